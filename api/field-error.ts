@@ -1,0 +1,59 @@
+/**
+ * Errors of single fields, with upstream's texts; collected by validation and reported together as one `Invalid` Status.
+ *
+ * Source: apimachinery `pkg/util/validation/field/errors.go`.
+ */
+
+/** One cause of an `Invalid` Status: a path such as `spec.ports[0].port`, a reason, a message. */
+export interface FieldError {
+  field: string;
+  reason: 'FieldValueNotFound' | 'FieldValueRequired' | 'FieldValueDuplicate' | 'FieldValueInvalid' | 'FieldValueNotSupported' | 'FieldValueForbidden' | 'FieldValueTooLong' | 'FieldValueTooMany' | 'InternalError' | 'FieldValueTypeInvalid';
+  message: string;
+}
+
+/** A value as upstream prints it inside a message: strings quoted, `null` for nothing, objects as JSON. */
+function show(value: unknown): string {
+  if (value === undefined || value === null) return 'null';
+  return JSON.stringify(value);
+}
+
+export const required = (field: string, detail = ''): FieldError => ({
+  field,
+  reason: 'FieldValueRequired',
+  message: detail === '' ? 'Required value' : `Required value: ${detail}`,
+});
+export const invalidValue = (field: string, value: unknown, detail: string): FieldError => ({
+  field,
+  reason: 'FieldValueInvalid',
+  message: `Invalid value: ${show(value)}: ${detail}`,
+});
+export const forbiddenField = (field: string, detail: string): FieldError => ({
+  field,
+  reason: 'FieldValueForbidden',
+  message: detail === '' ? 'Forbidden' : `Forbidden: ${detail}`,
+});
+export const duplicate = (field: string, value: unknown): FieldError => ({
+  field,
+  reason: 'FieldValueDuplicate',
+  message: `Duplicate value: ${show(value)}`,
+});
+export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError => ({
+  field,
+  reason: 'FieldValueNotSupported',
+  message: `Unsupported value: ${show(value)}: supported values: ${[...supported].sort().map((one) => JSON.stringify(one)).join(', ')}`,
+});
+export const fieldNotFound = (field: string, value: unknown): FieldError => ({
+  field,
+  reason: 'FieldValueNotFound',
+  message: `Not found: ${show(value)}`,
+});
+export const tooLong = (field: string, maxBytes: number): FieldError => ({
+  field,
+  reason: 'FieldValueTooLong',
+  message: `Too long: may not be more than ${maxBytes} bytes`,
+});
+export const tooMany = (field: string, count: number, max: number): FieldError => ({
+  field,
+  reason: 'FieldValueTooMany',
+  message: `Too many: ${count}: must have at most ${max} items`,
+});

@@ -1,0 +1,151 @@
+/** THE table of kinds: every resource that the API server serves, in discovery's terms. */
+import type {
+  ConfigMap,
+  Deployment,
+  Endpoints,
+  EndpointSlice,
+  Event,
+  EventsEvent,
+  Lease,
+  Namespace,
+  Node,
+  Pod,
+  ReplicaSet,
+  Secret,
+  Service,
+  ServiceAccount,
+} from './types.generated.ts';
+
+/** The TypeScript type of each resource, by {@link Resource.id}. */
+export interface ResourceTypes {
+  namespaces: Namespace;
+  nodes: Node;
+  pods: Pod;
+  services: Service;
+  endpoints: Endpoints;
+  'endpointslices.discovery.k8s.io': EndpointSlice;
+  'replicasets.apps': ReplicaSet;
+  'deployments.apps': Deployment;
+  configmaps: ConfigMap;
+  secrets: Secret;
+  serviceaccounts: ServiceAccount;
+  events: Event;
+  'events.events.k8s.io': EventsEvent;
+  'leases.coordination.k8s.io': Lease;
+}
+
+/** `plural` in the core group, `plural.group` elsewhere. */
+export type ResourceId = keyof ResourceTypes;
+
+export interface Resource {
+  id: ResourceId;
+  group: string;
+  version: string;
+  kind: string;
+  plural: string;
+  singular: string;
+  namespaced: boolean;
+  shortNames: readonly string[];
+  categories: readonly string[];
+  /** Subresources with the kind that they carry, as discovery lists them. */
+  subresources: readonly Subresource[];
+  /** The key prefix in the store, as upstream lays it out: `/registry/pods`. */
+  storagePrefix: string;
+  /** The type's name in the schema facts: `core/v1.Pod`. */
+  schema: string;
+}
+
+export interface Subresource {
+  name: string;
+  group: string;
+  version: string;
+  kind: string;
+  verbs: readonly string[];
+}
+
+const status = (group: string, kind: string): Subresource => ({ name: 'status', group, version: 'v1', kind, verbs: ['get', 'patch', 'update'] });
+const scale: Subresource = { name: 'scale', group: 'autoscaling', version: 'v1', kind: 'Scale', verbs: ['get', 'patch', 'update'] };
+const stream = (name: string, kind: string): Subresource => ({ name, group: '', version: 'v1', kind, verbs: ['create', 'get'] });
+
+interface Row {
+  names?: readonly string[];
+  categories?: readonly string[];
+  subresources?: readonly Subresource[];
+  cluster?: true;
+  storage?: string;
+}
+
+function resource(id: ResourceId, kind: string, schema: string, row: Row = {}): Resource {
+  const dot = id.indexOf('.');
+  const plural = dot < 0 ? id : id.slice(0, dot);
+  return {
+    id,
+    group: dot < 0 ? '' : id.slice(dot + 1),
+    version: 'v1',
+    kind,
+    plural,
+    singular: kind.toLowerCase(),
+    namespaced: row.cluster === undefined,
+    shortNames: row.names ?? [],
+    categories: row.categories ?? [],
+    subresources: row.subresources ?? [],
+    storagePrefix: `/registry/${row.storage ?? plural}`,
+    schema,
+  };
+}
+
+const coreOf = (kind: string): Subresource => status('', kind);
+
+export const resources: readonly Resource[] = [
+  resource('configmaps', 'ConfigMap', 'core/v1.ConfigMap', { names: ['cm'] }),
+  resource('endpoints', 'Endpoints', 'core/v1.Endpoints', { names: ['ep'], storage: 'services/endpoints' }),
+  resource('events', 'Event', 'core/v1.Event', { names: ['ev'] }),
+  resource('namespaces', 'Namespace', 'core/v1.Namespace', {
+    cluster: true,
+    names: ['ns'],
+    subresources: [{ name: 'finalize', group: '', version: 'v1', kind: 'Namespace', verbs: ['update'] }, coreOf('Namespace')],
+  }),
+  resource('nodes', 'Node', 'core/v1.Node', { cluster: true, names: ['no'], storage: 'minions', subresources: [stream('proxy', 'NodeProxyOptions'), coreOf('Node')] }),
+  resource('pods', 'Pod', 'core/v1.Pod', {
+    names: ['po'],
+    categories: ['all'],
+    subresources: [
+      stream('attach', 'PodAttachOptions'),
+      { name: 'binding', group: '', version: 'v1', kind: 'Binding', verbs: ['create'] },
+      { name: 'ephemeralcontainers', group: '', version: 'v1', kind: 'Pod', verbs: ['get', 'patch', 'update'] },
+      { name: 'eviction', group: 'policy', version: 'v1', kind: 'Eviction', verbs: ['create'] },
+      stream('exec', 'PodExecOptions'),
+      { name: 'log', group: '', version: 'v1', kind: 'Pod', verbs: ['get'] },
+      stream('portforward', 'PodPortForwardOptions'),
+      coreOf('Pod'),
+    ],
+  }),
+  resource('secrets', 'Secret', 'core/v1.Secret'),
+  resource('serviceaccounts', 'ServiceAccount', 'core/v1.ServiceAccount', {
+    names: ['sa'],
+    subresources: [{ name: 'token', group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest', verbs: ['create'] }],
+  }),
+  resource('services', 'Service', 'core/v1.Service', { names: ['svc'], categories: ['all'], storage: 'services/specs', subresources: [coreOf('Service')] }),
+  resource('deployments.apps', 'Deployment', 'apps/v1.Deployment', {
+    names: ['deploy'],
+    categories: ['all'],
+    subresources: [scale, status('apps', 'Deployment')],
+  }),
+  resource('replicasets.apps', 'ReplicaSet', 'apps/v1.ReplicaSet', {
+    names: ['rs'],
+    categories: ['all'],
+    subresources: [scale, status('apps', 'ReplicaSet')],
+  }),
+  resource('endpointslices.discovery.k8s.io', 'EndpointSlice', 'discovery/v1.EndpointSlice'),
+  // events.k8s.io/v1 is another view of the same stored objects, as upstream serves it.
+  resource('events.events.k8s.io', 'Event', 'events/v1.Event', { names: ['ev'] }),
+  resource('leases.coordination.k8s.io', 'Lease', 'coordination/v1.Lease'),
+];
+
+const byId = new Map(resources.map((entry) => [entry.id, entry]));
+
+export function resourceById(id: ResourceId): Resource {
+  const found = byId.get(id);
+  if (found === undefined) throw new Error(`unknown resource "${id}"`);
+  return found;
+}

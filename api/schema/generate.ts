@@ -1,0 +1,288 @@
+/**
+ * Generates the schema facts and the TypeScript types of the Kubernetes API from upstream's published files.
+ *
+ *     npm run generate -- /path/to/kubernetes
+ *
+ * Reads, below that path: `api/openapi-spec/v3/*.json` (field names, types, required, defaults, list and map types,
+ * merge keys), the `generated.proto` files (protobuf field numbers) and `types.go` (which scalars are pointers: for those a
+ * zero is a value, for the others it is absence). Writes `api/schema/facts.generated.ts` and `api/types.generated.ts`.
+ * No prose of upstream's is taken over: descriptions for `kubectl explain` come from an npm dependency.
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+interface OpenApiProperty {
+  type?: string;
+  format?: string;
+  default?: unknown;
+  $ref?: string;
+  allOf?: { $ref: string }[];
+  oneOf?: unknown[];
+  items?: OpenApiProperty;
+  additionalProperties?: OpenApiProperty;
+  'x-kubernetes-list-type'?: string;
+  'x-kubernetes-list-map-keys'?: string[];
+  'x-kubernetes-map-type'?: string;
+  'x-kubernetes-patch-merge-key'?: string;
+  'x-kubernetes-patch-strategy'?: string;
+}
+
+interface OpenApiSchema extends OpenApiProperty {
+  properties?: Record<string, OpenApiProperty>;
+  required?: string[];
+  'x-kubernetes-group-version-kind'?: { group: string; version: string; kind: string }[];
+}
+
+interface ProtoField {
+  name: string;
+  number: number;
+  type: string;
+}
+
+/** Groups whose v1 (or named version) types are generated, in the order in which they win a plain TypeScript name. */
+const groups: readonly (readonly [file: string, prefix: string])[] = [
+  ['api__v1', ''],
+  ['apis__apps__v1', 'Apps'],
+  ['apis__batch__v1', 'Batch'],
+  ['apis__discovery.k8s.io__v1', 'Discovery'],
+  ['apis__events.k8s.io__v1', 'Events'],
+  ['apis__coordination.k8s.io__v1', 'Coordination'],
+  ['apis__autoscaling__v1', 'Autoscaling'],
+  ['apis__autoscaling__v2', 'AutoscalingV2'],
+  ['apis__policy__v1', 'Policy'],
+  ['apis__rbac.authorization.k8s.io__v1', 'Rbac'],
+  ['apis__authentication.k8s.io__v1', 'Authentication'],
+  ['apis__authorization.k8s.io__v1', 'Authorization'],
+  ['apis__networking.k8s.io__v1', 'Networking'],
+  ['apis__storage.k8s.io__v1', 'Storage'],
+  ['apis__scheduling.k8s.io__v1', 'Scheduling'],
+  ['apis__node.k8s.io__v1', 'NodeApi'],
+  ['apis__certificates.k8s.io__v1', 'Certificates'],
+  ['apis__admissionregistration.k8s.io__v1', 'Admission'],
+  ['apis__apiextensions.k8s.io__v1', 'Extensions'],
+  ['apis__apiregistration.k8s.io__v1', 'Registration'],
+  ['apis__flowcontrol.apiserver.k8s.io__v1', 'FlowControl'],
+];
+
+/** Types that JSON carries as something other than an object of fields; the codec knows each by name. */
+const scalars: Record<string, { code: string; ts: string }> = {
+  'io.k8s.apimachinery.pkg.api.resource.Quantity': { code: 'quantity', ts: 'Quantity' },
+  'io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1': { code: 'fieldsV1', ts: 'JsonObject' },
+  'io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime': { code: 'microtime', ts: 'string' },
+  'io.k8s.apimachinery.pkg.apis.meta.v1.Time': { code: 'time', ts: 'string' },
+  'io.k8s.apimachinery.pkg.apis.meta.v1.Duration': { code: 'duration', ts: 'string' },
+  'io.k8s.apimachinery.pkg.runtime.RawExtension': { code: 'raw', ts: 'JsonObject' },
+  'io.k8s.apimachinery.pkg.util.intstr.IntOrString': { code: 'intstr', ts: 'IntOrString' },
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON': { code: 'json', ts: 'JsonValue' },
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray': { code: 'json', ts: 'JsonValue' },
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool': { code: 'json', ts: 'JsonValue' },
+  'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray': { code: 'json', ts: 'JsonValue' },
+};
+
+const source = process.argv[2];
+if (source === undefined) throw new Error('usage: npm run generate -- /path/to/kubernetes (a checkout of upstream)');
+
+const schemas = new Map<string, OpenApiSchema>();
+const tsNames = new Map<string, string>();
+for (const [file, prefix] of groups) readGroup(file, prefix);
+const protos = readProtos(source);
+const pointers = readPointers(source);
+writeFileSync(new URL('./facts.generated.ts', import.meta.url), factsFile());
+writeFileSync(new URL('../types.generated.ts', import.meta.url), typesFile());
+
+/** Reads one OpenAPI v3 document; a TypeScript name that an earlier group has taken gets this group's prefix. */
+function readGroup(file: string, prefix: string): void {
+  const path = join(source as string, 'api/openapi-spec/v3', `${file}_openapi.json`);
+  const document = JSON.parse(readFileSync(path, 'utf8')) as { components: { schemas: Record<string, OpenApiSchema> } };
+  const taken = new Set(tsNames.values());
+  for (const [name, schema] of Object.entries(document.components.schemas)) {
+    if (schemas.has(name)) continue;
+    schemas.set(name, schema);
+    const plain = name.slice(name.lastIndexOf('.') + 1);
+    tsNames.set(name, taken.has(plain) ? `${prefix}${plain}` : plain);
+  }
+}
+
+/** `io.k8s.api.core.v1.Pod` → `core/v1.Pod`: the names used in the facts table. */
+function shortName(openApiName: string): string {
+  const parts = openApiName.split('.');
+  const type = parts.at(-1) as string;
+  const version = parts.at(-2) as string;
+  const group = /^v\d/.test(version) ? parts.at(-3) : version;
+  return /^v\d/.test(version) ? `${group}/${version}.${type}` : `${group}.${type}`;
+}
+
+/** All messages of all `generated.proto` files, by OpenAPI name (`k8s.io.api…` is `io.k8s.api…` there). */
+function readProtos(root: string): Map<string, ProtoField[]> {
+  const found = new Map<string, ProtoField[]>();
+  for (const path of listFiles(join(root, 'staging/src/k8s.io'), 'generated.proto')) {
+    const text = readFileSync(path, 'utf8').replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
+    const packageName = /package ([\w.-]+);/.exec(text)?.[1];
+    if (packageName === undefined) throw new Error(`${path}: no package line`);
+    for (const [, message, body] of text.matchAll(/message (\w+) \{([^}]*)\}/g)) {
+      const fields = [...(body as string).matchAll(/(?:optional |repeated |required )?(map<[^>]+>|[\w.]+) (\w+) = (\d+)/g)];
+      found.set(
+        openApiName(packageName, message as string),
+        fields.map(([, type, name, number]) => ({
+          name: name as string,
+          number: Number(number),
+          type: qualify(packageName, type as string),
+        })),
+      );
+    }
+  }
+  return found;
+}
+
+function openApiName(packageName: string, message: string): string {
+  const name = packageName.startsWith('k8s.io.') ? `io.k8s.${packageName.slice('k8s.io.'.length)}` : packageName;
+  return `${name.replaceAll('apiextensions_apiserver', 'apiextensions-apiserver').replaceAll('kube_aggregator', 'kube-aggregator')}.${message}`;
+}
+
+function qualify(packageName: string, type: string): string {
+  if (type.startsWith('map<') || /^[a-z0-9]+$/.test(type)) return type;
+  const cleaned = type.replace(/^\./, '');
+  const dot = cleaned.lastIndexOf('.');
+  return dot < 0 ? openApiName(packageName, cleaned) : openApiName(cleaned.slice(0, dot), cleaned.slice(dot + 1));
+}
+
+/** The scalar fields that are Go pointers, as `<OpenAPI name>.<json field>`: for these a zero is not absence. */
+function readPointers(root: string): Set<string> {
+  const found = new Set<string>();
+  for (const path of listFiles(join(root, 'staging/src/k8s.io'), 'types.go')) {
+    const folder = /staging\/src\/k8s\.io\/(.+)\/types\.go$/.exec(path)?.[1]?.replaceAll('/', '.');
+    if (folder === undefined) continue;
+    const text = readFileSync(path, 'utf8').replace(/\/\/.*$/gm, '');
+    for (const [, name, body] of text.matchAll(/^type (\w+) struct \{\n([\s\S]*?)^\}/gm)) {
+      for (const [, json] of (body as string).matchAll(/^\s*\w+\s+\*[\w.]+\s+`json:"(\w+)/gm)) {
+        found.add(`io.k8s.${folder}.${name}.${json}`);
+      }
+    }
+  }
+  return found;
+}
+
+function listFiles(folder: string, name: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path === name || path.endsWith(`/${name}`))
+    .sort()
+    .map((path) => join(folder, path));
+}
+
+function refOf(property: OpenApiProperty): string | undefined {
+  const ref = property.$ref ?? property.allOf?.[0]?.$ref;
+  return ref?.slice('#/components/schemas/'.length);
+}
+
+/**
+ * The path of protobuf field numbers to a JSON field: `3`, or `2.1` where Go embeds a struct that JSON flattens
+ * (Volume's sources, Probe's handler). `0` where protobuf does not carry it (`apiVersion` and `kind`).
+ */
+function protoPath(typeName: string, field: string): string {
+  const message = protos.get(typeName);
+  if (message === undefined) return '0';
+  const own = message.find(({ name }) => name.toLowerCase() === field.toLowerCase());
+  if (own !== undefined) return String(own.number);
+  for (const embedded of message) {
+    if (schemas.get(typeName)?.properties?.[embedded.name] !== undefined || !protos.has(embedded.type)) continue;
+    const inner = protoPath(embedded.type, field);
+    if (inner !== '0') return `${embedded.number}.${inner}`;
+  }
+  return '0';
+}
+
+/** `s`tring, `b`oolean, int32 `i`, int64 `l`, `d`ouble, b`y`tes, a special scalar, or a type's short name. */
+function typeCode(property: OpenApiProperty): string {
+  const ref = refOf(property);
+  if (ref !== undefined) return scalars[ref]?.code ?? shortName(ref);
+  if (property.type === 'array') return `[]${typeCode(property.items ?? {})}`;
+  if (property.additionalProperties !== undefined) return `{}${typeCode(property.additionalProperties)}`;
+  if (property.type === 'string') return property.format === 'byte' ? 'y' : 's';
+  if (property.type === 'boolean') return 'b';
+  if (property.type === 'integer') return property.format === 'int64' ? 'l' : 'i';
+  if (property.type === 'number') return 'd';
+  return 'json';
+}
+
+function fieldLine(typeName: string, name: string, property: OpenApiProperty, required: boolean): string {
+  const marks: string[] = [];
+  if (required) marks.push('!');
+  if (pointers.has(`${typeName}.${name}`)) marks.push('*');
+  if (property['x-kubernetes-list-type'] !== undefined) marks.push(`list=${property['x-kubernetes-list-type']}`);
+  if (property['x-kubernetes-list-map-keys'] !== undefined) marks.push(`keys=${property['x-kubernetes-list-map-keys'].join(',')}`);
+  if (property['x-kubernetes-map-type'] !== undefined) marks.push(`map=${property['x-kubernetes-map-type']}`);
+  if (property['x-kubernetes-patch-strategy'] !== undefined) marks.push(`patch=${property['x-kubernetes-patch-strategy']}`);
+  if (property['x-kubernetes-patch-merge-key'] !== undefined) marks.push(`mergeKey=${property['x-kubernetes-patch-merge-key']}`);
+  const value = property.default;
+  const plain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  if (plain && value !== '' && value !== 0 && value !== false) marks.push(`default=${JSON.stringify(value)}`);
+  return ` ${[name, protoPath(typeName, name), typeCode(property), ...marks].join(' ')}`;
+}
+
+function factsFile(): string {
+  const lines: string[] = [];
+  for (const [name, schema] of [...schemas].sort(([a], [b]) => (shortName(a) < shortName(b) ? -1 : 1))) {
+    if (scalars[name] !== undefined || schema.properties === undefined) continue;
+    const kinds = (schema['x-kubernetes-group-version-kind'] ?? []).map(({ group, version, kind }) => `${group}/${version}/${kind}`);
+    const few = kinds.length > 3 ? [] : kinds; // DeleteOptions and WatchEvent are listed under every group
+    const mapType = schema['x-kubernetes-map-type'];
+    lines.push([shortName(name), ...few.map((kind) => `kind=${kind}`), ...(mapType === undefined ? [] : [`map=${mapType}`])].join(' '));
+    for (const [field, property] of Object.entries(schema.properties)) {
+      lines.push(fieldLine(name, field, property, schema.required?.includes(field) ?? false));
+    }
+  }
+  const legend = [
+    '// Generated by api/schema/generate.ts from upstream Kubernetes 1.36. Do not edit; see facts.ts for the grammar.',
+    '/** One line a type, one indented line a field: name, protobuf number path, type code, marks. */',
+  ];
+  return `${legend.join('\n')}\nexport const factsText = \`\n${lines.join('\n')}\n\`;\n`;
+}
+
+function tsType(property: OpenApiProperty): string {
+  const ref = refOf(property);
+  if (ref !== undefined) return scalars[ref]?.ts ?? (schemas.get(ref)?.properties === undefined ? 'JsonObject' : (tsNames.get(ref) as string));
+  if (property.type === 'array') {
+    const item = tsType(property.items ?? {});
+    return `${item}[]`;
+  }
+  if (property.additionalProperties !== undefined) return `Record<string, ${tsType(property.additionalProperties)}>`;
+  if (property.type === 'string') return 'string';
+  if (property.type === 'boolean') return 'boolean';
+  if (property.type === 'integer' || property.type === 'number') return 'number';
+  return 'JsonValue';
+}
+
+/** A kind's own header fields are always there on what a server sends, so its type says so. */
+function tsField(name: string, property: OpenApiProperty, required: boolean, isKind: boolean, isList: boolean): string {
+  const key = /^\w+$/.test(name) ? name : JSON.stringify(name);
+  if (isKind && (name === 'apiVersion' || name === 'kind')) return `  ${key}: string;`;
+  if (isKind && name === 'metadata') return `  ${key}: ${isList ? 'ListMeta' : 'ResourceMeta'};`;
+  if (isKind && name === 'spec') return `  ${key}: ${tsType(property)};`;
+  return required ? `  ${key}: ${tsType(property)};` : `  ${key}?: ${tsType(property)} | undefined;`;
+}
+
+function typesFile(): string {
+  const blocks = [...schemas]
+    .filter(([name, schema]) => scalars[name] === undefined && schema.properties !== undefined)
+    .map(([name, schema]) => {
+      const isKind = (schema['x-kubernetes-group-version-kind'] ?? []).length > 0 && schema.properties?.['metadata'] !== undefined;
+      const isList = schema.properties?.['items'] !== undefined;
+      const fields = Object.entries(schema.properties ?? {}).map(([field, property]) =>
+        tsField(field, property, schema.required?.includes(field) ?? false, isKind, isList),
+      );
+      return `/** ${shortName(name)} */\nexport interface ${tsNames.get(name)} {\n${fields.join('\n')}\n}\n`;
+    })
+    .sort();
+  return `// Generated by api/schema/generate.ts from upstream Kubernetes 1.36. Do not edit.
+import type { IntOrString, JsonObject, JsonValue, Quantity } from './json.ts';
+
+/** ObjectMeta as a server sends it: these four are always set. */
+export interface ResourceMeta extends ObjectMeta {
+  name: string;
+  uid: string;
+  resourceVersion: string;
+  creationTimestamp: string;
+}
+
+${blocks.join('\n')}`;
+}

@@ -1,0 +1,46 @@
+/**
+ * What a controller is: a name, what it watches (and to which keys a change maps), and a reconcile that looks at the
+ * whole state of one key. The runner (controller-runner.ts) gives it informers, a work queue and workers.
+ */
+import type { KubeObject } from '#api/meta.ts';
+import type { ResourceId, ResourceTypes } from '#api/resources.ts';
+import type { Logger } from 'pino';
+import type { Client } from './client.ts';
+import type { Clock } from './clock.ts';
+import type { EventRecorder } from './event-recorder.ts';
+import type { Cache } from './informer.ts';
+
+/** `done`, or look at the key again after a time even if nothing changes. An exception means: again, with back-off. */
+export type ReconcileResult = { kind: 'done' } | { kind: 'requeueAfter'; delayMs: number };
+export const done: ReconcileResult = { kind: 'done' };
+export const requeueAfter = (delayMs: number): ReconcileResult => ({ kind: 'requeueAfter', delayMs });
+
+/** A watched resource and the keys of the controller that a change of one of its objects concerns. */
+export interface ControllerWatch {
+  resource: ResourceId;
+  /** Called with the new object (and the old one, on an update); on deletion with the last known state. */
+  keys(object: KubeObject, previous: KubeObject | undefined, caches: Caches): Iterable<string>;
+}
+
+/** The shared informers' caches. */
+export interface Caches {
+  cache<Id extends ResourceId>(id: Id): Cache<ResourceTypes[Id]>;
+}
+
+export interface ControllerDeps {
+  client: Client;
+  caches: Caches;
+  clock: Clock;
+  events: EventRecorder;
+  log: Logger;
+}
+
+export interface Controller {
+  name: string;
+  watches: readonly ControllerWatch[];
+  /** Keys worked on at once; one key never twice. Default 5. */
+  concurrency?: number;
+  /** Besides changes, every known key is looked at again at this interval. */
+  resyncMs?: number;
+  reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult>;
+}

@@ -1,0 +1,28 @@
+/** A local, always-current copy of one resource, and the events of its changes. */
+import type { KubeObject } from '#api/meta.ts';
+import type { ObjectMeta } from '#api/types.generated.ts';
+
+/** Reads of an informer's cache. Objects are shared: never change one. */
+export interface Cache<T extends KubeObject> {
+  /** By `namespace/name` (or `name`). */
+  get(key: string): T | undefined;
+  list(namespace?: string): T[];
+  /** Objects whose controlling owner is `owner`, by UID. */
+  ownedBy(owner: { metadata: ObjectMeta }): T[];
+}
+
+export interface InformerHandler<T extends KubeObject> {
+  added?(object: T): void;
+  updated?(object: T, previous: T): void;
+  deleted?(object: T): void;
+}
+
+export interface Informer<T extends KubeObject> {
+  readonly cache: Cache<T>;
+  /** Whether the first full list is in the cache. */
+  readonly synced: boolean;
+  /** Resolves once {@link synced}; rejects if `signal` aborts before. */
+  untilSynced(signal: AbortSignal): Promise<void>;
+  /** Handlers get an `added` for everything already cached; the returned function unsubscribes. */
+  subscribe(handler: InformerHandler<T>): () => void;
+}

@@ -1,0 +1,72 @@
+/**
+ * What is special to one kind. The generic registry (registry.ts) serves every kind alike; a kind's file in `kinds/`
+ * holds a Strategy with only what differs.
+ *
+ * Order on create: decode → prepareForCreate → defaults → generic metadata → admit → validate → allocate → store.
+ * Source: apiserver `pkg/registry/rest/{create,update,delete}.go`.
+ */
+import type { FieldError } from '#api/field-error.ts';
+import type { JsonObject } from '#api/json.ts';
+import type { KubeObject } from '#api/meta.ts';
+import type { Clock } from '#client/clock.ts';
+
+/** Who asks; from the client certificate or the token. */
+export interface UserInfo {
+  name: string;
+  uid?: string | undefined;
+  groups: readonly string[];
+  extra: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface RequestContext {
+  user: UserInfo;
+  clock: Clock;
+  /** Adds a `Warning:` header (kubectl prints it). */
+  warn(message: string): void;
+  /** Reads another stored object, for admission checks; undefined where it does not exist. */
+  read(resource: string, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
+}
+
+export interface Strategy<T extends KubeObject = KubeObject> {
+  /** Fills in what the API promises for absent fields (upstream's SetDefaults_*), in place. Also run on objects read from old stores. */
+  setDefaults?(object: T): void;
+  /** Clears what clients may not set (status), sets generation. In place. */
+  prepareForCreate?(object: T, context: RequestContext): void;
+  /** Keeps what this endpoint may not change (status on the main resource; all but status on `/status`); raises generation on a spec change. */
+  prepareForUpdate?(object: T, old: T, context: RequestContext, subresource: '' | 'status'): void;
+  /** Built-in admission (ServiceAccount, NodeRestriction-like checks, LimitRange …), in place. @throws ApiError */
+  admit?(object: T, old: T | undefined, context: RequestContext): Promise<void>;
+  validate(object: T): FieldError[];
+  validateUpdate?(object: T, old: T, subresource: '' | 'status'): FieldError[];
+  warnings?(object: T, old: T | undefined): string[];
+  /** Takes scarce things (cluster IPs, node ports) just before the write; the returned undo runs if the write fails. */
+  allocate?(object: T, old: T | undefined): Promise<() => void>;
+  /** Gives them back after the object is really gone. */
+  release?(object: T): void;
+  /** Whether PUT may create (true upstream for few kinds: Lease, Event, Endpoints, Service, ConfigMap…: see AllowCreateOnUpdate). */
+  allowCreateOnUpdate?: boolean;
+  /** Whether PUT without resourceVersion overwrites (AllowUnconditionalUpdate). Default true. */
+  allowUnconditionalUpdate?: boolean;
+  /** The grace period that a delete really gets, in seconds (pods: 0 when unscheduled or finished); absent: no grace for this kind. */
+  gracePeriodSeconds?(object: T, requested: number | undefined): number;
+  /** Default propagation of deletes. Default `Background`. */
+  defaultPropagation?: 'Background' | 'Orphan';
+  /** Fields that fieldSelector may name besides metadata.name and metadata.namespace, with their values. */
+  fields?(object: T): Record<string, string>;
+  /** Values of `kubectl get` columns; see table.ts. */
+  table?: TableColumns<T>;
+}
+
+export interface TableColumn {
+  name: string;
+  type: 'string' | 'integer' | 'date';
+  format: string;
+  description: string;
+  /** 0: always shown; 1: with `-o wide`. */
+  priority: number;
+}
+
+export interface TableColumns<T> {
+  columns: readonly TableColumn[];
+  cells(object: T, nowMs: number): (string | number | boolean | null | JsonObject)[];
+}
