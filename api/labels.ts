@@ -1,0 +1,61 @@
+/**
+ * Validation of labels, annotations and label selectors inside objects, with upstream's paths and texts.
+ *
+ * Source: apimachinery `pkg/apis/meta/v1/validation` and `pkg/api/validation/objectmeta.go`.
+ */
+import type { FieldError } from './field-error.ts';
+import { forbiddenField, invalidValue, required, tooLong } from './field-error.ts';
+import { isQualifiedName, isValidLabelValue } from './names.ts';
+import type { LabelSelector, LabelSelectorRequirement } from './types.generated.ts';
+
+type StringMap = Record<string, string> | undefined;
+
+/** The most bytes that all keys and values of an object's annotations may take together. */
+export const totalAnnotationBytes = 256 * 1024;
+
+/** A label's key. */
+export function validateLabelName(name: string, field: string): FieldError[] {
+  return isQualifiedName(name).map((text) => invalidValue(field, name, text));
+}
+
+export function validateLabels(labels: StringMap, field: string): FieldError[] {
+  return Object.entries(labels ?? {}).flatMap(([key, value]) => [
+    ...validateLabelName(key, field),
+    ...isValidLabelValue(value).map((text) => invalidValue(field, value, text)),
+  ]);
+}
+
+/** Keys are checked in lower case, as upstream does: annotations may have an upper-case prefix. */
+export function validateAnnotations(annotations: StringMap, field: string): FieldError[] {
+  const entries = Object.entries(annotations ?? {});
+  const errors = entries.flatMap(([key]) => isQualifiedName(key.toLowerCase()).map((text) => invalidValue(field, key, text)));
+  const size = entries.reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
+  return size > totalAnnotationBytes ? [...errors, tooLong(field, totalAnnotationBytes)] : errors;
+}
+
+/** A `LabelSelector` in an object's spec. Absent is valid: whether it is required is the kind's own matter. */
+export function validateLabelSelector(selector: LabelSelector | undefined, field: string): FieldError[] {
+  if (selector === undefined) return [];
+  return [
+    ...validateLabels(selector.matchLabels, `${field}.matchLabels`),
+    ...(selector.matchExpressions ?? []).flatMap((each, index) => validateRequirement(each, `${field}.matchExpressions[${index}]`)),
+  ];
+}
+
+function validateRequirement({ key, operator, values = [] }: LabelSelectorRequirement, field: string): FieldError[] {
+  const errors: FieldError[] = [];
+  if (operator === 'In' || operator === 'NotIn') {
+    if (values.length === 0) errors.push(required(`${field}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
+  } else if (operator === 'Exists' || operator === 'DoesNotExist') {
+    if (values.length > 0) {
+      errors.push(forbiddenField(`${field}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+    }
+  } else {
+    errors.push(invalidValue(`${field}.operator`, operator, 'not a valid selector operator'));
+  }
+  errors.push(...validateLabelName(key, `${field}.key`));
+  values.forEach((value, index) => {
+    errors.push(...isValidLabelValue(value).map((text) => invalidValue(`${field}.values[${index}]`, value, text)));
+  });
+  return errors;
+}
