@@ -1,0 +1,96 @@
+/**
+ * What a request is about, read from its method and path alone: resource or not, verb, group, namespace, name, subresource.
+ *
+ * Source: apiserver `pkg/endpoints/request/requestinfo.go`.
+ */
+
+export interface RequestInfo {
+  /** Path without query, percent-decoded in its parts only. */
+  path: string;
+  query: URLSearchParams;
+  isResource: boolean;
+  /** API verb for resources (`list`, `deletecollection` …), lower-case method otherwise. */
+  verb: string;
+  group: string;
+  version: string;
+  namespace: string;
+  resource: string;
+  name: string;
+  subresource: string;
+  /** Path parts after resource/name/subresource, for proxies. */
+  rest: string[];
+}
+
+const methodVerbs: Readonly<Record<string, string>> = {
+  POST: 'create',
+  GET: 'get',
+  HEAD: 'get',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
+
+const namespaceSubresources = new Set(['status', 'finalize']);
+
+/** `?watch`, `?watch=1`, `?watch=true` and anything that is not `0` or `false` are true, as Go's query conversion reads it. */
+export function queryFlag(query: URLSearchParams, name: string): boolean {
+  const value = query.get(name);
+  if (value === null) return false;
+  return !['0', 'false'].includes(value.toLowerCase());
+}
+
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+export function parseRequestInfo(method: string, target: string): RequestInfo {
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
+  const info: RequestInfo = {
+    path,
+    query,
+    isResource: false,
+    verb: method.toLowerCase(),
+    group: '',
+    version: '',
+    namespace: '',
+    resource: '',
+    name: '',
+    subresource: '',
+    rest: [],
+  };
+  let parts = path.split('/').filter((part) => part !== '').map(decodePart);
+  const prefix = parts[0];
+  if ((prefix !== 'api' || parts.length < 3) && (prefix !== 'apis' || parts.length < 4)) return info;
+  info.group = prefix === 'apis' ? (parts[1] ?? '') : '';
+  info.version = (prefix === 'apis' ? parts[2] : parts[1]) ?? '';
+  parts = parts.slice(prefix === 'apis' ? 3 : 2);
+  info.isResource = true;
+  info.verb = methodVerbs[method] ?? '';
+  const legacyWatch = parts[0] === 'watch' && parts.length > 1;
+  if (legacyWatch) parts = parts.slice(1);
+  readParts(info, parts);
+  if (info.verb === 'get' && (legacyWatch || info.name === '')) {
+    info.verb = legacyWatch || queryFlag(query, 'watch') ? 'watch' : 'list';
+  } else if (info.verb === 'delete' && info.name === '') {
+    info.verb = 'deletecollection';
+  }
+  return info;
+}
+
+function readParts(info: RequestInfo, parts: string[]): void {
+  let rest = parts;
+  if (rest[0] === 'namespaces' && rest[1] !== undefined) {
+    info.namespace = rest[1];
+    if (rest[2] !== undefined && !namespaceSubresources.has(rest[2])) rest = rest.slice(2);
+  }
+  info.resource = rest[0] ?? '';
+  info.name = rest[1] ?? '';
+  info.subresource = rest[2] ?? '';
+  info.rest = rest.slice(3);
+}
