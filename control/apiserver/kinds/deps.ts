@@ -1,0 +1,9 @@
+/** What the kinds' strategies need from the server that serves them. */
+import type { Clock } from '#client/clock.ts';
+import type { ServiceAllocator } from './service-allocator.ts';
+
+export interface StrategyDeps {
+  clock: Clock;
+  /** Hands out cluster IPs and node ports; seed it with the stored services before serving writes. */
+  services: ServiceAllocator;
+}
