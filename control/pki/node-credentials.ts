@@ -1,0 +1,56 @@
+/**
+ * What a machine needs to be a node: `kubelet.conf` (its client certificate inside), `kubelet.crt` and `kubelet.key` (it
+ * serves HTTPS on port 10250 with them) and `ca.crt`. Made where the CA's key is, then carried to the machine.
+ *
+ * Source: kubernetes.io, "Using Node Authorization" (user `system:node:<name>`, group `system:nodes`).
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { issueCertificate, type KeyPair } from './certificates.ts';
+import { loadAuthority, writeSafely } from './cluster-pki.ts';
+import { stringify } from 'yaml';
+
+export interface NodeCredentialsOptions {
+  pkiFolder: string;
+  /** Folder that receives the files; made if missing. */
+  out: string;
+  nodeName: string;
+  nodeIp: string;
+  /** The API server as the node reaches it: `https://10.0.0.1:6443`. */
+  server: string;
+  nowMs: number;
+}
+
+export async function nodeCredentials({ pkiFolder, out, nodeName, nodeIp, server, nowMs }: NodeCredentialsOptions): Promise<void> {
+  const ca = await loadAuthority(pkiFolder, nowMs);
+  const user = `system:node:${nodeName}`;
+  const client = await issueCertificate(ca, { commonName: user, organizations: ['system:nodes'], usage: 'client' }, nowMs);
+  const serving = await issueCertificate(ca, { commonName: user, usage: 'server', dnsNames: [nodeName], ipAddresses: [nodeIp] }, nowMs);
+  mkdirSync(out, { recursive: true, mode: 0o700 });
+  writeSafely(join(out, 'ca.crt'), ca.certificate);
+  writeSafely(join(out, 'kubelet.crt'), serving.certificate);
+  writeSafely(join(out, 'kubelet.key'), serving.key);
+  writeSafely(join(out, 'kubelet.conf'), kubeconfigOf({ ca: ca.certificate, client, server, user }));
+}
+
+/** The administrator's kubeconfig, as kubeadm's `admin.conf`. */
+export async function adminKubeconfig(pkiFolder: string, server: string, nowMs: number): Promise<string> {
+  const ca = await loadAuthority(pkiFolder, nowMs);
+  const client = await issueCertificate(ca, { commonName: 'kubernetes-admin', organizations: ['system:masters'], usage: 'client' }, nowMs);
+  return kubeconfigOf({ ca: ca.certificate, client, server, user: 'kubernetes-admin' });
+}
+
+function kubeconfigOf({ ca, client, server, user }: { ca: string; client: KeyPair; server: string; user: string }): string {
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  return stringify(
+    {
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'tinkernetes', cluster: { server, 'certificate-authority-data': base64(ca) } }],
+      users: [{ name: user, user: { 'client-certificate-data': base64(client.certificate), 'client-key-data': base64(client.key) } }],
+      contexts: [{ name: `${user}@tinkernetes`, context: { cluster: 'tinkernetes', user } }],
+      'current-context': `${user}@tinkernetes`,
+    },
+    { lineWidth: 0 },
+  );
+}
