@@ -16,7 +16,7 @@ admissionregistration/v1.MatchCondition
  name 1 s !
 admissionregistration/v1.MatchResources map=atomic
  excludeResourceRules 4 []admissionregistration/v1.NamedRuleWithOperations list=atomic
- matchPolicy 7 s *
+ matchPolicy 7 s * go=v1.MatchPolicyType
  namespaceSelector 1 meta/v1.LabelSelector *
  objectSelector 2 meta/v1.LabelSelector *
  resourceRules 3 []admissionregistration/v1.NamedRuleWithOperations list=atomic
@@ -45,25 +45,25 @@ admissionregistration/v1.MutatingAdmissionPolicyList kind=admissionregistration.
  kind 0 s
  metadata 1 meta/v1.ListMeta
 admissionregistration/v1.MutatingAdmissionPolicySpec
- failurePolicy 5 s *
+ failurePolicy 5 s * go=v1.FailurePolicyType
  matchConditions 6 []admissionregistration/v1.MatchCondition list=map keys=name patch=merge mergeKey=name
  matchConstraints 2 admissionregistration/v1.MatchResources *
  mutations 4 []admissionregistration/v1.Mutation list=atomic
  paramKind 1 admissionregistration/v1.ParamKind *
- reinvocationPolicy 7 s
+ reinvocationPolicy 7 s go=v1.ReinvocationPolicyType
  variables 3 []admissionregistration/v1.Variable list=atomic
 admissionregistration/v1.MutatingWebhook
  admissionReviewVersions 8 []s ! list=atomic
  clientConfig 2 admissionregistration/v1.WebhookClientConfig !
- failurePolicy 4 s *
+ failurePolicy 4 s * go=v1.FailurePolicyType
  matchConditions 12 []admissionregistration/v1.MatchCondition list=map keys=name patch=merge mergeKey=name
- matchPolicy 9 s *
+ matchPolicy 9 s * go=v1.MatchPolicyType
  name 1 s !
  namespaceSelector 5 meta/v1.LabelSelector *
  objectSelector 11 meta/v1.LabelSelector *
- reinvocationPolicy 10 s *
+ reinvocationPolicy 10 s * go=v1.ReinvocationPolicyType
  rules 3 []admissionregistration/v1.RuleWithOperations list=atomic
- sideEffects 6 s ! *
+ sideEffects 6 s ! * go=v1.SideEffectClass
  timeoutSeconds 7 i *
 admissionregistration/v1.MutatingWebhookConfiguration kind=admissionregistration.k8s.io/v1/MutatingWebhookConfiguration
  apiVersion 0 s
@@ -78,28 +78,28 @@ admissionregistration/v1.MutatingWebhookConfigurationList kind=admissionregistra
 admissionregistration/v1.Mutation
  applyConfiguration 3 admissionregistration/v1.ApplyConfiguration *
  jsonPatch 4 admissionregistration/v1.JSONPatch *
- patchType 2 s !
+ patchType 2 s ! go=v1.PatchType
 admissionregistration/v1.NamedRuleWithOperations map=atomic
  apiGroups 2.2.1 []s list=atomic
  apiVersions 2.2.2 []s list=atomic
- operations 2.1 []s list=atomic
+ operations 2.1 []s list=atomic go=[]v1.OperationType
  resourceNames 1 []s list=atomic
  resources 2.2.3 []s list=atomic
- scope 2.2.4 s
+ scope 2.2.4 s * go=v1.ScopeType
 admissionregistration/v1.ParamKind map=atomic
  apiVersion 1 s
  kind 2 s
 admissionregistration/v1.ParamRef map=atomic
  name 1 s
  namespace 2 s
- parameterNotFoundAction 4 s *
+ parameterNotFoundAction 4 s * go=v1.ParameterNotFoundActionType
  selector 3 meta/v1.LabelSelector *
 admissionregistration/v1.RuleWithOperations
  apiGroups 2.1 []s list=atomic
  apiVersions 2.2 []s list=atomic
- operations 1 []s list=atomic
+ operations 1 []s list=atomic go=[]v1.OperationType
  resources 2.3 []s list=atomic
- scope 2.4 s
+ scope 2.4 s * go=v1.ScopeType
 admissionregistration/v1.ServiceReference
  name 2 s !
  namespace 1 s !
@@ -127,7 +127,7 @@ admissionregistration/v1.ValidatingAdmissionPolicyBindingSpec
  matchResources 3 admissionregistration/v1.MatchResources *
  paramRef 2 admissionregistration/v1.ParamRef *
  policyName 1 s !
- validationActions 4 []s ! list=set
+ validationActions 4 []s ! list=set go=[]v1.ValidationAction
 admissionregistration/v1.ValidatingAdmissionPolicyList kind=admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyList
  apiVersion 0 s
  items 2 []admissionregistration/v1.ValidatingAdmissionPolicy !
@@ -135,7 +135,7 @@ admissionregistration/v1.ValidatingAdmissionPolicyList kind=admissionregistratio
  metadata 1 meta/v1.ListMeta
 admissionregistration/v1.ValidatingAdmissionPolicySpec
  auditAnnotations 5 []admissionregistration/v1.AuditAnnotation list=atomic
- failurePolicy 4 s *
+ failurePolicy 4 s * go=v1.FailurePolicyType
  matchConditions 6 []admissionregistration/v1.MatchCondition list=map keys=name patch=merge mergeKey=name
  matchConstraints 2 admissionregistration/v1.MatchResources *
  paramKind 1 admissionregistration/v1.ParamKind *
@@ -148,14 +148,14 @@ admissionregistration/v1.ValidatingAdmissionPolicyStatus
 admissionregistration/v1.ValidatingWebhook
  admissionReviewVersions 8 []s ! list=atomic
  clientConfig 2 admissionregistration/v1.WebhookClientConfig !
- failurePolicy 4 s *
+ failurePolicy 4 s * go=v1.FailurePolicyType
  matchConditions 11 []admissionregistration/v1.MatchCondition list=map keys=name patch=merge mergeKey=name
- matchPolicy 9 s *
+ matchPolicy 9 s * go=v1.MatchPolicyType
  name 1 s !
  namespaceSelector 5 meta/v1.LabelSelector *
  objectSelector 10 meta/v1.LabelSelector *
  rules 3 []admissionregistration/v1.RuleWithOperations list=atomic
- sideEffects 6 s ! *
+ sideEffects 6 s ! * go=v1.SideEffectClass
  timeoutSeconds 7 i *
 admissionregistration/v1.ValidatingWebhookConfiguration kind=admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration
  apiVersion 0 s
@@ -171,7 +171,7 @@ admissionregistration/v1.Validation
  expression 1 s !
  message 2 s
  messageExpression 4 s
- reason 3 s *
+ reason 3 s * go=v1.StatusReason
 admissionregistration/v1.Variable map=atomic
  expression 2 s !
  name 1 s !
@@ -187,7 +187,7 @@ apiextensions/v1.CustomResourceColumnDefinition
  priority 5 i
  type 2 s !
 apiextensions/v1.CustomResourceConversion
- strategy 1 s !
+ strategy 1 s ! go=v1.ConversionStrategyType
  webhook 2 apiextensions/v1.WebhookConversion *
 apiextensions/v1.CustomResourceDefinition kind=apiextensions.k8s.io/v1/CustomResourceDefinition
  apiVersion 0 s
@@ -200,8 +200,8 @@ apiextensions/v1.CustomResourceDefinitionCondition
  message 5 s
  observedGeneration 6 l
  reason 4 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.CustomResourceDefinitionConditionType
 apiextensions/v1.CustomResourceDefinitionList kind=apiextensions.k8s.io/v1/CustomResourceDefinitionList
  apiVersion 0 s
  items 2 []apiextensions/v1.CustomResourceDefinition !
@@ -219,7 +219,7 @@ apiextensions/v1.CustomResourceDefinitionSpec
  group 1 s !
  names 3 apiextensions/v1.CustomResourceDefinitionNames !
  preserveUnknownFields 10 b
- scope 4 s !
+ scope 4 s ! go=v1.ResourceScope
  versions 7 []apiextensions/v1.CustomResourceDefinitionVersion ! list=atomic
 apiextensions/v1.CustomResourceDefinitionStatus
  acceptedNames 2 apiextensions/v1.CustomResourceDefinitionNames
@@ -240,6 +240,7 @@ apiextensions/v1.CustomResourceSubresourceScale
  labelSelectorPath 3 s *
  specReplicasPath 1 s !
  statusReplicasPath 2 s !
+apiextensions/v1.CustomResourceSubresourceStatus
 apiextensions/v1.CustomResourceSubresources
  scale 2 apiextensions/v1.CustomResourceSubresourceScale *
  status 1 apiextensions/v1.CustomResourceSubresourceStatus *
@@ -249,8 +250,8 @@ apiextensions/v1.ExternalDocumentation
  description 1 s
  url 2 s
 apiextensions/v1.JSONSchemaProps
- $ref 0 s
- $schema 0 s
+ $ref 3 s
+ $schema 2 s
  additionalItems 33 json
  additionalProperties 30 json
  allOf 25 []apiextensions/v1.JSONSchemaProps list=atomic
@@ -286,13 +287,13 @@ apiextensions/v1.JSONSchemaProps
  title 7 s
  type 5 s
  uniqueItems 18 b
- x-kubernetes-embedded-resource 0 b
- x-kubernetes-int-or-string 0 b
- x-kubernetes-list-map-keys 0 []s list=atomic
- x-kubernetes-list-type 0 s
- x-kubernetes-map-type 0 s
- x-kubernetes-preserve-unknown-fields 0 b
- x-kubernetes-validations 0 []apiextensions/v1.ValidationRule list=map keys=rule patch=merge mergeKey=rule
+ x-kubernetes-embedded-resource 39 b
+ x-kubernetes-int-or-string 40 b
+ x-kubernetes-list-map-keys 41 []s list=atomic
+ x-kubernetes-list-type 42 s
+ x-kubernetes-map-type 43 s
+ x-kubernetes-preserve-unknown-fields 38 b
+ x-kubernetes-validations 44 []apiextensions/v1.ValidationRule list=map keys=rule patch=merge mergeKey=rule
 apiextensions/v1.SelectableField
  jsonPath 1 s !
 apiextensions/v1.ServiceReference
@@ -321,11 +322,11 @@ apiregistration/v1.APIService kind=apiregistration.k8s.io/v1/APIService
  spec 2 apiregistration/v1.APIServiceSpec
  status 3 apiregistration/v1.APIServiceStatus
 apiregistration/v1.APIServiceCondition
- lastTransitionTime 3 time
+ lastTransitionTime 3 time go=metav1.Time
  message 5 s
  reason 4 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.APIServiceConditionType
 apiregistration/v1.APIServiceList kind=apiregistration.k8s.io/v1/APIServiceList
  apiVersion 0 s
  items 2 []apiregistration/v1.APIService !
@@ -366,8 +367,8 @@ apps/v1.DaemonSetCondition
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.DaemonSetConditionType
 apps/v1.DaemonSetList kind=apps/v1/DaemonSetList
  apiVersion 0 s
  items 2 []apps/v1.DaemonSet !
@@ -392,7 +393,7 @@ apps/v1.DaemonSetStatus
  updatedNumberScheduled 6 i
 apps/v1.DaemonSetUpdateStrategy
  rollingUpdate 2 apps/v1.RollingUpdateDaemonSet *
- type 1 s
+ type 1 s go=v1.DaemonSetUpdateStrategyType
 apps/v1.Deployment kind=apps/v1/Deployment
  apiVersion 0 s
  kind 0 s
@@ -404,8 +405,8 @@ apps/v1.DeploymentCondition
  lastUpdateTime 6 time
  message 5 s
  reason 4 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.DeploymentConditionType
 apps/v1.DeploymentList kind=apps/v1/DeploymentList
  apiVersion 0 s
  items 2 []apps/v1.Deployment !
@@ -432,7 +433,7 @@ apps/v1.DeploymentStatus
  updatedReplicas 3 i
 apps/v1.DeploymentStrategy
  rollingUpdate 2 apps/v1.RollingUpdateDeployment *
- type 1 s
+ type 1 s go=v1.DeploymentStrategyType
 apps/v1.ReplicaSet kind=apps/v1/ReplicaSet
  apiVersion 0 s
  kind 0 s
@@ -443,8 +444,8 @@ apps/v1.ReplicaSetCondition
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.ReplicaSetConditionType
 apps/v1.ReplicaSetList kind=apps/v1/ReplicaSetList
  apiVersion 0 s
  items 2 []apps/v1.ReplicaSet !
@@ -482,8 +483,8 @@ apps/v1.StatefulSetCondition
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.StatefulSetConditionType
 apps/v1.StatefulSetList kind=apps/v1/StatefulSetList
  apiVersion 0 s
  items 2 []apps/v1.StatefulSet !
@@ -492,13 +493,13 @@ apps/v1.StatefulSetList kind=apps/v1/StatefulSetList
 apps/v1.StatefulSetOrdinals
  start 1 i
 apps/v1.StatefulSetPersistentVolumeClaimRetentionPolicy
- whenDeleted 1 s
- whenScaled 2 s
+ whenDeleted 1 s go=v1.PersistentVolumeClaimRetentionPolicyType
+ whenScaled 2 s go=v1.PersistentVolumeClaimRetentionPolicyType
 apps/v1.StatefulSetSpec
  minReadySeconds 9 i
  ordinals 11 apps/v1.StatefulSetOrdinals *
  persistentVolumeClaimRetentionPolicy 10 apps/v1.StatefulSetPersistentVolumeClaimRetentionPolicy *
- podManagementPolicy 6 s
+ podManagementPolicy 6 s go=v1.PodManagementPolicyType
  replicas 1 i *
  revisionHistoryLimit 8 i *
  selector 2 meta/v1.LabelSelector ! *
@@ -519,12 +520,12 @@ apps/v1.StatefulSetStatus
  updatedReplicas 5 i
 apps/v1.StatefulSetUpdateStrategy
  rollingUpdate 2 apps/v1.RollingUpdateStatefulSetStrategy *
- type 1 s
+ type 1 s go=v1.StatefulSetUpdateStrategyType
 authentication/v1.BoundObjectReference
  apiVersion 2 s
  kind 1 s
  name 3 s
- uid 4 s
+ uid 4 s go=types.UID
 authentication/v1.SelfSubjectReview kind=authentication.k8s.io/v1/SelfSubjectReview
  apiVersion 0 s
  kind 0 s
@@ -560,7 +561,7 @@ authentication/v1.TokenReviewStatus
  error 3 s
  user 2 authentication/v1.UserInfo
 authentication/v1.UserInfo
- extra 4 {}[]s
+ extra 4 {}[]s go=map[string]v1.ExtraValue
  groups 3 []s list=atomic
  uid 2 s
  username 1 s
@@ -621,7 +622,7 @@ authorization/v1.SubjectAccessReview kind=authorization.k8s.io/v1/SubjectAccessR
  spec 2 authorization/v1.SubjectAccessReviewSpec !
  status 3 authorization/v1.SubjectAccessReviewStatus
 authorization/v1.SubjectAccessReviewSpec
- extra 5 {}[]s
+ extra 5 {}[]s go=map[string]v1.ExtraValue
  groups 4 []s list=atomic
  nonResourceAttributes 2 authorization/v1.NonResourceAttributes *
  resourceAttributes 1 authorization/v1.ResourceAttributes *
@@ -676,12 +677,12 @@ autoscaling/v1.ScaleStatus
  selector 2 s
 autoscaling/v2.ContainerResourceMetricSource
  container 3 s !
- name 1 s !
+ name 1 s ! go=v1.ResourceName
  target 2 autoscaling/v2.MetricTarget !
 autoscaling/v2.ContainerResourceMetricStatus
  container 3 s !
  current 2 autoscaling/v2.MetricValueStatus !
- name 1 s !
+ name 1 s ! go=v1.ResourceName
 autoscaling/v2.CrossVersionObjectReference
  apiVersion 3 s
  kind 1 s !
@@ -694,11 +695,11 @@ autoscaling/v2.ExternalMetricStatus
  metric 1 autoscaling/v2.MetricIdentifier !
 autoscaling/v2.HPAScalingPolicy
  periodSeconds 3 i !
- type 1 s !
+ type 1 s ! go=v2.HPAScalingPolicyType
  value 2 i !
 autoscaling/v2.HPAScalingRules
  policies 2 []autoscaling/v2.HPAScalingPolicy list=atomic
- selectPolicy 1 s *
+ selectPolicy 1 s * go=v2.ScalingPolicySelect
  stabilizationWindowSeconds 3 i *
  tolerance 4 quantity *
 autoscaling/v2.HorizontalPodAutoscaler kind=autoscaling/v2/HorizontalPodAutoscaler
@@ -714,8 +715,8 @@ autoscaling/v2.HorizontalPodAutoscalerCondition
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v2.HorizontalPodAutoscalerConditionType
 autoscaling/v2.HorizontalPodAutoscalerList kind=autoscaling/v2/HorizontalPodAutoscalerList
  apiVersion 0 s
  items 2 []autoscaling/v2.HorizontalPodAutoscaler !
@@ -743,18 +744,18 @@ autoscaling/v2.MetricSpec
  object 2 autoscaling/v2.ObjectMetricSource *
  pods 3 autoscaling/v2.PodsMetricSource *
  resource 4 autoscaling/v2.ResourceMetricSource *
- type 1 s !
+ type 1 s ! go=v2.MetricSourceType
 autoscaling/v2.MetricStatus
  containerResource 7 autoscaling/v2.ContainerResourceMetricStatus *
  external 5 autoscaling/v2.ExternalMetricStatus *
  object 2 autoscaling/v2.ObjectMetricStatus *
  pods 3 autoscaling/v2.PodsMetricStatus *
  resource 4 autoscaling/v2.ResourceMetricStatus *
- type 1 s !
+ type 1 s ! go=v2.MetricSourceType
 autoscaling/v2.MetricTarget
  averageUtilization 4 i *
  averageValue 3 quantity *
- type 1 s !
+ type 1 s ! go=v2.MetricTargetType
  value 2 quantity *
 autoscaling/v2.MetricValueStatus
  averageUtilization 3 i *
@@ -775,11 +776,11 @@ autoscaling/v2.PodsMetricStatus
  current 2 autoscaling/v2.MetricValueStatus !
  metric 1 autoscaling/v2.MetricIdentifier !
 autoscaling/v2.ResourceMetricSource
- name 1 s !
+ name 1 s ! go=v1.ResourceName
  target 2 autoscaling/v2.MetricTarget !
 autoscaling/v2.ResourceMetricStatus
  current 2 autoscaling/v2.MetricValueStatus !
- name 1 s !
+ name 1 s ! go=v1.ResourceName
 batch/v1.CronJob kind=batch/v1/CronJob
  apiVersion 0 s
  kind 0 s
@@ -792,7 +793,7 @@ batch/v1.CronJobList kind=batch/v1/CronJobList
  kind 0 s
  metadata 1 meta/v1.ListMeta
 batch/v1.CronJobSpec
- concurrencyPolicy 3 s
+ concurrencyPolicy 3 s go=v1.ConcurrencyPolicy
  failedJobsHistoryLimit 7 i *
  jobTemplate 5 batch/v1.JobTemplateSpec !
  schedule 1 s !
@@ -815,8 +816,8 @@ batch/v1.JobCondition
  lastTransitionTime 4 time
  message 6 s
  reason 5 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.JobConditionType
 batch/v1.JobList kind=batch/v1/JobList
  apiVersion 0 s
  items 2 []batch/v1.Job !
@@ -826,14 +827,14 @@ batch/v1.JobSpec
  activeDeadlineSeconds 3 l *
  backoffLimit 7 i *
  backoffLimitPerIndex 12 i *
- completionMode 9 s *
+ completionMode 9 s * go=v1.CompletionMode
  completions 2 i *
  managedBy 15 s *
  manualSelector 5 b *
  maxFailedIndexes 13 i *
  parallelism 1 i *
  podFailurePolicy 11 batch/v1.PodFailurePolicy *
- podReplacementPolicy 14 s *
+ podReplacementPolicy 14 s * go=v1.PodReplacementPolicy
  selector 4 meta/v1.LabelSelector *
  successPolicy 16 batch/v1.SuccessPolicy *
  suspend 10 b *
@@ -858,13 +859,13 @@ batch/v1.PodFailurePolicy
  rules 1 []batch/v1.PodFailurePolicyRule ! list=atomic
 batch/v1.PodFailurePolicyOnExitCodesRequirement
  containerName 1 s *
- operator 2 s !
+ operator 2 s ! go=v1.PodFailurePolicyOnExitCodesOperator
  values 3 []i ! list=set
 batch/v1.PodFailurePolicyOnPodConditionsPattern
- status 2 s
- type 1 s !
+ status 2 s go=v1.ConditionStatus
+ type 1 s ! go=v1.PodConditionType
 batch/v1.PodFailurePolicyRule
- action 1 s !
+ action 1 s ! go=v1.PodFailurePolicyAction
  onExitCodes 2 batch/v1.PodFailurePolicyOnExitCodesRequirement *
  onPodConditions 3 []batch/v1.PodFailurePolicyOnPodConditionsPattern list=atomic
 batch/v1.SuccessPolicy
@@ -873,8 +874,8 @@ batch/v1.SuccessPolicyRule
  succeededCount 2 i *
  succeededIndexes 1 s *
 batch/v1.UncountedTerminatedPods
- failed 2 []s list=set
- succeeded 1 []s list=set
+ failed 2 []s list=set go=[]types.UID
+ succeeded 1 []s list=set go=[]types.UID
 certificates/v1.CertificateSigningRequest kind=certificates.k8s.io/v1/CertificateSigningRequest
  apiVersion 0 s
  kind 0 s
@@ -886,8 +887,8 @@ certificates/v1.CertificateSigningRequestCondition
  lastUpdateTime 4 time
  message 3 s
  reason 2 s
- status 6 s !
- type 1 s !
+ status 6 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.RequestConditionType
 certificates/v1.CertificateSigningRequestList kind=certificates.k8s.io/v1/CertificateSigningRequestList
  apiVersion 0 s
  items 2 []certificates/v1.CertificateSigningRequest !
@@ -895,12 +896,12 @@ certificates/v1.CertificateSigningRequestList kind=certificates.k8s.io/v1/Certif
  metadata 1 meta/v1.ListMeta
 certificates/v1.CertificateSigningRequestSpec
  expirationSeconds 8 i *
- extra 6 {}[]s
+ extra 6 {}[]s go=map[string]v1.ExtraValue
  groups 4 []s list=atomic
  request 1 y !
  signerName 7 s !
  uid 3 s
- usages 5 []s list=atomic
+ usages 5 []s list=atomic go=[]v1.KeyUsage
  username 2 s
 certificates/v1.CertificateSigningRequestStatus
  certificate 2 y
@@ -922,7 +923,7 @@ coordination/v1.LeaseSpec
  leaseTransitions 5 i *
  preferredHolder 7 s *
  renewTime 4 microtime *
- strategy 6 s *
+ strategy 6 s * go=v1.CoordinatedLeaseStrategy
 core/v1.AWSElasticBlockStoreVolumeSource
  fsType 2 s
  partition 3 i
@@ -934,16 +935,16 @@ core/v1.Affinity
  podAntiAffinity 3 core/v1.PodAntiAffinity *
 core/v1.AppArmorProfile
  localhostProfile 2 s *
- type 1 s !
+ type 1 s ! go=v1.AppArmorProfileType
 core/v1.AttachedVolume
  devicePath 2 s !
- name 1 s !
+ name 1 s ! go=v1.UniqueVolumeName
 core/v1.AzureDiskVolumeSource
- cachingMode 3 s * default="ReadWrite"
+ cachingMode 3 s * default="ReadWrite" go=v1.AzureDataDiskCachingMode
  diskName 1 s !
  diskURI 2 s !
  fsType 4 s * default="ext4"
- kind 6 s * default="Shared"
+ kind 6 s * default="Shared" go=v1.AzureDataDiskKind
  readOnly 5 b *
 core/v1.AzureFilePersistentVolumeSource
  readOnly 3 b
@@ -977,8 +978,8 @@ core/v1.CSIVolumeSource
  readOnly 2 b *
  volumeAttributes 4 {}s
 core/v1.Capabilities
- add 1 []s list=atomic
- drop 2 []s list=atomic
+ add 1 []s list=atomic go=[]v1.Capability
+ drop 2 []s list=atomic go=[]v1.Capability
 core/v1.CephFSPersistentVolumeSource
  monitors 1 []s ! list=atomic
  path 2 s
@@ -1014,8 +1015,8 @@ core/v1.ClusterTrustBundleProjection
 core/v1.ComponentCondition
  error 4 s
  message 3 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.ComponentConditionType
 core/v1.ComponentStatus kind=/v1/ComponentStatus
  apiVersion 0 s
  conditions 2 []core/v1.ComponentCondition list=map keys=type patch=merge mergeKey=type
@@ -1050,7 +1051,7 @@ core/v1.ConfigMapNodeConfigSource
  name 2 s !
  namespace 1 s !
  resourceVersion 4 s
- uid 3 s
+ uid 3 s go=types.UID
 core/v1.ConfigMapProjection
  items 2 []core/v1.KeyToPath list=atomic
  name 1.1 s
@@ -1066,7 +1067,7 @@ core/v1.Container
  env 7 []core/v1.EnvVar list=map keys=name patch=merge mergeKey=name
  envFrom 19 []core/v1.EnvFromSource list=atomic
  image 2 s
- imagePullPolicy 14 s
+ imagePullPolicy 14 s go=v1.PullPolicy
  lifecycle 12 core/v1.Lifecycle *
  livenessProbe 10 core/v1.Probe *
  name 1 s !
@@ -1074,14 +1075,14 @@ core/v1.Container
  readinessProbe 11 core/v1.Probe *
  resizePolicy 23 []core/v1.ContainerResizePolicy list=atomic
  resources 8 core/v1.ResourceRequirements
- restartPolicy 24 s *
+ restartPolicy 24 s * go=v1.ContainerRestartPolicy
  restartPolicyRules 25 []core/v1.ContainerRestartRule list=atomic
  securityContext 15 core/v1.SecurityContext *
  startupProbe 22 core/v1.Probe *
  stdin 16 b
  stdinOnce 17 b
  terminationMessagePath 13 s
- terminationMessagePolicy 20 s
+ terminationMessagePolicy 20 s go=v1.TerminationMessagePolicy
  tty 18 b
  volumeDevices 21 []core/v1.VolumeDevice list=map keys=devicePath patch=merge mergeKey=devicePath
  volumeMounts 9 []core/v1.VolumeMount list=map keys=mountPath patch=merge mergeKey=mountPath
@@ -1098,15 +1099,15 @@ core/v1.ContainerPort
  hostIP 5 s
  hostPort 2 i
  name 1 s
- protocol 4 s default="TCP"
+ protocol 4 s default="TCP" go=v1.Protocol
 core/v1.ContainerResizePolicy
- resourceName 1 s !
- restartPolicy 2 s !
+ resourceName 1 s ! go=v1.ResourceName
+ restartPolicy 2 s ! go=v1.ResourceResizeRestartPolicy
 core/v1.ContainerRestartRule
- action 1 s !
+ action 1 s ! go=v1.ContainerRestartRuleAction
  exitCodes 2 core/v1.ContainerRestartRuleOnExitCodes *
 core/v1.ContainerRestartRuleOnExitCodes
- operator 1 s !
+ operator 1 s ! go=v1.ContainerRestartRuleOnExitCodesOperator
  values 2 []i list=set
 core/v1.ContainerState
  running 2 core/v1.ContainerStateRunning *
@@ -1126,7 +1127,7 @@ core/v1.ContainerStateWaiting
  message 2 s
  reason 1 s
 core/v1.ContainerStatus
- allocatedResources 10 {}quantity
+ allocatedResources 10 {}quantity go=v1.ResourceList
  allocatedResourcesStatus 14 []core/v1.ResourceStatus list=map keys=name patch=merge mergeKey=name
  containerID 8 s
  image 6 s !
@@ -1138,7 +1139,7 @@ core/v1.ContainerStatus
  restartCount 5 i !
  started 9 b *
  state 2 core/v1.ContainerState
- stopSignal 15 s *
+ stopSignal 15 s * go=v1.Signal
  user 13 core/v1.ContainerUser *
  volumeMounts 12 []core/v1.VolumeMountStatus list=map keys=mountPath patch=merge mergeKey=mountPath
 core/v1.ContainerUser
@@ -1156,7 +1157,7 @@ core/v1.DownwardAPIVolumeSource
  defaultMode 2 i *
  items 1 []core/v1.DownwardAPIVolumeFile list=atomic
 core/v1.EmptyDirVolumeSource
- medium 1 s
+ medium 1 s go=v1.StorageMedium
  sizeLimit 2 quantity *
 core/v1.EndpointAddress map=atomic
  hostname 3 s
@@ -1167,7 +1168,7 @@ core/v1.EndpointPort map=atomic
  appProtocol 4 s *
  name 1 s
  port 2 i !
- protocol 3 s
+ protocol 3 s go=v1.Protocol
 core/v1.EndpointSubset
  addresses 1 []core/v1.EndpointAddress list=atomic
  notReadyAddresses 2 []core/v1.EndpointAddress list=atomic
@@ -1202,23 +1203,23 @@ core/v1.EphemeralContainer
  env 1.7 []core/v1.EnvVar list=map keys=name patch=merge mergeKey=name
  envFrom 1.19 []core/v1.EnvFromSource list=atomic
  image 1.2 s
- imagePullPolicy 1.14 s
- lifecycle 1.12 core/v1.Lifecycle
- livenessProbe 1.10 core/v1.Probe
+ imagePullPolicy 1.14 s go=v1.PullPolicy
+ lifecycle 1.12 core/v1.Lifecycle *
+ livenessProbe 1.10 core/v1.Probe *
  name 1.1 s !
  ports 1.6 []core/v1.ContainerPort list=map keys=containerPort,protocol patch=merge mergeKey=containerPort
- readinessProbe 1.11 core/v1.Probe
+ readinessProbe 1.11 core/v1.Probe *
  resizePolicy 1.23 []core/v1.ContainerResizePolicy list=atomic
  resources 1.8 core/v1.ResourceRequirements
- restartPolicy 1.24 s
+ restartPolicy 1.24 s * go=v1.ContainerRestartPolicy
  restartPolicyRules 1.25 []core/v1.ContainerRestartRule list=atomic
- securityContext 1.15 core/v1.SecurityContext
- startupProbe 1.22 core/v1.Probe
+ securityContext 1.15 core/v1.SecurityContext *
+ startupProbe 1.22 core/v1.Probe *
  stdin 1.16 b
  stdinOnce 1.17 b
  targetContainerName 2 s
  terminationMessagePath 1.13 s
- terminationMessagePolicy 1.20 s
+ terminationMessagePolicy 1.20 s go=v1.TerminationMessagePolicy
  tty 1.18 b
  volumeDevices 1.21 []core/v1.VolumeDevice list=map keys=devicePath patch=merge mergeKey=devicePath
  volumeMounts 1.9 []core/v1.VolumeMount list=map keys=mountPath patch=merge mergeKey=mountPath
@@ -1308,7 +1309,7 @@ core/v1.HTTPGetAction
  httpHeaders 5 []core/v1.HTTPHeader list=atomic
  path 1 s
  port 2 intstr !
- scheme 4 s
+ scheme 4 s go=v1.URIScheme
 core/v1.HTTPHeader
  name 1 s !
  value 2 s !
@@ -1319,7 +1320,7 @@ core/v1.HostIP
  ip 1 s !
 core/v1.HostPathVolumeSource
  path 1 s !
- type 2 s *
+ type 2 s * go=v1.HostPathType
 core/v1.ISCSIPersistentVolumeSource
  chapAuthDiscovery 8 b
  chapAuthSession 11 b
@@ -1345,7 +1346,7 @@ core/v1.ISCSIVolumeSource
  secretRef 10 core/v1.LocalObjectReference *
  targetPortal 1 s !
 core/v1.ImageVolumeSource
- pullPolicy 2 s
+ pullPolicy 2 s go=v1.PullPolicy
  reference 1 s
 core/v1.ImageVolumeStatus
  imageRef 1 s !
@@ -1356,7 +1357,7 @@ core/v1.KeyToPath
 core/v1.Lifecycle
  postStart 1 core/v1.LifecycleHandler *
  preStop 2 core/v1.LifecycleHandler *
- stopSignal 3 s *
+ stopSignal 3 s * go=v1.Signal
 core/v1.LifecycleHandler
  exec 1 core/v1.ExecAction *
  httpGet 2 core/v1.HTTPGetAction *
@@ -1368,12 +1369,12 @@ core/v1.LimitRange kind=/v1/LimitRange
  metadata 1 meta/v1.ObjectMeta
  spec 2 core/v1.LimitRangeSpec
 core/v1.LimitRangeItem
- default 4 {}quantity
- defaultRequest 5 {}quantity
- max 2 {}quantity
- maxLimitRequestRatio 6 {}quantity
- min 3 {}quantity
- type 1 s !
+ default 4 {}quantity go=v1.ResourceList
+ defaultRequest 5 {}quantity go=v1.ResourceList
+ max 2 {}quantity go=v1.ResourceList
+ maxLimitRequestRatio 6 {}quantity go=v1.ResourceList
+ min 3 {}quantity go=v1.ResourceList
+ type 1 s ! go=v1.LimitType
 core/v1.LimitRangeList kind=/v1/LimitRangeList
  apiVersion 0 s
  items 2 []core/v1.LimitRange !
@@ -1388,7 +1389,7 @@ core/v1.LinuxContainerUser
 core/v1.LoadBalancerIngress
  hostname 2 s
  ip 1 s
- ipMode 3 s *
+ ipMode 3 s * go=v1.LoadBalancerIPMode
  ports 4 []core/v1.PortStatus list=atomic
 core/v1.LoadBalancerStatus
  ingress 1 []core/v1.LoadBalancerIngress list=atomic
@@ -1398,7 +1399,7 @@ core/v1.LocalVolumeSource
  fsType 2 s *
  path 1 s !
 core/v1.ModifyVolumeStatus
- status 2 s !
+ status 2 s ! go=v1.PersistentVolumeClaimModifyVolumeStatus
  targetVolumeAttributesClassName 1 s
 core/v1.NFSVolumeSource
  path 2 s !
@@ -1414,18 +1415,18 @@ core/v1.NamespaceCondition
  lastTransitionTime 4 time
  message 6 s
  reason 5 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.NamespaceConditionType
 core/v1.NamespaceList kind=/v1/NamespaceList
  apiVersion 0 s
  items 2 []core/v1.Namespace !
  kind 0 s
  metadata 1 meta/v1.ListMeta
 core/v1.NamespaceSpec
- finalizers 1 []s list=atomic
+ finalizers 1 []s list=atomic go=[]v1.FinalizerName
 core/v1.NamespaceStatus
  conditions 2 []core/v1.NamespaceCondition list=map keys=type patch=merge mergeKey=type
- phase 1 s
+ phase 1 s go=v1.NamespacePhase
 core/v1.Node kind=/v1/Node
  apiVersion 0 s
  kind 0 s
@@ -1434,21 +1435,21 @@ core/v1.Node kind=/v1/Node
  status 3 core/v1.NodeStatus
 core/v1.NodeAddress
  address 2 s !
- type 1 s !
+ type 1 s ! go=v1.NodeAddressType
 core/v1.NodeAffinity
  preferredDuringSchedulingIgnoredDuringExecution 2 []core/v1.PreferredSchedulingTerm list=atomic
  requiredDuringSchedulingIgnoredDuringExecution 1 core/v1.NodeSelector *
 core/v1.NodeAllocatableResourceClaimStatus
  containers 2 []s list=set
  resourceClaimName 1 s !
- resources 3 {}quantity !
+ resources 3 {}quantity ! go=map[ResourceName]resource.Quantity
 core/v1.NodeCondition
  lastHeartbeatTime 3 time
  lastTransitionTime 4 time
  message 6 s
  reason 5 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.NodeConditionType
 core/v1.NodeConfigSource
  configMap 2 core/v1.ConfigMapNodeConfigSource *
 core/v1.NodeConfigStatus
@@ -1475,7 +1476,7 @@ core/v1.NodeSelector map=atomic
  nodeSelectorTerms 1 []core/v1.NodeSelectorTerm ! list=atomic
 core/v1.NodeSelectorRequirement
  key 1 s !
- operator 2 s !
+ operator 2 s ! go=v1.NodeSelectorOperator
  values 3 []s list=atomic
 core/v1.NodeSelectorTerm map=atomic
  matchExpressions 1 []core/v1.NodeSelectorRequirement list=atomic
@@ -1490,8 +1491,8 @@ core/v1.NodeSpec
  unschedulable 4 b
 core/v1.NodeStatus
  addresses 5 []core/v1.NodeAddress list=map keys=type patch=merge mergeKey=type
- allocatable 2 {}quantity
- capacity 1 {}quantity
+ allocatable 2 {}quantity go=v1.ResourceList
+ capacity 1 {}quantity go=v1.ResourceList
  conditions 4 []core/v1.NodeCondition list=map keys=type patch=merge mergeKey=type
  config 11 core/v1.NodeConfigStatus *
  daemonEndpoints 6 core/v1.NodeDaemonEndpoints
@@ -1499,10 +1500,10 @@ core/v1.NodeStatus
  features 13 core/v1.NodeFeatures *
  images 8 []core/v1.ContainerImage list=atomic
  nodeInfo 7 core/v1.NodeSystemInfo
- phase 3 s
+ phase 3 s go=v1.NodePhase
  runtimeHandlers 12 []core/v1.NodeRuntimeHandler list=atomic
  volumesAttached 10 []core/v1.AttachedVolume list=atomic
- volumesInUse 9 []s list=atomic
+ volumesInUse 9 []s list=atomic go=[]v1.UniqueVolumeName
 core/v1.NodeSwapStatus
  capacity 1 l *
 core/v1.NodeSystemInfo
@@ -1527,7 +1528,7 @@ core/v1.ObjectReference map=atomic
  name 3 s
  namespace 2 s
  resourceVersion 6 s
- uid 4 s
+ uid 4 s go=types.UID
 core/v1.PersistentVolume kind=/v1/PersistentVolume
  apiVersion 0 s
  kind 0 s
@@ -1545,32 +1546,32 @@ core/v1.PersistentVolumeClaimCondition
  lastTransitionTime 4 time
  message 6 s
  reason 5 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.PersistentVolumeClaimConditionType
 core/v1.PersistentVolumeClaimList kind=/v1/PersistentVolumeClaimList
  apiVersion 0 s
  items 2 []core/v1.PersistentVolumeClaim !
  kind 0 s
  metadata 1 meta/v1.ListMeta
 core/v1.PersistentVolumeClaimSpec
- accessModes 1 []s list=atomic
+ accessModes 1 []s list=atomic go=[]v1.PersistentVolumeAccessMode
  dataSource 7 core/v1.TypedLocalObjectReference *
  dataSourceRef 8 core/v1.TypedObjectReference *
  resources 2 core/v1.VolumeResourceRequirements
  selector 4 meta/v1.LabelSelector *
  storageClassName 5 s *
  volumeAttributesClassName 9 s *
- volumeMode 6 s *
+ volumeMode 6 s * go=v1.PersistentVolumeMode
  volumeName 3 s
 core/v1.PersistentVolumeClaimStatus
- accessModes 2 []s list=atomic
- allocatedResourceStatuses 7 {}s map=granular
- allocatedResources 5 {}quantity
- capacity 3 {}quantity
+ accessModes 2 []s list=atomic go=[]v1.PersistentVolumeAccessMode
+ allocatedResourceStatuses 7 {}s map=granular go=map[ResourceName]v1.ClaimResourceStatus
+ allocatedResources 5 {}quantity go=v1.ResourceList
+ capacity 3 {}quantity go=v1.ResourceList
  conditions 4 []core/v1.PersistentVolumeClaimCondition list=map keys=type patch=merge mergeKey=type
  currentVolumeAttributesClassName 8 s *
  modifyVolumeStatus 9 core/v1.ModifyVolumeStatus *
- phase 1 s
+ phase 1 s go=v1.PersistentVolumeClaimPhase
 core/v1.PersistentVolumeClaimTemplate
  metadata 1 meta/v1.ObjectMeta
  spec 2 core/v1.PersistentVolumeClaimSpec !
@@ -1583,41 +1584,41 @@ core/v1.PersistentVolumeList kind=/v1/PersistentVolumeList
  kind 0 s
  metadata 1 meta/v1.ListMeta
 core/v1.PersistentVolumeSpec
- accessModes 3 []s list=atomic
- awsElasticBlockStore 2.2 core/v1.AWSElasticBlockStoreVolumeSource
- azureDisk 2.16 core/v1.AzureDiskVolumeSource
- azureFile 2.13 core/v1.AzureFilePersistentVolumeSource
- capacity 1 {}quantity
- cephfs 2.9 core/v1.CephFSPersistentVolumeSource
- cinder 2.8 core/v1.CinderPersistentVolumeSource
+ accessModes 3 []s list=atomic go=[]v1.PersistentVolumeAccessMode
+ awsElasticBlockStore 2.2 core/v1.AWSElasticBlockStoreVolumeSource *
+ azureDisk 2.16 core/v1.AzureDiskVolumeSource *
+ azureFile 2.13 core/v1.AzureFilePersistentVolumeSource *
+ capacity 1 {}quantity go=v1.ResourceList
+ cephfs 2.9 core/v1.CephFSPersistentVolumeSource *
+ cinder 2.8 core/v1.CinderPersistentVolumeSource *
  claimRef 4 core/v1.ObjectReference * map=granular
- csi 2.22 core/v1.CSIPersistentVolumeSource
- fc 2.10 core/v1.FCVolumeSource
- flexVolume 2.12 core/v1.FlexPersistentVolumeSource
- flocker 2.11 core/v1.FlockerVolumeSource
- gcePersistentDisk 2.1 core/v1.GCEPersistentDiskVolumeSource
- glusterfs 2.4 core/v1.GlusterfsPersistentVolumeSource
- hostPath 2.3 core/v1.HostPathVolumeSource
- iscsi 2.7 core/v1.ISCSIPersistentVolumeSource
- local 2.20 core/v1.LocalVolumeSource
+ csi 2.22 core/v1.CSIPersistentVolumeSource *
+ fc 2.10 core/v1.FCVolumeSource *
+ flexVolume 2.12 core/v1.FlexPersistentVolumeSource *
+ flocker 2.11 core/v1.FlockerVolumeSource *
+ gcePersistentDisk 2.1 core/v1.GCEPersistentDiskVolumeSource *
+ glusterfs 2.4 core/v1.GlusterfsPersistentVolumeSource *
+ hostPath 2.3 core/v1.HostPathVolumeSource *
+ iscsi 2.7 core/v1.ISCSIPersistentVolumeSource *
+ local 2.20 core/v1.LocalVolumeSource *
  mountOptions 7 []s list=atomic
- nfs 2.5 core/v1.NFSVolumeSource
+ nfs 2.5 core/v1.NFSVolumeSource *
  nodeAffinity 9 core/v1.VolumeNodeAffinity *
- persistentVolumeReclaimPolicy 5 s
- photonPersistentDisk 2.17 core/v1.PhotonPersistentDiskVolumeSource
- portworxVolume 2.18 core/v1.PortworxVolumeSource
- quobyte 2.15 core/v1.QuobyteVolumeSource
- rbd 2.6 core/v1.RBDPersistentVolumeSource
- scaleIO 2.19 core/v1.ScaleIOPersistentVolumeSource
+ persistentVolumeReclaimPolicy 5 s go=v1.PersistentVolumeReclaimPolicy
+ photonPersistentDisk 2.17 core/v1.PhotonPersistentDiskVolumeSource *
+ portworxVolume 2.18 core/v1.PortworxVolumeSource *
+ quobyte 2.15 core/v1.QuobyteVolumeSource *
+ rbd 2.6 core/v1.RBDPersistentVolumeSource *
+ scaleIO 2.19 core/v1.ScaleIOPersistentVolumeSource *
  storageClassName 6 s
- storageos 2.21 core/v1.StorageOSPersistentVolumeSource
+ storageos 2.21 core/v1.StorageOSPersistentVolumeSource *
  volumeAttributesClassName 10 s *
- volumeMode 8 s *
- vsphereVolume 2.14 core/v1.VsphereVirtualDiskVolumeSource
+ volumeMode 8 s * go=v1.PersistentVolumeMode
+ vsphereVolume 2.14 core/v1.VsphereVirtualDiskVolumeSource *
 core/v1.PersistentVolumeStatus
  lastPhaseTransitionTime 4 time *
  message 2 s
- phase 1 s
+ phase 1 s go=v1.PersistentVolumePhase
  reason 3 s
 core/v1.PhotonPersistentDiskVolumeSource
  fsType 2 s
@@ -1655,8 +1656,8 @@ core/v1.PodCondition
  message 6 s
  observedGeneration 7 l
  reason 5 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.PodConditionType
 core/v1.PodDNSConfig
  nameservers 1 []s list=atomic
  options 3 []core/v1.PodDNSConfigOption list=atomic
@@ -1675,9 +1676,9 @@ core/v1.PodList kind=/v1/PodList
  kind 0 s
  metadata 1 meta/v1.ListMeta
 core/v1.PodOS
- name 1 s !
+ name 1 s ! go=v1.OSName
 core/v1.PodReadinessGate
- conditionType 1 s !
+ conditionType 1 s ! go=v1.PodConditionType
 core/v1.PodResourceClaim
  name 1 s !
  resourceClaimName 3 s *
@@ -1692,15 +1693,15 @@ core/v1.PodSchedulingGroup
 core/v1.PodSecurityContext
  appArmorProfile 11 core/v1.AppArmorProfile *
  fsGroup 5 l *
- fsGroupChangePolicy 9 s *
+ fsGroupChangePolicy 9 s * go=v1.PodFSGroupChangePolicy
  runAsGroup 6 l *
  runAsNonRoot 3 b *
  runAsUser 2 l *
- seLinuxChangePolicy 13 s *
+ seLinuxChangePolicy 13 s * go=v1.PodSELinuxChangePolicy
  seLinuxOptions 1 core/v1.SELinuxOptions *
  seccompProfile 10 core/v1.SeccompProfile *
  supplementalGroups 4 []l list=atomic
- supplementalGroupsPolicy 12 s *
+ supplementalGroupsPolicy 12 s * go=v1.SupplementalGroupsPolicy
  sysctls 7 []core/v1.Sysctl list=atomic
  windowsOptions 8 core/v1.WindowsSecurityContextOptions *
 core/v1.PodSpec
@@ -1709,7 +1710,7 @@ core/v1.PodSpec
  automountServiceAccountToken 21 b *
  containers 2 []core/v1.Container ! list=map keys=name patch=merge mergeKey=name
  dnsConfig 26 core/v1.PodDNSConfig *
- dnsPolicy 6 s
+ dnsPolicy 6 s go=v1.DNSPolicy
  enableServiceLinks 30 b *
  ephemeralContainers 34 []core/v1.EphemeralContainer list=map keys=name patch=merge mergeKey=name
  hostAliases 23 []core/v1.HostAlias list=map keys=ip patch=merge mergeKey=ip
@@ -1724,14 +1725,14 @@ core/v1.PodSpec
  nodeName 10 s
  nodeSelector 7 {}s map=atomic
  os 36 core/v1.PodOS *
- overhead 32 {}quantity
- preemptionPolicy 31 s *
+ overhead 32 {}quantity go=v1.ResourceList
+ preemptionPolicy 31 s * go=v1.PreemptionPolicy
  priority 25 i *
  priorityClassName 24 s
  readinessGates 28 []core/v1.PodReadinessGate list=atomic
  resourceClaims 39 []core/v1.PodResourceClaim list=map keys=name patch=merge,retainKeys mergeKey=name
  resources 40 core/v1.ResourceRequirements *
- restartPolicy 3 s
+ restartPolicy 3 s go=v1.RestartPolicy
  runtimeClassName 29 s *
  schedulerName 19 s
  schedulingGates 38 []core/v1.PodSchedulingGate list=map keys=name patch=merge mergeKey=name
@@ -1747,7 +1748,7 @@ core/v1.PodSpec
  topologySpreadConstraints 33 []core/v1.TopologySpreadConstraint list=map keys=topologyKey,whenUnsatisfiable patch=merge mergeKey=topologyKey
  volumes 1 []core/v1.Volume list=map keys=name patch=merge,retainKeys mergeKey=name
 core/v1.PodStatus
- allocatedResources 19 {}quantity
+ allocatedResources 19 {}quantity go=v1.ResourceList
  conditions 2 []core/v1.PodCondition list=map keys=type patch=merge mergeKey=type
  containerStatuses 8 []core/v1.ContainerStatus list=atomic
  ephemeralContainerStatuses 13 []core/v1.ContainerStatus list=atomic
@@ -1759,12 +1760,12 @@ core/v1.PodStatus
  nodeAllocatableResourceClaimStatuses 21 []core/v1.NodeAllocatableResourceClaimStatus list=atomic
  nominatedNodeName 11 s
  observedGeneration 17 l
- phase 1 s
+ phase 1 s go=v1.PodPhase
  podIP 6 s
  podIPs 12 []core/v1.PodIP list=map keys=ip patch=merge mergeKey=ip
- qosClass 9 s
+ qosClass 9 s go=v1.PodQOSClass
  reason 4 s
- resize 14 s
+ resize 14 s go=v1.PodResizeStatus
  resourceClaimStatuses 15 []core/v1.PodResourceClaimStatus list=map keys=name patch=merge,retainKeys mergeKey=name
  resources 20 core/v1.ResourceRequirements *
  startTime 7 time *
@@ -1784,7 +1785,7 @@ core/v1.PodTemplateSpec
 core/v1.PortStatus
  error 3 s *
  port 1 i !
- protocol 2 s !
+ protocol 2 s ! go=v1.Protocol
 core/v1.PortworxVolumeSource
  fsType 2 s
  readOnly 3 b
@@ -1793,14 +1794,14 @@ core/v1.PreferredSchedulingTerm
  preference 2 core/v1.NodeSelectorTerm !
  weight 1 i !
 core/v1.Probe
- exec 1.1 core/v1.ExecAction
+ exec 1.1 core/v1.ExecAction *
  failureThreshold 6 i
- grpc 1.4 core/v1.GRPCAction
- httpGet 1.2 core/v1.HTTPGetAction
+ grpc 1.4 core/v1.GRPCAction *
+ httpGet 1.2 core/v1.HTTPGetAction *
  initialDelaySeconds 2 i
  periodSeconds 4 i
  successThreshold 5 i
- tcpSocket 1.3 core/v1.TCPSocketAction
+ tcpSocket 1.3 core/v1.TCPSocketAction *
  terminationGracePeriodSeconds 7 l *
  timeoutSeconds 3 i
 core/v1.ProjectedVolumeSource
@@ -1841,8 +1842,8 @@ core/v1.ReplicationControllerCondition
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
- status 2 s !
- type 1 s !
+ status 2 s ! go=v1.ConditionStatus
+ type 1 s ! go=v1.ReplicationControllerConditionType
 core/v1.ReplicationControllerList kind=/v1/ReplicationControllerList
  apiVersion 0 s
  items 2 []core/v1.ReplicationController !
@@ -1868,9 +1869,9 @@ core/v1.ResourceFieldSelector map=atomic
  divisor 3 quantity
  resource 2 s !
 core/v1.ResourceHealth
- health 2 s
+ health 2 s go=v1.ResourceHealthStatus
  message 6 s *
- resourceID 1 s !
+ resourceID 1 s ! go=v1.ResourceID
 core/v1.ResourceQuota kind=/v1/ResourceQuota
  apiVersion 0 s
  kind 0 s
@@ -1883,18 +1884,18 @@ core/v1.ResourceQuotaList kind=/v1/ResourceQuotaList
  kind 0 s
  metadata 1 meta/v1.ListMeta
 core/v1.ResourceQuotaSpec
- hard 1 {}quantity
+ hard 1 {}quantity go=v1.ResourceList
  scopeSelector 3 core/v1.ScopeSelector *
- scopes 2 []s list=atomic
+ scopes 2 []s list=atomic go=[]v1.ResourceQuotaScope
 core/v1.ResourceQuotaStatus
- hard 1 {}quantity
- used 2 {}quantity
+ hard 1 {}quantity go=v1.ResourceList
+ used 2 {}quantity go=v1.ResourceList
 core/v1.ResourceRequirements
  claims 3 []core/v1.ResourceClaim list=map keys=name
- limits 1 {}quantity
- requests 2 {}quantity
+ limits 1 {}quantity go=v1.ResourceList
+ requests 2 {}quantity go=v1.ResourceList
 core/v1.ResourceStatus
- name 1 s !
+ name 1 s ! go=v1.ResourceName
  resources 2 []core/v1.ResourceHealth list=map keys=resourceID
 core/v1.SELinuxOptions
  level 4 s
@@ -1926,12 +1927,12 @@ core/v1.ScaleIOVolumeSource
 core/v1.ScopeSelector map=atomic
  matchExpressions 1 []core/v1.ScopedResourceSelectorRequirement list=atomic
 core/v1.ScopedResourceSelectorRequirement
- operator 2 s !
- scopeName 1 s !
+ operator 2 s ! go=v1.ScopeSelectorOperator
+ scopeName 1 s ! go=v1.ResourceQuotaScope
  values 3 []s list=atomic
 core/v1.SeccompProfile
  localhostProfile 2 s *
- type 1 s !
+ type 1 s ! go=v1.SeccompProfileType
 core/v1.Secret kind=/v1/Secret
  apiVersion 0 s
  data 2 {}y
@@ -1939,7 +1940,7 @@ core/v1.Secret kind=/v1/Secret
  kind 0 s
  metadata 1 meta/v1.ObjectMeta
  stringData 4 {}s
- type 3 s
+ type 3 s go=v1.SecretType
 core/v1.SecretEnvSource
  name 1.1 s
  optional 2 b *
@@ -1969,7 +1970,7 @@ core/v1.SecurityContext
  appArmorProfile 12 core/v1.AppArmorProfile *
  capabilities 1 core/v1.Capabilities *
  privileged 2 b *
- procMount 9 s *
+ procMount 9 s * go=v1.ProcMountType
  readOnlyRootFilesystem 6 b *
  runAsGroup 8 l *
  runAsNonRoot 5 b *
@@ -2009,7 +2010,7 @@ core/v1.ServicePort
  name 1 s
  nodePort 5 i
  port 3 i !
- protocol 2 s default="TCP"
+ protocol 2 s default="TCP" go=v1.Protocol
  targetPort 4 intstr
 core/v1.ServiceSpec
  allocateLoadBalancerNodePorts 20 b *
@@ -2017,21 +2018,21 @@ core/v1.ServiceSpec
  clusterIPs 18 []s list=atomic
  externalIPs 5 []s list=atomic
  externalName 10 s
- externalTrafficPolicy 11 s
+ externalTrafficPolicy 11 s go=v1.ServiceExternalTrafficPolicy
  healthCheckNodePort 12 i
- internalTrafficPolicy 22 s *
- ipFamilies 19 []s list=atomic
- ipFamilyPolicy 17 s *
+ internalTrafficPolicy 22 s * go=v1.ServiceInternalTrafficPolicy
+ ipFamilies 19 []s list=atomic go=[]v1.IPFamily
+ ipFamilyPolicy 17 s * go=v1.IPFamilyPolicy
  loadBalancerClass 21 s *
  loadBalancerIP 8 s
  loadBalancerSourceRanges 9 []s list=atomic
  ports 1 []core/v1.ServicePort list=map keys=port,protocol patch=merge mergeKey=port
  publishNotReadyAddresses 13 b
  selector 2 {}s map=atomic
- sessionAffinity 7 s
+ sessionAffinity 7 s go=v1.ServiceAffinity
  sessionAffinityConfig 14 core/v1.SessionAffinityConfig *
  trafficDistribution 23 s *
- type 4 s
+ type 4 s go=v1.ServiceType
 core/v1.ServiceStatus
  conditions 2 []meta/v1.Condition list=map keys=type patch=merge mergeKey=type
  loadBalancer 1 core/v1.LoadBalancerStatus
@@ -2058,14 +2059,14 @@ core/v1.TCPSocketAction
  host 2 s
  port 1 intstr !
 core/v1.Taint
- effect 3 s !
+ effect 3 s ! go=v1.TaintEffect
  key 1 s !
  timeAdded 4 time *
  value 2 s
 core/v1.Toleration
- effect 4 s
+ effect 4 s go=v1.TaintEffect
  key 1 s
- operator 2 s
+ operator 2 s go=v1.TolerationOperator
  tolerationSeconds 5 l *
  value 3 s
 core/v1.TopologySelectorLabelRequirement
@@ -2078,10 +2079,10 @@ core/v1.TopologySpreadConstraint
  matchLabelKeys 8 []s list=atomic
  maxSkew 1 i !
  minDomains 5 i *
- nodeAffinityPolicy 6 s *
- nodeTaintsPolicy 7 s *
+ nodeAffinityPolicy 6 s * go=v1.NodeInclusionPolicy
+ nodeTaintsPolicy 7 s * go=v1.NodeInclusionPolicy
  topologyKey 2 s !
- whenUnsatisfiable 3 s !
+ whenUnsatisfiable 3 s ! go=v1.UnsatisfiableConstraintAction
 core/v1.TypedLocalObjectReference map=atomic
  apiGroup 1 s *
  kind 2 s !
@@ -2092,53 +2093,53 @@ core/v1.TypedObjectReference
  name 3 s !
  namespace 4 s *
 core/v1.Volume
- awsElasticBlockStore 2.4 core/v1.AWSElasticBlockStoreVolumeSource
- azureDisk 2.22 core/v1.AzureDiskVolumeSource
- azureFile 2.18 core/v1.AzureFileVolumeSource
- cephfs 2.14 core/v1.CephFSVolumeSource
- cinder 2.13 core/v1.CinderVolumeSource
- configMap 2.19 core/v1.ConfigMapVolumeSource
- csi 2.28 core/v1.CSIVolumeSource
- downwardAPI 2.16 core/v1.DownwardAPIVolumeSource
- emptyDir 2.2 core/v1.EmptyDirVolumeSource
- ephemeral 2.29 core/v1.EphemeralVolumeSource
- fc 2.17 core/v1.FCVolumeSource
- flexVolume 2.12 core/v1.FlexVolumeSource
- flocker 2.15 core/v1.FlockerVolumeSource
- gcePersistentDisk 2.3 core/v1.GCEPersistentDiskVolumeSource
- gitRepo 2.5 core/v1.GitRepoVolumeSource
- glusterfs 2.9 core/v1.GlusterfsVolumeSource
- hostPath 2.1 core/v1.HostPathVolumeSource
- image 2.30 core/v1.ImageVolumeSource
- iscsi 2.8 core/v1.ISCSIVolumeSource
+ awsElasticBlockStore 2.4 core/v1.AWSElasticBlockStoreVolumeSource *
+ azureDisk 2.22 core/v1.AzureDiskVolumeSource *
+ azureFile 2.18 core/v1.AzureFileVolumeSource *
+ cephfs 2.14 core/v1.CephFSVolumeSource *
+ cinder 2.13 core/v1.CinderVolumeSource *
+ configMap 2.19 core/v1.ConfigMapVolumeSource *
+ csi 2.28 core/v1.CSIVolumeSource *
+ downwardAPI 2.16 core/v1.DownwardAPIVolumeSource *
+ emptyDir 2.2 core/v1.EmptyDirVolumeSource *
+ ephemeral 2.29 core/v1.EphemeralVolumeSource *
+ fc 2.17 core/v1.FCVolumeSource *
+ flexVolume 2.12 core/v1.FlexVolumeSource *
+ flocker 2.15 core/v1.FlockerVolumeSource *
+ gcePersistentDisk 2.3 core/v1.GCEPersistentDiskVolumeSource *
+ gitRepo 2.5 core/v1.GitRepoVolumeSource *
+ glusterfs 2.9 core/v1.GlusterfsVolumeSource *
+ hostPath 2.1 core/v1.HostPathVolumeSource *
+ image 2.30 core/v1.ImageVolumeSource *
+ iscsi 2.8 core/v1.ISCSIVolumeSource *
  name 1 s !
- nfs 2.7 core/v1.NFSVolumeSource
- persistentVolumeClaim 2.10 core/v1.PersistentVolumeClaimVolumeSource
- photonPersistentDisk 2.23 core/v1.PhotonPersistentDiskVolumeSource
- portworxVolume 2.24 core/v1.PortworxVolumeSource
- projected 2.26 core/v1.ProjectedVolumeSource
- quobyte 2.21 core/v1.QuobyteVolumeSource
- rbd 2.11 core/v1.RBDVolumeSource
- scaleIO 2.25 core/v1.ScaleIOVolumeSource
- secret 2.6 core/v1.SecretVolumeSource
- storageos 2.27 core/v1.StorageOSVolumeSource
- vsphereVolume 2.20 core/v1.VsphereVirtualDiskVolumeSource
+ nfs 2.7 core/v1.NFSVolumeSource *
+ persistentVolumeClaim 2.10 core/v1.PersistentVolumeClaimVolumeSource *
+ photonPersistentDisk 2.23 core/v1.PhotonPersistentDiskVolumeSource *
+ portworxVolume 2.24 core/v1.PortworxVolumeSource *
+ projected 2.26 core/v1.ProjectedVolumeSource *
+ quobyte 2.21 core/v1.QuobyteVolumeSource *
+ rbd 2.11 core/v1.RBDVolumeSource *
+ scaleIO 2.25 core/v1.ScaleIOVolumeSource *
+ secret 2.6 core/v1.SecretVolumeSource *
+ storageos 2.27 core/v1.StorageOSVolumeSource *
+ vsphereVolume 2.20 core/v1.VsphereVirtualDiskVolumeSource *
 core/v1.VolumeDevice
  devicePath 2 s !
  name 1 s !
 core/v1.VolumeMount
  mountPath 3 s !
- mountPropagation 5 s *
+ mountPropagation 5 s * go=v1.MountPropagationMode
  name 1 s !
  readOnly 2 b
- recursiveReadOnly 7 s *
+ recursiveReadOnly 7 s * go=v1.RecursiveReadOnlyMode
  subPath 4 s
  subPathExpr 6 s
 core/v1.VolumeMountStatus
  mountPath 2 s !
  name 1 s !
  readOnly 3 b
- recursiveReadOnly 4 s *
+ recursiveReadOnly 4 s * go=v1.RecursiveReadOnlyMode
  volumeStatus 5 core/v1.VolumeStatus *
 core/v1.VolumeNodeAffinity
  required 1 core/v1.NodeSelector *
@@ -2150,8 +2151,8 @@ core/v1.VolumeProjection
  secret 1 core/v1.SecretProjection *
  serviceAccountToken 4 core/v1.ServiceAccountTokenProjection *
 core/v1.VolumeResourceRequirements
- limits 1 {}quantity
- requests 2 {}quantity
+ limits 1 {}quantity go=v1.ResourceList
+ requests 2 {}quantity go=v1.ResourceList
 core/v1.VolumeStatus
  image 1 core/v1.ImageVolumeStatus *
 core/v1.VsphereVirtualDiskVolumeSource
@@ -2187,9 +2188,9 @@ discovery/v1.EndpointPort map=atomic
  appProtocol 4 s *
  name 1 s *
  port 3 i *
- protocol 2 s *
+ protocol 2 s * go=v1.Protocol
 discovery/v1.EndpointSlice kind=discovery.k8s.io/v1/EndpointSlice
- addressType 4 s !
+ addressType 4 s ! go=v1.AddressType
  apiVersion 0 s
  endpoints 2 []discovery/v1.Endpoint list=atomic
  kind 0 s
@@ -2234,7 +2235,7 @@ flowcontrol/v1.ExemptPriorityLevelConfiguration
  lendablePercent 2 i *
  nominalConcurrencyShares 1 i *
 flowcontrol/v1.FlowDistinguisherMethod
- type 1 s !
+ type 1 s ! go=v1.FlowDistinguisherMethodType
 flowcontrol/v1.FlowSchema kind=flowcontrol.apiserver.k8s.io/v1/FlowSchema
  apiVersion 0 s
  kind 0 s
@@ -2245,8 +2246,8 @@ flowcontrol/v1.FlowSchemaCondition
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
- status 2 s
- type 1 s
+ status 2 s go=v1.ConditionStatus
+ type 1 s go=v1.FlowSchemaConditionType
 flowcontrol/v1.FlowSchemaList kind=flowcontrol.apiserver.k8s.io/v1/FlowSchemaList
  apiVersion 0 s
  items 2 []flowcontrol/v1.FlowSchema !
@@ -2263,7 +2264,7 @@ flowcontrol/v1.GroupSubject
  name 1 s !
 flowcontrol/v1.LimitResponse
  queuing 2 flowcontrol/v1.QueuingConfiguration *
- type 1 s !
+ type 1 s ! go=v1.LimitResponseType
 flowcontrol/v1.LimitedPriorityLevelConfiguration
  borrowingLimitPercent 4 i *
  lendablePercent 3 i *
@@ -2286,8 +2287,8 @@ flowcontrol/v1.PriorityLevelConfigurationCondition
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
- status 2 s
- type 1 s
+ status 2 s go=v1.ConditionStatus
+ type 1 s go=v1.PriorityLevelConfigurationConditionType
 flowcontrol/v1.PriorityLevelConfigurationList kind=flowcontrol.apiserver.k8s.io/v1/PriorityLevelConfigurationList
  apiVersion 0 s
  items 2 []flowcontrol/v1.PriorityLevelConfiguration !
@@ -2298,7 +2299,7 @@ flowcontrol/v1.PriorityLevelConfigurationReference
 flowcontrol/v1.PriorityLevelConfigurationSpec
  exempt 3 flowcontrol/v1.ExemptPriorityLevelConfiguration *
  limited 2 flowcontrol/v1.LimitedPriorityLevelConfiguration *
- type 1 s !
+ type 1 s ! go=v1.PriorityLevelEnablement
 flowcontrol/v1.PriorityLevelConfigurationStatus
  conditions 1 []flowcontrol/v1.PriorityLevelConfigurationCondition list=map keys=type patch=merge mergeKey=type
 flowcontrol/v1.QueuingConfiguration
@@ -2316,7 +2317,7 @@ flowcontrol/v1.ServiceAccountSubject
  namespace 1 s !
 flowcontrol/v1.Subject
  group 3 flowcontrol/v1.GroupSubject *
- kind 1 s !
+ kind 1 s ! go=v1.SubjectKind
  serviceAccount 4 flowcontrol/v1.ServiceAccountSubject *
  user 2 flowcontrol/v1.UserSubject *
 flowcontrol/v1.UserSubject
@@ -2330,7 +2331,7 @@ meta/v1.APIResource
  shortNames 5 []s list=atomic
  singularName 6 s !
  storageVersionHash 10 s
- verbs 4 []s !
+ verbs 4 []s ! go=v1.Verbs
  version 9 s
 meta/v1.APIResourceList kind=/v1/APIResourceList
  apiVersion 0 s
@@ -2342,7 +2343,7 @@ meta/v1.Condition
  message 6 s !
  observedGeneration 3 l
  reason 5 s !
- status 2 s !
+ status 2 s ! go=v1.ConditionStatus
  type 1 s !
 meta/v1.DeleteOptions kind=/v1/DeleteOptions
  apiVersion 0 s
@@ -2352,17 +2353,17 @@ meta/v1.DeleteOptions kind=/v1/DeleteOptions
  kind 0 s
  orphanDependents 3 b *
  preconditions 2 meta/v1.Preconditions *
- propagationPolicy 4 s *
+ propagationPolicy 4 s * go=v1.DeletionPropagation
 meta/v1.FieldSelectorRequirement
  key 1 s !
- operator 2 s !
+ operator 2 s ! go=v1.FieldSelectorOperator
  values 3 []s list=atomic
 meta/v1.LabelSelector map=atomic
  matchExpressions 2 []meta/v1.LabelSelectorRequirement list=atomic
  matchLabels 1 {}s
 meta/v1.LabelSelectorRequirement
  key 1 s !
- operator 2 s !
+ operator 2 s ! go=v1.LabelSelectorOperator
  values 3 []s list=atomic
 meta/v1.ListMeta
  continue 3 s
@@ -2375,7 +2376,7 @@ meta/v1.ManagedFieldsEntry
  fieldsType 6 s
  fieldsV1 7 fieldsV1 *
  manager 1 s
- operation 2 s
+ operation 2 s go=v1.ManagedFieldsOperationType
  subresource 8 s
  time 4 time *
 meta/v1.ObjectMeta
@@ -2393,17 +2394,18 @@ meta/v1.ObjectMeta
  ownerReferences 13 []meta/v1.OwnerReference list=map keys=uid patch=merge mergeKey=uid
  resourceVersion 6 s
  selfLink 4 s
- uid 5 s
+ uid 5 s go=types.UID
 meta/v1.OwnerReference map=atomic
  apiVersion 5 s !
  blockOwnerDeletion 7 b *
  controller 6 b *
  kind 1 s !
  name 3 s !
- uid 4 s !
+ uid 4 s ! go=types.UID
+meta/v1.Patch
 meta/v1.Preconditions
  resourceVersion 2 s *
- uid 1 s *
+ uid 1 s * go=types.UID
 meta/v1.ShardInfo
  selector 1 s !
 meta/v1.Status kind=/v1/Status
@@ -2413,26 +2415,26 @@ meta/v1.Status kind=/v1/Status
  kind 0 s
  message 3 s
  metadata 1 meta/v1.ListMeta
- reason 4 s
+ reason 4 s go=v1.StatusReason
  status 2 s
 meta/v1.StatusCause
  field 3 s
  message 2 s
- reason 1 s
+ reason 1 s go=v1.CauseType
 meta/v1.StatusDetails
  causes 4 []meta/v1.StatusCause list=atomic
  group 2 s
  kind 3 s
  name 1 s
  retryAfterSeconds 5 i
- uid 6 s
+ uid 6 s go=types.UID
 meta/v1.WatchEvent kind=/v1/WatchEvent
  object 2 raw !
  type 1 s !
 networking/v1.HTTPIngressPath
  backend 2 networking/v1.IngressBackend !
  path 1 s
- pathType 3 s ! *
+ pathType 3 s ! * go=v1.PathType
 networking/v1.HTTPIngressRuleValue
  paths 1 []networking/v1.HTTPIngressPath ! list=atomic
 networking/v1.IPAddress kind=networking.k8s.io/v1/IPAddress
@@ -2492,10 +2494,10 @@ networking/v1.IngressLoadBalancerStatus
 networking/v1.IngressPortStatus
  error 3 s *
  port 1 i !
- protocol 2 s !
+ protocol 2 s ! go=v1.Protocol
 networking/v1.IngressRule
  host 1 s
- http 2.1 networking/v1.HTTPIngressRuleValue
+ http 2.1 networking/v1.HTTPIngressRuleValue *
 networking/v1.IngressServiceBackend
  name 1 s !
  port 2 networking/v1.ServiceBackendPort
@@ -2532,12 +2534,12 @@ networking/v1.NetworkPolicyPeer
 networking/v1.NetworkPolicyPort
  endPort 3 i *
  port 2 intstr *
- protocol 1 s *
+ protocol 1 s * go=v1.Protocol
 networking/v1.NetworkPolicySpec
  egress 3 []networking/v1.NetworkPolicyEgressRule list=atomic
  ingress 2 []networking/v1.NetworkPolicyIngressRule list=atomic
  podSelector 1 meta/v1.LabelSelector
- policyTypes 4 []s list=atomic
+ policyTypes 4 []s list=atomic go=[]v1.PolicyType
 networking/v1.ParentReference
  group 1 s
  name 4 s !
@@ -2562,7 +2564,7 @@ networking/v1.ServiceCIDRSpec
 networking/v1.ServiceCIDRStatus
  conditions 1 []meta/v1.Condition list=map keys=type patch=merge mergeKey=type
 node/v1.Overhead
- podFixed 1 {}quantity
+ podFixed 1 {}quantity go=v1.ResourceList
 node/v1.RuntimeClass kind=node.k8s.io/v1/RuntimeClass
  apiVersion 0 s
  handler 2 s !
@@ -2598,7 +2600,7 @@ policy/v1.PodDisruptionBudgetSpec
  maxUnavailable 3 intstr *
  minAvailable 1 intstr *
  selector 2 meta/v1.LabelSelector * patch=replace
- unhealthyPodEvictionPolicy 4 s *
+ unhealthyPodEvictionPolicy 4 s * go=v1.UnhealthyPodEvictionPolicyType
 policy/v1.PodDisruptionBudgetStatus
  conditions 7 []meta/v1.Condition list=map keys=type patch=merge mergeKey=type
  currentHealthy 4 i
@@ -2673,7 +2675,7 @@ scheduling/v1.PriorityClass kind=scheduling.k8s.io/v1/PriorityClass
  globalDefault 3 b
  kind 0 s
  metadata 1 meta/v1.ObjectMeta
- preemptionPolicy 5 s *
+ preemptionPolicy 5 s * go=v1.PreemptionPolicy
  value 2 i
 scheduling/v1.PriorityClassList kind=scheduling.k8s.io/v1/PriorityClassList
  apiVersion 0 s
@@ -2692,7 +2694,7 @@ storage/v1.CSIDriverList kind=storage.k8s.io/v1/CSIDriverList
  metadata 1 meta/v1.ListMeta
 storage/v1.CSIDriverSpec
  attachRequired 1 b *
- fsGroupPolicy 5 s *
+ fsGroupPolicy 5 s * go=v1.FSGroupPolicy
  nodeAllocatableUpdatePeriodSeconds 9 l *
  podInfoOnMount 2 b *
  preventPodSchedulingIfMissing 11 b *
@@ -2701,7 +2703,7 @@ storage/v1.CSIDriverSpec
  serviceAccountTokenInSecrets 10 b *
  storageCapacity 4 b *
  tokenRequests 6 []storage/v1.TokenRequest list=atomic
- volumeLifecycleModes 3 []s list=set
+ volumeLifecycleModes 3 []s list=set go=[]v1.VolumeLifecycleMode
 storage/v1.CSINode kind=storage.k8s.io/v1/CSINode
  apiVersion 0 s
  kind 0 s
@@ -2741,8 +2743,8 @@ storage/v1.StorageClass kind=storage.k8s.io/v1/StorageClass
  mountOptions 5 []s list=atomic
  parameters 3 {}s
  provisioner 2 s !
- reclaimPolicy 4 s *
- volumeBindingMode 7 s *
+ reclaimPolicy 4 s * go=v1.PersistentVolumeReclaimPolicy
+ volumeBindingMode 7 s * go=v1.VolumeBindingMode
 storage/v1.StorageClassList kind=storage.k8s.io/v1/StorageClassList
  apiVersion 0 s
  items 2 []storage/v1.StorageClass !

@@ -5,7 +5,7 @@
  *
  * Reads, below that path: `api/openapi-spec/v3/*.json` (field names, types, required, defaults, list and map types,
  * merge keys), the `generated.proto` files (protobuf field numbers) and `types.go` (which scalars are pointers: for those a
- * zero is a value, for the others it is absence). Writes `api/schema/facts.generated.ts` and `api/types.generated.ts`.
+ * zero is a value, for the others it is absence; and the names of Go types, which decoding errors mention). Writes `api/schema/facts.generated.ts` and `api/types.generated.ts`.
  * No prose of upstream's is taken over: descriptions for `kubectl explain` come from an npm dependency.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -79,6 +79,22 @@ const scalars: Record<string, { code: string; ts: string }> = {
   'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray': { code: 'json', ts: 'JsonValue' },
 };
 
+const plainGoTypes: Record<string, string> = {
+  s: 'string',
+  b: 'bool',
+  i: 'int32',
+  l: 'int64',
+  d: 'float64',
+  y: '[]uint8',
+  quantity: 'resource.Quantity',
+  time: 'v1.Time',
+  microtime: 'v1.MicroTime',
+  duration: 'v1.Duration',
+  intstr: 'intstr.IntOrString',
+  fieldsV1: 'v1.FieldsV1',
+  raw: 'runtime.RawExtension',
+};
+
 const source = process.argv[2];
 if (source === undefined) throw new Error('usage: npm run generate -- /path/to/kubernetes (a checkout of upstream)');
 
@@ -86,7 +102,7 @@ const schemas = new Map<string, OpenApiSchema>();
 const tsNames = new Map<string, string>();
 for (const [file, prefix] of groups) readGroup(file, prefix);
 const protos = readProtos(source);
-const pointers = readPointers(source);
+const goFields = readGoFields(source);
 writeFileSync(new URL('./facts.generated.ts', import.meta.url), factsFile());
 writeFileSync(new URL('../types.generated.ts', import.meta.url), typesFile());
 
@@ -116,7 +132,9 @@ function shortName(openApiName: string): string {
 function readProtos(root: string): Map<string, ProtoField[]> {
   const found = new Map<string, ProtoField[]>();
   for (const path of listFiles(join(root, 'staging/src/k8s.io'), 'generated.proto')) {
-    const text = readFileSync(path, 'utf8').replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
+    const text = readFileSync(path, 'utf8')
+      .replace(/\/\*[\s\S]*?\*\//g, '')
+      .replace(/\/\/.*$/gm, '');
     const packageName = /package ([\w.-]+);/.exec(text)?.[1];
     if (packageName === undefined) throw new Error(`${path}: no package line`);
     for (const [, message, body] of text.matchAll(/message (\w+) \{([^}]*)\}/g)) {
@@ -146,20 +164,35 @@ function qualify(packageName: string, type: string): string {
   return dot < 0 ? openApiName(packageName, cleaned) : openApiName(cleaned.slice(0, dot), cleaned.slice(dot + 1));
 }
 
-/** The scalar fields that are Go pointers, as `<OpenAPI name>.<json field>`: for these a zero is not absence. */
-function readPointers(root: string): Set<string> {
-  const found = new Set<string>();
+interface GoField {
+  pointer: boolean;
+  /** As Go prints it, without the pointer: `v1.RestartPolicy`, `[]string`. */
+  type: string;
+}
+
+/** What `types.go` says about each field, by `<OpenAPI name>.<json field>`. */
+function readGoFields(root: string): Map<string, GoField> {
+  const found = new Map<string, GoField>();
   for (const path of listFiles(join(root, 'staging/src/k8s.io'), 'types.go')) {
     const folder = /staging\/src\/k8s\.io\/(.+)\/types\.go$/.exec(path)?.[1]?.replaceAll('/', '.');
     if (folder === undefined) continue;
     const text = readFileSync(path, 'utf8').replace(/\/\/.*$/gm, '');
+    const packageName = /^package (\w+)$/m.exec(text)?.[1] ?? '';
+    // Aliases such as `metav1` are printed by Go under the package's own name.
+    const aliases = new Map([...text.matchAll(/^\s+(\w+) "[^"]*\/(\w+)"$/gm)].map(([, alias, own]) => [alias as string, own as string]));
     for (const [, name, body] of text.matchAll(/^type (\w+) struct \{\n([\s\S]*?)^\}/gm)) {
-      for (const [, json] of (body as string).matchAll(/^\s*\w+\s+\*[\w.]+\s+`json:"(\w+)/gm)) {
-        found.add(`io.k8s.${folder}.${name}.${json}`);
+      for (const [, star, type, json] of (body as string).matchAll(/^\s*\w+\s+(\*?)(\S+)\s+`json:"([^",]+)/gm)) {
+        found.set(`io.k8s.${folder}.${name}.${json}`, { pointer: star === '*', type: printedGoType(type as string, packageName, aliases) });
       }
     }
   }
   return found;
+}
+
+function printedGoType(type: string, packageName: string, aliases: Map<string, string>): string {
+  return type
+    .replace(/(\w+)\./g, (whole, alias: string) => (aliases.has(alias) ? `${aliases.get(alias)}.` : whole))
+    .replace(/(^|[\]*])([A-Z]\w*)/g, `$1${packageName}.$2`);
 }
 
 function listFiles(folder: string, name: string): string[] {
@@ -181,14 +214,39 @@ function refOf(property: OpenApiProperty): string | undefined {
 function protoPath(typeName: string, field: string): string {
   const message = protos.get(typeName);
   if (message === undefined) return '0';
-  const own = message.find(({ name }) => name.toLowerCase() === field.toLowerCase());
+  // `$ref` is `ref` in protobuf, `x-kubernetes-list-type` is `xKubernetesListType`.
+  const protoName = field.replace(/[^A-Za-z0-9]/g, '').toLowerCase();
+  const own = message.find(({ name }) => name.toLowerCase() === protoName);
   if (own !== undefined) return String(own.number);
-  for (const embedded of message) {
-    if (schemas.get(typeName)?.properties?.[embedded.name] !== undefined || !protos.has(embedded.type)) continue;
+  for (const embedded of embeddedIn(typeName)) {
     const inner = protoPath(embedded.type, field);
     if (inner !== '0') return `${embedded.number}.${inner}`;
   }
   return '0';
+}
+
+/** The message fields whose own fields JSON writes into the outer object. */
+function embeddedIn(typeName: string): ProtoField[] {
+  const properties = schemas.get(typeName)?.properties ?? {};
+  return (protos.get(typeName) ?? []).filter(({ name, type }) => properties[name] === undefined && protos.has(type));
+}
+
+/** What Go says about a field, looked for in embedded structs too. */
+function goField(typeName: string, field: string): GoField | undefined {
+  const own = goFields.get(`${typeName}.${field}`);
+  if (own !== undefined) return own;
+  for (const { type } of embeddedIn(typeName)) {
+    const inner = goField(type, field);
+    if (inner !== undefined) return inner;
+  }
+  return undefined;
+}
+
+/** The Go type that a type code stands for when nothing else is said; facts.ts derives the same. */
+function plainGoType(code: string): string {
+  if (code.startsWith('[]')) return `[]${plainGoType(code.slice(2))}`;
+  if (code.startsWith('{}')) return `map[string]${plainGoType(code.slice(2))}`;
+  return plainGoTypes[code] ?? code.slice(code.indexOf('/') + 1);
 }
 
 /** `s`tring, `b`oolean, int32 `i`, int64 `l`, `d`ouble, b`y`tes, a special scalar, or a type's short name. */
@@ -207,27 +265,36 @@ function typeCode(property: OpenApiProperty): string {
 function fieldLine(typeName: string, name: string, property: OpenApiProperty, required: boolean): string {
   const marks: string[] = [];
   if (required) marks.push('!');
-  if (pointers.has(`${typeName}.${name}`)) marks.push('*');
+  const go = goField(typeName, name);
+  if (go?.pointer === true) marks.push('*');
   if (property['x-kubernetes-list-type'] !== undefined) marks.push(`list=${property['x-kubernetes-list-type']}`);
-  if (property['x-kubernetes-list-map-keys'] !== undefined) marks.push(`keys=${property['x-kubernetes-list-map-keys'].join(',')}`);
+  if (property['x-kubernetes-list-map-keys'] !== undefined)
+    marks.push(`keys=${property['x-kubernetes-list-map-keys'].join(',')}`);
   if (property['x-kubernetes-map-type'] !== undefined) marks.push(`map=${property['x-kubernetes-map-type']}`);
   if (property['x-kubernetes-patch-strategy'] !== undefined) marks.push(`patch=${property['x-kubernetes-patch-strategy']}`);
   if (property['x-kubernetes-patch-merge-key'] !== undefined) marks.push(`mergeKey=${property['x-kubernetes-patch-merge-key']}`);
   const value = property.default;
   const plain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
   if (plain && value !== '' && value !== 0 && value !== false) marks.push(`default=${JSON.stringify(value)}`);
-  return ` ${[name, protoPath(typeName, name), typeCode(property), ...marks].join(' ')}`;
+  const code = typeCode(property);
+  const goType = go?.type.replaceAll('[]byte', '[]uint8');
+  if (goType !== undefined && goType !== plainGoType(code)) marks.push(`go=${goType}`);
+  return ` ${[name, protoPath(typeName, name), code, ...marks].join(' ')}`;
 }
 
 function factsFile(): string {
   const lines: string[] = [];
   for (const [name, schema] of [...schemas].sort(([a], [b]) => (shortName(a) < shortName(b) ? -1 : 1))) {
-    if (scalars[name] !== undefined || schema.properties === undefined) continue;
-    const kinds = (schema['x-kubernetes-group-version-kind'] ?? []).map(({ group, version, kind }) => `${group}/${version}/${kind}`);
+    if (scalars[name] !== undefined || (schema.properties === undefined && schema.type !== 'object')) continue;
+    const kinds = (schema['x-kubernetes-group-version-kind'] ?? []).map(
+      ({ group, version, kind }) => `${group}/${version}/${kind}`,
+    );
     const few = kinds.length > 3 ? [] : kinds; // DeleteOptions and WatchEvent are listed under every group
     const mapType = schema['x-kubernetes-map-type'];
-    lines.push([shortName(name), ...few.map((kind) => `kind=${kind}`), ...(mapType === undefined ? [] : [`map=${mapType}`])].join(' '));
-    for (const [field, property] of Object.entries(schema.properties)) {
+    lines.push(
+      [shortName(name), ...few.map((kind) => `kind=${kind}`), ...(mapType === undefined ? [] : [`map=${mapType}`])].join(' '),
+    );
+    for (const [field, property] of Object.entries(schema.properties ?? {})) {
       lines.push(fieldLine(name, field, property, schema.required?.includes(field) ?? false));
     }
   }
@@ -240,7 +307,8 @@ function factsFile(): string {
 
 function tsType(property: OpenApiProperty): string {
   const ref = refOf(property);
-  if (ref !== undefined) return scalars[ref]?.ts ?? (schemas.get(ref)?.properties === undefined ? 'JsonObject' : (tsNames.get(ref) as string));
+  if (ref !== undefined)
+    return scalars[ref]?.ts ?? (schemas.get(ref)?.properties === undefined ? 'JsonObject' : (tsNames.get(ref) as string));
   if (property.type === 'array') {
     const item = tsType(property.items ?? {});
     return `${item}[]`;
@@ -265,7 +333,8 @@ function typesFile(): string {
   const blocks = [...schemas]
     .filter(([name, schema]) => scalars[name] === undefined && schema.properties !== undefined)
     .map(([name, schema]) => {
-      const isKind = (schema['x-kubernetes-group-version-kind'] ?? []).length > 0 && schema.properties?.['metadata'] !== undefined;
+      const isKind =
+        (schema['x-kubernetes-group-version-kind'] ?? []).length > 0 && schema.properties?.['metadata'] !== undefined;
       const isList = schema.properties?.['items'] !== undefined;
       const fields = Object.entries(schema.properties ?? {}).map(([field, property]) =>
         tsField(field, property, schema.required?.includes(field) ?? false, isKind, isList),

@@ -1,0 +1,238 @@
+/**
+ * The schema facts: what the API's types are made of, as data. They drive decoding (JSON and protobuf), strict field checks,
+ * patches, server-side apply and the OpenAPI documents.
+ *
+ * Grammar of `factsText` (facts.generated.ts), one line each:
+ *
+ *     type  := name { " kind=" group "/" version "/" kind } [ " map=" mapType ]
+ *     field := " " name " " path " " code { " " mark }
+ *     path  := number { "." number }      protobuf field numbers; more than one where Go embeds a struct that JSON flattens;
+ *                                         0: protobuf does not carry the field
+ *     code  := "s" string | "b" bool | "i" int32 | "l" int64 | "d" double | "y" bytes
+ *            | "quantity" | "time" | "microtime" | "duration" | "intstr" | "fieldsV1" | "raw" | "json"
+ *            | "[]" code | "{}" code | the name of a type
+ *     mark  := "!" required | "*" a pointer in Go: zero is a value, not absence
+ *            | "list=" ("atomic" | "set" | "map") | "keys=" name { "," name } | "map=" ("atomic" | "granular")
+ *            | "patch=" strategy { "," strategy } | "mergeKey=" name | "default=" JSON
+ *            | "go=" the Go type's printed name, where the code does not already tell it (`v1.RestartPolicy`, `v1.ResourceList`)
+ *
+ * Types are parsed when first asked for: a process that serves three kinds pays for three.
+ */
+import { factsText } from './facts.generated.ts';
+
+/** A value that is not made of fields. `raw` is any object, `json` any value, `intstr` an int32 or a string. */
+export type ScalarKind =
+  | 'string'
+  | 'bool'
+  | 'int32'
+  | 'int64'
+  | 'double'
+  | 'bytes'
+  | 'quantity'
+  | 'time'
+  | 'microtime'
+  | 'duration'
+  | 'intstr'
+  | 'fieldsV1'
+  | 'raw'
+  | 'json';
+
+export type FieldType =
+  | { kind: ScalarKind }
+  | { kind: 'ref'; name: string }
+  | { kind: 'list'; item: FieldType }
+  | { kind: 'map'; value: FieldType };
+
+export interface FieldFacts {
+  /** As JSON spells it. */
+  name: string;
+  /** Protobuf field numbers from the outside in; empty: not in protobuf. */
+  protoPath: readonly number[];
+  type: FieldType;
+  required: boolean;
+  /** A pointer in Go: a zero is a value. For the others a zero is absence, unless required. */
+  pointer: boolean;
+  listType: 'atomic' | 'set' | 'map' | undefined;
+  /** The keys of a `listType: map`. */
+  keys: readonly string[];
+  mapType: 'atomic' | 'granular' | undefined;
+  /** Strategic merge patch: `merge`, `retainKeys`, `replace`. */
+  patchStrategy: readonly string[];
+  mergeKey: string | undefined;
+  default: string | number | boolean | undefined;
+  /** The Go type's name as decoding errors print it, pointers left out; see {@link goTypeName} for what it is elsewhere. */
+  goType: string | undefined;
+}
+
+export interface KindName {
+  group: string;
+  version: string;
+  kind: string;
+}
+
+export interface TypeFacts {
+  /** `core/v1.Pod` */
+  name: string;
+  /** The Go type's own name: `Pod`. */
+  goName: string;
+  /** The kinds that this type is served as; none for a part of an object. */
+  kinds: readonly KindName[];
+  mapType: 'atomic' | 'granular' | undefined;
+  fields: readonly FieldFacts[];
+  byName: ReadonlyMap<string, FieldFacts>;
+}
+
+/** Types on the wire that upstream's OpenAPI does not list (meta/v1 generated.proto). */
+const unlisted = `meta/v1.PartialObjectMetadata kind=meta.k8s.io/v1/PartialObjectMetadata
+ apiVersion 0 s
+ kind 0 s
+ metadata 1 meta/v1.ObjectMeta
+meta/v1.PartialObjectMetadataList kind=meta.k8s.io/v1/PartialObjectMetadataList
+ apiVersion 0 s
+ items 2 []meta/v1.PartialObjectMetadata !
+ kind 0 s
+ metadata 1 meta/v1.ListMeta
+`;
+
+const scalarCodes: Readonly<Record<string, ScalarKind>> = {
+  s: 'string',
+  b: 'bool',
+  i: 'int32',
+  l: 'int64',
+  d: 'double',
+  y: 'bytes',
+  quantity: 'quantity',
+  time: 'time',
+  microtime: 'microtime',
+  duration: 'duration',
+  intstr: 'intstr',
+  fieldsV1: 'fieldsV1',
+  raw: 'raw',
+  json: 'json',
+};
+
+interface Index {
+  /** The lines of each type, unparsed. */
+  types: Map<string, string>;
+  /** `group/version/kind` → type name. */
+  kinds: Map<string, string>;
+}
+
+let index: Index | undefined;
+const parsed = new Map<string, TypeFacts>();
+
+/** Cuts the text at type lines; those are the ones that do not start with a space. */
+function indexed(): Index {
+  if (index !== undefined) return index;
+  index = { types: new Map(), kinds: new Map() };
+  for (const block of `${factsText.trim()}\n${unlisted}`.split(/\n(?=[^ \n])/)) {
+    const [name, ...marks] = (block.split('\n', 1)[0] as string).split(' ') as [string, ...string[]];
+    index.types.set(name, block);
+    for (const mark of marks) if (mark.startsWith('kind=')) index.kinds.set(mark.slice('kind='.length), name);
+  }
+  return index;
+}
+
+/** Whether the facts know the type. */
+export function hasType(name: string): boolean {
+  return indexed().types.has(name);
+}
+
+/** All type names, sorted. */
+export function typeNames(): string[] {
+  return [...indexed().types.keys()].sort();
+}
+
+/** @param name such as `core/v1.Pod`. @throws Error for a type that the facts do not know: a mistake in our own tables */
+export function typeFacts(name: string): TypeFacts {
+  let facts = parsed.get(name);
+  if (facts === undefined) {
+    const block = indexed().types.get(name);
+    if (block === undefined) throw new Error(`schema facts: unknown type "${name}"`);
+    facts = parseType(block);
+    parsed.set(name, facts);
+  }
+  return facts;
+}
+
+/** Kinds that upstream registers in every group and version. */
+const everywhere: ReadonlySet<string> = new Set(['DeleteOptions', 'WatchEvent']);
+
+/** The type of a kind, lists included; undefined for one that is not known. */
+export function typeForKind(apiVersion: string, kind: string): string | undefined {
+  const key = apiVersion.includes('/') ? `${apiVersion}/${kind}` : `/${apiVersion}/${kind}`;
+  return indexed().kinds.get(key) ?? (everywhere.has(kind) ? `meta/v1.${kind}` : undefined);
+}
+
+function parseType(block: string): TypeFacts {
+  const [head, ...lines] = block.split('\n').filter((line) => line !== '') as [string, ...string[]];
+  const [name, ...marks] = head.split(' ') as [string, ...string[]];
+  const fields = lines.map(parseField);
+  return {
+    name,
+    goName: name.slice(name.lastIndexOf('.') + 1),
+    kinds: marks.filter((mark) => mark.startsWith('kind=')).map(parseKind),
+    mapType: markValue(marks, 'map') as TypeFacts['mapType'],
+    fields,
+    byName: new Map(fields.map((field) => [field.name, field])),
+  };
+}
+
+function parseKind(mark: string): KindName {
+  const [group, version, kind] = mark.slice('kind='.length).split('/') as [string, string, string];
+  return { group, version, kind };
+}
+
+function parseField(line: string): FieldFacts {
+  const [name, path, code, ...marks] = line.slice(1).split(' ') as [string, string, string, ...string[]];
+  const value = markValue(marks, 'default');
+  return {
+    name,
+    protoPath: path === '0' ? [] : path.split('.').map(Number),
+    type: parseCode(code),
+    required: marks.includes('!'),
+    pointer: marks.includes('*'),
+    listType: markValue(marks, 'list') as FieldFacts['listType'],
+    keys: markValue(marks, 'keys')?.split(',') ?? [],
+    mapType: markValue(marks, 'map') as FieldFacts['mapType'],
+    patchStrategy: markValue(marks, 'patch')?.split(',') ?? [],
+    mergeKey: markValue(marks, 'mergeKey'),
+    default: value === undefined ? undefined : (JSON.parse(value) as string | number | boolean),
+    goType: markValue(marks, 'go'),
+  };
+}
+
+function markValue(marks: readonly string[], name: string): string | undefined {
+  return marks.find((mark) => mark.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+function parseCode(code: string): FieldType {
+  if (code.startsWith('[]')) return { kind: 'list', item: parseCode(code.slice(2)) };
+  if (code.startsWith('{}')) return { kind: 'map', value: parseCode(code.slice(2)) };
+  const scalar = scalarCodes[code];
+  return scalar === undefined ? { kind: 'ref', name: code } : { kind: scalar };
+}
+
+const scalarGoTypes: Readonly<Record<ScalarKind, string>> = {
+  string: 'string',
+  bool: 'bool',
+  int32: 'int32',
+  int64: 'int64',
+  double: 'float64',
+  bytes: '[]uint8',
+  quantity: 'resource.Quantity',
+  time: 'v1.Time',
+  microtime: 'v1.MicroTime',
+  duration: 'v1.Duration',
+  intstr: 'intstr.IntOrString',
+  fieldsV1: 'v1.FieldsV1',
+  raw: 'runtime.RawExtension',
+  json: 'v1.JSON',
+};
+
+/** The Go type that a field's type stands for when no {@link FieldFacts.goType} says otherwise: `[]v1.Container`. */
+export function goTypeName(type: FieldType): string {
+  if (type.kind === 'list') return `[]${goTypeName(type.item)}`;
+  if (type.kind === 'map') return `map[string]${goTypeName(type.value)}`;
+  return type.kind === 'ref' ? type.name.slice(type.name.indexOf('/') + 1) : scalarGoTypes[type.kind];
+}
