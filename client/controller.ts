@@ -2,9 +2,10 @@
  * What a controller is: a name, what it watches (and to which keys a change maps), and a reconcile that looks at the
  * whole state of one key. The runner (controller-runner.ts) gives it informers, a work queue and workers.
  */
+
+import type { Logger } from 'pino';
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
-import type { Logger } from 'pino';
 import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
 import type { EventRecorder } from './event-recorder.ts';

@@ -1,0 +1,144 @@
+/** Runs controllers: maps changes to keys, queues them, and gives them to workers; back-off on errors. */
+import type { KubeObject } from '#api/meta.ts';
+import { controllerOf, keyOf, nameToKey } from '#api/meta.ts';
+import type { ResourceId } from '#api/resources.ts';
+import { isConflict, isNamespaceTerminating } from '#api/status.ts';
+import type { Logger } from 'pino';
+import type { Clock } from './clock.ts';
+import { sleep } from './clock.ts';
+import type { Caches, Controller, ControllerWatch } from './controller.ts';
+import type { Informers } from './informers.ts';
+import type { WorkQueue } from './workqueue.ts';
+import { createWorkQueue } from './workqueue.ts';
+
+/** Told of every finished reconcile; for counters. */
+export interface ReconcileObserver {
+  reconciled(controller: string, key: string, durationMs: number, error: unknown): void;
+}
+
+export interface ControllerRunnerDeps {
+  informers: Informers;
+  clock: Clock;
+  log: Logger;
+  observer?: ReconcileObserver;
+}
+
+/** A change of an object of this resource concerns the key of that object. */
+export function own(resource: ResourceId): ControllerWatch {
+  return { resource, keys: (object) => [keyOf(object)] };
+}
+
+/** A change concerns the object's controlling owner of this kind: the one it has and the one it had. */
+export function ownedBy(resource: ResourceId, ownerKind: string): ControllerWatch {
+  return {
+    resource,
+    keys: (object, previous) => {
+      const keys = new Set<string>();
+      for (const one of [object, previous]) {
+        const owner = one === undefined ? undefined : controllerOf(one);
+        if (one !== undefined && owner?.kind === ownerKind) keys.add(nameToKey({ namespace: one.metadata.namespace, name: owner.name }));
+      }
+      return keys;
+    },
+  };
+}
+
+/** The controller reads this resource's cache: it is synced before the first reconcile, but its changes wake nothing. */
+export function reads(resource: ResourceId): ControllerWatch {
+  return { resource, keys: () => [] };
+}
+
+/** Runs one controller until `signal` aborts; settles when its last reconcile has finished. */
+export async function runController(controller: Controller, deps: ControllerRunnerDeps, signal: AbortSignal): Promise<void> {
+  const log = deps.log.child({ controller: controller.name });
+  const queue = createWorkQueue(deps.clock);
+  const unsubscribe = controller.watches.map((watch) => subscribe(watch, deps.informers, queue, log));
+  try {
+    await Promise.all(controller.watches.map(({ resource }) => deps.informers.informer(resource).untilSynced(signal)));
+  } catch {
+    for (const stop of unsubscribe) stop();
+    return; // Aborted before the first list: nothing was begun.
+  }
+  const workers = Array.from({ length: controller.concurrency ?? 5 }, () => work(controller, queue, deps, log, signal));
+  const resync = resyncLoop(controller, deps, queue, signal);
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  for (const stop of unsubscribe) stop();
+  queue.shutDown();
+  await Promise.all([...workers, resync]);
+}
+
+function subscribe(watch: ControllerWatch, informers: Informers, queue: WorkQueue, log: Logger): () => void {
+  const enqueue = (object: KubeObject, previous: KubeObject | undefined): void => {
+    try {
+      for (const key of watch.keys(object, previous, informers)) queue.add(key);
+    } catch (error) {
+      log.error({ err: error, resource: watch.resource, object: keyOf(object) }, 'mapping a change to keys failed');
+    }
+  };
+  return informers.informer(watch.resource).subscribe({
+    added: (object) => enqueue(object, undefined),
+    updated: (object, previous) => enqueue(object, previous),
+    deleted: (object) => enqueue(object, undefined),
+  });
+}
+
+async function work(controller: Controller, queue: WorkQueue, deps: ControllerRunnerDeps, log: Logger, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const key = await queue.next();
+    if (key === undefined) return;
+    // After an abort the remaining keys are only taken off: whoever runs next looks at everything anyway.
+    if (!signal.aborted) await reconcileOnce(controller, key, queue, deps, log, signal);
+    queue.done(key);
+  }
+}
+
+async function reconcileOnce(
+  controller: Controller,
+  key: string,
+  queue: WorkQueue,
+  { clock, observer }: ControllerRunnerDeps,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const startMs = clock.now();
+  try {
+    const result = await controller.reconcile(key, signal);
+    queue.forget(key);
+    if (result.kind === 'requeueAfter') queue.addAfter(key, result.delayMs);
+    observer?.reconciled(controller.name, key, clock.now() - startMs, undefined);
+  } catch (error) {
+    if (signal.aborted) return;
+    observer?.reconciled(controller.name, key, clock.now() - startMs, error);
+    queue.addRateLimited(key);
+    // Conflicts and dying namespaces are the ordinary course of optimistic concurrency.
+    const level = isConflict(error) || isNamespaceTerminating(error) ? 'debug' : 'warn';
+    log[level]({ err: error, key, failures: queue.failures(key) }, `reconcile of ${controller.name} ${key} failed; trying again`);
+  }
+}
+
+async function resyncLoop(controller: Controller, { informers, clock }: ControllerRunnerDeps, queue: WorkQueue, signal: AbortSignal): Promise<void> {
+  if (controller.resyncMs === undefined) return;
+  while (!signal.aborted) {
+    await sleep(clock, controller.resyncMs, signal);
+    if (signal.aborted) return;
+    for (const key of knownKeys(controller, informers)) queue.add(key);
+  }
+}
+
+function knownKeys(controller: Controller, caches: Caches): Set<string> {
+  const keys = new Set<string>();
+  for (const watch of controller.watches) {
+    for (const object of caches.cache(watch.resource).list() as KubeObject[]) {
+      for (const key of watch.keys(object, undefined, caches)) keys.add(key);
+    }
+  }
+  return keys;
+}
+
+/** Runs several controllers over the same informers. @throws what one of them threw, after all have ended */
+export async function runControllerSet(controllers: readonly Controller[], deps: ControllerRunnerDeps, signal: AbortSignal): Promise<void> {
+  await Promise.all(controllers.map((controller) => runController(controller, deps, signal)));
+}

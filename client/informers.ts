@@ -1,0 +1,157 @@
+/** Shared informers: one list and watch per resource, however many controllers look at it; started when first asked for. */
+import type { KubeObject, WatchEvent } from '#api/meta.ts';
+import type { ResourceId, ResourceTypes } from '#api/resources.ts';
+import type { Logger } from 'pino';
+import type { Client, ListOptions } from './client.ts';
+import type { Clock } from './clock.ts';
+import type { Caches } from './controller.ts';
+import type { Cache, Informer, InformerHandler } from './informer.ts';
+import type { CacheChange } from './informer-cache.ts';
+import { InformerCache } from './informer-cache.ts';
+import { runReflector } from './reflector.ts';
+
+export interface InformersDeps {
+  client: Client;
+  clock: Clock;
+  log: Logger;
+  /** In [0, 1). Default Math.random. */
+  random?: () => number;
+}
+
+/** What part of each resource is watched; absent: all of it. */
+export type InformerSelections = { [Id in ResourceId]?: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'> };
+
+export interface Informers extends Caches {
+  informer<Id extends ResourceId>(id: Id): Informer<ResourceTypes[Id]>;
+  /** The informer's cache; asking for it makes sure that the informer runs. */
+  cache<Id extends ResourceId>(id: Id): Cache<ResourceTypes[Id]>;
+  /** Resolves once every informer asked for so far holds its first full list; rejects when `signal` aborts before. */
+  untilSynced(signal: AbortSignal): Promise<void>;
+  /** Runs all informers, also those asked for later. Settles after they have, when `signal` aborts. Call it once. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createInformers(deps: InformersDeps, selections: InformerSelections = {}): Informers {
+  const informers = new Map<ResourceId, SharedInformer<KubeObject>>();
+  const running: Promise<void>[] = [];
+  let runSignal: AbortSignal | undefined;
+
+  const start = (informer: SharedInformer<KubeObject>, signal: AbortSignal): void => {
+    running.push(informer.run(signal));
+  };
+  const informer = <Id extends ResourceId>(id: Id): SharedInformer<ResourceTypes[Id]> => {
+    let found = informers.get(id);
+    if (found === undefined) {
+      found = new SharedInformer<KubeObject>(id, deps, selections[id] ?? {});
+      informers.set(id, found);
+      if (runSignal !== undefined) start(found, runSignal);
+    }
+    return found as unknown as SharedInformer<ResourceTypes[Id]>;
+  };
+
+  return {
+    informer,
+    cache: (id) => informer(id).cache,
+    async untilSynced(signal) {
+      await Promise.all([...informers.values()].map((one) => one.untilSynced(signal)));
+    },
+    async run(signal) {
+      if (runSignal !== undefined) throw new Error('informers: run() was called twice');
+      runSignal = signal;
+      for (const one of informers.values()) start(one, signal);
+      await new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      await Promise.all(running);
+    },
+  };
+}
+
+class SharedInformer<T extends KubeObject> implements Informer<T> {
+  readonly #id: ResourceId;
+  readonly #deps: InformersDeps;
+  readonly #selection: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>;
+  readonly #cache = new InformerCache<T>();
+  readonly #handlers = new Set<InformerHandler<T>>();
+  readonly #syncWaiters = new Set<() => void>();
+  #synced = false;
+
+  constructor(id: ResourceId, deps: InformersDeps, selection: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>) {
+    this.#id = id;
+    this.#deps = deps;
+    this.#selection = selection;
+  }
+
+  get cache(): Cache<T> {
+    return this.#cache;
+  }
+
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  untilSynced(signal: AbortSignal): Promise<void> {
+    if (this.#synced) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const abort = (): void => {
+        this.#syncWaiters.delete(ready);
+        reject(signal.reason);
+      };
+      const ready = (): void => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+      };
+      this.#syncWaiters.add(ready);
+      signal.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  subscribe(handler: InformerHandler<T>): () => void {
+    this.#handlers.add(handler);
+    for (const object of this.#cache.list()) this.#call(handler, { kind: 'added', object });
+    return () => {
+      this.#handlers.delete(handler);
+    };
+  }
+
+  run(signal: AbortSignal): Promise<void> {
+    const { client, clock, log, random = Math.random } = this.#deps;
+    return runReflector<T>(
+      { resource: this.#id, client: client.resource(this.#id) as never, clock, random, log, selection: this.#selection },
+      { replace: (objects) => this.#replace(objects), apply: (event) => this.#apply(event) },
+      signal,
+    );
+  }
+
+  #replace(objects: T[]): void {
+    const changes = this.#cache.replace(objects);
+    this.#synced = true;
+    this.#tell(changes);
+    for (const ready of this.#syncWaiters) ready();
+    this.#syncWaiters.clear();
+  }
+
+  #apply(event: Exclude<WatchEvent<T>, { type: 'BOOKMARK' }>): void {
+    this.#tell(event.type === 'DELETED' ? this.#cache.remove(event.object) : this.#cache.put(event.object));
+  }
+
+  #tell(changes: readonly CacheChange<T>[]): void {
+    for (const change of changes) for (const handler of this.#handlers) this.#call(handler, change);
+  }
+
+  #call(handler: InformerHandler<T>, change: CacheChange<T>): void {
+    try {
+      if (change.kind === 'updated') handler.updated?.(change.object, change.previous);
+      else if (change.kind === 'added') handler.added?.(change.object);
+      else handler.deleted?.(change.object);
+    } catch (error) {
+      // One handler's defect must not keep the change from the others, nor stop the watch.
+      this.#deps.log.error({ resource: this.#id, err: error }, 'an informer handler failed');
+    }
+  }
+}
