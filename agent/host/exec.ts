@@ -55,7 +55,13 @@ export const execFile: Exec = (argv, options = {}) =>
     child.once('error', (error) => reject(new ExecError(argv, { ...result(-1), stderr: error.message }, { cause: error })));
     child.once('close', (code, signalName) => {
       if (code === 0) resolve(result(0));
-      else reject(new ExecError(argv, code === null ? { ...result(-1), stderr: `${result(-1).stderr}killed by ${signalName}` } : result(code)));
+      else
+        reject(
+          new ExecError(
+            argv,
+            code === null ? { ...result(-1), stderr: `${result(-1).stderr}killed by ${signalName}` } : result(code),
+          ),
+        );
     });
     // A program may end without reading all its input; its exit status says whether that was an error.
     child.stdin?.on('error', () => undefined);

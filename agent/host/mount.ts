@@ -1,0 +1,62 @@
+/** Mounting and unmounting, and the kernel's list of mounts. Source: mount(8), proc_pid_mountinfo(5). */
+import { readFile } from 'node:fs/promises';
+import type { Exec } from './exec.ts';
+
+export interface MountEntry {
+  mountPoint: string;
+  /** The directory of the mounted filesystem that forms the root of this mount. */
+  root: string;
+  fsType: string;
+  source: string;
+  /** Options of the filesystem, such as the controllers of a cgroup v1 hierarchy. */
+  superOptions: string[];
+}
+
+/** Octal escapes of mountinfo: a space is `\040`. */
+const unescape = (text: string): string => text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+
+/** Parses /proc/<pid>/mountinfo. Pure. */
+export function parseMountInfo(text: string): MountEntry[] {
+  const entries: MountEntry[] = [];
+  for (const line of text.split('\n')) {
+    const fields = line.split(' ');
+    const separator = fields.indexOf('-', 6);
+    if (separator < 0) continue;
+    entries.push({
+      root: unescape(fields[3] ?? ''),
+      mountPoint: unescape(fields[4] ?? ''),
+      fsType: fields[separator + 1] ?? '',
+      source: unescape(fields[separator + 2] ?? ''),
+      superOptions: (fields[separator + 3] ?? '').split(','),
+    });
+  }
+  return entries;
+}
+
+export interface Mounts {
+  list(): Promise<MountEntry[]>;
+  isMountPoint(path: string): Promise<boolean>;
+  /** A RAM filesystem; without a size, half of the machine's memory is its limit (the kernel's default). */
+  mountTmpfs(path: string, options: { sizeBytes?: number | undefined }): Promise<void>;
+  bind(source: string, target: string): Promise<void>;
+  /** Unmounts everything at and below `path`, innermost first; nothing mounted is success. */
+  unmountBelow(path: string): Promise<void>;
+}
+
+export function createMounts(exec: Exec): Mounts {
+  const list = async (): Promise<MountEntry[]> => parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
+  return {
+    list,
+    isMountPoint: async (path) => (await list()).some((entry) => entry.mountPoint === path),
+    async mountTmpfs(path, { sizeBytes }) {
+      await exec(['mount', '-t', 'tmpfs', ...(sizeBytes === undefined ? [] : ['-o', `size=${sizeBytes}`]), 'tmpfs', path]);
+    },
+    async bind(source, target) {
+      await exec(['mount', '--bind', source, target]);
+    },
+    async unmountBelow(path) {
+      const points = (await list()).map((entry) => entry.mountPoint).filter((point) => point === path || point.startsWith(`${path}/`));
+      for (const point of points.reverse()) await exec(['umount', point]);
+    },
+  };
+}
