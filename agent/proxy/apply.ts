@@ -1,0 +1,118 @@
+/** Puts a ruleset in place with one iptables-restore, touching only what changed since the last. */
+import { type Exec, ExecError } from '#agent/host/exec.ts';
+import { chains } from './chains.ts';
+import type { IpFamily } from './ip.ts';
+import { cleanupRestore, failedLine, fullRestore, parseSave, partialRestore, type SavedRules } from './restore.ts';
+import type { Ruleset } from './ruleset.ts';
+
+export interface ApplierDeps {
+  exec: Exec;
+  /** Told when a partial update failed and everything is written anew. */
+  warn(message: string): void;
+}
+
+export interface Applied {
+  mode: 'full' | 'partial' | 'unchanged';
+  /** Chains written or deleted; of a full update, all. */
+  chains: number;
+}
+
+export interface RuleApplier {
+  /**
+   * Makes the rules in the kernel those of `next`; atomic per table. Calls must not overlap.
+   * @throws RestoreError when also the full set was refused; the next call then writes everything
+   */
+  apply(next: Ruleset): Promise<Applied>;
+  /** Makes the next {@link apply} write everything. */
+  invalidate(): void;
+  /** Whether our rules still stand, as far as three listings tell: a flush of any table is noticed. */
+  intact(): Promise<boolean>;
+  /** Removes everything a proxy has written, also one of another run. */
+  remove(): Promise<void>;
+}
+
+/** iptables-restore refused its input; the message names the line. */
+export class RestoreError extends Error {
+  constructor(message: string, options: ErrorOptions) {
+    super(message, options);
+    this.name = 'RestoreError';
+  }
+}
+
+const restoreTimeoutMs = 300_000;
+const wait = ['-w', '5'] as const;
+
+export function createApplier({ exec, warn }: ApplierDeps, family: IpFamily = 'IPv4'): RuleApplier {
+  const iptables = family === 'IPv4' ? 'iptables' : 'ip6tables';
+  /** What the kernel holds, as far as we know; undefined: unknown. */
+  let current: Ruleset | undefined;
+
+  async function save(): Promise<SavedRules> {
+    return parseSave((await exec([`${iptables}-save`], { timeoutMs: restoreTimeoutMs })).stdout);
+  }
+
+  async function restore(text: string): Promise<void> {
+    try {
+      await exec([`${iptables}-restore`, ...wait, '--noflush'], { stdin: text, timeoutMs: restoreTimeoutMs });
+    } catch (error) {
+      if (!(error instanceof ExecError)) throw error;
+      const line = failedLine(error.result.stderr, text);
+      throw new RestoreError(`${iptables}-restore: ${error.result.stderr.trim()}${line === undefined ? '' : ` (${line})`}`, { cause: error });
+    }
+  }
+
+  async function applyFull(next: Ruleset): Promise<Applied> {
+    current = undefined;
+    await restore(fullRestore(next, await save()));
+    current = next;
+    return { mode: 'full', chains: next.nat.size + next.filter.size + next.mangle.size };
+  }
+
+  async function applyPartial(previous: Ruleset, next: Ruleset): Promise<Applied> {
+    const { text, chains: count } = partialRestore(previous, next);
+    if (text === '') return { mode: 'unchanged', chains: 0 };
+    current = undefined;
+    await restore(text);
+    current = next;
+    return { mode: 'partial', chains: count };
+  }
+
+  async function holds(args: readonly string[], needle: string): Promise<boolean> {
+    try {
+      return (await exec([iptables, ...wait, ...args], { timeoutMs: restoreTimeoutMs })).stdout.includes(needle);
+    } catch (error) {
+      // 1: no such chain. Anything else (no memory, a lock held too long) tells nothing about the rules.
+      if (error instanceof ExecError) return error.result.exitCode !== 1;
+      throw error;
+    }
+  }
+
+  return {
+    async apply(next) {
+      if (current === undefined) return applyFull(next);
+      try {
+        return await applyPartial(current, next);
+      } catch (error) {
+        if (!(error instanceof RestoreError)) throw error;
+        warn(`partial update refused, writing all rules: ${error.message}`);
+        return applyFull(next);
+      }
+    },
+    invalidate() {
+      current = undefined;
+    },
+    async intact() {
+      // The canary goes when chains are deleted; the jumps go with `iptables -F`, which leaves the chains.
+      return (
+        (await holds(['-t', 'mangle', '-S', chains.canary], chains.canary)) &&
+        (await holds(['-t', 'nat', '-S', 'PREROUTING'], `-j ${chains.services}`)) &&
+        (await holds(['-t', 'filter', '-S', 'FORWARD'], `-j ${chains.forward}`))
+      );
+    },
+    async remove() {
+      current = undefined;
+      const text = cleanupRestore(await save());
+      if (text !== '') await restore(text);
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/**
+ * Conntrack keeps sending a UDP flow where its first packet went: entries that point away from the serving endpoints are
+ * deleted, or a client that never pauses would talk to a dead pod for ever. (TCP ends by itself.)
+ */
+import { type Exec, ExecError } from '#agent/host/exec.ts';
+import { type IpFamily, joinHostPort } from './ip.ts';
+import type { ServiceState } from './state.ts';
+
+/** What identifies a group of entries: where the client sends, and who answers. */
+export interface Flow {
+  originalDestination: string;
+  originalPort: number;
+  replySource: string;
+  replyPort: number;
+}
+
+/** Reads `conntrack -L -p udp`. */
+export function parseFlows(text: string): Flow[] {
+  return text.split('\n').flatMap((line) => {
+    const values = (key: string): string[] => [...line.matchAll(new RegExp(`(?:^| )${key}=(\\S+)`, 'g'))].map((match) => match[1] ?? '');
+    const [originalDestination] = values('dst');
+    const [originalPort] = values('dport');
+    const replySource = values('src')[1];
+    const replyPort = values('sport')[1];
+    if (originalDestination === undefined || originalPort === undefined || replySource === undefined || replyPort === undefined) return [];
+    return [{ originalDestination, originalPort: Number(originalPort), replySource, replyPort: Number(replyPort) }];
+  });
+}
+
+/** The entries towards a UDP service that end elsewhere than at a serving endpoint of it; each group once. */
+export function staleFlows(flows: readonly Flow[], { ports }: ServiceState): Flow[] {
+  const byAddress = new Map<string, ReadonlySet<string>>();
+  const byNodePort = new Map<number, ReadonlySet<string>>();
+  for (const port of ports) {
+    if (port.protocol !== 'udp') continue;
+    const serving = new Set(port.endpoints.filter((endpoint) => endpoint.serving).map(({ address }) => address));
+    // Without endpoints the traffic is refused; there is nothing better to point the flow at.
+    if (serving.size === 0) continue;
+    for (const ip of [port.clusterIp, ...port.loadBalancerIps, ...port.externalIps]) byAddress.set(joinHostPort(ip, port.port), serving);
+    if (port.nodePort !== undefined) byNodePort.set(port.nodePort, serving);
+  }
+  const stale = flows.filter(({ originalDestination, originalPort, replySource, replyPort }) => {
+    const answeredBy = joinHostPort(replySource, replyPort);
+    const serving = byAddress.get(joinHostPort(originalDestination, originalPort)) ?? byNodePort.get(originalPort);
+    return serving !== undefined && !serving.has(answeredBy);
+  });
+  return [...new Map(stale.map((flow) => [JSON.stringify(flow), flow])).values()];
+}
+
+export const listArgv = (family: IpFamily): string[] => ['conntrack', '-L', '-f', family.toLowerCase(), '-p', 'udp'];
+
+export const deleteArgv = (family: IpFamily, flow: Flow): string[] => [
+  ...['conntrack', '-D', '-f', family.toLowerCase(), '-p', 'udp'],
+  ...['--orig-dst', flow.originalDestination, '--orig-port-dst', String(flow.originalPort)],
+  ...['--reply-src', flow.replySource, '--reply-port-src', String(flow.replyPort)],
+];
+
+/**
+ * Deletes the stale entries of UDP services; says how many groups.
+ * @throws ExecError when conntrack is missing or may not be used
+ */
+export async function cleanStaleFlows(exec: Exec, state: ServiceState): Promise<number> {
+  const { stdout } = await exec(listArgv(state.family));
+  const stale = staleFlows(parseFlows(stdout), state);
+  for (const flow of stale) {
+    await exec(deleteArgv(state.family, flow)).catch((error: unknown) => {
+      // The entry may have run out in the meantime: "0 flow entries have been deleted", with status 1.
+      if (!(error instanceof ExecError) || !error.result.stderr.includes('0 flow entries')) throw error;
+    });
+  }
+  return stale.length;
+}

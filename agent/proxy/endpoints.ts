@@ -1,0 +1,116 @@
+/** Which endpoints a service port has, and which of them this node may send to. Pure. */
+import type { EndpointSlice } from '#api/types.generated.ts';
+import { type IpFamily, joinHostPort, parseIp } from './ip.ts';
+
+/** One address and port behind a service port. */
+export interface EndpointState {
+  ip: string;
+  port: number;
+  /** `ip:port`, the identity of an endpoint within its service port. */
+  address: string;
+  /** Runs on this node. */
+  local: boolean;
+  /** Ready and not terminating (or published although not ready). */
+  ready: boolean;
+  /** Ready, whether terminating or not. */
+  serving: boolean;
+  terminating: boolean;
+  zoneHints: readonly string[];
+  nodeHints: readonly string[];
+}
+
+/** What decides which endpoints a service port uses. */
+export interface TrafficPolicy {
+  usesClusterEndpoints: boolean;
+  usesLocalEndpoints: boolean;
+}
+
+/** The node for which the choice is made. */
+export interface Topology {
+  nodeName: string;
+  /** The node's label `topology.kubernetes.io/zone`. */
+  zone?: string | undefined;
+}
+
+export interface EndpointChoice {
+  /** Used under traffic policy Cluster. */
+  cluster: readonly EndpointState[];
+  /** Used under traffic policy Local. */
+  local: readonly EndpointState[];
+  /** The union of both, as far as the policies in force need them. */
+  reachable: readonly EndpointState[];
+  /** Whether there is any usable endpoint, on whatever node. */
+  any: boolean;
+}
+
+/** Identifies a service port's endpoints: the port's name and its protocol, as slices name them. */
+export const portKey = (portName: string, protocol: string): string => `${portName}/${protocol}`;
+
+/**
+ * The endpoints of one service, by {@link portKey}, sorted by address.
+ * An address that occurs twice (a pod's IP reused while its former pod terminates) is the one that does not terminate.
+ */
+export function collectEndpoints(slices: readonly EndpointSlice[], family: IpFamily, nodeName: string): Map<string, EndpointState[]> {
+  const found = new Map<string, Map<string, EndpointState>>();
+  for (const slice of slices) {
+    if (slice.addressType !== family) continue;
+    for (const port of slice.ports ?? []) {
+      if (port.port === undefined || port.port === 0) continue;
+      const key = portKey(port.name ?? '', port.protocol ?? 'TCP');
+      const byAddress = found.get(key) ?? new Map<string, EndpointState>();
+      found.set(key, byAddress);
+      for (const state of endpointsOf(slice, port.port, nodeName)) {
+        if (!byAddress.has(state.address) || !state.terminating) byAddress.set(state.address, state);
+      }
+    }
+  }
+  return new Map(
+    [...found].map(([key, byAddress]) => [key, [...byAddress.values()].sort((a, b) => (a.address < b.address ? -1 : 1))]),
+  );
+}
+
+function* endpointsOf(slice: EndpointSlice, port: number, nodeName: string): Generator<EndpointState> {
+  for (const { addresses, conditions, hints, nodeName: endpointNode } of slice.endpoints ?? []) {
+    // Kubernetes gives one address per endpoint; of several, upstream's proxy uses the first.
+    const ip = parseIp(addresses[0] ?? '');
+    if (ip === undefined) continue;
+    yield {
+      ip: ip.address,
+      port,
+      address: joinHostPort(ip.address, port),
+      local: endpointNode !== undefined && endpointNode === nodeName,
+      ready: conditions?.ready ?? true,
+      serving: conditions?.serving ?? true,
+      terminating: conditions?.terminating ?? false,
+      zoneHints: (hints?.forZones ?? []).map(({ name }) => name),
+      nodeHints: (hints?.forNodes ?? []).map(({ name }) => name),
+    };
+  }
+}
+
+const lastResort = (endpoint: EndpointState): boolean => endpoint.serving && endpoint.terminating;
+
+/**
+ * Chooses as KEP-1669 (serving terminating endpoints as a last resort), KEP-2433 and KEP-3015 (topology hints) say:
+ * ready ones first, kept to the node or zone when every ready endpoint carries such hints and one of them is for us.
+ */
+export function chooseEndpoints(all: readonly EndpointState[], policy: TrafficPolicy, topology: Topology): EndpointChoice {
+  const ready = all.filter((endpoint) => endpoint.ready);
+  const anywhere = ready.length > 0 ? ready : all.filter(lastResort);
+  const cluster = policy.usesClusterEndpoints ? preferNear(anywhere, topology) : [];
+  const localReady = ready.filter(({ local }) => local);
+  const localUsable = localReady.length > 0 ? localReady : all.filter((endpoint) => endpoint.local && lastResort(endpoint));
+  const local = policy.usesLocalEndpoints ? localUsable : [];
+  const reachable = [...new Set([...cluster, ...local])].sort((a, b) => (a.address < b.address ? -1 : 1));
+  return { cluster, local, reachable, any: anywhere.length > 0 };
+}
+
+function preferNear(endpoints: readonly EndpointState[], { nodeName, zone }: Topology): readonly EndpointState[] {
+  const ready = endpoints.filter((endpoint) => endpoint.ready);
+  const hintedHere = (hints: (endpoint: EndpointState) => readonly string[], here: string): EndpointState[] =>
+    ready.length > 0 && ready.every((endpoint) => hints(endpoint).length > 0) ? ready.filter((endpoint) => hints(endpoint).includes(here)) : [];
+  const sameNode = hintedHere(({ nodeHints }) => nodeHints, nodeName);
+  if (sameNode.length > 0) return sameNode;
+  const sameZone = hintedHere(({ zoneHints }) => zoneHints, zone ?? '');
+  return sameZone.length > 0 ? sameZone : endpoints;
+}

@@ -1,0 +1,151 @@
+/** What others learn about the proxy: healthz for the node's load balancers, and one small server per health check node port. */
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { Clock } from '#client/clock.ts';
+import type { IpFamily } from './ip.ts';
+
+export interface ProxyHealthTracker {
+  /** A change waits to be written. */
+  queued(family: IpFamily): void;
+  /** All that was queued is written. */
+  updated(family: IpFamily): void;
+  health(): ProxyHealth;
+}
+
+/** Field order and names as upstream writes them; times are RFC 3339. */
+export interface ProxyHealth {
+  lastUpdated: string;
+  currentTime: string;
+  nodeEligible?: boolean;
+  healthy: boolean;
+  status: Partial<Record<IpFamily, { lastUpdated: string; healthy: boolean }>>;
+}
+
+/** Healthy unless a change has waited for longer than `timeoutMs` (upstream: two sync periods). */
+export function createHealthTracker(clock: Clock, timeoutMs: number): ProxyHealthTracker {
+  const updatedMs = new Map<IpFamily, number>();
+  const queuedMs = new Map<IpFamily, number>();
+  return {
+    queued(family) {
+      if (!queuedMs.has(family)) queuedMs.set(family, clock.now());
+    },
+    updated(family) {
+      queuedMs.delete(family);
+      updatedMs.set(family, clock.now());
+    },
+    health() {
+      const now = clock.now();
+      const late = (family: IpFamily): boolean => now - (queuedMs.get(family) ?? now) >= timeoutMs && queuedMs.has(family);
+      const families = [...updatedMs].sort(([a], [b]) => (a < b ? -1 : 1));
+      return {
+        lastUpdated: goTime(updatedMs.size === 0 ? undefined : Math.max(...updatedMs.values())),
+        currentTime: goTime(now),
+        healthy: families.every(([family]) => !late(family)),
+        status: Object.fromEntries(families.map(([family, atMs]) => [family, { lastUpdated: goTime(atMs), healthy: !late(family) }])),
+      };
+    },
+  };
+}
+
+/** Go's time.Time as JSON: nanoseconds without trailing zeros; the zero time for none. */
+function goTime(atMs: number | undefined): string {
+  if (atMs === undefined) return '0001-01-01T00:00:00Z';
+  return new Date(atMs).toISOString().replace(/\.?0*Z$/, 'Z');
+}
+
+/** `/healthz` (also asks whether the node may get traffic) and `/livez`: 200 or 503, with the state as JSON. */
+export function healthHandler(tracker: ProxyHealthTracker, nodeEligible: () => boolean): RequestListener {
+  return (request, response) => {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    if (path !== '/healthz' && path !== '/livez') {
+      response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }).end('404 page not found\n');
+      return;
+    }
+    const { lastUpdated, currentTime, healthy, status } = tracker.health();
+    const eligible = path === '/healthz' ? { nodeEligible: nodeEligible() } : {};
+    const ok = healthy && (eligible.nodeEligible ?? true);
+    // For old readers "last updated" stays recent while all is well, whether or not there was anything to write.
+    const body: ProxyHealth = { lastUpdated: ok ? currentTime : lastUpdated, currentTime, ...eligible, healthy, status };
+    response.writeHead(ok ? 200 : 503, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' });
+    response.end(JSON.stringify(body));
+  };
+}
+
+export interface ServiceHealthServers {
+  /** Opens, keeps and closes servers so that exactly those of `services` (by `namespace/name`) listen. Calls must not overlap. */
+  sync(services: ReadonlyMap<string, { port: number; localEndpoints: number }>): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * One HTTP server per Service of type LoadBalancer with external policy Local, on its health check node port: 200 while
+ * this node has ready endpoints of it. `failed` is told of a port that could not be opened; the next sync tries again.
+ */
+export function createServiceHealthServers(
+  tracker: ProxyHealthTracker,
+  failed: (service: string, port: number, error: Error) => void,
+  host = '0.0.0.0',
+): ServiceHealthServers {
+  const open = new Map<string, { server: Server; port: number; localEndpoints: number }>();
+
+  async function closeOne(service: string): Promise<void> {
+    const entry = open.get(service);
+    open.delete(service);
+    if (entry !== undefined) await closeServer(entry.server);
+  }
+
+  async function openOne(service: string, port: number, localEndpoints: number): Promise<void> {
+    const server = createServer((request, response) => {
+      request.resume();
+      answer(service, open.get(service)?.localEndpoints ?? 0, tracker.health().healthy, response);
+    });
+    try {
+      await listen(server, host, port);
+      open.set(service, { server, port, localEndpoints });
+    } catch (error) {
+      failed(service, port, error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  return {
+    async sync(services) {
+      for (const [service, { port }] of [...open]) if (services.get(service)?.port !== port) await closeOne(service);
+      for (const [service, { port, localEndpoints }] of services) {
+        const known = open.get(service);
+        if (known === undefined) await openOne(service, port, localEndpoints);
+        else known.localEndpoints = localEndpoints;
+      }
+    },
+    async close() {
+      for (const service of [...open.keys()]) await closeOne(service);
+    },
+  };
+}
+
+function answer(service: string, localEndpoints: number, healthy: boolean, response: Parameters<RequestListener>[1]): void {
+  const [namespace, name] = service.split('/');
+  response.writeHead(localEndpoints > 0 && healthy ? 200 : 503, {
+    'content-type': 'application/json',
+    'x-content-type-options': 'nosniff',
+    'x-load-balancing-endpoint-weight': String(localEndpoints),
+  });
+  // Tabs, as upstream indents it.
+  response.end(JSON.stringify({ service: { namespace, name }, localEndpoints, serviceProxyHealthy: healthy }, undefined, '\t'));
+}
+
+/** Resolves once `server` listens. @throws the listening error (port taken, no right) */
+export function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+}
+
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,106 @@
+/** Service state → iptables rules, as text. Pure, sorted, deterministic. */
+import { chains, type Table } from './chains.ts';
+import { RuleWriter } from './rule-writer.ts';
+import { writeServicePort } from './service-rules.ts';
+import type { ServiceState } from './state.ts';
+
+export interface RulesetOptions {
+  /** Pod addresses of the whole cluster: detect-local mode ClusterCIDR. Absent: no source counts as a pod of ours. */
+  clusterCidr?: string | undefined;
+  /** `--masquerade-all`: SNAT whatever comes for a cluster IP. Default false. */
+  masqueradeAll?: boolean;
+  /** `--iptables-masquerade-bit`. Default 14, the mark 0x4000. */
+  masqueradeBit?: number;
+  /** This node's address in the family: decides whether a source range lets the node itself in. */
+  nodeIp?: string | undefined;
+  /** `--iptables-localhost-nodeports`: node ports answer on 127.0.0.1 (needs the sysctl route_localnet). Default true. */
+  localhostNodePorts?: boolean;
+  /** `--nodeport-addresses` as the addresses they select; absent: every local address. */
+  nodePortIps?: readonly string[] | undefined;
+  /** False where net.netfilter.nf_conntrack_tcp_be_liberal is set. Default true. */
+  dropInvalid?: boolean;
+}
+
+/** Chains in the order in which they are written, each with its rules (without the leading `-A chain`). */
+export type Ruleset = Readonly<Record<Table, ReadonlyMap<string, readonly string[]>>>;
+
+/** Above this many endpoints the rules carry no comments per endpoint (upstream's large-cluster mode). */
+const largeClusterEndpoints = 1000;
+
+/** The complete filter and nat parts for these services (and the canary chains), as `iptables-restore --noflush` reads them. */
+export function buildRuleset(state: ServiceState, options: RulesetOptions = {}): string {
+  return renderRuleset(compileRuleset(state, options));
+}
+
+/** The same as {@link buildRuleset}, chain by chain. */
+export function compileRuleset(state: ServiceState, options: RulesetOptions = {}): Ruleset {
+  const endpointCount = state.ports.reduce((sum, { endpoints }) => sum + endpoints.length, 0);
+  const writer = new RuleWriter({
+    markHex: `0x${(1 << (options.masqueradeBit ?? 14)).toString(16)}`,
+    clusterCidr: options.clusterCidr,
+    masqueradeAll: options.masqueradeAll ?? false,
+    nodeIp: options.nodeIp,
+    endpointComments: endpointCount <= largeClusterEndpoints,
+  });
+  const localhostNodePorts = state.family === 'IPv4' && (options.localhostNodePorts ?? true);
+  declareTopLevel(writer, localhostNodePorts);
+  for (const port of state.ports) writeServicePort(writer, port);
+  writeNodePortJump(writer, state, { ...options, localhostNodePorts });
+  writeForward(writer, options.dropInvalid ?? true);
+  return writer.tables;
+}
+
+export function renderRuleset(ruleset: Ruleset): string {
+  return (['mangle', 'filter', 'nat'] as const).map((table) => renderTable(table, ruleset[table])).join('');
+}
+
+/** One table's section: chain lines (which create or flush), rules, further lines, COMMIT. */
+export function renderTable(table: Table, content: ReadonlyMap<string, readonly string[]>, trailer: readonly string[] = []): string {
+  const lines = [`*${table}`];
+  for (const chain of content.keys()) lines.push(`:${chain} - [0:0]`);
+  for (const [chain, rules] of content) for (const rule of rules) lines.push(`-A ${chain} ${rule}`);
+  lines.push(...trailer, 'COMMIT', '');
+  return lines.join('\n');
+}
+
+function declareTopLevel(writer: RuleWriter, localhostNodePorts: boolean): void {
+  writer.chain('mangle', chains.canary);
+  for (const chain of [chains.canary, chains.nodePorts, chains.services, chains.externalServices, chains.firewall, chains.forward, chains.proxyFirewall]) {
+    writer.chain('filter', chain);
+  }
+  for (const chain of [chains.canary, chains.nodePorts, chains.services, chains.markMasq, chains.postrouting]) writer.chain('nat', chain);
+
+  const { markHex } = writer;
+  writer.nat(chains.markMasq, `-j MARK --or-mark ${markHex}`);
+  writer.nat(chains.postrouting, `-m mark ! --mark ${markHex}/${markHex} -j RETURN`);
+  // Cleared, so that a packet which passes the stack again (a tunnel) is not masqueraded twice.
+  writer.nat(chains.postrouting, `-j MARK --xor-mark ${markHex}`);
+  writer.nat(chains.postrouting, '-m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully');
+
+  if (localhostNodePorts) {
+    // route_localnet would let neighbours reach services on 127.0.0.1 (CVE-2020-8558); this keeps them out.
+    writer.filter(
+      chains.firewall,
+      '-m comment --comment "block incoming localnet connections" -d 127.0.0.0/8 ! -s 127.0.0.0/8 ' +
+        '-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP',
+    );
+  }
+}
+
+function writeNodePortJump(writer: RuleWriter, { family }: ServiceState, options: RulesetOptions): void {
+  const comment = '-m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain"';
+  if (options.nodePortIps !== undefined) {
+    for (const ip of options.nodePortIps) writer.nat(chains.services, `${comment} -d ${ip} -j ${chains.nodePorts}`);
+    return;
+  }
+  const notLoopback = family === 'IPv6' ? ' ! -d ::1/128' : options.localhostNodePorts === true ? '' : ' ! -d 127.0.0.0/8';
+  writer.nat(chains.services, `${comment} -m addrtype --dst-type LOCAL${notLoopback} -j ${chains.nodePorts}`);
+}
+
+function writeForward(writer: RuleWriter, dropInvalid: boolean): void {
+  // A packet that conntrack calls INVALID is not translated back: its receiver would reset the connection (issue 74839).
+  if (dropInvalid) writer.filter(chains.forward, '-m conntrack --ctstate INVALID -j DROP');
+  const mark = `${writer.markHex}/${writer.markHex}`;
+  writer.filter(chains.forward, `-m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark} -j ACCEPT`);
+  writer.filter(chains.forward, '-m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT');
+}
