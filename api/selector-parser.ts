@@ -1,0 +1,146 @@
+/**
+ * The parser of label selectors in their string form: `x in (foo,,baz),y,z notin (),!w,a=b,n>3`.
+ *
+ * Accepts and refuses exactly what upstream's recursive-descent parser does, with its texts.
+ * Source: apimachinery `pkg/labels/selector.go`.
+ */
+import type { LabelMatcher, LabelOperator, LabelRequirement } from './selector.ts';
+import { joined, keyErrors, labelMatcherOf, labelRequirement, SelectorError } from './selector.ts';
+
+/** `word` is a key or a value; `in` and `notin` are words too where a value is expected. */
+interface Token {
+  kind: 'word' | 'symbol' | 'end';
+  text: string;
+}
+
+const end: Token = { kind: 'end', text: '' };
+
+function tokens(text: string): Token[] {
+  const found = text.match(/!=|==|[=!(),><]|[^=!(),><\s]+/g) ?? [];
+  return [...found.map((part): Token => ({ kind: /^[=!(),><]/.test(part) ? 'symbol' : 'word', text: part })), end];
+}
+
+/** Operators as written, and as upstream names them. */
+const operators: Readonly<Record<string, LabelOperator>> = {
+  in: 'in',
+  notin: 'notin',
+  '=': '=',
+  '==': '==',
+  '!=': '!=',
+  '>': 'gt',
+  '<': 'lt',
+};
+const expectedOperators = 'in, notin, =, ==, !=, gt, lt';
+
+/** Parses the string form; empty selects everything. @throws SelectorError with upstream's text */
+export function parseLabelSelector(text: string): LabelMatcher {
+  const parser = new Parser(tokens(text));
+  return labelMatcherOf(parser.requirements());
+}
+
+class Parser {
+  readonly #tokens: Token[];
+  #position = 0;
+
+  constructor(list: Token[]) {
+    this.#tokens = list;
+  }
+
+  #peek(): Token {
+    return this.#tokens[this.#position] ?? end;
+  }
+
+  #next(): Token {
+    const token = this.#peek();
+    this.#position++;
+    return token;
+  }
+
+  requirements(): LabelRequirement[] {
+    const found: LabelRequirement[] = [];
+    if (this.#peek().kind === 'end') return found;
+    if (!startsRequirement(this.#peek())) {
+      throw new SelectorError(`found '${this.#peek().text}', expected: !, identifier, or 'end of string'`);
+    }
+    for (;;) {
+      found.push(this.#requirementOrThrow());
+      const separator = this.#next();
+      if (separator.kind === 'end') return found;
+      if (separator.text !== ',') throw new SelectorError(`found '${separator.text}', expected: ',' or 'end of string'`);
+      const following = this.#peek();
+      if (!startsRequirement(following)) throw new SelectorError(`found '${following.text}', expected: identifier after ','`);
+    }
+  }
+
+  #requirementOrThrow(): LabelRequirement {
+    try {
+      return this.#requirement();
+    } catch (error) {
+      if (!(error instanceof SelectorError)) throw error;
+      throw new SelectorError(`unable to parse requirement: ${error.message}`);
+    }
+  }
+
+  #requirement(): LabelRequirement {
+    const negated = this.#peek().text === '!';
+    if (negated) this.#next();
+    const { kind, text: key } = this.#next();
+    if (kind !== 'word') throw new SelectorError(`found '${key}', expected: identifier`);
+    // Upstream's parser has no field path here, and Go prints a nil one.
+    const wrong = keyErrors(key, '<nil>');
+    if (wrong.length > 0) throw new SelectorError(joined(wrong));
+    if (negated) return labelRequirement(key, '!', []);
+    if (endsRequirement(this.#peek())) return labelRequirement(key, 'exists', []);
+    const written = this.#next().text;
+    const operator = Object.hasOwn(operators, written) ? operators[written] : undefined;
+    if (operator === undefined) throw new SelectorError(`found '${written}', expected: ${expectedOperators}`);
+    const values = operator === 'in' || operator === 'notin' ? this.#valueSet() : [this.#exactValue()];
+    return labelRequirement(key, operator, values);
+  }
+
+  #exactValue(): string {
+    if (endsRequirement(this.#peek())) return '';
+    const { kind, text } = this.#next();
+    if (kind !== 'word') throw new SelectorError(`found '${text}', expected: identifier`);
+    return text;
+  }
+
+  /** `(a,b)`, sorted, each once; an empty place is the empty value. */
+  #valueSet(): string[] {
+    const open = this.#next();
+    if (open.text !== '(') throw new SelectorError(`found '${open.text}' expected: '('`);
+    const first = this.#peek();
+    if (first.text === ')') {
+      this.#next();
+      return [''];
+    }
+    if (first.kind !== 'word' && first.text !== ',') {
+      throw new SelectorError(`found '${first.text}', expected: ',', ')' or identifier`);
+    }
+    const values = this.#valueList();
+    this.#next();
+    return [...values].sort();
+  }
+
+  /** Up to the closing parenthesis, which is left. */
+  #valueList(): Set<string> {
+    const values = new Set<string>();
+    for (;;) {
+      const token = this.#next();
+      const following = this.#peek();
+      if (token.kind === 'word') {
+        values.add(token.text);
+        if (following.text === ')') return values;
+        if (following.text !== ',') throw new SelectorError(`found '${following.text}', expected: ',' or ')'`);
+      } else if (token.text === ',') {
+        if (values.size === 0 || following.text === ')' || following.text === ',') values.add('');
+        if (following.text === ')') return values;
+      } else {
+        throw new SelectorError(`found '${token.text}', expected: ',', or identifier`);
+      }
+    }
+  }
+}
+
+const startsRequirement = (token: Token): boolean => token.kind === 'word' || token.text === '!';
+const endsRequirement = (token: Token): boolean => token.kind === 'end' || token.text === ',';
