@@ -1,6 +1,14 @@
 /** Events about objects, as `kubectl describe` shows them: repeated ones are counted, not repeated. */
 import type { KubeObject } from '#api/meta.ts';
+import { rfc3339 } from '#api/meta.ts';
+import { ApiError, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { ObjectReference } from '#api/types.generated.ts';
+import type { Logger } from 'pino';
+import type { Client } from './client.ts';
+import type { Clock } from './clock.ts';
+import { sleep } from './clock.ts';
+import type { EventDraft, StoredEvent } from './event-correlator.ts';
+import { createEventCorrelator } from './event-correlator.ts';
 
 export interface EventRecorder {
   /**
@@ -8,4 +16,128 @@ export interface EventRecorder {
    * Sameness (object, type, reason, message) raises `count` and `lastTimestamp` of the stored event.
    */
   event(about: KubeObject | ObjectReference, type: 'Normal' | 'Warning', reason: string, message: string): void;
+}
+
+export interface EventRecorderDeps {
+  client: Client;
+  clock: Clock;
+  log: Logger;
+  /** `kubelet`, `deployment-controller`. */
+  component: string;
+  /** The node, for components of a node. */
+  host?: string | undefined;
+}
+
+export interface FlushingEventRecorder extends EventRecorder {
+  /** Sends what is recorded so far, without waiting for a server that does not answer; for shutdown. Never rejects. */
+  flush(): Promise<void>;
+}
+
+/** Recorded but not yet sent; what comes beyond is dropped, so that an unreachable server costs no memory. */
+const maxQueued = 1000;
+const maxAttempts = 12;
+const retryMs = 10_000;
+
+/** Stores events as core/v1 Events, one at a time, in order. */
+export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecorder {
+  const { client, clock, log, component, host } = deps;
+  const correlator = createEventCorrelator();
+  const queue: EventDraft[] = [];
+  const flushing = new AbortController();
+  let sender: Promise<void> | undefined;
+  let serial = 0;
+
+  const send = async (): Promise<void> => {
+    for (let draft = queue.shift(); draft !== undefined; draft = queue.shift()) {
+      const result = correlator.correlate(draft, clock.now());
+      if (result.kind !== 'drop') await store(client, draft, result.kind, result.event, { clock, log, stop: flushing.signal });
+    }
+    sender = undefined;
+  };
+
+  return {
+    event(about, type, reason, message) {
+      if (queue.length >= maxQueued) {
+        log.warn({ reason, message }, 'too many events wait to be sent; this one is dropped');
+        return;
+      }
+      const involvedObject = referenceTo(about);
+      serial = (serial + 1) % 1_000_000;
+      queue.push({
+        involvedObject,
+        type,
+        reason,
+        // The API limits messages to 1 KiB.
+        message: message.slice(0, 1024),
+        source: { component, ...(host === undefined ? {} : { host }) },
+        // Nanoseconds in hexadecimal, as upstream names events; the serial stands in for what the clock does not resolve.
+        name: `${involvedObject.name ?? ''}.${(BigInt(Math.floor(clock.now())) * 1_000_000n + BigInt(serial)).toString(16)}`,
+        namespace: involvedObject.namespace === undefined || involvedObject.namespace === '' ? 'default' : involvedObject.namespace,
+        timestamp: rfc3339(clock.now()),
+      });
+      sender ??= send();
+    },
+    async flush() {
+      flushing.abort();
+      await sender;
+    },
+  };
+}
+
+/** What an event's `involvedObject` says of an object. */
+export function referenceTo(about: KubeObject | ObjectReference): ObjectReference {
+  if (!('metadata' in about)) return about;
+  const { apiVersion, kind, metadata } = about;
+  return { apiVersion, kind, namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, resourceVersion: metadata.resourceVersion };
+}
+
+async function store(
+  client: Client,
+  draft: EventDraft,
+  how: 'create' | 'count',
+  event: StoredEvent,
+  { clock, log, stop }: { clock: Clock; log: Logger; stop: AbortSignal },
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await write(client, draft, how, event);
+      return;
+    } catch (error) {
+      // The server's own word is final (a namespace that goes, a name that is too long); only silence is tried again.
+      if (error instanceof ApiError || attempt === maxAttempts || stop.aborted) {
+        const level = isNamespaceTerminating(error) ? 'debug' : 'warn';
+        log[level]({ err: error, reason: draft.reason, about: draft.involvedObject }, 'an event could not be stored');
+        return;
+      }
+      await sleep(clock, retryMs, stop);
+    }
+  }
+}
+
+async function write(client: Client, draft: EventDraft, how: 'create' | 'count', event: StoredEvent): Promise<void> {
+  const events = client.resource('events');
+  const { count, firstTimestamp, lastTimestamp, message } = event;
+  if (how === 'count') {
+    try {
+      await events.patch({ namespace: event.namespace, name: event.name }, { type: 'merge', body: { count, lastTimestamp, message } });
+      return;
+    } catch (error) {
+      if (!isNotFound(error)) throw error; // Expired on the server: stored anew, with its count.
+    }
+  }
+  await events.create({
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { name: event.name, namespace: event.namespace },
+    involvedObject: draft.involvedObject,
+    reason: draft.reason,
+    message,
+    source: draft.source,
+    firstTimestamp,
+    lastTimestamp,
+    count,
+    type: draft.type,
+    reportingComponent: draft.source?.component ?? '',
+    reportingInstance: draft.source?.host ?? '',
+  });
 }
