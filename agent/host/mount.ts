@@ -1,5 +1,5 @@
 /** Mounting and unmounting, and the kernel's list of mounts. Source: mount(8), proc_pid_mountinfo(5). */
-import { readFile } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import type { Exec } from './exec.ts';
 
 export interface MountEntry {
@@ -39,6 +39,8 @@ export interface Mounts {
   /** A RAM filesystem; without a size, half of the machine's memory is its limit (the kernel's default). */
   mountTmpfs(path: string, options: { sizeBytes?: number | undefined }): Promise<void>;
   bind(source: string, target: string): Promise<void>;
+  /** Bind-mounts an open file or directory, after checking that it lies within `root`. */
+  bindHandle(fd: number, root: string, target: string): Promise<void>;
   /** Unmounts everything at and below `path`, innermost first; nothing mounted is success. */
   unmountBelow(path: string): Promise<void>;
 }
@@ -53,6 +55,11 @@ export function createMounts(exec: Exec): Mounts {
     },
     async bind(source, target) {
       await exec(['mount', '--bind', source, target]);
+    },
+    async bindHandle(fd, root, target) {
+      const source = await readlink(`/proc/self/fd/${fd}`);
+      if (source !== root && !source.startsWith(`${root}/`)) throw new Error(`subpath "${source}" not within volume path "${root}"`);
+      await exec(['mount', '--bind', `/proc/${process.pid}/fd/${fd}`, target]);
     },
     async unmountBelow(path) {
       const points = (await list()).map((entry) => entry.mountPoint).filter((point) => point === path || point.startsWith(`${path}/`));

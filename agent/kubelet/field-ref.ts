@@ -4,7 +4,7 @@
  * Source: kubernetes.io "Downward API"; upstream `pkg/fieldpath`, `pkg/api/v1/resource`.
  */
 import type { Container, Pod, ResourceFieldSelector } from '#api/types.generated.ts';
-import { quantityValue } from './quantities.ts';
+import { milliUnits } from './quantities.ts';
 
 /** What the node knows about the pod that its spec does not say. */
 export interface PodFacts {
@@ -62,8 +62,7 @@ export function resourceFieldValue(container: Container, { resource, divisor }: 
   const [list, ...rest] = resource.split('.');
   const name = rest.join('.');
   const { requests, limits } = container.resources ?? {};
-  const limit = limits?.[name] ?? facts.allocatable[name] ?? 0;
-  const value = quantityValue(list === 'limits' ? limit : (requests?.[name] ?? limits?.[name] ?? 0));
-  const by = divisor === undefined || quantityValue(divisor) === 0 ? 1 : quantityValue(divisor);
-  return `${Math.ceil(Number((value / by).toPrecision(15)))}`;
+  const quantity = list === 'limits' ? (limits?.[name] ?? facts.allocatable[name]) : (requests?.[name] ?? limits?.[name]);
+  const by = milliUnits(divisor);
+  return `${Math.ceil(milliUnits(quantity) / (by === 0 ? 1000 : by))}`;
 }

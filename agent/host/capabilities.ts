@@ -1,0 +1,10 @@
+/** What the kernel lets this process do. Source: capabilities(7). */
+import { readFileSync } from 'node:fs';
+
+const capabilityBits = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_SYS_RESOURCE: 24 } as const;
+
+/** Whether the capability is in this process' effective set. */
+export function hasCapability(name: keyof typeof capabilityBits): boolean {
+  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return mask !== undefined && (BigInt(`0x${mask}`) >> BigInt(capabilityBits[name])) % 2n === 1n;
+}

@@ -1,0 +1,163 @@
+/**
+ * Sees to it that a container's image is on this node: pull policy, credentials, back-off, events.
+ *
+ * Source: upstream `pkg/kubelet/images/image_manager.go` (messages and reasons).
+ */
+import type { Container, ObjectReference, Pod, Secret } from '#api/types.generated.ts';
+import type { Clock } from '#client/clock.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import { RuntimeError } from '#agent/runtime/runtime.ts';
+import type { ContainerRuntime, Image, PodSandboxConfig } from '#agent/runtime/runtime.ts';
+import { createBackOff, goDuration } from '../backoff.ts';
+import { withDefaultTag } from '../image-name.ts';
+import { credentialsFor } from './pull-secrets.ts';
+
+/** The image cannot be had now: `reason` and `message` become the container's waiting state. */
+export class ImageError extends Error {
+  readonly reason: 'ErrImagePull' | 'ImagePullBackOff' | 'ErrImageNeverPull' | 'InvalidImageName' | 'ImageInspectError' | 'RegistryUnavailable';
+  /** When it is worth another try. */
+  readonly retryAtMs: number | undefined;
+  constructor(reason: ImageError['reason'], message: string, options: ErrorOptions & { retryAtMs?: number | undefined } = {}) {
+    super(message, options);
+    this.name = 'ImageError';
+    this.reason = reason;
+    this.retryAtMs = options.retryAtMs;
+  }
+}
+
+export interface PullRequest {
+  pod: Pod;
+  container: Container;
+  /** What events are about: the pod, with the container's field path. */
+  about: ObjectReference;
+  sandboxConfig: PodSandboxConfig;
+  /** The pod's imagePullSecrets that exist. */
+  secrets: () => Promise<readonly Secret[]>;
+  signal: AbortSignal;
+}
+
+export interface ReadyImage {
+  /** To create the container with. */
+  ref: string;
+  image: Image;
+}
+
+export interface ImagePuller {
+  /** @throws ImageError */
+  ensure(request: PullRequest): Promise<ReadyImage>;
+}
+
+export interface ImagePullerDeps {
+  runtime: ContainerRuntime;
+  clock: Clock;
+  events: EventRecorder;
+  /** One pull at a time, as upstream does by default; the wait is part of the message. */
+  serialize: boolean;
+}
+
+const textOf = (error: unknown): string => (error instanceof RuntimeError ? `rpc error: code = ${error.code} desc = ${error.message}` : error instanceof Error ? error.message : String(error));
+
+/** The default follows the tag: `latest` (or none) is always pulled, others only when absent. */
+const policyOf = (container: Container): string => container.imagePullPolicy ?? (/(:latest$)|(^[^:@]*$)/.test(container.image ?? '') ? 'Always' : 'IfNotPresent');
+
+export function createImagePuller({ runtime, clock, events, serialize }: ImagePullerDeps): ImagePuller {
+  const backOff = createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 });
+  const lastFailures = new Map<string, string>();
+  let queue: Promise<unknown> = Promise.resolve();
+
+  /** Runs `pull` after those before it, whatever became of them. */
+  function enqueue<T>(pull: () => Promise<T>): Promise<T> {
+    if (!serialize) return pull();
+    const turn = queue.then(pull, pull);
+    queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async function pull({ pod, about, sandboxConfig, secrets, signal }: PullRequest, requested: string, image: string): Promise<ReadyImage> {
+    const key = `${pod.metadata.uid}_${requested}`;
+    if (backOff.isWaitingSinceUpdate(key)) {
+      events.event(about, 'Normal', 'BackOff', `Back-off pulling image "${requested}"`);
+      const previous = lastFailures.get(key);
+      const message = `Back-off pulling image "${requested}"${previous === undefined ? '' : `: ${previous}`}`;
+      throw new ImageError('ImagePullBackOff', message, { retryAtMs: backOff.endsAtSinceUpdateMs(key) });
+    }
+    lastFailures.delete(key);
+    events.event(about, 'Normal', 'Pulling', `Pulling image "${requested}"`);
+    const askedMs = clock.now();
+    try {
+      const auths = credentialsFor(image, await secrets());
+      const { ref, tookMs } = await enqueue(async () => {
+        const startedMs = clock.now();
+        const pulled = await pullWithAny(image, auths, sandboxConfig, signal);
+        return { ref: pulled, tookMs: clock.now() - startedMs };
+      });
+      const pulled = await runtime.imageStatus({ image: ref });
+      if (pulled === undefined) throw new Error(`the image "${ref}" is gone right after its pull`);
+      const waited = goDuration(clock.now() - askedMs);
+      events.event(about, 'Normal', 'Pulled', `Successfully pulled image "${requested}" in ${goDuration(tookMs)} (${waited} including waiting). Image size: ${pulled.sizeBytes} bytes.`);
+      backOff.collect();
+      return { ref, image: pulled };
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const why = textOf(error);
+      events.event(about, 'Warning', 'Failed', `Failed to pull image "${requested}": ${why}`);
+      events.event(about, 'Warning', 'Failed', 'Error: ErrImagePull');
+      backOff.next(key, clock.now());
+      lastFailures.set(key, `ErrImagePull: ${why}`);
+      throw new ImageError('ErrImagePull', why, { cause: error, retryAtMs: backOff.endsAtSinceUpdateMs(key) });
+    }
+  }
+
+  async function pullWithAny(image: string, auths: ReturnType<typeof credentialsFor>, sandboxConfig: PodSandboxConfig, signal: AbortSignal): Promise<string> {
+    if (auths.length === 0) return runtime.pullImage({ image }, undefined, sandboxConfig, signal);
+    let last: unknown;
+    for (const auth of auths) {
+      try {
+        return await runtime.pullImage({ image }, auth, sandboxConfig, signal);
+      } catch (error) {
+        last = error;
+      }
+    }
+    throw last;
+  }
+
+  return {
+    async ensure(request) {
+      const { container, about } = request;
+      const requested = container.image ?? '';
+      const image = nameOrThrow(requested, about);
+      const policy = policyOf(container);
+      const present = policy === 'Always' ? undefined : await inspect(image, requested, about);
+      if (present !== undefined) {
+        events.event(about, 'Normal', 'Pulled', `Container image "${requested}" already present on machine and can be accessed by the pod`);
+        return { ref: present.id, image: present };
+      }
+      if (policy === 'Never') {
+        const message = `Container image "${requested}" is not present with pull policy of Never`;
+        events.event(about, 'Warning', 'ErrImageNeverPull', message);
+        throw new ImageError('ErrImageNeverPull', message);
+      }
+      return pull(request, requested, image);
+    },
+  };
+
+  function nameOrThrow(requested: string, about: ObjectReference): string {
+    try {
+      return withDefaultTag(requested);
+    } catch (error) {
+      const message = `Failed to apply default image tag "${requested}": ${textOf(error)}`;
+      events.event(about, 'Warning', 'InspectFailed', message);
+      throw new ImageError('InvalidImageName', message, { cause: error });
+    }
+  }
+
+  async function inspect(image: string, requested: string, about: ObjectReference): Promise<Image | undefined> {
+    try {
+      return await runtime.imageStatus({ image });
+    } catch (error) {
+      const message = `Failed to inspect image "${requested}": ${textOf(error)}`;
+      events.event(about, 'Warning', 'InspectFailed', message);
+      throw new ImageError('ImageInspectError', message, { cause: error });
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * Service-account tokens bound to pods, by TokenRequest, renewed before they end.
+ *
+ * Source: upstream `pkg/kubelet/token/token_manager.go` (80 % of the lifetime, at most 24 h, jitter of 10 s).
+ */
+import type { Pod, TokenRequest } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import type { Clock } from '#client/clock.ts';
+
+export interface ServiceAccountTokens {
+  /** A token that is still good for a while. @throws Error `failed to fetch token: …` */
+  token(pod: Pod, audience: string | undefined, expirationSeconds: number): Promise<string>;
+  forget(podUid: string): void;
+}
+
+interface Entry {
+  token: string;
+  refreshAtMs: number;
+  expiresAtMs: number;
+}
+
+const maxAgeMs = 24 * 3_600_000;
+const jitterMs = 10_000;
+
+export function createServiceAccountTokens({ client, clock, random }: { client: Client; clock: Clock; random: () => number }): ServiceAccountTokens {
+  const entries = new Map<string, Entry>();
+
+  async function request(pod: Pod, audience: string | undefined, expirationSeconds: number): Promise<Entry> {
+    const answer: TokenRequest = await client.createToken(
+      { namespace: pod.metadata.namespace, name: pod.spec.serviceAccountName ?? 'default' },
+      {
+        spec: {
+          audiences: audience === undefined || audience === '' ? [] : [audience],
+          expirationSeconds,
+          boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: pod.metadata.name, uid: pod.metadata.uid },
+        },
+      },
+    );
+    const { token, expirationTimestamp } = answer.status ?? {};
+    if (token === undefined || expirationTimestamp === undefined) throw new Error('the API server answered without a token');
+    const expiresAtMs = Date.parse(expirationTimestamp);
+    const lifetimeMs = expiresAtMs - clock.now();
+    return { token, expiresAtMs, refreshAtMs: clock.now() + Math.min(lifetimeMs * 0.8, maxAgeMs) - random() * jitterMs };
+  }
+
+  return {
+    async token(pod, audience, expirationSeconds) {
+      const key = `${pod.metadata.uid}/${audience ?? ''}/${expirationSeconds}`;
+      const known = entries.get(key);
+      if (known !== undefined && clock.now() < known.refreshAtMs) return known.token;
+      try {
+        const fresh = await request(pod, audience, expirationSeconds);
+        entries.set(key, fresh);
+        return fresh.token;
+      } catch (error) {
+        // An unreachable API server must not take away a token that is still good.
+        if (known !== undefined && clock.now() < known.expiresAtMs) return known.token;
+        throw new Error(`failed to fetch token: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      }
+    },
+    forget(podUid) {
+      for (const key of entries.keys()) if (key.startsWith(`${podUid}/`)) entries.delete(key);
+    },
+  };
+}

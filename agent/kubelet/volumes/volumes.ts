@@ -1,0 +1,135 @@
+/**
+ * A pod's volumes on this node: set up before its containers start, kept current while they run, removed after they ended.
+ *
+ * Source: upstream `pkg/kubelet/volumemanager`, `pkg/volume/*` (layout, modes, messages).
+ */
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import type { Pod, Volume } from '#api/types.generated.ts';
+import type { Mounts } from '#agent/host/mount.ts';
+import type { PodFacts } from '../field-ref.ts';
+import type { Paths } from '../paths.ts';
+import { wholeUnits } from '../quantities.ts';
+import { podLimit } from '../resources.ts';
+import { writeAtomically } from './atomic-writer.ts';
+import type { Payload } from './atomic-writer.ts';
+import { checkHostPath } from './host-path.ts';
+import { giveToGroup } from './ownership.ts';
+import { configMapPayload, downwardPayload, projectedPayload, secretPayload } from './payload.ts';
+import type { PayloadSources } from './payload.ts';
+
+export interface MountedVolume {
+  hostPath: string;
+  readOnly: boolean;
+}
+
+/** One or more volumes could not be set up; `failures` are upstream's messages for `FailedMount` events. */
+export class VolumeError extends Error {
+  readonly failures: readonly string[];
+  constructor(failures: readonly string[]) {
+    super(failures.join(', '));
+    this.name = 'VolumeError';
+    this.failures = failures;
+  }
+}
+
+export interface Volumes {
+  /** Sets up what is missing, and writes changed contents. @throws VolumeError */
+  setUp(pod: Pod, facts: PodFacts): Promise<ReadonlyMap<string, MountedVolume>>;
+  /** Unmounts and removes everything of the pod except its logs. */
+  tearDown(podUid: string): Promise<void>;
+}
+
+export interface VolumesDeps {
+  paths: Paths;
+  mounts: Mounts;
+  sources: PayloadSources;
+}
+
+const fallbackMode = 0o644;
+
+export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes {
+  /** Pod UID → volumes whose directory and mount exist since this process began. */
+  const prepared = new Map<string, Set<string>>();
+
+  /** A directory of the pod, on a tmpfs when `memory`; made once. */
+  async function directory(pod: Pod, plugin: string, volume: string, memory: { sizeBytes?: number | undefined } | undefined, mode: number): Promise<string> {
+    const { uid } = pod.metadata;
+    const path = paths.volumeDir(uid, plugin, volume);
+    const done = prepared.get(uid) ?? new Set<string>();
+    prepared.set(uid, done);
+    if (done.has(volume)) return path;
+    await mkdir(path, { recursive: true });
+    if (memory !== undefined && !(await mounts.isMountPoint(path))) await mounts.mountTmpfs(path, memory);
+    await chmod(path, mode);
+    const { fsGroup } = pod.spec.securityContext ?? {};
+    if (plugin === 'empty-dir' && fsGroup !== undefined) await giveToGroup(path, fsGroup, 'readWrite', groupPolicy(pod));
+    done.add(volume);
+    return path;
+  }
+
+  async function written(pod: Pod, plugin: string, volume: string, payload: Payload): Promise<MountedVolume> {
+    // Secrets never touch a disk; ConfigMaps may.
+    const path = await directory(pod, plugin, volume, plugin === 'configmap' ? undefined : {}, 0o777);
+    const { fsGroup } = pod.spec.securityContext ?? {};
+    await writeAtomically(path, payload, async (fresh) => {
+      if (fsGroup !== undefined) await giveToGroup(fresh, fsGroup, 'readOnly');
+    });
+    return { hostPath: path, readOnly: true };
+  }
+
+  async function setUpOne(pod: Pod, volume: Volume, facts: PodFacts): Promise<MountedVolume> {
+    const { name, emptyDir, hostPath, configMap, secret, downwardAPI, projected } = volume;
+    const context = (defaultMode: number | undefined): { pod: Pod; facts: PodFacts; defaultMode: number } => ({ pod, facts, defaultMode: defaultMode ?? fallbackMode });
+    if (emptyDir !== undefined) {
+      const memory = emptyDir.medium === 'Memory' ? { sizeBytes: memorySize(pod, volume) } : undefined;
+      return { hostPath: await directory(pod, 'empty-dir', name, memory, 0o777), readOnly: false };
+    }
+    if (hostPath !== undefined) {
+      await checkHostPath(hostPath.path, hostPath.type ?? '');
+      return { hostPath: hostPath.path, readOnly: false };
+    }
+    if (configMap !== undefined) {
+      return written(pod, 'configmap', name, await configMapPayload(sources, context(configMap.defaultMode), { ...configMap, name: configMap.name ?? '' }));
+    }
+    if (secret !== undefined) {
+      return written(pod, 'secret', name, await secretPayload(sources, context(secret.defaultMode), { ...secret, name: secret.secretName ?? '' }));
+    }
+    if (downwardAPI !== undefined) {
+      return written(pod, 'downward-api', name, downwardPayload(context(downwardAPI.defaultMode), downwardAPI.items ?? []));
+    }
+    if (projected !== undefined) {
+      return written(pod, 'projected', name, await projectedPayload(sources, context(projected.defaultMode), projected.sources ?? []));
+    }
+    throw new Error('no volume plugin matched');
+  }
+
+  return {
+    async setUp(pod, facts) {
+      const mounted = new Map<string, MountedVolume>();
+      const failures: string[] = [];
+      for (const volume of pod.spec.volumes ?? []) {
+        try {
+          mounted.set(volume.name, await setUpOne(pod, volume, facts));
+        } catch (error) {
+          failures.push(`MountVolume.SetUp failed for volume "${volume.name}" : ${error instanceof Error ? error.message : String(error)}`);
+        }
+      }
+      if (failures.length > 0) throw new VolumeError(failures);
+      return mounted;
+    },
+    async tearDown(podUid) {
+      await mounts.unmountBelow(paths.podDir(podUid));
+      await rm(paths.podDir(podUid), { recursive: true, force: true });
+      prepared.delete(podUid);
+      sources.tokens.forget(podUid);
+    },
+  };
+}
+
+const groupPolicy = (pod: Pod): 'Always' | 'OnRootMismatch' => (pod.spec.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always');
+
+/** A memory-backed emptyDir holds what its sizeLimit or the pod's memory limit allows, whichever is less. */
+function memorySize(pod: Pod, { emptyDir }: Volume): number | undefined {
+  const sizes = [podLimit(pod, 'memory'), emptyDir?.sizeLimit === undefined ? undefined : wholeUnits(emptyDir.sizeLimit)].filter((size) => size !== undefined && size > 0);
+  return sizes.length === 0 ? undefined : Math.min(...(sizes as number[]));
+}
