@@ -1,0 +1,166 @@
+/**
+ * Feeds every watch cache from one watch on the whole store, so that all caches stand at the same revision and a read can
+ * wait until everything acknowledged before it is visible.
+ *
+ *   loading ──(range read)──▶ following ──(watch failed: compacted, store error)──▶ loading
+ */
+import type { KubeObject } from '#api/meta.ts';
+import type { Clock } from '#client/clock.ts';
+import { sleep } from '#client/clock.ts';
+import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
+import { CachedObject } from './cached-object.ts';
+import type { ServerLog } from './server-log.ts';
+import { defaultLimits, WatchCache, type WatchCacheLimits } from './watch-cache.ts';
+
+const registryPrefix = '/registry/';
+/** Upstream waits this long for a revision from the future before it answers "Too large resource version". */
+export const freshnessTimeoutMs = 3000;
+
+export interface CacheFeedDeps {
+  store: Store;
+  clock: Clock;
+  log: ServerLog;
+  /** Reads a stored value; sees every object that enters a cache exactly once per version. @throws when it is not an object */
+  decode(prefix: string, value: Uint8Array): KubeObject;
+}
+
+export class CacheFeed {
+  readonly #deps: CacheFeedDeps;
+  readonly #caches: Map<string, WatchCache>;
+  #revision = 0;
+  #waiters: { revision: number; resolve: () => void }[] = [];
+  readonly #ready = Promise.withResolvers<void>();
+  #isReady = false;
+
+  constructor(deps: CacheFeedDeps, prefixes: Iterable<string>, limits: Partial<WatchCacheLimits> = {}) {
+    this.#deps = deps;
+    this.#caches = new Map([...prefixes].map((prefix) => [prefix, new WatchCache(prefix, { ...defaultLimits, ...limits })]));
+  }
+
+  /** Resolves once the first full read is in the caches. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Everything up to this revision is in the caches. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  cache(storagePrefix: string): WatchCache {
+    const found = this.#caches.get(storagePrefix);
+    if (found === undefined) throw new Error(`no watch cache for ${storagePrefix}`);
+    return found;
+  }
+
+  /** Resolves once all writes acknowledged before this call are in the caches. */
+  async fresh(): Promise<void> {
+    await this.#ready.promise;
+    await this.reach(this.#deps.store.currentRevision());
+  }
+
+  reach(revision: number): Promise<void> {
+    if (this.#revision >= revision) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiters.push({ revision, resolve });
+    return promise;
+  }
+
+  /** Whether the caches reach a revision that a client named, within {@link freshnessTimeoutMs}. */
+  async reachInTime(revision: number): Promise<boolean> {
+    await this.#ready.promise;
+    if (this.#revision >= revision) return true;
+    const timeout = Promise.withResolvers<boolean>();
+    const cancel = this.#deps.clock.after(freshnessTimeoutMs, () => timeout.resolve(false));
+    const reached = await Promise.race([this.reach(revision).then(() => true), timeout.promise]);
+    cancel();
+    return reached;
+  }
+
+  /** Follows the store until `signal` aborts; then ends all watches. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#load();
+        await this.#follow(signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#deps.log.error({ err: error }, 'watch cache lost the store; reading everything again');
+        await sleep(this.#deps.clock, 500, signal);
+      }
+    }
+    for (const cache of this.#caches.values()) cache.close();
+  }
+
+  async #load(): Promise<void> {
+    const { revision, entries } = await this.#deps.store.range({ prefix: registryPrefix });
+    const byPrefix = new Map<string, CachedObject[]>([...this.#caches.keys()].map((prefix) => [prefix, []]));
+    for (const entry of entries) {
+      const prefix = this.#prefixOf(entry.key);
+      const object = prefix === undefined ? undefined : this.#decode(prefix, entry);
+      if (prefix !== undefined && object !== undefined) byPrefix.get(prefix)?.push(object);
+    }
+    for (const [prefix, cache] of this.#caches) cache.replace(byPrefix.get(prefix) ?? [], revision);
+    this.#isReady = true;
+    this.#ready.resolve();
+    this.#advance(revision);
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    for await (const { events, progressRevision } of this.#deps.store.watch(registryPrefix, this.#revision, signal)) {
+      for (const event of events) this.#apply(event);
+      this.#advance(Math.max(progressRevision, events.at(-1)?.revision ?? 0));
+    }
+  }
+
+  #apply(event: StoreEvent): void {
+    const prefix = this.#prefixOf(event.entry.key);
+    if (prefix === undefined) return;
+    const cache = this.cache(prefix);
+    const previous = cache.get(event.entry.key);
+    const current = event.type === 'put' ? this.#decode(prefix, event.entry) : undefined;
+    if (current === undefined && previous === undefined) return;
+    cache.apply({ revision: event.revision, current, previous, atMs: this.#deps.clock.now() });
+  }
+
+  #decode(prefix: string, entry: StoreEntry): CachedObject | undefined {
+    try {
+      return new CachedObject(entry.key, entry.modRevision, withRevision(this.#deps.decode(prefix, entry.value), entry.modRevision));
+    } catch (error) {
+      // One unreadable value must not take the whole API down; the log names it for the operator to repair.
+      this.#deps.log.error({ err: error, key: entry.key }, 'stored value cannot be decoded; it is left out');
+      return undefined;
+    }
+  }
+
+  #advance(revision: number): void {
+    if (revision <= this.#revision) return;
+    this.#revision = revision;
+    if (this.#waiters.length > 0) {
+      const due = this.#waiters.filter((waiter) => waiter.revision <= revision);
+      this.#waiters = this.#waiters.filter((waiter) => waiter.revision > revision);
+      for (const waiter of due) waiter.resolve();
+    }
+  }
+
+  #prefixOf(key: string): string | undefined {
+    // Prefixes have one or two segments after /registry/ (`services/specs`).
+    const one = key.indexOf('/', registryPrefix.length);
+    if (one < 0) return undefined;
+    const short = key.slice(0, one);
+    if (this.#caches.has(short)) return short;
+    const two = key.indexOf('/', one + 1);
+    const long = two < 0 ? '' : key.slice(0, two);
+    return this.#caches.has(long) ? long : undefined;
+  }
+}
+
+/** Sets the resourceVersion, which is never part of the stored value. */
+export function withRevision(object: KubeObject, revision: number): KubeObject {
+  object.metadata.resourceVersion = String(revision);
+  return object;
+}

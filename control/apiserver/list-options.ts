@@ -1,0 +1,89 @@
+/**
+ * The query of list, watch and deletecollection requests, read and checked as upstream does.
+ *
+ * Source: apimachinery `pkg/apis/meta/internalversion/validation`; kubernetes.io, API concepts (resource versions).
+ */
+import { type FieldError, forbiddenField, notSupported } from '#api/field-error.ts';
+import { badRequest, invalid } from '#api/status.ts';
+import { queryFlag } from './request-info.ts';
+
+export interface ListQuery {
+  labelSelector: string;
+  fieldSelector: string;
+  limit: number;
+  continue: string;
+  resourceVersion: string;
+  resourceVersionMatch: '' | 'Exact' | 'NotOlderThan';
+  watch: boolean;
+  allowWatchBookmarks: boolean;
+  sendInitialEvents: boolean | undefined;
+  timeoutSeconds: number | undefined;
+}
+
+/** @throws ApiError 400 for values that do not parse, 422 for combinations that make no sense */
+export function parseListQuery(query: URLSearchParams, watch: boolean): ListQuery {
+  const parsed: ListQuery = {
+    labelSelector: query.get('labelSelector') ?? '',
+    fieldSelector: query.get('fieldSelector') ?? '',
+    limit: integer(query, 'limit') ?? 0,
+    continue: query.get('continue') ?? '',
+    resourceVersion: query.get('resourceVersion') ?? '',
+    resourceVersionMatch: (query.get('resourceVersionMatch') ?? '') as ListQuery['resourceVersionMatch'],
+    watch,
+    allowWatchBookmarks: queryFlag(query, 'allowWatchBookmarks'),
+    sendInitialEvents: query.has('sendInitialEvents') ? queryFlag(query, 'sendInitialEvents') : undefined,
+    timeoutSeconds: integer(query, 'timeoutSeconds'),
+  };
+  const problems = watch ? checkWatch(parsed) : checkList(parsed);
+  if (problems.length > 0) throw invalid({ group: 'meta.k8s.io', name: 'ListOptions' }, '', problems);
+  return parsed;
+}
+
+/** A resourceVersion as a number; 0 for none. @throws ApiError 400 */
+export function parseRevision(text: string): number {
+  if (text === '') return 0;
+  if (!/^\d+$/.test(text)) {
+    throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
+  }
+  return Number(text);
+}
+
+function integer(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null || text === '') return undefined;
+  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return Number(text);
+}
+
+function checkList({ resourceVersionMatch: match, resourceVersion, continue: token, sendInitialEvents }: ListQuery): FieldError[] {
+  const problems: FieldError[] = [];
+  if (match !== '') {
+    if (resourceVersion === '') {
+      problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'));
+    }
+    if (token !== '') problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
+    if (match !== 'Exact' && match !== 'NotOlderThan') {
+      problems.push(notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan', '']));
+    }
+    if (match === 'Exact' && resourceVersion === '0') {
+      problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
+    }
+  }
+  if (sendInitialEvents !== undefined) problems.push(forbiddenField('sendInitialEvents', 'sendInitialEvents is forbidden for list'));
+  return problems;
+}
+
+function checkWatch({ resourceVersionMatch: match, continue: token, sendInitialEvents }: ListQuery): FieldError[] {
+  const problems: FieldError[] = [];
+  if (sendInitialEvents !== undefined && match !== 'NotOlderThan') {
+    problems.push(forbiddenField('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'));
+  }
+  if (match !== '') {
+    if (sendInitialEvents === undefined) {
+      problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'));
+    }
+    if (match !== 'NotOlderThan') problems.push(notSupported('resourceVersionMatch', match, ['NotOlderThan']));
+    if (token !== '') problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
+  }
+  return problems;
+}

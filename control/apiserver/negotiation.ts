@@ -1,0 +1,114 @@
+/**
+ * Content negotiation: which format a body is in, and which format and shape (plain, Table, PartialObjectMetadata, …) the
+ * answer takes.
+ *
+ * Source: apiserver `pkg/endpoints/handlers/negotiation`; text of 406 and 415 as there.
+ */
+import { notAcceptable, unsupportedMediaType } from '#api/status.ts';
+
+export type Format = 'json' | 'yaml' | 'protobuf';
+
+export const formats: Readonly<Record<string, Format>> = {
+  'application/json': 'json',
+  'application/yaml': 'yaml',
+  'application/vnd.kubernetes.protobuf': 'protobuf',
+};
+
+const contentTypes: Readonly<Record<Format, string>> = {
+  json: 'application/json',
+  yaml: 'application/yaml',
+  protobuf: 'application/vnd.kubernetes.protobuf',
+};
+
+export function contentTypeOf(format: Format, stream = false): string {
+  return stream && format === 'protobuf' ? 'application/vnd.kubernetes.protobuf;stream=watch' : contentTypes[format];
+}
+
+/** The kind that the client wants the answer turned into: `as=Table;v=v1;g=meta.k8s.io`. */
+export interface Conversion {
+  kind: string;
+  group: string;
+  version: string;
+}
+
+export interface Accepted {
+  format: Format;
+  convert: Conversion | undefined;
+}
+
+interface Clause {
+  type: string;
+  params: Map<string, string>;
+  quality: number;
+}
+
+function parseAccept(header: string): Clause[] {
+  const clauses = header.split(',').map((text) => {
+    const [type = '', ...rest] = text.split(';').map((part) => part.trim());
+    const params = new Map(rest.map((part): [string, string] => {
+      const equals = part.indexOf('=');
+      return equals < 0 ? [part, ''] : [part.slice(0, equals), part.slice(equals + 1)];
+    }));
+    const quality = Number(params.get('q') ?? '1');
+    params.delete('q');
+    return { type: type.toLowerCase(), params, quality: Number.isNaN(quality) ? 1 : quality };
+  });
+  return clauses.filter(({ quality }) => quality > 0).sort((a, b) => b.quality - a.quality);
+}
+
+function formatOf(type: string): Format | undefined {
+  if (type === '*/*' || type === 'application/*') return 'json';
+  return formats[type];
+}
+
+/**
+ * Picks the first acceptable clause.
+ * @param allows whether this endpoint can turn its answer into the wanted kind
+ * @throws ApiError 406 when nothing fits
+ */
+export function negotiate(header: string | undefined, allows: (convert: Conversion, format: Format) => boolean): Accepted {
+  if (header === undefined || header === '') return { format: 'json', convert: undefined };
+  for (const { type, params } of parseAccept(header)) {
+    const format = formatOf(type);
+    if (format === undefined) continue;
+    const kind = params.get('as');
+    if (kind === undefined) return { format, convert: undefined };
+    const convert = { kind, group: params.get('g') ?? '', version: params.get('v') ?? '' };
+    if (allows(convert, format)) return { format, convert };
+  }
+  throw notAcceptable(`only the following media types are accepted: ${Object.keys(formats).join(', ')}`);
+}
+
+/** Answers about errors must go out whatever the client accepts. */
+export function negotiateLeniently(header: string | undefined): Format {
+  for (const { type } of parseAccept(header ?? '')) {
+    const format = formatOf(type);
+    if (format !== undefined) return format;
+  }
+  return 'json';
+}
+
+/** @throws ApiError 415 for a body that is in no known format */
+export function bodyFormat(contentType: string | undefined): Format {
+  const type = mediaTypeOf(contentType);
+  if (type === '') return 'json';
+  const format = formats[type];
+  if (format === undefined) {
+    throw unsupportedMediaType(
+      `the body of the request was in an unknown format - accepted media types include: ${Object.keys(formats).join(', ')}`,
+    );
+  }
+  return format;
+}
+
+/** The media type without parameters, lower-case; empty when absent. */
+export function mediaTypeOf(contentType: string | undefined): string {
+  return (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+}
+
+/** `pretty` in the query, or a browser, curl or wget. */
+export function wantsPretty(query: URLSearchParams, userAgent: string | undefined): boolean {
+  const asked = query.get('pretty');
+  if (asked !== null && asked !== '') return ['1', 't', 'true', 'T', 'TRUE', 'True'].includes(asked);
+  return /^(curl|Wget|Mozilla\/5\.0)/.test(userAgent ?? '');
+}

@@ -1,0 +1,387 @@
+/**
+ * The generic registry: creates, replaces and deletes objects of every kind, with optimistic concurrency, around the
+ * kind's {@link Strategy}. Reads are served from the watch caches (see `listing.ts`, `watching.ts`).
+ *
+ * Source: apiserver `pkg/registry/generic/registry/store.go`, `pkg/registry/rest/{create,update}.go`.
+ */
+import { randomUUID } from 'node:crypto';
+import { invalidValue } from '#api/field-error.ts';
+import { apiVersionOf, type KubeObject, type ObjectName, rfc3339, sameJson } from '#api/meta.ts';
+import { type Resource, type ResourceId, resourceById } from '#api/resources.ts';
+import { alreadyExists, ApiError, badRequest, conflict, invalid, notFound } from '#api/status.ts';
+import type { DeleteOptions } from '#api/types.generated.ts';
+import type { Clock } from '#client/clock.ts';
+import type { Store, WriteResult } from '#control/store/store.ts';
+import type { CacheFeed } from './cache-feed.ts';
+import { withRevision } from './cache-feed.ts';
+import { CachedObject, copyOf } from './cached-object.ts';
+import { checkPreconditions, type DeletionStep, isFinalized, planDeletion } from './deletion.ts';
+import { EventLeases } from './event-leases.ts';
+import { fromStoredView, toStoredView } from './events-view.ts';
+import { checkDeletable, checkNamespace, namespaceDeletion } from './namespace-lifecycle.ts';
+import { generateName, storageKey, toStored } from './object-keys.ts';
+import type { ObjectPatcher } from './patch/patch.ts';
+import type { ServerLog } from './server-log.ts';
+import type { RequestContext, Strategy } from './strategy.ts';
+
+export interface RegistryDeps {
+  store: Store;
+  clock: Clock;
+  log: ServerLog;
+  feed: CacheFeed;
+  strategies: Record<ResourceId, Strategy>;
+  patcher: ObjectPatcher;
+  random: () => number;
+}
+
+export interface WriteContext extends RequestContext {
+  fieldManager: string;
+  dryRun: boolean;
+}
+
+export interface UpdateRequest {
+  /** Makes the new object from a copy of the stored one; called again after a lost race. `undefined`: there is none yet. */
+  transform(current: KubeObject | undefined): KubeObject | Promise<KubeObject>;
+  /** '': the object itself. */
+  subresource: string;
+  /** Which part the strategy lets through; `bypass`: the caller changed only what its endpoint may. */
+  mode: '' | 'status' | 'bypass';
+  /** Server-side apply creates what is not there. */
+  forceCreate?: boolean;
+  /** managedFields are already in place (server-side apply). */
+  fieldsTracked?: boolean;
+}
+
+const optimisticLockMessage = 'the object has been modified; please apply your changes to the latest version and try again';
+const maxGeneratedNameTries = 8;
+/** Every lost race means that another write went through; this many in a row is a livelock worth reporting. */
+const maxRaces = 100;
+
+export class Registry {
+  readonly #deps: RegistryDeps;
+  readonly #eventLeases: EventLeases;
+
+  constructor(deps: RegistryDeps) {
+    this.#deps = deps;
+    this.#eventLeases = new EventLeases(deps.store, deps.clock);
+  }
+
+  strategy(resource: Resource): Strategy {
+    return this.#deps.strategies[resource.id];
+  }
+
+  /** The object as it is now, in the resource's view of it. @throws ApiError 404 */
+  async get(resource: Resource, name: ObjectName): Promise<CachedObject> {
+    const found = await this.find(resource, name);
+    if (found === undefined) throw notFound({ group: resource.group, name: resource.plural }, name.name);
+    return found;
+  }
+
+  async find(resource: Resource, name: ObjectName): Promise<CachedObject | undefined> {
+    await this.#deps.feed.fresh();
+    const cached = this.#deps.feed.cache(resource.storagePrefix).get(storageKey(resource, name));
+    return cached === undefined ? undefined : fromStoredView(resource, cached);
+  }
+
+  /** @throws ApiError 409 when the name is taken, 422 when the object is invalid */
+  async create(resource: Resource, namespace: string, submitted: KubeObject, context: WriteContext): Promise<CachedObject> {
+    const generated = (submitted.metadata.name ?? '') === '' && (submitted.metadata.generateName ?? '') !== '';
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#createOnce(resource, namespace, copyOf(submitted), context);
+      } catch (error) {
+        const taken = error instanceof ApiError && error.reason === 'AlreadyExists';
+        if (!generated || !taken || attempt >= maxGeneratedNameTries) throw error;
+      }
+    }
+  }
+
+  async #createOnce(resource: Resource, namespace: string, object: KubeObject, context: WriteContext): Promise<CachedObject> {
+    const strategy = this.strategy(resource);
+    await this.#deps.feed.fresh();
+    this.#fillSystemFields(resource, namespace, object);
+    checkNamespace(this.#deps.feed, resource, object);
+    strategy.prepareForCreate?.(object, context);
+    strategy.setDefaults?.(object);
+    await strategy.admit?.(object, undefined, context);
+    strategy.setDefaults?.(object);
+    this.#track(resource, object, undefined, '', context);
+    this.#throwIfInvalid(resource, object, strategy.validate(object));
+    for (const warning of strategy.warnings?.(object, undefined) ?? []) context.warn(warning);
+    return await this.#putNew(resource, object, strategy, context);
+  }
+
+  async #putNew(resource: Resource, object: KubeObject, strategy: Strategy, context: WriteContext): Promise<CachedObject> {
+    const key = storageKey(resource, object.metadata);
+    const existing = this.#deps.feed.cache(resource.storagePrefix).get(key);
+    if (existing !== undefined) throw this.#exists(resource, existing.object);
+    const undo = await strategy.allocate?.(object, undefined);
+    if (context.dryRun) {
+      undo?.();
+      return new CachedObject(key, 0, object);
+    }
+    try {
+      const result = await this.#put(resource, key, object, 0);
+      if (result.kind === 'conflict') {
+        await this.#deps.feed.reach(result.revision);
+        throw this.#exists(resource, this.#deps.feed.cache(resource.storagePrefix).get(key)?.object ?? object);
+      }
+      return new CachedObject(key, result.revision, withRevision(object, result.revision));
+    } catch (error) {
+      undo?.();
+      throw error;
+    }
+  }
+
+  #exists(resource: Resource, existing: KubeObject): ApiError {
+    const error = alreadyExists({ group: resource.group, name: resource.plural }, existing.metadata.name);
+    if (existing.metadata.deletionTimestamp === undefined) return error;
+    return new ApiError({ ...error.status, message: `object is being deleted: ${error.message}` });
+  }
+
+  /**
+   * Changes the stored object; the write happens only if it is still the one that `transform` saw.
+   * An update that changes nothing is not written and keeps the resourceVersion.
+   */
+  async update(resource: Resource, name: ObjectName, request: UpdateRequest, context: WriteContext): Promise<{ object: CachedObject; created: boolean }> {
+    for (let race = 0; race < maxRaces; race++) {
+      const current = await this.find(resource, name);
+      if (current === undefined) return { object: await this.#createByUpdate(resource, name, request, context), created: true };
+      const object = await request.transform(copyOf(current.object));
+      const updated = await this.#updateOnce(resource, current, object, request, context);
+      if (updated !== undefined) return { object: updated, created: false };
+    }
+    throw conflict({ group: resource.group, name: resource.plural }, name.name, optimisticLockMessage);
+  }
+
+  async #createByUpdate(resource: Resource, name: ObjectName, request: UpdateRequest, context: WriteContext): Promise<CachedObject> {
+    const allowed = request.subresource === '' && (request.forceCreate === true || this.strategy(resource).allowCreateOnUpdate === true);
+    if (!allowed) throw notFound({ group: resource.group, name: resource.plural }, name.name);
+    const object = await request.transform(undefined);
+    if ((object.metadata.uid ?? '') !== '' && request.forceCreate !== true) {
+      throw uidPrecondition(resource, name.name, storageKey(resource, name), object.metadata.uid, '');
+    }
+    return await this.#createOnce(resource, name.namespace ?? '', object, context);
+  }
+
+  /** @returns undefined when the race was lost */
+  async #updateOnce(
+    resource: Resource,
+    current: CachedObject,
+    object: KubeObject,
+    request: UpdateRequest,
+    context: WriteContext,
+  ): Promise<CachedObject | undefined> {
+    const old = current.object;
+    const strategy = this.strategy(resource);
+    this.#checkIdentity(resource, current, object, strategy);
+    this.#keepSystemFields(resource, object, old);
+    if (request.mode !== 'bypass') {
+      strategy.setDefaults?.(object);
+      strategy.prepareForUpdate?.(object, old, context, request.mode);
+      if (request.mode === '') {
+        await strategy.admit?.(object, old, context);
+        strategy.setDefaults?.(object);
+      }
+    }
+    if (request.fieldsTracked !== true) this.#track(resource, object, old, request.subresource, context);
+    this.#keepTimesOfUnchangedFields(object, old);
+    if (request.mode !== 'bypass') {
+      const problems = strategy.validateUpdate === undefined ? strategy.validate(object) : strategy.validateUpdate(object, old, request.mode);
+      this.#throwIfInvalid(resource, object, problems);
+      for (const warning of strategy.warnings?.(object, old) ?? []) context.warn(warning);
+    }
+    return await this.#putUpdated(resource, current, object, strategy, context);
+  }
+
+  async #putUpdated(
+    resource: Resource,
+    current: CachedObject,
+    object: KubeObject,
+    strategy: Strategy,
+    context: WriteContext,
+  ): Promise<CachedObject | undefined> {
+    const old = current.object;
+    if (isFinalized(object, old) && namespaceDeletion.mayRemove(resource, object)) {
+      return await this.#remove(resource, current, object, context);
+    }
+    if (sameJson(object, old)) return current;
+    const undo = await strategy.allocate?.(object, old);
+    if (context.dryRun) {
+      undo?.();
+      return new CachedObject(current.key, current.revision, object);
+    }
+    const result = await this.#put(resource, current.key, object, current.revision).catch((error: unknown) => {
+      undo?.();
+      throw error;
+    });
+    if (result.kind === 'conflict') {
+      undo?.();
+      await this.#deps.feed.reach(result.revision);
+      return undefined;
+    }
+    return new CachedObject(current.key, result.revision, withRevision(object, result.revision));
+  }
+
+  /**
+   * Deletes, or marks as being deleted.
+   * @returns the last known state, and whether the object is gone
+   */
+  async delete(
+    resource: Resource,
+    name: ObjectName,
+    options: Partial<DeleteOptions>,
+    context: WriteContext,
+  ): Promise<{ object: CachedObject; deleted: boolean }> {
+    checkDeletable(resource, name.name);
+    for (let race = 0; race < maxRaces; race++) {
+      const current = await this.get(resource, name);
+      checkPreconditions(current.object, options, { group: resource.group, name: resource.kind });
+      const step = this.#planDeletion(resource, current, options);
+      if (step.kind === 'pending') return { object: current, deleted: false };
+      if (step.kind === 'remove' || step.thenRemove) {
+        const removed = await this.#remove(resource, current, step.kind === 'mark' ? step.object : current.object, context);
+        if (removed !== undefined) return { object: removed, deleted: true };
+        continue;
+      }
+      const marked = await this.#mark(resource, current, step.object, context);
+      if (marked !== undefined) return { object: marked, deleted: false };
+    }
+    throw conflict({ group: resource.group, name: resource.plural }, name.name, optimisticLockMessage);
+  }
+
+  #planDeletion(resource: Resource, current: CachedObject, options: Partial<DeleteOptions>): DeletionStep {
+    const nowMs = this.#deps.clock.now();
+    return namespaceDeletion.plan(resource, current.object, options, nowMs) ?? planDeletion(current.object, options, this.strategy(resource), nowMs);
+  }
+
+  async #mark(resource: Resource, current: CachedObject, object: KubeObject, context: WriteContext): Promise<CachedObject | undefined> {
+    if (sameJson(object, current.object)) return current;
+    if (context.dryRun) return new CachedObject(current.key, current.revision, object);
+    const result = await this.#put(resource, current.key, object, current.revision);
+    if (result.kind === 'ok') return new CachedObject(current.key, result.revision, withRevision(object, result.revision));
+    await this.#deps.feed.reach(result.revision);
+    return undefined;
+  }
+
+  /** @returns undefined when the race was lost */
+  async #remove(resource: Resource, current: CachedObject, last: KubeObject, context: WriteContext): Promise<CachedObject | undefined> {
+    if (context.dryRun) return new CachedObject(current.key, current.revision, last);
+    const result = await this.#deps.store.delete(current.key, { expectedRevision: current.revision });
+    if (result.kind === 'conflict') {
+      await this.#deps.feed.reach(result.revision);
+      return undefined;
+    }
+    this.strategy(resource).release?.(current.object);
+    return new CachedObject(current.key, result.revision, withRevision(copyOf(last), result.revision));
+  }
+
+  async #put(resource: Resource, key: string, object: KubeObject, expectedRevision: number): Promise<WriteResult> {
+    const lease = resource.storagePrefix === '/registry/events' ? await this.#eventLeases.current() : undefined;
+    return await this.#deps.store.put(key, toStored(toStoredView(resource, object)), { expectedRevision, lease });
+  }
+
+  #fillSystemFields(resource: Resource, namespace: string, object: KubeObject): void {
+    const { metadata } = object;
+    if ((metadata.resourceVersion ?? '') !== '' && metadata.resourceVersion !== '0') {
+      throw badRequest('resourceVersion should not be set on objects to be created');
+    }
+    object.apiVersion = apiVersionOf(resource.group, resource.version);
+    object.kind = resource.kind;
+    placeIn(resource, namespace, object);
+    delete metadata.deletionTimestamp;
+    delete metadata.deletionGracePeriodSeconds;
+    delete metadata.selfLink;
+    delete (metadata as Partial<typeof metadata>).resourceVersion;
+    metadata.creationTimestamp = rfc3339(this.#deps.clock.now());
+    metadata.uid = randomUUID();
+    if ((metadata.name ?? '') === '' && (metadata.generateName ?? '') !== '') {
+      metadata.name = generateName(metadata.generateName ?? '', this.#deps.random);
+    }
+  }
+
+  #checkIdentity(resource: Resource, current: CachedObject, object: KubeObject, strategy: Strategy): void {
+    const { metadata } = object;
+    const old = current.object.metadata;
+    if ((metadata.uid ?? '') !== '' && metadata.uid !== old.uid) {
+      throw uidPrecondition(resource, old.name, current.key, metadata.uid, old.uid);
+    }
+    const version = metadata.resourceVersion ?? '';
+    if (version === '' || version === '0') {
+      if (strategy.allowUnconditionalUpdate !== false) return;
+      const problem = invalidValue('metadata.resourceVersion', 0, 'must be specified for an update');
+      throw invalid({ group: resource.group, name: resource.plural }, old.name, [problem]);
+    }
+    if (version !== old.resourceVersion) throw conflict({ group: resource.group, name: resource.plural }, old.name, optimisticLockMessage);
+  }
+
+  #keepSystemFields(resource: Resource, object: KubeObject, old: KubeObject): void {
+    object.apiVersion = old.apiVersion;
+    object.kind = old.kind;
+    placeIn(resource, old.metadata.namespace ?? '', object);
+    const { metadata } = object;
+    delete metadata.selfLink;
+    metadata.uid = old.metadata.uid;
+    metadata.resourceVersion = old.metadata.resourceVersion;
+    metadata.creationTimestamp = old.metadata.creationTimestamp;
+    if (old.metadata.generation === undefined) delete metadata.generation;
+    else metadata.generation = old.metadata.generation;
+    if (old.metadata.deletionTimestamp !== undefined) {
+      metadata.deletionTimestamp = old.metadata.deletionTimestamp;
+      if (old.metadata.deletionGracePeriodSeconds !== undefined) {
+        metadata.deletionGracePeriodSeconds ??= old.metadata.deletionGracePeriodSeconds;
+      }
+    }
+  }
+
+  #track(resource: Resource, object: KubeObject, live: KubeObject | undefined, subresource: string, context: WriteContext): void {
+    this.#deps.patcher.trackManagedFields({
+      object,
+      live,
+      typeName: resource.schema,
+      fieldManager: context.fieldManager,
+      subresource,
+      nowMs: this.#deps.clock.now(),
+    });
+  }
+
+  /** A write that changes nothing but the time in managedFields is no change (IgnoreManagedFieldsTimestampsTransformer). */
+  #keepTimesOfUnchangedFields(object: KubeObject, old: KubeObject): void {
+    const entries = object.metadata.managedFields;
+    if (entries === undefined) return;
+    const before = old.metadata.managedFields ?? [];
+    object.metadata.managedFields = entries.map((entry) => before.find((known) => sameJson({ ...known, time: entry.time }, entry)) ?? entry);
+  }
+
+  #throwIfInvalid(resource: Resource, object: KubeObject, problems: readonly { field: string; reason: string; message: string }[]): void {
+    if (problems.length > 0) throw invalid({ group: resource.group, name: resource.kind }, object.metadata.name ?? '', problems);
+  }
+
+  /** For `RequestContext.read`: another object that an admission check asks for. */
+  async read(resourceId: string, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
+    const found = await this.find(resourceById(resourceId as ResourceId), { namespace, name });
+    return found?.object;
+  }
+}
+
+/** @throws ApiError 400 when the object says another namespace than the path */
+function placeIn(resource: Resource, namespace: string, object: KubeObject): void {
+  const { metadata } = object;
+  if (!resource.namespaced) {
+    delete metadata.namespace;
+    return;
+  }
+  if ((metadata.namespace ?? '') !== '' && metadata.namespace !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+  metadata.namespace = namespace;
+}
+
+/** The text of etcd3's storage error, which upstream passes on to clients. */
+function uidPrecondition(resource: Resource, name: string, key: string, wanted: string, found: string): ApiError {
+  return conflict(
+    { group: resource.group, name: resource.plural },
+    name,
+    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${found}`,
+  );
+}

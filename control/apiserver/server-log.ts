@@ -1,0 +1,9 @@
+/** What the API server logs through: pino's shape, so that tests can pass a silent one. */
+export interface ServerLog {
+  debug(fields: Record<string, unknown>, message: string): void;
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+  error(fields: Record<string, unknown>, message: string): void;
+}
+
+export const silentLog: ServerLog = { debug() {}, info() {}, warn() {}, error() {} };
