@@ -6,9 +6,9 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { issueCertificate, type KeyPair } from './certificates.ts';
+import { kubeconfigText } from '#client/kubeconfig.ts';
+import { issueCertificate } from './certificates.ts';
 import { loadAuthority, writeSafely } from './cluster-pki.ts';
-import { stringify } from 'yaml';
 
 export interface NodeCredentialsOptions {
   pkiFolder: string;
@@ -30,27 +30,12 @@ export async function nodeCredentials({ pkiFolder, out, nodeName, nodeIp, server
   writeSafely(join(out, 'ca.crt'), ca.certificate);
   writeSafely(join(out, 'kubelet.crt'), serving.certificate);
   writeSafely(join(out, 'kubelet.key'), serving.key);
-  writeSafely(join(out, 'kubelet.conf'), kubeconfigOf({ ca: ca.certificate, client, server, user }));
+  writeSafely(join(out, 'kubelet.conf'), kubeconfigText({ server, ca: ca.certificate, cert: client.certificate, key: client.key, userName: user }));
 }
 
 /** The administrator's kubeconfig, as kubeadm's `admin.conf`. */
 export async function adminKubeconfig(pkiFolder: string, server: string, nowMs: number): Promise<string> {
   const ca = await loadAuthority(pkiFolder, nowMs);
   const client = await issueCertificate(ca, { commonName: 'kubernetes-admin', organizations: ['system:masters'], usage: 'client' }, nowMs);
-  return kubeconfigOf({ ca: ca.certificate, client, server, user: 'kubernetes-admin' });
-}
-
-function kubeconfigOf({ ca, client, server, user }: { ca: string; client: KeyPair; server: string; user: string }): string {
-  const base64 = (text: string): string => Buffer.from(text).toString('base64');
-  return stringify(
-    {
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'tinkernetes', cluster: { server, 'certificate-authority-data': base64(ca) } }],
-      users: [{ name: user, user: { 'client-certificate-data': base64(client.certificate), 'client-key-data': base64(client.key) } }],
-      contexts: [{ name: `${user}@tinkernetes`, context: { cluster: 'tinkernetes', user } }],
-      'current-context': `${user}@tinkernetes`,
-    },
-    { lineWidth: 0 },
-  );
+  return kubeconfigText({ server, ca: ca.certificate, cert: client.certificate, key: client.key });
 }

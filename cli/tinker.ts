@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+/** `tinker`: the server and the agent of a cluster, and the lab that runs both on one machine. */
+import { CommanderError, program } from 'commander';
+import { createClusterCommands } from './cluster-commands.ts';
+import { createLabCommands } from './lab-commands.ts';
+import { version } from './version.ts';
+
+process.title = ['tinker', process.argv[2] ?? ''].join(' ').trim();
+
+program
+  .name('tinker')
+  .description('A real Kubernetes that you can take apart.')
+  .version(version)
+  .showHelpAfterError('(tinker <command> --help lists the flags)')
+  .exitOverride();
+createClusterCommands(program);
+createLabCommands(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** One line that says what is wrong and what to do; the stack only where TINKER_DEBUG is set. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode;
+  if (!(error instanceof Error)) throw error;
+  process.stderr.write(`tinker: ${process.env['TINKER_DEBUG'] === undefined ? error.message : error.stack}\n`);
+  return 1;
+}
+

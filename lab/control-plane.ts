@@ -1,0 +1,54 @@
+/** The lab's control plane: `tinker server`, listening on the bridge. */
+import { join } from 'node:path';
+import { type DaemonSpec, logTail, startDaemon } from '#agent/host/daemon.ts';
+import { type Client } from '#client/client.ts';
+import { createHttpTransport } from '#client/http-transport.ts';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { createClient } from '#client/rest-client.ts';
+import type { Lab } from './config.ts';
+import { tinkerArgv } from './program.ts';
+import { until } from './until.ts';
+
+export function serverDaemon(lab: Lab): DaemonSpec {
+  return {
+    name: 'control plane',
+    argv: [
+      ...tinkerArgv(),
+      'server',
+      `--data-dir=${join(lab.dataDir, 'server')}`,
+      `--bind-address=${lab.hostIp}`,
+      `--advertise-address=${lab.hostIp}`,
+      `--service-cluster-ip-range=${lab.serviceCidr}`,
+      `--cluster-cidr=${lab.clusterCidr}`,
+      `--write-kubeconfig=${lab.kubeconfig}`,
+      ...(lab.serverArgs ?? []),
+    ],
+    pidFile: join(lab.stateDir, 'server.pid'),
+    logFile: join(lab.logDir, 'server.log'),
+  };
+}
+
+/** A client with the administrator's rights, and what closes its connection. */
+export function adminClient(lab: Lab): { client: Client; close: () => void } {
+  const transport = createHttpTransport(loadKubeconfig(lab.kubeconfig));
+  return { client: createClient(transport, { userAgent: 'tinker-lab' }), close: () => transport.close() };
+}
+
+/** Starts `tinker server` if it does not run, and waits until it is ready to serve. */
+export async function startControlPlane(lab: Lab): Promise<void> {
+  const daemon = serverDaemon(lab);
+  await startDaemon(daemon);
+  await until('the API server is ready', () => ready(lab), {
+    timeoutMs: 30_000,
+    onTimeout: async () => `its log ends with:\n${await logTail(daemon.logFile)}`,
+  });
+}
+
+async function ready(lab: Lab): Promise<boolean> {
+  const { client, close } = adminClient(lab);
+  try {
+    return (await client.raw({ method: 'GET', path: '/readyz', headers: {} })).status === 200;
+  } finally {
+    close();
+  }
+}

@@ -1,0 +1,72 @@
+/** The images that the lab brings along: pause, busybox and a small web server, made of Debian's packages. */
+import { readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Exec } from '#agent/host/exec.ts';
+import { buildImage, type ImageFile, type ImageSpec, type OciImage } from './oci-image.ts';
+
+export const pauseImage = 'registry.k8s.io/pause:3.10.1';
+
+export interface LabImage {
+  /** Under the registry: `library/busybox`. */
+  repository: string;
+  tags: readonly string[];
+  image: OciImage;
+}
+
+/** Builds all images. Needs gcc with libc's static library, and busybox-static. */
+export async function buildLabImages(exec: Exec): Promise<LabImage[]> {
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
+  const busybox = await busyboxFiles(exec);
+  const build = async (repository: string, tags: readonly string[], spec: ImageSpec): Promise<LabImage> => ({
+    repository,
+    tags,
+    image: await buildImage(spec, architecture),
+  });
+  return Promise.all([
+    build('pause', ['3.10.1', 'latest'], { files: [{ path: 'pause', mode: 0o755, content: await compilePause(exec) }], entrypoint: ['/pause'] }),
+    build('library/busybox', ['latest', 'stable', '1', '1.35'], { files: busybox, cmd: ['sh'] }),
+    ...['1', '2'].map((version) =>
+      build('tinkernetes/web', version === '1' ? ['1', 'latest'] : [version], {
+        files: [...busybox, { path: 'www/cgi-bin/index.cgi', mode: 0o755, content: webPage }],
+        env: [`WEB_VERSION=${version}`],
+        entrypoint: ['httpd', '-f', '-p', '8080', '-h', '/www'],
+        exposedPorts: ['8080/tcp'],
+      }),
+    ),
+  ]);
+}
+
+/** Busybox' httpd runs it for every request of `/`: who answers is the whole point of the sample. */
+const webPage = `#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\n'
+printf 'Hello from %s (%s) on %s, version %s\\n' "$HOSTNAME" "\${POD_IP:-?}" "\${NODE_NAME:-?}" "$WEB_VERSION"
+`;
+
+async function compilePause(exec: Exec): Promise<Uint8Array> {
+  const source = fileURLToPath(new URL('./pause.c', import.meta.url));
+  const out = join(tmpdir(), `tinkernetes-pause-${process.pid}`);
+  try {
+    await exec(['gcc', '-Os', '-static', '-s', '-o', out, source]);
+    return await readFile(out);
+  } finally {
+    await rm(out, { force: true });
+  }
+}
+
+async function busyboxFiles(exec: Exec): Promise<ImageFile[]> {
+  const binary = await readFile('/bin/busybox');
+  const applets = (await exec(['/bin/busybox', '--list'])).stdout.split('\n').filter((name) => name !== '' && name !== 'busybox');
+  return [
+    { path: 'bin/busybox', mode: 0o755, content: binary },
+    ...applets.map((name): ImageFile => ({ path: `bin/${name}`, linkTo: '/bin/busybox' })),
+    { path: 'etc/passwd', content: 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n' },
+    { path: 'etc/group', content: 'root:x:0:\nnogroup:x:65534:\n' },
+    { path: 'home/' },
+    { path: 'root/', mode: 0o700 },
+    { path: 'tmp/', mode: 0o1777 },
+    { path: 'usr/bin/env', linkTo: '/bin/busybox' },
+    { path: 'var/' },
+  ];
+}

@@ -1,0 +1,105 @@
+/**
+ * The lab's network: one bridge on the host, and a network namespace per worker, joined by veth pairs.
+ * Each step looks first at what is there: building twice is harmless, and so is building over the rest of a crash.
+ */
+import { existsSync } from 'node:fs';
+import { type Exec, ExecError } from '#agent/host/exec.ts';
+import type { Lab, Worker } from './config.ts';
+
+export const nsenter = (worker: Worker): string[] => ['nsenter', `--net=/run/netns/${worker.netns}`];
+
+export async function createNetwork(lab: Lab, exec: Exec): Promise<void> {
+  if (!(await linkExists(exec, [], lab.bridge))) await exec(['ip', 'link', 'add', lab.bridge, 'type', 'bridge']);
+  await exec(['ip', 'addr', 'replace', `${lab.hostIp}/${lab.prefixLength}`, 'dev', lab.bridge]);
+  await exec(['ip', 'link', 'set', lab.bridge, 'up']);
+  await exec(['sysctl', '-qw', 'net.ipv4.ip_forward=1']);
+  await ensureHostRules(lab, exec);
+  for (const worker of lab.hosts) await createHost(lab, worker, exec);
+}
+
+async function createHost(lab: Lab, worker: Worker, exec: Exec): Promise<void> {
+  if (!existsSync(`/run/netns/${worker.netns}`)) await exec(['ip', 'netns', 'add', worker.netns]);
+  const inside = nsenter(worker);
+  if (!(await linkExists(exec, [], worker.hostLink))) {
+    await exec(['ip', 'link', 'add', worker.hostLink, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', worker.netns]);
+  }
+  await exec(['ip', 'link', 'set', worker.hostLink, 'master', lab.bridge, 'up']);
+  await exec([...inside, 'ip', 'link', 'set', 'lo', 'up']);
+  await exec([...inside, 'ip', 'addr', 'replace', `${worker.ip}/${lab.prefixLength}`, 'dev', 'eth0']);
+  await exec([...inside, 'ip', 'link', 'set', 'eth0', 'up']);
+  // Without a default route a ClusterIP has no route either, and the packet never meets the rules that translate it.
+  await exec([...inside, 'ip', 'route', 'replace', 'default', 'via', lab.hostIp]);
+}
+
+async function linkExists(exec: Exec, inside: string[], link: string): Promise<boolean> {
+  const { stdout } = await exec([...inside, 'ip', '-j', 'link', 'show']);
+  return (JSON.parse(stdout) as { ifname: string }[]).some(({ ifname }) => ifname === link);
+}
+
+/** The host lets the lab's packets through, also where Docker set FORWARD to DROP, and masquerades what leaves the machine. */
+function hostRules(lab: Lab): string[][] {
+  const comment = ['-m', 'comment', '--comment', `tinkernetes lab ${lab.name}`];
+  return [
+    ['filter', 'FORWARD', '-i', lab.bridge, ...comment, '-j', 'ACCEPT'],
+    ['filter', 'FORWARD', '-o', lab.bridge, ...comment, '-j', 'ACCEPT'],
+    ['nat', 'POSTROUTING', '-s', lab.subnet, '!', '-o', lab.bridge, ...comment, '-j', 'MASQUERADE'],
+  ];
+}
+
+async function ensureHostRules(lab: Lab, exec: Exec): Promise<void> {
+  for (const [table, chain, ...rule] of hostRules(lab) as [string, string, ...string[]][]) {
+    if (!(await succeeds(exec, ['iptables', '-w', '-t', table, '-C', chain, ...rule]))) {
+      await exec(['iptables', '-w', '-t', table, '-I', chain, ...rule]);
+    }
+  }
+}
+
+/** Takes away namespaces, links and rules of the lab, as far as they are there; also those of workers beyond the current number. */
+export async function removeNetwork(lab: Lab, exec: Exec): Promise<void> {
+  for (const netns of await labNamespaces(lab, exec)) await exec(['ip', 'netns', 'delete', netns]);
+  const { stdout } = await exec(['ip', '-j', 'link', 'show']);
+  const links = (JSON.parse(stdout) as { ifname: string }[]).map(({ ifname }) => ifname);
+  for (const link of links.filter((name) => name === lab.bridge || new RegExp(`^${lab.name}-w\\d$`).test(name))) {
+    // Deleting a namespace takes its end of the pair away, and the kernel then the other one, at its own time.
+    await exec(['ip', 'link', 'delete', link]).catch((error: unknown) => {
+      if (!(error instanceof ExecError) || !/Cannot find device/.test(error.message)) throw error;
+    });
+  }
+  for (const [table, chain, ...rule] of hostRules(lab) as [string, string, ...string[]][]) {
+    while (await succeeds(exec, ['iptables', '-w', '-t', table, '-D', chain, ...rule]));
+  }
+}
+
+/** The lab's namespaces that exist now. */
+export async function labNamespaces(lab: Lab, exec: Exec): Promise<string[]> {
+  const { stdout } = await exec(['ip', '-j', 'netns', 'list']);
+  const names = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { name: string }[]).map(({ name }) => name);
+  return names.filter((name) => new RegExp(`^${lab.name}-worker-\\d$`).test(name));
+}
+
+/** Processes whose network is one of the lab's namespaces: agents, runtimes and their shims. */
+export async function namespacePids(lab: Lab, exec: Exec): Promise<number[]> {
+  const pids: number[] = [];
+  for (const netns of await labNamespaces(lab, exec)) {
+    const { stdout } = await exec(['ip', 'netns', 'pids', netns]);
+    pids.push(...stdout.split('\n').filter((line) => line !== '').map(Number));
+  }
+  return pids;
+}
+
+async function succeeds(exec: Exec, argv: string[]): Promise<boolean> {
+  try {
+    await exec(argv);
+    return true;
+  } catch (error) {
+    if (error instanceof ExecError && error.result.exitCode > 0) return false;
+    throw error;
+  }
+}
+
+/** The link that already leads to the lab's subnet, where one other than the lab's bridge does. */
+export async function routeConflict(lab: Lab, exec: Exec): Promise<string | undefined> {
+  const { stdout } = await exec(['ip', '-j', 'route', 'show', 'exact', lab.subnet]);
+  const routes = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { dev?: string }[]);
+  return routes.map(({ dev }) => dev).find((dev) => dev !== undefined && dev !== lab.bridge);
+}

@@ -1,0 +1,57 @@
+/** The sample application: applied with kubectl, then asked the way its users would ask. */
+import { fileURLToPath } from 'node:url';
+import type { Exec } from '#agent/host/exec.ts';
+import type { Lab } from './config.ts';
+import { kubectlPath } from './kubectl.ts';
+import { until } from './until.ts';
+
+const manifest = fileURLToPath(new URL('./samples/web.yaml', import.meta.url));
+const nodePort = 30080;
+
+export interface SampleAnswer {
+  /** How it was asked: `ClusterIP 10.96.1.2:80, from pod web-…`. */
+  via: string;
+  answer: string;
+}
+
+/** Runs kubectl against the lab; returns standard output. */
+export async function kubectl(lab: Lab, exec: Exec, args: readonly string[], timeoutMs = 120_000): Promise<string> {
+  const { stdout } = await exec([kubectlPath(), `--kubeconfig=${lab.kubeconfig}`, ...args], { timeoutMs });
+  return stdout;
+}
+
+export async function applySample(lab: Lab, exec: Exec): Promise<void> {
+  await kubectl(lab, exec, ['apply', '-f', manifest]);
+  await kubectl(lab, exec, ['rollout', 'status', 'deployment/web', '--timeout=90s']);
+}
+
+/**
+ * One request through the ClusterIP from within a pod, and one through the NodePort of each node from the host. The rules choose
+ * an endpoint at random: each request is repeated until a pod answers that has not answered before, while there is one.
+ */
+export async function askSample(lab: Lab, exec: Exec): Promise<SampleAnswer[]> {
+  const clusterIp = await kubectl(lab, exec, ['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}']);
+  const pod = (await kubectl(lab, exec, ['get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[0].metadata.name}'])).trim();
+  const seen = new Set<string>();
+  const fromPod = await askForNewPod(seen, () => kubectl(lab, exec, ['exec', pod, '--', 'wget', '-qO-', '-T', '5', `http://${clusterIp}/`]));
+  const answers = [{ via: `ClusterIP ${clusterIp}:80, asked from pod ${pod}`, answer: fromPod }];
+  for (const { name, ip } of lab.hosts) {
+    const answer = await askForNewPod(seen, async () => (await fetch(`http://${ip}:${nodePort}/`, { signal: AbortSignal.timeout(5000) })).text());
+    answers.push({ via: `NodePort ${ip}:${nodePort} of ${name}, asked from the host`, answer });
+  }
+  return answers;
+}
+
+async function askForNewPod(seen: Set<string>, ask: () => Promise<string>): Promise<string> {
+  let answer = '';
+  for (let attempt = 0; attempt < 20; attempt++) {
+    // The rules of a node follow the endpoints by a moment: the first answer may take one.
+    answer = (await until('the Service answers', ask, { timeoutMs: 20_000 })).trim();
+    const name = /^Hello from (\S+)/.exec(answer)?.[1] ?? answer;
+    if (!seen.has(name)) {
+      seen.add(name);
+      break;
+    }
+  }
+  return answer;
+}

@@ -1,0 +1,31 @@
+/** Waiting for a condition of the world outside this process. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface UntilOptions {
+  timeoutMs: number;
+  everyMs?: number;
+  /** What to add to the error: the end of a log, the state seen last. */
+  onTimeout?: () => Promise<string> | string;
+}
+
+/**
+ * Asks until the answer is truthy, and returns it. An exception counts as "not yet"; the last one is the error's cause.
+ * @throws Error "waited … for …" after the time
+ */
+export async function until<T>(what: string, ask: () => Promise<T>, { timeoutMs, everyMs = 50, onTimeout }: UntilOptions): Promise<NonNullable<T>> {
+  const deadline = Date.now() + timeoutMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const answer = await ask();
+      if (answer) return answer;
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() >= deadline) break;
+    await delay(everyMs);
+  }
+  const detail = [last instanceof Error ? last.message : undefined, await onTimeout?.()].filter((text) => text !== undefined && text !== '').join('; ');
+  throw new Error(`waited ${timeoutMs / 1000} s for: ${what}${detail === '' ? '' : ` (${detail})`}`, { cause: last });
+}

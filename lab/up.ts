@@ -1,0 +1,101 @@
+/** Brings a lab up, step by step; every step looks first at what is there, so running it twice is harmless. */
+import { mkdir } from 'node:fs/promises';
+import type { Exec } from '#agent/host/exec.ts';
+import type { Lab } from './config.ts';
+import { adminClient, serverDaemon, startControlPlane } from './control-plane.ts';
+import { daemonPid } from '#agent/host/daemon.ts';
+import { buildLabImages } from './images/lab-images.ts';
+import { createNetwork, routeConflict } from './network.ts';
+import { buildProgram } from './program.ts';
+import { pushImages, registryDaemon, startRegistry } from './registry.ts';
+import { checkPorts, checkSystem, installPackages, missingPackages, UsageError } from './system.ts';
+import { until } from './until.ts';
+import { startAgent, startRuntime } from './worker.ts';
+
+export interface LabStep {
+  title: string;
+  run(): Promise<void>;
+  /** Why there is nothing to do, if so. */
+  skip?(): string | false;
+}
+
+/** The steps from a fresh machine to Ready nodes, in order. */
+export function labSteps(lab: Lab, exec: Exec): LabStep[] {
+  return [
+    { title: 'Check the machine', run: async () => checkMachine(lab, exec) },
+    {
+      title: "Install Debian's packages",
+      skip: () => missingPackages(lab.runtime).length === 0 && 'all there',
+      run: () => installPackages(missingPackages(lab.runtime), exec),
+    },
+    { title: 'Bundle the program', run: buildProgram },
+    { title: `Join ${lab.hosts.length} network namespaces by the bridge ${lab.bridge}`, run: () => startNetwork(lab, exec) },
+    {
+      title: 'Build images, serve them from the registry',
+      run: async () => {
+        await startRegistry(lab);
+        await pushImages(lab, await buildLabImages(exec));
+      },
+    },
+    { title: 'Start the control plane', run: () => startControlPlane(lab) },
+    { title: `Start ${lab.runtime} on every worker`, run: () => onEveryWorker(lab, (worker) => startRuntime(lab, worker)) },
+    { title: 'Start the agents', run: () => onEveryWorker(lab, (worker) => startAgent(lab, worker)) },
+    { title: 'Wait for Ready nodes', run: () => untilNodesReady(lab) },
+  ];
+}
+
+/** All steps without a display; for tests and benchmarks. */
+export async function startLab(lab: Lab, exec: Exec): Promise<void> {
+  for (const step of labSteps(lab, exec)) {
+    if (step.skip === undefined || step.skip() === false) await step.run();
+  }
+}
+
+async function checkMachine(lab: Lab, exec: Exec): Promise<void> {
+  checkSystem();
+  if (missingPackages(lab.runtime).includes('iproute2')) return; // nothing to ask yet
+  const link = await routeConflict(lab, exec);
+  if (link !== undefined) throw new UsageError(`${lab.subnet} is already reached through ${link}: choose another network with --subnet.`);
+}
+
+async function startNetwork(lab: Lab, exec: Exec): Promise<void> {
+  await mkdir(lab.dataDir, { recursive: true, mode: 0o755 });
+  await mkdir(lab.stateDir, { recursive: true });
+  await createNetwork(lab, exec);
+  const ports = [
+    { port: 6443, daemon: serverDaemon(lab) },
+    { port: 5000, daemon: registryDaemon(lab) },
+  ];
+  await checkPorts(
+    lab,
+    ports.filter(({ daemon }) => daemonPid(daemon.pidFile) === undefined).map(({ port }) => port),
+  );
+}
+
+async function onEveryWorker(lab: Lab, start: (worker: Lab['hosts'][number]) => Promise<void>): Promise<void> {
+  await Promise.all(lab.hosts.map(start));
+}
+
+/** Resolves when every worker's Node is Ready. @throws Error that names those that are not, and why */
+export async function untilNodesReady(lab: Lab, timeoutMs = 60_000): Promise<void> {
+  const { client, close } = adminClient(lab);
+  let states: string[] = [];
+  const ask = async (): Promise<boolean> => {
+    const nodes = (await client.resource('nodes').list()).items;
+    states = lab.hosts.map(({ name }) => {
+      const node = nodes.find(({ metadata }) => metadata.name === name);
+      const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+      return ready?.status === 'True' ? '' : `${name}: ${node === undefined ? 'not registered' : (ready?.message ?? 'no Ready condition')}`;
+    });
+    return states.every((state) => state === '');
+  };
+  try {
+    await until('all nodes are Ready', ask, {
+      timeoutMs,
+      everyMs: 100,
+      onTimeout: () => `${states.filter((state) => state !== '').join('; ')}; the agents' logs are in ${lab.logDir}`,
+    });
+  } finally {
+    close();
+  }
+}

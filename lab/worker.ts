@@ -1,0 +1,129 @@
+/** One worker: its container runtime and its agent, both in the worker's network namespace. */
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hasCapability } from '#agent/host/capabilities.ts';
+import { type DaemonSpec, logTail, startDaemon } from '#agent/host/daemon.ts';
+import { containerdConfig } from '#agent/runtime/cri/containerd-config.ts';
+import { nodeCredentials } from '#control/pki/node-credentials.ts';
+import type { Lab, Worker } from './config.ts';
+import { pauseImage } from './images/lab-images.ts';
+import { nsenter } from './network.ts';
+import { tinkerArgv } from './program.ts';
+import { until } from './until.ts';
+
+export const cniBinDir = '/usr/lib/cni';
+
+export function runtimeSocket(lab: Lab, worker: Worker): string {
+  return join(worker.stateDir, lab.runtime === 'docker' ? 'docker.sock' : 'containerd.sock');
+}
+
+export function runtimeDaemon(lab: Lab, worker: Worker): DaemonSpec {
+  const argv = lab.runtime === 'docker' ? dockerdArgv(lab, worker) : ['containerd', '--config', join(worker.dataDir, 'containerd.toml')];
+  return {
+    name: `${worker.name}'s ${lab.runtime}`,
+    argv: [...nsenter(worker), ...argv],
+    pidFile: join(worker.stateDir, 'runtime.pid'),
+    logFile: join(lab.logDir, `${worker.name}-${lab.runtime}.log`),
+    // containerd's CNI library keeps results there; without it workers would share /var/lib/cni.
+    env: { TMPDIR: worker.stateDir },
+  };
+}
+
+export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
+  const pki = join(worker.dataDir, 'pki');
+  return {
+    name: `${worker.name}'s agent`,
+    argv: [
+      ...nsenter(worker),
+      ...tinkerArgv(),
+      'agent',
+      `--kubeconfig=${join(pki, 'kubelet.conf')}`,
+      `--hostname-override=${worker.name}`,
+      `--node-ip=${worker.ip}`,
+      `--root-dir=${join(worker.dataDir, 'kubelet')}`,
+      `--pod-logs-dir=${join(worker.dataDir, 'pods')}`,
+      `--container-runtime=${lab.runtime}`,
+      `--container-runtime-endpoint=unix://${runtimeSocket(lab, worker)}`,
+      `--cgroup-root=${worker.cgroup}`,
+      `--cluster-cidr=${lab.clusterCidr}`,
+      `--cluster-dns=${lab.clusterDns}`,
+      `--cni-conf-dir=${join(worker.dataDir, 'cni/net.d')}`,
+      `--cni-bin-dir=${cniBinDir}`,
+      `--cni-state-dir=${join(worker.dataDir, 'cni/state')}`,
+      `--client-ca-file=${join(pki, 'ca.crt')}`,
+      `--tls-cert-file=${join(pki, 'kubelet.crt')}`,
+      `--tls-private-key-file=${join(pki, 'kubelet.key')}`,
+    ],
+    pidFile: join(worker.stateDir, 'agent.pid'),
+    logFile: join(lab.logDir, `${worker.name}-agent.log`),
+  };
+}
+
+export async function startRuntime(lab: Lab, worker: Worker): Promise<void> {
+  await Promise.all([worker.stateDir, worker.dataDir, join(worker.dataDir, 'cni/net.d')].map((folder) => mkdir(folder, { recursive: true })));
+  if (lab.runtime === 'containerd') await writeContainerdConfig(lab, worker);
+  const daemon = runtimeDaemon(lab, worker);
+  await startDaemon(daemon);
+  await until(`${daemon.name} listens`, async () => existsSync(runtimeSocket(lab, worker)), {
+    timeoutMs: 30_000,
+    onTimeout: async () => `its log ends with:\n${await logTail(daemon.logFile)}`,
+  });
+}
+
+export async function startAgent(lab: Lab, worker: Worker): Promise<void> {
+  const out = join(worker.dataDir, 'pki');
+  if (!existsSync(join(out, 'kubelet.conf'))) {
+    await nodeCredentials({
+      pkiFolder: join(lab.dataDir, 'server/pki'),
+      out,
+      nodeName: worker.name,
+      nodeIp: worker.ip,
+      server: lab.apiServer,
+      nowMs: Date.now(),
+    });
+  }
+  await startDaemon(agentDaemon(lab, worker));
+}
+
+async function writeContainerdConfig(lab: Lab, worker: Worker): Promise<void> {
+  const registryConfigDir = join(worker.dataDir, 'certs.d');
+  await mkdir(join(registryConfigDir, '_default'), { recursive: true });
+  await writeFile(
+    join(registryConfigDir, '_default/hosts.toml'),
+    `[host."${lab.registry}"]\n  capabilities = ["pull", "resolve"]\n  skip_verify = true\n`,
+  );
+  await writeFile(
+    join(worker.dataDir, 'containerd.toml'),
+    containerdConfig({
+      root: join(worker.dataDir, 'containerd'),
+      state: join(worker.stateDir, 'containerd'),
+      socket: runtimeSocket(lab, worker),
+      sandboxImage: pauseImage,
+      cniConfDir: join(worker.dataDir, 'cni/net.d'),
+      cniBinDir,
+      registryConfigDir,
+      restrictOomScoreAdj: !hasCapability('CAP_SYS_RESOURCE'),
+      logLevel: 'warn',
+    }),
+  );
+}
+
+function dockerdArgv(lab: Lab, worker: Worker): string[] {
+  return [
+    'dockerd',
+    `--host=unix://${runtimeSocket(lab, worker)}`,
+    `--data-root=${join(worker.dataDir, 'docker')}`,
+    `--exec-root=${join(worker.stateDir, 'docker')}`,
+    `--pidfile=${join(worker.stateDir, 'dockerd.pid')}`,
+    `--cgroup-parent=${worker.cgroup}`,
+    `--registry-mirror=${lab.registry}`,
+    '--exec-opt=native.cgroupdriver=cgroupfs',
+    '--bridge=none',
+    '--iptables=false',
+    '--ip6tables=false',
+    '--ip-forward=false',
+    '--live-restore',
+    '--log-level=warn',
+  ];
+}
