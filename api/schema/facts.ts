@@ -9,7 +9,7 @@
  *     path  := number { "." number }      protobuf field numbers; more than one where Go embeds a struct that JSON flattens;
  *                                         0: protobuf does not carry the field
  *     code  := "s" string | "b" bool | "i" int32 | "l" int64 | "d" double | "y" bytes
- *            | "quantity" | "time" | "microtime" | "duration" | "intstr" | "fieldsV1" | "raw" | "json"
+ *            | "quantity" | "time" | "microtime" | "intstr" | "fieldsV1" | "raw" | "json"
  *            | "[]" code | "{}" code | the name of a type
  *     mark  := "!" required | "*" a pointer in Go: zero is a value, not absence
  *            | "list=" ("atomic" | "set" | "map") | "keys=" name { "," name } | "map=" ("atomic" | "granular")
@@ -31,7 +31,6 @@ export type ScalarKind =
   | 'quantity'
   | 'time'
   | 'microtime'
-  | 'duration'
   | 'intstr'
   | 'fieldsV1'
   | 'raw'
@@ -104,7 +103,6 @@ const scalarCodes: Readonly<Record<string, ScalarKind>> = {
   quantity: 'quantity',
   time: 'time',
   microtime: 'microtime',
-  duration: 'duration',
   intstr: 'intstr',
   fieldsV1: 'fieldsV1',
   raw: 'raw',
@@ -223,7 +221,6 @@ const scalarGoTypes: Readonly<Record<ScalarKind, string>> = {
   quantity: 'resource.Quantity',
   time: 'v1.Time',
   microtime: 'v1.MicroTime',
-  duration: 'v1.Duration',
   intstr: 'intstr.IntOrString',
   fieldsV1: 'v1.FieldsV1',
   raw: 'runtime.RawExtension',

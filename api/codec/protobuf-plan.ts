@@ -1,0 +1,360 @@
+/**
+ * Turns schema facts into what protobuf encoding and decoding do for each type, once per type: a table of fields by number,
+ * each with a function for either direction.
+ *
+ * Decoding answers what Go's JSON would show for the same message: a non-pointer scalar's zero is absence unless the field is
+ * required, a pointer's zero is a value; zeros.ts says what is always there.
+ */
+import type { JsonObject, JsonValue } from '../json.ts';
+import { type FieldFacts, type FieldType, typeFacts } from '../schema/facts.ts';
+import { fillZeros, zeroOf } from '../schema/zeros.ts';
+import { type ScalarCodec, scalarCodecs } from './protobuf-scalars.ts';
+import { lengthWire, ProtobufError, type WireReader, type WireWriter } from './protobuf-wire.ts';
+
+/** One field number of a message: a JSON field, or a Go-embedded struct whose fields JSON shows in the outer object. */
+interface PlannedField {
+  number: number;
+  /** As Go spells it, for error texts. */
+  goName: string;
+  wire: number;
+  read(reader: WireReader, target: JsonObject, wire: number): void;
+  /** Writes nothing when the object has nothing for it. */
+  write(writer: WireWriter, source: JsonObject): void;
+}
+
+interface Plan {
+  goName: string;
+  byNumber: (PlannedField | undefined)[];
+  /** From the highest number to the lowest: the writer works backwards. */
+  descending: PlannedField[];
+  /** The type whose always-present fields are added after reading; none for an embedded struct, whose outer type does it. */
+  typeName: string | undefined;
+}
+
+const plans = new Map<string, Plan>();
+
+function planOf(typeName: string): Plan {
+  let plan = plans.get(typeName);
+  if (plan === undefined) {
+    const facts = typeFacts(typeName);
+    plan = buildPlan(facts.goName, typeName, facts.fields.map((field) => ({ field, path: field.protoPath })));
+    plans.set(typeName, plan);
+  }
+  return plan;
+}
+
+interface Placed {
+  field: FieldFacts;
+  /** What is left of the field's path of numbers at this level. */
+  path: readonly number[];
+}
+
+function buildPlan(goName: string, typeName: string | undefined, placed: readonly Placed[]): Plan {
+  const fields: PlannedField[] = [];
+  for (const { field, path } of placed) if (path.length === 1) fields.push(fieldPlan(field, path[0] as number));
+  const nested = placed.filter(({ path }) => path.length > 1);
+  for (const number of new Set(nested.map(({ path }) => path[0] as number))) {
+    const inside = nested.filter(({ path }) => path[0] === number).map(({ field, path }) => ({ field, path: path.slice(1) }));
+    fields.push(embeddedPlan(goName, number, inside));
+  }
+  const byNumber: Plan['byNumber'] = [];
+  for (const field of fields) byNumber[field.number] = field;
+  return { goName, typeName, byNumber, descending: fields.sort((a, b) => b.number - a.number) };
+}
+
+function fieldPlan(field: FieldFacts, number: number): PlannedField {
+  const { type, name } = field;
+  const goName = name.charAt(0).toUpperCase() + name.slice(1);
+  // Lists with a name of their own that Go marshals as a message of one field (meta/v1 Verbs).
+  if (field.goType === 'v1.Verbs') return { number, goName, wire: lengthWire, ...wrappedListIo(name, number) };
+  switch (type.kind) {
+    case 'list':
+      return type.item.kind === 'ref'
+        ? { number, goName, wire: lengthWire, ...messageListIo(name, number, type.item.name) }
+        : { number, goName, ...scalarListIo(name, number, valueCodec(type.item)) };
+    case 'map':
+      return { number, goName, wire: lengthWire, ...mapIo(name, number, valueCodec(type.value)) };
+    case 'ref':
+      return { number, goName, wire: lengthWire, ...messageIo(name, number, type.name) };
+    default:
+      return { number, goName, ...scalarIo(name, number, scalarCodecs[type.kind], field.pointer || field.required) };
+  }
+}
+
+type FieldIo = Pick<PlannedField, 'read' | 'write'>;
+
+function scalarIo(name: string, number: number, codec: ScalarCodec, keepsZero: boolean): FieldIo & { wire: number } {
+  return {
+    wire: codec.wire,
+    read(reader, target) {
+      const value = codec.read(reader);
+      // The last one on the wire counts, so a zero takes back what came before it. A Quantity has no absence in JSON.
+      if (value === undefined || (value === codec.zero && !keepsZero && value !== '0')) delete target[name];
+      else target[name] = value;
+    },
+    write(writer, source) {
+      const value = source[name];
+      if (value === undefined || value === null) return;
+      inField(name, () => codec.write(writer, value));
+      writer.tag(number, codec.wire);
+    },
+  };
+}
+
+function scalarListIo(name: string, number: number, codec: ScalarCodec): FieldIo & { wire: number } {
+  return {
+    wire: codec.wire,
+    read(reader, target, wire) {
+      const list = (target[name] ??= []) as JsonValue[];
+      if (wire === codec.wire) {
+        list.push(codec.read(reader) ?? null);
+        return;
+      }
+      // Packed: numbers one after another in one length-delimited field; readers have to take both forms.
+      const end = reader.lengthEnd(reader.bytes.length);
+      while (reader.position < end) list.push(codec.read(reader) ?? null);
+      if (reader.position !== end) throw new ProtobufError('unexpected EOF');
+    },
+    write(writer, source) {
+      const list = listOf(source, name);
+      for (let index = list.length - 1; index >= 0; index--) {
+        inField(`${name}[${index}]`, () => codec.write(writer, list[index] as JsonValue));
+        writer.tag(number, codec.wire);
+      }
+    },
+  };
+}
+
+function messageIo(name: string, number: number, typeName: string): FieldIo {
+  let plan: Plan | undefined;
+  return {
+    read(reader, target) {
+      plan ??= planOf(typeName);
+      const existing = target[name];
+      const into = isObject(existing) ? existing : {};
+      readDelimited(plan, reader, into);
+      target[name] = into;
+    },
+    write(writer, source) {
+      const value = source[name];
+      if (value === undefined || value === null) return;
+      plan ??= planOf(typeName);
+      writeDelimited(plan, writer, value, name);
+      writer.tag(number, lengthWire);
+    },
+  };
+}
+
+function messageListIo(name: string, number: number, typeName: string): FieldIo {
+  let plan: Plan | undefined;
+  return {
+    read(reader, target) {
+      plan ??= planOf(typeName);
+      const item: JsonObject = {};
+      readDelimited(plan, reader, item);
+      ((target[name] ??= []) as JsonValue[]).push(item);
+    },
+    write(writer, source) {
+      const list = listOf(source, name);
+      plan ??= planOf(typeName);
+      for (let index = list.length - 1; index >= 0; index--) {
+        writeDelimited(plan, writer, list[index] as JsonValue, `${name}[${index}]`);
+        writer.tag(number, lengthWire);
+      }
+    },
+  };
+}
+
+function wrappedListIo(name: string, number: number): FieldIo {
+  const codec = wrappedStrings;
+  return {
+    read(reader, target) {
+      target[name] = codec.read(reader) as JsonValue;
+    },
+    write(writer, source) {
+      const value = source[name];
+      if (value === undefined || value === null) return;
+      codec.write(writer, value);
+      writer.tag(number, lengthWire);
+    },
+  };
+}
+
+/** Entries are messages `{key = 1, value = 2}`; Go writes them sorted by key, and so do we. */
+function mapIo(name: string, number: number, codec: ScalarCodec): FieldIo {
+  return {
+    read(reader, target) {
+      const end = reader.lengthEnd(reader.bytes.length);
+      let key = '';
+      let value: JsonValue | undefined;
+      while (reader.position < end) {
+        const tag = reader.varint();
+        if (tag === 8 + lengthWire) key = reader.string();
+        else if (tag === 16 + codec.wire) value = codec.read(reader);
+        else reader.skip(tag & 7);
+      }
+      if (reader.position !== end) throw new ProtobufError('unexpected EOF');
+      const map = (target[name] ??= {}) as JsonObject;
+      setOwn(map, key, value ?? codec.zero ?? null);
+    },
+    write(writer, source) {
+      const map = source[name];
+      if (map === undefined || map === null) return;
+      if (!isObject(map)) throw new ProtobufError(`cannot encode field "${name}": not an object`);
+      for (const key of Object.keys(map).sort().reverse()) {
+        const value = map[key];
+        if (value === undefined || value === null) continue;
+        const mark = writer.size;
+        inField(`${name}[${key}]`, () => codec.write(writer, value));
+        writer.tag(2, codec.wire);
+        writer.string(key);
+        writer.tag(1, lengthWire);
+        writer.lengthSince(mark);
+        writer.tag(number, lengthWire);
+      }
+    },
+  };
+}
+
+/** A key such as `__proto__` must become a field, not the object's prototype. */
+function setOwn(map: JsonObject, key: string, value: JsonValue): void {
+  if (key === '__proto__') Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
+  else map[key] = value;
+}
+
+function embeddedPlan(outer: string, number: number, inside: readonly Placed[]): PlannedField {
+  const plan = buildPlan(outer, undefined, inside);
+  return {
+    number,
+    goName: outer,
+    wire: lengthWire,
+    read: (reader, target) => readDelimited(plan, reader, target),
+    write(writer, source) {
+      const mark = writer.size;
+      writeFields(plan, writer, source);
+      if (writer.size === mark) return;
+      writer.lengthSince(mark);
+      writer.tag(number, lengthWire);
+    },
+  };
+}
+
+/** What a list or map holds, as one length-delimited (or scalar) value. */
+function valueCodec(type: FieldType): ScalarCodec {
+  if (type.kind === 'list') return wrappedStrings;
+  if (type.kind === 'map') throw new Error('schema facts: protobuf has no maps of maps');
+  if (type.kind !== 'ref') return scalarCodecs[type.kind];
+  const { name } = type;
+  return {
+    wire: lengthWire,
+    get zero() {
+      return zeroOf(type);
+    },
+    read(reader) {
+      const target: JsonObject = {};
+      readDelimited(planOf(name), reader, target);
+      return target;
+    },
+    write: (writer, value) => writeDelimited(planOf(name), writer, value, name),
+  };
+}
+
+/** A list of strings in a message of its own, `{items = 1}`: protobuf has no lists inside maps (authentication's ExtraValue). */
+const wrappedStrings: ScalarCodec = {
+  wire: lengthWire,
+  zero: [],
+  read(reader) {
+    const end = reader.lengthEnd(reader.bytes.length);
+    const items: JsonValue[] = [];
+    while (reader.position < end) {
+      const tag = reader.varint();
+      if (tag === 8 + lengthWire) items.push(reader.string());
+      else reader.skip(tag & 7);
+    }
+    if (reader.position !== end) throw new ProtobufError('unexpected EOF');
+    return items;
+  },
+  write(writer, value) {
+    if (!Array.isArray(value)) throw new ProtobufError('not a list of strings');
+    const mark = writer.size;
+    for (let index = value.length - 1; index >= 0; index--) {
+      scalarCodecs.string.write(writer, value[index] as JsonValue);
+      writer.tag(1, lengthWire);
+    }
+    writer.lengthSince(mark);
+  },
+};
+
+const isObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function listOf(source: JsonObject, name: string): JsonValue[] {
+  const list = source[name];
+  if (list === undefined || list === null) return [];
+  if (!Array.isArray(list)) throw new ProtobufError(`cannot encode field "${name}": not a list`);
+  return list;
+}
+
+/** Adds the field to the error of a value that does not fit it. */
+function inField(name: string, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (error instanceof ProtobufError) throw new ProtobufError(`field "${name}": ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+function readDelimited(plan: Plan, reader: WireReader, target: JsonObject): void {
+  const end = reader.lengthEnd(reader.bytes.length);
+  reader.enter();
+  readFields(plan, reader, end, target);
+  reader.leave();
+}
+
+function readFields(plan: Plan, reader: WireReader, end: number, target: JsonObject): void {
+  while (reader.position < end) {
+    const tag = reader.varint();
+    const number = Math.floor(tag / 8);
+    const wire = tag & 7;
+    const field = plan.byNumber[number];
+    if (field !== undefined) {
+      // Numbers may come packed; for all else the wire type has to be the field's.
+      if (wire !== field.wire && !(wire === lengthWire && field.wire !== lengthWire)) {
+        throw new ProtobufError(`proto: wrong wireType = ${wire} for field ${field.goName}`);
+      }
+      field.read(reader, target, wire);
+    } else if (number === 0) {
+      throw new ProtobufError(`proto: ${plan.goName}: illegal tag 0 (wire type ${tag})`);
+    } else if (wire === 4) {
+      throw new ProtobufError(`proto: ${plan.goName}: wiretype end group for non-group`);
+    } else {
+      reader.skip(wire);
+    }
+  }
+  if (reader.position !== end) throw new ProtobufError('unexpected EOF');
+  if (plan.typeName !== undefined) fillZeros(plan.typeName, target);
+}
+
+function writeDelimited(plan: Plan, writer: WireWriter, value: JsonValue, name: string): void {
+  if (!isObject(value)) throw new ProtobufError(`cannot encode field "${name}": not an object`);
+  const mark = writer.size;
+  writeFields(plan, writer, value);
+  writer.lengthSince(mark);
+}
+
+function writeFields(plan: Plan, writer: WireWriter, source: JsonObject): void {
+  for (const field of plan.descending) field.write(writer, source);
+}
+
+/** Decodes a message without envelope. @throws ProtobufError */
+export function readMessage(typeName: string, reader: WireReader): JsonObject {
+  const target: JsonObject = {};
+  readFields(planOf(typeName), reader, reader.bytes.length, target);
+  return target;
+}
+
+/** Encodes a message without envelope or length. @throws ProtobufError for a value that does not fit its field */
+export function writeMessage(typeName: string, writer: WireWriter, source: JsonObject): void {
+  writeFields(planOf(typeName), writer, source);
+}

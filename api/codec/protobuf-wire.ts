@@ -1,0 +1,247 @@
+/**
+ * The protobuf wire format: varints, tags, lengths. Errors carry the texts of upstream's generated code.
+ *
+ * Source: protobuf.dev, Encoding; gogo/protobuf's generated unmarshalers.
+ */
+
+/** The bytes are not what they should be; the message says what and, for a field, which. To a client it is a BadRequest. */
+export class ProtobufError extends Error {
+  override name = 'ProtobufError';
+}
+
+export const varintWire = 0;
+export const fixed64Wire = 1;
+export const lengthWire = 2;
+const startGroupWire = 3;
+const endGroupWire = 4;
+const fixed32Wire = 5;
+
+/** Deeper nesting than any API object has; upstream's JSON stops at 10000, but a JavaScript stack may not get there. */
+const maxDepth = 500;
+
+/** Reads from the front. All methods throw {@link ProtobufError} on truncated or malformed input. */
+export class WireReader {
+  readonly bytes: Buffer;
+  position: number;
+  depth: number;
+  /** Upper half of the last varint. */
+  #high = 0;
+
+  constructor(bytes: Uint8Array, depth = 0) {
+    this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.position = 0;
+    this.depth = depth;
+  }
+
+  /** Counts a level of nesting; every `enter` has its `leave`. */
+  enter(): void {
+    if (++this.depth > maxDepth) throw new ProtobufError('proto: exceeded max depth');
+  }
+
+  leave(): void {
+    this.depth--;
+  }
+
+  /** The low 32 bits, unsigned; the high ones are kept for {@link int64}. */
+  #low32(): number {
+    const { bytes } = this;
+    let low = 0;
+    this.#high = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      if (this.position >= bytes.length) throw new ProtobufError('unexpected EOF');
+      const byte = bytes[this.position++] as number;
+      const bits = byte & 0x7f;
+      if (shift < 28) low |= bits << shift;
+      else if (shift === 28) {
+        low |= bits << 28;
+        this.#high = bits >>> 4;
+      } else if (shift < 63) this.#high |= bits << (shift - 32);
+      else this.#high |= (bits & 1) << 31;
+      if (byte < 0x80) return low >>> 0;
+    }
+    throw new ProtobufError('proto: integer overflow');
+  }
+
+  /** An unsigned varint; beyond 2^53 it loses precision. */
+  varint(): number {
+    const byte = this.bytes[this.position];
+    if (byte !== undefined && byte < 0x80) {
+      this.position++;
+      return byte;
+    }
+    const low = this.#low32();
+    return (this.#high >>> 0) * 0x100000000 + low;
+  }
+
+  int32(): number {
+    return this.#low32() | 0;
+  }
+
+  /** Beyond ±2^53 it loses precision, as any JSON number does here. */
+  int64(): number {
+    const low = this.#low32();
+    const high = this.#high | 0;
+    if (high >= 0) return high * 0x100000000 + low;
+    return -((~high >>> 0) * 0x100000000 + (~low >>> 0) + 1);
+  }
+
+  double(): number {
+    const at = this.position;
+    this.#advance(8);
+    return this.bytes.readDoubleLE(at);
+  }
+
+  /** Reads a length and gives the position behind what it measures. */
+  lengthEnd(limit: number): number {
+    const length = this.varint();
+    if (length > 0x7fffffff) throw new ProtobufError('proto: negative length found during unmarshaling');
+    const end = this.position + length;
+    if (end > limit) throw new ProtobufError('unexpected EOF');
+    return end;
+  }
+
+  /** A view, not a copy. */
+  lengthDelimited(): Buffer {
+    const end = this.lengthEnd(this.bytes.length);
+    const view = this.bytes.subarray(this.position, end);
+    this.position = end;
+    return view;
+  }
+
+  string(): string {
+    const end = this.lengthEnd(this.bytes.length);
+    const text = this.bytes.toString('utf8', this.position, end);
+    this.position = end;
+    return text;
+  }
+
+  #advance(count: number): void {
+    if (this.position + count > this.bytes.length) throw new ProtobufError('unexpected EOF');
+    this.position += count;
+  }
+
+  /** Passes over a field that the schema does not know. */
+  skip(wire: number): void {
+    switch (wire) {
+      case varintWire:
+        this.#low32();
+        return;
+      case fixed64Wire:
+        return this.#advance(8);
+      case lengthWire:
+        this.position = this.lengthEnd(this.bytes.length);
+        return;
+      case startGroupWire:
+        return this.#skipGroup();
+      case fixed32Wire:
+        return this.#advance(4);
+      case endGroupWire:
+        throw new ProtobufError('proto: unexpected end of group');
+      default:
+        throw new ProtobufError(`proto: illegal wireType ${wire}`);
+    }
+  }
+
+  #skipGroup(): void {
+    this.enter();
+    for (;;) {
+      const wire = this.varint() & 7;
+      if (wire === endGroupWire) break;
+      this.skip(wire);
+    }
+    this.leave();
+  }
+}
+
+/**
+ * Writes from the back to the front, so that a length is known when its prefix is written: write the last field first, and
+ * within a field the content, then the length, then the tag.
+ */
+export class WireWriter {
+  #buffer: Buffer;
+  /** Bytes written so far. */
+  size = 0;
+
+  constructor(capacity = 4096) {
+    this.#buffer = Buffer.allocUnsafe(capacity);
+  }
+
+  /** The index at which `count` bytes may be written. */
+  #reserve(count: number): number {
+    const { length } = this.#buffer;
+    this.size += count;
+    if (this.size > length) {
+      const grown = Buffer.allocUnsafe(Math.max(length * 2, this.size));
+      this.#buffer.copy(grown, grown.length - (this.size - count), length - (this.size - count));
+      this.#buffer = grown;
+    }
+    return this.#buffer.length - this.size;
+  }
+
+  /** @param value a non-negative integer up to 2^53 */
+  varint(value: number): void {
+    if (value < 0x80) {
+      this.#buffer[this.#reserve(1)] = value;
+      return;
+    }
+    let length = 1;
+    for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length++;
+    let at = this.#reserve(length);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#buffer[at++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.#buffer[at] = rest;
+  }
+
+  /** A negative number takes ten bytes, as protobuf wants it for int32 too. */
+  int64(value: number): void {
+    if (value >= 0) return this.varint(value);
+    let rest = BigInt.asUintN(64, BigInt(value));
+    let at = this.#reserve(10);
+    for (let index = 0; index < 9; index++) {
+      this.#buffer[at++] = Number(rest & 0x7fn) | 0x80;
+      rest >>= 7n;
+    }
+    this.#buffer[at] = Number(rest);
+  }
+
+  double(value: number): void {
+    const at = this.#reserve(8);
+    this.#buffer.writeDoubleLE(value, at);
+  }
+
+  /** Content without length. */
+  raw(bytes: Uint8Array): void {
+    const at = this.#reserve(bytes.length);
+    this.#buffer.set(bytes, at);
+  }
+
+  /** Content and length. */
+  string(text: string): void {
+    const length = Buffer.byteLength(text);
+    const at = this.#reserve(length);
+    if (length === text.length) this.#buffer.write(text, at, length, 'latin1');
+    else this.#buffer.write(text, at, length, 'utf8');
+    this.varint(length);
+  }
+
+  /** The length of everything written since `mark`, a former {@link size}. */
+  lengthSince(mark: number): void {
+    this.varint(this.size - mark);
+  }
+
+  /** A tag, field number and wire type in one. */
+  tag(field: number, wire: number): void {
+    this.varint(field * 8 + wire);
+  }
+
+  /** Everything written, as a copy; the writer is empty again. */
+  finish(): Buffer {
+    const { length } = this.#buffer;
+    const result = Buffer.from(this.#buffer.subarray(length - this.size));
+    this.size = 0;
+    return result;
+  }
+}
