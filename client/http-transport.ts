@@ -320,6 +320,8 @@ function exchangeOn(session: http2.ClientHttp2Session, url: URL, request: Transp
 async function* streamBody(stream: http2.ClientHttp2Stream, url: URL, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of stream) yield chunk as Uint8Array;
+    // Node ends the iteration quietly when the session dies; half an answer must not pass for a whole one.
+    if (!stream.readableEnded) throw new Error(`the stream broke off with code ${stream.rstCode}`);
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason;
     throw new TransportError(`${url.origin}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });

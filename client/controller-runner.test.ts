@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { pino } from 'pino';
+import { FakeClock } from './clock.ts';
+import type { Controller } from './controller.ts';
+import { done, requeueAfter } from './controller.ts';
+import { own, ownedBy, runController } from './controller-runner.ts';
+import { FakeApi } from './fake-api.ts';
+import { createInformers } from './informers.ts';
+import { createClient } from './rest-client.ts';
+
+const log = pino({ level: 'silent' });
+
+async function running(controller: (clock: FakeClock, reconciled: string[]) => Controller, body: (world: { clock: FakeClock; reconciled: string[]; create(name: string, owner?: string): Promise<unknown> }) => Promise<void>): Promise<void> {
+  const clock = new FakeClock();
+  const client = createClient(new FakeApi().transport, { userAgent: 'test' });
+  const informers = createInformers({ client, clock, log, random: () => 0.5 });
+  const abort = new AbortController();
+  const reconciled: string[] = [];
+  const ends = [informers.run(abort.signal), runController(controller(clock, reconciled), { informers, clock, log }, abort.signal)];
+  const create = (name: string, owner?: string) =>
+    client.resource('configmaps').create({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: {
+        name,
+        namespace: 'ns',
+        ...(owner === undefined ? {} : { ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: owner, uid: 'u', controller: true }] }),
+      },
+    });
+  await clock.advance(0);
+  await body({ clock, reconciled, create });
+  abort.abort();
+  await Promise.all(ends);
+}
+
+describe('controller runner', () => {
+  it('gives changes to the reconciler as keys, its own and its owner', async () => {
+    await running(
+      (_, reconciled) => ({
+        name: 'test',
+        watches: [own('configmaps'), ownedBy('configmaps', 'ReplicaSet')],
+        reconcile: async (key) => {
+          reconciled.push(key);
+          return done;
+        },
+      }),
+      async ({ clock, reconciled, create }) => {
+        await create('a', 'web');
+        await clock.advance(0);
+        assert.deepEqual(reconciled, ['ns/a', 'ns/web']);
+      },
+    );
+  });
+
+  it('tries a failed key again, later each time', async () => {
+    await running(
+      (clock, reconciled) => ({
+        name: 'test',
+        watches: [own('configmaps')],
+        reconcile: async () => {
+          reconciled.push(String(clock.now() - Date.UTC(2026, 0, 1)));
+          if (reconciled.length < 4) throw new Error('no');
+          return done;
+        },
+      }),
+      async ({ clock, reconciled, create }) => {
+        await create('a');
+        await clock.advance(60_000);
+        assert.deepEqual(reconciled, ['0', '5', '15', '35']);
+      },
+    );
+  });
+
+  it('looks again after the time asked for, and at every resync', async () => {
+    await running(
+      (clock, reconciled) => ({
+        name: 'test',
+        watches: [own('configmaps')],
+        resyncMs: 10_000,
+        reconcile: async () => {
+          reconciled.push(String((clock.now() - Date.UTC(2026, 0, 1)) / 1000));
+          return reconciled.length === 1 ? requeueAfter(3000) : done;
+        },
+      }),
+      async ({ clock, reconciled, create }) => {
+        await create('a');
+        await clock.advance(25_000);
+        assert.deepEqual(reconciled, ['0', '3', '10', '20']);
+      },
+    );
+  });
+
+  it('finishes the reconcile under way before it settles', async () => {
+    let finish = (): void => undefined;
+    let finished = false;
+    await running(
+      () => ({
+        name: 'test',
+        watches: [own('configmaps')],
+        reconcile: async (_, signal) => {
+          signal.addEventListener('abort', () => setImmediate(finish));
+          await new Promise<void>((resolve) => (finish = resolve));
+          finished = true;
+          return done;
+        },
+      }),
+      async ({ clock, create }) => {
+        await create('a');
+        await clock.advance(0);
+      },
+    );
+    assert.equal(finished, true);
+  });
+});
