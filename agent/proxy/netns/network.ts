@@ -1,0 +1,134 @@
+/** A small real network for the packet tests: a node, pods behind it and a client outside, each a network namespace. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type Exec, execFile } from '#agent/host/exec.ts';
+import type { PeerCommand, PeerReply } from './peer.ts';
+
+export const nodeIp = '192.168.77.2';
+export const outsideIp = '192.168.77.1';
+export const podIps = { pod1: '10.244.1.11', pod2: '10.244.1.12', pod3: '10.244.1.13' } as const;
+/** Ports on which every pod serves TCP and UDP. */
+export const podPorts = [8080, 9090] as const;
+
+type PeerName = keyof typeof podIps | 'node' | 'outside';
+
+export interface PacketNetwork {
+  /** Runs a program inside the node's namespace. */
+  exec: Exec;
+  tcp(from: PeerName, host: string, port: number): Promise<Omit<PeerReply, 'id'>>;
+  udp(from: PeerName, host: string, port: number, sourcePort?: number): Promise<Omit<PeerReply, 'id'>>;
+  /** A further, empty namespace with `exec` into it. */
+  emptyNamespace(): Promise<Exec>;
+  close(): Promise<void>;
+}
+
+const prefix = `tprox-${process.pid}`;
+const ip = (...args: string[]): Promise<unknown> => execFile(['ip', ...args]);
+const inside = (namespace: string): Exec => (argv, options) => execFile(['ip', 'netns', 'exec', namespace, ...argv], options);
+
+/** Each resource registers its undo before the next is made; {@link PacketNetwork.close} runs them in reverse. */
+export async function createPacketNetwork(): Promise<PacketNetwork> {
+  const undo: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  const addNamespace = async (name: string): Promise<string> => {
+    const namespace = `${prefix}-${name}`;
+    await ip('netns', 'add', namespace);
+    undo.push(() => ip('netns', 'del', namespace));
+    await ip('-n', namespace, 'link', 'set', 'lo', 'up');
+    return namespace;
+  };
+  try {
+    const node = await addNamespace('node');
+    const names = ['outside', ...Object.keys(podIps)] as PeerName[];
+    for (const name of names) await connectToNode(node, await addNamespace(name), name);
+    // As on any node: without a route towards cluster IPs their packets would end before they reach the rules.
+    await ip('-n', node, 'route', 'add', 'default', 'via', outsideIp);
+    await inside(node)(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.route_localnet=1', 'net.ipv4.conf.all.send_redirects=0']);
+    const peers = await startPeers([...names, 'node'], undo);
+    let empty = 0;
+    return {
+      exec: inside(node),
+      tcp: (from, host, port) => peers.ask(from, { protocol: 'tcp', host, port }),
+      udp: (from, host, port, sourcePort) => peers.ask(from, { protocol: 'udp', host, port, ...(sourcePort === undefined ? {} : { sourcePort }) }),
+      emptyNamespace: async () => inside(await addNamespace(`empty${++empty}`)),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Point-to-point, as CNI's ptp plugin lays it out: a pod has a /32 and reaches everything through the node. */
+async function connectToNode(node: string, namespace: string, name: PeerName): Promise<void> {
+  await ip('-n', node, 'link', 'add', `v-${name}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+  const own = name === 'outside' ? outsideIp : podIps[name as keyof typeof podIps];
+  const gateway = name === 'outside' ? nodeIp : '10.244.1.1';
+  await ip('-n', node, 'addr', 'add', `${gateway}/32`, 'dev', `v-${name}`);
+  await ip('-n', node, 'link', 'set', `v-${name}`, 'up');
+  await ip('-n', node, 'route', 'add', own, 'dev', `v-${name}`, 'src', gateway);
+  await ip('-n', namespace, 'addr', 'add', `${own}/32`, 'dev', 'eth0');
+  await ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+  await ip('-n', namespace, 'route', 'add', gateway, 'dev', 'eth0');
+  await ip('-n', namespace, 'route', 'add', 'default', 'via', gateway);
+}
+
+interface Peers {
+  ask(from: PeerName, command: Omit<PeerCommand, 'id'>): Promise<Omit<PeerReply, 'id'>>;
+}
+
+async function startPeers(names: readonly PeerName[], undo: (() => Promise<unknown>)[]): Promise<Peers> {
+  const directory = await mkdtemp(join(tmpdir(), 'tprox-'));
+  undo.push(() => rm(directory, { recursive: true }));
+  const socketPath = join(directory, 'control');
+  const sockets = new Map<string, Socket>();
+  const waiting = new Map<number, (reply: PeerReply) => void>();
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+  const running: Promise<unknown>[] = [];
+  // Peers end when their control socket closes.
+  undo.push(async () => {
+    for (const socket of sockets.values()) socket.destroy();
+    await Promise.allSettled(running);
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const connected = connections(server, names.length, sockets, waiting);
+  for (const name of names) {
+    const ports = name in podIps ? podPorts.map(String) : [];
+    const script = join(import.meta.dirname, 'peer.ts');
+    running.push(inside(`${prefix}-${name}`)([process.execPath, script, socketPath, name, ...ports]));
+  }
+  // A peer that ends before all have reported is the failure to tell about.
+  await Promise.race([connected, Promise.all(running)]);
+  let nextId = 0;
+  return {
+    ask: (from, command) =>
+      new Promise((resolve) => {
+        const id = ++nextId;
+        waiting.set(id, ({ id: _id, ...reply }) => resolve(reply));
+        sockets.get(from)?.write(`${JSON.stringify({ ...command, id })}\n`);
+      }),
+  };
+}
+
+function connections(server: Server, count: number, sockets: Map<string, Socket>, waiting: Map<number, (reply: PeerReply) => void>): Promise<void> {
+  return new Promise((resolve) => {
+    server.on('connection', (socket) => {
+      createInterface({ input: socket }).on('line', (line) => {
+        const message = JSON.parse(line) as { name: string } | PeerReply;
+        if ('name' in message) {
+          sockets.set(message.name, socket);
+          if (sockets.size === count) resolve();
+          return;
+        }
+        waiting.get(message.id)?.(message);
+        waiting.delete(message.id);
+      });
+    });
+  });
+}
