@@ -1,0 +1,253 @@
+/**
+ * Reads JSON text token by token, with Go's rules and Go's error texts: clients see those texts, and the rules decide what is
+ * an integer (`1.0` is not).
+ *
+ * Source: Go's `encoding/json` scanner, as sigs.k8s.io/json uses it.
+ */
+import type { JsonObject, JsonValue } from '../json.ts';
+
+/** The text is not well-formed JSON; the message is Go's (`invalid character '}' looking for beginning of value`). */
+export class JsonSyntaxError extends Error {
+  override name = 'JsonSyntaxError';
+}
+
+/** Go stops at 10000; a JavaScript stack may not get there, and no API object comes near. */
+const maxDepth = 1000;
+
+/** Go's quoteChar of the byte at which the scanner stopped; beyond ASCII that is the first byte of the character. */
+function quoteChar(char: string): string {
+  if (char === "'") return "'\\''";
+  if (char === '"') return `'"'`;
+  const byte = Buffer.from(char)[0] as number;
+  const escapes: Record<number, string> = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 11: '\\v', 12: '\\f', 13: '\\r', 92: '\\\\' };
+  const escaped = escapes[byte];
+  if (escaped !== undefined) return `'${escaped}'`;
+  if (byte < 0x20 || byte === 0x7f) return `'\\x${byte.toString(16).padStart(2, '0')}'`;
+  if ((byte >= 0x80 && byte < 0xa1) || byte === 0xad) return `'\\u${byte.toString(16).padStart(4, '0')}'`;
+  return `'${String.fromCharCode(byte)}'`;
+}
+
+const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
+
+/** A cursor over one JSON text. Every method leaves it behind what it read, and throws {@link JsonSyntaxError}. */
+export class JsonScanner {
+  readonly text: string;
+  position = 0;
+  #depth = 0;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  #fail(context: string): JsonSyntaxError {
+    const code = this.text.codePointAt(this.position);
+    if (code === undefined) return new JsonSyntaxError('unexpected end of JSON input');
+    return new JsonSyntaxError(`invalid character ${quoteChar(String.fromCodePoint(code))} ${context}`);
+  }
+
+  /** The code of the next character that is not white space; NaN at the end. */
+  peek(): number {
+    for (;;) {
+      const code = this.text.charCodeAt(this.position);
+      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return code;
+      this.position++;
+    }
+  }
+
+  /** Nothing but white space may follow. */
+  end(): void {
+    if (!Number.isNaN(this.peek())) throw this.#fail('after top-level value');
+  }
+
+  enter(): void {
+    if (++this.#depth > maxDepth) throw this.#fail('exceeded max depth');
+    this.position++;
+  }
+
+  leave(): void {
+    this.#depth--;
+  }
+
+  /** After `{` or a comma: the next key and its colon. Undefined: the object ended (only possible at its beginning). */
+  key(first: boolean): string | undefined {
+    const code = this.peek();
+    if (first && code === 0x7d) {
+      this.position++;
+      return undefined;
+    }
+    if (code !== 0x22) throw this.#fail('looking for beginning of object key string');
+    const key = this.string();
+    if (this.peek() !== 0x3a) throw this.#fail('after object key');
+    this.position++;
+    return key;
+  }
+
+  /** After a member: whether another one follows. */
+  moreMembers(): boolean {
+    const code = this.peek();
+    if (code !== 0x2c && code !== 0x7d) throw this.#fail('after object key:value pair');
+    this.position++;
+    return code === 0x2c;
+  }
+
+  /** After an array's element: whether another one follows. */
+  moreElements(): boolean {
+    const code = this.peek();
+    if (code !== 0x2c && code !== 0x5d) throw this.#fail('after array element');
+    this.position++;
+    return code === 0x2c;
+  }
+
+  /** After `[`: whether the array is empty, in which case it is over. */
+  emptyArray(): boolean {
+    if (this.peek() !== 0x5d) return false;
+    this.position++;
+    return true;
+  }
+
+  /** A string, of which the next character is the opening quote. */
+  string(): string {
+    const { text } = this;
+    const start = ++this.position;
+    for (;;) {
+      const code = text.charCodeAt(this.position);
+      if (code === 0x22) return text.slice(start, this.position++);
+      if (code === 0x5c) return this.#escapedString(start);
+      if (code < 0x20) throw this.#fail('in string literal');
+      if (Number.isNaN(code)) throw this.#fail('');
+      this.position++;
+    }
+  }
+
+  /** The rest of a string in which an escape was met: checked here, decoded by JSON.parse. */
+  #escapedString(start: number): string {
+    const { text } = this;
+    for (;;) {
+      const code = text.charCodeAt(this.position);
+      if (code === 0x22) break;
+      if (code < 0x20) throw this.#fail('in string literal');
+      if (Number.isNaN(code)) throw this.#fail('');
+      this.position++;
+      if (code === 0x5c) this.#escape();
+    }
+    const decoded = JSON.parse(text.slice(start - 1, ++this.position)) as string;
+    // A lone half of a surrogate pair becomes U+FFFD, as in Go.
+    return decoded.toWellFormed();
+  }
+
+  #escape(): void {
+    const char = this.text.charAt(this.position);
+    if (char === 'u') {
+      this.position++;
+      for (let count = 0; count < 4; count++) {
+        if (!/^[0-9a-fA-F]$/.test(this.text.charAt(this.position))) throw this.#fail('in \\u hexadecimal character escape');
+        this.position++;
+      }
+    } else if (char !== '' && 'bfnrt\\/"'.includes(char)) {
+      this.position++;
+    } else {
+      throw this.#fail('in string escape code');
+    }
+  }
+
+  /** A number as it was written, of which the next character is a digit or a minus. */
+  number(): string {
+    const { text } = this;
+    const start = this.position;
+    if (text.charCodeAt(this.position) === 0x2d) this.position++;
+    if (text.charCodeAt(this.position) === 0x30) this.position++;
+    else this.#digits('in numeric literal');
+    if (text.charCodeAt(this.position) === 0x2e) {
+      this.position++;
+      this.#digits('after decimal point in numeric literal');
+    }
+    if ((text.charCodeAt(this.position) | 0x20) === 0x65) {
+      this.position++;
+      const sign = text.charCodeAt(this.position);
+      if (sign === 0x2b || sign === 0x2d) this.position++;
+      this.#digits('in exponent of numeric literal');
+    }
+    return text.slice(start, this.position);
+  }
+
+  #digits(context: string): void {
+    if (!isDigit(this.text.charCodeAt(this.position))) throw this.#fail(context);
+    while (isDigit(this.text.charCodeAt(this.position))) this.position++;
+  }
+
+  /** `true`, `false` or `null`, of which the first letter is next. */
+  literal(): boolean | null {
+    const word = this.text[this.position] === 't' ? 'true' : this.text[this.position] === 'f' ? 'false' : 'null';
+    for (const letter of word) {
+      if (this.text[this.position] !== letter) throw this.#fail(`in literal ${word} (expecting '${letter}')`);
+      this.position++;
+    }
+    return word === 'null' ? null : word === 'true';
+  }
+
+  /** What kind of value begins here. */
+  kind(): 'object' | 'array' | 'string' | 'number' | 'bool' | 'null' {
+    const code = this.peek();
+    switch (code) {
+      case 0x7b:
+        return 'object';
+      case 0x5b:
+        return 'array';
+      case 0x22:
+        return 'string';
+      case 0x74:
+      case 0x66:
+        return 'bool';
+      case 0x6e:
+        return 'null';
+      default:
+        if (isDigit(code) || code === 0x2d) return 'number';
+        throw this.#fail('looking for beginning of value');
+    }
+  }
+
+  /** Reads a value of any kind. @param seen called with a key that an object has twice, and the keys and indexes on the way */
+  value(seen?: (path: string) => void, path = ''): JsonValue {
+    switch (this.kind()) {
+      case 'object':
+        return this.#object(seen, path);
+      case 'array':
+        return this.#array(seen, path);
+      case 'string':
+        return this.string();
+      case 'number':
+        return Number(this.number());
+      default:
+        return this.literal();
+    }
+  }
+
+  #object(seen: ((path: string) => void) | undefined, path: string): JsonObject {
+    this.enter();
+    const object: JsonObject = {};
+    for (let key = this.key(true); key !== undefined; key = this.moreMembers() ? this.key(false) : undefined) {
+      const at = seen === undefined ? '' : path === '' ? key : `${path}.${key}`;
+      if (seen !== undefined && Object.hasOwn(object, key)) seen(at);
+      setMember(object, key, this.value(seen, at));
+    }
+    this.leave();
+    return object;
+  }
+
+  #array(seen: ((path: string) => void) | undefined, path: string): JsonValue[] {
+    this.enter();
+    const array: JsonValue[] = [];
+    if (!this.emptyArray()) {
+      do array.push(this.value(seen, seen === undefined ? '' : `${path}[${array.length}]`));
+      while (this.moreElements());
+    }
+    this.leave();
+    return array;
+  }
+}
+
+/** Sets a member under any key: `__proto__` too becomes a field, not the object's prototype. */
+export function setMember(object: JsonObject, key: string, value: JsonValue): void {
+  if (key === '__proto__') Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
+  else object[key] = value;
+}

@@ -1,0 +1,364 @@
+/**
+ * Decodes JSON into API objects as upstream's server does: field names are case-sensitive, fields that the type does not have
+ * are dropped and told of, nulls and zeros are what Go makes of them, quantities and times come out canonical.
+ *
+ * For what the server itself wrote (its store) JSON.parse is enough, and faster.
+ *
+ * Source: sigs.k8s.io/json, apimachinery `pkg/runtime/serializer/json`.
+ */
+import type { JsonObject, JsonValue } from '../json.ts';
+import { canonicalQuantity, QuantityError } from '../quantity.ts';
+import { type FieldFacts, type FieldType, goTypeName, type TypeFacts, typeFacts } from '../schema/facts.ts';
+import { fillZeros, isOmitted, zeroOf } from '../schema/zeros.ts';
+import { canonicalMicroTime, canonicalTime, TimeError } from '../time.ts';
+import { checkBase64 } from './base64.ts';
+import { JsonScanner, JsonSyntaxError, setMember } from './json-scanner.ts';
+
+/** What `?fieldValidation=` asks for: refuse, warn of, or ignore unknown and duplicate fields. */
+export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
+
+/** The body cannot be decoded; the message is upstream's. To a client it is a BadRequest. */
+export class DecodeError extends Error {
+  override name = 'DecodeError';
+}
+
+export interface Decoded {
+  object: JsonObject;
+  /** `unknown field "spec.foo"`, `duplicate field "spec.x"`, in the order of the text, each once; none with `Ignore`. */
+  problems: string[];
+}
+
+/** Go stops collecting here. */
+const maxProblems = 100;
+
+/** `strict decoding error: unknown field "spec.foo", …`: what Strict answers, after upstream's words about kind and version. */
+export function strictDecodingText(problems: readonly string[]): string {
+  return `strict decoding error: ${problems.join(', ')}`;
+}
+
+const textOf = (input: string | Uint8Array): string =>
+  typeof input === 'string' ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength).toString('utf8');
+
+/**
+ * Decodes an object of a known type.
+ *
+ * @param typeName such as `core/v1.Pod`
+ * @throws DecodeError for malformed JSON, a value of the wrong type, a malformed quantity or time
+ */
+export function decodeJson(input: string | Uint8Array, typeName: string, validation: FieldValidation): Decoded {
+  const text = textOf(input);
+  return new TypedDecoder(text, validation !== 'Ignore').decode(typeFacts(typeName));
+}
+
+/**
+ * Reads only what tells the object's type. Upstream does this first, so its errors come before all others.
+ *
+ * @throws DecodeError `couldn't get version/kind; json parse error: …`
+ */
+export function readTypeMeta(input: string | Uint8Array): { apiVersion: string; kind: string } {
+  const value = parseJson(input, "couldn't get version/kind; json parse error: ");
+  if (value === null) return { apiVersion: '', kind: '' };
+  const prefix = "couldn't get version/kind; json parse error: json: cannot unmarshal";
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    const goType = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+    throw new DecodeError(`${prefix} ${jsonKind(value)} into Go value of type ${goType}`);
+  }
+  const meta = { apiVersion: '', kind: '' };
+  for (const name of ['apiVersion', 'kind'] as const) {
+    const found = value[name] ?? '';
+    if (typeof found !== 'string') throw new DecodeError(`${prefix} ${jsonKind(found)} into Go struct field .${name} of type string`);
+    meta[name] = found;
+  }
+  return meta;
+}
+
+function jsonKind(value: JsonValue): string {
+  if (Array.isArray(value)) return 'array';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
+/** Parses JSON of any shape (a patch, for example). @throws DecodeError with Go's text behind `prefix` */
+export function parseJson(input: string | Uint8Array, prefix = ''): JsonValue {
+  return parseJsonStrict(input, prefix).value;
+}
+
+/** As {@link parseJson}; `problems` tells of keys that an object has twice, as upstream's strict decoding of patches does. */
+export function parseJsonStrict(input: string | Uint8Array, prefix = ''): { value: JsonValue; problems: string[] } {
+  const text = textOf(input);
+  const problems = new Set<string>();
+  try {
+    const scanner = new JsonScanner(text);
+    const value = scanner.value((path) => problems.size < maxProblems && problems.add(`duplicate field ${JSON.stringify(path)}`));
+    scanner.end();
+    return { value, problems: [...problems] };
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw new DecodeError(`${prefix}${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/**
+ * Decodes one text. Go checks the whole text's syntax first, then decodes; type errors do not stop it, and the first is
+ * reported at the end, but a value that refuses itself (a quantity, a time) does and comes first. Here one pass does it all,
+ * so errors are kept until the text has ended.
+ */
+class TypedDecoder {
+  readonly #scanner: JsonScanner;
+  readonly #strict: boolean;
+  readonly #problems = new Set<string>();
+  /** The first value of the wrong type. */
+  #typeError: string | undefined;
+  /** The first value that refused itself: nothing after it counts. */
+  #fatal: string | undefined;
+  /** The fields on the way from the root, as Go names them in errors: without indexes and map keys. */
+  readonly #fields: string[] = [];
+  /** The Go struct of each of those fields. */
+  readonly #structs: string[] = [];
+  /** The way from the root as strict errors show it. */
+  #path = '';
+
+  constructor(text: string, strict: boolean) {
+    this.#scanner = new JsonScanner(text);
+    this.#strict = strict;
+  }
+
+  decode(facts: TypeFacts): Decoded {
+    let object: JsonObject;
+    try {
+      object = this.#value({ kind: 'ref', name: facts.name }, undefined, undefined) as JsonObject;
+      this.#scanner.end();
+    } catch (error) {
+      if (!(error instanceof JsonSyntaxError)) throw error;
+      throw new DecodeError(`couldn't get version/kind; json parse error: ${error.message}`, { cause: error });
+    }
+    const wrong = this.#fatal ?? this.#typeError;
+    if (wrong !== undefined) throw new DecodeError(wrong);
+    return { object, problems: [...this.#problems] };
+  }
+
+  #problem(kind: string, name: string): void {
+    if (!this.#strict || this.#problems.size >= maxProblems || this.#fatal !== undefined) return;
+    this.#problems.add(`${kind} field ${JSON.stringify(this.#path === '' ? name : `${this.#path}.${name}`)}`);
+  }
+
+  /** Keeps the first error of its kind; the value counts as absent. */
+  #mismatch(value: string, goType: string): void {
+    const field = this.#fields.length === 0 ? 'value' : `struct field ${this.#structs.at(-1)}.${this.#fields.join('.')}`;
+    this.#typeError ??= `json: cannot unmarshal ${value} into Go ${field} of type ${goType}`;
+  }
+
+  /**
+   * Reads a value of the type; undefined where it is null or wrong.
+   *
+   * @param goType where it is not the one that follows from the type
+   * @param into what a former field of the same name left: objects are merged into it, as Go does
+   */
+  #value(type: FieldType, goType: string | undefined, into: JsonValue | undefined): JsonValue | undefined {
+    const scanner = this.#scanner;
+    const kind = scanner.kind();
+    if (kind === 'null') {
+      scanner.literal();
+      return type.kind === 'ref' && this.#fields.length === 0 ? this.#filled(type.name, {}) : undefined;
+    }
+    switch (type.kind) {
+      case 'ref':
+        if (kind === 'object') return this.#struct(typeFacts(type.name), isObject(into) ? into : {});
+        break;
+      case 'list':
+        if (kind === 'array') return this.#list(type.item, goType);
+        break;
+      case 'map':
+        if (kind === 'object') return this.#map(type.value, goType, isObject(into) ? into : {});
+        break;
+      case 'fieldsV1':
+      case 'raw':
+      case 'json':
+        return scanner.value();
+      default:
+        return this.#scalar(type, kind, goType);
+    }
+    this.#skipMismatch(kind, goType ?? goTypeName(type));
+    return undefined;
+  }
+
+  #skipMismatch(kind: string, goType: string): void {
+    this.#scanner.value();
+    this.#mismatch(kind, goType);
+  }
+
+  #filled(typeName: string, object: JsonObject): JsonObject {
+    fillZeros(typeName, object);
+    return object;
+  }
+
+  #struct(facts: TypeFacts, object: JsonObject): JsonObject {
+    const scanner = this.#scanner;
+    const outer = this.#path;
+    const seen = this.#strict ? new Set<string>() : undefined;
+    scanner.enter();
+    for (let key = scanner.key(true); key !== undefined; key = scanner.moreMembers() ? scanner.key(false) : undefined) {
+      const field = facts.byName.get(key);
+      if (field === undefined) {
+        this.#problem('unknown', key);
+        scanner.value();
+        continue;
+      }
+      if (seen !== undefined) {
+        if (seen.has(key)) this.#problem('duplicate', key);
+        seen.add(key);
+        this.#path = outer === '' ? key : `${outer}.${key}`;
+      }
+      this.#fields.push(key);
+      this.#structs.push(facts.goName);
+      this.#field(field, object);
+      this.#fields.pop();
+      this.#structs.pop();
+      this.#path = outer;
+    }
+    scanner.leave();
+    return this.#filled(facts.name, object);
+  }
+
+  #field(field: FieldFacts, object: JsonObject): void {
+    const value = this.#value(field.type, field.goType, object[field.name]);
+    // Go writes only what is not empty, so a zero takes back what a former field of the same name said.
+    if (value === undefined || isOmitted(field, value)) delete object[field.name];
+    else object[field.name] = value;
+  }
+
+  #list(item: FieldType, goType: string | undefined): JsonValue[] {
+    const scanner = this.#scanner;
+    const outer = this.#path;
+    const itemType = goType?.startsWith('[]') === true ? goType.slice(2) : undefined;
+    const list: JsonValue[] = [];
+    scanner.enter();
+    if (!scanner.emptyArray()) {
+      do {
+        if (this.#strict) this.#path = `${outer}[${list.length}]`;
+        list.push(this.#value(item, itemType, undefined) ?? zeroOf(item) ?? null);
+      } while (scanner.moreElements());
+    }
+    scanner.leave();
+    this.#path = outer;
+    return list;
+  }
+
+  #map(valueType: FieldType, goType: string | undefined, map: JsonObject): JsonObject {
+    const scanner = this.#scanner;
+    const outer = this.#path;
+    const elementType = goType?.startsWith('map[string]') === true ? goType.slice('map[string]'.length) : undefined;
+    const seen = this.#strict ? new Set<string>() : undefined;
+    scanner.enter();
+    for (let key = scanner.key(true); key !== undefined; key = scanner.moreMembers() ? scanner.key(false) : undefined) {
+      if (seen !== undefined) {
+        if (seen.has(key)) this.#problem('duplicate', key);
+        seen.add(key);
+        this.#path = outer === '' ? key : `${outer}.${key}`;
+      }
+      setMember(map, key, this.#value(valueType, elementType, undefined) ?? zeroOf(valueType) ?? null);
+      this.#path = outer;
+    }
+    scanner.leave();
+    return map;
+  }
+
+  #scalar(type: FieldType, kind: string, goType: string | undefined): JsonValue | undefined {
+    switch (type.kind) {
+      case 'quantity':
+        return this.#quantity(kind);
+      case 'time':
+      case 'microtime':
+        return this.#time(type.kind, kind);
+      case 'intstr':
+        return kind === 'string' ? this.#scanner.string() : this.#intOrString(kind);
+      case 'int32':
+      case 'int64':
+        return this.#integer(kind, type.kind, goType ?? type.kind);
+      case 'string':
+        if (kind === 'string') return this.#scanner.string();
+        break;
+      case 'bytes':
+        if (kind === 'string') return this.#base64(this.#scanner.string());
+        break;
+      case 'bool':
+        if (kind === 'bool') return this.#scanner.literal() as boolean;
+        break;
+      case 'double':
+        if (kind === 'number') return Number(this.#scanner.number());
+        break;
+      default:
+        break;
+    }
+    this.#skipMismatch(kind, goType ?? goTypeName(type));
+    return undefined;
+  }
+
+  #integer(kind: string, width: 'int32' | 'int64', goType: string): number | undefined {
+    if (kind !== 'number') {
+      this.#skipMismatch(kind, goType);
+      return undefined;
+    }
+    const text = this.#scanner.number();
+    const small = /^-?[0-9]{1,9}$/.test(text);
+    if (small || (/^-?[0-9]+$/.test(text) && fits(BigInt(text), width))) return Number(text) + 0;
+    this.#mismatch(`number ${text}`, goType);
+    return undefined;
+  }
+
+  /** IntOrString decodes itself, so what it refuses stops Go there. */
+  #intOrString(kind: string): number | undefined {
+    const earlier = this.#typeError;
+    this.#typeError = undefined;
+    const value = this.#integer(kind, 'int32', 'int32');
+    this.#fatal ??= this.#typeError;
+    this.#typeError = earlier;
+    return value;
+  }
+
+  /** A quantity may be a string or a number; whatever else comes is text that does not parse as one. */
+  #quantity(kind: string): string | undefined {
+    const start = this.#scanner.position;
+    const read = kind === 'string' ? this.#scanner.string() : undefined;
+    if (read === undefined) this.#scanner.value();
+    const text = (read ?? this.#scanner.text.slice(start, this.#scanner.position)).trim();
+    try {
+      return canonicalQuantity(text);
+    } catch (error) {
+      if (!(error instanceof QuantityError)) throw error;
+      this.#fatal ??= error.message;
+      return undefined;
+    }
+  }
+
+  #time(width: 'time' | 'microtime', kind: string): string | undefined {
+    if (kind !== 'string') {
+      this.#scanner.value();
+      // Time's own decoder refuses it, which stops Go there.
+      const field = `${this.#structs.at(-1)}.${this.#fields.join('.')}`;
+      this.#fatal ??= `json: cannot unmarshal ${kind} into Go struct field ${field} of type string`;
+      return undefined;
+    }
+    const text = this.#scanner.string();
+    try {
+      return width === 'time' ? canonicalTime(text) : canonicalMicroTime(text);
+    } catch (error) {
+      if (!(error instanceof TimeError)) throw error;
+      this.#fatal ??= error.message;
+      return undefined;
+    }
+  }
+
+  #base64(text: string): string | undefined {
+    const checked = checkBase64(text);
+    if ('text' in checked) return checked.text;
+    this.#typeError ??= `illegal base64 data at input byte ${checked.illegalAt}`;
+    return undefined;
+  }
+}
+
+function fits(value: bigint, width: 'int32' | 'int64'): boolean {
+  return BigInt.asIntN(width === 'int32' ? 32 : 64, value) === value;
+}
+
+const isObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
