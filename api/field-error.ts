@@ -7,7 +7,17 @@
 /** One cause of an `Invalid` Status: a path such as `spec.ports[0].port`, a reason, a message. */
 export interface FieldError {
   field: string;
-  reason: 'FieldValueNotFound' | 'FieldValueRequired' | 'FieldValueDuplicate' | 'FieldValueInvalid' | 'FieldValueNotSupported' | 'FieldValueForbidden' | 'FieldValueTooLong' | 'FieldValueTooMany' | 'InternalError' | 'FieldValueTypeInvalid';
+  reason:
+    | 'FieldValueNotFound'
+    | 'FieldValueRequired'
+    | 'FieldValueDuplicate'
+    | 'FieldValueInvalid'
+    | 'FieldValueNotSupported'
+    | 'FieldValueForbidden'
+    | 'FieldValueTooLong'
+    | 'FieldValueTooMany'
+    | 'InternalError'
+    | 'FieldValueTypeInvalid';
   message: string;
 }
 
@@ -25,7 +35,7 @@ export const required = (field: string, detail = ''): FieldError => ({
 export const invalidValue = (field: string, value: unknown, detail: string): FieldError => ({
   field,
   reason: 'FieldValueInvalid',
-  message: `Invalid value: ${show(value)}: ${detail}`,
+  message: detail === '' ? `Invalid value: ${show(value)}` : `Invalid value: ${show(value)}: ${detail}`,
 });
 export const forbiddenField = (field: string, detail: string): FieldError => ({
   field,
@@ -37,10 +47,11 @@ export const duplicate = (field: string, value: unknown): FieldError => ({
   reason: 'FieldValueDuplicate',
   message: `Duplicate value: ${show(value)}`,
 });
+/** `supported` is printed in the order given: upstream sorts where it holds a set, and lists by hand elsewhere. */
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError => ({
   field,
   reason: 'FieldValueNotSupported',
-  message: `Unsupported value: ${show(value)}: supported values: ${[...supported].sort().map((one) => JSON.stringify(one)).join(', ')}`,
+  message: `Unsupported value: ${show(value)}: supported values: ${supported.map((one) => JSON.stringify(one)).join(', ')}`,
 });
 export const fieldNotFound = (field: string, value: unknown): FieldError => ({
   field,
@@ -50,10 +61,10 @@ export const fieldNotFound = (field: string, value: unknown): FieldError => ({
 export const tooLong = (field: string, maxBytes: number): FieldError => ({
   field,
   reason: 'FieldValueTooLong',
-  message: `Too long: may not be more than ${maxBytes} bytes`,
+  message: `Too long: may not be more than ${maxBytes} ${maxBytes === 1 ? 'byte' : 'bytes'}`,
 });
 export const tooMany = (field: string, count: number, max: number): FieldError => ({
   field,
   reason: 'FieldValueTooMany',
-  message: `Too many: ${count}: must have at most ${max} items`,
+  message: `Too many: ${count}: must have at most ${max} ${max === 1 ? 'item' : 'items'}`,
 });

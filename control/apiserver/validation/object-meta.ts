@@ -32,7 +32,17 @@ export function validateObjectMeta(meta: ObjectMeta, rules: ObjectMetaRules, pat
   if ((meta.generation ?? 0) < 0) errors.push(invalidValue(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'));
   errors.push(...validateSharedMeta(meta, path));
   errors.push(...validateFinalizers(meta.finalizers ?? [], `${path}.finalizers`));
-  return errors;
+  return [...errors, ...validateKubeFinalizers(meta.finalizers ?? [], path)];
+}
+
+/** Finalizers without a domain are the system's own. */
+function validateKubeFinalizers(finalizers: readonly string[], path: string): FieldError[] {
+  return finalizers.flatMap((name, index) => validateKubeFinalizer(name, `${path}.finalizers[${index}]`));
+}
+
+export function validateKubeFinalizer(name: string, path: string): FieldError[] {
+  if (name.includes('/') || ['kubernetes', 'orphan', 'foregroundDeletion'].includes(name)) return [];
+  return [invalidValue(path, name, 'name is neither a standard finalizer name nor is it fully qualified')];
 }
 
 function validateNamespaceOf(namespace: string | undefined, namespaced: boolean, path: string): FieldError[] {
@@ -115,7 +125,7 @@ export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path
     errors.push(...validateImmutable(meta[key], old[key], `${path}.${key}`));
   }
   errors.push(...validateSharedMeta(meta, path));
-  return errors;
+  return [...errors, ...validateKubeFinalizers(meta.finalizers ?? [], path)];
 }
 
 function validateNoNewFinalizers(finalizers: readonly string[], old: readonly string[], path: string): FieldError[] {

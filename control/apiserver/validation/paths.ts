@@ -1,0 +1,33 @@
+/** File paths inside containers and volumes. Source: upstream `pkg/apis/core/validation/validation.go`. */
+import type { FieldError } from '#api/field-error.ts';
+import { invalidValue } from '#api/field-error.ts';
+
+export function validateNoBacksteps(target: string, path: string): FieldError[] {
+  return target.split('/').includes('..') ? [invalidValue(path, target, "must not contain '..'")] : [];
+}
+
+/** A relative path that stays below where it starts. */
+export function validateLocalDescendingPath(target: string, path: string): FieldError[] {
+  return [...(target.startsWith('/') ? [invalidValue(path, target, 'must be a relative path')] : []), ...validateNoBacksteps(target, path)];
+}
+
+/** A descending path whose first element is not `..something`: the kubelet keeps its own files under such names. */
+export function validateLocalNonReservedPath(target: string, path: string): FieldError[] {
+  const errors = validateLocalDescendingPath(target, path);
+  if (target.startsWith('..') && !target.startsWith('../')) errors.push(invalidValue(path, target, "must not start with '..'"));
+  return errors;
+}
+
+/** Permission bits, 0 to 0777. */
+export function validateFileMode(mode: number | undefined, path: string): FieldError[] {
+  if (mode === undefined || (mode >= 0 && mode <= 0o777)) return [];
+  return [invalidValue(path, mode, 'must be a number between 0 and 0777 (octal), both inclusive')];
+}
+
+export function validateNonNegative(value: number | undefined, path: string): FieldError[] {
+  return (value ?? 0) < 0 ? [invalidValue(path, value, 'must be greater than or equal to 0')] : [];
+}
+
+export function validatePositive(value: number | undefined, path: string): FieldError[] {
+  return (value ?? 0) <= 0 ? [invalidValue(path, value ?? 0, 'must be greater than zero')] : [];
+}

@@ -1,0 +1,43 @@
+/** Annotations of pods that mean something to the system. Source: upstream `pkg/apis/core/validation/validation.go`. */
+import type { FieldError } from '#api/field-error.ts';
+import { forbiddenField, invalidValue } from '#api/field-error.ts';
+import type { Pod, PodSpec } from '#api/types.generated.ts';
+
+const mirror = 'kubernetes.io/config.mirror';
+const deletionCost = 'controller.kubernetes.io/pod-deletion-cost';
+const appArmorPrefix = 'container.apparmor.security.beta.kubernetes.io/';
+
+type Annotations = Readonly<Record<string, string>>;
+
+export function validatePodAnnotations(annotations: Annotations, spec: PodSpec, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const mirrored = annotations[mirror];
+  if (mirrored !== undefined && !spec.nodeName) {
+    errors.push(invalidValue(`${path}[${mirror}]`, mirrored, 'must set spec.nodeName if mirror pod annotation is set'));
+  }
+  const cost = annotations[deletionCost];
+  if (cost !== undefined && !isInt32(cost)) errors.push(invalidValue(`${path}[${deletionCost}]`, cost, 'must be a 32bit integer'));
+  return errors;
+}
+
+/** Upstream also refuses `+5` and `05`, which would sort differently as text. */
+function isInt32(text: string): boolean {
+  return /^-?(0|[1-9]\d*)$/.test(text) && Number(text) >= -(2 ** 31) && Number(text) < 2 ** 31 && text !== '-0';
+}
+
+export function validatePodAnnotationUpdates(pod: Pod, old: Pod, path: string): FieldError[] {
+  const now = pod.metadata.annotations ?? {};
+  const before = old.metadata.annotations ?? {};
+  const errors: FieldError[] = [];
+  for (const [key, value] of Object.entries(before)) {
+    if (now[key] === value) continue;
+    if (key.startsWith(appArmorPrefix)) errors.push(forbiddenField(`${path}[${key}]`, 'may not remove or update AppArmor annotations'));
+    if (key === mirror) errors.push(forbiddenField(`${path}[${key}]`, 'may not remove or update mirror pod annotation'));
+  }
+  for (const key of Object.keys(now)) {
+    if (before[key] !== undefined) continue;
+    if (key.startsWith(appArmorPrefix)) errors.push(forbiddenField(`${path}[${key}]`, 'may not add AppArmor annotations'));
+    if (key === mirror) errors.push(forbiddenField(`${path}[${key}]`, 'may not add mirror pod annotation'));
+  }
+  return [...errors, ...validatePodAnnotations(now, pod.spec, path)];
+}

@@ -1,0 +1,53 @@
+/**
+ * Whether two objects mean the same to the API: what is absent equals what is empty.
+ *
+ * Source: apimachinery `pkg/api/equality/semantic.go`; Go's zero values stand for absence in fields that are no pointers.
+ */
+
+/** Fields of pods and their kin that are pointers in Go: there `0` and `false` are something else than absence. */
+const pointerFields = new Set([
+  'activeDeadlineSeconds',
+  'allowPrivilegeEscalation',
+  'automountServiceAccountToken',
+  'defaultMode',
+  'enableServiceLinks',
+  'expirationSeconds',
+  'fsGroup',
+  'hostUsers',
+  'maxSurge',
+  'maxUnavailable',
+  'mode',
+  'optional',
+  'priority',
+  'privileged',
+  'progressDeadlineSeconds',
+  'readOnlyRootFilesystem',
+  'replicas',
+  'revisionHistoryLimit',
+  'runAsGroup',
+  'runAsNonRoot',
+  'runAsUser',
+  'setHostnameAsFQDN',
+  'shareProcessNamespace',
+  'terminationGracePeriodSeconds',
+  'timeoutSeconds',
+  'tolerationSeconds',
+]);
+
+export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
+  if (a === b || (isAbsent(a, key) && isAbsent(b, key))) return true;
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, index) => semanticEqual(item, b[index]));
+  if (!isRecord(a) || !isRecord(b)) return false;
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((name) => semanticEqual(a[name], b[name], name));
+}
+
+/** Volume sources such as `emptyDir: {}` exist by being there; every other empty object says nothing. */
+function isAbsent(value: unknown, key: string): boolean {
+  if (value === undefined || value === null || value === '') return true;
+  if (value === false || value === 0) return !pointerFields.has(key);
+  return typeof value === 'object' && key !== 'emptyDir' && Object.keys(value).length === 0;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
