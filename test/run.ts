@@ -1,0 +1,61 @@
+/**
+ * `npm test`: type check, lint, format, dead code, then every test with Node's own runner, whose totals come last. Installs the
+ * Debian packages that the tests need. Arguments narrow the tests down: `npm test -- control/store`.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, globSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { execFile } from '#agent/host/exec.ts';
+import { installPackages, missingPackages, UsageError } from '#lab/system.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+/** Besides what the lab needs: package → a file that tells it is installed. */
+const testPackages: Record<string, string> = { vagrant: '/usr/bin/vagrant', openssl: '/usr/bin/openssl' };
+/** Tests that start container runtimes or whole labs: one at a time, after the others. */
+const heavy = ['agent/runtime/**/*.test.ts', 'test/e2e/**/*.test.ts'];
+
+const checks: [title: string, ...argv: string[]][] = [
+  ['type check', 'tsc', '--noEmit'],
+  ['lint', 'oxlint', '--deny-warnings'],
+  ['format', 'biome', 'check', '--error-on-warnings'],
+  ['dead code', 'knip'],
+];
+
+const only = process.argv.slice(2);
+await installForTests();
+const failed = only.length > 0 ? [] : checks.filter(([title, ...argv]) => !check(title, argv)).map(([title]) => title);
+const selected = (patterns: string[], exclude: string[] = []): string[] =>
+  globSync(patterns, { cwd: root, exclude: ['node_modules/**', 'dist/**', ...exclude] })
+    .filter((path) => only.length === 0 || only.some((part) => path.startsWith(part)))
+    .sort();
+const light = selected(['**/*.test.ts'], heavy);
+const status = runTests([...light, ...selected(heavy)]);
+if (failed.length > 0) console.error(`\nFailed before the tests: ${failed.join(', ')} (see above).`);
+process.exit(failed.length > 0 ? 1 : status);
+
+function check(title: string, argv: string[]): boolean {
+  console.log(`\n── ${title} (${argv.join(' ')})`);
+  return spawnSync(`${root}node_modules/.bin/${argv[0]}`, argv.slice(1), { cwd: root, stdio: 'inherit' }).status === 0;
+}
+
+function runTests(files: string[]): number {
+  const workers = `--test-concurrency=${Math.min(2, cpus().length)}`;
+  const argv = ['--no-warnings', '--test', workers, '--test-timeout=600000', ...files];
+  return spawnSync(process.execPath, argv, { cwd: root, stdio: 'inherit' }).status ?? 1;
+}
+
+/** Without root nothing can be installed; the tests that need it then fail and say so. */
+async function installForTests(): Promise<void> {
+  const wanted = [
+    ...new Set([...missingPackages('containerd'), ...missingPackages('docker'), ...Object.keys(testPackages).filter((name) => !existsSync(testPackages[name] as string))]),
+  ];
+  if (wanted.length === 0) return;
+  console.log(`Installing ${wanted.join(', ')} …`);
+  try {
+    await installPackages(wanted, execFile);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(error.message);
+  }
+}
