@@ -40,7 +40,7 @@ export interface RangeResult {
   entries: StoreEntry[];
   /** Whether `limit` cut the result. */
   more: boolean;
-  /** Number of keys in the whole range at that revision. */
+  /** Number of keys at that revision in the whole range from `startKey` on, whatever `limit` (as etcd counts). */
   count: number;
 }
 
@@ -87,10 +87,17 @@ export interface Store {
   /**
    * All changes under `prefix` with a revision above `afterRevision`, in order, each once, without a gap; batches hold
    * whole revisions. An empty batch tells that everything up to `progressRevision` has been delivered.
-   * Ends when `signal` aborts. @throws CompactedError when `afterRevision` is below the compaction
+   * Ends when `signal` aborts or the store is closed. @throws CompactedError when `afterRevision` is below the compaction
    */
-  watch(prefix: string, afterRevision: number, signal: AbortSignal): AsyncIterable<{ events: StoreEvent[]; progressRevision: number }>;
-  /** Forgets what was overwritten or deleted at or before `revision`. */
+  watch(
+    prefix: string,
+    afterRevision: number,
+    signal: AbortSignal,
+  ): AsyncIterable<{ events: StoreEvent[]; progressRevision: number }>;
+  /**
+   * Forgets what was overwritten or deleted at or before `revision`; reads below it then fail.
+   * @throws CompactedError when that has been done already @throws FutureRevisionError
+   */
   compact(revision: number): Promise<void>;
   /** @param ttlSeconds keys that carry the lease are deleted when it has not been renewed for this long */
   grantLease(ttlSeconds: number): Promise<number>;

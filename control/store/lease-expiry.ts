@@ -1,0 +1,72 @@
+/** Leases' time: when one has not been renewed for its TTL, it expires. Which keys go with it is the database's matter. */
+import type { Clock } from '#client/clock.ts';
+import { LeaseNotFoundError } from './errors.ts';
+
+/** Node's timers overflow at 2^31 ms (24.8 days) and would fire at once: longer waits are made of several. */
+const LONGEST_TIMER_MS = 86_400_000;
+const RETRY_MS = 1_000;
+
+interface RunningLease {
+  ttlMs: number;
+  expiresAtMs: number;
+  cancel: () => void;
+}
+
+export class LeaseExpiry {
+  readonly #clock: Clock;
+  readonly #expire: (lease: number) => Promise<void>;
+  readonly #leases = new Map<number, RunningLease>();
+
+  /** @param expire deletes the lease's keys; when it rejects, it is called again a second later */
+  constructor(clock: Clock, expire: (lease: number) => Promise<void>) {
+    this.#clock = clock;
+    this.#expire = expire;
+  }
+
+  /** The lease has its full TTL from now on. */
+  start(lease: number, ttlSeconds: number): void {
+    const ttlMs = ttlSeconds * 1_000;
+    const running: RunningLease = { ttlMs, expiresAtMs: this.#clock.now() + ttlMs, cancel: () => undefined };
+    this.#leases.set(lease, running);
+    this.#arm(lease, running);
+  }
+
+  /** @throws LeaseNotFoundError */
+  renew(lease: number): void {
+    const running = this.#leases.get(lease);
+    if (running === undefined) throw new LeaseNotFoundError(lease);
+    // The timer stays as it is and looks at the time when it fires: renewing is frequent, expiring is rare.
+    running.expiresAtMs = this.#clock.now() + running.ttlMs;
+  }
+
+  stop(lease: number): void {
+    this.#leases.get(lease)?.cancel();
+    this.#leases.delete(lease);
+  }
+
+  stopAll(): void {
+    for (const lease of [...this.#leases.keys()]) this.stop(lease);
+  }
+
+  #arm(lease: number, running: RunningLease): void {
+    const waitMs = Math.min(running.expiresAtMs - this.#clock.now(), LONGEST_TIMER_MS);
+    running.cancel = this.#clock.after(waitMs, () => this.#due(lease, running));
+  }
+
+  #due(lease: number, running: RunningLease): void {
+    if (running.expiresAtMs > this.#clock.now()) {
+      this.#arm(lease, running);
+      return;
+    }
+    // Gone from here first: a renewal that comes now is too late, whether or not the deletion is through yet.
+    this.#leases.delete(lease);
+    this.#attempt(lease);
+  }
+
+  #attempt(lease: number): void {
+    this.#expire(lease).catch((error: unknown) => {
+      if (error instanceof LeaseNotFoundError) return;
+      this.#clock.after(RETRY_MS, () => this.#attempt(lease));
+    });
+  }
+}

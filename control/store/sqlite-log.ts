@@ -1,0 +1,320 @@
+/** etcd's model in SQL: the log of changes, what is current, leases, compaction. Knows nothing of threads. */
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { LeaseNotFoundError } from './errors.ts';
+import { prefixEnd } from './key-range.ts';
+import type { ChangesOperation, ChangesResult, GetResult, RevokeResult, WriteOperation } from './sqlite-protocol.ts';
+import { CompactedError, FutureRevisionError } from './store.ts';
+import type { RangeOptions, RangeResult, StoreEntry, StoreEvent, WriteResult } from './store.ts';
+
+/** One answer to a watcher's replay looks at no more than this, so that writes waiting behind it do not wait long. */
+const REPLAY_REVISIONS = 20_000;
+const REPLAY_EVENTS = 1_000;
+const REPLAY_BYTES = 4 << 20;
+const SWEEP_REVISIONS = 500;
+const VACUUM_PAGES = 256;
+
+const ENTRY = 'l.key, l.value, l.create_revision AS created, l.revision, l.version, l.lease';
+const IN_RANGE = 'key >= ? AND key < ?';
+/** Sorts after every text, for the range without an end. */
+const NO_END = new Uint8Array(0);
+
+interface EntryRow {
+  key: string;
+  value: Uint8Array;
+  created: number;
+  revision: number;
+  version: number;
+  lease: number;
+}
+interface ChangeRow extends EntryRow {
+  value: Uint8Array;
+  deleted: number;
+  prev: number;
+  prevValue: Uint8Array;
+  prevCreated: number;
+  prevVersion: number;
+  prevLease: number;
+}
+type Bound = string | Uint8Array;
+
+/** A statement whose rows have the shape its SQL gives them: the one place where that is asserted. */
+class Query<Row> {
+  readonly #statement: StatementSync;
+  constructor(database: DatabaseSync, sql: string) {
+    this.#statement = database.prepare(sql);
+  }
+  get(...values: (Bound | number)[]): Row | undefined {
+    return this.#statement.get(...values) as Row | undefined;
+  }
+  all(...values: (Bound | number)[]): Row[] {
+    return this.#statement.all(...values) as Row[];
+  }
+  iterate(...values: (Bound | number)[]): Iterable<Row> {
+    return this.#statement.iterate(...values) as Iterable<Row>;
+  }
+}
+
+const queries = (db: DatabaseSync) => ({
+  current: new Query<EntryRow>(db, `SELECT ${ENTRY} FROM current c CROSS JOIN log l ON l.revision = c.revision WHERE c.key = ?`),
+  currentRange: new Query<EntryRow>(
+    db,
+    `SELECT ${ENTRY} FROM current c CROSS JOIN log l ON l.revision = c.revision WHERE c.key >= ? AND c.key < ? ORDER BY c.key LIMIT ?`,
+  ),
+  currentCount: new Query<{ count: number }>(db, `SELECT count(*) AS count FROM current WHERE ${IN_RANGE}`),
+  at: new Query<EntryRow & { deleted: number }>(
+    db,
+    `SELECT ${ENTRY}, l.deleted FROM log l WHERE l.key = ? AND l.revision <= ? ORDER BY l.revision DESC LIMIT 1`,
+  ),
+  rangeAt: new Query<EntryRow>(
+    db,
+    `SELECT ${ENTRY} FROM (SELECT key, max(revision) AS revision, deleted FROM log WHERE ${IN_RANGE} AND revision <= ? GROUP BY key) m
+     CROSS JOIN log l ON l.revision = m.revision WHERE m.deleted = 0 ORDER BY m.key LIMIT ?`,
+  ),
+  countAt: new Query<{ count: number }>(
+    db,
+    `SELECT count(*) AS count FROM (SELECT max(revision), deleted FROM log WHERE ${IN_RANGE} AND revision <= ? GROUP BY key) WHERE deleted = 0`,
+  ),
+  // The plus signs keep SQLite from walking the key index: the log is read in the order of its revisions.
+  changes: new Query<ChangeRow>(
+    db,
+    `SELECT ${ENTRY}, l.deleted, l.prev, p.value AS prevValue, p.create_revision AS prevCreated, p.version AS prevVersion, p.lease AS prevLease
+     FROM log l LEFT JOIN log p ON p.revision = l.prev
+     WHERE l.revision > ? AND l.revision <= ? AND +l.key >= ? AND +l.key < ? ORDER BY l.revision`,
+  ),
+  byLease: new Query<{ key: string }>(db, 'SELECT key FROM current WHERE lease = ? AND lease <> 0 ORDER BY key'),
+  leases: new Query<{ id: number; ttlSeconds: number }>(db, 'SELECT id, ttl_seconds AS ttlSeconds FROM lease'),
+  meta: new Query<{ value: number }>(db, 'SELECT value FROM meta WHERE name = ?'),
+  newest: new Query<{ revision: number | null }>(db, 'SELECT max(revision) AS revision FROM log'),
+  swept: new Query<{ revision: number; prev: number; deleted: number }>(
+    db,
+    'SELECT revision, prev, deleted FROM log WHERE revision > ? AND revision <= ? ORDER BY revision LIMIT ?',
+  ),
+});
+
+const statements = (db: DatabaseSync) => ({
+  begin: db.prepare('BEGIN IMMEDIATE'),
+  commit: db.prepare('COMMIT'),
+  append: db.prepare('INSERT INTO log (revision, key, value, create_revision, version, deleted, lease, prev) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
+  setCurrent: db.prepare(
+    'INSERT INTO current (key, revision, lease) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, lease = excluded.lease',
+  ),
+  dropCurrent: db.prepare('DELETE FROM current WHERE key = ?'),
+  grant: db.prepare('INSERT INTO lease (ttl_seconds) VALUES (?)'),
+  revoke: db.prepare('DELETE FROM lease WHERE id = ?'),
+  setMeta: db.prepare('UPDATE meta SET value = ? WHERE name = ?'),
+  forget: db.prepare('DELETE FROM log WHERE revision = ?'),
+});
+
+const toEntry = (row: EntryRow): StoreEntry => ({
+  key: row.key,
+  value: row.value,
+  createRevision: row.created,
+  modRevision: row.revision,
+  version: row.version,
+  lease: row.lease,
+});
+
+export class SqliteLog {
+  readonly #db: DatabaseSync;
+  readonly #query: ReturnType<typeof queries>;
+  readonly #run: ReturnType<typeof statements>;
+  readonly #leases: Map<number, number>;
+  #revision: number;
+  #compacted: number;
+  #swept: number;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#query = queries(db);
+    this.#run = statements(db);
+    this.#compacted = this.#query.meta.get('compacted')?.value ?? 0;
+    this.#swept = this.#query.meta.get('swept')?.value ?? 0;
+    // Compaction may have dropped the newest row of all, a tombstone: its revision is still spent.
+    this.#revision = Math.max(this.#query.newest.get()?.revision ?? 0, this.#compacted);
+    this.#leases = new Map(this.#query.leases.all().map(({ id, ttlSeconds }) => [id, ttlSeconds]));
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  get compactRevision(): number {
+    return this.#compacted;
+  }
+
+  /** Of each lease that has been granted and not revoked, its TTL in seconds. */
+  get leases(): ReadonlyMap<number, number> {
+    return this.#leases;
+  }
+
+  /** Runs `work` and commits it to the disk; when anything fails, nothing of it has happened. */
+  transaction<T>(work: () => T): T {
+    const revision = this.#revision;
+    this.#run.begin.run();
+    try {
+      const result = work();
+      this.#run.commit.run();
+      return result;
+    } catch (error) {
+      // SQLite has rolled back by itself after some errors (full disk, I/O).
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      this.#revision = revision;
+      this.#leases.clear();
+      for (const { id, ttlSeconds } of this.#query.leases.all()) this.#leases.set(id, ttlSeconds);
+      throw error;
+    }
+  }
+
+  /** Within a {@link transaction}. @throws LeaseNotFoundError before anything is changed */
+  write(operation: WriteOperation): WriteResult | RevokeResult | number {
+    switch (operation.op) {
+      case 'put':
+        return this.#put(operation.key, operation.value, operation.expectedRevision, operation.lease);
+      case 'delete':
+        return this.#delete(operation.key, operation.expectedRevision);
+      case 'grant': {
+        const id = Number(this.#run.grant.run(operation.ttlSeconds).lastInsertRowid);
+        this.#leases.set(id, operation.ttlSeconds);
+        return id;
+      }
+      case 'revoke':
+        return this.#revoke(operation.lease);
+    }
+  }
+
+  #put(key: string, value: Uint8Array, expectedRevision: number | undefined, lease: number): WriteResult {
+    if (lease !== 0 && !this.#leases.has(lease)) throw new LeaseNotFoundError(lease);
+    const previous = this.#current(key);
+    if (expectedRevision !== undefined && expectedRevision !== (previous?.modRevision ?? 0)) {
+      return { kind: 'conflict', revision: this.#revision, current: previous };
+    }
+    const revision = ++this.#revision;
+    const created = previous?.createRevision ?? revision;
+    this.#run.append.run(revision, key, value, created, (previous?.version ?? 0) + 1, 0, lease, previous?.modRevision ?? 0);
+    this.#run.setCurrent.run(key, revision, lease);
+    return { kind: 'ok', revision, previous };
+  }
+
+  #delete(key: string, expectedRevision: number | undefined): WriteResult {
+    const previous = this.#current(key);
+    if (expectedRevision !== undefined && expectedRevision !== (previous?.modRevision ?? 0)) {
+      return { kind: 'conflict', revision: this.#revision, current: previous };
+    }
+    if (previous === undefined) return { kind: 'ok', revision: this.#revision, previous };
+    return { kind: 'ok', revision: this.#bury(previous), previous };
+  }
+
+  #bury(entry: StoreEntry): number {
+    const revision = ++this.#revision;
+    this.#run.append.run(revision, entry.key, null, entry.createRevision, 0, 1, 0, entry.modRevision);
+    this.#run.dropCurrent.run(entry.key);
+    return revision;
+  }
+
+  #revoke(lease: number): RevokeResult {
+    if (!this.#leases.has(lease)) throw new LeaseNotFoundError(lease);
+    this.#run.revoke.run(lease);
+    this.#leases.delete(lease);
+    const deleted: RevokeResult['deleted'] = [];
+    for (const { key } of this.#query.byLease.all(lease)) {
+      const entry = this.#current(key);
+      if (entry !== undefined) deleted.push({ revision: this.#bury(entry), entry });
+    }
+    return { deleted };
+  }
+
+  #current(key: string): StoreEntry | undefined {
+    const row = this.#query.current.get(key);
+    return row === undefined ? undefined : toEntry(row);
+  }
+
+  /** @param revision 0: the current one. @throws CompactedError @throws FutureRevisionError */
+  get(key: string, revision: number): GetResult {
+    if (this.#readRevision(revision) === 'current') return { revision: this.#revision, entry: this.#current(key) };
+    const row = this.#query.at.get(key, revision);
+    return { revision, entry: row === undefined || row.deleted === 1 ? undefined : toEntry(row) };
+  }
+
+  /** @throws CompactedError @throws FutureRevisionError */
+  range({ prefix, revision = 0, startKey, limit = 0 }: RangeOptions): RangeResult {
+    const from = startKey !== undefined && Buffer.compare(Buffer.from(startKey), Buffer.from(prefix)) > 0 ? startKey : prefix;
+    const to = prefixEnd(prefix) ?? NO_END;
+    // One row more than asked for tells whether there is more; -1 is SQLite's "no limit".
+    const rows = limit > 0 ? limit + 1 : -1;
+    const atCurrent = this.#readRevision(revision) === 'current';
+    const found = atCurrent ? this.#query.currentRange.all(from, to, rows) : this.#query.rangeAt.all(from, to, revision, rows);
+    const more = limit > 0 && found.length > limit;
+    const entries = (more ? found.slice(0, limit) : found).map(toEntry);
+    const counted = atCurrent ? this.#query.currentCount : this.#query.countAt;
+    const count = more ? (counted.get(from, to, ...(atCurrent ? [] : [revision]))?.count ?? 0) : entries.length;
+    return { revision: atCurrent ? this.#revision : revision, entries, more, count };
+  }
+
+  #readRevision(revision: number): 'current' | 'past' {
+    if (revision > this.#revision) throw new FutureRevisionError(this.#revision);
+    if (revision === 0 || revision === this.#revision) return 'current';
+    if (revision < this.#compacted) throw new CompactedError(this.#compacted);
+    return 'past';
+  }
+
+  /** @throws CompactedError when changes right after `after` have been forgotten */
+  changes({ prefix, after, through }: ChangesOperation): ChangesResult {
+    if (after < this.#compacted) throw new CompactedError(this.#compacted);
+    const last = Math.min(through, after + REPLAY_REVISIONS);
+    const events: StoreEvent[] = [];
+    let bytes = 0;
+    for (const row of this.#query.changes.iterate(after, last, prefix, prefixEnd(prefix) ?? NO_END)) {
+      const event = toEvent(row);
+      events.push(event);
+      bytes += event.entry.value.byteLength + (event.previous?.value.byteLength ?? 0);
+      if (events.length >= REPLAY_EVENTS || bytes >= REPLAY_BYTES) return { events, through: event.revision };
+    }
+    return { events, through: last };
+  }
+
+  /** From now on `revision` is the oldest that can be read; {@link sweep} then frees what that made useless. */
+  compact(revision: number): void {
+    if (revision > this.#revision) throw new FutureRevisionError(this.#revision);
+    if (revision <= this.#compacted) throw new CompactedError(this.#compacted);
+    this.transaction(() => this.#run.setMeta.run(revision, 'compacted'));
+    this.#compacted = revision;
+  }
+
+  /**
+   * One step of cleaning up to the compacted revision: short, so that writes get their turn in between. A row is
+   * useless once a change at or before that revision replaced it; a tombstone is useless itself.
+   * @returns whether there is more to do
+   */
+  sweep(): boolean {
+    if (this.#swept >= this.#compacted) return this.#vacuum();
+    const rows = this.#query.swept.all(this.#swept, this.#compacted, SWEEP_REVISIONS);
+    const sweptNow = rows.length < SWEEP_REVISIONS ? this.#compacted : (rows.at(-1)?.revision ?? this.#compacted);
+    this.transaction(() => {
+      for (const { revision, prev, deleted } of rows) {
+        if (prev !== 0) this.#run.forget.run(prev);
+        if (deleted === 1) this.#run.forget.run(revision);
+      }
+      this.#run.setMeta.run(sweptNow, 'swept');
+    });
+    this.#swept = sweptNow;
+    return true;
+  }
+
+  /** Gives free pages back to the file system, some at a time. */
+  #vacuum(): boolean {
+    const free = (): number => Number(this.#db.prepare('PRAGMA freelist_count').get()?.['freelist_count'] ?? 0);
+    if (free() < VACUUM_PAGES) return false;
+    this.#db.exec(`PRAGMA incremental_vacuum(${VACUUM_PAGES})`);
+    return free() >= VACUUM_PAGES;
+  }
+}
+
+function toEvent(row: ChangeRow): StoreEvent {
+  const previous: StoreEntry | undefined =
+    row.prev === 0
+      ? undefined
+      : { key: row.key, value: row.prevValue, createRevision: row.prevCreated, modRevision: row.prev, version: row.prevVersion, lease: row.prevLease };
+  if (row.deleted === 0) return { type: 'put', revision: row.revision, entry: toEntry(row), previous };
+  if (previous === undefined) throw new Error(`store: the deletion at revision ${row.revision} has lost what it deleted`);
+  return { type: 'delete', revision: row.revision, entry: previous, previous: undefined };
+}

@@ -1,0 +1,162 @@
+/**
+ * The thread that owns the database file. SQLite's calls block; here they block nobody.
+ *
+ * Group commit: while one commit waits for the disk, requests pile up in the port; all writes among them become the next
+ * transaction. Nothing is answered before the commit it depends on is on disk.
+ */
+import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
+import { fromSqlite, LeaseNotFoundError } from './errors.ts';
+import { openDatabase } from './sqlite-file.ts';
+import { SqliteLog } from './sqlite-log.ts';
+import { toWire } from './sqlite-protocol.ts';
+import type { FromWorker, Operation, ReadOperation, Reply, Request, Results, ToWorker, WriteOperation } from './sqlite-protocol.ts';
+
+/** A transaction takes no more than this, so that a flood does not make its first write wait for the last. */
+const MAX_WRITES = 1_000;
+const MAX_WRITE_BYTES = 16 << 20;
+
+type WriteRequest = Request & { operation: WriteOperation };
+
+const isWrite = (request: Request): request is WriteRequest => ['put', 'delete', 'grant', 'revoke'].includes(request.operation.op);
+
+class StoreThread {
+  readonly #port: MessagePort;
+  readonly #path: string;
+  readonly #database: ReturnType<typeof openDatabase>;
+  readonly #log: SqliteLog;
+  #queue: Request[] = [];
+  /** Compactions that wait for the sweep to end. */
+  #sweeping: Request[] = [];
+
+  constructor(port: MessagePort, path: string) {
+    this.#port = port;
+    this.#path = path;
+    this.#database = openDatabase(path);
+    this.#log = new SqliteLog(this.#database);
+    port.on('message', (requests: ToWorker) => {
+      this.#queue.push(...requests);
+      this.#turn();
+    });
+    const leases = Array.from(this.#log.leases, ([id, ttlSeconds]) => ({ id, ttlSeconds }));
+    this.#send({ kind: 'opened', revision: this.#log.revision, compactRevision: this.#log.compactRevision, leases });
+    // A sweep that a crash cut short is resumed.
+    setImmediate(() => this.#sweep());
+  }
+
+  #send(message: FromWorker): void {
+    this.#port.postMessage(message);
+  }
+
+  /** Takes all that has arrived: writes first and together, then reads. Nothing comes after a `close`. */
+  #turn(): void {
+    for (let message = receiveMessageOnPort(this.#port); message !== undefined; message = receiveMessageOnPort(this.#port)) {
+      this.#queue.push(...(message.message as ToWorker));
+    }
+    const requests = this.#queue;
+    this.#queue = [];
+    this.#commitAll(requests.filter(isWrite));
+    this.#reply(requests.filter((request) => !isWrite(request)).flatMap((request) => this.#serve(request) ?? []));
+    const closing = requests.find(({ operation }) => operation.op === 'close');
+    if (closing !== undefined) this.#close(closing);
+  }
+
+  #reply(replies: Reply[]): void {
+    if (replies.length === 0) return;
+    this.#send({ kind: 'replies', replies, revision: this.#log.revision, compactRevision: this.#log.compactRevision });
+  }
+
+  #commitAll(writes: WriteRequest[]): void {
+    for (let start = 0; start < writes.length; ) {
+      let bytes = 0;
+      let end = start;
+      for (; end < writes.length && end - start < MAX_WRITES && bytes < MAX_WRITE_BYTES; end++) bytes += sizeOf(writes[end]?.operation);
+      this.#reply(this.#commit(writes.slice(start, end)));
+      start = end;
+    }
+  }
+
+  /** When a group cannot be committed, each write is tried alone: one that does not fit must not take others with it. */
+  #commit(group: WriteRequest[]): Reply[] {
+    try {
+      return this.#log.transaction(() => group.map((request) => this.#write(request)));
+    } catch (error) {
+      if (group.length > 1) return group.flatMap((request) => this.#commit([request]));
+      return group.map(({ id }) => ({ id, error: toWire(fromSqlite(error, this.#path)) }));
+    }
+  }
+
+  #write({ id, operation }: WriteRequest): Reply {
+    try {
+      return { id, result: this.#log.write(operation) };
+    } catch (error) {
+      // A failing statement may have left its work half done: the whole transaction goes. A lease is looked up before that.
+      if (!(error instanceof LeaseNotFoundError)) throw error;
+      return { id, error: toWire(error) };
+    }
+  }
+
+  /** Undefined: the answer comes later. */
+  #serve(request: Request): Reply | undefined {
+    const { id, operation } = request;
+    if (operation.op === 'close') return undefined;
+    try {
+      if (operation.op === 'compact') {
+        this.#log.compact(operation.revision);
+        if (this.#sweeping.push(request) === 1) setImmediate(() => this.#sweep());
+        return undefined;
+      }
+      return { id, result: this.#read(operation) };
+    } catch (error) {
+      return { id, error: toWire(fromSqlite(error, this.#path)) };
+    }
+  }
+
+  #read(operation: Operation): Results[ReadOperation['op']] {
+    switch (operation.op) {
+      case 'get':
+        return this.#log.get(operation.key, operation.revision);
+      case 'range':
+        return this.#log.range(operation);
+      case 'changes':
+        return this.#log.changes(operation);
+      default:
+        throw new Error(`store thread: ${operation.op} is not a read`);
+    }
+  }
+
+  #sweep(): void {
+    if (!this.#database.isOpen) return;
+    try {
+      if (this.#log.sweep()) {
+        setImmediate(() => this.#sweep());
+        return;
+      }
+      this.#reply(this.#sweeping.map(({ id }) => ({ id, result: undefined })));
+    } catch (error) {
+      this.#reply(this.#sweeping.map(({ id }) => ({ id, error: toWire(fromSqlite(error, this.#path)) })));
+    }
+    this.#sweeping = [];
+  }
+
+  /** A sweep that is not finished goes on when the store is opened again. */
+  #close({ id }: Request): void {
+    this.#database.close();
+    this.#reply([...this.#sweeping.map((request) => ({ id: request.id, result: undefined })), { id, result: undefined }]);
+    this.#port.close();
+  }
+}
+
+const sizeOf = (operation: Operation | undefined): number => (operation?.op === 'put' ? operation.value.byteLength : 0);
+
+function start(port: MessagePort): void {
+  const { path } = workerData as { path: string };
+  try {
+    new StoreThread(port, path);
+  } catch (error) {
+    port.postMessage({ kind: 'refused', error: toWire(error) } satisfies FromWorker);
+    port.close();
+  }
+}
+
+if (parentPort === null) throw new Error('sqlite-worker.ts is the program of a worker thread: use createSqliteStore');
+start(parentPort);

@@ -1,0 +1,228 @@
+/** The embedded store: etcd's model on one SQLite file, owned by a worker thread. */
+import { Worker } from 'node:worker_threads';
+import { systemClock, type Clock } from '#client/clock.ts';
+import type { Logger } from 'pino';
+import { StoreError } from './errors.ts';
+import { LeaseExpiry } from './lease-expiry.ts';
+import { fromWire } from './sqlite-protocol.ts';
+import type { FromWorker, Operation, Request, Results, ToWorker } from './sqlite-protocol.ts';
+import type { PutOptions, RangeOptions, Store, StoreEvent, WriteResult } from './store.ts';
+import { WatchHub } from './watch-hub.ts';
+
+/**
+ * Where the worker's program is: a file, or its whole text. Running from source, the default (`sqlite-worker.ts` beside
+ * this module) is right. In a single-file bundle or single-executable there is no such file: bundle `sqlite-worker.ts` on
+ * its own as CommonJS (`esbuild --bundle --platform=node --format=cjs`), embed the text (a SEA asset), pass it as `code`.
+ */
+export type WorkerSource = { url: URL } | { code: string };
+
+export interface SqliteStoreOptions {
+  /** The database file. It is made (mode 0600, its directory 0700) when there is none. */
+  path: string;
+  /** Measures lease times. Default: the system's clock. */
+  clock?: Clock | undefined;
+  /** Tells of leases that could not be expired yet and of the thread's end. */
+  log?: Logger | undefined;
+  worker?: WorkerSource | undefined;
+}
+
+/**
+ * Opens the store, or makes an empty one.
+ * @throws StoreError `busy`, `corrupt`, `foreign` or `io`, saying what is wrong, where, and what to do; the file stays as it was
+ */
+export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const source = options.worker ?? { url: new URL('./sqlite-worker.ts', import.meta.url) };
+  const workerOptions = { workerData: { path: options.path }, name: 'store' };
+  const worker = 'url' in source ? new Worker(source.url, workerOptions) : new Worker(source.code, { ...workerOptions, eval: true });
+  const opened = await firstMessage(worker, options.path);
+  return new SqliteStore(worker, opened, options);
+}
+
+type Opened = Extract<FromWorker, { kind: 'opened' }>;
+
+async function firstMessage(worker: Worker, path: string): Promise<Opened> {
+  const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
+  const onExit = (code: number): void => reject(new StoreError('closed', `store ${path}: its thread ended with status ${code} while opening`));
+  worker.once('message', resolve).once('error', reject).once('exit', onExit);
+  const message = await promise;
+  worker.off('error', reject).off('exit', onExit);
+  if (message.kind === 'opened') return message;
+  await worker.terminate();
+  throw message.kind === 'refused' ? fromWire(message.error) : new Error('store thread: replies before it was opened');
+}
+
+interface Pending {
+  operation: Operation;
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+}
+
+class SqliteStore implements Store {
+  readonly #worker: Worker;
+  readonly #path: string;
+  readonly #log: Logger | undefined;
+  readonly #hub: WatchHub;
+  readonly #leases: LeaseExpiry;
+  readonly #pending = new Map<number, Pending>();
+  #outbox: Request[] = [];
+  #nextId = 1;
+  #compactRevision: number;
+  #ended: Error | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(worker: Worker, opened: Opened, options: SqliteStoreOptions) {
+    this.#worker = worker;
+    this.#path = options.path;
+    this.#log = options.log;
+    this.#compactRevision = opened.compactRevision;
+    this.#hub = new WatchHub(opened.revision, (part) => this.#call({ op: 'changes', ...part }));
+    this.#leases = new LeaseExpiry(options.clock ?? systemClock, (lease) => this.#expire(lease));
+    for (const { id, ttlSeconds } of opened.leases) this.#leases.start(id, ttlSeconds);
+    worker.on('message', (message: FromWorker) => this.#receive(message));
+    worker.on('error', (error) => this.#end(new StoreError('closed', `store ${this.#path}: its thread failed: ${String(error)}`, { cause: error })));
+    worker.on('exit', () => this.#end(new StoreError('closed', `store ${this.#path}: its thread has ended`)));
+  }
+
+  currentRevision(): number {
+    return this.#hub.revision;
+  }
+
+  compactRevision(): number {
+    return this.#compactRevision;
+  }
+
+  get(key: string, revision = 0): Promise<Results['get']> {
+    return this.#call({ op: 'get', key, revision });
+  }
+
+  range(options: RangeOptions): Promise<Results['range']> {
+    return this.#call({ op: 'range', ...options });
+  }
+
+  put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<WriteResult> {
+    // An exact copy: a clone of a view carries its whole pool across, and watchers share the bytes with nobody who may write.
+    const operation = { op: 'put' as const, key, value: new Uint8Array(value), lease: options.lease ?? 0, expectedRevision: options.expectedRevision };
+    return this.#call(operation);
+  }
+
+  delete(key: string, options: { expectedRevision?: number | undefined } = {}): Promise<WriteResult> {
+    return this.#call({ op: 'delete', key, expectedRevision: options.expectedRevision });
+  }
+
+  watch(prefix: string, afterRevision: number, signal: AbortSignal): ReturnType<Store['watch']> {
+    return this.#hub.watch(prefix, afterRevision, signal);
+  }
+
+  async compact(revision: number): Promise<void> {
+    await this.#call({ op: 'compact', revision });
+  }
+
+  async grantLease(ttlSeconds: number): Promise<number> {
+    if (!(ttlSeconds > 0)) throw new RangeError(`lease: a TTL must be above 0 seconds, got ${ttlSeconds}`);
+    const id = await this.#call({ op: 'grant', ttlSeconds });
+    this.#leases.start(id, ttlSeconds);
+    return id;
+  }
+
+  async renewLease(lease: number): Promise<void> {
+    this.#leases.renew(lease);
+  }
+
+  async revokeLease(lease: number): Promise<void> {
+    await this.#call({ op: 'revoke', lease });
+    this.#leases.stop(lease);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#leases.stopAll();
+    const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
+    if (this.#ended !== undefined) return;
+    const closed = this.#call({ op: 'close' });
+    // What is asked from here on is refused; what was asked before is finished by the worker, in order.
+    this.#ended = new StoreError('closed', `store ${this.#path} has been closed`);
+    await closed;
+    this.#hub.end(undefined);
+    await exited;
+  }
+
+  async #expire(lease: number): Promise<void> {
+    try {
+      await this.#call({ op: 'revoke', lease });
+    } catch (error) {
+      if (this.#ended !== undefined) return;
+      this.#log?.warn({ lease, err: error }, 'store: an expired lease could not be revoked; trying again');
+      throw error;
+    }
+  }
+
+  #call<O extends Operation>(operation: O): Promise<Results[O['op']]> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) {
+        reject(this.#ended);
+        return;
+      }
+      const id = this.#nextId++;
+      // The worker answers an operation with the result of its kind: the one place where the pairing is asserted.
+      this.#pending.set(id, { operation, reject, resolve: (result) => resolve(result as Results[O['op']]) });
+      if (this.#outbox.push({ id, operation }) === 1) queueMicrotask(() => this.#flush());
+    });
+  }
+
+  /** One message for all that was asked in this turn of the event loop. */
+  #flush(): void {
+    const requests: ToWorker = this.#outbox;
+    this.#outbox = [];
+    this.#worker.postMessage(requests);
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.kind !== 'replies') throw new Error(`store thread: unexpected ${message.kind}`);
+    const events: StoreEvent[] = [];
+    for (const reply of message.replies) {
+      const pending = this.#pending.get(reply.id);
+      if (pending === undefined) throw new Error(`store thread: a reply to no request (${reply.id})`);
+      this.#pending.delete(reply.id);
+      if ('error' in reply) {
+        pending.reject(fromWire(reply.error));
+      } else {
+        collectEvents(pending.operation, reply.result, events);
+        pending.resolve(reply.result);
+      }
+    }
+    this.#compactRevision = message.compactRevision;
+    this.#hub.publish(events, message.revision);
+  }
+
+  #end(error: StoreError): void {
+    if (this.#ended === undefined) this.#log?.error({ err: error }, 'store: ended');
+    this.#ended ??= error;
+    this.#leases.stopAll();
+    this.#hub.end(error);
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+  }
+}
+
+/** What a committed operation changed, as watchers see it. */
+function collectEvents(operation: Operation, result: Results[keyof Results], into: StoreEvent[]): void {
+  if (operation.op === 'revoke') {
+    for (const { revision, entry } of (result as Results['revoke']).deleted) into.push({ type: 'delete', revision, entry, previous: undefined });
+    return;
+  }
+  if (operation.op !== 'put' && operation.op !== 'delete') return;
+  const written = result as WriteResult;
+  if (written.kind === 'conflict') return;
+  const { revision, previous } = written;
+  if (operation.op === 'delete') {
+    if (previous !== undefined) into.push({ type: 'delete', revision, entry: previous, previous: undefined });
+    return;
+  }
+  const { key, value, lease } = operation;
+  const entry = { key, value, lease, createRevision: previous?.createRevision ?? revision, modRevision: revision, version: (previous?.version ?? 0) + 1 };
+  into.push({ type: 'put', revision, entry, previous });
+}
