@@ -1,6 +1,6 @@
 /** A running program with its three streams, for what {@link file://./exec.ts} is too short-lived. */
 import { spawn } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import { Duplex, type Readable, type Writable } from 'node:stream';
 
 export interface Pipe {
   pid: number;
@@ -37,4 +37,27 @@ export async function openPipe(argv: readonly string[], options: PipeOptions = {
     exited,
     kill: (signal = 'SIGTERM') => void child.kill(signal),
   };
+}
+
+/** The program's standard input and output as one stream, as with a network connection. Destroying it kills the program. */
+export function pipeDuplex(pipe: Pipe): Duplex {
+  const { stdin, stdout } = pipe;
+  const duplex = new Duplex({
+    allowHalfOpen: true,
+    read: () => void stdout.resume(),
+    write: (chunk: Buffer, _encoding, done) => (stdin.write(chunk) ? done() : stdin.once('drain', () => done())),
+    final: (done) => void stdin.end(() => done()),
+    destroy: (error, done) => {
+      pipe.kill('SIGKILL');
+      done(error);
+    },
+  });
+  stdout.on('data', (chunk: Buffer) => {
+    if (!duplex.push(chunk)) stdout.pause();
+  });
+  stdout.on('end', () => duplex.push(null));
+  stdout.on('error', (error) => duplex.destroy(error));
+  // Nobody reads on; without this a waiting write would never end.
+  stdin.on('close', () => stdin.emit('drain'));
+  return duplex;
 }

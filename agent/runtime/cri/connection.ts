@@ -136,6 +136,6 @@ const codeNames: Readonly<Record<number, RuntimeErrorCode>> = {
 export function toRuntimeError(error: ServiceError, call: string, endpoint: string): RuntimeError {
   const code = codeNames[error.code] ?? 'Unknown';
   if (code !== 'Unavailable') return new RuntimeError(code, call, error.details, { cause: error });
-  const reason = /Last error: (.*?)(?: Resolution note:.*)?$/s.exec(error.details)?.[1] ?? error.details;
+  const reason = /Last error: (?:Error: )?(.*?)\.?(?: Resolution note:.*)?$/s.exec(error.details)?.[1] ?? error.details;
   return new RuntimeError(code, call, `container runtime at ${endpoint} does not answer: ${reason}`, { cause: error });
 }

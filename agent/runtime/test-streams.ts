@@ -1,0 +1,34 @@
+/** Test support: a client of a streaming URL over a WebSocket, in the channels of `v4.channel.k8s.io`. */
+import type { Duplex } from 'node:stream';
+import { type ClientOptions, WebSocket } from 'ws';
+
+export interface Channels {
+  /** What has come on a channel so far: 0 stdin, 1 stdout, 2 stderr, 3 status, 4 resize; or a port's data and error. */
+  text(channel: number): string;
+  write(channel: number, data: string): void;
+  close(): void;
+  closed: Promise<void>;
+}
+
+export async function openChannels(url: URL, dial: (url: URL) => Promise<Duplex>): Promise<Channels> {
+  const stream = await dial(url);
+  const options: ClientOptions = { createConnection: (() => stream) as unknown as NonNullable<ClientOptions['createConnection']> };
+  const socket = new WebSocket(new URL(url.href.replace(/^http/, 'ws')), ['v4.channel.k8s.io'], options);
+  const received = new Map<number, Buffer[]>();
+  socket.on('message', (data: Buffer) => {
+    const channel = data[0] ?? 0;
+    received.set(channel, [...(received.get(channel) ?? []), data.subarray(1)]);
+  });
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  await new Promise<void>((resolve, reject) => {
+    socket.once('open', resolve);
+    socket.once('error', reject);
+  });
+  socket.on('error', () => undefined); // `close` follows.
+  return {
+    text: (channel) => Buffer.concat(received.get(channel) ?? []).toString('utf8'),
+    write: (channel, data) => socket.send(Buffer.concat([Buffer.from([channel]), Buffer.from(data)])),
+    close: () => socket.close(),
+    closed,
+  };
+}
