@@ -32,7 +32,8 @@ export interface SqliteStoreOptions {
  */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const source = options.worker ?? { url: new URL('./sqlite-worker.ts', import.meta.url) };
-  const workerOptions = { workerData: { path: options.path }, name: 'store' };
+  // No flags of the main program: `node -e` or `--import` are not meant for this thread.
+  const workerOptions = { workerData: { path: options.path }, name: 'store', execArgv: [] };
   const worker = 'url' in source ? new Worker(source.url, workerOptions) : new Worker(source.code, { ...workerOptions, eval: true });
   const opened = await firstMessage(worker, options.path);
   return new SqliteStore(worker, opened, options);
