@@ -57,7 +57,9 @@ export function createApplier({ exec, warn }: ApplierDeps, family: IpFamily = 'I
     } catch (error) {
       if (!(error instanceof ExecError)) throw error;
       const line = failedLine(error.result.stderr, text);
-      throw new RestoreError(`${iptables}-restore: ${error.result.stderr.trim()}${line === undefined ? '' : ` (${line})`}`, { cause: error });
+      throw new RestoreError(`${iptables}-restore: ${error.result.stderr.trim()}${line === undefined ? '' : ` (${line})`}`, {
+        cause: error,
+      });
     }
   }
 

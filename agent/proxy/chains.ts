@@ -1,5 +1,5 @@
 /** The chains of kube-proxy's iptables mode: names, hashes, and the jumps into them from the kernel's own chains. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 export type Table = 'mangle' | 'nat' | 'filter';
 
@@ -66,13 +66,24 @@ export const firewallChain = (id: string, protocol: string): string => `KUBE-FW-
 /** What comes for a node port, an external IP or a load balancer's IP. */
 export const externalChain = (id: string, protocol: string): string => `KUBE-EXT-${hash16(id + protocol)}`;
 /** One endpoint of one service port. */
-export const endpointChain = (id: string, protocol: string, address: string): string => `KUBE-SEP-${hash16(id + protocol + address)}`;
+export const endpointChain = (id: string, protocol: string, address: string): string =>
+  `KUBE-SEP-${hash16(id + protocol + address)}`;
 
 /** The first 16 characters of the base32 form of the SHA-256: chain names may have 28 characters at most. */
 function hash16(text: string): string {
-  const digest = createHash('sha256').update(text).digest();
-  const bits = [...digest.subarray(0, 10)].map((byte) => byte.toString(2).padStart(8, '0')).join('');
-  return Array.from({ length: 16 }, (_, index) => base32[Number.parseInt(bits.slice(5 * index, 5 * index + 5), 2)]).join('');
+  const digest = hash('sha256', text, 'buffer');
+  let name = '';
+  // Five bytes are eight characters; above 32 bits, so without bit operators.
+  for (const start of [0, 5]) {
+    let bits = digest.readUIntBE(start, 5);
+    let characters = '';
+    for (let index = 0; index < 8; index++) {
+      characters = `${base32[bits % 32]}${characters}`;
+      bits = Math.floor(bits / 32);
+    }
+    name += characters;
+  }
+  return name;
 }
 
 /** RFC 4648, section 6. */

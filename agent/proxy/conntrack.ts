@@ -17,12 +17,14 @@ export interface Flow {
 /** Reads `conntrack -L -p udp`. */
 export function parseFlows(text: string): Flow[] {
   return text.split('\n').flatMap((line) => {
-    const values = (key: string): string[] => [...line.matchAll(new RegExp(`(?:^| )${key}=(\\S+)`, 'g'))].map((match) => match[1] ?? '');
+    const values = (key: string): string[] =>
+      [...line.matchAll(new RegExp(`(?:^| )${key}=(\\S+)`, 'g'))].map((match) => match[1] ?? '');
     const [originalDestination] = values('dst');
     const [originalPort] = values('dport');
     const replySource = values('src')[1];
     const replyPort = values('sport')[1];
-    if (originalDestination === undefined || originalPort === undefined || replySource === undefined || replyPort === undefined) return [];
+    if (originalDestination === undefined || originalPort === undefined || replySource === undefined || replyPort === undefined)
+      return [];
     return [{ originalDestination, originalPort: Number(originalPort), replySource, replyPort: Number(replyPort) }];
   });
 }
@@ -36,7 +38,8 @@ export function staleFlows(flows: readonly Flow[], { ports }: ServiceState): Flo
     const serving = new Set(port.endpoints.filter((endpoint) => endpoint.serving).map(({ address }) => address));
     // Without endpoints the traffic is refused; there is nothing better to point the flow at.
     if (serving.size === 0) continue;
-    for (const ip of [port.clusterIp, ...port.loadBalancerIps, ...port.externalIps]) byAddress.set(joinHostPort(ip, port.port), serving);
+    for (const ip of [port.clusterIp, ...port.loadBalancerIps, ...port.externalIps])
+      byAddress.set(joinHostPort(ip, port.port), serving);
     if (port.nodePort !== undefined) byNodePort.set(port.nodePort, serving);
   }
   const stale = flows.filter(({ originalDestination, originalPort, replySource, replyPort }) => {
@@ -49,11 +52,12 @@ export function staleFlows(flows: readonly Flow[], { ports }: ServiceState): Flo
 
 export const listArgv = (family: IpFamily): string[] => ['conntrack', '-L', '-f', family.toLowerCase(), '-p', 'udp'];
 
-export const deleteArgv = (family: IpFamily, flow: Flow): string[] => [
-  ...['conntrack', '-D', '-f', family.toLowerCase(), '-p', 'udp'],
-  ...['--orig-dst', flow.originalDestination, '--orig-port-dst', String(flow.originalPort)],
-  ...['--reply-src', flow.replySource, '--reply-port-src', String(flow.replyPort)],
-];
+export function deleteArgv(family: IpFamily, { originalDestination, originalPort, replySource, replyPort }: Flow): string[] {
+  const argv = ['conntrack', '-D', '-f', family.toLowerCase(), '-p', 'udp'];
+  argv.push('--orig-dst', originalDestination, '--orig-port-dst', String(originalPort));
+  argv.push('--reply-src', replySource, '--reply-port-src', String(replyPort));
+  return argv;
+}
 
 /**
  * Deletes the stale entries of UDP services; says how many groups.

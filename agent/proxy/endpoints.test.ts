@@ -22,7 +22,12 @@ interface Case {
 }
 
 const cases: Case[] = [
-  { name: 'uses the ready ones', endpoints: [endpoint('10.0.0.1'), endpoint('10.0.0.2', 'a', notReady)], policy: clusterOnly, cluster: ['10.0.0.1'] },
+  {
+    name: 'uses the ready ones',
+    endpoints: [endpoint('10.0.0.1'), endpoint('10.0.0.2', 'a', notReady)],
+    policy: clusterOnly,
+    cluster: ['10.0.0.1'],
+  },
   {
     name: 'prefers ready endpoints to serving terminating ones',
     endpoints: [endpoint('10.0.0.1'), endpoint('10.0.0.2', 'a', terminating)],
@@ -35,7 +40,13 @@ const cases: Case[] = [
     policy: clusterOnly,
     cluster: ['10.0.0.2'],
   },
-  { name: 'has none when none serves', endpoints: [endpoint('10.0.0.1', 'a', notReady)], policy: clusterOnly, cluster: [], any: false },
+  {
+    name: 'has none when none serves',
+    endpoints: [endpoint('10.0.0.1', 'a', notReady)],
+    policy: clusterOnly,
+    cluster: [],
+    any: false,
+  },
   {
     name: 'keeps Local traffic to this node',
     endpoints: [endpoint('10.0.0.1', 'here'), endpoint('10.0.0.2', 'there'), endpoint('10.0.0.3')],
@@ -99,9 +110,18 @@ describe('chooseEndpoints', () => {
     it(name, () => {
       const all = collectEndpoints([slice('default/web', http, endpoints)], 'IPv4', 'here').get('http/TCP') ?? [];
       const choice = chooseEndpoints(all, policy, { nodeName: 'here', zone });
-      assert.deepEqual(choice.cluster.map(({ ip }) => ip), cluster);
-      assert.deepEqual(choice.local.map(({ ip }) => ip), local);
-      assert.deepEqual(choice.reachable.map(({ ip }) => ip), [...new Set([...cluster, ...local])].sort());
+      assert.deepEqual(
+        choice.cluster.map(({ ip }) => ip),
+        cluster,
+      );
+      assert.deepEqual(
+        choice.local.map(({ ip }) => ip),
+        local,
+      );
+      assert.deepEqual(
+        choice.reachable.map(({ ip }) => ip),
+        [...new Set([...cluster, ...local])].sort(),
+      );
       assert.equal(choice.any, any);
     });
   }
@@ -128,7 +148,12 @@ describe('collectEndpoints', () => {
   it('leaves out the other family and what is no address', () => {
     const slices = [slice('default/web', http, [endpoint('fd00::1')]), slice('default/web', http, [endpoint('10.0.0.300')])];
     assert.deepEqual(collectEndpoints(slices, 'IPv4', 'here').get('http/TCP'), []);
-    assert.deepEqual(collectEndpoints(slices, 'IPv6', 'here').get('http/TCP')?.map(({ address }) => address), ['[fd00::1]:8080']);
+    assert.deepEqual(
+      collectEndpoints(slices, 'IPv6', 'here')
+        .get('http/TCP')
+        ?.map(({ address }) => address),
+      ['[fd00::1]:8080'],
+    );
   });
 
   it('counts what says nothing of its conditions as ready', () => {

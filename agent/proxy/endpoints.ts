@@ -50,7 +50,11 @@ export const portKey = (portName: string, protocol: string): string => `${portNa
  * The endpoints of one service, by {@link portKey}, sorted by address.
  * An address that occurs twice (a pod's IP reused while its former pod terminates) is the one that does not terminate.
  */
-export function collectEndpoints(slices: readonly EndpointSlice[], family: IpFamily, nodeName: string): Map<string, EndpointState[]> {
+export function collectEndpoints(
+  slices: readonly EndpointSlice[],
+  family: IpFamily,
+  nodeName: string,
+): Map<string, EndpointState[]> {
   const found = new Map<string, Map<string, EndpointState>>();
   for (const slice of slices) {
     if (slice.addressType !== family) continue;
@@ -108,7 +112,9 @@ export function chooseEndpoints(all: readonly EndpointState[], policy: TrafficPo
 function preferNear(endpoints: readonly EndpointState[], { nodeName, zone }: Topology): readonly EndpointState[] {
   const ready = endpoints.filter((endpoint) => endpoint.ready);
   const hintedHere = (hints: (endpoint: EndpointState) => readonly string[], here: string): EndpointState[] =>
-    ready.length > 0 && ready.every((endpoint) => hints(endpoint).length > 0) ? ready.filter((endpoint) => hints(endpoint).includes(here)) : [];
+    ready.length > 0 && ready.every((endpoint) => hints(endpoint).length > 0)
+      ? ready.filter((endpoint) => hints(endpoint).includes(here))
+      : [];
   const sameNode = hintedHere(({ nodeHints }) => nodeHints, nodeName);
   if (sameNode.length > 0) return sameNode;
   const sameZone = hintedHere(({ zoneHints }) => zoneHints, zone ?? '');

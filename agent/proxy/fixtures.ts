@@ -9,7 +9,13 @@ export interface PortFixture {
 }
 
 /** `key` is `namespace/name`. */
-export function service(key: string, clusterIP: string, ports: PortFixture[], spec: Partial<ServiceSpec> = {}, ingress: string[] = []): Service {
+export function service(
+  key: string,
+  clusterIP: string,
+  ports: PortFixture[],
+  spec: Partial<ServiceSpec> = {},
+  ingress: string[] = [],
+): Service {
   const [namespace = '', name = ''] = key.split('/');
   return {
     apiVersion: 'v1',
@@ -28,7 +34,12 @@ export function service(key: string, clusterIP: string, ports: PortFixture[], sp
 }
 
 /** One endpoint per address, ready unless `conditions` says otherwise; on node `nodeName` if given. */
-export const endpoint = (address: string, nodeName?: string, conditions?: Endpoint['conditions'], hints?: Endpoint['hints']): Endpoint => ({
+export const endpoint = (
+  address: string,
+  nodeName?: string,
+  conditions?: Endpoint['conditions'],
+  hints?: Endpoint['hints'],
+): Endpoint => ({
   addresses: [address],
   conditions: conditions ?? { ready: true, serving: true, terminating: false },
   nodeName,

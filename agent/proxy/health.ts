@@ -40,7 +40,9 @@ export function createHealthTracker(clock: Clock, timeoutMs: number): ProxyHealt
         lastUpdated: goTime(updatedMs.size === 0 ? undefined : Math.max(...updatedMs.values())),
         currentTime: goTime(now),
         healthy: families.every(([family]) => !late(family)),
-        status: Object.fromEntries(families.map(([family, atMs]) => [family, { lastUpdated: goTime(atMs), healthy: !late(family) }])),
+        status: Object.fromEntries(
+          families.map(([family, atMs]) => [family, { lastUpdated: goTime(atMs), healthy: !late(family) }]),
+        ),
       };
     },
   };
@@ -57,7 +59,9 @@ export function healthHandler(tracker: ProxyHealthTracker, nodeEligible: () => b
   return (request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
     if (path !== '/healthz' && path !== '/livez') {
-      response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' }).end('404 page not found\n');
+      response
+        .writeHead(404, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' })
+        .end('404 page not found\n');
       return;
     }
     const { lastUpdated, currentTime, healthy, status } = tracker.health();
@@ -108,7 +112,7 @@ export function createServiceHealthServers(
 
   return {
     async sync(services) {
-      for (const [service, { port }] of [...open]) if (services.get(service)?.port !== port) await closeOne(service);
+      for (const [service, { port }] of open) if (services.get(service)?.port !== port) await closeOne(service);
       for (const [service, { port, localEndpoints }] of services) {
         const known = open.get(service);
         if (known === undefined) await openOne(service, port, localEndpoints);
@@ -116,7 +120,7 @@ export function createServiceHealthServers(
       }
     },
     async close() {
-      for (const service of [...open.keys()]) await closeOne(service);
+      for (const service of open.keys()) await closeOne(service);
     },
   };
 }

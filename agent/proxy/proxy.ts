@@ -7,17 +7,17 @@
  */
 import { createServer } from 'node:http';
 import { networkInterfaces } from 'node:os';
+import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
 import type { EndpointSlice, Node, Service } from '#api/types.generated.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informer } from '#client/informer.ts';
-import type { Logger } from 'pino';
 import { type Applied, createApplier, type RuleApplier } from './apply.ts';
 import { cleanStaleFlows } from './conntrack.ts';
 import { closeServer, createHealthTracker, createServiceHealthServers, healthHandler, listen } from './health.ts';
 import { cidrContains, type IpFamily, parseCidr, parseIp } from './ip.ts';
-import { compileRuleset, renderRuleset, type Ruleset, type RulesetOptions } from './ruleset.ts';
+import { compileRuleset, type Ruleset, type RulesetOptions, renderRuleset } from './ruleset.ts';
 import { buildServiceState, healthCheckServices, type ServiceState } from './state.ts';
 import { createSyncRunner } from './sync-runner.ts';
 import type { Sysctl } from './sysctl.ts';
@@ -139,7 +139,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   function nodeEligible(): boolean {
     const node = ownNode();
     if (node === undefined || node.metadata.deletionTimestamp !== undefined) return false;
-    return !(node.spec?.taints ?? []).some(({ key }) => key === autoscalerTaint);
+    return !(node.spec.taints ?? []).some(({ key }) => key === autoscalerTaint);
   }
 
   function request(): void {
@@ -186,7 +186,9 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   /** Only when endpoints of UDP services changed: listing the table is expensive on a busy node. */
   async function cleanConntrack(proxy: FamilyProxy, state: ServiceState): Promise<void> {
     const udp = state.ports.filter(({ protocol }) => protocol === 'udp');
-    const udpEndpoints = JSON.stringify(udp.map((port) => [port.id, port.endpoints.map(({ address, serving }) => [address, serving])]));
+    const udpEndpoints = JSON.stringify(
+      udp.map((port) => [port.id, port.endpoints.map(({ address, serving }) => [address, serving])]),
+    );
     if (udpEndpoints === proxy.udpEndpoints) return;
     try {
       const groups = await cleanStaleFlows(exec, state);
@@ -194,7 +196,10 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
       if (groups > 0) log.info({ family: proxy.family, groups }, 'stale UDP conntrack entries deleted');
     } catch (error) {
       // Tried again with the next change; TCP services do not depend on it.
-      log.error({ family: proxy.family, error: error instanceof Error ? error.message : String(error) }, 'Failed to clean conntrack entries');
+      log.error(
+        { family: proxy.family, error: error instanceof Error ? error.message : String(error) },
+        'Failed to clean conntrack entries',
+      );
     }
   }
 
@@ -202,7 +207,9 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
     const cidrs = (options.nodePortAddresses ?? []).map(parseCidr).filter((cidr) => cidr?.family === family);
     if (cidrs.length === 0 || cidrs.some((cidr) => cidr?.prefixLength === 0)) return undefined;
     const local = Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address));
-    return [...new Set(local)].filter((address) => cidrs.some((cidr) => cidr !== undefined && cidrContains(cidr, address))).sort();
+    return [...new Set(local)]
+      .filter((address) => cidrs.some((cidr) => cidr !== undefined && cidrContains(cidr, address)))
+      .sort();
   }
 
   async function prepareKernel(): Promise<void> {
@@ -242,7 +249,10 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
         await closeServer(server);
       } catch (error) {
         // Upstream, too, goes on without (--bind-address-hard-fail=false) and tries again after 5 s.
-        log.error({ error: error instanceof Error ? error.message : String(error) }, `failed to start proxy healthz on ${address}`);
+        log.error(
+          { error: error instanceof Error ? error.message : String(error) },
+          `failed to start proxy healthz on ${address}`,
+        );
         await sleep(clock, 5000, signal);
       }
     }
@@ -250,7 +260,8 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
 
   function relevantNodeChange(node: Node, previous?: Node): void {
     const label = 'topology.kubernetes.io/zone';
-    if (node.metadata.name === options.nodeName && node.metadata.labels?.[label] !== previous?.metadata.labels?.[label]) request();
+    if (node.metadata.name === options.nodeName && node.metadata.labels?.[label] !== previous?.metadata.labels?.[label])
+      request();
   }
 
   return {
@@ -260,7 +271,11 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
       await prepareKernel();
       // Rules from half a state would cut off the services that are not in the caches yet.
       const synced = Promise.all([services, endpointSlices, nodes].map((informer) => informer.untilSynced(signal)));
-      if (!(await synced.then(() => true, () => false)) || signal.aborted) return void (await serving);
+      const ready = await synced.then(
+        () => true,
+        () => false,
+      );
+      if (!ready || signal.aborted) return serving;
       const anyChange = { added: request, updated: request, deleted: request };
       const unsubscribe = [
         services.subscribe(anyChange),

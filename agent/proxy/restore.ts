@@ -55,7 +55,9 @@ export function cleanupRestore(saved: SavedRules): string {
   return tables
     .map((table) => {
       const ours = [...saved.chains[table]].filter((chain) => own.has(chain) || isServiceChain(chain)).sort();
-      const present = jumps.filter(({ table: of, from, to, rule }) => of === table && own.has(to) && saved.rules[table].has(`-A ${from} ${rule}`));
+      const present = jumps.filter(
+        ({ table: of, from, to, rule }) => of === table && own.has(to) && saved.rules[table].has(`-A ${from} ${rule}`),
+      );
       const deletions = present.map(({ from, rule }) => `-D ${from} ${rule}`);
       return ours.length === 0 ? '' : renderSection(table, new Map(), ours, deletions);
     })

@@ -14,7 +14,8 @@ const pod = '10.244.1.50';
 const node = '192.168.0.2';
 const outside = '203.0.113.9';
 
-const stateOf = (services: Service[], endpointSlices: EndpointSlice[]) => buildServiceState({ services, endpointSlices }, { nodeName: 'here' });
+const stateOf = (services: Service[], endpointSlices: EndpointSlice[]) =>
+  buildServiceState({ services, endpointSlices }, { nodeName: 'here' });
 const rulesOf = (services: Service[], slices: EndpointSlice[], more: RulesetOptions = {}): string =>
   buildRuleset(stateOf(services, slices), { ...options, ...more });
 
@@ -69,9 +70,23 @@ const cases: Case[] = [
   },
   {
     name: 'keeps ports and protocols of one service apart',
-    services: [service('kube-system/dns', clusterIp, [{ name: 'dns', port: 53, protocol: 'UDP' }, { name: 'dns-tcp', port: 53 }, { name: 'x', port: 9, protocol: 'SCTP' }])],
+    services: [
+      service('kube-system/dns', clusterIp, [
+        { name: 'dns', port: 53, protocol: 'UDP' },
+        { name: 'dns-tcp', port: 53 },
+        { name: 'x', port: 9, protocol: 'SCTP' },
+      ]),
+    ],
     slices: [
-      slice('kube-system/dns', [{ name: 'dns', port: 53, protocol: 'UDP' }, { name: 'dns-tcp', port: 5353 }, { name: 'x', port: 9, protocol: 'SCTP' }], remote),
+      slice(
+        'kube-system/dns',
+        [
+          { name: 'dns', port: 53, protocol: 'UDP' },
+          { name: 'dns-tcp', port: 5353 },
+          { name: 'x', port: 9, protocol: 'SCTP' },
+        ],
+        remote,
+      ),
     ],
     packets: [
       { from: pod, to: clusterIp, port: 53, protocol: 'udp', endpoints: ['10.244.2.1:53'] },
@@ -138,7 +153,9 @@ const cases: Case[] = [
   },
   {
     name: 'lets only the source ranges to the load balancer, but anyone to the node port',
-    services: [service('default/web', clusterIp, http, { type: 'LoadBalancer', loadBalancerSourceRanges: ['203.0.113.0/25'] }, [lbIp])],
+    services: [
+      service('default/web', clusterIp, http, { type: 'LoadBalancer', loadBalancerSourceRanges: ['203.0.113.0/25'] }, [lbIp]),
+    ],
     slices: [slice('default/web', target, two)],
     packets: [
       { from: '203.0.113.9', to: lbIp, endpoints: both, masqueraded: true },
@@ -149,7 +166,9 @@ const cases: Case[] = [
   },
   {
     name: 'lets the node to the load balancer from its own VIP when the ranges hold the node',
-    services: [service('default/web', clusterIp, http, { type: 'LoadBalancer', loadBalancerSourceRanges: ['192.168.0.0/24'] }, [lbIp])],
+    services: [
+      service('default/web', clusterIp, http, { type: 'LoadBalancer', loadBalancerSourceRanges: ['192.168.0.0/24'] }, [lbIp]),
+    ],
     slices: [slice('default/web', target, two)],
     packets: [{ from: lbIp, to: lbIp, endpoints: both, masqueraded: true }],
   },
@@ -193,9 +212,17 @@ describe('packets through the ruleset', () => {
     it(name, () => {
       const rules = rulesOf(services, slices, more);
       for (const { from, to, port = 80, protocol = 'tcp', endpoints = [], verdict, masqueraded = false } of packets) {
-        const trace = tracePacket(rules, { source: from, destination: to, port, protocol }, { nodeIps: [...nodeIps, ...(from === lbIp ? [lbIp] : [])] });
+        const trace = tracePacket(
+          rules,
+          { source: from, destination: to, port, protocol },
+          { nodeIps: [...nodeIps, ...(from === lbIp ? [lbIp] : [])] },
+        );
         const got = { verdict: trace.verdict, endpoints: trace.endpoints, masqueraded: trace.masqueraded };
-        assert.deepEqual(got, { verdict: verdict ?? 'forwarded', endpoints, masqueraded }, `${from} → ${to}:${port}\n${trace.path.join('\n')}`);
+        assert.deepEqual(
+          got,
+          { verdict: verdict ?? 'forwarded', endpoints, masqueraded },
+          `${from} → ${to}:${port}\n${trace.path.join('\n')}`,
+        );
       }
     });
   }
@@ -225,12 +252,20 @@ describe('buildRuleset', () => {
   });
 
   it('gives n endpoints the chances 1/n, 1/(n-1), …, the rest', () => {
-    const spread = rulesOf(services, slices).split('\n').filter((line) => line.includes('default/web:http -> '));
-    assert.deepEqual(spread.map((line) => /--probability (\S+)/.exec(line)?.[1]), ['0.3333333333', '0.5000000000', undefined]);
+    const spread = rulesOf(services, slices)
+      .split('\n')
+      .filter((line) => line.includes('default/web:http -> '));
+    assert.deepEqual(
+      spread.map((line) => /--probability (\S+)/.exec(line)?.[1]),
+      ['0.3333333333', '0.5000000000', undefined],
+    );
   });
 
   it('remembers the client of a service with session affinity for its timeout', () => {
-    const sticky = service('default/web', clusterIp, http, { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } } });
+    const sticky = service('default/web', clusterIp, http, {
+      sessionAffinity: 'ClientIP',
+      sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } },
+    });
     const chain = endpointChain('default/web:http', 'tcp', '10.244.1.1:8080');
     const rules = rulesOf([sticky], slices);
     assert.match(rules, new RegExp(`-A KUBE-SVC-\\S+ .*-m recent --name ${chain} --rcheck --seconds 60 --reap -j ${chain}`));
@@ -245,29 +280,47 @@ describe('buildRuleset', () => {
   });
 
   it('accepts health check node ports and drops INVALID unless told not to', () => {
-    const lb = service('default/web', clusterIp, http, { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: 31000 });
+    const lb = service('default/web', clusterIp, http, {
+      type: 'LoadBalancer',
+      externalTrafficPolicy: 'Local',
+      healthCheckNodePort: 31000,
+    });
     const rules = rulesOf([lb], slices);
-    assert.match(rules, /-A KUBE-NODEPORTS -m comment --comment "default\/web:http health check node port" -m tcp -p tcp --dport 31000 -j ACCEPT/);
+    assert.match(
+      rules,
+      /-A KUBE-NODEPORTS -m comment --comment "default\/web:http health check node port" -m tcp -p tcp --dport 31000 -j ACCEPT/,
+    );
     assert.match(rules, /-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP/);
     assert.doesNotMatch(rulesOf([lb], slices, { dropInvalid: false }), /INVALID/);
   });
 
   it('writes IPv6 endpoints in brackets and keeps node ports off ::1', () => {
     const v6 = buildServiceState(
-      { services: [service('default/web', 'fd00:10::1', http)], endpointSlices: [slice('default/web', target, [endpoint('fd00:1::1')])] },
+      {
+        services: [service('default/web', 'fd00:10::1', http)],
+        endpointSlices: [slice('default/web', target, [endpoint('fd00:1::1')])],
+      },
       { nodeName: 'here', family: 'IPv6' },
     );
     const rules = buildRuleset(v6, { clusterCidr: 'fd00:1::/64' });
     assert.match(rules, /-j DNAT --to-destination \[fd00:1::1\]:8080/);
     assert.match(rules, /--dst-type LOCAL ! -d ::1\/128 -j KUBE-NODEPORTS/);
-    const trace = tracePacket(rules, { source: 'fd00:2::9', destination: 'fd00:10::1', port: 80, protocol: 'tcp' }, { nodeIps: [] });
+    const trace = tracePacket(
+      rules,
+      { source: 'fd00:2::9', destination: 'fd00:10::1', port: 80, protocol: 'tcp' },
+      { nodeIps: [] },
+    );
     assert.deepEqual([trace.endpoints, trace.masqueraded], [['[fd00:1::1]:8080'], true]);
   });
 });
 
 describe('tracePacket', () => {
   it('refuses to guess at what it does not know', () => {
-    const rules = '*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-POSTROUTING - [0:0]\n-A KUBE-SERVICES -m ttl --ttl-eq 1 -j ACCEPT\nCOMMIT\n';
-    assert.throws(() => tracePacket(rules, { source: pod, destination: clusterIp, port: 80, protocol: 'tcp' }, { nodeIps }), /unknown match/);
+    const rules =
+      '*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-POSTROUTING - [0:0]\n-A KUBE-SERVICES -m ttl --ttl-eq 1 -j ACCEPT\nCOMMIT\n';
+    assert.throws(
+      () => tracePacket(rules, { source: pod, destination: clusterIp, port: 80, protocol: 'tcp' }, { nodeIps }),
+      /unknown match/,
+    );
   });
 });

@@ -55,7 +55,11 @@ export function renderRuleset(ruleset: Ruleset): string {
 }
 
 /** One table's section: chain lines (which create or flush), rules, further lines, COMMIT. */
-export function renderTable(table: Table, content: ReadonlyMap<string, readonly string[]>, trailer: readonly string[] = []): string {
+export function renderTable(
+  table: Table,
+  content: ReadonlyMap<string, readonly string[]>,
+  trailer: readonly string[] = [],
+): string {
   const lines = [`*${table}`];
   for (const chain of content.keys()) lines.push(`:${chain} - [0:0]`);
   for (const [chain, rules] of content) for (const rule of rules) lines.push(`-A ${chain} ${rule}`);
@@ -65,10 +69,19 @@ export function renderTable(table: Table, content: ReadonlyMap<string, readonly 
 
 function declareTopLevel(writer: RuleWriter, localhostNodePorts: boolean): void {
   writer.chain('mangle', chains.canary);
-  for (const chain of [chains.canary, chains.nodePorts, chains.services, chains.externalServices, chains.firewall, chains.forward, chains.proxyFirewall]) {
+  for (const chain of [
+    chains.canary,
+    chains.nodePorts,
+    chains.services,
+    chains.externalServices,
+    chains.firewall,
+    chains.forward,
+    chains.proxyFirewall,
+  ]) {
     writer.chain('filter', chain);
   }
-  for (const chain of [chains.canary, chains.nodePorts, chains.services, chains.markMasq, chains.postrouting]) writer.chain('nat', chain);
+  for (const chain of [chains.canary, chains.nodePorts, chains.services, chains.markMasq, chains.postrouting])
+    writer.chain('nat', chain);
 
   const { markHex } = writer;
   writer.nat(chains.markMasq, `-j MARK --or-mark ${markHex}`);
@@ -102,5 +115,8 @@ function writeForward(writer: RuleWriter, dropInvalid: boolean): void {
   if (dropInvalid) writer.filter(chains.forward, '-m conntrack --ctstate INVALID -j DROP');
   const mark = `${writer.markHex}/${writer.markHex}`;
   writer.filter(chains.forward, `-m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark} -j ACCEPT`);
-  writer.filter(chains.forward, '-m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT');
+  writer.filter(
+    chains.forward,
+    '-m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+  );
 }

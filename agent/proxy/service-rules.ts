@@ -87,10 +87,16 @@ function captureLoadBalancer(writer: RuleWriter, port: ServicePortState, routing
   const { ext, fw, usesFirewall, external, refusal } = routing;
   for (const ip of port.loadBalancerIps) {
     if (port.chosen.any) {
-      writer.nat(chains.services, `-m comment --comment "${port.id} loadbalancer IP" ${to(port, ip)} -j ${usesFirewall ? fw : ext}`);
+      writer.nat(
+        chains.services,
+        `-m comment --comment "${port.id} loadbalancer IP" ${to(port, ip)} -j ${usesFirewall ? fw : ext}`,
+      );
     }
     if (usesFirewall) {
-      writer.filter(chains.proxyFirewall, `-m comment --comment "${port.id} traffic not accepted by ${fw}" ${to(port, ip)} -j DROP`);
+      writer.filter(
+        chains.proxyFirewall,
+        `-m comment --comment "${port.id} traffic not accepted by ${fw}" ${to(port, ip)} -j DROP`,
+      );
     }
     if (external === undefined) {
       writer.filter(chains.externalServices, `${refusal.comment} ${to(port, ip)} -j ${refusal.target}`);

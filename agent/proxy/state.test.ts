@@ -24,20 +24,35 @@ describe('buildServiceState', () => {
   }
 
   it('does not depend on the order of its input', () => {
-    const services = [service('b/web', '10.96.0.2', http), service('a/web', '10.96.0.1', [...http, { name: 'dns', port: 53, protocol: 'UDP' }])];
+    const services = [
+      service('b/web', '10.96.0.2', http),
+      service('a/web', '10.96.0.1', [...http, { name: 'dns', port: 53, protocol: 'UDP' }]),
+    ];
     const slices = [slice('a/web', http, [endpoint('10.0.0.1')], 'x'), slice('a/web', http, [endpoint('10.0.0.1', 'here')], 'y')];
     assert.deepEqual(state(services, slices), state(services.toReversed(), slices.toReversed()));
-    assert.deepEqual(state(services).ports.map(({ id }) => id), ['a/web:dns', 'a/web:http', 'b/web:http']);
+    assert.deepEqual(
+      state(services).ports.map(({ id }) => id),
+      ['a/web:dns', 'a/web:http', 'b/web:http'],
+    );
   });
 
   it('names an unnamed port by its service alone', () => {
-    const [port] = state([service('default/web', '10.96.0.1', [{ port: 80 }])], [slice('default/web', [{ port: 8080 }], [endpoint('10.0.0.1')])]).ports;
+    const [port] = state(
+      [service('default/web', '10.96.0.1', [{ port: 80 }])],
+      [slice('default/web', [{ port: 8080 }], [endpoint('10.0.0.1')])],
+    ).ports;
     assert.equal(port?.id, 'default/web');
-    assert.deepEqual(port?.endpoints.map(({ address }) => address), ['10.0.0.1:8080']);
+    assert.deepEqual(
+      port?.endpoints.map(({ address }) => address),
+      ['10.0.0.1:8080'],
+    );
   });
 
   it('takes the cluster IP of its family from a dual-stack service', () => {
-    const dual = service('default/web', '10.96.0.1', http, { clusterIPs: ['10.96.0.1', 'fd00:10:0:0::1'], ipFamilies: ['IPv4', 'IPv6'] });
+    const dual = service('default/web', '10.96.0.1', http, {
+      clusterIPs: ['10.96.0.1', 'fd00:10:0:0::1'],
+      ipFamilies: ['IPv4', 'IPv6'],
+    });
     assert.equal(state([dual]).ports[0]?.clusterIp, '10.96.0.1');
     assert.equal(state([dual], [], 'IPv6').ports[0]?.clusterIp, 'fd00:10::1');
   });
@@ -50,7 +65,10 @@ describe('buildServiceState', () => {
     };
     const [port] = state([service('default/web', '10.96.0.1', http, spec, ['1.2.3.4', 'fd00::2'])]).ports;
     assert.deepEqual(port?.externalIps, ['192.168.99.11']);
-    assert.deepEqual(port?.sourceRanges.map(({ text }) => text), ['203.0.113.0/25']);
+    assert.deepEqual(
+      port?.sourceRanges.map(({ text }) => text),
+      ['203.0.113.0/25'],
+    );
     assert.deepEqual(port?.loadBalancerIps, ['1.2.3.4']);
   });
 
@@ -66,7 +84,10 @@ describe('buildServiceState', () => {
   });
 
   it('ignores the external policy of a service that nothing outside reaches', () => {
-    assert.equal(state([service('default/web', '10.96.0.1', http, { externalTrafficPolicy: 'Local' })]).ports[0]?.externalPolicyLocal, false);
+    assert.equal(
+      state([service('default/web', '10.96.0.1', http, { externalTrafficPolicy: 'Local' })]).ports[0]?.externalPolicyLocal,
+      false,
+    );
   });
 });
 
@@ -74,7 +95,13 @@ describe('healthCheckServices', () => {
   it('counts local ready endpoints by IP, across ports', () => {
     const ports = [...http, { name: 'https', port: 443 }];
     const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: 30100 };
-    const slices = [slice('default/web', ports, [endpoint('10.0.0.1', 'here'), endpoint('10.0.0.2', 'there'), endpoint('10.0.0.3', 'here', notReady)])];
+    const slices = [
+      slice('default/web', ports, [
+        endpoint('10.0.0.1', 'here'),
+        endpoint('10.0.0.2', 'there'),
+        endpoint('10.0.0.3', 'here', notReady),
+      ]),
+    ];
     const services = [service('default/web', '10.96.0.1', ports, spec), service('default/plain', '10.96.0.2', http)];
     assert.deepEqual([...healthCheckServices(state(services, slices))], [['default/web', { port: 30100, localEndpoints: 1 }]]);
   });

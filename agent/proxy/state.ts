@@ -1,6 +1,13 @@
 /** Services and EndpointSlices → what this node has to forward, per service port. Pure. */
 import type { EndpointSlice, Service, ServicePort } from '#api/types.generated.ts';
-import { chooseEndpoints, collectEndpoints, type EndpointChoice, type EndpointState, portKey, type Topology } from './endpoints.ts';
+import {
+  chooseEndpoints,
+  collectEndpoints,
+  type EndpointChoice,
+  type EndpointState,
+  portKey,
+  type Topology,
+} from './endpoints.ts';
 import { type Cidr, type IpFamily, parseCidr, parseIp } from './ip.ts';
 
 /** One port of one Service with all that decides its rules. */
@@ -79,7 +86,12 @@ function slicesByService(endpointSlices: readonly EndpointSlice[]): Map<string, 
   return byService;
 }
 
-function servicePorts(service: Service, slices: readonly EndpointSlice[], family: IpFamily, topology: Topology): ServicePortState[] {
+function servicePorts(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  family: IpFamily,
+  topology: Topology,
+): ServicePortState[] {
   const { spec, metadata } = service;
   if (spec.type === 'ExternalName' || metadata.labels?.[proxyNameLabel] !== undefined) return [];
   const clusterIp = parseIp(clusterIpOf(service, family) ?? '');
@@ -94,7 +106,13 @@ function servicePorts(service: Service, slices: readonly EndpointSlice[], family
 
 type Shared = Pick<
   ServicePortState,
-  'externalIps' | 'loadBalancerIps' | 'sourceRanges' | 'affinitySeconds' | 'healthCheckNodePort' | 'externalPolicyLocal' | 'internalPolicyLocal'
+  | 'externalIps'
+  | 'loadBalancerIps'
+  | 'sourceRanges'
+  | 'affinitySeconds'
+  | 'healthCheckNodePort'
+  | 'externalPolicyLocal'
+  | 'internalPolicyLocal'
 >;
 
 function sharedByPorts({ spec, status }: Service, family: IpFamily): Shared {
@@ -104,11 +122,16 @@ function sharedByPorts({ spec, status }: Service, family: IpFamily): Shared {
   const vips = (status?.loadBalancer?.ingress ?? []).filter(({ ipMode }) => ipMode === undefined || ipMode === 'VIP');
   return {
     externalIps: ofFamily(spec.externalIPs ?? [], family),
-    loadBalancerIps: ofFamily(vips.map(({ ip }) => ip ?? ''), family),
+    loadBalancerIps: ofFamily(
+      vips.map(({ ip }) => ip ?? ''),
+      family,
+    ),
     // A range of everything is the same as no range.
     sourceRanges: ranges.some(({ prefixLength }) => prefixLength === 0) ? [] : ranges,
     affinitySeconds:
-      spec.sessionAffinity === 'ClientIP' ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds) : undefined,
+      spec.sessionAffinity === 'ClientIP'
+        ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds)
+        : undefined,
     healthCheckNodePort: spec.type === 'LoadBalancer' && externalPolicyLocal ? positive(spec.healthCheckNodePort) : undefined,
     externalPolicyLocal,
     internalPolicyLocal: spec.internalTrafficPolicy === 'Local',
@@ -125,7 +148,8 @@ function servicePort(
 ): ServicePortState {
   const namespace = metadata.namespace ?? '';
   const qualifiedName = `${namespace}/${metadata.name}`;
-  const externallyAccessible = positive(nodePort) !== undefined || shared.loadBalancerIps.length > 0 || shared.externalIps.length > 0;
+  const externallyAccessible =
+    positive(nodePort) !== undefined || shared.loadBalancerIps.length > 0 || shared.externalIps.length > 0;
   const policy = {
     // Even under external policy Local, traffic from pods and from the node itself goes to all endpoints.
     usesClusterEndpoints: !shared.internalPolicyLocal || externallyAccessible,

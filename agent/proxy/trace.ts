@@ -62,7 +62,11 @@ export function tracePacket(ruleset: string, packet: Packet, { nodeIps }: TraceO
 
 function towards(packet: Packet, endpoint: string): Packet {
   const colon = endpoint.lastIndexOf(':');
-  return { ...packet, destination: endpoint.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(endpoint.slice(colon + 1)) };
+  return {
+    ...packet,
+    destination: endpoint.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
+    port: Number(endpoint.slice(colon + 1)),
+  };
 }
 
 function parseRules(ruleset: string): Record<Table, Map<string, string[]>> {

@@ -36,7 +36,11 @@ function rulesetOf(shapes: readonly (Shape | undefined)[]): Ruleset {
   });
   const endpointSlices = present.map(({ key, endpoints, condition }) => {
     const conditions = { ready: undefined, terminating, notReady }[condition];
-    return slice(key, [{ name: 'http', port: 8080 }], endpoints.map((last) => endpoint(`10.244.0.${last}`, last % 2 === 0 ? 'here' : 'there', conditions)));
+    return slice(
+      key,
+      [{ name: 'http', port: 8080 }],
+      endpoints.map((last) => endpoint(`10.244.0.${last}`, last % 2 === 0 ? 'here' : 'there', conditions)),
+    );
   });
   return compileRuleset(buildServiceState({ services, endpointSlices }, { nodeName: 'here' }), { clusterCidr: '10.244.0.0/16' });
 }
@@ -64,7 +68,10 @@ async function dump(exec: Exec): Promise<string> {
     chains.set(key, rules);
     if (line.startsWith('-A')) rules.push(line);
   }
-  return [...chains].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, rules]) => [key, ...rules].join('\n')).join('\n');
+  return [...chains]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, rules]) => [key, ...rules].join('\n'))
+    .join('\n');
 }
 
 describe('createApplier', () => {

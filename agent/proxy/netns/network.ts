@@ -27,7 +27,10 @@ export interface PacketNetwork {
 
 const prefix = `tprox-${process.pid}`;
 const ip = (...args: string[]): Promise<unknown> => execFile(['ip', ...args]);
-const inside = (namespace: string): Exec => (argv, options) => execFile(['ip', 'netns', 'exec', namespace, ...argv], options);
+const inside =
+  (namespace: string): Exec =>
+  (argv, options) =>
+    execFile(['ip', 'netns', 'exec', namespace, ...argv], options);
 
 /** Each resource registers its undo before the next is made; {@link PacketNetwork.close} runs them in reverse. */
 export async function createPacketNetwork(): Promise<PacketNetwork> {
@@ -48,13 +51,21 @@ export async function createPacketNetwork(): Promise<PacketNetwork> {
     for (const name of names) await connectToNode(node, await addNamespace(name), name);
     // As on any node: without a route towards cluster IPs their packets would end before they reach the rules.
     await ip('-n', node, 'route', 'add', 'default', 'via', outsideIp);
-    await inside(node)(['sysctl', '-q', '-w', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.route_localnet=1', 'net.ipv4.conf.all.send_redirects=0']);
+    await inside(node)([
+      'sysctl',
+      '-q',
+      '-w',
+      'net.ipv4.ip_forward=1',
+      'net.ipv4.conf.all.route_localnet=1',
+      'net.ipv4.conf.all.send_redirects=0',
+    ]);
     const peers = await startPeers([...names, 'node'], undo);
     let empty = 0;
     return {
       exec: inside(node),
       tcp: (from, host, port) => peers.ask(from, { protocol: 'tcp', host, port }),
-      udp: (from, host, port, sourcePort) => peers.ask(from, { protocol: 'udp', host, port, ...(sourcePort === undefined ? {} : { sourcePort }) }),
+      udp: (from, host, port, sourcePort) =>
+        peers.ask(from, { protocol: 'udp', host, port, ...(sourcePort === undefined ? {} : { sourcePort }) }),
       emptyNamespace: async () => inside(await addNamespace(`empty${++empty}`)),
       close,
     };
@@ -116,7 +127,12 @@ async function startPeers(names: readonly PeerName[], undo: (() => Promise<unkno
   };
 }
 
-function connections(server: Server, count: number, sockets: Map<string, Socket>, waiting: Map<number, (reply: PeerReply) => void>): Promise<void> {
+function connections(
+  server: Server,
+  count: number,
+  sockets: Map<string, Socket>,
+  waiting: Map<number, (reply: PeerReply) => void>,
+): Promise<void> {
   return new Promise((resolve) => {
     server.on('connection', (socket) => {
       createInterface({ input: socket }).on('line', (line) => {

@@ -51,7 +51,11 @@ describe('packets through the node', () => {
 
   it('serves the node itself: cluster IP, node port on its address and on the loopback', async () => {
     await apply([service('default/web', clusterIp, http)], [slice('default/web', target, [endpoint(pod2, 'here')])]);
-    for (const [host, port] of [[clusterIp, 80], [nodeIp, 30080], ['127.0.0.1', 30080]] as const) {
+    for (const [host, port] of [
+      [clusterIp, 80],
+      [nodeIp, 30080],
+      ['127.0.0.1', 30080],
+    ] as const) {
       assert.equal((await network.tcp('node', host, port)).server, 'pod2', `${host}:${port}`);
     }
   });
@@ -79,8 +83,16 @@ describe('packets through the node', () => {
   });
 
   it('serves UDP and several ports of one service', async () => {
-    const ports = [{ name: 'dns', port: 53, protocol: 'UDP' }, { name: 'dns-tcp', port: 53 }, { name: 'metrics', port: 9153 }];
-    const targets = [{ name: 'dns', port: 8080, protocol: 'UDP' }, { name: 'dns-tcp', port: 8080 }, { name: 'metrics', port: 9090 }];
+    const ports = [
+      { name: 'dns', port: 53, protocol: 'UDP' },
+      { name: 'dns-tcp', port: 53 },
+      { name: 'metrics', port: 9153 },
+    ];
+    const targets = [
+      { name: 'dns', port: 8080, protocol: 'UDP' },
+      { name: 'dns-tcp', port: 8080 },
+      { name: 'metrics', port: 9090 },
+    ];
     await apply([service('kube-system/dns', clusterIp, ports)], [slice('kube-system/dns', targets, [endpoint(pod2, 'here')])]);
     assert.deepEqual(await network.udp('pod1', clusterIp, 53), { server: 'pod2', seen: pod1 });
     assert.equal((await network.tcp('pod1', clusterIp, 53)).server, 'pod2');
@@ -90,7 +102,11 @@ describe('packets through the node', () => {
   it('refuses at once what has no endpoints', async () => {
     await apply([service('default/web', clusterIp, http)], [slice('default/web', target, [endpoint(pod1, 'here', notReady)])]);
     for (const from of ['pod2', 'node', 'outside'] as const) {
-      assert.deepEqual(await network.tcp(from, from === 'outside' ? nodeIp : clusterIp, from === 'outside' ? 30080 : 80), { error: 'ECONNREFUSED' }, from);
+      assert.deepEqual(
+        await network.tcp(from, from === 'outside' ? nodeIp : clusterIp, from === 'outside' ? 30080 : 80),
+        { error: 'ECONNREFUSED' },
+        from,
+      );
     }
   });
 

@@ -1,0 +1,121 @@
+/** The whole proxy against an API: what is created there becomes rules in a real kernel. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { pino } from 'pino';
+import { type Exec, execFile } from '#agent/host/exec.ts';
+import type { Node } from '#api/types.generated.ts';
+import { FakeClock } from '#client/clock.ts';
+import { FakeApi } from '#client/fake-api.ts';
+import { createInformers } from '#client/informers.ts';
+import { createClient } from '#client/rest-client.ts';
+import { endpoint, service, slice } from '../fixtures.ts';
+import { createProxy, type Proxy } from '../proxy.ts';
+import { execSysctl } from '../sysctl.ts';
+
+const namespace = `tprox-${process.pid}-proxy`;
+const http = [{ name: 'http', port: 80 }];
+const node: Node = {
+  apiVersion: 'v1',
+  kind: 'Node',
+  metadata: { name: 'here', uid: 'uid-here', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
+  spec: {},
+};
+
+/** Runs inside the namespace and tells when a restore has ended. */
+function watchedExec(): { exec: Exec; restored(): Promise<void> } {
+  let waiting: (() => void)[] = [];
+  let unseen = 0;
+  return {
+    exec: async (argv, options) => {
+      const result = await execFile(['ip', 'netns', 'exec', namespace, ...argv], options);
+      if (argv[0] === 'iptables-restore') {
+        if (waiting.length === 0) unseen++;
+        for (const resolve of waiting.splice(0)) resolve();
+      }
+      return result;
+    },
+    restored() {
+      if (unseen > 0) {
+        unseen--;
+        return Promise.resolve();
+      }
+      return new Promise((resolve) => {
+        waiting = [...waiting, resolve];
+      });
+    },
+  };
+}
+
+describe('createProxy', () => {
+  const clock = new FakeClock();
+  const api = new FakeApi();
+  const client = createClient(api.transport, { userAgent: 'kube-proxy' });
+  const log = pino({ level: 'silent' });
+  const { exec, restored } = watchedExec();
+  const abort = new AbortController();
+  let proxy: Proxy;
+  let running: Promise<unknown>;
+  const nat = async (): Promise<string> => (await exec(['iptables-save', '-t', 'nat'])).stdout;
+
+  before(async () => {
+    await execFile(['ip', 'netns', 'add', namespace]);
+    await client.resource('nodes').create(node);
+    await client.resource('services').create(service('default/web', '10.96.0.10', http));
+    await client
+      .resource('endpointslices.discovery.k8s.io')
+      .create(slice('default/web', [{ name: 'http', port: 8080 }], [endpoint('10.244.1.1')]));
+    const informers = createInformers({ client, clock, log });
+    proxy = createProxy(
+      {
+        services: informers.informer('services'),
+        endpointSlices: informers.informer('endpointslices.discovery.k8s.io'),
+        nodes: informers.informer('nodes'),
+        exec,
+        sysctl: execSysctl(exec),
+        clock,
+        log,
+        events: { event: () => undefined },
+      },
+      { nodeName: 'here', nodeIps: ['192.168.0.2'], clusterCidr: '10.244.0.0/16', healthzBindAddress: '' },
+    );
+    running = Promise.all([informers.run(abort.signal), proxy.run(abort.signal)]);
+  });
+  after(async () => {
+    abort.abort();
+    await running;
+    await execFile(['ip', 'netns', 'del', namespace]);
+  });
+
+  it('writes the rules of what it finds at the start', async () => {
+    await restored();
+    assert.match(await nat(), /-A KUBE-SERVICES -d 10\.96\.0\.10\/32 -p tcp .*--dport 80 -j KUBE-SVC-/);
+    assert.match(await nat(), /--to-destination 10\.244\.1\.1:8080/);
+    assert.equal(await execSysctl(exec).get('net.ipv4.conf.all.route_localnet'), 1);
+  });
+
+  it('follows a change, after the minimal interval', async () => {
+    const again = restored();
+    await client.resource('services').create(service('default/other', '10.96.0.11', http));
+    await clock.advance(1000);
+    await again;
+    assert.match((await exec(['iptables-save', '-t', 'filter'])).stdout, /default\/other:http has no endpoints/);
+    assert.equal(proxy.history().at(-1)?.mode, 'partial');
+    assert.match(proxy.rules(), /default\/other:http has no endpoints/);
+  });
+
+  it('writes everything anew after somebody has flushed the tables', async () => {
+    await exec(['iptables', '-t', 'nat', '-F']);
+    const again = restored();
+    // The check itself takes real time: the fake clock goes on until it has led to a restore.
+    let done = false;
+    const flagged = again.then(() => {
+      done = true;
+    });
+    await clock.advance(30_000);
+    while (!done) await clock.advance(100);
+    await flagged;
+    assert.match(await nat(), /-A PREROUTING .*-j KUBE-SERVICES/);
+    assert.match(await nat(), /--to-destination 10\.244\.1\.1:8080/);
+    assert.equal(proxy.history().at(-1)?.mode, 'full');
+  });
+});

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FakeClock } from '#client/clock.ts';
+import { createSyncRunner } from './sync-runner.ts';
+
+const options = { minIntervalMs: 1000, retryIntervalMs: 30_000, maxIntervalMs: 3_600_000 };
+
+/** Times of the syncs since the start, in milliseconds. */
+async function record(
+  script: (runner: { request(): void; clock: FakeClock }) => Promise<void>,
+  results: boolean[] = [],
+): Promise<number[]> {
+  const clock = new FakeClock(0);
+  const times: number[] = [];
+  const abort = new AbortController();
+  const runner = createSyncRunner(
+    clock,
+    () => {
+      times.push(clock.now());
+      return Promise.resolve(results.shift() ?? true);
+    },
+    options,
+  );
+  const running = runner.run(abort.signal);
+  await script({ request: () => runner.request(), clock });
+  abort.abort();
+  await running;
+  return times;
+}
+
+describe('createSyncRunner', () => {
+  it('runs the first request at once and gathers those within the interval', async () => {
+    const times = await record(async ({ request, clock }) => {
+      await clock.advance(500);
+      request();
+      await clock.advance(100);
+      request();
+      request();
+      await clock.advance(5000);
+      request();
+      await clock.advance(1);
+    });
+    assert.deepEqual(times, [500, 1500, 5600]);
+  });
+
+  it('runs without a request after a long time', async () => {
+    assert.deepEqual(await record(({ clock }) => clock.advance(7_300_000)), [3_600_000, 7_201_000]);
+  });
+
+  it('tries again after a failure', async () => {
+    const times = await record(
+      async ({ request, clock }) => {
+        request();
+        await clock.advance(70_000);
+      },
+      [false, false],
+    );
+    assert.deepEqual(times, [0, 31_000, 62_000]);
+  });
+
+  it('runs early when something changes after a failure', async () => {
+    const times = await record(
+      async ({ request, clock }) => {
+        request();
+        await clock.advance(5000);
+        request();
+        await clock.advance(1);
+      },
+      [false],
+    );
+    assert.deepEqual(times, [0, 5000]);
+  });
+});
