@@ -21,6 +21,9 @@ const root = mkdtempSync(join(tmpdir(), 'tinkernetes-store-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 let files = 0;
 const freshPath = (): string => join(root, `${files++}`, 'store.db');
+const drain = async (watch: ReturnType<Store['watch']>): Promise<void> => {
+  for await (const { events } of watch) assert.ok(events.length <= 1);
+};
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 storeContract('sqlite', async () => {
@@ -100,6 +103,7 @@ describe('sqlite store: its file', () => {
   it('refuses a second user, who is told what to do', async () => {
     const path = freshPath();
     await withStore(path, async (store) => {
+      await assert.rejects(createSqliteStore({ path }), /already open in this process/);
       const second = "import { createSqliteStore } from './control/store/sqlite.ts'; await createSqliteStore({ path: process.argv[1] });";
       const cwd = fileURLToPath(new URL('../../', import.meta.url));
       await assert.rejects(run(process.execPath, ['--input-type=module', '-e', second, path], { cwd }), /in use by another process: stop that one/);
@@ -157,7 +161,7 @@ describe('sqlite store: its file', () => {
   it('refuses work after it was closed and finishes what was asked before', async () => {
     const store = await createSqliteStore({ path: freshPath() });
     const last = store.put('/a', bytes('v'));
-    const idle = Array.fromAsync(store.watch('/a', 0, new AbortController().signal));
+    const idle = drain(store.watch('/a', 0, new AbortController().signal));
     const closed = store.close();
     await assert.rejects(store.put('/b', bytes('v')), /has been closed/);
     assert.equal((await last).kind, 'ok');

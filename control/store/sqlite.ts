@@ -1,4 +1,5 @@
 /** The embedded store: etcd's model on one SQLite file, owned by a worker thread. */
+import { resolve as absolute } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { systemClock, type Clock } from '#client/clock.ts';
 import type { Logger } from 'pino';
@@ -31,12 +32,29 @@ export interface SqliteStoreOptions {
  * @throws StoreError `busy`, `corrupt`, `foreign` or `io`, saying what is wrong, where, and what to do; the file stays as it was
  */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const source = options.worker ?? { url: new URL('./sqlite-worker.ts', import.meta.url) };
+  const path = absolute(options.path);
+  if (openHere.has(path)) throw new StoreError('busy', `store ${path} is already open in this process: use that one, or close it first`);
+  openHere.add(path);
+  try {
+    const worker = startWorker(path, options.worker ?? { url: new URL('./sqlite-worker.ts', import.meta.url) });
+    worker.once('exit', () => openHere.delete(path));
+    return new SqliteStore(worker, await firstMessage(worker, path), options);
+  } catch (error) {
+    openHere.delete(path);
+    throw error;
+  }
+}
+
+/**
+ * A file's locks belong to the whole process and are lost when any descriptor of it is closed (fcntl(2), POSIX): a second
+ * opening within this process would, even though it is refused, let other processes in.
+ */
+const openHere = new Set<string>();
+
+function startWorker(path: string, source: WorkerSource): Worker {
   // No flags of the main program: `node -e` or `--import` are not meant for this thread.
-  const workerOptions = { workerData: { path: options.path }, name: 'store', execArgv: [] };
-  const worker = 'url' in source ? new Worker(source.url, workerOptions) : new Worker(source.code, { ...workerOptions, eval: true });
-  const opened = await firstMessage(worker, options.path);
-  return new SqliteStore(worker, opened, options);
+  const options = { workerData: { path }, name: 'store', execArgv: [] };
+  return 'url' in source ? new Worker(source.url, options) : new Worker(source.code, { ...options, eval: true });
 }
 
 type Opened = Extract<FromWorker, { kind: 'opened' }>;
