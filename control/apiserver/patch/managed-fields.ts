@@ -1,0 +1,191 @@
+/**
+ * `metadata.managedFields`: who set which field, and server-side apply, which decides by it.
+ *
+ * Source: KEP-555; apimachinery `pkg/util/managedfields` (texts, stripped fields, the limit of entries).
+ */
+import type { JsonObject, JsonValue } from '#api/json.ts';
+import { rfc3339 } from '#api/meta.ts';
+import { failure } from '#api/status.ts';
+import type { ManagedFieldsEntry } from '#api/types.generated.ts';
+import {
+  difference,
+  emptySet,
+  type FieldSet,
+  fromFieldsV1,
+  insert,
+  intersection,
+  isEmpty,
+  members,
+  pathText,
+  sameSet,
+  subset,
+  toFieldsV1,
+  union,
+  withoutBranch,
+} from './field-set.ts';
+import { isObject } from './json-patch.ts';
+import type { ApplyRequest, TrackRequest } from './patch.ts';
+import { compare, fieldsOf, mergeValues, removeFields, typedRoot } from './typed-value.ts';
+
+/** Fields that nobody owns: identity, and what the server alone writes. */
+const unowned: readonly (readonly string[])[] = [
+  ['f:apiVersion'],
+  ['f:kind'],
+  ...['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'generation', 'resourceVersion', 'managedFields', 'generateName'].map((name) => ['f:metadata', `f:${name}`]),
+];
+
+/** Entries of operation Update beyond this number are folded together, the oldest first. */
+const maxUpdateManagers = 10;
+const foldedManager = 'ancient-changes';
+
+interface Manager {
+  entry: ManagedFieldsEntry;
+  set: FieldSet;
+}
+
+/** Records an ordinary write. In place. */
+export function trackUpdate({ object, live, typeName, fieldManager, subresource, nowMs }: TrackRequest): void {
+  // A client that sends an empty list asks for a reset; one that sends none keeps what is stored.
+  const stored = object.metadata.managedFields?.length === 0 ? [] : (live?.metadata.managedFields ?? []);
+  const managers = readManagers(stored);
+  const changes = compare(comparable(live), comparable(object), typedRoot(typeName));
+  const changed = ownable(union(changes.added, changes.modified), subresource);
+  const self = entryOf(fieldManager, 'Update', object.apiVersion, subresource);
+  for (const [key, manager] of managers) {
+    const taken = key === keyOfEntry(self) ? emptySet() : changed;
+    manager.set = difference(difference(manager.set, taken), changes.removed);
+  }
+  extend(managers, self, changed, nowMs);
+  object.metadata.managedFields = writeManagers(managers, stored, nowMs);
+}
+
+/** @throws ApiError 409 that names every field that another manager holds at another value */
+export function applyConfiguration(request: ApplyRequest): JsonObject {
+  const { configuration, live, typeName, fieldManager, subresource, nowMs } = request;
+  const root = typedRoot(typeName);
+  const stored = live?.metadata.managedFields ?? [];
+  const managers = readManagers(stored);
+  const before = comparable(live);
+  const self = entryOf(fieldManager, 'Apply', String(configuration['apiVersion']), subresource);
+  const applied = ownable(fieldsOf(comparable(configuration) ?? {}, root), subresource);
+  const last = managers.get(keyOfEntry(self))?.set ?? emptySet();
+  const others = [...managers].filter(([key]) => key !== keyOfEntry(self)).map(([, { set }]) => set);
+  const merged = mergeValues(before ?? {}, comparable(configuration) ?? {}, root);
+  const dropped = difference(last, others.reduce(union, applied));
+  const result = asObject(removeFields(merged, withoutKeptParents(dropped, others.reduce(union, applied)), root));
+  resolveConflicts(request, managers, keyOfEntry(self), intersection(changedBy(before, result, request), applied));
+  for (const manager of managers.values()) manager.set = difference(manager.set, dropped);
+  managers.set(keyOfEntry(self), { entry: managers.get(keyOfEntry(self))?.entry ?? self, set: applied });
+  const metadata = { ...asObject(result['metadata']), managedFields: writeManagers(managers, stored, nowMs) as unknown as JsonValue };
+  return { ...result, metadata };
+}
+
+function changedBy(before: JsonObject | undefined, after: JsonObject, { typeName }: ApplyRequest): FieldSet {
+  const { added, modified } = compare(before, after, typedRoot(typeName));
+  return union(added, modified);
+}
+
+/** Other managers lose the fields that change, by force; without it their holding them is an error. */
+function resolveConflicts({ force }: ApplyRequest, managers: Map<string, Manager>, self: string, changed: FieldSet): void {
+  const conflicts: { manager: Manager; set: FieldSet }[] = [];
+  for (const [key, manager] of managers) {
+    const set = key === self ? emptySet() : intersection(manager.set, changed);
+    if (!isEmpty(set)) conflicts.push({ manager, set });
+  }
+  if (conflicts.length > 0 && !force) throw conflictError(conflicts);
+  for (const { manager, set } of conflicts) manager.set = difference(manager.set, set);
+}
+
+function conflictError(conflicts: readonly { manager: Manager; set: FieldSet }[]): ReturnType<typeof failure> {
+  const causes = conflicts.flatMap(({ manager: { entry }, set }) => {
+    const part = entry.subresource === undefined || entry.subresource === '' ? '' : ` with subresource "${entry.subresource}"`;
+    const time = entry.operation === 'Update' && entry.time !== undefined ? ` at ${entry.time}` : '';
+    const message = `conflict with "${entry.manager}"${part} using ${entry.apiVersion}${time}`;
+    return [...members(set)].map((path) => ({ reason: 'FieldManagerConflict', message, field: pathText(path) }));
+  });
+  const groups = Map.groupBy(causes, ({ message }) => message);
+  const texts = [...groups].map(([message, list]) =>
+    list.length === 1 ? `${message}: ${list[0]?.field}` : `${message.replace(/^conflict/, 'conflicts')}:\n${list.map(({ field }) => `- ${field}`).join('\n')}`,
+  );
+  const count = `${causes.length} conflict${causes.length === 1 ? '' : 's'}`;
+  return failure(409, 'Conflict', `Apply failed with ${count}: ${texts.join('\n')}`, { causes });
+}
+
+/** A container that still holds something of somebody is not removed. */
+function withoutKeptParents(doomed: FieldSet, kept: FieldSet): FieldSet {
+  const result = emptySet();
+  for (const path of members(doomed)) if (isEmpty(subset(kept, path))) insert(result, path);
+  return result;
+}
+
+function extend(managers: Map<string, Manager>, self: ManagedFieldsEntry, changed: FieldSet, nowMs: number): void {
+  if (isEmpty(changed)) return;
+  const key = keyOfEntry(self);
+  const found = managers.get(key);
+  managers.set(key, { entry: { ...(found?.entry ?? self), time: rfc3339(nowMs) }, set: union(found?.set, changed) });
+}
+
+/** What this endpoint may own: not the identity, and of `status` only on the status subresource, which owns nothing else. */
+function ownable(set: FieldSet, subresource: string): FieldSet {
+  const part = subresource === 'status' ? statusOnly(set) : subresource === '' ? withoutBranch(set, ['f:status']) : set;
+  const owned = unowned.reduce(withoutBranch, part);
+  const metadata = owned.children.get('f:metadata');
+  if (metadata !== undefined) metadata.member = false;
+  return { member: false, children: owned.children };
+}
+
+function statusOnly(set: FieldSet): FieldSet {
+  const status = set.children.get('f:status');
+  return { member: false, children: new Map(status === undefined ? [] : [['f:status', status]]) };
+}
+
+/** The object as JSON without managedFields, which do not describe themselves. */
+function comparable(object: unknown): JsonObject | undefined {
+  if (object === undefined) return undefined;
+  const { metadata, ...rest } = object as JsonObject;
+  const { managedFields: _, ...meta } = asObject(metadata);
+  return { ...rest, metadata: meta };
+}
+
+function asObject(value: JsonValue | undefined): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+function entryOf(manager: string, operation: 'Apply' | 'Update', apiVersion: string, subresource: string): ManagedFieldsEntry {
+  return { manager, operation, apiVersion, ...(subresource === '' ? {} : { subresource }) };
+}
+
+function keyOfEntry({ manager, operation, apiVersion, subresource }: ManagedFieldsEntry): string {
+  return JSON.stringify([manager, operation, apiVersion, subresource ?? '']);
+}
+
+function readManagers(entries: readonly ManagedFieldsEntry[]): Map<string, Manager> {
+  return new Map(entries.map((entry) => [keyOfEntry(entry), { entry, set: fromFieldsV1(entry.fieldsV1 ?? {}) }]));
+}
+
+/** Sorted as upstream: Apply before Update, then by time and name; an entry keeps its time while its set is the same. */
+function writeManagers(managers: Map<string, Manager>, stored: readonly ManagedFieldsEntry[], nowMs: number): ManagedFieldsEntry[] {
+  const storedSets = new Map(stored.map((entry) => [keyOfEntry(entry), { time: entry.time, set: fromFieldsV1(entry.fieldsV1 ?? {}) }]));
+  const kept = fold([...managers.values()].filter(({ set }) => !isEmpty(set)));
+  const entries = kept.map(({ entry, set }): ManagedFieldsEntry => {
+    const old = storedSets.get(keyOfEntry(entry));
+    const time = old !== undefined && sameSet(old.set, set) ? old.time : rfc3339(nowMs);
+    const { manager, operation, apiVersion, subresource } = entry;
+    const identity = { manager, operation, apiVersion, time, fieldsType: 'FieldsV1', fieldsV1: toFieldsV1(set) };
+    return subresource === undefined ? identity : { ...identity, subresource };
+  });
+  const rank = (entry: ManagedFieldsEntry): string => `${entry.operation === 'Apply' ? 0 : 1} ${entry.time ?? ''} ${entry.manager ?? ''} ${entry.subresource ?? ''}`;
+  return entries.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+}
+
+/** Too many updaters (a controller per version, say) would make objects grow without end. */
+function fold(managers: Manager[]): Manager[] {
+  const updaters = managers.filter(({ entry }) => entry.operation === 'Update');
+  if (updaters.length <= maxUpdateManagers) return managers;
+  const oldest = updaters
+    .sort((a, b) => ((a.entry.time ?? '') < (b.entry.time ?? '') ? -1 : 1))
+    .slice(0, updaters.length - maxUpdateManagers + 1);
+  const apiVersion = oldest.at(-1)?.entry.apiVersion ?? '';
+  const folded: Manager = { entry: entryOf(foldedManager, 'Update', apiVersion, ''), set: oldest.map(({ set }) => set).reduce(union) };
+  return [...managers.filter((manager) => !oldest.includes(manager)), folded];
+}

@@ -1,0 +1,26 @@
+/** All patch types behind one seam. */
+import { decodeJsonValue } from './patch-body.ts';
+import { applyJsonPatch, applyMergePatch } from './json-patch.ts';
+import { applyConfiguration, trackUpdate } from './managed-fields.ts';
+import type { ObjectPatcher } from './patch.ts';
+import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
+import type { JsonObject } from '#api/json.ts';
+
+export function createObjectPatcher(): ObjectPatcher {
+  return {
+    patchObject({ contentType, body, current, typeName }) {
+      const patch = decodeJsonValue(body);
+      const object = current as unknown as JsonObject;
+      switch (contentType) {
+        case 'application/json-patch+json':
+          return applyJsonPatch(object, patch);
+        case 'application/merge-patch+json':
+          return applyMergePatch(object, patch);
+        case 'application/strategic-merge-patch+json':
+          return applyStrategicMergePatch(object, patch, typeName);
+      }
+    },
+    applyServerSide: applyConfiguration,
+    trackManagedFields: trackUpdate,
+  };
+}

@@ -1,0 +1,159 @@
+/**
+ * Values with their types: which fields a value sets, how two values differ, how one is merged over the other, and how fields
+ * are taken out. The schema facts say what is one unit (a scalar, an atomic list or map) and by what list elements are known.
+ *
+ * Source: structured-merge-diff `typed` (ToFieldSet, Compare, Merge, RemoveItems).
+ */
+import type { JsonObject, JsonValue } from '#api/json.ts';
+import { sameJson } from '#api/meta.ts';
+import { type FieldFacts, type FieldType, typeFacts } from '#api/schema/facts.ts';
+import { emptySet, type FieldSet, insert } from './field-set.ts';
+import { isObject } from './json-patch.ts';
+
+/** A type together with what the field that holds the value says about lists and maps. */
+export interface Typed {
+  type: FieldType;
+  facts: FieldFacts | undefined;
+}
+
+export interface Comparison {
+  added: FieldSet;
+  modified: FieldSet;
+  removed: FieldSet;
+}
+
+/** How a value is taken apart: not at all, by field or map key, or by list element. */
+type Shape = 'leaf' | 'struct' | 'map' | 'list';
+
+export function typedRoot(typeName: string): Typed {
+  return { type: { kind: 'ref', name: typeName }, facts: undefined };
+}
+
+function shapeOf({ type, facts }: Typed): Shape {
+  switch (type.kind) {
+    case 'ref':
+      return (facts?.mapType ?? typeFacts(type.name).mapType) === 'atomic' ? 'leaf' : 'struct';
+    case 'map':
+      return facts?.mapType === 'atomic' ? 'leaf' : 'map';
+    case 'list':
+      return facts?.listType === 'map' || facts?.listType === 'set' ? 'list' : 'leaf';
+    default:
+      return 'leaf';
+  }
+}
+
+/** The parts of a value by path element, with the type of each. Undefined: the value is one unit. */
+function partsOf(value: JsonValue | undefined, typed: Typed): Map<string, { value: JsonValue; typed: Typed }> | undefined {
+  const shape = shapeOf(typed);
+  if (shape === 'leaf') return undefined;
+  if (value === undefined || value === null) return new Map();
+  if (shape === 'list') return Array.isArray(value) ? listParts(value, typed) : undefined;
+  if (!isObject(value)) return undefined;
+  const parts = new Map<string, { value: JsonValue; typed: Typed }>();
+  for (const [key, part] of Object.entries(value)) {
+    const child = childOf(typed, key);
+    if (child !== undefined && part !== undefined) parts.set(`f:${key}`, { value: part, typed: child });
+  }
+  return parts;
+}
+
+function listParts(list: readonly JsonValue[], typed: Typed): Map<string, { value: JsonValue; typed: Typed }> {
+  const item: Typed = { type: typed.type.kind === 'list' ? typed.type.item : typed.type, facts: undefined };
+  return new Map(list.map((value) => [elementOf(value, typed), { value, typed: item }]));
+}
+
+/** `k:{"name":"web"}` or `v:"x"`; keys in alphabetical order, absent ones by their default. */
+function elementOf(value: JsonValue, { type, facts }: Typed): string {
+  if (facts?.listType !== 'map' || !isObject(value)) return `v:${JSON.stringify(value)}`;
+  const itemFacts = type.kind === 'list' && type.item.kind === 'ref' ? typeFacts(type.item.name).byName : undefined;
+  const keys = [...facts.keys].sort().flatMap((key) => {
+    const part = value[key] ?? itemFacts?.get(key)?.default;
+    return part === undefined ? [] : [[key, part] as const];
+  });
+  return `k:${JSON.stringify(Object.fromEntries(keys))}`;
+}
+
+function childOf({ type }: Typed, key: string): Typed | undefined {
+  if (type.kind === 'map') return { type: type.value, facts: undefined };
+  if (type.kind !== 'ref') return undefined;
+  const facts = typeFacts(type.name).byName.get(key);
+  return facts === undefined ? undefined : { type: facts.type, facts };
+}
+
+/** The fields that an applied configuration sets. */
+export function fieldsOf(value: JsonValue, typed: Typed): FieldSet {
+  const set = emptySet();
+  collect(value, typed, [], set);
+  return set;
+}
+
+function collect(value: JsonValue, typed: Typed, path: readonly string[], set: FieldSet): void {
+  const parts = partsOf(value, typed);
+  if (parts === undefined) {
+    insert(set, path);
+    return;
+  }
+  const shape = shapeOf(typed);
+  for (const [element, part] of parts) {
+    collect(part.value, part.typed, [...path, element], set);
+    const nothing = part.value === null || (isObject(part.value) && Object.keys(part.value).length === 0);
+    if (shape !== 'struct' || nothing) insert(set, [...path, element]);
+  }
+}
+
+/** What changes from `before` to `after`. */
+export function compare(before: JsonValue | undefined, after: JsonValue | undefined, typed: Typed): Comparison {
+  const comparison = { added: emptySet(), modified: emptySet(), removed: emptySet() };
+  compareAt(before, after, typed, [], comparison);
+  return comparison;
+}
+
+function compareAt(before: JsonValue | undefined, after: JsonValue | undefined, typed: Typed, path: readonly string[], found: Comparison): void {
+  if (before === undefined && after === undefined) return;
+  const left = partsOf(before, typed);
+  const right = partsOf(after, typed);
+  if (left !== undefined && right !== undefined && left.size + right.size > 0) {
+    for (const element of new Set([...left.keys(), ...right.keys()])) {
+      const child = (right.get(element) ?? left.get(element))?.typed as Typed;
+      compareAt(left.get(element)?.value, right.get(element)?.value, child, [...path, element], found);
+    }
+    // In Go, a struct that is no pointer and a field without omitempty are never absent: they are not added or removed either.
+    if (alwaysThere(typed)) return;
+  }
+  if (before === undefined) insert(found.added, path);
+  else if (after === undefined) insert(found.removed, path);
+  else if ((left === undefined || right === undefined) && !sameJson(before, after)) insert(found.modified, path);
+}
+
+function alwaysThere({ type, facts }: Typed): boolean {
+  return facts !== undefined && (facts.required || (type.kind === 'ref' && !facts.pointer));
+}
+
+/** `over` merged over `base`: fields and elements of both; where both set a unit, that of `over`. */
+export function mergeValues(base: JsonValue | undefined, over: JsonValue, typed: Typed): JsonValue {
+  const left = partsOf(base, typed);
+  const right = partsOf(over, typed);
+  if (base === undefined || base === null || over === null || left === undefined || right === undefined) return over;
+  const elements = [...new Set([...left.keys(), ...right.keys()])];
+  const merged = elements.map((element): [string, JsonValue] => {
+    const added = right.get(element);
+    const kept = left.get(element);
+    return [element, added === undefined ? (kept?.value ?? null) : mergeValues(kept?.value, added.value, added.typed)];
+  });
+  return shapeOf(typed) === 'list' ? merged.map(([, value]) => value) : Object.fromEntries(merged.map(([key, value]) => [key.slice(2), value]));
+}
+
+/** The value without the members of `doomed`; containers that become empty by it stay only if they were not members themselves. */
+export function removeFields(value: JsonValue, doomed: FieldSet, typed: Typed): JsonValue | undefined {
+  const parts = partsOf(value, typed);
+  if (parts === undefined || value === null) return doomed.member ? undefined : value;
+  const kept = [...parts].flatMap(([element, part]): [string, JsonValue][] => {
+    const below = doomed.children.get(element);
+    const left = below === undefined ? part.value : removeFields(part.value, below, part.typed);
+    return left === undefined ? [] : [[element, left]];
+  });
+  if (doomed.member && kept.length === 0) return undefined;
+  if (shapeOf(typed) === 'list') return kept.length === 0 ? undefined : kept.map(([, part]) => part);
+  const object: JsonObject = Object.fromEntries(kept.map(([key, part]) => [key.slice(2), part]));
+  return kept.length === 0 && parts.size > 0 && !alwaysThere(typed) && typed.facts !== undefined ? undefined : object;
+}
