@@ -138,11 +138,10 @@ class StoreThread {
     this.#sweeping = [];
   }
 
-  /** A sweep that is not finished goes on when the store is opened again. */
+  /** A sweep that is not finished goes on when the store is opened again. The main side ends the thread once it has the answer. */
   #close({ id }: Request): void {
     this.#database.close();
     this.#reply([...this.#sweeping.map((request) => ({ id: request.id, result: undefined })), { id, result: undefined }]);
-    this.#port.close();
   }
 }
 
@@ -154,7 +153,6 @@ function start(port: MessagePort): void {
     new StoreThread(port, path);
   } catch (error) {
     port.postMessage({ kind: 'refused', error: toWire(error) } satisfies FromWorker);
-    port.close();
   }
 }
 

@@ -159,14 +159,13 @@ class SqliteStore implements Store {
 
   async #close(): Promise<void> {
     this.#leases.stopAll();
-    const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()));
     if (this.#ended !== undefined) return;
     const closed = this.#call({ op: 'close' });
     // What is asked from here on is refused; what was asked before is finished by the worker, in order.
     this.#ended = new StoreError('closed', `store ${this.#path} has been closed`);
     await closed;
     this.#hub.end(undefined);
-    await exited;
+    await this.#worker.terminate();
   }
 
   async #expire(lease: number): Promise<void> {
