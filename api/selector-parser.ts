@@ -4,8 +4,8 @@
  * Accepts and refuses exactly what upstream's recursive-descent parser does, with its texts.
  * Source: apimachinery `pkg/labels/selector.go`.
  */
-import type { LabelMatcher, LabelOperator, LabelRequirement } from './selector.ts';
-import { joined, keyErrors, labelMatcherOf, labelRequirement, SelectorError } from './selector.ts';
+import type { LabelMatcher, LabelOperator, LabelRequirement } from './label-requirement.ts';
+import { joined, keyErrors, labelMatcherOf, labelRequirement, SelectorError } from './label-requirement.ts';
 
 /** `word` is a key or a value; `in` and `notin` are words too where a value is expected. */
 interface Token {
@@ -16,7 +16,7 @@ interface Token {
 const end: Token = { kind: 'end', text: '' };
 
 function tokens(text: string): Token[] {
-  const found = text.match(/!=|==|[=!(),><]|[^=!(),><\s]+/g) ?? [];
+  const found = text.match(/!=|==|[=!(),><]|[^=!(),>< \t\r\n]+/g) ?? [];
   return [...found.map((part): Token => ({ kind: /^[=!(),><]/.test(part) ? 'symbol' : 'word', text: part })), end];
 }
 

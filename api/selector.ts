@@ -3,94 +3,19 @@
  *
  * Source: apimachinery `pkg/labels/selector.go`, `pkg/fields/selector.go`, `pkg/apis/meta/v1/helpers.go`.
  */
-import type { FieldError } from './field-error.ts';
-import { invalidValue } from './field-error.ts';
-import { isQualifiedName, isValidLabelValue } from './names.ts';
+import type { LabelMatcher, LabelOperator, LabelRequirement } from './label-requirement.ts';
+import { labelRequirement, parseInt64, SelectorError, sorted } from './label-requirement.ts';
 import type { LabelSelector } from './types.generated.ts';
 
-/** Upstream's own operator names (`pkg/selection`). */
-export type LabelOperator = 'in' | 'notin' | '=' | '==' | '!=' | 'gt' | 'lt' | 'exists' | '!';
-
-export interface LabelRequirement {
-  key: string;
-  operator: LabelOperator;
-  values: readonly string[];
-}
-
-/** All requirements must hold; none: matches everything, unless it is {@link selectNothing}. */
-export interface LabelMatcher {
-  readonly requirements: readonly LabelRequirement[];
-  readonly nothing?: true;
-}
+export type { LabelMatcher, LabelOperator, LabelRequirement } from './label-requirement.ts';
+export { labelMatcherOf, labelRequirement, SelectorError } from './label-requirement.ts';
+export { parseLabelSelector } from './selector-parser.ts';
 
 type Labels = Readonly<Record<string, string>> | undefined;
-
-/** The selector is malformed; the message is upstream's. To a client it is a BadRequest. */
-export class SelectorError extends Error {
-  override name = 'SelectorError';
-}
 
 export const selectEverything: LabelMatcher = { requirements: [] };
 /** What an absent LabelSelector means in an object. */
 export const selectNothing: LabelMatcher = { requirements: [], nothing: true };
-
-/** A requirement whose key and values are well formed. @throws SelectorError */
-export function labelRequirement(key: string, operator: LabelOperator, values: readonly string[]): LabelRequirement {
-  const errors = keyErrors(key, 'key');
-  const wrongValues = valuesProblem(operator, values);
-  if (wrongValues !== '') errors.push(invalidValue('values', values, wrongValues));
-  values.forEach((value, index) => {
-    if ((operator === 'gt' || operator === 'lt') && parseInt64(value) === undefined) {
-      errors.push(invalidValue(`values[${index}]`, value, "for 'Gt', 'Lt' operators, the value must be an integer"));
-    }
-  });
-  values.forEach((value, index) => {
-    const reasons = isValidLabelValue(value);
-    if (reasons.length > 0) errors.push(invalidValue(`values[${index}][${key}]`, value, reasons.join('; ')));
-  });
-  if (errors.length > 0) throw new SelectorError(joined(errors));
-  return { key, operator, values };
-}
-
-/** @param field `<nil>` where upstream's parser has no path to print */
-export function keyErrors(key: string, field: string): FieldError[] {
-  const reasons = isQualifiedName(key);
-  return reasons.length === 0 ? [] : [invalidValue(field, key, reasons.join('; '))];
-}
-
-/** Field errors in one line, as Go prints an aggregate. */
-export function joined(errors: readonly FieldError[]): string {
-  const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))];
-  return texts.length === 1 ? (texts[0] as string) : `[${texts.join(', ')}]`;
-}
-
-function valuesProblem(operator: LabelOperator, values: readonly string[]): string {
-  switch (operator) {
-    case 'in':
-    case 'notin':
-      return values.length === 0 ? "for 'in', 'notin' operators, values set can't be empty" : '';
-    case '=':
-    case '==':
-    case '!=':
-      return values.length === 1 ? '' : 'exact-match compatibility requires one single value';
-    case 'exists':
-    case '!':
-      return values.length === 0 ? '' : 'values set must be empty for exists and does not exist';
-    case 'gt':
-    case 'lt':
-      return values.length === 1 ? '' : "for 'Gt', 'Lt' operators, exactly one value is required";
-  }
-}
-
-/** As Go's ParseInt: a sign, digits, 64 bits. */
-function parseInt64(text: string): bigint | undefined {
-  if (!/^[-+]?[0-9]+$/.test(text)) return undefined;
-  const value = BigInt(text.replace('+', ''));
-  return BigInt.asIntN(64, value) === value ? value : undefined;
-}
-
-const sorted = (requirements: LabelRequirement[]): LabelRequirement[] =>
-  requirements.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
 
 const operatorOf: Readonly<Record<string, LabelOperator>> = { In: 'in', NotIn: 'notin', Exists: 'exists', DoesNotExist: '!' };
 
@@ -109,11 +34,6 @@ export function labelMatcher(selector: LabelSelector | undefined): LabelMatcher 
 /** From a plain map (a Service's selector), unchecked. Absent or empty selects everything: callers rule that out themselves. */
 export function labelMatcherOfMap(labels: Labels): LabelMatcher {
   return { requirements: sorted(Object.entries(labels ?? {}).map(([key, value]) => ({ key, operator: '=', values: [value] }))) };
-}
-
-/** From requirements in any order. */
-export function labelMatcherOf(requirements: readonly LabelRequirement[]): LabelMatcher {
-  return { requirements: sorted([...requirements]) };
 }
 
 export function matchesLabels(matcher: LabelMatcher, labels: Labels): boolean {
@@ -225,5 +145,3 @@ export function exactField(requirements: readonly FieldRequirement[], field: str
 export function fieldSelectorText(requirements: readonly FieldRequirement[]): string {
   return requirements.map(({ field, operator, value }) => `${field}${operator}${value.replace(/[\\,=]/g, '\\$&')}`).join(',');
 }
-
-export { parseLabelSelector } from './selector-parser.ts';

@@ -95,7 +95,7 @@ function scalarIo(name: string, number: number, codec: ScalarCodec, keepsZero: b
     write(writer, source) {
       const value = source[name];
       if (value === undefined || value === null) return;
-      inField(name, () => codec.write(writer, value));
+      codec.write(writer, value, name);
       writer.tag(number, codec.wire);
     },
   };
@@ -118,7 +118,7 @@ function scalarListIo(name: string, number: number, codec: ScalarCodec): FieldIo
     write(writer, source) {
       const list = listOf(source, name);
       for (let index = list.length - 1; index >= 0; index--) {
-        inField(`${name}[${index}]`, () => codec.write(writer, list[index] as JsonValue));
+        codec.write(writer, list[index] as JsonValue, name);
         writer.tag(number, codec.wire);
       }
     },
@@ -158,7 +158,7 @@ function messageListIo(name: string, number: number, typeName: string): FieldIo 
       const list = listOf(source, name);
       plan ??= planOf(typeName);
       for (let index = list.length - 1; index >= 0; index--) {
-        writeDelimited(plan, writer, list[index] as JsonValue, `${name}[${index}]`);
+        writeDelimited(plan, writer, list[index] as JsonValue, name);
         writer.tag(number, lengthWire);
       }
     },
@@ -174,7 +174,7 @@ function wrappedListIo(name: string, number: number): FieldIo {
     write(writer, source) {
       const value = source[name];
       if (value === undefined || value === null) return;
-      codec.write(writer, value);
+      codec.write(writer, value, name);
       writer.tag(number, lengthWire);
     },
   };
@@ -205,7 +205,7 @@ function mapIo(name: string, number: number, codec: ScalarCodec): FieldIo {
         const value = map[key];
         if (value === undefined || value === null) continue;
         const mark = writer.size;
-        inField(`${name}[${key}]`, () => codec.write(writer, value));
+        codec.write(writer, value, name);
         writer.tag(2, codec.wire);
         writer.string(key);
         writer.tag(1, lengthWire);
@@ -274,11 +274,11 @@ const wrappedStrings: ScalarCodec = {
     if (reader.position !== end) throw new ProtobufError('unexpected EOF');
     return items;
   },
-  write(writer, value) {
-    if (!Array.isArray(value)) throw new ProtobufError('not a list of strings');
+  write(writer, value, field) {
+    if (!Array.isArray(value)) throw new ProtobufError(`field "${field}": not a list of strings`);
     const mark = writer.size;
     for (let index = value.length - 1; index >= 0; index--) {
-      scalarCodecs.string.write(writer, value[index] as JsonValue);
+      scalarCodecs.string.write(writer, value[index] as JsonValue, field);
       writer.tag(1, lengthWire);
     }
     writer.lengthSince(mark);
@@ -293,16 +293,6 @@ function listOf(source: JsonObject, name: string): JsonValue[] {
   if (list === undefined || list === null) return [];
   if (!Array.isArray(list)) throw new ProtobufError(`cannot encode field "${name}": not a list`);
   return list;
-}
-
-/** Adds the field to the error of a value that does not fit it. */
-function inField(name: string, write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    if (error instanceof ProtobufError) throw new ProtobufError(`field "${name}": ${error.message}`, { cause: error });
-    throw error;
-  }
 }
 
 function readDelimited(plan: Plan, reader: WireReader, target: JsonObject): void {

@@ -14,18 +14,18 @@ export interface ScalarCodec {
   wire: number;
   /** `undefined`: the value is null in JSON (a zero time). */
   read(reader: WireReader): JsonValue | undefined;
-  /** Writes content and, for the length-delimited, its length. @throws ProtobufError for a value of another type */
-  write(writer: WireWriter, value: JsonValue): void;
+  /** Writes content and, for the length-delimited, its length. @throws ProtobufError naming `field`, for a value of another type */
+  write(writer: WireWriter, value: JsonValue, field: string): void;
   /** What an absent field stands for; undefined where JSON has nothing for it either. */
   zero: JsonValue | undefined;
 }
 
-function wrongType(expected: string, value: JsonValue): ProtobufError {
-  return new ProtobufError(`cannot encode ${JSON.stringify(value)} as ${expected}`);
+function wrongType(field: string, expected: string, value: JsonValue): ProtobufError {
+  return new ProtobufError(`field "${field}": cannot encode ${JSON.stringify(value)} as ${expected}`);
 }
 
-const integer = (value: JsonValue, name: string): number => {
-  if (typeof value !== 'number' || !Number.isInteger(value)) throw wrongType(name, value);
+const integer = (value: JsonValue, name: string, field: string): number => {
+  if (typeof value !== 'number' || !Number.isInteger(value)) throw wrongType(field, name, value);
   return value;
 };
 
@@ -33,8 +33,8 @@ const string: ScalarCodec = {
   wire: lengthWire,
   zero: '',
   read: (reader) => reader.string(),
-  write: (writer, value) => {
-    if (typeof value !== 'string') throw wrongType('string', value);
+  write: (writer, value, field) => {
+    if (typeof value !== 'string') throw wrongType(field, 'string', value);
     writer.string(value);
   },
 };
@@ -43,8 +43,8 @@ const bytes: ScalarCodec = {
   wire: lengthWire,
   zero: '',
   read: (reader) => reader.lengthDelimited().toString('base64'),
-  write: (writer, value) => {
-    if (typeof value !== 'string') throw wrongType('base64', value);
+  write: (writer, value, field) => {
+    if (typeof value !== 'string') throw wrongType(field, 'base64', value);
     const content = Buffer.from(value, 'base64');
     writer.raw(content);
     writer.varint(content.length);
@@ -55,8 +55,8 @@ const bool: ScalarCodec = {
   wire: varintWire,
   zero: false,
   read: (reader) => reader.varint() !== 0,
-  write: (writer, value) => {
-    if (typeof value !== 'boolean') throw wrongType('bool', value);
+  write: (writer, value, field) => {
+    if (typeof value !== 'boolean') throw wrongType(field, 'bool', value);
     writer.varint(value ? 1 : 0);
   },
 };
@@ -65,22 +65,22 @@ const int32: ScalarCodec = {
   wire: varintWire,
   zero: 0,
   read: (reader) => reader.int32(),
-  write: (writer, value) => writer.int64(integer(value, 'int32')),
+  write: (writer, value, field) => writer.int64(integer(value, 'int32', field)),
 };
 
 const int64: ScalarCodec = {
   wire: varintWire,
   zero: 0,
   read: (reader) => reader.int64(),
-  write: (writer, value) => writer.int64(integer(value, 'int64')),
+  write: (writer, value, field) => writer.int64(integer(value, 'int64', field)),
 };
 
 const double: ScalarCodec = {
   wire: fixed64Wire,
   zero: 0,
   read: (reader) => reader.double(),
-  write: (writer, value) => {
-    if (typeof value !== 'number') throw wrongType('double', value);
+  write: (writer, value, field) => {
+    if (typeof value !== 'number') throw wrongType(field, 'double', value);
     writer.double(value);
   },
 };
@@ -110,8 +110,8 @@ const quantity: ScalarCodec = {
     // An empty message is the zero Quantity; a text has to parse, which upstream's unmarshaler checks too.
     return text === undefined || text === '' ? '0' : inTermsOfProtobuf(() => canonicalQuantity(text as string));
   },
-  write: (writer, value) => {
-    if (typeof value !== 'string' && typeof value !== 'number') throw wrongType('Quantity', value);
+  write: (writer, value, field) => {
+    if (typeof value !== 'string' && typeof value !== 'number') throw wrongType(field, 'Quantity', value);
     const mark = writer.size;
     writer.string(inTermsOfProtobuf(() => canonicalQuantity(value)));
     writer.tag(1, lengthWire);
@@ -139,9 +139,9 @@ function secondsText(seconds: number): string {
 }
 
 /** Milliseconds since 1970; the fraction is whatever the text has. */
-function parsedTime(value: JsonValue): number {
+function parsedTime(value: JsonValue, field: string): number {
   const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
-  if (Number.isNaN(ms)) throw wrongType('RFC 3339 time', value);
+  if (Number.isNaN(ms)) throw wrongType(field, 'RFC 3339 time', value);
   return ms;
 }
 
@@ -163,7 +163,7 @@ const time: ScalarCodec = {
     const [, seconds] = readSmall(reader, timestamp, 'Timestamp');
     return seconds === undefined ? undefined : `${secondsText(seconds as number)}Z`;
   },
-  write: (writer, value) => writeTimestamp(writer, Math.floor(parsedTime(value) / 1000), 0),
+  write: (writer, value, field) => writeTimestamp(writer, Math.floor(parsedTime(value, field) / 1000), 0),
 };
 
 const microtime: ScalarCodec = {
@@ -175,8 +175,8 @@ const microtime: ScalarCodec = {
     const micros = Math.floor(((nanos as number | undefined) ?? 0) / 1000);
     return `${secondsText(seconds as number)}.${String(micros).padStart(6, '0')}Z`;
   },
-  write: (writer, value) => {
-    const seconds = Math.floor(parsedTime(value) / 1000);
+  write: (writer, value, field) => {
+    const seconds = Math.floor(parsedTime(value, field) / 1000);
     // Date.parse keeps milliseconds only; the rest of the fraction is read from the text.
     const fraction = /\.([0-9]+)/.exec(value as string)?.[1] ?? '';
     writeTimestamp(writer, seconds, Number(fraction.slice(0, 6).padEnd(6, '0')) * 1000);
@@ -190,12 +190,12 @@ const intstr: ScalarCodec = {
     const [, type, number, text] = readSmall(reader, [undefined, int64, int32, string], 'IntOrString');
     return type === 1 ? (text ?? '') : (number ?? 0);
   },
-  write: (writer, value) => {
+  write: (writer, value, field) => {
     const mark = writer.size;
     const text = typeof value === 'string';
     writer.string(text ? value : '');
     writer.tag(3, lengthWire);
-    writer.int64(text ? 0 : integer(value, 'IntOrString'));
+    writer.int64(text ? 0 : integer(value, 'IntOrString', field));
     writer.tag(2, varintWire);
     writer.varint(text ? 1 : 0);
     writer.tag(1, varintWire);
@@ -219,7 +219,7 @@ const embeddedJson: ScalarCodec = {
     }
     return content === undefined || content.length === 0 ? undefined : parsedJson(content);
   },
-  write: (writer, value) => {
+  write: (writer, value, field) => {
     const mark = writer.size;
     writer.string(JSON.stringify(value));
     writer.tag(1, lengthWire);
