@@ -1,0 +1,237 @@
+/**
+ * The OpenAPI v3 documents, one per group and version, made of the schema facts and the table of resources. kubectl reads them to
+ * explain kinds, to learn that the server checks fields itself, and for the merge keys of its patches.
+ *
+ * Source: kubernetes.io, "The Kubernetes API", OpenAPI v3; kube-openapi for the `x-kubernetes-…` extensions.
+ */
+import { createHash } from 'node:crypto';
+import { apiVersionOf } from '#api/meta.ts';
+import { type Resource, resources } from '#api/resources.ts';
+import type { Descriptions } from './descriptions.ts';
+import { type FieldFacts, type FieldType, type ScalarKind, type TypeFacts, typeFacts, typeForKind } from './facts.ts';
+
+type Json = Record<string, unknown>;
+
+export interface OpenApi {
+  /** The body of `GET /openapi/v3`: where each document is, with a hash that changes with it. */
+  index(): Uint8Array;
+  /** The body of `GET /openapi/v3/<path>`, such as `apis/apps/v1`. */
+  document(path: string): Uint8Array | undefined;
+}
+
+/** Documents are made when first asked for; descriptions are read no earlier. */
+export function createOpenApi(version: string, descriptions: () => Descriptions): OpenApi {
+  const made = new Map<string, Uint8Array>();
+  const document = (path: string): Uint8Array | undefined => {
+    if (made.has(path)) return made.get(path);
+    const own = resources.filter((resource) => pathOf(resource) === path);
+    if (own.length === 0) return undefined;
+    const bytes = new TextEncoder().encode(JSON.stringify(documentOf(own, version, descriptions())));
+    made.set(path, bytes);
+    return bytes;
+  };
+  return {
+    document,
+    index() {
+      const paths = [...new Set(resources.map(pathOf))].sort().map((path) => {
+        const hash = createHash('sha512').update(document(path) ?? '').digest('hex').toUpperCase();
+        return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }];
+      });
+      return new TextEncoder().encode(JSON.stringify({ paths: Object.fromEntries(paths) }));
+    },
+  };
+}
+
+function pathOf({ group, version }: Resource): string {
+  return group === '' ? `api/${version}` : `apis/${group}/${version}`;
+}
+
+function documentOf(own: readonly Resource[], version: string, descriptions: Descriptions): Json {
+  const names = new Set<string>();
+  for (const name of ['meta/v1.DeleteOptions', 'meta/v1.Status', ...own.flatMap(rootTypes)]) reach(name, names);
+  const schemas = [...names].sort().map((name) => [openApiName(name), schemaOf(typeFacts(name), descriptions)]);
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version },
+    paths: Object.fromEntries(own.flatMap(pathsOf)),
+    components: { schemas: { ...Object.fromEntries(schemas), ...scalarSchemas } },
+  };
+}
+
+/** The kind itself, its list, and what its subresources carry. */
+function rootTypes(resource: Resource): string[] {
+  const kinds = resource.subresources.map(({ group, version, kind }) => typeForKind(apiVersionOf(group, version), kind));
+  return [resource.schema, listSchema(resource), ...kinds.filter((name) => name !== undefined)];
+}
+
+function listSchema(resource: Resource): string {
+  return `${resource.schema}List`;
+}
+
+function reach(name: string, names: Set<string>): void {
+  if (names.has(name)) return;
+  names.add(name);
+  for (const { type } of typeFacts(name).fields) {
+    const inner = innermost(type);
+    if (inner.kind === 'ref') reach(inner.name, names);
+  }
+}
+
+function innermost(type: FieldType): FieldType {
+  return type.kind === 'list' ? innermost(type.item) : type.kind === 'map' ? innermost(type.value) : type;
+}
+
+/** `core/v1.Pod` → `io.k8s.api.core.v1.Pod`. */
+function openApiName(name: string): string {
+  const [group, type] = name.split('/') as [string, string];
+  const prefixes: Record<string, string> = {
+    meta: 'io.k8s.apimachinery.pkg.apis.meta',
+    apiextensions: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions',
+    apiregistration: 'io.k8s.kube-aggregator.pkg.apis.apiregistration',
+  };
+  return `${prefixes[group] ?? `io.k8s.api.${group}`}.${type}`;
+}
+
+const scalarNames: Partial<Record<ScalarKind, string>> = {
+  quantity: 'io.k8s.apimachinery.pkg.api.resource.Quantity',
+  time: 'io.k8s.apimachinery.pkg.apis.meta.v1.Time',
+  microtime: 'io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime',
+  fieldsV1: 'io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1',
+  raw: 'io.k8s.apimachinery.pkg.runtime.RawExtension',
+  intstr: 'io.k8s.apimachinery.pkg.util.intstr.IntOrString',
+};
+
+const scalarSchemas: Json = {
+  [scalarNames.quantity as string]: { oneOf: [{ type: 'string' }, { type: 'number' }] },
+  [scalarNames.time as string]: { type: 'string', format: 'date-time' },
+  [scalarNames.microtime as string]: { type: 'string', format: 'date-time' },
+  [scalarNames.fieldsV1 as string]: { type: 'object' },
+  [scalarNames.raw as string]: { type: 'object' },
+  [scalarNames.intstr as string]: { format: 'int-or-string', oneOf: [{ type: 'integer' }, { type: 'string' }] },
+  'io.k8s.apimachinery.pkg.apis.meta.v1.Patch': { type: 'object' },
+};
+
+const plainSchemas: Partial<Record<ScalarKind, Json>> = {
+  string: { type: 'string' },
+  bool: { type: 'boolean' },
+  int32: { type: 'integer', format: 'int32' },
+  int64: { type: 'integer', format: 'int64' },
+  double: { type: 'number', format: 'double' },
+  bytes: { type: 'string', format: 'byte' },
+  json: {},
+};
+
+function schemaOf(facts: TypeFacts, descriptions: Descriptions): Json {
+  const required = facts.fields.filter((field) => field.required).map(({ name }) => name);
+  const properties = facts.fields.map((field) => [field.name, fieldSchema(field, descriptionOf(facts, field, descriptions))]);
+  return {
+    ...describe(descriptions[facts.name]),
+    type: 'object',
+    ...(required.length === 0 ? {} : { required }),
+    properties: Object.fromEntries(properties),
+    ...(facts.kinds.length === 0 ? {} : { 'x-kubernetes-group-version-kind': facts.kinds }),
+    ...(facts.mapType === undefined ? {} : { 'x-kubernetes-map-type': facts.mapType }),
+  };
+}
+
+/** A field that holds another type may have no words of its own; that type's are better than none. */
+function descriptionOf(facts: TypeFacts, { name, type }: FieldFacts, descriptions: Descriptions): string | undefined {
+  const inner = innermost(type);
+  return descriptions[`${facts.name}.${name}`] ?? (inner.kind === 'ref' ? descriptions[inner.name] : undefined);
+}
+
+function describe(description: string | undefined): Json {
+  return description === undefined ? {} : { description };
+}
+
+function fieldSchema(field: FieldFacts, description: string | undefined): Json {
+  const type = typeSchema(field.type);
+  // Next to a $ref, other words are ignored: upstream wraps it.
+  const base = '$ref' in type ? { allOf: [type] } : type;
+  return {
+    ...describe(description),
+    ...base,
+    ...(field.default === undefined ? {} : { default: field.default }),
+    ...extension('list-type', field.listType),
+    ...extension('list-map-keys', field.keys.length === 0 ? undefined : field.keys),
+    ...extension('map-type', field.mapType),
+    ...extension('patch-strategy', field.patchStrategy.length === 0 ? undefined : field.patchStrategy.join(',')),
+    ...extension('patch-merge-key', field.mergeKey),
+  };
+}
+
+function extension(name: string, value: unknown): Json {
+  return value === undefined ? {} : { [`x-kubernetes-${name}`]: value };
+}
+
+function typeSchema(type: FieldType): Json {
+  if (type.kind === 'list') return { type: 'array', items: typeSchema(type.item) };
+  if (type.kind === 'map') return { type: 'object', additionalProperties: typeSchema(type.value) };
+  const name = type.kind === 'ref' ? openApiName(type.name) : scalarNames[type.kind];
+  return name === undefined ? (plainSchemas[type.kind as ScalarKind] ?? {}) : { $ref: `#/components/schemas/${name}` };
+}
+
+interface Operation {
+  verb: string;
+  action: string;
+  body?: string | undefined;
+  answer: string;
+}
+
+const patchTypes = ['application/apply-patch+yaml', 'application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json'];
+const mediaTypes = ['application/json', 'application/vnd.kubernetes.protobuf', 'application/yaml'];
+
+function pathsOf(resource: Resource): [string, Json][] {
+  const root = `/${pathOf(resource)}/${resource.namespaced ? 'namespaces/{namespace}/' : ''}${resource.plural}`;
+  const list = listSchema(resource);
+  const kind = resource.schema;
+  const operation = (verb: string, action: string, answer: string, body?: string): Operation => ({ verb, action, answer, body });
+  const collection = [operation('get', 'list', list), operation('post', 'post', kind, kind), operation('delete', 'deletecollection', 'meta/v1.Status', 'meta/v1.DeleteOptions')];
+  const item = [
+    operation('get', 'get', kind),
+    operation('put', 'put', kind, kind),
+    operation('patch', 'patch', kind, 'patch'),
+    operation('delete', 'delete', 'meta/v1.Status', 'meta/v1.DeleteOptions'),
+  ];
+  const everywhere: [string, Json][] = resource.namespaced
+    ? [[`/${pathOf(resource)}/${resource.plural}`, pathItem(resource, [operation('get', 'list', list)], ['pretty'])]]
+    : [];
+  return [
+    ...everywhere,
+    [root, pathItem(resource, collection, resource.namespaced ? ['namespace'] : [])],
+    [`${root}/{name}`, pathItem(resource, item, resource.namespaced ? ['name', 'namespace'] : ['name'])],
+    ...resource.subresources.filter(({ verbs }) => verbs.includes('patch')).map((sub): [string, Json] => {
+      const type = typeForKind(apiVersionOf(sub.group, sub.version), sub.kind) ?? kind;
+      const operations = [operation('get', 'get', type), operation('put', 'put', type, type), operation('patch', 'patch', type, 'patch')];
+      return [`${root}/{name}/${sub.name}`, pathItem({ ...resource, ...sub, kind: sub.kind }, operations, resource.namespaced ? ['name', 'namespace'] : ['name'])];
+    }),
+  ];
+}
+
+function pathItem(resource: Pick<Resource, 'group' | 'version' | 'kind'>, operations: readonly Operation[], inPath: readonly string[]): Json {
+  const { group, version, kind } = resource;
+  const made = operations.map((operation) => [operation.verb, operationOf(operation, { group, version, kind })]);
+  const parameters = inPath.map((name) => ({ name, in: name === 'pretty' ? 'query' : 'path', ...(name === 'pretty' ? {} : { required: true }), schema: { type: 'string', uniqueItems: true } }));
+  return { ...Object.fromEntries(made), parameters };
+}
+
+function operationOf({ verb, action, answer, body }: Operation, gvk: Json): Json {
+  const writes = ['post', 'put', 'patch'].includes(verb);
+  const query = writes ? ['dryRun', 'fieldManager', 'fieldValidation', ...(verb === 'patch' ? ['force'] : [])] : action === 'list' ? listQuery : [];
+  const bodyTypes = body === 'patch' ? patchTypes : ['*/*'];
+  const bodySchema = body === 'patch' ? 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch' : body === undefined ? undefined : openApiName(body);
+  return {
+    parameters: query.map((name) => ({ name, in: 'query', schema: { type: querySchema[name] ?? 'string', uniqueItems: true } })),
+    ...(bodySchema === undefined ? {} : { requestBody: { content: contentOf(bodyTypes, bodySchema), ...(writes ? { required: true } : {}) } }),
+    responses: { '200': { description: 'OK', content: contentOf(mediaTypes, openApiName(answer)) }, '401': { description: 'Unauthorized' } },
+    'x-kubernetes-action': action,
+    'x-kubernetes-group-version-kind': gvk,
+  };
+}
+
+const listQuery = ['allowWatchBookmarks', 'continue', 'fieldSelector', 'labelSelector', 'limit', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'timeoutSeconds', 'watch'];
+const querySchema: Record<string, string> = { allowWatchBookmarks: 'boolean', force: 'boolean', limit: 'integer', sendInitialEvents: 'boolean', timeoutSeconds: 'integer', watch: 'boolean' };
+
+function contentOf(types: readonly string[], name: string): Json {
+  return Object.fromEntries(types.map((type) => [type, { schema: { $ref: `#/components/schemas/${name}` } }]));
+}
