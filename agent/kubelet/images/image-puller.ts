@@ -6,10 +6,10 @@
 import type { Container, ObjectReference, Pod, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import { RuntimeError } from '#agent/runtime/runtime.ts';
 import type { ContainerRuntime, Image, PodSandboxConfig } from '#agent/runtime/runtime.ts';
 import { createBackOff, goDuration } from '../backoff.ts';
 import { withDefaultTag } from '../image-name.ts';
+import { errorText } from '../errors.ts';
 import { credentialsFor } from './pull-secrets.ts';
 
 /** The image cannot be had now: `reason` and `message` become the container's waiting state. */
@@ -55,7 +55,6 @@ export interface ImagePullerDeps {
   serialize: boolean;
 }
 
-const textOf = (error: unknown): string => (error instanceof RuntimeError ? `rpc error: code = ${error.code} desc = ${error.message}` : error instanceof Error ? error.message : String(error));
 
 /** The default follows the tag: `latest` (or none) is always pulled, others only when absent. */
 const policyOf = (container: Container): string => container.imagePullPolicy ?? (/(:latest$)|(^[^:@]*$)/.test(container.image ?? '') ? 'Always' : 'IfNotPresent');
@@ -99,9 +98,8 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
       return { ref, image: pulled };
     } catch (error) {
       if (signal.aborted) throw error;
-      const why = textOf(error);
+      const why = errorText(error);
       events.event(about, 'Warning', 'Failed', `Failed to pull image "${requested}": ${why}`);
-      events.event(about, 'Warning', 'Failed', 'Error: ErrImagePull');
       backOff.next(key, clock.now());
       lastFailures.set(key, `ErrImagePull: ${why}`);
       throw new ImageError('ErrImagePull', why, { cause: error, retryAtMs: backOff.endsAtSinceUpdateMs(key) });
@@ -145,7 +143,7 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
     try {
       return withDefaultTag(requested);
     } catch (error) {
-      const message = `Failed to apply default image tag "${requested}": ${textOf(error)}`;
+      const message = `Failed to apply default image tag "${requested}": ${errorText(error)}`;
       events.event(about, 'Warning', 'InspectFailed', message);
       throw new ImageError('InvalidImageName', message, { cause: error });
     }
@@ -155,7 +153,7 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
     try {
       return await runtime.imageStatus({ image });
     } catch (error) {
-      const message = `Failed to inspect image "${requested}": ${textOf(error)}`;
+      const message = `Failed to inspect image "${requested}": ${errorText(error)}`;
       events.event(about, 'Warning', 'InspectFailed', message);
       throw new ImageError('ImageInspectError', message, { cause: error });
     }

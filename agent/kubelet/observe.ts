@@ -1,0 +1,95 @@
+/** Reads a pod from the container runtime, with the termination messages that its containers left. */
+import { open, stat } from 'node:fs/promises';
+import { isNotFound } from '#agent/runtime/runtime.ts';
+import type { ContainerRuntime, ContainerStatus, PodSandboxStatus } from '#agent/runtime/runtime.ts';
+import { parseContainerLabels, podUidLabel } from './labels.ts';
+import type { ContainerLabels } from './labels.ts';
+import { readLastLogLines } from './server/log-tail.ts';
+import type { ObservedContainer, ObservedPod } from './observed.ts';
+
+export interface Observer {
+  observe(pod: { uid: string; name: string; namespace: string }): Promise<ObservedPod>;
+}
+
+/** Upstream's limits: a message, and the log lines that stand in for one. */
+const maxMessageBytes = 4096;
+const maxLogBytes = 2048;
+const maxLogLines = 80;
+
+export function createObserver(runtime: ContainerRuntime): Observer {
+  /** What exited containers said, by container ID: it does not change any more. */
+  const messages = new Map<string, string>();
+
+  async function observeContainer(id: string): Promise<ObservedContainer | undefined> {
+    let status: ContainerStatus;
+    try {
+      status = await runtime.containerStatus(id);
+    } catch (error) {
+      // Removed between the list and the look.
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+    const labels = parseContainerLabels(status.labels, status.annotations);
+    if (labels === undefined) return undefined;
+    if (status.state !== 'CONTAINER_EXITED') return { name: labels.container, sandboxId: '', status, labels };
+    const own = messages.get(id) ?? (await terminationMessage(status, labels));
+    messages.set(id, own);
+    const message = [status.message, own].filter((text) => text !== '').join(': ');
+    return { name: labels.container, sandboxId: '', status: { ...status, message }, labels };
+  }
+
+  async function observeSandbox(id: string): Promise<PodSandboxStatus | undefined> {
+    try {
+      return await runtime.podSandboxStatus(id);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  return {
+    async observe({ uid, name, namespace }) {
+      const filter = { labelSelector: { [podUidLabel]: uid } };
+      const [sandboxes, containers] = await Promise.all([runtime.listPodSandbox(filter), runtime.listContainers(filter)]);
+      const [sandboxStates, containerStates] = await Promise.all([
+        Promise.all(sandboxes.map(({ id }) => observeSandbox(id))),
+        Promise.all(
+          containers.map(async ({ id, podSandboxId }) => {
+            const observed = await observeContainer(id);
+            return observed === undefined ? undefined : { ...observed, sandboxId: podSandboxId };
+          }),
+        ),
+      ]);
+      return {
+        uid,
+        name,
+        namespace,
+        sandboxes: sandboxStates.filter((sandbox) => sandbox !== undefined).sort((a, b) => b.createdAtMs - a.createdAtMs),
+        containers: containerStates.filter((container) => container !== undefined).sort((a, b) => b.status.createdAtMs - a.status.createdAtMs),
+      };
+    },
+  };
+}
+
+async function terminationMessage(status: ContainerStatus, labels: ContainerLabels): Promise<string> {
+  const mount = status.mounts.find(({ containerPath }) => containerPath === labels.terminationMessagePath);
+  const message = mount === undefined ? '' : await readStart(mount.hostPath);
+  if (message !== '' || labels.terminationMessagePolicy !== 'FallbackToLogsOnError' || status.exitCode === 0) return message;
+  return readLastLogLines(status.logPath, maxLogLines, maxLogBytes);
+}
+
+async function readStart(path: string): Promise<string> {
+  try {
+    if (!(await stat(path)).isFile()) return '';
+    const file = await open(path);
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(maxMessageBytes), 0, maxMessageBytes, 0);
+      return buffer.subarray(0, bytesRead).toString('utf8');
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    return `Error reading termination log ${path}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}

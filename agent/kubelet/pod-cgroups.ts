@@ -1,0 +1,60 @@
+/**
+ * The control groups above containers: `kubepods`, one per QoS class, one per pod.
+ *
+ * Source: upstream `pkg/kubelet/cm` (layout, shares of the classes).
+ */
+import type { Pod } from '#api/types.generated.ts';
+import type { Cgroups } from '#agent/host/cgroup.ts';
+import { cpuShares, podCgroup, podCgroupLimits, podRequest, qosClass } from './resources.ts';
+
+export interface PodCgroups {
+  /** Creates `kubepods` and its classes with what the node can allocate. */
+  prepare(allocatable: { cpuMillis: number; memoryBytes: number }): Promise<void>;
+  ensure(pod: Pod): Promise<void>;
+  remove(pod: Pod): Promise<void>;
+  /** UIDs that have a group on this node. */
+  known(): Promise<string[]>;
+  removeUnknown(uid: string): Promise<void>;
+}
+
+const classes = ['', '/burstable', '/besteffort'];
+
+export function createPodCgroups(cgroups: Cgroups, root: string): PodCgroups {
+  const ensured = new Map<string, Pod>();
+  const top = `${root}/kubepods`;
+
+  /** Burstable pods together weigh what they request; best-effort pods get what nobody wants. */
+  async function weighClasses(): Promise<void> {
+    const burstable = [...ensured.values()].filter((pod) => qosClass(pod) === 'Burstable');
+    await cgroups.limit(`${top}/burstable`, { cpuShares: cpuShares(burstable.reduce((sum, pod) => sum + podRequest(pod, 'cpu'), 0)) });
+  }
+
+  return {
+    async prepare({ cpuMillis, memoryBytes }) {
+      await cgroups.create(top);
+      await cgroups.limit(top, { cpuShares: cpuShares(cpuMillis), memoryBytes });
+      await cgroups.create(`${top}/burstable`);
+      await cgroups.create(`${top}/besteffort`);
+      await cgroups.limit(`${top}/besteffort`, { cpuShares: 2 });
+    },
+    async ensure(pod) {
+      if (ensured.has(pod.metadata.uid)) return;
+      const path = podCgroup(root, pod);
+      await cgroups.create(path);
+      await cgroups.limit(path, podCgroupLimits(pod));
+      ensured.set(pod.metadata.uid, pod);
+      if (qosClass(pod) === 'Burstable') await weighClasses();
+    },
+    async remove(pod) {
+      await cgroups.remove(podCgroup(root, pod));
+      if (ensured.delete(pod.metadata.uid) && qosClass(pod) === 'Burstable') await weighClasses();
+    },
+    async known() {
+      const names = await Promise.all(classes.map((name) => cgroups.children(`${top}${name}`)));
+      return names.flat().flatMap((name) => (name.startsWith('pod') ? [name.slice('pod'.length)] : []));
+    },
+    async removeUnknown(uid) {
+      for (const name of classes) await cgroups.remove(`${top}${name}/pod${uid}`);
+    },
+  };
+}

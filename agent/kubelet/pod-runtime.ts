@@ -1,0 +1,263 @@
+/**
+ * Carries out what `computePodActions` decides: sandbox, init containers, containers; and takes pods down.
+ *
+ * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (SyncPod).
+ */
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import type { Container, Pod, Secret } from '#api/types.generated.ts';
+import type { Clock } from '#client/clock.ts';
+
+import type { ContainerRuntime, PodSandboxConfig } from '#agent/runtime/runtime.ts';
+import type { BackOff } from './backoff.ts';
+import { goDuration } from './backoff.ts';
+import { computePodActions } from './compute-pod-actions.ts';
+import type { PodActions, ProbeResults } from './compute-pod-actions.ts';
+import type { StartFailure } from './container-statuses.ts';
+import { StartError } from './container-starter.ts';
+import type { ContainerStarter } from './container-starter.ts';
+import { podDns } from './dns.ts';
+import type { ClusterDns, ResolvConf } from './dns.ts';
+import { errorText } from './errors.ts';
+import type { PodFacts } from './field-ref.ts';
+import { hostNetworkHostsFile, podHostname, podHostsFile } from './hostname.ts';
+import { killContainer, killPodContainers, podReference } from './kill-containers.ts';
+import type { KillDeps } from './kill-containers.ts';
+import { findContainer, isRunning } from './observed.ts';
+import type { ObservedContainer, ObservedPod } from './observed.ts';
+import type { Paths } from './paths.ts';
+import { formatPod, initContainers, isSidecar } from './pod-spec.ts';
+import { podCgroup } from './resources.ts';
+import { sandboxConfig } from './sandbox-config.ts';
+import type { MountedVolume } from './volumes/volumes.ts';
+
+export interface PodRuntimeDeps extends KillDeps {
+  runtime: ContainerRuntime;
+  clock: Clock;
+  starter: ContainerStarter;
+  probes: ProbeResults;
+  /** Of crashing containers. */
+  crashBackOff: BackOff;
+  paths: Paths;
+  cgroupRoot: string;
+  clusterDns: ClusterDns;
+  readHostResolvConf: () => Promise<ResolvConf>;
+}
+
+export interface SyncInputs {
+  pod: Pod;
+  observed: ObservedPod;
+  volumes: ReadonlyMap<string, MountedVolume>;
+  facts: PodFacts;
+  secrets: () => Promise<readonly Secret[]>;
+  signal: AbortSignal;
+}
+
+export interface SyncResult {
+  /** Something was started or stopped: look at the pod again. */
+  acted: boolean;
+  /** Why containers could not be started, by name. */
+  failures: ReadonlyMap<string, StartFailure>;
+  /** When the earliest back-off ends. */
+  retryAtMs?: number | undefined;
+}
+
+export interface PodRuntime {
+  /** @throws Error when the sandbox cannot be made */
+  sync(inputs: SyncInputs): Promise<SyncResult>;
+  /** Stops the containers within the grace period, then the sandboxes. */
+  kill(pod: Pod | undefined, observed: ObservedPod, options: { podIp: string; graceSeconds?: number | undefined; skipPreStop?: boolean | undefined }): Promise<void>;
+  /** Removes dead containers beyond the newest of each name, and sandboxes that hold nothing. */
+  collect(observed: ObservedPod, keepPerContainer: number): Promise<void>;
+  /** Removes all containers and sandboxes of a pod. They must be stopped. */
+  remove(observed: ObservedPod): Promise<void>;
+}
+
+const backOffKey = (pod: Pod, container: Container): string => `${pod.metadata.uid}/${container.name}/${container.image ?? ''}`;
+
+export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
+  const { runtime, events, clock, paths, starter, crashBackOff } = deps;
+
+  async function configOf(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
+    const { namespace = '', name, uid } = pod.metadata;
+    const logDirectory = paths.podLogDir({ namespace, name, uid });
+    const dns = podDns(pod, await deps.readHostResolvConf(), deps.clusterDns);
+    if (dns.warning !== undefined) events.event(podReference(pod), 'Warning', 'DNSConfigForming', dns.warning);
+    return sandboxConfig({
+      pod,
+      attempt,
+      logDirectory,
+      dns: dns.config,
+      hostname: podHostname(pod, deps.clusterDns.domain).hostname,
+      cgroupParent: podCgroup(deps.cgroupRoot, pod),
+      localSeccomp: paths.seccompProfile,
+    });
+  }
+
+  /** Starts a sandbox. @returns its ID and address */
+  async function createSandbox(pod: Pod, config: PodSandboxConfig): Promise<{ sandboxId: string; ips: string[] }> {
+    if (config.logDirectory !== undefined) await mkdir(config.logDirectory, { recursive: true, mode: 0o755 });
+    let sandboxId: string;
+    try {
+      sandboxId = await runtime.runPodSandbox(config);
+    } catch (error) {
+      events.event(podReference(pod), 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${errorText(error)}`);
+      throw error;
+    }
+    const { network } = await runtime.podSandboxStatus(sandboxId);
+    return { sandboxId, ips: network.ip === '' ? [] : [network.ip, ...network.additionalIps] };
+  }
+
+  async function writeHostsFile(pod: Pod, ips: readonly string[]): Promise<string> {
+    const file = paths.etcHosts(pod.metadata.uid);
+    const text =
+      pod.spec.hostNetwork === true ? hostNetworkHostsFile(pod, await readFile('/etc/hosts', 'utf8')) : podHostsFile(pod, podHostname(pod, deps.clusterDns.domain), ips);
+    await writeFile(file, text, { mode: 0o644 });
+    return file;
+  }
+
+  /** Whether a crashed container has to wait; if not, its next wait gets longer. */
+  function crashWait(pod: Pod, container: Container, observed: ObservedPod): StartError | undefined {
+    const last = observed.containers.find(({ name, status }) => name === container.name && status.state === 'CONTAINER_EXITED');
+    if (last === undefined) return undefined;
+    const key = backOffKey(pod, container);
+    const endedMs = last.status.finishedAtMs;
+    if (!crashBackOff.isWaiting(key, endedMs)) {
+      crashBackOff.next(key, endedMs);
+      return undefined;
+    }
+    events.event(podReference(pod, container.name), 'Warning', 'BackOff', `Back-off restarting failed container ${container.name} in pod ${formatPod(pod)}`);
+    const message = `back-off ${goDuration(crashBackOff.delayMs(key))} restarting failed container=${container.name} pod=${formatPod(pod)}`;
+    return new StartError('CrashLoopBackOff', message, { retryAtMs: crashBackOff.endsAtMs(key, endedMs) });
+  }
+
+  async function postStart(pod: Pod, container: Container, containerId: string, podIp: string): Promise<void> {
+    const hook = container.lifecycle?.postStart;
+    if (hook === undefined) return;
+    try {
+      await deps.hooks.run(hook, { container, containerId, podIp });
+    } catch (error) {
+      deps.log.warn({ err: error, container: container.name }, 'a postStart hook failed');
+      events.event(podReference(pod, container.name), 'Warning', 'FailedPostStartHook', 'PostStartHook failed');
+      const fresh = await runtime.containerStatus(containerId);
+      const labels = { container: container.name, namespace: pod.metadata.namespace ?? '', name: pod.metadata.name, uid: pod.metadata.uid };
+      const killed: ObservedContainer = {
+        name: container.name,
+        sandboxId: '',
+        status: fresh,
+        labels: { ...labels, hash: '', restartCount: 0, terminationMessagePath: '', terminationMessagePolicy: '', ports: [] },
+      };
+      await killContainer(deps, { pod, container: killed, podIp, message: 'FailedPostStartHook', reason: 'PostStartHook' });
+      throw new StartError('PostStartHookError', 'PostStartHookError', { cause: error });
+    }
+  }
+
+  async function startAll(inputs: SyncInputs, actions: PodActions, sandboxId: string, ips: readonly string[], fresh: boolean): Promise<SyncResult> {
+    const { pod, observed } = inputs;
+    const failures = new Map<string, StartFailure>();
+    const retries: number[] = [];
+    let acted = false;
+    const facts: PodFacts = { ...inputs.facts, podIps: ips.length > 0 ? ips : inputs.facts.podIps };
+    const context = { ...inputs, facts, sandboxId, sandboxConfig: await configOf(pod, actions.attempt), hostsFile: await writeHostsFile(pod, facts.podIps) };
+
+    const start = async (container: Container, targetId?: string): Promise<boolean> => {
+      // A new sandbox starts everything anew: crashes of the old one do not count for init containers.
+      const waiting = crashWait(pod, container, observed);
+      try {
+        if (waiting !== undefined) throw waiting;
+        const id = await starter.start(container, context, targetId);
+        acted = true;
+        await postStart(pod, container, id, facts.podIps[0] ?? '');
+        return true;
+      } catch (error) {
+        if (inputs.signal.aborted) throw error;
+        if (!(error instanceof StartError)) throw error;
+        failures.set(container.name, { reason: error.reason, message: error.message });
+        if (error.retryAtMs !== undefined) retries.push(error.retryAtMs);
+        return false;
+      }
+    };
+
+    for (const container of actions.startEphemeral) {
+      const target = pod.spec.ephemeralContainers?.find(({ name }) => name === container.name)?.targetContainerName;
+      const targetId = target === undefined || target === '' ? undefined : findContainer(observed, target)?.status.id;
+      await start(container, targetId);
+    }
+    let blocked = false;
+    for (const container of actions.startInit) {
+      if (inputs.signal.aborted || blocked) break;
+      blocked = !(await start(container)) && !isSidecar(container);
+    }
+    if (!blocked) for (const container of actions.start) if (!inputs.signal.aborted) await start(container);
+    return { acted: acted || fresh, failures, ...(retries.length === 0 ? {} : { retryAtMs: Math.min(...retries) }) };
+  }
+
+  return {
+    async sync(inputs) {
+      const { pod, observed, signal } = inputs;
+      const actions = computePodActions(pod, observed, deps.probes);
+      const podIp = inputs.facts.podIps[0] ?? '';
+      let acted = false;
+      if (actions.killPod) {
+        if (actions.createSandbox && actions.sandboxId !== undefined) {
+          events.event(podReference(pod), 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
+        }
+        acted = observed.containers.some(isRunning) || observed.sandboxes.some(({ state }) => state === 'SANDBOX_READY');
+        await this.kill(pod, observed, { podIp });
+        if (!actions.createSandbox) return { acted, failures: new Map() };
+      }
+      for (const { container, message, reason } of actions.kill) {
+        await killContainer(deps, { pod, container, podIp, message, reason });
+        acted = true;
+      }
+      if (signal.aborted) return { acted, failures: new Map() };
+      if (!actions.createSandbox) {
+        if (actions.sandboxId === undefined) return { acted, failures: new Map() };
+        const result = await startAll(inputs, actions, actions.sandboxId, inputs.facts.podIps, acted);
+        return result;
+      }
+      // Init containers run again in a new sandbox; what they left would look like progress.
+      const initNames = new Set(initContainers(pod).map(({ name }) => name));
+      for (const container of observed.containers) if (initNames.has(container.name)) await removeContainer(container);
+      const { sandboxId, ips } = await createSandbox(pod, await configOf(pod, actions.attempt));
+      const remaining = { ...observed, containers: observed.containers.filter(({ name }) => !initNames.has(name)) };
+      return startAll({ ...inputs, observed: remaining }, actions, sandboxId, ips, true);
+    },
+
+    async kill(pod, observed, options) {
+      await killPodContainers(deps, pod, observed, options);
+      await Promise.all(observed.sandboxes.map(({ id }) => runtime.stopPodSandbox(id)));
+    },
+
+    async collect(observed, keepPerContainer) {
+      const seen = new Map<string, number>();
+      const kept = new Set<string>();
+      for (const container of observed.containers) {
+        const count = seen.get(container.name) ?? 0;
+        const alive = isRunning(container) || container.status.state === 'CONTAINER_UNKNOWN';
+        // The newest is what the pod's status shows; the dead ones before it are its history.
+        if (alive || count <= keepPerContainer - (isNewestRunning(observed, container.name) ? 0 : 1)) kept.add(container.sandboxId);
+        else await removeContainer(container);
+        seen.set(container.name, count + 1);
+      }
+      for (const sandbox of observed.sandboxes.slice(1)) {
+        if (sandbox.state === 'SANDBOX_NOTREADY' && !kept.has(sandbox.id)) await runtime.removePodSandbox(sandbox.id);
+      }
+    },
+
+    async remove(observed) {
+      for (const container of observed.containers) await removeContainer(container);
+      for (const { id } of observed.sandboxes) await runtime.removePodSandbox(id);
+    },
+  };
+
+  async function removeContainer({ status }: ObservedContainer): Promise<void> {
+    await runtime.removeContainer(status.id);
+    if (status.logPath !== '') await rm(status.logPath, { force: true });
+  }
+}
+
+const isNewestRunning = (observed: ObservedPod, name: string): boolean => {
+  const newest = findContainer(observed, name);
+  return newest !== undefined && isRunning(newest);
+};
+

@@ -1,0 +1,103 @@
+/**
+ * One try of a probe: exec, HTTP, TCP or gRPC.
+ *
+ * Source: upstream `pkg/kubelet/prober/prober.go`, `pkg/probe/*` (results and messages).
+ */
+import { connect } from 'node:net';
+import type { Container, Probe } from '#api/types.generated.ts';
+import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import { RuntimeError } from '#agent/runtime/runtime.ts';
+import { goDuration } from '../backoff.ts';
+import { checkHealth } from './grpc-health.ts';
+import { httpGet, probeUrl, resolvePort } from './http-get.ts';
+
+export type ProbeOutcome = { kind: 'success' } | { kind: 'warning'; output: string } | { kind: 'failure'; output: string };
+
+export interface ProbeTarget {
+  container: Container;
+  containerId: string;
+  podIp: string;
+}
+
+export interface ProbeRunner {
+  /** @throws Error when the probe itself could not be carried out */
+  run(probe: Probe, target: ProbeTarget): Promise<ProbeOutcome>;
+}
+
+const maxOutputBytes = 10 * 1024;
+const userAgent = 'kube-probe/1.36';
+
+const failure = (output: string): ProbeOutcome => ({ kind: 'failure', output });
+const success: ProbeOutcome = { kind: 'success' };
+
+/** The connection error as Go's net package words it. */
+export function dialErrorText(error: unknown, address: string): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const texts: Record<string, string> = {
+    ECONNREFUSED: 'connect: connection refused',
+    EHOSTUNREACH: 'connect: no route to host',
+    ENETUNREACH: 'connect: network is unreachable',
+    ECONNRESET: 'read: connection reset by peer',
+    ETIMEDOUT: 'i/o timeout',
+  };
+  const why = texts[code] ?? (error instanceof Error ? error.message : String(error));
+  return `dial tcp ${address}: ${why}`;
+}
+
+export function createProbeRunner(runtime: ContainerRuntime): ProbeRunner {
+  async function runExec(command: readonly string[], { containerId }: ProbeTarget, timeoutMs: number): Promise<ProbeOutcome> {
+    try {
+      const { exitCode, stdout, stderr } = await runtime.execSync(containerId, command, timeoutMs);
+      if (exitCode === 0) return success;
+      return failure(Buffer.concat([stdout, stderr]).subarray(0, maxOutputBytes).toString('utf8'));
+    } catch (error) {
+      if (error instanceof RuntimeError && error.code === 'DeadlineExceeded') {
+        return failure(`command timed out: "${command.join(' ')}" timed out after ${goDuration(timeoutMs)}`);
+      }
+      throw error;
+    }
+  }
+
+  async function runHttp(probe: Probe, { container, podIp }: ProbeTarget, timeoutMs: number): Promise<ProbeOutcome> {
+    if (probe.httpGet === undefined) return success;
+    const url = probeUrl(probe.httpGet, container, podIp);
+    try {
+      const { status, body, redirectedAway } = await httpGet(probe.httpGet, url, userAgent, AbortSignal.timeout(timeoutMs));
+      if (redirectedAway) return { kind: 'warning', output: `Probe terminated redirects, Response body: ${body}` };
+      return status >= 200 && status < 400 ? success : failure(`HTTP probe failed with statuscode: ${status}`);
+    } catch (error) {
+      const timedOut = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
+      return failure(`Get ${JSON.stringify(url.href)}: ${timedOut ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : dialErrorText(error, url.host)}`);
+    }
+  }
+
+  return {
+    async run(probe, target) {
+      const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
+      if (probe.exec !== undefined) return runExec(probe.exec.command ?? [], target, timeoutMs);
+      if (probe.httpGet !== undefined) return runHttp(probe, target, timeoutMs);
+      if (probe.tcpSocket !== undefined) {
+        const { host, port } = probe.tcpSocket;
+        return runTcp(host === undefined || host === '' ? target.podIp : host, resolvePort(port, target.container), timeoutMs);
+      }
+      if (probe.grpc !== undefined) return checkHealth(target.podIp, probe.grpc.port, probe.grpc.service ?? '', timeoutMs);
+      throw new Error(`missing probe handler for container ${target.container.name}`);
+    },
+  };
+}
+
+function runTcp(host: string, port: number, timeoutMs: number): Promise<ProbeOutcome> {
+  return new Promise((resolve) => {
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    const socket = connect({ host, port, timeout: timeoutMs });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(success);
+    });
+    socket.once('timeout', () => {
+      socket.destroy();
+      resolve(failure(`dial tcp ${address}: i/o timeout`));
+    });
+    socket.once('error', (error) => resolve(failure(dialErrorText(error, address))));
+  });
+}

@@ -1,0 +1,270 @@
+/**
+ * Probes of running containers: one worker per container and kind of probe.
+ *
+ * Source: upstream `pkg/kubelet/prober` (order of kinds, initial values, when a worker holds).
+ */
+import type { Container, ObjectReference, Pod, Probe } from '#api/types.generated.ts';
+import type { Clock } from '#client/clock.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { ProbeResults } from '../compute-pod-actions.ts';
+import type { Readiness } from '../container-statuses.ts';
+import { findContainer, isRunning } from '../observed.ts';
+import type { ObservedPod } from '../observed.ts';
+import { fieldPath, initContainers, isSidecar } from '../pod-spec.ts';
+import type { ProbeRunner } from './probe-run.ts';
+import { freshTracker, track } from './probe-tracker.ts';
+import type { ProbeTracker } from './probe-tracker.ts';
+
+export type ProbeKind = 'Startup' | 'Readiness' | 'Liveness';
+
+export interface Probes extends ProbeResults, Readiness {
+  /** Tells of the pod as it is now; starts and stops workers. */
+  update(pod: Pod, observed: ObservedPod, podIp: string): void;
+  /** Ends liveness and startup probes: a pod that is shutting down must not be restarted. Readiness goes on. */
+  beginTermination(podUid: string): void;
+  remove(podUid: string): void;
+  stop(): void;
+}
+
+export interface ProbesDeps {
+  runner: ProbeRunner;
+  clock: Clock;
+  random: () => number;
+  events: EventRecorder;
+  /** A verdict changed: the pod has to be looked at. */
+  changed: (podUid: string) => void;
+}
+
+interface Observation {
+  pod: Pod;
+  observed: ObservedPod;
+  podIp: string;
+}
+
+type Result = 'success' | 'failure';
+
+export function createProbes(deps: ProbesDeps): Probes {
+  const pods = new Map<string, Observation>();
+  const workers = new Map<string, ProbeWorker>();
+  const results = new Map<string, Result>();
+  const startedMs = deps.clock.now();
+
+  const resultOf = (kind: ProbeKind, containerId: string): Result | undefined => results.get(`${kind}/${containerId}`);
+  const started = (container: Container, id: string): boolean => container.startupProbe === undefined || resultOf('Startup', id) === 'success';
+
+  const shared: WorkerContext = {
+    ...deps,
+    observation: (uid) => pods.get(uid),
+    started,
+    startedMs,
+    result: resultOf,
+    setResult(uid, kind, containerId, result) {
+      const key = `${kind}/${containerId}`;
+      if (results.get(key) === result) return;
+      results.set(key, result);
+      deps.changed(uid);
+      // A container that has started is asked whether it is ready at once, not after a period.
+      if (kind === 'Startup' && result === 'success') for (const worker of workersOf(uid)) worker.trigger('Readiness', containerId);
+    },
+    clearResult: (kind, containerId) => void results.delete(`${kind}/${containerId}`),
+  };
+
+  function* workersOf(uid: string): Generator<ProbeWorker> {
+    for (const [key, worker] of workers) if (key.startsWith(`${uid}/`)) yield worker;
+  }
+
+  function drop(key: string, worker: ProbeWorker): void {
+    worker.stop();
+    workers.delete(key);
+  }
+
+  return {
+    startup: (id) => resultOf('Startup', id),
+    liveness: (id) => resultOf('Liveness', id),
+    started,
+    ready: (container, id) => container.readinessProbe === undefined || resultOf('Readiness', id) === 'success',
+    update(pod, observed, podIp) {
+      const { uid } = pod.metadata;
+      pods.set(uid, { pod, observed, podIp });
+      for (const container of [...initContainers(pod).filter(isSidecar), ...pod.spec.containers]) {
+        for (const [kind, probe] of probesOf(container)) {
+          const key = `${uid}/${container.name}/${kind}`;
+          let worker = workers.get(key);
+          if (worker === undefined) {
+            if (pod.metadata.deletionTimestamp !== undefined) continue;
+            worker = new ProbeWorker(shared, uid, container, kind, probe);
+            workers.set(key, worker);
+          }
+          // The verdict of a new container has its initial value before anybody asks for it.
+          worker.follow();
+        }
+      }
+    },
+    beginTermination(uid) {
+      for (const [key, worker] of workers) {
+        if (!key.startsWith(`${uid}/`) || worker.kind === 'Readiness') continue;
+        worker.quiet();
+        drop(key, worker);
+      }
+    },
+    remove(uid) {
+      for (const [key, worker] of workers) if (key.startsWith(`${uid}/`)) drop(key, worker);
+      pods.delete(uid);
+    },
+    stop() {
+      for (const [key, worker] of workers) drop(key, worker);
+    },
+  };
+}
+
+function probesOf({ startupProbe, readinessProbe, livenessProbe }: Container): [ProbeKind, Probe][] {
+  const kinds: [ProbeKind, Probe | undefined][] = [
+    ['Startup', startupProbe],
+    ['Readiness', readinessProbe],
+    ['Liveness', livenessProbe],
+  ];
+  return kinds.flatMap(([kind, probe]): [ProbeKind, Probe][] => (probe === undefined ? [] : [[kind, probe]]));
+}
+
+interface WorkerContext extends ProbesDeps {
+  startedMs: number;
+  observation(uid: string): Observation | undefined;
+  started(container: Container, containerId: string): boolean;
+  result(kind: ProbeKind, containerId: string): Result | undefined;
+  setResult(uid: string, kind: ProbeKind, containerId: string, result: Result): void;
+  clearResult(kind: ProbeKind, containerId: string): void;
+}
+
+class ProbeWorker {
+  readonly kind: ProbeKind;
+  readonly #context: WorkerContext;
+  readonly #uid: string;
+  readonly #container: Container;
+  readonly #probe: Probe;
+  #containerId = '';
+  #tracker: ProbeTracker = freshTracker;
+  /** A verdict that ends the container was given: wait for the next container. */
+  #onHold = false;
+  #stopped = false;
+  #probing = false;
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(context: WorkerContext, uid: string, container: Container, kind: ProbeKind, probe: Probe) {
+    this.#context = context;
+    this.#uid = uid;
+    this.#container = container;
+    this.kind = kind;
+    this.#probe = probe;
+    // After a restart of the kubelet all workers begin at once: spread them over the period.
+    const justStarted = context.clock.now() - context.startedMs < this.#periodMs;
+    this.#schedule(justStarted ? context.random() * this.#periodMs : 0);
+  }
+
+  get #periodMs(): number {
+    return (this.#probe.periodSeconds ?? 10) * 1000;
+  }
+
+  #schedule(delayMs: number): void {
+    this.#cancelTimer();
+    if (this.#stopped) return;
+    this.#cancelTimer = this.#context.clock.after(delayMs, () => void this.#tick());
+  }
+
+  /** Looks which container is the present one; a new one begins with the kind's initial value. */
+  follow(): void {
+    const observation = this.#context.observation(this.#uid);
+    const current = observation === undefined ? undefined : findContainer(observation.observed, this.#container.name);
+    if (current === undefined || current.status.id === this.#containerId) return;
+    if (this.#containerId !== '') this.#context.clearResult(this.kind, this.#containerId);
+    this.#containerId = current.status.id;
+    this.#onHold = false;
+    this.#tracker = freshTracker;
+    const initial = this.#initial(current.status.startedAtMs, observation?.pod);
+    if (initial !== undefined) this.#context.setResult(this.#uid, this.kind, this.#containerId, initial);
+  }
+
+  /** A container that ran before this kubelet began keeps what was last reported of it. */
+  #initial(startedAtMs: number, pod: Pod | undefined): Result | undefined {
+    const reported = [...(pod?.status?.containerStatuses ?? []), ...(pod?.status?.initContainerStatuses ?? [])].find(
+      ({ containerID }) => containerID?.endsWith(`://${this.#containerId}`) === true,
+    );
+    const survived = startedAtMs > 0 && startedAtMs < this.#context.startedMs && reported !== undefined;
+    if (this.kind === 'Liveness') return 'success';
+    if (this.kind === 'Startup') return survived && reported.started === true ? 'success' : undefined;
+    return survived && reported.ready ? 'success' : 'failure';
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#probing) return;
+    this.#probing = true;
+    try {
+      await this.#probeOnce();
+    } finally {
+      this.#probing = false;
+      this.#schedule(this.#periodMs);
+    }
+  }
+
+  async #probeOnce(): Promise<void> {
+    this.follow();
+    const observation = this.#context.observation(this.#uid);
+    const current = observation === undefined ? undefined : findContainer(observation.observed, this.#container.name);
+    if (observation === undefined || current === undefined || this.#onHold || current.status.id !== this.#containerId) return;
+    if (!isRunning(current)) {
+      this.#context.setResult(this.#uid, this.kind, this.#containerId, 'failure');
+      return;
+    }
+    const ranMs = this.#context.clock.now() - current.status.startedAtMs;
+    if (ranMs < (this.#probe.initialDelaySeconds ?? 0) * 1000) return;
+    const hasStarted = this.#context.started(this.#container, this.#containerId);
+    if (hasStarted === (this.kind === 'Startup')) return;
+    await this.#run(observation);
+  }
+
+  async #run({ pod, podIp }: Observation): Promise<void> {
+    const containerId = this.#containerId;
+    const about: ObjectReference = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      namespace: pod.metadata.namespace,
+      name: pod.metadata.name,
+      uid: pod.metadata.uid,
+      fieldPath: fieldPath(pod, this.#container.name),
+    };
+    const warn = (reason: string, message: string): void => this.#context.events.event(about, 'Warning', reason, message);
+    let result: Result;
+    try {
+      const outcome = await this.#context.runner.run(this.#probe, { container: this.#container, containerId, podIp });
+      if (this.#stopped || containerId !== this.#containerId) return;
+      if (outcome.kind === 'failure') warn('Unhealthy', `${this.kind} probe failed: ${outcome.output}`);
+      if (outcome.kind === 'warning') warn('ProbeWarning', `${this.kind} probe warning: ${outcome.output}`);
+      result = outcome.kind === 'failure' ? 'failure' : 'success';
+    } catch (error) {
+      // The probe could not be made: that says nothing about the container.
+      if (!this.#stopped) warn('Unhealthy', `${this.kind} probe errored and resulted in unknown state: ${error instanceof Error ? error.message : String(error)}`);
+      return;
+    }
+    const { tracker, verdict } = track(this.#tracker, result, this.#probe);
+    this.#tracker = tracker;
+    if (verdict === undefined) return;
+    if ((this.kind === 'Liveness' && verdict === 'failure') || this.kind === 'Startup') {
+      this.#onHold = true;
+      this.#tracker = freshTracker;
+    }
+    this.#context.setResult(this.#uid, this.kind, containerId, verdict);
+  }
+
+  trigger(kind: ProbeKind, containerId: string): void {
+    if (kind === this.kind && containerId === this.#containerId) this.#schedule(0);
+  }
+
+  /** A last verdict that asks for nothing. */
+  quiet(): void {
+    if (this.#containerId !== '') this.#context.setResult(this.#uid, this.kind, this.#containerId, 'success');
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelTimer();
+  }
+}
