@@ -1,0 +1,175 @@
+/**
+ * How long the lab takes, seen as its users see it, with images present: `up` to Ready nodes, a pod to Running, twenty pods to
+ * Ready, an endpoint to its rule on every node; and what the processes hold in memory when idle.
+ *
+ * Run as root: `npm run bench -- startup`. It builds a lab of its own, and takes it away again.
+ */
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { daemonPid } from '#agent/host/daemon.ts';
+import { execFile } from '#agent/host/exec.ts';
+import type { New } from '#api/meta.ts';
+import type { Pod } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import { defaultLab, planLab } from '#lab/config.ts';
+import { adminClient, serverDaemon, startControlPlane } from '#lab/control-plane.ts';
+import { stopLab } from '#lab/down.ts';
+import { nsenter } from '#lab/network.ts';
+import { labSteps, startLab } from '#lab/up.ts';
+import { until } from '#lab/until.ts';
+import { agentDaemon, startAgent } from '#lab/worker.ts';
+import { stopDaemon } from '#agent/host/daemon.ts';
+
+const lab = planLab({
+  ...defaultLab,
+  name: 'tkbench',
+  subnet: '10.202.0.0/24',
+  clusterCidr: '10.246.0.0/16',
+  serviceCidr: '10.98.0.0/16',
+  dataDir: '/var/lib/tinkernetes/bench-lab',
+});
+const rows: [what: string, value: string][] = [];
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
+
+try {
+  await stopLab(lab, execFile);
+  await startLab(lab, execFile);
+  await warmUp();
+  await measureStart();
+  const { client, close } = adminClient(lab);
+  try {
+    await measureMemory('idle');
+    await measureOnePod(client);
+    await measureRule(client);
+    await measureManyPods(client);
+    await measureMemory('with 20 pods');
+  } finally {
+    close();
+  }
+} finally {
+  await stopLab(lab, execFile);
+}
+const width = Math.max(...rows.map(([what]) => what.length));
+for (const [what, value] of rows) console.log(`${what.padEnd(width)}  ${value}`);
+
+/** Images are on the nodes before anything is timed. */
+async function warmUp(): Promise<void> {
+  const { client, close } = adminClient(lab);
+  for (const { name } of lab.hosts) await client.resource('pods').create(podOn(name, `warm-${name}`));
+  for (const { name } of lab.hosts) await untilReady(client, `warm-${name}`);
+  await client.resource('pods').deleteCollection({ namespace: 'default' });
+  await until('warm-up pods are gone', async () => (await client.resource('pods').list({ namespace: 'default' })).items.length === 0, { timeoutMs: 60_000 });
+  close();
+}
+
+/** Control plane and agents from nothing but their files; the container runtimes keep running, as on a machine that boots. */
+async function measureStart(): Promise<void> {
+  await Promise.all(lab.hosts.map((worker) => stopDaemon(agentDaemon(lab, worker).pidFile)));
+  await stopDaemon(serverDaemon(lab).pidFile);
+  const startMs = performance.now();
+  await startControlPlane(lab);
+  rows.push(['control plane ready', seconds(performance.now() - startMs)]);
+  await Promise.all(lab.hosts.map((worker) => startAgent(lab, worker)));
+  await labSteps(lab, execFile).at(-1)?.run();
+  rows.push([`control plane and ${lab.hosts.length} agents to Ready nodes`, seconds(performance.now() - startMs)]);
+  await stopLab(lab, execFile);
+  const freshMs = performance.now();
+  await startLab(lab, execFile);
+  rows.push([`"up" of a new lab to ${lab.hosts.length} Ready nodes`, seconds(performance.now() - freshMs)]);
+  await warmUp();
+}
+
+async function measureOnePod(client: Client): Promise<void> {
+  const times: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    const name = `one-${round}`;
+    const startMs = performance.now();
+    const running = untilRunning(client, name);
+    await client.resource('pods').create(podOn(undefined, name));
+    await running;
+    times.push(performance.now() - startMs);
+  }
+  rows.push(['create of one pod to Running (median of 5)', seconds(median(times))]);
+}
+
+async function measureManyPods(client: Client): Promise<void> {
+  const [worker] = lab.hosts;
+  const names = Array.from({ length: 20 }, (_, index) => `many-${index}`);
+  const startMs = performance.now();
+  await Promise.all(names.map((name) => client.resource('pods').create(podOn(worker?.name, name))));
+  await Promise.all(names.map((name) => untilReady(client, name)));
+  rows.push(['20 pods on one node to all Ready', seconds(performance.now() - startMs)]);
+}
+
+async function measureRule(client: Client): Promise<void> {
+  const labels = { app: 'rule' };
+  await client.resource('services').create({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'rule', namespace: 'default' },
+    spec: { selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
+  });
+  const pod = podOn(lab.hosts[0]?.name, 'rule');
+  const ready = untilReady(client, 'rule');
+  await client.resource('pods').create({ ...pod, metadata: { ...pod.metadata, labels } });
+  const { status } = await ready;
+  const startMs = performance.now();
+  const inPlace = lab.hosts.map((worker) =>
+    until('the rule is in place', async () => (await execFile([...nsenter(worker), 'iptables-save', '-t', 'nat'])).stdout.includes(`${status?.podIP}:8080`), {
+      timeoutMs: 20_000,
+      everyMs: 2,
+    }),
+  );
+  await Promise.all(inPlace);
+  rows.push(['endpoint Ready to its rule on every node', seconds(performance.now() - startMs)]);
+}
+
+async function measureMemory(when: string): Promise<void> {
+  await delay(when === 'idle' ? 20_000 : 2_000);
+  rows.push([`resident memory of the control plane, ${when}`, residentOf(serverDaemon(lab).pidFile)]);
+  for (const worker of lab.hosts) rows.push([`resident memory of ${worker.name}'s agent, ${when}`, residentOf(agentDaemon(lab, worker).pidFile)]);
+}
+
+function residentOf(pidFile: string): string {
+  const pid = daemonPid(pidFile);
+  const kilobytes = /^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return `${(Number(kilobytes) / 1024).toFixed(0)} MiB`;
+}
+
+function podOn(nodeName: string | undefined, name: string): New<Pod> {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'default' },
+    spec: {
+      ...(nodeName === undefined ? {} : { nodeSelector: { 'kubernetes.io/hostname': nodeName } }),
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: 'main', image: 'busybox', imagePullPolicy: 'IfNotPresent', command: ['sleep', '3600'] }],
+    },
+  };
+}
+
+const isReady = ({ status }: Pod): boolean => status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
+const untilReady = (client: Client, name: string): Promise<Pod> => untilPod(client, name, isReady);
+const untilRunning = (client: Client, name: string): Promise<Pod> => untilPod(client, name, ({ status }) => status?.phase === 'Running');
+
+/** Watches until the pod is as wanted; the watch begins before the pod does. */
+async function untilPod(client: Client, name: string, wanted: (pod: Pod) => boolean): Promise<Pod> {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), 60_000);
+  try {
+    for await (const event of client.resource('pods').watch({ namespace: 'default', fieldSelector: `metadata.name=${name}` }, stop.signal)) {
+      if (event.type !== 'DELETED' && event.type !== 'BOOKMARK' && wanted(event.object)) return event.object;
+    }
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+  }
+  throw new Error(`pod ${name} did not get there within 60 s`);
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] as number;
+}
+
