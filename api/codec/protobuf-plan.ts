@@ -2,8 +2,8 @@
  * Turns schema facts into what protobuf encoding and decoding do for each type, once per type: a table of fields by number,
  * each with a function for either direction.
  *
- * Decoding answers what Go's JSON would show for the same message: a non-pointer scalar's zero is absence unless the field is
- * required, a pointer's zero is a value; zeros.ts says what is always there.
+ * Decoding answers what Go's JSON would show for the same message: a non-pointer scalar's zero is absence unless Go
+ * writes the field always, a pointer's zero is a value; zeros.ts says what is always there.
  */
 import type { JsonObject, JsonValue } from '../json.ts';
 import { type FieldFacts, type FieldType, typeFacts } from '../schema/facts.ts';
@@ -77,7 +77,7 @@ function fieldPlan(field: FieldFacts, number: number): PlannedField {
     case 'ref':
       return { number, goName, wire: lengthWire, ...messageIo(name, number, type.name) };
     default:
-      return { number, goName, ...scalarIo(name, number, scalarCodecs[type.kind], field.pointer || field.required) };
+      return { number, goName, ...scalarIo(name, number, scalarCodecs[type.kind], field.pointer || field.written) };
   }
 }
 

@@ -222,10 +222,10 @@ apiextensions/v1.CustomResourceDefinitionSpec
  scope 4 s ! go=v1.ResourceScope
  versions 7 []apiextensions/v1.CustomResourceDefinitionVersion ! list=atomic
 apiextensions/v1.CustomResourceDefinitionStatus
- acceptedNames 2 apiextensions/v1.CustomResourceDefinitionNames
- conditions 1 []apiextensions/v1.CustomResourceDefinitionCondition list=map keys=type
+ acceptedNames 2 apiextensions/v1.CustomResourceDefinitionNames +
+ conditions 1 []apiextensions/v1.CustomResourceDefinitionCondition + list=map keys=type
  observedGeneration 4 l
- storedVersions 3 []s list=atomic
+ storedVersions 3 []s + list=atomic
 apiextensions/v1.CustomResourceDefinitionVersion
  additionalPrinterColumns 6 []apiextensions/v1.CustomResourceColumnDefinition list=atomic
  deprecated 7 b
@@ -491,7 +491,7 @@ apps/v1.StatefulSetList kind=apps/v1/StatefulSetList
  kind 0 s
  metadata 1 meta/v1.ListMeta
 apps/v1.StatefulSetOrdinals
- start 1 i
+ start 1 i +
 apps/v1.StatefulSetPersistentVolumeClaimRetentionPolicy
  whenDeleted 1 s go=v1.PersistentVolumeClaimRetentionPolicyType
  whenScaled 2 s go=v1.PersistentVolumeClaimRetentionPolicyType
@@ -503,12 +503,12 @@ apps/v1.StatefulSetSpec
  replicas 1 i *
  revisionHistoryLimit 8 i *
  selector 2 meta/v1.LabelSelector ! *
- serviceName 5 s
+ serviceName 5 s +
  template 3 core/v1.PodTemplateSpec !
  updateStrategy 7 apps/v1.StatefulSetUpdateStrategy
  volumeClaimTemplates 4 []core/v1.PersistentVolumeClaim list=atomic
 apps/v1.StatefulSetStatus
- availableReplicas 11 i
+ availableReplicas 11 i +
  collisionCount 9 i *
  conditions 10 []apps/v1.StatefulSetCondition list=map keys=type patch=merge mergeKey=type
  currentReplicas 4 i
@@ -537,15 +537,15 @@ authentication/v1.TokenRequest kind=authentication.k8s.io/v1/TokenRequest
  apiVersion 0 s
  kind 0 s
  metadata 1 meta/v1.ObjectMeta
- spec 2 authentication/v1.TokenRequestSpec
+ spec 2 authentication/v1.TokenRequestSpec +
  status 3 authentication/v1.TokenRequestStatus
 authentication/v1.TokenRequestSpec
- audiences 1 []s list=atomic
- boundObjectRef 3 authentication/v1.BoundObjectReference *
- expirationSeconds 4 l *
+ audiences 1 []s + list=atomic
+ boundObjectRef 3 authentication/v1.BoundObjectReference * +
+ expirationSeconds 4 l * +
 authentication/v1.TokenRequestStatus
- expirationTimestamp 2 time
- token 1 s
+ expirationTimestamp 2 time +
+ token 1 s +
 authentication/v1.TokenReview kind=authentication.k8s.io/v1/TokenReview
  apiVersion 0 s
  kind 0 s
@@ -730,7 +730,7 @@ autoscaling/v2.HorizontalPodAutoscalerSpec
  scaleTargetRef 1 autoscaling/v2.CrossVersionObjectReference !
 autoscaling/v2.HorizontalPodAutoscalerStatus
  conditions 6 []autoscaling/v2.HorizontalPodAutoscalerCondition list=map keys=type patch=merge mergeKey=type
- currentMetrics 5 []autoscaling/v2.MetricStatus list=atomic
+ currentMetrics 5 []autoscaling/v2.MetricStatus + list=atomic
  currentReplicas 3 i
  desiredReplicas 4 i !
  lastScaleTime 2 time *
@@ -862,7 +862,7 @@ batch/v1.PodFailurePolicyOnExitCodesRequirement
  operator 2 s ! go=v1.PodFailurePolicyOnExitCodesOperator
  values 3 []i ! list=set
 batch/v1.PodFailurePolicyOnPodConditionsPattern
- status 2 s go=v1.ConditionStatus
+ status 2 s + go=v1.ConditionStatus
  type 1 s ! go=v1.PodConditionType
 batch/v1.PodFailurePolicyRule
  action 1 s ! go=v1.PodFailurePolicyAction
@@ -949,7 +949,7 @@ core/v1.AzureDiskVolumeSource
 core/v1.AzureFilePersistentVolumeSource
  readOnly 3 b
  secretName 1 s !
- secretNamespace 4 s *
+ secretNamespace 4 s * +
  shareName 2 s !
 core/v1.AzureFileVolumeSource
  readOnly 3 b
@@ -1092,7 +1092,7 @@ core/v1.ContainerExtendedResourceRequest
  requestName 3 s !
  resourceName 2 s !
 core/v1.ContainerImage
- names 1 []s list=atomic
+ names 1 []s + list=atomic
  sizeBytes 2 l
 core/v1.ContainerPort
  containerPort 3 i !
@@ -1239,8 +1239,8 @@ core/v1.Event kind=/v1/Event
  metadata 1 meta/v1.ObjectMeta !
  reason 3 s
  related 13 core/v1.ObjectReference *
- reportingComponent 14 s
- reportingInstance 15 s
+ reportingComponent 14 s +
+ reportingInstance 15 s +
  series 11 core/v1.EventSeries *
  source 5 core/v1.EventSource
  type 9 s
@@ -1290,7 +1290,7 @@ core/v1.GCEPersistentDiskVolumeSource
  readOnly 4 b
 core/v1.GRPCAction
  port 1 i !
- service 2 s *
+ service 2 s * +
 core/v1.GitRepoVolumeSource
  directory 3 s
  repository 1 s !
@@ -1468,7 +1468,7 @@ core/v1.NodeList kind=/v1/NodeList
  metadata 1 meta/v1.ListMeta
 core/v1.NodeRuntimeHandler
  features 2 core/v1.NodeRuntimeHandlerFeatures *
- name 1 s
+ name 1 s +
 core/v1.NodeRuntimeHandlerFeatures
  recursiveReadOnlyMounts 1 b *
  userNamespaces 2 b *
@@ -1806,7 +1806,7 @@ core/v1.Probe
  timeoutSeconds 3 i
 core/v1.ProjectedVolumeSource
  defaultMode 2 i *
- sources 1 []core/v1.VolumeProjection list=atomic
+ sources 1 []core/v1.VolumeProjection + list=atomic
 core/v1.QuobyteVolumeSource
  group 5 s
  readOnly 3 b
@@ -2084,11 +2084,11 @@ core/v1.TopologySpreadConstraint
  topologyKey 2 s !
  whenUnsatisfiable 3 s ! go=v1.UnsatisfiableConstraintAction
 core/v1.TypedLocalObjectReference map=atomic
- apiGroup 1 s *
+ apiGroup 1 s * +
  kind 2 s !
  name 3 s !
 core/v1.TypedObjectReference
- apiGroup 1 s *
+ apiGroup 1 s * +
  kind 2 s !
  name 3 s !
  namespace 4 s *
@@ -2192,10 +2192,10 @@ discovery/v1.EndpointPort map=atomic
 discovery/v1.EndpointSlice kind=discovery.k8s.io/v1/EndpointSlice
  addressType 4 s ! go=v1.AddressType
  apiVersion 0 s
- endpoints 2 []discovery/v1.Endpoint list=atomic
+ endpoints 2 []discovery/v1.Endpoint + list=atomic
  kind 0 s
  metadata 1 meta/v1.ObjectMeta
- ports 3 []discovery/v1.EndpointPort list=atomic
+ ports 3 []discovery/v1.EndpointPort + list=atomic
 discovery/v1.EndpointSliceList kind=discovery.k8s.io/v1/EndpointSliceList
  apiVersion 0 s
  items 2 []discovery/v1.EndpointSlice !
@@ -2255,7 +2255,7 @@ flowcontrol/v1.FlowSchemaList kind=flowcontrol.apiserver.k8s.io/v1/FlowSchemaLis
  metadata 1 meta/v1.ListMeta
 flowcontrol/v1.FlowSchemaSpec
  distinguisherMethod 3 flowcontrol/v1.FlowDistinguisherMethod *
- matchingPrecedence 2 i
+ matchingPrecedence 2 i +
  priorityLevelConfiguration 1 flowcontrol/v1.PriorityLevelConfigurationReference !
  rules 4 []flowcontrol/v1.PolicyRulesWithSubjects list=atomic
 flowcontrol/v1.FlowSchemaStatus
@@ -2269,7 +2269,7 @@ flowcontrol/v1.LimitedPriorityLevelConfiguration
  borrowingLimitPercent 4 i *
  lendablePercent 3 i *
  limitResponse 2 flowcontrol/v1.LimitResponse
- nominalConcurrencyShares 1 i *
+ nominalConcurrencyShares 1 i * +
 flowcontrol/v1.NonResourcePolicyRule
  nonResourceURLs 6 []s ! list=set
  verbs 1 []s ! list=set
@@ -2303,13 +2303,13 @@ flowcontrol/v1.PriorityLevelConfigurationSpec
 flowcontrol/v1.PriorityLevelConfigurationStatus
  conditions 1 []flowcontrol/v1.PriorityLevelConfigurationCondition list=map keys=type patch=merge mergeKey=type
 flowcontrol/v1.QueuingConfiguration
- handSize 2 i
- queueLengthLimit 3 i
- queues 1 i
+ handSize 2 i +
+ queueLengthLimit 3 i +
+ queues 1 i +
 flowcontrol/v1.ResourcePolicyRule
  apiGroups 2 []s ! list=set
  clusterScope 4 b
- namespaces 5 []s list=set
+ namespaces 5 []s + list=set
  resources 3 []s ! list=set
  verbs 1 []s ! list=set
 flowcontrol/v1.ServiceAccountSubject
@@ -2476,7 +2476,7 @@ networking/v1.IngressClassParametersReference
  kind 2 s !
  name 3 s !
  namespace 5 s *
- scope 4 s *
+ scope 4 s * +
 networking/v1.IngressClassSpec
  controller 1 s
  parameters 2 networking/v1.IngressClassParametersReference *
@@ -2538,7 +2538,7 @@ networking/v1.NetworkPolicyPort
 networking/v1.NetworkPolicySpec
  egress 3 []networking/v1.NetworkPolicyEgressRule list=atomic
  ingress 2 []networking/v1.NetworkPolicyIngressRule list=atomic
- podSelector 1 meta/v1.LabelSelector
+ podSelector 1 meta/v1.LabelSelector +
  policyTypes 4 []s list=atomic go=[]v1.PolicyType
 networking/v1.ParentReference
  group 1 s
@@ -2603,11 +2603,11 @@ policy/v1.PodDisruptionBudgetSpec
  unhealthyPodEvictionPolicy 4 s * go=v1.UnhealthyPodEvictionPolicyType
 policy/v1.PodDisruptionBudgetStatus
  conditions 7 []meta/v1.Condition list=map keys=type patch=merge mergeKey=type
- currentHealthy 4 i
- desiredHealthy 5 i
+ currentHealthy 4 i +
+ desiredHealthy 5 i +
  disruptedPods 2 {}time
- disruptionsAllowed 3 i
- expectedPods 6 i
+ disruptionsAllowed 3 i +
+ expectedPods 6 i +
  observedGeneration 1 l
 rbac/v1.AggregationRule
  clusterRoleSelectors 1 []meta/v1.LabelSelector list=atomic
@@ -2616,7 +2616,7 @@ rbac/v1.ClusterRole kind=rbac.authorization.k8s.io/v1/ClusterRole
  apiVersion 0 s
  kind 0 s
  metadata 1 meta/v1.ObjectMeta
- rules 2 []rbac/v1.PolicyRule list=atomic
+ rules 2 []rbac/v1.PolicyRule + list=atomic
 rbac/v1.ClusterRoleBinding kind=rbac.authorization.k8s.io/v1/ClusterRoleBinding
  apiVersion 0 s
  kind 0 s
@@ -2643,7 +2643,7 @@ rbac/v1.Role kind=rbac.authorization.k8s.io/v1/Role
  apiVersion 0 s
  kind 0 s
  metadata 1 meta/v1.ObjectMeta
- rules 2 []rbac/v1.PolicyRule list=atomic
+ rules 2 []rbac/v1.PolicyRule + list=atomic
 rbac/v1.RoleBinding kind=rbac.authorization.k8s.io/v1/RoleBinding
  apiVersion 0 s
  kind 0 s
@@ -2661,7 +2661,7 @@ rbac/v1.RoleList kind=rbac.authorization.k8s.io/v1/RoleList
  kind 0 s
  metadata 1 meta/v1.ListMeta
 rbac/v1.RoleRef map=atomic
- apiGroup 1 s
+ apiGroup 1 s +
  kind 2 s !
  name 3 s !
 rbac/v1.Subject map=atomic
@@ -2676,7 +2676,7 @@ scheduling/v1.PriorityClass kind=scheduling.k8s.io/v1/PriorityClass
  kind 0 s
  metadata 1 meta/v1.ObjectMeta
  preemptionPolicy 5 s * go=v1.PreemptionPolicy
- value 2 i
+ value 2 i +
 scheduling/v1.PriorityClassList kind=scheduling.k8s.io/v1/PriorityClassList
  apiVersion 0 s
  items 2 []scheduling/v1.PriorityClass !
@@ -2713,7 +2713,7 @@ storage/v1.CSINodeDriver
  allocatable 4 storage/v1.VolumeNodeResources *
  name 1 s !
  nodeID 2 s !
- topologyKeys 3 []s list=atomic
+ topologyKeys 3 []s + list=atomic
 storage/v1.CSINodeList kind=storage.k8s.io/v1/CSINodeList
  apiVersion 0 s
  items 2 []storage/v1.CSINode !

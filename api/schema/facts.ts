@@ -11,7 +11,7 @@
  *     code  := "s" string | "b" bool | "i" int32 | "l" int64 | "d" double | "y" bytes
  *            | "quantity" | "time" | "microtime" | "intstr" | "fieldsV1" | "raw" | "json"
  *            | "[]" code | "{}" code | the name of a type
- *     mark  := "!" required | "*" a pointer in Go: zero is a value, not absence
+ *     mark  := "!" required | "*" a pointer in Go: zero is a value, not absence | "+" not required, yet Go writes it when empty
  *            | "list=" ("atomic" | "set" | "map") | "keys=" name { "," name } | "map=" ("atomic" | "granular")
  *            | "patch=" strategy { "," strategy } | "mergeKey=" name | "default=" JSON
  *            | "go=" the Go type's printed name, where the code does not already tell it (`v1.RestartPolicy`, `v1.ResourceList`)
@@ -49,7 +49,9 @@ export interface FieldFacts {
   protoPath: readonly number[];
   type: FieldType;
   required: boolean;
-  /** A pointer in Go: a zero is a value. For the others a zero is absence, unless required. */
+  /** Whether Go's JSON has the field even when it is empty: true for required fields and a few others. */
+  written: boolean;
+  /** A pointer in Go: a zero is a value. For the others a zero is absence, unless {@link written}. */
   pointer: boolean;
   listType: 'atomic' | 'set' | 'map' | undefined;
   /** The keys of a `listType: map`. */
@@ -189,6 +191,7 @@ function parseField(line: string): FieldFacts {
     protoPath: path === '0' ? [] : path.split('.').map(Number),
     type: parseCode(code),
     required: marks.includes('!'),
+    written: marks.includes('!') || marks.includes('+'),
     pointer: marks.includes('*'),
     listType: markValue(marks, 'list') as FieldFacts['listType'],
     keys: markValue(marks, 'keys')?.split(',') ?? [],

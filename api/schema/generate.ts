@@ -166,6 +166,8 @@ interface GoField {
   pointer: boolean;
   /** As Go prints it, without the pointer: `v1.RestartPolicy`, `[]string`. */
   type: string;
+  /** Its JSON leaves the field out when empty. */
+  omitEmpty: boolean;
 }
 
 /** What `types.go` says about each field, by `<OpenAPI name>.<json field>`. */
@@ -179,8 +181,12 @@ function readGoFields(root: string): Map<string, GoField> {
     // Aliases such as `metav1` are printed by Go under the package's own name.
     const aliases = new Map([...text.matchAll(/^\s+(\w+) "[^"]*\/(\w+)"$/gm)].map(([, alias, own]) => [alias as string, own as string]));
     for (const [, name, body] of text.matchAll(/^type (\w+) struct \{\n([\s\S]*?)^\}/gm)) {
-      for (const [, star, type, json] of (body as string).matchAll(/^\s*\w+\s+(\*?)(\S+)\s+`json:"([^",]+)/gm)) {
-        found.set(`io.k8s.${folder}.${name}.${json}`, { pointer: star === '*', type: printedGoType(type as string, packageName, aliases) });
+      for (const [, star, type, json, options] of (body as string).matchAll(/^\s*\w+\s+(\*?)(\S+)\s+`json:"([^",]+)([^"]*)/gm)) {
+        found.set(`io.k8s.${folder}.${name}.${json}`, {
+          pointer: star === '*',
+          type: printedGoType(type as string, packageName, aliases),
+          omitEmpty: /,omit(empty|zero)/.test(options as string),
+        });
       }
     }
   }
@@ -265,6 +271,7 @@ function fieldLine(typeName: string, name: string, property: OpenApiProperty, re
   if (required) marks.push('!');
   const go = goField(typeName, name);
   if (go?.pointer === true) marks.push('*');
+  if (go?.omitEmpty === false && !required) marks.push('+');
   if (property['x-kubernetes-list-type'] !== undefined) marks.push(`list=${property['x-kubernetes-list-type']}`);
   if (property['x-kubernetes-list-map-keys'] !== undefined)
     marks.push(`keys=${property['x-kubernetes-list-map-keys'].join(',')}`);

@@ -1,8 +1,8 @@
 /**
  * What a decoded object holds for fields that were not on the wire, as Go's own JSON shows it: a struct that is not a pointer
- * is always there (`status: {}`, `resources: {}`), so is a required scalar (with its zero) and a quantity (`"0"`).
+ * is always there (`status: {}`, `resources: {}`), so is a scalar that its type always writes (with its zero) and a quantity (`"0"`).
  *
- * Two things differ from Go on purpose: an absent required list or map is empty, not null, and a zero time stays absent.
+ * Two things differ from Go on purpose: such a list or map is empty when absent, not null, and a zero time stays absent.
  */
 import type { JsonObject, JsonValue } from '../json.ts';
 import { type FieldFacts, type FieldType, typeFacts } from './facts.ts';
@@ -15,8 +15,8 @@ interface AlwaysPresent {
 const known = new Map<string, readonly AlwaysPresent[]>();
 
 /** Whether Go's JSON shows the field although nothing was set. */
-function isAlwaysPresent({ pointer, required, type }: FieldFacts): boolean {
-  return !pointer && (required || type.kind === 'ref' || type.kind === 'quantity');
+function isAlwaysPresent({ pointer, written, type }: FieldFacts): boolean {
+  return !pointer && (written || type.kind === 'ref' || type.kind === 'quantity');
 }
 
 /** The zero of a type; undefined where JSON has nothing for it. */
@@ -70,7 +70,7 @@ export function fillZeros(typeName: string, target: JsonObject): void {
 
 /** Whether Go's `omitempty` leaves the value out: a zero scalar, an empty list or map. */
 export function isOmitted(field: FieldFacts, value: JsonValue): boolean {
-  if (field.pointer || field.required) return false;
+  if (field.pointer || field.written) return false;
   switch (field.type.kind) {
     case 'string':
     case 'bytes':
