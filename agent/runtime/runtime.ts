@@ -138,7 +138,7 @@ export interface ContainerRuntime {
    */
   containerEvents(signal: AbortSignal): AsyncIterable<ContainerEvent>;
 
-  listImages(filter?: { image?: ImageSpec | undefined }): Promise<readonly Image[]>;
+  listImages(): Promise<readonly Image[]>;
   /** `undefined` where the image is not on this node. */
   imageStatus(image: ImageSpec): Promise<Image | undefined>;
   /** @returns the reference to create containers with. `signal` ends a pull that nobody waits for. */

@@ -198,8 +198,8 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
 
     containerEvents: (signal) => subscribeContainerEvents({ connection, clock, runtime }, signal),
 
-    async listImages(filter = {}) {
-      const { images } = await imageCall<{ images: WireImage[] }>('ListImages', { filter });
+    async listImages() {
+      const { images } = await imageCall<{ images: WireImage[] }>('ListImages', {});
       return images.map(toImage);
     },
 

@@ -30,9 +30,10 @@ async function startContainerd(): Promise<RuntimeUnderTest> {
   await writeFile(join(node.dir, 'containerd.toml'), config);
   const runtime = createRuntime();
   const start = (): Promise<void> =>
-    node.start({ name: 'containerd', argv: ['containerd', '--config', join(node.dir, 'containerd.toml')] }, async () =>
-      (await runtime.status()).conditions.every(({ status }) => status),
-    );
+    node.start({ name: 'containerd', argv: ['containerd', '--config', join(node.dir, 'containerd.toml')] }, async () => {
+      const probe = createRuntime();
+      return await probe.status().then(({ conditions }) => conditions.every(({ status }) => status)).finally(() => probe.close());
+    });
   try {
     await start();
     await execFile(['ctr', '--address', socket, '--namespace', 'k8s.io', 'images', 'import', '--all-platforms', node.imageArchive]);

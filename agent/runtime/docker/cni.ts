@@ -1,0 +1,124 @@
+/**
+ * A pod's network by CNI plugins: the chain of the first configuration in a folder, run with ADD and DEL.
+ *
+ * Source: CNI specification 1.0.0; the ARGS and capability names are Kubernetes' conventions.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Exec, ExecError } from '#agent/host/exec.ts';
+import type { PortMapping } from '../types.ts';
+
+interface CniPlugin {
+  type: string;
+  capabilities?: Readonly<Record<string, boolean>> | undefined;
+}
+
+export interface CniNetwork {
+  cniVersion: string;
+  name: string;
+  plugins: readonly CniPlugin[];
+}
+
+export interface CniResult {
+  ips?: readonly { address: string }[];
+}
+
+export interface CniAttachment {
+  containerId: string;
+  /** `/proc/<pid>/ns/net`; empty when the namespace is gone already, which DEL allows. */
+  netns: string;
+  podName: string;
+  podNamespace: string;
+  podUid: string;
+  portMappings: readonly PortMapping[];
+}
+
+export interface CniOptions {
+  confDir: string;
+  binDir: string;
+  /** Runs the plugins in the node's network namespace. */
+  exec: Exec;
+}
+
+/** The network of the first file by name, as every runtime chooses; `undefined` where there is none yet. */
+export async function loadNetwork(confDir: string): Promise<CniNetwork | undefined> {
+  const names = await readdir(confDir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+  const first = names.filter((name) => /\.(conflist|conf|json)$/.test(name)).sort()[0];
+  if (first === undefined) return undefined;
+  const config = JSON.parse(await readFile(join(confDir, first), 'utf8')) as CniNetwork & CniPlugin;
+  return config.plugins === undefined ? { cniVersion: config.cniVersion, name: config.name, plugins: [config] } : config;
+}
+
+/** @throws Error with the plugin's message; what the earlier plugins did is undone */
+export async function addNetwork(options: CniOptions, network: CniNetwork, attachment: CniAttachment): Promise<CniResult> {
+  let result: CniResult | undefined;
+  try {
+    for (const plugin of network.plugins) result = (await runPlugin(options, 'ADD', network, plugin, attachment, result)) ?? result;
+  } catch (error) {
+    await deleteNetwork(options, network, attachment, result).catch(() => undefined); // The first failure is the one to report.
+    throw error;
+  }
+  return result ?? {};
+}
+
+/** Idempotent, as plugins must be. */
+export async function deleteNetwork(options: CniOptions, network: CniNetwork, attachment: CniAttachment, result?: CniResult): Promise<void> {
+  for (const plugin of network.plugins.toReversed()) await runPlugin(options, 'DEL', network, plugin, attachment, result);
+}
+
+async function runPlugin(
+  { binDir, exec }: CniOptions,
+  command: 'ADD' | 'DEL',
+  network: CniNetwork,
+  plugin: CniPlugin,
+  attachment: CniAttachment,
+  prevResult: CniResult | undefined,
+): Promise<CniResult | undefined> {
+  const { capabilities, ...config } = plugin;
+  const stdin = JSON.stringify({
+    ...config,
+    cniVersion: network.cniVersion,
+    name: network.name,
+    ...(capabilities?.portMappings ? { runtimeConfig: { portMappings: hostPorts(attachment.portMappings) } } : {}),
+    ...(prevResult === undefined ? {} : { prevResult }),
+  });
+  const env = {
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: attachment.containerId,
+    CNI_NETNS: attachment.netns,
+    CNI_IFNAME: 'eth0',
+    CNI_PATH: binDir,
+    CNI_ARGS: [
+      'IgnoreUnknown=1',
+      `K8S_POD_NAMESPACE=${attachment.podNamespace}`,
+      `K8S_POD_NAME=${attachment.podName}`,
+      `K8S_POD_INFRA_CONTAINER_ID=${attachment.containerId}`,
+      `K8S_POD_UID=${attachment.podUid}`,
+    ].join(';'),
+  };
+  try {
+    const { stdout } = await exec([join(binDir, plugin.type)], { stdin, env });
+    return stdout.trim() === '' ? undefined : (JSON.parse(stdout) as CniResult);
+  } catch (error) {
+    throw new Error(`CNI plugin ${plugin.type} failed to ${command} network ${network.name}: ${pluginMessage(error)}`, { cause: error });
+  }
+}
+
+const hostPorts = (mappings: readonly PortMapping[]): object[] =>
+  mappings
+    .filter(({ hostPort }) => hostPort > 0)
+    .map(({ hostPort, containerPort, protocol, hostIp }) => ({ hostPort, containerPort, protocol: protocol.toLowerCase(), hostIP: hostIp ?? '' }));
+
+/** A plugin reports its failure as JSON on standard output. */
+function pluginMessage(error: unknown): string {
+  if (!(error instanceof ExecError)) return String(error);
+  try {
+    const { msg, details } = JSON.parse(error.result.stdout) as { msg?: string; details?: string };
+    return [msg, details].filter((text) => text).join(': ');
+  } catch {
+    return error.message;
+  }
+}

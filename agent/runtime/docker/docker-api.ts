@@ -1,0 +1,82 @@
+/** Docker's Engine API with our error codes and deadlines: the one place that reads its statuses and messages. */
+import Docker from 'dockerode';
+import type { Logger } from 'pino';
+import type { Clock } from '#client/clock.ts';
+import { RuntimeError, type RuntimeErrorCode } from '../runtime.ts';
+
+export interface DockerApi {
+  docker: Docker;
+  /**
+   * Runs one call.
+   * @param timeoutMs 0: none @throws RuntimeError
+   */
+  call<Reply>(name: string, run: (docker: Docker) => Promise<Reply>, timeoutMs?: number): Promise<Reply>;
+}
+
+export interface DockerApiOptions {
+  socketPath: string;
+  log: Logger;
+  clock: Clock;
+  /** Default deadline of a call. */
+  callMs: number;
+}
+
+export function createDockerApi({ socketPath, log, clock, callMs }: DockerApiOptions): DockerApi {
+  const docker = new Docker({ socketPath });
+  return {
+    docker,
+    async call(name, run, timeoutMs = callMs) {
+      const startMs = clock.now();
+      let code: RuntimeErrorCode | 'OK' = 'OK';
+      try {
+        return await withDeadline(run(docker), name, timeoutMs, clock);
+      } catch (error) {
+        const failure = toRuntimeError(error, name, socketPath);
+        code = failure.code;
+        throw failure;
+      } finally {
+        log.debug({ call: name, durationMs: clock.now() - startMs, code }, 'Docker call');
+      }
+    },
+  };
+}
+
+async function withDeadline<Reply>(call: Promise<Reply>, name: string, timeoutMs: number, clock: Clock): Promise<Reply> {
+  if (timeoutMs === 0) return await call;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const cancel = clock.after(timeoutMs, () => reject(new RuntimeError('DeadlineExceeded', name, `docker did not answer ${name} within ${timeoutMs / 1000} s`)));
+  try {
+    return await Promise.race([call, promise]);
+  } finally {
+    cancel();
+  }
+}
+
+const codeOfStatus: Readonly<Record<number, RuntimeErrorCode>> = {
+  400: 'InvalidArgument',
+  401: 'Unauthenticated',
+  403: 'PermissionDenied',
+  404: 'NotFound',
+  409: 'FailedPrecondition',
+  501: 'Unimplemented',
+  503: 'Unavailable',
+};
+
+const unreachable: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EACCES']);
+
+export function toRuntimeError(error: unknown, call: string, socketPath: string): RuntimeError {
+  if (error instanceof RuntimeError) return error;
+  const { statusCode, json, code, message } = error as { statusCode?: number; json?: { message?: string } | null; code?: string; message?: string };
+  if (statusCode !== undefined) {
+    return new RuntimeError(codeOfStatus[statusCode] ?? 'Unknown', call, json?.message ?? message ?? `status ${statusCode}`, { cause: error });
+  }
+  // The engine resets what is under way when it goes down.
+  if ((code !== undefined && unreachable.has(code)) || message === 'socket hang up' || message === 'aborted') {
+    return new RuntimeError('Unavailable', call, `docker at unix://${socketPath} does not answer: ${message ?? code}`, { cause: error });
+  }
+  return new RuntimeError('Unknown', call, message ?? String(error), { cause: error });
+}
+
+/** Docker answers 304 to starting what runs and stopping what is stopped. */
+export const isNotModified = (error: unknown): boolean =>
+  error instanceof RuntimeError && (error.cause as { statusCode?: number } | undefined)?.statusCode === 304;
