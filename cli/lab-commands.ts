@@ -1,6 +1,7 @@
 /** `tinker up`, `tinker down`, `tinker images`: flags of the lab. */
 import type { Command } from 'commander';
 import { defaultLab, type Lab, type LabOptions, type LabRuntime, planLab } from '#lab/config.ts';
+import { readRecord } from '#lab/record.ts';
 
 type Flags = Omit<LabOptions, 'workers' | 'serverArgs'> & { workers: string };
 
@@ -13,7 +14,8 @@ export function createLabCommands(program: Command): void {
     .option('--service-cidr <cidr>', "the Services' network", defaultLab.serviceCidr)
     .action(async (flags: Flags) => (await import('./up.ts')).up(labOf(flags)));
   withLabFlags(program.command('down').description('remove everything that "up" made')).action(async (flags: Flags) =>
-    (await import('./up.ts')).down(labOf({ ...defaultLab, ...flags, workers: String(defaultLab.workers) })),
+    // As it was started, also with other addresses and folders than these flags tell.
+    (await import('./up.ts')).down(planLab(readRecord(flags.name) ?? { ...defaultLab, ...flags, workers: defaultLab.workers })),
   );
 }
 

@@ -7,6 +7,7 @@ import { daemonPid } from '#agent/host/daemon.ts';
 import { buildLabImages } from './images/lab-images.ts';
 import { createNetwork, routeConflict } from './network.ts';
 import { buildProgram } from './program.ts';
+import { checkRecord, writeRecord } from './record.ts';
 import { pushImages, registryDaemon, startRegistry } from './registry.ts';
 import { checkPorts, checkSystem, installPackages, missingPackages, UsageError } from './system.ts';
 import { until } from './until.ts';
@@ -53,6 +54,7 @@ export async function startLab(lab: Lab, exec: Exec): Promise<void> {
 
 async function checkMachine(lab: Lab, exec: Exec): Promise<void> {
   checkSystem();
+  checkRecord(lab);
   if (missingPackages(lab.runtime).includes('iproute2')) return; // nothing to ask yet
   const link = await routeConflict(lab, exec);
   if (link !== undefined) throw new UsageError(`${lab.subnet} is already reached through ${link}: choose another network with --subnet.`);
@@ -60,7 +62,7 @@ async function checkMachine(lab: Lab, exec: Exec): Promise<void> {
 
 async function startNetwork(lab: Lab, exec: Exec): Promise<void> {
   await mkdir(lab.dataDir, { recursive: true, mode: 0o755 });
-  await mkdir(lab.stateDir, { recursive: true });
+  writeRecord(lab);
   await createNetwork(lab, exec);
   const ports = [
     { port: 6443, daemon: serverDaemon(lab) },
