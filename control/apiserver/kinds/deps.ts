@@ -6,4 +6,6 @@ export interface StrategyDeps {
   clock: Clock;
   /** Hands out cluster IPs and node ports; seed it with the stored services before serving writes. */
   services: ServiceAllocator;
+  /** A number in [0, 1), for name suffixes. */
+  random: () => number;
 }

@@ -1,10 +1,54 @@
-/** What is special to Nodes. */
-import { nameIsDnsSubdomain } from '#api/names.ts';
+/** What is special to Nodes. Source: upstream `pkg/registry/core/node/strategy.go`, `plugin/pkg/admission/nodetaint`. */
 import type { Node } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
-import { validateObjectMeta, validateObjectMetaUpdate } from '../validation/object-meta.ts';
+import { validateNode, validateNodeUpdate } from '../validation/node.ts';
+import { nodeTable } from './table/node.ts';
+
+const NOT_READY = 'node.kubernetes.io/not-ready';
+
+/** `podCIDR` is the old spelling of the first of `podCIDRs`; upstream's conversion keeps both. */
+function mirrorPodCidr(node: Node): void {
+  const { spec } = node;
+  if (spec === undefined) return;
+  if (spec.podCIDR && (spec.podCIDRs ?? []).length === 0) spec.podCIDRs = [spec.podCIDR];
+  const [first] = spec.podCIDRs ?? [];
+  if (first !== undefined) spec.podCIDR = first;
+}
 
 export const nodeStrategy: Strategy<Node> = {
-  validate: (object) => validateObjectMeta(object.metadata, { namespaced: false, name: nameIsDnsSubdomain }),
-  validateUpdate: (object, old) => validateObjectMetaUpdate(object.metadata, old.metadata),
+  setDefaults(node) {
+    node.spec ??= {};
+    node.status ??= {};
+    if (node.status.allocatable === undefined && node.status.capacity !== undefined) node.status.allocatable = { ...node.status.capacity };
+    mirrorPodCidr(node);
+  },
+  prepareForCreate(node) {
+    delete node.spec?.configSource;
+    delete node.status?.config;
+  },
+  prepareForUpdate(node, old, _context, subresource) {
+    if (subresource === 'status') node.spec = old.spec;
+    else {
+      node.status = old.status;
+      if (old.spec?.configSource === undefined) delete node.spec?.configSource;
+    }
+  },
+  /** A new node takes no pods until the node lifecycle controller has seen it ready. */
+  async admit(node, old) {
+    if (old !== undefined) return;
+    const taints = node.spec.taints ?? [];
+    if (taints.some(({ key, effect }) => key === NOT_READY && effect === 'NoSchedule')) return;
+    node.spec.taints = [...taints, { key: NOT_READY, effect: 'NoSchedule' }];
+  },
+  validate: validateNode,
+  validateUpdate: (node, old, subresource) => [
+    ...(subresource === 'status' ? [] : validateNode(node)),
+    ...validateNodeUpdate(node, old),
+  ],
+  warnings(node) {
+    if (!node.spec.externalID) return [];
+    return ['spec.externalID: this field is deprecated, and is unused by Kubernetes'];
+  },
+  fields: (node) => ({ 'spec.unschedulable': String(node.spec?.unschedulable ?? false) }),
+  table: nodeTable,
 };

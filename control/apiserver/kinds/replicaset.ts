@@ -1,10 +1,32 @@
-/** What is special to ReplicaSets. */
-import { nameIsDnsSubdomain } from '#api/names.ts';
+/** What is special to ReplicaSets. Source: upstream `pkg/registry/apps/replicaset/strategy.go`, `pkg/apis/apps/v1/defaults.go`. */
 import type { ReplicaSet } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
-import { validateObjectMeta, validateObjectMetaUpdate } from '../validation/object-meta.ts';
+import { semanticEqual } from '../validation/semantic-equal.ts';
+import { validateReplicaSet, validateReplicaSetStatusUpdate, validateReplicaSetUpdate } from '../validation/workloads.ts';
+import { setTemplateDefaults, workloadWarnings } from './pod-template.ts';
+import { replicaSetTable } from './table/workloads.ts';
 
 export const replicaSetStrategy: Strategy<ReplicaSet> = {
-  validate: (object) => validateObjectMeta(object.metadata, { namespaced: true, name: nameIsDnsSubdomain }),
-  validateUpdate: (object, old) => validateObjectMetaUpdate(object.metadata, old.metadata),
+  setDefaults({ spec }) {
+    spec.replicas ??= 1;
+    if (spec.template !== undefined) setTemplateDefaults(spec.template);
+  },
+  prepareForCreate(set) {
+    set.status = { replicas: 0 };
+    set.metadata.generation = 1;
+  },
+  prepareForUpdate(set, old, _context, subresource) {
+    if (subresource === 'status') {
+      set.spec = old.spec;
+      return;
+    }
+    set.status = old.status;
+    set.metadata.generation = (old.metadata.generation ?? 0) + (semanticEqual(set.spec, old.spec) ? 0 : 1);
+  },
+  validate: validateReplicaSet,
+  validateUpdate: (set, old, subresource) =>
+    subresource === 'status' ? validateReplicaSetStatusUpdate(set, old) : validateReplicaSetUpdate(set, old),
+  warnings: (set, old) => workloadWarnings(set, set.spec.template, old),
+  fields: (set) => ({ 'status.replicas': String(set.status?.replicas ?? 0) }),
+  table: replicaSetTable,
 };

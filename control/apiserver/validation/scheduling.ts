@@ -49,7 +49,7 @@ export function validateTaints(taints: readonly Taint[], path: string): FieldErr
     else if (!effects.includes(effect)) errors.push(notSupported(`${at}.effect`, effect, effects));
     const id = `${effect} ${key}`;
     if (seen.has(id)) {
-      const error = duplicate(at, taint);
+      const error = duplicate(at, { Key: key, Value: value, Effect: effect, TimeAdded: taint.timeAdded ?? null });
       errors.push({ ...error, message: `${error.message}: taints must be unique by key and effect pair` });
     }
     seen.add(id);

@@ -1,0 +1,87 @@
+/** Shared parts of the columns that `kubectl get` shows. Source: upstream `pkg/printers/internalversion/printers.go`. */
+import type { Container, LabelSelector, ObjectMeta } from '#api/types.generated.ts';
+import type { TableColumn } from '../../strategy.ts';
+
+const NAME = 'The name of the object, unique among its kind in its namespace.';
+const AGE = 'The time since the server created the object.';
+
+/** A column; upper case is kubectl's doing. */
+export function column(name: string, description: string, type: TableColumn['type'] = 'string'): TableColumn {
+  return { name, type, format: '', description, priority: 0 };
+}
+
+/** A column that only `-o wide` shows. */
+export function wide(name: string, description: string): TableColumn {
+  return { ...column(name, description), priority: 1 };
+}
+
+export const nameColumn: TableColumn = { ...column('Name', NAME), format: 'name' };
+export const wideNameColumn: TableColumn = { ...nameColumn, priority: 1 };
+export const ageColumn: TableColumn = column('Age', AGE);
+
+/** `<unknown>` where the time is absent. */
+export function since(time: string | undefined, nowMs: number): string {
+  if (time === undefined || time === '') return '<unknown>';
+  return humanDuration(nowMs - Date.parse(time));
+}
+
+export const ageOf = ({ metadata }: { metadata: ObjectMeta }, nowMs: number): string => since(metadata.creationTimestamp, nowMs);
+
+/** Two or three significant figures: `119s`, `2m`, `9m59s`, `3h`, `7h59m`, `47h`, `2d1h`, `8d`, `2y30d`. Source: apimachinery `pkg/util/duration`. */
+export function humanDuration(durationMs: number): string {
+  const seconds = Math.trunc(durationMs / 1000);
+  if (seconds < -1) return '<invalid>';
+  if (seconds < 0) return '0s';
+  if (seconds < 120) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 10) return twoUnits(minutes, 'm', seconds % 60, 's');
+  if (minutes < 180) return `${minutes}m`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 8) return twoUnits(hours, 'h', minutes % 60, 'm');
+  if (hours < 48) return `${hours}h`;
+  const days = Math.floor(hours / 24);
+  if (hours < 24 * 8) return twoUnits(days, 'd', hours % 24, 'h');
+  if (hours < 24 * 365 * 2) return `${days}d`;
+  const years = Math.floor(days / 365);
+  if (hours < 24 * 365 * 8) return twoUnits(years, 'y', days % 365, 'd');
+  return `${years}y`;
+}
+
+function twoUnits(large: number, largeUnit: string, small: number, smallUnit: string): string {
+  return small === 0 ? `${large}${largeUnit}` : `${large}${largeUnit}${small}${smallUnit}`;
+}
+
+/** `web,sidecar` and `nginx:1,envoy:2`. */
+export function containerCells(containers: readonly Container[] = []): [names: string, images: string] {
+  return [containers.map(({ name }) => name).join(','), containers.map(({ image = '' }) => image).join(',')];
+}
+
+/** `app=web,tier in (a,b)`, sorted by key. */
+export function selectorText(selector: LabelSelector | undefined): string {
+  const labels = Object.entries(selector?.matchLabels ?? {}).map(([key, value]): [string, string] => [key, `${key}=${value}`]);
+  const expressions = (selector?.matchExpressions ?? []).map(({ key, operator, values = [] }): [string, string] => {
+    const list = `(${[...values].sort().join(',')})`;
+    if (operator === 'In') return [key, `${key} in ${list}`];
+    if (operator === 'NotIn') return [key, `${key} notin ${list}`];
+    return [key, operator === 'Exists' ? key : `!${key}`];
+  });
+  return [...labels, ...expressions]
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([, text]) => text)
+    .join(',');
+}
+
+/** `app=web,tier=front`, sorted; `<none>` for no labels. */
+export function labelsText(labels: Readonly<Record<string, string>> = {}): string {
+  const texts = Object.keys(labels).sort().map((key) => `${key}=${labels[key]}`);
+  return texts.length === 0 ? '<none>' : texts.join(',');
+}
+
+const MAX_LISTED = 3;
+
+/** At most three, and how many more. */
+export function shortList(items: readonly string[], whenEmpty: string): string {
+  const text = items.slice(0, MAX_LISTED).join(',');
+  if (items.length > MAX_LISTED) return `${text} + ${items.length - MAX_LISTED} more...`;
+  return text === '' ? whenEmpty : text;
+}
