@@ -1,0 +1,284 @@
+/**
+ * The API server: one handler for every request, whoever carries it (HTTPS, or a call within the process).
+ *
+ *   authenticate (listener) → impersonate → authorize → route → resource handler → registry → store → encode
+ */
+import { randomUUID } from 'node:crypto';
+import { gzip } from 'node:zlib';
+import { promisify } from 'node:util';
+import type { KubeObject } from '#api/meta.ts';
+import { type ResourceId, resources } from '#api/resources.ts';
+import { forbidden, requestTooLarge } from '#api/status.ts';
+import type { Clock } from '#client/clock.ts';
+import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
+import type { Store } from '#control/store/store.ts';
+import { alwaysAllow, attributesOf, type Authorizer, forbiddenReason, isPublic } from './authorization.ts';
+import { CacheFeed } from './cache-feed.ts';
+import { handleDiscovery } from './discovery.ts';
+import { allowsConversion, type Exchange, type Parts } from './exchange.ts';
+import { type HealthCheck, handleHealth } from './health.ts';
+import { impersonate } from './impersonation.ts';
+import { ApiServerMetrics } from './metrics.ts';
+import { negotiate, negotiateLeniently, wantsPretty } from './negotiation.ts';
+import type { ObjectPatcher } from './patch/patch.ts';
+import { Registry } from './registry.ts';
+import { maxBodyBytes } from './request-body.ts';
+import { parseRequestInfo, type RequestInfo } from './request-info.ts';
+import { findResource, handleResource } from './resource-handler.ts';
+import { errorResponse, jsonResponse, pageNotFound } from './responses.ts';
+import { handleReview, reviewResources } from './reviews.ts';
+import type { ServerLog } from './server-log.ts';
+import { ServiceAccountTokens, type TokenOptions } from './service-account-tokens.ts';
+import type { Strategy, UserInfo } from './strategy.ts';
+import { versionInfo } from './version.ts';
+import type { WatchCacheLimits } from './watch-cache.ts';
+import { handleBinding } from './subresources.ts';
+
+export interface ApiServerDeps {
+  store: Store;
+  clock: Clock;
+  log: ServerLog;
+  strategies: Record<ResourceId, Strategy>;
+  patcher: ObjectPatcher;
+  /** Default: {@link alwaysAllow}. */
+  authorizer?: Authorizer;
+  /** A number in [0, 1). Default: Math.random. */
+  random?: () => number;
+  /** Serves `/openapi/…`; undefined for paths it does not know. */
+  openapi?: (request: TransportRequest) => Promise<TransportResponse | undefined>;
+  /** Serves logs, exec and proxies over plain requests (upgrades go through the listener). */
+  proxy?: StreamProxy;
+}
+
+/** Subresources whose answers come from a kubelet or a pod. */
+export interface StreamProxy {
+  handles(info: RequestInfo): boolean;
+  handle(request: TransportRequest, info: RequestInfo, registry: Registry): Promise<TransportResponse>;
+}
+
+export interface ApiServerOptions {
+  /** Our own version, for `/version`. */
+  build: { version: string; commit?: string; date?: string };
+  /** Absent: service-account tokens are neither issued nor accepted. */
+  tokens?: TokenOptions;
+  /** What clients reach the server by, for the legacy `/api` document: `10.0.0.1:6443`. */
+  serverAddress?: string;
+  watchCache?: Partial<WatchCacheLimits>;
+}
+
+export interface ApiServer {
+  /** Serves one request of an authenticated user. Never rejects: errors are answers. */
+  handle(request: TransportRequest, user: UserInfo): Promise<TransportResponse>;
+  /** Follows the store until `signal` aborts; nothing is served before. Watches end with it. */
+  run(signal: AbortSignal): Promise<void>;
+  /** Resolves once requests can be served. */
+  readonly ready: Promise<void>;
+  /** From now on `/readyz` fails and watches end, so that clients go elsewhere; requests are still served. */
+  beginShutdown(): void;
+  readonly tokens: ServiceAccountTokens | undefined;
+  readonly registry: Registry;
+  readonly metrics: ApiServerMetrics;
+  addHealthCheck(check: HealthCheck): void;
+}
+
+/** Answers from this size on are compressed for clients that ask for it (apiserver `responsewriters`). */
+const gzipThresholdBytes = 128 * 1024;
+const compress = promisify(gzip);
+
+/** Values come from this server or from upstream's, which wrote them in full: no strict decoding needed. */
+export function decodeStored(strategyOf: (prefix: string) => Strategy | undefined) {
+  return (prefix: string, value: Uint8Array): KubeObject => {
+    const object = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')) as KubeObject;
+    if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object') throw new Error('stored value is not an object');
+    strategyOf(prefix)?.setDefaults?.(object);
+    return object;
+  };
+}
+
+export function createApiServer(deps: ApiServerDeps, options: ApiServerOptions): ApiServer {
+  return new Server(deps, options);
+}
+
+/** The controllers' way in: the same code path as HTTPS, without TLS. */
+export function inProcessTransport(server: Pick<ApiServer, 'handle'>, user: UserInfo): Transport {
+  return (request) => server.handle(request, user);
+}
+
+class Server implements ApiServer {
+  readonly tokens: ServiceAccountTokens | undefined;
+  readonly registry: Registry;
+  readonly metrics = new ApiServerMetrics();
+  readonly #deps: ApiServerDeps;
+  readonly #options: ApiServerOptions;
+  readonly #parts: Parts;
+  readonly #feed: CacheFeed;
+  readonly #checks: HealthCheck[];
+  /** Ends watches and other long requests. */
+  readonly #shutdown = new AbortController();
+
+  constructor(deps: ApiServerDeps, options: ApiServerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    const { store, clock, log, strategies, patcher } = deps;
+    const random = deps.random ?? Math.random;
+    // Of two views on one prefix, the stored one comes first in the table.
+    const strategyOf = (prefix: string): Strategy | undefined => {
+      const resource = resources.find(({ storagePrefix }) => storagePrefix === prefix);
+      return resource === undefined ? undefined : strategies[resource.id];
+    };
+    const decode = decodeStored(strategyOf);
+    const prefixes = new Set(resources.map(({ storagePrefix }) => storagePrefix));
+    this.#feed = new CacheFeed({ store, clock, log, decode }, prefixes, options.watchCache);
+    this.registry = new Registry({ store, clock, log, feed: this.#feed, strategies, patcher, random });
+    const read = (resource: ResourceId, namespace: string | undefined, name: string) => this.registry.read(resource, namespace, name);
+    this.tokens = options.tokens === undefined ? undefined : new ServiceAccountTokens(options.tokens, clock, read);
+    this.#parts = {
+      store,
+      clock,
+      log,
+      feed: this.#feed,
+      registry: this.registry,
+      patcher,
+      authorizer: deps.authorizer ?? alwaysAllow,
+      random,
+      decode,
+      tokens: this.tokens,
+    };
+    this.#checks = this.#standardChecks();
+  }
+
+  get ready(): Promise<void> {
+    return this.#feed.ready;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#feed.run(signal);
+    this.beginShutdown();
+  }
+
+  beginShutdown(): void {
+    this.#shutdown.abort();
+  }
+
+  addHealthCheck(check: HealthCheck): void {
+    this.#checks.push(check);
+  }
+
+  #standardChecks(): HealthCheck[] {
+    const all = ['livez', 'readyz', 'healthz'] as const;
+    return [
+      { name: 'ping', on: all, problem: () => undefined },
+      { name: 'log', on: all, problem: () => undefined },
+      // Upstream's name for "the store answers".
+      { name: 'etcd', on: all, problem: () => (this.#feed.isReady ? undefined : 'the store has not been read yet') },
+      { name: 'informer-sync', on: ['readyz'], problem: () => (this.#feed.isReady ? undefined : 'watch caches are not filled') },
+      { name: 'shutdown', on: ['readyz'], problem: () => (this.#shutdown.signal.aborted ? 'process is shutting down' : undefined) },
+    ];
+  }
+
+  async handle(request: TransportRequest, user: UserInfo): Promise<TransportResponse> {
+    const startMs = performance.now();
+    const info = parseRequestInfo(request.method, request.path);
+    const warnings = new Set<string>();
+    let response: TransportResponse;
+    try {
+      response = await this.#serve(request, info, user, warnings);
+    } catch (error) {
+      const pretty = wantsPretty(info.query, request.headers['user-agent']);
+      response = errorResponse(error, negotiateLeniently(request.headers['accept']), pretty);
+      if (response.status >= 500) this.#deps.log.error({ err: error, method: request.method, path: info.path }, 'request failed');
+    }
+    this.metrics.observe(info, response.status, (performance.now() - startMs) / 1000);
+    response.headers['audit-id'] ??= randomUUID();
+    response.headers['cache-control'] ??= 'no-cache, private';
+    if (warnings.size > 0) response.headers['warning'] = [...warnings].map(warningHeader).join(', ');
+    return info.verb === 'watch' ? this.#counted(info, response) : await this.#compressed(request, response);
+  }
+
+  async #serve(request: TransportRequest, info: RequestInfo, requestor: UserInfo, warnings: Set<string>): Promise<TransportResponse> {
+    const user = await impersonate(request.headers, requestor, this.#parts.authorizer);
+    const attributes = attributesOf(info, user);
+    const isAnonymous = user.groups.includes('system:unauthenticated');
+    const decision = isAnonymous && isPublic(info) ? { allowed: true, reason: '' } : await this.#parts.authorizer.authorize(attributes);
+    if (!decision.allowed) {
+      const resource = { group: info.group, name: info.resource };
+      throw forbidden(resource, info.name, forbiddenReason(attributes, decision.reason));
+    }
+    if ((request.body?.length ?? 0) > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
+    return info.isResource ? await this.#serveResource(request, info, user, warnings) : await this.#servePath(request, info);
+  }
+
+  async #serveResource(request: TransportRequest, info: RequestInfo, user: UserInfo, warnings: Set<string>): Promise<TransportResponse> {
+    const resource = findResource(info);
+    const isBinding = info.group === '' && info.version === 'v1' && info.resource === 'bindings';
+    const review = reviewResources.find(
+      ({ group, version, plural, namespaced }) =>
+        group === info.group && version === info.version && plural === info.resource && namespaced === (info.namespace !== ''),
+    );
+    if (resource === undefined && review === undefined && !isBinding) return pageNotFound();
+    await this.#feed.ready;
+    if (resource !== undefined && this.#deps.proxy?.handles(info) === true) return await this.#deps.proxy.handle(request, info, this.registry);
+    const exchange: Omit<Exchange, 'resource'> = {
+      parts: this.#parts,
+      request,
+      info,
+      user,
+      accepted: negotiate(request.headers['accept'], (convert, format) => review === undefined && allowsConversion(convert, format)),
+      pretty: wantsPretty(info.query, request.headers['user-agent']),
+      warnings,
+      signal: request.signal === undefined ? this.#shutdown.signal : AbortSignal.any([request.signal, this.#shutdown.signal]),
+    };
+    if (review !== undefined) return await handleReview(exchange, review);
+    if (resource === undefined) return await handleBinding(exchange);
+    return await handleResource({ ...exchange, resource });
+  }
+
+  async #servePath(request: TransportRequest, info: RequestInfo): Promise<TransportResponse> {
+    const health = handleHealth(info, this.#checks);
+    if (health !== undefined) return health;
+    if (info.path === '/version' || info.path === '/version/') return jsonResponse(200, versionInfo(this.#options.build));
+    if (info.path === '/metrics') return await this.metrics.respond();
+    if (info.path.startsWith('/openapi/')) return (await this.#deps.openapi?.(request)) ?? pageNotFound();
+    const serverAddress = this.#options.serverAddress ?? '';
+    const discovery = info.verb === 'get' || info.verb === 'head' ? handleDiscovery(info, request.headers, serverAddress) : undefined;
+    if (discovery !== undefined) return discovery;
+    if (info.path === '/') return jsonResponse(200, { paths: rootPaths });
+    return pageNotFound();
+  }
+
+  #counted(info: RequestInfo, response: TransportResponse): TransportResponse {
+    const { metrics } = this;
+    async function* body(): AsyncGenerator<Uint8Array> {
+      metrics.longRunning(info, 1);
+      try {
+        yield* response.body;
+      } finally {
+        metrics.longRunning(info, -1);
+      }
+    }
+    return { ...response, body: body() };
+  }
+
+  async #compressed(request: TransportRequest, response: TransportResponse): Promise<TransportResponse> {
+    const length = Number(response.headers['content-length'] ?? 0);
+    if (length <= gzipThresholdBytes || request.method !== 'GET') return response;
+    if (!/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) return response;
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of response.body) chunks.push(chunk);
+    const bytes = await compress(Buffer.concat(chunks), { level: 1 });
+    async function* body(): AsyncGenerator<Uint8Array> {
+      yield bytes;
+    }
+    const headers = { ...response.headers, 'content-encoding': 'gzip', 'content-length': String(bytes.length), vary: 'Accept-Encoding' };
+    return { ...response, headers, body: body() };
+  }
+}
+
+/** RFC 7234, 5.5: quoted, so quotes and backslashes are escaped; control characters cannot be sent. */
+function warningHeader(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those are to go
+  const clean = text.replace(/[\u0000-\u001f\u007f-\uffff]+/g, ' ').replace(/["\\]/g, '\\$&');
+  return `299 - "${clean}"`;
+}
+
+const rootPaths = ['/api', '/api/v1', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'];

@@ -1,0 +1,133 @@
+/**
+ * What every cluster has from its first moment: the system namespaces, and the `kubernetes` Service that leads pods to the
+ * API server, with its endpoints.
+ *
+ * Source: kubernetes `pkg/controlplane/controller/{systemnamespaces,kubernetesservice}`, `pkg/controlplane/reconcilers`.
+ */
+import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
+import { sameJson } from '#api/meta.ts';
+import type { Client } from '#client/client.ts';
+import type { Clock } from '#client/clock.ts';
+import { sleep } from '#client/clock.ts';
+import type { Endpoints, EndpointSlice, Namespace, Service } from '#api/types.generated.ts';
+import type { New } from '#api/meta.ts';
+import type { ServerLog } from './server-log.ts';
+
+export interface BootstrapOptions {
+  /** First address of the service range: `10.96.0.1`. */
+  serviceIp: string;
+  /** Where pods reach this server. */
+  advertiseAddress: string;
+  securePort: number;
+}
+
+const systemNamespaces = ['kube-system', 'kube-public', 'kube-node-lease', 'default'];
+/** Upstream's `--endpoint-reconciler-interval`, and the interval at which it repairs the namespaces. */
+const repairIntervalMs = 10_000;
+
+/** Makes what is missing; harmless to repeat. */
+export async function bootstrapOnce(client: Client, options: BootstrapOptions): Promise<void> {
+  for (const name of systemNamespaces) {
+    await ensure(
+      () => client.resource('namespaces').get({ name }),
+      () => client.resource('namespaces').create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } } as New<Namespace>),
+    );
+  }
+  const name = { namespace: 'default', name: 'kubernetes' };
+  await ensure(
+    () => client.resource('services').get(name),
+    () => client.resource('services').create(kubernetesService(options)),
+  );
+  await reconcile(
+    () => client.resource('endpoints').get(name),
+    kubernetesEndpoints(options),
+    (object) => client.resource('endpoints').create(object),
+    (object) => client.resource('endpoints').update(object),
+    ({ subsets }) => subsets,
+  );
+  await reconcile(
+    () => client.resource('endpointslices.discovery.k8s.io').get(name),
+    kubernetesSlice(options),
+    (object) => client.resource('endpointslices.discovery.k8s.io').create(object),
+    (object) => client.resource('endpointslices.discovery.k8s.io').update(object),
+    ({ endpoints, ports }) => ({ endpoints, ports }),
+  );
+}
+
+/** Keeps it so until `signal` aborts. */
+export async function keepBootstrapped(client: Client, options: BootstrapOptions, clock: Clock, log: ServerLog, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await bootstrapOnce(client, options);
+    } catch (error) {
+      log.warn({ err: error }, 'the system namespaces or the kubernetes service could not be brought in order; trying again');
+    }
+    await sleep(clock, repairIntervalMs, signal);
+  }
+}
+
+async function ensure(get: () => Promise<unknown>, create: () => Promise<unknown>): Promise<void> {
+  try {
+    await get();
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    await create().catch((raced: unknown) => {
+      if (!isAlreadyExists(raced)) throw raced;
+    });
+  }
+}
+
+async function reconcile<T extends Endpoints | EndpointSlice>(
+  get: () => Promise<T>,
+  wanted: New<T>,
+  create: (object: New<T>) => Promise<T>,
+  update: (object: T) => Promise<T>,
+  content: (object: T | New<T>) => unknown,
+): Promise<void> {
+  try {
+    const found = await get();
+    if (!sameJson(content(found), content(wanted))) await update({ ...found, ...wanted, metadata: { ...found.metadata, labels: wanted.metadata.labels } });
+  } catch (error) {
+    if (isConflict(error)) return;
+    if (!isNotFound(error)) throw error;
+    await create(wanted).catch((raced: unknown) => {
+      if (!isAlreadyExists(raced)) throw raced;
+    });
+  }
+}
+
+function kubernetesService({ serviceIp, securePort }: BootstrapOptions): New<Service> {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'kubernetes', namespace: 'default', labels: { component: 'apiserver', provider: 'kubernetes' } },
+    spec: {
+      clusterIP: serviceIp,
+      clusterIPs: [serviceIp],
+      type: 'ClusterIP',
+      sessionAffinity: 'None',
+      ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: securePort }],
+    },
+  } as New<Service>;
+}
+
+function kubernetesEndpoints({ advertiseAddress, securePort }: BootstrapOptions): New<Endpoints> {
+  return {
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    // The slice is written beside it: the mirroring controller must not make another.
+    metadata: { name: 'kubernetes', namespace: 'default', labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+    subsets: [{ addresses: [{ ip: advertiseAddress }], ports: [{ name: 'https', port: securePort, protocol: 'TCP' }] }],
+  } as New<Endpoints>;
+}
+
+function kubernetesSlice({ advertiseAddress, securePort }: BootstrapOptions): New<EndpointSlice> {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+    addressType: advertiseAddress.includes(':') ? 'IPv6' : 'IPv4',
+    endpoints: [{ addresses: [advertiseAddress], conditions: { ready: true } }],
+    ports: [{ name: 'https', port: securePort, protocol: 'TCP' }],
+  } as New<EndpointSlice>;
+}

@@ -1,0 +1,122 @@
+/** DELETE of one object and of collections. */
+import { DecodeError, readTypeMeta } from '#api/codec/json.ts';
+import { openEnvelope, ProtobufError } from '#api/codec/protobuf.ts';
+import type { FieldError } from '#api/field-error.ts';
+import { forbiddenField, invalidValue, notSupported } from '#api/field-error.ts';
+import { invalid, isNotFound } from '#api/status.ts';
+import type { DeleteOptions } from '#api/types.generated.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import type { CachedObject } from './cached-object.ts';
+import { type Exchange, respondWith, writeContext } from './exchange.ts';
+import { parseListQuery } from './list-options.ts';
+import { listObjects } from './listing.ts';
+import { bodyFormat, contentTypeOf } from './negotiation.ts';
+import { parsePredicate } from './predicate.ts';
+import { listKind, listMeta } from './read-handlers.ts';
+import { decodeBody, parseDryRun } from './request-body.ts';
+import { bytesResponse, objectResponse } from './responses.ts';
+import { encodeList } from './wire.ts';
+
+/** Kinds whose deletion answers with the object, not with a Status (`ReturnDeletedObject` in kubernetes `pkg/registry`). */
+const returnsDeleted = new Set(['namespaces', 'pods', 'serviceaccounts', 'services']);
+/** So many deletions of a collection are under way at once (`DeleteCollectionWorkers`, raised: our store commits in groups). */
+const collectionWorkers = 16;
+
+export async function handleDelete(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, resource } = exchange;
+  const options = readDeleteOptions(exchange);
+  const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
+  const { object, deleted } = await parts.registry.delete(resource, info, options, context);
+  const status = !deleted && options.orphanDependents === false ? 202 : 200;
+  if (!deleted || returnsDeleted.has(resource.id)) return respondWith(exchange, status, object);
+  return deletedStatus(exchange, object);
+}
+
+function deletedStatus({ resource, accepted, pretty }: Exchange, { object }: CachedObject): TransportResponse {
+  const { name, uid } = object.metadata;
+  const details = { name, ...(resource.group === '' ? {} : { group: resource.group }), kind: resource.plural, uid };
+  return objectResponse(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }, accepted.format, pretty);
+}
+
+/** From the body, or from the query when there is none. @throws ApiError 400, 422 */
+export function readDeleteOptions(exchange: Exchange): Partial<DeleteOptions> {
+  const { request, info } = exchange;
+  let options: Partial<DeleteOptions>;
+  if (request.body !== undefined && request.body.length > 0) {
+    options = decodeDeleteOptions(exchange, request.body);
+    // kubectl sends dryRun in both places, others in one.
+    options.dryRun ??= info.query.has('dryRun') ? info.query.getAll('dryRun') : undefined;
+  } else {
+    options = optionsOfQuery(info.query);
+  }
+  const problems = checkDeleteOptions(options);
+  if (problems.length > 0) throw invalid({ group: 'meta.k8s.io', name: 'DeleteOptions' }, '', problems);
+  return options;
+}
+
+function decodeDeleteOptions({ request, resource, warnings }: Exchange, body: Uint8Array): Partial<DeleteOptions> {
+  const contentType = request.headers['content-type'];
+  const expected = { apiVersion: statedVersion(body, contentType, resource.group), kind: 'DeleteOptions', type: 'meta/v1.DeleteOptions' };
+  return decodeBody(body, contentType, expected, 'Warn', (message) => warnings.add(message)) as unknown as Partial<DeleteOptions>;
+}
+
+/** DeleteOptions is registered in every group and version, and clients name any of them: what the body says is what is expected. */
+function statedVersion(body: Uint8Array, contentType: string | undefined, group: string): string {
+  const own = group === '' ? 'v1' : `${group}/v1`;
+  try {
+    return (bodyFormat(contentType) === 'protobuf' ? openEnvelope(body) : readTypeMeta(body)).apiVersion || own;
+  } catch (error) {
+    if (error instanceof ProtobufError || error instanceof DecodeError) return own;
+    throw error;
+  }
+}
+
+function optionsOfQuery(query: URLSearchParams): Partial<DeleteOptions> {
+  const options: Partial<DeleteOptions> = {};
+  const grace = query.get('gracePeriodSeconds');
+  if (grace !== null && grace !== '') options.gracePeriodSeconds = Number(grace);
+  const policy = query.get('propagationPolicy');
+  if (policy !== null && policy !== '') options.propagationPolicy = policy;
+  const orphan = query.get('orphanDependents');
+  if (orphan !== null && orphan !== '') options.orphanDependents = orphan === 'true' || orphan === '1';
+  if (query.has('dryRun')) options.dryRun = query.getAll('dryRun');
+  return options;
+}
+
+function checkDeleteOptions(options: Partial<DeleteOptions>): FieldError[] {
+  const { propagationPolicy: policy, orphanDependents, gracePeriodSeconds } = options;
+  const problems: FieldError[] = [];
+  if (policy !== undefined && orphanDependents !== undefined) {
+    problems.push(invalidValue('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'));
+  }
+  if (policy !== undefined && !['Foreground', 'Background', 'Orphan'].includes(policy)) {
+    problems.push(notSupported('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan', 'nil']));
+  }
+  if (gracePeriodSeconds !== undefined && !Number.isSafeInteger(gracePeriodSeconds)) {
+    problems.push(forbiddenField('gracePeriodSeconds', 'must be a whole number of seconds'));
+  }
+  return problems;
+}
+
+/** Deletes everything that matches; what vanishes meanwhile is no error. Answers with the list, as it was. */
+export async function handleDeleteCollection(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, resource, accepted, pretty } = exchange;
+  const options = readDeleteOptions(exchange);
+  const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
+  const query = parseListQuery(info.query, false);
+  const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
+  const result = await listObjects(parts, resource, info.namespace, query, predicate);
+  const pending = [...result.items];
+  const worker = async (): Promise<void> => {
+    for (let item = pending.shift(); item !== undefined; item = pending.shift()) {
+      try {
+        await parts.registry.delete(resource, item.object.metadata, { ...options }, context);
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(collectionWorkers, pending.length) }, worker));
+  const bytes = encodeList(result.items, listMeta(result), listKind(exchange), { format: accepted.format, pretty });
+  return bytesResponse(200, contentTypeOf(accepted.format), bytes);
+}

@@ -1,0 +1,93 @@
+/** One request on its way through the resource handlers, and what they all need. */
+import type { KubeObject } from '#api/meta.ts';
+import { apiVersionOf } from '#api/meta.ts';
+import type { Resource } from '#api/resources.ts';
+import type { Clock } from '#client/clock.ts';
+import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import type { Store } from '#control/store/store.ts';
+import type { Authorizer } from './authorization.ts';
+import type { CacheFeed } from './cache-feed.ts';
+import type { CachedObject } from './cached-object.ts';
+import { type Accepted, contentTypeOf, type Conversion } from './negotiation.ts';
+import type { ObjectPatcher } from './patch/patch.ts';
+import type { Registry, WriteContext } from './registry.ts';
+import { type ExpectedType, parseDryRun, parseFieldManager } from './request-body.ts';
+import type { RequestInfo } from './request-info.ts';
+import { bytesResponse } from './responses.ts';
+import type { ServerLog } from './server-log.ts';
+import type { UserInfo } from './strategy.ts';
+import { parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
+import type { ServiceAccountTokens } from './service-account-tokens.ts';
+import { encodeAny, encodeObject } from './wire.ts';
+
+/** The parts that handlers work with. */
+export interface Parts {
+  store: Store;
+  clock: Clock;
+  log: ServerLog;
+  feed: CacheFeed;
+  registry: Registry;
+  patcher: ObjectPatcher;
+  authorizer: Authorizer;
+  random: () => number;
+  decode(prefix: string, value: Uint8Array): KubeObject;
+  tokens: ServiceAccountTokens | undefined;
+}
+
+export interface Exchange {
+  parts: Parts;
+  request: TransportRequest;
+  info: RequestInfo;
+  user: UserInfo;
+  resource: Resource;
+  accepted: Accepted;
+  pretty: boolean;
+  /** Texts for `Warning:` headers. */
+  warnings: Set<string>;
+  signal: AbortSignal;
+}
+
+/** Conversions that every resource endpoint offers; protobuf has no Table. */
+export function allowsConversion({ kind, group, version }: Conversion, format: string): boolean {
+  if (group !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return false;
+  if (kind === 'Table') return format !== 'protobuf';
+  return kind === 'PartialObjectMetadata' || kind === 'PartialObjectMetadataList';
+}
+
+export const typeOf = (resource: Resource): ExpectedType => ({
+  apiVersion: apiVersionOf(resource.group, resource.version),
+  kind: resource.kind,
+  type: resource.schema,
+});
+
+/** @param optionsKind the options object that upstream names in errors: `CreateOptions` */
+export function writeContext(exchange: Exchange, optionsKind: string, dryRun?: boolean): WriteContext {
+  const { parts, request, info, user } = exchange;
+  return {
+    user,
+    clock: parts.clock,
+    warn: (message) => exchange.warnings.add(message),
+    read: (resource, namespace, name) => parts.registry.read(resource, namespace, name),
+    fieldManager: parseFieldManager(info.query, request.headers['user-agent'], optionsKind),
+    dryRun: dryRun ?? parseDryRun(info.query.getAll('dryRun'), optionsKind),
+  };
+}
+
+/** Answers with one object of the exchange's resource, in the shape that the client accepts. */
+export function respondWith(exchange: Exchange, status: number, cached: CachedObject): TransportResponse {
+  const { accepted, resource, pretty, parts, info } = exchange;
+  const { format, convert } = accepted;
+  const options = { format, pretty };
+  if (convert === undefined) return bytesResponse(status, contentTypeOf(format), encodeObject(cached, resource.schema, options));
+  const converted =
+    convert.kind === 'Table'
+      ? toTable(
+          parts.registry.strategy(resource),
+          [cached.object],
+          { resourceVersion: cached.object.metadata.resourceVersion },
+          { include: parseIncludeObject(info.query), headers: true, version: convert.version, nowMs: parts.clock.now() },
+        )
+      : toPartialMetadata(cached.object, convert.version);
+  return bytesResponse(status, contentTypeOf(format), encodeAny(converted, options));
+}
+

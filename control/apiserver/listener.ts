@@ -1,0 +1,242 @@
+/**
+ * HTTPS: HTTP/2 and HTTP/1.1 on one port, client certificates, bearer tokens; requests become {@link TransportRequest}s.
+ */
+import http2 from 'node:http2';
+import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { requestTooLarge } from '#api/status.ts';
+import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import type { ApiServer } from './api-server.ts';
+import { authenticate } from './authentication.ts';
+import { negotiateLeniently } from './negotiation.ts';
+import { maxBodyBytes } from './request-body.ts';
+import { parseRequestInfo, type RequestInfo } from './request-info.ts';
+import { errorResponse } from './responses.ts';
+import type { ServerLog } from './server-log.ts';
+import type { UserInfo } from './strategy.ts';
+
+export interface ListenerOptions {
+  host: string;
+  /** 0: any free one. */
+  port: number;
+  /** PEM: the server's certificate and key, and the CA that client certificates must come from. */
+  certificate: string;
+  key: string;
+  clientCa: string;
+  /** How long requests under way may take to finish on shutdown. Default 10 s. */
+  graceMs?: number;
+}
+
+/** Takes over an upgraded HTTP/1.1 connection. */
+export type UpgradeHandler = (request: TransportRequest, info: RequestInfo, user: UserInfo, socket: Duplex, head: Uint8Array) => Promise<void>;
+
+export interface Listener {
+  readonly port: number;
+  /** Serves until `signal` aborts, then lets requests finish. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Opens the port. @throws the socket's error (EADDRINUSE, EACCES) */
+export async function listen(server: ApiServer, options: ListenerOptions, log: ServerLog, upgrade?: UpgradeHandler): Promise<Listener> {
+  const http = http2.createSecureServer({
+    allowHTTP1: true,
+    cert: options.certificate,
+    key: options.key,
+    ca: options.clientCa,
+    requestCert: true,
+    // Whoever has no certificate of ours may still have a token.
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2',
+    settings: { maxConcurrentStreams: 250, initialWindowSize: 1024 * 1024 },
+  });
+  http.on('request', (request, response) => void serve(server, log, request, response));
+  http.on('upgrade', (request: Http2ServerRequest, socket: Duplex, head: Buffer) => void upgraded(server, log, upgrade, request, socket, head));
+  http.on('session', (session) => session.on('error', (error) => log.debug({ err: error }, 'HTTP/2 session ended with an error')));
+  http.on('tlsClientError', (error) => log.debug({ err: error }, 'TLS handshake failed'));
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject);
+    http.listen(options.port, options.host, () => {
+      http.off('error', reject);
+      resolve();
+    });
+  });
+  const sessions = trackSessions(http);
+  return {
+    port: (http.address() as AddressInfo).port,
+    run: (signal) => runUntil(signal, server, http, sessions, options.graceMs ?? 10_000),
+  };
+}
+
+interface OpenConnections {
+  sessions: Set<http2.ServerHttp2Session>;
+  sockets: Set<Duplex>;
+}
+
+function trackSessions(http: Http2SecureServer): OpenConnections {
+  const open: OpenConnections = { sessions: new Set(), sockets: new Set() };
+  http.on('session', (session) => {
+    open.sessions.add(session);
+    session.on('close', () => open.sessions.delete(session));
+  });
+  http.on('secureConnection', (socket) => {
+    open.sockets.add(socket);
+    socket.on('close', () => open.sockets.delete(socket));
+  });
+  return open;
+}
+
+async function runUntil(signal: AbortSignal, server: ApiServer, http: Http2SecureServer, open: OpenConnections, graceMs: number): Promise<void> {
+  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  server.beginShutdown();
+  const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+  for (const session of open.sessions) session.close();
+  // HTTP/1.1 connections that wait for a next request would hold the server open for ever.
+  const timer = setTimeout(() => {
+    for (const socket of open.sockets) socket.destroy();
+  }, graceMs);
+  const idle = setInterval(() => {
+    for (const socket of open.sockets) if (!busy.has(socket)) socket.destroy();
+  }, 50);
+  await closed;
+  clearTimeout(timer);
+  clearInterval(idle);
+}
+
+/** Sockets with a request or stream under way. */
+const busy = new WeakMap<Duplex, number>();
+
+function occupy(socket: Duplex): () => void {
+  busy.set(socket, (busy.get(socket) ?? 0) + 1);
+  return () => {
+    const left = (busy.get(socket) ?? 1) - 1;
+    if (left > 0) busy.set(socket, left);
+    else busy.delete(socket);
+  };
+}
+
+async function serve(server: ApiServer, log: ServerLog, request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  const release = occupy(socketOf(request));
+  request.on('aborted', () => gone.abort());
+  response.on('close', () => gone.abort());
+  request.on('error', () => gone.abort());
+  response.on('error', () => gone.abort());
+  try {
+    await send(await answer(server, log, request, gone.signal), request, response, gone.signal);
+  } catch (error) {
+    if (!gone.signal.aborted) log.error({ err: error, path: request.url }, 'answer broke off');
+    response.stream?.destroy?.();
+  } finally {
+    release();
+  }
+}
+
+async function answer(server: ApiServer, log: ServerLog, request: Http2ServerRequest, signal: AbortSignal): Promise<TransportResponse> {
+  const headers = plainHeaders(request.headers);
+  try {
+    const user = await authenticated(server, log, request);
+    const body = await readBody(request);
+    return await server.handle({ method: request.method, path: request.url, headers, body, signal }, user);
+  } catch (error) {
+    return errorResponse(error, negotiateLeniently(headers['accept']), false);
+  }
+}
+
+async function authenticated(server: ApiServer, log: ServerLog, request: Http2ServerRequest): Promise<UserInfo> {
+  const socket = tlsSocketOf(request);
+  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+  const info = parseRequestInfo(request.method, request.url);
+  const verified = certificate !== undefined && certificate.raw !== undefined ? certificate : undefined;
+  return await authenticate({ certificate: verified, authorization: request.headers.authorization }, info, server.tokens, log);
+}
+
+/** HTTP/2 hands out a proxy of the socket that keeps TLS methods out of reach of writes, but not of reads. */
+function tlsSocketOf(request: Http2ServerRequest): TLSSocket {
+  return (request.stream?.session?.socket ?? request.socket) as TLSSocket;
+}
+
+const socketOf = (request: Http2ServerRequest): Duplex => request.socket as unknown as Duplex;
+
+/** @throws ApiError 413 as soon as the limit is passed; what is still to come is not read */
+async function readBody(request: Http2ServerRequest): Promise<Uint8Array | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
+    chunks.push(chunk);
+  }
+  return bytes === 0 ? undefined : Buffer.concat(chunks);
+}
+
+/** Lower-case names, one value each: several of one name are joined, as RFC 9110 allows. */
+export function plainHeaders(headers: IncomingHttpHeaders): Record<string, string> {
+  const plain: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && !name.startsWith(':')) plain[name] = Array.isArray(value) ? value.join(', ') : value;
+  }
+  return plain;
+}
+
+async function send(answer: TransportResponse, request: Http2ServerRequest, response: Http2ServerResponse, gone: AbortSignal): Promise<void> {
+  // A request that is not read to its end (413) leaves the connection unusable for HTTP/1.1.
+  const headers = request.httpVersionMajor === 1 && answer.status === 413 ? { ...answer.headers, connection: 'close' } : answer.headers;
+  response.writeHead(answer.status, headers);
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  // A watch answers at once, also when it has nothing to tell yet.
+  if (answer.headers['content-length'] === undefined && 'flushHeaders' in response) (response as unknown as ServerResponse).flushHeaders();
+  for await (const chunk of answer.body) {
+    if (gone.aborted) break;
+    if (!response.write(chunk)) await drained(response, gone);
+  }
+  response.end();
+}
+
+function drained(response: Http2ServerResponse, gone: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done);
+      gone.removeEventListener('abort', done);
+      resolve();
+    };
+    response.once('drain', done);
+    gone.addEventListener('abort', done, { once: true });
+  });
+}
+
+async function upgraded(
+  server: ApiServer,
+  log: ServerLog,
+  upgrade: UpgradeHandler | undefined,
+  request: Http2ServerRequest,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
+  socket.on('error', (error) => log.debug({ err: error }, 'upgraded connection broke'));
+  const headers = plainHeaders(request.headers);
+  try {
+    const user = await authenticated(server, log, request);
+    const info = parseRequestInfo(request.method, request.url);
+    const plain = { method: request.method, path: request.url, headers };
+    if (upgrade === undefined) await writeAnswer(socket, await server.handle(plain, user));
+    else await upgrade(plain, info, user, socket, head);
+  } catch (error) {
+    await writeAnswer(socket, errorResponse(error, negotiateLeniently(headers['accept']), false));
+  }
+}
+
+/** An ordinary answer on a connection that asked to be upgraded. */
+export async function writeAnswer(socket: Duplex, answer: TransportResponse): Promise<void> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of answer.body) chunks.push(chunk);
+  const body = Buffer.concat(chunks);
+  const headers = { ...answer.headers, 'content-length': String(body.length), connection: 'close' };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${answer.status} ${answer.status < 300 ? 'OK' : 'Error'}\r\n${lines.join('')}\r\n`), body]));
+}

@@ -1,0 +1,45 @@
+/** The API server's metrics, under upstream's names, for Prometheus. */
+import type { TransportResponse } from '#client/transport.ts';
+import { Counter, Gauge, Histogram, Registry as MetricsRegistry, collectDefaultMetrics } from 'prom-client';
+import { bytesResponse } from './responses.ts';
+import type { RequestInfo } from './request-info.ts';
+
+const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
+
+export class ApiServerMetrics {
+  readonly registry = new MetricsRegistry();
+  readonly #requests: Counter;
+  readonly #durations: Histogram;
+  readonly #inflight: Gauge;
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+    const registers = [this.registry];
+    const labelNames = ['verb', 'group', 'version', 'resource', 'subresource', 'code'];
+    this.#requests = new Counter({ name: 'apiserver_request_total', help: 'Requests by verb, resource and HTTP response code.', labelNames, registers });
+    this.#durations = new Histogram({
+      name: 'apiserver_request_duration_seconds',
+      help: 'Response latency in seconds by verb and resource; without watches.',
+      labelNames: ['verb', 'group', 'version', 'resource', 'subresource'],
+      buckets: durationBuckets,
+      registers,
+    });
+    this.#inflight = new Gauge({ name: 'apiserver_longrunning_requests', help: 'Watches and streams under way.', labelNames: ['verb', 'resource'], registers });
+  }
+
+  observe(info: RequestInfo, code: number, seconds: number): void {
+    if (!info.isResource) return;
+    const { group, version, resource, subresource } = info;
+    const labels = { verb: info.verb.toUpperCase(), group, version, resource, subresource };
+    this.#requests.inc({ ...labels, code: String(code) });
+    if (info.verb !== 'watch') this.#durations.observe(labels, seconds);
+  }
+
+  longRunning(info: RequestInfo, change: 1 | -1): void {
+    this.#inflight.inc({ verb: info.verb.toUpperCase(), resource: info.resource }, change);
+  }
+
+  async respond(): Promise<TransportResponse> {
+    return bytesResponse(200, this.registry.contentType, Buffer.from(await this.registry.metrics()));
+  }
+}

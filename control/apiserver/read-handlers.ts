@@ -1,0 +1,129 @@
+/** GET of resources: one object, a list, a watch. */
+import { apiVersionOf, type KubeObject } from '#api/meta.ts';
+import type { JsonObject } from '#api/json.ts';
+import { notAcceptable } from '#api/status.ts';
+import type { ListMeta } from '#api/types.generated.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import type { CachedObject } from './cached-object.ts';
+import { type Exchange, respondWith } from './exchange.ts';
+import { parseListQuery, parseRevision } from './list-options.ts';
+import { type ListResult, listObjects, untilNotOlderThan } from './listing.ts';
+import { contentTypeOf } from './negotiation.ts';
+import { parsePredicate } from './predicate.ts';
+import { bytesResponse } from './responses.ts';
+import { type IncludeObject, parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
+import { type ServedEvent, watchObjects } from './watching.ts';
+import { anyWatchFrame, encodeAny, encodeList, type StreamFormat, watchFrame } from './wire.ts';
+
+export async function handleGet(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, resource } = exchange;
+  const revision = info.query.get('resourceVersion') ?? '';
+  if (revision !== '' && revision !== '0') await untilNotOlderThan(parts.feed, parseRevision(revision));
+  return respondWith(exchange, 200, await parts.registry.get(resource, info));
+}
+
+export async function handleList(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, resource, accepted, pretty } = exchange;
+  const query = parseListQuery(info.query, false);
+  const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
+  const result = await listObjects(parts, resource, info.namespace, query, predicate);
+  const metadata = listMeta(result);
+  const options = { format: accepted.format, pretty };
+  const contentType = contentTypeOf(accepted.format);
+  if (accepted.convert === undefined) return bytesResponse(200, contentType, encodeList(result.items, metadata, listKind(exchange), options));
+  return bytesResponse(200, contentType, encodeAny(convertList(exchange, result.items, metadata), options));
+}
+
+export function listMeta({ revision, continue: token, remaining }: ListResult): ListMeta {
+  return {
+    resourceVersion: String(revision),
+    ...(token === '' ? {} : { continue: token }),
+    ...(remaining === undefined ? {} : { remainingItemCount: remaining }),
+  };
+}
+
+export function listKind({ resource }: Exchange) {
+  return { apiVersion: apiVersionOf(resource.group, resource.version), kind: `${resource.kind}List`, itemType: resource.schema };
+}
+
+function convertList({ parts, info, resource, accepted }: Exchange, items: readonly CachedObject[], metadata: ListMeta): JsonObject {
+  const version = accepted.convert?.version ?? 'v1';
+  const objects = items.map(({ object }) => object);
+  if (accepted.convert?.kind === 'Table') {
+    const include = parseIncludeObject(info.query);
+    return toTable(parts.registry.strategy(resource), objects, metadata, { include, headers: true, version, nowMs: parts.clock.now() });
+  }
+  return {
+    kind: 'PartialObjectMetadataList',
+    apiVersion: `meta.k8s.io/${version}`,
+    metadata: metadata as JsonObject,
+    items: objects.map((object) => toPartialMetadata(object, version)),
+  };
+}
+
+/** Also the legacy `/watch/pods` and `/watch/pods/x`. */
+export async function handleWatch(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, resource, accepted, signal } = exchange;
+  const { format } = accepted;
+  if (format === 'yaml') {
+    throw notAcceptable('only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch');
+  }
+  const query = parseListQuery(info.query, true);
+  const fields = info.name === '' ? query.fieldSelector : [query.fieldSelector, `metadata.name=${info.name}`].filter(Boolean).join(',');
+  const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, fields);
+  // Asked here so that a bad revision is an ordinary 400, not a broken stream.
+  parseRevision(query.resourceVersion);
+  const include = parseIncludeObject(info.query);
+  const events = watchObjects(parts, resource, info.namespace, query, predicate, signal);
+  return { status: 200, headers: { 'content-type': contentTypeOf(format, true) }, body: frames(exchange, format, include, events) };
+}
+
+async function* frames(
+  exchange: Exchange,
+  format: StreamFormat,
+  include: IncludeObject,
+  events: AsyncGenerator<ServedEvent[]>,
+): AsyncGenerator<Uint8Array> {
+  // A Table's columns come with the first frame only.
+  let headers = true;
+  for await (const batch of events) {
+    const chunks = batch.map((event) => {
+      const frame = encodeEvent(exchange, format, include, headers, event);
+      headers = false;
+      return frame;
+    });
+    yield chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+  }
+}
+
+function encodeEvent(exchange: Exchange, format: StreamFormat, include: IncludeObject, headers: boolean, event: ServedEvent): Uint8Array {
+  if (event.type === 'ERROR') return anyWatchFrame('ERROR', event.status, format);
+  const { resource, accepted } = exchange;
+  if (event.type === 'BOOKMARK') {
+    const bookmark = bookmarkObject(exchange, event.revision, event.initialEventsEnd);
+    return anyWatchFrame('BOOKMARK', convertOne(exchange, bookmark, include, headers) as JsonObject, format);
+  }
+  if (accepted.convert === undefined) return watchFrame(event.type, event.object, resource.schema, format);
+  return anyWatchFrame(event.type, convertOne(exchange, event.object.object, include, headers) as JsonObject, format);
+}
+
+function bookmarkObject({ resource }: Exchange, revision: number, initialEventsEnd: boolean): KubeObject {
+  const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
+  const metadata = { resourceVersion: String(revision), ...annotations } as Partial<KubeObject['metadata']> as KubeObject['metadata'];
+  return { kind: resource.kind, apiVersion: apiVersionOf(resource.group, resource.version), metadata };
+}
+
+function convertOne({ parts, resource, accepted }: Exchange, object: KubeObject, include: IncludeObject, headers: boolean): KubeObject | JsonObject {
+  const { convert } = accepted;
+  if (convert === undefined) return object;
+  if (convert.kind !== 'Table') return toPartialMetadata(object, convert.version);
+  const strategy = parts.registry.strategy(resource);
+  const { resourceVersion } = object.metadata;
+  const isBookmark = object.metadata.uid === undefined;
+  const options = { include, headers, version: convert.version, nowMs: parts.clock.now() };
+  if (!isBookmark) return toTable(strategy, [object], { resourceVersion }, options);
+  // A bookmark has nothing that columns could show; upstream sends a row with empty cells, its metadata is what counts.
+  const table = toTable(strategy, [], { resourceVersion }, options);
+  const cells = (strategy.table?.columns ?? [{}, {}]).map(() => null);
+  return { ...table, rows: [{ cells, object: toPartialMetadata(object, convert.version) }] };
+}

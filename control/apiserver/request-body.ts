@@ -1,0 +1,138 @@
+/**
+ * Request bodies as typed objects: format, kind and version checked, unknown fields refused or warned of.
+ *
+ * Source: apiserver `pkg/endpoints/handlers/{create,update,rest}.go` (order of checks and their texts).
+ */
+import { DecodeError, type Decoded, decodeJson, type FieldValidation, readTypeMeta, strictDecodingText } from '#api/codec/json.ts';
+import { decodeProtobuf, openEnvelope, ProtobufError } from '#api/codec/protobuf.ts';
+import { decodeYaml, yamlToJson } from '#api/codec/yaml.ts';
+import { forbiddenField, notSupported } from '#api/field-error.ts';
+import type { JsonObject } from '#api/json.ts';
+import { typeForKind } from '#api/schema/facts.ts';
+import { badRequest, invalid, requestTooLarge } from '#api/status.ts';
+import { bodyFormat, type Format } from './negotiation.ts';
+
+/** 3 MiB: what etcd takes in one request, doubled for JSON (apiserver `DefaultMaxRequestBodyBytes`). */
+export const maxBodyBytes = 3 * 1024 * 1024;
+
+export interface ExpectedType {
+  apiVersion: string;
+  kind: string;
+  /** In the schema facts. */
+  type: string;
+}
+
+/** @throws ApiError 413 */
+export function checkBodySize(bytes: number): void {
+  if (bytes > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
+}
+
+/** @throws ApiError 422 for a value that is none of the three */
+export function parseFieldValidation(query: URLSearchParams, optionsKind: string): FieldValidation {
+  const value = query.get('fieldValidation') ?? '';
+  if (value === '') return 'Warn';
+  if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value;
+  throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [notSupported('fieldValidation', value, ['', 'Ignore', 'Strict', 'Warn'])]);
+}
+
+/** @throws ApiError 422 for anything but `All` */
+export function parseDryRun(values: readonly string[], optionsKind: string): boolean {
+  const wrong = values.find((value) => value !== 'All');
+  if (wrong !== undefined) throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [notSupported('dryRun', wrong, ['All'])]);
+  return values.length > 0;
+}
+
+/** The field manager of a write: as given, else the user agent's first word. @throws ApiError 422 */
+export function parseFieldManager(query: URLSearchParams, userAgent: string | undefined, optionsKind: string): string {
+  const given = query.get('fieldManager') ?? '';
+  if (given.length > 128) {
+    const problem = { field: 'fieldManager', reason: 'FieldValueTooLong', message: 'Too long: may not be more than 128 bytes' };
+    throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [problem]);
+  }
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: upstream refuses what does not print
+  if (/[\u0000-\u001f\u007f]/.test(given)) {
+    throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [forbiddenField('fieldManager', 'should not contain non-printable characters')]);
+  }
+  return given !== '' ? given : (userAgent ?? '').split('/', 1)[0]?.slice(0, 128) || 'unknown';
+}
+
+/**
+ * Decodes the body as the type that the endpoint takes.
+ * @param warn called for each unknown field with `Warn`
+ * @throws ApiError 400, 415
+ */
+export function decodeBody(
+  body: Uint8Array,
+  contentType: string | undefined,
+  expected: ExpectedType,
+  validation: FieldValidation,
+  warn: (message: string) => void,
+): JsonObject {
+  return decodeAs(body, bodyFormat(contentType), expected, validation, warn);
+}
+
+export function decodeAs(body: Uint8Array, format: Format, expected: ExpectedType, validation: FieldValidation, warn: (message: string) => void): JsonObject {
+  const found = typeOf(body, format, expected);
+  const decoded = decode(body, format, expected, found, validation);
+  if (decoded.problems.length > 0) {
+    if (validation === 'Strict') throw cannotHandle(found, expected, strictDecodingText(decoded.problems));
+    for (const problem of decoded.problems) warn(problem);
+  }
+  if (found.apiVersion !== expected.apiVersion) {
+    throw badRequest(`the API version in the data (${found.apiVersion}) does not match the expected API version (${expected.apiVersion})`);
+  }
+  return { ...decoded.object, apiVersion: expected.apiVersion, kind: expected.kind };
+}
+
+interface FoundType {
+  apiVersion: string;
+  kind: string;
+}
+
+function typeOf(body: Uint8Array, format: Format, expected: ExpectedType): FoundType {
+  try {
+    const found = format === 'protobuf' ? openEnvelope(body) : readTypeMeta(format === 'yaml' ? yamlToJson(body).json : body);
+    return { apiVersion: found.apiVersion || expected.apiVersion, kind: found.kind || expected.kind };
+  } catch (error) {
+    throw unrecognized(body, expected, error);
+  }
+}
+
+function decode(body: Uint8Array, format: Format, expected: ExpectedType, found: FoundType, validation: FieldValidation): Decoded {
+  const { apiVersion, kind } = found;
+  const type = typeForKind(apiVersion, kind);
+  if (type === undefined) {
+    throw cannotHandle(found, expected, `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/api/legacyscheme/scheme.go:30"`);
+  }
+  if (kind !== expected.kind) {
+    const version = (name: string): string => name.slice(name.lastIndexOf('/') + 1);
+    throw cannotHandle(found, expected, `converting (${version(apiVersion)}.${kind}) to (${version(expected.apiVersion)}.${expected.kind}): unknown conversion`);
+  }
+  try {
+    if (format === 'protobuf') return { object: decodeProtobuf(body, expected).object, problems: [] };
+    return format === 'yaml' ? decodeYaml(body, type, validation) : decodeJson(body, type, validation);
+  } catch (error) {
+    if (error instanceof DecodeError || error instanceof ProtobufError) throw cannotHandle(found, expected, error.message);
+    throw error;
+  }
+}
+
+function cannotHandle({ apiVersion, kind }: FoundType, expected: ExpectedType, why: string) {
+  const version = apiVersion.slice(apiVersion.lastIndexOf('/') + 1);
+  return badRequest(`${kind} in version ${JSON.stringify(version)} cannot be handled as a ${expected.kind}: ${why}`);
+}
+
+/** The text for bytes of which not even the kind can be told. */
+function unrecognized(body: Uint8Array, expected: ExpectedType, error: unknown) {
+  if (!(error instanceof DecodeError) && !(error instanceof ProtobufError)) return error;
+  return badRequest(`the object provided is unrecognized (must be of type ${expected.kind}): ${error.message} (${summary(body)})`);
+}
+
+/** The first bytes, as they are when they print, in hexadecimal otherwise (`summarizeData`). */
+function summary(body: Uint8Array): string {
+  const limit = 30;
+  if (body.length === 0) return '<empty>';
+  const head = Buffer.from(body.subarray(0, limit));
+  if (body[0] === 0x7b) return body.length > limit ? `${head.toString('utf8')} ...` : head.toString('utf8');
+  return body.length > limit ? `${head.toString('hex')} ...` : head.toString('hex');
+}

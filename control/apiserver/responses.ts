@@ -1,0 +1,37 @@
+/** Answers, whole or streamed, in the shape of {@link TransportResponse}. */
+import type { JsonObject } from '#api/json.ts';
+import { ApiError, internalError } from '#api/status.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import { contentTypeOf, type Format } from './negotiation.ts';
+import { encodeAny } from './wire.ts';
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  if (bytes.length > 0) yield bytes;
+}
+
+export function bytesResponse(status: number, contentType: string, bytes: Uint8Array, headers: Record<string, string> = {}): TransportResponse {
+  return { status, headers: { 'content-type': contentType, 'content-length': String(bytes.length), ...headers }, body: once(bytes) };
+}
+
+export const textResponse = (status: number, text: string, headers: Record<string, string> = {}): TransportResponse =>
+  bytesResponse(status, 'text/plain; charset=utf-8', Buffer.from(text), { 'x-content-type-options': 'nosniff', ...headers });
+
+export const jsonResponse = (status: number, body: unknown, headers: Record<string, string> = {}): TransportResponse =>
+  bytesResponse(status, 'application/json', Buffer.from(`${JSON.stringify(body)}\n`), headers);
+
+/** For any object outside the caches, in the negotiated format. */
+export function objectResponse(status: number, object: JsonObject, format: Format, pretty: boolean): TransportResponse {
+  return bytesResponse(status, contentTypeOf(format), encodeAny(object, { format, pretty }));
+}
+
+/** What Go's mux answers for a path that nothing serves. */
+export const pageNotFound = (): TransportResponse => textResponse(404, '404 page not found\n');
+
+/** A Status for any error; what is not an ApiError is an internal error and told without its stack. */
+export function errorResponse(error: unknown, format: Format, pretty: boolean): TransportResponse {
+  const { status } = error instanceof ApiError ? error : internalError(error instanceof Error ? error.message : String(error));
+  const retry = status.details?.retryAfterSeconds;
+  const response = bytesResponse(status.code ?? 500, contentTypeOf(format), encodeAny(status, { format, pretty }));
+  if (retry !== undefined) response.headers['retry-after'] = String(retry);
+  return response;
+}

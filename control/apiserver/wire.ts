@@ -1,0 +1,112 @@
+/**
+ * Objects, lists, Tables, Status and watch frames as bytes in the negotiated format. Stored objects are encoded once per
+ * version and format; lists and frames are put together from those bytes.
+ */
+import { encodeProtobuf, encodeProtobufList, encodeRaw, encodeWatchFrame, envelope } from '#api/codec/protobuf.ts';
+import type { JsonObject } from '#api/json.ts';
+import type { KubeObject } from '#api/meta.ts';
+import { typeForKind } from '#api/schema/facts.ts';
+import { notAcceptable } from '#api/status.ts';
+import type { ListMeta, Status } from '#api/types.generated.ts';
+import { stringify } from 'yaml';
+import type { CachedObject } from './cached-object.ts';
+import type { Format } from './negotiation.ts';
+
+/** Indented with two spaces for `pretty`. */
+export interface EncodeOptions {
+  format: Format;
+  pretty: boolean;
+}
+
+export interface ListKind {
+  apiVersion: string;
+  /** Of the list: `PodList`. */
+  kind: string;
+  /** The items' type in the schema facts. */
+  itemType: string;
+}
+
+const newline = Buffer.from('\n');
+const comma = Buffer.from(',');
+const openBrace = Buffer.from('{');
+
+/** Any object that is not in a cache: Status, Table, reviews, dry-run results. @throws ApiError 406 when protobuf has no such type */
+export function encodeAny(object: JsonObject | Status | KubeObject, { format, pretty }: EncodeOptions): Uint8Array {
+  const { apiVersion, kind } = object as { apiVersion: string; kind: string };
+  switch (format) {
+    case 'json':
+      return Buffer.from(pretty ? JSON.stringify(object, null, 2) : `${JSON.stringify(object)}\n`);
+    case 'yaml':
+      return Buffer.from(toYaml(object));
+    case 'protobuf': {
+      const type = typeForKind(apiVersion, kind);
+      if (type === undefined) throw notAcceptable(`no protobuf form of ${apiVersion} ${kind} exists; accept application/json`);
+      return encodeProtobuf(object, type, { apiVersion, kind });
+    }
+  }
+}
+
+export function encodeObject(cached: CachedObject, type: string, options: EncodeOptions): Uint8Array {
+  const { apiVersion, kind } = cached.object;
+  if (options.format === 'protobuf') return envelope(protobufOf(cached, type), { apiVersion, kind });
+  if (options.format === 'yaml' || options.pretty) return encodeAny(ordered(cached.object), options);
+  return Buffer.concat([jsonHead(apiVersion, kind), jsonRest(cached), newline]);
+}
+
+/** Items leave out apiVersion and kind, as Go's typed lists do. */
+export function encodeList(items: readonly CachedObject[], metadata: ListMeta, list: ListKind, options: EncodeOptions): Uint8Array {
+  const { apiVersion, kind, itemType } = list;
+  if (options.format === 'protobuf') {
+    return encodeProtobufList(items.map((item) => protobufOf(item, itemType)), metadata, { apiVersion, kind });
+  }
+  if (options.format === 'yaml' || options.pretty) {
+    return encodeAny({ kind, apiVersion, metadata: metadata as JsonObject, items: items.map(({ object }) => withoutType(object)) }, options);
+  }
+  const chunks: Uint8Array[] = [Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(metadata)},"items":[`)];
+  items.forEach((item, index) => {
+    if (index > 0) chunks.push(comma);
+    chunks.push(openBrace, jsonRest(item));
+  });
+  chunks.push(Buffer.from(']}\n'));
+  return Buffer.concat(chunks);
+}
+
+/** YAML has no framing for streams (406, as upstream). */
+export type StreamFormat = Exclude<Format, 'yaml'>;
+
+/** One watch frame with a stored object; encoded once for all watchers of the format. */
+export function watchFrame(type: string, cached: CachedObject, schema: string, format: StreamFormat): Uint8Array {
+  return cached.derived(`frame:${type}:${format}`, () => {
+    const { apiVersion, kind } = cached.object;
+    if (format === 'protobuf') return encodeWatchFrame(type, envelope(protobufOf(cached, schema), { apiVersion, kind }));
+    return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), jsonHead(apiVersion, kind), jsonRest(cached), Buffer.from('}\n')]);
+  });
+}
+
+/** One watch frame with any other object: bookmarks, errors, Tables. */
+export function anyWatchFrame(type: string, object: JsonObject | Status, format: StreamFormat): Uint8Array {
+  if (format === 'protobuf') return encodeWatchFrame(type, encodeAny(object, { format, pretty: false }));
+  return Buffer.from(`${JSON.stringify({ type, object })}\n`);
+}
+
+/** As sigs.k8s.io/yaml writes it: keys sorted, lists not indented. */
+function toYaml(value: unknown): string {
+  return stringify(value, { sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+const protobufOf = (cached: CachedObject, type: string): Uint8Array => cached.derived('protobuf', () => encodeRaw(type, cached.object));
+
+const jsonHead = (apiVersion: string, kind: string): Uint8Array => Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}",`);
+
+/** All but the opening brace, kind and apiVersion, which list items leave out. */
+const jsonRest = (cached: CachedObject): Uint8Array =>
+  cached.derived('json', () => Buffer.from(JSON.stringify(withoutType(cached.object)).slice(1)));
+
+function withoutType(object: KubeObject): JsonObject {
+  const { apiVersion: _, kind: __, ...rest } = object;
+  return rest as unknown as JsonObject;
+}
+
+function ordered(object: KubeObject): JsonObject {
+  return { kind: object.kind, apiVersion: object.apiVersion, ...withoutType(object) };
+}

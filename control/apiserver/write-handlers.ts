@@ -1,0 +1,144 @@
+/** POST, PUT and PATCH of stored resources and of their `status`. */
+import type { KubeObject, ObjectName } from '#api/meta.ts';
+import { type FieldError, required } from '#api/field-error.ts';
+import type { JsonObject } from '#api/json.ts';
+import { badRequest, invalid, unsupportedMediaType } from '#api/status.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
+import { type Format, mediaTypeOf } from './negotiation.ts';
+import type { PatchContentType } from './patch/patch.ts';
+import type { UpdateRequest } from './registry.ts';
+import { decodeAs, decodeBody, type ExpectedType, parseFieldValidation } from './request-body.ts';
+import { queryFlag } from './request-info.ts';
+
+const noBody = new Uint8Array();
+
+export async function handleCreate(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, request, info, resource } = exchange;
+  const context = writeContext(exchange, 'CreateOptions');
+  const object = readObject(exchange, typeOf(resource), 'CreateOptions');
+  if (request.body !== undefined && info.namespace === '' && resource.namespaced) {
+    throw badRequest('an empty namespace may not be set during creation');
+  }
+  return respondWith(exchange, 201, await parts.registry.create(resource, info.namespace, object, context));
+}
+
+export async function handleUpdate(exchange: Exchange, subresource: '' | 'status'): Promise<TransportResponse> {
+  const { parts, info, resource } = exchange;
+  const context = writeContext(exchange, 'UpdateOptions');
+  const submitted = readObject(exchange, typeOf(resource), 'UpdateOptions');
+  checkName(submitted, info);
+  const transform = (): KubeObject => structuredClone(submitted);
+  const { object, created } = await parts.registry.update(resource, info, { transform, subresource, mode: subresource }, context);
+  return respondWith(exchange, created ? 201 : 200, object);
+}
+
+/** Reads the body as an object with metadata. */
+export function readObject(exchange: Exchange, expected: ExpectedType, optionsKind: string): KubeObject {
+  const { request, info } = exchange;
+  const validation = parseFieldValidation(info.query, optionsKind);
+  const warn = (message: string): void => void exchange.warnings.add(message);
+  const object = decodeBody(request.body ?? noBody, request.headers['content-type'], expected, validation, warn);
+  object['metadata'] ??= {};
+  return object as unknown as KubeObject;
+}
+
+/** @throws ApiError 400 when body and URL name different objects */
+export function checkName(object: KubeObject, { name, namespace }: ObjectName): void {
+  const { metadata } = object;
+  if ((metadata.name ?? '') === '') {
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  }
+  if (metadata.name !== name) throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+  if ((namespace ?? '') !== '' && (metadata.namespace ?? '') !== '' && metadata.namespace !== namespace) {
+    throw badRequest(`the namespace of the object (${metadata.namespace}) does not match the namespace on the request (${namespace})`);
+  }
+}
+
+const patchTypes: readonly PatchContentType[] = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+];
+const applyType = 'application/apply-patch+yaml';
+
+export async function handlePatch(exchange: Exchange, subresource: string): Promise<TransportResponse> {
+  const { parts, info, resource } = exchange;
+  const mode = subresource === '' || subresource === 'status' ? subresource : 'bypass';
+  const request = patchRequest(exchange, typeOf(resource), subresource, mode);
+  const { object, created } = await parts.registry.update(resource, info, request, writeContext(exchange, 'PatchOptions'));
+  return respondWith(exchange, created ? 201 : 200, object);
+}
+
+/** The update that the patch in the body asks for. @throws ApiError 415 for an unknown patch type */
+export function patchRequest(exchange: Exchange, type: ExpectedType, subresource: string, mode: UpdateRequest['mode']): UpdateRequest {
+  const contentType = mediaTypeOf(exchange.request.headers['content-type']);
+  if (contentType === applyType) return applyRequest(exchange, type, subresource, mode);
+  const patchType = patchTypes.find((known) => known === contentType);
+  if (patchType === undefined) {
+    throw unsupportedMediaType(
+      `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes, applyType].join(', ')}`,
+    );
+  }
+  if (exchange.info.query.has('force')) {
+    const problem: FieldError = { field: 'force', reason: 'FieldValueForbidden', message: 'Forbidden: may not be specified for non-apply patch' };
+    throw invalid({ group: 'meta.k8s.io', name: 'PatchOptions' }, '', [problem]);
+  }
+  return {
+    subresource,
+    mode,
+    transform: (current) => patched(exchange, type, patchType, current as KubeObject),
+  };
+}
+
+function patched(exchange: Exchange, type: ExpectedType, contentType: PatchContentType, current: KubeObject): KubeObject {
+  const body = exchange.request.body ?? noBody;
+  const raw = exchange.parts.patcher.patchObject({ contentType, body, current, typeName: type.type });
+  return retyped(exchange, type, raw);
+}
+
+/** A patch may have put in anything: the result is decoded like a body. */
+function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject): KubeObject {
+  const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
+  const warn = (message: string): void => void exchange.warnings.add(message);
+  const object = decodeAs(Buffer.from(JSON.stringify(raw)), 'json', type, validation, warn);
+  object['metadata'] ??= {};
+  return object as unknown as KubeObject;
+}
+
+function applyRequest(exchange: Exchange, type: ExpectedType, subresource: string, mode: UpdateRequest['mode']): UpdateRequest {
+  const { parts, request, info } = exchange;
+  const fieldManager = info.query.get('fieldManager') ?? '';
+  if (fieldManager === '') {
+    throw invalid({ group: 'meta.k8s.io', name: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')]);
+  }
+  const format: Format = 'yaml';
+  const validation = parseFieldValidation(info.query, 'PatchOptions');
+  const warn = (message: string): void => void exchange.warnings.add(message);
+  const configuration = decodeAs(request.body ?? noBody, format, type, validation, warn);
+  const submitted = { metadata: {}, ...configuration } as unknown as KubeObject;
+  submitted.metadata.name ??= info.name;
+  checkName(submitted, info);
+  if (info.namespace !== '') submitted.metadata.namespace ??= info.namespace;
+  return {
+    subresource,
+    mode,
+    forceCreate: subresource === '',
+    fieldsTracked: true,
+    transform: (live) =>
+      retyped(
+        exchange,
+        type,
+        parts.patcher.applyServerSide({
+          configuration: submitted as unknown as JsonObject,
+          live,
+          typeName: type.type,
+          fieldManager,
+          force: queryFlag(info.query, 'force'),
+          subresource,
+          nowMs: parts.clock.now(),
+        }),
+      ),
+  };
+}
+
