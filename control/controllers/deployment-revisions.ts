@@ -1,0 +1,141 @@
+/**
+ * The revisions of a Deployment: one ReplicaSet per pod template, numbered by annotation, which `kubectl rollout history` and
+ * `undo` read.
+ *
+ * Source: kubernetes `pkg/controller/deployment/util/deployment_util.go`, `sync.go`.
+ */
+import type { New } from '#api/meta.ts';
+import { controllerReference, sameJson } from '#api/meta.ts';
+import type { Deployment, PodTemplateSpec, ReplicaSet } from '#api/types.generated.ts';
+import { creationMs } from './pods.ts';
+
+export const revisionAnnotation = 'deployment.kubernetes.io/revision';
+const revisionHistoryAnnotation = 'deployment.kubernetes.io/revision-history';
+export const desiredReplicasAnnotation = 'deployment.kubernetes.io/desired-replicas';
+export const maxReplicasAnnotation = 'deployment.kubernetes.io/max-replicas';
+export const templateHashLabel = 'pod-template-hash';
+
+const ownAnnotations: readonly string[] = [
+  'kubectl.kubernetes.io/last-applied-configuration',
+  revisionAnnotation,
+  revisionHistoryAnnotation,
+  desiredReplicasAnnotation,
+  maxReplicasAnnotation,
+  'deprecated.deployment.rollback.to',
+];
+
+/** Characters of the history annotation. */
+const maxHistoryLength = 2000;
+
+export const revisionOf = (set: ReplicaSet): number => {
+  const revision = Number(set.metadata.annotations?.[revisionAnnotation] ?? '0');
+  return Number.isSafeInteger(revision) ? revision : 0;
+};
+
+export const oldestFirst = (sets: readonly ReplicaSet[]): ReplicaSet[] =>
+  [...sets].sort((a, b) => creationMs(a) - creationMs(b) || (a.metadata.name < b.metadata.name ? -1 : 1));
+
+/** The set with the Deployment's template (the oldest, should there be several), and all others. */
+export function splitSets(deployment: Deployment, sets: readonly ReplicaSet[]): { current: ReplicaSet | undefined; old: ReplicaSet[] } {
+  const sorted = oldestFirst(sets);
+  const current = sorted.find((set) => isSameTemplate(set.spec.template, deployment.spec.template));
+  return { current, old: sorted.filter((set) => set !== current) };
+}
+
+/** Whether two templates are the same but for the hash label. */
+export function isSameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean {
+  return sameJson(pruned(withoutHash(a)), pruned(withoutHash(b)));
+}
+
+function withoutHash(template: PodTemplateSpec | undefined): PodTemplateSpec | undefined {
+  if (template?.metadata?.labels === undefined) return template;
+  const { [templateHashLabel]: _hash, ...labels } = template.metadata.labels;
+  return { ...template, metadata: { ...template.metadata, labels } };
+}
+
+/** Without null, empty lists and empty objects at optional places: Go's semantic equality does not tell them from absent ones. */
+function pruned(value: unknown): unknown {
+  if (Array.isArray(value)) return value.length === 0 ? undefined : value.map((item) => pruned(item) ?? item);
+  if (typeof value !== 'object' || value === null) return value ?? undefined;
+  const fields = Object.entries(value).map(([name, field]) => [name, keepsEmpty(field) ? field : pruned(field)] as const);
+  const present = fields.filter(([, field]) => field !== undefined);
+  return present.length === 0 ? undefined : Object.fromEntries(present);
+}
+
+/** `emptyDir: {}` says something; an empty list or map of labels does not. */
+const keepsEmpty = (field: unknown): boolean => typeof field === 'object' && field !== null && !Array.isArray(field) && Object.keys(field).length === 0;
+
+/** FNV-1a over the template with sorted keys, in upstream's alphabet without vowels and look-alikes. */
+export function templateHash(template: PodTemplateSpec, collisionCount: number | undefined): string {
+  let hash = 0x811c9dc5;
+  const bytes = Buffer.from(canonical(template) + (collisionCount === undefined ? '' : `#${collisionCount}`), 'utf8');
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
+  return [...String(hash)].map((digit) => alphabet[digit.charCodeAt(0) % alphabet.length]).join('');
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+  fields.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join(',')}}`;
+}
+
+/** The set for the Deployment's template, without replicas; its name is the same each time it is computed. */
+export function newSet(deployment: Deployment): New<ReplicaSet> {
+  const { name, namespace } = deployment.metadata;
+  const { selector, template, minReadySeconds } = deployment.spec;
+  const hash = templateHash(template, deployment.status?.collisionCount);
+  const labels = { ...template.metadata?.labels, [templateHashLabel]: hash };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: {
+      // 253: the longest name; the Deployment's part gives way.
+      name: `${name.slice(0, 253 - 1 - hash.length)}-${hash}`,
+      namespace,
+      labels,
+      ownerReferences: [controllerReference(deployment)],
+    },
+    spec: {
+      minReadySeconds,
+      selector: { ...selector, matchLabels: { ...selector.matchLabels, [templateHashLabel]: hash } },
+      template: { ...template, metadata: { ...template.metadata, labels } },
+    },
+  };
+}
+
+/**
+ * The annotations of the current set: the Deployment's, copied, and the next revision. A set that is taken up again (a
+ * rollback) keeps the numbers it had in its history.
+ */
+export function currentSetAnnotations(deployment: Deployment, existing: Record<string, string> | undefined, old: readonly ReplicaSet[]): Record<string, string> {
+  const copied = Object.entries(deployment.metadata.annotations ?? {}).filter(([name]) => !ownAnnotations.includes(name));
+  const annotations: Record<string, string> = { ...existing, ...Object.fromEntries(copied) };
+  const present = existing?.[revisionAnnotation];
+  const next = Math.max(0, ...old.map(revisionOf)) + 1;
+  if (present !== undefined && !/^\d+$/.test(present)) return annotations; // Not ours to repair: somebody wrote it.
+  if (Number(present ?? '0') >= next) return annotations;
+  annotations[revisionAnnotation] = String(next);
+  if (present !== undefined) annotations[revisionHistoryAnnotation] = withRevision(existing?.[revisionHistoryAnnotation] ?? '', present);
+  return annotations;
+}
+
+function withRevision(history: string, revision: string): string {
+  let revisions = [...history.split(',').filter((one) => one !== ''), revision];
+  while (revisions.length > 1 && revisions.join(',').length > maxHistoryLength) revisions = revisions.slice(1);
+  return revisions.join(',');
+}
+
+/** Old sets without pods beyond the history limit, the lowest revisions first. Pure. */
+export function expiredSets(deployment: Deployment, old: readonly ReplicaSet[]): ReplicaSet[] {
+  const limit = deployment.spec.revisionHistoryLimit ?? 10;
+  const alive = oldestFirst(old.filter((set) => set.metadata.deletionTimestamp === undefined)).sort((a, b) => revisionOf(a) - revisionOf(b));
+  return alive
+    .slice(0, Math.max(0, alive.length - limit))
+    .filter(
+      ({ spec, status, metadata }) =>
+        (status?.replicas ?? 0) === 0 && spec.replicas === 0 && (metadata.generation ?? 0) <= (status?.observedGeneration ?? 0),
+    );
+}

@@ -1,0 +1,73 @@
+/**
+ * Adoption and release: a controller takes in objects without a controller that its selector matches, and lets go of its
+ * own that it no longer matches.
+ *
+ * Source: kubernetes `pkg/controller/controller_ref_manager.go`.
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { controllerOf, controllerReference } from '#api/meta.ts';
+import type { ResourceId } from '#api/resources.ts';
+import { isInvalid, isNotFound } from '#api/status.ts';
+import type { LabelMatcher } from '#api/selector.ts';
+import { matchesLabels } from '#api/selector.ts';
+import type { Client } from '#client/client.ts';
+
+export interface Claim<T extends KubeObject> {
+  /** Already its own. */
+  keep: T[];
+  adopt: T[];
+  release: T[];
+}
+
+/** Sorts `candidates` (objects of the owner's namespace). Pure. An owner that is being deleted adopts nothing. */
+export function planClaim<T extends KubeObject>(owner: KubeObject, matcher: LabelMatcher, candidates: readonly T[]): Claim<T> {
+  const claim: Claim<T> = { keep: [], adopt: [], release: [] };
+  const ownerGoes = owner.metadata.deletionTimestamp !== undefined;
+  for (const candidate of candidates) {
+    const controller = controllerOf(candidate);
+    const matches = matchesLabels(matcher, candidate.metadata.labels);
+    if (controller?.uid === owner.metadata.uid) {
+      if (matches) claim.keep.push(candidate);
+      else if (!ownerGoes) claim.release.push(candidate);
+    } else if (controller === undefined && matches && !ownerGoes && candidate.metadata.deletionTimestamp === undefined) {
+      claim.adopt.push(candidate);
+    }
+  }
+  return claim;
+}
+
+/**
+ * Carries out adoptions and releases.
+ * @returns what the owner now has: what it kept and what it could adopt, as the server answered
+ */
+export async function carryOutClaim<T extends KubeObject>(
+  client: Client,
+  owner: { object: KubeObject; resource: ResourceId },
+  owned: ResourceId,
+  { keep, adopt, release }: Claim<T>,
+): Promise<T[]> {
+  if (adopt.length > 0) await checkStillThere(client, owner);
+  const adopted = await Promise.all(adopt.map((one) => patchOwner<T>(client, owned, one, controllerReference(owner.object))));
+  await Promise.all(release.map((one) => patchOwner(client, owned, one, { $patch: 'delete', uid: owner.object.metadata.uid })));
+  return [...keep, ...adopted.flatMap((one) => (one === undefined ? [] : [one]))];
+}
+
+/** A cache may be behind: an owner that is gone or going must not adopt, or the garbage collector would take the adopted. */
+async function checkStillThere(client: Client, { object, resource }: { object: KubeObject; resource: ResourceId }): Promise<void> {
+  const { namespace, name, uid } = object.metadata;
+  const fresh = await client.resource(resource).get({ namespace, name });
+  if (fresh.metadata.uid !== uid) throw new Error(`original ${object.kind} ${namespace}/${name} is gone: got uid ${fresh.metadata.uid}, wanted ${uid}`);
+  if (fresh.metadata.deletionTimestamp !== undefined) throw new Error(`${namespace}/${name} has just been deleted at ${fresh.metadata.deletionTimestamp}`);
+}
+
+async function patchOwner<T extends KubeObject>(client: Client, resource: ResourceId, object: T, reference: object): Promise<T | undefined> {
+  const { namespace, name, uid } = object.metadata;
+  try {
+    // The uid makes the server refuse where another object has taken the name.
+    const body = { metadata: { ownerReferences: [{ ...reference }], uid } };
+    return (await client.resource(resource).patch({ namespace, name }, { type: 'strategic', body })) as unknown as T;
+  } catch (error) {
+    if (isNotFound(error) || isInvalid(error)) return undefined; // Gone, or another's by now: nothing to own.
+    throw error;
+  }
+}
