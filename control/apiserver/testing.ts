@@ -1,0 +1,107 @@
+/** For tests only: a whole API server on a throw-away SQLite store, within the process or over HTTPS on loopback. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Client } from '#client/client.ts';
+import type { Clock } from '#client/clock.ts';
+import { systemClock } from '#client/clock.ts';
+import { createClient } from '#client/rest-client.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import { createTokenKey } from '#control/pki/certificates.ts';
+import { createSqliteStore } from '#control/store/sqlite.ts';
+import type { Store } from '#control/store/store.ts';
+import { type ApiServer, type ApiServerDeps, createApiServer, inProcessTransport } from './api-server.ts';
+import { strategies } from './kinds/index.ts';
+import type { ServiceAllocator } from './kinds/service-allocator.ts';
+import { createObjectPatcher } from './patch/object-patcher.ts';
+import { silentLog } from './server-log.ts';
+import type { UserInfo } from './strategy.ts';
+import type { WatchCacheLimits } from './watch-cache.ts';
+
+export const admin: UserInfo = { name: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'], extra: {} };
+
+/** Services get what they ask for; handing out addresses is tested with the allocator itself. */
+const noAllocation: ServiceAllocator = {
+  apiServerIp: '10.96.0.1',
+  seed: () => [],
+  allocate: () => () => {},
+  committed: () => {},
+  release: () => {},
+};
+
+export interface TestServer {
+  server: ApiServer;
+  store: Store;
+  client: Client;
+  /** One request; `body` objects are sent as JSON. */
+  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<TestAnswer>;
+  stop(): Promise<void>;
+}
+
+export interface TestAnswer {
+  status: number;
+  headers: Record<string, string>;
+  text: string;
+  /** The body, parsed. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  json: any;
+}
+
+export interface TestServerOptions {
+  clock?: Clock;
+  watchCache?: Partial<WatchCacheLimits>;
+  deps?: Partial<ApiServerDeps>;
+  namespaces?: readonly string[];
+}
+
+let keys: Promise<{ privateKey: string; publicKey: string }> | undefined;
+
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'apiserver-test-'));
+  const store = await createSqliteStore({ path: join(folder, 'state.db') });
+  const clock = options.clock ?? systemClock;
+  const log = silentLog;
+  keys ??= createTokenKey();
+  const issuer = 'https://kubernetes.default.svc.cluster.local';
+  const server = createApiServer(
+    { store, clock, log, strategies: strategies({ clock, services: noAllocation }), patcher: createObjectPatcher(), ...options.deps },
+    {
+      build: { version: '0.1.0' },
+      tokens: { ...(await keys), issuer, audiences: [issuer] },
+      ...(options.watchCache === undefined ? {} : { watchCache: options.watchCache }),
+    },
+  );
+  const stopping = new AbortController();
+  const running = server.run(stopping.signal);
+  await server.ready;
+  const transport = inProcessTransport(server, admin);
+  const started: TestServer = {
+    server,
+    store,
+    client: createClient(transport, { userAgent: 'test/1.0' }),
+    async request(method, path, body, headers = {}) {
+      const bytes = body === undefined ? undefined : body instanceof Uint8Array ? body : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+      const all = { 'user-agent': 'test/1.0', ...(bytes === undefined ? {} : { 'content-type': 'application/json' }), ...headers };
+      return await answerOf(await transport({ method, path, headers: all, body: bytes }));
+    },
+    async stop() {
+      stopping.abort();
+      await running;
+      await store.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  for (const name of options.namespaces ?? ['default']) {
+    await started.request('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  }
+  return started;
+}
+
+async function answerOf(response: TransportResponse): Promise<TestAnswer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of response.body) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString('utf8');
+  const isJson = response.headers['content-type']?.startsWith('application/json') === true && text !== '';
+  return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
+}
+
