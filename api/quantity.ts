@@ -25,8 +25,13 @@ export class QuantityError extends Error {
 const formatText = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 const suffixText = "unable to parse quantity's suffix";
 
-/** As upstream's scanner reads: more than its message says (`.5`, `1.`, `Ki` for zero), and one dot only. */
-const shape = /^([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)$/;
+/**
+ * As upstream's scanner reads: more than its message says (`.5`, `1.`, `Ki` for zero), and one dot only. No two parts of it can
+ * take the same character, which keeps it linear.
+ */
+const shape = /^([+-]?)([0-9]*)(?:\.([0-9]*))?((?:[eEinumkKMGTP]+[-+]?[0-9]*|[-+][0-9]*)?)$/;
+/** Far beyond any quantity; longer texts would only buy big-number arithmetic. */
+const maxLength = 1000;
 
 const decimalSuffixes: readonly (readonly [suffix: string, exponent: number])[] = [
   ['n', -9],
@@ -70,7 +75,7 @@ function parseSuffix(suffix: string): Suffix {
 /** @throws QuantityError with upstream's text */
 export function parseQuantity(value: Quantity): ParsedQuantity {
   const text = String(value);
-  const match = text === '' ? null : shape.exec(text);
+  const match = text === '' || text.length > maxLength ? null : shape.exec(text);
   if (match === null) throw new QuantityError(formatText);
   const [, sign, integer = '', fraction = '', suffix = ''] = match;
   const whole = integer.replace(/^0+/, '');

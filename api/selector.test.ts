@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import {
+  exactField,
+  exactLabel,
+  fieldSelectorText,
+  formatLabelSelector,
+  labelMatcher,
+  labelMatcherOfMap,
+  labelMatcherText,
+  matchesFields,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+  SelectorError,
+} from './selector.ts';
+
+describe('label selectors', () => {
+  const matches: [selector: string, labels: Record<string, string>, expected: boolean][] = [
+    ['', { x: 'y' }, true],
+    ['x=y', { x: 'y' }, true],
+    ['x==y,z=w', { x: 'y', z: 'w' }, true],
+    ['x=y', { x: 'z' }, false],
+    ['x=y', {}, false],
+    ['x!=y', {}, true],
+    ['x!=y', { x: 'y' }, false],
+    ['x=', { x: '' }, true],
+    ['notin=in', { notin: 'in' }, true],
+    ['x', { x: '' }, true],
+    ['!x', { x: 'z' }, false],
+    ['!x', { y: 'z' }, true],
+    ['x in (a,b)', { x: 'b' }, true],
+    ['x in (a,b)', { x: 'c' }, false],
+    ['x in (in,notin)', { x: 'notin' }, true],
+    ['x in ()', { x: '' }, true],
+    ['x in (,a)', { x: '' }, true],
+    ['x notin (a,b)', {}, true],
+    ['x notin (a,b)', { x: 'a' }, false],
+    ['x>1', { x: '2' }, true],
+    ['x>1', { x: '1' }, false],
+    ['x<1', { x: '0' }, true],
+    ['x<1', { x: 'a' }, false],
+    ['x<1', {}, false],
+    ['toString', {}, false],
+    [' x = y , z ', { x: 'y', z: '' }, true],
+  ];
+  for (const [selector, labels, expected] of matches) {
+    it(`${JSON.stringify(selector)} ${expected ? 'takes' : 'leaves'} ${JSON.stringify(labels)}`, () => {
+      assert.equal(matchesLabels(parseLabelSelector(selector), labels), expected);
+    });
+  }
+
+  const wrong: [selector: string, message: string][] = [
+    ['x=a||y=b', "unable to parse requirement: values[0][x]: Invalid value: \"a||y\": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"],
+    ['x==a==b', "found '==', expected: ',' or 'end of string'"],
+    ['!x=a', "found '=', expected: ',' or 'end of string'"],
+    [',', "found ',', expected: !, identifier, or 'end of string'"],
+    ['x,', "found '', expected: identifier after ','"],
+    ['!', "unable to parse requirement: found '', expected: identifier"],
+    ['x y', "unable to parse requirement: found 'y', expected: in, notin, =, ==, !=, gt, lt"],
+    ['x in', "unable to parse requirement: found '' expected: '('"],
+    ['x in (', "unable to parse requirement: found '', expected: ',', ')' or identifier"],
+    ['x in (a', "unable to parse requirement: found '', expected: ',' or ')'"],
+    ['x in (a,', "unable to parse requirement: found '', expected: ',', or identifier"],
+    ['x=(', "unable to parse requirement: found '(', expected: identifier"],
+    ['x<a', "unable to parse requirement: values[0]: Invalid value: \"a\": for 'Gt', 'Lt' operators, the value must be an integer"],
+    [
+      'a/b/c=d',
+      "unable to parse requirement: <nil>: Invalid value: \"a/b/c\": a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+    ],
+  ];
+  for (const [selector, message] of wrong) {
+    it(`refuses ${JSON.stringify(selector)}`, () => {
+      assert.throws(() => parseLabelSelector(selector), new SelectorError(message));
+    });
+  }
+
+  it('writes what it parsed, sorted by key, and parses that to the same', () => {
+    const matcher = parseLabelSelector('z,!y,x in (b,a),w=1,v!=2,u>3');
+    assert.equal(labelMatcherText(matcher), 'u>3,v!=2,w=1,x in (a,b),!y,z');
+    assert.deepEqual(parseLabelSelector(labelMatcherText(matcher)), matcher);
+  });
+
+  it('an absent LabelSelector selects nothing, an empty one everything', () => {
+    assert.equal(matchesLabels(labelMatcher(undefined), {}), false);
+    assert.equal(matchesLabels(labelMatcher({}), { a: 'b' }), true);
+    assert.equal(formatLabelSelector({}), '<none>');
+  });
+
+  it('is built from an object', () => {
+    const matcher = labelMatcher({
+      matchLabels: { app: 'web' },
+      matchExpressions: [
+        { key: 'tier', operator: 'In', values: ['a', 'b'] },
+        { key: 'old', operator: 'DoesNotExist' },
+      ],
+    });
+    assert.equal(labelMatcherText(matcher), 'app=web,!old,tier in (a,b)');
+    assert.equal(exactLabel(matcher, 'app'), 'web');
+    assert.equal(exactLabel(matcher, 'tier'), undefined);
+    assert.throws(() => labelMatcher({ matchExpressions: [{ key: 'a', operator: 'Gt', values: ['1'] }] }), new SelectorError('"Gt" is not a valid label selector operator'));
+    assert.throws(() => labelMatcher({ matchExpressions: [{ key: 'a', operator: 'In' }] }), /values: Invalid value: \[\]: for 'in', 'notin' operators, values set can't be empty/);
+  });
+
+  it('a map as selector matches every superset of it', () => {
+    const labels = fc.dictionary(fc.constantFrom('a', 'b', 'c', '__proto__'), fc.constantFrom('x', 'y'));
+    fc.assert(
+      fc.property(labels, labels, (selector, more) => {
+        const merged = { ...more, ...selector };
+        assert.ok(matchesLabels(labelMatcherOfMap(selector), merged));
+        const holds = Object.keys(selector).every((key) => Object.hasOwn(more, key) && more[key] === selector[key]);
+        assert.equal(matchesLabels(labelMatcherOfMap(selector), more), holds);
+      }),
+    );
+  });
+});
+
+describe('field selectors', () => {
+  it('parses, matches and writes', () => {
+    const requirements = parseFieldSelector('status.phase!=Running,metadata.name==x,,spec.nodeName=');
+    assert.equal(fieldSelectorText(requirements), 'metadata.name=x,spec.nodeName=,status.phase!=Running');
+    assert.ok(matchesFields(requirements, { 'metadata.name': 'x', 'status.phase': 'Pending' }));
+    assert.ok(!matchesFields(requirements, { 'metadata.name': 'x', 'status.phase': 'Running' }));
+    assert.ok(!matchesFields(requirements, { 'metadata.name': 'x', 'spec.nodeName': 'n' }));
+    assert.equal(exactField(requirements, 'metadata.name'), 'x');
+    assert.equal(exactField(requirements, 'status.phase'), undefined);
+    assert.deepEqual(parseFieldSelector(''), []);
+  });
+
+  const wrong: [selector: string, message: string][] = [
+    ['a', "invalid selector: 'a'; can't understand 'a'"],
+    ['a=b=c', 'invalid field selector: unescaped character in value: 61'],
+    ['a=b\\x', 'invalid field selector: invalid escape sequence: \\x'],
+    ['a=b\\', 'invalid field selector: invalid escape sequence: \\'],
+  ];
+  for (const [selector, message] of wrong) {
+    it(`refuses ${selector}`, () => assert.throws(() => parseFieldSelector(selector), new SelectorError(message)));
+  }
+
+  it('escapes any value so that it comes back', () => {
+    const value = fc.string({ unit: fc.constantFrom('a', ',', '=', '\\', '!', 'ä') });
+    fc.assert(
+      fc.property(value, (text) => {
+        const written = fieldSelectorText([{ field: 'f', operator: '!=', value: text }]);
+        assert.deepEqual(parseFieldSelector(written), [{ field: 'f', operator: '!=', value: text }]);
+      }),
+    );
+  });
+});
