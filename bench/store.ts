@@ -9,7 +9,8 @@ const WRITE_MS = 3_000;
 const VALUE_BYTES = 2_000;
 const WATCHERS = 100;
 
-const quantile = (sorted: number[], q: number): string => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0).toFixed(2);
+const quantile = (sorted: number[], q: number): string =>
+  (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0).toFixed(2);
 
 async function writes(store: Store, writers: number): Promise<void> {
   const value = new Uint8Array(VALUE_BYTES);
@@ -26,7 +27,9 @@ async function writes(store: Store, writers: number): Promise<void> {
   const seconds = (performance.now() - start) / 1_000;
   latencies.sort((a, b) => a - b);
   const perSecond = (latencies.length / seconds).toFixed(0);
-  console.log(`${String(writers).padStart(3)} writers: ${perSecond.padStart(6)} writes/s, p50 ${quantile(latencies, 0.5)} ms, p99 ${quantile(latencies, 0.99)} ms`);
+  console.log(
+    `${String(writers).padStart(3)} writers: ${perSecond.padStart(6)} writes/s, p50 ${quantile(latencies, 0.5)} ms, p99 ${quantile(latencies, 0.99)} ms`,
+  );
 }
 
 /** From the moment a write is asked for to the moment the last of the watchers has it. */
@@ -52,7 +55,9 @@ async function fanOut(store: Store): Promise<void> {
   stop.abort();
   await Promise.all(watchers);
   latencies.sort((a, b) => a - b);
-  console.log(`fan-out to ${WATCHERS} watchers: p50 ${quantile(latencies, 0.5)} ms, p99 ${quantile(latencies, 0.99)} ms (commit included)`);
+  console.log(
+    `fan-out to ${WATCHERS} watchers: p50 ${quantile(latencies, 0.5)} ms, p99 ${quantile(latencies, 0.99)} ms (commit included)`,
+  );
 }
 
 async function reads(store: Store): Promise<void> {

@@ -50,10 +50,16 @@ export function fromSqlite(error: unknown, path: string): unknown {
   const wrap = (code: StoreErrorCode, message: string): StoreError => new StoreError(code, message, { cause: error });
   switch (error.errcode & 0xff) {
     case SQLITE_BUSY:
-      return wrap('busy', `store ${path} is in use by another process: stop that one first, or give this one its own data directory`);
+      return wrap(
+        'busy',
+        `store ${path} is in use by another process: stop that one first, or give this one its own data directory`,
+      );
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return wrap('corrupt', `store ${path} is damaged (${error.message}): nothing was changed; restore it from a backup, or move it away to start empty`);
+      return wrap(
+        'corrupt',
+        `store ${path} is damaged (${error.message}): nothing was changed; restore it from a backup, or move it away to start empty`,
+      );
     case SQLITE_FULL:
       return wrap('full', `store ${path}: no space left on the disk, the change was not made: free some space and try again`);
     case SQLITE_PERM:

@@ -1,5 +1,5 @@
 /** The database file: made whole or not at all, checked before it is used, never harmed when it is not ours. */
-import { closeSync, chmodSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fromSqlite, StoreError } from './errors.ts';
@@ -106,7 +106,10 @@ function checkHeader(path: string): void {
   }
   const version = header.readUInt32BE(60);
   if (version > SCHEMA_VERSION) {
-    throw new StoreError('foreign', `store ${path} has format ${version}, this program knows up to ${SCHEMA_VERSION}: use the newer program`);
+    throw new StoreError(
+      'foreign',
+      `store ${path} has format ${version}, this program knows up to ${SCHEMA_VERSION}: use the newer program`,
+    );
   }
 }
 
@@ -124,7 +127,10 @@ function openChecked(path: string): DatabaseSync {
     const check = database.prepare('PRAGMA quick_check(1)').get();
     if (check?.['quick_check'] !== 'ok') {
       const why = String(check?.['quick_check']).trim();
-      throw new StoreError('corrupt', `store ${path} is damaged (${why}): nothing was changed; restore it from a backup, or move it away to start empty`);
+      throw new StoreError(
+        'corrupt',
+        `store ${path} is damaged (${why}): nothing was changed; restore it from a backup, or move it away to start empty`,
+      );
     }
     return database;
   } catch (error) {

@@ -3,8 +3,8 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { LeaseNotFoundError } from './errors.ts';
 import { prefixEnd } from './key-range.ts';
 import type { ChangesOperation, ChangesResult, GetResult, RevokeResult, WriteOperation } from './sqlite-protocol.ts';
-import { CompactedError, FutureRevisionError } from './store.ts';
 import type { RangeOptions, RangeResult, StoreEntry, StoreEvent, WriteResult } from './store.ts';
+import { CompactedError, FutureRevisionError } from './store.ts';
 
 /** One answer to a watcher's replay looks at no more than this, so that writes waiting behind it do not wait long. */
 const REPLAY_REVISIONS = 20_000;
@@ -94,7 +94,9 @@ const queries = (db: DatabaseSync) => ({
 const statements = (db: DatabaseSync) => ({
   begin: db.prepare('BEGIN IMMEDIATE'),
   commit: db.prepare('COMMIT'),
-  append: db.prepare('INSERT INTO log (revision, key, value, create_revision, version, deleted, lease, prev) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
+  append: db.prepare(
+    'INSERT INTO log (revision, key, value, create_revision, version, deleted, lease, prev) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  ),
   setCurrent: db.prepare(
     'INSERT INTO current (key, revision, lease) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET revision = excluded.revision, lease = excluded.lease',
   ),
@@ -313,7 +315,14 @@ function toEvent(row: ChangeRow): StoreEvent {
   const previous: StoreEntry | undefined =
     row.prev === 0
       ? undefined
-      : { key: row.key, value: row.prevValue, createRevision: row.prevCreated, modRevision: row.prev, version: row.prevVersion, lease: row.prevLease };
+      : {
+          key: row.key,
+          value: row.prevValue,
+          createRevision: row.prevCreated,
+          modRevision: row.prev,
+          version: row.prevVersion,
+          lease: row.prevLease,
+        };
   if (row.deleted === 0) return { type: 'put', revision: row.revision, entry: toEntry(row), previous };
   if (previous === undefined) throw new Error(`store: the deletion at revision ${row.revision} has lost what it deleted`);
   return { type: 'delete', revision: row.revision, entry: previous, previous: undefined };

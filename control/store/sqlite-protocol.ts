@@ -1,7 +1,7 @@
 /** What the store's main side and its worker thread say to each other. Everything here survives a structured clone. */
 import { LeaseNotFoundError, StoreError, type StoreErrorCode } from './errors.ts';
-import { CompactedError, FutureRevisionError } from './store.ts';
 import type { RangeOptions, RangeResult, StoreEntry, StoreEvent, WriteResult } from './store.ts';
+import { CompactedError, FutureRevisionError } from './store.ts';
 
 export interface PutOperation {
   op: 'put';
@@ -16,7 +16,11 @@ export interface DeleteOperation {
   expectedRevision: number | undefined;
 }
 /** What changes the database; these share commits. */
-export type WriteOperation = PutOperation | DeleteOperation | { op: 'grant'; ttlSeconds: number } | { op: 'revoke'; lease: number };
+export type WriteOperation =
+  | PutOperation
+  | DeleteOperation
+  | { op: 'grant'; ttlSeconds: number }
+  | { op: 'revoke'; lease: number };
 
 /** The part of the log to replay to a watcher: after `after`, up to `through`. */
 export interface ChangesOperation {

@@ -4,12 +4,21 @@
  * Group commit: while one commit waits for the disk, requests pile up in the port; all writes among them become the next
  * transaction. Nothing is answered before the commit it depends on is on disk.
  */
-import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { fromSqlite, LeaseNotFoundError } from './errors.ts';
 import { openDatabase } from './sqlite-file.ts';
 import { SqliteLog } from './sqlite-log.ts';
+import type {
+  FromWorker,
+  Operation,
+  ReadOperation,
+  Reply,
+  Request,
+  Results,
+  ToWorker,
+  WriteOperation,
+} from './sqlite-protocol.ts';
 import { toWire } from './sqlite-protocol.ts';
-import type { FromWorker, Operation, ReadOperation, Reply, Request, Results, ToWorker, WriteOperation } from './sqlite-protocol.ts';
 
 /** A transaction takes no more than this, so that a flood does not make its first write wait for the last. */
 const MAX_WRITES = 1_000;
@@ -17,7 +26,8 @@ const MAX_WRITE_BYTES = 16 << 20;
 
 type WriteRequest = Request & { operation: WriteOperation };
 
-const isWrite = (request: Request): request is WriteRequest => ['put', 'delete', 'grant', 'revoke'].includes(request.operation.op);
+const isWrite = (request: Request): request is WriteRequest =>
+  ['put', 'delete', 'grant', 'revoke'].includes(request.operation.op);
 
 class StoreThread {
   readonly #port: MessagePort;
@@ -69,7 +79,8 @@ class StoreThread {
     for (let start = 0; start < writes.length; ) {
       let bytes = 0;
       let end = start;
-      for (; end < writes.length && end - start < MAX_WRITES && bytes < MAX_WRITE_BYTES; end++) bytes += sizeOf(writes[end]?.operation);
+      for (; end < writes.length && end - start < MAX_WRITES && bytes < MAX_WRITE_BYTES; end++)
+        bytes += sizeOf(writes[end]?.operation);
       this.#reply(this.#commit(writes.slice(start, end)));
       start = end;
     }

@@ -9,8 +9,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { FakeClock } from '#client/clock.ts';
 import { build } from 'esbuild';
+import { FakeClock } from '#client/clock.ts';
 import { StoreError } from './errors.ts';
 import { createSqliteStore } from './sqlite.ts';
 import { storeContract } from './store.contract.ts';
@@ -66,24 +66,32 @@ describe('sqlite store: its file', () => {
   it('gives a lease its full time again after a restart, as etcd does', async () => {
     const path = freshPath();
     const clock = new FakeClock();
-    const lease = await withStore(path, async (store) => {
-      const granted = await store.grantLease(10);
-      await store.put('/a', bytes('v'), { lease: granted });
-      await clock.advance(9_000);
-      return granted;
-    }, clock);
-    await withStore(path, async (store) => {
-      await clock.advance(9_000);
-      await store.renewLease(lease);
-      await clock.advance(9_000);
-      assert.ok((await store.get('/a')).entry !== undefined);
-      const stop = new AbortController();
-      const watch = store.watch('/a', store.currentRevision(), stop.signal)[Symbol.asyncIterator]();
-      await watch.next();
-      await clock.advance(2_000);
-      assert.equal((await watch.next()).value?.events[0]?.type, 'delete');
-      stop.abort();
-    }, clock);
+    const lease = await withStore(
+      path,
+      async (store) => {
+        const granted = await store.grantLease(10);
+        await store.put('/a', bytes('v'), { lease: granted });
+        await clock.advance(9_000);
+        return granted;
+      },
+      clock,
+    );
+    await withStore(
+      path,
+      async (store) => {
+        await clock.advance(9_000);
+        await store.renewLease(lease);
+        await clock.advance(9_000);
+        assert.ok((await store.get('/a')).entry !== undefined);
+        const stop = new AbortController();
+        const watch = store.watch('/a', store.currentRevision(), stop.signal)[Symbol.asyncIterator]();
+        await watch.next();
+        await clock.advance(2_000);
+        assert.equal((await watch.next()).value?.events[0]?.type, 'delete');
+        stop.abort();
+      },
+      clock,
+    );
   });
 
   it('becomes smaller by compaction', async () => {
@@ -104,9 +112,13 @@ describe('sqlite store: its file', () => {
     const path = freshPath();
     await withStore(path, async (store) => {
       await assert.rejects(createSqliteStore({ path }), /already open in this process/);
-      const second = "import { createSqliteStore } from './control/store/sqlite.ts'; await createSqliteStore({ path: process.argv[1] });";
+      const second =
+        "import { createSqliteStore } from './control/store/sqlite.ts'; await createSqliteStore({ path: process.argv[1] });";
       const cwd = fileURLToPath(new URL('../../', import.meta.url));
-      await assert.rejects(run(process.execPath, ['--input-type=module', '-e', second, path], { cwd }), /in use by another process: stop that one/);
+      await assert.rejects(
+        run(process.execPath, ['--input-type=module', '-e', second, path], { cwd }),
+        /in use by another process: stop that one/,
+      );
       assert.equal((await store.put('/a', bytes('v'))).kind, 'ok');
     });
   });
@@ -114,24 +126,36 @@ describe('sqlite store: its file', () => {
   const strangers: [name: string, code: StoreError['code'], make: (path: string) => void | Promise<void>][] = [
     ['a text file', 'foreign', (path) => writeFileSync(path, 'not a database at all')],
     ['an empty file', 'foreign', (path) => writeFileSync(path, '')],
-    ['another program’s database', 'foreign', (path) => {
-      const other = new DatabaseSync(path);
-      other.exec('CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)');
-      other.close();
-    }],
-    ['a store of a later format', 'foreign', async (path) => {
-      await withStore(path, async () => undefined);
-      const later = new DatabaseSync(path);
-      later.exec('PRAGMA user_version = 99');
-      later.close();
-    }],
-    ['a store with a damaged page', 'corrupt', async (path) => {
-      await withStore(path, async (store) => {
-        for (let index = 0; index < 200; index++) await store.put(`/${index}`, new Uint8Array(500));
-      });
-      const content = readFileSync(path);
-      writeFileSync(path, content.fill(0xa5, 4096 * 3, 4096 * 12));
-    }],
+    [
+      'another program’s database',
+      'foreign',
+      (path) => {
+        const other = new DatabaseSync(path);
+        other.exec('CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)');
+        other.close();
+      },
+    ],
+    [
+      'a store of a later format',
+      'foreign',
+      async (path) => {
+        await withStore(path, async () => undefined);
+        const later = new DatabaseSync(path);
+        later.exec('PRAGMA user_version = 99');
+        later.close();
+      },
+    ],
+    [
+      'a store with a damaged page',
+      'corrupt',
+      async (path) => {
+        await withStore(path, async (store) => {
+          for (let index = 0; index < 200; index++) await store.put(`/${index}`, new Uint8Array(500));
+        });
+        const content = readFileSync(path);
+        writeFileSync(path, content.fill(0xa5, 4096 * 3, 4096 * 12));
+      },
+    ],
     ['a store cut off in its header', 'corrupt', (path) => writeFileSync(path, 'SQLite format 3\0')],
   ];
   for (const [name, code, make] of strangers) {
@@ -140,7 +164,10 @@ describe('sqlite store: its file', () => {
       await make(path);
       const before = readFileSync(path);
       const opening = createSqliteStore({ path });
-      await assert.rejects(opening, (error) => error instanceof StoreError && error.code === code && error.message.includes(path));
+      await assert.rejects(
+        opening,
+        (error) => error instanceof StoreError && error.code === code && error.message.includes(path),
+      );
       assert.ok(before.equals(readFileSync(path)));
     });
   }
@@ -151,8 +178,14 @@ describe('sqlite store: its file', () => {
     t.after(() => run('umount', [mount]));
     await withStore(join(mount, 'store.db'), async (store) => {
       const first = await store.put('/small', bytes('1'));
-      const [big, small] = await Promise.allSettled([store.put('/big', new Uint8Array(3 << 20)), store.put('/small', bytes('2'))]);
-      assert.ok(big.status === 'rejected' && /no space left on the disk, the change was not made/.test(String(big.reason)), String(big.status));
+      const [big, small] = await Promise.allSettled([
+        store.put('/big', new Uint8Array(3 << 20)),
+        store.put('/small', bytes('2')),
+      ]);
+      assert.ok(
+        big.status === 'rejected' && /no space left on the disk, the change was not made/.test(String(big.reason)),
+        String(big.status),
+      );
       assert.ok(small.status === 'fulfilled' && small.value.revision === first.revision + 1);
       assert.equal((await store.get('/big')).entry, undefined);
     });
@@ -170,7 +203,14 @@ describe('sqlite store: its file', () => {
 
   it('runs with its worker bundled as text, as in a single executable', async () => {
     const worker = fileURLToPath(new URL('./sqlite-worker.ts', import.meta.url));
-    const bundle = await build({ entryPoints: [worker], bundle: true, platform: 'node', format: 'cjs', write: false, logLevel: 'silent' });
+    const bundle = await build({
+      entryPoints: [worker],
+      bundle: true,
+      platform: 'node',
+      format: 'cjs',
+      write: false,
+      logLevel: 'silent',
+    });
     const store = await createSqliteStore({ path: freshPath(), worker: { code: bundle.outputFiles[0]?.text ?? '' } });
     assert.equal((await store.put('/a', bytes('v'))).revision, 1);
     await store.close();
@@ -198,7 +238,10 @@ describe('sqlite store: kill -9', () => {
     const cwd = fileURLToPath(new URL('../../', import.meta.url));
     let newest = 0;
     for (let round = 0; round < 5; round++) {
-      const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, path], { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
+      const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, path], {
+        cwd,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       const killAfter = 1 + Math.floor(Math.random() * 1_500);
       const acknowledged: [revision: number, key: string][] = [];
       for await (const line of createInterface({ input: child.stdout })) {
@@ -211,7 +254,8 @@ describe('sqlite store: kill -9', () => {
       assert.ok((revisions[0] ?? 0) > newest, 'a revision was given again after a crash');
       assert.equal(new Set(revisions).size, revisions.length);
       await withStore(path, async (store) => {
-        for (const [revision, key] of acknowledged) assert.equal((await store.get(key)).entry?.modRevision, revision, `${key} after round ${round}`);
+        for (const [revision, key] of acknowledged)
+          assert.equal((await store.get(key)).entry?.modRevision, revision, `${key} after round ${round}`);
         newest = store.currentRevision();
         assert.ok(newest >= Math.max(...revisions));
       });

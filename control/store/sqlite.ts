@@ -1,12 +1,12 @@
 /** The embedded store: etcd's model on one SQLite file, owned by a worker thread. */
 import { resolve as absolute } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { systemClock, type Clock } from '#client/clock.ts';
 import type { Logger } from 'pino';
+import { type Clock, systemClock } from '#client/clock.ts';
 import { StoreError } from './errors.ts';
 import { LeaseExpiry } from './lease-expiry.ts';
-import { fromWire } from './sqlite-protocol.ts';
 import type { FromWorker, Operation, Request, Results, ToWorker } from './sqlite-protocol.ts';
+import { fromWire } from './sqlite-protocol.ts';
 import type { PutOptions, RangeOptions, Store, StoreEvent, WriteResult } from './store.ts';
 import { WatchHub } from './watch-hub.ts';
 
@@ -33,7 +33,8 @@ export interface SqliteStoreOptions {
  */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const path = absolute(options.path);
-  if (openHere.has(path)) throw new StoreError('busy', `store ${path} is already open in this process: use that one, or close it first`);
+  if (openHere.has(path))
+    throw new StoreError('busy', `store ${path} is already open in this process: use that one, or close it first`);
   openHere.add(path);
   try {
     const worker = startWorker(path, options.worker ?? { url: new URL('./sqlite-worker.ts', import.meta.url) });
@@ -61,7 +62,8 @@ type Opened = Extract<FromWorker, { kind: 'opened' }>;
 
 async function firstMessage(worker: Worker, path: string): Promise<Opened> {
   const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
-  const onExit = (code: number): void => reject(new StoreError('closed', `store ${path}: its thread ended with status ${code} while opening`));
+  const onExit = (code: number): void =>
+    reject(new StoreError('closed', `store ${path}: its thread ended with status ${code} while opening`));
   worker.once('message', resolve).once('error', reject).once('exit', onExit);
   const message = await promise;
   worker.off('error', reject).off('exit', onExit);
@@ -98,7 +100,9 @@ class SqliteStore implements Store {
     this.#leases = new LeaseExpiry(options.clock ?? systemClock, (lease) => this.#expire(lease));
     for (const { id, ttlSeconds } of opened.leases) this.#leases.start(id, ttlSeconds);
     worker.on('message', (message: FromWorker) => this.#receive(message));
-    worker.on('error', (error) => this.#end(new StoreError('closed', `store ${this.#path}: its thread failed: ${String(error)}`, { cause: error })));
+    worker.on('error', (error) =>
+      this.#end(new StoreError('closed', `store ${this.#path}: its thread failed: ${String(error)}`, { cause: error })),
+    );
     worker.on('exit', () => this.#end(new StoreError('closed', `store ${this.#path}: its thread has ended`)));
   }
 
@@ -120,7 +124,13 @@ class SqliteStore implements Store {
 
   put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<WriteResult> {
     // An exact copy: a clone of a view carries its whole pool across, and watchers share the bytes with nobody who may write.
-    const operation = { op: 'put' as const, key, value: new Uint8Array(value), lease: options.lease ?? 0, expectedRevision: options.expectedRevision };
+    const operation = {
+      op: 'put' as const,
+      key,
+      value: new Uint8Array(value),
+      lease: options.lease ?? 0,
+      expectedRevision: options.expectedRevision,
+    };
     return this.#call(operation);
   }
 
@@ -229,7 +239,8 @@ class SqliteStore implements Store {
 /** What a committed operation changed, as watchers see it. */
 function collectEvents(operation: Operation, result: Results[keyof Results], into: StoreEvent[]): void {
   if (operation.op === 'revoke') {
-    for (const { revision, entry } of (result as Results['revoke']).deleted) into.push({ type: 'delete', revision, entry, previous: undefined });
+    for (const { revision, entry } of (result as Results['revoke']).deleted)
+      into.push({ type: 'delete', revision, entry, previous: undefined });
     return;
   }
   if (operation.op !== 'put' && operation.op !== 'delete') return;
@@ -241,6 +252,13 @@ function collectEvents(operation: Operation, result: Results[keyof Results], int
     return;
   }
   const { key, value, lease } = operation;
-  const entry = { key, value, lease, createRevision: previous?.createRevision ?? revision, modRevision: revision, version: (previous?.version ?? 0) + 1 };
+  const entry = {
+    key,
+    value,
+    lease,
+    createRevision: previous?.createRevision ?? revision,
+    modRevision: revision,
+    version: (previous?.version ?? 0) + 1,
+  };
   into.push({ type: 'put', revision, entry, previous });
 }

@@ -90,7 +90,12 @@ function keysAndRevisions({ store, freshPrefix }: Context): void {
       const created = await put(store(), key, '1');
       const changed = await put(store(), key, '2');
       assert.deepEqual((await store().get(key)).entry, {
-        key, value: new Uint8Array(bytes('2')), createRevision: created, modRevision: changed, version: 2, lease: 0,
+        key,
+        value: new Uint8Array(bytes('2')),
+        createRevision: created,
+        modRevision: changed,
+        version: 2,
+        lease: 0,
       });
       const gone = await store().delete(key);
       assert.ok(gone.kind === 'ok' && gone.revision === changed + 1 && gone.previous?.version === 2);
@@ -102,7 +107,10 @@ function keysAndRevisions({ store, freshPrefix }: Context): void {
     it('gives every write the next revision and tells it when the write is durable', async () => {
       const prefix = freshPrefix();
       const revisions = await Promise.all(Array.from({ length: 20 }, (_, index) => put(store(), `${prefix}${index}`, 'x')));
-      assert.deepEqual(revisions, Array.from({ length: 20 }, (_, index) => (revisions[0] ?? 0) + index));
+      assert.deepEqual(
+        revisions,
+        Array.from({ length: 20 }, (_, index) => (revisions[0] ?? 0) + index),
+      );
       assert.ok(store().currentRevision() >= (revisions.at(-1) ?? 0));
     });
 
@@ -168,8 +176,16 @@ function ranges({ store, freshPrefix }: Context): void {
       const startKey = `${first.entries.at(-1)?.key}\0`;
       const second = await store().range({ prefix, limit: 2, revision: first.revision, startKey });
       const third = await store().range({ prefix, limit: 2, revision: first.revision, startKey: `${prefix}d\0` });
-      const shown = [first, second, third].map(({ entries, count, more }) => [entries.map(({ value }) => text(value)).join(), count, more]);
-      assert.deepEqual(shown, [['a1,b1', 5, true], ['c1,d1', 3, true], ['e1', 1, false]]);
+      const shown = [first, second, third].map(({ entries, count, more }) => [
+        entries.map(({ value }) => text(value)).join(),
+        count,
+        more,
+      ]);
+      assert.deepEqual(shown, [
+        ['a1,b1', 5, true],
+        ['c1,d1', 3, true],
+        ['e1', 1, false],
+      ]);
       assert.equal(second.revision, first.revision);
     });
 
@@ -179,7 +195,9 @@ function ranges({ store, freshPrefix }: Context): void {
       const second = await put(store(), key, '2');
       const gone = await store().delete(key);
       assert.deepEqual(
-        await Promise.all([first - 1, first, second, gone.revision].map(async (revision) => (await store().get(key, revision)).entry?.version)),
+        await Promise.all(
+          [first - 1, first, second, gone.revision].map(async (revision) => (await store().get(key, revision)).entry?.version),
+        ),
         [undefined, 1, 2, undefined],
       );
     });
@@ -205,8 +223,14 @@ function watches({ store, freshPrefix }: Context): void {
       const events = await watching;
       const p = `${prefix}a`;
       assert.deepEqual(events.map(brief), [`put ${p}=2@${a2}`, `delete ${p}=2@${gone.revision}`, `put ${p}=3@${a3}`]);
-      assert.deepEqual(events.map(({ previous }) => previous?.modRevision), [a1, undefined, undefined]);
-      assert.deepEqual(events.map(({ entry }) => entry.modRevision), [a2, a2, a3]);
+      assert.deepEqual(
+        events.map(({ previous }) => previous?.modRevision),
+        [a1, undefined, undefined],
+      );
+      assert.deepEqual(
+        events.map(({ entry }) => entry.modRevision),
+        [a2, a2, a3],
+      );
     });
 
     it('tells progress when nothing under the prefix changed', async () => {
@@ -233,7 +257,10 @@ function watches({ store, freshPrefix }: Context): void {
       const first = await take(store(), prefix, start, 4);
       const cut = first[3]?.revision ?? 0;
       const rest = await take(store(), prefix, cut, 6);
-      assert.deepEqual(rest.map(({ revision }) => revision), Array.from({ length: 6 }, (_, index) => cut + 1 + index));
+      assert.deepEqual(
+        rest.map(({ revision }) => revision),
+        Array.from({ length: 6 }, (_, index) => cut + 1 + index),
+      );
     });
 
     it('ends when its signal aborts, before and while it waits', async () => {
@@ -259,7 +286,10 @@ function watches({ store, freshPrefix }: Context): void {
         seen.push(...batch.value.events.map(({ revision }) => revision));
       }
       stop.abort();
-      assert.deepEqual(seen, Array.from({ length: total }, (_, index) => start + 1 + index));
+      assert.deepEqual(
+        seen,
+        Array.from({ length: total }, (_, index) => start + 1 + index),
+      );
     });
   });
 }
@@ -275,8 +305,17 @@ function leases({ store, advance: move, freshPrefix }: Context): void {
       const watching = take(store(), prefix, store().currentRevision(), 2);
       assert.equal((await store().get(`${prefix}a`)).entry?.lease, lease);
       await move(3_000);
-      assert.deepEqual((await watching).map(({ type, entry }) => [type, entry.key]), [['delete', `${prefix}a`], ['delete', `${prefix}b`]]);
-      assert.deepEqual((await store().range({ prefix })).entries.map(({ key }) => key), [`${prefix}free`]);
+      assert.deepEqual(
+        (await watching).map(({ type, entry }) => [type, entry.key]),
+        [
+          ['delete', `${prefix}a`],
+          ['delete', `${prefix}b`],
+        ],
+      );
+      assert.deepEqual(
+        (await store().range({ prefix })).entries.map(({ key }) => key),
+        [`${prefix}free`],
+      );
       assert.ok(result.kind === 'ok' && (await store().get(`${prefix}a`, result.revision)).entry !== undefined);
     });
 
@@ -330,7 +369,10 @@ function compaction({ store, freshPrefix }: Context): void {
       await assert.rejects(store().compact(at), CompactedError);
       await assert.rejects(store().compact(a3 + 1_000), FutureRevisionError);
       const old = await store().range({ prefix, revision: at });
-      assert.deepEqual(old.entries.map(({ key, value }) => [key, text(value)]), [[`${prefix}a`, '2']]);
+      assert.deepEqual(
+        old.entries.map(({ key, value }) => [key, text(value)]),
+        [[`${prefix}a`, '2']],
+      );
       const [event] = await take(store(), prefix, at, 1);
       assert.deepEqual([event?.revision, event?.previous && text(event.previous.value)], [a3, '2']);
     });
@@ -395,7 +437,9 @@ function model({ store, freshPrefix }: Context): void {
           const actual = state.get(key) ?? 0;
           const expectedRevision = { none: undefined, right: actual, wrong: actual + 1 }[guess];
           const result =
-            action === 'put' ? await store().put(key, bytes(`${index}`), { expectedRevision }) : await store().delete(key, { expectedRevision });
+            action === 'put'
+              ? await store().put(key, bytes(`${index}`), { expectedRevision })
+              : await store().delete(key, { expectedRevision });
           assert.equal(result.kind, guess === 'wrong' ? 'conflict' : 'ok');
           if (result.kind === 'conflict' || (action === 'delete' && actual === 0)) continue;
           assert.equal(result.revision, (history.at(-1)?.revision ?? start) + 1);
@@ -405,14 +449,19 @@ function model({ store, freshPrefix }: Context): void {
         }
         for (const { revision, state: then } of history) {
           const { entries, count } = await store().range({ prefix, revision });
-          assert.deepEqual(entries.map(({ key, modRevision }) => [key, modRevision]), [...then].sort(([a], [b]) => (a < b ? -1 : 1)));
+          assert.deepEqual(
+            entries.map(({ key, modRevision }) => [key, modRevision]),
+            [...then].sort(([a], [b]) => (a < b ? -1 : 1)),
+          );
           assert.equal(count, then.size);
         }
         const events = history.length === 0 ? [] : await take(store(), prefix, start, history.length);
-        assert.deepEqual(events.map(({ type, entry, revision }) => `${type} ${entry.key}@${revision}`), history.map(({ line }) => line));
+        assert.deepEqual(
+          events.map(({ type, entry, revision }) => `${type} ${entry.key}@${revision}`),
+          history.map(({ line }) => line),
+        );
       }),
       { numRuns: 30 },
     );
   });
 }
-

@@ -112,7 +112,8 @@ class Watcher {
   async next(currentRevision: number): Promise<WatchBatch | undefined> {
     this.#live ??= { from: currentRevision, through: currentRevision, queue: [], bytes: 0 };
     if (this.#position < this.#live.from) return await this.#replay(this.#live.from);
-    if (this.#live.through > this.#position || (!this.#greeted && this.#live.through === this.#position)) return this.#drain(this.#live);
+    if (this.#live.through > this.#position || (!this.#greeted && this.#live.through === this.#position))
+      return this.#drain(this.#live);
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });

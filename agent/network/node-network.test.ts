@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { pino } from 'pino';
+import { cniConfList, writeCniConfig } from './cni-config.ts';
+import { masqueradeRules } from './masquerade.ts';
+import { createTestNetwork, testNode } from './netns/test-network.ts';
+import { createNodeNetwork, removeNodeNetwork } from './node-network.ts';
+import { parseRoutes, planRoutes, routeArgv } from './routes.ts';
+
+describe('planRoutes', () => {
+  const a = testNode('a', '10.244.0.0/24', '192.168.0.1');
+  const b = testNode('b', '10.244.1.0/24', '192.168.0.2');
+  const c = testNode('c', '10.244.2.0/24', '192.168.0.3');
+  const route = (destination: string, gateway: string) => ({ destination, gateway });
+  const cases: [name: string, ...Parameters<typeof planRoutes>, expected: ReturnType<typeof planRoutes>][] = [
+    [
+      'adds a route to every other node',
+      [a, b, c],
+      [],
+      'a',
+      {
+        add: [route('10.244.1.0/24', '192.168.0.2'), route('10.244.2.0/24', '192.168.0.3')],
+        replace: [],
+        remove: [],
+      },
+    ],
+    ['leaves what is right', [a, b], [route('10.244.1.0/24', '192.168.0.2')], 'a', { add: [], replace: [], remove: [] }],
+    [
+      'follows a changed address',
+      [a, b],
+      [route('10.244.1.0/24', '192.168.0.9')],
+      'a',
+      {
+        add: [],
+        replace: [route('10.244.1.0/24', '192.168.0.2')],
+        remove: [],
+      },
+    ],
+    [
+      'removes the route of a node that is gone',
+      [a],
+      [route('10.244.1.0/24', '192.168.0.2')],
+      'a',
+      {
+        add: [],
+        replace: [],
+        remove: [route('10.244.1.0/24', '192.168.0.2')],
+      },
+    ],
+    [
+      'waits for a node without CIDR or address',
+      [a, testNode('b', undefined, '192.168.0.2'), testNode('c', '10.244.2.0/24')],
+      [],
+      'a',
+      {
+        add: [],
+        replace: [],
+        remove: [],
+      },
+    ],
+    [
+      'gives a CIDR claimed twice to the first by name',
+      [c, testNode('b', '10.244.2.0/24', '192.168.0.2')],
+      [],
+      'a',
+      {
+        add: [route('10.244.2.0/24', '192.168.0.2')],
+        replace: [],
+        remove: [],
+      },
+    ],
+    [
+      'routes each family by an address of that family',
+      [testNode('b', ['10.244.1.0/24', 'fd00:1::/64'], ['192.168.0.2', 'fd00::2'])],
+      [],
+      'a',
+      {
+        add: [route('10.244.1.0/24', '192.168.0.2'), route('fd00:1::/64', 'fd00::2')],
+        replace: [],
+        remove: [],
+      },
+    ],
+  ];
+  for (const [name, nodes, current, self, expected] of cases)
+    it(name, () => assert.deepEqual(planRoutes(nodes, current, self), expected));
+
+  it('reads what ip prints and writes what it takes', () => {
+    assert.deepEqual(parseRoutes('[{"dst":"10.1.0.0/24","gateway":"1.2.3.4"},{"dst":"10.2.0.7","gateway":"1.2.3.5"}]', 4), [
+      route('10.1.0.0/24', '1.2.3.4'),
+      route('10.2.0.7/32', '1.2.3.5'),
+    ]);
+    assert.deepEqual(parseRoutes('', 4), []);
+    assert.equal(
+      routeArgv('add', route('fd00:1::/64', 'fd00::2')).join(' '),
+      'ip -6 route add fd00:1::/64 via fd00::2 proto 107',
+    );
+  });
+});
+
+describe('CNI configuration', () => {
+  it('is whole or not at all, and untouched when nothing changed', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'tnet-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const config = cniConfList({
+      podCidrs: ['10.244.1.0/24'],
+      bridgeName: 'cni0',
+      cniStateDir: '/var/lib/cni/networks',
+      mtu: 1400,
+    });
+    assert.equal(await writeCniConfig(directory, config), true);
+    assert.equal(await writeCniConfig(directory, config), false);
+    assert.deepEqual(await readdir(directory), ['10-tinkernetes.conflist']);
+    assert.deepEqual(JSON.parse(await readFile(join(directory, '10-tinkernetes.conflist'), 'utf8')), config);
+  });
+});
+
+describe('masqueradeRules', () => {
+  it('keeps the source within the cluster and hides pods outside, one family at a time', () => {
+    const text = masqueradeRules({
+      family: 4,
+      podCidrs: ['10.244.1.0/24', 'fd00:1::/64'],
+      clusterCidrs: ['10.244.0.0/16', 'fd00::/48'],
+    });
+    const rules = text.split('\n').filter((line) => line.startsWith('-A'));
+    assert.deepEqual(
+      rules.map((line) => line.replace(/ -m comment --comment "[^"]*"/, '')),
+      [
+        '-A IP-MASQ-AGENT -d 10.244.0.0/16 -j RETURN',
+        '-A IP-MASQ-AGENT -d 224.0.0.0/4 -j RETURN',
+        '-A IP-MASQ-AGENT -s 10.244.1.0/24 -j MASQUERADE --random-fully',
+        '-A TINKERNETES-FORWARD -s 10.244.0.0/16 -j ACCEPT',
+        '-A TINKERNETES-FORWARD -d 10.244.0.0/16 -j ACCEPT',
+      ],
+    );
+  });
+});
+
+describe('two nodes', { timeout: 120_000 }, () => {
+  const opened: Awaited<ReturnType<typeof createTestNetwork>>[] = [];
+  const stop = new AbortController();
+  after(async () => {
+    stop.abort();
+    for (const network of opened) await network.close();
+  });
+
+  it('pods reach each other with their own addresses, the outside with the node’s; routes follow the nodes; all can be removed', async () => {
+    const net = await createTestNetwork();
+    opened.push(net);
+    const parts = net.nodes.map(({ name, exec, directory }) =>
+      createNodeNetwork(
+        { nodes: net.informer, exec, log: pino({ level: 'silent' }) },
+        {
+          nodeName: name,
+          cniConfDir: join(directory, 'conf'),
+          cniBinDir: '/usr/lib/cni',
+          cniStateDir: join(directory, 'state'),
+          clusterCidr: '10.244.0.0/16',
+          bridgeName: 'tnet0',
+        },
+      ),
+    );
+    const running = parts.map((part) => part.run(stop.signal));
+    // Docker's policy, on both: only our own rules let pods through.
+    for (const { exec } of net.nodes) await exec(['iptables', '-P', 'FORWARD', 'DROP']);
+    await net.until(
+      () => parts.every((part) => part.problems().length === 0),
+      () => parts.map((part) => part.problems()),
+    );
+    const [pod1, pod2] = [await net.addPod(0), await net.addPod(1)];
+    assert.match(pod1.ip, /^10\.244\.1\./);
+    assert.match(pod2.ip, /^10\.244\.2\./);
+    assert.equal(await net.sourceSeenBy(pod2, pod1), pod1.ip);
+    assert.equal(await net.sourceSeenBy(net.outside, pod1), net.nodes[0]?.ip);
+
+    // A route that is lost comes back, a route that is not ours stays, a node that is gone loses its route.
+    const [first, second] = net.nodes;
+    assert.ok(first !== undefined && second !== undefined);
+    await first.exec(['ip', 'route', 'add', '10.99.0.0/16', 'via', second.ip]);
+    net.deleteNode(second.name);
+    const routes = async (): Promise<string> => (await first.exec(['ip', 'route'])).stdout;
+    await net.until(async () => !(await routes()).includes('10.244.2.0/24'), routes);
+    assert.match(await routes(), /10\.99\.0\.0\/16/);
+    net.putNode(testNode(second.name, '10.244.2.0/24', second.ip));
+    await net.until(async () => (await routes()).includes('10.244.2.0/24'), routes);
+
+    stop.abort();
+    await Promise.all(running);
+    assert.equal(await net.sourceSeenBy(pod1, pod2), pod2.ip);
+    for (const { exec, directory } of net.nodes) await removeNodeNetwork(exec, { cniConfDir: join(directory, 'conf') });
+    const saved = (await first.exec(['iptables-save'])).stdout;
+    assert.doesNotMatch(saved, /IP-MASQ-AGENT|TINKERNETES/);
+    assert.doesNotMatch(await routes(), /proto 107/);
+  });
+});

@@ -1,0 +1,193 @@
+/**
+ * The pod network's part on one node: the CNI configuration once the node has its pod CIDR, routes to the other nodes'
+ * pods, forwarding, and masquerading at the edge of the cluster.
+ *
+ * Watches: Node.  Writes: the CNI configuration file, routes (own protocol number), iptables (own chains), sysctl.
+ * Source: kubernetes.io, "Cluster Networking"; cni.dev.
+ */
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Exec } from '#agent/host/exec.ts';
+import { execSysctl } from '#agent/proxy/sysctl.ts';
+import type { Node } from '#api/types.generated.ts';
+import { type Clock, sleep, systemClock } from '#client/clock.ts';
+import type { Informer } from '#client/informer.ts';
+import { cniConfList, cniPlugins, removeCniConfig, writeCniConfig } from './cni-config.ts';
+import { ensureMasquerade, removeMasquerade } from './masquerade.ts';
+import { familyOf, type IpFamily, internalIps, planRoutes, podCidrsOf, readRoutes, routeArgv } from './routes.ts';
+
+export interface NodeNetworkDeps {
+  /** All nodes. */
+  nodes: Informer<Node>;
+  /** Runs programs in the node's network namespace. */
+  exec: Exec;
+  log: Logger;
+  clock?: Clock | undefined;
+}
+
+export interface NodeNetworkOptions {
+  nodeName: string;
+  /** Usually /etc/cni/net.d. */
+  cniConfDir: string;
+  /** Usually /opt/cni/bin; Debian: /usr/lib/cni. Looked at only to tell what is missing. */
+  cniBinDir: string;
+  /** host-local's data directory. */
+  cniStateDir: string;
+  /** `--cluster-cidr`: one, or one per family with a comma. */
+  clusterCidr: string;
+  /** Default `cni0`. */
+  bridgeName?: string | undefined;
+  mtu?: number | undefined;
+}
+
+export interface NodeNetwork {
+  /** Keeps everything in place until `signal` aborts; then leaves it, so that a restart interrupts nobody. */
+  run(signal: AbortSignal): Promise<void>;
+  /** What could not be done the last time, for people; empty: all is in place. */
+  problems(): readonly string[];
+}
+
+const resyncMs = 30_000;
+/** While something is missing: what it waits for (a neighbour's address, a plugin) often comes soon and tells nobody. */
+const retryMs = 5_000;
+const families: readonly IpFamily[] = [4, 6];
+
+export function createNodeNetwork(deps: NodeNetworkDeps, options: NodeNetworkOptions): NodeNetwork {
+  const clock = deps.clock ?? systemClock;
+  let problems: readonly string[] = ['the network has not been set up yet'];
+
+  async function sync(): Promise<void> {
+    const found = await syncNode(deps, options);
+    for (const problem of found) if (!problems.includes(problem)) deps.log.warn({ problem }, 'network: not complete');
+    problems = found;
+  }
+
+  return {
+    problems: () => problems,
+    async run(signal) {
+      const changes = watchNodes(deps.nodes);
+      try {
+        await deps.nodes.untilSynced(signal);
+        while (!signal.aborted) {
+          const change = changes.next();
+          await sync();
+          const over = new AbortController();
+          await Promise.race([
+            change,
+            sleep(clock, problems.length === 0 ? resyncMs : retryMs, AbortSignal.any([signal, over.signal])),
+          ]);
+          over.abort();
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      } finally {
+        changes.stop();
+      }
+    },
+  };
+}
+
+/** Removes what {@link createNodeNetwork} has made on this node, except the bridge and the pods on it. */
+export async function removeNodeNetwork(exec: Exec, { cniConfDir }: Pick<NodeNetworkOptions, 'cniConfDir'>): Promise<void> {
+  await removeCniConfig(cniConfDir);
+  for (const family of families) {
+    for (const route of await readRoutes(exec, family)) await exec(routeArgv('del', route));
+    await removeMasquerade(exec, family);
+  }
+}
+
+/** One look at the whole state. Steps do not depend on each other: one that fails becomes a problem and the rest goes on. */
+async function syncNode({ nodes, exec, log }: NodeNetworkDeps, options: NodeNetworkOptions): Promise<string[]> {
+  const problems: string[] = [];
+  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  const all = nodes.cache.list();
+  const own = all.find(({ metadata }) => metadata.name === options.nodeName);
+  const podCidrs = own === undefined ? [] : podCidrsOf(own);
+  if (podCidrs.length === 0) {
+    problems.push(
+      `node ${options.nodeName} has no spec.podCIDR yet: the controller manager gives it one (--allocate-node-cidrs, --cluster-cidr)`,
+    );
+  } else {
+    await attempt('CNI configuration', async () => {
+      const config = cniConfList({ ...options, bridgeName: options.bridgeName ?? 'cni0', podCidrs });
+      if (await writeCniConfig(options.cniConfDir, config))
+        log.info({ podCidrs, directory: options.cniConfDir }, 'network: CNI configuration written');
+      await checkPlugins(options.cniBinDir);
+    });
+  }
+  const clusterCidrs = options.clusterCidr.split(',').map((cidr) => cidr.trim());
+  for (const family of families) {
+    if (![...clusterCidrs, ...podCidrs].some((cidr) => familyOf(cidr) === family)) continue;
+    await attempt('forwarding', () => enableForwarding(exec, family));
+    await attempt('masquerading', () => ensureMasquerade(exec, { family, podCidrs, clusterCidrs }));
+    await attempt('routes', () => syncRoutes({ exec, log }, all, options.nodeName, family, attempt));
+  }
+  return problems;
+}
+
+type Attempt = (what: string, work: () => Promise<void>) => Promise<void>;
+
+async function syncRoutes(
+  { exec, log }: Pick<NodeNetworkDeps, 'exec' | 'log'>,
+  nodes: Node[],
+  self: string,
+  family: IpFamily,
+  attempt: Attempt,
+): Promise<void> {
+  const plan = planRoutes(nodes, await readRoutes(exec, family), self);
+  const steps = [
+    ...plan.remove.map((route) => ({ action: 'del' as const, route })),
+    ...plan.replace.map((route) => ({ action: 'replace' as const, route })),
+    ...plan.add.filter(({ destination }) => familyOf(destination) === family).map((route) => ({ action: 'add' as const, route })),
+  ];
+  for (const { action, route } of steps) {
+    await attempt(`route to ${route.destination} by ${route.gateway}`, async () => {
+      await exec(routeArgv(action, route));
+      log.info({ action, ...route }, 'network: pod route');
+    });
+  }
+}
+
+async function enableForwarding(exec: Exec, family: IpFamily): Promise<void> {
+  const sysctl = execSysctl(exec);
+  // Bridged packets pass iptables only with this, and Services between pods of one node need it; it exists with br_netfilter.
+  const required = family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding';
+  const bridged = family === 4 ? 'net.bridge.bridge-nf-call-iptables' : 'net.bridge.bridge-nf-call-ip6tables';
+  if ((await sysctl.get(required)) !== 1) await sysctl.set(required, 1);
+  if ((await sysctl.get(bridged)) === 0) await sysctl.set(bridged, 1);
+}
+
+async function checkPlugins(directory: string): Promise<void> {
+  const missing: string[] = [];
+  for (const plugin of cniPlugins) await access(join(directory, plugin)).catch(() => missing.push(plugin));
+  if (missing.length === 0) return;
+  throw new Error(
+    `${directory} lacks the CNI plugins ${missing.join(', ')}: install containernetworking-plugins, or name their directory`,
+  );
+}
+
+/** What of a node matters here: a heartbeat must not wake us. */
+const relevant = (node: Node): string => JSON.stringify([podCidrsOf(node), internalIps(node)]);
+
+function watchNodes(nodes: Informer<Node>): { next(): Promise<void>; stop(): void } {
+  let wake: () => void = () => undefined;
+  const stop = nodes.subscribe({
+    added: () => wake(),
+    updated: (node, previous) => {
+      if (relevant(node) !== relevant(previous)) wake();
+    },
+    deleted: () => wake(),
+  });
+  const next = (): Promise<void> =>
+    new Promise((resolve) => {
+      wake = resolve;
+    });
+  return { next, stop };
+}

@@ -1,0 +1,72 @@
+/** Routes to the pods of other nodes: each node's pod CIDR by that node's InternalIP, on the same network. */
+import { isIPv6 } from 'node:net';
+import type { Exec } from '#agent/host/exec.ts';
+import type { Node } from '#api/types.generated.ts';
+
+export interface PodRoute {
+  /** In CIDR notation. */
+  destination: string;
+  /** The other node's address. */
+  gateway: string;
+}
+
+export interface RoutePlan {
+  add: PodRoute[];
+  replace: PodRoute[];
+  remove: PodRoute[];
+}
+
+/** Marks our routes in the kernel (`ip route show proto 107`), so that no other is ever touched. No registry assigns it. */
+export const routeProtocol = 107;
+
+export type IpFamily = 4 | 6;
+export const familyOf = (address: string): IpFamily => (isIPv6(address.split('/')[0] ?? '') ? 6 : 4);
+
+/** The routes that should be, against our own that are. Of two nodes with one CIDR, the first by name has it. Pure. */
+export function planRoutes(nodes: readonly Node[], current: readonly PodRoute[], self: string): RoutePlan {
+  const wanted = new Map<string, string>();
+  for (const node of nodes.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
+    if (node.metadata.name === self) continue;
+    for (const destination of podCidrsOf(node)) {
+      const gateway = internalIps(node).find((address) => familyOf(address) === familyOf(destination));
+      if (gateway !== undefined && !wanted.has(destination)) wanted.set(destination, gateway);
+    }
+  }
+  const present = new Map(current.map(({ destination, gateway }) => [destination, gateway]));
+  const routes = Array.from(wanted, ([destination, gateway]) => ({ destination, gateway }));
+  return {
+    add: routes.filter(({ destination }) => !present.has(destination)),
+    replace: routes.filter(({ destination, gateway }) => present.has(destination) && present.get(destination) !== gateway),
+    remove: current.filter(({ destination }) => !wanted.has(destination)),
+  };
+}
+
+/** `spec.podCIDRs`, or the older single field. */
+export function podCidrsOf(node: Node): readonly string[] {
+  const { podCIDRs, podCIDR } = node.spec ?? {};
+  if (podCIDRs !== undefined && podCIDRs.length > 0) return podCIDRs;
+  return podCIDR === undefined || podCIDR === '' ? [] : [podCIDR];
+}
+
+export function internalIps(node: Node): string[] {
+  return (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
+}
+
+/** Our routes of one family, as the kernel has them. */
+export async function readRoutes(exec: Exec, family: IpFamily): Promise<PodRoute[]> {
+  const { stdout } = await exec(['ip', `-${family}`, '-j', 'route', 'show', 'proto', String(routeProtocol)]);
+  return parseRoutes(stdout, family);
+}
+
+/** Reads `ip -j route show`: a host route comes without its length, no routes as an empty text. */
+export function parseRoutes(json: string, family: IpFamily): PodRoute[] {
+  const rows = json.trim() === '' ? [] : (JSON.parse(json) as { dst: string; gateway?: string }[]);
+  const withLength = (dst: string): string => (dst.includes('/') ? dst : `${dst}/${family === 4 ? 32 : 128}`);
+  return rows.map(({ dst, gateway = '' }) => ({ destination: withLength(dst), gateway }));
+}
+
+/** The program call for one route; `add` fails where somebody else's route for the same destination is. */
+export function routeArgv(action: 'add' | 'replace' | 'del', { destination, gateway }: PodRoute): string[] {
+  const via = action === 'del' ? [] : ['via', gateway];
+  return ['ip', `-${familyOf(destination)}`, 'route', action, destination, ...via, 'proto', String(routeProtocol)];
+}
