@@ -1,0 +1,75 @@
+/** Required affinity and anti-affinity between pods: of the pod to be placed, and of those already placed. */
+import type { Pod } from '#api/types.generated.ts';
+import { type FilterPlugin, rejectionOf } from '../framework.ts';
+import type { NodeInfo } from '../node-info.ts';
+import { type AffinityTerm, requiredAffinity, requiredAntiAffinity } from '../pod-affinity.ts';
+import type { Snapshot } from '../snapshot.ts';
+
+const name = 'InterPodAffinity';
+
+/** Topology domains, as `label value`. */
+type Domains = Set<string>;
+const domain = (key: string, value: string): string => `${key}\n${value}`;
+
+export const interPodAffinity: FilterPlugin = {
+  name,
+  prepare(pod, snapshot) {
+    const affinity = requiredAffinity(pod, snapshot);
+    const antiAffinity = requiredAntiAffinity(pod, snapshot);
+    const forbidden = forbiddenByOthers(pod, snapshot);
+    if (affinity.length === 0 && antiAffinity.length === 0 && forbidden.size === 0) return { kind: 'skip' };
+    const liked = domainsOf(snapshot, affinity, (other) => affinity.every((term) => term.matches(other)));
+    const disliked = domainsOf(snapshot, antiAffinity);
+    // The first pod of a group that wants to be together has nobody to join.
+    const isFirst = liked.size === 0 && affinity.every((term) => term.matches(pod));
+    return {
+      kind: 'check',
+      check(info) {
+        if (!hasLiked(info, affinity, liked, isFirst)) return rejectionOf(name, false, "node(s) didn't match pod affinity rules");
+        if (inDomain(info, disliked)) return rejectionOf(name, true, "node(s) didn't match pod anti-affinity rules");
+        if (inDomain(info, forbidden)) return rejectionOf(name, true, "node(s) didn't satisfy existing pods anti-affinity rules");
+        return undefined;
+      },
+    };
+  },
+};
+
+/** Domains that hold a pod which some term means (or, with `also`, one that meets that, for every term's key). */
+function domainsOf(snapshot: Snapshot, terms: readonly AffinityTerm[], also?: (other: Pod) => boolean): Domains {
+  const found: Domains = new Set();
+  if (terms.length === 0) return found;
+  for (const info of snapshot.nodes) {
+    for (const other of info.pods) {
+      for (const term of terms) if (also === undefined ? term.matches(other) : also(other)) addDomain(found, info, term);
+    }
+  }
+  return found;
+}
+
+function forbiddenByOthers(pod: Pod, snapshot: Snapshot): Domains {
+  const found: Domains = new Set();
+  for (const info of snapshot.nodes) {
+    for (const other of info.pods) {
+      for (const term of requiredAntiAffinity(other, snapshot)) if (term.matches(pod)) addDomain(found, info, term);
+    }
+  }
+  return found;
+}
+
+function addDomain(found: Domains, { labels }: NodeInfo, { topologyKey }: AffinityTerm): void {
+  const value = labels[topologyKey];
+  if (value !== undefined) found.add(domain(topologyKey, value));
+}
+
+function hasLiked({ labels }: NodeInfo, terms: readonly AffinityTerm[], liked: Domains, isFirst: boolean): boolean {
+  let all = true;
+  for (const { topologyKey } of terms) {
+    const value = labels[topologyKey];
+    if (value === undefined) return false;
+    if (!liked.has(domain(topologyKey, value))) all = false;
+  }
+  return all || isFirst;
+}
+
+const inDomain = ({ labels }: NodeInfo, domains: Domains): boolean =>
+  domains.size > 0 && Object.entries(labels).some(([key, value]) => domains.has(domain(key, value)));

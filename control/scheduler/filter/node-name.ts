@@ -1,0 +1,15 @@
+/** A pod that names its node goes nowhere else. */
+import { type FilterPlugin, rejectionOf } from '../framework.ts';
+
+const name = 'NodeName';
+
+export const nodeName: FilterPlugin = {
+  name,
+  prepare({ spec }) {
+    if (spec.nodeName === undefined || spec.nodeName === '') return { kind: 'skip' };
+    return {
+      kind: 'check',
+      check: (info) => (info.name === spec.nodeName ? undefined : rejectionOf(name, false, "node(s) didn't match the requested node name")),
+    };
+  },
+};

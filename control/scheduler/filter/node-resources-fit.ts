@@ -1,0 +1,31 @@
+/** A node needs room for what the pod requests, and a free place among its maximum of pods. */
+import { type FilterPlugin, type Rejection, rejectionOf } from '../framework.ts';
+import type { NodeInfo } from '../node-info.ts';
+import { type Amounts, podResources } from '../resources.ts';
+
+const name = 'NodeResourcesFit';
+/** Told in this order, extended resources after them. */
+const common = ['cpu', 'memory', 'ephemeral-storage'];
+
+export const nodeResourcesFit: FilterPlugin = {
+  name,
+  prepare(pod) {
+    const { requested } = podResources(pod);
+    const extended = Object.keys(requested).filter((resource) => !common.includes(resource));
+    return { kind: 'check', check: (info) => fit(requested, [...common, ...extended.sort()], info) };
+  },
+};
+
+function fit(requested: Amounts, resources: readonly string[], info: NodeInfo): Rejection | undefined {
+  const reasons = info.pods.length + 1 > (info.allocatable.pods ?? 0) ? ['Too many pods'] : [];
+  // More than the node has in all: no preemption can make room.
+  let preemptible = true;
+  for (const resource of resources) {
+    const wanted = requested[resource] ?? 0;
+    const capacity = info.allocatable[resource] ?? 0;
+    if (wanted <= 0 || wanted <= capacity - (info.requested[resource] ?? 0)) continue;
+    reasons.push(`Insufficient ${resource}`);
+    if (wanted > capacity) preemptible = false;
+  }
+  return reasons.length === 0 ? undefined : rejectionOf(name, preemptible, ...reasons);
+}

@@ -1,0 +1,68 @@
+/** A node with the pods on it and the sums that plugins ask for. Immutable: adding or removing a pod makes a new one. */
+import type { ContainerPort, Node, Pod } from '#api/types.generated.ts';
+import { type Amounts, addAmounts, amountsOf, podResources } from './resources.ts';
+
+export interface NodeInfo {
+  readonly name: string;
+  readonly node: Node;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Assigned to the node or assumed there, not yet ended. */
+  readonly pods: readonly Pod[];
+  readonly allocatable: Amounts;
+  readonly requested: Amounts;
+  readonly nonZeroRequested: Amounts;
+  /** Bytes by image name, as the kubelet reports them. */
+  readonly images: ReadonlyMap<string, number>;
+}
+
+export function nodeInfo(node: Node, pods: readonly Pod[]): NodeInfo {
+  const images = new Map<string, number>();
+  for (const { names, sizeBytes } of node.status?.images ?? []) for (const name of names ?? []) images.set(name, sizeBytes ?? 0);
+  let requested: Amounts = {};
+  let nonZeroRequested: Amounts = {};
+  for (const pod of pods) {
+    requested = addAmounts(requested, podResources(pod).requested);
+    nonZeroRequested = addAmounts(nonZeroRequested, podResources(pod).nonZero);
+  }
+  return {
+    name: node.metadata.name,
+    node,
+    labels: node.metadata.labels ?? {},
+    pods,
+    allocatable: amountsOf(node.status?.allocatable),
+    requested,
+    nonZeroRequested,
+    images,
+  };
+}
+
+export function withPods(info: NodeInfo, added: readonly Pod[]): NodeInfo {
+  return withChange(info, [...info.pods, ...added], added, 1);
+}
+
+export function withoutPods(info: NodeInfo, removed: readonly Pod[]): NodeInfo {
+  const uids = new Set(removed.map(({ metadata }) => metadata.uid));
+  const gone = info.pods.filter(({ metadata }) => uids.has(metadata.uid));
+  return withChange(info, info.pods.filter(({ metadata }) => !uids.has(metadata.uid)), gone, -1);
+}
+
+function withChange(info: NodeInfo, pods: readonly Pod[], changed: readonly Pod[], sign: 1 | -1): NodeInfo {
+  let { requested, nonZeroRequested } = info;
+  for (const pod of changed) {
+    requested = addAmounts(requested, podResources(pod).requested, sign);
+    nonZeroRequested = addAmounts(nonZeroRequested, podResources(pod).nonZero, sign);
+  }
+  return { ...info, pods, requested, nonZeroRequested };
+}
+
+/** Ports that a pod opens on its node: of containers and of sidecars. */
+export function hostPorts({ spec }: Pod): ContainerPort[] {
+  const sidecars = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  return [...spec.containers, ...sidecars].flatMap(({ ports }) => (ports ?? []).filter(({ hostPort }) => (hostPort ?? 0) > 0));
+}
+
+/** 0 where no priority class gave one. */
+export const podPriority = ({ spec }: Pod): number => spec.priority ?? 0;
+
+/** `namespace/name`, as messages name pods. */
+export const podKey = ({ metadata }: Pod): string => `${metadata.namespace ?? ''}/${metadata.name}`;

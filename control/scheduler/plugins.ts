@@ -1,0 +1,38 @@
+/** The default plugins, in the order in which upstream runs them. */
+import { interPodAffinity } from './filter/inter-pod-affinity.ts';
+import { nodeAffinity } from './filter/node-affinity.ts';
+import { nodeName } from './filter/node-name.ts';
+import { nodePorts } from './filter/node-ports.ts';
+import { nodeResourcesFit } from './filter/node-resources-fit.ts';
+import { nodeUnschedulable } from './filter/node-unschedulable.ts';
+import { podTopologySpread } from './filter/pod-topology-spread.ts';
+import { taintToleration } from './filter/taint-toleration.ts';
+import type { FilterPlugin, ScorePlugin } from './framework.ts';
+import { imageLocality } from './score/image-locality.ts';
+import { interPodAffinityScore } from './score/inter-pod-affinity.ts';
+import { nodeAffinityScore } from './score/node-affinity.ts';
+import { balancedAllocation, leastAllocated } from './score/node-resources.ts';
+import { podTopologySpreadScore } from './score/pod-topology-spread.ts';
+import { taintTolerationScore } from './score/taint-toleration.ts';
+
+/** The first that rejects a node gives the reason: the order shows in messages. */
+export const filterPlugins: readonly FilterPlugin[] = [
+  nodeUnschedulable,
+  nodeName,
+  taintToleration,
+  nodeAffinity,
+  nodePorts,
+  nodeResourcesFit,
+  podTopologySpread,
+  interPodAffinity,
+];
+
+export const scorePlugins: readonly ScorePlugin[] = [
+  taintTolerationScore,
+  nodeAffinityScore,
+  leastAllocated,
+  podTopologySpreadScore,
+  interPodAffinityScore,
+  balancedAllocation,
+  imageLocality,
+];

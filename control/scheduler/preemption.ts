@@ -1,0 +1,153 @@
+/** Whom to evict so that a pod of higher priority fits. Pure. */
+import { labelMatcher, matchesLabels } from '#api/selector.ts';
+import type { Pod, PodDisruptionBudget } from '#api/types.generated.ts';
+import { type NodeVerdict, type Nominations, rejectNodeIn } from './decide.ts';
+import { type FilterPlugin, type Rejection, rejectionOf } from './framework.ts';
+import { fitErrorMessage } from './messages.ts';
+import { type NodeInfo, podPriority, withoutPods, withPods } from './node-info.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export interface PreemptionInput {
+  pod: Pod;
+  snapshot: Snapshot;
+  /** Of the attempt that failed. */
+  verdicts: readonly NodeVerdict[];
+  nominations: Nominations;
+  filters: readonly FilterPlugin[];
+  budgets: readonly PodDisruptionBudget[];
+  /** Counts as the start of pods that have none yet. */
+  nowMs: number;
+}
+
+export type PreemptionPlan =
+  | { kind: 'evict'; node: string; victims: readonly Pod[] }
+  /** `message` without the leading `preemption: `; `clearNomination`: what was nominated before is of no use any more. */
+  | { kind: 'none'; message: string; clearNomination: boolean };
+
+interface Candidate {
+  node: string;
+  /** The most important first. */
+  victims: readonly Pod[];
+  violations: number;
+}
+
+const plugin = 'DefaultPreemption';
+
+/** Chooses the node where the least harm is done, and the fewest pods on it that have to go. */
+export function planPreemption(input: PreemptionInput): PreemptionPlan {
+  const ineligible = whyNotEligible(input);
+  if (ineligible !== undefined) return { kind: 'none', message: ineligible, clearNomination: false };
+  const candidates: Candidate[] = [];
+  const rejections: Rejection[] = [];
+  for (const { node, rejection } of input.verdicts) {
+    const info = input.snapshot.node(node);
+    if (info === undefined || rejection === undefined || !rejection.preemptible) {
+      rejections.push(rejectionOf(plugin, false, 'Preemption is not helpful for scheduling'));
+      continue;
+    }
+    const found = victimsOn(info, input);
+    if ('victims' in found) candidates.push(found);
+    else rejections.push(found);
+  }
+  const chosen = leastHarm(candidates, input.nowMs);
+  if (chosen !== undefined) return { kind: 'evict', node: chosen.node, victims: chosen.victims };
+  return { kind: 'none', message: fitErrorMessage({ nodeCount: input.snapshot.nodes.length, rejections }), clearNomination: true };
+}
+
+function whyNotEligible({ pod, snapshot, verdicts }: PreemptionInput): string | undefined {
+  if (pod.spec.preemptionPolicy === 'Never') return 'not eligible due to preemptionPolicy=Never.';
+  const nominated = pod.status?.nominatedNodeName ?? '';
+  const verdict = verdicts.find(({ node }) => node === nominated);
+  if (nominated === '' || verdict?.rejection?.preemptible === false) return undefined;
+  const leaving = (snapshot.node(nominated)?.pods ?? []).some((other) => podPriority(other) < podPriority(pod) && isBeingPreempted(other));
+  return leaving ? 'not eligible due to a terminating pod on the nominated node.' : undefined;
+}
+
+function isBeingPreempted({ metadata, status }: Pod): boolean {
+  if (metadata.deletionTimestamp === undefined) return false;
+  const target = status?.conditions?.find(({ type }) => type === 'DisruptionTarget');
+  return target?.status === 'True' && target.reason === 'PreemptionByScheduler';
+}
+
+/** All of lower priority go; then as many as possible come back, the most important first, those with a budget before all. */
+function victimsOn(info: NodeInfo, input: PreemptionInput): Candidate | Rejection {
+  const { pod, nowMs } = input;
+  const lower = info.pods.filter((other) => podPriority(other) < podPriority(pod));
+  if (lower.length === 0) return rejectionOf(plugin, false, 'No preemption victims found for incoming pod');
+  const emptied = withoutPods(info, lower);
+  const rejection = rejects(emptied, input);
+  if (rejection !== undefined) return rejection;
+  const important = [...lower].sort((a, b) => byImportance(a, b, nowMs));
+  const { violating, others } = splitByBudgets(important, input.budgets);
+  const victims: Pod[] = [];
+  let violations = 0;
+  let current = emptied;
+  for (const other of [...violating, ...others]) {
+    const reprieved = withPods(current, [other]);
+    if (rejects(reprieved, input) === undefined) {
+      current = reprieved;
+      continue;
+    }
+    victims.push(other);
+    if (violating.includes(other)) violations++;
+  }
+  return { node: info.name, victims: victims.sort((a, b) => byImportance(a, b, nowMs)), violations };
+}
+
+function rejects(info: NodeInfo, { pod, snapshot, nominations, filters }: PreemptionInput): Rejection | undefined {
+  const expected = (nominations.get(info.name) ?? []).filter(
+    (other) => other.metadata.uid !== pod.metadata.uid && podPriority(other) >= podPriority(pod),
+  );
+  return (expected.length === 0 ? undefined : rejectNodeIn(pod, withPods(info, expected), snapshot, filters)) ?? rejectNodeIn(pod, info, snapshot, filters);
+}
+
+const startMs = ({ status }: Pod, nowMs: number): number => (status?.startTime === undefined ? nowMs : Date.parse(status.startTime));
+
+/** Higher priority first, then the older. */
+const byImportance = (a: Pod, b: Pod, nowMs: number): number => podPriority(b) - podPriority(a) || startMs(a, nowMs) - startMs(b, nowMs);
+
+/** Which of the pods could not go without breaking a disruption budget, if they went in this order. */
+function splitByBudgets(pods: readonly Pod[], budgets: readonly PodDisruptionBudget[]): { violating: Pod[]; others: Pod[] } {
+  const left = budgets.map(({ status }) => status?.disruptionsAllowed ?? 0);
+  const violates = ({ metadata }: Pod): boolean => {
+    let broken = false;
+    budgets.forEach((budget, index) => {
+      if (broken || budget.metadata.namespace !== metadata.namespace) return;
+      const selector = labelMatcher(budget.spec?.selector);
+      if (selector.requirements.length === 0 || !matchesLabels(selector, metadata.labels)) return;
+      // The API server has counted it already.
+      if (budget.status?.disruptedPods?.[metadata.name] !== undefined) return;
+      left[index] = (left[index] ?? 0) - 1;
+      broken = left[index] < 0;
+    });
+    return broken;
+  };
+  const violating: Pod[] = [];
+  const others: Pod[] = [];
+  for (const pod of pods) (Object.keys(pod.metadata.labels ?? {}).length > 0 && violates(pod) ? violating : others).push(pod);
+  return { violating, others };
+}
+
+/** Compared in this order, the smallest wins; of equals the first. */
+const harms: readonly ((candidate: Candidate, nowMs: number) => number)[] = [
+  ({ violations }) => violations,
+  ({ victims }) => Math.max(...victims.map(podPriority)),
+  // Shifted, so that few pods of negative priority are better than many.
+  ({ victims }) => victims.reduce((sum, victim) => sum + podPriority(victim) + 2 ** 31, 0),
+  ({ victims }) => victims.length,
+  ({ victims }, nowMs) => -earliestStartOfMostImportant(victims, nowMs),
+];
+
+function leastHarm(candidates: readonly Candidate[], nowMs: number): Candidate | undefined {
+  let left = candidates;
+  for (const harm of harms) {
+    const least = Math.min(...left.map((candidate) => harm(candidate, nowMs)));
+    left = left.filter((candidate) => harm(candidate, nowMs) === least);
+  }
+  return left[0];
+}
+
+function earliestStartOfMostImportant(victims: readonly Pod[], nowMs: number): number {
+  const highest = Math.max(...victims.map(podPriority));
+  return Math.min(...victims.filter((victim) => podPriority(victim) === highest).map((victim) => startMs(victim, nowMs)));
+}

@@ -1,0 +1,37 @@
+/** Prefers nodes that hold the pod's images already, by their size, unless only few nodes do. */
+import type { Pod } from '#api/types.generated.ts';
+import { maxNodeScore, type ScorePlugin } from '../framework.ts';
+import type { NodeInfo } from '../node-info.ts';
+import type { Snapshot } from '../snapshot.ts';
+
+const mebibyte = 1024 * 1024;
+/** Less than this earns nothing; per container, more than that earns no more. */
+const minBytes = 23 * mebibyte;
+const maxBytesPerContainer = 1000 * mebibyte;
+
+export const imageLocality: ScorePlugin = {
+  name: 'ImageLocality',
+  weight: 1,
+  score(pod, feasible, snapshot) {
+    const images = imagesOf(pod);
+    const maxBytes = maxBytesPerContainer * ((pod.spec.initContainers ?? []).length + pod.spec.containers.length);
+    const spread = new Map(images.map((image) => [image, nodesWith(image, snapshot) / snapshot.nodes.length]));
+    return feasible.map((info) => {
+      const bytes = images.reduce((sum, image) => sum + Math.trunc((info.images.get(image) ?? 0) * (spread.get(image) ?? 0)), 0);
+      return Math.trunc((maxNodeScore * (clamp(bytes, maxBytes) - minBytes)) / (maxBytes - minBytes));
+    });
+  },
+};
+
+const clamp = (bytes: number, maxBytes: number): number => Math.max(minBytes, Math.min(bytes, maxBytes));
+
+const nodesWith = (image: string, { nodes }: Snapshot): number => nodes.filter((info: NodeInfo) => info.images.has(image)).length;
+
+function imagesOf({ spec }: Pod): string[] {
+  const ofVolumes = (spec.volumes ?? []).flatMap(({ image }) => (image?.reference === undefined ? [] : [image.reference]));
+  const ofContainers = [...(spec.initContainers ?? []), ...spec.containers].map(({ image }) => image ?? '');
+  return [...ofContainers, ...ofVolumes].map(withTag);
+}
+
+/** `:latest` for a name without tag or digest: node status names images with their tag. */
+const withTag = (image: string): string => (image.lastIndexOf(':') <= image.lastIndexOf('/') ? `${image}:latest` : image);

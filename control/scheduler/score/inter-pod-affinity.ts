@@ -1,0 +1,43 @@
+/** Preferred affinity and anti-affinity between pods, in both directions. */
+import type { Pod } from '#api/types.generated.ts';
+import { maxNodeScore, type ScorePlugin } from '../framework.ts';
+import type { NodeInfo } from '../node-info.ts';
+import { type AffinityTerm, hasPodAffinity, preferredTerms, requiredAffinity } from '../pod-affinity.ts';
+
+/** What a required affinity of a placed pod counts in favour of the domain it is in (hardPodAffinityWeight). */
+const hardAffinityWeight = 1;
+
+export const interPodAffinityScore: ScorePlugin = {
+  name: 'InterPodAffinity',
+  weight: 2,
+  score(pod, feasible, snapshot) {
+    const own = preferredTerms(pod, snapshot);
+    const weights = new Map<string, Map<string, number>>();
+    const credit = ({ topologyKey }: AffinityTerm, { labels }: NodeInfo, weight: number): void => {
+      const value = labels[topologyKey];
+      if (value === undefined) return;
+      const byValue = weights.get(topologyKey) ?? new Map<string, number>();
+      weights.set(topologyKey, byValue.set(value, (byValue.get(value) ?? 0) + weight));
+    };
+    const creditPod = (other: Pod, info: NodeInfo): void => {
+      for (const term of own) if (term.matches(other)) credit(term, info, term.weight);
+      if (!hasPodAffinity(other)) return;
+      for (const term of requiredAffinity(other, snapshot)) if (term.matches(pod)) credit(term, info, hardAffinityWeight);
+      for (const term of preferredTerms(other, snapshot)) if (term.matches(pod)) credit(term, info, term.weight);
+    };
+    for (const info of snapshot.nodes) for (const other of info.pods) creditPod(other, info);
+    if (weights.size === 0) return undefined;
+    const weightAt = ({ labels }: NodeInfo, key: string, byValue: ReadonlyMap<string, number>): number => {
+      const value = labels[key];
+      return value === undefined ? 0 : (byValue.get(value) ?? 0);
+    };
+    return spreadOut(feasible.map((info) => [...weights].reduce((sum, [key, byValue]) => sum + weightAt(info, key, byValue), 0)));
+  },
+};
+
+/** The smallest sum is 0, the largest 100. */
+function spreadOut(sums: readonly number[]): number[] {
+  const least = Math.min(...sums);
+  const range = Math.max(...sums) - least;
+  return sums.map((sum) => (range === 0 ? 0 : Math.trunc(maxNodeScore * ((sum - least) / range))));
+}

@@ -1,0 +1,15 @@
+/** Preferred node affinity: the sum of the weights of the terms that a node meets. */
+import { normalise, type ScorePlugin } from '../framework.ts';
+import { nodeSelectorTerm } from '../node-affinity.ts';
+
+export const nodeAffinityScore: ScorePlugin = {
+  name: 'NodeAffinity',
+  weight: 2,
+  score({ spec }, feasible) {
+    const preferred = spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+    if (preferred.length === 0) return undefined;
+    const terms = preferred.map(({ weight, preference }) => ({ weight, matches: nodeSelectorTerm(preference) }));
+    const sums = feasible.map((info) => terms.reduce((sum, { weight, matches }) => sum + (matches(info) ? weight : 0), 0));
+    return normalise(sums, false);
+  },
+};

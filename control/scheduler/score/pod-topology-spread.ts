@@ -1,0 +1,59 @@
+/** Prefers the domains with the fewest pods alike: constraints ScheduleAnyway, or the system's defaults. */
+import type { Pod } from '#api/types.generated.ts';
+import { maxNodeScore, type ScorePlugin } from '../framework.ts';
+import type { NodeInfo } from '../node-info.ts';
+import type { Snapshot } from '../snapshot.ts';
+import { countMatching, defaultConstraints, hasAllTopologyKeys, hostnameLabel, ownConstraints, type SpreadConstraint } from '../spread-constraints.ts';
+
+export const podTopologySpreadScore: ScorePlugin = {
+  name: 'PodTopologySpread',
+  weight: 2,
+  score(pod, feasible, snapshot) {
+    const own = (pod.spec.topologySpreadConstraints ?? []).length > 0;
+    const constraints = own ? ownConstraints(pod, 'ScheduleAnyway') : defaultConstraints(pod, snapshot);
+    if (constraints.length === 0) return undefined;
+    // With the defaults, nodes without a zone label still take part in the spreading over nodes.
+    const takesPart = (info: NodeInfo): boolean => !own || hasAllTopologyKeys(info, constraints);
+    const crowds = constraints.map((constraint) => crowding(pod, constraint, feasible.filter(takesPart), snapshot, takesPart));
+    const sums = feasible.map((info) => (takesPart(info) ? Math.round(crowds.reduce((sum, crowd) => sum + crowd(info), 0)) : undefined));
+    return fewestBest(sums);
+  },
+};
+
+/** How crowded a node's domain is, weighted by the number of domains so that a small topology counts as much as a large one. */
+function crowding(
+  pod: Pod,
+  { topologyKey, selector, maxSkew, includes }: SpreadConstraint,
+  candidates: readonly NodeInfo[],
+  snapshot: Snapshot,
+  takesPart: (info: NodeInfo) => boolean,
+): (info: NodeInfo) => number {
+  const { namespace } = pod.metadata;
+  const counts = new Map<string, number>();
+  const perNode = topologyKey === hostnameLabel;
+  if (!perNode) {
+    for (const { labels } of candidates) counts.set(labels[topologyKey] ?? '', 0);
+    for (const info of snapshot.nodes.filter((node) => takesPart(node) && includes(node))) {
+      const value = info.labels[topologyKey] ?? '';
+      const known = counts.get(value);
+      if (known !== undefined) counts.set(value, known + countMatching(info, selector, namespace));
+    }
+  }
+  const weight = Math.log((perNode ? candidates.length : counts.size) + 2);
+  return (info) => {
+    const value = info.labels[topologyKey];
+    if (value === undefined) return 0;
+    const count = perNode ? countMatching(info, selector, namespace) : (counts.get(value) ?? 0);
+    return count * weight + maxSkew - 1;
+  };
+}
+
+function fewestBest(sums: readonly (number | undefined)[]): number[] {
+  const known = sums.filter((sum) => sum !== undefined);
+  const most = Math.max(0, ...known);
+  const least = Math.min(...known);
+  return sums.map((sum) => {
+    if (sum === undefined) return 0;
+    return most === 0 ? maxNodeScore : Math.trunc((maxNodeScore * (most + least - sum)) / most);
+  });
+}

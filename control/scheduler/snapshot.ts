@@ -1,0 +1,49 @@
+/** What one scheduling decision looks at: all nodes with their pods, and what else plugins ask about. Immutable. */
+import { type LabelMatcher, labelMatcher, labelMatcherOf, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
+import { controllerOf } from '#api/meta.ts';
+import type { Pod, ReplicaSet, Service } from '#api/types.generated.ts';
+import type { NodeInfo } from './node-info.ts';
+
+export interface Snapshot {
+  /** Sorted by name. */
+  readonly nodes: readonly NodeInfo[];
+  node(name: string): NodeInfo | undefined;
+  namespaceLabels(namespace: string): Readonly<Record<string, string>>;
+  /** Those of a namespace. */
+  services(namespace: string): readonly Service[];
+  replicaSet(namespace: string, name: string): ReplicaSet | undefined;
+}
+
+export type SnapshotLookups = Pick<Snapshot, 'namespaceLabels' | 'services' | 'replicaSet'>;
+
+export function createSnapshot(nodes: readonly NodeInfo[], lookups: SnapshotLookups): Snapshot {
+  const sorted = [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const byName = new Map(sorted.map((info) => [info.name, info]));
+  return { ...lookups, nodes: sorted, node: (name) => byName.get(name) };
+}
+
+/** The same with one node's state replaced: "what if". */
+export function withNode(snapshot: Snapshot, replaced: NodeInfo): Snapshot {
+  return {
+    ...snapshot,
+    nodes: snapshot.nodes.map((info) => (info.name === replaced.name ? replaced : info)),
+    node: (name) => (name === replaced.name ? replaced : snapshot.node(name)),
+  };
+}
+
+/** What a pod's services and its ReplicaSet select: the pods that it is to be spread with. Undefined when there is nothing. */
+export function spreadSelector(pod: Pod, snapshot: SnapshotLookups): LabelMatcher | undefined {
+  const namespace = pod.metadata.namespace ?? '';
+  const selected: Record<string, string> = {};
+  for (const { spec } of snapshot.services(namespace)) {
+    // A Service without selector selects nothing, not everything.
+    if (spec.selector !== undefined && matchesLabels(labelMatcherOfMap(spec.selector), pod.metadata.labels)) Object.assign(selected, spec.selector);
+  }
+  const requirements = [...labelMatcherOfMap(selected).requirements];
+  const owner = controllerOf(pod);
+  if (owner?.kind === 'ReplicaSet') {
+    const set = snapshot.replicaSet(namespace, owner.name);
+    if (set !== undefined) requirements.push(...labelMatcher(set.spec.selector).requirements);
+  }
+  return requirements.length === 0 ? undefined : labelMatcherOf(requirements);
+}
