@@ -220,6 +220,7 @@ export class Registry {
       await this.#deps.feed.reach(result.revision);
       return undefined;
     }
+    strategy.committed?.(object, old);
     return new CachedObject(current.key, result.revision, withRevision(object, result.revision));
   }
 

@@ -41,6 +41,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   warnings?(object: T, old: T | undefined): string[];
   /** Takes scarce things (cluster IPs, node ports) just before the write; the returned undo runs if the write fails. */
   allocate?(object: T, old: T | undefined): Promise<() => void>;
+  /** Gives back what `old` held and `object` does not, after the write of an update succeeded. */
+  committed?(object: T, old: T | undefined): void;
   /** Gives them back after the object is really gone. */
   release?(object: T): void;
   /** Whether PUT may create (true upstream for few kinds: Lease, Event, Endpoints, Service, ConfigMap…: see AllowCreateOnUpdate). */

@@ -51,7 +51,7 @@ export const namespaceStrategy: Strategy<Namespace> = {
     if (subresource === 'status') namespace.spec = old.spec;
     else {
       namespace.spec = { ...namespace.spec, finalizers: old.spec?.finalizers };
-      namespace.status = old.status;
+      namespace.status = structuredClone(old.status);
     }
   },
   validate: validateNamespace,

@@ -29,7 +29,7 @@ export const nodeStrategy: Strategy<Node> = {
   prepareForUpdate(node, old, _context, subresource) {
     if (subresource === 'status') node.spec = old.spec;
     else {
-      node.status = old.status;
+      node.status = structuredClone(old.status);
       if (old.spec?.configSource === undefined) delete node.spec?.configSource;
     }
   },
