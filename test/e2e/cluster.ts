@@ -1,0 +1,163 @@
+/** The e2e tests' own lab: other names, addresses and folders than `up`'s, so that both can run at once. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ExecResult, ExecError, execFile } from '#agent/host/exec.ts';
+import type { Pod } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import { defaultLab, type Lab, type LabRuntime, planLab } from '#lab/config.ts';
+import { adminClient } from '#lab/control-plane.ts';
+import { stopLab } from '#lab/down.ts';
+import { kubectlPath, type KubectlVersion } from '#lab/kubectl.ts';
+import { nsenter } from '#lab/network.ts';
+import { startLab } from '#lab/up.ts';
+import { until } from '#lab/until.ts';
+
+export interface Cluster {
+  lab: Lab;
+  client: Client;
+  /** Empty, removed with the cluster. */
+  scratch: string;
+  /** Runs kubectl; standard output. @throws ExecError with kubectl's own message */
+  kubectl(args: readonly string[], options?: { stdin?: string; version?: KubectlVersion; timeoutMs?: number }): Promise<string>;
+  /** Runs kubectl where it is expected to fail; its standard error. */
+  kubectlFails(args: readonly string[], options?: { stdin?: string }): Promise<string>;
+  apply(manifest: unknown): Promise<void>;
+  /** Runs a program on a worker, in its network. */
+  onWorker(index: number, argv: readonly string[]): Promise<string>;
+  untilPod(namespace: string, name: string, what: string, wanted: (pod: Pod) => boolean, timeoutMs?: number): Promise<Pod>;
+  untilEvent(namespace: string, reason: string, about: string, message: RegExp): Promise<string>;
+  /** A namespace of its own for a test; it is deleted at the end, without waiting. */
+  namespace(name: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Short times, so that a node's failure takes seconds. */
+const serverArgs = [
+  '--node-monitor-period=1s',
+  '--node-monitor-grace-period=8s',
+  '--default-not-ready-toleration-seconds=3',
+  '--default-unreachable-toleration-seconds=3',
+];
+
+/** Starts the lab from nothing, also over the rest of a test run that was killed. */
+export async function startCluster(runtime: LabRuntime = 'containerd'): Promise<Cluster> {
+  const docker = runtime === 'docker';
+  const lab = planLab({
+    ...defaultLab,
+    name: docker ? 'tktestd' : 'tktest',
+    subnet: docker ? '10.205.0.0/24' : '10.204.0.0/24',
+    clusterCidr: docker ? '10.248.0.0/16' : '10.247.0.0/16',
+    serviceCidr: docker ? '10.100.0.0/16' : '10.99.0.0/16',
+    dataDir: `/var/lib/tinkernetes/test-${runtime}`,
+    runtime,
+    serverArgs,
+  });
+  await stopLab(lab, execFile);
+  try {
+    await startLab(lab, execFile);
+  } catch (error) {
+    await stopLab(lab, execFile);
+    throw error;
+  }
+  return clusterOf(lab);
+}
+
+function clusterOf(lab: Lab): Cluster {
+  const { client, close } = adminClient(lab);
+  const scratch = mkdtempSync(join(tmpdir(), 'tinker-e2e-'));
+  const run = (args: readonly string[], options: { stdin?: string; version?: KubectlVersion; timeoutMs?: number } = {}): Promise<ExecResult> =>
+    execFile([kubectlPath(options.version), `--kubeconfig=${lab.kubeconfig}`, `--cache-dir=${join(scratch, 'cache')}`, ...args], {
+      timeoutMs: options.timeoutMs ?? 90_000,
+      stdin: options.stdin,
+    });
+  return {
+    lab,
+    client,
+    scratch,
+    kubectl: async (args, options) => (await run(args, options)).stdout,
+    async kubectlFails(args, options) {
+      try {
+        const { stdout } = await run(args, options);
+        throw new Error(`kubectl ${args.join(' ')} did not fail: ${stdout}`);
+      } catch (error) {
+        if (error instanceof ExecError) return error.result.stderr;
+        throw error;
+      }
+    },
+    async apply(manifest) {
+      await run(['apply', '-f', '-'], { stdin: JSON.stringify(manifest) });
+    },
+    async onWorker(index, argv) {
+      const worker = lab.hosts[index];
+      if (worker === undefined) throw new Error(`no worker ${index}`);
+      return (await execFile([...nsenter(worker), ...argv])).stdout;
+    },
+    async untilPod(namespace, name, what, wanted, timeoutMs = 60_000) {
+      let last: Pod | undefined;
+      return until(
+        `pod ${namespace}/${name} is ${what}`,
+        async () => {
+          last = await client.resource('pods').get({ namespace, name });
+          return wanted(last) ? last : undefined;
+        },
+        { timeoutMs, everyMs: 100, onTimeout: () => JSON.stringify(last?.status) },
+      );
+    },
+    async untilEvent(namespace, reason, about, message) {
+      let seen: string[] = [];
+      return until(
+        `event ${reason} about ${about} that matches ${message}`,
+        async () => {
+          const { items } = await client.resource('events').list({ namespace, fieldSelector: `involvedObject.name=${about}` });
+          seen = items.map((event) => `${event.reason}: ${event.message}`);
+          return items.find((event) => event.reason === reason && message.test(event.message ?? ''))?.message;
+        },
+        { timeoutMs: 60_000, everyMs: 100, onTimeout: () => seen.join('\n') },
+      );
+    },
+    async namespace(name) {
+      await client.resource('namespaces').create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name }, spec: {} });
+      await until('its default service account', () => client.resource('serviceaccounts').get({ namespace: name, name: 'default' }), { timeoutMs: 20_000 });
+      return name;
+    },
+    async stop() {
+      close();
+      rmSync(scratch, { recursive: true, force: true });
+      if (process.env['TINKER_KEEP_LAB'] === undefined) await stopLab(lab, execFile);
+    },
+  };
+}
+
+export const isReady = ({ status }: Pod): boolean => status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
+
+/** A pod with one busybox container. */
+export function busybox(namespace: string, name: string, command: string, more: Record<string, unknown> = {}, container: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace, labels: { app: name } },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: 'main', image: 'busybox', imagePullPolicy: 'IfNotPresent', command: ['sh', '-c', command], ...container }],
+      ...more,
+    },
+  };
+}
+
+/** A program that goes on in the background, such as `kubectl port-forward`; ended with `stop`. */
+export function background(argv: readonly string[]): { output(): string; stop(): Promise<void> } {
+  const [command, ...args] = argv;
+  const child = spawn(command as string, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+  return {
+    output: () => text,
+    async stop() {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
