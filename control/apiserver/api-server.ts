@@ -69,6 +69,8 @@ export interface ApiServerOptions {
 export interface ApiServer {
   /** Serves one request of an authenticated user. Never rejects: errors are answers. */
   handle(request: TransportRequest, user: UserInfo): Promise<TransportResponse>;
+  /** Who the request acts as. @throws ApiError 403 when that user may not make it */
+  admit(request: TransportRequest, info: RequestInfo, user: UserInfo): Promise<UserInfo>;
   /** Follows the store until `signal` aborts; nothing is served before. Watches end with it. */
   run(signal: AbortSignal): Promise<void>;
   /** Resolves once requests can be served. */
@@ -195,7 +197,7 @@ class Server implements ApiServer {
     return info.verb === 'watch' ? this.#counted(info, response) : await this.#compressed(request, response);
   }
 
-  async #serve(request: TransportRequest, info: RequestInfo, requestor: UserInfo, warnings: Set<string>): Promise<TransportResponse> {
+  async admit(request: TransportRequest, info: RequestInfo, requestor: UserInfo): Promise<UserInfo> {
     const user = await impersonate(request.headers, requestor, this.#parts.authorizer);
     const attributes = attributesOf(info, user);
     const isAnonymous = user.groups.includes('system:unauthenticated');
@@ -204,6 +206,11 @@ class Server implements ApiServer {
       const resource = { group: info.group, name: info.resource };
       throw forbidden(resource, info.name, forbiddenReason(attributes, decision.reason));
     }
+    return user;
+  }
+
+  async #serve(request: TransportRequest, info: RequestInfo, requestor: UserInfo, warnings: Set<string>): Promise<TransportResponse> {
+    const user = await this.admit(request, info, requestor);
     if ((request.body?.length ?? 0) > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
     return info.isResource ? await this.#serveResource(request, info, user, warnings) : await this.#servePath(request, info);
   }

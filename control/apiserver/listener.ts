@@ -12,6 +12,7 @@ import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { ApiServer } from './api-server.ts';
 import { authenticate } from './authentication.ts';
 import { negotiateLeniently } from './negotiation.ts';
+import type { Registry } from './registry.ts';
 import { maxBodyBytes } from './request-body.ts';
 import { parseRequestInfo, type RequestInfo } from './request-info.ts';
 import { errorResponse } from './responses.ts';
@@ -30,8 +31,10 @@ export interface ListenerOptions {
   graceMs?: number;
 }
 
-/** Takes over an upgraded HTTP/1.1 connection. */
-export type UpgradeHandler = (request: TransportRequest, info: RequestInfo, user: UserInfo, socket: Duplex, head: Uint8Array) => Promise<void>;
+/** Takes over upgraded HTTP/1.1 connections (the kubelet proxy). @throws ApiError when it cannot */
+export interface UpgradeHandler {
+  upgrade(request: TransportRequest, info: RequestInfo, registry: Registry, socket: Duplex, head: Uint8Array): Promise<void>;
+}
 
 export interface Listener {
   readonly port: number;
@@ -160,16 +163,26 @@ function tlsSocketOf(request: Http2ServerRequest): TLSSocket {
 
 const socketOf = (request: Http2ServerRequest): Duplex => request.socket as unknown as Duplex;
 
-/** @throws ApiError 413 as soon as the limit is passed; what is still to come is not read */
-async function readBody(request: Http2ServerRequest): Promise<Uint8Array | undefined> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
-    chunks.push(chunk);
-  }
-  return bytes === 0 ? undefined : Buffer.concat(chunks);
+/**
+ * @throws ApiError 413 as soon as the limit is passed; the rest is read and dropped, since many clients look at the answer only
+ * after they have sent everything
+ */
+function readBody(request: Http2ServerRequest): Promise<Uint8Array | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= maxBodyBytes) chunks.push(chunk);
+      else {
+        chunks.length = 0;
+        reject(requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`));
+      }
+    });
+    request.on('end', () => resolve(bytes === 0 ? undefined : Buffer.concat(chunks)));
+    request.on('aborted', () => reject(new Error('the client went away before its request was complete')));
+    request.on('error', reject);
+  });
 }
 
 /** Lower-case names, one value each: several of one name are joined, as RFC 9110 allows. */
@@ -182,9 +195,7 @@ export function plainHeaders(headers: IncomingHttpHeaders): Record<string, strin
 }
 
 async function send(answer: TransportResponse, request: Http2ServerRequest, response: Http2ServerResponse, gone: AbortSignal): Promise<void> {
-  // A request that is not read to its end (413) leaves the connection unusable for HTTP/1.1.
-  const headers = request.httpVersionMajor === 1 && answer.status === 413 ? { ...answer.headers, connection: 'close' } : answer.headers;
-  response.writeHead(answer.status, headers);
+  response.writeHead(answer.status, answer.headers);
   if (request.method === 'HEAD') {
     response.end();
     return;
@@ -225,7 +236,11 @@ async function upgraded(
     const info = parseRequestInfo(request.method, request.url);
     const plain = { method: request.method, path: request.url, headers };
     if (upgrade === undefined) await writeAnswer(socket, await server.handle(plain, user));
-    else await upgrade(plain, info, user, socket, head);
+    else {
+      await server.admit(plain, info, user);
+      await server.ready;
+      await upgrade.upgrade(plain, info, server.registry, socket, head);
+    }
   } catch (error) {
     await writeAnswer(socket, errorResponse(error, negotiateLeniently(headers['accept']), false));
   }

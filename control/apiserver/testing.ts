@@ -64,7 +64,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   keys ??= createTokenKey();
   const issuer = 'https://kubernetes.default.svc.cluster.local';
   const server = createApiServer(
-    { store, clock, log, strategies: strategies({ clock, services: noAllocation }), patcher: createObjectPatcher(), ...options.deps },
+    { store, clock, log, strategies: strategies({ clock, services: noAllocation, random: Math.random }), patcher: createObjectPatcher(), ...options.deps },
     {
       build: { version: '0.1.0' },
       tokens: { ...(await keys), issuer, audiences: [issuer] },

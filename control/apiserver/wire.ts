@@ -35,7 +35,7 @@ export function encodeAny(object: JsonObject | Status | KubeObject, { format, pr
   const { apiVersion, kind } = object as { apiVersion: string; kind: string };
   switch (format) {
     case 'json':
-      return Buffer.from(pretty ? JSON.stringify(object, null, 2) : `${JSON.stringify(object)}\n`);
+      return Buffer.from(pretty ? JSON.stringify({ kind, apiVersion, ...object }, null, 2) : `${JSON.stringify({ kind, apiVersion, ...object })}\n`);
     case 'yaml':
       return Buffer.from(toYaml(object));
     case 'protobuf': {

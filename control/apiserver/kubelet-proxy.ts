@@ -1,0 +1,260 @@
+/**
+ * Requests that a kubelet answers: logs, exec, attach, port-forward, and `nodes/<name>/proxy`. Streams are passed on byte for
+ * byte; whether they speak SPDY or WebSocket is between client and kubelet.
+ *
+ * Source: kubernetes `pkg/registry/core/pod/strategy.go` (LogLocation, streamLocation), `pkg/kubelet/client`.
+ */
+import { request as httpsRequest, type RequestOptions } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { connect as tlsConnect } from 'node:tls';
+import { resourceById } from '#api/resources.ts';
+import { badRequest, failure, internalError, invalid } from '#api/status.ts';
+import type { Node, Pod } from '#api/types.generated.ts';
+import { invalidValue } from '#api/field-error.ts';
+import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import type { StreamProxy } from './api-server.ts';
+import type { Registry } from './registry.ts';
+import type { RequestInfo } from './request-info.ts';
+import { bytesResponse } from './responses.ts';
+import type { ServerLog } from './server-log.ts';
+
+export interface KubeletProxyOptions {
+  /** PEM: how the API server identifies itself to kubelets (`--kubelet-client-certificate`). */
+  certificate: string;
+  key: string;
+  /** PEM: what kubelets' certificates must come from (`--kubelet-certificate-authority`); absent: not checked, as upstream. */
+  ca?: string;
+  /** How long connecting may take. Default 10 s. */
+  connectTimeoutMs?: number;
+}
+
+interface Target {
+  host: string;
+  port: number;
+  /** Path and query. */
+  path: string;
+}
+
+const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
+/** Of one hop only, or the API server's own business. */
+const hopHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'host', 'authorization']);
+
+export class KubeletProxy implements StreamProxy {
+  readonly #options: KubeletProxyOptions;
+  readonly #log: ServerLog;
+
+  constructor(options: KubeletProxyOptions, log: ServerLog) {
+    this.#options = options;
+    this.#log = log;
+  }
+
+  handles({ group, resource, subresource }: RequestInfo): boolean {
+    if (group !== '') return false;
+    return (resource === 'pods' && (subresource === 'log' || streams.has(subresource))) || (resource === 'nodes' && subresource === 'proxy');
+  }
+
+  async handle(request: TransportRequest, info: RequestInfo, registry: Registry): Promise<TransportResponse> {
+    if (info.subresource === 'log') return await this.#logs(request, info, registry);
+    if (info.subresource === 'proxy') return await this.#forward(request, await nodeTarget(info, registry), true);
+    throw badRequest('Upgrade request required');
+  }
+
+  /** Passes an upgraded connection on. @throws ApiError when there is nowhere to pass it to */
+  async upgrade(request: TransportRequest, info: RequestInfo, registry: Registry, socket: Duplex, head: Uint8Array): Promise<void> {
+    if (!this.handles(info) || info.subresource === 'log') throw badRequest('this path does not upgrade connections');
+    const target = info.subresource === 'proxy' ? await nodeTarget(info, registry) : await streamTarget(info, registry);
+    const backend = await this.#dial(target);
+    const headers = Object.entries(request.headers).filter(([name]) => name !== 'host' && name !== 'authorization');
+    const lines = [
+      `${request.method} ${target.path} HTTP/1.1`,
+      `host: ${target.host}:${target.port}`,
+      ...headers.map(([name, value]) => `${name}: ${value}`),
+    ];
+    backend.write(`${lines.join('\r\n')}\r\n\r\n`);
+    if (head.length > 0) backend.write(head);
+    await tunnel(socket, backend);
+  }
+
+  async #dial({ host, port }: Target): Promise<Duplex> {
+    return await new Promise((resolve, reject) => {
+      const fail = (error: Error): void => reject(internalError(`error dialing backend: ${error.message}`));
+      const socket = tlsConnect({ host, port, ...this.#tls(), ALPNProtocols: ['http/1.1'] });
+      const timer = setTimeout(() => socket.destroy(new Error(`dial tcp ${host}:${port}: i/o timeout`)), this.#options.connectTimeoutMs ?? 10_000);
+      socket.once('error', fail);
+      socket.once('secureConnect', () => {
+        clearTimeout(timer);
+        socket.off('error', fail);
+        resolve(socket);
+      });
+      socket.once('close', () => clearTimeout(timer));
+    });
+  }
+
+  #tls(): Pick<RequestOptions, 'cert' | 'key' | 'ca' | 'rejectUnauthorized'> {
+    const { certificate, key, ca } = this.#options;
+    return { cert: certificate, key, ...(ca === undefined ? {} : { ca }), rejectUnauthorized: ca !== undefined };
+  }
+
+  async #logs(request: TransportRequest, info: RequestInfo, registry: Registry): Promise<TransportResponse> {
+    const pod = await podOf(info, registry);
+    checkLogOptions(info);
+    const container = containerOf(pod, info.query.get('container') ?? '');
+    const contentType = 'text/plain';
+    // Not yet on a node: nothing has been logged.
+    if ((pod.spec?.nodeName ?? '') === '') return bytesResponse(200, contentType, new Uint8Array());
+    const query = new URLSearchParams();
+    for (const name of ['follow', 'previous', 'sinceSeconds', 'sinceTime', 'timestamps', 'tailLines', 'limitBytes', 'stream']) {
+      const value = info.query.get(name);
+      if (value !== null && value !== '') query.set(name, value);
+    }
+    const path = `/containerLogs/${info.namespace}/${info.name}/${container}?${query.toString()}`;
+    const target = await kubeletTarget(registry, pod.spec?.nodeName ?? '', path);
+    const answer = await this.#forward({ ...request, method: 'GET' }, target, false);
+    if (answer.status >= 200 && answer.status <= 206) return { ...answer, headers: { 'content-type': contentType } };
+    throw await kubeletError(answer, info);
+  }
+
+  /** @param headers whether the client's headers go on to the kubelet */
+  async #forward(request: TransportRequest, target: Target, headers: boolean): Promise<TransportResponse> {
+    const passed = headers ? Object.fromEntries(Object.entries(request.headers).filter(([name]) => !hopHeaders.has(name))) : {};
+    const { host, port, path } = target;
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const outgoing = httpsRequest({ host, port, path, method: request.method, headers: passed, agent: false, ...this.#tls() });
+      // An error after the answer began reaches its reader through the answer's own stream.
+      outgoing.on('error', (error) => reject(internalError(`${request.method} "https://${host}:${port}${path}": ${error.message}`)));
+      outgoing.on('response', resolve);
+      request.signal?.addEventListener('abort', () => outgoing.destroy(), { once: true });
+      outgoing.end(request.body);
+    });
+    const plain: Record<string, string> = {};
+    for (const [name, value] of Object.entries(response.headers)) {
+      if (value !== undefined && !hopHeaders.has(name)) plain[name] = Array.isArray(value) ? value.join(', ') : value;
+    }
+    return { status: response.statusCode ?? 502, headers: plain, body: bodyOf(response, request.signal, this.#log) };
+  }
+}
+
+async function* bodyOf(response: IncomingMessage, signal: AbortSignal | undefined, log: ServerLog): AsyncGenerator<Uint8Array> {
+  try {
+    yield* response as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    // The client left, or the kubelet broke off in the middle; what came so far has been passed on.
+    if (signal?.aborted !== true) log.info({ err: error }, 'a stream from a kubelet broke off');
+  } finally {
+    response.destroy();
+  }
+}
+
+async function kubeletError(answer: TransportResponse, info: RequestInfo) {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of answer.body) chunks.push(chunk);
+  const text = Buffer.concat(chunks).subarray(0, 2048).toString('utf8').trim();
+  if (answer.status === 400) return badRequest(text);
+  if (answer.status === 404) {
+    const message = `the server could not find the requested resource ( pods/log ${info.name})`;
+    return failure(404, 'NotFound', message, { name: info.name, kind: 'pods/log' });
+  }
+  return internalError(text);
+}
+
+/** Joins two connections until both directions have ended. */
+function tunnel(client: Duplex, backend: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      client.destroy();
+      backend.destroy();
+      resolve();
+    };
+    client.on('error', done);
+    backend.on('error', done);
+    client.on('close', done);
+    backend.on('close', done);
+    client.pipe(backend);
+    backend.pipe(client);
+  });
+}
+
+async function podOf(info: RequestInfo, registry: Registry): Promise<Pod> {
+  return (await registry.get(resourceById('pods'), info)).object as Pod;
+}
+
+/** The container asked for; the only one; the one that the pod's annotation names. @throws ApiError 400 */
+function containerOf(pod: Pod, asked: string): string {
+  const names = (list: readonly { name: string }[] | undefined): string[] => (list ?? []).map(({ name }) => name);
+  const containers = names(pod.spec?.containers);
+  const init = names(pod.spec?.initContainers);
+  const ephemeral = names(pod.spec?.ephemeralContainers);
+  const all = [...containers, ...init, ...ephemeral];
+  const { name } = pod.metadata;
+  if (asked !== '') {
+    if (!all.includes(asked)) throw badRequest(`container ${asked} is not valid for pod ${name}`);
+    return asked;
+  }
+  const preferred = pod.metadata.annotations?.['kubectl.kubernetes.io/default-container'];
+  if (preferred !== undefined && all.includes(preferred)) return preferred;
+  if (containers.length === 1 && containers[0] !== undefined) return containers[0];
+  const alternatives = init.length > 0 ? ` or one of the init containers: [${init.join(' ')}]` : '';
+  throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${containers.join(' ')}]${alternatives}`);
+}
+
+function checkLogOptions({ query, name }: RequestInfo): void {
+  const problems = [];
+  for (const [option, least] of [['tailLines', 0], ['limitBytes', 1], ['sinceSeconds', 1]] as const) {
+    const value = query.get(option);
+    if (value === null || value === '') continue;
+    if (!/^-?\d+$/.test(value)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+    const text = least === 0 ? 'must be greater than or equal to 0' : 'must be greater than 0';
+    if (Number(value) < least) problems.push(invalidValue(option, Number(value), text));
+  }
+  if (query.has('sinceSeconds') && query.has('sinceTime')) {
+    problems.push({ field: '', reason: 'FieldValueForbidden', message: 'Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified' });
+  }
+  if (problems.length > 0) throw invalid({ group: '', name: 'PodLogOptions' }, name, problems);
+}
+
+/** The kubelet's own words for what clients ask (`stdin` is `input`). */
+const streamOptions: readonly (readonly [string, string])[] = [
+  ['stdin', 'input'],
+  ['stdout', 'output'],
+  ['stderr', 'error'],
+  ['tty', 'tty'],
+];
+
+async function streamTarget(info: RequestInfo, registry: Registry): Promise<Target> {
+  const pod = await podOf(info, registry);
+  const nodeName = pod.spec?.nodeName ?? '';
+  const query = new URLSearchParams();
+  let path = `/portForward/${info.namespace}/${info.name}`;
+  if (info.subresource === 'portforward') {
+    const ports = info.query.getAll('ports');
+    if (ports.length > 0) query.set('port', ports.join(','));
+  } else {
+    path = `/${info.subresource}/${info.namespace}/${info.name}/${containerOf(pod, info.query.get('container') ?? '')}`;
+    const wanted = (name: string): boolean => ['true', '1'].includes(info.query.get(name) ?? '');
+    for (const [ours, theirs] of streamOptions) if (wanted(ours)) query.set(theirs, '1');
+    if (info.subresource === 'exec') for (const part of info.query.getAll('command')) query.append('command', part);
+  }
+  if (nodeName === '') throw badRequest(`pod ${info.name} does not have a host assigned`);
+  return await kubeletTarget(registry, nodeName, `${path}?${query.toString()}`);
+}
+
+async function nodeTarget(info: RequestInfo, registry: Registry): Promise<Target> {
+  // `nodes/<name>:<port>/proxy` names another port of the node than the kubelet's.
+  const [name = '', port] = info.name.split(':');
+  const rest = info.rest.map(encodeURIComponent).join('/');
+  const query = info.query.toString();
+  const target = await kubeletTarget(registry, name, `/${rest}${query === '' ? '' : `?${query}`}`);
+  return port === undefined || port === '' ? target : { ...target, port: Number(port) };
+}
+
+/** kubeadm's `--kubelet-preferred-address-types`. */
+const addressTypes = ['InternalIP', 'ExternalIP', 'Hostname'];
+
+async function kubeletTarget(registry: Registry, nodeName: string, path: string): Promise<Target> {
+  const node = (await registry.get(resourceById('nodes'), { name: nodeName })).object as Node;
+  const addresses = node.status?.addresses ?? [];
+  const address = addressTypes.map((type) => addresses.find((one) => one.type === type)).find((one) => one !== undefined);
+  if (address === undefined) throw internalError(`no preferred addresses found; known addresses: []`);
+  return { host: address.address, port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? 10250, path };
+}
