@@ -13,6 +13,7 @@ import { containerLabels, containerName, sandboxLabels, sandboxName } from './la
 
 export interface CreateDefaults {
   sandboxImage: string;
+  nowMs: number;
   /** oom_score_adj is kept at or above it: without CAP_SYS_RESOURCE nothing can go below the daemon's own. */
   minOomScoreAdj: number;
   /** Docker wants a Localhost profile's text, not its path. */
@@ -28,7 +29,7 @@ export function sandboxCreateOptions(config: PodSandboxConfig, defaults: CreateD
   return {
     name: sandboxName(config.metadata),
     Image: defaults.sandboxImage,
-    Labels: sandboxLabels(config),
+    Labels: sandboxLabels(config, defaults.nowMs),
     ...(hostNetwork || !config.hostname ? {} : { Hostname: config.hostname }),
     ...userOf(context),
     HostConfig: {
@@ -58,7 +59,7 @@ export function containerCreateOptions(
   return {
     name: containerName(config.metadata, sandbox.metadata),
     Image: config.image.image,
-    Labels: containerLabels(config, sandboxId, logPath),
+    Labels: containerLabels(config, sandboxId, logPath, defaults.nowMs),
     Env: (config.envs ?? []).map(({ key, value }) => `${key}=${value}`),
     // The kubelet has its own probes.
     Healthcheck: { Test: ['NONE'] },

@@ -11,9 +11,11 @@ const containerNameLabel = 'io.kubernetes.container.name';
 const annotationPrefix = 'annotation.';
 /** Ours: the metadata as CRI gave it, since names alone cannot be taken apart again when they hold underscores. */
 const metadataLabel = 'io.tinkernetes.metadata';
+/** Ours: Docker's lists know creation times to the second only, and the newest of two containers must be told apart. */
+const createdLabel = 'io.tinkernetes.created-at-ms';
 const networkModeLabel = 'io.tinkernetes.namespaces';
 
-const ownLabels: ReadonlySet<string> = new Set([typeLabel, sandboxIdLabel, logPathLabel, metadataLabel, networkModeLabel]);
+const ownLabels: ReadonlySet<string> = new Set([typeLabel, sandboxIdLabel, logPathLabel, metadataLabel, createdLabel, networkModeLabel]);
 
 const withAnnotations = (annotations: Labels | undefined): Record<string, string> =>
   Object.fromEntries(Object.entries(annotations ?? {}).map(([key, value]) => [annotationPrefix + key, value]));
@@ -25,18 +27,19 @@ export const sandboxName = ({ name, namespace, uid, attempt }: PodSandboxMetadat
 export const containerName = (container: ContainerMetadata, pod: PodSandboxMetadata): string =>
   ['k8s', container.name, pod.name, pod.namespace, pod.uid, container.attempt].join('_');
 
-export function sandboxLabels(config: PodSandboxConfig): Record<string, string> {
+export function sandboxLabels(config: PodSandboxConfig, nowMs: number): Record<string, string> {
   return {
     ...config.labels,
     ...withAnnotations(config.annotations),
     [typeLabel]: 'podsandbox',
     [containerNameLabel]: 'POD',
     [metadataLabel]: JSON.stringify(config.metadata),
+    [createdLabel]: String(nowMs),
     [networkModeLabel]: JSON.stringify(config.linux?.securityContext?.namespaceOptions ?? { network: 'POD', pid: 'POD', ipc: 'POD' }),
   };
 }
 
-export function containerLabels(config: ContainerConfig, sandboxId: string, logPath: string): Record<string, string> {
+export function containerLabels(config: ContainerConfig, sandboxId: string, logPath: string, nowMs: number): Record<string, string> {
   return {
     ...config.labels,
     ...withAnnotations(config.annotations),
@@ -44,6 +47,7 @@ export function containerLabels(config: ContainerConfig, sandboxId: string, logP
     [sandboxIdLabel]: sandboxId,
     [logPathLabel]: logPath,
     [metadataLabel]: JSON.stringify(config.metadata),
+    [createdLabel]: String(nowMs),
   };
 }
 
@@ -60,6 +64,7 @@ export function readLabels(labels: Labels): { labels: Labels; annotations: Label
 
 const parse = <Value>(text: string | undefined, fallback: Value): Value => (text === undefined ? fallback : (JSON.parse(text) as Value));
 
+export const createdAtMs = (labels: Labels): number => Number(labels[createdLabel] ?? 0);
 export const sandboxMetadata = (labels: Labels): PodSandboxMetadata => parse(labels[metadataLabel], { name: '', namespace: '', uid: '', attempt: 0 });
 export const containerMetadata = (labels: Labels): ContainerMetadata => parse(labels[metadataLabel], { name: '', attempt: 0 });
 export const sandboxNamespaces = (labels: Labels): { network: 'POD' | 'NODE'; pid: 'POD' | 'CONTAINER' | 'NODE'; ipc: 'POD' | 'NODE' } =>

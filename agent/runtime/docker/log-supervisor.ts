@@ -1,0 +1,89 @@
+/**
+ * Keeps a log writer for every container that runs or has output left: when a container starts, when the agent starts, and
+ * when Docker comes back.
+ */
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Logger } from 'pino';
+import { type Clock, sleep } from '#client/clock.ts';
+import { RuntimeError } from '../runtime.ts';
+import { type ContainerLog, forgetPosition, writeContainerLog } from './container-log.ts';
+import type { DockerApi } from './docker-api.ts';
+import { logPathLabel, typeLabel } from './labels.ts';
+
+export interface LogSupervisor {
+  /** Writes a container's log from where it ends, unless that is being done. */
+  ensure(containerId: string, path: string): Promise<void>;
+  reopen(containerId: string): Promise<void>;
+  /** The container is removed: its log is complete. */
+  forget(containerId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+const retryMs = 500;
+
+export function createLogSupervisor({ api, clock, log, dataDir }: { api: DockerApi; clock: Clock; log: Logger; dataDir: string }): LogSupervisor {
+  const logs = new Map<string, Promise<ContainerLog>>();
+  const stop = new AbortController();
+  const positionFile = (id: string): string => join(dataDir, 'logs', `${id}.json`);
+
+  async function start(containerId: string, path: string): Promise<ContainerLog> {
+    const { Config } = await api.call('ContainerInspect', (docker) => docker.getContainer(containerId).inspect());
+    const follow = (since: string): Promise<Readable> =>
+      api.call('ContainerLogs', async (docker) =>
+        (await docker.getContainer(containerId).logs({ follow: true, stdout: true, stderr: true, timestamps: true, since: since as unknown as number })) as unknown as Readable,
+      );
+    return await writeContainerLog({ path, positionFile: positionFile(containerId), tty: Config.Tty, follow });
+  }
+
+  async function ensure(containerId: string, path: string): Promise<void> {
+    if (path === '' || logs.has(containerId) || stop.signal.aborted) return;
+    const starting = start(containerId, path);
+    logs.set(containerId, starting);
+    const drop = (): void => {
+      if (logs.get(containerId) === starting) logs.delete(containerId);
+    };
+    starting.then(({ done }) => done.then(drop, (error: Error) => {
+      drop();
+      log.warn({ err: error, containerId }, 'container log broke off; it goes on when docker answers');
+      void resumeAll();
+    }), drop);
+    await starting;
+  }
+
+  /** Until it has succeeded once: every container's log is written on. */
+  async function resumeAll(): Promise<void> {
+    while (!stop.signal.aborted) {
+      try {
+        const filters = { label: [`${typeLabel}=container`] };
+        const containers = await api.call('ContainerList', (docker) => docker.listContainers({ all: true, filters }));
+        const started = containers.filter(({ State }) => State !== 'created');
+        await Promise.all(started.map(({ Id, Labels }) => ensure(Id, Labels[logPathLabel] ?? '')));
+        return;
+      } catch (error) {
+        log.debug({ err: error }, 'container logs cannot be resumed yet');
+        await sleep(clock, retryMs, stop.signal);
+      }
+    }
+  }
+  const resumed = resumeAll();
+
+  return {
+    ensure,
+    async reopen(containerId) {
+      const writer = await logs.get(containerId);
+      if (writer === undefined) throw new RuntimeError('FailedPrecondition', 'ReopenContainerLog', `container ${containerId} is not running: its log is closed`);
+      await writer.reopen();
+    },
+    async forget(containerId) {
+      const writer = await logs.get(containerId)?.catch(() => undefined); // It never began.
+      await writer?.close();
+      await forgetPosition(positionFile(containerId));
+    },
+    async close() {
+      stop.abort();
+      await resumed;
+      await Promise.all([...logs.values()].map((starting) => starting.then((writer) => writer.close(), () => undefined)));
+    },
+  };
+}

@@ -1,0 +1,114 @@
+/**
+ * The streaming server of a runtime that has none of its own (Docker): it hands out one-time URLs, as containerd's does, and
+ * serves exec, attach and port-forward on them over SPDY/3.1 or WebSockets, so that the kubelet has one way for every runtime.
+ *
+ * Source: kubernetes kubelet pkg/kubelet/streaming; the protocols are in `spdy-streams.ts` and `websocket-streams.ts`.
+ */
+import { randomBytes } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex, Readable, Writable } from 'node:stream';
+import type { Logger } from 'pino';
+import type { Clock } from '#client/clock.ts';
+import { serveSpdy } from './spdy-streams.ts';
+import { serveWebSocket } from './websocket-streams.ts';
+
+/** A process whose streams are connected. */
+export interface ProcessStreams {
+  stdin?: Writable | undefined;
+  stdout: Readable;
+  /** Absent with a terminal, which has one output. */
+  stderr?: Readable | undefined;
+  resize?: ((columns: number, rows: number) => Promise<void>) | undefined;
+  /** The exit code once all output has come; 0 for attach, which ends with the stream. */
+  exited: Promise<number>;
+  /** Lets go of the process: the client has gone. */
+  close(): void;
+}
+
+/** What a URL stands for. */
+export type StreamRequest =
+  | { kind: 'process'; stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean; open(): Promise<ProcessStreams> }
+  | { kind: 'portforward'; dial(port: number): Promise<Duplex> };
+
+export interface StreamingServer {
+  /** @param path `exec`, `attach` or `portforward` @returns a URL that serves `request` once, within a minute */
+  urlFor(path: string, request: StreamRequest): Promise<string>;
+  close(): Promise<void>;
+}
+
+const tokenLifetimeMs = 60_000;
+
+export function createStreamingServer({ log, clock }: { log: Logger; clock: Clock }): StreamingServer {
+  const requests = new Map<string, StreamRequest>();
+  const sockets = new Set<Duplex>();
+  let listening: Promise<Server> | undefined;
+
+  const upgrade = (message: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    socket.on('error', (error) => log.debug({ err: error }, 'streaming connection broke'));
+    const request = take(requests, message);
+    if (request === undefined) return refuse(socket, '404 Not Found', 'no such stream: its URL serves once, and for a minute');
+    const serve = message.headers.upgrade?.toLowerCase() === 'websocket' ? serveWebSocket : serveSpdy;
+    serve(request, message, socket, head).catch((error: Error) => {
+      log.warn({ err: error, url: message.url?.replace(/[^/]+$/, '…') }, 'streaming failed');
+      socket.destroy();
+    });
+  };
+
+  async function listen(): Promise<Server> {
+    const server = createServer((_request, response) => response.writeHead(400).end('a stream wants an upgrade to SPDY/3.1 or websocket\n'));
+    server.on('upgrade', upgrade);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+    await promise;
+    server.unref();
+    return server;
+  }
+
+  return {
+    async urlFor(path, request) {
+      listening ??= listen();
+      const { port } = (await listening).address() as AddressInfo;
+      const token = randomBytes(16).toString('base64url');
+      requests.set(token, request);
+      clock.after(tokenLifetimeMs, () => requests.delete(token));
+      return `http://127.0.0.1:${port}/${path}/${token}`;
+    },
+    async close() {
+      const server = await listening;
+      for (const socket of sockets) socket.destroy();
+      if (server !== undefined) await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** The request behind a URL's last part, which is good for one time only. */
+function take(requests: Map<string, StreamRequest>, message: IncomingMessage): StreamRequest | undefined {
+  const token = new URL(message.url ?? '/', 'http://localhost').pathname.split('/').at(-1) ?? '';
+  const request = requests.get(token);
+  requests.delete(token);
+  return request;
+}
+
+export function refuse(socket: Duplex, status: string, text: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text) + 1}\r\nConnection: close\r\n\r\n${text}\n`);
+}
+
+/** The Status that ends an exec on its error channel (`v4.channel.k8s.io` and later). */
+export function exitStatus(exitCode: number): string {
+  if (exitCode === 0) return JSON.stringify({ metadata: {}, status: 'Success' });
+  return JSON.stringify({
+    metadata: {},
+    status: 'Failure',
+    message: `command terminated with non-zero exit code: exit status ${exitCode}`,
+    reason: 'NonZeroExitCode',
+    details: { causes: [{ reason: 'ExitCode', message: String(exitCode) }] },
+  });
+}
+
+/** The Status for a process that could not be started or whose connection broke. */
+export const failureStatus = (error: unknown): string =>
+  JSON.stringify({ metadata: {}, status: 'Failure', reason: 'InternalError', message: error instanceof Error ? error.message : String(error), code: 500 });
