@@ -250,34 +250,34 @@ apiextensions/v1.ExternalDocumentation
  description 1 s
  url 2 s
 apiextensions/v1.JSONSchemaProps
- $ref 3 s
- $schema 2 s
- additionalItems 33 json
- additionalProperties 30 json
+ $ref 3 s *
+ $schema 2 s go=v1.JSONSchemaURL
+ additionalItems 33 json * go=v1.JSONSchemaPropsOrBool
+ additionalProperties 30 json * go=v1.JSONSchemaPropsOrBool
  allOf 25 []apiextensions/v1.JSONSchemaProps list=atomic
  anyOf 27 []apiextensions/v1.JSONSchemaProps list=atomic
- default 8 json
- definitions 34 {}apiextensions/v1.JSONSchemaProps
- dependencies 32 {}json
+ default 8 json * go=v1.JSON
+ definitions 34 {}apiextensions/v1.JSONSchemaProps go=v1.JSONSchemaDefinitions
+ dependencies 32 {}json go=v1.JSONSchemaDependencies
  description 4 s
- enum 20 []json list=atomic
- example 36 json
+ enum 20 []json list=atomic go=[]v1.JSON
+ example 36 json * go=v1.JSON
  exclusiveMaximum 10 b
  exclusiveMinimum 12 b
- externalDocs 35 apiextensions/v1.ExternalDocumentation
+ externalDocs 35 apiextensions/v1.ExternalDocumentation *
  format 6 s
  id 1 s
- items 24 json
- maxItems 16 l
- maxLength 13 l
- maxProperties 21 l
- maximum 9 d
- minItems 17 l
- minLength 14 l
- minProperties 22 l
- minimum 11 d
- multipleOf 19 d
- not 28 apiextensions/v1.JSONSchemaProps
+ items 24 json * go=v1.JSONSchemaPropsOrArray
+ maxItems 16 l *
+ maxLength 13 l *
+ maxProperties 21 l *
+ maximum 9 d *
+ minItems 17 l *
+ minLength 14 l *
+ minProperties 22 l *
+ minimum 11 d *
+ multipleOf 19 d *
+ not 28 apiextensions/v1.JSONSchemaProps *
  nullable 37 b
  oneOf 26 []apiextensions/v1.JSONSchemaProps list=atomic
  pattern 15 s
@@ -290,10 +290,10 @@ apiextensions/v1.JSONSchemaProps
  x-kubernetes-embedded-resource 39 b
  x-kubernetes-int-or-string 40 b
  x-kubernetes-list-map-keys 41 []s list=atomic
- x-kubernetes-list-type 42 s
- x-kubernetes-map-type 43 s
- x-kubernetes-preserve-unknown-fields 38 b
- x-kubernetes-validations 44 []apiextensions/v1.ValidationRule list=map keys=rule patch=merge mergeKey=rule
+ x-kubernetes-list-type 42 s *
+ x-kubernetes-map-type 43 s *
+ x-kubernetes-preserve-unknown-fields 38 b *
+ x-kubernetes-validations 44 []apiextensions/v1.ValidationRule list=map keys=rule patch=merge mergeKey=rule go=v1.ValidationRules
 apiextensions/v1.SelectableField
  jsonPath 1 s !
 apiextensions/v1.ServiceReference
@@ -305,8 +305,8 @@ apiextensions/v1.ValidationRule
  fieldPath 5 s
  message 2 s
  messageExpression 3 s
- optionalOldSelf 6 b
- reason 4 s
+ optionalOldSelf 6 b *
+ reason 4 s * go=v1.FieldValueErrorReason
  rule 1 s !
 apiextensions/v1.WebhookClientConfig
  caBundle 2 y

@@ -93,6 +93,9 @@ const plainGoTypes: Record<string, string> = {
   raw: 'runtime.RawExtension',
 };
 
+/** Where upstream declares the API's structs. */
+const goFiles = ['types.go', 'types_jsonschema.go', 'watch.go'];
+
 const source = process.argv[2];
 if (source === undefined) throw new Error('usage: npm run generate -- /path/to/kubernetes (a checkout of upstream)');
 
@@ -170,11 +173,11 @@ interface GoField {
   omitEmpty: boolean;
 }
 
-/** What `types.go` says about each field, by `<OpenAPI name>.<json field>`. */
+/** What those files say about each field, by `<OpenAPI name>.<json field>`. */
 function readGoFields(root: string): Map<string, GoField> {
   const found = new Map<string, GoField>();
-  for (const path of listFiles(join(root, 'staging/src/k8s.io'), 'types.go')) {
-    const folder = /staging\/src\/k8s\.io\/(.+)\/types\.go$/.exec(path)?.[1]?.replaceAll('/', '.');
+  for (const path of goFiles.flatMap((name) => listFiles(join(root, 'staging/src/k8s.io'), name))) {
+    const folder = /staging\/src\/k8s\.io\/(.+)\/\w+\.go$/.exec(path)?.[1]?.replaceAll('/', '.');
     if (folder === undefined) continue;
     const text = readFileSync(path, 'utf8').replace(/\/\/.*$/gm, '');
     const packageName = /^package (\w+)$/m.exec(text)?.[1] ?? '';
