@@ -49,7 +49,8 @@ export interface PodWorkerDeps {
   runtimeName: string;
   hostIps: readonly string[];
   nodeName: string;
-  admit(pod: Pod): Promise<Rejection | undefined>;
+  /** Takes the pod, or says why not; one that is `known` is taken unchecked. */
+  admit(pod: Pod, known: boolean): Rejection | undefined;
   /** Why no pod network can be had now; undefined: it is ready. */
   networkProblem(): string | undefined;
   allocatable(): Record<string, string | number>;
@@ -93,14 +94,19 @@ export class PodWorker {
   get state(): State {
     return this.#state;
   }
+  /** What was last reported, or is about to be. */
+  get status(): PodStatus {
+    return this.#deps.statuses.current(this.#pod);
+  }
   get observed(): ObservedPod | undefined {
     return this.#lastObserved;
   }
 
-  update(pod: Pod): void {
+  /** The newest version from the API; `look`: it asks for something new. */
+  update(pod: Pod, look: boolean): void {
     this.#pod = pod;
     if (pod.metadata.deletionTimestamp !== undefined) this.#syncAbort.abort();
-    this.wake();
+    if (look) this.wake();
   }
 
   /** The pod is no longer in the API. */
@@ -193,7 +199,9 @@ export class PodWorker {
     const observed = await this.#observe();
     if (pod.metadata.deletionTimestamp !== undefined || this.#removed) return this.#become('terminating');
     if (!this.#admitted) {
-      const rejection = isTerminalPhase(pod.status?.phase) ? undefined : await this.#deps.admit(pod);
+      // What already runs here was taken by this kubelet before it restarted.
+      const known = isTerminalPhase(pod.status?.phase) || observed.sandboxes.length > 0;
+      const rejection = this.#deps.admit(pod, known);
       if (rejection !== undefined) return this.#reject(rejection);
       this.#admitted = true;
     }
@@ -295,19 +303,22 @@ export class PodWorker {
     const podIp = this.#podIp(observed);
     const kills = [runtime.kill(this.#pod, observed, { podIp, graceSeconds })];
     let done = false;
-    const first = kills[0]?.finally(() => {
+    const settle = (): void => {
       done = true;
-    });
+      this.#wakeWaiter();
+    };
+    void kills[0]?.then(settle, settle);
     // A second, shorter deadline overtakes the first: `kubectl delete --grace-period=1`.
     while (!done) {
-      await Promise.race([first, this.#wait(resyncMs)]);
+      await this.#wait(resyncMs);
+      if (done) break;
       const wantedSeconds = this.#removed && this.#pod.metadata.deletionTimestamp === undefined ? graceSeconds : this.#graceSeconds();
-      if (!done && wantedSeconds < graceSeconds && clock.now() + wantedSeconds * 1000 < deadlineMs) {
+      if (wantedSeconds < graceSeconds && clock.now() + wantedSeconds * 1000 < deadlineMs) {
         graceSeconds = wantedSeconds;
         deadlineMs = clock.now() + graceSeconds * 1000;
         kills.push(runtime.kill(this.#pod, observed, { podIp, graceSeconds, skipPreStop: true }));
       }
-      if (!done) this.#report(await this.#observe(), false);
+      this.#report(await this.#observe(), false);
     }
     await Promise.all(kills);
     const after = await this.#observe();

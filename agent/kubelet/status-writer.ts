@@ -3,13 +3,13 @@
  *
  * Source: upstream `pkg/kubelet/status/status_manager.go`.
  */
-import type { JsonObject, JsonValue } from '#api/json.ts';
 import { keyOf, sameJson } from '#api/meta.ts';
 import { isConflict, isInvalid, isNotFound } from '#api/status.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Logger } from 'pino';
+import { statusPatch } from './status-patch.ts';
 
 export interface StatusWriter {
   /** What was last set, or `pod.status`. */
@@ -37,38 +37,6 @@ interface Entry {
 }
 
 const maxRetryMs = 10_000;
-const mergeByKey: Record<string, string> = { conditions: 'type', podIPs: 'ip', hostIPs: 'ip' };
-
-/** A list that strategic merge merges by key: what is gone must be named. */
-function keyedListPatch(key: string, before: readonly JsonObject[], after: readonly JsonObject[]): JsonValue[] {
-  const changed = after.filter((item) => !before.some((old) => sameJson(old, item)));
-  const gone = before.filter((old) => !after.some((item) => item[key] === old[key]));
-  return [...changed, ...gone.map((old) => ({ $patch: 'delete', [key]: old[key] }))];
-}
-
-/** A strategic-merge patch of the status fields that differ; undefined when none does. Pure. */
-export function statusPatch(uid: string, before: PodStatus, after: PodStatus): JsonObject | undefined {
-  const old = before as unknown as JsonObject;
-  const fresh = after as unknown as JsonObject;
-  const status: JsonObject = {};
-  for (const field of new Set([...Object.keys(old), ...Object.keys(fresh)])) {
-    if (sameJson(old[field], fresh[field])) continue;
-    const key = mergeByKey[field];
-    if (fresh[field] === undefined) status[field] = null;
-    else if (key === undefined) status[field] = withRemovals(old[field], fresh[field]);
-    else status[field] = keyedListPatch(key, (old[field] ?? []) as JsonObject[], (fresh[field] ?? []) as JsonObject[]);
-  }
-  return Object.keys(status).length === 0 ? undefined : { metadata: { uid }, status };
-}
-
-/** Fields absent from a new object are set to null, or a merge would keep them. Lists are replaced whole. */
-function withRemovals(before: JsonValue | undefined, after: JsonValue | undefined): JsonValue {
-  if (!isObject(before) || !isObject(after)) return after ?? null;
-  return { ...Object.fromEntries(Object.keys(before).map((key) => [key, null])), ...after };
-}
-
-const isObject = (value: JsonValue | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
-
 export function createStatusWriter({ client, clock, log }: { client: Client; clock: Clock; log: Logger }): StatusWriter {
   const entries = new Map<string, Entry>();
   const inFlight = new Set<Promise<void>>();
@@ -79,7 +47,7 @@ export function createStatusWriter({ client, clock, log }: { client: Client; clo
     const { pod, status, version } = entry;
     const name = { namespace: pod.metadata.namespace, name: pod.metadata.name };
     if (entry.written < version) {
-      const patch = statusPatch(pod.metadata.uid, pod.status ?? {}, status);
+      const patch = statusPatch(pod.metadata.uid, pod.status ?? {}, status, { conditions: 'type', podIPs: 'ip', hostIPs: 'ip' });
       if (patch !== undefined) entry.pod = await pods.patch(name, { type: 'strategic', body: patch }, { subresource: 'status' });
       entry.written = version;
     }

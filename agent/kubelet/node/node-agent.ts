@@ -1,0 +1,209 @@
+/**
+ * Keeps this machine's Node object: registers it, renews its Lease, reports its status.
+ *
+ * Source: upstream `pkg/kubelet/kubelet_node_status.go`, KEP-589 (leases as heartbeats).
+ */
+import { keyOf, rfc3339Micro, sameJson } from '#api/meta.ts';
+import type { New } from '#api/meta.ts';
+import { isAlreadyExists, isNotFound } from '#api/status.ts';
+import type { Lease, Node, NodeStatus, Taint } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import type { Clock } from '#client/clock.ts';
+import { sleep } from '#client/clock.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { Logger } from 'pino';
+import { statusPatch } from '../status-patch.ts';
+import { conditionEvents, nodeStatus, withoutHeartbeats } from './node-status.ts';
+import type { NodeIdentity, NodeObservation } from './node-status.ts';
+
+export interface NodeAgentDeps {
+  client: Client;
+  clock: Clock;
+  random: () => number;
+  events: EventRecorder;
+  log: Logger;
+  observe(): Promise<NodeObservation>;
+}
+
+export interface NodeAgentOptions extends NodeIdentity {
+  labels?: Readonly<Record<string, string>> | undefined;
+  taints?: readonly Taint[] | undefined;
+  /** How often the status is computed; it is sent when it changed. */
+  statusIntervalMs: number;
+  /** How often an unchanged status is sent. */
+  reportIntervalMs: number;
+  leaseDurationSeconds: number;
+}
+
+export interface NodeAgent {
+  /** The last status that this kubelet computed. */
+  status(): NodeStatus | undefined;
+  /** Computes and sends the status now: something it depends on changed. */
+  poke(): void;
+  /** The Node was deleted: it is registered again. */
+  deleted(): void;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const maxRegisterRetryMs = 7_000;
+const leaseNamespace = 'kube-node-lease';
+
+export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions): NodeAgent {
+  const { client, clock, events, log } = deps;
+  const { nodeName } = options;
+  const about = { kind: 'Node', name: nodeName, uid: nodeName };
+  const nodes = client.resource('nodes');
+  let node: Node | undefined;
+  let current: NodeStatus | undefined;
+  let sentMs = 0;
+  let wake: () => void = () => undefined;
+  let poked = false;
+  let lease: Lease | undefined;
+
+  const labelsOf = (architecture: string): Record<string, string> => ({
+    'beta.kubernetes.io/arch': architecture,
+    'beta.kubernetes.io/os': 'linux',
+    'kubernetes.io/arch': architecture,
+    'kubernetes.io/hostname': nodeName,
+    'kubernetes.io/os': 'linux',
+    ...options.labels,
+  });
+
+  function announce(before: NodeStatus | undefined, after: NodeStatus): void {
+    for (const name of conditionEvents(before?.conditions ?? [], after.conditions ?? [])) events.event(about, 'Normal', name, `Node ${nodeName} status is now: ${name}`);
+  }
+
+  async function compute(previous: NodeStatus): Promise<{ status: NodeStatus; observation: NodeObservation }> {
+    const observation = await deps.observe();
+    return { observation, status: nodeStatus(options, observation, previous, clock.now()) };
+  }
+
+  /** Creates the Node, or takes over the one that is there with our labels. */
+  async function register(): Promise<Node> {
+    const { status, observation } = await compute({});
+    const labels = labelsOf(observation.machine.architecture);
+    const annotations = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' };
+    const wanted: New<Node> = {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: nodeName, labels, annotations },
+      spec: options.taints === undefined ? {} : { taints: [...options.taints] },
+      status,
+    };
+    try {
+      const created = await nodes.create(wanted);
+      log.info({ node: nodeName }, 'Successfully registered node');
+      announce(undefined, status);
+      current = status;
+      return created;
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+    const existing = await nodes.get({ name: nodeName });
+    const stale = Object.entries(labels).some(([key, value]) => existing.metadata.labels?.[key] !== value);
+    log.info({ node: nodeName }, 'Node was previously registered');
+    return stale ? nodes.patch({ name: nodeName }, { type: 'merge', body: { metadata: { labels, annotations } } }) : existing;
+  }
+
+  async function registerUntilDone(signal: AbortSignal): Promise<void> {
+    for (let delayMs = 100; !signal.aborted; delayMs = Math.min(delayMs * 2, maxRegisterRetryMs)) {
+      try {
+        node = await register();
+        return;
+      } catch (error) {
+        log.warn({ err: error, node: nodeName }, 'the node could not be registered; will be tried again');
+        await sleep(clock, delayMs, signal);
+      }
+    }
+  }
+
+  async function report(): Promise<void> {
+    if (node === undefined) return;
+    // The server's copy: other components write conditions and addresses too.
+    node = await nodes.get({ name: nodeName });
+    const before = node.status ?? {};
+    const { status } = await compute(before);
+    announce(current ?? before, status);
+    current = status;
+    const due = clock.now() - sentMs >= options.reportIntervalMs;
+    if (!due && sameJson(withoutHeartbeats(before), withoutHeartbeats(status))) return;
+    const patch = statusPatch(node.metadata.uid, before, status, { conditions: 'type', addresses: 'type' });
+    if (patch !== undefined) node = await nodes.patch({ name: nodeName }, { type: 'strategic', body: patch }, { subresource: 'status' });
+    sentMs = clock.now();
+  }
+
+  async function runStatus(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      poked = false;
+      if (node === undefined) await registerUntilDone(signal);
+      try {
+        await report();
+      } catch (error) {
+        if (isNotFound(error)) {
+          node = undefined;
+          continue;
+        }
+        log.warn({ err: error, node: nodeName }, 'the node status could not be reported; will be tried again');
+      }
+      if (poked || signal.aborted) continue;
+      const pause = new AbortController();
+      wake = () => pause.abort();
+      await sleep(clock, options.statusIntervalMs, AbortSignal.any([pause.signal, signal]));
+    }
+  }
+
+  async function renewLease(): Promise<void> {
+    const leases = client.resource('leases.coordination.k8s.io');
+    const spec = { holderIdentity: nodeName, leaseDurationSeconds: options.leaseDurationSeconds, renewTime: rfc3339Micro(clock.now()) };
+    const owner = node === undefined ? undefined : [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: node.metadata.uid }];
+    if (lease === undefined) {
+      try {
+        lease = await leases.get({ namespace: leaseNamespace, name: nodeName });
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+        lease = await leases.create({
+          apiVersion: 'coordination.k8s.io/v1',
+          kind: 'Lease',
+          metadata: { namespace: leaseNamespace, name: nodeName, ...(owner === undefined ? {} : { ownerReferences: owner }) },
+          spec,
+        });
+        return;
+      }
+    }
+    const metadata = lease.metadata.ownerReferences === undefined && owner !== undefined ? { ...lease.metadata, ownerReferences: owner } : lease.metadata;
+    lease = await leases.update({ ...lease, metadata, spec: { ...lease.spec, ...spec } });
+  }
+
+  async function runLease(signal: AbortSignal): Promise<void> {
+    const intervalMs = options.leaseDurationSeconds * 250;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        await renewLease();
+        failures = 0;
+      } catch (error) {
+        // Read it afresh: somebody else may have changed or removed it.
+        lease = undefined;
+        failures++;
+        log.warn({ err: error, lease: keyOf({ metadata: { namespace: leaseNamespace, name: nodeName } }) }, 'the node lease could not be renewed; will be tried again');
+      }
+      const jitter = 1 + 0.04 * deps.random();
+      await sleep(clock, failures === 0 ? intervalMs * jitter : Math.min(200 * 2 ** failures, maxRegisterRetryMs), signal);
+    }
+  }
+
+  return {
+    status: () => current,
+    poke() {
+      poked = true;
+      wake();
+    },
+    deleted() {
+      node = undefined;
+      lease = undefined;
+      poked = true;
+      wake();
+    },
+    run: (signal) => Promise.all([runStatus(signal), runLease(signal)]).then(() => undefined),
+  };
+}

@@ -1,0 +1,192 @@
+/**
+ * The status of this Node. Pure.
+ *
+ * Source: upstream `pkg/kubelet/nodestatus/setters.go`, `pkg/kubelet/eviction` (default thresholds).
+ */
+import { rfc3339 } from '#api/meta.ts';
+import type { ContainerImage, NodeCondition, NodeStatus } from '#api/types.generated.ts';
+import type { FilesystemUsage, MachineInfo } from '#agent/host/proc.ts';
+import type { Image, RuntimeStatus, RuntimeVersion } from '#agent/runtime/runtime.ts';
+import { byteQuantity, cpuQuantity } from '../quantities.ts';
+
+/** When the node counts as short of something: upstream's `evictionHard`. */
+export interface PressureThresholds {
+  memoryAvailableBytes: number;
+  /** Shares of the capacity, 0..1. */
+  nodefsAvailable: number;
+  nodefsInodesFree: number;
+  imagefsAvailable: number;
+  pidAvailable: number;
+}
+
+export const defaultThresholds: PressureThresholds = {
+  memoryAvailableBytes: 100 * 1024 * 1024,
+  nodefsAvailable: 0.1,
+  nodefsInodesFree: 0.05,
+  imagefsAvailable: 0.15,
+  pidAvailable: 0,
+};
+
+export interface NodeObservation {
+  machine: MachineInfo;
+  memoryAvailableBytes: number;
+  nodefs: FilesystemUsage;
+  /** Of the images' filesystem; the node's own where the runtime does not say. */
+  imagefs: FilesystemUsage;
+  pids: { max: number; running: number };
+  hugePages: Readonly<Record<string, number>>;
+  images: readonly Image[];
+  runtimeVersion: RuntimeVersion | undefined;
+  runtimeStatus: RuntimeStatus | undefined;
+  /** Why the kubelet itself is not ready. */
+  problems: readonly string[];
+}
+
+export interface NodeIdentity {
+  nodeName: string;
+  nodeIps: readonly string[];
+  maxPods: number;
+  kubeletPort: number;
+  kubeletVersion: string;
+  thresholds: PressureThresholds;
+}
+
+/** Why no pod can have a network, in upstream's words; undefined when it can. */
+export function networkProblem(status: RuntimeStatus | undefined): string | undefined {
+  const condition = status?.conditions.find(({ type }) => type === 'NetworkReady');
+  if (condition === undefined || condition.status) return undefined;
+  return `container runtime network not ready: NetworkReady=false reason:${condition.reason} message:${condition.message}`;
+}
+
+export function runtimeProblems(status: RuntimeStatus | undefined): string[] {
+  if (status === undefined) return ['container runtime is down'];
+  const condition = status.conditions.find(({ type }) => type === 'RuntimeReady');
+  const network = networkProblem(status);
+  return [
+    ...(condition?.status === false ? [`container runtime not ready: RuntimeReady=false reason:${condition.reason} message:${condition.message}`] : []),
+    ...(network === undefined ? [] : [network]),
+  ];
+}
+
+function images(list: readonly Image[]): ContainerImage[] {
+  return [...list]
+    .sort((a, b) => b.sizeBytes - a.sizeBytes)
+    .slice(0, 50)
+    .map(({ repoDigests, repoTags, sizeBytes }) => ({ names: [...repoDigests, ...repoTags].slice(0, 5), sizeBytes }));
+}
+
+export function capacity({ machine, nodefs, hugePages }: NodeObservation, maxPods: number): Record<string, string> {
+  return {
+    cpu: cpuQuantity(machine.cpuCount * 1000),
+    memory: byteQuantity(machine.memoryBytes),
+    'ephemeral-storage': byteQuantity(nodefs.capacityBytes),
+    pods: `${maxPods}`,
+    ...Object.fromEntries(Object.entries(hugePages).map(([size, count]) => [`hugepages-${size}`, count === 0 ? '0' : `${count}${size}`])),
+  };
+}
+
+/** The capacity less what eviction keeps back. */
+export function allocatable(observation: NodeObservation, { maxPods, thresholds }: NodeIdentity): Record<string, string> {
+  const { machine, nodefs } = observation;
+  return {
+    ...capacity(observation, maxPods),
+    memory: byteQuantity(Math.max(0, machine.memoryBytes - thresholds.memoryAvailableBytes)),
+    'ephemeral-storage': `${Math.floor(nodefs.capacityBytes * (1 - thresholds.nodefsAvailable))}`,
+  };
+}
+
+interface Verdict {
+  type: string;
+  status: 'True' | 'False';
+  reason: string;
+  message: string;
+}
+
+function verdicts(observation: NodeObservation, thresholds: PressureThresholds): Verdict[] {
+  const { memoryAvailableBytes, nodefs, imagefs, pids } = observation;
+  const memory = memoryAvailableBytes < thresholds.memoryAvailableBytes;
+  const disk =
+    nodefs.availableBytes < nodefs.capacityBytes * thresholds.nodefsAvailable ||
+    nodefs.inodesFree < nodefs.inodes * thresholds.nodefsInodesFree ||
+    imagefs.availableBytes < imagefs.capacityBytes * thresholds.imagefsAvailable;
+  const pid = pids.max - pids.running < pids.max * thresholds.pidAvailable;
+  const problems = [...runtimeProblems(observation.runtimeStatus), ...observation.problems];
+  return [
+    memory
+      ? { type: 'MemoryPressure', status: 'True', reason: 'KubeletHasInsufficientMemory', message: 'kubelet has insufficient memory available' }
+      : { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory', message: 'kubelet has sufficient memory available' },
+    disk
+      ? { type: 'DiskPressure', status: 'True', reason: 'KubeletHasDiskPressure', message: 'kubelet has disk pressure' }
+      : { type: 'DiskPressure', status: 'False', reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' },
+    pid
+      ? { type: 'PIDPressure', status: 'True', reason: 'KubeletHasInsufficientPID', message: 'kubelet has insufficient PID available' }
+      : { type: 'PIDPressure', status: 'False', reason: 'KubeletHasSufficientPID', message: 'kubelet has sufficient PID available' },
+    problems.length === 0
+      ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
+      : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]` },
+  ];
+}
+
+function conditions(observation: NodeObservation, thresholds: PressureThresholds, previous: readonly NodeCondition[], nowMs: number): NodeCondition[] {
+  const own = verdicts(observation, thresholds);
+  const now = rfc3339(nowMs);
+  const foreign = previous.filter(({ type }) => !own.some((verdict) => verdict.type === type));
+  const made = own.map((verdict): NodeCondition => {
+    const before = previous.find(({ type }) => type === verdict.type);
+    const since = before?.status === verdict.status ? before.lastTransitionTime : undefined;
+    return { ...verdict, lastHeartbeatTime: now, lastTransitionTime: since ?? now };
+  });
+  return [...foreign, ...made];
+}
+
+export function nodeStatus(identity: NodeIdentity, observation: NodeObservation, previous: NodeStatus, nowMs: number): NodeStatus {
+  const { machine, runtimeVersion } = observation;
+  return {
+    ...previous,
+    capacity: { ...previous.capacity, ...capacity(observation, identity.maxPods) },
+    allocatable: { ...previous.allocatable, ...allocatable(observation, identity) },
+    conditions: conditions(observation, identity.thresholds, previous.conditions ?? [], nowMs),
+    addresses: [...identity.nodeIps.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: identity.nodeName }],
+    daemonEndpoints: { kubeletEndpoint: { Port: identity.kubeletPort } },
+    nodeInfo: {
+      machineID: machine.machineId,
+      systemUUID: machine.systemUuid,
+      bootID: machine.bootId,
+      kernelVersion: machine.kernelVersion,
+      osImage: machine.osImage,
+      containerRuntimeVersion: runtimeVersion === undefined ? (previous.nodeInfo?.containerRuntimeVersion ?? '') : `${runtimeVersion.runtimeName}://${runtimeVersion.runtimeVersion}`,
+      kubeletVersion: identity.kubeletVersion,
+      // Deprecated since 1.31, and required by the type: upstream leaves it empty.
+      kubeProxyVersion: '',
+      operatingSystem: 'linux',
+      architecture: machine.architecture,
+    },
+    images: images(observation.images),
+    ...(observation.runtimeStatus === undefined ? {} : { runtimeHandlers: handlers(observation.runtimeStatus), features: { supplementalGroupsPolicy: observation.runtimeStatus.supplementalGroupsPolicy } }),
+  };
+}
+
+const handlers = ({ handlers: list }: RuntimeStatus): NonNullable<NodeStatus['runtimeHandlers']> =>
+  list.map(({ name, recursiveReadOnlyMounts, userNamespaces }) => ({ name, features: { recursiveReadOnlyMounts, userNamespaces } }));
+
+/** Conditions whose status is another than before, as events tell them: `NodeReady`, `NodeHasSufficientMemory`. */
+export function conditionEvents(before: readonly NodeCondition[], after: readonly NodeCondition[]): string[] {
+  const names: Record<string, [whenTrue: string, whenFalse: string]> = {
+    MemoryPressure: ['NodeHasInsufficientMemory', 'NodeHasSufficientMemory'],
+    DiskPressure: ['NodeHasDiskPressure', 'NodeHasNoDiskPressure'],
+    PIDPressure: ['NodeHasInsufficientPID', 'NodeHasSufficientPID'],
+    Ready: ['NodeReady', 'NodeNotReady'],
+  };
+  return after.flatMap(({ type, status }) => {
+    const name = names[type]?.[status === 'True' ? 0 : 1];
+    const old = before.find((condition) => condition.type === type)?.status;
+    // A node that begins as not ready has not become so.
+    if (name === undefined || old === status || (type === 'Ready' && old === undefined && status !== 'True')) return [];
+    return [name];
+  });
+}
+
+/** The status without its heartbeat times: what makes a report due before its time. */
+export function withoutHeartbeats(status: NodeStatus): NodeStatus {
+  return { ...status, conditions: (status.conditions ?? []).map(({ lastHeartbeatTime: _, ...condition }) => condition) };
+}

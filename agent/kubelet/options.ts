@@ -1,0 +1,88 @@
+/** The kubelet's options, in the words of upstream's KubeletConfiguration, and their defaults. */
+import type { Taint } from '#api/types.generated.ts';
+import type { PressureThresholds } from './node/node-status.ts';
+import { defaultThresholds } from './node/node-status.ts';
+
+/** The serving side on :10250. */
+export interface KubeletServing {
+  /** Default 0.0.0.0. */
+  address?: string | undefined;
+  /** Default 10250. */
+  port?: number | undefined;
+  /** PEM. */
+  certificate: string;
+  key: string;
+  /** The CA that signs the client certificates of those who may ask, PEM. */
+  clientCa: string;
+}
+
+export interface KubeletOptions {
+  nodeName: string;
+  /** One address, or one per IP family. */
+  nodeIps: readonly string[];
+  serving: KubeletServing;
+  clusterDns: readonly string[];
+  /** Default /var/lib/tinkernetes/kubelet, laid out as upstream's /var/lib/kubelet. */
+  dataDir?: string | undefined;
+  /** Default /var/log/pods. */
+  podLogsDir?: string | undefined;
+  /** Default cluster.local. */
+  clusterDomain?: string | undefined;
+  /** Default /etc/resolv.conf. */
+  resolvConf?: string | undefined;
+  /** The control group that `kubepods` is made in; default the root, written as the empty string. */
+  cgroupRoot?: string | undefined;
+  /** Default 110. */
+  maxPods?: number | undefined;
+  nodeLabels?: Readonly<Record<string, string>> | undefined;
+  registerWithTaints?: readonly Taint[] | undefined;
+  /** Default 10 s. */
+  nodeStatusUpdateFrequencyMs?: number | undefined;
+  /** Default 5 min. */
+  nodeStatusReportFrequencyMs?: number | undefined;
+  /** Default 40 s; renewed four times in that. */
+  nodeLeaseDurationSeconds?: number | undefined;
+  evictionHard?: Partial<PressureThresholds> | undefined;
+  /** Default true: one image pull at a time. */
+  serializeImagePulls?: boolean | undefined;
+  /** Default 10 MiB. */
+  containerLogMaxBytes?: number | undefined;
+  /** Default 5. */
+  containerLogMaxFiles?: number | undefined;
+}
+
+/** What this kubelet calls itself in `nodeInfo.kubeletVersion`. */
+export const kubeletVersion = 'v1.36.0+tinkernetes0.1.0';
+
+type Settled = { [Name in keyof Omit<KubeletOptions, 'registerWithTaints' | 'evictionHard' | 'serving'>]-?: NonNullable<KubeletOptions[Name]> };
+
+/** The options with every default filled in. */
+export interface ResolvedOptions extends Settled {
+  registerWithTaints: readonly Taint[] | undefined;
+  evictionHard: PressureThresholds;
+  serving: KubeletServing & { address: string; port: number };
+}
+
+export function withDefaults(options: KubeletOptions): ResolvedOptions {
+  return {
+    nodeName: options.nodeName,
+    nodeIps: options.nodeIps,
+    clusterDns: options.clusterDns,
+    dataDir: options.dataDir ?? '/var/lib/tinkernetes/kubelet',
+    podLogsDir: options.podLogsDir ?? '/var/log/pods',
+    clusterDomain: options.clusterDomain ?? 'cluster.local',
+    resolvConf: options.resolvConf ?? '/etc/resolv.conf',
+    cgroupRoot: (options.cgroupRoot ?? '').replace(/\/+$/, ''),
+    maxPods: options.maxPods ?? 110,
+    nodeLabels: options.nodeLabels ?? {},
+    registerWithTaints: options.registerWithTaints,
+    nodeStatusUpdateFrequencyMs: options.nodeStatusUpdateFrequencyMs ?? 10_000,
+    nodeStatusReportFrequencyMs: options.nodeStatusReportFrequencyMs ?? 300_000,
+    nodeLeaseDurationSeconds: options.nodeLeaseDurationSeconds ?? 40,
+    evictionHard: { ...defaultThresholds, ...options.evictionHard },
+    serializeImagePulls: options.serializeImagePulls ?? true,
+    containerLogMaxBytes: options.containerLogMaxBytes ?? 10 * 1024 * 1024,
+    containerLogMaxFiles: options.containerLogMaxFiles ?? 5,
+    serving: { ...options.serving, address: options.serving.address ?? '0.0.0.0', port: options.serving.port ?? 10250 },
+  };
+}

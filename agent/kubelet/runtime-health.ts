@@ -1,0 +1,58 @@
+/** Watches whether the container runtime and its network are ready. Source: upstream `pkg/kubelet/runtime.go`. */
+import type { Clock } from '#client/clock.ts';
+import { sleep } from '#client/clock.ts';
+import { sameJson } from '#api/meta.ts';
+import type { ContainerRuntime, RuntimeStatus, RuntimeVersion } from '#agent/runtime/runtime.ts';
+import type { Logger } from 'pino';
+
+export interface RuntimeHealth {
+  /** As of the last look; undefined when it did not answer. */
+  status(): RuntimeStatus | undefined;
+  version(): RuntimeVersion | undefined;
+  /** Settles at the runtime's first answer. Rejects never; looks until `signal` aborts. */
+  untilAnswering(signal: AbortSignal): Promise<RuntimeVersion | undefined>;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const readyPollMs = 5_000;
+const unreadyPollMs = 500;
+
+export function createRuntimeHealth(deps: { runtime: ContainerRuntime; clock: Clock; log: Logger; changed: () => void }): RuntimeHealth {
+  const { runtime, clock, log } = deps;
+  let status: RuntimeStatus | undefined;
+  let version: RuntimeVersion | undefined;
+
+  async function look(): Promise<void> {
+    const before = status;
+    try {
+      version = await runtime.version();
+      status = await runtime.status();
+    } catch (error) {
+      if (before !== undefined) log.warn({ err: error }, 'the container runtime does not answer');
+      status = undefined;
+    }
+    if (!sameJson(before?.conditions, status?.conditions)) deps.changed();
+  }
+
+  const isReady = (): boolean => status?.conditions.every((condition) => condition.status) === true;
+
+  return {
+    status: () => status,
+    version: () => version,
+    async untilAnswering(signal) {
+      while (!signal.aborted) {
+        await look();
+        if (status !== undefined) return version;
+        log.info('waiting for the container runtime to answer');
+        await sleep(clock, unreadyPollMs, signal);
+      }
+      return undefined;
+    },
+    async run(signal) {
+      while (!signal.aborted) {
+        await sleep(clock, isReady() ? readyPollMs : unreadyPollMs, signal);
+        if (!signal.aborted) await look();
+      }
+    },
+  };
+}

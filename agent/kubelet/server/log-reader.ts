@@ -1,0 +1,139 @@
+/**
+ * Reads a container's log as `kubectl logs` asks: tail, since, timestamps, limits, and follows it across rotation.
+ *
+ * Source: upstream `pkg/kubelet/kuberuntime/logs/logs.go`.
+ */
+import { watch } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import type { LogEntry } from './cri-log.ts';
+import { LineSplitter, parseLogLine } from './cri-log.ts';
+import { offsetOfLastLines } from './log-tail.ts';
+
+export interface LogOptions {
+  follow: boolean;
+  timestamps: boolean;
+  tailLines?: number | undefined;
+  sinceMs?: number | undefined;
+  limitBytes?: number | undefined;
+  /** Default both. */
+  stream?: 'stdout' | 'stderr' | undefined;
+}
+
+const chunkBytes = 64 * 1024;
+/** How long a follower waits for a hint before it looks whether the container still runs. */
+const idleMs = 1_000;
+
+/** Turns entries into what the client sees. Pure but for the counts that it keeps. */
+export class LogFormatter {
+  readonly #options: LogOptions;
+  #left: number;
+  #midLine = { stdout: false, stderr: false };
+
+  constructor(options: LogOptions) {
+    this.#options = options;
+    this.#left = options.limitBytes ?? Number.MAX_SAFE_INTEGER;
+  }
+
+  get full(): boolean {
+    return this.#left <= 0;
+  }
+
+  format({ time, stream, partial, content }: LogEntry): Buffer | undefined {
+    const { sinceMs, timestamps } = this.#options;
+    const continues = this.#midLine[stream];
+    this.#midLine[stream] = partial;
+    if (this.#options.stream !== undefined && this.#options.stream !== stream) return undefined;
+    if (sinceMs !== undefined && Date.parse(time) < sinceMs) return undefined;
+    // The parts of one long line get one time.
+    const text = timestamps && !continues ? Buffer.concat([Buffer.from(`${time} `), content]) : content;
+    const cut = text.subarray(0, Math.max(0, this.#left));
+    this.#left -= cut.length;
+    return cut.length === 0 ? undefined : cut;
+  }
+}
+
+/**
+ * The log's text, piece by piece. With `follow`, ends when `isRunning` says that the container has stopped, or `signal` aborts.
+ * @throws the file system's error when there is no log
+ */
+export async function* readLog(path: string, options: LogOptions, isRunning: () => Promise<boolean>, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const hints = options.follow ? followHints(path, signal) : undefined;
+  let file = await open(path);
+  try {
+    const { size } = await file.stat();
+    let position = options.tailLines === undefined ? 0 : await offsetOfLastLines(file, size, options.tailLines);
+    let splitter = new LineSplitter();
+    const formatter = new LogFormatter(options);
+    let ended = false;
+    while (!signal.aborted && !formatter.full) {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(chunkBytes), 0, chunkBytes, position);
+      position += bytesRead;
+      for (const line of splitter.push(buffer.subarray(0, bytesRead))) {
+        const entry = parseLogLine(line);
+        const text = entry === undefined ? undefined : formatter.format(entry);
+        if (text !== undefined) yield text;
+      }
+      if (bytesRead > 0) continue;
+      if (hints === undefined || ended) return;
+      const next = await openIfRotated(path, file);
+      if (next !== undefined) {
+        await file.close();
+        file = next;
+        position = 0;
+        splitter = new LineSplitter();
+        continue;
+      }
+      await hints.wait();
+      // What was written before it stopped is still to be read: one more round.
+      ended = !(await isRunning());
+    }
+  } finally {
+    hints?.close();
+    await file.close();
+  }
+}
+
+/** The file that has the log's name now, when that is another than the open one. */
+async function openIfRotated(path: string, current: FileHandle): Promise<FileHandle | undefined> {
+  const [named, held] = await Promise.all([stat(path).catch(() => undefined), current.stat()]);
+  return named === undefined || named.ino === held.ino ? undefined : open(path);
+}
+
+interface Hints {
+  /** Resolves when the log may have grown, at the latest after a short while. */
+  wait(): Promise<void>;
+  close(): void;
+}
+
+function followHints(path: string, signal: AbortSignal): Hints {
+  let pending = false;
+  let release: () => void = () => undefined;
+  const hint = (): void => {
+    pending = true;
+    release();
+  };
+  const watcher = watch(dirname(path), (_event, name) => {
+    if (name === null || name.startsWith(basename(path))) hint();
+  });
+  // Without hints the idle look still finds what is new.
+  watcher.on('error', () => watcher.close());
+  signal.addEventListener('abort', hint, { once: true });
+  return {
+    wait: () =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => release(), idleMs);
+        release = () => {
+          clearTimeout(timer);
+          pending = false;
+          resolve();
+        };
+        if (pending) release();
+      }),
+    close() {
+      watcher.close();
+      signal.removeEventListener('abort', hint);
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/**
+ * Which container's log is meant, from the pod's status. Pure. Source: upstream `pkg/kubelet/kubelet_pods.go`
+ * (validateContainerLogStatus).
+ */
+import type { Pod, PodStatus } from '#api/types.generated.ts';
+import { findSpec } from '../pod-spec.ts';
+
+/** @returns the container's ID without its scheme. @throws Error with upstream's message */
+export function logContainerId(pod: Pod, status: PodStatus, container: string, previous: boolean): string {
+  const podName = pod.metadata.name;
+  const where = `container "${container}" in pod "${podName}"`;
+  if (findSpec(pod, container) === undefined) throw new Error(`container ${container} is not valid for pod ${podName}`);
+  const statuses = [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? []), ...(status.ephemeralContainerStatuses ?? [])];
+  const own = statuses.find(({ name }) => name === container);
+  if (own === undefined) throw new Error(`${where} is not available`);
+  const last = own.lastState?.terminated?.containerID;
+  const { waiting, running, terminated } = own.state ?? {};
+  const idOf = (id: string | undefined): string | undefined => id?.replace(/^[a-z-]+:\/\//, '');
+  let id: string | undefined;
+  if (previous) {
+    id = idOf(last);
+    if (id === undefined) throw new Error(`previous terminated ${where} not found`);
+  } else if (running !== undefined) id = idOf(own.containerID);
+  else if (terminated !== undefined) id = idOf(terminated.containerID) ?? idOf(last);
+  else id = idOf(last);
+  if (id !== undefined) return id;
+  if (terminated !== undefined) throw new Error(`${where} is terminated`);
+  const reasons: Record<string, string> = { ErrImagePull: "image can't be pulled", ImagePullBackOff: 'trying and failing to pull image' };
+  const reason = waiting?.reason ?? '';
+  throw new Error(`${where} is waiting to start${reason === '' ? ' - no logs yet' : `: ${reasons[reason] ?? reason}`}`);
+}

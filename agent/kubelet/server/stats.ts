@@ -1,0 +1,72 @@
+/** /stats/summary: usage of the node and its pods. Source: upstream `pkg/apis` of kubelet stats v1alpha1. */
+import { rfc3339 } from '#api/meta.ts';
+import type { Pod } from '#api/types.generated.ts';
+import type { Clock } from '#client/clock.ts';
+import type { Cgroups, CgroupUsage } from '#agent/host/cgroup.ts';
+import type { ContainerRuntime, ContainerStats } from '#agent/runtime/runtime.ts';
+import { parsePodLabels } from '../labels.ts';
+import type { NodeObservation } from '../node/node-status.ts';
+import { podCgroup } from '../resources.ts';
+
+export interface StatsInputs {
+  runtime: ContainerRuntime;
+  clock: Clock;
+  nodeName: string;
+  startedMs: number;
+  pods: readonly Pod[];
+  cgroups: Cgroups;
+  cgroupRoot: string;
+  observeNode(): Promise<NodeObservation>;
+}
+
+const groupStats = (usage: CgroupUsage | undefined, time: string): object =>
+  usage === undefined
+    ? {}
+    : {
+        cpu: { time, usageCoreNanoSeconds: Number(usage.cpuUsageNs) },
+        memory: { time, usageBytes: usage.memoryUsageBytes, workingSetBytes: usage.memoryWorkingSetBytes, rssBytes: usage.memoryRssBytes },
+      };
+
+function containerStats({ metadata, cpu, memory, writableLayer }: ContainerStats, time: string): object {
+  return {
+    name: metadata.name,
+    startTime: time,
+    ...(cpu === undefined ? {} : { cpu: { time, usageNanoCores: cpu.usageNanoCores, usageCoreNanoSeconds: cpu.usageCoreNanoSeconds } }),
+    ...(memory === undefined ? {} : { memory: { time, usageBytes: memory.usageBytes, workingSetBytes: memory.workingSetBytes, rssBytes: memory.rssBytes } }),
+    ...(writableLayer === undefined ? {} : { rootfs: { time, usedBytes: writableLayer.usedBytes, inodesUsed: writableLayer.inodesUsed } }),
+  };
+}
+
+export async function statsSummary({ runtime, clock, nodeName, startedMs, pods, cgroups, cgroupRoot, observeNode }: StatsInputs): Promise<object> {
+  const time = rfc3339(clock.now());
+  const [containers, node, whole] = await Promise.all([runtime.listContainerStats(), observeNode(), cgroups.usage('/')]);
+  const { nodefs, machine, memoryAvailableBytes } = node;
+  return {
+    node: {
+      nodeName,
+      startTime: rfc3339(startedMs),
+      ...groupStats(whole, time),
+      memory: { time, availableBytes: memoryAvailableBytes, usageBytes: whole?.memoryUsageBytes, workingSetBytes: machine.memoryBytes - memoryAvailableBytes },
+      fs: {
+        time,
+        availableBytes: nodefs.availableBytes,
+        capacityBytes: nodefs.capacityBytes,
+        usedBytes: nodefs.capacityBytes - nodefs.availableBytes,
+        inodes: nodefs.inodes,
+        inodesFree: nodefs.inodesFree,
+      },
+    },
+    pods: await Promise.all(
+      pods.map(async (pod) => {
+        const { namespace, name, uid, creationTimestamp } = pod.metadata;
+        const own = containers.filter(({ labels }) => parsePodLabels(labels)?.uid === uid);
+        return {
+          podRef: { name, namespace, uid },
+          startTime: pod.status?.startTime ?? creationTimestamp,
+          containers: own.map((stats) => containerStats(stats, time)),
+          ...groupStats(await cgroups.usage(podCgroup(cgroupRoot, pod)), time),
+        };
+      }),
+    ),
+  };
+}

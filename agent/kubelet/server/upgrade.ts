@@ -1,0 +1,109 @@
+/**
+ * exec, attach and port-forward: the runtime names a streaming server on loopback, and the client's upgraded connection is
+ * relayed to it byte by byte. Source: upstream `pkg/kubelet/server` (paths and parameters), CRI streaming.
+ */
+import type { IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import { findContainer, isRunning, readySandbox } from '../observed.ts';
+import type { PodWorker } from '../pod-worker.ts';
+
+/** A request that is answered with an error in place of the upgrade. */
+export class UpgradeError extends Error {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.name = 'UpgradeError';
+    this.status = status;
+  }
+}
+
+export interface StreamTarget {
+  action: 'exec' | 'attach' | 'portForward';
+  namespace: string;
+  pod: string;
+  uid: string | undefined;
+  container: string;
+  query: URLSearchParams;
+}
+
+/** `/exec/<namespace>/<pod>[/<uid>]/<container>`, `/portForward/<namespace>/<pod>[/<uid>]`. Pure. */
+export function parseStreamPath(target: string): StreamTarget | undefined {
+  const url = new URL(target, 'https://kubelet');
+  const [action, namespace, pod, ...rest] = url.pathname.split('/').slice(1).map(decodeURIComponent);
+  if (namespace === undefined || pod === undefined) return undefined;
+  const query = url.searchParams;
+  if (action === 'portForward') return { action, namespace, pod, uid: rest[0], container: '', query };
+  const container = rest.at(-1);
+  if ((action !== 'exec' && action !== 'attach') || container === undefined) return undefined;
+  return { action, namespace, pod, uid: rest.length > 1 ? rest[0] : undefined, container, query };
+}
+
+const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean => names.some((name) => ['1', 'true'].includes(query.get(name) ?? ''));
+
+/** What the client wants to stream. The API server's and the kubelet's own parameter names are both known. */
+function streamsOf(query: URLSearchParams): { tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean } {
+  const tty = isSet(query, 'tty');
+  const streams = { tty, stdin: isSet(query, 'input', 'stdin'), stdout: isSet(query, 'output', 'stdout'), stderr: isSet(query, 'error', 'stderr') && !tty };
+  if (!streams.stdin && !streams.stdout && !streams.stderr) throw new UpgradeError(400, 'you must specify at least 1 of stdin, stdout, stderr');
+  return streams;
+}
+
+/** The URL that serves this request once. @throws UpgradeError */
+export async function streamingUrl(runtime: ContainerRuntime, worker: PodWorker | undefined, target: StreamTarget): Promise<URL> {
+  const observed = worker?.observed;
+  if (observed === undefined) throw new UpgradeError(404, `pod "${target.pod}" not found`);
+  if (target.action === 'portForward') {
+    const sandbox = readySandbox(observed);
+    if (sandbox === undefined) throw new UpgradeError(400, `unable to forward port because pod is not running. Current status=${worker?.pod.status?.phase ?? 'Unknown'}`);
+    const ports = target.query.getAll('port').flatMap((value) => value.split(',')).map(Number);
+    return new URL(await runtime.portForward(sandbox.id, ports));
+  }
+  const container = findContainer(observed, target.container);
+  if (container === undefined || !isRunning(container)) throw new UpgradeError(404, `container not found ("${target.container}")`);
+  const streams = streamsOf(target.query);
+  const containerId = container.status.id;
+  if (target.action === 'attach') return new URL(await runtime.attach({ containerId, ...streams }));
+  const cmd = target.query.getAll('command');
+  if (cmd.length === 0) throw new UpgradeError(400, 'command is required');
+  return new URL(await runtime.exec({ containerId, cmd, ...streams }));
+}
+
+/** Header lines as they came, but for the host. */
+function headerLines(request: IncomingMessage, host: string): string {
+  const lines: string[] = [`Host: ${host}`];
+  for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
+    const name = request.rawHeaders[index] ?? '';
+    if (!['host', 'authorization'].includes(name.toLowerCase())) lines.push(`${name}: ${request.rawHeaders[index + 1]}`);
+  }
+  return lines.map((line) => `${line}\r\n`).join('');
+}
+
+/** Sends the upgrade request on to the streaming server and joins the two connections; its answer goes to the client as it is. */
+export function relayUpgrade(request: IncomingMessage, client: Duplex, head: Buffer, url: URL): void {
+  const server = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
+  const end = (): void => {
+    client.destroy();
+    server.destroy();
+  };
+  server.once('connect', () => {
+    server.write(`${request.method} ${url.pathname}${url.search} HTTP/1.1\r\n${headerLines(request, url.host)}\r\n`);
+    if (head.length > 0) server.write(head);
+    server.pipe(client);
+    client.pipe(server);
+  });
+  server.once('error', end);
+  client.once('error', end);
+  server.once('close', () => client.end());
+  client.once('close', () => server.destroy());
+}
+
+/** An HTTP answer in place of an upgrade. */
+export function refuseUpgrade(client: Duplex, status: number, message: string): void {
+  const reasons: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 500: 'Internal Server Error' };
+  const body = `${message}\n`;
+  client.end(
+    `HTTP/1.1 ${status} ${reasons[status] ?? 'Error'}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
