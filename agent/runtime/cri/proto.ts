@@ -1,15 +1,15 @@
 /** The one place that reads `proto/`, so that a bundled program can carry the files inside. */
 import { readFileSync } from 'node:fs';
-import { getAsset, isSea } from 'node:sea';
 import { fromJSON, type PackageDefinition } from '@grpc/proto-loader';
 import protobuf from 'protobufjs';
+import { embeddedFiles } from '#api/embedded.ts';
 
 export type ProtoName = 'cri' | 'containerd-events';
 
-/** In a single executable the files are assets named as in the repository. */
+/** A bundled program carries the files inside. */
 function readProto(name: ProtoName): string {
   const file = `proto/${name}.proto`;
-  return isSea() ? getAsset(file, 'utf8') : readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
+  return embeddedFiles[file] ?? readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
 }
 
 /**

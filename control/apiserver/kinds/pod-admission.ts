@@ -16,7 +16,6 @@ const TOKEN_MOUNT_PATH = '/var/run/secrets/kubernetes.io/serviceaccount';
 const TOKEN_VOLUME_PREFIX = 'kube-api-access-';
 /** An hour and seven seconds: the number by which upstream tells tokens that it injected itself. */
 const TOKEN_EXPIRATION_SECONDS = 3607;
-const NODE_FAILURE_SECONDS = 300;
 /** A new namespace's `default` account is made by a controller a moment after the namespace. */
 const DEFAULT_ACCOUNT_TRIES = 10;
 
@@ -125,13 +124,17 @@ export function admitPriority(pod: Pod, old: Pod | undefined): void {
   spec.preemptionPolicy = policy;
 }
 
-/** A pod stays 300 s on a node that is not ready or unreachable, unless it says otherwise. */
-export function admitTolerationSeconds(pod: Pod): void {
+/** A pod stays 300 s (or as the server's flags say) on a node that is not ready or unreachable, unless it says otherwise. */
+export function admitTolerationSeconds(pod: Pod, { tolerationSeconds }: Pick<StrategyDeps, 'tolerationSeconds'>): void {
   const tolerations = pod.spec.tolerations ?? [];
-  const missing = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].filter(
-    (taint) => !tolerations.some(({ key, effect }) => (!key || key === taint) && (!effect || effect === 'NoExecute')),
+  const defaults: [taint: string, seconds: number][] = [
+    ['node.kubernetes.io/not-ready', tolerationSeconds?.notReady ?? 300],
+    ['node.kubernetes.io/unreachable', tolerationSeconds?.unreachable ?? 300],
+  ];
+  const missing = defaults.filter(
+    ([taint]) => !tolerations.some(({ key, effect }) => (!key || key === taint) && (!effect || effect === 'NoExecute')),
   );
   if (missing.length === 0) return;
-  const added = missing.map((key): Toleration => ({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: NODE_FAILURE_SECONDS }));
+  const added = missing.map(([key, seconds]): Toleration => ({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: seconds }));
   pod.spec.tolerations = [...tolerations, ...added];
 }

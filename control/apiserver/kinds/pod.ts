@@ -37,7 +37,7 @@ export const podStrategy = (deps: Pick<StrategyDeps, 'random'>): Strategy<Pod> =
   async admit(pod, old, context) {
     if (old === undefined) await admitServiceAccount(pod, context, deps);
     admitPriority(pod, old);
-    admitTolerationSeconds(pod);
+    admitTolerationSeconds(pod, deps);
     // The class counts requests and limits as they finally are, so it is computed after all that may set them.
     if (old === undefined) pod.status = { ...pod.status, qosClass: qosClassOf(pod.spec) };
   },
