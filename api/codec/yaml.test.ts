@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { JsonValue } from '../json.ts';
+import { DecodeError } from './json.ts';
+import { decodeYaml, parseYaml, yamlToJson } from './yaml.ts';
+
+describe('YAML', () => {
+  const values: [yaml: string, value: JsonValue][] = [
+    ['', null],
+    ['# nothing', null],
+    ['~', null],
+    ['a:', { a: null }],
+    ['yes', true],
+    ['Off', false],
+    ['"yes"', 'yes'],
+    ['!!str yes', 'yes'],
+    ['0777', 511],
+    ['0o17', 15],
+    ['0x1F', 31],
+    ['-0b11', -3],
+    ['08', 8],
+    ['1_000', 1000],
+    ['1.50', 1.5],
+    ['.5', 0.5],
+    ['1e3', 1000],
+    ['+7', 7],
+    ['18446744073709551615', 18446744073709551615],
+    ['2026-01-02', '2026-01-02'],
+    ['2026-01-02T03:04:05Z', '2026-01-02T03:04:05Z'],
+    ['1:30', '1:30'],
+    ['1.2.3', '1.2.3'],
+    ['100m', '100m'],
+    ['!!binary YWJj', 'abc'],
+    ['|\n a\n b\n', 'a\nb\n'],
+    ['- 1\n- [a, {b: c}]', [1, ['a', { b: 'c' }]]],
+    ['1: a\ntrue: b\n1.5: c', { '1': 'a', '1.5': 'c', true: 'b' }],
+    ['x: &a {p: 1}\nz: *a', { x: { p: 1 }, z: { p: 1 } }],
+    ['x: &a {p: 1, q: 2}\nz:\n  <<: *a\n  q: 3', { x: { p: 1, q: 2 }, z: { p: 1, q: 3 } }],
+    ['x: &a {p: 1}\nw: &b {p: 2, r: 3}\nz:\n  <<: [*a, *b]', { x: { p: 1 }, w: { p: 2, r: 3 }, z: { p: 1, r: 3 } }],
+    ['a: 1\n---\na: 2', { a: 1 }],
+    ['{"a": [1, true, null]}', { a: [1, true, null] }],
+    ['__proto__: 1', JSON.parse('{"__proto__":1}') as JsonValue],
+  ];
+  for (const [yaml, value] of values) {
+    it(`${JSON.stringify(yaml)} is ${JSON.stringify(value)}`, () => assert.deepEqual(parseYaml(yaml), { value, problems: [] }));
+  }
+
+  it('sorts keys, as Go does on the way to JSON', () => {
+    assert.equal(yamlToJson('b: 1\na: 2').json, '{"a":2,"b":1}');
+  });
+
+  it('tells of duplicate keys with their lines', () => {
+    const problem = 'yaml: unmarshal errors:\n  line 2: key "a" already set in map\n  line 5: key "c" already set in map';
+    assert.deepEqual(parseYaml('a: 1\na: 2\nb:\n  c: 1\n  c: 2\n'), { value: { a: 2, b: { c: 2 } }, problems: [problem] });
+    assert.equal(parseYaml('{"a":1,\n"a":2}').problems[0], 'yaml: unmarshal errors:\n  line 2: key "a" already set in map');
+  });
+
+  const wrong: [yaml: string, message: RegExp][] = [
+    ['a: b: c', /^yaml: line 1: mapping values are not allowed in this context$/],
+    ['a:\n\t- x', /^yaml: line 2: found character that cannot start any token$/],
+    ['a: [1', /^yaml: line \d+: /],
+    ['a: "x', /^yaml: line \d+: /],
+    ['a: *b', /^yaml: unknown anchor 'b' referenced$/],
+    ['a: &a [*a]', /^yaml: anchor 'a' value contains itself$/],
+    ['a: .inf', /^json: unsupported value: \+Inf$/],
+    ['? [a]\n: b', /^yaml: unsupported map key/],
+  ];
+  for (const [yaml, message] of wrong) {
+    it(`refuses ${JSON.stringify(yaml)}`, () => {
+      assert.throws(() => parseYaml(yaml), (error) => error instanceof DecodeError && message.test(error.message));
+    });
+  }
+
+  it('refuses a bomb of aliases', () => {
+    const lines = ['a0: &a0 xxxxxxxxxx'];
+    for (let depth = 1; depth < 30; depth++) lines.push(`a${depth}: &a${depth} [${Array(9).fill(`*a${depth - 1}`).join(', ')}]`);
+    assert.throws(() => parseYaml(lines.join('\n')), new DecodeError('yaml: document contains excessive aliasing'));
+  });
+
+  it('decodes objects strictly', () => {
+    const text = 'apiVersion: v1\nkind: Pod\nspec:\n  zzz: 1\n  containers:\n  - name: a\n    name: b\n    foo: 1\n';
+    const { object, problems } = decodeYaml(text, 'core/v1.Pod', 'Strict');
+    assert.deepEqual(problems, [
+      'yaml: unmarshal errors:\n  line 7: key "name" already set in map',
+      'unknown field "spec.containers[0].foo"',
+      'unknown field "spec.zzz"',
+    ]);
+    assert.deepEqual(object['spec'], { containers: [{ name: 'b', resources: {} }] });
+    assert.deepEqual(decodeYaml(text, 'core/v1.Pod', 'Ignore').problems, []);
+  });
+
+  it('reads all JSON as JSON.parse does', () => {
+    const json = fc.jsonValue().filter((value) => !JSON.stringify(value).includes('-0'));
+    fc.assert(fc.property(json, (value) => assert.deepEqual(parseYaml(JSON.stringify(value, undefined, 1)).value, JSON.parse(JSON.stringify(value)))));
+  });
+});
