@@ -13,7 +13,9 @@ export type ClusterEvent =
   | { kind: 'assignedPodChanged'; pod: Pod }
   /** A pod left its node or will not need it: deleted, ended, forgotten; or it asks for less. */
   | { kind: 'roomMade'; pod: Pod }
-  | { kind: 'namespaceChanged' };
+  | { kind: 'namespaceChanged' }
+  /** The waiting pod itself was changed in what filters look at. */
+  | { kind: 'podChanged' };
 
 export type NodeChange = 'labels' | 'taints' | 'unschedulable' | 'allocatable';
 
@@ -46,7 +48,8 @@ export function mayHelp(event: ClusterEvent, pod: Pod, rejectedBy: ReadonlySet<s
   const any = (plugins: readonly string[]): boolean => plugins.some((plugin) => rejectedBy.has(plugin));
   switch (event.kind) {
     case 'nodeAdded':
-      return isCandidate(event.node, pod);
+      // A new domain counts for the others, too.
+      return any(['PodTopologySpread', 'InterPodAffinity']) || isCandidate(event.node, pod);
     case 'nodeUpdated':
       return [...event.changes].some((change) => any(dependsOn[change]));
     case 'nodeDeleted':
@@ -57,6 +60,8 @@ export function mayHelp(event: ClusterEvent, pod: Pod, rejectedBy: ReadonlySet<s
       return any(dependsOnRoom);
     case 'namespaceChanged':
       return rejectedBy.has('InterPodAffinity');
+    case 'podChanged':
+      return true;
   }
 }
 

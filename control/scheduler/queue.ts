@@ -90,7 +90,7 @@ export class SchedulingQueue {
       entry.pod = pod;
       if (entry.place.kind === 'gated' && !gated) entry.place = { kind: 'active' };
       else if (specChanged && entry.place.kind === 'unschedulable') this.#retry(entry);
-      else if (specChanged && entry.place.kind === 'inFlight') entry.rejectedBy = new Set();
+      else if (specChanged && entry.place.kind === 'inFlight') entry.place.events.push({ kind: 'podChanged' });
     }
     this.#changed();
   }
@@ -232,7 +232,9 @@ export class SchedulingQueue {
   }
 }
 
+/** Of those that back off, the one that has done so longest; else the more important, then the one that waits longer. */
 function comesBefore(a: Entry, b: Entry): boolean {
+  if (a.place.kind === 'backoff' && b.place.kind === 'backoff' && a.place.untilMs !== b.place.untilMs) return a.place.untilMs < b.place.untilMs;
   const [aPriority, bPriority] = [podPriority(a.pod), podPriority(b.pod)];
   if (aPriority !== bPriority) return aPriority > bPriority;
   return a.sinceMs < b.sinceMs || (a.sinceMs === b.sinceMs && a.order < b.order);

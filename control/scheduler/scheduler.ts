@@ -1,0 +1,307 @@
+/**
+ * kube-scheduler: finds a node for every pod that has none.
+ *
+ * Watches: Pod, Node, Namespace, Service, ReplicaSet.  Writes: pods/binding, pods/status; deletes pods that give way.
+ * Source: kubernetes.io, "Kubernetes Scheduler", "Pod Priority and Preemption"; KEP-624 (scheduling framework).
+ */
+import { setImmediate as macrotask } from 'node:timers/promises';
+import { sameJson } from '#api/meta.ts';
+import type { Namespace, Node, Pod } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import type { Clock } from '#client/clock.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { Informers } from '#client/informers.ts';
+import type { Logger } from 'pino';
+import { SchedulerCache } from './cache.ts';
+import { nodeChanges } from './cluster-event.ts';
+import { type Choice, chooseNode } from './decide.ts';
+import { createDecisionLog, type Decision, type Outcome } from './decision-log.ts';
+import { fitErrorMessage, noNodesMessage, truncateNote } from './messages.ts';
+import { podKey, podPriority } from './node-info.ts';
+import { NominationBook } from './nominations.ts';
+import { filterPlugins, scorePlugins } from './plugins.ts';
+import { createPodStatusWriter } from './pod-status-writer.ts';
+import { planPreemption, type PreemptionPlan } from './preemption.ts';
+import { type QueuedPod, type QueueLengths, type QueueOptions, SchedulingQueue } from './queue.ts';
+import { podResources } from './resources.ts';
+import { createSnapshot, type Snapshot } from './snapshot.ts';
+
+export interface SchedulerDeps {
+  client: Client;
+  /** Of all pods, nodes, namespaces, services and ReplicaSets. */
+  informers: Pick<Informers, 'informer'>;
+  clock: Clock;
+  /** In [0, 1): which of equally good nodes. */
+  random: () => number;
+  log: Logger;
+  events: EventRecorder;
+}
+
+export interface SchedulerOptions {
+  /** Pods with this `schedulerName` are ours. Default `default-scheduler`. */
+  schedulerName?: string;
+  queue?: QueueOptions;
+  /** How many decisions {@link Scheduler.decisions} remembers. Default 1000. */
+  rememberedDecisions?: number;
+}
+
+export interface Scheduler {
+  /** Schedules until `signal` aborts; settles once bindings under way have ended. Call it once. */
+  run(signal: AbortSignal): Promise<void>;
+  /** The last decisions, oldest first; of one pod when `namespace/name` is given. */
+  decisions(key?: string): Decision[];
+  queueLengths(): QueueLengths;
+}
+
+const plugins = { filters: filterPlugins, scores: scorePlugins };
+/** Bindings and reports under way at once. */
+const maxTasks = 100;
+/** After so many decisions in a row answers from the server get their turn. */
+const decisionsPerTurn = 16;
+/** The dynamic-resources plugin comes before preemption and has nothing to free for pods without claims. */
+const noClaims = 'no new claims to deallocate';
+
+export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions = {}): Scheduler {
+  const { client, informers, clock, random, log, events } = deps;
+  const schedulerName = options.schedulerName ?? 'default-scheduler';
+  const cache = new SchedulerCache();
+  const queue = new SchedulingQueue(clock, options.queue);
+  const nominations = new NominationBook();
+  const decisions = createDecisionLog(options.rememberedDecisions ?? 1000);
+  const status = createPodStatusWriter(client, clock);
+  const tasks = new Set<Promise<void>>();
+
+  const pods = informers.informer('pods');
+  const nodes = informers.informer('nodes');
+  const namespaces = informers.informer('namespaces');
+  const services = informers.informer('services');
+  const replicaSets = informers.informer('replicasets.apps');
+
+  const snapshot = (): Snapshot =>
+    createSnapshot(cache.nodeInfos(), {
+      namespaceLabels: (name) => namespaces.cache.get(name)?.metadata.labels ?? {},
+      services: (namespace) => services.cache.list(namespace),
+      replicaSet: (namespace, name) => replicaSets.cache.get(`${namespace}/${name}`),
+    });
+
+  function podChanged(pod: Pod): void {
+    const { uid } = pod.metadata;
+    const phase = pod.status?.phase;
+    const node = pod.spec.nodeName ?? '';
+    if (phase === 'Succeeded' || phase === 'Failed') podGone(pod);
+    else if (node !== '') podAssigned(pod, node);
+    // Assumed: the binding is under way, this is an older state.
+    else if ((pod.spec.schedulerName ?? 'default-scheduler') === schedulerName && !cache.isAssumed(uid)) podPending(pod);
+  }
+
+  function podPending(pod: Pod): void {
+    const nominated = pod.status?.nominatedNodeName ?? '';
+    if (nominated !== '') nominations.set(pod, nominated);
+    queue.upsert(pod);
+  }
+
+  function podAssigned(pod: Pod, node: string): void {
+    const { uid, labels } = pod.metadata;
+    const known = cache.isAssumed(uid) ? undefined : cache.pod(uid);
+    queue.remove(uid);
+    nominations.delete(uid);
+    cache.setPod(pod, node);
+    if (known === undefined || !sameJson(known.metadata.labels ?? {}, labels ?? {})) queue.move({ kind: 'assignedPodChanged', pod });
+    if (known !== undefined && asksForLess(pod, known)) queue.move({ kind: 'roomMade', pod });
+  }
+
+  function podGone(pod: Pod): void {
+    const { uid } = pod.metadata;
+    queue.remove(uid);
+    // Others may have stood back for it.
+    const wasNominated = nominations.nodeOf(uid) !== undefined;
+    nominations.delete(uid);
+    if (cache.removePod(uid) !== undefined || wasNominated) queue.move({ kind: 'roomMade', pod });
+  }
+
+  function nodeUpdated(node: Node, previous: Node): void {
+    cache.setNode(node);
+    const changes = nodeChanges(node, previous);
+    if (changes.size > 0) queue.move({ kind: 'nodeUpdated', node, changes });
+  }
+
+  function namespaceUpdated({ metadata }: Namespace, previous: Namespace): void {
+    if (!sameJson(metadata.labels ?? {}, previous.metadata.labels ?? {})) queue.move({ kind: 'namespaceChanged' });
+  }
+
+  function subscribe(): () => void {
+    const stops = [
+      nodes.subscribe({
+        added(node) {
+          cache.setNode(node);
+          queue.move({ kind: 'nodeAdded', node });
+        },
+        updated: nodeUpdated,
+        deleted({ metadata }) {
+          cache.removeNode(metadata.name);
+          queue.move({ kind: 'nodeDeleted' });
+        },
+      }),
+      namespaces.subscribe({ added: () => queue.move({ kind: 'namespaceChanged' }), updated: namespaceUpdated }),
+      pods.subscribe({ added: podChanged, updated: podChanged, deleted: podGone }),
+    ];
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }
+
+  function start(task: Promise<void>): void {
+    const tracked = task
+      .catch((error: unknown) => log.error({ error }, 'scheduler: a report to the API server failed'))
+      .finally(() => tasks.delete(tracked));
+    tasks.add(tracked);
+  }
+
+  function scheduleOne({ pod, attempts }: QueuedPod): void {
+    const { uid } = pod.metadata;
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      queue.done(uid);
+      events.event(pod, 'Warning', 'FailedScheduling', `skip schedule deleting pod: ${podKey(pod)}`);
+      return;
+    }
+    const remember = (outcome: Outcome, verdicts: Choice['verdicts'] = []): void => {
+      const { namespace = '', name } = pod.metadata;
+      decisions.add({ pod: { namespace, name, uid }, atMs: clock.now(), attempt: attempts, outcome, nodes: verdicts });
+    };
+    try {
+      const seen = snapshot();
+      if (seen.nodes.length === 0) return unschedulable(pod, noNodesMessage, new Set(), remember);
+      const choice = chooseNode(pod, seen, nominations.byNode(), plugins, random);
+      if (choice.node !== undefined) return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice.verdicts));
+      makeRoom(pod, choice, seen, remember);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      log.error({ pod: podKey(pod), error: message }, 'Error scheduling pod; retrying');
+      remember({ kind: 'error', message });
+      queue.failed(uid);
+      start(reportFailure(pod, 'SchedulerError', message, undefined));
+    }
+  }
+
+  function placeOn(pod: Pod, node: string, remember: () => void): void {
+    cache.assume(pod, node);
+    nominations.delete(pod.metadata.uid);
+    remember();
+    start(bind(pod, node));
+  }
+
+  async function bind(pod: Pod, node: string): Promise<void> {
+    const { uid, name, namespace } = pod.metadata;
+    try {
+      await client.bind({ apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid }, target: { kind: 'Node', name: node } });
+    } catch (error) {
+      const message = `running Bind plugin "DefaultBinder": ${error instanceof Error ? error.message : String(error)}`;
+      log.error({ pod: podKey(pod), node, error: message }, 'Failed to bind pod');
+      cache.forget(uid);
+      queue.failed(uid);
+      queue.move({ kind: 'roomMade', pod });
+      return reportFailure(pod, 'SchedulerError', message, '');
+    }
+    queue.done(uid);
+    events.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${podKey(pod)} to ${node}`);
+    log.info({ pod: podKey(pod), node }, 'Successfully bound pod to node');
+  }
+
+  type Remember = (outcome: Outcome, verdicts?: Choice['verdicts']) => void;
+
+  function unschedulable(pod: Pod, message: string, rejectedBy: ReadonlySet<string>, remember: Remember): void {
+    nominations.delete(pod.metadata.uid);
+    remember({ kind: 'unschedulable', message });
+    queue.rejected(pod.metadata.uid, rejectedBy);
+    start(reportFailure(pod, 'Unschedulable', message, ''));
+  }
+
+  function makeRoom(pod: Pod, choice: Choice, seen: Snapshot, remember: Remember): void {
+    const { verdicts, refusal, rejectedBy } = choice;
+    const plan = planPreemption({
+      pod,
+      snapshot: seen,
+      verdicts,
+      nominations: nominations.byNode(),
+      filters: filterPlugins,
+      // No PodDisruptionBudgets are served yet; preemption prefers to keep them, it is not bound by them.
+      budgets: [],
+      nowMs: clock.now(),
+    });
+    const rejections = verdicts.flatMap(({ rejection }) => rejection ?? []);
+    const afterwards = plan.kind === 'evict' ? [] : [noClaims, `preemption: ${plan.message}`];
+    const message = fitErrorMessage({ nodeCount: seen.nodes.length, refusal, rejections, afterwards });
+    if (plan.kind === 'evict') {
+      remember({ kind: 'unschedulable', message, nominatedNode: plan.node, victims: plan.victims.map(podKey) }, verdicts);
+      start(preempt(pod, plan, message, rejectedBy));
+      return;
+    }
+    if (plan.clearNomination) nominations.delete(pod.metadata.uid);
+    remember({ kind: 'unschedulable', message }, verdicts);
+    queue.rejected(pod.metadata.uid, rejectedBy);
+    start(reportFailure(pod, 'Unschedulable', message, plan.clearNomination ? '' : undefined));
+  }
+
+  /** The pod stays in flight until the victims are on their way out: their leaving then counts as an event that may help it. */
+  async function preempt(pod: Pod, { node, victims }: Extract<PreemptionPlan, { kind: 'evict' }>, message: string, rejectedBy: ReadonlySet<string>): Promise<void> {
+    const { uid } = pod.metadata;
+    nominations.set(pod, node);
+    try {
+      // They may not fit any more: better to look for another place than to wait here.
+      for (const other of nominations.below(node, podPriority(pod))) {
+        nominations.delete(other.metadata.uid);
+        await status.clearNomination(other);
+      }
+      await Promise.all(victims.map((victim) => evict(victim, pod, node)));
+      queue.rejected(uid, rejectedBy);
+    } catch (error) {
+      log.error({ pod: podKey(pod), node, error }, 'Error occurred during preemption');
+      queue.failed(uid);
+    }
+    await reportFailure(pod, 'Unschedulable', message, node);
+  }
+
+  async function evict(victim: Pod, preemptor: Pod, node: string): Promise<void> {
+    if (victim.metadata.deletionTimestamp !== undefined) return;
+    await status.evict(victim, schedulerName);
+    events.event(victim, 'Normal', 'Preempted', `Preempted by pod ${preemptor.metadata.uid} on node ${node}`);
+  }
+
+  /** Tells the pod's owner; not about a pod that is gone, or that somebody has placed meanwhile. */
+  async function reportFailure(pod: Pod, reason: string, message: string, nominatedNodeName: string | undefined): Promise<void> {
+    const current = pods.cache.get(podKey(pod));
+    if (current === undefined || current.metadata.uid !== pod.metadata.uid || (current.spec.nodeName ?? '') !== '') return;
+    events.event(current, 'Warning', 'FailedScheduling', truncateNote(message));
+    await status.unscheduled(current, reason, message, nominatedNodeName);
+  }
+
+  return {
+    async run(signal) {
+      const synced = Promise.all([pods, nodes, namespaces, services, replicaSets].map((informer) => informer.untilSynced(signal)));
+      const ready = await synced.then(
+        () => true,
+        () => false,
+      );
+      if (!ready || signal.aborted) return;
+      const unsubscribe = subscribe();
+      for (let decided = 1; ; decided++) {
+        const next = await queue.pop(signal);
+        if (next === undefined) break;
+        scheduleOne(next);
+        if (decided % decisionsPerTurn === 0) await macrotask();
+        if (tasks.size >= maxTasks) await Promise.race(tasks);
+      }
+      unsubscribe();
+      queue.close();
+      await Promise.all(tasks);
+    },
+    decisions: (key) => decisions.list(key),
+    queueLengths: () => queue.lengths(),
+  };
+}
+
+/** Whether a resize has made room on the pod's node. */
+function asksForLess(pod: Pod, before: Pod): boolean {
+  const [now, then] = [podResources(pod).requested, podResources(before).requested];
+  return Object.entries(then).some(([resource, amount]) => (now[resource] ?? 0) < amount);
+}
