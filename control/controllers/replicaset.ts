@@ -12,11 +12,11 @@ import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '#ap
 import type { Caches, Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own, ownedBy } from '#client/controller-runner.ts';
+import type { Expectations } from './expectations.ts';
+import { createExpectations, recheckAfterMs } from './expectations.ts';
 import type { Claim } from './ownership.ts';
 import { carryOutClaim, planClaim } from './ownership.ts';
 import { inDeletionOrder } from './pod-deletion-order.ts';
-import type { PodExpectations } from './pod-expectations.ts';
-import { createPodExpectations, recheckAfterMs } from './pod-expectations.ts';
 import { isPodActive, isPodAvailable, isPodReady, isPodTerminal, untilAvailableMs } from './pods.ts';
 
 /** Most pods created or deleted in one go. */
@@ -24,7 +24,7 @@ const burst = 500;
 
 export const replicaSetController = (deps: ControllerDeps): Controller => {
   const { client, caches, clock } = deps;
-  const expectations = createPodExpectations(client, () => caches.cache('pods'));
+  const expectations = createExpectations(client, caches, 'pods');
   return {
     name: 'replicaset',
     watches: [own('replicasets.apps'), ownedBy('pods', 'ReplicaSet'), { resource: 'pods', keys: matchingSets }],
@@ -97,7 +97,7 @@ interface Failure {
   error: unknown;
 }
 
-async function carryOut(plan: ReplicaSetPlan, set: ReplicaSet, expectations: PodExpectations, deps: ControllerDeps): Promise<Failure | undefined> {
+async function carryOut(plan: ReplicaSetPlan, set: ReplicaSet, expectations: Expectations, deps: ControllerDeps): Promise<Failure | undefined> {
   const key = keyOf(set);
   const creation = await slowStart(plan.create, async () => {
     const pod = await createPod(set, deps);

@@ -1,0 +1,159 @@
+/**
+ * Endpoints controller: the older form of a Service's endpoints, one object with all addresses.
+ *
+ * Owns: Endpoints of the Service's name.  Watches: Service, Pod, Endpoints.  Writes: Endpoints.
+ * Source: kubernetes `pkg/controller/endpoint`, `pkg/api/v1/endpoints/util.go` (RepackSubsets).
+ */
+import type { New } from '#api/meta.ts';
+import { keyToName, sameJson } from '#api/meta.ts';
+import { isNamespaceTerminating, isNotFound } from '#api/status.ts';
+import type { EndpointAddress, EndpointPort, Endpoints, EndpointSubset, Pod, Service } from '#api/types.generated.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done } from '#client/controller.ts';
+import { own } from '#client/controller-runner.ts';
+import { isPodReady } from './pods.ts';
+import { createTriggerTimes, endpointHostname, findPort, headlessLabel, isHeadless, isIPv6, isSelecting, podIPs, podsBehind, podsOfServices, triggerTimeAnnotation } from './service-pods.ts';
+
+const overCapacityAnnotation = 'endpoints.kubernetes.io/over-capacity';
+const managedByLabel = 'endpoints.kubernetes.io/managed-by';
+/** More addresses are left out; EndpointSlices hold them all. */
+export const maxAddresses = 1000;
+
+export const endpointsController = (deps: ControllerDeps): Controller => {
+  const { client, caches } = deps;
+  const triggers = createTriggerTimes();
+  return {
+    name: 'endpoint',
+    watches: [own('services'), own('endpoints'), podsOfServices],
+
+    async reconcile(key) {
+      const service = caches.cache('services').get(key);
+      const present = caches.cache('endpoints').get(key);
+      if (service === undefined) {
+        triggers.forget(key);
+        // Only what bears our mark: Endpoints without a Service are also a way to hold a leader's lock.
+        if (present?.metadata.labels?.[managedByLabel] !== undefined) await remove(present, deps);
+        return done;
+      }
+      if (!isSelecting(service)) return done;
+      const pods = podsBehind(service, caches, service.spec.publishNotReadyAddresses === true);
+      const trigger = triggers.next(service, pods);
+      const wanted = planEndpoints(service, pods, present, trigger);
+      if (wanted === undefined) return done;
+      await write(service, wanted, present, deps);
+      return done;
+    },
+  };
+};
+
+/** The Endpoints that the Service should have; undefined where `present` is that already. Pure. */
+export function planEndpoints(service: Service, pods: readonly Pod[], present: Endpoints | undefined, trigger: string | undefined): New<Endpoints> | undefined {
+  const all = subsetsOf(service, pods);
+  const { subsets, truncated } = truncate(all);
+  const { [headlessLabel]: _headless, ...serviceLabels } = service.metadata.labels ?? {};
+  const labels = { ...serviceLabels, ...(isHeadless(service) ? { [headlessLabel]: '' } : {}), [managedByLabel]: 'endpoint-controller' };
+  const isTruncated = present?.metadata.annotations?.[overCapacityAnnotation] === 'truncated';
+  if (present !== undefined && sameJson(present.subsets ?? [], subsets) && sameJson(present.metadata.labels, labels) && isTruncated === truncated) return undefined;
+  const { [triggerTimeAnnotation]: _trigger, [overCapacityAnnotation]: _over, ...annotations } = present?.metadata.annotations ?? {};
+  return {
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    metadata: {
+      ...(present?.metadata ?? { name: service.metadata.name, namespace: service.metadata.namespace }),
+      labels,
+      annotations: {
+        ...annotations,
+        ...(trigger === undefined ? {} : { [triggerTimeAnnotation]: trigger }),
+        ...(truncated ? { [overCapacityAnnotation]: 'truncated' } : {}),
+      },
+    },
+    subsets,
+  };
+}
+
+interface Entry {
+  address: EndpointAddress;
+  ready: boolean;
+  ports: EndpointPort[];
+}
+
+/** Addresses with the same ports share a subset; everything sorted, so that the same state is the same text. */
+function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
+  const groups = new Map<string, Entry[]>();
+  for (const entry of pods.flatMap((pod) => entryOf(service, pod))) {
+    const key = JSON.stringify(entry.ports);
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
+  }
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entries]) => subset(entries));
+}
+
+function entryOf(service: Service, pod: Pod): Entry[] {
+  const family = service.spec.ipFamilies?.[0] ?? (isIPv6(service.spec.clusterIP ?? '') ? 'IPv6' : 'IPv4');
+  const ip = podIPs(pod).find((one) => isIPv6(one) === (family === 'IPv6'));
+  if (ip === undefined) return [];
+  const ports = (service.spec.ports ?? []).flatMap((port): EndpointPort[] => {
+    const number = findPort(pod, port);
+    if (number === undefined) return [];
+    return [{ name: port.name === '' ? undefined : port.name, port: number, protocol: port.protocol ?? 'TCP', appProtocol: port.appProtocol }];
+  });
+  // A headless Service may have no ports at all; another whose ports this pod does not have leaves it out.
+  if (ports.length === 0 && !(service.spec.clusterIP === 'None' && (service.spec.ports ?? []).length === 0)) return [];
+  const { name, namespace, uid } = pod.metadata;
+  const address = { ip, hostname: endpointHostname(pod, service), nodeName: pod.spec.nodeName, targetRef: { kind: 'Pod', namespace, name, uid } };
+  const sorted = ports.sort((a, b) => a.port - b.port || ((a.name ?? '') < (b.name ?? '') ? -1 : 1));
+  return [{ address, ready: service.spec.publishNotReadyAddresses === true || isPodReady(pod), ports: sorted }];
+}
+
+function subset(entries: readonly Entry[]): EndpointSubset {
+  const sorted = [...entries].sort((a, b) => (a.address.ip < b.address.ip ? -1 : 1));
+  const addresses = sorted.filter(({ ready }) => ready).map(({ address }) => address);
+  const notReadyAddresses = sorted.filter(({ ready }) => !ready).map(({ address }) => address);
+  const ports = entries[0]?.ports ?? [];
+  return {
+    ...(addresses.length === 0 ? {} : { addresses }),
+    ...(notReadyAddresses.length === 0 ? {} : { notReadyAddresses }),
+    ...(ports.length === 0 ? {} : { ports }),
+  };
+}
+
+/** Ready addresses keep their places first. */
+function truncate(subsets: EndpointSubset[]): { subsets: EndpointSubset[]; truncated: boolean } {
+  const count = (list: EndpointAddress[] | undefined): number => list?.length ?? 0;
+  const total = subsets.reduce((sum, { addresses, notReadyAddresses }) => sum + count(addresses) + count(notReadyAddresses), 0);
+  if (total <= maxAddresses) return { subsets, truncated: false };
+  let room = maxAddresses;
+  const take = (list: EndpointAddress[] | undefined): EndpointAddress[] => {
+    const taken = (list ?? []).slice(0, room);
+    room -= taken.length;
+    return taken;
+  };
+  const ready = subsets.map(({ addresses }) => take(addresses));
+  const kept = subsets.map(({ notReadyAddresses, ports }, index): EndpointSubset => {
+    const [addresses, notReady] = [ready[index] ?? [], take(notReadyAddresses)];
+    return { ...(addresses.length === 0 ? {} : { addresses }), ...(notReady.length === 0 ? {} : { notReadyAddresses: notReady }), ...(ports === undefined ? {} : { ports }) };
+  });
+  return { subsets: kept.filter((one) => count(one.addresses) + count(one.notReadyAddresses) > 0), truncated: true };
+}
+
+async function write(service: Service, wanted: New<Endpoints>, present: Endpoints | undefined, { client, events }: ControllerDeps): Promise<void> {
+  const { namespace, name } = service.metadata;
+  try {
+    if (present === undefined) await client.resource('endpoints').create(wanted);
+    else await client.resource('endpoints').update({ ...present, ...wanted, metadata: { ...present.metadata, labels: wanted.metadata.labels, annotations: wanted.metadata.annotations } });
+  } catch (error) {
+    if (isNamespaceTerminating(error)) return; // Nothing can be created any more.
+    const message = error instanceof Error ? error.message : String(error);
+    if (present === undefined) events.event(service, 'Warning', 'FailedToCreateEndpoint', `Failed to create endpoint for service ${namespace}/${name}: ${message}`);
+    else events.event(service, 'Warning', 'FailedToUpdateEndpoint', `Failed to update endpoint ${namespace}/${name}: ${message}`);
+    throw error;
+  }
+}
+
+async function remove(present: Endpoints, { client }: ControllerDeps): Promise<void> {
+  const { namespace, name, uid } = present.metadata;
+  try {
+    await client.resource('endpoints').delete(keyToName(`${namespace}/${name}`), { preconditions: { uid } });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}

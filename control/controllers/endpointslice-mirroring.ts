@@ -1,0 +1,90 @@
+/**
+ * EndpointSlice mirroring controller: Endpoints that somebody writes for a Service without selector appear as slices too,
+ * which is what proxies read.
+ *
+ * Owns: EndpointSlice (label managed-by endpointslicemirroring-controller.k8s.io).  Watches: Endpoints, Service, EndpointSlice.
+ * Writes: EndpointSlice.
+ * Source: kubernetes `pkg/controller/endpointslicemirroring`.
+ */
+import type { New } from '#api/meta.ts';
+import { controllerReference } from '#api/meta.ts';
+import type { Endpoint, EndpointAddress, Endpoints, EndpointSlice, EndpointSubset, Service } from '#api/types.generated.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done, requeueAfter } from '#client/controller.ts';
+import { own } from '#client/controller-runner.ts';
+import { carryOutSlices, managedByLabel, managedSlices, serviceNameLabel, sliceKeys } from './endpointslice.ts';
+import { createExpectations, recheckAfterMs } from './expectations.ts';
+import { isIPv6, triggerTimeAnnotation } from './service-pods.ts';
+import type { EndpointGroup } from './slice-packing.ts';
+import { packSlices } from './slice-packing.ts';
+
+const controllerName = 'endpointslicemirroring-controller.k8s.io';
+const skipLabel = 'endpointslice.kubernetes.io/skip-mirror';
+const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
+const maxPerSubset = 1000;
+
+export const endpointSliceMirroringController = (deps: ControllerDeps): Controller => {
+  const { client, caches, clock } = deps;
+  const expectations = createExpectations(client, caches, 'endpointslices.discovery.k8s.io');
+  return {
+    name: 'endpointslice-mirroring',
+    watches: [own('endpoints'), own('services'), { resource: 'endpointslices.discovery.k8s.io', keys: (slice) => sliceKeys(slice, controllerName) }],
+
+    async reconcile(key) {
+      const endpoints = caches.cache('endpoints').get(key);
+      if (endpoints === undefined) {
+        expectations.forget(key);
+        return done; // The garbage collector takes the slices.
+      }
+      if (!(await expectations.met(key, clock.now()))) return requeueAfter(recheckAfterMs);
+      const service = caches.cache('services').get(key);
+      const groups = isMirrored(endpoints, service) ? mirrorGroups(endpoints) : [];
+      const existing = managedSlices(caches.cache('endpointslices.discovery.k8s.io'), endpoints, controllerName);
+      const plan = packSlices(existing, groups, { maxPerSlice: maxPerSubset, template: mirrorTemplate(endpoints), placeholders: [] });
+      await carryOutSlices(plan, key, expectations, deps);
+      return done;
+    },
+  };
+};
+
+/** Whether nobody else makes slices for these Endpoints. */
+export function isMirrored({ metadata }: Endpoints, service: Service | undefined): boolean {
+  if (metadata.labels?.[skipLabel] === 'true' || metadata.annotations?.[leaderAnnotation] !== undefined) return false;
+  return service !== undefined && service.spec.selector === undefined;
+}
+
+/** The endpoints by address type and ports. Pure. */
+export function mirrorGroups({ subsets = [] }: Endpoints): EndpointGroup[] {
+  return subsets.flatMap((subset) => ['IPv4', 'IPv6'].map((addressType) => groupOf(subset, addressType))).filter(({ endpoints }) => endpoints.length > 0);
+}
+
+function groupOf({ addresses = [], notReadyAddresses = [], ports = [] }: EndpointSubset, addressType: string): EndpointGroup {
+  const ofType = (list: EndpointAddress[], ready: boolean): Endpoint[] =>
+    list.filter(({ ip }) => isIPv6(ip) === (addressType === 'IPv6')).map((address) => endpointOf(address, ready));
+  return {
+    addressType,
+    ports: ports.map(({ name = '', port, protocol = 'TCP', appProtocol }) => ({ name, port, protocol, appProtocol })),
+    endpoints: [...ofType(addresses, true), ...ofType(notReadyAddresses, false)].slice(0, maxPerSubset),
+  };
+}
+
+function endpointOf({ ip, hostname, nodeName, targetRef }: EndpointAddress, ready: boolean): Endpoint {
+  return { addresses: [ip], conditions: { ready }, targetRef, nodeName, hostname: hostname === '' ? undefined : hostname };
+}
+
+function mirrorTemplate(endpoints: Endpoints): New<EndpointSlice> {
+  const { name, namespace, labels, annotations = {} } = endpoints.metadata;
+  const { [triggerTimeAnnotation]: _trigger, 'kubectl.kubernetes.io/last-applied-configuration': _applied, ...copied } = annotations;
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: {
+      generateName: `${name}-`,
+      namespace,
+      labels: { ...labels, [serviceNameLabel]: name, [managedByLabel]: controllerName },
+      annotations: copied,
+      ownerReferences: [controllerReference(endpoints)],
+    },
+    addressType: 'IPv4',
+  };
+}

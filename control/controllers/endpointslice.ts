@@ -1,0 +1,184 @@
+/**
+ * EndpointSlice controller: the endpoints of Services with a selector, in slices of at most 100.
+ *
+ * Owns: EndpointSlice (label managed-by endpointslice-controller.k8s.io).  Watches: Service, Pod, Node, EndpointSlice.
+ * Writes: EndpointSlice.
+ * Source: kubernetes `pkg/controller/endpointslice`, `staging/src/k8s.io/endpointslice`; KEP-752, KEP-1672 (terminating).
+ */
+import type { KubeObject, New } from '#api/meta.ts';
+import { controllerReference, nameToKey } from '#api/meta.ts';
+import { isNamespaceTerminating, isNotFound } from '#api/status.ts';
+import type { Endpoint, EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done, requeueAfter } from '#client/controller.ts';
+import { own, reads } from '#client/controller-runner.ts';
+import type { Cache } from '#client/informer.ts';
+import type { Expectations } from './expectations.ts';
+import { createExpectations, recheckAfterMs } from './expectations.ts';
+import { isPodReady } from './pods.ts';
+import { createTriggerTimes, endpointHostname, findPort, headlessLabel, isHeadless, isIPv6, isSelecting, podIPs, podsBehind, podsOfServices, triggerTimeAnnotation } from './service-pods.ts';
+import type { EndpointGroup, SlicePlan } from './slice-packing.ts';
+import { packSlices } from './slice-packing.ts';
+
+export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
+export const serviceNameLabel = 'kubernetes.io/service-name';
+const controllerName = 'endpointslice-controller.k8s.io';
+/** `--max-endpoints-per-slice` */
+const maxPerSlice = 100;
+const zoneLabel = 'topology.kubernetes.io/zone';
+/** A pod whose node is not known is left out; the node may only be late. */
+const missingNodeRetryMs = 1000;
+
+export const endpointSliceController = (deps: ControllerDeps): Controller => {
+  const { client, caches, clock, events } = deps;
+  const expectations = createExpectations(client, caches, 'endpointslices.discovery.k8s.io');
+  const triggers = createTriggerTimes();
+  return {
+    name: 'endpointslice',
+    watches: [own('services'), podsOfServices, reads('nodes'), { resource: 'endpointslices.discovery.k8s.io', keys: (slice) => sliceKeys(slice, controllerName) }],
+
+    async reconcile(key) {
+      const service = caches.cache('services').get(key);
+      if (service === undefined) {
+        triggers.forget(key);
+        expectations.forget(key);
+        return done; // The garbage collector takes the slices.
+      }
+      if (!isSelecting(service)) return done;
+      if (!(await expectations.met(key, clock.now()))) return requeueAfter(recheckAfterMs);
+      const existing = managedSlices(caches.cache('endpointslices.discovery.k8s.io'), service, controllerName);
+      const pods = podsBehind(service, caches, true);
+      const { groups, missingNode } = groupEndpoints(service, pods, caches.cache('nodes'));
+      const trigger = triggers.next(service, pods);
+      const mine = existing.filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === service.metadata.uid) === true);
+      const plan = packSlices(mine, groups, { maxPerSlice, template: sliceTemplate(service, trigger), placeholders: addressTypes(service) });
+      plan.remove.push(...existing.filter((slice) => !mine.includes(slice)));
+      try {
+        await carryOutSlices(plan, key, expectations, deps);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        events.event(service, 'Warning', 'FailedToUpdateEndpointSlices', `Error updating Endpoint Slices for Service ${key}: ${message}`);
+        throw error;
+      }
+      return missingNode ? requeueAfter(missingNodeRetryMs) : done;
+    },
+  };
+};
+
+/** The key of the Service that a managed slice belongs to. */
+export function sliceKeys({ metadata }: KubeObject, manager: string): string[] {
+  const name = metadata.labels?.[serviceNameLabel];
+  return name === undefined || metadata.labels?.[managedByLabel] !== manager ? [] : [nameToKey({ namespace: metadata.namespace, name })];
+}
+
+export function managedSlices(cache: Cache<EndpointSlice>, { metadata }: KubeObject, manager: string): EndpointSlice[] {
+  return cache
+    .list(metadata.namespace)
+    .filter(
+      (slice) =>
+        slice.metadata.labels?.[serviceNameLabel] === metadata.name &&
+        slice.metadata.labels[managedByLabel] === manager &&
+        slice.metadata.deletionTimestamp === undefined,
+    );
+}
+
+function addressTypes({ spec }: Service): string[] {
+  if (spec.ipFamilies !== undefined && spec.ipFamilies.length > 0) return spec.ipFamilies;
+  if (spec.clusterIP !== undefined && spec.clusterIP !== '' && spec.clusterIP !== 'None') return [isIPv6(spec.clusterIP) ? 'IPv6' : 'IPv4'];
+  return ['IPv4', 'IPv6'];
+}
+
+/** The endpoints of the Service, those with the same ports together. Pure. */
+export function groupEndpoints(service: Service, pods: readonly Pod[], nodes: Pick<Cache<Node>, 'get'>): { groups: EndpointGroup[]; missingNode: boolean } {
+  const groups = new Map<string, EndpointGroup>();
+  let missingNode = false;
+  for (const pod of pods) {
+    const node = nodes.get(pod.spec.nodeName ?? '');
+    if (node === undefined && service.spec.publishNotReadyAddresses !== true) {
+      missingNode = true;
+      continue;
+    }
+    const ports = portsOf(service, pod);
+    for (const addressType of addressTypes(service)) {
+      const addresses = podIPs(pod).filter((ip) => isIPv6(ip) === (addressType === 'IPv6'));
+      if (addresses.length === 0) continue;
+      const key = JSON.stringify([addressType, ports]);
+      const group = groups.get(key) ?? { addressType, ports, endpoints: [] };
+      group.endpoints.push(endpointOf(service, pod, node, addresses));
+      groups.set(key, group);
+    }
+  }
+  return { groups: [...groups.values()], missingNode };
+}
+
+function portsOf(service: Service, pod: Pod): EndpointGroup['ports'] {
+  return (service.spec.ports ?? []).flatMap((port) => {
+    const number = findPort(pod, port);
+    return number === undefined ? [] : [{ name: port.name ?? '', port: number, protocol: port.protocol ?? 'TCP', appProtocol: port.appProtocol }];
+  });
+}
+
+function endpointOf(service: Service, pod: Pod, node: Node | undefined, addresses: string[]): Endpoint {
+  const serving = isPodReady(pod);
+  const terminating = pod.metadata.deletionTimestamp !== undefined;
+  const { name, namespace, uid } = pod.metadata;
+  const zone = node?.metadata.labels?.[zoneLabel];
+  return {
+    addresses,
+    conditions: { ready: service.spec.publishNotReadyAddresses === true || (serving && !terminating), serving, terminating },
+    targetRef: { kind: 'Pod', namespace, name, uid },
+    nodeName: pod.spec.nodeName,
+    hostname: endpointHostname(pod, service),
+    zone: zone === '' ? undefined : zone,
+    hints: hintsFor(service.spec.trafficDistribution, pod.spec.nodeName, zone),
+  };
+}
+
+/** Where traffic for this endpoint should come from. Source: KEP-4444, KEP-3015. */
+function hintsFor(distribution: string | undefined, nodeName: string | undefined, zone: string | undefined): Endpoint['hints'] {
+  const forZones = zone === undefined || zone === '' ? {} : { forZones: [{ name: zone }] };
+  const forNodes = nodeName === undefined || distribution !== 'PreferSameNode' ? {} : { forNodes: [{ name: nodeName }] };
+  const isSet = ['PreferClose', 'PreferSameZone', 'PreferSameNode'].includes(distribution ?? '');
+  const hints = { ...forZones, ...forNodes };
+  return isSet && Object.keys(hints).length > 0 ? hints : undefined;
+}
+
+function sliceTemplate(service: Service, trigger: string | undefined): New<EndpointSlice> {
+  const { name, namespace, labels } = service.metadata;
+  const { [headlessLabel]: _headless, ...serviceLabels } = labels ?? {};
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: {
+      generateName: `${name}-`,
+      namespace,
+      labels: { ...serviceLabels, ...(isHeadless(service) ? { [headlessLabel]: '' } : {}), [serviceNameLabel]: name, [managedByLabel]: controllerName },
+      ...(trigger === undefined ? {} : { annotations: { [triggerTimeAnnotation]: trigger } }),
+      ownerReferences: [controllerReference(service)],
+    },
+    addressType: 'IPv4',
+  };
+}
+
+/** Creations come first, so that no endpoint is missing while it moves from one slice to another. */
+export async function carryOutSlices(plan: SlicePlan, key: string, expectations: Expectations, { client, clock }: ControllerDeps): Promise<void> {
+  const slices = client.resource('endpointslices.discovery.k8s.io');
+  for (const slice of plan.create) {
+    try {
+      expectations.created(key, await slices.create(slice), clock.now());
+    } catch (error) {
+      if (isNamespaceTerminating(error)) return; // Nothing can be created any more.
+      throw error;
+    }
+  }
+  for (const slice of plan.update) await slices.update(slice);
+  for (const slice of plan.remove) {
+    const { namespace, name, uid } = slice.metadata;
+    try {
+      await slices.delete({ namespace, name }, { preconditions: { uid } });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+}
+

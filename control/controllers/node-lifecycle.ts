@@ -1,0 +1,139 @@
+/**
+ * Node lifecycle controller: notices nodes that fall silent, says so in their conditions and taints, and takes their pods out
+ * of the Services.
+ *
+ *     Ready ──no sign of life for the grace period──▶ Unknown ──▶ taints NoSchedule at once, NoExecute at the zone's rate
+ *       ▲                                                │         pods marked not ready
+ *       └──────────── a heartbeat ◀──────────────────────┘         (and the taints go again)
+ *
+ * Owns: -.  Watches: Node, Lease (kube-node-lease), Pod.  Writes: Node/status, Node (taints), Pod/status.
+ * Source: kubernetes.io, Nodes; kubernetes `pkg/controller/nodelifecycle`.
+ */
+import { keyOf, nameToKey, rfc3339, sameJson } from '#api/meta.ts';
+import { isNotFound } from '#api/status.ts';
+import type { Node, Pod, PodCondition } from '#api/types.generated.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done, requeueAfter } from '#client/controller.ts';
+import { own, reads } from '#client/controller-runner.ts';
+import type { NodeHealth } from './node-health.ts';
+import { evictionTaint, observeHealth, plannedTaints, readyCondition, silentConditions, zoneOf, zoneState } from './node-health.ts';
+import { isPodReady } from './pods.ts';
+
+export interface NodeLifecycleOptions {
+  /** `--node-monitor-period`. Default 5 s. */
+  nodeMonitorPeriodMs?: number | undefined;
+  /** `--node-monitor-grace-period`. Default 50 s. */
+  nodeMonitorGracePeriodMs?: number | undefined;
+  /** `--node-startup-grace-period`. Default 60 s. */
+  nodeStartupGracePeriodMs?: number | undefined;
+  /** `--node-eviction-rate`: nodes a second of a zone whose pods begin to be evicted. Default 0.1. */
+  nodeEvictionRate?: number | undefined;
+  /** `--secondary-node-eviction-rate`, in a large zone of which much is unhealthy. Default 0.01. */
+  secondaryNodeEvictionRate?: number | undefined;
+  /** `--large-cluster-size-threshold`. Default 50. */
+  largeClusterSizeThreshold?: number | undefined;
+  /** `--unhealthy-zone-threshold`. Default 0.55. */
+  unhealthyZoneThreshold?: number | undefined;
+}
+
+const leaseNamespace = 'kube-node-lease';
+
+export const nodeLifecycleController = (deps: ControllerDeps, options: NodeLifecycleOptions = {}): Controller => {
+  const { caches, clock, events } = deps;
+  const periodMs = options.nodeMonitorPeriodMs ?? 5000;
+  const limits = {
+    gracePeriodMs: options.nodeMonitorGracePeriodMs ?? 50_000,
+    startupGracePeriodMs: options.nodeStartupGracePeriodMs ?? 60_000,
+  };
+  const healths = new Map<string, { uid: string; health: NodeHealth }>();
+  const mayEvict = evictionGate(options);
+  return {
+    name: 'node-lifecycle',
+    watches: [own('nodes'), reads('leases.coordination.k8s.io'), reads('pods')],
+
+    async reconcile(name) {
+      const node = caches.cache('nodes').get(name);
+      if (node === undefined) {
+        healths.delete(name);
+        return done;
+      }
+      const known = healths.get(name);
+      const isKnown = known?.uid === node.metadata.uid;
+      if (!isKnown) events.event(node, 'Normal', 'RegisteredNode', `Node ${name} event: Registered Node ${name} in Controller`);
+      const lease = caches.cache('leases.coordination.k8s.io').get(nameToKey({ namespace: leaseNamespace, name }));
+      const health = observeHealth(isKnown ? known.health : undefined, node, lease, clock.now());
+      healths.set(name, { uid: node.metadata.uid, health });
+      const current = await markSilent(node, health, limits, deps);
+      if (readyCondition(current)?.status === 'Unknown') await markPodsNotReady(current, deps);
+      await setTaints(current, mayEvict(current, caches.cache('nodes').list(), clock.now()), deps);
+      return requeueAfter(periodMs);
+    },
+  };
+};
+
+async function markSilent(node: Node, health: NodeHealth, limits: Parameters<typeof silentConditions>[2], { client, clock, events }: ControllerDeps): Promise<Node> {
+  const conditions = silentConditions(node, health, limits, clock.now());
+  if (conditions === undefined) return node;
+  const updated = await client.resource('nodes').updateStatus({ ...node, status: { ...node.status, conditions } });
+  if (readyCondition(node)?.status === 'True') {
+    events.event(node, 'Normal', 'NodeNotReady', `Node ${node.metadata.name} status is now: NodeNotReady`);
+  }
+  return updated;
+}
+
+/** The kubelet cannot tell any more, so this does: Services must not send anything to pods of a silent node. */
+async function markPodsNotReady(node: Node, { client, caches, clock, events }: ControllerDeps): Promise<void> {
+  const pods = caches.cache('pods').list().filter(({ spec }) => spec.nodeName === node.metadata.name);
+  await Promise.all(
+    pods.filter(isPodReady).map(async (pod) => {
+      try {
+        await client.resource('pods').updateStatus(notReady(pod, clock.now()));
+        events.event(pod, 'Warning', 'NodeNotReady', 'Node is not ready');
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }),
+  );
+}
+
+function notReady(pod: Pod, nowMs: number): Pod {
+  const conditions = (pod.status?.conditions ?? []).map(
+    (one): PodCondition => (one.type === 'Ready' ? { ...one, status: 'False', lastTransitionTime: rfc3339(nowMs) } : one),
+  );
+  return { ...pod, status: { ...pod.status, conditions } };
+}
+
+async function setTaints(node: Node, evict: boolean, { client, clock }: ControllerDeps): Promise<void> {
+  const taints = plannedTaints(node, evict, clock.now());
+  if (sameJson(taints, node.spec.taints ?? [])) return;
+  const { name, resourceVersion } = node.metadata;
+  // With the version: the list is replaced as a whole, and others write taints too.
+  await client.resource('nodes').patch({ name }, { type: 'merge', body: { metadata: { resourceVersion }, spec: { taints: JSON.parse(JSON.stringify(taints)) } } });
+}
+
+/**
+ * Lets the pods of failed nodes be driven off at a limited rate per zone, and not at all while no node of the whole
+ * cluster is ready: then it is the control plane that is cut off.
+ */
+function evictionGate(options: NodeLifecycleOptions): (node: Node, all: readonly Node[], nowMs: number) => boolean {
+  const { nodeEvictionRate = 0.1, secondaryNodeEvictionRate = 0.01, largeClusterSizeThreshold = 50, unhealthyZoneThreshold = 0.55 } = options;
+  const nextMs = new Map<string, number>();
+  return (node, all, nowMs) => {
+    if (evictionTaint(node) === undefined) return false;
+    // The cache may not show yet what was just written about this node.
+    const nodes = all.map((one) => (keyOf(one) === keyOf(node) ? node : one));
+    if (nodes.every((one) => readyCondition(one)?.status !== 'True')) return false;
+    const zone = nodes.filter((one) => zoneOf(one) === zoneOf(node));
+    const isPartial = zoneState(zone, unhealthyZoneThreshold) === 'PartialDisruption';
+    const rate = !isPartial ? nodeEvictionRate : zone.length > largeClusterSizeThreshold ? secondaryNodeEvictionRate : 0;
+    if (hasEvictionTaint(node)) return true;
+    if (rate <= 0 || nowMs < (nextMs.get(zoneOf(node)) ?? 0)) return false;
+    nextMs.set(zoneOf(node), nowMs + 1000 / rate);
+    return true;
+  };
+}
+
+function hasEvictionTaint(node: Node): boolean {
+  const key = evictionTaint(node);
+  return (node.spec.taints ?? []).some((taint) => taint.effect === 'NoExecute' && taint.key === key);
+}

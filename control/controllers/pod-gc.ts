@@ -1,0 +1,97 @@
+/**
+ * Pod garbage collector: deletes pods that nobody else will: bound to a node that is gone, terminating without a node, on a
+ * node that is out of service, or ended beyond the number to keep.
+ *
+ * Owns: -.  Watches: Pod, Node.  Writes: Pod/status, deletes Pods.
+ * Source: kubernetes `pkg/controller/podgc`; KEP-2268 (out-of-service taint).
+ */
+import { keyOf } from '#api/meta.ts';
+import { isNotFound } from '#api/status.ts';
+import type { Node, Pod } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done, requeueAfter } from '#client/controller.ts';
+import { own } from '#client/controller-runner.ts';
+import { readyCondition } from './node-health.ts';
+import { markDisrupted } from './pod-disruption.ts';
+import { creationMs, isPodTerminal } from './pods.ts';
+
+/** A node that disappears may be registering anew. */
+const quarantineMs = 40_000;
+const outOfServiceTaint = 'node.kubernetes.io/out-of-service';
+
+export interface PodGcOptions {
+  /** `--terminated-pod-gc-threshold`: so many ended pods are kept. Default 12500; not positive: all. */
+  terminatedPodGcThreshold?: number | undefined;
+}
+
+export const podGcController = (deps: ControllerDeps, { terminatedPodGcThreshold = 12_500 }: PodGcOptions = {}): Controller => {
+  const { client, caches, clock } = deps;
+  const nodeGoneSince = new Map<string, number>();
+  return {
+    name: 'pod-gc',
+    watches: [
+      own('pods'),
+      { resource: 'nodes', keys: (node, _, all) => all.cache('pods').list().filter(({ spec }) => spec.nodeName === node.metadata.name).map(keyOf) },
+    ],
+
+    async reconcile(key) {
+      const pod = caches.cache('pods').get(key);
+      if (pod === undefined) return done;
+      const nodeName = pod.spec.nodeName ?? '';
+      const node = caches.cache('nodes').get(nodeName);
+      if (nodeName !== '' && node === undefined) {
+        const sinceMs = nodeGoneSince.get(nodeName) ?? clock.now();
+        nodeGoneSince.set(nodeName, sinceMs);
+        const remainingMs = sinceMs + quarantineMs - clock.now();
+        if (remainingMs > 0) return requeueAfter(remainingMs);
+        if (await nodeExists(client, nodeName)) return done;
+      } else nodeGoneSince.delete(nodeName);
+      const reason = whyCollect(pod, node, terminatedBeyond(pod, caches.cache('pods').list(), terminatedPodGcThreshold));
+      if (reason !== undefined) await collect(pod, reason, deps);
+      return done;
+    },
+  };
+};
+
+export type CollectReason = 'orphaned' | 'unscheduled' | 'outOfService' | 'terminated';
+
+/** Why a pod is to be deleted for good; undefined: it is not. Pure. @param node undefined: it does not exist */
+export function whyCollect(pod: Pod, node: Node | undefined, isBeyondThreshold: boolean): CollectReason | undefined {
+  const terminating = pod.metadata.deletionTimestamp !== undefined;
+  if ((pod.spec.nodeName ?? '') === '') return terminating ? 'unscheduled' : isBeyondThreshold ? 'terminated' : undefined;
+  if (node === undefined) return 'orphaned';
+  const isOut = readyCondition(node)?.status !== 'True' && (node.spec.taints ?? []).some(({ key }) => key === outOfServiceTaint);
+  if (terminating && isOut) return 'outOfService';
+  return isBeyondThreshold ? 'terminated' : undefined;
+}
+
+function terminatedBeyond(pod: Pod, all: readonly Pod[], threshold: number): boolean {
+  if (threshold <= 0 || !isPodTerminal(pod)) return false;
+  const ended = all.filter(isPodTerminal);
+  if (ended.length <= threshold) return false;
+  const oldest = ended.sort((a, b) => creationMs(a) - creationMs(b)).slice(0, ended.length - threshold);
+  return oldest.includes(pod);
+}
+
+async function nodeExists(client: Client, name: string): Promise<boolean> {
+  try {
+    await client.resource('nodes').get({ name });
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
+}
+
+async function collect(pod: Pod, reason: CollectReason, { client, clock, log }: ControllerDeps): Promise<void> {
+  const { namespace, name, uid } = pod.metadata;
+  log.info({ pod: `${namespace}/${name}`, reason }, 'deleting a pod that nobody else would');
+  try {
+    if (reason === 'orphaned') await markDisrupted(client, pod, 'DeletionByPodGC', 'PodGC: node no longer exists', clock.now(), true);
+    else if (reason === 'outOfService') await markDisrupted(client, pod, 'DeletionByPodGC', 'PodGC: node is out of service', clock.now(), true);
+    await client.resource('pods').delete({ namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * What the Endpoints and the EndpointSlice controllers share: which pods stand behind a Service, and at which ports.
+ *
+ * Source: kubernetes `staging/src/k8s.io/endpointslice/{utils.go,util}`.
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { keyOf } from '#api/meta.ts';
+import { labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
+import type { Pod, Service, ServicePort } from '#api/types.generated.ts';
+import type { Caches, ControllerWatch } from '#client/controller.ts';
+import { isPodReady, isPodTerminal, podCondition } from './pods.ts';
+
+/** A change of a pod concerns the Services that select it, or selected it before. */
+export const podsOfServices: ControllerWatch = {
+  resource: 'pods',
+  keys(object, previous, caches) {
+    const keys = new Set<string>();
+    for (const service of caches.cache('services').list(object.metadata.namespace)) {
+      if (selects(service, object) || (previous !== undefined && selects(service, previous))) keys.add(keyOf(service));
+    }
+    return keys;
+  },
+};
+
+/** A Service without selector selects nothing: somebody else writes its endpoints. */
+export function selects({ spec }: Service, { metadata }: KubeObject): boolean {
+  return spec.selector !== undefined && matchesLabels(labelMatcherOfMap(spec.selector), metadata.labels);
+}
+
+export const isSelecting = ({ spec }: Service): boolean => spec.type !== 'ExternalName' && spec.selector !== undefined;
+
+export const isHeadless = ({ spec }: Service): boolean => spec.clusterIP === 'None' || spec.clusterIP === undefined || spec.clusterIP === '';
+
+export const headlessLabel = 'service.kubernetes.io/headless';
+
+/** The pods that a Service selects and that have an address, those that end included where `terminating`. */
+export function podsBehind(service: Service, caches: Caches, terminating: boolean): Pod[] {
+  return caches
+    .cache('pods')
+    .list(service.metadata.namespace)
+    .filter((pod) => selects(service, pod) && !isPodTerminal(pod) && podIPs(pod).length > 0 && (terminating || pod.metadata.deletionTimestamp === undefined));
+}
+
+export function podIPs({ status }: Pod): string[] {
+  const ips = (status?.podIPs ?? []).map(({ ip }) => ip);
+  return ips.length > 0 || status?.podIP === undefined || status.podIP === '' ? ips : [status.podIP];
+}
+
+export const isIPv6 = (ip: string): boolean => ip.includes(':');
+
+/** The pod's port for a port of the Service: the number, or the container port of that name; undefined where it has none. */
+export function findPort(pod: Pod, { targetPort, port, protocol = 'TCP' }: ServicePort): number | undefined {
+  if (typeof targetPort === 'number') return targetPort;
+  if (targetPort === undefined || targetPort === '') return port;
+  const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  return [...pod.spec.containers, ...sidecars]
+    .flatMap(({ ports = [] }) => ports)
+    .find((one) => one.name === targetPort && (one.protocol ?? 'TCP') === protocol)?.containerPort;
+}
+
+/** The host name that DNS gives the pod under this Service. */
+export function endpointHostname(pod: Pod, { metadata }: Service): string | undefined {
+  const { hostname, subdomain } = pod.spec;
+  return hostname !== undefined && hostname !== '' && subdomain === metadata.name ? hostname : undefined;
+}
+
+/** Remembers when what lies behind a Service last changed, for the annotation that latency is measured by. */
+export interface TriggerTimes {
+  /** The earliest change since the last call, RFC 3339; undefined where nothing changed that has a time. */
+  next(service: Service, pods: readonly Pod[]): string | undefined;
+  forget(serviceKey: string): void;
+}
+
+export const triggerTimeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time';
+
+export function createTriggerTimes(): TriggerTimes {
+  const known = new Map<string, { service: string; pods: Map<string, string> }>();
+  return {
+    next(service, pods) {
+      const before = known.get(keyOf(service));
+      const now = new Map(pods.map((pod) => [pod.metadata.name, podTriggerTime(pod)] as const).filter((pair): pair is [string, string] => pair[1] !== undefined));
+      const changed = [...now].filter(([name, time]) => time > (before?.pods.get(name) ?? '')).map(([, time]) => time);
+      if (before === undefined) changed.push(service.metadata.creationTimestamp);
+      known.set(keyOf(service), { service: service.metadata.creationTimestamp, pods: now });
+      return changed.sort()[0];
+    },
+    forget: (serviceKey) => void known.delete(serviceKey),
+  };
+}
+
+function podTriggerTime(pod: Pod): string | undefined {
+  return isPodReady(pod) ? podCondition(pod, 'Ready')?.lastTransitionTime : undefined;
+}

@@ -1,0 +1,86 @@
+/**
+ * Taint eviction controller: deletes pods from nodes with a NoExecute taint that they do not tolerate, or no longer.
+ *
+ * Owns: -.  Watches: Pod, Node.  Writes: Pod/status (DisruptionTarget), deletes Pods.
+ * Source: kubernetes.io, Taints and tolerations; kubernetes `pkg/controller/tainteviction`.
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { keyOf } from '#api/meta.ts';
+import { isNotFound } from '#api/status.ts';
+import type { Pod, Taint, Toleration } from '#api/types.generated.ts';
+import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
+import { done, requeueAfter } from '#client/controller.ts';
+import { own } from '#client/controller-runner.ts';
+import { markDisrupted } from './pod-disruption.ts';
+import { creationMs } from './pods.ts';
+
+export const taintEvictionController = (deps: ControllerDeps): Controller => {
+  const { client, caches, clock, events } = deps;
+  /** When each pod's node was first seen with taints: for taints that carry no time. Also: which evictions are announced. */
+  const taintedSince = new Map<string, number>();
+  return {
+    name: 'taint-eviction',
+    watches: [own('pods'), { resource: 'nodes', keys: podsOnNode }],
+    concurrency: 8,
+
+    async reconcile(key) {
+      const pod = caches.cache('pods').get(key);
+      if (pod === undefined || pod.metadata.deletionTimestamp !== undefined) {
+        taintedSince.delete(key);
+        return done;
+      }
+      const taints = (caches.cache('nodes').get(pod.spec.nodeName ?? '')?.spec.taints ?? []).filter(({ effect }) => effect === 'NoExecute');
+      const sinceMs = taintedSince.get(key) ?? clock.now();
+      const atMs = evictionTimeMs(pod, taints, sinceMs);
+      if (atMs === undefined) {
+        if (taintedSince.delete(key)) events.event(pod, 'Normal', 'TaintManagerEviction', `Cancelling deletion of Pod ${key}`);
+        return done;
+      }
+      taintedSince.set(key, sinceMs);
+      if (atMs > clock.now()) return requeueAfter(atMs - clock.now());
+      events.event(pod, 'Normal', 'TaintManagerEviction', `Marking for deletion Pod ${key}`);
+      try {
+        await markDisrupted(client, pod, 'DeletionByTaintManager', 'Taint manager: deleting due to NoExecute taint', clock.now());
+        const { namespace, name, uid } = pod.metadata;
+        await client.resource('pods').delete({ namespace, name }, { preconditions: { uid } });
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+      return done;
+    },
+  };
+};
+
+function podsOnNode(node: KubeObject, _previous: KubeObject | undefined, caches: Caches): string[] {
+  return caches
+    .cache('pods')
+    .list()
+    .filter(({ spec }) => spec.nodeName === node.metadata.name)
+    .map(keyOf);
+}
+
+/**
+ * When the pod has to go: at once (`-Infinity`) with a taint it does not tolerate, at a time where it tolerates for a while,
+ * undefined where it may stay. Pure.
+ * @param sinceMs when a taint without `timeAdded` counts as added
+ */
+export function evictionTimeMs(pod: Pod, taints: readonly Taint[], sinceMs: number): number | undefined {
+  let atMs: number | undefined;
+  for (const taint of taints) {
+    const toleration = (pod.spec.tolerations ?? []).find((one) => tolerates(one, taint));
+    if (toleration === undefined) return Number.NEGATIVE_INFINITY;
+    if (toleration.tolerationSeconds === undefined) continue;
+    const addedMs = taint.timeAdded === undefined ? sinceMs : Math.max(Date.parse(taint.timeAdded), creationMs(pod));
+    const endMs = addedMs + Math.max(0, toleration.tolerationSeconds) * 1000;
+    atMs = Math.min(atMs ?? endMs, endMs);
+  }
+  return atMs;
+}
+
+/** Source: core/v1 `Toleration.ToleratesTaint`. */
+export function tolerates({ key = '', operator = 'Equal', value = '', effect = '' }: Toleration, taint: Taint): boolean {
+  if (effect !== '' && effect !== taint.effect) return false;
+  if (key !== '' && key !== taint.key) return false;
+  if (operator === 'Exists') return true;
+  return (operator === 'Equal' || operator === '') && key !== '' && value === (taint.value ?? '');
+}
