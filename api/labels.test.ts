@@ -28,12 +28,18 @@ describe('labels and annotations', () => {
     [{ matchExpressions: [{ key: 'c', operator: 'In' }] }, ['s.matchExpressions[0].values']],
     [{ matchExpressions: [{ key: 'c', operator: 'Exists', values: ['x'] }] }, ['s.matchExpressions[0].values']],
     [{ matchExpressions: [{ key: 'c', operator: 'Like', values: ['x'] }] }, ['s.matchExpressions[0].operator']],
-    [{ matchExpressions: [{ key: '', operator: 'NotIn', values: ['-'] }] }, ['s.matchExpressions[0].key', 's.matchExpressions[0].key', 's.matchExpressions[0].values[0]']],
+    [
+      { matchExpressions: [{ key: '', operator: 'NotIn', values: ['-'] }] },
+      ['s.matchExpressions[0].key', 's.matchExpressions[0].key', 's.matchExpressions[0].values[0]'],
+    ],
     [{ matchLabels: { a: '-' } }, ['s.matchLabels']],
   ];
   for (const [selector, fields] of selectors) {
     it(`finds ${fields.length === 0 ? 'nothing wrong' : fields.join(', ')} in ${JSON.stringify(selector)}`, () => {
-      assert.deepEqual(validateLabelSelector(selector, 's').map(({ field }) => field), fields);
+      assert.deepEqual(
+        validateLabelSelector(selector, 's').map(({ field }) => field),
+        fields,
+      );
     });
   }
 });

@@ -38,7 +38,9 @@ export function validateLabelSelector(selector: LabelSelector | undefined, field
   if (selector === undefined) return [];
   return [
     ...validateLabels(selector.matchLabels, `${field}.matchLabels`),
-    ...(selector.matchExpressions ?? []).flatMap((each, index) => validateRequirement(each, `${field}.matchExpressions[${index}]`)),
+    ...(selector.matchExpressions ?? []).flatMap((each, index) =>
+      validateRequirement(each, `${field}.matchExpressions[${index}]`),
+    ),
   ];
 }
 

@@ -29,11 +29,23 @@ interface Case {
 const long = (length: number): string => 'a'.repeat(length);
 
 const cases: Case[] = [
-  { check: isDns1123Label, good: ['a', '0', 'a-1', 'a--1', long(63)], bad: ['', 'A', '-a', 'a-', 'a.b', 'a_b', ' a', 'a\n', 'ä', long(64)] },
-  { check: isDns1123Subdomain, good: ['a', 'a.b', '1.2.3', long(253)], bad: ['', '.', 'a.', '.a', 'a..b', 'A.b', 'a_b', 'a\n', long(254)] },
+  {
+    check: isDns1123Label,
+    good: ['a', '0', 'a-1', 'a--1', long(63)],
+    bad: ['', 'A', '-a', 'a-', 'a.b', 'a_b', ' a', 'a\n', 'ä', long(64)],
+  },
+  {
+    check: isDns1123Subdomain,
+    good: ['a', 'a.b', '1.2.3', long(253)],
+    bad: ['', '.', 'a.', '.a', 'a..b', 'A.b', 'a_b', 'a\n', long(254)],
+  },
   { check: isDns1035Label, good: ['a', 'a1', 'a-1'], bad: ['', '1a', 'a.b', 'A', long(64)] },
   { check: isWildcardDns1123Subdomain, good: ['*.a', '*.a.b'], bad: ['*', 'a', '*a.b', '*.*.a', '*.A'] },
-  { check: isQualifiedName, good: ['a', 'A_b.c', 'x.io/a', '1', long(63)], bad: ['', '/a', 'a/', 'X.io/a', 'a/b/c', '-a', 'a.', long(64), `${long(254)}/a`] },
+  {
+    check: isQualifiedName,
+    good: ['a', 'A_b.c', 'x.io/a', '1', long(63)],
+    bad: ['', '/a', 'a/', 'X.io/a', 'a/b/c', '-a', 'a.', long(64), `${long(254)}/a`],
+  },
   { check: isValidLabelValue, good: ['', 'a', 'A_b.c-1', long(63)], bad: ['-a', 'a-', 'a b', 'a/b', long(64)] },
   { check: isCIdentifier, good: ['a', '_A1'], bad: ['', '1a', 'a-b'] },
   { check: isValidPortName, good: ['http', 'a1', '9p'], bad: ['', '80', '-a', 'a-', 'a--b', 'HTTP', 'a.b', long(16)] },

@@ -37,7 +37,8 @@ const patterns = {
 
 const subdomainText =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character";
-const labelKeyText = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
+const labelKeyText =
+  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 
 /** The longest name of an object, and of a DNS subdomain. */
 export const subdomainMaxLength = 253;
@@ -119,7 +120,8 @@ export function isQualifiedName(value: string): string[] {
   }
   if (name === '') errors.push(`name part ${emptyText}`);
   else if (bytes(name) > labelMaxLength) errors.push(`name part ${tooManyBytesText(labelMaxLength)}`);
-  if (!patterns.labelKey.test(name)) errors.push(`name part ${patternText(labelKeyText, labelKey, 'MyName', 'my.name', '123-abc')}`);
+  if (!patterns.labelKey.test(name))
+    errors.push(`name part ${patternText(labelKeyText, labelKey, 'MyName', 'my.name', '123-abc')}`);
   return errors;
 }
 
@@ -176,7 +178,9 @@ export function isHttpHeaderName(value: string): string[] {
 export function isEnvVarName(value: string): string[] {
   const text =
     "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit";
-  const errors = patterns.envVarName.test(value) ? [] : [patternText(text, envVarName, 'my.env-name', 'MY_ENV.NAME', 'MyEnvName1')];
+  const errors = patterns.envVarName.test(value)
+    ? []
+    : [patternText(text, envVarName, 'my.env-name', 'MY_ENV.NAME', 'MyEnvName1')];
   return [...errors, ...dotErrors(value)];
 }
 

@@ -52,7 +52,10 @@ describe('label selectors', () => {
   }
 
   const wrong: [selector: string, message: string][] = [
-    ['x=a||y=b', "unable to parse requirement: values[0][x]: Invalid value: \"a||y\": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"],
+    [
+      'x=a||y=b',
+      "unable to parse requirement: values[0][x]: Invalid value: \"a||y\": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+    ],
     ['x==a==b', "found '==', expected: ',' or 'end of string'"],
     ['!x=a', "found '=', expected: ',' or 'end of string'"],
     [',', "found ',', expected: !, identifier, or 'end of string'"],
@@ -64,7 +67,10 @@ describe('label selectors', () => {
     ['x in (a', "unable to parse requirement: found '', expected: ',' or ')'"],
     ['x in (a,', "unable to parse requirement: found '', expected: ',', or identifier"],
     ['x=(', "unable to parse requirement: found '(', expected: identifier"],
-    ['x<a', "unable to parse requirement: values[0]: Invalid value: \"a\": for 'Gt', 'Lt' operators, the value must be an integer"],
+    [
+      'x<a',
+      "unable to parse requirement: values[0]: Invalid value: \"a\": for 'Gt', 'Lt' operators, the value must be an integer",
+    ],
     [
       'a/b/c=d',
       "unable to parse requirement: <nil>: Invalid value: \"a/b/c\": a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
@@ -99,8 +105,14 @@ describe('label selectors', () => {
     assert.equal(labelMatcherText(matcher), 'app=web,!old,tier in (a,b)');
     assert.equal(exactLabel(matcher, 'app'), 'web');
     assert.equal(exactLabel(matcher, 'tier'), undefined);
-    assert.throws(() => labelMatcher({ matchExpressions: [{ key: 'a', operator: 'Gt', values: ['1'] }] }), new SelectorError('"Gt" is not a valid label selector operator'));
-    assert.throws(() => labelMatcher({ matchExpressions: [{ key: 'a', operator: 'In' }] }), /values: Invalid value: \[\]: for 'in', 'notin' operators, values set can't be empty/);
+    assert.throws(
+      () => labelMatcher({ matchExpressions: [{ key: 'a', operator: 'Gt', values: ['1'] }] }),
+      new SelectorError('"Gt" is not a valid label selector operator'),
+    );
+    assert.throws(
+      () => labelMatcher({ matchExpressions: [{ key: 'a', operator: 'In' }] }),
+      /values: Invalid value: \[\]: for 'in', 'notin' operators, values set can't be empty/,
+    );
   });
 
   it('a map as selector matches every superset of it', () => {

@@ -125,7 +125,8 @@ export function parseFieldSelector(text: string): FieldRequirement[] {
 function unescapeFieldValue(text: string): string {
   return text.replace(/\\([\s\S]?)|[,=]/gu, (whole, escaped: string | undefined) => {
     // Upstream prints the rune's number here, not the character.
-    if (escaped === undefined) throw new SelectorError(`invalid field selector: unescaped character in value: ${whole.codePointAt(0)}`);
+    if (escaped === undefined)
+      throw new SelectorError(`invalid field selector: unescaped character in value: ${whole.codePointAt(0)}`);
     if (!['\\', ',', '='].includes(escaped)) throw new SelectorError(`invalid field selector: invalid escape sequence: ${whole}`);
     return escaped;
   });

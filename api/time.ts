@@ -30,7 +30,8 @@ export function canonicalMicroTime(text: string): string {
 
 function utcSeconds(epochSeconds: number, text: string): string {
   const iso = new Date(epochSeconds * 1000).toISOString();
-  if (iso.length !== '2006-01-02T15:04:05.000Z'.length) throw new TimeError(`parsing time ${JSON.stringify(text)}: year out of range`);
+  if (iso.length !== '2006-01-02T15:04:05.000Z'.length)
+    throw new TimeError(`parsing time ${JSON.stringify(text)}: year out of range`);
   return iso.slice(0, 19);
 }
 
@@ -72,7 +73,9 @@ class GoTimeParser {
   }
 
   #mismatch(element: string): TimeError {
-    return this.#error(` as ${JSON.stringify(this.#layout)}: cannot parse ${JSON.stringify(this.#rest)} as ${JSON.stringify(element)}`);
+    return this.#error(
+      ` as ${JSON.stringify(this.#layout)}: cannot parse ${JSON.stringify(this.#rest)} as ${JSON.stringify(element)}`,
+    );
   }
 
   #take(pattern: RegExp, element: string): string {

@@ -6,7 +6,9 @@ import { type FieldType, typeFacts, typeNames } from '../schema/facts.ts';
 const key = fc.constantFrom('a', 'b-c', 'example.com/x', '', '__proto__', 'ä');
 const text = fc.oneof(fc.constantFrom('', 'a', 'web-1'), fc.string({ unit: 'grapheme', maxLength: 200 }));
 const seconds = fc.date({ min: new Date('1970-01-01'), max: new Date('9999-12-31'), noInvalidDate: true });
-const json = fc.jsonValue({ maxDepth: 2 }).filter((value) => value !== null && !JSON.stringify(value).includes('-0')) as fc.Arbitrary<JsonValue>;
+const json = fc
+  .jsonValue({ maxDepth: 2 })
+  .filter((value) => value !== null && !JSON.stringify(value).includes('-0')) as fc.Arbitrary<JsonValue>;
 
 /** Depth is bounded by leaving out what refers to other types beyond it. */
 function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> | undefined {
@@ -28,7 +30,9 @@ function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> | unde
     case 'time':
       return seconds.map((date) => `${date.toISOString().slice(0, 19)}Z`);
     case 'microtime':
-      return fc.tuple(seconds, fc.nat({ max: 999 })).map(([date, micros]) => date.toISOString().replace('Z', `${String(micros).padStart(3, '0')}Z`));
+      return fc
+        .tuple(seconds, fc.nat({ max: 999 }))
+        .map(([date, micros]) => date.toISOString().replace('Z', `${String(micros).padStart(3, '0')}Z`));
     case 'intstr':
       return fc.oneof(fc.integer(), text);
     case 'fieldsV1':
@@ -41,7 +45,9 @@ function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> | unde
     }
     case 'map': {
       const value = valueOf(type.value, depth);
-      return value === undefined ? undefined : (fc.dictionary(key, value, { maxKeys: 3, noNullPrototype: true }) as fc.Arbitrary<JsonValue>);
+      return value === undefined
+        ? undefined
+        : (fc.dictionary(key, value, { maxKeys: 3, noNullPrototype: true }) as fc.Arbitrary<JsonValue>);
     }
     case 'ref':
       return depth === 0 ? undefined : objectOf(type.name, depth - 1);

@@ -19,7 +19,16 @@ function quoteChar(char: string): string {
   if (char === "'") return "'\\''";
   if (char === '"') return `'"'`;
   const byte = Buffer.from(char)[0] as number;
-  const escapes: Record<number, string> = { 7: '\\a', 8: '\\b', 9: '\\t', 10: '\\n', 11: '\\v', 12: '\\f', 13: '\\r', 92: '\\\\' };
+  const escapes: Record<number, string> = {
+    7: '\\a',
+    8: '\\b',
+    9: '\\t',
+    10: '\\n',
+    11: '\\v',
+    12: '\\f',
+    13: '\\r',
+    92: '\\\\',
+  };
   const escaped = escapes[byte];
   if (escaped !== undefined) return `'${escaped}'`;
   if (byte < 0x20 || byte === 0x7f) return `'\\x${byte.toString(16).padStart(2, '0')}'`;
@@ -217,7 +226,8 @@ export class JsonScanner {
         return this.string();
       case 'number':
         return Number(this.number());
-      default:
+      case 'bool':
+      case 'null':
         return this.literal();
     }
   }

@@ -17,7 +17,12 @@ describe('decoding JSON objects', () => {
     ['one in a list', pod, '{"spec":{"containers":[{},{"nam":"x"}]}}', ['unknown field "spec.containers[1].nam"']],
     ['a duplicate field', deployment, '{"spec":{"replicas":1,"replicas":2}}', ['duplicate field "spec.replicas"']],
     ['a duplicate key of a map', pod, '{"metadata":{"labels":{"a":"1","a":"2"}}}', ['duplicate field "metadata.labels.a"']],
-    ['each problem once, in the order of the text', pod, '{"z":1,"y":1,"z":2,"metadata":{"x":1}}', ['unknown field "z"', 'unknown field "y"', 'unknown field "metadata.x"']],
+    [
+      'each problem once, in the order of the text',
+      pod,
+      '{"z":1,"y":1,"z":2,"metadata":{"x":1}}',
+      ['unknown field "z"', 'unknown field "y"', 'unknown field "metadata.x"'],
+    ],
     ['nothing inside of what is unknown', pod, '{"z":{"a":1,"a":2}}', ['unknown field "z"']],
     ['nothing in free-form parts', pod, '{"metadata":{"managedFields":[{"fieldsV1":{"f:a":{},"f:a":{}}}]}}', []],
   ];
@@ -35,7 +40,10 @@ describe('decoding JSON objects', () => {
   });
 
   it('joins problems as upstream does', () => {
-    assert.equal(strictDecodingText(['unknown field "a"', 'duplicate field "b"']), 'strict decoding error: unknown field "a", duplicate field "b"');
+    assert.equal(
+      strictDecodingText(['unknown field "a"', 'duplicate field "b"']),
+      'strict decoding error: unknown field "a", duplicate field "b"',
+    );
   });
 
   it('drops unknown fields whatever the validation', () => {
@@ -46,22 +54,78 @@ describe('decoding JSON objects', () => {
   });
 
   const wrong: [typeName: string, text: string, message: string][] = [
-    [deployment, '{"spec":{"replicas":"3"}}', 'json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32'],
-    [deployment, '{"spec":{"replicas":1.0}}', 'json: cannot unmarshal number 1.0 into Go struct field DeploymentSpec.spec.replicas of type int32'],
-    [deployment, '{"spec":{"replicas":2147483648}}', 'json: cannot unmarshal number 2147483648 into Go struct field DeploymentSpec.spec.replicas of type int32'],
-    [deployment, '{"spec":{"replicas":1e3}}', 'json: cannot unmarshal number 1e3 into Go struct field DeploymentSpec.spec.replicas of type int32'],
+    [
+      deployment,
+      '{"spec":{"replicas":"3"}}',
+      'json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32',
+    ],
+    [
+      deployment,
+      '{"spec":{"replicas":1.0}}',
+      'json: cannot unmarshal number 1.0 into Go struct field DeploymentSpec.spec.replicas of type int32',
+    ],
+    [
+      deployment,
+      '{"spec":{"replicas":2147483648}}',
+      'json: cannot unmarshal number 2147483648 into Go struct field DeploymentSpec.spec.replicas of type int32',
+    ],
+    [
+      deployment,
+      '{"spec":{"replicas":1e3}}',
+      'json: cannot unmarshal number 1e3 into Go struct field DeploymentSpec.spec.replicas of type int32',
+    ],
     [deployment, '{"spec":[]}', 'json: cannot unmarshal array into Go struct field Deployment.spec of type v1.DeploymentSpec'],
-    [pod, '{"spec":{"containers":{}}}', 'json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container'],
-    [pod, '{"spec":{"containers":["x"]}}', 'json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type v1.Container'],
-    [pod, '{"spec":{"restartPolicy":true}}', 'json: cannot unmarshal bool into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy'],
-    [pod, '{"metadata":{"labels":{"a":1}}}', 'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string'],
-    [pod, '{"metadata":{"labels":[]}}', 'json: cannot unmarshal array into Go struct field ObjectMeta.metadata.labels of type map[string]string'],
-    [pod, '{"spec":{"containers":[{"resources":{"limits":"x"}}]}}', 'json: cannot unmarshal string into Go struct field ResourceRequirements.spec.containers.resources.limits of type v1.ResourceList'],
-    [pod, '{"spec":{"activeDeadlineSeconds":9223372036854775808}}', 'json: cannot unmarshal number 9223372036854775808 into Go struct field PodSpec.spec.activeDeadlineSeconds of type int64'],
+    [
+      pod,
+      '{"spec":{"containers":{}}}',
+      'json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container',
+    ],
+    [
+      pod,
+      '{"spec":{"containers":["x"]}}',
+      'json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type v1.Container',
+    ],
+    [
+      pod,
+      '{"spec":{"restartPolicy":true}}',
+      'json: cannot unmarshal bool into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy',
+    ],
+    [
+      pod,
+      '{"metadata":{"labels":{"a":1}}}',
+      'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string',
+    ],
+    [
+      pod,
+      '{"metadata":{"labels":[]}}',
+      'json: cannot unmarshal array into Go struct field ObjectMeta.metadata.labels of type map[string]string',
+    ],
+    [
+      pod,
+      '{"spec":{"containers":[{"resources":{"limits":"x"}}]}}',
+      'json: cannot unmarshal string into Go struct field ResourceRequirements.spec.containers.resources.limits of type v1.ResourceList',
+    ],
+    [
+      pod,
+      '{"spec":{"activeDeadlineSeconds":9223372036854775808}}',
+      'json: cannot unmarshal number 9223372036854775808 into Go struct field PodSpec.spec.activeDeadlineSeconds of type int64',
+    ],
     [pod, '[]', 'json: cannot unmarshal array into Go value of type v1.Pod'],
-    [pod, '{"metadata":{"creationTimestamp":"yesterday"}}', 'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"'],
-    [pod, '{"metadata":{"creationTimestamp":1}}', 'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp of type string'],
-    ['core/v1.Service', '{"spec":{"ports":[{"targetPort":{}}]}}', 'json: cannot unmarshal object into Go struct field ServicePort.spec.ports.targetPort of type int32'],
+    [
+      pod,
+      '{"metadata":{"creationTimestamp":"yesterday"}}',
+      'parsing time "yesterday" as "2006-01-02T15:04:05Z07:00": cannot parse "yesterday" as "2006"',
+    ],
+    [
+      pod,
+      '{"metadata":{"creationTimestamp":1}}',
+      'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.creationTimestamp of type string',
+    ],
+    [
+      'core/v1.Service',
+      '{"spec":{"ports":[{"targetPort":{}}]}}',
+      'json: cannot unmarshal object into Go struct field ServicePort.spec.ports.targetPort of type int32',
+    ],
     ['core/v1.Secret', '{"data":{"a":"%"}}', 'illegal base64 data at input byte 0'],
     ['core/v1.Secret', '{"data":{"a":"YQ="}}', 'illegal base64 data at input byte 3'],
     ['core/v1.Secret', '{"data":{"a":"YQ"}}', 'illegal base64 data at input byte 0'],
@@ -88,18 +152,38 @@ describe('decoding JSON objects', () => {
     ['null is absence', 'core/v1.ConfigMap', { data: null, metadata: { labels: null, name: null } }, { metadata: {} }],
     ['a null body is an empty object', 'core/v1.ConfigMap', null, { metadata: {} }],
     ['a null value of a map is a zero', 'core/v1.ConfigMap', { data: { a: null } }, { metadata: {}, data: { a: '' } }],
-    ['plain zeros and empty lists are absence', 'core/v1.ConfigMap', { metadata: { name: '', generation: 0, finalizers: [] }, data: {} }, { metadata: {} }],
-    ['zeros of pointers stay', deployment, { metadata: {}, spec: { replicas: 0, selector: {} } }, {
-      metadata: {},
-      spec: { replicas: 0, selector: {}, template: { metadata: {}, spec: { containers: [] } }, strategy: {} },
-      status: {},
-    }],
-    ['quantities are canonical', 'core/v1.ResourceQuota', { spec: { hard: { cpu: 0.5, memory: '1024Mi', pods: '1e3' } } }, {
-      metadata: {},
-      spec: { hard: { cpu: '500m', memory: '1Gi', pods: '1e3' } },
-      status: {},
-    }],
-    ['times are in UTC', 'meta/v1.ObjectMeta', { creationTimestamp: '2026-01-01T01:00:00.5+01:00' }, { creationTimestamp: '2026-01-01T00:00:00Z' }],
+    [
+      'plain zeros and empty lists are absence',
+      'core/v1.ConfigMap',
+      { metadata: { name: '', generation: 0, finalizers: [] }, data: {} },
+      { metadata: {} },
+    ],
+    [
+      'zeros of pointers stay',
+      deployment,
+      { metadata: {}, spec: { replicas: 0, selector: {} } },
+      {
+        metadata: {},
+        spec: { replicas: 0, selector: {}, template: { metadata: {}, spec: { containers: [] } }, strategy: {} },
+        status: {},
+      },
+    ],
+    [
+      'quantities are canonical',
+      'core/v1.ResourceQuota',
+      { spec: { hard: { cpu: 0.5, memory: '1024Mi', pods: '1e3' } } },
+      {
+        metadata: {},
+        spec: { hard: { cpu: '500m', memory: '1Gi', pods: '1e3' } },
+        status: {},
+      },
+    ],
+    [
+      'times are in UTC',
+      'meta/v1.ObjectMeta',
+      { creationTimestamp: '2026-01-01T01:00:00.5+01:00' },
+      { creationTimestamp: '2026-01-01T00:00:00Z' },
+    ],
     ['a port is a number or a name', 'core/v1.ServicePort', { port: 80, targetPort: 'http' }, { port: 80, targetPort: 'http' }],
   ];
   for (const [name, typeName, input, output] of normalised) {
@@ -107,7 +191,11 @@ describe('decoding JSON objects', () => {
   }
 
   it('the last of two equal fields counts; objects are merged', () => {
-    const { object } = decodeJson('{"metadata":{"name":"a","namespace":"n"},"metadata":{"name":"b"}}', 'core/v1.ConfigMap', 'Warn');
+    const { object } = decodeJson(
+      '{"metadata":{"name":"a","namespace":"n"},"metadata":{"name":"b"}}',
+      'core/v1.ConfigMap',
+      'Warn',
+    );
     assert.deepEqual(object, { metadata: { name: 'b', namespace: 'n' } });
   });
 
@@ -166,7 +254,10 @@ describe('malformed JSON', () => {
   for (const [text, message] of texts) {
     it(`${JSON.stringify(text)}: ${message}`, () => {
       assert.throws(() => parseJson(text), new DecodeError(message));
-      assert.throws(() => decodeJson(text, pod, 'Ignore'), new DecodeError(`couldn't get version/kind; json parse error: ${message}`));
+      assert.throws(
+        () => decodeJson(text, pod, 'Ignore'),
+        new DecodeError(`couldn't get version/kind; json parse error: ${message}`),
+      );
     });
   }
 
@@ -180,7 +271,28 @@ describe('malformed JSON', () => {
   it('accepts and refuses what JSON.parse does, with the same value', () => {
     const anyText = fc.oneof(
       fc.json(),
-      fc.string({ unit: fc.constantFrom('{', '}', '[', ']', '"', ':', ',', '1', '0', '-', '.', 'e', ' ', 'null', 'true', '\\', 'u0041', '\\n') }),
+      fc.string({
+        unit: fc.constantFrom(
+          '{',
+          '}',
+          '[',
+          ']',
+          '"',
+          ':',
+          ',',
+          '1',
+          '0',
+          '-',
+          '.',
+          'e',
+          ' ',
+          'null',
+          'true',
+          '\\',
+          'u0041',
+          '\\n',
+        ),
+      }),
     );
     fc.assert(
       fc.property(anyText, (text) => {
@@ -221,5 +333,6 @@ describe('the type of a body', () => {
       `${prefix} json: cannot unmarshal array into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
     ],
   ];
-  for (const [text, message] of wrong) it(`refuses ${text}`, () => assert.throws(() => readTypeMeta(text), new DecodeError(message)));
+  for (const [text, message] of wrong)
+    it(`refuses ${text}`, () => assert.throws(() => readTypeMeta(text), new DecodeError(message)));
 });

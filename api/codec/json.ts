@@ -66,7 +66,8 @@ export function readTypeMeta(input: string | Uint8Array): { apiVersion: string; 
   const meta = { apiVersion: '', kind: '' };
   for (const name of ['apiVersion', 'kind'] as const) {
     const found = value[name] ?? '';
-    if (typeof found !== 'string') throw new DecodeError(`${prefix} ${jsonKind(found)} into Go struct field .${name} of type string`);
+    if (typeof found !== 'string')
+      throw new DecodeError(`${prefix} ${jsonKind(found)} into Go struct field .${name} of type string`);
     meta[name] = found;
   }
   return meta;
@@ -160,25 +161,10 @@ class TypedDecoder {
       scanner.literal();
       return type.kind === 'ref' && this.#fields.length === 0 ? this.#filled(type.name, {}) : undefined;
     }
-    switch (type.kind) {
-      case 'ref':
-        if (kind === 'object') return this.#struct(typeFacts(type.name), isObject(into) ? into : {});
-        break;
-      case 'list':
-        if (kind === 'array') return this.#list(type.item, goType);
-        break;
-      case 'map':
-        if (kind === 'object') return this.#map(type.value, goType, isObject(into) ? into : {});
-        break;
-      case 'fieldsV1':
-      case 'raw':
-      case 'json':
-        return scanner.value();
-      default:
-        return this.#scalar(type, kind, goType);
-    }
-    this.#skipMismatch(kind, goType ?? goTypeName(type));
-    return undefined;
+    if (type.kind === 'ref' && kind === 'object') return this.#struct(typeFacts(type.name), isObject(into) ? into : {});
+    if (type.kind === 'list' && kind === 'array') return this.#list(type.item, goType);
+    if (type.kind === 'map' && kind === 'object') return this.#map(type.value, goType, isObject(into) ? into : {});
+    return this.#scalar(type, kind, goType);
   }
 
   #skipMismatch(kind: string, goType: string): void {
@@ -262,6 +248,7 @@ class TypedDecoder {
     return map;
   }
 
+  /** Reads a scalar; what is none of the cases is of the wrong type. */
   #scalar(type: FieldType, kind: string, goType: string | undefined): JsonValue | undefined {
     switch (type.kind) {
       case 'quantity':
@@ -286,7 +273,13 @@ class TypedDecoder {
       case 'double':
         if (kind === 'number') return Number(this.#scanner.number());
         break;
-      default:
+      case 'fieldsV1':
+      case 'raw':
+      case 'json':
+        return this.#scanner.value();
+      case 'ref':
+      case 'list':
+      case 'map':
         break;
     }
     this.#skipMismatch(kind, goType ?? goTypeName(type));

@@ -4,18 +4,15 @@
 export const kubectlBodies: readonly { path: string; base64: string }[] = [
   {
     path: '/api/v1/namespaces/default/configmaps',
-    base64:
-      'azhzAAoPCgJ2MRIJQ29uZmlnTWFwEicKEgoCY20SABoAIgAqADIAOABCABIGCgFhEgExEgkKAWISBHp3ZWkaACIA',
+    base64: 'azhzAAoPCgJ2MRIJQ29uZmlnTWFwEicKEgoCY20SABoAIgAqADIAOABCABIGCgFhEgExEgkKAWISBHp3ZWkaACIA',
   },
   {
     path: '/api/v1/namespaces/default/secrets',
-    base64:
-      'azhzAAoMCgJ2MRIGU2VjcmV0EikKEQoBcxIAGgAiACoAMgA4AEIAEhIKCHBhc3N3b3JkEgZnZWhlaW0aABoAIgA=',
+    base64: 'azhzAAoMCgJ2MRIGU2VjcmV0EikKEQoBcxIAGgAiACoAMgA4AEIAEhIKCHBhc3N3b3JkEgZnZWhlaW0aABoAIgA=',
   },
   {
     path: '/api/v1/namespaces/default/serviceaccounts/default/token',
-    base64:
-      'azhzAAooChhhdXRoZW50aWNhdGlvbi5rOHMuaW8vdjESDFRva2VuUmVxdWVzdBIgChAKABIAGgAiACoAMgA4AEIAEgYKAXgg2AQaBAoAEgAaACIA',
+    base64: 'azhzAAooChhhdXRoZW50aWNhdGlvbi5rOHMuaW8vdjESDFRva2VuUmVxdWVzdBIgChAKABIAGgAiACoAMgA4AEIAEgYKAXgg2AQaBAoAEgAaACIA',
   },
   {
     path: '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
@@ -24,8 +21,7 @@ export const kubectlBodies: readonly { path: string; base64: string }[] = [
   },
   {
     path: '/apis/authentication.k8s.io/v1/selfsubjectreviews',
-    base64:
-      'azhzAAotChhhdXRoZW50aWNhdGlvbi5rOHMuaW8vdjESEVNlbGZTdWJqZWN0UmV2aWV3EhoKEAoAEgAaACIAKgAyADgAQgASBgoECgASABoAIgA=',
+    base64: 'azhzAAotChhhdXRoZW50aWNhdGlvbi5rOHMuaW8vdjESEVNlbGZTdWJqZWN0UmV2aWV3EhoKEAoAEgAaACIAKgAyADgAQgASBgoECgASABoAIgA=',
   },
   {
     path: '/apis/apps/v1/namespaces/default/deployments',
@@ -49,8 +45,7 @@ export const kubectlBodies: readonly { path: string; base64: string }[] = [
   },
   {
     path: '/api/v1/namespaces/default/resourcequotas',
-    base64:
-      'azhzAAoTCgJ2MRINUmVzb3VyY2VRdW90YRI0ChEKAXESABoAIgAqADIAOABCABIdCgoKA2NwdRIDCgExCg8KBm1lbW9yeRIFCgMxR2kaABoAIgA=',
+    base64: 'azhzAAoTCgJ2MRINUmVzb3VyY2VRdW90YRI0ChEKAXESABoAIgAqADIAOABCABIdCgoKA2NwdRIDCgExCg8KBm1lbW9yeRIFCgMxR2kaABoAIgA=',
   },
   {
     path: '/apis/networking.k8s.io/v1/namespaces/default/ingresses',
@@ -68,7 +63,10 @@ export const kubectlBodies: readonly { path: string; base64: string }[] = [
       'azhzAAogCglwb2xpY3kvdjESE1BvZERpc3J1cHRpb25CdWRnZXQSNgoRCgFwEgAaACIAKgAyADgAQgASFQoJCAEQABoDNTAlEggKBgoBYRIBYhoKCAAYACAAKAAwABoAIgA=',
   },
   { path: '/api/v1/namespaces', base64: 'azhzAAoPCgJ2MRIJTmFtZXNwYWNlEhkKEQoBbhIAGgAiACoAMgA4AEIAEgAaAgoAGgAiAA==' },
-  { path: '/api/v1/namespaces/default/serviceaccounts', base64: 'azhzAAoUCgJ2MRIOU2VydmljZUFjY291bnQSFAoSCgJzYRIAGgAiACoAMgA4AEIAGgAiAA==' },
+  {
+    path: '/api/v1/namespaces/default/serviceaccounts',
+    base64: 'azhzAAoUCgJ2MRIOU2VydmljZUFjY291bnQSFAoSCgJzYRIAGgAiACoAMgA4AEIAGgAiAA==',
+  },
   {
     path: '/apis/scheduling.k8s.io/v1/priorityclasses',
     base64:

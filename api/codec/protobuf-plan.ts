@@ -37,7 +37,11 @@ function planOf(typeName: string): Plan {
   let plan = plans.get(typeName);
   if (plan === undefined) {
     const facts = typeFacts(typeName);
-    plan = buildPlan(facts.goName, typeName, facts.fields.map((field) => ({ field, path: field.protoPath })));
+    plan = buildPlan(
+      facts.goName,
+      typeName,
+      facts.fields.map((field) => ({ field, path: field.protoPath })),
+    );
     plans.set(typeName, plan);
   }
   return plan;
@@ -67,18 +71,14 @@ function fieldPlan(field: FieldFacts, number: number): PlannedField {
   const goName = name.charAt(0).toUpperCase() + name.slice(1);
   // Lists with a name of their own that Go marshals as a message of one field (meta/v1 Verbs).
   if (field.goType === 'v1.Verbs') return { number, goName, wire: lengthWire, ...wrappedListIo(name, number) };
-  switch (type.kind) {
-    case 'list':
-      return type.item.kind === 'ref'
-        ? { number, goName, wire: lengthWire, ...messageListIo(name, number, type.item.name) }
-        : { number, goName, ...scalarListIo(name, number, valueCodec(type.item)) };
-    case 'map':
-      return { number, goName, wire: lengthWire, ...mapIo(name, number, valueCodec(type.value)) };
-    case 'ref':
-      return { number, goName, wire: lengthWire, ...messageIo(name, number, type.name) };
-    default:
-      return { number, goName, ...scalarIo(name, number, scalarCodecs[type.kind], field.pointer || field.written) };
+  if (type.kind === 'list') {
+    return type.item.kind === 'ref'
+      ? { number, goName, wire: lengthWire, ...messageListIo(name, number, type.item.name) }
+      : { number, goName, ...scalarListIo(name, number, valueCodec(type.item)) };
   }
+  if (type.kind === 'map') return { number, goName, wire: lengthWire, ...mapIo(name, number, valueCodec(type.value)) };
+  if (type.kind === 'ref') return { number, goName, wire: lengthWire, ...messageIo(name, number, type.name) };
+  return { number, goName, ...scalarIo(name, number, scalarCodecs[type.kind], field.pointer || field.written) };
 }
 
 type FieldIo = Pick<PlannedField, 'read' | 'write'>;

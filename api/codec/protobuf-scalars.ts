@@ -219,7 +219,7 @@ const embeddedJson: ScalarCodec = {
     }
     return content === undefined || content.length === 0 ? undefined : parsedJson(content);
   },
-  write: (writer, value, field) => {
+  write: (writer, value) => {
     const mark = writer.size;
     writer.string(JSON.stringify(value));
     writer.tag(1, lengthWire);

@@ -118,7 +118,10 @@ describe('protobuf messages', () => {
   });
 
   it('so are arbitrary bytes', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (noise) => outcome('core/v1.Pod', noise)), { numRuns: 2000 });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), (noise) => outcome('core/v1.Pod', noise)),
+      { numRuns: 2000 },
+    );
   });
 
   function outcome(typeName: string, input: Uint8Array): void {
@@ -176,7 +179,12 @@ describe('protobuf messages', () => {
     ['field number 0', 'core/v1.Pod', bytes(0x02, 0), 'proto: Pod: illegal tag 0 (wire type 2)'],
     ['a wrong wire type', 'meta/v1.ObjectMeta', bytes(0x08, 1), 'proto: wrong wireType = 0 for field Name'],
     ['the end of a group that never began', 'core/v1.Pod', bytes(0xf4, 0x3f), 'proto: Pod: wiretype end group for non-group'],
-    ['a length beyond 2 GiB', 'core/v1.Pod', bytes(0x0a, 0xff, 0xff, 0xff, 0xff, 0x7f), 'proto: negative length found during unmarshaling'],
+    [
+      'a length beyond 2 GiB',
+      'core/v1.Pod',
+      bytes(0x0a, 0xff, 0xff, 0xff, 0xff, 0x7f),
+      'proto: negative length found during unmarshaling',
+    ],
     [
       'a quantity that is none',
       'core/v1.EmptyDirVolumeSource',
@@ -205,8 +213,14 @@ describe('protobuf messages', () => {
   }
 
   it('names the field that holds a value of another type', () => {
-    assert.throws(() => encodeRaw('core/v1.Pod', { spec: { nodeName: 5 } }), new ProtobufError('field "nodeName": cannot encode 5 as string'));
-    assert.throws(() => encodeRaw('core/v1.Pod', { spec: { containers: {} } }), new ProtobufError('cannot encode field "containers": not a list'));
+    assert.throws(
+      () => encodeRaw('core/v1.Pod', { spec: { nodeName: 5 } }),
+      new ProtobufError('field "nodeName": cannot encode 5 as string'),
+    );
+    assert.throws(
+      () => encodeRaw('core/v1.Pod', { spec: { containers: {} } }),
+      new ProtobufError('cannot encode field "containers": not a list'),
+    );
     // And a failed write leaves nothing behind for the next.
     assert.deepEqual(decodeRaw('core/v1.ConfigMap', encodeRaw('core/v1.ConfigMap', {})), { metadata: {} });
   });
@@ -226,7 +240,10 @@ describe('the envelope', () => {
   it('takes kind and version from the request where the client left them out', () => {
     const bare = envelope(encodeRaw('core/v1.ConfigMap', {}), { apiVersion: '', kind: '' });
     assert.equal(decodeProtobuf(bare, meta).kind, 'ConfigMap');
-    assert.throws(() => decodeProtobuf(bare), new ProtobufError(`Object 'Kind' is missing in 'runtime.TypeMeta{APIVersion:"", Kind:""}'`));
+    assert.throws(
+      () => decodeProtobuf(bare),
+      new ProtobufError(`Object 'Kind' is missing in 'runtime.TypeMeta{APIVersion:"", Kind:""}'`),
+    );
   });
 
   const wrong: [name: string, input: Uint8Array, message: string][] = [
@@ -267,7 +284,10 @@ describe('watch frames', () => {
       };
       const events = [];
       for await (const frame of watchFrames(chunks())) events.push(decodeWatchEvent(frame));
-      assert.deepEqual(events.map(({ type }) => type), ['ADDED', 'MODIFIED', 'DELETED']);
+      assert.deepEqual(
+        events.map(({ type }) => type),
+        ['ADDED', 'MODIFIED', 'DELETED'],
+      );
       for (const event of events) assert.deepEqual(Buffer.from(event.object), Buffer.from(object));
     }
   });
@@ -275,7 +295,12 @@ describe('watch frames', () => {
   it('tell when the stream breaks off within one', async () => {
     const cut = encodeWatchFrame('ADDED', object).subarray(0, 20);
     const read = async (): Promise<void> => {
-      for await (const frame of watchFrames((async function* () { yield cut; })())) assert.fail(`a frame of ${frame.length} bytes`);
+      for await (const frame of watchFrames(
+        (async function* () {
+          yield cut;
+        })(),
+      ))
+        assert.fail(`a frame of ${frame.length} bytes`);
     };
     await assert.rejects(read(), new ProtobufError('unexpected EOF'));
   });

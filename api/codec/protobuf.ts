@@ -145,7 +145,9 @@ export function decodeProtobuf(bytes: Uint8Array, defaults?: TypeMeta): TypeMeta
   if (apiVersion === '') throw new ProtobufError(`Object 'apiVersion' is missing in '${shown}'`);
   const typeName = typeForKind(apiVersion, kind);
   if (typeName === undefined) {
-    throw new ProtobufError(`no kind "${kind}" is registered for version "${apiVersion}" in scheme "pkg/api/legacyscheme/scheme.go:30"`);
+    throw new ProtobufError(
+      `no kind "${kind}" is registered for version "${apiVersion}" in scheme "pkg/api/legacyscheme/scheme.go:30"`,
+    );
   }
   return { apiVersion, kind, object: { apiVersion, kind, ...decodeRaw(typeName, opened.raw) } };
 }

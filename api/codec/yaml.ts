@@ -6,7 +6,7 @@
  */
 import { isAlias, isMap, isScalar, isSeq, type Node, type Pair, parseAllDocuments, type Scalar, type YAMLMap } from 'yaml';
 import type { JsonValue } from '../json.ts';
-import { DecodeError, type Decoded, decodeJson, type FieldValidation, parseJsonStrict } from './json.ts';
+import { type Decoded, DecodeError, decodeJson, type FieldValidation, parseJsonStrict } from './json.ts';
 
 /** How much text aliases may add; more is a bomb. */
 const maxAliasedLength = 5_000_000;
@@ -44,7 +44,8 @@ export function yamlToJson(input: string | Uint8Array): { json: string; duplicat
   const document = Array.isArray(documents) ? documents[0] : undefined;
   if (document === undefined) return { json: 'null', duplicates: '' };
   const [error] = document.errors;
-  if (error !== undefined) throw new DecodeError(`yaml: line ${error.linePos?.[0].line ?? 0}: ${goText(error.code, error.message)}`);
+  if (error !== undefined)
+    throw new DecodeError(`yaml: line ${error.linePos?.[0].line ?? 0}: ${goText(error.code, error.message)}`);
   return new Converter(text, (alias) => alias.resolve(document)).convert(document.contents);
 }
 
@@ -102,7 +103,11 @@ class Converter {
     if (isAlias(node)) return this.#aliased(node as Alias);
     if (isScalar(node)) return scalarJson(node);
     this.#open.add(node);
-    const json = isMap(node) ? this.#map(node) : isSeq(node) ? `[${node.items.map((item) => this.#json(item as YamlNode)).join(',')}]` : 'null';
+    const json = isMap(node)
+      ? this.#map(node)
+      : isSeq(node)
+        ? `[${node.items.map((item) => this.#json(item as YamlNode)).join(',')}]`
+        : 'null';
     this.#open.delete(node);
     return json;
   }
@@ -185,7 +190,8 @@ type ScalarValue = string | number | bigint | boolean | null;
 function scalarValue(node: Scalar): ScalarValue {
   const text = typeof node.value === 'string' ? node.value : (node.source ?? '');
   if (node.tag === 'tag:yaml.org,2002:binary') return Buffer.from(text, 'base64').toString('utf8');
-  const isString = node.tag === 'tag:yaml.org,2002:str' || (node.type !== undefined && node.type !== 'PLAIN' && node.tag === undefined);
+  const isString =
+    node.tag === 'tag:yaml.org,2002:str' || (node.type !== undefined && node.type !== 'PLAIN' && node.tag === undefined);
   return isString ? text : resolvePlain(text);
 }
 

@@ -18,7 +18,9 @@ describe('schema facts', () => {
 
   it('no two fields of a type share a place in protobuf', () => {
     for (const name of typeNames()) {
-      const paths = typeFacts(name).fields.map(({ protoPath }) => protoPath.join('.')).filter((path) => path !== '');
+      const paths = typeFacts(name)
+        .fields.map(({ protoPath }) => protoPath.join('.'))
+        .filter((path) => path !== '');
       assert.equal(new Set(paths).size, paths.length, name);
     }
   });

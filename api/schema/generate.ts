@@ -182,7 +182,9 @@ function readGoFields(root: string): Map<string, GoField> {
     const text = readFileSync(path, 'utf8').replace(/\/\/.*$/gm, '');
     const packageName = /^package (\w+)$/m.exec(text)?.[1] ?? '';
     // Aliases such as `metav1` are printed by Go under the package's own name.
-    const aliases = new Map([...text.matchAll(/^\s+(\w+) "[^"]*\/(\w+)"$/gm)].map(([, alias, own]) => [alias as string, own as string]));
+    const aliases = new Map(
+      [...text.matchAll(/^\s+(\w+) "[^"]*\/(\w+)"$/gm)].map(([, alias, own]) => [alias as string, own as string]),
+    );
     for (const [, name, body] of text.matchAll(/^type (\w+) struct \{\n([\s\S]*?)^\}/gm)) {
       for (const [, star, type, json, options] of (body as string).matchAll(/^\s*\w+\s+(\*?)(\S+)\s+`json:"([^",]+)([^"]*)/gm)) {
         found.set(`io.k8s.${folder}.${name}.${json}`, {

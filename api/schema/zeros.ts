@@ -86,7 +86,13 @@ export function isOmitted(field: FieldFacts, value: JsonValue): boolean {
       return (value as JsonValue[]).length === 0;
     case 'map':
       return Object.keys(value as JsonObject).length === 0;
-    default:
+    case 'ref':
+    case 'quantity':
+    case 'time':
+    case 'microtime':
+    case 'fieldsV1':
+    case 'raw':
+    case 'json':
       return false;
   }
 }
