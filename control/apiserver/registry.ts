@@ -96,7 +96,13 @@ export class Registry {
     }
   }
 
-  async #createOnce(resource: Resource, namespace: string, object: KubeObject, context: WriteContext): Promise<CachedObject> {
+  async #createOnce(
+    resource: Resource,
+    namespace: string,
+    object: KubeObject,
+    context: WriteContext,
+    fieldsTracked = false,
+  ): Promise<CachedObject> {
     const strategy = this.strategy(resource);
     await this.#deps.feed.fresh();
     this.#fillSystemFields(resource, namespace, object);
@@ -105,7 +111,7 @@ export class Registry {
     strategy.setDefaults?.(object);
     await strategy.admit?.(object, undefined, context);
     strategy.setDefaults?.(object);
-    this.#track(resource, object, undefined, '', context);
+    if (!fieldsTracked) this.#track(resource, object, undefined, '', context);
     this.#throwIfInvalid(resource, object, strategy.validate(object));
     for (const warning of strategy.warnings?.(object, undefined) ?? []) context.warn(warning);
     return await this.#putNew(resource, object, strategy, context);
@@ -161,7 +167,7 @@ export class Registry {
     if ((object.metadata.uid ?? '') !== '' && request.forceCreate !== true) {
       throw uidPrecondition(resource, name.name, storageKey(resource, name), object.metadata.uid, '');
     }
-    return await this.#createOnce(resource, name.namespace ?? '', object, context);
+    return await this.#createOnce(resource, name.namespace ?? '', object, context, request.fieldsTracked);
   }
 
   /** @returns undefined when the race was lost */
