@@ -270,7 +270,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         const cases: readonly [readonly string[], number, string][] = [
           [['true'], 0, 'Completed'],
           [['sh', '-c', 'exit 3'], 3, 'Error'],
-          [['sh', '-c', 'kill -9 $$'], 137, 'Error'],
+          [['sh', '-c', 'sleep 60 & kill -9 $!; wait $!'], 137, 'Error'],
         ];
         for (const [command, exitCode, reason] of cases) {
           const { container } = await run(command);

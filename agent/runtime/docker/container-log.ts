@@ -92,6 +92,11 @@ export interface ContainerLogOptions {
   tty: boolean;
   /** Docker's log from a moment on, following until the container ends. */
   follow(since: string): Promise<Readable>;
+  /**
+   * Waits for the container's end, then gives the log from a moment on. Docker (seen with 20.10) ends a follower before the
+   * last part is in the log, when that has no line end; only now it is complete.
+   */
+  remainder(since: string): Promise<Readable>;
 }
 
 export interface ContainerLog {
@@ -108,7 +113,13 @@ export async function writeContainerLog(options: ContainerLogOptions): Promise<C
   await mkdir(dirname(path), { recursive: true });
   let file = await openLog(path);
   let position = await resumePosition(path, positionFile, file);
-  const source = await options.follow(sinceOf(position));
+  let source: Readable;
+  try {
+    source = await options.follow(sinceOf(position));
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
   let closing = false;
   let writing: Promise<unknown> = Promise.resolve();
   const inOrder = <Result>(work: () => Promise<Result>): Promise<Result> => {
@@ -117,14 +128,20 @@ export async function writeContainerLog(options: ContainerLogOptions): Promise<C
     return next;
   };
 
+  const copy = async (): Promise<void> => {
+    for await (const one of after(readEntries(source, tty), position)) {
+      await inOrder(async () => {
+        await file.write(criLine(one));
+        position = one.time === position.time ? { time: one.time, count: position.count + 1 } : { time: one.time, count: 1 };
+      });
+    }
+  };
   const pump = async (): Promise<void> => {
     try {
-      for await (const one of after(readEntries(source, tty), position)) {
-        await inOrder(async () => {
-          await file.write(criLine(one));
-          position = one.time === position.time ? { time: one.time, count: position.count + 1 } : { time: one.time, count: 1 };
-        });
-      }
+      await copy();
+      if (closing) return;
+      source = await options.remainder(sinceOf(position));
+      await copy();
     } catch (error) {
       if (!closing) throw error;
     } finally {

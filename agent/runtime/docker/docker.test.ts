@@ -24,7 +24,7 @@ async function startDocker(): Promise<RuntimeUnderTest> {
     `--host=unix://${socketPath}`,
     `--data-root=${join(node.dir, 'docker')}`,
     `--exec-root=${join(node.dir, 'docker-exec')}`,
-    `--pidfile=${join(node.dir, 'dockerd.pid')}`,
+    `--pidfile=${join(node.dir, 'docker-own.pid')}`,
     `--cgroup-parent=/${node.name}`,
     '--bridge=none',
     '--iptables=false',

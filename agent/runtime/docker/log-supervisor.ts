@@ -3,7 +3,7 @@
  * when Docker comes back.
  */
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import { type Clock, sleep } from '#client/clock.ts';
 import { RuntimeError } from '../runtime.ts';
@@ -15,7 +15,9 @@ export interface LogSupervisor {
   /** Writes a container's log from where it ends, unless that is being done. */
   ensure(containerId: string, path: string): Promise<void>;
   reopen(containerId: string): Promise<void>;
-  /** The container is removed: its log is complete. */
+  /** Settles when all that a stopped container has written is in its log. */
+  finish(containerId: string): Promise<void>;
+  /** The container is removed. */
   forget(containerId: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -29,11 +31,17 @@ export function createLogSupervisor({ api, clock, log, dataDir }: { api: DockerA
 
   async function start(containerId: string, path: string): Promise<ContainerLog> {
     const { Config } = await api.call('ContainerInspect', (docker) => docker.getContainer(containerId).inspect());
+    const selection = (since: string): { stdout: true; stderr: true; timestamps: true; since: number } =>
+      // Docker reads a string with nanoseconds here; the type knows of whole seconds only.
+      ({ stdout: true, stderr: true, timestamps: true, since: since as unknown as number });
     const follow = (since: string): Promise<Readable> =>
-      api.call('ContainerLogs', async (docker) =>
-        (await docker.getContainer(containerId).logs({ follow: true, stdout: true, stderr: true, timestamps: true, since: since as unknown as number })) as unknown as Readable,
-      );
-    return await writeContainerLog({ path, positionFile: positionFile(containerId), tty: Config.Tty, follow });
+      api.call('ContainerLogs', async (docker) => (await docker.getContainer(containerId).logs({ follow: true, ...selection(since) })) as unknown as Readable);
+    const remainder = async (since: string): Promise<Readable> => {
+      await api.call('ContainerWait', (docker) => docker.getContainer(containerId).wait({ condition: 'not-running', abortSignal: stop.signal }), 0);
+      const rest = await api.call('ContainerLogs', (docker) => docker.getContainer(containerId).logs({ follow: false, ...selection(since) }));
+      return Readable.from([rest]);
+    };
+    return await writeContainerLog({ path, positionFile: positionFile(containerId), tty: Config.Tty, follow, remainder });
   }
 
   async function ensure(containerId: string, path: string): Promise<void> {
@@ -75,9 +83,11 @@ export function createLogSupervisor({ api, clock, log, dataDir }: { api: DockerA
       if (writer === undefined) throw new RuntimeError('FailedPrecondition', 'ReopenContainerLog', `container ${containerId} is not running: its log is closed`);
       await writer.reopen();
     },
+    async finish(containerId) {
+      // One that never began, or broke off, has been reported; a removal does not fail for it.
+      await logs.get(containerId)?.then(({ done }) => done).catch(() => undefined);
+    },
     async forget(containerId) {
-      const writer = await logs.get(containerId)?.catch(() => undefined); // It never began.
-      await writer?.close();
       await forgetPosition(positionFile(containerId));
     },
     async close() {

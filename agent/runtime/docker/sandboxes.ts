@@ -170,8 +170,11 @@ export async function stopDocker({ api }: DockerContext, id: string, timeoutSeco
   }
 }
 
-/** Idempotent. */
-export async function removeDocker({ api, logs }: DockerContext, id: string): Promise<void> {
+/** Idempotent. The log is complete before Docker throws its own away. */
+export async function removeDocker(context: DockerContext, id: string): Promise<void> {
+  const { api, logs } = context;
+  await stopDocker(context, id, 0);
+  await logs.finish(id);
   try {
     await api.call('RemoveContainer', (docker) => docker.getContainer(id).remove({ force: true, v: true }));
   } catch (error) {
