@@ -1,5 +1,5 @@
 /** Terms of pod affinity and anti-affinity: which pods they mean. */
-import { type LabelMatcher, labelMatcher, labelMatcherOf, type LabelRequirement, matchesLabels } from '#api/selector.ts';
+import { labelMatcher, matchesLabels } from '#api/selector.ts';
 import type { Pod, PodAffinityTerm, WeightedPodAffinityTerm } from '#api/types.generated.ts';
 import type { SnapshotLookups } from './snapshot.ts';
 
@@ -31,7 +31,8 @@ export function preferredTerms(pod: Pod, lookups: Lookups): AffinityTerm[] {
 export const hasPodAffinity = ({ spec }: Pod): boolean => spec.affinity?.podAffinity !== undefined || spec.affinity?.podAntiAffinity !== undefined;
 
 function affinityTerm(owner: Pod, term: PodAffinityTerm, weight: number, { namespaceLabels }: Lookups): AffinityTerm {
-  const selector = withLabelKeys(owner, term);
+  // matchLabelKeys and mismatchLabelKeys are in it already: the API server puts them there (KEP-3633).
+  const selector = labelMatcher(term.labelSelector);
   const named = new Set(term.namespaces ?? []);
   // Neither names nor a selector: the namespace of the pod that has the term.
   if (named.size === 0 && term.namespaceSelector === undefined) named.add(owner.metadata.namespace ?? '');
@@ -44,16 +45,4 @@ function affinityTerm(owner: Pod, term: PodAffinityTerm, weight: number, { names
       return matchesLabels(selector, metadata.labels) && (named.has(namespace) || matchesLabels(namespaces, namespaceLabels(namespace)));
     },
   };
-}
-
-/** matchLabelKeys and mismatchLabelKeys mean the owner's own values (KEP-3633). */
-function withLabelKeys({ metadata }: Pod, { labelSelector, matchLabelKeys = [], mismatchLabelKeys = [] }: PodAffinityTerm): LabelMatcher {
-  const base = labelMatcher(labelSelector);
-  if (base.nothing === true) return base;
-  const requirement = (key: string, operator: 'in' | 'notin'): LabelRequirement[] => {
-    const value = metadata.labels?.[key];
-    return value === undefined ? [] : [{ key, operator, values: [value] }];
-  };
-  const keys = [...matchLabelKeys.flatMap((key) => requirement(key, 'in')), ...mismatchLabelKeys.flatMap((key) => requirement(key, 'notin'))];
-  return labelMatcherOf([...base.requirements, ...keys]);
 }
