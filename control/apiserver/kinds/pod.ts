@@ -16,7 +16,7 @@ import { qosClassOf } from './pod-resources.ts';
 import { podWarnings } from './pod-warnings.ts';
 import { podTable } from './table/pod.ts';
 
-export const podStrategy = (deps: Pick<StrategyDeps, 'random'>): Strategy<Pod> => ({
+export const podStrategy = (deps: Pick<StrategyDeps, 'random' | 'tolerationSeconds'>): Strategy<Pod> => ({
   setDefaults: setPodDefaults,
 
   prepareForCreate(pod) {
