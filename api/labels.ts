@@ -11,7 +11,7 @@ import type { LabelSelector, LabelSelectorRequirement } from './types.generated.
 type StringMap = Record<string, string> | undefined;
 
 /** The most bytes that all keys and values of an object's annotations may take together. */
-export const totalAnnotationBytes = 256 * 1024;
+const totalAnnotationBytes = 256 * 1024;
 
 /** A label's key. */
 export function validateLabelName(name: string, field: string): FieldError[] {

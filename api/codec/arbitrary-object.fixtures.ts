@@ -55,7 +55,7 @@ function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> | unde
 }
 
 /** An object of the type with any of its fields, but `apiVersion` and `kind`, which protobuf keeps elsewhere. */
-export function objectOf(typeName: string, depth: number): fc.Arbitrary<JsonObject> {
+function objectOf(typeName: string, depth: number): fc.Arbitrary<JsonObject> {
   const fields: Record<string, fc.Arbitrary<JsonValue>> = {};
   for (const { name, protoPath, type } of typeFacts(typeName).fields) {
     const value = protoPath.length === 0 ? undefined : valueOf(type, depth);

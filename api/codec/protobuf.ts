@@ -19,10 +19,6 @@ export interface TypeMeta {
   kind: string;
 }
 
-/** The content types of whole objects and of watch streams. */
-export const protobufMediaType = 'application/vnd.kubernetes.protobuf';
-export const protobufStreamMediaType = 'application/vnd.kubernetes.protobuf;stream=watch';
-
 const magic = Buffer.from('k8s\0', 'latin1');
 /** Encoding is synchronous, so one writer serves all. */
 const shared = new WireWriter(65536);
