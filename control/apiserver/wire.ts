@@ -89,9 +89,9 @@ export function anyWatchFrame(type: string, object: JsonObject | Status, format:
   return Buffer.from(`${JSON.stringify({ type, object })}\n`);
 }
 
-/** As sigs.k8s.io/yaml writes it: keys sorted, lists not indented. */
+/** As sigs.k8s.io/yaml writes it: keys sorted, lists not indented, and quotes where YAML 1.1 would read no string (`yes`, times). */
 function toYaml(value: unknown): string {
-  return stringify(value, { sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
+  return stringify(value, { version: '1.1', sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 const protobufOf = (cached: CachedObject, type: string): Uint8Array => cached.derived('protobuf', () => encodeRaw(type, cached.object));

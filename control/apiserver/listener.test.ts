@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import http2 from 'node:http2';
+import https from 'node:https';
+import { createServer, type Server as HttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
+import { KubeletProxy } from './kubelet-proxy.ts';
+import { listen } from './listener.ts';
+import { silentLog } from './server-log.ts';
+import { startTestServer, type TestServer } from './testing.ts';
+
+interface Answer {
+  status: number;
+  text: string;
+}
+
+describe('the HTTPS listener', () => {
+  let api: TestServer;
+  let ca: KeyPair;
+  let user: KeyPair;
+  let stranger: KeyPair;
+  let port = 0;
+  let kubelet: HttpsServer;
+  const seen: { path: string; upgrade: string | undefined }[] = [];
+  const stop = new AbortController();
+  let running: Promise<void>;
+
+  before(async () => {
+    const now = Date.now();
+    ca = await createAuthority(now);
+    const certificate = await issueCertificate(ca, { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1'] }, now);
+    user = await issueCertificate(ca, { commonName: 'jane', organizations: ['dev', 'ops'], usage: 'client' }, now);
+    stranger = await issueCertificate(await createAuthority(now), { commonName: 'jane', organizations: ['system:masters'], usage: 'client' }, now);
+    const client = await issueCertificate(ca, { commonName: 'kube-apiserver-kubelet-client', usage: 'client' }, now);
+    kubelet = await startKubelet(certificate, ca, seen);
+    const proxy = new KubeletProxy({ certificate: client.certificate, key: client.key, ca: ca.certificate }, silentLog);
+    api = await startTestServer({ deps: { proxy } });
+    const options = { host: '127.0.0.1', port: 0, certificate: certificate.certificate, key: certificate.key, clientCa: ca.certificate };
+    const listener = await listen(api.server, { ...options, graceMs: 1000 }, silentLog, proxy);
+    port = listener.port;
+    running = listener.run(stop.signal);
+    await seedPod(api, (kubelet.address() as AddressInfo).port);
+  });
+
+  after(async () => {
+    stop.abort();
+    await running;
+    await api.stop();
+    kubelet.closeAllConnections();
+    await new Promise((resolve) => kubelet.close(resolve));
+  });
+
+  function call(path: string, options: https.RequestOptions = {}, body?: Uint8Array): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const request = https.request({ host: '127.0.0.1', port, path, ca: ca.certificate, agent: false, ...options }, (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      });
+      request.on('error', reject);
+      request.end(body);
+    });
+  }
+  const as = ({ certificate: cert, key }: KeyPair): https.RequestOptions => ({ cert, key });
+
+  async function whoAmI(options: https.RequestOptions) {
+    const body = JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' });
+    const headers = { 'content-type': 'application/json', ...options.headers };
+    return await call('/apis/authentication.k8s.io/v1/selfsubjectreviews', { method: 'POST', ...options, headers }, Buffer.from(body));
+  }
+
+  it('takes user and groups from a client certificate of its CA', async () => {
+    const { username, groups } = JSON.parse((await whoAmI(as(user))).text).status.userInfo;
+    assert.deepEqual([username, groups], ['jane', ['dev', 'ops', 'system:authenticated']]);
+  });
+
+  it('believes no certificate of another CA', async () => {
+    assert.equal((await whoAmI(as(stranger))).status, 401);
+  });
+
+  it('lets nobody in without credentials, but tells health and version', async () => {
+    const { status, text } = await call('/api/v1/pods');
+    assert.deepEqual([status, JSON.parse(text).message], [401, 'Unauthorized']);
+    assert.equal((await call('/livez')).text, 'ok');
+    assert.equal((await call('/version')).status, 200);
+    assert.equal((await call('/metrics')).status, 401);
+  });
+
+  it('takes service-account tokens', async () => {
+    await api.request('POST', '/api/v1/namespaces/default/serviceaccounts', { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'bot' } });
+    const asked = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
+    const { json } = await api.request('POST', '/api/v1/namespaces/default/serviceaccounts/bot/token', asked);
+    const bot = await whoAmI({ headers: { authorization: `Bearer ${json.status.token}` } });
+    assert.equal(JSON.parse(bot.text).status.userInfo.username, 'system:serviceaccount:default:bot');
+    assert.equal((await whoAmI({ headers: { authorization: 'Bearer nonsense' } })).status, 401);
+    assert.equal((await call('/livez', { headers: { authorization: 'Bearer nonsense' } })).status, 401);
+  });
+
+  it('answers 413 to a client that sends too much', async () => {
+    const path = '/api/v1/namespaces/default/configmaps';
+    const { status, text } = await call(path, { method: 'POST', ...as(user) }, Buffer.alloc(4 * 1024 * 1024));
+    assert.deepEqual([status, JSON.parse(text).message], [413, 'Request entity too large: limit is 3145728']);
+  });
+
+  it('serves many streams over one HTTP/2 connection, a watch among them', async () => {
+    const session = http2.connect(`https://127.0.0.1:${port}`, { ca: ca.certificate, cert: user.certificate, key: user.key });
+    const watch = session.request({ ':path': '/api/v1/namespaces/default/configmaps?watch=1&resourceVersion=0' });
+    const frame = new Promise<string>((resolve) => watch.once('data', (chunk: Buffer) => resolve(chunk.toString('utf8'))));
+    // The answer's headers come before any event.
+    await new Promise((resolve) => watch.once('response', resolve));
+    const body = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'h2' } });
+    const post = session.request({ ':method': 'POST', ':path': '/api/v1/namespaces/default/configmaps', 'content-type': 'application/json' });
+    const status = new Promise((resolve) => post.once('response', (headers) => resolve(headers[':status'])));
+    post.end(body);
+    post.resume();
+    assert.equal(await status, 201);
+    assert.match(await frame, /"type":"ADDED"/);
+    watch.close();
+    session.close();
+  });
+
+  it('passes logs on from the kubelet, with its options', async () => {
+    const { status, text } = await call('/api/v1/namespaces/default/pods/p/log?tailLines=3&timestamps=true', as(user));
+    assert.deepEqual([status, text], [200, 'log lines\n']);
+    assert.equal(seen.at(-1)?.path, '/containerLogs/default/p/c?timestamps=true&tailLines=3');
+    const wrong = await call('/api/v1/namespaces/default/pods/p/log?container=none', as(user));
+    assert.deepEqual([wrong.status, JSON.parse(wrong.text).message], [400, 'container none is not valid for pod p']);
+  });
+
+  it('proxies to the kubelet of a node', async () => {
+    assert.equal((await call('/api/v1/nodes/n1/proxy/stats/summary?x=y', as(user))).text, 'kubelet says /stats/summary?x=y');
+  });
+
+  it('joins client and kubelet for exec, byte for byte, and keeps the client away from the kubelet without credentials', async () => {
+    const path = '/api/v1/namespaces/default/pods/p/exec?command=sh&command=-c&stdin=true&stdout=true';
+    const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-protocol': 'v5.channel.k8s.io', 'sec-websocket-version': '13' };
+    const echoed = await new Promise<string>((resolve, reject) => {
+      const request = https.request({ host: '127.0.0.1', port, path, ca: ca.certificate, agent: false, headers, ...as(user) });
+      request.on('error', reject);
+      request.on('response', (response) => reject(new Error(`no upgrade: ${response.statusCode}`)));
+      request.on('upgrade', (response, socket) => {
+        assert.equal(response.headers['sec-websocket-protocol'], 'v5.channel.k8s.io');
+        socket.once('data', (chunk: Buffer) => {
+          socket.destroy();
+          resolve(chunk.toString('utf8'));
+        });
+        socket.write('ping');
+      });
+      request.end();
+    });
+    assert.equal(echoed, 'echo ping');
+    assert.deepEqual(seen.at(-1), { path: '/exec/default/p/c?input=1&output=1&command=sh&command=-c', upgrade: 'websocket' });
+    assert.equal((await call(path, { headers })).status, 401);
+    const plain = await call(path, as(user));
+    assert.deepEqual([plain.status, JSON.parse(plain.text).message], [400, 'Upgrade request required']);
+  });
+});
+
+/** A kubelet's HTTPS side, as far as the API server sees it; it lets in only clients of the cluster's CA. */
+async function startKubelet(pair: KeyPair, ca: KeyPair, seen: { path: string; upgrade: string | undefined }[]): Promise<HttpsServer> {
+  const server = createServer({ cert: pair.certificate, key: pair.key, ca: ca.certificate, requestCert: true, rejectUnauthorized: true });
+  server.on('request', (request, response) => {
+    seen.push({ path: request.url ?? '', upgrade: undefined });
+    response.end(request.url?.startsWith('/containerLogs') === true ? 'log lines\n' : `kubelet says ${request.url}`);
+  });
+  server.on('upgrade', (request, socket) => {
+    seen.push({ path: request.url ?? '', upgrade: request.headers.upgrade });
+    const protocol = request.headers['sec-websocket-protocol'];
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-protocol: ${protocol}\r\n\r\n`);
+    socket.on('data', (chunk: Buffer) => socket.write(`echo ${chunk.toString('utf8')}`));
+    socket.on('error', () => socket.destroy());
+    socket.on('end', () => socket.end());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
+async function seedPod(api: TestServer, kubeletPort: number): Promise<void> {
+  const addresses = [{ type: 'InternalIP', address: '127.0.0.1' }];
+  await api.request('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
+  const status = { addresses, daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } } };
+  await api.request('PATCH', '/api/v1/nodes/n1/status', { status }, { 'content-type': 'application/merge-patch+json' });
+  await api.request('POST', '/api/v1/namespaces/default/serviceaccounts', { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } });
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'i' }] } };
+  const { status: code, text } = await api.request('POST', '/api/v1/namespaces/default/pods', pod);
+  assert.equal(code, 201, text);
+}
