@@ -1,0 +1,262 @@
+/**
+ * SPDY/3.1 as Kubernetes' streaming uses it: streams with headers over one connection, half-closing, no push, no flow control
+ * (Kubernetes' own library has none; TCP's holds). Either side.
+ *
+ * Source: draft-mbelshe-httpbis-spdy-00 for frames and the header dictionary.
+ */
+import { Duplex } from 'node:stream';
+import { constants, createDeflate, createInflate, type Deflate, type Inflate } from 'node:zlib';
+
+export type SpdyHeaders = Readonly<Record<string, string>>;
+
+/** One stream: reading ends with the other side's half, `end` closes ours, `destroy` resets it. */
+export interface SpdyStream extends Duplex {
+  readonly headers: SpdyHeaders;
+}
+
+export interface SpdySession {
+  /** Resolves when the other side has accepted the stream. */
+  open(headers: SpdyHeaders): Promise<SpdyStream>;
+  /** Settles when the connection has ended, however. */
+  closed: Promise<void>;
+  /** Sends what is under way, then closes the connection. */
+  close(): Promise<void>;
+}
+
+export interface SpdyOptions {
+  role: 'client' | 'server';
+  /** A stream the other side opened; it has been accepted. */
+  onStream?(stream: SpdyStream): void;
+}
+
+const frame = { synStream: 1, synReply: 2, reset: 3, ping: 6, goAway: 7, headers: 8 } as const;
+const finFlag = 1;
+const controlBit = 0x8000_0000;
+const version = 3;
+const maxDataBytes = 32 * 1024;
+/** Kubernetes' headers are some dozens of bytes; anything near this is no client of ours. */
+const maxControlBytes = 64 * 1024;
+
+/** The words and the text of the draft's dictionary, section 2.6.10.1: each word with its length before it. */
+const dictionaryWords = (
+  'options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow authorization ' +
+  'cache-control connection content-base content-encoding content-language content-length content-location content-md5 content-range ' +
+  'content-type date etag expect expires from host if-match if-modified-since if-none-match if-range if-unmodified-since last-modified ' +
+  'location max-forwards pragma proxy-authenticate proxy-authorization range referer retry-after server te trailer transfer-encoding ' +
+  'upgrade user-agent vary via warning www-authenticate method get status 200_OK version HTTP/1.1 url public set-cookie keep-alive origin'
+).split(' ');
+const dictionaryText =
+  '100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505203 Non-Authoritative Information' +
+  '204 No Content301 Moved Permanently400 Bad Request401 Unauthorized403 Forbidden404 Not Found500 Internal Server Error' +
+  '501 Not Implemented503 Service UnavailableJan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, ' +
+  'Sat, Sun, GMTchunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,' +
+  'publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.';
+
+const prefixed = (text: string): Buffer => Buffer.concat([uint32(Buffer.byteLength(text)), Buffer.from(text)]);
+
+/** What both sides' header compression starts from. */
+export const spdyDictionary = (): Buffer =>
+  Buffer.concat([...dictionaryWords.map((word) => prefixed(word.replace('_', ' '))), Buffer.from(dictionaryText)]);
+
+function uint32(...values: number[]): Buffer {
+  const buffer = Buffer.alloc(values.length * 4);
+  values.forEach((value, index) => buffer.writeUInt32BE(value >>> 0, index * 4));
+  return buffer;
+}
+
+function encodeHeaders(headers: SpdyHeaders): Buffer {
+  const pairs = Object.entries(headers);
+  return Buffer.concat([uint32(pairs.length), ...pairs.flatMap(([name, value]) => [prefixed(name.toLowerCase()), prefixed(value)])]);
+}
+
+function decodeHeaders(block: Buffer): SpdyHeaders {
+  const headers: Record<string, string> = {};
+  let offset = 4;
+  const text = (): string => {
+    const end = offset + 4 + block.readUInt32BE(offset);
+    const value = block.toString('utf8', offset + 4, end);
+    offset = end;
+    return value;
+  };
+  for (let count = block.readUInt32BE(0); count > 0; count--) {
+    const name = text();
+    headers[name] = text();
+  }
+  return headers;
+}
+
+/** Passes a block through a (de)compressor that keeps its state from block to block. */
+async function through(codec: Deflate | Inflate, block: Buffer): Promise<Buffer> {
+  await new Promise<void>((resolve, reject) => {
+    codec.once('error', reject);
+    codec.write(block, (error) => (error ? reject(error) : codec.flush(constants.Z_SYNC_FLUSH, resolve)));
+  });
+  codec.removeAllListeners('error');
+  return (codec.read() as Buffer | null) ?? Buffer.alloc(0);
+}
+
+class Stream extends Duplex implements SpdyStream {
+  readonly headers: SpdyHeaders;
+  readonly #send: (data: Buffer, fin: boolean) => Promise<void>;
+  readonly #reset: () => void;
+
+  constructor(headers: SpdyHeaders, send: (data: Buffer, fin: boolean) => Promise<void>, reset: () => void) {
+    super({ allowHalfOpen: true });
+    this.headers = headers;
+    this.#send = send;
+    this.#reset = reset;
+  }
+
+  override _read(): void {
+    // Frames are pushed as they come.
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#send(chunk, false).then(() => done(), done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#send(Buffer.alloc(0), true).then(() => done(), done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    if (!this.readableEnded || !this.writableFinished) this.#reset();
+    done(error);
+  }
+}
+
+/** Takes over a connection after its upgrade; `head` is what came along with the upgrade. */
+export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOptions, head: Buffer = Buffer.alloc(0)): SpdySession {
+  const deflate = createDeflate({ dictionary: spdyDictionary() });
+  const inflate = createInflate({ dictionary: spdyDictionary() });
+  const streams = new Map<number, Stream>();
+  const opening = new Map<number, () => void>();
+  let nextId = role === 'client' ? 1 : 2;
+  let sending: Promise<void> = Promise.resolve();
+
+  /** Frames leave in the order of the calls, also where headers have to be compressed first. */
+  function send(make: () => Buffer | Promise<Buffer>): Promise<void> {
+    const sent = sending.then(async () => {
+      const bytes = await make();
+      if (!socket.writable) throw new Error('the streaming connection is closed');
+      if (!socket.write(bytes)) await new Promise<void>((resolve) => {
+        const go = (): void => {
+          socket.off('drain', go);
+          socket.off('close', go);
+          resolve();
+        };
+        socket.on('drain', go);
+        socket.on('close', go);
+      });
+    });
+    sending = sent.catch(() => undefined); // The caller gets it.
+    return sent;
+  }
+
+  const control = (type: number, flags: number, body: Buffer): Buffer =>
+    Buffer.concat([uint32(controlBit | (version << 16) | type, (flags << 24) | body.length), body]);
+  const unlessClosed = (sent: Promise<void>): void => void sent.catch(() => undefined); // Nobody is there to be told.
+
+  async function sendData(id: number, data: Buffer, fin: boolean): Promise<void> {
+    for (let offset = 0; offset < data.length || (fin && offset === 0); offset += maxDataBytes) {
+      const part = data.subarray(offset, offset + maxDataBytes);
+      const last = fin && offset + maxDataBytes >= data.length;
+      await send(() => Buffer.concat([uint32(id, ((last ? finFlag : 0) << 24) | part.length), part]));
+      if (data.length === 0) return;
+    }
+  }
+
+  function addStream(id: number, headers: SpdyHeaders): Stream {
+    const reset = (): void => unlessClosed(send(() => control(frame.reset, 0, uint32(id, 5))));
+    const stream = new Stream(headers, (data, fin) => sendData(id, data, fin), reset);
+    streams.set(id, stream);
+    stream.once('close', () => streams.delete(id));
+    stream.on('error', () => undefined); // A reset by the other side also shows as the end of its data.
+    return stream;
+  }
+
+  async function onControl(type: number, flags: number, body: Buffer): Promise<void> {
+    const id = body.length >= 4 ? body.readUInt32BE(0) & ~controlBit : 0;
+    switch (type) {
+      case frame.synStream: {
+        const stream = addStream(id, decodeHeaders(await through(inflate, body.subarray(10))));
+        unlessClosed(send(async () => control(frame.synReply, 0, Buffer.concat([uint32(id), await through(deflate, encodeHeaders({}))]))));
+        if (flags & finFlag) stream.push(null);
+        onStream?.(stream);
+        return;
+      }
+      case frame.synReply:
+        await through(inflate, body.subarray(4)); // Keeps the decompressor in step; the reply's headers mean nothing here.
+        opening.get(id)?.();
+        return;
+      case frame.headers:
+        await through(inflate, body.subarray(4));
+        return;
+      case frame.reset:
+        streams.get(id)?.destroy(new Error('the stream was reset'));
+        return;
+      case frame.ping:
+        // Odd numbers are the client's: only the other side's pings are answered.
+        if ((id % 2 === 1) === (role === 'server')) unlessClosed(send(() => control(frame.ping, 0, uint32(id))));
+        return;
+      default: // GOAWAY, SETTINGS, WINDOW_UPDATE: nothing to do.
+    }
+  }
+
+  function onData(id: number, flags: number, data: Buffer): void {
+    const stream = streams.get(id);
+    if (stream === undefined) return;
+    if (data.length > 0) stream.push(data);
+    if (flags & finFlag) stream.push(null);
+  }
+
+  async function read(): Promise<void> {
+    let rest = head;
+    for (;;) {
+      while (rest.length >= 8) {
+        const [first, second] = [rest.readUInt32BE(0), rest.readUInt32BE(4)];
+        const [flags, length] = [second >>> 24, second & 0xff_ffff];
+        const isControl = first >= controlBit;
+        if (isControl && length > maxControlBytes) throw new Error(`SPDY control frame of ${length} bytes`);
+        if (rest.length < 8 + length) break;
+        const body = rest.subarray(8, 8 + length);
+        rest = rest.subarray(8 + length);
+        if (isControl) await onControl(first & 0xffff, flags, body);
+        else onData(first, flags, body);
+      }
+      const { done, value } = await chunks.next();
+      if (done) return;
+      rest = Buffer.concat([rest, value as Buffer]);
+    }
+  }
+  const chunks = socket[Symbol.asyncIterator]();
+
+  const closed = read()
+    .catch(() => undefined) // A broken connection ends the session as a closed one does.
+    .finally(() => {
+      for (const stream of streams.values()) stream.destroy();
+      socket.destroy();
+      deflate.close();
+      inflate.close();
+    });
+
+  return {
+    closed,
+    async open(headers) {
+      const id = nextId;
+      nextId += 2;
+      const stream = addStream(id, headers);
+      const accepted = new Promise<void>((resolve) => opening.set(id, resolve));
+      await send(async () => control(frame.synStream, 0, Buffer.concat([uint32(id, 0), Buffer.from([0, 0]), await through(deflate, encodeHeaders(headers))])));
+      await Promise.race([accepted, closed.then(() => Promise.reject(new Error('the streaming connection closed before it accepted a stream')))]);
+      opening.delete(id);
+      return stream;
+    },
+    async close() {
+      unlessClosed(send(() => control(frame.goAway, 0, uint32(0, 0))));
+      await sending;
+      socket.end();
+      await closed;
+    },
+  };
+}
