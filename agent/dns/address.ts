@@ -1,0 +1,35 @@
+/** IP addresses as they appear in names. */
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+
+/** One spelling per address (RFC 5952), so that spellings can be compared. */
+export function canonicalAddress(address: string): string {
+  return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+}
+
+/** `10.0.0.1` → `10-0-0-1`: how CoreDNS names an endpoint without a hostname. */
+export const dashed = (address: string): string => address.replaceAll(/[.:]/g, '-');
+
+/** The address in a pod's name (`10-0-0-1`, `fd00--1`); undefined when it is none. */
+export function undashed(label: string): string | undefined {
+  const four = label.replaceAll('-', '.');
+  if (isIPv4(four)) return four;
+  const six = label.replaceAll('-', ':');
+  return isIPv6(six) ? canonicalAddress(six) : undefined;
+}
+
+/** The address that a reverse name stands for (RFC 1035 3.5, RFC 3596 2.5); undefined for any other name. */
+export function addressOfReverse(name: string): string | undefined {
+  const four = name.match(/^(\d+)\.(\d+)\.(\d+)\.(\d+)\.in-addr\.arpa$/i);
+  const address = four?.slice(1, 5).reverse().join('.') ?? sixOfReverse(name);
+  return address !== undefined && isIP(address) !== 0 ? canonicalAddress(address) : undefined;
+}
+
+function sixOfReverse(name: string): string | undefined {
+  const nibbles = name
+    .match(/^((?:[0-9a-f]\.){32})ip6\.arpa$/i)?.[1]
+    ?.split('.')
+    .slice(0, 32)
+    .reverse()
+    .join('');
+  return nibbles?.match(/.{4}/g)?.join(':');
+}

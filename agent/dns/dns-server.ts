@@ -1,0 +1,215 @@
+/**
+ * The cluster's DNS: answers cluster names from informers, hands everything else to the node's resolvers.
+ *
+ * Watches: Service, EndpointSlice, Namespace.  Writes: nothing.
+ * Source: github.com/kubernetes/dns, docs/specification.md (1.1.0); CoreDNS with kubeadm's Corefile.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Question } from 'dns-packet';
+import dnsPacket from 'dns-packet';
+import type { Logger } from 'pino';
+import { type Clock, sleep } from '#client/clock.ts';
+import { answer, type Reply } from './answer.ts';
+import { ClusterIndex, type ClusterIndexDeps } from './cluster-index.ts';
+import { createForwarder, type Forwarder, type Transport, UpstreamError } from './forwarder.ts';
+import { bareReply, encodeReply, parseQuery, type Query, type ReplyContent } from './message.ts';
+import { readNameservers, type Upstream } from './resolv-conf.ts';
+import { type Listening, serveSockets } from './sockets.ts';
+
+export interface DnsServerDeps extends Omit<ClusterIndexDeps, 'clock'> {
+  clock: Clock;
+  log: Logger;
+  /** In [0, 1): the order of several addresses. Default Math.random. */
+  random?: (() => number) | undefined;
+}
+
+export interface DnsServerOptions {
+  /** `--cluster-domain`, usually `cluster.local`. */
+  clusterDomain: string;
+  /** Addresses to listen on, UDP and TCP. Particular ones: a reply has to come from the address that was asked. */
+  addresses: readonly string[];
+  /** Default 53; 0: any free one. */
+  port?: number | undefined;
+  /** Addresses at which pods know this server (the kube-dns Service's cluster IPs). Default: `addresses`. */
+  serverIps?: readonly string[] | undefined;
+  /** Where the node's resolvers are listed, or the resolvers. Default `/etc/resolv.conf`. */
+  upstream?: { resolvConf: string } | { servers: readonly Upstream[] } | undefined;
+  /** Default 30, as kubeadm configures it. */
+  ttlSeconds?: number | undefined;
+  /** How long one of the node's resolvers has. Default 2000. */
+  upstreamTimeoutMs?: number | undefined;
+}
+
+export interface DnsServer {
+  /** Serves until `signal` aborts. @throws when it cannot listen */
+  run(signal: AbortSignal): Promise<void>;
+  /** Where it listens, once it does. */
+  readonly listening: Promise<readonly Listening[]>;
+}
+
+/** CoreDNS waits this long for its first look at the API before it serves other names. */
+const syncPatienceMs = 5_000;
+const resolvConfAgeMs = 5_000;
+
+export function createDnsServer(deps: DnsServerDeps, options: DnsServerOptions): DnsServer {
+  const { promise: listening, resolve: onListening, reject: onRefused } = Promise.withResolvers<readonly Listening[]>();
+  // Whoever runs the server learns of a failure from run().
+  listening.catch(() => undefined);
+  return {
+    listening,
+    async run(signal) {
+      const names = new ClusterIndex(deps);
+      try {
+        await untilSynced(deps, signal);
+        const handler = createHandler(deps, names, options);
+        await serveSockets(handler.handle, options.addresses, options.port ?? 53, signal, (at) => {
+          onListening(at);
+          handler.probeForLoop();
+        });
+      } catch (error) {
+        onRefused(error);
+        throw error;
+      } finally {
+        names.close();
+      }
+    },
+  };
+}
+
+async function untilSynced(
+  { services, endpointSlices, namespaces, clock, log }: DnsServerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const patience = new AbortController();
+  const enough = AbortSignal.any([signal, patience.signal]);
+  const synced = Promise.all([services, endpointSlices, namespaces].map((informer) => informer.untilSynced(enough))).then(
+    () => true,
+    () => false,
+  );
+  const result = await Promise.race([synced, sleep(clock, syncPatienceMs, enough).then(() => false)]);
+  patience.abort();
+  if (!result && !signal.aborted) log.warn('dns: serving before the API could be read; cluster names answer SERVFAIL until then');
+}
+
+interface Handler {
+  handle(message: Buffer, transport: Transport): Promise<Buffer | undefined>;
+  /** Sends the node's resolvers a question that only we can have asked: if it comes back, they forward to us. */
+  probeForLoop(): void;
+}
+
+function createHandler(deps: DnsServerDeps, names: ClusterIndex, options: DnsServerOptions): Handler {
+  const { clock, log, random = Math.random } = deps;
+  const serverIps = options.serverIps ?? options.addresses;
+  const zone = { clusterDomain: options.clusterDomain, ttlSeconds: options.ttlSeconds ?? 30, serverIps };
+  const forwarder = createForwarder(clock, upstreamsOf(deps, options), options.upstreamTimeoutMs ?? 2_000);
+  const probe = `${randomBytes(8).toString('hex')}.${randomBytes(8).toString('hex')}`;
+  let looping = false;
+
+  async function forward(message: Buffer, query: Query, transport: Transport): Promise<Buffer> {
+    if (query.question.type === 'HINFO' && query.question.name === probe && !looping) {
+      looping = true;
+      log.error(
+        'dns: the node’s resolvers send questions back to this server; nothing is forwarded any more. Name other resolvers (see --resolv-conf)',
+      );
+    }
+    if (looping) return encodeReply(query, { rcode: 'SERVFAIL', authoritative: false }, transport);
+    try {
+      return await forwarder.forward(message, transport);
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+      log.debug({ err: error, name: query.question.name }, 'dns: not resolved');
+      return encodeReply(query, { rcode: 'SERVFAIL', authoritative: false }, transport);
+    }
+  }
+
+  async function reply(message: Buffer, query: Query, transport: Transport): Promise<Buffer> {
+    if ((query.question.class ?? 'IN') !== 'IN') return encodeReply(query, { rcode: 'REFUSED', authoritative: false }, transport);
+    const found = answer(query.question, names, zone);
+    if (found.kind === 'forward') return await forward(message, query, transport);
+    const content = found.kind === 'alias' ? await followAlias(forwarder, log, query.question, found) : asContent(found, random);
+    return encodeReply(query, content, transport);
+  }
+
+  return {
+    async handle(message, transport) {
+      const parsed = parseQuery(message);
+      if (parsed.kind === 'ignore') return undefined;
+      if (parsed.kind === 'reject') return parsed.reply;
+      try {
+        return await reply(message, parsed.query, transport);
+      } catch (error) {
+        log.error({ err: error, question: parsed.query.question }, 'dns: a question could not be answered');
+        return bareReply(message, 'SERVFAIL');
+      }
+    },
+    probeForLoop() {
+      const message = dnsPacket.encode({
+        type: 'query',
+        id: 0,
+        flags: dnsPacket.RECURSION_DESIRED,
+        questions: [{ type: 'HINFO', name: probe }],
+      });
+      forwarder.forward(message, 'udp').catch((error: unknown) => log.debug({ err: error }, 'dns: loop probe not answered'));
+    },
+  };
+}
+
+const asContent = ({ rcode, answers, authorities, additionals }: Reply, random: () => number): ReplyContent => ({
+  rcode,
+  authoritative: rcode !== 'SERVFAIL',
+  answers: spread(answers, random),
+  authorities,
+  additionals,
+});
+
+/** Several addresses begin with another one each time (CoreDNS, `loadbalance`); a CNAME stays before what it leads to. */
+function spread(answers: Reply['answers'], random: () => number): Reply['answers'] {
+  const aliases = answers.filter(({ type }) => type === 'CNAME');
+  const rest = answers.filter(({ type }) => type !== 'CNAME');
+  const first = Math.floor(random() * rest.length);
+  return [...aliases, ...rest.slice(first), ...rest.slice(0, first)];
+}
+
+/** The records of an ExternalName's target, as the node's resolvers tell them, after our own CNAME. */
+async function followAlias(
+  forwarder: Forwarder,
+  log: Logger,
+  question: Question,
+  alias: { answers: Reply['answers']; target: string },
+): Promise<ReplyContent> {
+  const questions = [{ type: question.type, name: alias.target.replace(/\.$/, '') }];
+  const query = dnsPacket.encode({ type: 'query', id: 0, flags: dnsPacket.RECURSION_DESIRED, questions });
+  try {
+    let reply = dnsPacket.decode(await forwarder.forward(query, 'udp'));
+    if (reply.flag_tc) reply = dnsPacket.decode(await forwarder.forward(query, 'tcp'));
+    const { rcode } = reply as { rcode?: string };
+    if (rcode === 'NOERROR' || rcode === 'NXDOMAIN')
+      return { rcode, authoritative: true, answers: [...alias.answers, ...(reply.answers ?? [])] };
+    log.debug({ target: alias.target, rcode }, 'dns: an ExternalName was not resolved');
+  } catch (error) {
+    // No resolver answered, or with bytes that are no DNS message: the client hears that it may ask again.
+    log.debug({ target: alias.target, err: error }, 'dns: an ExternalName was not resolved');
+  }
+  return { rcode: 'SERVFAIL', authoritative: false };
+}
+
+/** The node's resolvers without ourselves; a changed resolv.conf is noticed within seconds. */
+function upstreamsOf({ clock, log }: DnsServerDeps, options: DnsServerOptions): () => Promise<readonly Upstream[]> {
+  const source = options.upstream ?? { resolvConf: '/etc/resolv.conf' };
+  const own = new Set([...options.addresses, ...(options.serverIps ?? [])]);
+  const others = (upstreams: readonly Upstream[]): Upstream[] =>
+    upstreams.filter(({ address, port }) => !(own.has(address) && port === (options.port ?? 53)));
+  if ('servers' in source) return async () => others(source.servers);
+  let known: Upstream[] = [];
+  let readAtMs = Number.NEGATIVE_INFINITY;
+  return async () => {
+    if (clock.now() - readAtMs < resolvConfAgeMs) return known;
+    readAtMs = clock.now();
+    try {
+      known = others(await readNameservers(source.resolvConf));
+    } catch (error) {
+      log.warn({ err: error, path: source.resolvConf }, 'dns: the node’s resolvers cannot be read');
+    }
+    return known;
+  };
+}

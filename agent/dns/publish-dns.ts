@@ -1,0 +1,112 @@
+/**
+ * Makes this node's DNS server known: the Service `kube-system/kube-dns` at the cluster's DNS address, and this node's part of its
+ * endpoints. With `internalTrafficPolicy: Local` every pod asks the server on its own node, so a dead node takes no names with it.
+ *
+ * Writes: Service kube-system/kube-dns, EndpointSlice kube-system/kube-dns-<node> (owned by the Node, which takes it along).
+ */
+import type { Logger } from 'pino';
+import type { New } from '#api/meta.ts';
+import { sameJson } from '#api/meta.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
+import type { EndpointSlice, Node, Service } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import { type Clock, sleep } from '#client/clock.ts';
+
+export interface PublishDnsOptions {
+  nodeName: string;
+  /** Where the server listens, on port 53. */
+  nodeIp: string;
+  /** The cluster's DNS address, that of `--cluster-dns`. */
+  clusterIp: string;
+}
+
+const namespace = 'kube-system';
+const resyncMs = 60_000;
+const retryMs = 1000;
+
+/** Puts it in place and keeps it there until `signal` aborts. */
+export async function publishDns(
+  { client, clock, log }: { client: Client; clock: Clock; log: Logger },
+  options: PublishDnsOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    let delayMs = resyncMs;
+    try {
+      await publish(client, options);
+    } catch (error) {
+      // The Node registers at the same time as this runs; until it exists, nothing can own the slice.
+      log.debug({ err: error }, 'dns: not published yet');
+      delayMs = retryMs;
+    }
+    await sleep(clock, delayMs, signal);
+  }
+}
+
+async function publish(client: Client, options: PublishDnsOptions): Promise<void> {
+  const node = await client.resource('nodes').get({ name: options.nodeName });
+  await unlessExists(client.resource('services').create(dnsService(options.clusterIp)));
+  const wanted = dnsSlice(node, options);
+  const slices = client.resource('endpointslices.discovery.k8s.io');
+  const current = await slices.get({ namespace, name: wanted.metadata.name ?? '' }).catch((error: unknown) => {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  });
+  if (current === undefined) await unlessExists(slices.create(wanted));
+  else if (
+    !sameJson(
+      [current.endpoints, current.ports, current.metadata.ownerReferences],
+      [wanted.endpoints, wanted.ports, wanted.metadata.ownerReferences],
+    )
+  ) {
+    await slices.update({
+      ...current,
+      ...wanted,
+      metadata: { ...current.metadata, ownerReferences: wanted.metadata.ownerReferences },
+    });
+  }
+}
+
+async function unlessExists(creation: Promise<unknown>): Promise<void> {
+  try {
+    await creation;
+  } catch (error) {
+    // Another node's agent came first.
+    if (!isAlreadyExists(error) && !isConflict(error)) throw error;
+  }
+}
+
+function dnsService(clusterIP: string): New<Service> {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'kube-dns', namespace, labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/name': 'CoreDNS' } },
+    spec: {
+      clusterIP,
+      internalTrafficPolicy: 'Local',
+      ports: [
+        { name: 'dns', port: 53, protocol: 'UDP' },
+        { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+      ],
+    },
+  };
+}
+
+function dnsSlice(node: Node, { nodeName, nodeIp }: PublishDnsOptions): New<EndpointSlice> {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: {
+      name: `kube-dns-${nodeName}`,
+      namespace,
+      labels: { 'kubernetes.io/service-name': 'kube-dns', 'endpointslice.kubernetes.io/managed-by': 'tinker-agent' },
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: node.metadata.uid }],
+    },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: [nodeIp], nodeName, conditions: { ready: true, serving: true, terminating: false } }],
+    ports: [
+      { name: 'dns', port: 53, protocol: 'UDP' },
+      { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+    ],
+  };
+}
