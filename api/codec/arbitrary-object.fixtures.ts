@@ -10,6 +10,13 @@ const json = fc
   .jsonValue({ maxDepth: 2 })
   .filter((value) => value !== null && !JSON.stringify(value).includes('-0')) as fc.Arbitrary<JsonValue>;
 
+/** Fields of a JSON schema that hold one thing or another. */
+const schemaUnions: Record<string, fc.Arbitrary<JsonValue>> = {
+  'v1.JSONSchemaPropsOrBool': fc.constantFrom<JsonValue>(true, false, { type: 'string' }),
+  'v1.JSONSchemaPropsOrArray': fc.constantFrom<JsonValue>([], [{ type: 'string' }, {}], { minLength: 0 }),
+  'v1.JSONSchemaDependencies': fc.constantFrom<JsonValue>({}, { a: ['b', 'c'], d: { type: 'string' } }),
+};
+
 /** Depth is bounded by leaving out what refers to other types beyond it. */
 function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> | undefined {
   switch (type.kind) {
@@ -57,8 +64,8 @@ function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> | unde
 /** An object of the type with any of its fields, but `apiVersion` and `kind`, which protobuf keeps elsewhere. */
 function objectOf(typeName: string, depth: number): fc.Arbitrary<JsonObject> {
   const fields: Record<string, fc.Arbitrary<JsonValue>> = {};
-  for (const { name, protoPath, type } of typeFacts(typeName).fields) {
-    const value = protoPath.length === 0 ? undefined : valueOf(type, depth);
+  for (const { name, protoPath, type, goType } of typeFacts(typeName).fields) {
+    const value = protoPath.length === 0 ? undefined : (schemaUnions[goType ?? ''] ?? valueOf(type, depth));
     if (value !== undefined) fields[name] = value;
   }
   return fc.record(fields, { requiredKeys: [], noNullPrototype: true }) as fc.Arbitrary<JsonObject>;

@@ -6,10 +6,11 @@
  * writes the field always, a pointer's zero is a value; zeros.ts says what is always there.
  */
 import type { JsonObject, JsonValue } from '../json.ts';
-import { type FieldFacts, type FieldType, typeFacts } from '../schema/facts.ts';
+import { type FieldFacts, type FieldType, type ScalarKind, typeFacts } from '../schema/facts.ts';
 import { fillZeros, zeroOf } from '../schema/zeros.ts';
 import { type ScalarCodec, scalarCodecs } from './protobuf-scalars.ts';
-import { lengthWire, ProtobufError, type WireReader, type WireWriter } from './protobuf-wire.ts';
+import { schemaUnionCodecs } from './protobuf-schema-unions.ts';
+import { lengthWire, ProtobufError, varintWire, type WireReader, type WireWriter } from './protobuf-wire.ts';
 
 /** One field number of a message: a JSON field, or a Go-embedded struct whose fields JSON shows in the outer object. */
 interface PlannedField {
@@ -76,9 +77,10 @@ function fieldPlan(field: FieldFacts, number: number): PlannedField {
       ? { number, goName, wire: lengthWire, ...messageListIo(name, number, type.item.name) }
       : { number, goName, ...scalarListIo(name, number, valueCodec(type.item)) };
   }
-  if (type.kind === 'map') return { number, goName, wire: lengthWire, ...mapIo(name, number, valueCodec(type.value)) };
+  if (type.kind === 'map')
+    return { number, goName, wire: lengthWire, ...mapIo(name, number, valueCodec(type.value, field.goType)) };
   if (type.kind === 'ref') return { number, goName, wire: lengthWire, ...messageIo(name, number, type.name) };
-  return { number, goName, ...scalarIo(name, number, scalarCodecs[type.kind], field.pointer || field.written) };
+  return { number, goName, ...scalarIo(name, number, codecOf(type.kind, field.goType), field.pointer) };
 }
 
 type FieldIo = Pick<PlannedField, 'read' | 'write'>;
@@ -240,10 +242,10 @@ function embeddedPlan(outer: string, number: number, inside: readonly Placed[]):
 }
 
 /** What a list or map holds, as one length-delimited (or scalar) value. */
-function valueCodec(type: FieldType): ScalarCodec {
+function valueCodec(type: FieldType, goType?: string): ScalarCodec {
   if (type.kind === 'list') return wrappedStrings;
   if (type.kind === 'map') throw new Error('schema facts: protobuf has no maps of maps');
-  if (type.kind !== 'ref') return scalarCodecs[type.kind];
+  if (type.kind !== 'ref') return codecOf(type.kind, goType);
   const { name } = type;
   return {
     wire: lengthWire,
@@ -258,6 +260,13 @@ function valueCodec(type: FieldType): ScalarCodec {
     write: (writer, value) => writeDelimited(planOf(name), writer, value, name),
   };
 }
+
+/** What JSON shows as one value or another is, in CustomResourceDefinitions, a message with a field for each. */
+function codecOf(kind: ScalarKind, goType: string | undefined): ScalarCodec {
+  return (kind === 'json' && goType !== undefined ? schemaUnions[goType] : undefined) ?? scalarCodecs[kind];
+}
+
+const schemaUnions = schemaUnionCodecs(valueCodec({ kind: 'ref', name: 'apiextensions/v1.JSONSchemaProps' }));
 
 /** A list of strings in a message of its own, `{items = 1}`: protobuf has no lists inside maps (authentication's ExtraValue). */
 const wrappedStrings: ScalarCodec = {

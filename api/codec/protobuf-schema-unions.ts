@@ -1,0 +1,67 @@
+/**
+ * Parts of a JSON schema that are one thing or another in JSON, and in protobuf a message with a field for each: an object or a
+ * boolean, an object or a list.
+ *
+ * Source: apiextensions-apiserver `generated.proto` (JSONSchemaPropsOrArray, …OrBool, …OrStringArray).
+ */
+import type { JsonValue } from '../json.ts';
+import { type ScalarCodec, scalarCodecs } from './protobuf-scalars.ts';
+import { lengthWire, ProtobufError, varintWire } from './protobuf-wire.ts';
+
+/** The codecs by Go type; a map's is that of its values. @param jsonSchema reads and writes a JSONSchemaProps */
+export function schemaUnionCodecs(jsonSchema: ScalarCodec): Readonly<Record<string, ScalarCodec>> {
+  return {
+    'v1.JSONSchemaPropsOrArray': schemaUnion(jsonSchema, { schema: 1, list: 2, item: jsonSchema }),
+    'v1.JSONSchemaPropsOrBool': schemaUnion(jsonSchema, { schema: 2, allows: 1 }),
+    'v1.JSONSchemaDependencies': schemaUnion(jsonSchema, { schema: 1, list: 2, item: scalarCodecs.string }),
+  };
+}
+
+interface SchemaUnion {
+  /** The field that holds a schema. */
+  schema: number;
+  /** The field that holds a boolean. */
+  allows?: number;
+  /** The field that holds a list, and what it is a list of. */
+  list?: number;
+  item?: ScalarCodec;
+}
+
+function schemaUnion(jsonSchema: ScalarCodec, { schema, allows, list, item }: SchemaUnion): ScalarCodec {
+  return {
+    wire: lengthWire,
+    zero: undefined,
+    read(reader) {
+      const end = reader.lengthEnd(reader.bytes.length);
+      let [object, flag]: (JsonValue | undefined)[] = [];
+      const items: JsonValue[] = [];
+      while (reader.position < end) {
+        const tag = reader.varint();
+        if (tag === schema * 8 + lengthWire) object = jsonSchema.read(reader);
+        else if (allows !== undefined && tag === allows * 8) flag = reader.varint() !== 0;
+        else if (list !== undefined && item !== undefined && tag === list * 8 + lengthWire) items.push(item.read(reader) ?? null);
+        else reader.skip(tag & 7);
+      }
+      if (reader.position !== end) throw new ProtobufError('unexpected EOF');
+      return object ?? (list === undefined ? (flag ?? false) : items);
+    },
+    write(writer, value, field) {
+      const mark = writer.size;
+      if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+        jsonSchema.write(writer, value, field);
+        writer.tag(schema, lengthWire);
+      } else if (Array.isArray(value) && list !== undefined && item !== undefined) {
+        for (const each of value.toReversed()) {
+          item.write(writer, each, field);
+          writer.tag(list, lengthWire);
+        }
+      } else if (typeof value === 'boolean' && allows !== undefined) {
+        writer.varint(value ? 1 : 0);
+        writer.tag(allows, varintWire);
+      } else {
+        throw new ProtobufError(`field "${field}": cannot encode ${JSON.stringify(value)} as part of a JSON schema`);
+      }
+      writer.lengthSince(mark);
+    },
+  };
+}
