@@ -6,7 +6,7 @@
  */
 import { keyOf } from '#api/meta.ts';
 import type { Node } from '#api/types.generated.ts';
-import type { Controller, ControllerDeps } from '#client/controller.ts';
+import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import type { CidrRange } from './cidr-set.ts';
@@ -30,7 +30,11 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
   const last = clusterRanges.map(() => -1);
   return {
     name: 'node-ipam',
-    watches: [own('nodes')],
+    watches: [
+      own('nodes'),
+      // A node that goes gives its range back: those without one are looked at again.
+      { resource: 'nodes', keys: (node, _, all) => (all.cache('nodes').get(node.metadata.name) === undefined ? withoutRange(all) : []) },
+    ],
     // One at a time: two nodes must not be given the same range.
     concurrency: 1,
 
@@ -38,7 +42,6 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
       const node = caches.cache('nodes').get(name);
       if (node === undefined || rangesOf(node).length > 0) {
         pending.delete(name);
-        // A range may have been given back: those that got none are looked at again through the back-off of their error.
         return done;
       }
       const known = pending.get(name);
@@ -65,6 +68,8 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
     },
   };
 };
+
+const withoutRange = (caches: Caches): string[] => caches.cache('nodes').list().filter((node) => rangesOf(node).length === 0).map(keyOf);
 
 function maskSize({ bits }: CidrRange, { nodeCidrMaskSize }: NodeIpamOptions): number {
   return bits === 32 ? (nodeCidrMaskSize ?? 24) : 64;

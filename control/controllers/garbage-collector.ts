@@ -1,0 +1,204 @@
+/**
+ * Garbage collector: deletes objects whose owners are all gone, and carries out foreground and orphaning deletions.
+ *
+ * - background: the owner goes at once; each dependent is then found to have no owner left.
+ * - foreground: the owner stays (finalizer `foregroundDeletion`) until every dependent that blocks it is gone.
+ * - orphan: the owner stays (finalizer `orphan`) until no dependent names it any more.
+ *
+ * Before anything is deleted the object and its owners are read from the server itself, and the deletion is bound to the
+ * object's UID and version: what a cache shows is only a reason to look.
+ *
+ * Owns: -.  Watches: every resource of the table.  Writes: ownerReferences and finalizers of any; deletes any.
+ * Source: kubernetes.io, Garbage Collection; kubernetes `pkg/controller/garbagecollector`.
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { apiVersionOf } from '#api/meta.ts';
+import type { Resource, ResourceId } from '#api/resources.ts';
+import { resourceById, resources } from '#api/resources.ts';
+import { isConflict, isNotFound } from '#api/status.ts';
+import type { OwnerReference } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import type { Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
+import { done } from '#client/controller.ts';
+import type { GraphNode } from './owner-graph.ts';
+import { OwnerGraph } from './owner-graph.ts';
+
+const foreground = 'foregroundDeletion';
+const orphan = 'orphan';
+
+/** Events come and go by themselves, and there are many. */
+const collected = resources.filter(({ id }) => id !== 'events' && id !== 'events.events.k8s.io');
+
+export const garbageCollector = (deps: ControllerDeps): Controller => {
+  const { caches } = deps;
+  const graph = new OwnerGraph();
+  return {
+    name: 'garbage-collector',
+    concurrency: 20,
+    watches: collected.map(({ id }) => ({ resource: id, keys: (object, previous, all) => concerned(graph, object, graph.observe(id, object, previous, all)) })),
+
+    // The key is a UID.
+    async reconcile(uid) {
+      const found = graph.object(uid, caches);
+      if (found === undefined) return done;
+      if (found.object.metadata.deletionTimestamp !== undefined) {
+        if (hasFinalizer(found.object, orphan)) return await orphanDependents(found, graph, deps);
+        if (hasFinalizer(found.object, foreground)) return await awaitDependents(found, graph, deps);
+        return done;
+      }
+      return await collectIfOwnerless(found, graph, deps);
+    },
+  };
+};
+
+const hasFinalizer = ({ metadata }: KubeObject, name: string): boolean => (metadata.finalizers ?? []).includes(name);
+
+/** The object itself; its dependents once it goes; its owners, which may wait for it. */
+function concerned(graph: OwnerGraph, { metadata }: KubeObject, exists: boolean): string[] {
+  const owners = metadata.ownerReferences ?? [];
+  const isGoing = !exists || metadata.deletionTimestamp !== undefined;
+  const waits = metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).some((name) => name === foreground || name === orphan);
+  return [
+    ...(exists && (waits || (owners.length > 0 && !isGoing)) ? [metadata.uid] : []),
+    ...(isGoing ? graph.dependents(metadata.uid) : []),
+    ...(isGoing ? owners.map(({ uid }) => uid) : []),
+  ];
+}
+
+type Found = GraphNode & { object: KubeObject };
+
+async function orphanDependents(owner: Found, graph: OwnerGraph, { client, caches }: ControllerDeps): Promise<ReconcileResult> {
+  const { uid } = owner.object.metadata;
+  const dependents = graph.dependents(uid).map((one) => graph.object(one, caches));
+  await Promise.all(dependents.map((one) => (one === undefined ? undefined : dropOwners(client, one, [uid]))));
+  await removeFinalizer(client, owner, orphan);
+  return done;
+}
+
+async function dropOwners(client: Client, { resource, object }: Found, owners: readonly string[]): Promise<void> {
+  const { namespace, name, uid } = object.metadata;
+  const ownerReferences = owners.map((owner) => ({ $patch: 'delete', uid: owner }));
+  try {
+    await client.resource(resource).patch({ namespace, name }, { type: 'strategic', body: { metadata: { uid, ownerReferences } } });
+  } catch (error) {
+    // Gone, or another object by that name: it has no such owner.
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+}
+
+/** @throws ApiError Conflict when the object has changed: looked at again */
+async function removeFinalizer(client: Client, { resource, object }: Found, finalizer: string): Promise<void> {
+  const { namespace, name, uid } = object.metadata;
+  try {
+    const fresh: KubeObject = await client.resource(resource).get({ namespace, name });
+    if (fresh.metadata.uid !== uid || !hasFinalizer(fresh, finalizer)) return;
+    const finalizers = (fresh.metadata.finalizers ?? []).filter((one) => one !== finalizer);
+    const body = { metadata: { resourceVersion: fresh.metadata.resourceVersion, finalizers } };
+    await client.resource(resource).patch({ namespace, name }, { type: 'merge', body });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
+
+/** Each change of a dependent brings the owner's key again, so nothing has to be waited for here. */
+async function awaitDependents(owner: Found, graph: OwnerGraph, deps: ControllerDeps): Promise<ReconcileResult> {
+  const { uid } = owner.object.metadata;
+  const dependents = graph.dependents(uid).flatMap((one) => graph.object(one, deps.caches) ?? []);
+  for (const dependent of dependents) {
+    if (dependent.object.metadata.deletionTimestamp === undefined) await collectIfOwnerless(dependent, graph, deps);
+  }
+  if (dependents.some(({ object }) => object.metadata.ownerReferences?.some((one) => one.uid === uid && one.blockOwnerDeletion === true) === true)) return done;
+  await removeFinalizer(deps.client, owner, foreground);
+  return done;
+}
+
+type OwnerState = 'solid' | 'absent' | 'waiting';
+
+async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: ControllerDeps): Promise<ReconcileResult> {
+  const { client, caches } = deps;
+  const references = found.object.metadata.ownerReferences ?? [];
+  // The ordinary case costs no request: the cache knows a living owner.
+  if (references.some(({ uid }) => isAlive(graph.object(uid, caches)?.object)) && references.every(({ uid }) => graph.has(uid))) return done;
+  const fresh = await readLive(client, found);
+  if (fresh === undefined) return done;
+  const live = { ...found, object: fresh };
+  const states = await Promise.all((fresh.metadata.ownerReferences ?? []).map(async (one) => ({ one, state: await ownerState(one, live, deps) })));
+  const unresolved = states.some(({ state }) => state === undefined);
+  const of = (wanted: OwnerState): OwnerReference[] => states.filter(({ state }) => state === wanted).map(({ one }) => one);
+  const [solid, absent, waiting] = [of('solid'), of('absent'), of('waiting')];
+  if (states.length === 0 || unresolved) return done;
+  if (solid.length > 0) {
+    const gone = [...absent, ...waiting].map(({ uid }) => uid);
+    if (gone.length > 0) await dropOwners(client, live, gone);
+    return done;
+  }
+  const blocks = waiting.length > 0 && graph.dependents(fresh.metadata.uid).length > 0;
+  await remove(client, live, blocks ? 'Foreground' : propagation(fresh));
+  return done;
+}
+
+const isAlive = (owner: KubeObject | undefined): boolean => owner !== undefined && !isWaiting(owner);
+const isWaiting = (owner: KubeObject): boolean => owner.metadata.deletionTimestamp !== undefined && hasFinalizer(owner, foreground);
+
+/** What the object's own finalizers ask for its dependents. */
+function propagation(object: KubeObject): 'Orphan' | 'Foreground' | 'Background' {
+  if (hasFinalizer(object, orphan)) return 'Orphan';
+  return hasFinalizer(object, foreground) ? 'Foreground' : 'Background';
+}
+
+async function readLive(client: Client, { resource, object }: Found): Promise<KubeObject | undefined> {
+  const { namespace, name, uid } = object.metadata;
+  try {
+    const fresh: KubeObject = await client.resource(resource).get({ namespace, name });
+    return fresh.metadata.uid === uid && fresh.metadata.deletionTimestamp === undefined ? fresh : undefined;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** What the server says of an owner; undefined for one that cannot be asked about: then nothing may be deleted. */
+async function ownerState(reference: OwnerReference, dependent: Found, { client, events, log }: ControllerDeps): Promise<OwnerState | undefined> {
+  const resource = resourceOf(reference);
+  if (resource === undefined) {
+    log.debug({ owner: reference, dependent: dependent.key }, 'an owner is of a kind that is not served; its dependent is left alone');
+    return undefined;
+  }
+  if (resource.namespaced && !resourceById(dependent.resource).namespaced) {
+    const { kind, apiVersion, name, uid } = reference;
+    events.event(
+      dependent.object,
+      'Warning',
+      'OwnerRefInvalidNamespace',
+      `ownerRef [${apiVersion}/${kind}, namespace: , name: ${name}, uid: ${uid}] does not exist in namespace ""`,
+    );
+    return undefined;
+  }
+  try {
+    const name = { namespace: resource.namespaced ? dependent.object.metadata.namespace : undefined, name: reference.name };
+    const owner: KubeObject = await client.resource<ResourceId>(resource.id).get(name);
+    if (owner.metadata.uid !== reference.uid) return 'absent';
+    return isWaiting(owner) ? 'waiting' : 'solid';
+  } catch (error) {
+    if (isNotFound(error)) return 'absent';
+    throw error;
+  }
+}
+
+/** The resource of an owner's kind, whichever of its versions the reference names. */
+function resourceOf({ apiVersion, kind }: OwnerReference): Resource | undefined {
+  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
+  return (
+    resources.find((one) => one.kind === kind && apiVersionOf(one.group, one.version) === apiVersion) ??
+    resources.find((one) => one.kind === kind && one.group === group)
+  );
+}
+
+async function remove(client: Client, { resource, object }: Found, propagationPolicy: string): Promise<void> {
+  const { namespace, name, uid, resourceVersion } = object.metadata;
+  try {
+    await client.resource(resource).delete({ namespace, name }, { propagationPolicy, preconditions: { uid, resourceVersion } });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}

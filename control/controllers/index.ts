@@ -1,0 +1,82 @@
+/** The controllers of the control plane, and how they run together. */
+import type { Logger } from 'pino';
+import type { Client } from '#client/client.ts';
+import type { Clock } from '#client/clock.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import type { ReconcileObserver } from '#client/controller-runner.ts';
+import { runControllerSet } from '#client/controller-runner.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import { createEventRecorder } from '#client/event-recorder.ts';
+import { createInformers } from '#client/informers.ts';
+import { deploymentController } from './deployment.ts';
+import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
+import { endpointSliceController } from './endpointslice.ts';
+import { endpointsController } from './endpoints.ts';
+import { garbageCollector } from './garbage-collector.ts';
+import { namespaceController } from './namespace.ts';
+import type { NodeIpamOptions } from './node-ipam.ts';
+import { nodeIpamController } from './node-ipam.ts';
+import type { NodeLifecycleOptions } from './node-lifecycle.ts';
+import { nodeLifecycleController } from './node-lifecycle.ts';
+import type { PodGcOptions } from './pod-gc.ts';
+import { podGcController } from './pod-gc.ts';
+import { replicaSetController } from './replicaset.ts';
+import { rootCaPublisher } from './root-ca-publisher.ts';
+import { serviceAccountController } from './service-account.ts';
+import { taintEvictionController } from './taint-eviction.ts';
+
+export interface ControllerOptions extends NodeLifecycleOptions, PodGcOptions, Omit<NodeIpamOptions, 'clusterCidr'> {
+  /** Absent: nodes are given no pod CIDRs (`--allocate-node-cidrs=false`). */
+  clusterCidr?: string | undefined;
+  /** Published to every namespace; absent: not published. */
+  rootCaPem?: string | undefined;
+}
+
+/** Names the `source.component` of a controller's events, as upstream does. */
+export type RecorderOf = (component: string) => EventRecorder;
+
+/** All controllers. @param recorderOf default: `deps.events` for all */
+export function controllers(deps: ControllerDeps, options: ControllerOptions, recorderOf: RecorderOf = () => deps.events): Controller[] {
+  const as = (component: string): ControllerDeps => ({ ...deps, events: recorderOf(component) });
+  const { clusterCidr, rootCaPem } = options;
+  return [
+    deploymentController(as('deployment-controller')),
+    replicaSetController(as('replicaset-controller')),
+    endpointsController(as('endpoint-controller')),
+    endpointSliceController(as('endpoint-slice-controller')),
+    endpointSliceMirroringController(as('endpoint-slice-mirroring-controller')),
+    namespaceController(as('namespace-controller')),
+    serviceAccountController(as('serviceaccount-controller')),
+    garbageCollector(as('garbage-collector-controller')),
+    podGcController(as('pod-garbage-collector'), options),
+    nodeLifecycleController(as('node-controller'), options),
+    taintEvictionController(as('taint-eviction-controller')),
+    ...(clusterCidr === undefined ? [] : [nodeIpamController(as('cidrAllocator'), { ...options, clusterCidr })]),
+    ...(rootCaPem === undefined ? [] : [rootCaPublisher(as('root-ca-certificate-publisher'), rootCaPem)]),
+  ];
+}
+
+export interface RunControllersDeps {
+  client: Client;
+  clock: Clock;
+  log: Logger;
+  /** In [0, 1). Default Math.random. */
+  random?: () => number;
+  observer?: ReconcileObserver;
+}
+
+/** Runs all controllers over their own informers until `signal` aborts; settles after all have, and their events are sent. */
+export async function runControllers(deps: RunControllersDeps, options: ControllerOptions, signal: AbortSignal): Promise<void> {
+  const { client, clock, log, random = Math.random, observer } = deps;
+  const informers = createInformers({ client, clock, log, random });
+  const recorders: ReturnType<typeof createEventRecorder>[] = [];
+  const recorderOf = (component: string): EventRecorder => {
+    const recorder = createEventRecorder({ client, clock, log, component });
+    recorders.push(recorder);
+    return recorder;
+  };
+  const all = controllers({ client, caches: informers, clock, log, events: recorderOf('controller-manager') }, options, recorderOf);
+  const runner = { informers, clock, log, ...(observer === undefined ? {} : { observer }) };
+  await Promise.all([informers.run(signal), runControllerSet(all, runner, signal)]);
+  await Promise.all(recorders.map((recorder) => recorder.flush()));
+}

@@ -1,0 +1,160 @@
+/**
+ * Namespace controller: empties a namespace that is being deleted, then lets it go.
+ *
+ *     Terminating ──delete pods──▶ pods gone ──delete all the rest──▶ nothing remains ──▶ finalizer `kubernetes` removed
+ *
+ * Owns: -.  Watches: Namespace.  Writes: Namespace/status, Namespace/finalize; deletes everything in it.
+ * Source: kubernetes `pkg/controller/namespace/deletion`; KEP-5080 (pods first).
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { rfc3339, sameJson } from '#api/meta.ts';
+import type { Resource, ResourceId } from '#api/resources.ts';
+import { resources } from '#api/resources.ts';
+import { isNotFound } from '#api/status.ts';
+import type { Namespace, NamespaceCondition, Pod } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done, requeueAfter } from '#client/controller.ts';
+import { own } from '#client/controller-runner.ts';
+
+const finalizer = 'kubernetes';
+/** Content with finalizers is looked at again after this time (upstream estimates the same). */
+const finalizerEstimateMs = 15_000;
+
+/** `events.k8s.io` shows the same objects as the core group. */
+const contents: readonly Resource[] = resources.filter(({ namespaced, id }) => namespaced && id !== 'events.events.k8s.io');
+
+export const namespaceController = ({ client, caches, clock, log }: ControllerDeps): Controller => ({
+  name: 'namespace',
+  watches: [own('namespaces')],
+  concurrency: 10,
+
+  async reconcile(name) {
+    const cached = caches.cache('namespaces').get(name);
+    if (cached?.metadata.deletionTimestamp === undefined) return done;
+    const fresh = await readIfPresent(client, name);
+    if (fresh?.metadata.deletionTimestamp === undefined || fresh.metadata.uid !== cached.metadata.uid) return done;
+    if (!(fresh.spec?.finalizers ?? []).includes(finalizer)) return done;
+    const namespace = await asTerminating(client, fresh);
+    const remaining = await deleteContent(client, name, clock.now());
+    const reported = await reportConditions(client, namespace, namespaceConditions(namespace, remaining, clock.now()));
+    if (remaining.errors.length > 0) throw new AggregateError(remaining.errors, `namespace ${name}: ${remaining.errors.map(messageOf).join('; ')}`);
+    if (remaining.objects.length > 0) {
+      log.debug({ namespace: name, remaining: remaining.objects.length }, 'the namespace is not yet empty');
+      return requeueAfter(remaining.estimateMs / 2 + 1000);
+    }
+    await finalize(client, reported);
+    return done;
+  },
+});
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+async function readIfPresent(client: Client, name: string): Promise<Namespace | undefined> {
+  try {
+    return await client.resource('namespaces').get({ name });
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+async function asTerminating(client: Client, namespace: Namespace): Promise<Namespace> {
+  if (namespace.status?.phase === 'Terminating') return namespace;
+  return await client.resource('namespaces').updateStatus({ ...namespace, status: { ...namespace.status, phase: 'Terminating' } });
+}
+
+export interface RemainingContent {
+  objects: { resource: Resource; object: KubeObject }[];
+  errors: unknown[];
+  /** How long the rest takes to go by itself. */
+  estimateMs: number;
+}
+
+async function deleteContent(client: Client, namespace: string, nowMs: number): Promise<RemainingContent> {
+  const pods = await deleteAll(client, contents.filter(({ id }) => id === 'pods'), namespace);
+  // What pods use while they end (secrets, service accounts, network policy) stays until the last is gone.
+  const rest = pods.objects.length > 0 || pods.errors.length > 0 ? pods : await deleteAll(client, contents.filter(({ id }) => id !== 'pods'), namespace);
+  return { ...rest, estimateMs: Math.max(0, ...rest.objects.map(({ object }) => estimateMs(object, nowMs))) };
+}
+
+async function deleteAll(client: Client, kinds: readonly Resource[], namespace: string): Promise<Pick<RemainingContent, 'objects' | 'errors'>> {
+  const results = await Promise.allSettled(
+    kinds.map(async (resource) => {
+      const collection = client.resource<ResourceId>(resource.id);
+      const before: KubeObject[] = (await collection.list({ namespace })).items;
+      if (before.length === 0) return [];
+      await collection.deleteCollection({ namespace }, { propagationPolicy: 'Background' });
+      const after: KubeObject[] = (await collection.list({ namespace })).items;
+      return after.map((object) => ({ resource, object }));
+    }),
+  );
+  return {
+    objects: results.flatMap((result) => (result.status === 'fulfilled' ? result.value : [])),
+    errors: results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : [])),
+  };
+}
+
+function estimateMs(object: KubeObject, nowMs: number): number {
+  if ((object.metadata.finalizers ?? []).length > 0) return finalizerEstimateMs;
+  if (object.kind !== 'Pod') return 0;
+  const graceMs = ((object as Pod).spec.terminationGracePeriodSeconds ?? 30) * 1000;
+  const deletedMs = Date.parse(object.metadata.deletionTimestamp ?? '');
+  return Number.isNaN(deletedMs) ? graceMs : Math.min(graceMs, Math.max(0, deletedMs - nowMs));
+}
+
+const satisfied: Record<string, [reason: string, message: string]> = {
+  NamespaceDeletionDiscoveryFailure: ['ResourcesDiscovered', 'All resources successfully discovered'],
+  NamespaceDeletionGroupVersionParsingFailure: ['ParsedGroupVersions', 'All legacy kube types successfully parsed'],
+  NamespaceDeletionContentFailure: ['ContentDeleted', 'All content successfully deleted, may be waiting on finalization'],
+  NamespaceContentRemaining: ['ContentRemoved', 'All content successfully removed'],
+  NamespaceFinalizersRemaining: ['ContentHasNoFinalizers', 'All content-preserving finalizers finished'],
+};
+
+/** The namespace's conditions, which say what it waits for. Pure. */
+export function namespaceConditions(namespace: Namespace, { objects, errors }: RemainingContent, nowMs: number): NamespaceCondition[] {
+  const failing = new Map<string, [reason: string, message: string]>();
+  if (errors.length > 0) {
+    const texts = errors.map(messageOf).sort().join(', ');
+    failing.set('NamespaceDeletionContentFailure', ['ContentDeletionFailed', `Failed to delete all resource types, ${errors.length} remaining: ${texts}`]);
+  }
+  if (objects.length > 0) {
+    const counts = count(objects.map(({ resource: { plural, group } }) => `${plural}.${group}`));
+    const texts = counts.map(([name, number]) => `${name} has ${number} resource instances`);
+    failing.set('NamespaceContentRemaining', ['SomeResourcesRemain', `Some resources are remaining: ${texts.join(', ')}`]);
+  }
+  const finalizers = count(objects.flatMap(({ object }) => object.metadata.finalizers ?? []));
+  if (finalizers.length > 0) {
+    const texts = finalizers.map(([name, number]) => `${name} in ${number} resource instances`);
+    failing.set('NamespaceFinalizersRemaining', ['SomeFinalizersRemain', `Some content in the namespace has finalizers remaining: ${texts.join(', ')}`]);
+  }
+  const present = namespace.status?.conditions ?? [];
+  const ours = Object.entries(satisfied).map(([type, ok]): NamespaceCondition => {
+    const [reason, message] = failing.get(type) ?? ok;
+    const status = failing.has(type) ? 'True' : 'False';
+    const before = present.find((one) => one.type === type);
+    const lastTransitionTime = before?.status === status ? before.lastTransitionTime : rfc3339(nowMs);
+    return { type, status, reason, message, lastTransitionTime };
+  });
+  return [...present.filter(({ type }) => satisfied[type] === undefined), ...ours];
+}
+
+function count(names: readonly string[]): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+async function reportConditions(client: Client, namespace: Namespace, conditions: NamespaceCondition[]): Promise<Namespace> {
+  if (sameJson(conditions, namespace.status?.conditions)) return namespace;
+  return await client.resource('namespaces').updateStatus({ ...namespace, status: { ...namespace.status, conditions } });
+}
+
+async function finalize(client: Client, namespace: Namespace): Promise<void> {
+  const finalizers = (namespace.spec?.finalizers ?? []).filter((one) => one !== finalizer);
+  try {
+    await client.resource('namespaces').update({ ...namespace, spec: { ...namespace.spec, finalizers } }, { subresource: 'finalize' });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
