@@ -2,9 +2,11 @@
  * The program that the lab's machines run: all of Tinkernetes bundled into one file, as it is distributed. One file starts in
  * half the time of three hundred, and needs no type stripping in memory.
  */
-import { existsSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
+import { readDescriptions } from '#api/schema/descriptions.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bundle = fileURLToPath(new URL('../dist/tinker.mjs', import.meta.url));
@@ -16,21 +18,48 @@ export function tinkerArgv(): string[] {
 
 /** Bundles cli/tinker.ts; takes less than a second. */
 export async function buildProgram(): Promise<void> {
-  await build({
+  const options: BuildOptions = {
     absWorkingDir: root,
-    entryPoints: { tinker: 'cli/tinker.ts', 'sqlite-worker': 'control/store/sqlite-worker.ts' },
-    outdir: 'dist',
-    outExtension: { '.js': '.mjs' },
     bundle: true,
     platform: 'node',
     target: 'node26',
+    legalComments: 'none',
+    external: ['cpu-features'],
+    // Native accelerators that dockerode's ssh transport would like to have; nothing here uses them.
+    loader: { '.node': 'empty' },
+    logLevel: 'silent',
+  };
+  const embedded = await filesToEmbed(options);
+  await build({
+    ...options,
+    entryPoints: ['cli/tinker.ts'],
+    outfile: bundle,
     format: 'esm',
     sourcemap: true,
-    legalComments: 'none',
+    plugins: [embedPlugin(embedded)],
     // Packages that are only CommonJS call require for Node's own modules.
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-    external: ['esbuild', 'cpu-features', 'ssh2'],
-    logLevel: 'silent',
+    // The lab needs the bundler and the sources: it is run from the repository, never from the bundle.
+    external: ['cpu-features', 'esbuild', './up.ts'],
   });
-  if (!existsSync(bundle)) throw new Error(`esbuild wrote no ${bundle}`);
+}
+
+/** What api/embedded.ts promises a bundled program. */
+async function filesToEmbed(options: BuildOptions): Promise<Record<string, string>> {
+  const worker = await build({ ...options, entryPoints: ['control/store/sqlite-worker.ts'], format: 'cjs', write: false });
+  const protos = readdirSync(join(root, 'proto')).filter((name) => name.endsWith('.proto'));
+  return {
+    'control/store/sqlite-worker.ts': worker.outputFiles[0]?.text ?? '',
+    'descriptions.json': JSON.stringify(readDescriptions(join(root, 'node_modules/@kubernetes/client-node/dist/gen/models'))),
+    ...Object.fromEntries(protos.map((name) => [`proto/${name}`, readFileSync(join(root, 'proto', name), 'utf8')])),
+  };
+}
+
+function embedPlugin(files: Record<string, string>): Plugin {
+  return {
+    name: 'embedded-files',
+    setup({ onLoad }) {
+      onLoad({ filter: /\/api\/embedded\.ts$/ }, () => ({ contents: `export const embeddedFiles = ${JSON.stringify(files)};`, loader: 'js' }));
+    },
+  };
 }

@@ -1,0 +1,135 @@
+/**
+ * A node in one process: kubelet, service proxy, pod network and cluster DNS, over one client and one connection. Each part
+ * stands alone and knows nothing of the others: they meet here, in the API and in the kernel.
+ */
+import { readFileSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { type Client } from '#client/client.ts';
+import { type Clock, systemClock } from '#client/clock.ts';
+import { createEventRecorder } from '#client/event-recorder.ts';
+import { createHttpTransport } from '#client/http-transport.ts';
+import { createInformers, type Informers } from '#client/informers.ts';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { createClient } from '#client/rest-client.ts';
+import { createDnsServer } from './dns/dns-server.ts';
+import { publishDns } from './dns/publish-dns.ts';
+import { hasCapability } from './host/capabilities.ts';
+import { execFile } from './host/exec.ts';
+import { createKubelet, kubeletSelections } from './kubelet/kubelet.ts';
+import { createNodeNetwork } from './network/node-network.ts';
+import { createProxy } from './proxy/proxy.ts';
+import { execSysctl } from './proxy/sysctl.ts';
+import { createCriRuntime } from './runtime/cri/cri-runtime.ts';
+import { createDockerRuntime } from './runtime/docker/docker-runtime.ts';
+import type { ContainerRuntime } from './runtime/runtime.ts';
+
+export interface AgentOptions {
+  kubeconfig: string;
+  nodeName: string;
+  nodeIp: string;
+  rootDir: string;
+  podLogsDir: string;
+  runtime: 'containerd' | 'docker';
+  /** `unix:///run/containerd/containerd.sock` */
+  runtimeEndpoint: string;
+  sandboxImage: string;
+  cgroupRoot: string;
+  clusterCidr: string;
+  clusterDns: string;
+  clusterDomain: string;
+  resolvConf: string;
+  cniConfDir: string;
+  cniBinDir: string;
+  cniStateDir: string;
+  tlsCertFile: string;
+  tlsKeyFile: string;
+  clientCaFile: string;
+  maxPods: number;
+}
+
+/** Runs until `signal` aborts; containers, rules and routes stay. @throws what keeps it from starting */
+export async function runAgent(options: AgentOptions, log: Logger, signal: AbortSignal): Promise<void> {
+  const clock = systemClock;
+  const transport = createHttpTransport(loadKubeconfig(options.kubeconfig));
+  const client = createClient(transport, { userAgent: 'tinker-agent' });
+  // A part that fails takes the others down in order; systemd (or the user) starts all of them again.
+  const failed = new AbortController();
+  const stop = AbortSignal.any([signal, failed.signal]);
+  try {
+    const parts = await agentParts({ options, client, clock, log, signal: stop });
+    await Promise.all(parts.map((part) => part.finally(() => failed.abort())));
+  } finally {
+    failed.abort();
+    transport.close();
+  }
+}
+
+interface Context {
+  options: AgentOptions;
+  client: Client;
+  clock: Clock;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+async function agentParts({ options, client, clock, log, signal }: Context): Promise<Promise<void>[]> {
+  const { nodeName } = options;
+  // The kubelet watches its own pods and its own Node; network and DNS need all Nodes, so Nodes are watched once, as a whole.
+  const informers: Informers = createInformers({ client, clock, log }, { pods: kubeletSelections(nodeName).pods ?? {} });
+  const recorder = (component: string) => createEventRecorder({ client, clock, log, component, host: nodeName });
+  const [kubeletEvents, proxyEvents] = [recorder('kubelet'), recorder('kube-proxy')];
+  const kubelet = createKubelet(
+    { client, informers, runtime: runtimeOf({ options, clock, log }), clock, random: Math.random, log, events: kubeletEvents, exec: execFile },
+    {
+      nodeName,
+      nodeIps: [options.nodeIp],
+      serving: { certificate: readFileSync(options.tlsCertFile, 'utf8'), key: readFileSync(options.tlsKeyFile, 'utf8'), clientCa: readFileSync(options.clientCaFile, 'utf8') },
+      clusterDns: [options.clusterDns],
+      clusterDomain: options.clusterDomain,
+      resolvConf: options.resolvConf,
+      dataDir: options.rootDir,
+      podLogsDir: options.podLogsDir,
+      cgroupRoot: options.cgroupRoot,
+      maxPods: options.maxPods,
+    },
+  );
+  const nodes = informers.informer('nodes');
+  const services = informers.informer('services');
+  const endpointSlices = informers.informer('endpointslices.discovery.k8s.io');
+  const proxy = createProxy(
+    { services, endpointSlices, nodes, exec: execFile, sysctl: execSysctl(execFile), clock, log, events: proxyEvents },
+    { nodeName, nodeIps: [options.nodeIp], clusterCidr: options.clusterCidr },
+  );
+  const network = createNodeNetwork({ nodes, exec: execFile, clock, log }, options);
+  const dns = createDnsServer(
+    { services, endpointSlices, namespaces: informers.informer('namespaces'), clock, log },
+    {
+      clusterDomain: options.clusterDomain,
+      addresses: [options.nodeIp],
+      serverIps: [options.clusterDns],
+      upstream: { resolvConf: options.resolvConf },
+    },
+  );
+  const parts = [
+    informers.run(signal),
+    kubelet.run(signal),
+    proxy.run(signal),
+    network.run(signal),
+    dns.run(signal),
+    publishDns({ client, clock, log }, { nodeName, nodeIp: options.nodeIp, clusterIp: options.clusterDns }, signal),
+  ];
+  return [...parts, Promise.all(parts).then(async () => void (await Promise.all([kubeletEvents.flush(), proxyEvents.flush()])))];
+}
+
+function runtimeOf({ options, clock, log }: Pick<Context, 'options' | 'clock' | 'log'>): ContainerRuntime {
+  if (options.runtime === 'containerd') return createCriRuntime({ endpoint: options.runtimeEndpoint, log, clock });
+  return createDockerRuntime({
+    socketPath: options.runtimeEndpoint.replace(/^unix:\/\//, ''),
+    cni: { confDir: options.cniConfDir, binDir: options.cniBinDir },
+    dataDir: `${options.rootDir}/docker-runtime`,
+    sandboxImage: options.sandboxImage,
+    ...(hasCapability('CAP_SYS_RESOURCE') ? {} : { minOomScoreAdj: 0 }),
+    log,
+    clock,
+  });
+}

@@ -1,0 +1,149 @@
+/** `tinker server`, `tinker agent` and what prepares machines for them. Flags are named as upstream's components name theirs. */
+import { hostname, networkInterfaces } from 'node:os';
+import { isIP } from 'node:net';
+import type { Command } from 'commander';
+import { count, durationMs, port, portRange } from './flags.ts';
+
+export function createClusterCommands(program: Command): void {
+  serverCommand(program);
+  agentCommand(program);
+  program
+    .command('node-credentials <name>')
+    .description("write a node's kubeconfig and serving certificate, signed by this control plane's CA")
+    .requiredOption('--node-ip <address>', 'the address that the node serves its kubelet API on')
+    .requiredOption('--server <url>', 'the API server as the node reaches it')
+    .requiredOption('--out <folder>', 'receives kubelet.conf, kubelet.crt, kubelet.key and ca.crt')
+    .option('--data-dir <path>', "the control plane's files", defaultDataDir)
+    .action(async (nodeName: string, flags: { nodeIp: string; server: string; out: string; dataDir: string }) => {
+      const { nodeCredentials } = await import('#control/pki/node-credentials.ts');
+      await nodeCredentials({ ...flags, pkiFolder: `${flags.dataDir}/pki`, nodeName, nowMs: Date.now() });
+    });
+  program
+    .command('containerd-config')
+    .description('print a containerd configuration for a node of this cluster')
+    .option('--cni-conf-dir <path>', 'where the agent writes the pod network', '/etc/cni/net.d')
+    .option('--cni-bin-dir <path>', "Debian's containernetworking-plugins", defaultCniBinDir)
+    .action(async (flags: { cniConfDir: string; cniBinDir: string }) => {
+      const { containerdConfig } = await import('#agent/runtime/cri/containerd-config.ts');
+      const { hasCapability } = await import('#agent/host/capabilities.ts');
+      const restrictOomScoreAdj = !hasCapability('CAP_SYS_RESOURCE');
+      const paths = { root: '/var/lib/containerd', state: '/run/containerd', socket: '/run/containerd/containerd.sock' };
+      process.stdout.write(containerdConfig({ ...paths, ...flags, sandboxImage: defaultSandboxImage, restrictOomScoreAdj }));
+    });
+}
+
+const defaultDataDir = '/var/lib/tinkernetes/server';
+const defaultCniBinDir = '/usr/lib/cni';
+const defaultSandboxImage = 'registry.k8s.io/pause:3.10.1';
+
+function serverCommand(program: Command): void {
+  program
+    .command('server')
+    .description('run the control plane: store, API server, controllers, scheduler')
+    .option('--data-dir <path>', 'store, keys and certificates', defaultDataDir)
+    .option('--bind-address <address>', 'where HTTPS listens', '0.0.0.0')
+    .option('--advertise-address <address>', "where nodes and pods reach it; by default the machine's first address")
+    .option('--secure-port <port>', 'HTTPS port', port, 6443)
+    .option('--service-cluster-ip-range <cidr>', "the Services' network", '10.96.0.0/16')
+    .option('--service-node-port-range <first-last>', 'node ports', portRange, { first: 30_000, last: 32_767 })
+    .option('--cluster-cidr <cidr>', "the pods' network", '10.244.0.0/16')
+    .option('--cluster-domain <name>', 'domain of Service names', 'cluster.local')
+    .option('--node-cidr-mask-size <bits>', "a node's part of the pods' network", count, 24)
+    .option('--node-monitor-period <duration>', 'how often nodes are looked at', durationMs, 5000)
+    .option('--node-monitor-grace-period <duration>', 'silence after which a node is NotReady', durationMs, 50_000)
+    .option('--default-not-ready-toleration-seconds <n>', 'how long pods stay on a node that is not ready', count, 300)
+    .option('--default-unreachable-toleration-seconds <n>', 'how long pods stay on a node that is unreachable', count, 300)
+    .option('--tls-san <name>', 'another name or address for the serving certificate; may be given often', collect, [])
+    .option('--write-kubeconfig <file>', "where to write the administrator's kubeconfig, besides <data-dir>/admin.conf")
+    .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    .action(async (flags: ServerFlags) => (await import('./run-server.ts')).server(flags));
+}
+
+export interface ServerFlags {
+  dataDir: string;
+  bindAddress: string;
+  advertiseAddress: string | undefined;
+  securePort: number;
+  serviceClusterIpRange: string;
+  serviceNodePortRange: { first: number; last: number };
+  clusterCidr: string;
+  clusterDomain: string;
+  nodeCidrMaskSize: number;
+  nodeMonitorPeriod: number;
+  nodeMonitorGracePeriod: number;
+  defaultNotReadyTolerationSeconds: number;
+  defaultUnreachableTolerationSeconds: number;
+  tlsSan: string[];
+  writeKubeconfig: string | undefined;
+  logLevel: string;
+}
+
+function agentCommand(program: Command): void {
+  program
+    .command('agent')
+    .description('run a node: kubelet, service rules, pod network, cluster DNS')
+    .requiredOption('--kubeconfig <file>', "the node's credentials (tinker node-credentials)")
+    .requiredOption('--client-ca-file <file>', "the cluster's CA")
+    .requiredOption('--tls-cert-file <file>', 'serving certificate of the kubelet API')
+    .requiredOption('--tls-private-key-file <file>', 'its key')
+    .option('--hostname-override <name>', "the node's name", hostname().toLowerCase())
+    .option('--node-ip <address>', "the node's address; by default the machine's first one")
+    .option('--root-dir <path>', "the kubelet's files", '/var/lib/tinkernetes/kubelet')
+    .option('--pod-logs-dir <path>', "the containers' logs", '/var/log/pods')
+    .option('--container-runtime <name>', 'containerd or docker', 'containerd')
+    .option('--container-runtime-endpoint <url>', 'its socket; by default the usual one')
+    .option('--pod-infra-container-image <image>', 'the pod sandbox of the docker runtime', defaultSandboxImage)
+    .option('--cgroup-root <path>', 'control group above kubepods', '/')
+    .option('--cluster-cidr <cidr>', "the pods' network", '10.244.0.0/16')
+    .option('--cluster-dns <address>', "the DNS Service's address", '10.96.0.10')
+    .option('--cluster-domain <name>', 'domain of Service names', 'cluster.local')
+    .option('--resolv-conf <file>', "the node's resolvers, for all other names", '/etc/resolv.conf')
+    .option('--cni-conf-dir <path>', 'where the pod network is written', '/etc/cni/net.d')
+    .option('--cni-bin-dir <path>', 'CNI plugins', defaultCniBinDir)
+    .option('--cni-state-dir <path>', "host-local's leases", '/var/lib/cni/networks')
+    .option('--max-pods <n>', 'pods on this node', count, 110)
+    .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    .action(async (flags: AgentFlags) => (await import('./run-agent.ts')).agent(flags));
+}
+
+export interface AgentFlags {
+  kubeconfig: string;
+  clientCaFile: string;
+  tlsCertFile: string;
+  tlsPrivateKeyFile: string;
+  hostnameOverride: string;
+  nodeIp: string | undefined;
+  rootDir: string;
+  podLogsDir: string;
+  containerRuntime: string;
+  containerRuntimeEndpoint: string | undefined;
+  podInfraContainerImage: string;
+  cgroupRoot: string;
+  clusterCidr: string;
+  clusterDns: string;
+  clusterDomain: string;
+  resolvConf: string;
+  cniConfDir: string;
+  cniBinDir: string;
+  cniStateDir: string;
+  maxPods: number;
+  logLevel: string;
+}
+
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value];
+}
+
+/** The machine's first IPv4 address that is not loopback. @throws Error where it has none */
+export function firstAddress(flag: string): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const found = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
+  if (found === undefined) throw new Error(`this machine has no address to use: give it with ${flag}`);
+  return found.address;
+}
+
+/** @throws Error for what is no address */
+export function checkAddress(flag: string, text: string): string {
+  if (isIP(text) === 0) throw new Error(`${flag} ${text}: an IP address`);
+  return text;
+}

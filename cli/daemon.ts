@@ -1,0 +1,34 @@
+/** What server and agent share as programs: a log, signals, and the word to systemd that they are up. */
+import { type Logger, pino } from 'pino';
+import { execFile } from '#agent/host/exec.ts';
+
+/** The first SIGTERM or SIGINT stops in order; a second one at once. */
+export async function runDaemon(
+  name: string,
+  level: string,
+  run: (log: Logger, ready: () => void, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  if (!['debug', 'info', 'warn', 'error'].includes(level)) throw new Error(`--log-level ${level}: debug, info, warn or error`);
+  const log = pino({ level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime });
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stop.signal.aborted) process.exit(1);
+      log.info({ signal }, 'stopping');
+      stop.abort();
+    });
+  }
+  await run(log, () => void tellSystemd(log), stop.signal);
+  log.info('stopped');
+  process.exit(0);
+}
+
+/** `READY=1` for a unit with `Type=notify`. */
+async function tellSystemd(log: Logger): Promise<void> {
+  if (process.env['NOTIFY_SOCKET'] === undefined) return;
+  try {
+    await execFile(['systemd-notify', '--ready']);
+  } catch (error) {
+    log.warn({ err: error }, 'systemd was not told that this is ready');
+  }
+}

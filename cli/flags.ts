@@ -1,0 +1,32 @@
+/** Flag values in upstream's forms. */
+import { InvalidArgumentError } from 'commander';
+
+const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** A Go duration such as `40s`, `1m30s`, `500ms`; in milliseconds. @throws InvalidArgumentError */
+export function durationMs(text: string): number {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) throw new InvalidArgumentError('a duration such as 40s, 1m30s or 500ms');
+  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (unitMs[unit as string] as number), 0);
+}
+
+/** @throws InvalidArgumentError */
+export function port(text: string): number {
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || number < 1 || number > 65_535) throw new InvalidArgumentError('a port, 1 to 65535');
+  return number;
+}
+
+/** @throws InvalidArgumentError */
+export function count(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number');
+  return Number(text);
+}
+
+/** `30000-32767`, both ends included. @throws InvalidArgumentError */
+export function portRange(text: string): { first: number; last: number } {
+  const [first = '', last = ''] = text.split('-');
+  const range = { first: port(first), last: port(last) };
+  if (range.first > range.last) throw new InvalidArgumentError('a range such as 30000-32767');
+  return range;
+}

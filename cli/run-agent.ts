@@ -1,0 +1,30 @@
+/** `tinker agent`: flags → options, signals → abort. */
+import { runAgent } from '#agent/agent.ts';
+import { type AgentFlags, checkAddress, firstAddress } from './cluster-commands.ts';
+import { runDaemon } from './daemon.ts';
+
+const defaultEndpoints: Record<string, string> = { containerd: 'unix:///run/containerd/containerd.sock', docker: 'unix:///run/docker.sock' };
+
+export async function agent(flags: AgentFlags): Promise<void> {
+  const runtime = flags.containerRuntime;
+  if (runtime !== 'containerd' && runtime !== 'docker') throw new Error(`--container-runtime ${runtime}: containerd or docker`);
+  const nodeIp = checkAddress('--node-ip', flags.nodeIp ?? firstAddress('--node-ip'));
+  await runDaemon('agent', flags.logLevel, async (log, ready, signal) => {
+    const running = runAgent(
+      {
+        ...flags,
+        runtime,
+        runtimeEndpoint: flags.containerRuntimeEndpoint ?? (defaultEndpoints[runtime] as string),
+        nodeName: flags.hostnameOverride,
+        nodeIp,
+        sandboxImage: flags.podInfraContainerImage,
+        clusterDns: checkAddress('--cluster-dns', flags.clusterDns),
+        tlsKeyFile: flags.tlsPrivateKeyFile,
+      },
+      log,
+      signal,
+    );
+    ready();
+    await running;
+  });
+}

@@ -1,0 +1,46 @@
+/** `tinker server`: flags → options, signals → abort. */
+import { isIP } from 'node:net';
+import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
+import { embeddedFiles } from '#api/embedded.ts';
+import { runServer } from '#control/server.ts';
+import { checkAddress, firstAddress, type ServerFlags } from './cluster-commands.ts';
+import { runDaemon } from './daemon.ts';
+import { kubernetesVersion } from './version.ts';
+
+export async function server(flags: ServerFlags): Promise<void> {
+  const advertiseAddress = checkAddress('--advertise-address', flags.advertiseAddress ?? firstAddress('--advertise-address'));
+  const storeWorker = embeddedFiles['control/store/sqlite-worker.ts'];
+  await runDaemon('server', flags.logLevel, (log, ready, signal) =>
+    runServer(
+      {
+        dataDir: flags.dataDir,
+        bindAddress: checkAddress('--bind-address', flags.bindAddress),
+        advertiseAddress,
+        securePort: flags.securePort,
+        serviceCidr: flags.serviceClusterIpRange,
+        nodePortRange: flags.serviceNodePortRange,
+        clusterCidr: flags.clusterCidr,
+        clusterDomain: flags.clusterDomain,
+        nodeCidrMaskSize: flags.nodeCidrMaskSize,
+        nodeMonitorPeriodMs: flags.nodeMonitorPeriod,
+        nodeMonitorGracePeriodMs: flags.nodeMonitorGracePeriod,
+        tolerationSeconds: { notReady: flags.defaultNotReadyTolerationSeconds, unreachable: flags.defaultUnreachableTolerationSeconds },
+        extraNames: { dns: flags.tlsSan.filter((name) => isIP(name) === 0), ips: flags.tlsSan.filter((name) => isIP(name) !== 0) },
+        writeKubeconfig: flags.writeKubeconfig,
+        version: kubernetesVersion,
+        descriptions,
+        storeWorker: storeWorker === undefined ? undefined : { code: storeWorker },
+      },
+      log,
+      ready,
+      signal,
+    ),
+  );
+}
+
+/** From within the bundle, or from the npm package when running from source. */
+function descriptions(): Descriptions {
+  const embedded = embeddedFiles['descriptions.json'];
+  if (embedded !== undefined) return JSON.parse(embedded) as Descriptions;
+  return readDescriptions(new URL('../node_modules/@kubernetes/client-node/dist/gen/models', import.meta.url).pathname);
+}

@@ -1,0 +1,211 @@
+/**
+ * The control plane in one process: store, API server, controllers, scheduler. Controllers and scheduler reach the API server as
+ * any client does, only without a network between: each under its own user name.
+ */
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { writeSafely } from '#control/pki/cluster-pki.ts';
+import type { Service } from '#api/types.generated.ts';
+import { resourceById } from '#api/resources.ts';
+import { createOpenApi } from '#api/schema/openapi.ts';
+import type { Descriptions } from '#api/schema/descriptions.ts';
+import { type Client } from '#client/client.ts';
+import { type Clock, systemClock } from '#client/clock.ts';
+import { createEventRecorder, type FlushingEventRecorder } from '#client/event-recorder.ts';
+import { createInformers, type Informers } from '#client/informers.ts';
+import { createClient } from '#client/rest-client.ts';
+import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
+import { keepBootstrapped, bootstrapOnce, type BootstrapOptions } from './apiserver/bootstrap.ts';
+import { KubeletProxy } from './apiserver/kubelet-proxy.ts';
+import { strategies } from './apiserver/kinds/index.ts';
+import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/service-allocator.ts';
+import { listen } from './apiserver/listener.ts';
+import { serveOpenApi } from './apiserver/openapi-routes.ts';
+import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
+import type { UserInfo } from './apiserver/strategy.ts';
+import { runControllers, type ControllerOptions } from './controllers/index.ts';
+import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
+import { adminKubeconfig } from './pki/node-credentials.ts';
+import { createScheduler } from './scheduler/scheduler.ts';
+import { createSqliteStore, type WorkerSource } from './store/sqlite.ts';
+import type { Store } from './store/store.ts';
+
+export interface ServerOptions {
+  dataDir: string;
+  /** `--bind-address`: where HTTPS listens. */
+  bindAddress: string;
+  /** `--advertise-address`: where nodes and pods reach it. */
+  advertiseAddress: string;
+  securePort: number;
+  /** `--service-cluster-ip-range`. */
+  serviceCidr: string;
+  /** `--service-node-port-range`; both ends belong to it. */
+  nodePortRange: { first: number; last: number };
+  /** `--cluster-cidr`, of which every node gets a part. */
+  clusterCidr: string;
+  clusterDomain: string;
+  nodeCidrMaskSize: number;
+  nodeMonitorPeriodMs: number;
+  nodeMonitorGracePeriodMs: number;
+  tolerationSeconds: { notReady: number; unreachable: number };
+  /** More names and addresses for the serving certificate (`--tls-san`). */
+  extraNames: { dns: readonly string[]; ips: readonly string[] };
+  /** Receives the administrator's kubeconfig, besides `<data-dir>/admin.conf`. */
+  writeKubeconfig: string | undefined;
+  version: string;
+  descriptions: () => Descriptions;
+  storeWorker: WorkerSource | undefined;
+}
+
+/** A user of the control plane itself, as upstream's components name themselves. */
+const component = (name: string): UserInfo => ({ name: `system:${name}`, groups: ['system:masters', 'system:authenticated'], extra: {} });
+
+/**
+ * Runs until `signal` aborts; `ready` is called once requests are served.
+ * @throws what keeps it from starting: a taken port, a damaged store
+ */
+export async function runServer(options: ServerOptions, log: Logger, ready: () => void, signal: AbortSignal): Promise<void> {
+  const clock = systemClock;
+  const allocator = createServiceAllocator({ serviceCidr: options.serviceCidr, nodePortRange: options.nodePortRange, random: Math.random });
+  const pki = await loadPki(options, allocator, clock);
+  const store = await createSqliteStore({ path: join(options.dataDir, 'state.db'), clock, log, worker: options.storeWorker });
+  // Each part ends before what it stands on: clients, then the listener, then the API server, then the store.
+  const ending = { clients: new AbortController(), listener: new AbortController(), server: new AbortController() };
+  try {
+    await seedAllocator(store, allocator, log);
+    const proxy = new KubeletProxy({ certificate: pki.kubeletClient.certificate, key: pki.kubeletClient.key, ca: pki.ca.certificate }, log);
+    const server = buildApiServer({ options, store, clock, log, pki, allocator, proxy });
+    const serving = server.run(ending.server.signal);
+    await server.ready;
+    const bootstrap: BootstrapOptions = { serviceIp: allocator.apiServerIp, advertiseAddress: options.advertiseAddress, securePort: options.securePort };
+    const listener = await listen(
+      server,
+      { host: options.bindAddress, port: options.securePort, certificate: pki.apiserver.certificate, key: pki.apiserver.key, clientCa: pki.ca.certificate },
+      log,
+      proxy,
+    );
+    const listening = listener.run(ending.listener.signal);
+    const apiClient = clientOf(server, 'apiserver');
+    await bootstrapOnce(apiClient, bootstrap);
+    await writeKubeconfigs(options, clock);
+    const clients = runClients(server, options, pki, clock, log, ending.clients.signal, keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal));
+    log.info({ address: options.bindAddress, port: options.securePort }, 'serving');
+    ready();
+    await Promise.race([aborted(signal), serving, listening, clients]);
+    server.beginShutdown();
+    ending.clients.abort();
+    await clients;
+    ending.listener.abort();
+    await listening;
+    ending.server.abort();
+    await serving;
+  } finally {
+    for (const controller of Object.values(ending)) controller.abort();
+    await store.close();
+  }
+}
+
+interface Parts {
+  options: ServerOptions;
+  store: Store;
+  clock: Clock;
+  log: Logger;
+  pki: ClusterPki;
+  allocator: ServiceAllocator;
+  proxy: KubeletProxy;
+}
+
+function buildApiServer({ options, store, clock, log, pki, allocator, proxy }: Parts): ApiServer {
+  const openApi = createOpenApi(options.version, options.descriptions);
+  return createApiServer(
+    {
+      store,
+      clock,
+      log,
+      strategies: strategies({ clock, services: allocator, random: Math.random, tolerationSeconds: options.tolerationSeconds }),
+      patcher: createObjectPatcher(),
+      openapi: (request) => serveOpenApi(openApi, request),
+      proxy,
+    },
+    {
+      build: { version: options.version },
+      tokens: { ...pki.tokens, issuer: `https://kubernetes.default.svc.${options.clusterDomain}`, audiences: [] },
+      serverAddress: `${options.advertiseAddress}:${options.securePort}`,
+    },
+  );
+}
+
+/** The names that kubeadm puts into the serving certificate, and those of the flags. */
+function loadPki(options: ServerOptions, allocator: ServiceAllocator, clock: Clock): Promise<ClusterPki> {
+  const dnsNames = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', `kubernetes.default.svc.${options.clusterDomain}`, 'localhost'];
+  const addresses = [allocator.apiServerIp, options.advertiseAddress, options.bindAddress, '127.0.0.1', ...options.extraNames.ips];
+  return loadClusterPki({
+    folder: join(options.dataDir, 'pki'),
+    nowMs: clock.now(),
+    dnsNames: [...dnsNames, ...options.extraNames.dns],
+    ipAddresses: [...new Set(addresses)].filter((address) => address !== '0.0.0.0'),
+  });
+}
+
+/** Addresses and ports that stored Services hold are taken before anybody can ask for one. */
+async function seedAllocator(store: Store, allocator: ServiceAllocator, log: Logger): Promise<void> {
+  const { entries } = await store.range({ prefix: `${resourceById('services').storagePrefix}/` });
+  const services = entries.map(({ value }) => JSON.parse(new TextDecoder().decode(value)) as Service);
+  for (const problem of allocator.seed(services)) log.warn({ problem }, 'stored services are in conflict');
+}
+
+async function writeKubeconfigs(options: ServerOptions, clock: Clock): Promise<void> {
+  const text = await adminKubeconfig(join(options.dataDir, 'pki'), `https://${options.advertiseAddress}:${options.securePort}`, clock.now());
+  writeSafely(join(options.dataDir, 'admin.conf'), text);
+  if (options.writeKubeconfig !== undefined) writeSafely(options.writeKubeconfig, text);
+}
+
+function clientOf(server: ApiServer, name: string): Client {
+  return createClient(inProcessTransport(server, component(name)), { userAgent: name });
+}
+
+/** Controllers and scheduler over one set of informers. */
+async function runClients(
+  server: ApiServer,
+  options: ServerOptions,
+  pki: ClusterPki,
+  clock: Clock,
+  log: Logger,
+  signal: AbortSignal,
+  bootstrapping: Promise<void>,
+): Promise<void> {
+  const client = clientOf(server, 'kube-controller-manager');
+  const schedulerClient = clientOf(server, 'kube-scheduler');
+  const informers: Informers = createInformers({ client, clock, log });
+  const recorders: FlushingEventRecorder[] = [];
+  const recorder = (name: string): FlushingEventRecorder => {
+    const made = createEventRecorder({ client, clock, log, component: name });
+    recorders.push(made);
+    return made;
+  };
+  const controllerOptions: ControllerOptions = {
+    clusterCidr: options.clusterCidr,
+    nodeCidrMaskSize: options.nodeCidrMaskSize,
+    nodeMonitorPeriodMs: options.nodeMonitorPeriodMs,
+    nodeMonitorGracePeriodMs: options.nodeMonitorGracePeriodMs,
+    rootCaPem: pki.ca.certificate,
+  };
+  const scheduler = createScheduler(
+    { client: schedulerClient, informers, clock, random: Math.random, log, events: recorder('default-scheduler') },
+    {},
+  );
+  await Promise.all([
+    bootstrapping,
+    informers.run(signal),
+    runControllers({ client, informers, clock, log, recorder }, controllerOptions, signal),
+    scheduler.run(signal),
+  ]);
+  await Promise.all(recorders.map((made) => made.flush()));
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
