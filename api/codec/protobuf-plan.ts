@@ -10,7 +10,7 @@ import { type FieldFacts, type FieldType, type ScalarKind, typeFacts } from '../
 import { fillZeros, zeroOf } from '../schema/zeros.ts';
 import { type ScalarCodec, scalarCodecs } from './protobuf-scalars.ts';
 import { schemaUnionCodecs } from './protobuf-schema-unions.ts';
-import { lengthWire, ProtobufError, varintWire, type WireReader, type WireWriter } from './protobuf-wire.ts';
+import { lengthWire, ProtobufError, type WireReader, type WireWriter } from './protobuf-wire.ts';
 
 /** One field number of a message: a JSON field, or a Go-embedded struct whose fields JSON shows in the outer object. */
 interface PlannedField {
