@@ -1,0 +1,113 @@
+/** An API in memory for the scheduler's tests: informers, binding, status patches, deletion with a grace period. */
+import { type KubeObject, keyOf, nameToKey, type ObjectName } from '#api/meta.ts';
+import type { ResourceId } from '#api/resources.ts';
+import type { Pod, PodCondition } from '#api/types.generated.ts';
+import type { Client, Patch } from '#client/client.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { Informer, InformerHandler } from '#client/informer.ts';
+import type { Informers } from '#client/informers.ts';
+import { deepFreeze } from './deep-freeze.ts';
+
+export class FakeCluster {
+  /** `Type Reason: message`, in order. */
+  readonly events: string[] = [];
+  readonly patches: Patch[] = [];
+  /** Makes bindings fail. */
+  bindError: ((podName: string) => Error | undefined) | undefined;
+  /** Makes status patches wait for the promise. */
+  patchDelay: Promise<void> = Promise.resolve();
+  readonly #objects = new Map<ResourceId, FakeInformer>();
+
+  readonly recorder: EventRecorder = { event: (_about, type, reason, message) => this.events.push(`${type} ${reason}: ${message}`) };
+  readonly informers = { informer: (id: ResourceId) => this.#informer(id) } as unknown as Pick<Informers, 'informer'>;
+  readonly client = {
+    resource: () => ({
+      patch: (name: ObjectName, patch: Patch) => this.#patchStatus(name, patch),
+      delete: async (name: ObjectName) => this.#startDeletion(name),
+    }),
+    bind: async ({ metadata, target }: { metadata: ObjectName; target: { name?: string } }) => {
+      const error = this.bindError?.(metadata.name);
+      if (error !== undefined) throw error;
+      const bound = this.pod(metadata.name);
+      if (bound === undefined) throw new Error('pod not found');
+      this.put('pods', { ...bound, spec: { ...bound.spec, nodeName: target.name } } as Pod);
+    },
+  } as unknown as Client;
+
+  /** Creates or replaces. */
+  put(id: ResourceId, ...objects: KubeObject[]): void {
+    for (const object of objects) this.#informer(id).set(deepFreeze(object));
+  }
+
+  remove(id: ResourceId, key: string): void {
+    this.#informer(id).remove(key);
+  }
+
+  /** In namespace `default`. */
+  pod(name: string): Pod | undefined {
+    return this.#informer('pods').cache.get(`default/${name}`) as Pod | undefined;
+  }
+
+  #informer(id: ResourceId): FakeInformer {
+    const known = this.#objects.get(id) ?? new FakeInformer();
+    this.#objects.set(id, known);
+    return known;
+  }
+
+  async #patchStatus(name: ObjectName, patch: Patch): Promise<void> {
+    this.patches.push(patch);
+    await this.patchDelay;
+    const current = this.#informer('pods').cache.get(nameToKey({ namespace: name.namespace, name: name.name })) as Pod | undefined;
+    if (current === undefined) return;
+    const { status } = patch.body as unknown as { status: { conditions?: PodCondition[]; nominatedNodeName?: string | null } };
+    const fresh = status.conditions ?? [];
+    const kept = (current.status?.conditions ?? []).filter(({ type }) => !fresh.some((condition) => condition.type === type));
+    const nominatedNodeName = status.nominatedNodeName === undefined ? current.status?.nominatedNodeName : (status.nominatedNodeName ?? undefined);
+    this.put('pods', { ...current, status: { ...current.status, conditions: [...kept, ...fresh], nominatedNodeName } } as Pod);
+  }
+
+  #startDeletion({ namespace, name }: ObjectName): void {
+    const current = this.#informer('pods').cache.get(nameToKey({ namespace, name })) as Pod;
+    this.put('pods', { ...current, metadata: { ...current.metadata, deletionTimestamp: '2026-01-01T00:00:30Z' } });
+  }
+}
+
+/** Handlers are called after the change, not within it, as a watch does. */
+class FakeInformer implements Informer<KubeObject> {
+  readonly synced = true;
+  readonly #byKey = new Map<string, KubeObject>();
+  readonly #handlers = new Set<InformerHandler<KubeObject>>();
+  readonly cache = {
+    get: (key: string) => this.#byKey.get(key),
+    list: (namespace?: string) => [...this.#byKey.values()].filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
+    ownedBy: () => [],
+  };
+
+  untilSynced(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  subscribe(handler: InformerHandler<KubeObject>): () => void {
+    this.#handlers.add(handler);
+    for (const object of this.#byKey.values()) handler.added?.(object);
+    return () => this.#handlers.delete(handler);
+  }
+
+  set(object: KubeObject): void {
+    const previous = this.#byKey.get(keyOf(object));
+    this.#byKey.set(keyOf(object), object);
+    this.#tell((handler) => (previous === undefined ? handler.added?.(object) : handler.updated?.(object, previous)));
+  }
+
+  remove(key: string): void {
+    const object = this.#byKey.get(key);
+    this.#byKey.delete(key);
+    if (object !== undefined) this.#tell((handler) => handler.deleted?.(object));
+  }
+
+  #tell(call: (handler: InformerHandler<KubeObject>) => void): void {
+    queueMicrotask(() => {
+      for (const handler of this.#handlers) call(handler);
+    });
+  }
+}

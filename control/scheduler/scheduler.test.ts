@@ -1,0 +1,249 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { pino } from 'pino';
+import type { Pod } from '#api/types.generated.ts';
+import { FakeClock } from '#client/clock.ts';
+import { FakeCluster } from './fake-cluster.ts';
+import { node, pod } from './fixtures.ts';
+import { createScheduler, type Scheduler } from './scheduler.ts';
+
+interface World {
+  cluster: FakeCluster;
+  clock: FakeClock;
+  scheduler: Scheduler;
+  /** Lets everything that is under way come to rest. */
+  settle(): Promise<void>;
+}
+
+/** Runs a scheduler over the cluster while `script` runs. */
+async function withScheduler(script: (world: World) => Promise<void>): Promise<void> {
+  const cluster = new FakeCluster();
+  const clock = new FakeClock();
+  const log = pino({ level: 'silent' });
+  const scheduler = createScheduler({ client: cluster.client, informers: cluster.informers, clock, random: () => 0, log, events: cluster.recorder });
+  const abort = new AbortController();
+  const running = scheduler.run(abort.signal);
+  try {
+    await script({ cluster, clock, scheduler, settle: () => clock.advance(0) });
+  } finally {
+    abort.abort();
+    await running;
+  }
+}
+
+const scheduledCondition = (placed: Pod | undefined) => placed?.status?.conditions?.find(({ type }) => type === 'PodScheduled');
+const nodeOf = (cluster: FakeCluster, name: string): string | undefined => cluster.pod(name)?.spec.nodeName;
+
+describe('createScheduler', () => {
+  it('binds pods, spread over the nodes, and says so', () =>
+    withScheduler(async ({ cluster, settle }) => {
+      cluster.put('nodes', node('a'), node('b'));
+      cluster.put('pods', pod('p', { cpu: '1' }), pod('q', { cpu: '1' }));
+      await settle();
+      assert.deepEqual([nodeOf(cluster, 'p'), nodeOf(cluster, 'q')], ['a', 'b']);
+      assert.deepEqual(cluster.events, [
+        'Normal Scheduled: Successfully assigned default/p to a',
+        'Normal Scheduled: Successfully assigned default/q to b',
+      ]);
+    }));
+
+  it('counts pods that it has placed but not yet seen there', () =>
+    withScheduler(async ({ cluster, settle }) => {
+      cluster.put('nodes', node('a'));
+      cluster.put('pods', ...['p', 'q', 'r'].map((name) => pod(name, { cpu: '2' })));
+      await settle();
+      assert.deepEqual([nodeOf(cluster, 'p'), nodeOf(cluster, 'q'), nodeOf(cluster, 'r')], ['a', 'a', undefined]);
+    }));
+
+  it('leaves pods of other schedulers alone', () =>
+    withScheduler(async ({ cluster, settle }) => {
+      cluster.put('nodes', node('a'));
+      cluster.put('pods', pod('p', { schedulerName: 'mine' }));
+      await settle();
+      assert.equal(nodeOf(cluster, 'p'), undefined);
+      assert.deepEqual(cluster.events, []);
+    }));
+
+  it("tells in upstream's words why a pod waits, in event, condition and decision", () =>
+    withScheduler(async ({ cluster, scheduler, settle }) => {
+      cluster.put('nodes', node('a', { taints: [{ key: 'k', effect: 'NoSchedule' }] }), node('b'));
+      cluster.put('pods', pod('q', { cpu: '3', nodeName: 'b', priority: 10 }), pod('p', { cpu: '2' }));
+      await settle();
+      const message =
+        '0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: ' +
+        '0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.';
+      assert.deepEqual(cluster.events, [`Warning FailedScheduling: ${message}`]);
+      const condition = scheduledCondition(cluster.pod('p'));
+      assert.deepEqual([condition?.status, condition?.reason, condition?.message], ['False', 'Unschedulable', message]);
+      assert.equal(condition?.lastTransitionTime, '2026-01-01T00:00:00Z');
+      const [decision] = scheduler.decisions('default/p');
+      assert.deepEqual(decision?.outcome, { kind: 'unschedulable', message });
+      assert.deepEqual(decision?.nodes.map(({ node: name, rejection }) => [name, rejection?.plugin]), [
+        ['a', 'TaintToleration'],
+        ['b', 'NodeResourcesFit'],
+      ]);
+    }));
+
+  it('says that there is no node', () =>
+    withScheduler(async ({ cluster, settle }) => {
+      cluster.put('pods', pod('p'));
+      await settle();
+      assert.deepEqual(cluster.events, ['Warning FailedScheduling: no nodes available to schedule pods']);
+      cluster.put('nodes', node('a'));
+      await settle();
+      assert.equal(nodeOf(cluster, 'p'), 'a');
+    }));
+
+  it('does not write the same condition twice', () =>
+    withScheduler(async ({ cluster, settle }) => {
+      cluster.put('nodes', node('a', { unschedulable: true }));
+      cluster.put('pods', pod('p'));
+      await settle();
+      cluster.put('nodes', node('a', { unschedulable: true, taints: [{ key: 'k', effect: 'NoSchedule' }] }));
+      cluster.put('nodes', node('b', { unschedulable: true, labels: { other: 'x' } }));
+      await settle();
+      const messages = cluster.patches.map(({ body }) => JSON.stringify(body));
+      assert.equal(new Set(messages).size, messages.length);
+    }));
+
+  for (const [what, change] of [
+    ['its node is uncordoned', (cluster: FakeCluster) => cluster.put('nodes', node('a'))],
+    ['a node comes', (cluster: FakeCluster) => cluster.put('nodes', node('b'))],
+  ] as const) {
+    it(`places a waiting pod when ${what}`, () =>
+      withScheduler(async ({ cluster, settle }) => {
+        cluster.put('nodes', node('a', { unschedulable: true }));
+        cluster.put('pods', pod('p'));
+        await settle();
+        assert.equal(nodeOf(cluster, 'p'), undefined);
+        change(cluster);
+        await settle();
+        assert.ok(nodeOf(cluster, 'p'));
+      }));
+  }
+
+  for (const [what, change] of [
+    ['is deleted', (cluster: FakeCluster) => cluster.remove('pods', 'default/q')],
+    ['ends', (cluster: FakeCluster) => cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', status: { phase: 'Succeeded' } }))],
+    ['is made smaller', (cluster: FakeCluster) => cluster.put('pods', pod('q', { cpu: '1', nodeName: 'a' }))],
+  ] as const) {
+    it(`places a waiting pod when another ${what}`, () =>
+      withScheduler(async ({ cluster, settle }) => {
+        cluster.put('nodes', node('a'));
+        cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a' }), pod('p', { cpu: '1' }));
+        await settle();
+        assert.equal(nodeOf(cluster, 'p'), undefined);
+        change(cluster);
+        await settle();
+        assert.equal(nodeOf(cluster, 'p'), 'a');
+      }));
+  }
+
+  it('gives the room back and tries again when a binding fails', () =>
+    withScheduler(async ({ cluster, clock, settle }) => {
+      cluster.put('nodes', node('a'));
+      cluster.bindError = (name) => (name === 'p' ? new Error('etcdserver: request timed out') : undefined);
+      cluster.put('pods', pod('p', { cpu: '3' }));
+      await settle();
+      const message = 'running Bind plugin "DefaultBinder": etcdserver: request timed out';
+      assert.deepEqual(cluster.events, [`Warning FailedScheduling: ${message}`]);
+      assert.equal(scheduledCondition(cluster.pod('p'))?.reason, 'SchedulerError');
+      cluster.bindError = undefined;
+      await clock.advance(999);
+      assert.equal(nodeOf(cluster, 'p'), undefined);
+      await clock.advance(1);
+      assert.equal(nodeOf(cluster, 'p'), 'a');
+    }));
+
+  it('makes room for a pod of higher priority, waits until the victim is gone, and places it', () =>
+    withScheduler(async ({ cluster, scheduler, settle }) => {
+      cluster.put('nodes', node('a'));
+      cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', priority: 1 }));
+      cluster.put('pods', pod('p', { cpu: '4', priority: 100 }));
+      await settle();
+      const victim = cluster.pod('q');
+      assert.ok(victim?.metadata.deletionTimestamp);
+      assert.deepEqual(
+        victim.status?.conditions?.map(({ type, reason, message }) => [type, reason, message]),
+        [['DisruptionTarget', 'PreemptionByScheduler', 'default-scheduler: preempting to accommodate a higher priority pod']],
+      );
+      assert.equal(cluster.pod('p')?.status?.nominatedNodeName, 'a');
+      assert.deepEqual(cluster.events.slice(0, 2), [
+        'Normal Preempted: Preempted by pod uid-p on node a',
+        'Warning FailedScheduling: 0/1 nodes are available: 1 Insufficient cpu.',
+      ]);
+      assert.deepEqual(scheduler.decisions('default/p')[0]?.outcome, {
+        kind: 'unschedulable',
+        message: '0/1 nodes are available: 1 Insufficient cpu.',
+        nominatedNode: 'a',
+        victims: ['default/q'],
+      });
+      cluster.remove('pods', 'default/q');
+      await settle();
+      assert.equal(nodeOf(cluster, 'p'), 'a');
+    }));
+
+  it('does not give the room that it makes to a pod that comes meanwhile', () =>
+    withScheduler(async ({ cluster, settle }) => {
+      cluster.put('nodes', node('a'));
+      cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', priority: 1 }), pod('p', { cpu: '4', priority: 100 }));
+      await settle();
+      cluster.put('pods', pod('r', { cpu: '1', priority: 50 }));
+      cluster.remove('pods', 'default/q');
+      await settle();
+      assert.deepEqual([nodeOf(cluster, 'p'), nodeOf(cluster, 'r')], ['a', undefined]);
+    }));
+
+  it('does not miss a victim that goes while the eviction is still being written', () =>
+    withScheduler(async ({ cluster, settle }) => {
+      cluster.put('nodes', node('a'));
+      cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', priority: 1 }));
+      let release = (): void => undefined;
+      cluster.patchDelay = new Promise((resolve) => (release = resolve));
+      cluster.put('pods', pod('p', { cpu: '4', priority: 100 }));
+      await settle();
+      cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', priority: 1, status: { phase: 'Failed' } }));
+      await settle();
+      release();
+      await settle();
+      assert.equal(nodeOf(cluster, 'p'), 'a');
+    }));
+
+  it('skips a pod that is being deleted', () =>
+    withScheduler(async ({ cluster, settle }) => {
+      cluster.put('nodes', node('a'));
+      cluster.put('pods', pod('p', { deleting: true }));
+      await settle();
+      assert.deepEqual(cluster.events, ['Warning FailedScheduling: skip schedule deleting pod: default/p']);
+    }));
+
+  it('places a thousand pods within what the nodes hold', () =>
+    withScheduler(async ({ cluster, clock, scheduler }) => {
+      cluster.put('nodes', ...Array.from({ length: 10 }, (_, index) => node(`n${index}`, { allocatable: { cpu: '100' } })));
+      cluster.put('pods', ...Array.from({ length: 1000 }, (_, index) => pod(`p${index}`, { cpu: '900m' })));
+      while (scheduler.queueLengths().active + scheduler.queueLengths().inFlight > 0 || cluster.pod('p999')?.spec.nodeName === undefined) {
+        await clock.advance(0);
+      }
+      const perNode = new Map<string, number>();
+      for (let index = 0; index < 1000; index++) {
+        const name = nodeOf(cluster, `p${index}`) ?? 'none';
+        perNode.set(name, (perNode.get(name) ?? 0) + 1);
+      }
+      assert.deepEqual([...perNode.values()], Array.from({ length: 10 }, () => 100));
+    }));
+
+  it('remembers the last decisions only', async () => {
+    const cluster = new FakeCluster();
+    const clock = new FakeClock();
+    const deps = { client: cluster.client, informers: cluster.informers, clock, random: () => 0, log: pino({ level: 'silent' }), events: cluster.recorder };
+    const scheduler = createScheduler(deps, { rememberedDecisions: 2 });
+    const abort = new AbortController();
+    const running = scheduler.run(abort.signal);
+    cluster.put('nodes', node('a'));
+    cluster.put('pods', pod('p'), pod('q'), pod('r'));
+    await clock.advance(0);
+    assert.deepEqual(scheduler.decisions().map(({ pod: { name } }) => name), ['q', 'r']);
+    abort.abort();
+    await running;
+  });
+});
