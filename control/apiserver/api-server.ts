@@ -4,15 +4,15 @@
  *   authenticate (listener) → impersonate → authorize → route → resource handler → registry → store → encode
  */
 import { randomUUID } from 'node:crypto';
-import { gzip } from 'node:zlib';
 import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import type { KubeObject } from '#api/meta.ts';
 import { type ResourceId, resources } from '#api/resources.ts';
 import { forbidden, requestTooLarge } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
-import { alwaysAllow, attributesOf, type Authorizer, forbiddenReason, isPublic } from './authorization.ts';
+import { type Authorizer, alwaysAllow, attributesOf, forbiddenReason, isPublic } from './authorization.ts';
 import { CacheFeed } from './cache-feed.ts';
 import { handleDiscovery } from './discovery.ts';
 import { allowsConversion, type Exchange, type Parts } from './exchange.ts';
@@ -30,9 +30,9 @@ import { handleReview, reviewResources } from './reviews.ts';
 import type { ServerLog } from './server-log.ts';
 import { ServiceAccountTokens, type TokenOptions } from './service-account-tokens.ts';
 import type { Strategy, UserInfo } from './strategy.ts';
+import { handleBinding } from './subresources.ts';
 import { versionInfo } from './version.ts';
 import type { WatchCacheLimits } from './watch-cache.ts';
-import { handleBinding } from './subresources.ts';
 
 export interface ApiServerDeps {
   store: Store;
@@ -91,7 +91,8 @@ const compress = promisify(gzip);
 export function decodeStored(strategyOf: (prefix: string) => Strategy | undefined) {
   return (prefix: string, value: Uint8Array): KubeObject => {
     const object = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')) as KubeObject;
-    if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object') throw new Error('stored value is not an object');
+    if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object')
+      throw new Error('stored value is not an object');
     strategyOf(prefix)?.setDefaults?.(object);
     return object;
   };
@@ -132,7 +133,8 @@ class Server implements ApiServer {
     const prefixes = new Set(resources.map(({ storagePrefix }) => storagePrefix));
     this.#feed = new CacheFeed({ store, clock, log, decode }, prefixes, options.watchCache);
     this.registry = new Registry({ store, clock, log, feed: this.#feed, strategies, patcher, random });
-    const read = (resource: ResourceId, namespace: string | undefined, name: string) => this.registry.read(resource, namespace, name);
+    const read = (resource: ResourceId, namespace: string | undefined, name: string) =>
+      this.registry.read(resource, namespace, name);
     this.tokens = options.tokens === undefined ? undefined : new ServiceAccountTokens(options.tokens, clock, read);
     this.#parts = {
       store,
@@ -174,7 +176,11 @@ class Server implements ApiServer {
       // Upstream's name for "the store answers".
       { name: 'etcd', on: all, problem: () => (this.#feed.isReady ? undefined : 'the store has not been read yet') },
       { name: 'informer-sync', on: ['readyz'], problem: () => (this.#feed.isReady ? undefined : 'watch caches are not filled') },
-      { name: 'shutdown', on: ['readyz'], problem: () => (this.#shutdown.signal.aborted ? 'process is shutting down' : undefined) },
+      {
+        name: 'shutdown',
+        on: ['readyz'],
+        problem: () => (this.#shutdown.signal.aborted ? 'process is shutting down' : undefined),
+      },
     ];
   }
 
@@ -201,7 +207,8 @@ class Server implements ApiServer {
     const user = await impersonate(request.headers, requestor, this.#parts.authorizer);
     const attributes = attributesOf(info, user);
     const isAnonymous = user.groups.includes('system:unauthenticated');
-    const decision = isAnonymous && isPublic(info) ? { allowed: true, reason: '' } : await this.#parts.authorizer.authorize(attributes);
+    const decision =
+      isAnonymous && isPublic(info) ? { allowed: true, reason: '' } : await this.#parts.authorizer.authorize(attributes);
     if (!decision.allowed) {
       const resource = { group: info.group, name: info.resource };
       throw forbidden(resource, info.name, forbiddenReason(attributes, decision.reason));
@@ -209,13 +216,23 @@ class Server implements ApiServer {
     return user;
   }
 
-  async #serve(request: TransportRequest, info: RequestInfo, requestor: UserInfo, warnings: Set<string>): Promise<TransportResponse> {
+  async #serve(
+    request: TransportRequest,
+    info: RequestInfo,
+    requestor: UserInfo,
+    warnings: Set<string>,
+  ): Promise<TransportResponse> {
     const user = await this.admit(request, info, requestor);
     if ((request.body?.length ?? 0) > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
     return info.isResource ? await this.#serveResource(request, info, user, warnings) : await this.#servePath(request, info);
   }
 
-  async #serveResource(request: TransportRequest, info: RequestInfo, user: UserInfo, warnings: Set<string>): Promise<TransportResponse> {
+  async #serveResource(
+    request: TransportRequest,
+    info: RequestInfo,
+    user: UserInfo,
+    warnings: Set<string>,
+  ): Promise<TransportResponse> {
     const resource = findResource(info);
     const isBinding = info.group === '' && info.version === 'v1' && info.resource === 'bindings';
     const review = reviewResources.find(
@@ -224,13 +241,17 @@ class Server implements ApiServer {
     );
     if (resource === undefined && review === undefined && !isBinding) return pageNotFound();
     await this.#feed.ready;
-    if (resource !== undefined && this.#deps.proxy?.handles(info) === true) return await this.#deps.proxy.handle(request, info, this.registry);
+    if (resource !== undefined && this.#deps.proxy?.handles(info) === true)
+      return await this.#deps.proxy.handle(request, info, this.registry);
     const exchange: Omit<Exchange, 'resource'> = {
       parts: this.#parts,
       request,
       info,
       user,
-      accepted: negotiate(request.headers['accept'], (convert, format) => review === undefined && allowsConversion(convert, format)),
+      accepted: negotiate(
+        request.headers['accept'],
+        (convert, format) => review === undefined && allowsConversion(convert, format),
+      ),
       pretty: wantsPretty(info.query, request.headers['user-agent']),
       warnings,
       signal: request.signal === undefined ? this.#shutdown.signal : AbortSignal.any([request.signal, this.#shutdown.signal]),
@@ -247,7 +268,8 @@ class Server implements ApiServer {
     if (info.path === '/metrics') return await this.metrics.respond();
     if (info.path.startsWith('/openapi/')) return (await this.#deps.openapi?.(request)) ?? pageNotFound();
     const serverAddress = this.#options.serverAddress ?? '';
-    const discovery = info.verb === 'get' || info.verb === 'head' ? handleDiscovery(info, request.headers, serverAddress) : undefined;
+    const discovery =
+      info.verb === 'get' || info.verb === 'head' ? handleDiscovery(info, request.headers, serverAddress) : undefined;
     if (discovery !== undefined) return discovery;
     if (info.path === '/') return jsonResponse(200, { paths: rootPaths });
     return pageNotFound();
@@ -276,16 +298,31 @@ class Server implements ApiServer {
     async function* body(): AsyncGenerator<Uint8Array> {
       yield bytes;
     }
-    const headers = { ...response.headers, 'content-encoding': 'gzip', 'content-length': String(bytes.length), vary: 'Accept-Encoding' };
+    const headers = {
+      ...response.headers,
+      'content-encoding': 'gzip',
+      'content-length': String(bytes.length),
+      vary: 'Accept-Encoding',
+    };
     return { ...response, headers, body: body() };
   }
 }
 
 /** RFC 7234, 5.5: quoted, so quotes and backslashes are escaped; control characters cannot be sent. */
 function warningHeader(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly those are to go
-  const clean = text.replace(/[\u0000-\u001f\u007f-\uffff]+/g, ' ').replace(/["\\]/g, '\\$&');
+  const clean = text.replace(/[^ -~]+/g, ' ').replace(/["\\]/g, '\\$&');
   return `299 - "${clean}"`;
 }
 
-const rootPaths = ['/api', '/api/v1', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'];
+const rootPaths = [
+  '/api',
+  '/api/v1',
+  '/apis',
+  '/healthz',
+  '/livez',
+  '/metrics',
+  '/openapi/v2',
+  '/openapi/v3',
+  '/readyz',
+  '/version',
+];

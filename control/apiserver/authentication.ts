@@ -8,8 +8,8 @@ import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 import { unauthorized } from '#api/status.ts';
 import { isPublic } from './authorization.ts';
 import type { RequestInfo } from './request-info.ts';
-import { type ServiceAccountTokens, TokenError } from './service-account-tokens.ts';
 import type { ServerLog } from './server-log.ts';
+import { type ServiceAccountTokens, TokenError } from './service-account-tokens.ts';
 import type { UserInfo } from './strategy.ts';
 
 export const anonymousUser: UserInfo = { name: 'system:anonymous', groups: ['system:unauthenticated'], extra: {} };

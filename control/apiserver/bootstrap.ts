@@ -4,13 +4,14 @@
  *
  * Source: kubernetes `pkg/controlplane/controller/{systemnamespaces,kubernetesservice}`, `pkg/controlplane/reconcilers`.
  */
-import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
+
+import type { New } from '#api/meta.ts';
 import { sameJson } from '#api/meta.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
+import type { EndpointSlice, Endpoints, Namespace, Service } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
-import type { Endpoints, EndpointSlice, Namespace, Service } from '#api/types.generated.ts';
-import type { New } from '#api/meta.ts';
 import type { ServerLog } from './server-log.ts';
 
 export interface BootstrapOptions {
@@ -55,7 +56,13 @@ export async function bootstrapOnce(client: Client, options: BootstrapOptions): 
 }
 
 /** Keeps it so until `signal` aborts. */
-export async function keepBootstrapped(client: Client, options: BootstrapOptions, clock: Clock, log: ServerLog, signal: AbortSignal): Promise<void> {
+export async function keepBootstrapped(
+  client: Client,
+  options: BootstrapOptions,
+  clock: Clock,
+  log: ServerLog,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     try {
       await bootstrapOnce(client, options);
@@ -86,7 +93,8 @@ async function reconcile<T extends Endpoints | EndpointSlice>(
 ): Promise<void> {
   try {
     const found = await get();
-    if (!sameJson(content(found), content(wanted))) await update({ ...found, ...wanted, metadata: { ...found.metadata, labels: wanted.metadata.labels } });
+    if (!sameJson(content(found), content(wanted)))
+      await update({ ...found, ...wanted, metadata: { ...found.metadata, labels: wanted.metadata.labels } });
   } catch (error) {
     if (isConflict(error)) return;
     if (!isNotFound(error)) throw error;

@@ -129,7 +129,11 @@ export class CacheFeed {
 
   #decode(prefix: string, entry: StoreEntry): CachedObject | undefined {
     try {
-      return new CachedObject(entry.key, entry.modRevision, withRevision(this.#deps.decode(prefix, entry.value), entry.modRevision));
+      return new CachedObject(
+        entry.key,
+        entry.modRevision,
+        withRevision(this.#deps.decode(prefix, entry.value), entry.modRevision),
+      );
     } catch (error) {
       // One unreadable value must not take the whole API down; the log names it for the operator to repair.
       this.#deps.log.error({ err: error, key: entry.key }, 'stored value cannot be decoded; it is left out');

@@ -35,7 +35,10 @@ export class CachedObject {
   /** The same state under another revision: what watchers are told when it is deleted. */
   at(revision: number): CachedObject {
     const { object } = this;
-    return new CachedObject(this.key, revision, { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } });
+    return new CachedObject(this.key, revision, {
+      ...object,
+      metadata: { ...object.metadata, resourceVersion: String(revision) },
+    });
   }
 }
 

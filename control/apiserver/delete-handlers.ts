@@ -35,7 +35,12 @@ export async function handleDelete(exchange: Exchange): Promise<TransportRespons
 function deletedStatus({ resource, accepted, pretty }: Exchange, { object }: CachedObject): TransportResponse {
   const { name, uid } = object.metadata;
   const details = { name, ...(resource.group === '' ? {} : { group: resource.group }), kind: resource.plural, uid };
-  return objectResponse(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }, accepted.format, pretty);
+  return objectResponse(
+    200,
+    { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details },
+    accepted.format,
+    pretty,
+  );
 }
 
 /** From the body, or from the query when there is none. @throws ApiError 400, 422 */
@@ -56,7 +61,11 @@ export function readDeleteOptions(exchange: Exchange): Partial<DeleteOptions> {
 
 function decodeDeleteOptions({ request, resource, warnings }: Exchange, body: Uint8Array): Partial<DeleteOptions> {
   const contentType = request.headers['content-type'];
-  const expected = { apiVersion: statedVersion(body, contentType, resource.group), kind: 'DeleteOptions', type: 'meta/v1.DeleteOptions' };
+  const expected = {
+    apiVersion: statedVersion(body, contentType, resource.group),
+    kind: 'DeleteOptions',
+    type: 'meta/v1.DeleteOptions',
+  };
   return decodeBody(body, contentType, expected, 'Warn', (message) => warnings.add(message)) as unknown as Partial<DeleteOptions>;
 }
 

@@ -44,7 +44,12 @@ export function checkPreconditions(object: KubeObject, options: Partial<DeleteOp
 }
 
 /** The next step for `current`, given what the client asked for. */
-export function planDeletion(current: KubeObject, options: Partial<DeleteOptions>, strategy: Strategy, nowMs: number): DeletionStep {
+export function planDeletion(
+  current: KubeObject,
+  options: Partial<DeleteOptions>,
+  strategy: Strategy,
+  nowMs: number,
+): DeletionStep {
   const object = copyOf(current);
   const grace = planGrace(object, options, strategy, nowMs);
   if (grace === 'pending') return { kind: 'pending' };
@@ -68,7 +73,12 @@ export function isFinalized(updated: KubeObject, old: KubeObject): boolean {
   );
 }
 
-function planGrace(object: KubeObject, options: Partial<DeleteOptions>, strategy: Strategy, nowMs: number): 'none' | 'graceful' | 'pending' {
+function planGrace(
+  object: KubeObject,
+  options: Partial<DeleteOptions>,
+  strategy: Strategy,
+  nowMs: number,
+): 'none' | 'graceful' | 'pending' {
   if (strategy.gracePeriodSeconds === undefined) return 'none';
   const { metadata } = object;
   const requested = options.gracePeriodSeconds !== undefined && options.gracePeriodSeconds < 0 ? 1 : options.gracePeriodSeconds;
@@ -96,7 +106,8 @@ function shortenGrace(object: KubeObject, requested: number | undefined, nowMs: 
 
 function markAsDeleting(object: KubeObject, nowMs: number): void {
   const { metadata } = object;
-  if (metadata.deletionTimestamp === undefined && (metadata.generation ?? 0) > 0) metadata.generation = (metadata.generation ?? 0) + 1;
+  if (metadata.deletionTimestamp === undefined && (metadata.generation ?? 0) > 0)
+    metadata.generation = (metadata.generation ?? 0) + 1;
   metadata.deletionTimestamp ??= rfc3339(nowMs);
   metadata.deletionGracePeriodSeconds = 0;
 }

@@ -8,7 +8,7 @@ import { type Resource, resources, type Subresource } from '#api/resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { negotiate } from './negotiation.ts';
 import type { RequestInfo } from './request-info.ts';
-import { jsonResponse, objectResponse, pageNotFound, bytesResponse } from './responses.ts';
+import { bytesResponse, jsonResponse, objectResponse, pageNotFound } from './responses.ts';
 import { reviewResources } from './reviews.ts';
 
 const storedVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
@@ -29,7 +29,16 @@ interface Served {
 
 const served: readonly Served[] = [
   ...resources.map((resource: Resource): Served => ({ ...resource, verbs: storedVerbs })),
-  ...reviewResources.map((resource): Served => ({ ...resource, verbs: ['create'], shortNames: [], categories: [], subresources: [], storagePrefix: '' })),
+  ...reviewResources.map(
+    (resource): Served => ({
+      ...resource,
+      verbs: ['create'],
+      shortNames: [],
+      categories: [],
+      subresources: [],
+      storagePrefix: '',
+    }),
+  ),
   {
     group: '',
     version: 'v1',
@@ -58,19 +67,27 @@ const groupOrder = [
   'discovery.k8s.io',
 ];
 
-const groups: readonly string[] = [...new Set(served.map(({ group }) => group))].sort((a, b) => groupOrder.indexOf(a) - groupOrder.indexOf(b));
+const groups: readonly string[] = [...new Set(served.map(({ group }) => group))].sort(
+  (a, b) => groupOrder.indexOf(a) - groupOrder.indexOf(b),
+);
 
 const ofGroup = (group: string, version: string): Served[] =>
   served.filter((one) => one.group === group && one.version === version).sort((a, b) => (a.plural < b.plural ? -1 : 1));
 
-const versionsOf = (group: string): string[] => [...new Set(served.filter((one) => one.group === group).map(({ version }) => version))];
+const versionsOf = (group: string): string[] => [
+  ...new Set(served.filter((one) => one.group === group).map(({ version }) => version)),
+];
 
 export function isServedGroupVersion(group: string, version: string): boolean {
   return served.some((one) => one.group === group && one.version === version);
 }
 
 /** Answers discovery paths; undefined for others. */
-export function handleDiscovery(info: RequestInfo, headers: Record<string, string>, serverAddress: string): TransportResponse | undefined {
+export function handleDiscovery(
+  info: RequestInfo,
+  headers: Record<string, string>,
+  serverAddress: string,
+): TransportResponse | undefined {
   const parts = info.path.split('/').filter((part) => part !== '');
   const [prefix, first, second] = parts;
   if (prefix !== 'api' && prefix !== 'apis') return undefined;
@@ -94,11 +111,18 @@ function rootDocument(prefix: 'api' | 'apis', headers: Record<string, string>, s
   const { convert } = negotiate(
     headers['accept'],
     ({ kind, group, version }, format) =>
-      kind === 'APIGroupDiscoveryList' && group === 'apidiscovery.k8s.io' && (version === 'v2' || version === 'v2beta1') && format === 'json',
+      kind === 'APIGroupDiscoveryList' &&
+      group === 'apidiscovery.k8s.io' &&
+      (version === 'v2' || version === 'v2beta1') &&
+      format === 'json',
   );
   if (convert !== undefined) return aggregated(prefix, convert.version, headers['if-none-match']);
   if (prefix === 'apis') {
-    return typed(headers, { kind: 'APIGroupList', apiVersion: 'v1', groups: groups.filter((group) => group !== '').map(apiGroup) });
+    return typed(headers, {
+      kind: 'APIGroupList',
+      apiVersion: 'v1',
+      groups: groups.filter((group) => group !== '').map(apiGroup),
+    });
   }
   return typed(headers, {
     kind: 'APIVersions',
@@ -117,7 +141,10 @@ function resourceList(group: string, version: string) {
     kind: 'APIResourceList',
     apiVersion: 'v1',
     groupVersion: group === '' ? version : `${group}/${version}`,
-    resources: ofGroup(group, version).flatMap((one) => [mainResource(one), ...one.subresources.map((sub) => subresource(one, sub))]),
+    resources: ofGroup(group, version).flatMap((one) => [
+      mainResource(one),
+      ...one.subresources.map((sub) => subresource(one, sub)),
+    ]),
   };
 }
 
@@ -157,12 +184,20 @@ function aggregated(prefix: 'api' | 'apis', version: string, ifNoneMatch: string
     .filter((group) => (prefix === 'api') === (group === ''))
     .map((group) => ({
       metadata: group === '' ? {} : { name: group },
-      versions: versionsOf(group).map((one) => ({ version: one, resources: ofGroup(group, one).map(aggregatedResource), freshness: 'Current' })),
+      versions: versionsOf(group).map((one) => ({
+        version: one,
+        resources: ofGroup(group, one).map(aggregatedResource),
+        freshness: 'Current',
+      })),
     }));
   const document = { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
   const body = JSON.stringify(document);
   const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
-  const headers = { etag, vary: 'Accept', 'content-type': `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList` };
+  const headers = {
+    etag,
+    vary: 'Accept',
+    'content-type': `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
+  };
   if (ifNoneMatch === etag) return bytesResponse(304, headers['content-type'], new Uint8Array(), headers);
   return jsonResponse(200, document, headers);
 }

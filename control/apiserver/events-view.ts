@@ -31,7 +31,10 @@ function rename(object: KubeObject, apiVersion: string, names: ReadonlyMap<strin
 /** The object as `resource` shows it; converted once per version. */
 export function fromStoredView(resource: Resource, stored: CachedObject): CachedObject {
   if (resource.id !== viewId) return stored;
-  return stored.derived('view', () => new CachedObject(stored.key, stored.revision, rename(stored.object, 'events.k8s.io/v1', toView)));
+  return stored.derived(
+    'view',
+    () => new CachedObject(stored.key, stored.revision, rename(stored.object, 'events.k8s.io/v1', toView)),
+  );
 }
 
 /** The object as it is stored. */

@@ -8,16 +8,16 @@ import type { Store } from '#control/store/store.ts';
 import type { Authorizer } from './authorization.ts';
 import type { CacheFeed } from './cache-feed.ts';
 import type { CachedObject } from './cached-object.ts';
-import { type Accepted, contentTypeOf, type Conversion } from './negotiation.ts';
+import { type Accepted, type Conversion, contentTypeOf } from './negotiation.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
 import type { Registry, WriteContext } from './registry.ts';
 import { type ExpectedType, parseDryRun, parseFieldManager } from './request-body.ts';
 import type { RequestInfo } from './request-info.ts';
 import { bytesResponse } from './responses.ts';
 import type { ServerLog } from './server-log.ts';
+import type { ServiceAccountTokens } from './service-account-tokens.ts';
 import type { UserInfo } from './strategy.ts';
 import { parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
-import type { ServiceAccountTokens } from './service-account-tokens.ts';
 import { encodeAny, encodeObject } from './wire.ts';
 
 /** The parts that handlers work with. */
@@ -90,4 +90,3 @@ export function respondWith(exchange: Exchange, status: number, cached: CachedOb
       : toPartialMetadata(cached.object, convert.version);
   return bytesResponse(status, contentTypeOf(format), encodeAny(converted, options));
 }
-

@@ -13,11 +13,15 @@ const anonymous = 'system:anonymous';
 /** `system:serviceaccount:<namespace>:<name>`, taken apart. */
 export function splitServiceAccount(user: string): { namespace: string; name: string } | undefined {
   const [system, kind, namespace, name, ...more] = user.split(':');
-  if (system !== 'system' || kind !== 'serviceaccount' || namespace === undefined || name === undefined || more.length > 0) return undefined;
+  if (system !== 'system' || kind !== 'serviceaccount' || namespace === undefined || name === undefined || more.length > 0)
+    return undefined;
   return { namespace, name };
 }
 
-export const serviceAccountGroups = (namespace: string): string[] => ['system:serviceaccounts', `system:serviceaccounts:${namespace}`];
+export const serviceAccountGroups = (namespace: string): string[] => [
+  'system:serviceaccounts',
+  `system:serviceaccounts:${namespace}`,
+];
 
 /** Several headers of one name arrive joined with commas. */
 const values = (header: string | undefined): string[] => (header === undefined ? [] : header.split(',').map((one) => one.trim()));
@@ -43,7 +47,11 @@ function read(headers: Record<string, string>): Wanted | undefined {
 }
 
 /** The user that the request acts as: the requestor, unless it asks otherwise. @throws ApiError 403, 500 as upstream */
-export async function impersonate(headers: Record<string, string>, requestor: UserInfo, authorizer: Authorizer): Promise<UserInfo> {
+export async function impersonate(
+  headers: Record<string, string>,
+  requestor: UserInfo,
+  authorizer: Authorizer,
+): Promise<UserInfo> {
   let wanted: Wanted | undefined;
   try {
     wanted = read(headers);

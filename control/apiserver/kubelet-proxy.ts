@@ -4,14 +4,15 @@
  *
  * Source: kubernetes `pkg/registry/core/pod/strategy.go` (LogLocation, streamLocation), `pkg/kubelet/client`.
  */
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+
 import type { IncomingMessage } from 'node:http';
+import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
+import { invalidValue } from '#api/field-error.ts';
 import { resourceById } from '#api/resources.ts';
 import { badRequest, failure, internalError, invalid } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
-import { invalidValue } from '#api/field-error.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { StreamProxy } from './api-server.ts';
 import type { Registry } from './registry.ts';
@@ -38,7 +39,17 @@ interface Target {
 
 const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
 /** Of one hop only, or the API server's own business. */
-const hopHeaders = new Set(['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'host', 'authorization']);
+const hopHeaders = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+  'authorization',
+]);
 
 export class KubeletProxy implements StreamProxy {
   readonly #options: KubeletProxyOptions;
@@ -51,7 +62,10 @@ export class KubeletProxy implements StreamProxy {
 
   handles({ group, resource, subresource }: RequestInfo): boolean {
     if (group !== '') return false;
-    return (resource === 'pods' && (subresource === 'log' || streams.has(subresource))) || (resource === 'nodes' && subresource === 'proxy');
+    return (
+      (resource === 'pods' && (subresource === 'log' || streams.has(subresource))) ||
+      (resource === 'nodes' && subresource === 'proxy')
+    );
   }
 
   async handle(request: TransportRequest, info: RequestInfo, registry: Registry): Promise<TransportResponse> {
@@ -61,7 +75,13 @@ export class KubeletProxy implements StreamProxy {
   }
 
   /** Passes an upgraded connection on. @throws ApiError when there is nowhere to pass it to */
-  async upgrade(request: TransportRequest, info: RequestInfo, registry: Registry, socket: Duplex, head: Uint8Array): Promise<void> {
+  async upgrade(
+    request: TransportRequest,
+    info: RequestInfo,
+    registry: Registry,
+    socket: Duplex,
+    head: Uint8Array,
+  ): Promise<void> {
     if (!this.handles(info) || info.subresource === 'log') throw badRequest('this path does not upgrade connections');
     const target = info.subresource === 'proxy' ? await nodeTarget(info, registry) : await streamTarget(info, registry);
     const backend = await this.#dial(target);
@@ -80,7 +100,10 @@ export class KubeletProxy implements StreamProxy {
     return await new Promise((resolve, reject) => {
       const fail = (error: Error): void => reject(internalError(`error dialing backend: ${error.message}`));
       const socket = tlsConnect({ host, port, ...this.#tls(), ALPNProtocols: ['http/1.1'] });
-      const timer = setTimeout(() => socket.destroy(new Error(`dial tcp ${host}:${port}: i/o timeout`)), this.#options.connectTimeoutMs ?? 10_000);
+      const timer = setTimeout(
+        () => socket.destroy(new Error(`dial tcp ${host}:${port}: i/o timeout`)),
+        this.#options.connectTimeoutMs ?? 10_000,
+      );
       socket.once('error', fail);
       socket.once('secureConnect', () => {
         clearTimeout(timer);
@@ -122,7 +145,9 @@ export class KubeletProxy implements StreamProxy {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = httpsRequest({ host, port, path, method: request.method, headers: passed, agent: false, ...this.#tls() });
       // An error after the answer began reaches its reader through the answer's own stream.
-      outgoing.on('error', (error) => reject(internalError(`${request.method} "https://${host}:${port}${path}": ${error.message}`)));
+      outgoing.on('error', (error) =>
+        reject(internalError(`${request.method} "https://${host}:${port}${path}": ${error.message}`)),
+      );
       outgoing.on('response', resolve);
       request.signal?.addEventListener('abort', () => outgoing.destroy(), { once: true });
       outgoing.end(request.body);
@@ -200,7 +225,11 @@ function containerOf(pod: Pod, asked: string): string {
 
 function checkLogOptions({ query, name }: RequestInfo): void {
   const problems = [];
-  for (const [option, least] of [['tailLines', 0], ['limitBytes', 1], ['sinceSeconds', 1]] as const) {
+  for (const [option, least] of [
+    ['tailLines', 0],
+    ['limitBytes', 1],
+    ['sinceSeconds', 1],
+  ] as const) {
     const value = query.get(option);
     if (value === null || value === '') continue;
     if (!/^-?\d+$/.test(value)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
@@ -208,7 +237,11 @@ function checkLogOptions({ query, name }: RequestInfo): void {
     if (Number(value) < least) problems.push(invalidValue(option, Number(value), text));
   }
   if (query.has('sinceSeconds') && query.has('sinceTime')) {
-    problems.push({ field: '', reason: 'FieldValueForbidden', message: 'Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified' });
+    problems.push({
+      field: '',
+      reason: 'FieldValueForbidden',
+      message: 'Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified',
+    });
   }
   if (problems.length > 0) throw invalid({ group: '', name: 'PodLogOptions' }, name, problems);
 }

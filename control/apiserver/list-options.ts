@@ -43,7 +43,9 @@ export function parseListQuery(query: URLSearchParams, watch: boolean): ListQuer
 export function parseRevision(text: string): number {
   if (text === '') return 0;
   if (!/^\d+$/.test(text)) {
-    throw badRequest(`resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
+    throw badRequest(
+      `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
   }
   return Number(text);
 }
@@ -55,13 +57,21 @@ function integer(query: URLSearchParams, name: string): number | undefined {
   return Number(text);
 }
 
-function checkList({ resourceVersionMatch: match, resourceVersion, continue: token, sendInitialEvents }: ListQuery): FieldError[] {
+function checkList({
+  resourceVersionMatch: match,
+  resourceVersion,
+  continue: token,
+  sendInitialEvents,
+}: ListQuery): FieldError[] {
   const problems: FieldError[] = [];
   if (match !== '') {
     if (resourceVersion === '') {
-      problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'));
+      problems.push(
+        forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'),
+      );
     }
-    if (token !== '') problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
+    if (token !== '')
+      problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
     if (match !== 'Exact' && match !== 'NotOlderThan') {
       problems.push(notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan', '']));
     }
@@ -69,21 +79,30 @@ function checkList({ resourceVersionMatch: match, resourceVersion, continue: tok
       problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'));
     }
   }
-  if (sendInitialEvents !== undefined) problems.push(forbiddenField('sendInitialEvents', 'sendInitialEvents is forbidden for list'));
+  if (sendInitialEvents !== undefined)
+    problems.push(forbiddenField('sendInitialEvents', 'sendInitialEvents is forbidden for list'));
   return problems;
 }
 
 function checkWatch({ resourceVersionMatch: match, continue: token, sendInitialEvents }: ListQuery): FieldError[] {
   const problems: FieldError[] = [];
   if (sendInitialEvents !== undefined && match !== 'NotOlderThan') {
-    problems.push(forbiddenField('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'));
+    problems.push(
+      forbiddenField('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
+    );
   }
   if (match !== '') {
     if (sendInitialEvents === undefined) {
-      problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'));
+      problems.push(
+        forbiddenField(
+          'resourceVersionMatch',
+          'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+        ),
+      );
     }
     if (match !== 'NotOlderThan') problems.push(notSupported('resourceVersionMatch', match, ['NotOlderThan']));
-    if (token !== '') problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
+    if (token !== '')
+      problems.push(forbiddenField('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
   }
   return problems;
 }

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
-import https from 'node:https';
-import { createServer, type Server as HttpsServer } from 'node:https';
+import https, { createServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
@@ -29,14 +28,28 @@ describe('the HTTPS listener', () => {
   before(async () => {
     const now = Date.now();
     ca = await createAuthority(now);
-    const certificate = await issueCertificate(ca, { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1'] }, now);
+    const certificate = await issueCertificate(
+      ca,
+      { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1'] },
+      now,
+    );
     user = await issueCertificate(ca, { commonName: 'jane', organizations: ['dev', 'ops'], usage: 'client' }, now);
-    stranger = await issueCertificate(await createAuthority(now), { commonName: 'jane', organizations: ['system:masters'], usage: 'client' }, now);
+    stranger = await issueCertificate(
+      await createAuthority(now),
+      { commonName: 'jane', organizations: ['system:masters'], usage: 'client' },
+      now,
+    );
     const client = await issueCertificate(ca, { commonName: 'kube-apiserver-kubelet-client', usage: 'client' }, now);
     kubelet = await startKubelet(certificate, ca, seen);
     const proxy = new KubeletProxy({ certificate: client.certificate, key: client.key, ca: ca.certificate }, silentLog);
     api = await startTestServer({ deps: { proxy } });
-    const options = { host: '127.0.0.1', port: 0, certificate: certificate.certificate, key: certificate.key, clientCa: ca.certificate };
+    const options = {
+      host: '127.0.0.1',
+      port: 0,
+      certificate: certificate.certificate,
+      key: certificate.key,
+      clientCa: ca.certificate,
+    };
     const listener = await listen(api.server, { ...options, graceMs: 1000 }, silentLog, proxy);
     port = listener.port;
     running = listener.run(stop.signal);
@@ -53,21 +66,28 @@ describe('the HTTPS listener', () => {
 
   function call(path: string, options: https.RequestOptions = {}, body?: Uint8Array): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const request = https.request({ host: '127.0.0.1', port, path, ca: ca.certificate, agent: false, ...options }, (response) => {
-        let text = '';
-        response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
-      });
+      const request = https.request(
+        { host: '127.0.0.1', port, path, ca: ca.certificate, agent: false, ...options },
+        (response) => {
+          let text = '';
+          response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+        },
+      );
       request.on('error', reject);
       request.end(body);
     });
   }
   const as = ({ certificate: cert, key }: KeyPair): https.RequestOptions => ({ cert, key });
 
-  async function whoAmI(options: https.RequestOptions) {
+  async function whoAmI(options: https.RequestOptions, more: Record<string, string> = {}) {
     const body = JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' });
-    const headers = { 'content-type': 'application/json', ...options.headers };
-    return await call('/apis/authentication.k8s.io/v1/selfsubjectreviews', { method: 'POST', ...options, headers }, Buffer.from(body));
+    const headers = { 'content-type': 'application/json', ...more };
+    return await call(
+      '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+      { method: 'POST', ...options, headers },
+      Buffer.from(body),
+    );
   }
 
   it('takes user and groups from a client certificate of its CA', async () => {
@@ -88,12 +108,16 @@ describe('the HTTPS listener', () => {
   });
 
   it('takes service-account tokens', async () => {
-    await api.request('POST', '/api/v1/namespaces/default/serviceaccounts', { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'bot' } });
+    await api.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'bot' },
+    });
     const asked = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} };
     const { json } = await api.request('POST', '/api/v1/namespaces/default/serviceaccounts/bot/token', asked);
-    const bot = await whoAmI({ headers: { authorization: `Bearer ${json.status.token}` } });
+    const bot = await whoAmI({}, { authorization: `Bearer ${json.status.token}` });
     assert.equal(JSON.parse(bot.text).status.userInfo.username, 'system:serviceaccount:default:bot');
-    assert.equal((await whoAmI({ headers: { authorization: 'Bearer nonsense' } })).status, 401);
+    assert.equal((await whoAmI({}, { authorization: 'Bearer nonsense' })).status, 401);
     assert.equal((await call('/livez', { headers: { authorization: 'Bearer nonsense' } })).status, 401);
   });
 
@@ -110,7 +134,11 @@ describe('the HTTPS listener', () => {
     // The answer's headers come before any event.
     await new Promise((resolve) => watch.once('response', resolve));
     const body = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'h2' } });
-    const post = session.request({ ':method': 'POST', ':path': '/api/v1/namespaces/default/configmaps', 'content-type': 'application/json' });
+    const post = session.request({
+      ':method': 'POST',
+      ':path': '/api/v1/namespaces/default/configmaps',
+      'content-type': 'application/json',
+    });
     const status = new Promise((resolve) => post.once('response', (headers) => resolve(headers[':status'])));
     post.end(body);
     post.resume();
@@ -134,7 +162,12 @@ describe('the HTTPS listener', () => {
 
   it('joins client and kubelet for exec, byte for byte, and keeps the client away from the kubelet without credentials', async () => {
     const path = '/api/v1/namespaces/default/pods/p/exec?command=sh&command=-c&stdin=true&stdout=true';
-    const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-protocol': 'v5.channel.k8s.io', 'sec-websocket-version': '13' };
+    const headers = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-protocol': 'v5.channel.k8s.io',
+      'sec-websocket-version': '13',
+    };
     const echoed = await new Promise<string>((resolve, reject) => {
       const request = https.request({ host: '127.0.0.1', port, path, ca: ca.certificate, agent: false, headers, ...as(user) });
       request.on('error', reject);
@@ -158,8 +191,18 @@ describe('the HTTPS listener', () => {
 });
 
 /** A kubelet's HTTPS side, as far as the API server sees it; it lets in only clients of the cluster's CA. */
-async function startKubelet(pair: KeyPair, ca: KeyPair, seen: { path: string; upgrade: string | undefined }[]): Promise<HttpsServer> {
-  const server = createServer({ cert: pair.certificate, key: pair.key, ca: ca.certificate, requestCert: true, rejectUnauthorized: true });
+async function startKubelet(
+  pair: KeyPair,
+  ca: KeyPair,
+  seen: { path: string; upgrade: string | undefined }[],
+): Promise<HttpsServer> {
+  const server = createServer({
+    cert: pair.certificate,
+    key: pair.key,
+    ca: ca.certificate,
+    requestCert: true,
+    rejectUnauthorized: true,
+  });
   server.on('request', (request, response) => {
     seen.push({ path: request.url ?? '', upgrade: undefined });
     response.end(request.url?.startsWith('/containerLogs') === true ? 'log lines\n' : `kubelet says ${request.url}`);
@@ -167,7 +210,9 @@ async function startKubelet(pair: KeyPair, ca: KeyPair, seen: { path: string; up
   server.on('upgrade', (request, socket) => {
     seen.push({ path: request.url ?? '', upgrade: request.headers.upgrade });
     const protocol = request.headers['sec-websocket-protocol'];
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-protocol: ${protocol}\r\n\r\n`);
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-protocol: ${protocol}\r\n\r\n`,
+    );
     socket.on('data', (chunk: Buffer) => socket.write(`echo ${chunk.toString('utf8')}`));
     socket.on('error', () => socket.destroy());
     socket.on('end', () => socket.end());
@@ -181,8 +226,17 @@ async function seedPod(api: TestServer, kubeletPort: number): Promise<void> {
   await api.request('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
   const status = { addresses, daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } } };
   await api.request('PATCH', '/api/v1/nodes/n1/status', { status }, { 'content-type': 'application/merge-patch+json' });
-  await api.request('POST', '/api/v1/namespaces/default/serviceaccounts', { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } });
-  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'i' }] } };
+  await api.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'default' },
+  });
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p' },
+    spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'i' }] },
+  };
   const { status: code, text } = await api.request('POST', '/api/v1/namespaces/default/pods', pod);
   assert.equal(code, 201, text);
 }

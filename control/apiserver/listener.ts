@@ -1,9 +1,10 @@
 /**
  * HTTPS: HTTP/2 and HTTP/1.1 on one port, client certificates, bearer tokens; requests become {@link TransportRequest}s.
  */
-import http2 from 'node:http2';
-import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
@@ -43,7 +44,12 @@ export interface Listener {
 }
 
 /** Opens the port. @throws the socket's error (EADDRINUSE, EACCES) */
-export async function listen(server: ApiServer, options: ListenerOptions, log: ServerLog, upgrade?: UpgradeHandler): Promise<Listener> {
+export async function listen(
+  server: ApiServer,
+  options: ListenerOptions,
+  log: ServerLog,
+  upgrade?: UpgradeHandler,
+): Promise<Listener> {
   const http = http2.createSecureServer({
     allowHTTP1: true,
     cert: options.certificate,
@@ -56,8 +62,13 @@ export async function listen(server: ApiServer, options: ListenerOptions, log: S
     settings: { maxConcurrentStreams: 250, initialWindowSize: 1024 * 1024 },
   });
   http.on('request', (request, response) => void serve(server, log, request, response));
-  http.on('upgrade', (request: Http2ServerRequest, socket: Duplex, head: Buffer) => void upgraded(server, log, upgrade, request, socket, head));
-  http.on('session', (session) => session.on('error', (error) => log.debug({ err: error }, 'HTTP/2 session ended with an error')));
+  http.on(
+    'upgrade',
+    (request: Http2ServerRequest, socket: Duplex, head: Buffer) => void upgraded(server, log, upgrade, request, socket, head),
+  );
+  http.on('session', (session) =>
+    session.on('error', (error) => log.debug({ err: error }, 'HTTP/2 session ended with an error')),
+  );
   http.on('tlsClientError', (error) => log.debug({ err: error }, 'TLS handshake failed'));
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject);
@@ -91,7 +102,13 @@ function trackSessions(http: Http2SecureServer): OpenConnections {
   return open;
 }
 
-async function runUntil(signal: AbortSignal, server: ApiServer, http: Http2SecureServer, open: OpenConnections, graceMs: number): Promise<void> {
+async function runUntil(
+  signal: AbortSignal,
+  server: ApiServer,
+  http: Http2SecureServer,
+  open: OpenConnections,
+  graceMs: number,
+): Promise<void> {
   if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   server.beginShutdown();
   const closed = new Promise<void>((resolve) => http.close(() => resolve()));
@@ -120,7 +137,12 @@ function occupy(socket: Duplex): () => void {
   };
 }
 
-async function serve(server: ApiServer, log: ServerLog, request: Http2ServerRequest, response: Http2ServerResponse): Promise<void> {
+async function serve(
+  server: ApiServer,
+  log: ServerLog,
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+): Promise<void> {
   const gone = new AbortController();
   const release = occupy(socketOf(request));
   request.on('aborted', () => gone.abort());
@@ -137,7 +159,12 @@ async function serve(server: ApiServer, log: ServerLog, request: Http2ServerRequ
   }
 }
 
-async function answer(server: ApiServer, log: ServerLog, request: Http2ServerRequest, signal: AbortSignal): Promise<TransportResponse> {
+async function answer(
+  server: ApiServer,
+  log: ServerLog,
+  request: Http2ServerRequest,
+  signal: AbortSignal,
+): Promise<TransportResponse> {
   const headers = plainHeaders(request.headers);
   try {
     const user = await authenticated(server, log, request);
@@ -194,14 +221,20 @@ export function plainHeaders(headers: IncomingHttpHeaders): Record<string, strin
   return plain;
 }
 
-async function send(answer: TransportResponse, request: Http2ServerRequest, response: Http2ServerResponse, gone: AbortSignal): Promise<void> {
+async function send(
+  answer: TransportResponse,
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+  gone: AbortSignal,
+): Promise<void> {
   response.writeHead(answer.status, answer.headers);
   if (request.method === 'HEAD') {
     response.end();
     return;
   }
   // A watch answers at once, also when it has nothing to tell yet.
-  if (answer.headers['content-length'] === undefined && 'flushHeaders' in response) (response as unknown as ServerResponse).flushHeaders();
+  if (answer.headers['content-length'] === undefined && 'flushHeaders' in response)
+    (response as unknown as ServerResponse).flushHeaders();
   for await (const chunk of answer.body) {
     if (gone.aborted) break;
     if (!response.write(chunk)) await drained(response, gone);
@@ -253,5 +286,10 @@ export async function writeAnswer(socket: Duplex, answer: TransportResponse): Pr
   const body = Buffer.concat(chunks);
   const headers = { ...answer.headers, 'content-length': String(body.length), connection: 'close' };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${answer.status} ${answer.status < 300 ? 'OK' : 'Error'}\r\n${lines.join('')}\r\n`), body]));
+  socket.end(
+    Buffer.concat([
+      Buffer.from(`HTTP/1.1 ${answer.status} ${answer.status < 300 ? 'OK' : 'Error'}\r\n${lines.join('')}\r\n`),
+      body,
+    ]),
+  );
 }

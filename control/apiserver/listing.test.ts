@@ -15,7 +15,11 @@ describe('lists', () => {
       const metadata = { name: `m${index}`, labels: { parity: index % 2 === 0 ? 'even' : 'odd' } };
       await api.request('POST', maps, { apiVersion: 'v1', kind: 'ConfigMap', metadata });
     }
-    await api.request('POST', '/api/v1/namespaces/other/configmaps', { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'elsewhere' } });
+    await api.request('POST', '/api/v1/namespaces/other/configmaps', {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'elsewhere' },
+    });
     startRevision = (await api.request('GET', maps)).json.metadata.resourceVersion;
   });
   after(() => api.stop());
@@ -24,7 +28,7 @@ describe('lists', () => {
     const { json } = await api.request('GET', '/api/v1/configmaps');
     assert.deepEqual([json.kind, json.apiVersion], ['ConfigMapList', 'v1']);
     assert.deepEqual(names(json), ['m0', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6', 'elsewhere']);
-    assert.equal(json.items[0].kind, undefined);
+    assert.equal(json.items[0]?.kind, undefined);
   });
 
   for (const [query, expected] of [
@@ -59,7 +63,7 @@ describe('lists', () => {
   it('come in chunks that show one moment, whatever is written meanwhile', async () => {
     const first = (await api.request('GET', `${maps}?limit=3`)).json;
     assert.deepEqual([names(first), first.metadata.remainingItemCount], [['m0', 'm1', 'm2'], 4]);
-    const token = JSON.parse(Buffer.from(first.metadata.continue, 'base64url').toString('utf8'));
+    const token = JSON.parse(Buffer.from(first.metadata.continue ?? '', 'base64url').toString('utf8'));
     assert.deepEqual(token, { v: 'meta.k8s.io/v1', rv: Number(first.metadata.resourceVersion), start: 'm2\0' });
     await api.request('POST', maps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'm3-later' } });
     await api.request('DELETE', `${maps}/m5`);
@@ -95,7 +99,11 @@ describe('lists', () => {
 
   it('include every acknowledged write at once', async () => {
     for (let index = 0; index < 30; index++) {
-      const { json } = await api.request('POST', maps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { generateName: 'seen-' } });
+      const { json } = await api.request('POST', maps, {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { generateName: 'seen-' },
+      });
       const list = await api.request('GET', maps);
       assert.ok(names(list.json).includes(json.metadata.name));
     }
@@ -105,6 +113,6 @@ describe('lists', () => {
     const { status, json } = await api.request('GET', `${maps}?resourceVersion=99999999`);
     assert.equal(status, 504);
     assert.match(json.message, /^Timeout: Too large resource version: 99999999, current: \d+$/);
-    assert.equal(json.details.causes[0].reason, 'ResourceVersionTooLarge');
+    assert.equal(json.details.causes[0]?.reason, 'ResourceVersionTooLarge');
   });
 });

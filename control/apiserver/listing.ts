@@ -3,11 +3,12 @@
  *
  * Source: kubernetes.io, API concepts ("semantics for get and list"); apiserver `pkg/storage/cacher/delegator`.
  */
-import { ApiError, expired, failure } from '#api/status.ts';
+
+import type { KubeObject } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
+import { ApiError, expired, failure } from '#api/status.ts';
 import type { Status } from '#api/types.generated.ts';
 import { CompactedError, FutureRevisionError, type Store } from '#control/store/store.ts';
-import type { KubeObject } from '#api/meta.ts';
 import { type CacheFeed, withRevision } from './cache-feed.ts';
 import { CachedObject } from './cached-object.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
@@ -36,11 +37,18 @@ const compactedContinueMessage =
   'between the time the first chunk was returned and now may show up in the list.';
 
 /** @throws ApiError 400, 410 `Expired`, 504 for a revision that does not come */
-export async function listObjects(deps: ListingDeps, resource: Resource, namespace: string, query: ListQuery, predicate: Predicate): Promise<ListResult> {
+export async function listObjects(
+  deps: ListingDeps,
+  resource: Resource,
+  namespace: string,
+  query: ListQuery,
+  predicate: Predicate,
+): Promise<ListResult> {
   const prefix = listPrefix(resource, namespace);
   if (query.continue !== '') return await continued(deps, resource, prefix, query, predicate);
   const revision = parseRevision(query.resourceVersion);
-  const exact = revision > 0 && (query.resourceVersionMatch === 'Exact' || (query.resourceVersionMatch === '' && query.limit > 0));
+  const exact =
+    revision > 0 && (query.resourceVersionMatch === 'Exact' || (query.resourceVersionMatch === '' && query.limit > 0));
   if (exact) return await listAt(deps, resource, prefix, prefix, revision, query.limit, predicate);
   if (query.resourceVersion === '') await deps.feed.fresh();
   else await untilNotOlderThan(deps.feed, revision);
@@ -56,7 +64,13 @@ export async function untilNotOlderThan(feed: CacheFeed, revision: number): Prom
   });
 }
 
-async function continued(deps: ListingDeps, resource: Resource, prefix: string, query: ListQuery, predicate: Predicate): Promise<ListResult> {
+async function continued(
+  deps: ListingDeps,
+  resource: Resource,
+  prefix: string,
+  query: ListQuery,
+  predicate: Predicate,
+): Promise<ListResult> {
   const token = decodeContinue(query.continue);
   const startKey = `${prefix}${token.startKey.replace(/^\//, '')}`;
   if (token.revision < 0) {
@@ -73,7 +87,14 @@ async function continued(deps: ListingDeps, resource: Resource, prefix: string, 
   }
 }
 
-function fromCache(feed: CacheFeed, resource: Resource, prefix: string, startKey: string, limit: number, predicate: Predicate): ListResult {
+function fromCache(
+  feed: CacheFeed,
+  resource: Resource,
+  prefix: string,
+  startKey: string,
+  limit: number,
+  predicate: Predicate,
+): ListResult {
   const items: CachedObject[] = [];
   let last = '';
   let remaining = 0;
@@ -91,7 +112,14 @@ function fromCache(feed: CacheFeed, resource: Resource, prefix: string, startKey
   return page(items, feed.revision, prefix, last, remaining, predicate);
 }
 
-function page(items: CachedObject[], revision: number, prefix: string, last: string, remaining: number, predicate: Predicate): ListResult {
+function page(
+  items: CachedObject[],
+  revision: number,
+  prefix: string,
+  last: string,
+  remaining: number,
+  predicate: Predicate,
+): ListResult {
   if (remaining === 0) return { items, revision, continue: '', remaining: undefined };
   const token = encodeContinue({ revision, startKey: `${last.slice(prefix.length)}\0` });
   return { items, revision, continue: token, remaining: predicate.empty ? remaining : undefined };
@@ -116,7 +144,11 @@ async function listAt(
       const stored =
         cached?.revision === entry.modRevision
           ? cached
-          : new CachedObject(entry.key, entry.modRevision, withRevision(deps.decode(resource.storagePrefix, entry.value), entry.modRevision));
+          : new CachedObject(
+              entry.key,
+              entry.modRevision,
+              withRevision(deps.decode(resource.storagePrefix, entry.value), entry.modRevision),
+            );
       const object = fromStoredView(resource, stored);
       if (predicate.matches(object)) items.push(object);
       const rest = chunk.entries.length - index - 1 + (chunk.more ? 1 : 0);
@@ -140,7 +172,9 @@ async function rangeAt(store: Store, prefix: string, startKey: string, revision:
     return await store.range({ prefix, startKey, revision, ...(limit > 0 ? { limit: Math.max(limit, 100) } : {}) });
   } catch (error) {
     if (error instanceof CompactedError) {
-      throw expired(`The provided from parameter is too old to display a consistent list result. You must start a new list without the from.`);
+      throw expired(
+        `The provided from parameter is too old to display a consistent list result. You must start a new list without the from.`,
+      );
     }
     if (error instanceof FutureRevisionError) {
       throw failure(504, 'Timeout', `Timeout: Too large resource version: ${revision}, current: ${error.currentRevision}`, {

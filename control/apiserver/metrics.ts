@@ -1,8 +1,9 @@
 /** The API server's metrics, under upstream's names, for Prometheus. */
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
 import type { TransportResponse } from '#client/transport.ts';
-import { Counter, Gauge, Histogram, Registry as MetricsRegistry, collectDefaultMetrics } from 'prom-client';
-import { bytesResponse } from './responses.ts';
 import type { RequestInfo } from './request-info.ts';
+import { bytesResponse } from './responses.ts';
 
 const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
 
@@ -16,7 +17,12 @@ export class ApiServerMetrics {
     collectDefaultMetrics({ register: this.registry });
     const registers = [this.registry];
     const labelNames = ['verb', 'group', 'version', 'resource', 'subresource', 'code'];
-    this.#requests = new Counter({ name: 'apiserver_request_total', help: 'Requests by verb, resource and HTTP response code.', labelNames, registers });
+    this.#requests = new Counter({
+      name: 'apiserver_request_total',
+      help: 'Requests by verb, resource and HTTP response code.',
+      labelNames,
+      registers,
+    });
     this.#durations = new Histogram({
       name: 'apiserver_request_duration_seconds',
       help: 'Response latency in seconds by verb and resource; without watches.',
@@ -24,7 +30,12 @@ export class ApiServerMetrics {
       buckets: durationBuckets,
       registers,
     });
-    this.#inflight = new Gauge({ name: 'apiserver_longrunning_requests', help: 'Watches and streams under way.', labelNames: ['verb', 'resource'], registers });
+    this.#inflight = new Gauge({
+      name: 'apiserver_longrunning_requests',
+      help: 'Watches and streams under way.',
+      labelNames: ['verb', 'resource'],
+      registers,
+    });
   }
 
   observe(info: RequestInfo, code: number, seconds: number): void {

@@ -13,7 +13,12 @@ describe('content negotiation', () => {
   let api: TestServer;
   before(async () => {
     api = await startTestServer();
-    await api.request('POST', maps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a', labels: { x: 'y' } }, data: { k: 'v' } });
+    await api.request('POST', maps, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'a', labels: { x: 'y' } },
+      data: { k: 'v' },
+    });
   });
   after(() => api.stop());
 
@@ -51,10 +56,19 @@ describe('content negotiation', () => {
   it('turns lists and objects into Tables', async () => {
     const { json } = await api.request('GET', maps, undefined, { accept: `${table},application/json` });
     assert.deepEqual([json.kind, json.apiVersion], ['Table', 'meta.k8s.io/v1']);
-    assert.deepEqual(json.columnDefinitions.slice(0, 2).map(({ name }: { name: string }) => name), ['Name', 'Data']);
-    assert.equal(json.rows[0].object.kind, 'PartialObjectMetadata');
-    assert.equal((await api.request('GET', `${maps}?includeObject=Object`, undefined, { accept: table })).json.rows[0].object.kind, 'ConfigMap');
-    assert.equal((await api.request('GET', `${maps}?includeObject=None`, undefined, { accept: table })).json.rows[0].object, null);
+    assert.deepEqual(
+      json.columnDefinitions.slice(0, 2).map(({ name }: { name: string }) => name),
+      ['Name', 'Data'],
+    );
+    assert.equal(json.rows[0]?.object.kind, 'PartialObjectMetadata');
+    assert.equal(
+      (await api.request('GET', `${maps}?includeObject=Object`, undefined, { accept: table })).json.rows[0]?.object.kind,
+      'ConfigMap',
+    );
+    assert.equal(
+      (await api.request('GET', `${maps}?includeObject=None`, undefined, { accept: table })).json.rows[0]?.object,
+      null,
+    );
     assert.equal((await api.request('GET', `${maps}/a`, undefined, { accept: table })).json.rows.length, 1);
     const wrong = await api.request('GET', `${maps}?includeObject=Some`, undefined, { accept: table });
     assert.deepEqual([wrong.status, wrong.json.message], [400, 'unrecognized includeObject value: "Some"']);
@@ -73,7 +87,12 @@ describe('content negotiation', () => {
     ['the first that fits', 'text/html, application/yaml;q=0.9, */*;q=0.1', 200, 'application/yaml'],
     ['406 when nothing fits', 'text/html', 406, 'application/json'],
     ['406 for a conversion that does not exist', 'application/json;as=Nothing;v=v1;g=meta.k8s.io', 406, 'application/json'],
-    ['plain JSON where the conversion is optional', 'application/json;as=Nothing;v=v1;g=meta.k8s.io,application/json', 200, 'application/json'],
+    [
+      'plain JSON where the conversion is optional',
+      'application/json;as=Nothing;v=v1;g=meta.k8s.io,application/json',
+      200,
+      'application/json',
+    ],
   ] as [string, string, number, string][]) {
     it(`answers with ${what}`, async () => {
       const answer = await bytes(`${maps}/a`, accept);
@@ -84,7 +103,10 @@ describe('content negotiation', () => {
   it('refuses bodies in unknown formats and beyond 3 MiB', async () => {
     const unknown = await api.request('POST', maps, 'x', { 'content-type': 'text/plain' });
     assert.equal(unknown.status, 415);
-    assert.match(unknown.json.message, /^the body of the request was in an unknown format - accepted media types include: application\/json/);
+    assert.match(
+      unknown.json.message,
+      /^the body of the request was in an unknown format - accepted media types include: application\/json/,
+    );
     const large = await api.request('POST', maps, Buffer.alloc(3 * 1024 * 1024 + 1, 0x20));
     assert.deepEqual([large.status, large.json.message], [413, 'Request entity too large: limit is 3145728']);
   });
@@ -101,7 +123,12 @@ describe('content negotiation', () => {
   });
 
   it('compresses large answers for those who can read them', async () => {
-    await api.request('POST', maps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'large' }, data: { x: 'y'.repeat(200_000) } });
+    await api.request('POST', maps, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'large' },
+      data: { x: 'y'.repeat(200_000) },
+    });
     const transport = inProcessTransport(api.server, admin);
     const zipped = await transport({ method: 'GET', path: `${maps}/large`, headers: { 'accept-encoding': 'gzip' } });
     assert.equal(zipped.headers['content-encoding'], 'gzip');
@@ -117,7 +144,15 @@ describe('paths', () => {
   });
   after(() => api.stop());
 
-  for (const path of ['/nothing', '/api/v2', '/apis/none.example.com', '/apis/none.example.com/v1', '/apis/none.example.com/v1/things', '/api/v1/things', '/api/v1/namespaces/default/nodes/x']) {
+  for (const path of [
+    '/nothing',
+    '/api/v2',
+    '/apis/none.example.com',
+    '/apis/none.example.com/v1',
+    '/apis/none.example.com/v1/things',
+    '/api/v1/things',
+    '/api/v1/namespaces/default/nodes/x',
+  ]) {
     it(`${path} is plain "404 page not found"`, async () => {
       const { status, text, headers } = await api.request('GET', path);
       assert.deepEqual([status, text], [404, '404 page not found\n']);
@@ -183,6 +218,9 @@ describe('paths', () => {
   });
 
   it('metrics count requests', async () => {
-    assert.match((await api.request('GET', '/metrics')).text, /apiserver_request_total\{verb="CREATE",group="",version="v1",resource="namespaces"/);
+    assert.match(
+      (await api.request('GET', '/metrics')).text,
+      /apiserver_request_total\{verb="CREATE",group="",version="v1",resource="namespaces"/,
+    );
   });
 });

@@ -45,10 +45,12 @@ interface Clause {
 function parseAccept(header: string): Clause[] {
   const clauses = header.split(',').map((text) => {
     const [type = '', ...rest] = text.split(';').map((part) => part.trim());
-    const params = new Map(rest.map((part): [string, string] => {
-      const equals = part.indexOf('=');
-      return equals < 0 ? [part, ''] : [part.slice(0, equals), part.slice(equals + 1)];
-    }));
+    const params = new Map(
+      rest.map((part): [string, string] => {
+        const equals = part.indexOf('=');
+        return equals < 0 ? [part, ''] : [part.slice(0, equals), part.slice(equals + 1)];
+      }),
+    );
     const quality = Number(params.get('q') ?? '1');
     params.delete('q');
     return { type: type.toLowerCase(), params, quality: Number.isNaN(quality) ? 1 : quality };

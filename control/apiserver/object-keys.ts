@@ -26,6 +26,7 @@ const maxBaseLength = 63 - suffixLength;
 /** `generateName` with five random characters, cut so that the whole fits 63 (apiserver `pkg/storage/names`). */
 export function generateName(base: string, random: () => number): string {
   let suffix = '';
-  for (let index = 0; index < suffixLength; index++) suffix += suffixAlphabet[Math.floor(random() * suffixAlphabet.length)] ?? 'b';
+  for (let index = 0; index < suffixLength; index++)
+    suffix += suffixAlphabet[Math.floor(random() * suffixAlphabet.length)] ?? 'b';
   return base.slice(0, maxBaseLength) + suffix;
 }

@@ -1,6 +1,13 @@
 /** Label and field selectors of a request, as one test of an object. */
 import type { Resource, ResourceId } from '#api/resources.ts';
-import { exactField, matchesFields, matchesLabels, parseFieldSelector, parseLabelSelector, SelectorError } from '#api/selector.ts';
+import {
+  exactField,
+  matchesFields,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+  SelectorError,
+} from '#api/selector.ts';
 import { badRequest } from '#api/status.ts';
 import type { CachedObject } from './cached-object.ts';
 import type { Strategy } from './strategy.ts';
@@ -45,7 +52,16 @@ const selectableFields: Partial<Record<ResourceId, readonly string[]>> = {
 };
 
 /** Kinds whose conversion functions word the error themselves. */
-const saysUnsupported = new Set<ResourceId>(['pods', 'nodes', 'namespaces', 'secrets', 'services', 'replicasets.apps', 'events', 'events.events.k8s.io']);
+const saysUnsupported = new Set<ResourceId>([
+  'pods',
+  'nodes',
+  'namespaces',
+  'secrets',
+  'services',
+  'replicasets.apps',
+  'events',
+  'events.events.k8s.io',
+]);
 
 /** @throws ApiError 400 for a selector that does not parse or names a field that cannot be selected by */
 export function parsePredicate(resource: Resource, strategy: Strategy, labelSelector: string, fieldSelector: string): Predicate {
@@ -59,7 +75,8 @@ export function parsePredicate(resource: Resource, strategy: Strategy, labelSele
       empty: false,
       name: exactField(fields, 'metadata.name'),
       matches: (cached) =>
-        matchesLabels(labels, cached.object.metadata.labels) && (fields.length === 0 || matchesFields(fields, fieldsOf(strategy, cached))),
+        matchesLabels(labels, cached.object.metadata.labels) &&
+        (fields.length === 0 || matchesFields(fields, fieldsOf(strategy, cached))),
     };
   } catch (error) {
     if (error instanceof SelectorError) throw badRequest(error.message);

@@ -1,6 +1,7 @@
 /** GET of resources: one object, a list, a watch. */
-import { apiVersionOf, type KubeObject } from '#api/meta.ts';
+
 import type { JsonObject } from '#api/json.ts';
+import { apiVersionOf, type KubeObject } from '#api/meta.ts';
 import { notAcceptable } from '#api/status.ts';
 import type { ListMeta } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
@@ -30,7 +31,8 @@ export async function handleList(exchange: Exchange): Promise<TransportResponse>
   const metadata = listMeta(result);
   const options = { format: accepted.format, pretty };
   const contentType = contentTypeOf(accepted.format);
-  if (accepted.convert === undefined) return bytesResponse(200, contentType, encodeList(result.items, metadata, listKind(exchange), options));
+  if (accepted.convert === undefined)
+    return bytesResponse(200, contentType, encodeList(result.items, metadata, listKind(exchange), options));
   return bytesResponse(200, contentType, encodeAny(convertList(exchange, result.items, metadata), options));
 }
 
@@ -46,12 +48,21 @@ export function listKind({ resource }: Exchange) {
   return { apiVersion: apiVersionOf(resource.group, resource.version), kind: `${resource.kind}List`, itemType: resource.schema };
 }
 
-function convertList({ parts, info, resource, accepted }: Exchange, items: readonly CachedObject[], metadata: ListMeta): JsonObject {
+function convertList(
+  { parts, info, resource, accepted }: Exchange,
+  items: readonly CachedObject[],
+  metadata: ListMeta,
+): JsonObject {
   const version = accepted.convert?.version ?? 'v1';
   const objects = items.map(({ object }) => object);
   if (accepted.convert?.kind === 'Table') {
     const include = parseIncludeObject(info.query);
-    return toTable(parts.registry.strategy(resource), objects, metadata, { include, headers: true, version, nowMs: parts.clock.now() });
+    return toTable(parts.registry.strategy(resource), objects, metadata, {
+      include,
+      headers: true,
+      version,
+      nowMs: parts.clock.now(),
+    });
   }
   return {
     kind: 'PartialObjectMetadataList',
@@ -66,16 +77,23 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   const { parts, info, resource, accepted, signal } = exchange;
   const { format } = accepted;
   if (format === 'yaml') {
-    throw notAcceptable('only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch');
+    throw notAcceptable(
+      'only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch',
+    );
   }
   const query = parseListQuery(info.query, true);
-  const fields = info.name === '' ? query.fieldSelector : [query.fieldSelector, `metadata.name=${info.name}`].filter(Boolean).join(',');
+  const fields =
+    info.name === '' ? query.fieldSelector : [query.fieldSelector, `metadata.name=${info.name}`].filter(Boolean).join(',');
   const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, fields);
   // Asked here so that a bad revision is an ordinary 400, not a broken stream.
   parseRevision(query.resourceVersion);
   const include = parseIncludeObject(info.query);
   const events = watchObjects(parts, resource, info.namespace, query, predicate, signal);
-  return { status: 200, headers: { 'content-type': contentTypeOf(format, true) }, body: frames(exchange, format, include, events) };
+  return {
+    status: 200,
+    headers: { 'content-type': contentTypeOf(format, true) },
+    body: frames(exchange, format, include, events),
+  };
 }
 
 async function* frames(
@@ -96,7 +114,13 @@ async function* frames(
   }
 }
 
-function encodeEvent(exchange: Exchange, format: StreamFormat, include: IncludeObject, headers: boolean, event: ServedEvent): Uint8Array {
+function encodeEvent(
+  exchange: Exchange,
+  format: StreamFormat,
+  include: IncludeObject,
+  headers: boolean,
+  event: ServedEvent,
+): Uint8Array {
   if (event.type === 'ERROR') return anyWatchFrame('ERROR', event.status, format);
   const { resource, accepted } = exchange;
   if (event.type === 'BOOKMARK') {
@@ -109,11 +133,18 @@ function encodeEvent(exchange: Exchange, format: StreamFormat, include: IncludeO
 
 function bookmarkObject({ resource }: Exchange, revision: number, initialEventsEnd: boolean): KubeObject {
   const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
-  const metadata = { resourceVersion: String(revision), ...annotations } as Partial<KubeObject['metadata']> as KubeObject['metadata'];
+  const metadata = { resourceVersion: String(revision), ...annotations } as Partial<
+    KubeObject['metadata']
+  > as KubeObject['metadata'];
   return { kind: resource.kind, apiVersion: apiVersionOf(resource.group, resource.version), metadata };
 }
 
-function convertOne({ parts, resource, accepted }: Exchange, object: KubeObject, include: IncludeObject, headers: boolean): KubeObject | JsonObject {
+function convertOne(
+  { parts, resource, accepted }: Exchange,
+  object: KubeObject,
+  include: IncludeObject,
+  headers: boolean,
+): KubeObject | JsonObject {
   const { convert } = accepted;
   if (convert === undefined) return object;
   if (convert.kind !== 'Table') return toPartialMetadata(object, convert.version);

@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { invalidValue } from '#api/field-error.ts';
 import { apiVersionOf, type KubeObject, type ObjectName, rfc3339, sameJson } from '#api/meta.ts';
 import { type Resource, type ResourceId, resourceById } from '#api/resources.ts';
-import { alreadyExists, ApiError, badRequest, conflict, invalid, notFound } from '#api/status.ts';
+import { ApiError, alreadyExists, badRequest, conflict, invalid, notFound } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Store, WriteResult } from '#control/store/store.ts';
@@ -149,7 +149,12 @@ export class Registry {
    * Changes the stored object; the write happens only if it is still the one that `transform` saw.
    * An update that changes nothing is not written and keeps the resourceVersion.
    */
-  async update(resource: Resource, name: ObjectName, request: UpdateRequest, context: WriteContext): Promise<{ object: CachedObject; created: boolean }> {
+  async update(
+    resource: Resource,
+    name: ObjectName,
+    request: UpdateRequest,
+    context: WriteContext,
+  ): Promise<{ object: CachedObject; created: boolean }> {
     for (let race = 0; race < maxRaces; race++) {
       const current = await this.find(resource, name);
       if (current === undefined) return { object: await this.#createByUpdate(resource, name, request, context), created: true };
@@ -160,8 +165,14 @@ export class Registry {
     throw conflict({ group: resource.group, name: resource.plural }, name.name, optimisticLockMessage);
   }
 
-  async #createByUpdate(resource: Resource, name: ObjectName, request: UpdateRequest, context: WriteContext): Promise<CachedObject> {
-    const allowed = request.subresource === '' && (request.forceCreate === true || this.strategy(resource).allowCreateOnUpdate === true);
+  async #createByUpdate(
+    resource: Resource,
+    name: ObjectName,
+    request: UpdateRequest,
+    context: WriteContext,
+  ): Promise<CachedObject> {
+    const allowed =
+      request.subresource === '' && (request.forceCreate === true || this.strategy(resource).allowCreateOnUpdate === true);
     if (!allowed) throw notFound({ group: resource.group, name: resource.plural }, name.name);
     const object = await request.transform(undefined);
     if ((object.metadata.uid ?? '') !== '' && request.forceCreate !== true) {
@@ -193,7 +204,8 @@ export class Registry {
     if (request.fieldsTracked !== true) this.#track(resource, object, old, request.subresource, context);
     this.#keepTimesOfUnchangedFields(object, old);
     if (request.mode !== 'bypass') {
-      const problems = strategy.validateUpdate === undefined ? strategy.validate(object) : strategy.validateUpdate(object, old, request.mode);
+      const problems =
+        strategy.validateUpdate === undefined ? strategy.validate(object) : strategy.validateUpdate(object, old, request.mode);
       this.#throwIfInvalid(resource, object, problems);
       for (const warning of strategy.warnings?.(object, old) ?? []) context.warn(warning);
     }
@@ -259,10 +271,18 @@ export class Registry {
 
   #planDeletion(resource: Resource, current: CachedObject, options: Partial<DeleteOptions>): DeletionStep {
     const nowMs = this.#deps.clock.now();
-    return namespaceDeletion.plan(resource, current.object, options, nowMs) ?? planDeletion(current.object, options, this.strategy(resource), nowMs);
+    return (
+      namespaceDeletion.plan(resource, current.object, options, nowMs) ??
+      planDeletion(current.object, options, this.strategy(resource), nowMs)
+    );
   }
 
-  async #mark(resource: Resource, current: CachedObject, object: KubeObject, context: WriteContext): Promise<CachedObject | undefined> {
+  async #mark(
+    resource: Resource,
+    current: CachedObject,
+    object: KubeObject,
+    context: WriteContext,
+  ): Promise<CachedObject | undefined> {
     if (sameJson(object, current.object)) return current;
     if (context.dryRun) return new CachedObject(current.key, current.revision, object);
     const result = await this.#put(resource, current.key, object, current.revision);
@@ -272,7 +292,12 @@ export class Registry {
   }
 
   /** @returns undefined when the race was lost */
-  async #remove(resource: Resource, current: CachedObject, last: KubeObject, context: WriteContext): Promise<CachedObject | undefined> {
+  async #remove(
+    resource: Resource,
+    current: CachedObject,
+    last: KubeObject,
+    context: WriteContext,
+  ): Promise<CachedObject | undefined> {
     if (context.dryRun) return new CachedObject(current.key, current.revision, last);
     const result = await this.#deps.store.delete(current.key, { expectedRevision: current.revision });
     if (result.kind === 'conflict') {
@@ -319,7 +344,8 @@ export class Registry {
       const problem = invalidValue('metadata.resourceVersion', 0, 'must be specified for an update');
       throw invalid({ group: resource.group, name: resource.plural }, old.name, [problem]);
     }
-    if (version !== old.resourceVersion) throw conflict({ group: resource.group, name: resource.plural }, old.name, optimisticLockMessage);
+    if (version !== old.resourceVersion)
+      throw conflict({ group: resource.group, name: resource.plural }, old.name, optimisticLockMessage);
   }
 
   #keepSystemFields(resource: Resource, object: KubeObject, old: KubeObject): void {
@@ -357,10 +383,16 @@ export class Registry {
     const entries = object.metadata.managedFields;
     if (entries === undefined) return;
     const before = old.metadata.managedFields ?? [];
-    object.metadata.managedFields = entries.map((entry) => before.find((known) => sameJson({ ...known, time: entry.time }, entry)) ?? entry);
+    object.metadata.managedFields = entries.map(
+      (entry) => before.find((known) => sameJson({ ...known, time: entry.time }, entry)) ?? entry,
+    );
   }
 
-  #throwIfInvalid(resource: Resource, object: KubeObject, problems: readonly { field: string; reason: string; message: string }[]): void {
+  #throwIfInvalid(
+    resource: Resource,
+    object: KubeObject,
+    problems: readonly { field: string; reason: string; message: string }[],
+  ): void {
     if (problems.length > 0) throw invalid({ group: resource.group, name: resource.kind }, object.metadata.name ?? '', problems);
   }
 

@@ -3,7 +3,14 @@
  *
  * Source: apiserver `pkg/endpoints/handlers/{create,update,rest}.go` (order of checks and their texts).
  */
-import { DecodeError, type Decoded, decodeJson, type FieldValidation, readTypeMeta, strictDecodingText } from '#api/codec/json.ts';
+import {
+  type Decoded,
+  DecodeError,
+  decodeJson,
+  type FieldValidation,
+  readTypeMeta,
+  strictDecodingText,
+} from '#api/codec/json.ts';
 import { decodeProtobuf, openEnvelope, ProtobufError } from '#api/codec/protobuf.ts';
 import { decodeYaml, yamlToJson } from '#api/codec/yaml.ts';
 import { forbiddenField, notSupported } from '#api/field-error.ts';
@@ -32,13 +39,16 @@ export function parseFieldValidation(query: URLSearchParams, optionsKind: string
   const value = query.get('fieldValidation') ?? '';
   if (value === '') return 'Warn';
   if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value;
-  throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [notSupported('fieldValidation', value, ['', 'Ignore', 'Strict', 'Warn'])]);
+  throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [
+    notSupported('fieldValidation', value, ['', 'Ignore', 'Strict', 'Warn']),
+  ]);
 }
 
 /** @throws ApiError 422 for anything but `All` */
 export function parseDryRun(values: readonly string[], optionsKind: string): boolean {
   const wrong = values.find((value) => value !== 'All');
-  if (wrong !== undefined) throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [notSupported('dryRun', wrong, ['All'])]);
+  if (wrong !== undefined)
+    throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [notSupported('dryRun', wrong, ['All'])]);
   return values.length > 0;
 }
 
@@ -49,9 +59,10 @@ export function parseFieldManager(query: URLSearchParams, userAgent: string | un
     const problem = { field: 'fieldManager', reason: 'FieldValueTooLong', message: 'Too long: may not be more than 128 bytes' };
     throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [problem]);
   }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: upstream refuses what does not print
-  if (/[\u0000-\u001f\u007f]/.test(given)) {
-    throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [forbiddenField('fieldManager', 'should not contain non-printable characters')]);
+  if (/\p{Cc}/u.test(given)) {
+    throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [
+      forbiddenField('fieldManager', 'should not contain non-printable characters'),
+    ]);
   }
   return given !== '' ? given : (userAgent ?? '').split('/', 1)[0]?.slice(0, 128) || 'unknown';
 }
@@ -71,7 +82,13 @@ export function decodeBody(
   return decodeAs(body, bodyFormat(contentType), expected, validation, warn);
 }
 
-export function decodeAs(body: Uint8Array, format: Format, expected: ExpectedType, validation: FieldValidation, warn: (message: string) => void): JsonObject {
+export function decodeAs(
+  body: Uint8Array,
+  format: Format,
+  expected: ExpectedType,
+  validation: FieldValidation,
+  warn: (message: string) => void,
+): JsonObject {
   const found = typeOf(body, format, expected);
   const decoded = decode(body, format, expected, found, validation);
   if (decoded.problems.length > 0) {
@@ -79,7 +96,9 @@ export function decodeAs(body: Uint8Array, format: Format, expected: ExpectedTyp
     for (const problem of decoded.problems) warn(problem);
   }
   if (found.apiVersion !== expected.apiVersion) {
-    throw badRequest(`the API version in the data (${found.apiVersion}) does not match the expected API version (${expected.apiVersion})`);
+    throw badRequest(
+      `the API version in the data (${found.apiVersion}) does not match the expected API version (${expected.apiVersion})`,
+    );
   }
   return { ...decoded.object, apiVersion: expected.apiVersion, kind: expected.kind };
 }
@@ -98,15 +117,29 @@ function typeOf(body: Uint8Array, format: Format, expected: ExpectedType): Found
   }
 }
 
-function decode(body: Uint8Array, format: Format, expected: ExpectedType, found: FoundType, validation: FieldValidation): Decoded {
+function decode(
+  body: Uint8Array,
+  format: Format,
+  expected: ExpectedType,
+  found: FoundType,
+  validation: FieldValidation,
+): Decoded {
   const { apiVersion, kind } = found;
   const type = typeForKind(apiVersion, kind);
   if (type === undefined) {
-    throw cannotHandle(found, expected, `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/api/legacyscheme/scheme.go:30"`);
+    throw cannotHandle(
+      found,
+      expected,
+      `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/api/legacyscheme/scheme.go:30"`,
+    );
   }
   if (kind !== expected.kind) {
     const version = (name: string): string => name.slice(name.lastIndexOf('/') + 1);
-    throw cannotHandle(found, expected, `converting (${version(apiVersion)}.${kind}) to (${version(expected.apiVersion)}.${expected.kind}): unknown conversion`);
+    throw cannotHandle(
+      found,
+      expected,
+      `converting (${version(apiVersion)}.${kind}) to (${version(expected.apiVersion)}.${expected.kind}): unknown conversion`,
+    );
   }
   try {
     if (format === 'protobuf') return { object: decodeProtobuf(body, expected).object, problems: [] };
@@ -125,7 +158,9 @@ function cannotHandle({ apiVersion, kind }: FoundType, expected: ExpectedType, w
 /** The text for bytes of which not even the kind can be told. */
 function unrecognized(body: Uint8Array, expected: ExpectedType, error: unknown) {
   if (!(error instanceof DecodeError) && !(error instanceof ProtobufError)) return error;
-  return badRequest(`the object provided is unrecognized (must be of type ${expected.kind}): ${error.message} (${summary(body)})`);
+  return badRequest(
+    `the object provided is unrecognized (must be of type ${expected.kind}): ${error.message} (${summary(body)})`,
+  );
 }
 
 /** The first bytes, as they are when they print, in hexadecimal otherwise (`summarizeData`). */

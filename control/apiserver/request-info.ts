@@ -64,7 +64,10 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
     subresource: '',
     rest: [],
   };
-  let parts = path.split('/').filter((part) => part !== '').map(decodePart);
+  let parts = path
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decodePart);
   const prefix = parts[0];
   if ((prefix !== 'api' || parts.length < 3) && (prefix !== 'apis' || parts.length < 4)) return info;
   info.group = prefix === 'apis' ? (parts[1] ?? '') : '';

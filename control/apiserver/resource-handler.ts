@@ -6,7 +6,14 @@ import { handleDelete, handleDeleteCollection } from './delete-handlers.ts';
 import type { Exchange } from './exchange.ts';
 import { handleGet, handleList, handleWatch } from './read-handlers.ts';
 import type { RequestInfo } from './request-info.ts';
-import { createBinding, createEviction, finalizeNamespace, getScale, writeEphemeralContainers, writeScale } from './subresources.ts';
+import {
+  createBinding,
+  createEviction,
+  finalizeNamespace,
+  getScale,
+  writeEphemeralContainers,
+  writeScale,
+} from './subresources.ts';
 import { handleTokenRequest } from './token-requests.ts';
 import { handleCreate, handlePatch, handleUpdate } from './write-handlers.ts';
 
@@ -24,7 +31,8 @@ export function findResource(info: RequestInfo): Resource | undefined {
 }
 
 /** What go-restful answers for a path that exists, with a method that does not. */
-export const methodNotAllowed = () => failure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
+export const methodNotAllowed = () =>
+  failure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 
 /** @throws ApiError 405, and whatever the handler throws */
 export async function handleResource(exchange: Exchange): Promise<TransportResponse> {

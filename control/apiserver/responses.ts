@@ -9,8 +9,17 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield bytes;
 }
 
-export function bytesResponse(status: number, contentType: string, bytes: Uint8Array, headers: Record<string, string> = {}): TransportResponse {
-  return { status, headers: { 'content-type': contentType, 'content-length': String(bytes.length), ...headers }, body: once(bytes) };
+export function bytesResponse(
+  status: number,
+  contentType: string,
+  bytes: Uint8Array,
+  headers: Record<string, string> = {},
+): TransportResponse {
+  return {
+    status,
+    headers: { 'content-type': contentType, 'content-length': String(bytes.length), ...headers },
+    body: once(bytes),
+  };
 }
 
 export const textResponse = (status: number, text: string, headers: Record<string, string> = {}): TransportResponse =>

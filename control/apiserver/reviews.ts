@@ -3,8 +3,9 @@
  *
  * Source: kubernetes `pkg/registry/authorization`, `pkg/registry/authentication`.
  */
-import type { JsonObject } from '#api/json.ts';
+
 import { invalidValue, required } from '#api/field-error.ts';
+import type { JsonObject } from '#api/json.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { badRequest, invalid, methodNotSupported } from '#api/status.ts';
 import type {
@@ -101,12 +102,24 @@ const subjectOf = (spec: SubjectAccessReviewSpec): UserInfo => ({
 
 type AccessSpec = Pick<SubjectAccessReviewSpec, 'resourceAttributes' | 'nonResourceAttributes' | 'user' | 'groups'>;
 
-async function decide({ parts }: ReviewExchange, user: UserInfo, spec: AccessSpec, kind: string): Promise<SubjectAccessReviewStatus> {
+async function decide(
+  { parts }: ReviewExchange,
+  user: UserInfo,
+  spec: AccessSpec,
+  kind: string,
+): Promise<SubjectAccessReviewStatus> {
   const { resourceAttributes: resource, nonResourceAttributes: other } = spec;
   const problems = [];
   if ((resource === undefined) === (other === undefined)) {
-    const detail = resource === undefined ? 'exactly one of nonResourceAttributes or resourceAttributes must be specified' : 'cannot be specified in combination with resourceAttributes';
-    problems.push(resource === undefined ? invalidValue('spec.resourceAttributes', null, detail) : invalidValue('spec.nonResourceAttributes', other, detail));
+    const detail =
+      resource === undefined
+        ? 'exactly one of nonResourceAttributes or resourceAttributes must be specified'
+        : 'cannot be specified in combination with resourceAttributes';
+    problems.push(
+      resource === undefined
+        ? invalidValue('spec.resourceAttributes', null, detail)
+        : invalidValue('spec.nonResourceAttributes', other, detail),
+    );
   }
   if (kind !== 'SelfSubjectAccessReview' && user.name === '' && user.groups.length === 0) {
     problems.push(required('spec.user', 'at least one of user or group must be specified'));
@@ -133,7 +146,10 @@ async function reviewToken({ parts }: ReviewExchange, asked: JsonObject): Promis
   if ((spec?.token ?? '') === '') throw badRequest('token is required for TokenReview in authentication');
   try {
     if (parts.tokens === undefined) throw new TokenError('this API server knows no token');
-    const { user, audiences } = await parts.tokens.authenticate(spec.token ?? '', (spec.audiences ?? []).length > 0 ? spec.audiences : undefined);
+    const { user, audiences } = await parts.tokens.authenticate(
+      spec.token ?? '',
+      (spec.audiences ?? []).length > 0 ? spec.audiences : undefined,
+    );
     return { authenticated: true, user: wireUser(user), audiences };
   } catch (error) {
     if (error instanceof TokenError) return { error: error.message };
@@ -146,6 +162,8 @@ function wireUser({ name, uid, groups, extra }: UserInfo): JsonObject {
     username: name,
     ...(uid === undefined ? {} : { uid }),
     ...(groups.length === 0 ? {} : { groups: [...groups] }),
-    ...(Object.keys(extra).length === 0 ? {} : { extra: Object.fromEntries(Object.entries(extra).map(([key, list]) => [key, [...list]])) }),
+    ...(Object.keys(extra).length === 0
+      ? {}
+      : { extra: Object.fromEntries(Object.entries(extra).map(([key, list]) => [key, [...list]])) }),
   };
 }

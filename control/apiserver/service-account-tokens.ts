@@ -3,11 +3,11 @@
  *
  * Source: kubernetes.io, Managing Service Accounts (bound tokens); kubernetes `pkg/serviceaccount/claims.go`.
  */
-import { createPrivateKey, createPublicKey, createHash, type KeyObject, randomUUID } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
+import { errors, jwtVerify, SignJWT } from 'jose';
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import type { Clock } from '#client/clock.ts';
-import { errors, jwtVerify, SignJWT } from 'jose';
 import { serviceAccountGroups } from './impersonation.ts';
 import type { UserInfo } from './strategy.ts';
 
@@ -85,14 +85,22 @@ export class ServiceAccountTokens {
    * Whose token it is, and for which of `audiences`.
    * @throws TokenError
    */
-  async authenticate(token: string, audiences: readonly string[] = this.options.audiences): Promise<{ user: UserInfo; audiences: string[] }> {
+  async authenticate(
+    token: string,
+    audiences: readonly string[] = this.options.audiences,
+  ): Promise<{ user: UserInfo; audiences: string[] }> {
     const { claims, jti, tokenAudiences } = await this.#verify(token);
     const common = tokenAudiences.filter((audience) => audiences.includes(audience));
     if (common.length === 0) {
-      throw new TokenError(`token audiences ${JSON.stringify(tokenAudiences)} is invalid for the target audiences ${JSON.stringify(audiences)}`);
+      throw new TokenError(
+        `token audiences ${JSON.stringify(tokenAudiences)} is invalid for the target audiences ${JSON.stringify(audiences)}`,
+      );
     }
     const account = await this.#present('serviceaccounts', claims.namespace, claims.serviceaccount, 'service account');
-    for (const [resource, reference] of [['secrets', claims.secret], ['pods', claims.pod]] as const) {
+    for (const [resource, reference] of [
+      ['secrets', claims.secret],
+      ['pods', claims.pod],
+    ] as const) {
       if (reference !== undefined) await this.#present(resource, claims.namespace, reference, resource);
     }
     if (claims.node !== undefined && claims.pod === undefined) await this.#present('nodes', undefined, claims.node, 'nodes');
@@ -102,9 +110,15 @@ export class ServiceAccountTokens {
   async #verify(token: string): Promise<{ claims: KubernetesClaims; jti: string | undefined; tokenAudiences: string[] }> {
     try {
       const currentDate = new Date(this.#clock.now());
-      const { payload } = await jwtVerify(token, this.#publicKey, { algorithms: ['RS256'], issuer: this.options.issuer, currentDate, clockTolerance: 60 });
+      const { payload } = await jwtVerify(token, this.#publicKey, {
+        algorithms: ['RS256'],
+        issuer: this.options.issuer,
+        currentDate,
+        clockTolerance: 60,
+      });
       const claims = payload['kubernetes.io'] as KubernetesClaims | undefined;
-      if (claims?.serviceaccount === undefined || payload.sub !== userName(claims)) throw new TokenError('token has no service account claims');
+      if (claims?.serviceaccount === undefined || payload.sub !== userName(claims))
+        throw new TokenError('token has no service account claims');
       const { aud = [] } = payload;
       return { claims, jti: payload.jti, tokenAudiences: typeof aud === 'string' ? [aud] : aud };
     } catch (error) {
@@ -114,7 +128,12 @@ export class ServiceAccountTokens {
     }
   }
 
-  async #present(resource: ResourceId, namespace: string | undefined, { name, uid }: ObjectReference, what: string): Promise<KubeObject> {
+  async #present(
+    resource: ResourceId,
+    namespace: string | undefined,
+    { name, uid }: ObjectReference,
+    what: string,
+  ): Promise<KubeObject> {
     const found = await this.#read(resource, namespace, name);
     if (found === undefined) throw new TokenError(`${what} ${JSON.stringify(name)} of the token does not exist`);
     if (found.metadata.uid !== uid) throw new TokenError(`${what} UID (${found.metadata.uid}) does not match claim (${uid})`);
@@ -126,7 +145,8 @@ export class ServiceAccountTokens {
   }
 }
 
-const userName = ({ namespace, serviceaccount }: KubernetesClaims): string => `system:serviceaccount:${namespace}:${serviceaccount.name}`;
+const userName = ({ namespace, serviceaccount }: KubernetesClaims): string =>
+  `system:serviceaccount:${namespace}:${serviceaccount.name}`;
 
 function userOf(claims: KubernetesClaims, uid: string, jti: string | undefined): UserInfo {
   const extra: Record<string, readonly string[]> = {};
@@ -144,5 +164,7 @@ function userOf(claims: KubernetesClaims, uid: string, jti: string | undefined):
 
 /** The key's identity in the token's header: the hash of its DER form, as kubernetes `pkg/serviceaccount/jwt.go`. */
 function keyId(key: KeyObject): string {
-  return createHash('sha256').update(key.export({ type: 'spki', format: 'der' })).digest('base64url');
+  return createHash('sha256')
+    .update(key.export({ type: 'spki', format: 'der' }))
+    .digest('base64url');
 }

@@ -32,7 +32,11 @@ function scaleOf(object: Scaled): Scale {
 
 function respondWithScale({ accepted, pretty }: Exchange, cached: CachedObject): TransportResponse {
   const scale = new CachedObject(cached.key, cached.revision, scaleOf(cached.object as Scaled) as unknown as KubeObject);
-  return bytesResponse(200, contentTypeOf(accepted.format), encodeObject(scale, scaleType.type, { format: accepted.format, pretty }));
+  return bytesResponse(
+    200,
+    contentTypeOf(accepted.format),
+    encodeObject(scale, scaleType.type, { format: accepted.format, pretty }),
+  );
 }
 
 export async function getScale(exchange: Exchange): Promise<TransportResponse> {
@@ -65,7 +69,8 @@ export async function writeScale(exchange: Exchange): Promise<TransportResponse>
 
 /** `POST namespaces/<namespace>/bindings`: the same, with the pod named in the body only. */
 export async function handleBinding(exchange: Omit<Exchange, 'resource'>): Promise<TransportResponse> {
-  if (exchange.info.verb !== 'create' || exchange.info.namespace === '') throw methodNotSupported({ group: '', name: 'bindings' }, exchange.info.verb);
+  if (exchange.info.verb !== 'create' || exchange.info.namespace === '')
+    throw methodNotSupported({ group: '', name: 'bindings' }, exchange.info.verb);
   return await createBinding({ ...exchange, resource: resourceById('pods') });
 }
 
@@ -79,7 +84,8 @@ export async function createBinding(exchange: Exchange): Promise<TransportRespon
   if (binding.metadata.name !== name) throw badRequest('name in URL does not match name in Binding object');
   if ((binding.target?.name ?? '') === '') throw badRequest('target.name: Required value');
   const kind = binding.target.kind ?? '';
-  if (kind !== '' && kind !== 'Node') throw badRequest(`target.kind: Unsupported value: ${JSON.stringify(kind)}: supported values: "Node", "<empty>"`);
+  if (kind !== '' && kind !== 'Node')
+    throw badRequest(`target.kind: Unsupported value: ${JSON.stringify(kind)}: supported values: "Node", "<empty>"`);
   const transform = (current: KubeObject | undefined): KubeObject => bound(current as Pod, binding, parts.clock.now());
   const request = { transform, subresource: 'binding', mode: 'bypass' } as const;
   await parts.registry.update(resourceById('pods'), { namespace: info.namespace, name }, request, context);
@@ -91,10 +97,15 @@ function bound(pod: Pod, binding: Binding, nowMs: number): Pod {
   const refuse = (why: string): ApiError => conflict({ group: '', name: 'pods/binding' }, name, why);
   const uid = binding.metadata.uid ?? '';
   if (uid !== '' && uid !== pod.metadata.uid) {
-    throw conflict({ group: '', name: 'pods' }, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`);
+    throw conflict(
+      { group: '', name: 'pods' },
+      name,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${pod.metadata.uid}`,
+    );
   }
   if (pod.metadata.deletionTimestamp !== undefined) throw refuse(`pod ${name} is being deleted, cannot be assigned to a host`);
-  if ((pod.spec?.nodeName ?? '') !== '') throw refuse(`pod ${name} is already assigned to node ${JSON.stringify(pod.spec?.nodeName)}`);
+  if ((pod.spec?.nodeName ?? '') !== '')
+    throw refuse(`pod ${name} is already assigned to node ${JSON.stringify(pod.spec?.nodeName)}`);
   if ((pod.spec?.schedulingGates ?? []).length > 0) throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
   const annotations = { ...pod.metadata.annotations, ...binding.metadata.annotations };
   const labels = { ...pod.metadata.labels, ...binding.metadata.labels };
@@ -127,7 +138,8 @@ export async function createEviction(exchange: Exchange): Promise<TransportRespo
   const { parts, info, resource, accepted, pretty } = exchange;
   const expected = { apiVersion: 'policy/v1', kind: 'Eviction', type: 'policy/v1.Eviction' };
   const eviction = readObject(exchange, expected, 'CreateOptions') as unknown as Eviction;
-  if ((eviction.metadata?.name ?? info.name) !== info.name) throw badRequest('name in URL does not match name in Eviction object');
+  if ((eviction.metadata?.name ?? info.name) !== info.name)
+    throw badRequest('name in URL does not match name in Eviction object');
   const options = eviction.deleteOptions ?? {};
   const dryRun = [...exchange.info.query.getAll('dryRun'), ...(options.dryRun ?? [])];
   const context = writeContext(exchange, 'CreateOptions', parseDryRun(dryRun, 'DeleteOptions'));
@@ -174,7 +186,8 @@ export async function finalizeNamespace(exchange: Exchange): Promise<TransportRe
 export async function writeEphemeralContainers(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource, request } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');
-  const patch = request.method === 'PATCH' ? patchRequest(exchange, typeOf(resource), 'ephemeralcontainers', 'bypass') : undefined;
+  const patch =
+    request.method === 'PATCH' ? patchRequest(exchange, typeOf(resource), 'ephemeralcontainers', 'bypass') : undefined;
   const submitted = patch === undefined ? (readObject(exchange, typeOf(resource), 'UpdateOptions') as Pod) : undefined;
   if (submitted !== undefined) checkName(submitted, info);
   const transform = async (current: KubeObject | undefined): Promise<KubeObject> => {
@@ -185,7 +198,12 @@ export async function writeEphemeralContainers(exchange: Exchange): Promise<Tran
     const resourceVersion = wanted.metadata.resourceVersion ?? '';
     return { ...pod, metadata: { ...pod.metadata, resourceVersion }, spec: { ...pod.spec, ephemeralContainers } } as KubeObject;
   };
-  const { object } = await parts.registry.update(resource, info, { transform, subresource: 'ephemeralcontainers', mode: 'bypass' }, context);
+  const { object } = await parts.registry.update(
+    resource,
+    info,
+    { transform, subresource: 'ephemeralcontainers', mode: 'bypass' },
+    context,
+  );
   return respondWith(exchange, 200, object);
 }
 
@@ -195,12 +213,20 @@ function checkEphemeral(pod: Pod, wanted: readonly { name: string }[]): void {
   const gone = before.find(({ name }) => !wanted.some((one) => one.name === name));
   const problems = [];
   if (gone !== undefined) {
-    problems.push({ field, reason: 'FieldValueForbidden', message: `Forbidden: existing ephemeral containers "${gone.name}" may not be removed` });
+    problems.push({
+      field,
+      reason: 'FieldValueForbidden',
+      message: `Forbidden: existing ephemeral containers "${gone.name}" may not be removed`,
+    });
   }
   const others = new Set([...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].map(({ name }) => name));
   wanted.forEach(({ name }, index) => {
     if (others.has(name) || wanted.findIndex((one) => one.name === name) !== index) {
-      problems.push({ field: `${field}[${index}].name`, reason: 'FieldValueDuplicate', message: `Duplicate value: ${JSON.stringify(name)}` });
+      problems.push({
+        field: `${field}[${index}].name`,
+        reason: 'FieldValueDuplicate',
+        message: `Duplicate value: ${JSON.stringify(name)}`,
+      });
     }
   });
   if (problems.length > 0) throw invalid({ group: '', name: 'Pod' }, pod.metadata.name, problems);

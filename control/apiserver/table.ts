@@ -14,7 +14,8 @@ export type IncludeObject = '' | 'None' | 'Metadata' | 'Object';
 /** @throws ApiError 400 */
 export function parseIncludeObject(query: URLSearchParams): IncludeObject {
   const value = query.get('includeObject') ?? '';
-  if (!['', 'None', 'Metadata', 'Object'].includes(value)) throw badRequest(`unrecognized includeObject value: ${JSON.stringify(value)}`);
+  if (!['', 'None', 'Metadata', 'Object'].includes(value))
+    throw badRequest(`unrecognized includeObject value: ${JSON.stringify(value)}`);
   return value as IncludeObject;
 }
 
@@ -59,5 +60,9 @@ function rowObject(object: KubeObject, include: IncludeObject, version: string):
 
 /** The object's metadata alone. */
 export function toPartialMetadata(object: KubeObject, version: string): JsonObject {
-  return { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata: object.metadata as unknown as JsonObject };
+  return {
+    kind: 'PartialObjectMetadata',
+    apiVersion: `meta.k8s.io/${version}`,
+    metadata: object.metadata as unknown as JsonObject,
+  };
 }

@@ -4,12 +4,12 @@
  * Source: kubernetes `pkg/registry/core/serviceaccount/storage/token.go`.
  */
 import { invalidValue } from '#api/field-error.ts';
+import type { JsonObject } from '#api/json.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { type ResourceId, resourceById } from '#api/resources.ts';
 import { badRequest, conflict, internalError, invalid, notFound } from '#api/status.ts';
 import type { BoundObjectReference, Pod, TokenRequest } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
-import type { JsonObject } from '#api/json.ts';
 import type { Exchange } from './exchange.ts';
 import { objectResponse } from './responses.ts';
 import type { KubernetesClaims } from './service-account-tokens.ts';
@@ -32,7 +32,11 @@ export async function handleTokenRequest(exchange: Exchange): Promise<TransportR
   const seconds = request.spec?.expirationSeconds ?? defaultSeconds;
   checkRequest(request, info.name, info.namespace, seconds);
   if ((request.metadata.uid ?? '') !== '' && request.metadata.uid !== account.metadata.uid) {
-    throw conflict(kind, info.name, `the UID in the token request (${request.metadata.uid}) does not match the UID of the service account (${account.metadata.uid})`);
+    throw conflict(
+      kind,
+      info.name,
+      `the UID in the token request (${request.metadata.uid}) does not match the UID of the service account (${account.metadata.uid})`,
+    );
   }
   const claims: KubernetesClaims = {
     namespace: info.namespace,
@@ -40,7 +44,8 @@ export async function handleTokenRequest(exchange: Exchange): Promise<TransportR
     ...(await boundClaims(exchange, request.spec.boundObjectRef)),
   };
   const nowMs = parts.clock.now();
-  const extended = claims.pod !== undefined && seconds === warnOnlySeconds && audiences.every((one) => tokens.options.audiences.includes(one));
+  const extended =
+    claims.pod !== undefined && seconds === warnOnlySeconds && audiences.every((one) => tokens.options.audiences.includes(one));
   if (extended) claims.warnafter = Math.floor(nowMs / 1000) + seconds;
   const token = await tokens.issue(claims, audiences, extended ? extendedSeconds : seconds);
   const { name, namespace, uid } = account.metadata;
@@ -61,10 +66,14 @@ function checkRequest(request: TokenRequest, name: string, namespace: string, se
     problems.push(invalidValue('metadata.name', metadata.name, 'must match the service account name if specified'));
   }
   if ((metadata.namespace ?? '') !== '' && metadata.namespace !== namespace) {
-    problems.push(invalidValue('metadata.namespace', metadata.namespace, 'must match the service account namespace if specified'));
+    problems.push(
+      invalidValue('metadata.namespace', metadata.namespace, 'must match the service account namespace if specified'),
+    );
   }
-  if (seconds < 600) problems.push(invalidValue('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'));
-  if (seconds > 2 ** 32) problems.push(invalidValue('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'));
+  if (seconds < 600)
+    problems.push(invalidValue('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'));
+  if (seconds > 2 ** 32)
+    problems.push(invalidValue('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'));
   if (problems.length > 0) throw invalid(kind, name, problems);
 }
 
@@ -74,7 +83,8 @@ async function boundClaims(exchange: Exchange, bound: BoundObjectReference | und
   if (bound === undefined) return {};
   const { parts, info } = exchange;
   const id = bound.apiVersion === 'v1' ? bindable[bound.kind ?? ''] : undefined;
-  if (id === undefined) throw badRequest(`cannot bind token to object of type ${bound.apiVersion ?? ''}, Kind=${bound.kind ?? ''}`);
+  if (id === undefined)
+    throw badRequest(`cannot bind token to object of type ${bound.apiVersion ?? ''}, Kind=${bound.kind ?? ''}`);
   const namespace = id === 'nodes' ? undefined : info.namespace;
   const object = await parts.registry.read(id, namespace, bound.name ?? '');
   if (object === undefined) throw notFound({ group: '', name: id }, bound.name ?? '');
@@ -90,7 +100,9 @@ async function boundClaims(exchange: Exchange, bound: BoundObjectReference | und
   if (id === 'nodes') return { node: { name, uid } };
   const { spec } = object as Pod;
   if (spec?.serviceAccountName !== info.name) {
-    throw badRequest(`cannot bind token for serviceaccount ${JSON.stringify(info.name)} to pod running with different serviceaccount name.`);
+    throw badRequest(
+      `cannot bind token for serviceaccount ${JSON.stringify(info.name)} to pod running with different serviceaccount name.`,
+    );
   }
   const nodeName = spec?.nodeName ?? '';
   if (nodeName === '') return { pod: { name, uid } };

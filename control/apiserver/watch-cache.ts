@@ -73,7 +73,7 @@ export class WatchCache {
     this.#keys = [...this.#objects.keys()].sort(byteOrder);
     this.#events = [];
     this.#windowStart = revision;
-    for (const watcher of [...this.#watchers]) watcher.close();
+    for (const watcher of this.#watchers) watcher.close();
   }
 
   apply(event: CacheEvent): void {
@@ -120,7 +120,7 @@ export class WatchCache {
 
   /** Ends all watches, for a graceful shutdown. */
   close(): void {
-    for (const watcher of [...this.#watchers]) watcher.close();
+    for (const watcher of this.#watchers) watcher.close();
   }
 }
 

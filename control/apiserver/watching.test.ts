@@ -2,15 +2,19 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { FakeClock } from '#client/clock.ts';
 import { inProcessTransport } from './api-server.ts';
-import { admin, startTestServer, type TestServer } from './testing.ts';
+import { admin, type Loose, startTestServer, type TestServer } from './testing.ts';
 
 const maps = '/api/v1/namespaces/default/configmaps';
-const configMap = (name: string, labels: Record<string, string> = {}, data = {}) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, labels }, data });
+const configMap = (name: string, labels: Record<string, string> = {}, data = {}) => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, labels },
+  data,
+});
 
 interface Frame {
   type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: frames of every shape
-  object: any;
+  object: Loose;
 }
 
 /** A watch under way; `next()` waits for a frame. */
@@ -35,7 +39,8 @@ async function watch(api: TestServer, query: string, headers: Record<string, str
   return { response, next, close };
 }
 
-const brief = (frame: Frame | undefined): string => (frame === undefined ? 'end' : `${frame.type} ${frame.object.metadata?.name ?? frame.object.reason ?? ''}`.trim());
+const brief = (frame: Frame | undefined): string =>
+  frame === undefined ? 'end' : `${frame.type} ${frame.object.metadata?.name ?? frame.object.reason ?? ''}`.trim();
 
 describe('watches', () => {
   let api: TestServer;
@@ -52,7 +57,10 @@ describe('watches', () => {
     const seen = [await stream.next(), await stream.next(), await stream.next()];
     assert.deepEqual(seen.map(brief), ['ADDED b', 'MODIFIED b', 'DELETED a']);
     const revisions = seen.map((frame) => Number(frame?.object.metadata.resourceVersion));
-    assert.deepEqual(revisions, [...revisions].sort((x, y) => x - y));
+    assert.deepEqual(
+      revisions,
+      [...revisions].sort((x, y) => x - y),
+    );
     const later = stream.next();
     await api.request('POST', maps, configMap('c'));
     assert.equal(brief(await later), 'ADDED c');
@@ -93,7 +101,7 @@ describe('watches', () => {
     const frame = await stream.next();
     assert.equal(stream.response.status, 200);
     assert.deepEqual([frame?.type, frame?.object.code, frame?.object.reason], ['ERROR', 410, 'Expired']);
-    assert.match(frame?.object.message, /^too old resource version: \d+ \(\d+\)$/);
+    assert.match(frame?.object.message ?? '', /^too old resource version: \d+ \(\d+\)$/);
     assert.equal(await stream.next(), undefined);
   });
 
@@ -106,7 +114,7 @@ describe('watches', () => {
     const bookmark = await stream.next();
     assert.equal(bookmark?.type, 'BOOKMARK');
     assert.equal(bookmark?.object.kind, 'ConfigMap');
-    assert.equal(bookmark?.object.metadata.annotations['k8s.io/initial-events-end'], 'true');
+    assert.equal(bookmark?.object.metadata.annotations?.['k8s.io/initial-events-end'], 'true');
     await api.request('POST', maps, configMap('c'));
     assert.equal(brief(await stream.next()), 'ADDED c');
     await stream.close();
@@ -119,7 +127,11 @@ describe('watches', () => {
     const stream = await watch(api, `allowWatchBookmarks=true&resourceVersion=${json.metadata.resourceVersion}`);
     const first = stream.next();
     await clock.advance(1000);
-    await api.request('POST', '/api/v1/namespaces/default/secrets', { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's' } });
+    await api.request('POST', '/api/v1/namespaces/default/secrets', {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 's' },
+    });
     const { json: secrets } = await api.request('GET', '/api/v1/secrets');
     await clock.advance(60_000);
     const bookmark = await first;
@@ -166,7 +178,7 @@ describe('watches', () => {
     const stream = await watch(api, '', { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' });
     const first = await stream.next();
     assert.equal(first?.object.kind, 'Table');
-    assert.equal(first?.object.rows[0].cells[0], 'a');
+    assert.equal(first?.object.rows[0]?.cells[0], 'a');
     assert.ok(first?.object.columnDefinitions.length > 0);
     await api.request('POST', maps, configMap('b'));
     assert.equal((await stream.next())?.object.columnDefinitions, null);

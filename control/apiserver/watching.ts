@@ -5,8 +5,9 @@
  *
  * Source: kubernetes.io, API concepts ("efficient detection of changes", "streaming lists"); KEP-3157.
  */
-import { ApiError } from '#api/status.ts';
+
 import type { Resource } from '#api/resources.ts';
+import { ApiError } from '#api/status.ts';
 import type { Status } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { CacheFeed } from './cache-feed.ts';
@@ -74,7 +75,13 @@ interface WatchStart {
   initial: ServedEvent[];
 }
 
-async function startWatch(deps: WatchingDeps, resource: Resource, namespace: string, query: ListQuery, predicate: Predicate): Promise<WatchStart> {
+async function startWatch(
+  deps: WatchingDeps,
+  resource: Resource,
+  namespace: string,
+  query: ListQuery,
+  predicate: Predicate,
+): Promise<WatchStart> {
   const { feed } = deps;
   const revision = parseRevision(query.resourceVersion);
   const wantsState = query.sendInitialEvents ?? revision === 0;

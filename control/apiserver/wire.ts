@@ -2,13 +2,14 @@
  * Objects, lists, Tables, Status and watch frames as bytes in the negotiated format. Stored objects are encoded once per
  * version and format; lists and frames are put together from those bytes.
  */
+
+import { stringify } from 'yaml';
 import { encodeProtobuf, encodeProtobufList, encodeRaw, encodeWatchFrame, envelope } from '#api/codec/protobuf.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { typeForKind } from '#api/schema/facts.ts';
 import { notAcceptable } from '#api/status.ts';
 import type { ListMeta, Status } from '#api/types.generated.ts';
-import { stringify } from 'yaml';
 import type { CachedObject } from './cached-object.ts';
 import type { Format } from './negotiation.ts';
 
@@ -35,7 +36,11 @@ export function encodeAny(object: JsonObject | Status | KubeObject, { format, pr
   const { apiVersion, kind } = object as { apiVersion: string; kind: string };
   switch (format) {
     case 'json':
-      return Buffer.from(pretty ? JSON.stringify({ kind, apiVersion, ...object }, null, 2) : `${JSON.stringify({ kind, apiVersion, ...object })}\n`);
+      return Buffer.from(
+        pretty
+          ? JSON.stringify({ kind, apiVersion, ...object }, null, 2)
+          : `${JSON.stringify({ kind, apiVersion, ...object })}\n`,
+      );
     case 'yaml':
       return Buffer.from(toYaml(object));
     case 'protobuf': {
@@ -54,15 +59,29 @@ export function encodeObject(cached: CachedObject, type: string, options: Encode
 }
 
 /** Items leave out apiVersion and kind, as Go's typed lists do. */
-export function encodeList(items: readonly CachedObject[], metadata: ListMeta, list: ListKind, options: EncodeOptions): Uint8Array {
+export function encodeList(
+  items: readonly CachedObject[],
+  metadata: ListMeta,
+  list: ListKind,
+  options: EncodeOptions,
+): Uint8Array {
   const { apiVersion, kind, itemType } = list;
   if (options.format === 'protobuf') {
-    return encodeProtobufList(items.map((item) => protobufOf(item, itemType)), metadata, { apiVersion, kind });
+    return encodeProtobufList(
+      items.map((item) => protobufOf(item, itemType)),
+      metadata,
+      { apiVersion, kind },
+    );
   }
   if (options.format === 'yaml' || options.pretty) {
-    return encodeAny({ kind, apiVersion, metadata: metadata as JsonObject, items: items.map(({ object }) => withoutType(object)) }, options);
+    return encodeAny(
+      { kind, apiVersion, metadata: metadata as JsonObject, items: items.map(({ object }) => withoutType(object)) },
+      options,
+    );
   }
-  const chunks: Uint8Array[] = [Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(metadata)},"items":[`)];
+  const chunks: Uint8Array[] = [
+    Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(metadata)},"items":[`),
+  ];
   items.forEach((item, index) => {
     if (index > 0) chunks.push(comma);
     chunks.push(openBrace, jsonRest(item));
@@ -79,7 +98,12 @@ export function watchFrame(type: string, cached: CachedObject, schema: string, f
   return cached.derived(`frame:${type}:${format}`, () => {
     const { apiVersion, kind } = cached.object;
     if (format === 'protobuf') return encodeWatchFrame(type, envelope(protobufOf(cached, schema), { apiVersion, kind }));
-    return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), jsonHead(apiVersion, kind), jsonRest(cached), Buffer.from('}\n')]);
+    return Buffer.concat([
+      Buffer.from(`{"type":"${type}","object":`),
+      jsonHead(apiVersion, kind),
+      jsonRest(cached),
+      Buffer.from('}\n'),
+    ]);
   });
 }
 
@@ -94,7 +118,8 @@ function toYaml(value: unknown): string {
   return stringify(value, { version: '1.1', sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-const protobufOf = (cached: CachedObject, type: string): Uint8Array => cached.derived('protobuf', () => encodeRaw(type, cached.object));
+const protobufOf = (cached: CachedObject, type: string): Uint8Array =>
+  cached.derived('protobuf', () => encodeRaw(type, cached.object));
 
 const jsonHead = (apiVersion: string, kind: string): Uint8Array => Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}",`);
 

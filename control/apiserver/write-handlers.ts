@@ -1,7 +1,8 @@
 /** POST, PUT and PATCH of stored resources and of their `status`. */
-import type { KubeObject, ObjectName } from '#api/meta.ts';
+
 import { type FieldError, required } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
+import type { KubeObject, ObjectName } from '#api/meta.ts';
 import { badRequest, invalid, unsupportedMediaType } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
@@ -49,9 +50,12 @@ export function checkName(object: KubeObject, { name, namespace }: ObjectName): 
   if ((metadata.name ?? '') === '') {
     throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
   }
-  if (metadata.name !== name) throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+  if (metadata.name !== name)
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
   if ((namespace ?? '') !== '' && (metadata.namespace ?? '') !== '' && metadata.namespace !== namespace) {
-    throw badRequest(`the namespace of the object (${metadata.namespace}) does not match the namespace on the request (${namespace})`);
+    throw badRequest(
+      `the namespace of the object (${metadata.namespace}) does not match the namespace on the request (${namespace})`,
+    );
   }
 }
 
@@ -71,7 +75,12 @@ export async function handlePatch(exchange: Exchange, subresource: string): Prom
 }
 
 /** The update that the patch in the body asks for. @throws ApiError 415 for an unknown patch type */
-export function patchRequest(exchange: Exchange, type: ExpectedType, subresource: string, mode: UpdateRequest['mode']): UpdateRequest {
+export function patchRequest(
+  exchange: Exchange,
+  type: ExpectedType,
+  subresource: string,
+  mode: UpdateRequest['mode'],
+): UpdateRequest {
   const contentType = mediaTypeOf(exchange.request.headers['content-type']);
   if (contentType === applyType) return applyRequest(exchange, type, subresource, mode);
   const patchType = patchTypes.find((known) => known === contentType);
@@ -81,7 +90,11 @@ export function patchRequest(exchange: Exchange, type: ExpectedType, subresource
     );
   }
   if (exchange.info.query.has('force')) {
-    const problem: FieldError = { field: 'force', reason: 'FieldValueForbidden', message: 'Forbidden: may not be specified for non-apply patch' };
+    const problem: FieldError = {
+      field: 'force',
+      reason: 'FieldValueForbidden',
+      message: 'Forbidden: may not be specified for non-apply patch',
+    };
     throw invalid({ group: 'meta.k8s.io', name: 'PatchOptions' }, '', [problem]);
   }
   return {
@@ -141,4 +154,3 @@ function applyRequest(exchange: Exchange, type: ExpectedType, subresource: strin
       ),
   };
 }
-
