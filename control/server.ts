@@ -11,7 +11,7 @@ import { createOpenApi } from '#api/schema/openapi.ts';
 import type { Descriptions } from '#api/schema/descriptions.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, systemClock } from '#client/clock.ts';
-import { createEventRecorder, type FlushingEventRecorder } from '#client/event-recorder.ts';
+import { createEventRecorder } from '#client/event-recorder.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { createClient } from '#client/rest-client.ts';
 import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
@@ -177,12 +177,7 @@ async function runClients(
   const client = clientOf(server, 'kube-controller-manager');
   const schedulerClient = clientOf(server, 'kube-scheduler');
   const informers: Informers = createInformers({ client, clock, log });
-  const recorders: FlushingEventRecorder[] = [];
-  const recorder = (name: string): FlushingEventRecorder => {
-    const made = createEventRecorder({ client, clock, log, component: name });
-    recorders.push(made);
-    return made;
-  };
+  const events = createEventRecorder({ client: schedulerClient, clock, log, component: 'default-scheduler' });
   const controllerOptions: ControllerOptions = {
     clusterCidr: options.clusterCidr,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
@@ -191,16 +186,16 @@ async function runClients(
     rootCaPem: pki.ca.certificate,
   };
   const scheduler = createScheduler(
-    { client: schedulerClient, informers, clock, random: Math.random, log, events: recorder('default-scheduler') },
+    { client: schedulerClient, informers, clock, random: Math.random, log, events },
     {},
   );
   await Promise.all([
     bootstrapping,
     informers.run(signal),
-    runControllers({ client, informers, clock, log, recorder }, controllerOptions, signal),
+    runControllers({ client, informers, clock, log }, controllerOptions, signal),
     scheduler.run(signal),
   ]);
-  await Promise.all(recorders.map((made) => made.flush()));
+  await events.flush();
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

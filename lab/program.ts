@@ -13,7 +13,7 @@ const bundle = fileURLToPath(new URL('../dist/tinker.mjs', import.meta.url));
 
 /** How to call `tinker`: this Node and the bundle. */
 export function tinkerArgv(): string[] {
-  return [process.execPath, '--no-warnings', '--enable-source-maps', bundle];
+  return [process.execPath, '--no-warnings', bundle];
 }
 
 /** Bundles cli/tinker.ts; takes less than a second. */
@@ -35,7 +35,6 @@ export async function buildProgram(): Promise<void> {
     entryPoints: ['cli/tinker.ts'],
     outfile: bundle,
     format: 'esm',
-    sourcemap: true,
     plugins: [embedPlugin(embedded)],
     // Packages that are only CommonJS call require for Node's own modules.
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },

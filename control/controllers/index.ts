@@ -7,6 +7,7 @@ import type { ReconcileObserver } from '#client/controller-runner.ts';
 import { runControllerSet } from '#client/controller-runner.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
+import type { Informers } from '#client/informers.ts';
 import { createInformers } from '#client/informers.ts';
 import { deploymentController } from './deployment.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
@@ -63,12 +64,14 @@ export interface RunControllersDeps {
   /** In [0, 1). Default Math.random. */
   random?: () => number;
   observer?: ReconcileObserver;
+  /** Shared with others in the process, and run by the caller. Absent: the controllers' own. */
+  informers?: Informers;
 }
 
-/** Runs all controllers over their own informers until `signal` aborts; settles after all have, and their events are sent. */
+/** Runs all controllers until `signal` aborts; settles after all have, and their events are sent. */
 export async function runControllers(deps: RunControllersDeps, options: ControllerOptions, signal: AbortSignal): Promise<void> {
   const { client, clock, log, random = Math.random, observer } = deps;
-  const informers = createInformers({ client, clock, log, random });
+  const informers = deps.informers ?? createInformers({ client, clock, log, random });
   const recorders: ReturnType<typeof createEventRecorder>[] = [];
   const recorderOf = (component: string): EventRecorder => {
     const recorder = createEventRecorder({ client, clock, log, component });
@@ -77,6 +80,6 @@ export async function runControllers(deps: RunControllersDeps, options: Controll
   };
   const all = controllers({ client, caches: informers, clock, log, events: recorderOf('controller-manager') }, options, recorderOf);
   const runner = { informers, clock, log, ...(observer === undefined ? {} : { observer }) };
-  await Promise.all([informers.run(signal), runControllerSet(all, runner, signal)]);
+  await Promise.all([...(deps.informers === undefined ? [informers.run(signal)] : []), runControllerSet(all, runner, signal)]);
   await Promise.all(recorders.map((recorder) => recorder.flush()));
 }
