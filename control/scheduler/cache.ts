@@ -1,6 +1,6 @@
 /** The scheduler's own view of nodes and their pods: what the API has told, and what is decided but not yet told back. */
 import type { Node, Pod } from '#api/types.generated.ts';
-import { type NodeInfo, nodeInfo } from './node-info.ts';
+import { type NodeInfo, nodeInfo, withoutPods, withPods } from './node-info.ts';
 
 interface Placed {
   pod: Pod;
@@ -14,7 +14,7 @@ export class SchedulerCache {
   readonly #placed = new Map<string, Placed>();
   /** UIDs by node; also for nodes that are not known (yet). */
   readonly #byNode = new Map<string, Set<string>>();
-  /** Computed on demand, dropped when something on the node changes. */
+  /** Computed on demand; kept up when pods come and go, dropped when the node changes. */
   readonly #infos = new Map<string, NodeInfo>();
 
   setNode(node: Node): void {
@@ -37,7 +37,8 @@ export class SchedulerCache {
     if (placed === undefined) return undefined;
     this.#placed.delete(uid);
     this.#byNode.get(placed.node)?.delete(uid);
-    this.#infos.delete(placed.node);
+    const info = this.#infos.get(placed.node);
+    if (info !== undefined) this.#infos.set(placed.node, withoutPods(info, [placed.pod]));
     return placed.pod;
   }
 
@@ -64,7 +65,10 @@ export class SchedulerCache {
       const known = this.#infos.get(name);
       if (known !== undefined) return known;
       const uids = this.#byNode.get(name) ?? [];
-      const info = nodeInfo(node, [...uids].flatMap((uid) => this.#placed.get(uid)?.pod ?? []));
+      const info = nodeInfo(
+        node,
+        [...uids].flatMap((uid) => this.#placed.get(uid)?.pod ?? []),
+      );
       this.#infos.set(name, info);
       return info;
     });
@@ -76,6 +80,7 @@ export class SchedulerCache {
     this.#placed.set(uid, placed);
     const onNode = this.#byNode.get(placed.node) ?? new Set();
     this.#byNode.set(placed.node, onNode.add(uid));
-    this.#infos.delete(placed.node);
+    const info = this.#infos.get(placed.node);
+    if (info !== undefined) this.#infos.set(placed.node, withPods(info, [placed.pod]));
   }
 }

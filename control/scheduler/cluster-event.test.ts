@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ClusterEvent, mayHelp, nodeChanges } from './cluster-event.ts';
-import { node, pod, type PodFixture } from './fixtures.ts';
+import { node, type PodFixture, pod } from './fixtures.ts';
 
 describe('mayHelp', () => {
   const added: ClusterEvent = { kind: 'nodeAdded', node: node('n', { labels: { zone: 'x' } }) };
@@ -35,7 +35,8 @@ describe('mayHelp', () => {
     ['anything, no node at all', came, [], true],
   ];
   for (const [name, event, rejectedBy, expected, fixture] of cases) {
-    it(`${name}: ${expected ? 'yes' : 'no'}`, () => assert.equal(mayHelp(event, pod('p', { cpu: '1', ...fixture }), new Set(rejectedBy)), expected));
+    it(`${name}: ${expected ? 'yes' : 'no'}`, () =>
+      assert.equal(mayHelp(event, pod('p', { cpu: '1', ...fixture }), new Set(rejectedBy)), expected));
   }
 });
 
@@ -43,7 +44,12 @@ describe('nodeChanges', () => {
   it('sees what filters look at, and nothing else', () => {
     const before = node('n');
     assert.deepEqual(nodeChanges(node('n', { images: [{ names: ['x'], sizeBytes: 1 }] }), before), new Set());
-    const after = node('n', { labels: { a: 'b' }, taints: [{ key: 'k', effect: 'NoSchedule' }], unschedulable: true, allocatable: { cpu: '5' } });
+    const after = node('n', {
+      labels: { a: 'b' },
+      taints: [{ key: 'k', effect: 'NoSchedule' }],
+      unschedulable: true,
+      allocatable: { cpu: '5' },
+    });
     assert.deepEqual(nodeChanges(after, before), new Set(['labels', 'taints', 'unschedulable', 'allocatable']));
   });
 });

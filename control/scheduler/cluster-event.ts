@@ -69,6 +69,8 @@ export function mayHelp(event: ClusterEvent, pod: Pod, rejectedBy: ReadonlySet<s
 function isCandidate(node: Node, pod: Pod): boolean {
   const info = nodeInfo(node, []);
   const { requested } = podResources(pod);
-  const large = Object.entries(requested).every(([resource, wanted]) => wanted <= 0 || wanted <= (info.allocatable[resource] ?? 0));
+  const large = Object.entries(requested).every(
+    ([resource, wanted]) => wanted <= 0 || wanted <= (info.allocatable[resource] ?? 0),
+  );
   return large && requiredNodeAffinity(pod)(info);
 }

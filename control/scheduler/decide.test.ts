@@ -7,8 +7,12 @@ import { fitErrorMessage, truncateNote } from './messages.ts';
 import { filterPlugins, scorePlugins } from './plugins.ts';
 
 const plugins = { filters: filterPlugins, scores: scorePlugins };
-const choose = (incoming: Pod, nodes: (Node | [Node, ...Pod[]])[], nominations: Nominations = new Map(), random = () => 0): Choice =>
-  chooseNode(incoming, snapshotOf(nodes), nominations, plugins, random);
+const choose = (
+  incoming: Pod,
+  nodes: (Node | [Node, ...Pod[]])[],
+  nominations: Nominations = new Map(),
+  random = () => 0,
+): Choice => chooseNode(incoming, snapshotOf(nodes), nominations, plugins, random);
 
 const messageOf = ({ verdicts, refusal }: Choice): string =>
   fitErrorMessage({ nodeCount: verdicts.length, refusal, rejections: verdicts.flatMap(({ rejection }) => rejection ?? []) });
@@ -18,19 +22,23 @@ describe('chooseNode', () => {
     const choice = choose(pod('p', { cpu: '1' }), [[node('a'), pod('q', { cpu: '2' })], node('b')]);
     assert.equal(choice.node, 'b');
     const [a, b] = choice.verdicts;
-    assert.deepEqual(a?.scores?.map(({ plugin, weight }) => `${plugin} ${weight}`), [
-      'TaintToleration 3',
-      'NodeResourcesFit 1',
-      'NodeResourcesBalancedAllocation 1',
-      'ImageLocality 1',
-    ]);
+    assert.deepEqual(
+      a?.scores?.map(({ plugin, weight }) => `${plugin} ${weight}`),
+      ['TaintToleration 3', 'NodeResourcesFit 1', 'NodeResourcesBalancedAllocation 1', 'ImageLocality 1'],
+    );
     assert.ok((a?.total ?? 0) < (b?.total ?? 0));
-    assert.equal(b?.total, b?.scores?.reduce((sum, { score, weight }) => sum + score * weight, 0));
+    assert.equal(
+      b?.total,
+      b?.scores?.reduce((sum, { score, weight }) => sum + score * weight, 0),
+    );
   });
 
   it('breaks ties with the given random number', () => {
     const nodes = [node('a'), node('b'), node('c')];
-    assert.deepEqual([0, 0.4, 0.99].map((number) => choose(pod('p'), nodes, new Map(), () => number).node), ['a', 'b', 'c']);
+    assert.deepEqual(
+      [0, 0.4, 0.99].map((number) => choose(pod('p'), nodes, new Map(), () => number).node),
+      ['a', 'b', 'c'],
+    );
   });
 
   it('does not score when only one node fits', () => {
@@ -41,7 +49,11 @@ describe('chooseNode', () => {
 
   it('counts reasons over nodes and sorts them as text', () => {
     const tainted = node('a', { taints: [{ key: 'k', effect: 'NoSchedule' }] });
-    const choice = choose(pod('p', { cpu: '3' }), [tainted, [node('b'), pod('q', { cpu: '2' })], [node('c'), pod('r', { cpu: '3' })]]);
+    const choice = choose(pod('p', { cpu: '3' }), [
+      tainted,
+      [node('b'), pod('q', { cpu: '2' })],
+      [node('c'), pod('r', { cpu: '3' })],
+    ]);
     assert.equal(choice.node, undefined);
     assert.equal(messageOf(choice), '0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu.');
     assert.deepEqual([...choice.rejectedBy].sort(), ['NodeResourcesFit', 'TaintToleration']);
@@ -50,13 +62,21 @@ describe('chooseNode', () => {
   it('tells once what refuses all nodes', () => {
     const fields = ['a', 'b'].map((name) => ({ key: 'metadata.name', operator: 'In', values: [name] }));
     const terms = [{ matchFields: fields }];
-    const contradictory = pod('p', { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } } });
-    assert.equal(messageOf(choose(contradictory, [node('a'), node('b')])), '0/2 nodes are available: pod affinity terms conflict.');
+    const contradictory = pod('p', {
+      affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } },
+    });
+    assert.equal(
+      messageOf(choose(contradictory, [node('a'), node('b')])),
+      '0/2 nodes are available: pod affinity terms conflict.',
+    );
   });
 
   it('says which plugin did not let it look at other nodes', () => {
     const terms = [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['a'] }] }];
-    const daemon = pod('p', { cpu: '5', affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } } });
+    const daemon = pod('p', {
+      cpu: '5',
+      affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } } },
+    });
     const text = "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity].";
     assert.equal(messageOf(choose(daemon, [node('a'), node('b'), node('c')])), text);
   });

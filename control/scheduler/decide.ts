@@ -1,6 +1,6 @@
 /** Where a pod goes, and why: filters, then scores. Pure but for the injected random number that breaks ties. */
 import type { Pod } from '#api/types.generated.ts';
-import { type FilterPlugin, type Filtering, type Rejection, rejectionOf, type ScorePlugin } from './framework.ts';
+import { type Filtering, type FilterPlugin, type Rejection, rejectionOf, type ScorePlugin } from './framework.ts';
 import { type NodeInfo, podPriority, withPods } from './node-info.ts';
 import { type Snapshot, withNode } from './snapshot.ts';
 
@@ -38,7 +38,13 @@ export interface Plugins {
 }
 
 /** `random` is in [0, 1). */
-export function chooseNode(pod: Pod, snapshot: Snapshot, nominations: Nominations, plugins: Plugins, random: () => number): Choice {
+export function chooseNode(
+  pod: Pod,
+  snapshot: Snapshot,
+  nominations: Nominations,
+  plugins: Plugins,
+  random: () => number,
+): Choice {
   const filtering = prepareFilters(pod, snapshot, plugins.filters);
   if (filtering.refusal !== undefined) {
     const { refusal } = filtering;
@@ -85,7 +91,10 @@ function prepareFilters(pod: Pod, snapshot: Snapshot, filters: readonly FilterPl
     if (filtering.kind === 'skip') continue;
     checks.push(filtering);
     if (filtering.onlyNodes !== undefined) {
-      onlyNodes = { names: filtering.onlyNodes, rejection: rejectionOf(name, false, `node(s) didn't satisfy plugin(s) [${name}]`) };
+      onlyNodes = {
+        names: filtering.onlyNodes,
+        rejection: rejectionOf(name, false, `node(s) didn't satisfy plugin(s) [${name}]`),
+      };
     }
   }
   return onlyNodes === undefined ? { checks } : { checks, onlyNodes };
@@ -123,12 +132,22 @@ function filterWithNominations(
 }
 
 /** Whether the node in the state `info` rejects the pod, all other nodes being as in the snapshot. */
-export function rejectNodeIn(pod: Pod, info: NodeInfo, snapshot: Snapshot, filters: readonly FilterPlugin[]): Rejection | undefined {
+export function rejectNodeIn(
+  pod: Pod,
+  info: NodeInfo,
+  snapshot: Snapshot,
+  filters: readonly FilterPlugin[],
+): Rejection | undefined {
   const prepared = prepareFilters(pod, withNode(snapshot, info), filters);
   return prepared.refusal ?? runFilters(prepared, info);
 }
 
-function scoreNodes(pod: Pod, feasible: readonly NodeInfo[], snapshot: Snapshot, plugins: readonly ScorePlugin[]): Map<string, NodeScore[]> {
+function scoreNodes(
+  pod: Pod,
+  feasible: readonly NodeInfo[],
+  snapshot: Snapshot,
+  plugins: readonly ScorePlugin[],
+): Map<string, NodeScore[]> {
   const byNode = new Map(feasible.map(({ name }): [string, NodeScore[]] => [name, []]));
   for (const { name, weight, score } of plugins) {
     score(pod, feasible, snapshot)?.forEach((value, index) => {

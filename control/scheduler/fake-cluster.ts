@@ -18,7 +18,9 @@ export class FakeCluster {
   patchDelay: Promise<void> = Promise.resolve();
   readonly #objects = new Map<ResourceId, FakeInformer>();
 
-  readonly recorder: EventRecorder = { event: (_about, type, reason, message) => this.events.push(`${type} ${reason}: ${message}`) };
+  readonly recorder: EventRecorder = {
+    event: (_about, type, reason, message) => this.events.push(`${type} ${reason}: ${message}`),
+  };
   readonly informers = { informer: (id: ResourceId) => this.#informer(id) } as unknown as Pick<Informers, 'informer'>;
   readonly client = {
     resource: () => ({
@@ -57,12 +59,15 @@ export class FakeCluster {
   async #patchStatus(name: ObjectName, patch: Patch): Promise<void> {
     this.patches.push(patch);
     await this.patchDelay;
-    const current = this.#informer('pods').cache.get(nameToKey({ namespace: name.namespace, name: name.name })) as Pod | undefined;
+    const current = this.#informer('pods').cache.get(nameToKey({ namespace: name.namespace, name: name.name })) as
+      | Pod
+      | undefined;
     if (current === undefined) return;
     const { status } = patch.body as unknown as { status: { conditions?: PodCondition[]; nominatedNodeName?: string | null } };
     const fresh = status.conditions ?? [];
     const kept = (current.status?.conditions ?? []).filter(({ type }) => !fresh.some((condition) => condition.type === type));
-    const nominatedNodeName = status.nominatedNodeName === undefined ? current.status?.nominatedNodeName : (status.nominatedNodeName ?? undefined);
+    const nominatedNodeName =
+      status.nominatedNodeName === undefined ? current.status?.nominatedNodeName : (status.nominatedNodeName ?? undefined);
     this.put('pods', { ...current, status: { ...current.status, conditions: [...kept, ...fresh], nominatedNodeName } } as Pod);
   }
 
@@ -79,7 +84,8 @@ class FakeInformer implements Informer<KubeObject> {
   readonly #handlers = new Set<InformerHandler<KubeObject>>();
   readonly cache = {
     get: (key: string) => this.#byKey.get(key),
-    list: (namespace?: string) => [...this.#byKey.values()].filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
+    list: (namespace?: string) =>
+      [...this.#byKey.values()].filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
     ownedBy: () => [],
   };
 

@@ -1,7 +1,8 @@
 /** Pods and nodes for the tests of this folder, with what the API server and the kubelet would have filled in. */
-import { deepFreeze } from './deep-freeze.ts';
+
 import type { Node, NodeStatus, Pod, PodSpec, PodStatus, Taint } from '#api/types.generated.ts';
-import { nodeInfo, type NodeInfo } from './node-info.ts';
+import { deepFreeze } from './deep-freeze.ts';
+import { type NodeInfo, nodeInfo } from './node-info.ts';
 import { createSnapshot, type Snapshot, type SnapshotLookups } from './snapshot.ts';
 
 export interface NodeFixture {
@@ -47,9 +48,15 @@ export function pod(name: string, fixture: PodFixture = {}): Pod {
       namespace: namespace ?? 'default',
       labels: labels ?? {},
       ...(deleting === true ? { deletionTimestamp: '2026-01-01T00:00:00Z' } : {}),
-      ...(owner === undefined ? {} : { ownerReferences: [{ ...owner, apiVersion: 'apps/v1', uid: `uid-${owner.name}`, controller: true }] }),
+      ...(owner === undefined
+        ? {}
+        : { ownerReferences: [{ ...owner, apiVersion: 'apps/v1', uid: `uid-${owner.name}`, controller: true }] }),
     }),
-    spec: { schedulerName: 'default-scheduler', ...spec, containers: [{ name: 'main', image: image ?? 'web', ports, resources: { requests } }] },
+    spec: {
+      schedulerName: 'default-scheduler',
+      ...spec,
+      containers: [{ name: 'main', image: image ?? 'web', ports, resources: { requests } }],
+    },
     status: { phase: 'Pending', ...status },
   });
 }

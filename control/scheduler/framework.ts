@@ -36,7 +36,11 @@ export interface ScorePlugin {
 
 export const maxNodeScore = 100;
 
-export const rejectionOf = (plugin: string, preemptible: boolean, ...reasons: string[]): Rejection => ({ plugin, reasons, preemptible });
+export const rejectionOf = (plugin: string, preemptible: boolean, ...reasons: string[]): Rejection => ({
+  plugin,
+  reasons,
+  preemptible,
+});
 
 /** Scales to 0…100 by the largest score; `reverse` makes the smallest the best (upstream's DefaultNormalizeScore). */
 export function normalise(scores: readonly number[], reverse: boolean): number[] {

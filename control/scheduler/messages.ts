@@ -19,14 +19,19 @@ export interface FitFailure {
 /** `0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). preemption: …` */
 export function fitErrorMessage({ nodeCount, refusal, rejections, afterwards = [] }: FitFailure): string {
   const told = refusal === undefined ? histogram(rejections) : refusal.reasons.join(', ');
-  return [`0/${nodeCount} nodes are available:`, told === '' ? '' : `${told}.`, afterwards.join(', ')].filter((part) => part !== '').join(' ');
+  return [`0/${nodeCount} nodes are available:`, told === '' ? '' : `${told}.`, afterwards.join(', ')]
+    .filter((part) => part !== '')
+    .join(' ');
 }
 
 /** `1 Insufficient cpu, 2 node(s) were unschedulable`: sorted as text, as upstream sorts it. */
 function histogram(rejections: Iterable<Rejection>): string {
   const counts = new Map<string, number>();
   for (const { reasons } of rejections) for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  return [...counts].map(([reason, count]) => `${count} ${reason}`).sort().join(', ');
+  return [...counts]
+    .map(([reason, count]) => `${count} ${reason}`)
+    .sort()
+    .join(', ');
 }
 
 /** Cuts a message to what an event can hold. */

@@ -56,7 +56,9 @@ export function namedNodes({ spec }: Pod): ReadonlySet<string> | undefined {
   if (terms.length === 0) return undefined;
   const names = new Set<string>();
   for (const { matchFields = [] } of terms) {
-    const sets = matchFields.filter(({ key, operator }) => key === 'metadata.name' && operator === 'In').map(({ values }) => new Set(values ?? []));
+    const sets = matchFields
+      .filter(({ key, operator }) => key === 'metadata.name' && operator === 'In')
+      .map(({ values }) => new Set(values ?? []));
     const [first, ...rest] = sets;
     if (first === undefined) return undefined;
     for (const name of rest.reduce((all, set) => all.intersection(set), first)) names.add(name);

@@ -8,6 +8,8 @@ export interface NodeInfo {
   readonly labels: Readonly<Record<string, string>>;
   /** Assigned to the node or assumed there, not yet ended. */
   readonly pods: readonly Pod[];
+  /** Those among them that have affinity or anti-affinity to other pods. */
+  readonly podsWithAffinity: readonly Pod[];
   readonly allocatable: Amounts;
   readonly requested: Amounts;
   readonly nonZeroRequested: Amounts;
@@ -29,6 +31,7 @@ export function nodeInfo(node: Node, pods: readonly Pod[]): NodeInfo {
     node,
     labels: node.metadata.labels ?? {},
     pods,
+    podsWithAffinity: pods.filter(hasPodAffinity),
     allocatable: amountsOf(node.status?.allocatable),
     requested,
     nonZeroRequested,
@@ -43,7 +46,12 @@ export function withPods(info: NodeInfo, added: readonly Pod[]): NodeInfo {
 export function withoutPods(info: NodeInfo, removed: readonly Pod[]): NodeInfo {
   const uids = new Set(removed.map(({ metadata }) => metadata.uid));
   const gone = info.pods.filter(({ metadata }) => uids.has(metadata.uid));
-  return withChange(info, info.pods.filter(({ metadata }) => !uids.has(metadata.uid)), gone, -1);
+  return withChange(
+    info,
+    info.pods.filter(({ metadata }) => !uids.has(metadata.uid)),
+    gone,
+    -1,
+  );
 }
 
 function withChange(info: NodeInfo, pods: readonly Pod[], changed: readonly Pod[], sign: 1 | -1): NodeInfo {
@@ -52,7 +60,8 @@ function withChange(info: NodeInfo, pods: readonly Pod[], changed: readonly Pod[
     requested = addAmounts(requested, podResources(pod).requested, sign);
     nonZeroRequested = addAmounts(nonZeroRequested, podResources(pod).nonZero, sign);
   }
-  return { ...info, pods, requested, nonZeroRequested };
+  const podsWithAffinity = changed.some(hasPodAffinity) ? pods.filter(hasPodAffinity) : info.podsWithAffinity;
+  return { ...info, pods, podsWithAffinity, requested, nonZeroRequested };
 }
 
 /** Ports that a pod opens on its node: of containers and of sidecars. */
@@ -60,6 +69,9 @@ export function hostPorts({ spec }: Pod): ContainerPort[] {
   const sidecars = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
   return [...spec.containers, ...sidecars].flatMap(({ ports }) => (ports ?? []).filter(({ hostPort }) => (hostPort ?? 0) > 0));
 }
+
+export const hasPodAffinity = ({ spec }: Pod): boolean =>
+  spec.affinity?.podAffinity !== undefined || spec.affinity?.podAntiAffinity !== undefined;
 
 /** 0 where no priority class gave one. */
 export const podPriority = ({ spec }: Pod): number => spec.priority ?? 0;

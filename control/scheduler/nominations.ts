@@ -26,6 +26,8 @@ export class NominationBook {
 
   /** Those on the node that have to yield to `priority`. */
   below(node: string, priority: number): Pod[] {
-    return [...this.#byUid.values()].filter((entry) => entry.node === node && podPriority(entry.pod) < priority).map(({ pod }) => pod);
+    return [...this.#byUid.values()]
+      .filter((entry) => entry.node === node && podPriority(entry.pod) < priority)
+      .map(({ pod }) => pod);
   }
 }

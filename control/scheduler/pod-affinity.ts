@@ -13,22 +13,25 @@ export interface AffinityTerm {
 type Lookups = Pick<SnapshotLookups, 'namespaceLabels'>;
 
 export const requiredAffinity = (pod: Pod, lookups: Lookups): AffinityTerm[] =>
-  (pod.spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map((term) => affinityTerm(pod, term, 0, lookups));
+  (pod.spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map((term) =>
+    affinityTerm(pod, term, 0, lookups),
+  );
 
 export const requiredAntiAffinity = (pod: Pod, lookups: Lookups): AffinityTerm[] =>
-  (pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map((term) => affinityTerm(pod, term, 0, lookups));
+  (pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map((term) =>
+    affinityTerm(pod, term, 0, lookups),
+  );
 
 /** Preferred terms of both kinds. */
 export function preferredTerms(pod: Pod, lookups: Lookups): AffinityTerm[] {
-  const weighted = (sign: 1 | -1) => (term: WeightedPodAffinityTerm) => affinityTerm(pod, term.podAffinityTerm, sign * term.weight, lookups);
+  const weighted = (sign: 1 | -1) => (term: WeightedPodAffinityTerm) =>
+    affinityTerm(pod, term.podAffinityTerm, sign * term.weight, lookups);
   const { podAffinity, podAntiAffinity } = pod.spec.affinity ?? {};
   return [
     ...(podAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(weighted(1)),
     ...(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(weighted(-1)),
   ];
 }
-
-export const hasPodAffinity = ({ spec }: Pod): boolean => spec.affinity?.podAffinity !== undefined || spec.affinity?.podAntiAffinity !== undefined;
 
 function affinityTerm(owner: Pod, term: PodAffinityTerm, weight: number, { namespaceLabels }: Lookups): AffinityTerm {
   // matchLabelKeys and mismatchLabelKeys are in it already: the API server puts them there (KEP-3633).
@@ -42,7 +45,10 @@ function affinityTerm(owner: Pod, term: PodAffinityTerm, weight: number, { names
     weight,
     matches({ metadata }) {
       const namespace = metadata.namespace ?? '';
-      return matchesLabels(selector, metadata.labels) && (named.has(namespace) || matchesLabels(namespaces, namespaceLabels(namespace)));
+      return (
+        matchesLabels(selector, metadata.labels) &&
+        (named.has(namespace) || matchesLabels(namespaces, namespaceLabels(namespace)))
+      );
     },
   };
 }

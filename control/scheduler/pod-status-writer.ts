@@ -20,7 +20,11 @@ export interface PodStatusWriter {
 export function createPodStatusWriter(client: Client, clock: Clock): PodStatusWriter {
   const pods = client.resource('pods');
 
-  async function patchStatus(pod: Pod, conditions: readonly PodCondition[], nominatedNodeName: string | undefined): Promise<void> {
+  async function patchStatus(
+    pod: Pod,
+    conditions: readonly PodCondition[],
+    nominatedNodeName: string | undefined,
+  ): Promise<void> {
     const status = {
       ...(conditions.length === 0 ? {} : { conditions: conditions.map((condition) => ({ ...condition })) }),
       // Empty is written as absent.

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Node, Pod, PodDisruptionBudget } from '#api/types.generated.ts';
 import { chooseNode, type Nominations } from './decide.ts';
-import { node, pod, type PodFixture, snapshotOf } from './fixtures.ts';
+import { node, type PodFixture, pod, snapshotOf } from './fixtures.ts';
 import { filterPlugins } from './plugins.ts';
-import { planPreemption, type PreemptionPlan } from './preemption.ts';
+import { type PreemptionPlan, planPreemption } from './preemption.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);
 
@@ -36,55 +36,122 @@ const db: PodFixture = { labels: { app: 'db' } };
 
 describe('planPreemption', () => {
   const cases: { name: string; got: () => PreemptionPlan; expected: string }[] = [
-    { name: 'evicts no more than needed, the least important', got: () => plan(high('2'), [[node('a'), low('q', '2', { priority: 2 }), low('r', '2')]]), expected: 'a: r' },
-    { name: 'evicts the younger of equals', got: () => plan(high('2'), [[node('a'), low('old', '2', since(1)), low('young', '2', since(2))]]), expected: 'a: young' },
-    { name: 'lets a large one go rather than keep it beside others', got: () => plan(high('4'), [[node('a'), low('q', '1'), low('r', '3')]]), expected: 'a: q r' },
+    {
+      name: 'evicts no more than needed, the least important',
+      got: () => plan(high('2'), [[node('a'), low('q', '2', { priority: 2 }), low('r', '2')]]),
+      expected: 'a: r',
+    },
+    {
+      name: 'evicts the younger of equals',
+      got: () => plan(high('2'), [[node('a'), low('old', '2', since(1)), low('young', '2', since(2))]]),
+      expected: 'a: young',
+    },
+    {
+      name: 'lets a large one go rather than keep it beside others',
+      got: () => plan(high('4'), [[node('a'), low('q', '1'), low('r', '3')]]),
+      expected: 'a: q r',
+    },
     {
       name: 'chooses the node with the lowest highest priority of victims',
-      got: () => plan(high('4'), [[node('a'), low('q', '4', { priority: 5 })], [node('b'), low('r', '2'), low('s', '2')]]),
+      got: () =>
+        plan(high('4'), [
+          [node('a'), low('q', '4', { priority: 5 })],
+          [node('b'), low('r', '2'), low('s', '2')],
+        ]),
       expected: 'b: r s',
     },
-    { name: 'then the one with the fewest victims', got: () => plan(high('4'), [[node('a'), low('q', '2'), low('r', '2')], [node('b'), low('s', '4')]]), expected: 'b: s' },
+    {
+      name: 'then the one with the fewest victims',
+      got: () =>
+        plan(high('4'), [
+          [node('a'), low('q', '2'), low('r', '2')],
+          [node('b'), low('s', '4')],
+        ]),
+      expected: 'b: s',
+    },
     {
       name: 'then the one whose victims have run the shortest',
-      got: () => plan(high('4'), [[node('a'), low('q', '4', since(1))], [node('b'), low('r', '4', since(2))]]),
+      got: () =>
+        plan(high('4'), [
+          [node('a'), low('q', '4', since(1))],
+          [node('b'), low('r', '4', since(2))],
+        ]),
       expected: 'b: r',
     },
     {
       name: 'keeps disruption budgets where it can',
-      got: () => plan(high('4'), [[node('a'), low('q', '4', db)], [node('b'), low('r', '4', { priority: 9 })]], { budgets: [budget(0)] }),
+      got: () =>
+        plan(
+          high('4'),
+          [
+            [node('a'), low('q', '4', db)],
+            [node('b'), low('r', '4', { priority: 9 })],
+          ],
+          { budgets: [budget(0)] },
+        ),
       expected: 'b: r',
     },
-    { name: 'counts what a budget allows', got: () => plan(high('4'), [[node('a'), low('q', '4', db)], [node('b'), low('r', '4', { priority: 9 })]], { budgets: [budget(1)] }), expected: 'a: q' },
+    {
+      name: 'counts what a budget allows',
+      got: () =>
+        plan(
+          high('4'),
+          [
+            [node('a'), low('q', '4', db)],
+            [node('b'), low('r', '4', { priority: 9 })],
+          ],
+          { budgets: [budget(1)] },
+        ),
+      expected: 'a: q',
+    },
     {
       name: 'brings back pods with a budget before others',
-      got: () => plan(high('2'), [[node('a'), low('q', '2', { ...db, priority: 1 }), low('r', '2', { priority: 5 })]], { budgets: [budget(0)] }),
+      got: () =>
+        plan(high('2'), [[node('a'), low('q', '2', { ...db, priority: 1 }), low('r', '2', { priority: 5 })]], {
+          budgets: [budget(0)],
+        }),
       expected: 'a: r',
     },
     {
       name: 'finds nobody to evict among equals',
       got: () => plan(high('4'), [[node('a'), low('q', '4', { priority: 100 })], node('b', { unschedulable: true })]),
-      expected: '0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.',
+      expected:
+        '0/2 nodes are available: 1 No preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling.',
     },
     {
       name: 'tells what still stands in the way when all could go',
       got: () => plan(high('3'), [[node('a'), low('q', '2'), low('r', '2', { priority: 200 })]]),
       expected: '0/1 nodes are available: 1 Insufficient cpu.',
     },
-    { name: 'helps nobody who asks for more than a node has', got: () => plan(high('5'), [[node('a'), low('q', '1')]]), expected: '0/1 nodes are available: 1 Preemption is not helpful for scheduling.' },
-    { name: 'heeds preemptionPolicy', got: () => plan(high('4', { preemptionPolicy: 'Never' }), [[node('a'), low('q', '4')]]), expected: 'not eligible due to preemptionPolicy=Never.' },
+    {
+      name: 'helps nobody who asks for more than a node has',
+      got: () => plan(high('5'), [[node('a'), low('q', '1')]]),
+      expected: '0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
+    },
+    {
+      name: 'heeds preemptionPolicy',
+      got: () => plan(high('4', { preemptionPolicy: 'Never' }), [[node('a'), low('q', '4')]]),
+      expected: 'not eligible due to preemptionPolicy=Never.',
+    },
     {
       name: 'waits for victims that are on their way out',
       got: () =>
         plan(high('4', { status: { nominatedNodeName: 'a' } }), [
-          [node('a'), low('q', '4', { deleting: true, status: { conditions: [{ type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler' }] } })],
+          [
+            node('a'),
+            low('q', '4', {
+              deleting: true,
+              status: { conditions: [{ type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler' }] },
+            }),
+          ],
           [node('b'), low('r', '4')],
         ]),
       expected: 'not eligible due to a terminating pod on the nominated node.',
     },
     {
       name: 'does not take the room made for another of its priority',
-      got: () => plan(high('2'), [[node('a'), low('q', '2')]], { nominations: new Map([['a', [pod('n', { cpu: '4', priority: 100 })]]]) }),
+      got: () =>
+        plan(high('2'), [[node('a'), low('q', '2')]], { nominations: new Map([['a', [pod('n', { cpu: '4', priority: 100 })]]]) }),
       expected: '0/1 nodes are available: 1 Insufficient cpu.',
     },
   ];

@@ -51,7 +51,11 @@ export function planPreemption(input: PreemptionInput): PreemptionPlan {
   }
   const chosen = leastHarm(candidates, input.nowMs);
   if (chosen !== undefined) return { kind: 'evict', node: chosen.node, victims: chosen.victims };
-  return { kind: 'none', message: fitErrorMessage({ nodeCount: input.snapshot.nodes.length, rejections }), clearNomination: true };
+  return {
+    kind: 'none',
+    message: fitErrorMessage({ nodeCount: input.snapshot.nodes.length, rejections }),
+    clearNomination: true,
+  };
 }
 
 function whyNotEligible({ pod, snapshot, verdicts }: PreemptionInput): string | undefined {
@@ -59,7 +63,9 @@ function whyNotEligible({ pod, snapshot, verdicts }: PreemptionInput): string | 
   const nominated = pod.status?.nominatedNodeName ?? '';
   const verdict = verdicts.find(({ node }) => node === nominated);
   if (nominated === '' || verdict?.rejection?.preemptible === false) return undefined;
-  const leaving = (snapshot.node(nominated)?.pods ?? []).some((other) => podPriority(other) < podPriority(pod) && isBeingPreempted(other));
+  const leaving = (snapshot.node(nominated)?.pods ?? []).some(
+    (other) => podPriority(other) < podPriority(pod) && isBeingPreempted(other),
+  );
   return leaving ? 'not eligible due to a terminating pod on the nominated node.' : undefined;
 }
 
@@ -98,13 +104,18 @@ function rejects(info: NodeInfo, { pod, snapshot, nominations, filters }: Preemp
   const expected = (nominations.get(info.name) ?? []).filter(
     (other) => other.metadata.uid !== pod.metadata.uid && podPriority(other) >= podPriority(pod),
   );
-  return (expected.length === 0 ? undefined : rejectNodeIn(pod, withPods(info, expected), snapshot, filters)) ?? rejectNodeIn(pod, info, snapshot, filters);
+  return (
+    (expected.length === 0 ? undefined : rejectNodeIn(pod, withPods(info, expected), snapshot, filters)) ??
+    rejectNodeIn(pod, info, snapshot, filters)
+  );
 }
 
-const startMs = ({ status }: Pod, nowMs: number): number => (status?.startTime === undefined ? nowMs : Date.parse(status.startTime));
+const startMs = ({ status }: Pod, nowMs: number): number =>
+  status?.startTime === undefined ? nowMs : Date.parse(status.startTime);
 
 /** Higher priority first, then the older. */
-const byImportance = (a: Pod, b: Pod, nowMs: number): number => podPriority(b) - podPriority(a) || startMs(a, nowMs) - startMs(b, nowMs);
+const byImportance = (a: Pod, b: Pod, nowMs: number): number =>
+  podPriority(b) - podPriority(a) || startMs(a, nowMs) - startMs(b, nowMs);
 
 /** Which of the pods could not go without breaking a disruption budget, if they went in this order. */
 function splitByBudgets(pods: readonly Pod[], budgets: readonly PodDisruptionBudget[]): { violating: Pod[]; others: Pod[] } {

@@ -86,7 +86,8 @@ export class SchedulingQueue {
         rejectedBy: new Set(),
       });
     } else {
-      const specChanged = JSON.stringify([entry.pod.spec, entry.pod.metadata.labels]) !== JSON.stringify([pod.spec, pod.metadata.labels]);
+      const specChanged =
+        JSON.stringify([entry.pod.spec, entry.pod.metadata.labels]) !== JSON.stringify([pod.spec, pod.metadata.labels]);
       entry.pod = pod;
       if (entry.place.kind === 'gated' && !gated) entry.place = { kind: 'active' };
       else if (specChanged && entry.place.kind === 'unschedulable') this.#retry(entry);
@@ -204,7 +205,8 @@ export class SchedulingQueue {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     const nextMs = this.#nextTimeMs();
-    if (nextMs !== undefined) this.#cancelTimer = this.#clock.after(Math.max(0, nextMs - this.#clock.now()), () => this.#timePassed());
+    if (nextMs !== undefined)
+      this.#cancelTimer = this.#clock.after(Math.max(0, nextMs - this.#clock.now()), () => this.#timePassed());
   }
 
   #nextTimeMs(): number | undefined {
@@ -234,7 +236,8 @@ export class SchedulingQueue {
 
 /** Of those that back off, the one that has done so longest; else the more important, then the one that waits longer. */
 function comesBefore(a: Entry, b: Entry): boolean {
-  if (a.place.kind === 'backoff' && b.place.kind === 'backoff' && a.place.untilMs !== b.place.untilMs) return a.place.untilMs < b.place.untilMs;
+  if (a.place.kind === 'backoff' && b.place.kind === 'backoff' && a.place.untilMs !== b.place.untilMs)
+    return a.place.untilMs < b.place.untilMs;
   const [aPriority, bPriority] = [podPriority(a.pod), podPriority(b.pod)];
   if (aPriority !== bPriority) return aPriority > bPriority;
   return a.sinceMs < b.sinceMs || (a.sinceMs === b.sinceMs && a.order < b.order);

@@ -72,7 +72,8 @@ function containerRequests({ status }: Pod, container: Container, defaults: Amou
   const asked = amountsOf(container.resources?.requests);
   const statuses = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
   const actual = statuses.find(({ name }) => name === container.name);
-  const infeasible = status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible') === true;
+  const infeasible =
+    status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible') === true;
   let effective = asked;
   if (actual?.resources !== undefined) {
     const held = maxAmounts(amountsOf(actual.resources.requests), amountsOf(actual.allocatedResources));

@@ -20,7 +20,14 @@ async function withScheduler(script: (world: World) => Promise<void>): Promise<v
   const cluster = new FakeCluster();
   const clock = new FakeClock();
   const log = pino({ level: 'silent' });
-  const scheduler = createScheduler({ client: cluster.client, informers: cluster.informers, clock, random: () => 0, log, events: cluster.recorder });
+  const scheduler = createScheduler({
+    client: cluster.client,
+    informers: cluster.informers,
+    clock,
+    random: () => 0,
+    log,
+    events: cluster.recorder,
+  });
   const abort = new AbortController();
   const running = scheduler.run(abort.signal);
   try {
@@ -78,10 +85,13 @@ describe('createScheduler', () => {
       assert.equal(condition?.lastTransitionTime, '2026-01-01T00:00:00Z');
       const [decision] = scheduler.decisions('default/p');
       assert.deepEqual(decision?.outcome, { kind: 'unschedulable', message });
-      assert.deepEqual(decision?.nodes.map(({ node: name, rejection }) => [name, rejection?.plugin]), [
-        ['a', 'TaintToleration'],
-        ['b', 'NodeResourcesFit'],
-      ]);
+      assert.deepEqual(
+        decision?.nodes.map(({ node: name, rejection }) => [name, rejection?.plugin]),
+        [
+          ['a', 'TaintToleration'],
+          ['b', 'NodeResourcesFit'],
+        ],
+      );
     }));
 
   it('says that there is no node', () =>
@@ -124,7 +134,10 @@ describe('createScheduler', () => {
 
   for (const [what, change] of [
     ['is deleted', (cluster: FakeCluster) => cluster.remove('pods', 'default/q')],
-    ['ends', (cluster: FakeCluster) => cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', status: { phase: 'Succeeded' } }))],
+    [
+      'ends',
+      (cluster: FakeCluster) => cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', status: { phase: 'Succeeded' } })),
+    ],
     ['is made smaller', (cluster: FakeCluster) => cluster.put('pods', pod('q', { cpu: '1', nodeName: 'a' }))],
   ] as const) {
     it(`places a waiting pod when another ${what}`, () =>
@@ -221,7 +234,10 @@ describe('createScheduler', () => {
     withScheduler(async ({ cluster, clock, scheduler }) => {
       cluster.put('nodes', ...Array.from({ length: 10 }, (_, index) => node(`n${index}`, { allocatable: { cpu: '100' } })));
       cluster.put('pods', ...Array.from({ length: 1000 }, (_, index) => pod(`p${index}`, { cpu: '900m' })));
-      while (scheduler.queueLengths().active + scheduler.queueLengths().inFlight > 0 || cluster.pod('p999')?.spec.nodeName === undefined) {
+      while (
+        scheduler.queueLengths().active + scheduler.queueLengths().inFlight > 0 ||
+        cluster.pod('p999')?.spec.nodeName === undefined
+      ) {
         await clock.advance(0);
       }
       const perNode = new Map<string, number>();
@@ -229,20 +245,33 @@ describe('createScheduler', () => {
         const name = nodeOf(cluster, `p${index}`) ?? 'none';
         perNode.set(name, (perNode.get(name) ?? 0) + 1);
       }
-      assert.deepEqual([...perNode.values()], Array.from({ length: 10 }, () => 100));
+      assert.deepEqual(
+        [...perNode.values()],
+        Array.from({ length: 10 }, () => 100),
+      );
     }));
 
   it('remembers the last decisions only', async () => {
     const cluster = new FakeCluster();
     const clock = new FakeClock();
-    const deps = { client: cluster.client, informers: cluster.informers, clock, random: () => 0, log: pino({ level: 'silent' }), events: cluster.recorder };
+    const deps = {
+      client: cluster.client,
+      informers: cluster.informers,
+      clock,
+      random: () => 0,
+      log: pino({ level: 'silent' }),
+      events: cluster.recorder,
+    };
     const scheduler = createScheduler(deps, { rememberedDecisions: 2 });
     const abort = new AbortController();
     const running = scheduler.run(abort.signal);
     cluster.put('nodes', node('a'));
     cluster.put('pods', pod('p'), pod('q'), pod('r'));
     await clock.advance(0);
-    assert.deepEqual(scheduler.decisions().map(({ pod: { name } }) => name), ['q', 'r']);
+    assert.deepEqual(
+      scheduler.decisions().map(({ pod: { name } }) => name),
+      ['q', 'r'],
+    );
     abort.abort();
     await running;
   });

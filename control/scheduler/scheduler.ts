@@ -5,13 +5,13 @@
  * Source: kubernetes.io, "Kubernetes Scheduler", "Pod Priority and Preemption"; KEP-624 (scheduling framework).
  */
 import { setImmediate as macrotask } from 'node:timers/promises';
+import type { Logger } from 'pino';
 import { sameJson } from '#api/meta.ts';
 import type { Namespace, Node, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
-import type { Logger } from 'pino';
 import { SchedulerCache } from './cache.ts';
 import { nodeChanges } from './cluster-event.ts';
 import { type Choice, chooseNode } from './decide.ts';
@@ -21,7 +21,7 @@ import { podKey, podPriority } from './node-info.ts';
 import { NominationBook } from './nominations.ts';
 import { filterPlugins, scorePlugins } from './plugins.ts';
 import { createPodStatusWriter } from './pod-status-writer.ts';
-import { planPreemption, type PreemptionPlan } from './preemption.ts';
+import { type PreemptionPlan, planPreemption } from './preemption.ts';
 import { type QueuedPod, type QueueLengths, type QueueOptions, SchedulingQueue } from './queue.ts';
 import { podResources } from './resources.ts';
 import { createSnapshot, type Snapshot } from './snapshot.ts';
@@ -57,7 +57,7 @@ const plugins = { filters: filterPlugins, scores: scorePlugins };
 /** Bindings and reports under way at once. */
 const maxTasks = 100;
 /** After so many decisions in a row answers from the server get their turn. */
-const decisionsPerTurn = 16;
+const decisionsPerTurn = 4;
 /** The dynamic-resources plugin comes before preemption and has nothing to free for pods without claims. */
 const noClaims = 'no new claims to deallocate';
 
@@ -106,7 +106,8 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     queue.remove(uid);
     nominations.delete(uid);
     cache.setPod(pod, node);
-    if (known === undefined || !sameJson(known.metadata.labels ?? {}, labels ?? {})) queue.move({ kind: 'assignedPodChanged', pod });
+    if (known === undefined || !sameJson(known.metadata.labels ?? {}, labels ?? {}))
+      queue.move({ kind: 'assignedPodChanged', pod });
     if (known !== undefined && asksForLess(pod, known)) queue.move({ kind: 'roomMade', pod });
   }
 
@@ -172,7 +173,8 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       const seen = snapshot();
       if (seen.nodes.length === 0) return unschedulable(pod, noNodesMessage, new Set(), remember);
       const choice = chooseNode(pod, seen, nominations.byNode(), plugins, random);
-      if (choice.node !== undefined) return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice.verdicts));
+      if (choice.node !== undefined)
+        return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice.verdicts));
       makeRoom(pod, choice, seen, remember);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -193,7 +195,12 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   async function bind(pod: Pod, node: string): Promise<void> {
     const { uid, name, namespace } = pod.metadata;
     try {
-      await client.bind({ apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid }, target: { kind: 'Node', name: node } });
+      await client.bind({
+        apiVersion: 'v1',
+        kind: 'Binding',
+        metadata: { name, namespace, uid },
+        target: { kind: 'Node', name: node },
+      });
     } catch (error) {
       const message = `running Bind plugin "DefaultBinder": ${error instanceof Error ? error.message : String(error)}`;
       log.error({ pod: podKey(pod), node, error: message }, 'Failed to bind pod');
@@ -243,7 +250,12 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   }
 
   /** The pod stays in flight until the victims are on their way out: their leaving then counts as an event that may help it. */
-  async function preempt(pod: Pod, { node, victims }: Extract<PreemptionPlan, { kind: 'evict' }>, message: string, rejectedBy: ReadonlySet<string>): Promise<void> {
+  async function preempt(
+    pod: Pod,
+    { node, victims }: Extract<PreemptionPlan, { kind: 'evict' }>,
+    message: string,
+    rejectedBy: ReadonlySet<string>,
+  ): Promise<void> {
     const { uid } = pod.metadata;
     nominations.set(pod, node);
     try {
@@ -277,7 +289,9 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
 
   return {
     async run(signal) {
-      const synced = Promise.all([pods, nodes, namespaces, services, replicaSets].map((informer) => informer.untilSynced(signal)));
+      const synced = Promise.all(
+        [pods, nodes, namespaces, services, replicaSets].map((informer) => informer.untilSynced(signal)),
+      );
       const ready = await synced.then(
         () => true,
         () => false,

@@ -1,6 +1,7 @@
 /** What one scheduling decision looks at: all nodes with their pods, and what else plugins ask about. Immutable. */
-import { type LabelMatcher, labelMatcher, labelMatcherOf, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
+
 import { controllerOf } from '#api/meta.ts';
+import { type LabelMatcher, labelMatcher, labelMatcherOf, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import type { Pod, ReplicaSet, Service } from '#api/types.generated.ts';
 import type { NodeInfo } from './node-info.ts';
 
@@ -37,7 +38,8 @@ export function spreadSelector(pod: Pod, snapshot: SnapshotLookups): LabelMatche
   const selected: Record<string, string> = {};
   for (const { spec } of snapshot.services(namespace)) {
     // A Service without selector selects nothing, not everything.
-    if (spec.selector !== undefined && matchesLabels(labelMatcherOfMap(spec.selector), pod.metadata.labels)) Object.assign(selected, spec.selector);
+    if (spec.selector !== undefined && matchesLabels(labelMatcherOfMap(spec.selector), pod.metadata.labels))
+      Object.assign(selected, spec.selector);
   }
   const requirements = [...labelMatcherOfMap(selected).requirements];
   const owner = controllerOf(pod);

@@ -62,7 +62,8 @@ export function countMatching({ pods }: NodeInfo, selector: LabelMatcher, namesp
   if (selector.requirements.length === 0) return 0;
   let count = 0;
   for (const { metadata } of pods) {
-    if (metadata.deletionTimestamp === undefined && metadata.namespace === namespace && matchesLabels(selector, metadata.labels)) count++;
+    if (metadata.deletionTimestamp === undefined && metadata.namespace === namespace && matchesLabels(selector, metadata.labels))
+      count++;
   }
   return count;
 }

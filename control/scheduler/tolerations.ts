@@ -9,11 +9,16 @@ export function tolerates(toleration: Toleration, taint: Pick<Taint, 'key' | 'va
   return (operator === '' || operator === 'Equal') && (toleration.value ?? '') === (taint.value ?? '');
 }
 
-export const toleratesTaint = (tolerations: readonly Toleration[] | undefined, taint: Pick<Taint, 'key' | 'value' | 'effect'>): boolean =>
-  (tolerations ?? []).some((toleration) => tolerates(toleration, taint));
+export const toleratesTaint = (
+  tolerations: readonly Toleration[] | undefined,
+  taint: Pick<Taint, 'key' | 'value' | 'effect'>,
+): boolean => (tolerations ?? []).some((toleration) => tolerates(toleration, taint));
 
 /** The first taint that keeps pods away (NoSchedule, NoExecute) and that no toleration bears. */
-export function untoleratedTaint(taints: readonly Taint[] | undefined, tolerations: readonly Toleration[] | undefined): Taint | undefined {
+export function untoleratedTaint(
+  taints: readonly Taint[] | undefined,
+  tolerations: readonly Toleration[] | undefined,
+): Taint | undefined {
   return (taints ?? []).find((taint) => keepsAway.has(taint.effect) && !toleratesTaint(tolerations, taint));
 }
 

@@ -49,7 +49,7 @@ function domainsOf(snapshot: Snapshot, terms: readonly AffinityTerm[], also?: (o
 function forbiddenByOthers(pod: Pod, snapshot: Snapshot): Domains {
   const found: Domains = new Set();
   for (const info of snapshot.nodes) {
-    for (const other of info.pods) {
+    for (const other of info.podsWithAffinity) {
       for (const term of requiredAntiAffinity(other, snapshot)) if (term.matches(pod)) addDomain(found, info, term);
     }
   }

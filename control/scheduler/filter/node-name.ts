@@ -9,7 +9,8 @@ export const nodeName: FilterPlugin = {
     if (spec.nodeName === undefined || spec.nodeName === '') return { kind: 'skip' };
     return {
       kind: 'check',
-      check: (info) => (info.name === spec.nodeName ? undefined : rejectionOf(name, false, "node(s) didn't match the requested node name")),
+      check: (info) =>
+        info.name === spec.nodeName ? undefined : rejectionOf(name, false, "node(s) didn't match the requested node name"),
     };
   },
 };

@@ -14,7 +14,9 @@ export const nodePorts: FilterPlugin = {
     return {
       kind: 'check',
       check: ({ pods }) =>
-        pods.some((other) => portsConflict(wanted, other)) ? rejectionOf(name, true, "node(s) didn't have free ports for the requested pod ports") : undefined,
+        pods.some((other) => portsConflict(wanted, other))
+          ? rejectionOf(name, true, "node(s) didn't have free ports for the requested pod ports")
+          : undefined,
     };
   },
 };

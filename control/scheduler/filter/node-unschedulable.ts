@@ -11,7 +11,8 @@ export const nodeUnschedulable: FilterPlugin = {
     if (tolerated) return { kind: 'skip' };
     return {
       kind: 'check',
-      check: ({ node }) => (node.spec.unschedulable === true ? rejectionOf(name, false, 'node(s) were unschedulable') : undefined),
+      check: ({ node }) =>
+        node.spec.unschedulable === true ? rejectionOf(name, false, 'node(s) were unschedulable') : undefined,
     };
   },
 };

@@ -1,6 +1,7 @@
 /** Topology spread constraints with whenUnsatisfiable DoNotSchedule. */
-import type { Pod } from '#api/types.generated.ts';
+
 import { matchesLabels } from '#api/selector.ts';
+import type { Pod } from '#api/types.generated.ts';
 import { type FilterPlugin, type Rejection, rejectionOf } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
 import type { Snapshot } from '../snapshot.ts';

@@ -9,6 +9,8 @@ export const taintToleration: FilterPlugin = {
   prepare: ({ spec }) => ({
     kind: 'check',
     check: ({ node }) =>
-      untoleratedTaint(node.spec.taints, spec.tolerations) === undefined ? undefined : rejectionOf(name, false, 'node(s) had untolerated taint(s)'),
+      untoleratedTaint(node.spec.taints, spec.tolerations) === undefined
+        ? undefined
+        : rejectionOf(name, false, 'node(s) had untolerated taint(s)'),
   }),
 };

@@ -2,7 +2,7 @@
 import type { Pod } from '#api/types.generated.ts';
 import { maxNodeScore, type ScorePlugin } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
-import { type AffinityTerm, hasPodAffinity, preferredTerms, requiredAffinity } from '../pod-affinity.ts';
+import { type AffinityTerm, preferredTerms, requiredAffinity } from '../pod-affinity.ts';
 
 /** What a required affinity of a placed pod counts in favour of the domain it is in (hardPodAffinityWeight). */
 const hardAffinityWeight = 1;
@@ -19,13 +19,17 @@ export const interPodAffinityScore: ScorePlugin = {
       const byValue = weights.get(topologyKey) ?? new Map<string, number>();
       weights.set(topologyKey, byValue.set(value, (byValue.get(value) ?? 0) + weight));
     };
-    const creditPod = (other: Pod, info: NodeInfo): void => {
+    const creditOwn = (other: Pod, info: NodeInfo): void => {
       for (const term of own) if (term.matches(other)) credit(term, info, term.weight);
-      if (!hasPodAffinity(other)) return;
+    };
+    const creditTheirs = (other: Pod, info: NodeInfo): void => {
       for (const term of requiredAffinity(other, snapshot)) if (term.matches(pod)) credit(term, info, hardAffinityWeight);
       for (const term of preferredTerms(other, snapshot)) if (term.matches(pod)) credit(term, info, term.weight);
     };
-    for (const info of snapshot.nodes) for (const other of info.pods) creditPod(other, info);
+    for (const info of snapshot.nodes) {
+      if (own.length > 0) for (const other of info.pods) creditOwn(other, info);
+      for (const other of info.podsWithAffinity) creditTheirs(other, info);
+    }
     if (weights.size === 0) return undefined;
     const weightAt = ({ labels }: NodeInfo, key: string, byValue: ReadonlyMap<string, number>): number => {
       const value = labels[key];

@@ -3,7 +3,14 @@ import type { Pod } from '#api/types.generated.ts';
 import { maxNodeScore, type ScorePlugin } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
 import type { Snapshot } from '../snapshot.ts';
-import { countMatching, defaultConstraints, hasAllTopologyKeys, hostnameLabel, ownConstraints, type SpreadConstraint } from '../spread-constraints.ts';
+import {
+  countMatching,
+  defaultConstraints,
+  hasAllTopologyKeys,
+  hostnameLabel,
+  ownConstraints,
+  type SpreadConstraint,
+} from '../spread-constraints.ts';
 
 export const podTopologySpreadScore: ScorePlugin = {
   name: 'PodTopologySpread',
@@ -15,7 +22,9 @@ export const podTopologySpreadScore: ScorePlugin = {
     // With the defaults, nodes without a zone label still take part in the spreading over nodes.
     const takesPart = (info: NodeInfo): boolean => !own || hasAllTopologyKeys(info, constraints);
     const crowds = constraints.map((constraint) => crowding(pod, constraint, feasible.filter(takesPart), snapshot, takesPart));
-    const sums = feasible.map((info) => (takesPart(info) ? Math.round(crowds.reduce((sum, crowd) => sum + crowd(info), 0)) : undefined));
+    const sums = feasible.map((info) =>
+      takesPart(info) ? Math.round(crowds.reduce((sum, crowd) => sum + crowd(info), 0)) : undefined,
+    );
     return fewestBest(sums);
   },
 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Node, Pod, ReplicaSet, Service } from '#api/types.generated.ts';
-import { node, pod, type PodFixture, snapshotOf } from '../fixtures.ts';
+import { node, type PodFixture, pod, snapshotOf } from '../fixtures.ts';
 import type { ScorePlugin } from '../framework.ts';
 import type { SnapshotLookups } from '../snapshot.ts';
 import { imageLocality } from './image-locality.ts';
@@ -37,16 +37,31 @@ function suite(plugin: ScorePlugin, weight: number, cases: Case[]): void {
 const GiB = 1024 ** 3;
 suite(leastAllocated, 1, [
   // cpu (4-1)/4 = 75, memory (8-4)/8 = 50, mean 62; and (4-3)/4 = 25, (8-6)/8 = 25.
-  { name: 'is the mean of the free shares', pod: pod('p', { cpu: '1', memory: '4Gi' }), nodes: [node('a'), [node('b'), pod('q', { cpu: '2', memory: '2Gi' })]], expected: [62, 25] },
+  {
+    name: 'is the mean of the free shares',
+    pod: pod('p', { cpu: '1', memory: '4Gi' }),
+    nodes: [node('a'), [node('b'), pod('q', { cpu: '2', memory: '2Gi' })]],
+    expected: [62, 25],
+  },
   // 100m of 4 cores: 97; 200 MiB of 8 GiB: 97.
   { name: 'counts a little for pods that request nothing', pod: pod('p'), nodes: [node('a')], expected: [97] },
-  { name: 'is nothing for what is more than full', pod: pod('p', { cpu: '4', memory: '8Gi' }), nodes: [[node('a'), pod('q')]], expected: [0] },
+  {
+    name: 'is nothing for what is more than full',
+    pod: pod('p', { cpu: '4', memory: '8Gi' }),
+    nodes: [[node('a'), pod('q')]],
+    expected: [0],
+  },
 ]);
 
 suite(balancedAllocation, 1, [
   { name: 'has no opinion on pods without requests', pod: pod('p'), nodes: [node('a')], expected: undefined },
   // a: even before and after, 75. b: fractions 0.5/0 before (deviation 0.25), 0.5/0.5 after: 50 + (50+25)/2 = 87.
-  { name: 'rewards what evens out', pod: pod('p', { memory: '4Gi' }), nodes: [[node('a'), pod('q', { cpu: '2' })]], expected: [87] },
+  {
+    name: 'rewards what evens out',
+    pod: pod('p', { memory: '4Gi' }),
+    nodes: [[node('a'), pod('q', { cpu: '2' })]],
+    expected: [87],
+  },
   { name: 'punishes what does not', pod: pod('p', { cpu: '2' }), nodes: [node('a')], expected: [62] },
   { name: 'is 75 where nothing changes', pod: pod('p', { cpu: '2', memory: '4Gi' }), nodes: [node('a')], expected: [75] },
 ]);
@@ -54,16 +69,37 @@ suite(balancedAllocation, 1, [
 const holds = (name: string, sizeBytes: number): Node => node(name, { images: [{ names: ['registry/web:latest'], sizeBytes }] });
 suite(imageLocality, 1, [
   // Half of the nodes have it, so half of 1 GiB counts: (512 - 23) / (1000 - 23).
-  { name: 'scales with the size and the share of nodes that have it', pod: pod('p', { image: 'registry/web' }), nodes: [holds('a', GiB), node('b')], expected: [50, 0] },
+  {
+    name: 'scales with the size and the share of nodes that have it',
+    pod: pod('p', { image: 'registry/web' }),
+    nodes: [holds('a', GiB), node('b')],
+    expected: [50, 0],
+  },
   { name: 'ignores small images', pod: pod('p', { image: 'registry/web' }), nodes: [holds('a', 10 * 1024 ** 2)], expected: [0] },
-  { name: 'does not reward beyond a bound', pod: pod('p', { image: 'registry/web' }), nodes: [holds('a', 4 * GiB)], expected: [100] },
+  {
+    name: 'does not reward beyond a bound',
+    pod: pod('p', { image: 'registry/web' }),
+    nodes: [holds('a', 4 * GiB)],
+    expected: [100],
+  },
   { name: 'tells tags apart', pod: pod('p', { image: 'registry/web:2' }), nodes: [holds('a', GiB)], expected: [0] },
 ]);
 
-const soft = (name: string, ...keys: string[]): Node => node(name, { taints: keys.map((key) => ({ key, effect: 'PreferNoSchedule' })) });
+const soft = (name: string, ...keys: string[]): Node =>
+  node(name, { taints: keys.map((key) => ({ key, effect: 'PreferNoSchedule' })) });
 suite(taintTolerationScore, 3, [
-  { name: 'prefers fewer soft taints', pod: pod('p'), nodes: [soft('a'), soft('b', 'x'), soft('c', 'x', 'y')], expected: [100, 50, 0] },
-  { name: 'does not count tolerated ones', pod: pod('p', { tolerations: [{ key: 'x', operator: 'Exists' }] }), nodes: [soft('a', 'x'), soft('b', 'x', 'y')], expected: [100, 0] },
+  {
+    name: 'prefers fewer soft taints',
+    pod: pod('p'),
+    nodes: [soft('a'), soft('b', 'x'), soft('c', 'x', 'y')],
+    expected: [100, 50, 0],
+  },
+  {
+    name: 'does not count tolerated ones',
+    pod: pod('p', { tolerations: [{ key: 'x', operator: 'Exists' }] }),
+    nodes: [soft('a', 'x'), soft('b', 'x', 'y')],
+    expected: [100, 0],
+  },
   { name: 'is full everywhere without taints', pod: pod('p'), nodes: [soft('a'), soft('b')], expected: [100, 100] },
 ]);
 
@@ -80,7 +116,12 @@ const preferring = (...weighted: [number, string][]): PodFixture => ({
 const inZone = (name: string, zone: string): Node => node(name, { labels: { zone, 'topology.kubernetes.io/zone': zone } });
 suite(nodeAffinityScore, 2, [
   { name: 'has no opinion without preferences', pod: pod('p'), nodes: [node('a')], expected: undefined },
-  { name: 'adds the weights that are met, scaled', pod: pod('p', preferring([80, 'x'], [20, 'y'])), nodes: [inZone('a', 'x'), inZone('b', 'y'), inZone('c', 'z')], expected: [100, 25, 0] },
+  {
+    name: 'adds the weights that are met, scaled',
+    pod: pod('p', preferring([80, 'x'], [20, 'y'])),
+    nodes: [inZone('a', 'x'), inZone('b', 'y'), inZone('c', 'z')],
+    expected: [100, 25, 0],
+  },
 ]);
 
 const web = { app: 'web' };
@@ -91,7 +132,13 @@ const anyway = { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'ScheduleAn
 suite(podTopologySpreadScore, 2, [
   { name: 'has no opinion on pods that belong to nothing', pod: webPod('p'), nodes: [node('a')], expected: undefined },
   // ln(2+2) * 2 + 2, ln(4) * 0 + 2, each plus 4 for the zone constraint on unlabelled nodes: 5, 2 → 100 * (5+2-5)/5.
-  { name: 'spreads pods of a service over nodes', pod: webPod('p'), nodes: [[node('a'), webPod('q'), webPod('r')], node('b')], lookups: { services: () => [service] }, expected: [40, 100] },
+  {
+    name: 'spreads pods of a service over nodes',
+    pod: webPod('p'),
+    nodes: [[node('a'), webPod('q'), webPod('r')], node('b')],
+    lookups: { services: () => [service] },
+    expected: [40, 100],
+  },
   {
     name: 'spreads pods of a ReplicaSet',
     pod: webPod('p', { owner: { kind: 'ReplicaSet', name: 'web' } }),
@@ -115,11 +162,19 @@ suite(podTopologySpreadScore, 2, [
 ]);
 
 const liking = (weight: number, anti = false): PodFixture => {
-  const term = { preferredDuringSchedulingIgnoredDuringExecution: [{ weight, podAffinityTerm: { topologyKey: 'zone', labelSelector: { matchLabels: web } } }] };
+  const term = {
+    preferredDuringSchedulingIgnoredDuringExecution: [
+      { weight, podAffinityTerm: { topologyKey: 'zone', labelSelector: { matchLabels: web } } },
+    ],
+  };
   return { affinity: anti ? { podAntiAffinity: term } : { podAffinity: term } };
 };
 const required: PodFixture = {
-  affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'zone', labelSelector: { matchLabels: web } }] } },
+  affinity: {
+    podAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: [{ topologyKey: 'zone', labelSelector: { matchLabels: web } }],
+    },
+  },
 };
 const [x, y] = [inZone('a', 'x'), inZone('b', 'y')];
 suite(interPodAffinityScore, 2, [
@@ -129,5 +184,10 @@ suite(interPodAffinityScore, 2, [
   { name: 'goes where it is liked', pod: webPod('p'), nodes: [x, [y, pod('q', liking(5))]], expected: [0, 100] },
   { name: 'goes where it is needed', pod: webPod('p'), nodes: [x, [y, pod('q', required)]], expected: [0, 100] },
   { name: 'goes least where it is disliked', pod: webPod('p'), nodes: [x, [y, pod('q', liking(5, true))]], expected: [100, 0] },
-  { name: 'adds up', pod: pod('p', liking(10)), nodes: [[x, webPod('q')], [y, webPod('r'), webPod('s')], inZone('c', 'z')], expected: [50, 100, 0] },
+  {
+    name: 'adds up',
+    pod: pod('p', liking(10)),
+    nodes: [[x, webPod('q')], [y, webPod('r'), webPod('s')], inZone('c', 'z')],
+    expected: [50, 100, 0],
+  },
 ]);

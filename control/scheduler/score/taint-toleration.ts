@@ -7,7 +7,10 @@ export const taintTolerationScore: ScorePlugin = {
   weight: 3,
   score({ spec }, feasible) {
     const counts = feasible.map(
-      ({ node }) => (node.spec.taints ?? []).filter((taint) => taint.effect === 'PreferNoSchedule' && !toleratesTaint(spec.tolerations, taint)).length,
+      ({ node }) =>
+        (node.spec.taints ?? []).filter(
+          (taint) => taint.effect === 'PreferNoSchedule' && !toleratesTaint(spec.tolerations, taint),
+        ).length,
     );
     return normalise(counts, true);
   },
