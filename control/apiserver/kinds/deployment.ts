@@ -1,12 +1,15 @@
 /** What is special to Deployments. Source: upstream `pkg/registry/apps/deployment/strategy.go`, `pkg/apis/apps/v1/defaults.go`. */
-import type { Deployment } from '#api/types.generated.ts';
+import type { Deployment, DeploymentSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
 import { semanticEqual } from '../validation/semantic-equal.ts';
 import { validateDeployment, validateDeploymentStatusUpdate, validateDeploymentUpdate } from '../validation/workloads.ts';
 import { deploymentTable } from './table/workloads.ts';
 import { setTemplateDefaults, workloadWarnings } from './pod-template.ts';
 
-function setDefaults({ spec }: Deployment): void {
+function setDefaults(deployment: Deployment): void {
+  deployment.spec ??= {} as DeploymentSpec;
+  const { spec } = deployment;
+  spec.template ??= {};
   spec.replicas ??= 1;
   spec.strategy ??= {};
   const { strategy } = spec;

@@ -24,6 +24,7 @@ const TOKEN_EXPIRATION_SECONDS = 3600;
 
 /** Defaults of a pod spec, alone or inside a template. In place. */
 export function setPodSpecDefaults(spec: PodSpec): void {
+  spec.containers ??= [];
   spec.dnsPolicy ||= 'ClusterFirst';
   spec.restartPolicy ||= 'Always';
   spec.securityContext ??= {};
@@ -36,6 +37,8 @@ export function setPodSpecDefaults(spec: PodSpec): void {
 
 /** Defaults that only a pod gets, so that templates stay as their authors wrote them. In place; includes {@link setPodSpecDefaults}. */
 export function setPodDefaults(pod: Pod): void {
+  // A pod without a spec is answered like one with an empty spec.
+  pod.spec ??= { containers: [] };
   const { spec } = pod;
   setPodSpecDefaults(spec);
   for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) defaultRequestsToLimits(container);

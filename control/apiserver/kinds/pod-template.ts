@@ -8,7 +8,8 @@ import { podWarnings } from './pod-warnings.ts';
 /** In place. Pods made from the template get the rest of the defaults when they are made. */
 export function setTemplateDefaults(template: PodTemplateSpec): void {
   template.metadata ??= {};
-  if (template.spec !== undefined) setPodSpecDefaults(template.spec);
+  template.spec ??= { containers: [] };
+  setPodSpecDefaults(template.spec);
 }
 
 /** On creation, and on updates that raised the generation. */

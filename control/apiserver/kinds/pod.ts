@@ -22,6 +22,7 @@ export const podStrategy = (deps: Pick<StrategyDeps, 'random' | 'tolerationSecon
   prepareForCreate(pod) {
     pod.metadata.generation = 1;
     pod.status = { phase: 'Pending' };
+    pod.spec ??= { containers: [] };
     markGated(pod);
     mergeMatchLabelKeys(pod);
   },
@@ -131,7 +132,7 @@ function mergeMatchLabelKeys({ spec, metadata: { labels = {} } }: Pod): void {
 
 function affinityTerms({ affinity }: PodSpec) {
   return [affinity?.podAffinity, affinity?.podAntiAffinity].flatMap((one) => [
-    ...(one?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(({ podAffinityTerm }) => podAffinityTerm),
+    ...(one?.preferredDuringSchedulingIgnoredDuringExecution ?? []).flatMap(({ podAffinityTerm }) => podAffinityTerm ?? []),
     ...(one?.requiredDuringSchedulingIgnoredDuringExecution ?? []),
   ]);
 }

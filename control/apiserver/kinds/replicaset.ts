@@ -1,5 +1,5 @@
 /** What is special to ReplicaSets. Source: upstream `pkg/registry/apps/replicaset/strategy.go`, `pkg/apis/apps/v1/defaults.go`. */
-import type { ReplicaSet } from '#api/types.generated.ts';
+import type { ReplicaSet, ReplicaSetSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
 import { semanticEqual } from '../validation/semantic-equal.ts';
 import { validateReplicaSet, validateReplicaSetStatusUpdate, validateReplicaSetUpdate } from '../validation/workloads.ts';
@@ -7,9 +7,12 @@ import { setTemplateDefaults, workloadWarnings } from './pod-template.ts';
 import { replicaSetTable } from './table/workloads.ts';
 
 export const replicaSetStrategy: Strategy<ReplicaSet> = {
-  setDefaults({ spec }) {
+  setDefaults(set) {
+    set.spec ??= {} as ReplicaSetSpec;
+    const { spec } = set;
     spec.replicas ??= 1;
-    if (spec.template !== undefined) setTemplateDefaults(spec.template);
+    spec.template ??= {};
+    setTemplateDefaults(spec.template);
   },
   prepareForCreate(set) {
     set.status = { replicas: 0 };

@@ -28,6 +28,7 @@ export const serviceStrategy = (deps: Pick<StrategyDeps, 'services'>): Strategy<
   setDefaults,
   prepareForCreate(service) {
     service.status = { loadBalancer: {} };
+    service.spec ??= {};
     normalizeClusterIps(service, undefined);
   },
   prepareForUpdate(service, old, _context, subresource) {
@@ -54,6 +55,7 @@ export const serviceStrategy = (deps: Pick<StrategyDeps, 'services'>): Strategy<
 });
 
 function setDefaults(service: Service): void {
+  service.spec ??= {};
   const { spec } = service;
   spec.sessionAffinity ||= 'None';
   if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;

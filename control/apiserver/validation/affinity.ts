@@ -86,7 +86,7 @@ function validatePodAffinity(affinity: PodAffinity, path: string): FieldError[] 
     ...(affinity.requiredDuringSchedulingIgnoredDuringExecution ?? []).flatMap((term, index) => validatePodTerm(term, `${requiredPath}[${index}]`)),
     ...(affinity.preferredDuringSchedulingIgnoredDuringExecution ?? []).flatMap(({ weight = 0, podAffinityTerm }, index) => [
       ...validateWeight(weight, `${preferredPath}[${index}].weight`),
-      ...validatePodTerm(podAffinityTerm, `${preferredPath}[${index}].podAffinityTerm`),
+      ...validatePodTerm(podAffinityTerm ?? { topologyKey: '' }, `${preferredPath}[${index}].podAffinityTerm`),
     ]),
   ];
 }

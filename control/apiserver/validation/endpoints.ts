@@ -145,7 +145,7 @@ function validateHints({ hints }: Endpoint, path: string): FieldError[] {
 }
 
 function validateHintNames(hints: readonly { name: string }[], check: (name: string) => string[], path: string): FieldError[] {
-  return hints.flatMap(({ name }, index) => [
+  return hints.flatMap(({ name = '' }, index) => [
     ...(hints.findIndex((other) => other.name === name) < index ? [duplicate(`${path}[${index}].name`, name)] : []),
     ...check(name).map((text) => invalidValue(`${path}[${index}].name`, name, text)),
   ]);
