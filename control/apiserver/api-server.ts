@@ -64,6 +64,8 @@ export interface ApiServerOptions {
   /** What clients reach the server by, for the legacy `/api` document: `10.0.0.1:6443`. */
   serverAddress?: string;
   watchCache?: Partial<WatchCacheLimits>;
+  /** Deep-freezes cached objects, so that a handler that changes one fails; for tests. */
+  freezeCached?: boolean;
 }
 
 export interface ApiServer {
@@ -131,7 +133,11 @@ class Server implements ApiServer {
     };
     const decode = decodeStored(strategyOf);
     const prefixes = new Set(resources.map(({ storagePrefix }) => storagePrefix));
-    this.#feed = new CacheFeed({ store, clock, log, decode }, prefixes, options.watchCache);
+    this.#feed = new CacheFeed(
+      { store, clock, log, decode, freeze: options.freezeCached ?? false },
+      prefixes,
+      options.watchCache,
+    );
     this.registry = new Registry({ store, clock, log, feed: this.#feed, strategies, patcher, random });
     const read = (resource: ResourceId, namespace: string | undefined, name: string) =>
       this.registry.read(resource, namespace, name);

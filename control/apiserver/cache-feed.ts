@@ -22,6 +22,8 @@ export interface CacheFeedDeps {
   log: ServerLog;
   /** Reads a stored value; sees every object that enters a cache exactly once per version. @throws when it is not an object */
   decode(prefix: string, value: Uint8Array): KubeObject;
+  /** Makes changes of cached objects throw, which would be seen by all readers; for tests. */
+  freeze?: boolean;
 }
 
 export class CacheFeed {
@@ -161,6 +163,12 @@ export class CacheFeed {
     const long = two < 0 ? '' : key.slice(0, two);
     return this.#caches.has(long) ? long : undefined;
   }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
 }
 
 /** Sets the resourceVersion, which is never part of the stored value. */

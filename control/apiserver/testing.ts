@@ -115,6 +115,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     {
       build: { version: '0.1.0' },
+      freezeCached: true,
       tokens: { ...(await keys), issuer, audiences: [issuer] },
       ...(options.watchCache === undefined ? {} : { watchCache: options.watchCache }),
     },

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { readDescriptions } from '#api/schema/descriptions.ts';
+import { createOpenApi } from '#api/schema/openapi.ts';
+import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
+import { bootstrapOnce } from './bootstrap.ts';
+import { listen } from './listener.ts';
+import { openApiRoute } from './openapi-route.ts';
+import { silentLog } from './server-log.ts';
+import { startTestServer, type TestServer } from './testing.ts';
+
+const binary = fileURLToPath(new URL('../../bin/kubectl', import.meta.url));
+const models = fileURLToPath(new URL('../../node_modules/@kubernetes/client-node/dist/gen/models', import.meta.url));
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+describe('real kubectl', () => {
+  let api: TestServer;
+  let folder = '';
+  const stop = new AbortController();
+  let running: Promise<void>;
+
+  before(async () => {
+    const now = Date.now();
+    const ca = await createAuthority(now);
+    const server = await issueCertificate(ca, { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1'] }, now);
+    const user = await issueCertificate(ca, { commonName: 'jane', organizations: ['dev'], usage: 'client' }, now);
+    const openapi = openApiRoute(createOpenApi('v1.36.0', () => readDescriptions(models)));
+    api = await startTestServer({ deps: { openapi } });
+    await bootstrapOnce(api.client, { serviceIp: '10.96.0.1', advertiseAddress: '192.168.77.1', securePort: 6443 });
+    await api.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'default' },
+    });
+    const options = { host: '127.0.0.1', port: 0, certificate: server.certificate, key: server.key, clientCa: ca.certificate };
+    const listener = await listen(api.server, { ...options, graceMs: 1000 }, silentLog);
+    running = listener.run(stop.signal);
+    folder = await mkdtemp(join(tmpdir(), 'apiserver-kubectl-'));
+    const cluster = { server: `https://127.0.0.1:${listener.port}`, 'certificate-authority-data': base64(ca.certificate) };
+    const credentials = { 'client-certificate-data': base64(user.certificate), 'client-key-data': base64(user.key) };
+    const kubeconfig = {
+      apiVersion: 'v1',
+      kind: 'Config',
+      'current-context': 'test',
+      contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
+      clusters: [{ name: 'test', cluster }],
+      users: [{ name: 'test', user: credentials }],
+    };
+    await writeFile(join(folder, 'config'), JSON.stringify(kubeconfig));
+  });
+
+  after(async () => {
+    stop.abort();
+    await running;
+    await api.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** stdout and stderr together; what kubectl says is what the user reads. */
+  function kubectl(args: string, stdin = ''): Promise<string> {
+    return new Promise((resolve) => {
+      const env = { ...process.env, HOME: folder, KUBECONFIG: join(folder, 'config') };
+      const child = execFile(binary, args.split(' '), { env, timeout: 60_000 }, (_error, out, err) => resolve(out + err));
+      child.stdin?.end(stdin);
+    });
+  }
+
+  const manifest = (replicas: number): string => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: ${replicas}
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: busybox}]}
+`;
+
+  const steps: [string, string, RegExp, string?][] = [
+    ['creates, from protobuf', 'create configmap a --from-literal=k=v', /^configmap\/a created/],
+    ['gets a Table', 'get configmap a', /^NAME +DATA +AGE\na +1 +\d+s\n$/],
+    ['gets YAML', 'get configmap a -o yaml', /^apiVersion: v1\ndata:\n {2}k: v\nkind: ConfigMap\n/],
+    ['says what exists already', 'create configmap a', /configmaps "a" already exists/],
+    ['applies', 'apply -f -', /^deployment.apps\/web created/, manifest(2)],
+    ['applies a change', 'apply -f -', /^deployment.apps\/web configured/, manifest(3)],
+    ['applies nothing new', 'apply -f -', /^deployment.apps\/web unchanged/, manifest(3)],
+    [
+      'applies on the server',
+      'apply --server-side --force-conflicts -f -',
+      /^deployment.apps\/web serverside-applied/,
+      manifest(4),
+    ],
+    [
+      'is told of unknown fields',
+      'create -f -',
+      /strict decoding error: unknown field "spec.replicaz"/,
+      manifest(1).replace('replicas:', 'replicaz:'),
+    ],
+    ['scales', 'scale deployment web --replicas=1', /^deployment.apps\/web scaled/],
+    ['sees what it scaled', 'get deploy web -o jsonpath={.spec.replicas}', /^1$/],
+    ['labels', 'label deploy web tier=front', /labeled/],
+    ['patches strategically', 'set image deployment/web c=nginx', /^deployment.apps\/web image updated/],
+    ['runs a pod', 'run p --image=busybox', /^pod\/p created/],
+    ['lists all namespaces', 'get all -A', /service\/kubernetes/],
+    ['describes', 'describe pod p', /^Name: +p\n/],
+    ['waits', 'wait --for=jsonpath={.status.phase}=Pending pod/p --timeout=20s', /condition met/],
+    ['asks who it is', 'auth whoami', /Username +jane\n/],
+    ['asks what it may', 'auth can-i create pods', /^yes/],
+    ['makes a token', 'create token default', /^eyJ/],
+    ['explains', 'explain pod.spec.nodeName', /FIELD: nodeName <string>/],
+    ['knows the resources', 'api-resources --api-group=apps', /deployments +deploy +apps\/v1 +true +Deployment/],
+    ['deletes and waits', 'delete pod p --now', /^pod "p" deleted/],
+    ['deletes by label', 'delete deploy -l tier=front', /^deployment.apps "web" deleted/],
+    ['says what is not there', 'get pod none', /Error from server \(NotFound\): pods "none" not found/],
+    ['tells the versions', 'version', /Server Version: v1\.36\.0\+tinkernetes0\.1\.0/],
+  ];
+  for (const [what, args, expected, stdin] of steps) {
+    it(what, async () => {
+      assert.match(await kubectl(args, stdin), expected);
+    });
+  }
+});
