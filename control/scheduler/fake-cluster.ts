@@ -14,6 +14,8 @@ export class FakeCluster {
   readonly patches: Patch[] = [];
   /** Makes bindings fail. */
   bindError: ((podName: string) => Error | undefined) | undefined;
+  /** False: bindings succeed, but the pods do not show it. */
+  showBindings = true;
   /** Makes status patches wait for the promise. */
   patchDelay: Promise<void> = Promise.resolve();
   readonly #objects = new Map<ResourceId, FakeInformer>();
@@ -32,6 +34,7 @@ export class FakeCluster {
       if (error !== undefined) throw error;
       const bound = this.pod(metadata.name);
       if (bound === undefined) throw new Error('pod not found');
+      if (!this.showBindings) return;
       this.put('pods', { ...bound, spec: { ...bound.spec, nodeName: target.name } } as Pod);
     },
   } as unknown as Client;

@@ -105,16 +105,43 @@ describe('createScheduler', () => {
     }));
 
   it('does not write the same condition twice', () =>
-    withScheduler(async ({ cluster, settle }) => {
-      cluster.put('nodes', node('a', { unschedulable: true }));
+    withScheduler(async ({ cluster, scheduler, settle }) => {
+      cluster.put('nodes', node('a'));
+      cluster.put('pods', pod('q', { cpu: '3', nodeName: 'a' }), pod('r', { cpu: '100m', nodeName: 'a' }));
+      cluster.put('pods', pod('p', { cpu: '2' }));
+      await settle();
+      cluster.remove('pods', 'default/r');
+      await settle();
+      assert.equal(scheduler.decisions('default/p').length, 2, 'it was tried again');
+      assert.equal(cluster.patches.length, 1);
+    }));
+
+  it('does not place a pod again that shows its binding late', () =>
+    withScheduler(async ({ cluster, scheduler, settle }) => {
+      cluster.put('nodes', node('a'), node('b'));
+      cluster.showBindings = false;
       cluster.put('pods', pod('p'));
       await settle();
-      cluster.put('nodes', node('a', { unschedulable: true, taints: [{ key: 'k', effect: 'NoSchedule' }] }));
-      cluster.put('nodes', node('b', { unschedulable: true, labels: { other: 'x' } }));
+      cluster.put('pods', pod('p', { labels: { older: 'state' } }));
       await settle();
-      const messages = cluster.patches.map(({ body }) => JSON.stringify(body));
-      assert.equal(new Set(messages).size, messages.length);
+      assert.equal(scheduler.decisions('default/p').length, 1);
     }));
+
+  for (const [what, change] of [
+    ['is deleted', (cluster: FakeCluster) => cluster.remove('pods', 'default/p')],
+    ['is placed by somebody else', (cluster: FakeCluster) => cluster.put('pods', pod('p', { nodeName: 'b' }))],
+  ] as const) {
+    it(`forgets a waiting pod that ${what}`, () =>
+      withScheduler(async ({ cluster, scheduler, settle }) => {
+        cluster.put('nodes', node('a', { unschedulable: true }));
+        cluster.put('pods', pod('p'));
+        await settle();
+        assert.equal(scheduler.queueLengths().unschedulable, 1);
+        change(cluster);
+        await settle();
+        assert.deepEqual(Object.values(scheduler.queueLengths()), [0, 0, 0, 0, 0]);
+      }));
+  }
 
   for (const [what, change] of [
     ['its node is uncordoned', (cluster: FakeCluster) => cluster.put('nodes', node('a'))],
@@ -216,7 +243,9 @@ describe('createScheduler', () => {
       cluster.put('pods', pod('p', { cpu: '4', priority: 100 }));
       await settle();
       cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', priority: 1, status: { phase: 'Failed' } }));
+      cluster.put('pods', pod('r', { cpu: '1', priority: 50 }));
       await settle();
+      assert.equal(nodeOf(cluster, 'r'), undefined, 'the room is not for others, although no pod shows it yet');
       release();
       await settle();
       assert.equal(nodeOf(cluster, 'p'), 'a');

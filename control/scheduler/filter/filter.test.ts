@@ -343,6 +343,12 @@ suite(interPodAffinity, [
   },
   { name: 'lets the first of a group start', pod: webPod('p', near()), nodes: [zoneX, node('c')], expected: ['fits', noFriend] },
   {
+    name: 'does not start elsewhere what has started',
+    pod: webPod('p', near()),
+    nodes: [[zoneX, webPod('q')], zoneY],
+    expected: ['fits', noFriend],
+  },
+  {
     name: 'does not start without those it likes when it is not one of them',
     pod: pod('p', near()),
     nodes: [zoneX],
