@@ -29,7 +29,12 @@ const podSpec = {
       livenessProbe: { httpGet: { port: 80, httpHeaders: [{ name: 'X', value: 'y' }] } },
       readinessProbe: { grpc: { port: 80 } },
       lifecycle: { preStop: { sleep: { seconds: 1 } }, postStart: { exec: { command: ['x'] } } },
-      securityContext: { runAsUser: 1, seccompProfile: { type: 'RuntimeDefault' }, capabilities: { add: ['X'] }, appArmorProfile: { type: 'Unconfined' } },
+      securityContext: {
+        runAsUser: 1,
+        seccompProfile: { type: 'RuntimeDefault' },
+        capabilities: { add: ['X'] },
+        appArmorProfile: { type: 'Unconfined' },
+      },
       volumeMounts: [{ name: 'e', mountPath: '/e', subPath: 'x' }],
       volumeDevices: [{ name: 'f', devicePath: '/dev/x' }],
       resizePolicy: [{ resourceName: 'cpu', restartPolicy: 'NotRequired' }],
@@ -60,16 +65,35 @@ const podSpec = {
   ],
   affinity: {
     nodeAffinity: {
-      requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key: 'a', operator: 'In', values: ['b'] }], matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n'] }] }] },
-      preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 1, preference: { matchExpressions: [{ key: 'a', operator: 'Exists' }] } }],
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [
+          {
+            matchExpressions: [{ key: 'a', operator: 'In', values: ['b'] }],
+            matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n'] }],
+          },
+        ],
+      },
+      preferredDuringSchedulingIgnoredDuringExecution: [
+        { weight: 1, preference: { matchExpressions: [{ key: 'a', operator: 'Exists' }] } },
+      ],
     },
     podAntiAffinity: {
-      requiredDuringSchedulingIgnoredDuringExecution: [{ labelSelector: { matchLabels: { a: 'b' } }, topologyKey: 'z', namespaces: ['n'], matchLabelKeys: ['k'] }],
+      requiredDuringSchedulingIgnoredDuringExecution: [
+        { labelSelector: { matchLabels: { a: 'b' } }, topologyKey: 'z', namespaces: ['n'], matchLabelKeys: ['k'] },
+      ],
       preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 1, podAffinityTerm: { labelSelector: {}, topologyKey: 'z' } }],
     },
   },
   tolerations: [{ key: 'k', operator: 'Equal', value: 'v', effect: 'NoExecute', tolerationSeconds: 1 }],
-  topologySpreadConstraints: [{ maxSkew: 1, topologyKey: 'z', whenUnsatisfiable: 'DoNotSchedule', labelSelector: { matchExpressions: [{ key: 'a', operator: 'In', values: ['b'] }] }, minDomains: 1 }],
+  topologySpreadConstraints: [
+    {
+      maxSkew: 1,
+      topologyKey: 'z',
+      whenUnsatisfiable: 'DoNotSchedule',
+      labelSelector: { matchExpressions: [{ key: 'a', operator: 'In', values: ['b'] }] },
+      minDomains: 1,
+    },
+  ],
   hostAliases: [{ ip: '1.1.1.1', hostnames: ['h'] }],
   dnsConfig: { nameservers: ['1.1.1.1'], searches: ['s'], options: [{ name: 'o', value: 'v' }] },
   imagePullSecrets: [{ name: 's' }],
@@ -88,18 +112,52 @@ const selector = { matchLabels: { app: 'web' }, matchExpressions: [{ key: 'app',
 const rich: Record<ResourceId, object> = {
   configmaps: { data: { a: 'b' }, binaryData: { c: 'eA==' } },
   'deployments.apps': { spec: { selector, template, strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: '1%' } } } },
-  endpoints: { subsets: [{ addresses: [{ ip: '10.0.0.1', hostname: 'h', nodeName: 'n' }], ports: [{ name: 'p', port: 80, appProtocol: 'http' }] }] },
-  'endpointslices.discovery.k8s.io': { addressType: 'IPv4', endpoints: [{ addresses: ['10.0.0.1'], hints: { forZones: [{ name: 'z' }] }, hostname: 'h' }], ports: [{ name: 'p', port: 80 }] },
-  events: { involvedObject: { kind: 'Pod', namespace: 'ns' }, source: { component: 'c' }, series: { count: 2, lastObservedTime: '2026-01-01T00:00:00.000000Z' } },
-  'events.events.k8s.io': { eventTime: '2026-01-01T00:00:00.000000Z', regarding: { kind: 'Pod', namespace: 'ns' }, deprecatedSource: { component: 'c' } },
+  endpoints: {
+    subsets: [
+      { addresses: [{ ip: '10.0.0.1', hostname: 'h', nodeName: 'n' }], ports: [{ name: 'p', port: 80, appProtocol: 'http' }] },
+    ],
+  },
+  'endpointslices.discovery.k8s.io': {
+    addressType: 'IPv4',
+    endpoints: [{ addresses: ['10.0.0.1'], hints: { forZones: [{ name: 'z' }] }, hostname: 'h' }],
+    ports: [{ name: 'p', port: 80 }],
+  },
+  events: {
+    involvedObject: { kind: 'Pod', namespace: 'ns' },
+    source: { component: 'c' },
+    series: { count: 2, lastObservedTime: '2026-01-01T00:00:00.000000Z' },
+  },
+  'events.events.k8s.io': {
+    eventTime: '2026-01-01T00:00:00.000000Z',
+    regarding: { kind: 'Pod', namespace: 'ns' },
+    deprecatedSource: { component: 'c' },
+  },
   'leases.coordination.k8s.io': { spec: { holderIdentity: 'h', leaseDurationSeconds: 1 } },
   namespaces: { spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } },
-  nodes: { spec: { taints: [{ key: 'a', effect: 'NoSchedule' }], podCIDRs: ['10.1.0.0/24'] }, status: { capacity: { cpu: '1' }, addresses: [{ type: 'InternalIP', address: '10.0.0.1' }], conditions: [{ type: 'Ready', status: 'True' }] } },
+  nodes: {
+    spec: { taints: [{ key: 'a', effect: 'NoSchedule' }], podCIDRs: ['10.1.0.0/24'] },
+    status: {
+      capacity: { cpu: '1' },
+      addresses: [{ type: 'InternalIP', address: '10.0.0.1' }],
+      conditions: [{ type: 'Ready', status: 'True' }],
+    },
+  },
   pods: { spec: podSpec },
   'replicasets.apps': { spec: { selector, template } },
   secrets: { type: 'kubernetes.io/dockerconfigjson', data: { '.dockerconfigjson': 'e30=' } },
   serviceaccounts: { secrets: [{ name: 's' }], imagePullSecrets: [{ name: 'p' }] },
-  services: { spec: { type: 'LoadBalancer', externalTrafficPolicy: 'Local', selector: { a: 'b' }, ports: [{ name: 'p', port: 80, appProtocol: 'http' }], sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 1 } }, externalIPs: ['1.1.1.1'], loadBalancerSourceRanges: ['10.0.0.0/8'] } },
+  services: {
+    spec: {
+      type: 'LoadBalancer',
+      externalTrafficPolicy: 'Local',
+      selector: { a: 'b' },
+      ports: [{ name: 'p', port: 80, appProtocol: 'http' }],
+      sessionAffinity: 'ClientIP',
+      sessionAffinityConfig: { clientIP: { timeoutSeconds: 1 } },
+      externalIPs: ['1.1.1.1'],
+      loadBalancerSourceRanges: ['10.0.0.0/8'],
+    },
+  },
 };
 
 type Json = Record<string, unknown>;
@@ -141,16 +199,28 @@ describe('objects with absent parts', () => {
       for (const path of places(content)) {
         const where = path.join('.');
         const thinned = { ...object, ...without(content, path) };
-        for (const key of Object.keys(content)) if (path.length === 1 && path[0] === key) delete (thinned as unknown as Json)[key];
+        for (const key of Object.keys(content))
+          if (path.length === 1 && path[0] === key) delete (thinned as unknown as Json)[key];
         const made = create(strategy, thinned, { stored });
         await answers(made, `create without ${where}`);
-        await answers(made.then(({ object: whole }) => (strategy.warnings?.(whole, undefined), strategy.table?.cells(whole, 0), strategy.fields?.(whole))), `show without ${where}`);
+        await answers(
+          made.then(
+            ({ object: whole }) => (
+              strategy.warnings?.(whole, undefined), strategy.table?.cells(whole, 0), strategy.fields?.(whole)
+            ),
+          ),
+          `show without ${where}`,
+        );
         const change = (target: KubeObject): void => {
-          for (const key of Object.keys(content)) (target as unknown as Json)[key] = (structuredClone(thinned) as unknown as Json)[key];
+          for (const key of Object.keys(content))
+            (target as unknown as Json)[key] = (structuredClone(thinned) as unknown as Json)[key];
         };
         await answers(update(strategy, old, change), `update without ${where}`);
         await answers(update(strategy, old, change, 'status'), `status without ${where}`);
-        await answers(made.then(async ({ object: whole }) => (await strategy.allocate?.(structuredClone(whole), undefined))?.()), `allocate without ${where}`);
+        await answers(
+          made.then(async ({ object: whole }) => (await strategy.allocate?.(structuredClone(whole), undefined))?.()),
+          `allocate without ${where}`,
+        );
       }
     });
   }

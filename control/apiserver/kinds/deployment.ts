@@ -3,8 +3,8 @@ import type { Deployment, DeploymentSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
 import { semanticEqual } from '../validation/semantic-equal.ts';
 import { validateDeployment, validateDeploymentStatusUpdate, validateDeploymentUpdate } from '../validation/workloads.ts';
-import { deploymentTable } from './table/workloads.ts';
 import { setTemplateDefaults, workloadWarnings } from './pod-template.ts';
+import { deploymentTable } from './table/workloads.ts';
 
 function setDefaults(deployment: Deployment): void {
   deployment.spec ??= {} as DeploymentSpec;
@@ -14,7 +14,8 @@ function setDefaults(deployment: Deployment): void {
   spec.strategy ??= {};
   const { strategy } = spec;
   strategy.type ||= 'RollingUpdate';
-  if (strategy.type === 'RollingUpdate') strategy.rollingUpdate = { maxUnavailable: '25%', maxSurge: '25%', ...strategy.rollingUpdate };
+  if (strategy.type === 'RollingUpdate')
+    strategy.rollingUpdate = { maxUnavailable: '25%', maxSurge: '25%', ...strategy.rollingUpdate };
   spec.revisionHistoryLimit ??= 10;
   spec.progressDeadlineSeconds ??= 600;
   setTemplateDefaults(spec.template);

@@ -28,8 +28,8 @@ export const endpointSliceStrategy: Strategy<EndpointSlice> = {
   warnings(slice, old) {
     const warnings = old === undefined && slice.addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : [];
     if (controllers.includes(slice.metadata.labels?.[MANAGED_BY] ?? '')) return warnings;
-    const ips = (slice.endpoints ?? []).flatMap(({ addresses = [] }, index) =>
-      addresses.flatMap((address, one) => ipWarnings(address, `endpoints[${index}].addresses[${one}]`)),
+    const ips = (slice.endpoints ?? []).flatMap(({ addresses }, index) =>
+      (addresses ?? []).flatMap((address, one) => ipWarnings(address, `endpoints[${index}].addresses[${one}]`)),
     );
     return [...warnings, ...ips];
   },

@@ -1,12 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { KubeObject } from '#api/meta.ts';
-import type { ConfigMap, Endpoints, EndpointSlice, Event, EventsEvent, Lease, Namespace, Node, Secret, ServiceAccount } from '#api/types.generated.ts';
+import type {
+  ConfigMap,
+  EndpointSlice,
+  Endpoints,
+  Event,
+  EventsEvent,
+  Lease,
+  Namespace,
+  Node,
+  Secret,
+  ServiceAccount,
+} from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
 import { configMapStrategy } from './configmap.ts';
 import { endpointsStrategy } from './endpoints.ts';
 import { endpointSliceStrategy } from './endpointslice.ts';
-import { eventsEventStrategy, eventStrategy } from './event.ts';
+import { eventStrategy, eventsEventStrategy } from './event.ts';
 import { leaseStrategy } from './lease.ts';
 import { namespaceStrategy } from './namespace.ts';
 import { nodeStrategy } from './node.ts';
@@ -30,7 +41,7 @@ describe('metadata of every kind', () => {
     metadata: { ...systemMeta('m', 'ns'), ...metadata },
   });
 
-  it('refuses bad names, labels and annotations in upstream\'s words', async () => {
+  it("refuses bad names, labels and annotations in upstream's words", async () => {
     await rejects(
       configMapStrategy,
       map({ name: 'My_Map', labels: { 'a b': 'x' }, annotations: { '/': '' } }),
@@ -43,7 +54,11 @@ describe('metadata of every kind', () => {
   });
 
   it('refuses too many bytes of annotations', async () => {
-    await rejects(configMapStrategy, map({ annotations: { a: 'x'.repeat(262144) } }), 'metadata.annotations: Too long: may not be more than 262144 bytes');
+    await rejects(
+      configMapStrategy,
+      map({ annotations: { a: 'x'.repeat(262144) } }),
+      'metadata.annotations: Too long: may not be more than 262144 bytes',
+    );
   });
 
   it('refuses finalizers that nobody owns, two that exclude each other, and two controllers', async () => {
@@ -68,12 +83,22 @@ describe('metadata of every kind', () => {
 });
 
 describe('config maps', () => {
-  const map = (more: Partial<ConfigMap>): ConfigMap => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: systemMeta('m', 'ns'), ...more });
-  const keyText = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+  const map = (more: Partial<ConfigMap>): ConfigMap => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: systemMeta('m', 'ns'),
+    ...more,
+  });
+  const keyText =
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
   it('refuse bad keys, keys twice and more than a mebibyte', async () => {
     await rejects(configMapStrategy, map({ data: { 'a/b': '' } }), `data[a/b]: Invalid value: "a/b": ${keyText}`);
-    await rejects(configMapStrategy, map({ data: { a: 'x' }, binaryData: { a: 'eA==' } }), 'data[a]: Invalid value: "a": duplicate of key present in binaryData');
+    await rejects(
+      configMapStrategy,
+      map({ data: { a: 'x' }, binaryData: { a: 'eA==' } }),
+      'data[a]: Invalid value: "a": duplicate of key present in binaryData',
+    );
     await rejects(configMapStrategy, map({ data: { a: 'x'.repeat(1048577) } }), ': Too long: may not be more than 1048576 bytes');
     await rejects(configMapStrategy, map({ binaryData: { a: Buffer.alloc(1048576).toString('base64') } }));
   });
@@ -91,10 +116,18 @@ describe('config maps', () => {
 });
 
 describe('secrets', () => {
-  const secret = (more: Partial<Secret>): Secret => ({ apiVersion: 'v1', kind: 'Secret', metadata: systemMeta('s', 'ns'), ...more });
+  const secret = (more: Partial<Secret>): Secret => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: systemMeta('s', 'ns'),
+    ...more,
+  });
 
   it('fold stringData into data', async () => {
-    const { object, errors } = await create(secretStrategy, secret({ data: { a: base64('1'), b: base64('2') }, stringData: { b: '3', c: 'ä' } }));
+    const { object, errors } = await create(
+      secretStrategy,
+      secret({ data: { a: base64('1'), b: base64('2') }, stringData: { b: '3', c: 'ä' } }),
+    );
     assert.deepEqual(errors, []);
     assert.deepEqual(object, secret({ type: 'Opaque', data: { a: base64('1'), b: base64('3'), c: base64('ä') } }));
   });
@@ -105,7 +138,11 @@ describe('secrets', () => {
     ['kubernetes.io/basic-auth', { username: base64('u') }],
     ['kubernetes.io/ssh-auth', { 'ssh-privatekey': '' }, 'data[ssh-privatekey]: Required value'],
     ['kubernetes.io/dockerconfigjson', {}, 'data[.dockerconfigjson]: Required value'],
-    ['kubernetes.io/dockerconfigjson', { '.dockerconfigjson': base64('') }, 'data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": unexpected end of JSON input'],
+    [
+      'kubernetes.io/dockerconfigjson',
+      { '.dockerconfigjson': base64('') },
+      'data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": unexpected end of JSON input',
+    ],
     ['kubernetes.io/dockerconfigjson', { '.dockerconfigjson': base64('{"auths":{}}') }],
     ['kubernetes.io/service-account-token', {}, 'metadata.annotations[kubernetes.io/service-account.name]: Required value'],
     ['example.com/own', {}],
@@ -116,11 +153,18 @@ describe('secrets', () => {
   }
 
   it('keep their type, and their data once immutable', async () => {
-    const { errors } = await update(secretStrategy, secret({ type: 'Opaque', immutable: true, data: { a: base64('1') } }), (object) => {
-      object.type = 'example.com/own';
-      object.data = {};
-    });
-    assert.deepEqual(errors, ['type: Invalid value: "example.com/own": field is immutable', 'data: Forbidden: field is immutable when `immutable` is set']);
+    const { errors } = await update(
+      secretStrategy,
+      secret({ type: 'Opaque', immutable: true, data: { a: base64('1') } }),
+      (object) => {
+        object.type = 'example.com/own';
+        object.data = {};
+      },
+    );
+    assert.deepEqual(errors, [
+      'type: Invalid value: "example.com/own": field is immutable',
+      'data: Forbidden: field is immutable when `immutable` is set',
+    ]);
   });
 
   it('are selected by type', () => {
@@ -144,11 +188,7 @@ describe('namespaces', () => {
   });
 
   it('have names without dots', async () => {
-    await rejects(
-      namespaceStrategy,
-      namespace('a.b'),
-      'metadata.name: Invalid value: "a.b": must not contain dots',
-    );
+    await rejects(namespaceStrategy, namespace('a.b'), 'metadata.name: Invalid value: "a.b": must not contain dots');
   });
 
   it('keep finalizers and status on update, and are Active until deleted', async () => {
@@ -159,12 +199,14 @@ describe('namespaces', () => {
     });
     assert.deepEqual([main.errors, main.object.spec, main.object.status], [[], old.spec, old.status]);
     const status = await update(namespaceStrategy, old, (object) => void (object.status = { phase: 'Terminating' }), 'status');
-    assert.deepEqual(status.errors, ["status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"]);
+    assert.deepEqual(status.errors, [
+      'status.Phase: Invalid value: "Terminating": may only be \'Active\' if `deletionTimestamp` is empty',
+    ]);
   });
 });
 
 describe('nodes', () => {
-  const node = (spec: Node['spec'] = {}, status: Node['status'] = undefined): Node => ({
+  const node = (spec: Node['spec'] = {}, status?: Node['status']): Node => ({
     apiVersion: 'v1',
     kind: 'Node',
     metadata: systemMeta('w1'),
@@ -205,7 +247,11 @@ describe('nodes', () => {
   });
 
   it('refuse pod CIDRs with bits beyond the prefix', async () => {
-    await rejects(nodeStrategy, node({ podCIDRs: ['10.1.0.1/24'] }), 'spec.podCIDRs[0]: Invalid value: "10.1.0.1/24": must not have bits set beyond the prefix length');
+    await rejects(
+      nodeStrategy,
+      node({ podCIDRs: ['10.1.0.1/24'] }),
+      'spec.podCIDRs[0]: Invalid value: "10.1.0.1/24": must not have bits set beyond the prefix length',
+    );
   });
 
   it('are selected by whether they take pods', () => {
@@ -214,7 +260,12 @@ describe('nodes', () => {
 });
 
 describe('endpoints', () => {
-  const endpoints = (subsets: Endpoints['subsets']): Endpoints => ({ apiVersion: 'v1', kind: 'Endpoints', metadata: systemMeta('e', 'ns'), subsets });
+  const endpoints = (subsets: Endpoints['subsets']): Endpoints => ({
+    apiVersion: 'v1',
+    kind: 'Endpoints',
+    metadata: systemMeta('e', 'ns'),
+    subsets,
+  });
 
   it('default to TCP', async () => {
     const { object } = await create(endpointsStrategy, endpoints([{ addresses: [{ ip: '10.0.0.1' }], ports: [{ port: 80 }] }]));
@@ -244,7 +295,10 @@ describe('endpoint slices', () => {
   });
 
   it('default to unnamed TCP ports, and count generations', async () => {
-    const { object, errors } = await create(endpointSliceStrategy, slice({ endpoints: [{ addresses: ['10.0.0.1'] }], ports: [{ port: 80 }] }));
+    const { object, errors } = await create(
+      endpointSliceStrategy,
+      slice({ endpoints: [{ addresses: ['10.0.0.1'] }], ports: [{ port: 80 }] }),
+    );
     assert.deepEqual([errors, object.ports, object.metadata.generation], [[], [{ name: '', port: 80, protocol: 'TCP' }], 1]);
     const same = await update(endpointSliceStrategy, object, ({ metadata }) => void (metadata.annotations = { a: 'b' }));
     assert.equal(same.object.metadata.generation, 1);
@@ -253,7 +307,11 @@ describe('endpoint slices', () => {
   });
 
   it('refuse other address types and other families', async () => {
-    await rejects(endpointSliceStrategy, slice({ addressType: 'IPX' }), 'addressType: Unsupported value: "IPX": supported values: "FQDN", "IPv4", "IPv6"');
+    await rejects(
+      endpointSliceStrategy,
+      slice({ addressType: 'IPX' }),
+      'addressType: Unsupported value: "IPX": supported values: "FQDN", "IPv4", "IPv6"',
+    );
     await rejects(
       endpointSliceStrategy,
       slice({ endpoints: [{ addresses: ['2001:db8::1'] }, { addresses: [] }] }),
@@ -266,7 +324,12 @@ describe('endpoint slices', () => {
 });
 
 describe('leases', () => {
-  const lease = (spec: Lease['spec']): Lease => ({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: systemMeta('l', 'ns'), spec });
+  const lease = (spec: Lease['spec']): Lease => ({
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: systemMeta('l', 'ns'),
+    spec,
+  });
 
   it('refuse a duration of zero and transitions below it', async () => {
     await rejects(
@@ -285,7 +348,12 @@ describe('leases', () => {
 
 describe('service accounts', () => {
   it('name secrets and say nothing else of them', async () => {
-    const account: ServiceAccount = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: systemMeta('a', 'ns'), secrets: [{ name: 's', namespace: 'other' }] };
+    const account: ServiceAccount = {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: systemMeta('a', 'ns'),
+      secrets: [{ name: 's', namespace: 'other' }],
+    };
     const { object, errors } = await create(serviceAccountStrategy, account);
     assert.deepEqual([errors, object.secrets], [[], [{ name: 's' }]]);
   });
@@ -338,7 +406,11 @@ describe('events', () => {
   });
 
   it('of events.k8s.io change only their series', async () => {
-    const series = await update(eventsEventStrategy, modern(), (object) => void (object.series = { count: 2, lastObservedTime: '2026-01-01T00:00:01.000000Z' }));
+    const series = await update(
+      eventsEventStrategy,
+      modern(),
+      (object) => void (object.series = { count: 2, lastObservedTime: '2026-01-01T00:00:01.000000Z' }),
+    );
     assert.deepEqual(series.errors, []);
     const reason = await update(eventsEventStrategy, modern(), (object) => void (object.reason = 'Other'));
     assert.deepEqual(reason.errors, ['reason: Invalid value: "Other": field is immutable']);

@@ -14,10 +14,12 @@ function dropCoordination(lease: Lease, old: Lease | undefined): void {
   if (old?.spec?.preferredHolder === undefined) delete lease.spec.preferredHolder;
 }
 
-function validateSpec({ spec = {} }: Lease): FieldError[] {
+function validateSpec({ spec }: Lease): FieldError[] {
   const { leaseDurationSeconds: duration, leaseTransitions: transitions } = spec;
   return [
-    ...(duration !== undefined && duration <= 0 ? [invalidValue('spec.leaseDurationSeconds', duration, 'must be greater than 0')] : []),
+    ...(duration !== undefined && duration <= 0
+      ? [invalidValue('spec.leaseDurationSeconds', duration, 'must be greater than 0')]
+      : []),
     ...(transitions !== undefined && transitions < 0
       ? [invalidValue('spec.leaseTransitions', transitions, 'must be greater than or equal to 0')]
       : []),
@@ -32,7 +34,10 @@ export const leaseStrategy: Strategy<Lease> = {
   },
   prepareForCreate: (lease) => dropCoordination(lease, undefined),
   prepareForUpdate: dropCoordination,
-  validate: (lease) => [...validateObjectMeta(lease.metadata, { namespaced: true, name: nameIsDnsSubdomain }), ...validateSpec(lease)],
+  validate: (lease) => [
+    ...validateObjectMeta(lease.metadata, { namespaced: true, name: nameIsDnsSubdomain }),
+    ...validateSpec(lease),
+  ],
   validateUpdate: (lease, old) => [...validateObjectMetaUpdate(lease.metadata, old.metadata), ...validateSpec(lease)],
   table: leaseTable,
 };

@@ -31,7 +31,9 @@ function validateStatus({ metadata, status }: Namespace): FieldError[] {
   const deleting = metadata.deletionTimestamp !== undefined;
   const expected = deleting ? 'Terminating' : 'Active';
   if (phase === expected) return [];
-  return [invalidValue('status.Phase', phase, `may only be '${expected}' if \`deletionTimestamp\` is ${deleting ? 'not ' : ''}empty`)];
+  return [
+    invalidValue('status.Phase', phase, `may only be '${expected}' if \`deletionTimestamp\` is ${deleting ? 'not ' : ''}empty`),
+  ];
 }
 
 export const namespaceStrategy: Strategy<Namespace> = {

@@ -19,7 +19,8 @@ export const nodeStrategy: Strategy<Node> = {
   setDefaults(node) {
     node.spec ??= {};
     node.status ??= {};
-    if (node.status.allocatable === undefined && node.status.capacity !== undefined) node.status.allocatable = { ...node.status.capacity };
+    if (node.status.allocatable === undefined && node.status.capacity !== undefined)
+      node.status.allocatable = { ...node.status.capacity };
     mirrorPodCidr(node);
   },
   prepareForCreate(node) {

@@ -44,12 +44,16 @@ function checkMirrorPod(pod: Pod): void {
   if (pod.spec.serviceAccountName) throw podsForbidden(pod, 'a mirror pod may not reference service accounts');
   const volumes = pod.spec.volumes ?? [];
   const containers = [...(pod.spec.initContainers ?? []), ...(pod.spec.containers ?? [])];
-  const inVolumes = volumes.some(({ secret, projected }) => secret !== undefined || projected?.sources?.some((source) => source.secret !== undefined));
+  const inVolumes = volumes.some(
+    ({ secret, projected }) => secret !== undefined || projected?.sources?.some((source) => source.secret !== undefined),
+  );
   const inEnv = containers.some(
     ({ env = [], envFrom = [] }) =>
-      env.some(({ valueFrom }) => valueFrom?.secretKeyRef !== undefined) || envFrom.some(({ secretRef }) => secretRef !== undefined),
+      env.some(({ valueFrom }) => valueFrom?.secretKeyRef !== undefined) ||
+      envFrom.some(({ secretRef }) => secretRef !== undefined),
   );
-  if (inVolumes || inEnv || (pod.spec.imagePullSecrets ?? []).length > 0) throw podsForbidden(pod, 'a mirror pod may not reference secrets');
+  if (inVolumes || inEnv || (pod.spec.imagePullSecrets ?? []).length > 0)
+    throw podsForbidden(pod, 'a mirror pod may not reference secrets');
   if (volumes.some(({ projected }) => projected?.sources?.some((source) => source.serviceAccountToken !== undefined))) {
     throw podsForbidden(pod, 'a mirror pod may not use ServiceAccountToken volume projections');
   }
@@ -135,6 +139,8 @@ export function admitTolerationSeconds(pod: Pod, { tolerationSeconds }: Pick<Str
     ([taint]) => !tolerations.some(({ key, effect }) => (!key || key === taint) && (!effect || effect === 'NoExecute')),
   );
   if (missing.length === 0) return;
-  const added = missing.map(([key, seconds]): Toleration => ({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: seconds }));
+  const added = missing.map(
+    ([key, seconds]): Toleration => ({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: seconds }),
+  );
   pod.spec.tolerations = [...tolerations, ...added];
 }

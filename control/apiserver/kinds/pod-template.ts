@@ -13,11 +13,16 @@ export function setTemplateDefaults(template: PodTemplateSpec): void {
 }
 
 /** On creation, and on updates that raised the generation. */
-export function workloadWarnings(object: KubeObject, template: PodTemplateSpec | undefined, old: KubeObject | undefined): string[] {
+export function workloadWarnings(
+  object: KubeObject,
+  template: PodTemplateSpec | undefined,
+  old: KubeObject | undefined,
+): string[] {
   const warnings: string[] = [];
   if (old === undefined) {
     const texts = isDns1123Label(object.metadata.name);
-    const text = 'metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended';
+    const text =
+      'metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended';
     if (texts.length > 0) warnings.push(`${text}: [${texts.join(' ')}]`);
   } else if (old.metadata.generation === object.metadata.generation) return [];
   if (template?.spec !== undefined) warnings.push(...podWarnings(template.spec, template.metadata ?? {}, 'spec.template.'));

@@ -1,7 +1,17 @@
 /** What the server tells authors of pods that are valid but surely not what they meant. Source: upstream `pkg/api/pod/warnings.go`. */
-import { parseQuantity } from '#api/quantity.ts';
+
 import type { Quantity } from '#api/json.ts';
-import type { Container, ContainerPort, EnvVar, EphemeralContainer, ObjectMeta, PodAffinity, PodSpec, Volume } from '#api/types.generated.ts';
+import { parseQuantity } from '#api/quantity.ts';
+import type {
+  Container,
+  ContainerPort,
+  EnvVar,
+  EphemeralContainer,
+  ObjectMeta,
+  PodAffinity,
+  PodSpec,
+  Volume,
+} from '#api/types.generated.ts';
 import { ipWarnings } from '../validation/ip.ts';
 
 const renamedLabels: Readonly<Record<string, string>> = {
@@ -43,10 +53,15 @@ export function podWarnings(spec: PodSpec, meta: ObjectMeta, prefix: string): st
       meta.annotations?.[key] === undefined ? [] : [`${prefix}metadata.annotations[${key}]: ${text}`],
     ),
     ...(spec.volumes ?? []).flatMap((volume, index) =>
-      oldVolumes.flatMap(([key, shown, text]) => (volume[key] === undefined ? [] : [`${path}.volumes[${index}].${shown}: ${text}`])),
+      oldVolumes.flatMap(([key, shown, text]) =>
+        volume[key] === undefined ? [] : [`${path}.volumes[${index}].${shown}: ${text}`],
+      ),
     ),
     ...listWarnings(spec, path),
-    ...containers.flatMap(({ container, path: at }) => [...byteWarnings(container, at), ...envWarnings(container.env ?? [], `${at}.env`)]),
+    ...containers.flatMap(({ container, path: at }) => [
+      ...byteWarnings(container, at),
+      ...envWarnings(container.env ?? [], `${at}.env`),
+    ]),
     ...portWarnings(containers),
     ...portNameWarnings(containers),
     ...((spec.terminationGracePeriodSeconds ?? 0) < 0
@@ -85,9 +100,15 @@ function listWarnings(spec: PodSpec, path: string): string[] {
   const { hostAliases = [], imagePullSecrets = [] } = spec;
   const secretNames = imagePullSecrets.map(({ name = '' }) => name);
   return [
-    ...repeated(hostAliases.map(({ ip }) => ip)).map(([index, ip]) => `${path}.hostAliases[${index}].ip: duplicate ip ${JSON.stringify(ip)}`),
-    ...repeated(secretNames).map(([index, name]) => `${path}.imagePullSecrets[${index}].name: duplicate name ${JSON.stringify(name)}`),
-    ...secretNames.flatMap((name, index) => (name === '' ? [`${path}.imagePullSecrets[${index}].name: invalid empty name ""`] : [])),
+    ...repeated(hostAliases.map(({ ip }) => ip)).map(
+      ([index, ip]) => `${path}.hostAliases[${index}].ip: duplicate ip ${JSON.stringify(ip)}`,
+    ),
+    ...repeated(secretNames).map(
+      ([index, name]) => `${path}.imagePullSecrets[${index}].name: duplicate name ${JSON.stringify(name)}`,
+    ),
+    ...secretNames.flatMap((name, index) =>
+      name === '' ? [`${path}.imagePullSecrets[${index}].name: invalid empty name ""`] : [],
+    ),
   ];
 }
 
@@ -101,7 +122,9 @@ function byteWarnings({ resources }: Container | EphemeralContainer, path: strin
     (['limits', 'requests'] as const).flatMap((which) => {
       const quantity = resources?.[which]?.[name];
       if (quantity === undefined || !isFractional(quantity)) return [];
-      return [`${path}.resources.${which}[${name}]: fractional byte value ${JSON.stringify(String(quantity))} is invalid, must be an integer`];
+      return [
+        `${path}.resources.${which}[${name}]: fractional byte value ${JSON.stringify(String(quantity))} is invalid, must be an integer`,
+      ];
     }),
   );
 }
@@ -172,7 +195,9 @@ function affinityWarnings(affinity: PodAffinity | undefined, path: string): stri
   const preferredTerms = affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
   return [
     ...requiredTerms.flatMap(({ labelSelector }, index) =>
-      labelSelector === undefined ? [`${path}.requiredDuringSchedulingIgnoredDuringExecution[${index}].labelSelector: ${text}`] : [],
+      labelSelector === undefined
+        ? [`${path}.requiredDuringSchedulingIgnoredDuringExecution[${index}].labelSelector: ${text}`]
+        : [],
     ),
     ...preferredTerms.flatMap(({ podAffinityTerm }, index) =>
       podAffinityTerm?.labelSelector === undefined

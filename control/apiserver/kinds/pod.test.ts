@@ -37,7 +37,9 @@ describe('pod creation', () => {
             resources: {},
             terminationMessagePath: '/dev/termination-log',
             terminationMessagePolicy: 'File',
-            volumeMounts: [{ name: 'kube-api-access-bbbbb', readOnly: true, mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' }],
+            volumeMounts: [
+              { name: 'kube-api-access-bbbbb', readOnly: true, mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' },
+            ],
           },
         ],
         dnsPolicy: 'ClusterFirst',
@@ -62,7 +64,11 @@ describe('pod creation', () => {
               sources: [
                 { serviceAccountToken: { expirationSeconds: 3607, path: 'token' } },
                 { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
-                { downwardAPI: { items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }] } },
+                {
+                  downwardAPI: {
+                    items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
+                  },
+                },
               ],
             },
           },
@@ -109,7 +115,10 @@ describe('pod creation', () => {
       { name: 'host', hostPath: { path: '/x', type: '' } },
       { name: 'map', configMap: { name: 'm', defaultMode: 420 } },
       { name: 'secret', secret: { secretName: 's', defaultMode: 420 } },
-      { name: 'all', projected: { defaultMode: 420, sources: [{ serviceAccountToken: { path: 'token', expirationSeconds: 3600 } }] } },
+      {
+        name: 'all',
+        projected: { defaultMode: 420, sources: [{ serviceAccountToken: { path: 'token', expirationSeconds: 3600 } }] },
+      },
     ]);
   });
 
@@ -134,7 +143,11 @@ describe('pod creation', () => {
   for (const [name, resources, qos] of [
     ['no resources', undefined, 'BestEffort'],
     ['limits for both', { limits: { cpu: '1', memory: '1Gi' } }, 'Guaranteed'],
-    ['equal requests in other words', { limits: { cpu: '1', memory: '1Gi' }, requests: { cpu: '1000m', memory: '1024Mi' } }, 'Guaranteed'],
+    [
+      'equal requests in other words',
+      { limits: { cpu: '1', memory: '1Gi' }, requests: { cpu: '1000m', memory: '1024Mi' } },
+      'Guaranteed',
+    ],
     ['a lower request', { limits: { cpu: '1', memory: '1Gi' }, requests: { cpu: '100m' } }, 'Burstable'],
     ['one limit', { limits: { cpu: '1' } }, 'Burstable'],
     ['requests only', { requests: { memory: '1Gi' } }, 'Burstable'],
@@ -152,13 +165,22 @@ describe('pod creation', () => {
 
   it('marks a gated pod', async () => {
     const { status } = await created({ schedulingGates: [{ name: 'a.example/wait' }] });
-    assert.deepEqual(status?.conditions?.map(({ type, reason }) => [type, reason]), [['PodScheduled', 'SchedulingGated']]);
+    assert.deepEqual(
+      status?.conditions?.map(({ type, reason }) => [type, reason]),
+      [['PodScheduled', 'SchedulingGated']],
+    );
   });
 
   it('writes its own label values into selectors that ask for them', async () => {
     const submitted = pod({
       topologySpreadConstraints: [
-        { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule', labelSelector: {}, matchLabelKeys: ['pod-template-hash', 'absent'] },
+        {
+          maxSkew: 1,
+          topologyKey: 'zone',
+          whenUnsatisfiable: 'DoNotSchedule',
+          labelSelector: {},
+          matchLabelKeys: ['pod-template-hash', 'absent'],
+        },
       ],
     });
     submitted.metadata.labels = { 'pod-template-hash': 'abc' };
@@ -172,7 +194,10 @@ describe('pod creation', () => {
 
 describe('pod admission', () => {
   const rejection = async (spec: Partial<PodSpec>): Promise<string> => {
-    const error = await created(spec).then(() => undefined, (thrown: unknown) => thrown);
+    const error = await created(spec).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
     assert.ok(error instanceof ApiError && error.code === 403);
     return error.message;
   };
@@ -197,7 +222,10 @@ describe('pod admission', () => {
     await clock.advance(2000);
     const error = await missing;
     assert.ok(error instanceof ApiError);
-    assert.equal(error.message, 'pods "web" is forbidden: error looking up service account ns/default: serviceaccount "default" not found');
+    assert.equal(
+      error.message,
+      'pods "web" is forbidden: error looking up service account ns/default: serviceaccount "default" not found',
+    );
   });
 
   it('mounts a token only where nothing is mounted, and uses a token volume that is there', async () => {
@@ -212,7 +240,10 @@ describe('pod admission', () => {
         { name: 'kube-api-access-given', emptyDir: {} },
       ],
     });
-    assert.deepEqual(spec.containers.map(({ volumeMounts }) => volumeMounts?.map(({ name }) => name)), [['v'], ['kube-api-access-given']]);
+    assert.deepEqual(
+      spec.containers.map(({ volumeMounts }) => volumeMounts?.map(({ name }) => name)),
+      [['v'], ['kube-api-access-given']],
+    );
     assert.equal(spec.volumes?.length, 2);
   });
 
@@ -224,7 +255,10 @@ describe('pod admission', () => {
 
   it('knows the system priority classes and no others', async () => {
     assert.equal((await created({ priorityClassName: 'system-node-critical' })).spec.priority, 2000001000);
-    assert.equal(await rejection({ priorityClassName: 'gold' }), 'pods "web" is forbidden: no PriorityClass with name gold was found');
+    assert.equal(
+      await rejection({ priorityClassName: 'gold' }),
+      'pods "web" is forbidden: no PriorityClass with name gold was found',
+    );
     assert.equal(
       await rejection({ priority: 5 }),
       'pods "web" is forbidden: the integer value of priority (5) must not be provided in pod spec; priority admission controller computed 0 from the given PriorityClass name',
@@ -286,10 +320,27 @@ describe('pod updates', () => {
   });
 
   for (const [what, change, expected] of [
-    ['a container added', (spec: PodSpec) => spec.containers.push({ name: 'd', image: 'x', imagePullPolicy: 'Never', terminationMessagePolicy: 'File' }), 'spec.containers: Forbidden: pod updates may not add or remove containers'],
-    ['an empty image', (spec: PodSpec) => Object.assign(spec.containers[0] ?? {}, { image: ' nginx' }), 'spec.containers[0].image: Invalid value: " nginx": must not have leading or trailing whitespace'],
-    ['a toleration removed', (spec: PodSpec) => void (spec.tolerations = spec.tolerations?.slice(1)), 'spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds'],
-    ['a gate added', (spec: PodSpec) => Object.assign(spec, { schedulingGates: [{ name: 'x.y/z' }] }), "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'x.y/z'"],
+    [
+      'a container added',
+      (spec: PodSpec) =>
+        spec.containers.push({ name: 'd', image: 'x', imagePullPolicy: 'Never', terminationMessagePolicy: 'File' }),
+      'spec.containers: Forbidden: pod updates may not add or remove containers',
+    ],
+    [
+      'an empty image',
+      (spec: PodSpec) => Object.assign(spec.containers[0] ?? {}, { image: ' nginx' }),
+      'spec.containers[0].image: Invalid value: " nginx": must not have leading or trailing whitespace',
+    ],
+    [
+      'a toleration removed',
+      (spec: PodSpec) => void (spec.tolerations = spec.tolerations?.slice(1)),
+      'spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds',
+    ],
+    [
+      'a gate added',
+      (spec: PodSpec) => Object.assign(spec, { schedulingGates: [{ name: 'x.y/z' }] }),
+      "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'x.y/z'",
+    ],
   ] as const) {
     it(`refuses ${what}`, async () => {
       const old = await created({ tolerations: [{ key: 'dedicated', operator: 'Exists' }] });
@@ -303,8 +354,12 @@ describe('pod updates', () => {
     const to = async (seconds: number | undefined): Promise<string[]> =>
       (await update(strategy, old, ({ spec }) => void (spec.activeDeadlineSeconds = seconds))).errors;
     assert.deepEqual(await to(50), []);
-    assert.deepEqual(await to(200), ['spec.activeDeadlineSeconds: Invalid value: 200: must be less than or equal to previous value']);
-    assert.deepEqual(await to(undefined), ['spec.activeDeadlineSeconds: Invalid value: null: must not update from a positive integer to nil value']);
+    assert.deepEqual(await to(200), [
+      'spec.activeDeadlineSeconds: Invalid value: 200: must be less than or equal to previous value',
+    ]);
+    assert.deepEqual(await to(undefined), [
+      'spec.activeDeadlineSeconds: Invalid value: null: must not update from a positive integer to nil value',
+    ]);
   });
 
   it('does not let a container that ended for good run again', async () => {

@@ -44,12 +44,14 @@ export const podStrategy = (deps: Pick<StrategyDeps, 'random' | 'tolerationSecon
   },
 
   validate: validatePod,
-  validateUpdate: (pod, old, subresource) => (subresource === 'status' ? validatePodStatusUpdate(pod, old) : validatePodUpdate(pod, old)),
+  validateUpdate: (pod, old, subresource) =>
+    subresource === 'status' ? validatePodStatusUpdate(pod, old) : validatePodUpdate(pod, old),
 
   warnings(pod, old) {
     if (old !== undefined) return [];
     const texts = isDns1123Label(pod.metadata.name);
-    const hostname = "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended";
+    const hostname =
+      "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended";
     return [...(texts.length === 0 ? [] : [`${hostname}: [${texts.join(' ')}]`]), ...podWarnings(pod.spec, pod.metadata, '')];
   },
 
@@ -146,6 +148,7 @@ function addRequirements(
   if (selector === undefined) return;
   for (const key of keys ?? []) {
     const value = labels[key];
-    if (value !== undefined) selector.matchExpressions = [...(selector.matchExpressions ?? []), { key, operator, values: [value] }];
+    if (value !== undefined)
+      selector.matchExpressions = [...(selector.matchExpressions ?? []), { key, operator, values: [value] }];
   }
 }

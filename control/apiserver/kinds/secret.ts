@@ -9,7 +9,10 @@ function foldStringData(secret: Secret): void {
   const { stringData } = secret;
   delete secret.stringData;
   if (stringData === undefined || Object.keys(stringData).length === 0) return;
-  const encoded = Object.entries(stringData).map(([key, value]): [string, string] => [key, Buffer.from(value).toString('base64')]);
+  const encoded = Object.entries(stringData).map(([key, value]): [string, string] => [
+    key,
+    Buffer.from(value).toString('base64'),
+  ]);
   secret.data = { ...secret.data, ...Object.fromEntries(encoded) };
 }
 

@@ -68,7 +68,8 @@ export function createServiceAllocator(options: ServiceAllocatorOptions): Servic
         : ips.take(number)
           ? undefined
           : 'provided IP is already allocated';
-    if (why !== undefined) throw invalidService(service, 'spec.clusterIPs', service.spec.clusterIPs, `failed to allocate IP ${ip}: ${why}`);
+    if (why !== undefined)
+      throw invalidService(service, 'spec.clusterIPs', service.spec.clusterIPs, `failed to allocate IP ${ip}: ${why}`);
   };
 
   const takePort = (service: Service, field: string, port: number, undo: Undo[]): void => {
@@ -136,7 +137,9 @@ export function createServiceAllocator(options: ServiceAllocatorOptions): Servic
   };
 
   const heldIps = (service: Service): number[] =>
-    needsClusterIp(service) ? (service.spec.clusterIPs ?? []).filter((ip) => isIPv4(ip) && ip !== apiServerIp).map(ipv4ToNumber) : [];
+    needsClusterIp(service)
+      ? (service.spec.clusterIPs ?? []).filter((ip) => isIPv4(ip) && ip !== apiServerIp).map(ipv4ToNumber)
+      : [];
   const heldPorts = (service: Service): number[] => [
     ...(mayHaveNodePorts(service) ? nodePortsOf(service) : []),
     ...(needsHealthCheckPort(service) && service.spec.healthCheckNodePort ? [service.spec.healthCheckNodePort] : []),
@@ -154,8 +157,10 @@ export function createServiceAllocator(options: ServiceAllocatorOptions): Servic
       const conflicts: string[] = [];
       for (const service of services) {
         const name = `${service.metadata.namespace}/${service.metadata.name}`;
-        for (const ip of heldIps(service)) if (!ips.take(ip)) conflicts.push(`${name}: cluster IP ${numberToIpv4(ip)} is held by another service`);
-        for (const port of new Set(heldPorts(service))) if (!ports.take(port)) conflicts.push(`${name}: node port ${port} is held by another service`);
+        for (const ip of heldIps(service))
+          if (!ips.take(ip)) conflicts.push(`${name}: cluster IP ${numberToIpv4(ip)} is held by another service`);
+        for (const port of new Set(heldPorts(service)))
+          if (!ports.take(port)) conflicts.push(`${name}: node port ${port} is held by another service`);
       }
       return conflicts;
     },

@@ -63,7 +63,9 @@ function checkFamilies({ spec }: Service, families: readonly string[], ips: read
   });
   if (errors.length > 0) return errors;
   if (spec.ipFamilyPolicy === 'RequireDualStack') {
-    errors.push(invalidValue('spec.ipFamilyPolicy', spec.ipFamilyPolicy, 'this cluster is not configured for dual-stack services'));
+    errors.push(
+      invalidValue('spec.ipFamilyPolicy', spec.ipFamilyPolicy, 'this cluster is not configured for dual-stack services'),
+    );
   }
   families.forEach((family, index) => {
     if (family !== 'IPv4') errors.push(invalidValue(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster'));

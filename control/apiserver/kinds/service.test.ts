@@ -41,7 +41,10 @@ async function updated(old: Service, change: (object: Service) => void): Promise
 }
 
 const rejection = async (work: Promise<unknown>): Promise<string> => {
-  const error = await work.then(() => undefined, (thrown: unknown) => thrown);
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
   assert.ok(error instanceof ApiError, 'expected an ApiError');
   return error.message;
 };
@@ -82,7 +85,10 @@ describe('service creation', () => {
 
   it('keeps a headless service headless, with both families when it has no selector', async () => {
     const headless = await stored({ clusterIP: 'None' });
-    assert.deepEqual([headless.spec.clusterIPs, headless.spec.ipFamilies, headless.spec.ipFamilyPolicy], [['None'], ['IPv4'], 'SingleStack']);
+    assert.deepEqual(
+      [headless.spec.clusterIPs, headless.spec.ipFamilies, headless.spec.ipFamilyPolicy],
+      [['None'], ['IPv4'], 'SingleStack'],
+    );
     const manual = await stored({ clusterIP: 'None', selector: {} });
     assert.deepEqual([manual.spec.ipFamilies, manual.spec.ipFamilyPolicy], [['IPv4', 'IPv6'], 'RequireDualStack']);
   });
@@ -93,8 +99,17 @@ describe('service creation', () => {
   });
 
   it('shares a node port between protocols', async () => {
-    const { spec } = await stored({ type: 'NodePort', ports: [{ name: 'a', port: 53 }, { name: 'b', port: 53, protocol: 'UDP' }] });
-    assert.deepEqual(spec.ports?.map(({ nodePort }) => nodePort), [30086, 30086]);
+    const { spec } = await stored({
+      type: 'NodePort',
+      ports: [
+        { name: 'a', port: 53 },
+        { name: 'b', port: 53, protocol: 'UDP' },
+      ],
+    });
+    assert.deepEqual(
+      spec.ports?.map(({ nodePort }) => nodePort),
+      [30086, 30086],
+    );
   });
 });
 
@@ -114,7 +129,10 @@ describe('service allocation', () => {
   ] as const) {
     it(`refuses ${ip}`, async () => {
       const message = await rejection(stored({ clusterIP: ip }));
-      assert.equal(message, `Service "web" is invalid: spec.clusterIPs: Invalid value: ["${ip}"]: failed to allocate IP ${ip}: ${why}`);
+      assert.equal(
+        message,
+        `Service "web" is invalid: spec.clusterIPs: Invalid value: ["${ip}"]: failed to allocate IP ${ip}: ${why}`,
+      );
     });
   }
 
@@ -142,7 +160,14 @@ describe('service allocation', () => {
 
   it('undoes all of a failed allocation', async () => {
     await stored({ type: 'NodePort', ports: [{ port: 80, nodePort: 30080 }] });
-    const wanted: Partial<ServiceSpec> = { type: 'NodePort', clusterIP: '10.96.0.20', ports: [{ name: 'a', port: 1, nodePort: 30001 }, { name: 'b', port: 2, nodePort: 30080 }] };
+    const wanted: Partial<ServiceSpec> = {
+      type: 'NodePort',
+      clusterIP: '10.96.0.20',
+      ports: [
+        { name: 'a', port: 1, nodePort: 30001 },
+        { name: 'b', port: 2, nodePort: 30080 },
+      ],
+    };
     await rejection(stored(wanted, 'b'));
     await stored({ ...wanted, ports: [{ port: 1, nodePort: 30001 }] }, 'b');
   });
@@ -161,7 +186,10 @@ describe('service allocation', () => {
     for (let index = 0; index < 29; index++) ips.push((await stored({}, `s${index}`)).spec.clusterIP);
     assert.deepEqual([ips[0], ips[13], ips[14], ips[28]], ['10.0.0.17', '10.0.0.30', '10.0.0.2', '10.0.0.16']);
     assert.equal(new Set(ips).size, 29);
-    assert.equal(await rejection(stored({}, 'last')), 'Internal error occurred: failed to allocate a serviceIP for Service "last": range is full');
+    assert.equal(
+      await rejection(stored({}, 'last')),
+      'Internal error occurred: failed to allocate a serviceIP for Service "last": range is full',
+    );
   });
 
   it('knows after a restart what stored services hold', async () => {
@@ -170,7 +198,10 @@ describe('service allocation', () => {
     strategy = serviceStrategy({ services });
     assert.deepEqual(services.seed([held]), []);
     const next = await stored({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' }, 'next');
-    assert.deepEqual([next.spec.clusterIP, next.spec.ports?.[0]?.nodePort, next.spec.healthCheckNodePort], ['10.96.1.2', 30088, 30089]);
+    assert.deepEqual(
+      [next.spec.clusterIP, next.spec.ports?.[0]?.nodePort, next.spec.healthCheckNodePort],
+      ['10.96.1.2', 30088, 30089],
+    );
     assert.deepEqual(services.seed([held]), [
       'ns/web: cluster IP 10.96.1.1 is held by another service',
       'ns/web: node port 30086 is held by another service',
@@ -200,7 +231,10 @@ describe('service updates', () => {
       spec.ports = [{ port: 8080, targetPort: 80 }];
     });
     assert.deepEqual(errors, []);
-    assert.deepEqual([object.spec.clusterIP, object.spec.ports?.[0]?.nodePort], [old.spec.clusterIP, old.spec.ports?.[0]?.nodePort]);
+    assert.deepEqual(
+      [object.spec.clusterIP, object.spec.ports?.[0]?.nodePort],
+      [old.spec.clusterIP, old.spec.ports?.[0]?.nodePort],
+    );
   });
 
   it('does not move a service to another address', async () => {
@@ -214,7 +248,10 @@ describe('service updates', () => {
   it('gives back what the new type does not have', async () => {
     const old = await stored({ type: 'NodePort', clusterIP: '10.96.0.40', ports: [{ port: 80, nodePort: 30040 }] });
     const { object: internal, errors } = await updated(old, ({ spec }) => void (spec.type = 'ClusterIP'));
-    assert.deepEqual([errors, internal.spec.ports?.[0]?.nodePort, internal.spec.externalTrafficPolicy], [[], undefined, undefined]);
+    assert.deepEqual(
+      [errors, internal.spec.ports?.[0]?.nodePort, internal.spec.externalTrafficPolicy],
+      [[], undefined, undefined],
+    );
     const { object: alias } = await updated(internal, ({ spec }) => {
       spec.type = 'ExternalName';
       spec.externalName = 'example.org';
@@ -246,25 +283,88 @@ describe('service updates', () => {
 describe('service validation', () => {
   for (const [what, spec, ...expected] of [
     ['no ports', { ports: [] }, 'spec.ports: Required value'],
-    ['two ports without names', { ports: [{ port: 1 }, { port: 2 }] }, 'spec.ports[0].name: Required value', 'spec.ports[1].name: Required value'],
-    ['a port name twice', { ports: [{ name: 'a', port: 1 }, { name: 'a', port: 2 }] }, 'spec.ports[1].name: Duplicate value: "a"'],
-    ['port 0', { ports: [{ port: 0, targetPort: 80 }] }, 'spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive'],
+    [
+      'two ports without names',
+      { ports: [{ port: 1 }, { port: 2 }] },
+      'spec.ports[0].name: Required value',
+      'spec.ports[1].name: Required value',
+    ],
+    [
+      'a port name twice',
+      {
+        ports: [
+          { name: 'a', port: 1 },
+          { name: 'a', port: 2 },
+        ],
+      },
+      'spec.ports[1].name: Duplicate value: "a"',
+    ],
+    [
+      'port 0',
+      { ports: [{ port: 0, targetPort: 80 }] },
+      'spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive',
+    ],
     [
       'a port twice',
-      { ports: [{ name: 'a', port: 80 }, { name: 'b', port: 80 }] },
+      {
+        ports: [
+          { name: 'a', port: 80 },
+          { name: 'b', port: 80 },
+        ],
+      },
       'spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}',
     ],
-    ['an unknown type', { type: 'Magic' }, 'spec.type: Unsupported value: "Magic": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"'],
-    ['a node port for ClusterIP', { ports: [{ port: 80, nodePort: 30000 }] }, "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"],
-    ['a headless NodePort', { type: 'NodePort', clusterIP: 'None' }, "spec.clusterIPs[0]: Invalid value: \"None\": may not be set to 'None' for NodePort services"],
-    ['an address that is none', { clusterIP: 'ten' }, 'spec.clusterIPs[0]: Invalid value: "ten": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'],
+    [
+      'an unknown type',
+      { type: 'Magic' },
+      'spec.type: Unsupported value: "Magic": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"',
+    ],
+    [
+      'a node port for ClusterIP',
+      { ports: [{ port: 80, nodePort: 30000 }] },
+      "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'",
+    ],
+    [
+      'a headless NodePort',
+      { type: 'NodePort', clusterIP: 'None' },
+      'spec.clusterIPs[0]: Invalid value: "None": may not be set to \'None\' for NodePort services',
+    ],
+    [
+      'an address that is none',
+      { clusterIP: 'ten' },
+      'spec.clusterIPs[0]: Invalid value: "ten": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+    ],
     ['an external name without name', { type: 'ExternalName' }, 'spec.externalName: Required value'],
-    ['an unknown affinity', { sessionAffinity: 'Sticky' }, 'spec.sessionAffinity: Unsupported value: "Sticky": supported values: "ClientIP", "None"'],
-    ['an affinity without end', { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 90000 } } }, 'spec.sessionAffinityConfig.clientIP.timeoutSeconds: Invalid value: 90000: must be greater than 0 and less than 86400'],
-    ['an external policy inside', { externalTrafficPolicy: 'Local' }, 'spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services'],
-    ['an unknown internal policy', { internalTrafficPolicy: 'Near' }, 'spec.internalTrafficPolicy: Unsupported value: "Near": supported values: "Cluster", "Local"'],
-    ['an unknown distribution', { trafficDistribution: 'Far' }, 'spec.trafficDistribution: Unsupported value: "Far": supported values: "PreferClose", "PreferSameZone", "PreferSameNode"'],
-    ['a loopback address', { externalIPs: ['127.0.0.1'], externalTrafficPolicy: 'Cluster' }, 'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)'],
+    [
+      'an unknown affinity',
+      { sessionAffinity: 'Sticky' },
+      'spec.sessionAffinity: Unsupported value: "Sticky": supported values: "ClientIP", "None"',
+    ],
+    [
+      'an affinity without end',
+      { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: 90000 } } },
+      'spec.sessionAffinityConfig.clientIP.timeoutSeconds: Invalid value: 90000: must be greater than 0 and less than 86400',
+    ],
+    [
+      'an external policy inside',
+      { externalTrafficPolicy: 'Local' },
+      'spec.externalTrafficPolicy: Invalid value: "Local": may only be set for externally-accessible services',
+    ],
+    [
+      'an unknown internal policy',
+      { internalTrafficPolicy: 'Near' },
+      'spec.internalTrafficPolicy: Unsupported value: "Near": supported values: "Cluster", "Local"',
+    ],
+    [
+      'an unknown distribution',
+      { trafficDistribution: 'Far' },
+      'spec.trafficDistribution: Unsupported value: "Far": supported values: "PreferClose", "PreferSameZone", "PreferSameNode"',
+    ],
+    [
+      'a loopback address',
+      { externalIPs: ['127.0.0.1'], externalTrafficPolicy: 'Cluster' },
+      'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+    ],
   ] as [string, Partial<ServiceSpec>, ...string[]][]) {
     it(`refuses ${what}`, async () => assert.deepEqual((await create(strategy, service(spec))).errors, expected));
   }

@@ -150,7 +150,8 @@ function serviceWarnings(service: Service): string[] {
   if (metadata.annotations?.[HINTS_ANNOTATION] !== undefined) {
     warnings.push(`annotation ${HINTS_ANNOTATION} is deprecated, please use ${MODE_ANNOTATION} instead`);
   }
-  if (!isHeadless(service)) spec.clusterIPs?.forEach((ip, index) => warnings.push(...ipWarnings(ip, `spec.clusterIPs[${index}]`)));
+  if (!isHeadless(service))
+    spec.clusterIPs?.forEach((ip, index) => warnings.push(...ipWarnings(ip, `spec.clusterIPs[${index}]`)));
   if (headless) {
     if (spec.loadBalancerIP) warnings.push('spec.loadBalancerIP is ignored for headless services');
     if (external) warnings.push('spec.externalIPs is ignored for headless services');
@@ -161,7 +162,8 @@ function serviceWarnings(service: Service): string[] {
     warnings.push('spec.externalIPs is deprecated and may no longer be implemented in some clusters');
   }
   if (spec.type === 'ExternalName' && external) warnings.push('spec.externalIPs is ignored when spec.type is "ExternalName"');
-  if (spec.type !== 'ExternalName' && spec.externalName) warnings.push('spec.externalName is ignored when spec.type is not "ExternalName"');
+  if (spec.type !== 'ExternalName' && spec.externalName)
+    warnings.push('spec.externalName is ignored when spec.type is not "ExternalName"');
   if (spec.trafficDistribution === 'PreferClose') {
     warnings.push('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"');
   }

@@ -23,11 +23,21 @@ export function testContext({ stored = {}, clock = new FakeClock() }: HarnessOpt
 
 /** Metadata as the registry fills it in before the strategy's steps. */
 export function systemMeta(name: string, namespace?: string) {
-  return { name, ...(namespace === undefined ? {} : { namespace }), uid: 'u1', creationTimestamp: createdAt, resourceVersion: '' };
+  return {
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    uid: 'u1',
+    creationTimestamp: createdAt,
+    resourceVersion: '',
+  };
 }
 
 /** The object as it would be stored, and what is wrong with it. */
-export async function create<T extends KubeObject>(strategy: Strategy<T>, submitted: T, options: HarnessOptions = {}): Promise<{ object: T; errors: string[] }> {
+export async function create<T extends KubeObject>(
+  strategy: Strategy<T>,
+  submitted: T,
+  options: HarnessOptions = {},
+): Promise<{ object: T; errors: string[] }> {
   const object = structuredClone(submitted);
   const context = testContext(options);
   strategy.prepareForCreate?.(object, context);

@@ -10,9 +10,14 @@ const deployment = (spec: Partial<DeploymentSpec> = {}): Deployment => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',
   metadata: systemMeta('web', 'ns'),
-  spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'nginx:1' }] } }, ...spec },
+  spec: {
+    selector: { matchLabels: labels },
+    template: { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'nginx:1' }] } },
+    ...spec,
+  },
 });
-const stored = async (spec?: Partial<DeploymentSpec>): Promise<Deployment> => (await create(deploymentStrategy, deployment(spec))).object;
+const stored = async (spec?: Partial<DeploymentSpec>): Promise<Deployment> =>
+  (await create(deploymentStrategy, deployment(spec))).object;
 
 const defaultedTemplate = {
   metadata: { labels },
@@ -90,10 +95,26 @@ describe('deployments', () => {
       { strategy: { rollingUpdate: { maxSurge: 'half' } } },
       "spec.strategy.rollingUpdate.maxSurge: Invalid value: \"half\": a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
     ],
-    ['more than all unavailable', { strategy: { rollingUpdate: { maxUnavailable: '150%' } } }, 'spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "150%": must not be greater than 100%'],
-    ['rolling parameters for Recreate', { strategy: { type: 'Recreate', rollingUpdate: {} } }, "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"],
-    ['an unknown strategy', { strategy: { type: 'BlueGreen' } }, 'spec.strategy: Unsupported value: {"Type":"BlueGreen","RollingUpdate":null}: supported values: "Recreate", "RollingUpdate"'],
-    ['a deadline before readiness', { minReadySeconds: 600 }, 'spec.progressDeadlineSeconds: Invalid value: 600: must be greater than minReadySeconds'],
+    [
+      'more than all unavailable',
+      { strategy: { rollingUpdate: { maxUnavailable: '150%' } } },
+      'spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "150%": must not be greater than 100%',
+    ],
+    [
+      'rolling parameters for Recreate',
+      { strategy: { type: 'Recreate', rollingUpdate: {} } },
+      "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'",
+    ],
+    [
+      'an unknown strategy',
+      { strategy: { type: 'BlueGreen' } },
+      'spec.strategy: Unsupported value: {"Type":"BlueGreen","RollingUpdate":null}: supported values: "Recreate", "RollingUpdate"',
+    ],
+    [
+      'a deadline before readiness',
+      { minReadySeconds: 600 },
+      'spec.progressDeadlineSeconds: Invalid value: 600: must be greater than minReadySeconds',
+    ],
     [
       'pods that do not restart',
       { template: { metadata: { labels }, spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'x' }] } } },
@@ -118,8 +139,10 @@ describe('deployments', () => {
 
   it('raise the generation with spec or annotations, not with labels or status', async () => {
     const old = await stored();
-    const generation = async (change: (object: Deployment) => void, subresource: '' | 'status' = ''): Promise<number | undefined> =>
-      (await update(deploymentStrategy, old, change, subresource)).object.metadata.generation;
+    const generation = async (
+      change: (object: Deployment) => void,
+      subresource: '' | 'status' = '',
+    ): Promise<number | undefined> => (await update(deploymentStrategy, old, change, subresource)).object.metadata.generation;
     assert.equal(await generation(({ spec }) => void (spec.replicas = 3)), 2);
     assert.equal(await generation(({ metadata }) => void (metadata.annotations = { a: 'b' })), 2);
     assert.equal(await generation(({ metadata }) => void (metadata.labels = { a: 'b' })), 1);
@@ -152,8 +175,24 @@ describe('deployments', () => {
         spec: {
           nodeSelector: { 'beta.kubernetes.io/os': 'linux' },
           containers: [
-            { name: 'c', image: 'x', env: [{ name: 'A', value: '1' }, { name: 'A', value: '2' }], ports: [{ containerPort: 80, name: 'http' }] },
-            { name: 'd', image: 'x', env: [{ name: 'P', value: '1' }, { name: 'P', value: '$(P):2' }], ports: [{ containerPort: 80, name: 'http' }] },
+            {
+              name: 'c',
+              image: 'x',
+              env: [
+                { name: 'A', value: '1' },
+                { name: 'A', value: '2' },
+              ],
+              ports: [{ containerPort: 80, name: 'http' }],
+            },
+            {
+              name: 'd',
+              image: 'x',
+              env: [
+                { name: 'P', value: '1' },
+                { name: 'P', value: '$(P):2' },
+              ],
+              ports: [{ containerPort: 80, name: 'http' }],
+            },
           ],
         },
       },

@@ -11,7 +11,10 @@ import type {
   NodeSelectorTerm,
   PodAffinity,
   PodAffinityTerm,
+  PreferredSchedulingTerm,
+  WeightedPodAffinityTerm,
 } from '#api/types.generated.ts';
+import type { Submitted } from './submitted.ts';
 
 export function validateAffinity(affinity: Affinity | undefined, path: string): FieldError[] {
   return [
@@ -31,10 +34,12 @@ function validateNodeAffinity(affinity: NodeAffinity, path: string): FieldError[
     if (terms.length === 0) errors.push(required(at, 'must have at least one node selector term'));
     terms.forEach((term, index) => errors.push(...validateNodeTerm(term, true, `${at}[${index}]`)));
   }
-  affinity.preferredDuringSchedulingIgnoredDuringExecution?.forEach(({ weight = 0, preference }, index) => {
-    errors.push(...validateWeight(weight, `${preferredPath}[${index}].weight`));
-    errors.push(...validateNodeTerm(preference ?? {}, false, `${preferredPath}[${index}].preference`));
-  });
+  affinity.preferredDuringSchedulingIgnoredDuringExecution?.forEach(
+    ({ weight = 0, preference }: Submitted<PreferredSchedulingTerm>, index) => {
+      errors.push(...validateWeight(weight, `${preferredPath}[${index}].weight`));
+      errors.push(...validateNodeTerm(preference ?? {}, false, `${preferredPath}[${index}].preference`));
+    },
+  );
   return errors;
 }
 
@@ -43,14 +48,22 @@ function validateWeight(weight: number, path: string): FieldError[] {
 }
 
 /** Preferred terms may hold values that no label can have: they never were checked, and match nothing. */
-function validateNodeTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, checkValues: boolean, path: string): FieldError[] {
+function validateNodeTerm(
+  { matchExpressions = [], matchFields = [] }: NodeSelectorTerm,
+  checkValues: boolean,
+  path: string,
+): FieldError[] {
   return [
     ...matchExpressions.flatMap((one, index) => validateNodeRequirement(one, checkValues, `${path}.matchExpressions[${index}]`)),
     ...matchFields.flatMap((one, index) => validateNodeField(one, `${path}.matchFields[${index}]`)),
   ];
 }
 
-function validateNodeRequirement({ key = '', operator = '', values = [] }: NodeSelectorRequirement, checkValues: boolean, path: string): FieldError[] {
+function validateNodeRequirement(
+  { key = '', operator = '', values = [] }: Submitted<NodeSelectorRequirement>,
+  checkValues: boolean,
+  path: string,
+): FieldError[] {
   const errors: FieldError[] = [];
   const at = `${path}.values`;
   if (operator === 'In' || operator === 'NotIn') {
@@ -62,13 +75,19 @@ function validateNodeRequirement({ key = '', operator = '', values = [] }: NodeS
   } else errors.push(invalidValue(`${path}.operator`, operator, 'not a valid selector operator'));
   errors.push(...validateLabelName(key, `${path}.key`));
   if (!checkValues) return errors;
-  values.forEach((value, index) => errors.push(...isValidLabelValue(value).map((text) => invalidValue(`${at}[${index}]`, value, text))));
+  values.forEach((value, index) =>
+    errors.push(...isValidLabelValue(value).map((text) => invalidValue(`${at}[${index}]`, value, text))),
+  );
   return errors;
 }
 
-function validateNodeField({ key = '', operator = '', values = [] }: NodeSelectorRequirement, path: string): FieldError[] {
+function validateNodeField(
+  { key = '', operator = '', values = [] }: Submitted<NodeSelectorRequirement>,
+  path: string,
+): FieldError[] {
   const errors: FieldError[] = [];
-  if (operator !== 'In' && operator !== 'NotIn') errors.push(invalidValue(`${path}.operator`, operator, 'not a valid selector operator'));
+  if (operator !== 'In' && operator !== 'NotIn')
+    errors.push(invalidValue(`${path}.operator`, operator, 'not a valid selector operator'));
   else if (values.length !== 1) {
     errors.push(required(`${path}.values`, "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"));
   }
@@ -83,20 +102,26 @@ function validatePodAffinity(affinity: PodAffinity, path: string): FieldError[] 
   const requiredPath = `${path}.requiredDuringSchedulingIgnoredDuringExecution`;
   const preferredPath = `${path}.preferredDuringSchedulingIgnoredDuringExecution`;
   return [
-    ...(affinity.requiredDuringSchedulingIgnoredDuringExecution ?? []).flatMap((term, index) => validatePodTerm(term, `${requiredPath}[${index}]`)),
-    ...(affinity.preferredDuringSchedulingIgnoredDuringExecution ?? []).flatMap(({ weight = 0, podAffinityTerm }, index) => [
-      ...validateWeight(weight, `${preferredPath}[${index}].weight`),
-      ...validatePodTerm(podAffinityTerm ?? { topologyKey: '' }, `${preferredPath}[${index}].podAffinityTerm`),
-    ]),
+    ...(affinity.requiredDuringSchedulingIgnoredDuringExecution ?? []).flatMap((term, index) =>
+      validatePodTerm(term, `${requiredPath}[${index}]`),
+    ),
+    ...(affinity.preferredDuringSchedulingIgnoredDuringExecution ?? []).flatMap(
+      ({ weight = 0, podAffinityTerm }: Submitted<WeightedPodAffinityTerm>, index) => [
+        ...validateWeight(weight, `${preferredPath}[${index}].weight`),
+        ...validatePodTerm(podAffinityTerm ?? { topologyKey: '' }, `${preferredPath}[${index}].podAffinityTerm`),
+      ],
+    ),
   ];
 }
 
-function validatePodTerm(term: PodAffinityTerm, path: string): FieldError[] {
+function validatePodTerm(term: Submitted<PodAffinityTerm>, path: string): FieldError[] {
   const { topologyKey = '' } = term;
   return [
     ...validateLabelSelector(term.labelSelector, `${path}.labelSelector`),
     ...validateLabelSelector(term.namespaceSelector, `${path}.namespaceSelector`),
-    ...(term.namespaces ?? []).flatMap((name) => nameIsDnsLabel(name, false).map((text) => invalidValue(`${path}.namespace`, name, text))),
+    ...(term.namespaces ?? []).flatMap((name) =>
+      nameIsDnsLabel(name, false).map((text) => invalidValue(`${path}.namespace`, name, text)),
+    ),
     ...validateMatchLabelKeys(term.matchLabelKeys, term.mismatchLabelKeys, term.labelSelector, path),
     ...(topologyKey === '' ? [required(`${path}.topologyKey`, 'can not be empty')] : []),
     ...validateLabelName(topologyKey, `${path}.topologyKey`),
@@ -118,7 +143,8 @@ export function validateMatchLabelKeys(
   const selected = new Set(Object.keys(selector?.matchLabels ?? {}));
   for (const { key } of selector?.matchExpressions ?? []) {
     const index = matchKeys.lastIndexOf(key);
-    if (index >= 0 && selected.has(key)) errors.push(invalidValue(`${path}[${index}]`, key, 'exists in both matchLabelKeys and labelSelector'));
+    if (index >= 0 && selected.has(key))
+      errors.push(invalidValue(`${path}[${index}]`, key, 'exists in both matchLabelKeys and labelSelector'));
     selected.add(key);
   }
   matchKeys.forEach((key, index) => {

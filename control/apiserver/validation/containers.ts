@@ -8,6 +8,7 @@ import { validateContainerPorts, validateHostPortConflicts } from './ports.ts';
 import { validateLifecycle, validateProbe } from './probes.ts';
 import { validateContainerResources, validateResizePolicy } from './resources.ts';
 import { validateSecurityContext } from './security-context.ts';
+import { type Submitted, submitted } from './submitted.ts';
 import { validateVolumeDevices, validateVolumeMounts } from './volume-mounts.ts';
 
 /** What the checks of a container need to know of its pod. */
@@ -25,8 +26,12 @@ const probeNames = ['livenessProbe', 'readinessProbe', 'startupProbe'] as const;
 const MAX_RESTART_RULES = 20;
 const MAX_EXIT_CODES = 255;
 
-function validateCommon(container: Container | EphemeralContainer, { spec, volumes, claims }: ContainerScope, path: string): FieldError[] {
-  const { name = '', image = '', imagePullPolicy: pull = '', terminationMessagePolicy: message = '' } = container;
+function validateCommon(
+  container: Container | EphemeralContainer,
+  { spec, volumes, claims }: ContainerScope,
+  path: string,
+): FieldError[] {
+  const { name = '', image = '', imagePullPolicy: pull = '', terminationMessagePolicy: message = '' } = submitted(container);
   const errors: FieldError[] = [];
   if (name === '') errors.push(required(`${path}.name`));
   else errors.push(...isDns1123Label(name).map((text) => invalidValue(`${path}.name`, name, text)));
@@ -67,7 +72,8 @@ export function validateContainers(scope: ContainerScope, path: string): FieldEr
 }
 
 function validateHooks(container: Container, { terminationGracePeriodSeconds: grace, os }: PodSpec, path: string): FieldError[] {
-  const lifecycle = container.lifecycle === undefined ? [] : validateLifecycle(container.lifecycle, grace, os, `${path}.lifecycle`);
+  const lifecycle =
+    container.lifecycle === undefined ? [] : validateLifecycle(container.lifecycle, grace, os, `${path}.lifecycle`);
   return [...lifecycle, ...probeNames.flatMap((name) => validateProbe(name, container[name], grace, `${path}.${name}`))];
 }
 
@@ -85,12 +91,13 @@ function validateRestartPolicy({ restartPolicy, restartPolicyRules: rules = [] }
   return errors;
 }
 
-function validateRestartRule({ action = '', exitCodes }: ContainerRestartRule, path: string): FieldError[] {
+function validateRestartRule({ action = '', exitCodes }: Submitted<ContainerRestartRule>, path: string): FieldError[] {
   const actions = ['Restart', 'RestartAllContainers'];
   const errors: FieldError[] = actions.includes(action) ? [] : [notSupported(`${path}.action`, action, actions)];
   if (exitCodes === undefined) return [...errors, required(`${path}.exitCodes`, 'must be specified')];
   const operators = ['In', 'NotIn'];
-  if (!operators.includes(exitCodes.operator)) errors.push(notSupported(`${path}.exitCodes.operator`, exitCodes.operator, operators));
+  if (!operators.includes(exitCodes.operator))
+    errors.push(notSupported(`${path}.exitCodes.operator`, exitCodes.operator, operators));
   const count = exitCodes.values?.length ?? 0;
   if (count > MAX_EXIT_CODES) errors.push(tooMany(`${path}.exitCodes.values`, count, MAX_EXIT_CODES));
   return errors;
@@ -134,7 +141,7 @@ const forbiddenForEphemeral = [
 ] as const;
 
 export function validateEphemeralContainers(scope: ContainerScope, path: string): FieldError[] {
-  const { containers = [], initContainers = [], ephemeralContainers = [] } = scope.spec;
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = submitted(scope.spec);
   const others = new Set([...containers, ...initContainers].map(({ name }) => name));
   const names = new Set(others);
   return ephemeralContainers.flatMap((container, index) => {

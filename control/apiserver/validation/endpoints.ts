@@ -9,14 +9,15 @@ import type {
   Endpoint,
   EndpointAddress,
   EndpointPort,
-  Endpoints,
   EndpointSlice,
   EndpointSubset,
+  Endpoints,
 } from '#api/types.generated.ts';
 import { canonicalIp, validateEndpointIp, validateIp } from './ip.ts';
 import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from './object-meta.ts';
 import { protocols, validatePortNumber, validateProtocol } from './ports.ts';
 import { semanticEqual } from './semantic-equal.ts';
+import { type Submitted, submitted } from './submitted.ts';
 
 const rules = { namespaced: true, name: nameIsDnsSubdomain };
 const MAX_ADDRESSES = 100;
@@ -42,7 +43,9 @@ function validateSubsets(subsets: readonly EndpointSubset[]): FieldError[] {
   return subsets.flatMap(({ addresses = [], notReadyAddresses = [], ports = [] }, index) => {
     const at = `subsets[${index}]`;
     return [
-      ...(addresses.length + notReadyAddresses.length === 0 ? [required(at, 'must specify `addresses` or `notReadyAddresses`')] : []),
+      ...(addresses.length + notReadyAddresses.length === 0
+        ? [required(at, 'must specify `addresses` or `notReadyAddresses`')]
+        : []),
       ...addresses.flatMap((address, one) => validateAddress(address, `${at}.addresses[${one}]`)),
       ...notReadyAddresses.flatMap((address, one) => validateAddress(address, `${at}.notReadyAddresses[${one}]`)),
       ...ports.flatMap((port, one) => validatePort(port, ports.length > 1, `${at}.ports[${one}]`)),
@@ -50,16 +53,22 @@ function validateSubsets(subsets: readonly EndpointSubset[]): FieldError[] {
   });
 }
 
-function validateAddress({ ip = '', hostname, nodeName }: EndpointAddress, path: string): FieldError[] {
+function validateAddress({ ip = '', hostname, nodeName }: Submitted<EndpointAddress>, path: string): FieldError[] {
   return [
     ...validateIp(ip, `${path}.ip`),
     ...(hostname ? isDns1123Label(hostname).map((text) => invalidValue(`${path}.hostname`, hostname, text)) : []),
-    ...(nodeName === undefined ? [] : nameIsDnsSubdomain(nodeName, false).map((text) => invalidValue(`${path}.nodeName`, nodeName, text))),
+    ...(nodeName === undefined
+      ? []
+      : nameIsDnsSubdomain(nodeName, false).map((text) => invalidValue(`${path}.nodeName`, nodeName, text))),
     ...validateEndpointIp(ip, `${path}.ip`),
   ];
 }
 
-function validatePort({ name = '', port, protocol, appProtocol }: EndpointPort, requireName: boolean, path: string): FieldError[] {
+function validatePort(
+  { name = '', port, protocol, appProtocol }: EndpointPort,
+  requireName: boolean,
+  path: string,
+): FieldError[] {
   const errors: FieldError[] = [];
   if (name !== '') errors.push(...isDns1123Label(name).map((text) => invalidValue(`${path}.name`, name, text)));
   else if (requireName) errors.push(required(`${path}.name`));
@@ -73,12 +82,13 @@ const validateAppProtocol = (value: string | undefined, path: string): FieldErro
 const addressTypes = ['FQDN', 'IPv4', 'IPv6'];
 
 export function validateEndpointSlice(slice: EndpointSlice, old?: EndpointSlice): FieldError[] {
-  const { addressType: type = '' } = slice;
+  const { addressType: type = '' } = submitted(slice);
   const errors = validateObjectMeta(slice.metadata, rules);
   if (type === '') errors.push(required('addressType'));
   else if (!addressTypes.includes(type)) errors.push(notSupported('addressType', type, addressTypes));
   errors.push(...validateSlicePorts(slice.ports ?? []));
-  if (old === undefined || !semanticEqual(slice.endpoints, old.endpoints)) errors.push(...validateSliceEndpoints(slice.endpoints ?? [], type));
+  if (old === undefined || !semanticEqual(slice.endpoints, old.endpoints))
+    errors.push(...validateSliceEndpoints(slice.endpoints ?? [], type));
   return errors;
 }
 
@@ -108,16 +118,18 @@ function validateSliceEndpoints(endpoints: readonly Endpoint[], type: string): F
   if (endpoints.length > MAX_ENDPOINTS) return [tooMany('endpoints', endpoints.length, MAX_ENDPOINTS)];
   return endpoints.flatMap((endpoint, index) => {
     const at = `endpoints[${index}]`;
-    const { addresses = [], nodeName, hostname, deprecatedTopology = {} } = endpoint;
+    const { addresses = [], nodeName, hostname, deprecatedTopology = {} } = submitted(endpoint);
     const errors: FieldError[] = [];
     if (addresses.length === 0) errors.push(required(`${at}.addresses`, 'must contain at least 1 address'));
     else if (addresses.length > MAX_ADDRESSES) errors.push(tooMany(`${at}.addresses`, addresses.length, MAX_ADDRESSES));
     addresses.forEach((address, one) => errors.push(...validateSliceAddress(address, type, `${at}.addresses`, one)));
-    if (nodeName !== undefined) errors.push(...nameIsDnsSubdomain(nodeName, false).map((text) => invalidValue(`${at}.nodeName`, nodeName, text)));
+    if (nodeName !== undefined)
+      errors.push(...nameIsDnsSubdomain(nodeName, false).map((text) => invalidValue(`${at}.nodeName`, nodeName, text)));
     const topology = Object.keys(deprecatedTopology).length;
     if (topology > MAX_TOPOLOGY) errors.push(tooMany(`${at}.deprecatedTopology`, topology, MAX_TOPOLOGY));
     errors.push(...validateLabels(deprecatedTopology, `${at}.deprecatedTopology`));
-    if (hostname !== undefined) errors.push(...isDns1123Label(hostname).map((text) => invalidValue(`${at}.hostname`, hostname, text)));
+    if (hostname !== undefined)
+      errors.push(...isDns1123Label(hostname).map((text) => invalidValue(`${at}.hostname`, hostname, text)));
     return [...errors, ...validateHints(endpoint, `${at}.hints`)];
   });
 }
@@ -132,7 +144,10 @@ function validateSliceAddress(address: string, type: string, listPath: string, i
     return [invalidValue(at, address, `must be in canonical form (${JSON.stringify(canonicalIp(address))})`)];
   }
   const isType = type === 'IPv4' ? isIPv4 : isIPv6;
-  return [...(isType(address) ? [] : [invalidValue(listPath, address, `must be an ${type} address`)]), ...validateEndpointIp(address, at)];
+  return [
+    ...(isType(address) ? [] : [invalidValue(listPath, address, `must be an ${type} address`)]),
+    ...validateEndpointIp(address, at),
+  ];
 }
 
 function validateHints({ hints }: Endpoint, path: string): FieldError[] {
@@ -145,7 +160,7 @@ function validateHints({ hints }: Endpoint, path: string): FieldError[] {
 }
 
 function validateHintNames(hints: readonly { name: string }[], check: (name: string) => string[], path: string): FieldError[] {
-  return hints.flatMap(({ name = '' }, index) => [
+  return hints.flatMap(({ name = '' }: { name?: string }, index) => [
     ...(hints.findIndex((other) => other.name === name) < index ? [duplicate(`${path}[${index}].name`, name)] : []),
     ...check(name).map((text) => invalidValue(`${path}[${index}].name`, name, text)),
   ]);

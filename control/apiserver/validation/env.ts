@@ -2,14 +2,9 @@
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue, notSupported, required } from '#api/field-error.ts';
 import { isConfigMapKey, isDns1123Label, isQualifiedName, isRelaxedEnvVarName, nameIsDnsSubdomain } from '#api/names.ts';
-import type {
-  EnvFromSource,
-  EnvVar,
-  FileKeySelector,
-  ObjectFieldSelector,
-  ResourceFieldSelector,
-} from '#api/types.generated.ts';
+import type { EnvFromSource, EnvVar, FileKeySelector, ObjectFieldSelector, ResourceFieldSelector } from '#api/types.generated.ts';
 import { validateNoBacksteps } from './paths.ts';
+import type { Submitted } from './submitted.ts';
 
 /** Fields that `env` may name; volumes may name others. */
 const envFieldPaths = [
@@ -24,7 +19,14 @@ const envFieldPaths = [
   'status.podIPs',
 ];
 /** Fields that exist for the downward API at all (upstream's ConvertDownwardAPIFieldLabel). */
-const downwardFields = new Set([...envFieldPaths, 'metadata.annotations', 'metadata.labels', 'spec.restartPolicy', 'spec.schedulerName', 'status.phase']);
+const downwardFields = new Set([
+  ...envFieldPaths,
+  'metadata.annotations',
+  'metadata.labels',
+  'spec.restartPolicy',
+  'spec.schedulerName',
+  'status.phase',
+]);
 const containerResources = [
   'limits.cpu',
   'limits.ephemeral-storage',
@@ -33,14 +35,19 @@ const containerResources = [
   'requests.ephemeral-storage',
   'requests.memory',
 ];
-const byteDivisors = ['1', ...['', 'i'].flatMap((i) => ['K', 'M', 'G', 'T', 'P', 'E'].map((unit) => `1${i === '' && unit === 'K' ? 'k' : unit}${i}`))];
+const byteDivisors = [
+  '1',
+  ...['', 'i'].flatMap((i) => ['K', 'M', 'G', 'T', 'P', 'E'].map((unit) => `1${i === '' && unit === 'K' ? 'k' : unit}${i}`)),
+];
 
 export function validateEnv(variables: readonly EnvVar[], path: string): FieldError[] {
   return variables.flatMap((variable, index) => {
     const at = `${path}[${index}]`;
     const name = variable.name ?? '';
     return [
-      ...(name === '' ? [required(`${at}.name`)] : isRelaxedEnvVarName(name).map((text) => invalidValue(`${at}.name`, name, text))),
+      ...(name === ''
+        ? [required(`${at}.name`)]
+        : isRelaxedEnvVarName(name).map((text) => invalidValue(`${at}.name`, name, text))),
       ...validateValueFrom(variable, `${at}.valueFrom`),
     ];
   });
@@ -51,11 +58,14 @@ function validateValueFrom({ value, valueFrom }: EnvVar, path: string): FieldErr
   const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef } = valueFrom;
   const errors: FieldError[] = [];
   if (fieldRef !== undefined) errors.push(...validateFieldRef(fieldRef, envFieldPaths, `${path}.fieldRef`));
-  if (resourceFieldRef !== undefined) errors.push(...validateResourceFieldRef(resourceFieldRef, `${path}.resourceFieldRef`, false));
+  if (resourceFieldRef !== undefined)
+    errors.push(...validateResourceFieldRef(resourceFieldRef, `${path}.resourceFieldRef`, false));
   if (configMapKeyRef !== undefined) errors.push(...validateKeyRef(configMapKeyRef, `${path}.configMapKeyRef`));
   if (secretKeyRef !== undefined) errors.push(...validateKeyRef(secretKeyRef, `${path}.secretKeyRef`));
   if (fileKeyRef !== undefined) errors.push(...validateFileKeyRef(fileKeyRef, `${path}.fileKeyRef`));
-  const sources = [fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef].filter((source) => source !== undefined);
+  const sources = [fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef, fileKeyRef].filter(
+    (source) => source !== undefined,
+  );
   if (sources.length === 0) {
     const text = 'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`';
     errors.push(invalidValue(path, '', text));
@@ -68,7 +78,11 @@ function validateValueFrom({ value, valueFrom }: EnvVar, path: string): FieldErr
 }
 
 /** A reference to a field of the pod; `allowed` in the order that messages print (sorted). */
-export function validateFieldRef({ apiVersion, fieldPath }: ObjectFieldSelector, allowed: readonly string[], path: string): FieldError[] {
+export function validateFieldRef(
+  { apiVersion, fieldPath }: ObjectFieldSelector,
+  allowed: readonly string[],
+  path: string,
+): FieldError[] {
   if (!apiVersion) return [required(`${path}.apiVersion`)];
   if (!fieldPath) return [required(`${path}.fieldPath`)];
   const bad = (why: string): FieldError[] => [invalidValue(`${path}.fieldPath`, fieldPath, `error converting fieldPath: ${why}`)];
@@ -76,7 +90,8 @@ export function validateFieldRef({ apiVersion, fieldPath }: ObjectFieldSelector,
   const subscripted = /^(.*?)\['(.*)'\]$/.exec(fieldPath);
   if (subscripted !== null) {
     const [, field = '', key = ''] = subscripted;
-    if (field === 'metadata.annotations') return isQualifiedName(key.toLowerCase()).map((text) => invalidValue(path, key.toLowerCase(), text));
+    if (field === 'metadata.annotations')
+      return isQualifiedName(key.toLowerCase()).map((text) => invalidValue(path, key.toLowerCase(), text));
     if (field === 'metadata.labels') return isQualifiedName(key).map((text) => invalidValue(path, key, text));
     return bad(`field label does not support subscript: ${fieldPath}`);
   }
@@ -86,19 +101,26 @@ export function validateFieldRef({ apiVersion, fieldPath }: ObjectFieldSelector,
 }
 
 /** A reference to a container's requests or limits; in a volume it must name the container. */
-export function validateResourceFieldRef(reference: ResourceFieldSelector, path: string, inVolume: boolean): FieldError[] {
+export function validateResourceFieldRef(
+  reference: Submitted<ResourceFieldSelector>,
+  path: string,
+  inVolume: boolean,
+): FieldError[] {
   const { containerName, resource = '', divisor } = reference;
   const errors: FieldError[] = [];
   const hugePages = /^(requests|limits)\.hugepages-/.test(resource);
   if (inVolume && !containerName) errors.push(required(`${path}.containerName`));
   else if (resource === '') errors.push(required(`${path}.resource`));
-  else if (!containerResources.includes(resource) && !hugePages) errors.push(notSupported(`${path}.resource`, resource, containerResources));
+  else if (!containerResources.includes(resource) && !hugePages)
+    errors.push(notSupported(`${path}.resource`, resource, containerResources));
   const text = String(divisor ?? '0');
   if (text === '0') return errors;
   const bytes = byteDivisors.join(', ');
   if (resource.endsWith('.cpu')) {
     if (text !== '1m' && text !== '1') {
-      errors.push(invalidValue(`${path}.divisor`, resource, "only divisor's values 1m and 1 are supported with the cpu resource"));
+      errors.push(
+        invalidValue(`${path}.divisor`, resource, "only divisor's values 1m and 1 are supported with the cpu resource"),
+      );
     }
     return errors;
   }
@@ -111,7 +133,9 @@ export function validateResourceFieldRef(reference: ResourceFieldSelector, path:
         ? 'hugepages'
         : undefined;
   if (what !== undefined) {
-    errors.push(invalidValue(`${path}.divisor`, resource, `only divisor's values ${bytes} are supported with the ${what} resource`));
+    errors.push(
+      invalidValue(`${path}.divisor`, resource, `only divisor's values ${bytes} are supported with the ${what} resource`),
+    );
   }
   return errors;
 }

@@ -31,7 +31,8 @@ function validateNewStyle(event: Event, controllerField: string): FieldError[] {
   const namespace = event.metadata.namespace ?? '';
   const { reportingComponent: controller = '', reportingInstance: instance = '', action = '', reason = '', message = '' } = event;
   const errors: FieldError[] = [];
-  if (!event.involvedObject?.namespace && namespace !== 'default' && namespace !== 'kube-system') errors.push(namespaceMismatch(event));
+  if (!event.involvedObject?.namespace && namespace !== 'default' && namespace !== 'kube-system')
+    errors.push(namespaceMismatch(event));
   if (controller === '') errors.push(required(controllerField));
   errors.push(...isQualifiedName(controller).map((text) => invalidValue(controllerField, controller, text)));
   for (const [field, value] of [
@@ -53,7 +54,8 @@ export function validateEventsEvent(event: Event): FieldError[] {
     ...validateSeries(event),
   ];
   if (!event.eventTime) errors.push(required('eventTime'));
-  if (event.type !== 'Normal' && event.type !== 'Warning') errors.push(invalidValue('type', '', `has invalid value: ${event.type ?? ''}`));
+  if (event.type !== 'Normal' && event.type !== 'Warning')
+    errors.push(invalidValue('type', '', `has invalid value: ${event.type ?? ''}`));
   for (const field of ['firstTimestamp', 'lastTimestamp', 'count'] as const) {
     if (event[field]) errors.push(invalidValue(field, '', 'needs to be unset'));
   }
@@ -65,7 +67,19 @@ export function validateEventsEvent(event: Event): FieldError[] {
 export function validateEventsEventUpdate(event: Event, old: Event): FieldError[] {
   const errors = [...validateCoreEvent(event, 'reportingController'), ...validateObjectMetaUpdate(event.metadata, old.metadata)];
   if (!sameJson(event.series, old.series)) errors.push(...validateSeries(event));
-  const fields = ['involvedObject', 'reason', 'message', 'source', 'firstTimestamp', 'lastTimestamp', 'count', 'type', 'eventTime', 'action', 'related'] as const;
+  const fields = [
+    'involvedObject',
+    'reason',
+    'message',
+    'source',
+    'firstTimestamp',
+    'lastTimestamp',
+    'count',
+    'type',
+    'eventTime',
+    'action',
+    'related',
+  ] as const;
   for (const field of fields) errors.push(...validateImmutable(event[field], old[field], field));
   errors.push(...validateImmutable(event.reportingComponent, old.reportingComponent, 'reportingController'));
   return [...errors, ...validateImmutable(event.reportingInstance, old.reportingInstance, 'reportingInstance')];

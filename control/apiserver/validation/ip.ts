@@ -10,7 +10,12 @@ import { invalidValue } from '#api/field-error.ts';
 /** `10.010.1.1`: old parsers ignored the zeros, others read octal. */
 function hasLeadingZeros(value: string): boolean {
   const octets = value.split('.');
-  return octets.length === 4 && octets.every((octet) => /^\d{1,3}$/.test(octet)) && isIPv4(octets.map(Number).join('.')) && !isIPv4(value);
+  return (
+    octets.length === 4 &&
+    octets.every((octet) => /^\d{1,3}$/.test(octet)) &&
+    isIPv4(octets.map(Number).join('.')) &&
+    !isIPv4(value)
+  );
 }
 
 const isMapped = (value: string): boolean => /^(0{0,4}:){1,5}:?ffff:(\d+\.){3}\d+$/i.test(value) && isIPv6(value);
@@ -72,8 +77,10 @@ export function validateEndpointIp(address: string, path: string): FieldError[] 
   if (!isIPv4(address) && !isIPv6(address)) return [invalidValue(path, address, 'must be a valid IP address')];
   const family = isIPv4(address) ? 'ipv4' : 'ipv6';
   const errors: FieldError[] = [];
-  if (address === '0.0.0.0' || /^[0:]+$/.test(address)) errors.push(invalidValue(path, address, `may not be unspecified (${address})`));
-  if (loopback.check(address, family)) errors.push(invalidValue(path, address, 'may not be in the loopback range (127.0.0.0/8, ::1/128)'));
+  if (address === '0.0.0.0' || /^[0:]+$/.test(address))
+    errors.push(invalidValue(path, address, `may not be unspecified (${address})`));
+  if (loopback.check(address, family))
+    errors.push(invalidValue(path, address, 'may not be in the loopback range (127.0.0.0/8, ::1/128)'));
   if (linkLocal.check(address, family)) {
     errors.push(invalidValue(path, address, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)'));
   }
@@ -91,5 +98,7 @@ export function canonicalIp(address: string): string {
 /** A warning for a valid address in an unusual spelling. */
 export function ipWarnings(value: string, path: string): string[] {
   if (!isIPv6(value) || canonicalIp(value) === value) return [];
-  return [`${path}: IPv6 address ${JSON.stringify(value)} should be in RFC 5952 canonical format (${JSON.stringify(canonicalIp(value))})`];
+  return [
+    `${path}: IPv6 address ${JSON.stringify(value)} should be in RFC 5952 canonical format (${JSON.stringify(canonicalIp(value))})`,
+  ];
 }

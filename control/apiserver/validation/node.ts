@@ -26,7 +26,9 @@ export function validateNode(node: Node): FieldError[] {
 
 function validateNodeResources({ status }: Node): FieldError[] {
   return (['capacity', 'allocatable'] as const).flatMap((list) =>
-    Object.entries(status?.[list] ?? {}).flatMap(([name, quantity]) => validateResourceQuantity(name, quantity, `status.${list}.${name}`)),
+    Object.entries(status?.[list] ?? {}).flatMap(([name, quantity]) =>
+      validateResourceQuantity(name, quantity, `status.${list}.${name}`),
+    ),
   );
 }
 
@@ -47,6 +49,7 @@ export function validateNodeUpdate(node: Node, old: Node): FieldError[] {
     errors.push(forbiddenField('spec.providerID', 'node updates may not change providerID except from "" to valid'));
   }
   errors.push(...validateTaints(node.spec?.taints ?? [], 'metadata.taints'));
-  if ((node.spec?.externalID ?? '') !== (old.spec?.externalID ?? '')) errors.push(forbiddenField('spec.externalID', 'may not be updated'));
+  if ((node.spec?.externalID ?? '') !== (old.spec?.externalID ?? ''))
+    errors.push(forbiddenField('spec.externalID', 'may not be updated'));
   return errors;
 }

@@ -29,7 +29,8 @@ export function validateObjectMeta(meta: ObjectMeta, rules: ObjectMetaRules, pat
   if (name === undefined || name === '') errors.push(required(`${path}.name`, 'name or generateName is required'));
   else errors.push(...rules.name(name, false).map((text) => invalidValue(`${path}.name`, name, text)));
   errors.push(...validateNamespaceOf(namespace, rules.namespaced, path));
-  if ((meta.generation ?? 0) < 0) errors.push(invalidValue(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'));
+  if ((meta.generation ?? 0) < 0)
+    errors.push(invalidValue(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'));
   errors.push(...validateSharedMeta(meta, path));
   errors.push(...validateFinalizers(meta.finalizers ?? [], `${path}.finalizers`));
   return [...errors, ...validateKubeFinalizers(meta.finalizers ?? [], path)];
@@ -110,7 +111,8 @@ function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: str
       errors.push(invalidValue(`${at}.fieldsType`, entry.fieldsType, 'must be `FieldsV1`'));
     }
     if (Buffer.byteLength(entry.manager ?? '') > FIELD_MANAGER_LIMIT) errors.push(tooLong(`${at}.manager`, FIELD_MANAGER_LIMIT));
-    if (Buffer.byteLength(entry.subresource ?? '') > SUBRESOURCE_LIMIT) errors.push(tooLong(`${at}.subresource`, SUBRESOURCE_LIMIT));
+    if (Buffer.byteLength(entry.subresource ?? '') > SUBRESOURCE_LIMIT)
+      errors.push(tooLong(`${at}.subresource`, SUBRESOURCE_LIMIT));
     return errors;
   });
 }
@@ -118,10 +120,20 @@ function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: str
 /** The errors of an update's metadata: identity is immutable, and a deleted object takes no new finalizers. */
 export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {
   const errors: FieldError[] = [];
-  if (old.deletionTimestamp !== undefined) errors.push(...validateNoNewFinalizers(meta.finalizers ?? [], old.finalizers ?? [], path));
-  if ((meta.resourceVersion ?? '') === '') errors.push(invalidValue(`${path}.resourceVersion`, '', 'must be specified for an update'));
-  if ((meta.generation ?? 0) < (old.generation ?? 0)) errors.push(invalidValue(`${path}.generation`, meta.generation ?? 0, 'must not be decremented'));
-  for (const key of ['name', 'namespace', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds'] as const) {
+  if (old.deletionTimestamp !== undefined)
+    errors.push(...validateNoNewFinalizers(meta.finalizers ?? [], old.finalizers ?? [], path));
+  if ((meta.resourceVersion ?? '') === '')
+    errors.push(invalidValue(`${path}.resourceVersion`, '', 'must be specified for an update'));
+  if ((meta.generation ?? 0) < (old.generation ?? 0))
+    errors.push(invalidValue(`${path}.generation`, meta.generation ?? 0, 'must not be decremented'));
+  for (const key of [
+    'name',
+    'namespace',
+    'uid',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+  ] as const) {
     errors.push(...validateImmutable(meta[key], old[key], `${path}.${key}`));
   }
   errors.push(...validateSharedMeta(meta, path));

@@ -8,7 +8,10 @@ export function validateNoBacksteps(target: string, path: string): FieldError[] 
 
 /** A relative path that stays below where it starts. */
 export function validateLocalDescendingPath(target: string, path: string): FieldError[] {
-  return [...(target.startsWith('/') ? [invalidValue(path, target, 'must be a relative path')] : []), ...validateNoBacksteps(target, path)];
+  return [
+    ...(target.startsWith('/') ? [invalidValue(path, target, 'must be a relative path')] : []),
+    ...validateNoBacksteps(target, path),
+  ];
 }
 
 /** A descending path whose first element is not `..something`: the kubelet keeps its own files under such names. */

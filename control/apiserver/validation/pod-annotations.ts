@@ -16,7 +16,8 @@ export function validatePodAnnotations(annotations: Annotations, spec: PodSpec, 
     errors.push(invalidValue(`${path}[${mirror}]`, mirrored, 'must set spec.nodeName if mirror pod annotation is set'));
   }
   const cost = annotations[deletionCost];
-  if (cost !== undefined && !isInt32(cost)) errors.push(invalidValue(`${path}[${deletionCost}]`, cost, 'must be a 32bit integer'));
+  if (cost !== undefined && !isInt32(cost))
+    errors.push(invalidValue(`${path}[${deletionCost}]`, cost, 'must be a 32bit integer'));
   return errors;
 }
 
@@ -31,7 +32,8 @@ export function validatePodAnnotationUpdates(pod: Pod, old: Pod, path: string): 
   const errors: FieldError[] = [];
   for (const [key, value] of Object.entries(before)) {
     if (now[key] === value) continue;
-    if (key.startsWith(appArmorPrefix)) errors.push(forbiddenField(`${path}[${key}]`, 'may not remove or update AppArmor annotations'));
+    if (key.startsWith(appArmorPrefix))
+      errors.push(forbiddenField(`${path}[${key}]`, 'may not remove or update AppArmor annotations'));
     if (key === mirror) errors.push(forbiddenField(`${path}[${key}]`, 'may not remove or update mirror pod annotation'));
   }
   for (const key of Object.keys(now)) {

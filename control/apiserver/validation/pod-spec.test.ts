@@ -35,14 +35,28 @@ describe('containers', () => {
   check([
     ['a plain pod', {}],
     ['no container', { containers: [] }, 'spec.containers: Required value'],
-    ['a container without name and image', { containers: [{ name: '' }] }, 'spec.containers[0].name: Required value', 'spec.containers[0].image: Required value'],
+    [
+      'a container without name and image',
+      { containers: [{ name: '' }] },
+      'spec.containers[0].name: Required value',
+      'spec.containers[0].image: Required value',
+    ],
     ['a bad name', one({ name: 'Web_1' }), `spec.containers[0].name: Invalid value: "Web_1": ${LABEL}`],
     [
       'a name twice',
-      { containers: [{ name: 'c', image: 'a' }, { name: 'c', image: 'b' }] },
+      {
+        containers: [
+          { name: 'c', image: 'a' },
+          { name: 'c', image: 'b' },
+        ],
+      },
       'spec.containers[1].name: Duplicate value: "c"',
     ],
-    ['an image with a space', one({ image: 'nginx ' }), 'spec.containers[0].image: Invalid value: "nginx ": must not have leading or trailing whitespace'],
+    [
+      'an image with a space',
+      one({ image: 'nginx ' }),
+      'spec.containers[0].image: Invalid value: "nginx ": must not have leading or trailing whitespace',
+    ],
     [
       'an unknown pull policy',
       one({ imagePullPolicy: 'Sometimes' }),
@@ -58,25 +72,58 @@ describe('containers', () => {
       one({ restartPolicy: 'Sometimes' }),
       'spec.containers[0].restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
     ],
-    ['privileged and everything else at once', one({ securityContext: { privileged: true, runAsUser: 0, capabilities: { add: ['NET_ADMIN'] } } })],
-    ['a negative user', one({ securityContext: { runAsUser: -1 } }), 'spec.containers[0].securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive'],
+    [
+      'privileged and everything else at once',
+      one({ securityContext: { privileged: true, runAsUser: 0, capabilities: { add: ['NET_ADMIN'] } } }),
+    ],
+    [
+      'a negative user',
+      one({ securityContext: { runAsUser: -1 } }),
+      'spec.containers[0].securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive',
+    ],
   ]);
 });
 
 describe('ports', () => {
   check([
-    ['a port without number', one({ ports: [{ containerPort: 0 }] }), 'spec.containers[0].ports[0].containerPort: Required value'],
-    ['a port too large', one({ ports: [{ containerPort: 65536 }] }), 'spec.containers[0].ports[0].containerPort: Invalid value: 65536: must be between 1 and 65535, inclusive'],
+    [
+      'a port without number',
+      one({ ports: [{ containerPort: 0 }] }),
+      'spec.containers[0].ports[0].containerPort: Required value',
+    ],
+    [
+      'a port too large',
+      one({ ports: [{ containerPort: 65536 }] }),
+      'spec.containers[0].ports[0].containerPort: Invalid value: 65536: must be between 1 and 65535, inclusive',
+    ],
     [
       'an unknown protocol',
       one({ ports: [{ containerPort: 80, protocol: 'HTTP' }] }),
       'spec.containers[0].ports[0].protocol: Unsupported value: "HTTP": supported values: "SCTP", "TCP", "UDP"',
     ],
-    ['a name too long', one({ ports: [{ containerPort: 80, name: 'a-very-long-name' }] }), 'spec.containers[0].ports[0].name: Invalid value: "a-very-long-name": must be no more than 15 characters'],
-    ['a name twice', one({ ports: [{ containerPort: 80, name: 'http' }, { containerPort: 81, name: 'http' }] }), 'spec.containers[0].ports[1].name: Duplicate value: "http"'],
+    [
+      'a name too long',
+      one({ ports: [{ containerPort: 80, name: 'a-very-long-name' }] }),
+      'spec.containers[0].ports[0].name: Invalid value: "a-very-long-name": must be no more than 15 characters',
+    ],
+    [
+      'a name twice',
+      one({
+        ports: [
+          { containerPort: 80, name: 'http' },
+          { containerPort: 81, name: 'http' },
+        ],
+      }),
+      'spec.containers[0].ports[1].name: Duplicate value: "http"',
+    ],
     [
       'a host port twice',
-      { containers: [{ name: 'a', image: 'x', ports: [{ containerPort: 80, hostPort: 80 }] }, { name: 'b', image: 'x', ports: [{ containerPort: 81, hostPort: 80 }] }] },
+      {
+        containers: [
+          { name: 'a', image: 'x', ports: [{ containerPort: 80, hostPort: 80 }] },
+          { name: 'b', image: 'x', ports: [{ containerPort: 81, hostPort: 80 }] },
+        ],
+      },
       'spec.containers[1].ports[0].hostPort: Duplicate value: "TCP//80"',
     ],
     [
@@ -127,29 +174,70 @@ describe('environment', () => {
       one({ env: [{ name: 'A', valueFrom: { resourceFieldRef: { resource: 'limits.cpu', divisor: '1Mi' } } }] }),
       'spec.containers[0].env[0].valueFrom.resourceFieldRef.divisor: Invalid value: "limits.cpu": only divisor\'s values 1m and 1 are supported with the cpu resource',
     ],
-    ['a key without name', one({ env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'm', key: '' } } }] }), 'spec.containers[0].env[0].valueFrom.configMapKeyRef.key: Required value'],
-    ['an envFrom without source', one({ envFrom: [{}] }), 'spec.containers[0].envFrom: Invalid value: "": must specify one of: `configMapRef` or `secretRef`'],
+    [
+      'a key without name',
+      one({ env: [{ name: 'A', valueFrom: { configMapKeyRef: { name: 'm', key: '' } } }] }),
+      'spec.containers[0].env[0].valueFrom.configMapKeyRef.key: Required value',
+    ],
+    [
+      'an envFrom without source',
+      one({ envFrom: [{}] }),
+      'spec.containers[0].envFrom: Invalid value: "": must specify one of: `configMapRef` or `secretRef`',
+    ],
   ]);
 });
 
 describe('volumes and mounts', () => {
   check([
-    ['a mount of a volume that does not exist', one({ volumeMounts: [{ name: 'data', mountPath: '/d' }] }), 'spec.containers[0].volumeMounts[0].name: Not found: "data"'],
+    [
+      'a mount of a volume that does not exist',
+      one({ volumeMounts: [{ name: 'data', mountPath: '/d' }] }),
+      'spec.containers[0].volumeMounts[0].name: Not found: "data"',
+    ],
     [
       'a path twice',
-      { volumes: [{ name: 'a', emptyDir: {} }], ...one({ volumeMounts: [{ name: 'a', mountPath: '/d' }, { name: 'a', mountPath: '/d' }] }) },
+      {
+        volumes: [{ name: 'a', emptyDir: {} }],
+        ...one({
+          volumeMounts: [
+            { name: 'a', mountPath: '/d' },
+            { name: 'a', mountPath: '/d' },
+          ],
+        }),
+      },
       'spec.containers[0].volumeMounts[1].mountPath: Invalid value: "/d": must be unique',
     ],
-    ['two sources', { volumes: [{ name: 'a', emptyDir: {}, hostPath: { path: '/x' } }] }, 'spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type'],
-    ['a name twice', { volumes: [{ name: 'a', emptyDir: {} }, { name: 'a', emptyDir: {} }] }, 'spec.volumes[1].name: Duplicate value: "a"'],
-    ['a host path with steps back', { volumes: [{ name: 'a', hostPath: { path: '/x/../y' } }] }, 'spec.volumes[0].hostPath.path: Invalid value: "/x/../y": must not contain \'..\''],
+    [
+      'two sources',
+      { volumes: [{ name: 'a', emptyDir: {}, hostPath: { path: '/x' } }] },
+      'spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type',
+    ],
+    [
+      'a name twice',
+      {
+        volumes: [
+          { name: 'a', emptyDir: {} },
+          { name: 'a', emptyDir: {} },
+        ],
+      },
+      'spec.volumes[1].name: Duplicate value: "a"',
+    ],
+    [
+      'a host path with steps back',
+      { volumes: [{ name: 'a', hostPath: { path: '/x/../y' } }] },
+      'spec.volumes[0].hostPath.path: Invalid value: "/x/../y": must not contain \'..\'',
+    ],
     [
       'an unknown host path type',
       { volumes: [{ name: 'a', hostPath: { path: '/x', type: 'Dir' } }] },
       'spec.volumes[0].hostPath.type: Unsupported value: "Dir": supported values: "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"',
     ],
     ['a secret without name', { volumes: [{ name: 'a', secret: {} }] }, 'spec.volumes[0].secret.secretName: Required value'],
-    ['a mode too large', { volumes: [{ name: 'a', configMap: { name: 'm', defaultMode: 512 } }] }, 'spec.volumes[0].configMap.defaultMode: Invalid value: 512: must be a number between 0 and 0777 (octal), both inclusive'],
+    [
+      'a mode too large',
+      { volumes: [{ name: 'a', configMap: { name: 'm', defaultMode: 512 } }] },
+      'spec.volumes[0].configMap.defaultMode: Invalid value: 512: must be a number between 0 and 0777 (octal), both inclusive',
+    ],
     [
       'an absolute path in a config map',
       { volumes: [{ name: 'a', configMap: { name: 'm', items: [{ key: 'k', path: '/abs' }] } }] },
@@ -162,12 +250,27 @@ describe('volumes and mounts', () => {
     ],
     [
       'two projections at one path',
-      { volumes: [{ name: 'a', projected: { sources: [{ configMap: { name: 'm', items: [{ key: 'k', path: 'p' }] } }, { secret: { name: 's', items: [{ key: 'k', path: 'p' }] } }] } }] },
+      {
+        volumes: [
+          {
+            name: 'a',
+            projected: {
+              sources: [
+                { configMap: { name: 'm', items: [{ key: 'k', path: 'p' }] } },
+                { secret: { name: 's', items: [{ key: 'k', path: 'p' }] } },
+              ],
+            },
+          },
+        ],
+      },
       'spec.volumes[0].projected: Invalid value: "s": conflicting duplicate paths',
     ],
     [
       'bidirectional propagation without privilege',
-      { volumes: [{ name: 'a', emptyDir: {} }], ...one({ volumeMounts: [{ name: 'a', mountPath: '/d', mountPropagation: 'Bidirectional' }] }) },
+      {
+        volumes: [{ name: 'a', emptyDir: {} }],
+        ...one({ volumeMounts: [{ name: 'a', mountPath: '/d', mountPropagation: 'Bidirectional' }] }),
+      },
       'spec.containers[0].volumeMounts.mountPropagation: Forbidden: Bidirectional mount propagation is available only to privileged containers',
     ],
   ]);
@@ -197,7 +300,11 @@ describe('resources', () => {
       'spec.containers[0].resources.limits[example.com/gpu]: Invalid value: "500m": must be an integer',
       'spec.containers[0].resources.requests[example.com/gpu]: Invalid value: "500m": must be an integer',
     ],
-    ['an extended resource requested only', one({ resources: { requests: { 'example.com/gpu': '1' } } }), 'spec.containers[0].resources.limits: Required value: Limit must be set for non overcommitable resources'],
+    [
+      'an extended resource requested only',
+      one({ resources: { requests: { 'example.com/gpu': '1' } } }),
+      'spec.containers[0].resources.limits: Required value: Limit must be set for non overcommitable resources',
+    ],
     [
       'huge pages alone',
       one({ resources: { limits: { 'hugepages-2Mi': '4Mi' } } }),
@@ -214,35 +321,66 @@ describe('resources', () => {
 
 describe('probes and hooks', () => {
   check([
-    ['a probe that does nothing', one({ livenessProbe: {} }), 'spec.containers[0].livenessProbe: Required value: must specify a handler type'],
+    [
+      'a probe that does nothing',
+      one({ livenessProbe: {} }),
+      'spec.containers[0].livenessProbe: Required value: must specify a handler type',
+    ],
     [
       'a probe that does two things',
       one({ livenessProbe: { exec: { command: ['x'] }, tcpSocket: { port: 80 } } }),
       'spec.containers[0].livenessProbe.tcpSocket: Forbidden: may not specify more than 1 handler type',
     ],
-    ['a negative delay', one({ readinessProbe: { tcpSocket: { port: 80 }, initialDelaySeconds: -1 } }), 'spec.containers[0].readinessProbe.initialDelaySeconds: Invalid value: -1: must be greater than or equal to 0'],
-    ['two successes for liveness', one({ livenessProbe: { tcpSocket: { port: 80 }, successThreshold: 2 } }), 'spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1'],
+    [
+      'a negative delay',
+      one({ readinessProbe: { tcpSocket: { port: 80 }, initialDelaySeconds: -1 } }),
+      'spec.containers[0].readinessProbe.initialDelaySeconds: Invalid value: -1: must be greater than or equal to 0',
+    ],
+    [
+      'two successes for liveness',
+      one({ livenessProbe: { tcpSocket: { port: 80 }, successThreshold: 2 } }),
+      'spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1',
+    ],
     ['two successes for readiness', one({ readinessProbe: { tcpSocket: { port: 80 }, successThreshold: 2 } })],
-    ['port 0', one({ livenessProbe: { httpGet: { port: 0 } } }), 'spec.containers[0].livenessProbe.httpGet.port: Invalid value: 0: must be between 1 and 65535, inclusive'],
-    ['a scheme', one({ livenessProbe: { httpGet: { port: 80, scheme: 'FTP' } } }), 'spec.containers[0].livenessProbe.httpGet.scheme: Unsupported value: "FTP": supported values: "HTTP", "HTTPS"'],
+    [
+      'port 0',
+      one({ livenessProbe: { httpGet: { port: 0 } } }),
+      'spec.containers[0].livenessProbe.httpGet.port: Invalid value: 0: must be between 1 and 65535, inclusive',
+    ],
+    [
+      'a scheme',
+      one({ livenessProbe: { httpGet: { port: 80, scheme: 'FTP' } } }),
+      'spec.containers[0].livenessProbe.httpGet.scheme: Unsupported value: "FTP": supported values: "HTTP", "HTTPS"',
+    ],
     [
       'a sleep longer than the grace period',
       one({ lifecycle: { preStop: { sleep: { seconds: 60 } } } }),
       'spec.containers[0].lifecycle.preStop.sleep: Invalid value: 60: must be non-negative and less than terminationGracePeriodSeconds (30)',
     ],
-    ['a hook without command', one({ lifecycle: { postStart: { exec: {} } } }), 'spec.containers[0].lifecycle.postStart.exec.command: Required value'],
+    [
+      'a hook without command',
+      one({ lifecycle: { postStart: { exec: {} } } }),
+      'spec.containers[0].lifecycle.postStart.exec.command: Required value',
+    ],
   ]);
 });
 
 describe('init and ephemeral containers', () => {
   check([
-    ['a sidecar with a probe', { initContainers: [{ name: 'i', image: 'x', restartPolicy: 'Always', readinessProbe: { tcpSocket: { port: 80 } } }] }],
+    [
+      'a sidecar with a probe',
+      { initContainers: [{ name: 'i', image: 'x', restartPolicy: 'Always', readinessProbe: { tcpSocket: { port: 80 } } }] },
+    ],
     [
       'an init container with a probe',
       { initContainers: [{ name: 'i', image: 'x', readinessProbe: { tcpSocket: { port: 80 } } }] },
       'spec.initContainers[0].readinessProbe: Forbidden: may not be set for init containers without restartPolicy=Always',
     ],
-    ['the name of a regular container', { initContainers: [{ name: 'c', image: 'x' }] }, 'spec.initContainers[0].name: Duplicate value: "c"'],
+    [
+      'the name of a regular container',
+      { initContainers: [{ name: 'c', image: 'x' }] },
+      'spec.initContainers[0].name: Duplicate value: "c"',
+    ],
     [
       'ephemeral containers at creation',
       { ephemeralContainers: [{ name: 'e', image: 'x', ports: [{ containerPort: 1 }], targetContainerName: 'nobody' }] },
@@ -255,17 +393,57 @@ describe('init and ephemeral containers', () => {
 
 describe('the rest of the spec', () => {
   check([
-    ['an unknown restart policy', { restartPolicy: 'Sometimes' }, 'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"'],
-    ['an unknown DNS policy', { dnsPolicy: 'Magic' }, 'spec.dnsPolicy: Unsupported value: "Magic": supported values: "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"'],
-    ['DNS of its own without servers', { dnsPolicy: 'None' }, 'spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None'],
-    ['a name server that is no address', { dnsConfig: { nameservers: ['dns'] } }, 'spec.dnsConfig.nameservers[0]: Invalid value: "dns": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'],
-    ['zeros before an octet', { hostAliases: [{ ip: '10.010.1.1' }] }, 'spec.hostAliases[0].ip: Invalid value: "10.010.1.1": must not have leading 0s'],
+    [
+      'an unknown restart policy',
+      { restartPolicy: 'Sometimes' },
+      'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"',
+    ],
+    [
+      'an unknown DNS policy',
+      { dnsPolicy: 'Magic' },
+      'spec.dnsPolicy: Unsupported value: "Magic": supported values: "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"',
+    ],
+    [
+      'DNS of its own without servers',
+      { dnsPolicy: 'None' },
+      'spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None',
+    ],
+    [
+      'a name server that is no address',
+      { dnsConfig: { nameservers: ['dns'] } },
+      'spec.dnsConfig.nameservers[0]: Invalid value: "dns": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+    ],
+    [
+      'zeros before an octet',
+      { hostAliases: [{ ip: '10.010.1.1' }] },
+      'spec.hostAliases[0].ip: Invalid value: "10.010.1.1": must not have leading 0s',
+    ],
     ['a host name', { hostname: 'A' }, `spec.hostname: Invalid value: "A": ${LABEL}`],
-    ['a deadline of zero', { activeDeadlineSeconds: 0 }, 'spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive'],
-    ['a toleration of nothing', { tolerations: [{ operator: 'Equal', value: 'x' }] }, 'spec.tolerations[0].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, which means "match all values and all keys"'],
-    ['an unknown effect', { tolerations: [{ key: 'a', operator: 'Exists', effect: 'Explode' }] }, 'spec.tolerations[0].effect: Unsupported value: "Explode": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"'],
-    ['an unknown operator', { tolerations: [{ key: 'a', operator: 'Like' }] }, 'spec.tolerations[0].operator: Unsupported value: "Like": supported values: "Equal", "Exists"'],
-    ['seconds for another effect', { tolerations: [{ key: 'a', operator: 'Exists', effect: 'NoSchedule', tolerationSeconds: 1 }] }, "spec.tolerations[0].effect: Invalid value: \"NoSchedule\": effect must be 'NoExecute' when `tolerationSeconds` is set"],
+    [
+      'a deadline of zero',
+      { activeDeadlineSeconds: 0 },
+      'spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive',
+    ],
+    [
+      'a toleration of nothing',
+      { tolerations: [{ operator: 'Equal', value: 'x' }] },
+      'spec.tolerations[0].operator: Invalid value: "Equal": operator must be Exists when `key` is empty, which means "match all values and all keys"',
+    ],
+    [
+      'an unknown effect',
+      { tolerations: [{ key: 'a', operator: 'Exists', effect: 'Explode' }] },
+      'spec.tolerations[0].effect: Unsupported value: "Explode": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
+    ],
+    [
+      'an unknown operator',
+      { tolerations: [{ key: 'a', operator: 'Like' }] },
+      'spec.tolerations[0].operator: Unsupported value: "Like": supported values: "Equal", "Exists"',
+    ],
+    [
+      'seconds for another effect',
+      { tolerations: [{ key: 'a', operator: 'Exists', effect: 'NoSchedule', tolerationSeconds: 1 }] },
+      'spec.tolerations[0].effect: Invalid value: "NoSchedule": effect must be \'NoExecute\' when `tolerationSeconds` is set',
+    ],
     [
       'a spread over nothing',
       { topologySpreadConstraints: [{ maxSkew: 0, topologyKey: '', whenUnsatisfiable: 'Cry' }] },
@@ -280,14 +458,30 @@ describe('the rest of the spec', () => {
     ],
     [
       'pod affinity without a topology',
-      { affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ labelSelector: {}, topologyKey: '' }] } } },
+      {
+        affinity: {
+          podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{ labelSelector: {}, topologyKey: '' }] },
+        },
+      },
       'spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Required value: can not be empty',
-      "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Invalid value: \"\": name part must be non-empty",
+      'spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Invalid value: "": name part must be non-empty',
       "spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey: Invalid value: \"\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
     ],
-    ['a sysctl of the network on the host\'s network', { hostNetwork: true, securityContext: { sysctls: [{ name: 'net.core.somaxconn', value: '1' }] } }, "spec.securityContext.sysctls[0].name: Invalid value: \"net.core.somaxconn\": may not be specified when 'hostNetwork' is true"],
-    ['a gate and a node', { nodeName: 'n', schedulingGates: [{ name: 'a.b/c' }] }, 'spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared'],
-    ['a token without an account', { serviceAccountName: '', volumes: [{ name: 'a', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] }, 'spec.volumes[0].projected.sources[0].serviceAccountToken: Forbidden: must not be specified when serviceAccountName is not set'],
+    [
+      "a sysctl of the network on the host's network",
+      { hostNetwork: true, securityContext: { sysctls: [{ name: 'net.core.somaxconn', value: '1' }] } },
+      'spec.securityContext.sysctls[0].name: Invalid value: "net.core.somaxconn": may not be specified when \'hostNetwork\' is true',
+    ],
+    [
+      'a gate and a node',
+      { nodeName: 'n', schedulingGates: [{ name: 'a.b/c' }] },
+      'spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared',
+    ],
+    [
+      'a token without an account',
+      { serviceAccountName: '', volumes: [{ name: 'a', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] },
+      'spec.volumes[0].projected.sources[0].serviceAccountToken: Forbidden: must not be specified when serviceAccountName is not set',
+    ],
   ]);
 
   it('refuses a deletion cost that is no number, and a mirror pod without a node', () => {

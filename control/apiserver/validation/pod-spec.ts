@@ -11,13 +11,22 @@ import {
   isQualifiedName,
   nameIsDnsSubdomain,
 } from '#api/names.ts';
-import type { HostAlias, PodDNSConfig, PodResourceClaim, PodSpec, Volume } from '#api/types.generated.ts';
+import type {
+  HostAlias,
+  PodDNSConfig,
+  PodReadinessGate,
+  PodResourceClaim,
+  PodSchedulingGate,
+  PodSpec,
+  Volume,
+} from '#api/types.generated.ts';
 import { validateAffinity } from './affinity.ts';
 import { validateContainers, validateEphemeralContainers, validateInitContainers } from './containers.ts';
 import { validateIp } from './ip.ts';
 import { validateOverhead, validatePodResources } from './resources.ts';
 import { validateTolerations, validateTopologySpread } from './scheduling.ts';
 import { validateHostUsers, validatePodSecurityContext } from './security-context.ts';
+import { type Submitted, submitted } from './submitted.ts';
 import { validateVolumes } from './volumes.ts';
 
 const MAX_INT32 = 2 ** 31 - 1;
@@ -46,8 +55,10 @@ export function validatePodSpec(spec: PodSpec, path: string, isPod: boolean): Fi
     ...validatePodSecurityContext(spec, `${path}.securityContext`),
     ...validateAffinity(spec.affinity, `${path}.affinity`),
     ...validateDnsConfig(spec.dnsConfig, spec.dnsPolicy, `${path}.dnsConfig`),
-    ...(spec.readinessGates ?? []).flatMap(({ conditionType = '' }, index) =>
-      isQualifiedName(conditionType).map((text) => invalidValue(`${path}.readinessGates[${index}].conditionType`, conditionType, text)),
+    ...(spec.readinessGates ?? []).flatMap(({ conditionType = '' }: Submitted<PodReadinessGate>, index) =>
+      isQualifiedName(conditionType).map((text) =>
+        invalidValue(`${path}.readinessGates[${index}].conditionType`, conditionType, text),
+      ),
     ),
     ...validateSchedulingGates(spec, `${path}.schedulingGates`),
     ...validateTopologySpread(spec.topologySpreadConstraints ?? [], `${path}.topologySpreadConstraints`),
@@ -71,7 +82,7 @@ function validateResourceClaims(claims: readonly PodResourceClaim[], path: strin
   const names = new Set<string>();
   return claims.flatMap((claim, index) => {
     const at = `${path}[${index}]`;
-    const { name = '', resourceClaimName, resourceClaimTemplateName } = claim;
+    const { name = '', resourceClaimName, resourceClaimTemplateName } = submitted(claim);
     const errors: FieldError[] = [];
     if (name === '') errors.push(required(`${at}.name`));
     else if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
@@ -88,7 +99,11 @@ function validateResourceClaims(claims: readonly PodResourceClaim[], path: strin
 }
 
 /** On the host's network a container's port is the host's port. */
-function validateHostNetworkPorts({ hostNetwork, containers = [] }: PodSpec, path: string, isPod: boolean): FieldError[] {
+function validateHostNetworkPorts(
+  { hostNetwork, containers = [] }: Submitted<PodSpec>,
+  path: string,
+  isPod: boolean,
+): FieldError[] {
   if (hostNetwork !== true) return [];
   return containers.flatMap(({ ports = [] }, container) =>
     ports.flatMap(({ hostPort = 0, containerPort }, port) => {
@@ -130,7 +145,7 @@ function validateDnsConfig(config: PodDNSConfig | undefined, policy: string | un
 
 function validateSchedulingGates({ schedulingGates = [] }: PodSpec, path: string): FieldError[] {
   const seen = new Set<string>();
-  return schedulingGates.flatMap(({ name = '' }, index) => {
+  return schedulingGates.flatMap(({ name = '' }: Submitted<PodSchedulingGate>, index) => {
     const errors = isQualifiedName(name).map((text) => invalidValue(`${path}[${index}]`, name, text));
     if (seen.has(name)) errors.push(duplicate(`${path}[${index}]`, name));
     seen.add(name);
@@ -175,9 +190,11 @@ function validateNames(spec: PodSpec, path: string): FieldError[] {
 }
 
 function validateHostAliases(aliases: readonly HostAlias[], path: string): FieldError[] {
-  return aliases.flatMap(({ ip = '', hostnames = [] }, index) => [
+  return aliases.flatMap(({ ip = '', hostnames = [] }: Submitted<HostAlias>, index) => [
     ...validateIp(ip, `${path}[${index}].ip`),
-    ...hostnames.flatMap((name, host) => isDns1123Subdomain(name).map((text) => invalidValue(`${path}[${index}].hostnames[${host}]`, name, text))),
+    ...hostnames.flatMap((name, host) =>
+      isDns1123Subdomain(name).map((text) => invalidValue(`${path}[${index}].hostnames[${host}]`, name, text)),
+    ),
   ]);
 }
 

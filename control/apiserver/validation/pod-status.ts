@@ -7,6 +7,7 @@ import type { ContainerStatus, Pod, PodCondition, PodSpec } from '#api/types.gen
 import { validateIp } from './ip.ts';
 import { validateImmutable, validateObjectMetaUpdate } from './object-meta.ts';
 import { validatePodAnnotationUpdates } from './pod-annotations.ts';
+import type { Submitted } from './submitted.ts';
 
 const systemConditions = new Set(['PodScheduled', 'Ready', 'Initialized']);
 
@@ -20,25 +21,56 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
   const nominated = now.nominatedNodeName ?? '';
   if (nominated !== '' && nominated !== before.nominatedNodeName) {
     errors.push(...nameIsDnsSubdomain(nominated, false).map((text) => invalidValue('status.nominatedNodeName', nominated, text)));
-    if (old.spec.nodeName) errors.push(forbiddenField('status.nominatedNodeName', 'may not be set on pods that are already bound to a node'));
+    if (old.spec.nodeName)
+      errors.push(forbiddenField('status.nominatedNodeName', 'may not be set on pods that are already bound to a node'));
   }
   if ((now.observedGeneration ?? 0) < 0) {
     errors.push(invalidValue('status.observedGeneration', now.observedGeneration, 'must be a non-negative integer'));
   }
   errors.push(
     ...validateImmutable(now.qosClass, before.qosClass, 'status.qosClass'),
-    ...validateTransitions(now.containerStatuses ?? [], before.containerStatuses ?? [], old.spec, 'containers', 'status.containerStatuses'),
-    ...validateTransitions(now.initContainerStatuses ?? [], before.initContainerStatuses ?? [], old.spec, 'initContainers', 'status.initContainerStatuses'),
-    ...validateTransitions(now.ephemeralContainerStatuses ?? [], before.ephemeralContainerStatuses ?? [], old.spec, undefined, 'status.ephemeralContainerStatuses'),
-    ...validateIps((now.podIPs ?? []).map(({ ip }) => ip), (before.podIPs ?? []).map(({ ip }) => ip), 'status.podIPs'),
+    ...validateTransitions(
+      now.containerStatuses ?? [],
+      before.containerStatuses ?? [],
+      old.spec,
+      'containers',
+      'status.containerStatuses',
+    ),
+    ...validateTransitions(
+      now.initContainerStatuses ?? [],
+      before.initContainerStatuses ?? [],
+      old.spec,
+      'initContainers',
+      'status.initContainerStatuses',
+    ),
+    ...validateTransitions(
+      now.ephemeralContainerStatuses ?? [],
+      before.ephemeralContainerStatuses ?? [],
+      old.spec,
+      undefined,
+      'status.ephemeralContainerStatuses',
+    ),
+    ...validateIps(
+      (now.podIPs ?? []).map(({ ip }) => ip),
+      (before.podIPs ?? []).map(({ ip }) => ip),
+      'status.podIPs',
+    ),
   );
   const hostIps = (now.hostIPs ?? []).map(({ ip }) => ip);
-  if (hostIps.length > 0 && hostIps[0] !== now.hostIP) errors.push(invalidValue('status.hostIPs[0].ip', hostIps[0], 'must be equal to `hostIP`'));
-  return [...errors, ...validateIps(hostIps, (before.hostIPs ?? []).map(({ ip }) => ip), 'status.hostIPs')];
+  if (hostIps.length > 0 && hostIps[0] !== now.hostIP)
+    errors.push(invalidValue('status.hostIPs[0].ip', hostIps[0], 'must be equal to `hostIP`'));
+  return [
+    ...errors,
+    ...validateIps(
+      hostIps,
+      (before.hostIPs ?? []).map(({ ip }) => ip),
+      'status.hostIPs',
+    ),
+  ];
 }
 
 function validateConditions(conditions: readonly PodCondition[], path: string): FieldError[] {
-  return conditions.flatMap(({ type = '', observedGeneration = 0 }, index) => {
+  return conditions.flatMap(({ type = '', observedGeneration = 0 }: Submitted<PodCondition>, index) => {
     const errors: FieldError[] = [];
     if (observedGeneration < 0) {
       errors.push(invalidValue(`${path}[${index}].observedGeneration`, observedGeneration, 'must be a non-negative integer'));
@@ -67,7 +99,8 @@ function validateTransitions(
 
 function mayRestart(spec: PodSpec, list: 'containers' | 'initContainers', name: string, exitCode: number): boolean {
   const all = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
-  if (all.some(({ restartPolicyRules = [] }) => restartPolicyRules.some(({ action }) => action === 'RestartAllContainers'))) return true;
+  if (all.some(({ restartPolicyRules = [] }) => restartPolicyRules.some(({ action }) => action === 'RestartAllContainers')))
+    return true;
   const container = spec[list]?.find((one) => one.name === name);
   for (const { action, exitCodes } of container?.restartPolicyRules ?? []) {
     const listed = exitCodes?.values?.includes(exitCode) === true;

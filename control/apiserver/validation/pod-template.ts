@@ -1,7 +1,7 @@
 /** Pod templates, and what Deployments and ReplicaSets ask of them. Source: upstream `pkg/apis/apps/validation/validation.go`. */
 import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
-import { validateAnnotations, validateLabels, validateLabelSelector } from '#api/labels.ts';
+import { validateAnnotations, validateLabelSelector, validateLabels } from '#api/labels.ts';
 import type { LabelSelector, PodSpec, PodTemplateSpec } from '#api/types.generated.ts';
 import { validatePodAnnotations } from './pod-annotations.ts';
 import { validatePodSpec } from './pod-spec.ts';
@@ -22,7 +22,11 @@ function validateTemplate({ metadata = {}, spec = emptySpec }: PodTemplateSpec, 
 }
 
 /** The selector must select what the template makes: otherwise the controller would create pods without end. */
-export function validateSelectorAndTemplate(selector: LabelSelector | undefined, template: PodTemplateSpec, path: string): FieldError[] {
+export function validateSelectorAndTemplate(
+  selector: LabelSelector | undefined,
+  template: PodTemplateSpec,
+  path: string,
+): FieldError[] {
   const errors: FieldError[] = [];
   if (selector === undefined) errors.push(required(`${path}.selector`));
   else {

@@ -46,7 +46,8 @@ function validateMetaAndSpec(pod: Pod): FieldError[] {
 
 export function validatePod(pod: Pod): FieldError[] {
   const errors = validateMetaAndSpec(pod);
-  if ((pod.spec.ephemeralContainers ?? []).length > 0) errors.push(forbiddenField('spec.ephemeralContainers', 'cannot be set on create'));
+  if ((pod.spec.ephemeralContainers ?? []).length > 0)
+    errors.push(forbiddenField('spec.ephemeralContainers', 'cannot be set on create'));
   if (pod.spec.nodeName && (pod.spec.schedulingGates ?? []).length > 0) {
     errors.push(forbiddenField('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'));
   }
@@ -62,7 +63,8 @@ export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
   ];
   for (const list of ['containers', 'initContainers'] as const) {
     const [news, olds] = [pod.spec[list] ?? [], old.spec[list] ?? []];
-    if (news.length !== olds.length) return [...errors, forbiddenField(`spec.${list}`, 'pod updates may not add or remove containers')];
+    if (news.length !== olds.length)
+      return [...errors, forbiddenField(`spec.${list}`, 'pod updates may not add or remove containers')];
     news.forEach(({ image }, index) => {
       if (!image) errors.push(required(`spec.${list}[${index}].image`));
       errors.push(...validateImageSpaces(image, `spec.${list}[${index}].image`));
@@ -71,14 +73,18 @@ export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
   const { errors: deadlineErrors, stop } = validateDeadlineUpdate(pod.spec.activeDeadlineSeconds, old.spec.activeDeadlineSeconds);
   errors.push(...deadlineErrors);
   if (stop) return errors;
-  errors.push(...validateTolerationUpdate(pod.spec.tolerations ?? [], old.spec.tolerations ?? []), ...validateGateUpdate(pod.spec, old.spec));
+  errors.push(
+    ...validateTolerationUpdate(pod.spec.tolerations ?? [], old.spec.tolerations ?? []),
+    ...validateGateUpdate(pod.spec, old.spec),
+  );
   return [...errors, ...validateImmutableSpec(pod.spec, old.spec)];
 }
 
 function validateDeadlineUpdate(now: number | undefined, before: number | undefined): { errors: FieldError[]; stop: boolean } {
   const path = 'spec.activeDeadlineSeconds';
   if (now === undefined) {
-    const removed = before === undefined ? [] : [invalidValue(path, null, 'must not update from a positive integer to nil value')];
+    const removed =
+      before === undefined ? [] : [invalidValue(path, null, 'must not update from a positive integer to nil value')];
     return { errors: removed, stop: false };
   }
   if (now < 0 || now > MAX_INT32) return { errors: [invalidValue(path, now, inclusiveRangeText(0, MAX_INT32))], stop: true };
@@ -138,7 +144,10 @@ function sortedLike(value: unknown, model: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const fields = value as Record<string, unknown>;
   const modelled = (typeof model === 'object' && model !== null ? model : {}) as Record<string, unknown>;
-  const keys = [...Object.keys(modelled).filter((key) => fields[key] !== undefined), ...Object.keys(fields).filter((key) => !(key in modelled))];
+  const keys = [
+    ...Object.keys(modelled).filter((key) => fields[key] !== undefined),
+    ...Object.keys(fields).filter((key) => !(key in modelled)),
+  ];
   return Object.fromEntries(keys.map((key) => [key, sortedLike(fields[key], modelled[key])]));
 }
 

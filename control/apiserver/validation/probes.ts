@@ -21,7 +21,8 @@ export function validateProbe(
   const { exec, httpGet, tcpSocket, grpc, terminationGracePeriodSeconds: grace } = probe;
   const errors = validateHandler({ exec, httpGet, tcpSocket, grpc }, gracePeriodSeconds, path);
   for (const field of numericFields) errors.push(...validateNonNegative(probe[field], `${path}.${field}`));
-  if (grace !== undefined && grace <= 0) errors.push(invalidValue(`${path}.terminationGracePeriodSeconds`, grace, 'must be greater than 0'));
+  if (grace !== undefined && grace <= 0)
+    errors.push(invalidValue(`${path}.terminationGracePeriodSeconds`, grace, 'must be greater than 0'));
   if (kind === 'readinessProbe') {
     if (grace !== undefined) {
       errors.push(invalidValue(`${path}.terminationGracePeriodSeconds`, grace, 'must not be set for readinessProbes'));
@@ -32,7 +33,12 @@ export function validateProbe(
   return errors;
 }
 
-export function validateLifecycle(lifecycle: Lifecycle, gracePeriodSeconds: number | undefined, os: PodOS | undefined, path: string): FieldError[] {
+export function validateLifecycle(
+  lifecycle: Lifecycle,
+  gracePeriodSeconds: number | undefined,
+  os: PodOS | undefined,
+  path: string,
+): FieldError[] {
   const errors: FieldError[] = [];
   for (const hook of ['postStart', 'preStop'] as const) {
     const handler = lifecycle[hook];
@@ -56,7 +62,9 @@ function validateHandler(handler: Handler, gracePeriodSeconds: number | undefine
   const given = checks.filter(([, check]) => check !== undefined);
   if (given.length === 0) return [required(path, 'must specify a handler type')];
   return given.flatMap(([name, check], index) =>
-    index === 0 && check !== undefined ? check() : [forbiddenField(`${path}.${name}`, 'may not specify more than 1 handler type')],
+    index === 0 && check !== undefined
+      ? check()
+      : [forbiddenField(`${path}.${name}`, 'may not specify more than 1 handler type')],
   );
 }
 
@@ -64,7 +72,8 @@ function validateHttpGet({ path: urlPath, port, scheme = '', httpHeaders = [] }:
   const errors: FieldError[] = urlPath ? [] : [required(`${path}.path`)];
   errors.push(...validatePortNumberOrName(port, `${path}.port`));
   if (scheme !== 'HTTP' && scheme !== 'HTTPS') errors.push(notSupported(`${path}.scheme`, scheme, ['HTTP', 'HTTPS']));
-  for (const { name } of httpHeaders) errors.push(...isHttpHeaderName(name).map((text) => invalidValue(`${path}.httpHeaders`, name, text)));
+  for (const { name } of httpHeaders)
+    errors.push(...isHttpHeaderName(name).map((text) => invalidValue(`${path}.httpHeaders`, name, text)));
   return errors;
 }
 

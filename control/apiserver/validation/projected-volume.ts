@@ -3,7 +3,7 @@ import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue, required } from '#api/field-error.ts';
 import type { KeyToPath, ProjectedVolumeSource, ServiceAccountTokenProjection, VolumeProjection } from '#api/types.generated.ts';
 import { validateFileMode, validateLocalNonReservedPath } from './paths.ts';
-import { validateDownwardFile, validateKeyToPath } from './volumes.ts';
+import { validateDownwardFile, validateKeyToPath } from './volume-files.ts';
 
 const MIN_TOKEN_SECONDS = 600;
 const MAX_TOKEN_SECONDS = 2 ** 32;
@@ -36,7 +36,8 @@ function validateProjection(source: VolumeProjection, paths: Set<string>, volume
   for (const file of downwardAPI?.items ?? []) {
     errors.push(...validateDownwardFile(file, `${path}.downwardAPI`), ...conflict(file.path ?? '', file.path ?? ''));
   }
-  if (serviceAccountToken !== undefined) errors.push(...validateToken(serviceAccountToken, volumePath, `${path}.serviceAccountToken`));
+  if (serviceAccountToken !== undefined)
+    errors.push(...validateToken(serviceAccountToken, volumePath, `${path}.serviceAccountToken`));
   if (clusterTrustBundle !== undefined) {
     const at = `${path}.clusterTrustBundle`;
     const { name, signerName, path: file } = clusterTrustBundle;
@@ -48,15 +49,22 @@ function validateProjection(source: VolumeProjection, paths: Set<string>, volume
     if (!file) errors.push(required(`${at}.path`));
     errors.push(...validateLocalNonReservedPath(file ?? '', `${at}.path`), ...conflict(file ?? '', file ?? ''));
   }
-  const given = [secret, configMap, downwardAPI, serviceAccountToken, clusterTrustBundle, podCertificate].filter((one) => one !== undefined);
+  const given = [secret, configMap, downwardAPI, serviceAccountToken, clusterTrustBundle, podCertificate].filter(
+    (one) => one !== undefined,
+  );
   if (given.length > 1) errors.push(forbiddenField(path, 'may not specify more than 1 volume type per source'));
   return errors;
 }
 
-function validateToken({ expirationSeconds = 0, path: file }: ServiceAccountTokenProjection, volumePath: string, path: string): FieldError[] {
+function validateToken(
+  { expirationSeconds = 0, path: file }: ServiceAccountTokenProjection,
+  volumePath: string,
+  path: string,
+): FieldError[] {
   const errors: FieldError[] = [];
   const at = `${path}.expirationSeconds`;
-  if (expirationSeconds < MIN_TOKEN_SECONDS) errors.push(invalidValue(at, expirationSeconds, 'may not specify a duration less than 10 minutes'));
+  if (expirationSeconds < MIN_TOKEN_SECONDS)
+    errors.push(invalidValue(at, expirationSeconds, 'may not specify a duration less than 10 minutes'));
   if (expirationSeconds > MAX_TOKEN_SECONDS) {
     errors.push(invalidValue(at, expirationSeconds, 'may not specify a duration larger than 2^32 seconds'));
   }

@@ -5,10 +5,24 @@ import type { Quantity } from '#api/json.ts';
 import { isDns1123Label, isQualifiedName } from '#api/names.ts';
 import { canonicalQuantity, compareQuantity, parseQuantity, toNumber } from '#api/quantity.ts';
 import type { ContainerResizePolicy, PodSpec, ResourceClaim, ResourceRequirements } from '#api/types.generated.ts';
-import { aggregateContainers, isHugePages, isNativeResource, isOvercommitAllowed, isPodLevelResource } from '../kinds/pod-resources.ts';
+import {
+  aggregateContainers,
+  isHugePages,
+  isNativeResource,
+  isOvercommitAllowed,
+  isPodLevelResource,
+} from '../kinds/pod-resources.ts';
 
 const containerResources = ['cpu', 'memory', 'ephemeral-storage'];
-const countedResources = ['pods', 'resourcequotas', 'services', 'replicationcontrollers', 'secrets', 'configmaps', 'persistentvolumeclaims'];
+const countedResources = [
+  'pods',
+  'resourcequotas',
+  'services',
+  'replicationcontrollers',
+  'secrets',
+  'configmaps',
+  'persistentvolumeclaims',
+];
 const serviceResources = ['services.nodeports', 'services.loadbalancers'];
 const standardResources = new Set([
   ...containerResources,
@@ -76,10 +90,16 @@ export function validateContainerResources(
   return resources === undefined ? [] : validateRequirements(resources, containerResourceName, claims, path);
 }
 
-function validateRequirements(resources: ResourceRequirements, nameRule: NameRule, claims: ReadonlySet<string>, path: string): FieldError[] {
+function validateRequirements(
+  resources: ResourceRequirements,
+  nameRule: NameRule,
+  claims: ReadonlySet<string>,
+  path: string,
+): FieldError[] {
   const { limits = {}, requests = {} } = resources;
   const errors: FieldError[] = [];
-  for (const [name, quantity] of Object.entries(limits)) errors.push(...validateEntry(name, quantity, nameRule, `${path}.limits[${name}]`));
+  for (const [name, quantity] of Object.entries(limits))
+    errors.push(...validateEntry(name, quantity, nameRule, `${path}.limits[${name}]`));
   for (const [name, quantity] of Object.entries(requests)) {
     const at = `${path}.requests[${name}]`;
     errors.push(...nameRule(name, at), ...validateResourceQuantity(name, quantity, at));
@@ -154,7 +174,8 @@ export function validatePodResources(spec: PodSpec, claims: ReadonlySet<string>,
   if (resources === undefined) return [];
   const at = `${path}.resources`;
   const errors: FieldError[] = [];
-  if (resources.claims !== undefined) errors.push(forbiddenField(`${at}.claims`, 'claims may not be set for Resources at pod-level'));
+  if (resources.claims !== undefined)
+    errors.push(forbiddenField(`${at}.claims`, 'claims may not be set for Resources at pod-level'));
   errors.push(...validateRequirements(resources, podResourceName, claims, at));
   for (const [name, sum] of Object.entries(aggregateContainers(spec, 'requests'))) {
     const given = resources.requests?.[name];
@@ -173,14 +194,19 @@ export function validatePodResources(spec: PodSpec, claims: ReadonlySet<string>,
   return errors;
 }
 
-export function validateResizePolicy(policies: readonly ContainerResizePolicy[], podRestartPolicy: string | undefined, path: string): FieldError[] {
+export function validateResizePolicy(
+  policies: readonly ContainerResizePolicy[],
+  podRestartPolicy: string | undefined,
+  path: string,
+): FieldError[] {
   const seen = new Set<string>();
   return policies.flatMap(({ resourceName, restartPolicy }, index) => {
     const errors: FieldError[] = [];
     if (seen.has(resourceName)) errors.push(duplicate(`${path}[${index}]`, resourceName));
     seen.add(resourceName);
     if (!resourceName) errors.push(required(path));
-    else if (resourceName !== 'cpu' && resourceName !== 'memory') errors.push(notSupported(path, resourceName, ['cpu', 'memory']));
+    else if (resourceName !== 'cpu' && resourceName !== 'memory')
+      errors.push(notSupported(path, resourceName, ['cpu', 'memory']));
     if (!restartPolicy) errors.push(required(path));
     else if (restartPolicy !== 'NotRequired' && restartPolicy !== 'RestartContainer') {
       errors.push(notSupported(path, restartPolicy, ['NotRequired', 'RestartContainer']));

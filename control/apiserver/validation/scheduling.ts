@@ -6,6 +6,7 @@ import { isValidLabelValue } from '#api/names.ts';
 import type { Taint, Toleration, TopologySpreadConstraint } from '#api/types.generated.ts';
 import { validateMatchLabelKeys } from './affinity.ts';
 import { validatePositive } from './paths.ts';
+import { submitted } from './submitted.ts';
 
 const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
@@ -13,7 +14,10 @@ export function validateTolerations(tolerations: readonly Toleration[], path: st
   return tolerations.flatMap((toleration, index) => validateToleration(toleration, `${path}[${index}]`));
 }
 
-function validateToleration({ key = '', operator = '', value = '', effect = '', tolerationSeconds }: Toleration, path: string): FieldError[] {
+function validateToleration(
+  { key = '', operator = '', value = '', effect = '', tolerationSeconds }: Toleration,
+  path: string,
+): FieldError[] {
   const errors = key === '' ? [] : validateLabelName(key, `${path}.key`);
   if (key === '' && operator !== 'Exists') {
     const text = 'operator must be Exists when `key` is empty, which means "match all values and all keys"';
@@ -41,7 +45,7 @@ export function validateTaints(taints: readonly Taint[], path: string): FieldErr
   const seen = new Set<string>();
   return taints.flatMap((taint, index) => {
     const at = `${path}[${index}]`;
-    const { key = '', value = '', effect = '' } = taint;
+    const { key = '', value = '', effect = '' } = submitted(taint);
     const errors = validateLabelName(key, `${at}.key`);
     const texts = isValidLabelValue(value);
     if (texts.length > 0) errors.push(invalidValue(`${at}.value`, value, texts.join(';')));
@@ -60,7 +64,7 @@ export function validateTaints(taints: readonly Taint[], path: string): FieldErr
 export function validateTopologySpread(constraints: readonly TopologySpreadConstraint[], path: string): FieldError[] {
   return constraints.flatMap((constraint, index) => {
     const at = `${path}[${index}]`;
-    const { topologyKey = '', whenUnsatisfiable: action = '', minDomains } = constraint;
+    const { topologyKey = '', whenUnsatisfiable: action = '', minDomains } = submitted(constraint);
     const errors = validatePositive(constraint.maxSkew, `${at}.maxSkew`);
     if (topologyKey === '') errors.push(required(`${at}.topologyKey`, 'can not be empty'));
     if (action !== 'DoNotSchedule' && action !== 'ScheduleAnyway') {
@@ -84,5 +88,7 @@ export function validateTopologySpread(constraints: readonly TopologySpreadConst
 }
 
 function validateNodePolicy(policy: string | undefined, path: string): FieldError[] {
-  return policy === undefined || policy === 'Honor' || policy === 'Ignore' ? [] : [notSupported(path, policy, ['Honor', 'Ignore'])];
+  return policy === undefined || policy === 'Honor' || policy === 'Ignore'
+    ? []
+    : [notSupported(path, policy, ['Honor', 'Ignore'])];
 }

@@ -23,7 +23,8 @@ export function validateSecret(secret: Secret): FieldError[] {
 }
 
 function validateByType({ type, metadata, data = {} }: Secret): FieldError[] {
-  const missing = (...keys: string[]): FieldError[] => keys.filter((key) => data[key] === undefined).map((key) => required(`data[${key}]`));
+  const missing = (...keys: string[]): FieldError[] =>
+    keys.filter((key) => data[key] === undefined).map((key) => required(`data[${key}]`));
   switch (type) {
     case 'kubernetes.io/service-account-token':
       return metadata.annotations?.[ACCOUNT_ANNOTATION] ? [] : [required(`metadata.annotations[${ACCOUNT_ANNOTATION}]`)];
@@ -37,6 +38,7 @@ function validateByType({ type, metadata, data = {} }: Secret): FieldError[] {
       return data['ssh-privatekey'] ? [] : [required('data[ssh-privatekey]')];
     case 'kubernetes.io/tls':
       return missing('tls.crt', 'tls.key');
+    case undefined:
     default:
       return [];
   }

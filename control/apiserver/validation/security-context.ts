@@ -2,8 +2,9 @@
 import type { FieldError } from '#api/field-error.ts';
 import { duplicate, forbiddenField, invalidValue, notSupported, required, tooLong } from '#api/field-error.ts';
 import { isValidGroupId, isValidUserId } from '#api/names.ts';
-import type { AppArmorProfile, PodSpec, SeccompProfile, SecurityContext } from '#api/types.generated.ts';
+import type { AppArmorProfile, PodSpec, SeccompProfile, SecurityContext, Sysctl } from '#api/types.generated.ts';
 import { validateLocalDescendingPath } from './paths.ts';
+import type { Submitted } from './submitted.ts';
 
 const SYSCTL_MAX_LENGTH = 253;
 const sysctlPattern = '^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$';
@@ -23,7 +24,9 @@ export function validatePodSecurityContext(spec: PodSpec, path: string): FieldEr
     ...validateId(context.fsGroup, isValidGroupId, `${path}.fsGroup`),
     ...validateId(context.runAsUser, isValidUserId, `${path}.runAsUser`),
     ...validateId(context.runAsGroup, isValidGroupId, `${path}.runAsGroup`),
-    ...(context.supplementalGroups ?? []).flatMap((id, index) => validateId(id, isValidGroupId, `${path}.supplementalGroups[${index}]`)),
+    ...(context.supplementalGroups ?? []).flatMap((id, index) =>
+      validateId(id, isValidGroupId, `${path}.supplementalGroups[${index}]`),
+    ),
   ];
   if (spec.shareProcessNamespace === true && spec.hostPID === true) {
     errors.push(invalidValue(`${path}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled'));
@@ -42,7 +45,7 @@ export function validatePodSecurityContext(spec: PodSpec, path: string): FieldEr
 
 function validateSysctls({ securityContext, hostNetwork, hostIPC }: PodSpec, path: string): FieldError[] {
   const seen = new Set<string>();
-  return (securityContext?.sysctls ?? []).flatMap(({ name = '' }, index) => {
+  return (securityContext?.sysctls ?? []).flatMap(({ name = '' }: Submitted<Sysctl>, index) => {
     const at = `${path}[${index}].name`;
     const errors: FieldError[] = [];
     if (name === '') errors.push(required(at));
@@ -51,7 +54,8 @@ function validateSysctls({ securityContext, hostNetwork, hostIPC }: PodSpec, pat
     } else if (seen.has(name)) errors.push(duplicate(at, name));
     seen.add(name);
     const dotted = name.replaceAll('/', '.');
-    if (hostNetwork === true && dotted.startsWith('net.')) errors.push(invalidValue(at, name, "may not be specified when 'hostNetwork' is true"));
+    if (hostNetwork === true && dotted.startsWith('net.'))
+      errors.push(invalidValue(at, name, "may not be specified when 'hostNetwork' is true"));
     else if (hostIPC === true && /^(kernel\.(shm|msg|sem)|fs\.mqueue\.)/.test(dotted)) {
       errors.push(invalidValue(at, name, "may not be specified when 'hostIPC' is true"));
     }
@@ -67,7 +71,8 @@ function validateSeccomp(profile: SeccompProfile | undefined, path: string): Fie
   else errors.push(...validateChoice(profile.type, types, `${path}.type`));
   const local = profile.localhostProfile;
   if (profile.type !== 'Localhost') {
-    if (local !== undefined) errors.push(invalidValue(`${path}.localhostProfile`, profile, 'can only be set when seccomp type is Localhost'));
+    if (local !== undefined)
+      errors.push(invalidValue(`${path}.localhostProfile`, profile, 'can only be set when seccomp type is Localhost'));
   } else if (local === undefined) errors.push(required(`${path}.localhostProfile`, 'must be set when seccomp type is Localhost'));
   else errors.push(...validateLocalDescendingPath(local, `${path}.localhostProfile`));
   return errors;
@@ -112,7 +117,9 @@ export function validateSecurityContext(context: SecurityContext | undefined, ho
       errors.push(invalidValue(path, context, 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'));
     }
     if (context.capabilities?.add?.includes('CAP_SYS_ADMIN') === true) {
-      errors.push(invalidValue(path, context, 'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN'));
+      errors.push(
+        invalidValue(path, context, 'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN'),
+      );
     }
   }
   return [...errors, ...validateAppArmor(context.appArmorProfile, `${path}.appArmorProfile`)];

@@ -36,7 +36,8 @@ const pointerFields = new Set([
 
 export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
   if (a === b || (isAbsent(a, key) && isAbsent(b, key))) return true;
-  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, index) => semanticEqual(item, b[index]));
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((item, index) => semanticEqual(item, b[index]));
   if (!isRecord(a) || !isRecord(b)) return false;
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((name) => semanticEqual(a[name], b[name], name));
 }

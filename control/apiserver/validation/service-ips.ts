@@ -45,7 +45,9 @@ function validateAgainstFamilies(ips: readonly string[], ipFamilies: readonly st
   return ips.flatMap((ip, index) => {
     const family = ipFamilies[index];
     if (family === undefined || !families.includes(family) || isIPv6(ip) === (family === 'IPv6')) return [];
-    return [invalidValue(`spec.clusterIPs[${index}]`, ip, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``)];
+    return [
+      invalidValue(`spec.clusterIPs[${index}]`, ip, `expected an ${family} value as indicated by \`ipFamilies[${index}]\``),
+    ];
   });
 }
 
@@ -62,7 +64,9 @@ export function validateClusterIpsUpdate(service: Service, old: Service): FieldE
   else if (before.length > 0 && now[0] !== before[0]) errors.push(changed(0));
   const policy = service.spec.ipFamilyPolicy;
   if (now.length === 1 && before.length > 1 && policy !== 'SingleStack') {
-    errors.push(invalidValue('spec.ipFamilyPolicy', policy, "must be set to 'SingleStack' when releasing the secondary clusterIP"));
+    errors.push(
+      invalidValue('spec.ipFamilyPolicy', policy, "must be set to 'SingleStack' when releasing the secondary clusterIP"),
+    );
   }
   return errors;
 }
@@ -79,9 +83,12 @@ export function validateIpFamiliesUpdate(service: Service, old: Service): FieldE
   const ips = service.spec.clusterIPs ?? [];
   const policy = service.spec.ipFamilyPolicy;
   if (now.length < before.length && ips.length === 0) errors.push(invalidValue(path, now, 'primary ipFamily can not be unset'));
-  if (now.length > 0 && before.length > 0 && now[0] !== before[0]) errors.push(invalidValue(path, ips, 'may not change once set'));
+  if (now.length > 0 && before.length > 0 && now[0] !== before[0])
+    errors.push(invalidValue(path, ips, 'may not change once set'));
   if (now.length === 1 && before.length > 1 && policy !== 'SingleStack') {
-    errors.push(invalidValue('spec.ipFamilyPolicy', policy, "must be set to 'SingleStack' when releasing the secondary ipFamily"));
+    errors.push(
+      invalidValue('spec.ipFamilyPolicy', policy, "must be set to 'SingleStack' when releasing the secondary ipFamily"),
+    );
   }
   return errors;
 }

@@ -15,7 +15,10 @@ const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const MAX_CLIENT_IP_SECONDS = 86_400;
 
 export function validateService(service: Service): FieldError[] {
-  return [...validateObjectMeta(service.metadata, { namespaced: true, name: nameIsDnsLabel }), ...validateSpec(service, undefined)];
+  return [
+    ...validateObjectMeta(service.metadata, { namespaced: true, name: nameIsDnsLabel }),
+    ...validateSpec(service, undefined),
+  ];
 }
 
 export function validateServiceUpdate(service: Service, old: Service): FieldError[] {
@@ -59,7 +62,8 @@ function validateChoice(value: string | undefined, supported: readonly string[],
 function validateForType(service: Service): FieldError[] {
   const { spec } = service;
   const errors: FieldError[] = [];
-  if ((spec.ports ?? []).length === 0 && !isHeadless(service) && spec.type !== 'ExternalName') errors.push(required('spec.ports'));
+  if ((spec.ports ?? []).length === 0 && !isHeadless(service) && spec.type !== 'ExternalName')
+    errors.push(required('spec.ports'));
   if ((spec.type === 'LoadBalancer' || spec.type === 'NodePort') && isHeadless(service)) {
     errors.push(invalidValue('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`));
   }
@@ -79,7 +83,12 @@ function validatePorts({ spec }: Service): FieldError[] {
   return ports.flatMap((port, index) => validatePort(port, ports.length > 1, names, `spec.ports[${index}]`));
 }
 
-function validatePort({ name = '', port, protocol, targetPort, appProtocol }: ServicePort, requireName: boolean, names: Set<string>, path: string): FieldError[] {
+function validatePort(
+  { name = '', port, protocol, targetPort, appProtocol }: ServicePort,
+  requireName: boolean,
+  names: Set<string>,
+  path: string,
+): FieldError[] {
   const errors: FieldError[] = [];
   if (name !== '') {
     errors.push(...isDns1123Label(name).map((text) => invalidValue(`${path}.name`, name, text)));
@@ -123,7 +132,8 @@ function validateSessionAffinity({ spec }: Service): FieldError[] {
   const { sessionAffinity: affinity, sessionAffinityConfig: config } = spec;
   const path = 'spec.sessionAffinityConfig';
   const errors = validateChoice(affinity, ['ClientIP', 'None'], 'spec.sessionAffinity');
-  if (affinity === 'None' && config !== undefined) errors.push(forbiddenField(path, 'must not be set when session affinity is None'));
+  if (affinity === 'None' && config !== undefined)
+    errors.push(forbiddenField(path, 'must not be set when session affinity is None'));
   if (affinity !== 'ClientIP') return errors;
   const text = 'when session affinity type is ClientIP';
   if (config === undefined) return [...errors, required(path, text)];
@@ -131,7 +141,10 @@ function validateSessionAffinity({ spec }: Service): FieldError[] {
   const seconds = config.clientIP.timeoutSeconds;
   if (seconds === undefined) return [...errors, required(`${path}.clientIP.timeoutSeconds`, text)];
   if (seconds > 0 && seconds <= MAX_CLIENT_IP_SECONDS) return errors;
-  return [...errors, invalidValue(`${path}.clientIP.timeoutSeconds`, seconds, `must be greater than 0 and less than ${MAX_CLIENT_IP_SECONDS}`)];
+  return [
+    ...errors,
+    invalidValue(`${path}.clientIP.timeoutSeconds`, seconds, `must be greater than 0 and less than ${MAX_CLIENT_IP_SECONDS}`),
+  ];
 }
 
 function validateExternalIps({ spec }: Service, old: Service | undefined): FieldError[] {
@@ -150,7 +163,8 @@ function validateLoadBalancer({ spec }: Service, old: Service | undefined): Fiel
   if (ranges.length > 0 && !balanced) errors.push(forbiddenField('spec.LoadBalancerSourceRanges', text));
   const known = old?.spec.loadBalancerSourceRanges?.map((range) => range.trim());
   ranges.forEach((range, index) => errors.push(...validateCidr(range.trim(), `spec.LoadBalancerSourceRanges[${index}]`, known)));
-  if (spec.allocateLoadBalancerNodePorts !== undefined && !balanced) errors.push(forbiddenField('spec.allocateLoadBalancerNodePorts', text));
+  if (spec.allocateLoadBalancerNodePorts !== undefined && !balanced)
+    errors.push(forbiddenField('spec.allocateLoadBalancerNodePorts', text));
   const name = spec.loadBalancerClass;
   if (name === undefined) return errors;
   if (!balanced) return [...errors, forbiddenField('spec.loadBalancerClass', text)];
@@ -162,8 +176,10 @@ function validateTrafficPolicies(service: Service): FieldError[] {
   const { spec } = service;
   const errors: FieldError[] = [];
   const external = spec.externalTrafficPolicy ?? '';
-  if (isExternallyAccessible(service)) errors.push(...validateChoice(external, ['Cluster', 'Local'], 'spec.externalTrafficPolicy'));
-  else if (external !== '') errors.push(invalidValue('spec.externalTrafficPolicy', external, 'may only be set for externally-accessible services'));
+  if (isExternallyAccessible(service))
+    errors.push(...validateChoice(external, ['Cluster', 'Local'], 'spec.externalTrafficPolicy'));
+  else if (external !== '')
+    errors.push(invalidValue('spec.externalTrafficPolicy', external, 'may only be set for externally-accessible services'));
   const port = spec.healthCheckNodePort;
   if (port && !needsHealthCheckPort(service)) {
     const text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
@@ -183,7 +199,9 @@ export function validateServiceStatusUpdate(service: Service, old: Service): Fie
   const ingress = service.status?.loadBalancer?.ingress ?? [];
   const path = 'status.loadBalancer.ingress';
   if (service.spec.type !== 'LoadBalancer') {
-    return ingress.length === 0 ? errors : [...errors, forbiddenField(path, "may only be used when `spec.type` is 'LoadBalancer'")];
+    return ingress.length === 0
+      ? errors
+      : [...errors, forbiddenField(path, "may only be used when `spec.type` is 'LoadBalancer'")];
   }
   const known = (old.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip || []);
   ingress.forEach(({ ip, ipMode, hostname }, index) => {

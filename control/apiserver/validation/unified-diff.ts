@@ -17,7 +17,8 @@ export function unifiedDiff(before: unknown, after: unknown): string {
     .join('');
 }
 
-const range = (start: number, count: number): string => (count === 1 ? `${start}` : `${count === 0 ? start - 1 : start},${count}`);
+const range = (start: number, count: number): string =>
+  count === 1 ? `${start}` : `${count === 0 ? start - 1 : start},${count}`;
 
 /** Longest common subsequence; what lies outside the common ends is short for objects that differ in a few fields. */
 function align(a: readonly string[], b: readonly string[]): Line[] {

@@ -3,16 +3,21 @@ import type { FieldError } from '#api/field-error.ts';
 import { fieldNotFound, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import type { Container, Volume, VolumeDevice, VolumeMount } from '#api/types.generated.ts';
 import { validateLocalDescendingPath, validateNoBacksteps } from './paths.ts';
+import { type Submitted, submitted } from './submitted.ts';
 
 type MountingContainer = Pick<Container, 'volumeMounts' | 'volumeDevices' | 'securityContext'>;
 
 /** `volumes` are the pod's valid volumes by name. */
-export function validateVolumeMounts(container: MountingContainer, volumes: ReadonlyMap<string, Volume>, path: string): FieldError[] {
+export function validateVolumeMounts(
+  container: MountingContainer,
+  volumes: ReadonlyMap<string, Volume>,
+  path: string,
+): FieldError[] {
   const devices = new Map((container.volumeDevices ?? []).map(({ name, devicePath }) => [name, devicePath]));
   const mountPaths = new Set<string>();
   return (container.volumeMounts ?? []).flatMap((mount, index) => {
     const at = `${path}[${index}]`;
-    const { name = '', mountPath = '' } = mount;
+    const { name = '', mountPath = '' } = submitted(mount);
     const errors: FieldError[] = name === '' ? [required(`${at}.name`)] : [];
     if (!volumes.has(name)) errors.push(fieldNotFound(`${at}.name`, name));
     if (mountPath === '') errors.push(required(`${at}.mountPath`));
@@ -22,7 +27,12 @@ export function validateVolumeMounts(container: MountingContainer, volumes: Read
     if ([...devices.values()].includes(mountPath)) {
       errors.push(invalidValue(`${at}.mountPath`, mountPath, 'must not already exist as a path in volumeDevices'));
     }
-    return [...errors, ...validateSubPath(mount, path, at), ...validatePropagation(mount, container, path), ...validateRecursive(mount, path)];
+    return [
+      ...errors,
+      ...validateSubPath(mount, path, at),
+      ...validatePropagation(mount, container, path),
+      ...validateRecursive(mount, path),
+    ];
   });
 }
 
@@ -34,7 +44,11 @@ function validateSubPath({ subPath, subPathExpr }: VolumeMount, listPath: string
   return [...errors, ...validateLocalDescendingPath(subPathExpr, `${listPath}.subPathExpr`)];
 }
 
-function validatePropagation({ mountPropagation: mode }: VolumeMount, container: MountingContainer, listPath: string): FieldError[] {
+function validatePropagation(
+  { mountPropagation: mode }: VolumeMount,
+  container: MountingContainer,
+  listPath: string,
+): FieldError[] {
   if (mode === undefined) return [];
   const path = `${listPath}.mountPropagation`;
   const supported = ['Bidirectional', 'HostToContainer', 'None'];
@@ -56,14 +70,20 @@ function validateRecursive({ recursiveReadOnly: mode, readOnly, mountPropagation
   return errors;
 }
 
-export function validateVolumeDevices(container: MountingContainer, volumes: ReadonlyMap<string, Volume>, path: string): FieldError[] {
+export function validateVolumeDevices(
+  container: MountingContainer,
+  volumes: ReadonlyMap<string, Volume>,
+  path: string,
+): FieldError[] {
   const mounts = new Map((container.volumeMounts ?? []).map(({ name, mountPath }) => [name, mountPath]));
   const [names, paths] = [new Set<string>(), new Set<string>()];
-  return (container.volumeDevices ?? []).flatMap((device, index) => validateDevice(device, volumes, mounts, names, paths, `${path}[${index}]`, path));
+  return (container.volumeDevices ?? []).flatMap((device, index) =>
+    validateDevice(device, volumes, mounts, names, paths, `${path}[${index}]`, path),
+  );
 }
 
 function validateDevice(
-  { name = '', devicePath = '' }: VolumeDevice,
+  { name = '', devicePath = '' }: Submitted<VolumeDevice>,
   volumes: ReadonlyMap<string, Volume>,
   mounts: ReadonlyMap<string, string>,
   names: Set<string>,
@@ -76,7 +96,9 @@ function validateDevice(
   if (names.has(name)) errors.push(invalidValue(`${path}.name`, name, 'must be unique'));
   if (volume === undefined) errors.push(fieldNotFound(`${path}.name`, name));
   else if (volume.persistentVolumeClaim === undefined && volume.ephemeral === undefined) {
-    errors.push(invalidValue(`${path}.name`, name, 'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode'));
+    errors.push(
+      invalidValue(`${path}.name`, name, 'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode'),
+    );
   }
   if (devicePath === '') errors.push(required(`${path}.devicePath`));
   if (paths.has(devicePath)) errors.push(invalidValue(`${path}.devicePath`, devicePath, 'must be unique'));

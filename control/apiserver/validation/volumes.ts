@@ -3,19 +3,12 @@ import type { FieldError } from '#api/field-error.ts';
 import { duplicate, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import { isDns1123Label } from '#api/names.ts';
 import { compareQuantity } from '#api/quantity.ts';
-import type { DownwardAPIVolumeFile, KeyToPath, Volume } from '#api/types.generated.ts';
-import { validateFieldRef, validateResourceFieldRef } from './env.ts';
-import { validateFileMode, validateLocalNonReservedPath, validateNoBacksteps } from './paths.ts';
+import type { KeyToPath, Volume } from '#api/types.generated.ts';
+import { validateFileMode, validateNoBacksteps } from './paths.ts';
 import { validateProjected } from './projected-volume.ts';
+import { validateDownwardFile, validateKeyToPath } from './volume-files.ts';
 
 const hostPathTypes = ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'];
-const volumeFieldPaths = [
-  'metadata.annotations',
-  'metadata.labels',
-  'metadata.name',
-  'metadata.namespace',
-  'metadata.uid',
-];
 
 type SourceName = Exclude<keyof Volume, 'name'>;
 
@@ -73,42 +66,33 @@ function validateSource(volume: Volume, path: string): FieldError[] {
   const given = sources.filter((name) => volume[name] !== undefined);
   if (given.length === 0) return [required(path, 'must specify a volume type')];
   return given.flatMap((name, index) =>
-    index === 0 ? validateOne(volume, name, `${path}.${name}`) : [forbiddenField(`${path}.${name}`, 'may not specify more than 1 volume type')],
+    index === 0
+      ? (checks[name]?.(volume, `${path}.${name}`) ?? [])
+      : [forbiddenField(`${path}.${name}`, 'may not specify more than 1 volume type')],
   );
 }
 
-/** The types that this cluster runs, and what those of others require by name. */
-function validateOne(volume: Volume, name: SourceName, path: string): FieldError[] {
-  switch (name) {
-    case 'emptyDir':
-      return validateEmptyDir(volume, path);
-    case 'hostPath':
-      return validateHostPath(volume, path);
-    case 'secret':
-      return validateFiles(volume.secret?.secretName, 'secretName', volume.secret ?? {}, path);
-    case 'configMap':
-      return validateFiles(volume.configMap?.name, 'name', volume.configMap ?? {}, path);
-    case 'downwardAPI':
-      return [
-        ...validateFileMode(volume.downwardAPI?.defaultMode, `${path}.defaultMode`),
-        ...(volume.downwardAPI?.items ?? []).flatMap((file) => validateDownwardFile(file, path)),
-      ];
-    case 'projected':
-      return validateProjected(volume.projected ?? {}, path);
-    case 'persistentVolumeClaim':
-      return volume.persistentVolumeClaim?.claimName ? [] : [required(`${path}.claimName`)];
-    case 'ephemeral':
-      return volume.ephemeral?.volumeClaimTemplate === undefined ? [required(`${path}.volumeClaimTemplate`)] : [];
-    case 'nfs':
-      return validateNfs(volume, path);
-    case 'csi':
-      return volume.csi?.driver ? [] : [required(`${path}.driver`)];
-    case 'image':
-      return validateImage(volume, path);
-    default:
-      return [];
-  }
-}
+type SourceCheck = (volume: Volume, path: string) => FieldError[];
+
+/** For the types that this cluster runs, and for those of others what they cannot do without. */
+const checks: Partial<Record<SourceName, SourceCheck>> = {
+  emptyDir: validateEmptyDir,
+  hostPath: validateHostPath,
+  secret: ({ secret }, path) => validateFiles(secret?.secretName, 'secretName', secret ?? {}, path),
+  configMap: ({ configMap }, path) => validateFiles(configMap?.name, 'name', configMap ?? {}, path),
+  downwardAPI: ({ downwardAPI }, path) => [
+    ...validateFileMode(downwardAPI?.defaultMode, `${path}.defaultMode`),
+    ...(downwardAPI?.items ?? []).flatMap((file) => validateDownwardFile(file, path)),
+  ],
+  projected: ({ projected }, path) => validateProjected(projected ?? {}, path),
+  persistentVolumeClaim: ({ persistentVolumeClaim }, path) =>
+    persistentVolumeClaim?.claimName ? [] : [required(`${path}.claimName`)],
+  ephemeral: ({ ephemeral }, path) =>
+    ephemeral?.volumeClaimTemplate === undefined ? [required(`${path}.volumeClaimTemplate`)] : [],
+  nfs: validateNfs,
+  csi: ({ csi }, path) => (csi?.driver ? [] : [required(`${path}.driver`)]),
+  image: validateImage,
+};
 
 function validateEmptyDir({ emptyDir }: Volume, path: string): FieldError[] {
   const limit = emptyDir?.sizeLimit;
@@ -120,7 +104,9 @@ function validateHostPath({ hostPath }: Volume, path: string): FieldError[] {
   if (!hostPath?.path) return [required(`${path}.path`)];
   const errors = validateNoBacksteps(hostPath.path, `${path}.path`);
   const { type } = hostPath;
-  return type === undefined || hostPathTypes.includes(type) ? errors : [...errors, notSupported(`${path}.type`, type, hostPathTypes)];
+  return type === undefined || hostPathTypes.includes(type)
+    ? errors
+    : [...errors, notSupported(`${path}.type`, type, hostPathTypes)];
 }
 
 function validateNfs({ nfs }: Volume, path: string): FieldError[] {
@@ -152,30 +138,4 @@ function validateFiles(
     ...validateFileMode(defaultMode, `${path}.defaultMode`),
     ...(items ?? []).flatMap((item, index) => validateKeyToPath(item, `${path}.items[${index}]`)),
   ];
-}
-
-export function validateKeyToPath({ key, path: file, mode }: KeyToPath, path: string): FieldError[] {
-  return [
-    ...(key ? [] : [required(`${path}.key`)]),
-    ...(file ? [] : [required(`${path}.path`)]),
-    ...validateLocalNonReservedPath(file ?? '', `${path}.path`),
-    ...validateFileMode(mode, `${path}.mode`),
-  ];
-}
-
-export function validateDownwardFile(file: DownwardAPIVolumeFile, path: string): FieldError[] {
-  const errors: FieldError[] = file.path ? [] : [required(`${path}.path`)];
-  errors.push(...validateLocalNonReservedPath(file.path ?? '', `${path}.path`));
-  if (file.fieldRef !== undefined) {
-    errors.push(...validateFieldRef(file.fieldRef, volumeFieldPaths, `${path}.fieldRef`));
-    if (file.resourceFieldRef !== undefined) {
-      errors.push(invalidValue(path, 'resource', 'fieldRef and resourceFieldRef can not be specified simultaneously'));
-    }
-  } else if (file.resourceFieldRef !== undefined) {
-    errors.push(...validateResourceFieldRef(file.resourceFieldRef, `${path}.resourceFieldRef`, true));
-  } else {
-    errors.push(required(path, 'one of fieldRef and resourceFieldRef is required'));
-  }
-  errors.push(...validateFileMode(file.mode, `${path}.mode`));
-  return errors;
 }

@@ -49,7 +49,10 @@ function validateStrategy({ type = '', rollingUpdate }: DeploymentStrategy, path
   }
   if (rollingUpdate === undefined) return [required(at, 'this should be defaulted and never be nil')];
   const { maxUnavailable = 0, maxSurge = 0 } = rollingUpdate;
-  const errors = [...validateIntOrPercent(maxUnavailable, `${at}.maxUnavailable`), ...validateIntOrPercent(maxSurge, `${at}.maxSurge`)];
+  const errors = [
+    ...validateIntOrPercent(maxUnavailable, `${at}.maxUnavailable`),
+    ...validateIntOrPercent(maxSurge, `${at}.maxSurge`),
+  ];
   if (numberOf(maxUnavailable) === 0 && numberOf(maxSurge) === 0) {
     errors.push(invalidValue(`${at}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
   }
@@ -58,7 +61,13 @@ function validateStrategy({ type = '', rollingUpdate }: DeploymentStrategy, path
   return errors;
 }
 
-const goRollingUpdate = ({ maxUnavailable = 0, maxSurge = 0 }: { maxUnavailable?: IntOrString | undefined; maxSurge?: IntOrString | undefined }) => ({
+const goRollingUpdate = ({
+  maxUnavailable = 0,
+  maxSurge = 0,
+}: {
+  maxUnavailable?: IntOrString | undefined;
+  maxSurge?: IntOrString | undefined;
+}) => ({
   MaxUnavailable: maxUnavailable,
   MaxSurge: maxSurge,
 });
@@ -76,10 +85,16 @@ function validateIntOrPercent(value: IntOrString, path: string): FieldError[] {
   return isValidPercent(value).map((text) => invalidValue(path, value, text));
 }
 
-type Counts<Field extends string> = Partial<Record<Field | 'replicas' | 'readyReplicas' | 'availableReplicas', number | undefined>>;
+type Counts<Field extends string> = Partial<
+  Record<Field | 'replicas' | 'readyReplicas' | 'availableReplicas', number | undefined>
+>;
 
 /** Parts are not more than the whole. */
-function validateCounts<Field extends string>(status: Counts<Field>, fields: readonly Field[], parts: readonly Field[]): FieldError[] {
+function validateCounts<Field extends string>(
+  status: Counts<Field>,
+  fields: readonly Field[],
+  parts: readonly Field[],
+): FieldError[] {
   const replicas = status.replicas ?? 0;
   const errors = fields.flatMap((field) => validateNonNegative(status[field], `status.${field}`));
   for (const field of parts) {

@@ -73,7 +73,9 @@ export function selectorText(selector: LabelSelector | undefined): string {
 
 /** `app=web,tier=front`, sorted; `<none>` for no labels. */
 export function labelsText(labels: Readonly<Record<string, string>> = {}): string {
-  const texts = Object.keys(labels).sort().map((key) => `${key}=${labels[key]}`);
+  const texts = Object.keys(labels)
+    .sort()
+    .map((key) => `${key}=${labels[key]}`);
   return texts.length === 0 ? '<none>' : texts.join(',');
 }
 

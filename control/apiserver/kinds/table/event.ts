@@ -20,7 +20,12 @@ const columns: readonly TableColumn[] = [
 function cells(event: Event, nowMs: number): (string | number)[] {
   const { involvedObject: target, series } = event;
   const first = since(event.firstTimestamp || event.eventTime, nowMs);
-  const last = series !== undefined ? since(series.lastObservedTime, nowMs) : event.lastTimestamp ? since(event.lastTimestamp, nowMs) : first;
+  const last =
+    series !== undefined
+      ? since(series.lastObservedTime, nowMs)
+      : event.lastTimestamp
+        ? since(event.lastTimestamp, nowMs)
+        : first;
   const kind = (target?.kind ?? '').toLowerCase();
   return [
     last,

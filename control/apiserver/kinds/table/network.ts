@@ -32,12 +32,15 @@ function externalIp({ spec, status }: Service): string {
     case 'NodePort':
       return own.length > 0 ? own.join(',') : '<none>';
     case 'LoadBalancer': {
-      const ingress = (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip || hostname || '').filter((text) => text !== '');
+      const ingress = (status?.loadBalancer?.ingress ?? [])
+        .map(({ ip, hostname }) => ip || hostname || '')
+        .filter((text) => text !== '');
       const all = [...[...new Set(ingress)].sort(), ...own];
       return all.length > 0 ? all.join(',') : '<pending>';
     }
     case 'ExternalName':
       return spec.externalName ?? '';
+    case undefined:
     default:
       return '<unknown>';
   }
@@ -57,7 +60,9 @@ export const endpointsTable: TableColumns<Endpoints> = {
 function endpointsText({ subsets = [] }: Endpoints): string {
   if (subsets.length === 0) return '<none>';
   const all = subsets.flatMap(({ addresses = [], ports = [] }) =>
-    ports.length === 0 ? addresses.map(({ ip }) => ip) : ports.flatMap(({ port }) => addresses.map(({ ip }) => hostPort(ip, port))),
+    ports.length === 0
+      ? addresses.map(({ ip }) => ip)
+      : ports.flatMap(({ port }) => addresses.map(({ ip }) => hostPort(ip, port))),
   );
   return shortList(all, '');
 }
@@ -75,8 +80,14 @@ export const endpointSliceTable: TableColumns<EndpointSlice> = {
   cells: (slice, nowMs) => [
     slice.metadata.name,
     slice.addressType,
-    shortList((slice.ports ?? []).map(({ port, name }) => (port === undefined ? (name ?? '*') : String(port))), '<unset>'),
-    shortList((slice.endpoints ?? []).flatMap(({ addresses = [] }) => addresses), '<unset>'),
+    shortList(
+      (slice.ports ?? []).map(({ port, name }) => (port === undefined ? (name ?? '*') : String(port))),
+      '<unset>',
+    ),
+    shortList(
+      (slice.endpoints ?? []).flatMap(({ addresses }) => addresses ?? []),
+      '<unset>',
+    ),
     ageOf(slice, nowMs),
   ],
 };

@@ -44,7 +44,9 @@ export interface PodSummary {
 
 export function summarizePod(pod: Pod): PodSummary {
   const { spec, status = {} } = pod;
-  const sidecars = new Set((spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name));
+  const sidecars = new Set(
+    (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name),
+  );
   const init = summarizeInit(pod, sidecars);
   const summary: PodSummary = {
     ready: init.ready,
