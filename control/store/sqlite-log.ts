@@ -65,10 +65,12 @@ const queries = (db: DatabaseSync) => ({
     db,
     `SELECT ${ENTRY}, l.deleted FROM log l WHERE l.key = ? AND l.revision <= ? ORDER BY l.revision DESC LIMIT 1`,
   ),
+  // Limited before values are fetched: only the page's are.
   rangeAt: new Query<EntryRow>(
     db,
-    `SELECT ${ENTRY} FROM (SELECT key, max(revision) AS revision, deleted FROM log WHERE ${IN_RANGE} AND revision <= ? GROUP BY key) m
-     CROSS JOIN log l ON l.revision = m.revision WHERE m.deleted = 0 ORDER BY m.key LIMIT ?`,
+    `SELECT ${ENTRY} FROM (
+       SELECT key, max(revision) AS revision FROM log WHERE ${IN_RANGE} AND revision <= ? GROUP BY key HAVING deleted = 0 ORDER BY key LIMIT ?
+     ) m CROSS JOIN log l ON l.revision = m.revision ORDER BY m.key`,
   ),
   countAt: new Query<{ count: number }>(
     db,

@@ -116,7 +116,7 @@ describe('sqlite store: its file', () => {
         "import { createSqliteStore } from './control/store/sqlite.ts'; await createSqliteStore({ path: process.argv[1] });";
       const cwd = fileURLToPath(new URL('../../', import.meta.url));
       await assert.rejects(
-        run(process.execPath, ['--input-type=module', '-e', second, path], { cwd }),
+        run(process.execPath, ['--input-type=module', '-e', second, path], { cwd, timeout: 20_000 }),
         /in use by another process: stop that one/,
       );
       assert.equal((await store.put('/a', bytes('v'))).kind, 'ok');

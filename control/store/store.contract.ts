@@ -263,6 +263,17 @@ function watches({ store, freshPrefix }: Context): void {
       );
     });
 
+    it('waits for a revision that has not happened, and leaves out what comes before it', async () => {
+      const prefix = freshPrefix();
+      const now = store().currentRevision();
+      const watching = take(store(), prefix, now + 2, 1);
+      for (const name of ['a', 'b', 'c']) await put(store(), prefix + name, 'v');
+      assert.deepEqual(
+        (await watching).map(({ revision }) => revision),
+        [now + 3],
+      );
+    });
+
     it('ends when its signal aborts, before and while it waits', async () => {
       assert.deepEqual(await collect(store().watch('/', 0, AbortSignal.abort())), []);
       const stop = new AbortController();
