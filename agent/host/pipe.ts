@@ -39,8 +39,11 @@ export async function openPipe(argv: readonly string[], options: PipeOptions = {
   };
 }
 
-/** The program's standard input and output as one stream, as with a network connection. Destroying it kills the program. */
-export function pipeDuplex(pipe: Pipe): Duplex {
+/**
+ * The program's standard input and output as one stream, as with a network connection. Destroying it kills the program.
+ * It ends when the program has, with the error that `failure` makes of an exit status other than 0.
+ */
+export function pipeDuplex(pipe: Pipe, failure?: (exitCode: number) => Promise<Error>): Duplex {
   const { stdin, stdout } = pipe;
   const duplex = new Duplex({
     allowHalfOpen: true,
@@ -55,7 +58,12 @@ export function pipeDuplex(pipe: Pipe): Duplex {
   stdout.on('data', (chunk: Buffer) => {
     if (!duplex.push(chunk)) stdout.pause();
   });
-  stdout.on('end', () => duplex.push(null));
+  const end = async (): Promise<void> => {
+    const exitCode = await pipe.exited;
+    if (exitCode === 0 || failure === undefined) duplex.push(null);
+    else duplex.destroy(await failure(exitCode));
+  };
+  stdout.on('end', () => void end());
   stdout.on('error', (error) => duplex.destroy(error));
   // Nobody reads on; without this a waiting write would never end.
   stdin.on('close', () => stdin.emit('drain'));

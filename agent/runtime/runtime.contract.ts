@@ -7,7 +7,8 @@ import { after, before, describe, it } from 'node:test';
 import { until } from '#lab/until.ts';
 import { type ContainerEvent, type ContainerRuntime, isNotFound, isUnavailable, RuntimeError } from './runtime.ts';
 import { busyboxImage, type TestNode } from './test-node.ts';
-import { openChannels } from './test-streams.ts';
+import { openChannels, openSpdy, textOf } from './test-streams.ts';
+import type { SpdyStream } from './streaming/spdy.ts';
 import type { ContainerConfig, ContainerStatus, PodSandboxConfig } from './types.ts';
 
 export interface RuntimeUnderTest {
@@ -502,6 +503,59 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         channels.write(0, 'me\n');
         await until('the answer comes', async () => channels.text(1).includes('heard me'), waitMs);
         channels.close();
+      });
+
+      it('runs a command over SPDY, as kubectl does, with much data both ways', async () => {
+        const { container } = await run(sleeper);
+        const cmd = ['sh', '-c', 'cat; echo done >&2; exit 6'];
+        const session = await openSpdy(new URL(await runtime.exec({ containerId: container, cmd, tty: false, stdin: true, stdout: true, stderr: true })), under.dial, 'v4.channel.k8s.io');
+        const open = (streamType: string): Promise<SpdyStream> => session.open({ streamType });
+        const error = await open('error');
+        const [stdin, stdout, stderr] = [await open('stdin'), await open('stdout'), await open('stderr')];
+        const sent = 'abcdefghijklmnop'.repeat(50_000);
+        stdin.end(sent);
+        const [received, errors, status] = await Promise.all([textOf(stdout), textOf(stderr), textOf(error)]);
+        assert.equal(received.length, sent.length);
+        assert.ok(received === sent);
+        assert.equal(errors, 'done\n');
+        assert.deepEqual(JSON.parse(status).details.causes, [{ reason: 'ExitCode', message: '6' }]);
+        await session.close();
+      });
+
+      it('resizes a terminal over SPDY', async () => {
+        const { container } = await run(sleeper);
+        const request = { containerId: container, cmd: ['sh', '-c', 'read go; stty size'], tty: true, stdin: true, stdout: true, stderr: false };
+        const session = await openSpdy(new URL(await runtime.exec(request)), under.dial, 'v4.channel.k8s.io');
+        const error = await session.open({ streamType: 'error' });
+        const [stdin, stdout, resize] = [await session.open({ streamType: 'stdin' }), await session.open({ streamType: 'stdout' }), await session.open({ streamType: 'resize' })];
+        resize.write(JSON.stringify({ Width: 77, Height: 22 }) + '\n');
+        // The size travels beside the input, so it gets a head start of one round trip.
+        await until('the terminal has the size', async () => (await runtime.execSync(container, ['sh', '-c', 'for t in /dev/pts/[0-9]*; do stty size < $t; done'], 5000)).stdout.includes('22 77'), waitMs);
+        stdin.write('go\n');
+        const [output, status] = await Promise.all([textOf(stdout), textOf(error)]);
+        assert.match(output, /22 77/);
+        assert.equal(JSON.parse(status).status, 'Success');
+        await session.close();
+      });
+
+      it('forwards several connections over one SPDY session', async () => {
+        const { sandbox } = await run(['httpd', '-f', '-p', '127.0.0.1:7777', '-h', '/tmp']);
+        const session = await openSpdy(new URL(await runtime.portForward(sandbox, [7777])), under.dial, 'portforward.k8s.io');
+        let requestId = 0;
+        const ask = async (port: number): Promise<{ answer: string; failure: string }> => {
+          const headers = { port: String(port), requestID: String(requestId++) };
+          const error = await session.open({ ...headers, streamType: 'error' });
+          error.end();
+          const data = await session.open({ ...headers, streamType: 'data' });
+          data.write('GET /nothing HTTP/1.0\r\n\r\n');
+          const [answer, failure] = await Promise.all([textOf(data).catch(() => ''), textOf(error)]);
+          return { answer, failure };
+        };
+        await until('httpd listens', async () => (await ask(7777)).answer.startsWith('HTTP/1.'), waitMs);
+        const answers = await Promise.all([ask(7777), ask(7777), ask(7777)]);
+        for (const { answer, failure } of answers) assert.match(`${answer}${failure}`, /^HTTP\/1\.[01] 404/);
+        assert.match((await ask(7778)).failure, /refused/i);
+        await session.close();
       });
 
       it('says NotFound before it gives a URL', async () => {

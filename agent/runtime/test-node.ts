@@ -65,7 +65,7 @@ export async function createTestNode(): Promise<TestNode> {
     stop: (daemon) => stopDaemon(pidFile(daemon)),
 
     async dial(host, port) {
-      return pipeDuplex(await openPipe(nsenter(['socat', '-t86400', '-', `TCP:${host}:${port}`])));
+      return pipeDuplex(await openPipe(nsenter(['busybox', 'nc', host, String(port)])));
     },
 
     async dispose() {

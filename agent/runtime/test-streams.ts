@@ -1,6 +1,9 @@
-/** Test support: a client of a streaming URL over a WebSocket, in the channels of `v4.channel.k8s.io`. */
-import type { Duplex } from 'node:stream';
+/** Test support: clients of a streaming URL, over a WebSocket in the channels of `v4.channel.k8s.io`, and over SPDY. */
+import { request } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex, Readable } from 'node:stream';
 import { type ClientOptions, WebSocket } from 'ws';
+import { createSpdySession, type SpdySession } from './streaming/spdy.ts';
 
 export interface Channels {
   /** What has come on a channel so far: 0 stdin, 1 stdout, 2 stderr, 3 status, 4 resize; or a port's data and error. */
@@ -31,4 +34,27 @@ export async function openChannels(url: URL, dial: (url: URL) => Promise<Duplex>
     close: () => socket.close(),
     closed,
   };
+}
+
+/** A client's side of SPDY on a streaming URL; the server side is containerd's Go library, or ours. */
+export async function openSpdy(url: URL, dial: (url: URL) => Promise<Duplex>, protocol: string): Promise<SpdySession> {
+  const stream = await dial(url);
+  const upgrade = request(url, {
+    method: 'POST',
+    headers: { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': protocol },
+    createConnection: () => stream as Socket,
+  });
+  upgrade.end();
+  return await new Promise((resolve, reject) => {
+    upgrade.once('error', reject);
+    upgrade.once('response', (response) => reject(new Error(`upgrade was answered with ${response.statusCode}`)));
+    upgrade.once('upgrade', (_response, socket, head) => resolve(createSpdySession(socket, { role: 'client' }, head)));
+  });
+}
+
+/** All that comes on a stream until its end. */
+export async function textOf(stream: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
 }

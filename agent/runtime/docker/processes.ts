@@ -106,13 +106,11 @@ export function processCalls(context: DockerContext): ProcessCalls {
     async portForward(podSandboxId) {
       const { State } = await running(podSandboxId, 'PortForward');
       const dial = async (port: number): Promise<Duplex> => {
-        // A process in the pod's namespace is the only way to what listens on its loopback only.
-        const pipe = await openPipe(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'socat', '-t', '86400', '-', `TCP:localhost:${port}`]);
-        const stream = pipeDuplex(pipe);
+        // A process in the pod's namespace is the only way to what listens on its loopback only. Busybox' nc ends when the
+        // other side does, and passes our half-close on: what socat needs options for that exclude each other.
+        const pipe = await openPipe(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'busybox', 'nc', '127.0.0.1', String(port)]);
         const said = collect(pipe.stderr);
-        void pipe.exited.then(async (code) => {
-          if (code > 0) stream.destroy(new Error(`cannot reach port ${port} in sandbox ${podSandboxId}: ${(await said).toString('utf8').trim()}`));
-        });
+        const stream = pipeDuplex(pipe, async () => new Error(`failed to connect to port ${port} in sandbox ${podSandboxId}: ${(await said).toString('utf8').trim()}`));
         return stream;
       };
       return await streaming.urlFor('portforward', { kind: 'portforward', dial });

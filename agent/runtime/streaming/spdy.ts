@@ -92,13 +92,17 @@ async function through(codec: Deflate | Inflate, block: Buffer): Promise<Buffer>
     codec.write(block, (error) => (error ? reject(error) : codec.flush(constants.Z_SYNC_FLUSH, resolve)));
   });
   codec.removeAllListeners('error');
-  return (codec.read() as Buffer | null) ?? Buffer.alloc(0);
+  const chunks: Buffer[] = [];
+  for (let chunk = codec.read() as Buffer | null; chunk !== null; chunk = codec.read() as Buffer | null) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 class Stream extends Duplex implements SpdyStream {
   readonly headers: SpdyHeaders;
   readonly #send: (data: Buffer, fin: boolean) => Promise<void>;
   readonly #reset: () => void;
+  #remoteEnded = false;
+  #wasReset = false;
 
   constructor(headers: SpdyHeaders, send: (data: Buffer, fin: boolean) => Promise<void>, reset: () => void) {
     super({ allowHalfOpen: true });
@@ -107,20 +111,36 @@ class Stream extends Duplex implements SpdyStream {
     this.#reset = reset;
   }
 
+  /** Data of the other side; `null` is its end, which may come twice. */
+  receive(data: Buffer | null): void {
+    if (this.#remoteEnded) return;
+    this.#remoteEnded = data === null;
+    this.push(data);
+  }
+
+  /** Go's library resets every stream when it closes a connection, so a reset is an end: what has come can be read. */
+  resetByPeer(): void {
+    this.#wasReset = true;
+    this.receive(null);
+    this.end();
+  }
+
   override _read(): void {
     // Frames are pushed as they come.
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#send(chunk, false).then(() => done(), done);
+    if (this.#wasReset) done();
+    else this.#send(chunk, false).then(() => done(), done);
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#send(Buffer.alloc(0), true).then(() => done(), done);
+    if (this.#wasReset) done();
+    else this.#send(Buffer.alloc(0), true).then(() => done(), done);
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    if (!this.readableEnded || !this.writableFinished) this.#reset();
+    if (!this.#wasReset && (!this.#remoteEnded || !this.writableFinished)) this.#reset();
     done(error);
   }
 }
@@ -181,7 +201,7 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
       case frame.synStream: {
         const stream = addStream(id, decodeHeaders(await through(inflate, body.subarray(10))));
         unlessClosed(send(async () => control(frame.synReply, 0, Buffer.concat([uint32(id), await through(deflate, encodeHeaders({}))]))));
-        if (flags & finFlag) stream.push(null);
+        if (flags & finFlag) stream.receive(null);
         onStream?.(stream);
         return;
       }
@@ -193,7 +213,7 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
         await through(inflate, body.subarray(4));
         return;
       case frame.reset:
-        streams.get(id)?.destroy(new Error('the stream was reset'));
+        streams.get(id)?.resetByPeer();
         return;
       case frame.ping:
         // Odd numbers are the client's: only the other side's pings are answered.
@@ -206,8 +226,8 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
   function onData(id: number, flags: number, data: Buffer): void {
     const stream = streams.get(id);
     if (stream === undefined) return;
-    if (data.length > 0) stream.push(data);
-    if (flags & finFlag) stream.push(null);
+    if (data.length > 0) stream.receive(data);
+    if (flags & finFlag) stream.receive(null);
   }
 
   async function read(): Promise<void> {

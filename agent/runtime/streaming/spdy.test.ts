@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { type Duplex, duplexPair, type Readable } from 'node:stream';
+import { describe, it } from 'node:test';
+import { createSpdySession, spdyDictionary, type SpdySession, type SpdyStream } from './spdy.ts';
+
+async function textOf(stream: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function pair(onStream: (stream: SpdyStream) => void): { client: SpdySession; server: SpdySession; sockets: Duplex[] } {
+  const [left, right] = duplexPair();
+  return { client: createSpdySession(left, { role: 'client' }), server: createSpdySession(right, { role: 'server', onStream }), sockets: [left, right] };
+}
+
+describe('SPDY', () => {
+  it('begins header compression with the dictionary of the draft', () => {
+    // The draft's dictionary is known by its length and its Adler-32, which zlib writes into the stream.
+    let [low, high] = [1, 0];
+    for (const byte of spdyDictionary()) {
+      low = (low + byte) % 65521;
+      high = (high + low) % 65521;
+    }
+    assert.equal(spdyDictionary().length, 1423);
+    assert.equal(((high << 16) | low) >>> 0, 0xe3c6a7c2);
+  });
+
+  it('carries several streams with their headers, both ways, half-closed', { timeout: 10_000 }, async () => {
+    const { client, server } = pair((stream) => void textOf(stream).then((text) => stream.end(`${stream.headers.name}: ${text.length}`)));
+    const ask = async (name: string, size: number): Promise<string> => {
+      const stream = await client.open({ Name: name });
+      stream.end('x'.repeat(size));
+      return await textOf(stream);
+    };
+    assert.deepEqual(await Promise.all([ask('one', 3), ask('two', 200_000), ask('three', 0)]), ['one: 3', 'two: 200000', 'three: 0']);
+    await Promise.all([client.close(), server.closed]);
+  });
+
+  it('ends every stream when the connection breaks', { timeout: 10_000 }, async () => {
+    const { client, sockets } = pair(() => undefined);
+    const stream = await client.open({ name: 'cut' });
+    sockets[0]?.destroy();
+    await client.closed;
+    assert.equal(stream.destroyed, true);
+  });
+
+  it('shows a reset to the other side', { timeout: 10_000 }, async () => {
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    const { client } = pair((stream) => stream.once('close', resolve).resume());
+    const stream = await client.open({ name: 'reset' });
+    stream.destroy();
+    await ended;
+    await client.close();
+  });
+});
