@@ -24,10 +24,7 @@ export async function buildProgram(): Promise<void> {
     platform: 'node',
     target: 'node26',
     legalComments: 'none',
-    external: ['cpu-features'],
-    // Native accelerators that dockerode's ssh transport would like to have; nothing here uses them.
-    loader: { '.node': 'empty' },
-    logLevel: 'silent',
+        logLevel: 'silent',
   };
   const embedded = await filesToEmbed(options);
   await build({
@@ -35,11 +32,11 @@ export async function buildProgram(): Promise<void> {
     entryPoints: ['cli/tinker.ts'],
     outfile: bundle,
     format: 'esm',
-    plugins: [embedPlugin(embedded)],
+    plugins: [embedPlugin(embedded), withoutSsh],
     // Packages that are only CommonJS call require for Node's own modules.
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
     // The lab needs the bundler and the sources: it is run from the repository, never from the bundle.
-    external: ['cpu-features', 'esbuild', './up.ts'],
+    external: ['esbuild', './up.ts'],
   });
 }
 
@@ -62,3 +59,12 @@ function embedPlugin(files: Record<string, string>): Plugin {
     },
   };
 }
+
+/** dockerode can reach Docker over ssh; here it speaks to a socket, and ssh2 with its native parts stays out. */
+const withoutSsh: Plugin = {
+  name: 'without-ssh2',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^ssh2$/ }, ({ path }) => ({ path, namespace: 'absent' }));
+    onLoad({ filter: /.*/, namespace: 'absent' }, () => ({ contents: 'module.exports = {};', loader: 'js' }));
+  },
+};

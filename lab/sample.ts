@@ -33,7 +33,7 @@ export async function askSample(lab: Lab, exec: Exec): Promise<SampleAnswer[]> {
   const clusterIp = await kubectl(lab, exec, ['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}']);
   const pod = (await kubectl(lab, exec, ['get', 'pods', '-l', 'app=web', '-o', 'jsonpath={.items[0].metadata.name}'])).trim();
   const seen = new Set<string>();
-  const fromPod = await askForNewPod(seen, () => kubectl(lab, exec, ['exec', pod, '--', 'wget', '-qO-', '-T', '5', `http://${clusterIp}/`]));
+  const fromPod = await askForNewPod(seen, () => kubectl(lab, exec, ['exec', pod, '--', 'wget', '-qO-', `http://${clusterIp}/`]));
   const answers = [{ via: `ClusterIP ${clusterIp}:80, asked from pod ${pod}`, answer: fromPod }];
   for (const { name, ip } of lab.hosts) {
     const answer = await askForNewPod(seen, async () => (await fetch(`http://${ip}:${nodePort}/`, { signal: AbortSignal.timeout(5000) })).text());

@@ -41,16 +41,16 @@ const serverArgs = [
   '--default-unreachable-toleration-seconds=3',
 ];
 
-/** Starts the lab from nothing, also over the rest of a test run that was killed. */
+/** Starts the lab from nothing, also over the rest of a test run that was killed. TINKER_TEST_LAB=1…4 gives parallel runs their own. */
 export async function startCluster(runtime: LabRuntime = 'containerd'): Promise<Cluster> {
-  const docker = runtime === 'docker';
+  const slot = Number(process.env['TINKER_TEST_LAB'] ?? 0) + (runtime === 'docker' ? 5 : 0);
   const lab = planLab({
     ...defaultLab,
-    name: docker ? 'tktestd' : 'tktest',
-    subnet: docker ? '10.205.0.0/24' : '10.204.0.0/24',
-    clusterCidr: docker ? '10.248.0.0/16' : '10.247.0.0/16',
-    serviceCidr: docker ? '10.100.0.0/16' : '10.99.0.0/16',
-    dataDir: `/var/lib/tinkernetes/test-${runtime}`,
+    name: `tktest${slot}`,
+    subnet: `10.204.${slot}.0/24`,
+    clusterCidr: `10.22${slot}.0.0/16`,
+    serviceCidr: `10.23${slot}.0.0/16`,
+    dataDir: `/var/lib/tinkernetes/test-lab-${slot}`,
     runtime,
     serverArgs,
   });

@@ -19,7 +19,7 @@ export function kubectlSuite(cluster: () => Cluster): void {
         assert.match(versions.serverVersion.gitVersion, /^v1\.36\.\d+\+tinkernetes/);
         const wide = await kubectl(['get', 'nodes', '-o', 'wide']);
         assert.match(wide, /^NAME +STATUS +ROLES +AGE +VERSION +INTERNAL-IP +EXTERNAL-IP +OS-IMAGE +KERNEL-VERSION +CONTAINER-RUNTIME\n/);
-        assert.match(wide, /worker-1 +Ready +<none> +\S+ +v1\.36\.0\+tinkernetes\S* +10\.204\.0\.11 +<none> +\S.* +containerd:\/\/1\./);
+        assert.match(wide, /worker-1 +Ready +<none> +\S+ +v1\.36\.0\+tinkernetes\S* +10\.204\.\d\.11 +<none> +\S.* +containerd:\/\/1\./);
       });
 
       it('creates with protobuf bodies', async () => {

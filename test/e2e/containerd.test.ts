@@ -1,0 +1,17 @@
+/** Everything at once: a lab with two workers on containerd, driven as its users drive it. One lab serves all suites. */
+import { after, before, describe } from 'node:test';
+import { type Cluster, startCluster } from './cluster.ts';
+import { kubectlSuite } from './kubectl.suite.ts';
+import { podSuite } from './pods.suite.ts';
+
+describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
+  let cluster: Cluster;
+  before(async () => {
+    cluster = await startCluster();
+  });
+  after(async () => {
+    await cluster?.stop();
+  });
+  kubectlSuite(() => cluster);
+  podSuite(() => cluster);
+});
