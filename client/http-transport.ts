@@ -62,20 +62,31 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
   const prefix = url.pathname.replace(/\/+$/, '');
   const authorization = bearer(options, clock);
   const exchange = url.protocol === 'http:' ? http1(url) : http2Exchange(url, options, clock);
+  // Of answers whose body nobody has read to its end; closing the transport ends their time too.
+  const open = new Set<Deadline>();
   const transport = async (request: TransportRequest): Promise<TransportResponse> => {
     const token = await authorization();
     const headers = token === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${token}` };
     const deadline = isStreaming(request.path) ? undefined : new Deadline(clock, options.requestTimeoutMs ?? 60_000, request);
     const signal = deadline?.signal(request.signal) ?? request.signal;
+    if (deadline !== undefined) open.add(deadline);
+    const finish = (): void => {
+      deadline?.stop();
+      if (deadline !== undefined) open.delete(deadline);
+    };
     try {
       const response = await exchange.send({ ...request, path: prefix + request.path, headers, signal });
-      return { ...response, body: finishing(response.body, deadline) };
+      return { ...response, body: finishing(response.body, deadline, finish) };
     } catch (error) {
-      deadline?.stop();
+      finish();
       throw deadline?.error ?? error;
     }
   };
-  return Object.assign(transport, { close: () => exchange.close() });
+  const close = (): void => {
+    exchange.close();
+    for (const deadline of open) deadline.stop();
+  };
+  return Object.assign(transport, { close });
 }
 
 interface Exchange {
@@ -108,13 +119,13 @@ class Deadline {
   }
 }
 
-async function* finishing(body: AsyncIterable<Uint8Array>, deadline: Deadline | undefined): AsyncGenerator<Uint8Array> {
+async function* finishing(body: AsyncIterable<Uint8Array>, deadline: Deadline | undefined, finish: () => void): AsyncGenerator<Uint8Array> {
   try {
     yield* body;
   } catch (error) {
     throw deadline?.error ?? error;
   } finally {
-    deadline?.stop();
+    finish();
   }
 }
 
