@@ -45,7 +45,7 @@ export class LeaseExpiry {
   }
 
   stopAll(): void {
-    for (const lease of [...this.#leases.keys()]) this.stop(lease);
+    for (const lease of this.#leases.keys()) this.stop(lease);
   }
 
   #arm(lease: number, running: RunningLease): void {

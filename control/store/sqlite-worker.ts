@@ -25,9 +25,12 @@ const MAX_WRITES = 1_000;
 const MAX_WRITE_BYTES = 16 << 20;
 
 type WriteRequest = Request & { operation: WriteOperation };
+type OtherRequest = Request & { operation: Exclude<Operation, WriteOperation> };
 
 const isWrite = (request: Request): request is WriteRequest =>
   ['put', 'delete', 'grant', 'revoke'].includes(request.operation.op);
+
+const isOther = (request: Request): request is OtherRequest => !isWrite(request);
 
 class StoreThread {
   readonly #port: MessagePort;
@@ -36,7 +39,7 @@ class StoreThread {
   readonly #log: SqliteLog;
   #queue: Request[] = [];
   /** Compactions that wait for the sweep to end. */
-  #sweeping: Request[] = [];
+  #sweeping: OtherRequest[] = [];
 
   constructor(port: MessagePort, path: string) {
     this.#port = port;
@@ -65,7 +68,7 @@ class StoreThread {
     const requests = this.#queue;
     this.#queue = [];
     this.#commitAll(requests.filter(isWrite));
-    this.#reply(requests.filter((request) => !isWrite(request)).flatMap((request) => this.#serve(request) ?? []));
+    this.#reply(requests.filter(isOther).flatMap((request) => this.#serve(request) ?? []));
     const closing = requests.find(({ operation }) => operation.op === 'close');
     if (closing !== undefined) this.#close(closing);
   }
@@ -107,7 +110,7 @@ class StoreThread {
   }
 
   /** Undefined: the answer comes later. */
-  #serve(request: Request): Reply | undefined {
+  #serve(request: OtherRequest): Reply | undefined {
     const { id, operation } = request;
     if (operation.op === 'close') return undefined;
     try {
@@ -122,7 +125,7 @@ class StoreThread {
     }
   }
 
-  #read(operation: Operation): Results[ReadOperation['op']] {
+  #read(operation: ReadOperation): Results[ReadOperation['op']] {
     switch (operation.op) {
       case 'get':
         return this.#log.get(operation.key, operation.revision);
@@ -130,8 +133,6 @@ class StoreThread {
         return this.#log.range(operation);
       case 'changes':
         return this.#log.changes(operation);
-      default:
-        throw new Error(`store thread: ${operation.op} is not a read`);
     }
   }
 
