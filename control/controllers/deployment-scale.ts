@@ -15,7 +15,8 @@ export const replicasOf = (set: ReplicaSet): number => set.spec.replicas ?? 1;
 export const wantedReplicas = (deployment: Deployment): number => deployment.spec.replicas ?? 1;
 export const isRolling = (deployment: Deployment): boolean => deployment.spec.strategy?.type !== 'Recreate';
 export const sum = (sets: readonly ReplicaSet[], value: (set: ReplicaSet) => number): number => sets.reduce((total, set) => total + value(set), 0);
-const available = (set: ReplicaSet): number => set.status?.availableReplicas ?? 0;
+/** A set just made smaller still reports pods that are about to go: those are not counted on. */
+const available = (set: ReplicaSet): number => Math.min(replicasOf(set), set.status?.availableReplicas ?? 0);
 const active = (sets: readonly ReplicaSet[]): ReplicaSet[] => sets.filter((set) => replicasOf(set) > 0);
 
 /** A number, or a percentage of `total`. */

@@ -75,11 +75,11 @@ const conditionTaints: Record<string, Record<string, string>> = {
 };
 const unschedulableTaint = 'node.kubernetes.io/unschedulable';
 
-/**
- * The node's taints as they should be.
- * @param evict whether running pods may be driven off now; when not, a missing NoExecute taint is not yet added
- */
-export function plannedTaints(node: Node, evict: boolean, nowMs: number): Taint[] {
+/** Whether running pods may be driven off a failed node now, have to wait for their turn, or may not be at all. */
+export type Eviction = 'now' | 'later' | 'never';
+
+/** The node's taints as they should be: NoSchedule by its conditions, NoExecute as `eviction` allows. */
+export function plannedTaints(node: Node, eviction: Eviction, nowMs: number): Taint[] {
   const wanted = new Set<string>();
   for (const { type, status } of node.status?.conditions ?? []) {
     const key = conditionTaints[type]?.[status];
@@ -90,7 +90,7 @@ export function plannedTaints(node: Node, evict: boolean, nowMs: number): Taint[
   const present = node.spec.taints ?? [];
   // A changed cause (not ready, then unreachable) is exchanged at once: the pods are being driven off already.
   const isEvicting = present.some(({ key, effect }) => effect === 'NoExecute' && (key === notReadyTaint || key === unreachableTaint));
-  if (unfit !== undefined && (evict || isEvicting)) wanted.add(`${unfit}:NoExecute`);
+  if (unfit !== undefined && (eviction === 'now' || (eviction === 'later' && isEvicting))) wanted.add(`${unfit}:NoExecute`);
   const kept = present.filter((taint) => !isOurs(taint) || wanted.delete(idOf(taint)));
   const added = [...wanted].map((id): Taint => {
     const [key = '', effect = ''] = id.split(':');

@@ -15,7 +15,7 @@ import type { Node, Pod, PodCondition } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own, reads } from '#client/controller-runner.ts';
-import type { NodeHealth } from './node-health.ts';
+import type { Eviction, NodeHealth } from './node-health.ts';
 import { evictionTaint, observeHealth, plannedTaints, readyCondition, silentConditions, zoneOf, zoneState } from './node-health.ts';
 import { isPodReady } from './pods.ts';
 
@@ -46,7 +46,7 @@ export const nodeLifecycleController = (deps: ControllerDeps, options: NodeLifec
     startupGracePeriodMs: options.nodeStartupGracePeriodMs ?? 60_000,
   };
   const healths = new Map<string, { uid: string; health: NodeHealth }>();
-  const mayEvict = evictionGate(options);
+  const eviction = evictionGate(options, limits.gracePeriodMs);
   return {
     name: 'node-lifecycle',
     watches: [own('nodes'), reads('leases.coordination.k8s.io'), reads('pods')],
@@ -65,7 +65,7 @@ export const nodeLifecycleController = (deps: ControllerDeps, options: NodeLifec
       healths.set(name, { uid: node.metadata.uid, health });
       const current = await markSilent(node, health, limits, deps);
       if (readyCondition(current)?.status === 'Unknown') await markPodsNotReady(current, deps);
-      await setTaints(current, mayEvict(current, caches.cache('nodes').list(), clock.now()), deps);
+      await setTaints(current, eviction(current, caches.cache('nodes').list(), clock.now()), deps);
       return requeueAfter(periodMs);
     },
   };
@@ -103,8 +103,8 @@ function notReady(pod: Pod, nowMs: number): Pod {
   return { ...pod, status: { ...pod.status, conditions } };
 }
 
-async function setTaints(node: Node, evict: boolean, { client, clock }: ControllerDeps): Promise<void> {
-  const taints = plannedTaints(node, evict, clock.now());
+async function setTaints(node: Node, eviction: Eviction, { client, clock }: ControllerDeps): Promise<void> {
+  const taints = plannedTaints(node, eviction, clock.now());
   if (sameJson(taints, node.spec.taints ?? [])) return;
   const { name, resourceVersion } = node.metadata;
   // With the version: the list is replaced as a whole, and others write taints too.
@@ -113,23 +113,27 @@ async function setTaints(node: Node, evict: boolean, { client, clock }: Controll
 
 /**
  * Lets the pods of failed nodes be driven off at a limited rate per zone, and not at all while no node of the whole
- * cluster is ready: then it is the control plane that is cut off.
+ * cluster is ready: then it is the control plane that is cut off. When it no longer is, nodes get the time to report again.
  */
-function evictionGate(options: NodeLifecycleOptions): (node: Node, all: readonly Node[], nowMs: number) => boolean {
+function evictionGate(options: NodeLifecycleOptions, graceMs: number): (node: Node, all: readonly Node[], nowMs: number) => Eviction {
   const { nodeEvictionRate = 0.1, secondaryNodeEvictionRate = 0.01, largeClusterSizeThreshold = 50, unhealthyZoneThreshold = 0.55 } = options;
   const nextMs = new Map<string, number>();
+  let cutOffMs = Number.NEGATIVE_INFINITY;
   return (node, all, nowMs) => {
-    if (evictionTaint(node) === undefined) return false;
+    if (evictionTaint(node) === undefined) return 'later';
     // The cache may not show yet what was just written about this node.
     const nodes = all.map((one) => (keyOf(one) === keyOf(node) ? node : one));
-    if (nodes.every((one) => readyCondition(one)?.status !== 'True')) return false;
+    if (nodes.every((one) => readyCondition(one)?.status !== 'True')) {
+      cutOffMs = nowMs;
+      return 'never';
+    }
+    if (nowMs < cutOffMs + graceMs) return 'later';
     const zone = nodes.filter((one) => zoneOf(one) === zoneOf(node));
     const isPartial = zoneState(zone, unhealthyZoneThreshold) === 'PartialDisruption';
     const rate = !isPartial ? nodeEvictionRate : zone.length > largeClusterSizeThreshold ? secondaryNodeEvictionRate : 0;
-    if (hasEvictionTaint(node)) return true;
-    if (rate <= 0 || nowMs < (nextMs.get(zoneOf(node)) ?? 0)) return false;
+    if (rate <= 0 || hasEvictionTaint(node) || nowMs < (nextMs.get(zoneOf(node)) ?? 0)) return 'later';
     nextMs.set(zoneOf(node), nowMs + 1000 / rate);
-    return true;
+    return 'now';
   };
 }
 

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { isNotFound } from '#api/status.ts';
+import type { World } from './testing.ts';
+import { startWorld } from './testing.ts';
+
+let world: World;
+before(async () => {
+  world = await startWorld({ rootCaPem: 'ROOT CA' });
+  await world.addNode('n1');
+});
+after(() => world.stop());
+
+const maps = () => world.client.resource('configmaps');
+const exists = async (name: string, namespace = 'default') => {
+  try {
+    await maps().get({ namespace, name });
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
+};
+const map = (name: string, owner?: { metadata: { name: string; uid: string } }, more: object = {}) =>
+  maps().create({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: {
+      name,
+      namespace: 'default',
+      ...(owner === undefined ? {} : { ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: owner.metadata.name, uid: owner.metadata.uid, blockOwnerDeletion: true }] }),
+      ...more,
+    },
+  });
+
+describe('namespaces', () => {
+  it('get a service account and the root CA, also again after they are deleted or changed', async () => {
+    const accounts = world.client.resource('serviceaccounts');
+    await world.client.resource('namespaces').create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'fresh' }, spec: {} });
+    const has = async () => (await accounts.list({ namespace: 'fresh' })).items.some(({ metadata }) => metadata.name === 'default') && (await exists('kube-root-ca.crt', 'fresh'));
+    await world.until('both there', has);
+    await accounts.delete({ namespace: 'fresh', name: 'default' });
+    await maps().delete({ namespace: 'fresh', name: 'kube-root-ca.crt' });
+    await world.until('both there again', has);
+    await maps().patch({ namespace: 'fresh', name: 'kube-root-ca.crt' }, { type: 'merge', body: { data: { 'ca.crt': 'forged' } } });
+    await world.until('repaired', async () => (await maps().get({ namespace: 'fresh', name: 'kube-root-ca.crt' })).data?.['ca.crt'] === 'ROOT CA');
+  });
+
+  it('go only after all in them has gone, and say what they wait for', async () => {
+    await world.client.resource('namespaces').create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'full' }, spec: {} });
+    await world.until('service account', async () => (await world.client.resource('serviceaccounts').list({ namespace: 'full' })).items.length === 1);
+    await maps().create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'held', namespace: 'full', finalizers: ['example.com/hold'] } });
+    await world.client.resource('namespaces').delete({ name: 'full' });
+    const waiting = await world.until('it waits', async () => {
+      const found = await world.client.resource('namespaces').get({ name: 'full' });
+      return found.status?.conditions?.some(({ type, status }) => type === 'NamespaceFinalizersRemaining' && status === 'True') === true ? found : undefined;
+    });
+    const messages = waiting.status?.conditions?.filter(({ status }) => status === 'True').map(({ type, message }) => [type, message]);
+    assert.deepEqual(messages, [
+      ['NamespaceContentRemaining', 'Some resources are remaining: configmaps. has 1 resource instances'],
+      ['NamespaceFinalizersRemaining', 'Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances'],
+    ]);
+    assert.equal(waiting.status?.phase, 'Terminating');
+    await maps().patch({ namespace: 'full', name: 'held' }, { type: 'merge', body: { metadata: { finalizers: null } } });
+    await world.until('gone', async () => !(await world.client.resource('namespaces').list()).items.some(({ metadata }) => metadata.name === 'full'), 30);
+  });
+});
+
+describe('garbage collection', () => {
+  it('deletes what has lost its last owner, and only that', async () => {
+    const [a, b] = [await map('owner-a'), await map('owner-b')];
+    await map('of-a', a);
+    await maps().create({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'of-both', namespace: 'default', ownerReferences: [a, b].map(({ metadata: { name, uid } }) => ({ apiVersion: 'v1', kind: 'ConfigMap', name, uid })) },
+    });
+    await maps().delete({ namespace: 'default', name: 'owner-a' });
+    await world.until('of-a is gone', async () => !(await exists('of-a')));
+    await world.until('of-both names its living owner alone', async () => (await maps().get({ namespace: 'default', name: 'of-both' })).metadata.ownerReferences?.map(({ name }) => name).join() === 'owner-b');
+  });
+
+  it('deletes what was created with an owner that never was', async () => {
+    await map('foundling', { metadata: { name: 'nobody', uid: '00000000-0000-0000-0000-000000000000' } });
+    await world.until('gone', async () => !(await exists('foundling')));
+  });
+
+  it('leaves alone what belongs to a kind that is not served', async () => {
+    await maps().create({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'foreign', namespace: 'default', ownerReferences: [{ apiVersion: 'example.com/v1', kind: 'Widget', name: 'w', uid: 'u' }] },
+    });
+    await world.pass(5);
+    assert.equal(await exists('foreign'), true);
+  });
+
+  it('keeps the owner until its blocking dependents are gone, in the foreground', async () => {
+    const owner = await map('front');
+    await map('front-child', owner, { finalizers: ['example.com/hold'] });
+    await world.rest();
+    await maps().delete({ namespace: 'default', name: 'front' }, { propagationPolicy: 'Foreground' });
+    await world.until('the child is being deleted', async () => (await maps().get({ namespace: 'default', name: 'front-child' })).metadata.deletionTimestamp !== undefined);
+    await world.pass(3);
+    assert.equal(await exists('front'), true);
+    await maps().patch({ namespace: 'default', name: 'front-child' }, { type: 'merge', body: { metadata: { finalizers: null } } });
+    await world.until('both gone', async () => !(await exists('front')) && !(await exists('front-child')));
+  });
+
+  it('frees the dependents of an owner deleted with Orphan', async () => {
+    const owner = await map('parent');
+    await map('kept', owner);
+    await world.rest();
+    await maps().delete({ namespace: 'default', name: 'parent' }, { propagationPolicy: 'Orphan' });
+    await world.until('the owner is gone', async () => !(await exists('parent')));
+    await world.pass(3);
+    assert.deepEqual((await maps().get({ namespace: 'default', name: 'kept' })).metadata.ownerReferences ?? [], []);
+  });
+});
+
+describe('endpoints of a Service', () => {
+  it('follow its pods in both forms, by named port, and are mirrored where written by hand', async () => {
+    const services = world.client.resource('services');
+    const base = { clusterIP: 'None', clusterIPs: ['None'], ipFamilies: ['IPv4'] };
+    await services.create({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'named', namespace: 'default' }, spec: { ...base, selector: { app: 'named' }, ports: [{ name: 'http', port: 80, targetPort: 'web' }] } });
+    const slices = async (name: string) => (await world.client.resource('endpointslices.discovery.k8s.io').list({ namespace: 'default', labelSelector: `kubernetes.io/service-name=${name}` })).items;
+    await world.until('an empty placeholder', async () => (await slices('named')).length === 1);
+    await world.client.resource('pods').create({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'named-1', namespace: 'default', labels: { app: 'named' } },
+      spec: { containers: [{ name: 'c', image: 'i', ports: [{ name: 'web', containerPort: 8080 }] }] },
+    });
+    const slice = await world.until('one slice with the pod', async () => {
+      const [only, ...others] = await slices('named');
+      return others.length === 0 && only?.endpoints?.[0]?.conditions?.ready === true ? only : undefined;
+    });
+    assert.deepEqual(slice.ports?.map(({ name, port, protocol }) => [name, port, protocol]), [['http', 8080, 'TCP']]);
+    assert.deepEqual([slice.endpoints?.[0]?.targetRef?.name, slice.endpoints?.[0]?.nodeName], ['named-1', 'n1']);
+    assert.deepEqual(slice.metadata.labels, {
+      'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io',
+      'kubernetes.io/service-name': 'named',
+      'service.kubernetes.io/headless': '',
+    });
+    const endpoints = await world.client.resource('endpoints').get({ namespace: 'default', name: 'named' });
+    assert.deepEqual(endpoints.subsets?.map(({ addresses, ports }) => [addresses?.map(({ targetRef }) => targetRef?.name), ports?.map(({ port }) => port)]), [[['named-1'], [8080]]]);
+
+    await services.create({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'manual', namespace: 'default' }, spec: { ...base, ports: [{ port: 80 }] } });
+    await world.client.resource('endpoints').create({ apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'manual', namespace: 'default' }, subsets: [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }] }] });
+    const [mirrored] = await world.until('mirrored', async () => {
+      const all = await slices('manual');
+      return all.length === 1 ? all : undefined;
+    });
+    assert.deepEqual([mirrored?.endpoints?.[0]?.addresses, mirrored?.metadata.labels?.['endpointslice.kubernetes.io/managed-by']], [['192.0.2.1'], 'endpointslicemirroring-controller.k8s.io']);
+    await services.delete({ namespace: 'default', name: 'named' });
+    await world.until('gone with the Service', async () => (await slices('named')).length === 0 && !(await world.client.resource('endpoints').list({ namespace: 'default' })).items.some(({ metadata }) => metadata.name === 'named'));
+  });
+});
