@@ -8,12 +8,13 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { KubeObject } from '#api/meta.ts';
 import { type ResourceId, resources } from '#api/resources.ts';
-import { forbidden, requestTooLarge } from '#api/status.ts';
+import { failure, forbidden, requestTooLarge } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
 import { type Authorizer, alwaysAllow, attributesOf, forbiddenReason, isPublic } from './authorization.ts';
 import { CacheFeed } from './cache-feed.ts';
+import { compactRegularly } from './compaction.ts';
 import { handleDiscovery } from './discovery.ts';
 import { allowsConversion, type Exchange, type Parts } from './exchange.ts';
 import { type HealthCheck, handleHealth } from './health.ts';
@@ -31,6 +32,7 @@ import type { ServerLog } from './server-log.ts';
 import { ServiceAccountTokens, type TokenOptions } from './service-account-tokens.ts';
 import type { Strategy, UserInfo } from './strategy.ts';
 import { handleBinding } from './subresources.ts';
+import { handleIssuerDiscovery } from './token-issuer-discovery.ts';
 import { versionInfo } from './version.ts';
 import type { WatchCacheLimits } from './watch-cache.ts';
 
@@ -162,8 +164,10 @@ class Server implements ApiServer {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    const compacting = compactRegularly(this.#deps.store, this.#deps.clock, this.#deps.log, signal);
     await this.#feed.run(signal);
     this.beginShutdown();
+    await compacting;
   }
 
   beginShutdown(): void {
@@ -216,8 +220,10 @@ class Server implements ApiServer {
     const decision =
       isAnonymous && isPublic(info) ? { allowed: true, reason: '' } : await this.#parts.authorizer.authorize(attributes);
     if (!decision.allowed) {
+      const why = forbiddenReason(attributes, decision.reason);
+      if (!info.isResource) throw failure(403, 'Forbidden', `forbidden: ${why}`, {});
       const resource = { group: info.group, name: info.resource };
-      throw forbidden(resource, info.name, forbiddenReason(attributes, decision.reason));
+      throw forbidden(resource, info.name, why);
     }
     return user;
   }
@@ -272,6 +278,8 @@ class Server implements ApiServer {
     if (health !== undefined) return health;
     if (info.path === '/version' || info.path === '/version/') return jsonResponse(200, versionInfo(this.#options.build));
     if (info.path === '/metrics') return await this.metrics.respond();
+    const issuer = handleIssuerDiscovery(info, this.tokens, this.#options.serverAddress ?? '');
+    if (issuer !== undefined) return issuer;
     if (info.path.startsWith('/openapi/')) return (await this.#deps.openapi?.(request)) ?? pageNotFound();
     const serverAddress = this.#options.serverAddress ?? '';
     const discovery =

@@ -5,6 +5,7 @@
  *   loading ──(range read)──▶ following ──(watch failed: compacted, store error)──▶ loading
  */
 import type { KubeObject } from '#api/meta.ts';
+import { serviceUnavailable } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
@@ -30,7 +31,8 @@ export class CacheFeed {
   readonly #deps: CacheFeedDeps;
   readonly #caches: Map<string, WatchCache>;
   #revision = 0;
-  #waiters: { revision: number; resolve: () => void }[] = [];
+  #waiters: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
+  #stopped = false;
   readonly #ready = Promise.withResolvers<void>();
   #isReady = false;
 
@@ -65,10 +67,13 @@ export class CacheFeed {
     await this.reach(this.#deps.store.currentRevision());
   }
 
+  /** @throws ApiError 503 when the server shuts down before */
   reach(revision: number): Promise<void> {
     if (this.#revision >= revision) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiters.push({ revision, resolve });
+    // Nothing moves the caches any more: waiting would be for ever.
+    if (this.#stopped) return Promise.reject(shuttingDown());
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiters.push({ revision, resolve, reject });
     return promise;
   }
 
@@ -95,6 +100,8 @@ export class CacheFeed {
         await sleep(this.#deps.clock, 500, signal);
       }
     }
+    this.#stopped = true;
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(shuttingDown());
     for (const cache of this.#caches.values()) cache.close();
   }
 
@@ -131,11 +138,8 @@ export class CacheFeed {
 
   #decode(prefix: string, entry: StoreEntry): CachedObject | undefined {
     try {
-      return new CachedObject(
-        entry.key,
-        entry.modRevision,
-        withRevision(this.#deps.decode(prefix, entry.value), entry.modRevision),
-      );
+      const object = withRevision(this.#deps.decode(prefix, entry.value), entry.modRevision);
+      return new CachedObject(entry.key, entry.modRevision, this.#deps.freeze === true ? deepFreeze(object) : object);
     } catch (error) {
       // One unreadable value must not take the whole API down; the log names it for the operator to repair.
       this.#deps.log.error({ err: error, key: entry.key }, 'stored value cannot be decoded; it is left out');
@@ -164,6 +168,8 @@ export class CacheFeed {
     return this.#caches.has(long) ? long : undefined;
   }
 }
+
+const shuttingDown = (): Error => serviceUnavailable('the server is shutting down');
 
 function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;

@@ -66,6 +66,11 @@ export class ServiceAccountTokens {
     this.#read = read;
   }
 
+  /** The public key, for those who check tokens themselves. */
+  publicJwk(): object {
+    return { use: 'sig', kid: this.#keyId, alg: 'RS256', ...this.#publicKey.export({ format: 'jwk' }) };
+  }
+
   /** @returns the signed token */
   async issue(claims: KubernetesClaims, audiences: readonly string[], lifetimeSeconds: number): Promise<string> {
     const now = Math.floor(this.#clock.now() / 1000);

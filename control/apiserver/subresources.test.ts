@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { createLocalJWKSet, jwtVerify } from 'jose';
 import { startTestServer, type TestServer } from './testing.ts';
 
 const base = '/api/v1/namespaces/default';
@@ -208,6 +209,15 @@ describe('subresources', () => {
       assert.match((await post({ expirationSeconds: 10 })).json.message, /may not specify a duration less than 10 minutes/);
       assert.equal((await post({ boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: 'none' } })).status, 404);
       assert.equal((await api.request('POST', `${base}/serviceaccounts/none/token`, request({}))).status, 404);
+    });
+
+    it('can be checked by others, with the keys that the issuer tells', async () => {
+      const { json } = await api.request('POST', `${base}/serviceaccounts/default/token`, request({ audiences: ['vault'] }));
+      const configuration = await api.request('GET', '/.well-known/openid-configuration');
+      assert.match(configuration.text, /"issuer":"https:\/\/kubernetes.default.svc.cluster.local"/);
+      const { text } = await api.request('GET', '/openid/v1/jwks');
+      const { payload } = await jwtVerify(json.status.token, createLocalJWKSet(JSON.parse(text)), { audience: 'vault' });
+      assert.equal(payload.sub, 'system:serviceaccount:default:default');
     });
 
     it('that are forged are nobody', async () => {

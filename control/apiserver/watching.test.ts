@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { decodeProtobuf, decodeWatchEvent, watchFrames } from '#api/codec/protobuf.ts';
 import { FakeClock } from '#client/clock.ts';
 import { inProcessTransport } from './api-server.ts';
 import { admin, type Loose, startTestServer, type TestServer } from './testing.ts';
@@ -183,6 +184,24 @@ describe('watches', () => {
     await api.request('POST', maps, configMap('b'));
     assert.equal((await stream.next())?.object.columnDefinitions, null);
     await stream.close();
+  });
+
+  it('speak protobuf in frames', async () => {
+    api = await startTestServer();
+    await api.request('POST', maps, configMap('a'));
+    const stop = new AbortController();
+    const headers = { accept: 'application/vnd.kubernetes.protobuf;stream=watch,application/json' };
+    const response = await inProcessTransport(
+      api.server,
+      admin,
+    )({ method: 'GET', path: `${maps}?watch=1`, headers, signal: stop.signal });
+    assert.equal(response.headers['content-type'], 'application/vnd.kubernetes.protobuf;stream=watch');
+    for await (const frame of watchFrames(response.body)) {
+      const { type, object } = decodeWatchEvent(frame);
+      const decoded = decodeProtobuf(object);
+      assert.deepEqual([type, decoded.kind, (decoded.object['metadata'] as { name: string }).name], ['ADDED', 'ConfigMap', 'a']);
+      stop.abort();
+    }
   });
 
   it('refuse YAML, which has no frames', async () => {
