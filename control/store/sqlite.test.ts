@@ -219,14 +219,13 @@ describe('sqlite store: its file', () => {
 
 /** A writer that prints each revision only once the store has acknowledged it, until it is killed. */
 const WRITER = `
-  import { writeSync } from 'node:fs';
   import { createSqliteStore } from './control/store/sqlite.ts';
   const store = await createSqliteStore({ path: process.argv[1] });
   const compactor = async () => { for (;;) { await new Promise(setImmediate); if (store.currentRevision() > store.compactRevision() + 500) await store.compact(store.currentRevision() - 200); } };
   const writer = async (name) => {
     for (let n = 0; ; n++) {
       const { revision } = await store.put('/' + name + '/' + n, new TextEncoder().encode(name + n));
-      writeSync(1, revision + ' /' + name + '/' + n + '\\n');
+      process.stdout.write(revision + ' /' + name + '/' + n + '\\n');
     }
   };
   await Promise.all([compactor(), ...['a', 'b', 'c', 'd'].map(writer)]);
@@ -250,6 +249,7 @@ describe('sqlite store: kill -9', () => {
         if (acknowledged.length === killAfter) child.kill('SIGKILL');
       }
       if (child.signalCode === null && child.exitCode === null) await once(child, 'exit');
+      assert.equal(child.signalCode, 'SIGKILL', 'the writer ended by itself');
       const revisions = acknowledged.map(([revision]) => revision);
       assert.ok((revisions[0] ?? 0) > newest, 'a revision was given again after a crash');
       assert.equal(new Set(revisions).size, revisions.length);
