@@ -70,12 +70,7 @@ export async function createTestNode(): Promise<TestNode> {
 
     async dispose() {
       for (const daemon of started) await stopDaemon(pidFile(daemon));
-      await killProcesses(() => pidsInCgroup(name));
-      await killProcesses(() => pidsInNamespace(name));
-      await unmountBelow(dir);
-      await execFile(['ip', 'netns', 'delete', name]);
-      await removeCgroup(name);
-      await rm(dir, { recursive: true, force: true });
+      await cleanUp(name, dir);
     },
   };
 
@@ -139,6 +134,16 @@ async function startRegistry(node: TestNode, images: readonly LabImage[]): Promi
 }
 
 /* ------------------------------------------------------------------ cleaning up */
+
+/** Also for a node whose test was killed. */
+export async function cleanUp(name: string, dir: string): Promise<void> {
+  await killProcesses(() => pidsInCgroup(name));
+  await killProcesses(() => pidsInNamespace(name));
+  await unmountBelow(dir);
+  await execFile(['ip', 'netns', 'delete', name]);
+  await removeCgroup(name);
+  await rm(dir, { recursive: true, force: true });
+}
 
 async function cgroupFolders(name: string): Promise<string[]> {
   const folders = await readdir('/sys/fs/cgroup');

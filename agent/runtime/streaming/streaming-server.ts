@@ -39,8 +39,14 @@ export interface StreamingServer {
 
 const tokenLifetimeMs = 60_000;
 
+interface Pending {
+  request: StreamRequest;
+  /** Stops the clock that ends its life. */
+  cancel(): void;
+}
+
 export function createStreamingServer({ log, clock }: { log: Logger; clock: Clock }): StreamingServer {
-  const requests = new Map<string, StreamRequest>();
+  const requests = new Map<string, Pending>();
   const sockets = new Set<Duplex>();
   let listening: Promise<Server> | undefined;
 
@@ -73,12 +79,13 @@ export function createStreamingServer({ log, clock }: { log: Logger; clock: Cloc
       listening ??= listen();
       const { port } = (await listening).address() as AddressInfo;
       const token = randomBytes(16).toString('base64url');
-      requests.set(token, request);
-      clock.after(tokenLifetimeMs, () => requests.delete(token));
+      requests.set(token, { request, cancel: clock.after(tokenLifetimeMs, () => requests.delete(token)) });
       return `http://127.0.0.1:${port}/${path}/${token}`;
     },
     async close() {
       const server = await listening;
+      for (const { cancel } of requests.values()) cancel();
+      requests.clear();
       for (const socket of sockets) socket.destroy();
       if (server !== undefined) await new Promise((resolve) => server.close(resolve));
     },
@@ -86,11 +93,12 @@ export function createStreamingServer({ log, clock }: { log: Logger; clock: Cloc
 }
 
 /** The request behind a URL's last part, which is good for one time only. */
-function take(requests: Map<string, StreamRequest>, message: IncomingMessage): StreamRequest | undefined {
+function take(requests: Map<string, Pending>, message: IncomingMessage): StreamRequest | undefined {
   const token = new URL(message.url ?? '/', 'http://localhost').pathname.split('/').at(-1) ?? '';
-  const request = requests.get(token);
+  const pending = requests.get(token);
   requests.delete(token);
-  return request;
+  pending?.cancel();
+  return pending?.request;
 }
 
 export function refuse(socket: Duplex, status: string, text: string): void {
