@@ -3,7 +3,7 @@
  *
  * Source: upstream `pkg/kubelet/kubelet.go`; DESIGN.md, "Kubelet".
  */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { sameJson } from '#api/meta.ts';
 import type { Node, Pod, Secret } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
@@ -21,6 +21,7 @@ import { admitPod } from './admission.ts';
 import { createBackOff } from './backoff.ts';
 import { createContainerStarter } from './container-starter.ts';
 import { parseResolvConf } from './dns.ts';
+import { hostNetworkHostsFile, podHostname, podHostsFile } from './hostname.ts';
 import { createImagePuller } from './images/image-puller.ts';
 import { podReference } from './kill-containers.ts';
 import { createHookRunner } from './lifecycle.ts';
@@ -163,6 +164,15 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     cgroupRoot: options.cgroupRoot,
     clusterDns: { servers: options.clusterDns, domain: options.clusterDomain },
     readHostResolvConf: async () => parseResolvConf(await readFile(options.resolvConf, 'utf8')),
+    async writeHostsFile(pod, podIps) {
+      const file = paths.etcHosts(pod.metadata.uid);
+      const text =
+        pod.spec.hostNetwork === true
+          ? hostNetworkHostsFile(pod, await readFile('/etc/hosts', 'utf8'))
+          : podHostsFile(pod, podHostname(pod, options.clusterDomain), podIps);
+      await writeFile(file, text, { mode: 0o644 });
+      return file;
+    },
   });
   const statuses = createStatusWriter({ client, clock, log });
 
@@ -236,7 +246,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
       },
       deleted: (pod) => workers.get(pod.metadata.uid)?.remove(),
     }),
-    nodes.subscribe({ deleted: () => nodeAgent.deleted() }),
+    nodes.subscribe({ deleted: ({ metadata }) => void (metadata.name === nodeName && nodeAgent.deleted()) }),
   ];
 
   const orphans = createOrphans({ pleg, observer, runtime: podRuntime, volumes, cgroups, paths, log, isKnown: (uid) => workers.has(uid) });

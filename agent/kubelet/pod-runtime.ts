@@ -3,7 +3,7 @@
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (SyncPod).
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import type { Container, Pod, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 
@@ -19,7 +19,7 @@ import { podDns } from './dns.ts';
 import type { ClusterDns, ResolvConf } from './dns.ts';
 import { errorText } from './errors.ts';
 import type { PodFacts } from './field-ref.ts';
-import { hostNetworkHostsFile, podHostname, podHostsFile } from './hostname.ts';
+import { podHostname } from './hostname.ts';
 import { killContainer, killPodContainers, podReference } from './kill-containers.ts';
 import type { KillDeps } from './kill-containers.ts';
 import { findContainer, isRunning } from './observed.ts';
@@ -41,6 +41,8 @@ export interface PodRuntimeDeps extends KillDeps {
   cgroupRoot: string;
   clusterDns: ClusterDns;
   readHostResolvConf: () => Promise<ResolvConf>;
+  /** Writes the pod's /etc/hosts. @returns its path on the node */
+  writeHostsFile: (pod: Pod, podIps: readonly string[]) => Promise<string>;
 }
 
 export interface SyncInputs {
@@ -107,14 +109,6 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     return { sandboxId, ips: network.ip === '' ? [] : [network.ip, ...network.additionalIps] };
   }
 
-  async function writeHostsFile(pod: Pod, ips: readonly string[]): Promise<string> {
-    const file = paths.etcHosts(pod.metadata.uid);
-    const text =
-      pod.spec.hostNetwork === true ? hostNetworkHostsFile(pod, await readFile('/etc/hosts', 'utf8')) : podHostsFile(pod, podHostname(pod, deps.clusterDns.domain), ips);
-    await writeFile(file, text, { mode: 0o644 });
-    return file;
-  }
-
   /** Whether a crashed container has to wait; if not, its next wait gets longer. */
   function crashWait(pod: Pod, container: Container, observed: ObservedPod): StartError | undefined {
     const last = observed.containers.find(({ name, status }) => name === container.name && status.state === 'CONTAINER_EXITED');
@@ -157,7 +151,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     const retries: number[] = [];
     let acted = false;
     const facts: PodFacts = { ...inputs.facts, podIps: ips.length > 0 ? ips : inputs.facts.podIps };
-    const context = { ...inputs, facts, sandboxId, sandboxConfig: await configOf(pod, actions.attempt), hostsFile: await writeHostsFile(pod, facts.podIps) };
+    const context = { ...inputs, facts, sandboxId, sandboxConfig: await configOf(pod, actions.attempt), hostsFile: await deps.writeHostsFile(pod, facts.podIps) };
 
     const start = async (container: Container, targetId?: string): Promise<boolean> => {
       // A new sandbox starts everything anew: crashes of the old one do not count for init containers.

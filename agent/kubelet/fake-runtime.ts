@@ -1,0 +1,159 @@
+/** For tests only: a container runtime in memory, whose containers do what a script says, on the test's clock. */
+import type { Clock } from '#client/clock.ts';
+import { RuntimeError } from '#agent/runtime/runtime.ts';
+import type { Container, ContainerConfig, ContainerRuntime, ContainerStatus, Image, PodSandboxConfig, PodSandboxStatus } from '#agent/runtime/runtime.ts';
+
+/** What a container does, by its name. */
+export interface Behaviour {
+  /** Ends by itself after that time with this status. */
+  exitAfterMs?: number;
+  exitCode?: number;
+  /** How long it takes to end after SIGTERM; Infinity: it waits for SIGKILL. Default 0. */
+  stopTakesMs?: number;
+}
+
+interface FakeContainer {
+  config: ContainerConfig;
+  sandboxId: string;
+  status: ContainerStatus;
+}
+
+export class FakeRuntime {
+  readonly behaviours = new Map<string, Behaviour>();
+  readonly sandboxes = new Map<string, PodSandboxStatus>();
+  readonly containers = new Map<string, FakeContainer>();
+  /** Images on the node; a pull adds to them unless it is in {@link unpullable}. */
+  readonly images = new Set<string>(['busybox:1']);
+  readonly unpullable = new Set<string>();
+  /** What was asked for, in order: `start c`, `stop c 30`. */
+  readonly calls: string[] = [];
+  /** Answers of execSync by command line; a missing one succeeds. */
+  readonly execs = new Map<string, number>();
+  changed: () => void = () => undefined;
+  readonly #clock: Clock;
+  #serial = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The newest container of a name. */
+  newest(name: string): FakeContainer {
+    const found = [...this.containers.values()].filter(({ config }) => config.metadata.name === name).at(-1);
+    if (found === undefined) throw new Error(`no container ${name}`);
+    return found;
+  }
+
+  end(container: FakeContainer, exitCode: number): void {
+    if (container.status.state !== 'CONTAINER_RUNNING') return;
+    container.status = { ...container.status, state: 'CONTAINER_EXITED', exitCode, finishedAtMs: this.#clock.now(), reason: exitCode === 0 ? 'Completed' : 'Error' };
+    this.changed();
+  }
+
+  #container(id: string): FakeContainer {
+    const found = this.containers.get(id);
+    if (found === undefined) throw new RuntimeError('NotFound', 'ContainerStatus', `container "${id}" not found`);
+    return found;
+  }
+
+  /** The parts of the interface that the kubelet's pods use; anything else is a mistake of the test. */
+  readonly runtime = {
+    runPodSandbox: async (config: PodSandboxConfig) => {
+      const id = `sandbox-${++this.#serial}`;
+      this.calls.push(`sandbox ${config.metadata.attempt}`);
+      this.sandboxes.set(id, {
+        id,
+        metadata: config.metadata,
+        state: 'SANDBOX_READY',
+        createdAtMs: this.#clock.now() + this.#serial / 1000,
+        labels: config.labels ?? {},
+        annotations: config.annotations ?? {},
+        runtimeHandler: '',
+        network: { ip: `10.0.0.${this.#serial}`, additionalIps: [] },
+        namespaceOptions: { network: 'POD', pid: 'CONTAINER', ipc: 'POD' },
+      });
+      return id;
+    },
+    stopPodSandbox: async (id: string) => {
+      const sandbox = this.sandboxes.get(id);
+      if (sandbox !== undefined) this.sandboxes.set(id, { ...sandbox, state: 'SANDBOX_NOTREADY' });
+    },
+    removePodSandbox: async (id: string) => void this.sandboxes.delete(id),
+    podSandboxStatus: async (id: string) => {
+      const sandbox = this.sandboxes.get(id);
+      if (sandbox === undefined) throw new RuntimeError('NotFound', 'PodSandboxStatus', 'no sandbox');
+      return sandbox;
+    },
+    listPodSandbox: async () => [...this.sandboxes.values()],
+    createContainer: async (sandboxId: string, config: ContainerConfig) => {
+      const id = `${config.metadata.name}-${++this.#serial}`;
+      const status: ContainerStatus = {
+        id,
+        metadata: config.metadata,
+        state: 'CONTAINER_CREATED',
+        createdAtMs: this.#clock.now() + this.#serial / 1000,
+        startedAtMs: 0,
+        finishedAtMs: 0,
+        exitCode: 0,
+        image: config.image,
+        imageRef: config.image.image,
+        imageId: config.image.image,
+        reason: '',
+        message: '',
+        labels: config.labels ?? {},
+        annotations: config.annotations ?? {},
+        mounts: [],
+        logPath: '',
+        stopSignal: '',
+      };
+      this.containers.set(id, { config, sandboxId, status });
+      return id;
+    },
+    startContainer: async (id: string) => {
+      const container = this.#container(id);
+      const { name } = container.config.metadata;
+      this.calls.push(`start ${name}`);
+      container.status = { ...container.status, state: 'CONTAINER_RUNNING', startedAtMs: this.#clock.now() };
+      const { exitAfterMs, exitCode = 0 } = this.behaviours.get(name) ?? {};
+      if (exitAfterMs !== undefined) this.#clock.after(exitAfterMs, () => this.end(container, exitCode));
+      this.changed();
+    },
+    stopContainer: async (id: string, timeoutSeconds: number) => {
+      const container = this.containers.get(id);
+      if (container === undefined || container.status.state !== 'CONTAINER_RUNNING') return;
+      const { name } = container.config.metadata;
+      this.calls.push(`stop ${name} ${timeoutSeconds}`);
+      const takesMs = this.behaviours.get(name)?.stopTakesMs ?? 0;
+      const killed = takesMs > timeoutSeconds * 1000;
+      await new Promise<void>((resolve) => this.#clock.after(Math.min(takesMs, timeoutSeconds * 1000), resolve));
+      this.end(container, killed ? 137 : 143);
+    },
+    removeContainer: async (id: string) => void this.containers.delete(id),
+    listContainers: async (): Promise<Container[]> =>
+      [...this.containers.values()].map(({ status, sandboxId }) => ({
+        id: status.id,
+        podSandboxId: sandboxId,
+        metadata: status.metadata,
+        image: status.image,
+        imageRef: status.imageRef,
+        imageId: status.imageId,
+        state: status.state,
+        createdAtMs: status.createdAtMs,
+        labels: status.labels,
+        annotations: status.annotations,
+      })),
+    containerStatus: async (id: string) => this.#container(id).status,
+    execSync: async (_id: string, command: readonly string[]) => {
+      this.calls.push(`exec ${command.join(' ')}`);
+      return { stdout: Buffer.alloc(0), stderr: Buffer.from('no'), exitCode: this.execs.get(command.join(' ')) ?? 0 };
+    },
+    imageStatus: async ({ image }: { image: string }): Promise<Image | undefined> =>
+      this.images.has(image) ? { id: image, repoTags: [image], repoDigests: [], sizeBytes: 7, username: '', pinned: false } : undefined,
+    pullImage: async ({ image }: { image: string }) => {
+      this.calls.push(`pull ${image}`);
+      if (this.unpullable.has(image)) throw new RuntimeError('NotFound', 'PullImage', `failed to resolve reference "${image}": not found`);
+      this.images.add(image);
+      return image;
+    },
+  } as unknown as ContainerRuntime;
+}
