@@ -128,7 +128,7 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy }: P
       proxy,
     },
     {
-      build: { version: options.version },
+      build: { version: options.version.slice(options.version.indexOf('+tinkernetes') + '+tinkernetes'.length) },
       tokens: { ...pki.tokens, issuer: `https://kubernetes.default.svc.${options.clusterDomain}`, audiences: [] },
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
     },

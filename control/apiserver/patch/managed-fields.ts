@@ -99,8 +99,8 @@ function resolveConflicts({ force }: ApplyRequest, managers: Map<string, Manager
 function conflictError(conflicts: readonly { manager: Manager; set: FieldSet }[]): ReturnType<typeof failure> {
   const causes = conflicts.flatMap(({ manager: { entry }, set }) => {
     const part = entry.subresource === undefined || entry.subresource === '' ? '' : ` with subresource "${entry.subresource}"`;
-    const time = entry.operation === 'Update' && entry.time !== undefined ? ` at ${entry.time}` : '';
-    const message = `conflict with "${entry.manager}"${part} using ${entry.apiVersion}${time}`;
+    const version = entry.operation === 'Update' ? ` using ${entry.apiVersion}` : '';
+    const message = `conflict with "${entry.manager}"${part}${version}`;
     return [...members(set)].map((path) => ({ reason: 'FieldManagerConflict', message, field: pathText(path) }));
   });
   const groups = Map.groupBy(causes, ({ message }) => message);
@@ -155,8 +155,9 @@ function entryOf(manager: string, operation: 'Apply' | 'Update', apiVersion: str
   return { manager, operation, apiVersion, ...(subresource === '' ? {} : { subresource }) };
 }
 
+/** An applier is the same one whatever version it applies in. */
 function keyOfEntry({ manager, operation, apiVersion, subresource }: ManagedFieldsEntry): string {
-  return JSON.stringify([manager, operation, apiVersion, subresource ?? '']);
+  return JSON.stringify([manager, operation, operation === 'Apply' ? '' : apiVersion, subresource ?? '']);
 }
 
 function readManagers(entries: readonly ManagedFieldsEntry[]): Map<string, Manager> {
