@@ -50,7 +50,7 @@ export function staleFlows(flows: readonly Flow[], { ports }: ServiceState): Flo
   return [...new Map(stale.map((flow) => [JSON.stringify(flow), flow])).values()];
 }
 
-export const listArgv = (family: IpFamily): string[] => ['conntrack', '-L', '-f', family.toLowerCase(), '-p', 'udp'];
+const listArgv = (family: IpFamily): string[] => ['conntrack', '-L', '-f', family.toLowerCase(), '-p', 'udp'];
 
 export function deleteArgv(family: IpFamily, { originalDestination, originalPort, replySource, replyPort }: Flow): string[] {
   const argv = ['conntrack', '-D', '-f', family.toLowerCase(), '-p', 'udp'];

@@ -70,7 +70,7 @@ export function hostPorts({ spec }: Pod): ContainerPort[] {
   return [...spec.containers, ...sidecars].flatMap(({ ports }) => (ports ?? []).filter(({ hostPort }) => (hostPort ?? 0) > 0));
 }
 
-export const hasPodAffinity = ({ spec }: Pod): boolean =>
+const hasPodAffinity = ({ spec }: Pod): boolean =>
   spec.affinity?.podAffinity !== undefined || spec.affinity?.podAntiAffinity !== undefined;
 
 /** 0 where no priority class gave one. */

@@ -122,6 +122,26 @@ describe('createApplier', () => {
     assert.deepEqual(await applier.apply(before), { mode: 'partial', chains: 2 });
   });
 
+  it('writes IPv6 rules with ip6tables', async () => {
+    const state = buildServiceState(
+      {
+        services: [
+          service('default/v6', 'fd00:10::1', [{ name: 'http', port: 80, nodePort: 30080 }], { sessionAffinity: 'ClientIP' }),
+        ],
+        endpointSlices: [slice('default/v6', [{ name: 'http', port: 8080 }], [endpoint('fd00:1::1'), endpoint('fd00:1::2')])],
+      },
+      { nodeName: 'here', family: 'IPv6' },
+    );
+    const applier = createApplier({ exec: afresh, warn: quiet }, 'IPv6');
+    await applier.apply(compileRuleset(state, { clusterCidr: 'fd00:1::/64' }));
+    assert.ok(await applier.intact());
+    const { stdout } = await afresh(['ip6tables-save', '-t', 'nat']);
+    assert.match(stdout, /-A KUBE-SERVICES -d fd00:10::1\/128 -p tcp .*-j KUBE-SVC-/);
+    assert.match(stdout, /-j DNAT --to-destination \[fd00:1::2\]:8080/);
+    await applier.remove();
+    assert.doesNotMatch((await afresh(['ip6tables-save'])).stdout, /KUBE-(?!FIREWALL)/);
+  });
+
   it('names the line that iptables-restore refuses', async () => {
     const applier = createApplier({ exec: stepwise, warn: quiet });
     const broken: Ruleset = { mangle: new Map(), filter: new Map(), nat: new Map([['KUBE-SERVICES', ['-j KUBE-NOWHERE']]]) };

@@ -11,7 +11,7 @@ export const nodeIp = '192.168.77.2';
 export const outsideIp = '192.168.77.1';
 export const podIps = { pod1: '10.244.1.11', pod2: '10.244.1.12', pod3: '10.244.1.13' } as const;
 /** Ports on which every pod serves TCP and UDP. */
-export const podPorts = [8080, 9090] as const;
+const podPorts = [8080, 9090] as const;
 
 type PeerName = keyof typeof podIps | 'node' | 'outside';
 
