@@ -116,6 +116,7 @@ interface Parts {
 }
 
 function buildApiServer({ options, store, clock, log, pki, allocator, proxy }: Parts): ApiServer {
+  const issuer = `https://kubernetes.default.svc.${options.clusterDomain}`;
   const openApi = createOpenApi(options.version, options.descriptions);
   return createApiServer(
     {
@@ -129,7 +130,7 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy }: P
     },
     {
       build: { version: options.version.slice(options.version.indexOf('+tinkernetes') + '+tinkernetes'.length) },
-      tokens: { ...pki.tokens, issuer: `https://kubernetes.default.svc.${options.clusterDomain}`, audiences: [] },
+      tokens: { ...pki.tokens, issuer, audiences: [issuer] },
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
     },
   );

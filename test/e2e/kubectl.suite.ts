@@ -26,7 +26,7 @@ export function kubectlSuite(cluster: () => Cluster): void {
         assert.equal(await kubectl(['create', 'configmap', 'settings', '--from-literal=a=1', '--from-literal=b=two']), 'configmap/settings created\n');
         assert.equal(await kubectl(['get', 'configmap', 'settings', '-o', 'jsonpath={.data.b}']), 'two');
         assert.equal(await kubectl(['create', 'secret', 'generic', 'login', '--from-literal=user=me']), 'secret/login created\n');
-        assert.match(await kubectl(['create', 'token', 'default']), /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+        assert.match(await kubectl(['create', 'token', 'default']), /^[\w-]+\.[\w-]+\.[\w-]+\n?$/);
         assert.equal(await kubectl(['auth', 'can-i', 'create', 'pods']), 'yes\n');
         assert.match(await kubectl(['auth', 'whoami']), /kubernetes-admin/);
       });
