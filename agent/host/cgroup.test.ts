@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { detectHierarchy, limitFiles, sharesToWeight } from './cgroup.ts';
 import type { CgroupLimits } from './cgroup.ts';
+import { detectHierarchy, limitFiles, sharesToWeight } from './cgroup.ts';
 import { parseMountInfo } from './mount.ts';
 
 const v1 = `30 20 0:26 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct
@@ -20,20 +20,35 @@ describe('cgroup hierarchy', () => {
       systemd: '/sys/fs/cgroup/systemd',
     });
   });
-  it('is version 2 otherwise', () => assert.deepEqual(detectHierarchy(parseMountInfo(unified)), { version: 2, root: '/sys/fs/cgroup/unified' }));
-  it('says what is missing where there is none', () => assert.throws(() => detectHierarchy([]), /no cgroup hierarchy is mounted/));
+  it('is version 2 otherwise', () =>
+    assert.deepEqual(detectHierarchy(parseMountInfo(unified)), { version: 2, root: '/sys/fs/cgroup/unified' }));
+  it('says what is missing where there is none', () =>
+    assert.throws(() => detectHierarchy([]), /no cgroup hierarchy is mounted/));
 });
 
 describe('mountinfo', () => {
   it('unescapes spaces', () => assert.equal(parseMountInfo('1 2 0:3 / /a\\040b rw - tmpfs tmpfs rw')[0]?.mountPoint, '/a b'));
   it('finds the separator behind any number of optional fields', () => {
-    assert.deepEqual(parseMountInfo('1 2 0:3 /r /m rw shared:1 master:2 - ext4 /dev/sda rw,x')[0], { root: '/r', mountPoint: '/m', fsType: 'ext4', source: '/dev/sda', superOptions: ['rw', 'x'] });
+    assert.deepEqual(parseMountInfo('1 2 0:3 /r /m rw shared:1 master:2 - ext4 /dev/sda rw,x')[0], {
+      root: '/r',
+      mountPoint: '/m',
+      fsType: 'ext4',
+      source: '/dev/sda',
+      superOptions: ['rw', 'x'],
+    });
   });
 });
 
 describe('cgroup limits', () => {
-  const weights: [number, number][] = [[2, 1], [102, 4], [1024, 39], [262_144, 10_000], [0, 1]];
-  for (const [shares, weight] of weights) it(`writes ${shares} shares as weight ${weight}`, () => assert.equal(sharesToWeight(shares), weight));
+  const weights: [number, number][] = [
+    [2, 1],
+    [102, 4],
+    [1024, 39],
+    [262_144, 10_000],
+    [0, 1],
+  ];
+  for (const [shares, weight] of weights)
+    it(`writes ${shares} shares as weight ${weight}`, () => assert.equal(sharesToWeight(shares), weight));
 
   const limits: CgroupLimits = { cpuShares: 1024, cpuQuotaUs: 50_000, cpuPeriodUs: 100_000, memoryBytes: 64, pids: -1 };
   it('become files of version 1', () => {
@@ -53,6 +68,10 @@ describe('cgroup limits', () => {
       ['pids', 'pids.max', 'max'],
     ]);
   });
-  it('can be lifted', () => assert.deepEqual(limitFiles(2, { memoryBytes: -1, cpuQuotaUs: -1 }), [['cpu', 'cpu.max', 'max 100000'], ['memory', 'memory.max', 'max']]));
+  it('can be lifted', () =>
+    assert.deepEqual(limitFiles(2, { memoryBytes: -1, cpuQuotaUs: -1 }), [
+      ['cpu', 'cpu.max', 'max 100000'],
+      ['memory', 'memory.max', 'max'],
+    ]));
   it('leave alone what is not named', () => assert.deepEqual(limitFiles(1, {}), []));
 });

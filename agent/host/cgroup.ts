@@ -6,8 +6,8 @@
  */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseMountInfo } from './mount.ts';
 import type { MountEntry } from './mount.ts';
+import { parseMountInfo } from './mount.ts';
 
 /** Where the controllers are mounted. */
 export type CgroupHierarchy = { version: 1; mountPoints: ReadonlyMap<string, string> } | { version: 2; root: string };
@@ -131,13 +131,17 @@ export async function createCgroups(): Promise<Cgroups> {
 export function cgroupsOf(hierarchy: CgroupHierarchy): Cgroups {
   /** One directory per distinct mount: cpu and cpuacct often share one. */
   const roots = hierarchy.version === 2 ? [hierarchy.root] : [...new Set(hierarchy.mountPoints.values())];
-  const rootOf = (controller: string): string | undefined => (hierarchy.version === 2 ? hierarchy.root : hierarchy.mountPoints.get(controller));
+  const rootOf = (controller: string): string | undefined =>
+    hierarchy.version === 2 ? hierarchy.root : hierarchy.mountPoints.get(controller);
   const main = hierarchy.version === 2 ? hierarchy.root : (hierarchy.mountPoints.get('memory') ?? '');
 
   /** In v2 a controller works in a group only when every ancestor hands it down. */
   async function delegateV2(root: string, path: string): Promise<void> {
     const available = ((await readIfThere(join(root, 'cgroup.controllers'))) ?? '').trim().split(' ');
-    const enable = wantedV2.filter((name) => available.includes(name)).map((name) => `+${name}`).join(' ');
+    const enable = wantedV2
+      .filter((name) => available.includes(name))
+      .map((name) => `+${name}`)
+      .join(' ');
     let directory = root;
     for (const part of path.split('/').filter((name) => name !== '')) {
       await writeFile(join(directory, 'cgroup.subtree_control'), enable);
@@ -186,7 +190,10 @@ export function cgroupsOf(hierarchy: CgroupHierarchy): Cgroups {
     },
     async pids(path) {
       const text = (await readIfThere(join(main, path, 'cgroup.procs'))) ?? '';
-      return text.split('\n').filter((line) => line !== '').map(Number);
+      return text
+        .split('\n')
+        .filter((line) => line !== '')
+        .map(Number);
     },
     async remove(path) {
       if (path.replaceAll('/', '') === '') throw new Error('refusing to remove the root control group');
@@ -215,7 +222,9 @@ async function usageV1(mountPoints: ReadonlyMap<string, string>, path: string): 
 
 async function usageV2(root: string, path: string): Promise<CgroupUsage | undefined> {
   const directory = join(root, path);
-  const [usage, stat, cpu] = await Promise.all(['memory.current', 'memory.stat', 'cpu.stat'].map((file) => readIfThere(join(directory, file))));
+  const [usage, stat, cpu] = await Promise.all(
+    ['memory.current', 'memory.stat', 'cpu.stat'].map((file) => readIfThere(join(directory, file))),
+  );
   if (usage === undefined || stat === undefined || cpu === undefined) return undefined;
   const memoryUsageBytes = Number(usage);
   return {

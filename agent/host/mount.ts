@@ -13,7 +13,8 @@ export interface MountEntry {
 }
 
 /** Octal escapes of mountinfo: a space is `\040`. */
-const unescape = (text: string): string => text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+const unescape = (text: string): string =>
+  text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
 /** Parses /proc/<pid>/mountinfo. Pure. */
 export function parseMountInfo(text: string): MountEntry[] {
@@ -58,11 +59,14 @@ export function createMounts(exec: Exec): Mounts {
     },
     async bindHandle(fd, root, target) {
       const source = await readlink(`/proc/self/fd/${fd}`);
-      if (source !== root && !source.startsWith(`${root}/`)) throw new Error(`subpath "${source}" not within volume path "${root}"`);
+      if (source !== root && !source.startsWith(`${root}/`))
+        throw new Error(`subpath "${source}" not within volume path "${root}"`);
       await exec(['mount', '--bind', `/proc/${process.pid}/fd/${fd}`, target]);
     },
     async unmountBelow(path) {
-      const points = (await list()).map((entry) => entry.mountPoint).filter((point) => point === path || point.startsWith(`${path}/`));
+      const points = (await list())
+        .map((entry) => entry.mountPoint)
+        .filter((point) => point === path || point.startsWith(`${path}/`));
       for (const point of points.reverse()) await exec(['umount', point]);
     },
   };

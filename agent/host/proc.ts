@@ -47,7 +47,15 @@ export function prettyName(osRelease: string): string {
   return match?.[1]?.replace(/^(["'])(.*)\1$/, '$2') ?? 'Linux';
 }
 
-const goArch: Record<string, string> = { x64: 'amd64', arm64: 'arm64', ia32: '386', arm: 'arm', riscv64: 'riscv64', s390x: 's390x', ppc64: 'ppc64le' };
+const goArch: Record<string, string> = {
+  x64: 'amd64',
+  arm64: 'arm64',
+  ia32: '386',
+  arm: 'arm',
+  riscv64: 'riscv64',
+  s390x: 's390x',
+  ppc64: 'ppc64le',
+};
 
 export async function readMachineInfo(): Promise<MachineInfo> {
   const meminfo = await readFile('/proc/meminfo', 'utf8');

@@ -14,7 +14,12 @@ export interface Rejection {
   message: string;
 }
 
-const outOf: Record<string, string> = { cpu: 'OutOfcpu', memory: 'OutOfmemory', 'ephemeral-storage': 'OutOfephemeral-storage', pods: 'OutOfpods' };
+const outOf: Record<string, string> = {
+  cpu: 'OutOfcpu',
+  memory: 'OutOfmemory',
+  'ephemeral-storage': 'OutOfephemeral-storage',
+  pods: 'OutOfpods',
+};
 
 const predicate = (name: string, why: string): Rejection => ({ reason: name, message: `Predicate ${name} failed: ${why}` });
 const insufficient = (name: string, requested: number, used: number, capacity: number): Rejection => ({
@@ -26,7 +31,10 @@ const insufficient = (name: string, requested: number, used: number, capacity: n
 export function admitPod(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefined {
   const os = pod.spec.nodeSelector?.['kubernetes.io/os'];
   if (os !== undefined && os !== node.metadata.labels?.['kubernetes.io/os']) {
-    return { reason: 'PodOSSelectorNodeLabelDoesNotMatch', message: "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label" };
+    return {
+      reason: 'PodOSSelectorNodeLabelDoesNotMatch',
+      message: "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
+    };
   }
   if (pod.spec.os !== undefined && pod.spec.os.name !== 'linux') {
     return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" };
@@ -50,7 +58,10 @@ function fits(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefin
   return undefined;
 }
 
-function requirementMatches({ key, operator, values = [] }: NodeSelectorRequirement, labels: Readonly<Record<string, string>>): boolean {
+function requirementMatches(
+  { key, operator, values = [] }: NodeSelectorRequirement,
+  labels: Readonly<Record<string, string>>,
+): boolean {
   const value = labels[key];
   switch (operator) {
     case 'In':
@@ -78,7 +89,9 @@ const termMatches = ({ matchExpressions = [], matchFields = [] }: NodeSelectorTe
 function selected(pod: Pod, node: Node): Rejection | undefined {
   const labels = node.metadata.labels ?? {};
   const terms = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  const matches = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value) && (terms === undefined || terms.some((term) => termMatches(term, node)));
+  const matches =
+    Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value) &&
+    (terms === undefined || terms.some((term) => termMatches(term, node)));
   return matches ? undefined : predicate('NodeAffinity', "node(s) didn't match Pod's node affinity/selector");
 }
 
@@ -91,7 +104,9 @@ interface HostPort {
 function hostPorts(pod: Pod): HostPort[] {
   return [...initContainers(pod).filter(isSidecar), ...pod.spec.containers].flatMap(({ ports = [] }) =>
     ports.flatMap(({ hostPort, hostIP, protocol = 'TCP' }) =>
-      hostPort === undefined || hostPort === 0 ? [] : [{ port: hostPort, protocol, ip: hostIP === undefined || hostIP === '' ? '0.0.0.0' : hostIP }],
+      hostPort === undefined || hostPort === 0
+        ? []
+        : [{ port: hostPort, protocol, ip: hostIP === undefined || hostIP === '' ? '0.0.0.0' : hostIP }],
     ),
   );
 }
@@ -101,12 +116,16 @@ const collide = (a: HostPort, b: HostPort): boolean =>
 
 function portsFree(pod: Pod, others: readonly Pod[]): Rejection | undefined {
   const taken = others.flatMap(hostPorts);
-  return hostPorts(pod).some((wanted) => taken.some((one) => collide(wanted, one))) ? predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports") : undefined;
+  return hostPorts(pod).some((wanted) => taken.some((one) => collide(wanted, one)))
+    ? predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports")
+    : undefined;
 }
 
 const tolerates = ({ key, operator = 'Equal', value = '', effect }: Toleration, taint: Taint): boolean =>
   (effect === undefined || effect === '' || effect === taint.effect) &&
-  (key === undefined || key === '' ? operator === 'Exists' : key === taint.key && (operator === 'Exists' || value === (taint.value ?? '')));
+  (key === undefined || key === ''
+    ? operator === 'Exists'
+    : key === taint.key && (operator === 'Exists' || value === (taint.value ?? '')));
 
 function tolerated(pod: Pod, node: Node): Rejection | undefined {
   const taints = (node.spec.taints ?? []).filter(({ effect }) => effect === 'NoExecute');

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Pod } from '#api/types.generated.ts';
-import { computePodActions } from './compute-pod-actions.ts';
 import type { ProbeResults } from './compute-pod-actions.ts';
+import { computePodActions } from './compute-pod-actions.ts';
 import { aContainer, aPod, aSandbox, observe, observedContainer } from './fixtures.ts';
 import type { ObservedPod } from './observed.ts';
 
@@ -20,14 +20,27 @@ interface Summary {
 /** What matters of a plan; absent: nothing of it. */
 function plan(pod: Pod, observed: ObservedPod, probes = noProbes): Summary {
   const actions = computePodActions(pod, observed, probes);
-  const names = (key: 'init' | 'start' | 'ephemeral' | 'killed', list: string[]): Summary => (list.length === 0 ? {} : { [key]: list });
+  const names = (key: 'init' | 'start' | 'ephemeral' | 'killed', list: string[]): Summary =>
+    list.length === 0 ? {} : { [key]: list };
   return {
     ...(actions.killPod ? { kill: true } : {}),
     ...(actions.createSandbox ? { sandbox: actions.attempt } : {}),
-    ...names('init', actions.startInit.map(({ name }) => name)),
-    ...names('start', actions.start.map(({ name }) => name)),
-    ...names('ephemeral', actions.startEphemeral.map(({ name }) => name)),
-    ...names('killed', actions.kill.map(({ message }) => message)),
+    ...names(
+      'init',
+      actions.startInit.map(({ name }) => name),
+    ),
+    ...names(
+      'start',
+      actions.start.map(({ name }) => name),
+    ),
+    ...names(
+      'ephemeral',
+      actions.startEphemeral.map(({ name }) => name),
+    ),
+    ...names(
+      'killed',
+      actions.kill.map(({ message }) => message),
+    ),
   };
 }
 
@@ -47,14 +60,62 @@ describe('computePodActions: sandbox', () => {
   const cases: [string, Pod, ObservedPod, Summary][] = [
     ['creates the first sandbox', two(), observe([], []), { kill: true, sandbox: 0, start: ['c', 'd'] }],
     ['replaces a sandbox that is down', two(), observe([run(c)], [notReady]), { kill: true, sandbox: 1, start: ['c', 'd'] }],
-    ['replaces a sandbox without an address', two(), observe([], [aSandbox({ network: { ip: '', additionalIps: [] } })]), { kill: true, sandbox: 1, start: ['c', 'd'] }],
-    ['keeps one without an address on the host network', aPod({ hostNetwork: true }), observe([run(c)], [aSandbox({ network: { ip: '', additionalIps: [] }, namespaceOptions: { network: 'NODE', pid: 'CONTAINER', ipc: 'POD' } })]), {}],
-    ['replaces all when two are ready', two(), observe([], [aSandbox({ id: 's1' }), aSandbox()]), { kill: true, sandbox: 1, start: ['c', 'd'] }],
-    ['begins a new sandbox with the first init container', withInit(), observe([end(i1), end(i2), run(c)], [notReady]), { kill: true, sandbox: 1, init: ['i1'] }],
-    ['makes none for a pod that never restarts and has run', two({ restartPolicy: 'Never' }), observe([end(c, 1)], [notReady]), { kill: true }],
-    ['makes one for a pod that never restarts and never ran', two({ restartPolicy: 'Never' }), observe([], [notReady]), { kill: true, sandbox: 1, start: ['c', 'd'] }],
-    ['leaves out what succeeded under OnFailure', two({ restartPolicy: 'OnFailure' }), observe([end(c), end(d, 1)], [notReady]), { kill: true, sandbox: 1, start: ['d'] }],
-    ['makes none when all succeeded under OnFailure', two({ restartPolicy: 'OnFailure' }), observe([end(c), end(d)], [notReady]), { kill: true }],
+    [
+      'replaces a sandbox without an address',
+      two(),
+      observe([], [aSandbox({ network: { ip: '', additionalIps: [] } })]),
+      { kill: true, sandbox: 1, start: ['c', 'd'] },
+    ],
+    [
+      'keeps one without an address on the host network',
+      aPod({ hostNetwork: true }),
+      observe(
+        [run(c)],
+        [
+          aSandbox({
+            network: { ip: '', additionalIps: [] },
+            namespaceOptions: { network: 'NODE', pid: 'CONTAINER', ipc: 'POD' },
+          }),
+        ],
+      ),
+      {},
+    ],
+    [
+      'replaces all when two are ready',
+      two(),
+      observe([], [aSandbox({ id: 's1' }), aSandbox()]),
+      { kill: true, sandbox: 1, start: ['c', 'd'] },
+    ],
+    [
+      'begins a new sandbox with the first init container',
+      withInit(),
+      observe([end(i1), end(i2), run(c)], [notReady]),
+      { kill: true, sandbox: 1, init: ['i1'] },
+    ],
+    [
+      'makes none for a pod that never restarts and has run',
+      two({ restartPolicy: 'Never' }),
+      observe([end(c, 1)], [notReady]),
+      { kill: true },
+    ],
+    [
+      'makes one for a pod that never restarts and never ran',
+      two({ restartPolicy: 'Never' }),
+      observe([], [notReady]),
+      { kill: true, sandbox: 1, start: ['c', 'd'] },
+    ],
+    [
+      'leaves out what succeeded under OnFailure',
+      two({ restartPolicy: 'OnFailure' }),
+      observe([end(c), end(d, 1)], [notReady]),
+      { kill: true, sandbox: 1, start: ['d'] },
+    ],
+    [
+      'makes none when all succeeded under OnFailure',
+      two({ restartPolicy: 'OnFailure' }),
+      observe([end(c), end(d)], [notReady]),
+      { kill: true },
+    ],
   ];
   for (const [name, pod, observed, expected] of cases) it(name, () => assert.deepEqual(plan(pod, observed), expected));
 });
@@ -66,32 +127,86 @@ describe('computePodActions: containers', () => {
     ['leaves running containers alone', two(), observe([run(c), run(d)]), {}],
     ['starts what is missing', two(), observe([run(c)]), { start: ['d'] }],
     ['restarts after success under Always', two(), observe([end(c), run(d)]), { start: ['c'] }],
-    ['restarts only failures under OnFailure', two({ restartPolicy: 'OnFailure' }), observe([end(c), end(d, 1)]), { start: ['d'] }],
+    [
+      'restarts only failures under OnFailure',
+      two({ restartPolicy: 'OnFailure' }),
+      observe([end(c), end(d, 1)]),
+      { start: ['d'] },
+    ],
     ['ends the pod when all are done', two({ restartPolicy: 'OnFailure' }), observe([end(c), end(d)]), { kill: true }],
     ['ends the pod when all failed under Never', two({ restartPolicy: 'Never' }), observe([end(c, 1), end(d)]), { kill: true }],
     ['keeps the pod while one runs under Never', two({ restartPolicy: 'Never' }), observe([end(c, 1), run(d)]), {}],
-    ['restarts a changed container whatever the policy', two({ restartPolicy: 'Never' }), observe([changed, run(d)]), { start: ['c'], killed: ['Container c definition changed, will be restarted'] }],
-    ['starts again what was created but never started', two(), observe([observedContainer(c, 'created'), run(d)]), { start: ['c'] }],
-    ['kills an unknown container before it starts again', two(), observe([observedContainer(c, 'unknown'), run(d)]), { start: ['c'], killed: ['Container is in "unknown" state, try killing it before restart'] }],
+    [
+      'restarts a changed container whatever the policy',
+      two({ restartPolicy: 'Never' }),
+      observe([changed, run(d)]),
+      { start: ['c'], killed: ['Container c definition changed, will be restarted'] },
+    ],
+    [
+      'starts again what was created but never started',
+      two(),
+      observe([observedContainer(c, 'created'), run(d)]),
+      { start: ['c'] },
+    ],
+    [
+      'kills an unknown container before it starts again',
+      two(),
+      observe([observedContainer(c, 'unknown'), run(d)]),
+      { start: ['c'], killed: ['Container is in "unknown" state, try killing it before restart'] },
+    ],
     ['restarts nothing of a deleted pod', deleted, observe([end(c), run(d)]), {}],
-    ['looks at the newest container of a name', two(), observe([observedContainer(c, 'running', { restartCount: 1 }), end(c, 1), run(d)]), {}],
-    ['starts ephemeral containers once', aPod({ ephemeralContainers: [{ name: 'dbg' }] }), observe([run(c)]), { ephemeral: ['dbg'] }],
-    ['never restarts ephemeral containers', aPod({ ephemeralContainers: [{ name: 'dbg' }] }), observe([run(c), end(aContainer('dbg'), 1)]), {}],
-    ['obeys a container of its own restart rule', aPod({ restartPolicy: 'Never', containers: [{ ...c, restartPolicyRules: [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }] }] }), observe([end(c, 42)]), { start: ['c'] }],
+    [
+      'looks at the newest container of a name',
+      two(),
+      observe([observedContainer(c, 'running', { restartCount: 1 }), end(c, 1), run(d)]),
+      {},
+    ],
+    [
+      'starts ephemeral containers once',
+      aPod({ ephemeralContainers: [{ name: 'dbg' }] }),
+      observe([run(c)]),
+      { ephemeral: ['dbg'] },
+    ],
+    [
+      'never restarts ephemeral containers',
+      aPod({ ephemeralContainers: [{ name: 'dbg' }] }),
+      observe([run(c), end(aContainer('dbg'), 1)]),
+      {},
+    ],
+    [
+      'obeys a container of its own restart rule',
+      aPod({
+        restartPolicy: 'Never',
+        containers: [{ ...c, restartPolicyRules: [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }] }],
+      }),
+      observe([end(c, 42)]),
+      { start: ['c'] },
+    ],
   ];
   for (const [name, pod, observed, expected] of cases) it(name, () => assert.deepEqual(plan(pod, observed), expected));
 });
 
 describe('computePodActions: probes', () => {
-  const failing = (kind: 'startup' | 'liveness'): ProbeResults => ({ ...noProbes, [kind]: (id: string) => (id === 'c-0' ? 'failure' : undefined) });
+  const failing = (kind: 'startup' | 'liveness'): ProbeResults => ({
+    ...noProbes,
+    [kind]: (id: string) => (id === 'c-0' ? 'failure' : undefined),
+  });
   it('restarts on a failed liveness probe', () => {
-    assert.deepEqual(plan(two(), observe([run(c), run(d)]), failing('liveness')), { start: ['c'], killed: ['Container c failed liveness probe, will be restarted'] });
+    assert.deepEqual(plan(two(), observe([run(c), run(d)]), failing('liveness')), {
+      start: ['c'],
+      killed: ['Container c failed liveness probe, will be restarted'],
+    });
   });
   it('restarts on a failed startup probe', () => {
-    assert.deepEqual(plan(two(), observe([run(c), run(d)]), failing('startup')), { start: ['c'], killed: ['Container c failed startup probe, will be restarted'] });
+    assert.deepEqual(plan(two(), observe([run(c), run(d)]), failing('startup')), {
+      start: ['c'],
+      killed: ['Container c failed startup probe, will be restarted'],
+    });
   });
   it('kills without restart under Never', () => {
-    assert.deepEqual(plan(two({ restartPolicy: 'Never' }), observe([run(c), run(d)]), failing('liveness')), { killed: ['Container c failed liveness probe'] });
+    assert.deepEqual(plan(two({ restartPolicy: 'Never' }), observe([run(c), run(d)]), failing('liveness')), {
+      killed: ['Container c failed liveness probe'],
+    });
   });
 });
 
@@ -109,12 +224,45 @@ describe('computePodActions: init containers', () => {
     ['run again when they fail', withInit(), observe([end(i1, 1)]), { init: ['i1'] }],
     ['fail the pod under Never', withInit({ restartPolicy: 'Never' }), observe([end(i1, 1)]), { kill: true }],
     ['that are sidecars let the next start once they run', withSide(), observe([run(side), end(i1)]), { init: ['i2'] }],
-    ['wait for the startup probe of a sidecar', withSide({ initContainers: [i1, probed, i2] }), observe([run(probed), end(i1)]), {}],
-    ['go on when that probe succeeded', withSide({ initContainers: [i1, probed, i2] }), observe([run(probed), end(i1)]), { init: ['i2'] }, started],
-    ['restart a sidecar whose startup probe failed', withSide({ initContainers: [i1, probed, i2] }), observe([run(probed), end(i1)]), { init: ['side'], killed: ['Init container side failed startup probe'] }, unstarted],
-    ['restart a sidecar beside running containers', withSide(), observe([run(c), end(side, 1), end(i2), end(i1)]), { init: ['side'] }],
-    ['restart a sidecar under Never too', withSide({ restartPolicy: 'Never' }), observe([run(c), end(side, 1)]), { init: ['side'] }],
-    ['do not restart sidecars of a finished pod', withSide({ restartPolicy: 'Never' }), observe([end(c), end(side, 1), end(i2), end(i1)]), { kill: true }],
+    [
+      'wait for the startup probe of a sidecar',
+      withSide({ initContainers: [i1, probed, i2] }),
+      observe([run(probed), end(i1)]),
+      {},
+    ],
+    [
+      'go on when that probe succeeded',
+      withSide({ initContainers: [i1, probed, i2] }),
+      observe([run(probed), end(i1)]),
+      { init: ['i2'] },
+      started,
+    ],
+    [
+      'restart a sidecar whose startup probe failed',
+      withSide({ initContainers: [i1, probed, i2] }),
+      observe([run(probed), end(i1)]),
+      { init: ['side'], killed: ['Init container side failed startup probe'] },
+      unstarted,
+    ],
+    [
+      'restart a sidecar beside running containers',
+      withSide(),
+      observe([run(c), end(side, 1), end(i2), end(i1)]),
+      { init: ['side'] },
+    ],
+    [
+      'restart a sidecar under Never too',
+      withSide({ restartPolicy: 'Never' }),
+      observe([run(c), end(side, 1)]),
+      { init: ['side'] },
+    ],
+    [
+      'do not restart sidecars of a finished pod',
+      withSide({ restartPolicy: 'Never' }),
+      observe([end(c), end(side, 1), end(i2), end(i1)]),
+      { kill: true },
+    ],
   ];
-  for (const [name, pod, observed, expected, probes] of cases) it(name, () => assert.deepEqual(plan(pod, observed, probes), expected));
+  for (const [name, pod, observed, expected, probes] of cases)
+    it(name, () => assert.deepEqual(plan(pod, observed, probes), expected));
 });

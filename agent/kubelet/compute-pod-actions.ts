@@ -5,8 +5,8 @@
  */
 import type { Container, Pod } from '#api/types.generated.ts';
 import { containerHash } from './labels.ts';
-import { findContainer, isRunning } from './observed.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
+import { findContainer, isRunning } from './observed.ts';
 import { ephemeralContainers, initContainers, isSidecar, restartsAfterKill, shouldRestartAfterExit } from './pod-spec.ts';
 
 /** What probes know of a container, by its ID; undefined: not probed (yet). */
@@ -58,7 +58,16 @@ export function sandboxDecision(pod: Pod, observed: ObservedPod): SandboxDecisio
 
 export function computePodActions(pod: Pod, observed: ObservedPod, probes: ProbeResults): PodActions {
   const { changed, attempt, sandboxId } = sandboxDecision(pod, observed);
-  const actions: PodActions = { killPod: changed, createSandbox: changed, sandboxId, attempt, startInit: [], start: [], startEphemeral: [], kill: [] };
+  const actions: PodActions = {
+    killPod: changed,
+    createSandbox: changed,
+    sandboxId,
+    attempt,
+    startInit: [],
+    start: [],
+    startEphemeral: [],
+    kill: [],
+  };
   if (changed) {
     planNewSandbox(pod, observed, actions);
     return actions;
@@ -96,10 +105,17 @@ function planNewSandbox(pod: Pod, observed: ObservedPod, actions: PodActions): v
   else actions.startInit = [first];
 }
 
-const hasSucceeded = (container: ObservedContainer | undefined): boolean => container?.status.state === 'CONTAINER_EXITED' && container.status.exitCode === 0;
+const hasSucceeded = (container: ObservedContainer | undefined): boolean =>
+  container?.status.state === 'CONTAINER_EXITED' && container.status.exitCode === 0;
 
 /** Plans one of the pod's containers. @returns whether it runs and is kept */
-function planContainer(pod: Pod, container: Container, observed: ObservedPod, probes: ProbeResults, actions: PodActions): boolean {
+function planContainer(
+  pod: Pod,
+  container: Container,
+  observed: ObservedPod,
+  probes: ProbeResults,
+  actions: PodActions,
+): boolean {
   const current = findContainer(observed, container.name);
   if (current === undefined || !isRunning(current)) {
     if (!shouldStart(pod, container, current)) return false;
@@ -111,7 +127,11 @@ function planContainer(pod: Pod, container: Container, observed: ObservedPod, pr
   if (verdict === undefined) return true;
   const restart = verdict.reason === 'Changed' || restartsAfterKill(pod, container);
   if (restart) actions.start.push(container);
-  actions.kill.push({ container: current, reason: verdict.reason, message: restart ? `${verdict.message}, will be restarted` : verdict.message });
+  actions.kill.push({
+    container: current,
+    reason: verdict.reason,
+    message: restart ? `${verdict.message}, will be restarted` : verdict.message,
+  });
   return false;
 }
 
@@ -122,9 +142,14 @@ function shouldStart(pod: Pod, container: Container, current: ObservedContainer 
   return shouldRestartAfterExit(pod, container, current.status.exitCode);
 }
 
-function killVerdict(container: Container, current: ObservedContainer, probes: ProbeResults): { message: string; reason: KillReason } | undefined {
+function killVerdict(
+  container: Container,
+  current: ObservedContainer,
+  probes: ProbeResults,
+): { message: string; reason: KillReason } | undefined {
   const { name } = container;
-  if (current.labels.hash !== containerHash(container)) return { message: `Container ${name} definition changed`, reason: 'Changed' };
+  if (current.labels.hash !== containerHash(container))
+    return { message: `Container ${name} definition changed`, reason: 'Changed' };
   const { id } = current.status;
   if (probes.liveness(id) === 'failure') return { message: `Container ${name} failed liveness probe`, reason: 'LivenessProbe' };
   if (probes.startup(id) === 'failure') return { message: `Container ${name} failed startup probe`, reason: 'StartupProbe' };
@@ -188,7 +213,8 @@ function initStep(pod: Pod, container: Container, current: ObservedContainer): I
   if (state === 'CONTAINER_CREATED') return { again: true };
   if (state === 'CONTAINER_RUNNING') return {};
   const restart = restartsAfterKill(pod, container);
-  if (state === 'CONTAINER_UNKNOWN') return restart ? { again: true, kill: killUnknown('Init container', current) } : { failed: true };
+  if (state === 'CONTAINER_UNKNOWN')
+    return restart ? { again: true, kill: killUnknown('Init container', current) } : { failed: true };
   if (exitCode === 0) return { next: true };
   return shouldRestartAfterExit(pod, container, exitCode) ? { again: true } : { failed: true };
 }
@@ -197,13 +223,18 @@ function sidecarStep(container: Container, current: ObservedContainer, probes: P
   const { state, id } = current.status;
   if (state === 'CONTAINER_UNKNOWN') return { again: true, kill: killUnknown('Init container', current) };
   if (state !== 'CONTAINER_RUNNING') return { again: true };
-  const kill = (what: string, reason: KillReason): KillAction => ({ container: current, reason, message: `Init container ${container.name} ${what}` });
+  const kill = (what: string, reason: KillReason): KillAction => ({
+    container: current,
+    reason,
+    message: `Init container ${container.name} ${what}`,
+  });
   if (container.startupProbe !== undefined) {
     const startup = probes.startup(id);
     if (startup === 'failure') return { again: true, kill: kill('failed startup probe', 'StartupProbe') };
     if (startup === undefined) return {};
   }
-  if (current.labels.hash !== containerHash(container)) return { next: true, again: true, kill: kill('definition changed', 'Changed') };
+  if (current.labels.hash !== containerHash(container))
+    return { next: true, again: true, kill: kill('definition changed', 'Changed') };
   if (container.livenessProbe !== undefined && probes.liveness(id) === 'failure') {
     return { next: true, again: true, kill: kill('failed liveness probe', 'LivenessProbe') };
   }

@@ -1,6 +1,7 @@
 /** A container in CRI's terms. Pure. Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_container.go`. */
-import type { Container, Pod } from '#api/types.generated.ts';
+
 import type { ContainerConfig, Image, LinuxContainerResources, Mount, MountPropagation } from '#agent/runtime/runtime.ts';
+import type { Container, Pod } from '#api/types.generated.ts';
 import { expand } from './expansion.ts';
 import { containerAnnotations, containerLabels } from './labels.ts';
 import { containerLogPath } from './paths.ts';
@@ -20,11 +21,16 @@ export interface ContainerInputs {
 }
 
 export const mountPropagation = (propagation: string | undefined): MountPropagation =>
-  propagation === 'Bidirectional' ? 'PROPAGATION_BIDIRECTIONAL' : propagation === 'HostToContainer' ? 'PROPAGATION_HOST_TO_CONTAINER' : 'PROPAGATION_PRIVATE';
+  propagation === 'Bidirectional'
+    ? 'PROPAGATION_BIDIRECTIONAL'
+    : propagation === 'HostToContainer'
+      ? 'PROPAGATION_HOST_TO_CONTAINER'
+      : 'PROPAGATION_PRIVATE';
 
 export function containerConfig(inputs: ContainerInputs): ContainerConfig {
   const { pod, container, restartCount, image, imageRef, env, mounts, resources, localSeccomp, targetId } = inputs;
-  const expanded = (words: readonly string[] | undefined): string[] => (words ?? []).map((word) => expand(word, (name) => env.get(name)));
+  const expanded = (words: readonly string[] | undefined): string[] =>
+    (words ?? []).map((word) => expand(word, (name) => env.get(name)));
   return {
     metadata: { name: container.name, attempt: restartCount },
     image: { image: imageRef, userSpecifiedImage: container.image },

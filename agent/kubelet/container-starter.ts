@@ -5,18 +5,18 @@
  */
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Container, Pod, Secret, Service, VolumeMount } from '#api/types.generated.ts';
-import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Mounts } from '#agent/host/mount.ts';
 import type { ContainerRuntime, Mount, PodSandboxConfig } from '#agent/runtime/runtime.ts';
+import type { Container, Pod, Secret, Service, VolumeMount } from '#api/types.generated.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
 import { containerConfig, mountPropagation } from './container-config.ts';
-import { resolveEnv } from './env.ts';
 import type { ReferencedObjects } from './env.ts';
+import { resolveEnv } from './env.ts';
 import { messageText } from './errors.ts';
 import { expand } from './expansion.ts';
 import type { PodFacts } from './field-ref.ts';
-import { ImageError } from './images/image-puller.ts';
 import type { ImagePuller } from './images/image-puller.ts';
+import { ImageError } from './images/image-puller.ts';
 import { podReference } from './kill-containers.ts';
 import type { ObservedPod } from './observed.ts';
 import { findContainer } from './observed.ts';
@@ -81,7 +81,9 @@ export function createContainerStarter(deps: StarterDeps): ContainerStarter {
       };
       const { ref, image } = await deps.images
         .ensure({ pod, container, about, sandboxConfig, secrets: context.secrets, signal })
-        .catch((error: unknown) => (error instanceof ImageError ? fail(error.reason, error, error.retryAtMs) : fail('ErrImagePull', error)));
+        .catch((error: unknown) =>
+          error instanceof ImageError ? fail(error.reason, error, error.retryAtMs) : fail('ErrImagePull', error),
+        );
 
       const restartCount = await nextRestartCount(context, container, paths);
       const config = await prepare(deps, context, container, restartCount)
@@ -103,7 +105,9 @@ export function createContainerStarter(deps: StarterDeps): ContainerStarter {
         })
         .catch((error: unknown) => fail('CreateContainerConfigError', error));
 
-      const id = await runtime.createContainer(sandboxId, config, sandboxConfig).catch((error: unknown) => fail('CreateContainerError', error));
+      const id = await runtime
+        .createContainer(sandboxId, config, sandboxConfig)
+        .catch((error: unknown) => fail('CreateContainerError', error));
       events.event(about, 'Normal', 'Created', 'Container created');
       await runtime.startContainer(id).catch((error: unknown) => fail('RunContainerError', error));
       events.event(about, 'Normal', 'Started', 'Container started');
@@ -137,24 +141,39 @@ async function prepare(deps: StarterDeps, context: StartContext, container: Cont
   const services = serviceVariables(deps.services(), namespace, pod.spec.enableServiceLinks ?? true);
   const env = await resolveEnv({ pod, container, objects: deps.objects, serviceVariables: services, facts });
   const mounts: Mount[] = [];
-  for (const [index, mount] of (container.volumeMounts ?? []).entries()) mounts.push(await volumeMount(deps, context, container, mount, index, env));
+  for (const [index, mount] of (container.volumeMounts ?? []).entries())
+    mounts.push(await volumeMount(deps, context, container, mount, index, env));
   const termination = await terminationLog(deps.paths, uid, container, restartCount);
   if (termination !== undefined) mounts.push(termination);
   if (!mounts.some(({ containerPath }) => containerPath === '/etc/hosts')) {
-    mounts.push({ containerPath: '/etc/hosts', hostPath: context.hostsFile, readonly: container.securityContext?.readOnlyRootFilesystem === true });
+    mounts.push({
+      containerPath: '/etc/hosts',
+      hostPath: context.hostsFile,
+      readonly: container.securityContext?.readOnlyRootFilesystem === true,
+    });
   }
   return { env, mounts };
 }
 
-async function volumeMount(deps: StarterDeps, { pod, volumes }: StartContext, container: Container, mount: VolumeMount, index: number, env: ReadonlyMap<string, string>): Promise<Mount> {
+async function volumeMount(
+  deps: StarterDeps,
+  { pod, volumes }: StartContext,
+  container: Container,
+  mount: VolumeMount,
+  index: number,
+  env: ReadonlyMap<string, string>,
+): Promise<Mount> {
   const volume = volumes.get(mount.name);
   if (volume === undefined) throw new Error(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
-  const subPath = mount.subPathExpr === undefined || mount.subPathExpr === '' ? mount.subPath : expandStrictly(mount.subPathExpr, env);
+  const subPath =
+    mount.subPathExpr === undefined || mount.subPathExpr === '' ? mount.subPath : expandStrictly(mount.subPathExpr, env);
   let { hostPath } = volume;
   if (subPath !== undefined && subPath !== '') {
     const target = join(deps.paths.subPathsDir(pod.metadata.uid), mount.name, container.name, `${index}`);
     hostPath = await bindSubPath(deps.mounts, volume.hostPath, subPath, target).catch((error: unknown) => {
-      throw new Error(`failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`, { cause: error });
+      throw new Error(`failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`, {
+        cause: error,
+      });
     });
   }
   return {

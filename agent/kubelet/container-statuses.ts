@@ -6,10 +6,10 @@
  */
 import { rfc3339 } from '#api/meta.ts';
 import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod } from '#api/types.generated.ts';
-import { findContainer } from './observed.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
-import { initContainers, isSidecar, shouldRestartAfterExit } from './pod-spec.ts';
+import { findContainer } from './observed.ts';
 import type { ContainerKind } from './pod-spec.ts';
+import { initContainers, isSidecar, shouldRestartAfterExit } from './pod-spec.ts';
 
 /** Why a container could not be started: becomes its `waiting` state. */
 export interface StartFailure {
@@ -58,21 +58,41 @@ function stateOf(container: ObservedContainer, containerID: string): ContainerSt
     case 'CONTAINER_CREATED':
       return { waiting: {} };
     case 'CONTAINER_UNKNOWN':
-      return { terminated: { reason: 'ContainerStatusUnknown', message: 'The container could not be located when the pod was terminated', exitCode: 137 } };
+      return {
+        terminated: {
+          reason: 'ContainerStatusUnknown',
+          message: 'The container could not be located when the pod was terminated',
+          exitCode: 137,
+        },
+      };
   }
 }
 
 const lost = (message: string): ContainerStateTerminated => ({ reason: 'ContainerStatusUnknown', message, exitCode: 137 });
 
 /** A status for a container that the runtime does not have: never made, or removed. */
-function absentStatus({ pod, kind, observed }: ContainerStatusInputs, container: Container, previous: ContainerStatus | undefined): ContainerStatus {
-  const reason = initContainers(pod).length > 0 && kind === 'container' ? 'PodInitializing' : kind === 'init' ? 'PodInitializing' : 'ContainerCreating';
+function absentStatus(
+  { pod, kind, observed }: ContainerStatusInputs,
+  container: Container,
+  previous: ContainerStatus | undefined,
+): ContainerStatus {
+  const reason =
+    initContainers(pod).length > 0 && kind === 'container'
+      ? 'PodInitializing'
+      : kind === 'init'
+        ? 'PodInitializing'
+        : 'ContainerCreating';
   const base = { name: container.name, image: container.image ?? '', imageID: '', ready: false };
   if (previous?.state?.terminated !== undefined) return { ...previous, ready: false };
   const anyCreated = pod.spec.containers.some(({ name }) => findContainer(observed, name) !== undefined);
   if (kind === 'init' && anyCreated && !isSidecar(container)) {
-    const message = 'Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally';
-    return { ...base, restartCount: previous?.restartCount ?? 0, state: { terminated: { reason: 'Completed', message, exitCode: 0 } } };
+    const message =
+      'Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally';
+    return {
+      ...base,
+      restartCount: previous?.restartCount ?? 0,
+      state: { terminated: { reason: 'Completed', message, exitCode: 0 } },
+    };
   }
   const waiting: ContainerState = { waiting: { reason } };
   if (previous?.state?.running === undefined || previous.lastState?.terminated !== undefined) {
@@ -83,7 +103,13 @@ function absentStatus({ pod, kind, observed }: ContainerStatusInputs, container:
   return { ...base, restartCount, state: waiting, lastState: { terminated: lost(message) } };
 }
 
-function presentStatus(inputs: ContainerStatusInputs, container: Container, current: ObservedContainer, before: ObservedContainer | undefined, previous: ContainerStatus | undefined): ContainerStatus {
+function presentStatus(
+  inputs: ContainerStatusInputs,
+  container: Container,
+  current: ObservedContainer,
+  before: ObservedContainer | undefined,
+  previous: ContainerStatus | undefined,
+): ContainerStatus {
   const idOf = ({ status }: ObservedContainer): string => `${inputs.runtimeName}://${status.id}`;
   const { status } = current;
   const lastState = before === undefined ? (previous?.lastState ?? {}) : { terminated: terminatedState(before, idOf(before)) };
@@ -96,24 +122,36 @@ function presentStatus(inputs: ContainerStatusInputs, container: Container, curr
     restartCount: current.labels.restartCount,
     state: stateOf(current, idOf(current)),
     lastState,
-    ...(container.resources === undefined || Object.keys(container.resources).length === 0 ? {} : { resources: container.resources }),
+    ...(container.resources === undefined || Object.keys(container.resources).length === 0
+      ? {}
+      : { resources: container.resources }),
     ...(container.resources?.requests === undefined ? {} : { allocatedResources: container.resources.requests }),
     ...(status.user === undefined
       ? {}
-      : { user: { linux: { uid: status.user.uid, gid: status.user.gid, supplementalGroups: [...status.user.supplementalGroups] } } }),
+      : {
+          user: {
+            linux: { uid: status.user.uid, gid: status.user.gid, supplementalGroups: [...status.user.supplementalGroups] },
+          },
+        }),
   };
 }
 
 const mayStart = (pod: Pod, container: Container, kind: ContainerKind, current: ObservedContainer | undefined): boolean => {
   if (pod.metadata.deletionTimestamp !== undefined) return false;
-  if (current === undefined || current.status.state === 'CONTAINER_CREATED' || current.status.state === 'CONTAINER_UNKNOWN') return true;
+  if (current === undefined || current.status.state === 'CONTAINER_CREATED' || current.status.state === 'CONTAINER_UNKNOWN')
+    return true;
   if (current.status.state === 'CONTAINER_RUNNING' || kind === 'ephemeral') return false;
   if (kind === 'init' && !isSidecar(container) && current.status.exitCode === 0) return false;
   return shouldRestartAfterExit(pod, container, current.status.exitCode);
 };
 
 /** A container that could not be (re)started waits, with the reason; how it ended before moves to `lastState`. */
-function withFailure(inputs: ContainerStatusInputs, container: Container, current: ObservedContainer | undefined, status: ContainerStatus): ContainerStatus {
+function withFailure(
+  inputs: ContainerStatusInputs,
+  container: Container,
+  current: ObservedContainer | undefined,
+  status: ContainerStatus,
+): ContainerStatus {
   const failure = inputs.failures.get(container.name);
   if (failure === undefined || !mayStart(inputs.pod, container, inputs.kind, current)) return status;
   return {
@@ -123,7 +161,12 @@ function withFailure(inputs: ContainerStatusInputs, container: Container, curren
   };
 }
 
-function withReadiness({ readiness, kind }: ContainerStatusInputs, container: Container, current: ObservedContainer | undefined, status: ContainerStatus): ContainerStatus {
+function withReadiness(
+  { readiness, kind }: ContainerStatusInputs,
+  container: Container,
+  current: ObservedContainer | undefined,
+  status: ContainerStatus,
+): ContainerStatus {
   const running = status.state?.running !== undefined && current !== undefined;
   const started = running && readiness.started(container, current.status.id);
   if (kind === 'ephemeral') return status;
@@ -148,7 +191,10 @@ export function containerStatuses(inputs: ContainerStatusInputs): ContainerStatu
   const made = inputs.containers.map((container) => {
     const previous = inputs.previous.find(({ name }) => name === container.name);
     const [current, before] = inputs.observed.containers.filter(({ name }) => name === container.name);
-    const base = current === undefined ? absentStatus(inputs, container, previous) : presentStatus(inputs, container, current, before, previous);
+    const base =
+      current === undefined
+        ? absentStatus(inputs, container, previous)
+        : presentStatus(inputs, container, current, before, previous);
     const status = withReadiness(inputs, container, current, withFailure(inputs, container, current, base));
     return { ...status, ...volumeMountStatuses(container) };
   });

@@ -3,8 +3,9 @@
  *
  * Source: kubernetes.io "DNS for Services and Pods"; upstream `pkg/kubelet/network/dns/dns.go` (policies, limits).
  */
-import type { Pod } from '#api/types.generated.ts';
+
 import type { DnsConfig } from '#agent/runtime/runtime.ts';
+import type { Pod } from '#api/types.generated.ts';
 
 const maxNameservers = 3;
 const maxSearches = 32;
@@ -20,9 +21,13 @@ export interface ResolvConf {
 export function parseResolvConf(text: string): ResolvConf {
   const result: ResolvConf = { servers: [], searches: [], options: [] };
   for (const line of text.split('\n')) {
-    const [keyword, ...words] = line.replace(/[#;].*$/, '').trim().split(/\s+/);
+    const [keyword, ...words] = line
+      .replace(/[#;].*$/, '')
+      .trim()
+      .split(/\s+/);
     if (keyword === 'nameserver' && words[0] !== undefined) result.servers.push(words[0]);
-    if (keyword === 'search' || keyword === 'domain') result.searches = words.map((word) => (word === '.' ? word : word.replace(/\.$/, '')));
+    if (keyword === 'search' || keyword === 'domain')
+      result.searches = words.map((word) => (word === '.' ? word : word.replace(/\.$/, '')));
     if (keyword === 'options') result.options = words;
   }
   return result;
@@ -41,7 +46,10 @@ export interface PodDns {
 
 const unique = (items: readonly string[]): string[] => [...new Set(items)];
 
-function mergeOptions(base: readonly string[], own: readonly { name?: string | undefined; value?: string | undefined }[]): string[] {
+function mergeOptions(
+  base: readonly string[],
+  own: readonly { name?: string | undefined; value?: string | undefined }[],
+): string[] {
   const options = new Map(base.map((option) => [option.split(':')[0] ?? '', option]));
   for (const { name = '', value } of own) options.set(name, value === undefined || value === '' ? name : `${name}:${value}`);
   return [...options.values()];
@@ -54,7 +62,11 @@ export function podDns(pod: Pod, host: ResolvConf, cluster: ClusterDns): PodDns 
       ? { servers: [], searches: [], options: [] }
       : policy === 'Default'
         ? host
-        : { servers: [...cluster.servers], searches: unique([...clusterSearches(pod, cluster.domain), ...host.searches]), options: ['ndots:5'] };
+        : {
+            servers: [...cluster.servers],
+            searches: unique([...clusterSearches(pod, cluster.domain), ...host.searches]),
+            options: ['ndots:5'],
+          };
   const own = pod.spec.dnsConfig ?? {};
   const servers = unique([...base.servers, ...(own.nameservers ?? [])]);
   const searches = unique([...base.searches, ...(own.searches ?? [])]);
@@ -77,10 +89,16 @@ function limited({ servers, searches, options }: ResolvConf): PodDns {
   while (keptSearches.join(' ').length > maxSearchCharacters) keptSearches = keptSearches.slice(0, -1);
   const config = { servers: keptServers, searches: keptSearches, options };
   if (keptServers.length < servers.length) {
-    return { config, warning: `Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: ${keptServers.join(' ')}` };
+    return {
+      config,
+      warning: `Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: ${keptServers.join(' ')}`,
+    };
   }
   if (keptSearches.length < searches.length) {
-    return { config, warning: `Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${keptSearches.join(' ')}` };
+    return {
+      config,
+      warning: `Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${keptSearches.join(' ')}`,
+    };
   }
   return { config };
 }

@@ -5,8 +5,8 @@
  */
 import type { ConfigMap, Container, EnvVar, Pod, Secret } from '#api/types.generated.ts';
 import { expand, lookupIn } from './expansion.ts';
-import { fieldValue, resourceFieldValue } from './field-ref.ts';
 import type { PodFacts } from './field-ref.ts';
+import { fieldValue, resourceFieldValue } from './field-ref.ts';
 import { allContainers } from './pod-spec.ts';
 
 /** Reads of the objects that pods refer to. @throws Error `configmap "x" not found` where they are absent */
@@ -39,7 +39,10 @@ export async function resolveEnv(inputs: EnvInputs): Promise<Map<string, string>
   const result = await resolveEnvFrom(inputs);
   const own = new Map<string, string>();
   for (const variable of container.env ?? []) {
-    const value = variable.valueFrom === undefined ? expand(variable.value ?? '', lookupIn(own, result, serviceVariables)) : await referenced(inputs, variable);
+    const value =
+      variable.valueFrom === undefined
+        ? expand(variable.value ?? '', lookupIn(own, result, serviceVariables))
+        : await referenced(inputs, variable);
     if (value === undefined) continue;
     own.set(variable.name, value);
     result.set(variable.name, value);

@@ -1,7 +1,16 @@
 /** For tests only: a container runtime in memory, whose containers do what a script says, on the test's clock. */
-import type { Clock } from '#client/clock.ts';
+
+import type {
+  Container,
+  ContainerConfig,
+  ContainerRuntime,
+  ContainerStatus,
+  Image,
+  PodSandboxConfig,
+  PodSandboxStatus,
+} from '#agent/runtime/runtime.ts';
 import { RuntimeError } from '#agent/runtime/runtime.ts';
-import type { Container, ContainerConfig, ContainerRuntime, ContainerStatus, Image, PodSandboxConfig, PodSandboxStatus } from '#agent/runtime/runtime.ts';
+import type { Clock } from '#client/clock.ts';
 
 /** What a container does, by its name. */
 export interface Behaviour {
@@ -46,7 +55,13 @@ export class FakeRuntime {
 
   end(container: FakeContainer, exitCode: number): void {
     if (container.status.state !== 'CONTAINER_RUNNING') return;
-    container.status = { ...container.status, state: 'CONTAINER_EXITED', exitCode, finishedAtMs: this.#clock.now(), reason: exitCode === 0 ? 'Completed' : 'Error' };
+    container.status = {
+      ...container.status,
+      state: 'CONTAINER_EXITED',
+      exitCode,
+      finishedAtMs: this.#clock.now(),
+      reason: exitCode === 0 ? 'Completed' : 'Error',
+    };
     this.changed();
   }
 
@@ -148,10 +163,13 @@ export class FakeRuntime {
       return { stdout: Buffer.alloc(0), stderr: Buffer.from('no'), exitCode: this.execs.get(command.join(' ')) ?? 0 };
     },
     imageStatus: async ({ image }: { image: string }): Promise<Image | undefined> =>
-      this.images.has(image) ? { id: image, repoTags: [image], repoDigests: [], sizeBytes: 7, username: '', pinned: false } : undefined,
+      this.images.has(image)
+        ? { id: image, repoTags: [image], repoDigests: [], sizeBytes: 7, username: '', pinned: false }
+        : undefined,
     pullImage: async ({ image }: { image: string }) => {
       this.calls.push(`pull ${image}`);
-      if (this.unpullable.has(image)) throw new RuntimeError('NotFound', 'PullImage', `failed to resolve reference "${image}": not found`);
+      if (this.unpullable.has(image))
+        throw new RuntimeError('NotFound', 'PullImage', `failed to resolve reference "${image}": not found`);
       this.images.add(image);
       return image;
     },

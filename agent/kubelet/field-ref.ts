@@ -28,7 +28,8 @@ const quote = (text: string): string => JSON.stringify(text).replaceAll('\\b', '
 /** @throws Error `unsupported fieldPath: …` */
 export function fieldValue(pod: Pod, path: string, facts: PodFacts): string {
   const subscript = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(path);
-  if (subscript !== null) return (subscript[1] === 'labels' ? pod.metadata.labels : pod.metadata.annotations)?.[subscript[2] ?? ''] ?? '';
+  if (subscript !== null)
+    return (subscript[1] === 'labels' ? pod.metadata.labels : pod.metadata.annotations)?.[subscript[2] ?? ''] ?? '';
   switch (path) {
     case 'metadata.name':
       return pod.metadata.name;

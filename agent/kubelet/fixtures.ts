@@ -1,6 +1,7 @@
 /** For tests only: pods and what a runtime would say of them. */
-import type { Container, Pod, PodSpec, PodStatus } from '#api/types.generated.ts';
+
 import type { ContainerStatus, PodSandboxStatus } from '#agent/runtime/runtime.ts';
+import type { Container, Pod, PodSpec, PodStatus } from '#api/types.generated.ts';
 import { containerHash } from './labels.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 
@@ -12,7 +13,15 @@ export function aPod(spec: Partial<PodSpec> = {}, more: { metadata?: Partial<Pod
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: 'web', namespace: 'shop', uid: 'uid-1', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z', generation: 1, ...more.metadata },
+    metadata: {
+      name: 'web',
+      namespace: 'shop',
+      uid: 'uid-1',
+      resourceVersion: '1',
+      creationTimestamp: '2026-01-01T00:00:00Z',
+      generation: 1,
+      ...more.metadata,
+    },
     spec: { containers: [aContainer('c')], restartPolicy: 'Always', nodeName: 'n1', ...spec },
     ...(more.status === undefined ? {} : { status: more.status }),
   };
@@ -32,7 +41,11 @@ export const aSandbox = (more: Partial<PodSandboxStatus> = {}): PodSandboxStatus
 });
 
 /** A container as the runtime has it: `running`, or ended with an exit code. */
-export function observedContainer(container: Container, state: 'running' | 'created' | 'unknown' | number, more: { restartCount?: number; status?: Partial<ContainerStatus> } = {}): ObservedContainer {
+export function observedContainer(
+  container: Container,
+  state: 'running' | 'created' | 'unknown' | number,
+  more: { restartCount?: number; status?: Partial<ContainerStatus> } = {},
+): ObservedContainer {
   const exited = typeof state === 'number';
   const restartCount = more.restartCount ?? 0;
   return {
@@ -41,7 +54,13 @@ export function observedContainer(container: Container, state: 'running' | 'crea
     status: {
       id: `${container.name}-${restartCount}`,
       metadata: { name: container.name, attempt: restartCount },
-      state: exited ? 'CONTAINER_EXITED' : state === 'running' ? 'CONTAINER_RUNNING' : state === 'created' ? 'CONTAINER_CREATED' : 'CONTAINER_UNKNOWN',
+      state: exited
+        ? 'CONTAINER_EXITED'
+        : state === 'running'
+          ? 'CONTAINER_RUNNING'
+          : state === 'created'
+            ? 'CONTAINER_CREATED'
+            : 'CONTAINER_UNKNOWN',
       createdAtMs: 10 + restartCount,
       startedAtMs: 1000,
       finishedAtMs: exited ? 2000 : 0,

@@ -29,7 +29,9 @@ export function podHostname(pod: Pod, clusterDomain: string): PodHostname {
   if (pod.spec.setHostnameAsFQDN !== true || domain === '') return { hostname: shortName, domain, shortName };
   const hostname = `${shortName}.${domain}`;
   if (hostname.length > maxFqdnLength) {
-    throw new Error(`failed to construct FQDN from pod hostname and cluster domain, FQDN ${hostname} is too long (64 characters is the max, ${hostname.length} characters requested)`);
+    throw new Error(
+      `failed to construct FQDN from pod hostname and cluster domain, FQDN ${hostname} is too long (64 characters is the max, ${hostname.length} characters requested)`,
+    );
   }
   return { hostname, domain, shortName };
 }
@@ -48,7 +50,9 @@ function aliasLines(aliases: readonly HostAlias[] | undefined): string {
 }
 
 export function podHostsFile(pod: Pod, { shortName, domain }: PodHostname, podIps: readonly string[]): string {
-  const own = podIps.map((ip) => (domain === '' ? `${ip}\t${shortName}\n` : `${ip}\t${shortName}.${domain}\t${shortName}\n`)).join('');
+  const own = podIps
+    .map((ip) => (domain === '' ? `${ip}\t${shortName}\n` : `${ip}\t${shortName}.${domain}\t${shortName}\n`))
+    .join('');
   return `# Kubernetes-managed hosts file.\n${loopbackLines}${own}${aliasLines(pod.spec.hostAliases)}`;
 }
 

@@ -22,8 +22,13 @@ export function parseImageName(image: string): ImageName {
   const groups = grammar.exec(image)?.groups;
   const name = groups?.['name'];
   if (name === undefined) {
-    const why = image !== image.toLowerCase() && grammar.test(image.toLowerCase()) ? 'repository name must be lowercase' : 'invalid reference format';
-    throw new Error(`couldn't parse image name "${image}": ${why === 'invalid reference format' ? why : `invalid reference format: ${why}`}`);
+    const why =
+      image !== image.toLowerCase() && grammar.test(image.toLowerCase())
+        ? 'repository name must be lowercase'
+        : 'invalid reference format';
+    throw new Error(
+      `couldn't parse image name "${image}": ${why === 'invalid reference format' ? why : `invalid reference format: ${why}`}`,
+    );
   }
   const slash = name.indexOf('/');
   const first = slash < 0 ? '' : name.slice(0, slash);

@@ -3,16 +3,17 @@
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_container.go` (killContainer), `…_termination_order.go`, KEP-753.
  */
+
+import type { Logger } from 'pino';
+import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import type { Container, LifecycleHandler, ObjectReference, Pod } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
-import type { Logger } from 'pino';
 import type { KillReason } from './compute-pod-actions.ts';
 import type { HookRunner } from './lifecycle.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
-import { findSpec, fieldPath, initContainers, isSidecar } from './pod-spec.ts';
+import { fieldPath, findSpec, initContainers, isSidecar } from './pod-spec.ts';
 
 /** Containers always get this long between the stop signal and SIGKILL. */
 const minimumGraceSeconds = 2;
@@ -41,7 +42,15 @@ export interface KillRequest {
 
 export function podReference(pod: Pod, container?: string): ObjectReference {
   const { namespace, name, uid, resourceVersion } = pod.metadata;
-  return { apiVersion: 'v1', kind: 'Pod', namespace, name, uid, resourceVersion, ...(container === undefined ? {} : { fieldPath: fieldPath(pod, container) }) };
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    ...(container === undefined ? {} : { fieldPath: fieldPath(pod, container) }),
+  };
 }
 
 function referenceOf({ pod, container }: KillRequest): ObjectReference {
@@ -51,7 +60,12 @@ function referenceOf({ pod, container }: KillRequest): ObjectReference {
 }
 
 /** The grace period in seconds: the deletion's, else that of the probe that failed, else the pod's. */
-export function killGraceSeconds(pod: Pod | undefined, spec: Container | undefined, reason: KillRequest['reason'], fallback: number | undefined): number {
+export function killGraceSeconds(
+  pod: Pod | undefined,
+  spec: Container | undefined,
+  reason: KillRequest['reason'],
+  fallback: number | undefined,
+): number {
   const deletion = pod?.metadata.deletionGracePeriodSeconds;
   if (deletion !== undefined) return deletion;
   const own = pod?.spec.terminationGracePeriodSeconds ?? fallback;
@@ -79,16 +93,27 @@ export async function killContainer(deps: KillDeps, request: KillRequest): Promi
   const leftSeconds = (): number => graceSeconds - Math.floor((clock.now() - startedMs) / 1000);
 
   const preStop = spec?.lifecycle?.preStop ?? container.labels.preStop;
-  if (preStop !== undefined && graceSeconds > 0 && request.skipPreStop !== true) await runPreStop(deps, request, spec, preStop, graceSeconds);
+  if (preStop !== undefined && graceSeconds > 0 && request.skipPreStop !== true)
+    await runPreStop(deps, request, spec, preStop, graceSeconds);
   if (request.turn !== undefined && leftSeconds() > 0) await within(clock, leftSeconds() * 1000, request.turn);
   const timeoutSeconds = Math.max(leftSeconds(), minimumGraceSeconds);
   log.debug({ container: container.name, containerId: container.status.id, timeoutSeconds, reason }, 'stopping a container');
   await runtime.stopContainer(container.status.id, timeoutSeconds);
 }
 
-async function runPreStop(deps: KillDeps, request: KillRequest, spec: Container | undefined, preStop: LifecycleHandler, graceSeconds: number): Promise<void> {
+async function runPreStop(
+  deps: KillDeps,
+  request: KillRequest,
+  spec: Container | undefined,
+  preStop: LifecycleHandler,
+  graceSeconds: number,
+): Promise<void> {
   const { container, podIp } = request;
-  const target = { container: spec ?? { name: container.name, ports: container.labels.ports }, containerId: container.status.id, podIp };
+  const target = {
+    container: spec ?? { name: container.name, ports: container.labels.ports },
+    containerId: container.status.id,
+    podIp,
+  };
   const cut = new AbortController();
   const hook = deps.hooks.run(preStop, target, cut.signal).catch((error: unknown) => {
     if (cut.signal.aborted) return;
@@ -108,15 +133,30 @@ export interface KillPodOptions {
 }
 
 /** Stops all running containers of a pod, sidecars last and in reverse order. Settles when all have stopped. */
-export async function killPodContainers(deps: KillDeps, pod: Pod | undefined, observed: ObservedPod, options: KillPodOptions): Promise<void> {
-  const alive = observed.containers.filter(({ status }) => status.state === 'CONTAINER_RUNNING' || status.state === 'CONTAINER_UNKNOWN');
-  const sidecars = pod === undefined ? [] : initContainers(pod).filter(isSidecar).map(({ name }) => name);
+export async function killPodContainers(
+  deps: KillDeps,
+  pod: Pod | undefined,
+  observed: ObservedPod,
+  options: KillPodOptions,
+): Promise<void> {
+  const alive = observed.containers.filter(
+    ({ status }) => status.state === 'CONTAINER_RUNNING' || status.state === 'CONTAINER_UNKNOWN',
+  );
+  const sidecars =
+    pod === undefined
+      ? []
+      : initContainers(pod)
+          .filter(isSidecar)
+          .map(({ name }) => name);
   const stopped = new Map<string, Promise<void>>();
   // From the last to stop to the first would need futures; in stop order each can wait for those before it.
   const order = [...alive].sort((a, b) => sidecars.indexOf(b.name) - sidecars.indexOf(a.name));
-  const ordered = [...order.filter(({ name }) => !sidecars.includes(name)), ...order.filter(({ name }) => sidecars.includes(name))];
+  const ordered = [
+    ...order.filter(({ name }) => !sidecars.includes(name)),
+    ...order.filter(({ name }) => sidecars.includes(name)),
+  ];
   for (const container of ordered) {
-    const turn = sidecars.includes(container.name) ? Promise.allSettled([...stopped.values()]).then(() => undefined) : undefined;
+    const turn = sidecars.includes(container.name) ? Promise.allSettled(stopped.values()).then(() => undefined) : undefined;
     stopped.set(container.status.id, killContainer(deps, { pod, container, turn, ...options }));
   }
   const results = await Promise.allSettled(stopped.values());

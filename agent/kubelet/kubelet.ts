@@ -4,19 +4,19 @@
  * Source: upstream `pkg/kubelet/kubelet.go`; DESIGN.md, "Kubelet".
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import type { Cgroups } from '#agent/host/cgroup.ts';
+import { createCgroups } from '#agent/host/cgroup.ts';
+import type { Exec } from '#agent/host/exec.ts';
+import { createMounts } from '#agent/host/mount.ts';
+import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { sameJson } from '#api/meta.ts';
 import type { Node, Pod, Secret } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import type { Informers, InformerSelections } from '#client/informers.ts';
-import { createCgroups } from '#agent/host/cgroup.ts';
-import type { Cgroups } from '#agent/host/cgroup.ts';
-import type { Exec } from '#agent/host/exec.ts';
-import { createMounts } from '#agent/host/mount.ts';
-import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
-import type { Logger } from 'pino';
+import type { InformerSelections, Informers } from '#client/informers.ts';
 import { admitPod } from './admission.ts';
 import { createBackOff } from './backoff.ts';
 import { createContainerStarter } from './container-starter.ts';
@@ -29,8 +29,8 @@ import { createLogRotation } from './log-rotation.ts';
 import { createNodeAgent } from './node/node-agent.ts';
 import { createNodeObserver } from './node/node-observer.ts';
 import { networkProblem } from './node/node-status.ts';
-import { createObserver } from './observe.ts';
 import { createReferencedObjects } from './objects.ts';
+import { createObserver } from './observe.ts';
 import type { KubeletOptions } from './options.ts';
 import { kubeletVersion, withDefaults } from './options.ts';
 import { createOrphans } from './orphans.ts';
@@ -38,10 +38,10 @@ import { kubeletPaths } from './paths.ts';
 import { createPleg } from './pleg.ts';
 import { createPodCgroups } from './pod-cgroups.ts';
 import { createPodRuntime } from './pod-runtime.ts';
-import { PodWorker } from './pod-worker.ts';
 import type { PodWorkerDeps } from './pod-worker.ts';
-import { createProbeRunner } from './probes/probe-run.ts';
+import { PodWorker } from './pod-worker.ts';
 import type { ProbeRunner } from './probes/probe-run.ts';
+import { createProbeRunner } from './probes/probe-run.ts';
 import { createProbes } from './probes/probes.ts';
 import { createRuntimeHealth } from './runtime-health.ts';
 import { serveKubelet } from './server/server.ts';
@@ -134,7 +134,8 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   );
   pokeNode = () => nodeAgent.poke();
   const thisNode = (): Node | undefined => nodes.cache.get(nodeName);
-  const allocatable = (): Record<string, string | number> => nodeAgent.status()?.allocatable ?? thisNode()?.status?.allocatable ?? {};
+  const allocatable = (): Record<string, string | number> =>
+    nodeAgent.status()?.allocatable ?? thisNode()?.status?.allocatable ?? {};
 
   const objects = createReferencedObjects(client, clock);
   const tokens = createServiceAccountTokens({ client, clock, random });
@@ -207,7 +208,10 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     networkProblem: () => networkProblem(health.status()),
     admit(pod, known) {
       const node = thisNode();
-      const rejection = known || node === undefined ? undefined : admitPod(pod, [...admitted.values()], { ...node, status: { ...node.status, allocatable: allocatable() } });
+      const rejection =
+        known || node === undefined
+          ? undefined
+          : admitPod(pod, [...admitted.values()], { ...node, status: { ...node.status, allocatable: allocatable() } });
       if (rejection === undefined) admitted.set(pod.metadata.uid, pod);
       return rejection;
     },
@@ -233,7 +237,13 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     if (admitted.has(worker.uid)) admitted.set(worker.uid, pod);
     const before = worker.pod;
     // Our own status comes back to us: nothing to do about it.
-    const same = sameJson(before.spec, pod.spec) && sameJson({ ...before.metadata, resourceVersion: '', managedFields: undefined }, { ...pod.metadata, resourceVersion: '', managedFields: undefined }) && foreignConditionsSame(before, pod);
+    const same =
+      sameJson(before.spec, pod.spec) &&
+      sameJson(
+        { ...before.metadata, resourceVersion: '', managedFields: undefined },
+        { ...pod.metadata, resourceVersion: '', managedFields: undefined },
+      ) &&
+      foreignConditionsSame(before, pod);
     worker.update(pod, !same);
   }
 
@@ -249,8 +259,22 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     nodes.subscribe({ deleted: ({ metadata }) => void (metadata.name === nodeName && nodeAgent.deleted()) }),
   ];
 
-  const orphans = createOrphans({ pleg, observer, runtime: podRuntime, volumes, cgroups, paths, log, isKnown: (uid) => workers.has(uid) });
-  const logRotation = createLogRotation({ runtime, log, maxBytes: options.containerLogMaxBytes, maxFiles: options.containerLogMaxFiles });
+  const orphans = createOrphans({
+    pleg,
+    observer,
+    runtime: podRuntime,
+    volumes,
+    cgroups,
+    paths,
+    log,
+    isKnown: (uid) => workers.has(uid),
+  });
+  const logRotation = createLogRotation({
+    runtime,
+    log,
+    maxBytes: options.containerLogMaxBytes,
+    maxFiles: options.containerLogMaxFiles,
+  });
 
   async function runPods(): Promise<void> {
     // Until the list of pods is complete nobody can tell which containers are orphans: nothing is touched.
@@ -317,7 +341,10 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
 }
 
 /** False when the signal came first. */
-async function untilSynced(list: readonly { untilSynced(signal: AbortSignal): Promise<void> }[], signal: AbortSignal): Promise<boolean> {
+async function untilSynced(
+  list: readonly { untilSynced(signal: AbortSignal): Promise<void> }[],
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
     await Promise.all(list.map((informer) => informer.untilSynced(signal)));
     return true;

@@ -4,8 +4,8 @@
  * Source: upstream `pkg/kubelet/kuberuntime/labels.go` (names), `pkg/kubelet/container/helpers.go` (what is hashed).
  */
 import { createHash } from 'node:crypto';
-import type { Container, ContainerPort, LifecycleHandler, Pod } from '#api/types.generated.ts';
 import type { Labels } from '#agent/runtime/runtime.ts';
+import type { Container, ContainerPort, LifecycleHandler, Pod } from '#api/types.generated.ts';
 
 const podNameLabel = 'io.kubernetes.pod.name';
 const podNamespaceLabel = 'io.kubernetes.pod.namespace';
@@ -110,5 +110,8 @@ function parseJson<T>(text: string | undefined): T | undefined {
 
 /** Changes only when the container has to be made anew: its name or its image (the only field that an update may change). */
 export function containerHash(container: Container): string {
-  return createHash('sha256').update(JSON.stringify([container.name, container.image ?? ''])).digest('hex').slice(0, 8);
+  return createHash('sha256')
+    .update(JSON.stringify([container.name, container.image ?? '']))
+    .digest('hex')
+    .slice(0, 8);
 }

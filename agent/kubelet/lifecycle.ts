@@ -1,10 +1,11 @@
 /**
  * Lifecycle hooks of containers. Source: upstream `pkg/kubelet/lifecycle/handlers.go`, KEP-3960 (sleep).
  */
+
+import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import type { Container, LifecycleHandler } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
-import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { httpGet, probeUrl } from './probes/http-get.ts';
 
 export interface HookTarget {
@@ -26,10 +27,18 @@ export function createHookRunner(runtime: ContainerRuntime, clock: Clock): HookR
       if (handler.exec !== undefined) {
         const command = handler.exec.command ?? [];
         const { exitCode, stdout, stderr } = await runtime.execSync(containerId, command, 0);
-        if (exitCode !== 0) throw new Error(`command '${command.join(' ')}' exited with ${exitCode}: ${Buffer.concat([stdout, stderr]).toString('utf8')}`);
+        if (exitCode !== 0)
+          throw new Error(
+            `command '${command.join(' ')}' exited with ${exitCode}: ${Buffer.concat([stdout, stderr]).toString('utf8')}`,
+          );
       } else if (handler.httpGet !== undefined) {
         const timeout = AbortSignal.timeout(httpTimeoutMs);
-        await httpGet(handler.httpGet, probeUrl(handler.httpGet, container, podIp), 'kube-lifecycle/1.36', signal === undefined ? timeout : AbortSignal.any([timeout, signal]));
+        await httpGet(
+          handler.httpGet,
+          probeUrl(handler.httpGet, container, podIp),
+          'kube-lifecycle/1.36',
+          signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
+        );
       } else if (handler.sleep !== undefined) {
         await sleep(clock, handler.sleep.seconds * 1000, signal);
       } else {

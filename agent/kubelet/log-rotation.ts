@@ -8,8 +8,8 @@ import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import type { Logger } from 'pino';
+import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 
 export interface LogRotation {
   /** Rotates the logs of all running containers that need it. Failures are logged. */
@@ -28,7 +28,10 @@ const stamp = (): string => new Date().toISOString().replace(/[-:]/g, '').replac
 /** Rotated logs of `path`, the oldest first: `0.log.20260101-000000`, later `….gz`. */
 async function rotated(path: string): Promise<string[]> {
   const names = await readdir(dirname(path));
-  return names.filter((name) => name.startsWith(`${basename(path)}.`) && !name.endsWith('.tmp')).sort().map((name) => join(dirname(path), name));
+  return names
+    .filter((name) => name.startsWith(`${basename(path)}.`) && !name.endsWith('.tmp'))
+    .sort()
+    .map((name) => join(dirname(path), name));
 }
 
 async function compress(path: string): Promise<void> {
@@ -63,7 +66,9 @@ export function createLogRotation({ runtime, log, maxBytes, maxFiles }: LogRotat
     async rotate() {
       const containers = await runtime.listContainers({ state: 'CONTAINER_RUNNING' }).catch(() => []);
       for (const { id } of containers) {
-        await rotateOne(id).catch((error: unknown) => log.warn({ err: error, containerId: id }, 'a container log could not be rotated'));
+        await rotateOne(id).catch((error: unknown) =>
+          log.warn({ err: error, containerId: id }, 'a container log could not be rotated'),
+        );
       }
     },
   };

@@ -14,14 +14,34 @@ describe('resolv.conf of a pod', () => {
     ['ClusterFirst', { dnsPolicy: 'ClusterFirst' }, { servers: ['10.96.0.10'], searches: clusterSearches, options: ['ndots:5'] }],
     ['Default', { dnsPolicy: 'Default' }, host],
     ['ClusterFirst on the host network', { dnsPolicy: 'ClusterFirst', hostNetwork: true }, host],
-    ['ClusterFirstWithHostNet', { dnsPolicy: 'ClusterFirstWithHostNet', hostNetwork: true }, { servers: ['10.96.0.10'], searches: clusterSearches, options: ['ndots:5'] }],
-    ['None with its own', { dnsPolicy: 'None', dnsConfig: { nameservers: ['1.1.1.1'], searches: ['x'], options: [{ name: 'ndots', value: '2' }, { name: 'debug' }] } }, { servers: ['1.1.1.1'], searches: ['x'], options: ['ndots:2', 'debug'] }],
-    ['options over the policy’s', { dnsConfig: { options: [{ name: 'ndots', value: '1' }] } }, { servers: ['10.96.0.10'], searches: clusterSearches, options: ['ndots:1'] }],
+    [
+      'ClusterFirstWithHostNet',
+      { dnsPolicy: 'ClusterFirstWithHostNet', hostNetwork: true },
+      { servers: ['10.96.0.10'], searches: clusterSearches, options: ['ndots:5'] },
+    ],
+    [
+      'None with its own',
+      {
+        dnsPolicy: 'None',
+        dnsConfig: { nameservers: ['1.1.1.1'], searches: ['x'], options: [{ name: 'ndots', value: '2' }, { name: 'debug' }] },
+      },
+      { servers: ['1.1.1.1'], searches: ['x'], options: ['ndots:2', 'debug'] },
+    ],
+    [
+      'options over the policy’s',
+      { dnsConfig: { options: [{ name: 'ndots', value: '1' }] } },
+      { servers: ['10.96.0.10'], searches: clusterSearches, options: ['ndots:1'] },
+    ],
   ];
-  for (const [name, spec, expected] of cases) it(`follows ${name}`, () => assert.deepEqual(podDns(aPod(spec), host, cluster).config, expected));
+  for (const [name, spec, expected] of cases)
+    it(`follows ${name}`, () => assert.deepEqual(podDns(aPod(spec), host, cluster).config, expected));
 
   it('has at most three nameservers, and says so', () => {
-    const dns = podDns(aPod({ dnsPolicy: 'None', dnsConfig: { nameservers: ['1.1.1.1', '2.2.2.2', '3.3.3.3', '4.4.4.4'] } }), host, cluster);
+    const dns = podDns(
+      aPod({ dnsPolicy: 'None', dnsConfig: { nameservers: ['1.1.1.1', '2.2.2.2', '3.3.3.3', '4.4.4.4'] } }),
+      host,
+      cluster,
+    );
     assert.deepEqual(dns.config.servers, ['1.1.1.1', '2.2.2.2', '3.3.3.3']);
     assert.match(dns.warning ?? '', /^Nameserver limits were exceeded, .* is: 1\.1\.1\.1 2\.2\.2\.2 3\.3\.3\.3$/);
   });
@@ -36,7 +56,12 @@ describe('host name of a pod', () => {
     ['is its own name', {}, 'web', ''],
     ['or the spec’s', { hostname: 'h' }, 'h', ''],
     ['with a domain below its subdomain', { hostname: 'h', subdomain: 's' }, 'h', 's.shop.svc.cluster.local'],
-    ['whole where asked for', { subdomain: 's', setHostnameAsFQDN: true }, 'web.s.shop.svc.cluster.local', 's.shop.svc.cluster.local'],
+    [
+      'whole where asked for',
+      { subdomain: 's', setHostnameAsFQDN: true },
+      'web.s.shop.svc.cluster.local',
+      's.shop.svc.cluster.local',
+    ],
     ['or the override, without domain', { subdomain: 's', hostnameOverride: 'a.b' }, 'a.b', ''],
   ];
   for (const [name, spec, hostname, domain] of cases) {
@@ -59,6 +84,9 @@ describe('hosts file of a pod', () => {
     assert.ok(text.endsWith('10.0.0.9\th.s.shop.svc.cluster.local\th\n\n# Entries added by HostAliases.\n1.2.3.4\ta\tb\n'), text);
   });
   it('is the node’s on the host network', () => {
-    assert.equal(hostNetworkHostsFile(aPod(), '127.0.0.1 me\n'), '# Kubernetes-managed hosts file (host network).\n127.0.0.1 me\n');
+    assert.equal(
+      hostNetworkHostsFile(aPod(), '127.0.0.1 me\n'),
+      '# Kubernetes-managed hosts file (host network).\n127.0.0.1 me\n',
+    );
   });
 });

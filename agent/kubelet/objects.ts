@@ -8,14 +8,18 @@ import { isNotFound } from '#api/status.ts';
 import type { ConfigMap, Secret } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
-import { ReferenceNotFound } from './env.ts';
 import type { ReferencedObjects } from './env.ts';
+import { ReferenceNotFound } from './env.ts';
 
 const freshMs = 10_000;
 
 export function createReferencedObjects(client: Client, clock: Clock): ReferencedObjects & { collect(): void } {
-  const configMaps = new FreshObjects<ConfigMap>('configmap', clock, (namespace, name) => client.resource('configmaps').get({ namespace, name }));
-  const secrets = new FreshObjects<Secret>('secret', clock, (namespace, name) => client.resource('secrets').get({ namespace, name }));
+  const configMaps = new FreshObjects<ConfigMap>('configmap', clock, (namespace, name) =>
+    client.resource('configmaps').get({ namespace, name }),
+  );
+  const secrets = new FreshObjects<Secret>('secret', clock, (namespace, name) =>
+    client.resource('secrets').get({ namespace, name }),
+  );
   return {
     configMap: (namespace, name) => configMaps.get(namespace, name),
     secret: (namespace, name) => secrets.get(namespace, name),

@@ -1,11 +1,11 @@
 /** Reads a pod from the container runtime, with the termination messages that its containers left. */
 import { open, stat } from 'node:fs/promises';
-import { isNotFound } from '#agent/runtime/runtime.ts';
 import type { ContainerRuntime, ContainerStatus, PodSandboxStatus } from '#agent/runtime/runtime.ts';
-import { parseContainerLabels, podUidLabel } from './labels.ts';
+import { isNotFound } from '#agent/runtime/runtime.ts';
 import type { ContainerLabels } from './labels.ts';
-import { readLastLogLines } from './server/log-tail.ts';
+import { parseContainerLabels, podUidLabel } from './labels.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
+import { readLastLogLines } from './server/log-tail.ts';
 
 export interface Observer {
   observe(pod: { uid: string; name: string; namespace: string }): Promise<ObservedPod>;
@@ -65,7 +65,9 @@ export function createObserver(runtime: ContainerRuntime): Observer {
         name,
         namespace,
         sandboxes: sandboxStates.filter((sandbox) => sandbox !== undefined).sort((a, b) => b.createdAtMs - a.createdAtMs),
-        containers: containerStates.filter((container) => container !== undefined).sort((a, b) => b.status.createdAtMs - a.status.createdAtMs),
+        containers: containerStates
+          .filter((container) => container !== undefined)
+          .sort((a, b) => b.status.createdAtMs - a.status.createdAtMs),
       };
     },
   };

@@ -54,7 +54,9 @@ export interface KubeletOptions {
 /** What this kubelet calls itself in `nodeInfo.kubeletVersion`. */
 export const kubeletVersion = 'v1.36.0+tinkernetes0.1.0';
 
-type Settled = { [Name in keyof Omit<KubeletOptions, 'registerWithTaints' | 'evictionHard' | 'serving'>]-?: NonNullable<KubeletOptions[Name]> };
+type Settled = {
+  [Name in keyof Omit<KubeletOptions, 'registerWithTaints' | 'evictionHard' | 'serving'>]-?: NonNullable<KubeletOptions[Name]>;
+};
 
 /** The options with every default filled in. */
 export interface ResolvedOptions extends Settled {

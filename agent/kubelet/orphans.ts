@@ -3,11 +3,11 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Observer } from './observe.ts';
-import { parsePodLogDir } from './paths.ts';
 import type { Paths } from './paths.ts';
+import { parsePodLogDir } from './paths.ts';
+import type { Pleg } from './pleg.ts';
 import type { PodCgroups } from './pod-cgroups.ts';
 import type { PodRuntime } from './pod-runtime.ts';
-import type { Pleg } from './pleg.ts';
 import type { Volumes } from './volumes/volumes.ts';
 
 export interface OrphansDeps {
@@ -56,7 +56,8 @@ export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths
       for (const uid of (await cgroups.known()).filter(isGone)) await attempt('cgroup', uid, () => cgroups.removeUnknown(uid));
       for (const name of await namesIn(paths.podLogsRoot)) {
         const uid = parsePodLogDir(name)?.uid;
-        if (uid !== undefined && isGone(uid)) await attempt('logs', uid, () => rm(join(paths.podLogsRoot, name), { recursive: true, force: true }));
+        if (uid !== undefined && isGone(uid))
+          await attempt('logs', uid, () => rm(join(paths.podLogsRoot, name), { recursive: true, force: true }));
       }
     },
   };

@@ -39,7 +39,8 @@ export function kubeletPaths(dataDir: string, podLogsRoot: string): Paths {
     subPathsDir: (uid) => join(podDir(uid), 'volume-subpaths'),
     etcHosts: (uid) => join(podDir(uid), 'etc-hosts'),
     containerDir: (uid, container) => join(podDir(uid), 'containers', container),
-    terminationLog: (uid, container, restartCount) => join(podDir(uid), 'containers', container, `termination-log-${restartCount}`),
+    terminationLog: (uid, container, restartCount) =>
+      join(podDir(uid), 'containers', container, `termination-log-${restartCount}`),
     seccompProfile: (name) => join(dataDir, 'seccomp', name),
     podLogsRoot,
     podLogDir,

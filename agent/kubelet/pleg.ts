@@ -2,12 +2,13 @@
  * The pod lifecycle event generator: tells which pods changed in the runtime. The runtime's events only cause a look; a slow
  * relist catches what they miss. Source: KEP-3386; upstream `pkg/kubelet/pleg`.
  */
+
+import type { Logger } from 'pino';
+import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
-import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
-import type { Logger } from 'pino';
-import { parsePodLabels } from './labels.ts';
 import type { PodLabels } from './labels.ts';
+import { parsePodLabels } from './labels.ts';
 
 export interface PlegDeps {
   runtime: ContainerRuntime;
@@ -105,7 +106,9 @@ export function createPleg({ runtime, clock, log, changed }: PlegDeps): Pleg {
     healthy() {
       if (lastLookMs === undefined) return 'PLEG is not healthy: pleg has yet to be successful';
       const ageMs = clock.now() - lastLookMs;
-      return ageMs > unhealthyAfterMs ? `PLEG is not healthy: pleg was last seen active ${Math.floor(ageMs / 1000)}s ago; threshold is 3m0s` : undefined;
+      return ageMs > unhealthyAfterMs
+        ? `PLEG is not healthy: pleg was last seen active ${Math.floor(ageMs / 1000)}s ago; threshold is 3m0s`
+        : undefined;
     },
     relist,
     run: (signal) => Promise.all([follow(signal), tick(signal)]).then(() => undefined),

@@ -3,8 +3,9 @@
  *
  * Source: upstream `pkg/kubelet/cm` (layout, shares of the classes).
  */
-import type { Pod } from '#api/types.generated.ts';
+
 import type { Cgroups } from '#agent/host/cgroup.ts';
+import type { Pod } from '#api/types.generated.ts';
 import { cpuShares, podCgroup, podCgroupLimits, podRequest, qosClass } from './resources.ts';
 
 export interface PodCgroups {
@@ -26,7 +27,9 @@ export function createPodCgroups(cgroups: Cgroups, root: string): PodCgroups {
   /** Burstable pods together weigh what they request; best-effort pods get what nobody wants. */
   async function weighClasses(): Promise<void> {
     const burstable = [...ensured.values()].filter((pod) => qosClass(pod) === 'Burstable');
-    await cgroups.limit(`${top}/burstable`, { cpuShares: cpuShares(burstable.reduce((sum, pod) => sum + podRequest(pod, 'cpu'), 0)) });
+    await cgroups.limit(`${top}/burstable`, {
+      cpuShares: cpuShares(burstable.reduce((sum, pod) => sum + podRequest(pod, 'cpu'), 0)),
+    });
   }
 
   return {

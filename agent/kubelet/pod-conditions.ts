@@ -3,8 +3,9 @@
  *
  * Source: upstream `pkg/kubelet/status/generate.go` (reasons and messages).
  */
-import type { Container, ContainerStatus, Pod, PodCondition, PodStatus } from '#api/types.generated.ts';
+
 import { rfc3339 } from '#api/meta.ts';
+import type { Container, ContainerStatus, Pod, PodCondition, PodStatus } from '#api/types.generated.ts';
 import { initContainers, isSidecar } from './pod-spec.ts';
 
 type Verdict = Pick<PodCondition, 'status' | 'reason' | 'message'>;
@@ -25,7 +26,8 @@ const named = (containers: readonly Container[], matches: (container: Container)
 };
 
 const joined = (...parts: readonly (string | undefined)[]): string => parts.filter((part) => part !== undefined).join(', ');
-const labelled = (label: string, names: string | undefined): string | undefined => (names === undefined ? undefined : `${label}: ${names}`);
+const labelled = (label: string, names: string | undefined): string | undefined =>
+  names === undefined ? undefined : `${label}: ${names}`;
 
 function containersReady(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus>, phase: string): Verdict {
   const counted = [...initContainers(pod).filter(isSidecar), ...pod.spec.containers];
@@ -33,7 +35,10 @@ function containersReady(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus
   const unready = named(counted, ({ name }) => statuses.get(name)?.ready === false);
   if (phase === 'Succeeded' && unknown === undefined) return isFalse('PodCompleted');
   if (phase === 'Failed') return isFalse('PodFailed');
-  const message = joined(labelled('containers with unknown status', unknown), labelled('containers with unready status', unready));
+  const message = joined(
+    labelled('containers with unknown status', unknown),
+    labelled('containers with unready status', unready),
+  );
   return message === '' ? isTrue : isFalse('ContainersNotReady', message);
 }
 
@@ -42,7 +47,9 @@ function ready(pod: Pod, containers: Verdict, conditions: readonly PodCondition[
   const missing = (pod.spec.readinessGates ?? []).flatMap(({ conditionType }) => {
     const condition = conditions.find(({ type }) => type === conditionType);
     if (condition === undefined) return [`corresponding condition of pod readiness gate "${conditionType}" does not exist.`];
-    return condition.status === 'True' ? [] : [`the status of pod readiness gate "${conditionType}" is not "True", but ${condition.status}`];
+    return condition.status === 'True'
+      ? []
+      : [`the status of pod readiness gate "${conditionType}" is not "True", but ${condition.status}`];
   });
   return missing.length === 0 ? isTrue : isFalse('ReadinessGatesNotReady', missing.join(', '));
 }
@@ -53,14 +60,22 @@ function initialized(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus>, p
   if (phase === 'Succeeded' && unknown === undefined) return { ...isTrue, reason: 'PodCompleted' };
   const anyStarted = pod.spec.containers.some(({ name }) => {
     const status = statuses.get(name);
-    return status?.started === true || status?.state?.running !== undefined || status?.state?.terminated !== undefined || status?.lastState?.terminated !== undefined;
+    return (
+      status?.started === true ||
+      status?.state?.running !== undefined ||
+      status?.state?.terminated !== undefined ||
+      status?.lastState?.terminated !== undefined
+    );
   });
   if (anyStarted) return isTrue;
   const incomplete = named(containers, (container) => {
     const status = statuses.get(container.name);
     return status !== undefined && !(isSidecar(container) ? status.started === true : status.ready);
   });
-  const message = joined(labelled('containers with unknown status', unknown), labelled('containers with incomplete status', incomplete));
+  const message = joined(
+    labelled('containers with unknown status', unknown),
+    labelled('containers with incomplete status', incomplete),
+  );
   return message === '' ? isTrue : isFalse('ContainersNotInitialized', message);
 }
 

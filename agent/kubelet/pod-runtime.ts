@@ -4,26 +4,25 @@
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (SyncPod).
  */
 import { mkdir, rm } from 'node:fs/promises';
+import type { ContainerRuntime, PodSandboxConfig } from '#agent/runtime/runtime.ts';
 import type { Container, Pod, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
-
-import type { ContainerRuntime, PodSandboxConfig } from '#agent/runtime/runtime.ts';
 import type { BackOff } from './backoff.ts';
 import { goDuration } from './backoff.ts';
-import { computePodActions } from './compute-pod-actions.ts';
 import type { PodActions, ProbeResults } from './compute-pod-actions.ts';
-import type { StartFailure } from './container-statuses.ts';
-import { StartError } from './container-starter.ts';
+import { computePodActions } from './compute-pod-actions.ts';
 import type { ContainerStarter } from './container-starter.ts';
-import { podDns } from './dns.ts';
+import { StartError } from './container-starter.ts';
+import type { StartFailure } from './container-statuses.ts';
 import type { ClusterDns, ResolvConf } from './dns.ts';
+import { podDns } from './dns.ts';
 import { errorText } from './errors.ts';
 import type { PodFacts } from './field-ref.ts';
 import { podHostname } from './hostname.ts';
-import { killContainer, killPodContainers, podReference } from './kill-containers.ts';
 import type { KillDeps } from './kill-containers.ts';
-import { findContainer, isRunning } from './observed.ts';
+import { killContainer, killPodContainers, podReference } from './kill-containers.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
+import { findContainer, isRunning } from './observed.ts';
 import type { Paths } from './paths.ts';
 import { formatPod, initContainers, isSidecar } from './pod-spec.ts';
 import { podCgroup } from './resources.ts';
@@ -67,7 +66,11 @@ export interface PodRuntime {
   /** @throws Error when the sandbox cannot be made */
   sync(inputs: SyncInputs): Promise<SyncResult>;
   /** Stops the containers within the grace period, then the sandboxes. */
-  kill(pod: Pod | undefined, observed: ObservedPod, options: { podIp: string; graceSeconds?: number | undefined; skipPreStop?: boolean | undefined }): Promise<void>;
+  kill(
+    pod: Pod | undefined,
+    observed: ObservedPod,
+    options: { podIp: string; graceSeconds?: number | undefined; skipPreStop?: boolean | undefined },
+  ): Promise<void>;
   /** Removes dead containers beyond the newest of each name, and sandboxes that hold nothing. */
   collect(observed: ObservedPod, keepPerContainer: number): Promise<void>;
   /** Removes all containers and sandboxes of a pod. They must be stopped. */
@@ -77,7 +80,7 @@ export interface PodRuntime {
 const backOffKey = (pod: Pod, container: Container): string => `${pod.metadata.uid}/${container.name}/${container.image ?? ''}`;
 
 export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
-  const { runtime, events, clock, paths, starter, crashBackOff } = deps;
+  const { runtime, events, paths, starter, crashBackOff } = deps;
 
   async function configOf(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
     const { namespace = '', name, uid } = pod.metadata;
@@ -119,7 +122,12 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
       crashBackOff.next(key, endedMs);
       return undefined;
     }
-    events.event(podReference(pod, container.name), 'Warning', 'BackOff', `Back-off restarting failed container ${container.name} in pod ${formatPod(pod)}`);
+    events.event(
+      podReference(pod, container.name),
+      'Warning',
+      'BackOff',
+      `Back-off restarting failed container ${container.name} in pod ${formatPod(pod)}`,
+    );
     const message = `back-off ${goDuration(crashBackOff.delayMs(key))} restarting failed container=${container.name} pod=${formatPod(pod)}`;
     return new StartError('CrashLoopBackOff', message, { retryAtMs: crashBackOff.endsAtMs(key, endedMs) });
   }
@@ -133,7 +141,12 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
       deps.log.warn({ err: error, container: container.name }, 'a postStart hook failed');
       events.event(podReference(pod, container.name), 'Warning', 'FailedPostStartHook', 'PostStartHook failed');
       const fresh = await runtime.containerStatus(containerId);
-      const labels = { container: container.name, namespace: pod.metadata.namespace ?? '', name: pod.metadata.name, uid: pod.metadata.uid };
+      const labels = {
+        container: container.name,
+        namespace: pod.metadata.namespace ?? '',
+        name: pod.metadata.name,
+        uid: pod.metadata.uid,
+      };
       const killed: ObservedContainer = {
         name: container.name,
         sandboxId: '',
@@ -145,13 +158,25 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     }
   }
 
-  async function startAll(inputs: SyncInputs, actions: PodActions, sandboxId: string, ips: readonly string[], fresh: boolean): Promise<SyncResult> {
+  async function startAll(
+    inputs: SyncInputs,
+    actions: PodActions,
+    sandboxId: string,
+    ips: readonly string[],
+    fresh: boolean,
+  ): Promise<SyncResult> {
     const { pod, observed } = inputs;
     const failures = new Map<string, StartFailure>();
     const retries: number[] = [];
     let acted = false;
     const facts: PodFacts = { ...inputs.facts, podIps: ips.length > 0 ? ips : inputs.facts.podIps };
-    const context = { ...inputs, facts, sandboxId, sandboxConfig: await configOf(pod, actions.attempt), hostsFile: await deps.writeHostsFile(pod, facts.podIps) };
+    const context = {
+      ...inputs,
+      facts,
+      sandboxId,
+      sandboxConfig: await configOf(pod, actions.attempt),
+      hostsFile: await deps.writeHostsFile(pod, facts.podIps),
+    };
 
     const start = async (container: Container, targetId?: string): Promise<boolean> => {
       // A new sandbox starts everything anew: crashes of the old one do not count for init containers.
@@ -229,7 +254,8 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
         const count = seen.get(container.name) ?? 0;
         const alive = isRunning(container) || container.status.state === 'CONTAINER_UNKNOWN';
         // The newest is what the pod's status shows; the dead ones before it are its history.
-        if (alive || count <= keepPerContainer - (isNewestRunning(observed, container.name) ? 0 : 1)) kept.add(container.sandboxId);
+        if (alive || count <= keepPerContainer - (isNewestRunning(observed, container.name) ? 0 : 1))
+          kept.add(container.sandboxId);
         else await removeContainer(container);
         seen.set(container.name, count + 1);
       }
@@ -254,4 +280,3 @@ const isNewestRunning = (observed: ObservedPod, name: string): boolean => {
   const newest = findContainer(observed, name);
   return newest !== undefined && isRunning(newest);
 };
-

@@ -44,11 +44,13 @@ export function shouldRestartAfterExit(pod: Pod, container: Container, exitCode:
 }
 
 /** Whether a container that is killed while running (failed probe, changed) comes back. */
-export const restartsAfterKill = (pod: Pod, container: Container): boolean => (container.restartPolicy ?? pod.spec.restartPolicy ?? 'Always') !== 'Never';
+export const restartsAfterKill = (pod: Pod, container: Container): boolean =>
+  (container.restartPolicy ?? pod.spec.restartPolicy ?? 'Always') !== 'Never';
 
 /** A pod made by a manifest file of the node, or the API object that mirrors it. */
 export const isMirrorPod = (pod: Pod): boolean => pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined;
 
 export const isTerminalPhase = (phase: string | undefined): boolean => phase === 'Succeeded' || phase === 'Failed';
 
-export const graceSeconds = (pod: Pod): number => pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
+export const graceSeconds = (pod: Pod): number =>
+  pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;

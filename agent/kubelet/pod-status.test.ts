@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import type { ContainerStatus, Pod, PodStatus } from '#api/types.generated.ts';
 import { aContainer, aPod, aSandbox, observe, observedContainer } from './fixtures.ts';
 import type { ObservedPod } from './observed.ts';
-import { podStatus, rejectedStatus, terminatedStatus } from './pod-status.ts';
 import type { PodStatusInputs } from './pod-status.ts';
+import { podStatus, rejectedStatus, terminatedStatus } from './pod-status.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);
 const c = aContainer('c');
@@ -49,19 +49,43 @@ describe('pod phase', () => {
     ['Failed when a deleted pod was killed', two(), observe([end(c, 137), end(d)]), 'Failed', { isTerminal: true }],
     ['Succeeded when a deleted pod ended well', two(), observe([end(c), end(d)]), 'Succeeded', { isTerminal: true }],
     ['Pending while init containers run', aPod({ initContainers: [init] }), observe([run(init)]), 'Pending'],
-    ['Failed when an init container failed for good', aPod({ initContainers: [init], restartPolicy: 'Never' }), observe([end(init, 1)]), 'Failed'],
+    [
+      'Failed when an init container failed for good',
+      aPod({ initContainers: [init], restartPolicy: 'Never' }),
+      observe([end(init, 1)]),
+      'Failed',
+    ],
     ['Pending while a failed init container is repeated', aPod({ initContainers: [init] }), observe([end(init, 1)]), 'Pending'],
-    ['Succeeded though a sidecar was killed', aPod({ initContainers: [side], restartPolicy: 'Never' }), observe([end(c), end(side, 143)]), 'Succeeded'],
-    ['Running while a sidecar outlives the containers', aPod({ initContainers: [side], restartPolicy: 'Never' }), observe([end(c), run(side)]), 'Running'],
-    ['as the kubelet decides', two(), observe([run(c), run(d)]), 'Failed', { failed: { reason: 'DeadlineExceeded', message: 'm' } }],
+    [
+      'Succeeded though a sidecar was killed',
+      aPod({ initContainers: [side], restartPolicy: 'Never' }),
+      observe([end(c), end(side, 143)]),
+      'Succeeded',
+    ],
+    [
+      'Running while a sidecar outlives the containers',
+      aPod({ initContainers: [side], restartPolicy: 'Never' }),
+      observe([end(c), run(side)]),
+      'Running',
+    ],
+    [
+      'as the kubelet decides',
+      two(),
+      observe([run(c), run(d)]),
+      'Failed',
+      { failed: { reason: 'DeadlineExceeded', message: 'm' } },
+    ],
     ['never back from a final one', aPod({}, { status: { phase: 'Succeeded' } }), observe([run(c)]), 'Succeeded'],
   ];
-  for (const [name, pod, observed, phase, more] of cases) it(`is ${phase}: ${name}`, () => assert.equal(statusOf(pod, observed, more).phase, phase));
+  for (const [name, pod, observed, phase, more] of cases)
+    it(`is ${phase}: ${name}`, () => assert.equal(statusOf(pod, observed, more).phase, phase));
 });
 
 describe('pod conditions', () => {
   it('say which containers are not ready', () => {
-    const status = statusOf(aPod({ containers: [c, d] }), observe([run(c), run(d)]), { readiness: { started: () => true, ready: ({ name }) => name === 'c' } });
+    const status = statusOf(aPod({ containers: [c, d] }), observe([run(c), run(d)]), {
+      readiness: { started: () => true, ready: ({ name }) => name === 'c' },
+    });
     assert.equal(condition(status, 'Ready'), 'False | ContainersNotReady | containers with unready status: [d]');
     assert.equal(condition(status, 'ContainersReady'), 'False | ContainersNotReady | containers with unready status: [d]');
     assert.equal(condition(status, 'Initialized'), 'True');
@@ -70,11 +94,17 @@ describe('pod conditions', () => {
   });
   it('name init containers that are not through', () => {
     const status = statusOf(aPod({ initContainers: [init] }), observe([run(init)]));
-    assert.equal(condition(status, 'Initialized'), 'False | ContainersNotInitialized | containers with incomplete status: [init]');
+    assert.equal(
+      condition(status, 'Initialized'),
+      'False | ContainersNotInitialized | containers with incomplete status: [init]',
+    );
   });
   it('wait for readiness gates of others', () => {
     const pod = aPod({ readinessGates: [{ conditionType: 'a/b' }] });
-    assert.equal(condition(statusOf(pod, observe([run(c)])), 'Ready'), 'False | ReadinessGatesNotReady | corresponding condition of pod readiness gate "a/b" does not exist.');
+    assert.equal(
+      condition(statusOf(pod, observe([run(c)])), 'Ready'),
+      'False | ReadinessGatesNotReady | corresponding condition of pod readiness gate "a/b" does not exist.',
+    );
     const passed: Pod = { ...pod, status: { conditions: [{ type: 'a/b', status: 'True' }] } };
     const status = statusOf(passed, observe([run(c)]));
     assert.equal(condition(status, 'Ready'), 'True');
@@ -97,12 +127,20 @@ describe('container statuses', () => {
     assert.equal(status.containerID, 'containerd://c-1');
     assert.equal(status.restartCount, 1);
     assert.deepEqual(status.state, { running: { startedAt: '1970-01-01T00:00:01Z' } });
-    assert.deepEqual(status.lastState?.terminated, { exitCode: 3, reason: 'Error', startedAt: '1970-01-01T00:00:01Z', finishedAt: '1970-01-01T00:00:02Z', containerID: 'containerd://c-0' });
+    assert.deepEqual(status.lastState?.terminated, {
+      exitCode: 3,
+      reason: 'Error',
+      startedAt: '1970-01-01T00:00:01Z',
+      finishedAt: '1970-01-01T00:00:02Z',
+      containerID: 'containerd://c-0',
+    });
     assert.deepEqual([status.ready, status.started], [true, true]);
   });
   it('wait for creation, or for init containers', () => {
     assert.deepEqual(firstOf(statusOf(aPod(), observe([]))).state, { waiting: { reason: 'ContainerCreating' } });
-    assert.deepEqual(firstOf(statusOf(aPod({ initContainers: [init] }), observe([]))).state, { waiting: { reason: 'PodInitializing' } });
+    assert.deepEqual(firstOf(statusOf(aPod({ initContainers: [init] }), observe([]))).state, {
+      waiting: { reason: 'PodInitializing' },
+    });
   });
   it('show why a container cannot start, and move its end to lastState', () => {
     const failures = new Map([['c', { reason: 'CrashLoopBackOff', message: 'back-off 10s …' }]]);
@@ -130,7 +168,10 @@ describe('pod addresses', () => {
   it('are the sandbox’s, and stay when it is gone', () => {
     const running = statusOf(aPod(), observe([run(c)], [aSandbox({ network: { ip: '10.0.0.9', additionalIps: ['fd00::9'] } })]));
     assert.deepEqual(running.podIPs, [{ ip: '10.0.0.9' }, { ip: 'fd00::9' }]);
-    assert.equal(statusOf(aPod(), observe([end(c)], [aSandbox({ state: 'SANDBOX_NOTREADY' })]), { previous: running }).podIP, '10.0.0.9');
+    assert.equal(
+      statusOf(aPod(), observe([end(c)], [aSandbox({ state: 'SANDBOX_NOTREADY' })]), { previous: running }).podIP,
+      '10.0.0.9',
+    );
   });
   it('are the node’s on the host network', () => {
     assert.equal(statusOf(aPod({ hostNetwork: true }), observe([])).podIP, '192.0.2.1');

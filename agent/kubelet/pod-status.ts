@@ -2,10 +2,10 @@
 import { rfc3339 } from '#api/meta.ts';
 import type { ContainerStatus, Pod, PodStatus } from '#api/types.generated.ts';
 import { sandboxDecision } from './compute-pod-actions.ts';
-import { containerStatuses } from './container-statuses.ts';
 import type { Readiness, StartFailure } from './container-statuses.ts';
-import { findContainer, podIps } from './observed.ts';
+import { containerStatuses } from './container-statuses.ts';
 import type { ObservedPod } from './observed.ts';
+import { findContainer, podIps } from './observed.ts';
 import { podConditions } from './pod-conditions.ts';
 import { podPhase } from './pod-phase.ts';
 import { ephemeralContainers, initContainers, isTerminalPhase } from './pod-spec.ts';
@@ -60,13 +60,25 @@ function pickForeign(status: PodStatus | undefined): PodStatus {
   };
 }
 
-function statusesOf({ pod, observed, previous, failures, readiness, runtimeName }: PodStatusInputs, kind: 'init' | 'container' | 'ephemeral'): ContainerStatus[] {
-  const containers = kind === 'init' ? initContainers(pod) : kind === 'container' ? pod.spec.containers : ephemeralContainers(pod);
-  const before = kind === 'init' ? previous.initContainerStatuses : kind === 'container' ? previous.containerStatuses : previous.ephemeralContainerStatuses;
+function statusesOf(
+  { pod, observed, previous, failures, readiness, runtimeName }: PodStatusInputs,
+  kind: 'init' | 'container' | 'ephemeral',
+): ContainerStatus[] {
+  const containers =
+    kind === 'init' ? initContainers(pod) : kind === 'container' ? pod.spec.containers : ephemeralContainers(pod);
+  const before =
+    kind === 'init'
+      ? previous.initContainerStatuses
+      : kind === 'container'
+        ? previous.containerStatuses
+        : previous.ephemeralContainerStatuses;
   return containerStatuses({ pod, observed, kind, containers, previous: before ?? [], failures, readiness, runtimeName });
 }
 
-function outcome({ pod, observed, previous, isTerminal, failed }: PodStatusInputs, statuses: ReadonlyMap<string, ContainerStatus>): { phase: string; reason?: string | undefined; message?: string | undefined } {
+function outcome(
+  { pod, observed, previous, isTerminal, failed }: PodStatusInputs,
+  statuses: ReadonlyMap<string, ContainerStatus>,
+): { phase: string; reason?: string | undefined; message?: string | undefined } {
   const sandbox = observed.sandboxes[0];
   const hasInitialized = pod.spec.containers.some(({ name }) => {
     const container = findContainer(observed, name);
@@ -74,7 +86,8 @@ function outcome({ pod, observed, previous, isTerminal, failed }: PodStatusInput
   });
   // A pod never leaves a phase that is final.
   const settled = [previous.phase, pod.status?.phase].find(isTerminalPhase);
-  if (settled !== undefined) return { phase: settled, reason: previous.reason ?? pod.status?.reason, message: previous.message ?? pod.status?.message };
+  if (settled !== undefined)
+    return { phase: settled, reason: previous.reason ?? pod.status?.reason, message: previous.message ?? pod.status?.message };
   if (failed !== undefined) return { phase: 'Failed', ...failed };
   const phase = podPhase({ pod, statuses, isTerminal, hasInitialized });
   return phase === previous.phase ? { phase, reason: previous.reason, message: previous.message } : { phase };
@@ -102,7 +115,9 @@ export function rejectedStatus(pod: Pod, reason: string, message: string, nowMs:
 
 /** The status of a pod whose containers are all stopped: each has an end, the phase is final. */
 export function terminatedStatus(pod: Pod, status: PodStatus): PodStatus {
-  const initializedOnce = initContainers(pod).length === 0 || (status.conditions ?? []).some(({ type, status: value }) => type === 'Initialized' && value === 'True');
+  const initializedOnce =
+    initContainers(pod).length === 0 ||
+    (status.conditions ?? []).some(({ type, status: value }) => type === 'Initialized' && value === 'True');
   const ended = (container: ContainerStatus): ContainerStatus =>
     container.state?.terminated !== undefined || !initializedOnce
       ? container
@@ -110,7 +125,13 @@ export function terminatedStatus(pod: Pod, status: PodStatus): PodStatus {
           ...container,
           ready: false,
           started: false,
-          state: { terminated: { reason: 'ContainerStatusUnknown', message: 'The container could not be located when the pod was terminated', exitCode: 137 } },
+          state: {
+            terminated: {
+              reason: 'ContainerStatusUnknown',
+              message: 'The container could not be located when the pod was terminated',
+              exitCode: 137,
+            },
+          },
         };
   return {
     ...status,

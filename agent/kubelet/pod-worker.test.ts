@@ -4,11 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
+import { pino } from 'pino';
+import type { Mounts } from '#agent/host/mount.ts';
 import type { ContainerStatus, Pod, PodSpec, PodStatus } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import type { Mounts } from '#agent/host/mount.ts';
-import { pino } from 'pino';
 import { createBackOff } from './backoff.ts';
 import { createContainerStarter } from './container-starter.ts';
 import { FakeRuntime } from './fake-runtime.ts';
@@ -106,7 +106,13 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
         },
         tearDown: (uid) => rm(paths.podDir(uid), { recursive: true, force: true }),
       },
-      cgroups: { prepare: async () => undefined, ensure: async () => undefined, remove: async () => undefined, known: async () => [], removeUnknown: async () => undefined },
+      cgroups: {
+        prepare: async () => undefined,
+        ensure: async () => undefined,
+        remove: async () => undefined,
+        known: async () => [],
+        removeUnknown: async () => undefined,
+      },
       statuses: {
         current: () => current,
         set(_pod, status) {
@@ -139,7 +145,9 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
   Object.assign(node, {
     worker: made,
     status: () => current,
-    container: (name: string) => [...(current.containerStatuses ?? []), ...(current.initContainerStatuses ?? [])].find((one) => one.name === name) ?? assert.fail(`no status of ${name}`),
+    container: (name: string) =>
+      [...(current.containerStatuses ?? []), ...(current.initContainerStatuses ?? [])].find((one) => one.name === name) ??
+      assert.fail(`no status of ${name}`),
     async pass(seconds: number) {
       await rest();
       await clock.advance(0);
@@ -166,7 +174,10 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
 
 function deleted(node: Node, graceSeconds: number): Pod {
   const { pod } = node.worker;
-  return { ...pod, metadata: { ...pod.metadata, deletionTimestamp: '2026-01-01T00:01:00Z', deletionGracePeriodSeconds: graceSeconds } };
+  return {
+    ...pod,
+    metadata: { ...pod.metadata, deletionTimestamp: '2026-01-01T00:01:00Z', deletionGracePeriodSeconds: graceSeconds },
+  };
 }
 
 const starts = (node: Node, name = 'c'): number => node.fake.calls.filter((call) => call === `start ${name}`).length;
@@ -187,9 +198,16 @@ describe('a pod that runs', () => {
     assert.equal(node.status().phase, 'Running');
   });
   it('waits for its volumes with growing pauses', async () => {
-    const node = await runPod({}, (one) => (one.volumeFailure = 'MountVolume.SetUp failed for volume "v" : configmap "x" not found'));
+    const node = await runPod(
+      {},
+      (one) => (one.volumeFailure = 'MountVolume.SetUp failed for volume "v" : configmap "x" not found'),
+    );
     await node.pass(8);
-    assert.equal(node.events.filter((event) => event === 'FailedMount: MountVolume.SetUp failed for volume "v" : configmap "x" not found').length, 5);
+    assert.equal(
+      node.events.filter((event) => event === 'FailedMount: MountVolume.SetUp failed for volume "v" : configmap "x" not found')
+        .length,
+      5,
+    );
     assert.deepEqual(node.history, ['Pending ContainerCreating']);
     node.volumeFailure = undefined;
     await node.pass(8);
@@ -221,13 +239,18 @@ describe('a container that crashes', () => {
     const node = await runPod({}, ({ fake }) => fake.behaviours.set('c', { exitAfterMs: 1000, exitCode: 3 }));
     await node.pass(4);
     const status = node.container('c');
-    assert.deepEqual(status.state?.waiting, { reason: 'CrashLoopBackOff', message: 'back-off 10s restarting failed container=c pod=web_shop(uid-1)' });
+    assert.deepEqual(status.state?.waiting, {
+      reason: 'CrashLoopBackOff',
+      message: 'back-off 10s restarting failed container=c pod=web_shop(uid-1)',
+    });
     assert.equal(status.lastState?.terminated?.exitCode, 3);
     assert.equal(status.restartCount, 1);
     assert.ok(node.events.includes('BackOff: Back-off restarting failed container c in pod web_shop(uid-1)'));
   });
   it('is not restarted under Never', async () => {
-    const node = await runPod({ restartPolicy: 'Never' }, ({ fake }) => fake.behaviours.set('c', { exitAfterMs: 1000, exitCode: 1 }));
+    const node = await runPod({ restartPolicy: 'Never' }, ({ fake }) =>
+      fake.behaviours.set('c', { exitAfterMs: 1000, exitCode: 1 }),
+    );
     await node.pass(30);
     assert.equal(starts(node), 1);
     assert.equal(node.status().phase, 'Failed');
@@ -243,7 +266,9 @@ describe('a container that crashes', () => {
 
 describe('an image that cannot be pulled', () => {
   it('is tried again after 10 s, then 20 s', async () => {
-    const node = await runPod({ containers: [aContainer('c', { image: 'nope:1' })] }, ({ fake }) => fake.unpullable.add('nope:1'));
+    const node = await runPod({ containers: [aContainer('c', { image: 'nope:1' })] }, ({ fake }) =>
+      fake.unpullable.add('nope:1'),
+    );
     await node.pass(9);
     const pulls = (): number => node.fake.calls.filter((call) => call === 'pull nope:1').length;
     assert.equal(pulls(), 1);
@@ -257,11 +282,17 @@ describe('an image that cannot be pulled', () => {
     const failed = 'rpc error: code = NotFound desc = failed to resolve reference "nope:1": not found';
     assert.ok(node.events.includes(`Failed: Failed to pull image "nope:1": ${failed}`));
     assert.ok(node.events.includes('Failed: Error: ErrImagePull'));
-    assert.match(node.container('c').state?.waiting?.message ?? '', /^(rpc error|Back-off pulling image "nope:1": ErrImagePull: rpc error)/);
+    assert.match(
+      node.container('c').state?.waiting?.message ?? '',
+      /^(rpc error|Back-off pulling image "nope:1": ErrImagePull: rpc error)/,
+    );
   });
   it('is not pulled under Never', async () => {
     const node = await runPod({ containers: [aContainer('c', { image: 'nope:1', imagePullPolicy: 'Never' })] });
-    assert.deepEqual(node.container('c').state?.waiting, { reason: 'ErrImageNeverPull', message: 'Container image "nope:1" is not present with pull policy of Never' });
+    assert.deepEqual(node.container('c').state?.waiting, {
+      reason: 'ErrImageNeverPull',
+      message: 'Container image "nope:1" is not present with pull policy of Never',
+    });
     assert.deepEqual(node.fake.calls, ['sandbox 0']);
   });
 });
@@ -304,7 +335,9 @@ describe('a pod that is deleted', () => {
   });
   it('stops sidecars after the containers, the last one first', async () => {
     const side = (name: string) => aContainer(name, { restartPolicy: 'Always' });
-    const node = await runPod({ initContainers: [side('s1'), side('s2')] }, ({ fake }) => fake.behaviours.set('c', { stopTakesMs: 3000 }));
+    const node = await runPod({ initContainers: [side('s1'), side('s2')] }, ({ fake }) =>
+      fake.behaviours.set('c', { stopTakesMs: 3000 }),
+    );
     assert.deepEqual(node.fake.calls, ['sandbox 0', 'start s1', 'start s2', 'start c']);
     node.worker.update(deleted(node, 30), true);
     await node.pass(5);
@@ -346,7 +379,9 @@ describe('probes', () => {
     assert.equal(starts(node), 1);
   });
   it('wait for initialDelaySeconds', async () => {
-    const node = await runPod({ containers: [aContainer('c', { readinessProbe: { ...exec, periodSeconds: 1, initialDelaySeconds: 5 } })] });
+    const node = await runPod({
+      containers: [aContainer('c', { readinessProbe: { ...exec, periodSeconds: 1, initialDelaySeconds: 5 } })],
+    });
     await node.pass(4);
     assert.equal(node.fake.calls.includes('exec check'), false);
     await node.pass(2);
@@ -355,17 +390,27 @@ describe('probes', () => {
   it('restart a container whose liveness fails, with the grace period of the probe', async () => {
     const livenessProbe = { ...exec, periodSeconds: 1, failureThreshold: 3, terminationGracePeriodSeconds: 5 };
     const node = await runPod({ containers: [aContainer('c', { livenessProbe })] }, ({ fake }) => fake.execs.set('check', 1));
-    await node.pass(5);
-    assert.deepEqual(node.fake.calls.filter((call) => !call.startsWith('exec')), ['sandbox 0', 'start c', 'stop c 5', 'start c']);
+    await node.pass(4);
+    assert.deepEqual(
+      node.fake.calls.filter((call) => !call.startsWith('exec')),
+      ['sandbox 0', 'start c', 'stop c 5', 'start c'],
+    );
     assert.ok(node.events.includes('Killing: Container c failed liveness probe, will be restarted'));
     assert.equal(node.container('c').restartCount, 1);
   });
   it('hold back readiness and liveness until startup succeeded', async () => {
     const probe = (command: string) => ({ exec: { command: [command] }, periodSeconds: 1 });
-    const container = aContainer('c', { startupProbe: { ...probe('up'), failureThreshold: 30 }, livenessProbe: probe('live'), readinessProbe: probe('ready') });
+    const container = aContainer('c', {
+      startupProbe: { ...probe('up'), failureThreshold: 30 },
+      livenessProbe: probe('live'),
+      readinessProbe: probe('ready'),
+    });
     const node = await runPod({ containers: [container] }, ({ fake }) => fake.execs.set('up', 1));
     await node.pass(5);
-    assert.equal(node.fake.calls.some((call) => call === 'exec live' || call === 'exec ready'), false);
+    assert.equal(
+      node.fake.calls.some((call) => call === 'exec live' || call === 'exec ready'),
+      false,
+    );
     assert.deepEqual([node.container('c').started, node.container('c').ready], [false, false]);
     node.fake.execs.set('up', 0);
     await node.pass(2);

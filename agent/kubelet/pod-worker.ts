@@ -12,18 +12,17 @@
  * Source: upstream `pkg/kubelet/pod_workers.go`, `kubelet.go` (SyncPod, SyncTerminatingPod, SyncTerminatedPod).
  */
 import { mkdir, rm } from 'node:fs/promises';
+import type { Logger } from 'pino';
 import type { Pod, PodStatus, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import type { Logger } from 'pino';
 import type { Rejection } from './admission.ts';
 import type { StartFailure } from './container-statuses.ts';
-import { errorText } from './errors.ts';
 import type { PodFacts } from './field-ref.ts';
 import { podReference } from './kill-containers.ts';
-import { podIps, runningContainers } from './observed.ts';
-import type { ObservedPod } from './observed.ts';
 import type { Observer } from './observe.ts';
+import type { ObservedPod } from './observed.ts';
+import { podIps, runningContainers } from './observed.ts';
 import type { Paths } from './paths.ts';
 import type { PodCgroups } from './pod-cgroups.ts';
 import type { PodRuntime } from './pod-runtime.ts';
@@ -31,8 +30,8 @@ import { isTerminalPhase } from './pod-spec.ts';
 import { podStatus, rejectedStatus, terminatedStatus } from './pod-status.ts';
 import type { Probes } from './probes/probes.ts';
 import type { StatusWriter } from './status-writer.ts';
-import { VolumeError } from './volumes/volumes.ts';
 import type { Volumes } from './volumes/volumes.ts';
+import { VolumeError } from './volumes/volumes.ts';
 
 export interface PodWorkerDeps {
   observer: Observer;
@@ -148,7 +147,10 @@ export class PodWorker {
       if (error instanceof VolumeError) {
         for (const message of error.failures) this.#event('Warning', 'FailedMount', message);
       } else if (!this.#syncAbort.signal.aborted) {
-        this.#deps.log.warn({ err: error, pod: this.#pod.metadata.name, namespace: this.#pod.metadata.namespace, state: this.#state }, 'a pod could not be synced; will be tried again');
+        this.#deps.log.warn(
+          { err: error, pod: this.#pod.metadata.name, namespace: this.#pod.metadata.namespace, state: this.#state },
+          'a pod could not be synced; will be tried again',
+        );
       }
       return this.#syncAbort.signal.aborted && this.#state === 'syncing' ? 0 : waitMs;
     }
@@ -233,7 +235,14 @@ export class PodWorker {
     this.#syncAbort = new AbortController();
     // An update that asks to stop may have come while the volumes were set up.
     if (this.#pod.metadata.deletionTimestamp !== undefined || this.#removed) return { acted: true };
-    const result = await deps.runtime.sync({ pod, observed, volumes, facts, secrets: () => deps.pullSecrets(pod), signal: this.#syncAbort.signal });
+    const result = await deps.runtime.sync({
+      pod,
+      observed,
+      volumes,
+      facts,
+      secrets: () => deps.pullSecrets(pod),
+      signal: this.#syncAbort.signal,
+    });
     this.#failures = result.failures;
     const after = await this.#observe();
     deps.probes.update(pod, after, this.#podIp(after));
@@ -254,7 +263,12 @@ export class PodWorker {
 
   #facts(observed: ObservedPod): PodFacts {
     const { hostIps, nodeName } = this.#deps;
-    return { nodeName, hostIps, podIps: this.#pod.spec.hostNetwork === true ? hostIps : podIps(observed), allocatable: this.#deps.allocatable() };
+    return {
+      nodeName,
+      hostIps,
+      podIps: this.#pod.spec.hostNetwork === true ? hostIps : podIps(observed),
+      allocatable: this.#deps.allocatable(),
+    };
   }
 
   #deadlineInMs(status: PodStatus): number {
@@ -280,8 +294,11 @@ export class PodWorker {
       failed: this.#failed,
       nowMs: clock.now(),
     });
-    const tooEarly = isTerminalPhase(computed.phase) && !isTerminalPhase(previous.phase) && runningContainers(observed).length > 0;
-    const reported = tooEarly ? { ...computed, phase: previous.phase ?? 'Pending', reason: previous.reason, message: previous.message } : computed;
+    const tooEarly =
+      isTerminalPhase(computed.phase) && !isTerminalPhase(previous.phase) && runningContainers(observed).length > 0;
+    const reported = tooEarly
+      ? { ...computed, phase: previous.phase ?? 'Pending', reason: previous.reason, message: previous.message }
+      : computed;
     if (!this.#removed) statuses.set(pod, reported);
     return computed;
   }
@@ -312,7 +329,8 @@ export class PodWorker {
     while (!done) {
       await this.#wait(resyncMs);
       if (done) break;
-      const wantedSeconds = this.#removed && this.#pod.metadata.deletionTimestamp === undefined ? graceSeconds : this.#graceSeconds();
+      const wantedSeconds =
+        this.#removed && this.#pod.metadata.deletionTimestamp === undefined ? graceSeconds : this.#graceSeconds();
       if (wantedSeconds < graceSeconds && clock.now() + wantedSeconds * 1000 < deadlineMs) {
         graceSeconds = wantedSeconds;
         deadlineMs = clock.now() + graceSeconds * 1000;
@@ -322,7 +340,12 @@ export class PodWorker {
     }
     await Promise.all(kills);
     const after = await this.#observe();
-    if (runningContainers(after).length > 0) throw new Error(`containers still run: ${runningContainers(after).map(({ name }) => name).join(', ')}`);
+    if (runningContainers(after).length > 0)
+      throw new Error(
+        `containers still run: ${runningContainers(after)
+          .map(({ name }) => name)
+          .join(', ')}`,
+      );
     probes.remove(this.uid);
     this.#report(after, true);
     return this.#become('terminated');

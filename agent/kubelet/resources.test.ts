@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Container, Pod } from '#api/types.generated.ts';
 import { aContainer, aPod } from './fixtures.ts';
-import { containerResources, cpuQuotaUs, cpuShares, oomScoreAdjust, podCgroup, podCgroupLimits, podRequest, qosClass } from './resources.ts';
+import {
+  containerResources,
+  cpuQuotaUs,
+  cpuShares,
+  oomScoreAdjust,
+  podCgroup,
+  podCgroupLimits,
+  podRequest,
+  qosClass,
+} from './resources.ts';
 
 const Gi = 2 ** 30;
 const Mi = 2 ** 20;
@@ -12,10 +21,23 @@ const podOf = (resources: Lists, ...others: Container[]): Pod => aPod({ containe
 const guaranteed: Lists = { requests: { cpu: '500m', memory: '64Mi' }, limits: { cpu: '500m', memory: '64Mi' } };
 
 describe('cgroup numbers', () => {
-  const shares: [number, number][] = [[0, 2], [1, 2], [100, 102], [1000, 1024], [1_000_000, 262_144]];
-  for (const [millis, expected] of shares) it(`gives ${millis}m CPU ${expected} shares`, () => assert.equal(cpuShares(millis), expected));
-  const quotas: [number, number][] = [[0, 0], [5, 1000], [100, 10_000], [2500, 250_000]];
-  for (const [millis, expected] of quotas) it(`limits ${millis}m CPU to ${expected} µs of 100 ms`, () => assert.equal(cpuQuotaUs(millis), expected));
+  const shares: [number, number][] = [
+    [0, 2],
+    [1, 2],
+    [100, 102],
+    [1000, 1024],
+    [1_000_000, 262_144],
+  ];
+  for (const [millis, expected] of shares)
+    it(`gives ${millis}m CPU ${expected} shares`, () => assert.equal(cpuShares(millis), expected));
+  const quotas: [number, number][] = [
+    [0, 0],
+    [5, 1000],
+    [100, 10_000],
+    [2500, 250_000],
+  ];
+  for (const [millis, expected] of quotas)
+    it(`limits ${millis}m CPU to ${expected} µs of 100 ms`, () => assert.equal(cpuQuotaUs(millis), expected));
 });
 
 describe('QoS class', () => {
@@ -27,29 +49,44 @@ describe('QoS class', () => {
     ['limits alone are requests too', podOf({ limits: { cpu: '1', memory: '1Gi' } }), 'Guaranteed'],
     ['no memory limit', podOf({ limits: { cpu: '1' } }), 'Burstable'],
     ['one container without', podOf(guaranteed, aContainer('d')), 'Burstable'],
-    ['an init container without', aPod({ containers: [withResources(guaranteed)], initContainers: [aContainer('i')] }), 'Burstable'],
+    [
+      'an init container without',
+      aPod({ containers: [withResources(guaranteed)], initContainers: [aContainer('i')] }),
+      'Burstable',
+    ],
   ];
   for (const [name, pod, expected] of cases) it(`is ${expected}: ${name}`, () => assert.equal(qosClass(pod), expected));
 });
 
 describe('pod totals', () => {
-  const cpu = (name: string, value: string, more: Partial<Container> = {}): Container => aContainer(name, { resources: { requests: { cpu: value } }, ...more });
+  const cpu = (name: string, value: string, more: Partial<Container> = {}): Container =>
+    aContainer(name, { resources: { requests: { cpu: value } }, ...more });
   it('add containers up', () => assert.equal(podRequest(aPod({ containers: [cpu('a', '1'), cpu('b', '500m')] }), 'cpu'), 1500));
-  it('are those of the largest init container when that is more', () => assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], initContainers: [cpu('i', '3')] }), 'cpu'), 3000));
+  it('are those of the largest init container when that is more', () =>
+    assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], initContainers: [cpu('i', '3')] }), 'cpu'), 3000));
   it('count sidecars beside containers and later init containers', () => {
     const side = cpu('s', '500m', { restartPolicy: 'Always' });
     assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], initContainers: [side] }), 'cpu'), 1500);
     assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], initContainers: [side, cpu('i', '2')] }), 'cpu'), 2500);
     assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], initContainers: [cpu('i', '2'), side] }), 'cpu'), 2000);
   });
-  it('add overhead', () => assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], overhead: { cpu: '250m' } }), 'cpu'), 1250));
+  it('add overhead', () =>
+    assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], overhead: { cpu: '250m' } }), 'cpu'), 1250));
 });
 
 describe('pod cgroup', () => {
   it('weighs best-effort pods least', () => assert.deepEqual(podCgroupLimits(podOf({})), { cpuShares: 2 }));
   it('limits a pod only where all its containers are limited', () => {
-    assert.deepEqual(podCgroupLimits(podOf(guaranteed)), { cpuShares: 512, cpuPeriodUs: 100_000, cpuQuotaUs: 50_000, memoryBytes: 64 * Mi });
-    assert.deepEqual(podCgroupLimits(podOf(guaranteed, aContainer('d', { resources: { limits: { memory: '64Mi' } } }))), { cpuShares: 512, memoryBytes: 128 * Mi });
+    assert.deepEqual(podCgroupLimits(podOf(guaranteed)), {
+      cpuShares: 512,
+      cpuPeriodUs: 100_000,
+      cpuQuotaUs: 50_000,
+      memoryBytes: 64 * Mi,
+    });
+    assert.deepEqual(podCgroupLimits(podOf(guaranteed, aContainer('d', { resources: { limits: { memory: '64Mi' } } }))), {
+      cpuShares: 512,
+      memoryBytes: 128 * Mi,
+    });
   });
   const paths: [Pod, string][] = [
     [podOf(guaranteed), '/lab/kubepods/poduid-1'],
@@ -62,17 +99,23 @@ describe('pod cgroup', () => {
 describe('out-of-memory score', () => {
   const score = (resources: Lists, priority?: number): number => {
     const pod = podOf(resources);
-    return oomScoreAdjust(priority === undefined ? pod : { ...pod, spec: { ...pod.spec, priority } }, withResources(resources), 4 * Gi);
+    return oomScoreAdjust(
+      priority === undefined ? pod : { ...pod, spec: { ...pod.spec, priority } },
+      withResources(resources),
+      4 * Gi,
+    );
   };
   it('spares guaranteed and critical pods', () => assert.deepEqual([score(guaranteed), score({}, 2_000_001_000)], [-997, -997]));
   it('takes best-effort pods first', () => assert.equal(score({}), 1000));
   it('ranks burstable pods by their share of memory', () => assert.equal(score({ requests: { memory: '1Gi' } }), 750));
-  it('keeps burstable pods between the others', () => assert.deepEqual([score({ requests: { cpu: '1' } }), score({ requests: { memory: '4Gi' } })], [999, 3]));
+  it('keeps burstable pods between the others', () =>
+    assert.deepEqual([score({ requests: { cpu: '1' } }), score({ requests: { memory: '4Gi' } })], [999, 3]));
 });
 
 describe('container resources', () => {
   const machine = { memoryBytes: 4 * Gi, cgroupVersion: 1 as const };
-  it('weigh a container by its limit where it requests nothing', () => assert.equal(containerResources(podOf({}), withResources({ limits: { cpu: '2' } }), machine).cpuShares, 2048));
+  it('weigh a container by its limit where it requests nothing', () =>
+    assert.equal(containerResources(podOf({}), withResources({ limits: { cpu: '2' } }), machine).cpuShares, 2048));
   it('forbid swap and kill as one on v2 only', () => {
     const limited = withResources({ limits: { memory: '64Mi' } });
     const v1 = containerResources(podOf({}), limited, machine);

@@ -4,10 +4,11 @@
  * Source: upstream `pkg/kubelet/cm/helpers_linux.go`, `pkg/kubelet/qos/policy.go`, `pkg/apis/core/v1/helper/qos`, KEP-753
  * (how init containers and sidecars add up).
  */
-import type { Quantity } from '#api/json.ts';
-import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
+
 import type { CgroupLimits } from '#agent/host/cgroup.ts';
 import type { LinuxContainerResources } from '#agent/runtime/runtime.ts';
+import type { Quantity } from '#api/json.ts';
+import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
 import { initContainers, isSidecar } from './pod-spec.ts';
 import { milliUnits, wholeUnits } from './quantities.ts';
 
@@ -34,8 +35,12 @@ const positive = (quantity: Quantity | undefined): boolean => wholeUnits(quantit
 
 export function qosClass(pod: Pod): QosClass {
   const all: (ResourceRequirements | undefined)[] =
-    pod.spec.resources === undefined ? [...pod.spec.containers, ...initContainers(pod)].map(({ resources }) => resources) : [pod.spec.resources];
-  const set = all.some((resources) => qosResources.some((name) => positive(resources?.requests?.[name]) || positive(resources?.limits?.[name])));
+    pod.spec.resources === undefined
+      ? [...pod.spec.containers, ...initContainers(pod)].map(({ resources }) => resources)
+      : [pod.spec.resources];
+  const set = all.some((resources) =>
+    qosResources.some((name) => positive(resources?.requests?.[name]) || positive(resources?.limits?.[name])),
+  );
   if (!set) return 'BestEffort';
   const guaranteed = all.every((resources) =>
     qosResources.every((name) => {
@@ -60,15 +65,22 @@ function podTotal(pod: Pod, read: Read): number {
     if (isSidecar(container)) sidecars += read(container);
     initPeak = Math.max(initPeak, isSidecar(container) ? sidecars : sidecars + read(container));
   }
-  return Math.max(initPeak, pod.spec.containers.reduce((sum, container) => sum + read(container), sidecars));
+  return Math.max(
+    initPeak,
+    pod.spec.containers.reduce((sum, container) => sum + read(container), sidecars),
+  );
 }
 
-const unitsOf = (name: string, quantity: Quantity | undefined): number => (name === 'cpu' ? milliUnits(quantity) : wholeUnits(quantity));
+const unitsOf = (name: string, quantity: Quantity | undefined): number =>
+  name === 'cpu' ? milliUnits(quantity) : wholeUnits(quantity);
 
 /** A pod's request of a resource, in thousandths for `cpu` and whole units otherwise, with the pod's overhead. */
 export function podRequest(pod: Pod, name: string): number {
   const own = pod.spec.resources?.requests?.[name];
-  const base = own === undefined ? podTotal(pod, ({ resources }) => unitsOf(name, resources?.requests?.[name] ?? resources?.limits?.[name])) : unitsOf(name, own);
+  const base =
+    own === undefined
+      ? podTotal(pod, ({ resources }) => unitsOf(name, resources?.requests?.[name] ?? resources?.limits?.[name]))
+      : unitsOf(name, own);
   return base + unitsOf(name, pod.spec.overhead?.[name]);
 }
 
@@ -76,7 +88,9 @@ export function podRequest(pod: Pod, name: string): number {
 export function podLimit(pod: Pod, name: string): number | undefined {
   const own = pod.spec.resources?.limits?.[name];
   if (own !== undefined) return unitsOf(name, own);
-  const limited = [...pod.spec.containers, ...initContainers(pod)].every(({ resources }) => unitsOf(name, resources?.limits?.[name]) > 0);
+  const limited = [...pod.spec.containers, ...initContainers(pod)].every(
+    ({ resources }) => unitsOf(name, resources?.limits?.[name]) > 0,
+  );
   if (!limited) return undefined;
   return podTotal(pod, ({ resources }) => unitsOf(name, resources?.limits?.[name])) + unitsOf(name, pod.spec.overhead?.[name]);
 }
@@ -119,7 +133,11 @@ export function oomScoreAdjust(pod: Pod, container: Container, machineMemoryByte
 }
 
 /** The container's limits in CRI's terms. */
-export function containerResources(pod: Pod, container: Container, machine: { memoryBytes: number; cgroupVersion: 1 | 2 }): LinuxContainerResources {
+export function containerResources(
+  pod: Pod,
+  container: Container,
+  machine: { memoryBytes: number; cgroupVersion: 1 | 2 },
+): LinuxContainerResources {
   const { requests, limits } = container.resources ?? {};
   const cpuLimit = milliUnits(limits?.['cpu'] ?? pod.spec.resources?.limits?.['cpu']);
   const cpuRequest = requests?.['cpu'] === undefined ? milliUnits(limits?.['cpu']) : milliUnits(requests['cpu']);
@@ -135,7 +153,12 @@ export function containerResources(pod: Pod, container: Container, machine: { me
     oomScoreAdj: oomScoreAdjust(pod, container, machine.memoryBytes),
     ...(hugepages.length === 0
       ? {}
-      : { hugepageLimits: hugepages.map(([name, quantity]) => ({ pageSize: `${name.slice('hugepages-'.length)}B`, limit: wholeUnits(quantity) })) }),
+      : {
+          hugepageLimits: hugepages.map(([name, quantity]) => ({
+            pageSize: `${name.slice('hugepages-'.length)}B`,
+            limit: wholeUnits(quantity),
+          })),
+        }),
     // One process out of memory takes the whole container with it, as on v1 where the first process dies.
     ...(machine.cgroupVersion === 2 ? { unified: { 'memory.oom.group': '1' } } : {}),
   };
@@ -144,4 +167,5 @@ export function containerResources(pod: Pod, container: Container, machine: { me
 const qosDirectory: Record<QosClass, string> = { Guaranteed: '', Burstable: '/burstable', BestEffort: '/besteffort' };
 
 /** `/kubepods/burstable/pod<uid>` below the kubelet's cgroup root. */
-export const podCgroup = (root: string, pod: Pod): string => `${root}/kubepods${qosDirectory[qosClass(pod)]}/pod${pod.metadata.uid}`;
+export const podCgroup = (root: string, pod: Pod): string =>
+  `${root}/kubepods${qosDirectory[qosClass(pod)]}/pod${pod.metadata.uid}`;

@@ -1,9 +1,10 @@
 /** Watches whether the container runtime and its network are ready. Source: upstream `pkg/kubelet/runtime.go`. */
+
+import type { Logger } from 'pino';
+import type { ContainerRuntime, RuntimeStatus, RuntimeVersion } from '#agent/runtime/runtime.ts';
+import { sameJson } from '#api/meta.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
-import { sameJson } from '#api/meta.ts';
-import type { ContainerRuntime, RuntimeStatus, RuntimeVersion } from '#agent/runtime/runtime.ts';
-import type { Logger } from 'pino';
 
 export interface RuntimeHealth {
   /** As of the last look; undefined when it did not answer. */
@@ -17,7 +18,12 @@ export interface RuntimeHealth {
 const readyPollMs = 5_000;
 const unreadyPollMs = 500;
 
-export function createRuntimeHealth(deps: { runtime: ContainerRuntime; clock: Clock; log: Logger; changed: () => void }): RuntimeHealth {
+export function createRuntimeHealth(deps: {
+  runtime: ContainerRuntime;
+  clock: Clock;
+  log: Logger;
+  changed: () => void;
+}): RuntimeHealth {
   const { runtime, clock, log } = deps;
   let status: RuntimeStatus | undefined;
   let version: RuntimeVersion | undefined;

@@ -1,6 +1,7 @@
 /** A pod's sandbox in CRI's terms. Pure. Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_sandbox.go`. */
-import type { Pod } from '#api/types.generated.ts';
+
 import type { DnsConfig, PodSandboxConfig, PortMapping, Protocol } from '#agent/runtime/runtime.ts';
+import type { Pod } from '#api/types.generated.ts';
 import { sandboxLabels } from './labels.ts';
 import { isSidecar } from './pod-spec.ts';
 import { sandboxSecurityContext } from './security.ts';
@@ -19,11 +20,24 @@ function portMappings(pod: Pod): PortMapping[] {
   if (pod.spec.hostNetwork === true) return [];
   const containers = [...(pod.spec.initContainers ?? []).filter(isSidecar), ...pod.spec.containers];
   return containers.flatMap(({ ports = [] }) =>
-    ports.map(({ containerPort, hostPort = 0, hostIP, protocol = 'TCP' }) => ({ containerPort, hostPort, protocol: protocol as Protocol, ...(hostIP === undefined ? {} : { hostIp: hostIP }) })),
+    ports.map(({ containerPort, hostPort = 0, hostIP, protocol = 'TCP' }) => ({
+      containerPort,
+      hostPort,
+      protocol: protocol as Protocol,
+      ...(hostIP === undefined ? {} : { hostIp: hostIP }),
+    })),
   );
 }
 
-export function sandboxConfig({ pod, attempt, hostname, dns, logDirectory, cgroupParent, localSeccomp }: SandboxInputs): PodSandboxConfig {
+export function sandboxConfig({
+  pod,
+  attempt,
+  hostname,
+  dns,
+  logDirectory,
+  cgroupParent,
+  localSeccomp,
+}: SandboxInputs): PodSandboxConfig {
   const { sysctls = [] } = pod.spec.securityContext ?? {};
   return {
     metadata: { name: pod.metadata.name, namespace: pod.metadata.namespace ?? '', uid: pod.metadata.uid, attempt },

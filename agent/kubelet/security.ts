@@ -3,8 +3,15 @@
  *
  * Source: upstream `pkg/securitycontext/util.go`, `pkg/kubelet/kuberuntime/security_context.go`.
  */
+
+import type {
+  Image,
+  LinuxContainerSecurityContext,
+  LinuxSandboxSecurityContext,
+  NamespaceOption,
+  SecurityProfile,
+} from '#agent/runtime/runtime.ts';
 import type { Container, Pod, SeccompProfile } from '#api/types.generated.ts';
-import type { Image, LinuxContainerSecurityContext, LinuxSandboxSecurityContext, NamespaceOption, SecurityProfile } from '#agent/runtime/runtime.ts';
 import { formatPod } from './pod-spec.ts';
 
 const maskedPaths = [
@@ -27,7 +34,14 @@ export function namespaceOptions(pod: Pod, targetId?: string): NamespaceOption {
   return {
     network: pod.spec.hostNetwork === true ? 'NODE' : 'POD',
     ipc: pod.spec.hostIPC === true ? 'NODE' : 'POD',
-    pid: targetId !== undefined ? 'TARGET' : pod.spec.hostPID === true ? 'NODE' : pod.spec.shareProcessNamespace === true ? 'POD' : 'CONTAINER',
+    pid:
+      targetId !== undefined
+        ? 'TARGET'
+        : pod.spec.hostPID === true
+          ? 'NODE'
+          : pod.spec.shareProcessNamespace === true
+            ? 'POD'
+            : 'CONTAINER',
     ...(targetId === undefined ? {} : { targetId }),
   };
 }
@@ -43,15 +57,21 @@ const supplementalGroups = (pod: Pod): number[] => {
   return [...(fsGroup === undefined ? [] : [fsGroup]), ...groups];
 };
 
-const groupsPolicy = (pod: Pod): 'Merge' | 'Strict' => (pod.spec.securityContext?.supplementalGroupsPolicy === 'Strict' ? 'Strict' : 'Merge');
+const groupsPolicy = (pod: Pod): 'Merge' | 'Strict' =>
+  pod.spec.securityContext?.supplementalGroupsPolicy === 'Strict' ? 'Strict' : 'Merge';
 
 export function sandboxSecurityContext(pod: Pod, localSeccomp: (name: string) => string): LinuxSandboxSecurityContext {
   const context = pod.spec.securityContext ?? {};
   return {
     namespaceOptions: namespaceOptions(pod),
-    privileged: [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].some(({ securityContext }) => securityContext?.privileged === true),
+    privileged: [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].some(
+      ({ securityContext }) => securityContext?.privileged === true,
+    ),
     // The pause process always runs confined: the runtime's profile is known to suit it.
-    seccomp: context.seccompProfile?.type === 'Localhost' ? seccomp(context.seccompProfile, localSeccomp) : { profileType: 'RuntimeDefault' },
+    seccomp:
+      context.seccompProfile?.type === 'Localhost'
+        ? seccomp(context.seccompProfile, localSeccomp)
+        : { profileType: 'RuntimeDefault' },
     supplementalGroups: supplementalGroups(pod),
     supplementalGroupsPolicy: groupsPolicy(pod),
     ...(context.runAsUser === undefined ? {} : { runAsUser: context.runAsUser }),
@@ -70,7 +90,13 @@ export interface ContainerSecurityInputs {
   targetId?: string | undefined;
 }
 
-export function containerSecurityContext({ pod, container, image, localSeccomp, targetId }: ContainerSecurityInputs): LinuxContainerSecurityContext {
+export function containerSecurityContext({
+  pod,
+  container,
+  image,
+  localSeccomp,
+  targetId,
+}: ContainerSecurityInputs): LinuxContainerSecurityContext {
   const podContext = pod.spec.securityContext ?? {};
   const own = container.securityContext ?? {};
   const privileged = own.privileged === true;
@@ -89,11 +115,19 @@ export function containerSecurityContext({ pod, container, image, localSeccomp, 
     readonlyPaths: unmasked ? [] : readonlyPaths,
     supplementalGroups: supplementalGroups(pod),
     supplementalGroupsPolicy: groupsPolicy(pod),
-    ...(own.capabilities === undefined ? {} : { capabilities: { addCapabilities: own.capabilities.add ?? [], dropCapabilities: own.capabilities.drop ?? [] } }),
-    ...(runAsUser !== undefined ? { runAsUser } : image !== undefined && image.username !== '' ? { runAsUsername: image.username } : {}),
+    ...(own.capabilities === undefined
+      ? {}
+      : { capabilities: { addCapabilities: own.capabilities.add ?? [], dropCapabilities: own.capabilities.drop ?? [] } }),
+    ...(runAsUser !== undefined
+      ? { runAsUser }
+      : image !== undefined && image.username !== ''
+        ? { runAsUsername: image.username }
+        : {}),
     ...(runAsGroup === undefined ? {} : { runAsGroup }),
     ...(seLinux === undefined ? {} : { selinuxOptions: seLinux }),
-    ...(appArmor === undefined ? {} : { apparmor: { profileType: appArmor.type as SecurityProfile['profileType'], localhostRef: appArmor.localhostProfile } }),
+    ...(appArmor === undefined
+      ? {}
+      : { apparmor: { profileType: appArmor.type as SecurityProfile['profileType'], localhostRef: appArmor.localhostProfile } }),
   };
 }
 

@@ -18,18 +18,28 @@ function variablesOf(service: Service): [string, string][] {
     [`${prefix}_SERVICE_HOST`, ip],
     [`${prefix}_SERVICE_PORT`, `${first.port}`],
   ];
-  for (const { name, port } of ports) if (name !== undefined && name !== '') variables.push([`${prefix}_SERVICE_PORT_${variableName(name)}`, `${port}`]);
+  for (const { name, port } of ports)
+    if (name !== undefined && name !== '') variables.push([`${prefix}_SERVICE_PORT_${variableName(name)}`, `${port}`]);
   for (const [index, { port, protocol = 'TCP' }] of ports.entries()) {
     const url = `${protocol.toLowerCase()}://${host}:${port}`;
     const portPrefix = `${prefix}_PORT_${port}_${protocol.toUpperCase()}`;
     if (index === 0) variables.push([`${prefix}_PORT`, url]);
-    variables.push([portPrefix, url], [`${portPrefix}_PROTO`, protocol.toLowerCase()], [`${portPrefix}_PORT`, `${port}`], [`${portPrefix}_ADDR`, ip]);
+    variables.push(
+      [portPrefix, url],
+      [`${portPrefix}_PROTO`, protocol.toLowerCase()],
+      [`${portPrefix}_PORT`, `${port}`],
+      [`${portPrefix}_ADDR`, ip],
+    );
   }
   return variables;
 }
 
 /** The API server's own service is always named; those of the pod's namespace where `enableServiceLinks` is. */
-export function serviceVariables(services: readonly Service[], namespace: string, enableServiceLinks: boolean): Map<string, string> {
+export function serviceVariables(
+  services: readonly Service[],
+  namespace: string,
+  enableServiceLinks: boolean,
+): Map<string, string> {
   const apiServer = services.filter(({ metadata }) => metadata.namespace === 'default' && metadata.name === 'kubernetes');
   const own = enableServiceLinks ? services.filter(({ metadata }) => metadata.namespace === namespace) : [];
   // The pod's own namespace wins over the API server's service of the same name.

@@ -18,13 +18,19 @@ function withRemovals(before: JsonValue | undefined, after: JsonValue | undefine
   return { ...Object.fromEntries(Object.keys(before).map((key) => [key, null])), ...after };
 }
 
-const isObject = (value: JsonValue | undefined): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: JsonValue | undefined): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
  * A patch of the fields of `status` that differ, bound to the object's UID; undefined when none does.
  * @param mergeKeys the lists that the API merges by a key, as `{ conditions: 'type' }`
  */
-export function statusPatch(uid: string, before: object, after: object, mergeKeys: Readonly<Record<string, string>>): JsonObject | undefined {
+export function statusPatch(
+  uid: string,
+  before: object,
+  after: object,
+  mergeKeys: Readonly<Record<string, string>>,
+): JsonObject | undefined {
   const old = before as JsonObject;
   const fresh = after as JsonObject;
   const status: JsonObject = {};

@@ -3,12 +3,13 @@
  *
  * Source: upstream `pkg/kubelet/status/status_manager.go`.
  */
+
+import type { Logger } from 'pino';
 import { keyOf, sameJson } from '#api/meta.ts';
 import { isConflict, isInvalid, isNotFound } from '#api/status.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
-import type { Logger } from 'pino';
 import { statusPatch } from './status-patch.ts';
 
 export interface StatusWriter {
@@ -73,7 +74,10 @@ export function createStatusWriter({ client, clock, log }: { client: Client; clo
       } else {
         entry.attempts++;
         const delayMs = Math.min(500 * 2 ** entry.attempts, maxRetryMs);
-        log[isInvalid(error) ? 'error' : 'warn']({ err: error, pod: keyOf(entry.pod), delayMs }, 'a pod status could not be written; will be tried again');
+        log[isInvalid(error) ? 'error' : 'warn'](
+          { err: error, pod: keyOf(entry.pod), delayMs },
+          'a pod status could not be written; will be tried again',
+        );
         entry.cancelRetry = clock.after(delayMs, () => kick(entry));
       }
     } finally {

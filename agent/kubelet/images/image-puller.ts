@@ -3,18 +3,25 @@
  *
  * Source: upstream `pkg/kubelet/images/image_manager.go` (messages and reasons).
  */
+
+import type { ContainerRuntime, Image, PodSandboxConfig } from '#agent/runtime/runtime.ts';
 import type { Container, ObjectReference, Pod, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import type { ContainerRuntime, Image, PodSandboxConfig } from '#agent/runtime/runtime.ts';
 import { createBackOff, goDuration } from '../backoff.ts';
-import { withDefaultTag } from '../image-name.ts';
 import { errorText } from '../errors.ts';
+import { withDefaultTag } from '../image-name.ts';
 import { credentialsFor } from './pull-secrets.ts';
 
 /** The image cannot be had now: `reason` and `message` become the container's waiting state. */
 export class ImageError extends Error {
-  readonly reason: 'ErrImagePull' | 'ImagePullBackOff' | 'ErrImageNeverPull' | 'InvalidImageName' | 'ImageInspectError' | 'RegistryUnavailable';
+  readonly reason:
+    | 'ErrImagePull'
+    | 'ImagePullBackOff'
+    | 'ErrImageNeverPull'
+    | 'InvalidImageName'
+    | 'ImageInspectError'
+    | 'RegistryUnavailable';
   /** When it is worth another try. */
   readonly retryAtMs: number | undefined;
   constructor(reason: ImageError['reason'], message: string, options: ErrorOptions & { retryAtMs?: number | undefined } = {}) {
@@ -55,9 +62,9 @@ export interface ImagePullerDeps {
   serialize: boolean;
 }
 
-
 /** The default follows the tag: `latest` (or none) is always pulled, others only when absent. */
-const policyOf = (container: Container): string => container.imagePullPolicy ?? (/(:latest$)|(^[^:@]*$)/.test(container.image ?? '') ? 'Always' : 'IfNotPresent');
+const policyOf = (container: Container): string =>
+  container.imagePullPolicy ?? (/(:latest$)|(^[^:@]*$)/.test(container.image ?? '') ? 'Always' : 'IfNotPresent');
 
 export function createImagePuller({ runtime, clock, events, serialize }: ImagePullerDeps): ImagePuller {
   const backOff = createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 });
@@ -72,7 +79,11 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
     return turn;
   }
 
-  async function pull({ pod, about, sandboxConfig, secrets, signal }: PullRequest, requested: string, image: string): Promise<ReadyImage> {
+  async function pull(
+    { pod, about, sandboxConfig, secrets, signal }: PullRequest,
+    requested: string,
+    image: string,
+  ): Promise<ReadyImage> {
     const key = `${pod.metadata.uid}_${requested}`;
     if (backOff.isWaitingSinceUpdate(key)) {
       events.event(about, 'Normal', 'BackOff', `Back-off pulling image "${requested}"`);
@@ -93,7 +104,12 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
       const pulled = await runtime.imageStatus({ image: ref });
       if (pulled === undefined) throw new Error(`the image "${ref}" is gone right after its pull`);
       const waited = goDuration(clock.now() - askedMs);
-      events.event(about, 'Normal', 'Pulled', `Successfully pulled image "${requested}" in ${goDuration(tookMs)} (${waited} including waiting). Image size: ${pulled.sizeBytes} bytes.`);
+      events.event(
+        about,
+        'Normal',
+        'Pulled',
+        `Successfully pulled image "${requested}" in ${goDuration(tookMs)} (${waited} including waiting). Image size: ${pulled.sizeBytes} bytes.`,
+      );
       backOff.collect();
       return { ref, image: pulled };
     } catch (error) {
@@ -106,7 +122,12 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
     }
   }
 
-  async function pullWithAny(image: string, auths: ReturnType<typeof credentialsFor>, sandboxConfig: PodSandboxConfig, signal: AbortSignal): Promise<string> {
+  async function pullWithAny(
+    image: string,
+    auths: ReturnType<typeof credentialsFor>,
+    sandboxConfig: PodSandboxConfig,
+    signal: AbortSignal,
+  ): Promise<string> {
     if (auths.length === 0) return runtime.pullImage({ image }, undefined, sandboxConfig, signal);
     let last: unknown;
     for (const auth of auths) {
@@ -127,7 +148,12 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
       const policy = policyOf(container);
       const present = policy === 'Always' ? undefined : await inspect(image, requested, about);
       if (present !== undefined) {
-        events.event(about, 'Normal', 'Pulled', `Container image "${requested}" already present on machine and can be accessed by the pod`);
+        events.event(
+          about,
+          'Normal',
+          'Pulled',
+          `Container image "${requested}" already present on machine and can be accessed by the pod`,
+        );
         return { ref: present.id, image: present };
       }
       if (policy === 'Never') {

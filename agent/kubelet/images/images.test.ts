@@ -13,7 +13,8 @@ describe('image names', () => {
     ['host:5000/a/b', 'host:5000/a/b:latest'],
     [`busybox@${digest}`, `busybox@${digest}`],
   ];
-  for (const [image, expected] of tagged) it(`reads ${image} as ${expected}`, () => assert.equal(withDefaultTag(image), expected));
+  for (const [image, expected] of tagged)
+    it(`reads ${image} as ${expected}`, () => assert.equal(withDefaultTag(image), expected));
 
   const parts: [string, string, string][] = [
     ['busybox', 'docker.io', 'library/busybox'],
@@ -28,8 +29,11 @@ describe('image names', () => {
       assert.deepEqual([name.registry, name.repository], [registry, repository]);
     });
   }
-  for (const image of ['', 'a b', 'x:', '-x']) it(`refuses ${JSON.stringify(image)}`, () => assert.throws(() => parseImageName(image), { message: `couldn't parse image name "${image}": invalid reference format` }));
-  it('says why upper case is refused', () => assert.throws(() => parseImageName('Busybox'), /invalid reference format: repository name must be lowercase$/));
+  for (const image of ['', 'a b', 'x:', '-x'])
+    it(`refuses ${JSON.stringify(image)}`, () =>
+      assert.throws(() => parseImageName(image), { message: `couldn't parse image name "${image}": invalid reference format` }));
+  it('says why upper case is refused', () =>
+    assert.throws(() => parseImageName('Busybox'), /invalid reference format: repository name must be lowercase$/));
 });
 
 describe('credentials', () => {
@@ -40,16 +44,26 @@ describe('credentials', () => {
     type: 'kubernetes.io/dockerconfigjson',
     data: { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') },
   });
-  const users = (image: string, auths: object): (string | undefined)[] => credentialsFor(image, [secret(auths)]).map(({ username }) => username);
+  const users = (image: string, auths: object): (string | undefined)[] =>
+    credentialsFor(image, [secret(auths)]).map(({ username }) => username);
   const cases: [string, string, object, (string | undefined)[]][] = [
     ['by host', 'h:5000/app', { 'h:5000': { username: 'u', password: 'p' }, other: { username: 'x' } }, ['u']],
-    ['Docker Hub under its old address', 'busybox', { 'https://index.docker.io/v1/': { auth: Buffer.from('u:p:q').toString('base64') } }, ['u']],
+    [
+      'Docker Hub under its old address',
+      'busybox',
+      { 'https://index.docker.io/v1/': { auth: Buffer.from('u:p:q').toString('base64') } },
+      ['u'],
+    ],
     ['the most specific first', 'h.io/a/b', { 'h.io': { username: 'host' }, 'h.io/a': { username: 'path' } }, ['path', 'host']],
     ['not another path', 'h.io/ab', { 'h.io/a': { username: 'path' } }, []],
     ['by wildcard', 'x.example.com/app', { '*.example.com': { username: 'w' } }, ['w']],
   ];
-  for (const [name, image, auths, expected] of cases) it(`are chosen ${name}`, () => assert.deepEqual(users(image, auths), expected));
+  for (const [name, image, auths, expected] of cases)
+    it(`are chosen ${name}`, () => assert.deepEqual(users(image, auths), expected));
   it('keep colons of a password', () => {
-    assert.equal(credentialsFor('busybox', [secret({ 'docker.io': { auth: Buffer.from('u:p:q').toString('base64') } })])[0]?.password, 'p:q');
+    assert.equal(
+      credentialsFor('busybox', [secret({ 'docker.io': { auth: Buffer.from('u:p:q').toString('base64') } })])[0]?.password,
+      'p:q',
+    );
   });
 });

@@ -3,8 +3,9 @@
  *
  * Source: kubernetes.io "Pull an Image from a Private Registry"; upstream `pkg/credentialprovider/keyring.go` (matching).
  */
-import type { Secret } from '#api/types.generated.ts';
+
 import type { AuthConfig } from '#agent/runtime/runtime.ts';
+import type { Secret } from '#api/types.generated.ts';
 import { parseImageName } from '../image-name.ts';
 
 interface DockerAuth {
@@ -24,18 +25,24 @@ function entriesOf(secret: Secret): [string, DockerAuth][] {
     const config = read('.dockerconfigjson') as { auths?: Record<string, DockerAuth> } | undefined;
     return Object.entries(config?.auths ?? {});
   }
-  if (secret.type === 'kubernetes.io/dockercfg') return Object.entries((read('.dockercfg') as Record<string, DockerAuth> | undefined) ?? {});
+  if (secret.type === 'kubernetes.io/dockercfg')
+    return Object.entries((read('.dockercfg') as Record<string, DockerAuth> | undefined) ?? {});
   return [];
 }
 
 /** Whether credentials for `server` (`https://host:port/path`, `*.host`) serve an image of `registry/repository`. */
 function matches(server: string, registry: string, repository: string): boolean {
   const [host = '', ...pathParts] = server.replace(/^https?:\/\//, '').split('/');
-  const path = pathParts.join('/').replace(/^v[12]\/?$/, '').replace(/\/$/, '');
+  const path = pathParts
+    .join('/')
+    .replace(/^v[12]\/?$/, '')
+    .replace(/\/$/, '');
   const wanted = host === 'index.docker.io' || host === 'registry-1.docker.io' ? 'docker.io' : host;
   const labels = wanted.split('.');
   const actual = registry.split('.');
-  const sameHost = labels.length === actual.length && labels.every((label, index) => label === actual[index] || (label === '*' && actual[index] !== ''));
+  const sameHost =
+    labels.length === actual.length &&
+    labels.every((label, index) => label === actual[index] || (label === '*' && actual[index] !== ''));
   return sameHost && (path === '' || repository === path || repository.startsWith(`${path}/`));
 }
 

@@ -3,18 +3,19 @@
  *
  * Source: upstream `pkg/kubelet/kubelet_node_status.go`, KEP-589 (leases as heartbeats).
  */
-import { keyOf, rfc3339Micro, sameJson } from '#api/meta.ts';
+
+import type { Logger } from 'pino';
 import type { New } from '#api/meta.ts';
+import { keyOf, rfc3339Micro, sameJson } from '#api/meta.ts';
 import { isAlreadyExists, isNotFound } from '#api/status.ts';
 import type { Lease, Node, NodeStatus, Taint } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import type { Logger } from 'pino';
 import { statusPatch } from '../status-patch.ts';
-import { conditionEvents, nodeStatus, withoutHeartbeats } from './node-status.ts';
 import type { NodeIdentity, NodeObservation } from './node-status.ts';
+import { conditionEvents, nodeStatus, withoutHeartbeats } from './node-status.ts';
 
 export interface NodeAgentDeps {
   client: Client;
@@ -70,7 +71,8 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
   });
 
   function announce(before: NodeStatus | undefined, after: NodeStatus): void {
-    for (const name of conditionEvents(before?.conditions ?? [], after.conditions ?? [])) events.event(about, 'Normal', name, `Node ${nodeName} status is now: ${name}`);
+    for (const name of conditionEvents(before?.conditions ?? [], after.conditions ?? []))
+      events.event(about, 'Normal', name, `Node ${nodeName} status is now: ${name}`);
   }
 
   async function compute(previous: NodeStatus): Promise<{ status: NodeStatus; observation: NodeObservation }> {
@@ -128,7 +130,8 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
     const due = clock.now() - sentMs >= options.reportIntervalMs;
     if (!due && sameJson(withoutHeartbeats(before), withoutHeartbeats(status))) return;
     const patch = statusPatch(node.metadata.uid, before, status, { conditions: 'type', addresses: 'type' });
-    if (patch !== undefined) node = await nodes.patch({ name: nodeName }, { type: 'strategic', body: patch }, { subresource: 'status' });
+    if (patch !== undefined)
+      node = await nodes.patch({ name: nodeName }, { type: 'strategic', body: patch }, { subresource: 'status' });
     sentMs = clock.now();
   }
 
@@ -154,7 +157,11 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
 
   async function renewLease(): Promise<void> {
     const leases = client.resource('leases.coordination.k8s.io');
-    const spec = { holderIdentity: nodeName, leaseDurationSeconds: options.leaseDurationSeconds, renewTime: rfc3339Micro(clock.now()) };
+    const spec = {
+      holderIdentity: nodeName,
+      leaseDurationSeconds: options.leaseDurationSeconds,
+      renewTime: rfc3339Micro(clock.now()),
+    };
     const owner = node === undefined ? undefined : [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: node.metadata.uid }];
     if (lease === undefined) {
       try {
@@ -170,7 +177,10 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
         return;
       }
     }
-    const metadata = lease.metadata.ownerReferences === undefined && owner !== undefined ? { ...lease.metadata, ownerReferences: owner } : lease.metadata;
+    const metadata =
+      lease.metadata.ownerReferences === undefined && owner !== undefined
+        ? { ...lease.metadata, ownerReferences: owner }
+        : lease.metadata;
     lease = await leases.update({ ...lease, metadata, spec: { ...lease.spec, ...spec } });
   }
 
@@ -185,7 +195,10 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
         // Read it afresh: somebody else may have changed or removed it.
         lease = undefined;
         failures++;
-        log.warn({ err: error, lease: keyOf({ metadata: { namespace: leaseNamespace, name: nodeName } }) }, 'the node lease could not be renewed; will be tried again');
+        log.warn(
+          { err: error, lease: keyOf({ metadata: { namespace: leaseNamespace, name: nodeName } }) },
+          'the node lease could not be renewed; will be tried again',
+        );
       }
       const jitter = 1 + 0.04 * deps.random();
       await sleep(clock, failures === 0 ? intervalMs * jitter : Math.min(200 * 2 ** failures, maxRegisterRetryMs), signal);

@@ -1,6 +1,7 @@
 /** Reads what a Node's status is computed from: the machine, its disks, the container runtime. */
-import { readAvailableMemoryBytes, readFilesystemUsage, readHugePages, readMachineInfo, readPidUsage } from '#agent/host/proc.ts';
+
 import type { FilesystemUsage, MachineInfo } from '#agent/host/proc.ts';
+import { readAvailableMemoryBytes, readFilesystemUsage, readHugePages, readMachineInfo, readPidUsage } from '#agent/host/proc.ts';
 import type { ContainerRuntime, Image } from '#agent/runtime/runtime.ts';
 import type { Pleg } from '../pleg.ts';
 import type { RuntimeHealth } from '../runtime-health.ts';
@@ -11,7 +12,12 @@ export interface NodeObserver {
   observe(): Promise<NodeObservation>;
 }
 
-export async function createNodeObserver(deps: { runtime: ContainerRuntime; health: RuntimeHealth; pleg: Pleg; dataDir: string }): Promise<NodeObserver> {
+export async function createNodeObserver(deps: {
+  runtime: ContainerRuntime;
+  health: RuntimeHealth;
+  pleg: Pleg;
+  dataDir: string;
+}): Promise<NodeObserver> {
   const { runtime, health, pleg, dataDir } = deps;
   const machine = await readMachineInfo();
 

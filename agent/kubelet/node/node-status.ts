@@ -3,10 +3,11 @@
  *
  * Source: upstream `pkg/kubelet/nodestatus/setters.go`, `pkg/kubelet/eviction` (default thresholds).
  */
-import { rfc3339 } from '#api/meta.ts';
-import type { ContainerImage, NodeCondition, NodeStatus } from '#api/types.generated.ts';
+
 import type { FilesystemUsage, MachineInfo } from '#agent/host/proc.ts';
 import type { Image, RuntimeStatus, RuntimeVersion } from '#agent/runtime/runtime.ts';
+import { rfc3339 } from '#api/meta.ts';
+import type { ContainerImage, NodeCondition, NodeStatus } from '#api/types.generated.ts';
 import { byteQuantity, cpuQuantity } from '../quantities.ts';
 
 /** When the node counts as short of something: upstream's `evictionHard`. */
@@ -63,7 +64,9 @@ export function runtimeProblems(status: RuntimeStatus | undefined): string[] {
   const condition = status.conditions.find(({ type }) => type === 'RuntimeReady');
   const network = networkProblem(status);
   return [
-    ...(condition?.status === false ? [`container runtime not ready: RuntimeReady=false reason:${condition.reason} message:${condition.message}`] : []),
+    ...(condition?.status === false
+      ? [`container runtime not ready: RuntimeReady=false reason:${condition.reason} message:${condition.message}`]
+      : []),
     ...(network === undefined ? [] : [network]),
   ];
 }
@@ -81,7 +84,9 @@ export function capacity({ machine, nodefs, hugePages }: NodeObservation, maxPod
     memory: byteQuantity(machine.memoryBytes),
     'ephemeral-storage': byteQuantity(nodefs.capacityBytes),
     pods: `${maxPods}`,
-    ...Object.fromEntries(Object.entries(hugePages).map(([size, count]) => [`hugepages-${size}`, count === 0 ? '0' : `${count}${size}`])),
+    ...Object.fromEntries(
+      Object.entries(hugePages).map(([size, count]) => [`hugepages-${size}`, count === 0 ? '0' : `${count}${size}`]),
+    ),
   };
 }
 
@@ -113,21 +118,51 @@ function verdicts(observation: NodeObservation, thresholds: PressureThresholds):
   const problems = [...runtimeProblems(observation.runtimeStatus), ...observation.problems];
   return [
     memory
-      ? { type: 'MemoryPressure', status: 'True', reason: 'KubeletHasInsufficientMemory', message: 'kubelet has insufficient memory available' }
-      : { type: 'MemoryPressure', status: 'False', reason: 'KubeletHasSufficientMemory', message: 'kubelet has sufficient memory available' },
+      ? {
+          type: 'MemoryPressure',
+          status: 'True',
+          reason: 'KubeletHasInsufficientMemory',
+          message: 'kubelet has insufficient memory available',
+        }
+      : {
+          type: 'MemoryPressure',
+          status: 'False',
+          reason: 'KubeletHasSufficientMemory',
+          message: 'kubelet has sufficient memory available',
+        },
     disk
       ? { type: 'DiskPressure', status: 'True', reason: 'KubeletHasDiskPressure', message: 'kubelet has disk pressure' }
       : { type: 'DiskPressure', status: 'False', reason: 'KubeletHasNoDiskPressure', message: 'kubelet has no disk pressure' },
     pid
-      ? { type: 'PIDPressure', status: 'True', reason: 'KubeletHasInsufficientPID', message: 'kubelet has insufficient PID available' }
-      : { type: 'PIDPressure', status: 'False', reason: 'KubeletHasSufficientPID', message: 'kubelet has sufficient PID available' },
+      ? {
+          type: 'PIDPressure',
+          status: 'True',
+          reason: 'KubeletHasInsufficientPID',
+          message: 'kubelet has insufficient PID available',
+        }
+      : {
+          type: 'PIDPressure',
+          status: 'False',
+          reason: 'KubeletHasSufficientPID',
+          message: 'kubelet has sufficient PID available',
+        },
     problems.length === 0
       ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
-      : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]` },
+      : {
+          type: 'Ready',
+          status: 'False',
+          reason: 'KubeletNotReady',
+          message: problems.length === 1 ? (problems[0] ?? '') : `[${problems.join(', ')}]`,
+        },
   ];
 }
 
-function conditions(observation: NodeObservation, thresholds: PressureThresholds, previous: readonly NodeCondition[], nowMs: number): NodeCondition[] {
+function conditions(
+  observation: NodeObservation,
+  thresholds: PressureThresholds,
+  previous: readonly NodeCondition[],
+  nowMs: number,
+): NodeCondition[] {
   const own = verdicts(observation, thresholds);
   const now = rfc3339(nowMs);
   const foreign = previous.filter(({ type }) => !own.some((verdict) => verdict.type === type));
@@ -139,14 +174,22 @@ function conditions(observation: NodeObservation, thresholds: PressureThresholds
   return [...foreign, ...made];
 }
 
-export function nodeStatus(identity: NodeIdentity, observation: NodeObservation, previous: NodeStatus, nowMs: number): NodeStatus {
+export function nodeStatus(
+  identity: NodeIdentity,
+  observation: NodeObservation,
+  previous: NodeStatus,
+  nowMs: number,
+): NodeStatus {
   const { machine, runtimeVersion } = observation;
   return {
     ...previous,
     capacity: { ...previous.capacity, ...capacity(observation, identity.maxPods) },
     allocatable: { ...previous.allocatable, ...allocatable(observation, identity) },
     conditions: conditions(observation, identity.thresholds, previous.conditions ?? [], nowMs),
-    addresses: [...identity.nodeIps.map((address) => ({ type: 'InternalIP', address })), { type: 'Hostname', address: identity.nodeName }],
+    addresses: [
+      ...identity.nodeIps.map((address) => ({ type: 'InternalIP', address })),
+      { type: 'Hostname', address: identity.nodeName },
+    ],
     daemonEndpoints: { kubeletEndpoint: { Port: identity.kubeletPort } },
     nodeInfo: {
       machineID: machine.machineId,
@@ -154,7 +197,10 @@ export function nodeStatus(identity: NodeIdentity, observation: NodeObservation,
       bootID: machine.bootId,
       kernelVersion: machine.kernelVersion,
       osImage: machine.osImage,
-      containerRuntimeVersion: runtimeVersion === undefined ? (previous.nodeInfo?.containerRuntimeVersion ?? '') : `${runtimeVersion.runtimeName}://${runtimeVersion.runtimeVersion}`,
+      containerRuntimeVersion:
+        runtimeVersion === undefined
+          ? (previous.nodeInfo?.containerRuntimeVersion ?? '')
+          : `${runtimeVersion.runtimeName}://${runtimeVersion.runtimeVersion}`,
       kubeletVersion: identity.kubeletVersion,
       // Deprecated since 1.31, and required by the type: upstream leaves it empty.
       kubeProxyVersion: '',
@@ -162,12 +208,20 @@ export function nodeStatus(identity: NodeIdentity, observation: NodeObservation,
       architecture: machine.architecture,
     },
     images: images(observation.images),
-    ...(observation.runtimeStatus === undefined ? {} : { runtimeHandlers: handlers(observation.runtimeStatus), features: { supplementalGroupsPolicy: observation.runtimeStatus.supplementalGroupsPolicy } }),
+    ...(observation.runtimeStatus === undefined
+      ? {}
+      : {
+          runtimeHandlers: handlers(observation.runtimeStatus),
+          features: { supplementalGroupsPolicy: observation.runtimeStatus.supplementalGroupsPolicy },
+        }),
   };
 }
 
 const handlers = ({ handlers: list }: RuntimeStatus): NonNullable<NodeStatus['runtimeHandlers']> =>
-  list.map(({ name, recursiveReadOnlyMounts, userNamespaces }) => ({ name, features: { recursiveReadOnlyMounts, userNamespaces } }));
+  list.map(({ name, recursiveReadOnlyMounts, userNamespaces }) => ({
+    name,
+    features: { recursiveReadOnlyMounts, userNamespaces },
+  }));
 
 /** Conditions whose status is another than before, as events tell them: `NodeReady`, `NodeHasSufficientMemory`. */
 export function conditionEvents(before: readonly NodeCondition[], after: readonly NodeCondition[]): string[] {
@@ -188,5 +242,8 @@ export function conditionEvents(before: readonly NodeCondition[], after: readonl
 
 /** The status without its heartbeat times: what makes a report due before its time. */
 export function withoutHeartbeats(status: NodeStatus): NodeStatus {
-  return { ...status, conditions: (status.conditions ?? []).map(({ lastHeartbeatTime: _, ...condition }) => condition) };
+  return {
+    ...status,
+    conditions: (status.conditions ?? []).map((condition) => ({ ...condition, lastHeartbeatTime: undefined })),
+  };
 }

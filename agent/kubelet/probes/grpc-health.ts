@@ -3,8 +3,9 @@
  *
  * Source: grpc `doc/health-checking.md`; messages of upstream `pkg/probe/grpc/grpc.go`.
  */
-import { Client, credentials, status as grpcStatus } from '@grpc/grpc-js';
+
 import type { ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, status as grpcStatus } from '@grpc/grpc-js';
 import { goDuration } from '../backoff.ts';
 import type { ProbeOutcome } from './probe-run.ts';
 
@@ -30,23 +31,36 @@ export async function checkHealth(host: string, port: number, service: string, t
   const client = new Client(address, credentials.createInsecure(), { 'grpc.primary_user_agent': 'kube-probe/1.36' });
   const deadline = new Date(Date.now() + timeoutMs);
   try {
-    await new Promise<void>((resolve, reject) => client.waitForReady(deadline, (error) => (error == null ? resolve() : reject(error))));
+    await new Promise<void>((resolve, reject) =>
+      client.waitForReady(deadline, (error) => (error == null ? resolve() : reject(error))),
+    );
   } catch {
     client.close();
-    return { kind: 'failure', output: `timeout: failed to connect service "${address}" within ${goDuration(timeoutMs)}: context deadline exceeded` };
+    return {
+      kind: 'failure',
+      output: `timeout: failed to connect service "${address}" within ${goDuration(timeoutMs)}: context deadline exceeded`,
+    };
   }
   return new Promise((resolve) => {
-    client.makeUnaryRequest('/grpc.health.v1.Health/Check', encodeRequest, decodeResponse, service, { deadline }, (error, answer) => {
-      client.close();
-      if (error !== null) resolve({ kind: 'failure', output: failureText(error, timeoutMs) });
-      else if (answer === 'SERVING') resolve({ kind: 'success' });
-      else resolve({ kind: 'failure', output: `service unhealthy (responded with "${answer}")` });
-    });
+    client.makeUnaryRequest(
+      '/grpc.health.v1.Health/Check',
+      encodeRequest,
+      decodeResponse,
+      service,
+      { deadline },
+      (error, answer) => {
+        client.close();
+        if (error !== null) resolve({ kind: 'failure', output: failureText(error, timeoutMs) });
+        else if (answer === 'SERVING') resolve({ kind: 'success' });
+        else resolve({ kind: 'failure', output: `service unhealthy (responded with "${answer}")` });
+      },
+    );
   });
 }
 
 function failureText({ code, details }: ServiceError, timeoutMs: number): string {
-  if (code === grpcStatus.UNIMPLEMENTED) return `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${details}`;
+  if (code === grpcStatus.UNIMPLEMENTED)
+    return `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${details}`;
   if (code === grpcStatus.DEADLINE_EXCEEDED) return `timeout: health rpc did not complete within ${goDuration(timeoutMs)}`;
   return `error: health rpc probe failed: rpc error: code = ${grpcStatus[code]} desc = ${details}`;
 }

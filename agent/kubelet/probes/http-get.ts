@@ -3,11 +3,12 @@
  *
  * Source: upstream `pkg/probe/http` (headers, limits, messages).
  */
-import { request as httpRequest } from 'node:http';
+
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Container, HTTPGetAction } from '#api/types.generated.ts';
 import type { IntOrString } from '#api/json.ts';
+import type { Container, HTTPGetAction } from '#api/types.generated.ts';
 
 const maxBodyBytes = 10 * 1024;
 const maxRedirects = 10;
@@ -32,7 +33,9 @@ export function probeUrl(action: HTTPGetAction, container: Container, podIp: str
   const host = action.host === undefined || action.host === '' ? podIp : action.host;
   const scheme = (action.scheme ?? 'HTTP').toLowerCase();
   const path = action.path === undefined || action.path === '' ? '/' : action.path;
-  return new URL(`${scheme}://${host.includes(':') ? `[${host}]` : host}:${resolvePort(action.port, container)}${path.startsWith('/') ? path : `/${path}`}`);
+  return new URL(
+    `${scheme}://${host.includes(':') ? `[${host}]` : host}:${resolvePort(action.port, container)}${path.startsWith('/') ? path : `/${path}`}`,
+  );
 }
 
 function headersOf(action: HTTPGetAction, userAgent: string): Record<string, string> {
@@ -68,7 +71,12 @@ function once(url: URL, headers: Record<string, string>, signal: AbortSignal): P
     const onResponse = (response: IncomingMessage): void => {
       const chunks: Buffer[] = [];
       let length = 0;
-      const finish = (): void => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).subarray(0, maxBodyBytes).toString('utf8') });
+      const finish = (): void =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: Buffer.concat(chunks).subarray(0, maxBodyBytes).toString('utf8'),
+        });
       response.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
         length += chunk.length;
@@ -79,7 +87,10 @@ function once(url: URL, headers: Record<string, string>, signal: AbortSignal): P
       response.on('end', finish);
       response.on('error', reject);
     };
-    const outgoing = url.protocol === 'https:' ? httpsRequest(url, { ...options, rejectUnauthorized: false }, onResponse) : httpRequest(url, options, onResponse);
+    const outgoing =
+      url.protocol === 'https:'
+        ? httpsRequest(url, { ...options, rejectUnauthorized: false }, onResponse)
+        : httpRequest(url, options, onResponse);
     outgoing.on('error', reject);
     outgoing.end();
   });

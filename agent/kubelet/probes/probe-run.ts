@@ -4,9 +4,9 @@
  * Source: upstream `pkg/kubelet/prober/prober.go`, `pkg/probe/*` (results and messages).
  */
 import { connect } from 'node:net';
-import type { Container, Probe } from '#api/types.generated.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { RuntimeError } from '#agent/runtime/runtime.ts';
+import type { Container, Probe } from '#api/types.generated.ts';
 import { goDuration } from '../backoff.ts';
 import { checkHealth } from './grpc-health.ts';
 import { httpGet, probeUrl, resolvePort } from './http-get.ts';
@@ -67,7 +67,9 @@ export function createProbeRunner(runtime: ContainerRuntime): ProbeRunner {
       return status >= 200 && status < 400 ? success : failure(`HTTP probe failed with statuscode: ${status}`);
     } catch (error) {
       const timedOut = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
-      return failure(`Get ${JSON.stringify(url.href)}: ${timedOut ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : dialErrorText(error, url.host)}`);
+      return failure(
+        `Get ${JSON.stringify(url.href)}: ${timedOut ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : dialErrorText(error, url.host)}`,
+      );
     }
   }
 

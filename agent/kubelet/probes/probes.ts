@@ -8,12 +8,12 @@ import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { ProbeResults } from '../compute-pod-actions.ts';
 import type { Readiness } from '../container-statuses.ts';
-import { findContainer, isRunning } from '../observed.ts';
 import type { ObservedPod } from '../observed.ts';
+import { findContainer, isRunning } from '../observed.ts';
 import { fieldPath, initContainers, isSidecar } from '../pod-spec.ts';
 import type { ProbeRunner } from './probe-run.ts';
-import { freshTracker, track } from './probe-tracker.ts';
 import type { ProbeTracker } from './probe-tracker.ts';
+import { freshTracker, track } from './probe-tracker.ts';
 
 export type ProbeKind = 'Startup' | 'Readiness' | 'Liveness';
 
@@ -50,7 +50,8 @@ export function createProbes(deps: ProbesDeps): Probes {
   const startedMs = deps.clock.now();
 
   const resultOf = (kind: ProbeKind, containerId: string): Result | undefined => results.get(`${kind}/${containerId}`);
-  const started = (container: Container, id: string): boolean => container.startupProbe === undefined || resultOf('Startup', id) === 'success';
+  const started = (container: Container, id: string): boolean =>
+    container.startupProbe === undefined || resultOf('Startup', id) === 'success';
 
   const shared: WorkerContext = {
     ...deps,
@@ -64,7 +65,8 @@ export function createProbes(deps: ProbesDeps): Probes {
       results.set(key, result);
       deps.changed(uid);
       // A container that has started is asked whether it is ready at once, not after a period.
-      if (kind === 'Startup' && result === 'success') for (const worker of workersOf(uid)) worker.trigger('Readiness', containerId);
+      if (kind === 'Startup' && result === 'success')
+        for (const worker of workersOf(uid)) worker.trigger('Readiness', containerId);
     },
     clearResult: (kind, containerId) => void results.delete(`${kind}/${containerId}`),
   };
@@ -241,7 +243,11 @@ class ProbeWorker {
       result = outcome.kind === 'failure' ? 'failure' : 'success';
     } catch (error) {
       // The probe could not be made: that says nothing about the container.
-      if (!this.#stopped) warn('Unhealthy', `${this.kind} probe errored and resulted in unknown state: ${error instanceof Error ? error.message : String(error)}`);
+      if (!this.#stopped)
+        warn(
+          'Unhealthy',
+          `${this.kind} probe errored and resulted in unknown state: ${error instanceof Error ? error.message : String(error)}`,
+        );
       return;
     }
     const { tracker, verdict } = track(this.#tracker, result, this.#probe);

@@ -11,7 +11,8 @@ export interface PeerSubject {
   O?: string | string[] | undefined;
 }
 
-const asList = (value: string | string[] | undefined): string[] => (value === undefined ? [] : Array.isArray(value) ? value : [value]);
+const asList = (value: string | string[] | undefined): string[] =>
+  value === undefined ? [] : Array.isArray(value) ? value : [value];
 
 /** The verdict on a verified certificate's subject. Pure. */
 export function authorizeSubject(subject: PeerSubject): Verdict {
@@ -25,4 +26,5 @@ export function authorize(socket: TLSSocket): Verdict {
   return authorizeSubject(socket.getPeerCertificate().subject);
 }
 
-export const forbiddenText = (user: string, method: string): string => `Forbidden (user=${user}, verb=${method === 'GET' ? 'get' : 'create'}, resource=nodes, subresource(s)=[proxy])`;
+export const forbiddenText = (user: string, method: string): string =>
+  `Forbidden (user=${user}, verb=${method === 'GET' ? 'get' : 'create'}, resource=nodes, subresource(s)=[proxy])`;

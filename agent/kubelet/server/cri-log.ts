@@ -27,7 +27,12 @@ export function parseLogLine(line: Buffer): LogEntry | undefined {
   const tags = line.toString('latin1', afterStream + 1, afterTag < 0 ? line.length : afterTag).split(':');
   const content = afterTag < 0 ? Buffer.alloc(0) : line.subarray(afterTag + 1);
   const partial = tags[0] === 'P';
-  return { time: line.toString('latin1', 0, afterTime), stream, partial, content: partial ? content : Buffer.concat([content, Buffer.of(newline)]) };
+  return {
+    time: line.toString('latin1', 0, afterTime),
+    stream,
+    partial,
+    content: partial ? content : Buffer.concat([content, Buffer.of(newline)]),
+  };
 }
 
 /** Cuts bytes into lines; what is left without a newline stays for the next chunk. */

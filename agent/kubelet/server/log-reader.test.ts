@@ -3,11 +3,12 @@ import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { readLog } from './log-reader.ts';
 import type { LogOptions } from './log-reader.ts';
+import { readLog } from './log-reader.ts';
 import { readLastLogLines } from './log-tail.ts';
 
-const line = (second: number, text: string, stream = 'stdout', tag = 'F'): string => `2026-01-01T00:00:0${second}.000000000Z ${stream} ${tag} ${text}\n`;
+const line = (second: number, text: string, stream = 'stdout', tag = 'F'): string =>
+  `2026-01-01T00:00:0${second}.000000000Z ${stream} ${tag} ${text}\n`;
 
 describe('container log', () => {
   let dir: string;
@@ -33,7 +34,11 @@ describe('container log', () => {
     ['tails more than there is', { tailLines: 99 }, 'one\ntwo\nthree\n\n'],
     ['begins at a time', { sinceMs: Date.UTC(2026, 0, 1, 0, 0, 3) }, 'three\n\n'],
     ['stops at a number of bytes', { limitBytes: 5 }, 'one\nt'],
-    ['writes times once per line', { timestamps: true, sinceMs: Date.UTC(2026, 0, 1, 0, 0, 3) }, '2026-01-01T00:00:03.000000000Z three\n2026-01-01T00:00:04.000000000Z \n'],
+    [
+      'writes times once per line',
+      { timestamps: true, sinceMs: Date.UTC(2026, 0, 1, 0, 0, 3) },
+      '2026-01-01T00:00:03.000000000Z three\n2026-01-01T00:00:04.000000000Z \n',
+    ],
     ['shows one stream', { stream: 'stderr' }, 'two\n'],
   ];
   for (const [name, options, text] of cases) {

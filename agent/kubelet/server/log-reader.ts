@@ -58,7 +58,12 @@ export class LogFormatter {
  * The log's text, piece by piece. With `follow`, ends when `isRunning` says that the container has stopped, or `signal` aborts.
  * @throws the file system's error when there is no log
  */
-export async function* readLog(path: string, options: LogOptions, isRunning: () => Promise<boolean>, signal: AbortSignal): AsyncGenerator<Buffer> {
+export async function* readLog(
+  path: string,
+  options: LogOptions,
+  isRunning: () => Promise<boolean>,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   const hints = options.follow ? followHints(path, signal) : undefined;
   let file = await open(path);
   try {

@@ -10,7 +10,11 @@ export function logContainerId(pod: Pod, status: PodStatus, container: string, p
   const podName = pod.metadata.name;
   const where = `container "${container}" in pod "${podName}"`;
   if (findSpec(pod, container) === undefined) throw new Error(`container ${container} is not valid for pod ${podName}`);
-  const statuses = [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? []), ...(status.ephemeralContainerStatuses ?? [])];
+  const statuses = [
+    ...(status.containerStatuses ?? []),
+    ...(status.initContainerStatuses ?? []),
+    ...(status.ephemeralContainerStatuses ?? []),
+  ];
   const own = statuses.find(({ name }) => name === container);
   if (own === undefined) throw new Error(`${where} is not available`);
   const last = own.lastState?.terminated?.containerID;
@@ -25,7 +29,10 @@ export function logContainerId(pod: Pod, status: PodStatus, container: string, p
   else id = idOf(last);
   if (id !== undefined) return id;
   if (terminated !== undefined) throw new Error(`${where} is terminated`);
-  const reasons: Record<string, string> = { ErrImagePull: "image can't be pulled", ImagePullBackOff: 'trying and failing to pull image' };
+  const reasons: Record<string, string> = {
+    ErrImagePull: "image can't be pulled",
+    ImagePullBackOff: 'trying and failing to pull image',
+  };
   const reason = waiting?.reason ?? '';
   throw new Error(`${where} is waiting to start${reason === '' ? ' - no logs yet' : `: ${reasons[reason] ?? reason}`}`);
 }

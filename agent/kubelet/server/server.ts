@@ -4,25 +4,25 @@
  * Source: upstream `pkg/kubelet/server/server.go` (paths, parameters, answers).
  */
 import { once } from 'node:events';
-import { createServer } from 'node:https';
 import type { IncomingMessage } from 'node:http';
+import { createServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import express from 'express';
 import type { Express, Request, Response } from 'express';
-import type { Clock } from '#client/clock.ts';
-import type { Cgroups } from '#agent/host/cgroup.ts';
-import { isNotFound } from '#agent/runtime/runtime.ts';
-import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import express from 'express';
 import type { Logger } from 'pino';
+import type { Cgroups } from '#agent/host/cgroup.ts';
+import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import { isNotFound } from '#agent/runtime/runtime.ts';
+import type { Clock } from '#client/clock.ts';
 import { messageText } from '../errors.ts';
 import type { NodeObservation } from '../node/node-status.ts';
 import type { KubeletServing } from '../options.ts';
 import type { PodWorker } from '../pod-worker.ts';
 import { authorize, forbiddenText } from './auth.ts';
-import { logContainerId } from './log-target.ts';
-import { readLog } from './log-reader.ts';
 import type { LogOptions } from './log-reader.ts';
+import { readLog } from './log-reader.ts';
+import { logContainerId } from './log-target.ts';
 import { renderMetrics } from './metrics.ts';
 import { statsSummary } from './stats.ts';
 import { parseStreamPath, refuseUpgrade, relayUpgrade, streamingUrl, UpgradeError } from './upgrade.ts';
@@ -41,20 +41,38 @@ export interface ServerDeps {
 }
 
 /** Serves until `signal` aborts. @throws Error when the address cannot be bound */
-export async function serveKubelet(deps: ServerDeps, serving: KubeletServing & { address: string; port: number }, signal: AbortSignal): Promise<void> {
+export async function serveKubelet(
+  deps: ServerDeps,
+  serving: KubeletServing & { address: string; port: number },
+  signal: AbortSignal,
+): Promise<void> {
   const app = kubeletApp(deps, signal);
-  const server = createServer({ cert: serving.certificate, key: serving.key, ca: serving.clientCa, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' }, app);
+  const server = createServer(
+    {
+      cert: serving.certificate,
+      key: serving.key,
+      ca: serving.clientCa,
+      requestCert: true,
+      rejectUnauthorized: false,
+      minVersion: 'TLSv1.2',
+    },
+    app,
+  );
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     void upgrade(deps, request, socket, head).catch((error: unknown) => {
-      if (!(error instanceof UpgradeError)) deps.log.warn({ err: error, url: request.url?.split('?')[0] }, 'a stream could not be opened');
+      if (!(error instanceof UpgradeError))
+        deps.log.warn({ err: error, url: request.url?.split('?')[0] }, 'a stream could not be opened');
       refuseUpgrade(socket, error instanceof UpgradeError ? error.status : 500, messageText(error));
     });
   });
   const listening = once(server, 'listening');
   server.listen(serving.port, serving.address);
   await listening.catch((error: unknown) => {
-    throw new Error(`the kubelet cannot listen on ${serving.address}:${serving.port}: ${messageText(error)}; end what uses it or choose another port`, { cause: error });
+    throw new Error(
+      `the kubelet cannot listen on ${serving.address}:${serving.port}: ${messageText(error)}; end what uses it or choose another port`,
+      { cause: error },
+    );
   });
   if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   server.close();
@@ -69,14 +87,23 @@ async function upgrade(deps: ServerDeps, request: IncomingMessage, socket: Duple
   if (target === undefined) throw new UpgradeError(404, '404 page not found');
   const worker = findWorker(deps, target.namespace, target.pod, target.uid);
   const protocol = (request.headers.upgrade ?? '').toLowerCase();
-  if (protocol === 'websocket' && !acceptsWebSocket(request, target)) throw new UpgradeError(400, `unable to upgrade: no protocol of "${request.headers['sec-websocket-protocol'] ?? ''}" is supported`);
+  if (protocol === 'websocket' && !acceptsWebSocket(request, target))
+    throw new UpgradeError(
+      400,
+      `unable to upgrade: no protocol of "${request.headers['sec-websocket-protocol'] ?? ''}" is supported`,
+    );
   const url = await streamingUrl(deps.runtime, worker, target);
   if (protocol === 'websocket') await serveWebSocket(request, socket, head, target, url);
   else relayUpgrade(request, socket, head, url);
 }
 
 function findWorker(deps: ServerDeps, namespace: string, name: string, uid?: string): PodWorker | undefined {
-  return deps.workers().find(({ pod }) => pod.metadata.namespace === namespace && pod.metadata.name === name && (uid === undefined || pod.metadata.uid === uid));
+  return deps
+    .workers()
+    .find(
+      ({ pod }) =>
+        pod.metadata.namespace === namespace && pod.metadata.name === name && (uid === undefined || pod.metadata.uid === uid),
+    );
 }
 
 export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
@@ -88,7 +115,10 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
     else if (verdict.kind === 'unauthorized') response.status(401).type('text').send('Unauthorized');
     else response.status(403).type('text').send(forbiddenText(verdict.user, request.method));
   });
-  app.get(['/healthz', '/healthz/ping', '/healthz/syncloop', '/healthz/log'], (_request, response) => void response.type('text').send('ok'));
+  app.get(
+    ['/healthz', '/healthz/ping', '/healthz/syncloop', '/healthz/log'],
+    (_request, response) => void response.type('text').send('ok'),
+  );
   app.get('/pods', (_request, response) => void response.json(podList(deps.workers().map(({ pod }) => pod))));
   app.get(['/runningpods', '/runningpods/'], (_request, response) => void response.json(podList(runningPods(deps))));
   app.get(['/containerLogs/:namespace/:pod/:container'], (request, response) => sendLog(deps, request, response, signal));
@@ -96,7 +126,11 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
     response.json(await statsSummary({ ...deps, pods: deps.workers().map(({ pod }) => pod) }));
   });
   app.get('/metrics', async (_request, response) => {
-    response.type('text/plain; version=0.0.4').send(await renderMetrics({ workers: deps.workers(), nodeName: deps.nodeName, uptimeMs: deps.clock.now() - deps.startedMs }));
+    response
+      .type('text/plain; version=0.0.4')
+      .send(
+        await renderMetrics({ workers: deps.workers(), nodeName: deps.nodeName, uptimeMs: deps.clock.now() - deps.startedMs }),
+      );
   });
   app.use((error: unknown, _request: Request, response: Response, next: (error: unknown) => void) => {
     deps.log.warn({ err: error }, 'a request to the kubelet failed');
@@ -114,14 +148,21 @@ function runningPods(deps: ServerDeps): object[] {
     const running = observed?.containers.filter(({ status }) => status.state === 'CONTAINER_RUNNING') ?? [];
     if (running.length === 0) return [];
     const { namespace, name, uid } = pod.metadata;
-    return [{ metadata: { namespace, name, uid }, spec: { containers: running.map((container) => ({ name: container.name, image: container.status.image.image })) }, status: {} }];
+    return [
+      {
+        metadata: { namespace, name, uid },
+        spec: { containers: running.map((container) => ({ name: container.name, image: container.status.image.image })) },
+        status: {},
+      },
+    ];
   });
 }
 
 function whole(value: unknown, name: string): number | undefined {
   if (value === undefined || value === '') return undefined;
   const number = Number(value);
-  if (!Number.isInteger(number) || number < 0) throw new RangeError(`invalid value ${JSON.stringify(value)} for "${name}": must be a whole number, 0 or more`);
+  if (!Number.isInteger(number) || number < 0)
+    throw new RangeError(`invalid value ${JSON.stringify(value)} for "${name}": must be a whole number, 0 or more`);
   return number;
 }
 
@@ -129,7 +170,8 @@ function logOptions(query: Record<string, unknown>, nowMs: number): LogOptions &
   const flag = (name: string): boolean => ['1', 'true'].includes(String(query[name] ?? ''));
   const sinceSeconds = whole(query['sinceSeconds'], 'sinceSeconds');
   const sinceTime = query['sinceTime'] === undefined ? undefined : Date.parse(String(query['sinceTime']));
-  if (Number.isNaN(sinceTime)) throw new RangeError(`invalid value ${JSON.stringify(query['sinceTime'])} for "sinceTime": must be an RFC 3339 time`);
+  if (Number.isNaN(sinceTime))
+    throw new RangeError(`invalid value ${JSON.stringify(query['sinceTime'])} for "sinceTime": must be an RFC 3339 time`);
   const stream = String(query['stream'] ?? 'All').toLowerCase();
   return {
     follow: flag('follow'),
@@ -172,7 +214,10 @@ async function sendLog(deps: ServerDeps, request: Request, response: Response, s
   try {
     path = (await deps.runtime.containerStatus(id)).logPath;
   } catch (error) {
-    response.status(400).type('text').send(`unable to retrieve container logs for containerd://${id}: ${messageText(error)}`);
+    response
+      .status(400)
+      .type('text')
+      .send(`unable to retrieve container logs for containerd://${id}: ${messageText(error)}`);
     return;
   }
   response.status(200).type('text/plain');
@@ -187,4 +232,3 @@ async function sendLog(deps: ServerDeps, request: Request, response: Response, s
   }
   response.end();
 }
-

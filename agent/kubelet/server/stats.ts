@@ -1,9 +1,10 @@
 /** /stats/summary: usage of the node and its pods. Source: upstream `pkg/apis` of kubelet stats v1alpha1. */
+
+import type { Cgroups, CgroupUsage } from '#agent/host/cgroup.ts';
+import type { ContainerRuntime, ContainerStats } from '#agent/runtime/runtime.ts';
 import { rfc3339 } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
-import type { Cgroups, CgroupUsage } from '#agent/host/cgroup.ts';
-import type { ContainerRuntime, ContainerStats } from '#agent/runtime/runtime.ts';
 import { parsePodLabels } from '../labels.ts';
 import type { NodeObservation } from '../node/node-status.ts';
 import { podCgroup } from '../resources.ts';
@@ -24,20 +25,40 @@ const groupStats = (usage: CgroupUsage | undefined, time: string): object =>
     ? {}
     : {
         cpu: { time, usageCoreNanoSeconds: Number(usage.cpuUsageNs) },
-        memory: { time, usageBytes: usage.memoryUsageBytes, workingSetBytes: usage.memoryWorkingSetBytes, rssBytes: usage.memoryRssBytes },
+        memory: {
+          time,
+          usageBytes: usage.memoryUsageBytes,
+          workingSetBytes: usage.memoryWorkingSetBytes,
+          rssBytes: usage.memoryRssBytes,
+        },
       };
 
 function containerStats({ metadata, cpu, memory, writableLayer }: ContainerStats, time: string): object {
   return {
     name: metadata.name,
     startTime: time,
-    ...(cpu === undefined ? {} : { cpu: { time, usageNanoCores: cpu.usageNanoCores, usageCoreNanoSeconds: cpu.usageCoreNanoSeconds } }),
-    ...(memory === undefined ? {} : { memory: { time, usageBytes: memory.usageBytes, workingSetBytes: memory.workingSetBytes, rssBytes: memory.rssBytes } }),
-    ...(writableLayer === undefined ? {} : { rootfs: { time, usedBytes: writableLayer.usedBytes, inodesUsed: writableLayer.inodesUsed } }),
+    ...(cpu === undefined
+      ? {}
+      : { cpu: { time, usageNanoCores: cpu.usageNanoCores, usageCoreNanoSeconds: cpu.usageCoreNanoSeconds } }),
+    ...(memory === undefined
+      ? {}
+      : { memory: { time, usageBytes: memory.usageBytes, workingSetBytes: memory.workingSetBytes, rssBytes: memory.rssBytes } }),
+    ...(writableLayer === undefined
+      ? {}
+      : { rootfs: { time, usedBytes: writableLayer.usedBytes, inodesUsed: writableLayer.inodesUsed } }),
   };
 }
 
-export async function statsSummary({ runtime, clock, nodeName, startedMs, pods, cgroups, cgroupRoot, observeNode }: StatsInputs): Promise<object> {
+export async function statsSummary({
+  runtime,
+  clock,
+  nodeName,
+  startedMs,
+  pods,
+  cgroups,
+  cgroupRoot,
+  observeNode,
+}: StatsInputs): Promise<object> {
   const time = rfc3339(clock.now());
   const [containers, node, whole] = await Promise.all([runtime.listContainerStats(), observeNode(), cgroups.usage('/')]);
   const { nodefs, machine, memoryAvailableBytes } = node;
@@ -46,7 +67,12 @@ export async function statsSummary({ runtime, clock, nodeName, startedMs, pods, 
       nodeName,
       startTime: rfc3339(startedMs),
       ...groupStats(whole, time),
-      memory: { time, availableBytes: memoryAvailableBytes, usageBytes: whole?.memoryUsageBytes, workingSetBytes: machine.memoryBytes - memoryAvailableBytes },
+      memory: {
+        time,
+        availableBytes: memoryAvailableBytes,
+        usageBytes: whole?.memoryUsageBytes,
+        workingSetBytes: machine.memoryBytes - memoryAvailableBytes,
+      },
       fs: {
         time,
         availableBytes: nodefs.availableBytes,

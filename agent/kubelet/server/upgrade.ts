@@ -40,13 +40,20 @@ export function parseStreamPath(target: string): StreamTarget | undefined {
   return { action, namespace, pod, uid: rest.length > 1 ? rest[0] : undefined, container, query };
 }
 
-const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean => names.some((name) => ['1', 'true'].includes(query.get(name) ?? ''));
+const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean =>
+  names.some((name) => ['1', 'true'].includes(query.get(name) ?? ''));
 
 /** What the client wants to stream. The API server's and the kubelet's own parameter names are both known. */
 function streamsOf(query: URLSearchParams): { tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean } {
   const tty = isSet(query, 'tty');
-  const streams = { tty, stdin: isSet(query, 'input', 'stdin'), stdout: isSet(query, 'output', 'stdout'), stderr: isSet(query, 'error', 'stderr') && !tty };
-  if (!streams.stdin && !streams.stdout && !streams.stderr) throw new UpgradeError(400, 'you must specify at least 1 of stdin, stdout, stderr');
+  const streams = {
+    tty,
+    stdin: isSet(query, 'input', 'stdin'),
+    stdout: isSet(query, 'output', 'stdout'),
+    stderr: isSet(query, 'error', 'stderr') && !tty,
+  };
+  if (!streams.stdin && !streams.stdout && !streams.stderr)
+    throw new UpgradeError(400, 'you must specify at least 1 of stdin, stdout, stderr');
   return streams;
 }
 
@@ -56,12 +63,20 @@ export async function streamingUrl(runtime: ContainerRuntime, worker: PodWorker 
   if (observed === undefined) throw new UpgradeError(404, `pod "${target.pod}" not found`);
   if (target.action === 'portForward') {
     const sandbox = readySandbox(observed);
-    if (sandbox === undefined) throw new UpgradeError(400, `unable to forward port because pod is not running. Current status=${worker?.pod.status?.phase ?? 'Unknown'}`);
-    const ports = target.query.getAll('port').flatMap((value) => value.split(',')).map(Number);
+    if (sandbox === undefined)
+      throw new UpgradeError(
+        400,
+        `unable to forward port because pod is not running. Current status=${worker?.pod.status?.phase ?? 'Unknown'}`,
+      );
+    const ports = target.query
+      .getAll('port')
+      .flatMap((value) => value.split(','))
+      .map(Number);
     return new URL(await runtime.portForward(sandbox.id, ports));
   }
   const container = findContainer(observed, target.container);
-  if (container === undefined || !isRunning(container)) throw new UpgradeError(404, `container not found ("${target.container}")`);
+  if (container === undefined || !isRunning(container))
+    throw new UpgradeError(404, `container not found ("${target.container}")`);
   const streams = streamsOf(target.query);
   const containerId = container.status.id;
   if (target.action === 'attach') return new URL(await runtime.attach({ containerId, ...streams }));
@@ -101,7 +116,13 @@ export function relayUpgrade(request: IncomingMessage, client: Duplex, head: Buf
 
 /** An HTTP answer in place of an upgrade. */
 export function refuseUpgrade(client: Duplex, status: number, message: string): void {
-  const reasons: Record<number, string> = { 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found', 500: 'Internal Server Error' };
+  const reasons: Record<number, string> = {
+    400: 'Bad Request',
+    401: 'Unauthorized',
+    403: 'Forbidden',
+    404: 'Not Found',
+    500: 'Internal Server Error',
+  };
   const body = `${message}\n`;
   client.end(
     `HTTP/1.1 ${status} ${reasons[status] ?? 'Error'}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,

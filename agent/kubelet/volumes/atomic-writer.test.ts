@@ -3,10 +3,11 @@ import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { checkPayloadPath, writeAtomically } from './atomic-writer.ts';
 import type { Payload } from './atomic-writer.ts';
+import { checkPayloadPath, writeAtomically } from './atomic-writer.ts';
 
-const payload = (files: Record<string, string>, mode = 0o644): Payload => new Map(Object.entries(files).map(([path, text]) => [path, { data: Buffer.from(text), mode }]));
+const payload = (files: Record<string, string>, mode = 0o644): Payload =>
+  new Map(Object.entries(files).map(([path, text]) => [path, { data: Buffer.from(text), mode }]));
 
 describe('atomic writer', () => {
   let target: string;
@@ -48,9 +49,13 @@ describe('atomic writer', () => {
   }
   it('keeps the old files when new ones cannot be prepared', async () => {
     await writeAtomically(target, payload({ a: '1' }));
-    await assert.rejects(writeAtomically(target, payload({ a: '2' }), () => Promise.reject(new Error('no'))), { message: 'no' });
+    await assert.rejects(
+      writeAtomically(target, payload({ a: '2' }), () => Promise.reject(new Error('no'))),
+      { message: 'no' },
+    );
     assert.equal(await readFile(join(target, 'a'), 'utf8'), '1');
     assert.equal(await hidden(), 2);
   });
-  for (const path of ['/etc/passwd', '../x', 'a/../../x', '..data', '']) it(`refuses the path ${JSON.stringify(path)}`, () => assert.throws(() => checkPayloadPath(path), /^Error: invalid path/));
+  for (const path of ['/etc/passwd', '../x', 'a/../../x', '..data', ''])
+    it(`refuses the path ${JSON.stringify(path)}`, () => assert.throws(() => checkPayloadPath(path), /^Error: invalid path/));
 });

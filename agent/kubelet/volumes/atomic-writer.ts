@@ -4,7 +4,22 @@
  *
  * Source: upstream `pkg/volume/util/atomic_writer.go`.
  */
-import { chmod, chown, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  stat,
+  symlink,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 export interface PayloadFile {
@@ -23,7 +38,8 @@ const newDataLink = '..data_tmp';
 /** @throws Error on a path that leaves the volume or hides the writer's own names */
 export function checkPayloadPath(path: string): void {
   const parts = path.split('/');
-  if (path === '' || path.startsWith('/') || path.length > 4096) throw new Error(`invalid path: ${JSON.stringify(path)} must be a relative path of at most 4096 characters`);
+  if (path === '' || path.startsWith('/') || path.length > 4096)
+    throw new Error(`invalid path: ${JSON.stringify(path)} must be a relative path of at most 4096 characters`);
   if (parts.includes('..')) throw new Error(`invalid path: must not contain '..': ${path}`);
   if (parts[0]?.startsWith('..') === true) throw new Error(`invalid path: must not start with '..': ${path}`);
 }
@@ -71,7 +87,11 @@ async function writePayload(directory: string, payload: Payload): Promise<void> 
 }
 
 /** Makes `target` hold exactly `payload`. @returns whether anything had to change */
-export async function writeAtomically(target: string, payload: Payload, prepare?: (directory: string) => Promise<void>): Promise<boolean> {
+export async function writeAtomically(
+  target: string,
+  payload: Payload,
+  prepare?: (directory: string) => Promise<void>,
+): Promise<boolean> {
   for (const path of payload.keys()) checkPayloadPath(path);
   const old = await orUndefined(readlink(join(target, dataLink)));
   if (old !== undefined && (await orUndefined(isCurrent(join(target, old), payload))) === true) {

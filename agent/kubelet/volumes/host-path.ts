@@ -1,6 +1,7 @@
 /** hostPath volumes: the check that their type asks for. Source: upstream `pkg/volume/hostpath/host_path.go`. */
-import { mkdir, open, stat } from 'node:fs/promises';
+
 import type { Stats } from 'node:fs';
+import { mkdir, open, stat } from 'node:fs/promises';
 
 async function statIfThere(path: string): Promise<Stats | undefined> {
   try {

@@ -8,7 +8,12 @@ const directoryBits = 0o110;
 const setGroupId = 0o2000;
 
 /** Group, and the group's permission bits, of everything below `path`; new files in it inherit the group. */
-export async function giveToGroup(path: string, gid: number, access: 'readWrite' | 'readOnly', policy: 'Always' | 'OnRootMismatch' = 'Always'): Promise<void> {
+export async function giveToGroup(
+  path: string,
+  gid: number,
+  access: 'readWrite' | 'readOnly',
+  policy: 'Always' | 'OnRootMismatch' = 'Always',
+): Promise<void> {
   if (policy === 'OnRootMismatch') {
     const root = await stat(path);
     if (root.gid === gid && (root.mode & setGroupId) !== 0) return;

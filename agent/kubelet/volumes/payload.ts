@@ -4,10 +4,10 @@
  * Source: upstream `pkg/volume/{configmap,secret,downwardapi,projected}` (modes, messages).
  */
 import type { ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, VolumeProjection } from '#api/types.generated.ts';
-import { ReferenceNotFound } from '../env.ts';
 import type { ReferencedObjects } from '../env.ts';
-import { fieldValue, resourceFieldValue } from '../field-ref.ts';
+import { ReferenceNotFound } from '../env.ts';
 import type { PodFacts } from '../field-ref.ts';
+import { fieldValue, resourceFieldValue } from '../field-ref.ts';
 import { findSpec } from '../pod-spec.ts';
 import type { Payload, PayloadFile } from './atomic-writer.ts';
 import type { ServiceAccountTokens } from './token-cache.ts';
@@ -29,11 +29,21 @@ type Contents = ReadonlyMap<string, Uint8Array>;
 const configMapContents = (configMap: ConfigMap): Contents =>
   new Map([
     ...Object.entries(configMap.data ?? {}).map(([key, value]): [string, Uint8Array] => [key, Buffer.from(value)]),
-    ...Object.entries(configMap.binaryData ?? {}).map(([key, value]): [string, Uint8Array] => [key, Buffer.from(value, 'base64')]),
+    ...Object.entries(configMap.binaryData ?? {}).map(([key, value]): [string, Uint8Array] => [
+      key,
+      Buffer.from(value, 'base64'),
+    ]),
   ]);
-const secretContents = (secret: Secret): Contents => new Map(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
+const secretContents = (secret: Secret): Contents =>
+  new Map(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
 
-function select(contents: Contents, items: readonly KeyToPath[] | undefined, mode: number, optional: boolean, missing: (key: string) => string): Payload {
+function select(
+  contents: Contents,
+  items: readonly KeyToPath[] | undefined,
+  mode: number,
+  optional: boolean,
+  missing: (key: string) => string,
+): Payload {
   if (items === undefined || items.length === 0) return new Map([...contents].map(([key, data]) => [key, { data, mode }]));
   const files = new Map<string, PayloadFile>();
   for (const item of items) {
@@ -60,13 +70,21 @@ async function contentsOr(read: Promise<Contents>, optional: boolean): Promise<C
 }
 
 /** @throws Error `configmap "x" not found`, `configmap references non-existent config key: k` */
-export async function configMapPayload({ objects }: PayloadSources, { pod, defaultMode }: PayloadContext, { name, items, optional = false }: ObjectSource): Promise<Payload> {
+export async function configMapPayload(
+  { objects }: PayloadSources,
+  { pod, defaultMode }: PayloadContext,
+  { name, items, optional = false }: ObjectSource,
+): Promise<Payload> {
   const contents = await contentsOr(objects.configMap(pod.metadata.namespace ?? '', name).then(configMapContents), optional);
   return select(contents, items, defaultMode, optional, (key) => `configmap references non-existent config key: ${key}`);
 }
 
 /** @throws Error `secret "x" not found`, `references non-existent secret key: k` */
-export async function secretPayload({ objects }: PayloadSources, { pod, defaultMode }: PayloadContext, { name, items, optional = false }: ObjectSource): Promise<Payload> {
+export async function secretPayload(
+  { objects }: PayloadSources,
+  { pod, defaultMode }: PayloadContext,
+  { name, items, optional = false }: ObjectSource,
+): Promise<Payload> {
   const contents = await contentsOr(objects.secret(pod.metadata.namespace ?? '', name).then(secretContents), optional);
   return select(contents, items, defaultMode, optional, (key) => `references non-existent secret key: ${key}`);
 }
@@ -89,11 +107,17 @@ export function downwardPayload({ pod, facts, defaultMode }: PayloadContext, ite
 /** The user all containers of the pod run as, when it is one: it may then own the token alone. */
 function commonUser(pod: Pod): number | undefined {
   const containers = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
-  const users = new Set(containers.map(({ securityContext }) => securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser));
+  const users = new Set(
+    containers.map(({ securityContext }) => securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser),
+  );
   return users.size === 1 ? [...users][0] : undefined;
 }
 
-export async function projectedPayload(sources: PayloadSources, context: PayloadContext, projections: readonly VolumeProjection[]): Promise<Payload> {
+export async function projectedPayload(
+  sources: PayloadSources,
+  context: PayloadContext,
+  projections: readonly VolumeProjection[],
+): Promise<Payload> {
   const files = new Map<string, PayloadFile>();
   for (const { configMap, secret, downwardAPI, serviceAccountToken } of projections) {
     let part: Payload = new Map();

@@ -41,6 +41,7 @@ async function createInside(root: string, subPath: string): Promise<void> {
       await mkdir(next, { mode: mode | 0o750 });
       current = next;
     }
-    if (current !== root && !current.startsWith(`${root}/`)) throw new Error(`subpath "${current}" not within volume path "${root}"`);
+    if (current !== root && !current.startsWith(`${root}/`))
+      throw new Error(`subpath "${current}" not within volume path "${root}"`);
   }
 }

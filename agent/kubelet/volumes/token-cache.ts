@@ -22,7 +22,15 @@ interface Entry {
 const maxAgeMs = 24 * 3_600_000;
 const jitterMs = 10_000;
 
-export function createServiceAccountTokens({ client, clock, random }: { client: Client; clock: Clock; random: () => number }): ServiceAccountTokens {
+export function createServiceAccountTokens({
+  client,
+  clock,
+  random,
+}: {
+  client: Client;
+  clock: Clock;
+  random: () => number;
+}): ServiceAccountTokens {
   const entries = new Map<string, Entry>();
 
   async function request(pod: Pod, audience: string | undefined, expirationSeconds: number): Promise<Entry> {

@@ -4,18 +4,18 @@
  * Source: upstream `pkg/kubelet/volumemanager`, `pkg/volume/*` (layout, modes, messages).
  */
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import type { Pod, Volume } from '#api/types.generated.ts';
 import type { Mounts } from '#agent/host/mount.ts';
+import type { Pod, Volume } from '#api/types.generated.ts';
 import type { PodFacts } from '../field-ref.ts';
 import type { Paths } from '../paths.ts';
 import { wholeUnits } from '../quantities.ts';
 import { podLimit } from '../resources.ts';
-import { writeAtomically } from './atomic-writer.ts';
 import type { Payload } from './atomic-writer.ts';
+import { writeAtomically } from './atomic-writer.ts';
 import { checkHostPath } from './host-path.ts';
 import { giveToGroup } from './ownership.ts';
-import { configMapPayload, downwardPayload, projectedPayload, secretPayload } from './payload.ts';
 import type { PayloadSources } from './payload.ts';
+import { configMapPayload, downwardPayload, projectedPayload, secretPayload } from './payload.ts';
 
 export interface MountedVolume {
   hostPath: string;
@@ -52,7 +52,13 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
   const prepared = new Map<string, Set<string>>();
 
   /** A directory of the pod, on a tmpfs when `memory`; made once. */
-  async function directory(pod: Pod, plugin: string, volume: string, memory: { sizeBytes?: number | undefined } | undefined, mode: number): Promise<string> {
+  async function directory(
+    pod: Pod,
+    plugin: string,
+    volume: string,
+    memory: { sizeBytes?: number | undefined } | undefined,
+    mode: number,
+  ): Promise<string> {
     const { uid } = pod.metadata;
     const path = paths.volumeDir(uid, plugin, volume);
     const done = prepared.get(uid) ?? new Set<string>();
@@ -79,7 +85,11 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
 
   async function setUpOne(pod: Pod, volume: Volume, facts: PodFacts): Promise<MountedVolume> {
     const { name, emptyDir, hostPath, configMap, secret, downwardAPI, projected } = volume;
-    const context = (defaultMode: number | undefined): { pod: Pod; facts: PodFacts; defaultMode: number } => ({ pod, facts, defaultMode: defaultMode ?? fallbackMode });
+    const context = (defaultMode: number | undefined): { pod: Pod; facts: PodFacts; defaultMode: number } => ({
+      pod,
+      facts,
+      defaultMode: defaultMode ?? fallbackMode,
+    });
     if (emptyDir !== undefined) {
       const memory = emptyDir.medium === 'Memory' ? { sizeBytes: memorySize(pod, volume) } : undefined;
       return { hostPath: await directory(pod, 'empty-dir', name, memory, 0o777), readOnly: false };
@@ -89,16 +99,31 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
       return { hostPath: hostPath.path, readOnly: false };
     }
     if (configMap !== undefined) {
-      return written(pod, 'configmap', name, await configMapPayload(sources, context(configMap.defaultMode), { ...configMap, name: configMap.name ?? '' }));
+      return written(
+        pod,
+        'configmap',
+        name,
+        await configMapPayload(sources, context(configMap.defaultMode), { ...configMap, name: configMap.name ?? '' }),
+      );
     }
     if (secret !== undefined) {
-      return written(pod, 'secret', name, await secretPayload(sources, context(secret.defaultMode), { ...secret, name: secret.secretName ?? '' }));
+      return written(
+        pod,
+        'secret',
+        name,
+        await secretPayload(sources, context(secret.defaultMode), { ...secret, name: secret.secretName ?? '' }),
+      );
     }
     if (downwardAPI !== undefined) {
       return written(pod, 'downward-api', name, downwardPayload(context(downwardAPI.defaultMode), downwardAPI.items ?? []));
     }
     if (projected !== undefined) {
-      return written(pod, 'projected', name, await projectedPayload(sources, context(projected.defaultMode), projected.sources ?? []));
+      return written(
+        pod,
+        'projected',
+        name,
+        await projectedPayload(sources, context(projected.defaultMode), projected.sources ?? []),
+      );
     }
     throw new Error('no volume plugin matched');
   }
@@ -111,7 +136,9 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
         try {
           mounted.set(volume.name, await setUpOne(pod, volume, facts));
         } catch (error) {
-          failures.push(`MountVolume.SetUp failed for volume "${volume.name}" : ${error instanceof Error ? error.message : String(error)}`);
+          failures.push(
+            `MountVolume.SetUp failed for volume "${volume.name}" : ${error instanceof Error ? error.message : String(error)}`,
+          );
         }
       }
       if (failures.length > 0) throw new VolumeError(failures);
@@ -126,10 +153,13 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
   };
 }
 
-const groupPolicy = (pod: Pod): 'Always' | 'OnRootMismatch' => (pod.spec.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always');
+const groupPolicy = (pod: Pod): 'Always' | 'OnRootMismatch' =>
+  pod.spec.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always';
 
 /** A memory-backed emptyDir holds what its sizeLimit or the pod's memory limit allows, whichever is less. */
 function memorySize(pod: Pod, { emptyDir }: Volume): number | undefined {
-  const sizes = [podLimit(pod, 'memory'), emptyDir?.sizeLimit === undefined ? undefined : wholeUnits(emptyDir.sizeLimit)].filter((size) => size !== undefined && size > 0);
+  const sizes = [podLimit(pod, 'memory'), emptyDir?.sizeLimit === undefined ? undefined : wholeUnits(emptyDir.sizeLimit)].filter(
+    (size) => size !== undefined && size > 0,
+  );
   return sizes.length === 0 ? undefined : Math.min(...(sizes as number[]));
 }
