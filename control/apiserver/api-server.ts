@@ -7,8 +7,9 @@ import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { KubeObject } from '#api/meta.ts';
-import { type ResourceId, resources } from '#api/resources.ts';
+import { type ResourceId, resourceById, resources } from '#api/resources.ts';
 import { failure, forbidden, requestTooLarge } from '#api/status.ts';
+import type { Service } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
@@ -42,6 +43,8 @@ export interface ApiServerDeps {
   log: ServerLog;
   strategies: Record<ResourceId, Strategy>;
   patcher: ObjectPatcher;
+  /** Told of all stored Services before the first request is served; what it returns is logged. */
+  services?: { seed(services: Iterable<Service>): string[] };
   /** Default: {@link alwaysAllow}. */
   authorizer?: Authorizer;
   /** A number in [0, 1). Default: Math.random. */
@@ -135,8 +138,9 @@ class Server implements ApiServer {
     };
     const decode = decodeStored(strategyOf);
     const prefixes = new Set(resources.map(({ storagePrefix }) => storagePrefix));
+    const loaded = (): void => this.#seedServices();
     this.#feed = new CacheFeed(
-      { store, clock, log, decode, freeze: options.freezeCached ?? false },
+      { store, clock, log, decode, loaded, freeze: options.freezeCached ?? false },
       prefixes,
       options.watchCache,
     );
@@ -176,6 +180,12 @@ class Server implements ApiServer {
 
   addHealthCheck(check: HealthCheck): void {
     this.#checks.push(check);
+  }
+
+  #seedServices(): void {
+    const { storagePrefix } = resourceById('services');
+    const services = [...this.#feed.cache(storagePrefix).range(`${storagePrefix}/`)].map(({ object }) => object as Service);
+    for (const problem of this.#deps.services?.seed(services) ?? []) this.#deps.log.warn({ problem }, 'stored services disagree');
   }
 
   #standardChecks(): HealthCheck[] {

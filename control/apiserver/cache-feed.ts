@@ -25,6 +25,8 @@ export interface CacheFeedDeps {
   decode(prefix: string, value: Uint8Array): KubeObject;
   /** Makes changes of cached objects throw, which would be seen by all readers; for tests. */
   freeze?: boolean;
+  /** Called once, when the caches are first filled and before anybody can read them. */
+  loaded?: () => void;
 }
 
 export class CacheFeed {
@@ -114,9 +116,11 @@ export class CacheFeed {
       if (prefix !== undefined && object !== undefined) byPrefix.get(prefix)?.push(object);
     }
     for (const [prefix, cache] of this.#caches) cache.replace(byPrefix.get(prefix) ?? [], revision);
+    this.#advance(revision);
+    if (this.#isReady) return;
+    this.#deps.loaded?.();
     this.#isReady = true;
     this.#ready.resolve();
-    this.#advance(revision);
   }
 
   async #follow(signal: AbortSignal): Promise<void> {

@@ -3,9 +3,11 @@ import http2 from 'node:http2';
 import https, { createServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import type { TransportResponse } from '#client/transport.ts';
 import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
 import { KubeletProxy } from './kubelet-proxy.ts';
 import { listen } from './listener.ts';
+import { textResponse } from './responses.ts';
 import { silentLog } from './server-log.ts';
 import { startTestServer, type TestServer } from './testing.ts';
 
@@ -189,6 +191,68 @@ describe('the HTTPS listener', () => {
     assert.deepEqual([plain.status, JSON.parse(plain.text).message], [400, 'Upgrade request required']);
   });
 });
+
+describe('shutting down', () => {
+  for (const protocol of ['HTTP/2', 'HTTP/1.1'] as const) {
+    it(`lets a request over ${protocol} finish, ends watches, and then closes the port`, async () => {
+      const now = Date.now();
+      const ca = await createAuthority(now);
+      const pair = await issueCertificate(ca, { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1'] }, now);
+      const { certificate: cert, key } = await issueCertificate(ca, { commonName: 'jane', usage: 'client' }, now);
+      const arrived = Promise.withResolvers<void>();
+      const finish = Promise.withResolvers<TransportResponse>();
+      const openapi = (): Promise<TransportResponse> => {
+        arrived.resolve();
+        return finish.promise;
+      };
+      const api = await startTestServer({ deps: { openapi } });
+      const options = { host: '127.0.0.1', port: 0, certificate: pair.certificate, key: pair.key, clientCa: ca.certificate };
+      const listener = await listen(api.server, { ...options, graceMs: 5000 }, silentLog);
+      const stop = new AbortController();
+      const running = listener.run(stop.signal);
+      const origin = `https://127.0.0.1:${listener.port}`;
+      const slow =
+        protocol === 'HTTP/2'
+          ? viaHttp2(origin, { ca: ca.certificate, cert, key })
+          : viaHttp1(origin, { ca: ca.certificate, cert, key });
+      await arrived.promise;
+      stop.abort();
+      await new Promise((resolve) => setImmediate(resolve));
+      finish.resolve(textResponse(200, 'done'));
+      assert.equal(await slow, 'done');
+      await running;
+      await assert.rejects(viaHttp1(origin, { ca: ca.certificate, cert, key }), /ECONNREFUSED/);
+      await api.stop();
+    });
+  }
+});
+
+function viaHttp1(origin: string, tls: https.RequestOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = https.get(`${origin}/openapi/slow`, { ...tls, agent: false }, (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+      response.on('end', () => resolve(text));
+      response.on('error', reject);
+    });
+    request.on('error', reject);
+  });
+}
+
+function viaHttp2(origin: string, tls: http2.SecureClientSessionOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const session = http2.connect(origin, tls);
+    session.on('error', reject);
+    const stream = session.request({ ':path': '/openapi/slow' });
+    let text = '';
+    stream.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+    stream.on('error', reject);
+    stream.on('end', () => {
+      session.close();
+      resolve(text);
+    });
+  });
+}
 
 /** A kubelet's HTTPS side, as far as the API server sees it; it lets in only clients of the cluster's CA. */
 async function startKubelet(

@@ -86,6 +86,7 @@ export async function listen(
 
 interface OpenConnections {
   sessions: Set<http2.ServerHttp2Session>;
+  /** Those that speak HTTP/1.1. */
   sockets: Set<Duplex>;
 }
 
@@ -96,6 +97,7 @@ function trackSessions(http: Http2SecureServer): OpenConnections {
     session.on('close', () => open.sessions.delete(session));
   });
   http.on('secureConnection', (socket) => {
+    if (socket.alpnProtocol === 'h2') return;
     open.sockets.add(socket);
     socket.on('close', () => open.sockets.delete(socket));
   });
@@ -113,9 +115,10 @@ async function runUntil(
   server.beginShutdown();
   const closed = new Promise<void>((resolve) => http.close(() => resolve()));
   for (const session of open.sessions) session.close();
-  // HTTP/1.1 connections that wait for a next request would hold the server open for ever.
+  // A closed HTTP/2 session ends with its last stream; HTTP/1.1 connections that wait for a next request would stay for ever.
   const timer = setTimeout(() => {
     for (const socket of open.sockets) socket.destroy();
+    for (const session of open.sessions) session.destroy();
   }, graceMs);
   const idle = setInterval(() => {
     for (const socket of open.sockets) if (!busy.has(socket)) socket.destroy();

@@ -13,22 +13,13 @@ import { createSqliteStore } from '#control/store/sqlite.ts';
 import type { Store } from '#control/store/store.ts';
 import { type ApiServer, type ApiServerDeps, createApiServer, inProcessTransport } from './api-server.ts';
 import { strategies } from './kinds/index.ts';
-import type { ServiceAllocator } from './kinds/service-allocator.ts';
+import { createServiceAllocator } from './kinds/service-allocator.ts';
 import { createObjectPatcher } from './patch/object-patcher.ts';
 import { silentLog } from './server-log.ts';
 import type { UserInfo } from './strategy.ts';
 import type { WatchCacheLimits } from './watch-cache.ts';
 
 export const admin: UserInfo = { name: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'], extra: {} };
-
-/** Services get what they ask for; handing out addresses is tested with the allocator itself. */
-const noAllocation: ServiceAllocator = {
-  apiServerIp: '10.96.0.1',
-  seed: () => [],
-  allocate: () => () => {},
-  committed: () => {},
-  release: () => {},
-};
 
 export interface TestServer {
   server: ApiServer;
@@ -104,13 +95,15 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const log = silentLog;
   keys ??= createTokenKey();
   const issuer = 'https://kubernetes.default.svc.cluster.local';
+  const services = createServiceAllocator({ serviceCidr: '10.96.0.0/16', random: Math.random });
   const server = createApiServer(
     {
       store,
       clock,
       log,
-      strategies: strategies({ clock, services: noAllocation, random: Math.random }),
+      strategies: strategies({ clock, services, random: Math.random }),
       patcher: createObjectPatcher(),
+      services,
       ...options.deps,
     },
     {
