@@ -48,7 +48,8 @@ export function pipeDuplex(pipe: Pipe, failure?: (exitCode: number) => Promise<E
   const duplex = new Duplex({
     allowHalfOpen: true,
     read: () => void stdout.resume(),
-    write: (chunk: Buffer, _encoding, done) => (stdin.write(chunk) ? done() : stdin.once('drain', () => done())),
+    // To a program that has ended there is nothing to write, and no drain would ever come.
+    write: (chunk: Buffer, _encoding, done) => (!stdin.writable || stdin.write(chunk) ? done() : stdin.once('drain', () => done())),
     final: (done) => void stdin.end(() => done()),
     destroy: (error, done) => {
       pipe.kill('SIGKILL');
