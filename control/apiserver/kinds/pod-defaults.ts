@@ -15,7 +15,7 @@ import type {
   ProjectedVolumeSource,
   Volume,
 } from '#api/types.generated.ts';
-import { defaultPodLevelRequests } from './pod-resources.ts';
+import { defaultPodLevelRequests, roundUpResources } from './pod-resources.ts';
 
 type AnyContainer = Container | EphemeralContainer;
 
@@ -65,6 +65,7 @@ function setContainerDefaults(container: AnyContainer): void {
   container.terminationMessagePath ||= '/dev/termination-log';
   container.terminationMessagePolicy ||= 'File';
   container.resources ??= {};
+  roundUpResources(container.resources);
   for (const port of container.ports ?? []) port.protocol ||= 'TCP';
   for (const { valueFrom } of container.env ?? []) {
     if (valueFrom?.fieldRef !== undefined) valueFrom.fieldRef.apiVersion ||= 'v1';

@@ -4,10 +4,13 @@
  * Source: upstream `component-helpers/resource/helpers.go`, `pkg/apis/core/helper/qos`, KEP-2837.
  */
 import type { Quantity } from '#api/json.ts';
-import { addQuantity, compareQuantity, formatQuantity } from '#api/quantity.ts';
+import { addQuantity, compareQuantity, formatQuantity, parseQuantity } from '#api/quantity.ts';
 import type { Container, PodSpec, ResourceRequirements } from '#api/types.generated.ts';
 
 export type ResourceList = Record<string, Quantity>;
+
+/** The exponent of a thousandth. */
+const MILLI = -3;
 
 /** Resources that may be given for a pod as a whole. */
 export const isPodLevelResource = (name: string): boolean => name === 'cpu' || name === 'memory' || isHugePages(name);
@@ -54,6 +57,21 @@ export function aggregateContainers(spec: PodSpec, which: 'requests' | 'limits')
   }
   raise(total, starting);
   return total;
+}
+
+/** Nothing is counted in parts of a thousandth: finer quantities are rounded away from zero. In place. @throws QuantityError */
+export function roundUpResources({ limits, requests }: ResourceRequirements): void {
+  for (const list of [limits, requests]) {
+    if (list === undefined) continue;
+    for (const [name, quantity] of Object.entries(list)) {
+      const { unscaled, scale, format } = parseQuantity(quantity);
+      const divisor = scale < MILLI ? 10n ** BigInt(MILLI - scale) : 1n;
+      const rest = unscaled % divisor;
+      if (rest === 0n) continue;
+      const milli = unscaled / divisor + (rest > 0n ? 1n : -1n);
+      list[name] = formatQuantity({ unscaled: milli, scale: MILLI, format });
+    }
+  }
 }
 
 /** Pod-level requests default to what the containers ask for, else to the pod's limits. In place. @throws QuantityError */

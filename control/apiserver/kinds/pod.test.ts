@@ -135,6 +135,12 @@ describe('pod creation', () => {
     });
   }
 
+  it('rounds up what is finer than a thousandth', async () => {
+    const resources = { limits: { cpu: '100u', memory: '1500m' }, requests: { cpu: '1' } };
+    const [c] = (await created(container({ resources }))).spec.containers;
+    assert.deepEqual(c?.resources, { limits: { cpu: '1m', memory: '1500m' }, requests: { cpu: '1', memory: '1500m' } });
+  });
+
   it("takes the host's ports for a pod on the host's network", async () => {
     const object = await created({ hostNetwork: true, ...container({ ports: [{ containerPort: 80 }] }) });
     assert.deepEqual(object.spec.containers[0]?.ports, [{ containerPort: 80, hostPort: 80, protocol: 'TCP' }]);

@@ -73,6 +73,16 @@ describe('containers', () => {
       'spec.containers[0].restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
     ],
     [
+      'privileged without privilege escalation',
+      one({ securityContext: { privileged: true, allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } }),
+      'spec.containers[0].securityContext: Invalid value: {"Capabilities":{"Add":null,"Drop":["ALL"]},"Privileged":true,"SELinuxOptions":null,"WindowsOptions":null,"RunAsUser":null,"RunAsGroup":null,"RunAsNonRoot":null,"ReadOnlyRootFilesystem":null,"AllowPrivilegeEscalation":false,"ProcMount":null,"SeccompProfile":null,"AppArmorProfile":null}: cannot set `allowPrivilegeEscalation` to false and `privileged` to true',
+    ],
+    [
+      'a local seccomp profile for another type',
+      { securityContext: { seccompProfile: { type: 'RuntimeDefault', localhostProfile: 'x' } } },
+      'spec.securityContext.seccompProfile.localhostProfile: Invalid value: {"Type":"RuntimeDefault","LocalhostProfile":"x"}: can only be set when seccomp type is Localhost',
+    ],
+    [
       'privileged and everything else at once',
       one({ securityContext: { privileged: true, runAsUser: 0, capabilities: { add: ['NET_ADMIN'] } } }),
     ],

@@ -22,6 +22,7 @@ import type {
 } from '#api/types.generated.ts';
 import { validateAffinity } from './affinity.ts';
 import { validateContainers, validateEphemeralContainers, validateInitContainers } from './containers.ts';
+import { goShape } from './go-shape.ts';
 import { validateIp } from './ip.ts';
 import { validateOverhead, validatePodResources } from './resources.ts';
 import { validateTolerations, validateTopologySpread } from './scheduling.ts';
@@ -89,9 +90,21 @@ function validateResourceClaims(claims: readonly PodResourceClaim[], path: strin
     else errors.push(...isDns1123Label(name).map((text) => invalidValue(`${at}.name`, name, text)));
     names.add(name);
     if (resourceClaimName !== undefined && resourceClaimTemplateName !== undefined) {
-      errors.push(invalidValue(at, claim, 'at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified'));
+      errors.push(
+        invalidValue(
+          at,
+          goShape(claim, 'resourceClaim'),
+          'at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified',
+        ),
+      );
     } else if (resourceClaimName === undefined && resourceClaimTemplateName === undefined) {
-      errors.push(invalidValue(at, claim, 'must specify one of: `resourceClaimName`, `resourceClaimTemplateName`'));
+      errors.push(
+        invalidValue(
+          at,
+          goShape(claim, 'resourceClaim'),
+          'must specify one of: `resourceClaimName`, `resourceClaimTemplateName`',
+        ),
+      );
     }
     errors.push(...validateName(resourceClaimName, nameIsDnsSubdomain, `${at}.resourceClaimName`));
     return [...errors, ...validateName(resourceClaimTemplateName, nameIsDnsSubdomain, `${at}.resourceClaimTemplateName`)];

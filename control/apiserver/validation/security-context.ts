@@ -3,6 +3,7 @@ import type { FieldError } from '#api/field-error.ts';
 import { duplicate, forbiddenField, invalidValue, notSupported, required, tooLong } from '#api/field-error.ts';
 import { isValidGroupId, isValidUserId } from '#api/names.ts';
 import type { AppArmorProfile, PodSpec, SeccompProfile, SecurityContext, Sysctl } from '#api/types.generated.ts';
+import { goShape } from './go-shape.ts';
 import { validateLocalDescendingPath } from './paths.ts';
 import type { Submitted } from './submitted.ts';
 
@@ -72,7 +73,13 @@ function validateSeccomp(profile: SeccompProfile | undefined, path: string): Fie
   const local = profile.localhostProfile;
   if (profile.type !== 'Localhost') {
     if (local !== undefined)
-      errors.push(invalidValue(`${path}.localhostProfile`, profile, 'can only be set when seccomp type is Localhost'));
+      errors.push(
+        invalidValue(
+          `${path}.localhostProfile`,
+          goShape(profile, 'seccompProfile'),
+          'can only be set when seccomp type is Localhost',
+        ),
+      );
   } else if (local === undefined) errors.push(required(`${path}.localhostProfile`, 'must be set when seccomp type is Localhost'));
   else errors.push(...validateLocalDescendingPath(local, `${path}.localhostProfile`));
   return errors;
@@ -113,12 +120,13 @@ export function validateSecurityContext(context: SecurityContext | undefined, ho
   }
   errors.push(...validateSeccomp(context.seccompProfile, `${path}.seccompProfile`));
   if (context.allowPrivilegeEscalation === false) {
+    const shown = goShape(context, 'securityContext');
     if (context.privileged === true) {
-      errors.push(invalidValue(path, context, 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'));
+      errors.push(invalidValue(path, shown, 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true'));
     }
     if (context.capabilities?.add?.includes('CAP_SYS_ADMIN') === true) {
       errors.push(
-        invalidValue(path, context, 'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN'),
+        invalidValue(path, shown, 'cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN'),
       );
     }
   }
