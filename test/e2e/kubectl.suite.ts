@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { kubectlVersions } from '#lab/kubectl.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -13,8 +13,11 @@ export function kubectlSuite(cluster: () => Cluster): void {
       const kubectl = (args: readonly string[], stdin?: string): Promise<string> =>
         cluster().kubectl(['-n', ns, ...args], { version, ...(stdin === undefined ? {} : { stdin }) });
 
+      before(async () => {
+      await cluster().namespace(ns);
+    });
+
       it('talks to the server, and sees Ready nodes in the columns it prints', async () => {
-        await cluster().namespace(ns);
         const versions = JSON.parse(await kubectl(['version', '-o', 'json'])) as { serverVersion: { gitVersion: string; minor: string } };
         assert.match(versions.serverVersion.gitVersion, /^v1\.36\.\d+\+tinkernetes/);
         const wide = await kubectl(['get', 'nodes', '-o', 'wide']);

@@ -1,6 +1,6 @@
 /** Pods on real containers: what is in them, how they start, fail, restart and end. */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type { Pod } from '#api/types.generated.ts';
 import { until } from '#lab/until.ts';
 import { background, busybox, type Cluster, isReady } from './cluster.ts';
@@ -15,8 +15,11 @@ export function podSuite(cluster: () => Cluster): void {
     const logs = (name: string, ...args: string[]): Promise<string> => kubectl('logs', name, ...args);
     const succeeded = (name: string): Promise<Pod> => cluster().untilPod(ns, name, 'Succeeded', ({ status }) => status?.phase === 'Succeeded');
 
-    it('run from the lab\'s own registry, whatever the pull policy', async () => {
+    before(async () => {
       await cluster().namespace(ns);
+    });
+
+    it('run from the lab\'s own registry, whatever the pull policy', async () => {
       await kubectl('run', 'always', '--image=busybox', '--image-pull-policy=Always', '--restart=Never', '--', 'echo', 'hello from busybox');
       await succeeded('always');
       assert.equal(await logs('always'), 'hello from busybox\n');
