@@ -11,13 +11,23 @@ import { createClient } from './rest-client.ts';
 
 const log = pino({ level: 'silent' });
 
-async function running(controller: (clock: FakeClock, reconciled: string[]) => Controller, body: (world: { clock: FakeClock; reconciled: string[]; create(name: string, owner?: string): Promise<unknown> }) => Promise<void>): Promise<void> {
+async function running(
+  controller: (clock: FakeClock, reconciled: string[]) => Controller,
+  body: (world: {
+    clock: FakeClock;
+    reconciled: string[];
+    create(name: string, owner?: string): Promise<unknown>;
+  }) => Promise<void>,
+): Promise<void> {
   const clock = new FakeClock();
   const client = createClient(new FakeApi().transport, { userAgent: 'test' });
   const informers = createInformers({ client, clock, log, random: () => 0.5 });
   const abort = new AbortController();
   const reconciled: string[] = [];
-  const ends = [informers.run(abort.signal), runController(controller(clock, reconciled), { informers, clock, log }, abort.signal)];
+  const ends = [
+    informers.run(abort.signal),
+    runController(controller(clock, reconciled), { informers, clock, log }, abort.signal),
+  ];
   const create = (name: string, owner?: string) =>
     client.resource('configmaps').create({
       apiVersion: 'v1',
@@ -25,7 +35,9 @@ async function running(controller: (clock: FakeClock, reconciled: string[]) => C
       metadata: {
         name,
         namespace: 'ns',
-        ...(owner === undefined ? {} : { ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: owner, uid: 'u', controller: true }] }),
+        ...(owner === undefined
+          ? {}
+          : { ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: owner, uid: 'u', controller: true }] }),
       },
     });
   await clock.advance(0);

@@ -1,9 +1,10 @@
 /** Runs controllers: maps changes to keys, queues them, and gives them to workers; back-off on errors. */
+
+import type { Logger } from 'pino';
 import type { KubeObject } from '#api/meta.ts';
 import { controllerOf, keyOf, nameToKey } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import { isConflict, isNamespaceTerminating } from '#api/status.ts';
-import type { Logger } from 'pino';
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
 import type { Caches, Controller, ControllerWatch } from './controller.ts';
@@ -36,7 +37,8 @@ export function ownedBy(resource: ResourceId, ownerKind: string): ControllerWatc
       const keys = new Set<string>();
       for (const one of [object, previous]) {
         const owner = one === undefined ? undefined : controllerOf(one);
-        if (one !== undefined && owner?.kind === ownerKind) keys.add(nameToKey({ namespace: one.metadata.namespace, name: owner.name }));
+        if (one !== undefined && owner?.kind === ownerKind)
+          keys.add(nameToKey({ namespace: one.metadata.namespace, name: owner.name }));
       }
       return keys;
     },
@@ -85,7 +87,13 @@ function subscribe(watch: ControllerWatch, informers: Informers, queue: WorkQueu
   });
 }
 
-async function work(controller: Controller, queue: WorkQueue, deps: ControllerRunnerDeps, log: Logger, signal: AbortSignal): Promise<void> {
+async function work(
+  controller: Controller,
+  queue: WorkQueue,
+  deps: ControllerRunnerDeps,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
   for (;;) {
     const key = await queue.next();
     if (key === undefined) return;
@@ -119,7 +127,12 @@ async function reconcileOnce(
   }
 }
 
-async function resyncLoop(controller: Controller, { informers, clock }: ControllerRunnerDeps, queue: WorkQueue, signal: AbortSignal): Promise<void> {
+async function resyncLoop(
+  controller: Controller,
+  { informers, clock }: ControllerRunnerDeps,
+  queue: WorkQueue,
+  signal: AbortSignal,
+): Promise<void> {
   if (controller.resyncMs === undefined) return;
   while (!signal.aborted) {
     await sleep(clock, controller.resyncMs, signal);
@@ -139,6 +152,10 @@ function knownKeys(controller: Controller, caches: Caches): Set<string> {
 }
 
 /** Runs several controllers over the same informers. @throws what one of them threw, after all have ended */
-export async function runControllerSet(controllers: readonly Controller[], deps: ControllerRunnerDeps, signal: AbortSignal): Promise<void> {
+export async function runControllerSet(
+  controllers: readonly Controller[],
+  deps: ControllerRunnerDeps,
+  signal: AbortSignal,
+): Promise<void> {
   await Promise.all(controllers.map((controller) => runController(controller, deps, signal)));
 }

@@ -48,7 +48,8 @@ export function createEventCorrelator(): EventCorrelator {
     group.atMs = nowMs;
     group.messages.add(message);
     groups.set(groupKey, group);
-    if (group.messages.size < aggregateAfter) return { key: JSON.stringify([groupKey, draft.involvedObject.fieldPath, message]), message };
+    if (group.messages.size < aggregateAfter)
+      return { key: JSON.stringify([groupKey, draft.involvedObject.fieldPath, message]), message };
     // The set stays as it is full, so that what follows is merged as well; but it does not grow without end.
     group.messages.delete(group.messages.values().next().value ?? '');
     return { key: groupKey, message: `(combined from similar events): ${message}` };
@@ -69,7 +70,14 @@ export function createEventCorrelator(): EventCorrelator {
       const known = stored.get(key);
       const event: StoredEvent =
         known === undefined
-          ? { name: draft.name, namespace: draft.namespace, count: 1, firstTimestamp: draft.timestamp, lastTimestamp: draft.timestamp, message }
+          ? {
+              name: draft.name,
+              namespace: draft.namespace,
+              count: 1,
+              firstTimestamp: draft.timestamp,
+              lastTimestamp: draft.timestamp,
+              message,
+            }
           : { ...known, count: known.count + 1, lastTimestamp: draft.timestamp, message };
       // A dropped event is counted nevertheless, as upstream does: the next that gets through tells the true number.
       stored.set(key, event);

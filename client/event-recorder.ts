@@ -1,9 +1,10 @@
 /** Events about objects, as `kubectl describe` shows them: repeated ones are counted, not repeated. */
+
+import type { Logger } from 'pino';
 import type { KubeObject } from '#api/meta.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { ApiError, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { ObjectReference } from '#api/types.generated.ts';
-import type { Logger } from 'pino';
 import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
@@ -72,7 +73,8 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
         source: { component, ...(host === undefined ? {} : { host }) },
         // Nanoseconds in hexadecimal, as upstream names events; the serial stands in for what the clock does not resolve.
         name: `${involvedObject.name ?? ''}.${(BigInt(Math.floor(clock.now())) * 1_000_000n + BigInt(serial)).toString(16)}`,
-        namespace: involvedObject.namespace === undefined || involvedObject.namespace === '' ? 'default' : involvedObject.namespace,
+        namespace:
+          involvedObject.namespace === undefined || involvedObject.namespace === '' ? 'default' : involvedObject.namespace,
         timestamp: rfc3339(clock.now()),
       });
       sender ??= send();
@@ -88,7 +90,14 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
 export function referenceTo(about: KubeObject | ObjectReference): ObjectReference {
   if (!('metadata' in about)) return about;
   const { apiVersion, kind, metadata } = about;
-  return { apiVersion, kind, namespace: metadata.namespace, name: metadata.name, uid: metadata.uid, resourceVersion: metadata.resourceVersion };
+  return {
+    apiVersion,
+    kind,
+    namespace: metadata.namespace,
+    name: metadata.name,
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+  };
 }
 
 async function store(
@@ -119,7 +128,10 @@ async function write(client: Client, draft: EventDraft, how: 'create' | 'count',
   const { count, firstTimestamp, lastTimestamp, message } = event;
   if (how === 'count') {
     try {
-      await events.patch({ namespace: event.namespace, name: event.name }, { type: 'merge', body: { count, lastTimestamp, message } });
+      await events.patch(
+        { namespace: event.namespace, name: event.name },
+        { type: 'merge', body: { count, lastTimestamp, message } },
+      );
       return;
     } catch (error) {
       if (!isNotFound(error)) throw error; // Expired on the server: stored anew, with its count.

@@ -63,7 +63,8 @@ export class FakeApi {
     switch (request.method) {
       case 'GET':
         if (this.#objects.has(path)) return json(200, this.#objects.get(path));
-        if (url.searchParams.get('watch') === 'true') return this.#watch(path, Number(url.searchParams.get('resourceVersion')), request.signal);
+        if (url.searchParams.get('watch') === 'true')
+          return this.#watch(path, Number(url.searchParams.get('resourceVersion')), request.signal);
         return isCollection(path) ? this.#list(path) : notFound(path);
       case 'POST':
         return this.#create(path, body as Stored);
@@ -76,7 +77,9 @@ export class FakeApi {
   }
 
   #list(path: string): TransportResponse {
-    const items = [...this.#objects].filter(([key]) => inCollection(key, path)).map(([, { apiVersion: _v, kind: _k, ...item }]) => item);
+    const items = [...this.#objects]
+      .filter(([key]) => inCollection(key, path))
+      .map(([, { apiVersion: _v, kind: _k, ...item }]) => item);
     return json(200, { apiVersion: 'v1', kind: 'List', metadata: { resourceVersion: String(this.#revision) }, items });
   }
 
@@ -90,7 +93,8 @@ export class FakeApi {
     const current = this.#objects.get(path);
     if (current === undefined) return notFound(path);
     const wanted = merge ? undefined : object.metadata.resourceVersion;
-    if (wanted !== undefined && wanted !== current.metadata.resourceVersion) return status(409, 'Conflict', 'the object has been modified');
+    if (wanted !== undefined && wanted !== current.metadata.resourceVersion)
+      return status(409, 'Conflict', 'the object has been modified');
     return json(200, this.#write('MODIFIED', path, merge ? { ...current, ...object } : object));
   }
 
@@ -174,7 +178,15 @@ export function json(code: number, value: unknown): TransportResponse {
 }
 
 export function status(code: number, reason: string, message: string): TransportResponse {
-  return json(code, { apiVersion: 'v1', kind: 'Status', metadata: {}, status: code < 400 ? 'Success' : 'Failure', reason, message, code });
+  return json(code, {
+    apiVersion: 'v1',
+    kind: 'Status',
+    metadata: {},
+    status: code < 400 ? 'Success' : 'Failure',
+    reason,
+    message,
+    code,
+  });
 }
 
 const notFound = (path: string): TransportResponse => status(404, 'NotFound', `${path} not found`);

@@ -1,15 +1,15 @@
 import 'reflect-metadata'; // which @peculiar/x509's dependency injection needs
-import * as x509 from '@peculiar/x509';
 import assert from 'node:assert/strict';
 import { webcrypto } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import * as http from 'node:http';
 import * as http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { connect as tcpConnect, createServer as createTcpServer } from 'node:net';
+import { createServer as createTcpServer, connect as tcpConnect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import * as x509 from '@peculiar/x509';
 import type { HttpTransport } from './http-transport.ts';
 import { createHttpTransport } from './http-transport.ts';
 import { readText } from './rest-client.ts';
@@ -33,7 +33,9 @@ async function selfSigned(): Promise<{ cert: string; key: string }> {
   return { cert: certificate.toString('pem'), key: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n` };
 }
 
-async function serve(handler: Handler): Promise<{ port: number; server: http2.Http2SecureServer; sessions: http2.ServerHttp2Session[]; close(): Promise<void> }> {
+async function serve(
+  handler: Handler,
+): Promise<{ port: number; server: http2.Http2SecureServer; sessions: http2.ServerHttp2Session[]; close(): Promise<void> }> {
   const server = http2.createSecureServer(tls);
   const sessions: http2.ServerHttp2Session[] = [];
   server.on('session', (session) => sessions.push(session));
@@ -49,7 +51,8 @@ async function serve(handler: Handler): Promise<{ port: number; server: http2.Ht
   return { port: (server.address() as AddressInfo).port, server, sessions, close };
 }
 
-const to = (port: number, more: object = {}): HttpTransport => createHttpTransport({ server: `https://127.0.0.1:${port}`, ca: tls.cert, ...more });
+const to = (port: number, more: object = {}): HttpTransport =>
+  createHttpTransport({ server: `https://127.0.0.1:${port}`, ca: tls.cert, ...more });
 const get = (path: string) => ({ method: 'GET', path, headers: {} });
 
 before(async () => {
@@ -63,9 +66,14 @@ describe('http2 transport', () => {
       stream.pipe(stream);
     });
     const transport = to(port, { token: 'secret' });
-    const responses = await Promise.all(['a', 'b', 'c'].map((body) => transport({ method: 'POST', path: `/${body}`, headers: {}, body: Buffer.from(body) })));
+    const responses = await Promise.all(
+      ['a', 'b', 'c'].map((body) => transport({ method: 'POST', path: `/${body}`, headers: {}, body: Buffer.from(body) })),
+    );
     assert.deepEqual(await Promise.all(responses.map(({ body }) => readText(body))), ['a', 'b', 'c']);
-    assert.deepEqual([responses[1]?.status, responses[1]?.headers['x-path'], responses[1]?.headers['x-auth'], sessions.length], [201, '/b', 'Bearer secret', 1]);
+    assert.deepEqual(
+      [responses[1]?.status, responses[1]?.headers['x-path'], responses[1]?.headers['x-auth'], sessions.length],
+      [201, '/b', 'Bearer secret', 1],
+    );
     transport.close();
     await close();
   });
@@ -73,7 +81,9 @@ describe('http2 transport', () => {
   it('reads the token from its file', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'transport-'));
     await writeFile(join(folder, 'token'), 'from-file\n');
-    const { port, close } = await serve((stream, headers) => stream.respond({ ':status': 200, 'x-auth': headers.authorization }, { endStream: true }));
+    const { port, close } = await serve((stream, headers) =>
+      stream.respond({ ':status': 200, 'x-auth': headers.authorization }, { endStream: true }),
+    );
     const transport = to(port, { tokenFile: join(folder, 'token') });
     const response = await transport(get('/'));
     assert.deepEqual([response.headers['x-auth'], await readText(response.body)], ['Bearer from-file', '']);

@@ -119,7 +119,11 @@ class Deadline {
   }
 }
 
-async function* finishing(body: AsyncIterable<Uint8Array>, deadline: Deadline | undefined, finish: () => void): AsyncGenerator<Uint8Array> {
+async function* finishing(
+  body: AsyncIterable<Uint8Array>,
+  deadline: Deadline | undefined,
+  finish: () => void,
+): AsyncGenerator<Uint8Array> {
   try {
     yield* body;
   } catch (error) {
@@ -153,7 +157,10 @@ function http1(url: URL): Exchange {
             port: url.port === '' ? 80 : Number(url.port),
             method: request.method,
             path: request.path,
-            headers: { ...request.headers, ...(request.body === undefined ? {} : { 'content-length': String(request.body.byteLength) }) },
+            headers: {
+              ...request.headers,
+              ...(request.body === undefined ? {} : { 'content-length': String(request.body.byteLength) }),
+            },
             ...(request.signal === undefined ? {} : { signal: request.signal }),
           },
           (incoming) => resolve({ status: incoming.statusCode ?? 0, headers: plainHeaders(incoming.headers), body: incoming }),
@@ -234,7 +241,11 @@ class SessionKeeper {
     this.#state = { kind: 'closed' };
     if (state.kind === 'open') state.session.destroy();
     // A connection just being made ends itself when it sees that it came too late; its failure has nobody left to tell.
-    if (state.kind === 'connecting') state.session.then((session) => session.destroy(), () => undefined);
+    if (state.kind === 'connecting')
+      state.session.then(
+        (session) => session.destroy(),
+        () => undefined,
+      );
   }
 
   async #connect(): Promise<http2.ClientHttp2Session> {
@@ -310,7 +321,12 @@ function keepAlive(session: http2.ClientHttp2Session, options: HttpTransportOpti
 
 function exchangeOn(session: http2.ClientHttp2Session, url: URL, request: TransportRequest): Promise<TransportResponse> {
   return new Promise((resolve, reject) => {
-    const broke = (error: Error): void => reject(request.signal?.aborted === true ? request.signal.reason : new TransportError(`${url.origin}: ${error.message}`, { cause: error }));
+    const broke = (error: Error): void =>
+      reject(
+        request.signal?.aborted === true
+          ? request.signal.reason
+          : new TransportError(`${url.origin}: ${error.message}`, { cause: error }),
+      );
     const stream = session.request(
       {
         ':method': request.method,
@@ -323,12 +339,22 @@ function exchangeOn(session: http2.ClientHttp2Session, url: URL, request: Transp
     // Stays for the stream's life: an error after the headers reaches the reader of the body as well.
     stream.on('error', broke);
     stream.once('close', () => broke(new Error('the connection closed before an answer came')));
-    stream.once('response', (headers) => resolve({ status: Number(headers[':status'] ?? 0), headers: plainHeaders(headers), body: streamBody(stream, url, request.signal) }));
+    stream.once('response', (headers) =>
+      resolve({
+        status: Number(headers[':status'] ?? 0),
+        headers: plainHeaders(headers),
+        body: streamBody(stream, url, request.signal),
+      }),
+    );
     if (request.body !== undefined) stream.end(request.body);
   });
 }
 
-async function* streamBody(stream: http2.ClientHttp2Stream, url: URL, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+async function* streamBody(
+  stream: http2.ClientHttp2Stream,
+  url: URL,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of stream) yield chunk as Uint8Array;
     // Node ends the iteration quietly when the session dies; half an answer must not pass for a whole one.

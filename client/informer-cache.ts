@@ -44,7 +44,10 @@ export class InformerCache<T extends KubeObject> implements Cache<T> {
     // Deleted and created again under the same name between two looks: two changes, so that handlers see the old one go.
     return previous.metadata.uid === object.metadata.uid
       ? [{ kind: 'updated', object, previous }]
-      : [{ kind: 'deleted', object: previous }, { kind: 'added', object }];
+      : [
+          { kind: 'deleted', object: previous },
+          { kind: 'added', object },
+        ];
   }
 
   remove(object: T): CacheChange<T>[] {
@@ -60,7 +63,7 @@ export class InformerCache<T extends KubeObject> implements Cache<T> {
   replace(objects: readonly T[]): CacheChange<T>[] {
     const changes: CacheChange<T>[] = [];
     const listed = new Set(objects.map((object) => keyOf(object)));
-    for (const [key, previous] of [...this.#objects]) {
+    for (const [key, previous] of this.#objects) {
       if (listed.has(key)) continue;
       this.#drop(key, previous);
       changes.push({ kind: 'deleted', object: previous });
@@ -90,7 +93,9 @@ export class InformerCache<T extends KubeObject> implements Cache<T> {
   #indexes(object: T): [Map<string, Map<string, T>>, string][] {
     const owner = controllerOf(object);
     return [
-      ...(object.metadata.namespace === undefined ? [] : [[this.#byNamespace, object.metadata.namespace] as [Map<string, Map<string, T>>, string]]),
+      ...(object.metadata.namespace === undefined
+        ? []
+        : [[this.#byNamespace, object.metadata.namespace] as [Map<string, Map<string, T>>, string]]),
       ...(owner === undefined ? [] : [[this.#byOwner, owner.uid] as [Map<string, Map<string, T>>, string]]),
     ];
   }

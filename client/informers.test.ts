@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { pino } from 'pino';
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
-import { pino } from 'pino';
 import { FakeClock } from './clock.ts';
 import { FakeApi } from './fake-api.ts';
 import { InformerCache } from './informer-cache.ts';
@@ -14,7 +14,11 @@ import { createClient } from './rest-client.ts';
 const log = pino({ level: 'silent' });
 
 function object(name: string, resourceVersion: string, more: Partial<KubeObject['metadata']> = {}): KubeObject {
-  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'ns', uid: `uid-${name}`, resourceVersion, creationTimestamp: '', ...more } };
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name, namespace: 'ns', uid: `uid-${name}`, resourceVersion, creationTimestamp: '', ...more },
+  };
 }
 
 describe('reflector step', () => {
@@ -22,12 +26,32 @@ describe('reflector step', () => {
   const watching: ReflectorState = { kind: 'watching', resourceVersion: '5', failures: 0 };
   const cases: [string, ReflectorState, ReflectorOutcome, ReflectorState][] = [
     ['watches from the version listed', listing, { kind: 'listed', resourceVersion: '5' }, watching],
-    ['resumes from the newest event', watching, { kind: 'progressed', resourceVersion: '6' }, { ...watching, resourceVersion: '6' }],
+    [
+      'resumes from the newest event',
+      watching,
+      { kind: 'progressed', resourceVersion: '6' },
+      { ...watching, resourceVersion: '6' },
+    ],
     ['lists at once when the version is gone', watching, { kind: 'expired' }, listing],
-    ['watches on from the same version after a failure', watching, { kind: 'failed' }, { kind: 'waiting', delayMs: 75, then: { ...watching, failures: 1 } }],
-    ['waits longer after each failure', { ...listing, failures: 3 }, { kind: 'failed' }, { kind: 'waiting', delayMs: 600, then: { ...listing, failures: 4 } }],
-    ['never waits longer than ten seconds', { ...listing, failures: 50 }, { kind: 'failed' }, { kind: 'waiting', delayMs: 7500, then: { ...listing, failures: 51 } }],
-    ['goes on when the delay is over', { kind: 'waiting', delayMs: 1, then: watching }, { kind: 'waited' }, watching],
+    [
+      'watches on from the same version after a failure',
+      watching,
+      { kind: 'failed' },
+      { kind: 'waiting', delayMs: 75, next: { ...watching, failures: 1 } },
+    ],
+    [
+      'waits longer after each failure',
+      { ...listing, failures: 3 },
+      { kind: 'failed' },
+      { kind: 'waiting', delayMs: 600, next: { ...listing, failures: 4 } },
+    ],
+    [
+      'never waits longer than ten seconds',
+      { ...listing, failures: 50 },
+      { kind: 'failed' },
+      { kind: 'waiting', delayMs: 7500, next: { ...listing, failures: 51 } },
+    ],
+    ['goes on when the delay is over', { kind: 'waiting', delayMs: 1, next: watching }, { kind: 'waited' }, watching],
   ];
   for (const [name, state, outcome, next] of cases) it(name, () => assert.deepEqual(step(state, outcome, 0.5), next));
 });
@@ -37,13 +61,18 @@ describe('informer cache', () => {
     const cache = new InformerCache();
     cache.put(object('a', '1'));
     const changes = cache.put(object('a', '2', { uid: 'other' }));
-    assert.deepEqual(changes.map(({ kind }) => kind), ['deleted', 'added']);
+    assert.deepEqual(
+      changes.map(({ kind }) => kind),
+      ['deleted', 'added'],
+    );
   });
 
   it('keeps the indexes by namespace and owner right when they change', () => {
     const cache = new InformerCache();
     const owner = { metadata: { uid: 'o1' } };
-    const owned = object('a', '1', { ownerReferences: [{ apiVersion: 'v1', kind: 'X', name: 'x', uid: 'o1', controller: true }] });
+    const owned = object('a', '1', {
+      ownerReferences: [{ apiVersion: 'v1', kind: 'X', name: 'x', uid: 'o1', controller: true }],
+    });
     cache.put(owned);
     assert.deepEqual(cache.ownedBy(owner), [owned]);
     cache.put(object('a', '2'));
@@ -58,7 +87,11 @@ describe('informer cache', () => {
     const changes = cache.replace([object('same', '1'), object('new-version', '2'), object('new', '3')]);
     assert.deepEqual(
       changes.map((change) => [change.kind, keyOf(change.object)]),
-      [['deleted', 'ns/gone'], ['updated', 'ns/new-version'], ['added', 'ns/new']],
+      [
+        ['deleted', 'ns/gone'],
+        ['updated', 'ns/new-version'],
+        ['added', 'ns/new'],
+      ],
     );
   });
 });
@@ -77,7 +110,8 @@ describe('informer', () => {
       updated: (one) => seen.push(`~${one.metadata.name}`),
       deleted: (one) => seen.push(`-${one.metadata.name}`),
     });
-    const create = (name: string) => client.resource('configmaps').create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'ns' } });
+    const create = (name: string) =>
+      client.resource('configmaps').create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'ns' } });
     const remove = (name: string) => client.resource('configmaps').delete({ namespace: 'ns', name });
     return { api, clock, informers, informer, abort, seen, create, remove };
   };
@@ -92,7 +126,10 @@ describe('informer', () => {
     await remove('a');
     await clock.advance(0);
     assert.deepEqual(seen, ['+a', '+b', '-a']);
-    assert.deepEqual(informer.cache.list().map((one) => one.kind), ['ConfigMap']);
+    assert.deepEqual(
+      informer.cache.list().map((one) => one.kind),
+      ['ConfigMap'],
+    );
     abort.abort();
     await running;
   });

@@ -1,7 +1,8 @@
 /** Shared informers: one list and watch per resource, however many controllers look at it; started when first asked for. */
+
+import type { Logger } from 'pino';
 import type { KubeObject, WatchEvent } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
-import type { Logger } from 'pino';
 import type { Client, ListOptions } from './client.ts';
 import type { Clock } from './clock.ts';
 import type { Caches } from './controller.ts';
@@ -77,7 +78,11 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
   readonly #syncWaiters = new Set<() => void>();
   #synced = false;
 
-  constructor(id: ResourceId, deps: InformersDeps, selection: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>) {
+  constructor(
+    id: ResourceId,
+    deps: InformersDeps,
+    selection: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>,
+  ) {
     this.#id = id;
     this.#deps = deps;
     this.#selection = selection;

@@ -35,7 +35,10 @@ describe('kubeconfig', () => {
     const path = join(folder, 'written');
     writeKubeconfig(path, { server: 'https://[::1]:6443', ca: 'CA', cert: 'CERT', key: 'KEY' });
     const loaded = loadKubeconfig(path);
-    assert.deepEqual([loaded.server, loaded.ca, loaded.cert, loaded.key, loaded.namespace], ['https://[::1]:6443', 'CA', 'CERT', 'KEY', 'default']);
+    assert.deepEqual(
+      [loaded.server, loaded.ca, loaded.cert, loaded.key, loaded.namespace],
+      ['https://[::1]:6443', 'CA', 'CERT', 'KEY', 'default'],
+    );
     assert.equal(statSync(path).mode & 0o777, 0o600);
   });
 
@@ -53,20 +56,33 @@ describe('kubeconfig', () => {
     ['an unknown context', config('token: abc'), 'nope', /context "nope" does not exist; the file has "main", "other"/],
     ['a missing server', config('token: abc', ''), undefined, /cluster "c" has no server/],
     ['a server that is no URL', config('token: abc', 'server: "10.0.0.1"'), undefined, /server "10.0.0.1" is not a URL/],
-    ['a certificate without a key', config('client-certificate-data: QQ=='), undefined, /client-certificate without a client-key/],
-    ['a missing certificate file', config('client-certificate: none.pem, client-key: none.key'), undefined, /unable to read client-certificate .*none.pem/],
+    [
+      'a certificate without a key',
+      config('client-certificate-data: QQ=='),
+      undefined,
+      /client-certificate without a client-key/,
+    ],
+    [
+      'a missing certificate file',
+      config('client-certificate: none.pem, client-key: none.key'),
+      undefined,
+      /unable to read client-certificate .*none.pem/,
+    ],
     ['text that is not YAML', 'a: [', undefined, /not valid YAML/],
     ['an empty file', '', undefined, /empty or not a mapping/],
   ];
   for (const [name, text, context, message] of errors) {
     it(`says what is wrong with ${name}`, () => {
       const path = file('bad', text);
-      assert.throws(() => loadKubeconfig(path, context), (error) => {
-        assert.ok(error instanceof Error);
-        assert.match(error.message, message);
-        assert.ok(error.message.startsWith(path));
-        return true;
-      });
+      assert.throws(
+        () => loadKubeconfig(path, context),
+        (error) => {
+          assert.ok(error instanceof Error);
+          assert.match(error.message, message);
+          assert.ok(error.message.startsWith(path));
+          return true;
+        },
+      );
     });
   }
 

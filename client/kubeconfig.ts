@@ -63,13 +63,18 @@ export function loadKubeconfig(path: string, context?: string): LoadedKubeconfig
   const chosen = find(path, 'context', config.contexts, contextName).context ?? {};
   const cluster = find(path, 'cluster', config.clusters, chosen.cluster ?? '').cluster ?? {};
   const user = chosen.user === undefined || chosen.user === '' ? {} : (find(path, 'user', config.users, chosen.user).user ?? {});
-  if (cluster.server === undefined || cluster.server === '') throw new KubeconfigError(`${path}: cluster "${chosen.cluster}" has no server`);
-  if (!URL.canParse(cluster.server)) throw new KubeconfigError(`${path}: cluster "${chosen.cluster}": server "${cluster.server}" is not a URL`);
-  const material = (what: string, data: string | undefined, file: string | undefined): string | undefined => pem(path, what, data, file);
+  if (cluster.server === undefined || cluster.server === '')
+    throw new KubeconfigError(`${path}: cluster "${chosen.cluster}" has no server`);
+  if (!URL.canParse(cluster.server))
+    throw new KubeconfigError(`${path}: cluster "${chosen.cluster}": server "${cluster.server}" is not a URL`);
+  const material = (what: string, data: string | undefined, file: string | undefined): string | undefined =>
+    pem(path, what, data, file);
   const cert = material('client-certificate', user['client-certificate-data'], user['client-certificate']);
   const key = material('client-key', user['client-key-data'], user['client-key']);
   if ((cert === undefined) !== (key === undefined)) {
-    throw new KubeconfigError(`${path}: user "${chosen.user}" has a client-${cert === undefined ? 'key' : 'certificate'} without a client-${cert === undefined ? 'certificate' : 'key'}`);
+    throw new KubeconfigError(
+      `${path}: user "${chosen.user}" has a client-${cert === undefined ? 'key' : 'certificate'} without a client-${cert === undefined ? 'certificate' : 'key'}`,
+    );
   }
   return {
     server: cluster.server,
@@ -97,7 +102,8 @@ function parseFile(path: string): Kubeconfig {
   } catch (error) {
     throw new KubeconfigError(`${path}: the kubeconfig is not valid YAML: ${messageOf(error)}`, { cause: error });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new KubeconfigError(`${path}: the kubeconfig is empty or not a mapping`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new KubeconfigError(`${path}: the kubeconfig is empty or not a mapping`);
   return value;
 }
 
@@ -141,7 +147,8 @@ export interface KubeconfigContent {
 /** The text of a kubeconfig with one cluster, one user and one context, `<user>@<cluster>`. */
 export function kubeconfigText(content: KubeconfigContent): string {
   const { clusterName = 'kubernetes', userName = 'kubernetes-admin' } = content;
-  const base64 = (text: string | undefined): string | undefined => (text === undefined ? undefined : Buffer.from(text, 'utf8').toString('base64'));
+  const base64 = (text: string | undefined): string | undefined =>
+    text === undefined ? undefined : Buffer.from(text, 'utf8').toString('base64');
   const contextName = `${userName}@${clusterName}`;
   const value = {
     apiVersion: 'v1',

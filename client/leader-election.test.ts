@@ -60,7 +60,9 @@ describe('leader election', () => {
       assert.deepEqual([a.state.leading, a.state.result, b.state.leading], [false, 'lost', false]);
       await clock.advance(8000);
       assert.equal(b.state.leading, true);
-      const lease = await createClient(api.transport, { userAgent: 'test' }).resource('leases.coordination.k8s.io').get({ namespace: 'kube-system', name: 'kcm' });
+      const lease = await createClient(api.transport, { userAgent: 'test' })
+        .resource('leases.coordination.k8s.io')
+        .get({ namespace: 'kube-system', name: 'kcm' });
       assert.deepEqual([lease.spec?.holderIdentity, lease.spec?.leaseTransitions], ['b', 1]);
       b.stop();
       await b.end;

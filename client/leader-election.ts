@@ -8,10 +8,11 @@
  * Source: client-go `tools/leaderelection`: 15 s lease, 10 s renew deadline, 2 s retry. Whether a lease has run out is
  * measured on this process's own clock from when its last change was seen; clocks of other machines do not matter.
  */
+
+import type { Logger } from 'pino';
 import { rfc3339Micro } from '#api/meta.ts';
 import { isNotFound } from '#api/status.ts';
 import type { Lease, LeaseSpec } from '#api/types.generated.ts';
-import type { Logger } from 'pino';
 import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
@@ -102,7 +103,10 @@ class LeaseLock {
       await this.#update(held);
       return true;
     } catch (error) {
-      log.warn({ err: error, lease: `${this.#options.namespace}/${this.#options.name}` }, 'the lease could not be taken or renewed');
+      log.warn(
+        { err: error, lease: `${this.#options.namespace}/${this.#options.name}` },
+        'the lease could not be taken or renewed',
+      );
       return false;
     }
   }
@@ -139,7 +143,8 @@ class LeaseLock {
   /** Whether another holds it and has renewed it within the lease's duration, as far as this process has seen. */
   #isOthers({ metadata, spec }: Lease): boolean {
     const nowMs = this.#deps.clock.now();
-    if (this.#observed?.resourceVersion !== metadata.resourceVersion) this.#observed = { resourceVersion: metadata.resourceVersion, atMs: nowMs };
+    if (this.#observed?.resourceVersion !== metadata.resourceVersion)
+      this.#observed = { resourceVersion: metadata.resourceVersion, atMs: nowMs };
     const holder = spec?.holderIdentity ?? '';
     if (holder === '' || holder === this.#options.identity) return false;
     return nowMs - this.#observed.atMs < (spec?.leaseDurationSeconds ?? 15) * 1000;

@@ -6,15 +6,16 @@
  *      │      │                     │  │  └───┘
  *      │      │ failed              │  │ ended, failed
  *      │      ▼                     │  ▼
- *      └── waiting{then: list}      │ waiting{then: watch} ──(delay over)──▶ watching
+ *      └── waiting{next: list}      │ waiting{next: watch} ──(delay over)──▶ watching
  *      ▲                            │
  *      └────────── expired (410) ───┘
  *
  * Source: client-go `tools/cache/reflector.go`; kube-rs `watcher.rs` for the shape.
  */
+
+import type { Logger } from 'pino';
 import type { KubeObject, WatchEvent } from '#api/meta.ts';
 import { isExpired } from '#api/status.ts';
-import type { Logger } from 'pino';
 import type { ListOptions, ResourceClient } from './client.ts';
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
@@ -22,7 +23,7 @@ import { sleep } from './clock.ts';
 export type ReflectorState =
   | { kind: 'listing'; failures: number }
   | { kind: 'watching'; resourceVersion: string; failures: number }
-  | { kind: 'waiting'; delayMs: number; then: Exclude<ReflectorState, { kind: 'waiting' }> };
+  | { kind: 'waiting'; delayMs: number; next: Exclude<ReflectorState, { kind: 'waiting' }> };
 
 export type ReflectorOutcome =
   | { kind: 'listed'; resourceVersion: string }
@@ -40,7 +41,7 @@ const maxDelayMs = 10_000;
 
 /** The next state. Pure. @param random in [0, 1), spreads the retries of many clients */
 export function step(state: ReflectorState, outcome: ReflectorOutcome, random: number): ReflectorState {
-  if (state.kind === 'waiting') return outcome.kind === 'waited' ? state.then : state;
+  if (state.kind === 'waiting') return outcome.kind === 'waited' ? state.next : state;
   switch (outcome.kind) {
     case 'listed':
       return { kind: 'watching', resourceVersion: outcome.resourceVersion, failures: 0 };
@@ -48,7 +49,9 @@ export function step(state: ReflectorState, outcome: ReflectorOutcome, random: n
       return state.kind === 'watching' ? { ...state, resourceVersion: outcome.resourceVersion, failures: 0 } : state;
     case 'expired':
       // At once the first time; with a delay when the list, too, is told to be expired.
-      return state.kind === 'watching' ? { kind: 'listing', failures: state.failures } : wait({ kind: 'listing', failures: state.failures }, random);
+      return state.kind === 'watching'
+        ? { kind: 'listing', failures: state.failures }
+        : wait({ kind: 'listing', failures: state.failures }, random);
     case 'ended':
     case 'failed':
       return wait(state, random);
@@ -59,7 +62,7 @@ export function step(state: ReflectorState, outcome: ReflectorOutcome, random: n
 
 function wait(state: Exclude<ReflectorState, { kind: 'waiting' }>, random: number): ReflectorState {
   const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(state.failures, 20)) * (0.5 + random / 2);
-  return { kind: 'waiting', delayMs, then: { ...state, failures: state.failures + 1 } };
+  return { kind: 'waiting', delayMs, next: { ...state, failures: state.failures + 1 } };
 }
 
 export interface ReflectorTarget<T extends KubeObject> {
@@ -78,23 +81,27 @@ export interface ReflectorDeps<T extends KubeObject> {
 }
 
 /** Runs until `signal` aborts; errors of the server are logged and tried again. */
-export async function runReflector<T extends KubeObject>(deps: ReflectorDeps<T>, target: ReflectorTarget<T>, signal: AbortSignal): Promise<void> {
+export async function runReflector<T extends KubeObject>(
+  deps: ReflectorDeps<T>,
+  target: ReflectorTarget<T>,
+  signal: AbortSignal,
+): Promise<void> {
   let state = { kind: 'listing', failures: 0 } as ReflectorState;
-  const next = (outcome: ReflectorOutcome): void => {
+  const advance = (outcome: ReflectorOutcome): void => {
     state = step(state, outcome, deps.random());
   };
   while (!signal.aborted) {
     switch (state.kind) {
       case 'waiting':
         await sleep(deps.clock, state.delayMs, signal);
-        next({ kind: 'waited' });
+        advance({ kind: 'waited' });
         break;
       case 'listing':
-        next(await attempt(deps, 'list', signal, () => list(deps, target)));
+        advance(await attempt(deps, 'list', signal, () => list(deps, target)));
         break;
       case 'watching': {
         const { resourceVersion } = state;
-        next(await attempt(deps, 'watch', signal, () => watch(deps, target, resourceVersion, next, signal)));
+        advance(await attempt(deps, 'watch', signal, () => watch(deps, target, resourceVersion, advance, signal)));
         break;
       }
     }
@@ -111,7 +118,7 @@ async function watch<T extends KubeObject>(
   deps: ReflectorDeps<T>,
   target: ReflectorTarget<T>,
   resourceVersion: string,
-  next: (outcome: ReflectorOutcome) => void,
+  advance: (outcome: ReflectorOutcome) => void,
   signal: AbortSignal,
 ): Promise<ReflectorOutcome> {
   // Between 5 and 10 minutes, as client-go: watches move to other servers, and not all at once.
@@ -119,7 +126,7 @@ async function watch<T extends KubeObject>(
   const events = deps.client.watch({ ...deps.selection, resourceVersion, allowWatchBookmarks: true, timeoutSeconds }, signal);
   for await (const event of events) {
     if (event.type !== 'BOOKMARK') target.apply(event);
-    next({ kind: 'progressed', resourceVersion: event.object.metadata.resourceVersion });
+    advance({ kind: 'progressed', resourceVersion: event.object.metadata.resourceVersion });
   }
   return { kind: 'ended' };
 }

@@ -27,20 +27,55 @@ async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a', namespace: 'ns', uid: 'u', resourceVersion: '1', creationTimestamp: '' } } as never;
+const pod = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'a', namespace: 'ns', uid: 'u', resourceVersion: '1', creationTimestamp: '' },
+} as never;
 
 describe('requests', () => {
   type Call = (client: ReturnType<typeof createClient>) => Promise<unknown>;
   const cases: [string, Call, string, string][] = [
     ['gets a core object', (c) => c.resource('pods').get({ namespace: 'ns', name: 'a' }), 'GET', '/api/v1/namespaces/ns/pods/a'],
     ['gets a cluster-scoped object', (c) => c.resource('nodes').get({ name: 'n1' }), 'GET', '/api/v1/nodes/n1'],
-    ['gets an object of a group', (c) => c.resource('deployments.apps').get({ namespace: 'ns', name: 'a' }), 'GET', '/apis/apps/v1/namespaces/ns/deployments/a'],
-    ['lists all namespaces', (c) => c.resource('pods').list({ labelSelector: 'a=b,c in (d)' }), 'GET', '/api/v1/pods?labelSelector=a%3Db%2Cc+in+%28d%29'],
-    ['creates in the namespace of the object', (c) => c.resource('pods').create(pod, { fieldManager: 'me' }), 'POST', '/api/v1/namespaces/ns/pods?fieldManager=me'],
+    [
+      'gets an object of a group',
+      (c) => c.resource('deployments.apps').get({ namespace: 'ns', name: 'a' }),
+      'GET',
+      '/apis/apps/v1/namespaces/ns/deployments/a',
+    ],
+    [
+      'lists all namespaces',
+      (c) => c.resource('pods').list({ labelSelector: 'a=b,c in (d)' }),
+      'GET',
+      '/api/v1/pods?labelSelector=a%3Db%2Cc+in+%28d%29',
+    ],
+    [
+      'creates in the namespace of the object',
+      (c) => c.resource('pods').create(pod, { fieldManager: 'me' }),
+      'POST',
+      '/api/v1/namespaces/ns/pods?fieldManager=me',
+    ],
     ['updates a status', (c) => c.resource('pods').updateStatus(pod), 'PUT', '/api/v1/namespaces/ns/pods/a/status'],
-    ['binds', (c) => c.bind({ apiVersion: 'v1', kind: 'Binding', metadata: { name: 'a', namespace: 'ns' }, target: { name: 'n1' } }), 'POST', '/api/v1/namespaces/ns/pods/a/binding'],
-    ['applies', (c) => c.resource('pods').patch({ namespace: 'ns', name: 'a' }, { type: 'apply', body: {}, fieldManager: 'me', force: true }), 'PATCH', '/api/v1/namespaces/ns/pods/a?fieldManager=me&force=true'],
-    ['deletes a collection', (c) => c.resource('pods').deleteCollection({ namespace: 'ns' }), 'DELETE', '/api/v1/namespaces/ns/pods'],
+    [
+      'binds',
+      (c) => c.bind({ apiVersion: 'v1', kind: 'Binding', metadata: { name: 'a', namespace: 'ns' }, target: { name: 'n1' } }),
+      'POST',
+      '/api/v1/namespaces/ns/pods/a/binding',
+    ],
+    [
+      'applies',
+      (c) =>
+        c.resource('pods').patch({ namespace: 'ns', name: 'a' }, { type: 'apply', body: {}, fieldManager: 'me', force: true }),
+      'PATCH',
+      '/api/v1/namespaces/ns/pods/a?fieldManager=me&force=true',
+    ],
+    [
+      'deletes a collection',
+      (c) => c.resource('pods').deleteCollection({ namespace: 'ns' }),
+      'DELETE',
+      '/api/v1/namespaces/ns/pods',
+    ],
   ];
   for (const [name, call, method, path] of cases) {
     it(name, async () => {
@@ -52,7 +87,8 @@ describe('requests', () => {
 
   it('sends each patch with its content type', async () => {
     const { client, requests } = recording(() => json(200, {}));
-    for (const type of ['json', 'merge', 'strategic'] as const) await client.resource('pods').patch({ namespace: 'ns', name: 'a' }, { type, body: [] });
+    for (const type of ['json', 'merge', 'strategic'] as const)
+      await client.resource('pods').patch({ namespace: 'ns', name: 'a' }, { type, body: [] });
     assert.deepEqual(
       requests.map(({ headers }) => headers['content-type']),
       ['application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json'],
@@ -80,31 +116,45 @@ describe('answers', () => {
 
   it('rejects with the Status of the server', async () => {
     const { client } = recording(() => status(404, 'NotFound', 'pods "a" not found'));
-    await assert.rejects(client.resource('pods').get({ namespace: 'ns', name: 'a' }), (error) => isNotFound(error) && (error as Error).message === 'pods "a" not found');
+    await assert.rejects(
+      client.resource('pods').get({ namespace: 'ns', name: 'a' }),
+      (error) => isNotFound(error) && (error as Error).message === 'pods "a" not found',
+    );
   });
 
   it('makes a Status of an error that is none', async () => {
     const { client } = recording(() => ({ status: 503, headers: { 'retry-after': '3' }, body: chunked('upstream down\n') }));
     await assert.rejects(client.resource('pods').list(), (error) => {
       assert.ok(error instanceof ApiError);
-      assert.deepEqual([error.code, error.reason, error.message, error.status.details?.retryAfterSeconds], [503, 'ServiceUnavailable', 'upstream down', 3]);
+      assert.deepEqual(
+        [error.code, error.reason, error.message, error.status.details?.retryAfterSeconds],
+        [503, 'ServiceUnavailable', 'upstream down', 3],
+      );
       return true;
     });
   });
 });
 
 describe('watch', () => {
-  const frames = ['{"type":"ADDED","object":{"metadata":{"name":"ä€𝄞"}}}\n', '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}}\n'];
+  const frames = [
+    '{"type":"ADDED","object":{"metadata":{"name":"ä€𝄞"}}}\n',
+    '{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}}\n',
+  ];
   const bytes = new TextEncoder().encode(frames.join(''));
 
   for (let size = 1; size <= bytes.length; size += size < 8 ? 1 : 17) {
     it(`reads frames from chunks of ${size} bytes`, async () => {
-      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.slice(index * size, (index + 1) * size));
+      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+        bytes.slice(index * size, (index + 1) * size),
+      );
       const { client } = recording(() => ({ status: 200, headers: {}, body: chunked(...chunks) }));
       const events = await collect(client.resource('pods').watch({}, new AbortController().signal));
       assert.deepEqual(
         events.map(({ type, object }) => [type, object.metadata.name ?? object.metadata.resourceVersion]),
-        [['ADDED', 'ä€𝄞'], ['BOOKMARK', '9']],
+        [
+          ['ADDED', 'ä€𝄞'],
+          ['BOOKMARK', '9'],
+        ],
       );
     });
   }

@@ -27,7 +27,13 @@ const patchTypes: Record<Patch['type'], string> = {
 };
 
 type Query = Record<string, string | number | boolean | undefined>;
-type Send = (method: string, path: string, body?: unknown, contentType?: string, signal?: AbortSignal) => Promise<TransportResponse>;
+type Send = (
+  method: string,
+  path: string,
+  body?: unknown,
+  contentType?: string,
+  signal?: AbortSignal,
+) => Promise<TransportResponse>;
 
 const encoder = new TextEncoder();
 
@@ -60,8 +66,7 @@ export function createClient(transport: Transport, { userAgent }: ClientOptions)
         ...request,
       }),
     getScale: (id, name) => call<Scale>('GET', path(resourceById(id), name, 'scale')),
-    raw: (request: TransportRequest) =>
-      transport({ ...request, headers: { 'user-agent': userAgent, ...request.headers } }),
+    raw: (request: TransportRequest) => transport({ ...request, headers: { 'user-agent': userAgent, ...request.headers } }),
   };
 }
 
@@ -95,13 +100,22 @@ function resourceClient(
       }
     },
     create: (object, options = {}) =>
-      call('POST', collection(resource, object.metadata.namespace, options.subresource, object.metadata.name) + queryText({ fieldManager: options.fieldManager }), {
-        ...object,
-        apiVersion,
-        kind: resource.kind,
-      }),
+      call(
+        'POST',
+        collection(resource, object.metadata.namespace, options.subresource, object.metadata.name) +
+          queryText({ fieldManager: options.fieldManager }),
+        {
+          ...object,
+          apiVersion,
+          kind: resource.kind,
+        },
+      ),
     update: (object, options = {}) =>
-      call('PUT', path(resource, object.metadata, options.subresource) + queryText({ fieldManager: options.fieldManager }), object),
+      call(
+        'PUT',
+        path(resource, object.metadata, options.subresource) + queryText({ fieldManager: options.fieldManager }),
+        object,
+      ),
     updateStatus: (object) => call('PUT', path(resource, object.metadata, 'status'), object),
     patch: (name, patch, options = {}) =>
       call(
@@ -131,12 +145,17 @@ function deleteBody(options: Partial<DeleteOptions> | undefined): JsonObject | u
 /** `/apis/apps/v1/namespaces/default/deployments`; with a subresource of a named object also that. */
 function collection(resource: Resource, namespace?: string, subresource?: string, name?: string): string {
   const root = resource.group === '' ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`;
-  const scope = resource.namespaced && namespace !== undefined && namespace !== '' ? `/namespaces/${encodeURIComponent(namespace)}` : '';
+  const scope =
+    resource.namespaced && namespace !== undefined && namespace !== '' ? `/namespaces/${encodeURIComponent(namespace)}` : '';
   const base = `${root}${scope}/${resource.plural}`;
   return subresource === undefined ? base : `${base}/${encodeURIComponent(name ?? '')}/${subresource}`;
 }
 
-function path(resource: Resource, name: { namespace?: string | undefined; name?: string | undefined } | ObjectName, subresource?: string): string {
+function path(
+  resource: Resource,
+  name: { namespace?: string | undefined; name?: string | undefined } | ObjectName,
+  subresource?: string,
+): string {
   // An empty name would address the whole collection: a DELETE of one would become a DELETE of all.
   if (name.name === undefined || name.name === '') throw new Error(`${resource.id}: a request needs an object name`);
   const base = `${collection(resource, name.namespace)}/${encodeURIComponent(name.name)}`;
@@ -170,7 +189,9 @@ function apiError(code: number, text: string, retryAfter: string | undefined): A
   return failure(
     code,
     reasons[code] ?? (code >= 500 ? 'InternalError' : 'Unknown'),
-    text.trim() === '' ? `the server responded with the status code ${code} but did not return more information` : text.trim().slice(0, 2048),
+    text.trim() === ''
+      ? `the server responded with the status code ${code} but did not return more information`
+      : text.trim().slice(0, 2048),
     Number.isInteger(seconds) && seconds > 0 ? { retryAfterSeconds: seconds } : undefined,
   );
 }
@@ -197,7 +218,9 @@ function parseStatus(text: string): Status | undefined {
   if (!text.startsWith('{')) return undefined;
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'Status' ? (value as Status) : undefined;
+    return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'Status'
+      ? (value as Status)
+      : undefined;
   } catch {
     return undefined; // Not JSON: the text itself becomes the message.
   }

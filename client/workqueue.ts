@@ -34,7 +34,10 @@ export interface WorkQueueOptions {
   maxBackOffMs?: number;
 }
 
-export function createWorkQueue(clock: Clock, { firstBackOffMs = 5, maxBackOffMs = 1_000_000 }: WorkQueueOptions = {}): WorkQueue {
+export function createWorkQueue(
+  clock: Clock,
+  { firstBackOffMs = 5, maxBackOffMs = 1_000_000 }: WorkQueueOptions = {},
+): WorkQueue {
   const queued = new Set<string>();
   const working = new Set<string>();
   /** Added while worked on: queued again at {@link WorkQueue.done}. */

@@ -23,7 +23,10 @@ export function addressToNumber(address: string): bigint {
   const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
   const [left, right] = [groups(head), groups(tail ?? '')];
   const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
-  return [...left, ...Array.from({ length: zeros }, () => '0'), ...right].reduce((sum, part) => (sum << 16n) | BigInt(`0x${part}`), 0n);
+  return [...left, ...Array.from({ length: zeros }, () => '0'), ...right].reduce(
+    (sum, part) => (sum << 16n) | BigInt(`0x${part}`),
+    0n,
+  );
 }
 
 export function formatCidr({ first, prefixLength, bits }: CidrRange): string {
@@ -44,7 +47,12 @@ export function overlap(a: CidrRange, b: CidrRange): boolean {
  * @param after the index of the last one given; -1: none
  * @returns undefined where every part is used
  */
-export function nextFree(cluster: CidrRange, maskSize: number, used: readonly CidrRange[], after: number): { cidr: CidrRange; index: number } | undefined {
+export function nextFree(
+  cluster: CidrRange,
+  maskSize: number,
+  used: readonly CidrRange[],
+  after: number,
+): { cidr: CidrRange; index: number } | undefined {
   const count = 2 ** Math.min(16, maskSize - cluster.prefixLength);
   const size = 1n << BigInt(cluster.bits - maskSize);
   for (let step = 1; step <= count; step++) {

@@ -28,7 +28,19 @@ const map = (name: string, owner?: { metadata: { name: string; uid: string } }, 
     metadata: {
       name,
       namespace: 'default',
-      ...(owner === undefined ? {} : { ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: owner.metadata.name, uid: owner.metadata.uid, blockOwnerDeletion: true }] }),
+      ...(owner === undefined
+        ? {}
+        : {
+            ownerReferences: [
+              {
+                apiVersion: 'v1',
+                kind: 'ConfigMap',
+                name: owner.metadata.name,
+                uid: owner.metadata.uid,
+                blockOwnerDeletion: true,
+              },
+            ],
+          }),
       ...more,
     },
   });
@@ -36,33 +48,65 @@ const map = (name: string, owner?: { metadata: { name: string; uid: string } }, 
 describe('namespaces', () => {
   it('get a service account and the root CA, also again after they are deleted or changed', async () => {
     const accounts = world.client.resource('serviceaccounts');
-    await world.client.resource('namespaces').create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'fresh' }, spec: {} });
-    const has = async () => (await accounts.list({ namespace: 'fresh' })).items.some(({ metadata }) => metadata.name === 'default') && (await exists('kube-root-ca.crt', 'fresh'));
+    await world.client
+      .resource('namespaces')
+      .create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'fresh' }, spec: {} });
+    const has = async () =>
+      (await accounts.list({ namespace: 'fresh' })).items.some(({ metadata }) => metadata.name === 'default') &&
+      (await exists('kube-root-ca.crt', 'fresh'));
     await world.until('both there', has);
     await accounts.delete({ namespace: 'fresh', name: 'default' });
     await maps().delete({ namespace: 'fresh', name: 'kube-root-ca.crt' });
     await world.until('both there again', has);
-    await maps().patch({ namespace: 'fresh', name: 'kube-root-ca.crt' }, { type: 'merge', body: { data: { 'ca.crt': 'forged' } } });
-    await world.until('repaired', async () => (await maps().get({ namespace: 'fresh', name: 'kube-root-ca.crt' })).data?.['ca.crt'] === 'ROOT CA');
+    await maps().patch(
+      { namespace: 'fresh', name: 'kube-root-ca.crt' },
+      { type: 'merge', body: { data: { 'ca.crt': 'forged' } } },
+    );
+    await world.until(
+      'repaired',
+      async () => (await maps().get({ namespace: 'fresh', name: 'kube-root-ca.crt' })).data?.['ca.crt'] === 'ROOT CA',
+    );
   });
 
   it('go only after all in them has gone, and say what they wait for', async () => {
-    await world.client.resource('namespaces').create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'full' }, spec: {} });
-    await world.until('service account', async () => (await world.client.resource('serviceaccounts').list({ namespace: 'full' })).items.length === 1);
-    await maps().create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'held', namespace: 'full', finalizers: ['example.com/hold'] } });
+    await world.client
+      .resource('namespaces')
+      .create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'full' }, spec: {} });
+    await world.until(
+      'service account',
+      async () => (await world.client.resource('serviceaccounts').list({ namespace: 'full' })).items.length === 1,
+    );
+    await maps().create({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'held', namespace: 'full', finalizers: ['example.com/hold'] },
+    });
     await world.client.resource('namespaces').delete({ name: 'full' });
     const waiting = await world.until('it waits', async () => {
       const found = await world.client.resource('namespaces').get({ name: 'full' });
-      return found.status?.conditions?.some(({ type, status }) => type === 'NamespaceFinalizersRemaining' && status === 'True') === true ? found : undefined;
+      return found.status?.conditions?.some(
+        ({ type, status }) => type === 'NamespaceFinalizersRemaining' && status === 'True',
+      ) === true
+        ? found
+        : undefined;
     });
-    const messages = waiting.status?.conditions?.filter(({ status }) => status === 'True').map(({ type, message }) => [type, message]);
+    const messages = waiting.status?.conditions
+      ?.filter(({ status }) => status === 'True')
+      .map(({ type, message }) => [type, message]);
     assert.deepEqual(messages, [
       ['NamespaceContentRemaining', 'Some resources are remaining: configmaps. has 1 resource instances'],
-      ['NamespaceFinalizersRemaining', 'Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances'],
+      [
+        'NamespaceFinalizersRemaining',
+        'Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances',
+      ],
     ]);
     assert.equal(waiting.status?.phase, 'Terminating');
     await maps().patch({ namespace: 'full', name: 'held' }, { type: 'merge', body: { metadata: { finalizers: null } } });
-    await world.until('gone', async () => !(await world.client.resource('namespaces').list()).items.some(({ metadata }) => metadata.name === 'full'), 30);
+    await world.until(
+      'gone',
+      async () => !(await world.client.resource('namespaces').list()).items.some(({ metadata }) => metadata.name === 'full'),
+      30,
+    );
   });
 });
 
@@ -73,11 +117,20 @@ describe('garbage collection', () => {
     await maps().create({
       apiVersion: 'v1',
       kind: 'ConfigMap',
-      metadata: { name: 'of-both', namespace: 'default', ownerReferences: [a, b].map(({ metadata: { name, uid } }) => ({ apiVersion: 'v1', kind: 'ConfigMap', name, uid })) },
+      metadata: {
+        name: 'of-both',
+        namespace: 'default',
+        ownerReferences: [a, b].map(({ metadata: { name, uid } }) => ({ apiVersion: 'v1', kind: 'ConfigMap', name, uid })),
+      },
     });
     await maps().delete({ namespace: 'default', name: 'owner-a' });
     await world.until('of-a is gone', async () => !(await exists('of-a')));
-    await world.until('of-both names its living owner alone', async () => (await maps().get({ namespace: 'default', name: 'of-both' })).metadata.ownerReferences?.map(({ name }) => name).join() === 'owner-b');
+    await world.until(
+      'of-both names its living owner alone',
+      async () =>
+        (await maps().get({ namespace: 'default', name: 'of-both' })).metadata.ownerReferences?.map(({ name }) => name).join() ===
+        'owner-b',
+    );
   });
 
   it('deletes what was created with an owner that never was', async () => {
@@ -89,7 +142,11 @@ describe('garbage collection', () => {
     await maps().create({
       apiVersion: 'v1',
       kind: 'ConfigMap',
-      metadata: { name: 'foreign', namespace: 'default', ownerReferences: [{ apiVersion: 'example.com/v1', kind: 'Widget', name: 'w', uid: 'u' }] },
+      metadata: {
+        name: 'foreign',
+        namespace: 'default',
+        ownerReferences: [{ apiVersion: 'example.com/v1', kind: 'Widget', name: 'w', uid: 'u' }],
+      },
     });
     await world.pass(5);
     assert.equal(await exists('foreign'), true);
@@ -100,10 +157,16 @@ describe('garbage collection', () => {
     await map('front-child', owner, { finalizers: ['example.com/hold'] });
     await world.rest();
     await maps().delete({ namespace: 'default', name: 'front' }, { propagationPolicy: 'Foreground' });
-    await world.until('the child is being deleted', async () => (await maps().get({ namespace: 'default', name: 'front-child' })).metadata.deletionTimestamp !== undefined);
+    await world.until(
+      'the child is being deleted',
+      async () => (await maps().get({ namespace: 'default', name: 'front-child' })).metadata.deletionTimestamp !== undefined,
+    );
     await world.pass(3);
     assert.equal(await exists('front'), true);
-    await maps().patch({ namespace: 'default', name: 'front-child' }, { type: 'merge', body: { metadata: { finalizers: null } } });
+    await maps().patch(
+      { namespace: 'default', name: 'front-child' },
+      { type: 'merge', body: { metadata: { finalizers: null } } },
+    );
     await world.until('both gone', async () => !(await exists('front')) && !(await exists('front-child')));
   });
 
@@ -122,8 +185,18 @@ describe('endpoints of a Service', () => {
   it('follow its pods in both forms, by named port, and are mirrored where written by hand', async () => {
     const services = world.client.resource('services');
     const base = { clusterIP: 'None', clusterIPs: ['None'], ipFamilies: ['IPv4'] };
-    await services.create({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'named', namespace: 'default' }, spec: { ...base, selector: { app: 'named' }, ports: [{ name: 'http', port: 80, targetPort: 'web' }] } });
-    const slices = async (name: string) => (await world.client.resource('endpointslices.discovery.k8s.io').list({ namespace: 'default', labelSelector: `kubernetes.io/service-name=${name}` })).items;
+    await services.create({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'named', namespace: 'default' },
+      spec: { ...base, selector: { app: 'named' }, ports: [{ name: 'http', port: 80, targetPort: 'web' }] },
+    });
+    const slices = async (name: string) =>
+      (
+        await world.client
+          .resource('endpointslices.discovery.k8s.io')
+          .list({ namespace: 'default', labelSelector: `kubernetes.io/service-name=${name}` })
+      ).items;
     await world.until('an empty placeholder', async () => (await slices('named')).length === 1);
     await world.client.resource('pods').create({
       apiVersion: 'v1',
@@ -135,7 +208,10 @@ describe('endpoints of a Service', () => {
       const [only, ...others] = await slices('named');
       return others.length === 0 && only?.endpoints?.[0]?.conditions?.ready === true ? only : undefined;
     });
-    assert.deepEqual(slice.ports?.map(({ name, port, protocol }) => [name, port, protocol]), [['http', 8080, 'TCP']]);
+    assert.deepEqual(
+      slice.ports?.map(({ name, port, protocol }) => [name, port, protocol]),
+      [['http', 8080, 'TCP']],
+    );
     assert.deepEqual([slice.endpoints?.[0]?.targetRef?.name, slice.endpoints?.[0]?.nodeName], ['named-1', 'n1']);
     assert.deepEqual(slice.metadata.labels, {
       'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io',
@@ -143,16 +219,42 @@ describe('endpoints of a Service', () => {
       'service.kubernetes.io/headless': '',
     });
     const endpoints = await world.client.resource('endpoints').get({ namespace: 'default', name: 'named' });
-    assert.deepEqual(endpoints.subsets?.map(({ addresses, ports }) => [addresses?.map(({ targetRef }) => targetRef?.name), ports?.map(({ port }) => port)]), [[['named-1'], [8080]]]);
+    assert.deepEqual(
+      endpoints.subsets?.map(({ addresses, ports }) => [
+        addresses?.map(({ targetRef }) => targetRef?.name),
+        ports?.map(({ port }) => port),
+      ]),
+      [[['named-1'], [8080]]],
+    );
 
-    await services.create({ apiVersion: 'v1', kind: 'Service', metadata: { name: 'manual', namespace: 'default' }, spec: { ...base, ports: [{ port: 80 }] } });
-    await world.client.resource('endpoints').create({ apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'manual', namespace: 'default' }, subsets: [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }] }] });
+    await services.create({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'manual', namespace: 'default' },
+      spec: { ...base, ports: [{ port: 80 }] },
+    });
+    await world.client.resource('endpoints').create({
+      apiVersion: 'v1',
+      kind: 'Endpoints',
+      metadata: { name: 'manual', namespace: 'default' },
+      subsets: [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }] }],
+    });
     const [mirrored] = await world.until('mirrored', async () => {
       const all = await slices('manual');
       return all.length === 1 ? all : undefined;
     });
-    assert.deepEqual([mirrored?.endpoints?.[0]?.addresses, mirrored?.metadata.labels?.['endpointslice.kubernetes.io/managed-by']], [['192.0.2.1'], 'endpointslicemirroring-controller.k8s.io']);
+    assert.deepEqual(
+      [mirrored?.endpoints?.[0]?.addresses, mirrored?.metadata.labels?.['endpointslice.kubernetes.io/managed-by']],
+      [['192.0.2.1'], 'endpointslicemirroring-controller.k8s.io'],
+    );
     await services.delete({ namespace: 'default', name: 'named' });
-    await world.until('gone with the Service', async () => (await slices('named')).length === 0 && !(await world.client.resource('endpoints').list({ namespace: 'default' })).items.some(({ metadata }) => metadata.name === 'named'));
+    await world.until(
+      'gone with the Service',
+      async () =>
+        (await slices('named')).length === 0 &&
+        !(await world.client.resource('endpoints').list({ namespace: 'default' })).items.some(
+          ({ metadata }) => metadata.name === 'named',
+        ),
+    );
   });
 });

@@ -36,7 +36,10 @@ export const oldestFirst = (sets: readonly ReplicaSet[]): ReplicaSet[] =>
   [...sets].sort((a, b) => creationMs(a) - creationMs(b) || (a.metadata.name < b.metadata.name ? -1 : 1));
 
 /** The set with the Deployment's template (the oldest, should there be several), and all others. */
-export function splitSets(deployment: Deployment, sets: readonly ReplicaSet[]): { current: ReplicaSet | undefined; old: ReplicaSet[] } {
+export function splitSets(
+  deployment: Deployment,
+  sets: readonly ReplicaSet[],
+): { current: ReplicaSet | undefined; old: ReplicaSet[] } {
   const sorted = oldestFirst(sets);
   const current = sorted.find((set) => isSameTemplate(set.spec.template, deployment.spec.template));
   return { current, old: sorted.filter((set) => set !== current) };
@@ -63,7 +66,8 @@ function pruned(value: unknown): unknown {
 }
 
 /** `emptyDir: {}` says something; an empty list or map of labels does not. */
-const keepsEmpty = (field: unknown): boolean => typeof field === 'object' && field !== null && !Array.isArray(field) && Object.keys(field).length === 0;
+const keepsEmpty = (field: unknown): boolean =>
+  typeof field === 'object' && field !== null && !Array.isArray(field) && Object.keys(field).length === 0;
 
 /** FNV-1a over the template with sorted keys, in upstream's alphabet without vowels and look-alikes. */
 export function templateHash(template: PodTemplateSpec, collisionCount: number | undefined): string {
@@ -71,7 +75,10 @@ export function templateHash(template: PodTemplateSpec, collisionCount: number |
   const bytes = Buffer.from(canonical(template) + (collisionCount === undefined ? '' : `#${collisionCount}`), 'utf8');
   for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
-  return [...String(hash)].map((digit) => alphabet[digit.charCodeAt(0) % alphabet.length]).join('');
+  return String(hash)
+    .split('')
+    .map((digit) => alphabet[digit.charCodeAt(0) % alphabet.length])
+    .join('');
 }
 
 function canonical(value: unknown): string {
@@ -110,7 +117,11 @@ export function newSet(deployment: Deployment): New<ReplicaSet> {
  * The annotations of the current set: the Deployment's, copied, and the next revision. A set that is taken up again (a
  * rollback) keeps the numbers it had in its history.
  */
-export function currentSetAnnotations(deployment: Deployment, existing: Record<string, string> | undefined, old: readonly ReplicaSet[]): Record<string, string> {
+export function currentSetAnnotations(
+  deployment: Deployment,
+  existing: Record<string, string> | undefined,
+  old: readonly ReplicaSet[],
+): Record<string, string> {
   const copied = Object.entries(deployment.metadata.annotations ?? {}).filter(([name]) => !ownAnnotations.includes(name));
   const annotations: Record<string, string> = { ...existing, ...Object.fromEntries(copied) };
   const present = existing?.[revisionAnnotation];
@@ -118,7 +129,8 @@ export function currentSetAnnotations(deployment: Deployment, existing: Record<s
   if (present !== undefined && !/^\d+$/.test(present)) return annotations; // Not ours to repair: somebody wrote it.
   if (Number(present ?? '0') >= next) return annotations;
   annotations[revisionAnnotation] = String(next);
-  if (present !== undefined) annotations[revisionHistoryAnnotation] = withRevision(existing?.[revisionHistoryAnnotation] ?? '', present);
+  if (present !== undefined)
+    annotations[revisionHistoryAnnotation] = withRevision(existing?.[revisionHistoryAnnotation] ?? '', present);
   return annotations;
 }
 
@@ -131,7 +143,9 @@ function withRevision(history: string, revision: string): string {
 /** Old sets without pods beyond the history limit, the lowest revisions first. Pure. */
 export function expiredSets(deployment: Deployment, old: readonly ReplicaSet[]): ReplicaSet[] {
   const limit = deployment.spec.revisionHistoryLimit ?? 10;
-  const alive = oldestFirst(old.filter((set) => set.metadata.deletionTimestamp === undefined)).sort((a, b) => revisionOf(a) - revisionOf(b));
+  const alive = oldestFirst(old.filter((set) => set.metadata.deletionTimestamp === undefined)).sort(
+    (a, b) => revisionOf(a) - revisionOf(b),
+  );
   return alive
     .slice(0, Math.max(0, alive.length - limit))
     .filter(

@@ -14,7 +14,8 @@ export type Sizes = Map<string, number>;
 export const replicasOf = (set: ReplicaSet): number => set.spec.replicas ?? 1;
 export const wantedReplicas = (deployment: Deployment): number => deployment.spec.replicas ?? 1;
 export const isRolling = (deployment: Deployment): boolean => deployment.spec.strategy?.type !== 'Recreate';
-export const sum = (sets: readonly ReplicaSet[], value: (set: ReplicaSet) => number): number => sets.reduce((total, set) => total + value(set), 0);
+export const sum = (sets: readonly ReplicaSet[], value: (set: ReplicaSet) => number): number =>
+  sets.reduce((total, set) => total + value(set), 0);
 /** A set just made smaller still reports pods that are about to go: those are not counted on. */
 const available = (set: ReplicaSet): number => Math.min(replicasOf(set), set.status?.availableReplicas ?? 0);
 const active = (sets: readonly ReplicaSet[]): ReplicaSet[] => sets.filter((set) => replicasOf(set) > 0);
@@ -88,7 +89,9 @@ export function scaleStep(deployment: Deployment, current: ReplicaSet | undefine
 
 function isSaturated(deployment: Deployment, current: ReplicaSet): boolean {
   const wanted = wantedReplicas(deployment);
-  return replicasOf(current) === wanted && annotated(current, desiredReplicasAnnotation) === wanted && available(current) === wanted;
+  return (
+    replicasOf(current) === wanted && annotated(current, desiredReplicasAnnotation) === wanted && available(current) === wanted
+  );
 }
 
 /** A count written into an annotation of a set. */
@@ -115,7 +118,8 @@ function proportional(deployment: Deployment, sets: readonly ReplicaSet[]): Size
   }
   const [largest] = ordered;
   // What rounding left over goes to the largest.
-  if (largest !== undefined && toAdd !== 0) sizes.set(largest.metadata.uid, Math.max(0, (sizes.get(largest.metadata.uid) ?? 0) + toAdd - added));
+  if (largest !== undefined && toAdd !== 0)
+    sizes.set(largest.metadata.uid, Math.max(0, (sizes.get(largest.metadata.uid) ?? 0) + toAdd - added));
   return sizes;
 }
 

@@ -12,13 +12,21 @@ type Conditions = readonly DeploymentCondition[];
 
 const noLimit = 0x7fffffff;
 
-export const hasProgressDeadline = ({ spec }: Deployment): boolean => spec.progressDeadlineSeconds !== undefined && spec.progressDeadlineSeconds !== noLimit;
+export const hasProgressDeadline = ({ spec }: Deployment): boolean =>
+  spec.progressDeadlineSeconds !== undefined && spec.progressDeadlineSeconds !== noLimit;
 
-export function condition(type: string, status: 'True' | 'False' | 'Unknown', reason: string, message: string, nowMs: number): DeploymentCondition {
+export function condition(
+  type: string,
+  status: 'True' | 'False' | 'Unknown',
+  reason: string,
+  message: string,
+  nowMs: number,
+): DeploymentCondition {
   return { type, status, lastUpdateTime: rfc3339(nowMs), lastTransitionTime: rfc3339(nowMs), reason, message };
 }
 
-export const find = (conditions: Conditions | undefined, type: string): DeploymentCondition | undefined => conditions?.find((one) => one.type === type);
+export const find = (conditions: Conditions | undefined, type: string): DeploymentCondition | undefined =>
+  conditions?.find((one) => one.type === type);
 
 /** Replaces the condition of this type; the same status and reason change nothing, the same status keeps its transition time. */
 export function withCondition(conditions: Conditions, next: DeploymentCondition): DeploymentCondition[] {
@@ -39,7 +47,9 @@ export function pausedConditions(deployment: Deployment, nowMs: number): Deploym
   const noted = progressing?.reason === 'DeploymentPaused';
   const paused = deployment.spec.paused === true;
   if (paused === noted) return conditions;
-  const [reason, message] = paused ? ['DeploymentPaused', 'Deployment is paused'] : ['DeploymentResumed', 'Deployment is resumed'];
+  const [reason, message] = paused
+    ? ['DeploymentPaused', 'Deployment is paused']
+    : ['DeploymentResumed', 'Deployment is resumed'];
   return withCondition(conditions, condition('Progressing', 'Unknown', reason, message, nowMs));
 }
 
@@ -53,7 +63,9 @@ export function baseStatus(
 ): DeploymentStatus {
   const all = current === undefined ? old : [...old, current];
   const availableReplicas = sum(all, ({ status }) => status?.availableReplicas ?? 0);
-  const terminating = all.filter(({ status }) => (status?.observedGeneration ?? 0) !== 0 || status?.terminatingReplicas !== undefined);
+  const terminating = all.filter(
+    ({ status }) => (status?.observedGeneration ?? 0) !== 0 || status?.terminatingReplicas !== undefined,
+  );
   const isAvailable = availableReplicas >= wantedReplicas(deployment) - fenceposts(deployment).maxUnavailable;
   return {
     observedGeneration: deployment.metadata.generation,
@@ -115,7 +127,8 @@ export function rolloutStatus(
   let next: Conditions = base.conditions ?? [];
   const present = find(conditions, 'Progressing');
   if (!hasProgressDeadline(deployment)) next = without(next, 'Progressing');
-  else if (!(base.replicas === base.updatedReplicas && present?.reason === 'NewReplicaSetAvailable')) next = withProgress(deployment, current, base, next, nowMs);
+  else if (!(base.replicas === base.updatedReplicas && present?.reason === 'NewReplicaSetAvailable'))
+    next = withProgress(deployment, current, base, next, nowMs);
   const failure = (current === undefined ? old : [current, ...old])
     .flatMap(({ status }) => status?.conditions ?? [])
     .find(({ type }) => type === 'ReplicaFailure');
@@ -126,26 +139,46 @@ export function rolloutStatus(
   return { ...base, conditions: [...next] };
 }
 
-function withProgress(deployment: Deployment, current: ReplicaSet | undefined, status: DeploymentStatus, conditions: Conditions, nowMs: number): Conditions {
+function withProgress(
+  deployment: Deployment,
+  current: ReplicaSet | undefined,
+  status: DeploymentStatus,
+  conditions: Conditions,
+  nowMs: number,
+): Conditions {
   const who = current === undefined ? `Deployment "${deployment.metadata.name}"` : `ReplicaSet "${current.metadata.name}"`;
   const present = find(conditions, 'Progressing');
   if (isComplete(deployment, status)) {
-    return withCondition(conditions, condition('Progressing', 'True', 'NewReplicaSetAvailable', `${who} has successfully progressed.`, nowMs));
+    return withCondition(
+      conditions,
+      condition('Progressing', 'True', 'NewReplicaSetAvailable', `${who} has successfully progressed.`, nowMs),
+    );
   }
   if (hasProgressed(deployment.status, status)) {
     const next = condition('Progressing', 'True', 'ReplicaSetUpdated', `${who} is progressing.`, nowMs);
     // Each sign of progress starts the deadline anew, though status and reason stay: so it is replaced, not compared.
-    return [...without(conditions, 'Progressing'), { ...next, lastTransitionTime: present?.status === 'True' ? present.lastTransitionTime : next.lastTransitionTime }];
+    return [
+      ...without(conditions, 'Progressing'),
+      { ...next, lastTransitionTime: present?.status === 'True' ? present.lastTransitionTime : next.lastTransitionTime },
+    ];
   }
   if (!isTimedOut(deployment, present, nowMs)) return conditions;
-  return withCondition(conditions, condition('Progressing', 'False', 'ProgressDeadlineExceeded', `${who} has timed out progressing.`, nowMs));
+  return withCondition(
+    conditions,
+    condition('Progressing', 'False', 'ProgressDeadlineExceeded', `${who} has timed out progressing.`, nowMs),
+  );
 }
 
 /** When to look whether the rollout is stuck; undefined where nothing has to be waited for. */
 export function progressCheckDelayMs(deployment: Deployment, status: DeploymentStatus, nowMs: number): number | undefined {
   const progressing = find(status.conditions, 'Progressing');
   if (!hasProgressDeadline(deployment) || progressing === undefined || isComplete(deployment, status)) return undefined;
-  if (progressing.reason === 'ProgressDeadlineExceeded' || progressing.reason === 'NewReplicaSetAvailable' || deployment.spec.paused === true) return undefined;
+  if (
+    progressing.reason === 'ProgressDeadlineExceeded' ||
+    progressing.reason === 'NewReplicaSetAvailable' ||
+    deployment.spec.paused === true
+  )
+    return undefined;
   const dueMs = Date.parse(progressing.lastUpdateTime ?? '') + (deployment.spec.progressDeadlineSeconds ?? 0) * 1000;
   // One second more: times in the API have whole seconds.
   return Number.isNaN(dueMs) ? undefined : Math.max(0, dueMs - nowMs) + 1000;

@@ -24,8 +24,27 @@ import {
   splitSets,
 } from './deployment-revisions.ts';
 import type { Sizes } from './deployment-scale.ts';
-import { annotated, currentSetSize, fenceposts, replicasOf, rollingStep, scaleStep, sum, wantedReplicas } from './deployment-scale.ts';
-import { baseStatus, condition, find, hasProgressDeadline, isComplete, pausedConditions, progressCheckDelayMs, rolloutStatus, withCondition } from './deployment-status.ts';
+import {
+  annotated,
+  currentSetSize,
+  fenceposts,
+  replicasOf,
+  rollingStep,
+  scaleStep,
+  sum,
+  wantedReplicas,
+} from './deployment-scale.ts';
+import {
+  baseStatus,
+  condition,
+  find,
+  hasProgressDeadline,
+  isComplete,
+  pausedConditions,
+  progressCheckDelayMs,
+  rolloutStatus,
+  withCondition,
+} from './deployment-status.ts';
 import { carryOutClaim, planClaim } from './ownership.ts';
 import { isPodTerminal } from './pods.ts';
 
@@ -43,7 +62,11 @@ export const deploymentController = (deps: ControllerDeps): Controller => {
     async reconcile(key) {
       const deployment = caches.cache('deployments.apps').get(key);
       if (deployment === undefined) return done; // The garbage collector takes the sets.
-      const claim = planClaim(deployment, labelMatcher(deployment.spec.selector), caches.cache('replicasets.apps').list(deployment.metadata.namespace));
+      const claim = planClaim(
+        deployment,
+        labelMatcher(deployment.spec.selector),
+        caches.cache('replicasets.apps').list(deployment.metadata.namespace),
+      );
       const sets = await carryOutClaim(client, { object: deployment, resource: 'deployments.apps' }, 'replicasets.apps', claim);
       const pods = sets.flatMap((set) => caches.cache('pods').ownedBy(set));
       const plan = planDeployment(deployment, sets, pods, clock.now());
@@ -87,10 +110,24 @@ export interface DeploymentPlan {
 }
 
 /** Decides the next step. Pure. @param pods of all the Deployment's sets */
-export function planDeployment(deployment: Deployment, sets: readonly ReplicaSet[], pods: readonly Pod[], nowMs: number): DeploymentPlan {
+export function planDeployment(
+  deployment: Deployment,
+  sets: readonly ReplicaSet[],
+  pods: readonly Pod[],
+  nowMs: number,
+): DeploymentPlan {
   const { current, old } = splitSets(deployment, sets);
-  const conditions = deployment.metadata.deletionTimestamp === undefined ? pausedConditions(deployment, nowMs) : [...(deployment.status?.conditions ?? [])];
-  const base: DeploymentPlan = { create: undefined, updates: [], remove: [], revision: undefined, status: baseStatus(deployment, current, old, conditions, nowMs) };
+  const conditions =
+    deployment.metadata.deletionTimestamp === undefined
+      ? pausedConditions(deployment, nowMs)
+      : [...(deployment.status?.conditions ?? [])];
+  const base: DeploymentPlan = {
+    create: undefined,
+    updates: [],
+    remove: [],
+    revision: undefined,
+    status: baseStatus(deployment, current, old, conditions, nowMs),
+  };
   if (deployment.metadata.deletionTimestamp !== undefined) return base;
   const paused = deployment.spec.paused === true;
   if (paused || isScaled(deployment, sets)) {
@@ -98,19 +135,33 @@ export function planDeployment(deployment: Deployment, sets: readonly ReplicaSet
     return { ...plan, remove: paused ? expiredSets(deployment, old) : [] };
   }
   const found = noteFound(deployment, current, conditions, nowMs);
-  const rollout = deployment.spec.strategy?.type === 'Recreate' ? recreate(deployment, current, old, pods) : rolling(deployment, current, old);
+  const rollout =
+    deployment.spec.strategy?.type === 'Recreate' ? recreate(deployment, current, old, pods) : rolling(deployment, current, old);
   const status = rolloutStatus(deployment, current, old, found, nowMs);
   return { ...base, ...rollout, status, remove: isComplete(deployment, deployment.status) ? expiredSets(deployment, old) : [] };
 }
 
 /** Whether the size has changed since the sets were last sized. */
 function isScaled(deployment: Deployment, sets: readonly ReplicaSet[]): boolean {
-  return sets.some((set) => replicasOf(set) > 0 && (annotated(set, desiredReplicasAnnotation) ?? wantedReplicas(deployment)) !== wantedReplicas(deployment));
+  return sets.some(
+    (set) =>
+      replicasOf(set) > 0 &&
+      (annotated(set, desiredReplicasAnnotation) ?? wantedReplicas(deployment)) !== wantedReplicas(deployment),
+  );
 }
 
-function noteFound(deployment: Deployment, current: ReplicaSet | undefined, conditions: readonly DeploymentCondition[], nowMs: number): DeploymentCondition[] {
-  if (current === undefined || !hasProgressDeadline(deployment) || find(conditions, 'Progressing') !== undefined) return [...conditions];
-  return withCondition(conditions, condition('Progressing', 'True', 'FoundNewReplicaSet', `Found new replica set "${current.metadata.name}"`, nowMs));
+function noteFound(
+  deployment: Deployment,
+  current: ReplicaSet | undefined,
+  conditions: readonly DeploymentCondition[],
+  nowMs: number,
+): DeploymentCondition[] {
+  if (current === undefined || !hasProgressDeadline(deployment) || find(conditions, 'Progressing') !== undefined)
+    return [...conditions];
+  return withCondition(
+    conditions,
+    condition('Progressing', 'True', 'FoundNewReplicaSet', `Found new replica set "${current.metadata.name}"`, nowMs),
+  );
 }
 
 type Step = Pick<DeploymentPlan, 'create' | 'updates' | 'revision'>;
@@ -120,11 +171,17 @@ function rolling(deployment: Deployment, current: ReplicaSet | undefined, old: r
   return resize(deployment, current, old, rollingStep(deployment, current, old), false);
 }
 
-function recreate(deployment: Deployment, current: ReplicaSet | undefined, old: readonly ReplicaSet[], pods: readonly Pod[]): Step {
+function recreate(
+  deployment: Deployment,
+  current: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+  pods: readonly Pod[],
+): Step {
   const running = old.filter((set) => replicasOf(set) > 0);
   if (running.length > 0) return resize(deployment, current, old, new Map(running.map((set) => [set.metadata.uid, 0])), false);
   const isOld = (pod: Pod): boolean => controllerOf(pod)?.uid !== current?.metadata.uid && !isPodTerminal(pod);
-  if (old.some(({ status }) => (status?.replicas ?? 0) > 0) || pods.some(isOld)) return resize(deployment, current, old, new Map(), false);
+  if (old.some(({ status }) => (status?.replicas ?? 0) > 0) || pods.some(isOld))
+    return resize(deployment, current, old, new Map(), false);
   if (current === undefined) return creation(deployment, old, wantedReplicas(deployment));
   return resize(deployment, current, old, new Map([[current.metadata.uid, wantedReplicas(deployment)]]), false);
 }
@@ -137,23 +194,36 @@ function creation(deployment: Deployment, old: readonly ReplicaSet[], replicas: 
 }
 
 /** @param annotateAll also sets whose size stays learn the new size of the Deployment */
-function resize(deployment: Deployment, current: ReplicaSet | undefined, old: readonly ReplicaSet[], sizes: Sizes, annotateAll: boolean): Step {
+function resize(
+  deployment: Deployment,
+  current: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+  sizes: Sizes,
+  annotateAll: boolean,
+): Step {
   const updates: DeploymentPlan['updates'] = [];
   for (const from of current === undefined ? old : [current, ...old]) {
     const size = sizes.get(from.metadata.uid) ?? replicasOf(from);
-    let annotations = from === current ? currentSetAnnotations(deployment, from.metadata.annotations, old) : (from.metadata.annotations ?? {});
-    if (size !== replicasOf(from) || (annotateAll && sizes.has(from.metadata.uid))) annotations = { ...annotations, ...sizeAnnotations(deployment) };
+    let annotations =
+      from === current ? currentSetAnnotations(deployment, from.metadata.annotations, old) : (from.metadata.annotations ?? {});
+    if (size !== replicasOf(from) || (annotateAll && sizes.has(from.metadata.uid)))
+      annotations = { ...annotations, ...sizeAnnotations(deployment) };
     const minReadySeconds = from === current ? deployment.spec.minReadySeconds : from.spec.minReadySeconds;
     const to = { ...from, metadata: { ...from.metadata, annotations }, spec: { ...from.spec, replicas: size, minReadySeconds } };
-    if (!sameJson({ ...from, metadata: { ...from.metadata, annotations: from.metadata.annotations ?? {} } }, to)) updates.push({ from, to });
+    if (!sameJson({ ...from, metadata: { ...from.metadata, annotations: from.metadata.annotations ?? {} } }, to))
+      updates.push({ from, to });
   }
-  const revision = current === undefined ? undefined : currentSetAnnotations(deployment, current.metadata.annotations, old)[revisionAnnotation];
+  const revision =
+    current === undefined ? undefined : currentSetAnnotations(deployment, current.metadata.annotations, old)[revisionAnnotation];
   return { create: undefined, updates, revision };
 }
 
 function sizeAnnotations(deployment: Deployment): Record<string, string> {
   const wanted = wantedReplicas(deployment);
-  return { [desiredReplicasAnnotation]: String(wanted), [maxReplicasAnnotation]: String(wanted + fenceposts(deployment).maxSurge) };
+  return {
+    [desiredReplicasAnnotation]: String(wanted),
+    [maxReplicasAnnotation]: String(wanted + fenceposts(deployment).maxSurge),
+  };
 }
 
 async function carryOut(plan: DeploymentPlan, deployment: Deployment, deps: ControllerDeps): Promise<void> {
@@ -164,7 +234,12 @@ async function carryOut(plan: DeploymentPlan, deployment: Deployment, deps: Cont
     await client.resource('replicasets.apps').update(to);
     const [before, after] = [replicasOf(from), replicasOf(to)];
     if (before !== after) {
-      events.event(deployment, 'Normal', 'ScalingReplicaSet', `Scaled ${before < after ? 'up' : 'down'} replica set ${to.metadata.name} from ${before} to ${after}`);
+      events.event(
+        deployment,
+        'Normal',
+        'ScalingReplicaSet',
+        `Scaled ${before < after ? 'up' : 'down'} replica set ${to.metadata.name} from ${before} to ${after}`,
+      );
     }
   }
   for (const set of plan.remove) await removeSet(set, deps);
@@ -180,15 +255,29 @@ async function removeSet({ metadata: { namespace, name, uid } }: ReplicaSet, { c
 }
 
 /** @returns the status that tells of the creation */
-async function createSet(create: New<ReplicaSet>, plan: DeploymentPlan, deployment: Deployment, deps: ControllerDeps): Promise<DeploymentStatus> {
+async function createSet(
+  create: New<ReplicaSet>,
+  plan: DeploymentPlan,
+  deployment: Deployment,
+  deps: ControllerDeps,
+): Promise<DeploymentStatus> {
   const { client, events, clock } = deps;
   const progressing = (status: 'True' | 'False', reason: string, message: string): DeploymentStatus =>
     hasProgressDeadline(deployment)
-      ? { ...plan.status, conditions: withCondition(plan.status.conditions ?? [], condition('Progressing', status, reason, message, clock.now())) }
+      ? {
+          ...plan.status,
+          conditions: withCondition(plan.status.conditions ?? [], condition('Progressing', status, reason, message, clock.now())),
+        }
       : plan.status;
   try {
     const { metadata, spec } = await client.resource('replicasets.apps').create(create);
-    if ((spec.replicas ?? 0) > 0) events.event(deployment, 'Normal', 'ScalingReplicaSet', `Scaled up replica set ${metadata.name} from 0 to ${spec.replicas}`);
+    if ((spec.replicas ?? 0) > 0)
+      events.event(
+        deployment,
+        'Normal',
+        'ScalingReplicaSet',
+        `Scaled up replica set ${metadata.name} from 0 to ${spec.replicas}`,
+      );
     return progressing('True', 'NewReplicaSetCreated', `Created new replica set "${metadata.name}"`);
   } catch (error) {
     if (isAlreadyExists(error)) {
@@ -207,14 +296,30 @@ async function createSet(create: New<ReplicaSet>, plan: DeploymentPlan, deployme
 async function resolveCollision(create: New<ReplicaSet>, deployment: Deployment, deps: ControllerDeps): Promise<void> {
   const { namespace, name = '' } = create.metadata;
   const present = await deps.client.resource('replicasets.apps').get({ namespace, name });
-  if (controllerOf(present)?.uid === deployment.metadata.uid && isSameTemplate(present.spec.template, create.spec.template)) return;
-  await report(deployment, { ...deployment.status, collisionCount: (deployment.status?.collisionCount ?? 0) + 1 }, undefined, deps);
+  if (controllerOf(present)?.uid === deployment.metadata.uid && isSameTemplate(present.spec.template, create.spec.template))
+    return;
+  await report(
+    deployment,
+    { ...deployment.status, collisionCount: (deployment.status?.collisionCount ?? 0) + 1 },
+    undefined,
+    deps,
+  );
 }
 
-async function report(deployment: Deployment, status: DeploymentStatus, revision: string | undefined, { client }: ControllerDeps): Promise<void> {
-  const annotations = revision === undefined ? deployment.metadata.annotations : { ...deployment.metadata.annotations, [revisionAnnotation]: revision };
+async function report(
+  deployment: Deployment,
+  status: DeploymentStatus,
+  revision: string | undefined,
+  { client }: ControllerDeps,
+): Promise<void> {
+  const annotations =
+    revision === undefined
+      ? deployment.metadata.annotations
+      : { ...deployment.metadata.annotations, [revisionAnnotation]: revision };
   if (sameStatus(deployment.status, status) && sameJson(annotations, deployment.metadata.annotations)) return;
-  await client.resource('deployments.apps').updateStatus({ ...deployment, metadata: { ...deployment.metadata, annotations }, status });
+  await client
+    .resource('deployments.apps')
+    .updateStatus({ ...deployment, metadata: { ...deployment.metadata, annotations }, status });
 }
 
 /** The server leaves out counts of zero; the order of conditions says nothing. */

@@ -7,12 +7,24 @@
 import type { New } from '#api/meta.ts';
 import { keyToName, sameJson } from '#api/meta.ts';
 import { isNamespaceTerminating, isNotFound } from '#api/status.ts';
-import type { EndpointAddress, EndpointPort, Endpoints, EndpointSubset, Pod, Service } from '#api/types.generated.ts';
+import type { EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import { isPodReady } from './pods.ts';
-import { createTriggerTimes, endpointHostname, findPort, headlessLabel, isHeadless, isIPv6, isSelecting, podIPs, podsBehind, podsOfServices, triggerTimeAnnotation } from './service-pods.ts';
+import {
+  createTriggerTimes,
+  endpointHostname,
+  findPort,
+  headlessLabel,
+  isHeadless,
+  isIPv6,
+  isSelecting,
+  podIPs,
+  podsBehind,
+  podsOfServices,
+  triggerTimeAnnotation,
+} from './service-pods.ts';
 
 const overCapacityAnnotation = 'endpoints.kubernetes.io/over-capacity';
 const managedByLabel = 'endpoints.kubernetes.io/managed-by';
@@ -20,7 +32,7 @@ const managedByLabel = 'endpoints.kubernetes.io/managed-by';
 export const maxAddresses = 1000;
 
 export const endpointsController = (deps: ControllerDeps): Controller => {
-  const { client, caches } = deps;
+  const { caches } = deps;
   const triggers = createTriggerTimes();
   return {
     name: 'endpoint',
@@ -47,14 +59,33 @@ export const endpointsController = (deps: ControllerDeps): Controller => {
 };
 
 /** The Endpoints that the Service should have; undefined where `present` is that already. Pure. */
-export function planEndpoints(service: Service, pods: readonly Pod[], present: Endpoints | undefined, trigger: string | undefined): New<Endpoints> | undefined {
+export function planEndpoints(
+  service: Service,
+  pods: readonly Pod[],
+  present: Endpoints | undefined,
+  trigger: string | undefined,
+): New<Endpoints> | undefined {
   const all = subsetsOf(service, pods);
   const { subsets, truncated } = truncate(all);
   const { [headlessLabel]: _headless, ...serviceLabels } = service.metadata.labels ?? {};
-  const labels = { ...serviceLabels, ...(isHeadless(service) ? { [headlessLabel]: '' } : {}), [managedByLabel]: 'endpoint-controller' };
+  const labels = {
+    ...serviceLabels,
+    ...(isHeadless(service) ? { [headlessLabel]: '' } : {}),
+    [managedByLabel]: 'endpoint-controller',
+  };
   const isTruncated = present?.metadata.annotations?.[overCapacityAnnotation] === 'truncated';
-  if (present !== undefined && sameJson(present.subsets ?? [], subsets) && sameJson(present.metadata.labels, labels) && isTruncated === truncated) return undefined;
-  const { [triggerTimeAnnotation]: _trigger, [overCapacityAnnotation]: _over, ...annotations } = present?.metadata.annotations ?? {};
+  if (
+    present !== undefined &&
+    sameJson(present.subsets ?? [], subsets) &&
+    sameJson(present.metadata.labels, labels) &&
+    isTruncated === truncated
+  )
+    return undefined;
+  const {
+    [triggerTimeAnnotation]: _trigger,
+    [overCapacityAnnotation]: _over,
+    ...annotations
+  } = present?.metadata.annotations ?? {};
   return {
     apiVersion: 'v1',
     kind: 'Endpoints',
@@ -94,12 +125,24 @@ function entryOf(service: Service, pod: Pod): Entry[] {
   const ports = (service.spec.ports ?? []).flatMap((port): EndpointPort[] => {
     const number = findPort(pod, port);
     if (number === undefined) return [];
-    return [{ name: port.name === '' ? undefined : port.name, port: number, protocol: port.protocol ?? 'TCP', appProtocol: port.appProtocol }];
+    return [
+      {
+        name: port.name === '' ? undefined : port.name,
+        port: number,
+        protocol: port.protocol ?? 'TCP',
+        appProtocol: port.appProtocol,
+      },
+    ];
   });
   // A headless Service may have no ports at all; another whose ports this pod does not have leaves it out.
   if (ports.length === 0 && !(service.spec.clusterIP === 'None' && (service.spec.ports ?? []).length === 0)) return [];
   const { name, namespace, uid } = pod.metadata;
-  const address = { ip, hostname: endpointHostname(pod, service), nodeName: pod.spec.nodeName, targetRef: { kind: 'Pod', namespace, name, uid } };
+  const address = {
+    ip,
+    hostname: endpointHostname(pod, service),
+    nodeName: pod.spec.nodeName,
+    targetRef: { kind: 'Pod', namespace, name, uid },
+  };
   const sorted = ports.sort((a, b) => a.port - b.port || ((a.name ?? '') < (b.name ?? '') ? -1 : 1));
   return [{ address, ready: service.spec.publishNotReadyAddresses === true || isPodReady(pod), ports: sorted }];
 }
@@ -130,20 +173,40 @@ function truncate(subsets: EndpointSubset[]): { subsets: EndpointSubset[]; trunc
   const ready = subsets.map(({ addresses }) => take(addresses));
   const kept = subsets.map(({ notReadyAddresses, ports }, index): EndpointSubset => {
     const [addresses, notReady] = [ready[index] ?? [], take(notReadyAddresses)];
-    return { ...(addresses.length === 0 ? {} : { addresses }), ...(notReady.length === 0 ? {} : { notReadyAddresses: notReady }), ...(ports === undefined ? {} : { ports }) };
+    return {
+      ...(addresses.length === 0 ? {} : { addresses }),
+      ...(notReady.length === 0 ? {} : { notReadyAddresses: notReady }),
+      ...(ports === undefined ? {} : { ports }),
+    };
   });
   return { subsets: kept.filter((one) => count(one.addresses) + count(one.notReadyAddresses) > 0), truncated: true };
 }
 
-async function write(service: Service, wanted: New<Endpoints>, present: Endpoints | undefined, { client, events }: ControllerDeps): Promise<void> {
+async function write(
+  service: Service,
+  wanted: New<Endpoints>,
+  present: Endpoints | undefined,
+  { client, events }: ControllerDeps,
+): Promise<void> {
   const { namespace, name } = service.metadata;
   try {
     if (present === undefined) await client.resource('endpoints').create(wanted);
-    else await client.resource('endpoints').update({ ...present, ...wanted, metadata: { ...present.metadata, labels: wanted.metadata.labels, annotations: wanted.metadata.annotations } });
+    else
+      await client.resource('endpoints').update({
+        ...present,
+        ...wanted,
+        metadata: { ...present.metadata, labels: wanted.metadata.labels, annotations: wanted.metadata.annotations },
+      });
   } catch (error) {
     if (isNamespaceTerminating(error)) return; // Nothing can be created any more.
     const message = error instanceof Error ? error.message : String(error);
-    if (present === undefined) events.event(service, 'Warning', 'FailedToCreateEndpoint', `Failed to create endpoint for service ${namespace}/${name}: ${message}`);
+    if (present === undefined)
+      events.event(
+        service,
+        'Warning',
+        'FailedToCreateEndpoint',
+        `Failed to create endpoint for service ${namespace}/${name}: ${message}`,
+      );
     else events.event(service, 'Warning', 'FailedToUpdateEndpoint', `Failed to update endpoint ${namespace}/${name}: ${message}`);
     throw error;
   }

@@ -8,7 +8,7 @@
  */
 import type { New } from '#api/meta.ts';
 import { controllerReference } from '#api/meta.ts';
-import type { Endpoint, EndpointAddress, Endpoints, EndpointSlice, EndpointSubset, Service } from '#api/types.generated.ts';
+import type { Endpoint, EndpointAddress, EndpointSlice, EndpointSubset, Endpoints, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
@@ -28,7 +28,11 @@ export const endpointSliceMirroringController = (deps: ControllerDeps): Controll
   const expectations = createExpectations(client, caches, 'endpointslices.discovery.k8s.io');
   return {
     name: 'endpointslice-mirroring',
-    watches: [own('endpoints'), own('services'), { resource: 'endpointslices.discovery.k8s.io', keys: (slice) => sliceKeys(slice, controllerName) }],
+    watches: [
+      own('endpoints'),
+      own('services'),
+      { resource: 'endpointslices.discovery.k8s.io', keys: (slice) => sliceKeys(slice, controllerName) },
+    ],
 
     async reconcile(key) {
       const endpoints = caches.cache('endpoints').get(key);
@@ -40,7 +44,11 @@ export const endpointSliceMirroringController = (deps: ControllerDeps): Controll
       const service = caches.cache('services').get(key);
       const groups = isMirrored(endpoints, service) ? mirrorGroups(endpoints) : [];
       const existing = managedSlices(caches.cache('endpointslices.discovery.k8s.io'), endpoints, controllerName);
-      const plan = packSlices(existing, groups, { maxPerSlice: maxPerSubset, template: mirrorTemplate(endpoints), placeholders: [] });
+      const plan = packSlices(existing, groups, {
+        maxPerSlice: maxPerSubset,
+        template: mirrorTemplate(endpoints),
+        placeholders: [],
+      });
       await carryOutSlices(plan, key, expectations, deps);
       return done;
     },
@@ -55,7 +63,9 @@ export function isMirrored({ metadata }: Endpoints, service: Service | undefined
 
 /** The endpoints by address type and ports. Pure. */
 export function mirrorGroups({ subsets = [] }: Endpoints): EndpointGroup[] {
-  return subsets.flatMap((subset) => ['IPv4', 'IPv6'].map((addressType) => groupOf(subset, addressType))).filter(({ endpoints }) => endpoints.length > 0);
+  return subsets
+    .flatMap((subset) => ['IPv4', 'IPv6'].map((addressType) => groupOf(subset, addressType)))
+    .filter(({ endpoints }) => endpoints.length > 0);
 }
 
 function groupOf({ addresses = [], notReadyAddresses = [], ports = [] }: EndpointSubset, addressType: string): EndpointGroup {
@@ -74,7 +84,11 @@ function endpointOf({ ip, hostname, nodeName, targetRef }: EndpointAddress, read
 
 function mirrorTemplate(endpoints: Endpoints): New<EndpointSlice> {
   const { name, namespace, labels, annotations = {} } = endpoints.metadata;
-  const { [triggerTimeAnnotation]: _trigger, 'kubectl.kubernetes.io/last-applied-configuration': _applied, ...copied } = annotations;
+  const {
+    [triggerTimeAnnotation]: _trigger,
+    'kubectl.kubernetes.io/last-applied-configuration': _applied,
+    ...copied
+  } = annotations;
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',

@@ -16,7 +16,19 @@ import type { Cache } from '#client/informer.ts';
 import type { Expectations } from './expectations.ts';
 import { createExpectations, recheckAfterMs } from './expectations.ts';
 import { isPodReady } from './pods.ts';
-import { createTriggerTimes, endpointHostname, findPort, headlessLabel, isHeadless, isIPv6, isSelecting, podIPs, podsBehind, podsOfServices, triggerTimeAnnotation } from './service-pods.ts';
+import {
+  createTriggerTimes,
+  endpointHostname,
+  findPort,
+  headlessLabel,
+  isHeadless,
+  isIPv6,
+  isSelecting,
+  podIPs,
+  podsBehind,
+  podsOfServices,
+  triggerTimeAnnotation,
+} from './service-pods.ts';
 import type { EndpointGroup, SlicePlan } from './slice-packing.ts';
 import { packSlices } from './slice-packing.ts';
 
@@ -35,7 +47,12 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
   const triggers = createTriggerTimes();
   return {
     name: 'endpointslice',
-    watches: [own('services'), podsOfServices, reads('nodes'), { resource: 'endpointslices.discovery.k8s.io', keys: (slice) => sliceKeys(slice, controllerName) }],
+    watches: [
+      own('services'),
+      podsOfServices,
+      reads('nodes'),
+      { resource: 'endpointslices.discovery.k8s.io', keys: (slice) => sliceKeys(slice, controllerName) },
+    ],
 
     async reconcile(key) {
       const service = caches.cache('services').get(key);
@@ -50,14 +67,25 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
       const pods = podsBehind(service, caches, true);
       const { groups, missingNode } = groupEndpoints(service, pods, caches.cache('nodes'));
       const trigger = triggers.next(service, pods);
-      const mine = existing.filter(({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === service.metadata.uid) === true);
-      const plan = packSlices(mine, groups, { maxPerSlice, template: sliceTemplate(service, trigger), placeholders: addressTypes(service) });
+      const mine = existing.filter(
+        ({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === service.metadata.uid) === true,
+      );
+      const plan = packSlices(mine, groups, {
+        maxPerSlice,
+        template: sliceTemplate(service, trigger),
+        placeholders: addressTypes(service),
+      });
       plan.remove.push(...existing.filter((slice) => !mine.includes(slice)));
       try {
         await carryOutSlices(plan, key, expectations, deps);
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
-        events.event(service, 'Warning', 'FailedToUpdateEndpointSlices', `Error updating Endpoint Slices for Service ${key}: ${message}`);
+        events.event(
+          service,
+          'Warning',
+          'FailedToUpdateEndpointSlices',
+          `Error updating Endpoint Slices for Service ${key}: ${message}`,
+        );
         throw error;
       }
       return missingNode ? requeueAfter(missingNodeRetryMs) : done;
@@ -68,7 +96,9 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
 /** The key of the Service that a managed slice belongs to. */
 export function sliceKeys({ metadata }: KubeObject, manager: string): string[] {
   const name = metadata.labels?.[serviceNameLabel];
-  return name === undefined || metadata.labels?.[managedByLabel] !== manager ? [] : [nameToKey({ namespace: metadata.namespace, name })];
+  return name === undefined || metadata.labels?.[managedByLabel] !== manager
+    ? []
+    : [nameToKey({ namespace: metadata.namespace, name })];
 }
 
 export function managedSlices(cache: Cache<EndpointSlice>, { metadata }: KubeObject, manager: string): EndpointSlice[] {
@@ -84,12 +114,17 @@ export function managedSlices(cache: Cache<EndpointSlice>, { metadata }: KubeObj
 
 function addressTypes({ spec }: Service): string[] {
   if (spec.ipFamilies !== undefined && spec.ipFamilies.length > 0) return spec.ipFamilies;
-  if (spec.clusterIP !== undefined && spec.clusterIP !== '' && spec.clusterIP !== 'None') return [isIPv6(spec.clusterIP) ? 'IPv6' : 'IPv4'];
+  if (spec.clusterIP !== undefined && spec.clusterIP !== '' && spec.clusterIP !== 'None')
+    return [isIPv6(spec.clusterIP) ? 'IPv6' : 'IPv4'];
   return ['IPv4', 'IPv6'];
 }
 
 /** The endpoints of the Service, those with the same ports together. Pure. */
-export function groupEndpoints(service: Service, pods: readonly Pod[], nodes: Pick<Cache<Node>, 'get'>): { groups: EndpointGroup[]; missingNode: boolean } {
+export function groupEndpoints(
+  service: Service,
+  pods: readonly Pod[],
+  nodes: Pick<Cache<Node>, 'get'>,
+): { groups: EndpointGroup[]; missingNode: boolean } {
   const groups = new Map<string, EndpointGroup>();
   let missingNode = false;
   for (const pod of pods) {
@@ -114,7 +149,9 @@ export function groupEndpoints(service: Service, pods: readonly Pod[], nodes: Pi
 function portsOf(service: Service, pod: Pod): EndpointGroup['ports'] {
   return (service.spec.ports ?? []).flatMap((port) => {
     const number = findPort(pod, port);
-    return number === undefined ? [] : [{ name: port.name ?? '', port: number, protocol: port.protocol ?? 'TCP', appProtocol: port.appProtocol }];
+    return number === undefined
+      ? []
+      : [{ name: port.name ?? '', port: number, protocol: port.protocol ?? 'TCP', appProtocol: port.appProtocol }];
   });
 }
 
@@ -152,7 +189,12 @@ function sliceTemplate(service: Service, trigger: string | undefined): New<Endpo
     metadata: {
       generateName: `${name}-`,
       namespace,
-      labels: { ...serviceLabels, ...(isHeadless(service) ? { [headlessLabel]: '' } : {}), [serviceNameLabel]: name, [managedByLabel]: controllerName },
+      labels: {
+        ...serviceLabels,
+        ...(isHeadless(service) ? { [headlessLabel]: '' } : {}),
+        [serviceNameLabel]: name,
+        [managedByLabel]: controllerName,
+      },
       ...(trigger === undefined ? {} : { annotations: { [triggerTimeAnnotation]: trigger } }),
       ownerReferences: [controllerReference(service)],
     },
@@ -161,7 +203,12 @@ function sliceTemplate(service: Service, trigger: string | undefined): New<Endpo
 }
 
 /** Creations come first, so that no endpoint is missing while it moves from one slice to another. */
-export async function carryOutSlices(plan: SlicePlan, key: string, expectations: Expectations, { client, clock }: ControllerDeps): Promise<void> {
+export async function carryOutSlices(
+  plan: SlicePlan,
+  key: string,
+  expectations: Expectations,
+  { client, clock }: ControllerDeps,
+): Promise<void> {
   const slices = client.resource('endpointslices.discovery.k8s.io');
   for (const slice of plan.create) {
     try {
@@ -181,4 +228,3 @@ export async function carryOutSlices(plan: SlicePlan, key: string, expectations:
     }
   }
 }
-

@@ -35,7 +35,10 @@ export const garbageCollector = (deps: ControllerDeps): Controller => {
   return {
     name: 'garbage-collector',
     concurrency: 20,
-    watches: collected.map(({ id }) => ({ resource: id, keys: (object, previous, all) => concerned(graph, object, graph.observe(id, object, previous, all)) })),
+    watches: collected.map(({ id }) => ({
+      resource: id,
+      keys: (object, previous, all) => concerned(graph, object, graph.observe(id, object, previous, all)),
+    })),
 
     // The key is a UID.
     async reconcile(uid) {
@@ -57,7 +60,9 @@ const hasFinalizer = ({ metadata }: KubeObject, name: string): boolean => (metad
 function concerned(graph: OwnerGraph, { metadata }: KubeObject, exists: boolean): string[] {
   const owners = metadata.ownerReferences ?? [];
   const isGoing = !exists || metadata.deletionTimestamp !== undefined;
-  const waits = metadata.deletionTimestamp !== undefined && (metadata.finalizers ?? []).some((name) => name === foreground || name === orphan);
+  const waits =
+    metadata.deletionTimestamp !== undefined &&
+    (metadata.finalizers ?? []).some((name) => name === foreground || name === orphan);
   return [
     ...(exists && (waits || (owners.length > 0 && !isGoing)) ? [metadata.uid] : []),
     ...(isGoing ? graph.dependents(metadata.uid) : []),
@@ -69,8 +74,8 @@ type Found = GraphNode & { object: KubeObject };
 
 async function orphanDependents(owner: Found, graph: OwnerGraph, { client, caches }: ControllerDeps): Promise<ReconcileResult> {
   const { uid } = owner.object.metadata;
-  const dependents = graph.dependents(uid).map((one) => graph.object(one, caches));
-  await Promise.all(dependents.map((one) => (one === undefined ? undefined : dropOwners(client, one, [uid]))));
+  const dependents = graph.dependents(uid).flatMap((one) => graph.object(one, caches) ?? []);
+  await Promise.all(dependents.map((one) => dropOwners(client, one, [uid])));
   await removeFinalizer(client, owner, orphan);
   return done;
 }
@@ -79,7 +84,9 @@ async function dropOwners(client: Client, { resource, object }: Found, owners: r
   const { namespace, name, uid } = object.metadata;
   const ownerReferences = owners.map((owner) => ({ $patch: 'delete', uid: owner }));
   try {
-    await client.resource(resource).patch({ namespace, name }, { type: 'strategic', body: { metadata: { uid, ownerReferences } } });
+    await client
+      .resource(resource)
+      .patch({ namespace, name }, { type: 'strategic', body: { metadata: { uid, ownerReferences } } });
   } catch (error) {
     // Gone, or another object by that name: it has no such owner.
     if (!isNotFound(error) && !isConflict(error)) throw error;
@@ -107,7 +114,12 @@ async function awaitDependents(owner: Found, graph: OwnerGraph, deps: Controller
   for (const dependent of dependents) {
     if (dependent.object.metadata.deletionTimestamp === undefined) await collectIfOwnerless(dependent, graph, deps);
   }
-  if (dependents.some(({ object }) => object.metadata.ownerReferences?.some((one) => one.uid === uid && one.blockOwnerDeletion === true) === true)) return done;
+  if (
+    dependents.some(
+      ({ object }) => object.metadata.ownerReferences?.some((one) => one.uid === uid && one.blockOwnerDeletion === true) === true,
+    )
+  )
+    return done;
   await removeFinalizer(deps.client, owner, foreground);
   return done;
 }
@@ -118,11 +130,14 @@ async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: Control
   const { client, caches } = deps;
   const references = found.object.metadata.ownerReferences ?? [];
   // The ordinary case costs no request: the cache knows a living owner.
-  if (references.some(({ uid }) => isAlive(graph.object(uid, caches)?.object)) && references.every(({ uid }) => graph.has(uid))) return done;
+  if (references.some(({ uid }) => isAlive(graph.object(uid, caches)?.object)) && references.every(({ uid }) => graph.has(uid)))
+    return done;
   const fresh = await readLive(client, found);
   if (fresh === undefined) return done;
   const live = { ...found, object: fresh };
-  const states = await Promise.all((fresh.metadata.ownerReferences ?? []).map(async (one) => ({ one, state: await ownerState(one, live, deps) })));
+  const states = await Promise.all(
+    (fresh.metadata.ownerReferences ?? []).map(async (one) => ({ one, state: await ownerState(one, live, deps) })),
+  );
   const unresolved = states.some(({ state }) => state === undefined);
   const of = (wanted: OwnerState): OwnerReference[] => states.filter(({ state }) => state === wanted).map(({ one }) => one);
   const [solid, absent, waiting] = [of('solid'), of('absent'), of('waiting')];
@@ -138,7 +153,8 @@ async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: Control
 }
 
 const isAlive = (owner: KubeObject | undefined): boolean => owner !== undefined && !isWaiting(owner);
-const isWaiting = (owner: KubeObject): boolean => owner.metadata.deletionTimestamp !== undefined && hasFinalizer(owner, foreground);
+const isWaiting = (owner: KubeObject): boolean =>
+  owner.metadata.deletionTimestamp !== undefined && hasFinalizer(owner, foreground);
 
 /** What the object's own finalizers ask for its dependents. */
 function propagation(object: KubeObject): 'Orphan' | 'Foreground' | 'Background' {
@@ -158,10 +174,17 @@ async function readLive(client: Client, { resource, object }: Found): Promise<Ku
 }
 
 /** What the server says of an owner; undefined for one that cannot be asked about: then nothing may be deleted. */
-async function ownerState(reference: OwnerReference, dependent: Found, { client, events, log }: ControllerDeps): Promise<OwnerState | undefined> {
+async function ownerState(
+  reference: OwnerReference,
+  dependent: Found,
+  { client, events, log }: ControllerDeps,
+): Promise<OwnerState | undefined> {
   const resource = resourceOf(reference);
   if (resource === undefined) {
-    log.debug({ owner: reference, dependent: dependent.key }, 'an owner is of a kind that is not served; its dependent is left alone');
+    log.debug(
+      { owner: reference, dependent: dependent.key },
+      'an owner is of a kind that is not served; its dependent is left alone',
+    );
     return undefined;
   }
   if (resource.namespaced && !resourceById(dependent.resource).namespaced) {

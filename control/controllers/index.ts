@@ -10,9 +10,9 @@ import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import { createInformers } from '#client/informers.ts';
 import { deploymentController } from './deployment.ts';
-import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
-import { endpointSliceController } from './endpointslice.ts';
 import { endpointsController } from './endpoints.ts';
+import { endpointSliceController } from './endpointslice.ts';
+import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
 import { garbageCollector } from './garbage-collector.ts';
 import { namespaceController } from './namespace.ts';
 import type { NodeIpamOptions } from './node-ipam.ts';
@@ -37,7 +37,11 @@ export interface ControllerOptions extends NodeLifecycleOptions, PodGcOptions, O
 export type RecorderOf = (component: string) => EventRecorder;
 
 /** All controllers. @param recorderOf default: `deps.events` for all */
-export function controllers(deps: ControllerDeps, options: ControllerOptions, recorderOf: RecorderOf = () => deps.events): Controller[] {
+export function controllers(
+  deps: ControllerDeps,
+  options: ControllerOptions,
+  recorderOf: RecorderOf = () => deps.events,
+): Controller[] {
   const as = (component: string): ControllerDeps => ({ ...deps, events: recorderOf(component) });
   const { clusterCidr, rootCaPem } = options;
   return [
@@ -78,7 +82,11 @@ export async function runControllers(deps: RunControllersDeps, options: Controll
     recorders.push(recorder);
     return recorder;
   };
-  const all = controllers({ client, caches: informers, clock, log, events: recorderOf('controller-manager') }, options, recorderOf);
+  const all = controllers(
+    { client, caches: informers, clock, log, events: recorderOf('controller-manager') },
+    options,
+    recorderOf,
+  );
   const runner = { informers, clock, log, ...(observer === undefined ? {} : { observer }) };
   await Promise.all([...(deps.informers === undefined ? [informers.run(signal)] : []), runControllerSet(all, runner, signal)]);
   await Promise.all(recorders.map((recorder) => recorder.flush()));

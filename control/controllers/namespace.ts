@@ -38,7 +38,8 @@ export const namespaceController = ({ client, caches, clock, log }: ControllerDe
     const namespace = await asTerminating(client, fresh);
     const remaining = await deleteContent(client, name, clock.now());
     const reported = await reportConditions(client, namespace, namespaceConditions(namespace, remaining, clock.now()));
-    if (remaining.errors.length > 0) throw new AggregateError(remaining.errors, `namespace ${name}: ${remaining.errors.map(messageOf).join('; ')}`);
+    if (remaining.errors.length > 0)
+      throw new AggregateError(remaining.errors, `namespace ${name}: ${remaining.errors.map(messageOf).join('; ')}`);
     if (remaining.objects.length > 0) {
       log.debug({ namespace: name, remaining: remaining.objects.length }, 'the namespace is not yet empty');
       return requeueAfter(remaining.estimateMs / 2 + 1000);
@@ -61,7 +62,9 @@ async function readIfPresent(client: Client, name: string): Promise<Namespace | 
 
 async function asTerminating(client: Client, namespace: Namespace): Promise<Namespace> {
   if (namespace.status?.phase === 'Terminating') return namespace;
-  return await client.resource('namespaces').updateStatus({ ...namespace, status: { ...namespace.status, phase: 'Terminating' } });
+  return await client
+    .resource('namespaces')
+    .updateStatus({ ...namespace, status: { ...namespace.status, phase: 'Terminating' } });
 }
 
 export interface RemainingContent {
@@ -72,13 +75,28 @@ export interface RemainingContent {
 }
 
 async function deleteContent(client: Client, namespace: string, nowMs: number): Promise<RemainingContent> {
-  const pods = await deleteAll(client, contents.filter(({ id }) => id === 'pods'), namespace);
+  const pods = await deleteAll(
+    client,
+    contents.filter(({ id }) => id === 'pods'),
+    namespace,
+  );
   // What pods use while they end (secrets, service accounts, network policy) stays until the last is gone.
-  const rest = pods.objects.length > 0 || pods.errors.length > 0 ? pods : await deleteAll(client, contents.filter(({ id }) => id !== 'pods'), namespace);
+  const rest =
+    pods.objects.length > 0 || pods.errors.length > 0
+      ? pods
+      : await deleteAll(
+          client,
+          contents.filter(({ id }) => id !== 'pods'),
+          namespace,
+        );
   return { ...rest, estimateMs: Math.max(0, ...rest.objects.map(({ object }) => estimateMs(object, nowMs))) };
 }
 
-async function deleteAll(client: Client, kinds: readonly Resource[], namespace: string): Promise<Pick<RemainingContent, 'objects' | 'errors'>> {
+async function deleteAll(
+  client: Client,
+  kinds: readonly Resource[],
+  namespace: string,
+): Promise<Pick<RemainingContent, 'objects' | 'errors'>> {
   const results = await Promise.allSettled(
     kinds.map(async (resource) => {
       const collection = client.resource<ResourceId>(resource.id);
@@ -112,11 +130,18 @@ const satisfied: Record<string, [reason: string, message: string]> = {
 };
 
 /** The namespace's conditions, which say what it waits for. Pure. */
-export function namespaceConditions(namespace: Namespace, { objects, errors }: RemainingContent, nowMs: number): NamespaceCondition[] {
+export function namespaceConditions(
+  namespace: Namespace,
+  { objects, errors }: RemainingContent,
+  nowMs: number,
+): NamespaceCondition[] {
   const failing = new Map<string, [reason: string, message: string]>();
   if (errors.length > 0) {
     const texts = errors.map(messageOf).sort().join(', ');
-    failing.set('NamespaceDeletionContentFailure', ['ContentDeletionFailed', `Failed to delete all resource types, ${errors.length} remaining: ${texts}`]);
+    failing.set('NamespaceDeletionContentFailure', [
+      'ContentDeletionFailed',
+      `Failed to delete all resource types, ${errors.length} remaining: ${texts}`,
+    ]);
   }
   if (objects.length > 0) {
     const counts = count(objects.map(({ resource: { plural, group } }) => `${plural}.${group}`));
@@ -126,7 +151,10 @@ export function namespaceConditions(namespace: Namespace, { objects, errors }: R
   const finalizers = count(objects.flatMap(({ object }) => object.metadata.finalizers ?? []));
   if (finalizers.length > 0) {
     const texts = finalizers.map(([name, number]) => `${name} in ${number} resource instances`);
-    failing.set('NamespaceFinalizersRemaining', ['SomeFinalizersRemain', `Some content in the namespace has finalizers remaining: ${texts.join(', ')}`]);
+    failing.set('NamespaceFinalizersRemaining', [
+      'SomeFinalizersRemain',
+      `Some content in the namespace has finalizers remaining: ${texts.join(', ')}`,
+    ]);
   }
   const present = namespace.status?.conditions ?? [];
   const ours = Object.entries(satisfied).map(([type, ok]): NamespaceCondition => {
@@ -153,7 +181,9 @@ async function reportConditions(client: Client, namespace: Namespace, conditions
 async function finalize(client: Client, namespace: Namespace): Promise<void> {
   const finalizers = (namespace.spec?.finalizers ?? []).filter((one) => one !== finalizer);
   try {
-    await client.resource('namespaces').update({ ...namespace, spec: { ...namespace.spec, finalizers } }, { subresource: 'finalize' });
+    await client
+      .resource('namespaces')
+      .update({ ...namespace, spec: { ...namespace.spec, finalizers } }, { subresource: 'finalize' });
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }

@@ -6,12 +6,20 @@ import { startWorld } from './testing.ts';
 
 const node = (world: World, name: string) => world.client.resource('nodes').get({ name });
 const pods = async (world: World) => (await world.client.resource('pods').list({ namespace: 'default' })).items;
-const isReady = ({ status }: Pod) => status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
-const taints = async (world: World, name: string) => ((await node(world, name)).spec.taints ?? []).map(({ key, effect }) => `${key}:${effect}`).sort();
-const events = async (world: World, reason: string) => (await world.client.resource('events').list()).items.filter((event) => event.reason === reason).map(({ message }) => message);
+const isReady = ({ status }: Pod) =>
+  status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
+const taints = async (world: World, name: string) =>
+  ((await node(world, name)).spec.taints ?? []).map(({ key, effect }) => `${key}:${effect}`).sort();
+const events = async (world: World, reason: string) =>
+  (await world.client.resource('events').list()).items.filter((event) => event.reason === reason).map(({ message }) => message);
 
 /** What admission adds to every pod upstream (DefaultTolerationSeconds), here shorter. */
-const tolerations = ['not-ready', 'unreachable'].map((key) => ({ key: `node.kubernetes.io/${key}`, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 }));
+const tolerations = ['not-ready', 'unreachable'].map((key) => ({
+  key: `node.kubernetes.io/${key}`,
+  operator: 'Exists',
+  effect: 'NoExecute',
+  tolerationSeconds: 60,
+}));
 
 describe('a node that falls silent', () => {
   let world: World;
@@ -22,7 +30,13 @@ describe('a node that falls silent', () => {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { name: 'web', namespace: 'default' },
-      spec: { selector: { app: 'web' }, clusterIP: '10.96.0.7', clusterIPs: ['10.96.0.7'], ipFamilies: ['IPv4'], ports: [{ port: 80, targetPort: 8080 }] },
+      spec: {
+        selector: { app: 'web' },
+        clusterIP: '10.96.0.7',
+        clusterIPs: ['10.96.0.7'],
+        ipFamilies: ['IPv4'],
+        ports: [{ port: 80, targetPort: 8080 }],
+      },
     });
     await world.client.resource('replicasets.apps').create({
       apiVersion: 'apps/v1',
@@ -42,33 +56,64 @@ describe('a node that falls silent', () => {
   after(() => world.stop());
 
   const slice = async () => {
-    const [found] = (await world.client.resource('endpointslices.discovery.k8s.io').list({ namespace: 'default', labelSelector: 'kubernetes.io/service-name=web' })).items;
-    return (found?.endpoints ?? []).map(({ nodeName, conditions }) => [nodeName, conditions?.ready]).sort();
+    const [found] = (
+      await world.client
+        .resource('endpointslices.discovery.k8s.io')
+        .list({ namespace: 'default', labelSelector: 'kubernetes.io/service-name=web' })
+    ).items;
+    return (found?.endpoints ?? []).map(({ nodeName, conditions }) => `${nodeName},${conditions?.ready}`).sort();
   };
 
   it('is Unknown after the grace period and not before, is tainted, and its pods leave the Service', async () => {
     world.connected.delete('n3');
     await world.pass(45);
     assert.deepEqual(await taints(world, 'n3'), []);
-    await world.until('Unknown', async () => (await node(world, 'n3')).status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown', 15);
+    await world.until(
+      'Unknown',
+      async () => (await node(world, 'n3')).status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown',
+      15,
+    );
     await world.rest();
-    const conditions = ((await node(world, 'n3')).status?.conditions ?? []).map(({ type, status, reason }) => [type, status, reason]);
-    assert.deepEqual(conditions.filter(([type]) => type === 'Ready'), [['Ready', 'Unknown', 'NodeStatusUnknown']]);
-    await world.until('tainted', async () => (await taints(world, 'n3')).join() === 'node.kubernetes.io/unreachable:NoExecute,node.kubernetes.io/unreachable:NoSchedule', 10);
-    await world.until('out of the Service', async () => (await slice()).map(String).join(' ') === 'n1,true n2,true n3,false', 5);
-    assert.deepEqual((await events(world, 'NodeNotReady')).sort(), ['Node is not ready', 'Node n3 status is now: NodeNotReady']);
+    const conditions = ((await node(world, 'n3')).status?.conditions ?? []).map(({ type, status, reason }) => [
+      type,
+      status,
+      reason,
+    ]);
+    assert.deepEqual(
+      conditions.filter(([type]) => type === 'Ready'),
+      [['Ready', 'Unknown', 'NodeStatusUnknown']],
+    );
+    await world.until(
+      'tainted',
+      async () =>
+        (await taints(world, 'n3')).join() ===
+        'node.kubernetes.io/unreachable:NoExecute,node.kubernetes.io/unreachable:NoSchedule',
+      10,
+    );
+    await world.until('out of the Service', async () => (await slice()).join(' ') === 'n1,true n2,true n3,false', 5);
+    assert.deepEqual((await events(world, 'NodeNotReady')).map(String).sort(), [
+      'Node is not ready',
+      'Node n3 status is now: NodeNotReady',
+    ]);
   });
 
   it('loses its pods after they have tolerated it, and they are replaced elsewhere', async () => {
     await world.pass(40);
     assert.equal((await pods(world)).filter(({ metadata }) => metadata.deletionTimestamp !== undefined).length, 0);
-    await world.until('replaced', async () => {
-      const alive = (await pods(world)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
-      return alive.filter(isReady).length === 3 && alive.every(({ spec }) => spec.nodeName !== 'n3');
-    }, 40);
+    await world.until(
+      'replaced',
+      async () => {
+        const alive = (await pods(world)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+        return alive.filter(isReady).length === 3 && alive.every(({ spec }) => spec.nodeName !== 'n3');
+      },
+      40,
+    );
     const dying = (await pods(world)).find(({ metadata }) => metadata.deletionTimestamp !== undefined);
     assert.equal(dying?.spec.nodeName, 'n3');
-    assert.deepEqual(dying?.status?.conditions?.filter(({ type }) => type === 'DisruptionTarget').map(({ reason }) => reason), ['DeletionByTaintManager']);
+    assert.deepEqual(
+      dying?.status?.conditions?.filter(({ type }) => type === 'DisruptionTarget').map(({ reason }) => reason),
+      ['DeletionByTaintManager'],
+    );
     assert.deepEqual(await events(world, 'TaintManagerEviction'), [`Marking for deletion Pod default/${dying?.metadata.name}`]);
   });
 
@@ -85,7 +130,9 @@ describe('a node that falls silent', () => {
     world.connected.add('n2');
     await world.pass(90);
     assert.deepEqual((await pods(world)).map(({ metadata }) => metadata.uid).sort(), before);
-    assert.ok((await events(world, 'TaintManagerEviction')).some((message) => message?.startsWith('Cancelling deletion of Pod default/')));
+    assert.ok(
+      (await events(world, 'TaintManagerEviction')).some((message) => message?.startsWith('Cancelling deletion of Pod default/')),
+    );
   });
 
   it('has its pods deleted for good when it is removed', async () => {
@@ -93,7 +140,11 @@ describe('a node that falls silent', () => {
     const orphan = (await pods(world)).find(({ spec }) => spec.nodeName === 'n2');
     world.connected.delete('n2');
     await world.client.resource('nodes').delete({ name: 'n2' });
-    await world.until('collected', async () => !(await pods(world)).some(({ metadata }) => metadata.uid === orphan?.metadata.uid), 60);
+    await world.until(
+      'collected',
+      async () => !(await pods(world)).some(({ metadata }) => metadata.uid === orphan?.metadata.uid),
+      60,
+    );
   });
 });
 
@@ -104,7 +155,14 @@ describe('a cluster of which no node answers', () => {
     await world.addNode('n1');
     await world.addNode('n2');
     world.connected.clear();
-    await world.until('both Unknown', async () => (await Promise.all(['n1', 'n2'].map((name) => node(world, name)))).every(({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown'), 80);
+    await world.until(
+      'both Unknown',
+      async () =>
+        (await Promise.all(['n1', 'n2'].map((name) => node(world, name)))).every(
+          ({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'Unknown',
+        ),
+      80,
+    );
     await world.pass(30);
     for (const name of ['n1', 'n2']) assert.deepEqual(await taints(world, name), ['node.kubernetes.io/unreachable:NoSchedule']);
   });
@@ -114,13 +172,26 @@ describe('pod CIDRs', () => {
   it('are given to every node, once each, and again after a node is gone', async (t) => {
     const world = await startWorld({ clusterCidr: '10.244.0.0/23' });
     t.after(() => world.stop());
-    await Promise.all(['a', 'b', 'c'].map((name) => world.client.resource('nodes').create({ apiVersion: 'v1', kind: 'Node', metadata: { name }, spec: {} })));
-    const ranges = async () => (await world.client.resource('nodes').list()).items.map(({ metadata, spec }) => [metadata.name, spec.podCIDRs?.join()] as const);
+    await Promise.all(
+      ['a', 'b', 'c'].map((name) =>
+        world.client.resource('nodes').create({ apiVersion: 'v1', kind: 'Node', metadata: { name }, spec: {} }),
+      ),
+    );
+    const ranges = async () =>
+      (await world.client.resource('nodes').list()).items.map(
+        ({ metadata, spec }) => [metadata.name, spec.podCIDRs?.join()] as const,
+      );
     const given = await world.until('two ranges given', async () => {
       const all = await ranges();
       return all.filter(([, range]) => range !== undefined).length === 2 ? all : undefined;
     });
-    assert.deepEqual(given.map(([, range]) => range).filter((range) => range !== undefined).sort(), ['10.244.0.0/24', '10.244.1.0/24']);
+    assert.deepEqual(
+      given
+        .map(([, range]) => range)
+        .filter((range) => range !== undefined)
+        .sort(),
+      ['10.244.0.0/24', '10.244.1.0/24'],
+    );
     const [without] = given.find(([, range]) => range === undefined) ?? [''];
     const [winner] = given.find(([, range]) => range !== undefined) ?? [''];
     await world.client.resource('nodes').delete({ name: winner });

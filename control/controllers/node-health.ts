@@ -19,7 +19,8 @@ export interface NodeHealth {
 
 const lifeConditions = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'] as const;
 
-export const readyCondition = (node: Node): NodeCondition | undefined => node.status?.conditions?.find(({ type }) => type === 'Ready');
+export const readyCondition = (node: Node): NodeCondition | undefined =>
+  node.status?.conditions?.find(({ type }) => type === 'Ready');
 
 /** `previous` moved on by what node and lease show now. */
 export function observeHealth(previous: NodeHealth | undefined, node: Node, lease: Lease | undefined, nowMs: number): NodeHealth {
@@ -42,14 +43,25 @@ export interface HealthLimits {
 }
 
 /** The conditions of a node that fell silent; undefined where nothing has to change. */
-export function silentConditions(node: Node, health: NodeHealth, limits: HealthLimits, nowMs: number): NodeCondition[] | undefined {
+export function silentConditions(
+  node: Node,
+  health: NodeHealth,
+  limits: HealthLimits,
+  nowMs: number,
+): NodeCondition[] | undefined {
   const graceMs = readyCondition(node) === undefined ? limits.startupGracePeriodMs : limits.gracePeriodMs;
   if (nowMs <= health.seenMs + graceMs) return undefined;
   const conditions = node.status?.conditions ?? [];
   const now = rfc3339(nowMs);
   const next = conditions.map((one): NodeCondition => {
     if (!(lifeConditions as readonly string[]).includes(one.type) || one.status === 'Unknown') return one;
-    return { ...one, status: 'Unknown', reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.', lastTransitionTime: now };
+    return {
+      ...one,
+      status: 'Unknown',
+      reason: 'NodeStatusUnknown',
+      message: 'Kubelet stopped posting node status.',
+      lastTransitionTime: now,
+    };
   });
   for (const type of lifeConditions) {
     if (conditions.some((one) => one.type === type)) continue;
@@ -89,7 +101,9 @@ export function plannedTaints(node: Node, eviction: Eviction, nowMs: number): Ta
   const unfit = evictionTaint(node);
   const present = node.spec.taints ?? [];
   // A changed cause (not ready, then unreachable) is exchanged at once: the pods are being driven off already.
-  const isEvicting = present.some(({ key, effect }) => effect === 'NoExecute' && (key === notReadyTaint || key === unreachableTaint));
+  const isEvicting = present.some(
+    ({ key, effect }) => effect === 'NoExecute' && (key === notReadyTaint || key === unreachableTaint),
+  );
   if (unfit !== undefined && (eviction === 'now' || (eviction === 'later' && isEvicting))) wanted.add(`${unfit}:NoExecute`);
   const kept = present.filter((taint) => !isOurs(taint) || wanted.delete(idOf(taint)));
   const added = [...wanted].map((id): Taint => {

@@ -33,7 +33,10 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
     watches: [
       own('nodes'),
       // A node that goes gives its range back: those without one are looked at again.
-      { resource: 'nodes', keys: (node, _, all) => (all.cache('nodes').get(node.metadata.name) === undefined ? withoutRange(all) : []) },
+      {
+        resource: 'nodes',
+        keys: (node, _, all) => (all.cache('nodes').get(node.metadata.name) === undefined ? withoutRange(all) : []),
+      },
     ],
     // One at a time: two nodes must not be given the same range.
     concurrency: 1,
@@ -46,7 +49,11 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
       }
       const known = pending.get(name);
       if (known?.uid === node.metadata.uid) return done; // Given; the cache is behind.
-      const used = [...reserved, ...caches.cache('nodes').list().flatMap(rangesOf), ...[...pending.values()].flatMap(({ cidrs }) => cidrs)];
+      const used = [
+        ...reserved,
+        ...caches.cache('nodes').list().flatMap(rangesOf),
+        ...[...pending.values()].flatMap(({ cidrs }) => cidrs),
+      ];
       const given = clusterRanges.map((range, index) => {
         const found = nextFree(range, maskSize(range, options), used, last[index] ?? -1);
         if (found !== undefined) last[index] = found.index;
@@ -54,11 +61,18 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
       });
       if (!given.every((cidr) => cidr !== undefined)) {
         events.event(node, 'Normal', 'CIDRNotAvailable', `Node ${keyOf(node)} status is now: CIDRNotAvailable`);
-        throw new Error(`failed to allocate cidr for node ${name} from cluster cidr ${options.clusterCidr}: CIDR allocation failed; there are no remaining CIDRs left to allocate in the accepted range`);
+        throw new Error(
+          `failed to allocate cidr for node ${name} from cluster cidr ${options.clusterCidr}: CIDR allocation failed; there are no remaining CIDRs left to allocate in the accepted range`,
+        );
       }
       const podCIDRs = given.map(formatCidr);
       try {
-        await client.resource('nodes').patch({ name }, { type: 'strategic', body: { metadata: { uid: node.metadata.uid }, spec: { podCIDR: podCIDRs[0], podCIDRs } } });
+        await client
+          .resource('nodes')
+          .patch(
+            { name },
+            { type: 'strategic', body: { metadata: { uid: node.metadata.uid }, spec: { podCIDR: podCIDRs[0], podCIDRs } } },
+          );
         pending.set(name, { uid: node.metadata.uid, cidrs: given });
       } catch (error) {
         events.event(node, 'Normal', 'CIDRAssignmentFailed', `Node ${name} status is now: CIDRAssignmentFailed`);
@@ -69,7 +83,12 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
   };
 };
 
-const withoutRange = (caches: Caches): string[] => caches.cache('nodes').list().filter((node) => rangesOf(node).length === 0).map(keyOf);
+const withoutRange = (caches: Caches): string[] =>
+  caches
+    .cache('nodes')
+    .list()
+    .filter((node) => rangesOf(node).length === 0)
+    .map(keyOf);
 
 function maskSize({ bits }: CidrRange, { nodeCidrMaskSize }: NodeIpamOptions): number {
   return bits === 32 ? (nodeCidrMaskSize ?? 24) : 64;

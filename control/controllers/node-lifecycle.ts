@@ -16,7 +16,15 @@ import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own, reads } from '#client/controller-runner.ts';
 import type { Eviction, NodeHealth } from './node-health.ts';
-import { evictionTaint, observeHealth, plannedTaints, readyCondition, silentConditions, zoneOf, zoneState } from './node-health.ts';
+import {
+  evictionTaint,
+  observeHealth,
+  plannedTaints,
+  readyCondition,
+  silentConditions,
+  zoneOf,
+  zoneState,
+} from './node-health.ts';
 import { isPodReady } from './pods.ts';
 
 export interface NodeLifecycleOptions {
@@ -71,7 +79,12 @@ export const nodeLifecycleController = (deps: ControllerDeps, options: NodeLifec
   };
 };
 
-async function markSilent(node: Node, health: NodeHealth, limits: Parameters<typeof silentConditions>[2], { client, clock, events }: ControllerDeps): Promise<Node> {
+async function markSilent(
+  node: Node,
+  health: NodeHealth,
+  limits: Parameters<typeof silentConditions>[2],
+  { client, clock, events }: ControllerDeps,
+): Promise<Node> {
   const conditions = silentConditions(node, health, limits, clock.now());
   if (conditions === undefined) return node;
   const updated = await client.resource('nodes').updateStatus({ ...node, status: { ...node.status, conditions } });
@@ -83,7 +96,10 @@ async function markSilent(node: Node, health: NodeHealth, limits: Parameters<typ
 
 /** The kubelet cannot tell any more, so this does: Services must not send anything to pods of a silent node. */
 async function markPodsNotReady(node: Node, { client, caches, clock, events }: ControllerDeps): Promise<void> {
-  const pods = caches.cache('pods').list().filter(({ spec }) => spec.nodeName === node.metadata.name);
+  const pods = caches
+    .cache('pods')
+    .list()
+    .filter(({ spec }) => spec.nodeName === node.metadata.name);
   await Promise.all(
     pods.filter(isPodReady).map(async (pod) => {
       try {
@@ -108,15 +124,28 @@ async function setTaints(node: Node, eviction: Eviction, { client, clock }: Cont
   if (sameJson(taints, node.spec.taints ?? [])) return;
   const { name, resourceVersion } = node.metadata;
   // With the version: the list is replaced as a whole, and others write taints too.
-  await client.resource('nodes').patch({ name }, { type: 'merge', body: { metadata: { resourceVersion }, spec: { taints: JSON.parse(JSON.stringify(taints)) } } });
+  await client
+    .resource('nodes')
+    .patch(
+      { name },
+      { type: 'merge', body: { metadata: { resourceVersion }, spec: { taints: JSON.parse(JSON.stringify(taints)) } } },
+    );
 }
 
 /**
  * Lets the pods of failed nodes be driven off at a limited rate per zone, and not at all while no node of the whole
  * cluster is ready: then it is the control plane that is cut off. When it no longer is, nodes get the time to report again.
  */
-function evictionGate(options: NodeLifecycleOptions, graceMs: number): (node: Node, all: readonly Node[], nowMs: number) => Eviction {
-  const { nodeEvictionRate = 0.1, secondaryNodeEvictionRate = 0.01, largeClusterSizeThreshold = 50, unhealthyZoneThreshold = 0.55 } = options;
+function evictionGate(
+  options: NodeLifecycleOptions,
+  graceMs: number,
+): (node: Node, all: readonly Node[], nowMs: number) => Eviction {
+  const {
+    nodeEvictionRate = 0.1,
+    secondaryNodeEvictionRate = 0.01,
+    largeClusterSizeThreshold = 50,
+    unhealthyZoneThreshold = 0.55,
+  } = options;
   const nextMs = new Map<string, number>();
   let cutOffMs = Number.NEGATIVE_INFINITY;
   return (node, all, nowMs) => {

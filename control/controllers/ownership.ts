@@ -7,9 +7,9 @@
 import type { KubeObject } from '#api/meta.ts';
 import { controllerOf, controllerReference } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
-import { isInvalid, isNotFound } from '#api/status.ts';
 import type { LabelMatcher } from '#api/selector.ts';
 import { matchesLabels } from '#api/selector.ts';
+import { isInvalid, isNotFound } from '#api/status.ts';
 import type { Client } from '#client/client.ts';
 
 export interface Claim<T extends KubeObject> {
@@ -53,14 +53,24 @@ export async function carryOutClaim<T extends KubeObject>(
 }
 
 /** A cache may be behind: an owner that is gone or going must not adopt, or the garbage collector would take the adopted. */
-async function checkStillThere(client: Client, { object, resource }: { object: KubeObject; resource: ResourceId }): Promise<void> {
+async function checkStillThere(
+  client: Client,
+  { object, resource }: { object: KubeObject; resource: ResourceId },
+): Promise<void> {
   const { namespace, name, uid } = object.metadata;
   const fresh = await client.resource(resource).get({ namespace, name });
-  if (fresh.metadata.uid !== uid) throw new Error(`original ${object.kind} ${namespace}/${name} is gone: got uid ${fresh.metadata.uid}, wanted ${uid}`);
-  if (fresh.metadata.deletionTimestamp !== undefined) throw new Error(`${namespace}/${name} has just been deleted at ${fresh.metadata.deletionTimestamp}`);
+  if (fresh.metadata.uid !== uid)
+    throw new Error(`original ${object.kind} ${namespace}/${name} is gone: got uid ${fresh.metadata.uid}, wanted ${uid}`);
+  if (fresh.metadata.deletionTimestamp !== undefined)
+    throw new Error(`${namespace}/${name} has just been deleted at ${fresh.metadata.deletionTimestamp}`);
 }
 
-async function patchOwner<T extends KubeObject>(client: Client, resource: ResourceId, object: T, reference: object): Promise<T | undefined> {
+async function patchOwner<T extends KubeObject>(
+  client: Client,
+  resource: ResourceId,
+  object: T,
+  reference: object,
+): Promise<T | undefined> {
   const { namespace, name, uid } = object.metadata;
   try {
     // The uid makes the server refuse where another object has taken the name.

@@ -40,7 +40,8 @@ function deletionCost(pod: Pod): number {
   return /^(0|-?[1-9]\d*)$/.test(text) ? Number(text) : 0;
 }
 
-const readyMs = (pod: Pod): number => (isPodReady(pod) ? Date.parse(podCondition(pod, 'Ready')?.lastTransitionTime ?? '') || 0 : 0);
+const readyMs = (pod: Pod): number =>
+  isPodReady(pod) ? Date.parse(podCondition(pod, 'Ready')?.lastTransitionTime ?? '') || 0 : 0;
 
 const restarts = (pod: Pod): number => Math.max(0, ...(pod.status?.containerStatuses ?? []).map((status) => status.restartCount));
 

@@ -5,7 +5,14 @@ import type { Client } from '#client/client.ts';
 import { isPodTerminal } from './pods.ts';
 
 /** Adds the condition DisruptionTarget; with `fail` also ends a pod that nobody else can end any more (its node is gone). */
-export async function markDisrupted(client: Client, pod: Pod, reason: string, message: string, nowMs: number, fail = false): Promise<void> {
+export async function markDisrupted(
+  client: Client,
+  pod: Pod,
+  reason: string,
+  message: string,
+  nowMs: number,
+  fail = false,
+): Promise<void> {
   const { namespace, name, uid } = pod.metadata;
   const condition = { type: 'DisruptionTarget', status: 'True', reason, message, lastTransitionTime: rfc3339(nowMs) };
   const phase = fail && !isPodTerminal(pod) ? { phase: 'Failed' } : {};

@@ -32,7 +32,15 @@ export const podGcController = (deps: ControllerDeps, { terminatedPodGcThreshold
     name: 'pod-gc',
     watches: [
       own('pods'),
-      { resource: 'nodes', keys: (node, _, all) => all.cache('pods').list().filter(({ spec }) => spec.nodeName === node.metadata.name).map(keyOf) },
+      {
+        resource: 'nodes',
+        keys: (node, _, all) =>
+          all
+            .cache('pods')
+            .list()
+            .filter(({ spec }) => spec.nodeName === node.metadata.name)
+            .map(keyOf),
+      },
     ],
 
     async reconcile(key) {
@@ -88,8 +96,10 @@ async function collect(pod: Pod, reason: CollectReason, { client, clock, log }: 
   const { namespace, name, uid } = pod.metadata;
   log.info({ pod: `${namespace}/${name}`, reason }, 'deleting a pod that nobody else would');
   try {
-    if (reason === 'orphaned') await markDisrupted(client, pod, 'DeletionByPodGC', 'PodGC: node no longer exists', clock.now(), true);
-    else if (reason === 'outOfService') await markDisrupted(client, pod, 'DeletionByPodGC', 'PodGC: node is out of service', clock.now(), true);
+    if (reason === 'orphaned')
+      await markDisrupted(client, pod, 'DeletionByPodGC', 'PodGC: node no longer exists', clock.now(), true);
+    else if (reason === 'outOfService')
+      await markDisrupted(client, pod, 'DeletionByPodGC', 'PodGC: node is out of service', clock.now(), true);
     await client.resource('pods').delete({ namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
   } catch (error) {
     if (!isNotFound(error)) throw error;

@@ -79,11 +79,17 @@ export interface ReplicaSetPlan {
  * @param isCurrent whether `active` shows all that was done before; if not, nothing may be done yet
  * @param related pods of sets with the same owner, for spreading deletions over nodes
  */
-export function planReplicaSet(set: ReplicaSet, active: readonly Pod[], isCurrent: boolean, related: readonly Pod[], nowMs: number): ReplicaSetPlan {
+export function planReplicaSet(
+  set: ReplicaSet,
+  active: readonly Pod[],
+  isCurrent: boolean,
+  related: readonly Pod[],
+  nowMs: number,
+): ReplicaSetPlan {
   if (!isCurrent || set.metadata.deletionTimestamp !== undefined) return { create: 0, remove: [] };
-  const surplus = active.length - (set.spec.replicas ?? 1);
-  if (surplus <= 0) return { create: Math.min(burst, -surplus), remove: [] };
-  return { create: 0, remove: inDeletionOrder(active, related, nowMs).slice(0, Math.min(burst, surplus)) };
+  const missing = (set.spec.replicas ?? 1) - active.length;
+  if (missing >= 0) return { create: Math.min(burst, missing), remove: [] };
+  return { create: 0, remove: inDeletionOrder(active, related, nowMs).slice(0, Math.min(burst, -missing)) };
 }
 
 function relatedPods(set: ReplicaSet, caches: Caches): Pod[] {
@@ -97,7 +103,12 @@ interface Failure {
   error: unknown;
 }
 
-async function carryOut(plan: ReplicaSetPlan, set: ReplicaSet, expectations: Expectations, deps: ControllerDeps): Promise<Failure | undefined> {
+async function carryOut(
+  plan: ReplicaSetPlan,
+  set: ReplicaSet,
+  expectations: Expectations,
+  deps: ControllerDeps,
+): Promise<Failure | undefined> {
   const key = keyOf(set);
   const creation = await slowStart(plan.create, async () => {
     const pod = await createPod(set, deps);
@@ -175,7 +186,13 @@ async function deletePod(set: ReplicaSet, pod: Pod, { client, events }: Controll
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** The status to report. Pure. */
-export function replicaSetStatus(set: ReplicaSet, active: readonly Pod[], terminating: readonly Pod[], failure: Failure | undefined, nowMs: number): ReplicaSetStatus {
+export function replicaSetStatus(
+  set: ReplicaSet,
+  active: readonly Pod[],
+  terminating: readonly Pod[],
+  failure: Failure | undefined,
+  nowMs: number,
+): ReplicaSetStatus {
   const template = labelMatcherOfMap(set.spec.template?.metadata?.labels ?? {});
   const conditions = withFailure(set.status?.conditions ?? [], failure, nowMs);
   return {
@@ -189,12 +206,25 @@ export function replicaSetStatus(set: ReplicaSet, active: readonly Pod[], termin
   };
 }
 
-function withFailure(conditions: readonly ReplicaSetCondition[], failure: Failure | undefined, nowMs: number): ReplicaSetCondition[] {
+function withFailure(
+  conditions: readonly ReplicaSetCondition[],
+  failure: Failure | undefined,
+  nowMs: number,
+): ReplicaSetCondition[] {
   const others = conditions.filter(({ type }) => type !== 'ReplicaFailure');
   if (failure === undefined) return others;
   const present = conditions.find(({ type }) => type === 'ReplicaFailure');
   if (present !== undefined) return [...conditions];
-  return [...others, { type: 'ReplicaFailure', status: 'True', lastTransitionTime: rfc3339(nowMs), reason: failure.reason, message: messageOf(failure.error) }];
+  return [
+    ...others,
+    {
+      type: 'ReplicaFailure',
+      status: 'True',
+      lastTransitionTime: rfc3339(nowMs),
+      reason: failure.reason,
+      message: messageOf(failure.error),
+    },
+  ];
 }
 
 async function reportStatus(set: ReplicaSet, status: ReplicaSetStatus, { client }: ControllerDeps): Promise<void> {

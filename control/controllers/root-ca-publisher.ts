@@ -19,7 +19,10 @@ const annotations = {
 
 export const rootCaPublisher = ({ client, caches }: ControllerDeps, rootCaPem: string): Controller => ({
   name: 'root-ca-certificate-publisher',
-  watches: [own('namespaces'), { resource: 'configmaps', keys: ({ metadata }) => (metadata.name === name ? [metadata.namespace ?? ''] : []) }],
+  watches: [
+    own('namespaces'),
+    { resource: 'configmaps', keys: ({ metadata }) => (metadata.name === name ? [metadata.namespace ?? ''] : []) },
+  ],
 
   async reconcile(namespace) {
     const found = caches.cache('namespaces').get(namespace);
@@ -28,9 +31,15 @@ export const rootCaPublisher = ({ client, caches }: ControllerDeps, rootCaPem: s
     const present = caches.cache('configmaps').get(`${namespace}/${name}`);
     try {
       if (present === undefined) {
-        await client.resource('configmaps').create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, annotations }, data });
+        await client
+          .resource('configmaps')
+          .create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, annotations }, data });
       } else if (!sameJson(present.data, data)) {
-        await client.resource('configmaps').update({ ...present, metadata: { ...present.metadata, annotations: { ...present.metadata.annotations, ...annotations } }, data });
+        await client.resource('configmaps').update({
+          ...present,
+          metadata: { ...present.metadata, annotations: { ...present.metadata.annotations, ...annotations } },
+          data,
+        });
       }
     } catch (error) {
       // Created meanwhile: its own change brings the key again.

@@ -13,14 +13,19 @@ const name = 'default';
 
 export const serviceAccountController = ({ client, caches }: ControllerDeps): Controller => ({
   name: 'serviceaccount',
-  watches: [own('namespaces'), { resource: 'serviceaccounts', keys: ({ metadata }) => (metadata.name === name ? [metadata.namespace ?? ''] : []) }],
+  watches: [
+    own('namespaces'),
+    { resource: 'serviceaccounts', keys: ({ metadata }) => (metadata.name === name ? [metadata.namespace ?? ''] : []) },
+  ],
 
   async reconcile(namespace) {
     const found = caches.cache('namespaces').get(namespace);
     if (found === undefined || found.status?.phase === 'Terminating') return done;
     if (caches.cache('serviceaccounts').get(`${namespace}/${name}`) !== undefined) return done;
     try {
-      await client.resource('serviceaccounts').create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } });
+      await client
+        .resource('serviceaccounts')
+        .create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } });
     } catch (error) {
       if (!isAlreadyExists(error) && !isNamespaceTerminating(error)) throw error;
     }

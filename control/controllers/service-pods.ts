@@ -29,7 +29,8 @@ export function selects({ spec }: Service, { metadata }: KubeObject): boolean {
 
 export const isSelecting = ({ spec }: Service): boolean => spec.type !== 'ExternalName' && spec.selector !== undefined;
 
-export const isHeadless = ({ spec }: Service): boolean => spec.clusterIP === 'None' || spec.clusterIP === undefined || spec.clusterIP === '';
+export const isHeadless = ({ spec }: Service): boolean =>
+  spec.clusterIP === 'None' || spec.clusterIP === undefined || spec.clusterIP === '';
 
 export const headlessLabel = 'service.kubernetes.io/headless';
 
@@ -38,7 +39,13 @@ export function podsBehind(service: Service, caches: Caches, terminating: boolea
   return caches
     .cache('pods')
     .list(service.metadata.namespace)
-    .filter((pod) => selects(service, pod) && !isPodTerminal(pod) && podIPs(pod).length > 0 && (terminating || pod.metadata.deletionTimestamp === undefined));
+    .filter(
+      (pod) =>
+        selects(service, pod) &&
+        !isPodTerminal(pod) &&
+        podIPs(pod).length > 0 &&
+        (terminating || pod.metadata.deletionTimestamp === undefined),
+    );
 }
 
 export function podIPs({ status }: Pod): string[] {
@@ -78,7 +85,11 @@ export function createTriggerTimes(): TriggerTimes {
   return {
     next(service, pods) {
       const before = known.get(keyOf(service));
-      const now = new Map(pods.map((pod) => [pod.metadata.name, podTriggerTime(pod)] as const).filter((pair): pair is [string, string] => pair[1] !== undefined));
+      const now = new Map(
+        pods
+          .map((pod) => [pod.metadata.name, podTriggerTime(pod)] as const)
+          .filter((pair): pair is [string, string] => pair[1] !== undefined),
+      );
       const changed = [...now].filter(([name, time]) => time > (before?.pods.get(name) ?? '')).map(([, time]) => time);
       if (before === undefined) changed.push(service.metadata.creationTimestamp);
       known.set(keyOf(service), { service: service.metadata.creationTimestamp, pods: now });

@@ -29,7 +29,11 @@ export interface PackingOptions {
 }
 
 /** Pure. @param existing the slices that are managed for this source */
-export function packSlices(existing: readonly EndpointSlice[], groups: readonly EndpointGroup[], options: PackingOptions): SlicePlan {
+export function packSlices(
+  existing: readonly EndpointSlice[],
+  groups: readonly EndpointGroup[],
+  options: PackingOptions,
+): SlicePlan {
   const plan: SlicePlan = { create: [], update: [], remove: [] };
   const taken = new Set<EndpointSlice>();
   for (const group of groups.filter(({ endpoints }) => endpoints.length > 0)) {
@@ -44,11 +48,18 @@ export function packSlices(existing: readonly EndpointSlice[], groups: readonly 
 }
 
 function groupKey({ addressType, ports }: { addressType: string; ports?: DiscoveryEndpointPort[] | undefined }): string {
-  const texts = (ports ?? []).map(({ name = '', port, protocol, appProtocol }) => JSON.stringify([name, port, protocol, appProtocol]));
+  const texts = (ports ?? []).map(({ name = '', port, protocol, appProtocol }) =>
+    JSON.stringify([name, port, protocol, appProtocol]),
+  );
   return `${addressType} ${texts.sort().join()}`;
 }
 
-function packGroup(slices: readonly EndpointSlice[], group: EndpointGroup, { maxPerSlice, template }: PackingOptions, plan: SlicePlan): void {
+function packGroup(
+  slices: readonly EndpointSlice[],
+  group: EndpointGroup,
+  { maxPerSlice, template }: PackingOptions,
+  plan: SlicePlan,
+): void {
   const waiting = new Map(group.endpoints.map((endpoint) => [identity(endpoint), endpoint]));
   const kept = slices.map((slice) => {
     const endpoints = (slice.endpoints ?? []).flatMap((endpoint): Endpoint[] => {
@@ -82,7 +93,8 @@ function packGroup(slices: readonly EndpointSlice[], group: EndpointGroup, { max
   }
 }
 
-const identity = ({ addresses, targetRef, hostname }: Endpoint): string => JSON.stringify([addresses, targetRef?.namespace, targetRef?.name, targetRef?.uid, hostname]);
+const identity = ({ addresses, targetRef, hostname }: Endpoint): string =>
+  JSON.stringify([addresses, targetRef?.namespace, targetRef?.name, targetRef?.uid, hostname]);
 
 function filled(template: New<EndpointSlice>, { addressType, ports }: EndpointGroup, endpoints: Endpoint[]): New<EndpointSlice> {
   return { ...template, addressType, ports, endpoints };
@@ -93,15 +105,29 @@ function sameMeta(slice: EndpointSlice, template: New<EndpointSlice>): boolean {
 }
 
 function withMeta(slice: EndpointSlice, { metadata }: New<EndpointSlice>): EndpointSlice {
-  return { ...slice, metadata: { ...slice.metadata, labels: metadata.labels, annotations: { ...slice.metadata.annotations, ...metadata.annotations } } };
+  return {
+    ...slice,
+    metadata: {
+      ...slice.metadata,
+      labels: metadata.labels,
+      annotations: { ...slice.metadata.annotations, ...metadata.annotations },
+    },
+  };
 }
 
 /** A source without endpoints still has one empty slice, which tells proxies that it is known. */
-function keepPlaceholder(addressType: string, existing: readonly EndpointSlice[], { template }: PackingOptions, plan: SlicePlan): void {
+function keepPlaceholder(
+  addressType: string,
+  existing: readonly EndpointSlice[],
+  { template }: PackingOptions,
+  plan: SlicePlan,
+): void {
   const removed = new Set(plan.remove);
   const isType = (slice: { addressType: string }): boolean => slice.addressType === addressType;
   if (plan.create.some(isType) || existing.some((slice) => isType(slice) && !removed.has(slice))) return;
-  const placeholder = plan.remove.find((slice) => isType(slice) && (slice.endpoints ?? []).length === 0 && (slice.ports ?? []).length === 0);
+  const placeholder = plan.remove.find(
+    (slice) => isType(slice) && (slice.endpoints ?? []).length === 0 && (slice.ports ?? []).length === 0,
+  );
   if (placeholder === undefined) {
     plan.create.push({ ...template, addressType, ports: [], endpoints: [] });
     return;

@@ -29,7 +29,9 @@ export const taintEvictionController = (deps: ControllerDeps): Controller => {
         taintedSince.delete(key);
         return done;
       }
-      const taints = (caches.cache('nodes').get(pod.spec.nodeName ?? '')?.spec.taints ?? []).filter(({ effect }) => effect === 'NoExecute');
+      const taints = (caches.cache('nodes').get(pod.spec.nodeName ?? '')?.spec.taints ?? []).filter(
+        ({ effect }) => effect === 'NoExecute',
+      );
       const sinceMs = taintedSince.get(key) ?? clock.now();
       const atMs = evictionTimeMs(pod, taints, sinceMs);
       if (atMs === undefined) {

@@ -10,9 +10,9 @@ import type { Client } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
+import { inProcessTransport } from '#control/apiserver/api-server.ts';
 import type { TestServer } from '#control/apiserver/testing.ts';
 import { admin, startTestServer } from '#control/apiserver/testing.ts';
-import { inProcessTransport } from '#control/apiserver/api-server.ts';
 import type { ControllerOptions } from './index.ts';
 import { runControllers } from './index.ts';
 
@@ -155,7 +155,8 @@ async function heartbeats({ client, clock, connected }: World): Promise<void> {
       await leases.create({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
     }
     const node = await client.resource('nodes').get({ name });
-    if (node.status?.conditions?.find(({ type }) => type === 'Ready')?.status !== 'True') await postReady(client, node, clock.now());
+    if (node.status?.conditions?.find(({ type }) => type === 'Ready')?.status !== 'True')
+      await postReady(client, node, clock.now());
   }
 }
 
@@ -163,22 +164,39 @@ async function postReady(client: Client, { metadata: { name } }: Node, nowMs: nu
   const at = { lastHeartbeatTime: rfc3339(nowMs), lastTransitionTime: rfc3339(nowMs) };
   const conditions = [
     { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status', ...at },
-    ...['MemoryPressure', 'DiskPressure', 'PIDPressure'].map((type) => ({ type, status: 'False', reason: 'KubeletHas', message: 'ok', ...at })),
+    ...['MemoryPressure', 'DiskPressure', 'PIDPressure'].map((type) => ({
+      type,
+      status: 'False',
+      reason: 'KubeletHas',
+      message: 'ok',
+      ...at,
+    })),
   ];
-  await client.resource('nodes').patch({ name }, { type: 'strategic', body: { status: { conditions } } }, { subresource: 'status' });
+  await client
+    .resource('nodes')
+    .patch({ name }, { type: 'strategic', body: { status: { conditions } } }, { subresource: 'status' });
 }
 
 async function schedule({ client, connected }: World): Promise<void> {
-  const nodes = (await client.resource('nodes').list()).items.filter(({ metadata, spec }) => connected.has(metadata.name) && (spec.taints ?? []).length === 0);
+  const nodes = (await client.resource('nodes').list()).items.filter(
+    ({ metadata, spec }) => connected.has(metadata.name) && (spec.taints ?? []).length === 0,
+  );
   const pods = (await client.resource('pods').list()).items;
   const waiting = pods.filter(({ spec, metadata }) => (spec.nodeName ?? '') === '' && metadata.deletionTimestamp === undefined);
-  const load = new Map(nodes.map(({ metadata }) => [metadata.name, pods.filter(({ spec }) => spec.nodeName === metadata.name).length]));
+  const load = new Map(
+    nodes.map(({ metadata }) => [metadata.name, pods.filter(({ spec }) => spec.nodeName === metadata.name).length]),
+  );
   for (const { metadata } of waiting) {
     const [target] = [...load].sort((a, b) => a[1] - b[1]);
     if (target === undefined) return;
     load.set(target[0], target[1] + 1);
     const { name, namespace, uid } = metadata;
-    await client.bind({ apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace, uid }, target: { kind: 'Node', name: target[0] } });
+    await client.bind({
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata: { name, namespace, uid },
+      target: { kind: 'Node', name: target[0] },
+    });
   }
 }
 
@@ -207,5 +225,9 @@ async function runPod({ client, play }: World, pod: Pod, nowMs: number): Promise
   const { name, namespace } = pod.metadata;
   await client
     .resource('pods')
-    .patch({ namespace, name }, { type: 'strategic', body: { status: { phase: 'Running', podIP: ip, podIPs: [{ ip }], conditions } } }, { subresource: 'status' });
+    .patch(
+      { namespace, name },
+      { type: 'strategic', body: { status: { phase: 'Running', podIP: ip, podIPs: [{ ip }], conditions } } },
+      { subresource: 'status' },
+    );
 }

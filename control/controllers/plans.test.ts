@@ -1,0 +1,416 @@
+/** The pure parts of the controllers about endpoints and nodes. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { New } from '#api/meta.ts';
+import type { Endpoint, EndpointSlice, Node, NodeCondition, Pod, Service, Taint, Toleration } from '#api/types.generated.ts';
+import { formatCidr, nextFree, overlap, parseCidr } from './cidr-set.ts';
+import { maxAddresses, planEndpoints } from './endpoints.ts';
+import { groupEndpoints } from './endpointslice.ts';
+import { observeHealth, plannedTaints, silentConditions, zoneState } from './node-health.ts';
+import { packSlices } from './slice-packing.ts';
+import { evictionTimeMs, tolerates } from './taint-eviction.ts';
+
+const nowMs = Date.UTC(2026, 0, 2);
+const at = (ms: number): string => new Date(ms).toISOString();
+const meta = (name: string, more: object = {}) => ({
+  name,
+  namespace: 'ns',
+  uid: `uid-${name}`,
+  resourceVersion: '1',
+  creationTimestamp: at(nowMs),
+  ...more,
+});
+
+describe('slice packing', () => {
+  const ports = [{ name: 'http', port: 80, protocol: 'TCP' }];
+  const endpoint = (ip: string, ready = true): Endpoint => ({ addresses: [ip], conditions: { ready } });
+  const template: New<EndpointSlice> = {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { generateName: 'web-', namespace: 'ns', labels: { l: '1' } },
+    addressType: 'IPv4',
+  };
+  const slice = (name: string, ips: string[], more: Partial<EndpointSlice> = {}): EndpointSlice => ({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: meta(name, { labels: { l: '1' } }),
+    addressType: 'IPv4',
+    ports,
+    endpoints: ips.map((ip) => endpoint(ip)),
+    ...more,
+  });
+  const pack = (existing: EndpointSlice[], ips: string[], placeholders: string[] = ['IPv4']) =>
+    packSlices(existing, [{ addressType: 'IPv4', ports, endpoints: ips.map((ip) => endpoint(ip)) }], {
+      maxPerSlice: 3,
+      template,
+      placeholders,
+    });
+  const ips = (slices: readonly { endpoints?: Endpoint[] | undefined }[]) =>
+    slices.map(({ endpoints = [] }) => endpoints.flatMap(({ addresses }) => addresses).join(' '));
+  const names = (slices: readonly EndpointSlice[]) => slices.map(({ metadata }) => metadata.name);
+
+  const cases: [string, EndpointSlice[], string[], { create?: string[]; update?: string[]; remove?: string[] }][] = [
+    ['writes nothing where nothing changed', [slice('a', ['1', '2'])], ['2', '1'], {}],
+    ['fills several slices', [], ['1', '2', '3', '4'], { create: ['1 2 3', '4'] }],
+    [
+      'puts a new endpoint into a slice with room',
+      [slice('a', ['1', '2', '3']), slice('b', ['4'])],
+      ['1', '2', '3', '4', '5'],
+      { update: ['4 5'] },
+    ],
+    [
+      'touches a second slice only if all fits',
+      [slice('a', ['1', '2']), slice('b', ['3', '4'])],
+      ['1', '2', '3', '4', '5', '6'],
+      { create: ['5 6'] },
+    ],
+    [
+      'exchanges within the slice that changes anyway',
+      [slice('a', ['1', '2', '3']), slice('b', ['4'])],
+      ['2', '3', '4', '9'],
+      { update: ['2 3 9'] },
+    ],
+    ['removes a slice that becomes empty', [slice('a', ['1']), slice('b', ['2'])], ['2'], { remove: ['a'] }],
+  ];
+  for (const [name, existing, wanted, { create = [], update = [], remove = [] }] of cases) {
+    it(name, () => {
+      const plan = pack(existing, wanted);
+      assert.deepEqual([ips(plan.create), ips(plan.update), names(plan.remove)], [create, update, remove]);
+    });
+  }
+
+  it('keeps an empty slice where there is nothing to say, and does not make a second one', () => {
+    const plan = pack([slice('a', ['1'])], []);
+    assert.deepEqual([plan.create.map(({ endpoints, ports: of }) => [endpoints, of]), names(plan.remove)], [[[[], []]], ['a']]);
+    assert.deepEqual(pack([slice('empty', [], { ports: [] })], []), { create: [], update: [], remove: [] });
+    assert.deepEqual(pack([slice('a', ['1'])], [], []).create, []);
+  });
+
+  it('writes changed readiness and labels in place', () => {
+    const groups = [{ addressType: 'IPv4', ports, endpoints: [endpoint('1', false)] }];
+    assert.deepEqual(
+      packSlices([slice('a', ['1'])], groups, { maxPerSlice: 3, template, placeholders: [] }).update.map(
+        (one) => one.endpoints?.[0]?.conditions?.ready,
+      ),
+      [false],
+    );
+    const relabelled = { ...template, metadata: { ...template.metadata, labels: { l: '2' } } };
+    const plan = packSlices([slice('a', ['1'])], [{ addressType: 'IPv4', ports, endpoints: [endpoint('1')] }], {
+      maxPerSlice: 3,
+      template: relabelled,
+      placeholders: [],
+    });
+    assert.deepEqual(
+      plan.update.map(({ metadata }) => metadata.labels),
+      [{ l: '2' }],
+    );
+  });
+});
+
+const service = (spec: Partial<Service['spec']> = {}): Service =>
+  ({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: meta('web'),
+    spec: {
+      selector: { app: 'web' },
+      clusterIP: '10.96.0.1',
+      ipFamilies: ['IPv4'],
+      ports: [{ port: 80, targetPort: 8080, protocol: 'TCP' }],
+      ...spec,
+    },
+  }) as Service;
+
+const backend = (name: string, ip: string, ready: boolean, more: Partial<Pod['spec']> = {}, deleting = false): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: meta(name, { labels: { app: 'web' }, ...(deleting ? { deletionTimestamp: at(nowMs) } : {}) }),
+  spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'i', ports: [{ name: 'web', containerPort: 9090 }] }], ...more },
+  status: {
+    phase: 'Running',
+    podIP: ip,
+    podIPs: [{ ip }, { ip: 'fd00::1' }],
+    conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }],
+  },
+});
+
+describe('Endpoints', () => {
+  it('separate ready from not ready, sorted, and are left alone when right', () => {
+    const pods = [backend('b', '10.0.0.2', true), backend('a', '10.0.0.1', true), backend('c', '10.0.0.3', false)];
+    const planned = planEndpoints(service(), pods, undefined, undefined);
+    const [subset] = planned?.subsets ?? [];
+    assert.deepEqual(
+      [subset?.addresses?.map(({ ip }) => ip), subset?.notReadyAddresses?.map(({ ip }) => ip), subset?.ports],
+      [['10.0.0.1', '10.0.0.2'], ['10.0.0.3'], [{ name: undefined, port: 8080, protocol: 'TCP', appProtocol: undefined }]],
+    );
+    const stored = { ...JSON.parse(JSON.stringify(planned)), metadata: { ...planned?.metadata, ...meta('web') } };
+    assert.equal(planEndpoints(service(), [...pods].reverse(), stored, undefined), undefined);
+  });
+
+  it('count not ready addresses as ready where they are to be published', () => {
+    const planned = planEndpoints(
+      service({ publishNotReadyAddresses: true }),
+      [backend('a', '10.0.0.1', false)],
+      undefined,
+      undefined,
+    );
+    assert.deepEqual([planned?.subsets?.[0]?.addresses?.length, planned?.subsets?.[0]?.notReadyAddresses], [1, undefined]);
+  });
+
+  it('group pods by the port that a name means for each', () => {
+    const other = backend('b', '10.0.0.2', true, {
+      containers: [{ name: 'c', image: 'i', ports: [{ name: 'web', containerPort: 7070 }] }],
+    });
+    const without = backend('c', '10.0.0.3', true, { containers: [{ name: 'c', image: 'i' }] });
+    const planned = planEndpoints(
+      service({ ports: [{ port: 80, targetPort: 'web' }] }),
+      [backend('a', '10.0.0.1', true), other, without],
+      undefined,
+      undefined,
+    );
+    assert.deepEqual(
+      planned?.subsets?.map(({ addresses, ports }) => [addresses?.map(({ ip }) => ip), ports?.[0]?.port]),
+      [
+        [['10.0.0.2'], 7070],
+        [['10.0.0.1'], 9090],
+      ],
+    );
+  });
+
+  it('hold at most 1000 addresses, the ready ones first, and say so', () => {
+    const pods = Array.from({ length: maxAddresses + 50 }, (_, n) => backend(`p${n}`, `10.1.${n >> 8}.${n & 255}`, n >= 100));
+    const planned = planEndpoints(service(), pods, undefined, undefined);
+    const [subset] = planned?.subsets ?? [];
+    assert.deepEqual([subset?.addresses?.length, subset?.notReadyAddresses?.length], [950, 50]);
+    assert.equal(planned?.metadata.annotations?.['endpoints.kubernetes.io/over-capacity'], 'truncated');
+  });
+});
+
+describe('endpoints of slices', () => {
+  const nodes = {
+    get: (name: string) =>
+      name === 'n1'
+        ? ({ metadata: meta('n1', { labels: { 'topology.kubernetes.io/zone': 'z1' } }) } as unknown as Node)
+        : undefined,
+  };
+  const one = (pod: Pod, spec: Partial<Service['spec']> = {}) =>
+    groupEndpoints(service(spec), [pod], nodes).groups[0]?.endpoints[0];
+
+  const cases: [string, Pod, Partial<Service['spec']>, object][] = [
+    ['a ready pod', backend('a', '10.0.0.1', true), {}, { ready: true, serving: true, terminating: false }],
+    ['a pod that is not ready', backend('a', '10.0.0.1', false), {}, { ready: false, serving: false, terminating: false }],
+    [
+      'a pod that ends but still serves',
+      backend('a', '10.0.0.1', true, {}, true),
+      {},
+      { ready: false, serving: true, terminating: true },
+    ],
+    [
+      'an unready pod that is published',
+      backend('a', '10.0.0.1', false),
+      { publishNotReadyAddresses: true },
+      { ready: true, serving: false, terminating: false },
+    ],
+  ];
+  for (const [name, pod, spec, conditions] of cases)
+    it(`tell the conditions of ${name}`, () => assert.deepEqual(one(pod, spec)?.conditions, conditions));
+
+  it('carry zone, node and host name, and both families each in its own slice', () => {
+    const endpoint = one(backend('a', '10.0.0.1', true, { hostname: 'h', subdomain: 'web' }), {
+      trafficDistribution: 'PreferClose',
+    });
+    assert.deepEqual(
+      [endpoint?.zone, endpoint?.nodeName, endpoint?.hostname, endpoint?.hints],
+      ['z1', 'n1', 'h', { forZones: [{ name: 'z1' }] }],
+    );
+    const { groups } = groupEndpoints(service({ ipFamilies: ['IPv4', 'IPv6'] }), [backend('a', '10.0.0.1', true)], nodes);
+    assert.deepEqual(
+      groups.map(({ addressType, endpoints }) => [addressType, endpoints[0]?.addresses]),
+      [
+        ['IPv4', ['10.0.0.1']],
+        ['IPv6', ['fd00::1']],
+      ],
+    );
+  });
+
+  it('leave out a pod whose node is not known, and tell that it has to be looked at again', () => {
+    assert.deepEqual(groupEndpoints(service(), [backend('a', '10.0.0.1', true, { nodeName: 'lost' })], nodes), {
+      groups: [],
+      missingNode: true,
+    });
+  });
+});
+
+describe('node health', () => {
+  const ready = (status: string): NodeCondition => ({
+    type: 'Ready',
+    status,
+    lastHeartbeatTime: at(nowMs - 1000),
+    lastTransitionTime: at(nowMs),
+  });
+  const node = (conditions: NodeCondition[], spec: Node['spec'] = {}): Node => ({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { ...meta('n1'), creationTimestamp: at(nowMs) },
+    spec,
+    status: { conditions },
+  });
+  const limits = { gracePeriodMs: 50_000, startupGracePeriodMs: 60_000 };
+  const lease = (renewTime: string) => ({
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: meta('n1'),
+    spec: { renewTime },
+  });
+
+  it('counts from the last change of heartbeat or lease', () => {
+    const first = observeHealth(undefined, node([ready('True')]), lease('2026-01-01T00:00:00.000000Z'), nowMs);
+    const silent = observeHealth(first, node([ready('True')]), lease('2026-01-01T00:00:00.000000Z'), nowMs + 20_000);
+    assert.equal(silent.seenMs, nowMs);
+    assert.equal(
+      observeHealth(silent, node([ready('True')]), lease('2026-01-01T00:00:10.000000Z'), nowMs + 20_000).seenMs,
+      nowMs + 20_000,
+    );
+  });
+
+  it('turns Unknown after the grace period, once', () => {
+    const health = { heartbeat: '', renewTime: '', seenMs: nowMs };
+    const of = node([ready('True')]);
+    assert.equal(silentConditions(of, health, limits, nowMs + 50_000), undefined);
+    const next = silentConditions(of, health, limits, nowMs + 50_001) ?? [];
+    assert.deepEqual(
+      next.map(({ type, status, reason }) => [type, status, reason]),
+      [
+        ['Ready', 'Unknown', 'NodeStatusUnknown'],
+        ...['MemoryPressure', 'DiskPressure', 'PIDPressure'].map((type) => [type, 'Unknown', 'NodeStatusNeverUpdated']),
+      ],
+    );
+    assert.equal(silentConditions(node(next), health, limits, nowMs + 90_000), undefined);
+  });
+
+  it('gives a node that never reported its startup grace period', () => {
+    const health = observeHealth(undefined, node([]), undefined, nowMs + 55_000);
+    assert.equal(silentConditions(node([]), health, limits, nowMs + 60_000), undefined);
+    assert.equal(
+      silentConditions(node([]), health, limits, nowMs + 60_001)?.find(({ type }) => type === 'Ready')?.message,
+      'Kubelet never posted node status.',
+    );
+  });
+
+  const taint = (key: string, effect: string): Taint => ({ key: `node.kubernetes.io/${key}`, effect });
+  const mine: Taint = { key: 'dedicated', effect: 'NoSchedule', value: 'x' };
+  const cases: [string, Node, 'now' | 'later' | 'never', string[]][] = [
+    ['a ready node has none', node([ready('True')]), 'later', []],
+    ['a cordoned node keeps pods away', node([ready('True')], { unschedulable: true }), 'later', ['unschedulable:NoSchedule']],
+    [
+      'pressure keeps pods away',
+      node([ready('True'), { type: 'DiskPressure', status: 'True' }]),
+      'later',
+      ['disk-pressure:NoSchedule'],
+    ],
+    ['a silent node waits for its turn', node([ready('Unknown')]), 'later', ['unreachable:NoSchedule']],
+    ['and then drives its pods off', node([ready('Unknown')]), 'now', ['unreachable:NoSchedule', 'unreachable:NoExecute']],
+    ['a node that reports not ready does too', node([ready('False')]), 'now', ['not-ready:NoSchedule', 'not-ready:NoExecute']],
+    [
+      'another cause takes the place of the first',
+      node([ready('Unknown')], { taints: [taint('not-ready', 'NoExecute')] }),
+      'later',
+      ['unreachable:NoSchedule', 'unreachable:NoExecute'],
+    ],
+    [
+      'what was begun is called off',
+      node([ready('Unknown')], { taints: [taint('unreachable', 'NoExecute')] }),
+      'never',
+      ['unreachable:NoSchedule'],
+    ],
+    [
+      'recovery takes all of them away',
+      node([ready('True')], { taints: [taint('unreachable', 'NoExecute'), taint('unreachable', 'NoSchedule')] }),
+      'later',
+      [],
+    ],
+  ];
+  for (const [name, of, eviction, expected] of cases) {
+    it(`taints: ${name}, beside those of others`, () => {
+      const taints = plannedTaints({ ...of, spec: { ...of.spec, taints: [mine, ...(of.spec.taints ?? [])] } }, eviction, nowMs);
+      assert.deepEqual(
+        taints.map(({ key, effect }) => `${key.replace('node.kubernetes.io/', '')}:${effect}`),
+        ['dedicated:NoSchedule', ...expected],
+      );
+    });
+  }
+
+  it('tells a failed node from a failed zone', () => {
+    const nodes = (...statuses: string[]) => statuses.map((status) => node([ready(status)]));
+    assert.equal(zoneState(nodes('True', 'Unknown'), 0.55), 'Normal');
+    assert.equal(zoneState(nodes('True', 'Unknown', 'Unknown', 'Unknown'), 0.55), 'PartialDisruption');
+    assert.equal(zoneState(nodes('Unknown'), 0.55), 'FullDisruption');
+  });
+});
+
+describe('taint eviction', () => {
+  const taint: Taint = { key: 'k', value: 'v', effect: 'NoExecute', timeAdded: at(nowMs) };
+  const tolerations: [string, Toleration, boolean][] = [
+    ['the same key and value', { key: 'k', value: 'v', effect: 'NoExecute' }, true],
+    ['another value', { key: 'k', value: 'w' }, false],
+    ['any value', { key: 'k', operator: 'Exists' }, true],
+    ['anything at all', { operator: 'Exists' }, true],
+    ['another effect', { key: 'k', operator: 'Exists', effect: 'NoSchedule' }, false],
+    ['an empty key that needs Exists', { value: 'v' }, false],
+  ];
+  for (const [name, toleration, expected] of tolerations)
+    it(`${expected ? 'tolerates' : 'does not tolerate'}: ${name}`, () => assert.equal(tolerates(toleration, taint), expected));
+
+  const pod = (...list: Toleration[]): Pod => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { ...meta('p'), creationTimestamp: at(nowMs - 5000) },
+    spec: { containers: [], tolerations: list },
+  });
+  const of = (tolerationSeconds?: number): Toleration => ({ key: 'k', operator: 'Exists', tolerationSeconds });
+  const cases: [string, Pod, Taint[], number | undefined][] = [
+    ['at once without a toleration', pod(), [taint], Number.NEGATIVE_INFINITY],
+    ['never with one for ever', pod(of()), [taint], undefined],
+    ['after its seconds', pod(of(30)), [taint], nowMs + 30_000],
+    [
+      'at the earliest of several',
+      pod(of(30), { key: 'l', operator: 'Exists', tolerationSeconds: 10 }),
+      [taint, { ...taint, key: 'l' }],
+      nowMs + 10_000,
+    ],
+    ['from when it was seen, for a taint without a time', pod(of(30)), [{ key: 'k', effect: 'NoExecute' }], nowMs + 37_000],
+    ['not before it was there itself', pod(of(30)), [{ ...taint, timeAdded: at(nowMs - 60_000) }], nowMs + 25_000],
+    ['not without a taint', pod(), [], undefined],
+  ];
+  for (const [name, which, taints, expected] of cases)
+    it(`goes ${name}`, () => assert.equal(evictionTimeMs(which, taints, nowMs + 7000), expected));
+});
+
+describe('CIDR ranges', () => {
+  for (const text of ['10.244.0.0/16', '0.0.0.0/0', 'fd00:10:244::/56', '2001:db8::1/128']) {
+    it(`reads and writes ${text}`, () => assert.equal(formatCidr(parseCidr(text)), text));
+  }
+  for (const text of ['10.244.0.0', '10.244.0.0/33', 'fd00::/129', '10.244.0/16', '']) {
+    it(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => parseCidr(text), /invalid CIDR address/));
+  }
+
+  it('cuts off the host part', () => assert.equal(formatCidr(parseCidr('10.1.2.3/16')), '10.1.0.0/16'));
+
+  it('gives the next free one, and begins again at the end', () => {
+    const cluster = parseCidr('10.244.0.0/22');
+    const used = ['10.244.0.0/24', '10.244.3.0/24'].map(parseCidr);
+    const give = (after: number) => {
+      const found = nextFree(cluster, 24, used, after);
+      return found === undefined ? undefined : formatCidr(found.cidr);
+    };
+    assert.deepEqual([give(-1), give(1), give(2)], ['10.244.1.0/24', '10.244.2.0/24', '10.244.1.0/24']);
+    used.push(parseCidr('10.244.1.0/25'), parseCidr('10.244.2.0/24'));
+    assert.equal(give(-1), undefined);
+  });
+
+  it('sees ranges within each other, and never across families', () => {
+    assert.equal(overlap(parseCidr('10.0.0.0/8'), parseCidr('10.9.0.0/16')), true);
+    assert.equal(overlap(parseCidr('10.0.0.0/16'), parseCidr('10.1.0.0/16')), false);
+    assert.equal(overlap(parseCidr('0.0.0.0/0'), parseCidr('::/0')), false);
+  });
+});
