@@ -1,28 +1,164 @@
 /**
- * Streams for WebSocket clients. The protocols that the runtime's streaming server speaks itself are relayed to it.
+ * Streams for WebSocket clients, translated to the SPDY that the runtime's streaming server speaks.
  *
- * Source: upstream `staging/src/k8s.io/apimachinery/pkg/util/httpstream/wsstream` (protocol names).
+ * exec and attach: the first byte of a message is its channel; in `v5` channel 255 closes another one. port-forward: SPDY itself
+ * travels in the messages. Older protocols, which the streaming server knows too, are relayed as they are.
+ *
+ * Source: KEP-4006; upstream `apiserver/pkg/util/proxy/{streamtranslator,streamtunnel}.go`.
  */
-import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-import type { StreamTarget } from './upgrade.ts';
-import { relayUpgrade } from './upgrade.ts';
 
-const relayed = ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io', 'channel.k8s.io', 'base64.channel.k8s.io'];
+import type { IncomingMessage } from 'node:http';
+import { request as httpRequest } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { createWebSocketStream, WebSocketServer } from 'ws';
+import type { SpdyStream } from '#agent/runtime/streaming/spdy.ts';
+import { createSpdySession } from '#agent/runtime/streaming/spdy.ts';
+import type { StreamTarget } from './upgrade.ts';
+import { relayUpgrade, UpgradeError } from './upgrade.ts';
+
+const channelProtocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
+const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
+const relayedProtocols = ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io', 'channel.k8s.io', 'base64.channel.k8s.io', ''];
+const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
+/** Output that the client has not taken yet; beyond it the process is made to wait. */
+const maxBufferedBytes = 1024 * 1024;
 
 const offered = (request: IncomingMessage): string[] =>
   (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
 
-/** Clients that offer only what we do not speak fall back to SPDY when the upgrade is refused. */
-export const acceptsWebSocket = (request: IncomingMessage, _target: StreamTarget): boolean =>
-  offered(request).some((name) => relayed.includes(name) || name === '');
+type Handling = { kind: 'channels' | 'tunnel'; protocol: string } | { kind: 'relay' };
 
+/** How a WebSocket request is served; undefined: clients fall back to SPDY when it is refused. Pure. */
+export function webSocketHandling(protocols: readonly string[], action: StreamTarget['action']): Handling | undefined {
+  if (action === 'portForward' && protocols.includes(tunnelProtocol)) return { kind: 'tunnel', protocol: tunnelProtocol };
+  const channel = action === 'portForward' ? undefined : channelProtocols.find((name) => protocols.includes(name));
+  if (channel !== undefined) return { kind: 'channels', protocol: channel };
+  return protocols.some((name) => relayedProtocols.includes(name)) ? { kind: 'relay' } : undefined;
+}
+
+export const acceptsWebSocket = (request: IncomingMessage, target: StreamTarget): boolean =>
+  webSocketHandling(offered(request), target.action) !== undefined;
+
+/** Serves the upgraded connection. @throws UpgradeError while an HTTP answer can still be given */
 export async function serveWebSocket(
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
-  _target: StreamTarget,
+  target: StreamTarget,
   url: URL,
 ): Promise<void> {
-  relayUpgrade(request, socket, head, url);
+  const handling = webSocketHandling(offered(request), target.action);
+  if (handling === undefined) throw new UpgradeError(400, 'no offered protocol is supported');
+  if (handling.kind === 'relay') {
+    relayUpgrade(request, socket, head, url);
+    return;
+  }
+  const server = await dialSpdy(url, handling.kind === 'tunnel' ? 'portforward.k8s.io' : 'v4.channel.k8s.io');
+  const accept = new WebSocketServer({ noServer: true, handleProtocols: () => handling.protocol });
+  accept.handleUpgrade(request, socket, head, (client) => {
+    // `close` follows every error, and ends the other side.
+    client.on('error', () => client.terminate());
+    if (handling.kind === 'tunnel') tunnel(client, server);
+    else translate(client, server, target.query).catch(() => client.terminate());
+  });
+}
+
+interface Upgraded {
+  socket: Duplex;
+  head: Buffer;
+}
+
+/** Asks the streaming server for SPDY. @throws UpgradeError with its answer when it refuses */
+function dialSpdy(url: URL, protocol: string): Promise<Upgraded> {
+  return new Promise((resolve, reject) => {
+    const headers = { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': protocol };
+    const outgoing = httpRequest(url, { method: 'POST', headers, agent: false });
+    outgoing.once('upgrade', (_response, socket, head) => resolve({ socket, head }));
+    outgoing.once('response', (response) => {
+      response.resume();
+      reject(new UpgradeError(500, `the runtime's streaming server answered ${response.statusCode} in place of an upgrade`));
+    });
+    outgoing.once('error', (error) =>
+      reject(new UpgradeError(500, `the runtime's streaming server cannot be reached: ${error.message}`)),
+    );
+    outgoing.end();
+  });
+}
+
+/** Bytes of SPDY, in messages on one side and plain on the other. */
+function tunnel(client: WebSocket, { socket, head }: Upgraded): void {
+  const messages = createWebSocketStream(client);
+  messages.on('error', () => socket.destroy());
+  socket.on('error', () => messages.destroy());
+  socket.once('close', () => messages.end());
+  messages.once('close', () => socket.destroy());
+  if (head.length > 0) messages.write(head);
+  socket.pipe(messages);
+  messages.pipe(socket);
+}
+
+const framed = (channel: number, data: Uint8Array): Buffer => Buffer.concat([Buffer.of(channel), data]);
+const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean =>
+  names.some((name) => ['1', 'true'].includes(query.get(name) ?? ''));
+
+/** Opens the streams that the request names, joins each with its channel, and ends when the process has. */
+async function translate(client: WebSocket, { socket, head }: Upgraded, query: URLSearchParams): Promise<void> {
+  // What comes before the streams are open must not be lost.
+  client.pause();
+  const session = createSpdySession(socket, { role: 'client' }, head);
+  client.once('close', () => void session.close());
+  const open = (streamType: string): Promise<SpdyStream> => session.open({ streamtype: streamType });
+  const tty = isSet(query, 'tty');
+  const error = await open('error');
+  const stdin = isSet(query, 'input', 'stdin') ? await open('stdin') : undefined;
+  const stdout = isSet(query, 'output', 'stdout') ? await open('stdout') : undefined;
+  const stderr = isSet(query, 'error', 'stderr') && !tty ? await open('stderr') : undefined;
+  const resize = tty ? await open('resize') : undefined;
+
+  const inputs = new Map<number, SpdyStream>();
+  if (stdin !== undefined) inputs.set(channels.stdin, stdin);
+  if (resize !== undefined) inputs.set(channels.resize, resize);
+  client.on('message', (data: Buffer) => take(client, inputs, data));
+  client.resume();
+
+  const status = collect(error);
+  const outputs: [SpdyStream | undefined, number][] = [
+    [stdout, channels.stdout],
+    [stderr, channels.stderr],
+  ];
+  await Promise.all(
+    outputs.map(async ([stream, channel]) => (stream === undefined ? undefined : await forward(stream, client, channel))),
+  );
+  const text = await status;
+  if (text.length > 0) client.send(framed(channels.error, text));
+  client.close(1000);
+  await session.close();
+}
+
+function take(client: WebSocket, inputs: ReadonlyMap<number, SpdyStream>, data: Buffer): void {
+  const [channel = -1, closed = -1] = data;
+  if (channel === channels.close) {
+    inputs.get(closed)?.end();
+    return;
+  }
+  const stream = inputs.get(channel);
+  if (stream === undefined || data.length === 1 || stream.writableEnded || stream.destroyed) return;
+  if (stream.write(data.subarray(1))) return;
+  client.pause();
+  stream.once('drain', () => client.resume());
+}
+
+/** Sends a stream's data on a channel until it ends. */
+async function forward(stream: Readable, client: WebSocket, channel: number): Promise<void> {
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    const sent = new Promise<void>((resolve) => client.send(framed(channel, chunk), () => resolve()));
+    if (client.bufferedAmount > maxBufferedBytes) await sent;
+  }
+}
+
+async function collect(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }

@@ -125,6 +125,12 @@ class Stream extends Duplex implements SpdyStream {
     this.end();
   }
 
+  /** What a side sent before it ended its half is still to be read; a stream cut off in the middle is broken. */
+  connectionClosed(): void {
+    if (this.#remoteEnded) this.resetByPeer();
+    else this.destroy();
+  }
+
   override _read(): void {
     // Frames are pushed as they come.
   }
@@ -254,7 +260,7 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
   const closed = read()
     .catch(() => undefined) // A broken connection ends the session as a closed one does.
     .finally(() => {
-      for (const stream of streams.values()) stream.destroy();
+      for (const stream of streams.values()) stream.connectionClosed();
       socket.destroy();
       deflate.close();
       inflate.close();
