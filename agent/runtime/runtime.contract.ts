@@ -102,7 +102,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
       return stdout.toString('utf8').trim();
     };
 
-    const sleeper = ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 1 & wait $!; done'];
+    const sleeper = ['sh', '-c', 'trap "exit 0" TERM; echo ready; while true; do sleep 1 & wait $!; done'];
 
     /* -------------------------------------------------------------- the runtime itself */
 
@@ -256,6 +256,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.deepEqual(running.annotations, config.annotations);
         assert.equal(running.logPath, join(sandboxConfig.logDirectory ?? '', 'main/0.log'));
         assert.ok(running.imageRef !== '');
+        await logHas(running.logPath, 'ready');
         await runtime.stopContainer(id, 30);
         const stopped = await runtime.containerStatus(id);
         assert.deepEqual([stopped.state, stopped.exitCode, stopped.reason], ['CONTAINER_EXITED', 0, 'Completed']);
@@ -281,7 +282,8 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
       });
 
       it('are killed with SIGKILL after the grace period', async () => {
-        const { container } = await run(['sh', '-c', 'trap "" TERM; while true; do sleep 1; done']);
+        const { container, logFile } = await run(['sh', '-c', 'trap "" TERM; echo deaf; while true; do sleep 1; done']);
+        await logHas(logFile, 'deaf');
         const startMs = Date.now();
         await runtime.stopContainer(container, 1);
         assert.ok(Date.now() - startMs >= 900);
