@@ -1,6 +1,8 @@
 /** Waiting for a condition of the world outside this process. */
 import { setTimeout as delay } from 'node:timers/promises';
 
+type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>;
+
 export interface UntilOptions {
   timeoutMs: number;
   everyMs?: number;
@@ -12,13 +14,13 @@ export interface UntilOptions {
  * Asks until the answer is truthy, and returns it. An exception counts as "not yet"; the last one is the error's cause.
  * @throws Error "waited … for …" after the time
  */
-export async function until<T>(what: string, ask: () => Promise<T>, { timeoutMs, everyMs = 50, onTimeout }: UntilOptions): Promise<NonNullable<T>> {
+export async function until<T>(what: string, ask: () => Promise<T>, { timeoutMs, everyMs = 50, onTimeout }: UntilOptions): Promise<Truthy<T>> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;
   for (;;) {
     try {
       const answer = await ask();
-      if (answer) return answer;
+      if (answer) return answer as Truthy<T>;
       last = undefined;
     } catch (error) {
       last = error;

@@ -8,6 +8,8 @@
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
 import { invalidValue } from '#api/field-error.ts';
 import { resourceById } from '#api/resources.ts';
@@ -37,6 +39,8 @@ interface Target {
   path: string;
 }
 
+/** How long the other direction of a tunnel may take to end after the first. */
+const lingerMs = 5_000;
 const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
 /** Of one hop only, or the API server's own business. */
 const hopHeaders = new Set([
@@ -183,21 +187,18 @@ async function kubeletError(answer: TransportResponse, info: RequestInfo) {
   return internalError(text);
 }
 
-/** Joins two connections until both directions have ended. */
-function tunnel(client: Duplex, backend: Duplex): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      client.destroy();
-      backend.destroy();
-      resolve();
-    };
-    client.on('error', done);
-    backend.on('error', done);
-    client.on('close', done);
-    backend.on('close', done);
-    client.pipe(backend);
-    backend.pipe(client);
-  });
+/**
+ * Joins two connections. When one direction ends, what it carried is flushed, and the other gets a moment to end by itself: closing
+ * a socket that still receives resets the connection, and the peer would lose the last words (a WebSocket's close frame).
+ */
+async function tunnel(client: Duplex, backend: Duplex): Promise<void> {
+  const directions = [pipeline(client, backend), pipeline(backend, client)].map((direction) => direction.catch(() => undefined));
+  await Promise.race(directions);
+  const patience = new AbortController();
+  await Promise.race([Promise.all(directions), delay(lingerMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
+  patience.abort();
+  client.destroy();
+  backend.destroy();
 }
 
 async function podOf(info: RequestInfo, registry: Registry): Promise<Pod> {

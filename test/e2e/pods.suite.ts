@@ -82,7 +82,7 @@ export function podSuite(cluster: () => Cluster): void {
     it('may use the API with the token that they carry', async () => {
       await cluster().apply(busybox(ns, 'api', 'sleep 3600'));
       await cluster().untilPod(ns, 'api', 'Ready', isReady);
-      await kubectl('exec', 'api', '--', 'sh', '-c', 'nc -z $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT');
+      await kubectl('exec', 'api', '--', 'sh', '-c', 'nc -w 2 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null');
       // Debian's busybox speaks no TLS: the request is made from here, as the pod.
       const token = await kubectl('exec', 'api', '--', 'cat', '/var/run/secrets/kubernetes.io/serviceaccount/token');
       const whoami = JSON.parse(await kubectl('auth', 'whoami', '--kubeconfig=/dev/null', `--server=${cluster().lab.apiServer}`, '--insecure-skip-tls-verify', `--token=${token}`, '-o', 'json')) as { status: { userInfo: { username: string; extra: Record<string, string[]> } } };
