@@ -4,11 +4,9 @@
  *
  * Source: apiserver `pkg/registry/generic/registry/store.go`, `pkg/registry/rest/{create,update}.go`.
  */
-import { randomUUID } from 'node:crypto';
-import { invalidValue } from '#api/field-error.ts';
-import { apiVersionOf, type KubeObject, type ObjectName, rfc3339, sameJson } from '#api/meta.ts';
+import { type KubeObject, type ObjectName, sameJson } from '#api/meta.ts';
 import { type Resource, type ResourceId, resourceById } from '#api/resources.ts';
-import { ApiError, alreadyExists, badRequest, conflict, invalid, notFound } from '#api/status.ts';
+import { ApiError, alreadyExists, conflict, invalid, notFound } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Store, WriteResult } from '#control/store/store.ts';
@@ -19,10 +17,18 @@ import { checkPreconditions, type DeletionStep, isFinalized, planDeletion } from
 import { EventLeases } from './event-leases.ts';
 import { fromStoredView, toStoredView } from './events-view.ts';
 import { checkDeletable, checkNamespace, namespaceDeletion } from './namespace-lifecycle.ts';
-import { generateName, storageKey, toStored } from './object-keys.ts';
+import { storageKey, toStored } from './object-keys.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
 import type { ServerLog } from './server-log.ts';
 import type { RequestContext, Strategy } from './strategy.ts';
+import {
+  checkIdentity,
+  fillSystemFields,
+  keepSystemFields,
+  keepTimesOfUnchangedFields,
+  optimisticLockMessage,
+  uidPrecondition,
+} from './system-fields.ts';
 
 export interface RegistryDeps {
   store: Store;
@@ -52,7 +58,6 @@ export interface UpdateRequest {
   fieldsTracked?: boolean;
 }
 
-const optimisticLockMessage = 'the object has been modified; please apply your changes to the latest version and try again';
 const maxGeneratedNameTries = 8;
 /** Every lost race means that another write went through; this many in a row is a livelock worth reporting. */
 const maxRaces = 100;
@@ -105,7 +110,7 @@ export class Registry {
   ): Promise<CachedObject> {
     const strategy = this.strategy(resource);
     await this.#deps.feed.fresh();
-    this.#fillSystemFields(resource, namespace, object);
+    fillSystemFields(resource, namespace, object, this.#deps.clock.now(), this.#deps.random);
     checkNamespace(this.#deps.feed, resource, object);
     strategy.prepareForCreate?.(object, context);
     strategy.setDefaults?.(object);
@@ -191,8 +196,8 @@ export class Registry {
   ): Promise<CachedObject | undefined> {
     const old = current.object;
     const strategy = this.strategy(resource);
-    this.#checkIdentity(resource, current, object, strategy);
-    this.#keepSystemFields(resource, object, old);
+    checkIdentity(resource, current, object, strategy);
+    keepSystemFields(resource, object, old);
     if (request.mode !== 'bypass') {
       strategy.setDefaults?.(object);
       strategy.prepareForUpdate?.(object, old, context, request.mode);
@@ -202,7 +207,7 @@ export class Registry {
       }
     }
     if (request.fieldsTracked !== true) this.#track(resource, object, old, request.subresource, context);
-    this.#keepTimesOfUnchangedFields(object, old);
+    keepTimesOfUnchangedFields(object, old);
     if (request.mode !== 'bypass') {
       const problems =
         strategy.validateUpdate === undefined ? strategy.validate(object) : strategy.validateUpdate(object, old, request.mode);
@@ -313,60 +318,6 @@ export class Registry {
     return await this.#deps.store.put(key, toStored(toStoredView(resource, object)), { expectedRevision, lease });
   }
 
-  #fillSystemFields(resource: Resource, namespace: string, object: KubeObject): void {
-    const { metadata } = object;
-    if ((metadata.resourceVersion ?? '') !== '' && metadata.resourceVersion !== '0') {
-      throw badRequest('resourceVersion should not be set on objects to be created');
-    }
-    object.apiVersion = apiVersionOf(resource.group, resource.version);
-    object.kind = resource.kind;
-    placeIn(resource, namespace, object);
-    delete metadata.deletionTimestamp;
-    delete metadata.deletionGracePeriodSeconds;
-    delete metadata.selfLink;
-    delete (metadata as Partial<typeof metadata>).resourceVersion;
-    metadata.creationTimestamp = rfc3339(this.#deps.clock.now());
-    metadata.uid = randomUUID();
-    if ((metadata.name ?? '') === '' && (metadata.generateName ?? '') !== '') {
-      metadata.name = generateName(metadata.generateName ?? '', this.#deps.random);
-    }
-  }
-
-  #checkIdentity(resource: Resource, current: CachedObject, object: KubeObject, strategy: Strategy): void {
-    const { metadata } = object;
-    const old = current.object.metadata;
-    if ((metadata.uid ?? '') !== '' && metadata.uid !== old.uid) {
-      throw uidPrecondition(resource, old.name, current.key, metadata.uid, old.uid);
-    }
-    const version = metadata.resourceVersion ?? '';
-    if (version === '' || version === '0') {
-      if (strategy.allowUnconditionalUpdate !== false) return;
-      const problem = invalidValue('metadata.resourceVersion', 0, 'must be specified for an update');
-      throw invalid({ group: resource.group, name: resource.plural }, old.name, [problem]);
-    }
-    if (version !== old.resourceVersion)
-      throw conflict({ group: resource.group, name: resource.plural }, old.name, optimisticLockMessage);
-  }
-
-  #keepSystemFields(resource: Resource, object: KubeObject, old: KubeObject): void {
-    object.apiVersion = old.apiVersion;
-    object.kind = old.kind;
-    placeIn(resource, old.metadata.namespace ?? '', object);
-    const { metadata } = object;
-    delete metadata.selfLink;
-    metadata.uid = old.metadata.uid;
-    metadata.resourceVersion = old.metadata.resourceVersion;
-    metadata.creationTimestamp = old.metadata.creationTimestamp;
-    if (old.metadata.generation === undefined) delete metadata.generation;
-    else metadata.generation = old.metadata.generation;
-    if (old.metadata.deletionTimestamp !== undefined) {
-      metadata.deletionTimestamp = old.metadata.deletionTimestamp;
-      if (old.metadata.deletionGracePeriodSeconds !== undefined) {
-        metadata.deletionGracePeriodSeconds ??= old.metadata.deletionGracePeriodSeconds;
-      }
-    }
-  }
-
   #track(resource: Resource, object: KubeObject, live: KubeObject | undefined, subresource: string, context: WriteContext): void {
     this.#deps.patcher.trackManagedFields({
       object,
@@ -376,16 +327,6 @@ export class Registry {
       subresource,
       nowMs: this.#deps.clock.now(),
     });
-  }
-
-  /** A write that changes nothing but the time in managedFields is no change (IgnoreManagedFieldsTimestampsTransformer). */
-  #keepTimesOfUnchangedFields(object: KubeObject, old: KubeObject): void {
-    const entries = object.metadata.managedFields;
-    if (entries === undefined) return;
-    const before = old.metadata.managedFields ?? [];
-    object.metadata.managedFields = entries.map(
-      (entry) => before.find((known) => sameJson({ ...known, time: entry.time }, entry)) ?? entry,
-    );
   }
 
   #throwIfInvalid(
@@ -401,26 +342,4 @@ export class Registry {
     const found = await this.find(resourceById(resourceId as ResourceId), { namespace, name });
     return found?.object;
   }
-}
-
-/** @throws ApiError 400 when the object says another namespace than the path */
-function placeIn(resource: Resource, namespace: string, object: KubeObject): void {
-  const { metadata } = object;
-  if (!resource.namespaced) {
-    delete metadata.namespace;
-    return;
-  }
-  if ((metadata.namespace ?? '') !== '' && metadata.namespace !== namespace) {
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-  }
-  metadata.namespace = namespace;
-}
-
-/** The text of etcd3's storage error, which upstream passes on to clients. */
-function uidPrecondition(resource: Resource, name: string, key: string, wanted: string, found: string): ApiError {
-  return conflict(
-    { group: resource.group, name: resource.plural },
-    name,
-    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${found}`,
-  );
 }

@@ -30,6 +30,7 @@ export interface ListKind {
 const newline = Buffer.from('\n');
 const comma = Buffer.from(',');
 const openBrace = Buffer.from('{');
+const frameEnd = Buffer.from('}\n');
 
 /** Any object that is not in a cache: Status, Table, reviews, dry-run results. @throws ApiError 406 when protobuf has no such type */
 export function encodeAny(object: JsonObject | Status | KubeObject, { format, pretty }: EncodeOptions): Uint8Array {
@@ -93,18 +94,11 @@ export function encodeList(
 /** YAML has no framing for streams (406, as upstream). */
 export type StreamFormat = Exclude<Format, 'yaml'>;
 
-/** One watch frame with a stored object; encoded once for all watchers of the format. */
+/** One watch frame around a stored object's bytes, which are encoded once for all watchers of the format. */
 export function watchFrame(type: string, cached: CachedObject, schema: string, format: StreamFormat): Uint8Array {
-  return cached.derived(`frame:${type}:${format}`, () => {
-    const { apiVersion, kind } = cached.object;
-    if (format === 'protobuf') return encodeWatchFrame(type, envelope(protobufOf(cached, schema), { apiVersion, kind }));
-    return Buffer.concat([
-      Buffer.from(`{"type":"${type}","object":`),
-      jsonHead(apiVersion, kind),
-      jsonRest(cached),
-      Buffer.from('}\n'),
-    ]);
-  });
+  const { apiVersion, kind } = cached.object;
+  if (format === 'protobuf') return encodeWatchFrame(type, envelope(protobufOf(cached, schema), { apiVersion, kind }));
+  return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), jsonHead(apiVersion, kind), jsonRest(cached), frameEnd]);
 }
 
 /** One watch frame with any other object: bookmarks, errors, Tables. */
