@@ -21,10 +21,12 @@ export interface FieldError {
   message: string;
 }
 
-/** A value as upstream prints it inside a message: strings quoted, `null` for nothing, objects as JSON. */
+/** A value as upstream prints it inside a message: strings quoted, `null` for nothing, objects as Go's JSON, which is safe in HTML. */
 function show(value: unknown): string {
   if (value === undefined || value === null) return 'null';
-  return JSON.stringify(value);
+  const text = JSON.stringify(value);
+  if (typeof value !== 'object') return text;
+  return text.replaceAll('<', '\\u003c').replaceAll('>', '\\u003e').replaceAll('&', '\\u0026');
 }
 
 export const required = (field: string, detail = ''): FieldError => ({

@@ -48,10 +48,18 @@ export function failure(code: number, reason: string, message: string, details?:
 }
 
 export const notFound = (resource: GroupName, name: string): ApiError =>
-  failure(404, 'NotFound', `${qualified(resource)} "${name}" not found`, { name, group: resource.group || undefined, kind: resource.name });
+  failure(404, 'NotFound', `${qualified(resource)} "${name}" not found`, {
+    name,
+    group: resource.group || undefined,
+    kind: resource.name,
+  });
 
 export const alreadyExists = (resource: GroupName, name: string): ApiError =>
-  failure(409, 'AlreadyExists', `${qualified(resource)} "${name}" already exists`, { name, group: resource.group || undefined, kind: resource.name });
+  failure(409, 'AlreadyExists', `${qualified(resource)} "${name}" already exists`, {
+    name,
+    group: resource.group || undefined,
+    kind: resource.name,
+  });
 
 export const conflict = (resource: GroupName, name: string, why: string): ApiError =>
   failure(409, 'Conflict', `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`, {
@@ -61,8 +69,13 @@ export const conflict = (resource: GroupName, name: string, why: string): ApiErr
   });
 
 /** `kind` is the kind with its group, as upstream writes it: `Deployment.apps "web" is invalid: …`. */
-export function invalid(kind: GroupName, name: string, errors: readonly { field: string; reason: string; message: string }[]): ApiError {
-  const texts = errors.map(({ field, message }) => `${field}: ${message}`);
+export function invalid(
+  kind: GroupName,
+  name: string,
+  errors: readonly { field: string; reason: string; message: string }[],
+): ApiError {
+  // Said once in the text, as often as it was found in the causes (ErrorList.ToAggregate).
+  const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))];
   const text = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
   const causes: StatusCause[] = errors.map(({ field, reason, message }) => ({ reason, message, field }));
   return failure(422, 'Invalid', `${qualified(kind)} "${name}" is invalid: ${text}`, {

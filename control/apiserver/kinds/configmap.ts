@@ -22,7 +22,7 @@ function validateConfigMap({ metadata, data = {}, binaryData = {} }: ConfigMap):
     errors.push(...isConfigMapKey(key).map((text) => invalidValue(`binaryData[${key}]`, key, text)));
     bytes += base64Bytes(value);
   }
-  if (bytes > MAX_BYTES) errors.push(tooLong('', MAX_BYTES));
+  if (bytes > MAX_BYTES) errors.push(tooLong('[]', MAX_BYTES));
   return errors;
 }
 

@@ -3,9 +3,11 @@
  *
  * Source: upstream `pkg/registry/core/event/strategy.go`.
  */
+import { nameIsPathSegment } from '#api/names.ts';
 import type { Event, EventsEvent } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
 import { validateCoreEvent, validateEventsEvent, validateEventsEventUpdate } from '../validation/event.ts';
+import { validateObjectMeta, validateObjectMetaUpdate } from '../validation/object-meta.ts';
 import { coreEventOf } from './event-view.ts';
 import { eventsEventTable, eventTable } from './table/event.ts';
 
@@ -33,8 +35,14 @@ export const eventStrategy: Strategy<Event> = {
     event.reportingComponent ??= '';
     event.reportingInstance ??= '';
   },
-  validate: (event) => validateCoreEvent(event, 'reportingComponent'),
-  validateUpdate: (event) => validateCoreEvent(event, 'reportingComponent'),
+  validate(event) {
+    const errors = validateCoreEvent(event, 'reportingComponent');
+    return errors.length > 0 ? errors : validateObjectMeta(event.metadata, { namespaced: true, name: nameIsPathSegment });
+  },
+  validateUpdate: (event, old) => [
+    ...validateObjectMetaUpdate(event.metadata, old.metadata),
+    ...validateCoreEvent(event, 'reportingComponent'),
+  ],
   fields: eventFields,
   table: eventTable,
 };

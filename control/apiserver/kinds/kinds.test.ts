@@ -99,7 +99,11 @@ describe('config maps', () => {
       map({ data: { a: 'x' }, binaryData: { a: 'eA==' } }),
       'data[a]: Invalid value: "a": duplicate of key present in binaryData',
     );
-    await rejects(configMapStrategy, map({ data: { a: 'x'.repeat(1048577) } }), ': Too long: may not be more than 1048576 bytes');
+    await rejects(
+      configMapStrategy,
+      map({ data: { a: 'x'.repeat(1048577) } }),
+      '[]: Too long: may not be more than 1048576 bytes',
+    );
     await rejects(configMapStrategy, map({ binaryData: { a: Buffer.alloc(1048576).toString('base64') } }));
   });
 

@@ -154,7 +154,7 @@ function sortedLike(value: unknown, model: unknown): unknown {
 /** `pods/ephemeralcontainers`: containers may be added, and those there stay as they are. */
 export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldError[] {
   if (old.metadata.annotations?.[mirrorAnnotation] !== undefined) {
-    return [forbiddenField('', 'static pods do not support ephemeral containers')];
+    return [forbiddenField('[]', 'static pods do not support ephemeral containers')];
   }
   const errors = [
     ...validateObjectMetaUpdate(pod.metadata, old.metadata),
