@@ -10,10 +10,18 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
+    let timer: NodeJS.Timeout;
+    const arm = (remainingMs: number): void => {
+      const stepMs = Math.min(Math.max(0, remainingMs), maxTimerMs);
+      timer = setTimeout(() => (remainingMs > stepMs ? arm(remainingMs - stepMs) : callback()), stepMs);
+    };
+    arm(delayMs);
     return () => clearTimeout(timer);
   },
 };
+
+/** A longer timer of Node fires at once (its delay is a 32-bit number): long waits are made of several. */
+const maxTimerMs = 2 ** 31 - 1;
 
 /** Resolves after `delayMs` on `clock`, or at once when `signal` aborts (it never rejects: callers look at the signal). */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {

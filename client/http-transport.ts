@@ -224,7 +224,7 @@ class SessionKeeper {
         case 'connecting':
           return await state.session;
         case 'backingOff':
-          await sleep(this.#clock, state.untilMs - this.#clock.now(), signal);
+          await sleep(this.#clock, Math.max(0, state.untilMs - this.#clock.now()), signal);
           if (this.#state === state) this.#state = { kind: 'idle' };
           break;
         case 'idle':
