@@ -76,6 +76,7 @@ export class PodWorker {
   #retries = 0;
   #dirty = true;
   #stopped = false;
+  readonly #stopping = Promise.withResolvers<void>();
   #wakeWaiter: () => void = () => undefined;
   /** Ends the sync in progress when the pod must stop: an image pull would hold it up. */
   #syncAbort = new AbortController();
@@ -124,6 +125,7 @@ export class PodWorker {
   stop(): void {
     this.#stopped = true;
     this.#syncAbort.abort();
+    this.#stopping.resolve();
     this.#wakeWaiter();
   }
 
@@ -131,7 +133,8 @@ export class PodWorker {
   async run(): Promise<void> {
     while (!this.#stopped && this.#state !== 'gone') {
       this.#dirty = false;
-      const waitMs = await this.#stepOrRetry();
+      // A step may wait for a grace period to pass: a kubelet that stops leaves that to its successor.
+      const waitMs = (await Promise.race([this.#stepOrRetry(), this.#stopping.promise])) ?? 0;
       if (!this.#dirty && !this.#stopped && (this.#state as State) !== 'gone') await this.#wait(waitMs);
     }
   }

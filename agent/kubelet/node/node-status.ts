@@ -85,7 +85,10 @@ export function capacity({ machine, nodefs, hugePages }: NodeObservation, maxPod
     'ephemeral-storage': byteQuantity(nodefs.capacityBytes),
     pods: `${maxPods}`,
     ...Object.fromEntries(
-      Object.entries(hugePages).map(([size, count]) => [`hugepages-${size}`, count === 0 ? '0' : `${count}${size}`]),
+      Object.entries(hugePages).map(([size, count]) => [
+        `hugepages-${size}`,
+        count === 0 ? '0' : `${count * Number.parseInt(size, 10)}${size.replace(/^\d+/, '')}`,
+      ]),
     ),
   };
 }

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { RuntimeStatus } from '#agent/runtime/runtime.ts';
+import type { NodeStatus } from '#api/types.generated.ts';
+import type { NodeIdentity, NodeObservation } from './node-status.ts';
+import { conditionEvents, defaultThresholds, nodeStatus } from './node-status.ts';
+
+const Gi = 2 ** 30;
+const filesystem = { capacityBytes: 100 * Gi, availableBytes: 50 * Gi, inodes: 1000, inodesFree: 500 };
+const identity: NodeIdentity = {
+  nodeName: 'n1',
+  nodeIps: ['192.0.2.1'],
+  maxPods: 110,
+  kubeletPort: 10250,
+  kubeletVersion: 'v1',
+  thresholds: defaultThresholds,
+};
+const ready: RuntimeStatus = {
+  conditions: [
+    { type: 'RuntimeReady', status: true, reason: '', message: '' },
+    { type: 'NetworkReady', status: true, reason: '', message: '' },
+  ],
+  handlers: [],
+  supplementalGroupsPolicy: false,
+};
+const noNetwork: RuntimeStatus = {
+  ...ready,
+  conditions: [
+    { type: 'RuntimeReady', status: true, reason: '', message: '' },
+    {
+      type: 'NetworkReady',
+      status: false,
+      reason: 'NetworkPluginNotReady',
+      message: 'Network plugin returns error: cni plugin not initialized',
+    },
+  ],
+};
+const fine: NodeObservation = {
+  machine: {
+    cpuCount: 2,
+    memoryBytes: 4 * Gi,
+    machineId: 'm',
+    systemUuid: 's',
+    bootId: 'b',
+    kernelVersion: '6.1',
+    osImage: 'Debian',
+    architecture: 'amd64',
+  },
+  memoryAvailableBytes: 2 * Gi,
+  nodefs: filesystem,
+  imagefs: filesystem,
+  pids: { max: 1000, running: 10 },
+  hugePages: { '2Mi': 0, '1Gi': 2 },
+  images: [],
+  runtimeVersion: { version: '0.1.0', runtimeName: 'containerd', runtimeVersion: '1.6.20', runtimeApiVersion: 'v1' },
+  runtimeStatus: ready,
+  problems: [],
+};
+const nowMs = Date.UTC(2026, 0, 1);
+const statusOf = (more: Partial<NodeObservation> = {}, previous: NodeStatus = {}, at = nowMs): NodeStatus =>
+  nodeStatus(identity, { ...fine, ...more }, previous, at);
+const condition = (status: NodeStatus, type: string): string => {
+  const found = status.conditions?.find((one) => one.type === type);
+  return `${found?.status} ${found?.reason}: ${found?.message}`;
+};
+
+describe('node resources', () => {
+  it('are the machine’s, less what eviction keeps back', () => {
+    const { capacity, allocatable } = statusOf();
+    assert.deepEqual(capacity, {
+      cpu: '2',
+      memory: '4194304Ki',
+      'ephemeral-storage': '104857600Ki',
+      pods: '110',
+      'hugepages-2Mi': '0',
+      'hugepages-1Gi': '2Gi',
+    });
+    assert.deepEqual(
+      [allocatable?.['cpu'], allocatable?.['memory'], allocatable?.['ephemeral-storage']],
+      ['2', '4091904Ki', `${Math.floor(90 * Gi)}`],
+    );
+  });
+  it('keep extended resources that others added', () =>
+    assert.equal(statusOf({}, { capacity: { 'example.com/gpu': '1' } }).capacity?.['example.com/gpu'], '1'));
+});
+
+describe('node conditions', () => {
+  const cases: [string, Partial<NodeObservation>, string, string][] = [
+    ['all is well', {}, 'Ready', 'True KubeletReady: kubelet is posting ready status'],
+    ['enough memory', {}, 'MemoryPressure', 'False KubeletHasSufficientMemory: kubelet has sufficient memory available'],
+    [
+      'too little memory',
+      { memoryAvailableBytes: 50 * 2 ** 20 },
+      'MemoryPressure',
+      'True KubeletHasInsufficientMemory: kubelet has insufficient memory available',
+    ],
+    ['enough disk', {}, 'DiskPressure', 'False KubeletHasNoDiskPressure: kubelet has no disk pressure'],
+    [
+      'too little disk',
+      { nodefs: { ...filesystem, availableBytes: 9 * Gi } },
+      'DiskPressure',
+      'True KubeletHasDiskPressure: kubelet has disk pressure',
+    ],
+    [
+      'too few inodes',
+      { nodefs: { ...filesystem, inodesFree: 10 } },
+      'DiskPressure',
+      'True KubeletHasDiskPressure: kubelet has disk pressure',
+    ],
+    [
+      'too little room for images',
+      { imagefs: { ...filesystem, availableBytes: 14 * Gi } },
+      'DiskPressure',
+      'True KubeletHasDiskPressure: kubelet has disk pressure',
+    ],
+    ['enough process ids', {}, 'PIDPressure', 'False KubeletHasSufficientPID: kubelet has sufficient PID available'],
+    [
+      'no network',
+      { runtimeStatus: noNetwork },
+      'Ready',
+      'False KubeletNotReady: container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized',
+    ],
+    [
+      'no runtime',
+      { runtimeStatus: undefined, problems: ['PLEG is not healthy'] },
+      'Ready',
+      'False KubeletNotReady: [container runtime is down, PLEG is not healthy]',
+    ],
+  ];
+  for (const [name, observation, type, expected] of cases)
+    it(`${type}: ${name}`, () => assert.equal(condition(statusOf(observation), type), expected));
+
+  it('keep their transition time, and move their heartbeat', () => {
+    const first = statusOf();
+    const second = statusOf({}, first, nowMs + 60_000).conditions?.find(({ type }) => type === 'Ready');
+    assert.deepEqual([second?.lastTransitionTime, second?.lastHeartbeatTime], ['2026-01-01T00:00:00Z', '2026-01-01T00:01:00Z']);
+  });
+  it('leave those of others alone', () => {
+    const other = { type: 'NetworkUnavailable', status: 'False', reason: 'RouteCreated' };
+    assert.deepEqual(statusOf({}, { conditions: [other] }).conditions?.[0], other);
+  });
+});
+
+describe('node events', () => {
+  const events = (before: NodeStatus, after: NodeStatus): string[] =>
+    conditionEvents(before.conditions ?? [], after.conditions ?? []);
+  it('tell what a node begins with', () => {
+    assert.deepEqual(events({}, statusOf()), [
+      'NodeHasSufficientMemory',
+      'NodeHasNoDiskPressure',
+      'NodeHasSufficientPID',
+      'NodeReady',
+    ]);
+  });
+  it('do not tell that a new node is not ready yet', () =>
+    assert.equal(events({}, statusOf({ runtimeStatus: noNetwork })).includes('NodeNotReady'), false));
+  it('tell what changed', () => assert.deepEqual(events(statusOf(), statusOf({ runtimeStatus: noNetwork })), ['NodeNotReady']));
+});
