@@ -7,7 +7,7 @@ import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from 
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { requestTooLarge } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { ApiServer } from './api-server.ts';
@@ -180,10 +180,27 @@ async function answer(
 
 async function authenticated(server: ApiServer, log: ServerLog, request: Http2ServerRequest): Promise<UserInfo> {
   const socket = tlsSocketOf(request);
-  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
   const info = parseRequestInfo(request.method, request.url);
-  const verified = certificate !== undefined && certificate.raw !== undefined ? certificate : undefined;
-  return await authenticate({ certificate: verified, authorization: request.headers.authorization }, info, server.tokens, log);
+  return await authenticate(
+    { certificate: verifiedCertificate(request.stream?.session ?? socket, socket), authorization: request.headers.authorization },
+    info,
+    server.tokens,
+    log,
+  );
+}
+
+/** Asking TLS for it means parsing it: once for each connection is enough. */
+const certificates = new WeakMap<object, { certificate: PeerCertificate | undefined }>();
+
+function verifiedCertificate(connection: object, socket: TLSSocket): PeerCertificate | undefined {
+  let known = certificates.get(connection);
+  if (known === undefined) {
+    const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+    // Without a certificate Node gives an empty object.
+    known = { certificate: certificate?.raw === undefined ? undefined : certificate };
+    certificates.set(connection, known);
+  }
+  return known.certificate;
 }
 
 /** HTTP/2 hands out a proxy of the socket that keeps TLS methods out of reach of writes, but not of reads. */

@@ -186,6 +186,42 @@ describe('registry', () => {
     });
   });
 
+  describe('what a patch makes of an object', () => {
+    before(() => api.request('POST', maps, configMap('patched', { data: { a: 'b' } })));
+    const cases: [string, string, object, number, RegExp][] = [
+      [
+        'an unknown field',
+        'strategic-merge-patch',
+        { dataa: { x: 1 } },
+        422,
+        /^ "" is invalid: patch: Invalid value: "map\[dataa:map\[x:1\]\]": strict decoding error: unknown field "dataa"$/,
+      ],
+      [
+        'an unknown field',
+        'merge-patch',
+        { dataa: {} },
+        422,
+        /^ "" is invalid: patch: Invalid value: "\{.*\}": strict decoding error: unknown field "dataa"$/,
+      ],
+      [
+        'a value of the wrong type',
+        'merge-patch',
+        { data: 5 },
+        422,
+        /^ "" is invalid: patch: Invalid value: .*cannot unmarshal number/,
+      ],
+      ['another kind', 'merge-patch', { kind: 'Secret' }, 400, /the patch makes the object a Secret of v1/],
+    ];
+    for (const [what, type, body, code, message] of cases) {
+      it(`is refused when it has ${what} (${type})`, async () => {
+        const headers = { 'content-type': `application/${type}+json` };
+        const { status, json } = await api.request('PATCH', `${maps}/patched?fieldValidation=Strict`, body, headers);
+        assert.equal(status, code, JSON.stringify(json));
+        assert.match(json.message, message);
+      });
+    }
+  });
+
   describe('fieldValidation', () => {
     const body = configMap('typo', { dataa: {} });
     it('Strict refuses unknown fields', async () => {

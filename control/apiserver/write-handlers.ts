@@ -1,5 +1,6 @@
 /** POST, PUT and PATCH of stored resources and of their `status`. */
 
+import { parseJson } from '#api/codec/json.ts';
 import { type FieldError, required } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
@@ -8,6 +9,7 @@ import type { TransportResponse } from '#client/transport.ts';
 import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
 import { type Format, mediaTypeOf } from './negotiation.ts';
 import type { PatchContentType } from './patch/patch.ts';
+import { decodePatched, goText } from './patched-object.ts';
 import type { UpdateRequest } from './registry.ts';
 import { decodeAs, decodeBody, type ExpectedType, parseFieldValidation } from './request-body.ts';
 import { queryFlag } from './request-info.ts';
@@ -107,16 +109,13 @@ export function patchRequest(
 function patched(exchange: Exchange, type: ExpectedType, contentType: PatchContentType, current: KubeObject): KubeObject {
   const body = exchange.request.body ?? noBody;
   const raw = exchange.parts.patcher.patchObject({ contentType, body, current, typeName: type.type });
-  return retyped(exchange, type, raw);
+  const shown = contentType === 'application/strategic-merge-patch+json' ? goText(parseJson(body)) : undefined;
+  return retyped(exchange, type, raw, shown);
 }
 
-/** A patch may have put in anything: the result is decoded like a body. */
-function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject): KubeObject {
+function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject, shown?: string): KubeObject {
   const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
-  const warn = (message: string): void => void exchange.warnings.add(message);
-  const object = decodeAs(Buffer.from(JSON.stringify(raw)), 'json', type, validation, warn);
-  object['metadata'] ??= {};
-  return object as unknown as KubeObject;
+  return decodePatched(raw, type, validation, shown, (message) => exchange.warnings.add(message));
 }
 
 function applyRequest(exchange: Exchange, type: ExpectedType, subresource: string, mode: UpdateRequest['mode']): UpdateRequest {
