@@ -8,9 +8,12 @@ import type { Binding, Deployment, Eviction, Namespace, Pod, PodCondition, Repli
 import type { TransportResponse } from '#client/transport.ts';
 import { CachedObject } from './cached-object.ts';
 import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
+import { validateFinalizer } from './kinds/namespace.ts';
+import { prepareEphemeralContainersUpdate } from './kinds/pod.ts';
 import { contentTypeOf } from './negotiation.ts';
 import { parseDryRun } from './request-body.ts';
 import { bytesResponse, objectResponse } from './responses.ts';
+import { validateEphemeralContainersUpdate } from './validation/pod.ts';
 import { encodeObject } from './wire.ts';
 import { checkName, patchRequest, readObject } from './write-handlers.ts';
 
@@ -175,6 +178,8 @@ export async function finalizeNamespace(exchange: Exchange): Promise<TransportRe
     const { uid, resourceVersion } = submitted.metadata;
     const metadata = { ...(current as Namespace).metadata, uid: uid ?? current?.metadata.uid, resourceVersion };
     const finalizers = submitted.spec?.finalizers ?? [];
+    const problems = finalizers.flatMap((name, index) => validateFinalizer(name, `spec.finalizers[${index}]`));
+    if (problems.length > 0) throw invalid({ group: '', name: 'Namespace' }, info.name, problems);
     return { ...(current as Namespace), metadata, spec: finalizers.length > 0 ? { finalizers } : {} } as KubeObject;
   };
   const request = { transform, subresource: 'finalize', mode: 'bypass' } as const;
@@ -194,9 +199,10 @@ export async function writeEphemeralContainers(exchange: Exchange): Promise<Tran
     const pod = current as Pod;
     const wanted = submitted ?? ((await patch?.transform(structuredClone(pod))) as Pod);
     const ephemeralContainers = wanted.spec?.ephemeralContainers ?? [];
-    checkEphemeral(pod, ephemeralContainers);
     const resourceVersion = wanted.metadata.resourceVersion ?? '';
-    return { ...pod, metadata: { ...pod.metadata, resourceVersion }, spec: { ...pod.spec, ephemeralContainers } } as KubeObject;
+    const next = { ...pod, metadata: { ...pod.metadata, resourceVersion }, spec: { ...pod.spec, ephemeralContainers } } as Pod;
+    checkEphemeral(next, pod);
+    return next;
   };
   const { object } = await parts.registry.update(
     resource,
@@ -207,27 +213,13 @@ export async function writeEphemeralContainers(exchange: Exchange): Promise<Tran
   return respondWith(exchange, 200, object);
 }
 
-function checkEphemeral(pod: Pod, wanted: readonly { name: string }[]): void {
-  const field = 'spec.ephemeralContainers';
-  const before = pod.spec?.ephemeralContainers ?? [];
-  const gone = before.find(({ name }) => !wanted.some((one) => one.name === name));
-  const problems = [];
-  if (gone !== undefined) {
-    problems.push({
-      field,
-      reason: 'FieldValueForbidden',
-      message: `Forbidden: existing ephemeral containers "${gone.name}" may not be removed`,
-    });
-  }
-  const others = new Set([...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].map(({ name }) => name));
-  wanted.forEach(({ name }, index) => {
-    if (others.has(name) || wanted.findIndex((one) => one.name === name) !== index) {
-      problems.push({
-        field: `${field}[${index}].name`,
-        reason: 'FieldValueDuplicate',
-        message: `Duplicate value: ${JSON.stringify(name)}`,
-      });
-    }
-  });
+/** In place. @throws ApiError 422 */
+function checkEphemeral(pod: Pod, old: Pod): void {
+  const { resourceVersion } = pod.metadata;
+  prepareEphemeralContainersUpdate(pod, old);
+  // A submission without a version means the one that is there.
+  pod.metadata.resourceVersion = resourceVersion || old.metadata.resourceVersion;
+  const problems = validateEphemeralContainersUpdate(pod, old);
+  pod.metadata.resourceVersion = resourceVersion;
   if (problems.length > 0) throw invalid({ group: '', name: 'Pod' }, pod.metadata.name, problems);
 }

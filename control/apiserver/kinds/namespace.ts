@@ -14,7 +14,8 @@ import { namespaceTable } from './table/plain.ts';
 const FINALIZER = 'kubernetes';
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
-const validateFinalizer = (name: string, path: string): FieldError[] => [
+/** One of `spec.finalizers`; also for `namespaces/finalize`. */
+export const validateFinalizer = (name: string, path: string): FieldError[] => [
   ...isQualifiedName(name).map((text) => invalidValue(path, name, text)),
   ...validateKubeFinalizer(name, path),
 ];
@@ -64,11 +65,3 @@ export const namespaceStrategy: Strategy<Namespace> = {
   fields: (namespace) => ({ 'status.phase': namespace.status?.phase ?? '', name: namespace.metadata.name }),
   table: namespaceTable,
 };
-
-/** `namespaces/finalize`: finalizers may be any that are valid; the status stays. */
-export function validateNamespaceFinalize(namespace: Namespace, old: Namespace): FieldError[] {
-  return [
-    ...validateObjectMetaUpdate(namespace.metadata, old.metadata),
-    ...(namespace.spec?.finalizers ?? []).flatMap((name, index) => validateFinalizer(name, `spec.finalizers[${index}]`)),
-  ];
-}

@@ -48,12 +48,12 @@ export function setPodDefaults(pod: Pod): void {
 }
 
 /** Every container of a pod: regular, init and ephemeral. */
-export function allContainers(spec: PodSpec): AnyContainer[] {
+function allContainers(spec: PodSpec): AnyContainer[] {
   return [...(spec.containers ?? []), ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])];
 }
 
 /** `serviceAccount` is the deprecated spelling of `serviceAccountName`; upstream's conversion keeps both equal. */
-export function mirrorServiceAccount(spec: PodSpec): void {
+function mirrorServiceAccount(spec: PodSpec): void {
   const name = spec.serviceAccountName || spec.serviceAccount;
   if (name === undefined || name === '') return;
   spec.serviceAccountName = name;
@@ -79,7 +79,7 @@ function setContainerDefaults(container: AnyContainer): void {
 }
 
 /** Whether the image's tag is `latest`, by name or for want of a tag and a digest. */
-export function isLatest(image: string): boolean {
+function isLatest(image: string): boolean {
   const [name = '', digest] = image.split('@');
   const lastPart = name.slice(name.lastIndexOf('/') + 1);
   const colon = lastPart.indexOf(':');

@@ -6,7 +6,7 @@
 import { isDns1123Label } from '#api/names.ts';
 import type { LabelSelector, Pod, PodSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
-import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from '../validation/pod.ts';
+import { validatePod, validatePodUpdate } from '../validation/pod.ts';
 import { validatePodStatusUpdate } from '../validation/pod-status.ts';
 import { semanticEqual } from '../validation/semantic-equal.ts';
 import type { StrategyDeps } from './deps.ts';
@@ -83,8 +83,6 @@ export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {
   setPodDefaults(pod);
   raiseGeneration(pod, old);
 }
-
-export { validateEphemeralContainersUpdate };
 
 function raiseGeneration(pod: Pod, old: Pod): void {
   const generation = old.metadata.generation ?? 0;

@@ -4,7 +4,7 @@ import type { KubeObject } from '#api/meta.ts';
 import { FakeClock } from '#client/clock.ts';
 import type { RequestContext, Strategy } from '../strategy.ts';
 
-export const createdAt = '2026-01-01T00:00:00Z';
+const createdAt = '2026-01-01T00:00:00Z';
 
 export interface HarnessOptions {
   /** Objects that admission can read, by `resource/namespace/name`. */
@@ -12,7 +12,7 @@ export interface HarnessOptions {
   clock?: FakeClock;
 }
 
-export function testContext({ stored = {}, clock = new FakeClock() }: HarnessOptions = {}): RequestContext {
+function testContext({ stored = {}, clock = new FakeClock() }: HarnessOptions = {}): RequestContext {
   return {
     user: { name: 'tester', groups: [], extra: {} },
     clock,
