@@ -149,9 +149,17 @@ function podOn(nodeName: string | undefined, name: string): New<Pod> {
   };
 }
 
-const isReady = ({ status }: Pod): boolean => status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
-const untilReady = (client: Client, name: string): Promise<Pod> => untilPod(client, name, isReady);
-const untilRunning = (client: Client, name: string): Promise<Pod> => untilPod(client, name, ({ status }) => status?.phase === 'Running');
+function isReady({ status }: Pod): boolean {
+  return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
+}
+
+function untilReady(client: Client, name: string): Promise<Pod> {
+  return untilPod(client, name, isReady);
+}
+
+function untilRunning(client: Client, name: string): Promise<Pod> {
+  return untilPod(client, name, ({ status }) => status?.phase === 'Running');
+}
 
 /** Watches until the pod is as wanted; the watch begins before the pod does. */
 async function untilPod(client: Client, name: string, wanted: (pod: Pod) => boolean): Promise<Pod> {

@@ -15,6 +15,8 @@ export interface LabOptions {
   dataDir: string;
   /** Passed on to `tinker server`, e.g. `--node-monitor-grace-period=5s` for a quick failure drill. */
   serverArgs?: readonly string[] | undefined;
+  /** Passed on to every `tinker agent`. */
+  agentArgs?: readonly string[] | undefined;
 }
 
 export interface Worker {

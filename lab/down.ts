@@ -28,10 +28,6 @@ export async function stopLab(lab: Lab, exec: Exec): Promise<void> {
   await rm(lab.dataDir, { recursive: true, force: true });
 }
 
-/** Whether anything of the lab runs. */
-export async function labIsUp(lab: Lab): Promise<boolean> {
-  return (await pidFiles(lab.stateDir)).some((path) => daemonPid(path) !== undefined);
-}
 
 async function pidFiles(folder: string): Promise<string[]> {
   const names = await readdir(folder, { recursive: true }).catch(() => []); // not there: nothing was started
