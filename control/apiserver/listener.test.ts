@@ -162,6 +162,25 @@ describe('the HTTPS listener', () => {
     assert.equal((await call('/api/v1/nodes/n1/proxy/stats/summary?x=y', as(user))).text, 'kubelet says /stats/summary?x=y');
   });
 
+  it('delivers all that a command said before it ended', async () => {
+    const path = '/api/v1/namespaces/default/pods/p/exec?command=large&stdout=true';
+    const headers = { connection: 'Upgrade', upgrade: 'websocket' };
+    const received = await new Promise<number>((resolve, reject) => {
+      const request = https.request({ host: '127.0.0.1', port, path, ca: ca.certificate, agent: false, headers, ...as(user) });
+      request.on('error', reject);
+      request.on('upgrade', (_response, socket, head) => {
+        let bytes = head.length;
+        socket.on('data', (chunk: Buffer) => (bytes += chunk.length));
+        socket.on('end', () => {
+          socket.end();
+          resolve(bytes);
+        });
+      });
+      request.end();
+    });
+    assert.equal(received, 1_000_000);
+  });
+
   it('joins client and kubelet for exec, byte for byte, and keeps the client away from the kubelet without credentials', async () => {
     const path = '/api/v1/namespaces/default/pods/p/exec?command=sh&command=-c&stdin=true&stdout=true';
     const headers = {
@@ -277,6 +296,7 @@ async function startKubelet(
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-protocol: ${protocol}\r\n\r\n`,
     );
+    if (request.url?.includes('large') === true) socket.end(Buffer.alloc(1_000_000, 'x'));
     socket.on('data', (chunk: Buffer) => socket.write(`echo ${chunk.toString('utf8')}`));
     socket.on('error', () => socket.destroy());
     socket.on('end', () => socket.end());
