@@ -45,6 +45,8 @@ export interface AgentOptions {
   tlsKeyFile: string;
   clientCaFile: string;
   maxPods: number;
+  /** The heartbeat is renewed at a quarter of it. */
+  nodeLeaseDurationSeconds: number;
 }
 
 /** Runs until `signal` aborts; containers, rules and routes stay. @throws what keeps it from starting */
@@ -91,6 +93,7 @@ async function agentParts({ options, client, clock, log, signal }: Context): Pro
       podLogsDir: options.podLogsDir,
       cgroupRoot: options.cgroupRoot,
       maxPods: options.maxPods,
+      nodeLeaseDurationSeconds: options.nodeLeaseDurationSeconds,
     },
   );
   const nodes = informers.informer('nodes');

@@ -102,6 +102,7 @@ function agentCommand(program: Command): void {
     .option('--cni-bin-dir <path>', 'CNI plugins', defaultCniBinDir)
     .option('--cni-state-dir <path>', "host-local's leases", '/var/lib/cni/networks')
     .option('--max-pods <n>', 'pods on this node', count, 110)
+    .option('--node-lease-duration-seconds <n>', 'how long a heartbeat holds; renewed at a quarter of it', count, 40)
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (flags: AgentFlags) => (await import('./run-agent.ts')).agent(flags));
 }
@@ -127,6 +128,7 @@ export interface AgentFlags {
   cniBinDir: string;
   cniStateDir: string;
   maxPods: number;
+  nodeLeaseDurationSeconds: number;
   logLevel: string;
 }
 

@@ -23,9 +23,13 @@ export interface Cluster {
   kubectl(args: readonly string[], options?: { stdin?: string; version?: KubectlVersion; timeoutMs?: number }): Promise<string>;
   /** Runs kubectl where it is expected to fail; its standard error. */
   kubectlFails(args: readonly string[], options?: { stdin?: string }): Promise<string>;
-  apply(manifest: unknown): Promise<void>;
+  apply(...manifests: unknown[]): Promise<void>;
   /** Runs a program on a worker, in its network. */
   onWorker(index: number, argv: readonly string[]): Promise<string>;
+  /** Runs a program in a pod's first container; its standard output. @throws ExecError with what it wrote to standard error */
+  exec(namespace: string, pod: string, argv: readonly string[]): Promise<string>;
+  /** Waits until exactly so many pods match, all Ready and none on its way out; sorted by name. */
+  untilReadyPods(namespace: string, labelSelector: string, count: number, timeoutMs?: number): Promise<Pod[]>;
   untilPod(namespace: string, name: string, what: string, wanted: (pod: Pod) => boolean, timeoutMs?: number): Promise<Pod>;
   untilEvent(namespace: string, reason: string, about: string, message: RegExp): Promise<string>;
   /** A namespace of its own for a test; it is deleted at the end, without waiting. */
@@ -40,6 +44,8 @@ const serverArgs = [
   '--default-not-ready-toleration-seconds=3',
   '--default-unreachable-toleration-seconds=3',
 ];
+/** Heartbeats every 2 s: several within the grace period, also on a busy machine. */
+const agentArgs = ['--node-lease-duration-seconds=8'];
 
 /** Starts the lab from nothing, also over the rest of a test run that was killed. TINKER_TEST_LAB=1…4 gives parallel runs their own. */
 export async function startCluster(runtime: LabRuntime = 'containerd'): Promise<Cluster> {
@@ -53,6 +59,7 @@ export async function startCluster(runtime: LabRuntime = 'containerd'): Promise<
     dataDir: `/var/lib/tinkernetes/test-lab-${slot}`,
     runtime,
     serverArgs,
+    agentArgs,
   });
   await stopLab(lab, execFile);
   try {
@@ -86,13 +93,26 @@ function clusterOf(lab: Lab): Cluster {
         throw error;
       }
     },
-    async apply(manifest) {
-      await run(['apply', '-f', '-'], { stdin: JSON.stringify(manifest) });
+    async apply(...manifests) {
+      await run(['apply', '-f', '-'], { stdin: manifests.map((manifest) => JSON.stringify(manifest)).join('\n---\n') });
     },
     async onWorker(index, argv) {
       const worker = lab.hosts[index];
       if (worker === undefined) throw new Error(`no worker ${index}`);
       return (await execFile([...nsenter(worker), ...argv])).stdout;
+    },
+    exec: async (namespace, pod, argv) => (await run(['-n', namespace, 'exec', pod, '--', ...argv])).stdout,
+    async untilReadyPods(namespace, labelSelector, count, timeoutMs = 60_000) {
+      let pods: Pod[] = [];
+      return until(
+        `${count} ready pods ${labelSelector} in ${namespace}`,
+        async () => {
+          pods = (await client.resource('pods').list({ namespace, labelSelector })).items;
+          const ready = pods.filter((pod) => isReady(pod) && pod.metadata.deletionTimestamp === undefined);
+          return pods.length === count && ready.length === count ? pods.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)) : undefined;
+        },
+        { timeoutMs, everyMs: 100, onTimeout: () => pods.map(({ metadata, status }) => `${metadata.name}: ${JSON.stringify(status)}`).join('\n') },
+      );
     },
     async untilPod(namespace, name, what, wanted, timeoutMs = 60_000) {
       let last: Pod | undefined;

@@ -1,8 +1,10 @@
 /** Everything at once: a lab with two workers on containerd, driven as its users drive it. One lab serves all suites. */
 import { after, before, describe } from 'node:test';
 import { type Cluster, startCluster } from './cluster.ts';
+import { dnsSuite } from './dns.suite.ts';
 import { kubectlSuite } from './kubectl.suite.ts';
 import { podSuite } from './pods.suite.ts';
+import { serviceSuite } from './services.suite.ts';
 
 describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   let cluster: Cluster;
@@ -14,4 +16,6 @@ describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   });
   kubectlSuite(() => cluster);
   podSuite(() => cluster);
+  serviceSuite(() => cluster);
+  dnsSuite(() => cluster);
 });
