@@ -281,7 +281,6 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     if (!(await untilSynced([pods, nodes, services], signal))) return;
     const node = observeNode.machine;
     await cgroups.prepare({ cpuMillis: node.cpuCount * 1000, memoryBytes: node.memoryBytes });
-    await untilListed();
     const unsubscribe = subscribe();
     try {
       while (!signal.aborted) {
@@ -312,6 +311,8 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     }
   }
 
+  // A node whose pods have not been listed once reports itself as not ready.
+  await untilListed();
   events.event({ kind: 'Node', name: nodeName, uid: nodeName }, 'Normal', 'Starting', 'Starting kubelet.');
   const server = serveKubelet(
     {

@@ -20,14 +20,6 @@ export interface ObservedPod {
   containers: readonly ObservedContainer[];
 }
 
-export const emptyObservation = (uid: string, name: string, namespace: string): ObservedPod => ({
-  uid,
-  name,
-  namespace,
-  sandboxes: [],
-  containers: [],
-});
-
 /** The newest container of that name. */
 export const findContainer = (observed: ObservedPod, name: string): ObservedContainer | undefined =>
   observed.containers.find((container) => container.name === name);

@@ -42,14 +42,17 @@ export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths
   return {
     async collect() {
       const running = pleg.pods();
-      for (const [uid, pod] of running) {
-        if (isKnown(uid)) continue;
-        await attempt('containers', uid, async () => {
-          const observed = await observer.observe(pod);
-          await runtime.kill(undefined, observed, { podIp: observed.sandboxes[0]?.network.ip ?? '' });
-          await runtime.remove(observed);
-        });
-      }
+      const orphaned = [...running].filter(([uid]) => !isKnown(uid));
+      // Each may take its whole grace period.
+      await Promise.all(
+        orphaned.map(([uid, pod]) =>
+          attempt('containers', uid, async () => {
+            const observed = await observer.observe(pod);
+            await runtime.kill(undefined, observed, { podIp: observed.sandboxes[0]?.network.ip ?? '' });
+            await runtime.remove(observed);
+          }),
+        ),
+      );
       await pleg.relist();
       const isGone = (uid: string): boolean => !isKnown(uid) && !pleg.pods().has(uid);
       for (const uid of (await namesIn(paths.podsDir)).filter(isGone)) await attempt('volumes', uid, () => volumes.tearDown(uid));

@@ -113,5 +113,3 @@ export function podConditions({ pod, previous, phase, statuses, hasSandbox, nowM
   });
   return [...foreign, ...made];
 }
-
-export const isOwnedCondition = (type: string): boolean => owned.has(type);

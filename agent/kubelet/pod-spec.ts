@@ -47,10 +47,4 @@ export function shouldRestartAfterExit(pod: Pod, container: Container, exitCode:
 export const restartsAfterKill = (pod: Pod, container: Container): boolean =>
   (container.restartPolicy ?? pod.spec.restartPolicy ?? 'Always') !== 'Never';
 
-/** A pod made by a manifest file of the node, or the API object that mirrors it. */
-export const isMirrorPod = (pod: Pod): boolean => pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined;
-
 export const isTerminalPhase = (phase: string | undefined): boolean => phase === 'Succeeded' || phase === 'Failed';
-
-export const graceSeconds = (pod: Pod): number =>
-  pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds ?? 30;
