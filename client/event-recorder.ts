@@ -27,6 +27,8 @@ export interface EventRecorderDeps {
   component: string;
   /** The node, for components of a node. */
   host?: string | undefined;
+  /** In [0, 1). Default Math.random. */
+  random?: () => number;
 }
 
 export interface FlushingEventRecorder extends EventRecorder {
@@ -41,12 +43,13 @@ const retryMs = 10_000;
 
 /** Stores events as core/v1 Events, one at a time, in order. */
 export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecorder {
-  const { client, clock, log, component, host } = deps;
+  const { client, clock, log, component, host, random = Math.random } = deps;
   const correlator = createEventCorrelator();
   const queue: EventDraft[] = [];
   const flushing = new AbortController();
   let sender: Promise<void> | undefined;
-  let serial = 0;
+  // Begins anywhere: two components may record something about the same object within the same millisecond.
+  let serial = Math.floor(random() * 1_000_000);
 
   const send = async (): Promise<void> => {
     for (let draft = queue.shift(); draft !== undefined; draft = queue.shift()) {

@@ -15,6 +15,7 @@ import type { TestServer } from '#control/apiserver/testing.ts';
 import { admin, startTestServer } from '#control/apiserver/testing.ts';
 import type { ControllerOptions } from './index.ts';
 import { runControllers } from './index.ts';
+import { isPodTerminal } from './pods.ts';
 
 /** How a played pod behaves; default: it becomes ready. */
 export type PodPlay = (pod: Pod) => 'ready' | 'running' | 'pending';
@@ -42,7 +43,7 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
   const clock = new FakeClock();
   const server = await startTestServer({ clock, namespaces: ['default', 'kube-system', 'kube-node-lease'] });
   const counted = countRequests(inProcessTransport(server.server, admin));
-  const client = createClient(counted.transport, { userAgent: 'kube-controller-manager/test' });
+  const client = frozen(createClient(counted.transport, { userAgent: 'kube-controller-manager/test' }));
   const abort = new AbortController();
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
   const running = runControllers({ client, clock, log, random: () => 0.5 }, options, abort.signal);
@@ -54,6 +55,29 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
   };
   await world.rest();
   return world;
+}
+
+/** What caches hold is shared: a controller that changes an object fails. */
+function frozen(client: Client): Client {
+  return {
+    ...client,
+    resource: (id) => {
+      const inner = client.resource(id);
+      const list: typeof inner.list = async (options) => deepFreeze(await inner.list(options));
+      const watch: typeof inner.watch = async function* (options, signal) {
+        for await (const event of inner.watch(options, signal)) yield deepFreeze(event);
+      };
+      return { ...inner, list, watch };
+    },
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const field of Object.values(value)) deepFreeze(field);
+  }
+  return value;
 }
 
 interface Counted {
@@ -216,6 +240,7 @@ async function runPods(world: World): Promise<void> {
 }
 
 async function runPod({ client, play }: World, pod: Pod, nowMs: number): Promise<void> {
+  if (isPodTerminal(pod)) return;
   const how = play(pod);
   const present = pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
   const wanted = how === 'ready' ? 'True' : 'False';
