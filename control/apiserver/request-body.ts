@@ -16,7 +16,7 @@ import { decodeYaml, yamlToJson } from '#api/codec/yaml.ts';
 import { forbiddenField, notSupported } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import { typeForKind } from '#api/schema/facts.ts';
-import { badRequest, invalid, requestTooLarge } from '#api/status.ts';
+import { badRequest, invalid } from '#api/status.ts';
 import { bodyFormat, type Format } from './negotiation.ts';
 
 /** 3 MiB: what etcd takes in one request, doubled for JSON (apiserver `DefaultMaxRequestBodyBytes`). */
@@ -27,11 +27,6 @@ export interface ExpectedType {
   kind: string;
   /** In the schema facts. */
   type: string;
-}
-
-/** @throws ApiError 413 */
-export function checkBodySize(bytes: number): void {
-  if (bytes > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
 }
 
 /** @throws ApiError 422 for a value that is none of the three */
