@@ -45,6 +45,8 @@ export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
       `--pod-logs-dir=${join(worker.dataDir, 'pods')}`,
       `--container-runtime=${lab.runtime}`,
       `--container-runtime-endpoint=unix://${runtimeSocket(lab, worker)}`,
+      // Docker asks a mirror for Docker Hub's images only; the sandbox's comes from the lab's registry by its own name.
+      ...(lab.runtime === 'docker' ? [`--pod-infra-container-image=${new URL(lab.registry).host}/pause:3.10.1`] : []),
       `--cgroup-root=${worker.cgroup}`,
       `--cluster-cidr=${lab.clusterCidr}`,
       `--cluster-dns=${lab.clusterDns}`,
@@ -119,6 +121,7 @@ function dockerdArgv(lab: Lab, worker: Worker): string[] {
     `--pidfile=${join(worker.stateDir, 'dockerd.pid')}`,
     `--cgroup-parent=${worker.cgroup}`,
     `--registry-mirror=${lab.registry}`,
+    `--insecure-registry=${new URL(lab.registry).host}`,
     '--exec-opt=native.cgroupdriver=cgroupfs',
     '--bridge=none',
     '--iptables=false',
