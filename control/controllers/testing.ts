@@ -10,6 +10,7 @@ import type { Client } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
+import type { ApiServer } from '#control/apiserver/api-server.ts';
 import { inProcessTransport } from '#control/apiserver/api-server.ts';
 import type { TestServer } from '#control/apiserver/testing.ts';
 import { admin, startTestServer } from '#control/apiserver/testing.ts';
@@ -21,6 +22,7 @@ import { isPodTerminal } from './pods.ts';
 export type PodPlay = (pod: Pod) => 'ready' | 'running' | 'pending';
 
 export interface World {
+  server: ApiServer;
   client: Client;
   clock: FakeClock;
   /** Nodes whose kubelet is connected. */
@@ -117,6 +119,7 @@ function countRequests(transport: Transport): Counted {
 function playedWorld(server: TestServer, clock: FakeClock, counted: Counted): World {
   const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
   const world: World = {
+    server: server.server,
     client: server.client,
     clock,
     connected: new Set(),
