@@ -81,11 +81,24 @@ async function agentParts({ options, client, clock, log, signal }: Context): Pro
   const recorder = (component: string) => createEventRecorder({ client, clock, log, component, host: nodeName });
   const [kubeletEvents, proxyEvents] = [recorder('kubelet'), recorder('kube-proxy')];
   const kubelet = createKubelet(
-    { client, informers, runtime: runtimeOf({ options, clock, log }), clock, random: Math.random, log, events: kubeletEvents, exec: execFile },
+    {
+      client,
+      informers,
+      runtime: runtimeOf({ options, clock, log }),
+      clock,
+      random: Math.random,
+      log,
+      events: kubeletEvents,
+      exec: execFile,
+    },
     {
       nodeName,
       nodeIps: [options.nodeIp],
-      serving: { certificate: readFileSync(options.tlsCertFile, 'utf8'), key: readFileSync(options.tlsKeyFile, 'utf8'), clientCa: readFileSync(options.clientCaFile, 'utf8') },
+      serving: {
+        certificate: readFileSync(options.tlsCertFile, 'utf8'),
+        key: readFileSync(options.tlsKeyFile, 'utf8'),
+        clientCa: readFileSync(options.clientCaFile, 'utf8'),
+      },
       clusterDns: [options.clusterDns],
       clusterDomain: options.clusterDomain,
       resolvConf: options.resolvConf,

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { daemonPid } from '#agent/host/daemon.ts';
+import { daemonPid, stopDaemon } from '#agent/host/daemon.ts';
 import { execFile } from '#agent/host/exec.ts';
 import type { New } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
@@ -15,10 +15,9 @@ import { defaultLab, planLab } from '#lab/config.ts';
 import { adminClient, serverDaemon, startControlPlane } from '#lab/control-plane.ts';
 import { stopLab } from '#lab/down.ts';
 import { nsenter } from '#lab/network.ts';
-import { labSteps, startLab } from '#lab/up.ts';
 import { until } from '#lab/until.ts';
+import { labSteps, startLab } from '#lab/up.ts';
 import { agentDaemon, startAgent } from '#lab/worker.ts';
-import { stopDaemon } from '#agent/host/daemon.ts';
 
 const lab = planLab({
   ...defaultLab,
@@ -58,7 +57,11 @@ async function warmUp(): Promise<void> {
   for (const { name } of lab.hosts) await client.resource('pods').create(podOn(name, `warm-${name}`));
   for (const { name } of lab.hosts) await untilReady(client, `warm-${name}`);
   await client.resource('pods').deleteCollection({ namespace: 'default' });
-  await until('warm-up pods are gone', async () => (await client.resource('pods').list({ namespace: 'default' })).items.length === 0, { timeoutMs: 60_000 });
+  await until(
+    'warm-up pods are gone',
+    async () => (await client.resource('pods').list({ namespace: 'default' })).items.length === 0,
+    { timeoutMs: 60_000 },
+  );
   close();
 }
 
@@ -115,10 +118,14 @@ async function measureRule(client: Client): Promise<void> {
   const { status } = await ready;
   const startMs = performance.now();
   const inPlace = lab.hosts.map((worker) =>
-    until('the rule is in place', async () => (await execFile([...nsenter(worker), 'iptables-save', '-t', 'nat'])).stdout.includes(`${status?.podIP}:8080`), {
-      timeoutMs: 20_000,
-      everyMs: 2,
-    }),
+    until(
+      'the rule is in place',
+      async () => (await execFile([...nsenter(worker), 'iptables-save', '-t', 'nat'])).stdout.includes(`${status?.podIP}:8080`),
+      {
+        timeoutMs: 20_000,
+        everyMs: 2,
+      },
+    ),
   );
   await Promise.all(inPlace);
   rows.push(['endpoint Ready to its rule on every node', seconds(performance.now() - startMs)]);
@@ -127,7 +134,8 @@ async function measureRule(client: Client): Promise<void> {
 async function measureMemory(when: string): Promise<void> {
   await delay(when === 'idle' ? 20_000 : 2_000);
   rows.push([`resident memory of the control plane, ${when}`, residentOf(serverDaemon(lab).pidFile)]);
-  for (const worker of lab.hosts) rows.push([`resident memory of ${worker.name}'s agent, ${when}`, residentOf(agentDaemon(lab, worker).pidFile)]);
+  for (const worker of lab.hosts)
+    rows.push([`resident memory of ${worker.name}'s agent, ${when}`, residentOf(agentDaemon(lab, worker).pidFile)]);
 }
 
 function residentOf(pidFile: string): string {
@@ -166,7 +174,9 @@ async function untilPod(client: Client, name: string, wanted: (pod: Pod) => bool
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), 60_000);
   try {
-    for await (const event of client.resource('pods').watch({ namespace: 'default', fieldSelector: `metadata.name=${name}` }, stop.signal)) {
+    for await (const event of client
+      .resource('pods')
+      .watch({ namespace: 'default', fieldSelector: `metadata.name=${name}` }, stop.signal)) {
       if (event.type !== 'DELETED' && event.type !== 'BOOKMARK' && wanted(event.object)) return event.object;
     }
   } finally {
@@ -180,4 +190,3 @@ function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] as number;
 }
-

@@ -1,6 +1,7 @@
 /** `tinker server`, `tinker agent` and what prepares machines for them. Flags are named as upstream's components name theirs. */
-import { hostname, networkInterfaces } from 'node:os';
+
 import { isIP } from 'node:net';
+import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
 import { count, durationMs, port, portRange } from './flags.ts';
 

@@ -6,7 +6,8 @@ const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000
 /** A Go duration such as `40s`, `1m30s`, `500ms`; in milliseconds. @throws InvalidArgumentError */
 export function durationMs(text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text) throw new InvalidArgumentError('a duration such as 40s, 1m30s or 500ms');
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
+    throw new InvalidArgumentError('a duration such as 40s, 1m30s or 500ms');
   return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (unitMs[unit as string] as number), 0);
 }
 

@@ -6,7 +6,11 @@ import { readRecord } from '#lab/record.ts';
 type Flags = Omit<LabOptions, 'workers' | 'serverArgs'> & { workers: string };
 
 export function createLabCommands(program: Command): void {
-  withLabFlags(program.command('up').description('start a cluster on this machine: a control plane and workers, each in a network namespace'))
+  withLabFlags(
+    program
+      .command('up')
+      .description('start a cluster on this machine: a control plane and workers, each in a network namespace'),
+  )
     .option('--workers <n>', 'number of workers, 1 to 9', String(defaultLab.workers))
     .option('--runtime <runtime>', 'containerd or docker', defaultLab.runtime)
     .option('--subnet <cidr>', "the hosts' network", defaultLab.subnet)

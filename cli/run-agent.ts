@@ -3,7 +3,10 @@ import { runAgent } from '#agent/agent.ts';
 import { type AgentFlags, checkAddress, firstAddress } from './cluster-commands.ts';
 import { runDaemon } from './daemon.ts';
 
-const defaultEndpoints: Record<string, string> = { containerd: 'unix:///run/containerd/containerd.sock', docker: 'unix:///run/docker.sock' };
+const defaultEndpoints: Record<string, string> = {
+  containerd: 'unix:///run/containerd/containerd.sock',
+  docker: 'unix:///run/docker.sock',
+};
 
 export async function agent(flags: AgentFlags): Promise<void> {
   const runtime = flags.containerRuntime;

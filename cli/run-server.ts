@@ -1,7 +1,7 @@
 /** `tinker server`: flags → options, signals → abort. */
 import { isIP } from 'node:net';
-import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
 import { embeddedFiles } from '#api/embedded.ts';
+import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
 import { runServer } from '#control/server.ts';
 import { checkAddress, firstAddress, type ServerFlags } from './cluster-commands.ts';
 import { runDaemon } from './daemon.ts';
@@ -24,8 +24,14 @@ export async function server(flags: ServerFlags): Promise<void> {
         nodeCidrMaskSize: flags.nodeCidrMaskSize,
         nodeMonitorPeriodMs: flags.nodeMonitorPeriod,
         nodeMonitorGracePeriodMs: flags.nodeMonitorGracePeriod,
-        tolerationSeconds: { notReady: flags.defaultNotReadyTolerationSeconds, unreachable: flags.defaultUnreachableTolerationSeconds },
-        extraNames: { dns: flags.tlsSan.filter((name) => isIP(name) === 0), ips: flags.tlsSan.filter((name) => isIP(name) !== 0) },
+        tolerationSeconds: {
+          notReady: flags.defaultNotReadyTolerationSeconds,
+          unreachable: flags.defaultUnreachableTolerationSeconds,
+        },
+        extraNames: {
+          dns: flags.tlsSan.filter((name) => isIP(name) === 0),
+          ips: flags.tlsSan.filter((name) => isIP(name) !== 0),
+        },
         writeKubeconfig: flags.writeKubeconfig,
         version: kubernetesVersion,
         descriptions,

@@ -29,4 +29,3 @@ function report(error: unknown): number {
   process.stderr.write(`tinker: ${process.env['TINKER_DEBUG'] === undefined ? error.message : error.stack}\n`);
   return 1;
 }
-

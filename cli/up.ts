@@ -4,11 +4,14 @@ import { execFile } from '#agent/host/exec.ts';
 import type { Lab } from '#lab/config.ts';
 import { stopLab } from '#lab/down.ts';
 import { applySample, askSample, kubectl } from '#lab/sample.ts';
-import { labSteps, type LabStep } from '#lab/up.ts';
+import { type LabStep, labSteps } from '#lab/up.ts';
 
 export async function up(lab: Lab): Promise<void> {
   const startedMs = performance.now();
-  const sample: LabStep = { title: 'Apply lab/samples/web.yaml: a Deployment of 3 and a NodePort Service', run: () => applySample(lab, execFile) };
+  const sample: LabStep = {
+    title: 'Apply lab/samples/web.yaml: a Deployment of 3 and a NodePort Service',
+    run: () => applySample(lab, execFile),
+  };
   await runSteps([...labSteps(lab, execFile), sample]);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   const nodes = await kubectl(lab, execFile, ['get', 'nodes', '-o', 'wide']);

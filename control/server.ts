@@ -4,26 +4,24 @@
  */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { writeSafely } from '#control/pki/cluster-pki.ts';
-import type { Service } from '#api/types.generated.ts';
-import { resourceById } from '#api/resources.ts';
-import { createOpenApi } from '#api/schema/openapi.ts';
 import type { Descriptions } from '#api/schema/descriptions.ts';
+import { createOpenApi } from '#api/schema/openapi.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, systemClock } from '#client/clock.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { createClient } from '#client/rest-client.ts';
+import { writeSafely } from '#control/pki/cluster-pki.ts';
 import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
-import { keepBootstrapped, bootstrapOnce, type BootstrapOptions } from './apiserver/bootstrap.ts';
-import { KubeletProxy } from './apiserver/kubelet-proxy.ts';
+import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
 import { strategies } from './apiserver/kinds/index.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/service-allocator.ts';
+import { KubeletProxy } from './apiserver/kubelet-proxy.ts';
 import { listen } from './apiserver/listener.ts';
-import { serveOpenApi } from './apiserver/openapi-routes.ts';
+import { openApiRoute } from './apiserver/openapi-route.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import type { UserInfo } from './apiserver/strategy.ts';
-import { runControllers, type ControllerOptions } from './controllers/index.ts';
+import { type ControllerOptions, runControllers } from './controllers/index.ts';
 import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
 import { adminKubeconfig } from './pki/node-credentials.ts';
 import { createScheduler } from './scheduler/scheduler.ts';
@@ -58,7 +56,11 @@ export interface ServerOptions {
 }
 
 /** A user of the control plane itself, as upstream's components name themselves. */
-const component = (name: string): UserInfo => ({ name: `system:${name}`, groups: ['system:masters', 'system:authenticated'], extra: {} });
+const component = (name: string): UserInfo => ({
+  name: `system:${name}`,
+  groups: ['system:masters', 'system:authenticated'],
+  extra: {},
+});
 
 /**
  * Runs until `signal` aborts; `ready` is called once requests are served.
@@ -66,21 +68,37 @@ const component = (name: string): UserInfo => ({ name: `system:${name}`, groups:
  */
 export async function runServer(options: ServerOptions, log: Logger, ready: () => void, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
-  const allocator = createServiceAllocator({ serviceCidr: options.serviceCidr, nodePortRange: options.nodePortRange, random: Math.random });
+  const allocator = createServiceAllocator({
+    serviceCidr: options.serviceCidr,
+    nodePortRange: options.nodePortRange,
+    random: Math.random,
+  });
   const pki = await loadPki(options, allocator, clock);
   const store = await createSqliteStore({ path: join(options.dataDir, 'state.db'), clock, log, worker: options.storeWorker });
   // Each part ends before what it stands on: clients, then the listener, then the API server, then the store.
   const ending = { clients: new AbortController(), listener: new AbortController(), server: new AbortController() };
   try {
-    await seedAllocator(store, allocator, log);
-    const proxy = new KubeletProxy({ certificate: pki.kubeletClient.certificate, key: pki.kubeletClient.key, ca: pki.ca.certificate }, log);
+    const proxy = new KubeletProxy(
+      { certificate: pki.kubeletClient.certificate, key: pki.kubeletClient.key, ca: pki.ca.certificate },
+      log,
+    );
     const server = buildApiServer({ options, store, clock, log, pki, allocator, proxy });
     const serving = server.run(ending.server.signal);
     await server.ready;
-    const bootstrap: BootstrapOptions = { serviceIp: allocator.apiServerIp, advertiseAddress: options.advertiseAddress, securePort: options.securePort };
+    const bootstrap: BootstrapOptions = {
+      serviceIp: allocator.apiServerIp,
+      advertiseAddress: options.advertiseAddress,
+      securePort: options.securePort,
+    };
     const listener = await listen(
       server,
-      { host: options.bindAddress, port: options.securePort, certificate: pki.apiserver.certificate, key: pki.apiserver.key, clientCa: pki.ca.certificate },
+      {
+        host: options.bindAddress,
+        port: options.securePort,
+        certificate: pki.apiserver.certificate,
+        key: pki.apiserver.key,
+        clientCa: pki.ca.certificate,
+      },
       log,
       proxy,
     );
@@ -88,7 +106,15 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     const apiClient = clientOf(server, 'apiserver');
     await bootstrapOnce(apiClient, bootstrap);
     await writeKubeconfigs(options, clock);
-    const clients = runClients(server, options, pki, clock, log, ending.clients.signal, keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal));
+    const clients = runClients(
+      server,
+      options,
+      pki,
+      clock,
+      log,
+      ending.clients.signal,
+      keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal),
+    );
     log.info({ address: options.bindAddress, port: options.securePort }, 'serving');
     ready();
     await Promise.race([aborted(signal), serving, listening, clients]);
@@ -125,7 +151,8 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy }: P
       log,
       strategies: strategies({ clock, services: allocator, random: Math.random, tolerationSeconds: options.tolerationSeconds }),
       patcher: createObjectPatcher(),
-      openapi: (request) => serveOpenApi(openApi, request),
+      openapi: openApiRoute(openApi),
+      services: allocator,
       proxy,
     },
     {
@@ -138,8 +165,20 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy }: P
 
 /** The names that kubeadm puts into the serving certificate, and those of the flags. */
 function loadPki(options: ServerOptions, allocator: ServiceAllocator, clock: Clock): Promise<ClusterPki> {
-  const dnsNames = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', `kubernetes.default.svc.${options.clusterDomain}`, 'localhost'];
-  const addresses = [allocator.apiServerIp, options.advertiseAddress, options.bindAddress, '127.0.0.1', ...options.extraNames.ips];
+  const dnsNames = [
+    'kubernetes',
+    'kubernetes.default',
+    'kubernetes.default.svc',
+    `kubernetes.default.svc.${options.clusterDomain}`,
+    'localhost',
+  ];
+  const addresses = [
+    allocator.apiServerIp,
+    options.advertiseAddress,
+    options.bindAddress,
+    '127.0.0.1',
+    ...options.extraNames.ips,
+  ];
   return loadClusterPki({
     folder: join(options.dataDir, 'pki'),
     nowMs: clock.now(),
@@ -148,15 +187,12 @@ function loadPki(options: ServerOptions, allocator: ServiceAllocator, clock: Clo
   });
 }
 
-/** Addresses and ports that stored Services hold are taken before anybody can ask for one. */
-async function seedAllocator(store: Store, allocator: ServiceAllocator, log: Logger): Promise<void> {
-  const { entries } = await store.range({ prefix: `${resourceById('services').storagePrefix}/` });
-  const services = entries.map(({ value }) => JSON.parse(new TextDecoder().decode(value)) as Service);
-  for (const problem of allocator.seed(services)) log.warn({ problem }, 'stored services are in conflict');
-}
-
 async function writeKubeconfigs(options: ServerOptions, clock: Clock): Promise<void> {
-  const text = await adminKubeconfig(join(options.dataDir, 'pki'), `https://${options.advertiseAddress}:${options.securePort}`, clock.now());
+  const text = await adminKubeconfig(
+    join(options.dataDir, 'pki'),
+    `https://${options.advertiseAddress}:${options.securePort}`,
+    clock.now(),
+  );
   writeSafely(join(options.dataDir, 'admin.conf'), text);
   if (options.writeKubeconfig !== undefined) writeSafely(options.writeKubeconfig, text);
 }
@@ -186,10 +222,7 @@ async function runClients(
     nodeMonitorGracePeriodMs: options.nodeMonitorGracePeriodMs,
     rootCaPem: pki.ca.certificate,
   };
-  const scheduler = createScheduler(
-    { client: schedulerClient, informers, clock, random: Math.random, log, events },
-    {},
-  );
+  const scheduler = createScheduler({ client: schedulerClient, informers, clock, random: Math.random, log, events }, {});
   await Promise.all([
     bootstrapping,
     informers.run(signal),

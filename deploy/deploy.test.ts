@@ -23,7 +23,9 @@ describe('deployment files', () => {
   });
 
   it('names only provisioning scripts that exist', () => {
-    const scripts = [...readFileSync(join(root, 'Vagrantfile'), 'utf8').matchAll(/path: "([^"]+)"/g)].map(([, path]) => path as string);
+    const scripts = [...readFileSync(join(root, 'Vagrantfile'), 'utf8').matchAll(/path: "([^"]+)"/g)].map(
+      ([, path]) => path as string,
+    );
     assert.equal(scripts.length, 2);
     for (const script of scripts) assert.match(readFileSync(join(root, script), 'utf8'), /^#!\/bin\/sh\n/);
   });

@@ -59,8 +59,10 @@ export const defaultLab: LabOptions = {
 
 /** @throws Error that says which option is wrong, and what it takes */
 export function planLab(options: LabOptions): Lab {
-  if (!/^[a-z][a-z0-9]{0,7}$/.test(options.name)) throw new Error(`--name ${options.name}: 1 to 8 lower-case letters and digits, a letter first`);
-  if (!Number.isInteger(options.workers) || options.workers < 1 || options.workers > 9) throw new Error(`--workers ${options.workers}: a number from 1 to 9`);
+  if (!/^[a-z][a-z0-9]{0,7}$/.test(options.name))
+    throw new Error(`--name ${options.name}: 1 to 8 lower-case letters and digits, a letter first`);
+  if (!Number.isInteger(options.workers) || options.workers < 1 || options.workers > 9)
+    throw new Error(`--workers ${options.workers}: a number from 1 to 9`);
   if (!options.dataDir.startsWith('/')) throw new Error(`--data-dir ${options.dataDir}: an absolute path`);
   const { base, length } = parseSubnet('--subnet', options.subnet, 24);
   parseSubnet('--cluster-cidr', options.clusterCidr, 20);

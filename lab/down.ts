@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createCgroups, type Cgroups } from '#agent/host/cgroup.ts';
+import { type Cgroups, createCgroups } from '#agent/host/cgroup.ts';
 import { daemonPid, killProcesses, stopDaemon } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
@@ -28,10 +28,11 @@ export async function stopLab(lab: Lab, exec: Exec): Promise<void> {
   await rm(lab.dataDir, { recursive: true, force: true });
 }
 
-
 async function pidFiles(folder: string): Promise<string[]> {
   const names = await readdir(folder, { recursive: true }).catch(() => []); // not there: nothing was started
-  return names.filter((name) => /^(worker-\d\/)?(agent|runtime|registry|server)\.pid$/.test(name)).map((name) => join(folder, name));
+  return names
+    .filter((name) => /^(worker-\d\/)?(agent|runtime|registry|server)\.pid$/.test(name))
+    .map((name) => join(folder, name));
 }
 
 async function groupPids(cgroups: Cgroups, path: string): Promise<number[]> {

@@ -82,7 +82,12 @@ export async function namespacePids(lab: Lab, exec: Exec): Promise<number[]> {
   const pids: number[] = [];
   for (const netns of await labNamespaces(lab, exec)) {
     const { stdout } = await exec(['ip', 'netns', 'pids', netns]);
-    pids.push(...stdout.split('\n').filter((line) => line !== '').map(Number));
+    pids.push(
+      ...stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map(Number),
+    );
   }
   return pids;
 }

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type BuildOptions, type Plugin } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { readDescriptions } from '#api/schema/descriptions.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -24,7 +24,7 @@ export async function buildProgram(): Promise<void> {
     platform: 'node',
     target: 'node26',
     legalComments: 'none',
-        logLevel: 'silent',
+    logLevel: 'silent',
   };
   const embedded = await filesToEmbed(options);
   await build({
@@ -55,7 +55,10 @@ function embedPlugin(files: Record<string, string>): Plugin {
   return {
     name: 'embedded-files',
     setup({ onLoad }) {
-      onLoad({ filter: /\/api\/embedded\.ts$/ }, () => ({ contents: `export const embeddedFiles = ${JSON.stringify(files)};`, loader: 'js' }));
+      onLoad({ filter: /\/api\/embedded\.ts$/ }, () => ({
+        contents: `export const embeddedFiles = ${JSON.stringify(files)};`,
+        loader: 'js',
+      }));
     },
   };
 }

@@ -29,7 +29,8 @@ export function readRecord(name: string): LabOptions | undefined {
 export function checkRecord(lab: Lab): void {
   const record = readRecord(lab.name);
   if (record === undefined) return;
-  const option = fixedOptions.find((name) => record[name] !== lab[name]) ?? (record.workers > lab.workers ? 'workers' : undefined);
+  const option =
+    fixedOptions.find((name) => record[name] !== lab[name]) ?? (record.workers > lab.workers ? 'workers' : undefined);
   if (option === undefined) return;
   throw new UsageError(
     `A lab "${lab.name}" exists with ${option} ${record[option]}, not ${lab[option]}: take it away first (npm run down), or give this one another --name.`,

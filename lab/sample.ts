@@ -36,7 +36,9 @@ export async function askSample(lab: Lab, exec: Exec): Promise<SampleAnswer[]> {
   const fromPod = await askForNewPod(seen, () => kubectl(lab, exec, ['exec', pod, '--', 'wget', '-qO-', `http://${clusterIp}/`]));
   const answers = [{ via: `ClusterIP ${clusterIp}:80, asked from pod ${pod}`, answer: fromPod }];
   for (const { name, ip } of lab.hosts) {
-    const answer = await askForNewPod(seen, async () => (await fetch(`http://${ip}:${nodePort}/`, { signal: AbortSignal.timeout(5000) })).text());
+    const answer = await askForNewPod(seen, async () =>
+      (await fetch(`http://${ip}:${nodePort}/`, { signal: AbortSignal.timeout(5000) })).text(),
+    );
     answers.push({ via: `NodePort ${ip}:${nodePort} of ${name}, asked from the host`, answer });
   }
   return answers;

@@ -31,10 +31,13 @@ export class UsageError extends Error {
 
 /** @throws UsageError */
 export function checkSystem(): void {
-  if (process.platform !== 'linux') throw new UsageError(`Tinkernetes runs its nodes on Linux, not on ${process.platform}: use the Vagrantfile instead.`);
+  if (process.platform !== 'linux')
+    throw new UsageError(`Tinkernetes runs its nodes on Linux, not on ${process.platform}: use the Vagrantfile instead.`);
   if (process.geteuid?.() !== 0) throw new UsageError('Namespaces, mounts and iptables need root: run it with sudo.');
   if (!existsSync('/usr/bin/apt-get')) {
-    throw new UsageError(`${systemName()} is not supported: the lab takes its parts from Debian 12 or newer, or Ubuntu 22.04 or newer.`);
+    throw new UsageError(
+      `${systemName()} is not supported: the lab takes its parts from Debian 12 or newer, or Ubuntu 22.04 or newer.`,
+    );
   }
 }
 
@@ -72,7 +75,9 @@ export async function checkPorts(lab: Lab, ports: readonly number[]): Promise<vo
   for (const port of ports) {
     const code = await listenError(lab.hostIp, port);
     if (code === 'EADDRINUSE') {
-      throw new UsageError(`Port ${port} on ${lab.hostIp} is taken by another program: stop it (see "ss -ltnp sport = :${port}"), or choose another --subnet.`);
+      throw new UsageError(
+        `Port ${port} on ${lab.hostIp} is taken by another program: stop it (see "ss -ltnp sport = :${port}"), or choose another --subnet.`,
+      );
     }
     if (code !== undefined) throw new UsageError(`Cannot listen on ${lab.hostIp}:${port}: ${code}.`);
   }

@@ -14,7 +14,11 @@ export interface UntilOptions {
  * Asks until the answer is truthy, and returns it. An exception counts as "not yet"; the last one is the error's cause.
  * @throws Error "waited … for …" after the time
  */
-export async function until<T>(what: string, ask: () => Promise<T>, { timeoutMs, everyMs = 50, onTimeout }: UntilOptions): Promise<Truthy<T>> {
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T>,
+  { timeoutMs, everyMs = 50, onTimeout }: UntilOptions,
+): Promise<Truthy<T>> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;
   for (;;) {
@@ -28,6 +32,8 @@ export async function until<T>(what: string, ask: () => Promise<T>, { timeoutMs,
     if (Date.now() >= deadline) break;
     await delay(everyMs);
   }
-  const detail = [last instanceof Error ? last.message : undefined, await onTimeout?.()].filter((text) => text !== undefined && text !== '').join('; ');
+  const detail = [last instanceof Error ? last.message : undefined, await onTimeout?.()]
+    .filter((text) => text !== undefined && text !== '')
+    .join('; ');
   throw new Error(`waited ${timeoutMs / 1000} s for: ${what}${detail === '' ? '' : ` (${detail})`}`, { cause: last });
 }

@@ -1,9 +1,9 @@
 /** Brings a lab up, step by step; every step looks first at what is there, so running it twice is harmless. */
 import { mkdir } from 'node:fs/promises';
+import { daemonPid } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import type { Lab } from './config.ts';
 import { adminClient, serverDaemon, startControlPlane } from './control-plane.ts';
-import { daemonPid } from '#agent/host/daemon.ts';
 import { buildLabImages } from './images/lab-images.ts';
 import { createNetwork, routeConflict } from './network.ts';
 import { buildProgram } from './program.ts';
@@ -57,7 +57,8 @@ async function checkMachine(lab: Lab, exec: Exec): Promise<void> {
   checkRecord(lab);
   if (missingPackages(lab.runtime).includes('iproute2')) return; // nothing to ask yet
   const link = await routeConflict(lab, exec);
-  if (link !== undefined) throw new UsageError(`${lab.subnet} is already reached through ${link}: choose another network with --subnet.`);
+  if (link !== undefined)
+    throw new UsageError(`${lab.subnet} is already reached through ${link}: choose another network with --subnet.`);
 }
 
 async function startNetwork(lab: Lab, exec: Exec): Promise<void> {
@@ -87,7 +88,9 @@ export async function untilNodesReady(lab: Lab, timeoutMs = 60_000): Promise<voi
     states = lab.hosts.map(({ name }) => {
       const node = nodes.find(({ metadata }) => metadata.name === name);
       const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
-      return ready?.status === 'True' ? '' : `${name}: ${node === undefined ? 'not registered' : (ready?.message ?? 'no Ready condition')}`;
+      return ready?.status === 'True'
+        ? ''
+        : `${name}: ${node === undefined ? 'not registered' : (ready?.message ?? 'no Ready condition')}`;
     });
     return states.every((state) => state === '');
   };

@@ -19,7 +19,8 @@ export function runtimeSocket(lab: Lab, worker: Worker): string {
 }
 
 export function runtimeDaemon(lab: Lab, worker: Worker): DaemonSpec {
-  const argv = lab.runtime === 'docker' ? dockerdArgv(lab, worker) : ['containerd', '--config', join(worker.dataDir, 'containerd.toml')];
+  const argv =
+    lab.runtime === 'docker' ? dockerdArgv(lab, worker) : ['containerd', '--config', join(worker.dataDir, 'containerd.toml')];
   return {
     name: `${worker.name}'s ${lab.runtime}`,
     argv: [...nsenter(worker), ...argv],
@@ -64,7 +65,9 @@ export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
 }
 
 export async function startRuntime(lab: Lab, worker: Worker): Promise<void> {
-  await Promise.all([worker.stateDir, worker.dataDir, join(worker.dataDir, 'cni/net.d')].map((folder) => mkdir(folder, { recursive: true })));
+  await Promise.all(
+    [worker.stateDir, worker.dataDir, join(worker.dataDir, 'cni/net.d')].map((folder) => mkdir(folder, { recursive: true })),
+  );
   if (lab.runtime === 'containerd') await writeContainerdConfig(lab, worker);
   const daemon = runtimeDaemon(lab, worker);
   await startDaemon(daemon);

@@ -48,7 +48,11 @@ function runTests(files: string[]): number {
 /** Without root nothing can be installed; the tests that need it then fail and say so. */
 async function installForTests(): Promise<void> {
   const wanted = [
-    ...new Set([...missingPackages('containerd'), ...missingPackages('docker'), ...Object.keys(testPackages).filter((name) => !existsSync(testPackages[name] as string))]),
+    ...new Set([
+      ...missingPackages('containerd'),
+      ...missingPackages('docker'),
+      ...Object.keys(testPackages).filter((name) => !existsSync(testPackages[name] as string)),
+    ]),
   ];
   if (wanted.length === 0) return;
   console.log(`Installing ${wanted.join(', ')} …`);

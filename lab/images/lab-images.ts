@@ -25,7 +25,10 @@ export async function buildLabImages(exec: Exec): Promise<LabImage[]> {
     image: await buildImage(spec, architecture),
   });
   return Promise.all([
-    build('pause', ['3.10.1', 'latest'], { files: [{ path: 'pause', mode: 0o755, content: await compilePause(exec) }], entrypoint: ['/pause'] }),
+    build('pause', ['3.10.1', 'latest'], {
+      files: [{ path: 'pause', mode: 0o755, content: await compilePause(exec) }],
+      entrypoint: ['/pause'],
+    }),
     build('library/busybox', ['latest', 'stable', '1', '1.35'], { files: busybox, cmd: ['sh'] }),
     ...['1', '2'].map((version) =>
       build('tinkernetes/web', version === '1' ? ['1', 'latest'] : [version], {

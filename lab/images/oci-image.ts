@@ -55,7 +55,9 @@ export async function buildImage(spec: ImageSpec, architecture: string): Promise
       ...(spec.cmd === undefined ? {} : { Cmd: spec.cmd }),
       ...(spec.workingDir === undefined ? {} : { WorkingDir: spec.workingDir }),
       ...(spec.user === undefined ? {} : { User: spec.user }),
-      ...(spec.exposedPorts === undefined ? {} : { ExposedPorts: Object.fromEntries(spec.exposedPorts.map((port) => [port, {}])) }),
+      ...(spec.exposedPorts === undefined
+        ? {}
+        : { ExposedPorts: Object.fromEntries(spec.exposedPorts.map((port) => [port, {}])) }),
     },
     rootfs: { type: 'layers', diff_ids: [digestOf(tar)] },
     history: [{ created: epoch.toISOString(), created_by: 'tinkernetes lab' }],
@@ -72,7 +74,9 @@ export async function buildImage(spec: ImageSpec, architecture: string): Promise
 /** An archive of images as `docker load` and `ctr images import` read it: OCI layout plus Docker's manifest.json. */
 export async function imageArchive(images: readonly { references: readonly string[]; image: OciImage }[]): Promise<Uint8Array> {
   const path = (digest: string): string => `blobs/sha256/${digest.slice('sha256:'.length)}`;
-  const blobs = new Map(images.flatMap(({ image }) => [image.manifest, image.config, ...image.layers]).map((one) => [one.digest, one]));
+  const blobs = new Map(
+    images.flatMap(({ image }) => [image.manifest, image.config, ...image.layers]).map((one) => [one.digest, one]),
+  );
   const index = {
     schemaVersion: 2,
     manifests: images.flatMap(({ references, image }) =>
@@ -108,7 +112,10 @@ function directoriesOf(files: readonly ImageFile[]): TarEntry[] {
     const parts = path.replace(/\/$/, '').split('/');
     for (let depth = 1; depth < parts.length; depth++) parents.add(`${parts.slice(0, depth).join('/')}/`);
   }
-  return [...parents].filter((path) => !listed.has(path)).sort().map((path) => entryOf({ path }));
+  return [...parents]
+    .filter((path) => !listed.has(path))
+    .sort()
+    .map((path) => entryOf({ path }));
 }
 
 function json(mediaType: string, value: unknown): Blob {
