@@ -254,7 +254,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
         if (previous.metadata.uid !== pod.metadata.uid) workers.get(previous.metadata.uid)?.remove();
         podChanged(pod);
       },
-      deleted: (pod) => workers.get(pod.metadata.uid)?.remove(),
+      deleted: (pod) => workers.get(pod.metadata.uid)?.remove(pod),
     }),
     nodes.subscribe({ deleted: ({ metadata }) => void (metadata.name === nodeName && nodeAgent.deleted()) }),
   ];

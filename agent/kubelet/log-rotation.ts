@@ -64,6 +64,7 @@ export function createLogRotation({ runtime, log, maxBytes, maxFiles }: LogRotat
 
   return {
     async rotate() {
+      // A runtime that is away shows in the Node's conditions; its logs are rotated when it is back.
       const containers = await runtime.listContainers({ state: 'CONTAINER_RUNNING' }).catch(() => []);
       for (const { id } of containers) {
         await rotateOne(id).catch((error: unknown) =>

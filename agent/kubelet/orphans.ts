@@ -27,8 +27,6 @@ export interface Orphans {
   collect(): Promise<void>;
 }
 
-const namesIn = (directory: string): Promise<string[]> => readdir(directory).catch(() => []);
-
 export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths, log, isKnown }: OrphansDeps): Orphans {
   async function attempt(what: string, uid: string, work: () => Promise<void>): Promise<void> {
     try {
@@ -39,28 +37,37 @@ export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths
     }
   }
 
+  async function collectAll(): Promise<void> {
+    const running = pleg.pods();
+    const orphaned = [...running].filter(([uid]) => !isKnown(uid));
+    // Each may take its whole grace period.
+    await Promise.all(
+      orphaned.map(([uid, pod]) =>
+        attempt('containers', uid, async () => {
+          const observed = await observer.observe(pod);
+          await runtime.kill(undefined, observed, { podIp: observed.sandboxes[0]?.network.ip ?? '' });
+          await runtime.remove(observed);
+        }),
+      ),
+    );
+    await pleg.relist();
+    const isGone = (uid: string): boolean => !isKnown(uid) && !pleg.pods().has(uid);
+    for (const uid of (await readdir(paths.podsDir)).filter(isGone)) await attempt('volumes', uid, () => volumes.tearDown(uid));
+    for (const uid of (await cgroups.known()).filter(isGone)) await attempt('cgroup', uid, () => cgroups.removeUnknown(uid));
+    for (const name of await readdir(paths.podLogsRoot)) {
+      const uid = parsePodLogDir(name)?.uid;
+      if (uid !== undefined && isGone(uid))
+        await attempt('logs', uid, () => rm(join(paths.podLogsRoot, name), { recursive: true, force: true }));
+    }
+  }
+
   return {
     async collect() {
-      const running = pleg.pods();
-      const orphaned = [...running].filter(([uid]) => !isKnown(uid));
-      // Each may take its whole grace period.
-      await Promise.all(
-        orphaned.map(([uid, pod]) =>
-          attempt('containers', uid, async () => {
-            const observed = await observer.observe(pod);
-            await runtime.kill(undefined, observed, { podIp: observed.sandboxes[0]?.network.ip ?? '' });
-            await runtime.remove(observed);
-          }),
-        ),
-      );
-      await pleg.relist();
-      const isGone = (uid: string): boolean => !isKnown(uid) && !pleg.pods().has(uid);
-      for (const uid of (await namesIn(paths.podsDir)).filter(isGone)) await attempt('volumes', uid, () => volumes.tearDown(uid));
-      for (const uid of (await cgroups.known()).filter(isGone)) await attempt('cgroup', uid, () => cgroups.removeUnknown(uid));
-      for (const name of await namesIn(paths.podLogsRoot)) {
-        const uid = parsePodLogDir(name)?.uid;
-        if (uid !== undefined && isGone(uid))
-          await attempt('logs', uid, () => rm(join(paths.podLogsRoot, name), { recursive: true, force: true }));
+      try {
+        await collectAll();
+      } catch (error) {
+        // The runtime is away, or a directory cannot be read: nothing of a pod is touched on half knowledge.
+        log.warn({ err: error }, 'orphaned pods could not be looked for; will be tried again');
       }
     },
   };

@@ -353,6 +353,13 @@ describe('a pod that is deleted', () => {
     assert.equal(node.worker.state, 'gone');
     assert.deepEqual([node.fake.containers.size, node.fake.sandboxes.size], [0, 0]);
   });
+  it('is stopped at once when it was forced out of the API', async () => {
+    const node = await runPod({}, ({ fake }) => fake.behaviours.set('c', { stopTakesMs: Infinity }));
+    node.worker.remove(deleted(node, 0));
+    await node.pass(3);
+    assert.deepEqual(node.fake.calls.slice(2), ['stop c 2']);
+    assert.equal(node.worker.state, 'gone');
+  });
   it('is stopped too when it left the API before anybody told it to stop', async () => {
     const node = await runPod({});
     node.worker.remove();

@@ -109,8 +109,9 @@ export class PodWorker {
     if (look) this.wake();
   }
 
-  /** The pod is no longer in the API. */
-  remove(): void {
+  /** The pod is no longer in the API; `last` is how it left, which may carry a grace period of 0. */
+  remove(last: Pod = this.#pod): void {
+    this.#pod = last;
     this.#removed = true;
     this.#syncAbort.abort();
     this.wake();
