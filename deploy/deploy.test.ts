@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -16,7 +16,9 @@ describe('deployment files', () => {
   after(() => rmSync(scratch, { recursive: true }));
 
   it('has a Vagrantfile that vagrant accepts', async () => {
-    writeFileSync(join(scratch, 'Vagrantfile'), readFileSync(join(root, 'Vagrantfile')));
+    // As a checkout, but not in this one: vagrant leaves a .vagrant folder behind.
+    cpSync(join(root, 'deploy'), join(scratch, 'deploy'), { recursive: true });
+    cpSync(join(root, 'Vagrantfile'), join(scratch, 'Vagrantfile'));
     const env = { VAGRANT_CWD: scratch, VAGRANT_HOME: join(scratch, 'home'), HOME: scratch };
     const { stdout } = await execFile(['vagrant', 'validate', '--ignore-provider'], { env, cwd: scratch });
     assert.match(stdout, /Vagrantfile validated successfully/);
