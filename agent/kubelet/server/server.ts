@@ -224,9 +224,11 @@ async function sendLog(deps: ServerDeps, request: Request, response: Response, s
   response.flushHeaders();
   try {
     for await (const text of readLog(path, options, isRunning, AbortSignal.any([gone.signal, signal]))) {
-      if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+      if (!response.write(text) && !gone.signal.aborted) await once(response, 'drain', { signal: gone.signal });
     }
   } catch (error) {
+    // The client left in the middle of a write: nobody is there to be told.
+    if (gone.signal.aborted) return;
     deps.log.warn({ err: error, container, pod: podName }, 'a container log could not be read');
     response.write(`failed to try resolving symlinks in path ${JSON.stringify(path)}: ${messageText(error)}\n`);
   }
