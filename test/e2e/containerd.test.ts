@@ -1,7 +1,10 @@
 /** Everything at once: a lab with two workers on containerd, driven as its users drive it. One lab serves all suites. */
 import { after, before, describe } from 'node:test';
+import { badInputSuite } from './bad-input.suite.ts';
 import { type Cluster, startCluster } from './cluster.ts';
+import { deploymentSuite } from './deployments.suite.ts';
 import { dnsSuite } from './dns.suite.ts';
+import { helmSuite } from './helm.suite.ts';
 import { kubectlSuite } from './kubectl.suite.ts';
 import { podSuite } from './pods.suite.ts';
 import { serviceSuite } from './services.suite.ts';
@@ -15,7 +18,10 @@ describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
     await cluster?.stop();
   });
   kubectlSuite(() => cluster);
+  badInputSuite(() => cluster);
   podSuite(() => cluster);
   serviceSuite(() => cluster);
   dnsSuite(() => cluster);
+  deploymentSuite(() => cluster);
+  helmSuite(() => cluster);
 });
