@@ -4,8 +4,10 @@ import { badInputSuite } from './bad-input.suite.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { deploymentSuite } from './deployments.suite.ts';
 import { dnsSuite } from './dns.suite.ts';
+import { durabilitySuite } from './durability.suite.ts';
 import { helmSuite } from './helm.suite.ts';
 import { kubectlSuite } from './kubectl.suite.ts';
+import { nodeFailureSuite } from './node-failure.suite.ts';
 import { podSuite } from './pods.suite.ts';
 import { serviceSuite } from './services.suite.ts';
 
@@ -24,4 +26,7 @@ describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   dnsSuite(() => cluster);
   deploymentSuite(() => cluster);
   helmSuite(() => cluster);
+  // Last: they break what the others need.
+  durabilitySuite(() => cluster);
+  nodeFailureSuite(() => cluster);
 });
