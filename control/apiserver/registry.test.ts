@@ -162,6 +162,13 @@ describe('registry', () => {
   });
 
   describe('patch', () => {
+    it('is refused with 404 for a missing object, also of a kind that PUT may create', async () => {
+      const path = '/apis/coordination.k8s.io/v1/namespaces/default/leases/missing';
+      const { status, json } = await api.request('PATCH', path, { spec: {} }, { 'content-type': 'application/merge-patch+json' });
+      assert.equal(status, 404);
+      assert.equal(json.message, 'leases.coordination.k8s.io "missing" not found');
+    });
+
     it('refuses a patch type that does not exist', async () => {
       const { status, json } = await api.request('PATCH', `${maps}/fixed`, {}, { 'content-type': 'application/json' });
       assert.equal(status, 415);

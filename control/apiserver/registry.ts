@@ -52,7 +52,7 @@ export interface UpdateRequest {
   subresource: string;
   /** Which part the strategy lets through; `bypass`: the caller changed only what its endpoint may. */
   mode: '' | 'status' | 'bypass';
-  /** Server-side apply creates what is not there. */
+  /** Server-side apply creates what is not there (true), other patches never do (false); absent: as the kind's strategy says. */
   forceCreate?: boolean;
   /** managedFields are already in place (server-side apply). */
   fieldsTracked?: boolean;
@@ -176,8 +176,7 @@ export class Registry {
     request: UpdateRequest,
     context: WriteContext,
   ): Promise<CachedObject> {
-    const allowed =
-      request.subresource === '' && (request.forceCreate === true || this.strategy(resource).allowCreateOnUpdate === true);
+    const allowed = request.subresource === '' && (request.forceCreate ?? this.strategy(resource).allowCreateOnUpdate === true);
     if (!allowed) throw notFound({ group: resource.group, name: resource.plural }, name.name);
     const object = await request.transform(undefined);
     if ((object.metadata.uid ?? '') !== '' && request.forceCreate !== true) {

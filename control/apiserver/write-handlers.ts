@@ -102,6 +102,7 @@ export function patchRequest(
   return {
     subresource,
     mode,
+    forceCreate: false,
     transform: (current) => patched(exchange, type, patchType, current as KubeObject),
   };
 }
