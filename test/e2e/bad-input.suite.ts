@@ -26,9 +26,10 @@ interface Case {
   contentType?: string;
 }
 
-const configMap = (metadata: object, more: object = {}): string => JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, ...more });
+const configMap = (metadata: object, more: object = {}): string =>
+  JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, ...more });
 const subdomain =
-  'a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, \'-\' or \'.\', and must start and end with an alphanumeric character ' +
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character " +
   "(e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const dns1123 =
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character " +
@@ -60,14 +61,16 @@ const refused: Case[] = [
     body: '{"apiVersion":"v1",',
     code: 400,
     reason: 'BadRequest',
-    message: 'the object provided is unrecognized (must be of type ConfigMap): couldn\'t get version/kind; json parse error: unexpected end of JSON input ({"apiVersion":"v1",)',
+    message:
+      'the object provided is unrecognized (must be of type ConfigMap): couldn\'t get version/kind; json parse error: unexpected end of JSON input ({"apiVersion":"v1",)',
   },
   {
     title: 'a value of the wrong type',
     body: configMap({ name: 'a' }, { data: { count: 1 } }),
     code: 400,
     reason: 'BadRequest',
-    message: 'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field ConfigMap.data of type string',
+    message:
+      'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field ConfigMap.data of type string',
   },
   {
     title: 'malformed YAML',
@@ -83,7 +86,8 @@ const refused: Case[] = [
     body: 'no protobuf at all',
     code: 400,
     reason: 'BadRequest',
-    message: /^the object provided is unrecognized \(must be of type ConfigMap\): provided data does not appear to be a protobuf message, expected prefix \[107 56 115 0\] \([0-9a-f]+\)$/,
+    message:
+      /^the object provided is unrecognized \(must be of type ConfigMap\): provided data does not appear to be a protobuf message, expected prefix \[107 56 115 0\] \([0-9a-f]+\)$/,
   },
   {
     title: 'protobuf that ends too early',
@@ -99,14 +103,16 @@ const refused: Case[] = [
     body: 'a,b',
     code: 415,
     reason: 'UnsupportedMediaType',
-    message: /^the body of the request was in an unknown format - accepted media types include: application\/json, application\/yaml, application\/vnd\.kubernetes\.protobuf/,
+    message:
+      /^the body of the request was in an unknown format - accepted media types include: application\/json, application\/yaml, application\/vnd\.kubernetes\.protobuf/,
   },
   {
     title: 'an API version that does not exist',
     body: '{"apiVersion":"v9","kind":"ConfigMap","metadata":{"name":"a"}}',
     code: 400,
     reason: 'BadRequest',
-    message: /^ConfigMap in version "v9" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version "v9" in scheme /,
+    message:
+      /^ConfigMap in version "v9" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version "v9" in scheme /,
   },
   {
     title: 'another kind than the path says',
@@ -183,11 +189,15 @@ const refused: Case[] = [
       apiVersion: 'apps/v1',
       kind: 'Deployment',
       metadata: { name: 'a' },
-      spec: { selector: { matchLabels: { app: 'a' } }, template: { metadata: { labels: { app: 'b' } }, spec: { containers: [{ name: 'a', image: 'b' }] } } },
+      spec: {
+        selector: { matchLabels: { app: 'a' } },
+        template: { metadata: { labels: { app: 'b' } }, spec: { containers: [{ name: 'a', image: 'b' }] } },
+      },
     }),
     code: 422,
     reason: 'Invalid',
-    message: 'Deployment.apps "a" is invalid: spec.template.metadata.labels: Invalid value: {"app":"b"}: `selector` does not match template `labels`',
+    message:
+      'Deployment.apps "a" is invalid: spec.template.metadata.labels: Invalid value: {"app":"b"}: `selector` does not match template `labels`',
   },
   {
     title: 'a namespace that is not there',
@@ -198,7 +208,7 @@ const refused: Case[] = [
     message: 'namespaces "nowhere" not found',
   },
   {
-    title: 'a namespace other than the path\'s',
+    title: "a namespace other than the path's",
     body: configMap({ name: 'a', namespace: 'default' }),
     code: 400,
     reason: 'BadRequest',
@@ -218,10 +228,11 @@ const refused: Case[] = [
     body: configMap({ name: 'there', resourceVersion: '1' }),
     code: 409,
     reason: 'Conflict',
-    message: 'Operation cannot be fulfilled on configmaps "there": the object has been modified; please apply your changes to the latest version and try again',
+    message:
+      'Operation cannot be fulfilled on configmaps "there": the object has been modified; please apply your changes to the latest version and try again',
   },
   {
-    title: 'another name than the path\'s',
+    title: "another name than the path's",
     method: 'PUT',
     path: `${configMaps}/there`,
     body: configMap({ name: 'elsewhere' }),
@@ -260,7 +271,12 @@ const refused: Case[] = [
 
 export function badInputSuite(cluster: () => Cluster): void {
   describe('bad input', () => {
-    const send = async ({ method = 'POST', path = configMaps, contentType = 'application/json', body }: Pick<Case, 'method' | 'path' | 'contentType' | 'body'>): Promise<Answer> => {
+    const send = async ({
+      method = 'POST',
+      path = configMaps,
+      contentType = 'application/json',
+      body,
+    }: Pick<Case, 'method' | 'path' | 'contentType' | 'body'>): Promise<Answer> => {
       const answer = await cluster().client.raw({
         method,
         path,
@@ -284,7 +300,14 @@ export function badInputSuite(cluster: () => Cluster): void {
           apiVersion: 'apps/v1',
           kind: 'Deployment',
           metadata: { name: 'web', namespace: ns },
-          spec: { replicas: 0, selector: { matchLabels: { app: 'web' } }, template: { metadata: { labels: { app: 'web', more: 'x' } }, spec: { containers: [{ name: 'web', image: 'tinkernetes/web:1' }] } } },
+          spec: {
+            replicas: 0,
+            selector: { matchLabels: { app: 'web' } },
+            template: {
+              metadata: { labels: { app: 'web', more: 'x' } },
+              spec: { containers: [{ name: 'web', image: 'tinkernetes/web:1' }] },
+            },
+          },
         },
       );
     });
@@ -320,14 +343,18 @@ export function badInputSuite(cluster: () => Cluster): void {
     });
 
     it('is explained by kubectl for a typing error in a manifest', async () => {
-      const stdin = 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: typo}\nspec: {replica: 2, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}}\n';
+      const stdin =
+        'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: typo}\nspec: {replica: 2, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}}\n';
       assert.match(
         await cluster().kubectlFails(['-n', ns, 'apply', '-f', '-'], { stdin }),
         /Error from server \(BadRequest\): error when creating "STDIN": Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: unknown field "spec\.replica"/,
       );
       assert.match(await kubectlFails('get', 'nonsense'), /error: the server doesn't have a resource type "nonsense"/);
       assert.match(await kubectlFails('get', 'pod', 'nobody'), /Error from server \(NotFound\): pods "nobody" not found/);
-      assert.match(await cluster().kubectlFails(['create', 'configmap', 'a', '-n', 'nowhere']), /error: failed to create configmap: namespaces "nowhere" not found/);
+      assert.match(
+        await cluster().kubectlFails(['create', 'configmap', 'a', '-n', 'nowhere']),
+        /error: failed to create configmap: namespaces "nowhere" not found/,
+      );
     });
   });
 }

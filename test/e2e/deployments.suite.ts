@@ -47,8 +47,19 @@ export function deploymentSuite(cluster: () => Cluster): void {
     });
     const get = (name: string): Promise<Deployment> => cluster().client.resource('deployments.apps').get({ namespace: ns, name });
     const replicaSets = async (name: string): Promise<string[]> =>
-      (await cluster().client.resource('replicasets.apps').list({ namespace: ns, labelSelector: `app=${name}` })).items.map(({ metadata }) => metadata.name).sort();
-    const podsOf = async (name: string): Promise<Pod[]> => (await cluster().client.resource('pods').list({ namespace: ns, labelSelector: `app=${name}` })).items;
+      (
+        await cluster()
+          .client.resource('replicasets.apps')
+          .list({ namespace: ns, labelSelector: `app=${name}` })
+      ).items
+        .map(({ metadata }) => metadata.name)
+        .sort();
+    const podsOf = async (name: string): Promise<Pod[]> =>
+      (
+        await cluster()
+          .client.resource('pods')
+          .list({ namespace: ns, labelSelector: `app=${name}` })
+      ).items;
 
     /** What every state of the Deployment was, as a watcher sees it, while `change` and its roll-out go on. */
     const statesDuring = async (name: string, change: () => Promise<unknown>): Promise<Deployment[]> => {
@@ -56,7 +67,9 @@ export function deploymentSuite(cluster: () => Cluster): void {
       const stop = new AbortController();
       const { resourceVersion } = (await get(name)).metadata;
       const watching = (async () => {
-        const events = cluster().client.resource('deployments.apps').watch({ namespace: ns, fieldSelector: `metadata.name=${name}`, resourceVersion }, stop.signal);
+        const events = cluster()
+          .client.resource('deployments.apps')
+          .watch({ namespace: ns, fieldSelector: `metadata.name=${name}`, resourceVersion }, stop.signal);
         for await (const { type, object } of events) if (type === 'MODIFIED') states.push(object as Deployment);
       })();
       try {
@@ -77,7 +90,10 @@ export function deploymentSuite(cluster: () => Cluster): void {
         while (!done) {
           const { ip } = cluster().lab.hosts[(load.versions.length + load.failures.length) % 2] ?? assert.fail();
           try {
-            const answer = await fetch(`http://${ip}:${nodePort}/`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5000) });
+            const answer = await fetch(`http://${ip}:${nodePort}/`, {
+              headers: { connection: 'close' },
+              signal: AbortSignal.timeout(5000),
+            });
             load.versions.push(/version (\d)/.exec(await answer.text())?.[1] ?? 'none');
           } catch (error) {
             load.failures.push(String((error as Error).cause ?? error));
@@ -99,34 +115,57 @@ export function deploymentSuite(cluster: () => Cluster): void {
         spec: { type: 'NodePort', selector: { app: 'web' }, ports: [{ port: 80, targetPort: 'http', nodePort }] },
       });
       await kubectl('rollout', 'status', 'deployment/web', '--timeout=60s');
-      for (const { ip } of cluster().lab.hosts) await until(`${ip} answers`, () => fetch(`http://${ip}:${nodePort}/`, { headers: { connection: 'close' } }), { timeoutMs: 20_000 });
+      for (const { ip } of cluster().lab.hosts)
+        await until(`${ip} answers`, () => fetch(`http://${ip}:${nodePort}/`, { headers: { connection: 'close' } }), {
+          timeoutMs: 20_000,
+        });
     });
 
     it('roll to the next version with one pod more and none less, and every request is answered', async () => {
       let states: Deployment[] = [];
       const load = await underLoad(async () => {
         states = await statesDuring('web', () => kubectl('set', 'image', 'deployment/web', 'web=tinkernetes/web:2'));
-        await until('only the next version is there', async () => (await podsOf('web')).every(({ spec }) => spec?.containers[0]?.image === 'tinkernetes/web:2'), { timeoutMs: 30_000 });
+        await until(
+          'only the next version is there',
+          async () => (await podsOf('web')).every(({ spec }) => spec?.containers[0]?.image === 'tinkernetes/web:2'),
+          { timeoutMs: 30_000 },
+        );
       });
       assert.deepEqual(load.failures, []);
       assert.deepEqual([...new Set(load.versions)], ['1', '2'], 'first the old version alone, then also the new one');
       assert.equal(load.versions.at(-1), '2');
       const counts = states.map(({ status }) => ({ all: status?.replicas ?? 0, available: status?.availableReplicas ?? 0 }));
-      assert.ok(counts.every(({ all, available }) => all <= 4 && available >= 3), JSON.stringify(counts));
-      assert.ok(counts.some(({ all }) => all === 4), 'the surge was used');
+      assert.ok(
+        counts.every(({ all, available }) => all <= 4 && available >= 3),
+        JSON.stringify(counts),
+      );
+      assert.ok(
+        counts.some(({ all }) => all === 4),
+        'the surge was used',
+      );
       assert.equal((await replicaSets('web')).length, 2, 'the old ReplicaSet is kept, to roll back to');
     });
 
     it('tell how the roll-out goes and what came before, and go back', async () => {
       assert.match(await kubectl('rollout', 'status', 'deployment/web'), /^deployment "web" successfully rolled out\n$/);
-      assert.match(await kubectl('rollout', 'history', 'deployment/web'), /^deployment\.apps\/web \nREVISION +CHANGE-CAUSE\n1 +<none>\n2 +<none>\n/);
+      assert.match(
+        await kubectl('rollout', 'history', 'deployment/web'),
+        /^deployment\.apps\/web \nREVISION +CHANGE-CAUSE\n1 +<none>\n2 +<none>\n/,
+      );
       assert.match(await kubectl('rollout', 'history', 'deployment/web', '--revision=1'), /Image:\s+tinkernetes\/web:1\n/);
       const before = await replicaSets('web');
       assert.equal(await kubectl('rollout', 'undo', 'deployment/web'), 'deployment.apps/web rolled back\n');
       await kubectl('rollout', 'status', 'deployment/web', '--timeout=60s');
       assert.match(await kubectl('rollout', 'history', 'deployment/web'), /REVISION +CHANGE-CAUSE\n2 +<none>\n3 +<none>\n/);
       assert.deepEqual(await replicaSets('web'), before, 'the first ReplicaSet is used again');
-      await until('the first version answers', async () => /version 1/.test(await (await fetch(`http://${cluster().lab.hosts[0]?.ip}:${nodePort}/`, { headers: { connection: 'close' } })).text()), { timeoutMs: 20_000 });
+      await until(
+        'the first version answers',
+        async () =>
+          /version 1/.test(
+            await (await fetch(`http://${cluster().lab.hosts[0]?.ip}:${nodePort}/`, { headers: { connection: 'close' } })).text(),
+          ),
+        { timeoutMs: 20_000 },
+      );
     });
 
     it('roll with one pod less and none more where they are told to', async () => {
@@ -134,8 +173,14 @@ export function deploymentSuite(cluster: () => Cluster): void {
       await kubectl('rollout', 'status', 'deployment/tight', '--timeout=60s');
       const states = await statesDuring('tight', () => kubectl('set', 'image', 'deployment/tight', 'web=tinkernetes/web:2'));
       const counts = states.map(({ status }) => ({ all: status?.replicas ?? 0, available: status?.availableReplicas ?? 0 }));
-      assert.ok(counts.every(({ all, available }) => all <= 2 && available >= 1), JSON.stringify(counts));
-      assert.ok(counts.some(({ available }) => available === 1), 'one was taken away first');
+      assert.ok(
+        counts.every(({ all, available }) => all <= 2 && available >= 1),
+        JSON.stringify(counts),
+      );
+      assert.ok(
+        counts.some(({ available }) => available === 1),
+        'one was taken away first',
+      );
       await kubectl('delete', 'deployment', 'tight');
     });
 
@@ -148,12 +193,20 @@ export function deploymentSuite(cluster: () => Cluster): void {
       const pods = await cluster().untilReadyPods(ns, 'app=recreate', 2);
       const created = Math.min(...pods.map(({ metadata }) => Date.parse(metadata.creationTimestamp ?? '')));
       for (const { metadata } of old) {
-        const killing = await cluster().client.resource('events').list({ namespace: ns, fieldSelector: `involvedObject.name=${metadata.name},reason=Killing` });
+        const killing = await cluster()
+          .client.resource('events')
+          .list({ namespace: ns, fieldSelector: `involvedObject.name=${metadata.name},reason=Killing` });
         const told = Date.parse(killing.items[0]?.lastTimestamp ?? '');
         // Its preStop hook alone takes two seconds; times are whole seconds.
-        assert.ok(told + 1000 <= created, `${metadata.name} was told to end at ${told}, the first new pod was created at ${created}`);
+        assert.ok(
+          told + 1000 <= created,
+          `${metadata.name} was told to end at ${told}, the first new pod was created at ${created}`,
+        );
       }
-      assert.deepEqual(pods.map(({ spec }) => spec?.containers[0]?.image), ['tinkernetes/web:2', 'tinkernetes/web:2']);
+      assert.deepEqual(
+        pods.map(({ spec }) => spec?.containers[0]?.image),
+        ['tinkernetes/web:2', 'tinkernetes/web:2'],
+      );
       await kubectl('delete', 'deployment', 'recreate');
     });
 
@@ -164,7 +217,10 @@ export function deploymentSuite(cluster: () => Cluster): void {
       assert.match(await kubectl('get', 'deployment', 'web'), /\nweb +5\/5 +5 +5 /);
       await kubectl('scale', 'deployment/web', '--replicas=1');
       await cluster().untilReadyPods(ns, 'app=web', 1);
-      assert.match(await cluster().kubectlFails(['-n', ns, 'scale', 'deployment/web', '--current-replicas=7', '--replicas=2']), /Expected replicas to be 7, was 1/);
+      assert.match(
+        await cluster().kubectlFails(['-n', ns, 'scale', 'deployment/web', '--current-replicas=7', '--replicas=2']),
+        /Expected replicas to be 7, was 1/,
+      );
     });
 
     it('do nothing while they are paused, and all of it when they go on', async () => {
@@ -172,10 +228,14 @@ export function deploymentSuite(cluster: () => Cluster): void {
       const before = await replicaSets('web');
       await kubectl('set', 'image', 'deployment/web', 'web=tinkernetes/web:2');
       await kubectl('set', 'env', 'deployment/web', 'EXTRA=1');
-      const seen = await until('the controller has seen the change', async () => {
-        const one = await get('web');
-        return one.status?.observedGeneration === one.metadata.generation ? one : undefined;
-      }, { timeoutMs: 20_000 });
+      const seen = await until(
+        'the controller has seen the change',
+        async () => {
+          const one = await get('web');
+          return one.status?.observedGeneration === one.metadata.generation ? one : undefined;
+        },
+        { timeoutMs: 20_000 },
+      );
       assert.equal(seen.status?.updatedReplicas ?? 0, 0);
       assert.deepEqual(await replicaSets('web'), before);
       await kubectl('rollout', 'resume', 'deployment/web');
@@ -187,12 +247,19 @@ export function deploymentSuite(cluster: () => Cluster): void {
     it('say that they do not progress, and why', async () => {
       await cluster().apply({ ...deployment('stuck', 1, { type: 'Recreate' }, 'no-such-image:1') });
       await kubectl('patch', 'deployment', 'stuck', '-p', '{"spec":{"progressDeadlineSeconds":2}}');
-      const condition = await until('its deadline is exceeded', async () => {
-        const { status } = await get('stuck');
-        return status?.conditions?.find(({ type, reason }) => type === 'Progressing' && reason === 'ProgressDeadlineExceeded');
-      }, { timeoutMs: 30_000 });
+      const condition = await until(
+        'its deadline is exceeded',
+        async () => {
+          const { status } = await get('stuck');
+          return status?.conditions?.find(({ type, reason }) => type === 'Progressing' && reason === 'ProgressDeadlineExceeded');
+        },
+        { timeoutMs: 30_000 },
+      );
       assert.match(condition.message ?? '', /^ReplicaSet "stuck-\w+" has timed out progressing\.$/);
-      assert.match(await cluster().kubectlFails(['-n', ns, 'rollout', 'status', 'deployment/stuck']), /deployment "stuck" exceeded its progress deadline/);
+      assert.match(
+        await cluster().kubectlFails(['-n', ns, 'rollout', 'status', 'deployment/stuck']),
+        /deployment "stuck" exceeded its progress deadline/,
+      );
       await kubectl('delete', 'deployment', 'stuck');
     });
 
@@ -208,14 +275,23 @@ export function deploymentSuite(cluster: () => Cluster): void {
       const [pod] = await cluster().untilReadyPods(ns, 'app=orphaned', 1);
       await kubectl('delete', 'deployment', 'orphaned', '--cascade=orphan');
       const [name] = await replicaSets('orphaned');
-      const left = await cluster().client.resource('replicasets.apps').get({ namespace: ns, name: name ?? '' });
+      const left = await cluster()
+        .client.resource('replicasets.apps')
+        .get({ namespace: ns, name: name ?? '' });
       assert.deepEqual(left.metadata.ownerReferences ?? [], []);
-      assert.deepEqual((await podsOf('orphaned')).map(({ metadata }) => metadata.uid), [pod?.metadata.uid]);
+      assert.deepEqual(
+        (await podsOf('orphaned')).map(({ metadata }) => metadata.uid),
+        [pod?.metadata.uid],
+      );
 
       await kubectl('delete', 'replicaset', name ?? '', '--cascade=foreground');
       assert.deepEqual(await podsOf('orphaned'), [], 'foreground: the pods went first');
       await kubectl('delete', 'deployment', 'web');
-      await until('its ReplicaSets and pods are gone', async () => (await replicaSets('web')).length === 0 && (await podsOf('web')).length === 0, { timeoutMs: 30_000 });
+      await until(
+        'its ReplicaSets and pods are gone',
+        async () => (await replicaSets('web')).length === 0 && (await podsOf('web')).length === 0,
+        { timeoutMs: 30_000 },
+      );
     });
 
     it('go with their namespace', async () => {

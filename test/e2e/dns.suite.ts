@@ -21,7 +21,8 @@ export function dnsSuite(cluster: () => Cluster): void {
     const ports = [{ name: 'http', port: 80, targetPort: 8080 }];
     let servers: Pod[];
     let clusterIp: string;
-    const get = (namespace: string, pod: string, name: string): Promise<string> => cluster().exec(namespace, pod, ['wget', '-qO-', `http://${name}/`]);
+    const get = (namespace: string, pod: string, name: string): Promise<string> =>
+      cluster().exec(namespace, pod, ['wget', '-qO-', `http://${name}/`]);
     /** busybox' nslookup asks for exactly this name; it fails where there is none. */
     const lookup = async (namespace: string, pod: string, name: string, type = 'a'): Promise<string> => {
       try {
@@ -31,21 +32,40 @@ export function dnsSuite(cluster: () => Cluster): void {
         throw error;
       }
     };
-    const addresses = (answer: string): string[] => [...answer.matchAll(/^Address: (\d+\.\d+\.\d+\.\d+)$/gm)].map(([, ip]) => ip as string).sort();
+    const addresses = (answer: string): string[] =>
+      [...answer.matchAll(/^Address: (\d+\.\d+\.\d+\.\d+)$/gm)].map(([, ip]) => ip as string).sort();
 
     before(async () => {
       await cluster().namespace(ns);
       await cluster().namespace(other);
       const template = {
         metadata: { labels: { app: 'web' } },
-        spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'web', image: 'tinkernetes/web:1', ports: [{ name: 'http', containerPort: 8080 }] }] },
+        spec: {
+          terminationGracePeriodSeconds: 1,
+          containers: [{ name: 'web', image: 'tinkernetes/web:1', ports: [{ name: 'http', containerPort: 8080 }] }],
+        },
       };
-      const service = (name: string, spec: object): object => ({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: ns }, spec: { selector: { app: 'web' }, ports, ...spec } });
+      const service = (name: string, spec: object): object => ({
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: { name, namespace: ns },
+        spec: { selector: { app: 'web' }, ports, ...spec },
+      });
       await cluster().apply(
-        { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web', namespace: ns }, spec: { replicas: 2, selector: { matchLabels: { app: 'web' } }, template } },
+        {
+          apiVersion: 'apps/v1',
+          kind: 'Deployment',
+          metadata: { name: 'web', namespace: ns },
+          spec: { replicas: 2, selector: { matchLabels: { app: 'web' } }, template },
+        },
         service('web', {}),
         service('headless', { clusterIP: 'None' }),
-        { apiVersion: 'v1', kind: 'Service', metadata: { name: 'elsewhere', namespace: ns }, spec: { type: 'ExternalName', externalName: 'web.dns.svc.cluster.local' } },
+        {
+          apiVersion: 'v1',
+          kind: 'Service',
+          metadata: { name: 'elsewhere', namespace: ns },
+          spec: { type: 'ExternalName', externalName: 'web.dns.svc.cluster.local' },
+        },
         busybox(ns, 'client-1', sleeper, on('worker-1')),
         busybox(ns, 'client-2', sleeper, on('worker-2')),
         busybox(other, 'stranger', sleeper, on('worker-2')),
@@ -58,7 +78,10 @@ export function dnsSuite(cluster: () => Cluster): void {
     it('are searched as /etc/resolv.conf says', async () => {
       for (const [namespace, pod] of clients) {
         const text = await cluster().exec(namespace, pod, ['cat', '/etc/resolv.conf']);
-        assert.match(text, new RegExp(`^search ${namespace}\\.svc\\.cluster\\.local svc\\.cluster\\.local cluster\\.local( |$)`, 'm'));
+        assert.match(
+          text,
+          new RegExp(`^search ${namespace}\\.svc\\.cluster\\.local svc\\.cluster\\.local cluster\\.local( |$)`, 'm'),
+        );
         assert.deepEqual(text.match(/^nameserver .*$/gm), [`nameserver ${cluster().lab.clusterDns}`]);
         assert.match(text, /^options ndots:5$/m);
       }
@@ -73,24 +96,30 @@ export function dnsSuite(cluster: () => Cluster): void {
       }
     });
 
-    it('are found from another namespace only with their own namespace\'s name', async () => {
+    it("are found from another namespace only with their own namespace's name", async () => {
       assert.match(await get(other, 'stranger', 'web.dns'), /^Hello from web-/);
       await assert.rejects(get(other, 'stranger', 'web'), /bad address 'web'/);
     });
 
     it('resolve to the ClusterIP, and back', async () => {
       assert.deepEqual(addresses(await lookup(ns, 'client-1', 'web.dns.svc.cluster.local')), [clusterIp]);
-      assert.match(await lookup(ns, 'client-1', `${clusterIp.split('.').reverse().join('.')}.in-addr.arpa`, 'ptr'), /name = web\.dns\.svc\.cluster\.local/);
-      assert.deepEqual(
-        addresses(await lookup(ns, 'client-1', 'kubernetes.default.svc.cluster.local')),
-        [await cluster().kubectl(['get', 'service', 'kubernetes', '-o', 'jsonpath={.spec.clusterIP}'])],
+      assert.match(
+        await lookup(ns, 'client-1', `${clusterIp.split('.').reverse().join('.')}.in-addr.arpa`, 'ptr'),
+        /name = web\.dns\.svc\.cluster\.local/,
       );
+      assert.deepEqual(addresses(await lookup(ns, 'client-1', 'kubernetes.default.svc.cluster.local')), [
+        await cluster().kubectl(['get', 'service', 'kubernetes', '-o', 'jsonpath={.spec.clusterIP}']),
+      ]);
     });
 
     it('resolve to every ready pod where the Service is headless', async () => {
       const ips = servers.map(({ status }) => status?.podIP).sort();
       for (const pod of ['client-1', 'client-2']) {
-        await until('both addresses are answered', async () => addresses(await lookup(ns, pod, 'headless.dns.svc.cluster.local')).join() === ips.join(), { timeoutMs: 20_000 });
+        await until(
+          'both addresses are answered',
+          async () => addresses(await lookup(ns, pod, 'headless.dns.svc.cluster.local')).join() === ips.join(),
+          { timeoutMs: 20_000 },
+        );
       }
       const srv = await lookup(ns, 'client-1', '_http._tcp.headless.dns.svc.cluster.local', 'srv');
       assert.equal([...srv.matchAll(/service = \d+ \d+ 8080 \S+\.headless\.dns\.svc\.cluster\.local/g)].length, 2, srv);
@@ -98,7 +127,10 @@ export function dnsSuite(cluster: () => Cluster): void {
 
     it('lead to another name where the Service is an ExternalName', async () => {
       assert.match(await get(ns, 'client-1', 'elsewhere'), /^Hello from web-/);
-      assert.match(await lookup(ns, 'client-1', 'elsewhere.dns.svc.cluster.local', 'cname'), /canonical name = web\.dns\.svc\.cluster\.local/);
+      assert.match(
+        await lookup(ns, 'client-1', 'elsewhere.dns.svc.cluster.local', 'cname'),
+        /canonical name = web\.dns\.svc\.cluster\.local/,
+      );
     });
 
     it('that are not there are answered at once with NXDOMAIN', async () => {
@@ -112,7 +144,9 @@ export function dnsSuite(cluster: () => Cluster): void {
       await cluster().kubectl(['-n', ns, 'expose', 'deployment', 'web', '--name=late', '--port=80', '--target-port=8080']);
       await until('late answers', () => get(ns, 'client-2', 'late'), { timeoutMs: 20_000 });
       await cluster().kubectl(['-n', ns, 'delete', 'service', 'late']);
-      await until('late is gone', async () => /NXDOMAIN/.test(await lookup(ns, 'client-2', 'late.dns.svc.cluster.local')), { timeoutMs: 20_000 });
+      await until('late is gone', async () => /NXDOMAIN/.test(await lookup(ns, 'client-2', 'late.dns.svc.cluster.local')), {
+        timeoutMs: 20_000,
+      });
     });
   });
 }

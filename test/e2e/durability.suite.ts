@@ -17,8 +17,15 @@ const nodePort = 31280;
 export function durabilitySuite(cluster: () => Cluster): void {
   describe('what was acknowledged and what runs', () => {
     const folder = (): string => join(cluster().scratch, 'durability');
-    const lines = (file: string): string[] => readFileSync(join(folder(), file), 'utf8').trimEnd().split('\n').filter((line) => line !== '');
-    const on = (node: string): Record<string, unknown> => ({ nodeSelector: { 'kubernetes.io/hostname': node }, volumes: [{ name: 'out', hostPath: { path: folder() } }] });
+    const lines = (file: string): string[] =>
+      readFileSync(join(folder(), file), 'utf8')
+        .trimEnd()
+        .split('\n')
+        .filter((line) => line !== '');
+    const on = (node: string): Record<string, unknown> => ({
+      nodeSelector: { 'kubernetes.io/hostname': node },
+      volumes: [{ name: 'out', hostPath: { path: folder() } }],
+    });
     const mounts = { volumeMounts: [{ name: 'out', mountPath: '/out' }] };
     const pods = async (): Promise<Pod[]> => (await cluster().client.resource('pods').list({ namespace: ns })).items;
     const worker = (): Cluster['lab']['hosts'][number] => cluster().lab.hosts[0] ?? assert.fail();
@@ -34,11 +41,17 @@ export function durabilitySuite(cluster: () => Cluster): void {
       Object.fromEntries(
         (await pods()).map(({ metadata, status }) => {
           const container = status?.containerStatuses?.[0];
-          return [metadata.name, `${container?.containerID} since ${container?.state?.running?.startedAt}, restarted ${container?.restartCount}`];
+          return [
+            metadata.name,
+            `${container?.containerID} since ${container?.state?.running?.startedAt}, restarted ${container?.restartCount}`,
+          ];
         }),
       );
     const askNodePort = async (index: number): Promise<string> => {
-      const answer = await fetch(`http://${cluster().lab.hosts[index]?.ip}:${nodePort}/`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(3000) });
+      const answer = await fetch(`http://${cluster().lab.hosts[index]?.ip}:${nodePort}/`, {
+        headers: { connection: 'close' },
+        signal: AbortSignal.timeout(3000),
+      });
       return answer.text();
     };
 
@@ -47,10 +60,17 @@ export function durabilitySuite(cluster: () => Cluster): void {
       for (const file of ['answers', 'starts']) writeFileSync(join(folder(), file), '');
       await cluster().namespace(ns);
       const labels = { app: 'web' };
-      const asker = 'trap exit TERM; while :; do wget -qO- http://web/ >> /out/answers || echo FAILED >> /out/answers; sleep 0.1; done';
-      const mortal = 'trap exit TERM; echo $HOSTNAME >> /out/starts; while ! rm /out/die 2> /dev/null; do sleep 0.1; done; exit 1';
+      const asker =
+        'trap exit TERM; while :; do wget -qO- http://web/ >> /out/answers || echo FAILED >> /out/answers; sleep 0.1; done';
+      const mortal =
+        'trap exit TERM; echo $HOSTNAME >> /out/starts; while ! rm /out/die 2> /dev/null; do sleep 0.1; done; exit 1';
       await cluster().apply(
-        { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: ns }, spec: { type: 'NodePort', selector: labels, ports: [{ port: 80, targetPort: 8080, nodePort }] } },
+        {
+          apiVersion: 'v1',
+          kind: 'Service',
+          metadata: { name: 'web', namespace: ns },
+          spec: { type: 'NodePort', selector: labels, ports: [{ port: 80, targetPort: 8080, nodePort }] },
+        },
         {
           apiVersion: 'apps/v1',
           kind: 'Deployment',
@@ -58,13 +78,19 @@ export function durabilitySuite(cluster: () => Cluster): void {
           spec: {
             replicas: 2,
             selector: { matchLabels: labels },
-            template: { metadata: { labels }, spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'web', image: 'tinkernetes/web:1' }] } },
+            template: {
+              metadata: { labels },
+              spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'web', image: 'tinkernetes/web:1' }] },
+            },
           },
         },
       );
       await cluster().untilReadyPods(ns, 'app=web', 2);
       for (const index of [0, 1]) await until('the Service answers', () => askNodePort(index), { timeoutMs: 20_000 });
-      await cluster().apply(busybox(ns, 'asker', asker, on('worker-2'), mounts), busybox(ns, 'mortal', mortal, on('worker-1'), mounts));
+      await cluster().apply(
+        busybox(ns, 'asker', asker, on('worker-2'), mounts),
+        busybox(ns, 'mortal', mortal, on('worker-1'), mounts),
+      );
       for (const name of ['asker', 'mortal']) await cluster().untilPod(ns, name, 'Ready', isReady);
       await until('the asker is answered', async () => lines('answers').length > 0, { timeoutMs: 20_000 });
       writeFileSync(join(folder(), 'answers'), '');
@@ -79,7 +105,9 @@ export function durabilitySuite(cluster: () => Cluster): void {
         for (let count = 0; writing; count++) {
           const name = `w${writer}-${count}`;
           try {
-            await client.resource('configmaps').create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: ns }, data: { name } });
+            await client
+              .resource('configmaps')
+              .create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: ns }, data: { name } });
             acknowledged.push(name);
           } catch {
             refused++; // Killed meanwhile: whether it was written is nobody's promise.
@@ -97,8 +125,16 @@ export function durabilitySuite(cluster: () => Cluster): void {
       writing = false;
       await Promise.all(writers);
       assert.ok(refused > 0, 'the kills met writes under way');
-      const kept = new Map((await client.resource('configmaps').list({ namespace: ns })).items.map(({ metadata, data }) => [metadata.name, data?.['name']]));
-      assert.deepEqual(acknowledged.filter((name) => kept.get(name) !== name), []);
+      const kept = new Map(
+        (await client.resource('configmaps').list({ namespace: ns })).items.map(({ metadata, data }) => [
+          metadata.name,
+          data?.['name'],
+        ]),
+      );
+      assert.deepEqual(
+        acknowledged.filter((name) => kept.get(name) !== name),
+        [],
+      );
     });
 
     it('goes on answering and is looked after while there is no control plane', { timeout: 120_000 }, async () => {
@@ -109,26 +145,40 @@ export function durabilitySuite(cluster: () => Cluster): void {
         const before = lines('answers').length;
         await until('a pod is answered by name', async () => lines('answers').length >= before + 20, { timeoutMs: 30_000 });
         writeFileSync(join(folder(), 'die'), '');
-        await until('the agent restarts the container that died', async () => lines('starts').length === restarts + 1, { timeoutMs: 60_000 });
+        await until('the agent restarts the container that died', async () => lines('starts').length === restarts + 1, {
+          timeoutMs: 60_000,
+        });
       } finally {
         await startControlPlane(cluster().lab);
       }
-      await cluster().untilPod(ns, 'mortal', 'reported as restarted', (pod) => pod.status?.containerStatuses?.[0]?.restartCount === 1 && isReady(pod));
-      assert.deepEqual(lines('answers').filter((line) => !line.startsWith('Hello from web-')), [], 'the Service always answered');
+      await cluster().untilPod(
+        ns,
+        'mortal',
+        'reported as restarted',
+        (pod) => pod.status?.containerStatuses?.[0]?.restartCount === 1 && isReady(pod),
+      );
+      assert.deepEqual(
+        lines('answers').filter((line) => !line.startsWith('Hello from web-')),
+        [],
+        'the Service always answered',
+      );
     });
 
     it('is taken up again: agents, controllers and scheduler go on', async () => {
       await cluster().kubectl(['-n', ns, 'scale', 'deployment/web', '--replicas=4']);
       await cluster().untilReadyPods(ns, 'app=web', 4);
       const nodes = await cluster().client.resource('nodes').list();
-      for (const { status } of nodes.items) assert.equal(status?.conditions?.find(({ type }) => type === 'Ready')?.status, 'True');
+      for (const { status } of nodes.items)
+        assert.equal(status?.conditions?.find(({ type }) => type === 'Ready')?.status, 'True');
     });
 
     it('is not touched by kill -9 of an agent, nor by its return', async () => {
       const before = await identities();
       const pid = daemonPid(agentDaemon(cluster().lab, worker()).pidFile);
       await kill(agentDaemon(cluster().lab, worker()).pidFile);
-      const doomed = (await pods()).find(({ metadata, spec }) => metadata.labels?.['app'] === 'web' && spec?.nodeName === 'worker-1')?.metadata.name ?? assert.fail('no web pod on worker-1');
+      const doomed =
+        (await pods()).find(({ metadata, spec }) => metadata.labels?.['app'] === 'web' && spec?.nodeName === 'worker-1')?.metadata
+          .name ?? assert.fail('no web pod on worker-1');
       for (const index of [0, 1, 0, 1]) assert.match(await askNodePort(index), /^Hello from web-/);
       await cluster().kubectl(['-n', ns, 'delete', 'pod', doomed, '--wait=false']);
       await startAgent(cluster().lab, worker());
@@ -136,7 +186,9 @@ export function durabilitySuite(cluster: () => Cluster): void {
       // The new agent has done all its first work once it ends what was deleted meanwhile, and starts what is new.
       await cluster().apply(busybox(ns, 'afterwards', 'trap exit TERM; sleep 3600 & wait', on('worker-1'), mounts));
       await cluster().untilPod(ns, 'afterwards', 'Ready', isReady);
-      await until('the deleted pod is gone', async () => (await pods()).every(({ metadata }) => metadata.name !== doomed), { timeoutMs: 30_000 });
+      await until('the deleted pod is gone', async () => (await pods()).every(({ metadata }) => metadata.name !== doomed), {
+        timeoutMs: 30_000,
+      });
       await cluster().untilReadyPods(ns, 'app=web', 4);
       const now = await identities();
       for (const [name, identity] of Object.entries(before)) if (name !== doomed) assert.equal(now[name], identity, name);

@@ -45,8 +45,17 @@ export function helmSuite(cluster: () => Cluster): void {
     let chart: string;
     const helm = async (...args: string[]): Promise<string> => {
       const { scratch, lab } = cluster();
-      const env = { HELM_CACHE_HOME: join(scratch, 'helm/cache'), HELM_CONFIG_HOME: join(scratch, 'helm/config'), HELM_DATA_HOME: join(scratch, 'helm/data') };
-      return (await execFile([kubectlPath('1.35', 'helm'), `--kubeconfig=${lab.kubeconfig}`, `--namespace=${ns}`, ...args], { env, timeoutMs: 120_000 })).stdout;
+      const env = {
+        HELM_CACHE_HOME: join(scratch, 'helm/cache'),
+        HELM_CONFIG_HOME: join(scratch, 'helm/config'),
+        HELM_DATA_HOME: join(scratch, 'helm/data'),
+      };
+      return (
+        await execFile([kubectlPath('1.35', 'helm'), `--kubeconfig=${lab.kubeconfig}`, `--namespace=${ns}`, ...args], {
+          env,
+          timeoutMs: 120_000,
+        })
+      ).stdout;
     };
     const answer = async (): Promise<string> => {
       const ip = await cluster().kubectl(['-n', ns, 'get', 'service', 'shop', '-o', 'jsonpath={.spec.clusterIP}']);
@@ -62,13 +71,19 @@ export function helmSuite(cluster: () => Cluster): void {
     });
 
     it('installs a chart, and waits until it is ready', async () => {
-      assert.match(await helm('install', 'shop', chart, '--create-namespace', '--wait', '--timeout=60s'), /STATUS: deployed\nREVISION: 1\n/);
+      assert.match(
+        await helm('install', 'shop', chart, '--create-namespace', '--wait', '--timeout=60s'),
+        /STATUS: deployed\nREVISION: 1\n/,
+      );
       assert.match(await until('the Service answers', answer, { timeoutMs: 20_000 }), /version 1$/m);
       assert.match(await helm('list'), /shop\s+helm\s+1\s.*deployed\s+tiny-0\.1\.0/);
     });
 
     it('upgrades it', async () => {
-      assert.match(await helm('upgrade', 'shop', chart, '--set', 'replicas=2,version=2', '--wait', '--timeout=60s'), /STATUS: deployed\nREVISION: 2\n/);
+      assert.match(
+        await helm('upgrade', 'shop', chart, '--set', 'replicas=2,version=2', '--wait', '--timeout=60s'),
+        /STATUS: deployed\nREVISION: 2\n/,
+      );
       await cluster().untilReadyPods(ns, 'app=shop', 2);
       await until('the next version answers', async () => /version 2$/m.test(await answer()), { timeoutMs: 20_000 });
     });
@@ -81,14 +96,21 @@ export function helmSuite(cluster: () => Cluster): void {
     });
 
     it('refuses what the server refuses', async () => {
-      await assert.rejects(helm('upgrade', 'shop', chart, '--set', 'replicas=-1'), /spec\.replicas: Invalid value: -1: must be greater than or equal to 0/);
+      await assert.rejects(
+        helm('upgrade', 'shop', chart, '--set', 'replicas=-1'),
+        /spec\.replicas: Invalid value: -1: must be greater than or equal to 0/,
+      );
     });
 
     it('takes it away', async () => {
       assert.match(await helm('uninstall', 'shop', '--wait', '--timeout=60s'), /release "shop" uninstalled/);
       const left = await cluster().kubectl(['-n', ns, 'get', 'deployments,replicasets,services,secrets', '-o', 'name']);
       assert.equal(left, '');
-      await until('its pods are gone', async () => (await cluster().client.resource('pods').list({ namespace: ns })).items.length === 0, { timeoutMs: 30_000 });
+      await until(
+        'its pods are gone',
+        async () => (await cluster().client.resource('pods').list({ namespace: ns })).items.length === 0,
+        { timeoutMs: 30_000 },
+      );
     });
   });
 }

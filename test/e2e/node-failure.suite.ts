@@ -14,23 +14,35 @@ const unreachable = 'node.kubernetes.io/unreachable';
 
 export function nodeFailureSuite(cluster: () => Cluster): void {
   describe('a node that is cut off', { timeout: 240_000 }, () => {
-    const link = (state: 'up' | 'down'): Promise<unknown> => execFile(['ip', 'link', 'set', cluster().lab.hosts[1]?.hostLink ?? assert.fail(), state]);
+    const link = (state: 'up' | 'down'): Promise<unknown> =>
+      execFile(['ip', 'link', 'set', cluster().lab.hosts[1]?.hostLink ?? assert.fail(), state]);
     const node = (): Promise<Node> => cluster().client.resource('nodes').get({ name: 'worker-2' });
     const ready = ({ status }: Node): NodeCondition | undefined => status?.conditions?.find(({ type }) => type === 'Ready');
-    const pods = async (): Promise<Pod[]> => (await cluster().client.resource('pods').list({ namespace: ns, labelSelector: 'app=web' })).items;
+    const pods = async (): Promise<Pod[]> =>
+      (await cluster().client.resource('pods').list({ namespace: ns, labelSelector: 'app=web' })).items;
     const readyAddresses = async (): Promise<string[]> => {
-      const { items } = await cluster().client.resource('endpointslices.discovery.k8s.io').list({ namespace: ns, labelSelector: 'kubernetes.io/service-name=web' });
-      return items.flatMap((slice: EndpointSlice) => slice.endpoints ?? []).filter(({ conditions }) => conditions?.ready === true).map(({ addresses }) => addresses[0] ?? '');
+      const { items } = await cluster()
+        .client.resource('endpointslices.discovery.k8s.io')
+        .list({ namespace: ns, labelSelector: 'kubernetes.io/service-name=web' });
+      return items
+        .flatMap((slice: EndpointSlice) => slice.endpoints ?? [])
+        .filter(({ conditions }) => conditions?.ready === true)
+        .map(({ addresses }) => addresses[0] ?? '');
     };
     const ask = async (): Promise<string> => {
-      const answer = await fetch(`http://${cluster().lab.hosts[0]?.ip}:${nodePort}/`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(3000) });
+      const answer = await fetch(`http://${cluster().lab.hosts[0]?.ip}:${nodePort}/`, {
+        headers: { connection: 'close' },
+        signal: AbortSignal.timeout(3000),
+      });
       return /^Hello from (\S+)/.exec(await answer.text())?.[1] ?? assert.fail();
     };
     /** Containers that worker 2's containerd knows of. */
     const containers = async (): Promise<string[]> => {
       const { lab } = cluster();
       const socket = runtimeSocket(lab, lab.hosts[1] ?? assert.fail());
-      return (await execFile(['ctr', `--address=${socket}`, '--namespace=k8s.io', 'containers', 'list', '--quiet'])).stdout.trim().split('\n');
+      return (await execFile(['ctr', `--address=${socket}`, '--namespace=k8s.io', 'containers', 'list', '--quiet'])).stdout
+        .trim()
+        .split('\n');
     };
     let lost: Pod[];
     let lostContainers: string[];
@@ -46,15 +58,25 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
           spec: {
             replicas,
             selector: { matchLabels: labels },
-            template: { metadata: { labels }, spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'web', image: 'tinkernetes/web:1' }] } },
+            template: {
+              metadata: { labels },
+              spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'web', image: 'tinkernetes/web:1' }] },
+            },
           },
         },
-        { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: ns }, spec: { type: 'NodePort', selector: labels, ports: [{ port: 80, targetPort: 8080, nodePort }] } },
+        {
+          apiVersion: 'v1',
+          kind: 'Service',
+          metadata: { name: 'web', namespace: ns },
+          spec: { type: 'NodePort', selector: labels, ports: [{ port: 80, targetPort: 8080, nodePort }] },
+        },
       );
       const all = await cluster().untilReadyPods(ns, 'app=web', replicas);
       lost = all.filter(({ spec }) => spec?.nodeName === 'worker-2');
       assert.ok(lost.length > 0 && lost.length < replicas, `${lost.length} of ${replicas} pods are on worker-2`);
-      lostContainers = lost.map(({ status }) => status?.containerStatuses?.[0]?.containerID?.replace('containerd://', '') ?? assert.fail());
+      lostContainers = lost.map(
+        ({ status }) => status?.containerStatuses?.[0]?.containerID?.replace('containerd://', '') ?? assert.fail(),
+      );
       const answered = new Set<string>();
       await until('every pod answers', async () => answered.add(await ask()).size === replicas, { timeoutMs: 30_000 });
     });
@@ -62,41 +84,75 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
     it('is found out after the grace period: its condition is Unknown, and taints keep pods away', async () => {
       const cutOff = Date.now();
       await link('down');
-      const found = await until('the node is Unknown', async () => {
-        const one = await node();
-        return ready(one)?.status === 'Unknown' ? one : undefined;
-      }, { timeoutMs: 40_000, everyMs: 100 });
+      const found = await until(
+        'the node is Unknown',
+        async () => {
+          const one = await node();
+          return ready(one)?.status === 'Unknown' ? one : undefined;
+        },
+        { timeoutMs: 40_000, everyMs: 100 },
+      );
       // The last heartbeat came at most 2 s before the cut; the grace period is 8 s.
       assert.ok(Date.now() - cutOff >= 5_000, 'not before the grace period');
-      assert.deepEqual({ reason: ready(found)?.reason, message: ready(found)?.message }, { reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.' });
-      await until('both taints are there', async () => {
-        const effects = (await node()).spec?.taints?.filter(({ key }) => key === unreachable).map(({ effect }) => effect).sort();
-        return effects?.join() === 'NoExecute,NoSchedule';
-      }, { timeoutMs: 10_000 });
+      assert.deepEqual(
+        { reason: ready(found)?.reason, message: ready(found)?.message },
+        { reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.' },
+      );
+      await until(
+        'both taints are there',
+        async () => {
+          const effects = (await node()).spec?.taints
+            ?.filter(({ key }) => key === unreachable)
+            .map(({ effect }) => effect)
+            .sort();
+          return effects?.join() === 'NoExecute,NoSchedule';
+        },
+        { timeoutMs: 10_000 },
+      );
       assert.match(await cluster().kubectl(['get', 'node', 'worker-2']), /worker-2 +NotReady /);
-      await until('its pods are reported as not ready', async () => (await pods()).filter(({ spec }) => spec?.nodeName === 'worker-2').every((pod) => !isReady(pod)), { timeoutMs: 10_000 });
+      await until(
+        'its pods are reported as not ready',
+        async () => (await pods()).filter(({ spec }) => spec?.nodeName === 'worker-2').every((pod) => !isReady(pod)),
+        { timeoutMs: 10_000 },
+      );
     });
 
     it('gets no more requests once the endpoints are updated', async () => {
       const lostIps = lost.map(({ status }) => status?.podIP ?? '');
-      await until('the endpoints are updated', async () => (await readyAddresses()).every((ip) => !lostIps.includes(ip)), { timeoutMs: 20_000 });
-      await until('worker 1 has the rules', async () => {
-        const rules = await cluster().onWorker(0, ['iptables-save', '-t', 'nat']);
-        return lostIps.every((ip) => !rules.includes(`--to-destination ${ip}:8080`));
-      }, { timeoutMs: 20_000 });
+      await until('the endpoints are updated', async () => (await readyAddresses()).every((ip) => !lostIps.includes(ip)), {
+        timeoutMs: 20_000,
+      });
+      await until(
+        'worker 1 has the rules',
+        async () => {
+          const rules = await cluster().onWorker(0, ['iptables-save', '-t', 'nat']);
+          return lostIps.every((ip) => !rules.includes(`--to-destination ${ip}:8080`));
+        },
+        { timeoutMs: 20_000 },
+      );
       const lostNames = lost.map(({ metadata }) => metadata.name);
       for (let count = 0; count < 100; count++) assert.ok(!lostNames.includes(await ask()));
     });
 
     it('has its pods replaced on the other node after the tolerated time', async () => {
-      const replaced = await until('all replicas are on worker 1', async () => {
-        const all = await pods();
-        const fine = all.filter((pod) => isReady(pod) && pod.metadata.deletionTimestamp === undefined && pod.spec?.nodeName === 'worker-1');
-        return fine.length === replicas ? all : undefined;
-      }, { timeoutMs: 60_000, everyMs: 100 });
-      const tainted = Date.parse((await node()).spec?.taints?.find(({ key, effect }) => key === unreachable && effect === 'NoExecute')?.timeAdded ?? '');
+      const replaced = await until(
+        'all replicas are on worker 1',
+        async () => {
+          const all = await pods();
+          const fine = all.filter(
+            (pod) => isReady(pod) && pod.metadata.deletionTimestamp === undefined && pod.spec?.nodeName === 'worker-1',
+          );
+          return fine.length === replicas ? all : undefined;
+        },
+        { timeoutMs: 60_000, everyMs: 100 },
+      );
+      const tainted = Date.parse(
+        (await node()).spec?.taints?.find(({ key, effect }) => key === unreachable && effect === 'NoExecute')?.timeAdded ?? '',
+      );
       for (const { metadata } of lost) {
-        const now = replaced.find((pod) => pod.metadata.name === metadata.name) ?? assert.fail(`${metadata.name} is gone although nobody can have stopped it`);
+        const now =
+          replaced.find((pod) => pod.metadata.name === metadata.name) ??
+          assert.fail(`${metadata.name} is gone although nobody can have stopped it`);
         const evicted = Date.parse(now.metadata.deletionTimestamp ?? '') - (now.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
         const toleratedMs = evicted - tainted;
         // Both are whole seconds.
@@ -110,16 +166,26 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
       const before = await containers();
       for (const id of lostContainers) assert.ok(before.includes(id), `${id} ran on while the node was cut off`);
       await link('up');
-      await until('the node is Ready', async () => {
-        const one = await node();
-        return ready(one)?.status === 'True' && !one.spec?.taints?.some(({ key }) => key === unreachable);
-      }, { timeoutMs: 60_000, everyMs: 100, onTimeout: async () => JSON.stringify((await node()).spec) });
+      await until(
+        'the node is Ready',
+        async () => {
+          const one = await node();
+          return ready(one)?.status === 'True' && !one.spec?.taints?.some(({ key }) => key === unreachable);
+        },
+        { timeoutMs: 60_000, everyMs: 100, onTimeout: async () => JSON.stringify((await node()).spec) },
+      );
       const names = lost.map(({ metadata }) => metadata.name);
-      await until('its old pods are gone', async () => (await pods()).every(({ metadata }) => !names.includes(metadata.name)), { timeoutMs: 60_000 });
-      await until('their containers are gone', async () => {
-        const left = await containers();
-        return lostContainers.every((id) => !left.includes(id));
-      }, { timeoutMs: 90_000, everyMs: 200, onTimeout: async () => `left: ${(await containers()).join()}` });
+      await until('its old pods are gone', async () => (await pods()).every(({ metadata }) => !names.includes(metadata.name)), {
+        timeoutMs: 60_000,
+      });
+      await until(
+        'their containers are gone',
+        async () => {
+          const left = await containers();
+          return lostContainers.every((id) => !left.includes(id));
+        },
+        { timeoutMs: 90_000, everyMs: 200, onTimeout: async () => `left: ${(await containers()).join()}` },
+      );
       assert.equal((await pods()).length, replicas);
     });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { execFile, ExecError } from '#agent/host/exec.ts';
+import { ExecError, execFile } from '#agent/host/exec.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { until } from '#lab/until.ts';
 import { busybox, type Cluster, isReady } from './cluster.ts';
@@ -35,7 +35,12 @@ export function serviceSuite(cluster: () => Cluster): void {
       { name: 'admin', containerPort: 9090 },
       { name: 'echo', containerPort: 5300, protocol: 'UDP' },
     ];
-    const server = (name: string, node: string, app: string, container: Record<string, unknown> = {}): Record<string, unknown> => {
+    const server = (
+      name: string,
+      node: string,
+      app: string,
+      container: Record<string, unknown> = {},
+    ): Record<string, unknown> => {
       const pod = busybox(ns, name, serverCommand, on(node), { ports, ...mounts, ...container });
       return { ...pod, metadata: { name, namespace: ns, labels: { app } } };
     };
@@ -43,12 +48,15 @@ export function serviceSuite(cluster: () => Cluster): void {
       await cluster().apply({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: ns }, spec });
       return (await cluster().kubectl(['-n', ns, 'get', 'service', name, '-o', 'jsonpath={.spec.clusterIP}'])).trim();
     };
-    const ask = (pod: string, address: string): Promise<string> => cluster().exec(ns, pod, ['wget', '-qO-', `http://${address}/`]);
+    const ask = (pod: string, address: string): Promise<string> =>
+      cluster().exec(ns, pod, ['wget', '-qO-', `http://${address}/`]);
     /** Many requests of one pod; how often each server answered. */
     const askOften = async (pod: string, address: string): Promise<Map<string, number>> => {
       const script = `i=0; while [ $i -lt 30 ]; do wget -qO- http://${address}/ || exit 1; i=$((i+1)); done`;
       const answers = (await cluster().exec(ns, pod, ['sh', '-c', script])).trim().split('\n');
-      return Map.groupBy(answers, (line) => line.split(' ')[0] ?? '').entries().reduce((sum, [name, lines]) => sum.set(name, lines.length), new Map<string, number>());
+      return Map.groupBy(answers, (line) => line.split(' ')[0] ?? '')
+        .entries()
+        .reduce((sum, [name, lines]) => sum.set(name, lines.length), new Map<string, number>());
     };
     /** What the request fails with; a program that waits for an answer until it gives up would say something else. */
     const failure = async (run: Promise<unknown>): Promise<string> => {
@@ -60,7 +68,8 @@ export function serviceSuite(cluster: () => Cluster): void {
         throw error;
       }
     };
-    const untilAnswers = (pod: string, address: string): Promise<string> => until(`${address} answers ${pod}`, () => ask(pod, address), { timeoutMs: 20_000 });
+    const untilAnswers = (pod: string, address: string): Promise<string> =>
+      until(`${address} answers ${pod}`, () => ask(pod, address), { timeoutMs: 20_000 });
     const pods: Record<string, Pod> = {};
     const ipOf = (name: string): string => pods[name]?.status?.podIP ?? assert.fail(`${name} has no IP`);
     let clusterIp: string;
@@ -83,27 +92,42 @@ export function serviceSuite(cluster: () => Cluster): void {
           { name: 'echo', port: 53, targetPort: 'echo', protocol: 'UDP' },
         ],
       });
-      for (const name of ['web-1', 'web-2', 'client-1', 'client-2']) pods[name] = await cluster().untilPod(ns, name, 'Ready', isReady);
+      for (const name of ['web-1', 'web-2', 'client-1', 'client-2'])
+        pods[name] = await cluster().untilPod(ns, name, 'Ready', isReady);
       for (const client of ['client-1', 'client-2']) await untilAnswers(client, clusterIp);
     });
 
     it('have Endpoints and an EndpointSlice that name their ready pods', async () => {
-      const endpoints = await until('both pods are endpoints', async () => {
-        const one = await cluster().client.resource('endpoints').get({ namespace: ns, name: 'web' });
-        return one.subsets?.[0]?.addresses?.length === 2 ? one : undefined;
-      }, { timeoutMs: 10_000 });
-      const address = (name: string): object => ({ ip: ipOf(name), nodeName: `worker-${name.at(-1)}`, targetRef: { kind: 'Pod', namespace: ns, name, uid: pods[name]?.metadata.uid } });
+      const endpoints = await until(
+        'both pods are endpoints',
+        async () => {
+          const one = await cluster().client.resource('endpoints').get({ namespace: ns, name: 'web' });
+          return one.subsets?.[0]?.addresses?.length === 2 ? one : undefined;
+        },
+        { timeoutMs: 10_000 },
+      );
+      const address = (name: string): object => ({
+        ip: ipOf(name),
+        nodeName: `worker-${name.at(-1)}`,
+        targetRef: { kind: 'Pod', namespace: ns, name, uid: pods[name]?.metadata.uid },
+      });
       const byIp = (a: { ip: string }, b: { ip: string }): number => (a.ip < b.ip ? -1 : 1);
-      assert.deepEqual(endpoints.subsets?.[0]?.addresses?.sort(byIp), [address('web-1'), address('web-2')].sort(byIp as (a: object, b: object) => number));
+      assert.deepEqual(
+        endpoints.subsets?.[0]?.addresses?.sort(byIp),
+        [address('web-1'), address('web-2')].sort(byIp as (a: object, b: object) => number),
+      );
       const portNumbers = endpoints.subsets?.[0]?.ports?.map(({ name, port, protocol }) => `${name} ${port}/${protocol}`).sort();
       assert.deepEqual(portNumbers, ['admin 9090/TCP', 'echo 5300/UDP', 'http 8080/TCP']);
 
-      const { items } = await cluster().client.resource('endpointslices.discovery.k8s.io').list({ namespace: ns, labelSelector: 'kubernetes.io/service-name=web' });
+      const { items } = await cluster()
+        .client.resource('endpointslices.discovery.k8s.io')
+        .list({ namespace: ns, labelSelector: 'kubernetes.io/service-name=web' });
       assert.equal(items.length, 1);
       assert.equal(items[0]?.addressType, 'IPv4');
       assert.equal(items[0]?.metadata.labels?.['endpointslice.kubernetes.io/managed-by'], 'endpointslice-controller.k8s.io');
       assert.deepEqual(items[0]?.endpoints?.map(({ addresses }) => addresses[0]).sort(), [ipOf('web-1'), ipOf('web-2')].sort());
-      for (const { conditions } of items[0]?.endpoints ?? []) assert.deepEqual(conditions, { ready: true, serving: true, terminating: false });
+      for (const { conditions } of items[0]?.endpoints ?? [])
+        assert.deepEqual(conditions, { ready: true, serving: true, terminating: false });
     });
 
     it('answer on their ClusterIP from pods on both nodes, by every endpoint in turn', async () => {
@@ -116,20 +140,28 @@ export function serviceSuite(cluster: () => Cluster): void {
     it('answer on every port: by name, by number, and by UDP', async () => {
       assert.equal(await ask('client-1', `${clusterIp}:81`), 'the admin page\n');
       const seen = new Set<string>();
-      await until('both servers answer by UDP', async () => {
-        seen.add(await cluster().exec(ns, 'client-1', ['/e2e/udp', 'ask', clusterIp, '53']));
-        return seen.size === 2;
-      }, { timeoutMs: 20_000 });
+      await until(
+        'both servers answer by UDP',
+        async () => {
+          seen.add(await cluster().exec(ns, 'client-1', ['/e2e/udp', 'ask', clusterIp, '53']));
+          return seen.size === 2;
+        },
+        { timeoutMs: 20_000 },
+      );
       assert.deepEqual([...seen].sort(), [`web-1 saw ${ipOf('client-1')}\n`, `web-2 saw ${ipOf('client-1')}\n`]);
     });
 
     it('answer the nodes themselves', async () => {
       for (const index of [0, 1]) {
         const answers = new Set<string | undefined>();
-        await until(`both servers answer worker ${index + 1}`, async () => {
-          answers.add((await cluster().onWorker(index, ['busybox', 'wget', '-qO-', `http://${clusterIp}/`])).split(' ')[0]);
-          return answers.size === 2;
-        }, { timeoutMs: 20_000 });
+        await until(
+          `both servers answer worker ${index + 1}`,
+          async () => {
+            answers.add((await cluster().onWorker(index, ['busybox', 'wget', '-qO-', `http://${clusterIp}/`])).split(' ')[0]);
+            return answers.size === 2;
+          },
+          { timeoutMs: 20_000 },
+        );
         assert.deepEqual([...answers].sort(), ['web-1', 'web-2']);
       }
     });
@@ -137,23 +169,40 @@ export function serviceSuite(cluster: () => Cluster): void {
     it('answer on their NodePort of every node, wherever the endpoint is', async () => {
       for (const { ip } of cluster().lab.hosts) {
         const answers = new Set<string | undefined>();
-        await until(`both servers answer on ${ip}:${nodePort}`, async () => {
-          const answer = await fetch(`http://${ip}:${nodePort}/`, { headers: { connection: 'close' }, signal: AbortSignal.timeout(3000) });
-          answers.add((await answer.text()).split(' ')[0]);
-          return answers.size === 2;
-        }, { timeoutMs: 20_000 });
+        await until(
+          `both servers answer on ${ip}:${nodePort}`,
+          async () => {
+            const answer = await fetch(`http://${ip}:${nodePort}/`, {
+              headers: { connection: 'close' },
+              signal: AbortSignal.timeout(3000),
+            });
+            answers.add((await answer.text()).split(' ')[0]);
+            return answers.size === 2;
+          },
+          { timeoutMs: 20_000 },
+        );
         assert.deepEqual([...answers].sort(), ['web-1', 'web-2']);
       }
     });
 
-    it('leave the client\'s address as it is: pods reach pods of the other node without NAT, also through a Service', async () => {
-      for (const [client, other] of [['client-1', 'web-2'], ['client-2', 'web-1']] as const) {
+    it("leave the client's address as it is: pods reach pods of the other node without NAT, also through a Service", async () => {
+      for (const [client, other] of [
+        ['client-1', 'web-2'],
+        ['client-2', 'web-1'],
+      ] as const) {
         const direct = await ask(client, `${ipOf(other)}:8080`);
-        assert.ok(direct.startsWith(`${other} saw `) && direct.includes(ipOf(client)), `${client} (${ipOf(client)}) was told: ${direct}`);
-        const through = await until(`${other} answers`, async () => {
-          const answer = await ask(client, clusterIp);
-          return answer.startsWith(other) ? answer : undefined;
-        }, { timeoutMs: 20_000 });
+        assert.ok(
+          direct.startsWith(`${other} saw `) && direct.includes(ipOf(client)),
+          `${client} (${ipOf(client)}) was told: ${direct}`,
+        );
+        const through = await until(
+          `${other} answers`,
+          async () => {
+            const answer = await ask(client, clusterIp);
+            return answer.startsWith(other) ? answer : undefined;
+          },
+          { timeoutMs: 20_000 },
+        );
         assert.ok(through.includes(ipOf(client)), `${client} (${ipOf(client)}) was told: ${through}`);
       }
     });
@@ -176,35 +225,57 @@ export function serviceSuite(cluster: () => Cluster): void {
       await untilAnswers('client-1', ip);
       assert.deepEqual(await askOften('client-1', ip), new Map([['gated-1', 30]]));
       const subset = (await cluster().client.resource('endpoints').get({ namespace: ns, name: 'gated' })).subsets?.[0];
-      assert.deepEqual([subset?.addresses?.[0]?.targetRef?.name, subset?.notReadyAddresses?.[0]?.targetRef?.name], ['gated-1', 'gated-2']);
+      assert.deepEqual(
+        [subset?.addresses?.[0]?.targetRef?.name, subset?.notReadyAddresses?.[0]?.targetRef?.name],
+        ['gated-1', 'gated-2'],
+      );
 
       await cluster().exec(ns, 'gated-2', ['touch', '/tmp/ready']);
       await until('the second pod gets traffic', async () => (await askOften('client-1', ip)).size === 2, { timeoutMs: 20_000 });
       await cluster().exec(ns, 'gated-1', ['rm', '/tmp/ready']);
-      await until('the first pod gets none', async () => (await askOften('client-1', ip)).get('gated-2') === 30, { timeoutMs: 20_000 });
+      await until('the first pod gets none', async () => (await askOften('client-1', ip)).get('gated-2') === 30, {
+        timeoutMs: 20_000,
+      });
     });
 
     it('refuse at once where they have no endpoints', async () => {
       const port = 31081;
-      const ip = await service('empty', { type: 'NodePort', selector: { app: 'nobody' }, ports: [{ port: 80, targetPort: 8080, nodePort: port }] });
+      const ip = await service('empty', {
+        type: 'NodePort',
+        selector: { app: 'nobody' },
+        ports: [{ port: 80, targetPort: 8080, nodePort: port }],
+      });
       for (const client of ['client-1', 'client-2']) {
-        await until(`${client} is refused`, async () => /Connection refused/.test(await failure(ask(client, ip))), { timeoutMs: 20_000 });
+        await until(`${client} is refused`, async () => /Connection refused/.test(await failure(ask(client, ip))), {
+          timeoutMs: 20_000,
+        });
       }
       for (const host of cluster().lab.hosts) {
-        await until(`${host.name} refuses`, async () => (await failure(fetch(`http://${host.ip}:${port}/`))) === 'ECONNREFUSED', { timeoutMs: 20_000 });
+        await until(`${host.name} refuses`, async () => (await failure(fetch(`http://${host.ip}:${port}/`))) === 'ECONNREFUSED', {
+          timeoutMs: 20_000,
+        });
       }
       const udp = await service('empty-udp', { selector: { app: 'nobody' }, ports: [{ port: 53, protocol: 'UDP' }] });
-      await until('UDP is refused', async () => /Connection refused/.test(await failure(cluster().exec(ns, 'client-1', ['/e2e/udp', 'ask', udp, '53']))), { timeoutMs: 20_000 });
+      await until(
+        'UDP is refused',
+        async () => /Connection refused/.test(await failure(cluster().exec(ns, 'client-1', ['/e2e/udp', 'ask', udp, '53']))),
+        { timeoutMs: 20_000 },
+      );
     });
 
     it('keep a client at its endpoint where they are told to', async () => {
-      const ip = await service('sticky', { selector: { app: 'web' }, sessionAffinity: 'ClientIP', ports: [{ name: 'http', port: 80, targetPort: 'http' }] });
+      const ip = await service('sticky', {
+        selector: { app: 'web' },
+        sessionAffinity: 'ClientIP',
+        ports: [{ name: 'http', port: 80, targetPort: 'http' }],
+      });
       await untilAnswers('client-1', ip);
       assert.deepEqual([...(await askOften('client-1', ip)).values()], [30]);
     });
 
-    it('are written in upstream\'s chains and comments', async () => {
-      const chain = (prefix: string, ...parts: string[]): string => `KUBE-${prefix}-${base32(createHash('sha256').update(parts.join('')).digest()).slice(0, 16)}`;
+    it("are written in upstream's chains and comments", async () => {
+      const chain = (prefix: string, ...parts: string[]): string =>
+        `KUBE-${prefix}-${base32(createHash('sha256').update(parts.join('')).digest()).slice(0, 16)}`;
       const svc = chain('SVC', `${ns}/web:http`, 'tcp');
       for (const index of [0, 1]) {
         const rules = await cluster().onWorker(index, ['iptables-save', '-t', 'nat']);
@@ -220,16 +291,35 @@ export function serviceSuite(cluster: () => Cluster): void {
             ];
           }),
         ];
-        for (const rule of expected) assert.ok(rules.includes(`${rule}\n`), `worker ${index + 1} has no rule ${rule}; it has\n${rules.split('\n').filter((line) => line.includes(`${ns}/web`)).join('\n')}`);
-        assert.match(rules, new RegExp(`-A ${svc} -m comment --comment "${ns}/web:http -> ${ipOf('web-1')}:8080" .*-j ${chain('SEP', `${ns}/web:http`, 'tcp', `${ipOf('web-1')}:8080`)}`));
-        assert.match(rules, new RegExp(`-A KUBE-NODEPORTS .*-p tcp -m comment --comment "${ns}/web:http" -m tcp --dport ${nodePort} -j KUBE-EXT-`));
+        for (const rule of expected)
+          assert.ok(
+            rules.includes(`${rule}\n`),
+            `worker ${index + 1} has no rule ${rule}; it has\n${rules
+              .split('\n')
+              .filter((line) => line.includes(`${ns}/web`))
+              .join('\n')}`,
+          );
+        assert.match(
+          rules,
+          new RegExp(
+            `-A ${svc} -m comment --comment "${ns}/web:http -> ${ipOf('web-1')}:8080" .*-j ${chain('SEP', `${ns}/web:http`, 'tcp', `${ipOf('web-1')}:8080`)}`,
+          ),
+        );
+        assert.match(
+          rules,
+          new RegExp(`-A KUBE-NODEPORTS .*-p tcp -m comment --comment "${ns}/web:http" -m tcp --dport ${nodePort} -j KUBE-EXT-`),
+        );
       }
     });
 
     it('leave no rule behind when they are deleted', async () => {
       await cluster().kubectl(['-n', ns, 'delete', 'service', 'sticky', 'gated']);
       for (const index of [0, 1]) {
-        await until('their rules are gone', async () => !/"services\/(sticky|gated)/.test(await cluster().onWorker(index, ['iptables-save'])), { timeoutMs: 20_000 });
+        await until(
+          'their rules are gone',
+          async () => !/"services\/(sticky|gated)/.test(await cluster().onWorker(index, ['iptables-save'])),
+          { timeoutMs: 20_000 },
+        );
       }
       assert.match(await ask('client-1', clusterIp), /^web-[12] saw /);
     });
