@@ -192,6 +192,8 @@ async function kubeletError(answer: TransportResponse, info: RequestInfo) {
  * a socket that still receives resets the connection, and the peer would lose the last words (a WebSocket's close frame).
  */
 async function tunnel(client: Duplex, backend: Duplex): Promise<void> {
+  // Two pipelines on a TLS socket watch its end from more places than Node's default of ten expects.
+  for (const end of [client, backend]) end.setMaxListeners(30);
   const directions = [pipeline(client, backend), pipeline(backend, client)].map((direction) => direction.catch(() => undefined));
   await Promise.race(directions);
   const patience = new AbortController();
