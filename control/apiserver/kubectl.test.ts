@@ -82,6 +82,21 @@ spec:
     spec: {containers: [{name: c, image: busybox}]}
 `;
 
+  /** A List is checked by kubectl itself, with the OpenAPI v2 document. */
+  const list = (field: string): string =>
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'List',
+      items: [
+        {
+          apiVersion: 'v1',
+          kind: 'Service',
+          metadata: { name: 'listed' },
+          spec: { ports: [{ port: 80, targetPort: 8080 }], [field]: { app: 'web' } },
+        },
+      ],
+    });
+
   const steps: [string, string, RegExp, string?][] = [
     ['creates, from protobuf', 'create configmap a --from-literal=k=v', /^configmap\/a created/],
     ['gets a Table', 'get configmap a', /^NAME +DATA +AGE\na +1 +\d+s\n$/],
@@ -101,6 +116,13 @@ spec:
       'create -f -',
       /strict decoding error: unknown field "spec.replicaz"/,
       manifest(1).replace('replicas:', 'replicaz:'),
+    ],
+    ['applies a List', 'apply -f -', /^service\/listed created/, list('selector')],
+    [
+      'knows unknown fields within a List',
+      'apply -f -',
+      /ValidationError\(Service\.spec\): unknown field "selektor" in io\.k8s\.api\.core\.v1\.ServiceSpec/,
+      list('selektor'),
     ],
     ['scales', 'scale deployment web --replicas=1', /^deployment.apps\/web scaled/],
     ['sees what it scaled', 'get deploy web -o jsonpath={.spec.replicas}', /^1$/],

@@ -1,0 +1,198 @@
+/**
+ * The OpenAPI v2 document: the v3 documents in one, in the older form, as JSON and as protobuf. kubectl reads it (as protobuf, and
+ * nothing else) to check the items of a `List`, whose fields it does not trust the server to check.
+ *
+ * Source: OpenAPI specification 2.0; gnostic-models `openapiv2/OpenAPIv2.proto` (field numbers); kube-openapi `pkg/openapiconv`.
+ */
+import type { OpenApi } from './openapi.ts';
+
+type Json = Record<string, unknown>;
+
+export interface OpenApiV2 {
+  json(): Uint8Array;
+  /** A `openapi.v2.Document`. */
+  protobuf(): Uint8Array;
+}
+
+/** The documents are converted when first asked for. */
+export function createOpenApiV2(v3: OpenApi): OpenApiV2 {
+  let document: Json | undefined;
+  let json: Uint8Array | undefined;
+  let protobuf: Uint8Array | undefined;
+  const made = (): Json => (document ??= merge(v3));
+  return {
+    json: () => (json ??= new TextEncoder().encode(JSON.stringify(made()))),
+    protobuf: () => (protobuf ??= encodeDocument(made())),
+  };
+}
+
+function merge(v3: OpenApi): Json {
+  const parse = (bytes: Uint8Array | undefined): Json => JSON.parse(new TextDecoder().decode(bytes)) as Json;
+  const documents = Object.keys(parse(v3.index())['paths'] as Json).map((path) => parse(v3.document(path)));
+  const definitions: Json = {};
+  const paths: Json = {};
+  for (const document of documents) {
+    const { schemas } = document['components'] as { schemas: Json };
+    for (const [name, schema] of Object.entries(schemas)) definitions[name] ??= schemaOf(schema as Json);
+    for (const [path, item] of Object.entries(document['paths'] as Json)) paths[path] = pathOf(item as Json);
+  }
+  return { swagger: '2.0', info: documents[0]?.['info'] ?? {}, paths, definitions };
+}
+
+/** v2 has no `oneOf`: what may be several types is a string there, told apart by its format. */
+function schemaOf({ $ref, allOf, oneOf, items, additionalProperties, properties, ...rest }: Json): Json {
+  const [wrapped] = (allOf as Json[] | undefined) ?? [];
+  const reference = ($ref ?? wrapped?.['$ref']) as string | undefined;
+  return {
+    ...rest,
+    ...(reference === undefined ? {} : { $ref: reference.replace('#/components/schemas/', '#/definitions/') }),
+    ...(oneOf === undefined ? {} : { type: 'string' }),
+    ...(items === undefined ? {} : { items: schemaOf(items as Json) }),
+    ...(additionalProperties === undefined ? {} : { additionalProperties: schemaOf(additionalProperties as Json) }),
+    ...(properties === undefined ? {} : { properties: mapValues(properties as Json, schemaOf) }),
+  };
+}
+
+function pathOf({ parameters, ...operations }: Json): Json {
+  return { ...mapValues(operations, operationOf), parameters: (parameters as Json[]).map(parameterOf) };
+}
+
+function parameterOf({ schema, ...rest }: Json): Json {
+  return { ...rest, ...(schema as Json) };
+}
+
+function operationOf({ parameters, requestBody, responses, ...rest }: Json): Json {
+  const body = requestBody as { content: Json; required?: boolean } | undefined;
+  const answers = Object.values(responses as Json) as { content?: Json }[];
+  return {
+    ...rest,
+    consumes: Object.keys(body?.content ?? { '*/*': {} }),
+    produces: Object.keys(answers.find(({ content }) => content !== undefined)?.content ?? {}),
+    parameters: [
+      ...(parameters as Json[]).map(parameterOf),
+      ...(body === undefined
+        ? []
+        : [{ name: 'body', in: 'body', ...(body.required === true ? { required: true } : {}), ...contentOf(body) }]),
+    ],
+    responses: mapValues(responses as Json, (answer) => ({ description: answer['description'], ...contentOf(answer) })),
+  };
+}
+
+/** The schema of whichever media type comes first: they all carry the same. */
+function contentOf({ content }: { content?: unknown }): Json {
+  const [first] = Object.values((content as Json | undefined) ?? {}) as { schema: Json }[];
+  return first === undefined ? {} : { schema: schemaOf(first.schema) };
+}
+
+function mapValues(object: Json, change: (value: Json) => Json): Json {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value as Json)]));
+}
+
+const verbs: Readonly<Record<string, number>> = { get: 2, put: 3, post: 4, delete: 5, patch: 8 };
+
+function encodeDocument({ swagger, info, paths, definitions }: Json): Uint8Array {
+  const { title, version } = info as Json;
+  return Buffer.concat([
+    text(1, swagger),
+    message(2, text(1, title), text(2, version)),
+    message(
+      8,
+      ...Object.entries(paths as Json).map(([name, item]) => message(2, text(1, name), message(2, encodePath(item as Json)))),
+    ),
+    message(9, encodeSchemas(definitions as Json)),
+  ]);
+}
+
+function encodePath({ parameters, ...operations }: Json): Buffer {
+  const encoded = Object.entries(operations).map(([verb, operation]) =>
+    message(verbs[verb] as number, encodeOperation(operation as Json)),
+  );
+  return Buffer.concat([...encoded, ...(parameters as Json[]).map((parameter) => message(9, encodeParameter(parameter)))]);
+}
+
+function encodeOperation(operation: Json): Buffer {
+  const responses = Object.entries(operation['responses'] as Json) as [string, Json][];
+  return Buffer.concat([
+    ...(operation['produces'] as string[]).map((type) => text(6, type)),
+    ...(operation['consumes'] as string[]).map((type) => text(7, type)),
+    ...(operation['parameters'] as Json[]).map((parameter) => message(8, encodeParameter(parameter))),
+    message(
+      9,
+      ...responses.map(([code, response]) => message(1, text(1, code), message(2, message(1, encodeResponse(response))))),
+    ),
+    encodeExtensions(13, operation),
+  ]);
+}
+
+function encodeResponse({ description, schema }: Json): Buffer {
+  return Buffer.concat([
+    text(1, description),
+    schema === undefined ? empty : message(2, message(1, encodeSchema(schema as Json))),
+  ]);
+}
+
+/** A `ParametersItem`: a Parameter that is a body's, a query's or a path's. */
+function encodeParameter({ name, in: place, required, type, uniqueItems, schema }: Json): Buffer {
+  if (place === 'body')
+    return message(1, message(1, text(2, name), text(3, place), flag(4, required), message(5, encodeSchema(schema as Json))));
+  const start = [flag(1, required), text(2, place), text(4, name)];
+  const parameter =
+    place === 'query'
+      ? message(3, ...start, text(6, type), flag(20, uniqueItems))
+      : message(4, ...start, text(5, type), flag(19, uniqueItems));
+  return message(1, message(2, parameter));
+}
+
+function encodeSchemas(schemas: Json): Buffer {
+  return Buffer.concat(
+    Object.entries(schemas).map(([name, schema]) => message(1, text(1, name), message(2, encodeSchema(schema as Json)))),
+  );
+}
+
+function encodeSchema(schema: Json): Buffer {
+  const { $ref, format, description, required, additionalProperties, type, items, properties } = schema;
+  return Buffer.concat([
+    text(1, $ref),
+    text(2, format),
+    text(4, description),
+    'default' in schema ? message(5, any(schema['default'])) : empty,
+    ...((required as string[] | undefined) ?? []).map((name) => text(19, name)),
+    additionalProperties === undefined ? empty : message(21, message(1, encodeSchema(additionalProperties as Json))),
+    type === undefined ? empty : message(22, text(1, type)),
+    items === undefined ? empty : message(23, message(1, encodeSchema(items as Json))),
+    properties === undefined ? empty : message(25, encodeSchemas(properties as Json)),
+    encodeExtensions(31, schema),
+  ]);
+}
+
+function encodeExtensions(field: number, object: Json): Buffer {
+  const extensions = Object.entries(object).filter(([name]) => name.startsWith('x-'));
+  return Buffer.concat(extensions.map(([name, value]) => message(field, text(1, name), message(2, any(value)))));
+}
+
+const empty = Buffer.alloc(0);
+
+/** An `Any` holds YAML, and JSON is YAML. */
+function any(value: unknown): Buffer {
+  return text(2, JSON.stringify(value));
+}
+
+function text(field: number, value: unknown): Buffer {
+  return value === undefined ? empty : message(field, Buffer.from(value as string));
+}
+
+function flag(field: number, value: unknown): Buffer {
+  return value === true ? Buffer.concat([varint(field * 8), varint(1)]) : empty;
+}
+
+function message(field: number, ...content: Buffer[]): Buffer {
+  const length = content.reduce((sum, part) => sum + part.length, 0);
+  return Buffer.concat([varint(field * 8 + 2), varint(length), ...content]);
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
+  return Buffer.from([...bytes, rest]);
+}
