@@ -116,21 +116,24 @@ async function translate(client: WebSocket, { socket, head }: Upgraded, query: U
   const stderr = isSet(query, 'error', 'stderr') && !tty ? await open('stderr') : undefined;
   const resize = tty ? await open('resize') : undefined;
 
+  // Our half ends before theirs does: a reset that meets a runtime which has just closed makes the kernel drop its last words.
+  for (const stream of [error, stdout, stderr]) stream?.end();
+
   const inputs = new Map<number, SpdyStream>();
   if (stdin !== undefined) inputs.set(channels.stdin, stdin);
   if (resize !== undefined) inputs.set(channels.resize, resize);
   client.on('message', (data: Buffer) => take(client, inputs, data));
   client.resume();
 
-  const status = collect(error);
   const outputs: [SpdyStream | undefined, number][] = [
     [stdout, channels.stdout],
     [stderr, channels.stderr],
   ];
-  await Promise.all(
-    outputs.map(async ([stream, channel]) => (stream === undefined ? undefined : await forward(stream, client, channel))),
-  );
-  const text = await status;
+  // Waited for together: a client that leaves breaks every stream at once, and each failure has to be somebody's.
+  const [text] = await Promise.all([
+    collect(error),
+    ...outputs.map(async ([stream, channel]) => (stream === undefined ? undefined : await forward(stream, client, channel))),
+  ]);
   if (text.length > 0) client.send(framed(channels.error, text));
   client.close(1000);
   await session.close();

@@ -141,8 +141,9 @@ class Stream extends Duplex implements SpdyStream {
   }
 
   override _final(done: (error?: Error | null) => void): void {
+    // Where the connection is gone, nobody waits for our end, and what has come before can still be read.
     if (this.#wasReset) done();
-    else this.#send(Buffer.alloc(0), true).then(() => done(), done);
+    else this.#send(Buffer.alloc(0), true).then(() => done(), () => done());
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
