@@ -90,6 +90,17 @@ describe('event recorder', () => {
     assert.equal((api.requests.at(-1)?.body as { count: number } | undefined)?.count, 41);
   });
 
+  it('goes on with other objects after it dropped the flood about one', async () => {
+    const { clock, recorder, stored } = setUp();
+    for (let n = 0; n < 30; n++) {
+      recorder.event(pod, 'Warning', 'BackOff', 'Back-off');
+      await clock.advance(10);
+    }
+    recorder.event({ ...pod, metadata: { ...pod.metadata, name: 'calm', uid: 'u2' } }, 'Normal', 'Started', 'Started container');
+    await clock.advance(0);
+    assert.deepEqual((await stored()).map(({ reason }) => reason).sort(), ['BackOff', 'Started']);
+  });
+
   it('stores anew what the server has forgotten, with its count', async () => {
     const { api, clock, recorder, stored } = setUp();
     recorder.event(pod, 'Normal', 'Same', 'same');

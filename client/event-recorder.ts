@@ -47,16 +47,19 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
   const correlator = createEventCorrelator();
   const queue: EventDraft[] = [];
   const flushing = new AbortController();
-  let sender: Promise<void> | undefined;
+  let sending = false;
+  let sent: Promise<void> = Promise.resolve();
   // Begins anywhere: two components may record something about the same object within the same millisecond.
   let serial = Math.floor(random() * 1_000_000);
 
   const send = async (): Promise<void> => {
+    // Told by a flag, not by the promise: where all is dropped, this ends before its caller has the promise.
+    sending = true;
     for (let draft = queue.shift(); draft !== undefined; draft = queue.shift()) {
       const result = correlator.correlate(draft, clock.now());
       if (result.kind !== 'drop') await store(client, draft, result.kind, result.event, { clock, log, stop: flushing.signal });
     }
-    sender = undefined;
+    sending = false;
   };
 
   return {
@@ -80,11 +83,11 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
           involvedObject.namespace === undefined || involvedObject.namespace === '' ? 'default' : involvedObject.namespace,
         timestamp: rfc3339(clock.now()),
       });
-      sender ??= send();
+      if (!sending) sent = send();
     },
     async flush() {
       flushing.abort();
-      await sender;
+      await sent;
     },
   };
 }
