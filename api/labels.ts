@@ -44,7 +44,10 @@ export function validateLabelSelector(selector: LabelSelector | undefined, field
   ];
 }
 
-function validateRequirement({ key = '', operator = '', values = [] }: Partial<LabelSelectorRequirement>, field: string): FieldError[] {
+function validateRequirement(
+  { key = '', operator = '', values = [] }: Partial<LabelSelectorRequirement>,
+  field: string,
+): FieldError[] {
   const errors: FieldError[] = [];
   if (operator === 'In' || operator === 'NotIn') {
     if (values.length === 0) errors.push(required(`${field}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));

@@ -19,9 +19,7 @@ export interface KubeList<T> {
   items: T[];
 }
 
-export type WatchEvent<T> =
-  | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: T }
-  | { type: 'BOOKMARK'; object: T };
+export type WatchEvent<T> = { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: T } | { type: 'BOOKMARK'; object: T };
 
 /** Names an object within its resource. `namespace` is absent for cluster-scoped resources. */
 export interface ObjectName {

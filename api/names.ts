@@ -229,6 +229,5 @@ const named =
 
 export const nameIsDnsSubdomain: NameCheck = named(isDns1123Subdomain);
 export const nameIsDnsLabel: NameCheck = named(isDns1123Label);
-export const nameIsDns1035Label: NameCheck = named(isDns1035Label);
 export const nameIsPathSegment: NameCheck = (name, prefix) =>
   prefix ? ['/', '%'].filter((part) => name.includes(part)).map((part) => `may not contain '${part}'`) : isPathSegmentName(name);

@@ -2,8 +2,8 @@
 import type {
   ConfigMap,
   Deployment,
-  Endpoints,
   EndpointSlice,
+  Endpoints,
   Event,
   EventsEvent,
   Lease,
@@ -63,8 +63,20 @@ export interface Subresource {
   verbs: readonly string[];
 }
 
-const status = (group: string, kind: string): Subresource => ({ name: 'status', group, version: 'v1', kind, verbs: ['get', 'patch', 'update'] });
-const scale: Subresource = { name: 'scale', group: 'autoscaling', version: 'v1', kind: 'Scale', verbs: ['get', 'patch', 'update'] };
+const status = (group: string, kind: string): Subresource => ({
+  name: 'status',
+  group,
+  version: 'v1',
+  kind,
+  verbs: ['get', 'patch', 'update'],
+});
+const scale: Subresource = {
+  name: 'scale',
+  group: 'autoscaling',
+  version: 'v1',
+  kind: 'Scale',
+  verbs: ['get', 'patch', 'update'],
+};
 const stream = (name: string, kind: string): Subresource => ({ name, group: '', version: 'v1', kind, verbs: ['create', 'get'] });
 
 interface Row {
@@ -105,7 +117,12 @@ export const resources: readonly Resource[] = [
     names: ['ns'],
     subresources: [{ name: 'finalize', group: '', version: 'v1', kind: 'Namespace', verbs: ['update'] }, coreOf('Namespace')],
   }),
-  resource('nodes', 'Node', 'core/v1.Node', { cluster: true, names: ['no'], storage: 'minions', subresources: [stream('proxy', 'NodeProxyOptions'), coreOf('Node')] }),
+  resource('nodes', 'Node', 'core/v1.Node', {
+    cluster: true,
+    names: ['no'],
+    storage: 'minions',
+    subresources: [stream('proxy', 'NodeProxyOptions'), coreOf('Node')],
+  }),
   resource('pods', 'Pod', 'core/v1.Pod', {
     names: ['po'],
     categories: ['all'],
@@ -125,7 +142,12 @@ export const resources: readonly Resource[] = [
     names: ['sa'],
     subresources: [{ name: 'token', group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest', verbs: ['create'] }],
   }),
-  resource('services', 'Service', 'core/v1.Service', { names: ['svc'], categories: ['all'], storage: 'services/specs', subresources: [coreOf('Service')] }),
+  resource('services', 'Service', 'core/v1.Service', {
+    names: ['svc'],
+    categories: ['all'],
+    storage: 'services/specs',
+    subresources: [coreOf('Service')],
+  }),
   resource('deployments.apps', 'Deployment', 'apps/v1.Deployment', {
     names: ['deploy'],
     categories: ['all'],

@@ -13,7 +13,6 @@ export { parseLabelSelector } from './selector-parser.ts';
 
 type Labels = Readonly<Record<string, string>> | undefined;
 
-export const selectEverything: LabelMatcher = { requirements: [] };
 /** What an absent LabelSelector means in an object. */
 export const selectNothing: LabelMatcher = { requirements: [], nothing: true };
 

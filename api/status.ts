@@ -88,14 +88,10 @@ export function invalid(
 
 export const badRequest = (message: string): ApiError => failure(400, 'BadRequest', message);
 export const unauthorized = (): ApiError => failure(401, 'Unauthorized', 'Unauthorized');
-export const gone = (message: string): ApiError => failure(410, 'Gone', message);
 export const expired = (message: string): ApiError => failure(410, 'Expired', message);
 export const requestTooLarge = (message: string): ApiError => failure(413, 'RequestEntityTooLarge', message);
 export const internalError = (message: string): ApiError =>
   failure(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] });
-export const timeout = (message: string): ApiError => failure(504, 'Timeout', `Timeout: ${message}`);
-export const tooManyRequests = (message: string, retryAfterSeconds: number): ApiError =>
-  failure(429, 'TooManyRequests', message, { retryAfterSeconds });
 export const serviceUnavailable = (message: string): ApiError => failure(503, 'ServiceUnavailable', message);
 export const methodNotSupported = (resource: GroupName, action: string): ApiError =>
   failure(405, 'MethodNotAllowed', `${action} is not supported on resources of kind "${qualified(resource)}"`, {
@@ -117,7 +113,6 @@ export const isNotFound = (error: unknown): boolean => hasReason(error, 'NotFoun
 export const isAlreadyExists = (error: unknown): boolean => hasReason(error, 'AlreadyExists');
 export const isConflict = (error: unknown): boolean => hasReason(error, 'Conflict');
 export const isInvalid = (error: unknown): boolean => hasReason(error, 'Invalid');
-export const isForbidden = (error: unknown): boolean => hasReason(error, 'Forbidden');
 /** The resourceVersion asked for is compacted away (410): list again. */
 export const isExpired = (error: unknown): boolean => hasReason(error, 'Expired', 'Gone');
 /** A namespace that is being deleted accepts nothing new. */

@@ -5,7 +5,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Cgroups, createCgroups } from '#agent/host/cgroup.ts';
-import { daemonPid, killProcesses, stopDaemon } from '#agent/host/daemon.ts';
+import { killProcesses, stopDaemon } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
 import type { Lab } from './config.ts';

@@ -37,7 +37,9 @@ export async function startDaemon(spec: DaemonSpec): Promise<{ pid: number; star
     });
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
-      child.once('error', (error) => reject(new Error(`${spec.name}: cannot start ${command}: ${error.message}`, { cause: error })));
+      child.once('error', (error) =>
+        reject(new Error(`${spec.name}: cannot start ${command}: ${error.message}`, { cause: error })),
+      );
     });
     const pid = child.pid as number;
     writeFileSync(spec.pidFile, `${pid} ${startTicks(pid) ?? ''}\n`);

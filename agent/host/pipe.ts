@@ -49,7 +49,8 @@ export function pipeDuplex(pipe: Pipe, failure?: (exitCode: number) => Promise<E
     allowHalfOpen: true,
     read: () => void stdout.resume(),
     // To a program that has ended there is nothing to write, and no drain would ever come.
-    write: (chunk: Buffer, _encoding, done) => (!stdin.writable || stdin.write(chunk) ? done() : stdin.once('drain', () => done())),
+    write: (chunk: Buffer, _encoding, done) =>
+      !stdin.writable || stdin.write(chunk) ? done() : stdin.once('drain', () => done()),
     final: (done) => void stdin.end(() => done()),
     destroy: (error, done) => {
       pipe.kill('SIGKILL');

@@ -6,9 +6,9 @@ import type { Duplex } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { until } from '#lab/until.ts';
 import { type ContainerEvent, type ContainerRuntime, isNotFound, isUnavailable, RuntimeError } from './runtime.ts';
+import type { SpdyStream } from './streaming/spdy.ts';
 import { busyboxImage, type TestNode } from './test-node.ts';
 import { openChannels, openSpdy, textOf } from './test-streams.ts';
-import type { SpdyStream } from './streaming/spdy.ts';
 import type { ContainerConfig, ContainerStatus, PodSandboxConfig } from './types.ts';
 
 export interface RuntimeUnderTest {
@@ -55,14 +55,20 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         logDirectory,
         labels: { 'io.kubernetes.pod.name': podName, 'io.kubernetes.pod.uid': uid, suite: name },
         annotations: { note: 'from the test' },
-        linux: { cgroupParent: `/${under.node.name}/${uid}`, securityContext: { namespaceOptions: { network: 'POD', pid: 'CONTAINER', ipc: 'POD' } } },
+        linux: {
+          cgroupParent: `/${under.node.name}/${uid}`,
+          securityContext: { namespaceOptions: { network: 'POD', pid: 'CONTAINER', ipc: 'POD' } },
+        },
         ...more,
       };
     }
 
     function containerConfig(command: readonly string[], more: Partial<ContainerConfig> = {}): ContainerConfig {
       // What the kubelet always sends: CRI's default would be the sandbox's PID namespace.
-      const securityContext = { namespaceOptions: { network: 'POD', pid: 'CONTAINER', ipc: 'POD' } as const, ...more.linux?.securityContext };
+      const securityContext = {
+        namespaceOptions: { network: 'POD', pid: 'CONTAINER', ipc: 'POD' } as const,
+        ...more.linux?.securityContext,
+      };
       return {
         metadata: { name: 'main', attempt: 0 },
         image: { image: busyboxImage },
@@ -85,16 +91,24 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
     }
 
     const exited = (id: string): Promise<ContainerStatus> =>
-      until(`container ${id} ends`, async () => {
-        const status = await runtime.containerStatus(id);
-        return status.state === 'CONTAINER_EXITED' ? status : undefined;
-      }, waitMs);
+      until(
+        `container ${id} ends`,
+        async () => {
+          const status = await runtime.containerStatus(id);
+          return status.state === 'CONTAINER_EXITED' ? status : undefined;
+        },
+        waitMs,
+      );
 
     const logHas = (file: string, part: string): Promise<string> =>
-      until(`${file} has ${part}`, async () => {
-        const text = await readFile(file, 'utf8');
-        return text.includes(part) ? text : undefined;
-      }, { ...waitMs, onTimeout: () => readFile(file, 'utf8') });
+      until(
+        `${file} has ${part}`,
+        async () => {
+          const text = await readFile(file, 'utf8');
+          return text.includes(part) ? text : undefined;
+        },
+        { ...waitMs, onTimeout: () => readFile(file, 'utf8') },
+      );
 
     const output = async (id: string, ...cmd: string[]): Promise<string> => {
       const { stdout, stderr, exitCode } = await runtime.execSync(id, cmd, 10_000);
@@ -117,8 +131,14 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
       it('is ready, and so is its network', async () => {
         const { conditions } = await runtime.status();
         assert.deepEqual(
-          conditions.filter(({ type }) => type === 'RuntimeReady' || type === 'NetworkReady').map(({ type, status }) => [type, status]).sort(),
-          [['NetworkReady', true], ['RuntimeReady', true]],
+          conditions
+            .filter(({ type }) => type === 'RuntimeReady' || type === 'NetworkReady')
+            .map(({ type, status }) => [type, status])
+            .sort(),
+          [
+            ['NetworkReady', true],
+            ['RuntimeReady', true],
+          ],
         );
       });
 
@@ -194,7 +214,11 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
       });
 
       it('set host name, resolver and sysctls for their containers', async () => {
-        const dnsConfig = { servers: ['10.0.0.10'], searches: ['default.svc.cluster.local', 'svc.cluster.local'], options: ['ndots:5'] };
+        const dnsConfig = {
+          servers: ['10.0.0.10'],
+          searches: ['default.svc.cluster.local', 'svc.cluster.local'],
+          options: ['ndots:5'],
+        };
         const config = await podConfig({ dnsConfig });
         const withSysctl = { ...config, linux: { ...config.linux, sysctls: { 'net.ipv4.ip_unprivileged_port_start': '1000' } } };
         const sandbox = await runtime.runPodSandbox(withSysctl);
@@ -213,22 +237,35 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         const pod = { portMappings: [{ protocol: 'TCP' as const, containerPort: 8080, hostPort: 18080 }] };
         const { container } = await run(['sh', '-c', 'while true; do echo from the pod | nc -l -p 8080; done'], {}, pod);
         const address = `${under.node.podNetwork}.1`;
-        const answer = await until('the host port answers', async () => {
-          const socket = await under.node.dial(address, 18080);
-          return await firstBytes(socket);
-        }, waitMs);
+        const answer = await until(
+          'the host port answers',
+          async () => {
+            const socket = await under.node.dial(address, 18080);
+            return await firstBytes(socket);
+          },
+          waitMs,
+        );
         assert.match(answer, /from the pod/);
         await runtime.stopContainer(container, 0);
       });
 
-      it('share the node\'s network where asked, without an address of their own', async () => {
+      it("share the node's network where asked, without an address of their own", async () => {
         const config = await podConfig();
-        const hostNetwork = { ...config, hostname: '', linux: { ...config.linux, securityContext: { namespaceOptions: { network: 'NODE' as const, pid: 'CONTAINER' as const, ipc: 'POD' as const } } } };
+        const hostNetwork = {
+          ...config,
+          hostname: '',
+          linux: {
+            ...config.linux,
+            securityContext: { namespaceOptions: { network: 'NODE' as const, pid: 'CONTAINER' as const, ipc: 'POD' as const } },
+          },
+        };
         const sandbox = await runtime.runPodSandbox(hostNetwork);
         const status = await runtime.podSandboxStatus(sandbox);
         assert.equal(status.network.ip, '');
         assert.equal(status.namespaceOptions.network, 'NODE');
-        const container = containerConfig(sleeper, { linux: { securityContext: { namespaceOptions: { network: 'NODE', pid: 'CONTAINER', ipc: 'POD' } } } });
+        const container = containerConfig(sleeper, {
+          linux: { securityContext: { namespaceOptions: { network: 'NODE', pid: 'CONTAINER', ipc: 'POD' } } },
+        });
         const id = await runtime.createContainer(sandbox, container, hostNetwork);
         await runtime.startContainer(id);
         assert.match(await output(id, 'ip', '-o', 'link'), /cni0/);
@@ -301,7 +338,10 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         const sandboxConfig = await podConfig();
         const sandbox = await runtime.runPodSandbox(sandboxConfig);
         const id = await runtime.createContainer(sandbox, containerConfig(['/no/such/program']), sandboxConfig);
-        await assert.rejects(runtime.startContainer(id), (error: Error) => error instanceof RuntimeError && /no such file or directory/.test(error.message));
+        await assert.rejects(
+          runtime.startContainer(id),
+          (error: Error) => error instanceof RuntimeError && /no such file or directory/.test(error.message),
+        );
         const status = await runtime.containerStatus(id);
         assert.equal(status.state, 'CONTAINER_EXITED');
         assert.ok([127, 128].includes(status.exitCode), String(status.exitCode));
@@ -322,10 +362,15 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.deepEqual(await ids({ id: container }), [container]);
         assert.deepEqual(await ids({ podSandboxId: sandbox }), [container]);
         assert.deepEqual(await ids({ podSandboxId: sandbox, state: 'CONTAINER_EXITED' }), []);
-        assert.deepEqual(await ids({ podSandboxId: sandbox, labelSelector: { 'io.kubernetes.container.name': 'main' } }), [container]);
+        assert.deepEqual(await ids({ podSandboxId: sandbox, labelSelector: { 'io.kubernetes.container.name': 'main' } }), [
+          container,
+        ]);
         assert.deepEqual(await ids({ podSandboxId: sandbox, labelSelector: { 'io.kubernetes.container.name': 'other' } }), []);
         const [item] = await runtime.listContainers({ id: container });
-        assert.deepEqual([item?.state, item?.podSandboxId, item?.metadata], ['CONTAINER_RUNNING', sandbox, { name: 'main', attempt: 0 }]);
+        assert.deepEqual(
+          [item?.state, item?.podSandboxId, item?.metadata],
+          ['CONTAINER_RUNNING', sandbox, { name: 'main', attempt: 0 }],
+        );
         assert.ok(item !== undefined && item.image.image !== '' && item.imageRef !== '');
       });
 
@@ -365,8 +410,14 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.notEqual((await runtime.execSync(container, ['touch', '/new'], 0)).exitCode, 0);
         const { mounts } = await runtime.containerStatus(container);
         assert.deepEqual(
-          mounts.filter(({ containerPath }) => containerPath.endsWith('able') || containerPath === '/readonly').map(({ containerPath, hostPath, readonly: ro }) => [containerPath, hostPath, ro]).sort(),
-          [['/readonly', readonly, true], ['/writable', writable, false]],
+          mounts
+            .filter(({ containerPath }) => containerPath.endsWith('able') || containerPath === '/readonly')
+            .map(({ containerPath, hostPath, readonly: ro }) => [containerPath, hostPath, ro])
+            .sort(),
+          [
+            ['/readonly', readonly, true],
+            ['/writable', writable, false],
+          ],
         );
       });
 
@@ -377,7 +428,11 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         };
         const netAdmin = 1n << 12n;
         const chown = 1n;
-        const [byDefault, added, dropped] = [await effective({}), await effective({ addCapabilities: ['NET_ADMIN'] }), await effective({ dropCapabilities: ['ALL'] })];
+        const [byDefault, added, dropped] = [
+          await effective({}),
+          await effective({ addCapabilities: ['NET_ADMIN'] }),
+          await effective({ dropCapabilities: ['ALL'] }),
+        ];
         assert.deepEqual([byDefault & netAdmin, byDefault & chown], [0n, chown]);
         assert.equal(added & netAdmin, netAdmin);
         assert.equal(dropped, 0n);
@@ -387,11 +442,18 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         const resources = { cpuShares: 512, cpuQuota: 50_000, cpuPeriod: 100_000, memoryLimitInBytes: 64 * 1024 * 1024 };
         const { container, sandboxConfig } = await run(sleeper, { linux: { resources } });
         const cgroup = async (controller: string, file: string): Promise<string> =>
-          (await readFile(join('/sys/fs/cgroup', controller, sandboxConfig.linux?.cgroupParent ?? '', container, file), 'utf8')).trim();
+          (
+            await readFile(join('/sys/fs/cgroup', controller, sandboxConfig.linux?.cgroupParent ?? '', container, file), 'utf8')
+          ).trim();
         assert.equal(await cgroup('cpu', 'cpu.shares'), '512');
         assert.equal(await cgroup('cpu', 'cpu.cfs_quota_us'), '50000');
         assert.equal(await cgroup('memory', 'memory.limit_in_bytes'), String(64 * 1024 * 1024));
-        await runtime.updateContainerResources(container, { ...resources, cpuShares: 256, memoryLimitInBytes: 128 * 1024 * 1024, memorySwapLimitInBytes: 128 * 1024 * 1024 });
+        await runtime.updateContainerResources(container, {
+          ...resources,
+          cpuShares: 256,
+          memoryLimitInBytes: 128 * 1024 * 1024,
+          memorySwapLimitInBytes: 128 * 1024 * 1024,
+        });
         assert.equal(await cgroup('cpu', 'cpu.shares'), '256');
         assert.equal(await cgroup('memory', 'memory.limit_in_bytes'), String(128 * 1024 * 1024));
       });
@@ -403,12 +465,18 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         const sandbox = await runtime.runPodSandbox(sandboxConfig);
         const ids: string[] = [];
         for (const containerName of ['one', 'two']) {
-          const more = { metadata: { name: containerName, attempt: 0 }, logPath: `${containerName}.log`, linux: { securityContext: { namespaceOptions } } };
+          const more = {
+            metadata: { name: containerName, attempt: 0 },
+            logPath: `${containerName}.log`,
+            linux: { securityContext: { namespaceOptions } },
+          };
           const id = await runtime.createContainer(sandbox, containerConfig(sleeper, more), sandboxConfig);
           await runtime.startContainer(id);
           ids.push(id);
         }
-        const namespaces = await Promise.all(ids.map((id) => Promise.all(['net', 'ipc', 'pid'].map((kind) => output(id, 'readlink', `/proc/self/ns/${kind}`)))));
+        const namespaces = await Promise.all(
+          ids.map((id) => Promise.all(['net', 'ipc', 'pid'].map((kind) => output(id, 'readlink', `/proc/self/ns/${kind}`)))),
+        );
         assert.deepEqual(namespaces[0], namespaces[1]);
         assert.match(await output(ids[0] ?? '', 'cat', '/proc/1/cmdline'), /pause/);
       });
@@ -418,7 +486,11 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
 
     describe('logs', () => {
       const line = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) (stdout|stderr) [FP] /;
-      const bodies = (text: string): string[] => text.trimEnd().split('\n').map((one) => one.replace(/^\S+ /, ''));
+      const bodies = (text: string): string[] =>
+        text
+          .trimEnd()
+          .split('\n')
+          .map((one) => one.replace(/^\S+ /, ''));
 
       it('are in CRI format, per stream, the last line partial where it has no end', async () => {
         const { container, logFile } = await run(['sh', '-c', 'echo out; sleep 0.2; echo err >&2; sleep 0.2; printf "no end"']);
@@ -429,7 +501,11 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
       });
 
       it('go on in a new file when the old one was renamed', async () => {
-        const { container, logFile } = await run(['sh', '-c', 'echo before; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo behind; sleep 600']);
+        const { container, logFile } = await run([
+          'sh',
+          '-c',
+          'echo before; while [ ! -e /tmp/go ]; do sleep 0.05; done; echo behind; sleep 600',
+        ]);
         await logHas(logFile, 'before');
         await rename(logFile, `${logFile}.1`);
         await runtime.reopenContainerLog(container);
@@ -439,7 +515,11 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
       });
 
       it('neither lose nor repeat a line when the agent is restarted', async () => {
-        const { container, logFile } = await run(['sh', '-c', 'i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); sleep 0.01; done; echo the end']);
+        const { container, logFile } = await run([
+          'sh',
+          '-c',
+          'i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); sleep 0.01; done; echo the end',
+        ]);
         await logHas(logFile, 'line 20');
         await under.runtime.close();
         under.runtime = under.createRuntime();
@@ -447,7 +527,10 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         await runtime.listContainers();
         await exited(container);
         const numbers = bodies(await logHas(logFile, 'the end')).slice(0, -1);
-        assert.deepEqual(numbers, Array.from({ length: 300 }, (_, index) => `stdout F line ${index}`));
+        assert.deepEqual(
+          numbers,
+          Array.from({ length: 300 }, (_, index) => `stdout F line ${index}`),
+        );
       });
     });
 
@@ -463,7 +546,10 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
       it('gives up after its timeout', async () => {
         const { container } = await run(sleeper);
         const startMs = Date.now();
-        await assert.rejects(runtime.execSync(container, ['sleep', '60'], 1000), (error) => error instanceof RuntimeError && error.code === 'DeadlineExceeded');
+        await assert.rejects(
+          runtime.execSync(container, ['sleep', '60'], 1000),
+          (error) => error instanceof RuntimeError && error.code === 'DeadlineExceeded',
+        );
         assert.ok(Date.now() - startMs < 20_000);
       });
 
@@ -475,7 +561,14 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
     describe('streaming', () => {
       it('runs a command with both directions and its exit code', async () => {
         const { container } = await run(sleeper);
-        const url = await runtime.exec({ containerId: container, cmd: ['sh', '-c', 'read line; echo "got $line"; echo oops >&2; exit 5'], tty: false, stdin: true, stdout: true, stderr: true });
+        const url = await runtime.exec({
+          containerId: container,
+          cmd: ['sh', '-c', 'read line; echo "got $line"; echo oops >&2; exit 5'],
+          tty: false,
+          stdin: true,
+          stdout: true,
+          stderr: true,
+        });
         const channels = await openChannels(new URL(url), under.dial);
         channels.write(0, 'hello\n');
         await channels.closed;
@@ -486,13 +579,24 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
 
       it('runs a terminal that can be resized', async () => {
         const { container } = await run(sleeper);
-        const url = await runtime.exec({ containerId: container, cmd: ['sh'], tty: true, stdin: true, stdout: true, stderr: false });
+        const url = await runtime.exec({
+          containerId: container,
+          cmd: ['sh'],
+          tty: true,
+          stdin: true,
+          stdout: true,
+          stderr: false,
+        });
         const channels = await openChannels(new URL(url), under.dial);
         channels.write(4, JSON.stringify({ Width: 97, Height: 31 }));
-        await until('the size arrives', async () => {
-          channels.write(0, 'stty size\n');
-          return channels.text(1).includes('31 97');
-        }, { timeoutMs: 10_000, everyMs: 200 });
+        await until(
+          'the size arrives',
+          async () => {
+            channels.write(0, 'stty size\n');
+            return channels.text(1).includes('31 97');
+          },
+          { timeoutMs: 10_000, everyMs: 200 },
+        );
         channels.write(0, 'exit\n');
         await channels.closed;
         assert.equal(JSON.parse(channels.text(3)).status, 'Success');
@@ -510,7 +614,11 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
       it('runs a command over SPDY, as kubectl does, with much data both ways', async () => {
         const { container } = await run(sleeper);
         const cmd = ['sh', '-c', 'cat; echo done >&2; exit 6'];
-        const session = await openSpdy(new URL(await runtime.exec({ containerId: container, cmd, tty: false, stdin: true, stdout: true, stderr: true })), under.dial, 'v4.channel.k8s.io');
+        const session = await openSpdy(
+          new URL(await runtime.exec({ containerId: container, cmd, tty: false, stdin: true, stdout: true, stderr: true })),
+          under.dial,
+          'v4.channel.k8s.io',
+        );
         const open = (streamType: string): Promise<SpdyStream> => session.open({ streamType });
         const error = await open('error');
         const [stdin, stdout, stderr] = [await open('stdin'), await open('stdout'), await open('stderr')];
@@ -526,13 +634,31 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
 
       it('resizes a terminal over SPDY', async () => {
         const { container } = await run(sleeper);
-        const request = { containerId: container, cmd: ['sh', '-c', 'read go; stty size'], tty: true, stdin: true, stdout: true, stderr: false };
+        const request = {
+          containerId: container,
+          cmd: ['sh', '-c', 'read go; stty size'],
+          tty: true,
+          stdin: true,
+          stdout: true,
+          stderr: false,
+        };
         const session = await openSpdy(new URL(await runtime.exec(request)), under.dial, 'v4.channel.k8s.io');
         const error = await session.open({ streamType: 'error' });
-        const [stdin, stdout, resize] = [await session.open({ streamType: 'stdin' }), await session.open({ streamType: 'stdout' }), await session.open({ streamType: 'resize' })];
+        const [stdin, stdout, resize] = [
+          await session.open({ streamType: 'stdin' }),
+          await session.open({ streamType: 'stdout' }),
+          await session.open({ streamType: 'resize' }),
+        ];
         resize.write(JSON.stringify({ Width: 77, Height: 22 }) + '\n');
         // The size travels beside the input, so it gets a head start of one round trip.
-        await until('the terminal has the size', async () => (await runtime.execSync(container, ['sh', '-c', 'for t in /dev/pts/[0-9]*; do stty size < $t; done'], 5000)).stdout.includes('22 77'), waitMs);
+        await until(
+          'the terminal has the size',
+          async () =>
+            (
+              await runtime.execSync(container, ['sh', '-c', 'for t in /dev/pts/[0-9]*; do stty size < $t; done'], 5000)
+            ).stdout.includes('22 77'),
+          waitMs,
+        );
         stdin.write('go\n');
         const [output, status] = await Promise.all([textOf(stdout), textOf(error)]);
         assert.match(output, /22 77/);
@@ -566,18 +692,24 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         await assert.rejects(runtime.portForward('0'.repeat(64)), isNotFound);
       });
 
-      it('forwards a port that is bound to the pod\'s loopback only', async () => {
+      it("forwards a port that is bound to the pod's loopback only", async () => {
         const { sandbox } = await run(['httpd', '-f', '-p', '127.0.0.1:7777', '-h', '/tmp']);
-        const answer = await until('the port answers', async () => {
-          const url = new URL(await runtime.portForward(sandbox, [7777]));
-          url.searchParams.set('port', '7777');
-          const channels = await openChannels(url, under.dial);
-          channels.write(0, 'GET /nothing HTTP/1.0\r\n\r\n');
-          // The first two bytes of each channel are the port.
-          const text = await until('bytes', async () => channels.text(0).slice(2), { timeoutMs: 1000, everyMs: 20 }).catch(() => '');
-          channels.close();
-          return text;
-        }, waitMs);
+        const answer = await until(
+          'the port answers',
+          async () => {
+            const url = new URL(await runtime.portForward(sandbox, [7777]));
+            url.searchParams.set('port', '7777');
+            const channels = await openChannels(url, under.dial);
+            channels.write(0, 'GET /nothing HTTP/1.0\r\n\r\n');
+            // The first two bytes of each channel are the port.
+            const text = await until('bytes', async () => channels.text(0).slice(2), { timeoutMs: 1000, everyMs: 20 }).catch(
+              () => '',
+            );
+            channels.close();
+            return text;
+          },
+          waitMs,
+        );
         assert.match(answer, /^HTTP\/1\.[01] 404/);
       });
     });
@@ -588,7 +720,10 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
       it('are told by tag and ID, and undefined where they are not', async () => {
         const image = await runtime.imageStatus({ image: busyboxImage });
         assert.ok(image !== undefined && image.sizeBytes > 0);
-        assert.ok(image.repoTags.some((tag) => tag.endsWith('library/busybox:latest') || tag === 'busybox:latest'), image.repoTags.join());
+        assert.ok(
+          image.repoTags.some((tag) => tag.endsWith('library/busybox:latest') || tag === 'busybox:latest'),
+          image.repoTags.join(),
+        );
         assert.equal((await runtime.imageStatus({ image: image.id }))?.id, image.id);
         assert.equal(await runtime.imageStatus({ image: 'docker.io/library/absent:1' }), undefined);
         assert.ok((await runtime.listImages()).some(({ id }) => id === image.id));
@@ -600,7 +735,10 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         const image = await runtime.imageStatus({ image: reference });
         assert.ok(image !== undefined);
         assert.ok(image.repoTags.includes(reference), image.repoTags.join());
-        assert.ok(image.repoDigests.some((digest) => digest.startsWith(`${under.node.registry}/tinkernetes/web@sha256:`)), image.repoDigests.join());
+        assert.ok(
+          image.repoDigests.some((digest) => digest.startsWith(`${under.node.registry}/tinkernetes/web@sha256:`)),
+          image.repoDigests.join(),
+        );
         const { container } = await run(sleeper, { image: { image: ref } });
         assert.equal((await runtime.containerStatus(container)).image.image !== '', true);
         await runtime.removeContainer(container);
@@ -629,13 +767,16 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.deepEqual(stats.metadata, { name: 'main', attempt: 0 });
         assert.ok((stats.cpu?.usageCoreNanoSeconds ?? 0) > 0);
         assert.ok((stats.memory?.workingSetBytes ?? 0) > 0);
-        assert.deepEqual((await runtime.listContainerStats({ podSandboxId: sandbox })).map(({ id }) => id), [container]);
+        assert.deepEqual(
+          (await runtime.listContainerStats({ podSandboxId: sandbox })).map(({ id }) => id),
+          [container],
+        );
         await assert.rejects(runtime.containerStats('0'.repeat(64)), (error) => error instanceof RuntimeError);
       });
     });
 
     describe('events', () => {
-      it('tell of a container\'s start and end when its status shows it', async () => {
+      it("tell of a container's start and end when its status shows it", async () => {
         const stop = new AbortController();
         const events = runtime.containerEvents(stop.signal);
         const { container } = await run(['true']);
@@ -646,7 +787,10 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
           if (event.type === 'CONTAINER_STOPPED_EVENT') break;
         }
         assert.equal((await runtime.containerStatus(container)).state, 'CONTAINER_EXITED');
-        assert.ok(seen.some(({ type }) => type === 'CONTAINER_STARTED_EVENT'), JSON.stringify(seen));
+        assert.ok(
+          seen.some(({ type }) => type === 'CONTAINER_STARTED_EVENT'),
+          JSON.stringify(seen),
+        );
         stop.abort();
       });
 

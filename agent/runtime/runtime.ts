@@ -70,8 +70,7 @@ export class RuntimeError extends Error {
 }
 
 /** Whether `error` says that the sandbox, container or image is not there. */
-export const isNotFound = (error: unknown): error is RuntimeError =>
-  error instanceof RuntimeError && error.code === 'NotFound';
+export const isNotFound = (error: unknown): error is RuntimeError => error instanceof RuntimeError && error.code === 'NotFound';
 
 /** Whether `error` says that the runtime itself does not answer. */
 export const isUnavailable = (error: unknown): error is RuntimeError =>
@@ -142,12 +141,7 @@ export interface ContainerRuntime {
   /** `undefined` where the image is not on this node. */
   imageStatus(image: ImageSpec): Promise<Image | undefined>;
   /** @returns the reference to create containers with. `signal` ends a pull that nobody waits for. */
-  pullImage(
-    image: ImageSpec,
-    auth?: AuthConfig,
-    sandboxConfig?: PodSandboxConfig,
-    signal?: AbortSignal,
-  ): Promise<string>;
+  pullImage(image: ImageSpec, auth?: AuthConfig, sandboxConfig?: PodSandboxConfig, signal?: AbortSignal): Promise<string>;
   /** Idempotent. */
   removeImage(image: ImageSpec): Promise<void>;
   imageFsInfo(): Promise<ImageFsInfo>;

@@ -7,7 +7,7 @@ import { glob, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { killProcesses, logTail, startDaemon, stopDaemon, type DaemonSpec } from '#agent/host/daemon.ts';
+import { type DaemonSpec, killProcesses, logTail, startDaemon, stopDaemon } from '#agent/host/daemon.ts';
 import { execFile } from '#agent/host/exec.ts';
 import { openPipe, pipeDuplex } from '#agent/host/pipe.ts';
 import { buildLabImages, type LabImage } from '#lab/images/lab-images.ts';
@@ -58,7 +58,13 @@ export async function createTestNode(): Promise<TestNode> {
     async start(spec, ready) {
       const logFile = join(dir, `${spec.name}.log`);
       started.add(spec.name);
-      await startDaemon({ ...spec, argv: nsenter(spec.argv), pidFile: pidFile(spec.name), logFile, env: { OTEL_TRACES_EXPORTER: 'none' } });
+      await startDaemon({
+        ...spec,
+        argv: nsenter(spec.argv),
+        pidFile: pidFile(spec.name),
+        logFile,
+        env: { OTEL_TRACES_EXPORTER: 'none' },
+      });
       await until(`${spec.name} answers`, ready, { timeoutMs: 30_000, onTimeout: () => logTail(logFile) });
     },
 
@@ -79,7 +85,10 @@ export async function createTestNode(): Promise<TestNode> {
     await execFile(['ip', '-n', name, 'link', 'set', 'lo', 'up']);
     await writeCniConfig(node);
     const images = await buildLabImages(execFile);
-    await writeFile(node.imageArchive, await imageArchive(images.filter(({ repository }) => repository !== 'tinkernetes/web').map(archived)));
+    await writeFile(
+      node.imageArchive,
+      await imageArchive(images.filter(({ repository }) => repository !== 'tinkernetes/web').map(archived)),
+    );
     await startRegistry(node, images);
     return node;
   } catch (error) {
@@ -94,7 +103,12 @@ const archived = ({ repository, tags, image }: LabImage): { references: string[]
 });
 
 async function writeCniConfig({ cniConfDir, dir, name, podNetwork }: TestNode): Promise<void> {
-  const ipam = { type: 'host-local', ranges: [[{ subnet: `${podNetwork}.0/24` }]], routes: [{ dst: '0.0.0.0/0' }], dataDir: join(dir, 'ipam') };
+  const ipam = {
+    type: 'host-local',
+    ranges: [[{ subnet: `${podNetwork}.0/24` }]],
+    routes: [{ dst: '0.0.0.0/0' }],
+    dataDir: join(dir, 'ipam'),
+  };
   const plugins = [
     { type: 'bridge', bridge: 'cni0', isGateway: true, hairpinMode: true, ipam },
     { type: 'portmap', capabilities: { portMappings: true } },
@@ -125,7 +139,12 @@ async function startRegistry(node: TestNode, images: readonly LabImage[]): Promi
       await put(`${home}/_manifests/tags/${tag}/index/sha256/${hex(digest)}/link`, digest);
     }
   }
-  const config = { version: '0.1', log: { level: 'error' }, storage: { filesystem: { rootdirectory: root } }, http: { addr: node.registry } };
+  const config = {
+    version: '0.1',
+    log: { level: 'error' },
+    storage: { filesystem: { rootdirectory: root } },
+    http: { addr: node.registry },
+  };
   await writeFile(join(node.dir, 'registry.yml'), JSON.stringify(config));
   await node.start({ name: 'registry', argv: ['docker-registry', 'serve', join(node.dir, 'registry.yml')] }, async () => {
     const answer = await execFile(node.nsenter(['busybox', 'wget', '-q', '-O', '-', `http://${node.registry}/v2/`]));
@@ -149,7 +168,8 @@ async function cgroupFolders(name: string): Promise<string[]> {
   const folders = await readdir('/sys/fs/cgroup');
   const roots = ['/sys/fs/cgroup', ...folders.map((folder) => join('/sys/fs/cgroup', folder))];
   const found: string[] = [];
-  for (const root of roots) for await (const path of glob([`${name}`, `${name}/**/`], { cwd: root })) found.push(join(root, path));
+  for (const root of roots)
+    for await (const path of glob([`${name}`, `${name}/**/`], { cwd: root })) found.push(join(root, path));
   return found.sort((a, b) => b.length - a.length);
 }
 
@@ -164,17 +184,21 @@ async function pidsInCgroup(name: string): Promise<number[]> {
 
 async function pidsInNamespace(name: string): Promise<number[]> {
   const { stdout } = await execFile(['ip', 'netns', 'pids', name]);
-  return stdout.split('\n').filter((line) => line !== '').map(Number);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number);
 }
 
 async function removeCgroup(name: string): Promise<void> {
-  for (const folder of await cgroupFolders(name)) await rmdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
-  });
+  for (const folder of await cgroupFolders(name))
+    await rmdir(folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
+    });
 }
 
 async function unmountBelow(dir: string): Promise<void> {
   const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' ')[4] ?? '');
-  for (const target of mounts.filter((path) => path.startsWith(`${dir}/`)).reverse()) await execFile(['umount', '--lazy', target]);
+  for (const target of mounts.filter((path) => path.startsWith(`${dir}/`)).reverse())
+    await execFile(['umount', '--lazy', target]);
 }
-

@@ -15,7 +15,9 @@ export interface Channels {
 
 export async function openChannels(url: URL, dial: (url: URL) => Promise<Duplex>): Promise<Channels> {
   const stream = await dial(url);
-  const options: ClientOptions = { createConnection: (() => stream) as unknown as NonNullable<ClientOptions['createConnection']> };
+  const options: ClientOptions = {
+    createConnection: (() => stream) as unknown as NonNullable<ClientOptions['createConnection']>,
+  };
   const socket = new WebSocket(new URL(url.href.replace(/^http/, 'ws')), ['v4.channel.k8s.io'], options);
   const received = new Map<number, Buffer[]>();
   socket.on('message', (data: Buffer) => {

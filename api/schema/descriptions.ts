@@ -41,9 +41,14 @@ export function readDescriptions(folder: string): Descriptions {
 
 /** A comment right before `export declare class` is the type's, one right before a quoted property that field's. */
 function readClass(text: string, name: string, found: Record<string, string>): void {
-  for (const [, comment, field] of text.matchAll(/\/\*\*\s*\n((?:\s*\*[^\n]*\n)+?)\s*\*\/\s*\n\s*(?:export declare class|'([^']+)'\??:)/g)) {
+  for (const [, comment, field] of text.matchAll(
+    /\/\*\*\s*\n((?:\s*\*[^\n]*\n)+?)\s*\*\/\s*\n\s*(?:export declare class|'([^']+)'\??:)/g,
+  )) {
     const lines = (comment as string).split('\n').map((line) => line.replace(/^\s*\*\s?/, ''));
-    const body = lines.join('\n').trim().replace(/\\(['"])/g, '$1');
+    const body = lines
+      .join('\n')
+      .trim()
+      .replace(/\\(['"])/g, '$1');
     found[field === undefined ? name : `${name}.${field.replace(/^_/, '')}`] = body;
   }
 }

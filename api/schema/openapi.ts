@@ -34,7 +34,10 @@ export function createOpenApi(version: string, descriptions: () => Descriptions)
     document,
     index() {
       const paths = [...new Set(resources.map(pathOf))].sort().map((path) => {
-        const hash = createHash('sha512').update(document(path) ?? '').digest('hex').toUpperCase();
+        const hash = createHash('sha512')
+          .update(document(path) ?? '')
+          .digest('hex')
+          .toUpperCase();
         return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }];
       });
       return new TextEncoder().encode(JSON.stringify({ paths: Object.fromEntries(paths) }));
@@ -178,7 +181,12 @@ interface Operation {
   answer: string;
 }
 
-const patchTypes = ['application/apply-patch+yaml', 'application/json-patch+json', 'application/merge-patch+json', 'application/strategic-merge-patch+json'];
+const patchTypes = [
+  'application/apply-patch+yaml',
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+];
 const mediaTypes = ['application/json', 'application/vnd.kubernetes.protobuf', 'application/yaml'];
 
 function pathsOf(resource: Resource): [string, Json][] {
@@ -186,7 +194,11 @@ function pathsOf(resource: Resource): [string, Json][] {
   const list = listSchema(resource);
   const kind = resource.schema;
   const operation = (verb: string, action: string, answer: string, body?: string): Operation => ({ verb, action, answer, body });
-  const collection = [operation('get', 'list', list), operation('post', 'post', kind, kind), operation('delete', 'deletecollection', 'meta/v1.Status', 'meta/v1.DeleteOptions')];
+  const collection = [
+    operation('get', 'list', list),
+    operation('post', 'post', kind, kind),
+    operation('delete', 'deletecollection', 'meta/v1.Status', 'meta/v1.DeleteOptions'),
+  ];
   const item = [
     operation('get', 'get', kind),
     operation('put', 'put', kind, kind),
@@ -200,37 +212,83 @@ function pathsOf(resource: Resource): [string, Json][] {
     ...everywhere,
     [root, pathItem(resource, collection, resource.namespaced ? ['namespace'] : [])],
     [`${root}/{name}`, pathItem(resource, item, resource.namespaced ? ['name', 'namespace'] : ['name'])],
-    ...resource.subresources.filter(({ verbs }) => verbs.includes('patch')).map((sub): [string, Json] => {
-      const type = typeForKind(apiVersionOf(sub.group, sub.version), sub.kind) ?? kind;
-      const operations = [operation('get', 'get', type), operation('put', 'put', type, type), operation('patch', 'patch', type, 'patch')];
-      return [`${root}/{name}/${sub.name}`, pathItem({ ...resource, ...sub, kind: sub.kind }, operations, resource.namespaced ? ['name', 'namespace'] : ['name'])];
-    }),
+    ...resource.subresources
+      .filter(({ verbs }) => verbs.includes('patch'))
+      .map((sub): [string, Json] => {
+        const type = typeForKind(apiVersionOf(sub.group, sub.version), sub.kind) ?? kind;
+        const operations = [
+          operation('get', 'get', type),
+          operation('put', 'put', type, type),
+          operation('patch', 'patch', type, 'patch'),
+        ];
+        return [
+          `${root}/{name}/${sub.name}`,
+          pathItem({ ...resource, ...sub, kind: sub.kind }, operations, resource.namespaced ? ['name', 'namespace'] : ['name']),
+        ];
+      }),
   ];
 }
 
-function pathItem(resource: Pick<Resource, 'group' | 'version' | 'kind'>, operations: readonly Operation[], inPath: readonly string[]): Json {
+function pathItem(
+  resource: Pick<Resource, 'group' | 'version' | 'kind'>,
+  operations: readonly Operation[],
+  inPath: readonly string[],
+): Json {
   const { group, version, kind } = resource;
   const made = operations.map((operation) => [operation.verb, operationOf(operation, { group, version, kind })]);
-  const parameters = inPath.map((name) => ({ name, in: name === 'pretty' ? 'query' : 'path', ...(name === 'pretty' ? {} : { required: true }), schema: { type: 'string', uniqueItems: true } }));
+  const parameters = inPath.map((name) => ({
+    name,
+    in: name === 'pretty' ? 'query' : 'path',
+    ...(name === 'pretty' ? {} : { required: true }),
+    schema: { type: 'string', uniqueItems: true },
+  }));
   return { ...Object.fromEntries(made), parameters };
 }
 
 function operationOf({ verb, action, answer, body }: Operation, gvk: Json): Json {
   const writes = ['post', 'put', 'patch'].includes(verb);
-  const query = writes ? ['dryRun', 'fieldManager', 'fieldValidation', ...(verb === 'patch' ? ['force'] : [])] : action === 'list' ? listQuery : [];
+  const query = writes
+    ? ['dryRun', 'fieldManager', 'fieldValidation', ...(verb === 'patch' ? ['force'] : [])]
+    : action === 'list'
+      ? listQuery
+      : [];
   const bodyTypes = body === 'patch' ? patchTypes : ['*/*'];
-  const bodySchema = body === 'patch' ? 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch' : body === undefined ? undefined : openApiName(body);
+  const bodySchema =
+    body === 'patch' ? 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch' : body === undefined ? undefined : openApiName(body);
   return {
     parameters: query.map((name) => ({ name, in: 'query', schema: { type: querySchema[name] ?? 'string', uniqueItems: true } })),
-    ...(bodySchema === undefined ? {} : { requestBody: { content: contentOf(bodyTypes, bodySchema), ...(writes ? { required: true } : {}) } }),
-    responses: { '200': { description: 'OK', content: contentOf(mediaTypes, openApiName(answer)) }, '401': { description: 'Unauthorized' } },
+    ...(bodySchema === undefined
+      ? {}
+      : { requestBody: { content: contentOf(bodyTypes, bodySchema), ...(writes ? { required: true } : {}) } }),
+    responses: {
+      '200': { description: 'OK', content: contentOf(mediaTypes, openApiName(answer)) },
+      '401': { description: 'Unauthorized' },
+    },
     'x-kubernetes-action': action,
     'x-kubernetes-group-version-kind': gvk,
   };
 }
 
-const listQuery = ['allowWatchBookmarks', 'continue', 'fieldSelector', 'labelSelector', 'limit', 'resourceVersion', 'resourceVersionMatch', 'sendInitialEvents', 'timeoutSeconds', 'watch'];
-const querySchema: Record<string, string> = { allowWatchBookmarks: 'boolean', force: 'boolean', limit: 'integer', sendInitialEvents: 'boolean', timeoutSeconds: 'integer', watch: 'boolean' };
+const listQuery = [
+  'allowWatchBookmarks',
+  'continue',
+  'fieldSelector',
+  'labelSelector',
+  'limit',
+  'resourceVersion',
+  'resourceVersionMatch',
+  'sendInitialEvents',
+  'timeoutSeconds',
+  'watch',
+];
+const querySchema: Record<string, string> = {
+  allowWatchBookmarks: 'boolean',
+  force: 'boolean',
+  limit: 'integer',
+  sendInitialEvents: 'boolean',
+  timeoutSeconds: 'integer',
+  watch: 'boolean',
+};
 
 function contentOf(types: readonly string[], name: string): Json {
   return Object.fromEntries(types.map((type) => [type, { schema: { $ref: `#/components/schemas/${name}` } }]));

@@ -97,7 +97,12 @@ export async function createTokenKey(): Promise<{ privateKey: string; publicKey:
 }
 
 /** Whether a stored certificate still serves: the same CA, the names asked for, and a month to go. */
-export async function stillServes(authority: KeyPair, pair: KeyPair, request: CertificateRequest, nowMs: number): Promise<boolean> {
+export async function stillServes(
+  authority: KeyPair,
+  pair: KeyPair,
+  request: CertificateRequest,
+  nowMs: number,
+): Promise<boolean> {
   const certificate = new X509Certificate(pair.certificate);
   if (!(await certificate.verify({ publicKey: new X509Certificate(authority.certificate), signatureOnly: true }))) return false;
   if (certificate.notAfter.getTime() < nowMs + 30 * dayMs) return false;

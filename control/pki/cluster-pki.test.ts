@@ -46,7 +46,14 @@ describe('cluster PKI', () => {
 
   it('issues node credentials: a kubeconfig for system:node:<name> and a serving certificate for its address', async () => {
     const out = join(folder, 'out');
-    await nodeCredentials({ pkiFolder: folder, out, nodeName: 'worker-1', nodeIp: '10.9.0.11', server: 'https://10.9.0.1:6443', nowMs });
+    await nodeCredentials({
+      pkiFolder: folder,
+      out,
+      nodeName: 'worker-1',
+      nodeIp: '10.9.0.11',
+      server: 'https://10.9.0.1:6443',
+      nowMs,
+    });
     const kubeconfig = readFileSync(join(out, 'kubelet.conf'), 'utf8');
     const data = /client-certificate-data: (\S+)/.exec(kubeconfig)?.[1];
     assert.ok(data);

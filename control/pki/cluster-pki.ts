@@ -4,7 +4,14 @@
  */
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type CertificateRequest, createAuthority, createTokenKey, issueCertificate, type KeyPair, stillServes } from './certificates.ts';
+import {
+  type CertificateRequest,
+  createAuthority,
+  createTokenKey,
+  issueCertificate,
+  type KeyPair,
+  stillServes,
+} from './certificates.ts';
 
 export interface ClusterPki {
   ca: KeyPair;

@@ -21,21 +21,39 @@ export interface NodeCredentialsOptions {
   nowMs: number;
 }
 
-export async function nodeCredentials({ pkiFolder, out, nodeName, nodeIp, server, nowMs }: NodeCredentialsOptions): Promise<void> {
+export async function nodeCredentials({
+  pkiFolder,
+  out,
+  nodeName,
+  nodeIp,
+  server,
+  nowMs,
+}: NodeCredentialsOptions): Promise<void> {
   const ca = await loadAuthority(pkiFolder, nowMs);
   const user = `system:node:${nodeName}`;
   const client = await issueCertificate(ca, { commonName: user, organizations: ['system:nodes'], usage: 'client' }, nowMs);
-  const serving = await issueCertificate(ca, { commonName: user, usage: 'server', dnsNames: [nodeName], ipAddresses: [nodeIp] }, nowMs);
+  const serving = await issueCertificate(
+    ca,
+    { commonName: user, usage: 'server', dnsNames: [nodeName], ipAddresses: [nodeIp] },
+    nowMs,
+  );
   mkdirSync(out, { recursive: true, mode: 0o700 });
   writeSafely(join(out, 'ca.crt'), ca.certificate);
   writeSafely(join(out, 'kubelet.crt'), serving.certificate);
   writeSafely(join(out, 'kubelet.key'), serving.key);
-  writeSafely(join(out, 'kubelet.conf'), kubeconfigText({ server, ca: ca.certificate, cert: client.certificate, key: client.key, userName: user }));
+  writeSafely(
+    join(out, 'kubelet.conf'),
+    kubeconfigText({ server, ca: ca.certificate, cert: client.certificate, key: client.key, userName: user }),
+  );
 }
 
 /** The administrator's kubeconfig, as kubeadm's `admin.conf`. */
 export async function adminKubeconfig(pkiFolder: string, server: string, nowMs: number): Promise<string> {
   const ca = await loadAuthority(pkiFolder, nowMs);
-  const client = await issueCertificate(ca, { commonName: 'kubernetes-admin', organizations: ['system:masters'], usage: 'client' }, nowMs);
+  const client = await issueCertificate(
+    ca,
+    { commonName: 'kubernetes-admin', organizations: ['system:masters'], usage: 'client' },
+    nowMs,
+  );
   return kubeconfigText({ server, ca: ca.certificate, cert: client.certificate, key: client.key });
 }

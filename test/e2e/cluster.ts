@@ -3,16 +3,16 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ExecResult, ExecError, execFile } from '#agent/host/exec.ts';
+import { ExecError, type ExecResult, execFile } from '#agent/host/exec.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import { defaultLab, type Lab, type LabRuntime, planLab } from '#lab/config.ts';
 import { adminClient } from '#lab/control-plane.ts';
 import { stopLab } from '#lab/down.ts';
-import { kubectlPath, type KubectlVersion } from '#lab/kubectl.ts';
+import { type KubectlVersion, kubectlPath } from '#lab/kubectl.ts';
 import { nsenter } from '#lab/network.ts';
-import { startLab } from '#lab/up.ts';
 import { until } from '#lab/until.ts';
+import { startLab } from '#lab/up.ts';
 
 export interface Cluster {
   lab: Lab;
@@ -74,7 +74,10 @@ export async function startCluster(runtime: LabRuntime = 'containerd'): Promise<
 function clusterOf(lab: Lab): Cluster {
   const { client, close } = adminClient(lab);
   const scratch = mkdtempSync(join(tmpdir(), 'tinker-e2e-'));
-  const run = (args: readonly string[], options: { stdin?: string; version?: KubectlVersion; timeoutMs?: number } = {}): Promise<ExecResult> =>
+  const run = (
+    args: readonly string[],
+    options: { stdin?: string; version?: KubectlVersion; timeoutMs?: number } = {},
+  ): Promise<ExecResult> =>
     execFile([kubectlPath(options.version), `--kubeconfig=${lab.kubeconfig}`, `--cache-dir=${join(scratch, 'cache')}`, ...args], {
       timeoutMs: options.timeoutMs ?? 90_000,
       stdin: options.stdin,
@@ -109,9 +112,15 @@ function clusterOf(lab: Lab): Cluster {
         async () => {
           pods = (await client.resource('pods').list({ namespace, labelSelector })).items;
           const ready = pods.filter((pod) => isReady(pod) && pod.metadata.deletionTimestamp === undefined);
-          return pods.length === count && ready.length === count ? pods.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1)) : undefined;
+          return pods.length === count && ready.length === count
+            ? pods.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+            : undefined;
         },
-        { timeoutMs, everyMs: 100, onTimeout: () => pods.map(({ metadata, status }) => `${metadata.name}: ${JSON.stringify(status)}`).join('\n') },
+        {
+          timeoutMs,
+          everyMs: 100,
+          onTimeout: () => pods.map(({ metadata, status }) => `${metadata.name}: ${JSON.stringify(status)}`).join('\n'),
+        },
       );
     },
     async untilPod(namespace, name, what, wanted, timeoutMs = 60_000) {
@@ -139,7 +148,11 @@ function clusterOf(lab: Lab): Cluster {
     },
     async namespace(name) {
       await client.resource('namespaces').create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name }, spec: {} });
-      await until('its default service account', () => client.resource('serviceaccounts').get({ namespace: name, name: 'default' }), { timeoutMs: 20_000 });
+      await until(
+        'its default service account',
+        () => client.resource('serviceaccounts').get({ namespace: name, name: 'default' }),
+        { timeoutMs: 20_000 },
+      );
       return name;
     },
     async stop() {
@@ -150,17 +163,26 @@ function clusterOf(lab: Lab): Cluster {
   };
 }
 
-export const isReady = ({ status }: Pod): boolean => status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
+export const isReady = ({ status }: Pod): boolean =>
+  status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
 
 /** A pod with one busybox container. */
-export function busybox(namespace: string, name: string, command: string, more: Record<string, unknown> = {}, container: Record<string, unknown> = {}): Record<string, unknown> {
+export function busybox(
+  namespace: string,
+  name: string,
+  command: string,
+  more: Record<string, unknown> = {},
+  container: Record<string, unknown> = {},
+): Record<string, unknown> {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, namespace, labels: { app: name } },
     spec: {
       terminationGracePeriodSeconds: 1,
-      containers: [{ name: 'main', image: 'busybox', imagePullPolicy: 'IfNotPresent', command: ['sh', '-c', command], ...container }],
+      containers: [
+        { name: 'main', image: 'busybox', imagePullPolicy: 'IfNotPresent', command: ['sh', '-c', command], ...container },
+      ],
       ...more,
     },
   };

@@ -14,19 +14,30 @@ export function kubectlSuite(cluster: () => Cluster): void {
         cluster().kubectl(['-n', ns, ...args], { version, ...(stdin === undefined ? {} : { stdin }) });
 
       before(async () => {
-      await cluster().namespace(ns);
-    });
+        await cluster().namespace(ns);
+      });
 
       it('talks to the server, and sees Ready nodes in the columns it prints', async () => {
-        const versions = JSON.parse(await kubectl(['version', '-o', 'json'])) as { serverVersion: { gitVersion: string; minor: string } };
+        const versions = JSON.parse(await kubectl(['version', '-o', 'json'])) as {
+          serverVersion: { gitVersion: string; minor: string };
+        };
         assert.match(versions.serverVersion.gitVersion, /^v1\.36\.\d+\+tinkernetes/);
         const wide = await kubectl(['get', 'nodes', '-o', 'wide']);
-        assert.match(wide, /^NAME +STATUS +ROLES +AGE +VERSION +INTERNAL-IP +EXTERNAL-IP +OS-IMAGE +KERNEL-VERSION +CONTAINER-RUNTIME\n/);
-        assert.match(wide, /worker-1 +Ready +<none> +\S+ +v1\.36\.0\+tinkernetes\S* +10\.204\.\d\.11 +<none> +\S.* +containerd:\/\/1\./);
+        assert.match(
+          wide,
+          /^NAME +STATUS +ROLES +AGE +VERSION +INTERNAL-IP +EXTERNAL-IP +OS-IMAGE +KERNEL-VERSION +CONTAINER-RUNTIME\n/,
+        );
+        assert.match(
+          wide,
+          /worker-1 +Ready +<none> +\S+ +v1\.36\.0\+tinkernetes\S* +10\.204\.\d\.11 +<none> +\S.* +containerd:\/\/1\./,
+        );
       });
 
       it('creates with protobuf bodies', async () => {
-        assert.equal(await kubectl(['create', 'configmap', 'settings', '--from-literal=a=1', '--from-literal=b=two']), 'configmap/settings created\n');
+        assert.equal(
+          await kubectl(['create', 'configmap', 'settings', '--from-literal=a=1', '--from-literal=b=two']),
+          'configmap/settings created\n',
+        );
         assert.equal(await kubectl(['get', 'configmap', 'settings', '-o', 'jsonpath={.data.b}']), 'two');
         assert.equal(await kubectl(['create', 'secret', 'generic', 'login', '--from-literal=user=me']), 'secret/login created\n');
         assert.match(await kubectl(['create', 'token', 'default']), /^[\w-]+\.[\w-]+\.[\w-]+\n?$/);
@@ -35,7 +46,8 @@ export function kubectlSuite(cluster: () => Cluster): void {
       });
 
       it('applies, changes, applies again, and prunes what the manifest no longer says', async () => {
-        const manifest = (data: Record<string, string>): string => JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'applied' }, data });
+        const manifest = (data: Record<string, string>): string =>
+          JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'applied' }, data });
         assert.equal(await kubectl(['apply', '-f', '-'], manifest({ a: '1', b: '2' })), 'configmap/applied created\n');
         assert.equal(await kubectl(['apply', '-f', '-'], manifest({ a: '1', b: '2' })), 'configmap/applied unchanged\n');
         assert.equal(await kubectl(['apply', '-f', '-'], manifest({ a: '3' })), 'configmap/applied configured\n');
@@ -43,7 +55,8 @@ export function kubectlSuite(cluster: () => Cluster): void {
       });
 
       it('applies on the server, and is told who holds a field', async () => {
-        const manifest = (value: string): string => JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'ssa' }, data: { a: value } });
+        const manifest = (value: string): string =>
+          JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'ssa' }, data: { a: value } });
         assert.equal(await kubectl(['apply', '--server-side', '-f', '-'], manifest('1')), 'configmap/ssa serverside-applied\n');
         await kubectl(['patch', 'configmap', 'ssa', '--type=merge', '-p', '{"data":{"a":"2"}}']);
         const refusal = await cluster().kubectlFails(['-n', ns, 'apply', '--server-side', '-f', '-'], { stdin: manifest('3') });
@@ -63,14 +76,25 @@ export function kubectlSuite(cluster: () => Cluster): void {
         assert.equal(await kubectl(['replace', '-f', file]), 'configmap/settings replaced\n');
         const conflict = await cluster().kubectlFails(['-n', ns, 'replace', '-f', file]);
         assert.match(conflict, /the object has been modified; please apply your changes to the latest version and try again/);
-        assert.equal(await kubectl(['delete', 'configmap', 'settings']), `configmap "settings" deleted${version === '1.33' ? '' : ` from ${ns} namespace`}\n`);
-        assert.match(await cluster().kubectlFails(['-n', ns, 'get', 'configmap', 'settings']), /^Error from server \(NotFound\): configmaps "settings" not found/);
+        assert.equal(
+          await kubectl(['delete', 'configmap', 'settings']),
+          `configmap "settings" deleted${version === '1.33' ? '' : ` from ${ns} namespace`}\n`,
+        );
+        assert.match(
+          await cluster().kubectlFails(['-n', ns, 'get', 'configmap', 'settings']),
+          /^Error from server \(NotFound\): configmaps "settings" not found/,
+        );
       });
 
       it('explains kinds and lists what the server serves', async () => {
         assert.match(await kubectl(['explain', 'deployment.spec.strategy']), /KIND: +Deployment\nVERSION: +v1/);
         const resources = await kubectl(['api-resources']);
-        for (const line of [/^deployments +deploy +apps\/v1 +true +Deployment$/m, /^pods +po +v1 +true +Pod$/m, /^nodes +no +v1 +false +Node$/m]) assert.match(resources, line);
+        for (const line of [
+          /^deployments +deploy +apps\/v1 +true +Deployment$/m,
+          /^pods +po +v1 +true +Pod$/m,
+          /^nodes +no +v1 +false +Node$/m,
+        ])
+          assert.match(resources, line);
       });
     });
   }

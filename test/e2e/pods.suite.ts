@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { Pod } from '#api/types.generated.ts';
+import { kubectlPath } from '#lab/kubectl.ts';
 import { until } from '#lab/until.ts';
 import { background, busybox, type Cluster, isReady } from './cluster.ts';
-import { kubectlPath } from '#lab/kubectl.ts';
 
 const waiting = (pod: Pod): string | undefined => pod.status?.containerStatuses?.[0]?.state?.waiting?.reason;
 
@@ -13,30 +13,59 @@ export function podSuite(cluster: () => Cluster): void {
     const ns = 'pods';
     const kubectl = (...args: string[]): Promise<string> => cluster().kubectl(['-n', ns, ...args]);
     const logs = (name: string, ...args: string[]): Promise<string> => kubectl('logs', name, ...args);
-    const succeeded = (name: string): Promise<Pod> => cluster().untilPod(ns, name, 'Succeeded', ({ status }) => status?.phase === 'Succeeded');
+    const succeeded = (name: string): Promise<Pod> =>
+      cluster().untilPod(ns, name, 'Succeeded', ({ status }) => status?.phase === 'Succeeded');
 
     before(async () => {
       await cluster().namespace(ns);
     });
 
-    it('run from the lab\'s own registry, whatever the pull policy', async () => {
-      await kubectl('run', 'always', '--image=busybox', '--image-pull-policy=Always', '--restart=Never', '--', 'echo', 'hello from busybox');
+    it("run from the lab's own registry, whatever the pull policy", async () => {
+      await kubectl(
+        'run',
+        'always',
+        '--image=busybox',
+        '--image-pull-policy=Always',
+        '--restart=Never',
+        '--',
+        'echo',
+        'hello from busybox',
+      );
       await succeeded('always');
       assert.equal(await logs('always'), 'hello from busybox\n');
     });
 
     it('run init containers in order before their containers, which share volumes', async () => {
       const mount = [{ name: 'work', mountPath: '/work' }];
-      const init = (name: string): object => ({ name, image: 'busybox', command: ['sh', '-c', `echo ${name} >> /work/log`], volumeMounts: mount });
-      const more = { initContainers: [init('first'), init('second')], volumes: [{ name: 'work', emptyDir: {} }], restartPolicy: 'Never' };
+      const init = (name: string): object => ({
+        name,
+        image: 'busybox',
+        command: ['sh', '-c', `echo ${name} >> /work/log`],
+        volumeMounts: mount,
+      });
+      const more = {
+        initContainers: [init('first'), init('second')],
+        volumes: [{ name: 'work', emptyDir: {} }],
+        restartPolicy: 'Never',
+      };
       await cluster().apply(busybox(ns, 'init', 'cat /work/log', more, { volumeMounts: mount }));
       await succeeded('init');
       assert.equal(await logs('init'), 'first\nsecond\n');
     });
 
     it('get environment from values, fields, resources, config maps and secrets', async () => {
-      await cluster().apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'config', namespace: ns }, data: { color: 'blue', size: 'big' } });
-      await cluster().apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'secret', namespace: ns }, stringData: { password: 's3cret' } });
+      await cluster().apply({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'config', namespace: ns },
+        data: { color: 'blue', size: 'big' },
+      });
+      await cluster().apply({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'secret', namespace: ns },
+        stringData: { password: 's3cret' },
+      });
       const env = [
         { name: 'PLAIN', value: 'x' },
         { name: 'EXPANDED', value: '$(PLAIN)-y' },
@@ -46,7 +75,11 @@ export function podSuite(cluster: () => Cluster): void {
         { name: 'COLOR', valueFrom: { configMapKeyRef: { name: 'config', key: 'color' } } },
         { name: 'PASSWORD', valueFrom: { secretKeyRef: { name: 'secret', key: 'password' } } },
       ];
-      const container = { env, envFrom: [{ configMapRef: { name: 'config' }, prefix: 'C_' }], resources: { limits: { cpu: '250m' } } };
+      const container = {
+        env,
+        envFrom: [{ configMapRef: { name: 'config' }, prefix: 'C_' }],
+        resources: { limits: { cpu: '250m' } },
+      };
       const command = 'echo $PLAIN $EXPANDED $NODE $LABEL $CPU $COLOR $PASSWORD $C_size';
       await cluster().apply(busybox(ns, 'env', command, { restartPolicy: 'Never' }, container));
       const pod = await succeeded('env');
@@ -73,10 +106,16 @@ export function podSuite(cluster: () => Cluster): void {
 
     it('show a changed config map in a running container', async () => {
       const volumes = [{ name: 'config', configMap: { name: 'config' } }];
-      await cluster().apply(busybox(ns, 'follow', 'sleep 3600', { volumes }, { volumeMounts: [{ name: 'config', mountPath: '/config' }] }));
+      await cluster().apply(
+        busybox(ns, 'follow', 'sleep 3600', { volumes }, { volumeMounts: [{ name: 'config', mountPath: '/config' }] }),
+      );
       await cluster().untilPod(ns, 'follow', 'Ready', isReady);
       await kubectl('patch', 'configmap', 'config', '-p', '{"data":{"color":"green"}}');
-      await until('the container sees the change', async () => (await kubectl('exec', 'follow', '--', 'cat', '/config/color')) === 'green', { timeoutMs: 120_000, everyMs: 1000 });
+      await until(
+        'the container sees the change',
+        async () => (await kubectl('exec', 'follow', '--', 'cat', '/config/color')) === 'green',
+        { timeoutMs: 120_000, everyMs: 1000 },
+      );
     });
 
     it('may use the API with the token that they carry', async () => {
@@ -85,14 +124,30 @@ export function podSuite(cluster: () => Cluster): void {
       await kubectl('exec', 'api', '--', 'sh', '-c', 'nc -w 2 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null');
       // Debian's busybox speaks no TLS: the request is made from here, as the pod.
       const token = await kubectl('exec', 'api', '--', 'cat', '/var/run/secrets/kubernetes.io/serviceaccount/token');
-      const whoami = JSON.parse(await kubectl('auth', 'whoami', '--kubeconfig=/dev/null', `--server=${cluster().lab.apiServer}`, '--insecure-skip-tls-verify', `--token=${token}`, '-o', 'json')) as { status: { userInfo: { username: string; extra: Record<string, string[]> } } };
+      const whoami = JSON.parse(
+        await kubectl(
+          'auth',
+          'whoami',
+          '--kubeconfig=/dev/null',
+          `--server=${cluster().lab.apiServer}`,
+          '--insecure-skip-tls-verify',
+          `--token=${token}`,
+          '-o',
+          'json',
+        ),
+      ) as { status: { userInfo: { username: string; extra: Record<string, string[]> } } };
       assert.equal(whoami.status.userInfo.username, 'system:serviceaccount:pods:default');
       assert.deepEqual(whoami.status.userInfo.extra['authentication.kubernetes.io/pod-name'], ['api']);
     });
 
     it('restart with back-off when they die at once, and keep the last words', async () => {
       await cluster().apply(busybox(ns, 'crash', 'echo last words; exit 3'));
-      const pod = await cluster().untilPod(ns, 'crash', 'in CrashLoopBackOff', (one) => waiting(one) === 'CrashLoopBackOff' && (one.status?.containerStatuses?.[0]?.restartCount ?? 0) >= 1);
+      const pod = await cluster().untilPod(
+        ns,
+        'crash',
+        'in CrashLoopBackOff',
+        (one) => waiting(one) === 'CrashLoopBackOff' && (one.status?.containerStatuses?.[0]?.restartCount ?? 0) >= 1,
+      );
       const status = pod.status?.containerStatuses?.[0];
       assert.equal(status?.lastState?.terminated?.exitCode, 3);
       assert.match(status?.state?.waiting?.message ?? '', /^back-off \d+s restarting failed container=main pod=crash_pods\(/);
@@ -123,9 +178,25 @@ export function podSuite(cluster: () => Cluster): void {
 
     it('wait for a volume that does not exist, say so, and start once it does', async () => {
       const volumes = [{ name: 'late', configMap: { name: 'late' } }];
-      await cluster().apply(busybox(ns, 'latevolume', 'cat /late/a', { volumes, restartPolicy: 'Never' }, { volumeMounts: [{ name: 'late', mountPath: '/late' }] }));
-      await cluster().untilEvent(ns, 'FailedMount', 'latevolume', /^MountVolume\.SetUp failed for volume "late" : configmap "late" not found$/);
-      assert.equal(waiting(await cluster().client.resource('pods').get({ namespace: ns, name: 'latevolume' })), 'ContainerCreating');
+      await cluster().apply(
+        busybox(
+          ns,
+          'latevolume',
+          'cat /late/a',
+          { volumes, restartPolicy: 'Never' },
+          { volumeMounts: [{ name: 'late', mountPath: '/late' }] },
+        ),
+      );
+      await cluster().untilEvent(
+        ns,
+        'FailedMount',
+        'latevolume',
+        /^MountVolume\.SetUp failed for volume "late" : configmap "late" not found$/,
+      );
+      assert.equal(
+        waiting(await cluster().client.resource('pods').get({ namespace: ns, name: 'latevolume' })),
+        'ContainerCreating',
+      );
       await kubectl('create', 'configmap', 'late', '--from-literal=a=now');
       await succeeded('latevolume');
       assert.equal(await logs('latevolume'), 'now');
@@ -146,9 +217,21 @@ export function podSuite(cluster: () => Cluster): void {
     });
 
     it('answer HTTP and TCP probes, and gRPC ones fail where nothing speaks it', async () => {
-      const probe = (probes: Record<string, unknown>): Record<string, unknown> => ({ image: 'tinkernetes/web:1', command: undefined, ...probes });
+      const probe = (probes: Record<string, unknown>): Record<string, unknown> => ({
+        image: 'tinkernetes/web:1',
+        command: undefined,
+        ...probes,
+      });
       const good = { httpGet: { path: '/', port: 8080 }, periodSeconds: 1 };
-      await cluster().apply(busybox(ns, 'http', '', {}, probe({ readinessProbe: good, startupProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } })));
+      await cluster().apply(
+        busybox(
+          ns,
+          'http',
+          '',
+          {},
+          probe({ readinessProbe: good, startupProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }),
+        ),
+      );
       await cluster().untilPod(ns, 'http', 'Ready', isReady);
       await cluster().apply(busybox(ns, 'grpc', '', {}, probe({ readinessProbe: { grpc: { port: 8080 }, periodSeconds: 1 } })));
       await cluster().untilEvent(ns, 'Unhealthy', 'grpc', /^Readiness probe failed: /);
@@ -159,9 +242,14 @@ export function podSuite(cluster: () => Cluster): void {
         postStart: { exec: { command: ['sh', '-c', 'echo started > /out/hooks'] } },
         preStop: { exec: { command: ['sh', '-c', 'echo stopping >> /out/hooks'] } },
       };
-      const more = { volumes: [{ name: 'out', hostPath: { path: `${cluster().scratch}/hooks`, type: 'DirectoryOrCreate' } }], terminationGracePeriodSeconds: 10 };
+      const more = {
+        volumes: [{ name: 'out', hostPath: { path: `${cluster().scratch}/hooks`, type: 'DirectoryOrCreate' } }],
+        terminationGracePeriodSeconds: 10,
+      };
       const command = 'trap "echo terminated >> /out/hooks; exit 0" TERM; while :; do sleep 0.1; done';
-      await cluster().apply(busybox(ns, 'hooks', command, more, { lifecycle, volumeMounts: [{ name: 'out', mountPath: '/out' }] }));
+      await cluster().apply(
+        busybox(ns, 'hooks', command, more, { lifecycle, volumeMounts: [{ name: 'out', mountPath: '/out' }] }),
+      );
       await cluster().untilPod(ns, 'hooks', 'Ready', isReady);
       await kubectl('delete', 'pod', 'hooks');
       const { readFileSync } = await import('node:fs');
@@ -173,9 +261,17 @@ export function podSuite(cluster: () => Cluster): void {
       await cluster().apply(busybox(ns, 'limits', 'sleep 3600', {}, { resources }));
       const pod = await cluster().untilPod(ns, 'limits', 'Ready', isReady);
       assert.equal(pod.status?.qosClass, 'Burstable');
-      const v1 = 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.shares';
+      const v1 =
+        'cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.shares';
       const v2 = 'cat /sys/fs/cgroup/memory.max; cut -d" " -f1 /sys/fs/cgroup/cpu.max; cat /sys/fs/cgroup/cpu.weight';
-      const seen = await kubectl('exec', 'limits', '--', 'sh', '-c', `if test -e /sys/fs/cgroup/memory.max; then ${v2}; else ${v1}; fi`);
+      const seen = await kubectl(
+        'exec',
+        'limits',
+        '--',
+        'sh',
+        '-c',
+        `if test -e /sys/fs/cgroup/memory.max; then ${v2}; else ${v1}; fi`,
+      );
       assert.deepEqual(seen.split('\n').slice(0, 2), [String(64 * 1024 * 1024), '50000']);
     });
 
@@ -187,7 +283,9 @@ export function podSuite(cluster: () => Cluster): void {
     });
 
     it('give their logs: followed, cut, since, with times', async () => {
-      await cluster().apply(busybox(ns, 'talk', 'for i in 1 2 3 4 5; do echo line $i; sleep 0.2; done; echo problem >&2', { restartPolicy: 'Never' }));
+      await cluster().apply(
+        busybox(ns, 'talk', 'for i in 1 2 3 4 5; do echo line $i; sleep 0.2; done; echo problem >&2', { restartPolicy: 'Never' }),
+      );
       await cluster().untilPod(ns, 'talk', 'started', ({ status }) => status?.phase !== 'Pending');
       assert.equal(await logs('talk', '--follow'), 'line 1\nline 2\nline 3\nline 4\nline 5\nproblem\n');
       assert.equal(await logs('talk', '--tail=2'), 'line 5\nproblem\n');
@@ -204,14 +302,32 @@ export function podSuite(cluster: () => Cluster): void {
       assert.equal(await cluster().kubectl(['-n', ns, 'exec', '-i', 'web', '--', 'cat'], { stdin: 'over stdin' }), 'over stdin');
       const failure = await cluster().kubectlFails(['-n', ns, 'exec', 'web', '--', 'sh', '-c', 'exit 7']);
       assert.match(failure, /command terminated with exit code 7/);
-      const forward = background([kubectlPath(), `--kubeconfig=${cluster().lab.kubeconfig}`, '-n', ns, 'port-forward', 'pod/web', '18080:8080']);
+      const forward = background([
+        kubectlPath(),
+        `--kubeconfig=${cluster().lab.kubeconfig}`,
+        '-n',
+        ns,
+        'port-forward',
+        'pod/web',
+        '18080:8080',
+      ]);
       try {
-        await until('the port is forwarded', async () => /Forwarding from 127\.0\.0\.1:18080/.test(forward.output()), { timeoutMs: 20_000 });
+        await until('the port is forwarded', async () => /Forwarding from 127\.0\.0\.1:18080/.test(forward.output()), {
+          timeoutMs: 20_000,
+        });
         assert.match(await (await fetch('http://127.0.0.1:18080/')).text(), /^Hello from web /);
       } finally {
         await forward.stop();
       }
-      await cluster().apply(busybox(ns, 'echo', 'while read line; do echo "heard $line"; done', { restartPolicy: 'Never' }, { stdin: true, stdinOnce: true }));
+      await cluster().apply(
+        busybox(
+          ns,
+          'echo',
+          'while read line; do echo "heard $line"; done',
+          { restartPolicy: 'Never' },
+          { stdin: true, stdinOnce: true },
+        ),
+      );
       await cluster().untilPod(ns, 'echo', 'Ready', isReady);
       const heard = await cluster().kubectl(['-n', ns, 'attach', '-i', 'echo'], { stdin: 'one\ntwo\n' });
       assert.match(heard, /heard one\nheard two\n/);

@@ -6,7 +6,8 @@ import { PassThrough } from 'node:stream';
 import { after, describe, it } from 'node:test';
 import { pino } from 'pino';
 import { WebSocket } from 'ws';
-import { createStreamingServer, type ProcessStreams } from '#agent/runtime/streaming/streaming-server.ts';
+import type { ProcessStreams } from '#agent/runtime/streaming/stream-request.ts';
+import { createStreamingServer } from '#agent/runtime/streaming/streaming-server.ts';
 import { systemClock } from '#client/clock.ts';
 import { parseStreamPath } from './upgrade.ts';
 import { serveWebSocket } from './websocket.ts';
@@ -33,7 +34,13 @@ async function exec(process: ProcessStreams): Promise<WebSocket> {
   return new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/`, 'v5.channel.k8s.io');
 }
 
-function aProcess(): { process: ProcessStreams; closed: Promise<void>; exit: (code: number) => void; stdout: PassThrough; stderr: PassThrough } {
+function aProcess(): {
+  process: ProcessStreams;
+  closed: Promise<void>;
+  exit: (code: number) => void;
+  stdout: PassThrough;
+  stderr: PassThrough;
+} {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
   const { promise: closed, resolve: close } = Promise.withResolvers<void>();

@@ -3,7 +3,7 @@
  * a {@link RuntimeError} for every failure, and a connection that comes back by itself when the runtime does.
  */
 import { PassThrough } from 'node:stream';
-import { Client, credentials, type ClientReadableStream, type MethodDefinition, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, type ClientReadableStream, credentials, type MethodDefinition, type ServiceError, status } from '@grpc/grpc-js';
 import type { ServiceDefinition } from '@grpc/proto-loader';
 import type { Logger } from 'pino';
 import type { Clock } from '#client/clock.ts';
@@ -74,9 +74,13 @@ export function createConnection({ endpoint, log, clock }: ConnectionOptions): C
           (error, reply) => {
             options.signal?.removeEventListener('abort', abort);
             const failure = error === null ? undefined : toRuntimeError(error, method, endpoint);
-            log.debug({ call: method, ...options.subject, durationMs: clock.now() - startMs, code: failure?.code ?? 'OK' }, 'CRI call');
+            log.debug(
+              { call: method, ...options.subject, durationMs: clock.now() - startMs, code: failure?.code ?? 'OK' },
+              'CRI call',
+            );
             if (failure !== undefined) reject(failure);
-            else if (reply === undefined) reject(new RuntimeError('Internal', method, `${endpoint} gave an empty reply to ${method}`));
+            else if (reply === undefined)
+              reject(new RuntimeError('Internal', method, `${endpoint} gave an empty reply to ${method}`));
             else resolve(reply as Reply);
           },
         );
@@ -96,7 +100,11 @@ export function createConnection({ endpoint, log, clock }: ConnectionOptions): C
 }
 
 /** Turns a call's messages into an iterable that does not lose what comes before the first `next()`. */
-function relay<Reply>(call: ClientReadableStream<object>, convert: (error: ServiceError) => RuntimeError, signal: AbortSignal): AsyncIterable<Reply> {
+function relay<Reply>(
+  call: ClientReadableStream<object>,
+  convert: (error: ServiceError) => RuntimeError,
+  signal: AbortSignal,
+): AsyncIterable<Reply> {
   const queue = new PassThrough({ objectMode: true });
   const abort = (): void => call.cancel();
   call.on('data', (message: object) => queue.write(message));

@@ -45,8 +45,17 @@ interface WireContainerEvent {
   podSandboxStatus: WirePodSandboxStatus | null;
 }
 
-async function pumpCriEvents({ connection }: EventSource, signal: AbortSignal, emit: (event: ContainerEvent) => void): Promise<void> {
-  for await (const event of connection.stream<WireContainerEvent>('runtime.v1.RuntimeService', 'GetContainerEvents', {}, signal)) {
+async function pumpCriEvents(
+  { connection }: EventSource,
+  signal: AbortSignal,
+  emit: (event: ContainerEvent) => void,
+): Promise<void> {
+  for await (const event of connection.stream<WireContainerEvent>(
+    'runtime.v1.RuntimeService',
+    'GetContainerEvents',
+    {},
+    signal,
+  )) {
     emit({
       containerId: event.containerId,
       type: event.containerEventType,
@@ -74,9 +83,15 @@ const eventTypes: Readonly<Record<string, ContainerEventType>> = {
 
 /** The namespace in which containerd's CRI plugin keeps everything. */
 const criNamespace = 'k8s.io';
-const filters = ['tasks', 'containers'].map((kind) => `namespace==${criNamespace},topic~="^/${kind}/(start|exit|create|delete)$"`);
+const filters = ['tasks', 'containers'].map(
+  (kind) => `namespace==${criNamespace},topic~="^/${kind}/(start|exit|create|delete)$"`,
+);
 
-async function pumpContainerdEvents(source: EventSource, signal: AbortSignal, emit: (event: ContainerEvent) => void): Promise<void> {
+async function pumpContainerdEvents(
+  source: EventSource,
+  signal: AbortSignal,
+  emit: (event: ContainerEvent) => void,
+): Promise<void> {
   const decoders = {
     '/tasks/start': loadMessageType('containerd-events', 'containerd.services.events.v1.TaskEvent'),
     '/tasks/exit': loadMessageType('containerd-events', 'containerd.services.events.v1.TaskExit'),
@@ -93,7 +108,11 @@ async function pumpContainerdEvents(source: EventSource, signal: AbortSignal, em
       const { containerId, id } = decoder.decode(event.value) as { containerId?: string; id?: string };
       if (topic === '/tasks/exit' && id !== containerId) continue; // The end of an exec, not of the container.
       const subject = containerId ?? id ?? '';
-      const emitted = { containerId: subject, type, createdAtMs: (timestamp?.seconds ?? 0) * 1000 + (timestamp?.nanos ?? 0) / 1e6 };
+      const emitted = {
+        containerId: subject,
+        type,
+        createdAtMs: (timestamp?.seconds ?? 0) * 1000 + (timestamp?.nanos ?? 0) / 1e6,
+      };
       const settled = waitUntilVisible(source, type, subject, signal).then(() => emit(emitted));
       settling.add(settled);
       void settled.finally(() => settling.delete(settled));
@@ -107,7 +126,12 @@ async function pumpContainerdEvents(source: EventSource, signal: AbortSignal, em
  * containerd's CRI learns of a task's start and end from these same events, so for some milliseconds its answers still show
  * the state before. Who looks again on an event must see the new state; he would otherwise wait for the next relist.
  */
-async function waitUntilVisible({ clock, runtime }: EventSource, type: ContainerEventType, id: string, signal: AbortSignal): Promise<void> {
+async function waitUntilVisible(
+  { clock, runtime }: EventSource,
+  type: ContainerEventType,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
   if (type !== 'CONTAINER_STARTED_EVENT' && type !== 'CONTAINER_STOPPED_EVENT') return;
   const before = type === 'CONTAINER_STARTED_EVENT' ? 'CONTAINER_CREATED' : 'CONTAINER_RUNNING';
   for (let delayMs = 1; delayMs <= 512 && !signal.aborted; delayMs *= 2) {

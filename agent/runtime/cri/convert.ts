@@ -38,7 +38,8 @@ const wrap = (value: number | undefined): Wrapped | undefined => (value === unde
 
 /** A reply without what CRI demands of it is the runtime's fault, and is said so here instead of failing far away. */
 export function must<Value>(value: Value | null | undefined, call: string, what: string): Value {
-  if (value === null || value === undefined) throw new RuntimeError('Internal', call, `the container runtime's reply has no ${what}`);
+  if (value === null || value === undefined)
+    throw new RuntimeError('Internal', call, `the container runtime's reply has no ${what}`);
   return value;
 }
 
@@ -75,7 +76,15 @@ const signalFromWire = (signal: string): string =>
 
 export function toPodSandbox(wire: WirePodSandbox, call: string): PodSandbox {
   const { id, state, labels, annotations, runtimeHandler } = wire;
-  return { id, metadata: must(wire.metadata, call, 'sandbox metadata'), state, createdAtMs: msFromNanos(wire.createdAt), labels, annotations, runtimeHandler };
+  return {
+    id,
+    metadata: must(wire.metadata, call, 'sandbox metadata'),
+    state,
+    createdAtMs: msFromNanos(wire.createdAt),
+    labels,
+    annotations,
+    runtimeHandler,
+  };
 }
 
 export function toPodSandboxStatus(wire: WirePodSandboxStatus, call: string): PodSandboxStatus {

@@ -69,7 +69,10 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
     connection.call<Reply>('runtime.v1.RuntimeService', method, request, { timeoutMs: timeouts.callMs, ...options });
   const imageCall = <Reply>(method: string, request: object, options: CallOptions = {}): Promise<Reply> =>
     connection.call<Reply>('runtime.v1.ImageService', method, request, { timeoutMs: timeouts.callMs, ...options });
-  const about = (subject: Readonly<Record<string, unknown>>, timeoutMs = timeouts.callMs): CallOptions => ({ subject, timeoutMs });
+  const about = (subject: Readonly<Record<string, unknown>>, timeoutMs = timeouts.callMs): CallOptions => ({
+    subject,
+    timeoutMs,
+  });
   const url = async (method: string, request: object, subject: Readonly<Record<string, unknown>>): Promise<string> =>
     must((await runtimeCall<{ url: string }>(method, request, about(subject))).url || undefined, method, 'URL');
 
@@ -110,16 +113,26 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
     async runPodSandbox(config, runtimeHandler = '') {
       const { name, namespace, uid } = config.metadata;
       const request = { config: wireSandboxConfig(config), runtimeHandler };
-      const reply = await runtimeCall<{ podSandboxId: string }>('RunPodSandbox', request, about({ pod: `${namespace}/${name}`, podUid: uid }, timeouts.sandboxMs));
+      const reply = await runtimeCall<{ podSandboxId: string }>(
+        'RunPodSandbox',
+        request,
+        about({ pod: `${namespace}/${name}`, podUid: uid }, timeouts.sandboxMs),
+      );
       return must(reply.podSandboxId || undefined, 'RunPodSandbox', 'sandbox ID');
     },
 
-    stopPodSandbox: (podSandboxId) => unlessNotFound(runtimeCall('StopPodSandbox', { podSandboxId }, about({ podSandboxId }, timeouts.sandboxMs))),
+    stopPodSandbox: (podSandboxId) =>
+      unlessNotFound(runtimeCall('StopPodSandbox', { podSandboxId }, about({ podSandboxId }, timeouts.sandboxMs))),
 
-    removePodSandbox: (podSandboxId) => unlessNotFound(runtimeCall('RemovePodSandbox', { podSandboxId }, about({ podSandboxId }, timeouts.sandboxMs))),
+    removePodSandbox: (podSandboxId) =>
+      unlessNotFound(runtimeCall('RemovePodSandbox', { podSandboxId }, about({ podSandboxId }, timeouts.sandboxMs))),
 
     async podSandboxStatus(podSandboxId) {
-      const reply = await runtimeCall<{ status: WirePodSandboxStatus | null }>('PodSandboxStatus', { podSandboxId }, about({ podSandboxId }));
+      const reply = await runtimeCall<{ status: WirePodSandboxStatus | null }>(
+        'PodSandboxStatus',
+        { podSandboxId },
+        about({ podSandboxId }),
+      );
       return toPodSandboxStatus(must(reply.status, 'PodSandboxStatus', 'status'), 'PodSandboxStatus');
     },
 
@@ -131,7 +144,11 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
 
     async createContainer(podSandboxId, config, sandboxConfig) {
       const request = { podSandboxId, config: wireContainerConfig(config), sandboxConfig: wireSandboxConfig(sandboxConfig) };
-      const reply = await runtimeCall<{ containerId: string }>('CreateContainer', request, about({ podSandboxId, container: config.metadata.name }, timeouts.sandboxMs));
+      const reply = await runtimeCall<{ containerId: string }>(
+        'CreateContainer',
+        request,
+        about({ podSandboxId, container: config.metadata.name }, timeouts.sandboxMs),
+      );
       return must(reply.containerId || undefined, 'CreateContainer', 'container ID');
     },
 
@@ -141,7 +158,11 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
 
     stopContainer: (containerId, timeoutSeconds) =>
       unlessNotFound(
-        runtimeCall('StopContainer', { containerId, timeout: timeoutSeconds }, about({ containerId }, timeouts.callMs + timeoutSeconds * 1000)),
+        runtimeCall(
+          'StopContainer',
+          { containerId, timeout: timeoutSeconds },
+          about({ containerId }, timeouts.callMs + timeoutSeconds * 1000),
+        ),
       ),
 
     removeContainer: (containerId) => unlessNotFound(runtimeCall('RemoveContainer', { containerId }, about({ containerId }))),
@@ -153,7 +174,11 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
     },
 
     async containerStatus(containerId) {
-      const reply = await runtimeCall<{ status: WireContainerStatus | null }>('ContainerStatus', { containerId }, about({ containerId }));
+      const reply = await runtimeCall<{ status: WireContainerStatus | null }>(
+        'ContainerStatus',
+        { containerId },
+        about({ containerId }),
+      );
       return toContainerStatus(must(reply.status, 'ContainerStatus', 'status'), 'ContainerStatus');
     },
 
@@ -177,7 +202,11 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
     portForward: (podSandboxId, port = []) => url('PortForward', { podSandboxId, port }, { podSandboxId }),
 
     async containerStats(containerId) {
-      const { stats } = await runtimeCall<{ stats: WireContainerStats | null }>('ContainerStats', { containerId }, about({ containerId }));
+      const { stats } = await runtimeCall<{ stats: WireContainerStats | null }>(
+        'ContainerStats',
+        { containerId },
+        about({ containerId }),
+      );
       return toContainerStats(must(stats, 'ContainerStats', 'stats'), 'ContainerStats');
     },
 
@@ -187,7 +216,11 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
     },
 
     async podSandboxStats(podSandboxId) {
-      const { stats } = await runtimeCall<{ stats: WirePodSandboxStats | null }>('PodSandboxStats', { podSandboxId }, about({ podSandboxId }));
+      const { stats } = await runtimeCall<{ stats: WirePodSandboxStats | null }>(
+        'PodSandboxStats',
+        { podSandboxId },
+        about({ podSandboxId }),
+      );
       return toPodSandboxStats(must(stats, 'PodSandboxStats', 'stats'), 'PodSandboxStats');
     },
 
@@ -219,7 +252,10 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
     removeImage: (image) => unlessNotFound(imageCall('RemoveImage', { image }, about({ image: image.image }))),
 
     async imageFsInfo() {
-      const reply = await imageCall<{ imageFilesystems: WireFilesystemUsage[]; containerFilesystems: WireFilesystemUsage[] }>('ImageFsInfo', {});
+      const reply = await imageCall<{ imageFilesystems: WireFilesystemUsage[]; containerFilesystems: WireFilesystemUsage[] }>(
+        'ImageFsInfo',
+        {},
+      );
       return {
         imageFilesystems: reply.imageFilesystems.map(toFilesystemUsage),
         containerFilesystems: reply.containerFilesystems.map(toFilesystemUsage),

@@ -1,5 +1,14 @@
 /** The replies of CRI as proto-loader decodes them: the shape of `proto/cri.proto` before {@link file://./convert.ts}. */
-import type { ContainerMetadata, ContainerState, Labels, LinuxContainerResources, Mount, NamespaceOption, PodSandboxMetadata, PodSandboxState } from '../types.ts';
+import type {
+  ContainerMetadata,
+  ContainerState,
+  Labels,
+  LinuxContainerResources,
+  Mount,
+  NamespaceOption,
+  PodSandboxMetadata,
+  PodSandboxState,
+} from '../types.ts';
 
 export interface Wrapped {
   value: number;

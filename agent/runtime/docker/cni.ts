@@ -56,7 +56,8 @@ export async function loadNetwork(confDir: string): Promise<CniNetwork | undefin
 export async function addNetwork(options: CniOptions, network: CniNetwork, attachment: CniAttachment): Promise<CniResult> {
   let result: CniResult | undefined;
   try {
-    for (const plugin of network.plugins) result = (await runPlugin(options, 'ADD', network, plugin, attachment, result)) ?? result;
+    for (const plugin of network.plugins)
+      result = (await runPlugin(options, 'ADD', network, plugin, attachment, result)) ?? result;
   } catch (error) {
     await deleteNetwork(options, network, attachment, result).catch(() => undefined); // The first failure is the one to report.
     throw error;
@@ -65,7 +66,12 @@ export async function addNetwork(options: CniOptions, network: CniNetwork, attac
 }
 
 /** Idempotent, as plugins must be. */
-export async function deleteNetwork(options: CniOptions, network: CniNetwork, attachment: CniAttachment, result?: CniResult): Promise<void> {
+export async function deleteNetwork(
+  options: CniOptions,
+  network: CniNetwork,
+  attachment: CniAttachment,
+  result?: CniResult,
+): Promise<void> {
   for (const plugin of network.plugins.toReversed()) await runPlugin(options, 'DEL', network, plugin, attachment, result);
 }
 
@@ -103,14 +109,21 @@ async function runPlugin(
     const { stdout } = await exec([join(binDir, plugin.type)], { stdin, env });
     return stdout.trim() === '' ? undefined : (JSON.parse(stdout) as CniResult);
   } catch (error) {
-    throw new Error(`CNI plugin ${plugin.type} failed to ${command} network ${network.name}: ${pluginMessage(error)}`, { cause: error });
+    throw new Error(`CNI plugin ${plugin.type} failed to ${command} network ${network.name}: ${pluginMessage(error)}`, {
+      cause: error,
+    });
   }
 }
 
 const hostPorts = (mappings: readonly PortMapping[]): object[] =>
   mappings
     .filter(({ hostPort }) => hostPort > 0)
-    .map(({ hostPort, containerPort, protocol, hostIp }) => ({ hostPort, containerPort, protocol: protocol.toLowerCase(), hostIP: hostIp ?? '' }));
+    .map(({ hostPort, containerPort, protocol, hostIp }) => ({
+      hostPort,
+      containerPort,
+      protocol: protocol.toLowerCase(),
+      hostIP: hostIp ?? '',
+    }));
 
 /** A plugin reports its failure as JSON on standard output. */
 function pluginMessage(error: unknown): string {

@@ -3,7 +3,8 @@ import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { after, criLine, type LogEntry, positionIn, readEntries, sinceOf } from './container-log.ts';
 
-const entries = (...times: string[]): LogEntry[] => times.map((time, index) => ({ stream: 'stdout', time, text: String(index), partial: false }));
+const entries = (...times: string[]): LogEntry[] =>
+  times.map((time, index) => ({ stream: 'stdout', time, text: String(index), partial: false }));
 
 async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
   const all: Item[] = [];
@@ -26,9 +27,15 @@ describe('the log of a container', () => {
   it('is read from frames however the connection cuts them', async () => {
     const bytes = Buffer.concat([frame(1, '2026-01-01T00:00:00.1Z grüß\n'), frame(2, '2026-01-01T00:00:00.2Z no end')]);
     for (const size of [1, 5, 9, bytes.length]) {
-      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size));
+      const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+        bytes.subarray(index * size, (index + 1) * size),
+      );
       const lines = (await collect(readEntries(Readable.from(chunks), false))).map(criLine);
-      assert.deepEqual(lines, ['2026-01-01T00:00:00.1Z stdout F grüß\n', '2026-01-01T00:00:00.2Z stderr P no end\n'], `${size} bytes at once`);
+      assert.deepEqual(
+        lines,
+        ['2026-01-01T00:00:00.1Z stdout F grüß\n', '2026-01-01T00:00:00.2Z stderr P no end\n'],
+        `${size} bytes at once`,
+      );
     }
   });
 
@@ -48,14 +55,23 @@ describe('the log of a container', () => {
     for (const [written, times, rest] of cases) {
       const position = positionIn(written.replaceAll(/^T\d/gm, time));
       const left = await collect(after(given(entries(...times.map(time))), position));
-      assert.deepEqual(left.map(({ text }) => text), rest, written);
+      assert.deepEqual(
+        left.map(({ text }) => text),
+        rest,
+        written,
+      );
     }
   });
 
   it('compares times whose fraction ends in zeros, which RFC 3339 leaves out', async () => {
     const position = positionIn('2026-01-01T00:00:00.12Z stdout F x\n');
-    const left = await collect(after(given(entries('2026-01-01T00:00:00Z', '2026-01-01T00:00:00.119Z', '2026-01-01T00:00:00.120000001Z')), position));
-    assert.deepEqual(left.map(({ text }) => text), ['2']);
+    const left = await collect(
+      after(given(entries('2026-01-01T00:00:00Z', '2026-01-01T00:00:00.119Z', '2026-01-01T00:00:00.120000001Z')), position),
+    );
+    assert.deepEqual(
+      left.map(({ text }) => text),
+      ['2'],
+    );
   });
 
   it('asks Docker from the second and its nanoseconds on', () => {

@@ -28,11 +28,15 @@ export interface LogPosition {
 const beginning: LogPosition = { time: '', count: 0 };
 
 /** `<time> <stream> <P|F> <text>`: P for a part that more follows, or that has no line end. */
-export const criLine = ({ time, stream, partial, text }: LogEntry): string => `${time} ${stream} ${partial ? 'P' : 'F'} ${text}\n`;
+export const criLine = ({ time, stream, partial, text }: LogEntry): string =>
+  `${time} ${stream} ${partial ? 'P' : 'F'} ${text}\n`;
 
 /** The position behind the whole lines of a CRI log. */
 export function positionIn(log: string): LogPosition {
-  const times = log.split('\n').slice(0, -1).map((line) => line.slice(0, line.indexOf(' ')));
+  const times = log
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => line.slice(0, line.indexOf(' ')));
   const time = times.at(-1);
   return time === undefined ? beginning : { time, count: times.filter((one) => one === time).length };
 }
@@ -56,7 +60,9 @@ export async function* readEntries(source: Readable, tty: boolean): AsyncIterabl
       if (size === 0 || rest.length < size) break;
       const frame = rest.subarray(0, size);
       rest = rest.subarray(size);
-      yield tty ? entry('stdout', frame.toString('utf8')) : entry(frame[0] === 2 ? 'stderr' : 'stdout', frame.subarray(8).toString('utf8'));
+      yield tty
+        ? entry('stdout', frame.toString('utf8'))
+        : entry(frame[0] === 2 ? 'stderr' : 'stdout', frame.subarray(8).toString('utf8'));
     }
   }
   if (tty && rest.length > 0) yield entry('stdout', rest.toString('utf8'));
@@ -82,7 +88,8 @@ export async function* after(entries: AsyncIterable<LogEntry>, position: LogPosi
 }
 
 /** RFC 3339 drops trailing zeros of the fraction; with all nine digits, text sorts as time does. */
-const sortable = (time: string): string => time.replace(/(?:\.(\d+))?Z$/, (_whole, nanos: string | undefined) => `.${(nanos ?? '').padEnd(9, '0')}Z`);
+const sortable = (time: string): string =>
+  time.replace(/(?:\.(\d+))?Z$/, (_whole, nanos: string | undefined) => `.${(nanos ?? '').padEnd(9, '0')}Z`);
 
 export interface ContainerLogOptions {
   /** The CRI log. */
@@ -168,7 +175,8 @@ export async function writeContainerLog(options: ContainerLogOptions): Promise<C
   };
 }
 
-const openLog = (path: string): Promise<FileHandle> => open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o640);
+const openLog = (path: string): Promise<FileHandle> =>
+  open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o640);
 
 /** From the file's own lines, else from the rotation before. A line that a crash cut off is taken away, and written again. */
 async function resumePosition(path: string, positionFile: string, file: FileHandle): Promise<LogPosition> {

@@ -1,8 +1,8 @@
 /** Containers, their statistics and their events on Docker. */
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { RuntimeError } from '../runtime.ts';
 import type { Container, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus } from '../runtime.ts';
+import { RuntimeError } from '../runtime.ts';
 import { containerCreateOptions, resourceOptions } from './create-options.ts';
 import { isNotModified } from './docker-api.ts';
 import type { DockerContext } from './docker-context.ts';
@@ -39,7 +39,8 @@ export function containerCalls(context: DockerContext): ContainerCalls {
   const inspect = (id: string, call = 'ContainerStatus'): Promise<Docker.ContainerInspectInfo> =>
     api.call(call, async (docker) => {
       const found = await docker.getContainer(id).inspect();
-      if (found.Config.Labels[typeLabel] !== 'container') throw new RuntimeError('NotFound', call, `${id} is not a container of a pod`);
+      if (found.Config.Labels[typeLabel] !== 'container')
+        throw new RuntimeError('NotFound', call, `${id} is not a container of a pod`);
       return found;
     });
 
@@ -63,7 +64,9 @@ export function containerCalls(context: DockerContext): ContainerCalls {
   }
 
   async function stats(id: string, labels: Record<string, string>): Promise<ContainerStats> {
-    const reply = await api.call('ContainerStats', (docker) => docker.getContainer(id).stats({ stream: false, 'one-shot': true }));
+    const reply = await api.call('ContainerStats', (docker) =>
+      docker.getContainer(id).stats({ stream: false, 'one-shot': true }),
+    );
     const timestampMs = clock.now();
     const usageBytes = reply.memory_stats.usage ?? 0;
     const inactive = reply.memory_stats.stats?.total_inactive_file ?? reply.memory_stats.stats?.inactive_file ?? 0;
@@ -100,9 +103,13 @@ export function containerCalls(context: DockerContext): ContainerCalls {
 
     async listContainers(filter = {}) {
       const label = [`${typeLabel}=container`, ...(filter.podSandboxId ? [`${sandboxIdLabel}=${filter.podSandboxId}`] : [])];
-      const found = await api.call('ListContainers', (docker) => docker.listContainers({ all: true, filters: { label, ...(filter.id ? { id: [filter.id] } : {}) } }));
+      const found = await api.call('ListContainers', (docker) =>
+        docker.listContainers({ all: true, filters: { label, ...(filter.id ? { id: [filter.id] } : {}) } }),
+      );
       const containers = await Promise.all(found.map(toContainer));
-      return containers.filter(({ state, labels }) => (filter.state === undefined || state === filter.state) && matches(labels, filter.labelSelector));
+      return containers.filter(
+        ({ state, labels }) => (filter.state === undefined || state === filter.state) && matches(labels, filter.labelSelector),
+      );
     },
 
     containerStatus: async (id) => toStatus(await inspect(id)),
@@ -119,8 +126,12 @@ export function containerCalls(context: DockerContext): ContainerCalls {
 
     async listContainerStats(filter = {}) {
       const label = [`${typeLabel}=container`, ...(filter.podSandboxId ? [`${sandboxIdLabel}=${filter.podSandboxId}`] : [])];
-      const running = await api.call('ListContainerStats', (docker) => docker.listContainers({ filters: { label, ...(filter.id ? { id: [filter.id] } : {}) } }));
-      return await Promise.all(running.filter(({ Labels }) => matches(Labels, filter.labelSelector)).map(({ Id, Labels }) => stats(Id, Labels)));
+      const running = await api.call('ListContainerStats', (docker) =>
+        docker.listContainers({ filters: { label, ...(filter.id ? { id: [filter.id] } : {}) } }),
+      );
+      return await Promise.all(
+        running.filter(({ Labels }) => matches(Labels, filter.labelSelector)).map(({ Id, Labels }) => stats(Id, Labels)),
+      );
     },
   };
   return calls;
@@ -170,7 +181,12 @@ function toStatus(info: Docker.ContainerInspectInfo): ContainerStatus {
       hostPath: Source,
       containerPath: Destination,
       readonly: !RW,
-      propagation: Propagation === 'rshared' ? 'PROPAGATION_BIDIRECTIONAL' : Propagation === 'rslave' ? 'PROPAGATION_HOST_TO_CONTAINER' : 'PROPAGATION_PRIVATE',
+      propagation:
+        Propagation === 'rshared'
+          ? 'PROPAGATION_BIDIRECTIONAL'
+          : Propagation === 'rslave'
+            ? 'PROPAGATION_HOST_TO_CONTAINER'
+            : 'PROPAGATION_PRIVATE',
     })),
     logPath: Config.Labels[logPathLabel] ?? '',
     resources: {

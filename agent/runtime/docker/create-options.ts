@@ -130,14 +130,23 @@ function sharedNamespaces(sandboxId: string, options: NamespaceOption | undefine
   };
 }
 
-const propagations = { PROPAGATION_PRIVATE: '', PROPAGATION_HOST_TO_CONTAINER: 'rslave', PROPAGATION_BIDIRECTIONAL: 'rshared' } as const;
+const propagations = {
+  PROPAGATION_PRIVATE: '',
+  PROPAGATION_HOST_TO_CONTAINER: 'rslave',
+  PROPAGATION_BIDIRECTIONAL: 'rshared',
+} as const;
 
 function bind({ hostPath, containerPath, readonly, selinuxRelabel, propagation }: Mount): string {
-  const options = [readonly ? 'ro' : '', selinuxRelabel ? 'z' : '', propagations[propagation ?? 'PROPAGATION_PRIVATE']].filter((one) => one !== '');
+  const options = [readonly ? 'ro' : '', selinuxRelabel ? 'z' : '', propagations[propagation ?? 'PROPAGATION_PRIVATE']].filter(
+    (one) => one !== '',
+  );
   return [hostPath, containerPath, ...(options.length === 0 ? [] : [options.join(',')])].join(':');
 }
 
-function securityOptions(context: LinuxContainerSecurityContext | LinuxSandboxSecurityContext, { readSeccompProfile }: CreateDefaults): string[] {
+function securityOptions(
+  context: LinuxContainerSecurityContext | LinuxSandboxSecurityContext,
+  { readSeccompProfile }: CreateDefaults,
+): string[] {
   const { seccomp, apparmor, selinuxOptions } = context;
   const options: string[] = [];
   // CRI: no profile means unconfined. Docker: no profile means its default one.

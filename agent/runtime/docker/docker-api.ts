@@ -44,7 +44,9 @@ export function createDockerApi({ socketPath, log, clock, callMs }: DockerApiOpt
 async function withDeadline<Reply>(call: Promise<Reply>, name: string, timeoutMs: number, clock: Clock): Promise<Reply> {
   if (timeoutMs === 0) return await call;
   const { promise, reject } = Promise.withResolvers<never>();
-  const cancel = clock.after(timeoutMs, () => reject(new RuntimeError('DeadlineExceeded', name, `docker did not answer ${name} within ${timeoutMs / 1000} s`)));
+  const cancel = clock.after(timeoutMs, () =>
+    reject(new RuntimeError('DeadlineExceeded', name, `docker did not answer ${name} within ${timeoutMs / 1000} s`)),
+  );
   try {
     return await Promise.race([call, promise]);
   } finally {
@@ -66,13 +68,22 @@ const unreachable: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECO
 
 export function toRuntimeError(error: unknown, call: string, socketPath: string): RuntimeError {
   if (error instanceof RuntimeError) return error;
-  const { statusCode, json, code, message } = error as { statusCode?: number; json?: { message?: string } | null; code?: string; message?: string };
+  const { statusCode, json, code, message } = error as {
+    statusCode?: number;
+    json?: { message?: string } | null;
+    code?: string;
+    message?: string;
+  };
   if (statusCode !== undefined) {
-    return new RuntimeError(codeOfStatus[statusCode] ?? 'Unknown', call, json?.message ?? message ?? `status ${statusCode}`, { cause: error });
+    return new RuntimeError(codeOfStatus[statusCode] ?? 'Unknown', call, json?.message ?? message ?? `status ${statusCode}`, {
+      cause: error,
+    });
   }
   // The engine resets what is under way when it goes down.
   if ((code !== undefined && unreachable.has(code)) || message === 'socket hang up' || message === 'aborted') {
-    return new RuntimeError('Unavailable', call, `docker at unix://${socketPath} does not answer: ${message ?? code}`, { cause: error });
+    return new RuntimeError('Unavailable', call, `docker at unix://${socketPath} does not answer: ${message ?? code}`, {
+      cause: error,
+    });
   }
   return new RuntimeError('Unknown', call, message ?? String(error), { cause: error });
 }

@@ -1,11 +1,11 @@
 /** What the parts of the Docker runtime share. */
 import type { Logger } from 'pino';
 import type { Clock } from '#client/clock.ts';
+import type { StreamingServer } from '../streaming/streaming-server.ts';
 import type { CniOptions } from './cni.ts';
 import type { CreateDefaults } from './create-options.ts';
 import type { DockerApi } from './docker-api.ts';
 import type { LogSupervisor } from './log-supervisor.ts';
-import type { StreamingServer } from '../streaming/streaming-server.ts';
 
 export interface DockerContext {
   api: DockerApi;

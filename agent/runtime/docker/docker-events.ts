@@ -1,9 +1,10 @@
 /** Docker's event stream in CRI's terms. */
-import { PassThrough, type Readable } from 'node:stream';
+
 import { createInterface } from 'node:readline';
+import { PassThrough, type Readable } from 'node:stream';
 import type Docker from 'dockerode';
-import { RuntimeError } from '../runtime.ts';
 import type { ContainerEvent, ContainerEventType } from '../runtime.ts';
+import { RuntimeError } from '../runtime.ts';
 import type { DockerApi } from './docker-api.ts';
 import { sandboxIdLabel, sandboxMetadata, typeLabel } from './labels.ts';
 
@@ -36,7 +37,11 @@ export function subscribeDockerEvents(api: DockerApi, signal: AbortSignal): Asyn
 async function pump(api: DockerApi, signal: AbortSignal, queue: PassThrough): Promise<void> {
   if (signal.aborted) return;
   const filters = { type: ['container'], event: Object.keys(types) };
-  const stream = (await api.call('Events', (docker) => docker.getEvents({ filters, abortSignal: signal } as Docker.GetEventsOptions), 0)) as unknown as Readable;
+  const stream = (await api.call(
+    'Events',
+    (docker) => docker.getEvents({ filters, abortSignal: signal } as Docker.GetEventsOptions),
+    0,
+  )) as unknown as Readable;
   signal.addEventListener('abort', () => stream.destroy(), { once: true });
   // readline does not hand a stream's failure on.
   const failed = new Promise<never>((_resolve, reject) => stream.once('error', reject));

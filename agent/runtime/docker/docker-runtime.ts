@@ -60,7 +60,8 @@ export function createDockerRuntime(options: DockerRuntimeOptions): ContainerRun
       readSeccompProfile: (path) => readFileSync(path, 'utf8'),
     }),
   };
-  const noPodStats = (): Promise<never> => Promise.reject(new RuntimeError('Unimplemented', 'PodSandboxStats', 'docker counts for containers only'));
+  const noPodStats = (): Promise<never> =>
+    Promise.reject(new RuntimeError('Unimplemented', 'PodSandboxStats', 'docker counts for containers only'));
 
   return {
     async version() {
@@ -76,7 +77,12 @@ export function createDockerRuntime(options: DockerRuntimeOptions): ContainerRun
       return {
         conditions: [
           { type: 'RuntimeReady', status: true, reason: '', message: '' },
-          { type: 'NetworkReady', status: ready, reason: ready ? '' : 'NetworkPluginNotReady', message: ready ? '' : `Network plugin returns error: ${why}` },
+          {
+            type: 'NetworkReady',
+            status: ready,
+            reason: ready ? '' : 'NetworkPluginNotReady',
+            message: ready ? '' : `Network plugin returns error: ${why}`,
+          },
         ],
         handlers: [],
         supplementalGroupsPolicy: false,

@@ -9,8 +9,8 @@ import { pino } from 'pino';
 import { type Exec, execFile } from '#agent/host/exec.ts';
 import { systemClock } from '#client/clock.ts';
 import { pauseImage } from '#lab/images/lab-images.ts';
+import { type RuntimeUnderTest, runtimeContract } from '../runtime.contract.ts';
 import { isUnavailable } from '../runtime.ts';
-import { runtimeContract, type RuntimeUnderTest } from '../runtime.contract.ts';
 import { createTestNode } from '../test-node.ts';
 import { createDockerRuntime } from './docker-runtime.ts';
 
@@ -48,7 +48,9 @@ async function startDocker(): Promise<RuntimeUnderTest> {
   try {
     await start();
     const progress = await docker.loadImage(createReadStream(node.imageArchive));
-    await new Promise<void>((resolve, reject) => docker.modem.followProgress(progress, (error) => (error === null ? resolve() : reject(error))));
+    await new Promise<void>((resolve, reject) =>
+      docker.modem.followProgress(progress, (error) => (error === null ? resolve() : reject(error))),
+    );
   } catch (error) {
     await node.dispose();
     throw error;
@@ -68,9 +70,18 @@ runtimeContract('docker', startDocker);
 
 describe('createDockerRuntime', () => {
   it('names the socket and the reason when nothing listens there', async () => {
-    const options = { socketPath: '/nonexistent/docker.sock', cni: { confDir: '/nonexistent', binDir: '/nonexistent' }, dataDir: '/nonexistent', log, clock: systemClock };
+    const options = {
+      socketPath: '/nonexistent/docker.sock',
+      cni: { confDir: '/nonexistent', binDir: '/nonexistent' },
+      dataDir: '/nonexistent',
+      log,
+      clock: systemClock,
+    };
     const runtime = createDockerRuntime(options);
-    const error = await runtime.version().then(() => assert.fail('it answered'), (failure: Error) => failure);
+    const error = await runtime.version().then(
+      () => assert.fail('it answered'),
+      (failure: Error) => failure,
+    );
     assert.ok(isUnavailable(error), String(error));
     assert.match(error.message, /^docker at unix:\/\/\/nonexistent\/docker\.sock does not answer: connect ENOENT/);
     await runtime.close();

@@ -1,7 +1,7 @@
 /** CRI's ImageService on Docker. */
 import type Docker from 'dockerode';
-import { isNotFound, RuntimeError } from '../runtime.ts';
 import type { AuthConfig, ContainerRuntime, Image } from '../runtime.ts';
+import { isNotFound, RuntimeError } from '../runtime.ts';
 import type { DockerContext } from './docker-context.ts';
 
 type ImageCalls = Pick<ContainerRuntime, 'listImages' | 'imageStatus' | 'pullImage' | 'removeImage' | 'imageFsInfo'>;
@@ -9,10 +9,12 @@ type ImageCalls = Pick<ContainerRuntime, 'listImages' | 'imageStatus' | 'pullIma
 export function imageCalls(context: DockerContext): ImageCalls {
   const { api, clock } = context;
   const inspect = (image: string): Promise<Docker.ImageInspectInfo | undefined> =>
-    api.call('ImageStatus', (docker) => docker.getImage(image).inspect()).catch((error: unknown) => {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    });
+    api
+      .call('ImageStatus', (docker) => docker.getImage(image).inspect())
+      .catch((error: unknown) => {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      });
 
   return {
     async listImages() {
@@ -46,9 +48,11 @@ export function imageCalls(context: DockerContext): ImageCalls {
       // CRI removes the image with all its names; Docker refuses an ID that has several.
       const names = [...(found.RepoTags ?? []), ...(found.RepoDigests ?? [])];
       for (const name of names.length === 0 ? [found.Id] : names) {
-        await api.call('RemoveImage', (docker) => docker.getImage(name).remove()).catch((error: unknown) => {
-          if (!isNotFound(error)) throw error;
-        });
+        await api
+          .call('RemoveImage', (docker) => docker.getImage(name).remove())
+          .catch((error: unknown) => {
+            if (!isNotFound(error)) throw error;
+          });
       }
     },
 
@@ -91,7 +95,12 @@ export async function ensureImage(context: DockerContext, image: string): Promis
 /** Without a tag Docker would pull every tag there is. */
 const tagged = (image: string): string => (/[:@][^/]*$/.test(image) ? image : `${image}:latest`);
 
-async function pull({ api, clock, pullProgressMs }: DockerContext, image: string, auth?: AuthConfig, signal?: AbortSignal): Promise<void> {
+async function pull(
+  { api, clock, pullProgressMs }: DockerContext,
+  image: string,
+  auth?: AuthConfig,
+  signal?: AbortSignal,
+): Promise<void> {
   const stalled = new AbortController();
   let cancel = clock.after(pullProgressMs, () => stalled.abort());
   const abortSignal = AbortSignal.any([stalled.signal, ...(signal === undefined ? [] : [signal])]);
@@ -99,7 +108,10 @@ async function pull({ api, clock, pullProgressMs }: DockerContext, image: string
     await api.call(
       'PullImage',
       async (docker) => {
-        const stream = await docker.pull(tagged(image), { abortSignal, ...(auth === undefined ? {} : { authconfig: dockerAuth(auth) }) });
+        const stream = await docker.pull(tagged(image), {
+          abortSignal,
+          ...(auth === undefined ? {} : { authconfig: dockerAuth(auth) }),
+        });
         await new Promise<void>((resolve, reject) => {
           const progress = (): void => {
             cancel();
@@ -112,7 +124,13 @@ async function pull({ api, clock, pullProgressMs }: DockerContext, image: string
     );
   } catch (error) {
     if (signal?.aborted) throw new RuntimeError('Cancelled', 'PullImage', `pull of ${image} was given up`, { cause: error });
-    if (stalled.signal.aborted) throw new RuntimeError('DeadlineExceeded', 'PullImage', `pull of ${image} made no progress for ${pullProgressMs / 1000} s`, { cause: error });
+    if (stalled.signal.aborted)
+      throw new RuntimeError(
+        'DeadlineExceeded',
+        'PullImage',
+        `pull of ${image} made no progress for ${pullProgressMs / 1000} s`,
+        { cause: error },
+      );
     throw notFoundInRegistry(error);
   } finally {
     cancel();
@@ -128,7 +146,9 @@ function notFoundInRegistry(error: unknown): unknown {
 }
 
 function dockerAuth({ username, password, auth, serverAddress, identityToken, registryToken }: AuthConfig): object {
-  const [user, ...secret] = Buffer.from(auth ?? '', 'base64').toString('utf8').split(':');
+  const [user, ...secret] = Buffer.from(auth ?? '', 'base64')
+    .toString('utf8')
+    .split(':');
   return {
     username: username || user,
     password: password || secret.join(':'),

@@ -15,13 +15,21 @@ const metadataLabel = 'io.tinkernetes.metadata';
 const createdLabel = 'io.tinkernetes.created-at-ms';
 const networkModeLabel = 'io.tinkernetes.namespaces';
 
-const ownLabels: ReadonlySet<string> = new Set([typeLabel, sandboxIdLabel, logPathLabel, metadataLabel, createdLabel, networkModeLabel]);
+const ownLabels: ReadonlySet<string> = new Set([
+  typeLabel,
+  sandboxIdLabel,
+  logPathLabel,
+  metadataLabel,
+  createdLabel,
+  networkModeLabel,
+]);
 
 const withAnnotations = (annotations: Labels | undefined): Record<string, string> =>
   Object.fromEntries(Object.entries(annotations ?? {}).map(([key, value]) => [annotationPrefix + key, value]));
 
 /** `k8s_POD_<pod>_<namespace>_<uid>_<attempt>` */
-export const sandboxName = ({ name, namespace, uid, attempt }: PodSandboxMetadata): string => ['k8s', 'POD', name, namespace, uid, attempt].join('_');
+export const sandboxName = ({ name, namespace, uid, attempt }: PodSandboxMetadata): string =>
+  ['k8s', 'POD', name, namespace, uid, attempt].join('_');
 
 /** `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>` */
 export const containerName = (container: ContainerMetadata, pod: PodSandboxMetadata): string =>
@@ -35,11 +43,18 @@ export function sandboxLabels(config: PodSandboxConfig, nowMs: number): Record<s
     [containerNameLabel]: 'POD',
     [metadataLabel]: JSON.stringify(config.metadata),
     [createdLabel]: String(nowMs),
-    [networkModeLabel]: JSON.stringify(config.linux?.securityContext?.namespaceOptions ?? { network: 'POD', pid: 'POD', ipc: 'POD' }),
+    [networkModeLabel]: JSON.stringify(
+      config.linux?.securityContext?.namespaceOptions ?? { network: 'POD', pid: 'POD', ipc: 'POD' },
+    ),
   };
 }
 
-export function containerLabels(config: ContainerConfig, sandboxId: string, logPath: string, nowMs: number): Record<string, string> {
+export function containerLabels(
+  config: ContainerConfig,
+  sandboxId: string,
+  logPath: string,
+  nowMs: number,
+): Record<string, string> {
   return {
     ...config.labels,
     ...withAnnotations(config.annotations),
@@ -62,12 +77,16 @@ export function readLabels(labels: Labels): { labels: Labels; annotations: Label
   return { labels: plain, annotations };
 }
 
-const parse = <Value>(text: string | undefined, fallback: Value): Value => (text === undefined ? fallback : (JSON.parse(text) as Value));
+const parse = <Value>(text: string | undefined, fallback: Value): Value =>
+  text === undefined ? fallback : (JSON.parse(text) as Value);
 
 export const createdAtMs = (labels: Labels): number => Number(labels[createdLabel] ?? 0);
-export const sandboxMetadata = (labels: Labels): PodSandboxMetadata => parse(labels[metadataLabel], { name: '', namespace: '', uid: '', attempt: 0 });
+export const sandboxMetadata = (labels: Labels): PodSandboxMetadata =>
+  parse(labels[metadataLabel], { name: '', namespace: '', uid: '', attempt: 0 });
 export const containerMetadata = (labels: Labels): ContainerMetadata => parse(labels[metadataLabel], { name: '', attempt: 0 });
-export const sandboxNamespaces = (labels: Labels): { network: 'POD' | 'NODE'; pid: 'POD' | 'CONTAINER' | 'NODE'; ipc: 'POD' | 'NODE' } =>
+export const sandboxNamespaces = (
+  labels: Labels,
+): { network: 'POD' | 'NODE'; pid: 'POD' | 'CONTAINER' | 'NODE'; ipc: 'POD' | 'NODE' } =>
   parse(labels[networkModeLabel], { network: 'POD', pid: 'POD', ipc: 'POD' });
 
 /** Whether every pair of the selector is there. */

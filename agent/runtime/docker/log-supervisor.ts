@@ -24,7 +24,17 @@ export interface LogSupervisor {
 
 const retryMs = 500;
 
-export function createLogSupervisor({ api, clock, log, dataDir }: { api: DockerApi; clock: Clock; log: Logger; dataDir: string }): LogSupervisor {
+export function createLogSupervisor({
+  api,
+  clock,
+  log,
+  dataDir,
+}: {
+  api: DockerApi;
+  clock: Clock;
+  log: Logger;
+  dataDir: string;
+}): LogSupervisor {
   const logs = new Map<string, Promise<ContainerLog>>();
   const stop = new AbortController();
   const positionFile = (id: string): string => join(dataDir, 'logs', `${id}.json`);
@@ -35,10 +45,20 @@ export function createLogSupervisor({ api, clock, log, dataDir }: { api: DockerA
       // Docker reads a string with nanoseconds here; the type knows of whole seconds only.
       ({ stdout: true, stderr: true, timestamps: true, since: since as unknown as number });
     const follow = (since: string): Promise<Readable> =>
-      api.call('ContainerLogs', async (docker) => (await docker.getContainer(containerId).logs({ follow: true, ...selection(since) })) as unknown as Readable);
+      api.call(
+        'ContainerLogs',
+        async (docker) =>
+          (await docker.getContainer(containerId).logs({ follow: true, ...selection(since) })) as unknown as Readable,
+      );
     const remainder = async (since: string): Promise<Readable> => {
-      await api.call('ContainerWait', (docker) => docker.getContainer(containerId).wait({ condition: 'not-running', abortSignal: stop.signal }), 0);
-      const rest = await api.call('ContainerLogs', (docker) => docker.getContainer(containerId).logs({ follow: false, ...selection(since) }));
+      await api.call(
+        'ContainerWait',
+        (docker) => docker.getContainer(containerId).wait({ condition: 'not-running', abortSignal: stop.signal }),
+        0,
+      );
+      const rest = await api.call('ContainerLogs', (docker) =>
+        docker.getContainer(containerId).logs({ follow: false, ...selection(since) }),
+      );
       return Readable.from([rest]);
     };
     return await writeContainerLog({ path, positionFile: positionFile(containerId), tty: Config.Tty, follow, remainder });
@@ -51,11 +71,15 @@ export function createLogSupervisor({ api, clock, log, dataDir }: { api: DockerA
     const drop = (): void => {
       if (logs.get(containerId) === starting) logs.delete(containerId);
     };
-    starting.then(({ done }) => done.then(drop, (error: Error) => {
-      drop();
-      log.warn({ err: error, containerId }, 'container log broke off; it goes on when docker answers');
-      void resumeAll();
-    }), drop);
+    starting.then(
+      ({ done }) =>
+        done.then(drop, (error: Error) => {
+          drop();
+          log.warn({ err: error, containerId }, 'container log broke off; it goes on when docker answers');
+          void resumeAll();
+        }),
+      drop,
+    );
     await starting;
   }
 
@@ -80,12 +104,20 @@ export function createLogSupervisor({ api, clock, log, dataDir }: { api: DockerA
     ensure,
     async reopen(containerId) {
       const writer = await logs.get(containerId);
-      if (writer === undefined) throw new RuntimeError('FailedPrecondition', 'ReopenContainerLog', `container ${containerId} is not running: its log is closed`);
+      if (writer === undefined)
+        throw new RuntimeError(
+          'FailedPrecondition',
+          'ReopenContainerLog',
+          `container ${containerId} is not running: its log is closed`,
+        );
       await writer.reopen();
     },
     async finish(containerId) {
       // One that never began, or broke off, has been reported; a removal does not fail for it.
-      await logs.get(containerId)?.then(({ done }) => done).catch(() => undefined);
+      await logs
+        .get(containerId)
+        ?.then(({ done }) => done)
+        .catch(() => undefined);
     },
     async forget(containerId) {
       await forgetPosition(positionFile(containerId));
@@ -93,7 +125,14 @@ export function createLogSupervisor({ api, clock, log, dataDir }: { api: DockerA
     async close() {
       stop.abort();
       await resumed;
-      await Promise.all([...logs.values()].map((starting) => starting.then((writer) => writer.close(), () => undefined)));
+      await Promise.all(
+        [...logs.values()].map((starting) =>
+          starting.then(
+            (writer) => writer.close(),
+            () => undefined,
+          ),
+        ),
+      );
     },
   };
 }

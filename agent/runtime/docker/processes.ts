@@ -1,10 +1,10 @@
 /** Commands in containers, attaching and port forwarding on Docker. */
-import { PassThrough, type Duplex, type Readable } from 'node:stream';
+import { type Duplex, PassThrough, type Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { openPipe, pipeDuplex } from '#agent/host/pipe.ts';
-import { RuntimeError } from '../runtime.ts';
 import type { ContainerRuntime } from '../runtime.ts';
-import type { ProcessStreams } from '../streaming/streaming-server.ts';
+import { RuntimeError } from '../runtime.ts';
+import type { ProcessStreams } from '../streaming/stream-request.ts';
 import type { DockerContext } from './docker-context.ts';
 
 type ProcessCalls = Pick<ContainerRuntime, 'execSync' | 'exec' | 'attach' | 'portForward'>;
@@ -23,7 +23,11 @@ export function processCalls(context: DockerContext): ProcessCalls {
     });
 
   /** The streams of a hijacked connection, told apart where there is no terminal. */
-  function outputs(docker: Docker, connection: Duplex, tty: boolean): { stdout: Readable; stderr?: Readable; ended: Promise<void> } {
+  function outputs(
+    docker: Docker,
+    connection: Duplex,
+    tty: boolean,
+  ): { stdout: Readable; stderr?: Readable; ended: Promise<void> } {
     const stdout = new PassThrough();
     const stderr = new PassThrough();
     if (tty) connection.pipe(stdout);
@@ -41,9 +45,16 @@ export function processCalls(context: DockerContext): ProcessCalls {
     return tty ? { stdout, ended } : { stdout, stderr, ended };
   }
 
-  async function startExec(id: string, cmd: readonly string[], tty: boolean, stdin: boolean): Promise<ProcessStreams & { pid(): Promise<number> }> {
+  async function startExec(
+    id: string,
+    cmd: readonly string[],
+    tty: boolean,
+    stdin: boolean,
+  ): Promise<ProcessStreams & { pid(): Promise<number> }> {
     return await api.call('Exec', async (docker) => {
-      const exec = await docker.getContainer(id).exec({ Cmd: [...cmd], Tty: tty, AttachStdin: stdin, AttachStdout: true, AttachStderr: !tty });
+      const exec = await docker
+        .getContainer(id)
+        .exec({ Cmd: [...cmd], Tty: tty, AttachStdin: stdin, AttachStdout: true, AttachStderr: !tty });
       const connection = await exec.start({ hijack: true, stdin, Tty: tty });
       const { stdout, stderr, ended } = outputs(docker, connection, tty);
       return {
@@ -64,7 +75,18 @@ export function processCalls(context: DockerContext): ProcessCalls {
       const process_ = await startExec(id, cmd, false, false);
       const output = Promise.all([collect(process_.stdout), collect(process_.stderr)]);
       const { promise: late, reject } = Promise.withResolvers<never>();
-      const cancel = timeoutMs === 0 ? undefined : clock.after(timeoutMs, () => reject(new RuntimeError('DeadlineExceeded', 'ExecSync', `command ${JSON.stringify(cmd.join(' '))} timed out after ${timeoutMs / 1000} s`)));
+      const cancel =
+        timeoutMs === 0
+          ? undefined
+          : clock.after(timeoutMs, () =>
+              reject(
+                new RuntimeError(
+                  'DeadlineExceeded',
+                  'ExecSync',
+                  `command ${JSON.stringify(cmd.join(' '))} timed out after ${timeoutMs / 1000} s`,
+                ),
+              ),
+            );
       try {
         const exitCode = await Promise.race([process_.exited, late]);
         const [stdout, stderr] = await output;
@@ -81,7 +103,14 @@ export function processCalls(context: DockerContext): ProcessCalls {
 
     async exec({ containerId, cmd, tty, stdin, stdout, stderr }) {
       await running(containerId, 'Exec');
-      return await streaming.urlFor('exec', { kind: 'process', stdin, stdout, stderr, tty, open: () => startExec(containerId, cmd, tty, stdin) });
+      return await streaming.urlFor('exec', {
+        kind: 'process',
+        stdin,
+        stdout,
+        stderr,
+        tty,
+        open: () => startExec(containerId, cmd, tty, stdin),
+      });
     },
 
     async attach({ containerId, tty, stdin, stdout, stderr }) {
@@ -89,13 +118,21 @@ export function processCalls(context: DockerContext): ProcessCalls {
       const open = (): Promise<ProcessStreams> =>
         api.call('Attach', async (docker) => {
           const container = docker.getContainer(containerId);
-          const connection = (await container.attach({ stream: true, hijack: true, stdin, stdout: true, stderr: true })) as unknown as Duplex;
+          const connection = (await container.attach({
+            stream: true,
+            hijack: true,
+            stdin,
+            stdout: true,
+            stderr: true,
+          })) as unknown as Duplex;
           const streams = outputs(docker, connection, tty);
           return {
             ...(stdin ? { stdin: connection } : {}),
             stdout: streams.stdout,
             stderr: streams.stderr,
-            ...(tty ? { resize: async (columns: number, rows: number) => void (await container.resize({ w: columns, h: rows })) } : {}),
+            ...(tty
+              ? { resize: async (columns: number, rows: number) => void (await container.resize({ w: columns, h: rows })) }
+              : {}),
             exited: streams.ended.then(() => 0),
             close: () => void connection.destroy(),
           };
@@ -110,7 +147,11 @@ export function processCalls(context: DockerContext): ProcessCalls {
         // other side does, and passes our half-close on: what socat needs options for that exclude each other.
         const pipe = await openPipe(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'busybox', 'nc', '127.0.0.1', String(port)]);
         const said = collect(pipe.stderr);
-        const stream = pipeDuplex(pipe, async () => new Error(`failed to connect to port ${port} in sandbox ${podSandboxId}: ${(await said).toString('utf8').trim()}`));
+        const stream = pipeDuplex(
+          pipe,
+          async () =>
+            new Error(`failed to connect to port ${port} in sandbox ${podSandboxId}: ${(await said).toString('utf8').trim()}`),
+        );
         return stream;
       };
       return await streaming.urlFor('portforward', { kind: 'portforward', dial });

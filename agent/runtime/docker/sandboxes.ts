@@ -5,16 +5,19 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { isNotFound, RuntimeError } from '../runtime.ts';
 import type { ContainerRuntime, PodSandbox, PodSandboxConfig, PodSandboxState } from '../runtime.ts';
+import { isNotFound, RuntimeError } from '../runtime.ts';
 import { addNetwork, type CniAttachment, type CniNetwork, type CniResult, deleteNetwork, loadNetwork } from './cni.ts';
 import { sandboxCreateOptions } from './create-options.ts';
 import { isNotModified } from './docker-api.ts';
 import type { DockerContext } from './docker-context.ts';
-import { createdAtMs, matches, readLabels, sandboxIdLabel, sandboxMetadata, sandboxNamespaces, typeLabel } from './labels.ts';
 import { ensureImage } from './images.ts';
+import { createdAtMs, matches, readLabels, sandboxIdLabel, sandboxMetadata, sandboxNamespaces, typeLabel } from './labels.ts';
 
-type SandboxCalls = Pick<ContainerRuntime, 'runPodSandbox' | 'stopPodSandbox' | 'removePodSandbox' | 'podSandboxStatus' | 'listPodSandbox'>;
+type SandboxCalls = Pick<
+  ContainerRuntime,
+  'runPodSandbox' | 'stopPodSandbox' | 'removePodSandbox' | 'podSandboxStatus' | 'listPodSandbox'
+>;
 
 /** How a sandbox is connected; the file goes when the network has been taken down. */
 interface Attached {
@@ -44,9 +47,16 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
 
   async function connect(id: string, pid: number, config: PodSandboxConfig): Promise<void> {
     const network = await loadNetwork(cni.confDir);
-    if (network === undefined) throw new RuntimeError('Unavailable', 'RunPodSandbox', `cni plugin not initialized: no configuration in ${cni.confDir}`);
+    if (network === undefined)
+      throw new RuntimeError('Unavailable', 'RunPodSandbox', `cni plugin not initialized: no configuration in ${cni.confDir}`);
     const { name, namespace, uid } = config.metadata;
-    const attachment = { containerId: id, podName: name, podNamespace: namespace, podUid: uid, portMappings: config.portMappings ?? [] };
+    const attachment = {
+      containerId: id,
+      podName: name,
+      podNamespace: namespace,
+      podUid: uid,
+      portMappings: config.portMappings ?? [],
+    };
     // Written before as well: a crash in the middle must not keep the address for ever.
     await keep(id, { network, attachment });
     const result = await addNetwork(cni, network, { ...attachment, netns: `/proc/${pid}/ns/net` });
@@ -64,16 +74,20 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
   const inspect = (id: string): Promise<Docker.ContainerInspectInfo> =>
     api.call('PodSandboxStatus', async (docker) => {
       const found = await docker.getContainer(id).inspect();
-      if (found.Config.Labels[typeLabel] !== 'podsandbox') throw new RuntimeError('NotFound', 'PodSandboxStatus', `${id} is not a pod sandbox`);
+      if (found.Config.Labels[typeLabel] !== 'podsandbox')
+        throw new RuntimeError('NotFound', 'PodSandboxStatus', `${id} is not a pod sandbox`);
       return found;
     });
 
   const containersOf = (id: string): Promise<Docker.ContainerInfo[]> =>
-    api.call('ContainerList', (docker) => docker.listContainers({ all: true, filters: { label: [`${typeLabel}=container`, `${sandboxIdLabel}=${id}`] } }));
+    api.call('ContainerList', (docker) =>
+      docker.listContainers({ all: true, filters: { label: [`${typeLabel}=container`, `${sandboxIdLabel}=${id}`] } }),
+    );
 
   const calls: SandboxCalls = {
     async runPodSandbox(config, runtimeHandler = '') {
-      if (runtimeHandler !== '') throw new RuntimeError('InvalidArgument', 'RunPodSandbox', `docker has no runtime handler "${runtimeHandler}"`);
+      if (runtimeHandler !== '')
+        throw new RuntimeError('InvalidArgument', 'RunPodSandbox', `docker has no runtime handler "${runtimeHandler}"`);
       const defaults = context.defaults();
       await ensureImage(context, defaults.sandboxImage);
       const id = await api.call('RunPodSandbox', (docker) => createNamed(docker, sandboxCreateOptions(config, defaults)));
@@ -86,8 +100,14 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
         return id;
       } catch (error) {
         // The first failure is the one to report; what is left behind now, the kubelet's own clean-up finds by its labels.
-        await calls.removePodSandbox(id).catch((failure: Error) => context.log.warn({ err: failure, podSandboxId: id }, 'failed sandbox is left behind'));
-        throw error instanceof RuntimeError ? error : new RuntimeError('Unknown', 'RunPodSandbox', `failed to set up pod network: ${(error as Error).message}`, { cause: error });
+        await calls
+          .removePodSandbox(id)
+          .catch((failure: Error) => context.log.warn({ err: failure, podSandboxId: id }, 'failed sandbox is left behind'));
+        throw error instanceof RuntimeError
+          ? error
+          : new RuntimeError('Unknown', 'RunPodSandbox', `failed to set up pod network: ${(error as Error).message}`, {
+              cause: error,
+            });
       }
     },
 
@@ -126,7 +146,14 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
 
 function sandboxOf(id: string, labels: Record<string, string>, running: boolean): PodSandbox {
   const state: PodSandboxState = running ? 'SANDBOX_READY' : 'SANDBOX_NOTREADY';
-  return { id, metadata: sandboxMetadata(labels), state, createdAtMs: createdAtMs(labels), runtimeHandler: '', ...readLabels(labels) };
+  return {
+    id,
+    metadata: sandboxMetadata(labels),
+    state,
+    createdAtMs: createdAtMs(labels),
+    runtimeHandler: '',
+    ...readLabels(labels),
+  };
 }
 
 function resolvConf({ servers = [], searches = [], options = [] }: NonNullable<PodSandboxConfig['dnsConfig']>): string {
@@ -160,12 +187,15 @@ export async function stopDocker({ api }: DockerContext, id: string, timeoutSeco
   try {
     // 0 would still give Docker a moment between the two signals.
     const run = (docker: Docker): Promise<unknown> =>
-      timeoutSeconds === 0 ? docker.getContainer(id).kill({ signal: 'SIGKILL' }) : docker.getContainer(id).stop({ t: timeoutSeconds });
+      timeoutSeconds === 0
+        ? docker.getContainer(id).kill({ signal: 'SIGKILL' })
+        : docker.getContainer(id).stop({ t: timeoutSeconds });
     await api.call('StopContainer', run, timeoutSeconds * 1000 + 120_000);
     await api.call('StopContainer', (docker) => docker.getContainer(id).wait({ condition: 'not-running' }));
   } catch (error) {
     // 409: killing what does not run.
-    if (isNotFound(error) || isNotModified(error) || (error instanceof RuntimeError && error.code === 'FailedPrecondition')) return;
+    if (isNotFound(error) || isNotModified(error) || (error instanceof RuntimeError && error.code === 'FailedPrecondition'))
+      return;
     throw error;
   }
 }
@@ -178,7 +208,8 @@ export async function removeDocker(context: DockerContext, id: string): Promise<
   try {
     await api.call('RemoveContainer', (docker) => docker.getContainer(id).remove({ force: true, v: true }));
   } catch (error) {
-    const underWay = error instanceof RuntimeError && error.code === 'FailedPrecondition' && /already in progress/.test(error.message);
+    const underWay =
+      error instanceof RuntimeError && error.code === 'FailedPrecondition' && /already in progress/.test(error.message);
     if (!isNotFound(error) && !underWay) throw error;
   }
   await logs.forget(id);

@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { createSpdySession, type SpdyStream } from './spdy.ts';
-import { exitStatus, failureStatus, type ProcessStreams, refuse, type StreamRequest } from './streaming-server.ts';
+import { exitStatus, failureStatus, type ProcessStreams, refuse, type StreamRequest } from './stream-request.ts';
 
 const protocolHeader = 'x-stream-protocol-version';
 const protocols = { process: 'v4.channel.k8s.io', portforward: 'portforward.k8s.io' } as const;
@@ -15,16 +15,31 @@ const protocols = { process: 'v4.channel.k8s.io', portforward: 'portforward.k8s.
 /** Settles when the connection has ended. */
 export async function serveSpdy(request: StreamRequest, message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
   const protocol = protocols[request.kind];
-  const offered = String(message.headers[protocolHeader] ?? '').split(',').map((name) => name.trim());
-  if (message.headers.upgrade?.toLowerCase() !== 'spdy/3.1') return refuse(socket, '400 Bad Request', 'unable to upgrade: want SPDY/3.1 or websocket');
-  if (!offered.includes(protocol)) return refuse(socket, '403 Forbidden', `unable to upgrade: no protocol of "${offered.join(', ')}" is supported, only ${protocol}`);
-  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`);
+  const offered = String(message.headers[protocolHeader] ?? '')
+    .split(',')
+    .map((name) => name.trim());
+  if (message.headers.upgrade?.toLowerCase() !== 'spdy/3.1')
+    return refuse(socket, '400 Bad Request', 'unable to upgrade: want SPDY/3.1 or websocket');
+  if (!offered.includes(protocol))
+    return refuse(
+      socket,
+      '403 Forbidden',
+      `unable to upgrade: no protocol of "${offered.join(', ')}" is supported, only ${protocol}`,
+    );
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
+  );
   if (request.kind === 'process') await serveProcess(request, socket, head);
   else await servePorts(request, socket, head);
 }
 
 async function serveProcess(request: StreamRequest & { kind: 'process' }, socket: Duplex, head: Buffer): Promise<void> {
-  const wanted = ['error', ...(['stdin', 'stdout'] as const).filter((name) => request[name]), ...(request.stderr && !request.tty ? ['stderr'] : []), ...(request.tty ? ['resize'] : [])];
+  const wanted = [
+    'error',
+    ...(['stdin', 'stdout'] as const).filter((name) => request[name]),
+    ...(request.stderr && !request.tty ? ['stderr'] : []),
+    ...(request.tty ? ['resize'] : []),
+  ];
   const streams = new Map<string, SpdyStream>();
   const { promise: complete, resolve } = Promise.withResolvers<void>();
   const session = createSpdySession(
@@ -46,7 +61,8 @@ async function serveProcess(request: StreamRequest & { kind: 'process' }, socket
     void session.closed.then(() => process.close());
     connect(process, streams);
     const exitCode = await process.exited;
-    await Promise.all([process.stdout, process.stderr].map((output) => output && finished(output, { writable: false }).catch(() => undefined)));
+    const read = [process.stdout, process.stderr].filter((output) => output !== undefined);
+    await Promise.all(read.map((output) => finished(output, { writable: false }).catch(() => undefined)));
     status.end(exitStatus(exitCode));
   } catch (error) {
     status.end(failureStatus(error));

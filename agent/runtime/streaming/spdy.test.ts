@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Duplex, duplexPair, type Readable } from 'node:stream';
 import { describe, it } from 'node:test';
-import { createSpdySession, spdyDictionary, type SpdySession, type SpdyStream } from './spdy.ts';
+import { createSpdySession, type SpdySession, type SpdyStream, spdyDictionary } from './spdy.ts';
 
 async function textOf(stream: Readable): Promise<string> {
   const chunks: Buffer[] = [];
@@ -11,7 +11,11 @@ async function textOf(stream: Readable): Promise<string> {
 
 function pair(onStream: (stream: SpdyStream) => void): { client: SpdySession; server: SpdySession; sockets: Duplex[] } {
   const [left, right] = duplexPair();
-  return { client: createSpdySession(left, { role: 'client' }), server: createSpdySession(right, { role: 'server', onStream }), sockets: [left, right] };
+  return {
+    client: createSpdySession(left, { role: 'client' }),
+    server: createSpdySession(right, { role: 'server', onStream }),
+    sockets: [left, right],
+  };
 }
 
 describe('SPDY', () => {
@@ -27,13 +31,19 @@ describe('SPDY', () => {
   });
 
   it('carries several streams with their headers, both ways, half-closed', { timeout: 10_000 }, async () => {
-    const { client, server } = pair((stream) => void textOf(stream).then((text) => stream.end(`${stream.headers.name}: ${text.length}`)));
+    const { client, server } = pair(
+      (stream) => void textOf(stream).then((text) => stream.end(`${stream.headers.name}: ${text.length}`)),
+    );
     const ask = async (name: string, size: number): Promise<string> => {
       const stream = await client.open({ Name: name });
       stream.end('x'.repeat(size));
       return await textOf(stream);
     };
-    assert.deepEqual(await Promise.all([ask('one', 3), ask('two', 200_000), ask('three', 0)]), ['one: 3', 'two: 200000', 'three: 0']);
+    assert.deepEqual(await Promise.all([ask('one', 3), ask('two', 200_000), ask('three', 0)]), [
+      'one: 3',
+      'two: 200000',
+      'three: 0',
+    ]);
     await Promise.all([client.close(), server.closed]);
   });
 

@@ -66,7 +66,10 @@ function uint32(...values: number[]): Buffer {
 
 function encodeHeaders(headers: SpdyHeaders): Buffer {
   const pairs = Object.entries(headers);
-  return Buffer.concat([uint32(pairs.length), ...pairs.flatMap(([name, value]) => [prefixed(name.toLowerCase()), prefixed(value)])]);
+  return Buffer.concat([
+    uint32(pairs.length),
+    ...pairs.flatMap(([name, value]) => [prefixed(name.toLowerCase()), prefixed(value)]),
+  ]);
 }
 
 function decodeHeaders(block: Buffer): SpdyHeaders {
@@ -143,7 +146,11 @@ class Stream extends Duplex implements SpdyStream {
   override _final(done: (error?: Error | null) => void): void {
     // Where the connection is gone, nobody waits for our end, and what has come before can still be read.
     if (this.#wasReset) done();
-    else this.#send(Buffer.alloc(0), true).then(() => done(), () => done());
+    else
+      this.#send(Buffer.alloc(0), true).then(
+        () => done(),
+        () => done(),
+      );
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -166,15 +173,16 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
     const sent = sending.then(async () => {
       const bytes = await make();
       if (!socket.writable) throw new Error('the streaming connection is closed');
-      if (!socket.write(bytes)) await new Promise<void>((resolve) => {
-        const go = (): void => {
-          socket.off('drain', go);
-          socket.off('close', go);
-          resolve();
-        };
-        socket.on('drain', go);
-        socket.on('close', go);
-      });
+      if (!socket.write(bytes))
+        await new Promise<void>((resolve) => {
+          const go = (): void => {
+            socket.off('drain', go);
+            socket.off('close', go);
+            resolve();
+          };
+          socket.on('drain', go);
+          socket.on('close', go);
+        });
     });
     sending = sent.catch(() => undefined); // The caller gets it.
     return sent;
@@ -207,7 +215,9 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
     switch (type) {
       case frame.synStream: {
         const stream = addStream(id, decodeHeaders(await through(inflate, body.subarray(10))));
-        unlessClosed(send(async () => control(frame.synReply, 0, Buffer.concat([uint32(id), await through(deflate, encodeHeaders({}))]))));
+        unlessClosed(
+          send(async () => control(frame.synReply, 0, Buffer.concat([uint32(id), await through(deflate, encodeHeaders({}))]))),
+        );
         if (flags & finFlag) stream.receive(null);
         onStream?.(stream);
         return;
@@ -274,8 +284,17 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
       nextId += 2;
       const stream = addStream(id, headers);
       const accepted = new Promise<void>((resolve) => opening.set(id, resolve));
-      await send(async () => control(frame.synStream, 0, Buffer.concat([uint32(id, 0), Buffer.from([0, 0]), await through(deflate, encodeHeaders(headers))])));
-      await Promise.race([accepted, closed.then(() => Promise.reject(new Error('the streaming connection closed before it accepted a stream')))]);
+      await send(async () =>
+        control(
+          frame.synStream,
+          0,
+          Buffer.concat([uint32(id, 0), Buffer.from([0, 0]), await through(deflate, encodeHeaders(headers))]),
+        ),
+      );
+      await Promise.race([
+        accepted,
+        closed.then(() => Promise.reject(new Error('the streaming connection closed before it accepted a stream'))),
+      ]);
       opening.delete(id);
       return stream;
     },

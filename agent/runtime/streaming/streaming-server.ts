@@ -7,29 +7,12 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Duplex, Readable, Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Clock } from '#client/clock.ts';
 import { serveSpdy } from './spdy-streams.ts';
+import { refuse, type StreamRequest } from './stream-request.ts';
 import { serveWebSocket } from './websocket-streams.ts';
-
-/** A process whose streams are connected. */
-export interface ProcessStreams {
-  stdin?: Writable | undefined;
-  stdout: Readable;
-  /** Absent with a terminal, which has one output. */
-  stderr?: Readable | undefined;
-  resize?: ((columns: number, rows: number) => Promise<void>) | undefined;
-  /** The exit code once all output has come; 0 for attach, which ends with the stream. */
-  exited: Promise<number>;
-  /** Lets go of the process: the client has gone. */
-  close(): void;
-}
-
-/** What a URL stands for. */
-export type StreamRequest =
-  | { kind: 'process'; stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean; open(): Promise<ProcessStreams> }
-  | { kind: 'portforward'; dial(port: number): Promise<Duplex> };
 
 export interface StreamingServer {
   /** @param path `exec`, `attach` or `portforward` @returns a URL that serves `request` once, within a minute */
@@ -64,7 +47,9 @@ export function createStreamingServer({ log, clock }: { log: Logger; clock: Cloc
   };
 
   async function listen(): Promise<Server> {
-    const server = createServer((_request, response) => response.writeHead(400).end('a stream wants an upgrade to SPDY/3.1 or websocket\n'));
+    const server = createServer((_request, response) =>
+      response.writeHead(400).end('a stream wants an upgrade to SPDY/3.1 or websocket\n'),
+    );
     server.on('upgrade', upgrade);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
@@ -100,23 +85,3 @@ function take(requests: Map<string, Pending>, message: IncomingMessage): StreamR
   pending?.cancel();
   return pending?.request;
 }
-
-export function refuse(socket: Duplex, status: string, text: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text) + 1}\r\nConnection: close\r\n\r\n${text}\n`);
-}
-
-/** The Status that ends an exec on its error channel (`v4.channel.k8s.io` and later). */
-export function exitStatus(exitCode: number): string {
-  if (exitCode === 0) return JSON.stringify({ metadata: {}, status: 'Success' });
-  return JSON.stringify({
-    metadata: {},
-    status: 'Failure',
-    message: `command terminated with non-zero exit code: exit status ${exitCode}`,
-    reason: 'NonZeroExitCode',
-    details: { causes: [{ reason: 'ExitCode', message: String(exitCode) }] },
-  });
-}
-
-/** The Status for a process that could not be started or whose connection broke. */
-export const failureStatus = (error: unknown): string =>
-  JSON.stringify({ metadata: {}, status: 'Failure', reason: 'InternalError', message: error instanceof Error ? error.message : String(error), code: 500 });

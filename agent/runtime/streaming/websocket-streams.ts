@@ -6,16 +6,22 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { exitStatus, failureStatus, refuse, type StreamRequest } from './streaming-server.ts';
+import { exitStatus, failureStatus, refuse, type StreamRequest } from './stream-request.ts';
 
 const protocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'] as const;
 const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 
 /** Settles when the connection has ended. */
-export async function serveWebSocket(request: StreamRequest, message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+export async function serveWebSocket(
+  request: StreamRequest,
+  message: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> {
   const offered = (message.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
   const protocol = protocols.find((name) => offered.includes(name));
-  if (protocol === undefined) return refuse(socket, '400 Bad Request', `none of the offered protocols is served: ${protocols.join(', ')}`);
+  if (protocol === undefined)
+    return refuse(socket, '400 Bad Request', `none of the offered protocols is served: ${protocols.join(', ')}`);
   const server = new WebSocketServer({ noServer: true, handleProtocols: () => protocol });
   const connection = await new Promise<WebSocket>((resolve) => server.handleUpgrade(message, socket, head, resolve));
   const closed = new Promise<void>((resolve) => connection.once('close', () => resolve()));
@@ -25,7 +31,8 @@ export async function serveWebSocket(request: StreamRequest, message: IncomingMe
   await closed;
 }
 
-const framed = (channel: number, data: Uint8Array | string): Buffer => Buffer.concat([Buffer.from([channel]), Buffer.from(data as string)]);
+const framed = (channel: number, data: Uint8Array | string): Buffer =>
+  Buffer.concat([Buffer.from([channel]), Buffer.from(data as string)]);
 
 async function serveProcess(request: StreamRequest & { kind: 'process' }, connection: WebSocket): Promise<void> {
   // What comes before the process is up must not be lost.

@@ -49,9 +49,11 @@ function combine(a: FieldSet | undefined, b: FieldSet | undefined, keep: (a: boo
   return { member: keep(a?.member ?? false, b?.member ?? false), children };
 }
 
-export const union = (a: FieldSet | undefined, b: FieldSet | undefined): FieldSet => combine(a, b, (left, right) => left || right);
+export const union = (a: FieldSet | undefined, b: FieldSet | undefined): FieldSet =>
+  combine(a, b, (left, right) => left || right);
 export const difference = (a: FieldSet, b: FieldSet | undefined): FieldSet => combine(a, b, (left, right) => left && !right);
-export const intersection = (a: FieldSet | undefined, b: FieldSet | undefined): FieldSet => combine(a, b, (left, right) => left && right);
+export const intersection = (a: FieldSet | undefined, b: FieldSet | undefined): FieldSet =>
+  combine(a, b, (left, right) => left && right);
 
 export function sameSet(a: FieldSet | undefined, b: FieldSet | undefined): boolean {
   return isEmpty(combine(a, b, (left, right) => left !== right));
@@ -94,7 +96,8 @@ export function fromFieldsV1(json: JsonObject, atRoot = true): FieldSet {
   const set = emptySet();
   const entries = Object.entries(json);
   set.member = !atRoot && (entries.length === 0 || json['.'] !== undefined);
-  for (const [element, value] of entries) if (element !== '.') set.children.set(element, fromFieldsV1((value ?? {}) as JsonObject, false));
+  for (const [element, value] of entries)
+    if (element !== '.') set.children.set(element, fromFieldsV1((value ?? {}) as JsonObject, false));
   return set;
 }
 
@@ -106,7 +109,9 @@ export function pathText(path: readonly string[]): string {
       if (element.startsWith('f:')) return `.${value}`;
       if (element.startsWith('v:')) return `[=${value}]`;
       const keys = JSON.parse(value) as Record<string, unknown>;
-      return `[${Object.entries(keys).map(([key, part]) => `${key}=${JSON.stringify(part)}`).join(',')}]`;
+      return `[${Object.entries(keys)
+        .map(([key, part]) => `${key}=${JSON.stringify(part)}`)
+        .join(',')}]`;
     })
     .join('');
 }

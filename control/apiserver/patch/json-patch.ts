@@ -11,7 +11,8 @@ const maxOperations = 10_000;
 
 /** @throws ApiError 400 for what is no patch, 422 for one that does not fit the object (a failed `test`, a missing path) */
 export function applyJsonPatch(current: JsonObject, patch: JsonValue): JsonObject {
-  if (!Array.isArray(patch) || !patch.every(isOperation)) throw badRequest('json: cannot unmarshal into Go value of type jsonpatch.Patch');
+  if (!Array.isArray(patch) || !patch.every(isOperation))
+    throw badRequest('json: cannot unmarshal into Go value of type jsonpatch.Patch');
   if (patch.length > maxOperations) {
     throw requestTooLarge(`The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`);
   }

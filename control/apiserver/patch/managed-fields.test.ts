@@ -10,7 +10,12 @@ const nowMs = Date.UTC(2026, 0, 1);
 const typeName = 'apps/v1.Deployment';
 
 function deployment(spec: JsonObject, labels?: JsonObject): JsonObject {
-  return { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web', ...(labels === undefined ? {} : { labels }) }, spec };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'web', ...(labels === undefined ? {} : { labels }) },
+    spec,
+  };
 }
 const apply = (configuration: JsonObject, live?: JsonObject, more: { fieldManager?: string; force?: boolean } = {}): JsonObject =>
   patcher.applyServerSide({
@@ -25,7 +30,14 @@ const apply = (configuration: JsonObject, live?: JsonObject, more: { fieldManage
   });
 const update = (object: JsonObject, live: JsonObject | undefined, fieldManager: string, subresource = ''): JsonObject => {
   const copy = structuredClone(object);
-  patcher.trackManagedFields({ object: copy as unknown as KubeObject, live: live as unknown as KubeObject | undefined, typeName, fieldManager, subresource, nowMs });
+  patcher.trackManagedFields({
+    object: copy as unknown as KubeObject,
+    live: live as unknown as KubeObject | undefined,
+    typeName,
+    fieldManager,
+    subresource,
+    nowMs,
+  });
   return copy;
 };
 const fieldsBy = (object: JsonObject, manager: string): unknown => {
@@ -36,7 +48,11 @@ const container = (image: string): JsonObject => ({ containers: [{ name: 'web', 
 
 describe('managedFields of ordinary writes', () => {
   it('records on create what the client set, with "." where a place itself came with it', () => {
-    const created = update(deployment({ replicas: 3, template: { metadata: { labels: { app: 'web' } }, spec: container('web:1') } }, { app: 'web' }), undefined, 'kubectl');
+    const created = update(
+      deployment({ replicas: 3, template: { metadata: { labels: { app: 'web' } }, spec: container('web:1') } }, { app: 'web' }),
+      undefined,
+      'kubectl',
+    );
     assert.deepEqual(fieldsBy(created, 'kubectl'), {
       'f:metadata': { 'f:labels': { '.': {}, 'f:app': {} } },
       'f:spec': {
@@ -65,7 +81,12 @@ describe('managedFields of ordinary writes', () => {
 
   it('folds the oldest updaters together beyond ten', () => {
     let object = update(deployment({}), undefined, 'm0');
-    for (let index = 1; index <= 12; index++) object = update(deployment({}, { ...((object['metadata'] as JsonObject)['labels'] as JsonObject), [`l${index}`]: 'x' }), object, `m${index}`);
+    for (let index = 1; index <= 12; index++)
+      object = update(
+        deployment({}, { ...((object['metadata'] as JsonObject)['labels'] as JsonObject), [`l${index}`]: 'x' }),
+        object,
+        `m${index}`,
+      );
     const entries = (object['metadata'] as { managedFields: { manager: string }[] }).managedFields;
     assert.equal(entries.length, 10);
     assert.ok(entries.some(({ manager }) => manager === 'ancient-changes'));
@@ -77,15 +98,27 @@ describe('server-side apply', () => {
     const created = apply(deployment({ replicas: 2, template: { spec: container('web:1') } }));
     assert.equal((created['spec'] as JsonObject)['replicas'], 2);
     assert.deepEqual(fieldsBy(created, 'me'), {
-      'f:spec': { 'f:replicas': {}, 'f:template': { 'f:spec': { 'f:containers': { 'k:{"name":"web"}': { '.': {}, 'f:image': {}, 'f:name': {} } } } } },
+      'f:spec': {
+        'f:replicas': {},
+        'f:template': { 'f:spec': { 'f:containers': { 'k:{"name":"web"}': { '.': {}, 'f:image': {}, 'f:name': {} } } } },
+      },
     });
   });
 
   it('merges list elements by key and leaves those of others alone', () => {
-    const live = update(deployment({ template: { spec: { containers: [{ name: 'sidecar', image: 's' }] } } }), undefined, 'injector');
+    const live = update(
+      deployment({ template: { spec: { containers: [{ name: 'sidecar', image: 's' }] } } }),
+      undefined,
+      'injector',
+    );
     const merged = apply(deployment({ template: { spec: container('web:1') } }), live);
-    const containers = (((merged['spec'] as JsonObject)['template'] as JsonObject)['spec'] as JsonObject)['containers'] as JsonObject[];
-    assert.deepEqual(containers.map(({ name }) => name), ['sidecar', 'web']);
+    const containers = (((merged['spec'] as JsonObject)['template'] as JsonObject)['spec'] as JsonObject)[
+      'containers'
+    ] as JsonObject[];
+    assert.deepEqual(
+      containers.map(({ name }) => name),
+      ['sidecar', 'web'],
+    );
   });
 
   it('removes what it no longer applies, unless somebody else holds it', () => {

@@ -31,7 +31,17 @@ import { compare, fieldsOf, mergeValues, removeFields, typedRoot } from './typed
 const unowned: readonly (readonly string[])[] = [
   ['f:apiVersion'],
   ['f:kind'],
-  ...['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'generation', 'resourceVersion', 'managedFields', 'generateName'].map((name) => ['f:metadata', `f:${name}`]),
+  ...[
+    'name',
+    'namespace',
+    'creationTimestamp',
+    'selfLink',
+    'uid',
+    'generation',
+    'resourceVersion',
+    'managedFields',
+    'generateName',
+  ].map((name) => ['f:metadata', `f:${name}`]),
 ];
 
 /** Entries of operation Update beyond this number are folded together, the oldest first. */
@@ -76,7 +86,10 @@ export function applyConfiguration(request: ApplyRequest): JsonObject {
   resolveConflicts(request, managers, keyOfEntry(self), intersection(changedBy(before, result, request), applied));
   for (const manager of managers.values()) manager.set = difference(manager.set, dropped);
   managers.set(keyOfEntry(self), { entry: managers.get(keyOfEntry(self))?.entry ?? self, set: applied });
-  const metadata = { ...asObject(result['metadata']), managedFields: writeManagers(managers, stored, nowMs) as unknown as JsonValue };
+  const metadata = {
+    ...asObject(result['metadata']),
+    managedFields: writeManagers(managers, stored, nowMs) as unknown as JsonValue,
+  };
   return { ...result, metadata };
 }
 
@@ -105,7 +118,9 @@ function conflictError(conflicts: readonly { manager: Manager; set: FieldSet }[]
   });
   const groups = Map.groupBy(causes, ({ message }) => message);
   const texts = [...groups].map(([message, list]) =>
-    list.length === 1 ? `${message}: ${list[0]?.field}` : `${message.replace(/^conflict/, 'conflicts')}:\n${list.map(({ field }) => `- ${field}`).join('\n')}`,
+    list.length === 1
+      ? `${message}: ${list[0]?.field}`
+      : `${message.replace(/^conflict/, 'conflicts')}:\n${list.map(({ field }) => `- ${field}`).join('\n')}`,
   );
   const count = `${causes.length} conflict${causes.length === 1 ? '' : 's'}`;
   return failure(409, 'Conflict', `Apply failed with ${count}: ${texts.join('\n')}`, { causes });
@@ -165,8 +180,14 @@ function readManagers(entries: readonly ManagedFieldsEntry[]): Map<string, Manag
 }
 
 /** Sorted as upstream: Apply before Update, then by time and name; an entry keeps its time while its set is the same. */
-function writeManagers(managers: Map<string, Manager>, stored: readonly ManagedFieldsEntry[], nowMs: number): ManagedFieldsEntry[] {
-  const storedSets = new Map(stored.map((entry) => [keyOfEntry(entry), { time: entry.time, set: fromFieldsV1(entry.fieldsV1 ?? {}) }]));
+function writeManagers(
+  managers: Map<string, Manager>,
+  stored: readonly ManagedFieldsEntry[],
+  nowMs: number,
+): ManagedFieldsEntry[] {
+  const storedSets = new Map(
+    stored.map((entry) => [keyOfEntry(entry), { time: entry.time, set: fromFieldsV1(entry.fieldsV1 ?? {}) }]),
+  );
   const kept = fold([...managers.values()].filter(({ set }) => !isEmpty(set)));
   const entries = kept.map(({ entry, set }): ManagedFieldsEntry => {
     const old = storedSets.get(keyOfEntry(entry));
@@ -175,7 +196,8 @@ function writeManagers(managers: Map<string, Manager>, stored: readonly ManagedF
     const identity = { manager, operation, apiVersion, time, fieldsType: 'FieldsV1', fieldsV1: toFieldsV1(set) };
     return subresource === undefined ? identity : { ...identity, subresource };
   });
-  const rank = (entry: ManagedFieldsEntry): string => `${entry.operation === 'Apply' ? 0 : 1} ${entry.time ?? ''} ${entry.manager ?? ''} ${entry.subresource ?? ''}`;
+  const rank = (entry: ManagedFieldsEntry): string =>
+    `${entry.operation === 'Apply' ? 0 : 1} ${entry.time ?? ''} ${entry.manager ?? ''} ${entry.subresource ?? ''}`;
   return entries.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
 }
 
@@ -187,6 +209,9 @@ function fold(managers: Manager[]): Manager[] {
     .sort((a, b) => ((a.entry.time ?? '') < (b.entry.time ?? '') ? -1 : 1))
     .slice(0, updaters.length - maxUpdateManagers + 1);
   const apiVersion = oldest.at(-1)?.entry.apiVersion ?? '';
-  const folded: Manager = { entry: entryOf(foldedManager, 'Update', apiVersion, ''), set: oldest.map(({ set }) => set).reduce(union) };
+  const folded: Manager = {
+    entry: entryOf(foldedManager, 'Update', apiVersion, ''),
+    set: oldest.map(({ set }) => set).reduce(union),
+  };
   return [...managers.filter((manager) => !oldest.includes(manager)), folded];
 }

@@ -1,10 +1,11 @@
 /** All patch types behind one seam. */
-import { decodeJsonValue } from './patch-body.ts';
+
+import type { JsonObject } from '#api/json.ts';
 import { applyJsonPatch, applyMergePatch } from './json-patch.ts';
 import { applyConfiguration, trackUpdate } from './managed-fields.ts';
 import type { ObjectPatcher } from './patch.ts';
+import { decodeJsonValue } from './patch-body.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
-import type { JsonObject } from '#api/json.ts';
 
 export function createObjectPatcher(): ObjectPatcher {
   return {

@@ -12,23 +12,73 @@ interface Case {
   type?: string;
 }
 
-const two = { containers: [{ name: 'a', image: 'a:1' }, { name: 'b', image: 'b:1' }] };
+const two = {
+  containers: [
+    { name: 'a', image: 'a:1' },
+    { name: 'b', image: 'b:1' },
+  ],
+};
 
 const cases: Case[] = [
-  { does: 'merges maps, and null deletes a key', current: { nodeSelector: { a: '1', b: '2' } }, patch: { nodeSelector: { b: null, c: '3' } }, want: { nodeSelector: { a: '1', c: '3' } } },
-  { does: 'merges list elements by merge key', current: two, patch: { containers: [{ name: 'b', image: 'b:2' }] }, want: { containers: [{ name: 'a', image: 'a:1' }, { name: 'b', image: 'b:2' }] } },
-  { does: 'appends list elements with a new key', current: two, patch: { containers: [{ name: 'c', image: 'c:1', command: null }] }, want: { containers: [...two.containers, { name: 'c', image: 'c:1' }] } },
-  { does: 'deletes a list element with $patch: delete', current: two, patch: { containers: [{ name: 'a', $patch: 'delete' }] }, want: { containers: [{ name: 'b', image: 'b:1' }] } },
-  { does: 'replaces a whole list with $patch: replace', current: two, patch: { containers: [{ $patch: 'replace' }, { name: 'z', image: 'z' }] }, want: { containers: [{ name: 'z', image: 'z' }] } },
-  { does: 'replaces an atomic list', current: { containers: [{ name: 'a', args: ['1', '2'] }] }, patch: { containers: [{ name: 'a', args: ['3'] }] }, want: { containers: [{ name: 'a', args: ['3'] }] } },
-  { does: 'replaces a map with $patch: replace', current: { nodeSelector: { a: '1' } }, patch: { nodeSelector: { $patch: 'replace', b: '2' } }, want: { nodeSelector: { b: '2' } } },
+  {
+    does: 'merges maps, and null deletes a key',
+    current: { nodeSelector: { a: '1', b: '2' } },
+    patch: { nodeSelector: { b: null, c: '3' } },
+    want: { nodeSelector: { a: '1', c: '3' } },
+  },
+  {
+    does: 'merges list elements by merge key',
+    current: two,
+    patch: { containers: [{ name: 'b', image: 'b:2' }] },
+    want: {
+      containers: [
+        { name: 'a', image: 'a:1' },
+        { name: 'b', image: 'b:2' },
+      ],
+    },
+  },
+  {
+    does: 'appends list elements with a new key',
+    current: two,
+    patch: { containers: [{ name: 'c', image: 'c:1', command: null }] },
+    want: { containers: [...two.containers, { name: 'c', image: 'c:1' }] },
+  },
+  {
+    does: 'deletes a list element with $patch: delete',
+    current: two,
+    patch: { containers: [{ name: 'a', $patch: 'delete' }] },
+    want: { containers: [{ name: 'b', image: 'b:1' }] },
+  },
+  {
+    does: 'replaces a whole list with $patch: replace',
+    current: two,
+    patch: { containers: [{ $patch: 'replace' }, { name: 'z', image: 'z' }] },
+    want: { containers: [{ name: 'z', image: 'z' }] },
+  },
+  {
+    does: 'replaces an atomic list',
+    current: { containers: [{ name: 'a', args: ['1', '2'] }] },
+    patch: { containers: [{ name: 'a', args: ['3'] }] },
+    want: { containers: [{ name: 'a', args: ['3'] }] },
+  },
+  {
+    does: 'replaces a map with $patch: replace',
+    current: { nodeSelector: { a: '1' } },
+    patch: { nodeSelector: { $patch: 'replace', b: '2' } },
+    want: { nodeSelector: { b: '2' } },
+  },
   {
     does: 'keeps one source of a volume with $retainKeys',
     current: { volumes: [{ name: 'v', emptyDir: {} }] },
     patch: { volumes: [{ name: 'v', $retainKeys: ['name', 'configMap'], configMap: { name: 'c' } }] },
     want: { volumes: [{ name: 'v', configMap: { name: 'c' } }] },
   },
-  { does: 'orders elements as $setElementOrder says', current: two, patch: { '$setElementOrder/containers': [{ name: 'b' }, { name: 'a' }] }, want: { containers: [two.containers[1] as JsonObject, two.containers[0] as JsonObject] } },
+  {
+    does: 'orders elements as $setElementOrder says',
+    current: two,
+    patch: { '$setElementOrder/containers': [{ name: 'b' }, { name: 'a' }] },
+    want: { containers: [two.containers[1] as JsonObject, two.containers[0] as JsonObject] },
+  },
   {
     does: 'keeps the place of elements that only the server knows',
     current: { containers: [{ name: 'sidecar' }, { name: 'a' }] },

@@ -11,8 +11,8 @@
  */
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { sameJson } from '#api/meta.ts';
-import { badRequest } from '#api/status.ts';
 import { type FieldFacts, type FieldType, typeFacts } from '#api/schema/facts.ts';
+import { badRequest } from '#api/status.ts';
 import { isObject, unprocessable } from './json-patch.ts';
 
 const deletePrefix = '$deleteFromPrimitiveList/';
@@ -50,7 +50,8 @@ function retainKeys(current: JsonObject, patch: JsonObject): JsonObject {
   if (keys === undefined) return { ...current };
   if (!Array.isArray(keys)) throw badRequest('invalid patch format of retainKeys');
   const patched = patchedFields(patch);
-  if (patched.some((field) => patch[field] !== null && !keys.includes(field))) throw badRequest('invalid patch format of retainKeys');
+  if (patched.some((field) => patch[field] !== null && !keys.includes(field)))
+    throw badRequest('invalid patch format of retainKeys');
   return Object.fromEntries(Object.entries(current).filter(([field]) => keys.includes(field)));
 }
 
@@ -63,13 +64,19 @@ function patchedFields(patch: JsonObject): string[] {
 }
 
 /** The field's new value; undefined where it is to be absent. */
-function mergeField(current: JsonValue | undefined, patch: JsonObject, field: string, facts: FieldFacts | undefined): JsonValue | undefined {
+function mergeField(
+  current: JsonValue | undefined,
+  patch: JsonObject,
+  field: string,
+  facts: FieldFacts | undefined,
+): JsonValue | undefined {
   const deletions = directiveList(patch, deletePrefix, field);
   const order = directiveList(patch, orderPrefix, field);
   const left = deletions !== undefined && Array.isArray(current) ? without(current, deletions) : current;
   const value = patch[field];
   if (value === null) return undefined;
-  if (value === undefined) return order !== undefined && Array.isArray(left) ? reorder(left, [], order, left, facts?.mergeKey) : left;
+  if (value === undefined)
+    return order !== undefined && Array.isArray(left) ? reorder(left, [], order, left, facts?.mergeKey) : left;
   if (isObject(value) && isObject(left)) return isReplaced(facts) ? withoutNulls(value) : mergeObject(left, value, facts?.type);
   if (Array.isArray(value) && Array.isArray(left) && isMerged(facts)) return mergeList(left, value, order, facts);
   return withoutNulls(value);
@@ -84,7 +91,12 @@ function directiveList(patch: JsonObject, prefix: string, field: string): JsonVa
 const isMerged = (facts: FieldFacts | undefined): facts is FieldFacts => facts?.patchStrategy.includes('merge') === true;
 const isReplaced = (facts: FieldFacts | undefined): boolean => facts?.patchStrategy.includes('replace') === true;
 
-function mergeList(current: readonly JsonValue[], patch: readonly JsonValue[], order: JsonValue[] | undefined, facts: FieldFacts): JsonValue[] {
+function mergeList(
+  current: readonly JsonValue[],
+  patch: readonly JsonValue[],
+  order: JsonValue[] | undefined,
+  facts: FieldFacts,
+): JsonValue[] {
   const key = facts.mergeKey;
   if (key === undefined || !patch.concat(current).every(isObject)) {
     const added = patch.filter((value, index) => !current.includes(value) && patch.indexOf(value) === index);
@@ -128,9 +140,12 @@ function reorder(
   key: string | undefined,
 ): JsonValue[] {
   const identity = (value: JsonValue): JsonValue | undefined => (key !== undefined && isObject(value) ? value[key] : value);
-  const positionIn = (list: readonly JsonValue[], value: JsonValue): number => list.findIndex((other) => sameJson(identity(other), identity(value)));
+  const positionIn = (list: readonly JsonValue[], value: JsonValue): number =>
+    list.findIndex((other) => sameJson(identity(other), identity(value)));
   const wanted = order ?? patch;
-  const named = merged.filter((value) => positionIn(wanted, value) >= 0).sort((a, b) => positionIn(wanted, a) - positionIn(wanted, b));
+  const named = merged
+    .filter((value) => positionIn(wanted, value) >= 0)
+    .sort((a, b) => positionIn(wanted, a) - positionIn(wanted, b));
   const others = merged.filter((value) => positionIn(wanted, value) < 0);
   const result: JsonValue[] = [];
   while (named.length > 0 && others.length > 0) {

@@ -108,7 +108,13 @@ export function compare(before: JsonValue | undefined, after: JsonValue | undefi
   return comparison;
 }
 
-function compareAt(before: JsonValue | undefined, after: JsonValue | undefined, typed: Typed, path: readonly string[], found: Comparison): void {
+function compareAt(
+  before: JsonValue | undefined,
+  after: JsonValue | undefined,
+  typed: Typed,
+  path: readonly string[],
+  found: Comparison,
+): void {
   if (before === undefined && after === undefined) return;
   const left = partsOf(before, typed);
   const right = partsOf(after, typed);
@@ -140,7 +146,9 @@ export function mergeValues(base: JsonValue | undefined, over: JsonValue, typed:
     const kept = left.get(element);
     return [element, added === undefined ? (kept?.value ?? null) : mergeValues(kept?.value, added.value, added.typed)];
   });
-  return shapeOf(typed) === 'list' ? merged.map(([, value]) => value) : Object.fromEntries(merged.map(([key, value]) => [key.slice(2), value]));
+  return shapeOf(typed) === 'list'
+    ? merged.map(([, value]) => value)
+    : Object.fromEntries(merged.map(([key, value]) => [key.slice(2), value]));
 }
 
 /** The value without the members of `doomed`; containers that become empty by it stay only if they were not members themselves. */

@@ -1,0 +1,48 @@
+/** What a streaming URL stands for, and the answers that every protocol gives alike. */
+import type { Duplex, Readable, Writable } from 'node:stream';
+
+/** A process whose streams are connected. */
+export interface ProcessStreams {
+  stdin?: Writable | undefined;
+  stdout: Readable;
+  /** Absent with a terminal, which has one output. */
+  stderr?: Readable | undefined;
+  resize?: ((columns: number, rows: number) => Promise<void>) | undefined;
+  /** The exit code once all output has come; 0 for attach, which ends with the stream. */
+  exited: Promise<number>;
+  /** Lets go of the process: the client has gone. */
+  close(): void;
+}
+
+/** What a URL stands for. */
+export type StreamRequest =
+  | { kind: 'process'; stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean; open(): Promise<ProcessStreams> }
+  | { kind: 'portforward'; dial(port: number): Promise<Duplex> };
+
+export function refuse(socket: Duplex, status: string, text: string): void {
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text) + 1}\r\nConnection: close\r\n\r\n${text}\n`,
+  );
+}
+
+/** The Status that ends an exec on its error channel (`v4.channel.k8s.io` and later). */
+export function exitStatus(exitCode: number): string {
+  if (exitCode === 0) return JSON.stringify({ metadata: {}, status: 'Success' });
+  return JSON.stringify({
+    metadata: {},
+    status: 'Failure',
+    message: `command terminated with non-zero exit code: exit status ${exitCode}`,
+    reason: 'NonZeroExitCode',
+    details: { causes: [{ reason: 'ExitCode', message: String(exitCode) }] },
+  });
+}
+
+/** The Status for a process that could not be started or whose connection broke. */
+export const failureStatus = (error: unknown): string =>
+  JSON.stringify({
+    metadata: {},
+    status: 'Failure',
+    reason: 'InternalError',
+    message: error instanceof Error ? error.message : String(error),
+    code: 500,
+  });
