@@ -9,6 +9,7 @@ import { helmSuite } from './helm.suite.ts';
 import { kubectlSuite } from './kubectl.suite.ts';
 import { nodeFailureSuite } from './node-failure.suite.ts';
 import { podSuite } from './pods.suite.ts';
+import { schedulingSuite } from './scheduling.suite.ts';
 import { serviceSuite } from './services.suite.ts';
 
 describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
@@ -22,6 +23,7 @@ describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   kubectlSuite(() => cluster);
   badInputSuite(() => cluster);
   podSuite(() => cluster);
+  schedulingSuite(() => cluster);
   serviceSuite(() => cluster);
   dnsSuite(() => cluster);
   deploymentSuite(() => cluster);

@@ -185,6 +185,24 @@ export function serviceSuite(cluster: () => Cluster): void {
       }
     });
 
+    it("keep to the node and to the client's address where their traffic policy is Local", async () => {
+      const port = 31082;
+      await cluster().apply(server('local', 'worker-2', 'local'));
+      await cluster().untilPod(ns, 'local', 'Ready', isReady);
+      await service('local', {
+        type: 'NodePort',
+        externalTrafficPolicy: 'Local',
+        selector: { app: 'local' },
+        ports: [{ port: 80, targetPort: 8080, nodePort: port }],
+      });
+      const [without, withIt] = cluster().lab.hosts;
+      const get = async (ip = ''): Promise<string> =>
+        (await fetch(`http://${ip}:${port}/`, { signal: AbortSignal.timeout(2000) })).text();
+      const answer = await until('the node with the pod answers', () => get(withIt?.ip), { timeoutMs: 20_000 });
+      assert.ok(answer.startsWith('local saw ') && answer.includes(cluster().lab.hostIp), answer);
+      await assert.rejects(get(without?.ip), { name: 'TimeoutError' }, 'a node without the pod drops what it is asked');
+    });
+
     it("leave the client's address as it is: pods reach pods of the other node without NAT, also through a Service", async () => {
       for (const [client, other] of [
         ['client-1', 'web-2'],
