@@ -1,9 +1,9 @@
 /** `tinker server`, `tinker agent` and what prepares machines for them. Flags are named as upstream's components name theirs. */
-
+import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
-import { count, durationMs, port, portRange } from './flags.ts';
+import { cidr, count, durationMs, port, portRange } from './flags.ts';
 
 export function createClusterCommands(program: Command): void {
   serverCommand(program);
@@ -16,8 +16,17 @@ export function createClusterCommands(program: Command): void {
     .requiredOption('--out <folder>', 'receives kubelet.conf, kubelet.crt, kubelet.key and ca.crt')
     .option('--data-dir <path>', "the control plane's files", defaultDataDir)
     .action(async (nodeName: string, flags: { nodeIp: string; server: string; out: string; dataDir: string }) => {
+      const pkiFolder = `${flags.dataDir}/pki`;
+      // Signing would make a new CA there, which no server trusts.
+      if (!existsSync(`${pkiFolder}/ca.key`)) {
+        throw new Error(
+          `--data-dir ${flags.dataDir}: no cluster CA here (pki/ca.key); run this where "tinker server" runs, with its --data-dir`,
+        );
+      }
+      checkAddress('--node-ip', flags.nodeIp);
+      if (!URL.canParse(flags.server)) throw new Error(`--server ${flags.server}: give a URL such as https://10.0.0.1:6443`);
       const { nodeCredentials } = await import('#control/pki/node-credentials.ts');
-      await nodeCredentials({ ...flags, pkiFolder: `${flags.dataDir}/pki`, nodeName, nowMs: Date.now() });
+      await nodeCredentials({ ...flags, pkiFolder, nodeName, nowMs: Date.now() });
     });
   program
     .command('containerd-config')
@@ -45,9 +54,9 @@ function serverCommand(program: Command): void {
     .option('--bind-address <address>', 'where HTTPS listens', '0.0.0.0')
     .option('--advertise-address <address>', "where nodes and pods reach it; by default the machine's first address")
     .option('--secure-port <port>', 'HTTPS port', port, 6443)
-    .option('--service-cluster-ip-range <cidr>', "the Services' network", '10.96.0.0/16')
+    .option('--service-cluster-ip-range <cidr>', "the Services' network", cidr, '10.96.0.0/16')
     .option('--service-node-port-range <first-last>', 'node ports', portRange, { first: 30_000, last: 32_767 })
-    .option('--cluster-cidr <cidr>', "the pods' network", '10.244.0.0/16')
+    .option('--cluster-cidr <cidr>', "the pods' network", cidr, '10.244.0.0/16')
     .option('--cluster-domain <name>', 'domain of Service names', 'cluster.local')
     .option('--node-cidr-mask-size <bits>', "a node's part of the pods' network", count, 24)
     .option('--node-monitor-period <duration>', 'how often nodes are looked at', durationMs, 5000)
@@ -95,7 +104,7 @@ function agentCommand(program: Command): void {
     .option('--container-runtime-endpoint <url>', 'its socket; by default the usual one')
     .option('--pod-infra-container-image <image>', 'the pod sandbox of the docker runtime', defaultSandboxImage)
     .option('--cgroup-root <path>', 'control group above kubepods', '/')
-    .option('--cluster-cidr <cidr>', "the pods' network", '10.244.0.0/16')
+    .option('--cluster-cidr <cidr>', "the pods' network", cidr, '10.244.0.0/16')
     .option('--cluster-dns <address>', "the DNS Service's address", '10.96.0.10')
     .option('--cluster-domain <name>', 'domain of Service names', 'cluster.local')
     .option('--resolv-conf <file>', "the node's resolvers, for all other names", '/etc/resolv.conf')
@@ -147,6 +156,6 @@ export function firstAddress(flag: string): string {
 
 /** @throws Error for what is no address */
 export function checkAddress(flag: string, text: string): string {
-  if (isIP(text) === 0) throw new Error(`${flag} ${text}: an IP address`);
+  if (isIP(text) === 0) throw new Error(`${flag} ${text}: give an IP address`);
   return text;
 }

@@ -8,7 +8,8 @@ export async function runDaemon(
   level: string,
   run: (log: Logger, ready: () => void, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  if (!['debug', 'info', 'warn', 'error'].includes(level)) throw new Error(`--log-level ${level}: debug, info, warn or error`);
+  if (!['debug', 'info', 'warn', 'error'].includes(level))
+    throw new Error(`--log-level ${level}: give debug, info, warn or error`);
   const log = pino({ level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime });
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -1,4 +1,5 @@
 /** Flag values in upstream's forms. */
+import { isIP } from 'node:net';
 import { InvalidArgumentError } from 'commander';
 
 const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -7,20 +8,31 @@ const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000
 export function durationMs(text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
-    throw new InvalidArgumentError('a duration such as 40s, 1m30s or 500ms');
+    throw new InvalidArgumentError('Give a duration such as 40s, 1m30s or 500ms.');
   return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (unitMs[unit as string] as number), 0);
+}
+
+/** A network such as `10.244.0.0/16`, or two of them with a comma, one per family. @throws InvalidArgumentError */
+export function cidr(text: string): string {
+  for (const network of text.split(',')) {
+    const [address = '', length = '', ...rest] = network.split('/');
+    const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address) as 0 | 4 | 6];
+    if (rest.length > 0 || !/^\d{1,3}$/.test(length) || Number(length) > bits)
+      throw new InvalidArgumentError('Give a network such as 10.244.0.0/16.');
+  }
+  return text;
 }
 
 /** @throws InvalidArgumentError */
 export function port(text: string): number {
   const number = Number(text);
-  if (!/^\d+$/.test(text) || number < 1 || number > 65_535) throw new InvalidArgumentError('a port, 1 to 65535');
+  if (!/^\d+$/.test(text) || number < 1 || number > 65_535) throw new InvalidArgumentError('Give a port, 1 to 65535.');
   return number;
 }
 
 /** @throws InvalidArgumentError */
 export function count(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number');
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Give a whole number.');
   return Number(text);
 }
 
@@ -28,6 +40,6 @@ export function count(text: string): number {
 export function portRange(text: string): { first: number; last: number } {
   const [first = '', last = ''] = text.split('-');
   const range = { first: port(first), last: port(last) };
-  if (range.first > range.last) throw new InvalidArgumentError('a range such as 30000-32767');
+  if (range.first > range.last) throw new InvalidArgumentError('Give a range such as 30000-32767.');
   return range;
 }

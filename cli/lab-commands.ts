@@ -1,7 +1,7 @@
-/** `tinker up`, `tinker down`, `tinker images`: flags of the lab. */
+/** `tinker up`, `tinker down`: flags of the lab. */
 import type { Command } from 'commander';
+import { embeddedFiles } from '#api/embedded.ts';
 import { defaultLab, type Lab, type LabOptions, type LabRuntime, planLab } from '#lab/config.ts';
-import { readRecord } from '#lab/record.ts';
 
 type Flags = Omit<LabOptions, 'workers' | 'serverArgs'> & { workers: string };
 
@@ -16,11 +16,17 @@ export function createLabCommands(program: Command): void {
     .option('--subnet <cidr>', "the hosts' network", defaultLab.subnet)
     .option('--cluster-cidr <cidr>', "the pods' network", defaultLab.clusterCidr)
     .option('--service-cidr <cidr>', "the Services' network", defaultLab.serviceCidr)
-    .action(async (flags: Flags) => (await import('./up.ts')).up(labOf(flags)));
+    .action(async (flags: Flags) => (await labProgram()).up(labOf(flags)));
   withLabFlags(program.command('down').description('remove everything that "up" made')).action(async (flags: Flags) =>
-    // As it was started, also with other addresses and folders than these flags tell.
-    (await import('./up.ts')).down(planLab(readRecord(flags.name) ?? { ...defaultLab, ...flags, workers: defaultLab.workers })),
+    (await labProgram()).down(planLab({ ...defaultLab, ...flags, workers: defaultLab.workers })),
   );
+}
+
+/** @throws Error from within the bundle: the lab builds the bundle and images, and needs the sources for it */
+async function labProgram(): Promise<typeof import('./up.ts')> {
+  if (Object.keys(embeddedFiles).length > 0)
+    throw new Error('this program in one file has no lab: run "npm run up" in the repository');
+  return import('./up.ts');
 }
 
 function withLabFlags(command: Command): Command {
@@ -31,6 +37,7 @@ function withLabFlags(command: Command): Command {
 
 function labOf(flags: Flags): Lab {
   const runtimes: readonly string[] = ['containerd', 'docker'] satisfies LabRuntime[];
-  if (!runtimes.includes(flags.runtime)) throw new Error(`--runtime ${flags.runtime}: containerd or docker`);
+  if (!runtimes.includes(flags.runtime)) throw new Error(`--runtime ${flags.runtime}: give containerd or docker`);
+  if (!/^\d+$/.test(flags.workers)) throw new Error(`--workers ${flags.workers}: give a number from 1 to 9`);
   return planLab({ ...flags, workers: Number(flags.workers) });
 }

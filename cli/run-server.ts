@@ -1,14 +1,19 @@
 /** `tinker server`: flags → options, signals → abort. */
 import { isIP } from 'node:net';
+import { dirname, resolve } from 'node:path';
 import { embeddedFiles } from '#api/embedded.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
 import { runServer } from '#control/server.ts';
+import { checkFolder } from './checks.ts';
 import { checkAddress, firstAddress, type ServerFlags } from './cluster-commands.ts';
 import { runDaemon } from './daemon.ts';
 import { kubernetesVersion } from './version.ts';
 
 export async function server(flags: ServerFlags): Promise<void> {
   const advertiseAddress = checkAddress('--advertise-address', flags.advertiseAddress ?? firstAddress('--advertise-address'));
+  checkFolder('--data-dir', flags.dataDir);
+  if (flags.writeKubeconfig !== undefined) checkFolder('--write-kubeconfig', dirname(resolve(flags.writeKubeconfig)));
+  checkNodeMask(flags);
   const storeWorker = embeddedFiles['control/store/sqlite-worker.ts'];
   await runDaemon('server', flags.logLevel, (log, ready, signal) =>
     runServer(
@@ -42,6 +47,18 @@ export async function server(flags: ServerFlags): Promise<void> {
       signal,
     ),
   );
+}
+
+/** @throws Error where the pods' network cannot be cut into such parts, or into more than 65536 (upstream's limit) */
+function checkNodeMask({ clusterCidr, nodeCidrMaskSize }: ServerFlags): void {
+  const [cidr = ''] = clusterCidr.split(',');
+  const length = Number(cidr.split('/')[1]);
+  const longest = Math.min(length + 16, isIP(cidr.split('/')[0] ?? '') === 6 ? 128 : 30);
+  if (nodeCidrMaskSize < length || nodeCidrMaskSize > longest) {
+    throw new Error(
+      `--node-cidr-mask-size ${nodeCidrMaskSize}: give ${length} to ${longest}, for a node's part of --cluster-cidr ${cidr}`,
+    );
+  }
 }
 
 /** From within the bundle, or from the npm package when running from source. */

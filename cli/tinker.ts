@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** `tinker`: the server and the agent of a cluster, and the lab that runs both on one machine. */
 import { CommanderError, program } from 'commander';
+import { explain } from './checks.ts';
 import { createClusterCommands } from './cluster-commands.ts';
 import { createLabCommands } from './lab-commands.ts';
 import { version } from './version.ts';
@@ -11,7 +12,9 @@ program
   .name('tinker')
   .description('A real Kubernetes that you can take apart.')
   .version(version)
-  .showHelpAfterError('(tinker <command> --help lists the flags)')
+  .configureOutput({
+    outputError: (text, write) => write(`tinker: ${oneLine(text)} (tinker <command> --help lists the flags)\n`),
+  })
   .exitOverride();
 createClusterCommands(program);
 createLabCommands(program);
@@ -22,10 +25,18 @@ try {
   process.exitCode = report(error);
 }
 
+/** Commander's `error: …`, with its proposals, in one line. */
+function oneLine(text: string): string {
+  return text
+    .replace(/^error: /, '')
+    .trim()
+    .replaceAll(/\s*\n\s*/g, ' ');
+}
+
 /** One line that says what is wrong and what to do; the stack only where TINKER_DEBUG is set. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode;
   if (!(error instanceof Error)) throw error;
-  process.stderr.write(`tinker: ${process.env['TINKER_DEBUG'] === undefined ? error.message : error.stack}\n`);
+  process.stderr.write(`tinker: ${process.env['TINKER_DEBUG'] === undefined ? explain(error) : error.stack}\n`);
   return 1;
 }

@@ -3,7 +3,9 @@ import { Listr, PRESET_TIMER } from 'listr2';
 import { execFile } from '#agent/host/exec.ts';
 import type { Lab } from '#lab/config.ts';
 import { stopLab } from '#lab/down.ts';
+import { downCommand, labNames, readRecord } from '#lab/record.ts';
 import { applySample, askSample, kubectl } from '#lab/sample.ts';
+import { UsageError } from '#lab/system.ts';
 import { type LabStep, labSteps } from '#lab/up.ts';
 
 export async function up(lab: Lab): Promise<void> {
@@ -12,29 +14,59 @@ export async function up(lab: Lab): Promise<void> {
     title: 'Apply lab/samples/web.yaml: a Deployment of 3 and a NodePort Service',
     run: () => applySample(lab, execFile),
   };
-  await runSteps([...labSteps(lab, execFile), sample]);
-  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  const nodes = await kubectl(lab, execFile, ['get', 'nodes', '-o', 'wide']);
-  const pods = await kubectl(lab, execFile, ['get', 'pods', '-o', 'wide']);
-  print(`\nUp in ${seconds} s.\n\n${nodes}\n${pods}\n`);
-  for (const { via, answer } of await askSample(lab, execFile)) print(`${via}\n  ${answer}\n`);
-  print(`
-Go on:
-  export KUBECONFIG=${lab.kubeconfig}
-  ./bin/kubectl get pods -A                   any kubectl does
-  ./bin/kubectl run x -it --image=busybox     a shell in a pod
-  ls ${lab.logDir}          logs of control plane, agents and ${lab.runtime}
-  nsenter --net=/run/netns/${lab.hosts[0]?.netns} iptables-save      the rules of ${lab.hosts[0]?.name}
-  npm run down                                takes everything away
-`);
+  try {
+    await runSteps([...labSteps(lab, execFile), sample]);
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+    print(`\nUp in ${seconds} s.\n\n${await kubectl(lab, execFile, ['get', 'nodes'])}\n`);
+    print(`${await kubectl(lab, execFile, ['get', 'pods', '-o', 'wide'])}\n`);
+    for (const { via, answer } of await askSample(lab, execFile)) print(`${via}\n  ${answer}\n`);
+  } catch (error) {
+    throw error instanceof UsageError ? error : withAdvice(lab, error);
+  }
+  print(`\n${howToGoOn(lab)}`);
 }
 
 export async function down(lab: Lab): Promise<void> {
-  await runSteps([{ title: `Take the lab "${lab.name}" away`, run: () => stopLab(lab, execFile) }]);
+  if (readRecord(lab.name, lab.dataDir) === undefined) {
+    const others = labNames().map((name) => downCommand({ name }));
+    print(
+      `There is no lab "${lab.name}" on this machine.${others.length === 0 ? '' : ` To take others away: ${others.join('; ')}.`}\n`,
+    );
+    return;
+  }
+  const stop = async (): Promise<void> => void (await stopLab(lab, execFile));
+  await runSteps([{ title: `Take the lab "${lab.name}" away`, run: stop }]);
 }
 
-/** Each step with a tick and its time, live on a terminal, line by line elsewhere. */
+/** A failure halfway: what there is stays, for its logs tell more. */
+function withAdvice(lab: Lab, error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  if (readRecord(lab.name, lab.dataDir) === undefined) return new Error(message, { cause: error });
+  return new Error(`${message}\nWhat was started is left as it is. Logs: ${lab.logDir}. To take it away: ${downCommand(lab)}`, {
+    cause: error,
+  });
+}
+
+function howToGoOn(lab: Lab): string {
+  const [first] = lab.hosts;
+  const commands = [
+    [`export KUBECONFIG=${lab.kubeconfig}`, 'for any kubectl; there is one in ./bin'],
+    ['./bin/kubectl get pods -A', ''],
+    ['./bin/kubectl run x --rm -it --image=busybox', 'a shell in a pod'],
+    [`ls ${lab.logDir}`, `logs: control plane, agents, ${lab.runtime}`],
+    [`nsenter --net=/run/netns/${first?.netns} iptables-save`, `the rules of ${first?.name}`],
+    [downCommand(lab), 'takes everything away'],
+  ] as const;
+  const width = Math.max(...commands.map(([command]) => command.length));
+  return `Go on:\n${commands.map(([command, what]) => `  ${command.padEnd(width)}   ${what}`.trimEnd()).join('\n')}\n`;
+}
+
+/** Each step with a tick and its time: live on a terminal, a line each elsewhere. */
 async function runSteps(steps: readonly LabStep[]): Promise<void> {
+  if (!process.stdout.isTTY) {
+    for (const step of steps) await runPlainly(step);
+    return;
+  }
   const list = new Listr(
     steps.map(({ title, run, skip }) => ({
       title,
@@ -44,9 +76,22 @@ async function runSteps(steps: readonly LabStep[]): Promise<void> {
         else task.title = `${title}: ${why}`;
       },
     })),
-    { rendererOptions: { timer: PRESET_TIMER }, fallbackRendererOptions: { timer: PRESET_TIMER }, concurrent: false },
+    // What went wrong is told once, at the end.
+    { rendererOptions: { timer: PRESET_TIMER, showErrorMessage: false }, concurrent: false },
   );
   await list.run();
+}
+
+async function runPlainly({ title, run, skip }: LabStep): Promise<void> {
+  const startedMs = performance.now();
+  const why = skip?.() ?? false;
+  try {
+    if (why === false) await run();
+  } catch (error) {
+    print(`✖ ${title}\n`);
+    throw error;
+  }
+  print(`✔ ${title}${why === false ? ` [${((performance.now() - startedMs) / 1000).toFixed(1)} s]` : `: ${why}`}\n`);
 }
 
 function print(text: string): void {

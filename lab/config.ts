@@ -60,13 +60,15 @@ export const defaultLab: LabOptions = {
 /** @throws Error that says which option is wrong, and what it takes */
 export function planLab(options: LabOptions): Lab {
   if (!/^[a-z][a-z0-9]{0,7}$/.test(options.name))
-    throw new Error(`--name ${options.name}: 1 to 8 lower-case letters and digits, a letter first`);
+    throw new Error(`--name ${options.name}: give 1 to 8 lower-case letters and digits, a letter first`);
   if (!Number.isInteger(options.workers) || options.workers < 1 || options.workers > 9)
-    throw new Error(`--workers ${options.workers}: a number from 1 to 9`);
-  if (!options.dataDir.startsWith('/')) throw new Error(`--data-dir ${options.dataDir}: an absolute path`);
-  const { base, length } = parseSubnet('--subnet', options.subnet, 24);
-  parseSubnet('--cluster-cidr', options.clusterCidr, 20);
-  const services = parseSubnet('--service-cidr', options.serviceCidr, 24);
+    throw new Error(`--workers ${options.workers}: give a number from 1 to 9`);
+  if (!options.dataDir.startsWith('/')) throw new Error(`--data-dir ${options.dataDir}: give an absolute path`);
+  const { base, length } = checkNetwork('--subnet', options.subnet, 24);
+  // A node takes a /24 of it.
+  checkNetwork('--cluster-cidr', options.clusterCidr, 20);
+  const services = checkNetwork('--service-cidr', options.serviceCidr, 24);
+  checkApart(options);
   const stateDir = join('/run/tinkernetes', options.name);
   const hostIp = addressAt(base, 1);
   const hosts = Array.from({ length: options.workers }, (_, index): Worker => {
@@ -97,15 +99,53 @@ export function planLab(options: LabOptions): Lab {
   };
 }
 
-function parseSubnet(option: string, text: string, longest: number): { base: number; length: number } {
+/** An IPv4 network: its first address as a number, and its prefix length. */
+interface Network {
+  base: number;
+  length: number;
+}
+
+function checkNetwork(option: string, text: string, longest: number): Network {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(text);
   const bytes = match?.slice(1, 5).map(Number) ?? [];
-  const length = Number(match?.[5]);
-  if (match === null || bytes.some((byte) => byte > 255) || length < 8 || length > longest) {
-    throw new Error(`${option} ${text}: an IPv4 network such as 10.200.0.0/24, /8 to /${longest}`);
+  const network = match === null ? { base: 0, length: 0 } : parseNetwork(text);
+  const [first = 0] = bytes;
+  if (
+    bytes.some((byte) => byte > 255) ||
+    network.length < 8 ||
+    network.length > longest ||
+    first === 0 ||
+    first === 127 ||
+    first >= 224
+  ) {
+    throw new Error(`${option} ${text}: give an IPv4 network such as 10.200.0.0/24, /8 to /${longest}`);
   }
-  const address = bytes.reduce((sum, byte) => sum * 256 + byte, 0);
-  return { base: address - (address % 2 ** (32 - length)), length };
+  const exact = `${addressAt(network.base, 0)}/${network.length}`;
+  if (exact !== text) throw new Error(`${option} ${text}: this is an address within ${exact}; give the network`);
+  return network;
+}
+
+/** @throws Error where two of the lab's three networks share addresses */
+function checkApart({ subnet, clusterCidr, serviceCidr }: LabOptions): void {
+  const networks = Object.entries({ '--subnet': subnet, '--cluster-cidr': clusterCidr, '--service-cidr': serviceCidr });
+  for (const [index, [option, cidr]] of networks.entries()) {
+    const [other, otherCidr] =
+      networks.slice(0, index).find(([, earlier]) => overlap(parseNetwork(earlier), parseNetwork(cidr))) ?? [];
+    if (other !== undefined)
+      throw new Error(`${option} ${cidr} and ${other} ${otherCidr} share addresses: choose networks that do not`);
+  }
+}
+
+/** Reads `10.200.0.0/24`, which has to be well formed; bits beyond the prefix are dropped. */
+export function parseNetwork(text: string): Network {
+  const [address = '', length = ''] = text.split('/');
+  const number = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);
+  return { base: number - (number % 2 ** (32 - Number(length))), length: Number(length) };
+}
+
+export function overlap(a: Network, b: Network): boolean {
+  const size = 2 ** (32 - Math.min(a.length, b.length));
+  return Math.floor(a.base / size) === Math.floor(b.base / size);
 }
 
 function addressAt(base: number, offset: number): string {

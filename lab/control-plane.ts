@@ -1,13 +1,13 @@
 /** The lab's control plane: `tinker server`, listening on the bridge. */
 import { join } from 'node:path';
-import { type DaemonSpec, logTail, startDaemon } from '#agent/host/daemon.ts';
+import type { DaemonSpec } from '#agent/host/daemon.ts';
 import { type Client } from '#client/client.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { createClient } from '#client/rest-client.ts';
+import { startAndAwait } from './await-daemon.ts';
 import type { Lab } from './config.ts';
 import { tinkerArgv } from './program.ts';
-import { until } from './until.ts';
 
 export function serverDaemon(lab: Lab): DaemonSpec {
   return {
@@ -36,12 +36,7 @@ export function adminClient(lab: Lab): { client: Client; close: () => void } {
 
 /** Starts `tinker server` if it does not run, and waits until it is ready to serve. */
 export async function startControlPlane(lab: Lab): Promise<void> {
-  const daemon = serverDaemon(lab);
-  await startDaemon(daemon);
-  await until('the API server is ready', () => ready(lab), {
-    timeoutMs: 30_000,
-    onTimeout: async () => `its log ends with:\n${await logTail(daemon.logFile)}`,
-  });
+  await startAndAwait(serverDaemon(lab), () => ready(lab), 30_000);
 }
 
 async function ready(lab: Lab): Promise<boolean> {

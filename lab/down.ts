@@ -1,17 +1,23 @@
 /**
- * Takes a lab away: every process, mount, namespace, link, rule, control group and file that `up` made. Works from the lab's name
- * and folders alone, so also after a crash, a kill -9 or half an `up`.
+ * Takes a lab away: every process, mount, namespace, link, rule, control group and file that `up` made. Works from the lab's record
+ * alone, so also after a crash, a kill -9 or half an `up`. Without a record nothing is touched: what bears the names is somebody else's.
  */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Cgroups, createCgroups } from '#agent/host/cgroup.ts';
 import { killProcesses, stopDaemon } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
-import type { Lab } from './config.ts';
+import { type Lab, planLab } from './config.ts';
 import { namespacePids, removeNetwork } from './network.ts';
+import { readRecord } from './record.ts';
 
-export async function stopLab(lab: Lab, exec: Exec): Promise<void> {
+/** Resolves to false where there is no such lab. */
+export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, exec: Exec): Promise<boolean> {
+  const record = readRecord(name, dataDir);
+  if (record === undefined) return false;
+  // As it was started, also with other folders than the caller tells.
+  const lab = planLab(record);
   await Promise.all((await pidFiles(lab.stateDir)).filter((path) => path.endsWith('agent.pid')).map((path) => stopDaemon(path)));
   const cgroups = await createCgroups();
   // Containers first, then the shims and runtimes that would report them, restart them or clean up after them.
@@ -24,8 +30,23 @@ export async function stopLab(lab: Lab, exec: Exec): Promise<void> {
   await removeNetwork(lab, exec);
   await cgroups.remove(lab.cgroup);
   await removeCniResults(lab);
+  await removeFiles(lab.dataDir);
+  // The record goes last: until then "down" can be repeated.
   await rm(lab.stateDir, { recursive: true, force: true });
-  await rm(lab.dataDir, { recursive: true, force: true });
+  return true;
+}
+
+/** The lab's own files; the folder too, unless somebody put something else there. */
+async function removeFiles(dataDir: string): Promise<void> {
+  const names = await readdir(dataDir).catch(ignoreAbsence);
+  if (names === undefined) return;
+  const own = names.filter((name) => /^(admin\.conf(\.new)?|lab\.json|log|registry|server|worker-\d)$/.test(name));
+  await Promise.all(own.map((name) => rm(join(dataDir, name), { recursive: true, force: true })));
+  if (own.length === names.length) await rmdir(dataDir);
+}
+
+function ignoreAbsence(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 async function pidFiles(folder: string): Promise<string[]> {

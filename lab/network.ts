@@ -101,10 +101,3 @@ async function succeeds(exec: Exec, argv: string[]): Promise<boolean> {
     throw error;
   }
 }
-
-/** The link that already leads to the lab's subnet, where one other than the lab's bridge does. */
-export async function routeConflict(lab: Lab, exec: Exec): Promise<string | undefined> {
-  const { stdout } = await exec(['ip', '-j', 'route', 'show', 'exact', lab.subnet]);
-  const routes = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { dev?: string }[]);
-  return routes.map(({ dev }) => dev).find((dev) => dev !== undefined && dev !== lab.bridge);
-}

@@ -1,38 +1,91 @@
-/** What a running lab was started with, so that a later `up` does not mix two labs, and `down` finds all of it. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+/**
+ * What a lab was started with: so that a later `up` does not mix two labs, and `down` takes away all of it and nothing else. One copy is
+ * found by the lab's name, and goes with a reboot, as processes and links do; one lies with the lab's files, and stays with them.
+ */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Lab, LabOptions } from './config.ts';
+import { defaultLab, type Lab, type LabOptions } from './config.ts';
 import { UsageError } from './system.ts';
 
-const fixedOptions = ['runtime', 'subnet', 'clusterCidr', 'serviceCidr', 'dataDir'] as const;
-
-const recordPath = (name: string): string => join('/run/tinkernetes', name, 'lab.json');
+const fixedOptions = {
+  runtime: '--runtime',
+  subnet: '--subnet',
+  clusterCidr: '--cluster-cidr',
+  serviceCidr: '--service-cidr',
+  dataDir: '--data-dir',
+} as const;
+const stateRoot = '/run/tinkernetes';
+const recordFile = 'lab.json';
 
 export function writeRecord(lab: Lab): void {
   const { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir } = lab;
   const options: LabOptions = { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir };
-  mkdirSync(lab.stateDir, { recursive: true });
-  writeFileSync(recordPath(name), `${JSON.stringify(options, null, 2)}\n`);
+  for (const folder of [lab.stateDir, lab.dataDir]) {
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    writeFileSync(join(folder, recordFile), `${JSON.stringify(options, null, 2)}\n`);
+  }
 }
 
-/** The options of the lab of that name that is up, or was left over. */
-export function readRecord(name: string): LabOptions | undefined {
+/** The options of the lab of that name that is up, or was left over in `dataDir`. */
+export function readRecord(name: string, dataDir: string): LabOptions | undefined {
+  const record = readAt(join(stateRoot, name)) ?? readAt(dataDir);
+  return record?.name === name ? record : undefined;
+}
+
+/** Names of all labs of this machine that are up, or were left over. */
+export function labNames(): string[] {
+  return namesIn(stateRoot).filter((name) => readAt(join(stateRoot, name)) !== undefined);
+}
+
+/** @throws UsageError where that lab exists with other options, or its folder holds what is not its own */
+export function checkRecord(lab: Lab): void {
+  const record = readRecord(lab.name, lab.dataDir);
+  if (record === undefined) {
+    const others = namesIn(lab.dataDir);
+    if (others.length === 0) return;
+    const owner = readAt(lab.dataDir)?.name;
+    const what =
+      owner === undefined
+        ? `other files (${others.slice(0, 3).join(', ')}${others.length > 3 ? ', …' : ''})`
+        : `the lab "${owner}"`;
+    throw new UsageError(`--data-dir ${lab.dataDir} holds ${what}: name a new or an empty folder.`);
+  }
+  const option = (Object.keys(fixedOptions) as (keyof typeof fixedOptions)[]).find((name) => record[name] !== lab[name]);
+  const differs =
+    option !== undefined
+      ? `${fixedOptions[option]} ${record[option]}, not ${lab[option]}`
+      : record.workers > lab.workers
+        ? `--workers ${record.workers}, not ${lab.workers}`
+        : undefined;
+  if (differs === undefined) return;
+  throw new UsageError(
+    `The lab "${lab.name}" exists with ${differs}: take it away first (${downCommand(lab)}), or start another with --name, --subnet and --data-dir.`,
+  );
+}
+
+/** How the user takes this lab away. */
+export function downCommand({ name }: Pick<LabOptions, 'name'>): string {
+  return name === defaultLab.name ? 'npm run down' : `npm run down -- --name ${name}`;
+}
+
+function readAt(folder: string): LabOptions | undefined {
   try {
-    return JSON.parse(readFileSync(recordPath(name), 'utf8')) as LabOptions;
+    return JSON.parse(readFileSync(join(folder, recordFile), 'utf8')) as LabOptions;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    // Half a file: the machine went down while it was written, before anything was made.
+    if (code === 'ENOENT' || code === 'ENOTDIR' || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
-/** @throws UsageError where a lab of that name exists with other addresses, folders, runtime, or more workers */
-export function checkRecord(lab: Lab): void {
-  const record = readRecord(lab.name);
-  if (record === undefined) return;
-  const option =
-    fixedOptions.find((name) => record[name] !== lab[name]) ?? (record.workers > lab.workers ? 'workers' : undefined);
-  if (option === undefined) return;
-  throw new UsageError(
-    `A lab "${lab.name}" exists with ${option} ${record[option]}, not ${lab[option]}: take it away first (npm run down), or give this one another --name.`,
-  );
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return [];
+    if (code === 'ENOTDIR') throw new UsageError(`${folder} is a file, not a folder: name another --data-dir.`);
+    throw error;
+  }
 }

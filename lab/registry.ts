@@ -7,11 +7,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { type DaemonSpec, logTail, startDaemon } from '#agent/host/daemon.ts';
+import type { DaemonSpec } from '#agent/host/daemon.ts';
+import { startAndAwait } from './await-daemon.ts';
 import type { Lab } from './config.ts';
 import type { LabImage } from './images/lab-images.ts';
 import type { Blob } from './images/oci-image.ts';
-import { until } from './until.ts';
 
 export function registryDaemon(lab: Lab): DaemonSpec {
   return {
@@ -35,12 +35,7 @@ export async function startRegistry(lab: Lab): Promise<void> {
       http: { addr: new URL(lab.registry).host },
     }),
   );
-  const daemon = registryDaemon(lab);
-  await startDaemon(daemon);
-  await until('the registry answers', async () => (await fetch(`${lab.registry}/v2/`)).ok, {
-    timeoutMs: 15_000,
-    onTimeout: async () => `its log ends with:\n${await logTail(daemon.logFile)}`,
-  });
+  await startAndAwait(registryDaemon(lab), async () => (await fetch(`${lab.registry}/v2/`)).ok, 15_000);
 }
 
 /** Uploads what the registry does not have yet. */

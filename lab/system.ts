@@ -1,8 +1,8 @@
 /** What the lab needs of the machine: the system, the rights, Debian's packages. */
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { hasCapability } from '#agent/host/capabilities.ts';
 import { type Exec, ExecError } from '#agent/host/exec.ts';
-import type { Lab, LabRuntime } from './config.ts';
+import type { LabRuntime } from './config.ts';
 
 /** Package → a file that tells it is installed. */
 const packages: Record<string, string> = {
@@ -29,21 +29,49 @@ export class UsageError extends Error {
   }
 }
 
-/** @throws UsageError */
-export function checkSystem(): void {
-  if (process.platform !== 'linux')
-    throw new UsageError(`Tinkernetes runs its nodes on Linux, not on ${process.platform}: use the Vagrantfile instead.`);
-  if (process.geteuid?.() !== 0) throw new UsageError('Namespaces, mounts and iptables need root: run it with sudo.');
-  if (!existsSync('/usr/bin/apt-get')) {
-    throw new UsageError(
-      `${systemName()} is not supported: the lab takes its parts from Debian 12 or newer, or Ubuntu 22.04 or newer.`,
-    );
-  }
+/** What {@link checkSystem} looks at. */
+export interface Machine {
+  platform: string;
+  /** The effective user; 0 is root. */
+  uid: number | undefined;
+  /** The text of os-release(5); empty where there is none. */
+  osRelease: string;
+  hasAptGet: boolean;
+  hasCapability(name: 'CAP_NET_ADMIN' | 'CAP_SYS_ADMIN'): boolean;
 }
 
-function systemName(): string {
-  const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
-  return /^PRETTY_NAME="?([^"\n]+)/m.exec(release)?.[1] ?? 'This system';
+function thisMachine(): Machine {
+  return {
+    platform: process.platform,
+    uid: process.geteuid?.(),
+    osRelease: existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '',
+    hasAptGet: existsSync('/usr/bin/apt-get'),
+    hasCapability,
+  };
+}
+
+/** The oldest releases whose packages are new enough; of their relatives (Mint, Raspberry Pi OS, …) only apt-get is asked for. */
+const oldest: Record<string, number> = { debian: 12, ubuntu: 22.04 };
+
+/** @throws UsageError */
+export function checkSystem(machine: Machine = thisMachine()): void {
+  const { platform, uid, osRelease, hasAptGet } = machine;
+  if (platform !== 'linux')
+    throw new UsageError(`Tinkernetes runs its nodes on Linux, not on ${platform}: use the Vagrantfile instead (vagrant up).`);
+  if (uid !== 0) throw new UsageError('Namespaces, mounts and iptables need root: run it with sudo.');
+  const field = (name: string): string | undefined => new RegExp(`^${name}=["']?([^"'\\n]+)`, 'm').exec(osRelease)?.[1];
+  const tooOld = Number(field('VERSION_ID')) < (oldest[field('ID') ?? ''] ?? 0);
+  if (!hasAptGet || tooOld) {
+    throw new UsageError(
+      `${field('PRETTY_NAME') ?? 'This system'} is not supported: use Debian 12 or newer, Ubuntu 22.04 or newer, or the Vagrantfile (vagrant up).`,
+    );
+  }
+  const missing = (['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'] as const).filter((name) => !machine.hasCapability(name));
+  if (missing.length > 0) {
+    throw new UsageError(
+      `This root may not make network namespaces and mounts (it lacks ${missing.join(' and ')}): in a container, start it with --privileged.`,
+    );
+  }
 }
 
 export function missingPackages(runtime: LabRuntime): string[] {
@@ -55,38 +83,30 @@ export function missingPackages(runtime: LabRuntime): string[] {
 export async function installPackages(names: readonly string[], exec: Exec): Promise<void> {
   if (names.length === 0) return;
   // policy-rc.d 101 would keep Debian from starting services; RUNLEVEL=1 does the same for this call only.
-  const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-  const install = ['apt-get', 'install', '-y', '-q', '--no-install-recommends', ...names];
+  const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1', LC_ALL: 'C.UTF-8' };
+  const aptGet = ['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=120'];
+  let updated = '';
   try {
-    await exec(['apt-get', 'update', '-q'], { env, timeoutMs: 300_000 });
-    await exec(install, { env, timeoutMs: 900_000 });
+    // Without a network this ends with status 0 and a warning: the package lists may be there from earlier.
+    updated = (await exec([...aptGet, 'update'], { env, timeoutMs: 300_000 })).stderr;
+    await exec([...aptGet, 'install', '-y', '--no-install-recommends', ...names], { env, timeoutMs: 900_000 });
   } catch (error) {
     if (!(error instanceof ExecError)) throw error;
-    const lines = error.result.stderr.split('\n').filter((line) => /^(E:|W: Failed)/.test(line));
-    throw new UsageError(
-      `apt-get cannot install ${names.join(', ')}: ${lines[0] ?? error.message}. Check the network and /etc/apt/sources.list, or install them yourself.`,
-      { cause: error },
-    );
+    throw new UsageError(aptProblem(names, `${updated}\n${error.result.stderr}`, error.message), { cause: error });
   }
 }
 
-/** @throws UsageError when somebody else listens on one of the lab's ports */
-export async function checkPorts(lab: Lab, ports: readonly number[]): Promise<void> {
-  for (const port of ports) {
-    const code = await listenError(lab.hostIp, port);
-    if (code === 'EADDRINUSE') {
-      throw new UsageError(
-        `Port ${port} on ${lab.hostIp} is taken by another program: stop it (see "ss -ltnp sport = :${port}"), or choose another --subnet.`,
-      );
-    }
-    if (code !== undefined) throw new UsageError(`Cannot listen on ${lab.hostIp}:${port}: ${code}.`);
-  }
-}
-
-function listenError(host: string, port: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
-  });
+/** apt-get's many lines in one, with what to do about it. */
+function aptProblem(names: readonly string[], stderr: string, fallback: string): string {
+  const lines = stderr.split('\n').map((line) => line.trim());
+  const wanted = names.join(', ');
+  const locked = lines.find((line) => /Could not (get|open) lock/.test(line));
+  if (locked !== undefined)
+    return `apt-get is in use by another program (${locked}): wait until that has ended, then run this again.`;
+  const notFetched = lines.find((line) => /^[EW]: Failed to fetch/.test(line));
+  const why = (notFetched ?? lines.find((line) => line.startsWith('E:')) ?? fallback.replaceAll('\n', ' '))
+    .replace(/^[EW]: /, '')
+    .replace(/\s+/g, ' ');
+  const what = notFetched === undefined ? 'Look at /etc/apt/sources.list' : 'Check the network and /etc/apt/sources.list';
+  return `apt-get cannot install ${wanted}: ${why}. ${what}, then run this again.`;
 }

@@ -1,15 +1,14 @@
 /** Brings a lab up, step by step; every step looks first at what is there, so running it twice is harmless. */
-import { mkdir } from 'node:fs/promises';
-import { daemonPid } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import type { Lab } from './config.ts';
-import { adminClient, serverDaemon, startControlPlane } from './control-plane.ts';
+import { checkConflicts } from './conflicts.ts';
+import { adminClient, startControlPlane } from './control-plane.ts';
 import { buildLabImages } from './images/lab-images.ts';
-import { createNetwork, routeConflict } from './network.ts';
+import { createNetwork } from './network.ts';
 import { buildProgram } from './program.ts';
 import { checkRecord, writeRecord } from './record.ts';
-import { pushImages, registryDaemon, startRegistry } from './registry.ts';
-import { checkPorts, checkSystem, installPackages, missingPackages, UsageError } from './system.ts';
+import { pushImages, startRegistry } from './registry.ts';
+import { checkSystem, installPackages, missingPackages } from './system.ts';
 import { until } from './until.ts';
 import { startAgent, startRuntime } from './worker.ts';
 
@@ -55,24 +54,15 @@ export async function startLab(lab: Lab, exec: Exec): Promise<void> {
 async function checkMachine(lab: Lab, exec: Exec): Promise<void> {
   checkSystem();
   checkRecord(lab);
-  if (missingPackages(lab.runtime).includes('iproute2')) return; // nothing to ask yet
-  const link = await routeConflict(lab, exec);
-  if (link !== undefined)
-    throw new UsageError(`${lab.subnet} is already reached through ${link}: choose another network with --subnet.`);
+  // On a fresh machine iproute2 comes with the packages; then this is asked before the network is made.
+  if (!missingPackages(lab.runtime).includes('iproute2')) await checkConflicts(lab, exec);
 }
 
 async function startNetwork(lab: Lab, exec: Exec): Promise<void> {
-  await mkdir(lab.dataDir, { recursive: true, mode: 0o755 });
+  await checkConflicts(lab, exec);
+  // First of all, so that "down" takes away what a crash leaves half made.
   writeRecord(lab);
   await createNetwork(lab, exec);
-  const ports = [
-    { port: 6443, daemon: serverDaemon(lab) },
-    { port: 5000, daemon: registryDaemon(lab) },
-  ];
-  await checkPorts(
-    lab,
-    ports.filter(({ daemon }) => daemonPid(daemon.pidFile) === undefined).map(({ port }) => port),
-  );
 }
 
 async function onEveryWorker(lab: Lab, start: (worker: Lab['hosts'][number]) => Promise<void>): Promise<void> {

@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCapability } from '#agent/host/capabilities.ts';
-import { type DaemonSpec, logTail, startDaemon } from '#agent/host/daemon.ts';
+import { type DaemonSpec, startDaemon } from '#agent/host/daemon.ts';
 import { containerdConfig } from '#agent/runtime/cri/containerd-config.ts';
 import { nodeCredentials } from '#control/pki/node-credentials.ts';
+import { startAndAwait } from './await-daemon.ts';
 import type { Lab, Worker } from './config.ts';
 import { pauseImage } from './images/lab-images.ts';
 import { nsenter } from './network.ts';
 import { tinkerArgv } from './program.ts';
-import { until } from './until.ts';
 
 export const cniBinDir = '/usr/lib/cni';
 
@@ -69,12 +69,7 @@ export async function startRuntime(lab: Lab, worker: Worker): Promise<void> {
     [worker.stateDir, worker.dataDir, join(worker.dataDir, 'cni/net.d')].map((folder) => mkdir(folder, { recursive: true })),
   );
   if (lab.runtime === 'containerd') await writeContainerdConfig(lab, worker);
-  const daemon = runtimeDaemon(lab, worker);
-  await startDaemon(daemon);
-  await until(`${daemon.name} listens`, async () => existsSync(runtimeSocket(lab, worker)), {
-    timeoutMs: 30_000,
-    onTimeout: async () => `its log ends with:\n${await logTail(daemon.logFile)}`,
-  });
+  await startAndAwait(runtimeDaemon(lab, worker), async () => existsSync(runtimeSocket(lab, worker)), 30_000);
 }
 
 export async function startAgent(lab: Lab, worker: Worker): Promise<void> {

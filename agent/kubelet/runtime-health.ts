@@ -17,6 +17,8 @@ export interface RuntimeHealth {
 
 const readyPollMs = 5_000;
 const unreadyPollMs = 500;
+/** How often the log repeats that the runtime does not answer. */
+const reminderMs = 30_000;
 
 export function createRuntimeHealth(deps: {
   runtime: ContainerRuntime;
@@ -27,6 +29,7 @@ export function createRuntimeHealth(deps: {
   const { runtime, clock, log } = deps;
   let status: RuntimeStatus | undefined;
   let version: RuntimeVersion | undefined;
+  let failure: unknown;
 
   async function look(): Promise<void> {
     const before = status;
@@ -34,6 +37,7 @@ export function createRuntimeHealth(deps: {
       version = await runtime.version();
       status = await runtime.status();
     } catch (error) {
+      failure = error;
       if (before !== undefined) log.warn({ err: error }, 'the container runtime does not answer');
       status = undefined;
     }
@@ -46,10 +50,17 @@ export function createRuntimeHealth(deps: {
     status: () => status,
     version: () => version,
     async untilAnswering(signal) {
+      let toldMs = Number.NEGATIVE_INFINITY;
       while (!signal.aborted) {
         await look();
         if (status !== undefined) return version;
-        log.info('waiting for the container runtime to answer');
+        if (clock.now() - toldMs >= reminderMs) {
+          log.warn(
+            { err: failure },
+            'the container runtime does not answer: waiting for it (is it running? see --container-runtime-endpoint)',
+          );
+          toldMs = clock.now();
+        }
         await sleep(clock, unreadyPollMs, signal);
       }
       return undefined;

@@ -1,0 +1,58 @@
+/** What flags name is looked at before anything starts: an error then names the flag. */
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
+/** @throws Error unless the file can be read */
+export function checkFile(flag: string, path: string): void {
+  try {
+    accessSync(path, constants.R_OK);
+    if (statSync(path).isFile()) return;
+  } catch (error) {
+    throw new Error(`${flag} ${path}: ${reason(error)}`, { cause: error });
+  }
+  throw new Error(`${flag} ${path}: not a file`);
+}
+
+/** Makes the folder where it is missing. @throws Error unless it can be written to */
+export function checkFolder(flag: string, path: string): void {
+  try {
+    makeFolder(resolve(path));
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    throw new Error(`${flag} ${path}: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** Step by step: `mkdir` with `recursive` never returns below /proc, where making a folder fails with ENOENT. */
+function makeFolder(path: string): void {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there === undefined) {
+    makeFolder(dirname(path));
+    mkdirSync(path, 0o755);
+  } else if (!there.isDirectory()) throw Object.assign(new Error(`${path} is not a folder`), { code: 'ENOTDIR' });
+}
+
+const reasons: Record<string, string> = {
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'this user may not use it',
+  EPERM: 'this user may not use it',
+  ENOTDIR: 'a file stands where a folder is needed',
+  EROFS: 'it is on a read-only file system',
+};
+
+function reason(error: unknown): string {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return reasons[code] ?? message;
+}
+
+/** An error in the user's terms: which port is taken, rather than EADDRINUSE. */
+export function explain(error: Error): string {
+  const { code, syscall, address = '', port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (port === undefined || (syscall !== 'listen' && syscall !== 'bind')) return error.message;
+  if (code === 'EADDRINUSE')
+    return `port ${port} on ${address} is taken by another program: stop it ("ss -ltnup sport = :${port}" shows it), or use another address or port`;
+  if (code === 'EADDRNOTAVAIL')
+    return `${address} is not an address of this machine: port ${port} cannot be served there ("ip address" lists the addresses)`;
+  if (code === 'EACCES') return `this user may not serve port ${port} on ${address}: use root, or a port above 1023`;
+  return error.message;
+}

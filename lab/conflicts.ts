@@ -1,0 +1,70 @@
+/** What of this machine stands in a new lab's way: networks, links, control groups and ports that are somebody else's. */
+import { createCgroups } from '#agent/host/cgroup.ts';
+import { daemonPid } from '#agent/host/daemon.ts';
+import type { Exec } from '#agent/host/exec.ts';
+import { type Lab, overlap, parseNetwork } from './config.ts';
+import { serverDaemon } from './control-plane.ts';
+import { labNamespaces } from './network.ts';
+import { readRecord } from './record.ts';
+import { registryDaemon } from './registry.ts';
+import { UsageError } from './system.ts';
+
+/** Changes nothing. Needs iproute2. @throws UsageError */
+export async function checkConflicts(lab: Lab, exec: Exec): Promise<void> {
+  // With a record they are the lab's own: it is up, or was left over.
+  if (readRecord(lab.name, lab.dataDir) === undefined) await checkNames(lab, exec);
+  await checkRoutes(lab, exec);
+  await checkPorts(lab, exec);
+}
+
+async function checkNames(lab: Lab, exec: Exec): Promise<void> {
+  const wanted = [lab.bridge, ...lab.hosts.map(({ hostLink }) => hostLink)];
+  const { stdout } = await exec(['ip', '-j', 'link', 'show']);
+  const link = (JSON.parse(stdout) as { ifname: string }[]).find(({ ifname }) => wanted.includes(ifname));
+  const [netns] = await labNamespaces(lab, exec);
+  const cgroups = await createCgroups();
+  const taken =
+    link !== undefined
+      ? `The network link ${link.ifname}`
+      : netns !== undefined
+        ? `The network namespace ${netns}`
+        : (await cgroups.exists(lab.cgroup))
+          ? `The control group ${lab.cgroup}`
+          : undefined;
+  if (taken !== undefined) throw new UsageError(`${taken} exists, and is not of a lab "${lab.name}": choose another --name.`);
+}
+
+/** A wider route through a gateway (a VPN's 10.0.0.0/8) does no harm: the lab's is narrower, and wins. */
+async function checkRoutes(lab: Lab, exec: Exec): Promise<void> {
+  const { stdout } = await exec(['ip', '-4', '-j', 'route', 'show']);
+  const routes = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { dst: string; dev?: string; gateway?: string }[]);
+  const subnet = parseNetwork(lab.subnet);
+  for (const { dst, dev, gateway } of routes) {
+    if (dst === 'default' || dev === undefined || dev === lab.bridge) continue;
+    const route = parseNetwork(dst.includes('/') ? dst : `${dst}/32`);
+    if (!overlap(route, subnet) || (gateway !== undefined && route.length < subnet.length)) continue;
+    throw new UsageError(
+      `--subnet ${lab.subnet} is in use on this machine (${dst} is reached through ${dev}): choose another network.`,
+    );
+  }
+}
+
+async function checkPorts(lab: Lab, exec: Exec): Promise<void> {
+  const ports = new Map([
+    [6443, serverDaemon(lab)],
+    [5000, registryDaemon(lab)],
+  ]);
+  const { stdout } = await exec(['ss', '-Hltnp']);
+  for (const line of stdout.split('\n')) {
+    const [, , , local = '', , users = ''] = line.split(/\s+/);
+    const [, address = '', port = ''] = /^(.*):(\d+)$/.exec(local) ?? [];
+    const daemon = ports.get(Number(port));
+    if (daemon === undefined || daemonPid(daemon.pidFile) !== undefined) continue;
+    const everywhere = ['0.0.0.0', '*', '[::]'].includes(address);
+    if (!everywhere && address !== lab.hostIp) continue;
+    const [, program = '?', pid = '?'] = /"([^"]+)",pid=(\d+)/.exec(users) ?? [];
+    throw new UsageError(
+      `Port ${port} on ${everywhere ? 'all addresses' : address} is taken by "${program}" (pid ${pid}): stop it${everywhere ? '' : ', or choose another --subnet'}.`,
+    );
+  }
+}
