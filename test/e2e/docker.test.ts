@@ -1,0 +1,15 @@
+/** The same pods on Docker: what a pod is does not depend on the runtime. */
+import { after, before, describe } from 'node:test';
+import { type Cluster, startCluster } from './cluster.ts';
+import { podSuite } from './pods.suite.ts';
+
+describe('a cluster on Docker', { timeout: 1_200_000 }, () => {
+  let cluster: Cluster;
+  before(async () => {
+    cluster = await startCluster('docker');
+  });
+  after(async () => {
+    await cluster?.stop();
+  });
+  podSuite(() => cluster);
+});
