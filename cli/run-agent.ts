@@ -13,14 +13,14 @@ export async function agent(flags: AgentFlags): Promise<void> {
   const runtime = flags.containerRuntime;
   if (runtime !== 'containerd' && runtime !== 'docker')
     throw new Error(`--container-runtime ${runtime}: give containerd or docker`);
-  if (process.geteuid?.() !== 0)
-    throw new Error('a node needs root, for mounts, namespaces and iptables: run it with sudo, or as a system service');
   checkFile('--kubeconfig', flags.kubeconfig);
   checkFile('--client-ca-file', flags.clientCaFile);
   checkFile('--tls-cert-file', flags.tlsCertFile);
   checkFile('--tls-private-key-file', flags.tlsPrivateKeyFile);
   checkFolder('--root-dir', flags.rootDir);
   const nodeIp = checkAddress('--node-ip', flags.nodeIp ?? firstAddress('--node-ip'));
+  if (process.geteuid?.() !== 0)
+    throw new Error('a node needs root, for mounts, namespaces and iptables: run it with sudo, or as a system service');
   await runDaemon('agent', flags.logLevel, async (log, ready, signal) => {
     const running = runAgent(
       {

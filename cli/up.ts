@@ -5,7 +5,7 @@ import type { Lab } from '#lab/config.ts';
 import { stopLab } from '#lab/down.ts';
 import { downCommand, labNames, readRecord } from '#lab/record.ts';
 import { applySample, askSample, kubectl } from '#lab/sample.ts';
-import { UsageError } from '#lab/system.ts';
+import { checkRoot, UsageError } from '#lab/system.ts';
 import { type LabStep, labSteps } from '#lab/up.ts';
 
 export async function up(lab: Lab): Promise<void> {
@@ -34,6 +34,7 @@ export async function down(lab: Lab): Promise<void> {
     );
     return;
   }
+  checkRoot();
   const stop = async (): Promise<void> => void (await stopLab(lab, execFile));
   await runSteps([{ title: `Take the lab "${lab.name}" away`, run: stop }]);
 }

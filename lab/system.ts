@@ -50,6 +50,11 @@ function thisMachine(): Machine {
   };
 }
 
+/** @throws UsageError */
+export function checkRoot(uid: number | undefined = process.geteuid?.()): void {
+  if (uid !== 0) throw new UsageError('Namespaces, mounts and iptables need root: run it with sudo.');
+}
+
 /** The oldest releases whose packages are new enough; of their relatives (Mint, Raspberry Pi OS, …) only apt-get is asked for. */
 const oldest: Record<string, number> = { debian: 12, ubuntu: 22.04 };
 
@@ -58,7 +63,7 @@ export function checkSystem(machine: Machine = thisMachine()): void {
   const { platform, uid, osRelease, hasAptGet } = machine;
   if (platform !== 'linux')
     throw new UsageError(`Tinkernetes runs its nodes on Linux, not on ${platform}: use the Vagrantfile instead (vagrant up).`);
-  if (uid !== 0) throw new UsageError('Namespaces, mounts and iptables need root: run it with sudo.');
+  checkRoot(uid);
   const field = (name: string): string | undefined => new RegExp(`^${name}=["']?([^"'\\n]+)`, 'm').exec(osRelease)?.[1];
   const tooOld = Number(field('VERSION_ID')) < (oldest[field('ID') ?? ''] ?? 0);
   if (!hasAptGet || tooOld) {

@@ -1,0 +1,150 @@
+/** What the user sees of wrong flags and files: one line that says what is wrong and what to do, and exit status 1. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { ExecError, execFile } from '#agent/host/exec.ts';
+import { nodeCredentials } from '#control/pki/node-credentials.ts';
+
+const program = [process.execPath, '--no-warnings', fileURLToPath(new URL('./tinker.ts', import.meta.url))];
+
+async function fails(args: readonly string[], message: RegExp): Promise<void> {
+  await assert.rejects(execFile([...program, ...args], { timeoutMs: 60_000 }), (error: unknown) => {
+    assert.ok(error instanceof ExecError);
+    const { exitCode, stdout, stderr } = error.result;
+    assert.match(stderr, message);
+    assert.equal(stderr.trimEnd().split('\n').length, 1, `one line: ${stderr}`);
+    assert.match(stderr, /^tinker: /);
+    assert.equal(exitCode, 1);
+    assert.equal(stdout, '');
+    return true;
+  });
+}
+
+describe('tinker, called wrongly', { concurrency: 2 }, () => {
+  const cases: [string, RegExp][] = [
+    ['upp', /unknown command 'upp' \(Did you mean up\?\) \(tinker <command> --help lists the flags\)/],
+    ['up --nme x', /unknown option '--nme' \(Did you mean --name\?\)/],
+    ['up --workers two', /--workers two: give a number from 1 to 9/],
+    ['up --runtime podman', /--runtime podman: give containerd or docker/],
+    ['up --subnet 10.200.0.0/30', /--subnet 10\.200\.0\.0\/30: give an IPv4 network/],
+    ['down --name No', /--name No: give 1 to 8 lower-case letters/],
+    [
+      'server --node-monitor-period 5',
+      /'--node-monitor-period <duration>' argument '5' is invalid\. Give a duration such as 40s/,
+    ],
+    ['server --secure-port 99999', /argument '99999' is invalid\. Give a port, 1 to 65535/],
+    ['server --service-node-port-range 5-3', /argument '5-3' is invalid\. Give a range/],
+    ['server --cluster-cidr 10.1', /argument '10\.1' is invalid\. Give a network/],
+    ['server --service-cluster-ip-range 10.96.0.0/33', /argument '10\.96\.0\.0\/33' is invalid\. Give a network/],
+    ['server --bind-address nowhere', /--bind-address nowhere: give an IP address/],
+    ['server --advertise-address 1.2.3', /--advertise-address 1\.2\.3: give an IP address/],
+    ['agent', /required option '--kubeconfig <file>' not specified/],
+  ];
+  for (const [line, message] of cases) it(`tinker ${line}`, () => fails(line.split(' '), message));
+});
+
+describe('tinker server, where it cannot run', () => {
+  let scratch: string;
+  let listener: Server;
+  before(async () => {
+    scratch = mkdtempSync(join(tmpdir(), 'tinker-input-'));
+    listener = createServer();
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  });
+  after(() => {
+    listener.close();
+    rmSync(scratch, { recursive: true });
+  });
+  const server = (...args: string[]): string[] => [
+    'server',
+    `--data-dir=${scratch}/server`,
+    '--bind-address=127.0.0.1',
+    '--advertise-address=127.0.0.1',
+    ...args,
+  ];
+
+  it('names the port that is taken', async () => {
+    const { port } = listener.address() as AddressInfo;
+    await fails(
+      server(`--secure-port=${port}`),
+      new RegExp(`port ${port} on 127\\.0\\.0\\.1 is taken by another program: stop it`),
+    );
+  });
+
+  it('names an address that is not the machine’s', () =>
+    fails(
+      [...server(), '--bind-address=192.0.2.250'],
+      /192\.0\.2\.250 is not an address of this machine: port 6443 cannot be served there/,
+    ));
+
+  it('names a folder that is a file', async () => {
+    writeFileSync(join(scratch, 'file'), '');
+    await fails([...server(), `--data-dir=${scratch}/file`], /--data-dir \S+\/file: a file stands where a folder is needed/);
+  });
+
+  it('names a folder that cannot be made, also below /proc', () =>
+    fails([...server(), '--data-dir=/proc/no'], /--data-dir \/proc\/no: /));
+
+  it('names a node mask that does not fit the pods’ network', () =>
+    fails(
+      server('--node-cidr-mask-size=8'),
+      /--node-cidr-mask-size 8: give 16 to 30, for a node's part of --cluster-cidr 10\.244\.0\.0\/16/,
+    ));
+
+  it('signs no credentials without the cluster’s CA', () =>
+    fails(
+      [
+        'node-credentials',
+        'x',
+        '--node-ip=127.0.0.1',
+        '--server=https://127.0.0.1:6443',
+        `--out=${scratch}/out`,
+        `--data-dir=${scratch}/none`,
+      ],
+      /--data-dir \S+\/none: no cluster CA here \(pki\/ca\.key\); run this where "tinker server" runs/,
+    ));
+});
+
+describe('tinker agent, where it cannot run', () => {
+  let scratch: string;
+  before(async () => {
+    scratch = mkdtempSync(join(tmpdir(), 'tinker-input-'));
+    await nodeCredentials({
+      pkiFolder: join(scratch, 'pki'),
+      out: scratch,
+      nodeName: 'n',
+      nodeIp: '127.0.0.1',
+      server: 'https://127.0.0.1:1',
+      nowMs: Date.now(),
+    });
+    writeFileSync(join(scratch, 'empty'), '');
+  });
+  after(() => rmSync(scratch, { recursive: true }));
+  const agent = (...args: string[]): string[] => [
+    'agent',
+    `--kubeconfig=${scratch}/kubelet.conf`,
+    `--client-ca-file=${scratch}/ca.crt`,
+    `--tls-cert-file=${scratch}/kubelet.crt`,
+    `--tls-private-key-file=${scratch}/kubelet.key`,
+    `--root-dir=${scratch}/root`,
+    '--node-ip=127.0.0.1',
+    ...args,
+  ];
+
+  const cases: [string, string, RegExp][] = [
+    ['a kubeconfig that is absent', '--kubeconfig=/nope', /--kubeconfig \/nope: there is no such file or folder/],
+    ['a certificate that is absent', '--tls-cert-file=/nope', /--tls-cert-file \/nope: there is no such file/],
+    ['a key that is a folder', '--tls-private-key-file=/tmp', /--tls-private-key-file \/tmp: not a file/],
+    ['an unknown runtime', '--container-runtime=crio', /--container-runtime crio: give containerd or docker/],
+    ['an address that is none', '--node-ip=1.2.3', /--node-ip 1\.2\.3: give an IP address/],
+  ];
+  for (const [name, flag, message] of cases) it(`names ${name}`, () => fails(agent(flag), message));
+
+  it('names a kubeconfig that says nothing', () =>
+    fails(agent(`--kubeconfig=${scratch}/empty`), /(\/empty: the kubeconfig is empty or not a mapping|a node needs root)/));
+});
