@@ -53,6 +53,8 @@ export interface Resource {
   storagePrefix: string;
   /** The type's name in the schema facts: `core/v1.Pod`. */
   schema: string;
+  /** What every answer warns of, where the kind is going out of use. */
+  deprecation: string | undefined;
 }
 
 export interface Subresource {
@@ -85,6 +87,7 @@ interface Row {
   subresources?: readonly Subresource[];
   cluster?: true;
   storage?: string;
+  deprecation?: string;
 }
 
 function resource(id: ResourceId, kind: string, schema: string, row: Row = {}): Resource {
@@ -103,6 +106,7 @@ function resource(id: ResourceId, kind: string, schema: string, row: Row = {}): 
     subresources: row.subresources ?? [],
     storagePrefix: `/registry/${row.storage ?? plural}`,
     schema,
+    deprecation: row.deprecation,
   };
 }
 
@@ -110,7 +114,11 @@ const coreOf = (kind: string): Subresource => status('', kind);
 
 export const resources: readonly Resource[] = [
   resource('configmaps', 'ConfigMap', 'core/v1.ConfigMap', { names: ['cm'] }),
-  resource('endpoints', 'Endpoints', 'core/v1.Endpoints', { names: ['ep'], storage: 'services/endpoints' }),
+  resource('endpoints', 'Endpoints', 'core/v1.Endpoints', {
+    names: ['ep'],
+    storage: 'services/endpoints',
+    deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  }),
   resource('events', 'Event', 'core/v1.Event', { names: ['ev'] }),
   resource('namespaces', 'Namespace', 'core/v1.Namespace', {
     cluster: true,

@@ -249,6 +249,19 @@ describe('registry', () => {
     });
   });
 
+  describe('deprecation', () => {
+    const said = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"';
+    for (const [path, expected] of [
+      ['endpoints', said],
+      ['endpoints/none', said],
+      ['services', undefined],
+    ] as const)
+      it(`${path}: ${expected === undefined ? 'says nothing' : 'warns, also of what is not there'}`, async () => {
+        const { headers } = await api.request('GET', `/api/v1/namespaces/default/${path}`);
+        assert.equal(headers['warning'], expected);
+      });
+  });
+
   describe('delete', () => {
     it('answers with a Status that names what is gone', async () => {
       const { json: made } = await api.request('POST', maps, configMap('gone'));

@@ -36,7 +36,8 @@ export const methodNotAllowed = () =>
 
 /** @throws ApiError 405, and whatever the handler throws */
 export async function handleResource(exchange: Exchange): Promise<TransportResponse> {
-  const { info, resource } = exchange;
+  const { info, resource, warnings } = exchange;
+  if (resource.deprecation !== undefined) warnings.add(resource.deprecation);
   if (info.subresource !== '') return await handleSubresource(exchange);
   switch (info.verb) {
     case 'get':
