@@ -34,12 +34,18 @@ export async function buildLabImages(exec: Exec): Promise<LabImage[]> {
       build('tinkernetes/web', version === '1' ? ['1', 'latest'] : [version], {
         files: [...busybox, { path: 'www/cgi-bin/index.cgi', mode: 0o755, content: webPage }],
         env: [`WEB_VERSION=${version}`],
-        entrypoint: ['httpd', '-f', '-p', '8080', '-h', '/www'],
+        entrypoint: ['sh', '-c', serveUntilTold],
         exposedPorts: ['8080/tcp'],
       }),
     ),
   ]);
 }
+
+/**
+ * The first process of a container ignores signals that it does not listen to: httpd alone would be killed after the whole
+ * grace period. Two seconds more of service let every node hear first that the pod is going.
+ */
+const serveUntilTold = `trap 'sleep 2; exit 0' TERM; httpd -f -p 8080 -h /www & wait`;
 
 /** Busybox' httpd runs it for every request of `/`: who answers is the whole point of the sample. */
 const webPage = `#!/bin/sh
