@@ -60,6 +60,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
   let wake: () => void = () => undefined;
   let poked = false;
   let lease: Lease | undefined;
+  let unschedulable = false;
 
   const labelsOf = (architecture: string): Record<string, string> => ({
     'beta.kubernetes.io/arch': architecture,
@@ -73,6 +74,15 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
   function announce(before: NodeStatus | undefined, after: NodeStatus): void {
     for (const name of conditionEvents(before?.conditions ?? [], after.conditions ?? []))
       events.event(about, 'Normal', name, `Node ${nodeName} status is now: ${name}`);
+  }
+
+  /** Somebody cordoned the node, or let it take pods again. */
+  function announceSchedulable(): void {
+    const now = node?.spec?.unschedulable === true;
+    if (now === unschedulable) return;
+    unschedulable = now;
+    const name = now ? 'NodeNotSchedulable' : 'NodeSchedulable';
+    events.event(about, 'Normal', name, `Node ${nodeName} status is now: ${name}`);
   }
 
   async function compute(previous: NodeStatus): Promise<{ status: NodeStatus; observation: NodeObservation }> {
@@ -123,6 +133,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
     if (node === undefined) return;
     // The server's copy: other components write conditions and addresses too.
     node = await nodes.get({ name: nodeName });
+    announceSchedulable();
     const before = node.status ?? {};
     const { status } = await compute(before);
     announce(current ?? before, status);

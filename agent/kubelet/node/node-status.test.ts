@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { pino } from 'pino';
 import type { RuntimeStatus } from '#agent/runtime/runtime.ts';
 import type { NodeStatus } from '#api/types.generated.ts';
+import { FakeClock } from '#client/clock.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import { FakeApi } from '#client/fake-api.ts';
+import { createClient } from '#client/rest-client.ts';
+import { createNodeAgent } from './node-agent.ts';
 import type { NodeIdentity, NodeObservation } from './node-status.ts';
 import { conditionEvents, defaultThresholds, nodeStatus } from './node-status.ts';
 
@@ -155,4 +161,30 @@ describe('node events', () => {
   it('do not tell that a new node is not ready yet', () =>
     assert.equal(events({}, statusOf({ runtimeStatus: noNetwork })).includes('NodeNotReady'), false));
   it('tell what changed', () => assert.deepEqual(events(statusOf(), statusOf({ runtimeStatus: noNetwork })), ['NodeNotReady']));
+});
+
+describe('a node that is cordoned', () => {
+  it('is told of by the kubelet, and so is its return', async () => {
+    const api = new FakeApi();
+    const clock = new FakeClock();
+    const client = createClient(api.transport, { userAgent: 'test' });
+    const told: string[] = [];
+    const events = { event: (_about: unknown, _type: string, reason: string) => told.push(reason) } as unknown as EventRecorder;
+    const agent = createNodeAgent(
+      { client, clock, random: () => 0, events, log: pino({ level: 'silent' }), observe: async () => fine },
+      { ...identity, statusIntervalMs: 10_000, reportIntervalMs: 300_000, leaseDurationSeconds: 40 },
+    );
+    const stop = new AbortController();
+    const running = agent.run(stop.signal);
+    await clock.advance(0);
+    told.length = 0;
+    for (const unschedulable of [true, true, false]) {
+      await client.resource('nodes').patch({ name: 'n1' }, { type: 'merge', body: { spec: { unschedulable } } });
+      await clock.advance(10_000);
+    }
+    assert.deepEqual(told, ['NodeNotSchedulable', 'NodeSchedulable']);
+    stop.abort();
+    await clock.advance(10_000);
+    await running;
+  });
 });
