@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { CgroupLimits } from './cgroup.ts';
-import { detectHierarchy, limitFiles, sharesToWeight } from './cgroup.ts';
+import { cgroupsOf, detectHierarchy, limitFiles, sharesToWeight } from './cgroup.ts';
 import { parseMountInfo } from './mount.ts';
 
 const v1 = `30 20 0:26 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct
@@ -19,6 +22,18 @@ describe('cgroup hierarchy', () => {
       memory: '/sys/fs/cgroup/memory',
       systemd: '/sys/fs/cgroup/systemd',
     });
+    assert.deepEqual(hierarchy.others, ['/sys/fs/cgroup/unified']);
+  });
+  it('is cleaned up in every mount, also where only the runtime makes groups', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'tinker-cgroup-'));
+    try {
+      for (const mount of ['memory', 'unified']) mkdirSync(join(root, mount, 'pods/pod1/container'), { recursive: true });
+      const mountPoints = new Map([['memory', join(root, 'memory')]]);
+      await cgroupsOf({ version: 1, mountPoints, others: [join(root, 'unified')] }).remove('/pods/pod1');
+      for (const mount of ['memory', 'unified']) assert.deepEqual(readdirSync(join(root, mount, 'pods')), []);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
   });
   it('is version 2 otherwise', () =>
     assert.deepEqual(detectHierarchy(parseMountInfo(unified)), { version: 2, root: '/sys/fs/cgroup/unified' }));

@@ -9,8 +9,13 @@ import { join } from 'node:path';
 import type { MountEntry } from './mount.ts';
 import { parseMountInfo } from './mount.ts';
 
-/** Where the controllers are mounted. */
-export type CgroupHierarchy = { version: 1; mountPoints: ReadonlyMap<string, string> } | { version: 2; root: string };
+/**
+ * Where the controllers are mounted. `others` are hierarchies that this code sets nothing in, but where runc makes a group for each
+ * container too: in a hybrid the v2 one, and v1 controllers such as net_cls.
+ */
+export type CgroupHierarchy =
+  | { version: 1; mountPoints: ReadonlyMap<string, string>; others: readonly string[] }
+  | { version: 2; root: string };
 
 /** Limits of one group. An absent one is left as it is. */
 export interface CgroupLimits {
@@ -62,7 +67,9 @@ export function detectHierarchy(mounts: readonly MountEntry[]): CgroupHierarchy 
       if (wantedV1.includes(name) && !mountPoints.has(name)) mountPoints.set(name, entry.mountPoint);
     }
   }
-  if (mountPoints.has('memory')) return { version: 1, mountPoints };
+  const used = new Set(mountPoints.values());
+  const others = mounts.filter(({ fsType, mountPoint }) => /^cgroup2?$/.test(fsType) && !used.has(mountPoint));
+  if (mountPoints.has('memory')) return { version: 1, mountPoints, others: others.map(({ mountPoint }) => mountPoint) };
   const unified = mounts.find((entry) => entry.fsType === 'cgroup2');
   if (unified === undefined) throw new Error('no cgroup hierarchy is mounted: mount cgroup2 on /sys/fs/cgroup and start again');
   return { version: 2, root: unified.mountPoint };
@@ -197,7 +204,8 @@ export function cgroupsOf(hierarchy: CgroupHierarchy): Cgroups {
     },
     async remove(path) {
       if (path.replaceAll('/', '') === '') throw new Error('refusing to remove the root control group');
-      for (const root of roots) await removeTree(join(root, path));
+      const others = hierarchy.version === 2 ? [] : hierarchy.others;
+      for (const root of [...roots, ...others]) await removeTree(join(root, path));
     },
     usage: (path) => (hierarchy.version === 2 ? usageV2(hierarchy.root, path) : usageV1(hierarchy.mountPoints, path)),
   };

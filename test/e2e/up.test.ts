@@ -1,0 +1,218 @@
+/** `tinker up` and `tinker down` as the user runs them, also where something is wrong. A lab of its own, with names of its own. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { daemonPid, stopDaemon } from '#agent/host/daemon.ts';
+import { ExecError, execFile } from '#agent/host/exec.ts';
+import { defaultLab, planLab } from '#lab/config.ts';
+import { serverDaemon } from '#lab/control-plane.ts';
+import { stopLab } from '#lab/down.ts';
+import { namespacePids } from '#lab/network.ts';
+import { registryDaemon } from '#lab/registry.ts';
+import { kubectl } from '#lab/sample.ts';
+import { until } from '#lab/until.ts';
+import { agentDaemon, runtimeDaemon, startAgent, startRuntime } from '#lab/worker.ts';
+
+const options = {
+  ...defaultLab,
+  name: 'tkup',
+  subnet: '10.206.0.0/24',
+  clusterCidr: '10.247.0.0/16',
+  serviceCidr: '10.99.0.0/16',
+  dataDir: '/var/lib/tinkernetes/test-up',
+};
+const lab = planLab(options);
+const program = [process.execPath, '--no-warnings', fileURLToPath(new URL('../../cli/tinker.ts', import.meta.url))];
+const up = [
+  'up',
+  `--name=${lab.name}`,
+  `--subnet=${lab.subnet}`,
+  `--cluster-cidr=${lab.clusterCidr}`,
+  `--service-cidr=${lab.serviceCidr}`,
+  `--data-dir=${lab.dataDir}`,
+];
+const down = ['down', `--name=${lab.name}`, `--data-dir=${lab.dataDir}`];
+
+const tinker = async (args: readonly string[]): Promise<string> =>
+  (await execFile([...program, ...args], { timeoutMs: 300_000 })).stdout;
+
+/** It fails with status 1, and says why in one line. */
+async function fails(args: readonly string[], message: RegExp, as: readonly string[] = []): Promise<void> {
+  await assert.rejects(execFile([...as, ...program, ...args], { timeoutMs: 60_000 }), (error: unknown) => {
+    assert.ok(error instanceof ExecError);
+    assert.match(error.result.stderr, message);
+    assert.equal(error.result.stderr.trimEnd().split('\n').length, 1, `one line: ${error.result.stderr}`);
+    assert.equal(error.result.exitCode, 1);
+    return true;
+  });
+}
+
+/** What of the lab is on the machine; empty: nothing. */
+async function traces(): Promise<string[]> {
+  const outputs = await Promise.all([
+    execFile(['ip', '-br', 'link']),
+    execFile(['ip', 'netns']),
+    execFile(['iptables-save']),
+    execFile(['findmnt', '-rno', 'TARGET']),
+    execFile(['find', '/sys/fs/cgroup', '-maxdepth', '2', '-name', lab.name]),
+    execFile(['ps', '-eo', 'args']),
+    execFile(['find', '/run/tinkernetes', '/var/lib/tinkernetes', '/var/lib/cni', '-maxdepth', '1']),
+  ]);
+  const name = new RegExp(`(^|/| )${lab.name}(0|-w|-worker|/|$)|lab ${lab.name}"|${lab.dataDir}|${lab.stateDir}`);
+  return outputs.flatMap(({ stdout }) => stdout.split('\n').filter((line) => name.test(line)));
+}
+
+describe('tinker up, where it cannot', () => {
+  before(() => stopLab(lab, execFile));
+  after(async () => assert.deepEqual(await traces(), [], 'nothing is made before all is checked'));
+
+  it('tells a user who is not root', async () => {
+    // The sources may lie where that user cannot look: he gets the file descriptors' working folder, and Node, as they are.
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+    await fails(up, /^tinker: Namespaces, mounts and iptables need root: run it with sudo\.\n$/, nobody);
+  });
+
+  it('names the link through which the subnet is reached already', async () => {
+    await execFile(['ip', 'link', 'add', 'tkupx', 'type', 'bridge']);
+    try {
+      await execFile(['ip', 'addr', 'add', '10.206.0.129/25', 'dev', 'tkupx']);
+      await execFile(['ip', 'link', 'set', 'tkupx', 'up']);
+      await fails(
+        up,
+        /--subnet 10\.206\.0\.0\/24 is in use on this machine \(10\.206\.0\.128\/25 is reached through tkupx\): choose another network\./,
+      );
+    } finally {
+      await execFile(['ip', 'link', 'delete', 'tkupx']);
+    }
+  });
+
+  for (const port of [6443, 5000]) {
+    it(`names the program that has port ${port}`, async () => {
+      const server = createServer();
+      await execFile(['ip', 'addr', 'add', `${lab.hostIp}/32`, 'dev', 'lo']);
+      try {
+        await new Promise<void>((resolve, reject) => void server.once('error', reject).listen(port, lab.hostIp, resolve));
+        await fails(
+          up,
+          new RegExp(
+            `Port ${port} on 10\\.206\\.0\\.1 is taken by "[^"]+" \\(pid ${process.pid}\\): stop it, or choose another --subnet\\.`,
+          ),
+        );
+      } finally {
+        server.close();
+        await execFile(['ip', 'addr', 'del', `${lab.hostIp}/32`, 'dev', 'lo']);
+      }
+    });
+  }
+
+  it('takes no link of somebody else, and "down" does not remove it', async () => {
+    await execFile(['ip', 'link', 'add', lab.bridge, 'type', 'bridge']);
+    try {
+      await fails(up, /The network link tkup0 exists, and is not of a lab "tkup": choose another --name\./);
+      assert.match(await tinker(down), /^There is no lab "tkup" on this machine\./);
+      await execFile(['ip', 'link', 'show', lab.bridge]);
+    } finally {
+      await execFile(['ip', 'link', 'delete', lab.bridge]);
+    }
+  });
+
+  it('takes no folder with other files, and "down" does not remove it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tinker-up-'));
+    try {
+      writeFileSync(join(folder, 'log'), 'mine');
+      await fails([...up, `--data-dir=${folder}`], /--data-dir \S+ holds other files \(log\): name a new or an empty folder\./);
+      await tinker([...down, `--data-dir=${folder}`]);
+      assert.equal(readFileSync(join(folder, 'log'), 'utf8'), 'mine');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('tinker up and down', () => {
+  before(() => stopLab(lab, execFile));
+  after(() => stopLab(lab, execFile));
+
+  it('ends with nodes, pods, answers of different pods, and hints that are true', async () => {
+    const output = await tinker(up);
+    assert.match(output, /✔ Wait for Ready nodes \[/);
+    assert.equal([...output.matchAll(/^worker-\d +Ready /gm)].length, 2);
+    const answers = [...output.matchAll(/Hello from (\S+) /g)].map(([, pod]) => pod);
+    assert.equal(new Set(answers).size, 3, output);
+    assert.match(output, /npm run down -- --name tkup/);
+    for (const [, path] of output.matchAll(/(?:KUBECONFIG=|ls |--net=)(\S+)/g))
+      assert.ok(existsSync(path as string), `${path} is there`);
+  });
+
+  it('run again, leaves everything that runs alone', async () => {
+    const state = async (): Promise<unknown> => [
+      [
+        serverDaemon(lab),
+        registryDaemon(lab),
+        ...lab.hosts.flatMap((worker) => [agentDaemon(lab, worker), runtimeDaemon(lab, worker)]),
+      ].map(({ pidFile }) => daemonPid(pidFile)),
+      await kubectl(lab, execFile, [
+        'get',
+        'pods',
+        '-o',
+        'jsonpath={range .items[*]}{.metadata.uid} {.status.containerStatuses[0].restartCount}\n{end}',
+      ]),
+    ];
+    const earlier = await state();
+    await tinker(up);
+    assert.deepEqual(await state(), earlier);
+  });
+
+  const others: [string, RegExp][] = [
+    [
+      '--subnet=10.208.0.0/24',
+      /The lab "tkup" exists with --subnet 10\.206\.0\.0\/24, not 10\.208\.0\.0\/24: take it away first \(npm run down -- --name tkup\)/,
+    ],
+    ['--workers=1', /exists with --workers 2, not 1: take it away first/],
+    ['--runtime=docker', /exists with --runtime containerd, not docker: take it away first/],
+    ['--name=tkuq', /--data-dir \/var\/lib\/tinkernetes\/test-up holds the lab "tkup": name a new or an empty folder\./],
+  ];
+  for (const [flag, message] of others) it(`refuses ${flag} while the lab is up`, () => fails([...up, flag], message));
+
+  it('has an agent that says when containerd does not run, and waits for it', async () => {
+    const [worker] = lab.hosts;
+    assert.ok(worker);
+    const { logFile, pidFile } = agentDaemon(lab, worker);
+    await stopDaemon(pidFile);
+    await stopDaemon(runtimeDaemon(lab, worker).pidFile);
+    const before = readFileSync(logFile, 'utf8').length;
+    const since = (): string => readFileSync(logFile, 'utf8').slice(before);
+    await startAgent(lab, worker);
+    await until('the agent says it', async () => since().includes('the container runtime does not answer: waiting for it'), {
+      timeoutMs: 30_000,
+      onTimeout: since,
+    });
+    assert.notEqual(daemonPid(pidFile), undefined, 'it waits');
+    await startRuntime(lab, worker);
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'late' },
+      spec: {
+        nodeName: worker.name,
+        containers: [{ name: 'c', image: 'busybox', imagePullPolicy: 'IfNotPresent', command: ['sleep', '600'] }],
+      },
+    };
+    await execFile(['tee', join(lab.dataDir, 'log/late.json')], { stdin: JSON.stringify(pod) });
+    await kubectl(lab, execFile, ['apply', '-f', join(lab.dataDir, 'log/late.json')]);
+    await kubectl(lab, execFile, ['wait', '--for=condition=Ready', 'pod/late', '--timeout=60s']);
+  });
+
+  it('takes everything away, also after kill -9 of all its processes, and twice is harmless', async () => {
+    assert.notDeepEqual(await traces(), []);
+    const daemons = [serverDaemon(lab), registryDaemon(lab)].map(({ pidFile }) => daemonPid(pidFile));
+    for (const pid of [...(await namespacePids(lab, execFile)), ...daemons]) if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    assert.match(await tinker(down), /^✔ Take the lab "tkup" away/);
+    assert.deepEqual(await traces(), []);
+    assert.match(await tinker(down), /^There is no lab "tkup" on this machine\./);
+  });
+});
