@@ -71,7 +71,7 @@ const condition = (status: NodeStatus, type: string): string => {
 };
 
 describe('node resources', () => {
-  it('are the machine’s, less what eviction keeps back', () => {
+  it('are the machine’s, less what eviction and huge pages keep back', () => {
     const { capacity, allocatable } = statusOf();
     assert.deepEqual(capacity, {
       cpu: '2',
@@ -83,11 +83,13 @@ describe('node resources', () => {
     });
     assert.deepEqual(
       [allocatable?.['cpu'], allocatable?.['memory'], allocatable?.['ephemeral-storage']],
-      ['2', '4091904Ki', `${Math.floor(90 * Gi)}`],
+      ['2', '1994752Ki', `${Math.floor(90 * Gi)}`],
     );
   });
-  it('keep extended resources that others added', () =>
-    assert.equal(statusOf({}, { capacity: { 'example.com/gpu': '1' } }).capacity?.['example.com/gpu'], '1'));
+  it('offer to pods the extended resources that others added, while they are there', () => {
+    const { capacity, allocatable } = statusOf({}, { capacity: { 'a.io/gpu': '1' }, allocatable: { 'b.io/gone': '1' } });
+    assert.deepEqual([capacity?.['a.io/gpu'], allocatable?.['a.io/gpu'], allocatable?.['b.io/gone']], ['1', '1', undefined]);
+  });
 });
 
 describe('node conditions', () => {

@@ -8,7 +8,7 @@ import type { FilesystemUsage, MachineInfo } from '#agent/host/proc.ts';
 import type { Image, RuntimeStatus, RuntimeVersion } from '#agent/runtime/runtime.ts';
 import { rfc3339 } from '#api/meta.ts';
 import type { ContainerImage, NodeCondition, NodeStatus } from '#api/types.generated.ts';
-import { byteQuantity, cpuQuantity } from '../quantities.ts';
+import { byteQuantity, cpuQuantity, wholeUnits } from '../quantities.ts';
 
 /** When the node counts as short of something: upstream's `evictionHard`. */
 export interface PressureThresholds {
@@ -93,12 +93,14 @@ export function capacity({ machine, nodefs, hugePages }: NodeObservation, maxPod
   };
 }
 
-/** The capacity less what eviction keeps back. */
+/** The capacity less what eviction keeps back; huge pages are memory that is spoken for. */
 export function allocatable(observation: NodeObservation, { maxPods, thresholds }: NodeIdentity): Record<string, string> {
-  const { machine, nodefs } = observation;
+  const { machine, nodefs, hugePages } = observation;
+  const reserved = Object.entries(hugePages).map(([size, count]) => count * wholeUnits(size));
+  const spokenFor = reserved.reduce((sum, bytes) => sum + bytes, thresholds.memoryAvailableBytes);
   return {
     ...capacity(observation, maxPods),
-    memory: byteQuantity(Math.max(0, machine.memoryBytes - thresholds.memoryAvailableBytes)),
+    memory: byteQuantity(Math.max(0, machine.memoryBytes - spokenFor)),
     'ephemeral-storage': `${Math.floor(nodefs.capacityBytes * (1 - thresholds.nodefsAvailable))}`,
   };
 }
@@ -184,10 +186,12 @@ export function nodeStatus(
   nowMs: number,
 ): NodeStatus {
   const { machine, runtimeVersion } = observation;
+  // Resources that somebody else advertised: pods may have all of them.
+  const resources = { ...previous.capacity, ...capacity(observation, identity.maxPods) };
   return {
     ...previous,
-    capacity: { ...previous.capacity, ...capacity(observation, identity.maxPods) },
-    allocatable: { ...previous.allocatable, ...allocatable(observation, identity) },
+    capacity: resources,
+    allocatable: { ...resources, ...allocatable(observation, identity) },
     conditions: conditions(observation, identity.thresholds, previous.conditions ?? [], nowMs),
     addresses: [
       ...identity.nodeIps.map((address) => ({ type: 'InternalIP', address })),
