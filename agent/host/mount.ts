@@ -1,5 +1,5 @@
 /** Mounting and unmounting, and the kernel's list of mounts. Source: mount(8), proc_pid_mountinfo(5). */
-import { readFile, readlink } from 'node:fs/promises';
+import { readFile, readlink, realpath } from 'node:fs/promises';
 import type { Exec } from './exec.ts';
 
 export interface MountEntry {
@@ -46,11 +46,24 @@ export interface Mounts {
   unmountBelow(path: string): Promise<void>;
 }
 
+/** As the kernel lists it: through links, dots and doubled slashes a mount would be overlooked, and deleted through. */
+async function resolved(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return path;
+    throw error;
+  }
+}
+
 export function createMounts(exec: Exec): Mounts {
   const list = async (): Promise<MountEntry[]> => parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
   return {
     list,
-    isMountPoint: async (path) => (await list()).some((entry) => entry.mountPoint === path),
+    async isMountPoint(path) {
+      const real = await resolved(path);
+      return (await list()).some((entry) => entry.mountPoint === real);
+    },
     async mountTmpfs(path, { sizeBytes }) {
       await exec(['mount', '-t', 'tmpfs', ...(sizeBytes === undefined ? [] : ['-o', `size=${sizeBytes}`]), 'tmpfs', path]);
     },
@@ -61,12 +74,14 @@ export function createMounts(exec: Exec): Mounts {
       const source = await readlink(`/proc/self/fd/${fd}`);
       if (source !== root && !source.startsWith(`${root}/`))
         throw new Error(`subpath "${source}" not within volume path "${root}"`);
-      await exec(['mount', '--bind', `/proc/${process.pid}/fd/${fd}`, target]);
+      // mount(8) would otherwise read the link and mount by its path, which may lead elsewhere by now.
+      await exec(['mount', '--no-canonicalize', '--bind', `/proc/${process.pid}/fd/${fd}`, target]);
     },
     async unmountBelow(path) {
+      const real = await resolved(path);
       const points = (await list())
         .map((entry) => entry.mountPoint)
-        .filter((point) => point === path || point.startsWith(`${path}/`));
+        .filter((point) => point === real || point.startsWith(real === '/' ? real : `${real}/`));
       for (const point of points.reverse()) await exec(['umount', point]);
     },
   };

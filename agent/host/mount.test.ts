@@ -1,0 +1,48 @@
+/** Real mounts in a temporary folder. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { execFile } from './exec.ts';
+import { createMounts } from './mount.ts';
+
+describe('mounts', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
+  const mounts = createMounts(execFile);
+  let scratch: string;
+  beforeEach(() => {
+    scratch = realpathSync(mkdtempSync(join(tmpdir(), 'tinker-mount-')));
+    mkdirSync(join(scratch, 'disk/pod/volume'), { recursive: true });
+    symlinkSync(join(scratch, 'disk'), join(scratch, 'link'));
+  });
+  afterEach(async () => {
+    await mounts.unmountBelow(scratch);
+    rmSync(scratch, { recursive: true });
+  });
+
+  for (const way of ['disk/pod', 'link/pod', 'disk//pod/', 'disk/./pod']) {
+    it(`are found and taken away by the path ${way}`, async () => {
+      const path = `${scratch}/${way}`;
+      await mounts.mountTmpfs(`${path}/volume`, {});
+      assert.equal(await mounts.isMountPoint(`${path}/volume`), true);
+      await mounts.unmountBelow(path);
+      const left = (await mounts.list()).filter(({ mountPoint }) => mountPoint.startsWith(scratch));
+      assert.deepEqual(left, []);
+    });
+  }
+
+  it('of nothing at all is success', () => mounts.unmountBelow(join(scratch, 'none')));
+
+  it('show what a handle was opened on', async () => {
+    writeFileSync(join(scratch, 'disk/a'), 'opened');
+    writeFileSync(join(scratch, 'target'), '');
+    const handle = await open(join(scratch, 'disk/a'));
+    try {
+      await mounts.bindHandle(handle.fd, join(scratch, 'disk'), join(scratch, 'target'));
+    } finally {
+      await handle.close();
+    }
+    assert.equal(await readFile(join(scratch, 'target'), 'utf8'), 'opened');
+  });
+});
