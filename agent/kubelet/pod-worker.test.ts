@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { pino } from 'pino';
 import type { Mounts } from '#agent/host/mount.ts';
+import { RuntimeError } from '#agent/runtime/runtime.ts';
 import type { ContainerStatus, Pod, PodSpec, PodStatus } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -332,6 +333,43 @@ describe('a pod that is deleted', () => {
     await node.pass(4);
     assert.deepEqual(node.fake.calls.slice(2), ['stop c 300', 'stop c 2']);
     assert.equal(node.container('c').state?.terminated?.exitCode, 137);
+  });
+  it('does not wait for a preStop hook that a second deletion has overtaken', async () => {
+    const node = await runPod({ containers: [aContainer('c', { lifecycle: { preStop: { sleep: { seconds: 250 } } } })] });
+    node.worker.update(deleted(node, 300), true);
+    await node.pass(5);
+    node.worker.update(deleted(node, 1), true);
+    await node.pass(4);
+    assert.deepEqual(node.fake.calls.slice(2), ['stop c 2']);
+    assert.equal(node.finished, true);
+  });
+  it('hears of a second deletion that comes while it looks at its containers', async () => {
+    const node = await runPod({}, ({ fake }) => fake.behaviours.set('c', { stopTakesMs: Infinity }));
+    node.worker.update(deleted(node, 300), true);
+    await node.pass(5);
+    const { listPodSandbox } = node.fake.runtime;
+    node.fake.runtime.listPodSandbox = async () => {
+      node.fake.runtime.listPodSandbox = listPodSandbox;
+      node.worker.update(deleted(node, 1), true);
+      return listPodSandbox();
+    };
+    node.worker.wake();
+    await node.pass(4);
+    assert.deepEqual(node.fake.calls.slice(2), ['stop c 300', 'stop c 2']);
+    assert.equal(node.finished, true);
+  });
+  it('ends by its first grace period when the runtime refuses the second, shorter stop', async () => {
+    const node = await runPod({}, ({ fake }) => fake.behaviours.set('c', { stopTakesMs: 20_000 }));
+    node.worker.update(deleted(node, 30), true);
+    await node.pass(5);
+    node.fake.runtime.stopContainer = async () => {
+      throw new RuntimeError('Unavailable', 'StopContainer', 'the runtime does not answer');
+    };
+    node.worker.update(deleted(node, 1), true);
+    await node.pass(10);
+    assert.equal(node.finished, false);
+    await node.pass(6);
+    assert.equal(node.finished, true);
   });
   it('stops sidecars after the containers, the last one first', async () => {
     const side = (name: string) => aContainer(name, { restartPolicy: 'Always' });

@@ -76,7 +76,8 @@ export class PodWorker {
   #retries = 0;
   #dirty = true;
   #stopped = false;
-  readonly #stopping = Promise.withResolvers<void>();
+  /** Ends the wait for the step under way. */
+  #leaveStep: () => void = () => undefined;
   #wakeWaiter: () => void = () => undefined;
   /** Ends the sync in progress when the pod must stop: an image pull would hold it up. */
   #syncAbort = new AbortController();
@@ -126,7 +127,7 @@ export class PodWorker {
   stop(): void {
     this.#stopped = true;
     this.#syncAbort.abort();
-    this.#stopping.resolve();
+    this.#leaveStep();
     this.#wakeWaiter();
   }
 
@@ -135,9 +136,17 @@ export class PodWorker {
     while (!this.#stopped && this.#state !== 'gone') {
       this.#dirty = false;
       // A step may wait for a grace period to pass: a kubelet that stops leaves that to its successor.
-      const waitMs = (await Promise.race([this.#stepOrRetry(), this.#stopping.promise])) ?? 0;
+      const waitMs = await this.#untilStopped(this.#stepOrRetry());
       if (!this.#dirty && !this.#stopped && (this.#state as State) !== 'gone') await this.#wait(waitMs);
     }
+  }
+
+  /** Not a race against one promise for the worker's whole life: that would keep something of every step. */
+  #untilStopped(step: Promise<number>): Promise<number> {
+    return new Promise((resolve) => {
+      this.#leaveStep = () => resolve(0);
+      void step.then(resolve);
+    });
   }
 
   async #stepOrRetry(): Promise<number> {
@@ -322,27 +331,36 @@ export class PodWorker {
     let graceSeconds = this.#graceSeconds();
     let deadlineMs = clock.now() + graceSeconds * 1000;
     const podIp = this.#podIp(observed);
-    const kills = [runtime.kill(this.#pod, observed, { podIp, graceSeconds })];
-    let done = false;
-    const settle = (): void => {
-      done = true;
+    const kills = { running: 0, stopped: false, failure: undefined as unknown };
+    const kill = async (skipPreStop: boolean): Promise<void> => {
+      kills.running++;
+      try {
+        await runtime.kill(this.#pod, observed, { podIp, graceSeconds, skipPreStop });
+        kills.stopped = true;
+      } catch (error) {
+        kills.failure = error;
+      }
+      kills.running--;
       this.#wakeWaiter();
     };
-    void kills[0]?.then(settle, settle);
+    void kill(false);
     // A second, shorter deadline overtakes the first: `kubectl delete --grace-period=1`.
-    while (!done) {
-      await this.#wait(resyncMs);
-      if (done) break;
+    while (!kills.stopped && kills.running > 0) {
+      // What came during the look below must not wait for the next.
+      if (!this.#dirty) await this.#wait(resyncMs);
+      this.#dirty = false;
+      if (kills.stopped || kills.running === 0) break;
       const wantedSeconds =
         this.#removed && this.#pod.metadata.deletionTimestamp === undefined ? graceSeconds : this.#graceSeconds();
       if (wantedSeconds < graceSeconds && clock.now() + wantedSeconds * 1000 < deadlineMs) {
         graceSeconds = wantedSeconds;
         deadlineMs = clock.now() + graceSeconds * 1000;
-        kills.push(runtime.kill(this.#pod, observed, { podIp, graceSeconds, skipPreStop: true }));
+        void kill(true);
       }
       this.#report(await this.#observe(), false);
     }
-    await Promise.all(kills);
+    // One that succeeded is enough: the first may still be in a preStop hook that has nothing left to wait for.
+    if (!kills.stopped) throw kills.failure;
     const after = await this.#observe();
     if (runningContainers(after).length > 0)
       throw new Error(
