@@ -1,6 +1,7 @@
-/** The same pods on Docker: what a pod is does not depend on the runtime. */
+/** The same pods on Docker: what a pod is, and that it outlives its agent, does not depend on the runtime. */
 import { after, before, describe } from 'node:test';
 import { type Cluster, startCluster } from './cluster.ts';
+import { durabilitySuite } from './durability.suite.ts';
 import { podSuite } from './pods.suite.ts';
 
 describe('a cluster on Docker', { timeout: 1_200_000 }, () => {
@@ -12,4 +13,5 @@ describe('a cluster on Docker', { timeout: 1_200_000 }, () => {
     await cluster?.stop();
   });
   podSuite(() => cluster);
+  durabilitySuite(() => cluster);
 });

@@ -36,13 +36,15 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
       });
       return /^Hello from (\S+)/.exec(await answer.text())?.[1] ?? assert.fail();
     };
-    /** Containers that worker 2's containerd knows of. */
+    /** Containers that worker 2's runtime knows of, running or not. */
     const containers = async (): Promise<string[]> => {
       const { lab } = cluster();
       const socket = runtimeSocket(lab, lab.hosts[1] ?? assert.fail());
-      return (await execFile(['ctr', `--address=${socket}`, '--namespace=k8s.io', 'containers', 'list', '--quiet'])).stdout
-        .trim()
-        .split('\n');
+      const argv =
+        lab.runtime === 'docker'
+          ? ['docker', `--host=unix://${socket}`, 'ps', '--all', '--quiet', '--no-trunc']
+          : ['ctr', `--address=${socket}`, '--namespace=k8s.io', 'containers', 'list', '--quiet'];
+      return (await execFile(argv)).stdout.trim().split('\n');
     };
     let lost: Pod[];
     let lostContainers: string[];
@@ -74,9 +76,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
       const all = await cluster().untilReadyPods(ns, 'app=web', replicas);
       lost = all.filter(({ spec }) => spec?.nodeName === 'worker-2');
       assert.ok(lost.length > 0 && lost.length < replicas, `${lost.length} of ${replicas} pods are on worker-2`);
-      lostContainers = lost.map(
-        ({ status }) => status?.containerStatuses?.[0]?.containerID?.replace('containerd://', '') ?? assert.fail(),
-      );
+      lostContainers = lost.map(({ status }) => status?.containerStatuses?.[0]?.containerID?.split('://')[1] ?? assert.fail());
       const answered = new Set<string>();
       await until('every pod answers', async () => answered.add(await ask()).size === replicas, { timeoutMs: 30_000 });
     });

@@ -11,11 +11,12 @@ import { ExecError, execFile } from '#agent/host/exec.ts';
 import { defaultLab, planLab } from '#lab/config.ts';
 import { serverDaemon } from '#lab/control-plane.ts';
 import { stopLab } from '#lab/down.ts';
-import { namespacePids } from '#lab/network.ts';
+import { namespacePids, nsenter } from '#lab/network.ts';
 import { registryDaemon } from '#lab/registry.ts';
 import { kubectl } from '#lab/sample.ts';
 import { until } from '#lab/until.ts';
 import { agentDaemon, runtimeDaemon, startAgent, startRuntime } from '#lab/worker.ts';
+import { background } from './cluster.ts';
 
 const options = {
   ...defaultLab,
@@ -206,6 +207,29 @@ describe('tinker up and down', () => {
     await execFile(['tee', join(lab.dataDir, 'log/late.json')], { stdin: JSON.stringify(pod) });
     await kubectl(lab, execFile, ['apply', '-f', join(lab.dataDir, 'log/late.json')]);
     await kubectl(lab, execFile, ['wait', '--for=condition=Ready', 'pod/late', '--timeout=60s']);
+  });
+
+  it('tells why an agent cannot run, without waiting for it', async () => {
+    const [worker] = lab.hosts;
+    assert.ok(worker);
+    await stopDaemon(agentDaemon(lab, worker).pidFile);
+    const listen = "require('node:net').createServer().listen(10250, () => console.log('listening'))";
+    const other = background([...nsenter(worker), process.execPath, '-e', listen]);
+    try {
+      await until('the port is taken', async () => other.output() !== '', { timeoutMs: 10_000 });
+      await assert.rejects(tinker(up), (error: unknown) => {
+        assert.ok(error instanceof ExecError);
+        assert.match(error.result.stderr, /worker-1's agent has ended; its log \S+ says: the kubelet cannot listen on \S+:10250/);
+        assert.match(
+          error.result.stderr,
+          /\nWhat was started is left as it is\. Logs: .* To take it away: npm run down -- --name tkup\n$/,
+        );
+        return true;
+      });
+    } finally {
+      await other.stop();
+    }
+    await tinker(up);
   });
 
   it('takes everything away, also after kill -9 of all its processes, and twice is harmless', async () => {
