@@ -70,6 +70,12 @@ export function subset(set: FieldSet | undefined, path: readonly string[]): Fiel
   return path.reduce<FieldSet | undefined>((node, element) => node?.children.get(element), set);
 }
 
+/** The set with every field that has members below it: a struct belongs to whom its fields belong to; list elements do not. */
+export function withNamedFields(set: FieldSet, element = ''): FieldSet {
+  const children = new Map([...set.children].map(([name, child]) => [name, withNamedFields(child, name)]));
+  return { member: set.member || (element.startsWith('f:') && !isEmpty(set)), children };
+}
+
 /** A new set without the places at and below `path`. */
 export function withoutBranch(set: FieldSet, path: readonly string[]): FieldSet {
   const [element, ...rest] = path;

@@ -157,4 +157,112 @@ describe('server-side apply', () => {
     const once = apply(deployment({ replicas: 2, template: { spec: container('web:1') } }, { a: '1' }));
     assert.deepEqual(apply(deployment({ replicas: 2, template: { spec: container('web:1') } }, { a: '1' }), once), once);
   });
+
+  const containersOf = (object: JsonObject): JsonObject[] =>
+    (((object['spec'] as JsonObject)['template'] as JsonObject)['spec'] as JsonObject)['containers'] as JsonObject[];
+  const podOf = (...containers: JsonObject[]): JsonObject => deployment({ template: { spec: { containers } } });
+
+  it('takes the defaults of what it no longer applies away with it', () => {
+    const probed = { name: 'a', image: 'a', livenessProbe: { tcpSocket: { port: 80 } }, ports: [{ containerPort: 80 }] };
+    const live = apply(podOf(probed, { name: 'b', image: 'b' }));
+    for (const one of containersOf(live)) one['imagePullPolicy'] = 'Always';
+    const [a] = containersOf(live) as [JsonObject];
+    a['livenessProbe'] = { ...(a['livenessProbe'] as JsonObject), periodSeconds: 10 };
+    a['ports'] = [{ containerPort: 80, protocol: 'TCP' }];
+    const again = apply(podOf({ name: 'a', image: 'a' }), live);
+    assert.deepEqual(containersOf(again), [{ name: 'a', image: 'a', imagePullPolicy: 'Always' }]);
+  });
+
+  it('keeps what somebody else holds within a struct that it no longer applies', () => {
+    const live = apply(deployment({ strategy: { rollingUpdate: { maxSurge: 1 } } }));
+    const shared = apply(deployment({ strategy: { rollingUpdate: { maxUnavailable: 0 } } }), live, { fieldManager: 'other' });
+    assert.deepEqual(apply(deployment({}), shared)['spec'], { strategy: { rollingUpdate: { maxUnavailable: 0 } } });
+  });
+
+  for (const [live, applied, want] of [
+    ['a b', 'new a b', 'new a b'],
+    ['a b', 'b a', 'b a'],
+    ['x a y b', 'b new a', 'x y b new a'],
+    ['x', 'a', 'x a'],
+  ] as const) {
+    it(`orders ${live} as applied: ${applied} gives ${want}`, () => {
+      const of = (names: string): JsonObject => podOf(...names.split(' ').map((name) => ({ name })));
+      const before = update(of(live), undefined, 'other');
+      const names = containersOf(apply(of(applied), before)).map(({ name }) => name);
+      assert.deepEqual(names, want.split(' '));
+    });
+  }
+
+  it('keeps elements that another wrote twice', () => {
+    const env = [
+      { name: 'A', value: '1' },
+      { name: 'A', value: '2' },
+    ];
+    const live = update(podOf({ name: 'web', env }), undefined, 'other');
+    assert.deepEqual(containersOf(apply(podOf({ name: 'web', env: [{ name: 'B' }] }), live))[0]?.['env'], [
+      ...env,
+      { name: 'B' },
+    ]);
+  });
+
+  it('refuses a configuration that says who manages what', () => {
+    const configuration = deployment({ replicas: 1 });
+    (configuration['metadata'] as JsonObject)['managedFields'] = [];
+    assert.throws(() => apply(configuration), /metadata.managedFields must be nil/);
+  });
+});
+
+describe('from client-side to server-side apply', () => {
+  const key = 'kubectl.kubernetes.io/last-applied-configuration';
+  const clientSide = (replicas: number): JsonObject => {
+    const object = deployment({ replicas });
+    const annotations = { [key]: JSON.stringify(object) };
+    return update(
+      { ...object, metadata: { ...(object['metadata'] as JsonObject), annotations } },
+      undefined,
+      'kubectl-client-side-apply',
+    );
+  };
+
+  it('lets kubectl change what it applied before, and keeps the annotation true', () => {
+    const changed = apply(deployment({ replicas: 5 }), clientSide(3), { fieldManager: 'kubectl' });
+    assert.equal((changed['spec'] as JsonObject)['replicas'], 5);
+    const annotations = (changed['metadata'] as JsonObject)['annotations'] as Record<string, string>;
+    assert.equal((JSON.parse(annotations[key] ?? '') as { spec: JsonObject }).spec['replicas'], 5);
+  });
+
+  it('lets nobody else', () => {
+    assert.throws(() => apply(deployment({ replicas: 5 }), clientSide(3), { fieldManager: 'flux' }), isConflict);
+  });
+
+  it('does not give kubectl what another has changed since', () => {
+    const live = clientSide(3);
+    const scaled = update({ ...live, spec: { replicas: 4 } }, live, 'hpa');
+    assert.throws(() => apply(deployment({ replicas: 5 }), scaled, { fieldManager: 'kubectl' }), isConflict);
+  });
+
+  for (const [what, sent, manager] of [
+    ['hands fields to the manager that the client names', [{ operation: 'Apply' }], 'flux'],
+    ['forgets managers for a list with one empty entry', 'reset', undefined],
+    ['does not believe an entry that it cannot read', [{ operation: 'Own' }], 'a'],
+    ['does not believe fields that it cannot read', [{ operation: 'Apply', fieldsV1: { 'k:{': {} } }], 'a'],
+  ] as const) {
+    it(what, () => {
+      const live = update(deployment({ replicas: 3 }), undefined, 'a');
+      const entry = {
+        manager: 'flux',
+        apiVersion: 'apps/v1',
+        fieldsType: 'FieldsV1',
+        fieldsV1: { 'f:spec': { 'f:replicas': {} } },
+      };
+      const managedFields = sent === 'reset' ? [{}] : sent.map((one) => ({ ...entry, ...one }));
+      const metadata = { ...(live['metadata'] as JsonObject), managedFields };
+      const entries = (update({ ...live, metadata }, live, 'a')['metadata'] as { managedFields: { manager: string }[] })
+        .managedFields;
+      assert.deepEqual(
+        entries.map((one) => one.manager),
+        manager === undefined ? [] : [manager],
+      );
+    });
+  }
 });

@@ -5,7 +5,7 @@
  */
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { rfc3339 } from '#api/meta.ts';
-import { failure } from '#api/status.ts';
+import { badRequest, failure } from '#api/status.ts';
 import type { ManagedFieldsEntry } from '#api/types.generated.ts';
 import {
   difference,
@@ -21,9 +21,11 @@ import {
   subset,
   toFieldsV1,
   union,
+  withNamedFields,
   withoutBranch,
 } from './field-set.ts';
 import { isObject } from './json-patch.ts';
+import { fieldsOfClientSideApply, withLastApplied } from './last-applied.ts';
 import type { ApplyRequest, TrackRequest } from './patch.ts';
 import { compare, fieldsOf, mergeValues, removeFields, typedRoot } from './typed-value.ts';
 
@@ -31,17 +33,9 @@ import { compare, fieldsOf, mergeValues, removeFields, typedRoot } from './typed
 const unowned: readonly (readonly string[])[] = [
   ['f:apiVersion'],
   ['f:kind'],
-  ...[
-    'name',
-    'namespace',
-    'creationTimestamp',
-    'selfLink',
-    'uid',
-    'generation',
-    'resourceVersion',
-    'managedFields',
-    'generateName',
-  ].map((name) => ['f:metadata', `f:${name}`]),
+  ...['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'generation', 'resourceVersion', 'managedFields'].map(
+    (name) => ['f:metadata', `f:${name}`],
+  ),
 ];
 
 /** Entries of operation Update beyond this number are folded together, the oldest first. */
@@ -55,8 +49,7 @@ interface Manager {
 
 /** Records an ordinary write. In place. */
 export function trackUpdate({ object, live, typeName, fieldManager, subresource, nowMs }: TrackRequest): void {
-  // A client that sends an empty list asks for a reset; one that sends none keeps what is stored.
-  const stored = object.metadata.managedFields?.length === 0 ? [] : (live?.metadata.managedFields ?? []);
+  const stored = entriesBefore(object.metadata.managedFields, live?.metadata.managedFields ?? [], subresource);
   const managers = readManagers(stored);
   const changes = compare(comparable(live), comparable(object), typedRoot(typeName));
   const changed = ownable(union(changes.added, changes.modified), subresource);
@@ -69,8 +62,49 @@ export function trackUpdate({ object, live, typeName, fieldManager, subresource,
   object.metadata.managedFields = writeManagers(managers, stored, nowMs);
 }
 
-/** @throws ApiError 409 that names every field that another manager holds at another value */
+/**
+ * A client may hand fields from one manager to another (kubectl does, from client-side to server-side apply), or reset them by
+ * an empty list or entry; one that sends none, or what cannot be read, keeps what is stored. A subresource gives no say in it.
+ */
+function entriesBefore(
+  sent: readonly ManagedFieldsEntry[] | undefined,
+  live: readonly ManagedFieldsEntry[],
+  subresource: string,
+): readonly ManagedFieldsEntry[] {
+  if (sent === undefined || subresource !== '') return live;
+  const isReset = sent.length === 0 || (sent.length === 1 && Object.keys(sent[0] ?? {}).length === 0);
+  if (isReset) return [];
+  return sent.every(isReadable) ? sent : live;
+}
+
+function isReadable({ operation, fieldsType, fieldsV1 }: ManagedFieldsEntry): boolean {
+  const isKnown = (operation === 'Apply' || operation === 'Update') && fieldsType === 'FieldsV1';
+  return isKnown && (fieldsV1 === undefined || isFieldsV1(fieldsV1 as JsonValue));
+}
+
+function isFieldsV1(value: JsonValue | undefined): boolean {
+  if (!isObject(value)) return false;
+  return Object.entries(value).every(([element, below]) => (element === '.' || isPathElement(element)) && isFieldsV1(below));
+}
+
+function isPathElement(element: string): boolean {
+  if (element.startsWith('f:')) return true;
+  if (!element.startsWith('k:') && !element.startsWith('v:')) return false;
+  try {
+    const value = JSON.parse(element.slice(2)) as JsonValue;
+    return element.startsWith('v:') || isObject(value);
+  } catch {
+    return false; // Not JSON: that is the answer.
+  }
+}
+
+/**
+ * @throws ApiError 409 that names every field that another manager holds at another value; 400 when the configuration says who
+ * manages what
+ */
 export function applyConfiguration(request: ApplyRequest): JsonObject {
+  if ((asObject(request.configuration['metadata'])['managedFields'] ?? null) !== null)
+    throw badRequest('metadata.managedFields must be nil');
   const { configuration, live, typeName, fieldManager, subresource, nowMs } = request;
   const root = typedRoot(typeName);
   const stored = live?.metadata.managedFields ?? [];
@@ -81,31 +115,33 @@ export function applyConfiguration(request: ApplyRequest): JsonObject {
   const last = managers.get(keyOfEntry(self))?.set ?? emptySet();
   const others = [...managers].filter(([key]) => key !== keyOfEntry(self)).map(([, { set }]) => set);
   const merged = mergeValues(before ?? {}, comparable(configuration) ?? {}, root);
-  const dropped = difference(last, others.reduce(union, applied));
-  const result = asObject(removeFields(merged, withoutKeptParents(dropped, others.reduce(union, applied)), root));
-  resolveConflicts(request, managers, keyOfEntry(self), intersection(changedBy(before, result, request), applied));
-  for (const manager of managers.values()) manager.set = difference(manager.set, dropped);
+  const kept = others.reduce(union, fieldsOf(comparable(configuration) ?? {}, root));
+  const result = asObject(removeFields(merged, droppedPlaces(last, kept), root));
+  const { added, modified, removed } = compare(before, result, root);
+  resolveConflicts(request, managers, keyOfEntry(self), intersection(union(added, modified), applied));
+  for (const manager of managers.values()) manager.set = difference(manager.set, removed);
   managers.set(keyOfEntry(self), { entry: managers.get(keyOfEntry(self))?.entry ?? self, set: applied });
   const metadata = {
-    ...asObject(result['metadata']),
+    ...asObject(withLastApplied(request, result)['metadata']),
     managedFields: writeManagers(managers, stored, nowMs) as unknown as JsonValue,
   };
   return { ...result, metadata };
 }
 
-function changedBy(before: JsonObject | undefined, after: JsonObject, { typeName }: ApplyRequest): FieldSet {
-  const { added, modified } = compare(before, after, typedRoot(typeName));
-  return union(added, modified);
-}
-
 /** Other managers lose the fields that change, by force; without it their holding them is an error. */
-function resolveConflicts({ force }: ApplyRequest, managers: Map<string, Manager>, self: string, changed: FieldSet): void {
+function resolveConflicts(request: ApplyRequest, managers: Map<string, Manager>, self: string, changed: FieldSet): void {
   const conflicts: { manager: Manager; set: FieldSet }[] = [];
   for (const [key, manager] of managers) {
     const set = key === self ? emptySet() : intersection(manager.set, changed);
     if (!isEmpty(set)) conflicts.push({ manager, set });
   }
-  if (conflicts.length > 0 && !force) throw conflictError(conflicts);
+  if (!request.force) {
+    const own = fieldsOfClientSideApply(request);
+    const refused = conflicts
+      .map(({ manager, set }) => ({ manager, set: difference(set, own) }))
+      .filter(({ set }) => !isEmpty(set));
+    if (refused.length > 0) throw conflictError(refused);
+  }
   for (const { manager, set } of conflicts) manager.set = difference(manager.set, set);
 }
 
@@ -126,10 +162,18 @@ function conflictError(conflicts: readonly { manager: Manager; set: FieldSet }[]
   return failure(409, 'Conflict', `Apply failed with ${count}: ${texts.join('\n')}`, { causes });
 }
 
-/** A container that still holds something of somebody is not removed. */
-function withoutKeptParents(doomed: FieldSet, kept: FieldSet): FieldSet {
+/**
+ * What goes with its last owner: fields, list elements and, so that no defaults stay behind alone, the structs around them. A
+ * field under which somebody holds something stays; a list element goes, unless somebody holds the element itself.
+ */
+function droppedPlaces(last: FieldSet, kept: FieldSet): FieldSet {
   const result = emptySet();
-  for (const path of members(doomed)) if (isEmpty(subset(kept, path))) insert(result, path);
+  const stays = withNamedFields(kept);
+  for (const path of members(withNamedFields(last))) {
+    const keptHere = subset(stays, path);
+    const isField = path.at(-1)?.startsWith('f:') === true;
+    if (keptHere?.member !== true && (!isField || isEmpty(keptHere))) insert(result, path);
+  }
   return result;
 }
 

@@ -38,10 +38,10 @@ const cases: Case[] = [
     },
   },
   {
-    does: 'appends list elements with a new key',
+    does: "puts a new list element before the server's own, as upstream does",
     current: two,
     patch: { containers: [{ name: 'c', image: 'c:1', command: null }] },
-    want: { containers: [...two.containers, { name: 'c', image: 'c:1' }] },
+    want: { containers: [{ name: 'c', image: 'c:1' }, ...two.containers] },
   },
   {
     does: 'deletes a list element with $patch: delete',

@@ -130,7 +130,8 @@ function keyOf(element: JsonObject, key: string): JsonValue {
 
 /**
  * The order of a merged list: elements that the patch names (in its `$setElementOrder`, else as it lists them) keep that order
- * among themselves, the server's own keep theirs; the two are interleaved as the server had them.
+ * among themselves, the server's own keep theirs; the two are interleaved as the server had them, and what the server did not
+ * have comes as early as it can: a container that a patch adds becomes the first.
  */
 function reorder(
   merged: readonly JsonValue[],
@@ -151,7 +152,7 @@ function reorder(
   while (named.length > 0 && others.length > 0) {
     const left = positionIn(current, named[0] as JsonValue);
     const right = positionIn(current, others[0] as JsonValue);
-    result.push((left >= 0 && right >= 0 && left < right ? named : others).shift() as JsonValue);
+    result.push((left >= 0 && right >= 0 && right < left ? others : named).shift() as JsonValue);
   }
   return [...result, ...named, ...others];
 }

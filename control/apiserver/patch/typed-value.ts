@@ -147,20 +147,46 @@ export function mergeValues(base: JsonValue | undefined, over: JsonValue, typed:
     return [element, added === undefined ? (kept?.value ?? null) : mergeValues(kept?.value, added.value, added.typed)];
   });
   return shapeOf(typed) === 'list'
-    ? merged.map(([, value]) => value)
+    ? inAppliedOrder(base as JsonValue[], typed, new Map(merged), [...right.keys()])
     : Object.fromEntries(merged.map(([key, value]) => [key.slice(2), value]));
 }
 
-/** The value without the members of `doomed`; containers that become empty by it stay only if they were not members themselves. */
+/**
+ * Applied elements in the order they are applied in (an initContainer put first has to run first); the others, also those that
+ * the list holds twice, stay before what came after them.
+ */
+function inAppliedOrder(
+  base: readonly JsonValue[],
+  typed: Typed,
+  merged: ReadonlyMap<string, JsonValue>,
+  applied: readonly string[],
+): JsonValue[] {
+  const present = new Set(base.map((value) => elementOf(value, typed)));
+  const result: JsonValue[] = [];
+  const waiting = [...applied];
+  const take = (): void => void result.push(merged.get(waiting.shift() as string) as JsonValue);
+  for (const value of base) {
+    const element = elementOf(value, typed);
+    if (!applied.includes(element)) result.push(value);
+    else if (element === waiting.find((one) => present.has(one))) {
+      while (waiting[0] !== element) take();
+      take();
+    }
+  }
+  while (waiting.length > 0) take();
+  return result;
+}
+
+/** The value without the members of `doomed` and all that is below them; containers that become empty by it go, too. */
 export function removeFields(value: JsonValue, doomed: FieldSet, typed: Typed): JsonValue | undefined {
+  if (doomed.member) return undefined;
   const parts = partsOf(value, typed);
-  if (parts === undefined || value === null) return doomed.member ? undefined : value;
+  if (parts === undefined || value === null) return value;
   const kept = [...parts].flatMap(([element, part]): [string, JsonValue][] => {
     const below = doomed.children.get(element);
     const left = below === undefined ? part.value : removeFields(part.value, below, part.typed);
     return left === undefined ? [] : [[element, left]];
   });
-  if (doomed.member && kept.length === 0) return undefined;
   if (shapeOf(typed) === 'list') return kept.length === 0 ? undefined : kept.map(([, part]) => part);
   const object: JsonObject = Object.fromEntries(kept.map(([key, part]) => [key.slice(2), part]));
   return kept.length === 0 && parts.size > 0 && !alwaysThere(typed) && typed.facts !== undefined ? undefined : object;
