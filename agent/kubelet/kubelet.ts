@@ -247,14 +247,20 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     worker.update(pod, !same);
   }
 
+  /** What it held is free at once, as it is for the scheduler, which may have given it to a pod that comes next. */
+  function podGone(uid: string, last?: Pod): void {
+    admitted.delete(uid);
+    workers.get(uid)?.remove(last);
+  }
+
   const subscribe = (): (() => void)[] => [
     pods.subscribe({
       added: podChanged,
       updated(pod, previous) {
-        if (previous.metadata.uid !== pod.metadata.uid) workers.get(previous.metadata.uid)?.remove();
+        if (previous.metadata.uid !== pod.metadata.uid) podGone(previous.metadata.uid);
         podChanged(pod);
       },
-      deleted: (pod) => workers.get(pod.metadata.uid)?.remove(pod),
+      deleted: (pod) => podGone(pod.metadata.uid, pod),
     }),
     nodes.subscribe({ deleted: ({ metadata }) => void (metadata.name === nodeName && nodeAgent.deleted()) }),
   ];
