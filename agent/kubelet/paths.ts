@@ -14,6 +14,8 @@ export interface Paths {
   volumesDir(uid: string): string;
   /** A volume's directory: `pods/<uid>/volumes/kubernetes.io~<plugin>/<volume>`. */
   volumeDir(uid: string, plugin: string, volume: string): string;
+  /** Exists once the volume has been prepared: `pods/<uid>/plugins/kubernetes.io~<plugin>/<volume>/ready`. */
+  volumeReady(uid: string, plugin: string, volume: string): string;
   /** Bind mounts of single paths within a volume: `pods/<uid>/volume-subpaths/<volume>/<container>/<index>`. */
   subPathsDir(uid: string): string;
   etcHosts(uid: string): string;
@@ -36,6 +38,7 @@ export function kubeletPaths(dataDir: string, podLogsRoot: string): Paths {
     podDir,
     volumesDir: (uid) => join(podDir(uid), 'volumes'),
     volumeDir: (uid, plugin, volume) => join(podDir(uid), 'volumes', `kubernetes.io~${plugin}`, volume),
+    volumeReady: (uid, plugin, volume) => join(podDir(uid), 'plugins', `kubernetes.io~${plugin}`, volume, 'ready'),
     subPathsDir: (uid) => join(podDir(uid), 'volume-subpaths'),
     etcHosts: (uid) => join(podDir(uid), 'etc-hosts'),
     containerDir: (uid, container) => join(podDir(uid), 'containers', container),

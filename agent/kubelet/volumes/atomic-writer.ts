@@ -21,6 +21,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { readOnlyBits } from './ownership.ts';
 
 export interface PayloadFile {
   data: Uint8Array;
@@ -34,6 +35,8 @@ export type Payload = ReadonlyMap<string, PayloadFile>;
 
 const dataLink = '..data';
 const newDataLink = '..data_tmp';
+/** All but those that a volume's fsGroup adds after the files are written. */
+const ownModeBits = 0o777 & ~readOnlyBits;
 
 /** @throws Error on a path that leaves the volume or hides the writer's own names */
 export function checkPayloadPath(path: string): void {
@@ -69,7 +72,7 @@ async function isCurrent(directory: string, payload: Payload): Promise<boolean> 
     if (wanted === undefined) return false;
     const file = join(directory, path);
     const [data, info] = await Promise.all([readFile(file), stat(file)]);
-    if (!data.equals(wanted.data) || (info.mode & 0o777) !== (wanted.mode & 0o777)) return false;
+    if (!data.equals(wanted.data) || (info.mode & ownModeBits) !== (wanted.mode & ownModeBits)) return false;
     if (wanted.uid !== undefined && info.uid !== wanted.uid) return false;
   }
   return true;

@@ -3,7 +3,8 @@ import { chmod, lchown, lstat, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const readWriteBits = 0o660;
-const readOnlyBits = 0o440;
+/** What a group gets of files that it may not write. */
+export const readOnlyBits = 0o440;
 const directoryBits = 0o110;
 const setGroupId = 0o2000;
 

@@ -3,7 +3,7 @@
  *
  * Source: upstream `pkg/kubelet/volumemanager`, `pkg/volume/*` (layout, modes, messages).
  */
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { access, chmod, mkdir, rm } from 'node:fs/promises';
 import type { Mounts } from '#agent/host/mount.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
 import type { PodFacts } from '../field-ref.ts';
@@ -65,10 +65,19 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
     prepared.set(uid, done);
     if (done.has(volume)) return path;
     await mkdir(path, { recursive: true });
-    if (memory !== undefined && !(await mounts.isMountPoint(path))) await mounts.mountTmpfs(path, memory);
-    await chmod(path, mode);
+    // Gone with the last reboot, which the marker below survives.
+    const toMount = memory !== undefined && !(await mounts.isMountPoint(path));
+    if (toMount) await mounts.mountTmpfs(path, memory);
     const { fsGroup } = pod.spec.securityContext ?? {};
-    if (plugin === 'empty-dir' && fsGroup !== undefined) await giveToGroup(path, fsGroup, 'readWrite', groupPolicy(pod));
+    const marker = paths.volumeReady(uid, plugin, volume);
+    // Once its containers have it, an emptyDir's modes and owners are theirs: a kubelet that restarts leaves them alone.
+    if (plugin !== 'empty-dir' || toMount || !(await exists(marker))) {
+      await chmod(path, mode);
+      if (plugin === 'empty-dir') {
+        if (fsGroup !== undefined) await giveToGroup(path, fsGroup, 'readWrite', groupPolicy(pod));
+        await mkdir(marker, { recursive: true });
+      }
+    }
     done.add(volume);
     return path;
   }
@@ -152,6 +161,12 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
     },
   };
 }
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 const groupPolicy = (pod: Pod): 'Always' | 'OnRootMismatch' =>
   pod.spec.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always';
