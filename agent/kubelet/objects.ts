@@ -34,7 +34,7 @@ class FreshObjects<T> {
   readonly #kind: 'configmap' | 'secret';
   readonly #clock: Clock;
   readonly #fetch: (namespace: string, name: string) => Promise<T>;
-  readonly #entries = new Map<string, { object: T; atMs: number }>();
+  readonly #entries = new Map<string, { object: T; atMs: number; usedMs: number }>();
   readonly #inFlight = new Map<string, Promise<T>>();
 
   constructor(kind: 'configmap' | 'secret', clock: Clock, fetch: (namespace: string, name: string) => Promise<T>) {
@@ -46,6 +46,7 @@ class FreshObjects<T> {
   async get(namespace: string, name: string): Promise<T> {
     const key = nameToKey({ namespace, name });
     const known = this.#entries.get(key);
+    if (known !== undefined) known.usedMs = this.#clock.now();
     if (known !== undefined && this.#clock.now() - known.atMs < freshMs) return known.object;
     const running = this.#inFlight.get(key) ?? this.#load(key, namespace, name);
     this.#inFlight.set(key, running);
@@ -66,11 +67,13 @@ class FreshObjects<T> {
 
   async #load(key: string, namespace: string, name: string): Promise<T> {
     const object = await this.#fetch(namespace, name);
-    this.#entries.set(key, { object, atMs: this.#clock.now() });
+    const atMs = this.#clock.now();
+    this.#entries.set(key, { object, atMs, usedMs: atMs });
     return object;
   }
 
+  /** Drops what no pod has asked for lately; not what is old only because the API server is away. */
   collect(): void {
-    for (const [key, { atMs }] of this.#entries) if (this.#clock.now() - atMs > 300_000) this.#entries.delete(key);
+    for (const [key, { usedMs }] of this.#entries) if (this.#clock.now() - usedMs > 300_000) this.#entries.delete(key);
   }
 }

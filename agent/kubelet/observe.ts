@@ -13,6 +13,8 @@ export interface Observer {
 
 /** Upstream's limits: a message, and the log lines that stand in for one. */
 const maxMessageBytes = 4096;
+/** How many messages are remembered: more than a full node has ended containers. */
+const maxMessages = 1000;
 const maxLogBytes = 2048;
 const maxLogLines = 80;
 
@@ -34,6 +36,8 @@ export function createObserver(runtime: ContainerRuntime): Observer {
     if (status.state !== 'CONTAINER_EXITED') return { name: labels.container, sandboxId: '', status, labels };
     const own = messages.get(id) ?? (await terminationMessage(status, labels));
     messages.set(id, own);
+    // The oldest is read once more where its container still exists.
+    if (messages.size > maxMessages) for (const oldest of messages.keys().take(1)) messages.delete(oldest);
     const message = [status.message, own].filter((text) => text !== '').join(': ');
     return { name: labels.container, sandboxId: '', status: { ...status, message }, labels };
   }

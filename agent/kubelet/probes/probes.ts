@@ -15,7 +15,8 @@ import type { ProbeRunner } from './probe-run.ts';
 import type { ProbeTracker } from './probe-tracker.ts';
 import { freshTracker, track } from './probe-tracker.ts';
 
-export type ProbeKind = 'Startup' | 'Readiness' | 'Liveness';
+const kinds = ['Startup', 'Readiness', 'Liveness'] as const;
+export type ProbeKind = (typeof kinds)[number];
 
 export interface Probes extends ProbeResults, Readiness {
   /** Tells of the pod as it is now; starts and stops workers. */
@@ -111,6 +112,8 @@ export function createProbes(deps: ProbesDeps): Probes {
     },
     remove(uid) {
       for (const [key, worker] of workers) if (key.startsWith(`${uid}/`)) drop(key, worker);
+      for (const { status } of pods.get(uid)?.observed.containers ?? [])
+        for (const kind of kinds) results.delete(`${kind}/${status.id}`);
       pods.delete(uid);
     },
     stop() {
@@ -120,12 +123,12 @@ export function createProbes(deps: ProbesDeps): Probes {
 }
 
 function probesOf({ startupProbe, readinessProbe, livenessProbe }: Container): [ProbeKind, Probe][] {
-  const kinds: [ProbeKind, Probe | undefined][] = [
+  const all: [ProbeKind, Probe | undefined][] = [
     ['Startup', startupProbe],
     ['Readiness', readinessProbe],
     ['Liveness', livenessProbe],
   ];
-  return kinds.flatMap(([kind, probe]): [ProbeKind, Probe][] => (probe === undefined ? [] : [[kind, probe]]));
+  return all.flatMap(([kind, probe]): [ProbeKind, Probe][] => (probe === undefined ? [] : [[kind, probe]]));
 }
 
 interface WorkerContext extends ProbesDeps {
