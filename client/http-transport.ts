@@ -224,7 +224,8 @@ class SessionKeeper {
         case 'connecting':
           return await state.session;
         case 'backingOff':
-          await sleep(this.#clock, Math.max(0, state.untilMs - this.#clock.now()), signal);
+          // Never longer than a back-off can be: a clock that was set back meanwhile would make it hours.
+          await sleep(this.#clock, Math.min(maxBackOffMs, Math.max(0, state.untilMs - this.#clock.now())), signal);
           if (this.#state === state) this.#state = { kind: 'idle' };
           break;
         case 'idle':
