@@ -35,16 +35,17 @@ export async function startDaemon(spec: DaemonSpec): Promise<{ pid: number; star
       stdio: ['ignore', log, log],
       env: spec.env === undefined ? process.env : { ...process.env, ...spec.env },
     });
+    const pid = child.pid;
+    // In the same breath: whoever started it may be interrupted at any moment, and what has no pid file is never found again.
+    if (pid !== undefined) writeFileSync(spec.pidFile, `${pid} ${startTicks(pid) ?? ''}\n`);
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', (error) =>
         reject(new Error(`${spec.name}: cannot start ${command}: ${error.message}`, { cause: error })),
       );
     });
-    const pid = child.pid as number;
-    writeFileSync(spec.pidFile, `${pid} ${startTicks(pid) ?? ''}\n`);
     child.unref();
-    return { pid, started: true };
+    return { pid: pid as number, started: true };
   } finally {
     closeSync(log);
   }
