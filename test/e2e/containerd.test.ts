@@ -11,6 +11,7 @@ import { nodeFailureSuite } from './node-failure.suite.ts';
 import { podSuite } from './pods.suite.ts';
 import { schedulingSuite } from './scheduling.suite.ts';
 import { serviceSuite } from './services.suite.ts';
+import { tourSuite } from './tour.suite.ts';
 
 describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   let cluster: Cluster;
@@ -28,6 +29,7 @@ describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   dnsSuite(() => cluster);
   deploymentSuite(() => cluster);
   helmSuite(() => cluster);
+  tourSuite(() => cluster);
   // Last: they break what the others need.
   durabilitySuite(() => cluster);
   nodeFailureSuite(() => cluster);
