@@ -170,6 +170,33 @@ describe('garbage collection', () => {
     await world.until('both gone', async () => !(await exists('front')) && !(await exists('front-child')));
   });
 
+  it('does not wait in the foreground for a dependent that has another living owner', async () => {
+    const [front, other] = [await map('front-of-two'), await map('other-of-two')];
+    await maps().create({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: {
+        name: 'shared',
+        namespace: 'default',
+        ownerReferences: [front, other].map(({ metadata: { name, uid } }) => ({
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          name,
+          uid,
+          blockOwnerDeletion: true,
+        })),
+      },
+    });
+    await world.rest();
+    await maps().delete({ namespace: 'default', name: 'front-of-two' }, { propagationPolicy: 'Foreground' });
+    await world.until('the owner is gone', async () => !(await exists('front-of-two')));
+    const owners = (await maps().get({ namespace: 'default', name: 'shared' })).metadata.ownerReferences;
+    assert.deepEqual(
+      owners?.map(({ name }) => name),
+      ['other-of-two'],
+    );
+  });
+
   it('frees the dependents of an owner deleted with Orphan', async () => {
     const owner = await map('parent');
     await map('kept', owner);

@@ -37,7 +37,7 @@ export const garbageCollector = (deps: ControllerDeps): Controller => {
     concurrency: 20,
     watches: collected.map(({ id }) => ({
       resource: id,
-      keys: (object, previous, all) => concerned(graph, object, graph.observe(id, object, previous, all)),
+      keys: (object, previous, all) => concerned(graph, object, previous, graph.observe(id, object, previous, all)),
     })),
 
     // The key is a UID.
@@ -56,9 +56,13 @@ export const garbageCollector = (deps: ControllerDeps): Controller => {
 
 const hasFinalizer = ({ metadata }: KubeObject, name: string): boolean => (metadata.finalizers ?? []).includes(name);
 
-/** The object itself; its dependents once it goes; its owners, which may wait for it. */
-function concerned(graph: OwnerGraph, { metadata }: KubeObject, exists: boolean): string[] {
+/** The object itself; its dependents once it goes; its owners, which may wait for it to go or to let go of them. */
+function concerned(graph: OwnerGraph, { metadata }: KubeObject, previous: KubeObject | undefined, exists: boolean): string[] {
   const owners = metadata.ownerReferences ?? [];
+  const released = (previous?.metadata.ownerReferences ?? []).filter(
+    (before) =>
+      before.blockOwnerDeletion === true && !owners.some((one) => one.uid === before.uid && one.blockOwnerDeletion === true),
+  );
   const isGoing = !exists || metadata.deletionTimestamp !== undefined;
   const waits =
     metadata.deletionTimestamp !== undefined &&
@@ -67,6 +71,7 @@ function concerned(graph: OwnerGraph, { metadata }: KubeObject, exists: boolean)
     ...(exists && (waits || (owners.length > 0 && !isGoing)) ? [metadata.uid] : []),
     ...(isGoing ? graph.dependents(metadata.uid) : []),
     ...(isGoing ? owners.map(({ uid }) => uid) : []),
+    ...released.map(({ uid }) => uid),
   ];
 }
 
@@ -129,9 +134,8 @@ type OwnerState = 'solid' | 'absent' | 'waiting';
 async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: ControllerDeps): Promise<ReconcileResult> {
   const { client, caches } = deps;
   const references = found.object.metadata.ownerReferences ?? [];
-  // The ordinary case costs no request: the cache knows a living owner.
-  if (references.some(({ uid }) => isAlive(graph.object(uid, caches)?.object)) && references.every(({ uid }) => graph.has(uid)))
-    return done;
+  // The ordinary case costs no request: the cache knows all owners, and none waits for this object to go.
+  if (references.every(({ uid }) => isAlive(graph.object(uid, caches)?.object))) return done;
   const fresh = await readLive(client, found);
   if (fresh === undefined) return done;
   const live = { ...found, object: fresh };

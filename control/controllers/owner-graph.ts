@@ -36,10 +36,6 @@ export class OwnerGraph {
     return node === undefined || object?.metadata.uid !== uid ? undefined : { ...node, object };
   }
 
-  has(uid: string): boolean {
-    return this.#nodes.has(uid);
-  }
-
   dependents(uid: string): string[] {
     return [...(this.#dependents.get(uid) ?? [])];
   }
