@@ -26,23 +26,24 @@ export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, 
   await Promise.all((await pidFiles(lab.stateDir)).map((path) => stopDaemon(path)));
   const mounts = createMounts(exec);
   await mounts.unmountBelow(lab.stateDir);
-  await mounts.unmountBelow(lab.dataDir);
+  const files = await ownFiles(lab.dataDir);
+  // One by one: the folder itself may be a disk that somebody has mounted there.
+  for (const file of files.own) await mounts.unmountBelow(file);
   await removeNetwork(lab, exec);
   await cgroups.remove(lab.cgroup);
   await removeCniResults(lab);
-  await removeFiles(lab.dataDir);
+  await Promise.all(files.own.map((file) => rm(file, { recursive: true, force: true })));
+  if (record.madeDataDir === true && !files.others) await rmdir(lab.dataDir).catch(ignoreAbsence);
   // The record goes last: until then "down" can be repeated.
   await rm(lab.stateDir, { recursive: true, force: true });
   return true;
 }
 
-/** The lab's own files; the folder too, unless somebody put something else there. */
-async function removeFiles(dataDir: string): Promise<void> {
-  const names = await readdir(dataDir).catch(ignoreAbsence);
-  if (names === undefined) return;
+/** What of the folder is the lab's, and whether somebody put something else there. */
+async function ownFiles(dataDir: string): Promise<{ own: string[]; others: boolean }> {
+  const names = (await readdir(dataDir).catch(ignoreAbsence)) ?? [];
   const own = names.filter((name) => /^(admin\.conf(\.new)?|lab\.json|log|registry|server|worker-\d)$/.test(name));
-  await Promise.all(own.map((name) => rm(join(dataDir, name), { recursive: true, force: true })));
-  if (own.length === names.length) await rmdir(dataDir);
+  return { own: own.map((name) => join(dataDir, name)), others: own.length < names.length };
 }
 
 function ignoreAbsence(error: NodeJS.ErrnoException): undefined {

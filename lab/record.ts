@@ -17,17 +17,22 @@ const fixedOptions = {
 const stateRoot = '/run/tinkernetes';
 const recordFile = 'lab.json';
 
+export interface LabRecord extends LabOptions {
+  /** The folder was not there before the lab, so it goes with it. */
+  madeDataDir?: boolean;
+}
+
 export function writeRecord(lab: Lab): void {
   const { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir } = lab;
-  const options: LabOptions = { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir };
-  for (const folder of [lab.stateDir, lab.dataDir]) {
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
-    writeFileSync(join(folder, recordFile), `${JSON.stringify(options, null, 2)}\n`);
-  }
+  const before = readRecord(name, dataDir)?.madeDataDir === true;
+  const madeDataDir = mkdirSync(dataDir, { recursive: true, mode: 0o755 }) !== undefined || before;
+  mkdirSync(lab.stateDir, { recursive: true, mode: 0o755 });
+  const record: LabRecord = { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, madeDataDir };
+  for (const folder of [lab.stateDir, dataDir]) writeFileSync(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 /** The options of the lab of that name that is up, or was left over in `dataDir`. */
-export function readRecord(name: string, dataDir: string): LabOptions | undefined {
+export function readRecord(name: string, dataDir: string): LabRecord | undefined {
   const record = readAt(join(stateRoot, name)) ?? readAt(dataDir);
   return record?.name === name ? record : undefined;
 }
@@ -68,9 +73,9 @@ export function downCommand({ name }: Pick<LabOptions, 'name'>): string {
   return name === defaultLab.name ? 'npm run down' : `npm run down -- --name ${name}`;
 }
 
-function readAt(folder: string): LabOptions | undefined {
+function readAt(folder: string): LabRecord | undefined {
   try {
-    return JSON.parse(readFileSync(join(folder, recordFile), 'utf8')) as LabOptions;
+    return JSON.parse(readFileSync(join(folder, recordFile), 'utf8')) as LabRecord;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     // Half a file: the machine went down while it was written, before anything was made.

@@ -1,0 +1,69 @@
+/** Taking a lab away that was only begun: its record and some files, without network and processes. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { execFile } from '#agent/host/exec.ts';
+import { createMounts } from '#agent/host/mount.ts';
+import { defaultLab, type Lab, planLab } from './config.ts';
+import { stopLab } from './down.ts';
+import { writeRecord } from './record.ts';
+
+describe('taking a lab away', { skip: process.getuid?.() !== 0 && 'needs root' }, () => {
+  const mounts = createMounts(execFile);
+  let scratch: string;
+  beforeEach(() => {
+    scratch = mkdtempSync(join(tmpdir(), 'tinker-down-'));
+  });
+  afterEach(async () => {
+    await mounts.unmountBelow(scratch);
+    rmSync(scratch, { recursive: true });
+  });
+
+  /** As an `up` leaves it that was interrupted at its first steps. */
+  function begun(dataDir: string): Lab {
+    const lab = planLab({ ...defaultLab, name: 'tkdown', dataDir });
+    writeRecord(lab);
+    for (const folder of ['worker-1/kubelet', 'server']) mkdirSync(join(dataDir, folder), { recursive: true });
+    return lab;
+  }
+
+  it('removes the folder that the lab made, with mounts in it', async () => {
+    const lab = begun(join(scratch, 'lab'));
+    await mounts.mountTmpfs(join(lab.dataDir, 'worker-1/kubelet'), {});
+    // A second "up" knows it still.
+    writeRecord(lab);
+    assert.equal(await stopLab(lab, execFile), true);
+    assert.deepEqual([existsSync(lab.dataDir), existsSync(lab.stateDir)], [false, false]);
+    assert.equal(await stopLab(lab, execFile), false);
+  });
+
+  it('leaves a folder that was there before', async () => {
+    mkdirSync(join(scratch, 'srv'));
+    await stopLab(begun(join(scratch, 'srv')), execFile);
+    assert.deepEqual(readdirSync(join(scratch, 'srv')), []);
+  });
+
+  it("leaves somebody's disk mounted, and what else lies on it", async () => {
+    const disk = join(scratch, 'disk');
+    mkdirSync(disk);
+    await mounts.mountTmpfs(disk, {});
+    const lab = begun(disk);
+    writeFileSync(join(disk, 'mine'), 'x');
+    await stopLab(lab, execFile);
+    assert.equal(await mounts.isMountPoint(disk), true);
+    assert.deepEqual(readdirSync(disk), ['mine']);
+  });
+
+  it('deletes through no mount, also where its folder is reached by a link', async () => {
+    mkdirSync(join(scratch, 'real'));
+    mkdirSync(join(scratch, 'theirs'));
+    writeFileSync(join(scratch, 'theirs/file'), 'x');
+    symlinkSync(join(scratch, 'real'), join(scratch, 'link'));
+    const lab = begun(`${scratch}/link/`);
+    await mounts.bind(join(scratch, 'theirs'), join(scratch, 'real/worker-1/kubelet'));
+    await stopLab(lab, execFile);
+    assert.deepEqual([readdirSync(join(scratch, 'real')), readdirSync(join(scratch, 'theirs'))], [[], ['file']]);
+  });
+});
