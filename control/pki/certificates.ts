@@ -4,6 +4,7 @@
  * Source: kubernetes.io, "PKI certificates and requirements" (subjects, usages, file names).
  */
 import 'reflect-metadata'; // which @peculiar/x509's dependency injection needs
+import * as crypto from 'node:crypto';
 import { randomBytes, webcrypto } from 'node:crypto';
 import {
   BasicConstraintsExtension,
@@ -96,13 +97,15 @@ export async function createTokenKey(): Promise<{ privateKey: string; publicKey:
   return { privateKey: await exportKey(keys.privateKey), publicKey: `${publicKey}\n` };
 }
 
-/** Whether a stored certificate still serves: the same CA, the names asked for, and a month to go. */
+/** Whether a stored certificate still serves: its own key, the same CA, the names asked for, and a month to go. */
 export async function stillServes(
   authority: KeyPair,
   pair: KeyPair,
   request: CertificateRequest,
   nowMs: number,
 ): Promise<boolean> {
+  // A crash between writing the two files leaves a new key beside the old certificate.
+  if (!new crypto.X509Certificate(pair.certificate).checkPrivateKey(crypto.createPrivateKey(pair.key))) return false;
   const certificate = new X509Certificate(pair.certificate);
   if (!(await certificate.verify({ publicKey: new X509Certificate(authority.certificate), signatureOnly: true }))) return false;
   if (certificate.notAfter.getTime() < nowMs + 30 * dayMs) return false;

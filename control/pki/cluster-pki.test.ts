@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { X509Certificate } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -43,6 +43,13 @@ describe('cluster PKI', () => {
       assert.notEqual(second.apiserver.certificate, first.apiserver.certificate);
     });
   }
+
+  it('makes a certificate anew that does not belong to the key beside it, as after a crash while writing them', async () => {
+    const first = await loadClusterPki({ folder, nowMs, ...names });
+    writeFileSync(join(folder, 'apiserver.key'), first.kubeletClient.key);
+    const { apiserver } = await loadClusterPki({ folder, nowMs, ...names });
+    assert.ok(new X509Certificate(apiserver.certificate).checkPrivateKey(createPrivateKey(apiserver.key)));
+  });
 
   it('issues node credentials: a kubeconfig for system:node:<name> and a serving certificate for its address', async () => {
     const out = join(folder, 'out');

@@ -88,9 +88,9 @@ function writePair(folder: string, name: string, pair: KeyPair): void {
   writeSafely(join(folder, `${name}.crt`), pair.certificate);
 }
 
-/** Whole or not at all, and readable by the owner only. */
+/** Whole or not at all, also when the power fails, and readable by the owner only. */
 export function writeSafely(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
 }
 
