@@ -2,6 +2,8 @@
 import { type Logger, pino } from 'pino';
 import { execFile } from '#agent/host/exec.ts';
 
+const endMs = 3000;
+
 /** The first SIGTERM or SIGINT stops in order; a second one at once. */
 export async function runDaemon(
   name: string,
@@ -19,7 +21,13 @@ export async function runDaemon(
       stop.abort();
     });
   }
-  await run(log, () => void tellSystemd(log), stop.signal);
+  try {
+    await run(log, () => void tellSystemd(log), stop.signal);
+  } catch (error) {
+    // Its other parts get a moment to end. One that does not must not keep systemd from starting all of it again.
+    setTimeout(() => process.exit(1), endMs).unref();
+    throw error;
+  }
   log.info('stopped');
   process.exit(0);
 }

@@ -1,5 +1,6 @@
 /** Brings a lab up, step by step; every step looks first at what is there, so running it twice is harmless. */
 import type { Exec } from '#agent/host/exec.ts';
+import { untilOrEnd } from './await-daemon.ts';
 import type { Lab } from './config.ts';
 import { checkConflicts } from './conflicts.ts';
 import { adminClient, startControlPlane } from './control-plane.ts';
@@ -9,8 +10,7 @@ import { buildProgram } from './program.ts';
 import { checkRecord, writeRecord } from './record.ts';
 import { pushImages, startRegistry } from './registry.ts';
 import { checkSystem, installPackages, missingPackages } from './system.ts';
-import { until } from './until.ts';
-import { startAgent, startRuntime } from './worker.ts';
+import { agentDaemon, startAgent, startRuntime } from './worker.ts';
 
 export interface LabStep {
   title: string;
@@ -69,23 +69,33 @@ async function onEveryWorker(lab: Lab, start: (worker: Lab['hosts'][number]) => 
   await Promise.all(lab.hosts.map(start));
 }
 
-/** Resolves when every worker's Node is Ready. @throws Error that names those that are not, and why */
+/** Resolves when every worker's Node is Ready. @throws Error that names those that are not, and why; at once when an agent has ended */
 export async function untilNodesReady(lab: Lab, timeoutMs = 60_000): Promise<void> {
   const { client, close } = adminClient(lab);
   let states: string[] = [];
   const ask = async (): Promise<boolean> => {
     const nodes = (await client.resource('nodes').list()).items;
-    states = lab.hosts.map(({ name }) => {
-      const node = nodes.find(({ metadata }) => metadata.name === name);
-      const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
-      return ready?.status === 'True'
-        ? ''
-        : `${name}: ${node === undefined ? 'not registered' : (ready?.message ?? 'no Ready condition')}`;
-    });
+    states = await Promise.all(
+      lab.hosts.map(async ({ name }) => {
+        const node = nodes.find(({ metadata }) => metadata.name === name);
+        const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+        if (ready?.status !== 'True')
+          return `${name}: ${node === undefined ? 'not registered' : (ready?.message ?? 'no Ready condition')}`;
+        // A node that fell silent stays Ready for the grace period: only the agent itself knows that it runs.
+        const { status } = await client.raw({
+          method: 'GET',
+          path: `/api/v1/nodes/${name}/proxy/healthz`,
+          headers: {},
+          signal: AbortSignal.timeout(2000),
+        });
+        return status === 200 ? '' : `${name}: its kubelet does not answer (status ${status})`;
+      }),
+    );
     return states.every((state) => state === '');
   };
   try {
-    await until('all nodes are Ready', ask, {
+    const agents = lab.hosts.map((worker) => agentDaemon(lab, worker));
+    await untilOrEnd('all nodes are Ready', agents, ask, {
       timeoutMs,
       everyMs: 100,
       onTimeout: () => `${states.filter((state) => state !== '').join('; ')}; the agents' logs are in ${lab.logDir}`,

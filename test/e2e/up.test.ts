@@ -67,8 +67,14 @@ async function traces(): Promise<string[]> {
   return outputs.flatMap(({ stdout }) => stdout.split('\n').filter((line) => name.test(line)));
 }
 
+/** Also over the rest of a test run that was killed. */
+async function fromNothing(): Promise<void> {
+  await stopLab(lab, execFile);
+  rmSync(lab.dataDir, { recursive: true, force: true });
+}
+
 describe('tinker up, where it cannot', () => {
-  before(() => stopLab(lab, execFile));
+  before(fromNothing);
   after(async () => assert.deepEqual(await traces(), [], 'nothing is made before all is checked'));
 
   it('tells a user who is not root', async () => {
@@ -136,7 +142,7 @@ describe('tinker up, where it cannot', () => {
 });
 
 describe('tinker up and down', () => {
-  before(() => stopLab(lab, execFile));
+  before(fromNothing);
   after(() => stopLab(lab, execFile));
 
   it('ends with nodes, pods, answers of different pods, and hints that are true', async () => {
