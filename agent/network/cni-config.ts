@@ -36,6 +36,8 @@ export function cniConfList({ podCidrs, bridgeName, cniStateDir, mtu }: CniOptio
         type: 'bridge',
         bridge: bridgeName,
         isGateway: true,
+        // A node that was given other addresses than before: its bridge follows, or no pod would start any more.
+        forceAddress: true,
         ipMasq: false,
         hairpinMode: true,
         ...(mtu === undefined ? {} : { mtu }),

@@ -61,6 +61,8 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
   let poked = false;
   let lease: Lease | undefined;
   let unschedulable = false;
+  /** The addresses of its pods: a Node that is made again keeps them, since pods that run and routes of others use them. */
+  let podCidrs: Pick<Node['spec'], 'podCIDR' | 'podCIDRs'> = {};
 
   const labelsOf = (architecture: string): Record<string, string> => ({
     'beta.kubernetes.io/arch': architecture,
@@ -99,7 +101,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
       apiVersion: 'v1',
       kind: 'Node',
       metadata: { name: nodeName, labels, annotations },
-      spec: options.taints === undefined ? {} : { taints: [...options.taints] },
+      spec: { ...podCidrs, ...(options.taints === undefined ? {} : { taints: [...options.taints] }) },
       status,
     };
     try {
@@ -134,6 +136,8 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
     // The server's copy: other components write conditions and addresses too.
     node = await nodes.get({ name: nodeName });
     announceSchedulable();
+    const { podCIDR, podCIDRs } = node.spec;
+    podCidrs = { podCIDR, podCIDRs };
     const before = node.status ?? {};
     const { status } = await compute(before);
     announce(current ?? before, status);

@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
 import type { RuntimeStatus } from '#agent/runtime/runtime.ts';
+import type { JsonValue } from '#api/json.ts';
 import type { NodeStatus } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import { FakeApi } from '#client/fake-api.ts';
 import { createClient } from '#client/rest-client.ts';
+import type { NodeAgent } from './node-agent.ts';
 import { createNodeAgent } from './node-agent.ts';
 import type { NodeIdentity, NodeObservation } from './node-status.ts';
 import { conditionEvents, defaultThresholds, nodeStatus } from './node-status.ts';
@@ -165,11 +168,11 @@ describe('node events', () => {
   it('tell what changed', () => assert.deepEqual(events(statusOf(), statusOf({ runtimeStatus: noNetwork })), ['NodeNotReady']));
 });
 
-describe('a node that is cordoned', () => {
-  it('is told of by the kubelet, and so is its return', async () => {
-    const api = new FakeApi();
+describe('the kubelet of a node', () => {
+  /** Runs it until the test has ended what it does to the Node. */
+  async function withAgent(act: (client: Client, clock: FakeClock, agent: NodeAgent) => Promise<void>): Promise<string[]> {
     const clock = new FakeClock();
-    const client = createClient(api.transport, { userAgent: 'test' });
+    const client = createClient(new FakeApi().transport, { userAgent: 'test' });
     const told: string[] = [];
     const events = { event: (_about: unknown, _type: string, reason: string) => told.push(reason) } as unknown as EventRecorder;
     const agent = createNodeAgent(
@@ -180,13 +183,34 @@ describe('a node that is cordoned', () => {
     const running = agent.run(stop.signal);
     await clock.advance(0);
     told.length = 0;
-    for (const unschedulable of [true, true, false]) {
-      await client.resource('nodes').patch({ name: 'n1' }, { type: 'merge', body: { spec: { unschedulable } } });
-      await clock.advance(10_000);
-    }
-    assert.deepEqual(told, ['NodeNotSchedulable', 'NodeSchedulable']);
+    await act(client, clock, agent);
     stop.abort();
     await clock.advance(10_000);
     await running;
+    return told;
+  }
+  const patch = (client: Client, spec: Record<string, JsonValue>): Promise<unknown> =>
+    client.resource('nodes').patch({ name: 'n1' }, { type: 'merge', body: { spec } });
+
+  it('tells when it is cordoned, and when it takes pods again', async () => {
+    const told = await withAgent(async (client, clock) => {
+      for (const unschedulable of [true, true, false]) {
+        await patch(client, { unschedulable });
+        await clock.advance(10_000);
+      }
+    });
+    assert.deepEqual(told, ['NodeNotSchedulable', 'NodeSchedulable']);
+  });
+
+  it('registers a deleted node again, with the addresses that its pods have', async () => {
+    await withAgent(async (client, clock, agent) => {
+      const given = { podCIDR: '10.1.2.0/24', podCIDRs: ['10.1.2.0/24'] };
+      await patch(client, given);
+      await clock.advance(10_000);
+      await client.resource('nodes').delete({ name: 'n1' });
+      agent.deleted();
+      await clock.advance(0);
+      assert.deepEqual((await client.resource('nodes').get({ name: 'n1' })).spec, given);
+    });
   });
 });
