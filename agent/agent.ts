@@ -132,7 +132,11 @@ async function agentParts({ options, client, clock, log, signal }: Context): Pro
     proxy.run(signal),
     network.run(signal),
     dns.run(signal),
-    publishDns({ client, clock, log }, { nodeName, nodeIp: options.nodeIp, clusterIp: options.clusterDns }, signal),
+    publishDns(
+      { client, nodes, endpointSlices, clock, log },
+      { nodeName, nodeIp: options.nodeIp, clusterIp: options.clusterDns },
+      signal,
+    ),
   ];
   return [...parts, Promise.all(parts).then(async () => void (await Promise.all([kubeletEvents.flush(), proxyEvents.flush()])))];
 }

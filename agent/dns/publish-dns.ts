@@ -11,6 +11,7 @@ import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
 import type { EndpointSlice, Node, Service } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import { type Clock, sleep } from '#client/clock.ts';
+import type { Informer } from '#client/informer.ts';
 
 export interface PublishDnsOptions {
   nodeName: string;
@@ -24,13 +25,27 @@ const namespace = 'kube-system';
 const resyncMs = 60_000;
 const retryMs = 1000;
 
-/** Puts it in place and keeps it there until `signal` aborts. */
-export async function publishDns(
-  { client, clock, log }: { client: Client; clock: Clock; log: Logger },
-  options: PublishDnsOptions,
-  signal: AbortSignal,
-): Promise<void> {
+export interface PublishDnsDeps {
+  client: Client;
+  nodes: Informer<Node>;
+  endpointSlices: Informer<EndpointSlice>;
+  clock: Clock;
+  log: Logger;
+}
+
+/** Puts it in place and keeps it there until `signal` aborts; at once where the Node came anew or the slice was deleted. */
+export async function publishDns(deps: PublishDnsDeps, options: PublishDnsOptions, signal: AbortSignal): Promise<void> {
+  const { client, nodes, endpointSlices, clock, log } = deps;
+  let pause = new AbortController();
+  const unsubscribe = [
+    nodes.subscribe({ added: ({ metadata }) => void (metadata.name === options.nodeName && pause.abort()) }),
+    endpointSlices.subscribe({
+      deleted: ({ metadata }) =>
+        void (metadata.namespace === namespace && metadata.name === sliceName(options.nodeName) && pause.abort()),
+    }),
+  ];
   while (!signal.aborted) {
+    pause = new AbortController();
     let delayMs = resyncMs;
     try {
       await publish(client, options);
@@ -39,9 +54,12 @@ export async function publishDns(
       log.debug({ err: error }, 'dns: not published yet');
       delayMs = retryMs;
     }
-    await sleep(clock, delayMs, signal);
+    await sleep(clock, delayMs, AbortSignal.any([pause.signal, signal]));
   }
+  for (const off of unsubscribe) off();
 }
+
+const sliceName = (nodeName: string): string => `kube-dns-${nodeName}`;
 
 async function publish(client: Client, options: PublishDnsOptions): Promise<void> {
   const node = await client.resource('nodes').get({ name: options.nodeName });
@@ -97,7 +115,7 @@ function dnsSlice(node: Node, { nodeName, nodeIp }: PublishDnsOptions): New<Endp
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: {
-      name: `kube-dns-${nodeName}`,
+      name: sliceName(nodeName),
       namespace,
       labels: { 'kubernetes.io/service-name': 'kube-dns', 'endpointslice.kubernetes.io/managed-by': 'tinker-agent' },
       ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: node.metadata.uid }],
