@@ -84,7 +84,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     );
     const server = buildApiServer({ options, store, clock, log, pki, allocator, proxy });
     const serving = server.run(ending.server.signal);
-    await server.ready;
+    await Promise.race([server.ready, serving]);
     const bootstrap: BootstrapOptions = {
       serviceIp: allocator.apiServerIp,
       advertiseAddress: options.advertiseAddress,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeClock } from '#client/clock.ts';
+import { StoreError } from '#control/store/errors.ts';
 import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
 import { CompactedError } from '#control/store/store.ts';
 import { CacheFeed } from './cache-feed.ts';
@@ -54,6 +55,23 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 const parse = (_prefix: string, value: Uint8Array) => JSON.parse(Buffer.from(value).toString('utf8'));
 
 describe('the cache feed', () => {
+  it('ends with the store: a process that can neither read nor write must not look alive', { timeout: 10_000 }, async () => {
+    const scripted = scriptedStore(
+      () => [],
+      () => 1,
+    );
+    const feed = new CacheFeed({ store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse }, [
+      '/registry/things',
+    ]);
+    const running = feed.run(new AbortController().signal);
+    await feed.ready;
+    const watcher = feed.cache('/registry/things').watch(1);
+    scripted.deliver(new StoreError('closed', 'store x: its thread has ended'));
+    await assert.rejects(running, { code: 'closed' });
+    assert.equal(watcher.closed, true);
+    await assert.rejects(feed.reach(2), /shutting down/);
+  });
+
   it('reads everything again when the store no longer knows the revision, and ends the watches', async () => {
     let state = [entry('a', 1)];
     let revision = 1;

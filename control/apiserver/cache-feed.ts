@@ -8,6 +8,7 @@ import type { KubeObject } from '#api/meta.ts';
 import { serviceUnavailable } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
+import { StoreError } from '#control/store/errors.ts';
 import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
 import { CachedObject } from './cached-object.ts';
 import type { ServerLog } from './server-log.ts';
@@ -90,21 +91,33 @@ export class CacheFeed {
     return reached;
   }
 
-  /** Follows the store until `signal` aborts; then ends all watches. */
+  /**
+   * Follows the store until `signal` aborts; then ends all watches.
+   * @throws StoreError `closed`: the store has ended, and no reading again brings it back
+   */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.#load();
-        await this.#follow(signal);
-      } catch (error) {
-        if (signal.aborted) break;
-        this.#deps.log.error({ err: error }, 'watch cache lost the store; reading everything again');
-        await sleep(this.#deps.clock, 500, signal);
-      }
+    try {
+      while (!signal.aborted) await this.#loadAndFollow(signal);
+    } catch (error) {
+      this.#ready.reject(error);
+      throw error;
+    } finally {
+      this.#stopped = true;
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(shuttingDown());
+      for (const cache of this.#caches.values()) cache.close();
     }
-    this.#stopped = true;
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(shuttingDown());
-    for (const cache of this.#caches.values()) cache.close();
+  }
+
+  async #loadAndFollow(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#load();
+      await this.#follow(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof StoreError && error.code === 'closed') throw error;
+      this.#deps.log.error({ err: error }, 'watch cache lost the store; reading everything again');
+      await sleep(this.#deps.clock, 500, signal);
+    }
   }
 
   async #load(): Promise<void> {

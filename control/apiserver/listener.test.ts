@@ -44,7 +44,7 @@ describe('the HTTPS listener', () => {
     const client = await issueCertificate(ca, { commonName: 'kube-apiserver-kubelet-client', usage: 'client' }, now);
     kubelet = await startKubelet(certificate, ca, seen);
     const proxy = new KubeletProxy({ certificate: client.certificate, key: client.key, ca: ca.certificate }, silentLog);
-    api = await startTestServer({ deps: { proxy } });
+    api = await startTestServer({ deps: { proxy, openapi: async () => brokenAnswer() } });
     const options = {
       host: '127.0.0.1',
       port: 0,
@@ -91,6 +91,19 @@ describe('the HTTPS listener', () => {
       Buffer.from(body),
     );
   }
+
+  it('ends the connection when an answer breaks off, so that nobody waits for the rest', { timeout: 10_000 }, async () => {
+    const received = new Promise<string>((resolve, reject) => {
+      const options = { host: '127.0.0.1', port, path: '/openapi/v3', ca: ca.certificate, agent: false as const, ...as(user) };
+      const request = https.get(options, (response) => {
+        response.on('error', reject);
+        response.on('end', () => resolve('a whole answer'));
+        response.resume();
+      });
+      request.on('error', reject);
+    });
+    await assert.rejects(received, { code: 'ECONNRESET' });
+  });
 
   it('takes user and groups from a client certificate of its CA', async () => {
     const { username, groups } = JSON.parse((await whoAmI(as(user))).text).status.userInfo;
@@ -303,6 +316,15 @@ async function startKubelet(
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return server;
+}
+
+/** An answer of which only the beginning can be had. */
+function brokenAnswer(): TransportResponse {
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('{');
+    throw new Error('the rest is missing');
+  }
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: body() };
 }
 
 async function seedPod(api: TestServer, kubeletPort: number): Promise<void> {

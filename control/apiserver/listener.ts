@@ -77,6 +77,8 @@ export async function listen(
       resolve();
     });
   });
+  // A connection that cannot be accepted (too many open files) is one client's loss, not the server's end.
+  http.on('error', (error) => log.error({ err: error }, 'a connection could not be accepted'));
   const sessions = trackSessions(http);
   return {
     port: (http.address() as AddressInfo).port,
@@ -156,7 +158,9 @@ async function serve(
     await send(await answer(server, log, request, gone.signal), request, response, gone.signal);
   } catch (error) {
     if (!gone.signal.aborted) log.error({ err: error, path: request.url }, 'answer broke off');
-    response.stream?.destroy?.();
+    // HTTP/1.1 has no streams: there the connection ends, or the client would wait for the rest for ever.
+    if ('stream' in response) response.stream?.destroy();
+    else socketOf(request).destroy();
   } finally {
     release();
   }
