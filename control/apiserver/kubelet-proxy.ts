@@ -8,7 +8,6 @@
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
 import { invalidValue } from '#api/field-error.ts';
@@ -188,16 +187,28 @@ async function kubeletError(answer: TransportResponse, info: RequestInfo) {
 }
 
 /**
- * Joins two connections. When one direction ends, what it carried is flushed, and the other gets a moment to end by itself: closing
- * a socket that still receives resets the connection, and the peer would lose the last words (a WebSocket's close frame).
+ * Joins two connections. When one is gone, what it said is flushed to the other, which gets a moment to end by itself; what that one
+ * still says is read and dropped. A socket that is closed with bytes unread resets the connection, and the peer would lose the last
+ * words (a WebSocket's close frame); so would it with `pipeline`, which destroys both as soon as one closes.
  */
-async function tunnel(client: Duplex, backend: Duplex): Promise<void> {
-  // Two pipelines on a TLS socket watch its end from more places than Node's default of ten expects.
-  for (const end of [client, backend]) end.setMaxListeners(30);
-  const directions = [pipeline(client, backend), pipeline(backend, client)].map((direction) => direction.catch(() => undefined));
-  await Promise.race(directions);
+export async function tunnel(client: Duplex, backend: Duplex): Promise<void> {
+  const gone = (from: Duplex, to: Duplex): Promise<void> =>
+    new Promise((resolve) => {
+      const end = (): void => {
+        to.end();
+        to.unpipe(from);
+        to.resume();
+        resolve();
+      };
+      from.on('error', () => from.destroy());
+      if (from.closed) return end();
+      from.once('close', end);
+      from.pipe(to);
+    });
+  const both = [gone(client, backend), gone(backend, client)];
+  await Promise.race(both);
   const patience = new AbortController();
-  await Promise.race([Promise.all(directions), delay(lingerMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
+  await Promise.race([Promise.all(both), delay(lingerMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
   patience.abort();
   client.destroy();
   backend.destroy();

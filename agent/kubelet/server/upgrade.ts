@@ -110,7 +110,11 @@ export function relayUpgrade(request: IncomingMessage, client: Duplex, head: Buf
   });
   server.once('error', end);
   client.once('error', end);
-  server.once('close', () => client.end());
+  server.once('close', () => {
+    client.end();
+    // Nobody takes what the client still says; left unread, its own end would go unnoticed.
+    client.resume();
+  });
   client.once('close', () => server.destroy());
 }
 
