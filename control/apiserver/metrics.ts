@@ -1,11 +1,23 @@
 /** The API server's metrics, under upstream's names, for Prometheus. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
+import { resources } from '#api/resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { RequestInfo } from './request-info.ts';
 import { bytesResponse } from './responses.ts';
+import { reviewResources } from './reviews.ts';
 
 const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
+
+/** What is served, subresources included: labels are kept for ever, so nothing that a client makes up may become one. */
+const served = new Set(
+  [
+    ...resources.map((one) => ({ ...one, names: ['', ...one.subresources.map(({ name }) => name)] })),
+    ...reviewResources.map((one) => ({ ...one, names: [''] })),
+  ].flatMap(({ group, version, plural, names }) => names.map((name) => `${group}/${version}/${plural}/${name}`)),
+);
+const verbs = new Set(['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection']);
+const unknown = { group: '', version: '', resource: 'unknown', subresource: '' };
 
 export class ApiServerMetrics {
   readonly registry = new MetricsRegistry();
@@ -41,13 +53,16 @@ export class ApiServerMetrics {
   observe(info: RequestInfo, code: number, seconds: number): void {
     if (!info.isResource) return;
     const { group, version, resource, subresource } = info;
-    const labels = { verb: info.verb.toUpperCase(), group, version, resource, subresource };
+    const isServed = served.has(`${group}/${version}/${resource}/${subresource}`);
+    const verb = verbs.has(info.verb) ? info.verb.toUpperCase() : 'OTHER';
+    const labels = { verb, ...(isServed ? { group, version, resource, subresource } : unknown) };
     this.#requests.inc({ ...labels, code: String(code) });
     if (info.verb !== 'watch') this.#durations.observe(labels, seconds);
   }
 
   longRunning(info: RequestInfo, change: 1 | -1): void {
-    this.#inflight.inc({ verb: info.verb.toUpperCase(), resource: info.resource }, change);
+    const resource = served.has(`${info.group}/${info.version}/${info.resource}/`) ? info.resource : unknown.resource;
+    this.#inflight.inc({ verb: info.verb.toUpperCase(), resource }, change);
   }
 
   async respond(): Promise<TransportResponse> {

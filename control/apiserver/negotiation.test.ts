@@ -217,6 +217,15 @@ describe('paths', () => {
     assert.deepEqual([json.major, json.minor, json.gitVersion], ['1', '36', 'v1.36.0+tinkernetes0.1.0']);
   });
 
+  it('metrics do not grow with what clients make up', async () => {
+    await api.request('GET', '/apis/made.up/v1/inventions');
+    await api.request('GET', '/api/v1/namespaces/default/pods/x/invention');
+    await api.request('INVENT', '/api/v1/namespaces/default/pods/x');
+    const { text } = await api.request('GET', '/metrics');
+    assert.doesNotMatch(text, /invent|made\.up/i);
+    assert.match(text, /resource="unknown"/);
+  });
+
   it('metrics count requests', async () => {
     assert.match(
       (await api.request('GET', '/metrics')).text,
