@@ -81,6 +81,21 @@ describe('subresources', () => {
     assert.ok(json.status.conditions.some(({ type }: { type: string }) => type === 'DisruptionTarget'));
   });
 
+  it('eviction keeps to the preconditions of its deletion, and touches nothing where they do not hold', async () => {
+    const { json: created } = await api.request('POST', `${base}/pods`, pod('guarded'));
+    const evict = async (preconditions: object) =>
+      await api.request('POST', `${base}/pods/guarded/eviction`, {
+        apiVersion: 'policy/v1',
+        kind: 'Eviction',
+        metadata: { name: 'guarded', namespace: 'default' },
+        deleteOptions: { preconditions },
+      });
+    assert.equal((await evict({ uid: 'another' })).status, 409);
+    const { resourceVersion } = created.metadata;
+    assert.equal((await api.request('GET', `${base}/pods/guarded`)).json.metadata.resourceVersion, resourceVersion);
+    assert.equal((await evict({ resourceVersion })).status, 201);
+  });
+
   describe('scale', () => {
     const path = '/apis/apps/v1/namespaces/default/deployments';
     before(async () => {

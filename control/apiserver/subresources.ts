@@ -4,9 +4,20 @@ import { type KubeObject, rfc3339 } from '#api/meta.ts';
 import { resourceById } from '#api/resources.ts';
 import { formatLabelSelector } from '#api/selector.ts';
 import { ApiError, badRequest, conflict, invalid, methodNotSupported } from '#api/status.ts';
-import type { Binding, Deployment, Eviction, Namespace, Pod, PodCondition, ReplicaSet, Scale } from '#api/types.generated.ts';
+import type {
+  Binding,
+  DeleteOptions,
+  Deployment,
+  Eviction,
+  Namespace,
+  Pod,
+  PodCondition,
+  ReplicaSet,
+  Scale,
+} from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { CachedObject } from './cached-object.ts';
+import { checkPreconditions } from './deletion.ts';
 import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
 import { validateFinalizer } from './kinds/namespace.ts';
 import { prepareEphemeralContainersUpdate } from './kinds/pod.ts';
@@ -143,13 +154,19 @@ export async function createEviction(exchange: Exchange): Promise<TransportRespo
   const eviction = readObject(exchange, expected, 'CreateOptions') as unknown as Eviction;
   if ((eviction.metadata?.name ?? info.name) !== info.name)
     throw badRequest('name in URL does not match name in Eviction object');
-  const options = eviction.deleteOptions ?? {};
+  let options: Partial<DeleteOptions> = eviction.deleteOptions ?? {};
   const dryRun = [...exchange.info.query.getAll('dryRun'), ...(options.dryRun ?? [])];
   const context = writeContext(exchange, 'CreateOptions', parseDryRun(dryRun, 'DeleteOptions'));
-  const addCondition = (current: KubeObject | undefined): KubeObject => evicted(current as Pod, parts.clock.now());
+  const addCondition = (current: KubeObject | undefined): KubeObject => {
+    checkPreconditions(current as Pod, options, { group: '', name: 'pods' });
+    return evicted(current as Pod, parts.clock.now());
+  };
   const pod = (await parts.registry.get(resource, info)).object as Pod;
   if (!['Succeeded', 'Failed'].includes(pod.status?.phase ?? '')) {
-    await parts.registry.update(resource, info, { transform: addCondition, subresource: 'status', mode: 'bypass' }, context);
+    const request = { transform: addCondition, subresource: 'status', mode: 'bypass' } as const;
+    const { uid } = (await parts.registry.update(resource, info, request, context)).object.object.metadata;
+    // The condition has changed the version that the client may have named: from here on it is this pod that goes.
+    options = { ...options, preconditions: { uid } };
   }
   await parts.registry.delete(resource, info, options, context);
   return objectResponse(201, { ...success, code: 201 }, accepted.format, pretty);
