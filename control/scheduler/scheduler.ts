@@ -153,7 +153,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
 
   function start(task: Promise<void>): void {
     const tracked = task
-      .catch((error: unknown) => log.error({ error }, 'scheduler: a report to the API server failed'))
+      .catch((error: unknown) => log.error({ err: error }, 'scheduler: a report to the API server failed'))
       .finally(() => tasks.delete(tracked));
     tasks.add(tracked);
   }
@@ -267,7 +267,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       await Promise.all(victims.map((victim) => evict(victim, pod, node)));
       queue.rejected(uid, rejectedBy);
     } catch (error) {
-      log.error({ pod: podKey(pod), node, error }, 'Error occurred during preemption');
+      log.error({ pod: podKey(pod), node, err: error }, 'Error occurred during preemption');
       queue.failed(uid);
     }
     await reportFailure(pod, 'Unschedulable', message, node);
