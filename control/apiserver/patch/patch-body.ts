@@ -1,12 +1,14 @@
 /** Decoding of patch documents. */
+import { DecodeError, parseJson } from '#api/codec/json.ts';
 import type { JsonValue } from '#api/json.ts';
 import { badRequest } from '#api/status.ts';
 
-/** kubectl may send patches as YAML-free JSON only. @throws ApiError 400 */
+/** kubectl may send patches as YAML-free JSON only, nested no deeper than any other body. @throws ApiError 400 */
 export function decodeJsonValue(body: Uint8Array): JsonValue {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)) as JsonValue;
+    return parseJson(body);
   } catch (error) {
-    throw badRequest(`error decoding patch: ${error instanceof Error ? error.message : String(error)}`);
+    if (error instanceof DecodeError) throw badRequest(`error decoding patch: ${error.message}`);
+    throw error;
   }
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { JsonObject } from '#api/json.ts';
+import type { KubeObject } from '#api/meta.ts';
 import { ApiError } from '#api/status.ts';
+import { createObjectPatcher } from './object-patcher.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
 
 interface Case {
@@ -111,6 +113,15 @@ describe('strategic merge patch', () => {
     it(`is refused when ${why}`, () => {
       const current = { containers: [{ name: 'a' }], nodeSelector: { a: '1' }, volumes: [{ name: 'v', emptyDir: {} }] };
       assert.throws(() => applyStrategicMergePatch(current, patch as unknown as JsonObject, 'core/v1.PodSpec'), ApiError);
+    });
+  }
+
+  for (const contentType of ['application/strategic-merge-patch+json', 'application/merge-patch+json'] as const) {
+    it(`is refused when it is nested too deeply: ${contentType}`, () => {
+      const body = Buffer.from(`${'{"a":'.repeat(300_000)}1${'}'.repeat(300_000)}`);
+      const current = { apiVersion: 'v1', kind: 'ConfigMap', metadata: {} } as unknown as KubeObject;
+      const patch = () => createObjectPatcher().patchObject({ contentType, body, current, typeName: 'core/v1.ConfigMap' });
+      assert.throws(patch, (error) => error instanceof ApiError && error.status.code === 400);
     });
   }
 });
