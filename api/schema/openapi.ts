@@ -126,7 +126,7 @@ const plainSchemas: Partial<Record<ScalarKind, Json>> = {
 
 function schemaOf(facts: TypeFacts, descriptions: Descriptions): Json {
   const required = facts.fields.filter((field) => field.required).map(({ name }) => name);
-  const properties = facts.fields.map((field) => [field.name, fieldSchema(field, descriptionOf(facts, field, descriptions))]);
+  const properties = facts.fields.map((field) => [field.name, fieldSchema(field, descriptions[`${facts.name}.${field.name}`])]);
   return {
     ...describe(descriptions[facts.name]),
     type: 'object',
@@ -135,12 +135,6 @@ function schemaOf(facts: TypeFacts, descriptions: Descriptions): Json {
     ...(facts.kinds.length === 0 ? {} : { 'x-kubernetes-group-version-kind': facts.kinds }),
     ...(facts.mapType === undefined ? {} : { 'x-kubernetes-map-type': facts.mapType }),
   };
-}
-
-/** A field that holds another type may have no words of its own; that type's are better than none. */
-function descriptionOf(facts: TypeFacts, { name, type }: FieldFacts, descriptions: Descriptions): string | undefined {
-  const inner = innermost(type);
-  return descriptions[`${facts.name}.${name}`] ?? (inner.kind === 'ref' ? descriptions[inner.name] : undefined);
 }
 
 function describe(description: string | undefined): Json {

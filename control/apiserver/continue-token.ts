@@ -3,6 +3,7 @@
  *
  * Source: apiserver `pkg/storage/continue.go`.
  */
+import { parseJson } from '#api/codec/json.ts';
 import { badRequest } from '#api/status.ts';
 
 export interface ContinueToken {
@@ -20,7 +21,7 @@ export function encodeContinue({ revision, startKey }: ContinueToken): string {
 export function decodeContinue(token: string): ContinueToken {
   let parsed: { v?: unknown; rv?: unknown; start?: unknown };
   try {
-    parsed = JSON.parse(Buffer.from(token, 'base64url').toString('utf8')) as typeof parsed;
+    parsed = parseJson(Buffer.from(token, 'base64url')) as typeof parsed;
   } catch (error) {
     throw badRequest(`continue key is not valid: ${error instanceof Error ? error.message : String(error)}`);
   }
