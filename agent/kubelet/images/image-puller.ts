@@ -71,12 +71,19 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
   const lastFailures = new Map<string, string>();
   let queue: Promise<unknown> = Promise.resolve();
 
-  /** Runs `pull` after those before it, whatever became of them. */
-  function enqueue<T>(pull: () => Promise<T>): Promise<T> {
+  /** Runs `pull` after those before it, whatever became of them; a pod that is told to stop does not wait for its turn. */
+  function enqueue<T>(pull: () => Promise<T>, signal: AbortSignal): Promise<T> {
     if (!serialize) return pull();
-    const turn = queue.then(pull, pull);
+    const turn = queue.then(() => {
+      signal.throwIfAborted();
+      return pull();
+    });
     queue = turn.catch(() => undefined);
-    return turn;
+    return new Promise((resolve, reject) => {
+      const leave = (): void => reject(signal.reason);
+      signal.addEventListener('abort', leave, { once: true });
+      turn.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+    });
   }
 
   async function pull(
@@ -100,7 +107,7 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
         const startedMs = clock.now();
         const pulled = await pullWithAny(image, auths, sandboxConfig, signal);
         return { ref: pulled, tookMs: clock.now() - startedMs };
-      });
+      }, signal);
       const pulled = await runtime.imageStatus({ image: ref });
       if (pulled === undefined) throw new Error(`the image "${ref}" is gone right after its pull`);
       const waited = goDuration(clock.now() - askedMs);

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { PodSandboxConfig } from '#agent/runtime/runtime.ts';
 import type { Secret } from '#api/types.generated.ts';
+import { FakeClock } from '#client/clock.ts';
+import { FakeRuntime } from '../fake-runtime.ts';
+import { aContainer, aPod } from '../fixtures.ts';
 import { parseImageName, withDefaultTag } from '../image-name.ts';
+import { createImagePuller } from './image-puller.ts';
 import { credentialsFor } from './pull-secrets.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -65,5 +70,33 @@ describe('credentials', () => {
       credentialsFor('busybox', [secret({ 'docker.io': { auth: Buffer.from('u:p:q').toString('base64') } })])[0]?.password,
       'p:q',
     );
+  });
+});
+
+describe('pulls', () => {
+  it('that wait for another end with their pod, and those behind them go on', async () => {
+    const clock = new FakeClock();
+    const { runtime, calls } = new FakeRuntime(clock);
+    const pullImage = runtime.pullImage.bind(runtime);
+    const slow = Promise.withResolvers<void>();
+    runtime.pullImage = async (image) => {
+      if (image.image === 'slow:1') await slow.promise;
+      return pullImage(image);
+    };
+    const puller = createImagePuller({ runtime, clock, events: { event: () => undefined }, serialize: true });
+    const pull = (image: string, signal = new AbortController().signal): Promise<unknown> => {
+      const pod = aPod({ containers: [aContainer('c', { image })] });
+      const [container = aContainer('c')] = pod.spec.containers;
+      return puller.ensure({ pod, container, about: {}, sandboxConfig: {} as PodSandboxConfig, secrets: async () => [], signal });
+    };
+    const first = pull('slow:1');
+    const deleted = new AbortController();
+    const second = pull('unwanted:1', deleted.signal);
+    const third = pull('wanted:1');
+    setImmediate(() => deleted.abort());
+    await assert.rejects(second, { name: 'AbortError' });
+    slow.resolve();
+    await Promise.all([first, third]);
+    assert.deepEqual(calls, ['pull slow:1', 'pull wanted:1']);
   });
 });
