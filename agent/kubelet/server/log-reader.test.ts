@@ -70,6 +70,11 @@ describe('container log', () => {
     assert.equal(await read({ follow: true }, running), 'one\ntwo\nthree\nfour\n');
   });
 
+  it('watches nothing once it has said that there is no log', async () => {
+    await assert.rejects(read({ follow: true }), { code: 'ENOENT' });
+    assert.equal(process.getActiveResourcesInfo().includes('FSEventWrap'), false);
+  });
+
   it('gives its last lines for a termination message', async () => {
     await writeFile(path, Array.from({ length: 9 }, (_, index) => line(index, `line ${index}`)).join(''));
     assert.equal(await readLastLogLines(path, 2, 1000), 'line 7\nline 8\n');

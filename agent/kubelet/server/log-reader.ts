@@ -64,9 +64,10 @@ export async function* readLog(
   isRunning: () => Promise<boolean>,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const hints = options.follow ? followHints(path, signal) : undefined;
   let file = await open(path);
+  let hints: Hints | undefined;
   try {
+    if (options.follow) hints = followHints(path, signal);
     const { size } = await file.stat();
     let position = options.tailLines === undefined ? 0 : await offsetOfLastLines(file, size, options.tailLines);
     let splitter = new LineSplitter();

@@ -76,7 +76,8 @@ export function createLogSupervisor({
         done.then(drop, (error: Error) => {
           drop();
           log.warn({ err: error, containerId }, 'container log broke off; it goes on when docker answers');
-          void resumeAll();
+          // Not at once: on a full disk it breaks off again and again.
+          void sleep(clock, retryMs, stop.signal).then(resumeAll);
         }),
       drop,
     );
