@@ -20,7 +20,6 @@ import { createNodeNetwork } from './network/node-network.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { execSysctl } from './proxy/sysctl.ts';
 import { createCriRuntime } from './runtime/cri/cri-runtime.ts';
-import { createDockerRuntime } from './runtime/docker/docker-runtime.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
 export interface AgentOptions {
@@ -84,7 +83,7 @@ async function agentParts({ options, client, clock, log, signal }: Context): Pro
     {
       client,
       informers,
-      runtime: runtimeOf({ options, clock, log }),
+      runtime: await runtimeOf({ options, clock, log }),
       clock,
       random: Math.random,
       log,
@@ -141,8 +140,10 @@ async function agentParts({ options, client, clock, log, signal }: Context): Pro
   return [...parts, Promise.all(parts).then(async () => void (await Promise.all([kubeletEvents.flush(), proxyEvents.flush()])))];
 }
 
-function runtimeOf({ options, clock, log }: Pick<Context, 'options' | 'clock' | 'log'>): ContainerRuntime {
+/** Docker's client is loaded only where it is used: it takes several megabytes. */
+async function runtimeOf({ options, clock, log }: Pick<Context, 'options' | 'clock' | 'log'>): Promise<ContainerRuntime> {
   if (options.runtime === 'containerd') return createCriRuntime({ endpoint: options.runtimeEndpoint, log, clock });
+  const { createDockerRuntime } = await import('./runtime/docker/docker-runtime.ts');
   return createDockerRuntime({
     socketPath: options.runtimeEndpoint.replace(/^unix:\/\//, ''),
     cni: { confDir: options.cniConfDir, binDir: options.cniBinDir },
