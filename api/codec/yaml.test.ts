@@ -75,6 +75,16 @@ describe('YAML', () => {
     });
   }
 
+  for (const [what, text] of [
+    ['open braces', `a: ${'{b: '.repeat(200_000)}`],
+    ['dashes', `${'- '.repeat(200_000)}x`],
+    ['indentation', Array.from({ length: 2000 }, (_, level) => `${' '.repeat(level)}a:`).join('\n')],
+  ] as const) {
+    it(`refuses what is nested too deeply, by ${what}`, () => {
+      assert.throws(() => parseYaml(text), new DecodeError('yaml: exceeded max depth of 1000'));
+    });
+  }
+
   it('refuses a bomb of aliases', () => {
     const lines = ['a0: &a0 xxxxxxxxxx'];
     for (let depth = 1; depth < 30; depth++)

@@ -10,6 +10,8 @@ import { type Decoded, DecodeError, decodeJson, type FieldValidation, parseJsonS
 
 /** How much text aliases may add; more is a bomb. */
 const maxAliasedLength = 5_000_000;
+/** As for JSON; the parser's time grows with the square of the depth, so it is looked at before parsing. */
+const maxDepth = 1000;
 
 const textOf = (input: string | Uint8Array): string =>
   typeof input === 'string' ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength).toString('utf8');
@@ -40,13 +42,41 @@ export function yamlToJson(input: string | Uint8Array): { json: string; duplicat
     const json = plainJson(text);
     if (json !== undefined) return { json, duplicates: '' };
   }
+  if (isTooDeep(text)) throw new DecodeError(`yaml: exceeded max depth of ${maxDepth}`);
+  try {
+    return converted(text);
+  } catch (error) {
+    // Block mappings nest without brackets: there it is the stack that ends.
+    if (error instanceof RangeError) throw new DecodeError(`yaml: exceeded max depth of ${maxDepth}`, { cause: error });
+    throw error;
+  }
+}
+
+function converted(text: string): { json: string; duplicates: string } {
   const documents = parseAllDocuments(text, { version: '1.1', schema: 'failsafe', uniqueKeys: false, logLevel: 'silent' });
   const document = Array.isArray(documents) ? documents[0] : undefined;
   if (document === undefined) return { json: 'null', duplicates: '' };
   const [error] = document.errors;
+  // The parser reports its own overflow as one of the document's errors.
+  if (error !== undefined && /Maximum call stack/.test(error.message)) throw new RangeError(error.message, { cause: error });
   if (error !== undefined)
     throw new DecodeError(`yaml: line ${error.linePos?.[0].line ?? 0}: ${goText(error.code, error.message)}`);
   return new Converter(text, (alias) => alias.resolve(document)).convert(document.contents);
+}
+
+/** Brackets left open, or dashes in a row, beyond any object of the API; a text that only mentions so many is refused as well. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  let dashes = 0;
+  for (let index = 0; index < text.length; index++) {
+    const char = text[index];
+    if (char === '[' || char === '{') depth += 1;
+    else if (char === ']' || char === '}') depth = Math.max(0, depth - 1);
+    if (char === '-') dashes += 1;
+    else if (char !== ' ') dashes = 0;
+    if (depth > maxDepth || (dashes > maxDepth && text[index + 1] === ' ' && text[index - 2] === '-')) return true;
+  }
+  return false;
 }
 
 function plainJson(text: string): string | undefined {
