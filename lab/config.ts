@@ -70,6 +70,8 @@ export function planLab(options: LabOptions): Lab {
   const services = checkNetwork('--service-cidr', options.serviceCidr, 24);
   checkApart(options);
   const stateDir = join('/run/tinkernetes', options.name);
+  // Not the bare name: a lab called "docker" must never own Docker's control group.
+  const cgroup = `/tinkernetes-${options.name}`;
   const hostIp = addressAt(base, 1);
   const hosts = Array.from({ length: options.workers }, (_, index): Worker => {
     const name = `worker-${index + 1}`;
@@ -80,7 +82,7 @@ export function planLab(options: LabOptions): Lab {
       ip: addressAt(base, 11 + index),
       dataDir: join(options.dataDir, name),
       stateDir: join(stateDir, name),
-      cgroup: `/${options.name}/${name}`,
+      cgroup: `${cgroup}/${name}`,
     };
   });
   return {
@@ -94,7 +96,7 @@ export function planLab(options: LabOptions): Lab {
     stateDir,
     logDir: join(options.dataDir, 'log'),
     kubeconfig: join(options.dataDir, 'admin.conf'),
-    cgroup: `/${options.name}`,
+    cgroup,
     hosts,
   };
 }

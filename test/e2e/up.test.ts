@@ -59,11 +59,11 @@ async function traces(): Promise<string[]> {
     execFile(['ip', 'netns']),
     execFile(['iptables-save']),
     execFile(['findmnt', '-rno', 'TARGET']),
-    execFile(['find', '/sys/fs/cgroup', '-maxdepth', '2', '-name', lab.name]),
+    execFile(['find', '/sys/fs/cgroup', '-maxdepth', '2', '-name', lab.cgroup.slice(1)]),
     execFile(['ps', '-eo', 'args']),
     execFile(['find', '/run/tinkernetes', '/var/lib/tinkernetes', '/var/lib/cni', '-maxdepth', '1']),
   ]);
-  const name = new RegExp(`(^|/| )${lab.name}(0|-w|-worker|/|$)|lab ${lab.name}"|${lab.dataDir}|${lab.stateDir}`);
+  const name = new RegExp(`(^|/| |tinkernetes-)${lab.name}(0|-w|-worker|/|$)|lab ${lab.name}"|${lab.dataDir}|${lab.stateDir}`);
   return outputs.flatMap(({ stdout }) => stdout.split('\n').filter((line) => name.test(line)));
 }
 
