@@ -11,7 +11,11 @@ import { installPackages, missingPackages, UsageError } from '#lab/system.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** Besides what the lab needs: package → a file that tells it is installed. */
-const testPackages: Record<string, string> = { vagrant: '/usr/bin/vagrant', openssl: '/usr/bin/openssl' };
+const testPackages: Record<string, string> = {
+  nftables: '/usr/sbin/nft',
+  systemd: '/usr/bin/systemd-analyze',
+  vagrant: '/usr/bin/vagrant',
+};
 /** Tests that start container runtimes or whole labs: one at a time, after the others. */
 const heavy = ['agent/runtime/**/*.test.ts', 'test/e2e/**/*.test.ts'];
 
