@@ -11,15 +11,17 @@ import { kubernetesVersion } from './version.ts';
 
 export async function server(flags: ServerFlags): Promise<void> {
   const advertiseAddress = checkAddress('--advertise-address', flags.advertiseAddress ?? firstAddress('--advertise-address'));
+  const bindAddress = checkAddress('--bind-address', flags.bindAddress);
+  checkNodeMask(flags);
+  // Last, for it makes the folder: a call that is wrong otherwise leaves nothing behind.
   checkFolder('--data-dir', flags.dataDir);
   if (flags.writeKubeconfig !== undefined) checkFolder('--write-kubeconfig', dirname(resolve(flags.writeKubeconfig)));
-  checkNodeMask(flags);
   const storeWorker = embeddedFiles['control/store/sqlite-worker.ts'];
   await runDaemon('server', flags.logLevel, (log, ready, signal) =>
     runServer(
       {
         dataDir: flags.dataDir,
-        bindAddress: checkAddress('--bind-address', flags.bindAddress),
+        bindAddress,
         advertiseAddress,
         securePort: flags.securePort,
         serviceCidr: flags.serviceClusterIpRange,
