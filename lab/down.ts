@@ -3,7 +3,7 @@
  * alone, so also after a crash, a kill -9 or half an `up`. Without a record nothing is touched: what bears the names is somebody else's.
  */
 import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Cgroups, createCgroups } from '#agent/host/cgroup.ts';
 import { killProcesses, stopDaemon } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
@@ -36,6 +36,10 @@ export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, 
   if (record.madeDataDir === true && !files.others) await rmdir(lab.dataDir).catch(ignoreAbsence);
   // The record goes last: until then "down" can be repeated.
   await rm(lab.stateDir, { recursive: true, force: true });
+  // The folder of all labs, after the last one.
+  await rmdir(dirname(lab.stateDir)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'ENOENT') throw error;
+  });
   return true;
 }
 
