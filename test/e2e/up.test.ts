@@ -61,7 +61,12 @@ async function traces(): Promise<string[]> {
     execFile(['findmnt', '-rno', 'TARGET']),
     execFile(['find', '/sys/fs/cgroup', '-maxdepth', '2', '-name', lab.cgroup.slice(1)]),
     execFile(['ps', '-eo', 'args']),
-    execFile(['find', '/run/tinkernetes', '/var/lib/tinkernetes', '/var/lib/cni', '-maxdepth', '1']),
+    execFile([
+      'find',
+      ...['/run', '/run/tinkernetes', '/var/lib/tinkernetes', '/var/lib/cni'].filter((path) => existsSync(path)),
+      '-maxdepth',
+      '1',
+    ]),
   ]);
   const name = new RegExp(`(^|/| |tinkernetes-)${lab.name}(0|-w|-worker|/|$)|lab ${lab.name}"|${lab.dataDir}|${lab.stateDir}`);
   return outputs.flatMap(({ stdout }) => stdout.split('\n').filter((line) => name.test(line)));
