@@ -15,9 +15,13 @@ if (process.platform !== 'linux') {
 }
 if (!existsSync(installed) || !existsSync(node) || statSync(installed).mtimeMs < statSync(`${root}package-lock.json`).mtimeMs) {
   console.error('Installing npm packages (npm ci) …');
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const flags = ['ci', '--no-audit', '--no-fund', '--loglevel=error'];
+  const npm = spawnSync('npm', flags, { cwd: root, stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8', maxBuffer: 64 << 20 });
   if (npm.error !== undefined || npm.status !== 0) {
-    const why = npm.error?.message ?? `exit status ${npm.status}`;
+    // npm says a lot; its code and the first line that is more than the code tell what went wrong.
+    const said = (npm.stderr ?? '').split('\n').map((line) => line.replace(/^npm (error|ERR!) ?/, '').trim());
+    const lines = said.filter((line) => line !== '' && !/^npm warn|^(errno|syscall|A complete log)/.test(line));
+    const why = npm.error?.message ?? (lines.slice(0, 2).join(', ') || `exit status ${npm.status}`);
     console.error(`npm ci failed (${why}): check the network and the registry ("npm config get registry"), then run this again.`);
     process.exit(1);
   }
