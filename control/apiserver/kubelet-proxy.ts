@@ -96,7 +96,7 @@ export class KubeletProxy implements StreamProxy {
     ];
     backend.write(`${lines.join('\r\n')}\r\n\r\n`);
     if (head.length > 0) backend.write(head);
-    await tunnel(socket, backend);
+    await tunnel(socket, backend, this.#log);
   }
 
   async #dial({ host, port }: Target): Promise<Duplex> {
@@ -191,7 +191,7 @@ async function kubeletError(answer: TransportResponse, info: RequestInfo) {
  * still says is read and dropped. A socket that is closed with bytes unread resets the connection, and the peer would lose the last
  * words (a WebSocket's close frame); so would it with `pipeline`, which destroys both as soon as one closes.
  */
-export async function tunnel(client: Duplex, backend: Duplex): Promise<void> {
+export async function tunnel(client: Duplex, backend: Duplex, log?: ServerLog): Promise<void> {
   const gone = (from: Duplex, to: Duplex): Promise<void> =>
     new Promise((resolve) => {
       const end = (): void => {
@@ -200,7 +200,10 @@ export async function tunnel(client: Duplex, backend: Duplex): Promise<void> {
         to.resume();
         resolve();
       };
-      from.on('error', () => from.destroy());
+      from.on('error', (error) => {
+        log?.info({ err: error, side: from === client ? 'client' : 'kubelet' }, 'a stream broke off');
+        from.destroy();
+      });
       if (from.closed) return end();
       from.once('close', end);
       from.pipe(to);

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type Duplex, Writable } from 'node:stream';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { findContainer, isRunning, readySandbox } from '../observed.ts';
 import type { PodWorker } from '../pod-worker.ts';
@@ -85,6 +85,16 @@ export async function streamingUrl(runtime: ContainerRuntime, worker: PodWorker 
   return new URL(await runtime.exec({ containerId, cmd, ...streams }));
 }
 
+/**
+ * Writes to a connection when the event loop has just read what has come from it. A write to a side that has closed meanwhile fails, and
+ * Node then drops what of it is still unread: its last words.
+ */
+const afterReading = (connection: Duplex): Writable =>
+  new Writable({
+    write: (chunk: Buffer, _encoding, done) => void setImmediate(() => connection.write(chunk, done)),
+    final: (done) => void setImmediate(() => connection.end(done)),
+  }).on('error', () => connection.destroy());
+
 /** Header lines as they came, but for the host. */
 function headerLines(request: IncomingMessage, host: string): string {
   const lines: string[] = [`Host: ${host}`];
@@ -98,24 +108,22 @@ function headerLines(request: IncomingMessage, host: string): string {
 /** Sends the upgrade request on to the streaming server and joins the two connections; its answer goes to the client as it is. */
 export function relayUpgrade(request: IncomingMessage, client: Duplex, head: Buffer, url: URL): void {
   const server = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
-  const end = (): void => {
-    client.destroy();
-    server.destroy();
-  };
+  const end = (): void => void server.destroy();
   server.once('connect', () => {
     server.write(`${request.method} ${url.pathname}${url.search} HTTP/1.1\r\n${headerLines(request, url.host)}\r\n`);
     if (head.length > 0) server.write(head);
     server.pipe(client);
-    client.pipe(server);
+    client.pipe(afterReading(server));
   });
-  server.once('error', end);
-  client.once('error', end);
+  // `close` follows every error. What the server said before it broke off is still on its way to the client.
+  server.on('error', end);
+  client.on('error', end);
   server.once('close', () => {
     client.end();
     // Nobody takes what the client still says; left unread, its own end would go unnoticed.
     client.resume();
   });
-  client.once('close', () => server.destroy());
+  client.once('close', end);
 }
 
 /** An HTTP answer in place of an upgrade. */

@@ -14,6 +14,7 @@ import type { WebSocket } from 'ws';
 import { createWebSocketStream, WebSocketServer } from 'ws';
 import type { SpdyStream } from '#agent/runtime/streaming/spdy.ts';
 import { createSpdySession } from '#agent/runtime/streaming/spdy.ts';
+import { failureStatus } from '#agent/runtime/streaming/stream-request.ts';
 import type { StreamTarget } from './upgrade.ts';
 import { relayUpgrade, UpgradeError } from './upgrade.ts';
 
@@ -60,7 +61,7 @@ export async function serveWebSocket(
     // `close` follows every error, and ends the other side.
     client.on('error', () => client.terminate());
     if (handling.kind === 'tunnel') tunnel(client, server);
-    else translate(client, server, target.query).catch(() => client.terminate());
+    else void translate(client, server, target.query).catch((error: unknown) => giveStatus(client, failureStatus(error)));
   });
 }
 
@@ -90,7 +91,7 @@ function dialSpdy(url: URL, protocol: string): Promise<Upgraded> {
 function tunnel(client: WebSocket, { socket, head }: Upgraded): void {
   const messages = createWebSocketStream(client);
   messages.on('error', () => socket.destroy());
-  socket.on('error', () => messages.destroy());
+  socket.on('error', () => socket.destroy()); // `close` follows; what came before it is still on its way.
   socket.once('close', () => messages.end());
   messages.once('close', () => socket.destroy());
   if (head.length > 0) messages.write(head);
@@ -116,9 +117,6 @@ async function translate(client: WebSocket, { socket, head }: Upgraded, query: U
   const stderr = isSet(query, 'error', 'stderr') && !tty ? await open('stderr') : undefined;
   const resize = tty ? await open('resize') : undefined;
 
-  // Our half ends before theirs does: a reset that meets a runtime which has just closed makes the kernel drop its last words.
-  for (const stream of [error, stdout, stderr]) stream?.end();
-
   const inputs = new Map<number, SpdyStream>();
   if (stdin !== undefined) inputs.set(channels.stdin, stdin);
   if (resize !== undefined) inputs.set(channels.resize, resize);
@@ -134,9 +132,14 @@ async function translate(client: WebSocket, { socket, head }: Upgraded, query: U
     collect(error),
     ...outputs.map(async ([stream, channel]) => (stream === undefined ? undefined : await forward(stream, client, channel))),
   ]);
-  if (text.length > 0) client.send(framed(channels.error, text));
-  client.close(1000);
+  giveStatus(client, text.length > 0 ? text : failureStatus(new Error("the runtime's stream ended without a status")));
   await session.close();
+}
+
+/** Ends a client's streams with the Status on the error channel; without one, clients take the command for a success. */
+function giveStatus(client: WebSocket, status: Buffer | string): void {
+  client.send(framed(channels.error, Buffer.from(status as string)));
+  client.close(1000);
 }
 
 function take(client: WebSocket, inputs: ReadonlyMap<number, SpdyStream>, data: Buffer): void {
@@ -154,7 +157,7 @@ function take(client: WebSocket, inputs: ReadonlyMap<number, SpdyStream>, data: 
 
 /** Sends a stream's data on a channel until it ends. */
 async function forward(stream: Readable, client: WebSocket, channel: number): Promise<void> {
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  for await (const chunk of toItsEnd(stream)) {
     const sent = new Promise<void>((resolve) => client.send(framed(channel, chunk), () => resolve()));
     if (client.bufferedAmount > maxBufferedBytes) await sent;
   }
@@ -162,6 +165,9 @@ async function forward(stream: Readable, client: WebSocket, channel: number): Pr
 
 async function collect(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stream as AsyncIterable<Buffer>) chunks.push(chunk);
+  for await (const chunk of toItsEnd(stream)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
+
+/** A stream that has been read is left as it is: to reset it would tell the runtime, which may be closing, what it knows. */
+const toItsEnd = (stream: Readable): AsyncIterable<Buffer> => stream.iterator({ destroyOnReturn: false });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type Duplex, duplexPair, type Readable } from 'node:stream';
+import { Duplex, duplexPair, type Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { createSpdySession, type SpdySession, type SpdyStream, spdyDictionary } from './spdy.ts';
 
@@ -53,6 +53,46 @@ describe('SPDY', () => {
     sockets[0]?.destroy();
     await client.closed;
     assert.equal(stream.destroyed, true);
+  });
+
+  it('takes the last words of a side that breaks off right behind them', { timeout: 10_000 }, async () => {
+    const words: Buffer[] = [];
+    const recorded = new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, done) {
+        words.push(chunk);
+        done();
+      },
+    });
+    createSpdySession(recorded, { role: 'server', onStream: () => undefined });
+    const asked = new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, done) {
+        recorded.push(chunk);
+        done();
+      },
+    });
+    const client = createSpdySession(asked, { role: 'client' });
+    const opening = client.open({ name: 'status' });
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (words.length === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    const status = Buffer.from('\0\0\0\x01\x01\0\0\x04done', 'latin1'); // Stream 1, its end, four bytes.
+    for (const word of [...words, status]) asked.push(word);
+    asked.destroy(new Error('read ECONNRESET'));
+    assert.equal(await textOf(await opening), 'done');
+  });
+
+  it('makes a sender wait for a slow reader, without keeping its own end from being noticed', { timeout: 10_000 }, async () => {
+    let received: SpdyStream | undefined;
+    const { client, server, sockets } = pair((stream) => (received = stream));
+    const stream = await client.open({ name: 'much' });
+    stream.on('error', () => undefined); // It is cut off in the end.
+    for (let sent = 0; sent < 64; sent++) stream.write(Buffer.alloc(64 * 1024));
+    for (let turn = 0; turn < 2000; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    const held = received?.readableLength ?? 0;
+    assert.ok(held > 0 && held <= 64 * 1024, `${held} bytes of 4 MiB are held for a reader that reads none`);
+    sockets[1]?.destroy();
+    await server.closed;
   });
 
   it('shows a reset to the other side', { timeout: 10_000 }, async () => {

@@ -5,6 +5,7 @@
  * Source: draft-mbelshe-httpbis-spdy-00 for frames and the header dictionary.
  */
 import { Duplex } from 'node:stream';
+import { setImmediate as afterReading } from 'node:timers/promises';
 import { constants, createDeflate, createInflate, type Deflate, type Inflate } from 'node:zlib';
 
 export type SpdyHeaders = Readonly<Record<string, string>>;
@@ -36,6 +37,8 @@ const version = 3;
 const maxDataBytes = 32 * 1024;
 /** Kubernetes' headers are some dozens of bytes; anything near this is no client of ours. */
 const maxControlBytes = 64 * 1024;
+/** Bytes of the connection that wait here to be taken apart; beyond that the other side is made to wait. */
+const maxWaitingBytes = 1024 * 1024;
 
 /** The words and the text of the draft's dictionary, section 2.6.10.1: each word with its length before it. */
 const dictionaryWords = (
@@ -106,6 +109,7 @@ class Stream extends Duplex implements SpdyStream {
   readonly #reset: () => void;
   #remoteEnded = false;
   #wasReset = false;
+  #roomAgain: (() => void) | undefined;
 
   constructor(headers: SpdyHeaders, send: (data: Buffer, fin: boolean) => Promise<void>, reset: () => void) {
     super({ allowHalfOpen: true });
@@ -114,17 +118,18 @@ class Stream extends Duplex implements SpdyStream {
     this.#reset = reset;
   }
 
-  /** Data of the other side; `null` is its end, which may come twice. */
-  receive(data: Buffer | null): void {
-    if (this.#remoteEnded) return;
+  /** Data of the other side; `null` is its end, which may come twice. The promise, where there is one, is of room for more. */
+  receive(data: Buffer | null): Promise<void> | undefined {
+    if (this.#remoteEnded) return undefined;
     this.#remoteEnded = data === null;
-    this.push(data);
+    if (this.push(data) || data === null || this.destroyed) return undefined;
+    return new Promise((resolve) => (this.#roomAgain = resolve));
   }
 
   /** Go's library resets every stream when it closes a connection, so a reset is an end: what has come can be read. */
   resetByPeer(): void {
     this.#wasReset = true;
-    this.receive(null);
+    void this.receive(null);
     this.end();
   }
 
@@ -134,8 +139,10 @@ class Stream extends Duplex implements SpdyStream {
     else this.destroy();
   }
 
+  /** Frames are pushed as they come: a reader that wants more only says that there is room again. */
   override _read(): void {
-    // Frames are pushed as they come.
+    this.#roomAgain?.();
+    this.#roomAgain = undefined;
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -155,8 +162,55 @@ class Stream extends Duplex implements SpdyStream {
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     if (!this.#wasReset && (!this.#remoteEnded || !this.writableFinished)) this.#reset();
+    this._read();
     done(error);
   }
+}
+
+interface Incoming {
+  /** What has come in order; undefined: the connection has ended and all of it has been taken. */
+  next(): Promise<Buffer | undefined>;
+  /** Settles when nothing more will come. */
+  ended: Promise<void>;
+}
+
+/**
+ * Everything that a connection says, also just before it breaks: a Readable that is destroyed drops what it holds, and with a runtime that
+ * closes as soon as it has said its last word, the reset may come right behind that word.
+ */
+function incoming(socket: Duplex, head: Buffer): Incoming {
+  const waiting: Buffer[] = head.length > 0 ? [head] : [];
+  let waitingBytes = head.length;
+  let isEnded = false;
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  let arrived = Promise.withResolvers<void>();
+  const finish = (): void => {
+    isEnded = true;
+    arrived.resolve();
+    end();
+  };
+  socket.on('data', (chunk: Buffer) => {
+    waiting.push(chunk);
+    waitingBytes += chunk.length;
+    if (waitingBytes > maxWaitingBytes) socket.pause();
+    arrived.resolve();
+  });
+  socket.once('end', finish);
+  socket.once('close', finish);
+  socket.on('error', finish); // `close` follows; a broken connection ends the session as a closed one does.
+  return {
+    ended,
+    async next() {
+      while (waiting.length === 0 && !isEnded) {
+        await arrived.promise;
+        arrived = Promise.withResolvers();
+      }
+      const chunk = waiting.shift();
+      waitingBytes -= chunk?.length ?? 0;
+      if (waitingBytes <= maxWaitingBytes && socket.isPaused()) socket.resume();
+      return chunk;
+    },
+  };
 }
 
 /** Takes over a connection after its upgrade; `head` is what came along with the upgrade. */
@@ -168,10 +222,14 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
   let nextId = role === 'client' ? 1 : 2;
   let sending: Promise<void> = Promise.resolve();
 
-  /** Frames leave in the order of the calls, also where headers have to be compressed first. */
+  /**
+   * Frames leave in the order of the calls, also where headers have to be compressed first; and only when the event loop has just read what
+   * has come. A write to a side that has closed meanwhile fails, and Node then drops what of it is still unread: its last words.
+   */
   function send(make: () => Buffer | Promise<Buffer>): Promise<void> {
     const sent = sending.then(async () => {
       const bytes = await make();
+      await afterReading();
       if (!socket.writable) throw new Error('the streaming connection is closed');
       if (!socket.write(bytes))
         await new Promise<void>((resolve) => {
@@ -218,7 +276,7 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
         unlessClosed(
           send(async () => control(frame.synReply, 0, Buffer.concat([uint32(id), await through(deflate, encodeHeaders({}))]))),
         );
-        if (flags & finFlag) stream.receive(null);
+        if (flags & finFlag) void stream.receive(null);
         onStream?.(stream);
         return;
       }
@@ -240,15 +298,19 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
     }
   }
 
-  function onData(id: number, flags: number, data: Buffer): void {
+  /** A stream whose reader is slow holds up the connection, as with Kubernetes' own library; nobody waits for one that has ended. */
+  async function onData(id: number, flags: number, data: Buffer): Promise<void> {
     const stream = streams.get(id);
     if (stream === undefined) return;
-    if (data.length > 0) stream.receive(data);
-    if (flags & finFlag) stream.receive(null);
+    const room = data.length > 0 ? stream.receive(data) : undefined;
+    if (flags & finFlag) void stream.receive(null);
+    else if (room !== undefined) await Promise.race([room, connection.ended]);
   }
 
+  const connection = incoming(socket, head);
+
   async function read(): Promise<void> {
-    let rest = head;
+    let rest: Buffer = Buffer.alloc(0);
     for (;;) {
       while (rest.length >= 8) {
         const [first, second] = [rest.readUInt32BE(0), rest.readUInt32BE(4)];
@@ -259,17 +321,16 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
         const body = rest.subarray(8, 8 + length);
         rest = rest.subarray(8 + length);
         if (isControl) await onControl(first & 0xffff, flags, body);
-        else onData(first, flags, body);
+        else await onData(first, flags, body);
       }
-      const { done, value } = await chunks.next();
-      if (done) return;
-      rest = Buffer.concat([rest, value as Buffer]);
+      const chunk = await connection.next();
+      if (chunk === undefined) return;
+      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     }
   }
-  const chunks = socket[Symbol.asyncIterator]();
 
   const closed = read()
-    .catch(() => undefined) // A broken connection ends the session as a closed one does.
+    .catch(() => undefined) // What is no SPDY ends the session as a closed connection does.
     .finally(() => {
       for (const stream of streams.values()) stream.connectionClosed();
       socket.destroy();
