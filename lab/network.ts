@@ -36,13 +36,17 @@ async function linkExists(exec: Exec, inside: string[], link: string): Promise<b
   return (JSON.parse(stdout) as { ifname: string }[]).some(({ ifname }) => ifname === link);
 }
 
-/** The host lets the lab's packets through, also where Docker set FORWARD to DROP, and masquerades what leaves the machine. */
+/**
+ * The host lets the lab's packets through, also where Docker set FORWARD to DROP, and masquerades what leaves the lab. What stays in it is
+ * left alone, also kubectl's connections to the control plane, which go over `lo`: of a translated connection, a packet that the
+ * tracker finds invalid arrives untranslated, and the kernel answers it with a reset.
+ */
 function hostRules(lab: Lab): string[][] {
   const comment = ['-m', 'comment', '--comment', `tinkernetes lab ${lab.name}`];
   return [
     ['filter', 'FORWARD', '-i', lab.bridge, ...comment, '-j', 'ACCEPT'],
     ['filter', 'FORWARD', '-o', lab.bridge, ...comment, '-j', 'ACCEPT'],
-    ['nat', 'POSTROUTING', '-s', lab.subnet, '!', '-o', lab.bridge, ...comment, '-j', 'MASQUERADE'],
+    ['nat', 'POSTROUTING', '-s', lab.subnet, '!', '-d', lab.subnet, '!', '-o', lab.bridge, ...comment, '-j', 'MASQUERADE'],
   ];
 }
 

@@ -1,9 +1,11 @@
 /** `tinker up` and `tinker down` as the user runs them, also where something is wrong. A lab of its own, with names of its own. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { daemonPid, stopDaemon } from '#agent/host/daemon.ts';
@@ -159,6 +161,17 @@ describe('tinker up and down', () => {
     assert.match(output, /npm run down -- --name tkup/);
     for (const [, path] of output.matchAll(/(?:KUBECONFIG=|ls |--net=)(\S+)/g))
       assert.ok(existsSync(path as string), `${path} is there`);
+  });
+
+  it("leaves the host's own connections into the lab untranslated", async () => {
+    const server = createServer((socket) => socket.end(String(socket.remoteAddress)));
+    await once(server.listen(0, lab.hostIp), 'listening');
+    try {
+      const client = connect((server.address() as AddressInfo).port, lab.hostIp);
+      assert.equal(await text(client), lab.hostIp);
+    } finally {
+      server.close();
+    }
   });
 
   it('run again, leaves everything that runs alone', async () => {
