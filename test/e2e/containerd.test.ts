@@ -1,6 +1,7 @@
 /** Everything at once: a lab with two workers on containerd, driven as its users drive it. One lab serves all suites. */
 import { after, before, describe } from 'node:test';
 import { badInputSuite } from './bad-input.suite.ts';
+import { clientLibrarySuite } from './client-library.suite.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { deploymentSuite } from './deployments.suite.ts';
 import { dnsSuite } from './dns.suite.ts';
@@ -29,6 +30,7 @@ describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   dnsSuite(() => cluster);
   deploymentSuite(() => cluster);
   helmSuite(() => cluster);
+  clientLibrarySuite(() => cluster);
   tourSuite(() => cluster);
   // Last: they break what the others need.
   durabilitySuite(() => cluster);

@@ -1,5 +1,6 @@
 /** The same pods on Docker: what a pod is, and that it outlives its agent, does not depend on the runtime. */
 import { after, before, describe } from 'node:test';
+import { clientLibrarySuite } from './client-library.suite.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { durabilitySuite } from './durability.suite.ts';
 import { podSuite } from './pods.suite.ts';
@@ -13,5 +14,6 @@ describe('a cluster on Docker', { timeout: 1_200_000 }, () => {
     await cluster?.stop();
   });
   podSuite(() => cluster);
+  clientLibrarySuite(() => cluster);
   durabilitySuite(() => cluster);
 });
