@@ -698,7 +698,6 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
           'the port answers',
           async () => {
             const url = new URL(await runtime.portForward(sandbox, [7777]));
-            url.searchParams.set('port', '7777');
             const channels = await openChannels(url, under.dial);
             channels.write(0, 'GET /nothing HTTP/1.0\r\n\r\n');
             // The first two bytes of each channel are the port.

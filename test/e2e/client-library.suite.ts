@@ -159,7 +159,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       assert.deepEqual(await said, ['got hello\n', 'oh\n']);
     });
 
-    it('follows logs to their end', async () => {
+    it('follows logs to their end', { timeout: 60_000 }, async () => {
       await core.createNamespacedPod({
         namespace: ns,
         body: pod('talker', 'for i in 1 2 3; do echo line $i; done; sleep 2; echo end'),
@@ -170,7 +170,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       assert.equal(await text(stream), 'line 1\nline 2\nline 3\nend\n');
     });
 
-    it('forwards a port', async () => {
+    it('forwards a port', { timeout: 60_000 }, async () => {
       const web = pod('web', '');
       const [container] = web.spec?.containers ?? [];
       assert.ok(container);

@@ -140,7 +140,7 @@ export function processCalls(context: DockerContext): ProcessCalls {
       return await streaming.urlFor('attach', { kind: 'process', stdin, stdout, stderr, tty, open });
     },
 
-    async portForward(podSandboxId) {
+    async portForward(podSandboxId, ports = []) {
       const { State } = await running(podSandboxId, 'PortForward');
       const dial = async (port: number): Promise<Duplex> => {
         // A process in the pod's namespace is the only way to what listens on its loopback only. Busybox' nc ends when the
@@ -154,7 +154,7 @@ export function processCalls(context: DockerContext): ProcessCalls {
         );
         return stream;
       };
-      return await streaming.urlFor('portforward', { kind: 'portforward', dial });
+      return await streaming.urlFor('portforward', { kind: 'portforward', ports, dial });
     },
   };
 }

@@ -17,7 +17,8 @@ export interface ProcessStreams {
 /** What a URL stands for. */
 export type StreamRequest =
   | { kind: 'process'; stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean; open(): Promise<ProcessStreams> }
-  | { kind: 'portforward'; dial(port: number): Promise<Duplex> };
+  /** `ports`: what a WebSocket has channels for; an SPDY client names the port with each stream. */
+  | { kind: 'portforward'; ports: readonly number[]; dial(port: number): Promise<Duplex> };
 
 export function refuse(socket: Duplex, status: string, text: string): void {
   socket.end(

@@ -27,7 +27,7 @@ export async function serveWebSocket(
   const closed = new Promise<void>((resolve) => connection.once('close', () => resolve()));
   connection.on('error', () => undefined); // `close` follows.
   if (request.kind === 'process') await serveProcess(request, connection);
-  else servePorts(request, new URL(message.url ?? '/', 'http://localhost').searchParams.getAll('port').map(Number), connection);
+  else servePorts(request, connection);
   await closed;
 }
 
@@ -70,8 +70,8 @@ function resize(change: ((columns: number, rows: number) => Promise<void>) | und
 }
 
 /** Two channels for each port, data and error, each beginning with the port as two bytes, lowest first. */
-function servePorts(request: StreamRequest & { kind: 'portforward' }, ports: readonly number[], connection: WebSocket): void {
-  const streams: Promise<Duplex | undefined>[] = ports.map(async (port, index) => {
+function servePorts(request: StreamRequest & { kind: 'portforward' }, connection: WebSocket): void {
+  const streams: Promise<Duplex | undefined>[] = request.ports.map(async (port, index) => {
     const [data, error] = [index * 2, index * 2 + 1];
     const announced = Buffer.from([port & 0xff, port >> 8]);
     connection.send(framed(data, announced));
