@@ -63,8 +63,9 @@ async function checkPorts(lab: Lab, exec: Exec): Promise<void> {
     const everywhere = ['0.0.0.0', '*', '[::]'].includes(address);
     if (!everywhere && address !== lab.hostIp) continue;
     const [, program = '?', pid = '?'] = /"([^"]+)",pid=(\d+)/.exec(users) ?? [];
+    const stop = program === 'docker-registry' ? 'stop it (systemctl disable --now docker-registry)' : 'stop it';
     throw new UsageError(
-      `Port ${port} on ${everywhere ? 'all addresses' : address} is taken by "${program}" (pid ${pid}): stop it${everywhere ? '' : ', or choose another --subnet'}.`,
+      `Port ${port} on ${everywhere ? 'all addresses' : address} is taken by "${program}" (pid ${pid}): ${stop}${everywhere ? '' : ', or choose another --subnet'}.`,
     );
   }
 }

@@ -101,6 +101,33 @@ describe('installing packages', () => {
     });
   }
 
+  it('removes no package of somebody else', async () => {
+    const calls: string[][] = [];
+    const exec: Exec = async (argv) => {
+      calls.push([...argv]);
+      const stdout = 'Remv containerd.io [1.7.27-1]\nRemv docker-ce [5:28.1.1-1]\nInst runc (1.1.5 Debian:12/stable)\n';
+      return { exitCode: 0, stdout: argv.includes('--simulate') ? stdout : '', stderr: '' };
+    };
+    await assert.rejects(
+      installPackages(['runc'], exec),
+      isUsageError(/^To install runc, apt-get would remove containerd\.io, docker-ce: install them yourself/),
+    );
+    assert.deepEqual(
+      calls.filter((argv) => argv.includes('install') && !argv.includes('--simulate')),
+      [],
+    );
+  });
+
+  it('lets busybox-static take the place of busybox', async () => {
+    let installed = false;
+    const exec: Exec = async (argv) => {
+      installed ||= argv.includes('install') && !argv.includes('--simulate');
+      return { exitCode: 0, stdout: 'Remv busybox [1:1.35.0-4]\nInst busybox-static (1:1.35.0-4)\n', stderr: '' };
+    };
+    await installPackages(['busybox-static'], exec);
+    assert.equal(installed, true);
+  });
+
   it('asks for nothing when nothing is missing', async () => {
     await installPackages([], () => assert.fail('apt-get was called'));
   });

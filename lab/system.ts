@@ -1,25 +1,37 @@
 /** What the lab needs of the machine: the system, the rights, Debian's packages. */
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { hasCapability } from '#agent/host/capabilities.ts';
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import type { LabRuntime } from './config.ts';
 
-/** Package → a file that tells it is installed. */
+/**
+ * Package → a file, or else a program, that tells it is there. Programs may come from elsewhere (Docker's own packages): a second
+ * copy from Debian would push the first one out.
+ */
 const packages: Record<string, string> = {
-  'busybox-static': '/bin/busybox',
-  conntrack: '/usr/sbin/conntrack',
+  // Not /bin/busybox: most machines have that of the package busybox, which needs libraries that the lab's images lack.
+  'busybox-static': '/var/lib/dpkg/info/busybox-static.list',
+  conntrack: 'conntrack',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
-  'docker-registry': '/usr/bin/docker-registry',
-  gcc: '/usr/bin/gcc',
-  iproute2: '/usr/sbin/ip',
-  iptables: '/usr/sbin/iptables-restore',
+  'docker-registry': 'docker-registry',
+  gcc: 'gcc',
+  iproute2: 'ip',
+  iptables: 'iptables-restore',
   'libc6-dev': '/usr/include/stdio.h',
-  procps: '/usr/sbin/sysctl',
+  procps: 'sysctl',
 };
 const runtimePackages: Record<LabRuntime, Record<string, string>> = {
-  containerd: { containerd: '/usr/bin/containerd', runc: '/usr/sbin/runc' },
-  docker: { 'docker.io': '/usr/sbin/dockerd' },
+  containerd: { containerd: 'containerd', runc: 'runc' },
+  docker: { 'docker.io': 'dockerd' },
 };
+const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'];
+
+/**
+ * What those packages start at once and at every boot: a registry on the port of the lab's own, runtimes that nobody asked for. The lab
+ * starts its own, so such a service is stopped, unless it was there before.
+ */
+const services = ['containerd.service', 'docker-registry.service', 'docker.service', 'docker.socket'];
 
 /** An error of the user's machine or input, told in one line that says what is wrong and what to do. */
 export class UsageError extends Error {
@@ -45,7 +57,7 @@ function thisMachine(): Machine {
     platform: process.platform,
     uid: process.geteuid?.(),
     osRelease: existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '',
-    hasAptGet: existsSync('/usr/bin/apt-get'),
+    hasAptGet: isThere('apt-get'),
     hasCapability,
   };
 }
@@ -81,24 +93,54 @@ export function checkSystem(machine: Machine = thisMachine()): void {
 
 export function missingPackages(runtime: LabRuntime): string[] {
   const wanted = { ...packages, ...runtimePackages[runtime] };
-  return Object.keys(wanted).filter((name) => !existsSync(wanted[name] as string));
+  return Object.keys(wanted).filter((name) => !isThere(wanted[name] as string));
 }
 
-/** Installs packages with apt-get. @throws UsageError when there is no network or no such package */
-export async function installPackages(names: readonly string[], exec: Exec): Promise<void> {
+/** @param file an absolute path, or a program's name */
+export function isThere(file: string): boolean {
+  return file.startsWith('/') ? existsSync(file) : programFolders.some((folder) => existsSync(join(folder, file)));
+}
+
+/**
+ * Installs packages with apt-get; no service of theirs runs afterwards, and no other package is removed.
+ * @throws UsageError when there is no network or no such package
+ */
+export async function installPackages(
+  names: readonly string[],
+  exec: Exec,
+  unitFolder = '/usr/lib/systemd/system',
+): Promise<void> {
   if (names.length === 0) return;
-  // policy-rc.d 101 would keep Debian from starting services; RUNLEVEL=1 does the same for this call only.
+  const units = (): string[] => services.filter((name) => existsSync(join(unitFolder, name)));
+  const before = units();
+  // For services without systemd; under systemd only policy-rc.d would keep them from starting, and that is the machine's.
   const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1', LC_ALL: 'C.UTF-8' };
   const aptGet = ['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=120'];
+  const install = [...aptGet, 'install', '-y', '--no-install-recommends'];
   let updated = '';
   try {
     // Without a network this ends with status 0 and a warning: the package lists may be there from earlier.
     updated = (await exec([...aptGet, 'update'], { env, timeoutMs: 300_000 })).stderr;
-    await exec([...aptGet, 'install', '-y', '--no-install-recommends', ...names], { env, timeoutMs: 900_000 });
+    checkNothingGoes(names, (await exec([...install, '--simulate', ...names], { env, timeoutMs: 60_000 })).stdout);
+    await exec([...install, ...names], { env, timeoutMs: 900_000 });
   } catch (error) {
     if (!(error instanceof ExecError)) throw error;
     throw new UsageError(aptProblem(names, `${updated}\n${error.result.stderr}`, error.message), { cause: error });
+  } finally {
+    // Also after half an installation.
+    const added = units().filter((name) => !before.includes(name));
+    if (added.length > 0 && existsSync('/run/systemd/system')) await exec(['systemctl', '--quiet', 'disable', '--now', ...added]);
   }
+}
+
+/** `apt-get -y` removes what stands in the way, Docker's own packages for Debian's. @throws UsageError where it would */
+function checkNothingGoes(names: readonly string[], simulation: string): void {
+  // busybox-static is the same program, and takes the place of busybox.
+  const gone = [...simulation.matchAll(/^Remv (\S+)/gm)].map(([, name]) => name).filter((name) => name !== 'busybox');
+  if (gone.length === 0) return;
+  throw new UsageError(
+    `To install ${names.join(', ')}, apt-get would remove ${gone.join(', ')}: install them yourself as you want it, then run this again.`,
+  );
 }
 
 /** apt-get's many lines in one, with what to do about it. */

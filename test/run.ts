@@ -3,18 +3,18 @@
  * Debian packages that the tests need. Arguments narrow the tests down: `npm test -- control/store`.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { execFile } from '#agent/host/exec.ts';
-import { installPackages, missingPackages, UsageError } from '#lab/system.ts';
+import { installPackages, isThere, missingPackages, UsageError } from '#lab/system.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Besides what the lab needs: package → a file that tells it is installed. */
+/** Besides what the lab needs: package → a program that tells it is there. */
 const testPackages: Record<string, string> = {
-  nftables: '/usr/sbin/nft',
-  systemd: '/usr/bin/systemd-analyze',
-  vagrant: '/usr/bin/vagrant',
+  nftables: 'nft',
+  systemd: 'systemd-analyze',
+  vagrant: 'vagrant',
 };
 /** Tests that start container runtimes or whole labs: one at a time, after the others. */
 const heavy = ['agent/runtime/**/*.test.ts', 'test/e2e/**/*.test.ts'];
@@ -55,7 +55,7 @@ async function installForTests(): Promise<void> {
     ...new Set([
       ...missingPackages('containerd'),
       ...missingPackages('docker'),
-      ...Object.keys(testPackages).filter((name) => !existsSync(testPackages[name] as string)),
+      ...Object.keys(testPackages).filter((name) => !isThere(testPackages[name] as string)),
     ]),
   ];
   if (wanted.length === 0) return;
