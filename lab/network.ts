@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import type { Lab, Worker } from './config.ts';
+import { UsageError } from './system.ts';
 
 export const nsenter = (worker: Worker): string[] => ['nsenter', `--net=/run/netns/${worker.netns}`];
 
@@ -13,8 +14,27 @@ export async function createNetwork(lab: Lab, exec: Exec): Promise<void> {
   await exec(['ip', 'addr', 'replace', `${lab.hostIp}/${lab.prefixLength}`, 'dev', lab.bridge]);
   await exec(['ip', 'link', 'set', lab.bridge, 'up']);
   await exec(['sysctl', '-qw', 'net.ipv4.ip_forward=1']);
+  await loadBridgeFilter(exec);
   await ensureHostRules(lab, exec);
   for (const worker of lab.hosts) await createHost(lab, worker, exec);
+}
+
+/**
+ * Between two pods of one node packets only cross a bridge; with this module they pass iptables nevertheless, without it the reply of a
+ * Service that ends on the client's own node is never translated back. Nothing loads it by itself.
+ */
+async function loadBridgeFilter(exec: Exec): Promise<void> {
+  if (existsSync('/proc/sys/net/bridge')) return;
+  try {
+    await exec(['modprobe', 'br_netfilter']);
+  } catch (error) {
+    throw new UsageError(
+      'Services need the kernel module br_netfilter: load it with "modprobe br_netfilter" on the machine itself.',
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 async function createHost(lab: Lab, worker: Worker, exec: Exec): Promise<void> {

@@ -8,7 +8,8 @@ mkdir -p /etc/tinkernetes
 cat > /etc/tinkernetes/server.env <<ENV
 TINKER_SERVER_FLAGS=--advertise-address=$address --write-kubeconfig=/etc/tinkernetes/admin.conf
 ENV
-systemctl enable --now tinker-server
+systemctl enable tinker-server
+systemctl restart tinker-server
 cp /etc/tinkernetes/admin.conf /cluster/admin.conf
 for worker in "$@"; do
   /opt/tinkernetes/bin/tinker node-credentials "${worker%%=*}" \

@@ -12,4 +12,5 @@ TINKER_AGENT_FLAGS=--hostname-override=$name --node-ip=$address
 ENV
 /opt/tinkernetes/bin/tinker containerd-config > /etc/containerd/config.toml
 systemctl restart containerd
-systemctl enable --now tinker-agent
+systemctl enable tinker-agent
+systemctl restart tinker-agent
