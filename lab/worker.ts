@@ -11,6 +11,7 @@ import type { Lab, Worker } from './config.ts';
 import { pauseImage } from './images/lab-images.ts';
 import { nsenter } from './network.ts';
 import { tinkerArgv } from './program.ts';
+import { workerResolvers } from './resolvers.ts';
 
 export const cniBinDir = '/usr/lib/cni';
 
@@ -51,6 +52,7 @@ export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
       `--cgroup-root=${worker.cgroup}`,
       `--cluster-cidr=${lab.clusterCidr}`,
       `--cluster-dns=${lab.clusterDns}`,
+      `--resolv-conf=${workerResolvers().resolvConf}`,
       `--cni-conf-dir=${join(worker.dataDir, 'cni/net.d')}`,
       `--cni-bin-dir=${cniBinDir}`,
       `--cni-state-dir=${join(worker.dataDir, 'cni/state')}`,
