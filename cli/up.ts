@@ -1,14 +1,20 @@
 /** `tinker up` and `tinker down`: a cluster on this machine. */
+import { writeSync } from 'node:fs';
 import { Listr, PRESET_TIMER } from 'listr2';
 import { execFile } from '#agent/host/exec.ts';
 import type { Lab } from '#lab/config.ts';
 import { stopLab } from '#lab/down.ts';
+import { withLabLock } from '#lab/lock.ts';
 import { downCommand, labNames, readRecord } from '#lab/record.ts';
 import { applySample, askSample, kubectl } from '#lab/sample.ts';
 import { checkRoot, UsageError } from '#lab/system.ts';
 import { type LabStep, labSteps } from '#lab/up.ts';
 
-export async function up(lab: Lab): Promise<void> {
+export function up(lab: Lab): Promise<void> {
+  return withLabLock(lab.name, () => whileTold(lab, () => startAndShow(lab)));
+}
+
+async function startAndShow(lab: Lab): Promise<void> {
   const startedMs = performance.now();
   const sample: LabStep = {
     title: 'Apply lab/samples/web.yaml: a Deployment of 3 and a NodePort Service',
@@ -36,7 +42,26 @@ export async function down(lab: Lab): Promise<void> {
   }
   checkRoot();
   const stop = async (): Promise<void> => void (await stopLab(lab, execFile));
-  await runSteps([{ title: `Take the lab "${lab.name}" away`, run: stop }]);
+  await withLabLock(lab.name, () => runSteps([{ title: `Take the lab "${lab.name}" away`, run: stop }]));
+}
+
+/** Ctrl-C ends `up` wherever it is: what there is by then is recorded, and can be gone on with or taken away. */
+async function whileTold(lab: Lab, run: () => Promise<void>): Promise<void> {
+  const onSignal = (): void => {
+    const isBegun = readRecord(lab.name, lab.dataDir) !== undefined;
+    const goOn = `the same command goes on from here, "${downCommand(lab)}" takes it away.`;
+    // Not through process.stderr, which the live display holds back; that has hidden the cursor, too.
+    const cursor = process.stdout.isTTY ? '\x1b[?25h' : '';
+    writeSync(2, `${cursor}\ntinker: interrupted; ${isBegun ? goOn : 'nothing of the lab was started yet.'}\n`);
+    process.exit(130);
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.once(signal, onSignal);
+  try {
+    await run();
+  } finally {
+    for (const signal of signals) process.off(signal, onSignal);
+  }
 }
 
 /** A failure halfway: what there is stays, for its logs tell more. */
@@ -51,8 +76,8 @@ function withAdvice(lab: Lab, error: unknown): Error {
 function howToGoOn(lab: Lab): string {
   const [first] = lab.hosts;
   const commands = [
-    [`export KUBECONFIG=${lab.kubeconfig}`, 'for any kubectl; there is one in ./bin'],
-    ['./bin/kubectl get pods -A', ''],
+    [`export KUBECONFIG=${lab.kubeconfig}`, ''],
+    ['./bin/kubectl get pods -A', 'or any other kubectl'],
     ['./bin/kubectl run x --rm -it --image=busybox', 'a shell in a pod'],
     [`ls ${lab.logDir}`, `logs: control plane, agents, ${lab.runtime}`],
     [`nsenter --net=/run/netns/${first?.netns} iptables-save`, `the rules of ${first?.name}`],
@@ -78,7 +103,7 @@ async function runSteps(steps: readonly LabStep[]): Promise<void> {
       },
     })),
     // What went wrong is told once, at the end.
-    { rendererOptions: { timer: PRESET_TIMER, showErrorMessage: false }, concurrent: false },
+    { rendererOptions: { timer: PRESET_TIMER, showErrorMessage: false }, concurrent: false, registerSignalListeners: false },
   );
   await list.run();
 }

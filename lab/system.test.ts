@@ -90,6 +90,11 @@ describe('installing packages', () => {
       'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 12 (unattended-upgr)\nE: Unable to acquire the dpkg frontend lock',
       /^apt-get is in use by another program \(E: Could not get lock .*unattended-upgr\)\): wait/,
     ],
+    [
+      'tells how to go on after one that was interrupted',
+      "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.",
+      /^An earlier installation of packages was interrupted: run "dpkg --configure -a", then run this again\.$/,
+    ],
   ];
   for (const [name, stderr, message] of failures) {
     it(name, async () => {

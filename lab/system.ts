@@ -150,6 +150,8 @@ function aptProblem(names: readonly string[], stderr: string, fallback: string):
   const locked = lines.find((line) => /Could not (get|open) lock/.test(line));
   if (locked !== undefined)
     return `apt-get is in use by another program (${locked}): wait until that has ended, then run this again.`;
+  if (/dpkg --configure -a/.test(stderr))
+    return 'An earlier installation of packages was interrupted: run "dpkg --configure -a", then run this again.';
   const notFetched = lines.find((line) => /^[EW]: Failed to fetch/.test(line));
   const why = (notFetched ?? lines.find((line) => line.startsWith('E:')) ?? fallback.replaceAll('\n', ' '))
     .replace(/^[EW]: /, '')

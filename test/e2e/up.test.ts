@@ -152,6 +152,17 @@ describe('tinker up and down', () => {
   before(fromNothing);
   after(() => stopLab(lab, execFile));
 
+  it('keeps a second one out, and says on Ctrl-C what is left and how to go on', async () => {
+    const first = background([...program, ...up]);
+    await until('it has begun', async () => first.output().includes('✔ Bundle'), { timeoutMs: 60_000, onTimeout: first.output });
+    await fails(up, /Another "up" or "down" works on the lab "tkup": wait until it has ended, then run this again\./);
+    await first.stop();
+    assert.match(
+      first.output(),
+      /\ntinker: interrupted; the same command goes on from here, "npm run down -- --name tkup" takes it away\.\n$/,
+    );
+  });
+
   it('ends with nodes, pods, answers of different pods, and hints that are true', async () => {
     const output = await tinker(up);
     assert.match(output, /✔ Wait for Ready nodes \[/);

@@ -1,0 +1,21 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { withLabLock } from './lock.ts';
+
+describe('the lock of a lab', () => {
+  it('lets one command at a time in, another one after it, also when it failed', async () => {
+    let end: (error: Error) => void = () => undefined;
+    const first = withLabLock('tklock', () => new Promise<void>((_, reject) => (end = reject)));
+    // The other lab's command runs meanwhile; it also shows that the first one is in.
+    assert.equal(await withLabLock('tkother', async () => 'in'), 'in');
+    await assert.rejects(
+      withLabLock('tklock', async () => assert.fail('both are in')),
+      {
+        message: 'Another "up" or "down" works on the lab "tklock": wait until it has ended, then run this again.',
+      },
+    );
+    end(new Error('it failed'));
+    await assert.rejects(first, { message: 'it failed' });
+    assert.equal(await withLabLock('tklock', async () => 'in'), 'in');
+  });
+});

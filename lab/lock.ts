@@ -1,0 +1,24 @@
+/** One command at a time works on a lab: two would make, or take away, the same links and processes. */
+import { createServer } from 'node:net';
+import { UsageError } from './system.ts';
+
+/**
+ * Runs the command while it holds the lab's name. The lock is an abstract socket (unix(7)): the kernel frees it with the process, so a
+ * kill -9 leaves none behind.
+ * @throws UsageError where another process holds it
+ */
+export async function withLabLock<T>(name: string, command: () => Promise<T>): Promise<T> {
+  const lock = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    lock.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') return reject(error);
+      reject(new UsageError(`Another "up" or "down" works on the lab "${name}": wait until it has ended, then run this again.`));
+    });
+    lock.listen(`\0tinkernetes-lab-${name}`, resolve);
+  });
+  try {
+    return await command();
+  } finally {
+    lock.close();
+  }
+}
