@@ -1,6 +1,7 @@
 /** What flags name is looked at before anything starts: an error then names the flag. */
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { accessSync, constants, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { makeFolder } from '#agent/host/make-folder.ts';
 
 /** @throws Error unless the file can be read */
 export function checkFile(flag: string, path: string): void {
@@ -21,15 +22,6 @@ export function checkFolder(flag: string, path: string): void {
   } catch (error) {
     throw new Error(`${flag} ${path}: ${reason(error)}`, { cause: error });
   }
-}
-
-/** Step by step: `mkdir` with `recursive` never returns below /proc, where making a folder fails with ENOENT. */
-function makeFolder(path: string): void {
-  const there = statSync(path, { throwIfNoEntry: false });
-  if (there === undefined) {
-    makeFolder(dirname(path));
-    mkdirSync(path, 0o755);
-  } else if (!there.isDirectory()) throw Object.assign(new Error(`${path} is not a folder`), { code: 'ENOTDIR' });
 }
 
 const reasons: Record<string, string> = {

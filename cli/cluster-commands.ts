@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
+import { checkFolder } from './checks.ts';
 import { cidr, count, durationMs, port, portRange } from './flags.ts';
 
 export function createClusterCommands(program: Command): void {
@@ -25,6 +26,7 @@ export function createClusterCommands(program: Command): void {
       }
       checkAddress('--node-ip', flags.nodeIp);
       if (!URL.canParse(flags.server)) throw new Error(`--server ${flags.server}: give a URL such as https://10.0.0.1:6443`);
+      checkFolder('--out', flags.out);
       const { nodeCredentials } = await import('#control/pki/node-credentials.ts');
       await nodeCredentials({ ...flags, pkiFolder, nodeName, nowMs: Date.now() });
     });

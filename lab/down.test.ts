@@ -10,6 +10,14 @@ import { defaultLab, type Lab, planLab } from './config.ts';
 import { stopLab } from './down.ts';
 import { writeRecord } from './record.ts';
 
+describe("a lab's record", () => {
+  it('names a folder that cannot be made, also below /proc', () => {
+    assert.throws(() => writeRecord(planLab({ ...defaultLab, name: 'tkdown', dataDir: '/proc/lab' })), {
+      message: /^--data-dir \/proc\/lab cannot be made \(ENOENT: .*\): name another one\.$/,
+    });
+  });
+});
+
 describe('taking a lab away', () => {
   const mounts = createMounts(execFile);
   let scratch: string;

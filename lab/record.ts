@@ -2,8 +2,9 @@
  * What a lab was started with: so that a later `up` does not mix two labs, and `down` takes away all of it and nothing else. One copy is
  * found by the lab's name, and goes with a reboot, as processes and links do; one lies with the lab's files, and stays with them.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '#agent/host/make-folder.ts';
 import { defaultLab, type Lab, type LabOptions } from './config.ts';
 import { UsageError } from './system.ts';
 
@@ -25,10 +26,21 @@ export interface LabRecord extends LabOptions {
 export function writeRecord(lab: Lab): void {
   const { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir } = lab;
   const before = readRecord(name, dataDir)?.madeDataDir === true;
-  const madeDataDir = mkdirSync(dataDir, { recursive: true, mode: 0o755 }) !== undefined || before;
-  mkdirSync(lab.stateDir, { recursive: true, mode: 0o755 });
+  const madeDataDir = makeDataDir(dataDir) || before;
+  makeFolder(lab.stateDir);
   const record: LabRecord = { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir, madeDataDir };
   for (const folder of [lab.stateDir, dataDir]) writeFileSync(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+/** @throws UsageError where it cannot be made */
+function makeDataDir(dataDir: string): boolean {
+  try {
+    return makeFolder(dataDir);
+  } catch (error) {
+    throw new UsageError(`--data-dir ${dataDir} cannot be made (${(error as Error).message}): name another one.`, {
+      cause: error,
+    });
+  }
 }
 
 /** The options of the lab of that name that is up, or was left over in `dataDir`. */
