@@ -31,6 +31,9 @@ const lab = planLab({
 const rows: [what: string, value: string][] = [];
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`;
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void stopLab(lab, execFile).finally(() => process.exit(130)));
+
 try {
   await stopLab(lab, execFile);
   await startLab(lab, execFile);

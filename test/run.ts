@@ -2,11 +2,13 @@
  * `npm test`: type check, lint, format, dead code, then every test with Node's own runner, whose totals come last. Installs the
  * Debian packages that the tests need. Arguments narrow the tests down: `npm test -- control/store`.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { execFile } from '#agent/host/exec.ts';
+import { stopLab } from '#lab/down.ts';
+import { labNames } from '#lab/record.ts';
 import { installPackages, isThere, missingPackages, UsageError } from '#lab/system.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -34,7 +36,7 @@ const selected = (patterns: string[], exclude: string[] = []): string[] =>
     .filter((path) => only.length === 0 || only.some((part) => path.startsWith(part)))
     .sort();
 const light = selected(['**/*.test.ts'], heavy);
-const status = runTests([...light, ...selected(heavy)]);
+const status = await runTests([...light, ...selected(heavy)]);
 if (failed.length > 0) console.error(`\nFailed before the tests: ${failed.join(', ')} (see above).`);
 process.exit(failed.length > 0 ? 1 : status);
 
@@ -43,10 +45,34 @@ function check(title: string, argv: string[]): boolean {
   return spawnSync(`${root}node_modules/.bin/${argv[0]}`, argv.slice(1), { cwd: root, stdio: 'inherit' }).status === 0;
 }
 
-function runTests(files: string[]): number {
+/** Ctrl-C ends the tests where they stand: what they would have taken away at their end is then taken away here. */
+async function runTests(files: string[]): Promise<number> {
   const workers = `--test-concurrency=${Math.min(2, cpus().length)}`;
   const argv = ['--no-warnings', '--test', workers, '--test-timeout=600000', ...files];
-  return spawnSync(process.execPath, argv, { cwd: root, stdio: 'inherit' }).status ?? 1;
+  const tests = spawn(process.execPath, argv, { cwd: root, stdio: 'inherit' });
+  let isInterrupted = false;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      isInterrupted = true;
+      tests.kill(signal);
+    });
+  }
+  const status = await new Promise<number>((resolve, reject) => {
+    tests.once('error', reject);
+    tests.once('exit', (code) => resolve(code ?? 1));
+  });
+  if (isInterrupted) await removeLabs();
+  return isInterrupted ? 130 : status;
+}
+
+/** The labs of test/e2e, and of no other run: see TINKER_TEST_LAB. */
+async function removeLabs(): Promise<void> {
+  const slot = Number(process.env['TINKER_TEST_LAB'] ?? 0);
+  for (const name of [`tktest${slot}`, `tktest${slot + 5}`, 'tkup']) {
+    if (!labNames().includes(name)) continue;
+    console.error(`Taking the lab "${name}" away …`);
+    await stopLab({ name, dataDir: '' }, execFile);
+  }
 }
 
 /** Without root nothing can be installed; the tests that need it then fail and say so. */
