@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs';
 import { Listr, PRESET_TIMER } from 'listr2';
 import { execFile } from '#agent/host/exec.ts';
-import type { Lab } from '#lab/config.ts';
+import { defaultLab, type Lab } from '#lab/config.ts';
 import { stopLab } from '#lab/down.ts';
 import { withLabLock } from '#lab/lock.ts';
 import { downCommand, labNames, readRecord } from '#lab/record.ts';
@@ -34,9 +34,14 @@ async function startAndShow(lab: Lab): Promise<void> {
 
 export async function down(lab: Lab): Promise<void> {
   if (readRecord(lab.name, lab.dataDir) === undefined) {
+    // Its name is known until the next boot only; its files stay.
+    const older =
+      lab.dataDir === defaultLab.dataDir && lab.name !== defaultLab.name
+        ? ' One from before a reboot is found by its --data-dir.'
+        : '';
     const others = labNames().map((name) => downCommand({ name }));
     print(
-      `There is no lab "${lab.name}" on this machine.${others.length === 0 ? '' : ` To take others away: ${others.join('; ')}.`}\n`,
+      `There is no lab "${lab.name}" on this machine.${older}${others.length === 0 ? '' : ` To take others away: ${others.join('; ')}.`}\n`,
     );
     return;
   }

@@ -1,4 +1,6 @@
-/** What of this machine stands in a new lab's way: networks, links, control groups and ports that are somebody else's. */
+/** What of this machine stands in a new lab's way: networks, links, control groups and ports that are somebody else's, a full disk. */
+import { existsSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { createCgroups } from '#agent/host/cgroup.ts';
 import { daemonPid } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
@@ -15,6 +17,22 @@ export async function checkConflicts(lab: Lab, exec: Exec): Promise<void> {
   if (readRecord(lab.name, lab.dataDir) === undefined) await checkNames(lab, exec);
   await checkRoutes(lab, exec);
   await checkPorts(lab, exec);
+  checkSpace(lab.dataDir);
+}
+
+/** Images, stores and logs of a fresh lab take a fifth of it. */
+const neededMebibytes = 200;
+
+/** A full disk shows late, and as something else. @throws UsageError */
+export function checkSpace(dataDir: string): void {
+  let folder = dataDir;
+  while (!existsSync(folder)) folder = dirname(folder);
+  const { bavail, bsize } = statfsSync(folder);
+  const mebibytes = Math.floor((bavail * bsize) / 2 ** 20);
+  if (mebibytes >= neededMebibytes) return;
+  throw new UsageError(
+    `--data-dir ${dataDir}: only ${mebibytes} MiB are free there, and a lab needs ${neededMebibytes}: free some, or name another one.`,
+  );
 }
 
 async function checkNames(lab: Lab, exec: Exec): Promise<void> {
