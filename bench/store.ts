@@ -1,4 +1,4 @@
-/** `node bench/store.ts`: writes per second and latency of the embedded store, watch fan-out, memory. A report, no assertion. */
+/** `npm run bench -- store [folder]`: writes per second and latency of the embedded store, watch fan-out, memory. A report, no assertion. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,7 +69,7 @@ async function reads(store: Store): Promise<void> {
   console.log(`compaction of ${store.currentRevision()} revisions: ${(performance.now() - compacting).toFixed(0)} ms`);
 }
 
-const directory = mkdtempSync(join(process.argv[2] ?? tmpdir(), 'tinkernetes-bench-'));
+const directory = mkdtempSync(join(process.argv[3] ?? tmpdir(), 'tinkernetes-bench-'));
 const rss = (): string => `${(process.memoryUsage().rss / (1 << 20)).toFixed(0)} MiB resident`;
 try {
   console.log(`before the store: ${rss()}`);

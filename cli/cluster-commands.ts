@@ -25,7 +25,9 @@ export function createClusterCommands(program: Command): void {
         );
       }
       checkAddress('--node-ip', flags.nodeIp);
-      if (!URL.canParse(flags.server)) throw new Error(`--server ${flags.server}: give a URL such as https://10.0.0.1:6443`);
+      checkNodeName('node-credentials', nodeName);
+      if (!URL.canParse(flags.server) || new URL(flags.server).protocol !== 'https:')
+        throw new Error(`--server ${flags.server}: give a URL such as https://10.0.0.1:6443`);
       checkFolder('--out', flags.out);
       const { nodeCredentials } = await import('#control/pki/node-credentials.ts');
       await nodeCredentials({ ...flags, pkiFolder, nodeName, nowMs: Date.now() });
@@ -160,4 +162,11 @@ export function firstAddress(flag: string): string {
 export function checkAddress(flag: string, text: string): string {
   if (isIP(text) === 0) throw new Error(`${flag} ${text}: give an IP address`);
   return text;
+}
+
+/** @throws Error for what no Node can be called: the name of a host, as a DNS-1123 subdomain */
+export function checkNodeName(flag: string, name: string): void {
+  const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
+  if (name.length > 253 || !new RegExp(`^${label}(\\.${label})*$`).test(name))
+    throw new Error(`${flag} ${name}: give a node's name, of lower-case letters, digits, "-" and "."`);
 }

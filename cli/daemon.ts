@@ -4,14 +4,19 @@ import { execFile } from '#agent/host/exec.ts';
 
 const endMs = 3000;
 
+/** @throws Error for what is no level */
+export function checkLogLevel(level: string): void {
+  if (!['debug', 'info', 'warn', 'error'].includes(level))
+    throw new Error(`--log-level ${level}: give debug, info, warn or error`);
+}
+
 /** The first SIGTERM or SIGINT stops in order; a second one at once. */
 export async function runDaemon(
   name: string,
   level: string,
   run: (log: Logger, ready: () => void, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  if (!['debug', 'info', 'warn', 'error'].includes(level))
-    throw new Error(`--log-level ${level}: give debug, info, warn or error`);
+  checkLogLevel(level);
   const log = pino({ level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime });
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

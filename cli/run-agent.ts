@@ -1,8 +1,8 @@
 /** `tinker agent`: flags → options, signals → abort. */
 import { runAgent } from '#agent/agent.ts';
 import { checkFile, checkFolder } from './checks.ts';
-import { type AgentFlags, checkAddress, firstAddress } from './cluster-commands.ts';
-import { runDaemon } from './daemon.ts';
+import { type AgentFlags, checkAddress, checkNodeName, firstAddress } from './cluster-commands.ts';
+import { checkLogLevel, runDaemon } from './daemon.ts';
 
 const defaultEndpoints: Record<string, string> = {
   containerd: 'unix:///run/containerd/containerd.sock',
@@ -13,6 +13,8 @@ export async function agent(flags: AgentFlags): Promise<void> {
   const runtime = flags.containerRuntime;
   if (runtime !== 'containerd' && runtime !== 'docker')
     throw new Error(`--container-runtime ${runtime}: give containerd or docker`);
+  checkNodeName('--hostname-override', flags.hostnameOverride);
+  checkLogLevel(flags.logLevel);
   checkFile('--kubeconfig', flags.kubeconfig);
   checkFile('--client-ca-file', flags.clientCaFile);
   checkFile('--tls-cert-file', flags.tlsCertFile);

@@ -6,13 +6,14 @@ import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts
 import { runServer } from '#control/server.ts';
 import { checkFolder } from './checks.ts';
 import { checkAddress, firstAddress, type ServerFlags } from './cluster-commands.ts';
-import { runDaemon } from './daemon.ts';
+import { checkLogLevel, runDaemon } from './daemon.ts';
 import { kubernetesVersion } from './version.ts';
 
 export async function server(flags: ServerFlags): Promise<void> {
   const advertiseAddress = checkAddress('--advertise-address', flags.advertiseAddress ?? firstAddress('--advertise-address'));
   const bindAddress = checkAddress('--bind-address', flags.bindAddress);
   checkNodeMask(flags);
+  checkLogLevel(flags.logLevel);
   // Last, for it makes the folder: a call that is wrong otherwise leaves nothing behind.
   checkFolder('--data-dir', flags.dataDir);
   if (flags.writeKubeconfig !== undefined) checkFolder('--write-kubeconfig', dirname(resolve(flags.writeKubeconfig)));

@@ -43,6 +43,7 @@ describe('tinker, called wrongly', { concurrency: 2 }, () => {
     ['server --service-cluster-ip-range 10.96.0.0/33', /argument '10\.96\.0\.0\/33' is invalid\. Give a network/],
     ['server --bind-address nowhere', /--bind-address nowhere: give an IP address/],
     ['server --advertise-address 1.2.3', /--advertise-address 1\.2\.3: give an IP address/],
+    ['server --log-level loud --data-dir /nowhere/made', /--log-level loud: give debug, info, warn or error/],
     ['agent', /required option '--kubeconfig <file>' not specified/],
   ];
   for (const [line, message] of cases) it(`tinker ${line}`, () => fails(line.split(' '), message));
@@ -96,6 +97,27 @@ describe('tinker server, where it cannot run', () => {
       /--node-cidr-mask-size 8: give 16 to 30, for a node's part of --cluster-cidr 10\.244\.0\.0\/16/,
     ));
 
+  it('signs no credentials for a name that no node can have, or a server that is not HTTPS', async () => {
+    await nodeCredentials({
+      pkiFolder: join(scratch, 'ca/pki'),
+      out: join(scratch, 'first'),
+      nodeName: 'n',
+      nodeIp: '127.0.0.1',
+      server: 'https://127.0.0.1:1',
+      nowMs: Date.now(),
+    });
+    const sign = (name: string, url: string): string[] => [
+      'node-credentials',
+      name,
+      '--node-ip=127.0.0.1',
+      `--server=${url}`,
+      `--out=${scratch}/out`,
+      `--data-dir=${scratch}/ca`,
+    ];
+    await fails(sign('Node_1', 'https://127.0.0.1:1'), /node-credentials Node_1: give a node's name/);
+    await fails(sign('n', 'http://127.0.0.1:1'), /--server http:\/\/127\.0\.0\.1:1: give a URL such as https:/);
+  });
+
   it('signs no credentials without the cluster’s CA', () =>
     fails(
       [
@@ -140,6 +162,11 @@ describe('tinker agent, where it cannot run', () => {
     ['a kubeconfig that is absent', '--kubeconfig=/nope', /--kubeconfig \/nope: there is no such file or folder/],
     ['a certificate that is absent', '--tls-cert-file=/nope', /--tls-cert-file \/nope: there is no such file/],
     ['a key that is a folder', '--tls-private-key-file=/tmp', /--tls-private-key-file \/tmp: not a file/],
+    [
+      'a name that no node can have',
+      '--hostname-override=Node_1',
+      /--hostname-override Node_1: give a node's name, of lower-case/,
+    ],
     ['an unknown runtime', '--container-runtime=crio', /--container-runtime crio: give containerd or docker/],
     ['an address that is none', '--node-ip=1.2.3', /--node-ip 1\.2\.3: give an IP address/],
   ];
