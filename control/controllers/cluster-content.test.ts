@@ -274,6 +274,24 @@ describe('endpoints of a Service', () => {
       [mirrored?.endpoints?.[0]?.addresses, mirrored?.metadata.labels?.['endpointslice.kubernetes.io/managed-by']],
       [['192.0.2.1'], 'endpointslicemirroring-controller.k8s.io'],
     );
+    await world.client
+      .resource('endpoints')
+      .patch({ namespace: 'default', name: 'manual' }, { type: 'merge', body: { metadata: { annotations: { note: 'a' } } } });
+    const annotated = await world.until('the annotation is mirrored, too', async () => {
+      const [only] = await slices('manual');
+      return only?.metadata.annotations?.['note'] === 'a' ? only : undefined;
+    });
+    assert.equal(annotated.metadata.uid, mirrored?.metadata.uid);
+
+    await services.patch(
+      { namespace: 'default', name: 'named' },
+      { type: 'merge', body: { spec: { selector: { app: 'another' } } } },
+    );
+    const emptied = await world.until('nobody is selected any more', async () => {
+      const [only, ...others] = await slices('named');
+      return others.length === 0 && (only?.endpoints ?? []).length === 0 ? only : undefined;
+    });
+    assert.equal(emptied.metadata.uid, slice.metadata.uid, 'the slice is written anew, not made anew');
     await services.delete({ namespace: 'default', name: 'named' });
     await world.until(
       'gone with the Service',

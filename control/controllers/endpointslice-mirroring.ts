@@ -48,8 +48,9 @@ export const endpointSliceMirroringController = (deps: ControllerDeps): Controll
         maxPerSlice: maxPerSubset,
         template: mirrorTemplate(endpoints),
         placeholders: [],
+        exactMeta: true,
       });
-      await carryOutSlices(plan, key, expectations, deps);
+      await carryOutSlices(plan, endpoints, expectations, deps);
       return done;
     },
   };

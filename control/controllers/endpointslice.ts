@@ -6,7 +6,7 @@
  * Source: kubernetes `pkg/controller/endpointslice`, `staging/src/k8s.io/endpointslice`; KEP-752, KEP-1672 (terminating).
  */
 import type { KubeObject, New } from '#api/meta.ts';
-import { controllerReference, nameToKey } from '#api/meta.ts';
+import { controllerReference, keyOf, nameToKey } from '#api/meta.ts';
 import { isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Endpoint, EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
@@ -77,7 +77,7 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
       });
       plan.remove.push(...existing.filter((slice) => !mine.includes(slice)));
       try {
-        await carryOutSlices(plan, key, expectations, deps);
+        await carryOutSlices(plan, service, expectations, deps);
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
         events.event(
@@ -202,17 +202,20 @@ function sliceTemplate(service: Service, trigger: string | undefined): New<Endpo
   };
 }
 
-/** Creations come first, so that no endpoint is missing while it moves from one slice to another. */
+/**
+ * Creations come first, so that no endpoint is missing while it moves from one slice to another.
+ * @param source whose slices they are; while it is being deleted none is created, for the garbage collector takes them
+ */
 export async function carryOutSlices(
   plan: SlicePlan,
-  key: string,
+  source: KubeObject,
   expectations: Expectations,
   { client, clock }: ControllerDeps,
 ): Promise<void> {
   const slices = client.resource('endpointslices.discovery.k8s.io');
-  for (const slice of plan.create) {
+  for (const slice of source.metadata.deletionTimestamp === undefined ? plan.create : []) {
     try {
-      expectations.created(key, await slices.create(slice), clock.now());
+      expectations.created(keyOf(source), await slices.create(slice), clock.now());
     } catch (error) {
       if (isNamespaceTerminating(error)) return; // Nothing can be created any more.
       throw error;

@@ -81,9 +81,40 @@ describe('slice packing', () => {
 
   it('keeps an empty slice where there is nothing to say, and does not make a second one', () => {
     const plan = pack([slice('a', ['1'])], []);
-    assert.deepEqual([plan.create.map(({ endpoints, ports: of }) => [endpoints, of]), names(plan.remove)], [[[[], []]], ['a']]);
+    assert.deepEqual(
+      [plan.create, plan.update.map(({ metadata, endpoints, ports: of }) => [metadata.name, endpoints, of]), plan.remove],
+      [[], [['a', [], []]], []],
+    );
+    assert.deepEqual(
+      pack([], []).create.map(({ endpoints, ports: of }) => [endpoints, of]),
+      [[[], []]],
+    );
     assert.deepEqual(pack([slice('empty', [], { ports: [] })], []), { create: [], update: [], remove: [] });
     assert.deepEqual(pack([slice('a', ['1'])], [], []).create, []);
+  });
+
+  it('writes what is all new into the slices that would go, of the same address type', () => {
+    const six = slice('six', ['fd00::1'], { addressType: 'IPv6' });
+    const plan = pack([slice('a', ['1', '2'], { ports: [{ name: 'http', port: 8080 }] }), slice('b', ['3']), six], ['4', '5']);
+    assert.deepEqual(
+      [plan.create, plan.update.map((one) => [one.metadata.name, one.ports]), ips(plan.update), names(plan.remove).sort()],
+      [[], [['b', ports]], ['4 5'], ['a', 'six']],
+    );
+    const moved = pack([slice('a', ['1'], { ports: [{ name: 'http', port: 8080 }] })], ['1', '2', '3', '4']);
+    assert.deepEqual(
+      [ips(moved.create), moved.update.map(({ metadata, ports: of }) => [metadata.name, of]), ips(moved.update), moved.remove],
+      [['1 2 3'], [['a', ports]], ['4'], []],
+    );
+  });
+
+  it('does not keep the trigger time of an earlier change', () => {
+    const trigger = 'endpoints.kubernetes.io/last-change-trigger-time';
+    const old = slice('a', ['1', '2']);
+    const annotated = { ...old, metadata: { ...old.metadata, annotations: { [trigger]: at(nowMs), mine: 'x' } } };
+    assert.deepEqual(
+      pack([annotated], ['1']).update.map(({ metadata }) => metadata.annotations),
+      [{ mine: 'x' }],
+    );
   });
 
   it('writes changed readiness and labels in place', () => {

@@ -6,6 +6,7 @@
 import type { New } from '#api/meta.ts';
 import { sameJson } from '#api/meta.ts';
 import type { DiscoveryEndpointPort, Endpoint, EndpointSlice } from '#api/types.generated.ts';
+import { triggerTimeAnnotation } from './service-pods.ts';
 
 /** Endpoints that share address type and ports, and so can share slices. */
 export interface EndpointGroup {
@@ -26,6 +27,8 @@ export interface PackingOptions {
   template: New<EndpointSlice>;
   /** Address types that get an empty slice where they would have none; none: a source without endpoints has no slice. */
   placeholders: readonly string[];
+  /** Slices have the owners and annotations of the template and no others; else only its labels. */
+  exactMeta?: boolean;
 }
 
 /** Pure. @param existing the slices that are managed for this source */
@@ -44,7 +47,22 @@ export function packSlices(
   const orphans = existing.filter((slice) => !taken.has(slice));
   plan.remove.push(...orphans);
   for (const addressType of options.placeholders) keepPlaceholder(addressType, existing, options, plan);
-  return plan;
+  return reusingRemoved(plan, options);
+}
+
+/** A slice that would go takes up the content of one that would be made: readers never see its endpoints missing, or twice. */
+function reusingRemoved(plan: SlicePlan, options: PackingOptions): SlicePlan {
+  const create = [...plan.create];
+  const remove: EndpointSlice[] = [];
+  const update = [...plan.update];
+  for (const slice of plan.remove) {
+    // The address type cannot be changed.
+    const index = create.findLastIndex(({ addressType }) => addressType === slice.addressType);
+    const [content] = index < 0 ? [] : create.splice(index, 1);
+    if (content === undefined) remove.push(slice);
+    else update.push(withMeta({ ...slice, ports: content.ports, endpoints: content.endpoints }, options));
+  }
+  return { create, update, remove };
 }
 
 function groupKey({ addressType, ports }: { addressType: string; ports?: DiscoveryEndpointPort[] | undefined }): string {
@@ -54,12 +72,8 @@ function groupKey({ addressType, ports }: { addressType: string; ports?: Discove
   return `${addressType} ${texts.sort().join()}`;
 }
 
-function packGroup(
-  slices: readonly EndpointSlice[],
-  group: EndpointGroup,
-  { maxPerSlice, template }: PackingOptions,
-  plan: SlicePlan,
-): void {
+function packGroup(slices: readonly EndpointSlice[], group: EndpointGroup, options: PackingOptions, plan: SlicePlan): void {
+  const { maxPerSlice, template } = options;
   const waiting = new Map(group.endpoints.map((endpoint) => [identity(endpoint), endpoint]));
   const kept = slices.map((slice) => {
     const endpoints = (slice.endpoints ?? []).flatMap((endpoint): Endpoint[] => {
@@ -68,7 +82,7 @@ function packGroup(
       if (wanted === undefined) return [];
       return [sameJson(wanted, endpoint) ? endpoint : wanted];
     });
-    return { slice, endpoints, changed: !sameJson(endpoints, slice.endpoints ?? []) || !sameMeta(slice, template) };
+    return { slice, endpoints, changed: !sameJson(endpoints, slice.endpoints ?? []) || !sameMeta(slice, options) };
   });
   const rest = [...waiting.values()];
   // Slices that are written anyway take new endpoints first, the fullest ones before the others.
@@ -89,7 +103,7 @@ function packGroup(
   }
   for (const { slice, endpoints, changed } of kept) {
     if (endpoints.length === 0) plan.remove.push(slice);
-    else if (changed) plan.update.push(withMeta({ ...slice, endpoints }, template));
+    else if (changed) plan.update.push(withMeta({ ...slice, endpoints }, options));
   }
 }
 
@@ -100,26 +114,28 @@ function filled(template: New<EndpointSlice>, { addressType, ports }: EndpointGr
   return { ...template, addressType, ports, endpoints };
 }
 
-function sameMeta(slice: EndpointSlice, template: New<EndpointSlice>): boolean {
-  return sameJson(slice.metadata.labels, template.metadata.labels);
+function sameMeta({ metadata }: EndpointSlice, { template, exactMeta }: PackingOptions): boolean {
+  const wanted = template.metadata;
+  if (!sameJson(metadata.labels, wanted.labels)) return false;
+  return (
+    exactMeta !== true ||
+    (sameJson(metadata.annotations ?? {}, wanted.annotations ?? {}) && sameJson(metadata.ownerReferences, wanted.ownerReferences))
+  );
 }
 
-function withMeta(slice: EndpointSlice, { metadata }: New<EndpointSlice>): EndpointSlice {
-  return {
-    ...slice,
-    metadata: {
-      ...slice.metadata,
-      labels: metadata.labels,
-      annotations: { ...slice.metadata.annotations, ...metadata.annotations },
-    },
-  };
+function withMeta(slice: EndpointSlice, { template, exactMeta }: PackingOptions): EndpointSlice {
+  const { labels, annotations, ownerReferences } = template.metadata;
+  if (exactMeta === true) return { ...slice, metadata: { ...slice.metadata, labels, annotations, ownerReferences } };
+  // The trigger time of an earlier change says nothing about this one.
+  const { [triggerTimeAnnotation]: _earlier, ...kept } = slice.metadata.annotations ?? {};
+  return { ...slice, metadata: { ...slice.metadata, labels, annotations: { ...kept, ...annotations } } };
 }
 
 /** A source without endpoints still has one empty slice, which tells proxies that it is known. */
 function keepPlaceholder(
   addressType: string,
   existing: readonly EndpointSlice[],
-  { template }: PackingOptions,
+  options: PackingOptions,
   plan: SlicePlan,
 ): void {
   const removed = new Set(plan.remove);
@@ -129,9 +145,9 @@ function keepPlaceholder(
     (slice) => isType(slice) && (slice.endpoints ?? []).length === 0 && (slice.ports ?? []).length === 0,
   );
   if (placeholder === undefined) {
-    plan.create.push({ ...template, addressType, ports: [], endpoints: [] });
+    plan.create.push({ ...options.template, addressType, ports: [], endpoints: [] });
     return;
   }
   plan.remove = plan.remove.filter((slice) => slice !== placeholder);
-  if (!sameMeta(placeholder, template)) plan.update.push(withMeta(placeholder, template));
+  if (!sameMeta(placeholder, options)) plan.update.push(withMeta(placeholder, options));
 }
