@@ -152,6 +152,43 @@ describe('garbage collection', () => {
     assert.equal(await exists('foreign'), true);
   });
 
+  it('takes an owner for absent whose UID lives under another namespace, name or kind, and tells of the namespace', async () => {
+    const owner = await map('coordinates');
+    const { uid, name } = owner.metadata;
+    await world.client
+      .resource('namespaces')
+      .create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'elsewhere' }, spec: {} });
+    const reference = { apiVersion: 'v1', kind: 'ConfigMap', name, uid };
+    for (const [dependent, namespace, ownerReferences] of [
+      ['of-other-namespace', 'elsewhere', [reference]],
+      ['of-other-name', 'default', [{ ...reference, name: 'another' }]],
+      ['of-other-kind', 'default', [{ ...reference, kind: 'Secret' }]],
+      ['of-right-owner', 'default', [reference]],
+    ] as const)
+      await maps().create({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: dependent, namespace, ownerReferences: [...ownerReferences] },
+      });
+    await world.until(
+      'gone',
+      async () =>
+        !(await exists('of-other-namespace', 'elsewhere')) &&
+        !(await exists('of-other-name')) &&
+        !(await exists('of-other-kind')),
+    );
+    assert.equal(await exists('of-right-owner'), true);
+    const told = await world.until('told', async () =>
+      (await world.client.resource('events').list({ namespace: 'elsewhere' })).items.find(
+        ({ reason }) => reason === 'OwnerRefInvalidNamespace',
+      ),
+    );
+    assert.equal(
+      told.message,
+      `ownerRef [v1/ConfigMap, namespace: elsewhere, name: coordinates, uid: ${uid}] does not exist in namespace "elsewhere"`,
+    );
+  });
+
   it('keeps the owner until its blocking dependents are gone, in the foreground', async () => {
     const owner = await map('front');
     await map('front-child', owner, { finalizers: ['example.com/hold'] });

@@ -135,7 +135,9 @@ async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: Control
   const { client, caches } = deps;
   const references = found.object.metadata.ownerReferences ?? [];
   // The ordinary case costs no request: the cache knows all owners, and none waits for this object to go.
-  if (references.every(({ uid }) => isAlive(graph.object(uid, caches)?.object))) return done;
+  const owners = references.map((one) => ({ one, owner: graph.object(one.uid, caches) }));
+  for (const { one, owner } of owners) if (owner !== undefined) reportInvalidNamespace(one, owner.object, found.object, deps);
+  if (owners.every(({ one, owner }) => owner !== undefined && isAlive(one, owner, found))) return done;
   const fresh = await readLive(client, found);
   if (fresh === undefined) return done;
   const live = { ...found, object: fresh };
@@ -156,7 +158,33 @@ async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: Control
   return done;
 }
 
-const isAlive = (owner: KubeObject | undefined): boolean => owner !== undefined && !isWaiting(owner);
+/** An owner of another name, kind or namespace than the reference says is none, though its UID is right: the server is asked. */
+function isAlive(reference: OwnerReference, { resource, object }: Found, dependent: Found): boolean {
+  const { name, namespace } = object.metadata;
+  return (
+    !isWaiting(object) &&
+    name === reference.name &&
+    resourceOf(reference)?.kind === resourceById(resource).kind &&
+    (namespace === undefined || namespace === dependent.object.metadata.namespace)
+  );
+}
+
+function reportInvalidNamespace(
+  { apiVersion, kind, name, uid }: OwnerReference,
+  owner: KubeObject,
+  dependent: KubeObject,
+  { events }: ControllerDeps,
+): void {
+  const { namespace = '' } = dependent.metadata;
+  if (owner.metadata.namespace === undefined || owner.metadata.namespace === namespace) return;
+  events.event(
+    dependent,
+    'Warning',
+    'OwnerRefInvalidNamespace',
+    `ownerRef [${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}] does not exist in namespace "${namespace}"`,
+  );
+}
+
 const isWaiting = (owner: KubeObject): boolean =>
   owner.metadata.deletionTimestamp !== undefined && hasFinalizer(owner, foreground);
 
@@ -181,7 +209,7 @@ async function readLive(client: Client, { resource, object }: Found): Promise<Ku
 async function ownerState(
   reference: OwnerReference,
   dependent: Found,
-  { client, events, log }: ControllerDeps,
+  { client, log }: ControllerDeps,
 ): Promise<OwnerState | undefined> {
   const resource = resourceOf(reference);
   if (resource === undefined) {
@@ -191,16 +219,8 @@ async function ownerState(
     );
     return undefined;
   }
-  if (resource.namespaced && !resourceById(dependent.resource).namespaced) {
-    const { kind, apiVersion, name, uid } = reference;
-    events.event(
-      dependent.object,
-      'Warning',
-      'OwnerRefInvalidNamespace',
-      `ownerRef [${apiVersion}/${kind}, namespace: , name: ${name}, uid: ${uid}] does not exist in namespace ""`,
-    );
-    return undefined;
-  }
+  // Where should it be? Nothing can be found out about it.
+  if (resource.namespaced && !resourceById(dependent.resource).namespaced) return undefined;
   try {
     const name = { namespace: resource.namespaced ? dependent.object.metadata.namespace : undefined, name: reference.name };
     const owner: KubeObject = await client.resource<ResourceId>(resource.id).get(name);
