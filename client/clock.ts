@@ -3,12 +3,18 @@
 export interface Clock {
   /** Wall-clock time in milliseconds since the epoch. */
   now(): number;
+  /**
+   * Milliseconds since some moment, for durations: unlike {@link now} it is never set, and on Linux it stands still while the
+   * machine sleeps, so that a laptop that wakes up does not take everybody else for dead.
+   */
+  monotonic(): number;
   /** Calls `callback` once after `delayMs`; the returned function cancels it. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(delayMs, callback) {
     let timer: NodeJS.Timeout;
     const arm = (remainingMs: number): void => {
@@ -45,15 +51,27 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 
 /** A clock that stands still until a test moves it. Timers fire in the order of their times, during {@link advance}. */
 export class FakeClock implements Clock {
-  #nowMs: number;
+  /** Monotonic. */
+  #nowMs = 0;
+  /** What the wall clock shows at 0. */
+  #wallMs: number;
   #timers: { atMs: number; callback: () => void }[] = [];
 
   constructor(startMs = Date.UTC(2026, 0, 1)) {
-    this.#nowMs = startMs;
+    this.#wallMs = startMs;
   }
 
   now(): number {
+    return this.#wallMs + this.#nowMs;
+  }
+
+  monotonic(): number {
     return this.#nowMs;
+  }
+
+  /** Sets the wall clock forward, or back where negative, as a time server or waking up does. No time passes. */
+  setBy(byMs: number): void {
+    this.#wallMs += byMs;
   }
 
   after(delayMs: number, callback: () => void): () => void {

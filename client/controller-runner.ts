@@ -111,15 +111,15 @@ async function reconcileOnce(
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
-  const startMs = clock.now();
+  const startMs = clock.monotonic();
   try {
     const result = await controller.reconcile(key, signal);
     queue.forget(key);
     if (result.kind === 'requeueAfter') queue.addAfter(key, result.delayMs);
-    observer?.reconciled(controller.name, key, clock.now() - startMs, undefined);
+    observer?.reconciled(controller.name, key, clock.monotonic() - startMs, undefined);
   } catch (error) {
     if (signal.aborted) return;
-    observer?.reconciled(controller.name, key, clock.now() - startMs, error);
+    observer?.reconciled(controller.name, key, clock.monotonic() - startMs, error);
     queue.addRateLimited(key);
     // Conflicts and dying namespaces are the ordinary course of optimistic concurrency.
     const level = isConflict(error) || isNamespaceTerminating(error) ? 'debug' : 'warn';

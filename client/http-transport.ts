@@ -137,8 +137,8 @@ function bearer({ token, tokenFile }: HttpTransportOptions, clock: Clock): () =>
   if (tokenFile === undefined) return () => Promise.resolve(token);
   let cached: { token: string; atMs: number } | undefined;
   return async () => {
-    if (cached === undefined || clock.now() - cached.atMs > tokenMaxAgeMs) {
-      cached = { token: (await readFile(tokenFile, 'utf8')).trim(), atMs: clock.now() };
+    if (cached === undefined || clock.monotonic() - cached.atMs > tokenMaxAgeMs) {
+      cached = { token: (await readFile(tokenFile, 'utf8')).trim(), atMs: clock.monotonic() };
     }
     return cached.token;
   };
@@ -224,8 +224,7 @@ class SessionKeeper {
         case 'connecting':
           return await state.session;
         case 'backingOff':
-          // Never longer than a back-off can be: a clock that was set back meanwhile would make it hours.
-          await sleep(this.#clock, Math.min(maxBackOffMs, Math.max(0, state.untilMs - this.#clock.now())), signal);
+          await sleep(this.#clock, Math.max(0, state.untilMs - this.#clock.monotonic()), signal);
           if (this.#state === state) this.#state = { kind: 'idle' };
           break;
         case 'idle':
@@ -262,7 +261,7 @@ class SessionKeeper {
     } catch (error) {
       const delayMs = Math.min(maxBackOffMs, firstBackOffMs * 2 ** Math.min(this.#failures, 10));
       this.#failures += 1;
-      if (this.#state.kind !== 'closed') this.#state = { kind: 'backingOff', untilMs: this.#clock.now() + delayMs };
+      if (this.#state.kind !== 'closed') this.#state = { kind: 'backingOff', untilMs: this.#clock.monotonic() + delayMs };
       throw error;
     }
   }

@@ -57,14 +57,14 @@ export async function runLeaderElected(
   const leading = new AbortController();
   const work = lead(AbortSignal.any([signal, leading.signal])).finally(() => leading.abort());
   const until = AbortSignal.any([signal, leading.signal]);
-  let renewedAtMs = deps.clock.now();
+  let renewedAtMs = deps.clock.monotonic();
   let lost = false;
   while (!until.aborted) {
     await sleep(deps.clock, retryPeriodMs, until);
     if (until.aborted) break;
-    const remainingMs = renewedAtMs + renewDeadlineMs - deps.clock.now();
-    if (await within(deps.clock, remainingMs, lock.tryAcquireOrRenew())) renewedAtMs = deps.clock.now();
-    else if (deps.clock.now() - renewedAtMs >= renewDeadlineMs) {
+    const remainingMs = renewedAtMs + renewDeadlineMs - deps.clock.monotonic();
+    if (await within(deps.clock, remainingMs, lock.tryAcquireOrRenew())) renewedAtMs = deps.clock.monotonic();
+    else if (deps.clock.monotonic() - renewedAtMs >= renewDeadlineMs) {
       deps.log.error({ lease: `${options.namespace}/${options.name}` }, 'lost the lease');
       lost = true;
       leading.abort();
@@ -142,7 +142,7 @@ class LeaseLock {
 
   /** Whether another holds it and has renewed it within the lease's duration, as far as this process has seen. */
   #isOthers({ metadata, spec }: Lease): boolean {
-    const nowMs = this.#deps.clock.now();
+    const nowMs = this.#deps.clock.monotonic();
     if (this.#observed?.resourceVersion !== metadata.resourceVersion)
       this.#observed = { resourceVersion: metadata.resourceVersion, atMs: nowMs };
     const holder = spec?.holderIdentity ?? '';
@@ -163,7 +163,7 @@ class LeaseLock {
 
   async #update(held: Lease): Promise<void> {
     const updated = await this.#leases(this.#deps.client).update({ ...held, spec: this.#record(held.spec) });
-    this.#observed = { resourceVersion: updated.metadata.resourceVersion, atMs: this.#deps.clock.now() };
+    this.#observed = { resourceVersion: updated.metadata.resourceVersion, atMs: this.#deps.clock.monotonic() };
   }
 
   #record(previous: LeaseSpec | undefined): LeaseSpec {

@@ -80,7 +80,7 @@ export function createWorkQueue(
       add(key);
       return;
     }
-    const atMs = clock.now() + delayMs;
+    const atMs = clock.monotonic() + delayMs;
     const earlier = delayed.get(key);
     if (earlier !== undefined) {
       if (earlier.atMs <= atMs) return;

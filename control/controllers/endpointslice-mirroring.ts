@@ -40,7 +40,7 @@ export const endpointSliceMirroringController = (deps: ControllerDeps): Controll
         expectations.forget(key);
         return done; // The garbage collector takes the slices.
       }
-      if (!(await expectations.met(key, clock.now()))) return requeueAfter(recheckAfterMs);
+      if (!(await expectations.met(key, clock.monotonic()))) return requeueAfter(recheckAfterMs);
       const service = caches.cache('services').get(key);
       const groups = isMirrored(endpoints, service) ? mirrorGroups(endpoints) : [];
       const existing = managedSlices(caches.cache('endpointslices.discovery.k8s.io'), endpoints, controllerName);

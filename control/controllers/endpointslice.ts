@@ -62,7 +62,7 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
         return done; // The garbage collector takes the slices.
       }
       if (!isSelecting(service)) return done;
-      if (!(await expectations.met(key, clock.now()))) return requeueAfter(recheckAfterMs);
+      if (!(await expectations.met(key, clock.monotonic()))) return requeueAfter(recheckAfterMs);
       const existing = managedSlices(caches.cache('endpointslices.discovery.k8s.io'), service, controllerName);
       const pods = podsBehind(service, caches, true);
       const { groups, missingNode } = groupEndpoints(service, pods, caches.cache('nodes'));
@@ -215,7 +215,7 @@ export async function carryOutSlices(
   const slices = client.resource('endpointslices.discovery.k8s.io');
   for (const slice of source.metadata.deletionTimestamp === undefined ? plan.create : []) {
     try {
-      expectations.created(keyOf(source), await slices.create(slice), clock.now());
+      expectations.created(keyOf(source), await slices.create(slice), clock.monotonic());
     } catch (error) {
       if (isNamespaceTerminating(error)) return; // Nothing can be created any more.
       throw error;

@@ -148,6 +148,28 @@ describe('a node that falls silent', () => {
   });
 });
 
+describe('a wall clock that is set', () => {
+  it('makes no node silent, and no silent node alive', async (t) => {
+    const world = await startWorld();
+    t.after(() => world.stop());
+    for (const name of ['n1', 'n2']) await world.addNode(name);
+    const isUnknown = async (name: string) =>
+      (await node(world, name)).status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'Unknown') === true;
+    await world.pass(10);
+    // A laptop wakes up.
+    world.clock.setBy(3_600_000);
+    await world.rest();
+    await world.clock.advance(6000);
+    await world.rest();
+    assert.equal(await isUnknown('n1'), false);
+    await world.pass(10);
+    world.connected.delete('n2');
+    world.clock.setBy(-7_200_000);
+    await world.until('silent for the grace period', () => isUnknown('n2'), 70);
+    assert.equal(await isUnknown('n1'), false);
+  });
+});
+
 describe('a cluster of which no node answers', () => {
   it('evicts nothing: it is the control plane that is cut off', async (t) => {
     const world = await startWorld();

@@ -5,11 +5,12 @@
  */
 import { rfc3339, sameJson } from '#api/meta.ts';
 import type { Lease, Node, NodeCondition, Taint } from '#api/types.generated.ts';
+import type { Clock } from '#client/clock.ts';
 
 export const notReadyTaint = 'node.kubernetes.io/not-ready';
 export const unreachableTaint = 'node.kubernetes.io/unreachable';
 
-/** When the node last gave a sign of life, on this process's clock; clocks of nodes do not matter. */
+/** When the node last gave a sign of life, on this process's monotonic clock; clocks of nodes do not matter. */
 export interface NodeHealth {
   /** What was seen then: a change of either is a sign of life. */
   heartbeat: string;
@@ -23,17 +24,23 @@ export const readyCondition = (node: Node): NodeCondition | undefined =>
   node.status?.conditions?.find(({ type }) => type === 'Ready');
 
 /** `previous` moved on by what node and lease show now. */
-export function observeHealth(previous: NodeHealth | undefined, node: Node, lease: Lease | undefined, nowMs: number): NodeHealth {
+export function observeHealth(
+  previous: NodeHealth | undefined,
+  node: Node,
+  lease: Lease | undefined,
+  clock: Pick<Clock, 'now' | 'monotonic'>,
+): NodeHealth {
   const ready = readyCondition(node);
   // What this controller wrote itself is no sign of life: a heartbeat time comes from the kubelet alone.
   const heartbeat = ready?.lastHeartbeatTime ?? '';
   const renewTime = lease?.spec?.renewTime ?? '';
   if (previous === undefined) {
     // A node that never reported is judged from its creation on.
-    return { heartbeat, renewTime, seenMs: ready === undefined ? Date.parse(node.metadata.creationTimestamp) : nowMs };
+    const ageMs = ready === undefined ? Math.max(0, clock.now() - Date.parse(node.metadata.creationTimestamp)) : 0;
+    return { heartbeat, renewTime, seenMs: clock.monotonic() - ageMs };
   }
   const isAlive = heartbeat !== previous.heartbeat || renewTime > previous.renewTime;
-  return isAlive ? { heartbeat, renewTime, seenMs: nowMs } : previous;
+  return isAlive ? { heartbeat, renewTime, seenMs: clock.monotonic() } : previous;
 }
 
 export interface HealthLimits {
@@ -42,15 +49,10 @@ export interface HealthLimits {
   startupGracePeriodMs: number;
 }
 
-/** The conditions of a node that fell silent; undefined where nothing has to change. */
-export function silentConditions(
-  node: Node,
-  health: NodeHealth,
-  limits: HealthLimits,
-  nowMs: number,
-): NodeCondition[] | undefined {
+/** The conditions of a node that has been silent for so long; undefined where nothing has to change. */
+export function silentConditions(node: Node, silentMs: number, limits: HealthLimits, nowMs: number): NodeCondition[] | undefined {
   const graceMs = readyCondition(node) === undefined ? limits.startupGracePeriodMs : limits.gracePeriodMs;
-  if (nowMs <= health.seenMs + graceMs) return undefined;
+  if (silentMs <= graceMs) return undefined;
   const conditions = node.status?.conditions ?? [];
   const now = rfc3339(nowMs);
   const next = conditions.map((one): NodeCondition => {

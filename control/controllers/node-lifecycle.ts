@@ -69,11 +69,11 @@ export const nodeLifecycleController = (deps: ControllerDeps, options: NodeLifec
       const isKnown = known?.uid === node.metadata.uid;
       if (!isKnown) events.event(node, 'Normal', 'RegisteredNode', `Node ${name} event: Registered Node ${name} in Controller`);
       const lease = caches.cache('leases.coordination.k8s.io').get(nameToKey({ namespace: leaseNamespace, name }));
-      const health = observeHealth(isKnown ? known.health : undefined, node, lease, clock.now());
+      const health = observeHealth(isKnown ? known.health : undefined, node, lease, clock);
       healths.set(name, { uid: node.metadata.uid, health });
       const current = await markSilent(node, health, limits, deps);
       if (readyCondition(current)?.status === 'Unknown') await markPodsNotReady(current, deps);
-      await setTaints(current, eviction(current, caches.cache('nodes').list(), clock.now()), deps);
+      await setTaints(current, eviction(current, caches.cache('nodes').list(), clock.monotonic()), deps);
       return requeueAfter(periodMs);
     },
   };
@@ -85,7 +85,7 @@ async function markSilent(
   limits: Parameters<typeof silentConditions>[2],
   { client, clock, events }: ControllerDeps,
 ): Promise<Node> {
-  const conditions = silentConditions(node, health, limits, clock.now());
+  const conditions = silentConditions(node, clock.monotonic() - health.seenMs, limits, clock.now());
   if (conditions === undefined) return node;
   const updated = await client.resource('nodes').updateStatus({ ...node, status: { ...node.status, conditions } });
   if (readyCondition(node)?.status === 'True') {

@@ -294,21 +294,22 @@ describe('node health', () => {
     spec: { renewTime },
   });
 
+  const clockAt = (afterMs: number) => ({ now: () => nowMs + afterMs, monotonic: () => 1000 + afterMs });
+
   it('counts from the last change of heartbeat or lease', () => {
-    const first = observeHealth(undefined, node([ready('True')]), lease('2026-01-01T00:00:00.000000Z'), nowMs);
-    const silent = observeHealth(first, node([ready('True')]), lease('2026-01-01T00:00:00.000000Z'), nowMs + 20_000);
-    assert.equal(silent.seenMs, nowMs);
+    const first = observeHealth(undefined, node([ready('True')]), lease('2026-01-01T00:00:00.000000Z'), clockAt(0));
+    const silent = observeHealth(first, node([ready('True')]), lease('2026-01-01T00:00:00.000000Z'), clockAt(20_000));
+    assert.equal(silent.seenMs, 1000);
     assert.equal(
-      observeHealth(silent, node([ready('True')]), lease('2026-01-01T00:00:10.000000Z'), nowMs + 20_000).seenMs,
-      nowMs + 20_000,
+      observeHealth(silent, node([ready('True')]), lease('2026-01-01T00:00:10.000000Z'), clockAt(20_000)).seenMs,
+      21_000,
     );
   });
 
   it('turns Unknown after the grace period, once', () => {
-    const health = { heartbeat: '', renewTime: '', seenMs: nowMs };
     const of = node([ready('True')]);
-    assert.equal(silentConditions(of, health, limits, nowMs + 50_000), undefined);
-    const next = silentConditions(of, health, limits, nowMs + 50_001) ?? [];
+    assert.equal(silentConditions(of, 50_000, limits, nowMs), undefined);
+    const next = silentConditions(of, 50_001, limits, nowMs) ?? [];
     assert.deepEqual(
       next.map(({ type, status, reason }) => [type, status, reason]),
       [
@@ -316,14 +317,15 @@ describe('node health', () => {
         ...['MemoryPressure', 'DiskPressure', 'PIDPressure'].map((type) => [type, 'Unknown', 'NodeStatusNeverUpdated']),
       ],
     );
-    assert.equal(silentConditions(node(next), health, limits, nowMs + 90_000), undefined);
+    assert.equal(silentConditions(node(next), 90_000, limits, nowMs), undefined);
   });
 
-  it('gives a node that never reported its startup grace period', () => {
-    const health = observeHealth(undefined, node([]), undefined, nowMs + 55_000);
-    assert.equal(silentConditions(node([]), health, limits, nowMs + 60_000), undefined);
+  it('gives a node that never reported its startup grace period, from its creation on', () => {
+    const { seenMs } = observeHealth(undefined, node([]), undefined, clockAt(55_000));
+    assert.equal(seenMs, 1000);
+    assert.equal(silentConditions(node([]), 60_000, limits, nowMs), undefined);
     assert.equal(
-      silentConditions(node([]), health, limits, nowMs + 60_001)?.find(({ type }) => type === 'Ready')?.message,
+      silentConditions(node([]), 60_001, limits, nowMs)?.find(({ type }) => type === 'Ready')?.message,
       'Kubelet never posted node status.',
     );
   });

@@ -49,9 +49,9 @@ export const podGcController = (deps: ControllerDeps, { terminatedPodGcThreshold
       const nodeName = pod.spec.nodeName ?? '';
       const node = caches.cache('nodes').get(nodeName);
       if (nodeName !== '' && node === undefined) {
-        const sinceMs = nodeGoneSince.get(nodeName) ?? clock.now();
+        const sinceMs = nodeGoneSince.get(nodeName) ?? clock.monotonic();
         nodeGoneSince.set(nodeName, sinceMs);
-        const remainingMs = sinceMs + quarantineMs - clock.now();
+        const remainingMs = sinceMs + quarantineMs - clock.monotonic();
         if (remainingMs > 0) return requeueAfter(remainingMs);
         if (await nodeExists(client, nodeName)) return done;
       } else nodeGoneSince.delete(nodeName);

@@ -37,7 +37,7 @@ export const replicaSetController = (deps: ControllerDeps): Controller => {
       }
       const { claim, terminating } = sortPods(set, caches.cache('pods').list(set.metadata.namespace));
       const active = await carryOutClaim(client, { object: set, resource: 'replicasets.apps' }, 'pods', claim);
-      const isCurrent = await expectations.met(key, clock.now());
+      const isCurrent = await expectations.met(key, clock.monotonic());
       const plan = planReplicaSet(set, active, isCurrent, relatedPods(set, caches), clock.now());
       const failure = await carryOut(plan, set, expectations, deps);
       await reportStatus(set, replicaSetStatus(set, active, terminating, failure, clock.now()), deps);
@@ -112,13 +112,13 @@ async function carryOut(
   const key = keyOf(set);
   const creation = await slowStart(plan.create, async () => {
     const pod = await createPod(set, deps);
-    if (pod !== undefined) expectations.created(key, pod, deps.clock.now());
+    if (pod !== undefined) expectations.created(key, pod, deps.clock.monotonic());
   });
   if (creation !== undefined) return { reason: 'FailedCreate', error: creation };
   const results = await Promise.allSettled(
     plan.remove.map(async (pod) => {
       await deletePod(set, pod, deps);
-      expectations.deleted(key, pod, deps.clock.now());
+      expectations.deleted(key, pod, deps.clock.monotonic());
     }),
   );
   const failed = results.find((result) => result.status === 'rejected');

@@ -26,6 +26,17 @@ async function popNow(queue: SchedulingQueue): Promise<string | undefined> {
 }
 
 describe('SchedulingQueue', () => {
+  it('backs off for its time also while the wall clock is set back', async () => {
+    const { queue, clock } = queueOf(['a']);
+    await queue.pop(never);
+    queue.failed('uid-a');
+    clock.setBy(-3_600_000);
+    queue.upsert(pod('b'));
+    await queue.pop(never);
+    await clock.advance(1000);
+    assert.equal(queue.lengths().active, 1);
+  });
+
   it('orders by priority, then by arrival', async () => {
     const { queue } = queueOf(['a'], ['b', { priority: 5 }], ['c'], ['d', { priority: 5 }]);
     const order = [];

@@ -78,7 +78,7 @@ export class SchedulingQueue {
       this.#entries.set(pod.metadata.uid, {
         pod,
         place: gated ? { kind: 'gated' } : { kind: 'active' },
-        sinceMs: this.#clock.now(),
+        sinceMs: this.#clock.monotonic(),
         order: this.#nextOrder++,
         attempts: 0,
         rejections: 0,
@@ -153,7 +153,7 @@ export class SchedulingQueue {
     entry.rejectedBy = rejectedBy;
     entry.rejections++;
     entry.errorsInARow = 0;
-    entry.sinceMs = this.#clock.now();
+    entry.sinceMs = this.#clock.monotonic();
     entry.place = { kind: 'unschedulable', sinceMs: entry.sinceMs };
     if (events.some((event) => mayHelp(event, entry.pod, rejectedBy))) this.#retry(entry);
     this.#changed();
@@ -164,7 +164,7 @@ export class SchedulingQueue {
     const entry = this.#entries.get(uid);
     if (entry?.place.kind !== 'inFlight') return;
     entry.errorsInARow++;
-    entry.sinceMs = this.#clock.now();
+    entry.sinceMs = this.#clock.monotonic();
     entry.rejectedBy = new Set();
     entry.place = { kind: 'backoff', untilMs: entry.sinceMs + this.#backoffMs(entry.errorsInARow), afterError: true };
     this.#changed();
@@ -193,7 +193,7 @@ export class SchedulingQueue {
 
   #retry(entry: Entry): void {
     const untilMs = entry.sinceMs + this.#backoffMs(entry.rejections);
-    entry.place = untilMs > this.#clock.now() ? { kind: 'backoff', untilMs, afterError: false } : { kind: 'active' };
+    entry.place = untilMs > this.#clock.monotonic() ? { kind: 'backoff', untilMs, afterError: false } : { kind: 'active' };
   }
 
   #backoffMs(count: number): number {
@@ -206,7 +206,7 @@ export class SchedulingQueue {
     this.#cancelTimer = undefined;
     const nextMs = this.#nextTimeMs();
     if (nextMs !== undefined)
-      this.#cancelTimer = this.#clock.after(Math.max(0, nextMs - this.#clock.now()), () => this.#timePassed());
+      this.#cancelTimer = this.#clock.after(Math.max(0, nextMs - this.#clock.monotonic()), () => this.#timePassed());
   }
 
   #nextTimeMs(): number | undefined {
@@ -225,7 +225,7 @@ export class SchedulingQueue {
   }
 
   #timePassed(): void {
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     for (const entry of this.#entries.values()) {
       if (entry.place.kind === 'backoff' && entry.place.untilMs <= now) entry.place = { kind: 'active' };
       if (entry.place.kind === 'unschedulable' && entry.place.sinceMs + this.#maxUnschedulableMs <= now) this.#retry(entry);
