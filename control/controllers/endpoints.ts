@@ -108,15 +108,34 @@ interface Entry {
   ports: EndpointPort[];
 }
 
-/** Addresses with the same ports share a subset; everything sorted, so that the same state is the same text. */
+/**
+ * Ports that the same addresses offer share a subset, so a port stands in more than one only where it means different
+ * addresses there; everything sorted, so that the same state is the same text.
+ */
 function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
-  const groups = new Map<string, Entry[]>();
+  const byPort = new Map<string, { port: EndpointPort | undefined; entries: Entry[] }>();
   for (const entry of pods.flatMap((pod) => entryOf(service, pod))) {
-    const key = JSON.stringify(entry.ports);
-    groups.set(key, [...(groups.get(key) ?? []), entry]);
+    for (const port of entry.ports.length === 0 ? [undefined] : entry.ports) {
+      const key = JSON.stringify(port) ?? '';
+      const known = byPort.get(key);
+      if (known === undefined) byPort.set(key, { port, entries: [entry] });
+      else known.entries.push(entry);
+    }
   }
-  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entries]) => subset(entries));
+  const byAddresses = new Map<string, { ports: EndpointPort[]; entries: readonly Entry[] }>();
+  for (const { port, entries } of byPort.values()) {
+    const key = entries
+      .map(({ address, ready }) => `${address.ip} ${address.targetRef?.uid} ${ready}`)
+      .sort()
+      .join();
+    const { ports } = byAddresses.get(key) ?? { ports: [] };
+    byAddresses.set(key, { ports: port === undefined ? ports : [...ports, port], entries });
+  }
+  const subsets = [...byAddresses.values()].map(({ ports, entries }) => subset(ports.sort(byNumber), entries));
+  return subsets.sort((x, y) => (JSON.stringify(x.ports) < JSON.stringify(y.ports) ? -1 : 1));
 }
+
+const byNumber = (a: EndpointPort, b: EndpointPort): number => a.port - b.port || ((a.name ?? '') < (b.name ?? '') ? -1 : 1);
 
 function entryOf(service: Service, pod: Pod): Entry[] {
   const family = service.spec.ipFamilies?.[0] ?? (isIPv6(service.spec.clusterIP ?? '') ? 'IPv6' : 'IPv4');
@@ -143,19 +162,17 @@ function entryOf(service: Service, pod: Pod): Entry[] {
     nodeName: pod.spec.nodeName,
     targetRef: { kind: 'Pod', namespace, name, uid },
   };
-  const sorted = ports.sort((a, b) => a.port - b.port || ((a.name ?? '') < (b.name ?? '') ? -1 : 1));
-  return [{ address, ready: service.spec.publishNotReadyAddresses === true || isPodReady(pod), ports: sorted }];
+  return [{ address, ready: service.spec.publishNotReadyAddresses === true || isPodReady(pod), ports }];
 }
 
-function subset(entries: readonly Entry[]): EndpointSubset {
+function subset(ports: readonly EndpointPort[], entries: readonly Entry[]): EndpointSubset {
   const sorted = [...entries].sort((a, b) => (a.address.ip < b.address.ip ? -1 : 1));
   const addresses = sorted.filter(({ ready }) => ready).map(({ address }) => address);
   const notReadyAddresses = sorted.filter(({ ready }) => !ready).map(({ address }) => address);
-  const ports = entries[0]?.ports ?? [];
   return {
     ...(addresses.length === 0 ? {} : { addresses }),
     ...(notReadyAddresses.length === 0 ? {} : { notReadyAddresses }),
-    ...(ports.length === 0 ? {} : { ports }),
+    ...(ports.length === 0 ? {} : { ports: [...ports] }),
   };
 }
 

@@ -145,6 +145,23 @@ describe('a node that falls silent', () => {
       async () => !(await pods(world)).some(({ metadata }) => metadata.uid === orphan?.metadata.uid),
       60,
     );
+    assert.ok((await events(world, 'RemovingNode')).includes('Node n2 event: Removing Node n2 from Controller'));
+  });
+});
+
+describe('pod garbage collection', () => {
+  it('tells that a pod has failed before it deletes one that never had a node', async (t) => {
+    const world = await startWorld();
+    t.after(() => world.stop());
+    const pod = await world.client.resource('pods').create({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'nowhere', namespace: 'default', finalizers: ['example.com/hold'] },
+      spec: { containers: [{ name: 'c', image: 'i' }] },
+    });
+    await world.client.resource('pods').delete(pod.metadata);
+    const failed = await world.until('failed', async () => (await pods(world)).find(({ status }) => status?.phase === 'Failed'));
+    assert.deepEqual(failed.status?.conditions?.filter(({ type }) => type === 'DisruptionTarget') ?? [], []);
   });
 });
 

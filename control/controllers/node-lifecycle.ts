@@ -61,11 +61,15 @@ export const nodeLifecycleController = (deps: ControllerDeps, options: NodeLifec
 
     async reconcile(name) {
       const node = caches.cache('nodes').get(name);
+      const known = healths.get(name);
       if (node === undefined) {
         healths.delete(name);
+        if (known !== undefined) {
+          const gone = { apiVersion: 'v1', kind: 'Node', name, uid: known.uid };
+          events.event(gone, 'Normal', 'RemovingNode', `Node ${name} event: Removing Node ${name} from Controller`);
+        }
         return done;
       }
-      const known = healths.get(name);
       const isKnown = known?.uid === node.metadata.uid;
       if (!isKnown) events.event(node, 'Normal', 'RegisteredNode', `Node ${name} event: Registered Node ${name} in Controller`);
       const lease = caches.cache('leases.coordination.k8s.io').get(nameToKey({ namespace: leaseNamespace, name }));

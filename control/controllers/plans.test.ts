@@ -208,6 +208,28 @@ describe('Endpoints', () => {
     );
   });
 
+  it('put a port that all pods offer into one subset, and those that only some offer into others', () => {
+    const named = service({
+      ports: [
+        { name: 'all', port: 80, targetPort: 8080, protocol: 'TCP' },
+        { name: 'some', port: 81, targetPort: 'web', protocol: 'TCP' },
+      ],
+    });
+    const other = backend('b', '10.0.0.2', true, {
+      containers: [{ name: 'c', image: 'i', ports: [{ name: 'web', containerPort: 9191 }] }],
+    });
+    assert.deepEqual(
+      planEndpoints(named, [backend('a', '10.0.0.1', true), other], undefined, undefined)?.subsets?.map(
+        ({ addresses, ports }) => [addresses?.map(({ ip }) => ip).join(), ports?.map(({ port }) => port).join()],
+      ),
+      [
+        ['10.0.0.1,10.0.0.2', '8080'],
+        ['10.0.0.1', '9090'],
+        ['10.0.0.2', '9191'],
+      ],
+    );
+  });
+
   it('hold at most 1000 addresses, the ready ones first, and say so', () => {
     const pods = Array.from({ length: maxAddresses + 50 }, (_, n) => backend(`p${n}`, `10.1.${n >> 8}.${n & 255}`, n >= 100));
     const planned = planEndpoints(service(), pods, undefined, undefined);

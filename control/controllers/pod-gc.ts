@@ -13,7 +13,7 @@ import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import { readyCondition } from './node-health.ts';
-import { markDisrupted } from './pod-disruption.ts';
+import { markDisrupted, patchPodStatus } from './pod-disruption.ts';
 import { creationMs, isPodTerminal } from './pods.ts';
 
 /** A node that disappears may be registering anew. */
@@ -96,12 +96,17 @@ async function collect(pod: Pod, reason: CollectReason, { client, clock, log }: 
   const { namespace, name, uid } = pod.metadata;
   log.info({ pod: `${namespace}/${name}`, reason }, 'deleting a pod that nobody else would');
   try {
-    if (reason === 'orphaned')
-      await markDisrupted(client, pod, 'DeletionByPodGC', 'PodGC: node no longer exists', clock.now(), true);
-    else if (reason === 'outOfService')
-      await markDisrupted(client, pod, 'DeletionByPodGC', 'PodGC: node is out of service', clock.now(), true);
+    // Nobody else can say any more that it has ended.
+    if (!isPodTerminal(pod)) await fail(client, pod, reason, clock.now());
     await client.resource('pods').delete({ namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
+}
+
+/** Only of a pod whose node is gone it is known what disrupted it. */
+function fail(client: Client, pod: Pod, reason: CollectReason, nowMs: number): Promise<void> {
+  return reason === 'orphaned'
+    ? markDisrupted(client, pod, 'DeletionByPodGC', 'PodGC: node no longer exists', nowMs, true)
+    : patchPodStatus(client, pod, { phase: 'Failed' });
 }
