@@ -6,7 +6,7 @@
  */
 import type { New } from '#api/meta.ts';
 import { keyToName, sameJson } from '#api/meta.ts';
-import { isNamespaceTerminating, isNotFound } from '#api/status.ts';
+import { isAlreadyExists, isConflict, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
@@ -216,15 +216,18 @@ async function write(
       });
   } catch (error) {
     if (isNamespaceTerminating(error)) return; // Nothing can be created any more.
+    // Written by ourselves a moment ago, and the cache is behind: nobody's concern.
+    if (isConflict(error) || isAlreadyExists(error)) throw error;
     const message = error instanceof Error ? error.message : String(error);
+    const about = { apiVersion: 'v1', kind: 'Endpoints', name, ...(namespace === undefined ? {} : { namespace }) };
     if (present === undefined)
       events.event(
-        service,
+        about,
         'Warning',
         'FailedToCreateEndpoint',
         `Failed to create endpoint for service ${namespace}/${name}: ${message}`,
       );
-    else events.event(service, 'Warning', 'FailedToUpdateEndpoint', `Failed to update endpoint ${namespace}/${name}: ${message}`);
+    else events.event(present, 'Warning', 'FailedToUpdateEndpoint', `Failed to update endpoint ${namespace}/${name}: ${message}`);
     throw error;
   }
 }

@@ -24,7 +24,7 @@ const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
 const maxPerSubset = 1000;
 
 export const endpointSliceMirroringController = (deps: ControllerDeps): Controller => {
-  const { client, caches, clock } = deps;
+  const { client, caches, clock, events } = deps;
   const expectations = createExpectations(client, caches, 'endpointslices.discovery.k8s.io');
   return {
     name: 'endpointslice-mirroring',
@@ -43,6 +43,14 @@ export const endpointSliceMirroringController = (deps: ControllerDeps): Controll
       if (!(await expectations.met(key, clock.monotonic()))) return requeueAfter(recheckAfterMs);
       const service = caches.cache('services').get(key);
       const groups = isMirrored(endpoints, service) ? mirrorGroups(endpoints) : [];
+      const skipped = groups.length === 0 ? 0 : skippedAddresses(endpoints);
+      if (skipped > 0)
+        events.event(
+          endpoints,
+          'Warning',
+          'TooManyAddressesToMirror',
+          `A max of ${maxPerSubset} addresses can be mirrored to EndpointSlices per Endpoints subset. ${skipped} addresses were skipped`,
+        );
       const existing = managedSlices(caches.cache('endpointslices.discovery.k8s.io'), endpoints, controllerName);
       const plan = packSlices(existing, groups, {
         maxPerSlice: maxPerSubset,
@@ -62,22 +70,37 @@ export function isMirrored({ metadata }: Endpoints, service: Service | undefined
   return service !== undefined && service.spec.selector === undefined;
 }
 
-/** The endpoints by address type and ports. Pure. */
+/** The endpoints by address type and ports: of each subset the first {@link maxPerSubset}, the ready ones before the others. Pure. */
 export function mirrorGroups({ subsets = [] }: Endpoints): EndpointGroup[] {
-  return subsets
-    .flatMap((subset) => ['IPv4', 'IPv6'].map((addressType) => groupOf(subset, addressType)))
-    .filter(({ endpoints }) => endpoints.length > 0);
+  return subsets.flatMap((subset) => {
+    const endpoints = addressesOf(subset)
+      .slice(0, maxPerSubset)
+      .map(({ address, ready }) => endpointOf(address, ready));
+    const ports = (subset.ports ?? []).map(({ name = '', port, protocol = 'TCP', appProtocol }) => ({
+      name,
+      port,
+      protocol,
+      appProtocol,
+    }));
+    return ['IPv4', 'IPv6']
+      .map((addressType) => ({
+        addressType,
+        ports,
+        endpoints: endpoints.filter(({ addresses: [ip = ''] }) => isIPv6(ip) === (addressType === 'IPv6')),
+      }))
+      .filter((group) => group.endpoints.length > 0);
+  });
 }
 
-function groupOf({ addresses = [], notReadyAddresses = [], ports = [] }: EndpointSubset, addressType: string): EndpointGroup {
-  const ofType = (list: EndpointAddress[], ready: boolean): Endpoint[] =>
-    list.filter(({ ip }) => isIPv6(ip) === (addressType === 'IPv6')).map((address) => endpointOf(address, ready));
-  return {
-    addressType,
-    ports: ports.map(({ name = '', port, protocol = 'TCP', appProtocol }) => ({ name, port, protocol, appProtocol })),
-    endpoints: [...ofType(addresses, true), ...ofType(notReadyAddresses, false)].slice(0, maxPerSubset),
-  };
+function addressesOf({ addresses = [], notReadyAddresses = [] }: EndpointSubset): { address: EndpointAddress; ready: boolean }[] {
+  return [
+    ...addresses.map((address) => ({ address, ready: true })),
+    ...notReadyAddresses.map((address) => ({ address, ready: false })),
+  ];
 }
+
+const skippedAddresses = ({ subsets = [] }: Endpoints): number =>
+  subsets.reduce((sum, subset) => sum + Math.max(0, addressesOf(subset).length - maxPerSubset), 0);
 
 function endpointOf({ ip, hostname, nodeName, targetRef }: EndpointAddress, ready: boolean): Endpoint {
   return { addresses: [ip], conditions: { ready }, targetRef, nodeName, hostname: hostname === '' ? undefined : hostname };

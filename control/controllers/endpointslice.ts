@@ -7,7 +7,7 @@
  */
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerReference, keyOf, nameToKey } from '#api/meta.ts';
-import { isNamespaceTerminating, isNotFound } from '#api/status.ts';
+import { isConflict, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Endpoint, EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
@@ -80,12 +80,14 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
         await carryOutSlices(plan, service, expectations, deps);
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);
-        events.event(
-          service,
-          'Warning',
-          'FailedToUpdateEndpointSlices',
-          `Error updating Endpoint Slices for Service ${key}: ${message}`,
-        );
+        // A cache that is behind is nobody's concern: the next look will be at the newer slices.
+        if (!isConflict(error))
+          events.event(
+            service,
+            'Warning',
+            'FailedToUpdateEndpointSlices',
+            `Error updating Endpoint Slices for Service ${key}: ${message}`,
+          );
         throw error;
       }
       return missingNode ? requeueAfter(missingNodeRetryMs) : done;

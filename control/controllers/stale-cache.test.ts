@@ -1,0 +1,114 @@
+/** Controllers of endpoints whose cache is behind the server: what they tell people of it. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { pino } from 'pino';
+import type { KubeObject } from '#api/meta.ts';
+import { keyOf } from '#api/meta.ts';
+import { isConflict } from '#api/status.ts';
+import type { Pod, Service } from '#api/types.generated.ts';
+import type { Caches, ControllerDeps } from '#client/controller.ts';
+import { endpointsController } from './endpoints.ts';
+import { endpointSliceController } from './endpointslice.ts';
+import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
+import type { World } from './testing.ts';
+import { startWorld } from './testing.ts';
+
+let world: World;
+before(async () => {
+  world = await startWorld();
+});
+after(() => world.stop());
+
+/** What a controller sees and records. Only these objects are in its caches. */
+function looking(at: Record<string, KubeObject[]>): { deps: ControllerDeps; told: string[] } {
+  const told: string[] = [];
+  const cache = (id: string) => ({
+    get: (key: string) => at[id]?.find((one) => keyOf(one) === key),
+    list: () => at[id] ?? [],
+    ownedBy: () => [],
+  });
+  const events: ControllerDeps['events'] = {
+    event: (about, _type, reason) => void told.push(`${'metadata' in about ? about.metadata.name : about.kind} ${reason}`),
+  };
+  const { client, clock } = world;
+  return { deps: { client, caches: { cache } as unknown as Caches, clock, events, log: pino({ level: 'silent' }) }, told };
+}
+
+const service = (name: string, namespace = 'default'): Service => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name, namespace, uid: `uid-${name}`, resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
+  spec: { selector: { app: name }, clusterIP: '10.96.0.9', ipFamilies: ['IPv4'], ports: [{ port: 80, protocol: 'TCP' }] },
+});
+const pod = (app: string): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'p', namespace: 'default', labels: { app }, uid: 'u', resourceVersion: '1', creationTimestamp: '' },
+  spec: { nodeName: 'n', containers: [] },
+  status: { podIP: '10.244.0.9', podIPs: [{ ip: '10.244.0.9' }], conditions: [{ type: 'Ready', status: 'True' }] },
+});
+
+describe('a cache that is behind', () => {
+  it('is no event: the older EndpointSlice and Endpoints are written again once the newer ones are seen', async () => {
+    const metadata = {
+      name: 'late',
+      namespace: 'default',
+      labels: {
+        'kubernetes.io/service-name': 'late',
+        'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io',
+      },
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Service', name: 'late', uid: 'uid-late' }],
+    };
+    const slices = world.client.resource('endpointslices.discovery.k8s.io');
+    const endpoints = world.client.resource('endpoints');
+    // The world's own controllers leave them alone: there is no such Service.
+    const old = await endpoints.create({ apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'late', namespace: 'default' } });
+    const slice = await slices.create({
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { ...metadata, ownerReferences: [] },
+      addressType: 'IPv4',
+      endpoints: [],
+      ports: [],
+    });
+    const touch = { type: 'merge', body: { metadata: { annotations: { newer: 'yes' } } } } as const;
+    await endpoints.patch(old.metadata, touch);
+    await slices.patch(slice.metadata, touch);
+    const node: KubeObject = { apiVersion: 'v1', kind: 'Node', metadata: { ...pod('').metadata, name: 'n' } };
+    delete node.metadata.namespace;
+    const seen = { ...slice, metadata: { ...slice.metadata, ownerReferences: metadata.ownerReferences } };
+    const { deps, told } = looking({
+      services: [service('late')],
+      pods: [pod('late')],
+      nodes: [node],
+      endpoints: [old],
+      'endpointslices.discovery.k8s.io': [seen],
+    });
+    for (const controller of [endpointsController(deps), endpointSliceController(deps)])
+      await assert.rejects(controller.reconcile('default/late', new AbortController().signal), isConflict);
+    assert.deepEqual(told, []);
+  });
+
+  it('is another thing than a server that refuses: that is told of the Endpoints', async () => {
+    const { deps, told } = looking({ services: [service('homeless', 'no-such-namespace')] });
+    await assert.rejects(endpointsController(deps).reconcile('no-such-namespace/homeless', new AbortController().signal));
+    assert.deepEqual(told, ['Endpoints FailedToCreateEndpoint']);
+  });
+});
+
+describe('Endpoints with too many addresses', () => {
+  it('are mirrored as far as a slice goes, and the rest is told of', async () => {
+    const ips = (count: number, net: string) => Array.from({ length: count }, (_, i) => ({ ip: `${net}.${i >> 8}.${i & 255}` }));
+    const manual = await world.client.resource('endpoints').create({
+      apiVersion: 'v1',
+      kind: 'Endpoints',
+      metadata: { name: 'many', namespace: 'default' },
+      subsets: [{ addresses: ips(999, '192.0'), notReadyAddresses: ips(3, '198.51'), ports: [{ port: 80 }] }],
+    });
+    const { selector: _selector, ...spec } = service('many').spec;
+    const selectorless: Service = { ...service('many'), spec };
+    const { deps, told } = looking({ services: [selectorless], endpoints: [manual] });
+    await endpointSliceMirroringController(deps).reconcile('default/many', new AbortController().signal);
+    assert.deepEqual(told, ['many TooManyAddressesToMirror']);
+  });
+});
