@@ -26,6 +26,9 @@ const port = (hostPort: number, protocol = 'TCP', hostIP?: string): Partial<PodS
     aContainer('c', { ports: [{ containerPort: 80, hostPort, protocol, ...(hostIP === undefined ? {} : { hostIP }) }] }),
   ],
 });
+const sysctls = (...names: string[]): Partial<PodSpec> => ({
+  securityContext: { sysctls: names.map((name) => ({ name, value: '1' })) },
+});
 const other = (spec: Partial<PodSpec>, more: Parameters<typeof aPod>[1] = {}): Pod =>
   aPod(spec, { metadata: { name: 'other', uid: 'uid-2' }, ...more });
 const tainted: Node = {
@@ -47,6 +50,21 @@ describe('admission on the node', () => {
       [other(asking({ cpu: '1' }))],
       'OutOfcpu',
       "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000",
+    ],
+    ['takes safe sysctls', sysctls('net/ipv4/tcp_syncookies', 'kernel.shm_rmid_forced'), [], undefined],
+    [
+      'refuses sysctls that reach other pods',
+      sysctls('net.ipv4.tcp_syncookies', 'kernel.msgmax'),
+      [],
+      'SysctlForbidden',
+      'forbidden sysctl: "kernel.msgmax" not allowlisted',
+    ],
+    [
+      "refuses sysctls of the node's own network",
+      { ...sysctls('net.ipv4.tcp_syncookies'), hostNetwork: true },
+      [],
+      'SysctlForbidden',
+      'forbidden sysctl: "net.ipv4.tcp_syncookies" not allowed with host Net enabled',
     ],
     [
       'forgets pods that have ended',

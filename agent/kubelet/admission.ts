@@ -8,6 +8,7 @@ import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toler
 import { initContainers, isSidecar, isTerminalPhase } from './pod-spec.ts';
 import { milliUnits, wholeUnits } from './quantities.ts';
 import { podRequest, podRequests } from './resources.ts';
+import { forbiddenSysctl } from './sysctls.ts';
 
 export interface Rejection {
   reason: string;
@@ -40,7 +41,7 @@ export function admitPod(pod: Pod, others: readonly Pod[], node: Node): Rejectio
     return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" };
   }
   const active = others.filter((other) => other.metadata.uid !== pod.metadata.uid && !isTerminalPhase(other.status?.phase));
-  return fits(pod, active, node) ?? selected(pod, node) ?? portsFree(pod, active) ?? tolerated(pod, node);
+  return forbiddenSysctl(pod) ?? fits(pod, active, node) ?? selected(pod, node) ?? portsFree(pod, active) ?? tolerated(pod, node);
 }
 
 function fits(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefined {

@@ -5,6 +5,7 @@ import type { Pod } from '#api/types.generated.ts';
 import { sandboxLabels } from './labels.ts';
 import { isSidecar } from './pod-spec.ts';
 import { sandboxSecurityContext } from './security.ts';
+import { sysctlName } from './sysctls.ts';
 
 export interface SandboxInputs {
   pod: Pod;
@@ -51,7 +52,7 @@ export function sandboxConfig({
     linux: {
       cgroupParent,
       securityContext: sandboxSecurityContext(pod, localSeccomp),
-      sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name.replaceAll('/', '.'), value])),
+      sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [sysctlName(name), value])),
     },
   };
 }
