@@ -38,6 +38,8 @@ export class FakeRuntime {
   readonly calls: string[] = [];
   /** Answers of execSync by command line; a missing one succeeds. */
   readonly execs = new Map<string, number>();
+  /** Command lines that execSync never sees the end of. */
+  readonly endlessExecs = new Set<string>();
   changed: () => void = () => undefined;
   readonly #clock: Clock;
   #serial = 0;
@@ -158,8 +160,12 @@ export class FakeRuntime {
         annotations: status.annotations,
       })),
     containerStatus: async (id: string) => this.#container(id).status,
-    execSync: async (_id: string, command: readonly string[]) => {
+    execSync: async (_id: string, command: readonly string[], _timeoutMs: number, signal?: AbortSignal) => {
       this.calls.push(`exec ${command.join(' ')}`);
+      if (this.endlessExecs.has(command.join(' '))) {
+        await new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }));
+        throw new RuntimeError('Cancelled', 'ExecSync', 'cancelled');
+      }
       return { stdout: Buffer.alloc(0), stderr: Buffer.from('no'), exitCode: this.execs.get(command.join(' ')) ?? 0 };
     },
     imageStatus: async ({ image }: { image: string }): Promise<Image | undefined> =>

@@ -15,7 +15,7 @@ export interface HookTarget {
 }
 
 export interface HookRunner {
-  /** Carries out a hook. @throws Error when it fails; exec hooks fail by their exit status */
+  /** Carries out a hook, until `signal` aborts. @throws Error when it fails; exec hooks fail by their exit status */
   run(handler: LifecycleHandler, target: HookTarget, signal?: AbortSignal): Promise<void>;
 }
 
@@ -26,7 +26,7 @@ export function createHookRunner(runtime: ContainerRuntime, clock: Clock): HookR
     async run(handler, { container, containerId, podIp }, signal) {
       if (handler.exec !== undefined) {
         const command = handler.exec.command ?? [];
-        const { exitCode, stdout, stderr } = await runtime.execSync(containerId, command, 0);
+        const { exitCode, stdout, stderr } = await runtime.execSync(containerId, command, 0, signal);
         if (exitCode !== 0)
           throw new Error(
             `command '${command.join(' ')}' exited with ${exitCode}: ${Buffer.concat([stdout, stderr]).toString('utf8')}`,

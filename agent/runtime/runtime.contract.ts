@@ -553,6 +553,18 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.ok(Date.now() - startMs < 20_000);
       });
 
+      it('ends with its signal, and the command with it', async () => {
+        const { container } = await run(sleeper);
+        const over = new AbortController();
+        const call = runtime.execSync(container, ['sleep', '4321'], 0, over.signal);
+        const sleeping = async (): Promise<boolean> =>
+          (await runtime.execSync(container, ['sh', '-c', 'ps | grep -q "[s]leep 4321"'], 5000)).exitCode === 0;
+        await until('the command runs', sleeping, waitMs);
+        over.abort();
+        await assert.rejects(call, (error) => error instanceof RuntimeError && error.code === 'Cancelled');
+        await until('the command is gone', async () => !(await sleeping()), waitMs);
+      });
+
       it('says NotFound where the container is not', async () => {
         await assert.rejects(runtime.execSync('0'.repeat(64), ['true'], 1000), isNotFound);
       });

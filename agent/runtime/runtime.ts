@@ -109,9 +109,10 @@ export interface ContainerRuntime {
 
   /**
    * Runs a command in a container and waits for its end. A command that ends with another status than 0 is no error.
-   * @param timeoutMs 0: none. @throws RuntimeError `DeadlineExceeded` when it runs out; the command is killed.
+   * @param timeoutMs 0: none. @throws RuntimeError `DeadlineExceeded` when it runs out, `Cancelled` when `signal` aborts; the command is
+   * killed.
    */
-  execSync(containerId: string, cmd: readonly string[], timeoutMs: number): Promise<ExecSyncResult>;
+  execSync(containerId: string, cmd: readonly string[], timeoutMs: number, signal?: AbortSignal): Promise<ExecSyncResult>;
   /**
    * @returns the URL of a streaming server (`http://127.0.0.1:…`) that serves exactly this request, once, for about a minute.
    * The kubelet dials its host and port and relays the client's upgraded connection (SPDY/3.1 or WebSocket) byte by byte:

@@ -190,10 +190,10 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
       await runtimeCall('ReopenContainerLog', { containerId }, about({ containerId }));
     },
 
-    async execSync(containerId, cmd, timeoutMs) {
+    async execSync(containerId, cmd, timeoutMs, signal) {
       // CRI counts in whole seconds, and 0 means no limit.
       const timeout = Math.ceil(timeoutMs / 1000);
-      const options = { subject: { containerId }, timeoutMs: timeoutMs === 0 ? undefined : timeoutMs + timeouts.callMs };
+      const options = { subject: { containerId }, timeoutMs: timeoutMs === 0 ? undefined : timeoutMs + timeouts.callMs, signal };
       return await runtimeCall<ExecSyncResult>('ExecSync', { containerId, cmd, timeout }, options);
     },
 

@@ -70,11 +70,14 @@ export function processCalls(context: DockerContext): ProcessCalls {
   }
 
   return {
-    async execSync(id, cmd, timeoutMs) {
+    async execSync(id, cmd, timeoutMs, signal) {
       await running(id, 'ExecSync');
       const process_ = await startExec(id, cmd, false, false);
       const output = Promise.all([collect(process_.stdout), collect(process_.stderr)]);
-      const { promise: late, reject } = Promise.withResolvers<never>();
+      const { promise: cut, reject } = Promise.withResolvers<never>();
+      const abort = (): void => reject(new RuntimeError('Cancelled', 'ExecSync', 'nobody waits for the command any more'));
+      signal?.addEventListener('abort', abort, { once: true });
+      if (signal?.aborted === true) abort();
       const cancel =
         timeoutMs === 0
           ? undefined
@@ -88,16 +91,17 @@ export function processCalls(context: DockerContext): ProcessCalls {
               ),
             );
       try {
-        const exitCode = await Promise.race([process_.exited, late]);
+        const exitCode = await Promise.race([process_.exited, cut]);
         const [stdout, stderr] = await output;
         return { stdout, stderr, exitCode };
       } catch (error) {
         // Docker itself cannot end an exec.
-        if (error instanceof RuntimeError && error.code === 'DeadlineExceeded') kill(await process_.pid());
+        if (error instanceof RuntimeError && ['DeadlineExceeded', 'Cancelled'].includes(error.code)) kill(await process_.pid());
         process_.close();
         throw error;
       } finally {
         cancel?.();
+        signal?.removeEventListener('abort', abort);
       }
     },
 
