@@ -30,7 +30,7 @@ import type { MountedVolume } from './volumes/volumes.ts';
 /** A container could not be started: becomes its waiting state. */
 export class StartError extends Error {
   readonly reason: string;
-  /** When another try makes sense; undefined: after the pod's usual back-off. */
+  /** When another try makes sense; undefined: after the usual pause. */
   readonly retryAtMs: number | undefined;
   constructor(reason: string, message: string, options: ErrorOptions & { retryAtMs?: number | undefined } = {}) {
     super(message, options);

@@ -58,7 +58,7 @@ export interface SyncResult {
   acted: boolean;
   /** Why containers could not be started, by name. */
   failures: ReadonlyMap<string, StartFailure>;
-  /** When the earliest back-off ends. */
+  /** When the earliest back-off ends, or a failure is worth another try. */
   retryAtMs?: number | undefined;
 }
 
@@ -76,6 +76,9 @@ export interface PodRuntime {
   /** Removes all containers and sandboxes of a pod. They must be stopped. */
   remove(observed: ObservedPod): Promise<void>;
 }
+
+/** A container that could not be made is tried again after this: what was missing tells nobody when it comes. */
+const retryMs = 10_000;
 
 const backOffKey = (pod: Pod, container: Container): string => `${pod.metadata.uid}/${container.name}/${container.image ?? ''}`;
 
@@ -132,12 +135,14 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     return new StartError('CrashLoopBackOff', message, { retryAtMs: crashBackOff.endsAtMs(key, endedMs) });
   }
 
-  async function postStart(pod: Pod, container: Container, containerId: string, podIp: string): Promise<void> {
+  async function postStart({ pod, signal }: SyncInputs, container: Container, containerId: string, podIp: string): Promise<void> {
     const hook = container.lifecycle?.postStart;
     if (hook === undefined) return;
     try {
-      await deps.hooks.run(hook, { container, containerId, podIp });
+      await deps.hooks.run(hook, { container, containerId, podIp }, signal);
     } catch (error) {
+      // The pod is told to stop: its end does not wait for a hook, and takes the container with it.
+      if (signal.aborted) throw error;
       deps.log.warn({ err: error, container: container.name }, 'a postStart hook failed');
       events.event(podReference(pod, container.name), 'Warning', 'FailedPostStartHook', 'PostStartHook failed');
       const fresh = await runtime.containerStatus(containerId);
@@ -185,13 +190,13 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
         if (waiting !== undefined) throw waiting;
         const id = await starter.start(container, context, targetId);
         acted = true;
-        await postStart(pod, container, id, facts.podIps[0] ?? '');
+        await postStart(inputs, container, id, facts.podIps[0] ?? '');
         return true;
       } catch (error) {
         if (inputs.signal.aborted) throw error;
         if (!(error instanceof StartError)) throw error;
         failures.set(container.name, { reason: error.reason, message: error.message });
-        if (error.retryAtMs !== undefined) retries.push(error.retryAtMs);
+        retries.push(error.retryAtMs ?? deps.clock.now() + retryMs);
         return false;
       }
     };

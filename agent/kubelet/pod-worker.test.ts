@@ -265,6 +265,29 @@ describe('a container that crashes', () => {
   });
 });
 
+describe('a container that lacks something', () => {
+  const env = [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'x', key: 'k' } } }];
+  it('is tried again every ten seconds', async () => {
+    const node = await runPod({ containers: [aContainer('c', { env })] });
+    assert.deepEqual(node.container('c').state?.waiting, { reason: 'CreateContainerConfigError', message: 'no' });
+    await node.pass(31);
+    assert.equal(node.events.filter((event) => event === 'Failed: Error: no').length, 5);
+  });
+  it('is tried again at most ten seconds later when its sandbox cannot be made', async () => {
+    let tries = 0;
+    const node = await runPod({}, ({ fake }) => {
+      fake.runtime.runPodSandbox = () => {
+        tries++;
+        return Promise.reject(new RuntimeError('Unknown', 'RunPodSandbox', 'no network'));
+      };
+    });
+    await node.pass(60);
+    const before = tries;
+    await node.pass(30);
+    assert.equal(tries - before, 3);
+  });
+});
+
 describe('an image that cannot be pulled', () => {
   it('is tried again after 10 s, then 20 s', async () => {
     const node = await runPod({ containers: [aContainer('c', { image: 'nope:1' })] }, ({ fake }) =>
@@ -310,6 +333,16 @@ describe('a pod that is deleted', () => {
     assert.deepEqual(node.fake.calls.slice(2), ['stop c 30']);
     assert.equal(node.status().phase, 'Failed');
     assert.ok(node.events.includes('Killing: Stopping container c'));
+  });
+  it('does not wait for the end of a postStart hook', async () => {
+    const lifecycle = { postStart: { exec: { command: ['hook'] } } };
+    const node = await runPod({ containers: [aContainer('c', { lifecycle })] }, ({ fake }) => fake.endlessExecs.add('hook'));
+    assert.deepEqual(node.fake.calls, ['sandbox 0', 'start c', 'exec hook']);
+    node.worker.update(deleted(node, 5), true);
+    await node.pass(1);
+    assert.deepEqual(node.fake.calls.slice(3), ['stop c 5']);
+    assert.equal(node.finished, true);
+    assert.ok(!node.events.includes('FailedPostStartHook: PostStartHook failed'));
   });
   it('runs preStop within the grace period', async () => {
     const node = await runPod({ containers: [aContainer('c', { lifecycle: { preStop: { sleep: { seconds: 7 } } } })] });

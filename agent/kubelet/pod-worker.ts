@@ -60,7 +60,9 @@ type State = 'syncing' | 'terminating' | 'terminated' | 'gone';
 
 const resyncMs = 60_000;
 const firstRetryMs = 500;
-const maxRetryMs = 122_000;
+/** Of volumes, which wait for what others have to make; of everything else. */
+const maxVolumeRetryMs = 122_000;
+const maxRetryMs = 10_000;
 const networkRetryMs = 2_000;
 
 export class PodWorker {
@@ -156,7 +158,8 @@ export class PodWorker {
       return waitMs;
     } catch (error) {
       if (this.#stopped) return 0;
-      const waitMs = Math.min(firstRetryMs * 2 ** this.#retries++, maxRetryMs);
+      const limitMs = error instanceof VolumeError ? maxVolumeRetryMs : maxRetryMs * (1 + 0.5 * this.#deps.random());
+      const waitMs = Math.min(firstRetryMs * 2 ** this.#retries++, limitMs);
       if (error instanceof VolumeError) {
         for (const message of error.failures) this.#event('Warning', 'FailedMount', message);
       } else if (!this.#syncAbort.signal.aborted) {
