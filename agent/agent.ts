@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { type Client } from '#client/client.ts';
-import { type Clock, systemClock } from '#client/clock.ts';
+import { type Clock, sleep, systemClock } from '#client/clock.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
@@ -56,24 +56,42 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
   // A part that fails takes the others down in order; systemd (or the user) starts all of them again.
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
+  const runtime = await runtimeOf({ options, clock, log });
   try {
-    const parts = await agentParts({ options, client, clock, log, signal: stop });
-    await Promise.all(parts.map((part) => part.finally(() => failed.abort())));
+    const parts = agentParts({ options, client, runtime, clock, log, signal: stop });
+    await untilEnded(
+      parts.map((part) => part.finally(() => failed.abort())),
+      clock,
+    );
   } finally {
-    failed.abort();
+    await runtime.close();
     transport.close();
   }
+}
+
+/** How long parts may take to end after one has failed: whoever starts the agent again is not kept waiting. */
+const endMs = 2_000;
+
+/** Settles when all have: what they still have to say needs the connections. @throws the first failure */
+async function untilEnded(parts: readonly Promise<void>[], clock: Clock): Promise<void> {
+  const over = new AbortController();
+  const first = Promise.all(parts);
+  const late = first.catch(() => sleep(clock, endMs, over.signal));
+  await Promise.race([Promise.allSettled(parts), late]);
+  over.abort();
+  await first;
 }
 
 interface Context {
   options: AgentOptions;
   client: Client;
+  runtime: ContainerRuntime;
   clock: Clock;
   log: Logger;
   signal: AbortSignal;
 }
 
-async function agentParts({ options, client, clock, log, signal }: Context): Promise<Promise<void>[]> {
+function agentParts({ options, client, runtime, clock, log, signal }: Context): Promise<void>[] {
   const { nodeName } = options;
   // The kubelet watches its own pods and its own Node; network and DNS need all Nodes, so Nodes are watched once, as a whole.
   const informers: Informers = createInformers({ client, clock, log }, { pods: kubeletSelections(nodeName).pods ?? {} });
@@ -83,7 +101,7 @@ async function agentParts({ options, client, clock, log, signal }: Context): Pro
     {
       client,
       informers,
-      runtime: await runtimeOf({ options, clock, log }),
+      runtime,
       clock,
       random: Math.random,
       log,

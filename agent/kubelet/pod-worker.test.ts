@@ -21,6 +21,7 @@ import { kubeletPaths } from './paths.ts';
 import { createPodRuntime } from './pod-runtime.ts';
 import { PodWorker } from './pod-worker.ts';
 import { createProbeRunner } from './probes/probe-run.ts';
+import type { Probes } from './probes/probes.ts';
 import { createProbes } from './probes/probes.ts';
 import { VolumeError } from './volumes/volumes.ts';
 
@@ -37,8 +38,11 @@ interface Node {
   container(name: string): ContainerStatus;
   /** Moves the clock on in small steps and lets file access in between come to rest. */
   pass(seconds: number): Promise<void>;
+  probes: Probes;
   finished: boolean;
   volumeFailure: string | undefined;
+  /** What the volumes wait for. */
+  volumesReady: Promise<void> | undefined;
   network: string | undefined;
 }
 
@@ -102,6 +106,7 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
       probes,
       volumes: {
         setUp: async () => {
+          await node.volumesReady;
           if (node.volumeFailure !== undefined) throw new VolumeError([node.volumeFailure]);
           return new Map();
         },
@@ -145,6 +150,7 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
   worker = made;
   Object.assign(node, {
     worker: made,
+    probes,
     status: () => current,
     container: (name: string) =>
       [...(current.containerStatuses ?? []), ...(current.initContainerStatuses ?? [])].find((one) => one.name === name) ??
@@ -493,6 +499,26 @@ describe('probes', () => {
     node.fake.execs.set('up', 0);
     await node.pass(2);
     assert.deepEqual([node.container('c').started, node.container('c').ready], [true, true]);
+  });
+});
+
+describe('a kubelet that stops', () => {
+  it('starts nothing more, and probes nothing, once the volumes it waited for are there', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const node = await runPod({}, (one) => (one.volumesReady = promise));
+    node.worker.stop();
+    resolve();
+    await node.pass(1);
+    assert.deepEqual(node.fake.calls, []);
+  });
+  it('begins no probe after its probes have ended', async () => {
+    const readinessProbe = { exec: { command: ['check'] }, periodSeconds: 1 };
+    const node = await runPod({ containers: [aContainer('c', { readinessProbe })] });
+    node.probes.stop();
+    const before = node.fake.calls.length;
+    node.worker.wake();
+    await node.pass(5);
+    assert.equal(node.fake.calls.length, before);
   });
 });
 

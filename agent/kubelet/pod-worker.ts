@@ -249,8 +249,8 @@ export class PodWorker {
     await mkdir(deps.paths.podDir(this.uid), { recursive: true, mode: 0o750 });
     const volumes = await deps.volumes.setUp(pod, facts);
     this.#syncAbort = new AbortController();
-    // An update that asks to stop may have come while the volumes were set up.
-    if (this.#pod.metadata.deletionTimestamp !== undefined || this.#removed) return { acted: true };
+    // A word to stop may have come while the volumes were set up.
+    if (this.#pod.metadata.deletionTimestamp !== undefined || this.#removed || this.#stopped) return { acted: true };
     const result = await deps.runtime.sync({
       pod,
       observed,
@@ -353,6 +353,7 @@ export class PodWorker {
       if (!this.#dirty) await this.#wait(resyncMs);
       this.#dirty = false;
       if (kills.stopped || kills.running === 0) break;
+      if (this.#stopped) return 0;
       const wantedSeconds =
         this.#removed && this.#pod.metadata.deletionTimestamp === undefined ? graceSeconds : this.#graceSeconds();
       if (wantedSeconds < graceSeconds && clock.now() + wantedSeconds * 1000 < deadlineMs) {

@@ -24,6 +24,7 @@ export interface Probes extends ProbeResults, Readiness {
   /** Ends liveness and startup probes: a pod that is shutting down must not be restarted. Readiness goes on. */
   beginTermination(podUid: string): void;
   remove(podUid: string): void;
+  /** Ends all probes; none begins any more. */
   stop(): void;
 }
 
@@ -49,6 +50,7 @@ export function createProbes(deps: ProbesDeps): Probes {
   const workers = new Map<string, ProbeWorker>();
   const results = new Map<string, Result>();
   const startedMs = deps.clock.now();
+  let stopped = false;
 
   const resultOf = (kind: ProbeKind, containerId: string): Result | undefined => results.get(`${kind}/${containerId}`);
   const started = (container: Container, id: string): boolean =>
@@ -87,6 +89,8 @@ export function createProbes(deps: ProbesDeps): Probes {
     started,
     ready: (container, id) => container.readinessProbe === undefined || resultOf('Readiness', id) === 'success',
     update(pod, observed, podIp) {
+      // A pod worker may be in the middle of a step when the kubelet ends.
+      if (stopped) return;
       const { uid } = pod.metadata;
       pods.set(uid, { pod, observed, podIp });
       for (const container of [...initContainers(pod).filter(isSidecar), ...pod.spec.containers]) {
@@ -117,6 +121,7 @@ export function createProbes(deps: ProbesDeps): Probes {
       pods.delete(uid);
     },
     stop() {
+      stopped = true;
       for (const [key, worker] of workers) drop(key, worker);
     },
   };
