@@ -36,15 +36,14 @@ export interface ContainerStatusInputs {
   runtimeName: string;
 }
 
-const timeOf = (ms: number): string | undefined => (ms === 0 ? undefined : rfc3339(ms));
-
 function terminatedState({ status }: ObservedContainer, containerID: string): ContainerStateTerminated {
   return {
     exitCode: status.exitCode,
     ...(status.reason === '' ? {} : { reason: status.reason }),
     ...(status.message === '' ? {} : { message: status.message }),
-    ...(timeOf(status.startedAtMs) === undefined ? {} : { startedAt: timeOf(status.startedAtMs) }),
-    ...(timeOf(status.finishedAtMs) === undefined ? {} : { finishedAt: timeOf(status.finishedAtMs) }),
+    // One that could not be started began at the epoch, as upstream has it.
+    startedAt: rfc3339(status.startedAtMs),
+    finishedAt: rfc3339(status.finishedAtMs),
     containerID,
   };
 }
@@ -122,9 +121,7 @@ function presentStatus(
     restartCount: current.labels.restartCount,
     state: stateOf(current, idOf(current)),
     lastState,
-    ...(container.resources === undefined || Object.keys(container.resources).length === 0
-      ? {}
-      : { resources: container.resources }),
+    resources: container.resources ?? {},
     ...(container.resources?.requests === undefined ? {} : { allocatedResources: container.resources.requests }),
     ...(status.user === undefined
       ? {}

@@ -22,8 +22,30 @@ export const formatMap = (map: Readonly<Record<string, string>> | undefined): st
     .map(([key, value]) => `${key}=${quote(value)}`)
     .join('\n');
 
-/** Go's `%q` for the characters that labels and annotations hold: JSON's quoting agrees on them. */
-const quote = (text: string): string => JSON.stringify(text).replaceAll('\\b', '\\b');
+const escapes: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\x07': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+};
+
+/** As Go's `strconv.Quote`, which escapes what cannot be printed in ways of its own. */
+function quote(text: string): string {
+  const quoted = text.replace(/["\\]|(?! )[\p{C}\p{Z}]/gu, (character) => escapes[character] ?? codeEscape(character));
+  return `"${quoted}"`;
+}
+
+function codeEscape(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  const hex = (digits: number): string => code.toString(16).padStart(digits, '0');
+  if (code < 0x20 || code === 0x7f) return `\\x${hex(2)}`;
+  return code > 0xffff ? `\\U${hex(8)}` : `\\u${hex(4)}`;
+}
 
 /** @throws Error `unsupported fieldPath: …` */
 export function fieldValue(pod: Pod, path: string, facts: PodFacts): string {

@@ -136,6 +136,19 @@ describe('container statuses', () => {
     });
     assert.deepEqual([status.ready, status.started], [true, true]);
   });
+  it('say what a container has of resources, also when it asks for none', () => {
+    const resources = { requests: { cpu: '100m' }, limits: { memory: '1Mi' } };
+    const asking = aContainer('c', { resources });
+    const status = firstOf(statusOf(aPod({ containers: [asking] }), observe([run(asking)])));
+    assert.deepEqual([status.resources, status.allocatedResources], [resources, resources.requests]);
+    const none = firstOf(statusOf(aPod(), observe([run(c)])));
+    assert.deepEqual([none.resources, none.allocatedResources], [{}, undefined]);
+  });
+  it('date a start that failed at the epoch', () => {
+    const failed = observedContainer(c, 128, { status: { startedAtMs: 0, reason: 'StartError' } });
+    const { state } = firstOf(statusOf(aPod(), observe([failed]), { isTerminal: true }));
+    assert.equal(state?.terminated?.startedAt, '1970-01-01T00:00:00Z');
+  });
   it('wait for creation, or for init containers', () => {
     assert.deepEqual(firstOf(statusOf(aPod(), observe([]))).state, { waiting: { reason: 'ContainerCreating' } });
     assert.deepEqual(firstOf(statusOf(aPod({ initContainers: [init] }), observe([]))).state, {

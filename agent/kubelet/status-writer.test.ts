@@ -54,6 +54,15 @@ describe('status writer', () => {
     await clock.advance(0);
     assert.deepEqual(requests, ['patch {"phase":"Running"}']);
   });
+  it('waits for nothing more once it has stopped, also when its last request fails', async (t) => {
+    const server = setUp();
+    const { writer, clock, pod } = server;
+    server.failures = [new Error('connect ECONNREFUSED')];
+    const after = t.mock.method(clock, 'after');
+    writer.set(pod, { phase: 'Running' });
+    await writer.stop();
+    assert.equal(after.mock.callCount(), 0);
+  });
   it('tries again when the server is away, and then sends the newest only', async () => {
     const server = setUp();
     const { writer, clock, requests, pod } = server;

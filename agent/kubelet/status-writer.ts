@@ -78,7 +78,7 @@ export function createStatusWriter({ client, clock, log }: { client: Client; clo
           { err: error, pod: keyOf(entry.pod), delayMs },
           'a pod status could not be written; will be tried again',
         );
-        entry.cancelRetry = clock.after(delayMs, () => kick(entry));
+        if (!stopped) entry.cancelRetry = clock.after(delayMs, () => kick(entry));
       }
     } finally {
       entry.busy = false;

@@ -4,9 +4,9 @@ import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { createMounts } from '#agent/host/mount.ts';
-import type { Pod, Secret } from '#api/types.generated.ts';
-import { aPod } from '../fixtures.ts';
+import { createMounts, type Mounts } from '#agent/host/mount.ts';
+import type { Pod, PodSpec, Secret } from '#api/types.generated.ts';
+import { aContainer, aPod } from '../fixtures.ts';
 import { kubeletPaths } from '../paths.ts';
 import { createVolumes, type Volumes } from './volumes.ts';
 
@@ -27,10 +27,11 @@ describe('volumes', () => {
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
   /** As a kubelet has them that has just started. */
-  function fresh(mounted = false): Volumes {
+  function fresh(mounted = false, more: Partial<Mounts> = {}): Volumes {
     const mounts = {
       ...createMounts(() => Promise.reject(new Error('nothing is mounted here'))),
       isMountPoint: async () => mounted,
+      ...more,
     };
     const sources = {
       objects: {
@@ -60,6 +61,26 @@ describe('volumes', () => {
       assert.deepEqual([await modeOf(path), await modeOf(join(path, 'file'))], [0o700, 0o600]);
       await fresh().tearDown(pod.metadata.uid);
       await assert.rejects(stat(path));
+    });
+  }
+
+  const sized: [string, Partial<PodSpec>, number][] = [
+    ['the node', {}, 2 ** 30],
+    ["the pod's limit", { containers: [aContainer('c', { resources: { limits: { memory: '64Mi' } } })] }, 2 ** 26],
+    ['its own limit', { volumes: [{ name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } }] }, 2 ** 20],
+    [
+      'the node, which is less than its own limit',
+      { volumes: [{ name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '2Gi' } }] },
+      2 ** 30,
+    ],
+  ];
+  for (const [what, spec, sizeBytes] of sized) {
+    it(`in memory are as large as ${what} allows`, async () => {
+      const sizes: (number | undefined)[] = [];
+      const volumes = fresh(false, { mountTmpfs: async (_path, options) => void sizes.push(options.sizeBytes) });
+      const pod = aPod({ volumes: [{ name: 'v', emptyDir: { medium: 'Memory' } }], ...spec });
+      await volumes.setUp(pod, { ...facts, allocatable: { memory: '1Gi' } });
+      assert.deepEqual(sizes, [sizeBytes]);
     });
   }
 

@@ -100,7 +100,7 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
       defaultMode: defaultMode ?? fallbackMode,
     });
     if (emptyDir !== undefined) {
-      const memory = emptyDir.medium === 'Memory' ? { sizeBytes: memorySize(pod, volume) } : undefined;
+      const memory = emptyDir.medium === 'Memory' ? { sizeBytes: memorySize(pod, volume, facts) } : undefined;
       return { hostPath: await directory(pod, 'empty-dir', name, memory, 0o777), readOnly: false };
     }
     if (hostPath !== undefined) {
@@ -171,10 +171,12 @@ const exists = (path: string): Promise<boolean> =>
 const groupPolicy = (pod: Pod): 'Always' | 'OnRootMismatch' =>
   pod.spec.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always';
 
-/** A memory-backed emptyDir holds what its sizeLimit or the pod's memory limit allows, whichever is less. */
-function memorySize(pod: Pod, { emptyDir }: Volume): number | undefined {
-  const sizes = [podLimit(pod, 'memory'), emptyDir?.sizeLimit === undefined ? undefined : wholeUnits(emptyDir.sizeLimit)].filter(
-    (size) => size !== undefined && size > 0,
-  );
+/** A memory-backed emptyDir holds what its sizeLimit, the pod's memory limit or the node allows, whichever is least. */
+function memorySize(pod: Pod, { emptyDir }: Volume, { allocatable }: PodFacts): number | undefined {
+  const sizes = [
+    wholeUnits(allocatable['memory']),
+    podLimit(pod, 'memory'),
+    emptyDir?.sizeLimit === undefined ? undefined : wholeUnits(emptyDir.sizeLimit),
+  ].filter((size) => size !== undefined && size > 0);
   return sizes.length === 0 ? undefined : Math.min(...(sizes as number[]));
 }
