@@ -111,7 +111,10 @@ function presentStatus(
 ): ContainerStatus {
   const idOf = ({ status }: ObservedContainer): string => `${inputs.runtimeName}://${status.id}`;
   const { status } = current;
-  const lastState = before === undefined ? (previous?.lastState ?? {}) : { terminated: terminatedState(before, idOf(before)) };
+  // Init containers of an earlier sandbox are removed before they run again: how they ended is known from what was last reported.
+  const removed = previous?.containerID === idOf(current) ? undefined : previous?.state?.terminated;
+  const known = removed === undefined ? (previous?.lastState ?? {}) : { terminated: removed };
+  const lastState = before === undefined ? known : { terminated: terminatedState(before, idOf(before)) };
   return {
     name: container.name,
     image: status.image.userSpecifiedImage || status.image.image || container.image || '',

@@ -326,6 +326,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
       log,
       clock,
       nodeName,
+      runtimeName: version.runtimeName,
       workers: () => [...workers.values()],
       observeNode: observeNode.observe,
       cgroups: hostCgroups,

@@ -184,7 +184,6 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     };
 
     const start = async (container: Container, targetId?: string): Promise<boolean> => {
-      // A new sandbox starts everything anew: crashes of the old one do not count for init containers.
       const waiting = crashWait(pod, container, observed);
       try {
         if (waiting !== undefined) throw waiting;
@@ -239,12 +238,11 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
         const result = await startAll(inputs, actions, actions.sandboxId, inputs.facts.podIps, acted);
         return result;
       }
-      // Init containers run again in a new sandbox; what they left would look like progress.
+      // Init containers run again in a new sandbox; what they left would look like progress at the next look. It still counts as a start.
       const initNames = new Set(initContainers(pod).map(({ name }) => name));
       for (const container of observed.containers) if (initNames.has(container.name)) await removeContainer(container);
       const { sandboxId, ips } = await createSandbox(pod, await configOf(pod, actions.attempt));
-      const remaining = { ...observed, containers: observed.containers.filter(({ name }) => !initNames.has(name)) };
-      return startAll({ ...inputs, observed: remaining }, actions, sandboxId, ips, true);
+      return startAll(inputs, actions, sandboxId, ips, true);
     },
 
     async kill(pod, observed, options) {

@@ -230,6 +230,22 @@ describe('a pod that runs', () => {
   });
 });
 
+describe('an init container in a new sandbox', () => {
+  it('runs again, counts as started again, and keeps how it ended before', async () => {
+    const node = await runPod({ initContainers: [aContainer('i')] }, ({ fake }) =>
+      fake.behaviours.set('i', { exitAfterMs: 1000 }),
+    );
+    await node.pass(3);
+    const { containerID } = node.container('i');
+    await node.fake.runtime.stopPodSandbox('sandbox-1');
+    node.worker.wake();
+    await node.pass(3);
+    assert.deepEqual(node.fake.calls.slice(3), ['stop c 30', 'sandbox 1', 'start i', 'start c']);
+    const { restartCount, lastState } = node.container('i');
+    assert.deepEqual([restartCount, lastState?.terminated?.exitCode, lastState?.terminated?.containerID], [1, 0, containerID]);
+  });
+});
+
 describe('a container that crashes', () => {
   it('is restarted at once, then after 10 s, 20 s, 40 s', async () => {
     const node = await runPod({}, ({ fake }) => fake.behaviours.set('c', { exitAfterMs: 1000, exitCode: 1 }));

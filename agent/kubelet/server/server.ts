@@ -33,6 +33,8 @@ export interface ServerDeps {
   clock: Clock;
   log: Logger;
   nodeName: string;
+  /** `containerd`, `docker`: the scheme of container IDs. */
+  runtimeName: string;
   workers(): readonly PodWorker[];
   observeNode(): Promise<NodeObservation>;
   cgroups: Cgroups;
@@ -210,16 +212,14 @@ async function sendLog(deps: ServerDeps, request: Request, response: Response, s
       return !isNotFound(error);
     }
   };
-  let path: string;
-  try {
-    path = (await deps.runtime.containerStatus(id)).logPath;
-  } catch (error) {
-    response
-      .status(400)
-      .type('text')
-      .send(`unable to retrieve container logs for containerd://${id}: ${messageText(error)}`);
+  const status = await deps.runtime.containerStatus(id).catch((error: unknown) => {
+    deps.log.warn({ err: error, container, pod: podName }, 'the log of a container was asked for that cannot be looked at');
+  });
+  if (status === undefined) {
+    response.status(400).type('text').send(`unable to retrieve container logs for ${deps.runtimeName}://${id}`);
     return;
   }
+  const path = status.logPath;
   response.status(200).type('text/plain');
   response.flushHeaders();
   try {
