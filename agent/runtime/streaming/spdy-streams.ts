@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { createSpdySession, type SpdyStream } from './spdy.ts';
-import { exitStatus, failureStatus, type ProcessStreams, refuse, type StreamRequest } from './stream-request.ts';
+import { exitStatus, failureStatus, type ProcessStreams, refuse, type StreamRequest, terminalSizes } from './stream-request.ts';
 
 const protocolHeader = 'x-stream-protocol-version';
 const protocols = { process: 'v4.channel.k8s.io', portforward: 'portforward.k8s.io' } as const;
@@ -84,14 +84,10 @@ function connect(process: ProcessStreams, streams: ReadonlyMap<string, SpdyStrea
   else process.stderr?.pipe(stderr, { end: false });
   let text = '';
   resize?.on('data', (chunk: Buffer) => {
-    text += chunk.toString('utf8');
-    // Sizes follow each other without a separator, or with a line end: each is one flat object.
-    for (let end = text.indexOf('}'); end >= 0; end = text.indexOf('}')) {
-      const { Width, Height } = JSON.parse(text.slice(0, end + 1)) as { Width: number; Height: number };
-      text = text.slice(end + 1);
-      // A terminal that has just ended cannot be resized, and nobody needs to know.
-      process.resize?.(Width, Height).catch(() => undefined);
-    }
+    const { sizes, rest } = terminalSizes(text + chunk.toString('utf8'));
+    text = rest;
+    // A terminal that has just ended cannot be resized, and nobody needs to know.
+    for (const { columns, rows } of sizes) process.resize?.(columns, rows).catch(() => undefined);
   });
 }
 

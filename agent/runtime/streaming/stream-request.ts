@@ -20,6 +20,37 @@ export type StreamRequest =
   /** `ports`: what a WebSocket has channels for; an SPDY client names the port with each stream. */
   | { kind: 'portforward'; ports: readonly number[]; dial(port: number): Promise<Duplex> };
 
+interface TerminalSize {
+  columns: number;
+  rows: number;
+}
+
+/** No size is longer; anything that is cannot become one. */
+const maxSizeLength = 256;
+
+/**
+ * The sizes of a resize stream's text, and what may be the beginning of the next. They follow each other without a separator, or with a
+ * line end: each is one flat object. Clients write them: what is no size is passed over.
+ */
+export function terminalSizes(text: string): { sizes: TerminalSize[]; rest: string } {
+  const parts = text.split('}');
+  const rest = parts.pop() ?? '';
+  const sizes = parts.flatMap((part) => terminalSize(`${part}}`) ?? []);
+  return { sizes, rest: rest.length > maxSizeLength ? '' : rest };
+}
+
+function terminalSize(json: string): TerminalSize | undefined {
+  try {
+    const { Width: columns, Height: rows } = JSON.parse(json) as { Width: unknown; Height: unknown };
+    return isSize(columns) && isSize(rows) ? { columns, rows } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const isSize = (value: unknown): value is number =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff;
+
 export function refuse(socket: Duplex, status: string, text: string): void {
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text) + 1}\r\nConnection: close\r\n\r\n${text}\n`,

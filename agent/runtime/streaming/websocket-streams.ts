@@ -6,7 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { exitStatus, failureStatus, refuse, type StreamRequest } from './stream-request.ts';
+import { exitStatus, failureStatus, refuse, type StreamRequest, terminalSizes } from './stream-request.ts';
 
 const protocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'] as const;
 const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
@@ -64,9 +64,8 @@ async function serveProcess(request: StreamRequest & { kind: 'process' }, connec
 }
 
 function resize(change: ((columns: number, rows: number) => Promise<void>) | undefined, body: Buffer): void {
-  const { Width, Height } = JSON.parse(body.toString('utf8')) as { Width: number; Height: number };
   // A terminal that has just ended cannot be resized, and nobody needs to know.
-  change?.(Width, Height).catch(() => undefined);
+  for (const { columns, rows } of terminalSizes(body.toString('utf8')).sizes) change?.(columns, rows).catch(() => undefined);
 }
 
 /** Two channels for each port, data and error, each beginning with the port as two bytes, lowest first. */
