@@ -44,6 +44,13 @@ export function dialErrorText(error: unknown, address: string): string {
   return `dial tcp ${address}: ${why}`;
 }
 
+/** As Go's HTTP client words what can go wrong once the connection stands, too. */
+function requestErrorText(error: unknown, address: string): string {
+  const text = error instanceof Error ? error.message : '';
+  if (text.includes('wrong version number')) return 'http: server gave HTTP response to HTTPS client';
+  return text === 'socket hang up' ? 'EOF' : dialErrorText(error, address);
+}
+
 export function createProbeRunner(runtime: ContainerRuntime): ProbeRunner {
   async function runExec(command: readonly string[], { containerId }: ProbeTarget, timeoutMs: number): Promise<ProbeOutcome> {
     try {
@@ -68,7 +75,7 @@ export function createProbeRunner(runtime: ContainerRuntime): ProbeRunner {
     } catch (error) {
       const timedOut = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
       return failure(
-        `Get ${JSON.stringify(url.href)}: ${timedOut ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : dialErrorText(error, url.host)}`,
+        `Get ${JSON.stringify(url.href)}: ${timedOut ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : requestErrorText(error, url.host)}`,
       );
     }
   }
