@@ -9,7 +9,7 @@ import type { Container, ContainerState, ContainerStateTerminated, ContainerStat
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { findContainer } from './observed.ts';
 import type { ContainerKind } from './pod-spec.ts';
-import { initContainers, isSidecar, shouldRestartAfterExit } from './pod-spec.ts';
+import { allContainers, initContainers, isSidecar, shouldRestartAfterExit } from './pod-spec.ts';
 
 /** Why a container could not be started: becomes its `waiting` state. */
 export interface StartFailure {
@@ -36,11 +36,19 @@ export interface ContainerStatusInputs {
   runtimeName: string;
 }
 
-function terminatedState({ status }: ObservedContainer, containerID: string): ContainerStateTerminated {
+/** What all termination messages of a pod may take: each container has its share. */
+const maxPodMessageBytes = 12 * 1024;
+
+function messageShare(pod: Pod, message: string): string {
+  const bytes = Buffer.from(message);
+  return bytes.subarray(0, Math.floor(maxPodMessageBytes / [...allContainers(pod)].length)).toString('utf8');
+}
+
+function terminatedState(pod: Pod, { status }: ObservedContainer, containerID: string): ContainerStateTerminated {
   return {
     exitCode: status.exitCode,
     ...(status.reason === '' ? {} : { reason: status.reason }),
-    ...(status.message === '' ? {} : { message: status.message }),
+    ...(status.message === '' ? {} : { message: messageShare(pod, status.message) }),
     // One that could not be started began at the epoch, as upstream has it.
     startedAt: rfc3339(status.startedAtMs),
     finishedAt: rfc3339(status.finishedAtMs),
@@ -48,12 +56,12 @@ function terminatedState({ status }: ObservedContainer, containerID: string): Co
   };
 }
 
-function stateOf(container: ObservedContainer, containerID: string): ContainerState {
+function stateOf(pod: Pod, container: ObservedContainer, containerID: string): ContainerState {
   switch (container.status.state) {
     case 'CONTAINER_RUNNING':
       return { running: { startedAt: rfc3339(container.status.startedAtMs) } };
     case 'CONTAINER_EXITED':
-      return { terminated: terminatedState(container, containerID) };
+      return { terminated: terminatedState(pod, container, containerID) };
     case 'CONTAINER_CREATED':
       return { waiting: {} };
     case 'CONTAINER_UNKNOWN':
@@ -114,7 +122,7 @@ function presentStatus(
   // Init containers of an earlier sandbox are removed before they run again: how they ended is known from what was last reported.
   const removed = previous?.containerID === idOf(current) ? undefined : previous?.state?.terminated;
   const known = removed === undefined ? (previous?.lastState ?? {}) : { terminated: removed };
-  const lastState = before === undefined ? known : { terminated: terminatedState(before, idOf(before)) };
+  const lastState = before === undefined ? known : { terminated: terminatedState(inputs.pod, before, idOf(before)) };
   return {
     name: container.name,
     image: status.image.userSpecifiedImage || status.image.image || container.image || '',
@@ -122,7 +130,7 @@ function presentStatus(
     containerID: idOf(current),
     ready: false,
     restartCount: current.labels.restartCount,
-    state: stateOf(current, idOf(current)),
+    state: stateOf(inputs.pod, current, idOf(current)),
     lastState,
     resources: container.resources ?? {},
     ...(container.resources?.requests === undefined ? {} : { allocatedResources: container.resources.requests }),

@@ -144,6 +144,15 @@ describe('container statuses', () => {
     const none = firstOf(statusOf(aPod(), observe([run(c)])));
     assert.deepEqual([none.resources, none.allocatedResources], [{}, undefined]);
   });
+  it('share 12 KiB of termination messages', () => {
+    const containers = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => aContainer(name));
+    const observed = containers.map((one) => observedContainer(one, 1, { status: { message: 'x'.repeat(4096) } }));
+    const status = statusOf(aPod({ containers }), observe(observed), { isTerminal: true });
+    assert.deepEqual(
+      status.containerStatuses?.map(({ state }) => state?.terminated?.message?.length),
+      containers.map(() => 2048),
+    );
+  });
   it('date a start that failed at the epoch', () => {
     const failed = observedContainer(c, 128, { status: { startedAtMs: 0, reason: 'StartError' } });
     const { state } = firstOf(statusOf(aPod(), observe([failed]), { isTerminal: true }));
