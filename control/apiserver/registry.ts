@@ -54,7 +54,7 @@ export interface UpdateRequest {
   mode: '' | 'status' | 'bypass';
   /** Server-side apply creates what is not there (true), other patches never do (false); absent: as the kind's strategy says. */
   forceCreate?: boolean;
-  /** managedFields are already in place (server-side apply). */
+  /** managedFields are already in place (server-side apply), or the endpoint owns no fields (binding, eviction). */
   fieldsTracked?: boolean;
 }
 

@@ -64,6 +64,14 @@ describe('subresources', () => {
       );
     });
 
+    it('owns no fields: the pod belongs to who made it and to who reports on it', async () => {
+      await api.request('POST', `${base}/pods`, pod('owned'));
+      const { json: made } = await api.request('GET', `${base}/pods/owned`);
+      await api.request('POST', `${base}/pods/owned/binding`, binding('owned', 'n1'));
+      const { json: bound } = await api.request('GET', `${base}/pods/owned`);
+      assert.deepEqual(bound.metadata.managedFields, made.metadata.managedFields);
+    });
+
     it('works through the old bindings path too', async () => {
       await api.request('POST', `${base}/pods`, pod('old'));
       assert.equal((await api.request('POST', `${base}/bindings`, binding('old', 'n1'))).status, 201);

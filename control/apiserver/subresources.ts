@@ -101,7 +101,7 @@ export async function createBinding(exchange: Exchange): Promise<TransportRespon
   if (kind !== '' && kind !== 'Node')
     throw badRequest(`target.kind: Unsupported value: ${JSON.stringify(kind)}: supported values: "Node", "<empty>"`);
   const transform = (current: KubeObject | undefined): KubeObject => bound(current as Pod, binding, parts.clock.now());
-  const request = { transform, subresource: 'binding', mode: 'bypass' } as const;
+  const request = { transform, subresource: 'binding', mode: 'bypass', fieldsTracked: true } as const;
   await parts.registry.update(resourceById('pods'), { namespace: info.namespace, name }, request, context);
   return objectResponse(201, { ...success, code: 201 }, accepted.format, pretty);
 }
@@ -163,7 +163,7 @@ export async function createEviction(exchange: Exchange): Promise<TransportRespo
   };
   const pod = (await parts.registry.get(resource, info)).object as Pod;
   if (!['Succeeded', 'Failed'].includes(pod.status?.phase ?? '')) {
-    const request = { transform: addCondition, subresource: 'status', mode: 'bypass' } as const;
+    const request = { transform: addCondition, subresource: 'status', mode: 'bypass', fieldsTracked: true } as const;
     const { uid } = (await parts.registry.update(resource, info, request, context)).object.object.metadata;
     // The condition has changed the version that the client may have named: from here on it is this pod that goes.
     options = { ...options, preconditions: { uid } };

@@ -72,6 +72,31 @@ describe('managedFields of ordinary writes', () => {
     assert.equal(fieldsBy(changed, 'a'), undefined);
   });
 
+  it('lets a status writer own what that endpoint lets through: annotations, but neither spec nor the labels of a Deployment', () => {
+    const created = update(deployment({ replicas: 3 }), undefined, 'a');
+    const changed = {
+      ...created,
+      metadata: { ...(created['metadata'] as JsonObject), annotations: { why: 'x' }, labels: { l: 'x' } },
+      spec: { replicas: 4 },
+      status: { replicas: 3 },
+    };
+    const reported = update(changed, created, 'controller', 'status');
+    assert.deepEqual(fieldsBy(reported, 'controller'), {
+      'f:metadata': { 'f:annotations': { '.': {}, 'f:why': {} } },
+      'f:status': { 'f:replicas': {} },
+    });
+  });
+
+  it('is absent where nobody owns anything', () => {
+    const created = update({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' } }, undefined, 'a');
+    assert.equal('managedFields' in (created['metadata'] as JsonObject), false);
+  });
+
+  it('gives what nobody owned to before-first-apply when the object is first applied', () => {
+    const applied = apply(deployment({ replicas: 5 }), deployment({ replicas: 5, paused: true }));
+    assert.deepEqual(fieldsBy(applied, 'before-first-apply'), { 'f:spec': { 'f:paused': {}, 'f:replicas': {} } });
+  });
+
   it('keeps status writers apart from those of the spec', () => {
     const created = update(deployment({ replicas: 3 }), undefined, 'a');
     const reported = update({ ...created, status: { readyReplicas: 3 } }, created, 'controller', 'status');
@@ -257,8 +282,8 @@ describe('from client-side to server-side apply', () => {
       };
       const managedFields = sent === 'reset' ? [{}] : sent.map((one) => ({ ...entry, ...one }));
       const metadata = { ...(live['metadata'] as JsonObject), managedFields };
-      const entries = (update({ ...live, metadata }, live, 'a')['metadata'] as { managedFields: { manager: string }[] })
-        .managedFields;
+      const entries =
+        (update({ ...live, metadata }, live, 'a')['metadata'] as { managedFields?: { manager: string }[] }).managedFields ?? [];
       assert.deepEqual(
         entries.map((one) => one.manager),
         manager === undefined ? [] : [manager],

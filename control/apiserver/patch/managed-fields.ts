@@ -38,6 +38,21 @@ const unowned: readonly (readonly string[])[] = [
   ),
 ];
 
+/**
+ * What a write to the status endpoint takes back, whatever was sent (`GetResetFields` of the kinds' status strategies in
+ * kubernetes `pkg/registry`): the spec, and what else is here. Everything else, such as an annotation, it may set and own.
+ */
+const resetByStatus: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  'core/v1.Pod': [
+    ['f:metadata', 'f:deletionTimestamp'],
+    ['f:metadata', 'f:ownerReferences'],
+  ],
+  'apps/v1.Deployment': [['f:metadata', 'f:labels']],
+};
+
+/** Who owns what was there before server-side apply met an object of which nobody owned anything. */
+const earlierManager = 'before-first-apply';
+
 /** Entries of operation Update beyond this number are folded together, the oldest first. */
 const maxUpdateManagers = 10;
 const foldedManager = 'ancient-changes';
@@ -52,14 +67,16 @@ export function trackUpdate({ object, live, typeName, fieldManager, subresource,
   const stored = entriesBefore(object.metadata.managedFields, live?.metadata.managedFields ?? [], subresource);
   const managers = readManagers(stored);
   const changes = compare(comparable(live), comparable(object), typedRoot(typeName));
-  const changed = ownable(union(changes.added, changes.modified), subresource);
+  const changed = ownable(union(changes.added, changes.modified), typeName, subresource);
   const self = entryOf(fieldManager, 'Update', object.apiVersion, subresource);
   for (const [key, manager] of managers) {
     const taken = key === keyOfEntry(self) ? emptySet() : changed;
     manager.set = difference(difference(manager.set, taken), changes.removed);
   }
   extend(managers, self, changed, nowMs);
-  object.metadata.managedFields = writeManagers(managers, stored, nowMs);
+  const entries = writeManagers(managers, stored, nowMs);
+  if (entries.length > 0) object.metadata.managedFields = entries;
+  else delete object.metadata.managedFields;
 }
 
 /**
@@ -110,8 +127,13 @@ export function applyConfiguration(request: ApplyRequest): JsonObject {
   const stored = live?.metadata.managedFields ?? [];
   const managers = readManagers(stored);
   const before = comparable(live);
-  const self = entryOf(fieldManager, 'Apply', String(configuration['apiVersion']), subresource);
-  const applied = ownable(fieldsOf(comparable(configuration) ?? {}, root), subresource);
+  const apiVersion = String(configuration['apiVersion']);
+  if (managers.size === 0 && before !== undefined) {
+    const earlier = entryOf(earlierManager, 'Update', apiVersion, subresource);
+    extend(managers, earlier, ownable(compare({}, before, root).added, typeName, subresource), nowMs);
+  }
+  const self = entryOf(fieldManager, 'Apply', apiVersion, subresource);
+  const applied = ownable(fieldsOf(comparable(configuration) ?? {}, root), typeName, subresource);
   const last = managers.get(keyOfEntry(self))?.set ?? emptySet();
   const others = [...managers].filter(([key]) => key !== keyOfEntry(self)).map(([, { set }]) => set);
   const merged = mergeValues(before ?? {}, comparable(configuration) ?? {}, root);
@@ -184,18 +206,17 @@ function extend(managers: Map<string, Manager>, self: ManagedFieldsEntry, change
   managers.set(key, { entry: { ...(found?.entry ?? self), time: rfc3339(nowMs) }, set: union(found?.set, changed) });
 }
 
-/** What this endpoint may own: not the identity, and of `status` only on the status subresource, which owns nothing else. */
-function ownable(set: FieldSet, subresource: string): FieldSet {
-  const part = subresource === 'status' ? statusOnly(set) : subresource === '' ? withoutBranch(set, ['f:status']) : set;
-  const owned = unowned.reduce(withoutBranch, part);
+/** What this endpoint may own: not the identity, nor what the kind's strategy resets. */
+function ownable(set: FieldSet, typeName: string, subresource: string): FieldSet {
+  const owned = [...unowned, ...resetFields(typeName, subresource)].reduce(withoutBranch, set);
   const metadata = owned.children.get('f:metadata');
   if (metadata !== undefined) metadata.member = false;
   return { member: false, children: owned.children };
 }
 
-function statusOnly(set: FieldSet): FieldSet {
-  const status = set.children.get('f:status');
-  return { member: false, children: new Map(status === undefined ? [] : [['f:status', status]]) };
+function resetFields(typeName: string, subresource: string): readonly (readonly string[])[] {
+  if (subresource === 'status') return [['f:spec'], ...(resetByStatus[typeName] ?? [])];
+  return subresource === '' || subresource === 'finalize' ? [['f:status']] : [];
 }
 
 /** The object as JSON without managedFields, which do not describe themselves. */
