@@ -5,43 +5,55 @@
  */
 import { DecodeError, decodeJson, type FieldValidation, strictDecodingText } from '#api/codec/json.ts';
 import { invalidValue } from '#api/field-error.ts';
-import type { JsonObject } from '#api/json.ts';
+import type { JsonObject, JsonValue } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { type ApiError, badRequest, invalid } from '#api/status.ts';
+import { conversionError } from './patch/go-conversion.ts';
 import type { ExpectedType } from './request-body.ts';
 
+/** What is known of the patch besides the object that came out of it. */
+export interface PatchFacts {
+  /** What strict decoding says of the patch document. */
+  problems: readonly string[];
+  /** A strategic patch, which errors show instead of the patched object. */
+  strategic?: JsonValue;
+}
+
 /**
- * @param shown the value that an error names: the patched object as JSON, or a strategic patch as Go prints a map
  * @throws ApiError 422 for unknown fields (`Strict`) and values of the wrong type, 400 for another kind
  */
 export function decodePatched(
   raw: JsonObject,
   type: ExpectedType,
   validation: FieldValidation,
-  shown: string | undefined,
+  { problems: patchProblems, strategic }: PatchFacts,
   warn: (message: string) => void,
 ): KubeObject {
   const text = JSON.stringify(raw);
-  const refuse = (why: string): ApiError => invalid({ group: '', name: '' }, '', [invalidValue('patch', shown ?? text, why)]);
+  const shown = strategic === undefined ? text : goText(strategic);
+  const refuse = (why: string): ApiError => invalid({ group: '', name: '' }, '', [invalidValue('patch', shown, why)]);
   if (raw['apiVersion'] !== type.apiVersion || raw['kind'] !== type.kind) {
     throw badRequest(
       `the patch makes the object a ${String(raw['kind'])} of ${String(raw['apiVersion'])}, but this is a ${type.kind} of ${type.apiVersion}`,
     );
   }
   try {
-    const { object, problems } = decodeJson(text, type.type, validation);
+    const decoded = decodeJson(text, type.type, validation);
+    const { object } = decoded;
+    const problems = validation === 'Ignore' ? [] : [...patchProblems, ...decoded.problems];
     if (problems.length > 0 && validation === 'Strict') throw refuse(strictDecodingText(problems));
     for (const problem of problems) warn(problem);
     object['metadata'] ??= {};
     return object as unknown as KubeObject;
   } catch (error) {
-    if (error instanceof DecodeError) throw refuse(error.message);
-    throw error;
+    if (!(error instanceof DecodeError)) throw error;
+    const converted = strategic === undefined ? undefined : conversionError(raw, { kind: 'ref', name: type.type });
+    throw refuse(converted ?? error.message);
   }
 }
 
 /** A value as Go's `%+v` prints it: `map[spec:map[replicas:3]]`. */
-export function goText(value: unknown): string {
+function goText(value: unknown): string {
   if (value === null || value === undefined) return '<nil>';
   if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`;
   if (typeof value !== 'object') return String(value);

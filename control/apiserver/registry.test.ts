@@ -195,7 +195,7 @@ describe('registry', () => {
 
   describe('what a patch makes of an object', () => {
     before(() => api.request('POST', maps, configMap('patched', { data: { a: 'b' } })));
-    const cases: [string, string, object, number, RegExp][] = [
+    const cases: [string, string, unknown, number, RegExp][] = [
       [
         'an unknown field',
         'strategic-merge-patch',
@@ -217,8 +217,77 @@ describe('registry', () => {
         422,
         /^ "" is invalid: patch: Invalid value: .*cannot unmarshal number/,
       ],
+      ['a key twice', 'merge-patch', '{"data":{"a":"1","a":"2"}}', 422, /strict decoding error: duplicate field "data.a"$/],
+      ['a key twice', 'strategic-merge-patch', '{"data":{"a":"1","a":"2"}}', 422, /: duplicate field "data.a"$/],
+      [
+        'an integer for a string',
+        'strategic-merge-patch',
+        { data: { a: 5 } },
+        422,
+        /^ "" is invalid: patch: Invalid value: "map\[data:map\[a:5\]\]": cannot convert int64 to string$/,
+      ],
+      ['no object', 'strategic-merge-patch', '[]', 400, /^json: cannot unmarshal array into Go value of type map/],
+      ['no object', 'merge-patch', '[]', 400, /^error decoding patch: json: cannot unmarshal array into Go value of type map/],
+      [
+        'no list',
+        'json-patch',
+        '{}',
+        400,
+        /^error decoding patch: json: cannot unmarshal object into Go value of type \[\]handlers/,
+      ],
+      [
+        'an operation of another shape',
+        'json-patch',
+        [{ op: 'add', path: '/data/q', value: '1', foo: 1 }],
+        422,
+        /json patch unknown field "\[0\].foo"$/,
+      ],
+      ['a path that is no pointer', 'json-patch', [{ op: 'add', path: 'data', value: {} }], 422, /rejected our request/],
+      ['a source that is no pointer', 'json-patch', [{ op: 'copy', from: 'data', path: '/data/x' }], 422, /rejected our request/],
       ['another kind', 'merge-patch', { kind: 'Secret' }, 400, /the patch makes the object a Secret of v1/],
     ];
+    const applied = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: patched}\n';
+    const configurations: [string, string, number, RegExp][] = [
+      [
+        'an unknown field, whatever fieldValidation says',
+        `${applied}foo: 1`,
+        500,
+        /^failed to create typed patch object \(default\/patched; \/v1, Kind=ConfigMap\): \.foo: field not declared in schema$/,
+      ],
+      [
+        'a value of the wrong type',
+        `${applied}data: {a: 1}`,
+        500,
+        /: \.data\.a: expected string, got &value\.valueUnstructured\{Value:1\}$/,
+      ],
+      ['several mistakes', `${applied}a: 1\nb: 1`, 500, /: errors:\n {2}\.a: field not declared in schema\n {2}\.b: field/],
+      ['another kind', 'apiVersion: v1\nkind: Secret', 400, /^invalid object type: \/v1, Kind=Secret$/],
+      ['nothing in it', '', 400, /^invalid object type: \/, Kind=$/],
+      ['no YAML in it', 'a: b: c', 400, /^error decoding YAML: error converting YAML to JSON: yaml: line 1: mapping values/],
+    ];
+    for (const [what, body, code, message] of configurations) {
+      it(`is refused as a configuration with ${what}`, async () => {
+        const headers = { 'content-type': 'application/apply-patch+yaml' };
+        const path = `${maps}/patched?fieldManager=me&fieldValidation=Ignore`;
+        const { status, json } = await api.request('PATCH', path, body, headers);
+        assert.equal(status, code, JSON.stringify(json));
+        assert.match(json.message, message);
+      });
+    }
+
+    it('is refused as a configuration that names a uid where no object is', async () => {
+      const headers = { 'content-type': 'application/apply-patch+yaml' };
+      const body = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: absent, uid: abc}';
+      const { status, json } = await api.request('PATCH', `${maps}/absent?fieldManager=me`, body, headers);
+      assert.deepEqual(
+        [status, json.message],
+        [
+          409,
+          'Operation cannot be fulfilled on configmaps "absent": uid mismatch: the provided object specified uid abc, and no existing object was found',
+        ],
+      );
+    });
+
     for (const [what, type, body, code, message] of cases) {
       it(`is refused when it has ${what} (${type})`, async () => {
         const headers = { 'content-type': `application/${type}+json` };

@@ -179,8 +179,11 @@ export class Registry {
     const allowed = request.subresource === '' && (request.forceCreate ?? this.strategy(resource).allowCreateOnUpdate === true);
     if (!allowed) throw notFound({ group: resource.group, name: resource.plural }, name.name);
     const object = await request.transform(undefined);
-    if ((object.metadata.uid ?? '') !== '' && request.forceCreate !== true) {
-      throw uidPrecondition(resource, name.name, storageKey(resource, name), object.metadata.uid, '');
+    const uid = object.metadata.uid ?? '';
+    if (uid !== '') {
+      if (request.forceCreate !== true) throw uidPrecondition(resource, name.name, storageKey(resource, name), uid, '');
+      const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
+      throw conflict({ group: resource.group, name: resource.plural }, name.name, why);
     }
     return await this.#createOnce(resource, name.namespace ?? '', object, context, request.fieldsTracked);
   }

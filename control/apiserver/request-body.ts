@@ -74,16 +74,7 @@ export function decodeBody(
   validation: FieldValidation,
   warn: (message: string) => void,
 ): JsonObject {
-  return decodeAs(body, bodyFormat(contentType), expected, validation, warn);
-}
-
-export function decodeAs(
-  body: Uint8Array,
-  format: Format,
-  expected: ExpectedType,
-  validation: FieldValidation,
-  warn: (message: string) => void,
-): JsonObject {
+  const format = bodyFormat(contentType);
   const found = typeOf(body, format, expected);
   const decoded = decode(body, format, expected, found, validation);
   if (decoded.problems.length > 0) {

@@ -1,17 +1,18 @@
 /** POST, PUT and PATCH of stored resources and of their `status`. */
 
-import { parseJson } from '#api/codec/json.ts';
 import { type FieldError, required } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
 import { badRequest, invalid, unsupportedMediaType } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
-import { type Format, mediaTypeOf } from './negotiation.ts';
+import { mediaTypeOf } from './negotiation.ts';
+import { readConfiguration } from './patch/applied-configuration.ts';
 import type { PatchContentType } from './patch/patch.ts';
-import { decodePatched, goText } from './patched-object.ts';
+import { decodePatch } from './patch/patch-body.ts';
+import { decodePatched, type PatchFacts } from './patched-object.ts';
 import type { UpdateRequest } from './registry.ts';
-import { decodeAs, decodeBody, type ExpectedType, parseFieldValidation } from './request-body.ts';
+import { decodeBody, type ExpectedType, parseFieldValidation } from './request-body.ts';
 import { queryFlag } from './request-info.ts';
 
 const noBody = new Uint8Array();
@@ -99,24 +100,22 @@ export function patchRequest(
     };
     throw invalid({ group: 'meta.k8s.io', name: 'PatchOptions' }, '', [problem]);
   }
+  const { patch, problems } = decodePatch(exchange.request.body ?? noBody, patchType);
+  const facts = patchType === 'application/strategic-merge-patch+json' ? { problems, strategic: patch } : { problems };
   return {
     subresource,
     mode,
     forceCreate: false,
-    transform: (current) => patched(exchange, type, patchType, current as KubeObject),
+    transform: (current) => {
+      const request = { contentType: patchType, patch, current: current as KubeObject, typeName: type.type };
+      return retyped(exchange, type, exchange.parts.patcher.patchObject(request), facts);
+    },
   };
 }
 
-function patched(exchange: Exchange, type: ExpectedType, contentType: PatchContentType, current: KubeObject): KubeObject {
-  const body = exchange.request.body ?? noBody;
-  const raw = exchange.parts.patcher.patchObject({ contentType, body, current, typeName: type.type });
-  const shown = contentType === 'application/strategic-merge-patch+json' ? goText(parseJson(body)) : undefined;
-  return retyped(exchange, type, raw, shown);
-}
-
-function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject, shown?: string): KubeObject {
+function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject, facts: PatchFacts): KubeObject {
   const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
-  return decodePatched(raw, type, validation, shown, (message) => exchange.warnings.add(message));
+  return decodePatched(raw, type, validation, facts, (message) => exchange.warnings.add(message));
 }
 
 function applyRequest(exchange: Exchange, type: ExpectedType, subresource: string, mode: UpdateRequest['mode']): UpdateRequest {
@@ -125,11 +124,15 @@ function applyRequest(exchange: Exchange, type: ExpectedType, subresource: strin
   if (fieldManager === '') {
     throw invalid({ group: 'meta.k8s.io', name: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')]);
   }
-  const format: Format = 'yaml';
   const validation = parseFieldValidation(info.query, 'PatchOptions');
-  const warn = (message: string): void => void exchange.warnings.add(message);
-  const configuration = decodeAs(request.body ?? noBody, format, type, validation, warn);
-  const submitted = { metadata: {}, ...configuration } as unknown as KubeObject;
+  const { configuration, problems } = readConfiguration(request.body ?? noBody, type, info.namespace);
+  for (const problem of validation === 'Ignore' ? [] : problems) {
+    const text = `error converting YAML to JSON: ${problem}`;
+    if (validation === 'Strict') throw badRequest(`error strict decoding YAML: ${text}`);
+    exchange.warnings.add(text);
+  }
+  const metadata = { ...(configuration['metadata'] as JsonObject | null | undefined) };
+  const submitted = { ...configuration, metadata } as unknown as KubeObject;
   submitted.metadata.name ??= info.name;
   checkName(submitted, info);
   if (info.namespace !== '') submitted.metadata.namespace ??= info.namespace;
@@ -151,6 +154,7 @@ function applyRequest(exchange: Exchange, type: ExpectedType, subresource: strin
           subresource,
           nowMs: parts.clock.now(),
         }),
+        { problems: [] },
       ),
   };
 }

@@ -114,6 +114,7 @@ export function pathText(path: readonly string[]): string {
       const value = element.slice(2);
       if (element.startsWith('f:')) return `.${value}`;
       if (element.startsWith('v:')) return `[=${value}]`;
+      if (element.startsWith('i:')) return `[${value}]`;
       const keys = JSON.parse(value) as Record<string, unknown>;
       return `[${Object.entries(keys)
         .map(([key, part]) => `${key}=${JSON.stringify(part)}`)

@@ -11,11 +11,11 @@ const maxOperations = 10_000;
 
 /** @throws ApiError 400 for what is no patch, 422 for one that does not fit the object (a failed `test`, a missing path) */
 export function applyJsonPatch(current: JsonObject, patch: JsonValue): JsonObject {
-  if (!Array.isArray(patch) || !patch.every(isOperation))
-    throw badRequest('json: cannot unmarshal into Go value of type jsonpatch.Patch');
+  if (!Array.isArray(patch)) throw badRequest('a JSON patch is a list of operations');
   if (patch.length > maxOperations) {
     throw requestTooLarge(`The allowed maximum operations in a JSON patch is ${maxOperations}, got ${patch.length}`);
   }
+  if (!patch.every(isOperation)) throw unprocessable();
   const patched = structuredClone(current);
   const operations: unknown[] = structuredClone(patch);
   for (const problem of applyPatch(patched, operations as Operation[])) if (problem !== null) throw unprocessable();
@@ -46,6 +46,8 @@ export function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A pointer that does not begin at the root points nowhere, and the whole document is no place for an operation either. */
 function isOperation(value: JsonValue): boolean {
-  return isObject(value) && typeof value['op'] === 'string' && typeof value['path'] === 'string';
+  if (!isObject(value) || typeof value['op'] !== 'string') return false;
+  return [value['path'] ?? '', value['from'] ?? '/'].every((pointer) => typeof pointer === 'string' && pointer.startsWith('/'));
 }

@@ -4,13 +4,11 @@ import type { JsonObject } from '#api/json.ts';
 import { applyJsonPatch, applyMergePatch } from './json-patch.ts';
 import { applyConfiguration, trackUpdate } from './managed-fields.ts';
 import type { ObjectPatcher } from './patch.ts';
-import { decodeJsonValue } from './patch-body.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
 
 export function createObjectPatcher(): ObjectPatcher {
   return {
-    patchObject({ contentType, body, current, typeName }) {
-      const patch = decodeJsonValue(body);
+    patchObject({ contentType, patch, current, typeName }) {
       const object = current as unknown as JsonObject;
       switch (contentType) {
         case 'application/json-patch+json':

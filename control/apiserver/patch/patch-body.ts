@@ -1,14 +1,62 @@
-/** Decoding of patch documents. */
-import { DecodeError, parseJson } from '#api/codec/json.ts';
-import type { JsonValue } from '#api/json.ts';
-import { badRequest } from '#api/status.ts';
+/**
+ * Decoding of patch documents, before they meet an object.
+ *
+ * Source: apiserver `pkg/endpoints/handlers/patch.go` (applyJSPatch, strategicPatchObject).
+ */
+import { DecodeError, parseJsonStrict } from '#api/codec/json.ts';
+import type { JsonObject, JsonValue } from '#api/json.ts';
+import { type ApiError, badRequest } from '#api/status.ts';
+import type { PatchContentType } from './patch.ts';
 
-/** kubectl may send patches as YAML-free JSON only, nested no deeper than any other body. @throws ApiError 400 */
-export function decodeJsonValue(body: Uint8Array): JsonValue {
+export interface PatchDocument {
+  patch: JsonValue;
+  /** What strict decoding says of it: keys that it has twice, members that an operation of a JSON patch does not have. */
+  problems: string[];
+}
+
+const operationMembers = ['op', 'path', 'from', 'value'];
+
+/** @throws ApiError 400 for what is no JSON, is nested too deeply, or has not the shape of such a patch */
+export function decodePatch(body: Uint8Array, contentType: PatchContentType): PatchDocument {
+  const refuse = (why: string): ApiError =>
+    badRequest(contentType === 'application/strategic-merge-patch+json' ? why : `error decoding patch: ${why}`);
   try {
-    return parseJson(body);
+    const { value: patch, problems } = parseJsonStrict(body);
+    if (contentType !== 'application/json-patch+json') {
+      if (!isObject(patch)) throw refuse(`json: cannot unmarshal ${kindOf(patch)} into Go value of type map[string]interface {}`);
+      return { patch, problems };
+    }
+    const mismatch = operationsMismatch(patch);
+    if (mismatch !== undefined) throw refuse(`json: cannot unmarshal ${mismatch}`);
+    const unknown = (patch as JsonObject[]).flatMap((operation, index) =>
+      Object.keys(operation)
+        .filter((member) => !operationMembers.includes(member))
+        .map((member) => `unknown field "[${index}].${member}"`),
+    );
+    return { patch, problems: [...problems, ...unknown].map((problem) => `json patch ${problem}`) };
   } catch (error) {
-    if (error instanceof DecodeError) throw badRequest(`error decoding patch: ${error.message}`);
+    if (error instanceof DecodeError) throw refuse(error.message);
     throw error;
   }
 }
+
+/** What keeps a value from being a list of operations, in Go's words. */
+function operationsMismatch(patch: JsonValue): string | undefined {
+  if (!Array.isArray(patch)) return `${kindOf(patch)} into Go value of type []handlers.jsonPatchOp`;
+  for (const operation of patch) {
+    if (!isObject(operation)) return `${kindOf(operation)} into Go value of type handlers.jsonPatchOp`;
+    for (const member of ['op', 'path', 'from']) {
+      const value = operation[member] ?? '';
+      if (typeof value !== 'string') return `${kindOf(value)} into Go struct field jsonPatchOp.${member} of type string`;
+    }
+  }
+  return undefined;
+}
+
+function kindOf(value: JsonValue): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
+const isObject = (value: JsonValue): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);

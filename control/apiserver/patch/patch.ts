@@ -2,7 +2,7 @@
  * How the registry patches objects and keeps `metadata.managedFields`: the seam between the resource handlers and the
  * patch types. The handlers own the retry on conflict, admission and validation; what is behind this seam is pure.
  */
-import type { JsonObject } from '#api/json.ts';
+import type { JsonObject, JsonValue } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 
 export type PatchContentType =
@@ -12,8 +12,8 @@ export type PatchContentType =
 
 export interface PatchRequest {
   contentType: PatchContentType;
-  /** The patch document, as received. */
-  body: Uint8Array;
+  /** The patch document, decoded; see `patch-body.ts`. */
+  patch: JsonValue;
   /** The object as stored; never changed. */
   current: KubeObject;
   /** The type's name in the schema facts: `core/v1.Pod`. */

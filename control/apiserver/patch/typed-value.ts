@@ -29,7 +29,8 @@ export function typedRoot(typeName: string): Typed {
   return { type: { kind: 'ref', name: typeName }, facts: undefined };
 }
 
-function shapeOf({ type, facts }: Typed): Shape {
+/** Atomic lists and maps are leaves, though they have parts of known types. */
+export function shapeOf({ type, facts }: Typed): Shape {
   switch (type.kind) {
     case 'ref':
       return (facts?.mapType ?? typeFacts(type.name).mapType) === 'atomic' ? 'leaf' : 'struct';
@@ -58,22 +59,29 @@ function partsOf(value: JsonValue | undefined, typed: Typed): Map<string, { valu
 }
 
 function listParts(list: readonly JsonValue[], typed: Typed): Map<string, { value: JsonValue; typed: Typed }> {
-  const item: Typed = { type: typed.type.kind === 'list' ? typed.type.item : typed.type, facts: undefined };
+  const item = itemOf(typed);
   return new Map(list.map((value) => [elementOf(value, typed), { value, typed: item }]));
 }
 
-/** `k:{"name":"web"}` or `v:"x"`; keys in alphabetical order, absent ones by their default. */
-function elementOf(value: JsonValue, { type, facts }: Typed): string {
-  if (facts?.listType !== 'map' || !isObject(value)) return `v:${JSON.stringify(value)}`;
-  const itemFacts = type.kind === 'list' && type.item.kind === 'ref' ? typeFacts(type.item.name).byName : undefined;
-  const keys = [...facts.keys].sort().flatMap((key) => {
-    const part = value[key] ?? itemFacts?.get(key)?.default;
-    return part === undefined ? [] : [[key, part] as const];
-  });
-  return `k:${JSON.stringify(Object.fromEntries(keys))}`;
+/** The type of a list's elements. */
+export function itemOf({ type }: Typed): Typed {
+  return { type: type.kind === 'list' ? type.item : type, facts: undefined };
 }
 
-function childOf({ type }: Typed, key: string): Typed | undefined {
+/** `k:{"name":"web"}` or `v:"x"`; keys in alphabetical order, absent ones by their default. */
+export function elementOf(value: JsonValue, typed: Typed): string {
+  if (typed.facts?.listType !== 'map' || !isObject(value)) return `v:${JSON.stringify(value)}`;
+  return `k:${JSON.stringify(Object.fromEntries(elementKeys(value, typed)))}`;
+}
+
+/** The keys by which a list with keys knows an element, in alphabetical order; undefined where it has neither value nor default. */
+export function elementKeys(value: JsonObject, { type, facts }: Typed): (readonly [string, JsonValue | undefined])[] {
+  const itemFacts = type.kind === 'list' && type.item.kind === 'ref' ? typeFacts(type.item.name).byName : undefined;
+  return [...(facts?.keys ?? [])].sort().map((key) => [key, value[key] ?? itemFacts?.get(key)?.default] as const);
+}
+
+/** The type of a field or map value; undefined where the schema has no such field. */
+export function childOf({ type }: Typed, key: string): Typed | undefined {
   if (type.kind === 'map') return { type: type.value, facts: undefined };
   if (type.kind !== 'ref') return undefined;
   const facts = typeFacts(type.name).byName.get(key);

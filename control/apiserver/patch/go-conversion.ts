@@ -1,0 +1,69 @@
+/**
+ * Why Go cannot make a typed object of a strategically merged one. Upstream does not decode JSON there but converts maps, and
+ * its converter has words of its own: `cannot convert int64 to string`, `unrecognized type: int32`.
+ *
+ * Source: apimachinery `pkg/runtime/converter.go` (fromUnstructured).
+ */
+import type { JsonObject, JsonValue } from '#api/json.ts';
+import { type FieldType, goTypeName, typeFacts } from '#api/schema/facts.ts';
+
+/** @returns undefined where the value converts, or where the target type decodes itself (times, quantities) */
+export function conversionError(value: JsonValue | undefined, type: FieldType, goType = goTypeName(type)): string | undefined {
+  if (value === null || value === undefined) return undefined;
+  const source = goKind(value);
+  switch (type.kind) {
+    case 'ref': {
+      if (source !== 'map') return `cannot restore struct from: ${source}`;
+      const { fields } = typeFacts(type.name);
+      return first(fields, (field) => conversionError((value as JsonObject)[field.name], field.type, field.goType));
+    }
+    case 'list':
+      if (source !== 'slice') return `cannot restore slice from ${source}`;
+      return first(value as JsonValue[], (item) => conversionError(item, type.item, elementType(goType, '[]')));
+    case 'map':
+      if (source !== 'map') return `cannot restore map from ${source}`;
+      return first(Object.values(value as JsonObject), (item) =>
+        conversionError(item, type.value, elementType(goType, 'map[string]')),
+      );
+    case 'string':
+      if (source === 'string') return undefined;
+      // Go turns an integer into the character of that number, so it is "convertible", and then refused.
+      return source === 'int64' ? `cannot convert int64 to ${goType}` : 'unrecognized type: string';
+    case 'bool':
+      return source === 'bool' ? undefined : 'unrecognized type: bool';
+    case 'int32':
+    case 'int64':
+      if (source === 'int64') return undefined;
+      return source === 'float64' ? `cannot convert float64 to ${goType}` : `unrecognized type: ${type.kind}`;
+    case 'double':
+      return source === 'int64' || source === 'float64' ? undefined : 'unrecognized type: float64';
+    case 'bytes':
+      return source === 'string' || source === 'slice' ? undefined : `cannot restore slice from ${source}`;
+    case 'quantity':
+    case 'time':
+    case 'microtime':
+    case 'intstr':
+    case 'fieldsV1':
+    case 'raw':
+    case 'json':
+      return undefined;
+  }
+}
+
+function goKind(value: JsonValue): 'string' | 'bool' | 'int64' | 'float64' | 'slice' | 'map' {
+  if (Array.isArray(value)) return 'slice';
+  if (typeof value === 'object') return 'map';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
+  return typeof value === 'boolean' ? 'bool' : 'string';
+}
+
+const elementType = (goType: string, container: string): string | undefined =>
+  goType.startsWith(container) ? goType.slice(container.length) : undefined;
+
+function first<T>(items: readonly T[], problem: (item: T) => string | undefined): string | undefined {
+  for (const item of items) {
+    const found = problem(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
