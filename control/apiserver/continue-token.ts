@@ -23,19 +23,26 @@ export function decodeContinue(token: string): ContinueToken {
   try {
     parsed = parseJson(Buffer.from(token, 'base64url')) as typeof parsed;
   } catch (error) {
-    throw badRequest(`continue key is not valid: ${error instanceof Error ? error.message : String(error)}`);
+    throw badRequest(
+      `invalid continue token: continue key is not valid: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
   if (parsed === null || typeof parsed !== 'object' || parsed.v !== 'meta.k8s.io/v1') {
-    throw badRequest(`continue key is not valid: server does not recognize this encoded version ${String(parsed?.v ?? '')}`);
+    throw badRequest(
+      `invalid continue token: continue key is not valid: server does not recognize this encoded version ${String(parsed?.v ?? '')}`,
+    );
   }
   const { rv, start } = parsed;
   if (typeof rv !== 'number' || rv === 0) {
-    throw badRequest('continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
+    throw badRequest(
+      'invalid continue token: continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)',
+    );
   }
   if (typeof start !== 'string' || start === '') {
-    throw badRequest('continue key is not valid: encoded start key empty (version meta.k8s.io/v1)');
+    throw badRequest('invalid continue token: continue key is not valid: encoded start key empty (version meta.k8s.io/v1)');
   }
   // A token must not lead out of the list's own prefix.
-  if (start.split('/').some((part) => part === '..' || part === '.')) throw badRequest(`continue key is not valid: ${start}`);
+  if (start.split('/').some((part) => part === '..' || part === '.'))
+    throw badRequest(`invalid continue token: continue key is not valid: ${start}`);
   return { revision: rv, startKey: start };
 }

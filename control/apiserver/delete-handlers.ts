@@ -2,13 +2,13 @@
 import { DecodeError, readTypeMeta } from '#api/codec/json.ts';
 import { openEnvelope, ProtobufError } from '#api/codec/protobuf.ts';
 import type { FieldError } from '#api/field-error.ts';
-import { forbiddenField, invalidValue, notSupported } from '#api/field-error.ts';
+import { invalidValue, notSupported } from '#api/field-error.ts';
 import { invalid, isNotFound } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { CachedObject } from './cached-object.ts';
 import { type Exchange, respondWith, writeContext } from './exchange.ts';
-import { parseListQuery } from './list-options.ts';
+import { parseListQuery, queryInteger } from './list-options.ts';
 import { listObjects } from './listing.ts';
 import { bodyFormat, contentTypeOf } from './negotiation.ts';
 import { parsePredicate } from './predicate.ts';
@@ -82,8 +82,8 @@ function statedVersion(body: Uint8Array, contentType: string | undefined, group:
 
 function optionsOfQuery(query: URLSearchParams): Partial<DeleteOptions> {
   const options: Partial<DeleteOptions> = {};
-  const grace = query.get('gracePeriodSeconds');
-  if (grace !== null && grace !== '') options.gracePeriodSeconds = Number(grace);
+  const grace = queryInteger(query, 'gracePeriodSeconds');
+  if (grace !== undefined) options.gracePeriodSeconds = grace;
   const policy = query.get('propagationPolicy');
   if (policy !== null && policy !== '') options.propagationPolicy = policy;
   const orphan = query.get('orphanDependents');
@@ -93,16 +93,13 @@ function optionsOfQuery(query: URLSearchParams): Partial<DeleteOptions> {
 }
 
 function checkDeleteOptions(options: Partial<DeleteOptions>): FieldError[] {
-  const { propagationPolicy: policy, orphanDependents, gracePeriodSeconds } = options;
+  const { propagationPolicy: policy, orphanDependents } = options;
   const problems: FieldError[] = [];
   if (policy !== undefined && orphanDependents !== undefined) {
     problems.push(invalidValue('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'));
   }
   if (policy !== undefined && !['Foreground', 'Background', 'Orphan'].includes(policy)) {
     problems.push(notSupported('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan', 'nil']));
-  }
-  if (gracePeriodSeconds !== undefined && !Number.isSafeInteger(gracePeriodSeconds)) {
-    problems.push(forbiddenField('gracePeriodSeconds', 'must be a whole number of seconds'));
   }
   return problems;
 }

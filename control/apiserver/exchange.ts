@@ -16,7 +16,7 @@ import type { RequestInfo } from './request-info.ts';
 import { bytesResponse } from './responses.ts';
 import type { ServerLog } from './server-log.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
-import type { UserInfo } from './strategy.ts';
+import type { Strategy, UserInfo } from './strategy.ts';
 import { parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
 import { encodeAny, encodeObject } from './wire.ts';
 
@@ -75,14 +75,23 @@ export function writeContext(exchange: Exchange, optionsKind: string, dryRun?: b
 
 /** Answers with one object of the exchange's resource, in the shape that the client accepts. */
 export function respondWith(exchange: Exchange, status: number, cached: CachedObject): TransportResponse {
-  const { accepted, resource, pretty, parts, info } = exchange;
-  const { format, convert } = accepted;
+  return respondAs(exchange, status, cached, exchange.resource.schema, exchange.parts.registry.strategy(exchange.resource));
+}
+
+/** The same for an object of another type, which may have columns of its own. */
+export function respondAs(
+  { accepted: { format, convert }, pretty, parts, info }: Exchange,
+  status: number,
+  cached: CachedObject,
+  type: string,
+  columns: Pick<Strategy, 'table'>,
+): TransportResponse {
   const options = { format, pretty };
-  if (convert === undefined) return bytesResponse(status, contentTypeOf(format), encodeObject(cached, resource.schema, options));
+  if (convert === undefined) return bytesResponse(status, contentTypeOf(format), encodeObject(cached, type, options));
   const converted =
     convert.kind === 'Table'
       ? toTable(
-          parts.registry.strategy(resource),
+          columns,
           [cached.object],
           { resourceVersion: cached.object.metadata.resourceVersion },
           { include: parseIncludeObject(info.query), headers: true, version: convert.version, nowMs: parts.clock.now() },

@@ -25,14 +25,14 @@ export function parseListQuery(query: URLSearchParams, watch: boolean): ListQuer
   const parsed: ListQuery = {
     labelSelector: query.get('labelSelector') ?? '',
     fieldSelector: query.get('fieldSelector') ?? '',
-    limit: integer(query, 'limit') ?? 0,
+    limit: queryInteger(query, 'limit') ?? 0,
     continue: query.get('continue') ?? '',
     resourceVersion: query.get('resourceVersion') ?? '',
     resourceVersionMatch: (query.get('resourceVersionMatch') ?? '') as ListQuery['resourceVersionMatch'],
     watch,
     allowWatchBookmarks: queryFlag(query, 'allowWatchBookmarks'),
     sendInitialEvents: query.has('sendInitialEvents') ? queryFlag(query, 'sendInitialEvents') : undefined,
-    timeoutSeconds: integer(query, 'timeoutSeconds'),
+    timeoutSeconds: queryInteger(query, 'timeoutSeconds'),
   };
   const problems = watch ? checkWatch(parsed) : checkList(parsed);
   if (problems.length > 0) throw invalid({ group: 'meta.k8s.io', name: 'ListOptions' }, '', problems);
@@ -50,7 +50,8 @@ export function parseRevision(text: string): number {
   return Number(text);
 }
 
-function integer(query: URLSearchParams, name: string): number | undefined {
+/** An integer of the query; undefined for none. @throws ApiError 400 */
+export function queryInteger(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (text === null || text === '') return undefined;
   if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);

@@ -31,6 +31,13 @@ describe('lists', () => {
     assert.equal(json.items[0]?.kind, undefined);
   });
 
+  it('refuse a resourceVersion beside a continue token, which has its own', async () => {
+    const { json: first } = await api.request('GET', `${maps}?limit=1`);
+    const token = (first.metadata as { continue?: string }).continue;
+    const { status, json } = await api.request('GET', `${maps}?limit=1&resourceVersion=1&continue=${token}`);
+    assert.deepEqual([status, json.message], [400, 'specifying resource version is not allowed when using continue']);
+  });
+
   for (const [query, expected] of [
     ['labelSelector=parity%3Dodd', ['m1', 'm3', 'm5']],
     ['labelSelector=parity%20in%20(even),parity', ['m0', 'm2', 'm4', 'm6']],

@@ -6,7 +6,7 @@
 
 import type { KubeObject } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
-import { ApiError, expired, failure } from '#api/status.ts';
+import { ApiError, badRequest, expired, failure } from '#api/status.ts';
 import type { Status } from '#api/types.generated.ts';
 import { CompactedError, FutureRevisionError, type Store } from '#control/store/store.ts';
 import { type CacheFeed, withRevision } from './cache-feed.ts';
@@ -72,6 +72,8 @@ async function continued(
   predicate: Predicate,
 ): Promise<ListResult> {
   const token = decodeContinue(query.continue);
+  if (query.resourceVersion !== '' && query.resourceVersion !== '0')
+    throw badRequest('specifying resource version is not allowed when using continue');
   const startKey = `${prefix}${token.startKey.replace(/^\//, '')}`;
   if (token.revision < 0) {
     await deps.feed.fresh();

@@ -79,6 +79,26 @@ describe('subresources', () => {
     });
   });
 
+  it('scale has columns of its own', async () => {
+    const template = { metadata: { labels: { app: 'cols' } }, spec: { containers: [{ name: 'c', image: 'busybox' }] } };
+    await api.request('POST', '/apis/apps/v1/namespaces/default/deployments', {
+      metadata: { name: 'cols' },
+      spec: { replicas: 2, selector: { matchLabels: { app: 'cols' } }, template },
+    });
+    const path = '/apis/apps/v1/namespaces/default/deployments/cols/scale';
+    const { json } = await api.request('GET', path, undefined, { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' });
+    assert.deepEqual(
+      json.columnDefinitions.map(({ name }) => name),
+      ['Name', 'Desired', 'Available', 'Age'],
+    );
+    assert.deepEqual(json.rows[0]?.cells.slice(0, 3), ['cols', 2, 0]);
+  });
+
+  it('a grace period that is no number is told as Go tells it', async () => {
+    const { status, json } = await api.request('DELETE', `${base}/pods/s?gracePeriodSeconds=x`);
+    assert.deepEqual([status, json.message], [400, 'strconv.ParseInt: parsing "x": invalid syntax']);
+  });
+
   it('eviction deletes the pod', async () => {
     await api.request('POST', `${base}/pods`, pod('evicted'));
     await api.request('POST', `${base}/pods/evicted/binding`, binding('evicted', 'n1'));

@@ -18,14 +18,14 @@ import type {
 import type { TransportResponse } from '#client/transport.ts';
 import { CachedObject } from './cached-object.ts';
 import { checkPreconditions } from './deletion.ts';
-import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
+import { type Exchange, respondAs, respondWith, typeOf, writeContext } from './exchange.ts';
 import { validateFinalizer } from './kinds/namespace.ts';
 import { prepareEphemeralContainersUpdate } from './kinds/pod.ts';
-import { contentTypeOf } from './negotiation.ts';
+import { scaleTable } from './kinds/table/workloads.ts';
 import { parseDryRun } from './request-body.ts';
-import { bytesResponse, objectResponse } from './responses.ts';
+import { objectResponse } from './responses.ts';
+import type { TableColumns } from './strategy.ts';
 import { validateEphemeralContainersUpdate } from './validation/pod.ts';
-import { encodeObject } from './wire.ts';
 import { checkName, patchRequest, readObject } from './write-handlers.ts';
 
 const success = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' };
@@ -44,13 +44,9 @@ function scaleOf(object: Scaled): Scale {
   } as Scale;
 }
 
-function respondWithScale({ accepted, pretty }: Exchange, cached: CachedObject): TransportResponse {
+function respondWithScale(exchange: Exchange, cached: CachedObject): TransportResponse {
   const scale = new CachedObject(cached.key, cached.revision, scaleOf(cached.object as Scaled) as unknown as KubeObject);
-  return bytesResponse(
-    200,
-    contentTypeOf(accepted.format),
-    encodeObject(scale, scaleType.type, { format: accepted.format, pretty }),
-  );
+  return respondAs(exchange, 200, scale, scaleType.type, { table: scaleTable as TableColumns<KubeObject> });
 }
 
 export async function getScale(exchange: Exchange): Promise<TransportResponse> {

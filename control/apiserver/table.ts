@@ -35,7 +35,7 @@ const defaultTable: TableColumns<KubeObject> = {
 
 /** The whole Table. `headers: false` for the later frames of a watch. */
 export function toTable(
-  strategy: Strategy,
+  strategy: Pick<Strategy, 'table'>,
   objects: readonly KubeObject[],
   metadata: ListMeta,
   { include, headers, version, nowMs }: { include: IncludeObject; headers: boolean; version: string; nowMs: number },

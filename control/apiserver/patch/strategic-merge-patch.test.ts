@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { JsonObject } from '#api/json.ts';
-import type { KubeObject } from '#api/meta.ts';
 import { ApiError } from '#api/status.ts';
 import { decodePatch } from './patch-body.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';

@@ -1,5 +1,5 @@
-/** Columns of Deployments and ReplicaSets. Source: upstream `pkg/printers/internalversion/printers.go`. */
-import type { Deployment, ReplicaSet } from '#api/types.generated.ts';
+/** Columns of Deployments, ReplicaSets and their scale. Source: upstream `pkg/printers/internalversion/printers.go`. */
+import type { Deployment, ReplicaSet, Scale } from '#api/types.generated.ts';
 import type { TableColumns } from '../../strategy.ts';
 import { ageColumn, ageOf, column, containerCells, nameColumn, selectorText, wide } from './columns.ts';
 
@@ -47,4 +47,15 @@ export const replicaSetTable: TableColumns<ReplicaSet> = {
     ...containerCells(set.spec.template?.spec?.containers),
     selectorText(set.spec.selector) || '<none>',
   ],
+};
+
+/** For `--subresource=scale`. */
+export const scaleTable: TableColumns<Scale> = {
+  columns: [
+    column('Name', nameColumn.description),
+    column('Desired', 'How many pods are wanted.', 'integer'),
+    column('Available', 'How many pods there are.', 'integer'),
+    ageColumn,
+  ],
+  cells: (scale, nowMs) => [scale.metadata.name, scale.spec?.replicas ?? 0, scale.status?.replicas ?? 0, ageOf(scale, nowMs)],
 };
