@@ -43,6 +43,19 @@ describe('subresources', () => {
     });
   });
 
+  it('status keeps the two spellings of the address equal, the older one first', async () => {
+    await api.request('POST', `${base}/pods`, pod('ip'));
+    const addressed = async (status: object) => {
+      const { json } = await api.request('PATCH', `${base}/pods/ip/status`, { status }, merge);
+      const { podIP, podIPs } = json.status as unknown as { podIP: string; podIPs: { ip: string }[] };
+      return [podIP, podIPs];
+    };
+    assert.deepEqual(await addressed({ podIP: '10.0.0.1' }), ['10.0.0.1', [{ ip: '10.0.0.1' }]]);
+    assert.deepEqual(await addressed({ podIP: '10.0.0.2' }), ['10.0.0.2', [{ ip: '10.0.0.2' }]]);
+    const list = await api.request('GET', `${base}/pods?fieldSelector=status.podIP%3D10.0.0.2`);
+    assert.equal(list.json.items.length, 1);
+  });
+
   describe('binding', () => {
     it('sets the node once, with annotations and the PodScheduled condition', async () => {
       await api.request('POST', `${base}/pods`, pod('b'));

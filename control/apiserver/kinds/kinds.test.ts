@@ -241,7 +241,7 @@ describe('nodes', () => {
 
   it('keep their pod CIDR and provider ID', async () => {
     const { errors } = await update(nodeStrategy, node({ podCIDRs: ['10.1.0.0/24'], providerID: 'a' }), ({ spec }) => {
-      spec.podCIDRs = ['10.2.0.0/24'];
+      spec.podCIDR = '10.2.0.0/24';
       spec.providerID = 'b';
     });
     assert.deepEqual(errors, [

@@ -6,13 +6,13 @@ import { nodeTable } from './table/node.ts';
 
 const NOT_READY = 'node.kubernetes.io/not-ready';
 
-/** `podCIDR` is the old spelling of the first of `podCIDRs`; upstream's conversion keeps both. */
+/** `podCIDR` is the old spelling of the first of `podCIDRs`; where both are there and differ, upstream's conversion believes the old. */
 function mirrorPodCidr(node: Node): void {
   const { spec } = node;
   if (spec === undefined) return;
-  if (spec.podCIDR && (spec.podCIDRs ?? []).length === 0) spec.podCIDRs = [spec.podCIDR];
   const [first] = spec.podCIDRs ?? [];
-  if (first !== undefined) spec.podCIDR = first;
+  if (spec.podCIDR && spec.podCIDR !== first) spec.podCIDRs = [spec.podCIDR];
+  else if (first !== undefined) spec.podCIDR = first;
 }
 
 export const nodeStrategy: Strategy<Node> = {

@@ -45,6 +45,15 @@ export function setPodDefaults(pod: Pod): void {
   defaultPodLevelRequests(spec);
   spec.enableServiceLinks ??= true;
   if (spec.hostNetwork === true) defaultHostPorts(spec);
+  mirrorPodIp(pod);
+}
+
+/** `podIP` is the old spelling of the first of `podIPs`; where both are there and differ, upstream's conversion believes the old. */
+function mirrorPodIp({ status }: Pod): void {
+  if (status === undefined) return;
+  const first = status.podIPs?.[0]?.ip;
+  if (status.podIP && status.podIP !== first) status.podIPs = [{ ip: status.podIP }];
+  else if (first !== undefined) status.podIP = first;
 }
 
 /** Every container of a pod: regular, init and ephemeral. */
