@@ -52,7 +52,7 @@ export interface AgentOptions {
 export async function runAgent(options: AgentOptions, log: Logger, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
   const transport = createHttpTransport(loadKubeconfig(options.kubeconfig));
-  const client = createClient(transport, { userAgent: 'tinker-agent' });
+  const client = createClient(transport, { userAgent: 'kubelet' });
   // A part that fails takes the others down in order; systemd (or the user) starts all of them again.
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
