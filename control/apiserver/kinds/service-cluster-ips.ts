@@ -10,9 +10,6 @@ import type { Undo } from './undo.ts';
 
 export class ClusterIps {
   readonly apiServerIp: string;
-  readonly #cidr: string;
-  readonly #network: number;
-  readonly #broadcast: number;
   readonly #free: ScarceRange;
 
   /** @throws Error for a range that is no IPv4 prefix of at most 30 bits */
@@ -22,11 +19,9 @@ export class ClusterIps {
       throw new Error(`service CIDR "${cidr}" is not an IPv4 range with at least two addresses; give one such as 10.96.0.0/16`);
     }
     const size = 2 ** (32 - Number(bits));
-    this.#cidr = cidr;
-    this.#network = Math.floor(ipv4ToNumber(address) / size) * size;
-    this.#broadcast = this.#network + size - 1;
-    // The network's own address and its broadcast address are nobody's.
-    const range = { first: this.#network + 1, last: this.#broadcast - 1 };
+    const network = Math.floor(ipv4ToNumber(address) / size) * size;
+    // The network's own address and its broadcast address are nobody's: upstream, too, refuses them as outside of the range.
+    const range = { first: network + 1, last: network + size - 2 };
     this.#free = createScarceRange(range, staticBandSize(size, 16, 256), random);
     this.apiServerIp = numberToIpv4(range.first);
     // Taken from the start: nobody but the API server's own service gets it.
@@ -62,10 +57,7 @@ export class ClusterIps {
   /** Takes the address, or tells why not. */
   #takeProblem(ip: string): string | undefined {
     const value = isIPv4(ip) ? ipv4ToNumber(ip) : Number.NaN;
-    const inside = value >= this.#network && value <= this.#broadcast;
-    if (!inside) return 'the provided network does not match the current range';
-    if (!this.#free.contains(value))
-      return `the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${this.#cidr}`;
+    if (!this.#free.contains(value)) return 'the provided network does not match the current range';
     return this.#free.take(value) ? undefined : 'provided IP is already allocated';
   }
 
