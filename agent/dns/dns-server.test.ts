@@ -202,6 +202,16 @@ describe('DNS server on real sockets', { timeout: 60_000 }, () => {
       dnsPacket.encode({ type: 'query', id: 4711, questions: [{ type: 'TXT', name: 'version.bind', class: 'CH' }] }),
       'REFUSED',
     ],
+    ...(['AXFR', 'IXFR'] as const).map((type): [string, Buffer, string] => [
+      `the transfer of a zone (${type})`,
+      dnsPacket.encode({ type: 'query', id: 4711, questions: [{ type, name: 'cluster.local' }] }),
+      'REFUSED',
+    ]),
+    [
+      'the transfer of somebody else’s zone',
+      dnsPacket.encode({ type: 'query', id: 4711, questions: [{ type: 'AXFR', name: 'example.test' }] }),
+      'REFUSED',
+    ],
   ];
   for (const [name, message, rcode] of rejected) {
     it(`answers ${name} with ${rcode}`, async () => {
@@ -251,9 +261,16 @@ describe('DNS server and its upstream', { timeout: 60_000 }, () => {
     await once(silent, 'listening');
     const servers = [silent.address().port, await startUpstream()].map((port) => ({ address: '127.0.0.1', port }));
     const port = await startServer({ upstream: { servers }, upstreamTimeoutMs: 100 });
+    let asked = 0;
+    silent.on('message', (message) => {
+      if (dnsPacket.decode(message).questions?.[0]?.name === 'www.example.test') asked++;
+    });
     const reply = await overUdp(port, query('www.example.test'));
-    silent.close();
     assert.equal(reply.answers?.length, 1);
+    // The one that answered is the first to be asked from then on: a dead resolver costs its time once, not at each question.
+    await overUdp(port, query('www.example.test'));
+    silent.close();
+    assert.equal(asked, 1);
   });
 
   it('notices that its resolvers send questions back to it', async () => {

@@ -123,7 +123,10 @@ function createHandler(deps: DnsServerDeps, names: ClusterIndex, options: DnsSer
   }
 
   async function reply(message: Buffer, query: Query, transport: Transport): Promise<Buffer> {
-    if ((query.question.class ?? 'IN') !== 'IN') return encodeReply(query, { rcode: 'REFUSED', authoritative: false }, transport);
+    const { class: dnsClass = 'IN', type } = query.question;
+    // A transfer takes many messages, and hands out every name there is: refused, as CoreDNS does; an empty answer would lie.
+    if (dnsClass !== 'IN' || type === 'AXFR' || type === 'IXFR')
+      return encodeReply(query, { rcode: 'REFUSED', authoritative: false }, transport);
     const found = answer(query.question, names, zone);
     if (found.kind === 'forward') return await forward(message, query, transport);
     const content = found.kind === 'alias' ? await followAlias(forwarder, log, query.question, found) : asContent(found, random);

@@ -10,7 +10,8 @@ export type Transport = 'udp' | 'tcp';
 
 export interface Forwarder {
   /**
-   * The first reply of a resolver, asked one after the other; its id is that of `message`.
+   * The first reply of a resolver, asked one after the other, the one that answered last before the others; its id is that
+   * of `message`.
    * @throws UpstreamError when none has answered
    */
   forward(message: Buffer, transport: Transport): Promise<Buffer>;
@@ -32,12 +33,18 @@ const maxConcurrent = 1_000;
 /** @param timeoutMs how long one resolver has */
 export function createForwarder(clock: Clock, upstreams: () => Promise<readonly Upstream[]>, timeoutMs: number): Forwarder {
   let running = 0;
+  /** A dead resolver that stands first in resolv.conf would cost every question its whole time. */
+  let lastToAnswer: string | undefined;
 
   async function ask(message: Buffer, transport: Transport): Promise<Buffer> {
     const failures: string[] = [];
-    for (const upstream of await upstreams()) {
+    const known = await upstreams();
+    const isLast = (upstream: Upstream): boolean => keyOf(upstream) === lastToAnswer;
+    for (const upstream of [...known.filter(isLast), ...known.filter((other) => !isLast(other))]) {
       try {
-        return await askOne(clock, upstream, message, transport, timeoutMs);
+        const reply = await askOne(clock, upstream, message, transport, timeoutMs);
+        lastToAnswer = keyOf(upstream);
+        return reply;
       } catch (error) {
         failures.push(`${upstream.address}: ${error instanceof Error ? error.message : String(error)}`);
       }
@@ -60,6 +67,8 @@ export function createForwarder(clock: Clock, upstreams: () => Promise<readonly 
     },
   };
 }
+
+const keyOf = ({ address, port }: Upstream): string => `${address} ${port}`;
 
 /** A fresh id and a fresh port for each question: a forged reply has to guess both (RFC 5452). */
 async function askOne(
