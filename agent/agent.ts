@@ -150,7 +150,7 @@ function agentParts({ options, client, runtime, clock, log, signal }: Context): 
     network.run(signal),
     dns.run(signal),
     publishDns(
-      { client, nodes, endpointSlices, clock, log },
+      { client, nodes, services, endpointSlices, clock, log },
       { nodeName, nodeIp: options.nodeIp, clusterIp: options.clusterDns },
       signal,
     ),

@@ -13,7 +13,8 @@ describe('what makes the DNS server known', () => {
     const log = pino({ level: 'silent' });
     const client = createClient(new FakeApi().transport, { userAgent: 'test' });
     const informers = createInformers({ client, clock, log });
-    const [nodes, endpointSlices] = [informers.informer('nodes'), informers.informer('endpointslices.discovery.k8s.io')];
+    const [nodes, services] = [informers.informer('nodes'), informers.informer('services')];
+    const endpointSlices = informers.informer('endpointslices.discovery.k8s.io');
     const stop = new AbortController();
     const createNode = () =>
       client.resource('nodes').create({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, spec: {} });
@@ -23,9 +24,19 @@ describe('what makes the DNS server known', () => {
 
     const first = await createNode();
     const options = { nodeName: 'n1', nodeIp: '192.0.2.1', clusterIp: '10.96.0.10' };
-    const running = [informers.run(stop.signal), publishDns({ client, nodes, endpointSlices, clock, log }, options, stop.signal)];
+    const running = [
+      informers.run(stop.signal),
+      publishDns({ client, nodes, services, endpointSlices, clock, log }, options, stop.signal),
+    ];
     await clock.advance(0);
     assert.deepEqual(await owners(), [['kube-dns-n1', first.metadata.uid]]);
+
+    const dns = { namespace: 'kube-system', name: 'kube-dns' };
+    // `kubectl cluster-info` lists the Services with this label.
+    assert.equal((await client.resource('services').get(dns)).metadata.labels?.['kubernetes.io/cluster-service'], 'true');
+    await client.resource('services').delete(dns);
+    await clock.advance(0);
+    assert.equal((await client.resource('services').get(dns)).spec.clusterIP, '10.96.0.10');
 
     await slices.delete({ namespace: 'kube-system', name: 'kube-dns-n1' });
     await clock.advance(0);

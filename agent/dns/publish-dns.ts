@@ -22,23 +22,28 @@ export interface PublishDnsOptions {
 }
 
 const namespace = 'kube-system';
+const serviceName = 'kube-dns';
 const resyncMs = 60_000;
 const retryMs = 1000;
 
 export interface PublishDnsDeps {
   client: Client;
   nodes: Informer<Node>;
+  services: Informer<Service>;
   endpointSlices: Informer<EndpointSlice>;
   clock: Clock;
   log: Logger;
 }
 
-/** Puts it in place and keeps it there until `signal` aborts; at once where the Node came anew or the slice was deleted. */
+/** Puts it in place and keeps it there until `signal` aborts; at once where the Node came anew, or Service or slice was deleted. */
 export async function publishDns(deps: PublishDnsDeps, options: PublishDnsOptions, signal: AbortSignal): Promise<void> {
-  const { client, nodes, endpointSlices, clock, log } = deps;
+  const { client, nodes, services, endpointSlices, clock, log } = deps;
   let pause = new AbortController();
   const unsubscribe = [
     nodes.subscribe({ added: ({ metadata }) => void (metadata.name === options.nodeName && pause.abort()) }),
+    services.subscribe({
+      deleted: ({ metadata }) => void (metadata.namespace === namespace && metadata.name === serviceName && pause.abort()),
+    }),
     endpointSlices.subscribe({
       deleted: ({ metadata }) =>
         void (metadata.namespace === namespace && metadata.name === sliceName(options.nodeName) && pause.abort()),
@@ -98,7 +103,12 @@ function dnsService(clusterIP: string): New<Service> {
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { name: 'kube-dns', namespace, labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/name': 'CoreDNS' } },
+    metadata: {
+      name: serviceName,
+      namespace,
+      // kubeadm's labels; by the second, `kubectl cluster-info` finds it.
+      labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' },
+    },
     spec: {
       clusterIP,
       internalTrafficPolicy: 'Local',
@@ -117,7 +127,7 @@ function dnsSlice(node: Node, { nodeName, nodeIp }: PublishDnsOptions): New<Endp
     metadata: {
       name: sliceName(nodeName),
       namespace,
-      labels: { 'kubernetes.io/service-name': 'kube-dns', 'endpointslice.kubernetes.io/managed-by': 'tinker-agent' },
+      labels: { 'kubernetes.io/service-name': serviceName, 'endpointslice.kubernetes.io/managed-by': 'tinker-agent' },
       ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: node.metadata.uid }],
     },
     addressType: 'IPv4',
