@@ -37,6 +37,8 @@ export interface AgentOptions {
   clusterDns: string;
   clusterDomain: string;
   resolvConf: string;
+  /** Where DNS is served besides `nodeIp`. */
+  dnsAddresses: readonly string[];
   cniConfDir: string;
   cniBinDir: string;
   cniStateDir: string;
@@ -138,7 +140,7 @@ function agentParts({ options, client, runtime, clock, log, signal }: Context): 
     { services, endpointSlices, namespaces: informers.informer('namespaces'), clock, log },
     {
       clusterDomain: options.clusterDomain,
-      addresses: [options.nodeIp],
+      addresses: [options.nodeIp, ...options.dnsAddresses],
       serverIps: [options.clusterDns],
       upstream: { resolvConf: options.resolvConf },
     },

@@ -111,7 +111,11 @@ function agentCommand(program: Command): void {
     .option('--cluster-cidr <cidr>', "the pods' network", cidr, '10.244.0.0/16')
     .option('--cluster-dns <address>', "the DNS Service's address", '10.96.0.10')
     .option('--cluster-domain <name>', 'domain of Service names', 'cluster.local')
-    .option('--resolv-conf <file>', "the node's resolvers, for all other names", '/etc/resolv.conf')
+    .option(
+      '--resolv-conf <file>',
+      "the node's resolvers, for all other names; by default /etc/resolv.conf, or what is behind systemd-resolved",
+    )
+    .option('--dns-address <address>', 'serve DNS here, too, besides --node-ip; may be repeated', collect, [])
     .option('--cni-conf-dir <path>', 'where the pod network is written', '/etc/cni/net.d')
     .option('--cni-bin-dir <path>', 'CNI plugins', defaultCniBinDir)
     .option('--cni-state-dir <path>', "host-local's leases", '/var/lib/cni/networks')
@@ -137,7 +141,8 @@ export interface AgentFlags {
   clusterCidr: string;
   clusterDns: string;
   clusterDomain: string;
-  resolvConf: string;
+  resolvConf: string | undefined;
+  dnsAddress: string[];
   cniConfDir: string;
   cniBinDir: string;
   cniStateDir: string;

@@ -1,5 +1,6 @@
 /** `tinker agent`: flags → options, signals → abort. */
 import { runAgent } from '#agent/agent.ts';
+import { nodeResolvConf } from '#agent/dns/resolv-conf.ts';
 import { checkFile, checkFolder } from './checks.ts';
 import { type AgentFlags, checkAddress, checkNodeName, firstAddress } from './cluster-commands.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
@@ -20,6 +21,8 @@ export async function agent(flags: AgentFlags): Promise<void> {
   checkFile('--tls-cert-file', flags.tlsCertFile);
   checkFile('--tls-private-key-file', flags.tlsPrivateKeyFile);
   checkFolder('--root-dir', flags.rootDir);
+  const dnsAddresses = flags.dnsAddress.map((address) => checkAddress('--dns-address', address));
+  const resolvConf = flags.resolvConf ?? (await nodeResolvConf());
   const nodeIp = checkAddress('--node-ip', flags.nodeIp ?? firstAddress('--node-ip'));
   if (process.geteuid?.() !== 0)
     throw new Error('a node needs root, for mounts, namespaces and iptables: run it with sudo, or as a system service');
@@ -31,6 +34,8 @@ export async function agent(flags: AgentFlags): Promise<void> {
         runtimeEndpoint: flags.containerRuntimeEndpoint ?? (defaultEndpoints[runtime] as string),
         nodeName: flags.hostnameOverride,
         nodeIp,
+        dnsAddresses,
+        resolvConf,
         sandboxImage: flags.podInfraContainerImage,
         clusterDns: checkAddress('--cluster-dns', flags.clusterDns),
         tlsKeyFile: flags.tlsPrivateKeyFile,

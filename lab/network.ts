@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs';
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import type { Lab, Worker } from './config.ts';
-import { redirectRules, workerResolvers } from './resolvers.ts';
 import { UsageError } from './system.ts';
 
 export const nsenter = (worker: Worker): string[] => ['nsenter', `--net=/run/netns/${worker.netns}`];
@@ -16,7 +15,7 @@ export async function createNetwork(lab: Lab, exec: Exec): Promise<void> {
   await exec(['ip', 'link', 'set', lab.bridge, 'up']);
   await exec(['sysctl', '-qw', 'net.ipv4.ip_forward=1']);
   await loadBridgeFilter(exec);
-  await ensureRules(exec, [], hostRules(lab));
+  await ensureHostRules(lab, exec);
   for (const worker of lab.hosts) await createHost(lab, worker, exec);
 }
 
@@ -50,15 +49,6 @@ async function createHost(lab: Lab, worker: Worker, exec: Exec): Promise<void> {
   await exec([...inside, 'ip', 'link', 'set', 'eth0', 'up']);
   // Without a default route a ClusterIP has no route either, and the packet never meets the rules that translate it.
   await exec([...inside, 'ip', 'route', 'replace', 'default', 'via', lab.hostIp]);
-  const { redirect } = workerResolvers();
-  if (redirect === undefined) return;
-  // Else the kernel takes no packet from loopback addresses to another link.
-  await exec([...inside, 'sysctl', '-qw', 'net.ipv4.conf.eth0.route_localnet=1']);
-  await ensureRules(
-    exec,
-    inside,
-    redirectRules(redirect).map((rule) => ['nat', ...rule]),
-  );
 }
 
 async function linkExists(exec: Exec, inside: string[], link: string): Promise<boolean> {
@@ -80,10 +70,11 @@ function hostRules(lab: Lab): string[][] {
   ];
 }
 
-async function ensureRules(exec: Exec, inside: readonly string[], rules: readonly string[][]): Promise<void> {
-  for (const [table, chain, ...rule] of rules as [string, string, ...string[]][]) {
-    const iptables = (does: '-C' | '-I'): string[] => [...inside, 'iptables', '-w', '-t', table, does, chain, ...rule];
-    if (!(await succeeds(exec, iptables('-C')))) await exec(iptables('-I'));
+async function ensureHostRules(lab: Lab, exec: Exec): Promise<void> {
+  for (const [table, chain, ...rule] of hostRules(lab) as [string, string, ...string[]][]) {
+    if (!(await succeeds(exec, ['iptables', '-w', '-t', table, '-C', chain, ...rule]))) {
+      await exec(['iptables', '-w', '-t', table, '-I', chain, ...rule]);
+    }
   }
 }
 

@@ -1,7 +1,8 @@
 /** One worker: its container runtime and its agent, both in the worker's network namespace. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { namesOnlyStub, resolvedStub } from '#agent/dns/resolv-conf.ts';
 import { hasCapability } from '#agent/host/capabilities.ts';
 import { type DaemonSpec, startDaemon } from '#agent/host/daemon.ts';
 import { containerdConfig } from '#agent/runtime/cri/containerd-config.ts';
@@ -11,7 +12,6 @@ import type { Lab, Worker } from './config.ts';
 import { pauseImage } from './images/lab-images.ts';
 import { nsenter } from './network.ts';
 import { tinkerArgv } from './program.ts';
-import { workerResolvers } from './resolvers.ts';
 
 export const cniBinDir = '/usr/lib/cni';
 
@@ -52,7 +52,7 @@ export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
       `--cgroup-root=${worker.cgroup}`,
       `--cluster-cidr=${lab.clusterCidr}`,
       `--cluster-dns=${lab.clusterDns}`,
-      `--resolv-conf=${workerResolvers().resolvConf}`,
+      ...stubAddresses().map((address) => `--dns-address=${address}`),
       `--cni-conf-dir=${join(worker.dataDir, 'cni/net.d')}`,
       `--cni-bin-dir=${cniBinDir}`,
       `--cni-state-dir=${join(worker.dataDir, 'cni/state')}`,
@@ -64,6 +64,14 @@ export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
     pidFile: join(worker.stateDir, 'agent.pid'),
     logFile: join(lab.logDir, `${worker.name}-agent.log`),
   };
+}
+
+/**
+ * The worker's programs read the host's resolv.conf. Where that names systemd-resolved's stub, nobody is there in the worker's
+ * network namespace; then the agent answers in its place, or its runtime could not pull from any registry by name.
+ */
+function stubAddresses(resolvConf = '/etc/resolv.conf'): string[] {
+  return existsSync(resolvConf) && namesOnlyStub(readFileSync(resolvConf, 'utf8')) ? [resolvedStub] : [];
 }
 
 export async function startRuntime(lab: Lab, worker: Worker): Promise<void> {

@@ -13,7 +13,7 @@ import { pino } from 'pino';
 import { systemClock } from '#client/clock.ts';
 import { createDnsServer, type DnsServerOptions } from './dns-server.ts';
 import { service, slice, testCluster } from './fixtures.ts';
-import { parseNameservers } from './resolv-conf.ts';
+import { nodeResolvConf, parseNameservers } from './resolv-conf.ts';
 import { serveSockets } from './sockets.ts';
 import { frame, splitFrames } from './tcp-frame.ts';
 
@@ -296,6 +296,18 @@ describe('DNS server and its upstream', { timeout: 60_000 }, () => {
       ).run(stop.signal),
       new RegExp(`cannot listen on UDP 127.0.0.1 port ${port}: another program has it`),
     );
+  });
+
+  it('looks behind systemd-resolved, whose address a pod cannot reach', async (test) => {
+    const directory = await mkdtemp(join(tmpdir(), 'tdns-'));
+    test.after(() => rm(directory, { recursive: true }));
+    const [usual, behindStub] = [join(directory, 'usual'), join(directory, 'behind')];
+    await writeFile(usual, 'nameserver 127.0.0.53\noptions edns0 trust-ad\nsearch .\n');
+    assert.equal(await nodeResolvConf(usual, behindStub), usual);
+    await writeFile(behindStub, 'nameserver 192.0.2.1\n');
+    assert.equal(await nodeResolvConf(usual, behindStub), behindStub);
+    await writeFile(usual, 'nameserver 192.0.2.2\nnameserver 127.0.0.53\n');
+    assert.equal(await nodeResolvConf(usual, behindStub), usual);
   });
 
   it('reads nameserver lines as resolvers do', () => {
