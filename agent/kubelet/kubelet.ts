@@ -10,7 +10,6 @@ import { createCgroups } from '#agent/host/cgroup.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
-import { sameJson } from '#api/meta.ts';
 import type { Node, Pod, Secret } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
@@ -37,6 +36,7 @@ import { createOrphans } from './orphans.ts';
 import { kubeletPaths } from './paths.ts';
 import { createPleg } from './pleg.ts';
 import { createPodCgroups } from './pod-cgroups.ts';
+import { asksForSync } from './pod-changes.ts';
 import { createPodRuntime } from './pod-runtime.ts';
 import type { PodWorkerDeps } from './pod-worker.ts';
 import { PodWorker } from './pod-worker.ts';
@@ -236,15 +236,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     }
     if (admitted.has(worker.uid)) admitted.set(worker.uid, pod);
     const before = worker.pod;
-    // Our own status comes back to us: nothing to do about it.
-    const same =
-      sameJson(before.spec, pod.spec) &&
-      sameJson(
-        { ...before.metadata, resourceVersion: '', managedFields: undefined },
-        { ...pod.metadata, resourceVersion: '', managedFields: undefined },
-      ) &&
-      foreignConditionsSame(before, pod);
-    worker.update(pod, !same);
+    worker.update(pod, asksForSync(before, pod, worker.status));
   }
 
   /** What it held is free at once, as it is for the scheduler, which may have given it to a pod that comes next. */
@@ -360,11 +352,4 @@ async function untilSynced(
     if (signal.aborted) return false;
     throw error;
   }
-}
-
-/** Conditions of others count: readiness gates wait for them. */
-function foreignConditionsSame(a: Pod, b: Pod): boolean {
-  const gates = new Set((b.spec.readinessGates ?? []).map(({ conditionType }) => conditionType));
-  const of = (pod: Pod): unknown => (pod.status?.conditions ?? []).filter(({ type }) => gates.has(type));
-  return sameJson(of(a), of(b));
 }

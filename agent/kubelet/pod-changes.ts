@@ -1,0 +1,35 @@
+/** Which changes of a pod in the API ask its worker to look again. */
+import { sameJson } from '#api/meta.ts';
+import type { Pod, PodStatus } from '#api/types.generated.ts';
+
+/**
+ * Whether anything but our own status has come back. Pure.
+ * @param reported what the kubelet last reported, or is about to
+ */
+export function asksForSync(before: Pod, after: Pod, reported: PodStatus): boolean {
+  return (
+    !sameJson(before.spec, after.spec) ||
+    !sameJson(comparable(before), comparable(after)) ||
+    !sameJson(gates(before, after), gates(after, after)) ||
+    isReadinessOverruled(after, reported)
+  );
+}
+
+const comparable = ({ metadata }: Pod): object => ({ ...metadata, resourceVersion: '', managedFields: undefined });
+
+/** Conditions of others: readiness gates wait for them. */
+function gates({ status }: Pod, { spec }: Pod): unknown {
+  const types = new Set((spec.readinessGates ?? []).map(({ conditionType }) => conditionType));
+  return (status?.conditions ?? []).filter(({ type }) => types.has(type));
+}
+
+/**
+ * Somebody has written another readiness than ours. The node lifecycle controller does while it does not hear from the node:
+ * once we can be heard again, the pods must be back in their Services soon.
+ */
+function isReadinessOverruled(after: Pod, reported: PodStatus): boolean {
+  const ready = (status: PodStatus | undefined): string | undefined =>
+    status?.conditions?.find(({ type }) => type === 'Ready')?.status;
+  const ours = ready(reported);
+  return ours !== undefined && ready(after.status) !== ours;
+}
