@@ -244,6 +244,27 @@ describe('registry', () => {
       ],
       ['a path that is no pointer', 'json-patch', [{ op: 'add', path: 'data', value: {} }], 422, /rejected our request/],
       ['a source that is no pointer', 'json-patch', [{ op: 'copy', from: 'data', path: '/data/x' }], 422, /rejected our request/],
+      [
+        'another name',
+        'merge-patch',
+        { metadata: { name: 'other' } },
+        400,
+        /^the name of the object \(other\) does not match the name on the URL \(patched\)$/,
+      ],
+      [
+        'no metadata left',
+        'json-patch',
+        [{ op: 'remove', path: '/metadata' }],
+        400,
+        /was undeterminable: name must be provided$/,
+      ],
+      [
+        'another namespace',
+        'merge-patch',
+        { metadata: { namespace: 'other' } },
+        400,
+        /^the namespace of the provided object does not match the namespace sent on the request$/,
+      ],
       ['another kind', 'merge-patch', { kind: 'Secret' }, 400, /the patch makes the object a Secret of v1/],
     ];
     const applied = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: patched}\n';

@@ -47,19 +47,15 @@ export function readObject(exchange: Exchange, expected: ExpectedType, optionsKi
   return object as unknown as KubeObject;
 }
 
-/** @throws ApiError 400 when body and URL name different objects */
-export function checkName(object: KubeObject, { name, namespace }: ObjectName): void {
-  const { metadata } = object;
+/** @throws ApiError 400 when object and URL name different objects */
+export function checkName({ metadata }: KubeObject, { name, namespace }: ObjectName): void {
+  if ((namespace ?? '') !== '' && (metadata.namespace ?? '') !== '' && metadata.namespace !== namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   if ((metadata.name ?? '') === '') {
     throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
   }
   if (metadata.name !== name)
     throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
-  if ((namespace ?? '') !== '' && (metadata.namespace ?? '') !== '' && metadata.namespace !== namespace) {
-    throw badRequest(
-      `the namespace of the object (${metadata.namespace}) does not match the namespace on the request (${namespace})`,
-    );
-  }
 }
 
 const patchTypes: readonly PatchContentType[] = [
@@ -108,7 +104,9 @@ export function patchRequest(
     forceCreate: false,
     transform: (current) => {
       const request = { contentType: patchType, patch, current: current as KubeObject, typeName: type.type };
-      return retyped(exchange, type, exchange.parts.patcher.patchObject(request), facts);
+      const object = retyped(exchange, type, exchange.parts.patcher.patchObject(request), facts);
+      checkName(object, exchange.info);
+      return object;
     },
   };
 }
