@@ -7,11 +7,8 @@ sh /vagrant/deploy/vagrant/install.sh containerd runc iptables conntrack contain
 mkdir -p /etc/tinkernetes/pki /etc/cni/net.d
 cp "/cluster/$name/"* /etc/tinkernetes/pki/
 chmod 600 /etc/tinkernetes/pki/*
-# As kubeadm does it: a pod cannot ask systemd-resolved on its node's loopback address.
-resolvers=/etc/resolv.conf
-if systemctl is-active --quiet systemd-resolved; then resolvers=/run/systemd/resolve/resolv.conf; fi
 cat > /etc/tinkernetes/agent.env <<ENV
-TINKER_AGENT_FLAGS=--hostname-override=$name --node-ip=$address --resolv-conf=$resolvers
+TINKER_AGENT_FLAGS=--hostname-override=$name --node-ip=$address
 ENV
 /opt/tinkernetes/bin/tinker containerd-config > /etc/containerd/config.toml
 systemctl restart containerd

@@ -33,19 +33,19 @@ const pod = (name: string, command: string): V1Pod => ({
   },
 });
 
-const deployment: V1Deployment = {
+const deployment = (replicas: number): V1Deployment => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',
   metadata: { name: 'applied', namespace: ns },
   spec: {
-    replicas: 1,
+    replicas,
     selector: { matchLabels: { app: 'applied' } },
     template: {
       metadata: { labels: { app: 'applied' } },
       spec: { containers: [{ name: 'web', image: 'tinkernetes/web:1', ports: [{ containerPort: 8080 }] }] },
     },
   },
-};
+});
 
 async function rejection(promise: Promise<unknown>): Promise<ApiException<string>> {
   const error = await promise.then(
@@ -84,7 +84,11 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
           body: { metadata: { name: 'seen' }, data: { key: 'one' } },
         });
         assert.ok(made.metadata?.creationTimestamp instanceof Date);
-        await core.replaceNamespacedConfigMap({ name: 'seen', namespace: ns, body: { ...made, data: { key: 'two' } } });
+        await core.replaceNamespacedConfigMap({
+          name: 'seen',
+          namespace: ns,
+          body: Object.assign({}, made, { data: { key: 'two' } }),
+        });
         const stale = await rejection(core.replaceNamespacedConfigMap({ name: 'seen', namespace: ns, body: made }));
         assert.equal(stale.code, 409);
         assert.match(stale.body, /the object has been modified; please apply your changes to the latest version and try again/);
@@ -116,13 +120,12 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       const objects = KubernetesObjectApi.makeApiClient(config);
       const apply = (spec: V1Deployment, manager: string, force = false): Promise<V1Deployment> =>
         objects.patch(spec, undefined, undefined, manager, force, PatchStrategy.ServerSideApply);
-      const made = await apply(deployment, 'first');
+      const made = await apply(deployment(1), 'first');
       assert.equal(made.spec?.strategy?.type, 'RollingUpdate');
-      const scaled = { ...deployment, spec: { ...deployment.spec, replicas: 2 } } as V1Deployment;
-      const conflict = await rejection(apply(scaled, 'second'));
+      const conflict = await rejection(apply(deployment(2), 'second'));
       assert.equal(conflict.code, 409);
       assert.match(conflict.body, /conflict with \\?"first\\?": \.spec\.replicas/);
-      assert.equal((await apply(scaled, 'second', true)).spec?.replicas, 2);
+      assert.equal((await apply(deployment(2), 'second', true)).spec?.replicas, 2);
       const read = await config.makeApiClient(AppsV1Api).readNamespacedDeployment({ name: 'applied', namespace: ns });
       const owners = (read.metadata?.managedFields ?? []).filter(({ operation, subresource }) => {
         return operation === 'Apply' && subresource === undefined;
@@ -133,7 +136,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
         'it is gone',
         async () => {
           const error = await objects
-            .read({ ...deployment, metadata: { name: 'applied', namespace: ns } })
+            .read({ apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'applied', namespace: ns } })
             .catch((reason) => reason);
           return error instanceof ApiException && error.code === 404;
         },
