@@ -18,7 +18,7 @@ const testPackages: Record<string, string> = {
   systemd: 'systemd-analyze',
   vagrant: 'vagrant',
 };
-/** Tests that start container runtimes or whole labs: one at a time, after the others. */
+/** Tests that start container runtimes or whole labs: they come after the others. */
 const heavy = ['agent/runtime/**/*.test.ts', 'test/e2e/**/*.test.ts'];
 
 const checks: [title: string, ...argv: string[]][] = [
