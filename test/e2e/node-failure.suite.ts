@@ -8,7 +8,8 @@ import { runtimeSocket } from '#lab/worker.ts';
 import { type Cluster, isReady } from './cluster.ts';
 
 const ns = 'node-failure';
-const nodePort = 31380;
+/** Below 30086, where the server takes none at random. */
+const nodePort = 30040;
 const replicas = 4;
 const unreachable = 'node.kubernetes.io/unreachable';
 

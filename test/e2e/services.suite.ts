@@ -9,7 +9,8 @@ import { until } from '#lab/until.ts';
 import { busybox, type Cluster, isReady } from './cluster.ts';
 
 const ns = 'services';
-const nodePort = 31080;
+/** Below 30086, where the server takes none at random. */
+const nodePort = 30010;
 
 /** Answers on 8080 who it is and whom it saw, on 9090 another page, and on 5300 the same by UDP. */
 const serverCommand = `
@@ -186,7 +187,7 @@ export function serviceSuite(cluster: () => Cluster): void {
     });
 
     it("keep to the node and to the client's address where their traffic policy is Local", async () => {
-      const port = 31082;
+      const port = 30012;
       await cluster().apply(server('local', 'worker-2', 'local'));
       await cluster().untilPod(ns, 'local', 'Ready', isReady);
       await service('local', {
@@ -257,7 +258,7 @@ export function serviceSuite(cluster: () => Cluster): void {
     });
 
     it('refuse at once where they have no endpoints', async () => {
-      const port = 31081;
+      const port = 30011;
       const ip = await service('empty', {
         type: 'NodePort',
         selector: { app: 'nobody' },
