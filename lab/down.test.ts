@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { execFile } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
@@ -30,8 +30,8 @@ describe('taking a lab away', () => {
   });
 
   /** As an `up` leaves it that was interrupted at its first steps. */
-  function begun(dataDir: string): Lab {
-    const lab = planLab({ ...defaultLab, name: 'tkdown', dataDir });
+  function begun(dataDir: string, name = 'tkdown'): Lab {
+    const lab = planLab({ ...defaultLab, name, dataDir });
     writeRecord(lab);
     for (const folder of ['worker-1/kubelet', 'server']) mkdirSync(join(dataDir, folder), { recursive: true });
     return lab;
@@ -45,6 +45,16 @@ describe('taking a lab away', () => {
     assert.equal(await stopLab(lab, execFile), true);
     assert.deepEqual([existsSync(lab.dataDir), existsSync(lab.stateDir)], [false, false]);
     assert.equal(await stopLab(lab, execFile), false);
+  });
+
+  it('removes the folder of all labs with the last one', async () => {
+    const folder = dirname(defaultLab.dataDir);
+    const [first, last] = [begun(join(folder, 'tkdown'), 'tkdown'), begun(join(folder, 'tkdowo'), 'tkdowo')];
+    await stopLab(first, execFile);
+    assert.equal(existsSync(last.dataDir), true);
+    await stopLab(last, execFile);
+    // Somebody else's lab may be there.
+    assert.notDeepEqual(existsSync(folder) ? readdirSync(folder) : undefined, []);
   });
 
   it('leaves a folder that was there before', async () => {

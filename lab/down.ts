@@ -8,7 +8,7 @@ import { type Cgroups, createCgroups } from '#agent/host/cgroup.ts';
 import { killProcesses, stopDaemon } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
-import { type Lab, planLab } from './config.ts';
+import { defaultLab, type Lab, planLab } from './config.ts';
 import { namespacePids, removeNetwork } from './network.ts';
 import { readRecord } from './record.ts';
 
@@ -33,14 +33,21 @@ export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, 
   await cgroups.remove(lab.cgroup);
   await removeCniResults(lab);
   await Promise.all(files.own.map((file) => rm(file, { recursive: true, force: true })));
-  if (record.madeDataDir === true && !files.others) await rmdir(lab.dataDir).catch(ignoreAbsence);
+  if (record.madeDataDir === true && !files.others) {
+    await rmdir(lab.dataDir).catch(ignoreAbsence);
+    if (dirname(lab.dataDir) === dirname(defaultLab.dataDir)) await removeEmpty(dirname(lab.dataDir));
+  }
   // The record goes last: until then "down" can be repeated.
   await rm(lab.stateDir, { recursive: true, force: true });
-  // The folder of all labs, after the last one.
-  await rmdir(dirname(lab.stateDir)).catch((error: NodeJS.ErrnoException) => {
+  await removeEmpty(dirname(lab.stateDir));
+  return true;
+}
+
+/** The folder of all labs goes with the last one. */
+async function removeEmpty(folder: string): Promise<void> {
+  await rmdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'ENOENT') throw error;
   });
-  return true;
 }
 
 /** What of the folder is the lab's, and whether somebody put something else there. */
