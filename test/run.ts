@@ -68,7 +68,7 @@ async function runTests(files: string[]): Promise<number> {
 /** The labs of test/e2e, and of no other run: see TINKER_TEST_LAB. */
 async function removeLabs(): Promise<void> {
   const slot = Number(process.env['TINKER_TEST_LAB'] ?? 0);
-  for (const name of [`tktest${slot}`, `tktest${slot + 5}`, 'tkup']) {
+  for (const name of [`tktest${slot}`, `tktest${slot + 10}`, 'tkup']) {
     if (!labNames().includes(name)) continue;
     console.error(`Taking the lab "${name}" away …`);
     await stopLab({ name, dataDir: '' }, execFile);

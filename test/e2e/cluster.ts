@@ -47,15 +47,15 @@ const serverArgs = [
 /** Heartbeats every 2 s: several within the grace period, also on a busy machine. */
 const agentArgs = ['--node-lease-duration-seconds=8'];
 
-/** Starts the lab from nothing, also over the rest of a test run that was killed. TINKER_TEST_LAB=1…4 gives parallel runs their own. */
+/** Starts the lab from nothing, also over the rest of a test run that was killed. TINKER_TEST_LAB=1…9 gives parallel runs their own. */
 export async function startCluster(runtime: LabRuntime = 'containerd'): Promise<Cluster> {
-  const slot = Number(process.env['TINKER_TEST_LAB'] ?? 0) + (runtime === 'docker' ? 5 : 0);
+  const slot = Number(process.env['TINKER_TEST_LAB'] ?? 0) + (runtime === 'docker' ? 10 : 0);
   const lab = planLab({
     ...defaultLab,
     name: `tktest${slot}`,
     subnet: `10.204.${slot}.0/24`,
-    clusterCidr: `10.22${slot}.0.0/16`,
-    serviceCidr: `10.23${slot}.0.0/16`,
+    clusterCidr: `10.${100 + slot}.0.0/16`,
+    serviceCidr: `10.${130 + slot}.0.0/16`,
     dataDir: `/var/lib/tinkernetes/test-lab-${slot}`,
     runtime,
     serverArgs,
