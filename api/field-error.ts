@@ -3,6 +3,7 @@
  *
  * Source: apimachinery `pkg/util/validation/field/errors.go`.
  */
+import { escapeHtml } from './go-json.ts';
 
 /** One cause of an `Invalid` Status: a path such as `spec.ports[0].port`, a reason, a message. */
 export interface FieldError {
@@ -26,7 +27,7 @@ function show(value: unknown): string {
   if (value === undefined || value === null) return 'null';
   const text = JSON.stringify(value);
   if (typeof value !== 'object') return text;
-  return text.replaceAll('<', '\\u003c').replaceAll('>', '\\u003e').replaceAll('&', '\\u0026');
+  return escapeHtml(text);
 }
 
 export const required = (field: string, detail = ''): FieldError => ({

@@ -29,8 +29,15 @@ export function validateLabels(labels: StringMap, field: string): FieldError[] {
 export function validateAnnotations(annotations: StringMap, field: string): FieldError[] {
   const entries = Object.entries(annotations ?? {});
   const errors = entries.flatMap(([key]) => isQualifiedName(key.toLowerCase()).map((text) => invalidValue(field, key, text)));
-  const size = entries.reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0);
-  return size > totalAnnotationBytes ? [...errors, tooLong(field, totalAnnotationBytes)] : errors;
+  return fitAnnotations(annotations) ? errors : [...errors, tooLong(field, totalAnnotationBytes)];
+}
+
+/** Whether the annotations together are within upstream's limit of 256 KiB. */
+export function fitAnnotations(annotations: StringMap): boolean {
+  const bytes = Object.entries(annotations ?? {})
+    .flat()
+    .reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  return bytes <= totalAnnotationBytes;
 }
 
 /** A `LabelSelector` in an object's spec. Absent is valid: whether it is required is the kind's own matter. */

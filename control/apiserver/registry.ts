@@ -20,7 +20,7 @@ import { checkDeletable, checkNamespace, namespaceDeletion } from './namespace-l
 import { storageKey, toStored } from './object-keys.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
 import type { ServerLog } from './server-log.ts';
-import type { RequestContext, Strategy } from './strategy.ts';
+import type { RequestContext, Strategy, UpdatedPart } from './strategy.ts';
 import {
   checkIdentity,
   fillSystemFields,
@@ -51,7 +51,7 @@ export interface UpdateRequest {
   /** '': the object itself. */
   subresource: string;
   /** Which part the strategy lets through; `bypass`: the caller changed only what its endpoint may. */
-  mode: '' | 'status' | 'bypass';
+  mode: UpdatedPart | 'bypass';
   /** Server-side apply creates what is not there (true), other patches never do (false); absent: as the kind's strategy says. */
   forceCreate?: boolean;
   /** managedFields are already in place (server-side apply), or the endpoint owns no fields (binding, eviction). */

@@ -27,17 +27,20 @@ export interface RequestContext {
   read(resource: string, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
 }
 
+/** The part of an object that a write may change: all but status, status alone, or a pod's ephemeral containers alone. */
+export type UpdatedPart = '' | 'status' | 'ephemeralcontainers';
+
 export interface Strategy<T extends KubeObject = KubeObject> {
   /** Fills in what the API promises for absent fields (upstream's SetDefaults_*), in place. Also run on objects read from old stores. */
   setDefaults?(object: T): void;
   /** Clears what clients may not set (status), sets generation. In place. */
   prepareForCreate?(object: T, context: RequestContext): void;
   /** Keeps what this endpoint may not change (status on the main resource; all but status on `/status`); raises generation on a spec change. */
-  prepareForUpdate?(object: T, old: T, context: RequestContext, subresource: '' | 'status'): void;
+  prepareForUpdate?(object: T, old: T, context: RequestContext, subresource: UpdatedPart): void;
   /** Built-in admission (ServiceAccount, NodeRestriction-like checks, LimitRange …), in place. @throws ApiError */
   admit?(object: T, old: T | undefined, context: RequestContext): Promise<void>;
   validate(object: T): FieldError[];
-  validateUpdate?(object: T, old: T, subresource: '' | 'status'): FieldError[];
+  validateUpdate?(object: T, old: T, subresource: UpdatedPart): FieldError[];
   warnings?(object: T, old: T | undefined): string[];
   /** Takes scarce things (cluster IPs, node ports) just before the write; the returned undo runs if the write fails. */
   allocate?(object: T, old: T | undefined): Promise<() => void>;

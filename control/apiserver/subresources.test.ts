@@ -179,7 +179,14 @@ describe('subresources', () => {
     const { json } = await api.request('GET', `${base}/pods/debugged/ephemeralcontainers`);
     const added = { ...json, spec: { ...json.spec, ephemeralContainers: [{ name: 'debug', image: 'busybox' }] } };
     const path = `${base}/pods/debugged/ephemeralcontainers`;
-    assert.equal((await api.request('PUT', path, added)).json.spec.ephemeralContainers[0]?.name, 'debug');
+    const { json: debugged } = await api.request('PUT', path, added);
+    assert.equal(debugged.spec.ephemeralContainers[0]?.name, 'debug');
+    assert.equal(debugged.metadata.generation, 2);
+    const second = { spec: { ephemeralContainers: [{ name: 'second', image: 'busybox' }] } };
+    const strategic = { 'content-type': 'application/strategic-merge-patch+json' };
+    assert.equal((await api.request('PATCH', path, second, strategic)).json.metadata.generation, 3);
+    // What changes nothing raises nothing.
+    assert.equal((await api.request('PATCH', path, second, strategic)).json.metadata.generation, 3);
     const without = { ...json, metadata: { ...json.metadata, resourceVersion: undefined } };
     assert.equal((await api.request('PUT', path, without)).status, 422);
   });

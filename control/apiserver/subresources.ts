@@ -20,12 +20,10 @@ import { CachedObject } from './cached-object.ts';
 import { checkPreconditions } from './deletion.ts';
 import { type Exchange, respondAs, respondWith, typeOf, writeContext } from './exchange.ts';
 import { validateFinalizer } from './kinds/namespace.ts';
-import { prepareEphemeralContainersUpdate } from './kinds/pod.ts';
 import { scaleTable } from './kinds/table/workloads.ts';
 import { parseDryRun } from './request-body.ts';
 import { objectResponse } from './responses.ts';
 import type { TableColumns } from './strategy.ts';
-import { validateEphemeralContainersUpdate } from './validation/pod.ts';
 import { checkName, patchRequest, readObject } from './write-handlers.ts';
 
 const success = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' };
@@ -205,7 +203,9 @@ export async function writeEphemeralContainers(exchange: Exchange): Promise<Tran
   const { parts, info, resource, request } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');
   const patch =
-    request.method === 'PATCH' ? patchRequest(exchange, typeOf(resource), 'ephemeralcontainers', 'bypass') : undefined;
+    request.method === 'PATCH'
+      ? patchRequest(exchange, typeOf(resource), 'ephemeralcontainers', 'ephemeralcontainers')
+      : undefined;
   const submitted = patch === undefined ? (readObject(exchange, typeOf(resource), 'UpdateOptions') as Pod) : undefined;
   if (submitted !== undefined) checkName(submitted, info);
   const transform = async (current: KubeObject | undefined): Promise<KubeObject> => {
@@ -213,26 +213,13 @@ export async function writeEphemeralContainers(exchange: Exchange): Promise<Tran
     const wanted = submitted ?? ((await patch?.transform(structuredClone(pod))) as Pod);
     const ephemeralContainers = wanted.spec?.ephemeralContainers ?? [];
     const resourceVersion = wanted.metadata.resourceVersion ?? '';
-    const next = { ...pod, metadata: { ...pod.metadata, resourceVersion }, spec: { ...pod.spec, ephemeralContainers } } as Pod;
-    checkEphemeral(next, pod);
-    return next;
+    return { ...pod, metadata: { ...pod.metadata, resourceVersion }, spec: { ...pod.spec, ephemeralContainers } } as Pod;
   };
   const { object } = await parts.registry.update(
     resource,
     info,
-    { transform, subresource: 'ephemeralcontainers', mode: 'bypass' },
+    { transform, subresource: 'ephemeralcontainers', mode: 'ephemeralcontainers' },
     context,
   );
   return respondWith(exchange, 200, object);
-}
-
-/** In place. @throws ApiError 422 */
-function checkEphemeral(pod: Pod, old: Pod): void {
-  const { resourceVersion } = pod.metadata;
-  prepareEphemeralContainersUpdate(pod, old);
-  // A submission without a version means the one that is there.
-  pod.metadata.resourceVersion = resourceVersion || old.metadata.resourceVersion;
-  const problems = validateEphemeralContainersUpdate(pod, old);
-  pod.metadata.resourceVersion = resourceVersion;
-  if (problems.length > 0) throw invalid({ group: '', name: 'Pod' }, pod.metadata.name, problems);
 }

@@ -6,7 +6,7 @@
 import { isDns1123Label } from '#api/names.ts';
 import type { LabelSelector, Pod, PodSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
-import { validatePod, validatePodUpdate } from '../validation/pod.ts';
+import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from '../validation/pod.ts';
 import { validatePodStatusUpdate } from '../validation/pod-status.ts';
 import { semanticEqual } from '../validation/semantic-equal.ts';
 import type { StrategyDeps } from './deps.ts';
@@ -29,6 +29,7 @@ export const podStrategy = (deps: Pick<StrategyDeps, 'random' | 'tolerationSecon
 
   prepareForUpdate(pod, old, _context, subresource) {
     if (subresource === 'status') prepareStatusUpdate(pod, old);
+    else if (subresource === 'ephemeralcontainers') prepareEphemeralContainersUpdate(pod, old);
     else {
       pod.status = old.status;
       raiseGeneration(pod, old);
@@ -44,8 +45,10 @@ export const podStrategy = (deps: Pick<StrategyDeps, 'random' | 'tolerationSecon
   },
 
   validate: validatePod,
-  validateUpdate: (pod, old, subresource) =>
-    subresource === 'status' ? validatePodStatusUpdate(pod, old) : validatePodUpdate(pod, old),
+  validateUpdate(pod, old, subresource) {
+    if (subresource === 'status') return validatePodStatusUpdate(pod, old);
+    return subresource === 'ephemeralcontainers' ? validateEphemeralContainersUpdate(pod, old) : validatePodUpdate(pod, old);
+  },
 
   warnings(pod, old) {
     if (old !== undefined) return [];

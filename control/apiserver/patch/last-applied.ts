@@ -3,7 +3,9 @@
  *
  * Source: kubernetes.io, Server-Side Apply ("Upgrading from client-side apply to server-side apply").
  */
+import { goJson } from '#api/go-json.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { fitAnnotations } from '#api/labels.ts';
 import { difference, emptySet, type FieldSet, union } from './field-set.ts';
 import { isObject } from './json-patch.ts';
 import type { ApplyRequest } from './patch.ts';
@@ -28,12 +30,20 @@ export function withLastApplied({ configuration, fieldManager }: ApplyRequest, r
   const metadata = objectOr(result['metadata']);
   const annotations = objectOr(metadata['annotations']);
   if (fieldManager !== kubectl || (annotations[annotation] ?? '') === '') return result;
-  const { [annotation]: _, ...others } = objectOr(objectOr(configuration['metadata'])['annotations']);
-  const applied = { ...configuration, metadata: { ...objectOr(configuration['metadata']), annotations: others } };
-  return {
-    ...result,
-    metadata: { ...metadata, annotations: { ...annotations, [annotation]: `${JSON.stringify(applied)}\n` } },
-  };
+  const { [annotation]: _, ...others } = annotations;
+  const renewed = { ...others, [annotation]: `${goJson(withoutLastApplied(configuration))}\n` };
+  // What is too large for an annotation is applied all the same; it only is no longer told there.
+  const kept = fitAnnotations(renewed as Record<string, string>) ? renewed : others;
+  return { ...result, metadata: { ...metadata, annotations: kept } };
+}
+
+/** Without the annotation itself; a configuration that has no annotations is not given an empty map of them. */
+function withoutLastApplied(configuration: JsonObject): JsonObject {
+  const metadata = objectOr(configuration['metadata']);
+  const { annotations, ...rest } = metadata;
+  if (!isObject(annotations)) return { ...configuration, metadata: rest };
+  const { [annotation]: _, ...others } = annotations;
+  return { ...configuration, metadata: { ...rest, annotations: others } };
 }
 
 function parsed(text: string): JsonObject | undefined {

@@ -256,6 +256,29 @@ describe('from client-side to server-side apply', () => {
     assert.equal((JSON.parse(annotations[key] ?? '') as { spec: JsonObject }).spec['replicas'], 5);
   });
 
+  it('writes the annotation as upstream does: keys sorted, no annotations where none were applied', () => {
+    const annotationOf = (configuration: JsonObject): string => {
+      const { metadata } = apply(configuration, clientSide(3), { fieldManager: 'kubectl', force: true });
+      return ((metadata as JsonObject)['annotations'] as Record<string, string>)[key] ?? '';
+    };
+    const configuration = deployment({ replicas: 5, paused: false });
+    const text = annotationOf(configuration);
+    assert.ok(text.startsWith('{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":'), text);
+    assert.match(text, /"spec":\{"paused":false,"replicas":5.*\n$/);
+    assert.doesNotMatch(text, /annotations/);
+    const metadata = configuration['metadata'] as JsonObject;
+    const annotated = { ...configuration, metadata: { ...metadata, annotations: { [key]: 'old', b: '<2>', a: '1' } } };
+    assert.match(annotationOf(annotated), /"metadata":\{"annotations":\{"a":"1","b":"\\u003c2\\u003e"\},"name":/);
+    const onlyOurs = { ...configuration, metadata: { ...metadata, annotations: { [key]: 'old' } } };
+    assert.match(annotationOf(onlyOurs), /"annotations":\{\}/);
+  });
+
+  it('leaves the annotation out where it would be too large', () => {
+    const metadata = { ...(deployment({})['metadata'] as JsonObject), annotations: { big: 'x'.repeat(200_000) } };
+    const applied = apply({ ...deployment({ replicas: 3 }), metadata }, clientSide(3), { fieldManager: 'kubectl' });
+    assert.deepEqual(Object.keys((applied['metadata'] as JsonObject)['annotations'] as JsonObject), ['big']);
+  });
+
   it('lets nobody else', () => {
     assert.throws(() => apply(deployment({ replicas: 5 }), clientSide(3), { fieldManager: 'flux' }), isConflict);
   });

@@ -1,0 +1,33 @@
+/** JSON as Go's encoding/json writes it, for texts that clients compare byte by byte. */
+import type { JsonValue } from './json.ts';
+
+/**
+ * Keys of objects are sorted by their UTF-8 bytes, as those of Go's maps are, and the text is safe inside HTML.
+ *
+ * Source: pkg.go.dev/encoding/json, Marshal.
+ */
+export function goJson(value: JsonValue): string {
+  return escapeHtml(write(value));
+}
+
+/** What Go escapes in JSON, and JavaScript does not. */
+export function escapeHtml(json: string): string {
+  return json.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** Not JSON.stringify over a sorted copy: JavaScript always lists keys that look like numbers first, in numeric order. */
+function write(value: JsonValue): string {
+  if (Array.isArray(value)) return `[${value.map(write).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const fields = Object.keys(value)
+    .sort(compareBytes)
+    .flatMap((key) => {
+      const inner: JsonValue | undefined = value[key];
+      return inner === undefined ? [] : [`${JSON.stringify(key)}:${write(inner)}`];
+    });
+  return `{${fields.join(',')}}`;
+}
+
+function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
