@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
+import { execSysctl } from '#agent/host/sysctl.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, sleep, systemClock } from '#client/clock.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
@@ -18,7 +19,6 @@ import { execFile } from './host/exec.ts';
 import { createKubelet, kubeletSelections } from './kubelet/kubelet.ts';
 import { createNodeNetwork } from './network/node-network.ts';
 import { createProxy } from './proxy/proxy.ts';
-import { execSysctl } from './proxy/sysctl.ts';
 import { createCriRuntime } from './runtime/cri/cri-runtime.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 

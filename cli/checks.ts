@@ -1,5 +1,7 @@
 /** What flags name is looked at before anything starts: an error then names the flag. */
 import { accessSync, constants, statSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { makeFolder } from '#agent/host/make-folder.ts';
 
@@ -35,6 +37,27 @@ const reasons: Record<string, string> = {
 function reason(error: unknown): string {
   const { code = '', message } = error as NodeJS.ErrnoException;
   return reasons[code] ?? message;
+}
+
+/** The machine's first IPv4 address that is not loopback. @throws Error where it has none */
+export function firstAddress(flag: string): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const found = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
+  if (found === undefined) throw new Error(`this machine has no address to use: give it with ${flag}`);
+  return found.address;
+}
+
+/** @throws Error for what is no address */
+export function checkAddress(flag: string, text: string): string {
+  if (isIP(text) === 0) throw new Error(`${flag} ${text}: give an IP address`);
+  return text;
+}
+
+/** @throws Error for what no Node can be called: the name of a host, as a DNS-1123 subdomain */
+export function checkNodeName(flag: string, name: string): void {
+  const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
+  if (name.length > 253 || !new RegExp(`^${label}(\\.${label})*$`).test(name))
+    throw new Error(`${flag} ${name}: give a node's name, of lower-case letters, digits, "-" and "."`);
 }
 
 /** An error in the user's terms: which port is taken, rather than EADDRINUSE. */

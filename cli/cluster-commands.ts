@@ -1,9 +1,9 @@
 /** `tinker server`, `tinker agent` and what prepares machines for them. Flags are named as upstream's components name theirs. */
 import { existsSync } from 'node:fs';
-import { isIP } from 'node:net';
-import { hostname, networkInterfaces } from 'node:os';
+import { hostname } from 'node:os';
 import type { Command } from 'commander';
-import { checkFolder } from './checks.ts';
+import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
+import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
 import { cidr, count, durationMs, port, portRange } from './flags.ts';
 
 export function createClusterCommands(program: Command): void {
@@ -73,25 +73,6 @@ function serverCommand(program: Command): void {
     .action(async (flags: ServerFlags) => (await import('./run-server.ts')).server(flags));
 }
 
-export interface ServerFlags {
-  dataDir: string;
-  bindAddress: string;
-  advertiseAddress: string | undefined;
-  securePort: number;
-  serviceClusterIpRange: string;
-  serviceNodePortRange: { first: number; last: number };
-  clusterCidr: string;
-  clusterDomain: string;
-  nodeCidrMaskSize: number;
-  nodeMonitorPeriod: number;
-  nodeMonitorGracePeriod: number;
-  defaultNotReadyTolerationSeconds: number;
-  defaultUnreachableTolerationSeconds: number;
-  tlsSan: string[];
-  writeKubeconfig: string | undefined;
-  logLevel: string;
-}
-
 function agentCommand(program: Command): void {
   program
     .command('agent')
@@ -125,53 +106,6 @@ function agentCommand(program: Command): void {
     .action(async (flags: AgentFlags) => (await import('./run-agent.ts')).agent(flags));
 }
 
-export interface AgentFlags {
-  kubeconfig: string;
-  clientCaFile: string;
-  tlsCertFile: string;
-  tlsPrivateKeyFile: string;
-  hostnameOverride: string;
-  nodeIp: string | undefined;
-  rootDir: string;
-  podLogsDir: string;
-  containerRuntime: string;
-  containerRuntimeEndpoint: string | undefined;
-  podInfraContainerImage: string;
-  cgroupRoot: string;
-  clusterCidr: string;
-  clusterDns: string;
-  clusterDomain: string;
-  resolvConf: string | undefined;
-  dnsAddress: string[];
-  cniConfDir: string;
-  cniBinDir: string;
-  cniStateDir: string;
-  maxPods: number;
-  nodeLeaseDurationSeconds: number;
-  logLevel: string;
-}
-
 function collect(value: string, previous: string[]): string[] {
   return [...previous, value];
-}
-
-/** The machine's first IPv4 address that is not loopback. @throws Error where it has none */
-export function firstAddress(flag: string): string {
-  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  const found = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
-  if (found === undefined) throw new Error(`this machine has no address to use: give it with ${flag}`);
-  return found.address;
-}
-
-/** @throws Error for what is no address */
-export function checkAddress(flag: string, text: string): string {
-  if (isIP(text) === 0) throw new Error(`${flag} ${text}: give an IP address`);
-  return text;
-}
-
-/** @throws Error for what no Node can be called: the name of a host, as a DNS-1123 subdomain */
-export function checkNodeName(flag: string, name: string): void {
-  const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
-  if (name.length > 253 || !new RegExp(`^${label}(\\.${label})*$`).test(name))
-    throw new Error(`${flag} ${name}: give a node's name, of lower-case letters, digits, "-" and "."`);
 }

@@ -1,8 +1,8 @@
 /** `tinker agent`: flags → options, signals → abort. */
 import { runAgent } from '#agent/agent.ts';
 import { nodeResolvConf } from '#agent/dns/resolv-conf.ts';
-import { checkFile, checkFolder } from './checks.ts';
-import { type AgentFlags, checkAddress, checkNodeName, firstAddress } from './cluster-commands.ts';
+import { checkAddress, checkFile, checkFolder, checkNodeName, firstAddress } from './checks.ts';
+import type { AgentFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
 
 const defaultEndpoints: Record<string, string> = {

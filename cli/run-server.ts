@@ -4,8 +4,8 @@ import { dirname, resolve } from 'node:path';
 import { embeddedFiles } from '#api/embedded.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
 import { runServer } from '#control/server.ts';
-import { checkFolder } from './checks.ts';
-import { checkAddress, firstAddress, type ServerFlags } from './cluster-commands.ts';
+import { checkAddress, checkFolder, firstAddress } from './checks.ts';
+import type { ServerFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
 import { kubernetesVersion } from './version.ts';
 

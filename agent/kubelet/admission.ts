@@ -7,13 +7,9 @@ import type { Quantity } from '#api/json.ts';
 import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration } from '#api/types.generated.ts';
 import { initContainers, isSidecar, isTerminalPhase } from './pod-spec.ts';
 import { milliUnits, wholeUnits } from './quantities.ts';
+import type { Rejection } from './rejection.ts';
 import { podRequest, podRequests } from './resources.ts';
 import { forbiddenSysctl } from './sysctls.ts';
-
-export interface Rejection {
-  reason: string;
-  message: string;
-}
 
 const outOf: Record<string, string> = {
   cpu: 'OutOfcpu',

@@ -4,7 +4,7 @@
  * Source: kubernetes.io "Using sysctls in a Kubernetes Cluster"; upstream `pkg/kubelet/sysctl` (list, reason, messages).
  */
 import type { Pod } from '#api/types.generated.ts';
-import type { Rejection } from './admission.ts';
+import type { Rejection } from './rejection.ts';
 
 const safe = new Set([
   'kernel.shm_rmid_forced',

@@ -9,7 +9,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
-import { execSysctl } from '#agent/proxy/sysctl.ts';
+import { execSysctl } from '#agent/host/sysctl.ts';
 import type { Node } from '#api/types.generated.ts';
 import { type Clock, sleep, systemClock } from '#client/clock.ts';
 import type { Informer } from '#client/informer.ts';

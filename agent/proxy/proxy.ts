@@ -9,6 +9,7 @@ import { createServer } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
+import type { Sysctl } from '#agent/host/sysctl.ts';
 import type { EndpointSlice, Node, Service } from '#api/types.generated.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -20,7 +21,6 @@ import { cidrContains, type IpFamily, parseCidr, parseIp } from './ip.ts';
 import { compileRuleset, type Ruleset, type RulesetOptions, renderRuleset } from './ruleset.ts';
 import { buildServiceState, healthCheckServices, type ServiceState } from './state.ts';
 import { createSyncRunner } from './sync-runner.ts';
-import type { Sysctl } from './sysctl.ts';
 
 export interface ProxyDeps {
   services: Informer<Service>;

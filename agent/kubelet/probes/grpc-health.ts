@@ -7,7 +7,7 @@
 import type { ServiceError } from '@grpc/grpc-js';
 import { Client, credentials, status as grpcStatus } from '@grpc/grpc-js';
 import { goDuration } from '../backoff.ts';
-import type { ProbeOutcome } from './probe-run.ts';
+import type { ProbeOutcome } from './probe-outcome.ts';
 
 const servingStatuses = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
 

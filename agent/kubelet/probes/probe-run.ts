@@ -10,8 +10,7 @@ import type { Container, Probe } from '#api/types.generated.ts';
 import { goDuration } from '../backoff.ts';
 import { checkHealth } from './grpc-health.ts';
 import { httpGet, probeUrl, resolvePort } from './http-get.ts';
-
-export type ProbeOutcome = { kind: 'success' } | { kind: 'warning'; output: string } | { kind: 'failure'; output: string };
+import type { ProbeOutcome } from './probe-outcome.ts';
 
 export interface ProbeTarget {
   container: Container;

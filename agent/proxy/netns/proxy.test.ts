@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { pino } from 'pino';
 import { type Exec, execFile } from '#agent/host/exec.ts';
+import { execSysctl } from '#agent/host/sysctl.ts';
 import type { Node } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import { FakeApi } from '#client/fake-api.ts';
@@ -10,7 +11,6 @@ import { createInformers } from '#client/informers.ts';
 import { createClient } from '#client/rest-client.ts';
 import { endpoint, service, slice } from '../fixtures.ts';
 import { createProxy, type Proxy } from '../proxy.ts';
-import { execSysctl } from '../sysctl.ts';
 
 const namespace = `tprox-${process.pid}-proxy`;
 const http = [{ name: 'http', port: 80 }];

@@ -1,0 +1,4 @@
+export interface Rejection {
+  reason: string;
+  message: string;
+}

@@ -1,0 +1,46 @@
+/** The flags of `tinker server` and `tinker agent`, as commander hands them over. Durations are in milliseconds. */
+
+export interface ServerFlags {
+  dataDir: string;
+  bindAddress: string;
+  advertiseAddress: string | undefined;
+  securePort: number;
+  serviceClusterIpRange: string;
+  serviceNodePortRange: { first: number; last: number };
+  clusterCidr: string;
+  clusterDomain: string;
+  nodeCidrMaskSize: number;
+  nodeMonitorPeriod: number;
+  nodeMonitorGracePeriod: number;
+  defaultNotReadyTolerationSeconds: number;
+  defaultUnreachableTolerationSeconds: number;
+  tlsSan: string[];
+  writeKubeconfig: string | undefined;
+  logLevel: string;
+}
+
+export interface AgentFlags {
+  kubeconfig: string;
+  clientCaFile: string;
+  tlsCertFile: string;
+  tlsPrivateKeyFile: string;
+  hostnameOverride: string;
+  nodeIp: string | undefined;
+  rootDir: string;
+  podLogsDir: string;
+  containerRuntime: string;
+  containerRuntimeEndpoint: string | undefined;
+  podInfraContainerImage: string;
+  cgroupRoot: string;
+  clusterCidr: string;
+  clusterDns: string;
+  clusterDomain: string;
+  resolvConf: string | undefined;
+  dnsAddress: string[];
+  cniConfDir: string;
+  cniBinDir: string;
+  cniStateDir: string;
+  maxPods: number;
+  nodeLeaseDurationSeconds: number;
+  logLevel: string;
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** File → one line that it may not hold, in each form that an import can have. */
+const refused: [file: string, line: string, why: RegExp][] = [
+  ['api/bad.ts', "import { x } from '#client/clock.ts';", /api\/ imports nothing of ours/],
+  ['api/bad.ts', "import { x } from '../client/deep/clock.ts';", /api\/ imports nothing of ours/],
+  ['api/pod/bad.ts', "import { spawn } from 'node:child_process';", /only importer of child_process/],
+  ['client/bad.ts', "import { x } from '#control/apiserver/registry.ts';", /client\/ imports api\/ only/],
+  ['client/bad.ts', "import type { X } from '#control/apiserver/registry/registry.ts';", /client\/ imports api\/ only/],
+  ['client/bad.ts', "export { x } from '../agent/host/exec.ts';", /client\/ imports api\/ only/],
+  ['client/bad.ts', "export * from '../agent/host/exec.ts';", /client\/ imports api\/ only/],
+  ['client/bad.ts', "export const x = await import('../agent/host/exec.ts');", /client\/ imports api\/ only/],
+  ['client/bad.ts', "export type X = import('../agent/host/exec.ts').Exec;", /client\/ imports api\/ only/],
+  [
+    'control/controllers/bad.ts',
+    "import { x } from '#control/apiserver/registry.ts';",
+    /Controllers reach objects through client/,
+  ],
+  ['control/controllers/bad.ts', "import { x } from '../store/store.ts';", /Controllers reach objects through client/],
+  ['control/controllers/bad.ts', "import { x } from '../server.ts';", /Controllers reach objects through client/],
+  [
+    'control/scheduler/filter/bad.ts',
+    "import { x } from '../../apiserver/registry.ts';",
+    /scheduler reaches objects through client/,
+  ],
+  ['control/scheduler/bad.ts', "import { x } from '#control/controllers/pods.ts';", /scheduler reaches objects through client/],
+  ['control/store/bad.ts', "import { x } from '../apiserver/watch-cache.ts';", /store knows nothing/],
+  ['control/apiserver/bad.ts', "import { x } from '#control/scheduler/queue.ts';", /stands on the store alone/],
+  ['control/apiserver/kinds/bad.ts', "import { x } from '../../../agent/host/exec.ts';", /stands on the store alone/],
+  ['control/bad.ts', "import { x } from '#agent/agent.ts';", /control\/ imports api\/ and client/],
+  ['agent/bad.ts', "import { x } from '#control/server.ts';", /agent\/ imports api\/ and client/],
+  ['agent/host/bad.ts', "import { x } from '../kubelet/paths.ts';", /stands below everything/],
+  ['agent/host/bad.ts', "import { x } from '#control/pki/cluster-pki.ts';", /stands below everything/],
+  ['agent/kubelet/volumes/bad.ts', "import { x } from '../../proxy/ip.ts';", /meet only in agent\/agent\.ts/],
+  ['agent/network/bad.ts', "import { x } from '#agent/proxy/ip.ts';", /meet only in agent\/agent\.ts/],
+  ['agent/proxy/bad.ts', "import { x } from '../network/routes.ts';", /meet only in agent\/agent\.ts/],
+  ['agent/dns/bad.ts', "import { x } from '../agent.ts';", /meet only in agent\/agent\.ts/],
+  ['agent/runtime/cri/bad.ts', "import { x } from '../../kubelet/paths.ts';", /nothing of what drives it/],
+  ['agent/kubelet/bad.ts', "import { spawn } from 'child_process';", /only importer of child_process/],
+  ['lab/bad.ts', "import { x } from '#control/apiserver/api-server.ts';", /runs no part of the control plane/],
+  ['cli/bad.ts', "import { x } from '#test/e2e/cluster.ts';", /Production code imports nothing that tests are made of/],
+  ['agent/kubelet/bad.ts', "import { x } from './pods.test.ts';", /Production code imports nothing that tests are made of/],
+  ['client/bad.ts', "import { x } from './api.fixtures.ts';", /Production code imports nothing that tests are made of/],
+];
+
+const allowed: [file: string, line: string][] = [
+  ['client/good.ts', "import { x } from '#api/meta.ts';"],
+  ['control/apiserver/good.ts', "import { x } from '#control/store/store.ts';"],
+  ['control/good.ts', "import { x } from './apiserver/api-server.ts';"],
+  ['agent/good.ts', "import { x } from './kubelet/kubelet.ts';"],
+  ['agent/kubelet/good.ts', "import { x } from '#agent/runtime/runtime.ts';"],
+  ['agent/host/good.ts', "import { spawn } from 'node:child_process';"],
+  ['agent/kubelet/good.test.ts', "import { spawn } from 'node:child_process';"],
+  ['agent/kubelet/good.test.ts', "import { x } from '#control/server.ts';"],
+];
+
+describe('the lint', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tinker-lint-'));
+  after(() => rmSync(folder, { recursive: true }));
+  for (const path of ['.oxlintrc.json', 'lint']) cpSync(join(root, path), join(folder, path), { recursive: true });
+  for (const path of ['node_modules', 'tsconfig.json', 'package.json']) symlinkSync(join(root, path), join(folder, path));
+  // Each sample gets a file of its own, so that its finding can be told from the others'.
+  const samples = [...refused, ...allowed].map(([file, line], index) => {
+    const name = file.replace(/(bad|good)/, `$1-${index}`);
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), `${line}\n`);
+    return name;
+  });
+  const oxlint = join(root, 'node_modules/.bin/oxlint');
+  const { stdout, stderr } = spawnSync(oxlint, ['--format=json', 'api', 'client', 'control', 'agent', 'lab', 'cli'], {
+    cwd: folder,
+    encoding: 'utf8',
+    maxBuffer: 16 << 20,
+  });
+  const { diagnostics } = JSON.parse(stdout || stderr) as { diagnostics: { code: string; message: string; filename: string }[] };
+  const found = (name: string): string[] =>
+    diagnostics
+      .filter(({ code, filename }) => code === 'tinkernetes(boundaries)' && filename === name)
+      .map(({ message }) => message);
+
+  for (const [index, [file, line, why]] of refused.entries()) {
+    it(`refuses in ${file}: ${line}`, () => assert.match(found(samples[index] as string).join('\n'), why));
+  }
+  for (const [index, [file, line]] of allowed.entries()) {
+    it(`takes in ${file}: ${line}`, () => assert.deepEqual(found(samples[refused.length + index] as string), []));
+  }
+});

@@ -1,0 +1,136 @@
+/**
+ * Who may import whom: the rule that ARCHITECTURE.md states, as a lint rule (`tinkernetes/boundaries`).
+ *
+ * Every form counts: `#control/…`, relative paths, `export … from`, dynamic `import()`, `require()`, type imports. A specifier is
+ * resolved to a path of the repository first, so it does not matter how it is written.
+ */
+import { dirname, join, normalize, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+interface Room {
+  /** A folder of the repository. The most specific one that holds a file is the file's room. */
+  folder: string;
+  /** Folders that its production code may import from, besides itself. */
+  mayImport: readonly string[];
+  why: string;
+}
+
+const control = ['api', 'client'];
+const agent = ['api', 'client', 'agent/host'];
+
+export const rooms: readonly Room[] = [
+  { folder: 'api', mayImport: [], why: 'api/ imports nothing of ours.' },
+  { folder: 'client', mayImport: ['api'], why: 'client/ imports api/ only.' },
+  { folder: 'control', mayImport: [...control, 'control'], why: 'control/ imports api/ and client/ only.' },
+  { folder: 'control/store', mayImport: control, why: 'The store knows nothing of what is built on it.' },
+  { folder: 'control/pki', mayImport: control, why: 'control/pki imports api/ and client/ only.' },
+  {
+    folder: 'control/apiserver',
+    mayImport: [...control, 'control/store'],
+    why: 'The API server stands on the store alone: it knows no controller and no scheduler.',
+  },
+  { folder: 'control/controllers', mayImport: control, why: 'Controllers reach objects through client/ only.' },
+  { folder: 'control/scheduler', mayImport: control, why: 'The scheduler reaches objects through client/ only.' },
+  { folder: 'agent', mayImport: ['api', 'client', 'agent'], why: 'agent/ imports api/ and client/ only.' },
+  { folder: 'agent/host', mayImport: [], why: 'agent/host stands below everything of the agent.' },
+  { folder: 'agent/runtime', mayImport: agent, why: 'The runtime knows nothing of what drives it.' },
+  {
+    folder: 'agent/kubelet',
+    mayImport: [...agent, 'agent/runtime'],
+    why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.',
+  },
+  { folder: 'agent/proxy', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
+  { folder: 'agent/network', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
+  { folder: 'agent/dns', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
+  {
+    folder: 'lab',
+    mayImport: ['api', 'client', 'control/pki', 'agent'],
+    why: 'lab/ lays out machines: it runs no part of the control plane itself.',
+  },
+  { folder: 'cli', mayImport: ['api', 'client', 'control', 'agent', 'lab'], why: 'cli/ imports no tests and no benches.' },
+  { folder: 'deploy', mayImport: ['lab'], why: 'deploy/ builds the program that lab/ describes.' },
+  {
+    folder: 'bench',
+    mayImport: ['api', 'client', 'control', 'agent', 'lab', 'cli', 'test'],
+    why: 'bench/ measures what the program offers.',
+  },
+  { folder: 'lint', mayImport: [], why: 'The lint rules know no code.' },
+];
+
+/** Files that tests are made of: they may import everything, and production code may import none of them. */
+const testFile =
+  /\.(test|suite|contract|fixtures|testing)\.ts$|(^|\/)(test-[^/]*|fake-[^/]*|fixtures|testing|strategy-harness)\.ts$|(^|\/)netns\/|^test\//;
+const childProcess = /^(node:)?child_process$/;
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/**
+ * What is wrong with an import, or undefined.
+ * @param file path of the importing file within the repository
+ * @param specifier as written: `#api/meta.ts`, `../../agent/host/exec.ts`, `node:child_process`
+ */
+export function judge(file: string, specifier: string): string | undefined {
+  const isTest = testFile.test(file);
+  if (childProcess.test(specifier))
+    return isTest || isWithin(file, 'agent/host') || file === 'bin/bootstrap.mjs'
+      ? undefined
+      : 'agent/host is the only importer of child_process.';
+  const target = targetOf(file, specifier);
+  if (target === undefined || isTest) return undefined;
+  if (testFile.test(target) && !file.startsWith('bench/')) return 'Production code imports nothing that tests are made of.';
+  const [from, to] = [roomOf(file), roomOf(target)];
+  if (from === undefined || to === undefined || from === to) return undefined;
+  return from.mayImport.some((folder) => isWithin(target, folder)) ? undefined : from.why;
+}
+
+/** The path within the repository, or undefined for packages and Node's own modules. */
+function targetOf(file: string, specifier: string): string | undefined {
+  if (specifier.startsWith('#')) return normalize(specifier.slice(1));
+  return specifier.startsWith('.') ? normalize(join(dirname(file), specifier)) : undefined;
+}
+
+const isWithin = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
+
+function roomOf(path: string): Room | undefined {
+  const holding = rooms.filter(({ folder }) => isWithin(path, folder));
+  return holding.sort((a, b) => b.folder.length - a.folder.length)[0];
+}
+
+/** An ESTree node, as far as the rule looks at it. */
+interface ModuleReference {
+  source?: Literal | null;
+  callee?: { type: string; name?: string };
+  arguments?: Literal[];
+}
+interface Literal {
+  type: string;
+  value?: unknown;
+}
+
+interface RuleContext {
+  filename: string;
+  report(problem: { node: ModuleReference; message: string }): void;
+}
+
+const boundaries = {
+  create(context: RuleContext) {
+    const file = relative(root, context.filename);
+    const check = (node: ModuleReference, literal: Literal | null | undefined): void => {
+      if (typeof literal?.value !== 'string') return;
+      const message = judge(file, literal.value);
+      if (message !== undefined) context.report({ node, message });
+    };
+    const ofSource = (node: ModuleReference): void => check(node, node.source);
+    return {
+      ImportDeclaration: ofSource,
+      ExportNamedDeclaration: ofSource,
+      ExportAllDeclaration: ofSource,
+      ImportExpression: ofSource,
+      TSImportType: ofSource,
+      CallExpression(node: ModuleReference): void {
+        if (node.callee?.type === 'Identifier' && node.callee.name === 'require') check(node, node.arguments?.[0]);
+      },
+    };
+  },
+};
+
+export default { meta: { name: 'tinkernetes' }, rules: { boundaries } };
