@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
+import type { Metric } from 'prom-client';
 import { execSysctl } from '#agent/host/sysctl.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, sleep, systemClock } from '#client/clock.ts';
@@ -17,6 +18,7 @@ import { publishDns } from './dns/publish-dns.ts';
 import { hasCapability } from './host/capabilities.ts';
 import { execFile } from './host/exec.ts';
 import { createKubelet, kubeletSelections } from './kubelet/kubelet.ts';
+import { addMetric } from './kubelet/server/metrics.ts';
 import { createNodeNetwork } from './network/node-network.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { createCriRuntime } from './runtime/cri/cri-runtime.ts';
@@ -48,11 +50,14 @@ export interface AgentOptions {
   maxPods: number;
   /** The heartbeat is renewed at a quarter of it. */
   nodeLeaseDurationSeconds: number;
+  /** About the process, shown under the kubelet's /metrics. */
+  metrics: readonly Metric[];
 }
 
 /** Runs until `signal` aborts; containers, rules and routes stay. @throws what keeps it from starting */
 export async function runAgent(options: AgentOptions, log: Logger, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
+  for (const metric of options.metrics) addMetric(metric);
   const transport = createHttpTransport(loadKubeconfig(options.kubeconfig));
   const client = createClient(transport, { userAgent: 'kubelet' });
   // A part that fails takes the others down in order; systemd (or the user) starts all of them again.

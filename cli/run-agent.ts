@@ -26,7 +26,7 @@ export async function agent(flags: AgentFlags): Promise<void> {
   const nodeIp = checkAddress('--node-ip', flags.nodeIp ?? firstAddress('--node-ip'));
   if (process.geteuid?.() !== 0)
     throw new Error('a node needs root, for mounts, namespaces and iptables: run it with sudo, or as a system service');
-  await runDaemon('agent', flags.logLevel, async (log, ready, signal) => {
+  await runDaemon('agent', flags.logLevel, flags.rootDir, async ({ log, ready, signal, metrics }) => {
     const running = runAgent(
       {
         ...flags,
@@ -39,10 +39,13 @@ export async function agent(flags: AgentFlags): Promise<void> {
         sandboxImage: flags.podInfraContainerImage,
         clusterDns: checkAddress('--cluster-dns', flags.clusterDns),
         tlsKeyFile: flags.tlsPrivateKeyFile,
+        metrics,
       },
       log,
       signal,
     );
+    // What fails at once (a kubeconfig that cannot be read) kept it from starting.
+    await Promise.race([running, new Promise((resolve) => setImmediate(resolve))]);
     ready();
     await running;
   });

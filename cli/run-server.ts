@@ -18,7 +18,7 @@ export async function server(flags: ServerFlags): Promise<void> {
   checkFolder('--data-dir', flags.dataDir);
   if (flags.writeKubeconfig !== undefined) checkFolder('--write-kubeconfig', dirname(resolve(flags.writeKubeconfig)));
   const storeWorker = embeddedFiles['control/store/sqlite-worker.ts'];
-  await runDaemon('server', flags.logLevel, (log, ready, signal) =>
+  await runDaemon('server', flags.logLevel, flags.dataDir, ({ log, ready, signal, metrics }) =>
     runServer(
       {
         dataDir: flags.dataDir,
@@ -43,6 +43,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         writeKubeconfig: flags.writeKubeconfig,
         version: kubernetesVersion,
         descriptions,
+        metrics,
         storeWorker: storeWorker === undefined ? undefined : { code: storeWorker },
       },
       log,

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import type { Metric } from 'prom-client';
 import type { Descriptions } from '#api/schema/descriptions.ts';
 import { createOpenApi } from '#api/schema/openapi.ts';
 import { type Client } from '#client/client.ts';
@@ -53,6 +54,8 @@ export interface ServerOptions {
   version: string;
   descriptions: () => Descriptions;
   storeWorker: WorkerSource | undefined;
+  /** About the process, shown under /metrics. */
+  metrics: readonly Metric[];
 }
 
 /** A user of the control plane itself, as upstream's components name themselves. */
@@ -159,6 +162,7 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy }: P
       build: { version: options.version.slice(options.version.indexOf('+tinkernetes') + '+tinkernetes'.length) },
       tokens: { ...pki.tokens, issuer, audiences: [issuer] },
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
+      metrics: options.metrics,
     },
   );
 }

@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import type { Metric } from 'prom-client';
 import type { KubeObject } from '#api/meta.ts';
 import { type ResourceId, resourceById, resources } from '#api/resources.ts';
 import { failure, forbidden, requestTooLarge } from '#api/status.ts';
@@ -71,6 +72,8 @@ export interface ApiServerOptions {
   watchCache?: Partial<WatchCacheLimits>;
   /** Deep-freezes cached objects, so that a handler that changes one fails; for tests. */
   freezeCached?: boolean;
+  /** More metrics to show, kept elsewhere: those of the process. */
+  metrics?: readonly Metric[];
 }
 
 export interface ApiServer {
@@ -129,6 +132,7 @@ class Server implements ApiServer {
   constructor(deps: ApiServerDeps, options: ApiServerOptions) {
     this.#deps = deps;
     this.#options = options;
+    for (const metric of options.metrics ?? []) this.metrics.registry.registerMetric(metric);
     const { store, clock, log, strategies, patcher } = deps;
     const random = deps.random ?? Math.random;
     // Of two views on one prefix, the stored one comes first in the table.

@@ -1,5 +1,5 @@
 /** /metrics: the kubelet's own process and its pods, under upstream's names. */
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
 import { kubeletVersion } from '../options.ts';
 import type { PodWorker } from '../pod-worker.ts';
 
@@ -35,6 +35,11 @@ const states: Record<string, string> = {
   CONTAINER_EXITED: 'exited',
   CONTAINER_UNKNOWN: 'unknown',
 };
+
+/** Shows one more metric, kept elsewhere. */
+export function addMetric(metric: Metric): void {
+  registry.registerMetric(metric);
+}
 
 export function renderMetrics(input: { workers: readonly PodWorker[]; nodeName: string; uptimeMs: number }): Promise<string> {
   const observed = input.workers.flatMap((worker) => (worker.observed === undefined ? [] : [worker.observed]));

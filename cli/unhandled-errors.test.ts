@@ -1,0 +1,189 @@
+/** What an error that no code handled does to a real `tinker server` and a real `tinker agent`. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { createHttpTransport } from '#client/http-transport.ts';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
+import { unhandledExitCode } from './unhandled-errors.ts';
+
+/** Throws from a timer, or leaves a rejected promise alone, as soon as the process is told to. */
+const faults = {
+  uncaughtException: 'process.on("SIGUSR2", () => setTimeout(() => { throw new TypeError("planted") }))',
+  unhandledRejection: 'process.on("SIGUSR2", () => void Promise.reject(new TypeError("planted")))',
+} as const;
+
+interface Running {
+  process: ChildProcess;
+  /** Resolves with the log's line once one has this message. */
+  until(message: RegExp): Promise<Record<string, unknown>>;
+  ended: Promise<number | null>;
+}
+
+function start(wrapper: string[], fault: string, args: string[]): Running {
+  const program = fileURLToPath(new URL('./tinker.ts', import.meta.url));
+  const [command = '', ...argv] = [
+    ...wrapper,
+    process.execPath,
+    '--no-warnings',
+    `--import=data:text/javascript,${encodeURIComponent(fault)}`,
+    program,
+    ...args,
+  ];
+  const child = spawn(command, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const seen: Record<string, unknown>[] = [];
+  let text = '';
+  let changed = Promise.withResolvers<void>();
+  const told = (): void => {
+    changed.resolve();
+    changed = Promise.withResolvers();
+  };
+  child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+  let rest = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString('utf8')).split('\n');
+    rest = lines.pop() ?? '';
+    seen.push(...lines.map((line) => JSON.parse(line) as Record<string, unknown>));
+    told();
+  });
+  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  void ended.then(told);
+  return {
+    process: child,
+    ended,
+    async until(message) {
+      for (;;) {
+        const found = seen.find(({ msg }) => message.test(String(msg)));
+        if (found !== undefined) return found;
+        if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${text}${JSON.stringify(seen)}`);
+        await changed.promise;
+      }
+    },
+  };
+}
+
+/** The error is logged with its stack, as the last but one word, and the exit status is its own. */
+async function endsInOrder(running: Running, origin: keyof typeof faults): Promise<void> {
+  running.process.kill('SIGUSR2');
+  const line = await running.until(/no code handled/);
+  assert.equal(line['level'], 60);
+  assert.equal(line['origin'], origin);
+  const { message, stack } = line['err'] as { message: string; stack: string };
+  assert.equal(message, 'planted');
+  assert.match(stack, /TypeError: planted\n\s+at /);
+  await running.until(/^stopped$/);
+  assert.equal(await running.ended, unhandledExitCode);
+}
+
+describe('an error that no code handled', { timeout: 120_000 }, () => {
+  let scratch = '';
+  before(() => {
+    scratch = mkdtempSync(join(tmpdir(), 'tinker-unhandled-'));
+  });
+  after(() => rmSync(scratch, { recursive: true }));
+
+  it('ends the server in order, its store closed, and is counted under /metrics of the next one', async () => {
+    const folder = join(scratch, 'server');
+    const port = await freePort();
+    const args = [
+      'server',
+      `--data-dir=${folder}`,
+      '--bind-address=127.0.0.1',
+      // A kubernetes Service on loopback is refused; this one (RFC 5737) is nobody's.
+      '--advertise-address=192.0.2.1',
+      `--secure-port=${port}`,
+    ];
+    for (const origin of ['uncaughtException', 'unhandledRejection'] as const) {
+      const running = start([], faults[origin], args);
+      await running.until(/^serving$/);
+      await endsInOrder(running, origin);
+      // A store that was closed has no write-ahead log any more.
+      assert.throws(() => readFileSync(join(folder, 'state.db-wal')), { code: 'ENOENT' });
+    }
+    const next = start([], faults.uncaughtException, args);
+    await next.until(/^serving$/);
+    const kubeconfig = join(scratch, 'local.conf');
+    writeFileSync(kubeconfig, readFileSync(join(folder, 'admin.conf'), 'utf8').replace('192.0.2.1', '127.0.0.1'));
+    const transport = createHttpTransport(loadKubeconfig(kubeconfig));
+    const { body } = await transport({ method: 'GET', path: '/metrics', headers: {} });
+    let metrics = '';
+    for await (const chunk of body) metrics += Buffer.from(chunk).toString('utf8');
+    transport.close();
+    assert.match(metrics, /^tinker_unhandled_errors_total\{origin="uncaughtException"\} 1$/m);
+    assert.match(metrics, /^tinker_unhandled_errors_total\{origin="unhandledRejection"\} 1$/m);
+    next.process.kill('SIGTERM');
+    assert.equal(await next.ended, 0);
+  });
+
+  it('ends the agent in order, and is counted', { skip: process.geteuid?.() === 0 ? false : 'an agent needs root' }, async () => {
+    const folder = join(scratch, 'agent');
+    const pki = await agentFiles(scratch);
+    // In a network of its own: it touches neither rules nor routes of this machine. Nothing answers it there.
+    const wrapper = ['unshare', '--net', '--'];
+    const args = [
+      'agent',
+      ...pki,
+      `--root-dir=${folder}`,
+      '--hostname-override=node',
+      '--node-ip=127.0.0.1',
+      `--container-runtime-endpoint=unix://${scratch}/no.sock`,
+      `--cni-conf-dir=${scratch}/cni`,
+      `--cni-bin-dir=${scratch}/bin`,
+      `--cni-state-dir=${scratch}/networks`,
+      `--pod-logs-dir=${scratch}/logs`,
+      '--cgroup-root=/tinker-unhandled-test',
+    ];
+    let count = 0;
+    for (const origin of ['uncaughtException', 'unhandledRejection'] as const) {
+      const running = start(wrapper, faults[origin], args);
+      await running.until(/list of .* failed/);
+      await endsInOrder(running, origin);
+      const kept = JSON.parse(readFileSync(join(folder, 'unhandled-errors.json'), 'utf8')) as Record<string, number>;
+      count += 1;
+      assert.equal((kept['uncaughtException'] ?? 0) + (kept['unhandledRejection'] ?? 0), count);
+    }
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}
+
+/** What an agent asks for, of a cluster that does not exist. */
+async function agentFiles(folder: string): Promise<string[]> {
+  const now = Date.now();
+  const ca = await createAuthority(now);
+  const serving = await issueCertificate(ca, { commonName: 'node', usage: 'server', ipAddresses: ['127.0.0.1'] }, now);
+  const client = await issueCertificate(ca, { commonName: 'system:node:node', usage: 'client' }, now);
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  const kubeconfig = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'c',
+    clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:1', 'certificate-authority-data': base64(ca.certificate) } }],
+    users: [
+      { name: 'u', user: { 'client-certificate-data': base64(client.certificate), 'client-key-data': base64(client.key) } },
+    ],
+    contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+  };
+  const files = {
+    kubeconfig: JSON.stringify(kubeconfig),
+    'client-ca-file': ca.certificate,
+    'tls-cert-file': serving.certificate,
+    'tls-private-key-file': serving.key,
+  };
+  return Object.entries(files).map(([flag, text]) => {
+    writeFileSync(join(folder, flag), text);
+    return `--${flag}=${join(folder, flag)}`;
+  });
+}
