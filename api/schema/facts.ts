@@ -19,6 +19,7 @@
  * Types are parsed when first asked for: a process that serves three kinds pays for three.
  */
 import { factsText } from './facts.generated.ts';
+import { unlistedTypes } from './unlisted-types.ts';
 
 /** A value that is not made of fields. `raw` is any object, `json` any value, `intstr` an int32 or a string. */
 export type ScalarKind =
@@ -83,18 +84,6 @@ export interface TypeFacts {
   byName: ReadonlyMap<string, FieldFacts>;
 }
 
-/** Types on the wire that upstream's OpenAPI does not list (meta/v1 generated.proto). */
-const unlisted = `meta/v1.PartialObjectMetadata kind=meta.k8s.io/v1/PartialObjectMetadata
- apiVersion 0 s
- kind 0 s
- metadata 1 meta/v1.ObjectMeta
-meta/v1.PartialObjectMetadataList kind=meta.k8s.io/v1/PartialObjectMetadataList
- apiVersion 0 s
- items 2 []meta/v1.PartialObjectMetadata !
- kind 0 s
- metadata 1 meta/v1.ListMeta
-`;
-
 const scalarCodes: Readonly<Record<string, ScalarKind>> = {
   s: 'string',
   b: 'bool',
@@ -125,7 +114,7 @@ const parsed = new Map<string, TypeFacts>();
 function indexed(): Index {
   if (index !== undefined) return index;
   index = { types: new Map(), kinds: new Map() };
-  for (const block of `${factsText.trim()}\n${unlisted}`.split(/\n(?=[^ \n])/)) {
+  for (const block of `${factsText.trim()}\n${unlistedTypes}`.split(/\n(?=[^ \n])/)) {
     const [name, ...marks] = (block.split('\n', 1)[0] as string).split(' ') as [string, ...string[]];
     index.types.set(name, block);
     for (const mark of marks) if (mark.startsWith('kind=')) index.kinds.set(mark.slice('kind='.length), name);

@@ -4,12 +4,15 @@
  * Source: kubernetes.io, API discovery; KEP-3352 (aggregated discovery v2).
  */
 import { createHash } from 'node:crypto';
+import { encodeProtobuf } from '#api/codec/protobuf.ts';
+import type { JsonObject } from '#api/json.ts';
 import { type Resource, resources, type Subresource } from '#api/resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
-import { negotiate } from './negotiation.ts';
+import { contentTypeOf, type Format, negotiate, wantsPretty } from './negotiation.ts';
 import type { RequestInfo } from './request-info.ts';
-import { bytesResponse, jsonResponse, objectResponse, pageNotFound } from './responses.ts';
+import { bytesResponse, objectResponse, pageNotFound } from './responses.ts';
 import { reviewResources } from './reviews.ts';
+import { encodeAny } from './wire.ts';
 
 const storedVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
@@ -91,40 +94,50 @@ export function handleDiscovery(
   const parts = info.path.split('/').filter((part) => part !== '');
   const [prefix, first, second] = parts;
   if (prefix !== 'api' && prefix !== 'apis') return undefined;
-  if (parts.length === 1) return rootDocument(prefix, headers, serverAddress);
+  if (parts.length === 1) return rootDocument(prefix, info, headers, serverAddress);
   if (prefix === 'api') {
     if (parts.length !== 2) return undefined;
-    return isServedGroupVersion('', first ?? '') ? typed(headers, resourceList('', first ?? '')) : pageNotFound();
+    return isServedGroupVersion('', first ?? '') ? typed(info, headers, resourceList('', first ?? '')) : pageNotFound();
   }
   if (first === undefined || !groups.includes(first) || first === '') return parts.length <= 3 ? pageNotFound() : undefined;
-  if (parts.length === 2) return typed(headers, { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(first) });
+  if (parts.length === 2) return typed(info, headers, { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(first) });
   if (parts.length !== 3) return undefined;
-  return isServedGroupVersion(first, second ?? '') ? typed(headers, resourceList(first, second ?? '')) : pageNotFound();
+  return isServedGroupVersion(first, second ?? '') ? typed(info, headers, resourceList(first, second ?? '')) : pageNotFound();
 }
 
-function typed(headers: Record<string, string>, document: object): TransportResponse {
+function typed({ query }: RequestInfo, headers: Record<string, string>, document: JsonObject): TransportResponse {
   const { format } = negotiate(headers['accept'], () => false);
-  return objectResponse(200, document as Parameters<typeof objectResponse>[1], format, false);
+  return objectResponse(200, document, format, wantsPretty(query, headers['user-agent']));
 }
 
-function rootDocument(prefix: 'api' | 'apis', headers: Record<string, string>, serverAddress: string): TransportResponse {
-  const { convert } = negotiate(
+/** As upstream since 1.1: its JSON has no apiVersion, and the envelope of its protobuf an empty one. */
+function legacyVersions({ query }: RequestInfo, headers: Record<string, string>, document: JsonObject): TransportResponse {
+  const { format } = negotiate(headers['accept'], () => false);
+  if (format !== 'protobuf') return objectResponse(200, document, format, wantsPretty(query, headers['user-agent']));
+  const bytes = encodeProtobuf(document, 'meta/v1.APIVersions', { apiVersion: '', kind: 'APIVersions' });
+  return bytesResponse(200, contentTypeOf(format), bytes);
+}
+
+function rootDocument(
+  prefix: 'api' | 'apis',
+  info: RequestInfo,
+  headers: Record<string, string>,
+  serverAddress: string,
+): TransportResponse {
+  // v2beta1 is gone from upstream (AggregatedDiscoveryRemoveBetaType, locked since 1.35): who asks for it gets the next he accepts.
+  const { convert, format } = negotiate(
     headers['accept'],
-    ({ kind, group, version }, format) =>
-      kind === 'APIGroupDiscoveryList' &&
-      group === 'apidiscovery.k8s.io' &&
-      (version === 'v2' || version === 'v2beta1') &&
-      format === 'json',
+    ({ kind, group, version }) => kind === 'APIGroupDiscoveryList' && group === 'apidiscovery.k8s.io' && version === 'v2',
   );
-  if (convert !== undefined) return aggregated(prefix, convert.version, headers['if-none-match']);
+  if (convert !== undefined) return aggregated(prefix, info, headers, format);
   if (prefix === 'apis') {
-    return typed(headers, {
+    return typed(info, headers, {
       kind: 'APIGroupList',
       apiVersion: 'v1',
       groups: groups.filter((group) => group !== '').map(apiGroup),
     });
   }
-  return typed(headers, {
+  return legacyVersions(info, headers, {
     kind: 'APIVersions',
     versions: versionsOf(''),
     serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }],
@@ -154,9 +167,9 @@ function mainResource(one: Served) {
     singularName: one.singular,
     namespaced: one.namespaced,
     kind: one.kind,
-    verbs: one.verbs,
-    ...(one.shortNames.length > 0 ? { shortNames: one.shortNames } : {}),
-    ...(one.categories.length > 0 ? { categories: one.categories } : {}),
+    verbs: [...one.verbs],
+    ...(one.shortNames.length > 0 ? { shortNames: [...one.shortNames] } : {}),
+    ...(one.categories.length > 0 ? { categories: [...one.categories] } : {}),
     ...(one.storagePrefix === '' ? {} : { storageVersionHash: storageVersionHash(one) }),
   };
 }
@@ -175,11 +188,16 @@ function subresource(one: Served, sub: Subresource) {
     namespaced: one.namespaced,
     ...(foreign ? { group: sub.group, version: sub.version } : {}),
     kind: sub.kind,
-    verbs: sub.verbs,
+    verbs: [...sub.verbs],
   };
 }
 
-function aggregated(prefix: 'api' | 'apis', version: string, ifNoneMatch: string | undefined): TransportResponse {
+function aggregated(
+  prefix: 'api' | 'apis',
+  { query }: RequestInfo,
+  headers: Record<string, string>,
+  format: Format,
+): TransportResponse {
   const items = groups
     .filter((group) => (prefix === 'api') === (group === ''))
     .map((group) => ({
@@ -190,16 +208,14 @@ function aggregated(prefix: 'api' | 'apis', version: string, ifNoneMatch: string
         freshness: 'Current',
       })),
     }));
-  const document = { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
-  const body = JSON.stringify(document);
-  const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
-  const headers = {
-    etag,
-    vary: 'Accept',
-    'content-type': `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
-  };
-  if (ifNoneMatch === etag) return bytesResponse(304, headers['content-type'], new Uint8Array(), headers);
-  return jsonResponse(200, document, headers);
+  const document = { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items };
+  // Of the JSON, whatever the format: `Vary` keeps caches from mixing them.
+  const etag = `"${createHash('sha512').update(JSON.stringify(document)).digest('hex').toUpperCase()}"`;
+  const type = `${contentTypeOf(format)};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList`;
+  const caching = { etag, vary: 'Accept', 'cache-control': 'public' };
+  if (headers['if-none-match'] === etag) return bytesResponse(304, type, new Uint8Array(), caching);
+  const pretty = wantsPretty(query, headers['user-agent']);
+  return bytesResponse(200, type, encodeAny(document, { format, pretty }), caching);
 }
 
 function aggregatedResource(one: Served) {
@@ -208,13 +224,13 @@ function aggregatedResource(one: Served) {
     responseKind: { group: one.group, version: one.version, kind: one.kind },
     scope: one.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: one.singular,
-    verbs: one.verbs,
-    ...(one.shortNames.length > 0 ? { shortNames: one.shortNames } : {}),
-    ...(one.categories.length > 0 ? { categories: one.categories } : {}),
+    verbs: [...one.verbs],
+    ...(one.shortNames.length > 0 ? { shortNames: [...one.shortNames] } : {}),
+    ...(one.categories.length > 0 ? { categories: [...one.categories] } : {}),
     ...(one.subresources.length > 0 ? { subresources: one.subresources.map(aggregatedSubresource) } : {}),
   };
 }
 
 function aggregatedSubresource({ name, group, version, kind, verbs }: Subresource) {
-  return { subresource: name, responseKind: { group, version, kind }, verbs };
+  return { subresource: name, responseKind: { group, version, kind }, verbs: [...verbs] };
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { decodeProtobuf, encodeProtobuf } from '#api/codec/protobuf.ts';
+import { parse } from 'yaml';
+import { decodeProtobuf, decodeRaw, encodeProtobuf, openEnvelope } from '#api/codec/protobuf.ts';
+import { resources } from '#api/resources.ts';
 import { inProcessTransport } from './api-server.ts';
 import { admin, startTestServer, type TestServer } from './testing.ts';
 
@@ -144,6 +146,13 @@ describe('paths', () => {
   });
   after(() => api.stop());
 
+  async function raw(path: string, accept: string): Promise<{ status: number; headers: Record<string, string>; body: Buffer }> {
+    const { status, headers, body } = await inProcessTransport(api.server, admin)({ method: 'GET', path, headers: { accept } });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of body) chunks.push(chunk);
+    return { status, headers, body: Buffer.concat(chunks) };
+  }
+
   for (const path of [
     '/nothing',
     '/api/v2',
@@ -193,16 +202,76 @@ describe('paths', () => {
     assert.equal((await api.request('GET', '/apis/apps')).json.preferredVersion.groupVersion, 'apps/v1');
   });
 
-  for (const version of ['v2', 'v2beta1']) {
-    it(`aggregated discovery ${version} comes with an ETag`, async () => {
-      const accept = `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList,application/json`;
-      const { json, headers } = await api.request('GET', '/apis', undefined, { accept });
-      assert.equal(json.apiVersion, `apidiscovery.k8s.io/${version}`);
-      assert.equal(headers['content-type'], `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`);
-      const again = await api.request('GET', '/apis', undefined, { accept, 'if-none-match': headers['etag'] ?? '' });
+  const aggregated = (type: string, version = 'v2') => `${type};g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`;
+
+  for (const path of ['/api', '/apis']) {
+    it(`aggregated discovery of ${path} comes with an ETag`, async () => {
+      const accept = `${aggregated('application/json')},application/json`;
+      const { json, headers } = await api.request('GET', path, undefined, { accept });
+      assert.equal(json.apiVersion, 'apidiscovery.k8s.io/v2');
+      assert.equal(headers['content-type'], aggregated('application/json'));
+      assert.equal(headers['cache-control'], 'public');
+      const again = await api.request('GET', path, undefined, { accept, 'if-none-match': headers['etag'] ?? '' });
       assert.deepEqual([again.status, again.text], [304, '']);
     });
+
+    it(`aggregated discovery of ${path} says the same in protobuf, under the same ETag`, async () => {
+      const { json, headers } = await api.request('GET', path, undefined, { accept: aggregated('application/json') });
+      const answer = await raw(path, aggregated(protobuf));
+      assert.deepEqual([answer.headers['content-type'], answer.headers['etag']], [aggregated(protobuf), headers['etag']]);
+      assert.deepEqual(decodeProtobuf(answer.body).object, json);
+    });
   }
+
+  it('v2beta1 of aggregated discovery is gone, as upstream: the next that the client accepts is taken', async () => {
+    const beta = aggregated('application/json', 'v2beta1');
+    const { json } = await api.request('GET', '/apis', undefined, { accept: `${beta},application/json` });
+    assert.equal(json.kind, 'APIGroupList');
+    assert.equal((await api.request('GET', '/apis', undefined, { accept: beta })).status, 406);
+  });
+
+  for (const path of ['/apis', '/apis/apps', '/apis/apps/v1', '/api/v1', '/apis/events.k8s.io']) {
+    it(`${path} says the same in JSON, YAML and protobuf`, async () => {
+      const { json } = await api.request('GET', path);
+      const answer = await raw(path, protobuf);
+      assert.deepEqual([answer.status, answer.headers['content-type']], [200, protobuf]);
+      const { apiVersion, kind, object } = decodeProtobuf(answer.body);
+      assert.deepEqual([apiVersion, kind], ['v1', json.kind]);
+      assert.deepEqual(object, json);
+      assert.deepEqual(parse((await raw(path, 'application/yaml')).body.toString()), json);
+    });
+  }
+
+  it('/api has no apiVersion in JSON, and an empty one in protobuf, as upstream', async () => {
+    const { json } = await api.request('GET', '/api');
+    assert.deepEqual([json.kind, json.apiVersion], ['APIVersions', undefined]);
+    const { apiVersion, kind, raw: message } = openEnvelope((await raw('/api', protobuf)).body);
+    assert.deepEqual([apiVersion, kind], ['', 'APIVersions']);
+    assert.deepEqual({ kind, ...decodeRaw('meta/v1.APIVersions', message) }, json);
+  });
+
+  it('discovery is indented for curl', async () => {
+    assert.match((await api.request('GET', '/api/v1', undefined, { 'user-agent': 'curl/8' })).text, /^\{\n {2}"kind"/);
+  });
+
+  it('no path answers 500, whatever is accepted', { timeout: 60_000 }, async () => {
+    const { json } = await api.request('GET', '/');
+    const listed = (json as unknown as { paths: string[] }).paths.filter((path) => path !== '/metrics');
+    const named = [...listed, '/apis/apps', '/apis/apps/v1', '/.well-known/openid-configuration', '/openid/v1/jwks', '/none'];
+    const kinds = resources.flatMap(({ group, version, plural, subresources }) => {
+      const base = `${group === '' ? '/api' : `/apis/${group}`}/${version}/${plural}`;
+      return [base, `${base}/x`, ...subresources.map(({ name }) => `${base}/x/${name}`)];
+    });
+    const conversions = ['', ';as=Table;v=v1;g=meta.k8s.io', ';as=PartialObjectMetadataList;v=v1;g=meta.k8s.io', ';stream=watch'];
+    const types = ['application/json', 'application/yaml', protobuf, 'application/cbor', 'text/html', '*/*', 'a', ';', ',', ''];
+    const accepts = [...types.flatMap((type) => conversions.map((more) => type + more)), aggregated(protobuf), aggregated('*/*')];
+    for (const path of [...named, ...kinds]) {
+      for (const accept of accepts) {
+        const { status } = await raw(path, accept);
+        assert.ok(status < 500, `GET ${path} with Accept: ${accept} answered ${status}`);
+      }
+    }
+  });
 
   it('health tells each check', async () => {
     assert.equal((await api.request('GET', '/healthz')).text, 'ok');
