@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
 import { execSysctl } from '#agent/host/sysctl.ts';
 import { type Client } from '#client/client.ts';
-import { type Clock, sleep, systemClock } from '#client/clock.ts';
+import { type Clock, systemClock, within } from '#client/clock.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
@@ -69,6 +69,8 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
     await untilEnded(
       parts.map((part) => part.finally(() => failed.abort())),
       clock,
+      signal,
+      stop,
     );
   } finally {
     await runtime.close();
@@ -77,16 +79,20 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
 }
 
 /** How long parts may take to end after one has failed: whoever starts the agent again is not kept waiting. */
-const endMs = 2_000;
+const failedEndMs = 2_000;
+/** How long they may take once the agent is told to stop. A container runtime that hangs keeps their calls open for minutes. */
+const stopEndMs = 10_000;
 
-/** Settles when all have: what they still have to say needs the connections. @throws the first failure */
-async function untilEnded(parts: readonly Promise<void>[], clock: Clock): Promise<void> {
-  const over = new AbortController();
-  const first = Promise.all(parts);
-  const late = first.catch(() => sleep(clock, endMs, over.signal));
-  await Promise.race([Promise.allSettled(parts), late]);
-  over.abort();
-  await first;
+/**
+ * Settles when all have, or their time is up: what they still have to say needs the connections.
+ * @param signal the word to stop @param stop aborts as well when a part has ended @throws the first failure
+ */
+async function untilEnded(parts: readonly Promise<void>[], clock: Clock, signal: AbortSignal, stop: AbortSignal): Promise<void> {
+  const failures: unknown[] = [];
+  const ended = Promise.all(parts.map((part) => part.catch((error: unknown) => failures.push(error))));
+  await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
+  await within(clock, signal.aborted ? stopEndMs : failedEndMs, ended);
+  if (failures.length > 0) throw failures[0];
 }
 
 interface Context {

@@ -49,6 +49,17 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
   });
 }
 
+/** Resolves with whether `work` was done before `limitMs` ran out, or `signal` aborted. @throws what `work` throws before that */
+export async function within(clock: Clock, limitMs: number, work: Promise<unknown>, signal?: AbortSignal): Promise<boolean> {
+  const pause = new AbortController();
+  const stop = signal === undefined ? pause.signal : AbortSignal.any([pause.signal, signal]);
+  try {
+    return await Promise.race([work.then(() => true), sleep(clock, limitMs, stop).then(() => false)]);
+  } finally {
+    pause.abort();
+  }
+}
+
 /** A clock that stands still until a test moves it. Timers fire in the order of their times, during {@link advance}. */
 export class FakeClock implements Clock {
   /** Monotonic. */

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import type { Container, LifecycleHandler, ObjectReference, Pod } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
-import { sleep } from '#client/clock.ts';
+import { within } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { KillReason } from './compute-pod-actions.ts';
 import type { HookRunner } from './lifecycle.ts';
@@ -72,14 +72,6 @@ export function killGraceSeconds(
   if (own === undefined) return minimumGraceSeconds;
   const probe = reason === 'StartupProbe' ? spec?.startupProbe : reason === 'LivenessProbe' ? spec?.livenessProbe : undefined;
   return probe?.terminationGracePeriodSeconds ?? own;
-}
-
-/** Resolves with whether `work` was done before `limitMs` ran out. */
-async function within(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<boolean> {
-  const stop = new AbortController();
-  const done = await Promise.race([work.then(() => true), sleep(clock, limitMs, stop.signal).then(() => false)]);
-  stop.abort();
-  return done;
 }
 
 /** Settles when the container has stopped. @throws RuntimeError when the runtime cannot stop it */

@@ -114,7 +114,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   const observer = createObserver(runtime);
   const probes = createProbes({ runner: deps.probeRunner ?? createProbeRunner(runtime), clock, random, events, changed: wake });
   const pleg = createPleg({ runtime, clock, log, changed: wake });
-  const observeNode = await createNodeObserver({ runtime, health, pleg, dataDir: options.dataDir });
+  const observeNode = await createNodeObserver({ runtime, health, pleg, clock, dataDir: options.dataDir });
   const machine = observeNode.machine;
   const nodeAgent = createNodeAgent(
     { client, clock, random, events, log, observe: observeNode.observe },

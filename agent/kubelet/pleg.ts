@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
+import { goDuration } from './backoff.ts';
 import type { PodLabels } from './labels.ts';
 import { parsePodLabels } from './labels.ts';
 
@@ -53,7 +54,7 @@ export function createPleg({ runtime, clock, log, changed }: PlegDeps): Pleg {
     const previous = states;
     states = fresh;
     pods = found;
-    lastLookMs = clock.now();
+    lastLookMs = clock.monotonic();
     for (const uid of new Set([...previous.keys(), ...fresh.keys()])) if (previous.get(uid) !== fresh.get(uid)) changed(uid);
   }
 
@@ -105,9 +106,9 @@ export function createPleg({ runtime, clock, log, changed }: PlegDeps): Pleg {
     pods: () => pods,
     healthy() {
       if (lastLookMs === undefined) return 'PLEG is not healthy: pleg has yet to be successful';
-      const ageMs = clock.now() - lastLookMs;
+      const ageMs = clock.monotonic() - lastLookMs;
       return ageMs > unhealthyAfterMs
-        ? `PLEG is not healthy: pleg was last seen active ${Math.floor(ageMs / 1000)}s ago; threshold is 3m0s`
+        ? `PLEG is not healthy: pleg was last seen active ${goDuration(ageMs)} ago; threshold is 3m0s`
         : undefined;
     },
     relist,

@@ -4,12 +4,14 @@ import type { Logger } from 'pino';
 import type { ContainerRuntime, RuntimeStatus, RuntimeVersion } from '#agent/runtime/runtime.ts';
 import { sameJson } from '#api/meta.ts';
 import type { Clock } from '#client/clock.ts';
-import { sleep } from '#client/clock.ts';
+import { sleep, within } from '#client/clock.ts';
 
 export interface RuntimeHealth {
-  /** As of the last look; undefined when it did not answer. */
+  /** Its last answer; undefined before the first one. */
   status(): RuntimeStatus | undefined;
   version(): RuntimeVersion | undefined;
+  /** Why the node cannot be ready, in upstream's words; undefined while the runtime answers, and for a short while after. */
+  problem(): string | undefined;
   /** Settles at the runtime's first answer. Rejects never; looks until `signal` aborts. */
   untilAnswering(signal: AbortSignal): Promise<RuntimeVersion | undefined>;
   run(signal: AbortSignal): Promise<void>;
@@ -19,9 +21,14 @@ const readyPollMs = 5_000;
 const unreadyPollMs = 500;
 /** How often the log repeats that the runtime does not answer. */
 const reminderMs = 30_000;
+/**
+ * A runtime is down when a question stands open, or was answered with errors, for that long. A restart of it takes less, and
+ * must not cost the node its readiness. Upstream counts 30 s from the last answer: with the poll between, this is never later.
+ */
+const silenceMs = 20_000;
 
 export function createRuntimeHealth(deps: {
-  runtime: ContainerRuntime;
+  runtime: Pick<ContainerRuntime, 'version' | 'status'>;
   clock: Clock;
   log: Logger;
   changed: () => void;
@@ -30,36 +37,72 @@ export function createRuntimeHealth(deps: {
   let status: RuntimeStatus | undefined;
   let version: RuntimeVersion | undefined;
   let failure: unknown;
+  let failed = false;
+  let down = false;
+  /** When the first question was asked that has no good answer yet, in monotonic milliseconds. */
+  let openSinceMs: number | undefined;
+  let asking: Promise<void> | undefined;
 
-  async function look(): Promise<void> {
+  function giveUp(): void {
+    if (down) return;
+    down = true;
+    log.warn({ err: failure, silenceMs }, 'the container runtime does not answer: the node is not ready');
+    deps.changed();
+  }
+
+  async function ask(): Promise<void> {
+    const since = (openSinceMs ??= clock.monotonic());
+    const leftMs = (): number => silenceMs - (clock.monotonic() - since);
+    const cancel = clock.after(Math.max(0, leftMs()), giveUp);
     const before = status;
     try {
       version = await runtime.version();
       status = await runtime.status();
+      failed = false;
+      failure = undefined;
     } catch (error) {
+      if (!failed) log.warn({ err: error }, 'the container runtime could not be asked for its status');
+      failed = true;
       failure = error;
-      if (before !== undefined) log.warn({ err: error }, 'the container runtime does not answer');
-      status = undefined;
+    } finally {
+      cancel();
     }
-    if (!sameJson(before?.conditions, status?.conditions)) deps.changed();
+    const wasDown = down;
+    const isUp = !failed && status?.conditions.every(({ type, status: good }) => type !== 'RuntimeReady' || good) === true;
+    if (isUp) {
+      openSinceMs = undefined;
+      down = false;
+      if (wasDown) log.info('the container runtime answers again');
+    } else if (leftMs() <= 0) giveUp();
+    if ((wasDown && !down) || !sameJson(before?.conditions, status?.conditions)) deps.changed();
   }
 
-  const isReady = (): boolean => status?.conditions.every((condition) => condition.status) === true;
+  /** One question at a time: behind one that hangs, more would only pile up. */
+  function look(): Promise<void> {
+    asking ??= ask().finally(() => {
+      asking = undefined;
+    });
+    return asking;
+  }
+
+  const isReady = (): boolean => !failed && status?.conditions.every((condition) => condition.status) === true;
 
   return {
     status: () => status,
     version: () => version,
+    problem: () => (down ? 'container runtime is down' : undefined),
     async untilAnswering(signal) {
       let toldMs = Number.NEGATIVE_INFINITY;
       while (!signal.aborted) {
-        await look();
+        // One that hangs is told about as well, and does not hold up the end.
+        await within(clock, reminderMs, look(), signal);
         if (status !== undefined) return version;
-        if (clock.now() - toldMs >= reminderMs) {
+        if (clock.monotonic() - toldMs >= reminderMs) {
           log.warn(
             { err: failure },
             'the container runtime does not answer: waiting for it (is it running? see --container-runtime-endpoint)',
           );
-          toldMs = clock.now();
+          toldMs = clock.monotonic();
         }
         await sleep(clock, unreadyPollMs, signal);
       }

@@ -3,6 +3,8 @@
 import type { FilesystemUsage, MachineInfo } from '#agent/host/proc.ts';
 import { readAvailableMemoryBytes, readFilesystemUsage, readHugePages, readMachineInfo, readPidUsage } from '#agent/host/proc.ts';
 import type { ContainerRuntime, Image } from '#agent/runtime/runtime.ts';
+import type { Clock } from '#client/clock.ts';
+import { within } from '#client/clock.ts';
 import type { Pleg } from '../pleg.ts';
 import type { RuntimeHealth } from '../runtime-health.ts';
 import type { NodeObservation } from './node-status.ts';
@@ -12,29 +14,50 @@ export interface NodeObserver {
   observe(): Promise<NodeObservation>;
 }
 
+/**
+ * The last good answer of `load`, newer if it comes within a moment. A runtime that hangs must not keep the node from saying
+ * so, and one that fails has not lost its images.
+ */
+function latest<Value>(clock: Clock, initial: Value, load: () => Promise<Value>): () => Promise<Value> {
+  let value = initial;
+  let loading: Promise<void> | undefined;
+  return async () => {
+    loading ??= load()
+      .then((loaded) => {
+        value = loaded;
+      })
+      // That the runtime fails shows in the Ready condition.
+      .catch(() => undefined)
+      .finally(() => {
+        loading = undefined;
+      });
+    await within(clock, patienceMs, loading);
+    return value;
+  };
+}
+
+const patienceMs = 1_000;
+
 export async function createNodeObserver(deps: {
-  runtime: ContainerRuntime;
+  runtime: Pick<ContainerRuntime, 'listImages' | 'imageFsInfo'>;
   health: RuntimeHealth;
   pleg: Pleg;
+  clock: Clock;
   dataDir: string;
 }): Promise<NodeObserver> {
-  const { runtime, health, pleg, dataDir } = deps;
+  const { runtime, health, pleg, clock, dataDir } = deps;
   const machine = await readMachineInfo();
+  const images = latest<readonly Image[]>(clock, [], () => runtime.listImages());
+  const imageFolder = latest<string | undefined>(
+    clock,
+    undefined,
+    async () => (await runtime.imageFsInfo()).imageFilesystems[0]?.mountpoint,
+  );
 
-  async function images(): Promise<readonly Image[]> {
-    // A runtime that is down shows in the Ready condition.
-    return health.status() === undefined ? [] : runtime.listImages().catch(() => []);
-  }
-
+  /** A runtime that cannot tell keeps its images beside the node's own files, as far as anybody knows. */
   async function imageFilesystem(fallback: FilesystemUsage): Promise<FilesystemUsage> {
-    if (health.status() === undefined) return fallback;
-    try {
-      const mountpoint = (await runtime.imageFsInfo()).imageFilesystems[0]?.mountpoint;
-      return mountpoint === undefined ? fallback : await readFilesystemUsage(mountpoint);
-    } catch {
-      // A runtime that cannot tell keeps its images beside the node's own files, as far as anybody knows.
-      return fallback;
-    }
+    const folder = await imageFolder();
+    return folder === undefined ? fallback : readFilesystemUsage(folder).catch(() => fallback);
   }
 
   return {
@@ -48,7 +71,6 @@ export async function createNodeObserver(deps: {
         readHugePages(),
         images(),
       ]);
-      const problem = pleg.healthy();
       return {
         machine,
         memoryAvailableBytes,
@@ -59,7 +81,7 @@ export async function createNodeObserver(deps: {
         images: list,
         runtimeVersion: health.version(),
         runtimeStatus: health.status(),
-        problems: problem === undefined ? [] : [problem],
+        problems: [health.problem(), pleg.healthy()].filter((problem) => problem !== undefined),
       };
     },
   };

@@ -133,9 +133,15 @@ describe('node conditions', () => {
     ],
     [
       'no runtime',
-      { runtimeStatus: undefined, problems: ['PLEG is not healthy'] },
+      { problems: ['container runtime is down', 'PLEG is not healthy'] },
       'Ready',
       'False KubeletNotReady: [container runtime is down, PLEG is not healthy]',
+    ],
+    [
+      'no word of the runtime yet',
+      { runtimeStatus: undefined },
+      'Ready',
+      'False KubeletNotReady: container runtime status check may not have completed yet',
     ],
   ];
   for (const [name, observation, type, expected] of cases)

@@ -59,8 +59,8 @@ export function networkProblem(status: RuntimeStatus | undefined): string | unde
   return `container runtime network not ready: NetworkReady=false reason:${condition.reason} message:${condition.message}`;
 }
 
-export function runtimeProblems(status: RuntimeStatus | undefined): string[] {
-  if (status === undefined) return ['container runtime is down'];
+function runtimeProblems(status: RuntimeStatus | undefined): string[] {
+  if (status === undefined) return ['container runtime status check may not have completed yet'];
   const condition = status.conditions.find(({ type }) => type === 'RuntimeReady');
   const network = networkProblem(status);
   return [
@@ -120,7 +120,7 @@ function verdicts(observation: NodeObservation, thresholds: PressureThresholds):
     nodefs.inodesFree < nodefs.inodes * thresholds.nodefsInodesFree ||
     imagefs.availableBytes < imagefs.capacityBytes * thresholds.imagefsAvailable;
   const pid = pids.max - pids.running < pids.max * thresholds.pidAvailable;
-  const problems = [...runtimeProblems(observation.runtimeStatus), ...observation.problems];
+  const problems = [...observation.problems, ...runtimeProblems(observation.runtimeStatus)];
   return [
     memory
       ? {
