@@ -90,7 +90,7 @@ const stopEndMs = 10_000;
 async function untilEnded(parts: readonly Promise<void>[], clock: Clock, signal: AbortSignal, stop: AbortSignal): Promise<void> {
   const failures: unknown[] = [];
   const ended = Promise.all(parts.map((part) => part.catch((error: unknown) => failures.push(error))));
-  await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
+  if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
   await within(clock, signal.aborted ? stopEndMs : failedEndMs, ended);
   if (failures.length > 0) throw failures[0];
 }

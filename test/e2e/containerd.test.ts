@@ -10,6 +10,7 @@ import { helmSuite } from './helm.suite.ts';
 import { kubectlSuite } from './kubectl.suite.ts';
 import { nodeFailureSuite } from './node-failure.suite.ts';
 import { podSuite } from './pods.suite.ts';
+import { runtimeFailureSuite } from './runtime-failure.suite.ts';
 import { schedulingSuite } from './scheduling.suite.ts';
 import { serviceSuite } from './services.suite.ts';
 import { tourSuite } from './tour.suite.ts';
@@ -33,6 +34,7 @@ describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   clientLibrarySuite(() => cluster);
   tourSuite(() => cluster);
   // Last: they break what the others need.
+  runtimeFailureSuite(() => cluster);
   durabilitySuite(() => cluster);
   nodeFailureSuite(() => cluster);
 });

@@ -4,6 +4,7 @@ import { clientLibrarySuite } from './client-library.suite.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { durabilitySuite } from './durability.suite.ts';
 import { podSuite } from './pods.suite.ts';
+import { runtimeFailureSuite } from './runtime-failure.suite.ts';
 
 describe('a cluster on Docker', { timeout: 1_200_000 }, () => {
   let cluster: Cluster;
@@ -15,5 +16,6 @@ describe('a cluster on Docker', { timeout: 1_200_000 }, () => {
   });
   podSuite(() => cluster);
   clientLibrarySuite(() => cluster);
+  runtimeFailureSuite(() => cluster);
   durabilitySuite(() => cluster);
 });
