@@ -13,6 +13,7 @@
 import { readFile } from 'node:fs/promises';
 import * as http from 'node:http';
 import * as http2 from 'node:http2';
+import { queryBool } from '#api/query-options.ts';
 import type { Clock } from './clock.ts';
 import { sleep, systemClock } from './clock.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
@@ -97,8 +98,7 @@ interface Exchange {
 /** Watches and followed logs last as long as they last. */
 function isStreaming(path: string): boolean {
   const query = new URLSearchParams(path.slice(path.indexOf('?') + 1));
-  const on = (name: string): boolean => ['1', 'true'].includes(query.get(name) ?? '');
-  return path.includes('?') && (on('watch') || on('follow'));
+  return path.includes('?') && (queryBool(query, 'watch') || queryBool(query, 'follow'));
 }
 
 class Deadline {

@@ -3,12 +3,13 @@ import { DecodeError, readTypeMeta } from '#api/codec/json.ts';
 import { openEnvelope, ProtobufError } from '#api/codec/protobuf.ts';
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue, notSupported } from '#api/field-error.ts';
+import { readQueryOptions } from '#api/query-options.ts';
 import { invalid, isNotFound } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { CachedObject } from './cached-object.ts';
 import { type Exchange, respondWith, writeContext } from './exchange.ts';
-import { parseListQuery, queryInteger } from './list-options.ts';
+import { parseListQuery } from './list-options.ts';
 import { listObjects } from './listing.ts';
 import { bodyFormat, contentTypeOf } from './negotiation.ts';
 import { parsePredicate } from './predicate.ts';
@@ -81,14 +82,12 @@ function statedVersion(body: Uint8Array, contentType: string | undefined, group:
 }
 
 function optionsOfQuery(query: URLSearchParams): Partial<DeleteOptions> {
+  const { gracePeriodSeconds, propagationPolicy, orphanDependents, dryRun } = readQueryOptions('DeleteOptions', query);
   const options: Partial<DeleteOptions> = {};
-  const grace = queryInteger(query, 'gracePeriodSeconds');
-  if (grace !== undefined) options.gracePeriodSeconds = grace;
-  const policy = query.get('propagationPolicy');
-  if (policy !== null && policy !== '') options.propagationPolicy = policy;
-  const orphan = query.get('orphanDependents');
-  if (orphan !== null && orphan !== '') options.orphanDependents = orphan === 'true' || orphan === '1';
-  if (query.has('dryRun')) options.dryRun = query.getAll('dryRun');
+  if (gracePeriodSeconds !== undefined) options.gracePeriodSeconds = Number(gracePeriodSeconds);
+  if (propagationPolicy !== undefined) options.propagationPolicy = propagationPolicy;
+  if (orphanDependents !== undefined) options.orphanDependents = orphanDependents;
+  if (dryRun.length > 0) options.dryRun = dryRun;
   return options;
 }
 

@@ -10,7 +10,8 @@ import { request as httpsRequest, type RequestOptions } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as tlsConnect } from 'node:tls';
-import { invalidValue } from '#api/field-error.ts';
+import { validatePodLogOptions } from '#api/pod-log-options.ts';
+import { type QueryOptions, readQueryOptions } from '#api/query-options.ts';
 import { resourceById } from '#api/resources.ts';
 import { badRequest, failure, internalError, invalid } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
@@ -18,7 +19,6 @@ import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { StreamProxy } from './api-server.ts';
 import type { Registry } from './registry.ts';
 import type { RequestInfo } from './request-info.ts';
-import { bytesResponse } from './responses.ts';
 import type { ServerLog } from './server-log.ts';
 
 export interface KubeletProxyOptions {
@@ -123,18 +123,14 @@ export class KubeletProxy implements StreamProxy {
   }
 
   async #logs(request: TransportRequest, info: RequestInfo, registry: Registry): Promise<TransportResponse> {
-    const pod = await podOf(info, registry);
-    checkLogOptions(info);
-    const container = containerOf(pod, info.query.get('container') ?? '');
     const contentType = 'text/plain';
+    const options = readQueryOptions('PodLogOptions', info.query);
+    checkLogOptions(options, info.name);
+    const pod = await podOf(info, registry);
+    const container = containerOf(pod, options.container);
     // Not yet on a node: nothing has been logged.
-    if ((pod.spec?.nodeName ?? '') === '') return bytesResponse(200, contentType, new Uint8Array());
-    const query = new URLSearchParams();
-    for (const name of ['follow', 'previous', 'sinceSeconds', 'sinceTime', 'timestamps', 'tailLines', 'limitBytes', 'stream']) {
-      const value = info.query.get(name);
-      if (value !== null && value !== '') query.set(name, value);
-    }
-    const path = `/containerLogs/${info.namespace}/${info.name}/${container}?${query.toString()}`;
+    if ((pod.spec?.nodeName ?? '') === '') return { status: 204, headers: {}, body: nothing() };
+    const path = `/containerLogs/${info.namespace}/${info.name}/${container}?${logQuery(options).toString()}`;
     const target = await kubeletTarget(registry, pod.spec?.nodeName ?? '', path);
     const answer = await this.#forward({ ...request, method: 'GET' }, target, false);
     if (answer.status >= 200 && answer.status <= 206) return { ...answer, headers: { 'content-type': contentType } };
@@ -162,6 +158,8 @@ export class KubeletProxy implements StreamProxy {
     return { status: response.statusCode ?? 502, headers: plain, body: bodyOf(response, request.signal, this.#log) };
   }
 }
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 async function* bodyOf(response: IncomingMessage, signal: AbortSignal | undefined, log: ServerLog): AsyncGenerator<Uint8Array> {
   try {
@@ -240,54 +238,53 @@ function containerOf(pod: Pod, asked: string): string {
   throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${containers.join(' ')}]${alternatives}`);
 }
 
-function checkLogOptions({ query, name }: RequestInfo): void {
-  const problems = [];
-  for (const [option, least] of [
-    ['tailLines', 0],
-    ['limitBytes', 1],
-    ['sinceSeconds', 1],
-  ] as const) {
-    const value = query.get(option);
-    if (value === null || value === '') continue;
-    if (!/^-?\d+$/.test(value)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
-    const text = least === 0 ? 'must be greater than or equal to 0' : 'must be greater than 0';
-    if (Number(value) < least) problems.push(invalidValue(option, Number(value), text));
-  }
-  if (query.has('sinceSeconds') && query.has('sinceTime')) {
-    problems.push({
-      field: '',
-      reason: 'FieldValueForbidden',
-      message: 'Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified',
-    });
-  }
-  if (problems.length > 0) throw invalid({ group: '', name: 'PodLogOptions' }, name, problems);
+/** @throws ApiError 422 */
+function checkLogOptions(options: QueryOptions<'PodLogOptions'>, podName: string): void {
+  const problems = validatePodLogOptions(options);
+  if (problems.length > 0) throw invalid({ group: '', name: 'PodLogOptions' }, podName, problems);
 }
 
-/** The kubelet's own words for what clients ask (`stdin` is `input`). */
-const streamOptions: readonly (readonly [string, string])[] = [
+/** What the kubelet is asked (`LogLocation`): numbers and times in their shortest form, booleans only where they are true. */
+function logQuery(options: QueryOptions<'PodLogOptions'>): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const name of ['follow', 'previous', 'timestamps'] as const) if (options[name]) query.set(name, 'true');
+  for (const name of ['sinceSeconds', 'sinceTime', 'tailLines', 'limitBytes'] as const) {
+    const value = options[name];
+    if (value !== undefined) query.set(name, String(value));
+  }
+  query.set('stream', options.stream ?? 'All');
+  return query;
+}
+
+async function streamTarget(info: RequestInfo, registry: Registry): Promise<Target> {
+  const query = new URLSearchParams();
+  let asked: string | undefined;
+  if (info.subresource === 'portforward') {
+    const { ports } = readQueryOptions('PodPortForwardOptions', info.query);
+    if (ports.length > 0) query.set('port', ports.join(','));
+  } else {
+    const options = readQueryOptions('PodExecOptions', info.query);
+    asked = options.container;
+    // The kubelet has names of its own.
+    for (const [ours, theirs] of streamNames) if (options[ours]) query.set(theirs, '1');
+    if (info.subresource === 'exec') for (const part of options.command) query.append('command', part);
+  }
+  const pod = await podOf(info, registry);
+  const nodeName = pod.spec?.nodeName ?? '';
+  const path =
+    asked === undefined
+      ? `/portForward/${info.namespace}/${info.name}`
+      : `/${info.subresource}/${info.namespace}/${info.name}/${containerOf(pod, asked)}`;
+  if (nodeName === '') throw badRequest(`pod ${info.name} does not have a host assigned`);
+  return await kubeletTarget(registry, nodeName, `${path}?${query.toString()}`);
+}
+
+const streamNames = [
   ['stdin', 'input'],
   ['stdout', 'output'],
   ['stderr', 'error'],
   ['tty', 'tty'],
-];
-
-async function streamTarget(info: RequestInfo, registry: Registry): Promise<Target> {
-  const pod = await podOf(info, registry);
-  const nodeName = pod.spec?.nodeName ?? '';
-  const query = new URLSearchParams();
-  let path = `/portForward/${info.namespace}/${info.name}`;
-  if (info.subresource === 'portforward') {
-    const ports = info.query.getAll('ports');
-    if (ports.length > 0) query.set('port', ports.join(','));
-  } else {
-    path = `/${info.subresource}/${info.namespace}/${info.name}/${containerOf(pod, info.query.get('container') ?? '')}`;
-    const wanted = (name: string): boolean => ['true', '1'].includes(info.query.get(name) ?? '');
-    for (const [ours, theirs] of streamOptions) if (wanted(ours)) query.set(theirs, '1');
-    if (info.subresource === 'exec') for (const part of info.query.getAll('command')) query.append('command', part);
-  }
-  if (nodeName === '') throw badRequest(`pod ${info.name} does not have a host assigned`);
-  return await kubeletTarget(registry, nodeName, `${path}?${query.toString()}`);
-}
+] as const;
 
 async function nodeTarget(info: RequestInfo, registry: Registry): Promise<Target> {
   // `nodes/<name>:<port>/proxy` names another port of the node than the kubelet's.

@@ -4,8 +4,8 @@
  * Source: apimachinery `pkg/apis/meta/internalversion/validation`; kubernetes.io, API concepts (resource versions).
  */
 import { type FieldError, forbiddenField, notSupported } from '#api/field-error.ts';
+import { readQueryOptions } from '#api/query-options.ts';
 import { badRequest, invalid } from '#api/status.ts';
-import { queryFlag } from './request-info.ts';
 
 export interface ListQuery {
   labelSelector: string;
@@ -17,22 +17,20 @@ export interface ListQuery {
   watch: boolean;
   allowWatchBookmarks: boolean;
   sendInitialEvents: boolean | undefined;
+  /** undefined: the server chooses. */
   timeoutSeconds: number | undefined;
 }
 
 /** @throws ApiError 400 for values that do not parse, 422 for combinations that make no sense */
 export function parseListQuery(query: URLSearchParams, watch: boolean): ListQuery {
+  const options = readQueryOptions('ListOptions', query);
+  const timeoutSeconds = Number(options.timeoutSeconds ?? 0n);
   const parsed: ListQuery = {
-    labelSelector: query.get('labelSelector') ?? '',
-    fieldSelector: query.get('fieldSelector') ?? '',
-    limit: queryInteger(query, 'limit') ?? 0,
-    continue: query.get('continue') ?? '',
-    resourceVersion: query.get('resourceVersion') ?? '',
-    resourceVersionMatch: (query.get('resourceVersionMatch') ?? '') as ListQuery['resourceVersionMatch'],
+    ...options,
+    limit: Number(options.limit),
+    resourceVersionMatch: options.resourceVersionMatch as ListQuery['resourceVersionMatch'],
     watch,
-    allowWatchBookmarks: queryFlag(query, 'allowWatchBookmarks'),
-    sendInitialEvents: query.has('sendInitialEvents') ? queryFlag(query, 'sendInitialEvents') : undefined,
-    timeoutSeconds: queryInteger(query, 'timeoutSeconds'),
+    timeoutSeconds: timeoutSeconds === 0 ? undefined : timeoutSeconds,
   };
   const problems = watch ? checkWatch(parsed) : checkList(parsed);
   if (problems.length > 0) throw invalid({ group: 'meta.k8s.io', name: 'ListOptions' }, '', problems);
@@ -47,14 +45,6 @@ export function parseRevision(text: string): number {
       `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
     );
   }
-  return Number(text);
-}
-
-/** An integer of the query; undefined for none. @throws ApiError 400 */
-export function queryInteger(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  if (text === null || text === '') return undefined;
-  if (!/^[+-]?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
   return Number(text);
 }
 

@@ -164,9 +164,23 @@ describe('the HTTPS listener', () => {
   });
 
   it('passes logs on from the kubelet, with its options', async () => {
-    const { status, text } = await call('/api/v1/namespaces/default/pods/p/log?tailLines=3&timestamps=true', as(user));
+    const { status, text } = await call(
+      '/api/v1/namespaces/default/pods/p/log?tailLines=3&timestamps=True&follow=False&previous=0',
+      as(user),
+    );
     assert.deepEqual([status, text], [200, 'log lines\n']);
-    assert.equal(seen.at(-1)?.path, '/containerLogs/default/p/c?timestamps=true&tailLines=3');
+    assert.equal(seen.at(-1)?.path, '/containerLogs/default/p/c?timestamps=true&tailLines=3&stream=All');
+    for (const [query, status, message] of [
+      [
+        'stream=Foo',
+        422,
+        'PodLogOptions "p" is invalid: stream: Unsupported value: "Foo": supported values: "All", "Stderr", "Stdout"',
+      ],
+      ['tailLines=x', 400, 'strconv.ParseInt: parsing "x": invalid syntax'],
+    ]) {
+      const refused = await call(`/api/v1/namespaces/default/pods/p/log?${query}`, as(user));
+      assert.deepEqual([refused.status, JSON.parse(refused.text).message], [status, message]);
+    }
     const wrong = await call('/api/v1/namespaces/default/pods/p/log?container=none', as(user));
     assert.deepEqual([wrong.status, JSON.parse(wrong.text).message], [400, 'container none is not valid for pod p']);
   });
@@ -195,7 +209,7 @@ describe('the HTTPS listener', () => {
   });
 
   it('joins client and kubelet for exec, byte for byte, and keeps the client away from the kubelet without credentials', async () => {
-    const path = '/api/v1/namespaces/default/pods/p/exec?command=sh&command=-c&stdin=true&stdout=true';
+    const path = '/api/v1/namespaces/default/pods/p/exec?command=sh&command=-c&stdin=True&stdout=&stderr=False';
     const headers = {
       connection: 'Upgrade',
       upgrade: 'websocket',

@@ -2,6 +2,7 @@
 
 import type { JsonObject } from '#api/json.ts';
 import { apiVersionOf, type KubeObject } from '#api/meta.ts';
+import { readQueryOptions } from '#api/query-options.ts';
 import { notAcceptable } from '#api/status.ts';
 import type { ListMeta } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
@@ -18,7 +19,7 @@ import { anyWatchFrame, encodeAny, encodeList, type StreamFormat, watchFrame } f
 
 export async function handleGet(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
-  const revision = info.query.get('resourceVersion') ?? '';
+  const { resourceVersion: revision } = readQueryOptions('GetOptions', info.query);
   if (revision !== '' && revision !== '0') await untilNotOlderThan(parts.feed, parseRevision(revision));
   return respondWith(exchange, 200, await parts.registry.get(resource, info));
 }

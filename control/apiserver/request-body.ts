@@ -15,6 +15,7 @@ import { decodeProtobuf, openEnvelope, ProtobufError } from '#api/codec/protobuf
 import { decodeYaml, yamlToJson } from '#api/codec/yaml.ts';
 import { forbiddenField, notSupported } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
+import { readQueryOptions } from '#api/query-options.ts';
 import { typeForKind } from '#api/schema/facts.ts';
 import { badRequest, invalid } from '#api/status.ts';
 import { bodyFormat, type Format } from './negotiation.ts';
@@ -31,7 +32,7 @@ export interface ExpectedType {
 
 /** @throws ApiError 422 for a value that is none of the three */
 export function parseFieldValidation(query: URLSearchParams, optionsKind: string): FieldValidation {
-  const value = query.get('fieldValidation') ?? '';
+  const { fieldValidation: value } = readQueryOptions('CreateOptions', query);
   if (value === '') return 'Warn';
   if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value;
   throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [
@@ -49,7 +50,7 @@ export function parseDryRun(values: readonly string[], optionsKind: string): boo
 
 /** The field manager of a write: as given, else the user agent's first word. @throws ApiError 422 */
 export function parseFieldManager(query: URLSearchParams, userAgent: string | undefined, optionsKind: string): string {
-  const given = query.get('fieldManager') ?? '';
+  const { fieldManager: given } = readQueryOptions('CreateOptions', query);
   if (given.length > 128) {
     const problem = { field: 'fieldManager', reason: 'FieldValueTooLong', message: 'Too long: may not be more than 128 bytes' };
     throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [problem]);

@@ -4,6 +4,8 @@
  * Source: apiserver `pkg/endpoints/request/requestinfo.go`.
  */
 
+import { queryBool } from '#api/query-options.ts';
+
 export interface RequestInfo {
   /** Path without query, percent-decoded in its parts only. */
   path: string;
@@ -31,13 +33,6 @@ const methodVerbs: Readonly<Record<string, string>> = {
 };
 
 const namespaceSubresources = new Set(['status', 'finalize']);
-
-/** `?watch`, `?watch=1`, `?watch=true` and anything that is not `0` or `false` are true, as Go's query conversion reads it. */
-export function queryFlag(query: URLSearchParams, name: string): boolean {
-  const value = query.get(name);
-  if (value === null) return false;
-  return !['0', 'false'].includes(value.toLowerCase());
-}
 
 function decodePart(part: string): string {
   try {
@@ -79,7 +74,7 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
   if (legacyWatch) parts = parts.slice(1);
   readParts(info, parts);
   if (info.verb === 'get' && (legacyWatch || info.name === '')) {
-    info.verb = legacyWatch || queryFlag(query, 'watch') ? 'watch' : 'list';
+    info.verb = legacyWatch || queryBool(query, 'watch') ? 'watch' : 'list';
   } else if (info.verb === 'delete' && info.name === '') {
     info.verb = 'deletecollection';
   }

@@ -5,6 +5,7 @@
  */
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
+import { readQueryOptions } from '#api/query-options.ts';
 import { badRequest } from '#api/status.ts';
 import type { ListMeta } from '#api/types.generated.ts';
 import type { Strategy, TableColumns } from './strategy.ts';
@@ -13,7 +14,7 @@ export type IncludeObject = '' | 'None' | 'Metadata' | 'Object';
 
 /** @throws ApiError 400 */
 export function parseIncludeObject(query: URLSearchParams): IncludeObject {
-  const value = query.get('includeObject') ?? '';
+  const { includeObject: value } = readQueryOptions('TableOptions', query);
   if (!['', 'None', 'Metadata', 'Object'].includes(value))
     throw badRequest(`unrecognized includeObject value: ${JSON.stringify(value)}`);
   return value as IncludeObject;

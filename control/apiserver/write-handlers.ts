@@ -3,6 +3,7 @@
 import { type FieldError, required } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
+import { readQueryOptions } from '#api/query-options.ts';
 import { badRequest, invalid, unsupportedMediaType } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
@@ -13,7 +14,6 @@ import { decodePatch } from './patch/patch-body.ts';
 import { decodePatched, type PatchFacts } from './patched-object.ts';
 import type { UpdateRequest } from './registry.ts';
 import { decodeBody, type ExpectedType, parseFieldValidation } from './request-body.ts';
-import { queryFlag } from './request-info.ts';
 
 const noBody = new Uint8Array();
 
@@ -88,7 +88,7 @@ export function patchRequest(
       `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes, applyType].join(', ')}`,
     );
   }
-  if (exchange.info.query.has('force')) {
+  if (readQueryOptions('PatchOptions', exchange.info.query).force !== undefined) {
     const problem: FieldError = {
       field: 'force',
       reason: 'FieldValueForbidden',
@@ -118,7 +118,7 @@ function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject, facts:
 
 function applyRequest(exchange: Exchange, type: ExpectedType, subresource: string, mode: UpdateRequest['mode']): UpdateRequest {
   const { parts, request, info } = exchange;
-  const fieldManager = info.query.get('fieldManager') ?? '';
+  const { fieldManager, force = false } = readQueryOptions('PatchOptions', info.query);
   if (fieldManager === '') {
     throw invalid({ group: 'meta.k8s.io', name: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')]);
   }
@@ -148,7 +148,7 @@ function applyRequest(exchange: Exchange, type: ExpectedType, subresource: strin
           live,
           typeName: type.type,
           fieldManager,
-          force: queryFlag(info.query, 'force'),
+          force,
           subresource,
           nowMs: parts.clock.now(),
         }),

@@ -20,7 +20,7 @@ import type { NodeObservation } from '../node/node-status.ts';
 import type { KubeletServing } from '../options.ts';
 import type { PodWorker } from '../pod-worker.ts';
 import { authorize, forbiddenText } from './auth.ts';
-import type { LogOptions } from './log-reader.ts';
+import { queryOf, readLogQuery } from './log-query.ts';
 import { readLog } from './log-reader.ts';
 import { logContainerId } from './log-target.ts';
 import { renderMetrics } from './metrics.ts';
@@ -160,32 +160,6 @@ function runningPods(deps: ServerDeps): object[] {
   });
 }
 
-function whole(value: unknown, name: string): number | undefined {
-  if (value === undefined || value === '') return undefined;
-  const number = Number(value);
-  if (!Number.isInteger(number) || number < 0)
-    throw new RangeError(`invalid value ${JSON.stringify(value)} for "${name}": must be a whole number, 0 or more`);
-  return number;
-}
-
-function logOptions(query: Record<string, unknown>, nowMs: number): LogOptions & { previous: boolean } {
-  const flag = (name: string): boolean => ['1', 'true'].includes(String(query[name] ?? ''));
-  const sinceSeconds = whole(query['sinceSeconds'], 'sinceSeconds');
-  const sinceTime = query['sinceTime'] === undefined ? undefined : Date.parse(String(query['sinceTime']));
-  if (Number.isNaN(sinceTime))
-    throw new RangeError(`invalid value ${JSON.stringify(query['sinceTime'])} for "sinceTime": must be an RFC 3339 time`);
-  const stream = String(query['stream'] ?? 'All').toLowerCase();
-  return {
-    follow: flag('follow'),
-    previous: flag('previous'),
-    timestamps: flag('timestamps'),
-    tailLines: whole(query['tailLines'], 'tailLines'),
-    limitBytes: whole(query['limitBytes'], 'limitBytes'),
-    sinceMs: sinceSeconds === undefined ? sinceTime : nowMs - sinceSeconds * 1000,
-    stream: stream === 'stdout' || stream === 'stderr' ? stream : undefined,
-  };
-}
-
 async function sendLog(deps: ServerDeps, request: Request, response: Response, signal: AbortSignal): Promise<void> {
   const { namespace, pod: podName, container } = request.params as Record<'namespace' | 'pod' | 'container', string>;
   const worker = findWorker(deps, namespace, podName);
@@ -193,10 +167,14 @@ async function sendLog(deps: ServerDeps, request: Request, response: Response, s
     response.status(404).type('text').send(`pod "${podName}" not found\n`);
     return;
   }
-  let options: ReturnType<typeof logOptions>;
+  const wanted = readLogQuery(queryOf(request.url), deps.clock.now());
+  if (wanted.kind === 'refused') {
+    response.status(wanted.status).type('text').send(wanted.message);
+    return;
+  }
+  const { options } = wanted;
   let id: string;
   try {
-    options = logOptions(request.query, deps.clock.now());
     id = logContainerId(worker.pod, worker.status, container, options.previous);
   } catch (error) {
     response.status(400).type('text').send(messageText(error));

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { type Duplex, Writable } from 'node:stream';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import { queryBool } from '#api/query-options.ts';
 import { findContainer, isRunning, readySandbox } from '../observed.ts';
 import type { PodWorker } from '../pod-worker.ts';
 
@@ -40,8 +41,9 @@ export function parseStreamPath(target: string): StreamTarget | undefined {
   return { action, namespace, pod, uid: rest.length > 1 ? rest[0] : undefined, container, query };
 }
 
-const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean =>
-  names.some((name) => ['1', 'true'].includes(query.get(name) ?? ''));
+/** Whether one of the names of a stream is asked for. */
+export const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean =>
+  names.some((name) => queryBool(query, name));
 
 /** What the client wants to stream. The API server's and the kubelet's own parameter names are both known. */
 function streamsOf(query: URLSearchParams): { tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean } {

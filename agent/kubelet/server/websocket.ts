@@ -16,7 +16,7 @@ import type { SpdyStream } from '#agent/runtime/streaming/spdy.ts';
 import { createSpdySession } from '#agent/runtime/streaming/spdy.ts';
 import { failureStatus } from '#agent/runtime/streaming/stream-request.ts';
 import type { StreamTarget } from './upgrade.ts';
-import { relayUpgrade, UpgradeError } from './upgrade.ts';
+import { isSet, relayUpgrade, UpgradeError } from './upgrade.ts';
 
 const channelProtocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
 const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
@@ -100,8 +100,6 @@ function tunnel(client: WebSocket, { socket, head }: Upgraded): void {
 }
 
 const framed = (channel: number, data: Uint8Array): Buffer => Buffer.concat([Buffer.of(channel), data]);
-const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean =>
-  names.some((name) => ['1', 'true'].includes(query.get(name) ?? ''));
 
 /** Opens the streams that the request names, joins each with its channel, and ends when the process has. */
 async function translate(client: WebSocket, { socket, head }: Upgraded, query: URLSearchParams): Promise<void> {

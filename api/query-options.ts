@@ -1,0 +1,132 @@
+/**
+ * The options that requests carry in their query, one type per kind of options, read as upstream's generated conversions read them.
+ *
+ * Source: the published parameters (`api/openapi-spec`); apimachinery `pkg/runtime/conversion.go`, `pkg/apis/meta/v1/conversion.go`;
+ * kubernetes `pkg/apis/core/v1/zz_generated.conversion.go`.
+ */
+import { badRequest } from './status.ts';
+import { canonicalTime, TimeError } from './time.ts';
+
+/** Types in Go's words; `?` is a pointer, which can tell an absent value from an empty one. */
+type QueryType = 'string' | 'string?' | '[]string' | 'bool' | 'bool?' | 'int64' | 'int64?' | '[]port' | 'time?';
+
+interface Values {
+  string: string;
+  'string?': string | undefined;
+  '[]string': string[];
+  bool: boolean;
+  'bool?': boolean | undefined;
+  int64: bigint;
+  'int64?': bigint | undefined;
+  '[]port': number[];
+  /** RFC 3339, in UTC. */
+  'time?': string | undefined;
+}
+
+type OptionsType = Readonly<Record<string, QueryType>>;
+type OptionsOf<Type extends OptionsType> = { [Name in keyof Type]: Values[Type[Name]] };
+
+const streams = { stdin: 'bool', stdout: 'bool', stderr: 'bool', tty: 'bool', container: 'string' } as const;
+const writes = { dryRun: '[]string', fieldManager: 'string', fieldValidation: 'string' } as const;
+
+/** By the kind of the options object. */
+const optionTypes = {
+  GetOptions: { resourceVersion: 'string' },
+  ListOptions: {
+    labelSelector: 'string',
+    fieldSelector: 'string',
+    watch: 'bool',
+    allowWatchBookmarks: 'bool',
+    resourceVersion: 'string',
+    resourceVersionMatch: 'string',
+    timeoutSeconds: 'int64?',
+    limit: 'int64',
+    continue: 'string',
+    sendInitialEvents: 'bool?',
+  },
+  CreateOptions: writes,
+  UpdateOptions: writes,
+  PatchOptions: { ...writes, force: 'bool?' },
+  DeleteOptions: {
+    gracePeriodSeconds: 'int64?',
+    orphanDependents: 'bool?',
+    propagationPolicy: 'string?',
+    dryRun: '[]string',
+  },
+  TableOptions: { includeObject: 'string' },
+  PodLogOptions: {
+    container: 'string',
+    follow: 'bool',
+    previous: 'bool',
+    sinceSeconds: 'int64?',
+    sinceTime: 'time?',
+    timestamps: 'bool',
+    tailLines: 'int64?',
+    limitBytes: 'int64?',
+    insecureSkipTLSVerifyBackend: 'bool',
+    stream: 'string?',
+  },
+  PodExecOptions: { ...streams, command: '[]string' },
+  PodAttachOptions: streams,
+  PodPortForwardOptions: { ports: '[]port' },
+} as const satisfies Record<string, OptionsType>;
+
+type OptionsKind = keyof typeof optionTypes;
+export type QueryOptions<Kind extends OptionsKind> = OptionsOf<(typeof optionTypes)[Kind]>;
+
+/** All options of one kind; what is absent has Go's zero value. Other parameters are passed over. @throws ApiError 400 for a value that does not parse */
+export function readQueryOptions<Kind extends OptionsKind>(kind: Kind, query: URLSearchParams): QueryOptions<Kind> {
+  const fields = Object.entries<QueryType>(optionTypes[kind]);
+  return Object.fromEntries(fields.map(([name, type]) => [name, readers[type](query.getAll(name))])) as QueryOptions<Kind>;
+}
+
+/** One boolean of a query: absent, `0` and `false` in any case are false, all else is true, the empty string included. */
+export const queryBool = (query: URLSearchParams, name: string): boolean => boolOf(query.getAll(name));
+
+function boolOf([value]: readonly string[]): boolean {
+  return value !== undefined && value !== '0' && value.toLowerCase() !== 'false';
+}
+
+const readers: { [Type in QueryType]: (values: readonly string[]) => Values[Type] } = {
+  string: ([value = '']) => value,
+  'string?': ([value]) => value,
+  '[]string': (values) => [...values],
+  bool: boolOf,
+  'bool?': (values) => (values.length === 0 ? undefined : boolOf(values)),
+  int64: ([value]) => (value === undefined ? 0n : parseInt64(value)),
+  'int64?': ([value]) => (value === undefined ? undefined : parseInt64(value)),
+  '[]port': (values) => values.flatMap((value) => value.split(',').map(parsePort)),
+  'time?': ([value]) => (value === undefined ? undefined : parseTime(value)),
+};
+
+const numError = (call: string, text: string, why: string): string => `strconv.${call}: parsing ${JSON.stringify(text)}: ${why}`;
+
+/** Go's `strconv.ParseInt(text, 10, 64)`. */
+function parseInt64(text: string): bigint {
+  if (!/^[+-]?\d+$/.test(text)) throw badRequest(numError('ParseInt', text, 'invalid syntax'));
+  // Longer ones cannot fit, and BigInt would take its time over a very long one.
+  const digits = text.replace(/^([+-]?)0+(?=\d)/, '$1').replace(/^\+/, '');
+  const value = digits.length > 20 ? undefined : BigInt(digits);
+  if (value === undefined || BigInt.asIntN(64, value) !== value)
+    throw badRequest(numError('ParseInt', text, 'value out of range'));
+  return value;
+}
+
+/** Go's `strconv.ParseUint(text, 10, 16)`, with the words of upstream's conversion. */
+function parsePort(text: string): number {
+  const fail = (why: string) => badRequest(`cannot convert to []int32: ${numError('ParseUint', text, why)}`);
+  if (!/^\d+$/.test(text)) throw fail('invalid syntax');
+  if (Number(text) > 0xffff) throw fail('value out of range');
+  return Number(text);
+}
+
+/** Clients that made their query from JSON send `null` for no time; it is Go's zero time then, as for an empty text. */
+function parseTime(text: string): string {
+  if (text === '' || text === 'null') return '0001-01-01T00:00:00Z';
+  try {
+    return canonicalTime(text);
+  } catch (error) {
+    if (error instanceof TimeError) throw badRequest(error.message);
+    throw error;
+  }
+}
