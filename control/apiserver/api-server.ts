@@ -36,6 +36,7 @@ import type { Strategy, UserInfo } from './strategy.ts';
 import { handleBinding } from './subresources.ts';
 import { handleIssuerDiscovery } from './token-issuer-discovery.ts';
 import { versionInfo } from './version.ts';
+import { WarningRecorder } from './warnings.ts';
 import type { WatchCacheLimits } from './watch-cache.ts';
 
 export interface ApiServerDeps {
@@ -211,7 +212,7 @@ class Server implements ApiServer {
   async handle(request: TransportRequest, user: UserInfo): Promise<TransportResponse> {
     const startMs = performance.now();
     const info = parseRequestInfo(request.method, request.path);
-    const warnings = new Set<string>();
+    const warnings = new WarningRecorder();
     let response: TransportResponse;
     try {
       response = await this.#serve(request, info, user, warnings);
@@ -223,7 +224,8 @@ class Server implements ApiServer {
     this.metrics.observe(info, response.status, (performance.now() - startMs) / 1000);
     response.headers['audit-id'] ??= randomUUID();
     response.headers['cache-control'] ??= 'no-cache, private';
-    if (warnings.size > 0) response.headers['warning'] = [...warnings].map(warningHeader).join(', ');
+    const warning = warnings.header();
+    if (warning !== undefined) response.headers['warning'] = warning;
     return info.verb === 'watch' ? this.#counted(info, response) : await this.#compressed(request, response);
   }
 
@@ -246,7 +248,7 @@ class Server implements ApiServer {
     request: TransportRequest,
     info: RequestInfo,
     requestor: UserInfo,
-    warnings: Set<string>,
+    warnings: WarningRecorder,
   ): Promise<TransportResponse> {
     const user = await this.admit(request, info, requestor);
     if ((request.body?.length ?? 0) > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
@@ -257,7 +259,7 @@ class Server implements ApiServer {
     request: TransportRequest,
     info: RequestInfo,
     user: UserInfo,
-    warnings: Set<string>,
+    warnings: WarningRecorder,
   ): Promise<TransportResponse> {
     const resource = findResource(info);
     const isBinding = info.group === '' && info.version === 'v1' && info.resource === 'bindings';
@@ -334,12 +336,6 @@ class Server implements ApiServer {
     };
     return { ...response, headers, body: body() };
   }
-}
-
-/** RFC 7234, 5.5: quoted, so quotes and backslashes are escaped; control characters cannot be sent. */
-function warningHeader(text: string): string {
-  const clean = text.replace(/[^ -~]+/g, ' ').replace(/["\\]/g, '\\$&');
-  return `299 - "${clean}"`;
 }
 
 const rootPaths = [

@@ -18,6 +18,7 @@ import type { ServerLog } from './server-log.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
 import type { Strategy, UserInfo } from './strategy.ts';
 import { parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
+import type { WarningRecorder } from './warnings.ts';
 import { encodeAny, encodeObject } from './wire.ts';
 
 /** The parts that handlers work with. */
@@ -43,7 +44,7 @@ export interface Exchange {
   accepted: Accepted;
   pretty: boolean;
   /** Texts for `Warning:` headers. */
-  warnings: Set<string>;
+  warnings: WarningRecorder;
   signal: AbortSignal;
 }
 
