@@ -3,12 +3,15 @@
  *
  * Source: upstream `pkg/kubelet/lifecycle/predicate.go`, scheduler `AdmissionCheck` (reasons and messages).
  */
-import type { Quantity } from '#api/json.ts';
-import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration } from '#api/types.generated.ts';
-import { initContainers, isSidecar, isTerminalPhase } from './pod-spec.ts';
-import { milliUnits, wholeUnits } from './quantities.ts';
+
+import { osLabel } from '#api/node-labels.ts';
+import { isTerminalPhase } from '#api/pod/conditions.ts';
+import { hostPorts, hostPortsConflict } from '#api/pod/host-ports.ts';
+import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
+import { type Amounts, addAmounts, amountOf, amountsOf, podRequests } from '#api/pod/requests.ts';
+import { executionEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
+import type { Node, Pod } from '#api/types.generated.ts';
 import type { Rejection } from './rejection.ts';
-import { podRequest, podRequests } from './resources.ts';
 import { forbiddenSysctl } from './sysctls.ts';
 
 const outOf: Record<string, string> = {
@@ -26,8 +29,8 @@ const insufficient = (name: string, requested: number, used: number, capacity: n
 
 /** @returns why not; undefined: the pod is taken */
 export function admitPod(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefined {
-  const os = pod.spec.nodeSelector?.['kubernetes.io/os'];
-  if (os !== undefined && os !== node.metadata.labels?.['kubernetes.io/os']) {
+  const os = pod.spec.nodeSelector?.[osLabel];
+  if (os !== undefined && os !== node.metadata.labels?.[osLabel]) {
     return {
       reason: 'PodOSSelectorNodeLabelDoesNotMatch',
       message: "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
@@ -41,91 +44,33 @@ export function admitPod(pod: Pod, others: readonly Pod[], node: Node): Rejectio
 }
 
 function fits(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefined {
-  const allocatable: Record<string, Quantity | undefined> = node.status?.allocatable ?? {};
-  const slots = wholeUnits(allocatable['pods']);
+  const allocatable = amountsOf(node.status?.allocatable);
+  const slots = amountOf(allocatable, 'pods');
   if (others.length + 1 > slots) return insufficient('pods', 1, others.length, slots);
-  for (const [name, requested] of podRequests(pod)) {
-    const capacity = allocatable[name];
+  const used = others.reduce((sum, other) => addAmounts(sum, podRequests(other)), {} as Amounts);
+  for (const [name, requested] of Object.entries(podRequests(pod))) {
     // Resources that the node does not know are others' to account for.
-    if (requested === 0 || (capacity === undefined && !(name in outOf))) continue;
-    const has = name === 'cpu' ? milliUnits(capacity) : wholeUnits(capacity);
-    const used = others.reduce((sum, other) => sum + podRequest(other, name), 0);
-    if (requested > has - used) return insufficient(name, requested, used, has);
+    if (requested === 0 || (!Object.hasOwn(allocatable, name) && !Object.hasOwn(outOf, name))) continue;
+    const capacity = amountOf(allocatable, name);
+    if (requested > capacity - amountOf(used, name)) return insufficient(name, requested, amountOf(used, name), capacity);
   }
   return undefined;
 }
 
-function requirementMatches(
-  { key, operator, values = [] }: NodeSelectorRequirement,
-  labels: Readonly<Record<string, string>>,
-): boolean {
-  const value = labels[key];
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'Gt':
-      return value !== undefined && Number(value) > Number(values[0]);
-    case 'Lt':
-      return value !== undefined && Number(value) < Number(values[0]);
-    default:
-      return false;
-  }
+function selected(pod: Pod, { metadata }: Node): Rejection | undefined {
+  return requiredNodeAffinity(pod)({ name: metadata.name, labels: metadata.labels ?? {} })
+    ? undefined
+    : predicate('NodeAffinity', "node(s) didn't match Pod's node affinity/selector");
 }
-
-const termMatches = ({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, node: Node): boolean =>
-  matchExpressions.length + matchFields.length > 0 &&
-  matchExpressions.every((requirement) => requirementMatches(requirement, node.metadata.labels ?? {})) &&
-  matchFields.every((requirement) => requirementMatches(requirement, { 'metadata.name': node.metadata.name }));
-
-function selected(pod: Pod, node: Node): Rejection | undefined {
-  const labels = node.metadata.labels ?? {};
-  const terms = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-  const matches =
-    Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value) &&
-    (terms === undefined || terms.some((term) => termMatches(term, node)));
-  return matches ? undefined : predicate('NodeAffinity', "node(s) didn't match Pod's node affinity/selector");
-}
-
-interface HostPort {
-  ip: string;
-  protocol: string;
-  port: number;
-}
-
-function hostPorts(pod: Pod): HostPort[] {
-  return [...initContainers(pod).filter(isSidecar), ...pod.spec.containers].flatMap(({ ports = [] }) =>
-    ports.flatMap(({ hostPort, hostIP, protocol = 'TCP' }) =>
-      hostPort === undefined || hostPort === 0
-        ? []
-        : [{ port: hostPort, protocol, ip: hostIP === undefined || hostIP === '' ? '0.0.0.0' : hostIP }],
-    ),
-  );
-}
-
-const collide = (a: HostPort, b: HostPort): boolean =>
-  a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === '0.0.0.0' || b.ip === '0.0.0.0');
 
 function portsFree(pod: Pod, others: readonly Pod[]): Rejection | undefined {
   const taken = others.flatMap(hostPorts);
-  return hostPorts(pod).some((wanted) => taken.some((one) => collide(wanted, one)))
+  return hostPorts(pod).some((wanted) => taken.some((one) => hostPortsConflict(wanted, one)))
     ? predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports")
     : undefined;
 }
 
-const tolerates = ({ key, operator = 'Equal', value = '', effect }: Toleration, taint: Taint): boolean =>
-  (effect === undefined || effect === '' || effect === taint.effect) &&
-  (key === undefined || key === ''
-    ? operator === 'Exists'
-    : key === taint.key && (operator === 'Exists' || value === (taint.value ?? '')));
-
-function tolerated(pod: Pod, node: Node): Rejection | undefined {
-  const taints = (node.spec.taints ?? []).filter(({ effect }) => effect === 'NoExecute');
-  const all = taints.every((taint) => (pod.spec.tolerations ?? []).some((toleration) => tolerates(toleration, taint)));
-  return all ? undefined : predicate('TaintToleration', "node(s) had taints that the pod didn't tolerate");
-}
+const tolerated = (pod: Pod, node: Node): Rejection | undefined =>
+  untoleratedTaint(node.spec.taints, pod.spec.tolerations, executionEffects) === undefined
+    ? undefined
+    : predicate('TaintToleration', "node(s) had taints that the pod didn't tolerate");

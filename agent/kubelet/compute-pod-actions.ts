@@ -3,11 +3,12 @@
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (computePodActions), KEP-753 for sidecars.
  */
+import { ephemeralContainers, initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, Pod } from '#api/types.generated.ts';
 import { containerHash } from './labels.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { findContainer, isRunning } from './observed.ts';
-import { ephemeralContainers, initContainers, isSidecar, restartsAfterKill, shouldRestartAfterExit } from './pod-spec.ts';
+import { restartsAfterKill, shouldRestartAfterExit } from './pod-spec.ts';
 
 /** What probes know of a container, by its ID; undefined: not probed (yet). */
 export interface ProbeResults {

@@ -4,12 +4,13 @@
  * Source: upstream `pkg/kubelet/kubelet_pods.go` (convertToAPIContainerStatuses), `pkg/kubelet/prober/prober_manager.go`
  * (ready and started).
  */
+
 import { rfc3339 } from '#api/meta.ts';
+import { allContainers, type ContainerKind, initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod } from '#api/types.generated.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { findContainer } from './observed.ts';
-import type { ContainerKind } from './pod-spec.ts';
-import { allContainers, initContainers, isSidecar, shouldRestartAfterExit } from './pod-spec.ts';
+import { shouldRestartAfterExit } from './pod-spec.ts';
 
 /** Why a container could not be started: becomes its `waiting` state. */
 export interface StartFailure {

@@ -3,11 +3,11 @@
  *
  * Source: upstream `pkg/kubelet/kubelet_pods.go` (makeEnvironmentVariables): precedence and messages.
  */
+import { allContainers } from '#api/pod/containers.ts';
 import type { ConfigMap, Container, EnvVar, Pod, Secret } from '#api/types.generated.ts';
 import { expand, lookupIn } from './expansion.ts';
 import type { PodFacts } from './field-ref.ts';
 import { fieldValue, resourceFieldValue } from './field-ref.ts';
-import { allContainers } from './pod-spec.ts';
 
 /** Reads of the objects that pods refer to. @throws Error `configmap "x" not found` where they are absent */
 export interface ReferencedObjects {

@@ -6,6 +6,7 @@
 
 import type { Logger } from 'pino';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import { findContainer, initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, LifecycleHandler, ObjectReference, Pod } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { within } from '#client/clock.ts';
@@ -13,7 +14,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { KillReason } from './compute-pod-actions.ts';
 import type { HookRunner } from './lifecycle.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
-import { fieldPath, findSpec, initContainers, isSidecar } from './pod-spec.ts';
+import { fieldPath } from './pod-spec.ts';
 
 /** Containers always get this long between the stop signal and SIGKILL. */
 const minimumGraceSeconds = 2;
@@ -78,7 +79,7 @@ export function killGraceSeconds(
 export async function killContainer(deps: KillDeps, request: KillRequest): Promise<void> {
   const { clock, events, runtime, log } = deps;
   const { pod, container, reason, message = `Stopping container ${container.name}` } = request;
-  const spec = pod === undefined ? undefined : findSpec(pod, container.name)?.container;
+  const spec = pod === undefined ? undefined : findContainer(pod, container.name)?.container;
   events.event(referenceOf(request), 'Normal', 'Killing', message);
   const graceSeconds = request.graceSeconds ?? killGraceSeconds(pod, spec, reason, container.labels.terminationGraceSeconds);
   const startedMs = clock.now();

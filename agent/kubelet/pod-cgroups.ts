@@ -5,8 +5,10 @@
  */
 
 import type { Cgroups } from '#agent/host/cgroup.ts';
+import { qosClass } from '#api/pod/qos.ts';
+import { amountOf, podRequests } from '#api/pod/requests.ts';
 import type { Pod } from '#api/types.generated.ts';
-import { cpuShares, podCgroup, podCgroupLimits, podRequest, qosClass } from './resources.ts';
+import { cpuShares, podCgroup, podCgroupLimits } from './resources.ts';
 
 export interface PodCgroups {
   /** Creates `kubepods` and its classes with what the node can allocate. */
@@ -28,7 +30,7 @@ export function createPodCgroups(cgroups: Cgroups, root: string): PodCgroups {
   async function weighClasses(): Promise<void> {
     const burstable = [...ensured.values()].filter((pod) => qosClass(pod) === 'Burstable');
     await cgroups.limit(`${top}/burstable`, {
-      cpuShares: cpuShares(burstable.reduce((sum, pod) => sum + podRequest(pod, 'cpu'), 0)),
+      cpuShares: cpuShares(burstable.reduce((sum, pod) => sum + amountOf(podRequests(pod), 'cpu'), 0)),
     });
   }
 

@@ -5,8 +5,8 @@
  */
 
 import { rfc3339 } from '#api/meta.ts';
+import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, ContainerStatus, Pod, PodCondition, PodStatus } from '#api/types.generated.ts';
-import { initContainers, isSidecar } from './pod-spec.ts';
 
 type Verdict = Pick<PodCondition, 'status' | 'reason' | 'message'>;
 

@@ -1,8 +1,9 @@
 /**
  * A pod's phase from its containers' statuses. Pure. Source: upstream `pkg/kubelet/kubelet_pods.go` (getPhase).
  */
+import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { ContainerStatus, Pod } from '#api/types.generated.ts';
-import { initContainers, isSidecar, shouldRestartAfterExit } from './pod-spec.ts';
+import { shouldRestartAfterExit } from './pod-spec.ts';
 
 export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
 

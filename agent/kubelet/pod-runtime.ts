@@ -3,8 +3,10 @@
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (SyncPod).
  */
+
 import { mkdir, rm } from 'node:fs/promises';
 import type { ContainerRuntime, PodSandboxConfig } from '#agent/runtime/runtime.ts';
+import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, Pod, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { BackOff } from './backoff.ts';
@@ -24,7 +26,7 @@ import { killContainer, killPodContainers, podReference } from './kill-container
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { findContainer, isRunning } from './observed.ts';
 import type { Paths } from './paths.ts';
-import { formatPod, initContainers, isSidecar } from './pod-spec.ts';
+import { formatPod } from './pod-spec.ts';
 import { podCgroup } from './resources.ts';
 import { sandboxConfig } from './sandbox-config.ts';
 import type { MountedVolume } from './volumes/volumes.ts';

@@ -1,5 +1,9 @@
 /** A pod's status from its spec, the runtime's view and the status before. Pure. */
+
 import { rfc3339 } from '#api/meta.ts';
+import { isTerminalPhase } from '#api/pod/conditions.ts';
+import { ephemeralContainers, initContainers } from '#api/pod/containers.ts';
+import { qosClass } from '#api/pod/qos.ts';
 import type { ContainerStatus, Pod, PodStatus } from '#api/types.generated.ts';
 import { sandboxDecision } from './compute-pod-actions.ts';
 import type { Readiness, StartFailure } from './container-statuses.ts';
@@ -8,8 +12,6 @@ import type { ObservedPod } from './observed.ts';
 import { findContainer, podIps } from './observed.ts';
 import { podConditions } from './pod-conditions.ts';
 import { podPhase } from './pod-phase.ts';
-import { ephemeralContainers, initContainers, isTerminalPhase } from './pod-spec.ts';
-import { qosClass } from './resources.ts';
 
 export interface PodStatusInputs {
   pod: Pod;
@@ -47,7 +49,7 @@ export function podStatus(inputs: PodStatusInputs): PodStatus {
     startTime: previous.startTime ?? rfc3339(nowMs),
     ...(init.length === 0 ? {} : { initContainerStatuses: init }),
     containerStatuses: containers,
-    qosClass: pod.status?.qosClass ?? qosClass(pod),
+    qosClass: qosClass(pod),
     ...(ephemeral.length === 0 ? {} : { ephemeralContainerStatuses: ephemeral }),
   };
 }
@@ -108,7 +110,7 @@ export function rejectedStatus(pod: Pod, reason: string, message: string, nowMs:
     reason,
     message: `Pod was rejected: ${message}`,
     startTime: pod.status?.startTime ?? rfc3339(nowMs),
-    qosClass: pod.status?.qosClass ?? qosClass(pod),
+    qosClass: qosClass(pod),
     ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
   };
 }

@@ -11,8 +11,10 @@
  *
  * Source: upstream `pkg/kubelet/pod_workers.go`, `kubelet.go` (SyncPod, SyncTerminatingPod, SyncTerminatedPod).
  */
+
 import { mkdir, rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
+import { isTerminalPhase } from '#api/pod/conditions.ts';
 import type { Pod, PodStatus, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -25,7 +27,6 @@ import { podIps, runningContainers } from './observed.ts';
 import type { Paths } from './paths.ts';
 import type { PodCgroups } from './pod-cgroups.ts';
 import type { PodRuntime } from './pod-runtime.ts';
-import { isTerminalPhase } from './pod-spec.ts';
 import { podStatus, rejectedStatus, terminatedStatus } from './pod-status.ts';
 import type { Probes } from './probes/probes.ts';
 import type { Rejection } from './rejection.ts';

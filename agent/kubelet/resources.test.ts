@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { qosClass } from '#api/pod/qos.ts';
 import type { Container, Pod } from '#api/types.generated.ts';
 import { aContainer, aPod } from './fixtures.ts';
-import {
-  containerResources,
-  cpuQuotaUs,
-  cpuShares,
-  oomScoreAdjust,
-  podCgroup,
-  podCgroupLimits,
-  podRequest,
-  qosClass,
-} from './resources.ts';
+import { containerResources, cpuQuotaUs, cpuShares, oomScoreAdjust, podCgroup, podCgroupLimits } from './resources.ts';
 
 const Gi = 2 ** 30;
 const Mi = 2 ** 20;
@@ -38,40 +30,6 @@ describe('cgroup numbers', () => {
   ];
   for (const [millis, expected] of quotas)
     it(`limits ${millis}m CPU to ${expected} µs of 100 ms`, () => assert.equal(cpuQuotaUs(millis), expected));
-});
-
-describe('QoS class', () => {
-  const cases: [string, Pod, string][] = [
-    ['nothing set', podOf({}), 'BestEffort'],
-    ['zero is nothing', podOf({ requests: { cpu: '0' } }), 'BestEffort'],
-    ['a request', podOf({ requests: { cpu: '1m' } }), 'Burstable'],
-    ['limits equal requests', podOf(guaranteed), 'Guaranteed'],
-    ['limits alone are requests too', podOf({ limits: { cpu: '1', memory: '1Gi' } }), 'Guaranteed'],
-    ['no memory limit', podOf({ limits: { cpu: '1' } }), 'Burstable'],
-    ['one container without', podOf(guaranteed, aContainer('d')), 'Burstable'],
-    [
-      'an init container without',
-      aPod({ containers: [withResources(guaranteed)], initContainers: [aContainer('i')] }),
-      'Burstable',
-    ],
-  ];
-  for (const [name, pod, expected] of cases) it(`is ${expected}: ${name}`, () => assert.equal(qosClass(pod), expected));
-});
-
-describe('pod totals', () => {
-  const cpu = (name: string, value: string, more: Partial<Container> = {}): Container =>
-    aContainer(name, { resources: { requests: { cpu: value } }, ...more });
-  it('add containers up', () => assert.equal(podRequest(aPod({ containers: [cpu('a', '1'), cpu('b', '500m')] }), 'cpu'), 1500));
-  it('are those of the largest init container when that is more', () =>
-    assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], initContainers: [cpu('i', '3')] }), 'cpu'), 3000));
-  it('count sidecars beside containers and later init containers', () => {
-    const side = cpu('s', '500m', { restartPolicy: 'Always' });
-    assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], initContainers: [side] }), 'cpu'), 1500);
-    assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], initContainers: [side, cpu('i', '2')] }), 'cpu'), 2500);
-    assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], initContainers: [cpu('i', '2'), side] }), 'cpu'), 2000);
-  });
-  it('add overhead', () =>
-    assert.equal(podRequest(aPod({ containers: [cpu('a', '1')], overhead: { cpu: '250m' } }), 'cpu'), 1250));
 });
 
 describe('pod cgroup', () => {

@@ -7,12 +7,10 @@
 
 import type { CgroupLimits } from '#agent/host/cgroup.ts';
 import type { LinuxContainerResources } from '#agent/runtime/runtime.ts';
-import type { Quantity } from '#api/json.ts';
-import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
-import { initContainers, isSidecar } from './pod-spec.ts';
+import { type QosClass, qosClass } from '#api/pod/qos.ts';
+import { amountOf, isLimited, podLimits, podRequests } from '#api/pod/requests.ts';
+import type { Container, Pod } from '#api/types.generated.ts';
 import { milliUnits, wholeUnits } from './quantities.ts';
-
-export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 
 const cpuPeriodUs = 100_000;
 const minQuotaUs = 1000;
@@ -30,79 +28,9 @@ export function cpuQuotaUs(millis: number): number {
   return millis === 0 ? 0 : Math.max(Math.floor((millis * cpuPeriodUs) / 1000), minQuotaUs);
 }
 
-const qosResources = ['cpu', 'memory'] as const;
-const positive = (quantity: Quantity | undefined): boolean => wholeUnits(quantity) > 0;
-
-export function qosClass(pod: Pod): QosClass {
-  const all: (ResourceRequirements | undefined)[] =
-    pod.spec.resources === undefined
-      ? [...pod.spec.containers, ...initContainers(pod)].map(({ resources }) => resources)
-      : [pod.spec.resources];
-  const set = all.some((resources) =>
-    qosResources.some((name) => positive(resources?.requests?.[name]) || positive(resources?.limits?.[name])),
-  );
-  if (!set) return 'BestEffort';
-  const guaranteed = all.every((resources) =>
-    qosResources.every((name) => {
-      const limit = resources?.limits?.[name];
-      const request = resources?.requests?.[name] ?? limit;
-      return positive(limit) && milliUnits(limit) === milliUnits(request);
-    }),
-  );
-  return guaranteed ? 'Guaranteed' : 'Burstable';
-}
-
-type Read = (container: Container) => number;
-
-/**
- * What a pod needs of a resource at its peak: its containers and sidecars together, or an init container with the sidecars
- * that were started before it, whichever is more.
- */
-function podTotal(pod: Pod, read: Read): number {
-  let sidecars = 0;
-  let initPeak = 0;
-  for (const container of initContainers(pod)) {
-    if (isSidecar(container)) sidecars += read(container);
-    initPeak = Math.max(initPeak, isSidecar(container) ? sidecars : sidecars + read(container));
-  }
-  return Math.max(
-    initPeak,
-    pod.spec.containers.reduce((sum, container) => sum + read(container), sidecars),
-  );
-}
-
-const unitsOf = (name: string, quantity: Quantity | undefined): number =>
-  name === 'cpu' ? milliUnits(quantity) : wholeUnits(quantity);
-
-/** A pod's request of a resource, in thousandths for `cpu` and whole units otherwise, with the pod's overhead. */
-export function podRequest(pod: Pod, name: string): number {
-  const own = pod.spec.resources?.requests?.[name];
-  const base =
-    own === undefined
-      ? podTotal(pod, ({ resources }) => unitsOf(name, resources?.requests?.[name] ?? resources?.limits?.[name]))
-      : unitsOf(name, own);
-  return base + unitsOf(name, pod.spec.overhead?.[name]);
-}
-
-/** A pod's limit in the units of {@link podRequest}; undefined unless every container has one. */
-export function podLimit(pod: Pod, name: string): number | undefined {
-  const own = pod.spec.resources?.limits?.[name];
-  if (own !== undefined) return unitsOf(name, own);
-  const limited = [...pod.spec.containers, ...initContainers(pod)].every(
-    ({ resources }) => unitsOf(name, resources?.limits?.[name]) > 0,
-  );
-  if (!limited) return undefined;
-  return podTotal(pod, ({ resources }) => unitsOf(name, resources?.limits?.[name])) + unitsOf(name, pod.spec.overhead?.[name]);
-}
-
-/** Every resource that the pod asks for, in the units of {@link podRequest}. */
-export function podRequests(pod: Pod): Map<string, number> {
-  const names = new Set<string>();
-  for (const { resources } of [...pod.spec.containers, ...initContainers(pod), pod.spec]) {
-    for (const name of Object.keys({ ...resources?.requests, ...resources?.limits })) names.add(name);
-  }
-  return new Map([...names].map((name) => [name, podRequest(pod, name)]));
-}
+/** A pod's limit in the units of `Amounts`; undefined unless the pod, or every container, has one. */
+export const podLimit = (pod: Pod, name: string): number | undefined =>
+  isLimited(pod, name) ? amountOf(podLimits(pod), name) : undefined;
 
 /** The limits of the pod's own control group. */
 export function podCgroupLimits(pod: Pod): CgroupLimits {
@@ -111,7 +39,7 @@ export function podCgroupLimits(pod: Pod): CgroupLimits {
   const cpuLimit = podLimit(pod, 'cpu');
   const memoryLimit = podLimit(pod, 'memory');
   return {
-    cpuShares: cpuShares(podRequest(pod, 'cpu')),
+    cpuShares: cpuShares(amountOf(podRequests(pod), 'cpu')),
     ...(cpuLimit === undefined ? {} : { cpuPeriodUs, cpuQuotaUs: cpuQuotaUs(cpuLimit) }),
     ...(memoryLimit === undefined ? {} : { memoryBytes: memoryLimit }),
   };

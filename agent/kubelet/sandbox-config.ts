@@ -1,9 +1,9 @@
 /** A pod's sandbox in CRI's terms. Pure. Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_sandbox.go`. */
 
 import type { DnsConfig, PodSandboxConfig, PortMapping, Protocol } from '#agent/runtime/runtime.ts';
+import { isSidecar } from '#api/pod/containers.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { sandboxLabels } from './labels.ts';
-import { isSidecar } from './pod-spec.ts';
 import { sandboxSecurityContext } from './security.ts';
 import { sysctlName } from './sysctls.ts';
 

@@ -5,11 +5,13 @@
  * Watches: Service, EndpointSlice, Node (its own).  Writes: iptables (nat, filter, canary in mangle), conntrack, sysctl.
  * Source: kubernetes.io, "Virtual IPs and Service Proxies".
  */
+
 import { createServer } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
 import type { Sysctl } from '#agent/host/sysctl.ts';
+import { zoneLabel } from '#api/node-labels.ts';
 import type { EndpointSlice, Node, Service } from '#api/types.generated.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -134,7 +136,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   }
 
   const ownNode = (): Node | undefined => nodes.cache.get(options.nodeName);
-  const zone = (): string | undefined => ownNode()?.metadata.labels?.['topology.kubernetes.io/zone'];
+  const zone = (): string | undefined => ownNode()?.metadata.labels?.[zoneLabel];
 
   function nodeEligible(): boolean {
     const node = ownNode();
@@ -259,8 +261,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   }
 
   function relevantNodeChange(node: Node, previous?: Node): void {
-    const label = 'topology.kubernetes.io/zone';
-    if (node.metadata.name === options.nodeName && node.metadata.labels?.[label] !== previous?.metadata.labels?.[label])
+    if (node.metadata.name === options.nodeName && node.metadata.labels?.[zoneLabel] !== previous?.metadata.labels?.[zoneLabel])
       request();
   }
 

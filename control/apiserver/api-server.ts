@@ -36,7 +36,6 @@ import type { Strategy, UserInfo } from './strategy.ts';
 import { handleBinding } from './subresources.ts';
 import { handleIssuerDiscovery } from './token-issuer-discovery.ts';
 import { versionInfo } from './version.ts';
-import { WarningRecorder } from './warnings.ts';
 import type { WatchCacheLimits } from './watch-cache.ts';
 
 export interface ApiServerDeps {
@@ -212,7 +211,7 @@ class Server implements ApiServer {
   async handle(request: TransportRequest, user: UserInfo): Promise<TransportResponse> {
     const startMs = performance.now();
     const info = parseRequestInfo(request.method, request.path);
-    const warnings = new WarningRecorder();
+    const warnings = new Set<string>();
     let response: TransportResponse;
     try {
       response = await this.#serve(request, info, user, warnings);
@@ -224,8 +223,7 @@ class Server implements ApiServer {
     this.metrics.observe(info, response.status, (performance.now() - startMs) / 1000);
     response.headers['audit-id'] ??= randomUUID();
     response.headers['cache-control'] ??= 'no-cache, private';
-    const warning = warnings.header();
-    if (warning !== undefined) response.headers['warning'] = warning;
+    if (warnings.size > 0) response.headers['warning'] = [...warnings].map(warningHeader).join(', ');
     return info.verb === 'watch' ? this.#counted(info, response) : await this.#compressed(request, response);
   }
 
@@ -248,7 +246,7 @@ class Server implements ApiServer {
     request: TransportRequest,
     info: RequestInfo,
     requestor: UserInfo,
-    warnings: WarningRecorder,
+    warnings: Set<string>,
   ): Promise<TransportResponse> {
     const user = await this.admit(request, info, requestor);
     if ((request.body?.length ?? 0) > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
@@ -259,7 +257,7 @@ class Server implements ApiServer {
     request: TransportRequest,
     info: RequestInfo,
     user: UserInfo,
-    warnings: WarningRecorder,
+    warnings: Set<string>,
   ): Promise<TransportResponse> {
     const resource = findResource(info);
     const isBinding = info.group === '' && info.version === 'v1' && info.resource === 'bindings';
@@ -336,6 +334,12 @@ class Server implements ApiServer {
     };
     return { ...response, headers, body: body() };
   }
+}
+
+/** RFC 7234, 5.5: quoted, so quotes and backslashes are escaped; control characters cannot be sent. */
+function warningHeader(text: string): string {
+  const clean = text.replace(/[^ -~]+/g, ' ').replace(/["\\]/g, '\\$&');
+  return `299 - "${clean}"`;
 }
 
 const rootPaths = [

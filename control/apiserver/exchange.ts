@@ -18,7 +18,6 @@ import type { ServerLog } from './server-log.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
 import type { Strategy, UserInfo } from './strategy.ts';
 import { parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
-import type { WarningRecorder } from './warnings.ts';
 import { encodeAny, encodeObject } from './wire.ts';
 
 /** The parts that handlers work with. */
@@ -44,7 +43,7 @@ export interface Exchange {
   accepted: Accepted;
   pretty: boolean;
   /** Texts for `Warning:` headers. */
-  warnings: WarningRecorder;
+  warnings: Set<string>;
   signal: AbortSignal;
 }
 

@@ -41,7 +41,7 @@ export async function handleUpdate(exchange: Exchange, subresource: '' | 'status
 export function readObject(exchange: Exchange, expected: ExpectedType, optionsKind: string): KubeObject {
   const { request, info } = exchange;
   const validation = parseFieldValidation(info.query, optionsKind);
-  const warn = (message: string): void => exchange.warnings.add(message);
+  const warn = (message: string): void => void exchange.warnings.add(message);
   const object = decodeBody(request.body ?? noBody, request.headers['content-type'], expected, validation, warn);
   object['metadata'] ??= {};
   return object as unknown as KubeObject;

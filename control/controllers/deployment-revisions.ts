@@ -7,7 +7,7 @@
 import type { New } from '#api/meta.ts';
 import { controllerReference, sameJson } from '#api/meta.ts';
 import type { Deployment, PodTemplateSpec, ReplicaSet } from '#api/types.generated.ts';
-import { creationMs } from './pods.ts';
+import { creationMs } from './creation-order.ts';
 
 export const revisionAnnotation = 'deployment.kubernetes.io/revision';
 const revisionHistoryAnnotation = 'deployment.kubernetes.io/revision-history';

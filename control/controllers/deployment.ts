@@ -5,8 +5,10 @@
  * Writes: ReplicaSet, Deployment/status (and its revision annotation).
  * Source: kubernetes.io, Deployments; kubernetes `pkg/controller/deployment`.
  */
+
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerOf, keyOf, nameToKey, sameJson } from '#api/meta.ts';
+import { isPodTerminal } from '#api/pod/conditions.ts';
 import { labelMatcher, matchesLabels } from '#api/selector.ts';
 import { isAlreadyExists, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Deployment, DeploymentCondition, DeploymentStatus, Pod, ReplicaSet } from '#api/types.generated.ts';
@@ -46,7 +48,6 @@ import {
   withCondition,
 } from './deployment-status.ts';
 import { carryOutClaim, planClaim } from './ownership.ts';
-import { isPodTerminal } from './pods.ts';
 
 export const deploymentController = (deps: ControllerDeps): Controller => {
   const { client, caches, clock } = deps;

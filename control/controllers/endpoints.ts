@@ -4,14 +4,15 @@
  * Owns: Endpoints of the Service's name.  Watches: Service, Pod, Endpoints.  Writes: Endpoints.
  * Source: kubernetes `pkg/controller/endpoint`, `pkg/api/v1/endpoints/util.go` (RepackSubsets).
  */
+
 import type { New } from '#api/meta.ts';
 import { keyToName, sameJson } from '#api/meta.ts';
+import { isPodReady } from '#api/pod/conditions.ts';
 import { isAlreadyExists, isConflict, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
-import { isPodReady } from './pods.ts';
 import {
   createTriggerTimes,
   endpointHostname,

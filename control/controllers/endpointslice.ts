@@ -5,8 +5,11 @@
  * Writes: EndpointSlice.
  * Source: kubernetes `pkg/controller/endpointslice`, `staging/src/k8s.io/endpointslice`; KEP-752, KEP-1672 (terminating).
  */
+
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerReference, keyOf, nameToKey } from '#api/meta.ts';
+import { zoneLabel } from '#api/node-labels.ts';
+import { isPodReady } from '#api/pod/conditions.ts';
 import { isConflict, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Endpoint, EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
@@ -15,7 +18,6 @@ import { own, reads } from '#client/controller-runner.ts';
 import type { Cache } from '#client/informer.ts';
 import type { Expectations } from './expectations.ts';
 import { createExpectations, recheckAfterMs } from './expectations.ts';
-import { isPodReady } from './pods.ts';
 import {
   createTriggerTimes,
   endpointHostname,
@@ -37,7 +39,6 @@ export const serviceNameLabel = 'kubernetes.io/service-name';
 const controllerName = 'endpointslice-controller.k8s.io';
 /** `--max-endpoints-per-slice` */
 const maxPerSlice = 100;
-const zoneLabel = 'topology.kubernetes.io/zone';
 /** A pod whose node is not known is left out; the node may only be late. */
 const missingNodeRetryMs = 1000;
 

@@ -3,7 +3,9 @@
  *
  * Source: kubernetes `pkg/controller/nodelifecycle/node_lifecycle_controller.go`; KEP-589 (node Leases).
  */
+
 import { rfc3339, sameJson } from '#api/meta.ts';
+import { regionLabel, zoneLabel } from '#api/node-labels.ts';
 import type { Lease, Node, NodeCondition, Taint } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 
@@ -141,5 +143,5 @@ export function zoneState(nodes: readonly Node[], unhealthyThreshold: number): Z
 
 /** `region:\0:zone`, or the same for all nodes of a cluster without zones. */
 export function zoneOf({ metadata: { labels } }: Node): string {
-  return `${labels?.['topology.kubernetes.io/region'] ?? ''}:\0:${labels?.['topology.kubernetes.io/zone'] ?? ''}`;
+  return `${labels?.[regionLabel] ?? ''}:\0:${labels?.[zoneLabel] ?? ''}`;
 }

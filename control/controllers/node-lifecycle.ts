@@ -9,7 +9,9 @@
  * Owns: -.  Watches: Node, Lease (kube-node-lease), Pod.  Writes: Node/status, Node (taints), Pod/status.
  * Source: kubernetes.io, Nodes; kubernetes `pkg/controller/nodelifecycle`.
  */
+
 import { keyOf, nameToKey, rfc3339, sameJson } from '#api/meta.ts';
+import { isPodReady } from '#api/pod/conditions.ts';
 import { isNotFound } from '#api/status.ts';
 import type { Node, Pod, PodCondition } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
@@ -25,7 +27,6 @@ import {
   zoneOf,
   zoneState,
 } from './node-health.ts';
-import { isPodReady } from './pods.ts';
 
 export interface NodeLifecycleOptions {
   /** `--node-monitor-period`. Default 5 s. */

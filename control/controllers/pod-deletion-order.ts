@@ -4,8 +4,9 @@
  * Source: kubernetes `pkg/controller/controller_utils.go` (ActivePodsWithRanks); KEP-2255 pod-deletion-cost; KEP-2185
  * logarithmic scale-down, which treats pods of about the same age alike so that not always the newest (and its zone) goes.
  */
+import { isPodActive, isPodReady, podCondition } from '#api/pod/conditions.ts';
 import type { Pod } from '#api/types.generated.ts';
-import { creationMs, isPodActive, isPodReady, podCondition } from './pods.ts';
+import { creationMs } from './creation-order.ts';
 
 const deletionCostAnnotation = 'controller.kubernetes.io/pod-deletion-cost';
 

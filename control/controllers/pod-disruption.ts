@@ -1,9 +1,10 @@
 /** Why a controller ends a pod, told in the pod's own conditions before it is deleted. Source: KEP-3329. */
+
 import type { JsonObject } from '#api/json.ts';
 import { rfc3339 } from '#api/meta.ts';
+import { isPodTerminal } from '#api/pod/conditions.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
-import { isPodTerminal } from './pods.ts';
 
 /** Adds the condition DisruptionTarget; with `fail` also ends a pod that nobody else can end any more (its node is gone). */
 export async function markDisrupted(

@@ -5,16 +5,18 @@
  * Owns: -.  Watches: Pod, Node.  Writes: Pod/status, deletes Pods.
  * Source: kubernetes `pkg/controller/podgc`; KEP-2268 (out-of-service taint).
  */
+
 import { keyOf } from '#api/meta.ts';
+import { isPodTerminal } from '#api/pod/conditions.ts';
 import { isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
+import { creationMs } from './creation-order.ts';
 import { readyCondition } from './node-health.ts';
 import { markDisrupted, patchPodStatus } from './pod-disruption.ts';
-import { creationMs, isPodTerminal } from './pods.ts';
 
 /** A node that disappears may be registering anew. */
 const quarantineMs = 40_000;

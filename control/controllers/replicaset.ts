@@ -4,8 +4,10 @@
  * Owns: Pod (by controller ownerReference).  Watches: ReplicaSet, Pod.  Writes: Pod, ReplicaSet/status.
  * Source: kubernetes.io, ReplicaSet; kubernetes `pkg/controller/replicaset`.
  */
+
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerOf, controllerReference, keyOf, rfc3339, sameJson } from '#api/meta.ts';
+import { isPodActive, isPodAvailable, isPodReady, isPodTerminal, untilAvailableMs } from '#api/pod/conditions.ts';
 import { labelMatcher, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import { isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '#api/types.generated.ts';
@@ -17,7 +19,6 @@ import { createExpectations, recheckAfterMs } from './expectations.ts';
 import type { Claim } from './ownership.ts';
 import { carryOutClaim, planClaim } from './ownership.ts';
 import { inDeletionOrder } from './pod-deletion-order.ts';
-import { isPodActive, isPodAvailable, isPodReady, isPodTerminal, untilAvailableMs } from './pods.ts';
 
 /** Most pods created or deleted in one go. */
 const burst = 500;

@@ -3,12 +3,13 @@
  *
  * Source: kubernetes `staging/src/k8s.io/endpointslice/{utils.go,util}`.
  */
+
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
+import { isPodReady, isPodTerminal, podCondition } from '#api/pod/conditions.ts';
 import { labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import type { Pod, Service, ServicePort } from '#api/types.generated.ts';
 import type { Caches, ControllerWatch } from '#client/controller.ts';
-import { isPodReady, isPodTerminal, podCondition } from './pods.ts';
 
 /** A change of a pod concerns the Services that select it, or selected it before. */
 export const podsOfServices: ControllerWatch = {

@@ -6,13 +6,14 @@
  */
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
+import { executionEffects, tolerationOf } from '#api/pod/tolerations.ts';
 import { isNotFound } from '#api/status.ts';
-import type { Pod, Taint, Toleration } from '#api/types.generated.ts';
+import type { Pod, Taint } from '#api/types.generated.ts';
 import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
+import { creationMs } from './creation-order.ts';
 import { markDisrupted } from './pod-disruption.ts';
-import { creationMs } from './pods.ts';
 
 export const taintEvictionController = (deps: ControllerDeps): Controller => {
   const { client, caches, clock, events } = deps;
@@ -29,8 +30,8 @@ export const taintEvictionController = (deps: ControllerDeps): Controller => {
         taintedSince.delete(key);
         return done;
       }
-      const taints = (caches.cache('nodes').get(pod.spec.nodeName ?? '')?.spec.taints ?? []).filter(
-        ({ effect }) => effect === 'NoExecute',
+      const taints = (caches.cache('nodes').get(pod.spec.nodeName ?? '')?.spec.taints ?? []).filter(({ effect }) =>
+        executionEffects.has(effect),
       );
       const sinceMs = taintedSince.get(key) ?? clock.now();
       const atMs = evictionTimeMs(pod, taints, sinceMs);
@@ -69,7 +70,7 @@ function podsOnNode(node: KubeObject, _previous: KubeObject | undefined, caches:
 export function evictionTimeMs(pod: Pod, taints: readonly Taint[], sinceMs: number): number | undefined {
   let atMs: number | undefined;
   for (const taint of taints) {
-    const toleration = (pod.spec.tolerations ?? []).find((one) => tolerates(one, taint));
+    const toleration = tolerationOf(pod.spec.tolerations, taint);
     if (toleration === undefined) return Number.NEGATIVE_INFINITY;
     if (toleration.tolerationSeconds === undefined) continue;
     const addedMs = taint.timeAdded === undefined ? sinceMs : Math.max(Date.parse(taint.timeAdded), creationMs(pod));
@@ -77,12 +78,4 @@ export function evictionTimeMs(pod: Pod, taints: readonly Taint[], sinceMs: numb
     atMs = Math.min(atMs ?? endMs, endMs);
   }
   return atMs;
-}
-
-/** Source: core/v1 `Toleration.ToleratesTaint`. */
-export function tolerates({ key = '', operator = 'Equal', value = '', effect = '' }: Toleration, taint: Taint): boolean {
-  if (effect !== '' && effect !== taint.effect) return false;
-  if (key !== '' && key !== taint.key) return false;
-  if (operator === 'Exists') return true;
-  return (operator === 'Equal' || operator === '') && key !== '' && value === (taint.value ?? '');
 }

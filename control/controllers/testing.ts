@@ -2,8 +2,10 @@
  * For tests only: all controllers over the real API server in one process, on a clock that the test moves. Nodes and their
  * kubelets are played by {@link World.tick}: pods are bound, run, and end at once; heartbeats come while a node is connected.
  */
+
 import { pino } from 'pino';
 import { rfc3339, rfc3339Micro } from '#api/meta.ts';
+import { isPodTerminal } from '#api/pod/conditions.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
@@ -16,7 +18,6 @@ import type { TestServer } from '#control/apiserver/testing.ts';
 import { admin, startTestServer } from '#control/apiserver/testing.ts';
 import type { ControllerOptions } from './index.ts';
 import { runControllers } from './index.ts';
-import { isPodTerminal } from './pods.ts';
 
 /** How a played pod behaves; default: it becomes ready. */
 export type PodPlay = (pod: Pod) => 'ready' | 'running' | 'pending';

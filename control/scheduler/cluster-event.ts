@@ -1,7 +1,8 @@
 /** What happens in the cluster, and which of the pods that fit nowhere it may help (upstream's queueing hints, coarser). Pure. */
+
 import { sameJson } from '#api/meta.ts';
+import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
-import { requiredNodeAffinity } from './node-affinity.ts';
 import { nodeInfo } from './node-info.ts';
 import { podResources } from './resources.ts';
 

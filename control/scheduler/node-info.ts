@@ -1,6 +1,7 @@
 /** A node with the pods on it and the sums that plugins ask for. Immutable: adding or removing a pod makes a new one. */
-import type { ContainerPort, Node, Pod } from '#api/types.generated.ts';
-import { type Amounts, addAmounts, amountsOf, podResources } from './resources.ts';
+import { type Amounts, addAmounts, amountsOf } from '#api/pod/requests.ts';
+import type { Node, Pod } from '#api/types.generated.ts';
+import { podResources } from './resources.ts';
 
 export interface NodeInfo {
   readonly name: string;
@@ -62,12 +63,6 @@ function withChange(info: NodeInfo, pods: readonly Pod[], changed: readonly Pod[
   }
   const podsWithAffinity = changed.some(hasPodAffinity) ? pods.filter(hasPodAffinity) : info.podsWithAffinity;
   return { ...info, pods, podsWithAffinity, requested, nonZeroRequested };
-}
-
-/** Ports that a pod opens on its node: of containers and of sidecars. */
-export function hostPorts({ spec }: Pod): ContainerPort[] {
-  const sidecars = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
-  return [...spec.containers, ...sidecars].flatMap(({ ports }) => (ports ?? []).filter(({ hostPort }) => (hostPort ?? 0) > 0));
 }
 
 const hasPodAffinity = ({ spec }: Pod): boolean =>

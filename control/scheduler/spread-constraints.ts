@@ -1,13 +1,11 @@
 /** Topology spread constraints, compiled: which pods they count, on which nodes. */
+import { hostnameLabel, zoneLabel } from '#api/node-labels.ts';
+import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
+import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import { type LabelMatcher, labelMatcher, labelMatcherOf, matchesLabels } from '#api/selector.ts';
 import type { Pod, TopologySpreadConstraint } from '#api/types.generated.ts';
-import { requiredNodeAffinity } from './node-affinity.ts';
 import type { NodeInfo } from './node-info.ts';
 import { type SnapshotLookups, spreadSelector } from './snapshot.ts';
-import { untoleratedTaint } from './tolerations.ts';
-
-export const hostnameLabel = 'kubernetes.io/hostname';
-const zoneLabel = 'topology.kubernetes.io/zone';
 
 export interface SpreadConstraint {
   topologyKey: string;
@@ -30,7 +28,8 @@ export function ownConstraints(pod: Pod, whenUnsatisfiable: 'DoNotSchedule' | 'S
       selector: withLabelKeys(pod, constraint),
       includes: (info) =>
         (constraint.nodeAffinityPolicy === 'Ignore' || required(info)) &&
-        (constraint.nodeTaintsPolicy !== 'Honor' || untoleratedTaint(info.node.spec.taints, pod.spec.tolerations) === undefined),
+        (constraint.nodeTaintsPolicy !== 'Honor' ||
+          untoleratedTaint(info.node.spec.taints, pod.spec.tolerations, schedulingEffects) === undefined),
     }));
 }
 

@@ -7,6 +7,7 @@
 import type { Logger } from 'pino';
 import type { New } from '#api/meta.ts';
 import { keyOf, rfc3339Micro, sameJson } from '#api/meta.ts';
+import { archLabel, hostnameLabel, osLabel } from '#api/node-labels.ts';
 import { isAlreadyExists, isNotFound } from '#api/status.ts';
 import type { Lease, Node, NodeStatus, Taint } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
@@ -67,9 +68,9 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
   const labelsOf = (architecture: string): Record<string, string> => ({
     'beta.kubernetes.io/arch': architecture,
     'beta.kubernetes.io/os': 'linux',
-    'kubernetes.io/arch': architecture,
-    'kubernetes.io/hostname': nodeName,
-    'kubernetes.io/os': 'linux',
+    [archLabel]: architecture,
+    [hostnameLabel]: nodeName,
+    [osLabel]: 'linux',
     ...options.labels,
   });
 

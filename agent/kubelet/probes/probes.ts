@@ -3,6 +3,7 @@
  *
  * Source: upstream `pkg/kubelet/prober` (order of kinds, initial values, when a worker holds).
  */
+import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, ObjectReference, Pod, Probe } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -10,7 +11,7 @@ import type { ProbeResults } from '../compute-pod-actions.ts';
 import type { Readiness } from '../container-statuses.ts';
 import type { ObservedPod } from '../observed.ts';
 import { findContainer, isRunning } from '../observed.ts';
-import { fieldPath, initContainers, isSidecar } from '../pod-spec.ts';
+import { fieldPath } from '../pod-spec.ts';
 import type { ProbeRunner } from './probe-run.ts';
 import type { ProbeTracker } from './probe-tracker.ts';
 import { freshTracker, track } from './probe-tracker.ts';

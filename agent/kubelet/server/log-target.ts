@@ -2,14 +2,14 @@
  * Which container's log is meant, from the pod's status. Pure. Source: upstream `pkg/kubelet/kubelet_pods.go`
  * (validateContainerLogStatus).
  */
+import { findContainer } from '#api/pod/containers.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
-import { findSpec } from '../pod-spec.ts';
 
 /** @returns the container's ID without its scheme. @throws Error with upstream's message */
 export function logContainerId(pod: Pod, status: PodStatus, container: string, previous: boolean): string {
   const podName = pod.metadata.name;
   const where = `container "${container}" in pod "${podName}"`;
-  if (findSpec(pod, container) === undefined) throw new Error(`container ${container} is not valid for pod ${podName}`);
+  if (findContainer(pod, container) === undefined) throw new Error(`container ${container} is not valid for pod ${podName}`);
   const statuses = [
     ...(status.containerStatuses ?? []),
     ...(status.initContainerStatuses ?? []),

@@ -3,12 +3,12 @@
  *
  * Source: upstream `pkg/volume/{configmap,secret,downwardapi,projected}` (modes, messages).
  */
+import { findContainer } from '#api/pod/containers.ts';
 import type { ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, VolumeProjection } from '#api/types.generated.ts';
 import type { ReferencedObjects } from '../env.ts';
 import { ReferenceNotFound } from '../env.ts';
 import type { PodFacts } from '../field-ref.ts';
 import { fieldValue, resourceFieldValue } from '../field-ref.ts';
-import { findSpec } from '../pod-spec.ts';
 import type { Payload, PayloadFile } from './atomic-writer.ts';
 import type { ServiceAccountTokens } from './token-cache.ts';
 
@@ -95,7 +95,7 @@ export function downwardPayload({ pod, facts, defaultMode }: PayloadContext, ite
     let text = '';
     if (fieldRef !== undefined) text = fieldValue(pod, fieldRef.fieldPath, facts);
     else if (resourceFieldRef !== undefined) {
-      const container = findSpec(pod, resourceFieldRef.containerName ?? '')?.container;
+      const container = findContainer(pod, resourceFieldRef.containerName ?? '')?.container;
       if (container === undefined) throw new Error(`container ${resourceFieldRef.containerName} not found`);
       text = resourceFieldValue(container, resourceFieldRef, facts);
     }

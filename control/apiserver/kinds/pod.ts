@@ -3,7 +3,9 @@
  *
  * Source: upstream `pkg/registry/core/pod/strategy.go`.
  */
+
 import { isDns1123Label } from '#api/names.ts';
+import { computeQosClass } from '#api/pod/qos.ts';
 import type { LabelSelector, Pod, PodSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
 import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from '../validation/pod.ts';
@@ -12,7 +14,6 @@ import { semanticEqual } from '../validation/semantic-equal.ts';
 import type { StrategyDeps } from './deps.ts';
 import { admitPriority, admitServiceAccount, admitTolerationSeconds } from './pod-admission.ts';
 import { setPodDefaults } from './pod-defaults.ts';
-import { qosClassOf } from './pod-resources.ts';
 import { podWarnings } from './pod-warnings.ts';
 import { podTable } from './table/pod.ts';
 
@@ -41,7 +42,7 @@ export const podStrategy = (deps: Pick<StrategyDeps, 'random' | 'tolerationSecon
     admitPriority(pod, old);
     admitTolerationSeconds(pod, deps);
     // The class counts requests and limits as they finally are, so it is computed after all that may set them.
-    if (old === undefined) pod.status = { ...pod.status, qosClass: qosClassOf(pod.spec) };
+    if (old === undefined) pod.status = { ...pod.status, qosClass: computeQosClass(pod.spec) };
   },
 
   validate: validatePod,

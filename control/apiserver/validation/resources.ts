@@ -1,17 +1,13 @@
 /** Requests and limits. Source: upstream `pkg/apis/core/validation/validation.go`, `pkg/apis/core/helper/helpers.go`. */
+
 import type { FieldError } from '#api/field-error.ts';
 import { duplicate, fieldNotFound, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import type { Quantity } from '#api/json.ts';
 import { isDns1123Label, isQualifiedName } from '#api/names.ts';
+import { aggregateContainers, isPodLevelResource } from '#api/pod/requests.ts';
 import { canonicalQuantity, compareQuantity, parseQuantity, toNumber } from '#api/quantity.ts';
 import type { ContainerResizePolicy, PodSpec, ResourceClaim, ResourceRequirements } from '#api/types.generated.ts';
-import {
-  aggregateContainers,
-  isHugePages,
-  isNativeResource,
-  isOvercommitAllowed,
-  isPodLevelResource,
-} from '../kinds/pod-resources.ts';
+import { isHugePages, isNativeResource, isOvercommitAllowed } from '../kinds/pod-resources.ts';
 
 const containerResources = ['cpu', 'memory', 'ephemeral-storage'];
 const countedResources = [

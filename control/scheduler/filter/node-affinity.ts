@@ -1,6 +1,6 @@
 /** nodeSelector and required node affinity. */
+import { namedNodes, requiredNodeAffinity } from '#api/pod/node-selector.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
-import { namedNodes, requiredNodeAffinity } from '../node-affinity.ts';
 
 const name = 'NodeAffinity';
 

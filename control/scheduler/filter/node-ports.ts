@@ -1,10 +1,8 @@
 /** Two pods cannot open one port of one node. */
-import type { ContainerPort, Pod } from '#api/types.generated.ts';
+import { hostPorts, hostPortsConflict } from '#api/pod/host-ports.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
-import { hostPorts } from '../node-info.ts';
 
 const name = 'NodePorts';
-const anyAddress = '0.0.0.0';
 
 export const nodePorts: FilterPlugin = {
   name,
@@ -14,19 +12,9 @@ export const nodePorts: FilterPlugin = {
     return {
       kind: 'check',
       check: ({ pods }) =>
-        pods.some((other) => portsConflict(wanted, other))
+        pods.some((other) => hostPorts(other).some((used) => wanted.some((port) => hostPortsConflict(port, used))))
           ? rejectionOf(name, true, "node(s) didn't have free ports for the requested pod ports")
           : undefined,
     };
   },
 };
-
-function portsConflict(wanted: readonly ContainerPort[], other: Pod): boolean {
-  return hostPorts(other).some((used) => wanted.some((port) => conflict(port, used)));
-}
-
-function conflict(a: ContainerPort, b: ContainerPort): boolean {
-  if (a.hostPort !== b.hostPort || (a.protocol ?? 'TCP') !== (b.protocol ?? 'TCP')) return false;
-  const [aAddress, bAddress] = [a.hostIP || anyAddress, b.hostIP || anyAddress];
-  return aAddress === bAddress || aAddress === anyAddress || bAddress === anyAddress;
-}

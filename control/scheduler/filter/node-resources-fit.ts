@@ -1,7 +1,8 @@
 /** A node needs room for what the pod requests, and a free place among its maximum of pods. */
+import type { Amounts } from '#api/pod/requests.ts';
 import { type FilterPlugin, type Rejection, rejectionOf } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
-import { type Amounts, podResources } from '../resources.ts';
+import { podResources } from '../resources.ts';
 
 const name = 'NodeResourcesFit';
 /** Told in this order, extended resources after them. */

@@ -1,6 +1,6 @@
 /** Keeps pods off nodes with taints NoSchedule and NoExecute that they do not tolerate. */
+import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
-import { untoleratedTaint } from '../tolerations.ts';
 
 const name = 'TaintToleration';
 
@@ -9,7 +9,7 @@ export const taintToleration: FilterPlugin = {
   prepare: ({ spec }) => ({
     kind: 'check',
     check: ({ node }) =>
-      untoleratedTaint(node.spec.taints, spec.tolerations) === undefined
+      untoleratedTaint(node.spec.taints, spec.tolerations, schedulingEffects) === undefined
         ? undefined
         : rejectionOf(name, false, 'node(s) had untolerated taint(s)'),
   }),

@@ -1,6 +1,6 @@
 /** Preferred node affinity: the sum of the weights of the terms that a node meets. */
+import { nodeSelectorTerm } from '#api/pod/node-selector.ts';
 import { normalise, type ScorePlugin } from '../framework.ts';
-import { nodeSelectorTerm } from '../node-affinity.ts';
 
 export const nodeAffinityScore: ScorePlugin = {
   name: 'NodeAffinity',

@@ -1,7 +1,8 @@
 /** Scores by what is left on a node: the emptiest first, and those whose cpu and memory are used evenly. */
+import type { Amounts } from '#api/pod/requests.ts';
 import { maxNodeScore, type ScorePlugin } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
-import { type Amounts, podResources } from '../resources.ts';
+import { podResources } from '../resources.ts';
 
 const scored = ['cpu', 'memory'] as const;
 

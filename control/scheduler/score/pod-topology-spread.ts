@@ -1,4 +1,5 @@
 /** Prefers the domains with the fewest pods alike: constraints ScheduleAnyway, or the system's defaults. */
+import { hostnameLabel } from '#api/node-labels.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { maxNodeScore, type ScorePlugin } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
@@ -7,7 +8,6 @@ import {
   countMatching,
   defaultConstraints,
   hasAllTopologyKeys,
-  hostnameLabel,
   ownConstraints,
   type SpreadConstraint,
 } from '../spread-constraints.ts';

@@ -1,6 +1,6 @@
 /** Prefers nodes with fewer taints PreferNoSchedule that the pod does not tolerate. */
+import { tolerationOf } from '#api/pod/tolerations.ts';
 import { normalise, type ScorePlugin } from '../framework.ts';
-import { toleratesTaint } from '../tolerations.ts';
 
 export const taintTolerationScore: ScorePlugin = {
   name: 'TaintToleration',
@@ -9,7 +9,7 @@ export const taintTolerationScore: ScorePlugin = {
     const counts = feasible.map(
       ({ node }) =>
         (node.spec.taints ?? []).filter(
-          (taint) => taint.effect === 'PreferNoSchedule' && !toleratesTaint(spec.tolerations, taint),
+          (taint) => taint.effect === 'PreferNoSchedule' && tolerationOf(spec.tolerations, taint) === undefined,
         ).length,
     );
     return normalise(counts, true);

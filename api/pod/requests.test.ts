@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Container, ContainerStatus, PodSpec, PodStatus } from '../types.generated.ts';
+import { hostPorts, hostPortsConflict } from './host-ports.ts';
+import { computeQosClass, qosClass } from './qos.ts';
+import { aggregateContainers, isLimited, podLimits, podRequests } from './requests.ts';
+
+type List = Record<string, string>;
+const container = (name: string, requests: List, limits: List = {}, more: Partial<Container> = {}): Container => ({
+  name,
+  image: 'i',
+  resources: { requests, limits },
+  ...more,
+});
+const main = (requests: List, limits?: List): Container => container('main', requests, limits);
+const init = (cpu: string): Container => container(`init-${cpu}`, { cpu });
+const sidecar = (cpu: string): Container => container(`side-${cpu}`, { cpu }, {}, { restartPolicy: 'Always' });
+const statusOf = (name: string, requests: List, more: Partial<ContainerStatus> = {}): ContainerStatus => ({
+  name,
+  image: 'i',
+  imageID: '',
+  ready: true,
+  restartCount: 0,
+  resources: { requests, limits: requests },
+  ...more,
+});
+const pod = (spec: Partial<PodSpec>, status?: PodStatus) => ({ spec: { containers: [], ...spec }, status });
+
+describe('pod requests', () => {
+  const cases: [what: string, spec: Partial<PodSpec>, cpuMillis: number | undefined][] = [
+    ['containers add up', { containers: [main({ cpu: '250m' }), container('b', { cpu: '1' })] }, 1250],
+    ['a larger init container counts instead', { containers: [main({ cpu: '1' })], initContainers: [init('3')] }, 3000],
+    ['a smaller init container does not count', { containers: [main({ cpu: '3' })], initContainers: [init('1')] }, 3000],
+    ['sidecars run beside the containers', { containers: [main({ cpu: '1' })], initContainers: [sidecar('1')] }, 2000],
+    [
+      'an init container runs beside sidecars before it',
+      { containers: [main({ cpu: '1' })], initContainers: [sidecar('1'), init('3')] },
+      4000,
+    ],
+    [
+      'an init container does not run beside sidecars after it',
+      { containers: [main({ cpu: '1' })], initContainers: [init('3'), sidecar('1')] },
+      3000,
+    ],
+    ['overhead comes on top', { containers: [main({ cpu: '1' })], overhead: { cpu: '10m' } }, 1010],
+    ['overhead counts for a resource that nobody asks for', { containers: [main({})], overhead: { cpu: '10m' } }, 10],
+    ['the request of the pod counts instead', { containers: [main({ cpu: '1' })], resources: { requests: { cpu: '5' } } }, 5000],
+    ['a limit alone is no request: defaulting makes one of it', { containers: [main({}, { cpu: '1' })] }, undefined],
+    ['less than a thousandth rounds up', { containers: [main({ cpu: '100u' })] }, 1],
+  ];
+  for (const [what, spec, expected] of cases) it(what, () => assert.equal(podRequests(pod(spec))['cpu'], expected));
+
+  const grown = (reason?: string): PodStatus => ({
+    containerStatuses: [statusOf('main', { cpu: '1' }, { allocatedResources: { cpu: '2' } })],
+    conditions: reason === undefined ? [] : [{ type: 'PodResizePending', status: 'True', reason }],
+  });
+  const spec = { containers: [main({ cpu: '3' }, { cpu: '3' })] };
+  it('of a container that grows are the largest of spec, allocation and status', () => {
+    assert.equal(podRequests(pod(spec, grown()), { useStatus: true })['cpu'], 3000);
+    assert.equal(podRequests(pod(spec, grown('Deferred')), { useStatus: true })['cpu'], 3000);
+  });
+  it('of a container that cannot grow are what it has', () => {
+    assert.equal(podRequests(pod(spec, grown('Infeasible')), { useStatus: true })['cpu'], 2000);
+    assert.equal(podLimits(pod(spec, grown('Infeasible')), { useStatus: true })['cpu'], 1000);
+  });
+  it('leave the status aside unless asked', () => assert.equal(podRequests(pod(spec, grown('Infeasible')))['cpu'], 3000));
+  it('count defaults only for what a container does not name', () => {
+    const defaults = { containerDefaults: { cpu: 100, memory: 200 } };
+    assert.deepEqual(podRequests(pod({ containers: [main({ cpu: '0' }), container('b', {})] }), defaults), {
+      cpu: 100,
+      memory: 400,
+    });
+  });
+  it('may leave the overhead out', () =>
+    assert.deepEqual(podRequests(pod({ containers: [main({ cpu: '1' })], overhead: { cpu: '1' } }), { withoutOverhead: true }), {
+      cpu: 1000,
+    }));
+  it('keep names of the prototype apart', () =>
+    assert.deepEqual(podRequests(pod({ containers: [main({ constructor: '2' }), container('b', { constructor: '1' })] })), {
+      constructor: 3,
+    }));
+});
+
+describe('pod limits', () => {
+  it('get overhead only where there is a limit', () => {
+    const spec = { containers: [main({}, { cpu: '1' })], overhead: { cpu: '250m', memory: '1Mi' } };
+    assert.deepEqual(podLimits(pod(spec)), { cpu: 1250 });
+  });
+  it('are whole only when every container has one, or the pod', () => {
+    const half = { containers: [main({}, { cpu: '1' }), container('b', {})] };
+    assert.equal(isLimited(pod(half), 'cpu'), false);
+    assert.equal(isLimited(pod({ containers: [main({}, { cpu: '1' })], initContainers: [init('1')] }), 'cpu'), false);
+    assert.equal(isLimited(pod({ containers: [main({}, { cpu: '1' })] }), 'cpu'), true);
+    assert.equal(isLimited(pod({ ...half, resources: { limits: { cpu: '4' } } }), 'cpu'), true);
+  });
+});
+
+describe('aggregateContainers', () => {
+  it('keeps the notation and loses nothing', () => {
+    const spec = {
+      containers: [main({ memory: '1Gi', cpu: '0.5' }), container('b', { memory: '512Mi' })],
+      initContainers: [init('2')],
+    };
+    assert.deepEqual(aggregateContainers(spec, 'requests'), { memory: '1536Mi', cpu: '2' });
+  });
+});
+
+describe('the QoS class', () => {
+  const full = { cpu: '1', memory: '1Gi' };
+  const cases: [what: string, spec: Partial<PodSpec>, expected: string][] = [
+    ['nothing', { containers: [main({})] }, 'BestEffort'],
+    ['zero is nothing', { containers: [main({ cpu: '0' }, { memory: '0' })] }, 'BestEffort'],
+    ['other resources do not count', { containers: [main({ 'example.com/gpu': '1' })] }, 'BestEffort'],
+    ['requests equal to limits', { containers: [main(full, { cpu: '1000m', memory: '1024Mi' })] }, 'Guaranteed'],
+    ['limits alone', { containers: [main({}, full)] }, 'Guaranteed'],
+    ['requests alone', { containers: [main(full)] }, 'Burstable'],
+    ['one limit missing', { containers: [main({ cpu: '1' }, { cpu: '1' })] }, 'Burstable'],
+    ['a second container without', { containers: [main(full, full), container('b', {})] }, 'Burstable'],
+    ['an init container without', { containers: [main(full, full)], initContainers: [container('i', {})] }, 'Burstable'],
+    ['pod-level resources instead', { containers: [main({})], resources: { requests: full, limits: full } }, 'Guaranteed'],
+    ['pod-level requests alone', { containers: [main(full, full)], resources: { requests: full } }, 'Burstable'],
+  ];
+  for (const [what, spec, expected] of cases)
+    it(`${what}: ${expected}`, () => assert.equal(computeQosClass(pod(spec).spec), expected));
+  it('is what the status says, once it says so', () =>
+    assert.equal(qosClass(pod({ containers: [main({})] }, { qosClass: 'Burstable' })), 'Burstable'));
+});
+
+describe('host ports', () => {
+  const port = (hostPort: number, more = {}) =>
+    container(`c${hostPort}`, {}, {}, { ports: [{ containerPort: 1, hostPort, ...more }] });
+  it('are those of containers and sidecars', () => {
+    const initContainers = [port(1), { ...port(2, { protocol: 'UDP' }), restartPolicy: 'Always' }];
+    assert.deepEqual(hostPorts(pod({ containers: [port(3, { hostIP: '10.0.0.1' }), port(0)], initContainers })), [
+      { ip: '10.0.0.1', protocol: 'TCP', port: 3 },
+      { ip: '0.0.0.0', protocol: 'UDP', port: 2 },
+    ]);
+  });
+  const any = { ip: '0.0.0.0', protocol: 'TCP', port: 80 };
+  const cases: [string, Partial<typeof any>, boolean][] = [
+    ['the same', {}, true],
+    ['one address of all', { ip: '10.0.0.1' }, true],
+    ['another port', { port: 81 }, false],
+    ['another protocol', { protocol: 'UDP' }, false],
+  ];
+  for (const [what, other, expected] of cases) {
+    it(`conflict: ${what}`, () =>
+      assert.deepEqual(
+        [hostPortsConflict(any, { ...any, ...other }), hostPortsConflict({ ...any, ...other }, any)],
+        [expected, expected],
+      ));
+  }
+  it('of two addresses do not conflict', () =>
+    assert.equal(hostPortsConflict({ ...any, ip: '10.0.0.1' }, { ...any, ip: '10.0.0.2' }), false));
+});

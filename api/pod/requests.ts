@@ -1,0 +1,149 @@
+/**
+ * What a pod asks for at its hungriest moment: all containers with all sidecars, or an init container with the sidecars started before
+ * it, whichever is more; pod-level resources instead where they are set; plus the overhead of the runtime class. Pure.
+ *
+ * Source: component-helpers `resource/helpers.go` (PodRequests, PodLimits); KEP-753, KEP-1287, KEP-2837.
+ */
+import type { Quantity } from '../json.ts';
+import { addQuantity, compareQuantity, formatQuantity, toMillis, toNumber } from '../quantity.ts';
+import type { Container, ContainerStatus, Pod, PodSpec } from '../types.generated.ts';
+import { isSidecar } from './containers.ts';
+
+/** Quantities by resource name, as the API writes them. */
+export type ResourceList = Readonly<Record<string, Quantity>>;
+
+/** Amounts by resource name: `cpu` in millicores, everything else in whole units (bytes, counts). Absent is none. */
+export type Amounts = Readonly<Record<string, number>>;
+
+export interface PodResourceOptions {
+  /** Whether a container that is being resized counts with what it has as well, as its status tells (KEP-1287). Default false. */
+  useStatus?: boolean;
+  /** For containers that name no request of a resource; scheduler scores count them with a little. */
+  containerDefaults?: Amounts;
+  /** Default false: the overhead belongs to the sum. */
+  withoutOverhead?: boolean;
+}
+
+/** @throws QuantityError for a quantity that cannot be read */
+export function podRequests(pod: Pick<Pod, 'spec' | 'status'>, options: PodResourceOptions = {}): Amounts {
+  const containers = combineContainers(pod.spec, (container) => containerRequests(pod, container, options), amounts);
+  const total = { ...containers, ...podLevel(pod.spec.resources?.requests) };
+  return options.withoutOverhead === true ? total : addAmounts(total, amountsOf(pod.spec.overhead));
+}
+
+/** A resource without a limit in some container is limited by the others' only: ask {@link isLimited} first. @throws QuantityError */
+export function podLimits(pod: Pick<Pod, 'spec' | 'status'>, options: PodResourceOptions = {}): Amounts {
+  const containers = combineContainers(pod.spec, (container) => containerLimits(pod, container, options), amounts);
+  const total = { ...containers, ...podLevel(pod.spec.resources?.limits) };
+  if (options.withoutOverhead === true) return total;
+  const overhead = Object.entries(amountsOf(pod.spec.overhead)).filter(([name]) => amountOf(total, name) !== 0);
+  return addAmounts(total, Object.fromEntries(overhead));
+}
+
+/** Whether the pod as a whole is limited in a resource: by its own limit, or because every container is. */
+export function isLimited(pod: Pick<Pod, 'spec'>, name: string): boolean {
+  if (amountOf(podLevel(pod.spec.resources?.limits), name) > 0) return true;
+  return [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].every(
+    ({ resources }) => amountOf(amountsOf(resources?.limits), name) > 0,
+  );
+}
+
+/** {@link podRequests} of the containers alone, or their limits, exactly and in the API's notation. @throws QuantityError */
+export function aggregateContainers(
+  spec: Pick<PodSpec, 'containers' | 'initContainers'>,
+  which: 'requests' | 'limits',
+): ResourceList {
+  return combineContainers(spec, ({ resources }) => resources?.[which] ?? {}, quantities);
+}
+
+/** @throws QuantityError */
+export function amountsOf(list: ResourceList | undefined): Amounts {
+  return Object.fromEntries(Object.entries(list ?? {}).map(([name, quantity]) => [name, amount(name, quantity)]));
+}
+
+/** One quantity in the units of {@link Amounts}; absent is 0. @throws QuantityError */
+export const amount = (name: string, quantity: Quantity | undefined): number =>
+  quantity === undefined ? 0 : name === 'cpu' ? toMillis(quantity) : toNumber(quantity);
+
+/** Names come from users: `constructor` is no amount. */
+export const amountOf = (list: Amounts, name: string): number => (Object.hasOwn(list, name) ? (list[name] ?? 0) : 0);
+
+/** @param sign -1 subtracts `b` */
+export const addAmounts = (a: Amounts, b: Amounts, sign: 1 | -1 = 1): Amounts => combine(a, b, (x = 0, y) => x + sign * y);
+
+/** cpu, memory and huge pages may be given for a pod as a whole (KEP-2837). */
+export const isPodLevelResource = (name: string): boolean => name === 'cpu' || name === 'memory' || name.startsWith('hugepages-');
+
+const podLevel = (list: ResourceList | undefined): Amounts =>
+  amountsOf(Object.fromEntries(Object.entries(list ?? {}).filter(([name]) => isPodLevelResource(name))));
+
+interface Arithmetic<T> {
+  add(a: T | undefined, b: T): T;
+  larger(a: T | undefined, b: T): T;
+}
+
+const amounts: Arithmetic<number> = { add: (a = 0, b) => a + b, larger: (a, b) => Math.max(a ?? b, b) };
+const quantities: Arithmetic<Quantity> = {
+  add: (a, b) => (a === undefined ? b : formatQuantity(addQuantity(a, b))),
+  larger: (a, b) => (a === undefined || compareQuantity(b, a) > 0 ? b : a),
+};
+
+type ListOf<T> = Readonly<Record<string, T>>;
+
+function combineContainers<T>(
+  spec: Pick<PodSpec, 'containers' | 'initContainers'>,
+  listOf: (container: Container) => ListOf<T>,
+  { add, larger }: Arithmetic<T>,
+): ListOf<T> {
+  let running: ListOf<T> = {};
+  for (const container of spec.containers ?? []) running = combine(running, listOf(container), add);
+  let sidecars: ListOf<T> = {};
+  let starting: ListOf<T> = {};
+  for (const container of spec.initContainers ?? []) {
+    const own = listOf(container);
+    if (isSidecar(container)) {
+      running = combine(running, own, add);
+      sidecars = combine(sidecars, own, add);
+      starting = combine(starting, sidecars, larger);
+    } else {
+      starting = combine(starting, combine(own, sidecars, add), larger);
+    }
+  }
+  return combine(running, starting, larger);
+}
+
+function combine<T>(a: ListOf<T>, b: ListOf<T>, join: (x: T | undefined, y: T) => T): ListOf<T> {
+  const result: Record<string, T> = { ...a };
+  for (const [name, value] of Object.entries(b))
+    result[name] = join(Object.hasOwn(result, name) ? result[name] : undefined, value);
+  return result;
+}
+
+function containerRequests(
+  pod: Pick<Pod, 'status'>,
+  container: Container,
+  { useStatus, containerDefaults }: PodResourceOptions,
+): Amounts {
+  const spec = amountsOf(container.resources?.requests);
+  const actual = useStatus === true ? statusOf(pod, container) : undefined;
+  if (actual?.resources === undefined) return { ...containerDefaults, ...spec };
+  const held = combine(amountsOf(actual.resources.requests), amountsOf(actual.allocatedResources), amounts.larger);
+  return { ...containerDefaults, ...(isResizeInfeasible(pod) ? held : combine(spec, held, amounts.larger)) };
+}
+
+function containerLimits(pod: Pick<Pod, 'status'>, container: Container, { useStatus }: PodResourceOptions): Amounts {
+  const spec = amountsOf(container.resources?.limits);
+  const actual = useStatus === true ? statusOf(pod, container) : undefined;
+  if (actual?.resources === undefined) return spec;
+  const held = amountsOf(actual.resources.limits);
+  return isResizeInfeasible(pod) ? held : combine(spec, held, amounts.larger);
+}
+
+function statusOf({ status }: Pick<Pod, 'status'>, { name }: Container): ContainerStatus | undefined {
+  const ofContainer = status?.containerStatuses?.find((one) => one.name === name);
+  return ofContainer ?? status?.initContainerStatuses?.find((one) => one.name === name);
+}
+
+function isResizeInfeasible({ status }: Pick<Pod, 'status'>): boolean {
+  return status?.conditions?.find(({ type }) => type === 'PodResizePending')?.reason === 'Infeasible';
+}
