@@ -1,6 +1,7 @@
 /** THE table of kinds: every resource that the API server serves, in discovery's terms. */
 import type {
   ConfigMap,
+  CustomResourceDefinition,
   Deployment,
   EndpointSlice,
   Endpoints,
@@ -32,6 +33,7 @@ export interface ResourceTypes {
   events: Event;
   'events.events.k8s.io': EventsEvent;
   'leases.coordination.k8s.io': Lease;
+  'customresourcedefinitions.apiextensions.k8s.io': CustomResourceDefinition;
 }
 
 /** `plural` in the core group, `plural.group` elsewhere. */
@@ -45,6 +47,8 @@ export interface Resource {
   plural: string;
   singular: string;
   namespaced: boolean;
+  /** What may be asked of the resource itself; 405 for the others. */
+  verbs: readonly string[];
   shortNames: readonly string[];
   categories: readonly string[];
   /** Subresources with the kind that they carry, as discovery lists them. */
@@ -81,7 +85,10 @@ const scale: Subresource = {
 };
 const stream = (name: string, kind: string): Subresource => ({ name, group: '', version: 'v1', kind, verbs: ['create', 'get'] });
 
+const allVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+
 interface Row {
+  verbs?: readonly string[];
   names?: readonly string[];
   categories?: readonly string[];
   subresources?: readonly Subresource[];
@@ -101,6 +108,7 @@ function resource(id: ResourceId, kind: string, schema: string, row: Row = {}): 
     plural,
     singular: kind.toLowerCase(),
     namespaced: row.cluster === undefined,
+    verbs: row.verbs ?? allVerbs,
     shortNames: row.names ?? [],
     categories: row.categories ?? [],
     subresources: row.subresources ?? [],
@@ -121,6 +129,7 @@ export const resources: readonly Resource[] = [
   }),
   resource('events', 'Event', 'core/v1.Event', { names: ['ev'] }),
   resource('namespaces', 'Namespace', 'core/v1.Namespace', {
+    verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
     cluster: true,
     names: ['ns'],
     subresources: [{ name: 'finalize', group: '', version: 'v1', kind: 'Namespace', verbs: ['update'] }, coreOf('Namespace')],
@@ -172,7 +181,21 @@ export const resources: readonly Resource[] = [
   resource('leases.coordination.k8s.io', 'Lease', 'coordination/v1.Lease'),
 ];
 
-const byId = new Map(resources.map((entry) => [entry.id, entry]));
+/**
+ * Answered, and not announced: kubectl lists these before it says that it does not know a kind (cli-runtime `crd_finder.go`), and
+ * there are none, for none can be made.
+ */
+const customResourceDefinitions = resource(
+  'customresourcedefinitions.apiextensions.k8s.io',
+  'CustomResourceDefinition',
+  'apiextensions/v1.CustomResourceDefinition',
+  { cluster: true, storage: 'apiextensions.k8s.io/customresourcedefinitions', verbs: ['get', 'list', 'watch'] },
+);
+
+/** All that has a path, announced or not. */
+export const answeredResources: readonly Resource[] = [...resources, customResourceDefinitions];
+
+const byId = new Map(answeredResources.map((entry) => [entry.id, entry]));
 
 export function resourceById(id: ResourceId): Resource {
   const found = byId.get(id);

@@ -88,7 +88,7 @@ function mapValues(object: Json, change: (value: Json) => Json): Json {
   return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value as Json)]));
 }
 
-const verbs: Readonly<Record<string, number>> = { get: 2, put: 3, post: 4, delete: 5, patch: 8 };
+const verbs: Readonly<Record<string, number>> = { get: 2, put: 3, post: 4, delete: 5, options: 6, head: 7, patch: 8 };
 
 function encodeDocument({ swagger, info, paths, definitions }: Json): Uint8Array {
   const { title, version } = info as Json;
@@ -113,6 +113,8 @@ function encodePath({ parameters, ...operations }: Json): Buffer {
 function encodeOperation(operation: Json): Buffer {
   const responses = Object.entries(operation['responses'] as Json) as [string, Json][];
   return Buffer.concat([
+    ...(operation['tags'] as string[]).map((tag) => text(1, tag)),
+    text(5, operation['operationId']),
     ...(operation['produces'] as string[]).map((type) => text(6, type)),
     ...(operation['consumes'] as string[]).map((type) => text(7, type)),
     ...(operation['parameters'] as Json[]).map((parameter) => message(8, encodeParameter(parameter))),

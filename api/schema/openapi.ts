@@ -5,10 +5,10 @@
  * Source: kubernetes.io, "The Kubernetes API", OpenAPI v3; kube-openapi for the `x-kubernetes-…` extensions.
  */
 import { createHash } from 'node:crypto';
-import { apiVersionOf } from '#api/meta.ts';
 import { type Resource, resources } from '#api/resources.ts';
 import type { Descriptions } from './descriptions.ts';
-import { type FieldFacts, type FieldType, type ScalarKind, type TypeFacts, typeFacts, typeForKind } from './facts.ts';
+import { type FieldFacts, type FieldType, type ScalarKind, type TypeFacts, typeFacts } from './facts.ts';
+import { carriedTypes, groupPath, groupPaths, openApiName } from './openapi-paths.ts';
 
 type Json = Record<string, unknown>;
 
@@ -24,7 +24,7 @@ export function createOpenApi(version: string, descriptions: () => Descriptions)
   const made = new Map<string, Uint8Array>();
   const document = (path: string): Uint8Array | undefined => {
     if (made.has(path)) return made.get(path);
-    const own = resources.filter((resource) => pathOf(resource) === path);
+    const own = resources.filter((resource) => groupPath(resource) === path);
     if (own.length === 0) return undefined;
     const bytes = new TextEncoder().encode(JSON.stringify(documentOf(own, version, descriptions())));
     made.set(path, bytes);
@@ -33,7 +33,7 @@ export function createOpenApi(version: string, descriptions: () => Descriptions)
   return {
     document,
     index() {
-      const paths = [...new Set(resources.map(pathOf))].sort().map((path) => {
+      const paths = [...new Set(resources.map(groupPath))].sort().map((path) => {
         const hash = createHash('sha512')
           .update(document(path) ?? '')
           .digest('hex')
@@ -45,30 +45,23 @@ export function createOpenApi(version: string, descriptions: () => Descriptions)
   };
 }
 
-function pathOf({ group, version }: Resource): string {
-  return group === '' ? `api/${version}` : `apis/${group}/${version}`;
-}
-
 function documentOf(own: readonly Resource[], version: string, descriptions: Descriptions): Json {
   const names = new Set<string>();
-  for (const name of ['meta/v1.DeleteOptions', 'meta/v1.Status', ...own.flatMap(rootTypes)]) reach(name, names);
+  for (const name of [
+    'meta/v1.APIResourceList',
+    'meta/v1.DeleteOptions',
+    'meta/v1.Status',
+    'meta/v1.WatchEvent',
+    ...own.flatMap(carriedTypes),
+  ])
+    reach(name, names);
   const schemas = [...names].sort().map((name) => [openApiName(name), schemaOf(typeFacts(name), descriptions)]);
   return {
     openapi: '3.0.0',
     info: { title: 'Kubernetes', version },
-    paths: Object.fromEntries(own.flatMap(pathsOf)),
+    paths: groupPaths(own),
     components: { schemas: { ...Object.fromEntries(schemas), ...scalarSchemas } },
   };
-}
-
-/** The kind itself, its list, and what its subresources carry. */
-function rootTypes(resource: Resource): string[] {
-  const kinds = resource.subresources.map(({ group, version, kind }) => typeForKind(apiVersionOf(group, version), kind));
-  return [resource.schema, listSchema(resource), ...kinds.filter((name) => name !== undefined)];
-}
-
-function listSchema(resource: Resource): string {
-  return `${resource.schema}List`;
 }
 
 function reach(name: string, names: Set<string>): void {
@@ -82,17 +75,6 @@ function reach(name: string, names: Set<string>): void {
 
 function innermost(type: FieldType): FieldType {
   return type.kind === 'list' ? innermost(type.item) : type.kind === 'map' ? innermost(type.value) : type;
-}
-
-/** `core/v1.Pod` → `io.k8s.api.core.v1.Pod`. */
-function openApiName(name: string): string {
-  const [group, type] = name.split('/') as [string, string];
-  const prefixes: Record<string, string> = {
-    meta: 'io.k8s.apimachinery.pkg.apis.meta',
-    apiextensions: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions',
-    apiregistration: 'io.k8s.kube-aggregator.pkg.apis.apiregistration',
-  };
-  return `${prefixes[group] ?? `io.k8s.api.${group}`}.${type}`;
 }
 
 const scalarNames: Partial<Record<ScalarKind, string>> = {
@@ -166,124 +148,4 @@ function typeSchema(type: FieldType): Json {
   if (type.kind === 'map') return { type: 'object', additionalProperties: typeSchema(type.value) };
   const name = type.kind === 'ref' ? openApiName(type.name) : scalarNames[type.kind];
   return name === undefined ? (plainSchemas[type.kind as ScalarKind] ?? {}) : { $ref: `#/components/schemas/${name}` };
-}
-
-interface Operation {
-  verb: string;
-  action: string;
-  body?: string | undefined;
-  answer: string;
-}
-
-const patchTypes = [
-  'application/apply-patch+yaml',
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
-];
-const mediaTypes = ['application/json', 'application/vnd.kubernetes.protobuf', 'application/yaml'];
-
-function pathsOf(resource: Resource): [string, Json][] {
-  const root = `/${pathOf(resource)}/${resource.namespaced ? 'namespaces/{namespace}/' : ''}${resource.plural}`;
-  const list = listSchema(resource);
-  const kind = resource.schema;
-  const operation = (verb: string, action: string, answer: string, body?: string): Operation => ({ verb, action, answer, body });
-  const collection = [
-    operation('get', 'list', list),
-    operation('post', 'post', kind, kind),
-    operation('delete', 'deletecollection', 'meta/v1.Status', 'meta/v1.DeleteOptions'),
-  ];
-  const item = [
-    operation('get', 'get', kind),
-    operation('put', 'put', kind, kind),
-    operation('patch', 'patch', kind, 'patch'),
-    operation('delete', 'delete', 'meta/v1.Status', 'meta/v1.DeleteOptions'),
-  ];
-  const everywhere: [string, Json][] = resource.namespaced
-    ? [[`/${pathOf(resource)}/${resource.plural}`, pathItem(resource, [operation('get', 'list', list)], ['pretty'])]]
-    : [];
-  return [
-    ...everywhere,
-    [root, pathItem(resource, collection, resource.namespaced ? ['namespace'] : [])],
-    [`${root}/{name}`, pathItem(resource, item, resource.namespaced ? ['name', 'namespace'] : ['name'])],
-    ...resource.subresources
-      .filter(({ verbs }) => verbs.includes('patch'))
-      .map((sub): [string, Json] => {
-        const type = typeForKind(apiVersionOf(sub.group, sub.version), sub.kind) ?? kind;
-        const operations = [
-          operation('get', 'get', type),
-          operation('put', 'put', type, type),
-          operation('patch', 'patch', type, 'patch'),
-        ];
-        return [
-          `${root}/{name}/${sub.name}`,
-          pathItem({ ...resource, ...sub, kind: sub.kind }, operations, resource.namespaced ? ['name', 'namespace'] : ['name']),
-        ];
-      }),
-  ];
-}
-
-function pathItem(
-  resource: Pick<Resource, 'group' | 'version' | 'kind'>,
-  operations: readonly Operation[],
-  inPath: readonly string[],
-): Json {
-  const { group, version, kind } = resource;
-  const made = operations.map((operation) => [operation.verb, operationOf(operation, { group, version, kind })]);
-  const parameters = inPath.map((name) => ({
-    name,
-    in: name === 'pretty' ? 'query' : 'path',
-    ...(name === 'pretty' ? {} : { required: true }),
-    schema: { type: 'string', uniqueItems: true },
-  }));
-  return { ...Object.fromEntries(made), parameters };
-}
-
-function operationOf({ verb, action, answer, body }: Operation, gvk: Json): Json {
-  const writes = ['post', 'put', 'patch'].includes(verb);
-  const query = writes
-    ? ['dryRun', 'fieldManager', 'fieldValidation', ...(verb === 'patch' ? ['force'] : [])]
-    : action === 'list'
-      ? listQuery
-      : [];
-  const bodyTypes = body === 'patch' ? patchTypes : ['*/*'];
-  const bodySchema =
-    body === 'patch' ? 'io.k8s.apimachinery.pkg.apis.meta.v1.Patch' : body === undefined ? undefined : openApiName(body);
-  return {
-    parameters: query.map((name) => ({ name, in: 'query', schema: { type: querySchema[name] ?? 'string', uniqueItems: true } })),
-    ...(bodySchema === undefined
-      ? {}
-      : { requestBody: { content: contentOf(bodyTypes, bodySchema), ...(writes ? { required: true } : {}) } }),
-    responses: {
-      '200': { description: 'OK', content: contentOf(mediaTypes, openApiName(answer)) },
-      '401': { description: 'Unauthorized' },
-    },
-    'x-kubernetes-action': action,
-    'x-kubernetes-group-version-kind': gvk,
-  };
-}
-
-const listQuery = [
-  'allowWatchBookmarks',
-  'continue',
-  'fieldSelector',
-  'labelSelector',
-  'limit',
-  'resourceVersion',
-  'resourceVersionMatch',
-  'sendInitialEvents',
-  'timeoutSeconds',
-  'watch',
-];
-const querySchema: Record<string, string> = {
-  allowWatchBookmarks: 'boolean',
-  force: 'boolean',
-  limit: 'integer',
-  sendInitialEvents: 'boolean',
-  timeoutSeconds: 'integer',
-  watch: 'boolean',
-};
-
-function contentOf(types: readonly string[], name: string): Json {
-  return Object.fromEntries(types.map((type) => [type, { schema: { $ref: `#/components/schemas/${name}` } }]));
 }

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Metric } from 'prom-client';
 import type { KubeObject } from '#api/meta.ts';
-import { type ResourceId, resourceById, resources } from '#api/resources.ts';
+import { answeredResources, type ResourceId, resourceById } from '#api/resources.ts';
 import { failure, forbidden, requestTooLarge } from '#api/status.ts';
 import type { Service } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
@@ -137,11 +137,11 @@ class Server implements ApiServer {
     const random = deps.random ?? Math.random;
     // Of two views on one prefix, the stored one comes first in the table.
     const strategyOf = (prefix: string): Strategy | undefined => {
-      const resource = resources.find(({ storagePrefix }) => storagePrefix === prefix);
+      const resource = answeredResources.find(({ storagePrefix }) => storagePrefix === prefix);
       return resource === undefined ? undefined : strategies[resource.id];
     };
     const decode = decodeStored(strategyOf);
-    const prefixes = new Set(resources.map(({ storagePrefix }) => storagePrefix));
+    const prefixes = new Set(answeredResources.map(({ storagePrefix }) => storagePrefix));
     const loaded = (): void => this.#seedServices();
     this.#feed = new CacheFeed(
       { store, clock, log, decode, loaded, freeze: options.freezeCached ?? false },

@@ -6,15 +6,13 @@
 import { createHash } from 'node:crypto';
 import { encodeProtobuf } from '#api/codec/protobuf.ts';
 import type { JsonObject } from '#api/json.ts';
-import { type Resource, resources, type Subresource } from '#api/resources.ts';
+import { resources, type Subresource } from '#api/resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { contentTypeOf, type Format, negotiate, wantsPretty } from './negotiation.ts';
 import type { RequestInfo } from './request-info.ts';
 import { bytesResponse, objectResponse, pageNotFound } from './responses.ts';
 import { reviewResources } from './reviews.ts';
 import { encodeAny } from './wire.ts';
-
-const storedVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
 interface Served {
   group: string;
@@ -31,7 +29,7 @@ interface Served {
 }
 
 const served: readonly Served[] = [
-  ...resources.map((resource: Resource): Served => ({ ...resource, verbs: storedVerbs })),
+  ...resources,
   ...reviewResources.map(
     (resource): Served => ({
       ...resource,

@@ -97,6 +97,18 @@ spec:
       ],
     });
 
+  const typedList = (kind: string, field: string): string =>
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind,
+      items: ['in-list', 'in-list-2'].map((name) => ({
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name },
+        [field]: { a: 'b' },
+      })),
+    });
+
   const steps: [string, string, RegExp, string?][] = [
     ['creates, from protobuf', 'create configmap a --from-literal=k=v', /^configmap\/a created/],
     ['gets a Table', 'get configmap a', /^NAME +DATA +AGE\na +1 +\d+s\n$/],
@@ -123,6 +135,40 @@ spec:
       'apply -f -',
       /ValidationError\(Service\.spec\): unknown field "selektor" in io\.k8s\.api\.core\.v1\.ServiceSpec/,
       list('selektor'),
+    ],
+    [
+      'creates from a typed list',
+      'create -f -',
+      /^configmap\/in-list created\nconfigmap\/in-list-2 created/,
+      typedList('ConfigMapList', 'data'),
+    ],
+    [
+      'applies a typed list',
+      'apply -f -',
+      /^configmap\/in-list configured\nconfigmap\/in-list-2 configured/,
+      typedList('ConfigMapList', 'data'),
+    ],
+    [
+      'knows unknown fields within a typed list',
+      'apply -f -',
+      /ValidationError\(ConfigMapList.items\[0\]\): unknown field "dota" in io.k8s.api.core.v1.ConfigMap/,
+      typedList('ConfigMapList', 'dota'),
+    ],
+    ...['apps/v1 Deploymnt', 'v1 Pot', 'v1 Podlist', 'example.com/v1 Thing', 'apps/v2 Deployment'].flatMap(
+      (text): [string, string, RegExp, string][] => {
+        const [apiVersion = '', kind = ''] = text.split(' ');
+        const unknown = JSON.stringify({ apiVersion, kind, metadata: { name: 'x' } });
+        const expected = new RegExp(`no matches for kind "${kind}" in version "${apiVersion}"`);
+        return [
+          [`does not know ${text}, and says so when it creates`, 'create -f -', expected, unknown],
+          [`does not know ${text}, and says so when it applies`, 'apply -f -', expected, unknown],
+        ];
+      },
+    ),
+    [
+      'lists no definitions of custom resources',
+      'get --raw /apis/apiextensions.k8s.io/v1/customresourcedefinitions',
+      /^\{"kind":"CustomResourceDefinitionList","apiVersion":"apiextensions.k8s.io\/v1","metadata":\{"resourceVersion":"\d+"\},"items":\[\]\}/,
     ],
     ['scales', 'scale deployment web --replicas=1', /^deployment.apps\/web scaled/],
     ['sees what it scaled', 'get deploy web -o jsonpath={.spec.replicas}', /^1$/],

@@ -1,7 +1,7 @@
 /** The API server's metrics, under upstream's names, for Prometheus. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
-import { resources } from '#api/resources.ts';
+import { answeredResources } from '#api/resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { RequestInfo } from './request-info.ts';
 import { bytesResponse } from './responses.ts';
@@ -12,7 +12,7 @@ const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1
 /** What is served, subresources included: labels are kept for ever, so nothing that a client makes up may become one. */
 const served = new Set(
   [
-    ...resources.map((one) => ({ ...one, names: ['', ...one.subresources.map(({ name }) => name)] })),
+    ...answeredResources.map((one) => ({ ...one, names: ['', ...one.subresources.map(({ name }) => name)] })),
     ...reviewResources.map((one) => ({ ...one, names: [''] })),
   ].flatMap(({ group, version, plural, names }) => names.map((name) => `${group}/${version}/${plural}/${name}`)),
 );

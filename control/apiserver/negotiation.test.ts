@@ -173,6 +173,9 @@ describe('paths', () => {
     ['POST', `${maps}/x`],
     ['PUT', maps],
     ['DELETE', '/api/v1/configmaps'],
+    ['DELETE', '/api/v1/namespaces'],
+    ['POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'],
+    ['PATCH', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.example.com'],
     ['GET', '/api/v1/namespaces/default/pods/x/eviction'],
     ['OPTIONS', maps],
   ] as const) {
@@ -181,6 +184,24 @@ describe('paths', () => {
       assert.deepEqual([status, json.reason], [405, 'MethodNotAllowed']);
     });
   }
+
+  it('custom resource definitions are answered: none, in every form; and not announced', async () => {
+    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+    const { json } = await api.request('GET', path);
+    assert.deepEqual([json.kind, json.items], ['CustomResourceDefinitionList', []]);
+    const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+    assert.deepEqual((await api.request('GET', path, undefined, { accept })).json.rows, []);
+    assert.equal(decodeProtobuf((await raw(path, protobuf)).body).kind, 'CustomResourceDefinitionList');
+    const one = await api.request('GET', `${path}/things.example.com`);
+    assert.deepEqual(
+      [one.status, one.json.message],
+      [404, 'customresourcedefinitions.apiextensions.k8s.io "things.example.com" not found'],
+    );
+    assert.equal(
+      (await api.request('GET', '/apis')).json.groups.some(({ name }) => name === 'apiextensions.k8s.io'),
+      false,
+    );
+  });
 
   it('discovery names groups, versions, resources and their subresources', async () => {
     const core = (await api.request('GET', '/api/v1')).json;

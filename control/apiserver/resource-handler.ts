@@ -1,5 +1,5 @@
 /** Which handler serves a resource request. */
-import { type Resource, resources } from '#api/resources.ts';
+import { answeredResources, type Resource } from '#api/resources.ts';
 import { failure } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { handleDelete, handleDeleteCollection } from './delete-handlers.ts';
@@ -17,7 +17,9 @@ import {
 import { handleTokenRequest } from './token-requests.ts';
 import { handleCreate, handlePatch, handleUpdate } from './write-handlers.ts';
 
-const byPath = new Map(resources.map((resource) => [`${resource.group}/${resource.version}/${resource.plural}`, resource]));
+const byPath = new Map(
+  answeredResources.map((resource) => [`${resource.group}/${resource.version}/${resource.plural}`, resource]),
+);
 
 /** The resource that the path names; undefined where upstream has no route either (404, plain text). */
 export function findResource(info: RequestInfo): Resource | undefined {
@@ -39,6 +41,7 @@ export async function handleResource(exchange: Exchange): Promise<TransportRespo
   const { info, resource, warnings } = exchange;
   if (resource.deprecation !== undefined) warnings.add(resource.deprecation);
   if (info.subresource !== '') return await handleSubresource(exchange);
+  if (!resource.verbs.includes(info.verb)) throw methodNotAllowed();
   switch (info.verb) {
     case 'get':
       return await handleGet(exchange);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { ExecError } from '#agent/host/exec.ts';
 import { kubectlVersions } from '#lab/kubectl.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -52,6 +53,23 @@ export function kubectlSuite(cluster: () => Cluster): void {
         assert.equal(await kubectl(['apply', '-f', '-'], manifest({ a: '1', b: '2' })), 'configmap/applied unchanged\n');
         assert.equal(await kubectl(['apply', '-f', '-'], manifest({ a: '3' })), 'configmap/applied configured\n');
         assert.equal(await kubectl(['get', 'configmap', 'applied', '-o', 'jsonpath={.data}']), '{"a":"3"}');
+      });
+
+      it('takes lists of one kind, and says which kinds it does not know', async () => {
+        const items = ['one', 'two'].map((name) => ({
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          metadata: { name },
+          data: { a: 'b' },
+        }));
+        const made = await kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMapList', items }));
+        assert.equal(made, 'configmap/one created\nconfigmap/two created\n');
+        const typo = JSON.stringify({ apiVersion: 'apps/v1', kind: 'Deploymnt', metadata: { name: 'x' } });
+        await assert.rejects(
+          kubectl(['create', '-f', '-'], typo),
+          (error) =>
+            error instanceof ExecError && /no matches for kind "Deploymnt" in version "apps\/v1"/.test(error.result.stderr),
+        );
       });
 
       it('applies on the server, and is told who holds a field', async () => {

@@ -109,7 +109,7 @@ const template = { metadata: { labels: { app: 'web' } }, spec: podSpec };
 const selector = { matchLabels: { app: 'web' }, matchExpressions: [{ key: 'app', operator: 'In', values: ['web'] }] };
 
 /** Objects with nearly every field that checks and defaults look at. */
-const rich: Record<ResourceId, object> = {
+const rich: Record<Exclude<ResourceId, 'customresourcedefinitions.apiextensions.k8s.io'>, object> = {
   configmaps: { data: { a: 'b' }, binaryData: { c: 'eA==' } },
   'deployments.apps': { spec: { selector, template, strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: '1%' } } } },
   endpoints: {

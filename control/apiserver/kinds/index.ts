@@ -3,6 +3,7 @@ import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
 import type { Strategy } from '../strategy.ts';
 import { configMapStrategy } from './configmap.ts';
+import { customResourceDefinitionStrategy } from './custom-resource-definition.ts';
 import { deploymentStrategy } from './deployment.ts';
 import type { StrategyDeps } from './deps.ts';
 import { endpointsStrategy } from './endpoints.ts';
@@ -28,6 +29,7 @@ type TypedStrategies = { [Id in ResourceId]: Strategy<ResourceTypes[Id]> };
 export function strategies(deps: StrategyDeps): Record<ResourceId, Strategy> {
   const typed: TypedStrategies = {
     configmaps: configMapStrategy,
+    'customresourcedefinitions.apiextensions.k8s.io': customResourceDefinitionStrategy,
     'deployments.apps': deploymentStrategy,
     endpoints: endpointsStrategy,
     'endpointslices.discovery.k8s.io': endpointSliceStrategy,

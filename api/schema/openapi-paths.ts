@@ -1,0 +1,337 @@
+/**
+ * The paths of an OpenAPI v3 document: which operations there are on a resource, and which parameters each takes. kubectl reads here
+ * whether the server checks fields itself (`fieldValidation` of the PATCH of a kind); client generators read all of it.
+ *
+ * Source: kubernetes.io, "The Kubernetes API"; apiserver `pkg/endpoints/installer.go` (names, parameters, status codes).
+ */
+import { apiVersionOf } from '#api/meta.ts';
+import type { Resource, Subresource } from '#api/resources.ts';
+import { typeForKind } from './facts.ts';
+
+type Json = Record<string, unknown>;
+type Parameters = Readonly<Record<string, 'string' | 'boolean' | 'integer'>>;
+
+/** `core/v1.Pod` → `io.k8s.api.core.v1.Pod`. */
+export function openApiName(name: string): string {
+  const [group, type] = name.split('/') as [string, string];
+  const prefixes: Record<string, string> = {
+    meta: 'io.k8s.apimachinery.pkg.apis.meta',
+    apiextensions: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions',
+    apiregistration: 'io.k8s.kube-aggregator.pkg.apis.apiregistration',
+  };
+  return `${prefixes[group] ?? `io.k8s.api.${group}`}.${type}`;
+}
+
+/** The path of the group and version, without the leading slash: `api/v1`, `apis/apps/v1`. */
+export function groupPath({ group, version }: Pick<Resource, 'group' | 'version'>): string {
+  return group === '' ? `api/${version}` : `apis/${group}/${version}`;
+}
+
+/** The types that the operations of a resource carry: itself, its list, what its subresources take. */
+export function carriedTypes(resource: Resource): string[] {
+  const kinds = resource.subresources.map(({ group, version, kind }) => typeForKind(apiVersionOf(group, version), kind));
+  return [resource.schema, listType(resource), ...kinds.filter((name) => name !== undefined)];
+}
+
+/** All paths of one group and version. */
+export function groupPaths(own: readonly Resource[]): Json {
+  const [first] = own;
+  if (first === undefined) return {};
+  const root = `/${groupPath(first)}`;
+  const legacyBindings = first.group === '' ? [legacyBinding(root)] : [];
+  return Object.fromEntries([[`${root}/`, discoveryItem(first)], ...legacyBindings, ...own.flatMap(pathsOf)]);
+}
+
+const listType = (resource: Resource): string => `${resource.schema}List`;
+const deleteOptions = 'meta/v1.DeleteOptions';
+const success = 'meta/v1.Status';
+
+const writeQuery = { dryRun: 'string', fieldManager: 'string', fieldValidation: 'string' } as const;
+const deleteQuery = {
+  dryRun: 'string',
+  gracePeriodSeconds: 'integer',
+  ignoreStoreReadErrorWithClusterBreakingPotential: 'boolean',
+  orphanDependents: 'boolean',
+  propagationPolicy: 'string',
+} as const;
+const selectionQuery = {
+  continue: 'string',
+  fieldSelector: 'string',
+  labelSelector: 'string',
+  limit: 'integer',
+  resourceVersion: 'string',
+  resourceVersionMatch: 'string',
+  sendInitialEvents: 'boolean',
+  shardSelector: 'string',
+  timeoutSeconds: 'integer',
+} as const;
+const listQuery = { ...selectionQuery, allowWatchBookmarks: 'boolean', watch: 'boolean' } as const;
+
+const attachQuery = { container: 'string', stderr: 'boolean', stdin: 'boolean', stdout: 'boolean', tty: 'boolean' } as const;
+/** What the subresources that are no objects take (core/v1 `PodExecOptions` and its like). */
+const optionQueries: Readonly<Record<string, Parameters>> = {
+  attach: attachQuery,
+  exec: { ...attachQuery, command: 'string' },
+  portforward: { ports: 'integer' },
+  proxy: { path: 'string' },
+  log: {
+    container: 'string',
+    follow: 'boolean',
+    insecureSkipTLSVerifyBackend: 'boolean',
+    limitBytes: 'integer',
+    previous: 'boolean',
+    sinceSeconds: 'integer',
+    stream: 'string',
+    tailLines: 'integer',
+    timestamps: 'boolean',
+  },
+};
+
+const objectMedia = ['application/json', 'application/vnd.kubernetes.protobuf', 'application/yaml'];
+const watchMedia = [
+  'application/json',
+  'application/json;stream=watch',
+  'application/vnd.kubernetes.protobuf',
+  'application/vnd.kubernetes.protobuf;stream=watch',
+  'application/yaml',
+];
+const patchMedia = [
+  'application/apply-patch+yaml',
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+];
+
+interface Operation {
+  method: 'get' | 'put' | 'post' | 'delete' | 'options' | 'head' | 'patch';
+  /** With `{}` for group, version and `Namespaced`: `list{}Pod`. */
+  id: string;
+  action: string;
+  query?: Parameters;
+  pretty?: boolean;
+  body?: { type: string; media?: readonly string[]; optional?: true };
+  /** Undefined: a text. */
+  answer: string | undefined;
+  answerMedia?: readonly string[];
+  codes?: readonly string[];
+}
+
+type Gvk = Pick<Resource, 'group' | 'version' | 'kind'>;
+interface Place {
+  path: string;
+  /** Its group and version are named in operation ids and tags. */
+  resource: Gvk & Pick<Resource, 'namespaced'>;
+  /** Parts of the path in braces. */
+  inPath: readonly string[];
+  gvk: Gvk;
+}
+
+function pathsOf(resource: Resource): [string, Json][] {
+  const { kind, schema, namespaced, plural } = resource;
+  const gvk = { group: resource.group, kind, version: resource.version };
+  const root = `/${groupPath(resource)}`;
+  const inNamespace = namespaced ? '/namespaces/{namespace}' : '';
+  const scope = namespaced ? ['namespace'] : [];
+  const at = (path: string, inPath: readonly string[]): Place => ({ path: `${root}${path}`, resource, inPath, gvk });
+  const collection = at(`${inNamespace}/${plural}`, scope);
+  const one = at(`${inNamespace}/${plural}/{name}`, ['name', ...scope]);
+  const list = (id: string): Operation => ({
+    method: 'get',
+    id,
+    action: 'list',
+    query: listQuery,
+    answer: listType(resource),
+    answerMedia: watchMedia,
+  });
+  const watch = (id: string, action: string): Operation => ({ ...list(id), action, answer: 'meta/v1.WatchEvent' });
+  const onCollection: Operation[] = [
+    list(`list{}${kind}`),
+    { method: 'post', id: `create{}${kind}`, action: 'post', ...writes(schema), codes: ['200', '201', '202'] },
+    {
+      method: 'delete',
+      id: `delete{}Collection${kind}`,
+      action: 'deletecollection',
+      query: { ...deleteQuery, ...selectionQuery },
+      body: { type: deleteOptions, optional: true },
+      answer: success,
+    },
+  ];
+  // These answer with the object as it was, or is going (ReturnDeletedObject).
+  const deleted = ['Pod', 'Service', 'ServiceAccount'].includes(kind) ? schema : success;
+  const onOne: Operation[] = [
+    ...objectOperations(kind, schema),
+    {
+      method: 'delete',
+      id: `delete{}${kind}`,
+      action: 'delete',
+      query: deleteQuery,
+      body: { type: deleteOptions, optional: true },
+      answer: deleted,
+      codes: ['200', '202'],
+    },
+  ];
+  const everywhere: [string, Json][] = namespaced
+    ? [
+        item(at(`/${plural}`, []), [list(`list{!}${kind}ForAllNamespaces`)]),
+        item(at(`/watch/${plural}`, []), [watch(`watch{!}${kind}ListForAllNamespaces`, 'watchlist')]),
+      ]
+    : [];
+  const allowed = onCollection.filter(({ action }) => action !== 'deletecollection' || resource.verbs.includes(action));
+  return [
+    ...everywhere,
+    item(collection, allowed),
+    item(one, onOne),
+    ...resource.subresources.flatMap((sub) => subresourcePaths(one, resource, sub)),
+    item(at(`/watch${inNamespace}/${plural}`, scope), [watch(`watch{}${kind}List`, 'watchlist')]),
+    item(at(`/watch${inNamespace}/${plural}/{name}`, ['name', ...scope]), [watch(`watch{}${kind}`, 'watch')]),
+  ];
+}
+
+const writes = (type: string) => ({ query: writeQuery, body: { type }, answer: type });
+
+function objectOperations(subject: string, type: string): Operation[] {
+  return [
+    { method: 'get', id: `read{}${subject}`, action: 'get', answer: type },
+    { method: 'put', id: `replace{}${subject}`, action: 'put', ...writes(type), codes: ['200', '201'] },
+    {
+      method: 'patch',
+      id: `patch{}${subject}`,
+      action: 'patch',
+      query: { ...writeQuery, force: 'boolean' },
+      body: { type: 'meta/v1.Patch', media: patchMedia },
+      answer: type,
+      codes: ['200', '201'],
+    },
+  ];
+}
+
+function subresourcePaths(one: Place, resource: Resource, sub: Subresource): [string, Json][] {
+  const { name, group, version, kind } = sub;
+  const subject = `${resource.kind}${capital(name)}`;
+  const place = { ...one, path: `${one.path}/${name}`, gvk: { group, kind, version } };
+  const query = optionQueries[name];
+  if (name === 'log')
+    return [item(place, [{ method: 'get', id: `read{}${subject}`, action: 'get', query: query ?? {}, answer: undefined }])];
+  if (query !== undefined) {
+    const connects = (suffix: string): Operation[] =>
+      connectMethods(name).map((method) => connect(method, subject, suffix, query));
+    const below = { ...place, path: `${place.path}/{path}`, inPath: [...place.inPath, 'path'] };
+    return [item(place, connects('')), ...(name === 'proxy' ? [item(below, connects('WithPath'))] : [])];
+  }
+  const type = typeForKind(apiVersionOf(group, version), kind) ?? resource.schema;
+  const operations = objectOperations(subject, type).filter(({ action }) =>
+    sub.verbs.includes(action === 'put' ? 'update' : action),
+  );
+  const create: Operation = {
+    method: 'post',
+    id: `create{}${subject}`,
+    action: 'post',
+    ...writes(type),
+    codes: ['200', '201', '202'],
+  };
+  return [item(place, sub.verbs.includes('create') ? [...operations, create] : operations)];
+}
+
+function connectMethods(name: string): Operation['method'][] {
+  return name === 'proxy' ? ['get', 'put', 'post', 'delete', 'options', 'head', 'patch'] : ['get', 'post'];
+}
+
+function connect(method: Operation['method'], subject: string, suffix: string, query: Parameters): Operation {
+  const id = `connect{${capital(method)}}${subject}${suffix}`;
+  return { method, id, action: 'connect', query, pretty: false, answer: undefined, answerMedia: ['*/*'] };
+}
+
+/** Bindings without the pod's name in the path, from before there were subresources. */
+function legacyBinding(root: string): [string, Json] {
+  const gvk = { group: '', kind: 'Binding', version: 'v1' };
+  const place = {
+    path: `${root}/namespaces/{namespace}/bindings`,
+    resource: { ...gvk, namespaced: true },
+    inPath: ['namespace'],
+    gvk,
+  };
+  const codes = ['200', '201', '202'];
+  return item(place, [{ method: 'post', id: 'create{}Binding', action: 'post', ...writes('core/v1.Binding'), codes }]);
+}
+
+function discoveryItem({ group, version }: Gvk): Json {
+  const id = `get${groupId({ group, version })}APIResources`;
+  const content = contentOf(objectMedia, { $ref: reference('meta/v1.APIResourceList') });
+  const responses = { '200': { description: 'OK', content }, '401': { description: 'Unauthorized' } };
+  return { get: { tags: [tagOf({ group, version })], operationId: id, parameters: [], responses }, parameters: [] };
+}
+
+/** Parameters that all operations of a path share are written once, on the path. */
+function item(place: Place, operations: readonly Operation[]): [string, Json] {
+  const queries = operations.map(
+    ({ query = {}, pretty = true }): Parameters => (pretty ? { ...query, pretty: 'string' } : query),
+  );
+  const [first = {}] = queries;
+  const shared = Object.fromEntries(
+    Object.entries(first).filter(([name]) => queries.every((query) => Object.hasOwn(query, name))),
+  );
+  const made = operations.map((operation, index) => {
+    const own = Object.fromEntries(Object.entries(queries[index] ?? {}).filter(([name]) => !Object.hasOwn(shared, name)));
+    return [operation.method, operationOf(operation, place, parametersOf(own))];
+  });
+  const inPath = place.inPath.map((name) => parameter(name, 'path', 'string'));
+  const parameters = [...inPath, ...parametersOf(shared)].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  return [place.path, { ...Object.fromEntries(made), parameters }];
+}
+
+function operationOf(operation: Operation, place: Place, parameters: readonly Json[]): Json {
+  const { action, body, answer, answerMedia, codes = ['200'] } = operation;
+  const schema = answer === undefined ? { type: 'string' } : { $ref: reference(answer) };
+  const media = answerMedia ?? (answer === undefined ? [...objectMedia, 'text/plain'] : objectMedia);
+  const descriptions: Readonly<Record<string, string>> = { '200': 'OK', '201': 'Created', '202': 'Accepted' };
+  const answers = codes.map((code) => [code, { description: descriptions[code], content: contentOf(media, schema) }]);
+  return {
+    tags: [tagOf(place.resource)],
+    operationId: operationId(operation.id, place.resource),
+    parameters,
+    ...(body === undefined ? {} : { requestBody: requestBody(body) }),
+    responses: { ...Object.fromEntries(answers), '401': { description: 'Unauthorized' } },
+    'x-kubernetes-action': action,
+    'x-kubernetes-group-version-kind': place.gvk,
+  };
+}
+
+function requestBody({ type, media = ['*/*'], optional }: NonNullable<Operation['body']>): Json {
+  return { content: contentOf(media, { $ref: reference(type) }), ...(optional === true ? {} : { required: true }) };
+}
+
+/** `list{}Pod` → `listCoreV1NamespacedPod`; `{!}` leaves the scope out, `{Get}` puts a method before it. */
+function operationId(id: string, { group, version, namespaced }: Place['resource']): string {
+  return id
+    .replace(/\{(.*?)\}/, (_whole, method: string) =>
+      method === '!' ? groupId({ group, version }) : `${groupId({ group, version })}${method}${namespaced ? 'Namespaced' : ''}`,
+    )
+    .replace(/Namespaced(Collection)/, '$1Namespaced');
+}
+
+/** `apps` → `AppsV1`, `events.k8s.io` → `EventsV1`. */
+function groupId({ group, version }: Pick<Gvk, 'group' | 'version'>): string {
+  return `${capital(shortGroup(group))}${capital(version)}`;
+}
+
+const tagOf = ({ group, version }: Pick<Gvk, 'group' | 'version'>): string => `${shortGroup(group)}_${version}`;
+const shortGroup = (group: string): string => (group === '' ? 'core' : (group.split('.')[0] as string));
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+const reference = (type: string): string => `#/components/schemas/${openApiName(type)}`;
+
+interface Parameter extends Json {
+  name: string;
+}
+
+function parametersOf(query: Parameters): Parameter[] {
+  return Object.entries(query).map(([name, type]) => parameter(name, 'query', type));
+}
+
+function parameter(name: string, place: 'path' | 'query', type: string): Parameter {
+  const required = place === 'path' ? { required: true } : {};
+  return { name, in: place, ...required, schema: { type, uniqueItems: true } };
+}
+
+function contentOf(types: readonly string[], schema: Json): Json {
+  return Object.fromEntries(types.map((type) => [type, { schema }]));
+}
