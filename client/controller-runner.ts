@@ -24,31 +24,32 @@ export interface ControllerRunnerDeps {
   observer?: ReconcileObserver;
 }
 
-/** A change of an object of this resource concerns the key of that object. */
-export function own(resource: ResourceId): ControllerWatch {
-  return { resource, keys: (object) => [keyOf(object)] };
+/** For resources that are only known at run time: `keys` looks at nothing but what all objects have. */
+export function watchAny(
+  resource: ResourceId,
+  keys: (object: KubeObject, previous: KubeObject | undefined, caches: Caches) => Iterable<string>,
+): ControllerWatch {
+  return { resource, keys } as ControllerWatch;
 }
+
+/** A change of an object of this resource concerns the key of that object. */
+export const own = (resource: ResourceId): ControllerWatch => watchAny(resource, (object) => [keyOf(object)]);
 
 /** A change concerns the object's controlling owner of this kind: the one it has and the one it had. */
 export function ownedBy(resource: ResourceId, ownerKind: string): ControllerWatch {
-  return {
-    resource,
-    keys: (object, previous) => {
-      const keys = new Set<string>();
-      for (const one of [object, previous]) {
-        const owner = one === undefined ? undefined : controllerOf(one);
-        if (one !== undefined && owner?.kind === ownerKind)
-          keys.add(nameToKey({ namespace: one.metadata.namespace, name: owner.name }));
-      }
-      return keys;
-    },
-  };
+  return watchAny(resource, (object, previous) => {
+    const keys = new Set<string>();
+    for (const one of [object, previous]) {
+      const owner = one === undefined ? undefined : controllerOf(one);
+      if (one !== undefined && owner?.kind === ownerKind)
+        keys.add(nameToKey({ namespace: one.metadata.namespace, name: owner.name }));
+    }
+    return keys;
+  });
 }
 
 /** The controller reads this resource's cache: it is synced before the first reconcile, but its changes wake nothing. */
-export function reads(resource: ResourceId): ControllerWatch {
-  return { resource, keys: () => [] };
-}
+export const reads = (resource: ResourceId): ControllerWatch => watchAny(resource, () => []);
 
 /** Runs one controller until `signal` aborts; settles when its last reconcile has finished. */
 export async function runController(controller: Controller, deps: ControllerRunnerDeps, signal: AbortSignal): Promise<void> {
@@ -72,10 +73,18 @@ export async function runController(controller: Controller, deps: ControllerRunn
   await Promise.all([...workers, resync]);
 }
 
+/** A watch is only ever given objects of its own resource, by whose name they were looked up. */
+const keysOf = (watch: ControllerWatch, object: KubeObject, previous: KubeObject | undefined, caches: Caches): Iterable<string> =>
+  (watch as { keys(object: KubeObject, previous: KubeObject | undefined, caches: Caches): Iterable<string> }).keys(
+    object,
+    previous,
+    caches,
+  );
+
 function subscribe(watch: ControllerWatch, informers: Informers, queue: WorkQueue, log: Logger): () => void {
   const enqueue = (object: KubeObject, previous: KubeObject | undefined): void => {
     try {
-      for (const key of watch.keys(object, previous, informers)) queue.add(key);
+      for (const key of keysOf(watch, object, previous, informers)) queue.add(key);
     } catch (error) {
       log.error({ err: error, resource: watch.resource, object: keyOf(object) }, 'mapping a change to keys failed');
     }
@@ -145,7 +154,7 @@ function knownKeys(controller: Controller, caches: Caches): Set<string> {
   const keys = new Set<string>();
   for (const watch of controller.watches) {
     for (const object of caches.cache(watch.resource).list() as KubeObject[]) {
-      for (const key of watch.keys(object, undefined, caches)) keys.add(key);
+      for (const key of keysOf(watch, object, undefined, caches)) keys.add(key);
     }
   }
   return keys;

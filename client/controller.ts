@@ -4,7 +4,6 @@
  */
 
 import type { Logger } from 'pino';
-import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
 import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
@@ -17,11 +16,14 @@ export const done: ReconcileResult = { kind: 'done' };
 export const requeueAfter = (delayMs: number): ReconcileResult => ({ kind: 'requeueAfter', delayMs });
 
 /** A watched resource and the keys of the controller that a change of one of its objects concerns. */
-export interface ControllerWatch {
-  resource: ResourceId;
+export interface WatchOf<Id extends ResourceId> {
+  resource: Id;
   /** Called with the new object (and the old one, on an update); on deletion with the last known state. */
-  keys(object: KubeObject, previous: KubeObject | undefined, caches: Caches): Iterable<string>;
+  keys(object: ResourceTypes[Id], previous: ResourceTypes[Id] | undefined, caches: Caches): Iterable<string>;
 }
+
+/** `keys` gets objects of the very type that `resource` names. */
+export type ControllerWatch = { [Id in ResourceId]: WatchOf<Id> }[ResourceId];
 
 /** The shared informers' caches. */
 export interface Caches {

@@ -20,6 +20,7 @@ import type { OwnerReference } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
+import { watchAny } from '#client/controller-runner.ts';
 import type { GraphNode } from './owner-graph.ts';
 import { OwnerGraph } from './owner-graph.ts';
 
@@ -35,10 +36,9 @@ export const garbageCollector = (deps: ControllerDeps): Controller => {
   return {
     name: 'garbage-collector',
     concurrency: 20,
-    watches: collected.map(({ id }) => ({
-      resource: id,
-      keys: (object, previous, all) => concerned(graph, object, previous, graph.observe(id, object, previous, all)),
-    })),
+    watches: collected.map(({ id }) =>
+      watchAny(id, (object, previous, all) => concerned(graph, object, previous, graph.observe(id, object, previous, all))),
+    ),
 
     // The key is a UID.
     async reconcile(uid) {

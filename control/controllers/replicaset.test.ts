@@ -8,7 +8,7 @@ import { createClient } from '#client/rest-client.ts';
 import { createExpectations } from './expectations.ts';
 import { planClaim } from './ownership.ts';
 import { inDeletionOrder } from './pod-deletion-order.ts';
-import { planReplicaSet, replicaSetStatus, slowStart } from './replicaset.ts';
+import { planReplicaSet, replicaSetStatus } from './replicaset.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);
 const at = (secondsAgo: number): string => new Date(nowMs - secondsAgo * 1000).toISOString();
@@ -166,20 +166,6 @@ describe('ReplicaSet status', () => {
       [['ReplicaFailure', 'True', 'FailedCreate', 'quota']],
     );
     assert.equal(replicaSetStatus({ ...set(3), status: failed }, [], [], undefined, nowMs).conditions, undefined);
-  });
-});
-
-describe('slow start', () => {
-  it('doubles its batches, and stops after the first that fails', async () => {
-    let calls = 0;
-    assert.equal(await slowStart(10, async () => void calls++), undefined);
-    assert.equal(calls, 10);
-    calls = 0;
-    const error = await slowStart(100, async () => {
-      calls += 1;
-      if (calls > 3) throw new Error('quota');
-    });
-    assert.deepEqual([calls, (error as Error).message], [7, 'quota']);
   });
 });
 

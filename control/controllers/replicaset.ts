@@ -5,19 +5,18 @@
  * Source: kubernetes.io, ReplicaSet; kubernetes `pkg/controller/replicaset`.
  */
 
-import type { KubeObject, New } from '#api/meta.ts';
-import { controllerOf, controllerReference, keyOf, rfc3339, sameJson } from '#api/meta.ts';
+import type { KubeObject } from '#api/meta.ts';
+import { controllerOf, keyOf, rfc3339, sameJson } from '#api/meta.ts';
 import { isPodActive, isPodAvailable, isPodReady, isPodTerminal, untilAvailableMs } from '#api/pod/conditions.ts';
 import { labelMatcher, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
-import { isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '#api/types.generated.ts';
 import type { Caches, Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own, ownedBy } from '#client/controller-runner.ts';
-import type { Expectations } from './expectations.ts';
-import { createExpectations, recheckAfterMs } from './expectations.ts';
+import { recheckAfterMs } from './expectations.ts';
 import type { Claim } from './ownership.ts';
 import { carryOutClaim, planClaim } from './ownership.ts';
+import { createPodControl, messageOf, type PodControlFailure, podFromTemplate } from './pod-control.ts';
 import { inDeletionOrder } from './pod-deletion-order.ts';
 
 /** Most pods created or deleted in one go. */
@@ -25,7 +24,8 @@ const burst = 500;
 
 export const replicaSetController = (deps: ControllerDeps): Controller => {
   const { client, caches, clock } = deps;
-  const expectations = createExpectations(client, caches, 'pods');
+  const podControl = createPodControl(deps);
+  const { expectations } = podControl;
   return {
     name: 'replicaset',
     watches: [own('replicasets.apps'), ownedBy('pods', 'ReplicaSet'), { resource: 'pods', keys: matchingSets }],
@@ -40,7 +40,8 @@ export const replicaSetController = (deps: ControllerDeps): Controller => {
       const active = await carryOutClaim(client, { object: set, resource: 'replicasets.apps' }, 'pods', claim);
       const isCurrent = await expectations.met(key, clock.monotonic());
       const plan = planReplicaSet(set, active, isCurrent, relatedPods(set, caches), clock.now());
-      const failure = await carryOut(plan, set, expectations, deps);
+      const create = Array.from({ length: plan.create }, () => podFromTemplate(set, set.spec.template));
+      const failure = await podControl.carryOut(set, { create, remove: plan.remove });
       await reportStatus(set, replicaSetStatus(set, active, terminating, failure, clock.now()), deps);
       if (failure !== undefined) throw failure.error;
       if (!isCurrent) return requeueAfter(recheckAfterMs);
@@ -99,99 +100,12 @@ function relatedPods(set: ReplicaSet, caches: Caches): Pod[] {
   return siblings.flatMap((sibling) => caches.cache('pods').ownedBy(sibling));
 }
 
-interface Failure {
-  reason: 'FailedCreate' | 'FailedDelete';
-  error: unknown;
-}
-
-async function carryOut(
-  plan: ReplicaSetPlan,
-  set: ReplicaSet,
-  expectations: Expectations,
-  deps: ControllerDeps,
-): Promise<Failure | undefined> {
-  const key = keyOf(set);
-  const creation = await slowStart(plan.create, async () => {
-    const pod = await createPod(set, deps);
-    if (pod !== undefined) expectations.created(key, pod, deps.clock.monotonic());
-  });
-  if (creation !== undefined) return { reason: 'FailedCreate', error: creation };
-  const results = await Promise.allSettled(
-    plan.remove.map(async (pod) => {
-      await deletePod(set, pod, deps);
-      expectations.deleted(key, pod, deps.clock.monotonic());
-    }),
-  );
-  const failed = results.find((result) => result.status === 'rejected');
-  return failed === undefined ? undefined : { reason: 'FailedDelete', error: failed.reason };
-}
-
-/**
- * Calls `action` `count` times in batches of 1, 2, 4 …; a failure ends it after its batch, so that what must fail (a quota)
- * fails once and not a hundred times.
- * @returns the first error
- */
-export async function slowStart(count: number, action: () => Promise<void>): Promise<unknown> {
-  let remaining = count;
-  for (let size = Math.min(1, remaining); size > 0; size = Math.min(2 * size, remaining)) {
-    const results = await Promise.allSettled(Array.from({ length: size }, action));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed !== undefined) return failed.reason;
-    remaining -= size;
-  }
-  return undefined;
-}
-
-/** The pod of a set's template. The server completes the name. */
-export function podFromTemplate(set: ReplicaSet): New<Pod> {
-  const { metadata, spec } = set.spec.template ?? { spec: { containers: [] } };
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      generateName: `${set.metadata.name}-`,
-      namespace: set.metadata.namespace,
-      labels: metadata?.labels,
-      annotations: metadata?.annotations,
-      finalizers: metadata?.finalizers,
-      ownerReferences: [controllerReference(set)],
-    },
-    spec: spec ?? { containers: [] },
-  };
-}
-
-async function createPod(set: ReplicaSet, { client, events }: ControllerDeps): Promise<Pod | undefined> {
-  try {
-    const pod = await client.resource('pods').create(podFromTemplate(set));
-    events.event(set, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata.name}`);
-    return pod;
-  } catch (error) {
-    if (isNamespaceTerminating(error)) return undefined; // Nothing can be created any more, nor need be.
-    events.event(set, 'Warning', 'FailedCreate', `Error creating: ${messageOf(error)}`);
-    throw error;
-  }
-}
-
-async function deletePod(set: ReplicaSet, pod: Pod, { client, events }: ControllerDeps): Promise<void> {
-  const { namespace, name, uid } = pod.metadata;
-  try {
-    await client.resource('pods').delete({ namespace, name }, { preconditions: { uid } });
-    events.event(set, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`);
-  } catch (error) {
-    if (isNotFound(error)) return;
-    events.event(set, 'Warning', 'FailedDelete', `Error deleting: ${messageOf(error)}`);
-    throw error;
-  }
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /** The status to report. Pure. */
 export function replicaSetStatus(
   set: ReplicaSet,
   active: readonly Pod[],
   terminating: readonly Pod[],
-  failure: Failure | undefined,
+  failure: PodControlFailure | undefined,
   nowMs: number,
 ): ReplicaSetStatus {
   const template = labelMatcherOfMap(set.spec.template?.metadata?.labels ?? {});
@@ -209,7 +123,7 @@ export function replicaSetStatus(
 
 function withFailure(
   conditions: readonly ReplicaSetCondition[],
-  failure: Failure | undefined,
+  failure: PodControlFailure | undefined,
   nowMs: number,
 ): ReplicaSetCondition[] {
   const others = conditions.filter(({ type }) => type !== 'ReplicaFailure');
