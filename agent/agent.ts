@@ -17,11 +17,13 @@ import { createDnsServer } from './dns/dns-server.ts';
 import { publishDns } from './dns/publish-dns.ts';
 import { hasCapability } from './host/capabilities.ts';
 import { execFile } from './host/exec.ts';
+import { createKernelLog } from './host/kernel-log.ts';
 import { createKubelet, kubeletSelections } from './kubelet/kubelet.ts';
 import { addMetric } from './kubelet/server/metrics.ts';
 import { createNodeNetwork } from './network/node-network.ts';
 import { createProxy } from './proxy/proxy.ts';
 import { createCriRuntime } from './runtime/cri/cri-runtime.ts';
+import { withOomReports } from './runtime/oom-kills.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
 export interface AgentOptions {
@@ -173,9 +175,11 @@ function agentParts({ options, client, runtime, clock, log, signal }: Context): 
 
 /** Docker's client is loaded only where it is used: it takes several megabytes. */
 async function runtimeOf({ options, clock, log }: Pick<Context, 'options' | 'clock' | 'log'>): Promise<ContainerRuntime> {
-  if (options.runtime === 'containerd') return createCriRuntime({ endpoint: options.runtimeEndpoint, log, clock });
+  const kernelLog = createKernelLog();
+  if (options.runtime === 'containerd')
+    return withOomReports(createCriRuntime({ endpoint: options.runtimeEndpoint, log, clock }), { kernelLog, log });
   const { createDockerRuntime } = await import('./runtime/docker/docker-runtime.ts');
-  return createDockerRuntime({
+  const docker = createDockerRuntime({
     socketPath: options.runtimeEndpoint.replace(/^unix:\/\//, ''),
     cni: { confDir: options.cniConfDir, binDir: options.cniBinDir },
     dataDir: `${options.rootDir}/docker-runtime`,
@@ -184,4 +188,5 @@ async function runtimeOf({ options, clock, log }: Pick<Context, 'options' | 'clo
     log,
     clock,
   });
+  return withOomReports(docker, { kernelLog, log });
 }

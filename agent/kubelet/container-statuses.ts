@@ -5,6 +5,7 @@
  * (ready and started).
  */
 
+import type { ContainerStatus as CriStatus } from '#agent/runtime/runtime.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { allContainers, type ContainerKind, initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod } from '#api/types.generated.ts';
@@ -45,10 +46,22 @@ function messageShare(pod: Pod, message: string): string {
   return bytes.subarray(0, Math.floor(maxPodMessageBytes / [...allContainers(pod)].length)).toString('utf8');
 }
 
-function terminatedState(pod: Pod, { status }: ObservedContainer, containerID: string): ContainerStateTerminated {
+/** The kernel's log, which explains such an end, may be gone after a while: what was once said of it stays. */
+function endReason({ reason }: CriStatus, containerID: string, previous: ContainerStatus | undefined): string {
+  const said = [previous?.state?.terminated, previous?.lastState?.terminated].find((end) => end?.containerID === containerID);
+  return reason === 'Error' && said?.reason === 'OOMKilled' ? said.reason : reason;
+}
+
+function terminatedState(
+  pod: Pod,
+  { status }: ObservedContainer,
+  containerID: string,
+  previous: ContainerStatus | undefined,
+): ContainerStateTerminated {
+  const reason = endReason(status, containerID, previous);
   return {
     exitCode: status.exitCode,
-    ...(status.reason === '' ? {} : { reason: status.reason }),
+    ...(reason === '' ? {} : { reason }),
     ...(status.message === '' ? {} : { message: messageShare(pod, status.message) }),
     // One that could not be started began at the epoch, as upstream has it.
     startedAt: rfc3339(status.startedAtMs),
@@ -57,12 +70,17 @@ function terminatedState(pod: Pod, { status }: ObservedContainer, containerID: s
   };
 }
 
-function stateOf(pod: Pod, container: ObservedContainer, containerID: string): ContainerState {
+function stateOf(
+  pod: Pod,
+  container: ObservedContainer,
+  containerID: string,
+  previous: ContainerStatus | undefined,
+): ContainerState {
   switch (container.status.state) {
     case 'CONTAINER_RUNNING':
       return { running: { startedAt: rfc3339(container.status.startedAtMs) } };
     case 'CONTAINER_EXITED':
-      return { terminated: terminatedState(pod, container, containerID) };
+      return { terminated: terminatedState(pod, container, containerID, previous) };
     case 'CONTAINER_CREATED':
       return { waiting: {} };
     case 'CONTAINER_UNKNOWN':
@@ -123,7 +141,7 @@ function presentStatus(
   // Init containers of an earlier sandbox are removed before they run again: how they ended is known from what was last reported.
   const removed = previous?.containerID === idOf(current) ? undefined : previous?.state?.terminated;
   const known = removed === undefined ? (previous?.lastState ?? {}) : { terminated: removed };
-  const lastState = before === undefined ? known : { terminated: terminatedState(inputs.pod, before, idOf(before)) };
+  const lastState = before === undefined ? known : { terminated: terminatedState(inputs.pod, before, idOf(before), previous) };
   return {
     name: container.name,
     image: status.image.userSpecifiedImage || status.image.image || container.image || '',
@@ -131,7 +149,7 @@ function presentStatus(
     containerID: idOf(current),
     ready: false,
     restartCount: current.labels.restartCount,
-    state: stateOf(inputs.pod, current, idOf(current)),
+    state: stateOf(inputs.pod, current, idOf(current), previous),
     lastState,
     resources: container.resources ?? {},
     ...(container.resources?.requests === undefined ? {} : { allocatedResources: container.resources.requests }),

@@ -170,6 +170,18 @@ describe('container statuses', () => {
     assert.deepEqual(status.state, { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s …' } });
     assert.equal(status.lastState?.terminated?.exitCode, 1);
   });
+  it('keep saying OOMKilled of an end, when what explained it is forgotten', () => {
+    const oom = observedContainer(c, 137, { status: { reason: 'OOMKilled' } });
+    const plain = observedContainer(c, 137);
+    const first = statusOf(aPod(), observe([oom]));
+    const second = statusOf(aPod(), observe([plain]), { previous: first });
+    assert.equal(firstOf(second).state?.terminated?.reason, 'OOMKilled');
+    const again = observedContainer(c, 'running', { restartCount: 1 });
+    const third = statusOf(aPod(), observe([again, plain]), { previous: second });
+    assert.equal(firstOf(third).lastState?.terminated?.reason, 'OOMKilled');
+    const other = observedContainer(c, 137, { restartCount: 1 });
+    assert.equal(firstOf(statusOf(aPod(), observe([other, plain]), { previous: third })).state?.terminated?.reason, 'Error');
+  });
   it('forget a failure once the container runs', () => {
     const failures = new Map([['c', { reason: 'ErrImagePull', message: '' }]]);
     assert.ok(firstOf(statusOf(aPod(), observe([run(c)]), { failures })).state?.running);

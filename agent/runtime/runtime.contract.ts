@@ -329,9 +329,15 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
 
       it('say OOMKilled when they ran out of memory', async () => {
         const resources = { memoryLimitInBytes: 16 * 1024 * 1024, memorySwapLimitInBytes: 16 * 1024 * 1024 };
-        const { container } = await run(['sh', '-c', 'dd if=/dev/zero of=/dev/null bs=64M count=10'], { linux: { resources } });
-        const status = await exited(container);
-        assert.deepEqual([status.reason, status.exitCode !== 0], ['OOMKilled', true], JSON.stringify(status));
+        const cases: Readonly<Record<string, readonly string[]>> = {
+          'in its first milliseconds': ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=64M', 'count=10'],
+          'in a child process': ['sh', '-c', 'dd if=/dev/zero of=/dev/null bs=64M count=10 || exit 3'],
+        };
+        for (const [name, command] of Object.entries(cases)) {
+          const { container } = await run(command, { linux: { resources } });
+          const status = await exited(container);
+          assert.deepEqual([status.reason, status.exitCode !== 0], ['OOMKilled', true], `${name}: ${JSON.stringify(status)}`);
+        }
       });
 
       it('fail to start with a reason when the command is not there', async () => {

@@ -423,6 +423,8 @@ export interface ContainerEvent {
   /** Set where the runtime says it with the event (CRI GetContainerEvents, Docker's labels). */
   podSandboxId?: string | undefined;
   podUid?: string | undefined;
+  /** The first process of what stopped, where the runtime says it with the event (containerd's own). */
+  pid?: number | undefined;
 }
 
 export interface RuntimeVersion {

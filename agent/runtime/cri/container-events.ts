@@ -105,13 +105,14 @@ async function pumpContainerdEvents(
       const type = eventTypes[topic];
       const decoder = decoders[topic as keyof typeof decoders];
       if (type === undefined || decoder === undefined || event === null) continue;
-      const { containerId, id } = decoder.decode(event.value) as { containerId?: string; id?: string };
+      const { containerId, id, pid } = decoder.decode(event.value) as { containerId?: string; id?: string; pid?: number };
       if (topic === '/tasks/exit' && id !== containerId) continue; // The end of an exec, not of the container.
       const subject = containerId ?? id ?? '';
       const emitted = {
         containerId: subject,
         type,
         createdAtMs: (timestamp?.seconds ?? 0) * 1000 + (timestamp?.nanos ?? 0) / 1e6,
+        ...(topic === '/tasks/exit' ? { pid } : {}),
       };
       const settled = waitUntilVisible(source, type, subject, signal).then(() => emit(emitted));
       settling.add(settled);

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
 import { execFile } from '#agent/host/exec.ts';
+import { createKernelLog } from '#agent/host/kernel-log.ts';
 import { systemClock } from '#client/clock.ts';
 import { pauseImage } from '#lab/images/lab-images.ts';
+import { withOomReports } from '../oom-kills.ts';
 import { type RuntimeUnderTest, runtimeContract } from '../runtime.contract.ts';
 import { isUnavailable } from '../runtime.ts';
 import { createTestNode } from '../test-node.ts';
@@ -19,7 +21,10 @@ async function startContainerd(): Promise<RuntimeUnderTest> {
   const node = await createTestNode();
   const socket = join(node.dir, 'containerd.sock');
   const createRuntime = (): RuntimeUnderTest['runtime'] =>
-    createCriRuntime({ endpoint: `unix://${socket}`, log, clock: systemClock });
+    withOomReports(createCriRuntime({ endpoint: `unix://${socket}`, log, clock: systemClock }), {
+      kernelLog: createKernelLog(),
+      log,
+    });
   const config = containerdConfig({
     root: join(node.dir, 'root'),
     state: join(node.dir, 'state'),

@@ -7,8 +7,10 @@ import { describe, it } from 'node:test';
 import Docker from 'dockerode';
 import { pino } from 'pino';
 import { type Exec, execFile } from '#agent/host/exec.ts';
+import { createKernelLog } from '#agent/host/kernel-log.ts';
 import { systemClock } from '#client/clock.ts';
 import { pauseImage } from '#lab/images/lab-images.ts';
+import { withOomReports } from '../oom-kills.ts';
 import { type RuntimeUnderTest, runtimeContract } from '../runtime.contract.ts';
 import { isUnavailable } from '../runtime.ts';
 import { createTestNode } from '../test-node.ts';
@@ -35,16 +37,19 @@ async function startDocker(): Promise<RuntimeUnderTest> {
   const start = (): Promise<void> => node.start({ name: 'dockerd', argv }, async () => String(await docker.ping()) === 'OK');
   const exec: Exec = (command, options) => execFile(node.nsenter(command), options);
   const createRuntime = (): RuntimeUnderTest['runtime'] =>
-    createDockerRuntime({
-      socketPath,
-      cni: { confDir: node.cniConfDir, binDir: node.cniBinDir },
-      dataDir: join(node.dir, 'agent'),
-      sandboxImage: pauseImage,
-      minOomScoreAdj: 0,
-      exec,
-      log,
-      clock: systemClock,
-    });
+    withOomReports(
+      createDockerRuntime({
+        socketPath,
+        cni: { confDir: node.cniConfDir, binDir: node.cniBinDir },
+        dataDir: join(node.dir, 'agent'),
+        sandboxImage: pauseImage,
+        minOomScoreAdj: 0,
+        exec,
+        log,
+        clock: systemClock,
+      }),
+      { kernelLog: createKernelLog(), log },
+    );
   try {
     await start();
     const progress = await docker.loadImage(createReadStream(node.imageArchive));
