@@ -1,12 +1,13 @@
 /** Real mounts in a temporary folder. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { execFile } from './exec.ts';
 import { createMounts } from './mount.ts';
+import { openFolder } from './safe-open.ts';
 
 describe('mounts', () => {
   const mounts = createMounts(execFile);
@@ -34,15 +35,14 @@ describe('mounts', () => {
 
   it('of nothing at all is success', () => mounts.unmountBelow(join(scratch, 'none')));
 
-  it('show what a handle was opened on', async () => {
+  it('show the inode that is held, not what has its name by now', async () => {
     writeFileSync(join(scratch, 'disk/a'), 'opened');
     writeFileSync(join(scratch, 'target'), '');
-    const handle = await open(join(scratch, 'disk/a'));
-    try {
-      await mounts.bindHandle(handle.fd, join(scratch, 'disk'), join(scratch, 'target'));
-    } finally {
-      await handle.close();
-    }
+    await using disk = await openFolder(scratch, join(scratch, 'disk'));
+    await using entry = await disk.entry('a');
+    renameSync(join(scratch, 'disk/a'), join(scratch, 'disk/b'));
+    writeFileSync(join(scratch, 'disk/a'), 'planted');
+    await mounts.bindEntry(entry, join(scratch, 'target'));
     assert.equal(await readFile(join(scratch, 'target'), 'utf8'), 'opened');
   });
 });

@@ -1,6 +1,7 @@
 /** Mounting and unmounting, and the kernel's list of mounts. Source: mount(8), proc_pid_mountinfo(5). */
-import { readFile, readlink, realpath } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import type { Exec } from './exec.ts';
+import type { Entry } from './safe-open.ts';
 
 export interface MountEntry {
   mountPoint: string;
@@ -40,8 +41,8 @@ export interface Mounts {
   /** A RAM filesystem; without a size, half of the machine's memory is its limit (the kernel's default). */
   mountTmpfs(path: string, options: { sizeBytes?: number | undefined }): Promise<void>;
   bind(source: string, target: string): Promise<void>;
-  /** Bind-mounts an open file or directory, after checking that it lies within `root`. */
-  bindHandle(fd: number, root: string, target: string): Promise<void>;
+  /** Bind-mounts the very inode that is held, whatever has its path by now. */
+  bindEntry(source: Entry, target: string): Promise<void>;
   /** Unmounts everything at and below `path`, innermost first; nothing mounted is success. */
   unmountBelow(path: string): Promise<void>;
 }
@@ -70,12 +71,9 @@ export function createMounts(exec: Exec): Mounts {
     async bind(source, target) {
       await exec(['mount', '--bind', source, target]);
     },
-    async bindHandle(fd, root, target) {
-      const source = await readlink(`/proc/self/fd/${fd}`);
-      if (source !== root && !source.startsWith(`${root}/`))
-        throw new Error(`subpath "${source}" not within volume path "${root}"`);
+    async bindEntry(source, target) {
       // mount(8) would otherwise read the link and mount by its path, which may lead elsewhere by now.
-      await exec(['mount', '--no-canonicalize', '--bind', `/proc/${process.pid}/fd/${fd}`, target]);
+      await exec(['mount', '--no-canonicalize', '--bind', source.atForOthers, target]);
     },
     async unmountBelow(path) {
       const real = await resolved(path);

@@ -3,17 +3,16 @@
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_container.go` (startContainer), `pkg/kubelet/kubelet_pods.go` (mounts).
  */
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import type { Mounts } from '#agent/host/mount.ts';
-import type { ContainerRuntime, Mount, PodSandboxConfig } from '#agent/runtime/runtime.ts';
-import type { Container, Pod, Secret, Service, VolumeMount } from '#api/types.generated.ts';
+import { hasCode, openFolder } from '#agent/host/safe-open.ts';
+import type { ContainerRuntime, ImageSpec, Mount, PodSandboxConfig } from '#agent/runtime/runtime.ts';
+import type { Container, Pod, Secret, Service } from '#api/types.generated.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import { containerConfig, mountPropagation } from './container-config.ts';
+import { containerConfig } from './container-config.ts';
+import { containerMounts, prepareLog } from './container-mounts.ts';
 import type { ReferencedObjects } from './env.ts';
 import { resolveEnv } from './env.ts';
 import { messageText } from './errors.ts';
-import { expand } from './expansion.ts';
 import type { PodFacts } from './field-ref.ts';
 import type { ImagePuller } from './images/image-puller.ts';
 import { ImageError } from './images/image-puller.ts';
@@ -24,7 +23,6 @@ import type { Paths } from './paths.ts';
 import { containerResources } from './resources.ts';
 import { nonRootViolation } from './security.ts';
 import { serviceVariables } from './service-env.ts';
-import { bindSubPath } from './volumes/sub-path.ts';
 import type { MountedVolume } from './volumes/volumes.ts';
 
 /** A container could not be started: becomes its waiting state. */
@@ -59,6 +57,8 @@ export interface StartContext {
   volumes: ReadonlyMap<string, MountedVolume>;
   facts: PodFacts;
   hostsFile: string;
+  /** Images that are mounted as volumes, pulled for the first container that mounts them; by the volume's name. */
+  volumeImages: Map<string, Promise<ImageSpec>>;
   secrets: () => Promise<readonly Secret[]>;
   signal: AbortSignal;
 }
@@ -79,14 +79,15 @@ export function createContainerStarter(deps: StarterDeps): ContainerStarter {
         events.event(about, 'Warning', 'Failed', `Error: ${error instanceof ImageError ? reason : message}`);
         throw new StartError(reason, message, { cause: error, retryAtMs });
       };
+      const failPull = (error: unknown): never =>
+        error instanceof ImageError ? fail(error.reason, error, error.retryAtMs) : fail('ErrImagePull', error);
+      const images = await imageVolumes(deps, context, container).catch(failPull);
       const { ref, image } = await deps.images
-        .ensure({ pod, container, about, sandboxConfig, secrets: context.secrets, signal })
-        .catch((error: unknown) =>
-          error instanceof ImageError ? fail(error.reason, error, error.retryAtMs) : fail('ErrImagePull', error),
-        );
+        .ensure({ pod, image: container, about, sandboxConfig, secrets: context.secrets, signal })
+        .catch(failPull);
 
       const restartCount = await nextRestartCount(context, container, paths);
-      const config = await prepare(deps, context, container, restartCount)
+      const config = await prepare(deps, context, container, restartCount, images)
         .then(({ env, mounts }) => {
           const violation = nonRootViolation(pod, container, image);
           if (violation !== undefined) throw new Error(violation);
@@ -121,12 +122,52 @@ async function nextRestartCount({ pod, observed }: StartContext, container: Cont
   const last = findContainer(observed, container.name);
   if (last !== undefined) return last.labels.restartCount + 1;
   const { namespace = '', name, uid } = pod.metadata;
-  const files = await readdir(paths.containerLogDir({ namespace, name, uid }, container.name)).catch(() => []);
-  const counts = files.flatMap((file) => {
-    const match = /^(\d+)\.log/.exec(file);
-    return match === null ? [] : [Number(match[1])];
-  });
-  return counts.length === 0 ? 0 : Math.max(...counts) + 1;
+  const files = await logNames(paths, paths.containerLogDir({ namespace, name, uid }, container.name));
+  // Nine digits are more than any container is started; more digits are somebody else's.
+  return files.reduce((count, file) => Math.max(count, Number(/^(\d{1,9})\.log/.exec(file)?.[1] ?? -1) + 1), 0);
+}
+
+/** None where there is no such folder, or something else in its place. */
+async function logNames(paths: Paths, containerLogDir: string): Promise<string[]> {
+  try {
+    await using folder = await openFolder(paths.podLogsRoot, containerLogDir);
+    return (await folder.list()).map(({ name }) => name);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return [];
+    throw error;
+  }
+}
+
+/**
+ * The images that the container mounts as volumes, pulled. Source: upstream `kuberuntime_manager.go` (getImageVolumes).
+ * @throws ImageError
+ */
+async function imageVolumes(
+  { images }: StarterDeps,
+  { pod, sandboxConfig, secrets, signal, volumeImages }: StartContext,
+  container: Container,
+): Promise<Map<string, ImageSpec>> {
+  const mounted = new Set((container.volumeMounts ?? []).map(({ name }) => name));
+  const found = new Map<string, ImageSpec>();
+  for (const { name, image } of pod.spec.volumes ?? []) {
+    if (image === undefined || !mounted.has(name)) continue;
+    const { reference = '', pullPolicy } = image;
+    const pulled =
+      volumeImages.get(name) ??
+      images
+        .ensure({
+          pod,
+          image: { image: reference, imagePullPolicy: pullPolicy },
+          about: podReference(pod),
+          sandboxConfig,
+          secrets,
+          signal,
+        })
+        .then(({ ref }) => ({ image: ref, userSpecifiedImage: reference }));
+    volumeImages.set(name, pulled);
+    found.set(name, await pulled);
+  }
+  return found;
 }
 
 interface Prepared {
@@ -134,72 +175,18 @@ interface Prepared {
   mounts: Mount[];
 }
 
-async function prepare(deps: StarterDeps, context: StartContext, container: Container, restartCount: number): Promise<Prepared> {
-  const { pod, facts } = context;
-  const { namespace = '', name, uid } = pod.metadata;
-  await mkdir(deps.paths.containerLogDir({ namespace, name, uid }, container.name), { recursive: true, mode: 0o755 });
-  const services = serviceVariables(deps.services(), namespace, pod.spec.enableServiceLinks ?? true);
-  const env = await resolveEnv({ pod, container, objects: deps.objects, serviceVariables: services, facts });
-  const mounts: Mount[] = [];
-  for (const [index, mount] of (container.volumeMounts ?? []).entries())
-    mounts.push(await volumeMount(deps, context, container, mount, index, env));
-  const termination = await terminationLog(deps.paths, uid, container, restartCount);
-  if (termination !== undefined) mounts.push(termination);
-  if (!mounts.some(({ containerPath }) => containerPath === '/etc/hosts')) {
-    mounts.push({
-      containerPath: '/etc/hosts',
-      hostPath: context.hostsFile,
-      readonly: container.securityContext?.readOnlyRootFilesystem === true,
-    });
-  }
-  return { env, mounts };
-}
-
-async function volumeMount(
-  deps: StarterDeps,
-  { pod, volumes }: StartContext,
+async function prepare(
+  { paths, mounts, objects, services }: StarterDeps,
+  { pod, facts, volumes, hostsFile }: StartContext,
   container: Container,
-  mount: VolumeMount,
-  index: number,
-  env: ReadonlyMap<string, string>,
-): Promise<Mount> {
-  const volume = volumes.get(mount.name);
-  if (volume === undefined) throw new Error(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
-  const subPath =
-    mount.subPathExpr === undefined || mount.subPathExpr === '' ? mount.subPath : expandStrictly(mount.subPathExpr, env);
-  let { hostPath } = volume;
-  if (subPath !== undefined && subPath !== '') {
-    const target = join(deps.paths.subPathsDir(pod.metadata.uid), mount.name, container.name, `${index}`);
-    hostPath = await bindSubPath(deps.mounts, volume.hostPath, subPath, target).catch((error: unknown) => {
-      throw new Error(`failed to prepare subPath for volumeMount "${mount.name}" of container "${container.name}"`, {
-        cause: error,
-      });
-    });
-  }
+  restartCount: number,
+  images: ReadonlyMap<string, ImageSpec>,
+): Promise<Prepared> {
+  await prepareLog(paths, pod, container, restartCount);
+  const serviceEnv = serviceVariables(services(), pod.metadata.namespace ?? '', pod.spec.enableServiceLinks ?? true);
+  const env = await resolveEnv({ pod, container, objects, serviceVariables: serviceEnv, facts });
   return {
-    containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
-    hostPath,
-    readonly: mount.readOnly === true || volume.readOnly,
-    propagation: mountPropagation(mount.mountPropagation),
-    ...(mount.recursiveReadOnly === 'Enabled' ? { recursiveReadOnly: true } : {}),
+    env,
+    mounts: await containerMounts({ pod, container, restartCount, volumes, images, env, hostsFile, paths, mounts }),
   };
-}
-
-function expandStrictly(expression: string, env: ReadonlyMap<string, string>): string {
-  return expand(expression, (name) => {
-    const value = env.get(name);
-    if (value === undefined) throw new Error(`missing value for "${name}"`);
-    return value;
-  });
-}
-
-/** An empty file that the container may write its last words to. */
-async function terminationLog(paths: Paths, uid: string, container: Container, restartCount: number): Promise<Mount | undefined> {
-  if (container.terminationMessagePath === undefined || container.terminationMessagePath === '') return undefined;
-  const hostPath = paths.terminationLog(uid, container.name, restartCount);
-  await mkdir(dirname(hostPath), { recursive: true });
-  await writeFile(hostPath, '');
-  // Whatever user the container runs as.
-  await chmod(hostPath, 0o666);
-  return { containerPath: container.terminationMessagePath, hostPath };
 }

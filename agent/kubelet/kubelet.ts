@@ -3,12 +3,14 @@
  *
  * Source: upstream `pkg/kubelet/kubelet.go`; DESIGN.md, "Kubelet".
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import type { Logger } from 'pino';
 import type { Cgroups } from '#agent/host/cgroup.ts';
 import { createCgroups } from '#agent/host/cgroup.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
+import { openFolder, readSmallFile, writeFileIn } from '#agent/host/safe-open.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import type { Node, Pod, Secret } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
@@ -79,6 +81,8 @@ export const kubeletSelections = (nodeName: string): InformerSelections => ({
 });
 
 const housekeepingMs = 30_000;
+/** Of /etc/hosts and resolv.conf: some have a million blocked names. */
+const maxNodeFileBytes = 64 * 2 ** 20;
 
 export function createKubelet(deps: KubeletDeps, given: KubeletOptions): Kubelet {
   return { run: (signal) => runKubelet(deps, given, signal) };
@@ -111,7 +115,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   const version = await health.untilAnswering(signal);
   if (version === undefined) return;
 
-  const observer = createObserver(runtime);
+  const observer = createObserver(runtime, paths.podsDir);
   const probes = createProbes({ runner: deps.probeRunner ?? createProbeRunner(runtime), clock, random, events, changed: wake });
   const pleg = createPleg({ runtime, clock, log, changed: wake });
   const observeNode = await createNodeObserver({ runtime, health, pleg, clock, dataDir: options.dataDir });
@@ -164,14 +168,15 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     paths,
     cgroupRoot: options.cgroupRoot,
     clusterDns: { servers: options.clusterDns, domain: options.clusterDomain },
-    readHostResolvConf: async () => parseResolvConf(await readFile(options.resolvConf, 'utf8')),
+    readHostResolvConf: async () => parseResolvConf(await readSmallFile(options.resolvConf, maxNodeFileBytes)),
     async writeHostsFile(pod, podIps) {
       const file = paths.etcHosts(pod.metadata.uid);
       const text =
         pod.spec.hostNetwork === true
-          ? hostNetworkHostsFile(pod, await readFile('/etc/hosts', 'utf8'))
+          ? hostNetworkHostsFile(pod, await readSmallFile('/etc/hosts', maxNodeFileBytes))
           : podHostsFile(pod, podHostname(pod, options.clusterDomain), podIps);
-      await writeFile(file, text, { mode: 0o644 });
+      await using folder = await openFolder(paths.podsDir, dirname(file));
+      await writeFileIn(folder, basename(file), text, 0o644);
       return file;
     },
   });

@@ -3,13 +3,14 @@
  *
  * Source: upstream `pkg/kubelet/logs/container_log_manager.go`.
  */
-import { createReadStream, createWriteStream } from 'node:fs';
-import { readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { Logger } from 'pino';
+import { removeTree } from '#agent/host/remove-tree.ts';
+import { type Folder, ifThere } from '#agent/host/safe-open.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import { openLogFolder } from './log-file.ts';
 
 export interface LogRotation {
   /** Rotates the logs of all running containers that need it. Failures are logged. */
@@ -25,39 +26,56 @@ export interface LogRotationDeps {
 
 const stamp = (): string => new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
 
-/** Rotated logs of `path`, the oldest first: `0.log.20260101-000000`, later `….gz`. */
-async function rotated(path: string): Promise<string[]> {
-  const names = await readdir(dirname(path));
-  return names
-    .filter((name) => name.startsWith(`${basename(path)}.`) && !name.endsWith('.tmp'))
-    .sort()
-    .map((name) => join(dirname(path), name));
+/** More than a runtime writes between two looks; compressing what a container has blown up would hold the next logs up for hours. */
+const maxCompressBytes = 2 ** 30;
+
+/** Names of the rotated logs of `log`, the oldest first: `0.log.20260101-000000`, later `….gz`. Only files: others are not ours. */
+async function rotated(folder: Folder, log: string): Promise<string[]> {
+  const entries = await folder.list();
+  return entries
+    .filter(
+      (entry) => entry.isFile() && entry.name.startsWith(log) && /^\.\d{8}-\d{6}(\.gz)?$/.test(entry.name.slice(log.length)),
+    )
+    .map(({ name }) => name)
+    .sort();
 }
 
-async function compress(path: string): Promise<void> {
-  const temporary = `${path}.tmp`;
-  await pipeline(createReadStream(path), createGzip(), createWriteStream(temporary));
-  await rename(temporary, `${path}.gz`);
-  await rm(path);
+async function compress(folder: Folder, name: string): Promise<void> {
+  const temporary = `${name}.tmp`;
+  {
+    await using source = await folder.openFile(name);
+    const { size } = await source.stat();
+    if (size > maxCompressBytes) return;
+    await removeTree(folder, temporary);
+    await using target = await folder.createFile(temporary, 0o640);
+    // Not more than there was: a container may go on writing to it.
+    const input = size === 0 ? [] : source.createReadStream({ start: 0, end: size - 1, autoClose: false });
+    await pipeline(input, createGzip(), target.createWriteStream({ autoClose: false }));
+  }
+  await folder.rename(temporary, `${name}.gz`);
+  await folder.unlink(name);
 }
 
 export function createLogRotation({ runtime, log, maxBytes, maxFiles }: LogRotationDeps): LogRotation {
   async function rotateOne(id: string): Promise<void> {
     const { logPath } = await runtime.containerStatus(id);
     if (logPath === '') return;
-    const info = await stat(logPath).catch(() => undefined);
-    if (info === undefined || info.size < maxBytes) return;
-    const old = await rotated(logPath);
+    await using folder = await ifThere(openLogFolder(logPath));
+    const log = basename(logPath);
+    const info = await folder?.look(log);
+    if (folder === undefined || info?.isFile() !== true || info.size < maxBytes) return;
+    const old = await rotated(folder, log);
+    const surplus = old.slice(0, Math.max(0, old.length - (maxFiles - 2)));
+    for (const name of surplus) await ifThere(folder.unlink(name));
     // The present log and the newest rotated one stay readable: followers may still be in it.
-    for (const path of old) if (!path.endsWith('.gz')) await compress(path);
-    for (const path of (await rotated(logPath)).slice(0, Math.max(0, old.length - (maxFiles - 2)))) await rm(path);
-    const aside = `${logPath}.${stamp()}`;
-    await rename(logPath, aside);
+    for (const name of old.slice(surplus.length)) if (!name.endsWith('.gz')) await compress(folder, name);
+    const aside = `${log}.${stamp()}`;
+    await folder.rename(log, aside);
     try {
       await runtime.reopenContainerLog(id);
     } catch (error) {
       // The runtime still writes to the renamed file: give it its name back.
-      await rename(aside, logPath);
+      await folder.rename(aside, log);
       throw error;
     }
   }

@@ -1,7 +1,9 @@
 /** Reads a pod from the container runtime, with the termination messages that its containers left. */
-import { open, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { ifThere, openFolder, readAtMost } from '#agent/host/safe-open.ts';
 import type { ContainerRuntime, ContainerStatus, PodSandboxStatus } from '#agent/runtime/runtime.ts';
 import { isNotFound } from '#agent/runtime/runtime.ts';
+import { messageText } from './errors.ts';
 import type { ContainerLabels } from './labels.ts';
 import { parseContainerLabels, podUidLabel } from './labels.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
@@ -18,7 +20,8 @@ const maxMessages = 1000;
 const maxLogBytes = 2048;
 const maxLogLines = 80;
 
-export function createObserver(runtime: ContainerRuntime): Observer {
+/** @param podsDir the kubelet's folder of all pods: what is below it may be a container's */
+export function createObserver(runtime: ContainerRuntime, podsDir: string): Observer {
   /** What exited containers said, by container ID: it does not change any more. */
   const messages = new Map<string, string>();
 
@@ -34,7 +37,7 @@ export function createObserver(runtime: ContainerRuntime): Observer {
     const labels = parseContainerLabels(status.labels, status.annotations);
     if (labels === undefined) return undefined;
     if (status.state !== 'CONTAINER_EXITED') return { name: labels.container, sandboxId: '', status, labels };
-    const own = messages.get(id) ?? (await terminationMessage(status, labels));
+    const own = messages.get(id) ?? (await terminationMessage(status, labels, podsDir));
     messages.set(id, own);
     // The oldest is read once more where its container still exists.
     if (messages.size > maxMessages) for (const oldest of messages.keys().take(1)) messages.delete(oldest);
@@ -77,25 +80,24 @@ export function createObserver(runtime: ContainerRuntime): Observer {
   };
 }
 
-async function terminationMessage(status: ContainerStatus, labels: ContainerLabels): Promise<string> {
+async function terminationMessage(status: ContainerStatus, labels: ContainerLabels, podsDir: string): Promise<string> {
   const mount = status.mounts.find(({ containerPath }) => containerPath === labels.terminationMessagePath);
-  const message = mount === undefined ? '' : await readStart(mount.hostPath);
+  const message = mount === undefined ? '' : await readEnd(mount.hostPath, podsDir);
   if (message !== '' || labels.terminationMessagePolicy !== 'FallbackToLogsOnError' || status.exitCode === 0) return message;
-  return readLastLogLines(status.logPath, maxLogLines, maxLogBytes);
+  return readLastLogLines(status.logPath, maxLogLines, maxLogBytes).catch(
+    (error: unknown) => `Error on reading termination message from logs: ${messageText(error)}`,
+  );
 }
 
-async function readStart(path: string): Promise<string> {
+/** A volume may be mounted in the message's place, with anything in it. Source: upstream `pkg/kubelet/util/tail` (ReadAtMost). */
+async function readEnd(path: string, podsDir: string): Promise<string> {
   try {
-    if (!(await stat(path)).isFile()) return '';
-    const file = await open(path);
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(maxMessageBytes), 0, maxMessageBytes, 0);
-      return buffer.subarray(0, bytesRead).toString('utf8');
-    } finally {
-      await file.close();
-    }
+    await using folder = await ifThere(openFolder(path.startsWith(`${podsDir}/`) ? podsDir : '/', dirname(path)));
+    await using file = folder === undefined ? undefined : await ifThere(folder.openFile(basename(path)));
+    if (file === undefined) return '';
+    const { size } = await file.stat();
+    return (await readAtMost(file, maxMessageBytes, Math.max(0, size - maxMessageBytes))).toString('utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
-    return `Error reading termination log ${path}: ${error instanceof Error ? error.message : String(error)}`;
+    return `Error on reading termination log ${path}: ${messageText(error)}`;
   }
 }

@@ -1,7 +1,8 @@
 /** Cleans up after pods that are no longer in the API: sandboxes, directories, logs, control groups. */
-import { readdir, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { removeTreeBelow } from '#agent/host/remove-tree.ts';
 import type { PodLabels } from './labels.ts';
 import type { Observer } from './observe.ts';
 import type { Paths } from './paths.ts';
@@ -59,7 +60,7 @@ export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths
     if (!(await attempt('containers', uid, () => removeContainers(pod)))) return;
     await attempt('volumes', uid, () => volumes.tearDown(uid));
     await attempt('cgroup', uid, () => cgroups.removeUnknown(uid));
-    await attempt('logs', uid, () => rm(paths.podLogDir(pod), { recursive: true, force: true }));
+    await attempt('logs', uid, () => removeTreeBelow(paths.podLogsRoot, paths.podLogDir(pod)));
   }
 
   function stopPods(): void {
@@ -78,7 +79,7 @@ export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths
     for (const name of await readdir(paths.podLogsRoot)) {
       const uid = parsePodLogDir(name)?.uid;
       if (uid !== undefined && isGone(uid))
-        await attempt('logs', uid, () => rm(join(paths.podLogsRoot, name), { recursive: true, force: true }));
+        await attempt('logs', uid, () => removeTreeBelow(paths.podLogsRoot, join(paths.podLogsRoot, name)));
     }
   }
 

@@ -3,9 +3,8 @@
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (SyncPod).
  */
-
-import { mkdir, rm } from 'node:fs/promises';
-import type { ContainerRuntime, PodSandboxConfig } from '#agent/runtime/runtime.ts';
+import { makeFolders } from '#agent/host/safe-open.ts';
+import type { ContainerRuntime, ImageSpec, PodSandboxConfig } from '#agent/runtime/runtime.ts';
 import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, Pod, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
@@ -23,6 +22,7 @@ import type { PodFacts } from './field-ref.ts';
 import { podHostname } from './hostname.ts';
 import type { KillDeps } from './kill-containers.ts';
 import { killContainer, killPodContainers, podReference } from './kill-containers.ts';
+import { removeLogs } from './log-file.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { findContainer, isRunning } from './observed.ts';
 import type { Paths } from './paths.ts';
@@ -105,7 +105,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
 
   /** Starts a sandbox. @returns its ID and address */
   async function createSandbox(pod: Pod, config: PodSandboxConfig): Promise<{ sandboxId: string; ips: string[] }> {
-    if (config.logDirectory !== undefined) await mkdir(config.logDirectory, { recursive: true, mode: 0o755 });
+    if (config.logDirectory !== undefined) await makeFolders(paths.podLogsRoot, config.logDirectory, 0o755);
     let sandboxId: string;
     try {
       sandboxId = await runtime.runPodSandbox(config);
@@ -183,6 +183,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
       sandboxId,
       sandboxConfig: await configOf(pod, actions.attempt),
       hostsFile: await deps.writeHostsFile(pod, facts.podIps),
+      volumeImages: new Map<string, Promise<ImageSpec>>(),
     };
 
     const start = async (container: Container, targetId?: string): Promise<boolean> => {
@@ -277,7 +278,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
 
   async function removeContainer({ status }: ObservedContainer): Promise<void> {
     await runtime.removeContainer(status.id);
-    if (status.logPath !== '') await rm(status.logPath, { force: true });
+    if (status.logPath !== '') await removeLogs(status.logPath);
   }
 }
 

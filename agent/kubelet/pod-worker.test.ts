@@ -51,11 +51,12 @@ afterEach(async () => {
   for (const close of opened.splice(0)) await close();
 });
 
-/** Lets promise chains, and file access as far as Node lists it (not of file handles), come to rest: only then may the clock move. */
+/** Lets promise chains and file access come to rest: only then may the clock move. */
 async function rest(): Promise<void> {
   for (let quiet = 0; quiet < 6; quiet++) {
     await new Promise((resolve) => setImmediate(resolve));
-    if (process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))) quiet = 0;
+    // `CloseReq`: a file handle that is being closed.
+    if (process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq') || name === 'CloseReq')) quiet = 0;
   }
 }
 
@@ -101,7 +102,7 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
   });
   const made = new PodWorker(
     {
-      observer: createObserver(runtime),
+      observer: createObserver(runtime, paths.podsDir),
       runtime: podRuntime,
       probes,
       volumes: {

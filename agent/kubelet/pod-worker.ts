@@ -12,8 +12,9 @@
  * Source: upstream `pkg/kubelet/pod_workers.go`, `kubelet.go` (SyncPod, SyncTerminatingPod, SyncTerminatedPod).
  */
 
-import { mkdir, rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
+import { removeTreeBelow } from '#agent/host/remove-tree.ts';
+import { makeFolders } from '#agent/host/safe-open.ts';
 import { isTerminalPhase } from '#api/pod/conditions.ts';
 import type { Pod, PodStatus, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
@@ -247,7 +248,7 @@ export class PodWorker {
   async #start(pod: Pod, observed: ObservedPod): Promise<{ acted: boolean; retryAtMs?: number | undefined }> {
     const { deps, facts } = { deps: this.#deps, facts: this.#facts(observed) };
     await deps.cgroups.ensure(pod);
-    await mkdir(deps.paths.podDir(this.uid), { recursive: true, mode: 0o750 });
+    await makeFolders(deps.paths.podsDir, deps.paths.podDir(this.uid), 0o750);
     const volumes = await deps.volumes.setUp(pod, facts);
     this.#syncAbort = new AbortController();
     // A word to stop may have come while the volumes were set up.
@@ -386,7 +387,7 @@ export class PodWorker {
     if (this.#removed) {
       await runtime.remove(await this.#observe());
       const { namespace = '', name, uid } = this.#pod.metadata;
-      await rm(this.#deps.paths.podLogDir({ namespace, name, uid }), { recursive: true, force: true });
+      await removeTreeBelow(this.#deps.paths.podLogsRoot, this.#deps.paths.podLogDir({ namespace, name, uid }));
       statuses.forget(this.uid);
       return this.#become('gone');
     }

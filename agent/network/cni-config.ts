@@ -1,7 +1,8 @@
 /** The CNI configuration by which the container runtime connects pods. Pure; {@link writeCniConfig} puts it in place. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
+import { ifThere, readSmallFile, replaceFile } from '#agent/host/safe-open.ts';
 
 export interface CniOptions {
   /** The node's share of the pod network: `spec.podCIDRs`. */
@@ -13,6 +14,8 @@ export interface CniOptions {
   /** Absent: the kernel's default for the bridge. */
   mtu?: number | undefined;
 }
+
+const maxConfigBytes = 2 ** 20;
 
 /** Sorted first by containerd, which takes the first file of the directory. */
 export const cniConfFile = '10-tinkernetes.conflist';
@@ -57,24 +60,13 @@ export function cniConfList({ podCidrs, bridgeName, cniStateDir, mtu }: CniOptio
 export async function writeCniConfig(directory: string, config: object): Promise<boolean> {
   const path = join(directory, cniConfFile);
   const text = `${JSON.stringify(config, undefined, 2)}\n`;
-  if ((await readIfPresent(path)) === text) return false;
+  if ((await ifThere(readSmallFile(path, maxConfigBytes))) === text) return false;
   await mkdir(directory, { recursive: true });
-  // The runtime loads .conf, .conflist and .json; this name is none of them.
-  const fresh = join(directory, `.${cniConfFile}.new`);
-  await writeFile(fresh, text, { mode: 0o644 });
-  await rename(fresh, path);
+  // By way of a name that ends in `.new`: the runtime loads .conf, .conflist and .json.
+  await replaceFile(path, text, 0o644);
   return true;
 }
 
 export async function removeCniConfig(directory: string): Promise<void> {
   await rm(join(directory, cniConfFile), { force: true });
-}
-
-async function readIfPresent(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -166,7 +166,12 @@ export type MountPropagation = 'PROPAGATION_PRIVATE' | 'PROPAGATION_HOST_TO_CONT
 
 export interface Mount {
   containerPath: string;
+  /** Empty where an image is mounted. */
   hostPath: string;
+  /** By its ID. Runtimes that cannot mount images do not know the field, and fail for want of a path. */
+  image?: ImageSpec | undefined;
+  /** Within the image; empty for all of it. */
+  imageSubPath?: string | undefined;
   readonly?: boolean | undefined;
   selinuxRelabel?: boolean | undefined;
   propagation?: MountPropagation | undefined;

@@ -1,5 +1,5 @@
 /**
- * Sees to it that a container's image is on this node: pull policy, credentials, back-off, events.
+ * Sees to it that an image, of a container or of a volume, is on this node: pull policy, credentials, back-off, events.
  *
  * Source: upstream `pkg/kubelet/images/image_manager.go` (messages and reasons).
  */
@@ -34,7 +34,8 @@ export class ImageError extends Error {
 
 export interface PullRequest {
   pod: Pod;
-  container: Container;
+  /** Which image, and when to pull it: a container, or what a volume says. */
+  image: Pick<Container, 'image' | 'imagePullPolicy'>;
   /** What events are about: the pod, with the container's field path. */
   about: ObjectReference;
   sandboxConfig: PodSandboxConfig;
@@ -63,8 +64,8 @@ export interface ImagePullerDeps {
 }
 
 /** The default follows the tag: `latest` (or none) is always pulled, others only when absent. */
-const policyOf = (container: Container): string =>
-  container.imagePullPolicy ?? (/(:latest$)|(^[^:@]*$)/.test(container.image ?? '') ? 'Always' : 'IfNotPresent');
+const policyOf = ({ image = '', imagePullPolicy }: PullRequest['image']): string =>
+  imagePullPolicy ?? (/(:latest$)|(^[^:@]*$)/.test(image) ? 'Always' : 'IfNotPresent');
 
 export function createImagePuller({ runtime, clock, events, serialize }: ImagePullerDeps): ImagePuller {
   const backOff = createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 });
@@ -149,10 +150,10 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
 
   return {
     async ensure(request) {
-      const { container, about } = request;
-      const requested = container.image ?? '';
+      const { about } = request;
+      const requested = request.image.image ?? '';
       const image = nameOrThrow(requested, about);
-      const policy = policyOf(container);
+      const policy = policyOf(request.image);
       const present = policy === 'Always' ? undefined : await inspect(image, requested, about);
       if (present !== undefined) {
         events.event(

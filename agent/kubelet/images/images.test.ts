@@ -87,7 +87,14 @@ describe('pulls', () => {
     const pull = (image: string, signal = new AbortController().signal): Promise<unknown> => {
       const pod = aPod({ containers: [aContainer('c', { image })] });
       const [container = aContainer('c')] = pod.spec.containers;
-      return puller.ensure({ pod, container, about: {}, sandboxConfig: {} as PodSandboxConfig, secrets: async () => [], signal });
+      return puller.ensure({
+        pod,
+        image: container,
+        about: {},
+        sandboxConfig: {} as PodSandboxConfig,
+        secrets: async () => [],
+        signal,
+      });
     };
     const first = pull('slow:1');
     const deleted = new AbortController();

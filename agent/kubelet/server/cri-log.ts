@@ -35,20 +35,42 @@ export function parseLogLine(line: Buffer): LogEntry | undefined {
   };
 }
 
-/** Cuts bytes into lines; what is left without a newline stays for the next chunk. */
+/** Far more than a runtime writes in one line (containerd: 16 KiB): what is longer is no log, and not worth the memory. */
+const maxLineBytes = 1024 * 1024;
+
+/** Cuts bytes into lines; what is left without a newline stays for the next chunk. A line of more than 1 MiB is left out. */
 export class LineSplitter {
-  #rest: Buffer = Buffer.alloc(0);
+  #rest: Buffer[] = [];
+  #restBytes = 0;
+  #tooLong = false;
 
   /** Complete lines, without their newlines. */
   push(chunk: Buffer): Buffer[] {
-    const data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const lines: Buffer[] = [];
     let start = 0;
-    for (let end = data.indexOf(newline); end >= 0; end = data.indexOf(newline, start)) {
-      lines.push(data.subarray(start, end));
+    for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
+      this.#keep(chunk.subarray(start, end));
+      if (!this.#tooLong) lines.push(this.#rest.length === 1 ? (this.#rest[0] as Buffer) : Buffer.concat(this.#rest));
+      this.#forget();
+      this.#tooLong = false;
       start = end + 1;
     }
-    this.#rest = data.subarray(start);
+    // A copy: whoever reads may use its buffer again.
+    if (start < chunk.length) this.#keep(Buffer.from(chunk.subarray(start)));
     return lines;
+  }
+
+  #keep(part: Buffer): void {
+    this.#restBytes += part.length;
+    if (this.#restBytes > maxLineBytes) {
+      this.#forget();
+      this.#tooLong = true;
+    }
+    if (!this.#tooLong) this.#rest.push(part);
+  }
+
+  #forget(): void {
+    this.#rest = [];
+    this.#restBytes = 0;
   }
 }

@@ -5,8 +5,9 @@
  */
 import { watch } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { open, stat } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
+import type { Folder } from '#agent/host/safe-open.ts';
+import { openLog, openLogFolder, openLogIfThere } from '../log-file.ts';
 import type { LogEntry } from './cri-log.ts';
 import { LineSplitter, parseLogLine } from './cri-log.ts';
 import { offsetOfLastLines } from './log-tail.ts';
@@ -56,7 +57,7 @@ export class LogFormatter {
 
 /**
  * The log's text, piece by piece. With `follow`, ends when `isRunning` says that the container has stopped, or `signal` aborts.
- * @throws the file system's error when there is no log
+ * @throws the file system's error when there is no log, WrongFileTypeError when something else has its name
  */
 export async function* readLog(
   path: string,
@@ -64,12 +65,15 @@ export async function* readLog(
   isRunning: () => Promise<boolean>,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  let file = await open(path);
+  let file = await openLog(path);
   let hints: Hints | undefined;
   try {
-    if (options.follow) hints = followHints(path, signal);
+    if (options.follow) {
+      await using folder = await openLogFolder(path);
+      hints = followHints(folder, basename(path), signal);
+    }
     const { size } = await file.stat();
-    let position = options.tailLines === undefined ? 0 : await offsetOfLastLines(file, size, options.tailLines);
+    let position = options.tailLines === undefined ? 0 : await offsetOfLastLines(file, size, options.tailLines, signal);
     let splitter = new LineSplitter();
     const formatter = new LogFormatter(options);
     let ended = false;
@@ -103,8 +107,12 @@ export async function* readLog(
 
 /** The file that has the log's name now, when that is another than the open one. */
 async function openIfRotated(path: string, current: FileHandle): Promise<FileHandle | undefined> {
-  const [named, held] = await Promise.all([stat(path).catch(() => undefined), current.stat()]);
-  return named === undefined || named.ino === held.ino ? undefined : open(path);
+  const named = await openLogIfThere(path);
+  if (named === undefined) return undefined;
+  const [{ ino, dev }, held] = await Promise.all([named.stat(), current.stat()]);
+  if (ino !== held.ino || dev !== held.dev) return named;
+  await named.close();
+  return undefined;
 }
 
 interface Hints {
@@ -113,15 +121,16 @@ interface Hints {
   close(): void;
 }
 
-function followHints(path: string, signal: AbortSignal): Hints {
+function followHints(folder: Folder, log: string, signal: AbortSignal): Hints {
   let pending = false;
   let release: () => void = () => undefined;
   const hint = (): void => {
     pending = true;
     release();
   };
-  const watcher = watch(dirname(path), (_event, name) => {
-    if (name === null || name.startsWith(basename(path))) hint();
+  // The kernel watches the folder, not its path: it may be closed after this.
+  const watcher = watch(folder.self, (_event, name) => {
+    if (name === null || name.startsWith(log)) hint();
   });
   // Without hints the idle look still finds what is new.
   watcher.on('error', () => watcher.close());

@@ -3,8 +3,14 @@ import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Folder } from '#agent/host/safe-open.ts';
 import type { Payload } from './atomic-writer.ts';
-import { checkPayloadPath, writeAtomically } from './atomic-writer.ts';
+import { checkPayloadPath, writeAtomically as writeInto } from './atomic-writer.ts';
+
+async function writeAtomically(target: string, files: Payload, prepare?: () => Promise<void>): Promise<boolean> {
+  await using folder = await Folder.open(target);
+  return await writeInto(folder, files, prepare);
+}
 
 const payload = (files: Record<string, string>, mode = 0o644): Payload =>
   new Map(Object.entries(files).map(([path, text]) => [path, { data: Buffer.from(text), mode }]));

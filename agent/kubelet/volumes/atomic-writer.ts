@@ -4,23 +4,10 @@
  *
  * Source: upstream `pkg/volume/util/atomic_writer.go`.
  */
-import {
-  chmod,
-  chown,
-  lstat,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  readlink,
-  rename,
-  rm,
-  stat,
-  symlink,
-  unlink,
-  writeFile,
-} from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { normalize } from 'node:path';
+import { removeTree } from '#agent/host/remove-tree.ts';
+import { type Folder, hasCode, ifThere, readAtMost, WrongFileTypeError } from '#agent/host/safe-open.ts';
 import { readOnlyBits } from './ownership.ts';
 
 export interface PayloadFile {
@@ -47,86 +34,115 @@ export function checkPayloadPath(path: string): void {
   if (parts[0]?.startsWith('..') === true) throw new Error(`invalid path: must not start with '..': ${path}`);
 }
 
-const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
-
-async function orUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
-  try {
-    return await promise;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
+/** Works in the folder that holds `path` within `top`; missing parents are made. */
+async function withParent<T>(top: Folder, path: string, work: (parent: Folder, name: string) => Promise<T>): Promise<T> {
+  const [first = '', ...rest] = path.split('/');
+  if (rest.length === 0) return work(top, first);
+  await using folder = await top.makeFolder(first, 0o755);
+  return await withParent(folder, rest.join('/'), work);
 }
 
-/** Paths of all files below a directory. */
-async function filesBelow(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(directory.length + 1));
+/** Whether the folder holds these files and no others. Whatever else somebody put there makes it differ. */
+async function isCurrent(folder: Folder, payload: Payload): Promise<boolean> {
+  const left = new Map(payload);
+  return (await holdsOnly(folder, '', left)) && left.size === 0;
 }
 
-async function isCurrent(directory: string, payload: Payload): Promise<boolean> {
-  const present = await filesBelow(directory);
-  if (present.length !== payload.size) return false;
-  for (const path of present) {
-    const wanted = payload.get(path);
+async function holdsOnly(folder: Folder, prefix: string, left: Map<string, PayloadFile>): Promise<boolean> {
+  // One more than there may be tells that there are too many.
+  for (const entry of await folder.list(left.size + 1)) {
+    const path = `${prefix}${entry.name}`;
+    if (entry.isDirectory()) {
+      await using below = await folder.folder(entry.name);
+      if (!(await holdsOnly(below, `${path}/`, left))) return false;
+      continue;
+    }
+    const wanted = left.get(path);
     if (wanted === undefined) return false;
-    const file = join(directory, path);
-    const [data, info] = await Promise.all([readFile(file), stat(file)]);
-    if (!data.equals(wanted.data) || (info.mode & ownModeBits) !== (wanted.mode & ownModeBits)) return false;
-    if (wanted.uid !== undefined && info.uid !== wanted.uid) return false;
+    await using file = await folder.openFile(entry.name);
+    const { mode, uid, size } = await file.stat();
+    if (size !== wanted.data.length || (mode & ownModeBits) !== (wanted.mode & ownModeBits)) return false;
+    if (wanted.uid !== undefined && uid !== wanted.uid) return false;
+    if (!(await readAtMost(file, size)).equals(wanted.data)) return false;
+    left.delete(path);
   }
   return true;
 }
 
-async function writePayload(directory: string, payload: Payload): Promise<void> {
-  for (const [path, { data, mode, uid }] of payload) {
-    const file = join(directory, path);
-    await mkdir(dirname(file), { recursive: true, mode: 0o755 });
-    await writeFile(file, data, { mode });
-    // The umask does not apply to what the pod asked for.
-    await chmod(file, mode);
-    if (uid !== undefined) await chown(file, uid, -1);
+/** The folder that `..data` leads to, when that is one that this writer made. */
+async function currentName(target: Folder): Promise<string | undefined> {
+  try {
+    const name = await ifThere(target.readlink(dataLink));
+    return name !== undefined && isDataFolder(name) ? name : undefined;
+  } catch (error) {
+    // No link.
+    if (hasCode(error, 'EINVAL')) return undefined;
+    throw error;
   }
 }
 
-/** Makes `target` hold exactly `payload`. @returns whether anything had to change */
-export async function writeAtomically(
-  target: string,
-  payload: Payload,
-  prepare?: (directory: string) => Promise<void>,
-): Promise<boolean> {
-  for (const path of payload.keys()) checkPayloadPath(path);
-  const old = await orUndefined(readlink(join(target, dataLink)));
-  if (old !== undefined && (await orUndefined(isCurrent(join(target, old), payload))) === true) {
+const isDataFolder = (name: string): boolean =>
+  name.startsWith('..') && name.length > 2 && !name.includes('/') && name !== dataLink;
+
+async function isStillCurrent(target: Folder, name: string, payload: Payload): Promise<boolean> {
+  try {
+    await using folder = await ifThere(target.folder(name));
+    return folder !== undefined && (await isCurrent(folder, payload));
+  } catch (error) {
+    if (error instanceof WrongFileTypeError) return false;
+    throw error;
+  }
+}
+
+async function writePayload(folder: Folder, payload: Payload): Promise<void> {
+  for (const [path, { data, mode, uid }] of payload) {
+    await withParent(folder, path, async (parent, name) => {
+      await using file = await parent.createFile(name, mode);
+      await file.writeFile(data);
+      if (uid !== undefined) await file.chown(uid, (await file.stat()).gid);
+    });
+  }
+}
+
+/**
+ * Makes `target` hold exactly `payload`. `prepare` runs when all is written and nothing is visible yet.
+ * @returns whether anything had to change
+ */
+export async function writeAtomically(target: Folder, given: Payload, prepare?: () => Promise<void>): Promise<boolean> {
+  for (const path of given.keys()) checkPayloadPath(path);
+  const payload: Payload = new Map([...given].map(([path, file]) => [normalize(path).replace(/\/$/, ''), file]));
+  const old = await currentName(target);
+  if (old !== undefined && (await isStillCurrent(target, old, payload))) {
     await linkVisible(target, payload);
     return false;
   }
   const stamp = new Date().toISOString().replace(/[-T:]/g, '_').slice(0, 19);
-  const directory = await mkdtemp(join(target, `..${stamp}.`));
+  const fresh = `..${stamp}.${randomBytes(5).toString('hex')}`;
   try {
-    await chmod(directory, 0o755);
-    await writePayload(directory, payload);
-    await prepare?.(directory);
-    await rm(join(target, newDataLink), { force: true });
-    await symlink(directory.slice(target.length + 1), join(target, newDataLink));
-    await rename(join(target, newDataLink), join(target, dataLink));
+    await using folder = await target.makeFolder(fresh, 0o755);
+    await writePayload(folder, payload);
+    await prepare?.();
+    await removeTree(target, newDataLink);
+    await target.symlink(fresh, newDataLink);
+    if ((await target.look(dataLink))?.isDirectory() === true) await removeTree(target, dataLink);
+    await target.rename(newDataLink, dataLink);
   } catch (error) {
-    await rm(directory, { recursive: true, force: true });
+    await removeTree(target, fresh);
     throw error;
   }
   await linkVisible(target, payload);
-  if (old !== undefined) await rm(join(target, old), { recursive: true, force: true });
+  if (old !== undefined) await removeTree(target, old);
   return true;
 }
 
 /** The first part of each path is a link through `..data`; links of paths that are gone are removed. */
-async function linkVisible(target: string, payload: Payload): Promise<void> {
+async function linkVisible(target: Folder, payload: Payload): Promise<void> {
   const wanted = new Set([...payload.keys()].map((path) => path.split('/')[0] ?? path));
   for (const name of wanted) {
-    if ((await orUndefined(lstat(join(target, name)))) === undefined) await symlink(join(dataLink, name), join(target, name));
+    if ((await target.look(name)) === undefined) await target.symlink(`${dataLink}/${name}`, name);
   }
-  for (const entry of await readdir(target, { withFileTypes: true })) {
+  for (const entry of await target.list()) {
     if (entry.name.startsWith('..') || wanted.has(entry.name) || !entry.isSymbolicLink()) continue;
-    await unlink(join(target, entry.name));
+    await ifThere(target.unlink(entry.name));
   }
 }

@@ -1,13 +1,13 @@
 /** hostPath volumes: the check that their type asks for. Source: upstream `pkg/volume/hostpath/host_path.go`. */
-
-import type { Stats } from 'node:fs';
+import { constants, type Stats } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
+import { hasCode } from '#agent/host/safe-open.ts';
 
 async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
     return await stat(path);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
 }
@@ -20,8 +20,14 @@ export async function checkHostPath(path: string, type: string): Promise<void> {
     info = await stat(path);
   }
   if (info === undefined && type === 'FileOrCreate') {
-    await (await open(path, 'a', 0o644)).close();
-    info = await stat(path);
+    // Only a new one is opened: what came there meanwhile may be a FIFO, which blocks whoever opens it.
+    await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o644).then(
+      (file) => file.close(),
+      (error: unknown) => {
+        if (!hasCode(error, 'EEXIST')) throw error;
+      },
+    );
+    info = await statIfThere(path);
   }
   const expect = (right: boolean | undefined, what: string): void => {
     if (right !== true) throw new Error(`hostPath type check failed: ${path} is not a ${what}`);

@@ -1,47 +1,185 @@
 /**
- * Single paths within a volume (`subPath`, `subPathExpr`): never outside of it, even when the container's own processes plant
- * symbolic links there. Source: upstream `pkg/volume/util/subpath`.
+ * Single paths within a volume (`subPath`, `subPathExpr`): never outside of it, even when the container's own processes swap
+ * folders for symbolic links meanwhile. Each step is opened from its parent, which is held open, and what is mounted in the end is
+ * the inode that was reached so, not a path.
+ *
+ * Source: upstream `pkg/volume/util/subpath/subpath_linux.go` (SafeMakeDir, PrepareSafeSubpath).
  */
-import { constants } from 'node:fs';
-import { mkdir, open, realpath, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import type { Mounts } from '#agent/host/mount.ts';
 
-/** Makes `subPath` of the volume available at `target` by a bind mount. @throws Error when it leads out of the volume */
-export async function bindSubPath(mounts: Mounts, volumePath: string, subPath: string, target: string): Promise<string> {
-  const root = await realpath(volumePath);
-  await createInside(root, subPath);
-  const source = await realpath(join(root, subPath));
-  if (source !== root && !source.startsWith(`${root}/`)) throw new Error(`subpath "${source}" not within volume path "${root}"`);
-  if (await mounts.isMountPoint(target)) return target;
-  // The open handle, not the path, is what gets mounted: what happens to the path meanwhile does not matter.
-  const handle = await open(source, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    await mkdir(dirname(target), { recursive: true });
-    if ((await handle.stat()).isDirectory()) await mkdir(target, { recursive: true });
-    else await writeFile(target, '', { flag: 'a' });
-    await mounts.bindHandle(handle.fd, root, target);
-  } finally {
-    await handle.close();
+import { realpath } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import type { Mounts } from '#agent/host/mount.ts';
+import { removeTree } from '#agent/host/remove-tree.ts';
+import { type Entry, Folder, fileType, ifThere, openFolder, stepsBelow, WrongFileTypeError } from '#agent/host/safe-open.ts';
+
+/** A folder that the path asks for could not be made. */
+export class SubPathCreateError extends Error {
+  constructor(path: string, cause: unknown) {
+    super(`failed to create subPath directory ${path}`, { cause });
+    this.name = 'SubPathCreateError';
   }
-  return target;
 }
 
-/** Makes missing directories one by one, refusing to pass through a link that leads out. */
-async function createInside(root: string, subPath: string): Promise<void> {
-  const mode = (await stat(root)).mode & 0o777;
-  let current = root;
-  for (const part of subPath.split('/').filter((name) => name !== '' && name !== '.')) {
-    if (part === '..') throw new Error(`subpath "${subPath}" must not contain ".."`);
-    const next = join(current, part);
-    try {
-      current = await realpath(next);
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-      await mkdir(next, { mode: mode | 0o750 });
-      current = next;
-    }
-    if (current !== root && !current.startsWith(`${root}/`))
-      throw new Error(`subpath "${current}" not within volume path "${root}"`);
+/** As the kernel's own limit for a path. */
+const maxLinks = 40;
+
+interface Step {
+  name: string;
+  /** Only what the user wrote is made; what a link leads to is there or is not. */
+  make: boolean;
+}
+
+const stepsOf = (path: string, make: boolean): Step[] =>
+  path
+    .split('/')
+    .filter((name) => name !== '' && name !== '.')
+    .map((name) => ({ name, make }));
+
+/**
+ * Holds what `subPath` is in the volume, after making the folders that are missing, with the modes of the volume's own.
+ * Links within the volume are followed, as those of a ConfigMap's keys are.
+ * @throws Error when it leads out of the volume, SubPathCreateError
+ */
+export async function openSubPath(volumePath: string, subPath: string): Promise<Entry> {
+  const rootPath = await realpath(volumePath);
+  const walk = new Walk(rootPath, await Folder.open(rootPath));
+  try {
+    return await walk.to(stepsOf(subPath, true));
+  } finally {
+    await walk.close();
   }
+}
+
+class Walk {
+  readonly #rootPath: string;
+  readonly #root: Folder;
+  /** Where the walk is: real folders from the root on, none of them a link. */
+  #names: string[] = [];
+  #here: Folder;
+  #links = 0;
+
+  constructor(rootPath: string, root: Folder) {
+    this.#rootPath = rootPath;
+    this.#root = root;
+    this.#here = root;
+  }
+
+  async to(pending: Step[]): Promise<Entry> {
+    for (let step = pending.shift(); step !== undefined; step = pending.shift()) {
+      if (step.name === '..') {
+        await this.#up();
+        continue;
+      }
+      const entry = await ifThere(this.#here.entry(step.name));
+      const stats = entry?.stats;
+      // What was looked at is what is given back: the name may be a link by now.
+      if (entry !== undefined && !entry.stats.isDirectory() && !entry.stats.isSymbolicLink() && pending.length === 0)
+        return entry;
+      await entry?.[Symbol.asyncDispose]();
+      if (stats === undefined) await this.#make(step);
+      else if (stats.isSymbolicLink()) pending.unshift(...(await this.#follow(step.name)));
+      else if (stats.isDirectory()) await this.#enter(step.name, await this.#here.folder(step.name));
+      else throw new WrongFileTypeError(`${this.#here.path}/${step.name}`, fileType(stats), 'folder');
+    }
+    return this.#here.hold();
+  }
+
+  async #make({ name, make }: Step): Promise<void> {
+    const path = `${this.#here.path}/${name}`;
+    if (!make) throw new SubPathCreateError(path, new Error('a symbolic link leads to nothing'));
+    const mode = (await this.#root.stat()).mode & 0o7777;
+    const made = await this.#here.makeFolder(name, mode).catch((error: unknown) => {
+      throw new SubPathCreateError(path, error);
+    });
+    await this.#enter(name, made);
+  }
+
+  /** @returns the steps that stand for the link */
+  async #follow(name: string): Promise<Step[]> {
+    if (++this.#links > maxLinks) throw new Error(`too many levels of symbolic links in ${this.#here.path}`);
+    const target = await this.#here.readlink(name);
+    if (!target.startsWith('/')) return stepsOf(target, false);
+    // Only one that names the volume itself can lead into it.
+    if (target !== this.#rootPath && !target.startsWith(this.#rootPath === '/' ? '/' : `${this.#rootPath}/`))
+      throw this.#outside(target);
+    await this.#goTo([]);
+    return target === this.#rootPath ? [] : stepsBelow(this.#rootPath, target).map((one) => ({ name: one, make: false }));
+  }
+
+  /** By the way it came: the parent of the folder that is open may be another by now, even outside. */
+  async #up(): Promise<void> {
+    if (this.#names.length === 0) throw this.#outside(`${this.#rootPath}/..`);
+    await this.#goTo(this.#names.slice(0, -1));
+  }
+
+  async #goTo(names: readonly string[]): Promise<void> {
+    await this.#leave();
+    this.#names = [];
+    for (const name of names) await this.#enter(name, await this.#here.folder(name));
+  }
+
+  async #enter(name: string, folder: Folder): Promise<void> {
+    const left = this.#here;
+    this.#here = folder;
+    this.#names.push(name);
+    if (left !== this.#root) await left[Symbol.asyncDispose]();
+  }
+
+  async #leave(): Promise<void> {
+    const left = this.#here;
+    this.#here = this.#root;
+    if (left !== this.#root) await left[Symbol.asyncDispose]();
+  }
+
+  #outside(path: string): Error {
+    return new Error(`subpath ${JSON.stringify(path)} not within volume path ${JSON.stringify(this.#rootPath)}`);
+  }
+
+  async close(): Promise<void> {
+    await this.#leave();
+    await this.#root[Symbol.asyncDispose]();
+  }
+}
+
+export interface SubPathMount {
+  /** Of the volume on the node. */
+  volumePath: string;
+  subPath: string;
+  /** The kubelet's folder of all pods. */
+  podsDir: string;
+  /** Below {@link podsDir}: what the container then mounts. */
+  target: string;
+}
+
+/**
+ * Makes a path of a volume available at `target` by a bind mount. What is mounted there already stays when it is the same inode;
+ * a file of a ConfigMap that was written anew is another, and is mounted in its place.
+ * @throws Error when it leads out of the volume, SubPathCreateError
+ */
+export async function bindSubPath(mounts: Mounts, { volumePath, subPath, podsDir, target }: SubPathMount): Promise<void> {
+  await using source = await openSubPath(volumePath, subPath);
+  await using parent = await openFolder(podsDir, dirname(target), 0o750);
+  const name = basename(target);
+  const isSource = async (): Promise<boolean> => {
+    await using there = await ifThere(parent.entry(name));
+    return there !== undefined && (await there.id()) === (await source.id());
+  };
+  if (await mounts.isMountPoint(target)) {
+    if (await isSource()) return;
+    await mounts.unmountBelow(target);
+  }
+  await makeMountPoint(parent, name, source.stats.isDirectory());
+  await mounts.bindEntry(source, target);
+  if (await isSource()) return;
+  await mounts.unmountBelow(target);
+  throw new Error(`something else than subpath ${JSON.stringify(subPath)} was mounted at ${target}`);
+}
+
+/** A folder for a folder; an empty file for whatever else, which a bind mount gives its type. */
+async function makeMountPoint(parent: Folder, name: string, isFolder: boolean): Promise<void> {
+  const there = await parent.look(name);
+  if (there !== undefined && (isFolder ? there.isDirectory() : there.isFile())) return;
+  await removeTree(parent, name);
+  if (isFolder) await (await parent.makeFolder(name, 0o750))[Symbol.asyncDispose]();
+  else await (await parent.createFile(name, 0o640)).close();
 }

@@ -1,11 +1,12 @@
-/** Volumes on a real file system, across restarts of the kubelet. Mounts need root and are left to the e2e tests. */
+/** Volumes on a real file system, across restarts of the kubelet. Files are given to groups, and mounted: this needs root. */
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { execFile } from '#agent/host/exec.ts';
 import { createMounts, type Mounts } from '#agent/host/mount.ts';
-import type { Pod, PodSpec, Secret } from '#api/types.generated.ts';
+import type { ConfigMap, Pod, PodSpec, Secret, Volume } from '#api/types.generated.ts';
 import { aContainer, aPod } from '../fixtures.ts';
 import { kubeletPaths } from '../paths.ts';
 import { createVolumes, type Volumes } from './volumes.ts';
@@ -16,6 +17,12 @@ const aSecret: Secret = {
   kind: 'Secret',
   metadata: { name: 's', uid: 's', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
   data: { k: 'dg==' },
+};
+const aConfigMap: ConfigMap = {
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: aSecret.metadata,
+  data: { k: 'v', 'other.txt': 'w' },
 };
 const group = process.getgid?.() ?? 0;
 
@@ -35,7 +42,7 @@ describe('volumes', () => {
     };
     const sources = {
       objects: {
-        configMap: () => Promise.reject(new Error('no')),
+        configMap: async () => aConfigMap,
         secret: async () => aSecret,
       },
       tokens: { token: async () => 'token', forget: () => undefined },
@@ -95,5 +102,109 @@ describe('volumes', () => {
     assert.equal(mode & 0o777, 0o440);
     await setUp(volumes, pod);
     assert.equal((await stat(join(path, 'k'))).ino, ino);
+  });
+
+  const fileVolumes: [string, Omit<Volume, 'name'>, number, number][] = [
+    ['secret', { secret: { secretName: 's' } }, 0o644, 0o644],
+    ['secret of mode 0400', { secret: { secretName: 's', defaultMode: 0o400 } }, 0o400, 0o440],
+    ['configMap', { configMap: { name: 's', items: [{ key: 'k', path: 'k', mode: 0o4 }] } }, 0o4, 0o444],
+    ['downwardAPI', { downwardAPI: { items: [{ path: 'k', fieldRef: { fieldPath: 'metadata.name' } }] } }, 0o644, 0o644],
+    ['projected', { projected: { defaultMode: 0o600, sources: [{ secret: { name: 's' } }] } }, 0o600, 0o640],
+  ];
+  for (const [what, volume, alone, shared] of fileVolumes) {
+    for (const fsGroup of [undefined, 1234]) {
+      it(`give a ${what} volume, its own folder too, to ${fsGroup === undefined ? 'root' : 'the fsGroup'}`, async () => {
+        const pod = aPod({
+          ...(fsGroup === undefined ? {} : { securityContext: { fsGroup } }),
+          volumes: [{ name: 'v', ...volume }],
+        });
+        const look = async (): Promise<(number | string)[]> => {
+          const path = await setUp(fresh(true), pod);
+          const found = await Promise.all([path, join(path, '..data'), join(path, 'k')].map((one) => stat(one)));
+          const link = await lstat(join(path, 'k'));
+          return [...found.map(({ mode, gid }) => `${(mode & 0o7777).toString(8)} ${gid}`), link.gid];
+        };
+        const wanted =
+          fsGroup === undefined
+            ? ['777 0', '755 0', `${alone.toString(8)} 0`, 0]
+            : ['2777 1234', '2755 1234', `${shared.toString(8)} 1234`, 1234];
+        assert.deepEqual(await look(), wanted);
+        // A kubelet that has restarted leaves it so.
+        assert.deepEqual(await look(), wanted);
+      });
+    }
+  }
+
+  const planted: [string, (path: string) => Promise<unknown>][] = [
+    ['a FIFO for a file', (path) => swap(path, 'k', (file) => execFile(['mkfifo', file]))],
+    ['a link to an endless device for a file', (path) => swap(path, 'k', (file) => symlink('/dev/zero', file))],
+    ['a folder for a file', (path) => swap(path, 'k', (file) => mkdir(file))],
+    ['a file that was not there', (path) => writeFile(join(path, '..data/planted'), '')],
+    ['a link out for the data', (path) => swap(path, '', (data) => symlink(folder, data))],
+    [
+      'a FIFO for the link to the data',
+      async (path) => {
+        await rm(join(path, '..data'));
+        await execFile(['mkfifo', join(path, '..data')]);
+      },
+    ],
+    [
+      'a folder for the link to the data',
+      async (path) => {
+        await rm(join(path, '..data'));
+        await mkdir(join(path, '..data/full'), { recursive: true });
+      },
+    ],
+    ['a link out under a name of the writer', (path) => symlink(folder, join(path, '..data_tmp'))],
+    ['a folder under a name of the writer', (path) => mkdir(join(path, '..data_tmp/full'), { recursive: true })],
+  ];
+  /** Puts something else in the place of a file of the data folder, or of that folder itself. */
+  async function swap(path: string, name: string, plant: (file: string) => Promise<unknown>): Promise<void> {
+    const file = join(path, await readlink(join(path, '..data')), name);
+    await rm(file, { recursive: true });
+    await plant(file.replace(/\/$/, ''));
+  }
+  for (const [what, plant] of planted) {
+    it(`write a secret in which somebody put ${what} anew, and touch nothing else`, async () => {
+      await writeFile(join(folder, 'precious'), 'x');
+      const volumes = fresh(true);
+      const pod = aPod({ volumes: [{ name: 'v', secret: { secretName: 's' } }] });
+      const path = await setUp(volumes, pod);
+      await plant(path);
+      await setUp(volumes, pod);
+      assert.equal(await readFile(join(path, 'k'), 'utf8'), 'v');
+      assert.equal(await readFile(join(folder, 'precious'), 'utf8'), 'x');
+      await volumes.tearDown(pod.metadata.uid);
+      assert.deepEqual((await readdir(folder)).sort(), ['data', 'precious']);
+    });
+  }
+
+  describe('that are torn down with a mount in an emptyDir', () => {
+    const real = createMounts(execFile);
+    let data: string;
+    let path: string;
+    const pod = aPod({ volumes: [{ name: 'v', emptyDir: {} }] });
+    beforeEach(async () => {
+      data = join(folder, 'users-data');
+      await mkdir(data);
+      await writeFile(join(data, 'precious'), 'x');
+      path = await setUp(fresh(), pod);
+      await mkdir(join(path, 'mnt'));
+      await writeFile(join(path, 'file'), 'x');
+      await real.bind(data, join(path, 'mnt'));
+    });
+    afterEach(() => real.unmountBelow(folder));
+
+    it('unmount it and leave what is behind it', async () => {
+      await fresh(false, { unmountBelow: real.unmountBelow }).tearDown(pod.metadata.uid);
+      assert.equal(await readFile(join(data, 'precious'), 'utf8'), 'x');
+      await assert.rejects(stat(path), { code: 'ENOENT' });
+    });
+    it('go no further where it came after the mounts were looked for', async () => {
+      const late = fresh(false, { unmountBelow: async () => undefined });
+      await assert.rejects(late.tearDown(pod.metadata.uid), /mnt is a mount point: what is mounted there is not removed/);
+      assert.equal(await readFile(join(data, 'precious'), 'utf8'), 'x');
+      assert.deepEqual(await readdir(path), ['mnt']);
+    });
   });
 });

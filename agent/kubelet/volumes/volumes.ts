@@ -3,8 +3,9 @@
  *
  * Source: upstream `pkg/kubelet/volumemanager`, `pkg/volume/*` (layout, modes, messages).
  */
-import { access, chmod, mkdir, rm } from 'node:fs/promises';
 import type { Mounts } from '#agent/host/mount.ts';
+import { removeTreeBelow } from '#agent/host/remove-tree.ts';
+import { ifThere, makeFolders, openFolder } from '#agent/host/safe-open.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
 import type { PodFacts } from '../field-ref.ts';
 import type { Paths } from '../paths.ts';
@@ -13,7 +14,7 @@ import { podLimit } from '../resources.ts';
 import type { Payload } from './atomic-writer.ts';
 import { writeAtomically } from './atomic-writer.ts';
 import { checkHostPath } from './host-path.ts';
-import { giveToGroup } from './ownership.ts';
+import { giveFolderItself, giveToGroup } from './ownership.ts';
 import type { PayloadSources } from './payload.ts';
 import { configMapPayload, downwardPayload, projectedPayload, secretPayload } from './payload.ts';
 
@@ -64,18 +65,21 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
     const done = prepared.get(uid) ?? new Set<string>();
     prepared.set(uid, done);
     if (done.has(volume)) return path;
-    await mkdir(path, { recursive: true });
+    await makeFolders(paths.podsDir, path, 0o750);
     // Gone with the last reboot, which the marker below survives.
     const toMount = memory !== undefined && !(await mounts.isMountPoint(path));
     if (toMount) await mounts.mountTmpfs(path, memory);
     const { fsGroup } = pod.spec.securityContext ?? {};
     const marker = paths.volumeReady(uid, plugin, volume);
     // Once its containers have it, an emptyDir's modes and owners are theirs: a kubelet that restarts leaves them alone.
-    if (plugin !== 'empty-dir' || toMount || !(await exists(marker))) {
-      await chmod(path, mode);
-      if (plugin === 'empty-dir') {
-        if (fsGroup !== undefined) await giveToGroup(path, fsGroup, 'readWrite', groupPolicy(pod));
-        await mkdir(marker, { recursive: true });
+    if (plugin !== 'empty-dir' || toMount || !(await isFolder(marker))) {
+      await using folder = await openFolder(paths.podsDir, path);
+      await folder.chmod(mode);
+      if (plugin !== 'empty-dir') {
+        if (fsGroup !== undefined) await giveFolderItself(folder, fsGroup, 'readWrite');
+      } else {
+        if (fsGroup !== undefined) await giveToGroup(folder, fsGroup, 'readWrite', groupPolicy(pod));
+        await makeFolders(paths.podsDir, marker, 0o750);
       }
     }
     done.add(volume);
@@ -86,14 +90,16 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
     // Secrets never touch a disk; ConfigMaps may.
     const path = await directory(pod, plugin, volume, plugin === 'configmap' ? undefined : {}, 0o777);
     const { fsGroup } = pod.spec.securityContext ?? {};
-    await writeAtomically(path, payload, async (fresh) => {
-      if (fsGroup !== undefined) await giveToGroup(fresh, fsGroup, 'readOnly');
+    await using folder = await openFolder(paths.podsDir, path);
+    // The whole volume: its own folder too is the group's, and what is made in it later inherits that.
+    await writeAtomically(folder, payload, async () => {
+      if (fsGroup !== undefined) await giveToGroup(folder, fsGroup, 'readOnly');
     });
     return { hostPath: path, readOnly: true };
   }
 
   async function setUpOne(pod: Pod, volume: Volume, facts: PodFacts): Promise<MountedVolume> {
-    const { name, emptyDir, hostPath, configMap, secret, downwardAPI, projected } = volume;
+    const { name, emptyDir, hostPath, configMap, secret, downwardAPI, projected, image } = volume;
     const context = (defaultMode: number | undefined): { pod: Pod; facts: PodFacts; defaultMode: number } => ({
       pod,
       facts,
@@ -134,7 +140,14 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
         await projectedPayload(sources, context(projected.defaultMode), projected.sources ?? []),
       );
     }
+    // The runtime mounts it, when the image is there.
+    if (image !== undefined) return { hostPath: '', readOnly: true };
     throw new Error('no volume plugin matched');
+  }
+
+  async function isFolder(path: string): Promise<boolean> {
+    await using folder = await ifThere(openFolder(paths.podsDir, path));
+    return folder !== undefined;
   }
 
   return {
@@ -155,18 +168,12 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
     },
     async tearDown(podUid) {
       await mounts.unmountBelow(paths.podDir(podUid));
-      await rm(paths.podDir(podUid), { recursive: true, force: true });
+      await removeTreeBelow(paths.podsDir, paths.podDir(podUid));
       prepared.delete(podUid);
       sources.tokens.forget(podUid);
     },
   };
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 const groupPolicy = (pod: Pod): 'Always' | 'OnRootMismatch' =>
   pod.spec.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always';

@@ -3,10 +3,13 @@
  *
  * Source: CNI specification 1.0.0; the ARGS and capability names are Kubernetes' conventions.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Exec, ExecError } from '#agent/host/exec.ts';
+import { readSmallFile } from '#agent/host/safe-open.ts';
 import type { PortMapping } from '../types.ts';
+
+const maxConfigBytes = 2 ** 20;
 
 interface CniPlugin {
   type: string;
@@ -48,7 +51,7 @@ export async function loadNetwork(confDir: string): Promise<CniNetwork | undefin
   });
   const first = names.filter((name) => /\.(conflist|conf|json)$/.test(name)).sort()[0];
   if (first === undefined) return undefined;
-  const config = JSON.parse(await readFile(join(confDir, first), 'utf8')) as CniNetwork & CniPlugin;
+  const config = JSON.parse(await readSmallFile(join(confDir, first), maxConfigBytes)) as CniNetwork & CniPlugin;
   return config.plugins === undefined ? { cniVersion: config.cniVersion, name: config.name, plugins: [config] } : config;
 }
 

@@ -7,9 +7,10 @@
  * Source: kubernetes pkg/kubelet/kuberuntime/logs; Docker Engine API, ContainerLogs (since, stream format).
  */
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, mkdir, rm } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import type { Readable } from 'node:stream';
+import { ifThere, openFolder, readAtMost, readSmallFile, replaceFile } from '#agent/host/safe-open.ts';
 
 /** One entry of Docker's log: a line, or a part of one that is longer than 16 KiB. */
 export interface LogEntry {
@@ -117,11 +118,11 @@ export interface ContainerLog {
 /** Begins writing behind what the file has already. */
 export async function writeContainerLog(options: ContainerLogOptions): Promise<ContainerLog> {
   const { path, positionFile, tty } = options;
-  await mkdir(dirname(path), { recursive: true });
   let file = await openLog(path);
-  let position = await resumePosition(path, positionFile, file);
+  let position: LogPosition;
   let source: Readable;
   try {
+    position = await resumePosition(positionFile, file);
     source = await options.follow(sinceOf(position));
   } catch (error) {
     await file.close();
@@ -162,7 +163,8 @@ export async function writeContainerLog(options: ContainerLogOptions): Promise<C
     done,
     reopen: () =>
       inOrder(async () => {
-        await writeAtomically(positionFile, JSON.stringify(position));
+        await mkdir(dirname(positionFile), { recursive: true });
+        await replaceFile(positionFile, JSON.stringify(position), 0o600);
         const renamed = file;
         file = await openLog(path);
         await renamed.close();
@@ -175,24 +177,35 @@ export async function writeContainerLog(options: ContainerLogOptions): Promise<C
   };
 }
 
-const openLog = (path: string): Promise<FileHandle> =>
-  open(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND, 0o640);
-
-/** From the file's own lines, else from the rotation before. A line that a crash cut off is taken away, and written again. */
-async function resumePosition(path: string, positionFile: string, file: FileHandle): Promise<LogPosition> {
-  const bytes = await readFile(path);
-  const whole = bytes.lastIndexOf(0x0a) + 1;
-  if (whole < bytes.length) await file.truncate(whole);
-  const found = positionIn(bytes.toString('utf8', 0, whole));
-  const kept = JSON.parse(await readFile(positionFile, 'utf8').catch(() => JSON.stringify(beginning))) as LogPosition;
-  // Lines of one moment may stand on both sides of a rotation.
-  return found.time === '' ? kept : found.time === kept.time ? { time: found.time, count: found.count + kept.count } : found;
+/**
+ * A container may have put anything where its log is to be: only a file, reached through real folders, is written to.
+ * The last three steps of the path, pod, container and log, are below a folder that only root writes to.
+ */
+async function openLog(path: string): Promise<FileHandle> {
+  const { O_RDWR, O_APPEND } = constants;
+  const name = basename(path);
+  await using folder = await openFolder(dirname(dirname(dirname(path))), dirname(path), 0o755);
+  const there = await ifThere(folder.openFile(name, O_RDWR | O_APPEND));
+  if (there !== undefined) return there;
+  await (await folder.createFile(name, 0o640)).close();
+  return await folder.openFile(name, O_RDWR | O_APPEND);
 }
 
-async function writeAtomically(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(`${path}.new`, text);
-  await rename(`${path}.new`, path);
+/** Of a log's end is read what holds all lines of one moment: Docker's lines are of at most 16 KiB. */
+const windowBytes = 1024 * 1024;
+
+/** From the file's own lines, else from the rotation before. A line that a crash cut off is taken away, and written again. */
+async function resumePosition(positionFile: string, file: FileHandle): Promise<LogPosition> {
+  const { size } = await file.stat();
+  const start = Math.max(0, size - windowBytes);
+  const bytes = await readAtMost(file, windowBytes, start);
+  const first = start === 0 ? 0 : bytes.indexOf(0x0a) + 1;
+  const whole = bytes.lastIndexOf(0x0a) + 1;
+  if (whole < bytes.length) await file.truncate(start + whole);
+  const found = positionIn(bytes.toString('utf8', first, whole));
+  const kept = JSON.parse((await ifThere(readSmallFile(positionFile, 4096))) ?? JSON.stringify(beginning)) as LogPosition;
+  // Lines of one moment may stand on both sides of a rotation.
+  return found.time === '' ? kept : found.time === kept.time ? { time: found.time, count: found.count + kept.count } : found;
 }
 
 export const forgetPosition = (positionFile: string): Promise<void> => rm(positionFile, { force: true });

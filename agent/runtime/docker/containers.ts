@@ -83,6 +83,12 @@ export function containerCalls(context: DockerContext): ContainerCalls {
 
   const calls: ContainerCalls = {
     async createContainer(podSandboxId, config, sandboxConfig) {
+      if (config.mounts?.some(({ image }) => image !== undefined) === true)
+        throw new RuntimeError(
+          'Unimplemented',
+          'CreateContainer',
+          'ImageVolumeMountFailed: docker cannot mount an image as a volume',
+        );
       const logPath = config.logPath ? join(sandboxConfig.logDirectory ?? '', config.logPath) : '';
       const options = containerCreateOptions(podSandboxId, config, sandboxConfig, logPath, context.defaults());
       return await api.call('CreateContainer', (docker) => createNamed(docker, options));

@@ -4,9 +4,9 @@
  * A pod sandbox is a pause container; the pod's containers join its namespaces. dockerd should run with `--bridge=none
  * --iptables=false --live-restore`: the network is ours, and a restart of the daemon must not stop the pods.
  */
-import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { type Exec, execFile } from '#agent/host/exec.ts';
+import { readSmallFileSync } from '#agent/host/safe-open.ts';
 import type { Clock } from '#client/clock.ts';
 import { type ContainerRuntime, RuntimeError } from '../runtime.ts';
 import { createStreamingServer } from '../streaming/streaming-server.ts';
@@ -57,7 +57,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): ContainerRun
       sandboxImage: options.sandboxImage ?? 'registry.k8s.io/pause:3.10.1',
       nowMs: clock.now(),
       minOomScoreAdj: options.minOomScoreAdj ?? -1000,
-      readSeccompProfile: (path) => readFileSync(path, 'utf8'),
+      readSeccompProfile: (path) => readSmallFileSync(path, 2 ** 20),
     }),
   };
   const noPodStats = (): Promise<never> =>

@@ -2,9 +2,10 @@
  * Pod sandboxes on Docker: a pause container without a network of Docker's, whose network namespace we give to CNI. What CNI
  * needs to know again at the end is kept in a file, since Docker cannot hold it.
  */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type Docker from 'dockerode';
+import { Folder, readSmallFile, replaceFile, writeFileIn } from '#agent/host/safe-open.ts';
 import type { ContainerRuntime, PodSandbox, PodSandboxConfig, PodSandboxState } from '../runtime.ts';
 import { isNotFound, RuntimeError } from '../runtime.ts';
 import { addNetwork, type CniAttachment, type CniNetwork, type CniResult, deleteNetwork, loadNetwork } from './cni.ts';
@@ -19,6 +20,15 @@ type SandboxCalls = Pick<
   'runPodSandbox' | 'stopPodSandbox' | 'removePodSandbox' | 'podSandboxStatus' | 'listPodSandbox'
 >;
 
+/** A sandbox's network: its configuration and what the plugins answered. */
+const maxStateBytes = 2 ** 20;
+
+/** In place: the file is mounted in the sandbox already. */
+async function writeResolvConf(path: string, text: string): Promise<void> {
+  await using folder = await Folder.open(dirname(path));
+  await writeFileIn(folder, basename(path), text, 0o644);
+}
+
 /** How a sandbox is connected; the file goes when the network has been taken down. */
 interface Attached {
   network: CniNetwork;
@@ -32,7 +42,7 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
 
   async function attached(id: string): Promise<Attached | undefined> {
     try {
-      return JSON.parse(await readFile(file(id), 'utf8')) as Attached;
+      return JSON.parse(await readSmallFile(file(id), maxStateBytes)) as Attached;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;
@@ -41,8 +51,7 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
 
   async function keep(id: string, value: Attached): Promise<void> {
     await mkdir(join(context.dataDir, 'sandboxes'), { recursive: true });
-    await writeFile(`${file(id)}.new`, JSON.stringify(value));
-    await rename(`${file(id)}.new`, file(id));
+    await replaceFile(file(id), JSON.stringify(value), 0o600);
   }
 
   async function connect(id: string, pid: number, config: PodSandboxConfig): Promise<void> {
@@ -95,7 +104,7 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
         await api.call('RunPodSandbox', (docker) => docker.getContainer(id).start());
         const { State, ResolvConfPath } = await inspect(id);
         // Docker shares this file with every container that joins the network, and knows nothing of cluster DNS.
-        if (config.dnsConfig !== undefined) await writeFile(ResolvConfPath, resolvConf(config.dnsConfig));
+        if (config.dnsConfig !== undefined) await writeResolvConf(ResolvConfPath, resolvConf(config.dnsConfig));
         if (config.linux?.securityContext?.namespaceOptions?.network !== 'NODE') await connect(id, State.Pid, config);
         return id;
       } catch (error) {

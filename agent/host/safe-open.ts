@@ -1,0 +1,335 @@
+/**
+ * Opens what a container may have planted: one step at a time from a folder that is held open, without following links, and
+ * only what is a regular file or a folder.
+ *
+ * Why: a FIFO blocks whoever opens it, and four of them block all threads that Node has for files. A device has side effects.
+ * A link leads to files of others, also when it takes the place of a parent folder between a look and its use.
+ *
+ * How: Node has no openat(2), but `/proc/self/fd/<n>/<name>` names an entry of the very folder that is open as `n`. An entry is
+ * first opened with O_PATH, which touches no FIFO or device; once it is known to be a file, that same inode is opened to read.
+ *
+ * Source: open(2), proc_pid_fd(5), path_resolution(7); upstream `pkg/volume/util/subpath/subpath_linux.go`.
+ */
+import type { Dirent, Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { type FileHandle, mkdir, open, opendir, readlink, rename, rmdir, symlink, unlink } from 'node:fs/promises';
+import { basename, dirname, relative } from 'node:path';
+
+/** Names an inode without opening it. Linux' value on x86-64 and arm64; `node:fs` has none. */
+const O_PATH = 0o10000000;
+const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_TRUNC } = constants;
+
+/** Something else stands where a regular file or a folder must be. */
+export class WrongFileTypeError extends Error {
+  /** As the kernel says for a folder that is none, so that callers ask for one kind of error. */
+  readonly code = 'ENOTDIR';
+  constructor(path: string, found: string, wanted: string) {
+    super(`${path} is a ${found}, not a ${wanted}`);
+    this.name = 'WrongFileTypeError';
+  }
+}
+
+/** What a file is, in words for messages. Pure. */
+export function fileType(stats: Stats): string {
+  if (stats.isFile()) return 'regular file';
+  if (stats.isDirectory()) return 'folder';
+  if (stats.isSymbolicLink()) return 'symbolic link';
+  if (stats.isFIFO()) return 'FIFO';
+  if (stats.isSocket()) return 'socket';
+  return 'device';
+}
+
+export const hasCode = (error: unknown, ...codes: string[]): boolean =>
+  error instanceof Error && 'code' in error && codes.includes(String(error.code));
+
+/** What `promise` gives, or undefined where there is no such file. */
+export async function ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** An inode that is held without having been opened. */
+export class Entry {
+  readonly stats: Stats;
+  readonly #handle: FileHandle;
+  readonly #path: string;
+  constructor(handle: FileHandle, stats: Stats, path: string) {
+    this.#handle = handle;
+    this.stats = stats;
+    this.#path = path;
+  }
+  /** A path that leads to this inode, whatever has its name by now: for chmod, chown (also of a link itself) and bind mounts. */
+  get at(): string {
+    return `/proc/self/fd/${this.#handle.fd}`;
+  }
+  /** As {@link at}, for another process. */
+  get atForOthers(): string {
+    return `/proc/${process.pid}/fd/${this.#handle.fd}`;
+  }
+  /** Which inode it is, of all of this machine. */
+  async id(): Promise<string> {
+    const { dev, ino } = await this.#handle.stat({ bigint: true });
+    return `${dev}:${ino}`;
+  }
+  /**
+   * Opens it. Never blocks, also where a lease is held on the file (then EAGAIN).
+   * @throws WrongFileTypeError unless it is a regular file
+   */
+  async openFile(flags: number = O_RDONLY): Promise<FileHandle> {
+    if (!this.stats.isFile()) throw new WrongFileTypeError(this.#path, fileType(this.stats), 'regular file');
+    return open(this.at, flags | O_NONBLOCK);
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+/** A folder that is held open: its entries are reached through it, never through its path. */
+export class Folder {
+  readonly #handle: FileHandle;
+  /** Where it was when it was opened: for messages only. */
+  readonly path: string;
+  #mountId: Promise<string> | undefined;
+
+  constructor(handle: FileHandle, path: string) {
+    this.#handle = handle;
+    this.path = path;
+  }
+
+  /** Follows links: only for a folder whose parents no container can write to. */
+  static async open(path: string): Promise<Folder> {
+    return new Folder(await open(path, O_RDONLY | O_DIRECTORY), path);
+  }
+
+  /** A path to an entry of this very folder. The last step is the caller's: it must not follow links. */
+  at(name: string): string {
+    if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0'))
+      throw new Error(`${JSON.stringify(name)} is not a name in ${this.path}`);
+    return `${this.self}/${name}`;
+  }
+
+  /** A path to this very folder. */
+  get self(): string {
+    return `/proc/self/fd/${this.#handle.fd}`;
+  }
+
+  stat(): Promise<Stats> {
+    return this.#handle.stat();
+  }
+
+  /** This very folder, as an entry. */
+  async hold(): Promise<Entry> {
+    const handle = await open(this.self, O_PATH);
+    return new Entry(handle, await handle.stat(), this.path);
+  }
+
+  chmod(mode: number): Promise<void> {
+    return this.#handle.chmod(mode);
+  }
+
+  chown(uid: number, gid: number): Promise<void> {
+    return this.#handle.chown(uid, gid);
+  }
+
+  /** Holds an entry of any type. @throws ENOENT */
+  async entry(name: string): Promise<Entry> {
+    const handle = await this.#named(open(this.at(name), O_PATH | O_NOFOLLOW));
+    try {
+      return new Entry(handle, await handle.stat(), `${this.path}/${name}`);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** An entry's own attributes, a link's included; undefined when there is none. */
+  async look(name: string): Promise<Stats | undefined> {
+    await using entry = await ifThere(this.entry(name));
+    return entry?.stats;
+  }
+
+  /** @throws ENOENT, {@link WrongFileTypeError} */
+  async openFile(name: string, flags: number = O_RDONLY): Promise<FileHandle> {
+    await using entry = await this.entry(name);
+    return await entry.openFile(flags);
+  }
+
+  /** A file that was not there before. @throws EEXIST, also for a link that leads nowhere */
+  async createFile(name: string, mode: number): Promise<FileHandle> {
+    const file = await this.#named(open(this.at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+    // The umask does not apply to what was asked for.
+    await file.chmod(mode);
+    return file;
+  }
+
+  /** @throws ENOENT, {@link WrongFileTypeError} also for a link to a folder */
+  async folder(name: string): Promise<Folder> {
+    try {
+      return new Folder(await open(this.at(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW), `${this.path}/${name}`);
+    } catch (error) {
+      const found = hasCode(error, 'ENOTDIR', 'ELOOP') ? await this.look(name) : undefined;
+      if (found === undefined) return this.#named(Promise.reject(error));
+      throw new WrongFileTypeError(`${this.path}/${name}`, fileType(found), 'folder');
+    }
+  }
+
+  /** Opens a folder, which is made with exactly `mode` when there is none. */
+  async makeFolder(name: string, mode: number): Promise<Folder> {
+    const there = await ifThere(this.folder(name));
+    if (there !== undefined) return there;
+    try {
+      await this.#named(mkdir(this.at(name), mode));
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error;
+      return this.folder(name);
+    }
+    const made = await this.folder(name);
+    await made.chmod(mode);
+    return made;
+  }
+
+  /** At most `limit` entries in no order; their types are those of the entries, not of what links lead to. */
+  async list(limit: number = Number.MAX_SAFE_INTEGER): Promise<Dirent[]> {
+    const entries: Dirent[] = [];
+    await using folder = await this.#named(opendir(this.self, { bufferSize: 256 }));
+    while (entries.length < limit) {
+      const entry = await folder.read();
+      if (entry === null) break;
+      entries.push(entry);
+    }
+    return entries;
+  }
+
+  readlink(name: string): Promise<string> {
+    return this.#named(readlink(this.at(name)));
+  }
+  symlink(target: string, name: string): Promise<void> {
+    return this.#named(symlink(target, this.at(name)));
+  }
+  /** Moves an entry, here or into another folder; what has the new name is replaced. */
+  rename(from: string, to: string, into: Folder = this): Promise<void> {
+    return this.#named(rename(this.at(from), into.at(to)));
+  }
+  unlink(name: string): Promise<void> {
+    return this.#named(unlink(this.at(name)));
+  }
+  rmdir(name: string): Promise<void> {
+    return this.#named(rmdir(this.at(name)));
+  }
+
+  /** Which mount it is reached through: a bind mount of the same filesystem has another. Source: proc_pid_fdinfo(5). */
+  mountId(): Promise<string> {
+    this.#mountId ??= readSmallFile(`/proc/self/fdinfo/${this.#handle.fd}`, 4096).then(
+      (text) => /^mnt_id:\s*(\d+)$/m.exec(text)?.[1] ?? '',
+    );
+    return this.#mountId;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+
+  /** The kernel's errors name the path that we gave: say the real one. */
+  async #named<T>(promise: Promise<T>): Promise<T> {
+    try {
+      return await promise;
+    } catch (error) {
+      if (error instanceof Error) error.message = error.message.replaceAll(this.self, this.path);
+      throw error;
+    }
+  }
+}
+
+/**
+ * Makes `name` a regular file with this text and mode. A file that is there stays the same file, for those who have it mounted;
+ * what is none is refused.
+ * @throws WrongFileTypeError
+ */
+export async function writeFileIn(folder: Folder, name: string, text: string | Uint8Array, mode: number): Promise<void> {
+  await using file = (await ifThere(folder.openFile(name, O_WRONLY | O_TRUNC))) ?? (await folder.createFile(name, mode));
+  await file.writeFile(text);
+}
+
+/** The names that lead from `root` to `path`. Pure. @throws Error when `path` is not below `root` */
+export function stepsBelow(root: string, path: string): string[] {
+  const steps = relative(root, path).split('/');
+  if (steps[0] === '' || steps[0] === '..') throw new Error(`${path} is not below ${root}`);
+  return steps;
+}
+
+/**
+ * Opens a folder below `root`, which is trusted; nothing below it is. With `makeMode`, what is missing is made, `root` included.
+ * @throws ENOENT, {@link WrongFileTypeError}
+ */
+export async function openFolder(root: string, path: string, makeMode?: number): Promise<Folder> {
+  if (makeMode !== undefined) await mkdir(root, { recursive: true, mode: 0o755 });
+  let folder = await Folder.open(root);
+  if (relative(root, path) === '') return folder;
+  for (const step of stepsBelow(root, path)) {
+    await using parent = folder;
+    folder = makeMode === undefined ? await parent.folder(step) : await parent.makeFolder(step, makeMode);
+  }
+  return folder;
+}
+
+/** Makes the folder and its parents below the trusted `root`. */
+export async function makeFolders(root: string, path: string, mode: number): Promise<void> {
+  const folder = await openFolder(root, path, mode);
+  await folder[Symbol.asyncDispose]();
+}
+
+/** At most `maxBytes` from `position` on. */
+export async function readAtMost(file: FileHandle, maxBytes: number, position = 0): Promise<Buffer> {
+  const buffer = Buffer.alloc(maxBytes);
+  let length = 0;
+  while (length < maxBytes) {
+    const { bytesRead } = await file.read(buffer, length, maxBytes - length, position + length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return buffer.subarray(0, length);
+}
+
+/**
+ * The text of a file of the node or of the agent itself. Links to it are followed, as those of /etc/resolv.conf must be.
+ * @throws WrongFileTypeError for what would block or never end; Error for what is larger than `maxBytes`
+ */
+export async function readSmallFile(path: string, maxBytes: number): Promise<string> {
+  await using held = await open(path, O_PATH);
+  await using file = await new Entry(held, await held.stat(), path).openFile();
+  const bytes = await readAtMost(file, maxBytes + 1);
+  if (bytes.length > maxBytes) throw new Error(`${path} is larger than ${maxBytes} bytes`);
+  return bytes.toString('utf8');
+}
+
+/** As {@link readSmallFile}, for what is needed at once. */
+export function readSmallFileSync(path: string, maxBytes: number): string {
+  const held = openSync(path, O_PATH);
+  try {
+    const stats = fstatSync(held);
+    if (!stats.isFile()) throw new WrongFileTypeError(path, fileType(stats), 'regular file');
+    if (stats.size > maxBytes) throw new Error(`${path} is larger than ${maxBytes} bytes`);
+    return readFileSync(`/proc/self/fd/${held}`, {
+      encoding: 'utf8',
+      flag: O_RDONLY | O_NONBLOCK,
+    } as object) as unknown as string;
+  } finally {
+    closeSync(held);
+  }
+}
+
+/** Replaces a file as a whole: who reads sees the old text or the new, also after a crash. Its folder is trusted, and must exist. */
+export async function replaceFile(path: string, text: string, mode: number): Promise<void> {
+  await using folder = await Folder.open(dirname(path));
+  const name = basename(path);
+  await ifThere(folder.unlink(`${name}.new`));
+  {
+    await using file = await folder.createFile(`${name}.new`, mode);
+    await file.writeFile(text);
+  }
+  await folder.rename(`${name}.new`, name);
+}
