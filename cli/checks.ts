@@ -32,6 +32,8 @@ const reasons: Record<string, string> = {
   EPERM: 'this user may not use it',
   ENOTDIR: 'a file stands where a folder is needed',
   EROFS: 'it is on a read-only file system',
+  ENOSPC: 'no space is left on the disk: free some',
+  EDQUOT: "this user's disk quota is used up: free some space",
 };
 
 function reason(error: unknown): string {

@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { Counter } from 'prom-client';
-import { writeSafely } from '#control/pki/cluster-pki.ts';
+import { writeSafely } from '#control/pki/pki-files.ts';
 
 /** EX_SOFTWARE of sysexits.h: an internal error. What keeps a daemon from starting is 1. */
 export const unhandledExitCode = 70;

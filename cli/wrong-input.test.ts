@@ -1,6 +1,6 @@
 /** What the user sees of wrong flags and files: one line that says what is wrong and what to do, and exit status 1. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -96,6 +96,40 @@ describe('tinker server, where it cannot run', () => {
       server('--node-cidr-mask-size=8'),
       /--node-cidr-mask-size 8: give 16 to 30, for a node's part of --cluster-cidr 10\.244\.0\.0\/16/,
     ));
+
+  it('names a broken key, and leaves it as it is', async () => {
+    const pki = join(scratch, 'broken/pki');
+    mkdirSync(pki, { recursive: true });
+    for (const name of ['sa.key', 'sa.pub']) writeFileSync(join(pki, name), 'not PEM\n');
+    await fails(
+      [...server(), `--data-dir=${scratch}/broken`],
+      /pki\/sa\.key is not a private key in PEM: nothing was changed; restore it from a backup, or move it/,
+    );
+    assert.deepEqual(readdirSync(join(scratch, 'broken')), ['pki']);
+    assert.deepEqual(readdirSync(pki), ['sa.key', 'sa.pub']);
+  });
+
+  it('names a missing certificate of the CA', async () => {
+    const pki = join(scratch, 'half/pki');
+    mkdirSync(pki, { recursive: true });
+    writeFileSync(join(pki, 'ca.key'), 'a key\n');
+    await fails(
+      [...server(), `--data-dir=${scratch}/half`],
+      /pki\/ca\.crt is missing, but \S+pki\/ca\.key is there: nothing was changed/,
+    );
+  });
+
+  it('names the folder that a full disk has no space for', async (t) => {
+    const disk = mkdtempSync(join(scratch, 'full-'));
+    await execFile(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk]);
+    t.after(() => execFile(['umount', disk]));
+    writeFileSync(join(disk, 'filler'), Buffer.alloc(64 << 10));
+    await fails([...server(), `--data-dir=${disk}/server`], /\S+\/server\S* .*no space is left on the disk/);
+    assert.deepEqual(
+      readdirSync(disk).filter((name) => name !== 'filler' && name !== 'server'),
+      [],
+    );
+  });
 
   it('signs no credentials for a name that no node can have, or a server that is not HTTPS', async () => {
     await nodeCredentials({

@@ -12,7 +12,7 @@ import { type Clock, systemClock } from '#client/clock.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { createClient } from '#client/rest-client.ts';
-import { writeSafely } from '#control/pki/cluster-pki.ts';
+import { writeSafely } from '#control/pki/pki-files.ts';
 import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
 import { strategies } from './apiserver/kinds/index.ts';

@@ -97,6 +97,15 @@ export async function createTokenKey(): Promise<{ privateKey: string; publicKey:
   return { privateKey: await exportKey(keys.privateKey), publicKey: `${publicKey}\n` };
 }
 
+/**
+ * Whether the private key is the one to the public key. By their bytes: where the types of keys differ, OpenSSL's own comparison leaves
+ * an error behind that makes the next, unrelated call fail ("different key types").
+ */
+export function isKeyTo(privateKey: crypto.KeyObject, publicKey: crypto.KeyObject): boolean {
+  const bytes = (key: crypto.KeyObject): Buffer => key.export({ type: 'spki', format: 'der' });
+  return bytes(crypto.createPublicKey(privateKey)).equals(bytes(publicKey));
+}
+
 /** Whether a stored certificate still serves: its own key, the same CA, the names asked for, and a month to go. */
 export async function stillServes(
   authority: KeyPair,
@@ -105,7 +114,7 @@ export async function stillServes(
   nowMs: number,
 ): Promise<boolean> {
   // A crash between writing the two files leaves a new key beside the old certificate.
-  if (!new crypto.X509Certificate(pair.certificate).checkPrivateKey(crypto.createPrivateKey(pair.key))) return false;
+  if (!isKeyTo(crypto.createPrivateKey(pair.key), new crypto.X509Certificate(pair.certificate).publicKey)) return false;
   const certificate = new X509Certificate(pair.certificate);
   if (!(await certificate.verify({ publicKey: new X509Certificate(authority.certificate), signatureOnly: true }))) return false;
   if (certificate.notAfter.getTime() < nowMs + 30 * dayMs) return false;
@@ -128,6 +137,20 @@ async function exportKey(key: CryptoKey): Promise<string> {
   return `${PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), PemConverter.PrivateKeyTag)}\n`;
 }
 
+/** Also keys that others made: kubeadm's are RSA, and in PKCS #1 or SEC 1. */
 async function importKey(pem: string): Promise<CryptoKey> {
-  return webcrypto.subtle.importKey('pkcs8', PemConverter.decodeFirst(pem), algorithm, false, ['sign']);
+  const key = crypto.createPrivateKey(pem);
+  return webcrypto.subtle.importKey('pkcs8', key.export({ type: 'pkcs8', format: 'der' }), algorithmOf(key), false, ['sign']);
+}
+
+/** Whether certificates can be signed with it: RSA and ECDSA, as kubeadm makes them. */
+export function canSign(key: crypto.KeyObject): boolean {
+  return key.asymmetricKeyType === 'rsa' || Object.hasOwn(curves, key.asymmetricKeyDetails?.namedCurve ?? '');
+}
+
+const curves: Readonly<Record<string, string>> = { prime256v1: 'P-256', secp384r1: 'P-384', secp521r1: 'P-521' };
+
+function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: crypto.KeyObject) {
+  if (asymmetricKeyType === 'rsa') return { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
+  return { name: 'ECDSA', namedCurve: curves[asymmetricKeyDetails?.namedCurve ?? ''] ?? '' };
 }

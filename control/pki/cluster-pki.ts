@@ -1,17 +1,21 @@
 /**
  * The cluster's keys and certificates on disk, below `<data-dir>/pki`, under the file names that kubeadm uses.
- * What is there and still serves is kept; what is missing, about to expire or lacks a name is made anew.
+ * What the CA signed and still serves is kept; what is missing, about to expire or lacks a name is made anew. The CA itself and the
+ * key of service-account tokens are made once, both files or none: what is left of them is never written over.
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import {
   type CertificateRequest,
+  canSign,
   createAuthority,
   createTokenKey,
+  isKeyTo,
   issueCertificate,
   type KeyPair,
   stillServes,
 } from './certificates.ts';
+import { makePkiFolder, type Pair, type PairNames, PkiError, readPair, restore, writePair } from './pki-files.ts';
 
 export interface ClusterPki {
   ca: KeyPair;
@@ -31,74 +35,158 @@ export interface PkiOptions {
   ipAddresses: readonly string[];
 }
 
-/** Loads or makes the control plane's PKI. @throws when a file is there but unreadable: it is never overwritten blindly */
+/**
+ * Loads or makes the control plane's PKI.
+ * @throws PkiError for a file that cannot be used; all are looked at before anything is written
+ */
 export async function loadClusterPki({ folder, nowMs, dnsNames, ipAddresses }: PkiOptions): Promise<ClusterPki> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const ca = await loadAuthority(folder, nowMs);
-  const pair = (name: string, request: CertificateRequest): Promise<KeyPair> => loadPair(folder, name, ca, request, nowMs);
-  return {
-    ca,
-    apiserver: await pair('apiserver', { commonName: 'kube-apiserver', usage: 'server', dnsNames, ipAddresses }),
-    kubeletClient: await pair('apiserver-kubelet-client', {
+  makePkiFolder(folder);
+  const foundCa = readAuthority(folder, nowMs);
+  const foundTokens = readTokenKey(folder);
+  const requests = {
+    apiserver: { commonName: 'kube-apiserver', usage: 'server', dnsNames, ipAddresses },
+    'apiserver-kubelet-client': {
       commonName: 'kube-apiserver-kubelet-client',
       organizations: ['kubeadm:cluster-admins'],
       usage: 'client',
-    }),
-    tokens: await loadTokenKey(folder),
+    },
+  } as const satisfies Record<string, CertificateRequest>;
+  const [foundServer, foundClient] = [readIssued(folder, 'apiserver'), readIssued(folder, 'apiserver-kubelet-client')];
+  const ca = foundCa ?? (await makeAuthority(folder, nowMs));
+  const current = async (name: keyof typeof requests, found: KeyPair | undefined): Promise<KeyPair> => {
+    if (found !== undefined && (await stillServes(ca, found, requests[name], nowMs))) return found;
+    const made = await issueCertificate(ca, requests[name], nowMs);
+    writePair(folder, certificateNames(name), { key: made.key, public: made.certificate });
+    return made;
+  };
+  return {
+    ca,
+    apiserver: await current('apiserver', foundServer),
+    kubeletClient: await current('apiserver-kubelet-client', foundClient),
+    tokens: foundTokens ?? (await makeTokenKey(folder)),
   };
 }
 
-/** The cluster's CA; made if this is the first start. */
+/** The cluster's CA; made if this is the first start. @throws PkiError for files that cannot be used */
 export async function loadAuthority(folder: string, nowMs: number): Promise<KeyPair> {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const found = readPair(folder, 'ca');
-  if (found !== undefined) return found;
+  makePkiFolder(folder);
+  return readAuthority(folder, nowMs) ?? (await makeAuthority(folder, nowMs));
+}
+
+async function makeAuthority(folder: string, nowMs: number): Promise<KeyPair> {
   const made = await createAuthority(nowMs);
-  writePair(folder, 'ca', made);
+  writePair(folder, certificateNames('ca'), { key: made.key, public: made.certificate });
   return made;
 }
 
-async function loadPair(folder: string, name: string, ca: KeyPair, request: CertificateRequest, nowMs: number): Promise<KeyPair> {
-  const found = readPair(folder, name);
-  if (found !== undefined && (await stillServes(ca, found, request, nowMs))) return found;
-  const made = await issueCertificate(ca, request, nowMs);
-  writePair(folder, name, made);
-  return made;
-}
-
-async function loadTokenKey(folder: string): Promise<ClusterPki['tokens']> {
-  const privateKey = readIfThere(join(folder, 'sa.key'));
-  const publicKey = readIfThere(join(folder, 'sa.pub'));
-  if (privateKey !== undefined && publicKey !== undefined) return { privateKey, publicKey };
+async function makeTokenKey(folder: string): Promise<ClusterPki['tokens']> {
   const made = await createTokenKey();
-  writeSafely(join(folder, 'sa.key'), made.privateKey);
-  writeSafely(join(folder, 'sa.pub'), made.publicKey);
+  writePair(folder, tokenKeyNames, { key: made.privateKey, public: made.publicKey });
   return made;
 }
 
-function readPair(folder: string, name: string): KeyPair | undefined {
-  const certificate = readIfThere(join(folder, `${name}.crt`));
-  const key = readIfThere(join(folder, `${name}.key`));
-  return certificate === undefined || key === undefined ? undefined : { certificate, key };
+const certificateNames = (name: string): PairNames => ({ key: `${name}.key`, public: `${name}.crt` });
+const tokenKeyNames: PairNames = { key: 'sa.key', public: 'sa.pub' };
+
+/** Undefined where neither file is there. @throws PkiError */
+function readAuthority(folder: string, nowMs: number): KeyPair | undefined {
+  const names = certificateNames('ca');
+  const paths = { key: join(folder, names.key), public: join(folder, names.public) };
+  const anew = `move ${names.public} and ${names.key} away to start with a new CA, for which every node needs new credentials`;
+  const found = both(readPair(folder, names, belongTogether(certifies)), paths, anew);
+  if (found === undefined) return undefined;
+  const key = privateKeyOf(paths.key, found.key);
+  if (!canSign(key))
+    throw new PkiError(
+      `${paths.key} is a key of type ${key.asymmetricKeyType}, and certificates are signed with RSA or ECDSA: ${anew}`,
+    );
+  const certificate = certificateOf(paths.public, found.public);
+  if (!isKeyTo(key, certificate.publicKey))
+    throw new PkiError(`${paths.key} is not the key of the certificate ${paths.public}: ${restore}, or ${anew}`);
+  if (!certificate.ca) throw new PkiError(`${paths.public} is not the certificate of a CA: ${restore}, or ${anew}`);
+  const clock = `; this machine's clock says ${new Date(nowMs).toISOString()}: set it, if it is wrong`;
+  const isoDate = (text: string): string => new Date(text).toISOString();
+  if (Date.parse(certificate.validTo) <= nowMs)
+    throw new PkiError(`${paths.public} expired on ${isoDate(certificate.validTo)}${clock}; else ${anew}`);
+  if (Date.parse(certificate.validFrom) > nowMs)
+    throw new PkiError(`${paths.public} is valid only from ${isoDate(certificate.validFrom)} on${clock}; else ${anew}`);
+  return { certificate: found.public, key: found.key };
 }
 
-/** The key goes first: a certificate without its key would be of no use. */
-function writePair(folder: string, name: string, pair: KeyPair): void {
-  writeSafely(join(folder, `${name}.key`), pair.key);
-  writeSafely(join(folder, `${name}.crt`), pair.certificate);
-}
-
-/** Whole or not at all, also when the power fails, and readable by the owner only. */
-export function writeSafely(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });
-  renameSync(`${path}.new`, path);
-}
-
-function readIfThere(path: string): string | undefined {
+/** Undefined where neither file is there. @throws PkiError */
+function readTokenKey(folder: string): ClusterPki['tokens'] | undefined {
+  const names = tokenKeyNames;
+  const paths = { key: join(folder, names.key), public: join(folder, names.public) };
+  const anew = `move ${names.key} and ${names.public} away to start with new ones, with which all tokens of service accounts end`;
+  const found = both(readPair(folder, names, belongTogether(isPublicKeyOf)), paths, anew);
+  if (found === undefined) return undefined;
+  const key = privateKeyOf(paths.key, found.key);
+  if (key.asymmetricKeyType !== 'rsa')
+    throw new PkiError(
+      `${paths.key} is a key of type ${key.asymmetricKeyType}, and tokens are signed with RSA: ${restore}, or ${anew}`,
+    );
+  let publicKey: KeyObject;
   try {
-    return readFileSync(path, 'utf8');
+    publicKey = createPublicKey(found.public);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    throw new PkiError(`${paths.public} is not a public key in PEM: ${restore}, or ${anew}`, { cause: error });
+  }
+  if (!isKeyTo(key, publicKey)) throw new PkiError(`${paths.key} is not the key to ${paths.public}: ${restore}, or ${anew}`);
+  return { privateKey: found.key, publicKey: found.public };
+}
+
+/** What the CA has signed can be signed again: undefined where one of the two is missing. @throws PkiError for what is none */
+function readIssued(folder: string, name: string): KeyPair | undefined {
+  const names = certificateNames(name);
+  const { key, public: certificate } = readPair(folder, names, belongTogether(certifies));
+  if (key !== undefined) privateKeyOf(join(folder, names.key), key);
+  if (certificate !== undefined) certificateOf(join(folder, names.public), certificate);
+  return key === undefined || certificate === undefined ? undefined : { key, certificate };
+}
+
+/** @throws PkiError where one is there without the other, as kubeadm does */
+function both(found: Partial<Pair>, paths: Pair, anew: string): Pair | undefined {
+  const { key, public: publicPart } = found;
+  if (key !== undefined && publicPart !== undefined) return { key, public: publicPart };
+  if (key === undefined && publicPart === undefined) return undefined;
+  const [missing, there] = key === undefined ? [paths.key, paths.public] : [paths.public, paths.key];
+  throw new PkiError(`${missing} is missing, but ${there} is there: ${restore}, or ${anew}`);
+}
+
+function privateKeyOf(path: string, pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch (error) {
+    throw new PkiError(
+      `${path} is not a private key in PEM: ${restore}, or move it and its other half away to have both made anew`,
+      {
+        cause: error,
+      },
+    );
   }
 }
+
+function certificateOf(path: string, pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw new PkiError(`${path} is not a certificate in PEM: ${restore}, or move it and its key away to have both made anew`, {
+      cause: error,
+    });
+  }
+}
+
+/** For files that a crash may have left behind: what cannot be read belongs to nothing. */
+function belongTogether(check: (key: string, publicPart: string) => boolean): (key: string, publicPart: string) => boolean {
+  return (key, publicPart) => {
+    try {
+      return check(key, publicPart);
+    } catch {
+      return false; // Not PEM; the file that is in place is checked, and told of, later.
+    }
+  };
+}
+
+const certifies = (key: string, certificate: string): boolean =>
+  isKeyTo(createPrivateKey(key), new X509Certificate(certificate).publicKey);
+const isPublicKeyOf = (key: string, publicKey: string): boolean => isKeyTo(createPrivateKey(key), createPublicKey(publicKey));

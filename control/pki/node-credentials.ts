@@ -8,7 +8,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { kubeconfigText } from '#client/kubeconfig.ts';
 import { issueCertificate } from './certificates.ts';
-import { loadAuthority, writeSafely } from './cluster-pki.ts';
+import { loadAuthority } from './cluster-pki.ts';
+import { writeSafely } from './pki-files.ts';
 
 export interface NodeCredentialsOptions {
   pkiFolder: string;
