@@ -67,6 +67,8 @@ function serverCommand(program: Command): void {
     .option('--node-monitor-grace-period <duration>', 'silence after which a node is NotReady', durationMs, 50_000)
     .option('--default-not-ready-toleration-seconds <n>', 'how long pods stay on a node that is not ready', count, 300)
     .option('--default-unreachable-toleration-seconds <n>', 'how long pods stay on a node that is unreachable', count, 300)
+    .option('--max-requests-inflight <n>', 'requests at a time that only read; 0: no limit', count, 400)
+    .option('--max-mutating-requests-inflight <n>', 'requests at a time that change something; 0: no limit', count, 200)
     .option('--tls-san <name>', 'another name or address for the serving certificate; may be given often', collect, [])
     .option('--write-kubeconfig <file>', "where to write the administrator's kubeconfig, besides <data-dir>/admin.conf")
     .option('--log-level <level>', 'debug, info, warn or error', 'info')

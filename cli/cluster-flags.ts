@@ -14,6 +14,8 @@ export interface ServerFlags {
   nodeMonitorGracePeriod: number;
   defaultNotReadyTolerationSeconds: number;
   defaultUnreachableTolerationSeconds: number;
+  maxRequestsInflight: number;
+  maxMutatingRequestsInflight: number;
   tlsSan: string[];
   writeKubeconfig: string | undefined;
   logLevel: string;

@@ -36,6 +36,7 @@ export async function server(flags: ServerFlags): Promise<void> {
           notReady: flags.defaultNotReadyTolerationSeconds,
           unreachable: flags.defaultUnreachableTolerationSeconds,
         },
+        inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },
         extraNames: {
           dns: flags.tlsSan.filter((name) => isIP(name) === 0),
           ips: flags.tlsSan.filter((name) => isIP(name) !== 0),

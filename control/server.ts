@@ -15,6 +15,7 @@ import { createClient } from '#client/rest-client.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
 import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
+import type { InflightLimits } from './apiserver/inflight.ts';
 import { strategies } from './apiserver/kinds/index.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/service-allocator.ts';
 import { KubeletProxy } from './apiserver/kubelet-proxy.ts';
@@ -47,6 +48,7 @@ export interface ServerOptions {
   nodeMonitorPeriodMs: number;
   nodeMonitorGracePeriodMs: number;
   tolerationSeconds: { notReady: number; unreachable: number };
+  inflight: InflightLimits;
   /** More names and addresses for the serving certificate (`--tls-san`). */
   extraNames: { dns: readonly string[]; ips: readonly string[] };
   /** Receives the administrator's kubeconfig, besides `<data-dir>/admin.conf`. */
@@ -101,6 +103,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
         certificate: pki.apiserver.certificate,
         key: pki.apiserver.key,
         clientCa: pki.ca.certificate,
+        inflight: options.inflight,
       },
       log,
       proxy,

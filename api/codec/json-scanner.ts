@@ -36,6 +36,9 @@ function quoteChar(char: string): string {
   return `'${String.fromCharCode(byte)}'`;
 }
 
+/** Neither quote nor escape nor control character; from `lastIndex`, and always a match. */
+const plainText = /[ !#-[\]-\uffff]*/y;
+
 const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
 
 /** A cursor over one JSON text. Every method leaves it behind what it read, and throws {@link JsonSyntaxError}. */
@@ -118,26 +121,30 @@ export class JsonScanner {
   string(): string {
     const { text } = this;
     const start = ++this.position;
-    for (;;) {
-      const code = text.charCodeAt(this.position);
-      if (code === 0x22) return text.slice(start, this.position++);
-      if (code === 0x5c) return this.#escapedString(start);
-      if (code < 0x20) throw this.#fail('in string literal');
-      if (Number.isNaN(code)) throw this.#fail('');
-      this.position++;
-    }
+    this.#skipPlain();
+    const code = text.charCodeAt(this.position);
+    if (code === 0x22) return text.slice(start, this.position++);
+    if (code === 0x5c) return this.#escapedString(start);
+    throw this.#fail(Number.isNaN(code) ? '' : 'in string literal');
+  }
+
+  /** Passes over what may stand in a string as it is. */
+  #skipPlain(): void {
+    plainText.lastIndex = this.position;
+    plainText.test(this.text);
+    this.position = plainText.lastIndex;
   }
 
   /** The rest of a string in which an escape was met: checked here, decoded by JSON.parse. */
   #escapedString(start: number): string {
     const { text } = this;
     for (;;) {
+      this.#skipPlain();
       const code = text.charCodeAt(this.position);
       if (code === 0x22) break;
-      if (code < 0x20) throw this.#fail('in string literal');
-      if (Number.isNaN(code)) throw this.#fail('');
+      if (code !== 0x5c) throw this.#fail(Number.isNaN(code) ? '' : 'in string literal');
       this.position++;
-      if (code === 0x5c) this.#escape();
+      this.#escape();
     }
     const decoded = JSON.parse(text.slice(start - 1, ++this.position)) as string;
     // A lone half of a surrogate pair becomes U+FFFD, as in Go.

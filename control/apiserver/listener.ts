@@ -8,13 +8,13 @@ import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
-import { requestTooLarge } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { ApiServer } from './api-server.ts';
 import { authenticate } from './authentication.ts';
+import { BodyReader, endWithoutReading, isRestUnwanted } from './body-reader.ts';
+import { defaultInflightLimits, Inflight, type InflightLimits, tooManyRequests } from './inflight.ts';
 import { negotiateLeniently } from './negotiation.ts';
 import type { Registry } from './registry.ts';
-import { maxBodyBytes } from './request-body.ts';
 import { parseRequestInfo, type RequestInfo } from './request-info.ts';
 import { errorResponse } from './responses.ts';
 import type { ServerLog } from './server-log.ts';
@@ -30,6 +30,8 @@ export interface ListenerOptions {
   clientCa: string;
   /** How long requests under way may take to finish on shutdown. Default 10 s. */
   graceMs?: number;
+  /** Default: upstream's, 400 and 200. */
+  inflight?: InflightLimits;
 }
 
 /** Takes over upgraded HTTP/1.1 connections (the kubelet proxy). @throws ApiError when it cannot */
@@ -59,9 +61,12 @@ export async function listen(
     // Whoever has no certificate of ours may still have a token.
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
-    settings: { maxConcurrentStreams: 250, initialWindowSize: 1024 * 1024 },
+    // What a client may send ahead on a stream that is not read is held in memory.
+    settings: { maxConcurrentStreams: 250, initialWindowSize: 128 * 1024 },
   });
-  http.on('request', (request, response) => void serve(server, log, request, response));
+  const gates: Gates = { bodies: new BodyReader(), inflight: new Inflight(options.inflight ?? defaultInflightLimits) };
+  server.metrics.reportInflight(gates.inflight);
+  http.on('request', (request, response) => void serve(server, gates, log, request, response));
   http.on(
     'upgrade',
     (request: Http2ServerRequest, socket: Duplex, head: Buffer) => void upgraded(server, log, upgrade, request, socket, head),
@@ -142,8 +147,15 @@ function occupy(socket: Duplex): () => void {
   };
 }
 
+/** What requests pass before they are handled. */
+interface Gates {
+  inflight: Inflight;
+  bodies: BodyReader;
+}
+
 async function serve(
   server: ApiServer,
+  gates: Gates,
   log: ServerLog,
   request: Http2ServerRequest,
   response: Http2ServerResponse,
@@ -155,7 +167,7 @@ async function serve(
   request.on('error', () => gone.abort());
   response.on('error', () => gone.abort());
   try {
-    await send(await answer(server, log, request, gone.signal), request, response, gone.signal);
+    await send(await answer(server, gates, log, request, gone.signal), request, response, gone.signal);
   } catch (error) {
     if (!gone.signal.aborted) log.error({ err: error, path: request.url }, 'answer broke off');
     // HTTP/1.1 has no streams: there the connection ends, or the client would wait for the rest for ever.
@@ -168,6 +180,7 @@ async function serve(
 
 async function answer(
   server: ApiServer,
+  gates: Gates,
   log: ServerLog,
   request: Http2ServerRequest,
   signal: AbortSignal,
@@ -175,8 +188,15 @@ async function answer(
   const headers = plainHeaders(request.headers);
   try {
     const user = await authenticated(server, log, request);
-    const body = await readBody(request);
-    return await server.handle({ method: request.method, path: request.url, headers, body, signal }, user);
+    const leave = gates.inflight.enter(parseRequestInfo(request.method, request.url), user);
+    if (leave === undefined) return tooManyRequests();
+    try {
+      const body = await gates.bodies.read(request);
+      const plain = { method: request.method, path: request.url, headers, body: body.bytes, signal };
+      return await server.handle(plain, user).finally(body.release);
+    } finally {
+      leave();
+    }
   } catch (error) {
     return errorResponse(error, negotiateLeniently(headers['accept']), false);
   }
@@ -214,28 +234,6 @@ function tlsSocketOf(request: Http2ServerRequest): TLSSocket {
 
 const socketOf = (request: Http2ServerRequest): Duplex => request.socket as unknown as Duplex;
 
-/**
- * @throws ApiError 413 as soon as the limit is passed; the rest is read and dropped, since many clients look at the answer only
- * after they have sent everything
- */
-function readBody(request: Http2ServerRequest): Promise<Uint8Array | undefined> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    request.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= maxBodyBytes) chunks.push(chunk);
-      else {
-        chunks.length = 0;
-        reject(requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`));
-      }
-    });
-    request.on('end', () => resolve(bytes === 0 ? undefined : Buffer.concat(chunks)));
-    request.on('aborted', () => reject(new Error('the client went away before its request was complete')));
-    request.on('error', reject);
-  });
-}
-
 /** Lower-case names, one value each: several of one name are joined, as RFC 9110 allows. */
 export function plainHeaders(headers: IncomingHttpHeaders): Record<string, string> {
   const plain: Record<string, string> = {};
@@ -251,7 +249,11 @@ async function send(
   response: Http2ServerResponse,
   gone: AbortSignal,
 ): Promise<void> {
-  response.writeHead(answer.status, answer.headers);
+  const isUnwanted = isRestUnwanted(request);
+  response.writeHead(
+    answer.status,
+    isUnwanted && request.stream === undefined ? { ...answer.headers, connection: 'close' } : answer.headers,
+  );
   if (request.method === 'HEAD') {
     response.end();
     return;
@@ -263,7 +265,8 @@ async function send(
     if (gone.aborted) break;
     if (!response.write(chunk)) await drained(response, gone);
   }
-  response.end();
+  if (isUnwanted) await endWithoutReading(request, response, gone);
+  else response.end();
 }
 
 function drained(response: Http2ServerResponse, gone: AbortSignal): Promise<void> {

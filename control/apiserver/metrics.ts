@@ -3,6 +3,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
 import { answeredResources } from '#api/resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
+import type { Inflight } from './inflight.ts';
 import type { RequestInfo } from './request-info.ts';
 import { bytesResponse } from './responses.ts';
 import { reviewResources } from './reviews.ts';
@@ -63,6 +64,19 @@ export class ApiServerMetrics {
   longRunning(info: RequestInfo, change: 1 | -1): void {
     const resource = served.has(`${info.group}/${info.version}/${info.resource}/`) ? info.resource : unknown.resource;
     this.#inflight.inc({ verb: info.verb.toUpperCase(), resource }, change);
+  }
+
+  /** From now on the requests under way are reported. */
+  reportInflight(inflight: Inflight): void {
+    new Gauge({
+      name: 'apiserver_current_inflight_requests',
+      help: 'Maximal number of currently used inflight request limit of this apiserver per request kind since the last look.',
+      labelNames: ['request_kind'],
+      registers: [this.registry],
+      collect() {
+        for (const kind of ['readOnly', 'mutating'] as const) this.set({ request_kind: kind }, inflight.takePeak(kind));
+      },
+    });
   }
 
   async respond(): Promise<TransportResponse> {

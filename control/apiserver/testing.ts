@@ -84,6 +84,8 @@ export interface TestServerOptions {
   watchCache?: Partial<WatchCacheLimits>;
   deps?: Partial<ApiServerDeps>;
   namespaces?: readonly string[];
+  /** Default true; see {@link ApiServerOptions}. */
+  freezeCached?: boolean;
 }
 
 let keys: Promise<{ privateKey: string; publicKey: string }> | undefined;
@@ -108,7 +110,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     {
       build: { version: '0.1.0' },
-      freezeCached: true,
+      freezeCached: options.freezeCached ?? true,
       tokens: { ...(await keys), issuer, audiences: [issuer] },
       ...(options.watchCache === undefined ? {} : { watchCache: options.watchCache }),
     },

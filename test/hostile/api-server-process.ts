@@ -1,0 +1,53 @@
+/** The program of the process that `api-server.ts` starts: an API server with its listener, which tells how its loop fares. */
+
+import { listen } from '#control/apiserver/listener.ts';
+import { silentLog } from '#control/apiserver/server-log.ts';
+import { startTestServer } from '#control/apiserver/testing.ts';
+import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
+import type { ProcessReport, ProcessStarted } from './api-server.ts';
+
+const nowMs = Date.now();
+const ca = await createAuthority(nowMs);
+const serving = await issueCertificate(ca, { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1'] }, nowMs);
+const issue = (commonName: string, organizations: string[]) =>
+  issueCertificate(ca, { commonName, organizations, usage: 'client' }, nowMs);
+const api = await startTestServer({ freezeCached: false });
+const listener = await listen(
+  api.server,
+  { host: '127.0.0.1', port: 0, certificate: serving.certificate, key: serving.key, clientCa: ca.certificate, graceMs: 500 },
+  silentLog,
+);
+const stop = new AbortController();
+const running = listener.run(stop.signal);
+
+// In CPU time of this thread: what other processes of the machine take away is not the loop's doing.
+const cpuMs = (): number => {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+};
+let [last, longestMs, peakBytes] = [cpuMs(), 0, 0];
+setInterval(() => {
+  const now = cpuMs();
+  longestMs = Math.max(longestMs, now - last);
+  last = now;
+  peakBytes = Math.max(peakBytes, process.memoryUsage.rss());
+}, 5);
+
+process.on('message', (wanted) => {
+  if (wanted === 'stop') {
+    stop.abort();
+    void running.then(() => api.stop()).then(() => process.exit(0));
+    return;
+  }
+  if (wanted === 'collect') globalThis.gc?.();
+  const report: ProcessReport = { longestMs, peakBytes, rssBytes: process.memoryUsage.rss() };
+  [longestMs, peakBytes] = [0, 0];
+  process.send?.(report);
+});
+const started: ProcessStarted = {
+  port: listener.port,
+  ca: ca.certificate,
+  admin: await issue('kubernetes-admin', ['system:masters']),
+  user: await issue('jane', ['dev']),
+};
+process.send?.(started);
