@@ -16,6 +16,8 @@ export interface TransportResponse {
   headers: Record<string, string>;
   /** Whole for an ordinary answer; chunk by chunk, as they come, for a watch or a log. */
   body: AsyncIterable<Uint8Array>;
+  /** Aborts when what the body tells has ended: a reader that has not taken what came before is waited for no longer. */
+  over?: AbortSignal | undefined;
 }
 
 /** @throws the transport's error when the server cannot be reached; an answer with an error code is not an exception. */

@@ -27,7 +27,7 @@ import type { ObjectPatcher } from './patch/patch.ts';
 import { Registry } from './registry.ts';
 import { maxBodyBytes } from './request-body.ts';
 import { parseRequestInfo, type RequestInfo } from './request-info.ts';
-import { findResource, handleResource } from './resource-handler.ts';
+import { findResource, handleResource, methodNotAllowed } from './resource-handler.ts';
 import { errorResponse, jsonResponse, pageNotFound } from './responses.ts';
 import { handleReview, reviewResources } from './reviews.ts';
 import type { ServerLog } from './server-log.ts';
@@ -288,16 +288,21 @@ class Server implements ApiServer {
   }
 
   async #servePath(request: TransportRequest, info: RequestInfo): Promise<TransportResponse> {
+    if (info.path.includes('//')) return pageNotFound();
     const health = handleHealth(info, this.#checks);
     if (health !== undefined) return health;
-    if (info.path === '/version' || info.path === '/version/') return jsonResponse(200, versionInfo(this.#options.build));
+    const isRead = info.verb === 'get' || info.verb === 'head';
+    if (info.path === '/version' || info.path === '/version/') {
+      if (!isRead) throw methodNotAllowed();
+      return jsonResponse(200, versionInfo(this.#options.build));
+    }
     if (info.path === '/metrics') return await this.metrics.respond();
     const issuer = handleIssuerDiscovery(info, this.tokens, this.#options.serverAddress ?? '');
     if (issuer !== undefined) return issuer;
     if (info.path.startsWith('/openapi/')) return (await this.#deps.openapi?.(request)) ?? pageNotFound();
     const serverAddress = this.#options.serverAddress ?? '';
-    const discovery =
-      info.verb === 'get' || info.verb === 'head' ? handleDiscovery(info, request.headers, serverAddress) : undefined;
+    const discovery = handleDiscovery(info, request.headers, serverAddress);
+    if (discovery !== undefined && !isRead) throw methodNotAllowed();
     if (discovery !== undefined) return discovery;
     if (info.path === '/') return jsonResponse(200, { paths: rootPaths });
     return pageNotFound();

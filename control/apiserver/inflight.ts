@@ -62,6 +62,7 @@ export class Inflight {
 export const tooManyRequests = (): TransportResponse =>
   textResponse(429, 'Too many requests, please try again later.\n', { 'retry-after': '1' });
 
-function isLongRunning({ isResource, verb, subresource }: RequestInfo): boolean {
+/** Requests that may take as long as they like (kube-apiserver's `BasicLongRunningRequestCheck`). */
+export function isLongRunning({ isResource, verb, subresource }: RequestInfo): boolean {
   return isResource && (longRunningVerbs.has(verb) || longRunningSubresources.has(subresource));
 }

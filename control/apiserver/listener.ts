@@ -2,17 +2,21 @@
  * HTTPS: HTTP/2 and HTTP/1.1 on one port, client certificates, bearer tokens; requests become {@link TransportRequest}s.
  */
 
-import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import { type IncomingHttpHeaders, type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
+import { ApiError, failure } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import { writeResponse } from './answer-writer.ts';
 import type { ApiServer } from './api-server.ts';
-import { authenticate } from './authentication.ts';
-import { BodyReader, endWithoutReading, isRestUnwanted } from './body-reader.ts';
-import { defaultInflightLimits, Inflight, type InflightLimits, tooManyRequests } from './inflight.ts';
+import { anonymousUser, authenticate } from './authentication.ts';
+import { BodyReader } from './body-reader.ts';
+import { type ConnectionTimes, closeIdleSessions, connectionLimits, defaultTimes } from './connection-limits.ts';
+import { refusal } from './http-refusals.ts';
+import { defaultInflightLimits, Inflight, type InflightLimits, isLongRunning, tooManyRequests } from './inflight.ts';
 import { negotiateLeniently } from './negotiation.ts';
 import type { Registry } from './registry.ts';
 import { parseRequestInfo, type RequestInfo } from './request-info.ts';
@@ -32,10 +36,14 @@ export interface ListenerOptions {
   graceMs?: number;
   /** Default: upstream's, 400 and 200. */
   inflight?: InflightLimits;
+  /** How long clients may take over headers, bodies and silence. Default: upstream's. */
+  times?: Partial<ConnectionTimes>;
 }
 
 /** Takes over upgraded HTTP/1.1 connections (the kubelet proxy). @throws ApiError when it cannot */
 export interface UpgradeHandler {
+  /** Whether it upgrades connections for such requests at all; for others an `Upgrade` header means nothing, as in Go. */
+  handles(info: RequestInfo): boolean;
   upgrade(request: TransportRequest, info: RequestInfo, registry: Registry, socket: Duplex, head: Uint8Array): Promise<void>;
 }
 
@@ -52,7 +60,9 @@ export async function listen(
   log: ServerLog,
   upgrade?: UpgradeHandler,
 ): Promise<Listener> {
+  const times = { ...defaultTimes, ...options.times };
   const http = http2.createSecureServer({
+    ...connectionLimits(times),
     allowHTTP1: true,
     cert: options.certificate,
     key: options.key,
@@ -61,16 +71,27 @@ export async function listen(
     // Whoever has no certificate of ours may still have a token.
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
-    // What a client may send ahead on a stream that is not read is held in memory.
-    settings: { maxConcurrentStreams: 250, initialWindowSize: 128 * 1024 },
   });
-  const gates: Gates = { bodies: new BodyReader(), inflight: new Inflight(options.inflight ?? defaultInflightLimits) };
-  server.metrics.reportInflight(gates.inflight);
-  http.on('request', (request, response) => void serve(server, gates, log, request, response));
+  const inflight = new Inflight(options.inflight ?? defaultInflightLimits);
+  server.metrics.reportInflight(inflight);
+  const serving: Serving = { server, inflight, bodies: new BodyReader(), log, requestMs: times.requestMs };
+  http.on('request', (request, response) => void serve(serving, request, response));
+  // Go on only when it is known who asks: a client that is refused keeps its body.
+  http.on('checkContinue', (request, response) => void serve(serving, request, response, () => response.writeContinue()));
   http.on(
     'upgrade',
-    (request: Http2ServerRequest, socket: Duplex, head: Buffer) => void upgraded(server, log, upgrade, request, socket, head),
+    (request: Http2ServerRequest, socket: Duplex, head: Buffer) => void upgraded(serving, upgrade, request, socket, head),
   );
+  // HTTP/2 gives request and response, HTTP/1.1 the connection.
+  http.on('connect', (request: Http2ServerRequest, second: Http2ServerResponse | Duplex) =>
+    'writeHead' in second ? void serve(serving, request, second) : void connected(serving, request, second),
+  );
+  // Without this, Node gives every request with an Upgrade header to the listener above, whatever it is about.
+  Object.assign(http, {
+    shouldUpgradeCallback: ({ method, url }: IncomingMessage) =>
+      upgrade?.handles(parseRequestInfo(method ?? '', url ?? '')) === true,
+  });
+  closeIdleSessions(http, times);
   http.on('session', (session) =>
     session.on('error', (error) => log.debug({ err: error }, 'HTTP/2 session ended with an error')),
   );
@@ -147,64 +168,137 @@ function occupy(socket: Duplex): () => void {
   };
 }
 
-/** What requests pass before they are handled. */
-interface Gates {
+interface Serving {
+  server: ApiServer;
+  /** What requests pass before they are handled. */
   inflight: Inflight;
   bodies: BodyReader;
+  log: ServerLog;
+  /** How long a request that is not long-running may take (`--request-timeout`). */
+  requestMs: number;
 }
 
+/**
+ * One request from its headers to its answer's last byte. Never rejects: what goes wrong is an answer, or ends the connection.
+ * @param goOn tells a client that asked (`Expect: 100-continue`) to send its body
+ */
 async function serve(
-  server: ApiServer,
-  gates: Gates,
-  log: ServerLog,
+  serving: Serving,
   request: Http2ServerRequest,
   response: Http2ServerResponse,
+  goOn?: () => void,
 ): Promise<void> {
   const gone = new AbortController();
   const release = occupy(socketOf(request));
-  request.on('aborted', () => gone.abort());
-  response.on('close', () => gone.abort());
-  request.on('error', () => gone.abort());
-  response.on('error', () => gone.abort());
+  const leave = (): void => gone.abort();
+  request.on('aborted', leave);
+  request.on('error', leave);
+  response.on('close', leave);
+  response.on('error', leave);
+  const limit = new Deadline(request, serving.requestMs, leave);
   try {
-    await send(await answer(server, gates, log, request, gone.signal), request, response, gone.signal);
+    const found = await Promise.race([answer(serving, request, gone.signal, goOn), limit.answer]);
+    if (found.answer.headers['connection'] === 'close' || found.isAnonymous) closeAfter(request);
+    limit.answering();
+    await writeResponse(found.answer, request, response, gone.signal);
   } catch (error) {
-    if (!gone.signal.aborted) log.error({ err: error, path: request.url }, 'answer broke off');
+    if (!gone.signal.aborted) serving.log.warn({ err: error, path: request.url }, 'answer broke off');
     // HTTP/1.1 has no streams: there the connection ends, or the client would wait for the rest for ever.
     if ('stream' in response) response.stream?.destroy();
     else socketOf(request).destroy();
   } finally {
+    limit.stop();
     release();
   }
 }
 
+/**
+ * HTTP/2 is costly and easily abused: whoever is not known gets one request a connection (upstream's
+ * `UnauthenticatedHTTP2DOSMitigation`, CVE-2023-44487), as after an answer with `Connection: close`.
+ */
+function closeAfter(request: Http2ServerRequest): void {
+  if (request.httpVersionMajor === 2) request.stream?.session?.close();
+}
+
+/** An answer, and whether nobody known asked for it. */
+interface Found {
+  answer: TransportResponse;
+  isAnonymous: boolean;
+}
+
+/** After `requestMs`: 504 where nothing has been answered yet; else the answer breaks off. Long-running requests have none. */
+class Deadline {
+  readonly answer: Promise<Found>;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #isAnswering = false;
+  #hasPassed = false;
+
+  constructor(request: Http2ServerRequest, requestMs: number, leave: () => void) {
+    const { promise, resolve } = Promise.withResolvers<Found>();
+    this.answer = promise;
+    if (isLongRunning(parseRequestInfo(request.method, request.url ?? ''))) return;
+    this.#timer = setTimeout(() => {
+      this.#hasPassed = true;
+      if (this.#isAnswering) leave();
+      else resolve({ answer: timedOut(request), isAnonymous: false });
+    }, requestMs);
+  }
+
+  /** From here on there is no other answer. A moment more for the 504 itself. */
+  answering(): void {
+    this.#isAnswering = true;
+    if (this.#hasPassed) this.#timer?.refresh();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+function timedOut(request: Http2ServerRequest): TransportResponse {
+  const error = failure(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', {});
+  const response = errorResponse(error, negotiateLeniently(request.headers['accept']), false);
+  response.headers['connection'] = 'close';
+  return response;
+}
+
 async function answer(
-  server: ApiServer,
-  gates: Gates,
-  log: ServerLog,
+  { server, inflight, bodies, log }: Serving,
   request: Http2ServerRequest,
   signal: AbortSignal,
-): Promise<TransportResponse> {
+  goOn: (() => void) | undefined,
+): Promise<Found> {
+  let isAnonymous = true;
   const headers = plainHeaders(request.headers);
   try {
+    const refused = refusal(request);
+    if (refused !== undefined) return { answer: refused, isAnonymous };
     const user = await authenticated(server, log, request);
-    const leave = gates.inflight.enter(parseRequestInfo(request.method, request.url), user);
-    if (leave === undefined) return tooManyRequests();
+    isAnonymous = user.groups.includes(anonymousUser.groups[0] ?? '');
+    const leave = inflight.enter(parseRequestInfo(request.method, request.url ?? ''), user);
+    if (leave === undefined) return { answer: tooManyRequests(), isAnonymous };
     try {
-      const body = await gates.bodies.read(request);
-      const plain = { method: request.method, path: request.url, headers, body: body.bytes, signal };
-      return await server.handle(plain, user).finally(body.release);
+      goOn?.();
+      const body = await bodies.read(request);
+      const plain = { method: request.method, path: request.url ?? '', headers, body: body.bytes, signal };
+      // Nobody waits for what a stream that was reset asked for.
+      if (signal.aborted) throw new Error('the client left before its request was looked at');
+      return { answer: await server.handle(plain, user).finally(body.release), isAnonymous };
     } finally {
       leave();
     }
   } catch (error) {
-    return errorResponse(error, negotiateLeniently(headers['accept']), false);
+    if (!(error instanceof ApiError) && !signal.aborted) log.error({ err: error, path: request.url }, 'request failed');
+    const refused = errorResponse(error, negotiateLeniently(headers['accept']), false);
+    // The body that was announced has not been asked for: what comes next on this connection may be it, or not.
+    if (goOn !== undefined) refused.headers['connection'] = 'close';
+    return { answer: refused, isAnonymous };
   }
 }
 
 async function authenticated(server: ApiServer, log: ServerLog, request: Http2ServerRequest): Promise<UserInfo> {
   const socket = tlsSocketOf(request);
-  const info = parseRequestInfo(request.method, request.url);
+  const info = parseRequestInfo(request.method, request.url ?? '');
   return await authenticate(
     { certificate: verifiedCertificate(request.stream?.session ?? socket, socket), authorization: request.headers.authorization },
     info,
@@ -243,47 +337,8 @@ export function plainHeaders(headers: IncomingHttpHeaders): Record<string, strin
   return plain;
 }
 
-async function send(
-  answer: TransportResponse,
-  request: Http2ServerRequest,
-  response: Http2ServerResponse,
-  gone: AbortSignal,
-): Promise<void> {
-  const isUnwanted = isRestUnwanted(request);
-  response.writeHead(
-    answer.status,
-    isUnwanted && request.stream === undefined ? { ...answer.headers, connection: 'close' } : answer.headers,
-  );
-  if (request.method === 'HEAD') {
-    response.end();
-    return;
-  }
-  // A watch answers at once, also when it has nothing to tell yet.
-  if (answer.headers['content-length'] === undefined && 'flushHeaders' in response)
-    (response as unknown as ServerResponse).flushHeaders();
-  for await (const chunk of answer.body) {
-    if (gone.aborted) break;
-    if (!response.write(chunk)) await drained(response, gone);
-  }
-  if (isUnwanted) await endWithoutReading(request, response, gone);
-  else response.end();
-}
-
-function drained(response: Http2ServerResponse, gone: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      response.off('drain', done);
-      gone.removeEventListener('abort', done);
-      resolve();
-    };
-    response.once('drain', done);
-    gone.addEventListener('abort', done, { once: true });
-  });
-}
-
 async function upgraded(
-  server: ApiServer,
-  log: ServerLog,
+  { server, log }: Serving,
   upgrade: UpgradeHandler | undefined,
   request: Http2ServerRequest,
   socket: Duplex,
@@ -292,31 +347,47 @@ async function upgraded(
   socket.on('error', (error) => log.debug({ err: error }, 'upgraded connection broke'));
   const headers = plainHeaders(request.headers);
   try {
+    const refused = refusal(request);
+    if (refused !== undefined) return await writeAnswer(socket, refused);
     const user = await authenticated(server, log, request);
     const info = parseRequestInfo(request.method, request.url);
     const plain = { method: request.method, path: request.url, headers };
-    if (upgrade === undefined) await writeAnswer(socket, await server.handle(plain, user));
-    else {
-      await server.admit(plain, info, user);
-      await server.ready;
-      await upgrade.upgrade(plain, info, server.registry, socket, head);
-    }
+    await server.admit(plain, info, user);
+    await server.ready;
+    await upgrade?.upgrade(plain, info, server.registry, socket, head);
   } catch (error) {
+    if (!(error instanceof ApiError)) log.error({ err: error, path: request.url }, 'a connection could not be upgraded');
     await writeAnswer(socket, errorResponse(error, negotiateLeniently(headers['accept']), false));
   }
 }
 
-/** An ordinary answer on a connection that asked to be upgraded. */
-export async function writeAnswer(socket: Duplex, answer: TransportResponse): Promise<void> {
+/** CONNECT over HTTP/1.1: nothing here tunnels, so it is answered as any other request (405, 404, 401), and the connection ends. */
+async function connected({ server, log }: Serving, request: Http2ServerRequest, socket: Duplex): Promise<void> {
+  socket.on('error', (error) => log.debug({ err: error }, 'connection broke'));
+  const headers = plainHeaders(request.headers);
+  try {
+    const refused = refusal(request);
+    if (refused !== undefined) return await writeAnswer(socket, refused);
+    const user = await authenticated(server, log, request);
+    await writeAnswer(socket, await server.handle({ method: request.method, path: request.url, headers }, user));
+  } catch (error) {
+    if (!(error instanceof ApiError)) log.error({ err: error, path: request.url }, 'request failed');
+    await writeAnswer(socket, errorResponse(error, negotiateLeniently(headers['accept']), false));
+  }
+}
+
+/** How long a client may take to read an answer after which the connection ends. */
+const lastWordsMs = 5_000;
+
+/** An ordinary answer on a connection that asked to be more. Never rejects. */
+async function writeAnswer(socket: Duplex, answer: TransportResponse): Promise<void> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of answer.body) chunks.push(chunk);
   const body = Buffer.concat(chunks);
   const headers = { ...answer.headers, 'content-length': String(body.length), connection: 'close' };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(
-    Buffer.concat([
-      Buffer.from(`HTTP/1.1 ${answer.status} ${answer.status < 300 ? 'OK' : 'Error'}\r\n${lines.join('')}\r\n`),
-      body,
-    ]),
-  );
+  const head = `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? 'Unknown'}\r\n${lines.join('')}\r\n`;
+  const timer = setTimeout(() => socket.destroy(), lastWordsMs);
+  socket.once('close', () => clearTimeout(timer));
+  socket.end(Buffer.concat([Buffer.from(head), body]));
 }

@@ -5,9 +5,10 @@
  */
 
 import { queryBool } from '#api/query-options.ts';
+import { parseQuery, parseTarget } from './request-target.ts';
 
 export interface RequestInfo {
-  /** Path without query, percent-decoded in its parts only. */
+  /** Percent-decoded, without query. */
   path: string;
   query: URLSearchParams;
   isResource: boolean;
@@ -34,18 +35,10 @@ const methodVerbs: Readonly<Record<string, string>> = {
 
 const namespaceSubresources = new Set(['status', 'finalize']);
 
-function decodePart(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
-}
-
+/** @param target what {@link parseTarget} cannot read is about nothing that is served */
 export function parseRequestInfo(method: string, target: string): RequestInfo {
-  const mark = target.indexOf('?');
-  const path = mark < 0 ? target : target.slice(0, mark);
-  const query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
+  const { path, rawQuery } = parseTarget(method, target) ?? { path: target, rawQuery: '' };
+  const query = parseQuery(rawQuery);
   const info: RequestInfo = {
     path,
     query,
@@ -59,15 +52,19 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
     subresource: '',
     rest: [],
   };
-  let parts = path
-    .split('/')
-    .filter((part) => part !== '')
-    .map(decodePart);
+  // Trailing slashes are passed over, as go-restful does; with any other empty part no route matches.
+  if (!path.startsWith('/') || path.startsWith('//')) return info;
+  let parts = path.slice(1).split('/');
+  parts = parts.slice(0, parts.findLastIndex((part) => part !== '') + 1);
   const prefix = parts[0];
   if ((prefix !== 'api' || parts.length < 3) && (prefix !== 'apis' || parts.length < 4)) return info;
   info.group = prefix === 'apis' ? (parts[1] ?? '') : '';
   info.version = (prefix === 'apis' ? parts[2] : parts[1]) ?? '';
+  if (info.version === '' || (prefix === 'apis' && info.group === '')) return info;
   parts = parts.slice(prefix === 'apis' ? 3 : 2);
+  // Behind a subresource the path belongs to whoever is proxied to.
+  const named = parts[0] === 'watch' ? parts.slice(1, 6) : parts.slice(0, 5);
+  if (named.slice(0, parts.includes('proxy') ? parts.indexOf('proxy') : undefined).includes('')) return info;
   info.isResource = true;
   info.verb = methodVerbs[method] ?? '';
   const legacyWatch = parts[0] === 'watch' && parts.length > 1;

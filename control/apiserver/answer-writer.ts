@@ -1,0 +1,64 @@
+/**
+ * Answers on their way out: piece by piece, each one only when the client has taken those before, so that a client that does not
+ * read costs no more than one piece; and cut off where what it does not read is over.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { TransportResponse } from '#client/transport.ts';
+import { endWithoutReading, isRestUnwanted } from './body-reader.ts';
+
+/** Headers of one HTTP/1.1 hop, which HTTP/2 does not have. */
+const hopHeaders = ['connection', 'keep-alive', 'transfer-encoding'];
+
+/**
+ * @param gone aborts when the client has left, or has had its time
+ * @throws Error where the answer cannot be finished: the connection (or stream) has to end
+ */
+export async function writeResponse(
+  answer: TransportResponse,
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+  gone: AbortSignal,
+): Promise<void> {
+  const isHttp2 = request.httpVersionMajor === 2;
+  const isUnwanted = isRestUnwanted(request);
+  const closing = isUnwanted ? { ...answer.headers, connection: 'close' } : answer.headers;
+  response.writeHead(answer.status, isHttp2 ? withoutHop(answer.headers) : closing);
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  // A watch answers at once, also when it has nothing to tell yet.
+  if (answer.headers['content-length'] === undefined && 'flushHeaders' in response)
+    (response as unknown as ServerResponse).flushHeaders();
+  const over = answer.over === undefined ? gone : AbortSignal.any([gone, answer.over]);
+  for await (const piece of answer.body) {
+    if (gone.aborted) break;
+    if (response.write(piece) || (await drained(response, over))) continue;
+    throw new Error('the client did not read its answer in time');
+  }
+  if (gone.aborted) throw new Error('the client left, or its time was over, before its answer was complete');
+  if (isUnwanted) await endWithoutReading(request, response, gone);
+  else response.end();
+}
+
+function withoutHop(headers: Record<string, string>): Record<string, string> {
+  if (!hopHeaders.some((name) => Object.hasOwn(headers, name))) return headers;
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !hopHeaders.includes(name)));
+}
+
+/** Whether it has been taken, before `over` aborted. */
+function drained(response: Http2ServerResponse, over: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (taken: boolean): void => {
+      response.off('drain', taking);
+      over.removeEventListener('abort', ending);
+      resolve(taken);
+    };
+    const taking = (): void => settle(true);
+    const ending = (): void => settle(false);
+    response.once('drain', taking);
+    over.addEventListener('abort', ending, { once: true });
+    if (over.aborted) ending();
+  });
+}

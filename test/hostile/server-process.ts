@@ -1,0 +1,124 @@
+/** A real `tinker server` as a process of its own on loopback, whose life and memory can be looked at from outside. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
+
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect, type TLSSocket } from 'node:tls';
+import { fileURLToPath } from 'node:url';
+import { createHttpTransport, type HttpTransport } from '#client/http-transport.ts';
+import { type LoadedKubeconfig, loadKubeconfig } from '#client/kubeconfig.ts';
+
+/** RFC 5737: nobody's address. A `kubernetes` Service on loopback would be refused. */
+const advertised = '192.0.2.1';
+
+export class ServerProcess {
+  readonly port: number;
+  readonly kubeconfig: LoadedKubeconfig;
+  readonly transport: HttpTransport;
+  readonly #process: ChildProcess;
+  readonly #folder: string;
+  readonly #output: { text: string };
+  readonly #transports = new WeakMap<TLSSocket, Socket>();
+
+  private constructor(process: ChildProcess, port: number, folder: string, output: { text: string }) {
+    this.#process = process;
+    this.port = port;
+    this.#folder = folder;
+    this.#output = output;
+    this.kubeconfig = { ...loadKubeconfig(join(folder, 'admin.conf')), server: `https://127.0.0.1:${port}` };
+    this.transport = createHttpTransport(this.kubeconfig);
+  }
+
+  /** @param nodeFlags for Node itself: those of the lab, where memory is measured */
+  static async start(flags: readonly string[] = [], nodeFlags: readonly string[] = []): Promise<ServerProcess> {
+    const folder = mkdtempSync(join(tmpdir(), 'tinker-hostile-'));
+    const port = await freePort();
+    const program = fileURLToPath(new URL('../../cli/tinker.ts', import.meta.url));
+    const address = ['--bind-address=127.0.0.1', `--advertise-address=${advertised}`, `--secure-port=${port}`];
+    const argv = ['--no-warnings', ...nodeFlags, program, 'server', `--data-dir=${folder}`, ...address, ...flags];
+    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const output = { text: '' };
+    await new Promise<void>((resolve, reject) => {
+      const hear = (chunk: Buffer): void => {
+        output.text += chunk.toString('utf8');
+        if (output.text.includes('"msg":"serving"')) resolve();
+      };
+      child.stdout.on('data', hear);
+      child.stderr.on('data', hear);
+      child.once('error', reject);
+      child.once('exit', (code) => reject(new Error(`tinker server ended with ${code}: ${output.text}`)));
+    });
+    return new ServerProcess(child, port, folder, output);
+  }
+
+  /** The lines of its log from `level` (pino's: 50 is error) on. */
+  problems(level = 50): string[] {
+    const lines = this.#output.text.split('\n').filter((line) => line.startsWith('{'));
+    return lines.filter((line) => (JSON.parse(line) as { level: number }).level >= level);
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  /** @throws AssertionError with its last words when it has ended */
+  assertAlive(): void {
+    assert.equal(this.#process.exitCode ?? this.#process.signalCode, null, this.#output.text.slice(-4000));
+  }
+
+  /** Memory that is its own and in use now, in bytes: without files that are mapped. */
+  residentBytes(): number {
+    const found = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'));
+    return Number(found?.[1]) * 1024;
+  }
+
+  /** One request of the administrator's. */
+  async request(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }> {
+    const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
+    const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    const response = await this.transport({ method, path, headers, body: bytes });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of response.body) chunks.push(chunk);
+    return { status: response.status, text: Buffer.concat(chunks).toString('utf8') };
+  }
+
+  /** A connection that speaks TLS; as the administrator, or as nobody. */
+  async dial(who: 'admin' | 'nobody', protocol: 'http/1.1' | 'h2' = 'http/1.1'): Promise<TLSSocket> {
+    const { ca, cert, key } = this.kubeconfig;
+    const credentials = who === 'admin' ? { cert, key } : {};
+    const transport = connectTcp(this.port, '127.0.0.1');
+    const socket = connect({ socket: transport, host: '127.0.0.1', ca, ...credentials, ALPNProtocols: [protocol] });
+    transport.on('error', () => socket.destroy());
+    socket.on('error', () => socket.destroy());
+    this.#transports.set(socket, transport);
+    await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('close', reject));
+    return socket;
+  }
+
+  /** Ends a connection with a TCP reset, as a machine does that has been switched off and on. */
+  reset(socket: TLSSocket): void {
+    this.#transports.get(socket)?.resetAndDestroy();
+  }
+
+  async stop(): Promise<void> {
+    this.transport.close();
+    this.#process.removeAllListeners('exit');
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const ended = new Promise((resolve) => this.#process.once('exit', resolve));
+      this.#process.kill('SIGTERM');
+      await ended;
+    }
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}
