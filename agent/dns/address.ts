@@ -3,7 +3,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net';
 
 /** One spelling per address (RFC 5952), so that spellings can be compared. */
 export function canonicalAddress(address: string): string {
-  return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+  return isIPv6(address) && !address.includes('%') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
 /** `10.0.0.1` → `10-0-0-1`: how CoreDNS names an endpoint without a hostname. */
@@ -14,7 +14,8 @@ export function undashed(label: string): string | undefined {
   const four = label.replaceAll('-', '.');
   if (isIPv4(four)) return four;
   const six = label.replaceAll('-', ':');
-  return isIPv6(six) ? canonicalAddress(six) : undefined;
+  // With a zone (`fe80--1%eth0`) it is an address of some machine's link, and no URL can hold it.
+  return isIPv6(six) && !six.includes('%') ? canonicalAddress(six) : undefined;
 }
 
 /** The address that a reverse name stands for (RFC 1035 3.5, RFC 3596 2.5); undefined for any other name. */

@@ -124,8 +124,17 @@ export function clusterIps({ spec }: Service): readonly string[] {
   return all.filter((address) => address !== 'None' && address !== '');
 }
 
+/** Slices are shared and never changed: what is read from one is read once, however often it is asked for. */
+const readySeen = new WeakMap<EndpointSlice, readonly EndpointAddress[]>();
+
+function readyAddresses(slice: EndpointSlice): readonly EndpointAddress[] {
+  const seen = readySeen.get(slice) ?? readReadyAddresses(slice);
+  readySeen.set(slice, seen);
+  return seen;
+}
+
 /** An absent `ready` counts as ready (EndpointSlice API); publishNotReadyAddresses has been applied by whoever wrote it. */
-function readyAddresses(slice: EndpointSlice): EndpointAddress[] {
+function readReadyAddresses(slice: EndpointSlice): EndpointAddress[] {
   if (slice.addressType === 'FQDN') return [];
   const ports = (slice.ports ?? []).flatMap(({ name = '', protocol = 'TCP', port }) =>
     port === undefined ? [] : [{ name, protocol, port }],

@@ -49,7 +49,7 @@ async function startUpstream(): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   running.push(
     serveSockets(
-      async (message) => reply(message),
+      { handle: async (message) => reply(message), log: pino({ level: 'silent' }), clock: systemClock },
       ['127.0.0.1'],
       0,
       stop.signal,
@@ -280,7 +280,9 @@ describe('DNS server and its upstream', { timeout: 60_000 }, () => {
     // A resolver that forwards everything to the server under test.
     const relay = await new Promise<number>((resolve) => {
       const handle = async (message: Buffer): Promise<Buffer> => dnsPacket.encode(await overUdp(own, message));
-      running.push(serveSockets(handle, ['127.0.0.1'], 0, stop.signal, ([at]) => resolve(at?.port ?? 0)));
+      running.push(
+        serveSockets({ handle, log, clock: systemClock }, ['127.0.0.1'], 0, stop.signal, ([at]) => resolve(at?.port ?? 0)),
+      );
     });
     own = await startServer({ upstream: { servers: [{ address: '127.0.0.1', port: relay }] } }, log);
     assert.match(await noticed, /send questions back to this server/);

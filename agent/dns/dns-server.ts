@@ -5,16 +5,17 @@
  * Source: github.com/kubernetes/dns, docs/specification.md (1.1.0); CoreDNS with kubeadm's Corefile.
  */
 import { randomBytes } from 'node:crypto';
-import type { Question } from 'dns-packet';
+import type { Answer, DecodedPacket, Question } from 'dns-packet';
 import dnsPacket from 'dns-packet';
 import type { Logger } from 'pino';
 import { type Clock, sleep } from '#client/clock.ts';
 import { answer, type Reply } from './answer.ts';
 import { ClusterIndex, type ClusterIndexDeps } from './cluster-index.ts';
-import { createForwarder, type Forwarder, type Transport, UpstreamError } from './forwarder.ts';
-import { bareReply, encodeReply, parseQuery, type Query, type ReplyContent } from './message.ts';
+import { createForwarder, type Forwarder, OverloadError, type Transport, UpstreamError } from './forwarder.ts';
+import { bareReply, encodeReply, fitReply, parseQuery, type Query, type ReplyContent, replyLimit } from './message.ts';
 import { readNameservers, type Upstream } from './resolv-conf.ts';
 import { type Listening, serveSockets } from './sockets.ts';
+import { hasShortPointers } from './wire.ts';
 
 export interface DnsServerDeps extends Omit<ClusterIndexDeps, 'clock'> {
   clock: Clock;
@@ -62,10 +63,16 @@ export function createDnsServer(deps: DnsServerDeps, options: DnsServerOptions):
       try {
         await untilSynced(deps, signal);
         const handler = createHandler(deps, names, options);
-        await serveSockets(handler.handle, options.addresses, options.port ?? 53, signal, (at) => {
-          onListening(at);
-          handler.probeForLoop();
-        });
+        await serveSockets(
+          { handle: handler.handle, log: deps.log, clock: deps.clock },
+          options.addresses,
+          options.port ?? 53,
+          signal,
+          (at) => {
+            onListening(at);
+            handler.probeForLoop();
+          },
+        );
       } catch (error) {
         onRefused(error);
         throw error;
@@ -114,11 +121,13 @@ function createHandler(deps: DnsServerDeps, names: ClusterIndex, options: DnsSer
     }
     if (looping) return encodeReply(query, { rcode: 'SERVFAIL', authoritative: false }, transport);
     try {
-      return await forwarder.forward(message, transport);
+      return fitReply(await forwarder.forward(message, transport), query, replyLimit(query, transport));
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       log.debug({ err: error, name: query.question.name }, 'dns: not resolved');
-      return encodeReply(query, { rcode: 'SERVFAIL', authoritative: false }, transport);
+      // As CoreDNS says when `max_concurrent` is reached.
+      const rcode = error instanceof OverloadError ? 'REFUSED' : 'SERVFAIL';
+      return encodeReply(query, { rcode, authoritative: false }, transport);
     }
   }
 
@@ -138,6 +147,7 @@ function createHandler(deps: DnsServerDeps, names: ClusterIndex, options: DnsSer
       const parsed = parseQuery(message);
       if (parsed.kind === 'ignore') return undefined;
       if (parsed.kind === 'reject') return parsed.reply;
+      // Nothing below may leave a client without its answer.
       try {
         return await reply(message, parsed.query, transport);
       } catch (error) {
@@ -173,6 +183,17 @@ function spread(answers: Reply['answers'], random: () => number): Reply['answers
   return [...aliases, ...rest.slice(first), ...rest.slice(0, first)];
 }
 
+/** @throws for what cannot be decoded, or would take long */
+function decodeReply(bytes: Buffer): DecodedPacket {
+  if (!hasShortPointers(bytes)) throw new Error('a reply with chains of pointers');
+  return dnsPacket.decode(bytes);
+}
+
+/** What an ExternalName leads to, under names that are text: others would not come out as they went in. */
+const isAddressOrAlias = (record: Answer): boolean =>
+  (record.type === 'A' || record.type === 'AAAA' || record.type === 'CNAME') &&
+  !`${record.name}${String(record.data)}`.includes('\ufffd');
+
 /** The records of an ExternalName's target, as the node's resolvers tell them, after our own CNAME. */
 async function followAlias(
   forwarder: Forwarder,
@@ -183,11 +204,11 @@ async function followAlias(
   const questions = [{ type: question.type, name: alias.target.replace(/\.$/, '') }];
   const query = dnsPacket.encode({ type: 'query', id: 0, flags: dnsPacket.RECURSION_DESIRED, questions });
   try {
-    let reply = dnsPacket.decode(await forwarder.forward(query, 'udp'));
-    if (reply.flag_tc) reply = dnsPacket.decode(await forwarder.forward(query, 'tcp'));
+    let reply = decodeReply(await forwarder.forward(query, 'udp'));
+    if (reply.flag_tc) reply = decodeReply(await forwarder.forward(query, 'tcp'));
     const { rcode } = reply as { rcode?: string };
     if (rcode === 'NOERROR' || rcode === 'NXDOMAIN')
-      return { rcode, authoritative: true, answers: [...alias.answers, ...(reply.answers ?? [])] };
+      return { rcode, authoritative: true, answers: [...alias.answers, ...(reply.answers ?? []).filter(isAddressOrAlias)] };
     log.debug({ target: alias.target, rcode }, 'dns: an ExternalName was not resolved');
   } catch (error) {
     // No resolver answered, or with bytes that are no DNS message: the client hears that it may ask again.

@@ -5,6 +5,7 @@ import { connect, isIPv6 } from 'node:net';
 import type { Clock } from '#client/clock.ts';
 import type { Upstream } from './resolv-conf.ts';
 import { frame, splitFrames } from './tcp-frame.ts';
+import { answersQuestion, headerBytes, readQuestion } from './wire.ts';
 
 export type Transport = 'udp' | 'tcp';
 
@@ -12,7 +13,7 @@ export interface Forwarder {
   /**
    * The first reply of a resolver, asked one after the other, the one that answered last before the others; its id is that
    * of `message`.
-   * @throws UpstreamError when none has answered
+   * @throws UpstreamError when none has answered, OverloadError when none was asked
    */
   forward(message: Buffer, transport: Transport): Promise<Buffer>;
 }
@@ -25,8 +26,10 @@ export class UpstreamError extends Error {
   }
 }
 
+/** As many questions are under way as may be: this one was not asked, and asking the next resolver would not help. */
+export class OverloadError extends UpstreamError {}
+
 const idBytes = 2;
-const headerBytes = 12;
 /** As many as kubeadm lets CoreDNS have at once (`max_concurrent`). */
 const maxConcurrent = 1_000;
 
@@ -57,7 +60,7 @@ export function createForwarder(clock: Clock, upstreams: () => Promise<readonly 
   return {
     async forward(message, transport) {
       if (running >= maxConcurrent)
-        throw new UpstreamError(`more than ${maxConcurrent} questions are waiting for the node's resolvers`);
+        throw new OverloadError(`more than ${maxConcurrent} questions are waiting for the node's resolvers`);
       running++;
       try {
         return await ask(message, transport);
@@ -80,41 +83,64 @@ async function askOne(
 ): Promise<Buffer> {
   const query = Buffer.from(message);
   query.writeUInt16BE(randomInt(0x10000), 0);
-  const isReply = (reply: Buffer): boolean =>
-    reply.length >= headerBytes && reply.subarray(0, idBytes).equals(query.subarray(0, idBytes)) && (reply[2] ?? 0) >= 0x80;
-  const reply = Buffer.from(await (transport === 'udp' ? overUdp : overTcp)(clock, upstream, query, isReply, timeoutMs));
+  const question = readQuestion(query)?.bytes;
+  if (question === undefined) throw new Error('not a question');
+  const reply = Buffer.from(
+    await (transport === 'udp' ? overUdp : overTcp)(clock, upstream, query, (bytes) => judge(bytes, query, question), timeoutMs),
+  );
   message.copy(reply, 0, 0, idBytes);
   return reply;
+}
+
+/** `other`: it is none of ours, or broken; the true one may still come. */
+type Verdict = 'reply' | 'refusal' | 'other';
+
+function judge(bytes: Buffer, query: Buffer, question: Buffer): Verdict {
+  const isOurs = bytes.length >= headerBytes && bytes.readUInt16BE(0) === query.readUInt16BE(0) && (bytes[2] ?? 0) >= 0x80;
+  if (!isOurs) return 'other';
+  // A server that could not even read the question answers with a code and no question (FORMERR, NOTIMP).
+  if (bytes.readUInt16BE(4) === 0 && ((bytes[3] ?? 0) & 0x0f) !== 0) return 'refusal';
+  return answersQuestion(bytes, question) ? 'reply' : 'other';
 }
 
 type Ask = (
   clock: Clock,
   upstream: Upstream,
   query: Buffer,
-  isReply: (reply: Buffer) => boolean,
+  verdict: (reply: Buffer) => Verdict,
   timeoutMs: number,
 ) => Promise<Buffer>;
 
-const overUdp: Ask = (clock, { address, port }, query, isReply, timeoutMs) =>
+const refusal = (reply: Buffer): Error => new Error(`refused with code ${(reply[3] ?? 0) & 0x0f}`);
+
+const overUdp: Ask = (clock, { address, port }, query, verdict, timeoutMs) =>
   new Promise((resolve, reject) => {
     const socket = createSocket(isIPv6(address.split('%')[0] ?? '') ? 'udp6' : 'udp4');
+    let isOpen = true;
     const finish = (settle: () => void): void => {
+      // Errors may follow each other, and a socket closes once only.
+      if (!isOpen) return;
+      isOpen = false;
       cancel();
       socket.close();
       settle();
     };
     const fail = (error: Error): void => finish(() => reject(error));
     const cancel = clock.after(timeoutMs, () => fail(new Error(`no answer within ${timeoutMs} ms`)));
-    socket.once('error', fail);
+    socket.on('error', fail);
     socket.on('message', (reply) => {
-      if (isReply(reply)) finish(() => resolve(reply));
+      const kind = verdict(reply);
+      if (kind === 'reply') finish(() => resolve(reply));
+      else if (kind === 'refusal') fail(refusal(reply));
     });
     // Connected: the kernel drops what does not come from the resolver, and tells when nobody listens there.
-    socket.once('connect', () => socket.send(query));
+    socket.once('connect', () => {
+      if (isOpen) socket.send(query, (error) => error && fail(error));
+    });
     socket.connect(port, address);
   });
 
-const overTcp: Ask = (clock, { address, port }, query, isReply, timeoutMs) =>
+const overTcp: Ask = (clock, { address, port }, query, verdict, timeoutMs) =>
   new Promise((resolve, reject) => {
     const socket = connect(port, address);
     const finish = (settle: () => void): void => {
@@ -122,13 +148,16 @@ const overTcp: Ask = (clock, { address, port }, query, isReply, timeoutMs) =>
       socket.destroy();
       settle();
     };
-    const cancel = clock.after(timeoutMs, () => finish(() => reject(new Error(`no answer within ${timeoutMs} ms`))));
-    socket.once('error', (error) => finish(() => reject(error)));
-    socket.once('close', () => finish(() => reject(new Error('connection closed without an answer'))));
+    const fail = (error: Error): void => finish(() => reject(error));
+    const cancel = clock.after(timeoutMs, () => fail(new Error(`no answer within ${timeoutMs} ms`)));
+    socket.on('error', fail);
+    socket.once('close', () => fail(new Error('connection closed without an answer')));
     socket.on(
       'data',
       splitFrames((reply) => {
-        if (isReply(reply)) finish(() => resolve(reply));
+        const kind = verdict(reply);
+        if (kind === 'reply') finish(() => resolve(reply));
+        else if (kind === 'refusal') fail(refusal(reply));
       }),
     );
     socket.write(frame(query));

@@ -8,16 +8,30 @@ export function frame(message: Buffer): Buffer {
   return Buffer.concat([length, message]);
 }
 
-/** A listener for a stream's chunks that calls `onMessage` for every whole message. Holds one message at most. */
+/**
+ * A listener for a stream's chunks that calls `onMessage` for every whole message. Holds one message at most, and copies each byte once,
+ * however small the chunks are.
+ */
 export function splitFrames(onMessage: (message: Buffer) => void): (chunk: Buffer) => void {
-  let rest: Buffer = Buffer.alloc(0);
+  const length = Buffer.alloc(lengthBytes);
+  let lengthRead = 0;
+  let message: Buffer | undefined;
+  let read = 0;
   return (chunk) => {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    while (rest.length >= lengthBytes && rest.length >= lengthBytes + rest.readUInt16BE(0)) {
-      const end = lengthBytes + rest.readUInt16BE(0);
-      const message = rest.subarray(lengthBytes, end);
-      rest = rest.subarray(end);
-      onMessage(message);
+    for (let offset = 0; offset < chunk.length; ) {
+      if (message === undefined) {
+        length[lengthRead++] = chunk[offset++] ?? 0;
+        if (lengthRead < lengthBytes) continue;
+        message = Buffer.alloc(length.readUInt16BE(0));
+        [lengthRead, read] = [0, 0];
+      }
+      const taken = chunk.copy(message, read, offset, offset + message.length - read);
+      read += taken;
+      offset += taken;
+      if (read < message.length) continue;
+      const whole = message;
+      message = undefined;
+      onMessage(whole);
     }
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
+import { pino } from 'pino';
 import { FakeClock } from '#client/clock.ts';
 import { closeServer, createHealthTracker, createServiceHealthServers, healthHandler, listen } from './health.ts';
 
@@ -64,7 +65,9 @@ describe('createServiceHealthServers', () => {
     const port = await freePort();
     const tracker = createHealthTracker(new FakeClock(start), 60_000);
     const failures: string[] = [];
-    const servers = createServiceHealthServers(tracker, (service, failed) => failures.push(`${service} ${failed}`), '127.0.0.1');
+    const deps = { log: pino({ level: 'silent' }), clock: new FakeClock(start) };
+    const tell = (service: string, failed: number): unknown => failures.push(`${service} ${failed}`);
+    const servers = createServiceHealthServers(tracker, deps, tell, '127.0.0.1');
     const get = (): Promise<Response> => fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } });
 
     await servers.sync(new Map([['default/web', { port, localEndpoints: 2 }]]));

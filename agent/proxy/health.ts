@@ -1,5 +1,7 @@
 /** What others learn about the proxy: healthz for the node's load balancers, and one small server per health check node port. */
 import { createServer, type RequestListener, type Server } from 'node:http';
+import type { Logger } from 'pino';
+import { guardListener, httpLimits, requestTarget } from '#agent/host/listener.ts';
 import type { Clock } from '#client/clock.ts';
 import type { IpFamily } from './ip.ts';
 
@@ -54,10 +56,22 @@ function goTime(atMs: number | undefined): string {
   return new Date(atMs).toISOString().replace(/\.?0*Z$/, 'Z');
 }
 
+/** An HTTP server that anybody may call: what one client does is no matter to the others, nor to the process. */
+export function createHealthServer(name: string, handler: RequestListener, deps: { log: Logger; clock: Clock }): Server {
+  // Answers are short: a client that does not take one, or says nothing, is let go.
+  const server = createServer({ ...httpLimits, keepAliveTimeout: silenceMs }, handler);
+  server.timeout = silenceMs;
+  guardListener(server, name, deps);
+  return server;
+}
+
+const silenceMs = 30_000;
+
 /** `/healthz` (also asks whether the node may get traffic) and `/livez`: 200 or 503, with the state as JSON. */
 export function healthHandler(tracker: ProxyHealthTracker, nodeEligible: () => boolean): RequestListener {
   return (request, response) => {
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    request.resume();
+    const path = requestTarget(request.url)?.path;
     if (path !== '/healthz' && path !== '/livez') {
       response
         .writeHead(404, { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' })
@@ -86,6 +100,7 @@ export interface ServiceHealthServers {
  */
 export function createServiceHealthServers(
   tracker: ProxyHealthTracker,
+  deps: { log: Logger; clock: Clock },
   failed: (service: string, port: number, error: Error) => void,
   host = '0.0.0.0',
 ): ServiceHealthServers {
@@ -98,10 +113,11 @@ export function createServiceHealthServers(
   }
 
   async function openOne(service: string, port: number, localEndpoints: number): Promise<void> {
-    const server = createServer((request, response) => {
+    const handler: RequestListener = (request, response) => {
       request.resume();
       answer(service, open.get(service)?.localEndpoints ?? 0, tracker.health().healthy, response);
-    });
+    };
+    const server = createHealthServer(`health check of ${service}`, handler, deps);
     try {
       await listen(server, host, port);
       open.set(service, { server, port, localEndpoints });

@@ -6,7 +6,6 @@
  * Source: kubernetes.io, "Virtual IPs and Service Proxies".
  */
 
-import { createServer } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
@@ -18,7 +17,14 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informer } from '#client/informer.ts';
 import { type Applied, createApplier, type RuleApplier } from './apply.ts';
 import { cleanStaleFlows } from './conntrack.ts';
-import { closeServer, createHealthTracker, createServiceHealthServers, healthHandler, listen } from './health.ts';
+import {
+  closeServer,
+  createHealthServer,
+  createHealthTracker,
+  createServiceHealthServers,
+  healthHandler,
+  listen,
+} from './health.ts';
 import { cidrContains, type IpFamily, parseCidr, parseIp } from './ip.ts';
 import { compileRuleset, type Ruleset, type RulesetOptions, renderRuleset } from './ruleset.ts';
 import { buildServiceState, healthCheckServices, type ServiceState } from './state.ts';
@@ -97,7 +103,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   const families = options.nodeIps.flatMap((text) => familyProxy(text));
   const tracker = createHealthTracker(clock, 2 * syncPeriodMs);
   const records: SyncRecord[] = [];
-  const healthServers = createServiceHealthServers(tracker, reportHealthServerFailure);
+  const healthServers = createServiceHealthServers(tracker, { log, clock }, reportHealthServerFailure);
   const runner = createSyncRunner(clock, syncAll, {
     minIntervalMs: options.minSyncPeriodMs ?? 1000,
     retryIntervalMs: syncPeriodMs,
@@ -244,7 +250,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
     const colon = address.lastIndexOf(':');
     const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
     while (!signal.aborted) {
-      const server = createServer(healthHandler(tracker, nodeEligible));
+      const server = createHealthServer('proxy healthz', healthHandler(tracker, nodeEligible), { log, clock });
       try {
         await listen(server, host === '' ? '::' : host, Number(address.slice(colon + 1)));
         await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));

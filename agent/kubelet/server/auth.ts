@@ -23,7 +23,9 @@ export function authorizeSubject(subject: PeerSubject): Verdict {
 
 export function authorize(socket: TLSSocket): Verdict {
   if (!socket.authorized) return { kind: 'unauthorized' };
-  return authorizeSubject(socket.getPeerCertificate().subject);
+  // Of a connection that has just closed there is no certificate any more.
+  const { subject = {} } = socket.getPeerCertificate() as { subject?: PeerSubject };
+  return authorizeSubject(subject);
 }
 
 export const forbiddenText = (user: string, method: string): string =>

@@ -12,6 +12,7 @@ import type { Express, Request, Response } from 'express';
 import express from 'express';
 import type { Logger } from 'pino';
 import type { Cgroups } from '#agent/host/cgroup.ts';
+import { guardListener, httpLimits } from '#agent/host/listener.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { isNotFound } from '#agent/runtime/runtime.ts';
 import type { Clock } from '#client/clock.ts';
@@ -42,6 +43,9 @@ export interface ServerDeps {
   startedMs: number;
 }
 
+/** As upstream's. */
+const maxHeaderBytes = 1 << 20;
+
 /** Serves until `signal` aborts. @throws Error when the address cannot be bound */
 export async function serveKubelet(
   deps: ServerDeps,
@@ -57,9 +61,18 @@ export async function serveKubelet(
       requestCert: true,
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
+      ...httpLimits,
+      handshakeTimeout: httpLimits.headersTimeout,
+      maxHeaderSize: maxHeaderBytes,
+      // Everywhere else an upgrade is an offer that is not taken: `curl` offers HTTP/2 with any request.
+      shouldUpgradeCallback: ({ url }: IncomingMessage) => parseStreamPath(url ?? '') !== undefined,
     },
     app,
   );
+  const guard = guardListener(server, 'kubelet', deps);
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (authorize(socket).kind === 'allowed') guard.trust(socket);
+  });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     void upgrade(deps, request, socket, head).catch((error: unknown) => {
@@ -114,8 +127,12 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
   app.use((request, response, next) => {
     const verdict = authorize(request.socket as TLSSocket);
     if (verdict.kind === 'allowed') next();
-    else if (verdict.kind === 'unauthorized') response.status(401).type('text').send('Unauthorized');
-    else response.status(403).type('text').send(forbiddenText(verdict.user, request.method));
+    else {
+      // Whoever may not ask does not keep a connection either.
+      response.set('connection', 'close').type('text');
+      if (verdict.kind === 'unauthorized') response.status(401).send('Unauthorized');
+      else response.status(403).send(forbiddenText(verdict.user, request.method));
+    }
   });
   app.get(
     ['/healthz', '/healthz/ping', '/healthz/syncloop', '/healthz/log'],
@@ -135,9 +152,11 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
       );
   });
   app.use((error: unknown, _request: Request, response: Response, next: (error: unknown) => void) => {
-    deps.log.warn({ err: error }, 'a request to the kubelet failed');
+    // What the client got wrong (a bad percent sign in the path) is the client's affair.
+    const status = error instanceof URIError ? 400 : 500;
+    if (status === 500) deps.log.warn({ err: error }, 'a request to the kubelet failed');
     if (response.headersSent) next(error);
-    else response.status(500).type('text').send(messageText(error));
+    else response.status(status).type('text').send(messageText(error));
   });
   return app;
 }

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { type Duplex, Writable } from 'node:stream';
+import { pathSegments, requestTarget } from '#agent/host/listener.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { queryBool } from '#api/query-options.ts';
 import { findContainer, isRunning, readySandbox } from '../observed.ts';
@@ -31,10 +32,9 @@ export interface StreamTarget {
 
 /** `/exec/<namespace>/<pod>[/<uid>]/<container>`, `/portForward/<namespace>/<pod>[/<uid>]`. Pure. */
 export function parseStreamPath(target: string): StreamTarget | undefined {
-  const url = new URL(target, 'https://kubelet');
-  const [action, namespace, pod, ...rest] = url.pathname.split('/').slice(1).map(decodeURIComponent);
-  if (namespace === undefined || pod === undefined) return undefined;
-  const query = url.searchParams;
+  const { path, query } = requestTarget(target) ?? {};
+  const [action, namespace, pod, ...rest] = (path === undefined ? undefined : pathSegments(path)) ?? [];
+  if (namespace === undefined || pod === undefined || query === undefined) return undefined;
   if (action === 'portForward') return { action, namespace, pod, uid: rest[0], container: '', query };
   const container = rest.at(-1);
   if ((action !== 'exec' && action !== 'attach') || container === undefined) return undefined;
@@ -59,6 +59,22 @@ function streamsOf(query: URLSearchParams): { tty: boolean; stdin: boolean; stdo
   return streams;
 }
 
+/** A WebSocket has 256 channels, and each port takes two of them. */
+const maxPorts = 128;
+
+/** The ports that a WebSocket client names in the query; an SPDY client names each with its stream. @throws UpgradeError */
+function portsOf(query: URLSearchParams): number[] {
+  const texts = query.getAll('port').flatMap((value) => value.split(','));
+  if (texts.length > maxPorts) throw new UpgradeError(400, `too many ports: ${texts.length}, at most ${maxPorts}`);
+  return texts.map((text) => {
+    if (text === '') throw new UpgradeError(400, "query parameter 'port' cannot be empty");
+    if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+      throw new UpgradeError(400, `unable to parse ${JSON.stringify(text)} as a port`);
+    if (Number(text) < 1) throw new UpgradeError(400, `port ${Number(text)} must be > 0`);
+    return Number(text);
+  });
+}
+
 /** The URL that serves this request once. @throws UpgradeError */
 export async function streamingUrl(runtime: ContainerRuntime, worker: PodWorker | undefined, target: StreamTarget): Promise<URL> {
   const observed = worker?.observed;
@@ -70,11 +86,7 @@ export async function streamingUrl(runtime: ContainerRuntime, worker: PodWorker 
         400,
         `unable to forward port because pod is not running. Current status=${worker?.pod.status?.phase ?? 'Unknown'}`,
       );
-    const ports = target.query
-      .getAll('port')
-      .flatMap((value) => value.split(','))
-      .map(Number);
-    return new URL(await runtime.portForward(sandbox.id, ports));
+    return new URL(await runtime.portForward(sandbox.id, portsOf(target.query)));
   }
   const container = findContainer(observed, target.container);
   if (container === undefined || !isRunning(container))
@@ -109,6 +121,8 @@ function headerLines(request: IncomingMessage, host: string): string {
 
 /** Sends the upgrade request on to the streaming server and joins the two connections; its answer goes to the client as it is. */
 export function relayUpgrade(request: IncomingMessage, client: Duplex, head: Buffer, url: URL): void {
+  // It left while the runtime was asked: its `close` has been, and nobody would end the other side.
+  if (client.destroyed) return;
   const server = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
   const end = (): void => void server.destroy();
   server.once('connect', () => {
@@ -128,6 +142,8 @@ export function relayUpgrade(request: IncomingMessage, client: Duplex, head: Buf
   client.once('close', end);
 }
 
+const refusalMs = 10_000;
+
 /** An HTTP answer in place of an upgrade. */
 export function refuseUpgrade(client: Duplex, status: number, message: string): void {
   const reasons: Record<number, string> = {
@@ -138,6 +154,8 @@ export function refuseUpgrade(client: Duplex, status: number, message: string): 
     500: 'Internal Server Error',
   };
   const body = `${message}\n`;
+  // One that does not take the answer, or does not close, is not waited for.
+  setTimeout(() => client.destroy(), refusalMs).unref();
   client.end(
     `HTTP/1.1 ${status} ${reasons[status] ?? 'Error'}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );

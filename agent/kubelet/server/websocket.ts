@@ -25,6 +25,13 @@ const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 2
 /** Output that the client has not taken yet; beyond it the process is made to wait. */
 const maxBufferedBytes = 1024 * 1024;
 
+/** Upstream's limit for one message. */
+const maxMessageBytes = 32 * 1024 * 1024;
+/** For the streaming server to accept the upgrade, and then each stream. */
+const openTimeoutMs = 30_000;
+/** How long the runtime may take to end a stream whose client has left. */
+const lastWordsMs = 10_000;
+
 const offered = (request: IncomingMessage): string[] =>
   (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
 
@@ -56,7 +63,11 @@ export async function serveWebSocket(
     return;
   }
   const server = await dialSpdy(url, handling.kind === 'tunnel' ? 'portforward.k8s.io' : 'v4.channel.k8s.io');
-  const accept = new WebSocketServer({ noServer: true, handleProtocols: () => handling.protocol });
+  // Both may have ended meanwhile, and a handshake that is no good (a bad key) ends the client's side only.
+  server.socket.on('error', () => server.socket.destroy());
+  socket.once('close', () => setTimeout(() => server.socket.destroy(), lastWordsMs).unref());
+  if (socket.destroyed) return void server.socket.destroy();
+  const accept = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, handleProtocols: () => handling.protocol });
   accept.handleUpgrade(request, socket, head, (client) => {
     // `close` follows every error, and ends the other side.
     client.on('error', () => client.terminate());
@@ -75,14 +86,22 @@ function dialSpdy(url: URL, protocol: string): Promise<Upgraded> {
   return new Promise((resolve, reject) => {
     const headers = { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': protocol };
     const outgoing = httpRequest(url, { method: 'POST', headers, agent: false });
-    outgoing.once('upgrade', (_response, socket, head) => resolve({ socket, head }));
-    outgoing.once('response', (response) => {
-      response.resume();
-      reject(new UpgradeError(500, `the runtime's streaming server answered ${response.statusCode} in place of an upgrade`));
+    const fail = (error: Error): void =>
+      reject(new UpgradeError(500, `the runtime's streaming server cannot be reached: ${error.message}`));
+    const timer = setTimeout(() => outgoing.destroy(new Error(`no answer within ${openTimeoutMs / 1000} s`)), openTimeoutMs);
+    outgoing.once('close', () => {
+      clearTimeout(timer);
+      fail(new Error('it closed the connection'));
     });
-    outgoing.once('error', (error) =>
-      reject(new UpgradeError(500, `the runtime's streaming server cannot be reached: ${error.message}`)),
-    );
+    outgoing.once('upgrade', (_response, socket, head) => {
+      clearTimeout(timer);
+      resolve({ socket, head });
+    });
+    outgoing.once('response', (response) => {
+      reject(new UpgradeError(500, `the runtime's streaming server answered ${response.statusCode} in place of an upgrade`));
+      outgoing.destroy();
+    });
+    outgoing.on('error', fail);
     outgoing.end();
   });
 }
@@ -150,7 +169,12 @@ function take(client: WebSocket, inputs: ReadonlyMap<number, SpdyStream>, data: 
   if (stream === undefined || data.length === 1 || stream.writableEnded || stream.destroyed) return;
   if (stream.write(data.subarray(1))) return;
   client.pause();
-  stream.once('drain', () => client.resume());
+  // One that ends without taking it never drains, and a paused connection would not notice its own end.
+  const goOn = (): void => {
+    stream.off('drain', goOn).off('close', goOn);
+    client.resume();
+  };
+  stream.on('drain', goOn).on('close', goOn);
 }
 
 /** Sends a stream's data on a channel until it ends. */

@@ -51,7 +51,11 @@ function terminalSize(json: string): TerminalSize | undefined {
 const isSize = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff;
 
+/** One that does not take its refusal, or does not close, is not waited for. */
+const refusalMs = 10_000;
+
 export function refuse(socket: Duplex, status: string, text: string): void {
+  setTimeout(() => socket.destroy(), refusalMs).unref();
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text) + 1}\r\nConnection: close\r\n\r\n${text}\n`,
   );

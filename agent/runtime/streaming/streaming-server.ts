@@ -9,6 +9,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
+import { guardListener, httpLimits, requestTarget } from '#agent/host/listener.ts';
 import type { Clock } from '#client/clock.ts';
 import { serveSpdy } from './spdy-streams.ts';
 import { refuse, type StreamRequest } from './stream-request.ts';
@@ -47,28 +48,35 @@ export function createStreamingServer({ log, clock }: { log: Logger; clock: Cloc
   };
 
   async function listen(): Promise<Server> {
-    const server = createServer((_request, response) =>
-      response.writeHead(400).end('a stream wants an upgrade to SPDY/3.1 or websocket\n'),
-    );
+    const server = createServer(httpLimits, (request, response) => {
+      request.resume();
+      response.writeHead(400).end('a stream wants an upgrade to SPDY/3.1 or websocket\n');
+    });
     server.on('upgrade', upgrade);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     server.once('error', reject);
     server.listen(0, '127.0.0.1', resolve);
     await promise;
+    // Of this machine's: the kubelet asks with one connection for each stream.
+    guardListener(server, 'streaming', { log, clock }, { perAddress: 4096 });
     server.unref();
     return server;
   }
 
   return {
     async urlFor(path, request) {
-      listening ??= listen();
+      // One that failed is tried again by the next.
+      listening ??= listen().catch((error: unknown) => {
+        listening = undefined;
+        throw error;
+      });
       const { port } = (await listening).address() as AddressInfo;
       const token = randomBytes(16).toString('base64url');
       requests.set(token, { request, cancel: clock.after(tokenLifetimeMs, () => requests.delete(token)) });
       return `http://127.0.0.1:${port}/${path}/${token}`;
     },
     async close() {
-      const server = await listening;
+      const server = await listening?.catch(() => undefined);
       for (const { cancel } of requests.values()) cancel();
       requests.clear();
       for (const socket of sockets) socket.destroy();
@@ -79,7 +87,7 @@ export function createStreamingServer({ log, clock }: { log: Logger; clock: Cloc
 
 /** The request behind a URL's last part, which is good for one time only. */
 function take(requests: Map<string, Pending>, message: IncomingMessage): StreamRequest | undefined {
-  const token = new URL(message.url ?? '/', 'http://localhost').pathname.split('/').at(-1) ?? '';
+  const token = requestTarget(message.url)?.path.split('/').at(-1) ?? '';
   const pending = requests.get(token);
   requests.delete(token);
   pending?.cancel();
