@@ -49,8 +49,8 @@ async function compress(folder: Folder, name: string): Promise<void> {
     await removeTree(folder, temporary);
     await using target = await folder.createFile(temporary, 0o640);
     // Not more than there was: a container may go on writing to it.
-    const input = size === 0 ? [] : source.createReadStream({ start: 0, end: size - 1, autoClose: false });
-    await pipeline(input, createGzip(), target.createWriteStream({ autoClose: false }));
+    const input = size === 0 ? [] : source.createReadStream({ start: 0, end: size - 1 });
+    await pipeline(input, createGzip(), target.createWriteStream());
   }
   await folder.rename(temporary, `${name}.gz`);
   await folder.unlink(name);

@@ -4,6 +4,7 @@ import type { Container, Pod, PodSpec } from '#api/types.generated.ts';
 import { setPodDefaults } from '../kinds/pod-defaults.ts';
 import { systemMeta, texts } from '../kinds/strategy-harness.ts';
 import { validatePod } from './pod.ts';
+import { validateVolumes } from './volumes.ts';
 
 const LABEL =
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
@@ -242,6 +243,12 @@ describe('volumes and mounts', () => {
       { volumes: [{ name: 'a', hostPath: { path: '/x', type: 'Dir' } }] },
       'spec.volumes[0].hostPath.type: Unsupported value: "Dir": supported values: "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"',
     ],
+    [
+      'an image volume without reference',
+      { volumes: [{ name: 'a', image: { pullPolicy: 'Always' } }] },
+      'spec.volumes[0].image.reference: Required value',
+    ],
+    ['an image volume', { volumes: [{ name: 'a', image: { reference: 'x', pullPolicy: 'Always' } }] }],
     ['a secret without name', { volumes: [{ name: 'a', secret: {} }] }, 'spec.volumes[0].secret.secretName: Required value'],
     [
       'a mode too large',
@@ -500,4 +507,9 @@ describe('the rest of the spec', () => {
       'metadata.annotations[controller.kubernetes.io/pod-deletion-cost]: Invalid value: "+5": must be a 32bit integer',
     ]);
   });
+});
+
+it('leaves the reference of an image volume to the pods of a template', () => {
+  const spec = { volumes: [{ name: 'a', image: { pullPolicy: 'Always' } }] } as PodSpec;
+  assert.deepEqual(validateVolumes(spec.volumes ?? [], 'spec.template.spec.volumes', false).errors, []);
 });

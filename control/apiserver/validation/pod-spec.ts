@@ -38,7 +38,7 @@ const MAX_HOSTNAME = 64;
 
 /** `isPod` is false for templates, which may leave open what their pods must say. */
 export function validatePodSpec(spec: PodSpec, path: string, isPod: boolean): FieldError[] {
-  const { errors: volumeErrors, byName: volumes } = validateVolumes(spec.volumes ?? [], `${path}.volumes`);
+  const { errors: volumeErrors, byName: volumes } = validateVolumes(spec.volumes ?? [], `${path}.volumes`, isPod);
   const claims = new Set((spec.resourceClaims ?? []).map(({ name }) => name).filter((name) => name));
   const scope = { spec, volumes, claims };
   return [

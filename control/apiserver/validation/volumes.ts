@@ -46,13 +46,17 @@ const sources: readonly SourceName[] = [
   'image',
 ];
 
-/** The errors, and the valid volumes by name: mounts may refer to those only. */
-export function validateVolumes(volumes: readonly Volume[], path: string): { errors: FieldError[]; byName: Map<string, Volume> } {
+/** The errors, and the valid volumes by name: mounts may refer to those only. A template's image may be named later. */
+export function validateVolumes(
+  volumes: readonly Volume[],
+  path: string,
+  isPod: boolean,
+): { errors: FieldError[]; byName: Map<string, Volume> } {
   const byName = new Map<string, Volume>();
   const errors = volumes.flatMap((volume, index) => {
     const at = `${path}[${index}]`;
     const name = volume.name ?? '';
-    const own = validateSource(volume, at);
+    const own = validateSource(volume, at, isPod);
     if (name === '') own.push(required(`${at}.name`));
     else own.push(...isDns1123Label(name).map((text) => invalidValue(`${at}.name`, name, text)));
     if (byName.has(name)) own.push(duplicate(`${at}.name`, name));
@@ -62,17 +66,17 @@ export function validateVolumes(volumes: readonly Volume[], path: string): { err
   return { errors, byName };
 }
 
-function validateSource(volume: Volume, path: string): FieldError[] {
+function validateSource(volume: Volume, path: string, isPod: boolean): FieldError[] {
   const given = sources.filter((name) => volume[name] !== undefined);
   if (given.length === 0) return [required(path, 'must specify a volume type')];
   return given.flatMap((name, index) =>
     index === 0
-      ? (checks[name]?.(volume, `${path}.${name}`) ?? [])
+      ? (checks[name]?.(volume, `${path}.${name}`, isPod) ?? [])
       : [forbiddenField(`${path}.${name}`, 'may not specify more than 1 volume type')],
   );
 }
 
-type SourceCheck = (volume: Volume, path: string) => FieldError[];
+type SourceCheck = (volume: Volume, path: string, isPod: boolean) => FieldError[];
 
 /** For the types that this cluster runs, and for those of others what they cannot do without. */
 const checks: Partial<Record<SourceName, SourceCheck>> = {
@@ -117,9 +121,9 @@ function validateNfs({ nfs }: Volume, path: string): FieldError[] {
   return errors;
 }
 
-function validateImage({ image }: Volume, path: string): FieldError[] {
+function validateImage({ image }: Volume, path: string, isPod: boolean): FieldError[] {
   const policies = ['Always', 'IfNotPresent', 'Never'];
-  const errors: FieldError[] = image?.reference ? [] : [required(`${path}.reference`)];
+  const errors: FieldError[] = isPod && !image?.reference ? [required(`${path}.reference`)] : [];
   const policy = image?.pullPolicy ?? '';
   if (policy === '') errors.push(required(`${path}.pullPolicy`));
   else if (!policies.includes(policy)) errors.push(notSupported(`${path}.pullPolicy`, policy, policies));
