@@ -12,6 +12,7 @@ import { createEventRecorder } from '#client/event-recorder.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { createLeftOutReporter, leftOutMetric } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import { createDnsServer } from './dns/dns-server.ts';
 import { publishDns } from './dns/publish-dns.ts';
@@ -60,14 +61,16 @@ export interface AgentOptions {
 export async function runAgent(options: AgentOptions, log: Logger, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
   for (const metric of options.metrics) addMetric(metric);
-  const transport = createHttpTransport(loadKubeconfig(options.kubeconfig));
+  const kubeconfig = loadKubeconfig(options.kubeconfig);
+  const transport = createHttpTransport(kubeconfig);
   const client = createClient(transport, { userAgent: 'kubelet' });
   // A part that fails takes the others down in order; systemd (or the user) starts all of them again.
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   const runtime = await runtimeOf({ options, clock, log });
   try {
-    const parts = agentParts({ options, client, runtime, clock, log, signal: stop });
+    const apiServerHost = new URL(kubeconfig.server).hostname.replace(/^\[(.*)\]$/, '$1');
+    const parts = agentParts({ options, apiServerHost, client, runtime, clock, log, signal: stop });
     await untilEnded(
       parts.map((part) => part.finally(() => failed.abort())),
       clock,
@@ -99,6 +102,8 @@ async function untilEnded(parts: readonly Promise<void>[], clock: Clock, signal:
 
 interface Context {
   options: AgentOptions;
+  /** An address, or a name. */
+  apiServerHost: string;
   client: Client;
   runtime: ContainerRuntime;
   clock: Clock;
@@ -106,12 +111,21 @@ interface Context {
   signal: AbortSignal;
 }
 
-function agentParts({ options, client, runtime, clock, log, signal }: Context): Promise<void>[] {
+function agentParts({ options, apiServerHost, client, runtime, clock, log, signal }: Context): Promise<void>[] {
   const { nodeName } = options;
   // The kubelet watches its own pods and its own Node; network and DNS need all Nodes, so Nodes are watched once, as a whole.
   const informers: Informers = createInformers({ client, clock, log }, { pods: kubeletSelections(nodeName).pods ?? {} });
   const recorder = (component: string) => createEventRecorder({ client, clock, log, component, host: nodeName });
-  const [kubeletEvents, proxyEvents] = [recorder('kubelet'), recorder('kube-proxy')];
+  const recorders = {
+    kubelet: recorder('kubelet'),
+    proxy: recorder('kube-proxy'),
+    network: recorder('node-network'),
+    dns: recorder('cluster-dns'),
+  };
+  const proxyLeftOut = createLeftOutReporter({ events: recorders.proxy, log });
+  const networkLeftOut = createLeftOutReporter({ events: recorders.network, log });
+  const dnsLeftOut = createLeftOutReporter({ events: recorders.dns, log });
+  addMetric(leftOutMetric([proxyLeftOut, networkLeftOut, dnsLeftOut]));
   const kubelet = createKubelet(
     {
       client,
@@ -120,7 +134,7 @@ function agentParts({ options, client, runtime, clock, log, signal }: Context): 
       clock,
       random: Math.random,
       log,
-      events: kubeletEvents,
+      events: recorders.kubelet,
       exec: execFile,
     },
     {
@@ -145,12 +159,25 @@ function agentParts({ options, client, runtime, clock, log, signal }: Context): 
   const services = informers.informer('services');
   const endpointSlices = informers.informer('endpointslices.discovery.k8s.io');
   const proxy = createProxy(
-    { services, endpointSlices, nodes, exec: execFile, sysctl: execSysctl(execFile), clock, log, events: proxyEvents },
+    {
+      services,
+      endpointSlices,
+      nodes,
+      exec: execFile,
+      sysctl: execSysctl(execFile),
+      clock,
+      log,
+      events: recorders.proxy,
+      leftOut: proxyLeftOut,
+    },
     { nodeName, nodeIps: [options.nodeIp], clusterCidr: options.clusterCidr },
   );
-  const network = createNodeNetwork({ nodes, exec: execFile, clock, log }, options);
+  const network = createNodeNetwork(
+    { nodes, exec: execFile, clock, log, leftOut: networkLeftOut },
+    { ...options, hostAddresses: [options.nodeIp, apiServerHost, ...options.dnsAddresses] },
+  );
   const dns = createDnsServer(
-    { services, endpointSlices, namespaces: informers.informer('namespaces'), clock, log },
+    { services, endpointSlices, namespaces: informers.informer('namespaces'), clock, log, leftOut: dnsLeftOut },
     {
       clusterDomain: options.clusterDomain,
       addresses: [options.nodeIp, ...options.dnsAddresses],
@@ -170,7 +197,10 @@ function agentParts({ options, client, runtime, clock, log, signal }: Context): 
       signal,
     ),
   ];
-  return [...parts, Promise.all(parts).then(async () => void (await Promise.all([kubeletEvents.flush(), proxyEvents.flush()])))];
+  return [
+    ...parts,
+    Promise.all(parts).then(async () => void (await Promise.all(Object.values(recorders).map((one) => one.flush())))),
+  ];
 }
 
 /** Docker's client is loaded only where it is used: it takes several megabytes. */

@@ -5,6 +5,7 @@
  */
 import type { LabelMatcher, LabelOperator, LabelRequirement } from './label-requirement.ts';
 import { labelRequirement, parseInt64, SelectorError, sorted } from './label-requirement.ts';
+import { ownValue } from './own-value.ts';
 import type { LabelSelector } from './types.generated.ts';
 
 export type { LabelMatcher, LabelOperator, LabelRequirement } from './label-requirement.ts';
@@ -16,14 +17,19 @@ type Labels = Readonly<Record<string, string>> | undefined;
 /** What an absent LabelSelector means in an object. */
 export const selectNothing: LabelMatcher = { requirements: [], nothing: true };
 
-const operatorOf: Readonly<Record<string, LabelOperator>> = { In: 'in', NotIn: 'notin', Exists: 'exists', DoesNotExist: '!' };
+const operatorOf: ReadonlyMap<string, LabelOperator> = new Map([
+  ['In', 'in'],
+  ['NotIn', 'notin'],
+  ['Exists', 'exists'],
+  ['DoesNotExist', '!'],
+]);
 
 /** From an object's `selector`. Absent selects nothing, empty selects everything. @throws SelectorError */
 export function labelMatcher(selector: LabelSelector | undefined): LabelMatcher {
   if (selector === undefined) return selectNothing;
   const requirements = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => labelRequirement(key, '=', [value]));
   for (const { key, operator, values } of selector.matchExpressions ?? []) {
-    const op = operatorOf[operator];
+    const op = operatorOf.get(operator);
     if (op === undefined) throw new SelectorError(`${JSON.stringify(operator)} is not a valid label selector operator`);
     requirements.push(labelRequirement(key, op, values ?? []));
   }
@@ -35,13 +41,26 @@ export function labelMatcherOfMap(labels: Labels): LabelMatcher {
   return { requirements: sorted(Object.entries(labels ?? {}).map(([key, value]) => ({ key, operator: '=', values: [value] }))) };
 }
 
+/**
+ * What objects that select pods by a selector that does not parse match: nothing, as upstream's listers have it. For loops over
+ * selecting objects, in which one must not hold up the others.
+ */
+export function selectsLabels(selector: LabelSelector | undefined, labels: Labels): boolean {
+  try {
+    return matchesLabels(labelMatcher(selector), labels);
+  } catch (error) {
+    if (error instanceof SelectorError) return false;
+    throw error;
+  }
+}
+
 export function matchesLabels(matcher: LabelMatcher, labels: Labels): boolean {
   if (matcher.nothing) return false;
   return matcher.requirements.every((requirement) => meets(requirement, labels));
 }
 
 function meets({ key, operator, values }: LabelRequirement, labels: Labels): boolean {
-  const value = labels !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;
+  const value = ownValue(labels, key);
   switch (operator) {
     case 'in':
     case '=':
@@ -133,7 +152,7 @@ function unescapeFieldValue(text: string): string {
 
 /** A field that the record does not name counts as empty. */
 export function matchesFields(requirements: readonly FieldRequirement[], fields: Readonly<Record<string, string>>): boolean {
-  return requirements.every(({ field, operator, value }) => ((fields[field] ?? '') === value) === (operator === '='));
+  return requirements.every(({ field, operator, value }) => ((ownValue(fields, field) ?? '') === value) === (operator === '='));
 }
 
 /** The one value that the field must have, where the selector demands one. */

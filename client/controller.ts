@@ -9,6 +9,7 @@ import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
 import type { EventRecorder } from './event-recorder.ts';
 import type { Cache } from './informer.ts';
+import type { LeftOutReporter } from './left-out.ts';
 
 /** `done`, or look at the key again after a time even if nothing changes. An exception means: again, with back-off. */
 export type ReconcileResult = { kind: 'done' } | { kind: 'requeueAfter'; delayMs: number };
@@ -35,6 +36,8 @@ export interface ControllerDeps {
   caches: Caches;
   clock: Clock;
   events: EventRecorder;
+  /** Told of objects that a controller cannot use and passes over for the sake of the others. */
+  leftOut: LeftOutReporter;
   log: Logger;
 }
 

@@ -69,6 +69,18 @@ export function createInformers(deps: InformersDeps, selections: InformerSelecti
   };
 }
 
+function identityProblem(object: unknown): string | undefined {
+  const metadata = (object as Partial<KubeObject> | null | undefined)?.metadata;
+  if (typeof metadata !== 'object' || metadata === null) return 'it has no metadata';
+  const { name, namespace, ownerReferences, resourceVersion } = metadata as Partial<KubeObject['metadata']>;
+  if (typeof name !== 'string' || name === '') return 'it has no name';
+  if (namespace !== undefined && typeof namespace !== 'string') return `${name}: its namespace is no text`;
+  if (typeof resourceVersion !== 'string') return `${name}: it has no resourceVersion`;
+  const owners: unknown = ownerReferences ?? [];
+  const isList = Array.isArray(owners) && owners.every((owner) => typeof owner === 'object' && owner !== null);
+  return isList ? undefined : `${name}: its owners cannot be read`;
+}
+
 class SharedInformer<T extends KubeObject> implements Informer<T> {
   readonly #id: ResourceId;
   readonly #deps: InformersDeps;
@@ -134,7 +146,7 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
   }
 
   #replace(objects: T[]): void {
-    const changes = this.#cache.replace(objects);
+    const changes = this.#cache.replace(objects.filter((object) => this.#isIdentified(object)));
     this.#synced = true;
     this.#tell(changes);
     for (const ready of this.#syncWaiters) ready();
@@ -142,7 +154,15 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
   }
 
   #apply(event: Exclude<WatchEvent<T>, { type: 'BOOKMARK' }>): void {
+    if (!this.#isIdentified(event.object)) return;
     this.#tell(event.type === 'DELETED' ? this.#cache.remove(event.object) : this.#cache.put(event.object));
+  }
+
+  /** What has no name, or no readable owners, cannot be kept: it must not end the watch, which would meet it again and again. */
+  #isIdentified(object: T): boolean {
+    const why = identityProblem(object);
+    if (why !== undefined) this.#deps.log.error({ resource: this.#id, why }, 'an object from the API is left out');
+    return why === undefined;
   }
 
   #tell(changes: readonly CacheChange<T>[]): void {

@@ -126,7 +126,9 @@ async function watch<T extends KubeObject>(
   const events = deps.client.watch({ ...deps.selection, resourceVersion, allowWatchBookmarks: true, timeoutSeconds }, signal);
   for await (const event of events) {
     if (event.type !== 'BOOKMARK') target.apply(event);
-    advance({ kind: 'progressed', resourceVersion: event.object.metadata.resourceVersion });
+    // Of an object that tells none, the last one known stays good.
+    const { resourceVersion: seen } = event.object.metadata ?? {};
+    if (typeof seen === 'string') advance({ kind: 'progressed', resourceVersion: seen });
   }
   return { kind: 'ended' };
 }

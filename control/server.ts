@@ -9,9 +9,11 @@ import type { Descriptions } from '#api/schema/descriptions.ts';
 import { createOpenApi } from '#api/schema/openapi.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, systemClock } from '#client/clock.ts';
-import { createEventRecorder } from '#client/event-recorder.ts';
+import { createEventRecorder, type FlushingEventRecorder } from '#client/event-recorder.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
+import { createLeftOutReporter, type LeftOutReporter, leftOutMetric } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
+import type { Transport } from '#client/transport.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
 import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
@@ -81,13 +83,29 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   const pki = await loadPki(options, allocator, clock);
   const store = await createSqliteStore({ path: join(options.dataDir, 'state.db'), clock, log, worker: options.storeWorker });
   // Each part ends before what it stands on: clients, then the listener, then the API server, then the store.
+  let serverOf = (): ApiServer => {
+    throw new Error('the API server is not there yet');
+  };
+  const recorders: FlushingEventRecorder[] = [];
+  const reporters: LeftOutReporter[] = [];
+  /** Of objects that a part leaves out. Its events go to the API server, which may not be there yet, by way of their queue. */
+  const toldBy = (name: string): LeftOutReporter => {
+    const transport: Transport = (request) => inProcessTransport(serverOf(), component(name))(request);
+    const events = createEventRecorder({ client: createClient(transport, { userAgent: name }), clock, log, component: name });
+    const reporter = createLeftOutReporter({ events, log });
+    recorders.push(events);
+    reporters.push(reporter);
+    return reporter;
+  };
   const ending = { clients: new AbortController(), listener: new AbortController(), server: new AbortController() };
   try {
     const proxy = new KubeletProxy(
       { certificate: pki.kubeletClient.certificate, key: pki.kubeletClient.key, ca: pki.ca.certificate },
       log,
     );
-    const server = buildApiServer({ options, store, clock, log, pki, allocator, proxy });
+    const server: ApiServer = buildApiServer({ options, store, clock, log, pki, allocator, proxy, leftOut: toldBy('apiserver') });
+    server.metrics.registry.registerMetric(leftOutMetric(reporters));
+    serverOf = () => server;
     const serving = server.run(ending.server.signal);
     await Promise.race([server.ready, serving]);
     const bootstrap: BootstrapOptions = {
@@ -118,6 +136,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       pki,
       clock,
       log,
+      { controllers: toldBy('kube-controller-manager'), scheduler: toldBy('kube-scheduler') },
       ending.clients.signal,
       keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal),
     );
@@ -127,6 +146,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     server.beginShutdown();
     ending.clients.abort();
     await clients;
+    await Promise.all(recorders.map((recorder) => recorder.flush()));
     ending.listener.abort();
     await listening;
     ending.server.abort();
@@ -145,9 +165,10 @@ interface Parts {
   pki: ClusterPki;
   allocator: ServiceAllocator;
   proxy: KubeletProxy;
+  leftOut: LeftOutReporter;
 }
 
-function buildApiServer({ options, store, clock, log, pki, allocator, proxy }: Parts): ApiServer {
+function buildApiServer({ options, store, clock, log, pki, allocator, proxy, leftOut }: Parts): ApiServer {
   const issuer = `https://kubernetes.default.svc.${options.clusterDomain}`;
   const openApi = createOpenApi(options.version, options.descriptions);
   return createApiServer(
@@ -160,6 +181,7 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy }: P
       openapi: openApiRoute(openApi),
       services: allocator,
       proxy,
+      leftOut,
     },
     {
       build: { version: options.version.slice(options.version.indexOf('+tinkernetes') + '+tinkernetes'.length) },
@@ -215,6 +237,7 @@ async function runClients(
   pki: ClusterPki,
   clock: Clock,
   log: Logger,
+  leftOut: { controllers: LeftOutReporter; scheduler: LeftOutReporter },
   signal: AbortSignal,
   bootstrapping: Promise<void>,
 ): Promise<void> {
@@ -229,11 +252,14 @@ async function runClients(
     nodeMonitorGracePeriodMs: options.nodeMonitorGracePeriodMs,
     rootCaPem: pki.ca.certificate,
   };
-  const scheduler = createScheduler({ client: schedulerClient, informers, clock, random: Math.random, log, events }, {});
+  const scheduler = createScheduler(
+    { client: schedulerClient, informers, clock, random: Math.random, log, events, leftOut: leftOut.scheduler },
+    {},
+  );
   await Promise.all([
     bootstrapping,
     informers.run(signal),
-    runControllers({ client, informers, clock, log }, controllerOptions, signal),
+    runControllers({ client, informers, clock, log, leftOut: leftOut.controllers }, controllerOptions, signal),
     scheduler.run(signal),
   ]);
   await events.flush();

@@ -6,6 +6,19 @@ export function canonicalAddress(address: string): string {
   return isIPv6(address) && !address.includes('%') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
+/** Whether a record can hold the address. One with a zone (`fe80::1%eth0`) says nothing to others. */
+export const isAddress = (text: unknown): text is string => typeof text === 'string' && isIP(text) !== 0 && !text.includes('%');
+
+/** Whether the text can be a name in a record: labels of 1 to 63 bytes, 253 in all (RFC 1035, 2.3.4), in what the API allows in names. */
+export const isDnsName = (text: unknown): text is string =>
+  typeof text === 'string' &&
+  text.length <= 254 &&
+  text
+    .replace(/\.$/, '')
+    .split('.')
+    .every((label) => /^[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?$/.test(label)) &&
+  text.replace(/\.$/, '').length <= 253;
+
 /** `10.0.0.1` → `10-0-0-1`: how CoreDNS names an endpoint without a hostname. */
 export const dashed = (address: string): string => address.replaceAll(/[.:]/g, '-');
 

@@ -6,8 +6,9 @@
  */
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import type { Answer, RecordType } from 'dns-packet';
-import { addressOfReverse, undashed } from './address.ts';
-import { type ClusterNames, clusterIps } from './cluster-index.ts';
+import { addressOfReverse, isDnsName, undashed } from './address.ts';
+import type { ClusterNames } from './cluster-index.ts';
+import { clusterIps } from './endpoint-addresses.ts';
 
 export interface DnsQuestion {
   /** As asked, case kept: answers repeat it letter by letter. */
@@ -41,6 +42,8 @@ export type Resolution =
 
 const schemaVersion = '1.1.0';
 const schemaTtlSeconds = 28_800;
+/** More records do not fit into a message of 64 KiB, and one service may have millions of addresses with ports. */
+const maxTargets = 4096;
 /** CNAMEs within the cluster may go in circles. */
 const maxAliases = 8;
 
@@ -156,7 +159,7 @@ class Zone {
     if (service.spec?.type === 'ExternalName') {
       const target = service.spec.externalName ?? '';
       // CoreDNS: an address is no name to point to.
-      return rest.length > 0 || target === '' || isIP(target) !== 0 ? missing : { kind: 'alias', target };
+      return rest.length > 0 || !isDnsName(target) || isIP(target) !== 0 ? missing : { kind: 'alias', target };
     }
     const ips = clusterIps(service);
     const host = this.#fqdn(name, namespace);
@@ -168,12 +171,15 @@ class Zone {
     const endpoints = this.#names
       .endpoints(namespace, name)
       .filter((one) => hostname === undefined || one.hostname.toLowerCase() === hostname);
-    const targets = endpoints.flatMap(({ hostname: own, address, ports }) => {
+    const targets: Target[] = [];
+    for (const { hostname: own, address, ports } of endpoints) {
       const numbers = ports.filter(wanted).map(({ port: number }): number | undefined => number);
       // A Service without ports still has addresses.
       const found = ports.length === 0 && protocol === undefined ? [undefined] : numbers;
-      return found.map((number) => ({ host: `${own}.${host}`, address, port: number }));
-    });
+      for (const number of found.slice(0, maxTargets - targets.length))
+        targets.push({ host: `${own}.${host}`, address, port: number });
+      if (targets.length >= maxTargets) break;
+    }
     return targets.length === 0 ? missing : { kind: 'targets', targets };
   }
 

@@ -5,22 +5,8 @@ import { keyOf } from '#api/meta.ts';
 import type { EndpointSlice, Namespace, Service } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Informer } from '#client/informer.ts';
-import { canonicalAddress, dashed } from './address.ts';
-
-/** One ready address behind a Service. */
-export interface EndpointAddress {
-  address: string;
-  /** The endpoint's own, else its address with dashes (as CoreDNS names endpoints). */
-  hostname: string;
-  service: string;
-  namespace: string;
-  ports: readonly EndpointPort[];
-}
-export interface EndpointPort {
-  name: string;
-  protocol: string;
-  port: number;
-}
+import { type LeftOut, type LeftOutReporter, leftOut, unreadable } from '#client/left-out.ts';
+import { clusterIps, type EndpointAddress, readyAddresses, serviceNameLabel, serviceProblems } from './endpoint-addresses.ts';
 
 /** The state from which names are answered. Names in lower case, as the API keeps them. */
 export interface ClusterNames {
@@ -40,16 +26,19 @@ export interface ClusterIndexDeps {
   endpointSlices: Informer<EndpointSlice>;
   namespaces: Informer<Namespace>;
   clock: Clock;
+  /** Told of objects of which no names can be made. */
+  leftOut: LeftOutReporter;
 }
-
-const serviceNameLabel = 'kubernetes.io/service-name';
 
 /** Follows the informers until {@link close}. */
 export class ClusterIndex implements ClusterNames {
   readonly #deps: ClusterIndexDeps;
-  readonly #servicesByIp = new Terms<Service>((service) => [...clusterIps(service)].map(canonicalAddress));
-  readonly #slicesByService = new Terms<EndpointSlice>((slice) => [serviceKey(slice)]);
-  readonly #slicesByIp = new Terms<EndpointSlice>((slice) => readyAddresses(slice).map(({ address }) => address));
+  readonly #servicesByIp = new Terms<Service>();
+  /** Each slice's ready addresses, read once, by its service. */
+  readonly #slicesByService = new Terms<readonly EndpointAddress[]>();
+  readonly #slicesByIp = new Terms<readonly EndpointAddress[]>();
+  /** What could not be read, by kind and key. */
+  readonly #leftOut = new Map<string, readonly LeftOut[]>();
   readonly #unsubscribe: (() => void)[];
   #serial: number;
 
@@ -57,9 +46,18 @@ export class ClusterIndex implements ClusterNames {
     this.#deps = deps;
     this.#serial = this.#now();
     this.#unsubscribe = [
-      this.#follow(deps.services, [this.#servicesByIp]),
-      this.#follow(deps.endpointSlices, [this.#slicesByService, this.#slicesByIp]),
-      this.#follow(deps.namespaces, []),
+      this.#follow(deps.services, 'Service', [this.#servicesByIp], (key, service) => {
+        this.#servicesByIp.put(key, service, clusterIps(service));
+        return serviceProblems(service);
+      }),
+      this.#follow(deps.endpointSlices, 'EndpointSlice', [this.#slicesByService, this.#slicesByIp], (key, slice) => {
+        const problems: string[] = [];
+        const addresses = readyAddresses(slice, (reason) => problems.push(reason));
+        this.#slicesByService.put(key, addresses, [serviceKey(slice)]);
+        this.#slicesByIp.put(key, addresses, [...new Set(addresses.map(({ address }) => address))]);
+        return problems;
+      }),
+      this.#follow(deps.namespaces, 'Namespace', [], () => []),
     ];
   }
 
@@ -80,7 +78,7 @@ export class ClusterIndex implements ClusterNames {
   }
 
   endpoints(namespace: string, service: string): EndpointAddress[] {
-    return this.#slicesByService.get(`${namespace}/${service}`).flatMap(readyAddresses);
+    return this.#slicesByService.get(`${namespace}/${service}`).flat();
   }
 
   serviceByIp(address: string): Service | undefined {
@@ -90,7 +88,7 @@ export class ClusterIndex implements ClusterNames {
   endpointsByIp(address: string): EndpointAddress[] {
     return this.#slicesByIp
       .get(address)
-      .flatMap(readyAddresses)
+      .flat()
       .filter((endpoint) => endpoint.address === address);
   }
 
@@ -102,71 +100,58 @@ export class ClusterIndex implements ClusterNames {
     return Math.floor(this.#deps.clock.now() / 1_000);
   }
 
-  #follow<T extends KubeObject>(informer: Informer<T>, indexes: readonly Terms<T>[]): () => void {
+  /** @param index reads the object into the index; says what of it could not be used. An object that cannot be read has no names. */
+  #follow<T extends KubeObject>(
+    informer: Informer<T>,
+    kind: string,
+    indexes: readonly Terms<unknown>[],
+    index: (key: string, object: T) => string[],
+  ): () => void {
     const put = (object: T): void => {
-      for (const index of indexes) index.put(keyOf(object), object);
-      this.#serial = this.#now();
+      const key = keyOf(object);
+      for (const one of indexes) one.delete(key);
+      this.#note(`${kind} ${key}`, kind, object, () => index(key, object));
     };
     return informer.subscribe({
       added: put,
       updated: put,
       deleted: (object) => {
-        for (const index of indexes) index.delete(keyOf(object));
-        this.#serial = this.#now();
+        for (const one of indexes) one.delete(keyOf(object));
+        this.#note(`${kind} ${keyOf(object)}`, kind, object, () => []);
       },
     });
   }
-}
 
-/** The addresses a Service answers with itself: none for a headless one. */
-export function clusterIps({ spec }: Service): readonly string[] {
-  const all = spec?.clusterIPs ?? (spec?.clusterIP === undefined ? [] : [spec.clusterIP]);
-  return all.filter((address) => address !== 'None' && address !== '');
-}
-
-/** Slices are shared and never changed: what is read from one is read once, however often it is asked for. */
-const readySeen = new WeakMap<EndpointSlice, readonly EndpointAddress[]>();
-
-function readyAddresses(slice: EndpointSlice): readonly EndpointAddress[] {
-  const seen = readySeen.get(slice) ?? readReadyAddresses(slice);
-  readySeen.set(slice, seen);
-  return seen;
-}
-
-/** An absent `ready` counts as ready (EndpointSlice API); publishNotReadyAddresses has been applied by whoever wrote it. */
-function readReadyAddresses(slice: EndpointSlice): EndpointAddress[] {
-  if (slice.addressType === 'FQDN') return [];
-  const ports = (slice.ports ?? []).flatMap(({ name = '', protocol = 'TCP', port }) =>
-    port === undefined ? [] : [{ name, protocol, port }],
-  );
-  const { namespace = '', labels } = slice.metadata;
-  const service = labels?.[serviceNameLabel] ?? '';
-  return (slice.endpoints ?? [])
-    .filter(({ conditions }) => conditions?.ready !== false)
-    .flatMap(({ addresses, hostname }) =>
-      addresses
-        .map(canonicalAddress)
-        .map((address) => ({ address, hostname: hostname || dashed(address), service, namespace, ports })),
-    );
+  #note(id: string, kind: string, object: KubeObject, read: () => string[]): void {
+    this.#serial = this.#now();
+    let problems: string[];
+    try {
+      problems = read();
+    } catch (error) {
+      problems = [unreadable(error)];
+    }
+    if (problems.length === 0 && !this.#leftOut.delete(id)) return;
+    if (problems.length > 0)
+      this.#leftOut.set(
+        id,
+        problems.map((reason) => leftOut(kind, object, reason)),
+      );
+    this.#deps.leftOut.report('cluster DNS', [...this.#leftOut.values()].flat());
+  }
 }
 
 const serviceKey = (slice: EndpointSlice): string =>
   `${slice.metadata.namespace}/${slice.metadata.labels?.[serviceNameLabel] ?? ''}`;
 
-/** Objects by the terms that are read from them. */
-class Terms<T> {
-  readonly #termsOf: (object: T) => readonly string[];
-  readonly #objects = new Map<string, T>();
+/** A value per object, found by the terms that belong to it. */
+class Terms<V> {
+  readonly #values = new Map<string, { value: V; terms: readonly string[] }>();
   readonly #keys = new Map<string, Set<string>>();
 
-  constructor(termsOf: (object: T) => readonly string[]) {
-    this.#termsOf = termsOf;
-  }
-
-  put(key: string, object: T): void {
+  put(key: string, value: V, terms: readonly string[]): void {
     this.delete(key);
-    this.#objects.set(key, object);
-    for (const term of this.#termsOf(object)) {
+    this.#values.set(key, { value, terms });
+    for (const term of terms) {
       const keys = this.#keys.get(term);
       if (keys === undefined) this.#keys.set(term, new Set([key]));
       else keys.add(key);
@@ -174,17 +159,16 @@ class Terms<T> {
   }
 
   delete(key: string): void {
-    const object = this.#objects.get(key);
-    if (object === undefined) return;
-    this.#objects.delete(key);
-    for (const term of this.#termsOf(object)) {
+    const { terms = [] } = this.#values.get(key) ?? {};
+    this.#values.delete(key);
+    for (const term of terms) {
       const keys = this.#keys.get(term);
       keys?.delete(key);
       if (keys?.size === 0) this.#keys.delete(term);
     }
   }
 
-  get(term: string): T[] {
-    return [...(this.#keys.get(term) ?? [])].flatMap((key) => this.#objects.get(key) ?? []);
+  get(term: string): V[] {
+    return [...(this.#keys.get(term) ?? [])].flatMap((key) => this.#values.get(key)?.value ?? []);
   }
 }

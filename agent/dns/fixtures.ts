@@ -3,6 +3,7 @@
 import { MemoryInformer } from '#agent/network/netns/memory-informer.ts';
 import type { Endpoint, EndpointSlice, Namespace, Service, ServiceSpec } from '#api/types.generated.ts';
 import { type Clock, FakeClock } from '#client/clock.ts';
+import { createLeftOutReporter } from '#client/left-out.ts';
 import { ClusterIndex } from './cluster-index.ts';
 
 const meta = (key: string): Service['metadata'] => {
@@ -21,7 +22,7 @@ const namespace = (name: string): Namespace => ({ apiVersion: 'v1', kind: 'Names
 export function slice(key: string, ports: EndpointSlice['ports'], endpoints: Endpoint[], suffix = 'a'): EndpointSlice {
   const [space, name = ''] = key.split('/');
   const metadata = { ...meta(`${space}/${name}-${suffix}`), labels: { 'kubernetes.io/service-name': name } };
-  const addressType = endpoints[0]?.addresses[0]?.includes(':') === true ? 'IPv6' : 'IPv4';
+  const addressType = endpoints[0]?.addresses?.[0]?.includes(':') === true ? 'IPv6' : 'IPv4';
   return { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata, addressType, ports, endpoints };
 }
 
@@ -65,6 +66,9 @@ export function testCluster(clock: Clock = new FakeClock()) {
     slice('testns/unready', [http], [{ addresses: ['10.244.0.9'], conditions: { ready: false } }]),
     slice('testns/portless', [], [{ addresses: ['10.244.0.20'] }]),
   ]);
-  const informers = { namespaces, services, endpointSlices };
-  return { ...informers, names: (): ClusterIndex => new ClusterIndex({ ...informers, clock }) };
+  const told: string[] = [];
+  const events = { event: (...[, , , message]: [unknown, string, string, string]) => void told.push(message) };
+  const leftOut = createLeftOutReporter({ events, log: { warn: () => undefined } });
+  const informers = { namespaces, services, endpointSlices, leftOut };
+  return { ...informers, told, names: (): ClusterIndex => new ClusterIndex({ ...informers, clock }) };
 }

@@ -4,18 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { pino } from 'pino';
+import type { Node } from '#api/types.generated.ts';
+import { createLeftOutReporter } from '#client/left-out.ts';
 import { cniConfList, writeCniConfig } from './cni-config.ts';
 import { masqueradeRules } from './masquerade.ts';
 import { createTestNetwork, testNode } from './netns/test-network.ts';
 import { createNodeNetwork, removeNodeNetwork } from './node-network.ts';
-import { parseRoutes, planRoutes, routeArgv } from './routes.ts';
+import { podRanges } from './pod-ranges.ts';
+import { type PodRoute, parseRoutes, planRoutes, routeArgv } from './routes.ts';
 
 describe('planRoutes', () => {
   const a = testNode('a', '10.244.0.0/24', '192.168.0.1');
   const b = testNode('b', '10.244.1.0/24', '192.168.0.2');
   const c = testNode('c', '10.244.2.0/24', '192.168.0.3');
   const route = (destination: string, gateway: string) => ({ destination, gateway });
-  const cases: [name: string, ...Parameters<typeof planRoutes>, expected: ReturnType<typeof planRoutes>][] = [
+  const network = { clusterCidrs: ['10.244.0.0/16', 'fd00:1::/48'], hostAddresses: [] };
+  const cases: [name: string, nodes: Node[], current: PodRoute[], self: string, expected: ReturnType<typeof planRoutes>][] = [
     [
       'adds a route to every other node',
       [a, b, c],
@@ -85,7 +89,7 @@ describe('planRoutes', () => {
     ],
   ];
   for (const [name, nodes, current, self, expected] of cases)
-    it(name, () => assert.deepEqual(planRoutes(nodes, current, self), expected));
+    it(name, () => assert.deepEqual(planRoutes(podRanges(nodes, self, network).others, current), expected));
 
   it('reads what ip prints and writes what it takes', () => {
     assert.deepEqual(parseRoutes('[{"dst":"10.1.0.0/24","gateway":"1.2.3.4"},{"dst":"10.2.0.7","gateway":"1.2.3.5"}]', 4), [
@@ -149,15 +153,17 @@ describe('two nodes', { timeout: 120_000 }, () => {
   it('pods reach each other with their own addresses, the outside with the node’s; routes follow the nodes; all can be removed', async () => {
     const net = await createTestNetwork();
     opened.push(net);
+    const log = pino({ level: 'silent' });
     const parts = net.nodes.map(({ name, exec, directory }) =>
       createNodeNetwork(
-        { nodes: net.informer, exec, log: pino({ level: 'silent' }) },
+        { nodes: net.informer, exec, log, leftOut: createLeftOutReporter({ events: { event: () => undefined }, log }) },
         {
           nodeName: name,
           cniConfDir: join(directory, 'conf'),
           cniBinDir: '/usr/lib/cni',
           cniStateDir: join(directory, 'state'),
           clusterCidr: '10.244.0.0/16',
+          hostAddresses: [],
           bridgeName: 'tnet0',
         },
       ),

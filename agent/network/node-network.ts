@@ -13,9 +13,11 @@ import { execSysctl } from '#agent/host/sysctl.ts';
 import type { Node } from '#api/types.generated.ts';
 import { type Clock, sleep, systemClock } from '#client/clock.ts';
 import type { Informer } from '#client/informer.ts';
+import { type LeftOutReporter, unreadable } from '#client/left-out.ts';
 import { cniConfList, cniPlugins, removeCniConfig, writeCniConfig } from './cni-config.ts';
 import { ensureMasquerade, removeMasquerade } from './masquerade.ts';
-import { familyOf, type IpFamily, internalIps, planRoutes, podCidrsOf, readRoutes, routeArgv } from './routes.ts';
+import { podRanges } from './pod-ranges.ts';
+import { familyOf, type IpFamily, internalIps, type PodRoute, planRoutes, podCidrsOf, readRoutes, routeArgv } from './routes.ts';
 
 export interface NodeNetworkDeps {
   /** All nodes. */
@@ -23,6 +25,8 @@ export interface NodeNetworkDeps {
   /** Runs programs in the node's network namespace. */
   exec: Exec;
   log: Logger;
+  /** Told of Nodes whose pod ranges or addresses are not used. */
+  leftOut: LeftOutReporter;
   clock?: Clock | undefined;
 }
 
@@ -36,6 +40,8 @@ export interface NodeNetworkOptions {
   cniStateDir: string;
   /** `--cluster-cidr`: one, or one per family with a comma. */
   clusterCidr: string;
+  /** Never routed to pods, whatever a Node claims: this node's addresses, the API server's. */
+  hostAddresses: readonly string[];
   /** Default `cni0`. */
   bridgeName?: string | undefined;
   mtu?: number | undefined;
@@ -98,7 +104,7 @@ export async function removeNodeNetwork(exec: Exec, { cniConfDir }: Pick<NodeNet
 }
 
 /** One look at the whole state. Steps do not depend on each other: one that fails becomes a problem and the rest goes on. */
-async function syncNode({ nodes, exec, log }: NodeNetworkDeps, options: NodeNetworkOptions): Promise<string[]> {
+async function syncNode({ nodes, exec, log, leftOut }: NodeNetworkDeps, options: NodeNetworkOptions): Promise<string[]> {
   const problems: string[] = [];
   const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
     try {
@@ -107,12 +113,13 @@ async function syncNode({ nodes, exec, log }: NodeNetworkDeps, options: NodeNetw
       problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
-  const all = nodes.cache.list();
-  const own = all.find(({ metadata }) => metadata.name === options.nodeName);
-  const podCidrs = own === undefined ? [] : podCidrsOf(own);
+  const clusterCidrs = options.clusterCidr.split(',').map((cidr) => cidr.trim());
+  const ranges = podRanges(nodes.cache.list(), options.nodeName, { clusterCidrs, hostAddresses: options.hostAddresses });
+  leftOut.report('pod network', ranges.leftOut);
+  const podCidrs = ranges.own;
   if (podCidrs.length === 0) {
     problems.push(
-      `node ${options.nodeName} has no spec.podCIDR yet: the controller manager gives it one (--allocate-node-cidrs, --cluster-cidr)`,
+      `node ${options.nodeName} has no usable spec.podCIDR yet: the controller manager gives it one (--allocate-node-cidrs, --cluster-cidr)`,
     );
   } else {
     await attempt('CNI configuration', async () => {
@@ -122,12 +129,11 @@ async function syncNode({ nodes, exec, log }: NodeNetworkDeps, options: NodeNetw
       await checkPlugins(options.cniBinDir);
     });
   }
-  const clusterCidrs = options.clusterCidr.split(',').map((cidr) => cidr.trim());
   for (const family of families) {
     if (![...clusterCidrs, ...podCidrs].some((cidr) => familyOf(cidr) === family)) continue;
     await attempt('forwarding', () => enableForwarding(exec, family));
     await attempt('masquerading', () => ensureMasquerade(exec, { family, podCidrs, clusterCidrs }));
-    await attempt('routes', () => syncRoutes({ exec, log }, all, options.nodeName, family, attempt));
+    await attempt('routes', () => syncRoutes({ exec, log }, ranges.others, family, attempt));
   }
   return problems;
 }
@@ -136,16 +142,16 @@ type Attempt = (what: string, work: () => Promise<void>) => Promise<void>;
 
 async function syncRoutes(
   { exec, log }: Pick<NodeNetworkDeps, 'exec' | 'log'>,
-  nodes: Node[],
-  self: string,
+  wanted: readonly PodRoute[],
   family: IpFamily,
   attempt: Attempt,
 ): Promise<void> {
-  const plan = planRoutes(nodes, await readRoutes(exec, family), self);
+  const ofFamily = wanted.filter(({ destination }) => familyOf(destination) === family);
+  const plan = planRoutes(ofFamily, await readRoutes(exec, family));
   const steps = [
     ...plan.remove.map((route) => ({ action: 'del' as const, route })),
     ...plan.replace.map((route) => ({ action: 'replace' as const, route })),
-    ...plan.add.filter(({ destination }) => familyOf(destination) === family).map((route) => ({ action: 'add' as const, route })),
+    ...plan.add.map((route) => ({ action: 'add' as const, route })),
   ];
   for (const { action, route } of steps) {
     await attempt(`route to ${route.destination} by ${route.gateway}`, async () => {
@@ -174,7 +180,13 @@ async function checkPlugins(directory: string): Promise<void> {
 }
 
 /** What of a node matters here: a heartbeat must not wake us. */
-const relevant = (node: Node): string => JSON.stringify([podCidrsOf(node), internalIps(node)]);
+function relevant(node: Node): string {
+  try {
+    return JSON.stringify([podCidrsOf(node), internalIps(node)]);
+  } catch (error) {
+    return unreadable(error);
+  }
+}
 
 function watchNodes(nodes: Informer<Node>): { next(): Promise<void>; stop(): void } {
   let wake: () => void = () => undefined;

@@ -22,22 +22,14 @@ export const routeProtocol = 107;
 export type IpFamily = 4 | 6;
 export const familyOf = (address: string): IpFamily => (isIPv6(address.split('/')[0] ?? '') ? 6 : 4);
 
-/** The routes that should be, against our own that are. Of two nodes with one CIDR, the first by name has it. Pure. */
-export function planRoutes(nodes: readonly Node[], current: readonly PodRoute[], self: string): RoutePlan {
-  const wanted = new Map<string, string>();
-  for (const node of nodes.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
-    if (node.metadata.name === self) continue;
-    for (const destination of podCidrsOf(node)) {
-      const gateway = internalIps(node).find((address) => familyOf(address) === familyOf(destination));
-      if (gateway !== undefined && !wanted.has(destination)) wanted.set(destination, gateway);
-    }
-  }
+/** The routes that should be, against our own that are. Pure. */
+export function planRoutes(wanted: readonly PodRoute[], current: readonly PodRoute[]): RoutePlan {
+  const gateways = new Map(wanted.map(({ destination, gateway }) => [destination, gateway]));
   const present = new Map(current.map(({ destination, gateway }) => [destination, gateway]));
-  const routes = Array.from(wanted, ([destination, gateway]) => ({ destination, gateway }));
   return {
-    add: routes.filter(({ destination }) => !present.has(destination)),
-    replace: routes.filter(({ destination, gateway }) => present.has(destination) && present.get(destination) !== gateway),
-    remove: current.filter(({ destination }) => !wanted.has(destination)),
+    add: wanted.filter(({ destination }) => !present.has(destination)),
+    replace: wanted.filter(({ destination, gateway }) => present.has(destination) && present.get(destination) !== gateway),
+    remove: current.filter(({ destination }) => !gateways.has(destination)),
   };
 }
 
@@ -49,7 +41,7 @@ export function podCidrsOf(node: Node): readonly string[] {
 }
 
 export function internalIps(node: Node): string[] {
-  return (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP').map(({ address }) => address);
+  return (node.status?.addresses ?? []).flatMap(({ type, address }) => (type === 'InternalIP' ? [address] : []));
 }
 
 /** Our routes of one family, as the kernel has them. */

@@ -3,7 +3,7 @@ import { type Exec, ExecError } from '#agent/host/exec.ts';
 import { chains } from './chains.ts';
 import type { IpFamily } from './ip.ts';
 import { cleanupRestore, failedLine, fullRestore, parseSave, partialRestore, type SavedRules } from './restore.ts';
-import type { Ruleset } from './ruleset.ts';
+import { type Ruleset, renderRuleset } from './ruleset.ts';
 
 export interface ApplierDeps {
   exec: Exec;
@@ -23,6 +23,8 @@ export interface RuleApplier {
    * @throws RestoreError when also the full set was refused; the next call then writes everything
    */
   apply(next: Ruleset): Promise<Applied>;
+  /** Whether iptables would take `next`, as far as can be told without changing anything. @throws what is no RestoreError */
+  accepts(next: Ruleset): Promise<boolean>;
   /** Makes the next {@link apply} write everything. */
   invalidate(): void;
   /** Whether our rules still stand, as far as three listings tell: a flush of any table is noticed. */
@@ -51,9 +53,9 @@ export function createApplier({ exec, warn }: ApplierDeps, family: IpFamily = 'I
     return parseSave((await exec([`${iptables}-save`], { timeoutMs: restoreTimeoutMs })).stdout);
   }
 
-  async function restore(text: string): Promise<void> {
+  async function restore(text: string, ...options: string[]): Promise<void> {
     try {
-      await exec([`${iptables}-restore`, ...wait, '--noflush'], { stdin: text, timeoutMs: restoreTimeoutMs });
+      await exec([`${iptables}-restore`, ...wait, '--noflush', ...options], { stdin: text, timeoutMs: restoreTimeoutMs });
     } catch (error) {
       if (!(error instanceof ExecError)) throw error;
       const line = failedLine(error.result.stderr, text);
@@ -98,6 +100,15 @@ export function createApplier({ exec, warn }: ApplierDeps, family: IpFamily = 'I
         if (!(error instanceof RestoreError)) throw error;
         warn(`partial update refused, writing all rules: ${error.message}`);
         return applyFull(next);
+      }
+    },
+    async accepts(next) {
+      try {
+        await restore(renderRuleset(next), '--test');
+        return true;
+      } catch (error) {
+        if (error instanceof RestoreError) return false;
+        throw error;
       }
     },
     invalidate() {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Endpoint } from '#api/types.generated.ts';
+import type { Endpoint, EndpointSlice } from '#api/types.generated.ts';
 import { chooseEndpoints, collectEndpoints, type TrafficPolicy } from './endpoints.ts';
 import { endpoint, notReady, slice, terminating } from './fixtures.ts';
 
 const http = [{ name: 'http', port: 8080 }];
+const collect = (slices: EndpointSlice[], family: 'IPv4' | 'IPv6', nodeName: string) =>
+  collectEndpoints(slices, { family, nodeName, portKeys: new Set(['http/TCP']), onLeftOut: () => undefined });
 const clusterOnly: TrafficPolicy = { usesClusterEndpoints: true, usesLocalEndpoints: false };
 const localOnly: TrafficPolicy = { usesClusterEndpoints: false, usesLocalEndpoints: true };
 const both: TrafficPolicy = { usesClusterEndpoints: true, usesLocalEndpoints: true };
@@ -108,7 +110,7 @@ const cases: Case[] = [
 describe('chooseEndpoints', () => {
   for (const { name, endpoints, policy, zone, cluster, local = [], any = cluster.length + local.length > 0 } of cases) {
     it(name, () => {
-      const all = collectEndpoints([slice('default/web', http, endpoints)], 'IPv4', 'here').get('http/TCP') ?? [];
+      const all = collect([slice('default/web', http, endpoints)], 'IPv4', 'here').get('http/TCP') ?? [];
       const choice = chooseEndpoints(all, policy, { nodeName: 'here', zone });
       assert.deepEqual(
         choice.cluster.map(({ ip }) => ip),
@@ -134,7 +136,7 @@ describe('collectEndpoints', () => {
       slice('default/web', http, [endpoint('10.0.0.1', 'there', terminating)], 'b'),
     ];
     for (const order of [slices, slices.toReversed()]) {
-      const found = collectEndpoints(order, 'IPv4', 'here').get('http/TCP') ?? [];
+      const found = collect(order, 'IPv4', 'here').get('http/TCP') ?? [];
       assert.deepEqual(
         found.map(({ address, local, ready }) => [address, local, ready]),
         [
@@ -147,9 +149,9 @@ describe('collectEndpoints', () => {
 
   it('leaves out the other family and what is no address', () => {
     const slices = [slice('default/web', http, [endpoint('fd00::1')]), slice('default/web', http, [endpoint('10.0.0.300')])];
-    assert.deepEqual(collectEndpoints(slices, 'IPv4', 'here').get('http/TCP'), []);
+    assert.deepEqual(collect(slices, 'IPv4', 'here').get('http/TCP') ?? [], []);
     assert.deepEqual(
-      collectEndpoints(slices, 'IPv6', 'here')
+      collect(slices, 'IPv6', 'here')
         .get('http/TCP')
         ?.map(({ address }) => address),
       ['[fd00::1]:8080'],
@@ -158,6 +160,6 @@ describe('collectEndpoints', () => {
 
   it('counts what says nothing of its conditions as ready', () => {
     const slices = [slice('default/web', http, [{ addresses: ['10.0.0.1'] }])];
-    assert.equal(collectEndpoints(slices, 'IPv4', 'here').get('http/TCP')?.[0]?.ready, true);
+    assert.equal(collect(slices, 'IPv4', 'here').get('http/TCP')?.[0]?.ready, true);
   });
 });

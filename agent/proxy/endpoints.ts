@@ -1,6 +1,7 @@
 /** Which endpoints a service port has, and which of them this node may send to. Pure. */
 import type { EndpointSlice } from '#api/types.generated.ts';
-import { type IpFamily, joinHostPort, parseIp } from './ip.ts';
+import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
+import { type IpFamily, isPort, joinHostPort, parseIp } from './ip.ts';
 
 /** One address and port behind a service port. */
 export interface EndpointState {
@@ -46,42 +47,77 @@ export interface EndpointChoice {
 /** Identifies a service port's endpoints: the port's name and its protocol, as slices name them. */
 export const portKey = (portName: string, protocol: string): string => `${portName}/${protocol}`;
 
+/** Of one service; ports beyond are left out. One slice may hold 1000 endpoints and 20,000 ports, which is more than a node can hold. */
+const maxEndpointsPerService = 100_000;
+
+export interface EndpointWish {
+  family: IpFamily;
+  nodeName: string;
+  /** The {@link portKey}s of the service: what slices say of other ports concerns nobody. */
+  portKeys: ReadonlySet<string>;
+  /** Told of slices, and of ports and addresses in them, that nothing can be sent to. */
+  onLeftOut(one: LeftOut): void;
+}
+
 /**
  * The endpoints of one service, by {@link portKey}, sorted by address.
  * An address that occurs twice (a pod's IP reused while its former pod terminates) is the one that does not terminate.
  */
-export function collectEndpoints(
-  slices: readonly EndpointSlice[],
-  family: IpFamily,
-  nodeName: string,
-): Map<string, EndpointState[]> {
+export function collectEndpoints(slices: readonly EndpointSlice[], wish: EndpointWish): Map<string, EndpointState[]> {
   const found = new Map<string, Map<string, EndpointState>>();
-  for (const slice of slices) {
-    if (slice.addressType !== family) continue;
-    for (const port of slice.ports ?? []) {
-      if (port.port === undefined || port.port === 0) continue;
-      const key = portKey(port.name ?? '', port.protocol ?? 'TCP');
-      const byAddress = found.get(key) ?? new Map<string, EndpointState>();
-      found.set(key, byAddress);
-      for (const state of endpointsOf(slice, port.port, nodeName)) {
-        if (!byAddress.has(state.address) || !state.terminating) byAddress.set(state.address, state);
-      }
-    }
+  const room = { left: maxEndpointsPerService };
+  const states = readEach('EndpointSlice', slices, wish.onLeftOut, (slice) => readSlice(slice, wish, room));
+  for (const [key, state] of states) {
+    const byAddress = found.get(key) ?? new Map<string, EndpointState>();
+    found.set(key, byAddress);
+    if (!byAddress.has(state.address) || !state.terminating) byAddress.set(state.address, state);
   }
   return new Map(
     [...found].map(([key, byAddress]) => [key, [...byAddress.values()].sort((a, b) => (a.address < b.address ? -1 : 1))]),
   );
 }
 
-function* endpointsOf(slice: EndpointSlice, port: number, nodeName: string): Generator<EndpointState> {
-  for (const { addresses, conditions, hints, nodeName: endpointNode } of slice.endpoints ?? []) {
+function readSlice(
+  slice: EndpointSlice,
+  { family, nodeName, portKeys, onLeftOut }: EndpointWish,
+  room: { left: number },
+): [portKey: string, EndpointState][] {
+  if (slice.addressType !== family) return [];
+  const problem = (reason: string): void => onLeftOut(leftOut('EndpointSlice', slice, reason));
+  const ports = (slice.ports ?? []).flatMap(({ name, protocol, port }, index) => {
+    const key = portKey(name ?? '', protocol ?? 'TCP');
+    // No port means all ports, which a Service cannot forward to.
+    if (port === undefined || port === 0 || !portKeys.has(key)) return [];
+    if (isPort(port)) return [{ key, port }];
+    problem(`ports[${index}].port: ${port} is no port number`);
+    return [];
+  });
+  const endpoints = ports.length === 0 ? [] : [...endpointsOf(slice, nodeName, problem)];
+  return ports.flatMap(({ key, port }): [string, EndpointState][] => {
+    if (endpoints.length > room.left) {
+      problem(`its service has more than ${maxEndpointsPerService} endpoints`);
+      return [];
+    }
+    room.left -= endpoints.length;
+    return endpoints.map((endpoint) => [key, { ...endpoint, port, address: joinHostPort(endpoint.ip, port) }]);
+  });
+}
+
+function* endpointsOf(
+  slice: EndpointSlice,
+  nodeName: string,
+  problem: (reason: string) => void,
+): Generator<Omit<EndpointState, 'port' | 'address'>> {
+  for (const [index, { addresses, conditions, hints, nodeName: endpointNode }] of (slice.endpoints ?? []).entries()) {
     // Kubernetes gives one address per endpoint; of several, upstream's proxy uses the first.
-    const ip = parseIp(addresses[0] ?? '');
-    if (ip === undefined) continue;
+    const [address] = addresses ?? [];
+    const ip = parseIp(address ?? '');
+    if (ip === undefined || ip.family !== slice.addressType) {
+      problem(`endpoints[${index}].addresses[0]: ${JSON.stringify(address ?? '')} is no ${slice.addressType} address`);
+      continue;
+    }
     yield {
       ip: ip.address,
-      port,
-      address: joinHostPort(ip.address, port),
       local: endpointNode !== undefined && endpointNode === nodeName,
       ready: conditions?.ready ?? true,
       serving: conditions?.serving ?? true,

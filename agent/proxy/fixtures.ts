@@ -55,7 +55,7 @@ export function slice(key: string, ports: PortFixture[], endpoints: Endpoint[], 
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
     metadata: { ...metadata(namespace, `${name}-${suffix}`), labels: { 'kubernetes.io/service-name': name } },
-    addressType: endpoints.some(({ addresses }) => addresses[0]?.includes(':')) ? 'IPv6' : 'IPv4',
+    addressType: endpoints.some(({ addresses }) => addresses?.[0]?.includes(':')) ? 'IPv6' : 'IPv4',
     ports: ports.map(({ name: portName, port, protocol }) => ({ name: portName ?? '', port, protocol: protocol ?? 'TCP' })),
     endpoints,
   };

@@ -15,6 +15,7 @@ export interface Cidr {
  * then: objects from before API validation forbade it are still served (k8s.io/utils/net.ParseIPSloppy).
  */
 export function parseIp(text: string): { family: IpFamily; address: string } | undefined {
+  if (typeof text !== 'string' || text.length > 45) return undefined;
   const octets = text.split('.');
   if (octets.length === 4 && octets.every((octet) => /^\d{1,3}$/.test(octet))) {
     const address = octets.map(Number).join('.');
@@ -43,6 +44,9 @@ export function cidrContains(cidr: Cidr, address: string): boolean {
   list.addSubnet(cidr.text.slice(0, cidr.text.indexOf('/')), cidr.prefixLength, family);
   return parseIp(address)?.family === cidr.family && list.check(address, family);
 }
+
+/** What a packet can be sent to. Objects from the API are no promise: not every check of theirs is the server's. */
+export const isPort = (port: unknown): port is number => Number.isInteger(port) && Number(port) >= 1 && Number(port) <= 65_535;
 
 /** `address:port`, an IPv6 address in brackets (Go's net.JoinHostPort). */
 export function joinHostPort(address: string, port: number): string {

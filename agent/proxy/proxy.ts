@@ -15,7 +15,8 @@ import type { EndpointSlice, Node, Service } from '#api/types.generated.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informer } from '#client/informer.ts';
-import { type Applied, createApplier, type RuleApplier } from './apply.ts';
+import type { LeftOutReporter } from '#client/left-out.ts';
+import { type Applied, createApplier, RestoreError, type RuleApplier } from './apply.ts';
 import { cleanStaleFlows } from './conntrack.ts';
 import {
   closeServer,
@@ -26,6 +27,7 @@ import {
   listen,
 } from './health.ts';
 import { cidrContains, type IpFamily, parseCidr, parseIp } from './ip.ts';
+import { findRefused, Quarantine } from './quarantine.ts';
 import { compileRuleset, type Ruleset, type RulesetOptions, renderRuleset } from './ruleset.ts';
 import { buildServiceState, healthCheckServices, type ServiceState } from './state.ts';
 import { createSyncRunner } from './sync-runner.ts';
@@ -40,6 +42,8 @@ export interface ProxyDeps {
   clock: Clock;
   log: Logger;
   events: EventRecorder;
+  /** Told of the objects that no rules can be made of. */
+  leftOut: LeftOutReporter;
 }
 
 export interface ProxyOptions {
@@ -93,6 +97,7 @@ interface FamilyProxy {
   applier: RuleApplier;
   options: RulesetOptions;
   rules: Ruleset | undefined;
+  quarantine: Quarantine;
   udpEndpoints: string;
   lastFullMs: number;
 }
@@ -128,6 +133,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
           localhostNodePorts: options.localhostNodePorts ?? true,
         },
         rules: undefined,
+        quarantine: new Quarantine(),
         udpEndpoints: '',
         lastFullMs: 0,
       },
@@ -163,10 +169,12 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
 
   async function syncFamily(proxy: FamilyProxy): Promise<boolean> {
     const startMs = clock.now();
-    if (startMs - proxy.lastFullMs >= fullSyncPeriodMs) proxy.applier.invalidate();
-    const input = { services: services.cache.list(), endpointSlices: endpointSlices.cache.list() };
-    const state = buildServiceState(input, { family: proxy.family, nodeName: options.nodeName, zone: zone() });
-    proxy.rules = compileRuleset(state, { ...proxy.options, nodePortIps: nodePortIps(proxy.family) });
+    if (startMs - proxy.lastFullMs >= fullSyncPeriodMs) {
+      proxy.applier.invalidate();
+      proxy.quarantine.clear();
+    }
+    const state = observe(proxy);
+    proxy.rules = compile(proxy, state);
     const endpoints = state.ports.reduce((sum, port) => sum + port.endpoints.length, 0);
     const record = { family: proxy.family, atMs: startMs, services: state.ports.length, endpoints };
     try {
@@ -177,12 +185,30 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
       const message = error instanceof Error ? error.message : String(error);
       log.error({ family: proxy.family, error: message }, `Sync failed, retrying in ${syncPeriodMs / 1000}s`);
       remember({ ...record, mode: 'full', chains: 0, tookMs: clock.now() - startMs, error: message });
-      return false;
+      return error instanceof RestoreError && (await quarantineRefused(proxy, state)) ? syncFamily(proxy) : false;
     }
     tracker.updated(proxy.family);
     if (proxy === families[0]) await healthServers.sync(healthCheckServices(state));
     await cleanConntrack(proxy, state);
     return true;
+  }
+
+  function observe(proxy: FamilyProxy): ServiceState {
+    const input = { services: services.cache.list(), endpointSlices: endpointSlices.cache.list() };
+    const state = buildServiceState(input, { family: proxy.family, nodeName: options.nodeName, zone: zone() });
+    const usable = proxy.quarantine.without(state);
+    deps.leftOut.report(`kube-proxy ${proxy.family}`, usable.leftOut);
+    return usable;
+  }
+
+  const compile = (proxy: FamilyProxy, state: ServiceState): Ruleset =>
+    compileRuleset(state, { ...proxy.options, nodePortIps: nodePortIps(proxy.family) });
+
+  /** @returns whether something was found to leave out, without which all may go well */
+  async function quarantineRefused(proxy: FamilyProxy, state: ServiceState): Promise<boolean> {
+    const refused = await findRefused(state, (part) => proxy.applier.accepts(compile(proxy, part)));
+    proxy.quarantine.add(refused);
+    return refused.length > 0;
   }
 
   function remember(record: SyncRecord): void {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { EndpointSlice, Service } from '#api/types.generated.ts';
+import type { Endpoint, EndpointSlice, Service } from '#api/types.generated.ts';
 import { endpoint, notReady, service, slice } from './fixtures.ts';
+import { buildRuleset } from './ruleset.ts';
 import { buildServiceState, healthCheckServices } from './state.ts';
 
 const http = [{ name: 'http', port: 80 }];
@@ -22,6 +23,114 @@ describe('buildServiceState', () => {
   for (const [what, object] of skipped) {
     it(`leaves out a service ${what}`, () => assert.deepEqual(state([object]).ports, []));
   }
+
+  it('passes over the slices of headless services, whatever the value of the label', () => {
+    const headless = slice('default/web', http, [endpoint('10.0.0.1')]);
+    headless.metadata.labels = { ...headless.metadata.labels, 'service.kubernetes.io/headless': 'no' };
+    const [port] = state([service('default/web', '10.96.0.1', http)], [headless]).ports;
+    assert.deepEqual(port?.endpoints, []);
+  });
+
+  const bad: [what: string, services: Service[], slices: EndpointSlice[], reason: RegExp][] = [
+    [
+      'a port below 1',
+      [],
+      [slice('default/web', [{ name: 'http', port: -5 }], [endpoint('10.0.0.9')], 'bad')],
+      /ports\[0\].port: -5/,
+    ],
+    ['a port above 65535', [], [slice('default/web', [{ name: 'http', port: 65_536 }], [endpoint('10.0.0.9')], 'bad')], /65536/],
+    [
+      'a port that is no integer',
+      [],
+      [slice('default/web', [{ name: 'http', port: 1.5 }], [endpoint('10.0.0.9')], 'bad')],
+      /1\.5/,
+    ],
+    [
+      'an address that is none',
+      [],
+      [slice('default/web', http, [endpoint('10.0.0.9; reboot')], 'bad')],
+      /endpoints\[0\]\.addresses/,
+    ],
+    [
+      'an address of the other family',
+      [],
+      [{ ...slice('default/web', http, [endpoint('fd00::9')], 'bad'), addressType: 'IPv4' }],
+      /fd00::9/,
+    ],
+    ['endpoints without addresses', [], [slice('default/web', http, [{} as Endpoint], 'bad')], /endpoints\[0\]/],
+    ['no metadata', [], [{ addressType: 'IPv4' } as unknown as EndpointSlice], /cannot be read/],
+    ['a service port 0', [service('default/bad', '10.96.0.9', [{ port: 0 }])], [], /spec\.ports\[0\]\.port: 0/],
+    ['an unknown protocol', [service('default/bad', '10.96.0.9', [{ port: 1, protocol: 'tcp -j ACCEPT' }])], [], /protocol/],
+    [
+      'a line break in a name',
+      [service('default/bad', '10.96.0.9', [{ name: 'a"\n-A INPUT -j DROP', port: 1 }])],
+      [],
+      /cannot stand/,
+    ],
+    [
+      'a name too long for a comment',
+      [service('default/bad', '10.96.0.9', [{ name: 'a'.repeat(300), port: 1 }])],
+      [],
+      /cannot stand/,
+    ],
+    [
+      'one port twice',
+      [
+        service('default/bad', '10.96.0.9', [
+          { name: 'a', port: 1 },
+          { name: 'a', port: 2 },
+        ]),
+      ],
+      [],
+      /twice/,
+    ],
+    ['a cluster IP that is none', [service('default/bad', '10.96.0.256', http)], [], /spec\.clusterIP/],
+    ['a node port out of range', [service('default/bad', '10.96.0.9', [{ port: 1, nodePort: 70_000 }])], [], /nodePort: 70000/],
+    ['an external IP that is none', [service('default/bad', '10.96.0.9', http, { externalIPs: ['x'] })], [], /externalIPs\[0\]/],
+    [
+      'a session of a negative time',
+      [
+        service('default/bad', '10.96.0.9', http, {
+          sessionAffinity: 'ClientIP',
+          sessionAffinityConfig: { clientIP: { timeoutSeconds: -1 } },
+        }),
+      ],
+      [],
+      /timeoutSeconds: -1/,
+    ],
+    ['no spec', [{ metadata: { namespace: 'default', name: 'bad' } } as Service], [], /cannot be read/],
+  ];
+  for (const [what, services, slices, reason] of bad) {
+    it(`leaves out ${what}, says so, and serves the others as if it were not there`, () => {
+      const good = [service('default/web', '10.96.0.1', http)];
+      const goodSlices = [slice('default/web', http, [endpoint('10.0.0.1'), endpoint('10.0.0.2')])];
+      const found = state([...good, ...services], [...goodSlices, ...slices]);
+      assert.deepEqual(
+        found.ports.filter(({ name }) => name === 'web'),
+        state(good, goodSlices).ports,
+      );
+      assert.match(found.leftOut.map((one) => one.reason).join('\n'), reason);
+      assert.match(buildRuleset(found), /^(\*\w+|:[A-Z0-9-]+ - \[0:0\]|-A [\x20-\x7e]+|COMMIT|)(\n|$)/);
+      for (const [, port] of buildRuleset(found).matchAll(/--dport (\S+)/g))
+        assert.ok(Number(port) >= 1 && Number(port) <= 65_535);
+    });
+  }
+
+  it('lets nobody in through a load balancer whose source ranges cannot be read', () => {
+    const spec = { type: 'LoadBalancer', loadBalancerSourceRanges: ['10.0.0/8'] };
+    const [port] = state([service('default/web', '10.96.0.1', http, spec, ['1.2.3.4'])]).ports;
+    assert.deepEqual([port?.loadBalancerIps, port?.sourceRanges], [[], []]);
+  });
+
+  it('stays small for a slice of as many endpoints and ports as the API takes', () => {
+    const ports = Array.from({ length: 20_000 }, (_, index) => ({ name: `p${index}`, port: index + 1 }));
+    const endpoints = Array.from({ length: 1000 }, (_, index) => endpoint(`10.1.${index >> 8}.${index & 255}`));
+    const many = [slice('default/web', ports, endpoints)];
+    assert.equal(state([service('default/web', '10.96.0.1', [{ name: 'p7', port: 80 }])], many).ports[0]?.endpoints.length, 1000);
+    const all = state([service('default/web', '10.96.0.1', ports)], many);
+    assert.ok(all.ports.reduce((sum, port) => sum + port.endpoints.length, 0) <= 100_000);
+    assert.match(all.leftOut[0]?.reason ?? '', /more than 100000 endpoints/);
+  });
 
   it('does not depend on the order of its input', () => {
     const services = [

@@ -1,5 +1,6 @@
 /** Services and EndpointSlices → what this node has to forward, per service port. Pure. */
 import type { EndpointSlice, Service, ServicePort } from '#api/types.generated.ts';
+import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
 import {
   chooseEndpoints,
   collectEndpoints,
@@ -8,7 +9,7 @@ import {
   portKey,
   type Topology,
 } from './endpoints.ts';
-import { type Cidr, type IpFamily, parseCidr, parseIp } from './ip.ts';
+import { type Cidr, type IpFamily, isPort, parseCidr, parseIp } from './ip.ts';
 
 /** One port of one Service with all that decides its rules. */
 export interface ServicePortState {
@@ -42,6 +43,8 @@ export interface ServicePortState {
 export interface ServiceState {
   family: IpFamily;
   ports: readonly ServicePortState[];
+  /** What no rule can be made of. The rest of the same object, and all others, are in `ports`. */
+  leftOut: readonly LeftOut[];
 }
 
 export interface StateInput {
@@ -55,54 +58,106 @@ export interface StateOptions extends Topology {
 
 const serviceNameLabel = 'kubernetes.io/service-name';
 const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
+/** Slices with this label, whatever its value, are not for proxies (core/v1 IsHeadlessService). */
+const headlessLabel = 'service.kubernetes.io/headless';
 /** The API's default (core/v1 DefaultClientIPServiceAffinitySeconds). */
 const defaultAffinitySeconds = 10_800;
 
 /**
- * The state of one address family (default IPv4). Headless services, ExternalName, services of the other family alone and
- * services that name another proxy (label service.kubernetes.io/service-proxy-name) are left out.
+ * The state of one address family (default IPv4). Headless services, ExternalName, services of the other family alone,
+ * services that name another proxy (label service.kubernetes.io/service-proxy-name) and slices of headless services are passed over.
+ * Objects are not trusted: what does not fit into a rule is left out, and told in `leftOut`.
  */
 export function buildServiceState({ services, endpointSlices }: StateInput, options: StateOptions): ServiceState {
   const family = options.family ?? 'IPv4';
-  const slices = slicesByService(endpointSlices);
-  const ports = services.flatMap((service) => {
+  const leftOut: LeftOut[] = [];
+  const onLeftOut = (one: LeftOut): void => void leftOut.push(one);
+  const slices = slicesByService(endpointSlices, onLeftOut);
+  const ports = readEach('Service', services, onLeftOut, (service) => {
     const ofService = slices.get(`${service.metadata.namespace}/${service.metadata.name}`) ?? [];
-    return servicePorts(service, ofService, family, options);
+    return servicePorts(service, ofService, { family, topology: options, onLeftOut });
   });
-  return { family, ports: ports.sort((a, b) => compare(a.id, b.id) || compare(a.protocol, b.protocol)) };
+  return { family, ports: ports.sort((a, b) => compare(a.id, b.id) || compare(a.protocol, b.protocol)), leftOut };
 }
 
-function slicesByService(endpointSlices: readonly EndpointSlice[]): Map<string, EndpointSlice[]> {
-  const byService = new Map<string, EndpointSlice[]>();
+function slicesByService(
+  endpointSlices: readonly EndpointSlice[],
+  onLeftOut: (one: LeftOut) => void,
+): Map<string, EndpointSlice[]> {
+  const named = readEach('EndpointSlice', endpointSlices, onLeftOut, (slice) => {
+    const { labels, namespace, name } = slice.metadata;
+    const service = labels?.[serviceNameLabel] ?? '';
+    const isForProxies = service !== '' && labels?.[headlessLabel] === undefined;
+    return isForProxies ? [{ slice, name: String(name), key: `${namespace}/${service}` }] : [];
+  });
   // Sorted, so that of two slices that tell different things about one address the same one wins each time.
-  for (const slice of [...endpointSlices].sort((a, b) => compare(a.metadata.name, b.metadata.name))) {
-    const service = slice.metadata.labels?.[serviceNameLabel];
-    if (service === undefined || service === '') continue;
-    const key = `${slice.metadata.namespace}/${service}`;
-    const known = byService.get(key);
-    if (known === undefined) byService.set(key, [slice]);
-    else known.push(slice);
-  }
-  return byService;
+  const sorted = named.sort((a, b) => compare(a.name, b.name));
+  const groups = Map.groupBy(sorted, ({ key }) => key);
+  return new Map(Array.from(groups, ([key, group]) => [key, group.map(({ slice }) => slice)]));
+}
+
+interface ServiceContext {
+  family: IpFamily;
+  topology: Topology;
+  onLeftOut(one: LeftOut): void;
 }
 
 function servicePorts(
   service: Service,
   slices: readonly EndpointSlice[],
-  family: IpFamily,
-  topology: Topology,
+  { family, topology, onLeftOut }: ServiceContext,
 ): ServicePortState[] {
   const { spec, metadata } = service;
   if (spec.type === 'ExternalName' || metadata.labels?.[proxyNameLabel] !== undefined) return [];
-  const clusterIp = parseIp(clusterIpOf(service, family) ?? '');
+  const problem = (reason: string): void => onLeftOut(leftOut('Service', service, reason));
+  const clusterIpText = clusterIpOf(service, family);
+  if (clusterIpText === undefined) return [];
+  const clusterIp = parseIp(clusterIpText);
+  if (clusterIp === undefined) problem(`spec.clusterIP: ${JSON.stringify(clusterIpText)} is no IP address`);
   if (clusterIp === undefined || clusterIp.family !== family) return [];
-  const endpoints = collectEndpoints(slices, family, topology.nodeName);
-  return (spec.ports ?? []).map((port) => {
-    const shared = sharedByPorts(service, family);
+  const seen = new Set<string>();
+  const usable = (spec.ports ?? []).filter((port, index) => {
+    const why = whyUnusable(service, port, seen);
+    if (why !== undefined) problem(`spec.ports[${index}].${why}`);
+    else if ((port.nodePort ?? 0) !== 0 && !isPort(port.nodePort))
+      problem(`spec.ports[${index}].nodePort: ${port.nodePort} is no port number`);
+    return why === undefined;
+  });
+  const shared = sharedByPorts(service, family, problem);
+  const portKeys = new Set(usable.map((port) => portKey(port.name ?? '', port.protocol ?? 'TCP')));
+  const endpoints = collectEndpoints(slices, { family, nodeName: topology.nodeName, portKeys, onLeftOut });
+  return usable.map((port) => {
     const ofPort = endpoints.get(portKey(port.name ?? '', port.protocol ?? 'TCP')) ?? [];
     return servicePort(service, port, clusterIp.address, shared, ofPort, topology);
   });
 }
+
+/** Each becomes an iptables match extension of the same name in lower case. */
+const protocols: readonly string[] = ['TCP', 'UDP', 'SCTP'];
+/** What may stand in a rule's comment; names that passed the API's checks fit. */
+const plainText = /^[A-Za-z0-9][-A-Za-z0-9._/:]*$/;
+/** With the longest text around it, a comment stays below the kernel's 256 bytes. */
+const maxIdLength = 200;
+
+/** What keeps a port out of the rules, beginning with the field's name. */
+function whyUnusable(
+  { metadata }: Service,
+  { name, port, protocol = 'TCP' }: ServicePort,
+  seen: Set<string>,
+): string | undefined {
+  const id = portId(metadata.namespace ?? '', metadata.name, name);
+  if (!isPort(port)) return `port: ${port} is no port number`;
+  if (!protocols.includes(protocol)) return `protocol: ${JSON.stringify(protocol)} is none of ${protocols.join(', ')}`;
+  if (!plainText.test(id) || id.length > maxIdLength)
+    return `name: ${JSON.stringify(id.slice(0, maxIdLength))} cannot stand in a rule`;
+  // Chains are named by id and protocol: two ports would write into the same.
+  if (seen.has(portKey(id, protocol))) return `name: ${JSON.stringify(name ?? '')} occurs twice`;
+  seen.add(portKey(id, protocol));
+  return undefined;
+}
+
+const portId = (namespace: string, service: string, port: string | undefined): string =>
+  port === undefined || port === '' ? `${namespace}/${service}` : `${namespace}/${service}:${port}`;
 
 type Shared = Pick<
   ServicePortState,
@@ -115,27 +170,52 @@ type Shared = Pick<
   | 'internalPolicyLocal'
 >;
 
-function sharedByPorts({ spec, status }: Service, family: IpFamily): Shared {
-  const ranges = (spec.loadBalancerSourceRanges ?? []).map(parseCidr).filter((cidr) => cidr?.family === family) as Cidr[];
+function sharedByPorts({ spec, status }: Service, family: IpFamily, problem: (reason: string) => void): Shared {
   const mayBeExternal = spec.type === 'LoadBalancer' || spec.type === 'NodePort' || (spec.externalIPs ?? []).length > 0;
   const externalPolicyLocal = mayBeExternal && spec.externalTrafficPolicy === 'Local';
   const vips = (status?.loadBalancer?.ingress ?? []).filter(({ ipMode }) => ipMode === undefined || ipMode === 'VIP');
+  const ranges = sourceRanges(spec.loadBalancerSourceRanges ?? [], problem);
   return {
-    externalIps: ofFamily(spec.externalIPs ?? [], family),
-    loadBalancerIps: ofFamily(
-      vips.map(({ ip }) => ip ?? ''),
-      family,
-    ),
+    externalIps: ofFamily(spec.externalIPs ?? [], family, 'spec.externalIPs', problem),
+    // Ranges that cannot be read let nobody in, rather than everybody.
+    loadBalancerIps:
+      ranges === 'unreadable'
+        ? []
+        : ofFamily(
+            vips.map(({ ip }) => ip ?? ''),
+            family,
+            'status.loadBalancer.ingress',
+            problem,
+          ),
     // A range of everything is the same as no range.
-    sourceRanges: ranges.some(({ prefixLength }) => prefixLength === 0) ? [] : ranges,
-    affinitySeconds:
-      spec.sessionAffinity === 'ClientIP'
-        ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds)
-        : undefined,
-    healthCheckNodePort: spec.type === 'LoadBalancer' && externalPolicyLocal ? positive(spec.healthCheckNodePort) : undefined,
+    sourceRanges:
+      ranges === 'unreadable' || ranges.some((range) => range.family === family && range.prefixLength === 0)
+        ? []
+        : ranges.filter((range) => range.family === family),
+    affinitySeconds: spec.sessionAffinity === 'ClientIP' ? affinitySeconds(spec, problem) : undefined,
+    healthCheckNodePort: spec.type === 'LoadBalancer' && externalPolicyLocal ? portOrNone(spec.healthCheckNodePort) : undefined,
     externalPolicyLocal,
     internalPolicyLocal: spec.internalTrafficPolicy === 'Local',
   };
+}
+
+function sourceRanges(texts: readonly string[], problem: (reason: string) => void): readonly Cidr[] | 'unreadable' {
+  const ranges = texts.flatMap((text, index) => {
+    const cidr = parseCidr(text);
+    if (cidr === undefined) problem(`spec.loadBalancerSourceRanges[${index}]: ${JSON.stringify(text)} is no range of addresses`);
+    return cidr ?? [];
+  });
+  return texts.length > 0 && ranges.length === 0 ? 'unreadable' : ranges;
+}
+
+/** The API's bound (core/v1 MaxClientIPServiceAffinitySeconds). */
+const maxAffinitySeconds = 86_400;
+
+function affinitySeconds({ sessionAffinityConfig: config }: Service['spec'], problem: (reason: string) => void): number {
+  const seconds = config?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds;
+  if (Number.isInteger(seconds) && seconds > 0 && seconds <= maxAffinitySeconds) return seconds;
+  problem(`spec.sessionAffinityConfig.clientIP.timeoutSeconds: ${seconds} is not from 1 to ${maxAffinitySeconds}`);
+  return defaultAffinitySeconds;
 }
 
 function servicePort(
@@ -147,9 +227,8 @@ function servicePort(
   topology: Topology,
 ): ServicePortState {
   const namespace = metadata.namespace ?? '';
-  const qualifiedName = `${namespace}/${metadata.name}`;
   const externallyAccessible =
-    positive(nodePort) !== undefined || shared.loadBalancerIps.length > 0 || shared.externalIps.length > 0;
+    portOrNone(nodePort) !== undefined || shared.loadBalancerIps.length > 0 || shared.externalIps.length > 0;
   const policy = {
     // Even under external policy Local, traffic from pods and from the node itself goes to all endpoints.
     usesClusterEndpoints: !shared.internalPolicyLocal || externallyAccessible,
@@ -159,11 +238,11 @@ function servicePort(
     ...shared,
     namespace,
     name: metadata.name,
-    id: name === undefined || name === '' ? qualifiedName : `${qualifiedName}:${name}`,
+    id: portId(namespace, metadata.name, name),
     protocol: (protocol ?? 'TCP').toLowerCase(),
     clusterIp,
     port,
-    nodePort: positive(nodePort),
+    nodePort: portOrNone(nodePort),
     externallyAccessible,
     endpoints,
     chosen: chooseEndpoints(endpoints, policy, topology),
@@ -176,14 +255,15 @@ function clusterIpOf({ spec }: Service, family: IpFamily): string | undefined {
   return families.length === 0 ? spec.clusterIP : (spec.clusterIPs ?? [spec.clusterIP])[families.indexOf(family)];
 }
 
-function ofFamily(addresses: readonly string[], family: IpFamily): string[] {
-  return addresses.flatMap((text) => {
+function ofFamily(addresses: readonly string[], family: IpFamily, path: string, problem: (reason: string) => void): string[] {
+  return addresses.flatMap((text, index) => {
     const ip = parseIp(text);
+    if (ip === undefined && text !== '') problem(`${path}[${index}]: ${JSON.stringify(text)} is no IP address`);
     return ip?.family === family ? [ip.address] : [];
   });
 }
 
-const positive = (port: number | undefined): number | undefined => (port === undefined || port === 0 ? undefined : port);
+const portOrNone = (port: number | undefined): number | undefined => (isPort(port) ? port : undefined);
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /** How many local ready endpoints each service with a health check node port has, by `namespace/name`, with that port. */

@@ -5,7 +5,8 @@
  * Source: component-helpers `resource/helpers.go` (PodRequests, PodLimits); KEP-753, KEP-1287, KEP-2837.
  */
 import type { Quantity } from '../json.ts';
-import { addQuantity, compareQuantity, formatQuantity, toMillis, toNumber } from '../quantity.ts';
+import { ownValue, setOwn } from '../own-value.ts';
+import { addQuantity, compareQuantity, formatQuantity, QuantityError, toMillis, toNumber } from '../quantity.ts';
 import type { Container, ContainerStatus, Pod, PodSpec } from '../types.generated.ts';
 import { isSidecar } from './containers.ts';
 
@@ -24,14 +25,14 @@ export interface PodResourceOptions {
   withoutOverhead?: boolean;
 }
 
-/** @throws QuantityError for a quantity that cannot be read */
+/** Quantities that cannot be read count as none, see {@link unreadableAmounts}. */
 export function podRequests(pod: Pick<Pod, 'spec' | 'status'>, options: PodResourceOptions = {}): Amounts {
   const containers = combineContainers(pod.spec, (container) => containerRequests(pod, container, options), amounts);
   const total = { ...containers, ...podLevel(pod.spec.resources?.requests) };
   return options.withoutOverhead === true ? total : addAmounts(total, amountsOf(pod.spec.overhead));
 }
 
-/** A resource without a limit in some container is limited by the others' only: ask {@link isLimited} first. @throws QuantityError */
+/** A resource without a limit in some container is limited by the others' only: ask {@link isLimited} first. */
 export function podLimits(pod: Pick<Pod, 'spec' | 'status'>, options: PodResourceOptions = {}): Amounts {
   const containers = combineContainers(pod.spec, (container) => containerLimits(pod, container, options), amounts);
   const total = { ...containers, ...podLevel(pod.spec.resources?.limits) };
@@ -56,9 +57,32 @@ export function aggregateContainers(
   return combineContainers(spec, ({ resources }) => resources?.[which] ?? {}, quantities);
 }
 
-/** @throws QuantityError */
+/** What cannot be read, and what is less than nothing, counts as none: it must not spoil the sums that others are judged by. */
 export function amountsOf(list: ResourceList | undefined): Amounts {
-  return Object.fromEntries(Object.entries(list ?? {}).map(([name, quantity]) => [name, amount(name, quantity)]));
+  return Object.fromEntries(
+    Object.entries(list ?? {}).flatMap(([name, quantity]) => {
+      const read = readAmount(name, quantity);
+      return read === undefined ? [] : [[name, Math.max(0, read)]];
+    }),
+  );
+}
+
+function readAmount(name: string, quantity: Quantity): number | undefined {
+  try {
+    return amount(name, quantity);
+  } catch (error) {
+    if (error instanceof QuantityError) return undefined;
+    throw error;
+  }
+}
+
+/** The quantities that {@link amountsOf} passes over, with their place. */
+export function unreadableAmounts(list: ResourceList | undefined, path: string): string[] {
+  return Object.entries(list ?? {}).flatMap(([name, quantity]) => {
+    const read = readAmount(name, quantity);
+    if (read !== undefined && read >= 0) return [];
+    return [`${path}[${name}]: ${JSON.stringify(quantity)} ${read === undefined ? 'is no quantity' : 'is negative'}`];
+  });
 }
 
 /** One quantity in the units of {@link Amounts}; absent is 0. @throws QuantityError */
@@ -114,8 +138,7 @@ function combineContainers<T>(
 
 function combine<T>(a: ListOf<T>, b: ListOf<T>, join: (x: T | undefined, y: T) => T): ListOf<T> {
   const result: Record<string, T> = { ...a };
-  for (const [name, value] of Object.entries(b))
-    result[name] = join(Object.hasOwn(result, name) ? result[name] : undefined, value);
+  for (const [name, value] of Object.entries(b)) setOwn(result, name, join(ownValue(result, name), value));
   return result;
 }
 

@@ -9,9 +9,11 @@ import { gzip } from 'node:zlib';
 import type { Metric } from 'prom-client';
 import type { KubeObject } from '#api/meta.ts';
 import { answeredResources, type ResourceId, resourceById } from '#api/resources.ts';
+import { shape } from '#api/schema/shape.ts';
 import { failure, forbidden, requestTooLarge } from '#api/status.ts';
 import type { Service } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
+import type { LeftOutReporter } from '#client/left-out.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
 import { type Authorizer, alwaysAllow, attributesOf, forbiddenReason, isPublic } from './authorization.ts';
@@ -46,6 +48,8 @@ export interface ApiServerDeps {
   patcher: ObjectPatcher;
   /** Told of all stored Services before the first request is served; what it returns is logged. */
   services?: { seed(services: Iterable<Service>): string[] };
+  /** Told of stored values that cannot be read. */
+  leftOut?: LeftOutReporter;
   /** Default: {@link alwaysAllow}. */
   authorizer?: Authorizer;
   /** A number in [0, 1). Default: Math.random. */
@@ -97,13 +101,20 @@ export interface ApiServer {
 const gzipThresholdBytes = 128 * 1024;
 const compress = promisify(gzip);
 
-/** Values come from this server or from upstream's, which wrote them in full: no strict decoding needed. */
-export function decodeStored(strategyOf: (prefix: string) => Strategy | undefined) {
+/**
+ * Values come from this server or from upstream's, which wrote them in full: no strict decoding needed. But readers rely on types, so a
+ * value of another shape (another version's, a damaged one) is refused.
+ */
+export function decodeStored(resourceOf: (prefix: string) => { schema: string; strategy: Strategy | undefined } | undefined) {
   return (prefix: string, value: Uint8Array): KubeObject => {
     const object = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')) as KubeObject;
-    if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object')
+    if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object' || object.metadata === null)
       throw new Error('stored value is not an object');
-    strategyOf(prefix)?.setDefaults?.(object);
+    const resource = resourceOf(prefix);
+    if (resource !== undefined) {
+      shape(resource.schema, object);
+      resource.strategy?.setDefaults?.(object);
+    }
     return object;
   };
 }
@@ -136,15 +147,16 @@ class Server implements ApiServer {
     const { store, clock, log, strategies, patcher } = deps;
     const random = deps.random ?? Math.random;
     // Of two views on one prefix, the stored one comes first in the table.
-    const strategyOf = (prefix: string): Strategy | undefined => {
-      const resource = answeredResources.find(({ storagePrefix }) => storagePrefix === prefix);
-      return resource === undefined ? undefined : strategies[resource.id];
-    };
-    const decode = decodeStored(strategyOf);
+    const byPrefix = new Map(
+      answeredResources
+        .toReversed()
+        .map(({ id, storagePrefix, schema }) => [storagePrefix, { schema, strategy: strategies[id] }]),
+    );
+    const decode = decodeStored((prefix) => byPrefix.get(prefix));
     const prefixes = new Set(answeredResources.map(({ storagePrefix }) => storagePrefix));
     const loaded = (): void => this.#seedServices();
     this.#feed = new CacheFeed(
-      { store, clock, log, decode, loaded, freeze: options.freezeCached ?? false },
+      { store, clock, log, decode, loaded, leftOut: deps.leftOut, freeze: options.freezeCached ?? false },
       prefixes,
       options.watchCache,
     );

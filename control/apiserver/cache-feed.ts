@@ -5,9 +5,11 @@
  *   loading ──(range read)──▶ following ──(watch failed: compacted, store error)──▶ loading
  */
 import type { KubeObject } from '#api/meta.ts';
+import { resources } from '#api/resources.ts';
 import { serviceUnavailable } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
+import { type LeftOutReporter, leftOut } from '#client/left-out.ts';
 import { StoreError } from '#control/store/errors.ts';
 import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
 import { CachedObject } from './cached-object.ts';
@@ -26,6 +28,8 @@ export interface CacheFeedDeps {
   decode(prefix: string, value: Uint8Array): KubeObject;
   /** Makes changes of cached objects throw, which would be seen by all readers; for tests. */
   freeze?: boolean;
+  /** Told of stored values that cannot be read, whenever there is a new one or one less. */
+  leftOut?: LeftOutReporter | undefined;
   /** Called once, when the caches are first filled and before anybody can read them. */
   loaded?: () => void;
 }
@@ -36,6 +40,8 @@ export class CacheFeed {
   #revision = 0;
   #waiters: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #stopped = false;
+  /** Why, by key. */
+  readonly #undecodable = new Map<string, string>();
   readonly #ready = Promise.withResolvers<void>();
   #isReady = false;
 
@@ -56,6 +62,11 @@ export class CacheFeed {
   /** Everything up to this revision is in the caches. */
   get revision(): number {
     return this.#revision;
+  }
+
+  /** Why the value at this key cannot be read; undefined: it can, or there is none. It is in no cache. */
+  undecodable(key: string): string | undefined {
+    return this.#undecodable.get(key);
   }
 
   cache(storagePrefix: string): WatchCache {
@@ -122,12 +133,14 @@ export class CacheFeed {
 
   async #load(): Promise<void> {
     const { revision, entries } = await this.#deps.store.range({ prefix: registryPrefix });
+    this.#undecodable.clear();
     const byPrefix = new Map<string, CachedObject[]>([...this.#caches.keys()].map((prefix) => [prefix, []]));
     for (const entry of entries) {
       const prefix = this.#prefixOf(entry.key);
       const object = prefix === undefined ? undefined : this.#decode(prefix, entry);
       if (prefix !== undefined && object !== undefined) byPrefix.get(prefix)?.push(object);
     }
+    this.#reportUndecodable();
     for (const [prefix, cache] of this.#caches) cache.replace(byPrefix.get(prefix) ?? [], revision);
     this.#advance(revision);
     if (this.#isReady) return;
@@ -148,7 +161,10 @@ export class CacheFeed {
     if (prefix === undefined) return;
     const cache = this.cache(prefix);
     const previous = cache.get(event.entry.key);
+    const known = this.#undecodable.size;
+    this.#undecodable.delete(event.entry.key);
     const current = event.type === 'put' ? this.#decode(prefix, event.entry) : undefined;
+    if (known > 0 || this.#undecodable.size > 0) this.#reportUndecodable();
     if (current === undefined && previous === undefined) return;
     cache.apply({ revision: event.revision, current, previous, atMs: this.#deps.clock.now() });
   }
@@ -156,12 +172,23 @@ export class CacheFeed {
   #decode(prefix: string, entry: StoreEntry): CachedObject | undefined {
     try {
       const object = withRevision(this.#deps.decode(prefix, entry.value), entry.modRevision);
+      checkName(entry.key, object);
       return new CachedObject(entry.key, entry.modRevision, this.#deps.freeze === true ? deepFreeze(object) : object);
     } catch (error) {
       // One unreadable value must not take the whole API down; the log names it for the operator to repair.
       this.#deps.log.error({ err: error, key: entry.key }, 'stored value cannot be decoded; it is left out');
+      this.#undecodable.set(entry.key, error instanceof Error ? error.message : String(error));
       return undefined;
     }
+  }
+
+  #reportUndecodable(): void {
+    const all = Array.from(this.#undecodable, ([key, reason]) => {
+      const kind = resources.find(({ storagePrefix }) => storagePrefix === this.#prefixOf(key))?.kind ?? '';
+      const [name, namespace] = key.split('/').toReversed();
+      return leftOut(kind, { metadata: { namespace, name } }, `the stored value of ${key} cannot be decoded: ${reason}`);
+    });
+    this.#deps.leftOut?.report('apiserver', all);
   }
 
   #advance(revision: number): void {
@@ -184,6 +211,12 @@ export class CacheFeed {
     const long = two < 0 ? '' : key.slice(0, two);
     return this.#caches.has(long) ? long : undefined;
   }
+}
+
+/** Caches of clients go by the name in the object, the server by the key: an object under another's key would be seen as that other. */
+function checkName(key: string, { metadata: { name, namespace } }: KubeObject): void {
+  const path = namespace === undefined || namespace === '' ? `/${name}` : `/${namespace}/${name}`;
+  if (!key.endsWith(path)) throw new Error(`the object is named ${path.slice(1)}`);
 }
 
 const shuttingDown = (): Error => serviceUnavailable('the server is shutting down');

@@ -8,7 +8,7 @@ import type { KubeObject } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import { ApiError, badRequest, expired, failure } from '#api/status.ts';
 import type { Status } from '#api/types.generated.ts';
-import { CompactedError, FutureRevisionError, type Store } from '#control/store/store.ts';
+import { CompactedError, FutureRevisionError, type Store, type StoreEntry } from '#control/store/store.ts';
 import { type CacheFeed, withRevision } from './cache-feed.ts';
 import { CachedObject } from './cached-object.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
@@ -16,6 +16,7 @@ import { fromStoredView } from './events-view.ts';
 import { type ListQuery, parseRevision } from './list-options.ts';
 import { listPrefix } from './object-keys.ts';
 import type { Predicate } from './predicate.ts';
+import type { ServerLog } from './server-log.ts';
 
 export interface ListResult {
   items: CachedObject[];
@@ -27,6 +28,7 @@ export interface ListResult {
 export interface ListingDeps {
   feed: CacheFeed;
   store: Store;
+  log: ServerLog;
   decode(prefix: string, value: Uint8Array): KubeObject;
 }
 
@@ -143,16 +145,9 @@ async function listAt(
     for (const [index, entry] of chunk.entries.entries()) {
       last = entry.key;
       const cached = deps.feed.cache(resource.storagePrefix).get(entry.key);
-      const stored =
-        cached?.revision === entry.modRevision
-          ? cached
-          : new CachedObject(
-              entry.key,
-              entry.modRevision,
-              withRevision(deps.decode(resource.storagePrefix, entry.value), entry.modRevision),
-            );
-      const object = fromStoredView(resource, stored);
-      if (predicate.matches(object)) items.push(object);
+      const stored = cached?.revision === entry.modRevision ? cached : decodeEntry(deps, resource, entry);
+      const object = stored === undefined ? undefined : fromStoredView(resource, stored);
+      if (object !== undefined && predicate.matches(object)) items.push(object);
       const rest = chunk.entries.length - index - 1 + (chunk.more ? 1 : 0);
       if (limit > 0 && items.length >= limit && rest > 0) {
         const remaining = await countAfter(deps.store, prefix, last, revision);
@@ -161,6 +156,20 @@ async function listAt(
     }
     if (!chunk.more) return page(items, revision, prefix, last, 0, predicate);
     start = `${last}\0`;
+  }
+}
+
+/** Undefined for what cannot be read: it is left out, as in the caches, so that the others are listed. */
+function decodeEntry({ decode, log }: ListingDeps, resource: Resource, entry: StoreEntry): CachedObject | undefined {
+  try {
+    return new CachedObject(
+      entry.key,
+      entry.modRevision,
+      withRevision(decode(resource.storagePrefix, entry.value), entry.modRevision),
+    );
+  } catch (error) {
+    log.error({ err: error, key: entry.key }, 'stored value cannot be decoded; it is left out');
+    return undefined;
   }
 }
 

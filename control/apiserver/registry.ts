@@ -4,9 +4,9 @@
  *
  * Source: apiserver `pkg/registry/generic/registry/store.go`, `pkg/registry/rest/{create,update}.go`.
  */
-import { type KubeObject, type ObjectName, sameJson } from '#api/meta.ts';
+import { apiVersionOf, type KubeObject, type ObjectName, sameJson } from '#api/meta.ts';
 import { type Resource, type ResourceId, resourceById } from '#api/resources.ts';
-import { ApiError, alreadyExists, conflict, invalid, notFound } from '#api/status.ts';
+import { ApiError, alreadyExists, conflict, internalError, invalid, notFound } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Store, WriteResult } from '#control/store/store.ts';
@@ -84,7 +84,11 @@ export class Registry {
 
   async find(resource: Resource, name: ObjectName): Promise<CachedObject | undefined> {
     await this.#deps.feed.fresh();
-    const cached = this.#deps.feed.cache(resource.storagePrefix).get(storageKey(resource, name));
+    const key = storageKey(resource, name);
+    const why = this.#deps.feed.undecodable(key);
+    // Neither there nor absent: to say 404 would invite a create, which cannot succeed.
+    if (why !== undefined) throw internalError(`data from the storage is not transformable or decodable: ${key}: ${why}`);
+    const cached = this.#deps.feed.cache(resource.storagePrefix).get(key);
     return cached === undefined ? undefined : fromStoredView(resource, cached);
   }
 
@@ -260,6 +264,10 @@ export class Registry {
     context: WriteContext,
   ): Promise<{ object: CachedObject; deleted: boolean }> {
     checkDeletable(resource, name.name);
+    await this.#deps.feed.fresh();
+    const key = storageKey(resource, name);
+    if (options.ignoreStoreReadErrorWithClusterBreakingPotential === true && this.#deps.feed.undecodable(key) !== undefined)
+      return { object: await this.#removeUndecodable(resource, key, name, context), deleted: true };
     for (let race = 0; race < maxRaces; race++) {
       const current = await this.get(resource, name);
       checkPreconditions(current.object, options, { group: resource.group, name: resource.kind });
@@ -274,6 +282,15 @@ export class Registry {
       if (marked !== undefined) return { object: marked, deleted: false };
     }
     throw conflict({ group: resource.group, name: resource.plural }, name.name, optimisticLockMessage);
+  }
+
+  /** Upstream's way out (KEP-3926): without finalizers, preconditions and grace, which nobody can read. */
+  async #removeUndecodable(resource: Resource, key: string, name: ObjectName, context: WriteContext): Promise<CachedObject> {
+    const metadata = { name: name.name, ...(name.namespace === undefined ? {} : { namespace: name.namespace }) };
+    const last = { apiVersion: apiVersionOf(resource.group, resource.version), kind: resource.kind, metadata };
+    if (context.dryRun) return new CachedObject(key, 0, last as KubeObject);
+    const { revision } = await this.#deps.store.delete(key);
+    return new CachedObject(key, revision, withRevision(last as KubeObject, revision));
   }
 
   #planDeletion(resource: Resource, current: CachedObject, options: Partial<DeleteOptions>): DeletionStep {

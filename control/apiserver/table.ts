@@ -8,6 +8,7 @@ import type { KubeObject } from '#api/meta.ts';
 import { readQueryOptions } from '#api/query-options.ts';
 import { badRequest } from '#api/status.ts';
 import type { ListMeta } from '#api/types.generated.ts';
+import { unreadable } from '#client/left-out.ts';
 import type { Strategy, TableColumns } from './strategy.ts';
 
 export type IncludeObject = '' | 'None' | 'Metadata' | 'Object';
@@ -48,10 +49,20 @@ export function toTable(
     metadata: metadata as JsonObject,
     columnDefinitions: headers ? (table.columns as unknown as JsonValue) : null,
     rows: objects.map((object) => ({
-      cells: table.cells(object, nowMs) as JsonValue,
+      cells: cellsOf(table, object, nowMs),
       object: rowObject(object, include, version),
     })),
   };
+}
+
+/** A row of which nothing but the name can be told does not keep the others from being shown. */
+function cellsOf(table: TableColumns<KubeObject>, object: KubeObject, nowMs: number): JsonValue {
+  try {
+    return table.cells(object, nowMs) as JsonValue;
+  } catch (error) {
+    const blank = table.columns.map(() => '<unreadable>');
+    return [object.metadata.name, ...blank.slice(2), unreadable(error)].slice(0, table.columns.length);
+  }
 }
 
 function rowObject(object: KubeObject, include: IncludeObject, version: string): JsonObject | null {

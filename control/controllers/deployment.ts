@@ -9,7 +9,7 @@
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerOf, keyOf, nameToKey, sameJson } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
-import { labelMatcher, matchesLabels } from '#api/selector.ts';
+import { labelMatcher, selectsLabels } from '#api/selector.ts';
 import { isAlreadyExists, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Deployment, DeploymentCondition, DeploymentStatus, Pod, ReplicaSet } from '#api/types.generated.ts';
 import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
@@ -84,7 +84,7 @@ function matchingDeployments(object: KubeObject, _previous: KubeObject | undefin
   return caches
     .cache('deployments.apps')
     .list(object.metadata.namespace)
-    .filter(({ spec }) => matchesLabels(labelMatcher(spec.selector), object.metadata.labels))
+    .filter(({ spec }) => selectsLabels(spec.selector, object.metadata.labels))
     .map(keyOf);
 }
 

@@ -14,7 +14,7 @@ import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import { carryOutSlices, managedByLabel, managedSlices, serviceNameLabel, sliceKeys } from './endpointslice.ts';
 import { createExpectations, recheckAfterMs } from './expectations.ts';
-import { isIPv6, triggerTimeAnnotation } from './service-pods.ts';
+import { endpointAddress, isIPv6, triggerTimeAnnotation } from './service-pods.ts';
 import type { EndpointGroup } from './slice-packing.ts';
 import { packSlices } from './slice-packing.ts';
 
@@ -75,7 +75,7 @@ export function mirrorGroups({ subsets = [] }: Endpoints): EndpointGroup[] {
   return subsets.flatMap((subset) => {
     const endpoints = addressesOf(subset)
       .slice(0, maxPerSubset)
-      .map(({ address, ready }) => endpointOf(address, ready));
+      .flatMap(({ address, ready }) => endpointOf(address, ready));
     const ports = (subset.ports ?? []).map(({ name = '', port, protocol = 'TCP', appProtocol }) => ({
       name,
       port,
@@ -102,8 +102,10 @@ function addressesOf({ addresses = [], notReadyAddresses = [] }: EndpointSubset)
 const skippedAddresses = ({ subsets = [] }: Endpoints): number =>
   subsets.reduce((sum, subset) => sum + Math.max(0, addressesOf(subset).length - maxPerSubset), 0);
 
-function endpointOf({ ip, hostname, nodeName, targetRef }: EndpointAddress, ready: boolean): Endpoint {
-  return { addresses: [ip], conditions: { ready }, targetRef, nodeName, hostname: hostname === '' ? undefined : hostname };
+function endpointOf({ ip, hostname, nodeName, targetRef }: EndpointAddress, ready: boolean): Endpoint[] {
+  const address = endpointAddress(ip);
+  if (address === undefined) return [];
+  return [{ addresses: [address], conditions: { ready }, targetRef, nodeName, hostname: hostname === '' ? undefined : hostname }];
 }
 
 function mirrorTemplate(endpoints: Endpoints): New<EndpointSlice> {

@@ -116,17 +116,34 @@ async function removeFinalizer(client: Client, { resource, object }: Found, fina
 async function awaitDependents(owner: Found, graph: OwnerGraph, deps: ControllerDeps): Promise<ReconcileResult> {
   const { uid } = owner.object.metadata;
   const dependents = graph.dependents(uid).flatMap((one) => graph.object(one, deps.caches) ?? []);
-  for (const dependent of dependents) {
-    if (dependent.object.metadata.deletionTimestamp === undefined) await collectIfOwnerless(dependent, graph, deps);
-  }
-  if (
-    dependents.some(
-      ({ object }) => object.metadata.ownerReferences?.some((one) => one.uid === uid && one.blockOwnerDeletion === true) === true,
-    )
-  )
-    return done;
-  await removeFinalizer(deps.client, owner, foreground);
+  const waiting = dependents.filter(({ object }) => object.metadata.deletionTimestamp === undefined);
+  const results = await Promise.allSettled(waiting.map((dependent) => collectIfOwnerless(dependent, graph, deps)));
+  // One that cannot be deleted does not keep the others; its failure brings the owner again.
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  if (!dependents.some(({ object }) => blocks(object, uid))) await removeFinalizer(deps.client, owner, foreground);
+  else if (waitsForItself(uid, graph, deps.caches)) await unblockOwners(deps.client, owner);
   return done;
+}
+
+const blocks = ({ metadata }: KubeObject, owner: string): boolean =>
+  (metadata.ownerReferences ?? []).some((one) => one.uid === owner && one.blockOwnerDeletion === true);
+
+/** Whether the object is reached again along dependents that block and wait in turn: nobody in such a circle would ever go. */
+function waitsForItself(uid: string, graph: OwnerGraph, caches: ControllerDeps['caches']): boolean {
+  const seen = new Set<string>();
+  const open = [uid];
+  for (let owner = open.pop(); owner !== undefined; owner = open.pop()) {
+    for (const one of graph.dependents(owner)) {
+      const object = graph.object(one, caches)?.object;
+      if (object === undefined || !isWaiting(object) || !blocks(object, owner)) continue;
+      if (one === uid) return true;
+      if (seen.has(one)) continue;
+      seen.add(one);
+      open.push(one);
+    }
+  }
+  return false;
 }
 
 type OwnerState = 'solid' | 'absent' | 'waiting';
@@ -153,9 +170,30 @@ async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: Control
     if (gone.length > 0) await dropOwners(client, live, gone);
     return done;
   }
-  const blocks = waiting.length > 0 && graph.dependents(fresh.metadata.uid).length > 0;
-  await remove(client, live, blocks ? 'Foreground' : propagation(fresh));
+  const dependents = graph.dependents(fresh.metadata.uid).flatMap((uid) => graph.object(uid, caches) ?? []);
+  if (waiting.length === 0 || graph.dependents(fresh.metadata.uid).length === 0) {
+    await remove(client, live, propagation(fresh));
+    return done;
+  }
+  // Owners may own each other in a circle: one that waits for another which waits for it would wait for ever.
+  const isCircle = dependents.some(({ object }) => isWaiting(object));
+  await remove(client, isCircle ? await unblockOwners(client, live) : live, 'Foreground');
   return done;
+}
+
+/** Lets the object's owners go without it. @returns the object as it is then */
+async function unblockOwners(client: Client, { resource, key, object }: Found): Promise<Found> {
+  const { namespace, name, uid, ownerReferences = [] } = object.metadata;
+  const blocking = ownerReferences.filter(({ blockOwnerDeletion }) => blockOwnerDeletion === true);
+  if (blocking.length === 0) return { resource, key, object };
+  const body = { metadata: { uid, ownerReferences: blocking.map((one) => ({ uid: one.uid, blockOwnerDeletion: false })) } };
+  try {
+    const patched: KubeObject = await client.resource(resource).patch({ namespace, name }, { type: 'strategic', body });
+    return { resource, key, object: patched };
+  } catch (error) {
+    if (isNotFound(error)) return { resource, key, object };
+    throw error;
+  }
 }
 
 /** An owner of another name, kind or namespace than the reference says is none, though its UID is right: the server is asked. */

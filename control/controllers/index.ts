@@ -9,6 +9,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import { createInformers } from '#client/informers.ts';
+import type { LeftOutReporter } from '#client/left-out.ts';
 import { deploymentController } from './deployment.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
@@ -68,13 +69,15 @@ export interface RunControllersDeps {
   /** In [0, 1). Default Math.random. */
   random?: () => number;
   observer?: ReconcileObserver;
+  /** Told of objects that controllers pass over. */
+  leftOut: LeftOutReporter;
   /** Shared with others in the process, and run by the caller. Absent: the controllers' own. */
   informers?: Informers;
 }
 
 /** Runs all controllers until `signal` aborts; settles after all have, and their events are sent. */
 export async function runControllers(deps: RunControllersDeps, options: ControllerOptions, signal: AbortSignal): Promise<void> {
-  const { client, clock, log, random = Math.random, observer } = deps;
+  const { client, clock, log, leftOut, random = Math.random, observer } = deps;
   const informers = deps.informers ?? createInformers({ client, clock, log, random });
   const recorders: ReturnType<typeof createEventRecorder>[] = [];
   const recorderOf = (component: string): EventRecorder => {
@@ -83,7 +86,7 @@ export async function runControllers(deps: RunControllersDeps, options: Controll
     return recorder;
   };
   const all = controllers(
-    { client, caches: informers, clock, log, events: recorderOf('controller-manager') },
+    { client, caches: informers, clock, log, leftOut, events: recorderOf('controller-manager') },
     options,
     recorderOf,
   );

@@ -4,13 +4,14 @@
  * Owns: -.  Watches: Node.  Writes: Node (spec.podCIDR, spec.podCIDRs).
  * Source: kubernetes `pkg/controller/nodeipam/ipam/range_allocator.go`.
  */
+import { type CidrRange, contains, formatCidr, parseCidr } from '#api/cidr.ts';
 import { keyOf } from '#api/meta.ts';
 import type { Node } from '#api/types.generated.ts';
 import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
-import type { CidrRange } from './cidr-set.ts';
-import { formatCidr, nextFree, parseCidr } from './cidr-set.ts';
+import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
+import { nextFree } from './cidr-set.ts';
 
 export interface NodeIpamOptions {
   /** `--cluster-cidr`: one range, or two of different families, separated by a comma. */
@@ -28,6 +29,8 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
   /** Given to a node, but not yet seen in the cache. */
   const pending = new Map<string, { uid: string; cidrs: CidrRange[] }>();
   const last = clusterRanges.map(() => -1);
+  const maskSizes = clusterRanges.map((range) => maskSize(range, options));
+  const report = (bad: readonly LeftOut[]): void => deps.leftOut.report('node-ipam', bad);
   return {
     name: 'node-ipam',
     watches: [
@@ -43,7 +46,7 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
 
     async reconcile(name) {
       const node = caches.cache('nodes').get(name);
-      if (node === undefined || rangesOf(node).length > 0) {
+      if (node === undefined || hasRange(node)) {
         pending.delete(name);
         return done;
       }
@@ -51,11 +54,11 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
       if (known?.uid === node.metadata.uid) return done; // Given; the cache is behind.
       const used = [
         ...reserved,
-        ...caches.cache('nodes').list().flatMap(rangesOf),
+        ...usedRanges(caches.cache('nodes').list(), clusterRanges, maskSizes, report),
         ...[...pending.values()].flatMap(({ cidrs }) => cidrs),
       ];
       const given = clusterRanges.map((range, index) => {
-        const found = nextFree(range, maskSize(range, options), used, last[index] ?? -1);
+        const found = nextFree(range, maskSizes[index] ?? 0, used, last[index] ?? -1);
         if (found !== undefined) last[index] = found.index;
         return found?.cidr;
       });
@@ -87,14 +90,62 @@ const withoutRange = (caches: Caches): string[] =>
   caches
     .cache('nodes')
     .list()
-    .filter((node) => rangesOf(node).length === 0)
+    .filter((node) => !hasRange(node))
     .map(keyOf);
 
 function maskSize({ bits }: CidrRange, { nodeCidrMaskSize }: NodeIpamOptions): number {
   return bits === 32 ? (nodeCidrMaskSize ?? 24) : 64;
 }
 
-function rangesOf({ spec }: Node): CidrRange[] {
-  const texts = spec.podCIDRs ?? (spec.podCIDR === undefined ? [] : [spec.podCIDR]);
-  return texts.filter((text) => text !== '').map(parseCidr);
+const textsOf = ({ spec }: Node): readonly string[] => {
+  const { podCIDR, podCIDRs } = spec ?? {};
+  const texts = podCIDRs ?? (podCIDR === undefined ? [] : [podCIDR]);
+  return texts.filter((text) => text !== '');
+};
+
+const hasRange = (node: Node): boolean => textsOf(node).length > 0;
+
+/**
+ * The ranges that are no longer free. A Node's range that cannot be read, or that is more than one node's share of the cluster's, is
+ * left out: else one such Node would leave nothing for the others. Pure.
+ */
+export function usedRanges(
+  nodes: readonly Node[],
+  clusterRanges: readonly CidrRange[],
+  maskSizes: readonly number[],
+  report: (leftOut: readonly LeftOut[]) => void,
+): CidrRange[] {
+  const bad: LeftOut[] = [];
+  const used = readEach(
+    'Node',
+    nodes,
+    (one) => bad.push(one),
+    (node) =>
+      textsOf(node).flatMap((text) => {
+        const range = parseRange(text);
+        const why =
+          range === undefined
+            ? `${JSON.stringify(text)} is no range of addresses`
+            : clusterRanges.some((cluster, index) => takesAll(range, cluster, maskSizes[index] ?? 0))
+              ? `${text} takes all addresses of the cluster`
+              : undefined;
+        if (why !== undefined) bad.push(leftOut('Node', node, `spec.podCIDRs: ${why}`));
+        return range === undefined || why !== undefined ? [] : [range];
+      }),
+  );
+  report(bad);
+  return used;
 }
+
+function parseRange(text: string): CidrRange | undefined {
+  try {
+    return parseCidr(text);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** A cluster for one node, whose share is all there is, is fine. */
+const takesAll = (range: CidrRange, cluster: CidrRange, maskSize: number): boolean =>
+  contains(range, cluster) && !(range.prefixLength === cluster.prefixLength && maskSize === cluster.prefixLength);

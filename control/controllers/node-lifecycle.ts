@@ -77,8 +77,11 @@ export const nodeLifecycleController = (deps: ControllerDeps, options: NodeLifec
       const health = observeHealth(isKnown ? known.health : undefined, node, lease, clock);
       healths.set(name, { uid: node.metadata.uid, health });
       const current = await markSilent(node, health, limits, deps);
-      if (readyCondition(current)?.status === 'Unknown') await markPodsNotReady(current, deps);
+      const failures = readyCondition(current)?.status === 'Unknown' ? await markPodsNotReady(current, deps) : [];
       await setTaints(current, eviction(current, caches.cache('nodes').list(), clock.monotonic()), deps);
+      // After the taints: a pod that cannot be marked must not keep the node's other pods where they are.
+      if (failures.length > 0)
+        throw new AggregateError(failures, `node ${name}: ${failures.length} pods could not be marked not ready`);
       return requeueAfter(periodMs);
     },
   };
@@ -99,13 +102,16 @@ async function markSilent(
   return updated;
 }
 
-/** The kubelet cannot tell any more, so this does: Services must not send anything to pods of a silent node. */
-async function markPodsNotReady(node: Node, { client, caches, clock, events }: ControllerDeps): Promise<void> {
+/**
+ * The kubelet cannot tell any more, so this does: Services must not send anything to pods of a silent node.
+ * @returns what went wrong with some of them; the others are marked
+ */
+async function markPodsNotReady(node: Node, { client, caches, clock, events }: ControllerDeps): Promise<unknown[]> {
   const pods = caches
     .cache('pods')
     .list()
     .filter(({ spec }) => spec.nodeName === node.metadata.name);
-  await Promise.all(
+  const results = await Promise.allSettled(
     pods.filter(isPodReady).map(async (pod) => {
       try {
         await client.resource('pods').updateStatus(notReady(pod, clock.now()));
@@ -115,6 +121,7 @@ async function markPodsNotReady(node: Node, { client, caches, clock, events }: C
       }
     }),
   );
+  return results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
 }
 
 function notReady(pod: Pod, nowMs: number): Pod {

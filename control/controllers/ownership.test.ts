@@ -102,3 +102,56 @@ describe('ReplicaSet over the API server', () => {
     assert.equal(status.observedGeneration, 2);
   });
 });
+
+describe('owners that own each other', () => {
+  const podsOf = (prefix: string) => async () =>
+    (await world.client.resource('pods').list({ namespace: 'default' })).items.filter(({ metadata }) =>
+      metadata.name.startsWith(prefix),
+    );
+
+  /** Pods of which each is owned by another, as `owners` says by index. */
+  async function circle(prefix: string, owners: readonly number[]): Promise<void> {
+    const made = [];
+    for (const index of owners.keys()) {
+      made.push(
+        await world.client.resource('pods').create({
+          apiVersion: 'v1',
+          kind: 'Pod',
+          metadata: { name: `${prefix}${index}`, namespace: 'default' },
+          spec: { containers },
+        }),
+      );
+    }
+    for (const [index, owner] of owners.entries()) {
+      const { name = '', uid } = made[owner]?.metadata ?? {};
+      const ownerReferences = [
+        { apiVersion: 'v1', kind: 'Pod', name, uid: uid ?? '', controller: true, blockOwnerDeletion: true },
+      ];
+      await world.client
+        .resource('pods')
+        .patch(
+          { namespace: 'default', name: `${prefix}${index}` },
+          { type: 'strategic', body: { metadata: { ownerReferences } } },
+        );
+    }
+  }
+  const deleteForeground = (name: string) =>
+    world.client.resource('pods').delete({ namespace: 'default', name }, { propagationPolicy: 'Foreground' });
+
+  const shapes: [what: string, prefix: string, owners: number[], deleted: number[]][] = [
+    ['a pod of itself', 'self', [0], [0]],
+    ['two of each other', 'two', [1, 0], [0]],
+    ['three in a circle', 'three', [2, 0, 1], [0]],
+    ['seven in a circle', 'seven', [6, 0, 1, 2, 3, 4, 5], [3]],
+    ['two of each other, both deleted at once', 'both', [1, 0], [0, 1]],
+    ['three in a circle, all deleted at once', 'all', [2, 0, 1], [0, 1, 2]],
+    ['two circles with a bridge', 'bridge', [1, 0, 1, 2], [0]],
+  ];
+  for (const [what, prefix, owners, deleted] of shapes) {
+    it(`go all, when deleted in the foreground: ${what}`, async () => {
+      await circle(prefix, owners);
+      await Promise.all(deleted.map((index) => deleteForeground(`${prefix}${index}`)));
+      await world.until('all gone', async () => (await podsOf(prefix)()).length === 0);
+    });
+  }
+});

@@ -1,12 +1,14 @@
 /** The pure parts of the controllers about endpoints and nodes. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { formatCidr, overlap, parseCidr } from '#api/cidr.ts';
 import type { New } from '#api/meta.ts';
 import type { Endpoint, EndpointSlice, Node, NodeCondition, Pod, Service, Taint, Toleration } from '#api/types.generated.ts';
-import { formatCidr, nextFree, overlap, parseCidr } from './cidr-set.ts';
+import { nextFree } from './cidr-set.ts';
 import { maxAddresses, planEndpoints } from './endpoints.ts';
 import { groupEndpoints } from './endpointslice.ts';
 import { observeHealth, plannedTaints, silentConditions, zoneState } from './node-health.ts';
+import { usedRanges } from './node-ipam.ts';
 import { packSlices } from './slice-packing.ts';
 import { evictionTimeMs } from './taint-eviction.ts';
 
@@ -457,4 +459,64 @@ describe('CIDR ranges', () => {
     assert.equal(overlap(parseCidr('10.0.0.0/16'), parseCidr('10.1.0.0/16')), false);
     assert.equal(overlap(parseCidr('0.0.0.0/0'), parseCidr('::/0')), false);
   });
+});
+
+describe('ranges that are taken', () => {
+  const cluster = [parseCidr('10.244.0.0/16')];
+  const nodeOf = (name: string, ...podCIDRs: string[]): Node =>
+    ({ apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name }, spec: { podCIDRs } }) as Node;
+  const cases: [what: string, bad: Node][] = [
+    ['no range', nodeOf('bad', 'nonsense')],
+    ['a range with an address that is none', nodeOf('bad', '10.244.0.256/24')],
+    ['all of the cluster', nodeOf('bad', '10.244.0.0/16')],
+    ['everything', nodeOf('bad', '0.0.0.0/0')],
+    ['a number', { ...nodeOf('bad'), spec: { podCIDRs: [7] } } as unknown as Node],
+  ];
+  for (const [what, bad] of cases) {
+    it(`are not made more by a node with ${what}`, () => {
+      const told: string[] = [];
+      const used = usedRanges([bad, nodeOf('good', '10.244.3.0/24')], cluster, [24], (found) =>
+        told.push(...found.map(({ reason }) => reason)),
+      );
+      assert.deepEqual(used.map(formatCidr), ['10.244.3.0/24']);
+      assert.equal(told.length, 1);
+    });
+  }
+
+  it('may be all of a cluster for one node', () => {
+    const used = usedRanges([nodeOf('only', '10.244.0.0/24')], [parseCidr('10.244.0.0/24')], [24], () => undefined);
+    assert.equal(used.length, 1);
+  });
+});
+
+describe('endpoints of odd pods', () => {
+  const odd: [what: string, status: Pod['status'], spec?: Partial<Pod['spec']>][] = [
+    ['an address that is none', { podIP: 'x', podIPs: [{ ip: 'x' }] }],
+    ['a loopback address', { podIPs: [{ ip: '127.0.0.1' }] }],
+    ['a link-local address', { podIPs: [{ ip: '169.254.169.254' }] }],
+    ['an address with a zone', { podIPs: [{ ip: 'fe80::1%eth0' }] }],
+    ['no address at all', { podIPs: [{ ip: '0.0.0.0' }, { ip: '::' }] }],
+  ];
+  for (const [what, status] of odd) {
+    it(`leave out a pod with ${what}, and only it`, () => {
+      const good = backend('a', '10.0.0.1', true);
+      const bad = {
+        ...backend('b', '10.0.0.2', true),
+        status: { ...status, conditions: [{ type: 'Ready', status: 'True' }] },
+      } as Pod;
+      const { groups } = groupEndpoints(service({ ipFamilies: ['IPv4'] }), [good, bad], {
+        get: () => ({ metadata: meta('n1') }) as Node,
+      });
+      assert.deepEqual(
+        groups.flatMap(({ endpoints }) => endpoints.flatMap(({ addresses }) => addresses)),
+        ['10.0.0.1'],
+      );
+      assert.deepEqual(
+        planEndpoints(service(), [good, bad], undefined, undefined)?.subsets?.flatMap(({ addresses = [] }) =>
+          addresses.map(({ ip }) => ip),
+        ),
+        ['10.0.0.1'],
+      );
+    });
+  }
 });

@@ -8,7 +8,7 @@
 import type { KubeObject } from '#api/meta.ts';
 import { controllerOf, keyOf, rfc3339, sameJson } from '#api/meta.ts';
 import { isPodActive, isPodAvailable, isPodReady, isPodTerminal, untilAvailableMs } from '#api/pod/conditions.ts';
-import { labelMatcher, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
+import { labelMatcher, labelMatcherOfMap, matchesLabels, selectsLabels } from '#api/selector.ts';
 import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '#api/types.generated.ts';
 import type { Caches, Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
@@ -56,7 +56,7 @@ function matchingSets(object: KubeObject, _previous: KubeObject | undefined, cac
   return caches
     .cache('replicasets.apps')
     .list(object.metadata.namespace)
-    .filter((set) => matchesLabels(labelMatcher(set.spec.selector), object.metadata.labels))
+    .filter((set) => selectsLabels(set.spec.selector, object.metadata.labels))
     .map(keyOf);
 }
 

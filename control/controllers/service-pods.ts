@@ -4,8 +4,10 @@
  * Source: kubernetes `staging/src/k8s.io/endpointslice/{utils.go,util}`.
  */
 
+import { addressRange, contains, formatCidr, parseCidr } from '#api/cidr.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
+import { isDns1123Label } from '#api/names.ts';
 import { isPodReady, isPodTerminal, podCondition } from '#api/pod/conditions.ts';
 import { labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import type { Pod, Service, ServicePort } from '#api/types.generated.ts';
@@ -49,15 +51,37 @@ export function podsBehind(service: Service, caches: Caches, terminating: boolea
     );
 }
 
+/** Those that may stand in endpoints: one that may not would make the API refuse the endpoints of all other pods with it. */
 export function podIPs({ status }: Pod): string[] {
   const ips = (status?.podIPs ?? []).map(({ ip }) => ip);
-  return ips.length > 0 || status?.podIP === undefined || status.podIP === '' ? ips : [status.podIP];
+  const all = ips.length > 0 || status?.podIP === undefined ? ips : [status.podIP];
+  return all.flatMap((ip) => endpointAddress(ip) ?? []);
 }
+
+/** Upstream's ValidateEndpointIP: no unspecified, loopback or link-local address. */
+const neverEndpoints = ['0.0.0.0/32', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/24', '::/127', 'fe80::/10', 'ff02::/16'].map(
+  parseCidr,
+);
+
+/** The address as slices demand it (canonical, also where it was written with leading zeros); undefined for one that no endpoint may have. */
+export function endpointAddress(ip: string): string | undefined {
+  const range = addressRange(ip.includes(':') ? ip : ip.replaceAll(/(^|\.)0+(?=\d)/g, '$1'));
+  if (range === undefined || neverEndpoints.some((never) => contains(never, range))) return undefined;
+  return formatCidr(range).replace(/\/.*$/, '');
+}
+
+const isPort = (port: number | undefined): port is number =>
+  Number.isInteger(port) && Number(port) >= 1 && Number(port) <= 65_535;
 
 export const isIPv6 = (ip: string): boolean => ip.includes(':');
 
 /** The pod's port for a port of the Service: the number, or the container port of that name; undefined where it has none. */
-export function findPort(pod: Pod, { targetPort, port, protocol = 'TCP' }: ServicePort): number | undefined {
+export function findPort(pod: Pod, servicePort: ServicePort): number | undefined {
+  const port = portOf(pod, servicePort);
+  return isPort(port) ? port : undefined;
+}
+
+function portOf(pod: Pod, { targetPort, port, protocol = 'TCP' }: ServicePort): number | undefined {
   if (typeof targetPort === 'number') return targetPort;
   if (targetPort === undefined || targetPort === '') return port;
   const sidecars = (pod.spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
@@ -69,7 +93,7 @@ export function findPort(pod: Pod, { targetPort, port, protocol = 'TCP' }: Servi
 /** The host name that DNS gives the pod under this Service. */
 export function endpointHostname(pod: Pod, { metadata }: Service): string | undefined {
   const { hostname, subdomain } = pod.spec;
-  return hostname !== undefined && hostname !== '' && subdomain === metadata.name ? hostname : undefined;
+  return hostname !== undefined && isDns1123Label(hostname).length === 0 && subdomain === metadata.name ? hostname : undefined;
 }
 
 /** Remembers when what lies behind a Service last changed, for the annotation that latency is measured by. */

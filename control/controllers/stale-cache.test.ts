@@ -7,6 +7,7 @@ import { keyOf } from '#api/meta.ts';
 import { isConflict } from '#api/status.ts';
 import type { Pod, Service } from '#api/types.generated.ts';
 import type { Caches, ControllerDeps } from '#client/controller.ts';
+import { createLeftOutReporter } from '#client/left-out.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
@@ -31,7 +32,9 @@ function looking(at: Record<string, KubeObject[]>): { deps: ControllerDeps; told
     event: (about, _type, reason) => void told.push(`${'metadata' in about ? about.metadata.name : about.kind} ${reason}`),
   };
   const { client, clock } = world;
-  return { deps: { client, caches: { cache } as unknown as Caches, clock, events, log: pino({ level: 'silent' }) }, told };
+  const log = pino({ level: 'silent' });
+  const leftOut = createLeftOutReporter({ events, log });
+  return { deps: { client, caches: { cache } as unknown as Caches, clock, events, leftOut, log }, told };
 }
 
 const service = (name: string, namespace = 'default'): Service => ({

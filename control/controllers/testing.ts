@@ -10,6 +10,7 @@ import { isConflict, isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
+import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
 import type { ApiServer } from '#control/apiserver/api-server.ts';
@@ -49,7 +50,11 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
   const client = frozen(createClient(counted.transport, { userAgent: 'kube-controller-manager/test' }));
   const abort = new AbortController();
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
-  const running = runControllers({ client, clock, log, random: () => 0.5 }, options, abort.signal);
+  const running = runControllers(
+    { client, clock, log, leftOut: createLeftOutReporter({ events: { event: () => undefined }, log }), random: () => 0.5 },
+    options,
+    abort.signal,
+  );
   const world = playedWorld(server, clock, counted);
   world.stop = async () => {
     abort.abort();

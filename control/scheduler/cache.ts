@@ -1,6 +1,8 @@
 /** The scheduler's own view of nodes and their pods: what the API has told, and what is decided but not yet told back. */
+import { hostPorts } from '#api/pod/host-ports.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import { type NodeInfo, nodeInfo, withoutPods, withPods } from './node-info.ts';
+import { podResources } from './resources.ts';
 
 interface Placed {
   pod: Pod;
@@ -17,7 +19,9 @@ export class SchedulerCache {
   /** Computed on demand; kept up when pods come and go, dropped when the node changes. */
   readonly #infos = new Map<string, NodeInfo>();
 
+  /** @throws where the node cannot be read; then nothing has changed */
   setNode(node: Node): void {
+    nodeInfo(node, []);
     this.#nodes.set(node.metadata.name, node);
     this.#infos.delete(node.metadata.name);
   }
@@ -76,6 +80,9 @@ export class SchedulerCache {
 
   #place(placed: Placed): void {
     const { uid } = placed.pod.metadata;
+    // Read before anything is changed: a pod that cannot be read must leave no trace in the sums.
+    podResources(placed.pod);
+    hostPorts(placed.pod);
     this.removePod(uid);
     this.#placed.set(uid, placed);
     const onNode = this.#byNode.get(placed.node) ?? new Set();

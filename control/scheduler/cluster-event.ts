@@ -2,6 +2,7 @@
 
 import { sameJson } from '#api/meta.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
+import { amountOf } from '#api/pod/requests.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import { nodeInfo } from './node-info.ts';
 import { podResources } from './resources.ts';
@@ -71,7 +72,7 @@ function isCandidate(node: Node, pod: Pod): boolean {
   const info = nodeInfo(node, []);
   const { requested } = podResources(pod);
   const large = Object.entries(requested).every(
-    ([resource, wanted]) => wanted <= 0 || wanted <= (info.allocatable[resource] ?? 0),
+    ([resource, wanted]) => wanted <= 0 || wanted <= amountOf(info.allocatable, resource),
   );
   return large && requiredNodeAffinity(pod)(info);
 }

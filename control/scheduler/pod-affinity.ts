@@ -1,5 +1,5 @@
 /** Terms of pod affinity and anti-affinity: which pods they mean. */
-import { labelMatcher, matchesLabels } from '#api/selector.ts';
+import { labelMatcher, matchesLabels, SelectorError } from '#api/selector.ts';
 import type { Pod, PodAffinityTerm, WeightedPodAffinityTerm } from '#api/types.generated.ts';
 import type { SnapshotLookups } from './snapshot.ts';
 
@@ -13,12 +13,12 @@ export interface AffinityTerm {
 type Lookups = Pick<SnapshotLookups, 'namespaceLabels'>;
 
 export const requiredAffinity = (pod: Pod, lookups: Lookups): AffinityTerm[] =>
-  (pod.spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map((term) =>
+  (pod.spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).flatMap((term) =>
     affinityTerm(pod, term, 0, lookups),
   );
 
 export const requiredAntiAffinity = (pod: Pod, lookups: Lookups): AffinityTerm[] =>
-  (pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).map((term) =>
+  (pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).flatMap((term) =>
     affinityTerm(pod, term, 0, lookups),
   );
 
@@ -28,12 +28,49 @@ export function preferredTerms(pod: Pod, lookups: Lookups): AffinityTerm[] {
     affinityTerm(pod, term.podAffinityTerm, sign * term.weight, lookups);
   const { podAffinity, podAntiAffinity } = pod.spec.affinity ?? {};
   return [
-    ...(podAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(weighted(1)),
-    ...(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(weighted(-1)),
+    ...(podAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).flatMap(weighted(1)),
+    ...(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).flatMap(weighted(-1)),
   ];
 }
 
-function affinityTerm(owner: Pod, term: PodAffinityTerm, weight: number, { namespaceLabels }: Lookups): AffinityTerm {
+/** The first term whose selector does not parse, in upstream's words; undefined: all do. */
+export function affinityProblem({ spec }: Pod): string | undefined {
+  const { podAffinity, podAntiAffinity } = spec.affinity ?? {};
+  const lists: [string, readonly (PodAffinityTerm | WeightedPodAffinityTerm)[] | undefined][] = [
+    ['preferredAffinityTerms', podAffinity?.preferredDuringSchedulingIgnoredDuringExecution],
+    ['preferredAntiAffinityTerms', podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution],
+    ['requiredAffinityTerms', podAffinity?.requiredDuringSchedulingIgnoredDuringExecution],
+    ['requiredAntiAffinityTerms', podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution],
+  ];
+  for (const [list, terms] of lists) {
+    for (const term of terms ?? []) {
+      const why = selectorProblem('podAffinityTerm' in term ? term.podAffinityTerm : term);
+      if (why !== undefined) return `${list}: ${why}`;
+    }
+  }
+  return undefined;
+}
+
+function selectorProblem({ labelSelector, namespaceSelector }: PodAffinityTerm): string | undefined {
+  try {
+    labelMatcher(labelSelector);
+    labelMatcher(namespaceSelector);
+    return undefined;
+  } catch (error) {
+    if (error instanceof SelectorError) return error.message;
+    throw error;
+  }
+}
+
+/**
+ * None where a selector does not parse: of pods that are placed already such a term counts for nothing, so that others are scheduled;
+ * a pod to be placed is refused by {@link affinityProblem}.
+ */
+function affinityTerm(owner: Pod, term: PodAffinityTerm, weight: number, lookups: Lookups): AffinityTerm[] {
+  return selectorProblem(term) === undefined ? [compileTerm(owner, term, weight, lookups)] : [];
+}
+
+function compileTerm(owner: Pod, term: PodAffinityTerm, weight: number, { namespaceLabels }: Lookups): AffinityTerm {
   // matchLabelKeys and mismatchLabelKeys are in it already: the API server puts them there (KEP-3633).
   const selector = labelMatcher(term.labelSelector);
   const named = new Set(term.namespaces ?? []);

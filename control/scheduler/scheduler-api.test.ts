@@ -7,6 +7,7 @@ import type { Event, Node, Pod } from '#api/types.generated.ts';
 import { systemClock } from '#client/clock.ts';
 import { createEventRecorder, type FlushingEventRecorder } from '#client/event-recorder.ts';
 import { createInformers } from '#client/informers.ts';
+import { createLeftOutReporter } from '#client/left-out.ts';
 import { startTestServer, type TestServer } from '#control/apiserver/testing.ts';
 import { createScheduler } from './scheduler.ts';
 
@@ -42,7 +43,15 @@ describe('createScheduler over the API', () => {
       .create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'default' } });
     const informers = createInformers({ client, clock: systemClock, log });
     events = createEventRecorder({ client, clock: systemClock, log, component: 'default-scheduler' });
-    const scheduler = createScheduler({ client, informers, clock: systemClock, random: () => 0, log, events });
+    const scheduler = createScheduler({
+      client,
+      informers,
+      clock: systemClock,
+      random: () => 0,
+      log,
+      events,
+      leftOut: createLeftOutReporter({ events, log }),
+    });
     running = Promise.all([informers.run(abort.signal), scheduler.run(abort.signal)]);
   });
   after(async () => {

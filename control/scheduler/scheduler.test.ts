@@ -3,8 +3,9 @@ import { describe, it } from 'node:test';
 import { pino } from 'pino';
 import type { Pod } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
+import { createLeftOutReporter } from '#client/left-out.ts';
 import { FakeCluster } from './fake-cluster.ts';
-import { node, pod } from './fixtures.ts';
+import { node, type PodFixture, pod } from './fixtures.ts';
 import { createScheduler, type Scheduler } from './scheduler.ts';
 
 interface World {
@@ -27,6 +28,7 @@ async function withScheduler(script: (world: World) => Promise<void>): Promise<v
     random: () => 0,
     log,
     events: cluster.recorder,
+    leftOut: createLeftOutReporter({ events: cluster.recorder, log }),
   });
   const abort = new AbortController();
   const running = scheduler.run(abort.signal);
@@ -281,6 +283,51 @@ describe('createScheduler', () => {
       );
     }));
 
+  const odd = { labelSelector: { matchExpressions: [{ key: 'a', operator: 'Like', values: ['b'] }] }, topologyKey: 'zone' };
+  const oddities: [what: string, PodFixture][] = [
+    [
+      'anti-affinity that does not parse',
+      { affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [odd] } } },
+    ],
+    [
+      'preferred affinity that does not parse',
+      { affinity: { podAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 1, podAffinityTerm: odd }] } } },
+    ],
+    ['a request that is no quantity', { cpu: 'much' }],
+    ['a negative request', { cpu: '-100' }],
+    ['an overhead that is no quantity', { overhead: { memory: '??' } }],
+    ['containers that are none', { containers: 7 } as unknown as PodFixture],
+  ];
+  for (const [what, fixture] of oddities) {
+    it(`schedules others beside a pod with ${what}, and tells of it`, () =>
+      withScheduler(async ({ cluster, settle }) => {
+        cluster.put('nodes', node('a'), node('odd', { allocatable: { cpu: 'many' } }));
+        const placed = pod('odd', { nodeName: 'a', ...fixture });
+        cluster.put(
+          'pods',
+          'containers' in fixture ? ({ ...placed, spec: { nodeName: 'a', ...fixture } } as unknown as Pod) : placed,
+        );
+        cluster.put('pods', pod('p', { cpu: '1' }), pod('q', { cpu: '3' }), pod('r', { cpu: '1' }));
+        await settle();
+        assert.deepEqual(
+          ['p', 'q', 'r'].map((name) => nodeOf(cluster, name)),
+          ['a', 'a', undefined],
+        );
+        assert.ok(cluster.events.some((event) => event.startsWith('Warning InvalidObject: kube-scheduler leaves this out')));
+      }));
+  }
+
+  it('refuses a pod whose own affinity does not parse, in upstream’s words', () =>
+    withScheduler(async ({ cluster, settle }) => {
+      cluster.put('nodes', node('a'));
+      cluster.put('pods', pod('p', { affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [odd] } } }));
+      await settle();
+      assert.match(
+        scheduledCondition(cluster.pod('p'))?.message ?? '',
+        /parsing pod: requiredAffinityTerms: "Like" is not a valid label selector operator/,
+      );
+    }));
+
   it('remembers the last decisions only', async () => {
     const cluster = new FakeCluster();
     const clock = new FakeClock();
@@ -291,6 +338,7 @@ describe('createScheduler', () => {
       random: () => 0,
       log: pino({ level: 'silent' }),
       events: cluster.recorder,
+      leftOut: createLeftOutReporter({ events: cluster.recorder, log: pino({ level: 'silent' }) }),
     };
     const scheduler = createScheduler(deps, { rememberedDecisions: 2 });
     const abort = new AbortController();

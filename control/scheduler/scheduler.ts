@@ -7,15 +7,18 @@
 import { setImmediate as macrotask } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { sameJson } from '#api/meta.ts';
+import { amountOf } from '#api/pod/requests.ts';
 import type { Namespace, Node, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
+import type { LeftOutReporter } from '#client/left-out.ts';
 import { SchedulerCache } from './cache.ts';
 import { nodeChanges } from './cluster-event.ts';
 import { type Choice, chooseNode } from './decide.ts';
 import { createDecisionLog, type Decision, type Outcome } from './decision-log.ts';
+import { ChangeGuard, nodeProblems, podProblems } from './left-out-parts.ts';
 import { fitErrorMessage, noNodesMessage, truncateNote } from './messages.ts';
 import { podKey, podPriority } from './node-info.ts';
 import { NominationBook } from './nominations.ts';
@@ -35,6 +38,8 @@ export interface SchedulerDeps {
   random: () => number;
   log: Logger;
   events: EventRecorder;
+  /** Told of pods and nodes that cannot be counted. */
+  leftOut: LeftOutReporter;
 }
 
 export interface SchedulerOptions {
@@ -70,6 +75,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   const decisions = createDecisionLog(options.rememberedDecisions ?? 1000);
   const status = createPodStatusWriter(client, clock);
   const tasks = new Set<Promise<void>>();
+  const guard = new ChangeGuard(deps.leftOut);
 
   const pods = informers.informer('pods');
   const nodes = informers.informer('nodes');
@@ -130,21 +136,42 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     if (!sameJson(metadata.labels ?? {}, previous.metadata.labels ?? {})) queue.move({ kind: 'namespaceChanged' });
   }
 
+  const takePod = (pod: Pod): void =>
+    guard.take(
+      'Pod',
+      pod,
+      podProblems,
+      () => podChanged(pod),
+      () => podGone(pod),
+    );
+
+  const takeNode = (node: Node, take: () => void): void =>
+    guard.take('Node', node, nodeProblems, take, () => cache.removeNode(node.metadata.name));
+
   function subscribe(): () => void {
     const stops = [
       nodes.subscribe({
-        added(node) {
-          cache.setNode(node);
-          queue.move({ kind: 'nodeAdded', node });
-        },
-        updated: nodeUpdated,
-        deleted({ metadata }) {
-          cache.removeNode(metadata.name);
+        added: (node) =>
+          takeNode(node, () => {
+            cache.setNode(node);
+            queue.move({ kind: 'nodeAdded', node });
+          }),
+        updated: (node, previous) => takeNode(node, () => nodeUpdated(node, previous)),
+        deleted(node) {
+          guard.forget(node);
+          cache.removeNode(node.metadata.name);
           queue.move({ kind: 'nodeDeleted' });
         },
       }),
       namespaces.subscribe({ added: () => queue.move({ kind: 'namespaceChanged' }), updated: namespaceUpdated }),
-      pods.subscribe({ added: podChanged, updated: podChanged, deleted: podGone }),
+      pods.subscribe({
+        added: takePod,
+        updated: takePod,
+        deleted(pod) {
+          guard.forget(pod);
+          podGone(pod);
+        },
+      }),
     ];
     return () => {
       for (const stop of stops) stop();
@@ -317,5 +344,5 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
 /** Whether a resize has made room on the pod's node. */
 function asksForLess(pod: Pod, before: Pod): boolean {
   const [now, then] = [podResources(pod).requested, podResources(before).requested];
-  return Object.entries(then).some(([resource, amount]) => (now[resource] ?? 0) < amount);
+  return Object.entries(then).some(([resource, amount]) => amountOf(now, resource) < amount);
 }

@@ -35,13 +35,13 @@ export function withNode(snapshot: Snapshot, replaced: NodeInfo): Snapshot {
 /** What a pod's services and its ReplicaSet select: the pods that it is to be spread with. Undefined when there is nothing. */
 export function spreadSelector(pod: Pod, snapshot: SnapshotLookups): LabelMatcher | undefined {
   const namespace = pod.metadata.namespace ?? '';
-  const selected: Record<string, string> = {};
+  const selected = new Map<string, string>();
   for (const { spec } of snapshot.services(namespace)) {
     // A Service without selector selects nothing, not everything.
     if (spec.selector !== undefined && matchesLabels(labelMatcherOfMap(spec.selector), pod.metadata.labels))
-      Object.assign(selected, spec.selector);
+      for (const [key, value] of Object.entries(spec.selector)) selected.set(key, value);
   }
-  const requirements = [...labelMatcherOfMap(selected).requirements];
+  const requirements = [...labelMatcherOfMap(Object.fromEntries(selected)).requirements];
   const owner = controllerOf(pod);
   if (owner?.kind === 'ReplicaSet') {
     const set = snapshot.replicaSet(namespace, owner.name);

@@ -1,5 +1,6 @@
 /** Topology spread constraints, compiled: which pods they count, on which nodes. */
 import { hostnameLabel, zoneLabel } from '#api/node-labels.ts';
+import { ownValue } from '#api/own-value.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
 import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import { type LabelMatcher, labelMatcher, labelMatcherOf, matchesLabels } from '#api/selector.ts';
@@ -47,14 +48,14 @@ export function defaultConstraints(pod: Pod, lookups: SnapshotLookups): SpreadCo
 function withLabelKeys({ metadata }: Pod, { labelSelector, matchLabelKeys = [] }: TopologySpreadConstraint): LabelMatcher {
   const base = labelMatcher(labelSelector);
   const own = matchLabelKeys.flatMap((key) => {
-    const value = metadata.labels?.[key];
+    const value = ownValue(metadata.labels, key);
     return value === undefined ? [] : [{ key, operator: 'in' as const, values: [value] }];
   });
   return base.nothing === true || own.length === 0 ? base : labelMatcherOf([...base.requirements, ...own]);
 }
 
 export const hasAllTopologyKeys = ({ labels }: NodeInfo, constraints: readonly SpreadConstraint[]): boolean =>
-  constraints.every(({ topologyKey }) => labels[topologyKey] !== undefined);
+  constraints.every(({ topologyKey }) => ownValue(labels, topologyKey) !== undefined);
 
 /** Pods of the namespace on the node that the selector means; those that terminate do not count, an empty selector means none. */
 export function countMatching({ pods }: NodeInfo, selector: LabelMatcher, namespace: string | undefined): number {

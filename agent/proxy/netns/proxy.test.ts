@@ -8,6 +8,7 @@ import type { Node } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import { FakeApi } from '#client/fake-api.ts';
 import { createInformers } from '#client/informers.ts';
+import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import { endpoint, service, slice } from '../fixtures.ts';
 import { createProxy, type Proxy } from '../proxy.ts';
@@ -75,6 +76,7 @@ describe('createProxy', () => {
         clock,
         log,
         events: { event: () => undefined },
+        leftOut: createLeftOutReporter({ events: { event: () => undefined }, log }),
       },
       { nodeName: 'here', nodeIps: ['192.168.0.2'], clusterCidr: '10.244.0.0/16', healthzBindAddress: '' },
     );

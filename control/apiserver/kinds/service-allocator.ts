@@ -5,6 +5,7 @@
  * Source: upstream `pkg/registry/core/service/storage/alloc.go`.
  */
 import type { Service } from '#api/types.generated.ts';
+import { unreadable } from '#client/left-out.ts';
 import { ClusterIps } from './service-cluster-ips.ts';
 import { initIpFamilies } from './service-families.ts';
 import { NodePorts, type PortRange } from './service-node-ports.ts';
@@ -53,7 +54,15 @@ export function createServiceAllocator({
 
   return {
     apiServerIp: ips.apiServerIp,
-    seed: (services) => [...services].flatMap((service) => holdAll(service, ips, ports)),
+    seed: (services) =>
+      [...services].flatMap((service) => {
+        try {
+          return holdAll(service, ips, ports);
+        } catch (error) {
+          // What an unreadable service holds is not known; that must not keep the server from starting.
+          return [`${service.metadata.namespace}/${service.metadata.name}: ${unreadable(error)}`];
+        }
+      }),
     allocate(service, old) {
       const undo: Undo = [];
       try {

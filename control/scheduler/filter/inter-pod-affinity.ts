@@ -1,8 +1,9 @@
 /** Required affinity and anti-affinity between pods: of the pod to be placed, and of those already placed. */
+import { ownValue } from '#api/own-value.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
-import { type AffinityTerm, requiredAffinity, requiredAntiAffinity } from '../pod-affinity.ts';
+import { type AffinityTerm, affinityProblem, requiredAffinity, requiredAntiAffinity } from '../pod-affinity.ts';
 import type { Snapshot } from '../snapshot.ts';
 
 const name = 'InterPodAffinity';
@@ -14,6 +15,8 @@ const domain = (key: string, value: string): string => `${key}\n${value}`;
 export const interPodAffinity: FilterPlugin = {
   name,
   prepare(pod, snapshot) {
+    const problem = affinityProblem(pod);
+    if (problem !== undefined) return { kind: 'refuse', rejection: rejectionOf(name, false, `parsing pod: ${problem}`) };
     const affinity = requiredAffinity(pod, snapshot);
     const antiAffinity = requiredAntiAffinity(pod, snapshot);
     const forbidden = forbiddenByOthers(pod, snapshot);
@@ -57,14 +60,14 @@ function forbiddenByOthers(pod: Pod, snapshot: Snapshot): Domains {
 }
 
 function addDomain(found: Domains, { labels }: NodeInfo, { topologyKey }: AffinityTerm): void {
-  const value = labels[topologyKey];
+  const value = ownValue(labels, topologyKey);
   if (value !== undefined) found.add(domain(topologyKey, value));
 }
 
 function hasLiked({ labels }: NodeInfo, terms: readonly AffinityTerm[], liked: Domains, isFirst: boolean): boolean {
   let all = true;
   for (const { topologyKey } of terms) {
-    const value = labels[topologyKey];
+    const value = ownValue(labels, topologyKey);
     if (value === undefined) return false;
     if (!liked.has(domain(topologyKey, value))) all = false;
   }

@@ -1,5 +1,5 @@
 /** A node needs room for what the pod requests, and a free place among its maximum of pods. */
-import type { Amounts } from '#api/pod/requests.ts';
+import { type Amounts, amountOf } from '#api/pod/requests.ts';
 import { type FilterPlugin, type Rejection, rejectionOf } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
 import { podResources } from '../resources.ts';
@@ -18,13 +18,13 @@ export const nodeResourcesFit: FilterPlugin = {
 };
 
 function fit(requested: Amounts, resources: readonly string[], info: NodeInfo): Rejection | undefined {
-  const reasons = info.pods.length + 1 > (info.allocatable.pods ?? 0) ? ['Too many pods'] : [];
+  const reasons = info.pods.length + 1 > amountOf(info.allocatable, 'pods') ? ['Too many pods'] : [];
   // More than the node has in all: no preemption can make room.
   let preemptible = true;
   for (const resource of resources) {
-    const wanted = requested[resource] ?? 0;
-    const capacity = info.allocatable[resource] ?? 0;
-    if (wanted <= 0 || wanted <= capacity - (info.requested[resource] ?? 0)) continue;
+    const wanted = amountOf(requested, resource);
+    const capacity = amountOf(info.allocatable, resource);
+    if (wanted <= 0 || wanted <= capacity - amountOf(info.requested, resource)) continue;
     reasons.push(`Insufficient ${resource}`);
     if (wanted > capacity) preemptible = false;
   }

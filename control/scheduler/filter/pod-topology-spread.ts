@@ -1,5 +1,6 @@
 /** Topology spread constraints with whenUnsatisfiable DoNotSchedule. */
 
+import { ownValue } from '#api/own-value.ts';
 import { matchesLabels } from '#api/selector.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { type FilterPlugin, type Rejection, rejectionOf } from '../framework.ts';
@@ -35,7 +36,7 @@ function count(pod: Pod, constraint: SpreadConstraint, eligible: Snapshot['nodes
   const counts = new Map<string, number>();
   for (const info of eligible) {
     if (!constraint.includes(info)) continue;
-    const value = info.labels[constraint.topologyKey] ?? '';
+    const value = ownValue(info.labels, constraint.topologyKey) ?? '';
     counts.set(value, (counts.get(value) ?? 0) + countMatching(info, constraint.selector, pod.metadata.namespace));
   }
   return {
@@ -48,7 +49,7 @@ function count(pod: Pod, constraint: SpreadConstraint, eligible: Snapshot['nodes
 
 function checkNode(counted: readonly Counted[], info: NodeInfo): Rejection | undefined {
   for (const { constraint, counts, least, self } of counted) {
-    const value = info.labels[constraint.topologyKey];
+    const value = ownValue(info.labels, constraint.topologyKey);
     if (value === undefined) return rejectionOf(name, false, `${notMatched} (missing required label)`);
     if ((counts.get(value) ?? 0) + self - least > constraint.maxSkew) return rejectionOf(name, true, notMatched);
   }

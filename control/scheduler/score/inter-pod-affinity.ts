@@ -1,4 +1,5 @@
 /** Preferred affinity and anti-affinity between pods, in both directions. */
+import { ownValue } from '#api/own-value.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { maxNodeScore, type ScorePlugin } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
@@ -14,7 +15,7 @@ export const interPodAffinityScore: ScorePlugin = {
     const own = preferredTerms(pod, snapshot);
     const weights = new Map<string, Map<string, number>>();
     const credit = ({ topologyKey }: AffinityTerm, { labels }: NodeInfo, weight: number): void => {
-      const value = labels[topologyKey];
+      const value = ownValue(labels, topologyKey);
       if (value === undefined) return;
       const byValue = weights.get(topologyKey) ?? new Map<string, number>();
       weights.set(topologyKey, byValue.set(value, (byValue.get(value) ?? 0) + weight));
@@ -32,7 +33,7 @@ export const interPodAffinityScore: ScorePlugin = {
     }
     if (weights.size === 0) return undefined;
     const weightAt = ({ labels }: NodeInfo, key: string, byValue: ReadonlyMap<string, number>): number => {
-      const value = labels[key];
+      const value = ownValue(labels, key);
       return value === undefined ? 0 : (byValue.get(value) ?? 0);
     };
     return spreadOut(feasible.map((info) => [...weights].reduce((sum, [key, byValue]) => sum + weightAt(info, key, byValue), 0)));

@@ -1,5 +1,6 @@
 /** Prefers the domains with the fewest pods alike: constraints ScheduleAnyway, or the system's defaults. */
 import { hostnameLabel } from '#api/node-labels.ts';
+import { ownValue } from '#api/own-value.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { maxNodeScore, type ScorePlugin } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
@@ -41,16 +42,16 @@ function crowding(
   const counts = new Map<string, number>();
   const perNode = topologyKey === hostnameLabel;
   if (!perNode) {
-    for (const { labels } of candidates) counts.set(labels[topologyKey] ?? '', 0);
+    for (const { labels } of candidates) counts.set(ownValue(labels, topologyKey) ?? '', 0);
     for (const info of snapshot.nodes.filter((node) => takesPart(node) && includes(node))) {
-      const value = info.labels[topologyKey] ?? '';
+      const value = ownValue(info.labels, topologyKey) ?? '';
       const known = counts.get(value);
       if (known !== undefined) counts.set(value, known + countMatching(info, selector, namespace));
     }
   }
   const weight = Math.log((perNode ? candidates.length : counts.size) + 2);
   return (info) => {
-    const value = info.labels[topologyKey];
+    const value = ownValue(info.labels, topologyKey);
     if (value === undefined) return 0;
     const count = perNode ? countMatching(info, selector, namespace) : (counts.get(value) ?? 0);
     return count * weight + maxSkew - 1;

@@ -1,0 +1,114 @@
+/**
+ * Which nodes' pod ranges may become routes and configuration. A Node is an object like any other: whoever may write one must not be
+ * able to route the node's own network, the API server's address or another node's pods to somewhere else. Pure.
+ */
+import { addressRange, type CidrRange, contains, overlap, parseNetwork } from '#api/cidr.ts';
+import type { Node } from '#api/types.generated.ts';
+import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
+import { internalIps, type PodRoute, podCidrsOf } from './routes.ts';
+
+export interface PodNetwork {
+  /** `--cluster-cidr`: no node has pods elsewhere. */
+  clusterCidrs: readonly string[];
+  /** Never pods': this node's own addresses, the API server's. */
+  hostAddresses: readonly string[];
+}
+
+export interface PodRanges {
+  /** This node's, as written in its `spec.podCIDRs`. */
+  own: string[];
+  /** The other nodes', each with the address by which it is reached. */
+  others: PodRoute[];
+  leftOut: LeftOut[];
+}
+
+interface Claim {
+  node: Node;
+  text: string;
+  range: CidrRange;
+  gateway: string | undefined;
+}
+
+/** Of two ranges that overlap, this node's own counts, else the older node's, else the first by name. */
+export function podRanges(nodes: readonly Node[], self: string, network: PodNetwork): PodRanges {
+  const found: LeftOut[] = [];
+  const onLeftOut = (one: LeftOut): void => void found.push(one);
+  const claims = readEach('Node', nodes, onLeftOut, (node) => claimsOf(node, node.metadata.name === self, network, onLeftOut));
+  const taken: Claim[] = [];
+  for (const claim of claims.sort((a, b) => rank(a, self) - rank(b, self) || byAge(a, b))) {
+    const rival = taken.find((one) => overlap(one.range, claim.range));
+    if (rival === undefined) taken.push(claim);
+    else
+      onLeftOut(
+        leftOut(
+          'Node',
+          claim.node,
+          `spec.podCIDRs: ${claim.text} overlaps with ${rival.text} of node ${rival.node.metadata.name}`,
+        ),
+      );
+  }
+  const mine = taken.filter(({ node }) => node.metadata.name === self);
+  const others = taken.filter(({ node }) => node.metadata.name !== self);
+  return {
+    own: mine.map(({ text }) => text),
+    others: others.flatMap(({ text, gateway }) => (gateway === undefined ? [] : { destination: text, gateway })),
+    leftOut: found,
+  };
+}
+
+const rank = ({ node }: Claim, self: string): number => (node.metadata.name === self ? 0 : 1);
+
+function byAge(a: Claim, b: Claim): number {
+  const [atA, atB] = [a, b].map(({ node }) => Date.parse(node.metadata.creationTimestamp) || 0);
+  return (atA ?? 0) - (atB ?? 0) || (a.node.metadata.name < b.node.metadata.name ? -1 : 1);
+}
+
+function claimsOf(node: Node, isSelf: boolean, network: PodNetwork, onLeftOut: (one: LeftOut) => void): Claim[] {
+  if (typeof node.metadata.name !== 'string') return [];
+  const addresses = internalIps(node).flatMap((address) => {
+    const range = addressRange(address);
+    return range === undefined ? [] : { address, range };
+  });
+  return podCidrsOf(node).flatMap((text) => {
+    const range = parseNetwork(text);
+    const why = range === undefined ? `${JSON.stringify(text)} is no range of addresses` : whyNotPods(text, range, network);
+    if (range === undefined || why !== undefined) {
+      onLeftOut(leftOut('Node', node, `spec.podCIDRs: ${why}`));
+      return [];
+    }
+    if (isSelf) return [{ node, text, range, gateway: undefined }];
+    const reached = addresses.find((one) => one.range.bits === range.bits);
+    const whyGateway = reached === undefined ? undefined : whyNoGateway(reached.address, reached.range, network);
+    if (whyGateway !== undefined) onLeftOut(leftOut('Node', node, `status.addresses: ${whyGateway}`));
+    // Without an address the range is the node's all the same: no other may have it.
+    return [{ node, text, range, gateway: whyGateway === undefined ? reached?.address : undefined }];
+  });
+}
+
+function whyNotPods(text: string, range: CidrRange, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {
+  if (!clusterCidrs.some((cluster) => containsRange(cluster, range))) {
+    return `${text} is not within the cluster's range of pod addresses, ${clusterCidrs.join(',')}`;
+  }
+  const host = hostAddresses.find((address) => isWithin(address, range));
+  return host === undefined ? undefined : `${text} contains ${host}, which is no pod's address`;
+}
+
+function containsRange(outer: string, range: CidrRange): boolean {
+  const parsed = parseNetwork(outer);
+  return parsed !== undefined && contains(parsed, range);
+}
+
+function isWithin(address: string, range: CidrRange): boolean {
+  const parsed = addressRange(address);
+  return parsed !== undefined && contains(range, parsed);
+}
+
+/** What no packet can be handed to: loopback, unspecified, multicast and broadcast addresses. */
+const noGateways = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', 'ff00::/8'].flatMap((text) => parseNetwork(text) ?? []);
+
+function whyNoGateway(address: string, range: CidrRange, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {
+  if (noGateways.some((one) => contains(one, range))) return `${address} is no address of a node`;
+  if (hostAddresses.some((host) => isWithin(host, range))) return `${address} is this node's own, or the API server's`;
+  if (clusterCidrs.some((cluster) => containsRange(cluster, range))) return `${address} is a pod's address`;
+  return undefined;
+}

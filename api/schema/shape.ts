@@ -1,0 +1,123 @@
+/**
+ * Whether a value has the shape of its type, as Go finds out when it decodes: readers of objects may then rely on their types, if not
+ * on their values. For objects that come from elsewhere than a decoder: a store that another version, or another program, has written.
+ */
+import type { JsonObject, JsonValue } from '../json.ts';
+import { canonicalQuantity, QuantityError } from '../quantity.ts';
+import { canonicalMicroTime, canonicalTime, TimeError } from '../time.ts';
+import { type FieldType, typeFacts } from './facts.ts';
+import { fillZeros, zeroOf } from './zeros.ts';
+
+/** The value is not of its type; the message names the field. */
+export class ShapeError extends Error {
+  override name = 'ShapeError';
+}
+
+/**
+ * Completes `object` in place: nulls go, structs that Go always has are there. Fields that the type does not have stay.
+ * @param typeName such as `core/v1.Pod`
+ * @throws ShapeError
+ */
+export function shape(typeName: string, object: unknown): void {
+  if (!isObject(object)) throw new ShapeError(`the value is ${nameOf(object)}, not an object`);
+  shapeStruct(typeName, object, '');
+}
+
+/** `path` is built only where something is wrong or deeper: most objects are right, and there are many. */
+function shapeStruct(typeName: string, object: JsonObject, path: string): void {
+  const { byName } = typeFacts(typeName);
+  for (const name of Object.keys(object)) {
+    const field = byName.get(name);
+    if (field === undefined) continue;
+    const value = object[name];
+    if (value === null || value === undefined) delete object[name];
+    else object[name] = shaped(field.type, value, path === '' ? name : `${path}.${name}`);
+  }
+  fillZeros(typeName, object);
+}
+
+function shaped(type: FieldType, value: JsonValue, path: string): JsonValue {
+  switch (type.kind) {
+    case 'ref':
+      if (!isObject(value)) throw mismatch(path, value, 'an object');
+      shapeStruct(type.name, value, path);
+      return value;
+    case 'list':
+      if (!Array.isArray(value)) throw mismatch(path, value, 'a list');
+      value.forEach((item, index) => {
+        value[index] = element(type.item, item, `${path}[${index}]`);
+      });
+      return value;
+    case 'map':
+      if (!isObject(value)) throw mismatch(path, value, 'a map');
+      for (const [key, item] of Object.entries(value)) {
+        const next = element(type.value, item ?? null, `${path}[${key}]`);
+        // Only where it differs: an assignment to the key `__proto__` would be lost.
+        if (next !== item)
+          Object.defineProperty(value, key, { value: next, enumerable: true, writable: true, configurable: true });
+      }
+      return value;
+    default:
+      checkScalar(type.kind, value, path);
+      return value;
+  }
+}
+
+const element = (type: FieldType, value: JsonValue, path: string): JsonValue =>
+  value === null ? (zeroOf(type) ?? null) : shaped(type, value, path);
+
+function checkScalar(kind: Exclude<FieldType['kind'], 'ref' | 'list' | 'map'>, value: JsonValue, path: string): void {
+  switch (kind) {
+    case 'string':
+    case 'bytes':
+      if (typeof value !== 'string') throw mismatch(path, value, 'a string');
+      return;
+    case 'bool':
+      if (typeof value !== 'boolean') throw mismatch(path, value, 'true or false');
+      return;
+    case 'int32':
+      if (!isInt32(value)) throw mismatch(path, value, 'a 32-bit integer');
+      return;
+    case 'int64':
+      if (!Number.isInteger(value) && typeof value !== 'bigint') throw mismatch(path, value, 'an integer');
+      return;
+    case 'double':
+      if (typeof value !== 'number') throw mismatch(path, value, 'a number');
+      return;
+    case 'intstr':
+      if (typeof value !== 'string' && !isInt32(value)) throw mismatch(path, value, 'a 32-bit integer or a string');
+      return;
+    case 'quantity':
+    case 'time':
+    case 'microtime':
+      checkText(kind, value, path);
+      return;
+    case 'fieldsV1':
+    case 'raw':
+    case 'json':
+      return;
+  }
+}
+
+function checkText(kind: 'quantity' | 'time' | 'microtime', value: JsonValue, path: string): void {
+  if (kind === 'quantity' && typeof value !== 'string' && typeof value !== 'number') throw mismatch(path, value, 'a quantity');
+  if (kind !== 'quantity' && typeof value !== 'string') throw mismatch(path, value, 'a time');
+  try {
+    if (kind === 'quantity') canonicalQuantity(value as string | number);
+    else if (kind === 'time') canonicalTime(value as string);
+    else canonicalMicroTime(value as string);
+  } catch (error) {
+    if (error instanceof QuantityError || error instanceof TimeError)
+      throw new ShapeError(`${path}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+const isInt32 = (value: JsonValue): boolean => typeof value === 'number' && (value | 0) === value;
+
+const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const nameOf = (value: unknown): string => (Array.isArray(value) ? 'a list' : value === null ? 'null' : `a ${typeof value}`);
+
+const mismatch = (path: string, value: JsonValue, wanted: string): ShapeError =>
+  new ShapeError(`${path} is ${nameOf(value)}, not ${wanted}`);
