@@ -84,6 +84,13 @@ const scale: Subresource = {
   verbs: ['get', 'patch', 'update'],
 };
 const stream = (name: string, kind: string): Subresource => ({ name, group: '', version: 'v1', kind, verbs: ['create', 'get'] });
+const proxy = (kind: string): Subresource => ({
+  name: 'proxy',
+  group: '',
+  version: 'v1',
+  kind,
+  verbs: ['create', 'delete', 'get', 'patch', 'update'],
+});
 
 const allVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
@@ -138,7 +145,7 @@ export const resources: readonly Resource[] = [
     cluster: true,
     names: ['no'],
     storage: 'minions',
-    subresources: [stream('proxy', 'NodeProxyOptions'), coreOf('Node')],
+    subresources: [proxy('NodeProxyOptions'), coreOf('Node')],
   }),
   resource('pods', 'Pod', 'core/v1.Pod', {
     names: ['po'],
@@ -151,6 +158,7 @@ export const resources: readonly Resource[] = [
       stream('exec', 'PodExecOptions'),
       { name: 'log', group: '', version: 'v1', kind: 'Pod', verbs: ['get'] },
       stream('portforward', 'PodPortForwardOptions'),
+      proxy('PodProxyOptions'),
       coreOf('Pod'),
     ],
   }),
@@ -163,7 +171,7 @@ export const resources: readonly Resource[] = [
     names: ['svc'],
     categories: ['all'],
     storage: 'services/specs',
-    subresources: [coreOf('Service')],
+    subresources: [proxy('ServiceProxyOptions'), coreOf('Service')],
   }),
   resource('deployments.apps', 'Deployment', 'apps/v1.Deployment', {
     names: ['deploy'],

@@ -7,6 +7,10 @@ export interface TransportRequest {
   /** Lower-case names. */
   headers: Record<string, string>;
   body?: Uint8Array | undefined;
+  /** The body as it comes, where it is passed on and not read; then there is no `body`. */
+  stream?: AsyncIterable<Uint8Array> | undefined;
+  /** Where the request came from, over a network. */
+  remoteAddress?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -14,6 +18,8 @@ export interface TransportResponse {
   status: number;
   /** Lower-case names. */
   headers: Record<string, string>;
+  /** `Set-Cookie`, the one header of which there may be several. */
+  cookies?: readonly string[] | undefined;
   /** Whole for an ordinary answer; chunk by chunk, as they come, for a watch or a log. */
   body: AsyncIterable<Uint8Array>;
   /** Aborts when what the body tells has ended: a reader that has not taken what came before is waited for no longer. */

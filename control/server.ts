@@ -20,10 +20,10 @@ import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiser
 import type { InflightLimits } from './apiserver/inflight.ts';
 import { strategies } from './apiserver/kinds/index.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/service-allocator.ts';
-import { KubeletProxy } from './apiserver/kubelet-proxy.ts';
 import { listen } from './apiserver/listener.ts';
 import { openApiRoute } from './apiserver/openapi-route.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
+import { Proxies } from './apiserver/proxy/proxies.ts';
 import type { UserInfo } from './apiserver/strategy.ts';
 import { type ControllerOptions, runControllers } from './controllers/index.ts';
 import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
@@ -99,10 +99,8 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   };
   const ending = { clients: new AbortController(), listener: new AbortController(), server: new AbortController() };
   try {
-    const proxy = new KubeletProxy(
-      { certificate: pki.kubeletClient.certificate, key: pki.kubeletClient.key, ca: pki.ca.certificate },
-      log,
-    );
+    const { certificate, key } = pki.kubeletClient;
+    const proxy = new Proxies({ kubelet: { certificate, key, ca: pki.ca.certificate, own: pki.apiserver.certificate } }, log);
     const server: ApiServer = buildApiServer({ options, store, clock, log, pki, allocator, proxy, leftOut: toldBy('apiserver') });
     server.metrics.registry.registerMetric(leftOutMetric(reporters));
     serverOf = () => server;
@@ -164,7 +162,7 @@ interface Parts {
   log: Logger;
   pki: ClusterPki;
   allocator: ServiceAllocator;
-  proxy: KubeletProxy;
+  proxy: Proxies;
   leftOut: LeftOutReporter;
 }
 

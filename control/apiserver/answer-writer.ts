@@ -23,7 +23,9 @@ export async function writeResponse(
   const isHttp2 = request.httpVersionMajor === 2;
   const isUnwanted = isRestUnwanted(request);
   const closing = isUnwanted ? { ...answer.headers, connection: 'close' } : answer.headers;
-  response.writeHead(answer.status, isHttp2 ? withoutHop(answer.headers) : closing);
+  const headers = isHttp2 ? withoutHop(answer.headers) : closing;
+  const { cookies = [] } = answer;
+  response.writeHead(answer.status, cookies.length === 0 ? headers : { ...headers, 'set-cookie': [...cookies] });
   if (request.method === 'HEAD') {
     response.end();
     return;

@@ -63,6 +63,8 @@ export interface ApiServerDeps {
 /** Subresources whose answers come from a kubelet or a pod. */
 export interface StreamProxy {
   handles(info: RequestInfo): boolean;
+  /** Whether the body goes on to somebody else as it comes: then it is neither read nor limited here. */
+  passesBodyOn(info: RequestInfo): boolean;
   handle(request: TransportRequest, info: RequestInfo, registry: Registry): Promise<TransportResponse>;
 }
 
@@ -87,6 +89,8 @@ export interface ApiServer {
   admit(request: TransportRequest, info: RequestInfo, user: UserInfo): Promise<UserInfo>;
   /** Follows the store until `signal` aborts; nothing is served before. Watches end with it. */
   run(signal: AbortSignal): Promise<void>;
+  /** {@link StreamProxy.passesBodyOn} */
+  passesBodyOn(info: RequestInfo): boolean;
   /** Resolves once requests can be served. */
   readonly ready: Promise<void>;
   /** From now on `/readyz` fails and watches end, so that clients go elsewhere; requests are still served. */
@@ -192,6 +196,10 @@ class Server implements ApiServer {
 
   beginShutdown(): void {
     this.#shutdown.abort();
+  }
+
+  passesBodyOn(info: RequestInfo): boolean {
+    return this.#deps.proxy?.passesBodyOn(info) === true && findResource(info) !== undefined;
   }
 
   addHealthCheck(check: HealthCheck): void {

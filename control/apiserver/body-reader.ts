@@ -25,6 +25,8 @@ const lingerMs = 500;
 
 export interface Body {
   bytes: Uint8Array | undefined;
+  /** In place of `bytes`: the body as it comes. */
+  stream?: AsyncIterable<Uint8Array> | undefined;
   /** To be called when the request is answered: the next one may be read. */
   release(): void;
 }
@@ -161,6 +163,13 @@ class Reading {
     this.#chunks = [];
     for (const timer of this.#timers) clearTimeout(timer);
   }
+}
+
+/** A body that somebody else reads, as it comes and of any size. */
+export function passedOn(request: Http2ServerRequest): Body {
+  // The connection outlives a body that is not read to its end: the answer still has to be sent.
+  const stream = hasBody(request) ? request.iterator({ destroyOnReturn: false }) : undefined;
+  return { bytes: undefined, stream, release: () => undefined };
 }
 
 const tooLarge = (): Error => requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
 import https, { createServer, type Server as HttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect as connectTcp } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import type { TransportResponse } from '#client/transport.ts';
 import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
-import { KubeletProxy } from './kubelet-proxy.ts';
 import { listen } from './listener.ts';
+import type { Connect } from './proxy/backend.ts';
+import { Proxies } from './proxy/proxies.ts';
 import { textResponse } from './responses.ts';
 import { silentLog } from './server-log.ts';
 import { startTestServer, type TestServer } from './testing.ts';
@@ -32,7 +33,7 @@ describe('the HTTPS listener', () => {
     ca = await createAuthority(now);
     const certificate = await issueCertificate(
       ca,
-      { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1'] },
+      { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1', '10.9.8.7'] },
       now,
     );
     user = await issueCertificate(ca, { commonName: 'jane', organizations: ['dev', 'ops'], usage: 'client' }, now);
@@ -43,7 +44,10 @@ describe('the HTTPS listener', () => {
     );
     const client = await issueCertificate(ca, { commonName: 'kube-apiserver-kubelet-client', usage: 'client' }, now);
     kubelet = await startKubelet(certificate, ca, seen);
-    const proxy = new KubeletProxy({ certificate: client.certificate, key: client.key, ca: ca.certificate }, silentLog);
+    const credentials = { certificate: client.certificate, key: client.key, ca: ca.certificate };
+    // The node's address is none that a proxy may go to otherwise; here it leads to this machine.
+    const connect: Connect = ({ host, port: to }) => connectTcp(to, host === '10.9.8.7' ? '127.0.0.1' : host);
+    const proxy = new Proxies({ kubelet: credentials, connect }, silentLog);
     api = await startTestServer({ deps: { proxy, openapi: async () => brokenAnswer() } });
     const options = {
       host: '127.0.0.1',
@@ -342,7 +346,7 @@ function brokenAnswer(): TransportResponse {
 }
 
 async function seedPod(api: TestServer, kubeletPort: number): Promise<void> {
-  const addresses = [{ type: 'InternalIP', address: '127.0.0.1' }];
+  const addresses = [{ type: 'InternalIP', address: '10.9.8.7' }];
   await api.request('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
   const status = { addresses, daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } } };
   await api.request('PATCH', '/api/v1/nodes/n1/status', { status }, { 'content-type': 'application/merge-patch+json' });

@@ -13,7 +13,7 @@ import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import { writeResponse } from './answer-writer.ts';
 import type { ApiServer } from './api-server.ts';
 import { anonymousUser, authenticate } from './authentication.ts';
-import { BodyReader } from './body-reader.ts';
+import { BodyReader, passedOn } from './body-reader.ts';
 import { type ConnectionTimes, closeIdleSessions, connectionLimits, defaultTimes } from './connection-limits.ts';
 import { refusal } from './http-refusals.ts';
 import { defaultInflightLimits, Inflight, type InflightLimits, isLongRunning, tooManyRequests } from './inflight.ts';
@@ -40,11 +40,23 @@ export interface ListenerOptions {
   times?: Partial<ConnectionTimes>;
 }
 
+/** A client's connection that asks to become something else, with all that is known of it. */
+export interface UpgradeExchange {
+  request: TransportRequest;
+  info: RequestInfo;
+  registry: Registry;
+  message: IncomingMessage;
+  socket: Duplex;
+  /** What the client has said behind its request. */
+  head: Buffer;
+}
+
 /** Takes over upgraded HTTP/1.1 connections (the kubelet proxy). @throws ApiError when it cannot */
 export interface UpgradeHandler {
   /** Whether it upgrades connections for such requests at all; for others an `Upgrade` header means nothing, as in Go. */
   handles(info: RequestInfo): boolean;
-  upgrade(request: TransportRequest, info: RequestInfo, registry: Registry, socket: Duplex, head: Uint8Array): Promise<void>;
+  /** Settles when the connection has ended. @throws ApiError while an ordinary answer can still be given */
+  upgrade(exchange: UpgradeExchange): Promise<void>;
 }
 
 export interface Listener {
@@ -279,8 +291,12 @@ async function answer(
     if (leave === undefined) return { answer: tooManyRequests(), isAnonymous };
     try {
       goOn?.();
-      const body = await bodies.read(request);
-      const plain = { method: request.method, path: request.url ?? '', headers, body: body.bytes, signal };
+      if (request.authority !== undefined) headers['host'] ??= request.authority;
+      const { remoteAddress } = tlsSocketOf(request);
+      const isPassedOn = server.passesBodyOn(parseRequestInfo(request.method, request.url ?? ''));
+      const body = isPassedOn ? passedOn(request) : await bodies.read(request);
+      const { bytes, stream } = body;
+      const plain = { method: request.method, path: request.url ?? '', headers, body: bytes, stream, remoteAddress, signal };
       // Nobody waits for what a stream that was reset asked for.
       if (signal.aborted) throw new Error('the client left before its request was looked at');
       return { answer: await server.handle(plain, user).finally(body.release), isAnonymous };
@@ -351,15 +367,21 @@ async function upgraded(
     if (refused !== undefined) return await writeAnswer(socket, refused);
     const user = await authenticated(server, log, request);
     const info = parseRequestInfo(request.method, request.url);
-    const plain = { method: request.method, path: request.url, headers };
+    const { remoteAddress } = tlsSocketOf(request);
+    const plain = { method: request.method, path: request.url, headers, remoteAddress };
     await server.admit(plain, info, user);
+    // A browser opens a WebSocket by GET, and yet it is no mere reading (AuthorizePodWebsocketUpgradeCreatePermission).
+    if (info.resource === 'pods' && streams.has(info.subresource)) await server.admit(plain, { ...info, verb: 'create' }, user);
     await server.ready;
-    await upgrade?.upgrade(plain, info, server.registry, socket, head);
+    const message = request as unknown as IncomingMessage;
+    await upgrade?.upgrade({ request: plain, info, registry: server.registry, message, socket, head });
   } catch (error) {
     if (!(error instanceof ApiError)) log.error({ err: error, path: request.url }, 'a connection could not be upgraded');
     await writeAnswer(socket, errorResponse(error, negotiateLeniently(headers['accept']), false));
   }
 }
+
+const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
 
 /** CONNECT over HTTP/1.1: nothing here tunnels, so it is answered as any other request (405, 404, 401), and the connection ends. */
 async function connected({ server, log }: Serving, request: Http2ServerRequest, socket: Duplex): Promise<void> {

@@ -109,7 +109,7 @@ async function upgrade(deps: ServerDeps, request: IncomingMessage, socket: Duple
     );
   const url = await streamingUrl(deps.runtime, worker, target);
   if (protocol === 'websocket') await serveWebSocket(request, socket, head, target, url);
-  else relayUpgrade(request, socket, head, url);
+  else await relayUpgrade(request, socket, head, url);
 }
 
 function findWorker(deps: ServerDeps, namespace: string, name: string, uid?: string): PodWorker | undefined {

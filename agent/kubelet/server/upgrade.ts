@@ -8,6 +8,7 @@ import { type Duplex, Writable } from 'node:stream';
 import { pathSegments, requestTarget } from '#agent/host/listener.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { queryBool } from '#api/query-options.ts';
+import { passRefusalOn, requestUpgrade, switchedHead, type UpgradeAnswer } from '#client/upgrade.ts';
 import { findContainer, isRunning, readySandbox } from '../observed.ts';
 import type { PodWorker } from '../pod-worker.ts';
 
@@ -44,6 +45,9 @@ export function parseStreamPath(target: string): StreamTarget | undefined {
 /** Whether one of the names of a stream is asked for. */
 export const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean =>
   names.some((name) => queryBool(query, name));
+
+/** Until the runtime's streaming server, which is on this machine, has answered. */
+const upgradeTimeoutMs = 30_000;
 
 /** What the client wants to stream. The API server's and the kubelet's own parameter names are both known. */
 function streamsOf(query: URLSearchParams): { tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean } {
@@ -109,28 +113,53 @@ const afterReading = (connection: Duplex): Writable =>
     final: (done) => void setImmediate(() => connection.end(done)),
   }).on('error', () => connection.destroy());
 
-/** Header lines as they came, but for the host. */
-function headerLines(request: IncomingMessage, host: string): string {
-  const lines: string[] = [`Host: ${host}`];
-  for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
-    const name = request.rawHeaders[index] ?? '';
-    if (!['host', 'authorization'].includes(name.toLowerCase())) lines.push(`${name}: ${request.rawHeaders[index + 1]}`);
+/** Asks the streaming server for the client's upgrade. @throws UpgradeError when there is no answer */
+export async function askStreamingServer(
+  url: URL,
+  method: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<UpgradeAnswer> {
+  try {
+    return await requestUpgrade({
+      method,
+      path: url.pathname + url.search,
+      headers: { ...headers, host: url.host },
+      connect: () => connect({ host: url.hostname, port: Number(url.port), noDelay: true }),
+      timeoutMs: upgradeTimeoutMs,
+    });
+  } catch (error) {
+    throw new UpgradeError(500, `error dialing backend: the runtime's streaming server: ${(error as Error).message}`);
   }
-  return lines.map((line) => `${line}\r\n`).join('');
 }
 
-/** Sends the upgrade request on to the streaming server and joins the two connections; its answer goes to the client as it is. */
-export function relayUpgrade(request: IncomingMessage, client: Duplex, head: Buffer, url: URL): void {
+/** The client's headers, without those of its own connection to us. */
+function passedHeaders({ headers }: IncomingMessage): Record<string, string> {
+  const dropped = new Set(['host', 'authorization', 'transfer-encoding', 'content-length']);
+  const pairs = Object.entries(headers).filter(([name, value]) => value !== undefined && !dropped.has(name));
+  return Object.fromEntries(pairs.map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : String(value)]));
+}
+
+/**
+ * Sends the upgrade request on to the streaming server, and joins the two connections once it has said 101. A refusal goes to the client
+ * as an ordinary answer. @throws UpgradeError while one can still be given
+ */
+export async function relayUpgrade(request: IncomingMessage, client: Duplex, head: Buffer, url: URL): Promise<void> {
+  const answer = await askStreamingServer(url, request.method ?? 'GET', passedHeaders(request));
+  if (answer.kind === 'answered') {
+    const { response } = answer;
+    if ((response.statusCode ?? 0) >= 400) return await passRefusalOn(client, response);
+    response.destroy();
+    throw new UpgradeError(500, `invalid upgrade response: status code ${response.statusCode}`);
+  }
+  const { socket: server } = answer;
   // It left while the runtime was asked: its `close` has been, and nobody would end the other side.
-  if (client.destroyed) return;
-  const server = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
+  if (client.destroyed) return void server.destroy();
   const end = (): void => void server.destroy();
-  server.once('connect', () => {
-    server.write(`${request.method} ${url.pathname}${url.search} HTTP/1.1\r\n${headerLines(request, url.host)}\r\n`);
-    if (head.length > 0) server.write(head);
-    server.pipe(client);
-    client.pipe(afterReading(server));
-  });
+  client.write(switchedHead(answer.response));
+  if (answer.head.length > 0) client.write(answer.head);
+  if (head.length > 0) server.write(head);
+  server.pipe(client);
+  client.pipe(afterReading(server));
   // `close` follows every error. What the server said before it broke off is still on its way to the client.
   server.on('error', end);
   client.on('error', end);

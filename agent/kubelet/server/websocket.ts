@@ -8,7 +8,6 @@
  */
 
 import type { IncomingMessage } from 'node:http';
-import { request as httpRequest } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { createWebSocketStream, WebSocketServer } from 'ws';
@@ -16,7 +15,7 @@ import type { SpdyStream } from '#agent/runtime/streaming/spdy.ts';
 import { createSpdySession } from '#agent/runtime/streaming/spdy.ts';
 import { failureStatus } from '#agent/runtime/streaming/stream-request.ts';
 import type { StreamTarget } from './upgrade.ts';
-import { isSet, relayUpgrade, UpgradeError } from './upgrade.ts';
+import { askStreamingServer, isSet, relayUpgrade, UpgradeError } from './upgrade.ts';
 
 const channelProtocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
 const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
@@ -27,8 +26,6 @@ const maxBufferedBytes = 1024 * 1024;
 
 /** Upstream's limit for one message. */
 const maxMessageBytes = 32 * 1024 * 1024;
-/** For the streaming server to accept the upgrade, and then each stream. */
-const openTimeoutMs = 30_000;
 /** How long the runtime may take to end a stream whose client has left. */
 const lastWordsMs = 10_000;
 
@@ -59,7 +56,7 @@ export async function serveWebSocket(
   const handling = webSocketHandling(offered(request), target.action);
   if (handling === undefined) throw new UpgradeError(400, 'no offered protocol is supported');
   if (handling.kind === 'relay') {
-    relayUpgrade(request, socket, head, url);
+    await relayUpgrade(request, socket, head, url);
     return;
   }
   const server = await dialSpdy(url, handling.kind === 'tunnel' ? 'portforward.k8s.io' : 'v4.channel.k8s.io');
@@ -82,28 +79,12 @@ interface Upgraded {
 }
 
 /** Asks the streaming server for SPDY. @throws UpgradeError with its answer when it refuses */
-function dialSpdy(url: URL, protocol: string): Promise<Upgraded> {
-  return new Promise((resolve, reject) => {
-    const headers = { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': protocol };
-    const outgoing = httpRequest(url, { method: 'POST', headers, agent: false });
-    const fail = (error: Error): void =>
-      reject(new UpgradeError(500, `the runtime's streaming server cannot be reached: ${error.message}`));
-    const timer = setTimeout(() => outgoing.destroy(new Error(`no answer within ${openTimeoutMs / 1000} s`)), openTimeoutMs);
-    outgoing.once('close', () => {
-      clearTimeout(timer);
-      fail(new Error('it closed the connection'));
-    });
-    outgoing.once('upgrade', (_response, socket, head) => {
-      clearTimeout(timer);
-      resolve({ socket, head });
-    });
-    outgoing.once('response', (response) => {
-      reject(new UpgradeError(500, `the runtime's streaming server answered ${response.statusCode} in place of an upgrade`));
-      outgoing.destroy();
-    });
-    outgoing.on('error', fail);
-    outgoing.end();
-  });
+async function dialSpdy(url: URL, protocol: string): Promise<Upgraded> {
+  const headers = { connection: 'Upgrade', upgrade: 'SPDY/3.1', 'x-stream-protocol-version': protocol };
+  const answer = await askStreamingServer(url, 'POST', headers);
+  if (answer.kind === 'switched') return answer;
+  answer.response.destroy();
+  throw new UpgradeError(500, `the runtime's streaming server answered ${answer.response.statusCode} in place of an upgrade`);
 }
 
 /** Bytes of SPDY, in messages on one side and plain on the other. */

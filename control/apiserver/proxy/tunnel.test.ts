@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { tunnel } from './kubelet-proxy.ts';
+import { tunnel } from './tunnel.ts';
 
 const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
