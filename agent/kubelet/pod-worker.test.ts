@@ -23,7 +23,7 @@ import { PodWorker } from './pod-worker.ts';
 import { createProbeRunner } from './probes/probe-run.ts';
 import type { Probes } from './probes/probes.ts';
 import { createProbes } from './probes/probes.ts';
-import { VolumeError } from './volumes/volumes.ts';
+import { type MountedVolume, VolumeError } from './volumes/volumes.ts';
 
 const log = pino({ level: 'silent' });
 
@@ -44,6 +44,7 @@ interface Node {
   /** What the volumes wait for. */
   volumesReady: Promise<void> | undefined;
   network: string | undefined;
+  volumes: ReadonlyMap<string, MountedVolume> | undefined;
 }
 
 const opened: (() => Promise<void>)[] = [];
@@ -109,7 +110,7 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
         setUp: async () => {
           await node.volumesReady;
           if (node.volumeFailure !== undefined) throw new VolumeError([node.volumeFailure]);
-          return new Map();
+          return node.volumes ?? new Map();
         },
         tearDown: (uid) => rm(paths.podDir(uid), { recursive: true, force: true }),
       },
@@ -196,6 +197,35 @@ describe('a pod that runs', () => {
     assert.deepEqual(node.history, ['Pending ContainerCreating', 'Running ready']);
     assert.deepEqual(node.fake.calls, ['sandbox 0', 'start c']);
     assert.equal(node.status().podIP, '10.0.0.1');
+  });
+  it('mounts images as volumes, pulled for the pod', async () => {
+    const node = await runPod(
+      {
+        containers: [aContainer('c', { volumeMounts: [{ name: 'i', mountPath: '/data', subPath: 'dir' }] })],
+        volumes: [{ name: 'i', image: { reference: 'data:1', pullPolicy: 'IfNotPresent' } }],
+      },
+      (one) => (one.volumes = new Map([['i', { hostPath: '', readOnly: true }]])),
+    );
+    const [mount] = node.fake.newest('c').config.mounts ?? [];
+    assert.deepEqual([mount?.image?.image, mount?.image?.userSpecifiedImage, mount?.imageSubPath], ['data:1', 'data:1', 'dir']);
+    assert.deepEqual(node.fake.calls, ['sandbox 0', 'pull data:1', 'start c']);
+    assert.ok(node.events.includes('Pulling: Pulling image "data:1"'));
+  });
+  it('waits for the image of a volume as for its own', async () => {
+    const node = await runPod(
+      {
+        containers: [aContainer('c', { volumeMounts: [{ name: 'i', mountPath: '/data' }] }), aContainer('other')],
+        volumes: [{ name: 'i', image: { reference: 'none:1', pullPolicy: 'IfNotPresent' } }],
+      },
+      (one) => {
+        one.volumes = new Map([['i', { hostPath: '', readOnly: true }]]);
+        one.fake.unpullable.add('none:1');
+      },
+    );
+    assert.ok(node.history.some((entry) => entry.includes('ErrImagePull')));
+    assert.ok(node.events.includes('Failed: Error: ErrImagePull'));
+    assert.ok(node.container('other').state?.running);
+    assert.equal(node.container('c').state?.waiting?.reason, 'ImagePullBackOff');
   });
   it('waits for a network and says so', async () => {
     const node = await runPod({}, (one) => (one.network = 'cni plugin not initialized'));

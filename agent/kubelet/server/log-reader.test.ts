@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { appendFile, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -73,6 +74,37 @@ describe('container log', () => {
   it('watches nothing once it has said that there is no log', async () => {
     await assert.rejects(read({ follow: true }), { code: 'ENOENT' });
     assert.equal(process.getActiveResourcesInfo().includes('FSEventWrap'), false);
+  });
+
+  it('leaves out a line that is too long to be one, and goes on behind it', async () => {
+    await writeFile(path, `${line(1, 'one')}${line(2, 'x'.repeat(3 * 2 ** 20))}${line(3, 'three')}`);
+    assert.equal(await read({}), 'one\nthree\n');
+  });
+
+  it('goes on reading what it has open when something else takes its name', async () => {
+    await writeFile(path, line(1, 'one'));
+    const steps = [
+      async () => {
+        await rename(path, `${path}.old`);
+        execFileSync('mkfifo', [path]);
+        await appendFile(`${path}.old`, line(2, 'two'));
+      },
+      async () => {
+        await rm(path);
+        await symlink('/dev/zero', path);
+        await appendFile(`${path}.old`, line(3, 'three'));
+      },
+      async () => {
+        await rm(path);
+        await writeFile(path, line(4, 'four'));
+      },
+      async () => undefined,
+    ];
+    const running = async (): Promise<boolean> => {
+      await steps.shift()?.();
+      return steps.length > 0;
+    };
+    assert.equal(await read({ follow: true }, running), 'one\ntwo\nthree\nfour\n');
   });
 
   it('gives its last lines for a termination message', async () => {
