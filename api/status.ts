@@ -92,6 +92,11 @@ export const expired = (message: string): ApiError => failure(410, 'Expired', me
 export const requestTooLarge = (message: string): ApiError => failure(413, 'RequestEntityTooLarge', message);
 export const internalError = (message: string): ApiError =>
   failure(500, 'InternalError', `Internal error occurred: ${message}`, { causes: [{ message }] });
+/** 500 without a reason: an error that upstream's server passes on as it is (apiserver `responsewriters/status.go`). */
+export const unknownError = (message: string): ApiError => {
+  const { reason: _, ...status } = failure(500, '', message).status;
+  return new ApiError(status as Status);
+};
 export const serviceUnavailable = (message: string): ApiError => failure(503, 'ServiceUnavailable', message);
 export const methodNotSupported = (resource: GroupName, action: string): ApiError =>
   failure(405, 'MethodNotAllowed', `${action} is not supported on resources of kind "${qualified(resource)}"`, {

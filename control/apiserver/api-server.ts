@@ -214,11 +214,13 @@ class Server implements ApiServer {
 
   #standardChecks(): HealthCheck[] {
     const all = ['livez', 'readyz', 'healthz'] as const;
+    const unread = (): string | undefined => (this.#feed.isReady ? undefined : 'the store has not been read yet');
     return [
       { name: 'ping', on: all, problem: () => undefined },
       { name: 'log', on: all, problem: () => undefined },
-      // Upstream's name for "the store answers".
-      { name: 'etcd', on: all, problem: () => (this.#feed.isReady ? undefined : 'the store has not been read yet') },
+      // Upstream's name for "the store answers". A full disk is no reason to start the process again: it reads on.
+      { name: 'etcd', on: ['livez'], problem: unread },
+      { name: 'etcd', on: ['readyz', 'healthz'], problem: () => unread() ?? this.#deps.store.problem() },
       { name: 'informer-sync', on: ['readyz'], problem: () => (this.#feed.isReady ? undefined : 'watch caches are not filled') },
       {
         name: 'shutdown',

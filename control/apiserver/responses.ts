@@ -1,7 +1,8 @@
 /** Answers, whole or streamed, in the shape of {@link TransportResponse}. */
 import type { JsonObject } from '#api/json.ts';
-import { ApiError, internalError } from '#api/status.ts';
+import { ApiError, internalError, unknownError } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
+import { StoreError } from '#control/store/errors.ts';
 import { contentTypeOf, type Format } from './negotiation.ts';
 import { encodeAny } from './wire.ts';
 
@@ -36,9 +37,19 @@ export function objectResponse(status: number, object: JsonObject, format: Forma
 /** What Go's mux answers for a path that nothing serves. */
 export const pageNotFound = (): TransportResponse => textResponse(404, '404 page not found\n');
 
+/** etcd's text for a store that is full, which upstream passes on to clients. The log names the file. */
+const storeFull =
+  "etcdserver: mvcc: database space exceeded: no space is left on the disk of the API server's store, so nothing was changed";
+
+function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof StoreError && error.code === 'full') return unknownError(storeFull);
+  return internalError(error instanceof Error ? error.message : String(error));
+}
+
 /** A Status for any error; what is not an ApiError is an internal error and told without its stack. */
 export function errorResponse(error: unknown, format: Format, pretty: boolean): TransportResponse {
-  const { status } = error instanceof ApiError ? error : internalError(error instanceof Error ? error.message : String(error));
+  const { status } = toApiError(error);
   const retry = status.details?.retryAfterSeconds;
   const response = bytesResponse(status.code ?? 500, contentTypeOf(format), encodeAny(status, { format, pretty }));
   if (retry !== undefined) response.headers['retry-after'] = String(retry);

@@ -84,6 +84,8 @@ export interface TestServerOptions {
   watchCache?: Partial<WatchCacheLimits>;
   deps?: Partial<ApiServerDeps>;
   namespaces?: readonly string[];
+  /** Where its store lies; a folder of its own, which goes with it, by default. */
+  folder?: string;
   /** Default true; see {@link ApiServerOptions}. */
   freezeCached?: boolean;
 }
@@ -91,7 +93,7 @@ export interface TestServerOptions {
 let keys: Promise<{ privateKey: string; publicKey: string }> | undefined;
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'apiserver-test-'));
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'apiserver-test-')));
   const store = await createSqliteStore({ path: join(folder, 'state.db') });
   const clock = options.clock ?? systemClock;
   const log = silentLog;
@@ -141,7 +143,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       stopping.abort();
       await running;
       await store.close();
-      await rm(folder, { recursive: true, force: true });
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
   for (const name of options.namespaces ?? ['default']) {

@@ -2,7 +2,10 @@
 import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { acknowledgedPath } from './acknowledged.ts';
 import { fromSqlite, StoreError } from './errors.ts';
+import { recover, type StoreNote } from './recovery.ts';
+import { inspectWal } from './wal-file.ts';
 
 /** "TKNS", in SQLite's header, tells `file` and us whose database it is (sqlite.org/fileformat2.html, offset 68). */
 const APPLICATION_ID = 0x544b4e53;
@@ -37,22 +40,51 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+export interface OpenedDatabase {
+  database: DatabaseSync;
+  /** What there is to say about how it ended before. */
+  notes: StoreNote[];
+}
+
 /**
  * Opens the store's database for this process alone, making an empty one where there is no file.
  * @throws StoreError; the file is then as it was
  */
-export function openDatabase(path: string): DatabaseSync {
+export function openDatabase(path: string): OpenedDatabase {
   try {
-    if (!existsSync(path)) createFile(path);
+    if (!existsSync(path)) {
+      checkNothingLeft(path);
+      createFile(path);
+    }
     checkHeader(path);
     chmodSync(path, 0o600);
-    return openChecked(path);
+    const wal = inspectWal(`${path}-wal`);
+    const database = openChecked(path);
+    try {
+      return { database, notes: recover(database, path, wal) };
+    } catch (error) {
+      database.close();
+      throw error;
+    }
   } catch (error) {
     if (error instanceof Error && 'syscall' in error) {
       throw new StoreError('io', `store ${path} cannot be opened: ${error.message}`, { cause: error });
     }
     throw fromSqlite(error, path);
   }
+}
+
+/** SQLite would play the log of a database that is gone into the new one. */
+function checkNothingLeft(path: string): void {
+  const log = `${path}-wal`;
+  if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0) {
+    throw new StoreError(
+      'corrupt',
+      `store ${path} is missing, but its log ${log} is there: nothing was changed; restore ${path} from a backup, or move the log away to start empty`,
+    );
+  }
+  // What another store acknowledged, which was moved away.
+  rmSync(acknowledgedPath(path), { force: true });
 }
 
 /** A crash while a store is being made leaves no half-made file under its name: it is made beside, then linked. */
@@ -130,6 +162,15 @@ function openChecked(path: string): DatabaseSync {
       throw new StoreError(
         'corrupt',
         `store ${path} is damaged (${why}): nothing was changed; restore it from a backup, or move it away to start empty`,
+      );
+    }
+    const lost = database
+      .prepare('SELECT c.key FROM current c LEFT JOIN log l ON l.revision = c.revision WHERE l.revision IS NULL')
+      .get();
+    if (lost !== undefined) {
+      throw new StoreError(
+        'corrupt',
+        `store ${path} is damaged (it has lost the value of ${String(lost['key'])}): nothing was changed; restore it from a backup, or move it away to start empty`,
       );
     }
     return database;

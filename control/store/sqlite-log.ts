@@ -107,6 +107,8 @@ const statements = (db: DatabaseSync) => ({
   revoke: db.prepare('DELETE FROM lease WHERE id = ?'),
   setMeta: db.prepare('UPDATE meta SET value = ? WHERE name = ?'),
   forget: db.prepare('DELETE FROM log WHERE revision = ?'),
+  // A value that does not change would not be written.
+  probe: db.prepare("INSERT INTO meta VALUES ('probes', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"),
 });
 
 const toEntry = (row: EntryRow): StoreEntry => ({
@@ -167,6 +169,11 @@ export class SqliteLog {
       for (const { id, ttlSeconds } of this.#query.leases.all()) this.#leases.set(id, ttlSeconds);
       throw error;
     }
+  }
+
+  /** Commits a small change that means nothing, to find out whether changes can be committed. @throws where they cannot */
+  probe(): void {
+    this.transaction(() => this.#run.probe.run());
   }
 
   /** Within a {@link transaction}. @throws LeaseNotFoundError before anything is changed */

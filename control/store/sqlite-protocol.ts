@@ -1,5 +1,6 @@
 /** What the store's main side and its worker thread say to each other. Everything here survives a structured clone. */
 import { LeaseNotFoundError, StoreError, type StoreErrorCode } from './errors.ts';
+import type { StoreNote } from './recovery.ts';
 import type { RangeOptions, RangeResult, StoreEntry, StoreEvent, WriteResult } from './store.ts';
 import { CompactedError, FutureRevisionError } from './store.ts';
 
@@ -68,8 +69,17 @@ export type ToWorker = Request[];
 export type Reply = { id: number; result: Results[keyof Results] } | { id: number; error: WireError };
 
 export type FromWorker =
-  | { kind: 'opened'; revision: number; compactRevision: number; leases: { id: number; ttlSeconds: number }[] }
+  | {
+      kind: 'opened';
+      revision: number;
+      compactRevision: number;
+      leases: { id: number; ttlSeconds: number }[];
+      notes: StoreNote[];
+    }
   | { kind: 'refused'; error: WireError }
+  /** Why writes fail from now on, or that they succeed again (undefined). */
+  | { kind: 'health'; problem: string | undefined }
+  | { kind: 'note'; note: StoreNote }
   /** Replies in the order of the revisions they made; all of it is on disk. */
   | { kind: 'replies'; replies: Reply[]; revision: number; compactRevision: number };
 

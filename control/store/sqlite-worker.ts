@@ -5,8 +5,9 @@
  * transaction. Nothing is answered before the commit it depends on is on disk.
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { fromSqlite, LeaseNotFoundError } from './errors.ts';
-import { openDatabase } from './sqlite-file.ts';
+import { AcknowledgedRecord, acknowledgedPath } from './acknowledged.ts';
+import { fromSqlite, LeaseNotFoundError, StoreError } from './errors.ts';
+import { type OpenedDatabase, openDatabase } from './sqlite-file.ts';
 import { SqliteLog } from './sqlite-log.ts';
 import type {
   FromWorker,
@@ -19,6 +20,7 @@ import type {
   WriteOperation,
 } from './sqlite-protocol.ts';
 import { toWire } from './sqlite-protocol.ts';
+import { WriteHealth } from './write-health.ts';
 
 /** A transaction takes no more than this, so that a flood does not make its first write wait for the last. */
 const MAX_WRITES = 1_000;
@@ -35,8 +37,11 @@ const isOther = (request: Request): request is OtherRequest => !isWrite(request)
 class StoreThread {
   readonly #port: MessagePort;
   readonly #path: string;
-  readonly #database: ReturnType<typeof openDatabase>;
+  readonly #database: OpenedDatabase['database'];
   readonly #log: SqliteLog;
+  readonly #acknowledged: AcknowledgedRecord;
+  readonly #health: WriteHealth;
+  #isRecordStale = false;
   #queue: Request[] = [];
   /** Compactions that wait for the sweep to end. */
   #sweeping: OtherRequest[] = [];
@@ -44,14 +49,21 @@ class StoreThread {
   constructor(port: MessagePort, path: string) {
     this.#port = port;
     this.#path = path;
-    this.#database = openDatabase(path);
-    this.#log = new SqliteLog(this.#database);
+    const { database, notes } = openDatabase(path);
+    this.#database = database;
+    this.#log = new SqliteLog(database);
+    this.#acknowledged = openRecord(path, this.#log.revision);
+    this.#health = new WriteHealth(
+      path,
+      () => this.#log.probe(),
+      (problem) => this.#send({ kind: 'health', problem }),
+    );
     port.on('message', (requests: ToWorker) => {
       this.#queue.push(...requests);
       this.#turn();
     });
     const leases = Array.from(this.#log.leases, ([id, ttlSeconds]) => ({ id, ttlSeconds }));
-    this.#send({ kind: 'opened', revision: this.#log.revision, compactRevision: this.#log.compactRevision, leases });
+    this.#send({ kind: 'opened', revision: this.#log.revision, compactRevision: this.#log.compactRevision, leases, notes });
     // A sweep that a crash cut short is resumed.
     setImmediate(() => this.#sweep());
   }
@@ -92,10 +104,29 @@ class StoreThread {
   /** When a group cannot be committed, each write is tried alone: one that does not fit must not take others with it. */
   #commit(group: WriteRequest[]): Reply[] {
     try {
-      return this.#log.transaction(() => group.map((request) => this.#write(request)));
+      const replies = this.#log.transaction(() => group.map((request) => this.#write(request)));
+      this.#acknowledge();
+      this.#health.succeeded();
+      return replies;
     } catch (error) {
       if (group.length > 1) return group.flatMap((request) => this.#commit([request]));
+      this.#health.failed(fromSqlite(error, this.#path));
       return group.map(({ id }) => ({ id, error: toWire(fromSqlite(error, this.#path)) }));
+    }
+  }
+
+  /** What is committed is answered, also where the record of it cannot be kept: an older one only tells less. */
+  #acknowledge(): void {
+    try {
+      this.#acknowledged.write(this.#log.revision);
+      this.#isRecordStale = false;
+    } catch (error) {
+      if (!this.#isRecordStale) {
+        const why = error instanceof Error ? error.message : String(error);
+        const message = `store ${this.#path}: ${acknowledgedPath(this.#path)} cannot be written (${why}): a loss may go unnoticed`;
+        this.#send({ kind: 'note', note: { level: 'warn', message } });
+      }
+      this.#isRecordStale = true;
     }
   }
 
@@ -121,7 +152,9 @@ class StoreThread {
       }
       return { id, result: this.#read(operation) };
     } catch (error) {
-      return { id, error: toWire(fromSqlite(error, this.#path)) };
+      const failure = fromSqlite(error, this.#path);
+      if (operation.op === 'compact') this.#health.failed(failure);
+      return { id, error: toWire(failure) };
     }
   }
 
@@ -145,15 +178,29 @@ class StoreThread {
       }
       this.#reply(this.#sweeping.map(({ id }) => ({ id, result: undefined })));
     } catch (error) {
-      this.#reply(this.#sweeping.map(({ id }) => ({ id, error: toWire(fromSqlite(error, this.#path)) })));
+      const failure = fromSqlite(error, this.#path);
+      this.#health.failed(failure);
+      this.#reply(this.#sweeping.map(({ id }) => ({ id, error: toWire(failure) })));
     }
     this.#sweeping = [];
   }
 
   /** A sweep that is not finished goes on when the store is opened again. The main side ends the thread once it has the answer. */
   #close({ id }: Request): void {
+    this.#health.stop();
     this.#database.close();
+    this.#acknowledged.close();
     this.#reply([...this.#sweeping.map((request) => ({ id: request.id, result: undefined })), { id, result: undefined }]);
+  }
+}
+
+/** @throws StoreError */
+function openRecord(path: string, revision: number): AcknowledgedRecord {
+  try {
+    return new AcknowledgedRecord(acknowledgedPath(path), revision);
+  } catch (error) {
+    const message = `store ${path}: ${acknowledgedPath(path)} cannot be written: ${error instanceof Error ? error.message : String(error)}`;
+    throw new StoreError('io', message, { cause: error });
   }
 }
 

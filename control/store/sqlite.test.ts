@@ -1,20 +1,32 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
-import { after, describe, it } from 'node:test';
+import { after, describe, it, type TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
+import type { Logger } from 'pino';
 import { FakeClock } from '#client/clock.ts';
 import { StoreError } from './errors.ts';
 import { createSqliteStore } from './sqlite.ts';
 import { storeContract } from './store.contract.ts';
-import type { Store } from './store.ts';
+import { CompactedError, type Store } from './store.ts';
 
 const run = promisify(execFile);
 const root = mkdtempSync(join(tmpdir(), 'tinkernetes-store-'));
@@ -191,6 +203,76 @@ describe('sqlite store: its file', () => {
     });
   });
 
+  /** A small file system of its own, filled up on demand. */
+  async function smallDisk(t: TestContext, size = '1m'): Promise<{ path: string; fill(): void; free(): void }> {
+    const mount = mkdtempSync(join(root, 'full'));
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', mount]);
+    t.after(() => run('umount', ['--lazy', mount]));
+    const filler = join(mount, 'filler');
+    return {
+      path: join(mount, 'store.db'),
+      fill() {
+        const { bavail, bsize } = statfsSync(mount);
+        writeFileSync(filler, Buffer.alloc(bavail * bsize));
+      },
+      free: () => rmSync(filler),
+    };
+  }
+
+  async function until(what: string, ask: () => boolean): Promise<void> {
+    for (let waitedMs = 0; !ask(); waitedMs += 20) {
+      assert.ok(waitedMs < 20_000, `not within 20 s: ${what}`);
+      await delay(20);
+    }
+  }
+
+  it('tells that writes fail while the disk is full, goes on reading, and mends by itself', async (t) => {
+    const disk = await smallDisk(t);
+    const said: string[] = [];
+    const log = {
+      info: (text: string) => said.push(text),
+      error: (_: object, text: string) => said.push(text),
+    } as unknown as Logger;
+    const store = await createSqliteStore({ path: disk.path, log });
+    t.after(() => store.close());
+    await store.put('/a', bytes('before'));
+    assert.equal(store.problem(), undefined);
+    disk.fill();
+    // The log may have room of its own for some more.
+    await assert.rejects(
+      async () => {
+        for (;;) await store.put('/a', new Uint8Array(20_000));
+      },
+      (error) => error instanceof StoreError && error.code === 'full',
+    );
+    assert.match(store.problem() ?? '', /no space left on the disk/);
+    assert.equal((await store.get('/a')).entry?.key, '/a');
+    disk.free();
+    await until('writes succeed again', () => store.problem() === undefined);
+    assert.equal((await store.put('/a', bytes('after'))).kind, 'ok');
+    assert.deepEqual(said, ['store: writes fail; reads go on', 'store: writes succeed again']);
+  });
+
+  it('notices a disk that fills while nobody writes', async (t) => {
+    const disk = await smallDisk(t);
+    await withStore(disk.path, async (store) => {
+      await store.put('/a', bytes('v'));
+      disk.fill();
+      await until('writes fail', () => store.problem() !== undefined);
+      disk.free();
+      await until('writes succeed again', () => store.problem() === undefined);
+    });
+  });
+
+  it('counts a write that is too large for the disk as its own fault, once a smaller one has succeeded', async (t) => {
+    const disk = await smallDisk(t);
+    await withStore(disk.path, async (store) => {
+      await assert.rejects(store.put('/big', new Uint8Array(3 << 20)));
+      await store.put('/small', bytes('1'));
+      assert.equal(store.problem(), undefined);
+    });
+  });
+
   it('refuses work after it was closed and finishes what was asked before', async () => {
     const store = await createSqliteStore({ path: freshPath() });
     const last = store.put('/a', bytes('v'));
@@ -262,3 +344,161 @@ describe('sqlite store: kill -9', () => {
     }
   });
 });
+
+describe('sqlite store: a log that was cut', () => {
+  /** A store whose process was killed after `count` acknowledged writes: all of it is in the log. */
+  async function killed(count: number): Promise<string> {
+    const path = freshPath();
+    const program = `
+      import { createSqliteStore } from './control/store/sqlite.ts';
+      const store = await createSqliteStore({ path: process.argv[1] });
+      for (let n = 1; n <= ${count}; n++) await store.put('/key/' + n, new TextEncoder().encode('value ' + n));
+      process.kill(process.pid, 'SIGKILL');
+    `;
+    const cwd = fileURLToPath(new URL('../../', import.meta.url));
+    await assert.rejects(run(process.execPath, ['--input-type=module', '-e', program, path], { cwd, timeout: 60_000 }));
+    assert.ok(statSync(`${path}-wal`).size > 0);
+    return path;
+  }
+
+  /** Opens it, and tells what it says and what it still has. */
+  async function opened(path: string): Promise<{ notes: [level: string, text: string][]; keys: number; revision: number }> {
+    const notes: [string, string][] = [];
+    const log = { warn: (text: string) => notes.push(['warn', text]), error: (text: string) => notes.push(['error', text]) };
+    const store = await createSqliteStore({ path, log: log as unknown as Logger });
+    const { entries } = await store.range({ prefix: '/key/' });
+    const revision = store.currentRevision();
+    await store.close();
+    return { notes, keys: entries.length, revision };
+  }
+
+  it('says nothing where nothing is missing', async () => {
+    assert.deepEqual(await opened(await killed(20)), { notes: [], keys: 20, revision: 20 });
+  });
+
+  const cuts: [what: string, cut: (wal: string) => void, why: RegExp][] = [
+    [
+      'in the middle of a frame',
+      (wal) => truncateSync(wal, statSync(wal).size - 5_000),
+      /\d+ bytes \(\d+ frames?\) at the end of its log/,
+    ],
+    [
+      'between two transactions',
+      (wal) => truncateSync(wal, endOfTransaction(wal, 5)),
+      /its log was cut at the end of a transaction, or the file is an older copy/,
+    ],
+    ['to nothing', (wal) => truncateSync(wal, 0), /there was no log beside it/],
+    ['away', (wal) => rmSync(wal), /there was no log beside it \(\S+-wal\)/],
+    ['within its header', (wal) => truncateSync(wal, 20), /20 bytes at the end of its log/],
+    [
+      'and damaged in the middle',
+      (wal) => overwrite(wal, Math.floor(statSync(wal).size / 2)),
+      /\d+ bytes \(\d+ frames\) at the end of its log/,
+    ],
+    [
+      'and zeroed from the middle on',
+      (wal) => zeroFrom(wal, Math.floor(statSync(wal).size / 2)),
+      /\d+ bytes \(\d+ frames\) at the end/,
+    ],
+  ];
+  for (const [what, cut, why] of cuts) {
+    it(`says which acknowledged changes are missing from a log cut ${what}, and gives no revision twice`, async () => {
+      const path = await killed(20);
+      cut(`${path}-wal`);
+      const { notes, keys, revision } = await opened(path);
+      assert.ok(keys < 20);
+      assert.equal(notes.length, 1);
+      const [level, text] = notes[0] ?? [];
+      assert.equal(level, 'error');
+      const range = keys === 19 ? 'revision 20' : `revisions ${keys + 1} to 20`;
+      assert.ok(text?.includes(`changes that had been acknowledged are missing, ${range}: `), String(text));
+      assert.match(text ?? '', why);
+      assert.equal(revision, 21);
+      await withStore(path, async (store) => {
+        // Whoever has seen what is missing lists anew.
+        const watch = store.watch('/key/', 20, new AbortController().signal)[Symbol.asyncIterator]();
+        await assert.rejects(watch.next(), CompactedError);
+        assert.equal((await store.put('/key/new', bytes('v'))).revision, 22);
+      });
+      // Told once.
+      assert.deepEqual((await opened(path)).notes, []);
+    });
+  }
+
+  it('does not mind a torn end that nobody was told of', async () => {
+    const path = await killed(5);
+    appendFileSync(`${path}-wal`, Buffer.alloc(3_000, 0x5a));
+    const { notes, keys } = await opened(path);
+    assert.equal(keys, 5);
+    assert.match(notes[0]?.[1] ?? '', /3000 bytes \(1 frame\) at the end of its log .* nothing that was acknowledged is missing/);
+    assert.equal(notes[0]?.[0], 'warn');
+  });
+
+  it('says so where there is no record to tell by', async () => {
+    const path = await killed(5);
+    rmSync(`${path}-acknowledged`);
+    truncateSync(`${path}-wal`, statSync(`${path}-wal`).size - 100);
+    assert.match((await opened(path)).notes[0]?.[1] ?? '', /whether acknowledged changes were among them cannot be told/);
+  });
+
+  it('takes frames of an earlier round of the log for what they are', async () => {
+    const path = freshPath();
+    await withStore(path, async (store) => {
+      // Past the automatic checkpoint, after which the log starts over at its beginning.
+      for (let n = 0; n < 1_500; n++) await store.put('/key/x', new Uint8Array(3_000));
+      cpSync(path, `${path}.copy`);
+      cpSync(`${path}-wal`, `${path}.copy-wal`);
+      cpSync(`${path}-acknowledged`, `${path}.copy-acknowledged`);
+    });
+    const { notes, revision } = await opened(`${path}.copy`);
+    assert.deepEqual([notes, revision], [[], 1_500]);
+  });
+
+  it('does not play the log of a database that is gone into a new one', async () => {
+    const path = await killed(5);
+    rmSync(path);
+    const wal = readFileSync(`${path}-wal`);
+    await assert.rejects(createSqliteStore({ path }), /is missing, but its log \S+-wal is there: nothing was changed/);
+    assert.ok(wal.equals(readFileSync(`${path}-wal`)));
+    rmSync(`${path}-wal`);
+    // Moved away on purpose: a store of its own.
+    assert.deepEqual(await opened(path), { notes: [], keys: 0, revision: 0 });
+  });
+
+  for (const [what, left] of [
+    ['in the middle', 0.5],
+    ['by its last page', 0.99],
+  ] as const) {
+    it(`refuses a database file cut ${what}`, async () => {
+      const path = freshPath();
+      await withStore(path, async (store) => {
+        for (let n = 0; n < 300; n++) await store.put(`/key/${n}`, new Uint8Array(2_000));
+      });
+      truncateSync(path, Math.floor(statSync(path).size * left));
+      const before = readFileSync(path);
+      await assert.rejects(createSqliteStore({ path }), (error) => error instanceof StoreError && error.code === 'corrupt');
+      assert.ok(before.equals(readFileSync(path)));
+    });
+  }
+});
+
+/** Where the transaction after the first `count` begins: a frame with a size in its header ends one. */
+function endOfTransaction(wal: string, count: number): number {
+  const content = readFileSync(wal);
+  const frameBytes = 24 + content.readUInt32BE(8);
+  let left = count;
+  for (let offset = 32; offset < content.length; offset += frameBytes) {
+    if (content.readUInt32BE(offset + 4) !== 0 && --left === 0) return offset + frameBytes;
+  }
+  throw new Error('the log has fewer transactions');
+}
+
+function overwrite(path: string, offset: number): void {
+  const content = readFileSync(path);
+  writeFileSync(path, content.fill(0xa5, offset, offset + 64));
+}
+
+function zeroFrom(path: string, offset: number): void {
+  const content = readFileSync(path);
+  writeFileSync(path, content.fill(0, offset));
+}

@@ -22,7 +22,7 @@ export interface SqliteStoreOptions {
   path: string;
   /** Measures lease times. Default: the system's clock. */
   clock?: Clock | undefined;
-  /** Tells of leases that could not be expired yet and of the thread's end. */
+  /** Tells what was lost before, of writes that fail, of leases that could not be expired yet and of the thread's end. */
   log?: Logger | undefined;
   worker?: WorkerSource | undefined;
 }
@@ -88,6 +88,7 @@ class SqliteStore implements Store {
   #outbox: Request[] = [];
   #nextId = 1;
   #compactRevision: number;
+  #problem: string | undefined;
   #ended: Error | undefined;
   #closing: Promise<void> | undefined;
 
@@ -98,6 +99,7 @@ class SqliteStore implements Store {
     this.#compactRevision = opened.compactRevision;
     this.#hub = new WatchHub(opened.revision, (part) => this.#call({ op: 'changes', ...part }));
     this.#leases = new LeaseExpiry(options.clock ?? systemClock, (lease) => this.#expire(lease));
+    for (const { level, message } of opened.notes) this.#log?.[level](message);
     for (const { id, ttlSeconds } of opened.leases) this.#leases.start(id, ttlSeconds);
     worker.on('message', (message: FromWorker) => this.#receive(message));
     worker.on('error', (error) =>
@@ -112,6 +114,10 @@ class SqliteStore implements Store {
 
   compactRevision(): number {
     return this.#compactRevision;
+  }
+
+  problem(): string | undefined {
+    return this.#ended?.message ?? this.#problem;
   }
 
   get(key: string, revision = 0): Promise<Results['get']> {
@@ -209,6 +215,14 @@ class SqliteStore implements Store {
   }
 
   #receive(message: FromWorker): void {
+    if (message.kind === 'health') {
+      this.#noteHealth(message.problem);
+      return;
+    }
+    if (message.kind === 'note') {
+      this.#log?.[message.note.level](message.note.message);
+      return;
+    }
     if (message.kind !== 'replies') throw new Error(`store thread: unexpected ${message.kind}`);
     const events: StoreEvent[] = [];
     for (const reply of message.replies) {
@@ -224,6 +238,12 @@ class SqliteStore implements Store {
     }
     this.#compactRevision = message.compactRevision;
     this.#hub.publish(events, message.revision);
+  }
+
+  #noteHealth(problem: string | undefined): void {
+    this.#problem = problem;
+    if (problem === undefined) this.#log?.info('store: writes succeed again');
+    else this.#log?.error({ problem }, 'store: writes fail; reads go on');
   }
 
   #end(error: StoreError): void {

@@ -103,6 +103,8 @@ export interface Store {
   grantLease(ttlSeconds: number): Promise<number>;
   renewLease(lease: number): Promise<void>;
   revokeLease(lease: number): Promise<void>;
+  /** Why writes fail at the moment, reads going on; undefined: they succeed. It is put right without anybody writing. */
+  problem(): string | undefined;
   /** Writes outstanding are finished first. */
   close(): Promise<void>;
 }

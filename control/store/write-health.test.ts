@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { StoreError } from './errors.ts';
+import { WriteHealth } from './write-health.ts';
+
+const broken = (): StoreError => new StoreError('io', 'reading or writing failed (disk I/O error)');
+
+describe('write health', () => {
+  it('tells of the first failure and of the first success after it, found by a write of its own', (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] });
+    const told: (string | undefined)[] = [];
+    let disk: 'broken' | 'whole' = 'broken';
+    const probe = (): void => {
+      if (disk === 'broken') throw broken();
+    };
+    const health = new WriteHealth('/tmp/store.db', probe, (problem) => told.push(problem));
+    health.failed(broken());
+    health.failed(broken());
+    t.mock.timers.tick(3_000);
+    assert.deepEqual(told, [broken().message]);
+    disk = 'whole';
+    t.mock.timers.tick(1_000);
+    assert.deepEqual(told, [broken().message, undefined]);
+    health.succeeded();
+    assert.equal(told.length, 2);
+    health.stop();
+  });
+
+  it('does not count what says nothing about the disk', () => {
+    const told: (string | undefined)[] = [];
+    const health = new WriteHealth(
+      '/tmp/store.db',
+      () => undefined,
+      (problem) => told.push(problem),
+    );
+    health.failed(new Error('requested lease not found'));
+    health.stop();
+    assert.deepEqual(told, []);
+  });
+});
