@@ -8,9 +8,11 @@ import { execFile } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
 import type { Mount } from '#agent/runtime/runtime.ts';
 import type { VolumeMount } from '#api/types.generated.ts';
+import { systemClock } from '#client/clock.ts';
 import { containerMounts, type MountInputs, prepareLog, subPathOf } from './container-mounts.ts';
 import { aContainer, aPod } from './fixtures.ts';
 import { kubeletPaths, type Paths } from './paths.ts';
+import { createPathGate } from './volumes/path-gate.ts';
 
 describe('the path of a mount within its volume', () => {
   const env = new Map([
@@ -65,6 +67,7 @@ describe('what a container has mounted', () => {
       hostsFile: '/hosts',
       paths,
       mounts,
+      gate: createPathGate(systemClock),
       ...more,
     });
 

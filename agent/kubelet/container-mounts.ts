@@ -12,6 +12,7 @@ import type { Container, Pod, VolumeMount } from '#api/types.generated.ts';
 import { mountPropagation } from './container-config.ts';
 import { expand } from './expansion.ts';
 import { containerLogPath, type Paths } from './paths.ts';
+import type { PathGate } from './volumes/path-gate.ts';
 import { bindSubPath, SubPathCreateError } from './volumes/sub-path.ts';
 import type { MountedVolume } from './volumes/volumes.ts';
 
@@ -26,6 +27,7 @@ export interface MountInputs {
   hostsFile: string;
   paths: Paths;
   mounts: Mounts;
+  gate: PathGate;
 }
 
 /** Makes what is to be mounted. @throws Error with upstream's message, for CreateContainerConfigError */
@@ -59,7 +61,7 @@ export async function prepareLog(paths: Paths, pod: Pod, container: Container, r
 }
 
 async function volumeMount(inputs: MountInputs, mount: VolumeMount, index: number): Promise<Mount> {
-  const { pod, container, volumes, images, env, paths, mounts } = inputs;
+  const { pod, container, volumes, images, env, paths, mounts, gate } = inputs;
   const volume = volumes.get(mount.name);
   if (volume === undefined) throw new Error(`cannot find volume "${mount.name}" to mount into container "${container.name}"`);
   const subPath = subPathOf(mount, env);
@@ -73,8 +75,9 @@ async function volumeMount(inputs: MountInputs, mount: VolumeMount, index: numbe
   if (image !== undefined) return { ...common, hostPath: '', image, imageSubPath: subPath };
   if (subPath === '') return { ...common, hostPath: volume.hostPath };
   const target = join(paths.subPathsDir(pod.metadata.uid), mount.name, container.name, `${index}`);
+  const bind = (): Promise<void> => bindSubPath(mounts, { volumePath: volume.hostPath, subPath, podsDir: paths.podsDir, target });
   try {
-    await bindSubPath(mounts, { volumePath: volume.hostPath, subPath, podsDir: paths.podsDir, target });
+    await (volume.isNodes === true ? gate.run(volume.hostPath, bind) : bind());
   } catch (error) {
     // Not the cause: it would tell the user about the node's files.
     const what = error instanceof SubPathCreateError ? 'failed to create subPath directory' : 'failed to prepare subPath';

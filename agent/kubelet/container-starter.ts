@@ -23,6 +23,7 @@ import type { Paths } from './paths.ts';
 import { containerResources } from './resources.ts';
 import { nonRootViolation } from './security.ts';
 import { serviceVariables } from './service-env.ts';
+import type { PathGate } from './volumes/path-gate.ts';
 import type { MountedVolume } from './volumes/volumes.ts';
 
 /** A container could not be started: becomes its waiting state. */
@@ -44,6 +45,7 @@ export interface StarterDeps {
   images: ImagePuller;
   objects: ReferencedObjects;
   mounts: Mounts;
+  gate: PathGate;
   paths: Paths;
   services: () => readonly Service[];
   machine: { memoryBytes: number; cgroupVersion: 1 | 2 };
@@ -176,7 +178,7 @@ interface Prepared {
 }
 
 async function prepare(
-  { paths, mounts, objects, services }: StarterDeps,
+  { paths, mounts, gate, objects, services }: StarterDeps,
   { pod, facts, volumes, hostsFile }: StartContext,
   container: Container,
   restartCount: number,
@@ -187,6 +189,6 @@ async function prepare(
   const env = await resolveEnv({ pod, container, objects, serviceVariables: serviceEnv, facts });
   return {
     env,
-    mounts: await containerMounts({ pod, container, restartCount, volumes, images, env, hostsFile, paths, mounts }),
+    mounts: await containerMounts({ pod, container, restartCount, volumes, images, env, hostsFile, paths, mounts, gate }),
   };
 }

@@ -48,6 +48,7 @@ import { createProbes } from './probes/probes.ts';
 import { createRuntimeHealth } from './runtime-health.ts';
 import { serveKubelet } from './server/server.ts';
 import { createStatusWriter } from './status-writer.ts';
+import { createPathGate } from './volumes/path-gate.ts';
 import { createServiceAccountTokens } from './volumes/token-cache.ts';
 import { createVolumes } from './volumes/volumes.ts';
 
@@ -143,7 +144,8 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
 
   const objects = createReferencedObjects(client, clock);
   const tokens = createServiceAccountTokens({ client, clock, random });
-  const volumes = createVolumes({ paths, mounts, sources: { objects, tokens } });
+  const gate = createPathGate(clock);
+  const volumes = createVolumes({ paths, mounts, gate, sources: { objects, tokens } });
   const hooks = createHookRunner(runtime, clock);
   const crashBackOff = createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 });
   const starter = createContainerStarter({
@@ -151,6 +153,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     events,
     objects,
     mounts,
+    gate,
     paths,
     images: createImagePuller({ runtime, clock, events, serialize: options.serializeImagePulls }),
     services: () => services.cache.list(),

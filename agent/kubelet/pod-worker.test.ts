@@ -23,6 +23,7 @@ import { PodWorker } from './pod-worker.ts';
 import { createProbeRunner } from './probes/probe-run.ts';
 import type { Probes } from './probes/probes.ts';
 import { createProbes } from './probes/probes.ts';
+import { createPathGate } from './volumes/path-gate.ts';
 import { type MountedVolume, VolumeError } from './volumes/volumes.ts';
 
 const log = pino({ level: 'silent' });
@@ -82,6 +83,7 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
     images: createImagePuller({ runtime, clock, events: recorder, serialize: true }),
     objects: { configMap: () => Promise.reject(new Error('no')), secret: () => Promise.reject(new Error('no')) },
     mounts: {} as Mounts,
+    gate: createPathGate(clock),
     paths,
     services: () => [],
     machine: { memoryBytes: 2 ** 32, cgroupVersion: 1 },

@@ -14,6 +14,7 @@ import { runtimeFailureSuite } from './runtime-failure.suite.ts';
 import { schedulingSuite } from './scheduling.suite.ts';
 import { serviceSuite } from './services.suite.ts';
 import { tourSuite } from './tour.suite.ts';
+import { volumeSuite } from './volumes.suite.ts';
 
 describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   let cluster: Cluster;
@@ -26,6 +27,7 @@ describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   kubectlSuite(() => cluster);
   badInputSuite(() => cluster);
   podSuite(() => cluster);
+  volumeSuite(() => cluster, 'containerd');
   schedulingSuite(() => cluster);
   serviceSuite(() => cluster);
   dnsSuite(() => cluster);

@@ -37,10 +37,12 @@ import { createLogRotation } from '#agent/kubelet/log-rotation.ts';
 import { createObserver } from '#agent/kubelet/observe.ts';
 import { kubeletPaths } from '#agent/kubelet/paths.ts';
 import { readLog } from '#agent/kubelet/server/log-reader.ts';
+import { createPathGate } from '#agent/kubelet/volumes/path-gate.ts';
 import { createVolumes } from '#agent/kubelet/volumes/volumes.ts';
 import { writeContainerLog } from '#agent/runtime/docker/container-log.ts';
 import type { ContainerRuntime, ContainerStatus } from '#agent/runtime/runtime.ts';
 import type { Pod } from '#api/types.generated.ts';
+import { systemClock } from '#client/clock.ts';
 
 /** More than Node has threads for files: one left waiting each would be the end. */
 const podsPerKind = 5;
@@ -78,6 +80,7 @@ describe('files that containers plant', { timeout: 500_000 }, () => {
   const volumes = createVolumes({
     paths,
     mounts: { ...mounts, isMountPoint: async () => true },
+    gate: createPathGate(systemClock),
     sources: {
       objects: {
         configMap: async () => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: aPod().metadata, data: { key: 'value' } }),
@@ -159,6 +162,7 @@ describe('files that containers plant', { timeout: 500_000 }, () => {
         hostsFile: '',
         paths,
         mounts,
+        gate: createPathGate(systemClock),
       });
     const hosts = async (): Promise<void> => {
       await using folder = await openFolder(paths.podsDir, paths.podDir(uid));

@@ -1,7 +1,8 @@
 /** hostPath volumes: the check that their type asks for. Source: upstream `pkg/volume/hostpath/host_path.go`. */
-import { constants, type Stats } from 'node:fs';
-import { mkdir, open, stat } from 'node:fs/promises';
-import { hasCode } from '#agent/host/safe-open.ts';
+import type { Stats } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { Folder, hasCode } from '#agent/host/safe-open.ts';
 
 async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
@@ -14,27 +15,21 @@ async function statIfThere(path: string): Promise<Stats | undefined> {
 
 /** @throws Error `hostPath type check failed: <path> is not a …` */
 export async function checkHostPath(path: string, type: string): Promise<void> {
+  // Not even looked at: it may lie on a filesystem that does not answer.
+  if (type === '') return;
   let info = await statIfThere(path);
   if (info === undefined && type === 'DirectoryOrCreate') {
     await mkdir(path, { recursive: true, mode: 0o755 });
     info = await stat(path);
   }
   if (info === undefined && type === 'FileOrCreate') {
-    // Only a new one is opened: what came there meanwhile may be a FIFO, which blocks whoever opens it.
-    await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o644).then(
-      (file) => file.close(),
-      (error: unknown) => {
-        if (!hasCode(error, 'EEXIST')) throw error;
-      },
-    );
+    await createFile(path);
     info = await statIfThere(path);
   }
   const expect = (right: boolean | undefined, what: string): void => {
     if (right !== true) throw new Error(`hostPath type check failed: ${path} is not a ${what}`);
   };
   switch (type) {
-    case '':
-      return;
     case 'DirectoryOrCreate':
     case 'Directory':
       return expect(info?.isDirectory(), 'directory');
@@ -49,5 +44,15 @@ export async function checkHostPath(path: string, type: string): Promise<void> {
       return expect(info?.isBlockDevice(), 'block device');
     default:
       throw new Error(`${type} is an invalid volume type`);
+  }
+}
+
+/** Only a new one is opened: what came there meanwhile may be a FIFO, which blocks whoever opens it. */
+async function createFile(path: string): Promise<void> {
+  await using folder = await Folder.open(dirname(path));
+  try {
+    await (await folder.createFile(basename(path), 0o644)).close();
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
   }
 }

@@ -7,8 +7,10 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { execFile } from '#agent/host/exec.ts';
 import { createMounts, type Mounts } from '#agent/host/mount.ts';
 import type { ConfigMap, Pod, PodSpec, Secret, Volume } from '#api/types.generated.ts';
+import { systemClock } from '#client/clock.ts';
 import { aContainer, aPod } from '../fixtures.ts';
 import { kubeletPaths } from '../paths.ts';
+import { createPathGate } from './path-gate.ts';
 import { createVolumes, type Volumes } from './volumes.ts';
 
 const facts = { nodeName: 'n1', hostIps: [], podIps: [], allocatable: {} };
@@ -47,7 +49,12 @@ describe('volumes', () => {
       },
       tokens: { token: async () => 'token', forget: () => undefined },
     };
-    return createVolumes({ paths: kubeletPaths(join(folder, 'data'), join(folder, 'logs')), mounts, sources });
+    return createVolumes({
+      paths: kubeletPaths(join(folder, 'data'), join(folder, 'logs')),
+      mounts,
+      gate: createPathGate(systemClock),
+      sources,
+    });
   }
   const setUp = async (volumes: Volumes, pod: Pod): Promise<string> =>
     (await volumes.setUp(pod, facts)).get('v')?.hostPath ?? assert.fail('no volume');

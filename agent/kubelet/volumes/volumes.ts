@@ -15,12 +15,15 @@ import type { Payload } from './atomic-writer.ts';
 import { writeAtomically } from './atomic-writer.ts';
 import { checkHostPath } from './host-path.ts';
 import { giveFolderItself, giveToGroup } from './ownership.ts';
+import type { PathGate } from './path-gate.ts';
 import type { PayloadSources } from './payload.ts';
 import { configMapPayload, downwardPayload, projectedPayload, secretPayload } from './payload.ts';
 
 export interface MountedVolume {
   hostPath: string;
   readOnly: boolean;
+  /** A path of the node's own, perhaps on a filesystem that does not answer: touched through the {@link PathGate} only. */
+  isNodes?: true;
 }
 
 /** One or more volumes could not be set up; `failures` are upstream's messages for `FailedMount` events. */
@@ -43,12 +46,13 @@ export interface Volumes {
 export interface VolumesDeps {
   paths: Paths;
   mounts: Mounts;
+  gate: PathGate;
   sources: PayloadSources;
 }
 
 const fallbackMode = 0o644;
 
-export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes {
+export function createVolumes({ paths, mounts, gate, sources }: VolumesDeps): Volumes {
   /** Pod UID → volumes whose directory and mount exist since this process began. */
   const prepared = new Map<string, Set<string>>();
 
@@ -110,8 +114,9 @@ export function createVolumes({ paths, mounts, sources }: VolumesDeps): Volumes 
       return { hostPath: await directory(pod, 'empty-dir', name, memory, 0o777), readOnly: false };
     }
     if (hostPath !== undefined) {
-      await checkHostPath(hostPath.path, hostPath.type ?? '');
-      return { hostPath: hostPath.path, readOnly: false };
+      const { path, type = '' } = hostPath;
+      if (type !== '') await gate.run(path, () => checkHostPath(path, type));
+      return { hostPath: path, readOnly: false, isNodes: true };
     }
     if (configMap !== undefined) {
       return written(
