@@ -117,7 +117,14 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   if (version === undefined) return;
 
   const observer = createObserver(runtime, paths.podsDir);
-  const probes = createProbes({ runner: deps.probeRunner ?? createProbeRunner(runtime), clock, random, events, changed: wake });
+  const probes = createProbes({
+    runner: deps.probeRunner ?? createProbeRunner(runtime),
+    clock,
+    random,
+    events,
+    log,
+    changed: wake,
+  });
   const pleg = createPleg({ runtime, clock, log, changed: wake });
   const observeNode = await createNodeObserver({ runtime, health, pleg, clock, dataDir: options.dataDir });
   const machine = observeNode.machine;

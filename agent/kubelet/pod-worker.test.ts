@@ -73,7 +73,14 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
   let worker: PodWorker | undefined;
   const wake = (): void => worker?.wake();
   fake.changed = wake;
-  const probes = createProbes({ runner: createProbeRunner(runtime), clock, random: () => 0, events: recorder, changed: wake });
+  const probes = createProbes({
+    runner: createProbeRunner(runtime),
+    clock,
+    random: () => 0,
+    events: recorder,
+    log,
+    changed: wake,
+  });
   let current: PodStatus = {};
   const history: string[] = [];
   const node = { clock, fake, events, history, finished: false, volumeFailure: undefined, network: undefined } as unknown as Node;

@@ -15,7 +15,7 @@ const request = root.lookupType('HealthCheckRequest');
 const response = root.lookupType('HealthCheckResponse');
 const statuses: Record<string, number> = { '': 1, ['long'.repeat(50)]: 1, unknown: 0, sick: 2 };
 
-describe('gRPC probe', () => {
+describe('gRPC probe', { timeout: 30_000 }, () => {
   const server = new Server();
   let port: number;
   before(async () => {
@@ -59,4 +59,19 @@ describe('gRPC probe', () => {
       assert.deepEqual(outcome, { kind: 'failure', output: `service unhealthy (responded with "${said}")` });
     });
   }
+
+  it('says that the server has no such service', async () => {
+    const other = new Server();
+    const otherPort = await new Promise<number>((resolve, reject) =>
+      other.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      ),
+    );
+    const outcome = await checkHealth('127.0.0.1', otherPort, '', 5000);
+    other.forceShutdown();
+    assert.match(
+      outcome.kind === 'failure' ? outcome.output : '',
+      /^error: this server does not implement the grpc health protocol \(grpc.health.v1.Health\): /,
+    );
+  });
 });

@@ -4,12 +4,32 @@
  * Source: grpc `doc/health-checking.md`; messages of upstream `pkg/probe/grpc/grpc.go`.
  */
 
-import type { ServiceError } from '@grpc/grpc-js';
-import { Client, credentials, status as grpcStatus } from '@grpc/grpc-js';
+import * as http2 from 'node:http2';
+import { setTimeout as delay } from 'node:timers/promises';
 import { goDuration } from '../backoff.ts';
 import type { ProbeOutcome } from './probe-outcome.ts';
 
 const servingStatuses = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
+/** Codes of gRPC, by number. */
+const codes = (
+  'OK Canceled Unknown InvalidArgument DeadlineExceeded NotFound AlreadyExists PermissionDenied ResourceExhausted ' +
+  'FailedPrecondition Aborted OutOfRange Unimplemented Internal Unavailable DataLoss Unauthenticated'
+).split(' ');
+type Code = 'DeadlineExceeded' | 'Unimplemented' | 'Internal' | 'Unavailable' | 'Unknown' | 'ResourceExhausted';
+
+/** A call that ended with a status other than OK. */
+class CallError extends Error {
+  readonly code: string;
+  constructor(code: string, details: string) {
+    super(details);
+    this.code = code;
+  }
+}
+
+const reconnectMs = 1_000;
+/** The answer has some bytes. */
+const maxAnswerBytes = 64 * 1024;
+const prefixBytes = 5;
 
 /** `HealthCheckRequest{ string service = 1 }`. */
 function encodeRequest(service: string): Buffer {
@@ -26,41 +46,119 @@ function encodeRequest(service: string): Buffer {
 /** `HealthCheckResponse{ ServingStatus status = 1 }`: a zero value is not on the wire. */
 const decodeResponse = (bytes: Buffer): string => servingStatuses[bytes[0] === 0x08 ? (bytes[1] ?? 0) : 0] ?? 'UNKNOWN';
 
+/**
+ * Over HTTP/2 without TLS. Settles within `timeoutMs` whatever the server does, and leaves no connection behind: a library's channel, once
+ * closed, may still wait for a server that never speaks.
+ */
 export async function checkHealth(host: string, port: number, service: string, timeoutMs: number): Promise<ProbeOutcome> {
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  const client = new Client(address, credentials.createInsecure(), { 'grpc.primary_user_agent': 'kube-probe/1.36' });
-  const deadline = new Date(Date.now() + timeoutMs);
-  try {
-    await new Promise<void>((resolve, reject) =>
-      client.waitForReady(deadline, (error) => (error == null ? resolve() : reject(error))),
-    );
-  } catch {
-    client.close();
+  const signal = AbortSignal.timeout(timeoutMs);
+  const session = await connected(address, signal);
+  if (session === undefined) {
     return {
       kind: 'failure',
       output: `timeout: failed to connect service "${address}" within ${goDuration(timeoutMs)}: context deadline exceeded`,
     };
   }
-  return new Promise((resolve) => {
-    client.makeUnaryRequest(
-      '/grpc.health.v1.Health/Check',
-      encodeRequest,
-      decodeResponse,
-      service,
-      { deadline },
-      (error, answer) => {
-        client.close();
-        if (error !== null) resolve({ kind: 'failure', output: failureText(error, timeoutMs) });
-        else if (answer === 'SERVING') resolve({ kind: 'success' });
-        else resolve({ kind: 'failure', output: `service unhealthy (responded with "${answer}")` });
-      },
-    );
-  });
+  try {
+    const answer = decodeResponse(await call(session, service, timeoutMs, signal));
+    return answer === 'SERVING'
+      ? { kind: 'success' }
+      : { kind: 'failure', output: `service unhealthy (responded with "${answer}")` };
+  } catch (error) {
+    return { kind: 'failure', output: failureText(error, timeoutMs) };
+  } finally {
+    session.destroy();
+  }
 }
 
-function failureText({ code, details }: ServiceError, timeoutMs: number): string {
-  if (code === grpcStatus.UNIMPLEMENTED)
-    return `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${details}`;
-  if (code === grpcStatus.DEADLINE_EXCEEDED) return `timeout: health rpc did not complete within ${goDuration(timeoutMs)}`;
-  return `error: health rpc probe failed: rpc error: code = ${grpcStatus[code]} desc = ${details}`;
+/** A session whose server has greeted; as Go's blocking dial does, a failure is tried again until time is up. Undefined: it is. */
+async function connected(address: string, signal: AbortSignal): Promise<http2.ClientHttp2Session | undefined> {
+  for (;;) {
+    const session = await greeted(address, signal);
+    if (session !== undefined) return session;
+    await delay(reconnectMs, undefined, { signal }).catch(() => undefined); // Aborted: seen at once.
+    if (signal.aborted) return undefined;
+  }
+}
+
+function greeted(address: string, signal: AbortSignal): Promise<http2.ClientHttp2Session | undefined> {
+  const { promise, resolve } = Promise.withResolvers<http2.ClientHttp2Session | undefined>();
+  const session = http2.connect(`http://${address}`, { settings: { enablePush: false }, maxSessionMemory: 1 });
+  const giveUp = (): void => {
+    session.destroy();
+    resolve(undefined);
+  };
+  session.once('remoteSettings', () => resolve(session));
+  session.on('error', giveUp);
+  session.once('close', giveUp);
+  if (signal.aborted) giveUp();
+  signal.addEventListener('abort', giveUp, { once: true });
+  return promise.finally(() => signal.removeEventListener('abort', giveUp));
+}
+
+/** The bytes of the answer's message. @throws CallError */
+function call(session: http2.ClientHttp2Session, service: string, timeoutMs: number, signal: AbortSignal): Promise<Buffer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const fail = (code: Code, details: string): void => reject(new CallError(code, details));
+  const abort = (): void => fail('DeadlineExceeded', 'context deadline exceeded');
+  signal.addEventListener('abort', abort, { once: true });
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/grpc.health.v1.Health/Check',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    'user-agent': 'kube-probe/1.36',
+    'grpc-timeout': `${timeoutMs}m`,
+  });
+  const message = encodeRequest(service);
+  const prefix = Buffer.alloc(prefixBytes);
+  prefix.writeUInt32BE(message.length, 1);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  let status: http2.IncomingHttpHeaders = {};
+  stream.on('response', (headers) => {
+    if (headers[':status'] !== 200)
+      return fail('Unknown', `unexpected HTTP status code received from server: ${headers[':status']}`);
+    status = headers;
+  });
+  stream.on('trailers', (trailers) => {
+    status = trailers;
+  });
+  stream.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > maxAnswerBytes) fail('ResourceExhausted', `received message larger than max (${length} vs. ${maxAnswerBytes})`);
+  });
+  stream.on('error', (error) => fail('Unavailable', error.message));
+  stream.on('close', () => {
+    const code = status['grpc-status'];
+    if (code === undefined) return fail('Internal', 'server closed the stream without sending trailers');
+    if (code !== '0') return reject(new CallError(codes[Number(code)] ?? `Code(${code})`, detailsOf(status)));
+    const answer = Buffer.concat(chunks);
+    const isWhole = answer.length >= prefixBytes && answer[0] === 0 && answer.readUInt32BE(1) === answer.length - prefixBytes;
+    if (isWhole) resolve(answer.subarray(prefixBytes));
+    else fail('Internal', 'the answer is not one message');
+  });
+  stream.end(Buffer.concat([prefix, message]));
+  return promise.finally(() => signal.removeEventListener('abort', abort));
+}
+
+/** `grpc-message` is percent-encoded; what is not stays as it came. */
+function detailsOf(trailers: http2.IncomingHttpHeaders): string {
+  const text = String(trailers['grpc-message'] ?? '');
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function failureText(error: unknown, timeoutMs: number): string {
+  if (!(error instanceof CallError))
+    return `error: health rpc probe failed: ${error instanceof Error ? error.message : String(error)}`;
+  if (error.code === 'Unimplemented')
+    return `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${error.message}`;
+  if (error.code === 'DeadlineExceeded') return `timeout: health rpc did not complete within ${goDuration(timeoutMs)}`;
+  return `error: health rpc probe failed: rpc error: code = ${error.code} desc = ${error.message}`;
 }

@@ -4,20 +4,35 @@
  * Source: upstream `pkg/probe/http` (headers, limits, messages).
  */
 
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { IntOrString } from '#api/json.ts';
 import type { Container, HTTPGetAction } from '#api/types.generated.ts';
+import { lookupWithoutThreads } from './lookup.ts';
 
 const maxBodyBytes = 10 * 1024;
-const maxRedirects = 10;
+const maxRequests = 10;
+/** Answers of class 1 before the final one, as Go's client takes them. */
+const maxInformed = 5;
+const maxHeaderBytes = 256 * 1024;
 
 export interface HttpAnswer {
   status: number;
+  /** Its first 10 KiB. */
   body: string;
-  /** A redirect to another host, which is not followed. */
-  redirectedAway: boolean;
+}
+
+/** Time was up, in the words of Go's HTTP client. */
+export class TimeoutError extends Error {
+  constructor(isReading: boolean) {
+    super(
+      isReading
+        ? 'context deadline exceeded (Client.Timeout or context cancellation while reading body)'
+        : 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)',
+    );
+    this.name = 'TimeoutError';
+  }
 }
 
 /** A number, or the container port of that name. @throws Error */
@@ -38,25 +53,40 @@ export function probeUrl(action: HTTPGetAction, container: Container, podIp: str
   );
 }
 
-function headersOf(action: HTTPGetAction, userAgent: string): Record<string, string> {
-  const headers: Record<string, string> = { 'user-agent': userAgent, accept: '*/*', connection: 'close' };
-  for (const { name, value } of action.httpHeaders ?? []) headers[name.toLowerCase()] = value;
+function headersOf(action: HTTPGetAction, userAgent: string): OutgoingHttpHeaders {
+  const own = Map.groupBy(action.httpHeaders ?? [], ({ name }) => name.toLowerCase());
+  const given = Array.from(own, ([name, lines]): [string, string[] | string] => {
+    const values = lines.map(({ value }) => value);
+    return [name, values.length === 1 || name === 'host' ? (values[0] ?? '') : values];
+  });
+  const headers: OutgoingHttpHeaders = {
+    'user-agent': userAgent,
+    accept: '*/*',
+    connection: 'close',
+    ...Object.fromEntries(given),
+  };
   if (headers['accept'] === '') delete headers['accept'];
   return headers;
 }
 
+const redirects = new Set([301, 302, 303, 307, 308]);
+
 /** @throws Error when the connection fails or time is up */
 export async function httpGet(action: HTTPGetAction, url: URL, userAgent: string, signal: AbortSignal): Promise<HttpAnswer> {
   let current = url;
-  for (let hop = 0; hop <= maxRedirects; hop++) {
-    const answer = await once(current, headersOf(action, userAgent), signal);
-    const location = answer.status >= 300 && answer.status < 400 ? answer.headers.location : undefined;
-    if (location === undefined) return { status: answer.status, body: answer.body, redirectedAway: false };
-    const next = new URL(location, current);
-    if (next.hostname !== url.hostname) return { status: answer.status, body: answer.body, redirectedAway: true };
+  for (let requests = 1; ; requests++) {
+    const { status, headers, body } = await once(current, headersOf(action, userAgent), signal);
+    const { location } = headers;
+    if (!redirects.has(status) || location === undefined || location === '') return { status, body };
+    const next = URL.parse(location, current);
+    if (next === null) throw new Error(`failed to parse Location header ${JSON.stringify(location)}`);
+    // To other hosts nothing is sent: that a redirect came is the answer.
+    if (next.hostname !== url.hostname) return { status, body };
+    if (next.protocol !== 'http:' && next.protocol !== 'https:')
+      throw new Error(`unsupported protocol scheme ${JSON.stringify(next.protocol.slice(0, -1))}`);
+    if (requests >= maxRequests) throw new Error(`stopped after ${maxRequests} redirects`);
     current = next;
   }
-  throw new Error(`stopped after ${maxRedirects} redirects`);
 }
 
 interface RawAnswer {
@@ -65,33 +95,58 @@ interface RawAnswer {
   body: string;
 }
 
-function once(url: URL, headers: Record<string, string>, signal: AbortSignal): Promise<RawAnswer> {
-  return new Promise((resolve, reject) => {
-    const options = { method: 'GET', headers, agent: false as const, signal };
-    const onResponse = (response: IncomingMessage): void => {
-      const chunks: Buffer[] = [];
-      let length = 0;
-      const finish = (): void =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          body: Buffer.concat(chunks).subarray(0, maxBodyBytes).toString('utf8'),
-        });
-      response.on('data', (chunk: Buffer) => {
-        chunks.push(chunk);
-        length += chunk.length;
-        if (length < maxBodyBytes) return;
-        finish();
-        response.destroy();
-      });
-      response.on('end', finish);
-      response.on('error', reject);
-    };
-    const outgoing =
-      url.protocol === 'https:'
-        ? httpsRequest(url, { ...options, rejectUnauthorized: false }, onResponse)
-        : httpRequest(url, options, onResponse);
-    outgoing.on('error', reject);
-    outgoing.end();
+/**
+ * Whatever the other side does, this settles: with the first 10 KiB of an answer, with its status when it switches protocols, or with an
+ * error; when `signal` aborts at the latest. The connection is closed by then.
+ */
+function once(url: URL, headers: OutgoingHttpHeaders, signal: AbortSignal): Promise<RawAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
+  const options = {
+    method: 'GET',
+    headers,
+    agent: false as const,
+    maxHeaderSize: maxHeaderBytes,
+    lookup: lookupWithoutThreads,
+    rejectUnauthorized: false,
+  };
+  const outgoing = url.protocol === 'https:' ? httpsRequest(url, options) : httpRequest(url, options);
+  let informed = 0;
+  let isReading = false;
+  const give = ({ statusCode: status = 0, headers }: IncomingMessage, body = Buffer.alloc(0)): void =>
+    resolve({ status, headers, body: body.subarray(0, maxBodyBytes).toString('utf8') });
+
+  outgoing.on('information', ({ statusCode, headers }) => {
+    // Without the headers of an upgrade Node takes 101 for one of those that a final answer follows.
+    if (statusCode === 101) resolve({ status: 101, headers, body: '' });
+    else if (++informed > maxInformed) reject(new Error('net/http: too many 1xx informational responses'));
+  });
+  outgoing.on('upgrade', (response, socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.destroy();
+    give(response);
+  });
+  outgoing.on('response', (response) => {
+    isReading = true;
+    const chunks: Buffer[] = [];
+    let length = 0;
+    response.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length >= maxBodyBytes) give(response, Buffer.concat(chunks));
+    });
+    response.on('end', () => give(response, Buffer.concat(chunks)));
+    // The request's own events tell how it ended.
+    response.on('error', () => undefined);
+  });
+  const broke = (error: Error): void => reject(isReading ? new Error('unexpected EOF') : error);
+  outgoing.on('error', broke);
+  outgoing.on('close', () => broke(new Error('EOF')));
+  const abort = (): void => reject(new TimeoutError(isReading));
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort, { once: true });
+  outgoing.end();
+  return promise.finally(() => {
+    signal.removeEventListener('abort', abort);
+    outgoing.destroy();
   });
 }

@@ -8,8 +8,10 @@ import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { RuntimeError } from '#agent/runtime/runtime.ts';
 import type { Container, Probe } from '#api/types.generated.ts';
 import { goDuration } from '../backoff.ts';
+import { messageText } from '../errors.ts';
 import { checkHealth } from './grpc-health.ts';
-import { httpGet, probeUrl, resolvePort } from './http-get.ts';
+import { httpGet, probeUrl, resolvePort, TimeoutError } from './http-get.ts';
+import { lookupWithoutThreads } from './lookup.ts';
 import type { ProbeOutcome } from './probe-outcome.ts';
 
 export interface ProbeTarget {
@@ -45,9 +47,14 @@ export function dialErrorText(error: unknown, address: string): string {
 
 /** As Go's HTTP client words what can go wrong once the connection stands, too. */
 function requestErrorText(error: unknown, address: string): string {
-  const text = error instanceof Error ? error.message : '';
-  if (text.includes('wrong version number')) return 'http: server gave HTTP response to HTTPS client';
-  return text === 'socket hang up' ? 'EOF' : dialErrorText(error, address);
+  if (error instanceof TimeoutError || !(error instanceof Error)) return messageText(error);
+  const code = 'code' in error ? String(error.code) : '';
+  if (error.message.includes('wrong version number')) return 'http: server gave HTTP response to HTTPS client';
+  if (code.startsWith('HPE_'))
+    return `net/http: HTTP/1.x transport connection broken: malformed HTTP response (${error.message})`;
+  if (error.message === 'socket hang up') return 'EOF';
+  // What has no code was found by the client itself.
+  return code === '' ? error.message : dialErrorText(error, address);
 }
 
 export function createProbeRunner(runtime: ContainerRuntime): ProbeRunner {
@@ -68,14 +75,11 @@ export function createProbeRunner(runtime: ContainerRuntime): ProbeRunner {
     if (probe.httpGet === undefined) return success;
     const url = probeUrl(probe.httpGet, container, podIp);
     try {
-      const { status, body, redirectedAway } = await httpGet(probe.httpGet, url, userAgent, AbortSignal.timeout(timeoutMs));
-      if (redirectedAway) return { kind: 'warning', output: `Probe terminated redirects, Response body: ${body}` };
-      return status >= 200 && status < 400 ? success : failure(`HTTP probe failed with statuscode: ${status}`);
+      const { status, body } = await httpGet(probe.httpGet, url, userAgent, AbortSignal.timeout(timeoutMs));
+      if (status < 200 || status >= 400) return failure(`HTTP probe failed with statuscode: ${status}`);
+      return status < 300 ? success : { kind: 'warning', output: `Probe terminated redirects, Response body: ${body}` };
     } catch (error) {
-      const timedOut = error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
-      return failure(
-        `Get ${JSON.stringify(url.href)}: ${timedOut ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : requestErrorText(error, url.host)}`,
-      );
+      return failure(`Get ${JSON.stringify(url.href)}: ${requestErrorText(error, url.host)}`);
     }
   }
 
@@ -95,17 +99,15 @@ export function createProbeRunner(runtime: ContainerRuntime): ProbeRunner {
 }
 
 function runTcp(host: string, port: number, timeoutMs: number): Promise<ProbeOutcome> {
-  return new Promise((resolve) => {
-    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    const socket = connect({ host, port, timeout: timeoutMs });
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(success);
-    });
-    socket.once('timeout', () => {
-      socket.destroy();
-      resolve(failure(`dial tcp ${address}: i/o timeout`));
-    });
-    socket.once('error', (error) => resolve(failure(dialErrorText(error, address))));
+  const { promise, resolve } = Promise.withResolvers<ProbeOutcome>();
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const socket = connect({ host, port, lookup: lookupWithoutThreads });
+  // A whole time, the name's resolution included: not one of silence, which a socket's own timeout is.
+  const timer = setTimeout(() => resolve(failure(`dial tcp ${address}: i/o timeout`)), timeoutMs);
+  socket.once('connect', () => resolve(success));
+  socket.on('error', (error) => resolve(failure(dialErrorText(error, address))));
+  return promise.finally(() => {
+    clearTimeout(timer);
+    socket.destroy();
   });
 }

@@ -3,6 +3,8 @@
  *
  * Source: upstream `pkg/kubelet/prober` (order of kinds, initial values, when a worker holds).
  */
+
+import type { Logger } from 'pino';
 import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, ObjectReference, Pod, Probe } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
@@ -34,6 +36,7 @@ export interface ProbesDeps {
   clock: Clock;
   random: () => number;
   events: EventRecorder;
+  log: Logger;
   /** A verdict changed: the pod has to be looked at. */
   changed: (podUid: string) => void;
 }
@@ -210,6 +213,12 @@ class ProbeWorker {
     this.#probing = true;
     try {
       await this.#probeOnce();
+    } catch (error) {
+      // Of our own making; one container's probe is not the end of the kubelet.
+      this.#context.log.error(
+        { err: error, podUid: this.#uid, container: this.#container.name },
+        `a ${this.kind} probe failed to run`,
+      );
     } finally {
       this.#probing = false;
       this.#schedule(this.#periodMs);

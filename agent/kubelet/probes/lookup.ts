@@ -1,0 +1,68 @@
+/**
+ * Names of hosts in probes and hooks, resolved without getaddrinfo(3): that takes one of libuv's four threads until the resolver has
+ * answered, and four probes of a name that nobody answers for would keep the agent from its files.
+ */
+import { Resolver } from 'node:dns/promises';
+import { readFile } from 'node:fs/promises';
+import { isIP, isIPv6, type LookupFunction } from 'node:net';
+
+/** One question to one resolver, and how often all of them are asked. A probe has its own, shorter time as a whole. */
+const limits = { timeout: 2_000, tries: 2 };
+
+interface Found {
+  address: string;
+  family: number;
+}
+
+/** The addresses of a name in the text of hosts(5). Pure. */
+export function hostsAddresses(text: string, name: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => (line.split('#')[0] ?? '').trim().split(/\s+/))
+    .filter(([address = '', ...names]) => isIP(address) !== 0 && names.some((one) => one.toLowerCase() === name.toLowerCase()))
+    .map(([address = '']) => address);
+}
+
+/** The names to ask for in turn, by the `search` line of resolv.conf(5); a name without a dot is tried in the domains first. Pure. */
+export function searchedNames(text: string, name: string): string[] {
+  if (name.endsWith('.')) return [name];
+  const domains = /^\s*search\s+(.*)$/m.exec(text)?.[1]?.trim().split(/\s+/) ?? [];
+  const within = domains.filter((domain) => domain !== '.').map((domain) => `${name}.${domain}`);
+  return name.includes('.') ? [name, ...within] : [...within, name];
+}
+
+async function addressesOf(hostname: string): Promise<Found[]> {
+  const found = (addresses: readonly string[]): Found[] =>
+    addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }));
+  // A machine without one of these files has nothing in it.
+  const [hosts, resolvConf] = await Promise.all(
+    ['/etc/hosts', '/etc/resolv.conf'].map((path) => readFile(path, 'utf8').catch(() => '')),
+  );
+  const own = hostsAddresses(hosts ?? '', hostname);
+  if (own.length > 0) return found(own);
+  const resolver = new Resolver(limits);
+  let failure: unknown;
+  for (const name of searchedNames(resolvConf ?? '', hostname)) {
+    const answers = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
+    const addresses = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+    if (addresses.length > 0) return found(addresses);
+    failure ??= answers.find((answer) => answer.status === 'rejected')?.reason;
+  }
+  throw failure instanceof Error ? failure : new Error(`lookup ${hostname}: no such host`);
+}
+
+/** For `connect` of node:net and what stands on it. */
+export const lookupWithoutThreads: LookupFunction = (hostname, options, callback) => {
+  addressesOf(hostname).then(
+    (found) => {
+      const wanted = found.filter(
+        ({ family }) => !options.family || options.family === family || options.family === `IPv${family}`,
+      );
+      const [first] = wanted;
+      if (first === undefined) callback(new Error(`lookup ${hostname}: no such host`), '');
+      else if (options.all === true) callback(null, wanted);
+      else callback(null, first.address, first.family);
+    },
+    (error: Error) => callback(error, ''),
+  );
+};
