@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import * as http from 'node:http';
 import * as http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { createServer as createTcpServer, connect as tcpConnect } from 'node:net';
+import { createServer as createTcpServer, type Socket, connect as tcpConnect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -202,6 +202,43 @@ describe('http2 transport', () => {
     await close();
   });
 
+  it('does not wait for the headers of a watch, nor for its end, longer than it asked for', async () => {
+    const silent = await serve(() => undefined);
+    const endless = await serve((stream) => stream.respond({ ':status': 200 }));
+    const options = { ca: tls.cert, requestTimeoutMs: 200 };
+    const first = createHttpTransport({ server: `https://127.0.0.1:${silent.port}`, ...options });
+    await assert.rejects(first(get('/pods?watch=1')), /no whole answer within 0.2 s/);
+    const second = createHttpTransport({ server: `https://127.0.0.1:${endless.port}`, ...options });
+    const { body } = await second(get('/pods?watch=1&timeoutSeconds=1'));
+    await assert.rejects(readText(body), /no whole answer within 1.2 s/);
+    for (const transport of [first, second]) transport.close();
+    await Promise.all([silent.close(), endless.close()]);
+  });
+
+  it('fails in time when nothing like a server is there', async () => {
+    const open = new Set<Socket>();
+    const behaviours: ((socket: Socket) => void)[] = [
+      (socket) => void socket.resume(),
+      (socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+      (socket) => void socket.write(Buffer.alloc(100_000, 0x16)),
+      (socket) => void socket.resetAndDestroy(),
+      (socket) => void socket.end(),
+    ];
+    for (const behaviour of behaviours) {
+      const server = createTcpServer((socket) => {
+        open.add(socket.on('error', () => undefined));
+        behaviour(socket);
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const transport = createHttpTransport({ server: `https://127.0.0.1:${port}`, ca: tls.cert, connectTimeoutMs: 300 });
+      await assert.rejects(transport(get('/')), { name: 'TransportError' });
+      transport.close();
+      for (const socket of open) socket.destroy();
+      server.close();
+    }
+  });
+
   it('tells where it could not connect, and comes back when the server does', async () => {
     const first = await serve((stream) => stream.respond({ ':status': 200 }, { endStream: true }));
     await first.close();
@@ -236,5 +273,16 @@ describe('http/1.1 transport', () => {
     const response = await transport({ method: 'POST', path: '/api', headers: {}, body: Buffer.from('hello') });
     assert.deepEqual([response.headers['x-path'], await readText(response.body)], ['/k8s/api', 'hello']);
     transport.close();
+  });
+
+  it('takes a switch of protocols for a failure, also of a watch', async () => {
+    const switching = createTcpServer((socket) =>
+      socket.once('data', () => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')),
+    );
+    await new Promise<void>((resolve) => switching.listen(0, '127.0.0.1', resolve));
+    const transport = createHttpTransport({ server: `http://127.0.0.1:${(switching.address() as AddressInfo).port}` });
+    for (const path of ['/api', '/api?watch=1']) await assert.rejects(transport(get(path)), /switched protocols/);
+    transport.close();
+    switching.close();
   });
 });

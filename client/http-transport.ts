@@ -68,19 +68,22 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
   const transport = async (request: TransportRequest): Promise<TransportResponse> => {
     const token = await authorization();
     const headers = token === undefined ? request.headers : { ...request.headers, authorization: `Bearer ${token}` };
-    const deadline = isStreaming(request.path) ? undefined : new Deadline(clock, options.requestTimeoutMs ?? 60_000, request);
-    const signal = deadline?.signal(request.signal) ?? request.signal;
-    if (deadline !== undefined) open.add(deadline);
+    const timeoutMs = options.requestTimeoutMs ?? 60_000;
+    const deadline = new Deadline(clock, timeoutMs, request);
+    const signal = deadline.signal(request.signal);
+    open.add(deadline);
     const finish = (): void => {
-      deadline?.stop();
-      if (deadline !== undefined) open.delete(deadline);
+      deadline.stop();
+      open.delete(deadline);
     };
     try {
       const response = await exchange.send({ ...request, path: prefix + request.path, headers, signal });
+      const streamMs = streamingMs(request.path);
+      if (streamMs !== undefined) deadline.restart(streamMs + timeoutMs);
       return { ...response, body: finishing(response.body, deadline, finish) };
     } catch (error) {
       finish();
-      throw deadline?.error ?? error;
+      throw deadline.error ?? error;
     }
   };
   const close = (): void => {
@@ -95,18 +98,34 @@ interface Exchange {
   close(): void;
 }
 
-/** Watches and followed logs last as long as they last. */
-function isStreaming(path: string): boolean {
-  const query = new URLSearchParams(path.slice(path.indexOf('?') + 1));
-  return path.includes('?') && (queryBool(query, 'watch') || queryBool(query, 'follow'));
+/**
+ * How long the body of a watch or a followed log may last: as long as the request asks for, else for ever. Its headers come at once, as
+ * those of any answer. Undefined: it is neither.
+ */
+function streamingMs(path: string): number | undefined {
+  const query = new URLSearchParams(path.includes('?') ? path.slice(path.indexOf('?') + 1) : '');
+  if (!queryBool(query, 'watch') && !queryBool(query, 'follow')) return undefined;
+  const seconds = Number(query.get('timeoutSeconds') ?? 0);
+  return seconds > 0 ? seconds * 1000 : Number.POSITIVE_INFINITY;
 }
 
 class Deadline {
   error: TransportError | undefined;
   readonly #abort = new AbortController();
-  readonly #cancel: () => void;
-  constructor(clock: Clock, timeoutMs: number, { method, path }: TransportRequest) {
-    this.#cancel = clock.after(timeoutMs, () => {
+  readonly #clock: Clock;
+  readonly #request: TransportRequest;
+  #cancel: () => void = () => undefined;
+  constructor(clock: Clock, timeoutMs: number, request: TransportRequest) {
+    this.#clock = clock;
+    this.#request = request;
+    this.restart(timeoutMs);
+  }
+  /** @param timeoutMs from now on; infinite: none */
+  restart(timeoutMs: number): void {
+    this.#cancel();
+    if (timeoutMs === Number.POSITIVE_INFINITY) return;
+    this.#cancel = this.#clock.after(timeoutMs, () => {
+      const { method, path } = this.#request;
       this.error = new TransportError(`${method} ${path}: no whole answer within ${timeoutMs / 1000} s`);
       this.#abort.abort(this.error);
     });
@@ -119,15 +138,11 @@ class Deadline {
   }
 }
 
-async function* finishing(
-  body: AsyncIterable<Uint8Array>,
-  deadline: Deadline | undefined,
-  finish: () => void,
-): AsyncGenerator<Uint8Array> {
+async function* finishing(body: AsyncIterable<Uint8Array>, deadline: Deadline, finish: () => void): AsyncGenerator<Uint8Array> {
   try {
     yield* body;
   } catch (error) {
-    throw deadline?.error ?? error;
+    throw deadline.error ?? error;
   } finally {
     finish();
   }
@@ -165,7 +180,13 @@ function http1(url: URL): Exchange {
           },
           (incoming) => resolve({ status: incoming.statusCode ?? 0, headers: plainHeaders(incoming.headers), body: incoming }),
         );
-        outgoing.once('error', (error) => reject(new TransportError(`${url.origin}: ${error.message}`, { cause: error })));
+        const fail = (error: Error): void => reject(new TransportError(`${url.origin}: ${error.message}`, { cause: error }));
+        outgoing.on('error', fail);
+        outgoing.once('upgrade', (_response, socket) => {
+          socket.destroy();
+          fail(new Error('the server switched protocols in place of an answer'));
+        });
+        outgoing.once('close', () => fail(new Error('the connection closed before an answer came')));
         outgoing.end(request.body);
       }),
   };
@@ -281,17 +302,18 @@ function connect(url: URL, options: HttpTransportOptions, clock: Clock): Promise
     });
     const fail = (error: Error): void => {
       cancel();
-      session.destroy();
+      if (!session.destroyed) session.destroy();
       reject(new TransportError(`${url.origin}: ${error.message}`, { cause: error }));
     };
     const timeoutMs = options.connectTimeoutMs ?? 10_000;
     const cancel = clock.after(timeoutMs, () => fail(new Error(`no connection within ${timeoutMs / 1000} s`)));
-    session.once('error', fail);
+    // Stays for the session's life. Once it is open, every stream learns of the error by its own.
+    session.on('error', fail);
+    // A server may also close without an error, right after its greeting.
+    session.once('close', () => fail(new Error('the server closed the connection')));
     session.once('connect', () => {
       cancel();
-      session.off('error', fail);
-      // Every stream learns of the session's error by its own; without a listener the process would end.
-      session.on('error', () => undefined);
+      if (session.destroyed) return;
       // One slow watcher must not use up what all streams share.
       session.setLocalWindowSize(64 << 20);
       resolve(session);

@@ -65,7 +65,7 @@ export function pipeDuplex(pipe: Pipe, failure?: (exitCode: number) => Promise<E
     if (exitCode === 0 || failure === undefined) duplex.push(null);
     else duplex.destroy(await failure(exitCode));
   };
-  stdout.on('end', () => void end());
+  stdout.on('end', () => void end().catch((error: Error) => duplex.destroy(error)));
   stdout.on('error', (error) => duplex.destroy(error));
   // Nobody reads on; without this a waiting write would never end.
   stdin.on('close', () => stdin.emit('drain'));

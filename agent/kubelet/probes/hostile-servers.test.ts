@@ -69,7 +69,10 @@ const answer =
   (...steps: (string | Buffer | Behaviour)[]): Behaviour =>
   (socket, port) =>
     void socket.once('data', () => {
-      for (const step of steps) typeof step === 'function' ? step(socket, port) : socket.write(step);
+      for (const step of steps) {
+        if (typeof step === 'function') step(socket, port);
+        else socket.write(step);
+      }
     });
 const end: Behaviour = (socket) => void socket.end();
 const silence: Behaviour = (socket) => void socket.resume();

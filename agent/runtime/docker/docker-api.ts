@@ -29,7 +29,7 @@ export function createDockerApi({ socketPath, log, clock, callMs }: DockerApiOpt
       const startMs = clock.now();
       let code: RuntimeErrorCode | 'OK' = 'OK';
       try {
-        return await withDeadline(run(docker), name, timeoutMs, clock);
+        return await withDeadline(docker, run, name, timeoutMs, clock);
       } catch (error) {
         const failure = toRuntimeError(error, name, socketPath);
         code = failure.code;
@@ -41,17 +41,43 @@ export function createDockerApi({ socketPath, log, clock, callMs }: DockerApiOpt
   };
 }
 
-async function withDeadline<Reply>(call: Promise<Reply>, name: string, timeoutMs: number, clock: Clock): Promise<Reply> {
-  if (timeoutMs === 0) return await call;
+async function withDeadline<Reply>(
+  docker: Docker,
+  run: (docker: Docker) => Promise<Reply>,
+  name: string,
+  timeoutMs: number,
+  clock: Clock,
+): Promise<Reply> {
+  if (timeoutMs === 0) return await run(docker);
+  const late = new AbortController();
   const { promise, reject } = Promise.withResolvers<never>();
-  const cancel = clock.after(timeoutMs, () =>
-    reject(new RuntimeError('DeadlineExceeded', name, `docker did not answer ${name} within ${timeoutMs / 1000} s`)),
-  );
+  const cancel = clock.after(timeoutMs, () => {
+    reject(new RuntimeError('DeadlineExceeded', name, `docker did not answer ${name} within ${timeoutMs / 1000} s`));
+    late.abort();
+  });
+  const call = run(abortable(docker, late.signal));
+  call.catch(() => undefined); // Where the deadline came first, what the request says to it has nobody left to hear it.
   try {
     return await Promise.race([call, promise]);
   } finally {
     cancel();
   }
+}
+
+/** The same client, whose requests end with `signal`: one that nobody waits for would keep its connection for ever. */
+function abortable(docker: Docker, signal: AbortSignal): Docker {
+  const { modem } = docker as unknown as { modem: Modem };
+  const dial: Modem['dial'] = (options, callback) => {
+    const signals = options.abortSignal === undefined ? [signal] : [signal, options.abortSignal];
+    return modem.dial({ ...options, abortSignal: AbortSignal.any(signals) }, callback);
+  };
+  const bound = Object.create(modem, { dial: { value: dial } }) as Modem;
+  return Object.create(docker, { modem: { value: bound } }) as Docker;
+}
+
+/** The part of docker-modem, below dockerode, that makes the requests. */
+interface Modem {
+  dial(options: { abortSignal?: AbortSignal }, callback: (error: Error | null, result: unknown) => void): unknown;
 }
 
 const codeOfStatus: Readonly<Record<number, RuntimeErrorCode>> = {

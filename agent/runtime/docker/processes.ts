@@ -12,8 +12,11 @@ type ProcessCalls = Pick<ContainerRuntime, 'execSync' | 'exec' | 'attach' | 'por
 /** Upstream's limit for each of the two outputs (CVE-2022-1708): more is thrown away. */
 const maxOutputBytes = 16 * 1024 * 1024;
 
+/** For Docker to say which process it is that has to end. */
+const killMs = 5_000;
+
 export function processCalls(context: DockerContext): ProcessCalls {
-  const { api, clock, streaming } = context;
+  const { api, clock, log, streaming } = context;
 
   const running = (id: string, call: string): Promise<Docker.ContainerInspectInfo> =>
     api.call(call, async (docker) => {
@@ -64,7 +67,7 @@ export function processCalls(context: DockerContext): ProcessCalls {
         ...(tty ? { resize: async (columns: number, rows: number) => void (await exec.resize({ w: columns, h: rows })) } : {}),
         exited: ended.then(async () => (await api.call('ExecInspect', () => exec.inspect())).ExitCode ?? 137),
         close: () => void connection.destroy(),
-        pid: async () => (await exec.inspect()).Pid,
+        pid: async () => (await api.call('ExecInspect', () => exec.inspect(), killMs)).Pid,
       };
     });
   }
@@ -74,6 +77,7 @@ export function processCalls(context: DockerContext): ProcessCalls {
       await running(id, 'ExecSync');
       const process_ = await startExec(id, cmd, false, false);
       const output = Promise.all([collect(process_.stdout), collect(process_.stderr)]);
+      output.catch(() => undefined); // Where the command is cut off, nobody waits for it.
       const { promise: cut, reject } = Promise.withResolvers<never>();
       const abort = (): void => reject(new RuntimeError('Cancelled', 'ExecSync', 'nobody waits for the command any more'));
       signal?.addEventListener('abort', abort, { once: true });
@@ -96,7 +100,11 @@ export function processCalls(context: DockerContext): ProcessCalls {
         return { stdout, stderr, exitCode };
       } catch (error) {
         // Docker itself cannot end an exec.
-        if (error instanceof RuntimeError && ['DeadlineExceeded', 'Cancelled'].includes(error.code)) kill(await process_.pid());
+        try {
+          if (error instanceof RuntimeError && ['DeadlineExceeded', 'Cancelled'].includes(error.code)) kill(await process_.pid());
+        } catch (failure) {
+          log.warn({ err: failure, containerId: id }, 'a command that took too long could not be killed');
+        }
         process_.close();
         throw error;
       } finally {
