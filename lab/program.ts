@@ -45,9 +45,16 @@ export async function buildProgram(): Promise<void> {
 /** What api/embedded.ts promises a bundled program. */
 async function filesToEmbed(options: BuildOptions): Promise<Record<string, string>> {
   const worker = await build({ ...options, entryPoints: ['control/store/sqlite-worker.ts'], format: 'cjs', write: false });
+  const decoder = await build({
+    ...options,
+    entryPoints: ['control/apiserver/decoding/decode-worker.ts'],
+    format: 'cjs',
+    write: false,
+  });
   const protos = readdirSync(join(root, 'proto')).filter((name) => name.endsWith('.proto'));
   return {
     'control/store/sqlite-worker.ts': worker.outputFiles[0]?.text ?? '',
+    'control/apiserver/decoding/decode-worker.ts': decoder.outputFiles[0]?.text ?? '',
     'descriptions.json': JSON.stringify(readDescriptions(join(root, 'node_modules/@kubernetes/client-node/dist/gen/models'))),
     ...Object.fromEntries(protos.map((name) => [`proto/${name}`, readFileSync(join(root, 'proto', name), 'utf8')])),
   };

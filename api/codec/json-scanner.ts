@@ -5,6 +5,7 @@
  * Source: Go's `encoding/json` scanner, as sigs.k8s.io/json uses it.
  */
 import type { JsonObject, JsonValue } from '../json.ts';
+import { maxValues, OversizeError } from './limits.ts';
 
 /** The text is not well-formed JSON; the message is Go's (`invalid character '}' looking for beginning of value`). */
 export class JsonSyntaxError extends Error {
@@ -46,6 +47,7 @@ export class JsonScanner {
   readonly text: string;
   position = 0;
   #depth = 0;
+  #values = 0;
 
   constructor(text: string) {
     this.text = text;
@@ -222,8 +224,39 @@ export class JsonScanner {
     }
   }
 
+  /** Passes over a value of any kind: its syntax is checked, and nothing is kept of it. */
+  skip(): void {
+    switch (this.kind()) {
+      case 'object':
+        this.enter();
+        for (let key = this.key(true); key !== undefined; key = this.moreMembers() ? this.key(false) : undefined) this.skip();
+        return this.leave();
+      case 'array':
+        this.enter();
+        if (!this.emptyArray())
+          do this.skip();
+          while (this.moreElements());
+        return this.leave();
+      case 'string':
+        this.string();
+        return;
+      case 'number':
+        this.number();
+        return;
+      case 'bool':
+      case 'null':
+        this.literal();
+    }
+  }
+
+  /** Counts a value that is kept. @throws OversizeError */
+  count(): void {
+    if (++this.#values > maxValues) throw new OversizeError();
+  }
+
   /** Reads a value of any kind. @param seen called with a key that an object has twice, and the keys and indexes on the way */
   value(seen?: (path: string) => void, path = ''): JsonValue {
+    this.count();
     switch (this.kind()) {
       case 'object':
         return this.#object(seen, path);

@@ -165,6 +165,7 @@ class TypedDecoder {
    */
   #value(type: FieldType, goType: string | undefined, into: JsonValue | undefined): JsonValue | undefined {
     const scanner = this.#scanner;
+    scanner.count();
     const kind = scanner.kind();
     if (kind === 'null') {
       scanner.literal();
@@ -177,7 +178,7 @@ class TypedDecoder {
   }
 
   #skipMismatch(kind: string, goType: string): void {
-    this.#scanner.value();
+    this.#scanner.skip();
     this.#mismatch(kind, goType);
   }
 
@@ -195,7 +196,7 @@ class TypedDecoder {
       const field = facts.byName.get(key);
       if (field === undefined) {
         this.#problem('unknown', key);
-        scanner.value();
+        scanner.skip();
         continue;
       }
       if (seen !== undefined) {
@@ -302,7 +303,8 @@ class TypedDecoder {
     }
     const text = this.#scanner.number();
     const small = /^-?[0-9]{1,9}$/.test(text);
-    if (small || (/^-?[0-9]+$/.test(text) && fits(BigInt(text), width))) return Number(text) + 0;
+    // No number of 64 bits has more digits, and a million of them would take BigInt long.
+    if (small || (/^-?[0-9]{1,19}$/.test(text) && fits(BigInt(text), width))) return Number(text) + 0;
     this.#mismatch(`number ${text}`, goType);
     return undefined;
   }
@@ -321,7 +323,7 @@ class TypedDecoder {
   #quantity(kind: string): string | undefined {
     const start = this.#scanner.position;
     const read = kind === 'string' ? this.#scanner.string() : undefined;
-    if (read === undefined) this.#scanner.value();
+    if (read === undefined) this.#scanner.skip();
     const text = (read ?? this.#scanner.text.slice(start, this.#scanner.position)).trim();
     try {
       return canonicalQuantity(text);
@@ -334,7 +336,7 @@ class TypedDecoder {
 
   #time(width: 'time' | 'microtime', kind: string): string | undefined {
     if (kind !== 'string') {
-      this.#scanner.value();
+      this.#scanner.skip();
       // Time's own decoder refuses it, which stops Go there.
       const field = `${this.#structs.at(-1)}.${this.#fields.join('.')}`;
       this.#fatal ??= `json: cannot unmarshal ${kind} into Go struct field ${field} of type string`;

@@ -114,7 +114,10 @@ function scalarListIo(name: string, number: number, codec: ScalarCodec): FieldIo
       }
       // Packed: numbers one after another in one length-delimited field; readers have to take both forms.
       const end = reader.lengthEnd(reader.bytes.length);
-      while (reader.position < end) list.push(codec.read(reader) ?? null);
+      while (reader.position < end) {
+        reader.count();
+        list.push(codec.read(reader) ?? null);
+      }
       if (reader.position !== end) throw new ProtobufError('unexpected EOF');
     },
     write(writer, source) {
@@ -322,6 +325,7 @@ function readFields(plan: Plan, reader: WireReader, end: number, target: JsonObj
       if (wire !== field.wire && !(wire === lengthWire && field.wire !== lengthWire)) {
         throw new ProtobufError(`proto: wrong wireType = ${wire} for field ${field.goName}`);
       }
+      reader.count();
       field.read(reader, target, wire);
     } else if (number === 0) {
       throw new ProtobufError(`proto: ${plan.goName}: illegal tag 0 (wire type ${tag})`);
@@ -332,7 +336,11 @@ function readFields(plan: Plan, reader: WireReader, end: number, target: JsonObj
     }
   }
   if (reader.position !== end) throw new ProtobufError('unexpected EOF');
-  if (plan.typeName !== undefined) fillZeros(plan.typeName, target);
+  if (plan.typeName !== undefined) {
+    // An object, and in most of them one that is always there.
+    reader.count(2);
+    fillZeros(plan.typeName, target);
+  }
 }
 
 function writeDelimited(plan: Plan, writer: WireWriter, value: JsonValue, name: string): void {

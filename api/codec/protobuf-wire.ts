@@ -3,6 +3,7 @@
  *
  * Source: protobuf.dev, Encoding; gogo/protobuf's generated unmarshalers.
  */
+import { maxValues, OversizeError } from './limits.ts';
 
 /** The bytes are not what they should be; the message says what and, for a field, which. To a client it is a BadRequest. */
 export class ProtobufError extends Error {
@@ -24,6 +25,7 @@ export class WireReader {
   readonly bytes: Buffer;
   position: number;
   depth: number;
+  #values = 0;
   /** Upper half of the last varint. */
   #high = 0;
 
@@ -40,6 +42,12 @@ export class WireReader {
 
   leave(): void {
     this.depth--;
+  }
+
+  /** Counts values that are kept. @throws OversizeError */
+  count(values = 1): void {
+    this.#values += values;
+    if (this.#values > maxValues) throw new OversizeError();
   }
 
   /** The low 32 bits, unsigned; the high ones are kept for {@link int64}. */

@@ -98,14 +98,14 @@ describe('YAML', () => {
 
   it('decodes objects strictly', () => {
     const text = 'apiVersion: v1\nkind: Pod\nspec:\n  zzz: 1\n  containers:\n  - name: a\n    name: b\n    foo: 1\n';
-    const { object, problems } = decodeYaml(text, 'core/v1.Pod', 'Strict');
+    const { object, problems } = decodeYaml(yamlToJson(text), 'core/v1.Pod', 'Strict');
     assert.deepEqual(problems, [
       'yaml: unmarshal errors:\n  line 7: key "name" already set in map',
       'unknown field "spec.containers[0].foo"',
       'unknown field "spec.zzz"',
     ]);
     assert.deepEqual(object['spec'], { containers: [{ name: 'b', resources: {} }] });
-    assert.deepEqual(decodeYaml(text, 'core/v1.Pod', 'Ignore').problems, []);
+    assert.deepEqual(decodeYaml(yamlToJson(text), 'core/v1.Pod', 'Ignore').problems, []);
   });
 
   it('reads all JSON as JSON.parse does', () => {
@@ -115,5 +115,68 @@ describe('YAML', () => {
         assert.deepEqual(parseYaml(JSON.stringify(value, undefined, 1)).value, JSON.parse(JSON.stringify(value))),
       ),
     );
+  });
+});
+
+/** Bodies that cost a parser far more than their length says. */
+describe('hostile YAML takes time in proportion to its length', () => {
+  const repeat = (count: number, line: (index: number) => string, separator = '\n'): string =>
+    Array.from({ length: count }, (_, index) => line(index)).join(separator);
+  const layered = (depth: number, layer: (below: number) => string): string =>
+    `a0: &a0 {k: v, l: w}\n${repeat(depth, (below) => `a${below + 1}: &a${below + 1} ${layer(below)}`)}`;
+  const bodies: [what: string, text: string, refused?: RegExp][] = [
+    ['comments', '# a comment\n'.repeat(200_000)],
+    ['document starts', '---\n'.repeat(500_000)],
+    ['document ends', '...\n'.repeat(200_000)],
+    ['empty lines', '\n'.repeat(2_000_000)],
+    ['a flat map', `data:\n${repeat(100_000, (index) => `  k${index}: v`)}`],
+    ['duplicate keys', `data:\n${'  a: b\n'.repeat(100_000)}`],
+    ['duplicate keys on one line', `{${'a: b, '.repeat(100_000)}}`],
+    ['a flow sequence', `[${'a, '.repeat(200_000)}b]`],
+    ['a flow sequence of pairs', `[${'a: b, '.repeat(100_000)}b]`],
+    ['a flow sequence as key', `? [${'a, '.repeat(100_000)}b]\n: c`, /unsupported map key/],
+    ['anchors', repeat(50_000, (index) => `k${index}: &a${index} v`)],
+    ['tags', '- !!str a\n'.repeat(50_000)],
+    ['aliases', `a: &a x\n${repeat(20_000, (index) => `k${index}: *a`)}`],
+    ['aliases of a long text', `a: &a ${'x'.repeat(100_000)}\nb: [${'*a, '.repeat(500)}]`, /excessive aliasing/],
+    ['merge keys that double', layered(40, (below) => `{<<: [*a${below}, *a${below}]}`), /excessive aliasing/],
+    ['merge keys that grow', layered(20_000, (below) => `{<<: *a${below}, k${below}: v}`), /excessive aliasing/],
+    [
+      'merge keys of one map',
+      `a: &a {${repeat(500, (index) => `k${index}: v`, ', ')}}\n${'<<: *a\n'.repeat(20_000)}`,
+      /excessive/,
+    ],
+    ['aliases in aliases', layered(30, (below) => `[${Array(9).fill(`*a${below}`).join(', ')}]`), /excessive aliasing/],
+    ['a block scalar', `a: |\n${'  line\n'.repeat(200_000)}`],
+    ['a folded scalar', `a: >\n${'  line\n\n'.repeat(100_000)}`],
+    ['block scalars', '- |\n  a\n'.repeat(50_000)],
+    ['a plain scalar of many lines', `a: b\n${'  line\n'.repeat(100_000)}`],
+    ['a quoted scalar of many lines', `a: "b\n${'  line \\x41 \n'.repeat(100_000)}  "`],
+    ['a long key', `${'a'.repeat(2_000_000)}: b`],
+    ['digits', `a: ${'7'.repeat(2_000_000)}`],
+    ['zeros', `a: ${'0'.repeat(2_000_000)}1`],
+    ['hexadecimal digits', `a: 0x${'f'.repeat(2_000_000)}`],
+    ['unclosed quotes', '- "x\n'.repeat(100_000), /^yaml: line/],
+    ['directives', `${repeat(50_000, (index) => `%TAG !a${index}! x`)}\n--- a`],
+  ];
+  for (const [what, text, refused] of bodies) {
+    it(what, () => {
+      const startUs = process.cpuUsage().user;
+      let message = '';
+      try {
+        yamlToJson(text);
+      } catch (error) {
+        assert.ok(error instanceof DecodeError, String(error));
+        message = error.message;
+      }
+      if (refused === undefined) assert.equal(message, '');
+      else assert.match(message, refused);
+      const cpuMs = (process.cpuUsage().user - startUs) / 1000;
+      assert.ok(cpuMs < 1000 + 1500 * (text.length / 1e6), `${cpuMs} ms of CPU for ${text.length} characters`);
+    });
+  }
+
+  it('tells of a hundred duplicate keys at most', () => {
+    assert.equal(yamlToJson('a: b\n'.repeat(20_000)).duplicates.split('\n').length, 101);
   });
 });

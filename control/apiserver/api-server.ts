@@ -19,6 +19,7 @@ import type { Store } from '#control/store/store.ts';
 import { type Authorizer, alwaysAllow, attributesOf, forbiddenReason, isPublic } from './authorization.ts';
 import { CacheFeed } from './cache-feed.ts';
 import { compactRegularly } from './compaction.ts';
+import { BodyDecoder } from './decoding/body-decoder.ts';
 import { handleDiscovery } from './discovery.ts';
 import { allowsConversion, type Exchange, type Parts } from './exchange.ts';
 import { type HealthCheck, handleHealth } from './health.ts';
@@ -38,6 +39,7 @@ import type { Strategy, UserInfo } from './strategy.ts';
 import { handleBinding } from './subresources.ts';
 import { handleIssuerDiscovery } from './token-issuer-discovery.ts';
 import { versionInfo } from './version.ts';
+import { WarningRecorder } from './warnings.ts';
 import type { WatchCacheLimits } from './watch-cache.ts';
 
 export interface ApiServerDeps {
@@ -175,6 +177,7 @@ class Server implements ApiServer {
       feed: this.#feed,
       registry: this.registry,
       patcher,
+      decoder: new BodyDecoder(),
       authorizer: deps.authorizer ?? alwaysAllow,
       random,
       decode,
@@ -192,6 +195,7 @@ class Server implements ApiServer {
     await this.#feed.run(signal);
     this.beginShutdown();
     await compacting;
+    this.#parts.decoder.close();
   }
 
   beginShutdown(): void {
@@ -233,7 +237,7 @@ class Server implements ApiServer {
   async handle(request: TransportRequest, user: UserInfo): Promise<TransportResponse> {
     const startMs = performance.now();
     const info = parseRequestInfo(request.method, request.path);
-    const warnings = new Set<string>();
+    const warnings = new WarningRecorder();
     let response: TransportResponse;
     try {
       response = await this.#serve(request, info, user, warnings);
@@ -245,7 +249,8 @@ class Server implements ApiServer {
     this.metrics.observe(info, response.status, (performance.now() - startMs) / 1000);
     response.headers['audit-id'] ??= randomUUID();
     response.headers['cache-control'] ??= 'no-cache, private';
-    if (warnings.size > 0) response.headers['warning'] = [...warnings].map(warningHeader).join(', ');
+    const warning = warnings.header();
+    if (warning !== undefined) response.headers['warning'] = warning;
     return info.verb === 'watch' ? this.#counted(info, response) : await this.#compressed(request, response);
   }
 
@@ -268,7 +273,7 @@ class Server implements ApiServer {
     request: TransportRequest,
     info: RequestInfo,
     requestor: UserInfo,
-    warnings: Set<string>,
+    warnings: WarningRecorder,
   ): Promise<TransportResponse> {
     const user = await this.admit(request, info, requestor);
     if ((request.body?.length ?? 0) > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
@@ -279,7 +284,7 @@ class Server implements ApiServer {
     request: TransportRequest,
     info: RequestInfo,
     user: UserInfo,
-    warnings: Set<string>,
+    warnings: WarningRecorder,
   ): Promise<TransportResponse> {
     const resource = findResource(info);
     const isBinding = info.group === '' && info.version === 'v1' && info.resource === 'bindings';
@@ -361,12 +366,6 @@ class Server implements ApiServer {
     };
     return { ...response, headers, body: body() };
   }
-}
-
-/** RFC 7234, 5.5: quoted, so quotes and backslashes are escaped; control characters cannot be sent. */
-function warningHeader(text: string): string {
-  const clean = text.replace(/[^ -~]+/g, ' ').replace(/["\\]/g, '\\$&');
-  return `299 - "${clean}"`;
 }
 
 const rootPaths = [

@@ -14,7 +14,7 @@ import { listObjects } from './listing.ts';
 import { bodyFormat, contentTypeOf } from './negotiation.ts';
 import { parsePredicate } from './predicate.ts';
 import { listKind, listMeta } from './read-handlers.ts';
-import { decodeBody, parseDryRun } from './request-body.ts';
+import { parseDryRun } from './request-body.ts';
 import { bytesResponse, objectResponse } from './responses.ts';
 import { encodeList } from './wire.ts';
 
@@ -25,7 +25,7 @@ const collectionWorkers = 16;
 
 export async function handleDelete(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
-  const options = readDeleteOptions(exchange);
+  const options = await readDeleteOptions(exchange);
   const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
   const { object, deleted } = await parts.registry.delete(resource, info, options, context);
   const status = !deleted && options.orphanDependents === false ? 202 : 200;
@@ -45,11 +45,11 @@ function deletedStatus({ resource, accepted, pretty }: Exchange, { object }: Cac
 }
 
 /** From the body, or from the query when there is none. @throws ApiError 400, 422 */
-export function readDeleteOptions(exchange: Exchange): Partial<DeleteOptions> {
+export async function readDeleteOptions(exchange: Exchange): Promise<Partial<DeleteOptions>> {
   const { request, info } = exchange;
   let options: Partial<DeleteOptions>;
   if (request.body !== undefined && request.body.length > 0) {
-    options = decodeDeleteOptions(exchange, request.body);
+    options = await decodeDeleteOptions(exchange, request.body);
     // kubectl sends dryRun in both places, others in one.
     options.dryRun ??= info.query.has('dryRun') ? info.query.getAll('dryRun') : undefined;
   } else {
@@ -60,14 +60,19 @@ export function readDeleteOptions(exchange: Exchange): Partial<DeleteOptions> {
   return options;
 }
 
-function decodeDeleteOptions({ request, resource, warnings }: Exchange, body: Uint8Array): Partial<DeleteOptions> {
+async function decodeDeleteOptions(
+  { parts, request, resource, warnings }: Exchange,
+  body: Uint8Array,
+): Promise<Partial<DeleteOptions>> {
   const contentType = request.headers['content-type'];
   const expected = {
     apiVersion: statedVersion(body, contentType, resource.group),
     kind: 'DeleteOptions',
     type: 'meta/v1.DeleteOptions',
   };
-  return decodeBody(body, contentType, expected, 'Warn', (message) => warnings.add(message)) as unknown as Partial<DeleteOptions>;
+  const { value, problems } = await parts.decoder.run({ kind: 'object', body, contentType, expected, validation: 'Warn' });
+  for (const problem of problems) warnings.add(problem);
+  return value as Partial<DeleteOptions>;
 }
 
 /** DeleteOptions is registered in every group and version, and clients name any of them: what the body says is what is expected. */
@@ -106,7 +111,7 @@ function checkDeleteOptions(options: Partial<DeleteOptions>): FieldError[] {
 /** Deletes everything that matches; what vanishes meanwhile is no error. Answers with the list, as it was. */
 export async function handleDeleteCollection(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource, accepted, pretty } = exchange;
-  const options = readDeleteOptions(exchange);
+  const options = await readDeleteOptions(exchange);
   const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
   const query = parseListQuery(info.query, false);
   const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);

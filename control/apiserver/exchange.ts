@@ -8,6 +8,7 @@ import type { Store } from '#control/store/store.ts';
 import type { Authorizer } from './authorization.ts';
 import type { CacheFeed } from './cache-feed.ts';
 import type { CachedObject } from './cached-object.ts';
+import type { BodyDecoder } from './decoding/body-decoder.ts';
 import { type Accepted, type Conversion, contentTypeOf } from './negotiation.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
 import type { Registry, WriteContext } from './registry.ts';
@@ -18,6 +19,7 @@ import type { ServerLog } from './server-log.ts';
 import type { ServiceAccountTokens } from './service-account-tokens.ts';
 import type { Strategy, UserInfo } from './strategy.ts';
 import { parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
+import type { WarningRecorder } from './warnings.ts';
 import { encodeAny, encodeObject } from './wire.ts';
 
 /** The parts that handlers work with. */
@@ -28,6 +30,7 @@ export interface Parts {
   feed: CacheFeed;
   registry: Registry;
   patcher: ObjectPatcher;
+  decoder: BodyDecoder;
   authorizer: Authorizer;
   random: () => number;
   decode(prefix: string, value: Uint8Array): KubeObject;
@@ -43,7 +46,7 @@ export interface Exchange {
   accepted: Accepted;
   pretty: boolean;
   /** Texts for `Warning:` headers. */
-  warnings: Set<string>;
+  warnings: WarningRecorder;
   signal: AbortSignal;
 }
 

@@ -5,7 +5,7 @@
  */
 import { DecodeError, decodeJson, type FieldValidation, strictDecodingText } from '#api/codec/json.ts';
 import { invalidValue } from '#api/field-error.ts';
-import type { JsonObject, JsonValue } from '#api/json.ts';
+import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { type ApiError, badRequest, invalid } from '#api/status.ts';
 import { conversionError } from './patch/go-conversion.ts';
@@ -15,23 +15,26 @@ import type { ExpectedType } from './request-body.ts';
 export interface PatchFacts {
   /** What strict decoding says of the patch document. */
   problems: readonly string[];
-  /** A strategic patch, which errors show instead of the patched object. */
-  strategic?: JsonValue;
+  /** A strategic patch as JSON, which errors show instead of the patched object. */
+  strategic?: string;
 }
 
 /**
+ * @param text the patched object as JSON
  * @throws ApiError 422 for unknown fields (`Strict`) and values of the wrong type, 400 for another kind
  */
 export function decodePatched(
-  raw: JsonObject,
+  text: string,
   type: ExpectedType,
   validation: FieldValidation,
   { problems: patchProblems, strategic }: PatchFacts,
   warn: (message: string) => void,
 ): KubeObject {
-  const text = JSON.stringify(raw);
-  const shown = strategic === undefined ? text : goText(strategic);
-  const refuse = (why: string): ApiError => invalid({ group: '', name: '' }, '', [invalidValue('patch', shown, why)]);
+  const raw = JSON.parse(text) as JsonObject;
+  const refuse = (why: string): ApiError => {
+    const shown = strategic === undefined ? text : goText(JSON.parse(strategic));
+    return invalid({ group: '', name: '' }, '', [invalidValue('patch', shown, why)]);
+  };
   if (raw['apiVersion'] !== type.apiVersion || raw['kind'] !== type.kind) {
     throw badRequest(
       `the patch makes the object a ${String(raw['kind'])} of ${String(raw['apiVersion'])}, but this is a ${type.kind} of ${type.apiVersion}`,

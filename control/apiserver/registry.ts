@@ -4,6 +4,7 @@
  *
  * Source: apiserver `pkg/registry/generic/registry/store.go`, `pkg/registry/rest/{create,update}.go`.
  */
+import { collectFieldErrors, type FieldError } from '#api/field-error.ts';
 import { apiVersionOf, type KubeObject, type ObjectName, sameJson } from '#api/meta.ts';
 import { type Resource, type ResourceId, resourceById } from '#api/resources.ts';
 import { ApiError, alreadyExists, conflict, internalError, invalid, notFound } from '#api/status.ts';
@@ -18,6 +19,7 @@ import { EventLeases } from './event-leases.ts';
 import { fromStoredView, toStoredView } from './events-view.ts';
 import { checkDeletable, checkNamespace, namespaceDeletion } from './namespace-lifecycle.ts';
 import { storageKey, toStored } from './object-keys.ts';
+import { checkStorable, isLarge, isTrackable, letOthersIn, sizeOf } from './object-size.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
 import type { ServerLog } from './server-log.ts';
 import type { RequestContext, Strategy, UpdatedPart } from './strategy.ts';
@@ -114,14 +116,22 @@ export class Registry {
   ): Promise<CachedObject> {
     const strategy = this.strategy(resource);
     await this.#deps.feed.fresh();
+    const large = isLarge(sizeOf(object));
+    if (large) await letOthersIn();
     fillSystemFields(resource, namespace, object, this.#deps.clock.now(), this.#deps.random);
     checkNamespace(this.#deps.feed, resource, object);
     strategy.prepareForCreate?.(object, context);
     strategy.setDefaults?.(object);
+    if (large) await letOthersIn();
     await strategy.admit?.(object, undefined, context);
+    if (large) await letOthersIn();
     strategy.setDefaults?.(object);
+    const validate = (): FieldError[] => strategy.validate(object);
+    await this.#checkLarge(resource, object, validate);
     if (!fieldsTracked) this.#track(resource, object, undefined, '', context);
-    this.#throwIfInvalid(resource, object, strategy.validate(object));
+    if (large) await letOthersIn();
+    this.#throwIfInvalid(resource, object, collectFieldErrors(validate));
+    if (large) await letOthersIn();
     for (const warning of strategy.warnings?.(object, undefined) ?? []) context.warn(warning);
     return await this.#putNew(resource, object, strategy, context);
   }
@@ -212,12 +222,16 @@ export class Registry {
         strategy.setDefaults?.(object);
       }
     }
+    const { mode } = request;
+    const validate = (): FieldError[] => {
+      if (mode === 'bypass') return [];
+      return strategy.validateUpdate === undefined ? strategy.validate(object) : strategy.validateUpdate(object, old, mode);
+    };
+    await this.#checkLarge(resource, object, validate);
     if (request.fieldsTracked !== true) this.#track(resource, object, old, request.subresource, context);
     keepTimesOfUnchangedFields(object, old);
-    if (request.mode !== 'bypass') {
-      const problems =
-        strategy.validateUpdate === undefined ? strategy.validate(object) : strategy.validateUpdate(object, old, request.mode);
-      this.#throwIfInvalid(resource, object, problems);
+    if (mode !== 'bypass') {
+      this.#throwIfInvalid(resource, object, collectFieldErrors(validate));
       for (const warning of strategy.warnings?.(object, old) ?? []) context.warn(warning);
     }
     return await this.#putUpdated(resource, current, object, strategy, context);
@@ -337,7 +351,26 @@ export class Registry {
     return await this.#deps.store.put(key, toStored(toStoredView(resource, object)), { expectedRevision, lease });
   }
 
+  /**
+   * Refuses a large object before the expensive steps, and lets other requests in between. What is sent as managedFields is not
+   * validated here: the server makes its own of it first.
+   */
+  async #checkLarge(resource: Resource, object: KubeObject, validate: () => FieldError[]): Promise<void> {
+    if (!isLarge(sizeOf(object))) return;
+    await letOthersIn();
+    const { managedFields } = object.metadata;
+    delete object.metadata.managedFields;
+    this.#throwIfInvalid(resource, object, collectFieldErrors(validate));
+    checkStorable(sizeOf(object));
+    if (managedFields !== undefined) object.metadata.managedFields = managedFields;
+    await letOthersIn();
+  }
+
   #track(resource: Resource, object: KubeObject, live: KubeObject | undefined, subresource: string, context: WriteContext): void {
+    if (!isTrackable(sizeOf(object))) {
+      delete object.metadata.managedFields;
+      return;
+    }
     this.#deps.patcher.trackManagedFields({
       object,
       live,
@@ -348,11 +381,7 @@ export class Registry {
     });
   }
 
-  #throwIfInvalid(
-    resource: Resource,
-    object: KubeObject,
-    problems: readonly { field: string; reason: string; message: string }[],
-  ): void {
+  #throwIfInvalid(resource: Resource, object: KubeObject, problems: readonly FieldError[]): void {
     if (problems.length > 0) throw invalid({ group: resource.group, name: resource.kind }, object.metadata.name ?? '', problems);
   }
 

@@ -12,7 +12,7 @@ import {
   strictDecodingText,
 } from '#api/codec/json.ts';
 import { decodeProtobuf, openEnvelope, ProtobufError } from '#api/codec/protobuf.ts';
-import { decodeYaml, yamlToJson } from '#api/codec/yaml.ts';
+import { type ConvertedYaml, decodeYaml, yamlToJson } from '#api/codec/yaml.ts';
 import { forbiddenField, notSupported } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import { readQueryOptions } from '#api/query-options.ts';
@@ -76,8 +76,8 @@ export function decodeBody(
   warn: (message: string) => void,
 ): JsonObject {
   const format = bodyFormat(contentType);
-  const found = typeOf(body, format, expected);
-  const decoded = decode(body, format, expected, found, validation);
+  const { found, yaml } = typeOf(body, format, expected);
+  const decoded = decode(yaml ?? body, format, expected, found, validation);
   if (decoded.problems.length > 0) {
     if (validation === 'Strict') throw cannotHandle(found, expected, strictDecodingText(decoded.problems));
     for (const problem of decoded.problems) warn(problem);
@@ -95,17 +95,19 @@ interface FoundType {
   kind: string;
 }
 
-function typeOf(body: Uint8Array, format: Format, expected: ExpectedType): FoundType {
+/** YAML is converted for it; it need not be twice. */
+function typeOf(body: Uint8Array, format: Format, expected: ExpectedType): { found: FoundType; yaml: ConvertedYaml | undefined } {
   try {
-    const found = format === 'protobuf' ? openEnvelope(body) : readTypeMeta(format === 'yaml' ? yamlToJson(body).json : body);
-    return { apiVersion: found.apiVersion || expected.apiVersion, kind: found.kind || expected.kind };
+    const yaml = format === 'yaml' ? yamlToJson(body) : undefined;
+    const found = format === 'protobuf' ? openEnvelope(body) : readTypeMeta(yaml?.json ?? body);
+    return { found: { apiVersion: found.apiVersion || expected.apiVersion, kind: found.kind || expected.kind }, yaml };
   } catch (error) {
     throw unrecognized(body, expected, error);
   }
 }
 
 function decode(
-  body: Uint8Array,
+  body: Uint8Array | ConvertedYaml,
   format: Format,
   expected: ExpectedType,
   found: FoundType,
@@ -129,8 +131,9 @@ function decode(
     );
   }
   try {
+    if ('json' in body) return decodeYaml(body, type, validation);
     if (format === 'protobuf') return { object: decodeProtobuf(body, expected).object, problems: [] };
-    return format === 'yaml' ? decodeYaml(body, type, validation) : decodeJson(body, type, validation);
+    return decodeJson(body, type, validation);
   } catch (error) {
     if (error instanceof DecodeError || error instanceof ProtobufError) throw cannotHandle(found, expected, error.message);
     throw error;

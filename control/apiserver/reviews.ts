@@ -60,7 +60,7 @@ export async function handleReview(exchange: ReviewExchange, resource: ReviewRes
   const { info, accepted, pretty } = exchange;
   if (info.verb !== 'create') throw methodNotSupported({ group: resource.group, name: resource.plural }, info.verb);
   const expected = { apiVersion: `${resource.group}/${resource.version}`, kind: resource.kind, type: resource.schema };
-  const asked = readObject(exchange as Exchange, expected, 'CreateOptions') as unknown as JsonObject;
+  const asked = (await readObject(exchange as Exchange, expected, 'CreateOptions')) as unknown as JsonObject;
   const status = await answers[resource.kind]?.(exchange, asked);
   const answer: JsonObject = { ...asked, status: status as JsonObject };
   if (resource.kind === 'SelfSubjectReview') answer['metadata'] = { creationTimestamp: rfc3339(exchange.parts.clock.now()) };

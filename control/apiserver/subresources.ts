@@ -56,8 +56,8 @@ export async function writeScale(exchange: Exchange): Promise<TransportResponse>
   const { parts, info, resource, request } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');
   const isPatch = request.method === 'PATCH';
-  const patch = isPatch ? patchRequest(exchange, scaleType, 'scale', '') : undefined;
-  const submitted = isPatch ? undefined : (readObject(exchange, scaleType, 'UpdateOptions') as unknown as Scale);
+  const patch = isPatch ? await patchRequest(exchange, scaleType, 'scale', '') : undefined;
+  const submitted = isPatch ? undefined : ((await readObject(exchange, scaleType, 'UpdateOptions')) as unknown as Scale);
   if (submitted !== undefined) checkName(submitted as unknown as KubeObject, info);
   const transform = async (current: KubeObject | undefined): Promise<KubeObject> => {
     const object = current as Scaled;
@@ -87,7 +87,7 @@ export async function createBinding(exchange: Exchange): Promise<TransportRespon
   const { parts, info, accepted, pretty } = exchange;
   const context = writeContext(exchange, 'CreateOptions');
   const expected = { apiVersion: 'v1', kind: 'Binding', type: 'core/v1.Binding' };
-  const binding = readObject(exchange, expected, 'CreateOptions') as unknown as Binding;
+  const binding = (await readObject(exchange, expected, 'CreateOptions')) as unknown as Binding;
   const name = info.name === '' ? (binding.metadata.name ?? '') : info.name;
   if (binding.metadata.name !== name) throw badRequest('name in URL does not match name in Binding object');
   if ((binding.target?.name ?? '') === '') throw badRequest('target.name: Required value');
@@ -145,7 +145,7 @@ function withScheduled(conditions: readonly PodCondition[], nowMs: number): PodC
 export async function createEviction(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource, accepted, pretty } = exchange;
   const expected = { apiVersion: 'policy/v1', kind: 'Eviction', type: 'policy/v1.Eviction' };
-  const eviction = readObject(exchange, expected, 'CreateOptions') as unknown as Eviction;
+  const eviction = (await readObject(exchange, expected, 'CreateOptions')) as unknown as Eviction;
   if ((eviction.metadata?.name ?? info.name) !== info.name)
     throw badRequest('name in URL does not match name in Eviction object');
   let options: Partial<DeleteOptions> = eviction.deleteOptions ?? {};
@@ -183,7 +183,7 @@ function evicted(pod: Pod, nowMs: number): Pod {
 export async function finalizeNamespace(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');
-  const submitted = readObject(exchange, typeOf(resource), 'UpdateOptions') as Namespace;
+  const submitted = (await readObject(exchange, typeOf(resource), 'UpdateOptions')) as Namespace;
   checkName(submitted, { name: info.name });
   const transform = (current: KubeObject | undefined): KubeObject => {
     const { uid, resourceVersion } = submitted.metadata;
@@ -204,9 +204,9 @@ export async function writeEphemeralContainers(exchange: Exchange): Promise<Tran
   const context = writeContext(exchange, 'UpdateOptions');
   const patch =
     request.method === 'PATCH'
-      ? patchRequest(exchange, typeOf(resource), 'ephemeralcontainers', 'ephemeralcontainers')
+      ? await patchRequest(exchange, typeOf(resource), 'ephemeralcontainers', 'ephemeralcontainers')
       : undefined;
-  const submitted = patch === undefined ? (readObject(exchange, typeOf(resource), 'UpdateOptions') as Pod) : undefined;
+  const submitted = patch === undefined ? ((await readObject(exchange, typeOf(resource), 'UpdateOptions')) as Pod) : undefined;
   if (submitted !== undefined) checkName(submitted, info);
   const transform = async (current: KubeObject | undefined): Promise<KubeObject> => {
     const pod = current as Pod;

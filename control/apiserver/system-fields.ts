@@ -8,6 +8,7 @@ import { invalidValue } from '#api/field-error.ts';
 import { apiVersionOf, type KubeObject, rfc3339, sameJson } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import { type ApiError, badRequest, conflict, invalid } from '#api/status.ts';
+import type { ManagedFieldsEntry } from '#api/types.generated.ts';
 import type { CachedObject } from './cached-object.ts';
 import { generateName } from './object-keys.ts';
 import type { Strategy } from './strategy.ts';
@@ -83,10 +84,13 @@ export function keepSystemFields(resource: Resource, object: KubeObject, old: Ku
 export function keepTimesOfUnchangedFields(object: KubeObject, old: KubeObject): void {
   const entries = object.metadata.managedFields;
   if (entries === undefined) return;
-  const before = old.metadata.managedFields ?? [];
-  object.metadata.managedFields = entries.map(
-    (entry) => before.find((known) => sameJson({ ...known, time: entry.time }, entry)) ?? entry,
-  );
+  const identity = ({ manager, operation, apiVersion, subresource }: ManagedFieldsEntry): string =>
+    JSON.stringify([manager, operation, apiVersion, subresource]);
+  const before = new Map((old.metadata.managedFields ?? []).map((known) => [identity(known), known]));
+  object.metadata.managedFields = entries.map((entry) => {
+    const known = before.get(identity(entry));
+    return known !== undefined && sameJson({ ...known, time: entry.time }, entry) ? known : entry;
+  });
 }
 
 /** @throws ApiError 400 when the object says another namespace than the path */

@@ -26,7 +26,7 @@ export async function handleTokenRequest(exchange: Exchange): Promise<TransportR
   const { tokens } = parts;
   if (tokens === undefined) throw internalError('this API server has no service-account signing key');
   const expected = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', type: 'authentication/v1.TokenRequest' };
-  const request = readObject(exchange, expected, 'CreateOptions') as unknown as TokenRequest;
+  const request = (await readObject(exchange, expected, 'CreateOptions')) as unknown as TokenRequest;
   const account = (await parts.registry.get(resourceById('serviceaccounts'), info)).object;
   const audiences = (request.spec?.audiences ?? []).length > 0 ? (request.spec.audiences ?? []) : tokens.options.audiences;
   const seconds = request.spec?.expirationSeconds ?? defaultSeconds;

@@ -1,26 +1,25 @@
 /** POST, PUT and PATCH of stored resources and of their `status`. */
 
 import { type FieldError, required } from '#api/field-error.ts';
-import type { JsonObject } from '#api/json.ts';
+import type { JsonObject, JsonValue } from '#api/json.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
 import { readQueryOptions } from '#api/query-options.ts';
 import { badRequest, invalid, unsupportedMediaType } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
+import type { DecodeJob } from './decoding/decode-job.ts';
 import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
 import { mediaTypeOf } from './negotiation.ts';
-import { readConfiguration } from './patch/applied-configuration.ts';
 import type { PatchContentType } from './patch/patch.ts';
-import { decodePatch } from './patch/patch-body.ts';
-import { decodePatched, type PatchFacts } from './patched-object.ts';
+import type { PatchFacts } from './patched-object.ts';
 import type { UpdateRequest } from './registry.ts';
-import { decodeBody, type ExpectedType, parseFieldValidation } from './request-body.ts';
+import { type ExpectedType, parseFieldValidation } from './request-body.ts';
 
 const noBody = new Uint8Array();
 
 export async function handleCreate(exchange: Exchange): Promise<TransportResponse> {
   const { parts, request, info, resource } = exchange;
   const context = writeContext(exchange, 'CreateOptions');
-  const object = readObject(exchange, typeOf(resource), 'CreateOptions');
+  const object = await readObject(exchange, typeOf(resource), 'CreateOptions');
   if (request.body !== undefined && info.namespace === '' && resource.namespaced) {
     throw badRequest('an empty namespace may not be set during creation');
   }
@@ -30,7 +29,7 @@ export async function handleCreate(exchange: Exchange): Promise<TransportRespons
 export async function handleUpdate(exchange: Exchange, subresource: '' | 'status'): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');
-  const submitted = readObject(exchange, typeOf(resource), 'UpdateOptions');
+  const submitted = await readObject(exchange, typeOf(resource), 'UpdateOptions');
   checkName(submitted, info);
   const transform = (): KubeObject => structuredClone(submitted);
   const { object, created } = await parts.registry.update(resource, info, { transform, subresource, mode: subresource }, context);
@@ -38,13 +37,21 @@ export async function handleUpdate(exchange: Exchange, subresource: '' | 'status
 }
 
 /** Reads the body as an object with metadata. */
-export function readObject(exchange: Exchange, expected: ExpectedType, optionsKind: string): KubeObject {
+export async function readObject(exchange: Exchange, expected: ExpectedType, optionsKind: string): Promise<KubeObject> {
   const { request, info } = exchange;
   const validation = parseFieldValidation(info.query, optionsKind);
-  const warn = (message: string): void => void exchange.warnings.add(message);
-  const object = decodeBody(request.body ?? noBody, request.headers['content-type'], expected, validation, warn);
+  const contentType = request.headers['content-type'];
+  const job = { kind: 'object', body: request.body ?? noBody, contentType, expected, validation } as const;
+  const object = (await decoded(exchange, job)) as JsonObject;
   object['metadata'] ??= {};
   return object as unknown as KubeObject;
+}
+
+/** The job's value; its problems become warnings. */
+async function decoded({ parts, warnings }: Exchange, job: DecodeJob): Promise<unknown> {
+  const { value, problems } = await parts.decoder.run(job);
+  for (const problem of problems) warnings.add(problem);
+  return value;
 }
 
 /** @throws ApiError 400 when object and URL name different objects */
@@ -68,20 +75,20 @@ const applyType = 'application/apply-patch+yaml';
 export async function handlePatch(exchange: Exchange, subresource: string): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const mode = subresource === '' || subresource === 'status' ? subresource : 'bypass';
-  const request = patchRequest(exchange, typeOf(resource), subresource, mode);
+  const request = await patchRequest(exchange, typeOf(resource), subresource, mode);
   const { object, created } = await parts.registry.update(resource, info, request, writeContext(exchange, 'PatchOptions'));
   return respondWith(exchange, created ? 201 : 200, object);
 }
 
 /** The update that the patch in the body asks for. @throws ApiError 415 for an unknown patch type */
-export function patchRequest(
+export async function patchRequest(
   exchange: Exchange,
   type: ExpectedType,
   subresource: string,
   mode: UpdateRequest['mode'],
-): UpdateRequest {
+): Promise<UpdateRequest> {
   const contentType = mediaTypeOf(exchange.request.headers['content-type']);
-  if (contentType === applyType) return applyRequest(exchange, type, subresource, mode);
+  if (contentType === applyType) return await applyRequest(exchange, type, subresource, mode);
   const patchType = patchTypes.find((known) => known === contentType);
   if (patchType === undefined) {
     throw unsupportedMediaType(
@@ -96,34 +103,44 @@ export function patchRequest(
     };
     throw invalid({ group: 'meta.k8s.io', name: 'PatchOptions' }, '', [problem]);
   }
-  const { patch, problems } = decodePatch(exchange.request.body ?? noBody, patchType);
-  const facts = patchType === 'application/strategic-merge-patch+json' ? { problems, strategic: patch } : { problems };
+  const body = exchange.request.body ?? noBody;
+  const { value, problems } = await exchange.parts.decoder.run({ kind: 'patch', body, contentType: patchType });
+  const isStrategic = patchType === 'application/strategic-merge-patch+json';
+  const facts = isStrategic ? { problems, strategic: Buffer.from(body).toString('utf8') } : { problems };
   return {
     subresource,
     mode,
     forceCreate: false,
-    transform: (current) => {
-      const request = { contentType: patchType, patch, current: current as KubeObject, typeName: type.type };
-      const object = retyped(exchange, type, exchange.parts.patcher.patchObject(request), facts);
+    transform: async (current) => {
+      const request = { contentType: patchType, patch: value as JsonValue, current: current as KubeObject, typeName: type.type };
+      const object = await retyped(exchange, type, exchange.parts.patcher.patchObject(request), facts);
       checkName(object, exchange.info);
       return object;
     },
   };
 }
 
-function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject, facts: PatchFacts): KubeObject {
+async function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject, facts: PatchFacts): Promise<KubeObject> {
   const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
-  return decodePatched(raw, type, validation, facts, (message) => exchange.warnings.add(message));
+  const body = Buffer.from(JSON.stringify(raw));
+  return (await decoded(exchange, { kind: 'patched', body, type, validation, facts })) as KubeObject;
 }
 
-function applyRequest(exchange: Exchange, type: ExpectedType, subresource: string, mode: UpdateRequest['mode']): UpdateRequest {
+async function applyRequest(
+  exchange: Exchange,
+  type: ExpectedType,
+  subresource: string,
+  mode: UpdateRequest['mode'],
+): Promise<UpdateRequest> {
   const { parts, request, info } = exchange;
   const { fieldManager, force = false } = readQueryOptions('PatchOptions', info.query);
   if (fieldManager === '') {
     throw invalid({ group: 'meta.k8s.io', name: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')]);
   }
   const validation = parseFieldValidation(info.query, 'PatchOptions');
-  const { configuration, problems } = readConfiguration(request.body ?? noBody, type, info.namespace);
+  const body = request.body ?? noBody;
+  const { value, problems } = await parts.decoder.run({ kind: 'configuration', body, type, namespace: info.namespace });
+  const configuration = value as JsonObject;
   for (const problem of validation === 'Ignore' ? [] : problems) {
     const text = `error converting YAML to JSON: ${problem}`;
     if (validation === 'Strict') throw badRequest(`error strict decoding YAML: ${text}`);

@@ -12,6 +12,11 @@ const serving = await issueCertificate(ca, { commonName: 'kube-apiserver', usage
 const issue = (commonName: string, organizations: string[]) =>
   issueCertificate(ca, { commonName, organizations, usage: 'client' }, nowMs);
 const api = await startTestServer({ freezeCached: false });
+await api.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
+  apiVersion: 'v1',
+  kind: 'ServiceAccount',
+  metadata: { name: 'default' },
+});
 const listener = await listen(
   api.server,
   { host: '127.0.0.1', port: 0, certificate: serving.certificate, key: serving.key, clientCa: ca.certificate, graceMs: 500 },

@@ -114,7 +114,12 @@ function listWarnings(spec: PodSpec, path: string): string[] {
 
 /** Index and value of each item that was there before. */
 function repeated(values: readonly string[]): [number, string][] {
-  return values.flatMap((value, index): [number, string][] => (values.indexOf(value) < index ? [[index, value]] : []));
+  const seen = new Set<string>();
+  return values.flatMap((value, index): [number, string][] => {
+    const isAgain = seen.has(value);
+    seen.add(value);
+    return isAgain ? [[index, value]] : [];
+  });
 }
 
 function byteWarnings({ resources }: Container | EphemeralContainer, path: string): string[] {
@@ -158,7 +163,9 @@ function portWarnings(containers: readonly Located[]): string[] {
         const text = overlap(port, other.port);
         if (text !== undefined) warnings.push(`${at}: ${text} port definition with ${other.path}`);
       }
-      seen.set(key, [...others, { port, path: at }]);
+      // Of more than these nobody reads the warnings; the answer's headers have no room for them either.
+      if (others.length < 100 && warnings.length < 1000) others.push({ port, path: at });
+      seen.set(key, others);
     });
   }
   return warnings;

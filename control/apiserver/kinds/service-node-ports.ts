@@ -35,11 +35,12 @@ export class NodePorts {
   #allocateNew(service: Service, undo: Undo): void {
     const all = service.spec.ports ?? [];
     const byPort = new Map<number, number>();
+    const wantedFor = new Map(all.toReversed().flatMap(({ port, nodePort }) => (nodePort ? [[port, nodePort] as const] : [])));
     all.forEach((port, index) => {
       if (!port.nodePort && !allocatesNodePorts(service)) return;
       const known = byPort.get(port.port);
       if (known === undefined) {
-        const wanted = all.find((other) => other.port === port.port && other.nodePort)?.nodePort;
+        const wanted = wantedFor.get(port.port);
         if (wanted !== undefined) this.#take(service, index, wanted, undo);
         port.nodePort = wanted ?? this.#next('nodePort', undo);
         byPort.set(port.port, port.nodePort);

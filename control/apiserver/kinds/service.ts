@@ -101,12 +101,12 @@ function keepAllocated(service: Service, old: Service): void {
     if ((spec.clusterIPs ?? []).length === 0 && (before.clusterIPs ?? []).length > 0) spec.clusterIPs = before.clusterIPs;
   }
   if (allocatesNodePorts(old) && allocatesNodePorts(service)) {
-    const now = nodePortsOf(service);
-    const used = nodePortsOf(old).filter((port) => now.includes(port));
+    const now = new Set(nodePortsOf(service));
+    const used = new Set(nodePortsOf(old).filter((port) => now.has(port)));
     const byName = new Map((before.ports ?? []).map(({ name = '', nodePort }) => [name, nodePort]));
     for (const port of spec.ports ?? []) {
       const known = byName.get(port.name ?? '');
-      if (!port.nodePort && known && !used.includes(known)) port.nodePort = known;
+      if (!port.nodePort && known && !used.has(known)) port.nodePort = known;
     }
   }
   if (needsHealthCheckPort(old) && needsHealthCheckPort(service)) spec.healthCheckNodePort ||= before.healthCheckNodePort;

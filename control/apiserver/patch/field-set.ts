@@ -14,11 +14,14 @@ import type { JsonObject } from '#api/json.ts';
 export interface FieldSet {
   /** Whether the place itself is in the set. */
   member: boolean;
-  readonly children: Map<string, FieldSet>;
+  children: Map<string, FieldSet>;
 }
 
+/** Of all places that have nothing below them: most have not, and a map for each would take far more than the names. Never changed. */
+const noChildren: Map<string, FieldSet> = new Map();
+
 export function emptySet(): FieldSet {
-  return { member: false, children: new Map() };
+  return { member: false, children: noChildren };
 }
 
 /** Adds a path, in place. */
@@ -28,6 +31,7 @@ export function insert(set: FieldSet, path: readonly string[]): void {
     let next = node.children.get(element);
     if (next === undefined) {
       next = emptySet();
+      if (node.children === noChildren) node.children = new Map();
       node.children.set(element, next);
     }
     node = next;
@@ -36,24 +40,52 @@ export function insert(set: FieldSet, path: readonly string[]): void {
 }
 
 export function isEmpty(set: FieldSet | undefined): boolean {
-  return set === undefined || (!set.member && [...set.children.values()].every(isEmpty));
+  if (set === undefined) return true;
+  if (set.member) return false;
+  for (const child of set.children.values()) if (!isEmpty(child)) return false;
+  return true;
 }
 
-/** Combines two trees; `keep` decides on membership at each place, and empty branches fall away. */
+/** Combines two trees; `keep` decides on membership at each place, and empty branches fall away. Neither is changed. */
 function combine(a: FieldSet | undefined, b: FieldSet | undefined, keep: (a: boolean, b: boolean) => boolean): FieldSet {
   const children = new Map<string, FieldSet>();
-  for (const element of new Set([...(a?.children.keys() ?? []), ...(b?.children.keys() ?? [])])) {
+  const add = (element: string): void => {
     const child = combine(a?.children.get(element), b?.children.get(element), keep);
     if (!isEmpty(child)) children.set(element, child);
-  }
-  return { member: keep(a?.member ?? false, b?.member ?? false), children };
+  };
+  for (const element of a?.children.keys() ?? []) add(element);
+  for (const element of b?.children.keys() ?? []) if (a?.children.has(element) !== true) add(element);
+  return { member: keep(a?.member ?? false, b?.member ?? false), children: children.size === 0 ? noChildren : children };
 }
 
-export const union = (a: FieldSet | undefined, b: FieldSet | undefined): FieldSet =>
-  combine(a, b, (left, right) => left || right);
-export const difference = (a: FieldSet, b: FieldSet | undefined): FieldSet => combine(a, b, (left, right) => left && !right);
-export const intersection = (a: FieldSet | undefined, b: FieldSet | undefined): FieldSet =>
-  combine(a, b, (left, right) => left && right);
+/** Where one of the trees has nothing, the other one's branch is the answer as it is: results share branches with what they are of. */
+export function union(a: FieldSet | undefined, b: FieldSet | undefined): FieldSet {
+  if (a === undefined || b === undefined) return a ?? b ?? emptySet();
+  const children = new Map(a.children);
+  for (const [element, child] of b.children) children.set(element, union(a.children.get(element), child));
+  return { member: a.member || b.member, children: children.size === 0 ? noChildren : children };
+}
+
+export function difference(a: FieldSet, b: FieldSet | undefined): FieldSet {
+  if (b === undefined || (!b.member && b.children.size === 0)) return a;
+  const children = new Map<string, FieldSet>();
+  for (const [element, child] of a.children) {
+    const left = difference(child, b.children.get(element));
+    if (!isEmpty(left)) children.set(element, left);
+  }
+  return { member: a.member && !b.member, children: children.size === 0 ? noChildren : children };
+}
+
+export function intersection(a: FieldSet | undefined, b: FieldSet | undefined): FieldSet {
+  if (a === undefined || b === undefined) return emptySet();
+  const children = new Map<string, FieldSet>();
+  for (const [element, child] of a.children) {
+    const other = b.children.get(element);
+    const both = other === undefined ? undefined : intersection(child, other);
+    if (both !== undefined && !isEmpty(both)) children.set(element, both);
+  }
+  return { member: a.member && b.member, children: children.size === 0 ? noChildren : children };
+}
 
 export function sameSet(a: FieldSet | undefined, b: FieldSet | undefined): boolean {
   return isEmpty(combine(a, b, (left, right) => left !== right));
@@ -99,8 +131,9 @@ export function toFieldsV1(set: FieldSet): JsonObject {
 
 /** The inverse of {@link toFieldsV1}; a place without anything below it is itself in the set. */
 export function fromFieldsV1(json: JsonObject, atRoot = true): FieldSet {
-  const set = emptySet();
+  const set: FieldSet = { member: false, children: noChildren };
   const entries = Object.entries(json);
+  if (entries.length > 0) set.children = new Map();
   set.member = !atRoot && (entries.length === 0 || json['.'] !== undefined);
   for (const [element, value] of entries)
     if (element !== '.') set.children.set(element, fromFieldsV1((value ?? {}) as JsonObject, false));

@@ -210,8 +210,9 @@ function extend(managers: Map<string, Manager>, self: ManagedFieldsEntry, change
 function ownable(set: FieldSet, typeName: string, subresource: string): FieldSet {
   const owned = [...unowned, ...resetFields(typeName, subresource)].reduce(withoutBranch, set);
   const metadata = owned.children.get('f:metadata');
-  if (metadata !== undefined) metadata.member = false;
-  return { member: false, children: owned.children };
+  if (metadata?.member !== true) return { member: false, children: owned.children };
+  const children = new Map(owned.children).set('f:metadata', { member: false, children: metadata.children });
+  return { member: false, children };
 }
 
 function resetFields(typeName: string, subresource: string): readonly (readonly string[])[] {
@@ -278,5 +279,6 @@ function fold(managers: Manager[]): Manager[] {
     entry: entryOf(foldedManager, 'Update', apiVersion, ''),
     set: oldest.map(({ set }) => set).reduce(union),
   };
-  return [...managers.filter((manager) => !oldest.includes(manager)), folded];
+  const gone = new Set(oldest);
+  return [...managers.filter((manager) => !gone.has(manager)), folded];
 }

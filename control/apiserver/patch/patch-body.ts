@@ -14,6 +14,8 @@ export interface PatchDocument {
   problems: string[];
 }
 
+/** Go's strict decoder stops collecting here. */
+const maxProblems = 100;
 const operationMembers = ['op', 'path', 'from', 'value'];
 
 /** @throws ApiError 400 for what is no JSON, is nested too deeply, or has not the shape of such a patch */
@@ -33,7 +35,7 @@ export function decodePatch(body: Uint8Array, contentType: PatchContentType): Pa
         .filter((member) => !operationMembers.includes(member))
         .map((member) => `unknown field "[${index}].${member}"`),
     );
-    return { patch, problems: [...problems, ...unknown].map((problem) => `json patch ${problem}`) };
+    return { patch, problems: [...problems, ...unknown].slice(0, maxProblems).map((problem) => `json patch ${problem}`) };
   } catch (error) {
     if (error instanceof DecodeError) throw refuse(error.message);
     throw error;

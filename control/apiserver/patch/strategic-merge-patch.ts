@@ -10,7 +10,6 @@
  * Source: kubernetes/community, contributors/devel/sig-api-machinery/strategic-merge-patch.md.
  */
 import type { JsonObject, JsonValue } from '#api/json.ts';
-import { sameJson } from '#api/meta.ts';
 import { type FieldFacts, type FieldType, typeFacts } from '#api/schema/facts.ts';
 import { badRequest } from '#api/status.ts';
 import { isObject, unprocessable } from './json-patch.ts';
@@ -49,10 +48,10 @@ function retainKeys(current: JsonObject, patch: JsonObject): JsonObject {
   const keys = patch['$retainKeys'];
   if (keys === undefined) return { ...current };
   if (!Array.isArray(keys)) throw badRequest('invalid patch format of retainKeys');
-  const patched = patchedFields(patch);
-  if (patched.some((field) => patch[field] !== null && !keys.includes(field)))
+  const retained = new Set<JsonValue>(keys);
+  if (patchedFields(patch).some((field) => patch[field] !== null && !retained.has(field)))
     throw badRequest('invalid patch format of retainKeys');
-  return Object.fromEntries(Object.entries(current).filter(([field]) => keys.includes(field)));
+  return Object.fromEntries(Object.entries(current).filter(([field]) => retained.has(field)));
 }
 
 /** The fields that a patch object touches, those named only by a directive included. */
@@ -99,33 +98,54 @@ function mergeList(
 ): JsonValue[] {
   const key = facts.mergeKey;
   if (key === undefined || !patch.concat(current).every(isObject)) {
-    const added = patch.filter((value, index) => !current.includes(value) && patch.indexOf(value) === index);
+    const known = new Set(current);
+    const added = [...new Set(patch)].filter((value) => !known.has(value));
     return reorder([...current, ...added], patch, order, current, undefined);
   }
   const elements = patch.filter(isObject);
   const ordinary = elements.filter((element) => element['$patch'] === undefined || element['$patch'] === 'merge');
   if (elements.some((element) => element['$patch'] === 'replace')) return ordinary.map(withoutNulls);
-  let merged: JsonValue[] = [...current];
-  for (const element of elements.filter(({ $patch }) => $patch !== undefined)) {
+  const doomed = new Set<string>();
+  for (const element of elements) {
+    if (element['$patch'] === undefined || element['$patch'] === 'merge') continue;
     if (element['$patch'] !== 'delete') throw unprocessable();
-    const doomed = keyOf(element, key);
-    merged = merged.filter((other) => !isObject(other) || !sameJson(other[key], doomed));
+    doomed.add(keyOf(element, key));
   }
+  const merged = current.filter((other) => !isObject(other) || !doomed.has(identityOf(other[key])));
+  const places = firstPlaces(merged, (other) => (isObject(other) ? identityOf(other[key]) : undefined));
   const itemType = facts.type.kind === 'list' ? facts.type.item : undefined;
   for (const element of ordinary) {
     const wanted = keyOf(element, key);
-    const index = merged.findIndex((other) => isObject(other) && sameJson(other[key], wanted));
-    if (index < 0) merged.push(withoutNulls(element));
-    else merged[index] = mergeObject(merged[index] as JsonObject, element, itemType);
+    const index = places.get(wanted);
+    if (index === undefined) {
+      places.set(wanted, merged.length);
+      merged.push(withoutNulls(element));
+    } else merged[index] = mergeObject(merged[index] as JsonObject, element, itemType);
   }
   return reorder(merged, ordinary, order, current, key);
 }
 
-/** The value of an element's merge key. @throws ApiError 422 where the element has none */
-function keyOf(element: JsonObject, key: string): JsonValue {
+/** The value of an element's merge key, to be compared. @throws ApiError 422 where the element has none */
+function keyOf(element: JsonObject, key: string): string {
   const value = element[key];
   if (value === undefined) throw unprocessable();
-  return value;
+  return identityOf(value);
+}
+
+/** Equal for equal values: merge keys and elements known by value are scalars. */
+const identityOf = (value: JsonValue | undefined): string => JSON.stringify(value) ?? '';
+
+/** Where a list has each identity first. */
+function firstPlaces(
+  list: readonly JsonValue[],
+  identity: (value: JsonValue) => string | undefined,
+): Map<string | undefined, number> {
+  const places = new Map<string | undefined, number>();
+  for (const [index, value] of list.entries()) {
+    const key = identity(value);
+    if (key !== undefined && !places.has(key)) places.set(key, index);
+  }
+  return places;
 }
 
 /**
@@ -140,25 +160,28 @@ function reorder(
   current: readonly JsonValue[],
   key: string | undefined,
 ): JsonValue[] {
-  const identity = (value: JsonValue): JsonValue | undefined => (key !== undefined && isObject(value) ? value[key] : value);
-  const positionIn = (list: readonly JsonValue[], value: JsonValue): number =>
-    list.findIndex((other) => sameJson(identity(other), identity(value)));
-  const wanted = order ?? patch;
+  const identity = (value: JsonValue): string => identityOf(key !== undefined && isObject(value) ? value[key] : value);
+  const wanted = firstPlaces(order ?? patch, identity);
+  const before = firstPlaces(current, identity);
   const named = merged
-    .filter((value) => positionIn(wanted, value) >= 0)
-    .sort((a, b) => positionIn(wanted, a) - positionIn(wanted, b));
-  const others = merged.filter((value) => positionIn(wanted, value) < 0);
+    .map((value) => ({ value, id: identity(value) }))
+    .filter(({ id }) => wanted.has(id))
+    .sort((a, b) => (wanted.get(a.id) as number) - (wanted.get(b.id) as number));
+  const others = merged.map((value) => ({ value, id: identity(value) })).filter(({ id }) => !wanted.has(id));
   const result: JsonValue[] = [];
-  while (named.length > 0 && others.length > 0) {
-    const left = positionIn(current, named[0] as JsonValue);
-    const right = positionIn(current, others[0] as JsonValue);
-    result.push((left >= 0 && right >= 0 && right < left ? others : named).shift() as JsonValue);
+  let [nextNamed, nextOther] = [0, 0];
+  while (nextNamed < named.length && nextOther < others.length) {
+    const left = before.get(named[nextNamed]?.id);
+    const right = before.get(others[nextOther]?.id);
+    const next = left !== undefined && right !== undefined && right < left ? others[nextOther++] : named[nextNamed++];
+    result.push(next?.value as JsonValue);
   }
-  return [...result, ...named, ...others];
+  return [...result, ...[...named.slice(nextNamed), ...others.slice(nextOther)].map(({ value }) => value)];
 }
 
 function without(list: readonly JsonValue[], doomed: readonly JsonValue[]): JsonValue[] {
-  return list.filter((value) => !doomed.some((other) => sameJson(value, other)));
+  const ids = new Set(doomed.map(identityOf));
+  return list.filter((value) => !ids.has(identityOf(value)));
 }
 
 /** A value taken over whole: nulls and directives in it have nothing to act on. */

@@ -95,7 +95,7 @@ export function fieldsOf(value: JsonValue, typed: Typed): FieldSet {
   return set;
 }
 
-function collect(value: JsonValue, typed: Typed, path: readonly string[], set: FieldSet): void {
+function collect(value: JsonValue, typed: Typed, path: string[], set: FieldSet): void {
   const parts = partsOf(value, typed);
   if (parts === undefined) {
     insert(set, path);
@@ -103,9 +103,11 @@ function collect(value: JsonValue, typed: Typed, path: readonly string[], set: F
   }
   const shape = shapeOf(typed);
   for (const [element, part] of parts) {
-    collect(part.value, part.typed, [...path, element], set);
+    path.push(element);
+    collect(part.value, part.typed, path, set);
     const nothing = part.value === null || (isObject(part.value) && Object.keys(part.value).length === 0);
-    if (shape !== 'struct' || nothing) insert(set, [...path, element]);
+    if (shape !== 'struct' || nothing) insert(set, path);
+    path.pop();
   }
 }
 
@@ -120,16 +122,23 @@ function compareAt(
   before: JsonValue | undefined,
   after: JsonValue | undefined,
   typed: Typed,
-  path: readonly string[],
+  path: string[],
   found: Comparison,
 ): void {
   if (before === undefined && after === undefined) return;
   const left = partsOf(before, typed);
   const right = partsOf(after, typed);
   if (left !== undefined && right !== undefined && left.size + right.size > 0) {
-    for (const element of new Set([...left.keys(), ...right.keys()])) {
-      const child = (right.get(element) ?? left.get(element))?.typed as Typed;
-      compareAt(left.get(element)?.value, right.get(element)?.value, child, [...path, element], found);
+    for (const [element, part] of left) {
+      path.push(element);
+      compareAt(part.value, right.get(element)?.value, right.get(element)?.typed ?? part.typed, path, found);
+      path.pop();
+    }
+    for (const [element, part] of right) {
+      if (left.has(element)) continue;
+      path.push(element);
+      compareAt(undefined, part.value, part.typed, path, found);
+      path.pop();
     }
     // In Go, a struct that is no pointer and a field without omitempty are never absent: they are not added or removed either.
     if (alwaysThere(typed)) return;
@@ -171,17 +180,23 @@ function inAppliedOrder(
 ): JsonValue[] {
   const present = new Set(base.map((value) => elementOf(value, typed)));
   const result: JsonValue[] = [];
-  const waiting = [...applied];
-  const take = (): void => void result.push(merged.get(waiting.shift() as string) as JsonValue);
+  const isApplied = new Set(applied);
+  /** Up to where `applied` has been taken, and the first place from there whose element `base` has, too. */
+  let taken = 0;
+  let next = 0;
+  const takeTo = (end: number): void => {
+    for (; taken < end; taken++) result.push(merged.get(applied[taken] as string) as JsonValue);
+  };
   for (const value of base) {
     const element = elementOf(value, typed);
-    if (!applied.includes(element)) result.push(value);
-    else if (element === waiting.find((one) => present.has(one))) {
-      while (waiting[0] !== element) take();
-      take();
+    if (!isApplied.has(element)) result.push(value);
+    else {
+      next = Math.max(next, taken);
+      while (next < applied.length && !present.has(applied[next] as string)) next += 1;
+      if (element === applied[next]) takeTo(next + 1);
     }
   }
-  while (waiting.length > 0) take();
+  takeTo(applied.length);
   return result;
 }
 

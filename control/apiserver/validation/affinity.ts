@@ -141,14 +141,16 @@ export function validateMatchLabelKeys(
   ];
   // The API server itself adds each key once to matchExpressions; a second mention is the user's.
   const selected = new Set(Object.keys(selector?.matchLabels ?? {}));
+  const lastOf = new Map(matchKeys.map((key, index) => [key, index]));
   for (const { key } of selector?.matchExpressions ?? []) {
-    const index = matchKeys.lastIndexOf(key);
-    if (index >= 0 && selected.has(key))
+    const index = lastOf.get(key);
+    if (index !== undefined && selected.has(key))
       errors.push(invalidValue(`${path}[${index}]`, key, 'exists in both matchLabelKeys and labelSelector'));
     selected.add(key);
   }
+  const mismatched = new Set(mismatchKeys);
   matchKeys.forEach((key, index) => {
-    if (mismatchKeys.includes(key)) {
+    if (mismatched.has(key)) {
       errors.push(invalidValue(`${path}.matchLabelKeys[${index}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys'));
     }
   });

@@ -160,8 +160,13 @@ function validateHints({ hints }: Endpoint, path: string): FieldError[] {
 }
 
 function validateHintNames(hints: readonly { name: string }[], check: (name: string) => string[], path: string): FieldError[] {
-  return hints.flatMap(({ name = '' }: { name?: string }, index) => [
-    ...(hints.findIndex((other) => other.name === name) < index ? [duplicate(`${path}[${index}].name`, name)] : []),
-    ...check(name).map((text) => invalidValue(`${path}[${index}].name`, name, text)),
-  ]);
+  const seen = new Set<string>();
+  return hints.flatMap(({ name = '' }: { name?: string }, index) => {
+    const isAgain = seen.has(name);
+    seen.add(name);
+    return [
+      ...(isAgain ? [duplicate(`${path}[${index}].name`, name)] : []),
+      ...check(name).map((text) => invalidValue(`${path}[${index}].name`, name, text)),
+    ];
+  });
 }

@@ -141,7 +141,8 @@ export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path
 }
 
 function validateNoNewFinalizers(finalizers: readonly string[], old: readonly string[], path: string): FieldError[] {
-  const extra = [...new Set(finalizers)].filter((name) => !old.includes(name)).sort();
+  const known = new Set(old);
+  const extra = [...new Set(finalizers)].filter((name) => !known.has(name)).sort();
   if (extra.length === 0) return [];
   const shown = `[]string{${extra.map((name) => JSON.stringify(name)).join(', ')}}`;
   const text = `no new finalizers can be added if the object is being deleted, found new finalizers ${shown}`;

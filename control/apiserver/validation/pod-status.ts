@@ -88,9 +88,10 @@ function validateTransitions(
   list: 'containers' | 'initContainers' | undefined,
   path: string,
 ): FieldError[] {
+  const byName = new Map(now.toReversed().map((status) => [status.name, status]));
   return before.flatMap(({ name, state }, index) => {
     const ended = state?.terminated;
-    const later = now.find((status) => status.name === name);
+    const later = byName.get(name);
     if (ended === undefined || later === undefined || later.state?.terminated !== undefined) return [];
     if (list !== undefined && mayRestart(spec, list, name, ended.exitCode ?? 0)) return [];
     return [forbiddenField(`${path}[${index}].state`, 'may not be transitioned to non-terminated state')];

@@ -94,14 +94,18 @@ function validateDeadlineUpdate(now: number | undefined, before: number | undefi
 
 function validateTolerationUpdate(now: readonly Toleration[], before: readonly Toleration[]): FieldError[] {
   const path = 'spec.tolerations';
-  const kept = before.every((old) => now.some((one) => semanticEqual({ ...old, tolerationSeconds: one.tolerationSeconds }, one)));
+  const identity = ({ key, operator, value, effect }: Toleration): string =>
+    JSON.stringify([key ?? '', operator ?? '', value ?? '', effect ?? '']);
+  const present = new Set(now.map(identity));
+  const kept = before.every((old) => present.has(identity(old)));
   if (!kept) return [forbiddenField(path, 'existing toleration can not be modified except its tolerationSeconds')];
   return validateTolerations(now, path);
 }
 
 function validateGateUpdate({ schedulingGates: now = [] }: PodSpec, { schedulingGates: before = [] }: PodSpec): FieldError[] {
+  const known = new Set(before.map(({ name }) => name));
   return now.flatMap(({ name }, index) => {
-    if (before.some((gate) => gate.name === name)) return [];
+    if (known.has(name)) return [];
     const text = `only deletion is allowed, but found new scheduling gate '${name}'`;
     return [forbiddenField(`spec.schedulingGates[${index}].name`, text)];
   });
@@ -162,8 +166,9 @@ export function validateEphemeralContainersUpdate(pod: Pod, old: Pod): FieldErro
     ...validatePodAnnotationUpdates(pod, old, 'metadata.annotations'),
   ];
   const path = 'spec.ephemeralContainers';
+  const byName = new Map((pod.spec.ephemeralContainers ?? []).toReversed().map((container) => [container.name, container]));
   for (const before of old.spec.ephemeralContainers ?? []) {
-    const now = pod.spec.ephemeralContainers?.find(({ name }) => name === before.name);
+    const now = byName.get(before.name);
     const quoted = JSON.stringify(before.name);
     if (now === undefined) errors.push(forbiddenField(path, `existing ephemeral containers ${quoted} may not be removed\n`));
     else if (!semanticEqual(now, before)) {

@@ -141,6 +141,8 @@ function validateAgainstLimit(name: string, quantity: Quantity, limit: Quantity 
 
 function validateClaims(used: readonly ResourceClaim[], known: ReadonlySet<string>, path: string): FieldError[] {
   const seen = new Set<string>();
+  /** Claims of which a single request is used. */
+  const partly = new Set<string>();
   return used.flatMap(({ name, request }, index) => {
     const at = `${path}[${index}]`;
     if (!name) return [required(at)];
@@ -148,8 +150,9 @@ function validateClaims(used: readonly ResourceClaim[], known: ReadonlySet<strin
     const key = request ? `${name}/${request}` : name;
     if (request) errors.push(...isDns1123Label(request).map((text) => invalidValue(`${at}.request`, request, text)));
     if (seen.has(name) || seen.has(key)) errors.push(duplicate(at, key));
-    else if (!request && [...seen].some((other) => other.startsWith(`${name}/`))) errors.push(duplicate(at, name));
+    else if (!request && partly.has(name)) errors.push(duplicate(at, name));
     seen.add(key);
+    if (request) partly.add(name);
     if (!known.has(name)) {
       const { field, reason, message } = fieldNotFound(at, name);
       const which = known.size === 0 ? ' which is empty' : `: ${[...known].sort().join(', ')}`;

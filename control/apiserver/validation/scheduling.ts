@@ -62,6 +62,9 @@ export function validateTaints(taints: readonly Taint[], path: string): FieldErr
 }
 
 export function validateTopologySpread(constraints: readonly TopologySpreadConstraint[], path: string): FieldError[] {
+  const keyOf = ({ topologyKey, whenUnsatisfiable }: TopologySpreadConstraint): string =>
+    JSON.stringify([topologyKey ?? '', whenUnsatisfiable ?? '']);
+  const lastOf = new Map(constraints.map((constraint, index) => [keyOf(constraint), index]));
   return constraints.flatMap((constraint, index) => {
     const at = `${path}[${index}]`;
     const { topologyKey = '', whenUnsatisfiable: action = '', minDomains } = submitted(constraint);
@@ -70,7 +73,7 @@ export function validateTopologySpread(constraints: readonly TopologySpreadConst
     if (action !== 'DoNotSchedule' && action !== 'ScheduleAnyway') {
       errors.push(notSupported(`${at}.whenUnsatisfiable`, action, ['DoNotSchedule', 'ScheduleAnyway']));
     }
-    if (constraints.slice(index + 1).some((other) => other.topologyKey === topologyKey && other.whenUnsatisfiable === action)) {
+    if ((lastOf.get(keyOf(constraint)) ?? index) > index) {
       errors.push(duplicate(`${at}.{topologyKey, whenUnsatisfiable}`, `{${topologyKey}, ${action}}`));
     }
     if (minDomains !== undefined) {

@@ -19,9 +19,11 @@ export function validateClusterIps(service: Service, old: Service | undefined): 
     if (ips.length > 0) errors.push(invalidValue(path, ips, 'must be empty when `clusterIP` is not specified'));
   } else if (ips.length === 0) errors.push(required(path));
   else if (ips[0] !== clusterIP) errors.push(invalidValue(path, ips, 'first value must match `clusterIP`'));
+  const seen = new Set<string>();
   ipFamilies.forEach((family, index) => {
     if (!families.includes(family)) errors.push(notSupported(`spec.ipFamilies[${index}]`, family, families));
-    if (ipFamilies.indexOf(family) < index) errors.push(duplicate(`spec.ipFamilies[${index}]`, family));
+    if (seen.has(family)) errors.push(duplicate(`spec.ipFamilies[${index}]`, family));
+    seen.add(family);
   });
   if (policy !== undefined && !policies.includes(policy)) errors.push(notSupported('spec.ipFamilyPolicy', policy, policies));
   const wrong = validateValues(ips, old?.spec.clusterIPs);

@@ -14,6 +14,7 @@ export function validateVolumeMounts(
   path: string,
 ): FieldError[] {
   const devices = new Map((container.volumeDevices ?? []).map(({ name, devicePath }) => [name, devicePath]));
+  const devicePaths = new Set(devices.values());
   const mountPaths = new Set<string>();
   return (container.volumeMounts ?? []).flatMap((mount, index) => {
     const at = `${path}[${index}]`;
@@ -24,7 +25,7 @@ export function validateVolumeMounts(
     if (mountPaths.has(mountPath)) errors.push(invalidValue(`${at}.mountPath`, mountPath, 'must be unique'));
     mountPaths.add(mountPath);
     if (devices.has(name)) errors.push(invalidValue(`${at}.name`, name, 'must not already exist in volumeDevices'));
-    if ([...devices.values()].includes(mountPath)) {
+    if (devicePaths.has(mountPath)) {
       errors.push(invalidValue(`${at}.mountPath`, mountPath, 'must not already exist as a path in volumeDevices'));
     }
     return [
@@ -76,9 +77,10 @@ export function validateVolumeDevices(
   path: string,
 ): FieldError[] {
   const mounts = new Map((container.volumeMounts ?? []).map(({ name, mountPath }) => [name, mountPath]));
+  const mountPaths = new Set(mounts.values());
   const [names, paths] = [new Set<string>(), new Set<string>()];
   return (container.volumeDevices ?? []).flatMap((device, index) =>
-    validateDevice(device, volumes, mounts, names, paths, `${path}[${index}]`, path),
+    validateDevice(device, volumes, mounts, mountPaths, names, paths, `${path}[${index}]`, path),
   );
 }
 
@@ -86,6 +88,7 @@ function validateDevice(
   { name = '', devicePath = '' }: Submitted<VolumeDevice>,
   volumes: ReadonlyMap<string, Volume>,
   mounts: ReadonlyMap<string, string>,
+  mountPaths: ReadonlySet<string>,
   names: Set<string>,
   paths: Set<string>,
   path: string,
@@ -106,7 +109,7 @@ function validateDevice(
     errors.push(invalidValue(`${path}.devicePath`, devicePath, "can not contain backsteps ('..')"));
   } else paths.add(devicePath);
   if (mounts.has(name)) errors.push(invalidValue(`${path}.name`, name, 'must not already exist in volumeMounts'));
-  if ([...mounts.values()].includes(devicePath)) {
+  if (mountPaths.has(devicePath)) {
     errors.push(invalidValue(`${path}.devicePath`, devicePath, 'must not already exist as a path in volumeMounts'));
   }
   if (name !== '') names.add(name);

@@ -1,0 +1,58 @@
+/**
+ * How large an object is, for what the server does with it while nothing else can be served.
+ *
+ * Source: etcd's `--max-request-bytes` (1.5 MiB), which upstream's store refuses beyond; apiserver `pkg/endpoints/handlers/create.go`.
+ */
+import { failure } from '#api/status.ts';
+
+/** Upstream stores protobuf, 1.5 MiB at most; the same object is up to twice as long in JSON. */
+const maxStoredBytes = 3 * 1024 * 1024;
+/** From here on the steps of a write let other requests in between them. */
+const largeBytes = 128 * 1024;
+const largeValues = 4_000;
+/** Who set which field is not recorded of objects with more values: the record would be larger than what upstream stores. */
+const maxTrackedValues = 20_000;
+
+export interface ObjectSize {
+  /** About the length of its JSON. */
+  bytes: number;
+  /** Objects, lists and scalars. */
+  values: number;
+}
+
+export function sizeOf(value: unknown): ObjectSize {
+  const size = { bytes: 0, values: 0 };
+  measure(value, size);
+  return size;
+}
+
+function measure(value: unknown, size: ObjectSize): void {
+  size.values += 1;
+  if (typeof value === 'string') size.bytes += value.length + 3;
+  else if (typeof value !== 'object' || value === null) size.bytes += 6;
+  else if (Array.isArray(value)) {
+    size.bytes += 2;
+    for (const item of value) measure(item, size);
+  } else {
+    size.bytes += 2;
+    for (const key in value) {
+      size.bytes += key.length + 3;
+      measure((value as Record<string, unknown>)[key], size);
+    }
+  }
+}
+
+export const isLarge = ({ bytes, values }: ObjectSize): boolean => bytes > largeBytes || values > largeValues;
+
+/** Upstream, too, stores an object without managedFields where it would be too large with them. */
+export const isTrackable = ({ values }: ObjectSize): boolean => values <= maxTrackedValues;
+
+/** @throws ApiError 500 with etcd's text, as upstream answers */
+export function checkStorable({ bytes }: ObjectSize): void {
+  if (bytes > maxStoredBytes) throw failure(500, '', 'etcdserver: request is too large');
+}
+
+/** Lets other requests in. */
+export function letOthersIn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
