@@ -7,6 +7,7 @@ import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { createClient } from '#client/rest-client.ts';
 import { startAndAwait } from './await-daemon.ts';
 import type { Lab } from './config.ts';
+import { labMark } from './lab-processes.ts';
 import { tinkerArgv } from './program.ts';
 
 export function serverDaemon(lab: Lab): DaemonSpec {
@@ -25,6 +26,7 @@ export function serverDaemon(lab: Lab): DaemonSpec {
     ],
     pidFile: join(lab.stateDir, 'server.pid'),
     logFile: join(lab.logDir, 'server.log'),
+    env: labMark(lab),
   };
 }
 

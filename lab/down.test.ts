@@ -1,13 +1,16 @@
 /** Taking a lab away that was only begun: its record and some files, without network and processes. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { startDaemon } from '#agent/host/daemon.ts';
 import { execFile } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
 import { defaultLab, type Lab, planLab } from './config.ts';
 import { stopLab } from './down.ts';
+import { labMark } from './lab-processes.ts';
 import { writeRecord } from './record.ts';
 
 describe("a lab's record", () => {
@@ -45,6 +48,32 @@ describe('taking a lab away', () => {
     assert.equal(await stopLab(lab, execFile), true);
     assert.deepEqual([existsSync(lab.dataDir), existsSync(lab.stateDir)], [false, false]);
     assert.equal(await stopLab(lab, execFile), false);
+  });
+
+  it('ends all that the lab started, though its folders cannot be listed, and a pid file was never written', async () => {
+    const lab = begun(join(scratch, 'lab'));
+    const isRunning = (pid: number | undefined): boolean => pid !== undefined && existsSync(`/proc/${pid}`) && !isZombie(pid);
+    const started = [];
+    for (const name of ['server', 'registry', 'registry-push', 'worker-1/runtime', 'worker-2/agent', 'worker-9/agent']) {
+      const daemon = { name, argv: ['sleep', '600'], pidFile: join(lab.stateDir, `${name}.pid`), logFile: join(scratch, 'log') };
+      started.push((await startDaemon(daemon)).pid);
+    }
+    const orphan = spawn('sleep', ['600'], { detached: true, stdio: 'ignore', env: { ...process.env, ...labMark(lab) } });
+    const stranger = spawn('sleep', ['600'], {
+      stdio: 'ignore',
+      env: { ...process.env, ...labMark({ stateDir: `${lab.stateDir}x` }) },
+    });
+    // Files that come and go while they are listed, as containerd's do.
+    mkdirSync(join(lab.stateDir, 'worker-1/containerd'), { recursive: true });
+    await mounts.bind('/proc', join(lab.stateDir, 'worker-1/containerd'));
+    try {
+      assert.equal(await stopLab(lab, execFile), true);
+      assert.deepEqual([...started, orphan.pid].filter(isRunning), []);
+      assert.equal(isRunning(stranger.pid), true);
+      assert.equal(existsSync(lab.stateDir), false);
+    } finally {
+      stranger.kill();
+    }
   });
 
   it('removes the folder of all labs with the last one', async () => {
@@ -85,3 +114,8 @@ describe('taking a lab away', () => {
     assert.deepEqual([readdirSync(join(scratch, 'real')), readdirSync(join(scratch, 'theirs'))], [[], ['file']]);
   });
 });
+
+/** Ended, and not yet waited for by this process. */
+function isZombie(pid: number): boolean {
+  return /^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+}

@@ -9,6 +9,7 @@ import { killProcesses, stopDaemon } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
 import { defaultLab, type Lab, planLab } from './config.ts';
+import { markedPids, pidFilesOf } from './lab-processes.ts';
 import { namespacePids, removeNetwork } from './network.ts';
 import { readRecord } from './record.ts';
 
@@ -18,12 +19,14 @@ export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, 
   if (record === undefined) return false;
   // As it was started, also with other folders than the caller tells.
   const lab = planLab(record);
-  await Promise.all((await pidFiles(lab.stateDir)).filter((path) => path.endsWith('agent.pid')).map((path) => stopDaemon(path)));
+  const pidFiles = pidFilesOf(lab);
+  await Promise.all(pidFiles.agents.map((path) => stopDaemon(path)));
   const cgroups = await createCgroups();
   // Containers first, then the shims and runtimes that would report them, restart them or clean up after them.
   await killProcesses(() => groupPids(cgroups, lab.cgroup));
   await killProcesses(() => namespacePids(lab, exec));
-  await Promise.all((await pidFiles(lab.stateDir)).map((path) => stopDaemon(path)));
+  await Promise.all(pidFiles.others.map((path) => stopDaemon(path)));
+  await killProcesses(async () => markedPids(lab));
   const mounts = createMounts(exec);
   await mounts.unmountBelow(lab.stateDir);
   const files = await ownFiles(lab.dataDir);
@@ -32,15 +35,20 @@ export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, 
   await removeNetwork(lab, exec);
   await cgroups.remove(lab.cgroup);
   await removeCniResults(lab);
-  await Promise.all(files.own.map((file) => rm(file, { recursive: true, force: true })));
+  await Promise.all(files.own.map((file) => remove(file)));
   if (record.madeDataDir === true && !files.others) {
     await rmdir(lab.dataDir).catch(ignoreAbsence);
     if (dirname(lab.dataDir) === dirname(defaultLab.dataDir)) await removeEmpty(dirname(lab.dataDir));
   }
   // The record goes last: until then "down" can be repeated.
-  await rm(lab.stateDir, { recursive: true, force: true });
+  await remove(lab.stateDir);
   await removeEmpty(dirname(lab.stateDir));
   return true;
+}
+
+/** Again where something is put into a folder while it is emptied: what the kernel tears down late. */
+async function remove(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }
 
 /** The folder of all labs goes with the last one. */
@@ -59,13 +67,6 @@ async function ownFiles(dataDir: string): Promise<{ own: string[]; others: boole
 
 function ignoreAbsence(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error;
-}
-
-async function pidFiles(folder: string): Promise<string[]> {
-  const names = await readdir(folder, { recursive: true }).catch(() => []); // not there: nothing was started
-  return names
-    .filter((name) => /^(worker-\d\/)?(agent|runtime|registry|server)\.pid$/.test(name))
-    .map((name) => join(folder, name));
 }
 
 async function groupPids(cgroups: Cgroups, path: string): Promise<number[]> {

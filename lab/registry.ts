@@ -2,74 +2,133 @@
  * The lab's own image registry (Debian's docker-registry) on the bridge, filled with the lab's images. Every container runtime
  * asks it before the real registry, so that a room without Internet has them, whatever the pull policy.
  *
- * Source: OCI distribution specification 1.1.
+ * What listens on the bridge can be reached by every pod, so it only reads. Images are put in by a second one on the same files, which
+ * listens on a Unix socket in the lab's own folder, and only while `up` pushes.
+ *
+ * Source: OCI distribution specification 1.1; distribution `docs/content/about/configuration.md`.
  */
+import { rmSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import type { DaemonSpec } from '#agent/host/daemon.ts';
+import { type DaemonSpec, stopDaemon } from '#agent/host/daemon.ts';
 import { startAndAwait } from './await-daemon.ts';
 import type { Lab } from './config.ts';
 import type { LabImage } from './images/lab-images.ts';
 import type { Blob } from './images/oci-image.ts';
+import { labMark } from './lab-processes.ts';
 
-export function registryDaemon(lab: Lab): DaemonSpec {
+const startMs = 15_000;
+
+const folderOf = (lab: Lab): string => join(lab.dataDir, 'registry');
+const pushSocket = (lab: Lab): string => join(lab.stateDir, 'registry-push.sock');
+
+/** The one that serves, read-only. */
+export const registryDaemon = (lab: Lab): DaemonSpec => daemonSpec(lab, 'registry', 'config.yml');
+const pushDaemon = (lab: Lab): DaemonSpec => daemonSpec(lab, 'registry-push', 'push.yml');
+
+function daemonSpec(lab: Lab, name: string, config: string): DaemonSpec {
   return {
-    name: 'registry',
-    argv: ['docker-registry', 'serve', join(lab.dataDir, 'registry', 'config.yml')],
-    pidFile: join(lab.stateDir, 'registry.pid'),
-    logFile: join(lab.logDir, 'registry.log'),
-    env: { OTEL_TRACES_EXPORTER: 'none' },
+    name,
+    argv: ['docker-registry', 'serve', join(folderOf(lab), config)],
+    pidFile: join(lab.stateDir, `${name}.pid`),
+    logFile: join(lab.logDir, `${name}.log`),
+    env: { ...labMark(lab), OTEL_TRACES_EXPORTER: 'none' },
   };
 }
 
 export async function startRegistry(lab: Lab): Promise<void> {
-  const folder = join(lab.dataDir, 'registry');
-  await mkdir(folder, { recursive: true });
-  await writeFile(
-    join(folder, 'config.yml'),
-    stringify({
-      version: '0.1',
-      log: { level: 'warn' },
-      storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } },
-      http: { addr: new URL(lab.registry).host },
-    }),
-  );
-  await startAndAwait(registryDaemon(lab), async () => (await fetch(`${lab.registry}/v2/`)).ok, 15_000);
+  // No deletion, no proxy to another registry: neither is on by default.
+  await writeConfig(lab, 'config.yml', { maintenance: { readonly: { enabled: true } } }, { addr: new URL(lab.registry).host });
+  await startAndAwait(registryDaemon(lab), async () => (await fetch(`${lab.registry}/v2/`)).ok, startMs);
 }
 
-/** Uploads what the registry does not have yet. */
+/** Puts in what the registry does not have yet. */
 export async function pushImages(lab: Lab, images: readonly LabImage[]): Promise<void> {
-  for (const { repository, tags, image } of images) {
-    const base = `${lab.registry}/v2/${repository}`;
-    for (const blob of [image.config, ...image.layers]) await pushBlob(base, blob);
-    for (const tag of tags) {
-      const answer = await fetch(`${base}/manifests/${tag}`, {
-        method: 'PUT',
-        headers: { 'content-type': image.manifest.mediaType },
-        body: Buffer.from(image.manifest.bytes),
-      });
-      await expect(answer, 201, `PUT ${repository}:${tag}`);
-    }
+  const socket = pushSocket(lab);
+  // One that a killed `up` left behind would keep this one from listening.
+  await stopDaemon(pushDaemon(lab).pidFile);
+  rmSync(socket, { force: true });
+  await writeConfig(lab, 'push.yml', {}, { net: 'unix', addr: socket, relativeurls: true });
+  const ask: Ask = (method, path, body) => send(socket, method, path, body);
+  try {
+    await startAndAwait(pushDaemon(lab), async () => await answers(ask), startMs);
+    for (const image of images) await push(ask, image);
+  } finally {
+    await stopDaemon(pushDaemon(lab).pidFile);
+    rmSync(socket, { force: true });
   }
 }
 
-async function pushBlob(base: string, blob: Blob): Promise<void> {
-  const there = await fetch(`${base}/blobs/${blob.digest}`, { method: 'HEAD' });
-  if (there.ok) return;
-  const started = await fetch(`${base}/blobs/uploads/`, { method: 'POST' });
-  await expect(started, 202, `POST ${base}/blobs/uploads/`);
-  const location = new URL(started.headers.get('location') ?? '', base);
-  location.searchParams.set('digest', blob.digest);
-  const done = await fetch(location, {
-    method: 'PUT',
-    headers: { 'content-type': 'application/octet-stream' },
-    body: Buffer.from(blob.bytes),
-  });
-  await expect(done, 201, `PUT ${base}/blobs`);
+async function writeConfig(lab: Lab, name: string, storage: object, http: object): Promise<void> {
+  const folder = folderOf(lab);
+  await mkdir(folder, { recursive: true });
+  await mkdir(lab.stateDir, { recursive: true });
+  const config = {
+    version: '0.1',
+    log: { level: 'warn' },
+    storage: { filesystem: { rootdirectory: join(folder, 'data') }, ...storage },
+    http,
+  };
+  await writeFile(join(folder, name), stringify(config));
 }
 
-async function expect(answer: Response, status: number, what: string): Promise<void> {
-  const text = await answer.text();
-  if (answer.status !== status) throw new Error(`registry: ${what} answered ${answer.status}: ${text.trim()}`);
+interface Answer {
+  status: number;
+  location: string;
+  text: string;
+}
+type Ask = (method: string, path: string, body?: { type: string; bytes: Uint8Array }) => Promise<Answer>;
+
+async function answers(ask: Ask): Promise<boolean> {
+  try {
+    return (await ask('GET', '/v2/')).status === 200;
+  } catch (error) {
+    // Not listening yet.
+    if (['ENOENT', 'ECONNREFUSED'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
+}
+
+async function push(ask: Ask, { repository, tags, image }: LabImage): Promise<void> {
+  const base = `/v2/${repository}`;
+  for (const blob of [image.config, ...image.layers]) await pushBlob(ask, base, blob);
+  for (const tag of tags) {
+    const manifest = { type: image.manifest.mediaType, bytes: image.manifest.bytes };
+    expect(await ask('PUT', `${base}/manifests/${tag}`, manifest), 201, `PUT ${repository}:${tag}`);
+  }
+}
+
+async function pushBlob(ask: Ask, base: string, blob: Blob): Promise<void> {
+  if ((await ask('HEAD', `${base}/blobs/${blob.digest}`)).status === 200) return;
+  const started = expect(await ask('POST', `${base}/blobs/uploads/`), 202, `POST ${base}/blobs/uploads/`);
+  const location = new URL(started.location, 'http://registry');
+  location.searchParams.set('digest', blob.digest);
+  const body = { type: 'application/octet-stream', bytes: blob.bytes };
+  expect(await ask('PUT', `${location.pathname}${location.search}`, body), 201, `PUT ${base}/blobs`);
+}
+
+function expect(answer: Answer, status: number, what: string): Answer {
+  if (answer.status !== status) throw new Error(`registry: ${what} answered ${answer.status}: ${answer.text.trim()}`);
+  return answer;
+}
+
+function send(socketPath: string, method: string, path: string, body?: { type: string; bytes: Uint8Array }): Promise<Answer> {
+  const headers =
+    body === undefined ? { 'content-length': 0 } : { 'content-type': body.type, 'content-length': body.bytes.length };
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, method, path, headers, timeout: startMs }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.once('error', reject);
+      response.once('end', () => {
+        const { location = '' } = response.headers;
+        resolve({ status: response.statusCode ?? 0, location, text: Buffer.concat(chunks).toString('utf8') });
+      });
+    });
+    sent.once('timeout', () => sent.destroy(new Error(`registry: no answer to ${method} ${path} within ${startMs / 1000} s`)));
+    sent.once('error', reject);
+    sent.end(body?.bytes);
+  });
 }

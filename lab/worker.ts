@@ -10,6 +10,7 @@ import { nodeCredentials } from '#control/pki/node-credentials.ts';
 import { startAndAwait } from './await-daemon.ts';
 import type { Lab, Worker } from './config.ts';
 import { pauseImage } from './images/lab-images.ts';
+import { labMark } from './lab-processes.ts';
 import { nsenter } from './network.ts';
 import { tinkerArgv } from './program.ts';
 
@@ -28,7 +29,7 @@ export function runtimeDaemon(lab: Lab, worker: Worker): DaemonSpec {
     pidFile: join(worker.stateDir, 'runtime.pid'),
     logFile: join(lab.logDir, `${worker.name}-${lab.runtime}.log`),
     // containerd's CNI library keeps results there; without it workers would share /var/lib/cni.
-    env: { TMPDIR: worker.stateDir },
+    env: { ...labMark(lab), TMPDIR: worker.stateDir },
   };
 }
 
@@ -63,6 +64,7 @@ export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
     ],
     pidFile: join(worker.stateDir, 'agent.pid'),
     logFile: join(lab.logDir, `${worker.name}-agent.log`),
+    env: labMark(lab),
   };
 }
 

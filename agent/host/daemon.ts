@@ -57,7 +57,7 @@ export function daemonPid(pidFile: string): number | undefined {
   try {
     text = readFileSync(pidFile, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
   const [pid, ticks] = text.trim().split(' ');
