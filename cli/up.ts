@@ -99,12 +99,15 @@ async function runSteps(steps: readonly LabStep[]): Promise<void> {
     return;
   }
   const list = new Listr(
-    steps.map(({ title, run, skip }) => ({
+    steps.map(({ title, run, skip, note }) => ({
       title,
       task: async (_context, task): Promise<void> => {
         const why = skip?.() ?? false;
-        if (why === false) await run();
-        else task.title = `${title}: ${why}`;
+        if (why === false) {
+          await run();
+          const text = note?.();
+          if (text !== undefined) task.title = `${title}. ${text}`;
+        } else task.title = `${title}: ${why}`;
       },
     })),
     // What went wrong is told once, at the end.
@@ -113,7 +116,7 @@ async function runSteps(steps: readonly LabStep[]): Promise<void> {
   await list.run();
 }
 
-async function runPlainly({ title, run, skip }: LabStep): Promise<void> {
+async function runPlainly({ title, run, skip, note }: LabStep): Promise<void> {
   const startedMs = performance.now();
   const why = skip?.() ?? false;
   try {
@@ -123,6 +126,8 @@ async function runPlainly({ title, run, skip }: LabStep): Promise<void> {
     throw error;
   }
   print(`✔ ${title}${why === false ? ` [${((performance.now() - startedMs) / 1000).toFixed(1)} s]` : `: ${why}`}\n`);
+  const text = why === false ? note?.() : undefined;
+  if (text !== undefined) print(`  ${text}\n`);
 }
 
 function print(text: string): void {

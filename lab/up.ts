@@ -4,6 +4,7 @@ import { untilOrEnd } from './await-daemon.ts';
 import type { Lab } from './config.ts';
 import { checkConflicts } from './conflicts.ts';
 import { adminClient, startControlPlane } from './control-plane.ts';
+import { findBusybox } from './images/busybox.ts';
 import { buildLabImages } from './images/lab-images.ts';
 import { createNetwork } from './network.ts';
 import { buildProgram } from './program.ts';
@@ -15,12 +16,15 @@ import { agentDaemon, startAgent, startRuntime } from './worker.ts';
 export interface LabStep {
   title: string;
   run(): Promise<void>;
+  /** What the user should know once it has run, if anything. */
+  note?(): string | undefined;
   /** Why there is nothing to do, if so. */
   skip?(): string | false;
 }
 
 /** The steps from a fresh machine to Ready nodes, in order. */
 export function labSteps(lab: Lab, exec: Exec): LabStep[] {
+  let note: string | undefined;
   return [
     { title: 'Check the machine', run: async () => checkMachine(lab, exec) },
     {
@@ -34,8 +38,11 @@ export function labSteps(lab: Lab, exec: Exec): LabStep[] {
       title: 'Build images, serve them from the registry',
       run: async () => {
         await startRegistry(lab);
-        await pushImages(lab, await buildLabImages(exec));
+        const busybox = await findBusybox({ exec });
+        await pushImages(lab, await buildLabImages(exec, busybox));
+        note = busybox.note;
       },
+      note: () => note,
     },
     { title: 'Start the control plane', run: () => startControlPlane(lab) },
     { title: `Start ${lab.runtime} on every worker`, run: () => onEveryWorker(lab, (worker) => startRuntime(lab, worker)) },

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Exec } from '#agent/host/exec.ts';
+import { type Busybox, findBusybox } from './busybox.ts';
 import { buildImage, type ImageFile, type ImageSpec, type OciImage } from './oci-image.ts';
 
 export const pauseImage = 'registry.k8s.io/pause:3.10.1';
@@ -16,9 +17,10 @@ export interface LabImage {
 }
 
 /** Builds all images. Needs gcc with libc's static library, and busybox-static. */
-export async function buildLabImages(exec: Exec): Promise<LabImage[]> {
+export async function buildLabImages(exec: Exec, found?: Busybox): Promise<LabImage[]> {
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
-  const busybox = await busyboxFiles(exec);
+  const { path, version } = found ?? (await findBusybox({ exec }));
+  const busybox = await busyboxFiles(path, exec);
   const build = async (repository: string, tags: readonly string[], spec: ImageSpec): Promise<LabImage> => ({
     repository,
     tags,
@@ -29,7 +31,7 @@ export async function buildLabImages(exec: Exec): Promise<LabImage[]> {
       files: [{ path: 'pause', mode: 0o755, content: await compilePause(exec) }],
       entrypoint: ['/pause'],
     }),
-    build('library/busybox', ['latest', 'stable', '1', '1.35'], { files: busybox, cmd: ['sh'] }),
+    build('library/busybox', ['latest', 'stable', '1', version], { files: busybox, cmd: ['sh'] }),
     ...['1', '2'].map((version) =>
       build('tinkernetes/web', version === '1' ? ['1', 'latest'] : [version], {
         files: [...busybox, { path: 'www/cgi-bin/index.cgi', mode: 0o755, content: webPage }],
@@ -64,9 +66,9 @@ async function compilePause(exec: Exec): Promise<Uint8Array> {
   }
 }
 
-async function busyboxFiles(exec: Exec): Promise<ImageFile[]> {
-  const binary = await readFile('/bin/busybox');
-  const applets = (await exec(['/bin/busybox', '--list'])).stdout.split('\n').filter((name) => name !== '' && name !== 'busybox');
+async function busyboxFiles(path: string, exec: Exec): Promise<ImageFile[]> {
+  const binary = await readFile(path);
+  const applets = (await exec([path, '--list'])).stdout.split('\n').filter((name) => name !== '' && name !== 'busybox');
   return [
     { path: 'bin/busybox', mode: 0o755, content: binary },
     ...applets.map((name): ImageFile => ({ path: `bin/${name}`, linkTo: '/bin/busybox' })),

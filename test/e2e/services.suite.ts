@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { ExecError, execFile } from '#agent/host/exec.ts';
 import type { Pod } from '#api/types.generated.ts';
+import { findBusybox } from '#lab/images/busybox.ts';
 import { until } from '#lab/until.ts';
 import { busybox, type Cluster, isReady } from './cluster.ts';
 
@@ -96,6 +97,35 @@ export function serviceSuite(cluster: () => Cluster): void {
       for (const name of ['web-1', 'web-2', 'client-1', 'client-2'])
         pods[name] = await cluster().untilPod(ns, name, 'Ready', isReady);
       for (const client of ['client-1', 'client-2']) await untilAnswers(client, clusterIp);
+    });
+
+    it('are asked with a time limit, as tutorials do', async (t) => {
+      const { version, note } = await findBusybox({ exec: execFile });
+      if (note !== undefined) return t.skip(`the images have busybox ${version}: ${note}`);
+      for (const limit of [['-T', '5'], ['-T5'], ['--timeout=5'], ['--timeout', '5']])
+        assert.match(await cluster().exec(ns, 'client-1', ['wget', ...limit, '-qO-', `http://${clusterIp}/`]), /^web-\d saw /);
+    });
+
+    it('are not a way to change the images of the lab: its registry takes nothing from pods and nodes', async () => {
+      const registry = new URL(cluster().lab.registry);
+      const { hostname, port } = registry;
+      const repository = '/v2/library/busybox';
+      const requests = [
+        ['POST', `${repository}/blobs/uploads/`],
+        ['PUT', `${repository}/manifests/latest`],
+        ['DELETE', `${repository}/manifests/latest`],
+        ['POST', '/v2/mine/blobs/uploads/'],
+      ];
+      for (const [method, path] of requests) {
+        const text = `${method} ${path} HTTP/1.1\\r\\nHost: registry\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n`;
+        const script = `printf '${text}' | nc -w 5 ${hostname} ${port} | head -n 1`;
+        const answers = [
+          await cluster().exec(ns, 'client-1', ['sh', '-c', script]),
+          await cluster().onWorker(0, ['busybox', 'sh', '-c', script]),
+        ];
+        for (const answer of answers) assert.match(answer, /^HTTP\/1.1 4\d\d /, `${method} ${path}`);
+      }
+      assert.equal((await fetch(`${registry.origin}${repository}/tags/list`)).status, 200);
     });
 
     it('have Endpoints and an EndpointSlice that name their ready pods', async () => {

@@ -1,0 +1,160 @@
+/**
+ * The busybox of the lab's images. Debian 12's (1.35) crashes on `wget -T` and knows no `--timeout`, which tutorials use all the time;
+ * the next Debian's works. It comes from the package mirrors that apt is set up with, by apt's own fetcher (its proxies, its
+ * credentials), is known by its checksum, and is kept for the next time. A newer one that is installed is taken as it is.
+ *
+ * Source: apt-get(8) `indextargets`, /usr/share/doc/apt/acquire-additional-files.md; deb(5).
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Exec } from '#agent/host/exec.ts';
+
+export interface Busybox {
+  path: string;
+  /** `1.37` */
+  version: string;
+  /** What the user should know: why it is an old one. */
+  note: string | undefined;
+}
+
+interface Package {
+  /** Below a mirror's root. */
+  file: string;
+  sha256: string;
+}
+
+/** `busybox-static` 1:1.37.0-6+b9 of Debian 13, by machine: from its `Packages` files. */
+const packages: Readonly<Record<string, Package>> = {
+  x64: {
+    file: 'pool/main/b/busybox/busybox-static_1.37.0-6+b9_amd64.deb',
+    sha256: '598a3fd92bdafc34cd81196b2952ad36e910e47a4ecf162f8ce5e8e262598e53',
+  },
+  arm64: {
+    file: 'pool/main/b/busybox/busybox-static_1.37.0-6+b9_arm64.deb',
+    sha256: 'c833be48abfa16bc19c4966ec93e289ff1ce5d2f1476cad3a57bd105378cd15c',
+  },
+};
+const wanted = [1, 37] as const;
+const installed = '/bin/busybox';
+const fetchTimeoutMs = 60_000;
+const cacheFolder = fileURLToPath(new URL('../../node_modules/.cache/tinkernetes', import.meta.url));
+
+export interface BusyboxOptions {
+  exec: Exec;
+  /** Where it is kept. */
+  cache?: string;
+  installedPath?: string;
+  /** Undefined: there is none for this machine. */
+  package?: Package | undefined;
+}
+
+/** Finds one that is new enough, or tells in {@link Busybox.note} why the installed one has to do. */
+export async function findBusybox(options: BusyboxOptions): Promise<Busybox> {
+  const { exec, cache = cacheFolder, installedPath = installed } = options;
+  const pinned = 'package' in options ? options.package : packages[process.arch];
+  const own = await versionOf(installedPath, exec);
+  if (isNewEnough(own)) return { path: installedPath, version: own, note: undefined };
+  if (pinned === undefined) return older(installedPath, own, `there is no newer package for ${process.arch}`);
+  const path = join(cache, `busybox-${pinned.sha256.slice(0, 16)}`);
+  if (existsSync(path)) return { path, version: await versionOf(path, exec), note: undefined };
+  const problem = await download(pinned, path, cache, exec);
+  return problem === undefined
+    ? { path, version: await versionOf(path, exec), note: undefined }
+    : older(installedPath, own, problem);
+}
+
+function older(path: string, version: string, why: string): Busybox {
+  return {
+    path,
+    version,
+    note: `busybox in the images is ${version}: its wget crashes on -T and knows no --timeout. ${why}`,
+  };
+}
+
+/** @returns why it cannot be had; undefined: it is there */
+async function download(pinned: Package, path: string, cache: string, exec: Exec): Promise<string | undefined> {
+  const mirrors = await debianMirrors(exec);
+  if (mirrors.length === 0) return 'A newer one is in Debian 13; apt is set up with no mirror of Debian to take it from';
+  const folder = await mkdtemp(join(tmpdir(), 'tinkernetes-busybox-'));
+  const archive = join(folder, 'busybox.deb');
+  const problems: string[] = [];
+  try {
+    for (const mirror of mirrors) {
+      const uri = `${mirror}${pinned.file.replaceAll('+', '%2b')}`;
+      const problem = await fetchTo(uri, archive, pinned.sha256, exec);
+      if (problem === undefined) {
+        await unpack(archive, folder, path, cache, exec);
+        return undefined;
+      }
+      problems.push(problem);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  return `A newer one (${pinned.file.slice(pinned.file.lastIndexOf('/') + 1)}) cannot be had from apt's mirrors: ${problems.join('; ')}`;
+}
+
+async function fetchTo(uri: string, archive: string, sha256: string, exec: Exec): Promise<string | undefined> {
+  const quick = ['Acquire::Retries=0', 'Acquire::http::Timeout=15', 'Acquire::https::Timeout=15'].flatMap((one) => ['-o', one]);
+  try {
+    const argv = ['/usr/lib/apt/apt-helper', ...quick, 'download-file', uri, archive, `SHA256:${sha256}`];
+    await exec(argv, { timeoutMs: fetchTimeoutMs, env: { LC_ALL: 'C.UTF-8' } });
+    // apt checks it, too; this is what makes running it safe.
+    const found = createHash('sha256')
+      .update(await readFile(archive))
+      .digest('hex');
+    return found === sha256 ? undefined : 'what came has another checksum';
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const line =
+      text.split('\n').findLast((one) => one.startsWith('E: ')) ?? text.split('\n').findLast((one) => one.trim() !== '') ?? '';
+    return line.replace(/^E: /, '').trim();
+  }
+}
+
+async function unpack(archive: string, folder: string, path: string, cache: string, exec: Exec): Promise<void> {
+  const tree = join(folder, 'tree');
+  await exec(['dpkg-deb', '--extract', archive, tree]);
+  const binary = ['usr/bin/busybox', 'bin/busybox'].map((name) => join(tree, name)).find((one) => existsSync(one));
+  if (binary === undefined) throw new Error(`${archive} holds no busybox`);
+  await mkdir(cache, { recursive: true });
+  // Beside, then renamed: the folders may lie on different disks, and a copy that was cut short must not be taken for whole.
+  await exec(['install', '-m', '0755', binary, `${path}.${process.pid}`]);
+  await rename(`${path}.${process.pid}`, path);
+}
+
+/** The roots of Debian's mirrors that apt is set up with, in its order, each ending with a slash. */
+export async function debianMirrors(exec: Exec): Promise<string[]> {
+  const format = '$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(COMPONENT)';
+  const { stdout } = await exec(['apt-get', 'indextargets', '--format', format, 'Identifier: Packages']);
+  const mirrors: string[] = [];
+  for (const line of stdout.split('\n')) {
+    const [uri = '', origin = '', label = '', component = ''] = line.split('|');
+    // Both are empty where the lists have not been fetched yet: what is there is then found by asking.
+    if (uri === '' || component !== 'main' || !['Debian', ''].includes(origin) || !['Debian', ''].includes(label)) continue;
+    mirrors.push(...(uri.startsWith('mirror') ? await listedMirrors(uri) : [uri]));
+  }
+  return [...new Set(mirrors.map((uri) => (uri.endsWith('/') ? uri : `${uri}/`)))];
+}
+
+/** `mirror+file:/etc/apt/mirrors/debian.list`: one mirror a line, with options behind it. Other lists are apt's alone to read. */
+async function listedMirrors(uri: string): Promise<string[]> {
+  const path = /^mirror\+file:(?:\/\/)?(\/.*?)\/?$/.exec(uri)?.[1];
+  if (path === undefined) return [uri];
+  const lines = (await readFile(path, 'utf8')).split('\n').map((line) => line.trim().split(/\s+/)[0] ?? '');
+  return lines.filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+async function versionOf(path: string, exec: Exec): Promise<string> {
+  const { stdout } = await exec([path, '--help']);
+  return /^BusyBox v(\d+\.\d+)/.exec(stdout)?.[1] ?? '';
+}
+
+function isNewEnough(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > wanted[0] || (major === wanted[0] && minor >= wanted[1]);
+}
