@@ -48,10 +48,17 @@ const refused: [file: string, line: string, why: RegExp][] = [
   ['lab/bad.ts', "import { x } from '#control/apiserver/api-server.ts';", /runs no part of the control plane/],
   ['cli/bad.ts', "import { x } from '#test/e2e/cluster.ts';", /Production code imports nothing that tests are made of/],
   ['agent/kubelet/bad.ts', "import { x } from './pods.test.ts';", /Production code imports nothing that tests are made of/],
+  ['agent/kubelet/bad.ts', "import { open } from 'node:fs/promises';", /A container may have planted that file/],
+  ['agent/kubelet/volumes/bad.ts', "import { mkdir, readFile as read } from 'node:fs/promises';", /A container may have planted/],
+  ['agent/kubelet/bad.ts', "import * as fs from 'node:fs';", /A container may have planted/],
+  ['agent/runtime/docker/bad.ts', "import fs from 'fs';", /A container may have planted/],
   ['client/bad.ts', "import { x } from './api.fixtures.ts';", /Production code imports nothing that tests are made of/],
 ];
 
 const allowed: [file: string, line: string][] = [
+  ['agent/kubelet/good.ts', "import { mkdir, stat } from 'node:fs/promises';"],
+  ['agent/host/good.ts', "import { open } from 'node:fs/promises';"],
+  ['agent/kubelet/good.test.ts', "import { open } from 'node:fs/promises';"],
   ['client/good.ts', "import { x } from '#api/meta.ts';"],
   ['control/apiserver/good.ts', "import { x } from '#control/store/store.ts';"],
   ['control/good.ts', "import { x } from './apiserver/api-server.ts';"],

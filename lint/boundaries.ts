@@ -57,6 +57,21 @@ export const rooms: readonly Room[] = [
   { folder: 'lint', mayImport: [], why: 'The lint rules know no code.' },
 ];
 
+/**
+ * What opens, reads or removes by path, and would wait at a FIFO, follow a link or go into a mount. Where containers can plant
+ * files, `agent/host/safe-open.ts` and `remove-tree.ts` do it.
+ */
+const careless =
+  /^(open|openSync|readFile|readFileSync|writeFile|writeFileSync|appendFile|appendFileSync|createReadStream|createWriteStream|copyFile|cp|truncate|rename|unlink|default|\*)$/;
+const fileSystem = /^(node:)?fs(\/promises)?$/;
+
+/** What is wrong with a name that is imported from Node's file system, or undefined. */
+export function judgeFileAccess(file: string, specifier: string, name: string): string | undefined {
+  if (!fileSystem.test(specifier) || testFile.test(file) || !careless.test(name)) return undefined;
+  const isExposed = isWithin(file, 'agent/kubelet') || isWithin(file, 'agent/runtime/docker');
+  return isExposed ? 'A container may have planted that file: use agent/host/safe-open.ts or remove-tree.ts.' : undefined;
+}
+
 /** Files that tests are made of: they may import everything, and production code may import none of them. */
 const testFile =
   /\.(test|suite|contract|fixtures|testing)\.ts$|(^|\/)(test-[^/]*|fake-[^/]*|fixtures|testing|strategy-harness)\.ts$|(^|\/)netns\/|^test\//;
@@ -98,6 +113,7 @@ function roomOf(path: string): Room | undefined {
 /** An ESTree node, as far as the rule looks at it. */
 interface ModuleReference {
   source?: Literal | null;
+  specifiers?: { type: string; imported?: { name?: string } }[];
   callee?: { type: string; name?: string };
   arguments?: Literal[];
 }
@@ -121,7 +137,14 @@ const boundaries = {
     };
     const ofSource = (node: ModuleReference): void => check(node, node.source);
     return {
-      ImportDeclaration: ofSource,
+      ImportDeclaration(node: ModuleReference): void {
+        ofSource(node);
+        for (const { type, imported } of node.specifiers ?? []) {
+          const name = imported?.name ?? (type === 'ImportNamespaceSpecifier' ? '*' : 'default');
+          const message = judgeFileAccess(file, String(node.source?.value), name);
+          if (message !== undefined) context.report({ node, message });
+        }
+      },
       ExportNamedDeclaration: ofSource,
       ExportAllDeclaration: ofSource,
       ImportExpression: ofSource,

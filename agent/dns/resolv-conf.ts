@@ -1,7 +1,9 @@
 /** The node's resolvers: `nameserver` lines of resolv.conf(5). */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { readSmallFile } from '#agent/host/safe-open.ts';
+
+const maxBytes = 2 ** 20;
 
 export interface Upstream {
   address: string;
@@ -34,10 +36,10 @@ export async function nodeResolvConf(
   usual = '/etc/resolv.conf',
   behindStub = '/run/systemd/resolve/resolv.conf',
 ): Promise<string> {
-  return existsSync(behindStub) && existsSync(usual) && namesOnlyStub(await readFile(usual, 'utf8')) ? behindStub : usual;
+  return existsSync(behindStub) && existsSync(usual) && namesOnlyStub(await readSmallFile(usual, maxBytes)) ? behindStub : usual;
 }
 
 /** @throws when the file cannot be read */
 export async function readNameservers(path: string): Promise<Upstream[]> {
-  return parseNameservers(await readFile(path, 'utf8'));
+  return parseNameservers(await readSmallFile(path, maxBytes));
 }

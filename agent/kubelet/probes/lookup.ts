@@ -3,8 +3,11 @@
  * answered, and four probes of a name that nobody answers for would keep the agent from its files.
  */
 import { Resolver } from 'node:dns/promises';
-import { readFile } from 'node:fs/promises';
 import { isIP, isIPv6, type LookupFunction } from 'node:net';
+import { readSmallFile } from '#agent/host/safe-open.ts';
+
+/** Of hosts(5) and resolv.conf(5). */
+const maxBytes = 64 * 2 ** 20;
 
 /** One question to one resolver, and how often all of them are asked. A probe has its own, shorter time as a whole. */
 const limits = { timeout: 2_000, tries: 2 };
@@ -36,7 +39,7 @@ async function addressesOf(hostname: string): Promise<Found[]> {
     addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }));
   // A machine without one of these files has nothing in it.
   const [hosts, resolvConf] = await Promise.all(
-    ['/etc/hosts', '/etc/resolv.conf'].map((path) => readFile(path, 'utf8').catch(() => '')),
+    ['/etc/hosts', '/etc/resolv.conf'].map((path) => readSmallFile(path, maxBytes).catch(() => '')),
   );
   const own = hostsAddresses(hosts ?? '', hostname);
   if (own.length > 0) return found(own);
