@@ -87,6 +87,13 @@ describe('log rotation', () => {
     ['a folder', () => mkdirSync(old(1))],
     ['a link out as the temporary file', () => (writeFileSync(old(1), ''), symlinkSync(join(root, 'precious'), old(1, '.tmp')))],
     ['a FIFO as the temporary file', () => (writeFileSync(old(1), ''), execFileSync('mkfifo', [old(1, '.tmp')]))],
+    [
+      'a folder as the compressed file',
+      () => {
+        writeFileSync(old(1), '');
+        mkdirSync(join(old(1, '.gz'), 'full'), { recursive: true });
+      },
+    ],
     ['a file of a terabyte', () => (writeFileSync(old(1), ''), truncateSync(old(1), 2 ** 40))],
   ];
   for (const [what, plant] of plants) {

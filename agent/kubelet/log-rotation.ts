@@ -40,6 +40,12 @@ async function rotated(folder: Folder, log: string): Promise<string[]> {
     .sort();
 }
 
+/** Renames, also over a folder that a container put there so that its log would never be rotated. */
+async function replace(folder: Folder, from: string, to: string): Promise<void> {
+  await removeTree(folder, to);
+  await folder.rename(from, to);
+}
+
 async function compress(folder: Folder, name: string): Promise<void> {
   const temporary = `${name}.tmp`;
   {
@@ -52,7 +58,7 @@ async function compress(folder: Folder, name: string): Promise<void> {
     const input = size === 0 ? [] : source.createReadStream({ start: 0, end: size - 1 });
     await pipeline(input, createGzip(), target.createWriteStream());
   }
-  await folder.rename(temporary, `${name}.gz`);
+  await replace(folder, temporary, `${name}.gz`);
   await folder.unlink(name);
 }
 
@@ -70,7 +76,7 @@ export function createLogRotation({ runtime, log, maxBytes, maxFiles }: LogRotat
     // The present log and the newest rotated one stay readable: followers may still be in it.
     for (const name of old.slice(surplus.length)) if (!name.endsWith('.gz')) await compress(folder, name);
     const aside = `${log}.${stamp()}`;
-    await folder.rename(log, aside);
+    await replace(folder, log, aside);
     try {
       await runtime.reopenContainerLog(id);
     } catch (error) {

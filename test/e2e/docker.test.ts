@@ -5,6 +5,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 import { durabilitySuite } from './durability.suite.ts';
 import { podSuite } from './pods.suite.ts';
 import { runtimeFailureSuite } from './runtime-failure.suite.ts';
+import { volumeSuite } from './volumes.suite.ts';
 
 describe('a cluster on Docker', { timeout: 1_200_000 }, () => {
   let cluster: Cluster;
@@ -15,6 +16,7 @@ describe('a cluster on Docker', { timeout: 1_200_000 }, () => {
     await cluster?.stop();
   });
   podSuite(() => cluster);
+  volumeSuite(() => cluster, 'docker');
   clientLibrarySuite(() => cluster);
   runtimeFailureSuite(() => cluster);
   durabilitySuite(() => cluster);
