@@ -3,7 +3,9 @@
  *
  * Source: apimachinery `pkg/util/validation/field/errors.go`.
  */
+
 import { escapeHtml } from './go-json.ts';
+import { stringifyExact } from './int64.ts';
 
 /** One cause of an `Invalid` Status: a path such as `spec.ports[0].port`, a reason, a message. */
 export interface FieldError {
@@ -58,7 +60,7 @@ function found(error: FieldError): FieldError {
 /** A value as upstream prints it inside a message: strings quoted, `null` for nothing, objects as Go's JSON, which is safe in HTML. */
 function show(value: unknown): string {
   if (value === undefined || value === null) return 'null';
-  const text = JSON.stringify(value);
+  const text = stringifyExact(value);
   if (typeof value !== 'object') return text;
   return escapeHtml(text);
 }

@@ -1,4 +1,5 @@
 /** JSON as Go's encoding/json writes it, for texts that clients compare byte by byte. */
+import { stringifyExact } from './int64.ts';
 import type { JsonValue } from './json.ts';
 
 /**
@@ -18,7 +19,7 @@ export function escapeHtml(json: string): string {
 /** Not JSON.stringify over a sorted copy: JavaScript always lists keys that look like numbers first, in numeric order. */
 function write(value: JsonValue): string {
   if (Array.isArray(value)) return `[${value.map(write).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (typeof value !== 'object' || value === null) return stringifyExact(value);
   const fields = Object.keys(value)
     .sort(compareBytes)
     .flatMap((key) => {

@@ -1,4 +1,5 @@
 /** The parts of the API that every object shares: identity, references, lists and watch events. */
+import { ownValue } from './own-value.ts';
 import type { ListMeta, ObjectMeta, OwnerReference, ResourceMeta } from './types.generated.ts';
 
 /** Any object that the API server stores. */
@@ -74,14 +75,17 @@ export function sameJson(a: unknown, b: unknown): boolean {
   const left = a as Record<string, unknown>;
   const right = b as Record<string, unknown>;
   return (
-    Object.keys(left).every((key) => sameJson(left[key], right[key])) &&
-    Object.keys(right).every((key) => right[key] === undefined || left[key] !== undefined)
+    Object.keys(left).every((key) => sameJson(left[key], ownValue(right, key))) &&
+    Object.keys(right).every((key) => right[key] === undefined || ownValue(left, key) !== undefined)
   );
 }
 
-/** An RFC 3339 time in UTC with whole seconds, as metav1.Time is written. */
+/** 9999-12-31T23:59:59Z: RFC 3339 has four digits for the year. */
+const lastTimeMs = 253_402_300_799_000;
+
+/** An RFC 3339 time in UTC with whole seconds, as metav1.Time is written; what lies beyond the year 9999 is its end. */
 export function rfc3339(nowMs: number): string {
-  return `${new Date(Math.floor(nowMs / 1000) * 1000).toISOString().slice(0, 19)}Z`;
+  return `${new Date(Math.floor(Math.min(nowMs, lastTimeMs) / 1000) * 1000).toISOString().slice(0, 19)}Z`;
 }
 
 /** An RFC 3339 time in UTC with microseconds, as metav1.MicroTime is written. */

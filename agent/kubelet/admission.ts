@@ -5,6 +5,7 @@
  */
 
 import { osLabel } from '#api/node-labels.ts';
+import { ownValue } from '#api/own-value.ts';
 import { isTerminalPhase } from '#api/pod/conditions.ts';
 import { hostPorts, hostPortsConflict } from '#api/pod/host-ports.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
@@ -23,7 +24,7 @@ const outOf: Record<string, string> = {
 
 const predicate = (name: string, why: string): Rejection => ({ reason: name, message: `Predicate ${name} failed: ${why}` });
 const insufficient = (name: string, requested: number, used: number, capacity: number): Rejection => ({
-  reason: outOf[name] ?? `OutOf${name}`,
+  reason: ownValue(outOf, name) ?? `OutOf${name}`,
   message: `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
 });
 

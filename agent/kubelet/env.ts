@@ -3,6 +3,7 @@
  *
  * Source: upstream `pkg/kubelet/kubelet_pods.go` (makeEnvironmentVariables): precedence and messages.
  */
+import { ownValue } from '#api/own-value.ts';
 import { allContainers } from '#api/pod/containers.ts';
 import type { ConfigMap, Container, EnvVar, Pod, Secret } from '#api/types.generated.ts';
 import { expand, lookupIn } from './expansion.ts';
@@ -86,13 +87,13 @@ async function referenced({ pod, container, objects, facts }: EnvInputs, { value
   }
   if (valueFrom?.configMapKeyRef !== undefined) {
     const { name = '', key, optional: isOptional } = valueFrom.configMapKeyRef;
-    const value = (await optional(isOptional, objects.configMap(namespace, name)))?.data?.[key];
+    const value = ownValue((await optional(isOptional, objects.configMap(namespace, name)))?.data, key);
     if (value === undefined && isOptional !== true) throw new Error(`couldn't find key ${key} in ConfigMap ${namespace}/${name}`);
     return value;
   }
   if (valueFrom?.secretKeyRef !== undefined) {
     const { name = '', key, optional: isOptional } = valueFrom.secretKeyRef;
-    const value = (await optional(isOptional, objects.secret(namespace, name)))?.data?.[key];
+    const value = ownValue((await optional(isOptional, objects.secret(namespace, name)))?.data, key);
     if (value === undefined && isOptional !== true) throw new Error(`couldn't find key ${key} in Secret ${namespace}/${name}`);
     return value === undefined ? undefined : decode(value);
   }

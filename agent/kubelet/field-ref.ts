@@ -3,6 +3,7 @@
  *
  * Source: kubernetes.io "Downward API"; upstream `pkg/fieldpath`, `pkg/api/v1/resource`.
  */
+import { ownValue } from '#api/own-value.ts';
 import type { Container, Pod, ResourceFieldSelector } from '#api/types.generated.ts';
 import { milliUnits } from './quantities.ts';
 
@@ -51,7 +52,7 @@ function codeEscape(character: string): string {
 export function fieldValue(pod: Pod, path: string, facts: PodFacts): string {
   const subscript = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(path);
   if (subscript !== null)
-    return (subscript[1] === 'labels' ? pod.metadata.labels : pod.metadata.annotations)?.[subscript[2] ?? ''] ?? '';
+    return ownValue(subscript[1] === 'labels' ? pod.metadata.labels : pod.metadata.annotations, subscript[2] ?? '') ?? '';
   switch (path) {
     case 'metadata.name':
       return pod.metadata.name;
@@ -85,7 +86,10 @@ export function resourceFieldValue(container: Container, { resource, divisor }: 
   const [list, ...rest] = resource.split('.');
   const name = rest.join('.');
   const { requests, limits } = container.resources ?? {};
-  const quantity = list === 'limits' ? (limits?.[name] ?? facts.allocatable[name]) : (requests?.[name] ?? limits?.[name]);
+  const quantity =
+    list === 'limits'
+      ? (ownValue(limits, name) ?? ownValue(facts.allocatable, name))
+      : (ownValue(requests, name) ?? ownValue(limits, name));
   const by = milliUnits(divisor);
   return `${Math.ceil(milliUnits(quantity) / (by === 0 ? 1000 : by))}`;
 }

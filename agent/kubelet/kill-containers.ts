@@ -68,12 +68,15 @@ export function killGraceSeconds(
   fallback: number | undefined,
 ): number {
   const deletion = pod?.metadata.deletionGracePeriodSeconds;
-  if (deletion !== undefined) return deletion;
+  if (deletion !== undefined) return atLeastNone(deletion);
   const own = pod?.spec.terminationGracePeriodSeconds ?? fallback;
   if (own === undefined) return minimumGraceSeconds;
   const probe = reason === 'StartupProbe' ? spec?.startupProbe : reason === 'LivenessProbe' ? spec?.livenessProbe : undefined;
-  return probe?.terminationGracePeriodSeconds ?? own;
+  return atLeastNone(probe?.terminationGracePeriodSeconds ?? own);
 }
+
+/** A negative period, of a pod from before the API made it 1, is as short as a period gets. */
+const atLeastNone = (seconds: number): number => (seconds < 0 ? 1 : seconds);
 
 /** Settles when the container has stopped. @throws RuntimeError when the runtime cannot stop it */
 export async function killContainer(deps: KillDeps, request: KillRequest): Promise<void> {

@@ -4,6 +4,7 @@
  *
  * Source: Go's `encoding/json` scanner, as sigs.k8s.io/json uses it.
  */
+import { numberFromText } from '../int64.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { maxValues, OversizeError } from './limits.ts';
 
@@ -265,7 +266,7 @@ export class JsonScanner {
       case 'string':
         return this.string();
       case 'number':
-        return Number(this.number());
+        return numberFromText(this.number());
       case 'bool':
       case 'null':
         return this.literal();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { parseExact } from '../int64.ts';
 import type { JsonValue } from '../json.ts';
 import { anyObject } from './arbitrary-object.fixtures.ts';
 import { DecodeError, decodeJson, parseJson, parseJsonStrict, readTypeMeta, strictDecodingText } from './json.ts';
@@ -298,7 +299,7 @@ describe('malformed JSON', () => {
       fc.property(anyText, (text) => {
         let expected: JsonValue;
         try {
-          expected = JSON.parse(text) as JsonValue;
+          expected = parseExact(text) as JsonValue;
         } catch {
           assert.throws(() => parseJson(text), DecodeError);
           return;

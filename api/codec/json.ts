@@ -6,6 +6,7 @@
  *
  * Source: sigs.k8s.io/json, apimachinery `pkg/runtime/serializer/json`.
  */
+import { numberFromText } from '../int64.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { canonicalQuantity, QuantityError } from '../quantity.ts';
 import { type FieldFacts, type FieldType, goTypeName, type TypeFacts, typeFacts } from '../schema/facts.ts';
@@ -304,7 +305,7 @@ class TypedDecoder {
     const text = this.#scanner.number();
     const small = /^-?[0-9]{1,9}$/.test(text);
     // No number of 64 bits has more digits, and a million of them would take BigInt long.
-    if (small || (/^-?[0-9]{1,19}$/.test(text) && fits(BigInt(text), width))) return Number(text) + 0;
+    if (small || (/^-?[0-9]{1,19}$/.test(text) && fits(BigInt(text), width))) return text === '-0' ? 0 : numberFromText(text);
     this.#mismatch(`number ${text}`, goType);
     return undefined;
   }

@@ -4,6 +4,7 @@
  * Source: apimachinery's `generated.proto` files (Time, MicroTime, Quantity, IntOrString, RawExtension, FieldsV1), and the
  * hand-written marshalers beside them (`time_proto.go`, `micro_time_proto.go`, `quantity_proto.go`).
  */
+import { isInt64 } from '../int64.ts';
 import type { JsonValue } from '../json.ts';
 import { canonicalQuantity, QuantityError } from '../quantity.ts';
 import type { ScalarKind } from '../schema/facts.ts';
@@ -25,8 +26,8 @@ function wrongType(field: string, expected: string, value: JsonValue): ProtobufE
 }
 
 const integer = (value: JsonValue, name: string, field: string): number => {
-  if (typeof value !== 'number' || !Number.isInteger(value)) throw wrongType(field, name, value);
-  return value;
+  if (!(name === 'int64' ? isInt64(value) : Number.isInteger(value))) throw wrongType(field, name, value);
+  return value as number;
 };
 
 const string: ScalarCodec = {
@@ -161,7 +162,7 @@ const time: ScalarCodec = {
   zero: undefined,
   read: (reader) => {
     const [, seconds] = readSmall(reader, timestamp, 'Timestamp');
-    return seconds === undefined ? undefined : `${secondsText(seconds as number)}Z`;
+    return seconds === undefined ? undefined : `${secondsText(Number(seconds))}Z`;
   },
   write: (writer, value, field) => writeTimestamp(writer, Math.floor(parsedTime(value, field) / 1000), 0),
 };
@@ -173,7 +174,7 @@ const microtime: ScalarCodec = {
     const [, seconds, nanos] = readSmall(reader, timestamp, 'Timestamp');
     if (seconds === undefined) return undefined;
     const micros = Math.floor(((nanos as number | undefined) ?? 0) / 1000);
-    return `${secondsText(seconds as number)}.${String(micros).padStart(6, '0')}Z`;
+    return `${secondsText(Number(seconds))}.${String(micros).padStart(6, '0')}Z`;
   },
   write: (writer, value, field) => {
     const seconds = Math.floor(parsedTime(value, field) / 1000);

@@ -3,6 +3,7 @@
  *
  * Source: protobuf.dev, Encoding; gogo/protobuf's generated unmarshalers.
  */
+import { int64Value } from '../int64.ts';
 import { maxValues, OversizeError } from './limits.ts';
 
 /** The bytes are not what they should be; the message says what and, for a field, which. To a client it is a BadRequest. */
@@ -85,10 +86,11 @@ export class WireReader {
     return this.#low32() | 0;
   }
 
-  /** Beyond ±2^53 it loses precision, as any JSON number does here. */
+  /** Beyond ±2^53 a bigint, see int64.ts. */
   int64(): number {
     const low = this.#low32();
     const high = this.#high | 0;
+    if (high >= 0x200000 || high < -0x200000) return int64Value((BigInt(high) << 32n) | BigInt(low));
     if (high >= 0) return high * 0x100000000 + low;
     return -((~high >>> 0) * 0x100000000 + (~low >>> 0) + 1);
   }
@@ -205,13 +207,23 @@ export class WireWriter {
 
   /** A negative number takes ten bytes, as protobuf wants it for int32 too. */
   int64(value: number): void {
-    if (value >= 0) return this.varint(value);
+    if (value >= 0 && typeof value === 'number') return this.varint(value);
+    if (value >= 0) return this.#largeVarint(BigInt(value));
     let rest = BigInt.asUintN(64, BigInt(value));
     let at = this.#reserve(10);
     for (let index = 0; index < 9; index++) {
       this.#buffer[at++] = Number(rest & 0x7fn) | 0x80;
       rest >>= 7n;
     }
+    this.#buffer[at] = Number(rest);
+  }
+
+  #largeVarint(value: bigint): void {
+    let length = 1;
+    for (let rest = value >> 7n; rest > 0n; rest >>= 7n) length++;
+    let at = this.#reserve(length);
+    let rest = value;
+    for (; rest >= 0x80n; rest >>= 7n) this.#buffer[at++] = Number(rest & 0x7fn) | 0x80;
     this.#buffer[at] = Number(rest);
   }
 

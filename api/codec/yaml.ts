@@ -3,6 +3,7 @@
  *
  * Source: sigs.k8s.io/yaml `yaml.go`.
  */
+import { parseExact } from '../int64.ts';
 import type { JsonValue } from '../json.ts';
 import { type Decoded, DecodeError, decodeJson, type FieldValidation, parseJsonStrict } from './json.ts';
 import { firstDocumentAsJson } from './yaml-document.ts';
@@ -25,7 +26,7 @@ export function decodeYaml({ json, duplicates }: ConvertedYaml, typeName: string
 /** Parses YAML of any shape (an apply patch). `problems` tells of duplicate keys. @throws DecodeError with `yaml: line …` */
 export function parseYaml(input: string | Uint8Array): { value: JsonValue; problems: string[] } {
   const { json, duplicates } = yamlToJson(input);
-  return { value: JSON.parse(json) as JsonValue, problems: duplicates === '' ? [] : [duplicates] };
+  return { value: parseExact(json) as JsonValue, problems: duplicates === '' ? [] : [duplicates] };
 }
 
 /**

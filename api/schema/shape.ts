@@ -2,6 +2,7 @@
  * Whether a value has the shape of its type, as Go finds out when it decodes: readers of objects may then rely on their types, if not
  * on their values. For objects that come from elsewhere than a decoder: a store that another version, or another program, has written.
  */
+import { isInt64 } from '../int64.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { canonicalQuantity, QuantityError } from '../quantity.ts';
 import { canonicalMicroTime, canonicalTime, TimeError } from '../time.ts';
@@ -79,7 +80,7 @@ function checkScalar(kind: Exclude<FieldType['kind'], 'ref' | 'list' | 'map'>, v
       if (!isInt32(value)) throw mismatch(path, value, 'a 32-bit integer');
       return;
     case 'int64':
-      if (!Number.isInteger(value) && typeof value !== 'bigint') throw mismatch(path, value, 'an integer');
+      if (!isInt64(value)) throw mismatch(path, value, 'an integer');
       return;
     case 'double':
       if (typeof value !== 'number') throw mismatch(path, value, 'a number');

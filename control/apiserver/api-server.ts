@@ -3,10 +3,12 @@
  *
  *   authenticate (listener) → impersonate → authorize → route → resource handler → registry → store → encode
  */
+
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import type { Metric } from 'prom-client';
+import { parseExact } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { answeredResources, type ResourceId, resourceById } from '#api/resources.ts';
 import { shape } from '#api/schema/shape.ts';
@@ -113,7 +115,7 @@ const compress = promisify(gzip);
  */
 export function decodeStored(resourceOf: (prefix: string) => { schema: string; strategy: Strategy | undefined } | undefined) {
   return (prefix: string, value: Uint8Array): KubeObject => {
-    const object = JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')) as KubeObject;
+    const object = parseExact(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')) as KubeObject;
     if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object' || object.metadata === null)
       throw new Error('stored value is not an object');
     const resource = resourceOf(prefix);

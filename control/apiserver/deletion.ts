@@ -5,6 +5,7 @@
  * Source: apiserver `pkg/registry/rest/delete.go` (BeforeDelete) and `pkg/registry/generic/registry/store.go`
  * (deletionFinalizersForGarbageCollection, updateForGracefulDeletionAndFinalizers).
  */
+import { nextInt64, toNumber } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { conflict, type GroupName } from '#api/status.ts';
@@ -84,20 +85,21 @@ function planGrace(
   const requested = options.gracePeriodSeconds !== undefined && options.gracePeriodSeconds < 0 ? 1 : options.gracePeriodSeconds;
   if (metadata.deletionTimestamp !== undefined) return shortenGrace(object, requested, nowMs);
   const seconds = strategy.gracePeriodSeconds(object, requested);
-  metadata.deletionTimestamp = rfc3339(nowMs + seconds * 1000);
+  metadata.deletionTimestamp = rfc3339(nowMs + toNumber(seconds) * 1000);
   metadata.deletionGracePeriodSeconds = seconds;
-  if ((metadata.generation ?? 0) > 0) metadata.generation = (metadata.generation ?? 0) + 1;
+  if ((metadata.generation ?? 0) > 0) metadata.generation = nextInt64(metadata.generation ?? 0);
   return 'graceful';
 }
 
 /** A running grace period can only be made shorter. */
 function shortenGrace(object: KubeObject, requested: number | undefined, nowMs: number): 'none' | 'graceful' | 'pending' {
   const { metadata } = object;
-  const running = metadata.deletionGracePeriodSeconds ?? 0;
+  const given = metadata.deletionGracePeriodSeconds ?? 0;
+  const running = given < 0 ? 1 : given;
   if (running === 0) return 'none';
   if (requested === undefined || requested >= running) return 'pending';
-  const startMs = Date.parse(metadata.deletionTimestamp ?? '') - running * 1000;
-  const endMs = startMs + requested * 1000;
+  const startMs = Date.parse(metadata.deletionTimestamp ?? '') - toNumber(running) * 1000;
+  const endMs = startMs + toNumber(requested) * 1000;
   metadata.deletionTimestamp = rfc3339(Math.max(endMs, nowMs));
   // An already expired but graceful request still leaves the last word to the kubelet.
   metadata.deletionGracePeriodSeconds = endMs < nowMs && requested !== 0 ? 1 : requested;
@@ -107,7 +109,7 @@ function shortenGrace(object: KubeObject, requested: number | undefined, nowMs: 
 function markAsDeleting(object: KubeObject, nowMs: number): void {
   const { metadata } = object;
   if (metadata.deletionTimestamp === undefined && (metadata.generation ?? 0) > 0)
-    metadata.generation = (metadata.generation ?? 0) + 1;
+    metadata.generation = nextInt64(metadata.generation ?? 0);
   metadata.deletionTimestamp ??= rfc3339(nowMs);
   metadata.deletionGracePeriodSeconds = 0;
 }

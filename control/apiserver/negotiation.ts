@@ -4,6 +4,7 @@
  *
  * Source: apiserver `pkg/endpoints/handlers/negotiation`; text of 406 and 415 as there.
  */
+import { ownValue } from '#api/own-value.ts';
 import { notAcceptable, unsupportedMediaType } from '#api/status.ts';
 
 export type Format = 'json' | 'yaml' | 'protobuf';
@@ -63,7 +64,7 @@ function parseAccept(header: string): Clause[] {
 
 function formatOf(type: string): Format | undefined {
   if (type === '*/*' || type === 'application/*') return 'json';
-  return formats[type];
+  return ownValue(formats, type);
 }
 
 /**
@@ -97,7 +98,7 @@ export function negotiateLeniently(header: string | undefined): Format {
 export function bodyFormat(contentType: string | undefined): Format {
   const type = mediaTypeOf(contentType);
   if (type === '') return 'json';
-  const format = formats[type];
+  const format = ownValue(formats, type);
   if (format === undefined) {
     throw unsupportedMediaType(
       `the body of the request was in an unknown format - accepted media types include: ${Object.keys(formats).join(', ')}`,

@@ -1,4 +1,5 @@
 /** Where objects lie in the store, and the names that the server makes up. */
+import { stringifyExact } from '#api/int64.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 
@@ -15,7 +16,7 @@ export function listPrefix(resource: Resource, namespace: string): string {
 /** The bytes that are stored: JSON as upstream writes it, without the resourceVersion, which the store itself keeps. */
 export function toStored(object: KubeObject): Uint8Array {
   const { resourceVersion: _, selfLink: __, ...metadata } = object.metadata;
-  return Buffer.from(`${JSON.stringify({ ...object, metadata })}\n`);
+  return Buffer.from(`${stringifyExact({ ...object, metadata })}\n`);
 }
 
 // No vowels and no 0, 1, 3: generated names shall not spell words (apimachinery `pkg/util/rand`).

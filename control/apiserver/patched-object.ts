@@ -3,8 +3,10 @@
  *
  * Source: apiserver `pkg/endpoints/handlers/patch.go` (Invalid with the path `patch`, and what it shows as the value).
  */
+
 import { DecodeError, decodeJson, type FieldValidation, strictDecodingText } from '#api/codec/json.ts';
 import { invalidValue } from '#api/field-error.ts';
+import { parseExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { type ApiError, badRequest, invalid } from '#api/status.ts';
@@ -30,9 +32,9 @@ export function decodePatched(
   { problems: patchProblems, strategic }: PatchFacts,
   warn: (message: string) => void,
 ): KubeObject {
-  const raw = JSON.parse(text) as JsonObject;
+  const raw = parseExact(text) as JsonObject;
   const refuse = (why: string): ApiError => {
-    const shown = strategic === undefined ? text : goText(JSON.parse(strategic));
+    const shown = strategic === undefined ? text : goText(parseExact(strategic));
     return invalid({ group: '', name: '' }, '', [invalidValue('patch', shown, why)]);
   };
   if (raw['apiVersion'] !== type.apiVersion || raw['kind'] !== type.kind) {

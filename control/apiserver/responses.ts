@@ -1,4 +1,5 @@
 /** Answers, whole or streamed, in the shape of {@link TransportResponse}. */
+import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
 import { ApiError, internalError, unknownError } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
@@ -27,7 +28,7 @@ export const textResponse = (status: number, text: string, headers: Record<strin
   bytesResponse(status, 'text/plain; charset=utf-8', Buffer.from(text), { 'x-content-type-options': 'nosniff', ...headers });
 
 export const jsonResponse = (status: number, body: unknown, headers: Record<string, string> = {}): TransportResponse =>
-  bytesResponse(status, 'application/json', Buffer.from(`${JSON.stringify(body)}\n`), headers);
+  bytesResponse(status, 'application/json', Buffer.from(`${stringifyExact(body)}\n`), headers);
 
 /** For any object outside the caches, in the negotiated format. */
 export function objectResponse(status: number, object: JsonObject, format: Format, pretty: boolean): TransportResponse {

@@ -5,6 +5,7 @@
 
 import { stringify } from 'yaml';
 import { encodeProtobuf, encodeProtobufList, encodeRaw, encodeWatchFrame, envelope } from '#api/codec/protobuf.ts';
+import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { typeForKind } from '#api/schema/facts.ts';
@@ -38,9 +39,7 @@ export function encodeAny(object: JsonObject | Status | KubeObject, { format, pr
   switch (format) {
     case 'json':
       return Buffer.from(
-        pretty
-          ? JSON.stringify({ kind, apiVersion, ...object }, null, 2)
-          : `${JSON.stringify({ kind, apiVersion, ...object })}\n`,
+        pretty ? stringifyExact({ kind, apiVersion, ...object }, 2) : `${stringifyExact({ kind, apiVersion, ...object })}\n`,
       );
     case 'yaml':
       return Buffer.from(toYaml(object));
@@ -104,7 +103,7 @@ export function watchFrame(type: string, cached: CachedObject, schema: string, f
 /** One watch frame with any other object: bookmarks, errors, Tables. */
 export function anyWatchFrame(type: string, object: JsonObject | Status, format: StreamFormat): Uint8Array {
   if (format === 'protobuf') return encodeWatchFrame(type, encodeAny(object, { format, pretty: false }));
-  return Buffer.from(`${JSON.stringify({ type, object })}\n`);
+  return Buffer.from(`${stringifyExact({ type, object })}\n`);
 }
 
 /** As sigs.k8s.io/yaml writes it: keys sorted, lists not indented, and quotes where YAML 1.1 would read no string (`yes`, times). */
@@ -119,7 +118,7 @@ const jsonHead = (apiVersion: string, kind: string): Uint8Array => Buffer.from(`
 
 /** All but the opening brace, kind and apiVersion, which list items leave out. */
 const jsonRest = (cached: CachedObject): Uint8Array =>
-  cached.derived('json', () => Buffer.from(JSON.stringify(withoutType(cached.object)).slice(1)));
+  cached.derived('json', () => Buffer.from(stringifyExact(withoutType(cached.object)).slice(1)));
 
 function withoutType(object: KubeObject): JsonObject {
   const { apiVersion: _, kind: __, ...rest } = object;

@@ -1,6 +1,7 @@
 /** POST, PUT and PATCH of stored resources and of their `status`. */
 
 import { type FieldError, required } from '#api/field-error.ts';
+import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
 import { readQueryOptions } from '#api/query-options.ts';
@@ -122,7 +123,7 @@ export async function patchRequest(
 
 async function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject, facts: PatchFacts): Promise<KubeObject> {
   const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
-  const body = Buffer.from(JSON.stringify(raw));
+  const body = Buffer.from(stringifyExact(raw));
   return (await decoded(exchange, { kind: 'patched', body, type, validation, facts })) as KubeObject;
 }
 

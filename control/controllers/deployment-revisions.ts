@@ -4,6 +4,8 @@
  *
  * Source: kubernetes `pkg/controller/deployment/util/deployment_util.go`, `sync.go`.
  */
+
+import { parseInt64 } from '#api/label-requirement.ts';
 import type { New } from '#api/meta.ts';
 import { controllerReference, sameJson } from '#api/meta.ts';
 import type { Deployment, PodTemplateSpec, ReplicaSet } from '#api/types.generated.ts';
@@ -27,10 +29,10 @@ const ownAnnotations: readonly string[] = [
 /** Characters of the history annotation. */
 const maxHistoryLength = 2000;
 
-export const revisionOf = (set: ReplicaSet): number => {
-  const revision = Number(set.metadata.annotations?.[revisionAnnotation] ?? '0');
-  return Number.isSafeInteger(revision) ? revision : 0;
-};
+/** Revisions are int64, of which JavaScript's numbers hold no more than 53 bits; undefined where the annotation is none. */
+function revisionOf({ metadata }: ReplicaSet): bigint | undefined {
+  return parseInt64(metadata.annotations?.[revisionAnnotation] ?? '');
+}
 
 export const oldestFirst = (sets: readonly ReplicaSet[]): ReplicaSet[] =>
   [...sets].sort((a, b) => creationMs(a) - creationMs(b) || (a.metadata.name < b.metadata.name ? -1 : 1));
@@ -125,9 +127,12 @@ export function currentSetAnnotations(
   const copied = Object.entries(deployment.metadata.annotations ?? {}).filter(([name]) => !ownAnnotations.includes(name));
   const annotations: Record<string, string> = { ...existing, ...Object.fromEntries(copied) };
   const present = existing?.[revisionAnnotation];
-  const next = Math.max(0, ...old.map(revisionOf)) + 1;
-  if (present !== undefined && !/^\d+$/.test(present)) return annotations; // Not ours to repair: somebody wrote it.
-  if (Number(present ?? '0') >= next) return annotations;
+  const highest = old.map((set) => revisionOf(set) ?? 0n).reduce((most, one) => (one > most ? one : most), 0n);
+  // Go's addition: after the last revision of all comes none that is higher.
+  const next = BigInt.asIntN(64, highest + 1n);
+  const current = parseInt64(present || '0');
+  if (current === undefined) return annotations; // Not ours to repair: somebody wrote it.
+  if (current >= next) return annotations;
   annotations[revisionAnnotation] = String(next);
   if (present !== undefined)
     annotations[revisionHistoryAnnotation] = withRevision(existing?.[revisionHistoryAnnotation] ?? '', present);
@@ -140,12 +145,17 @@ function withRevision(history: string, revision: string): string {
   return revisions.join(',');
 }
 
+/** A set whose revision cannot be read keeps its place by age. */
+function byRevision(a: ReplicaSet, b: ReplicaSet): number {
+  const [left, right] = [revisionOf(a), revisionOf(b)];
+  if (left === undefined || right === undefined || left === right) return 0;
+  return left < right ? -1 : 1;
+}
+
 /** Old sets without pods beyond the history limit, the lowest revisions first. Pure. */
 export function expiredSets(deployment: Deployment, old: readonly ReplicaSet[]): ReplicaSet[] {
   const limit = deployment.spec.revisionHistoryLimit ?? 10;
-  const alive = oldestFirst(old.filter((set) => set.metadata.deletionTimestamp === undefined)).sort(
-    (a, b) => revisionOf(a) - revisionOf(b),
-  );
+  const alive = oldestFirst(old.filter((set) => set.metadata.deletionTimestamp === undefined)).sort(byRevision);
   return alive
     .slice(0, Math.max(0, alive.length - limit))
     .filter(

@@ -163,6 +163,28 @@ describe('revisions', () => {
     );
   });
 
+  it('are int64, also beyond what JavaScript’s numbers hold', () => {
+    const of = (value: string) => ({ 'deployment.kubernetes.io/revision': value });
+    const next = (present: string | undefined, ...others: string[]) =>
+      currentSetAnnotations(
+        deployment(1, 1, 1),
+        present === undefined ? undefined : of(present),
+        others.map((value, index) => set(`o${index}`, 0, 0, of(value))),
+      )['deployment.kubernetes.io/revision'];
+    assert.equal(next(undefined, '9007199254740992', '9007199254740993'), '9007199254740994');
+    assert.equal(next('9007199254740993', '9007199254740993'), '9007199254740994');
+    assert.equal(next('9007199254740994', '9007199254740993'), '9007199254740994');
+    assert.equal(next('9223372036854775806', '9223372036854775806'), '9223372036854775807');
+    assert.equal(next('nonsense', '5'), 'nonsense');
+    assert.equal(next('1', 'nonsense', '9223372036854775808', '4'), '5');
+    const old = ['9007199254740993', '9007199254740992', '9007199254740994'].map((n) => set(n, 0, 0, of(n)));
+    const limited = { ...deployment(1, 1, 1), spec: { ...deployment(1, 1, 1).spec, revisionHistoryLimit: 1 } };
+    assert.deepEqual(
+      expiredSets(limited, old).map(({ metadata }) => metadata.name),
+      ['9007199254740992', '9007199254740993'],
+    );
+  });
+
   it('expire beyond the limit, the lowest first, never with pods', () => {
     const old = ['3', '1', '2'].map((n) => set(n, 0, 0, { 'deployment.kubernetes.io/revision': n }));
     const limited = { ...deployment(1, 1, 1), spec: { ...deployment(1, 1, 1).spec, revisionHistoryLimit: 1 } };

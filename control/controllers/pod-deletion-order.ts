@@ -38,7 +38,9 @@ function phaseRank(pod: Pod): number {
 
 function deletionCost(pod: Pod): number {
   const text = pod.metadata.annotations?.[deletionCostAnnotation] ?? '0';
-  return /^(0|-?[1-9]\d*)$/.test(text) ? Number(text) : 0;
+  // An int32, as upstream reads it; anything else counts as none.
+  const cost = /^(0|-?[1-9]\d{0,9})$/.test(text) ? Number(text) : 0;
+  return (cost | 0) === cost ? cost : 0;
 }
 
 const readyMs = (pod: Pod): number =>

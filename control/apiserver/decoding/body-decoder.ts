@@ -2,8 +2,10 @@
  * Decodes bodies: small ones at once, large ones in a thread of their own, so that the event loop goes on. The thread has a limit of
  * memory and of time per body; beyond them it ends, that body is refused, and the next one gets a new thread.
  */
+
 import { Worker } from 'node:worker_threads';
 import { embeddedFiles } from '#api/embedded.ts';
+import { parseExact } from '#api/int64.ts';
 import { ApiError, failure, internalError, requestTooLarge } from '#api/status.ts';
 import { type DecodeJob, type DecodeResult, runDecodeJob, type WireResult } from './decode-job.ts';
 
@@ -89,7 +91,7 @@ export class BodyDecoder {
     clearTimeout(current.timer);
     this.#current = undefined;
     this.#worker?.unref();
-    if ('json' in result) current.resolve({ value: JSON.parse(result.json), problems: result.problems });
+    if ('json' in result) current.resolve({ value: parseExact(result.json), problems: result.problems });
     else current.reject('status' in result ? new ApiError(result.status) : new Error(result.failure));
     this.#next();
   }

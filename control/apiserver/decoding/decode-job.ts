@@ -2,6 +2,7 @@
 
 import type { FieldValidation } from '#api/codec/json.ts';
 import { OversizeError } from '#api/codec/limits.ts';
+import { stringifyExact } from '#api/int64.ts';
 import { ApiError, requestTooLarge } from '#api/status.ts';
 import type { Status } from '#api/types.generated.ts';
 import { type ConfigurationType, readConfiguration } from '../patch/applied-configuration.ts';
@@ -61,7 +62,7 @@ function decoded(job: DecodeJob): DecodeResult {
 export function toWire(job: DecodeJob): WireResult {
   try {
     const { value, problems } = runDecodeJob(job);
-    return { json: JSON.stringify(value), problems };
+    return { json: stringifyExact(value), problems };
   } catch (error) {
     if (error instanceof ApiError) return { status: error.status };
     return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };

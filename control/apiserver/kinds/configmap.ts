@@ -15,7 +15,7 @@ function validateConfigMap({ metadata, data = {}, binaryData = {} }: ConfigMap):
   let bytes = 0;
   for (const [key, value] of Object.entries(data)) {
     errors.push(...isConfigMapKey(key).map((text) => invalidValue(`data[${key}]`, key, text)));
-    if (binaryData[key] !== undefined) errors.push(invalidValue(`data[${key}]`, key, 'duplicate of key present in binaryData'));
+    if (Object.hasOwn(binaryData, key)) errors.push(invalidValue(`data[${key}]`, key, 'duplicate of key present in binaryData'));
     bytes += Buffer.byteLength(value);
   }
   for (const [key, value] of Object.entries(binaryData)) {

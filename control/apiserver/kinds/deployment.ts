@@ -1,4 +1,5 @@
 /** What is special to Deployments. Source: upstream `pkg/registry/apps/deployment/strategy.go`, `pkg/apis/apps/v1/defaults.go`. */
+import { nextInt64 } from '#api/int64.ts';
 import type { Deployment, DeploymentSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
 import { semanticEqual } from '../validation/semantic-equal.ts';
@@ -37,7 +38,7 @@ export const deploymentStrategy: Strategy<Deployment> = {
     deployment.status = old.status;
     // Annotations count: they are copied to the ReplicaSets, which is the controller's work.
     const same = semanticEqual(deployment.spec, old.spec) && semanticEqual(metadata.annotations, old.metadata.annotations);
-    metadata.generation = (old.metadata.generation ?? 0) + (same ? 0 : 1);
+    metadata.generation = same ? (old.metadata.generation ?? 0) : nextInt64(old.metadata.generation ?? 0);
   },
   validate: validateDeployment,
   validateUpdate: (deployment, old, subresource) =>

@@ -1,4 +1,5 @@
 /** What is special to EndpointSlices. Source: upstream `pkg/registry/discovery/endpointslice/strategy.go`. */
+import { nextInt64 } from '#api/int64.ts';
 import type { EndpointSlice } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
 import { validateEndpointSlice, validateEndpointSliceUpdate } from '../validation/endpoints.ts';
@@ -21,7 +22,7 @@ export const endpointSliceStrategy: Strategy<EndpointSlice> = {
   },
   prepareForUpdate(slice, old) {
     const same = semanticEqual({ ...slice, metadata: slice.metadata.labels }, { ...old, metadata: old.metadata.labels });
-    slice.metadata.generation = (old.metadata.generation ?? 0) + (same ? 0 : 1);
+    slice.metadata.generation = same ? (old.metadata.generation ?? 0) : nextInt64(old.metadata.generation ?? 0);
   },
   validate: (slice) => validateEndpointSlice(slice),
   validateUpdate: validateEndpointSliceUpdate,

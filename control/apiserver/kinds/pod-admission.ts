@@ -4,6 +4,7 @@
  *
  * Source: upstream `plugin/pkg/admission/{serviceaccount,priority,defaulttolerationseconds}`.
  */
+import { ownValue } from '#api/own-value.ts';
 import { forbidden, notFound } from '#api/status.ts';
 import type { Pod, PodSpec, ProjectedVolumeSource, ServiceAccount, Toleration, VolumeMount } from '#api/types.generated.ts';
 import { sleep } from '#client/clock.ts';
@@ -113,7 +114,7 @@ export function admitPriority(pod: Pod, old: Pod | undefined): void {
     return;
   }
   const name = spec.priorityClassName ?? '';
-  const priority = name === '' ? 0 : builtInPriorities[name];
+  const priority = name === '' ? 0 : ownValue(builtInPriorities, name);
   if (priority === undefined) throw podsForbidden(pod, `no PriorityClass with name ${name} was found`);
   if (spec.priority !== undefined && spec.priority !== priority) {
     const why = `the integer value of priority (${spec.priority}) must not be provided in pod spec`;

@@ -41,6 +41,8 @@ export function setPodDefaults(pod: Pod): void {
   pod.spec ??= { containers: [] };
   const { spec } = pod;
   setPodSpecDefaults(spec);
+  // Upstream's conversion; of a template it leaves what its author wrote.
+  if ((spec.terminationGracePeriodSeconds ?? 0) < 0) spec.terminationGracePeriodSeconds = 1;
   for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) defaultRequestsToLimits(container);
   defaultPodLevelRequests(spec);
   spec.enableServiceLinks ??= true;

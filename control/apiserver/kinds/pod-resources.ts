@@ -3,7 +3,9 @@
  *
  * Source: upstream `pkg/apis/core/v1/defaults.go`, `pkg/apis/core/helper/helpers.go`, KEP-2837.
  */
+
 import type { Quantity } from '#api/json.ts';
+import { setOwn } from '#api/own-value.ts';
 import { aggregateContainers, isPodLevelResource } from '#api/pod/requests.ts';
 import { formatQuantity, parseQuantity } from '#api/quantity.ts';
 import type { PodSpec, ResourceRequirements } from '#api/types.generated.ts';
@@ -27,7 +29,7 @@ export function roundUpResources({ limits, requests }: ResourceRequirements): vo
       const rest = unscaled % divisor;
       if (rest === 0n) continue;
       const milli = unscaled / divisor + (rest > 0n ? 1n : -1n);
-      list[name] = formatQuantity({ unscaled: milli, scale: MILLI, format });
+      setOwn(list, name, formatQuantity({ unscaled: milli, scale: MILLI, format }));
     }
   }
 }

@@ -1,6 +1,7 @@
 /** What the server tells authors of pods that are valid but surely not what they meant. Source: upstream `pkg/api/pod/warnings.go`. */
 
 import type { Quantity } from '#api/json.ts';
+import { ownValue } from '#api/own-value.ts';
 import { parseQuantity } from '#api/quantity.ts';
 import type {
   Container,
@@ -82,12 +83,12 @@ function locate(spec: PodSpec, path: string): Located[] {
 
 function selectorWarnings(spec: PodSpec, path: string): string[] {
   const labels = Object.keys(spec.nodeSelector ?? {}).flatMap((key) => {
-    const text = renamedLabels[key];
+    const text = ownValue(renamedLabels, key);
     return text === undefined ? [] : [`${path}.nodeSelector[${key}]: ${text}`];
   });
   const spread = (spec.topologySpreadConstraints ?? []).flatMap(({ topologyKey, labelSelector }, index) => {
     const at = `${path}.topologySpreadConstraints[${index}]`;
-    const text = renamedLabels[topologyKey];
+    const text = ownValue(renamedLabels, topologyKey);
     return [
       ...(text === undefined ? [] : [`${at}.topologyKey: ${topologyKey} is ${text}`]),
       ...(labelSelector === undefined ? [`${at}.labelSelector: a null labelSelector results in matching no pod`] : []),

@@ -4,7 +4,9 @@
  * Source: upstream `pkg/registry/core/pod/strategy.go`.
  */
 
+import { nextInt64 } from '#api/int64.ts';
 import { isDns1123Label } from '#api/names.ts';
+import { ownValue } from '#api/own-value.ts';
 import { computeQosClass } from '#api/pod/qos.ts';
 import type { LabelSelector, Pod, PodSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
@@ -90,7 +92,7 @@ export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {
 
 function raiseGeneration(pod: Pod, old: Pod): void {
   const generation = old.metadata.generation ?? 0;
-  pod.metadata.generation = semanticEqual(pod.spec, old.spec) ? generation : generation + 1;
+  pod.metadata.generation = semanticEqual(pod.spec, old.spec) ? generation : nextInt64(generation);
 }
 
 /** Keeps the spec and the owners; a report that leaves out what the server set does not clear it. */
@@ -149,7 +151,7 @@ function addRequirements(
 ): void {
   if (selector === undefined) return;
   for (const key of keys ?? []) {
-    const value = labels[key];
+    const value = ownValue(labels, key);
     if (value !== undefined)
       selector.matchExpressions = [...(selector.matchExpressions ?? []), { key, operator, values: [value] }];
   }

@@ -1,4 +1,5 @@
 /** What is special to ReplicaSets. Source: upstream `pkg/registry/apps/replicaset/strategy.go`, `pkg/apis/apps/v1/defaults.go`. */
+import { nextInt64 } from '#api/int64.ts';
 import type { ReplicaSet, ReplicaSetSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../strategy.ts';
 import { semanticEqual } from '../validation/semantic-equal.ts';
@@ -24,7 +25,8 @@ export const replicaSetStrategy: Strategy<ReplicaSet> = {
       return;
     }
     set.status = old.status;
-    set.metadata.generation = (old.metadata.generation ?? 0) + (semanticEqual(set.spec, old.spec) ? 0 : 1);
+    const generation = old.metadata.generation ?? 0;
+    set.metadata.generation = semanticEqual(set.spec, old.spec) ? generation : nextInt64(generation);
   },
   validate: validateReplicaSet,
   validateUpdate: (set, old, subresource) =>

@@ -4,8 +4,10 @@
  * Source: apimachinery `pkg/util/managedfields/internal/{versioncheck,structuredmerge}.go`; structured-merge-diff `typed`
  * (validation and its texts).
  */
+
 import { DecodeError } from '#api/codec/json.ts';
 import { parseYaml } from '#api/codec/yaml.ts';
+import { isInt64 } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { badRequest, failure } from '#api/status.ts';
 import { pathText } from './field-set.ts';
@@ -90,7 +92,7 @@ function* schemaMistakes(value: JsonValue, typed: Typed, path: readonly string[]
     case 'int32':
     case 'int64':
     case 'double':
-      if (typeof value !== 'number') yield at(`expected numeric (int or float), got ${goType(value)}`);
+      if (typeof value !== 'number' && !isInt64(value)) yield at(`expected numeric (int or float), got ${goType(value)}`);
       return;
     case 'quantity':
     case 'intstr':
@@ -135,7 +137,8 @@ function* listMistakes(
 function goType(value: JsonValue): string {
   if (Array.isArray(value)) return '[]interface {}';
   if (typeof value === 'object') return 'map[string]interface {}';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
+  if (isInt64(value)) return 'int64';
+  if (typeof value === 'number') return 'float64';
   return typeof value === 'boolean' ? 'bool' : 'string';
 }
 

@@ -4,6 +4,7 @@
  *
  * Source: apimachinery `pkg/runtime/converter.go` (fromUnstructured).
  */
+import { isInt64 } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { type FieldType, goTypeName, typeFacts } from '#api/schema/facts.ts';
 
@@ -53,7 +54,8 @@ export function conversionError(value: JsonValue | undefined, type: FieldType, g
 function goKind(value: JsonValue): 'string' | 'bool' | 'int64' | 'float64' | 'slice' | 'map' {
   if (Array.isArray(value)) return 'slice';
   if (typeof value === 'object') return 'map';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
+  if (isInt64(value)) return 'int64';
+  if (typeof value === 'number') return 'float64';
   return typeof value === 'boolean' ? 'bool' : 'string';
 }
 

@@ -4,7 +4,9 @@
  * Source: apiserver `pkg/endpoints/handlers/patch.go` (limits and error answers); evanphx/json-patch v4 (indexes from the end, `test`
  * for absence, the limit of copies).
  */
+
 import { setMember } from '#api/codec/json-scanner.ts';
+import { parseExact, stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { sameJson } from '#api/meta.ts';
 import { badRequest, failure, requestTooLarge } from '#api/status.ts';
@@ -63,10 +65,10 @@ function apply(document: JsonObject, { op, path = '', from = '', value = null }:
       const source = valueAt(place(document, from));
       if (source === undefined) throw unprocessable();
       const target = place(document, path);
-      const text = JSON.stringify(source);
+      const text = stringifyExact(source);
       spent.copiedBytes += Buffer.byteLength(text);
       if (spent.copiedBytes > maxCopiedBytes) throw unprocessable();
-      return add(target, JSON.parse(text) as JsonValue, spent);
+      return add(target, parseExact(text) as JsonValue, spent);
     }
     case 'test':
       if (!sameJson(valueAt(place(document, path)) ?? null, value)) throw unprocessable();

@@ -9,7 +9,10 @@
  *
  * Source: kubernetes/community, contributors/devel/sig-api-machinery/strategic-merge-patch.md.
  */
+
+import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { ownValue, setOwn } from '#api/own-value.ts';
 import { type FieldFacts, type FieldType, typeFacts } from '#api/schema/facts.ts';
 import { badRequest } from '#api/status.ts';
 import { isObject, unprocessable } from './json-patch.ts';
@@ -29,9 +32,9 @@ function mergeObject(current: JsonObject, patch: JsonObject, type: FieldType | u
   const merged: JsonObject = retainKeys(current, patch);
   for (const field of patchedFields(patch)) {
     const facts = fieldFacts(type, field);
-    const value = mergeField(merged[field], patch, field, facts);
+    const value = mergeField(ownValue(merged, field), patch, field, facts);
     if (value === undefined) delete merged[field];
-    else merged[field] = value;
+    else setOwn(merged, field, value);
   }
   return merged;
 }
@@ -72,7 +75,7 @@ function mergeField(
   const deletions = directiveList(patch, deletePrefix, field);
   const order = directiveList(patch, orderPrefix, field);
   const left = deletions !== undefined && Array.isArray(current) ? without(current, deletions) : current;
-  const value = patch[field];
+  const value = ownValue(patch, field);
   if (value === null) return undefined;
   if (value === undefined)
     return order !== undefined && Array.isArray(left) ? reorder(left, [], order, left, facts?.mergeKey) : left;
@@ -133,7 +136,7 @@ function keyOf(element: JsonObject, key: string): string {
 }
 
 /** Equal for equal values: merge keys and elements known by value are scalars. */
-const identityOf = (value: JsonValue | undefined): string => JSON.stringify(value) ?? '';
+const identityOf = (value: JsonValue | undefined): string => stringifyExact(value) ?? '';
 
 /** Where a list has each identity first. */
 function firstPlaces(

@@ -1,6 +1,8 @@
 /** Annotations of pods that mean something to the system. Source: upstream `pkg/apis/core/validation/validation.go`. */
+
 import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue } from '#api/field-error.ts';
+import { ownValue } from '#api/own-value.ts';
 import type { Pod, PodSpec } from '#api/types.generated.ts';
 
 const mirror = 'kubernetes.io/config.mirror';
@@ -31,13 +33,13 @@ export function validatePodAnnotationUpdates(pod: Pod, old: Pod, path: string): 
   const before = old.metadata.annotations ?? {};
   const errors: FieldError[] = [];
   for (const [key, value] of Object.entries(before)) {
-    if (now[key] === value) continue;
+    if (ownValue(now, key) === value) continue;
     if (key.startsWith(appArmorPrefix))
       errors.push(forbiddenField(`${path}[${key}]`, 'may not remove or update AppArmor annotations'));
     if (key === mirror) errors.push(forbiddenField(`${path}[${key}]`, 'may not remove or update mirror pod annotation'));
   }
   for (const key of Object.keys(now)) {
-    if (before[key] !== undefined) continue;
+    if (Object.hasOwn(before, key)) continue;
     if (key.startsWith(appArmorPrefix)) errors.push(forbiddenField(`${path}[${key}]`, 'may not add AppArmor annotations'));
     if (key === mirror) errors.push(forbiddenField(`${path}[${key}]`, 'may not add mirror pod annotation'));
   }

@@ -1,7 +1,9 @@
 /** Pod templates, and what Deployments and ReplicaSets ask of them. Source: upstream `pkg/apis/apps/validation/validation.go`. */
+
 import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import { validateAnnotations, validateLabelSelector, validateLabels } from '#api/labels.ts';
+import { ownValue } from '#api/own-value.ts';
 import type { LabelSelector, PodSpec, PodTemplateSpec } from '#api/types.generated.ts';
 import { validatePodAnnotations } from './pod-annotations.ts';
 import { validatePodSpec } from './pod-spec.ts';
@@ -58,11 +60,11 @@ function hasUnknownOperator(selector: LabelSelector | undefined): boolean {
 }
 
 function matches({ matchLabels = {}, matchExpressions = [] }: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
-  const equal = Object.entries(matchLabels).every(([key, value]) => labels[key] === value);
+  const equal = Object.entries(matchLabels).every(([key, value]) => ownValue(labels, key) === value);
   return (
     equal &&
     matchExpressions.every(({ key, operator, values = [] }) => {
-      const value = labels[key];
+      const value = ownValue(labels, key);
       if (operator === 'Exists') return value !== undefined;
       if (operator === 'DoesNotExist') return value === undefined;
       return operator === 'In' ? value !== undefined && values.includes(value) : value === undefined || !values.includes(value);

@@ -1,7 +1,9 @@
 /** A pod on creation and update. Source: upstream `pkg/apis/core/validation/validation.go`. */
+
 import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue, required } from '#api/field-error.ts';
 import { inclusiveRangeText, nameIsDnsSubdomain } from '#api/names.ts';
+import { ownValue } from '#api/own-value.ts';
 import type { Container, Pod, PodSpec, Toleration } from '#api/types.generated.ts';
 import { validateImageSpaces } from './containers.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from './object-meta.ts';
@@ -137,7 +139,7 @@ const withImagesOf = (containers: readonly Container[], olds: readonly Container
 /** A pod behind a scheduling gate may be narrowed to fewer nodes. */
 function allowGatedSelector(munged: PodSpec, old: PodSpec): FieldError[] {
   const selector = munged.nodeSelector ?? {};
-  const widened = Object.entries(old.nodeSelector ?? {}).some(([key, value]) => selector[key] !== value);
+  const widened = Object.entries(old.nodeSelector ?? {}).some(([key, value]) => ownValue(selector, key) !== value);
   munged.nodeSelector = old.nodeSelector;
   return widened ? [invalidValue('spec.nodeSelector', selector, 'only additions are allowed (no mutations or deletions)')] : [];
 }
@@ -149,10 +151,10 @@ function sortedLike(value: unknown, model: unknown): unknown {
   const fields = value as Record<string, unknown>;
   const modelled = (typeof model === 'object' && model !== null ? model : {}) as Record<string, unknown>;
   const keys = [
-    ...Object.keys(modelled).filter((key) => fields[key] !== undefined),
-    ...Object.keys(fields).filter((key) => !(key in modelled)),
+    ...Object.keys(modelled).filter((key) => ownValue(fields, key) !== undefined),
+    ...Object.keys(fields).filter((key) => !Object.hasOwn(modelled, key)),
   ];
-  return Object.fromEntries(keys.map((key) => [key, sortedLike(fields[key], modelled[key])]));
+  return Object.fromEntries(keys.map((key) => [key, sortedLike(ownValue(fields, key), ownValue(modelled, key))]));
 }
 
 /** `pods/ephemeralcontainers`: containers may be added, and those there stay as they are. */

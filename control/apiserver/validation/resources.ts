@@ -4,6 +4,7 @@ import type { FieldError } from '#api/field-error.ts';
 import { duplicate, fieldNotFound, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import type { Quantity } from '#api/json.ts';
 import { isDns1123Label, isQualifiedName } from '#api/names.ts';
+import { ownValue } from '#api/own-value.ts';
 import { aggregateContainers, isPodLevelResource } from '#api/pod/requests.ts';
 import { canonicalQuantity, compareQuantity, parseQuantity, toNumber } from '#api/quantity.ts';
 import type { ContainerResizePolicy, PodSpec, ResourceClaim, ResourceRequirements } from '#api/types.generated.ts';
@@ -99,7 +100,7 @@ function validateRequirements(
   for (const [name, quantity] of Object.entries(requests)) {
     const at = `${path}.requests[${name}]`;
     errors.push(...nameRule(name, at), ...validateResourceQuantity(name, quantity, at));
-    errors.push(...validateAgainstLimit(name, quantity, limits[name], path));
+    errors.push(...validateAgainstLimit(name, quantity, ownValue(limits, name), path));
     errors.push(...validateHugePages(name, quantity, at));
   }
   const names = [...Object.keys(limits), ...Object.keys(requests)];

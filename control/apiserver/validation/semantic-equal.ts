@@ -3,6 +3,7 @@
  *
  * Source: apimachinery `pkg/api/equality/semantic.go`; Go's zero values stand for absence in fields that are no pointers.
  */
+import { ownValue } from '#api/own-value.ts';
 
 /** Fields of pods and their kin that are pointers in Go: there `0` and `false` are something else than absence. */
 const pointerFields = new Set([
@@ -39,7 +40,9 @@ export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((item, index) => semanticEqual(item, b[index]));
   if (!isRecord(a) || !isRecord(b)) return false;
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((name) => semanticEqual(a[name], b[name], name));
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((name) =>
+    semanticEqual(ownValue(a, name), ownValue(b, name), name),
+  );
 }
 
 /** Volume sources such as `emptyDir: {}` exist by being there; every other empty object says nothing. */

@@ -1,4 +1,5 @@
 /** The lines in which two values differ, as a unified diff of their JSON with three lines of context. */
+import { stringifyExact } from '#api/int64.ts';
 
 const CONTEXT = 3;
 
@@ -6,7 +7,7 @@ type Line = { mark: ' ' | '-' | '+'; text: string; oldLine: number; newLine: num
 
 /** Source: apimachinery `pkg/util/diff/diff.go`, which prints one-space indented JSON the same way. */
 export function unifiedDiff(before: unknown, after: unknown): string {
-  const lines = align(JSON.stringify(before, null, 1).split('\n'), JSON.stringify(after, null, 1).split('\n'));
+  const lines = align(stringifyExact(before, 1).split('\n'), stringifyExact(after, 1).split('\n'));
   return hunks(lines)
     .map((hunk) => {
       const olds = hunk.filter(({ mark }) => mark !== '+');
