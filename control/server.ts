@@ -126,7 +126,13 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     );
     const listening = listener.run(ending.listener.signal);
     const apiClient = clientOf(server, 'apiserver');
+    let isBootstrapped = false;
+    for (const name of ['start-system-namespaces-controller', 'bootstrap-controller']) {
+      const problem = (): string | undefined => (isBootstrapped ? undefined : 'not finished');
+      server.addHealthCheck({ name: `poststarthook/${name}`, on: ['livez', 'readyz', 'healthz'], problem });
+    }
     await bootstrapOnce(apiClient, bootstrap);
+    isBootstrapped = true;
     await writeKubeconfigs(options, clock);
     const clients = runClients(
       server,

@@ -228,6 +228,13 @@ class Server implements ApiServer {
       { name: 'etcd', on: ['livez'], problem: unread },
       { name: 'etcd', on: ['readyz', 'healthz'], problem: () => unread() ?? this.#deps.store.problem() },
       { name: 'informer-sync', on: ['readyz'], problem: () => (this.#feed.isReady ? undefined : 'watch caches are not filled') },
+      ...['storage-readiness', 'generic-apiserver-start-informers', 'start-service-ip-repair-controllers'].map(
+        (name): HealthCheck => ({
+          name: `poststarthook/${name}`,
+          on: all,
+          problem: () => (this.#feed.isReady ? undefined : 'not finished'),
+        }),
+      ),
       {
         name: 'shutdown',
         on: ['readyz'],

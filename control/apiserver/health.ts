@@ -43,7 +43,10 @@ function report(endpoint: string, checks: readonly HealthCheck[], query: URLSear
   }
   if (excluded.size > 0)
     lines.push(
-      `warn: some health checks cannot be excluded: no matches for ${[...excluded].map((one) => JSON.stringify(one)).join(', ')}`,
+      `warn: some health checks cannot be excluded: no matches for ${[...excluded]
+        .sort()
+        .map((one) => JSON.stringify(one))
+        .join(',')}`,
     );
   if (failed) return textResponse(500, `${lines.join('\n')}\n${endpoint} check failed\n`);
   if (!query.has('verbose')) return textResponse(200, 'ok');

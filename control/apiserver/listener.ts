@@ -16,9 +16,10 @@ import { anonymousUser, authenticate } from './authentication.ts';
 import { BodyReader, passedOn } from './body-reader.ts';
 import { type ConnectionTimes, closeIdleSessions, connectionLimits, defaultTimes } from './connection-limits.ts';
 import { refusal } from './http-refusals.ts';
-import { defaultInflightLimits, Inflight, type InflightLimits, isLongRunning, tooManyRequests } from './inflight.ts';
+import { defaultInflightLimits, Inflight, type InflightLimits, tooManyRequests } from './inflight.ts';
 import { negotiateLeniently } from './negotiation.ts';
 import type { Registry } from './registry.ts';
+import { requestTimeoutMs } from './request-deadline.ts';
 import { parseRequestInfo, type RequestInfo } from './request-info.ts';
 import { errorResponse } from './responses.ts';
 import type { ServerLog } from './server-log.ts';
@@ -248,12 +249,21 @@ class Deadline {
   constructor(request: Http2ServerRequest, requestMs: number, leave: () => void) {
     const { promise, resolve } = Promise.withResolvers<Found>();
     this.answer = promise;
-    if (isLongRunning(parseRequestInfo(request.method, request.url ?? ''))) return;
+    const timeoutMs = this.#timeoutMs(request, requestMs);
+    if (timeoutMs === undefined) return;
     this.#timer = setTimeout(() => {
       this.#hasPassed = true;
       if (this.#isAnswering) leave();
       else resolve({ answer: timedOut(request), isAnonymous: false });
-    }, requestMs);
+    }, timeoutMs);
+  }
+
+  #timeoutMs(request: Http2ServerRequest, requestMs: number): number | undefined {
+    try {
+      return requestTimeoutMs(parseRequestInfo(request.method, request.url ?? ''), requestMs);
+    } catch {
+      return requestMs; // The answer tells what is wrong with it.
+    }
   }
 
   /** From here on there is no other answer. A moment more for the 504 itself. */
@@ -275,7 +285,7 @@ function timedOut(request: Http2ServerRequest): TransportResponse {
 }
 
 async function answer(
-  { server, inflight, bodies, log }: Serving,
+  { server, inflight, bodies, log, requestMs }: Serving,
   request: Http2ServerRequest,
   signal: AbortSignal,
   goOn: (() => void) | undefined,
@@ -285,6 +295,7 @@ async function answer(
   try {
     const refused = refusal(request);
     if (refused !== undefined) return { answer: refused, isAnonymous };
+    requestTimeoutMs(parseRequestInfo(request.method, request.url ?? ''), requestMs);
     const user = await authenticated(server, log, request);
     isAnonymous = user.groups.includes(anonymousUser.groups[0] ?? '');
     const leave = inflight.enter(parseRequestInfo(request.method, request.url ?? ''), user);

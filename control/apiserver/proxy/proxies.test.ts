@@ -309,6 +309,35 @@ describe('proxies', () => {
     });
   });
 
+  describe('the timeout parameter', () => {
+    const cases: [string, number, string][] = [
+      ['/api/v1/nodes?timeout=abc', 400, 'invalid timeout specified in the request URL - time: invalid duration "abc"'],
+      ['/version?timeout=10', 400, 'invalid timeout specified in the request URL - time: missing unit in duration "10"'],
+      ['/api/v1/nodes?resourceVersion=999999999&timeout=50ms', 504, 'Timeout: request did not complete within the allotted timeout'],
+      ['/api/v1/nodes?timeout=30s', 200, ''],
+      ['/api/v1/nodes?timeout=0s', 200, ''],
+      [`${pods}/web/proxy/x?timeout=abc`, 200, ''],
+    ];
+    for (const [path, status, message] of cases)
+      it(`of ${path} gives ${status}`, async () => {
+        const answer = await server.call('GET', path);
+        assert.deepEqual([answer.status, json(answer.text).message ?? ''], [status, message]);
+      });
+  });
+
+  it('are no part of health, which lists its checks', async () => {
+    for (const path of ['/healthz', '/livez', '/readyz']) {
+      const { text } = await server.call('GET', `${path}?verbose&exclude=ping&exclude=b&exclude=a`);
+      assert.match(text, /^\[\+\]ping excluded: ok\n\[\+\]log ok\n/);
+      assert.match(text, /\n\[\+\]poststarthook\/storage-readiness ok\n/);
+      assert.match(text, /no matches for "a","b"\n/);
+      assert.match(text, new RegExp(`\n${path.slice(1)} check passed\n$`));
+    }
+    for (const name of ['ping', 'etcd', 'poststarthook/generic-apiserver-start-informers'])
+      assert.equal((await server.call('GET', `/readyz/${name}`)).text, 'ok');
+    assert.equal((await server.call('GET', '/livez/informer-sync')).status, 404);
+  });
+
   describe('a log over a WebSocket', () => {
     const read = (protocol: string | undefined): Promise<{ messages: (string | Buffer)[]; chosen: string; code: number }> =>
       new Promise((resolve, reject) => {

@@ -1,0 +1,37 @@
+/** Durations as Go writes them: `1h15m30.918s`. Source: Go's package time (ParseDuration), with its texts. */
+
+const unitMs: ReadonlyMap<string, number> = new Map([
+  ['ns', 1e-6],
+  ['us', 1e-3],
+  ['µs', 1e-3],
+  ['μs', 1e-3],
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
+/** Go's durations are 64 bits of nanoseconds. */
+const maxMs = 2 ** 63 / 1e6;
+
+/** Milliseconds. @throws RangeError with Go's message */
+export function parseDuration(text: string): number {
+  const fail = (why: string): RangeError => new RangeError(`time: ${why} ${JSON.stringify(text)}`);
+  const sign = text.startsWith('-') ? -1 : 1;
+  let rest = text.replace(/^[+-]/, '');
+  if (rest === '0') return 0;
+  if (rest === '') throw fail('invalid duration');
+  let totalMs = 0;
+  while (rest !== '') {
+    const [, number = ''] = /^(\d*\.?\d*)/.exec(rest) ?? [];
+    if (number === '' || number === '.') throw fail('invalid duration');
+    rest = rest.slice(number.length);
+    const [unit = ''] = /^[^\d.]*/.exec(rest) ?? [];
+    if (unit === '') throw fail('missing unit in duration');
+    const factor = unitMs.get(unit);
+    if (factor === undefined) throw fail(`unknown unit ${JSON.stringify(unit)} in duration`);
+    totalMs += Number(number) * factor;
+    if (!(totalMs < maxMs)) throw fail('invalid duration');
+    rest = rest.slice(unit.length);
+  }
+  return sign * totalMs;
+}
