@@ -7,6 +7,7 @@ import { adminClient, startControlPlane } from './control-plane.ts';
 import { findBusybox } from './images/busybox.ts';
 import { buildLabImages } from './images/lab-images.ts';
 import { createNetwork } from './network.ts';
+import { routeToPods } from './pod-routes.ts';
 import { buildProgram } from './program.ts';
 import { checkRecord, writeRecord } from './record.ts';
 import { pushImages, startRegistry } from './registry.ts';
@@ -48,6 +49,7 @@ export function labSteps(lab: Lab, exec: Exec): LabStep[] {
     { title: `Start ${lab.runtime} on every worker`, run: () => onEveryWorker(lab, (worker) => startRuntime(lab, worker)) },
     { title: 'Start the agents', run: () => onEveryWorker(lab, (worker) => startAgent(lab, worker)) },
     { title: 'Wait for Ready nodes', run: () => untilNodesReady(lab) },
+    { title: 'Route to the pods', run: () => routeToPods(lab, exec) },
   ];
 }
 

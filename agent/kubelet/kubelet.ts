@@ -46,6 +46,7 @@ import type { ProbeRunner } from './probes/probe-run.ts';
 import { createProbeRunner } from './probes/probe-run.ts';
 import { createProbes } from './probes/probes.ts';
 import { createRuntimeHealth } from './runtime-health.ts';
+import { kubeletConfiguration } from './server/configz.ts';
 import { serveKubelet } from './server/server.ts';
 import { createStatusWriter } from './status-writer.ts';
 import { createPathGate } from './volumes/path-gate.ts';
@@ -339,6 +340,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
       cgroups: hostCgroups,
       cgroupRoot: options.cgroupRoot,
       startedMs: clock.now(),
+      configuration: kubeletConfiguration(options),
     },
     options.serving,
     signal,

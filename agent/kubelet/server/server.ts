@@ -25,6 +25,8 @@ import { queryOf, readLogQuery } from './log-query.ts';
 import { readLog } from './log-reader.ts';
 import { logContainerId } from './log-target.ts';
 import { renderMetrics } from './metrics.ts';
+import { sendNodeLogs } from './node-logs.ts';
+import { renderResourceMetrics, type UsageSummary } from './resource-metrics.ts';
 import { statsSummary } from './stats.ts';
 import { parseStreamPath, refuseUpgrade, relayUpgrade, streamingUrl, UpgradeError } from './upgrade.ts';
 import { acceptsWebSocket, serveWebSocket } from './websocket.ts';
@@ -41,6 +43,10 @@ export interface ServerDeps {
   cgroups: Cgroups;
   cgroupRoot: string;
   startedMs: number;
+  /** For `/configz`. */
+  configuration: object;
+  /** What `/logs/` shows. Default /var/log. */
+  nodeLogsDir?: string | undefined;
 }
 
 /** As upstream's. */
@@ -151,6 +157,13 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
         await renderMetrics({ workers: deps.workers(), nodeName: deps.nodeName, uptimeMs: deps.clock.now() - deps.startedMs }),
       );
   });
+  app.get('/metrics/resource', async (_request, response) => {
+    response.type('text/plain; version=0.0.4').send(renderResourceMetrics(await usageSummary(deps)));
+  });
+  app.get('/configz', (_request, response) => void response.json({ kubeletconfig: deps.configuration }));
+  app.get(/^\/logs(?:\/|$)/, async (request, response) => {
+    await sendNodeLogs(deps.nodeLogsDir ?? '/var/log', decodeURIComponent(request.path).slice('/logs'.length), request, response);
+  });
   app.use((error: unknown, _request: Request, response: Response, next: (error: unknown) => void) => {
     // What the client got wrong (a bad percent sign in the path) is the client's affair.
     const status = error instanceof URIError ? 400 : 500;
@@ -159,6 +172,35 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
     else response.status(status).type('text').send(messageText(error));
   });
   return app;
+}
+
+/** undefined: the runtime or the machine does not tell. */
+async function usageSummary(deps: ServerDeps): Promise<UsageSummary | undefined> {
+  try {
+    const summary = (await statsSummary({ ...deps, pods: deps.workers().map(({ pod }) => pod) })) as UsageSummary;
+    const started = new Map(
+      deps
+        .workers()
+        .flatMap(({ pod: { metadata }, status }) =>
+          (status.containerStatuses ?? []).map(({ name, state }) => [
+            `${metadata.namespace}/${metadata.name}/${name}`,
+            state?.running?.startedAt,
+          ]),
+        ),
+    );
+    const pods = summary.pods.map((pod) => ({
+      ...pod,
+      // The summary's own times are those of its making.
+      containers: pod.containers.map((container) => {
+        const startTime = started.get(`${pod.podRef.namespace}/${pod.podRef.name}/${container.name}`);
+        return { name: container.name, cpu: container.cpu, memory: container.memory, startTime };
+      }),
+    }));
+    return { ...summary, pods };
+  } catch (error) {
+    deps.log.warn({ err: error }, 'usage could not be read');
+    return undefined;
+  }
 }
 
 const podList = (items: readonly object[]): object => ({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items });

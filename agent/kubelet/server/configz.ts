@@ -1,0 +1,45 @@
+/** `/configz`: what this kubelet was started with, as a KubeletConfiguration. Source: upstream `component-base/configz`, `kubelet.config.k8s.io/v1beta1`. */
+import type { ResolvedOptions } from '../options.ts';
+
+/** Pure. Only what this kubelet goes by. */
+export function kubeletConfiguration(options: ResolvedOptions): object {
+  const percent = (share: number): string => `${Math.round(share * 100)}%`;
+  const seconds = (ms: number): string => {
+    const all = Math.round(ms / 1000);
+    const [minutes, rest] = [Math.floor(all / 60), all % 60];
+    return minutes === 0 ? `${rest}s` : `${minutes}m${rest}s`;
+  };
+  const { evictionHard, serving } = options;
+  return {
+    kind: 'KubeletConfiguration',
+    apiVersion: 'kubelet.config.k8s.io/v1beta1',
+    address: serving.address,
+    port: serving.port,
+    readOnlyPort: 0,
+    authentication: { x509: {}, webhook: { enabled: false }, anonymous: { enabled: false } },
+    clusterDomain: options.clusterDomain,
+    clusterDNS: options.clusterDns,
+    nodeStatusUpdateFrequency: seconds(options.nodeStatusUpdateFrequencyMs),
+    nodeStatusReportFrequency: seconds(options.nodeStatusReportFrequencyMs),
+    nodeLeaseDurationSeconds: options.nodeLeaseDurationSeconds,
+    cgroupRoot: options.cgroupRoot,
+    cgroupsPerQOS: true,
+    cgroupDriver: 'cgroupfs',
+    maxPods: options.maxPods,
+    resolvConf: options.resolvConf,
+    serializeImagePulls: options.serializeImagePulls,
+    evictionHard: {
+      'imagefs.available': percent(evictionHard.imagefsAvailable),
+      'memory.available': String(evictionHard.memoryAvailableBytes),
+      'nodefs.available': percent(evictionHard.nodefsAvailable),
+      'nodefs.inodesFree': percent(evictionHard.nodefsInodesFree),
+    },
+    enableServer: true,
+    enableDebuggingHandlers: true,
+    enableSystemLogHandler: true,
+    containerLogMaxSize: String(options.containerLogMaxBytes),
+    containerLogMaxFiles: options.containerLogMaxFiles,
+    podLogsDir: options.podLogsDir,
+    ...(options.registerWithTaints === undefined ? {} : { registerWithTaints: options.registerWithTaints }),
+  };
+}

@@ -1,0 +1,37 @@
+/**
+ * Routes from this machine to the pods of every worker: the API server connects to pods for `pods/proxy` and `services/proxy`. They go
+ * with the bridge that they lead through, when the lab is taken down.
+ */
+import { type Exec, ExecError } from '#agent/host/exec.ts';
+import { type PodRoute, planRoutes, readRoutes, routeArgv } from '#agent/network/routes.ts';
+import type { Lab } from './config.ts';
+import { adminClient } from './control-plane.ts';
+import { UsageError } from './system.ts';
+
+/** Harmless to repeat. @throws UsageError where the network of the pods is somebody else's on this machine */
+export async function routeToPods(lab: Lab, exec: Exec): Promise<void> {
+  const { client, close } = adminClient(lab);
+  try {
+    const { items } = await client.resource('nodes').list();
+    // Routes of other labs bear the same mark, and lead elsewhere.
+    const own = (await readRoutes(exec, 4)).filter(({ gateway }) => lab.hosts.some(({ ip }) => ip === gateway));
+    const { add, replace, remove } = planRoutes(items, own, '');
+    for (const route of remove) await exec(routeArgv('del', route));
+    for (const route of replace) await exec(routeArgv('replace', route));
+    for (const route of add) await addRoute(lab, route, exec);
+  } finally {
+    close();
+  }
+}
+
+async function addRoute(lab: Lab, route: PodRoute, exec: Exec): Promise<void> {
+  try {
+    await exec(routeArgv('add', route));
+  } catch (error) {
+    if (!(error instanceof ExecError) || !/File exists/.test(error.message)) throw error;
+    throw new UsageError(
+      `--cluster-cidr ${lab.clusterCidr} is in use on this machine (it has a route to ${route.destination} already): choose another network.`,
+      { cause: error },
+    );
+  }
+}
