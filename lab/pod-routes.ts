@@ -3,7 +3,7 @@
  * with the bridge that they lead through, when the lab is taken down.
  */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
-import { type PodRoute, planRoutes, readRoutes, routeArgv } from '#agent/network/routes.ts';
+import { type PodRoute, planRoutes, podCidrsOf, readRoutes, routeArgv } from '#agent/network/routes.ts';
 import type { Lab } from './config.ts';
 import { adminClient } from './control-plane.ts';
 import { UsageError } from './system.ts';
@@ -15,7 +15,11 @@ export async function routeToPods(lab: Lab, exec: Exec): Promise<void> {
     const { items } = await client.resource('nodes').list();
     // Routes of other labs bear the same mark, and lead elsewhere.
     const own = (await readRoutes(exec, 4)).filter(({ gateway }) => lab.hosts.some(({ ip }) => ip === gateway));
-    const { add, replace, remove } = planRoutes(items, own, '');
+    const wanted = lab.hosts.flatMap(({ name, ip }) => {
+      const node = items.find(({ metadata }) => metadata.name === name);
+      return node === undefined ? [] : podCidrsOf(node).map((destination) => ({ destination, gateway: ip }));
+    });
+    const { add, replace, remove } = planRoutes(wanted, own);
     for (const route of remove) await exec(routeArgv('del', route));
     for (const route of replace) await exec(routeArgv('replace', route));
     for (const route of add) await addRoute(lab, route, exec);

@@ -10,6 +10,7 @@ import { helmSuite } from './helm.suite.ts';
 import { kubectlSuite } from './kubectl.suite.ts';
 import { nodeFailureSuite } from './node-failure.suite.ts';
 import { podSuite } from './pods.suite.ts';
+import { proxySuite } from './proxies.suite.ts';
 import { runtimeFailureSuite } from './runtime-failure.suite.ts';
 import { schedulingSuite } from './scheduling.suite.ts';
 import { serviceSuite } from './services.suite.ts';
@@ -28,6 +29,7 @@ describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   badInputSuite(() => cluster);
   podSuite(() => cluster);
   volumeSuite(() => cluster, 'containerd');
+  proxySuite(() => cluster);
   schedulingSuite(() => cluster);
   serviceSuite(() => cluster);
   dnsSuite(() => cluster);

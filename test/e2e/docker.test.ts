@@ -4,6 +4,7 @@ import { clientLibrarySuite } from './client-library.suite.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { durabilitySuite } from './durability.suite.ts';
 import { podSuite } from './pods.suite.ts';
+import { proxySuite } from './proxies.suite.ts';
 import { runtimeFailureSuite } from './runtime-failure.suite.ts';
 import { volumeSuite } from './volumes.suite.ts';
 
@@ -17,6 +18,7 @@ describe('a cluster on Docker', { timeout: 1_200_000 }, () => {
   });
   podSuite(() => cluster);
   volumeSuite(() => cluster, 'docker');
+  proxySuite(() => cluster);
   clientLibrarySuite(() => cluster);
   runtimeFailureSuite(() => cluster);
   durabilitySuite(() => cluster);
