@@ -57,6 +57,9 @@ export function requestUpgrade({ method, path, headers, connect, timeoutMs }: Up
     });
     outgoing.once('response', (response) => {
       clearTimeout(timer);
+      // Node takes `Connection: Upgrade` for a wish to keep the connection, which nobody would use or close.
+      const { socket } = response;
+      response.once('close', () => socket.destroy());
       resolve({ kind: 'answered', response });
     });
     outgoing.on('error', (error) => {

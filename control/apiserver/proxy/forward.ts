@@ -94,7 +94,12 @@ function send(
       const protocol = JSON.stringify(response.headers.upgrade ?? '');
       reject(failure(500, '', `backend tried to switch protocol ${protocol} when "" was requested`));
     });
-    outgoing.once('response', resolve);
+    outgoing.once('response', (response) => {
+      // A 101 without a protocol comes as an ordinary answer; it is none, and may not become one.
+      if ((response.statusCode ?? 0) >= 200) return resolve(response);
+      response.destroy();
+      reject(failure(500, '', `backend answered ${response.statusCode} to a request that asked for no protocol`));
+    });
     // An error after the answer began reaches its reader through the answer's own stream.
     outgoing.on('error', (error) =>
       reject(serviceUnavailable(`error trying to reach service: ${goNetworkError(error, location)}`)),

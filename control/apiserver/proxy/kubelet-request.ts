@@ -22,7 +22,11 @@ export async function requestKubelet(
     signal?.addEventListener('abort', leave, { once: true });
     outgoing.once('close', () => signal?.removeEventListener('abort', leave));
     outgoing.on('error', fail);
-    outgoing.once('response', resolve);
+    outgoing.once('response', (found) => {
+      if ((found.statusCode ?? 0) >= 200) return resolve(found);
+      found.destroy();
+      fail(new Error(`the kubelet answered ${found.statusCode}`));
+    });
     outgoing.once('upgrade', (_response, socket) => {
       socket.destroy();
       fail(new Error('the kubelet switched protocols unasked'));

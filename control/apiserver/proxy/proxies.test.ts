@@ -313,7 +313,11 @@ describe('proxies', () => {
     const cases: [string, number, string][] = [
       ['/api/v1/nodes?timeout=abc', 400, 'invalid timeout specified in the request URL - time: invalid duration "abc"'],
       ['/version?timeout=10', 400, 'invalid timeout specified in the request URL - time: missing unit in duration "10"'],
-      ['/api/v1/nodes?resourceVersion=999999999&timeout=50ms', 504, 'Timeout: request did not complete within the allotted timeout'],
+      [
+        '/api/v1/nodes?resourceVersion=999999999&timeout=50ms',
+        504,
+        'Timeout: request did not complete within the allotted timeout',
+      ],
       ['/api/v1/nodes?timeout=30s', 200, ''],
       ['/api/v1/nodes?timeout=0s', 200, ''],
       [`${pods}/web/proxy/x?timeout=abc`, 200, ''],
