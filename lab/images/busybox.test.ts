@@ -79,6 +79,15 @@ describe("the images' busybox", () => {
     assert.match((await find(exec)).note ?? '', /\(b_1.37\+b9.deb\) cannot be had from apt's mirrors: .*404 {2}Not Found/);
   });
 
+  it('is the installed one where apt itself fails', async () => {
+    const { exec } = machine('1.35', {});
+    const broken: Exec = async (argv, options) => {
+      if (argv[0] === 'apt-get') throw new ExecError(argv, { exitCode: 100, stdout: '', stderr: 'E: Malformed line 1' });
+      return await exec(argv, options);
+    };
+    assert.match((await find(broken)).note ?? '', /A newer one cannot be had: .*E: Malformed line 1/);
+  });
+
   it('is the installed one where apt knows no mirror of Debian', async () => {
     const { exec } = machine('1.30', {});
     assert.match((await find(exec)).note ?? '', /apt is set up with no mirror of Debian/);

@@ -61,7 +61,10 @@ export async function findBusybox(options: BusyboxOptions): Promise<Busybox> {
   if (pinned === undefined) return older(installedPath, own, `there is no newer package for ${process.arch}`);
   const path = join(cache, `busybox-${pinned.sha256.slice(0, 16)}`);
   if (existsSync(path)) return { path, version: await versionOf(path, exec), note: undefined };
-  const problem = await download(pinned, path, cache, exec);
+  // Whatever keeps it away, such as broken sources of apt or a full disk: the lab comes up without it.
+  const problem = await download(pinned, path, cache, exec).catch(
+    (error: unknown) => `A newer one cannot be had: ${error instanceof Error ? error.message : String(error)}`,
+  );
   return problem === undefined
     ? { path, version: await versionOf(path, exec), note: undefined }
     : older(installedPath, own, problem);
