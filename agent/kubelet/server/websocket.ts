@@ -148,7 +148,7 @@ function take(client: WebSocket, inputs: ReadonlyMap<number, SpdyStream>, data: 
   }
   const stream = inputs.get(channel);
   if (stream === undefined || data.length === 1 || stream.writableEnded || stream.destroyed) return;
-  if (stream.write(data.subarray(1))) return;
+  if (stream.write(data.subarray(1)) || client.isPaused) return;
   client.pause();
   // One that ends without taking it never drains, and a paused connection would not notice its own end.
   const goOn = (): void => {

@@ -9,6 +9,8 @@ import { finished } from 'node:stream/promises';
 import { createSpdySession, type SpdyStream } from './spdy.ts';
 import { exitStatus, failureStatus, type ProcessStreams, refuse, type StreamRequest, terminalSizes } from './stream-request.ts';
 
+/** For a client to create the streams that belong together, as upstream has it. */
+const creationTimeoutMs = 30_000;
 const protocolHeader = 'x-stream-protocol-version';
 const protocols = { process: 'v4.channel.k8s.io', portforward: 'portforward.k8s.io' } as const;
 
@@ -53,9 +55,11 @@ async function serveProcess(request: StreamRequest & { kind: 'process' }, socket
     },
     head,
   );
+  const timer = setTimeout(resolve, creationTimeoutMs);
   await Promise.race([complete, session.closed]);
+  clearTimeout(timer);
   const status = streams.get('error');
-  if (!wanted.every((name) => streams.has(name)) || status === undefined) return;
+  if (!wanted.every((name) => streams.has(name)) || status === undefined) return await session.close();
   try {
     const process = await request.open();
     void session.closed.then(() => process.close());
@@ -76,7 +80,10 @@ async function serveProcess(request: StreamRequest & { kind: 'process' }, socket
 
 function connect(process: ProcessStreams, streams: ReadonlyMap<string, SpdyStream>): void {
   const [stdin, stdout, stderr, resize] = ['stdin', 'stdout', 'stderr', 'resize'].map((name) => streams.get(name));
+  // A process that ends, or closes its input, breaks the pipe: its status tells what there is to tell.
+  process.stdin?.on('error', () => undefined);
   if (stdin !== undefined && process.stdin !== undefined) stdin.pipe(process.stdin);
+  else stdin?.resume();
   // Ended by us, after the exit code is known.
   if (stdout === undefined) process.stdout.resume();
   else process.stdout.pipe(stdout, { end: false });
@@ -93,24 +100,49 @@ function connect(process: ProcessStreams, streams: ReadonlyMap<string, SpdyStrea
 
 /** Each connection is a pair of streams with one request ID: `error` and `data`. */
 async function servePorts(request: StreamRequest & { kind: 'portforward' }, socket: Duplex, head: Buffer): Promise<void> {
-  const pairs = new Map<string, Partial<Record<string, SpdyStream>>>();
+  const pairs = new Map<string, Pair>();
+  const drop = (requestId: string): void => {
+    const pair = pairs.get(requestId);
+    pairs.delete(requestId);
+    pair?.data?.destroy();
+    pair?.error?.destroy();
+  };
   const session = createSpdySession(
     socket,
     {
       role: 'server',
       onStream(stream) {
         const { requestid = stream.headers.port ?? '', streamtype = '', port } = stream.headers;
-        const pair = { ...pairs.get(requestid), [streamtype]: stream };
+        const known = pairs.get(requestid);
+        const pair: Pair = known ?? { expires: setTimeout(() => drop(requestid), creationTimeoutMs) };
+        // Of two for one purpose the second is a mistake, as is another purpose.
+        if ((streamtype !== 'data' && streamtype !== 'error') || pair[streamtype] !== undefined) return void stream.destroy();
+        pair[streamtype] = stream;
         pairs.set(requestid, pair);
         const { data, error } = pair;
         if (data === undefined || error === undefined) return;
+        clearTimeout(pair.expires);
         pairs.delete(requestid);
-        void forward(() => request.dial(Number(port)), data, error);
+        void forward(() => request.dial(portOf(port)), data, error);
       },
     },
     head,
   );
   await session.closed;
+  for (const { expires } of pairs.values()) clearTimeout(expires);
+}
+
+interface Pair {
+  data?: SpdyStream;
+  error?: SpdyStream;
+  expires: NodeJS.Timeout;
+}
+
+/** @throws Error for what is no port */
+function portOf(text = ''): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535) throw new Error(`unable to parse ${JSON.stringify(text)} as a port`);
+  return port;
 }
 
 /** Never rejects: what goes wrong goes to the client's error stream. */
@@ -119,6 +151,8 @@ async function forward(dial: () => Promise<Duplex>, data: SpdyStream, error: Spd
   try {
     connection = await dial();
     const target = connection;
+    target.on('error', () => undefined); // Told below; more may follow.
+    if (data.destroyed) return void target.destroy(); // The client left while it was dialled.
     data.once('close', () => target.destroy());
     data.pipe(target);
     target.pipe(data);

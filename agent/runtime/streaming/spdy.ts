@@ -31,12 +31,23 @@ export interface SpdyOptions {
 }
 
 const frame = { synStream: 1, synReply: 2, reset: 3, ping: 6, goAway: 7, headers: 8 } as const;
+const headerBytes = 8;
 const finFlag = 1;
+const refusedStream = 3;
 const controlBit = 0x8000_0000;
 const version = 3;
 const maxDataBytes = 32 * 1024;
-/** Kubernetes' headers are some dozens of bytes; anything near this is no client of ours. */
+/** Kubernetes' headers are some dozens of bytes; anything near these is no client of ours. */
 const maxControlBytes = 64 * 1024;
+const maxHeaderBytes = 128 * 1024;
+/** Open at one time; each connection of a port-forward takes two. */
+const maxStreams = 1_000;
+/** Frames that wait to be sent; beyond it, the other side's are not read: one that asks without reading would fill the memory. */
+const maxPending = 256;
+/** For the other side to accept a stream, as upstream has it. */
+const openTimeoutMs = 30_000;
+/** For the other side to close the connection as well. */
+const closeTimeoutMs = 10_000;
 /** Bytes of the connection that wait here to be taken apart; beyond that the other side is made to wait. */
 const maxWaitingBytes = 1024 * 1024;
 
@@ -75,14 +86,17 @@ function encodeHeaders(headers: SpdyHeaders): Buffer {
   ]);
 }
 
+/** @throws RangeError for what is no header block */
 function decodeHeaders(block: Buffer): SpdyHeaders {
-  const headers: Record<string, string> = {};
+  // Any name may come, `__proto__` too.
+  const headers = Object.create(null) as Record<string, string>;
   let offset = 4;
   const text = (): string => {
-    const end = offset + 4 + block.readUInt32BE(offset);
-    const value = block.toString('utf8', offset + 4, end);
+    const start = offset + 4;
+    const end = start + block.readUInt32BE(offset);
+    if (end > block.length) throw new RangeError('a SPDY header is longer than its block');
     offset = end;
-    return value;
+    return block.toString('utf8', start, end);
   };
   for (let count = block.readUInt32BE(0); count > 0; count--) {
     const name = text();
@@ -91,15 +105,30 @@ function decodeHeaders(block: Buffer): SpdyHeaders {
   return headers;
 }
 
-/** Passes a block through a (de)compressor that keeps its state from block to block. */
-async function through(codec: Deflate | Inflate, block: Buffer): Promise<Buffer> {
-  await new Promise<void>((resolve, reject) => {
-    codec.once('error', reject);
-    codec.write(block, (error) => (error ? reject(error) : codec.flush(constants.Z_SYNC_FLUSH, resolve)));
-  });
-  codec.removeAllListeners('error');
+/**
+ * Passes a block through a (de)compressor that keeps its state from block to block. 64 KiB may become 64 MiB: no more than `maxBytes` are
+ * made of it. @throws Error then, and for what was not compressed; the codec is of no use afterwards
+ */
+async function through(codec: Deflate | Inflate, block: Buffer, maxBytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
+  if (codec.destroyed) throw new Error('the streaming connection is closed');
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
   const chunks: Buffer[] = [];
-  for (let chunk = codec.read() as Buffer | null; chunk !== null; chunk = codec.read() as Buffer | null) chunks.push(chunk);
+  let bytes = 0;
+  const take = (chunk: Buffer): void => {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > maxBytes) reject(new Error(`SPDY headers of more than ${maxBytes} bytes`));
+  };
+  const closed = (): void => reject(new Error('the streaming connection is closed'));
+  codec.on('data', take).once('error', reject).once('close', closed);
+  codec.write(block);
+  // All that comes of it has been handed over in the turn after.
+  codec.flush(constants.Z_SYNC_FLUSH, () => setImmediate(resolve));
+  try {
+    await promise;
+  } finally {
+    codec.off('data', take).off('error', reject).off('close', closed);
+  }
   return Buffer.concat(chunks);
 }
 
@@ -217,17 +246,25 @@ function incoming(socket: Duplex, head: Buffer): Incoming {
 export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOptions, head: Buffer = Buffer.alloc(0)): SpdySession {
   const deflate = createDeflate({ dictionary: spdyDictionary() });
   const inflate = createInflate({ dictionary: spdyDictionary() });
+  // Whoever waits for them hears of a failure; it may also come when nobody does.
+  for (const codec of [deflate, inflate]) codec.on('error', () => undefined);
   const streams = new Map<number, Stream>();
   const opening = new Map<number, () => void>();
   let nextId = role === 'client' ? 1 : 2;
+  let lastPeerId = 0;
   let sending: Promise<void> = Promise.resolve();
+  let pending = 0;
 
   /**
    * Frames leave in the order of the calls, also where headers have to be compressed first; and only when the event loop has just read what
    * has come. A write to a side that has closed meanwhile fails, and Node then drops what of it is still unread: its last words.
    */
   function send(make: () => Buffer | Promise<Buffer>): Promise<void> {
+    // Nobody hears it: there is no queue for that.
+    if (!socket.writable) return Promise.reject(new Error('the streaming connection is closed'));
+    pending++;
     const sent = sending.then(async () => {
+      pending--;
       const bytes = await make();
       await afterReading();
       if (!socket.writable) throw new Error('the streaming connection is closed');
@@ -272,7 +309,12 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
     const id = body.length >= 4 ? body.readUInt32BE(0) & ~controlBit : 0;
     switch (type) {
       case frame.synStream: {
-        const stream = addStream(id, decodeHeaders(await through(inflate, body.subarray(10))));
+        // In step with the compressor, whether or not the stream is taken.
+        const headers = decodeHeaders(await through(inflate, body.subarray(10), maxHeaderBytes));
+        if (id <= lastPeerId || (id % 2 === 1) !== (role === 'server')) throw new Error(`SPDY stream ${id} after ${lastPeerId}`);
+        lastPeerId = id;
+        if (streams.size >= maxStreams) return unlessClosed(send(() => control(frame.reset, 0, uint32(id, refusedStream))));
+        const stream = addStream(id, headers);
         unlessClosed(
           send(async () => control(frame.synReply, 0, Buffer.concat([uint32(id), await through(deflate, encodeHeaders({}))]))),
         );
@@ -281,18 +323,19 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
         return;
       }
       case frame.synReply:
-        await through(inflate, body.subarray(4)); // Keeps the decompressor in step; the reply's headers mean nothing here.
+        await through(inflate, body.subarray(4), maxHeaderBytes); // Keeps the decompressor in step; the reply's headers mean nothing here.
         opening.get(id)?.();
         return;
       case frame.headers:
-        await through(inflate, body.subarray(4));
+        await through(inflate, body.subarray(4), maxHeaderBytes);
         return;
       case frame.reset:
         streams.get(id)?.resetByPeer();
         return;
       case frame.ping:
         // Odd numbers are the client's: only the other side's pings are answered.
-        if ((id % 2 === 1) === (role === 'server')) unlessClosed(send(() => control(frame.ping, 0, uint32(id))));
+        if ((id % 2 === 1) === (role === 'server') && socket.writable)
+          unlessClosed(send(() => control(frame.ping, 0, uint32(id))));
         return;
       default: // GOAWAY, SETTINGS, WINDOW_UPDATE: nothing to do.
     }
@@ -309,23 +352,58 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
 
   const connection = incoming(socket, head);
 
+  /** Replies that are not taken hold up what asks for them; the other side's end is noticed all the same. */
+  async function untilSent(): Promise<void> {
+    if (pending > maxPending && socket.writable) await Promise.race([sending, connection.ended]);
+  }
+
+  /** A frame whose end has not come yet. */
+  interface Partial {
+    first: number;
+    flags: number;
+    left: number;
+    /** Of a control frame, which is taken whole; data is handed on as it comes. */
+    control: Buffer | undefined;
+  }
+
+  function begin(header: Buffer): Partial {
+    const [first, second] = [header.readUInt32BE(0), header.readUInt32BE(4)];
+    const length = second & 0xff_ffff;
+    const isControl = first >= controlBit;
+    if (isControl && length > maxControlBytes) throw new Error(`SPDY control frame of ${length} bytes`);
+    return { first, flags: second >>> 24, left: length, control: isControl ? Buffer.alloc(length) : undefined };
+  }
+
   async function read(): Promise<void> {
-    let rest: Buffer = Buffer.alloc(0);
+    const header = Buffer.alloc(headerBytes);
+    let headerRead = 0;
+    let current: Partial | undefined;
     for (;;) {
-      while (rest.length >= 8) {
-        const [first, second] = [rest.readUInt32BE(0), rest.readUInt32BE(4)];
-        const [flags, length] = [second >>> 24, second & 0xff_ffff];
-        const isControl = first >= controlBit;
-        if (isControl && length > maxControlBytes) throw new Error(`SPDY control frame of ${length} bytes`);
-        if (rest.length < 8 + length) break;
-        const body = rest.subarray(8, 8 + length);
-        rest = rest.subarray(8 + length);
-        if (isControl) await onControl(first & 0xffff, flags, body);
-        else await onData(first, flags, body);
-      }
       const chunk = await connection.next();
       if (chunk === undefined) return;
-      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      for (let at = 0; ; ) {
+        if (current === undefined) {
+          const taken = chunk.copy(header, headerRead, at);
+          headerRead += taken;
+          at += taken;
+          if (headerRead < headerBytes) break;
+          headerRead = 0;
+          current = begin(header);
+        }
+        const part = chunk.subarray(at, at + current.left);
+        at += part.length;
+        if (current.control === undefined) {
+          const isLast = part.length === current.left;
+          if (part.length > 0 || isLast) await onData(current.first, isLast ? current.flags : 0, part);
+        } else part.copy(current.control, current.control.length - current.left);
+        current.left -= part.length;
+        if (current.left > 0) break;
+        const { first, flags, control: body } = current;
+        current = undefined;
+        if (body === undefined) continue;
+        await onControl(first & 0xffff, flags, body);
+        await untilSent();
+      }
     }
   }
 
@@ -344,26 +422,41 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
       const id = nextId;
       nextId += 2;
       const stream = addStream(id, headers);
-      const accepted = new Promise<void>((resolve) => opening.set(id, resolve));
-      await send(async () =>
+      const { promise: accepted, resolve, reject } = Promise.withResolvers<void>();
+      opening.set(id, resolve);
+      const timer = setTimeout(
+        () => reject(new Error(`the streaming connection did not accept a stream within ${openTimeoutMs / 1000} s`)),
+        openTimeoutMs,
+      );
+      const gone = (): void => reject(new Error('the streaming connection closed before it accepted a stream'));
+      stream.once('close', gone);
+      const frameOf = async (): Promise<Buffer> =>
         control(
           frame.synStream,
           0,
           Buffer.concat([uint32(id, 0), Buffer.from([0, 0]), await through(deflate, encodeHeaders(headers))]),
-        ),
-      );
-      await Promise.race([
-        accepted,
-        closed.then(() => Promise.reject(new Error('the streaming connection closed before it accepted a stream'))),
-      ]);
-      opening.delete(id);
+        );
+      send(frameOf).catch(reject);
+      try {
+        await accepted;
+      } catch (error) {
+        stream.destroy();
+        throw error;
+      } finally {
+        clearTimeout(timer);
+        opening.delete(id);
+        stream.off('close', gone);
+      }
       return stream;
     },
     async close() {
       unlessClosed(send(() => control(frame.goAway, 0, uint32(0, 0))));
+      // One that does not read what is under way, or does not close its side, is cut off.
+      const timer = setTimeout(() => socket.destroy(), closeTimeoutMs);
       await sending;
       socket.end();
       await closed;
+      clearTimeout(timer);
     },
   };
 }
