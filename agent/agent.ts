@@ -8,7 +8,7 @@ import type { Metric } from 'prom-client';
 import { execSysctl } from '#agent/host/sysctl.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, systemClock, within } from '#client/clock.ts';
-import { createEventRecorder } from '#client/event-recorder.ts';
+import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
@@ -19,11 +19,14 @@ import { publishDns } from './dns/publish-dns.ts';
 import { hasCapability } from './host/capabilities.ts';
 import { execFile } from './host/exec.ts';
 import { createKernelLog } from './host/kernel-log.ts';
+import { machineProcesses } from './host/processes.ts';
 import { createKubelet, kubeletSelections } from './kubelet/kubelet.ts';
 import { addMetric } from './kubelet/server/metrics.ts';
 import { createNodeNetwork } from './network/node-network.ts';
 import { createProxy } from './proxy/proxy.ts';
+import { createConnection } from './runtime/cri/connection.ts';
 import { createCriRuntime } from './runtime/cri/cri-runtime.ts';
+import { createOrphanedShims } from './runtime/cri/orphaned-shims.ts';
 import { withOomReports } from './runtime/oom-kills.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
@@ -197,10 +200,23 @@ function agentParts({ options, apiServerHost, client, runtime, clock, log, signa
       signal,
     ),
   ];
+  if (options.runtime === 'containerd') parts.push(endForgottenShims(options, { clock, log, events: recorders.kubelet }, signal));
   return [
     ...parts,
     Promise.all(parts).then(async () => void (await Promise.all(Object.values(recorders).map((one) => one.flush())))),
   ];
+}
+
+function endForgottenShims(
+  { nodeName, runtimeEndpoint: endpoint }: AgentOptions,
+  { clock, log, events }: Pick<Context, 'clock' | 'log'> & { events: EventRecorder },
+  signal: AbortSignal,
+): Promise<void> {
+  const connection = createConnection({ endpoint, log, clock });
+  const report = (message: string): void =>
+    events.event({ kind: 'Node', name: nodeName, uid: nodeName }, 'Warning', 'OrphanedShim', message);
+  const shims = createOrphanedShims({ connection, endpoint, processes: machineProcesses, exec: execFile, clock, log, report });
+  return shims.run(signal).finally(() => connection.close());
 }
 
 /** Docker's client is loaded only where it is used: it takes several megabytes. */

@@ -17,6 +17,13 @@ const node: Node = {
   spec: {},
   status: { allocatable: { cpu: '2', memory: '1Gi', pods: '3', 'ephemeral-storage': '10Gi' } },
 };
+const under = (...pressures: string[]): Node => ({
+  ...node,
+  status: {
+    ...node.status,
+    conditions: [{ type: 'Ready', status: 'True' }, ...pressures.map((type) => ({ type, status: 'True' }))],
+  },
+});
 const asking = (requests: Record<string, string>, more: Partial<PodSpec> = {}): Partial<PodSpec> => ({
   containers: [aContainer('c', { resources: { requests } })],
   ...more,
@@ -138,6 +145,40 @@ describe('admission on the node', () => {
       'TaintToleration',
       "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
       tainted,
+    ],
+    [
+      'refuses pods while its disk is full',
+      asking({ cpu: '1' }),
+      [],
+      'Evicted',
+      'The node had condition: [DiskPressure]. ',
+      under('DiskPressure'),
+    ],
+    ['takes critical pods all the same', { priority: 2_000_000_000 }, [], undefined, undefined, under('DiskPressure')],
+    [
+      'refuses best-effort pods while memory is short',
+      {},
+      [],
+      'Evicted',
+      'The node had condition: [MemoryPressure]. ',
+      under('MemoryPressure'),
+    ],
+    ['takes others while memory is short', asking({ cpu: '1' }), [], undefined, undefined, under('MemoryPressure')],
+    [
+      'takes a best-effort pod that tolerates it',
+      { tolerations: [{ key: 'node.kubernetes.io/memory-pressure', operator: 'Exists' }] },
+      [],
+      undefined,
+      undefined,
+      under('MemoryPressure'),
+    ],
+    [
+      'refuses all when it is short of more',
+      { tolerations: [{ operator: 'Exists' }] },
+      [],
+      'Evicted',
+      'The node had condition: [MemoryPressure PIDPressure]. ',
+      under('MemoryPressure', 'PIDPressure'),
     ],
     ['takes a pod that tolerates them', { tolerations: [{ key: 'k', operator: 'Exists' }] }, [], undefined, undefined, tainted],
   ];

@@ -9,8 +9,9 @@ import { ownValue } from '#api/own-value.ts';
 import { isTerminalPhase } from '#api/pod/conditions.ts';
 import { hostPorts, hostPortsConflict } from '#api/pod/host-ports.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
+import { qosClass } from '#api/pod/qos.ts';
 import { type Amounts, addAmounts, amountOf, amountsOf, podRequests } from '#api/pod/requests.ts';
-import { executionEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
+import { executionEffects, tolerationOf, untoleratedTaint } from '#api/pod/tolerations.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Rejection } from './rejection.ts';
 import { forbiddenSysctl } from './sysctls.ts';
@@ -40,8 +41,25 @@ export function admitPod(pod: Pod, others: readonly Pod[], node: Node): Rejectio
   if (pod.spec.os !== undefined && pod.spec.os.name !== 'linux') {
     return { reason: 'PodOSNotSupported', message: "Failed to admit pod as the OS field doesn't match node OS" };
   }
+  const pressure = underPressure(pod, node);
+  if (pressure !== undefined) return pressure;
   const active = others.filter((other) => other.metadata.uid !== pod.metadata.uid && !isTerminalPhase(other.status?.phase));
   return forbiddenSysctl(pod) ?? fits(pod, active, node) ?? selected(pod, node) ?? portsFree(pod, active) ?? tolerated(pod, node);
+}
+
+/** Pods that the system needs are taken whatever the node is short of. */
+const criticalPriority = 2_000_000_000;
+const memoryTaint = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' };
+
+function underPressure(pod: Pod, node: Node): Rejection | undefined {
+  const pressures = (node.status?.conditions ?? [])
+    .filter(({ type, status }) => ['MemoryPressure', 'DiskPressure', 'PIDPressure'].includes(type) && status === 'True')
+    .map(({ type }) => type);
+  if (pressures.length === 0 || (pod.spec.priority ?? 0) >= criticalPriority) return undefined;
+  const onlyMemory = pressures.length === 1 && pressures[0] === 'MemoryPressure';
+  const mayUseMemory = qosClass(pod) !== 'BestEffort' || tolerationOf(pod.spec.tolerations, memoryTaint) !== undefined;
+  if (onlyMemory && mayUseMemory) return undefined;
+  return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` };
 }
 
 function fits(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefined {

@@ -17,6 +17,7 @@ import type { PodFacts } from './field-ref.ts';
 import type { ImagePuller } from './images/image-puller.ts';
 import { ImageError } from './images/image-puller.ts';
 import { podReference } from './kill-containers.ts';
+import type { Lane } from './lane.ts';
 import type { ObservedPod } from './observed.ts';
 import { findContainer } from './observed.ts';
 import type { Paths } from './paths.ts';
@@ -40,6 +41,8 @@ export class StartError extends Error {
 }
 
 export interface StarterDeps {
+  /** Of starts. */
+  lane: Lane;
   runtime: ContainerRuntime;
   events: EventRecorder;
   images: ImagePuller;
@@ -108,13 +111,19 @@ export function createContainerStarter(deps: StarterDeps): ContainerStarter {
         })
         .catch((error: unknown) => fail('CreateContainerConfigError', error));
 
-      const id = await runtime
-        .createContainer(sandboxId, config, sandboxConfig)
-        .catch((error: unknown) => fail('CreateContainerError', error));
-      events.event(about, 'Normal', 'Created', 'Container created');
-      await runtime.startContainer(id).catch((error: unknown) => fail('RunContainerError', error));
-      events.event(about, 'Normal', 'Started', 'Container started');
-      return id;
+      // Before the sandboxes of other pods: a pod that has begun is soon ready.
+      return deps.lane.run(
+        async () => {
+          const id = await runtime
+            .createContainer(sandboxId, config, sandboxConfig)
+            .catch((error: unknown) => fail('CreateContainerError', error));
+          events.event(about, 'Normal', 'Created', 'Container created');
+          await runtime.startContainer(id).catch((error: unknown) => fail('RunContainerError', error));
+          events.event(about, 'Normal', 'Started', 'Container started');
+          return id;
+        },
+        { begun: true },
+      );
     },
   };
 }

@@ -7,5 +7,11 @@ export function errorText(error: unknown): string {
   return messageText(error);
 }
 
-/** The message alone. */
-export const messageText = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** The message alone; of a system call that failed, as Go prints it: `mkdir /a/b: no space left on device`. */
+export function messageText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, syscall, path, message } = error as NodeJS.ErrnoException;
+  const what = /^[A-Z0-9]+: ([^,]+), /.exec(message)?.[1];
+  if (code === undefined || syscall === undefined || what === undefined) return message;
+  return path === undefined ? `${syscall}: ${what}` : `${syscall} ${path}: ${what}`;
+}

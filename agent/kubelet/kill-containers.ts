@@ -12,6 +12,7 @@ import type { Clock } from '#client/clock.ts';
 import { within } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { KillReason } from './compute-pod-actions.ts';
+import type { Lanes } from './lane.ts';
 import type { HookRunner } from './lifecycle.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { fieldPath } from './pod-spec.ts';
@@ -19,8 +20,12 @@ import { fieldPath } from './pod-spec.ts';
 /** Containers always get this long between the stop signal and SIGKILL. */
 const minimumGraceSeconds = 2;
 
+/** A container may take its whole grace period: the next one is told to stop meanwhile, only not all in the same moment. */
+const stopLendAfterMs = 500;
+
 export interface KillDeps {
   runtime: ContainerRuntime;
+  lanes: Lanes;
   clock: Clock;
   events: EventRecorder;
   hooks: HookRunner;
@@ -94,7 +99,8 @@ export async function killContainer(deps: KillDeps, request: KillRequest): Promi
   if (request.turn !== undefined && leftSeconds() > 0) await within(clock, leftSeconds() * 1000, request.turn);
   const timeoutSeconds = Math.max(leftSeconds(), minimumGraceSeconds);
   log.debug({ container: container.name, containerId: container.status.id, timeoutSeconds, reason }, 'stopping a container');
-  await runtime.stopContainer(container.status.id, timeoutSeconds);
+  // Its grace period begins with its turn.
+  await deps.lanes.stops.run(() => runtime.stopContainer(container.status.id, timeoutSeconds), { lendAfterMs: stopLendAfterMs });
 }
 
 async function runPreStop(

@@ -25,6 +25,7 @@ import { parseResolvConf } from './dns.ts';
 import { hostNetworkHostsFile, podHostname, podHostsFile } from './hostname.ts';
 import { createImagePuller } from './images/image-puller.ts';
 import { podReference } from './kill-containers.ts';
+import { createLanes } from './lane.ts';
 import { createHookRunner } from './lifecycle.ts';
 import { createLogRotation } from './log-rotation.ts';
 import { createNodeAgent } from './node/node-agent.ts';
@@ -143,6 +144,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
       statusIntervalMs: options.nodeStatusUpdateFrequencyMs,
       reportIntervalMs: options.nodeStatusReportFrequencyMs,
       leaseDurationSeconds: options.nodeLeaseDurationSeconds,
+      pressureTransitionPeriodMs: options.evictionPressureTransitionPeriodMs,
     },
   );
   pokeNode = () => nodeAgent.poke();
@@ -156,7 +158,9 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   const volumes = createVolumes({ paths, mounts, gate, sources: { objects, tokens } });
   const hooks = createHookRunner(runtime, clock);
   const crashBackOff = createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 });
+  const lanes = createLanes(clock, machine.cpuCount);
   const starter = createContainerStarter({
+    lane: lanes.starts,
     runtime,
     events,
     objects,
@@ -168,6 +172,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     machine: { memoryBytes: machine.memoryBytes, cgroupVersion: hostCgroups.hierarchy.version },
   });
   const podRuntime = createPodRuntime({
+    lanes,
     runtime,
     clock,
     events,
@@ -227,7 +232,10 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
       const rejection =
         known || node === undefined
           ? undefined
-          : admitPod(pod, [...admitted.values()], { ...node, status: { ...node.status, allocatable: allocatable() } });
+          : admitPod(pod, [...admitted.values()], {
+              ...node,
+              status: { ...node.status, ...nodeAgent.status(), allocatable: allocatable() },
+            });
       if (rejection === undefined) admitted.set(pod.metadata.uid, pod);
       return rejection;
     },

@@ -1,7 +1,7 @@
 /** The kubelet's options, in the words of upstream's KubeletConfiguration, and their defaults. */
 import type { Taint } from '#api/types.generated.ts';
-import type { PressureThresholds } from './node/node-status.ts';
-import { defaultThresholds } from './node/node-status.ts';
+import type { PressureThresholds } from './node/pressure.ts';
+import { defaultThresholds } from './node/pressure.ts';
 
 /** The serving side on :10250. */
 export interface KubeletServing {
@@ -43,6 +43,8 @@ export interface KubeletOptions {
   /** Default 40 s; renewed four times in that. */
   nodeLeaseDurationSeconds?: number | undefined;
   evictionHard?: Partial<PressureThresholds> | undefined;
+  /** How long a pressure condition stays after the last shortage. Default 5 min. */
+  evictionPressureTransitionPeriodMs?: number | undefined;
   /** Default true: one image pull at a time. */
   serializeImagePulls?: boolean | undefined;
   /** Default 10 MiB. */
@@ -82,6 +84,7 @@ export function withDefaults(options: KubeletOptions): ResolvedOptions {
     nodeStatusReportFrequencyMs: options.nodeStatusReportFrequencyMs ?? 300_000,
     nodeLeaseDurationSeconds: options.nodeLeaseDurationSeconds ?? 40,
     evictionHard: { ...defaultThresholds, ...options.evictionHard },
+    evictionPressureTransitionPeriodMs: options.evictionPressureTransitionPeriodMs ?? 300_000,
     serializeImagePulls: options.serializeImagePulls ?? true,
     containerLogMaxBytes: options.containerLogMaxBytes ?? 10 * 1024 * 1024,
     containerLogMaxFiles: options.containerLogMaxFiles ?? 5,

@@ -30,6 +30,7 @@ export interface Pleg {
 
 const relistMs = 5_000;
 const resubscribeMs = 1_000;
+const maxPauseMs = 1_000;
 /** Upstream's threshold for `PLEG is not healthy`. */
 const unhealthyAfterMs = 180_000;
 
@@ -58,7 +59,10 @@ export function createPleg({ runtime, clock, log, changed }: PlegDeps): Pleg {
     for (const uid of new Set([...previous.keys(), ...fresh.keys()])) if (previous.get(uid) !== fresh.get(uid)) changed(uid);
   }
 
-  /** One look at a time; a request during a look makes for one more. */
+  /**
+   * One look at a time; a request during a look makes for one more. A pause as long as the look keeps a busy runtime, whose every
+   * event asks for a look, from doing little but answering them.
+   */
   async function relist(): Promise<void> {
     if (looking !== undefined) {
       again = true;
@@ -67,7 +71,9 @@ export function createPleg({ runtime, clock, log, changed }: PlegDeps): Pleg {
     looking = (async () => {
       do {
         again = false;
+        const startMs = clock.monotonic();
         await look();
+        if (again) await sleep(clock, Math.min(clock.monotonic() - startMs, maxPauseMs));
       } while (again);
     })().finally(() => {
       looking = undefined;

@@ -17,7 +17,7 @@ import { StartError } from './container-starter.ts';
 import type { StartFailure } from './container-statuses.ts';
 import type { ClusterDns, ResolvConf } from './dns.ts';
 import { podDns } from './dns.ts';
-import { errorText } from './errors.ts';
+import { errorText, messageText } from './errors.ts';
 import type { PodFacts } from './field-ref.ts';
 import { podHostname } from './hostname.ts';
 import type { KillDeps } from './kill-containers.ts';
@@ -85,7 +85,7 @@ const retryMs = 10_000;
 const backOffKey = (pod: Pod, container: Container): string => `${pod.metadata.uid}/${container.name}/${container.image ?? ''}`;
 
 export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
-  const { runtime, events, paths, starter, crashBackOff } = deps;
+  const { runtime, lanes, events, paths, starter, crashBackOff } = deps;
 
   async function configOf(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
     const { namespace = '', name, uid } = pod.metadata;
@@ -103,16 +103,21 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     });
   }
 
-  /** Starts a sandbox. @returns its ID and address */
-  async function createSandbox(pod: Pod, config: PodSandboxConfig): Promise<{ sandboxId: string; ips: string[] }> {
-    if (config.logDirectory !== undefined) await makeFolders(paths.podLogsRoot, config.logDirectory, 0o755);
-    let sandboxId: string;
+  /** Starts a sandbox. @returns its ID and address; undefined when `signal` aborts before its turn comes */
+  async function createSandbox(
+    pod: Pod,
+    config: PodSandboxConfig,
+    signal: AbortSignal,
+  ): Promise<{ sandboxId: string; ips: string[] } | undefined> {
+    let sandboxId: string | undefined;
     try {
-      sandboxId = await runtime.runPodSandbox(config);
+      if (config.logDirectory !== undefined) await makeFolders(paths.podLogsRoot, config.logDirectory, 0o755);
+      sandboxId = await lanes.starts.run(async () => (signal.aborted ? undefined : runtime.runPodSandbox(config)));
     } catch (error) {
       events.event(podReference(pod), 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${errorText(error)}`);
       throw error;
     }
+    if (sandboxId === undefined) return undefined;
     const { network } = await runtime.podSandboxStatus(sandboxId);
     return { sandboxId, ips: network.ip === '' ? [] : [network.ip, ...network.additionalIps] };
   }
@@ -177,20 +182,26 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     const retries: number[] = [];
     let acted = false;
     const facts: PodFacts = { ...inputs.facts, podIps: ips.length > 0 ? ips : inputs.facts.podIps };
-    const context = {
-      ...inputs,
-      facts,
-      sandboxId,
-      sandboxConfig: await configOf(pod, actions.attempt),
-      hostsFile: await deps.writeHostsFile(pod, facts.podIps),
-      volumeImages: new Map<string, Promise<ImageSpec>>(),
-    };
+    const sandboxConfig = await configOf(pod, actions.attempt);
+    const volumeImages = new Map<string, Promise<ImageSpec>>();
+    const hostsFile = deps.writeHostsFile(pod, facts.podIps);
+    // Whoever starts a container hears of it.
+    hostsFile.catch(() => undefined);
+
+    async function startContainer(container: Container, targetId: string | undefined): Promise<string> {
+      const path = await hostsFile.catch((error: unknown) => {
+        const message = messageText(error);
+        events.event(podReference(pod, container.name), 'Warning', 'Failed', `Error: ${message}`);
+        throw new StartError('CreateContainerConfigError', message, { cause: error });
+      });
+      return starter.start(container, { ...inputs, facts, sandboxId, sandboxConfig, hostsFile: path, volumeImages }, targetId);
+    }
 
     const start = async (container: Container, targetId?: string): Promise<boolean> => {
       const waiting = crashWait(pod, container, observed);
       try {
         if (waiting !== undefined) throw waiting;
-        const id = await starter.start(container, context, targetId);
+        const id = await startContainer(container, targetId);
         acted = true;
         await postStart(inputs, container, id, facts.podIps[0] ?? '');
         return true;
@@ -244,13 +255,14 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
       // Init containers run again in a new sandbox; what they left would look like progress at the next look. It still counts as a start.
       const initNames = new Set(initContainers(pod).map(({ name }) => name));
       for (const container of observed.containers) if (initNames.has(container.name)) await removeContainer(container);
-      const { sandboxId, ips } = await createSandbox(pod, await configOf(pod, actions.attempt));
-      return startAll(inputs, actions, sandboxId, ips, true);
+      const sandbox = await createSandbox(pod, await configOf(pod, actions.attempt), signal);
+      if (sandbox === undefined) return { acted, failures: new Map() };
+      return startAll(inputs, actions, sandbox.sandboxId, sandbox.ips, true);
     },
 
     async kill(pod, observed, options) {
       await killPodContainers(deps, pod, observed, options);
-      await Promise.all(observed.sandboxes.map(({ id }) => runtime.stopPodSandbox(id)));
+      await Promise.all(observed.sandboxes.map(({ id }) => lanes.stops.run(() => runtime.stopPodSandbox(id))));
     },
 
     async collect(observed, keepPerContainer) {
@@ -266,18 +278,22 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
         seen.set(container.name, count + 1);
       }
       for (const sandbox of observed.sandboxes.slice(1)) {
-        if (sandbox.state === 'SANDBOX_NOTREADY' && !kept.has(sandbox.id)) await runtime.removePodSandbox(sandbox.id);
+        if (sandbox.state === 'SANDBOX_NOTREADY' && !kept.has(sandbox.id)) await removeSandbox(sandbox.id);
       }
     },
 
     async remove(observed) {
       for (const container of observed.containers) await removeContainer(container);
-      for (const { id } of observed.sandboxes) await runtime.removePodSandbox(id);
+      for (const { id } of observed.sandboxes) await removeSandbox(id);
     },
   };
 
+  function removeSandbox(id: string): Promise<void> {
+    return lanes.stops.run(() => runtime.removePodSandbox(id));
+  }
+
   async function removeContainer({ status }: ObservedContainer): Promise<void> {
-    await runtime.removeContainer(status.id);
+    await lanes.stops.run(() => runtime.removeContainer(status.id));
     if (status.logPath !== '') await removeLogs(status.logPath);
   }
 }

@@ -15,6 +15,7 @@ import { createContainerStarter } from './container-starter.ts';
 import { FakeRuntime } from './fake-runtime.ts';
 import { aContainer, aPod } from './fixtures.ts';
 import { createImagePuller } from './images/image-puller.ts';
+import { createLanes } from './lane.ts';
 import { createHookRunner } from './lifecycle.ts';
 import { createObserver } from './observe.ts';
 import { kubeletPaths } from './paths.ts';
@@ -84,7 +85,9 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
   let current: PodStatus = {};
   const history: string[] = [];
   const node = { clock, fake, events, history, finished: false, volumeFailure: undefined, network: undefined } as unknown as Node;
+  const lanes = createLanes(clock, 2);
   const starter = createContainerStarter({
+    lane: lanes.starts,
     runtime,
     events: recorder,
     images: createImagePuller({ runtime, clock, events: recorder, serialize: true }),
@@ -96,6 +99,7 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
     machine: { memoryBytes: 2 ** 32, cgroupVersion: 1 },
   });
   const podRuntime = createPodRuntime({
+    lanes,
     runtime,
     clock,
     events: recorder,

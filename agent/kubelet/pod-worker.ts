@@ -20,6 +20,7 @@ import type { Pod, PodStatus, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { StartFailure } from './container-statuses.ts';
+import { messageText } from './errors.ts';
 import type { PodFacts } from './field-ref.ts';
 import { podReference } from './kill-containers.ts';
 import type { Observer } from './observe.ts';
@@ -188,6 +189,12 @@ export class PodWorker {
     this.#deps.events.event(podReference(this.#pod), type, reason, message);
   }
 
+  /** Tells the pod's users what the next try will have to overcome. */
+  #fail(reason: string, what: string, error: unknown): never {
+    this.#event('Warning', reason, `${what}: ${messageText(error)}`);
+    throw error;
+  }
+
   async #observe(): Promise<ObservedPod> {
     const { uid, name, namespace = '' } = this.#pod.metadata;
     this.#lastObserved = await this.#deps.observer.observe({ uid, name, namespace });
@@ -247,8 +254,12 @@ export class PodWorker {
 
   async #start(pod: Pod, observed: ObservedPod): Promise<{ acted: boolean; retryAtMs?: number | undefined }> {
     const { deps, facts } = { deps: this.#deps, facts: this.#facts(observed) };
-    await deps.cgroups.ensure(pod);
-    await makeFolders(deps.paths.podsDir, deps.paths.podDir(this.uid), 0o750);
+    await deps.cgroups
+      .ensure(pod)
+      .catch((error: unknown) => this.#fail('FailedCreatePodContainer', 'unable to ensure pod container exists', error));
+    await makeFolders(deps.paths.podsDir, deps.paths.podDir(this.uid), 0o750).catch((error: unknown) =>
+      this.#fail('Failed', 'error making pod data directories', error),
+    );
     const volumes = await deps.volumes.setUp(pod, facts);
     this.#syncAbort = new AbortController();
     // A word to stop may have come while the volumes were set up.
@@ -262,7 +273,7 @@ export class PodWorker {
       signal: this.#syncAbort.signal,
     });
     this.#failures = result.failures;
-    const after = await this.#observe();
+    const after = result.acted ? await this.#observe() : observed;
     deps.probes.update(pod, after, this.#podIp(after));
     this.#report(after, false);
     await deps.runtime.collect(after, 1);

@@ -17,6 +17,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import { statusPatch } from '../status-patch.ts';
 import type { NodeIdentity, NodeObservation } from './node-status.ts';
 import { conditionEvents, nodeStatus, withoutHeartbeats } from './node-status.ts';
+import { createPressures, shortages } from './pressure.ts';
 
 export interface NodeAgentDeps {
   client: Client;
@@ -35,6 +36,8 @@ export interface NodeAgentOptions extends NodeIdentity {
   /** How often an unchanged status is sent. */
   reportIntervalMs: number;
   leaseDurationSeconds: number;
+  /** How long a pressure condition stays after the last shortage. */
+  pressureTransitionPeriodMs: number;
 }
 
 export interface NodeAgent {
@@ -55,6 +58,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
   const { nodeName } = options;
   const about = { kind: 'Node', name: nodeName, uid: nodeName };
   const nodes = client.resource('nodes');
+  const pressures = createPressures(clock, options.pressureTransitionPeriodMs);
   let node: Node | undefined;
   let current: NodeStatus | undefined;
   let sentMs = 0;
@@ -89,7 +93,12 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
   }
 
   async function compute(previous: NodeStatus): Promise<{ status: NodeStatus; observation: NodeObservation }> {
-    const observation = await deps.observe();
+    const seen = await deps.observe();
+    const short = shortages(seen, options.thresholds);
+    const [first] = short;
+    // At each look, as upstream: the event counts how long it lasts.
+    if (first !== undefined) events.event(about, 'Warning', 'EvictionThresholdMet', `Attempting to reclaim ${first.resource}`);
+    const observation = { ...seen, pressures: pressures(short) };
     return { observation, status: nodeStatus(options, observation, previous, clock.now()) };
   }
 

@@ -12,7 +12,8 @@ import { createClient } from '#client/rest-client.ts';
 import type { NodeAgent } from './node-agent.ts';
 import { createNodeAgent } from './node-agent.ts';
 import type { NodeIdentity, NodeObservation } from './node-status.ts';
-import { conditionEvents, defaultThresholds, nodeStatus } from './node-status.ts';
+import { conditionEvents, nodeStatus } from './node-status.ts';
+import { defaultThresholds } from './pressure.ts';
 
 const Gi = 2 ** 30;
 const filesystem = { capacityBytes: 100 * Gi, availableBytes: 50 * Gi, inodes: 1000, inodesFree: 500 };
@@ -176,14 +177,23 @@ describe('node events', () => {
 
 describe('the kubelet of a node', () => {
   /** Runs it until the test has ended what it does to the Node. */
-  async function withAgent(act: (client: Client, clock: FakeClock, agent: NodeAgent) => Promise<void>): Promise<string[]> {
+  async function withAgent(
+    act: (client: Client, clock: FakeClock, agent: NodeAgent) => Promise<void>,
+    observe: () => NodeObservation = () => fine,
+  ): Promise<string[]> {
     const clock = new FakeClock();
     const client = createClient(new FakeApi().transport, { userAgent: 'test' });
     const told: string[] = [];
     const events = { event: (_about: unknown, _type: string, reason: string) => told.push(reason) } as unknown as EventRecorder;
     const agent = createNodeAgent(
-      { client, clock, random: () => 0, events, log: pino({ level: 'silent' }), observe: async () => fine },
-      { ...identity, statusIntervalMs: 10_000, reportIntervalMs: 300_000, leaseDurationSeconds: 40 },
+      { client, clock, random: () => 0, events, log: pino({ level: 'silent' }), observe: async () => observe() },
+      {
+        ...identity,
+        statusIntervalMs: 10_000,
+        reportIntervalMs: 300_000,
+        leaseDurationSeconds: 40,
+        pressureTransitionPeriodMs: 300_000,
+      },
     );
     const stop = new AbortController();
     const running = agent.run(stop.signal);
@@ -206,6 +216,27 @@ describe('the kubelet of a node', () => {
       }
     });
     assert.deepEqual(told, ['NodeNotSchedulable', 'NodeSchedulable']);
+  });
+
+  it('tells of a full disk while it lasts, and counts as short of it for five minutes after', async () => {
+    let room = 50;
+    const pressure = async (client: Client): Promise<string | undefined> =>
+      (await client.resource('nodes').get({ name: 'n1' })).status?.conditions?.find(({ type }) => type === 'DiskPressure')
+        ?.status;
+    const told = await withAgent(
+      async (client, clock) => {
+        room = 0;
+        await clock.advance(25_000);
+        assert.equal(await pressure(client), 'True');
+        room = 50;
+        await clock.advance(290_000);
+        assert.equal(await pressure(client), 'True');
+        await clock.advance(30_000);
+        assert.equal(await pressure(client), 'False');
+      },
+      () => ({ ...fine, nodefs: { ...filesystem, availableBytes: room * Gi } }),
+    );
+    assert.deepEqual(told, ['EvictionThresholdMet', 'NodeHasDiskPressure', 'EvictionThresholdMet', 'NodeHasNoDiskPressure']);
   });
 
   it('registers a deleted node again, with the addresses that its pods have', async () => {

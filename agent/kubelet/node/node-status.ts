@@ -4,43 +4,23 @@
  * Source: upstream `pkg/kubelet/nodestatus/setters.go`, `pkg/kubelet/eviction` (default thresholds).
  */
 
-import type { FilesystemUsage, MachineInfo } from '#agent/host/proc.ts';
+import type { MachineInfo } from '#agent/host/proc.ts';
 import type { Image, RuntimeStatus, RuntimeVersion } from '#agent/runtime/runtime.ts';
 import { rfc3339 } from '#api/meta.ts';
 import type { ContainerImage, NodeCondition, NodeStatus } from '#api/types.generated.ts';
 import { byteQuantity, cpuQuantity, wholeUnits } from '../quantities.ts';
+import { type NodeReadings, type PressureCondition, type PressureThresholds, shortages } from './pressure.ts';
 
-/** When the node counts as short of something: upstream's `evictionHard`. */
-export interface PressureThresholds {
-  memoryAvailableBytes: number;
-  /** Shares of the capacity, 0..1. */
-  nodefsAvailable: number;
-  nodefsInodesFree: number;
-  imagefsAvailable: number;
-  pidAvailable: number;
-}
-
-export const defaultThresholds: PressureThresholds = {
-  memoryAvailableBytes: 100 * 1024 * 1024,
-  nodefsAvailable: 0.1,
-  nodefsInodesFree: 0.05,
-  imagefsAvailable: 0.15,
-  pidAvailable: 0,
-};
-
-export interface NodeObservation {
+export interface NodeObservation extends NodeReadings {
   machine: MachineInfo;
-  memoryAvailableBytes: number;
-  nodefs: FilesystemUsage;
-  /** Of the images' filesystem; the node's own where the runtime does not say. */
-  imagefs: FilesystemUsage;
-  pids: { max: number; running: number };
   hugePages: Readonly<Record<string, number>>;
   images: readonly Image[];
   runtimeVersion: RuntimeVersion | undefined;
   runtimeStatus: RuntimeStatus | undefined;
   /** Why the kubelet itself is not ready. */
   problems: readonly string[];
+  /** What the node counts as short of, also for a while afterwards; absent: what it is short of now. */
+  pressures?: ReadonlySet<PressureCondition> | undefined;
 }
 
 export interface NodeIdentity {
@@ -113,13 +93,10 @@ interface Verdict {
 }
 
 function verdicts(observation: NodeObservation, thresholds: PressureThresholds): Verdict[] {
-  const { memoryAvailableBytes, nodefs, imagefs, pids } = observation;
-  const memory = memoryAvailableBytes < thresholds.memoryAvailableBytes;
-  const disk =
-    nodefs.availableBytes < nodefs.capacityBytes * thresholds.nodefsAvailable ||
-    nodefs.inodesFree < nodefs.inodes * thresholds.nodefsInodesFree ||
-    imagefs.availableBytes < imagefs.capacityBytes * thresholds.imagefsAvailable;
-  const pid = pids.max - pids.running < pids.max * thresholds.pidAvailable;
+  const pressures = observation.pressures ?? new Set(shortages(observation, thresholds).map(({ condition }) => condition));
+  const memory = pressures.has('MemoryPressure');
+  const disk = pressures.has('DiskPressure');
+  const pid = pressures.has('PIDPressure');
   const problems = [...observation.problems, ...runtimeProblems(observation.runtimeStatus)];
   return [
     memory

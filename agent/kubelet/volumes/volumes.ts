@@ -7,6 +7,7 @@ import type { Mounts } from '#agent/host/mount.ts';
 import { removeTreeBelow } from '#agent/host/remove-tree.ts';
 import { ifThere, makeFolders, openFolder } from '#agent/host/safe-open.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
+import { messageText } from '../errors.ts';
 import type { PodFacts } from '../field-ref.ts';
 import type { Paths } from '../paths.ts';
 import { wholeUnits } from '../quantities.ts';
@@ -163,9 +164,7 @@ export function createVolumes({ paths, mounts, gate, sources }: VolumesDeps): Vo
         try {
           mounted.set(volume.name, await setUpOne(pod, volume, facts));
         } catch (error) {
-          failures.push(
-            `MountVolume.SetUp failed for volume "${volume.name}" : ${error instanceof Error ? error.message : String(error)}`,
-          );
+          failures.push(`MountVolume.SetUp failed for volume "${volume.name}" : ${messageText(error)}`);
         }
       }
       if (failures.length > 0) throw new VolumeError(failures);

@@ -3,7 +3,15 @@
  * a {@link RuntimeError} for every failure, and a connection that comes back by itself when the runtime does.
  */
 import { PassThrough } from 'node:stream';
-import { Client, type ClientReadableStream, credentials, type MethodDefinition, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  Client,
+  type ClientReadableStream,
+  credentials,
+  Metadata,
+  type MethodDefinition,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import type { ServiceDefinition } from '@grpc/proto-loader';
 import type { Logger } from 'pino';
 import type { Clock } from '#client/clock.ts';
@@ -21,11 +29,17 @@ export interface CallOptions {
   /** Absent: the call may last for ever. */
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** Of containerd's own services: the containerd namespace that the call is about. */
+  namespace?: string | undefined;
   /** What the call is about, for the log. */
   subject?: Readonly<Record<string, unknown>> | undefined;
 }
 
-export type ServiceName = 'runtime.v1.RuntimeService' | 'runtime.v1.ImageService' | 'containerd.services.events.v1.Events';
+export type ServiceName =
+  | 'runtime.v1.RuntimeService'
+  | 'runtime.v1.ImageService'
+  | 'containerd.services.events.v1.Events'
+  | 'containerd.services.containers.v1.Containers';
 
 export interface Connection {
   /** @throws RuntimeError */
@@ -42,7 +56,7 @@ const maxMessageBytes = 40 * 1024 * 1024;
 const maxReconnectBackoffMs = 500;
 
 export function createConnection({ endpoint, log, clock }: ConnectionOptions): Connection {
-  const services = { ...loadProto('cri'), ...loadProto('containerd-events') };
+  const services = { ...loadProto('cri'), ...loadProto('containerd-events'), ...loadProto('containerd-containers') };
   const client = new Client(endpoint, credentials.createInsecure(), {
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': maxMessageBytes,
@@ -70,6 +84,7 @@ export function createConnection({ endpoint, log, clock }: ConnectionOptions): C
           requestSerialize,
           responseDeserialize,
           request,
+          metadataOf(options),
           options.timeoutMs === undefined ? {} : { deadline: Date.now() + options.timeoutMs },
           (error, reply) => {
             options.signal?.removeEventListener('abort', abort);
@@ -97,6 +112,12 @@ export function createConnection({ endpoint, log, clock }: ConnectionOptions): C
 
     close: () => client.close(),
   };
+}
+
+function metadataOf({ namespace }: CallOptions): Metadata {
+  const metadata = new Metadata();
+  if (namespace !== undefined) metadata.set('containerd-namespace', namespace);
+  return metadata;
 }
 
 /** Turns a call's messages into an iterable that does not lose what comes before the first `next()`. */

@@ -82,7 +82,7 @@ const eventTypes: Readonly<Record<string, ContainerEventType>> = {
 };
 
 /** The namespace in which containerd's CRI plugin keeps everything. */
-const criNamespace = 'k8s.io';
+export const criNamespace = 'k8s.io';
 const filters = ['tasks', 'containers'].map(
   (kind) => `namespace==${criNamespace},topic~="^/${kind}/(start|exit|create|delete)$"`,
 );

@@ -4,7 +4,7 @@ import { fromJSON, type PackageDefinition } from '@grpc/proto-loader';
 import protobuf from 'protobufjs';
 import { embeddedFiles } from '#api/embedded.ts';
 
-export type ProtoName = 'cri' | 'containerd-events';
+export type ProtoName = 'cri' | 'containerd-events' | 'containerd-containers';
 
 /** A bundled program carries the files inside. */
 function readProto(name: ProtoName): string {

@@ -1,0 +1,65 @@
+/**
+ * A lane lets so many pieces of heavy work run at a time, first come, first served.
+ *
+ * A hundred sandboxes made at once share the machine so evenly that all of them are ready late; a few at a time take as long
+ * altogether, and most are ready early. Starts and stops have a lane each, so neither waits behind the other.
+ */
+import type { Clock } from '#client/clock.ts';
+
+export interface Lane {
+  /** Runs `work` when its turn comes. @throws what `work` throws */
+  run<Value>(work: () => Promise<Value>, options?: LaneOptions): Promise<Value>;
+}
+
+export interface LaneOptions {
+  /** Part of something that has begun: it goes before all that is only to begin. */
+  begun?: boolean | undefined;
+  /** After that time the next one gets its turn, whether this has ended or not. Default: 10 s. */
+  lendAfterMs?: number | undefined;
+}
+
+/** What the kubelet's work on the container runtime goes through. */
+export interface Lanes {
+  starts: Lane;
+  stops: Lane;
+}
+
+/** Work that lasts longer waits for something else than this machine, and no longer keeps others from their turn. */
+const defaultLendAfterMs = 10_000;
+
+export function createLane(clock: Clock, width: number): Lane {
+  let free = width;
+  const begun: (() => void)[] = [];
+  const waiting: (() => void)[] = [];
+
+  function giveBack(): void {
+    const next = begun.shift() ?? waiting.shift();
+    if (next === undefined) free++;
+    else next();
+  }
+
+  return {
+    async run(work, { begun: hasBegun = false, lendAfterMs = defaultLendAfterMs } = {}) {
+      if (free > 0) free--;
+      else await new Promise<void>((resolve) => (hasBegun ? begun : waiting).push(resolve));
+      let isHeld = true;
+      const leave = (): void => {
+        if (isHeld) giveBack();
+        isHeld = false;
+      };
+      const cancel = clock.after(lendAfterMs, leave);
+      try {
+        return await work();
+      } finally {
+        cancel();
+        leave();
+      }
+    },
+  };
+}
+
+/** Twice as many as there are CPUs: a start waits for disks and locks for about half of its time. */
+export const createLanes = (clock: Clock, cpuCount: number): Lanes => ({
+  starts: createLane(clock, Math.max(4, 2 * cpuCount)),
+  stops: createLane(clock, Math.max(4, 2 * cpuCount)),
+});
