@@ -11,9 +11,12 @@ import { readDescriptions } from '#api/schema/descriptions.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bundle = fileURLToPath(new URL('../dist/tinker.mjs', import.meta.url));
 
-/** How to call `tinker`: this Node and the bundle. A small young generation keeps an idle process small. */
+/** Of Node itself, for a process of ours. A small young generation keeps an idle process small. */
+export const tinkerNodeFlags: readonly string[] = ['--max-semi-space-size=2'];
+
+/** How to call `tinker`: this Node and the bundle. */
 export function tinkerArgv(): string[] {
-  return [process.execPath, '--no-warnings', '--max-semi-space-size=2', bundle];
+  return [process.execPath, '--no-warnings', ...tinkerNodeFlags, bundle];
 }
 
 /** Bundles cli/tinker.ts; takes less than a second. */

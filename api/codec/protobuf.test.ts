@@ -11,13 +11,14 @@ import {
   decodeRaw,
   decodeWatchEvent,
   encodeProtobuf,
-  encodeProtobufList,
   encodeRaw,
   encodeWatchFrame,
   envelope,
   isProtobuf,
   openEnvelope,
   ProtobufError,
+  protobufItemHead,
+  protobufListHead,
   watchFrames,
 } from './protobuf.ts';
 
@@ -263,7 +264,13 @@ describe('the envelope', () => {
 
   it('builds a list of items that are encoded already', () => {
     const items = ['a', 'b'].map((name) => encodeRaw('core/v1.ConfigMap', { metadata: { name } }));
-    const list = encodeProtobufList(items, { resourceVersion: '7' }, { apiVersion: 'v1', kind: 'ConfigMapList' });
+    const parts = items.flatMap((item) => [protobufItemHead(item.length), item]);
+    const head = protobufListHead(
+      Buffer.concat(parts).length,
+      { resourceVersion: '7' },
+      { apiVersion: 'v1', kind: 'ConfigMapList' },
+    );
+    const list = Buffer.concat([head, ...parts]);
     assert.deepEqual(decodeProtobuf(list).object, {
       apiVersion: 'v1',
       kind: 'ConfigMapList',

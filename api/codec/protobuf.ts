@@ -107,22 +107,23 @@ export function encodeProtobuf(object: object, typeName: string, { apiVersion, k
 }
 
 /**
- * A list whose items are encoded already, as {@link encodeRaw} does: a watch cache encodes each object once.
- * Every list kind has its metadata in field 1 and its items in field 2.
+ * The beginning of a list, up to its first item. What follows is `itemsBytes` long: items, each as {@link encodeRaw} made it, with
+ * {@link protobufItemHead} before it. Every list kind has its metadata in field 1 and its items in field 2.
  */
-export function encodeProtobufList(items: readonly Uint8Array[], metadata: object, meta: TypeMeta): Uint8Array {
+export function protobufListHead(itemsBytes: number, metadata: object, meta: TypeMeta): Uint8Array {
   return finished((writer) => {
-    for (let index = items.length - 1; index >= 0; index--) {
-      const item = items[index] as Uint8Array;
-      writer.raw(item);
-      writer.varint(item.length);
-      writer.tag(2, lengthWire);
-    }
     const mark = writer.size;
     writeMessage('meta/v1.ListMeta', writer, metadata as JsonObject);
     writer.lengthSince(mark);
     writer.tag(1, lengthWire);
-    closeEnvelope(writer, writer.size, meta.apiVersion, meta.kind);
+    closeEnvelope(writer, writer.size + itemsBytes, meta.apiVersion, meta.kind);
+  });
+}
+
+export function protobufItemHead(itemBytes: number): Uint8Array {
+  return finished((writer) => {
+    writer.varint(itemBytes);
+    writer.tag(2, lengthWire);
   });
 }
 

@@ -7,6 +7,9 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { TransportResponse } from '#client/transport.ts';
 import { endWithoutReading, isRestUnwanted } from './body-reader.ts';
 
+/** How long one answer may have the event loop to itself. */
+const maxTurnMs = 10;
+
 /** Headers of one HTTP/1.1 hop, which HTTP/2 does not have. */
 const hopHeaders = ['connection', 'keep-alive', 'transfer-encoding'];
 
@@ -34,10 +37,17 @@ export async function writeResponse(
   if (answer.headers['content-length'] === undefined && 'flushHeaders' in response)
     (response as unknown as ServerResponse).flushHeaders();
   const over = answer.over === undefined ? gone : AbortSignal.any([gone, answer.over]);
+  let turnMs = performance.now();
   for await (const piece of answer.body) {
     if (gone.aborted) break;
-    if (response.write(piece) || (await drained(response, over))) continue;
-    throw new Error('the client did not read its answer in time');
+    if (!response.write(piece)) {
+      if (!(await drained(response, over))) throw new Error('the client did not read its answer in time');
+      turnMs = performance.now();
+    } else if (performance.now() - turnMs > maxTurnMs) {
+      // A client that takes everything at once is not to keep the others waiting.
+      await new Promise((resolve) => setImmediate(resolve));
+      turnMs = performance.now();
+    }
   }
   if (gone.aborted) throw new Error('the client left, or its time was over, before its answer was complete');
   if (isUnwanted) await endWithoutReading(request, response, gone);

@@ -5,8 +5,6 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
 import type { Metric } from 'prom-client';
 import { parseExact } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
@@ -21,11 +19,13 @@ import type { Store } from '#control/store/store.ts';
 import { type Authorizer, alwaysAllow, attributesOf, forbiddenReason, isPublic } from './authorization.ts';
 import { CacheFeed } from './cache-feed.ts';
 import { compactRegularly } from './compaction.ts';
+import { compressed } from './compression.ts';
 import { BodyDecoder } from './decoding/body-decoder.ts';
 import { handleDiscovery } from './discovery.ts';
 import { allowsConversion, type Exchange, type Parts } from './exchange.ts';
 import { type HealthCheck, handleHealth } from './health.ts';
 import { impersonate } from './impersonation.ts';
+import { isLongRunning } from './inflight.ts';
 import { ApiServerMetrics } from './metrics.ts';
 import { negotiate, negotiateLeniently, wantsPretty } from './negotiation.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
@@ -104,10 +104,6 @@ export interface ApiServer {
   readonly metrics: ApiServerMetrics;
   addHealthCheck(check: HealthCheck): void;
 }
-
-/** Answers from this size on are compressed for clients that ask for it (apiserver `responsewriters`). */
-const gzipThresholdBytes = 128 * 1024;
-const compress = promisify(gzip);
 
 /**
  * Values come from this server or from upstream's, which wrote them in full: no strict decoding needed. But readers rely on types, so a
@@ -260,7 +256,19 @@ class Server implements ApiServer {
     response.headers['cache-control'] ??= 'no-cache, private';
     const warning = warnings.header();
     if (warning !== undefined) response.headers['warning'] = warning;
-    return info.verb === 'watch' ? this.#counted(info, response) : await this.#compressed(request, response);
+    if (info.verb === 'watch') return this.#counted(info, response);
+    // Logs and proxied answers are passed on as they come.
+    return isLongRunning(info) ? response : await this.#compressed(request, response);
+  }
+
+  /** An error while the beginning is made can still be told. */
+  async #compressed(request: TransportRequest, response: TransportResponse): Promise<TransportResponse> {
+    try {
+      return await compressed(request, response);
+    } catch (error) {
+      this.#deps.log.error({ err: error, method: request.method, path: request.path }, 'request failed');
+      return errorResponse(error, negotiateLeniently(request.headers['accept']), false);
+    }
   }
 
   async admit(request: TransportRequest, info: RequestInfo, requestor: UserInfo): Promise<UserInfo> {
@@ -355,25 +363,6 @@ class Server implements ApiServer {
       }
     }
     return { ...response, body: body() };
-  }
-
-  async #compressed(request: TransportRequest, response: TransportResponse): Promise<TransportResponse> {
-    const length = Number(response.headers['content-length'] ?? 0);
-    if (length <= gzipThresholdBytes || request.method !== 'GET') return response;
-    if (!/\bgzip\b/.test(request.headers['accept-encoding'] ?? '')) return response;
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of response.body) chunks.push(chunk);
-    const bytes = await compress(Buffer.concat(chunks), { level: 1 });
-    async function* body(): AsyncGenerator<Uint8Array> {
-      yield bytes;
-    }
-    const headers = {
-      ...response.headers,
-      'content-encoding': 'gzip',
-      'content-length': String(bytes.length),
-      vary: 'Accept-Encoding',
-    };
-    return { ...response, headers, body: body() };
   }
 }
 

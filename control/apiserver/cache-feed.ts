@@ -13,12 +13,16 @@ import { type LeftOutReporter, leftOut } from '#client/left-out.ts';
 import { StoreError } from '#control/store/errors.ts';
 import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
 import { CachedObject } from './cached-object.ts';
+import { EncodedBytes } from './encoded-bytes.ts';
 import type { ServerLog } from './server-log.ts';
 import { defaultLimits, WatchCache, type WatchCacheLimits } from './watch-cache.ts';
 
 const registryPrefix = '/registry/';
 /** Upstream waits this long for a revision from the future before it answers "Too large resource version". */
 export const freshnessTimeoutMs = 3000;
+
+/** How often changes that are too old leave, whether anything happens or not. */
+const trimIntervalMs = 15_000;
 
 export interface CacheFeedDeps {
   store: Store;
@@ -37,6 +41,8 @@ export interface CacheFeedDeps {
 export class CacheFeed {
   readonly #deps: CacheFeedDeps;
   readonly #caches: Map<string, WatchCache>;
+  /** Of all kinds: the encoded forms of what was asked for lately. */
+  readonly #encoded = new EncodedBytes();
   #revision = 0;
   #waiters: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #stopped = false;
@@ -107,6 +113,8 @@ export class CacheFeed {
    * @throws StoreError `closed`: the store has ended, and no reading again brings it back
    */
   async run(signal: AbortSignal): Promise<void> {
+    const ended = new AbortController();
+    const trimming = this.#trimRegularly(ended.signal);
     try {
       while (!signal.aborted) await this.#loadAndFollow(signal);
     } catch (error) {
@@ -116,6 +124,17 @@ export class CacheFeed {
       this.#stopped = true;
       for (const waiter of this.#waiters.splice(0)) waiter.reject(shuttingDown());
       for (const cache of this.#caches.values()) cache.close();
+      ended.abort();
+      await trimming;
+    }
+  }
+
+  /** What a load has left behind goes when it is over, too. */
+  async #trimRegularly(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(this.#deps.clock, trimIntervalMs, signal);
+      for (const cache of this.#caches.values()) cache.trim(this.#deps.clock.now());
+      this.#encoded.rest();
     }
   }
 
@@ -151,9 +170,16 @@ export class CacheFeed {
 
   async #follow(signal: AbortSignal): Promise<void> {
     for await (const { events, progressRevision } of this.#deps.store.watch(registryPrefix, this.#revision, signal)) {
+      // What came before has had its time to be taken; who has not is cut off where the window is too small for both.
+      for (const cache of new Set(events.map((event) => this.#cacheOf(event.entry.key)))) cache?.trim(this.#deps.clock.now());
       for (const event of events) this.#apply(event);
       this.#advance(Math.max(progressRevision, events.at(-1)?.revision ?? 0));
     }
+  }
+
+  #cacheOf(key: string): WatchCache | undefined {
+    const prefix = this.#prefixOf(key);
+    return prefix === undefined ? undefined : this.cache(prefix);
   }
 
   #apply(event: StoreEvent): void {
@@ -173,7 +199,8 @@ export class CacheFeed {
     try {
       const object = withRevision(this.#deps.decode(prefix, entry.value), entry.modRevision);
       checkName(entry.key, object);
-      return new CachedObject(entry.key, entry.modRevision, this.#deps.freeze === true ? deepFreeze(object) : object);
+      const shared = this.#deps.freeze === true ? deepFreeze(object) : object;
+      return new CachedObject(entry.key, entry.modRevision, shared, entry.value.byteLength, this.#encoded);
     } catch (error) {
       // One unreadable value must not take the whole API down; the log names it for the operator to repair.
       this.#deps.log.error({ err: error, key: entry.key }, 'stored value cannot be decoded; it is left out');

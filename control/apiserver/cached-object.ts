@@ -1,6 +1,7 @@
 /** One version of one stored object: decoded once, encoded at most once per content type, shared by all readers. */
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
+import type { EncodedBytes, Encoding } from './encoded-bytes.ts';
 
 /**
  * `object` is shared: never change it, copy first ({@link copyOf}).
@@ -10,15 +11,36 @@ export class CachedObject {
   readonly key: string;
   readonly revision: number;
   readonly object: KubeObject;
+  /** As it is stored; 0 for what is in no cache. */
+  readonly bytes: number;
+  readonly #budget: EncodedBytes | undefined;
   #derived: Map<string, unknown> | undefined;
+  #encoded: Map<string, Encoding> | undefined;
 
-  constructor(key: string, revision: number, object: KubeObject) {
+  /** @param budget keeps encoded forms; without one, each is made anew */
+  constructor(key: string, revision: number, object: KubeObject, bytes = 0, budget?: EncodedBytes) {
     this.key = key;
     this.revision = revision;
     this.object = object;
+    this.bytes = bytes;
+    this.#budget = budget;
   }
 
-  /** What `make` returned the first time it was asked for under this name: encoded bytes, field sets, other views. */
+  /** The bytes that `make` returned under this name, as long as they are kept. */
+  encoded(name: string, make: () => Uint8Array): Uint8Array {
+    if (this.#budget === undefined) return make();
+    const kept = this.#encoded?.get(name);
+    if (kept?.bytes !== undefined) {
+      kept.isUsed = true;
+      return kept.bytes;
+    }
+    const bytes = make();
+    this.#encoded ??= new Map();
+    this.#encoded.set(name, this.#budget.keep(bytes));
+    return bytes;
+  }
+
+  /** What `make` returned the first time it was asked for under this name: field sets, other views. */
   derived<T>(name: string, make: () => T): T {
     this.#derived ??= new Map();
     const known = this.#derived.get(name);
@@ -34,11 +56,13 @@ export class CachedObject {
 
   /** The same state under another revision: what watchers are told when it is deleted. */
   at(revision: number): CachedObject {
-    const { object } = this;
-    return new CachedObject(this.key, revision, {
-      ...object,
-      metadata: { ...object.metadata, resourceVersion: String(revision) },
-    });
+    const { metadata } = this.object;
+    return this.with(revision, { ...this.object, metadata: { ...metadata, resourceVersion: String(revision) } });
+  }
+
+  /** Another view of the same stored state. */
+  with(revision: number, object: KubeObject): CachedObject {
+    return new CachedObject(this.key, revision, object, this.bytes, this.#budget);
   }
 }
 

@@ -10,13 +10,13 @@ import type { TransportResponse } from '#client/transport.ts';
 import type { CachedObject } from './cached-object.ts';
 import { type Exchange, respondWith, writeContext } from './exchange.ts';
 import { parseListQuery } from './list-options.ts';
+import { listPieces } from './list-pieces.ts';
 import { listObjects } from './listing.ts';
 import { bodyFormat, contentTypeOf } from './negotiation.ts';
 import { parsePredicate } from './predicate.ts';
 import { listKind, listMeta } from './read-handlers.ts';
 import { parseDryRun } from './request-body.ts';
-import { bytesResponse, objectResponse } from './responses.ts';
-import { encodeList } from './wire.ts';
+import { objectResponse, piecesResponse } from './responses.ts';
 
 /** Kinds whose deletion answers with the object, not with a Status (`ReturnDeletedObject` in kubernetes `pkg/registry`). */
 const returnsDeleted = new Set(['namespaces', 'pods', 'serviceaccounts', 'services']);
@@ -127,6 +127,6 @@ export async function handleDeleteCollection(exchange: Exchange): Promise<Transp
     }
   };
   await Promise.all(Array.from({ length: Math.min(collectionWorkers, pending.length) }, worker));
-  const bytes = encodeList(result.items, listMeta(result), listKind(exchange), { format: accepted.format, pretty });
-  return bytesResponse(200, contentTypeOf(accepted.format), bytes);
+  const pieces = listPieces(result.items, listMeta(result), listKind(exchange), { format: accepted.format, pretty });
+  return piecesResponse(200, contentTypeOf(accepted.format), pieces);
 }

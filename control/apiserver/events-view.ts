@@ -6,7 +6,7 @@
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
-import { CachedObject } from './cached-object.ts';
+import type { CachedObject } from './cached-object.ts';
 
 const viewId = 'events.events.k8s.io';
 
@@ -31,10 +31,7 @@ function rename(object: KubeObject, apiVersion: string, names: ReadonlyMap<strin
 /** The object as `resource` shows it; converted once per version. */
 export function fromStoredView(resource: Resource, stored: CachedObject): CachedObject {
   if (resource.id !== viewId) return stored;
-  return stored.derived(
-    'view',
-    () => new CachedObject(stored.key, stored.revision, rename(stored.object, 'events.k8s.io/v1', toView)),
-  );
+  return stored.derived('view', () => stored.with(stored.revision, rename(stored.object, 'events.k8s.io/v1', toView)));
 }
 
 /** The object as it is stored. */

@@ -9,13 +9,14 @@ import type { TransportResponse } from '#client/transport.ts';
 import type { CachedObject } from './cached-object.ts';
 import { type Exchange, respondWith } from './exchange.ts';
 import { parseListQuery, parseRevision } from './list-options.ts';
+import { collectionPieces, cut, listPieces, pieceBytes } from './list-pieces.ts';
 import { type ListResult, listObjects, untilNotOlderThan } from './listing.ts';
 import { contentTypeOf } from './negotiation.ts';
 import { parsePredicate } from './predicate.ts';
-import { bytesResponse } from './responses.ts';
-import { type IncludeObject, parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
+import { piecesResponse } from './responses.ts';
+import { type IncludeObject, parseIncludeObject, toPartialMetadata, toRow, toTable } from './table.ts';
 import { type ServedEvent, watchObjects } from './watching.ts';
-import { anyWatchFrame, encodeAny, encodeList, type StreamFormat, watchFrame } from './wire.ts';
+import { anyWatchFrame, type EncodeOptions, type StreamFormat, sharedWatchFrame, watchFrame } from './wire.ts';
 
 export async function handleGet(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
@@ -33,8 +34,8 @@ export async function handleList(exchange: Exchange): Promise<TransportResponse>
   const options = { format: accepted.format, pretty };
   const contentType = contentTypeOf(accepted.format);
   if (accepted.convert === undefined)
-    return bytesResponse(200, contentType, encodeList(result.items, metadata, listKind(exchange), options));
-  return bytesResponse(200, contentType, encodeAny(convertList(exchange, result.items, metadata), options));
+    return piecesResponse(200, contentType, listPieces(result.items, metadata, listKind(exchange), options));
+  return piecesResponse(200, contentType, convertedPieces(exchange, result.items, metadata, options));
 }
 
 export function listMeta({ revision, continue: token, remaining }: ListResult): ListMeta {
@@ -49,28 +50,29 @@ export function listKind({ resource }: Exchange) {
   return { apiVersion: apiVersionOf(resource.group, resource.version), kind: `${resource.kind}List`, itemType: resource.schema };
 }
 
-function convertList(
+function convertedPieces(
   { parts, info, resource, accepted }: Exchange,
   items: readonly CachedObject[],
   metadata: ListMeta,
-): JsonObject {
+  options: EncodeOptions,
+): Generator<Uint8Array> {
   const version = accepted.convert?.version ?? 'v1';
-  const objects = items.map(({ object }) => object);
   if (accepted.convert?.kind === 'Table') {
+    const strategy = parts.registry.strategy(resource);
     const include = parseIncludeObject(info.query);
-    return toTable(parts.registry.strategy(resource), objects, metadata, {
-      include,
-      headers: true,
-      version,
-      nowMs: parts.clock.now(),
-    });
+    const nowMs = parts.clock.now();
+    const table = toTable(strategy, [], metadata, { include, headers: true, version, nowMs });
+    const envelope = {
+      kind: 'Table',
+      apiVersion: `meta.k8s.io/${version}`,
+      metadata: metadata as JsonObject,
+      columnDefinitions: table['columnDefinitions'] ?? null,
+    };
+    const row = ({ object }: CachedObject) => toRow(strategy, object, { include, version, nowMs });
+    return collectionPieces(envelope, 'rows', items, row, options);
   }
-  return {
-    kind: 'PartialObjectMetadataList',
-    apiVersion: `meta.k8s.io/${version}`,
-    metadata: metadata as JsonObject,
-    items: objects.map((object) => toPartialMetadata(object, version)),
-  };
+  const envelope = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${version}`, metadata: metadata as JsonObject };
+  return collectionPieces(envelope, 'items', items, ({ object }) => toPartialMetadata(object, version), options);
 }
 
 /** Also the legacy `/watch/pods` and `/watch/pods/x`. */
@@ -89,11 +91,13 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   // Asked here so that a bad revision is an ordinary 400, not a broken stream.
   parseRevision(query.resourceVersion);
   const include = parseIncludeObject(info.query);
-  const events = watchObjects(parts, resource, info.namespace, query, predicate, signal);
+  const over = new AbortController();
+  const events = watchObjects(parts, resource, info.namespace, query, predicate, signal, () => over.abort());
   return {
     status: 200,
     headers: { 'content-type': contentTypeOf(format, true) },
     body: frames(exchange, format, include, events),
+    over: over.signal,
   };
 }
 
@@ -106,12 +110,19 @@ async function* frames(
   // A Table's columns come with the first frame only.
   let headers = true;
   for await (const batch of events) {
-    const chunks = batch.map((event) => {
+    let gathered: Uint8Array[] = [];
+    let bytes = 0;
+    for (const event of batch) {
       const frame = encodeEvent(exchange, format, include, headers, event);
       headers = false;
-      return frame;
-    });
-    yield chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+      gathered.push(frame);
+      bytes += frame.length;
+      if (bytes < pieceBytes) continue;
+      yield* cut(gathered.length === 1 ? frame : Buffer.concat(gathered));
+      gathered = [];
+      bytes = 0;
+    }
+    if (bytes > 0) yield gathered.length === 1 ? (gathered[0] as Uint8Array) : Buffer.concat(gathered);
   }
 }
 
@@ -128,7 +139,10 @@ function encodeEvent(
     const bookmark = bookmarkObject(exchange, event.revision, event.initialEventsEnd);
     return anyWatchFrame('BOOKMARK', convertOne(exchange, bookmark, include, headers) as JsonObject, format);
   }
-  if (accepted.convert === undefined) return watchFrame(event.type, event.object, resource.schema, format);
+  if (accepted.convert === undefined) {
+    const frame = event.isInitial === true ? watchFrame : sharedWatchFrame;
+    return frame(event.type, event.object, resource.schema, format);
+  }
   return anyWatchFrame(event.type, convertOne(exchange, event.object.object, include, headers) as JsonObject, format);
 }
 

@@ -24,6 +24,19 @@ export function bytesResponse(
   };
 }
 
+/** Whole where it is one piece; else each piece is made when the client has taken those before. */
+export function piecesResponse(status: number, contentType: string, pieces: Iterator<Uint8Array>): TransportResponse {
+  // What cannot be encoded at all is told here, while there can still be another answer.
+  const first = pieces.next();
+  const second = first.done === true ? first : pieces.next();
+  if (first.done === true || second.done === true) return bytesResponse(status, contentType, first.value ?? new Uint8Array());
+  async function* body(): AsyncGenerator<Uint8Array> {
+    yield first.value;
+    for (let next = second; next.done !== true; next = pieces.next()) yield next.value;
+  }
+  return { status, headers: { 'content-type': contentType }, body: body() };
+}
+
 export const textResponse = (status: number, text: string, headers: Record<string, string> = {}): TransportResponse =>
   bytesResponse(status, 'text/plain; charset=utf-8', Buffer.from(text), { 'x-content-type-options': 'nosniff', ...headers });
 

@@ -48,11 +48,17 @@ export function toTable(
     apiVersion: `meta.k8s.io/${version}`,
     metadata: metadata as JsonObject,
     columnDefinitions: headers ? (table.columns as unknown as JsonValue) : null,
-    rows: objects.map((object) => ({
-      cells: cellsOf(table, object, nowMs),
-      object: rowObject(object, include, version),
-    })),
+    rows: objects.map((object) => toRow(strategy, object, { include, version, nowMs })),
   };
+}
+
+/** One row of {@link toTable}. */
+export function toRow(
+  { table = defaultTable }: Pick<Strategy, 'table'>,
+  object: KubeObject,
+  { include, version, nowMs }: { include: IncludeObject; version: string; nowMs: number },
+): JsonObject {
+  return { cells: cellsOf(table, object, nowMs), object: rowObject(object, include, version) };
 }
 
 /** A row of which nothing but the name can be told does not keep the others from being shown. */

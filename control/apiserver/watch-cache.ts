@@ -2,46 +2,37 @@
  * The watch cache of one storage prefix: the current objects in key order, and the recent changes, from which lists and
  * watches are served without asking the store.
  *
- * Source: apiserver `pkg/storage/cacher` (watch_cache.go: a window of events at least 75 s long, errors on too old revisions).
+ * Source: apiserver `pkg/storage/cacher` (watch_cache.go: errors on too old revisions; cache_watcher.go: who lags behind is cut off).
  */
 import { expired } from '#api/status.ts';
 import type { CachedObject } from './cached-object.ts';
+import { type CacheEvent, ChangeWindow, type WindowLimits } from './change-window.ts';
+import { SortedObjects } from './sorted-objects.ts';
 
-export interface CacheEvent {
-  revision: number;
-  /** The state after the change; undefined: deleted. */
-  current: CachedObject | undefined;
-  /** The state before; undefined: created. */
-  previous: CachedObject | undefined;
-  atMs: number;
-}
-
-export interface WatchCacheLimits {
-  /** Events are kept at least this long … */
-  windowMs: number;
-  /** … and at least so many … */
-  minEvents: number;
-  /** … but never more than so many. */
-  maxEvents: number;
+export interface WatchCacheLimits extends WindowLimits {
   /** A watcher that lags behind by more than this is cut off, and resumes by resourceVersion. */
   maxQueuedEvents: number;
 }
 
-export const defaultLimits: WatchCacheLimits = { windowMs: 75_000, minEvents: 100, maxEvents: 8192, maxQueuedEvents: 4096 };
+export const defaultLimits: WatchCacheLimits = {
+  windowMs: 75_000,
+  minEvents: 100,
+  maxEvents: 8192,
+  maxBytes: 32 << 20,
+  maxQueuedEvents: 4096,
+};
 
 export class WatchCache {
   readonly prefix: string;
   readonly #limits: WatchCacheLimits;
-  #objects = new Map<string, CachedObject>();
-  #keys: string[] = [];
-  #events: CacheEvent[] = [];
-  /** Every change above this revision is in `#events`. */
-  #windowStart = 0;
+  readonly #window: ChangeWindow;
+  #objects = new SortedObjects();
   #watchers = new Set<CacheWatcher>();
 
   constructor(prefix: string, limits: WatchCacheLimits) {
     this.prefix = `${prefix}/`;
     this.#limits = limits;
+    this.#window = new ChangeWindow(limits);
   }
 
   get(key: string): CachedObject | undefined {
@@ -56,54 +47,37 @@ export class WatchCache {
     return this.#watchers.size;
   }
 
-  /** In key order, those under `keyPrefix`; from `startKey` on. */
-  *range(keyPrefix: string, startKey = keyPrefix): Generator<CachedObject> {
-    for (let index = lowerBound(this.#keys, startKey); index < this.#keys.length; index++) {
-      const key = this.#keys[index] ?? '';
-      if (!key.startsWith(keyPrefix)) return;
-      const found = this.#objects.get(key);
-      if (found !== undefined) yield found;
-    }
+  /** The stored size of the changes that are kept. */
+  get windowBytes(): number {
+    return this.#window.bytes;
+  }
+
+  /** In key order, those under `keyPrefix`; from `startKey` on. All of one moment: that of the call. */
+  range(keyPrefix: string, startKey = keyPrefix): Generator<CachedObject> {
+    return this.#objects.range(keyPrefix, startKey);
   }
 
   /** Replaces everything; watchers end, since what lies between is unknown. */
   replace(objects: Iterable<CachedObject>, revision: number): void {
-    this.#objects = new Map();
-    for (const object of objects) this.#objects.set(object.key, object);
-    this.#keys = [...this.#objects.keys()].sort(byteOrder);
-    this.#events = [];
-    this.#windowStart = revision;
+    this.#objects = new SortedObjects(objects);
+    this.#window.reset(revision);
     for (const watcher of this.#watchers) watcher.close();
   }
 
   apply(event: CacheEvent): void {
-    const key = (event.current ?? event.previous)?.key ?? '';
-    if (event.previous !== undefined && event.current === undefined) {
-      this.#objects.delete(key);
-      const index = lowerBound(this.#keys, key);
-      if (this.#keys[index] === key) this.#keys.splice(index, 1);
-    } else if (event.current !== undefined) {
-      if (!this.#objects.has(key)) this.#keys.splice(lowerBound(this.#keys, key), 0, key);
-      this.#objects.set(key, event.current);
-    }
-    this.#events.push(event);
-    this.#trim(event.atMs);
-    for (const watcher of this.#watchers) watcher.push(event);
+    if (event.current !== undefined) this.#objects.set(event.current);
+    else if (event.previous !== undefined) this.#objects.delete(event.previous.key);
+    this.#window.push(event);
+    for (const watcher of this.#watchers) watcher.poke();
   }
 
-  #trim(nowMs: number): void {
-    const { windowMs, minEvents, maxEvents } = this.#limits;
-    let drop = 0;
-    while (
-      this.#events.length - drop > maxEvents ||
-      (this.#events.length - drop > minEvents && (this.#events[drop]?.atMs ?? nowMs) < nowMs - windowMs)
-    ) {
-      drop++;
-    }
-    // Cutting the array one event at a time would make every write cost the length of the window.
-    if (drop <= Math.min(256, maxEvents >> 2)) return;
-    this.#windowStart = this.#events[drop - 1]?.revision ?? this.#windowStart;
-    this.#events = this.#events.slice(drop);
+  /**
+   * Drops changes that nobody can ask for any more, and cuts off watchers that have not read them, or lag behind by too many. To be
+   * called now and then: between two calls, watchers that keep up have their turn.
+   */
+  trim(nowMs: number): void {
+    this.#window.trim(nowMs);
+    for (const watcher of this.#watchers) if (watcher.lag > this.#limits.maxQueuedEvents || watcher.isLost) watcher.close();
   }
 
   /**
@@ -111,9 +85,9 @@ export class WatchCache {
    * @throws ApiError 410 `Expired` when changes after `revision` are no longer known
    */
   watch(revision: number): CacheWatcher {
-    if (revision < this.#windowStart) throw expired(`too old resource version: ${revision} (${this.#windowStart})`);
-    const backlog = this.#events.filter((event) => event.revision > revision);
-    const watcher = new CacheWatcher(backlog, revision, this.#limits.maxQueuedEvents, () => this.#watchers.delete(watcher));
+    const { startRevision } = this.#window;
+    if (revision < startRevision) throw expired(`too old resource version: ${revision} (${startRevision})`);
+    const watcher = new CacheWatcher(this.#window, revision, () => this.#watchers.delete(watcher));
     this.#watchers.add(watcher);
     return watcher;
   }
@@ -124,32 +98,34 @@ export class WatchCache {
   }
 }
 
-/** A reader of the stream of changes with a bounded queue. */
+/** A reader of the stream of changes: a place in the window. */
 export class CacheWatcher {
-  #queue: CacheEvent[];
-  #closed = false;
-  #wake: (() => void) | undefined;
+  readonly #window: ChangeWindow;
+  /** From a revision that the cache has not reached yet, nothing up to it is told. */
   readonly #after: number;
-  readonly #maxQueued: number;
-  readonly #backlog: number;
+  readonly #over = new AbortController();
   readonly #onClose: () => void;
+  /** The changes that were there at the beginning count as no lag. */
+  readonly #begin: number;
+  #place: number;
+  #wake: (() => void) | undefined;
 
-  constructor(backlog: CacheEvent[], after: number, maxQueued: number, onClose: () => void) {
-    this.#queue = backlog;
-    this.#backlog = backlog.length;
+  constructor(window: ChangeWindow, after: number, onClose: () => void) {
+    this.#window = window;
     this.#after = after;
-    this.#maxQueued = maxQueued;
+    this.#place = window.placeAfter(after);
+    this.#begin = window.end;
     this.#onClose = onClose;
   }
 
-  push(event: CacheEvent): void {
-    if (event.revision <= this.#after) return;
-    if (this.#queue.length >= this.#maxQueued + this.#backlog) {
-      this.close();
-      return;
-    }
-    this.#queue.push(event);
-    this.poke();
+  /** How many changes wait to be taken. */
+  get lag(): number {
+    return this.#window.end - Math.max(this.#place, this.#begin);
+  }
+
+  /** Whether changes have left the window that were not taken. */
+  get isLost(): boolean {
+    return this.#place < this.#window.first;
   }
 
   /** Makes a pending {@link untilSomething} return. */
@@ -158,19 +134,32 @@ export class CacheWatcher {
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#over.signal.aborted;
   }
 
-  /** Everything queued, without waiting. */
-  take(): CacheEvent[] {
-    const taken = this.#queue;
-    this.#queue = [];
-    return taken;
+  /** Aborts when the watcher is closed. */
+  get over(): AbortSignal {
+    return this.#over.signal;
   }
 
-  /** Resolves when there are events, on {@link poke}, and when the watcher is closed. */
+  /** The next changes, some of them, without waiting. Empty: all have been taken, or the watcher is closed. */
+  take(maxBytes = 64 * 1024): CacheEvent[] {
+    if (this.isLost) this.close();
+    if (this.closed) return [];
+    const taken = this.#window.from(this.#place, maxBytes);
+    this.#place += taken.length;
+    return taken.at(-1) === undefined || (taken[0]?.revision ?? 0) > this.#after
+      ? taken
+      : taken.filter(({ revision }) => revision > this.#after);
+  }
+
+  get hasMore(): boolean {
+    return this.#place < this.#window.end;
+  }
+
+  /** Resolves when there are changes, on {@link poke}, and when the watcher is closed. */
   async untilSomething(): Promise<void> {
-    if (this.#queue.length > 0 || this.#closed) return;
+    if (this.hasMore || this.closed) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
     await promise;
@@ -178,23 +167,9 @@ export class CacheWatcher {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.closed) return;
+    this.#over.abort();
     this.#onClose();
     this.poke();
   }
-}
-
-/** etcd's order: keys are ASCII here, so code units compare as bytes. */
-const byteOrder = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] ?? '') < key) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

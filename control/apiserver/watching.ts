@@ -12,15 +12,16 @@ import type { Status } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { CacheFeed } from './cache-feed.ts';
 import type { CachedObject } from './cached-object.ts';
+import type { CacheEvent } from './change-window.ts';
 import { fromStoredView } from './events-view.ts';
 import { type ListQuery, parseRevision } from './list-options.ts';
 import { untilNotOlderThan } from './listing.ts';
 import { listPrefix } from './object-keys.ts';
 import type { Predicate } from './predicate.ts';
-import type { CacheEvent, CacheWatcher } from './watch-cache.ts';
+import type { CacheWatcher } from './watch-cache.ts';
 
 export type ServedEvent =
-  | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: CachedObject }
+  | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: CachedObject; isInitial?: boolean }
   | { type: 'BOOKMARK'; revision: number; initialEventsEnd: boolean }
   | { type: 'ERROR'; status: Status };
 
@@ -34,9 +35,13 @@ export const bookmarkIntervalMs = 60_000;
 /** kube-apiserver `--min-request-timeout`: a watch without timeoutSeconds lasts this long to twice this long. */
 const minTimeoutMs = 1_800_000;
 
+/** Initial events at a time: so many objects are held for a client that does not read. */
+const initialBatch = 32;
+
 /**
  * Batches of events, as they come. Ends when `signal` aborts, after the timeout, or when the client does not keep up.
  * A resourceVersion that is gone is told within the stream, as upstream does.
+ * @param over called when the watch ends, also while nobody asks for its next batch
  */
 export async function* watchObjects(
   deps: WatchingDeps,
@@ -45,6 +50,7 @@ export async function* watchObjects(
   query: ListQuery,
   predicate: Predicate,
   signal: AbortSignal,
+  over: () => void,
 ): AsyncGenerator<ServedEvent[]> {
   let start: WatchStart;
   try {
@@ -56,12 +62,13 @@ export async function* watchObjects(
   }
   const { watcher, initial } = start;
   const stop = (): void => watcher.close();
+  watcher.over.addEventListener('abort', over, { once: true });
   signal.addEventListener('abort', stop, { once: true });
   const timeoutMs = query.timeoutSeconds === undefined ? minTimeoutMs * (1 + deps.random()) : query.timeoutSeconds * 1000;
   const cancelTimeout = deps.clock.after(timeoutMs, stop);
   try {
     if (signal.aborted) return;
-    if (initial.length > 0) yield initial;
+    for (let batch = next(initial); batch.length > 0 && !watcher.closed; batch = next(initial)) yield batch;
     yield* follow(deps, resource, namespace, query, predicate, watcher);
   } finally {
     cancelTimeout();
@@ -72,7 +79,17 @@ export async function* watchObjects(
 
 interface WatchStart {
   watcher: CacheWatcher;
-  initial: ServedEvent[];
+  initial: Iterator<ServedEvent>;
+}
+
+function next(events: Iterator<ServedEvent>): ServedEvent[] {
+  const batch: ServedEvent[] = [];
+  while (batch.length < initialBatch) {
+    const { value, done } = events.next();
+    if (done === true) break;
+    batch.push(value);
+  }
+  return batch;
 }
 
 async function startWatch(
@@ -90,16 +107,27 @@ async function startWatch(
   else await feed.ready;
   const cache = feed.cache(resource.storagePrefix);
   // From here to the end nothing awaits: state and stream join without a gap.
-  if (!wantsState) return { watcher: cache.watch(revision === 0 ? feed.revision : revision), initial: [] };
-  const initial: ServedEvent[] = [];
-  for (const stored of cache.range(listPrefix(resource, namespace))) {
+  if (!wantsState) return { watcher: cache.watch(revision === 0 ? feed.revision : revision), initial: [].values() };
+  const state = cache.range(listPrefix(resource, namespace));
+  const bookmark = query.sendInitialEvents === true && query.allowWatchBookmarks;
+  return {
+    watcher: cache.watch(feed.revision),
+    initial: initialEvents(resource, state, predicate, bookmark ? feed.revision : undefined),
+  };
+}
+
+/** Made as the client takes them: what is held meanwhile is shared with the cache. */
+function* initialEvents(
+  resource: Resource,
+  state: Iterable<CachedObject>,
+  predicate: Predicate,
+  bookmark: number | undefined,
+): Generator<ServedEvent> {
+  for (const stored of state) {
     const object = fromStoredView(resource, stored);
-    if (predicate.matches(object)) initial.push({ type: 'ADDED', object });
+    if (predicate.matches(object)) yield { type: 'ADDED', object, isInitial: true };
   }
-  if (query.sendInitialEvents === true && query.allowWatchBookmarks) {
-    initial.push({ type: 'BOOKMARK', revision: feed.revision, initialEventsEnd: true });
-  }
-  return { watcher: cache.watch(feed.revision), initial };
+  if (bookmark !== undefined) yield { type: 'BOOKMARK', revision: bookmark, initialEventsEnd: true };
 }
 
 async function* follow(
@@ -123,10 +151,10 @@ async function* follow(
   try {
     while (!watcher.closed) {
       const served = watcher.take().flatMap((event) => view(resource, prefix, predicate, event) ?? []);
-      if (bookmarkDue) {
+      if (bookmarkDue && !watcher.hasMore) {
         bookmarkDue = false;
         schedule();
-        // The queue is empty and nothing awaited since: everything up to the cache's revision has been told.
+        // Nothing is left and nothing awaited since: everything up to the cache's revision has been told.
         served.push({ type: 'BOOKMARK', revision: feed.revision, initialEventsEnd: false });
       }
       if (served.length > 0) yield served;

@@ -1,16 +1,16 @@
 /**
- * Objects, lists, Tables, Status and watch frames as bytes in the negotiated format. Stored objects are encoded once per
- * version and format; lists and frames are put together from those bytes.
+ * Objects, Status and watch frames as bytes in the negotiated format. Stored objects are encoded once per version and format, as long
+ * as that is asked for; lists (list-pieces.ts) and frames are put together from those bytes.
  */
 
 import { stringify } from 'yaml';
-import { encodeProtobuf, encodeProtobufList, encodeRaw, encodeWatchFrame, envelope } from '#api/codec/protobuf.ts';
+import { encodeProtobuf, encodeRaw, encodeWatchFrame, envelope } from '#api/codec/protobuf.ts';
 import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { typeForKind } from '#api/schema/facts.ts';
 import { notAcceptable } from '#api/status.ts';
-import type { ListMeta, Status } from '#api/types.generated.ts';
+import type { Status } from '#api/types.generated.ts';
 import type { CachedObject } from './cached-object.ts';
 import type { Format } from './negotiation.ts';
 
@@ -29,8 +29,6 @@ export interface ListKind {
 }
 
 const newline = Buffer.from('\n');
-const comma = Buffer.from(',');
-const openBrace = Buffer.from('{');
 const frameEnd = Buffer.from('}\n');
 
 /** Any object that is not in a cache: Status, Table, reviews, dry-run results. @throws ApiError 406 when protobuf has no such type */
@@ -58,42 +56,15 @@ export function encodeObject(cached: CachedObject, type: string, options: Encode
   return Buffer.concat([jsonHead(apiVersion, kind), jsonRest(cached), newline]);
 }
 
-/** Items leave out apiVersion and kind, as Go's typed lists do. */
-export function encodeList(
-  items: readonly CachedObject[],
-  metadata: ListMeta,
-  list: ListKind,
-  options: EncodeOptions,
-): Uint8Array {
-  const { apiVersion, kind, itemType } = list;
-  if (options.format === 'protobuf') {
-    return encodeProtobufList(
-      items.map((item) => protobufOf(item, itemType)),
-      metadata,
-      { apiVersion, kind },
-    );
-  }
-  if (options.format === 'yaml' || options.pretty) {
-    return encodeAny(
-      { kind, apiVersion, metadata: metadata as JsonObject, items: items.map(({ object }) => withoutType(object)) },
-      options,
-    );
-  }
-  const chunks: Uint8Array[] = [
-    Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(metadata)},"items":[`),
-  ];
-  items.forEach((item, index) => {
-    if (index > 0) chunks.push(comma);
-    chunks.push(openBrace, jsonRest(item));
-  });
-  chunks.push(Buffer.from(']}\n'));
-  return Buffer.concat(chunks);
-}
-
 /** YAML has no framing for streams (406, as upstream). */
 export type StreamFormat = Exclude<Format, 'yaml'>;
 
-/** One watch frame around a stored object's bytes, which are encoded once for all watchers of the format. */
+/** One watch frame that all watchers of the format share. */
+export function sharedWatchFrame(type: string, cached: CachedObject, schema: string, format: StreamFormat): Uint8Array {
+  return cached.encoded(`${type} ${format}`, () => watchFrame(type, cached, schema, format));
+}
+
+/** One watch frame around a stored object's bytes. */
 export function watchFrame(type: string, cached: CachedObject, schema: string, format: StreamFormat): Uint8Array {
   const { apiVersion, kind } = cached.object;
   if (format === 'protobuf') return encodeWatchFrame(type, envelope(protobufOf(cached, schema), { apiVersion, kind }));
@@ -107,20 +78,20 @@ export function anyWatchFrame(type: string, object: JsonObject | Status, format:
 }
 
 /** As sigs.k8s.io/yaml writes it: keys sorted, lists not indented, and quotes where YAML 1.1 would read no string (`yes`, times). */
-function toYaml(value: unknown): string {
+export function toYaml(value: unknown): string {
   return stringify(value, { version: '1.1', sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-const protobufOf = (cached: CachedObject, type: string): Uint8Array =>
-  cached.derived('protobuf', () => encodeRaw(type, cached.object));
+export const protobufOf = (cached: CachedObject, type: string): Uint8Array =>
+  cached.encoded('protobuf', () => encodeRaw(type, cached.object));
 
 const jsonHead = (apiVersion: string, kind: string): Uint8Array => Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}",`);
 
 /** All but the opening brace, kind and apiVersion, which list items leave out. */
-const jsonRest = (cached: CachedObject): Uint8Array =>
-  cached.derived('json', () => Buffer.from(stringifyExact(withoutType(cached.object)).slice(1)));
+export const jsonRest = (cached: CachedObject): Uint8Array =>
+  cached.encoded('json', () => Buffer.from(stringifyExact(withoutType(cached.object)).slice(1)));
 
-function withoutType(object: KubeObject): JsonObject {
+export function withoutType(object: KubeObject): JsonObject {
   const { apiVersion: _, kind: __, ...rest } = object;
   return rest as unknown as JsonObject;
 }

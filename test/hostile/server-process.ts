@@ -14,6 +14,12 @@ import { type LoadedKubeconfig, loadKubeconfig } from '#client/kubeconfig.ts';
 /** RFC 5737: nobody's address. A `kubernetes` Service on loopback would be refused. */
 const advertised = '192.0.2.1';
 
+/** Node's flags for {@link ServerProcess.collectedBytes}: garbage is collected when the process is told to. */
+export const collectable: readonly string[] = [
+  '--expose-gc',
+  `--import=data:text/javascript,${encodeURIComponent('process.on("SIGUSR2", () => { gc(); gc(); })')}`,
+];
+
 export class ServerProcess {
   readonly port: number;
   readonly kubeconfig: LoadedKubeconfig;
@@ -73,6 +79,16 @@ export class ServerProcess {
   residentBytes(): number {
     const found = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'));
     return Number(found?.[1]) * 1024;
+  }
+
+  /** {@link residentBytes} without garbage. Needs {@link collectable}. */
+  async collectedBytes(): Promise<number> {
+    this.#process.kill('SIGUSR2');
+    // The answer comes from the same loop, after the collection.
+    await this.request('GET', '/livez');
+    this.#process.kill('SIGUSR2');
+    await this.request('GET', '/livez');
+    return this.residentBytes();
   }
 
   /** One request of the administrator's. */

@@ -1,0 +1,65 @@
+/**
+ * The encoded forms of cached objects (JSON, protobuf, watch frames), kept while they are in use and within a budget of bytes over all
+ * objects, kinds and formats. What has gone is encoded again when somebody asks.
+ *
+ * Two generations: the new fills up to half of the budget and then becomes the old, whose forms go unless they were used meanwhile. So
+ * nothing is kept in order, and a form costs its bytes and one small object.
+ */
+
+/** Where one encoded form is, as long as it is kept. */
+export interface Encoding {
+  bytes: Uint8Array | undefined;
+  isUsed: boolean;
+}
+
+/** Of the object that holds a form, and of the form's own. */
+const overheadBytes = 128;
+export const defaultBudgetBytes = 64 << 20;
+
+export class EncodedBytes {
+  readonly #budgetBytes: number;
+  #young: Encoding[] = [];
+  #youngBytes = 0;
+  #old: Encoding[] = [];
+  #oldBytes = 0;
+
+  constructor(budgetBytes = defaultBudgetBytes) {
+    this.#budgetBytes = budgetBytes;
+  }
+
+  /** What is kept now, in bytes. */
+  get size(): number {
+    return this.#youngBytes + this.#oldBytes;
+  }
+
+  keep(bytes: Uint8Array): Encoding {
+    const kept: Encoding = { bytes, isUsed: false };
+    this.#add(kept, bytes);
+    if (this.#youngBytes > this.#budgetBytes / 2) this.#turn();
+    return kept;
+  }
+
+  /** Forgets everything that was not used since the last call or the last turn: for when nothing else happens. */
+  rest(): void {
+    if (this.size > 0) this.#turn();
+  }
+
+  #add(kept: Encoding, bytes: Uint8Array): void {
+    this.#young.push(kept);
+    this.#youngBytes += bytes.length + overheadBytes;
+  }
+
+  #turn(): void {
+    const leaving = this.#old;
+    this.#old = this.#young;
+    this.#oldBytes = this.#youngBytes;
+    this.#young = [];
+    this.#youngBytes = 0;
+    for (const kept of leaving) {
+      if (kept.bytes !== undefined && kept.isUsed && this.#youngBytes < this.#budgetBytes / 4) {
+        kept.isUsed = false;
+        this.#add(kept, kept.bytes);
+      } else kept.bytes = undefined;
+    }
+  }
+}
