@@ -102,6 +102,12 @@ export const fieldNotFound = (field: string, value: unknown): FieldError =>
     reason: 'FieldValueNotFound',
     message: `Not found: ${show(value)}`,
   });
+/** The server could not find out. */
+export const internalFieldError = (field: string, why: string): FieldError => ({
+  field,
+  reason: 'InternalError',
+  message: `Internal error: ${why}`,
+});
 export const tooLong = (field: string, maxBytes: number): FieldError =>
   found({
     field,

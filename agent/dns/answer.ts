@@ -8,7 +8,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net';
 import type { Answer, RecordType } from 'dns-packet';
 import { addressOfReverse, isDnsName, undashed } from './address.ts';
 import type { ClusterNames } from './cluster-index.ts';
-import { clusterIps } from './endpoint-addresses.ts';
+import { clusterIps, isRecordPort } from './endpoint-addresses.ts';
 
 export interface DnsQuestion {
   /** As asked, case kept: answers repeat it letter by letter. */
@@ -155,7 +155,8 @@ class Zone {
     const hostname = rest.length === 1 ? rest[0] : undefined;
     const [protocol, port] = rest.length === 2 ? rest.map((label) => label.replace(/^_/, '')) : [];
     const wanted = (one: { name?: string | undefined; protocol?: string | undefined }): boolean =>
-      protocol === undefined || ((one.protocol ?? 'TCP').toLowerCase() === protocol && (one.name ?? '').toLowerCase() === port);
+      protocol === undefined ||
+      (String(one.protocol ?? 'TCP').toLowerCase() === protocol && String(one.name ?? '').toLowerCase() === port);
     if (service.spec?.type === 'ExternalName') {
       const target = service.spec.externalName ?? '';
       // CoreDNS: an address is no name to point to.
@@ -164,7 +165,7 @@ class Zone {
     const ips = clusterIps(service);
     const host = this.#fqdn(name, namespace);
     if (ips.length > 0 && hostname === undefined) {
-      const ports = (service.spec?.ports ?? []).filter(wanted);
+      const ports = (service.spec?.ports ?? []).filter((one) => isRecordPort(one.port) && wanted(one));
       const targets = ports.flatMap(({ port: number }) => ips.map((address) => ({ host, address, port: number })));
       return targets.length === 0 ? missing : { kind: 'targets', targets };
     }

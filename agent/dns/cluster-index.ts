@@ -39,6 +39,8 @@ export class ClusterIndex implements ClusterNames {
   readonly #slicesByIp = new Terms<readonly EndpointAddress[]>();
   /** What could not be read, by kind and key. */
   readonly #leftOut = new Map<string, readonly LeftOut[]>();
+  /** Of those, the objects of which nothing can be told, as kind and key. */
+  readonly #unreadable = new Set<string>();
   readonly #unsubscribe: (() => void)[];
   #serial: number;
 
@@ -74,7 +76,9 @@ export class ClusterIndex implements ClusterNames {
   }
 
   service(namespace: string, name: string): Service | undefined {
-    return this.#deps.services.cache.get(`${namespace}/${name}`);
+    return this.#unreadable.has(`Service ${namespace}/${name}`)
+      ? undefined
+      : this.#deps.services.cache.get(`${namespace}/${name}`);
   }
 
   endpoints(namespace: string, service: string): EndpointAddress[] {
@@ -125,9 +129,11 @@ export class ClusterIndex implements ClusterNames {
   #note(id: string, kind: string, object: KubeObject, read: () => string[]): void {
     this.#serial = this.#now();
     let problems: string[];
+    this.#unreadable.delete(id);
     try {
       problems = read();
     } catch (error) {
+      this.#unreadable.add(id);
       problems = [unreadable(error)];
     }
     if (problems.length === 0 && !this.#leftOut.delete(id)) return;

@@ -30,7 +30,12 @@ export function serviceProblems({ spec }: Service): string[] {
   const texts = [...(spec?.clusterIPs ?? []), ...(spec?.clusterIP === undefined ? [] : [spec.clusterIP])];
   const bad = texts.filter((text) => text !== '' && text !== 'None' && !isAddress(text));
   const target = spec?.type === 'ExternalName' ? (spec.externalName ?? '') : '';
+  // Names are compared in lower case, by whoever asks for a port.
+  const ports = (spec?.ports ?? []).filter(
+    ({ port, name, protocol }) => !isRecordPort(port) || !isText(name) || !isText(protocol),
+  );
   return [
+    ...ports.map(({ port }) => `spec.ports: ${JSON.stringify(port)} is no port of a name`),
     ...bad.map((text) => `spec.clusterIPs: ${JSON.stringify(text)} is no IP address`),
     ...(target === '' || isDnsName(target) || isAddress(target)
       ? []
@@ -38,8 +43,11 @@ export function serviceProblems({ spec }: Service): string[] {
   ];
 }
 
+const isText = (value: unknown): boolean => value === undefined || typeof value === 'string';
+
 /** A record's port is 16 bits wide. */
-const isRecordPort = (port: unknown): port is number => Number.isInteger(port) && Number(port) >= 0 && Number(port) <= 65_535;
+export const isRecordPort = (port: unknown): port is number =>
+  Number.isInteger(port) && Number(port) >= 0 && Number(port) <= 65_535;
 
 /** An absent `ready` counts as ready (EndpointSlice API); publishNotReadyAddresses has been applied by whoever wrote it. */
 export function readyAddresses(slice: EndpointSlice, problem: (reason: string) => void): EndpointAddress[] {

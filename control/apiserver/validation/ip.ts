@@ -70,21 +70,24 @@ linkLocal.addSubnet('169.254.0.0', 16, 'ipv4');
 linkLocal.addSubnet('fe80::', 10, 'ipv6');
 const linkLocalMulticast = new BlockList();
 linkLocalMulticast.addSubnet('224.0.0.0', 24, 'ipv4');
-linkLocalMulticast.addSubnet('ff02::', 16, 'ipv6');
+// Whatever the flags: only the scope counts.
+for (let flags = 0; flags < 16; flags++) linkLocalMulticast.addSubnet(`ff${flags.toString(16)}2::`, 16, 'ipv6');
 
 /** Addresses that traffic could never reach through a service. */
 export function validateEndpointIp(address: string, path: string): FieldError[] {
-  if (!isIPv4(address) && !isIPv6(address)) return [invalidValue(path, address, 'must be a valid IP address')];
-  const family = isIPv4(address) ? 'ipv4' : 'ipv6';
+  // Read leniently, as upstream does: that it is badly written is another check's word.
+  const ip = hasLeadingZeros(address) ? address.split('.').map(Number).join('.') : address;
+  if ((!isIPv4(ip) && !isIPv6(ip)) || ip.includes('%')) return [invalidValue(path, address, 'must be a valid IP address')];
+  const family = isIPv4(ip) ? 'ipv4' : 'ipv6';
   const errors: FieldError[] = [];
-  if (address === '0.0.0.0' || /^[0:]+$/.test(address))
+  if (ip === '0.0.0.0' || canonicalIp(ip) === '::' || canonicalIp(ip) === '::ffff:0:0')
     errors.push(invalidValue(path, address, `may not be unspecified (${address})`));
-  if (loopback.check(address, family))
+  if (loopback.check(ip, family))
     errors.push(invalidValue(path, address, 'may not be in the loopback range (127.0.0.0/8, ::1/128)'));
-  if (linkLocal.check(address, family)) {
+  if (linkLocal.check(ip, family)) {
     errors.push(invalidValue(path, address, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)'));
   }
-  if (linkLocalMulticast.check(address, family)) {
+  if (linkLocalMulticast.check(ip, family)) {
     errors.push(invalidValue(path, address, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)'));
   }
   return errors;
@@ -92,7 +95,7 @@ export function validateEndpointIp(address: string, path: string): FieldError[] 
 
 /** The canonical (RFC 5952) spelling of an IPv6 address; an IPv4 address is returned as it is. */
 export function canonicalIp(address: string): string {
-  return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
+  return isIPv6(address) && !address.includes('%') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
 }
 
 /** A warning for a valid address in an unusual spelling. */
