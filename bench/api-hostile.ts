@@ -5,7 +5,7 @@
  * `npm run bench -- api-hostile [part of a name]`
  */
 import { startApiServerProcess } from '#test/hostile/api-server.ts';
-import { collectionPath, type HostileBody, hostileBodies } from '#test/hostile/bodies.ts';
+import { collectionPath, type HostileBody, hostileBodies, pathOf } from '#test/hostile/bodies.ts';
 
 const [, , , only = ''] = process.argv;
 const aimMsPerMb = 100;
@@ -24,11 +24,12 @@ try {
 }
 
 /** @returns whether the loop was held no longer than it may */
-async function measured({ name, method, target, contentType, body, seed }: HostileBody): Promise<boolean> {
+async function measured(hostile: HostileBody): Promise<boolean> {
+  const { name, method, target, contentType, body, seed } = hostile;
   const path = collectionPath(target);
   if (seed !== undefined) await server.call('POST', path, JSON.stringify(seed), { 'content-type': 'application/json' });
   await server.report(true);
-  const answer = await server.call(method, method === 'POST' ? path : `${path}/hostile`, body, { 'content-type': contentType });
+  const answer = await server.call(method, pathOf(hostile), body, { 'content-type': contentType });
   const { longestMs, peakBytes } = await server.report();
   for (const made of ['hostile', 'a']) await server.call('DELETE', `${path}/${made}?gracePeriodSeconds=0`);
   await server.call('PATCH', `${path}/a`, '{"metadata":{"finalizers":null}}', { 'content-type': 'application/merge-patch+json' });

@@ -191,7 +191,9 @@ export class WireWriter {
   /** @param value a non-negative integer up to 2^53 */
   varint(value: number): void {
     if (value < 0x80) {
-      this.#buffer[this.#reserve(1)] = value;
+      // The place first: reserving it may make another buffer.
+      const at = this.#reserve(1);
+      this.#buffer[at] = value;
       return;
     }
     let length = 1;

@@ -21,6 +21,7 @@ import {
   protobufListHead,
   watchFrames,
 } from './protobuf.ts';
+import { WireWriter } from './protobuf-wire.ts';
 
 const bytes = (...parts: (number | string)[]): Uint8Array =>
   Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : Buffer.from([part]))));
@@ -224,6 +225,30 @@ describe('protobuf messages', () => {
     );
     // And a failed write leaves nothing behind for the next.
     assert.deepEqual(decodeRaw('core/v1.ConfigMap', encodeRaw('core/v1.ConfigMap', {})), { metadata: {} });
+  });
+});
+
+describe('the writer', () => {
+  it('loses nothing when its buffer grows, wherever that is', () => {
+    for (let fill = 0; fill < 40; fill++) {
+      const data = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`k${index}`, 'v']));
+      const writer = new WireWriter(64);
+      writer.raw(Buffer.alloc(fill));
+      for (const [key, value] of Object.entries(data)) {
+        writer.string(value);
+        writer.varint(1);
+        writer.string(key);
+      }
+      const grown = writer.finish();
+      const roomy = new WireWriter(4096);
+      roomy.raw(Buffer.alloc(fill));
+      for (const [key, value] of Object.entries(data)) {
+        roomy.string(value);
+        roomy.varint(1);
+        roomy.string(key);
+      }
+      assert.deepEqual(grown, roomy.finish());
+    }
   });
 });
 

@@ -94,12 +94,13 @@ export class Registry {
     return cached === undefined ? undefined : fromStoredView(resource, cached);
   }
 
-  /** @throws ApiError 409 when the name is taken, 422 when the object is invalid */
+  /** @param submitted is the registry's from now on. @throws ApiError 409 when the name is taken, 422 when the object is invalid */
   async create(resource: Resource, namespace: string, submitted: KubeObject, context: WriteContext): Promise<CachedObject> {
     const generated = (submitted.metadata.name ?? '') === '' && (submitted.metadata.generateName ?? '') !== '';
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#createOnce(resource, namespace, copyOf(submitted), context);
+        // Only a generated name is tried again: then the object has to be as it was sent.
+        return await this.#createOnce(resource, namespace, generated ? copyOf(submitted) : submitted, context);
       } catch (error) {
         const taken = error instanceof ApiError && error.reason === 'AlreadyExists';
         if (!generated || !taken || attempt >= maxGeneratedNameTries) throw error;

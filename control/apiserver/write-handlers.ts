@@ -32,7 +32,13 @@ export async function handleUpdate(exchange: Exchange, subresource: '' | 'status
   const context = writeContext(exchange, 'UpdateOptions');
   const submitted = await readObject(exchange, typeOf(resource), 'UpdateOptions');
   checkName(submitted, info);
-  const transform = (): KubeObject => structuredClone(submitted);
+  let isFirst = true;
+  // After a lost race the body is decoded again, which is rare; a copy of it for each update would not be.
+  const transform = async (): Promise<KubeObject> => {
+    if (!isFirst) return await readObject(exchange, typeOf(resource), 'UpdateOptions');
+    isFirst = false;
+    return submitted;
+  };
   const { object, created } = await parts.registry.update(resource, info, { transform, subresource, mode: subresource }, context);
   return respondWith(exchange, created ? 201 : 200, object);
 }

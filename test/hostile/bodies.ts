@@ -36,6 +36,12 @@ const kinds: Readonly<Record<Target, string>> = {
   endpointslices: 'EndpointSlice',
 };
 
+/** Where a body is sent to. */
+export function pathOf({ method, target, contentType }: HostileBody): string {
+  const query = contentType.includes('apply-patch') ? '?fieldManager=hostile' : '';
+  return method === 'POST' ? collectionPath(target) : `${collectionPath(target)}/hostile${query}`;
+}
+
 /** Where the objects of a target are. */
 export function collectionPath(target: Target): string {
   const version = apiVersions[target];
@@ -110,7 +116,7 @@ export function hostileBodies(scale: number): HostileBody[] {
     protobuf('variables', 'pods', container({ env: many(n(150_000), (index) => ({ name: `E${index}`, value: 'v' })) })),
     rawProtobuf('empty containers', 'pods', emptyMessages(700_000, 2)),
     rawProtobuf('empty volumes', 'pods', emptyMessages(700_000, 1)),
-    rawProtobuf('groups in groups', 'pods', podWithSpec(repeated(Buffer.from([(100 << 3) | (3 & 7), 6]), n(1_400_000)))),
+    rawProtobuf('groups in groups', 'pods', podWithSpec(repeated(Buffer.from([0xa3, 0x06]), n(1_400_000)))),
     rawProtobuf('unknown fields', 'pods', podWithSpec(repeated(Buffer.from([0xf8, 0x7f, 0]), n(1_000_000)))),
     rawProtobuf('the same message again and again', 'pods', repeatedSpec(n(1_000_000))),
     rawProtobuf('a truncated length', 'pods', podWithSpec(Buffer.from([0x12, 0xff, 0xff, 0xff, 0xff, 0x07]))),

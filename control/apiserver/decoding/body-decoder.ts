@@ -91,8 +91,11 @@ export class BodyDecoder {
     clearTimeout(current.timer);
     this.#current = undefined;
     this.#worker?.unref();
-    if ('json' in result) current.resolve({ value: parseExact(result.json), problems: result.problems });
-    else current.reject('status' in result ? new ApiError(result.status) : new Error(result.failure));
+    if ('json' in result) {
+      const decoded = { value: parseExact(result.json), problems: result.problems };
+      // What is done with it comes in another turn of the loop: others are served in between.
+      setImmediate(() => current.resolve(decoded));
+    } else current.reject('status' in result ? new ApiError(result.status) : new Error(result.failure));
     this.#next();
   }
 

@@ -14,6 +14,9 @@ import { pathText } from './field-set.ts';
 import { isObject } from './json-patch.ts';
 import { childOf, elementKeys, elementOf, itemOf, shapeOf, type Typed, typedRoot } from './typed-value.ts';
 
+/** More than anybody reads. */
+const maxMistakes = 1000;
+
 export interface ConfigurationType {
   apiVersion: string;
   kind: string;
@@ -35,7 +38,7 @@ export function readConfiguration(
   const found = { apiVersion: configuration['apiVersion'] ?? '', kind: configuration['kind'] ?? '' };
   const shown = `${String(found.apiVersion).includes('/') ? found.apiVersion : `/${found.apiVersion}`}, Kind=${found.kind}`;
   if (found.apiVersion !== apiVersion || found.kind !== kind) throw badRequest(`invalid object type: ${shown}`);
-  const mistakes = [...schemaMistakes(configuration, typedRoot(type), [])];
+  const mistakes = schemaMistakes(configuration, typedRoot(type), []).take(maxMistakes).toArray();
   if (mistakes.length > 0) {
     const text = mistakes.length === 1 ? mistakes[0] : ['errors:', ...mistakes.map((mistake) => `  ${mistake}`)].join('\n');
     const { name, namespace: own } = isObject(configuration['metadata']) ? configuration['metadata'] : {};

@@ -41,7 +41,13 @@ function align(a: readonly string[], b: readonly string[]): Line[] {
   return lines;
 }
 
+/** The table's cells. Beyond them the lines are told as replaced, all by all: nobody reads on, and time and memory grow with the product. */
+const maxCells = 1_000_000;
+
 function middle(a: readonly string[], b: readonly string[]): [Line['mark'], string][] {
+  if (a.length * b.length > maxCells) {
+    return [...a.map((text): [Line['mark'], string] => ['-', text]), ...b.map((text): [Line['mark'], string] => ['+', text])];
+  }
   const width = b.length + 1;
   const common = new Uint32Array((a.length + 1) * width);
   for (let i = a.length - 1; i >= 0; i--) {
