@@ -44,14 +44,12 @@ function deletedStatus({ resource, accepted, pretty }: Exchange, { object }: Cac
   );
 }
 
-/** From the body, or from the query when there is none. @throws ApiError 400, 422 */
+/** From the body; the query counts only when there is none, `dryRun` included (apiserver `handlers/delete.go`). @throws ApiError 400, 422 */
 export async function readDeleteOptions(exchange: Exchange): Promise<Partial<DeleteOptions>> {
   const { request, info } = exchange;
   let options: Partial<DeleteOptions>;
   if (request.body !== undefined && request.body.length > 0) {
     options = await decodeDeleteOptions(exchange, request.body);
-    // kubectl sends dryRun in both places, others in one.
-    options.dryRun ??= info.query.has('dryRun') ? info.query.getAll('dryRun') : undefined;
   } else {
     options = optionsOfQuery(info.query);
   }

@@ -407,7 +407,22 @@ describe('registry', () => {
     it('stores nothing on a dry run', async () => {
       await api.request('POST', maps, configMap('kept'));
       assert.equal((await api.request('DELETE', `${maps}/kept?dryRun=All`)).status, 200);
+      const options = { kind: 'DeleteOptions', apiVersion: 'v1', dryRun: ['All'] };
+      assert.equal((await api.request('DELETE', `${maps}/kept`, options)).status, 200);
+      assert.equal((await api.request('DELETE', `${maps}?fieldSelector=metadata.name%3Dkept`, options)).status, 200);
       assert.equal((await api.request('GET', `${maps}/kept`)).status, 200);
+    });
+
+    it('takes its options from the body alone when there is one', async () => {
+      const options = { kind: 'DeleteOptions', apiVersion: 'v1' };
+      for (const query of ['dryRun=All', 'dryRun=nonsense', 'propagationPolicy=nonsense', 'gracePeriodSeconds=x']) {
+        await api.request('POST', maps, configMap('gone'));
+        const { status } = await api.request('DELETE', `${maps}/gone?${query}`, options);
+        assert.deepEqual([status, (await api.request('GET', `${maps}/gone`)).status], [200, 404], query);
+        await api.request('POST', maps, configMap('gone'));
+        const selected = await api.request('DELETE', `${maps}?fieldSelector=metadata.name%3Dgone&${query}`, options);
+        assert.deepEqual([selected.status, (await api.request('GET', `${maps}/gone`)).status], [200, 404], query);
+      }
     });
 
     it('empties a collection by selector', async () => {
