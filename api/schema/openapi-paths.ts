@@ -6,6 +6,7 @@
  */
 import { apiVersionOf } from '#api/meta.ts';
 import type { Resource, Subresource } from '#api/resources.ts';
+import type { ReviewResource } from '#api/review-resources.ts';
 import { typeForKind } from './facts.ts';
 
 type Json = Record<string, unknown>;
@@ -33,13 +34,23 @@ export function carriedTypes(resource: Resource): string[] {
   return [resource.schema, listType(resource), ...kinds.filter((name) => name !== undefined)];
 }
 
+/** The kinds of one group and version. */
+export interface ServedKinds {
+  stored: readonly Resource[];
+  /** Kinds that are only created. */
+  reviews: readonly ReviewResource[];
+}
+
 /** All paths of one group and version. */
-export function groupPaths(own: readonly Resource[]): Json {
-  const [first] = own;
+export function groupPaths({ stored, reviews }: ServedKinds): Json {
+  const first = stored[0] ?? reviews[0];
   if (first === undefined) return {};
   const root = `/${groupPath(first)}`;
-  const legacyBindings = first.group === '' ? [legacyBinding(root)] : [];
-  return Object.fromEntries([[`${root}/`, discoveryItem(first)], ...legacyBindings, ...own.flatMap(pathsOf)]);
+  // Bindings without the pod's name in the path are from before there were subresources.
+  const binding = { group: '', version: 'v1', kind: 'Binding', plural: 'bindings', namespaced: true, schema: 'core/v1.Binding' };
+  const createdOnly = first.group === '' ? [...reviews, binding] : reviews;
+  const made = createdOnly.map((resource) => createdOnlyPath(root, resource));
+  return Object.fromEntries([[`${root}/`, discoveryItem(first)], ...made, ...stored.flatMap(pathsOf)]);
 }
 
 const listType = (resource: Resource): string => `${resource.schema}List`;
@@ -241,17 +252,17 @@ function connect(method: Operation['method'], subject: string, suffix: string, q
   return { method, id, action: 'connect', query, pretty: false, answer: undefined, answerMedia: ['*/*'] };
 }
 
-/** Bindings without the pod's name in the path, from before there were subresources. */
-function legacyBinding(root: string): [string, Json] {
-  const gvk = { group: '', kind: 'Binding', version: 'v1' };
+function createdOnlyPath(root: string, resource: Omit<ReviewResource, 'singular'>): [string, Json] {
+  const { group, version, kind, plural, namespaced, schema } = resource;
   const place = {
-    path: `${root}/namespaces/{namespace}/bindings`,
-    resource: { ...gvk, namespaced: true },
-    inPath: ['namespace'],
-    gvk,
+    path: `${root}${namespaced ? '/namespaces/{namespace}' : ''}/${plural}`,
+    resource,
+    inPath: namespaced ? ['namespace'] : [],
+    gvk: { group, kind, version },
   };
-  const codes = ['200', '201', '202'];
-  return item(place, [{ method: 'post', id: 'create{}Binding', action: 'post', ...writes('core/v1.Binding'), codes }]);
+  return item(place, [
+    { method: 'post', id: `create{}${kind}`, action: 'post', ...writes(schema), codes: ['200', '201', '202'] },
+  ]);
 }
 
 function discoveryItem({ group, version }: Gvk): Json {

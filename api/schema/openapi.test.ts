@@ -86,6 +86,27 @@ describe('OpenAPI v3 paths', () => {
     assert.deepEqual(scale?.['x-kubernetes-group-version-kind'], { group: 'autoscaling', kind: 'Scale', version: 'v1' });
   });
 
+  const reviews: [path: string, operationId: string][] = [
+    ['authentication.k8s.io/v1/selfsubjectreviews', 'createAuthenticationV1SelfSubjectReview'],
+    ['authentication.k8s.io/v1/tokenreviews', 'createAuthenticationV1TokenReview'],
+    [
+      'authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews',
+      'createAuthorizationV1NamespacedLocalSubjectAccessReview',
+    ],
+    ['authorization.k8s.io/v1/selfsubjectaccessreviews', 'createAuthorizationV1SelfSubjectAccessReview'],
+    ['authorization.k8s.io/v1/selfsubjectrulesreviews', 'createAuthorizationV1SelfSubjectRulesReview'],
+    ['authorization.k8s.io/v1/subjectaccessreviews', 'createAuthorizationV1SubjectAccessReview'],
+  ];
+  for (const [path, operationId] of reviews) {
+    it(`a review is only created: ${path}`, () => {
+      const paths = pathsOf(`apis/${path.split('/').slice(0, 2).join('/')}`);
+      assert.deepEqual(Object.keys(paths[`/apis/${path}`] ?? {}).sort(), ['parameters', 'post']);
+      const place = path.includes('{namespace}') ? '{namespace} ' : '';
+      assert.equal(parameters(paths, 'post', `/apis/${path}`), sorted(`${place}${write} pretty`));
+      assert.equal(paths[`/apis/${path}`]?.['post']?.operationId, operationId);
+    });
+  }
+
   it('has no path for what the server refuses: namespaces are deleted one by one', () => {
     assert.equal(core['/api/v1/namespaces']?.['delete'], undefined);
     assert.ok(core['/api/v1/nodes']?.['delete'] !== undefined);

@@ -6,9 +6,10 @@
  */
 import { createHash } from 'node:crypto';
 import { type Resource, resources } from '#api/resources.ts';
+import { reviewResources } from '#api/review-resources.ts';
 import type { Descriptions } from './descriptions.ts';
 import { type FieldFacts, type FieldType, type ScalarKind, type TypeFacts, typeFacts } from './facts.ts';
-import { carriedTypes, groupPath, groupPaths, openApiName } from './openapi-paths.ts';
+import { carriedTypes, groupPath, groupPaths, openApiName, type ServedKinds } from './openapi-paths.ts';
 
 type Json = Record<string, unknown>;
 
@@ -24,16 +25,16 @@ export function createOpenApi(version: string, descriptions: () => Descriptions)
   const made = new Map<string, Uint8Array>();
   const document = (path: string): Uint8Array | undefined => {
     if (made.has(path)) return made.get(path);
-    const own = resources.filter((resource) => groupPath(resource) === path);
-    if (own.length === 0) return undefined;
-    const bytes = new TextEncoder().encode(JSON.stringify(documentOf(own, version, descriptions())));
+    const served = servedAt(path);
+    if (served.stored.length + served.reviews.length === 0) return undefined;
+    const bytes = new TextEncoder().encode(JSON.stringify(documentOf(served, version, descriptions())));
     made.set(path, bytes);
     return bytes;
   };
   return {
     document,
     index() {
-      const paths = [...new Set(resources.map(groupPath))].sort().map((path) => {
+      const paths = [...new Set([...resources, ...reviewResources].map(groupPath))].sort().map((path) => {
         const hash = createHash('sha512')
           .update(document(path) ?? '')
           .digest('hex')
@@ -45,22 +46,33 @@ export function createOpenApi(version: string, descriptions: () => Descriptions)
   };
 }
 
-function documentOf(own: readonly Resource[], version: string, descriptions: Descriptions): Json {
+function servedAt(path: string): ServedKinds {
+  const isThere = (resource: Pick<Resource, 'group' | 'version'>): boolean => groupPath(resource) === path;
+  return { stored: resources.filter(isThere), reviews: reviewResources.filter(isThere) };
+}
+
+/** What the operations on stored objects carry besides the objects. */
+const storedTypes = ['meta/v1.DeleteOptions', 'meta/v1.Status', 'meta/v1.WatchEvent'];
+
+function documentOf(served: ServedKinds, version: string, descriptions: Descriptions): Json {
+  const { stored, reviews } = served;
   const names = new Set<string>();
   for (const name of [
     'meta/v1.APIResourceList',
-    'meta/v1.DeleteOptions',
-    'meta/v1.Status',
-    'meta/v1.WatchEvent',
-    ...own.flatMap(carriedTypes),
+    ...(stored.length === 0 ? [] : storedTypes),
+    ...stored.flatMap(carriedTypes),
+    ...reviews.map(({ schema }) => schema),
   ])
     reach(name, names);
   const schemas = [...names].sort().map((name) => [openApiName(name), schemaOf(typeFacts(name), descriptions)]);
+  const paths = groupPaths(served);
+  const references = JSON.stringify([paths, schemas]);
+  const scalars = Object.entries(scalarSchemas).filter(([name]) => references.includes(`/schemas/${name}"`));
   return {
     openapi: '3.0.0',
     info: { title: 'Kubernetes', version },
-    paths: groupPaths(own),
-    components: { schemas: { ...Object.fromEntries(schemas), ...scalarSchemas } },
+    paths,
+    components: { schemas: { ...Object.fromEntries(schemas), ...Object.fromEntries(scalars) } },
   };
 }
 

@@ -7,11 +7,12 @@ import { createHash } from 'node:crypto';
 import { encodeProtobuf } from '#api/codec/protobuf.ts';
 import type { JsonObject } from '#api/json.ts';
 import { resources, type Subresource } from '#api/resources.ts';
+import { reviewResources } from '#api/review-resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { contentTypeOf, type Format, negotiate, wantsPretty } from './negotiation.ts';
 import type { RequestInfo } from './request-info.ts';
 import { bytesResponse, objectResponse, pageNotFound } from './responses.ts';
-import { reviewResources } from './reviews.ts';
+
 import { encodeAny } from './wire.ts';
 
 interface Served {

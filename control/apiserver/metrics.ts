@@ -2,11 +2,11 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
 import { answeredResources } from '#api/resources.ts';
+import { reviewResources } from '#api/review-resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { Inflight } from './inflight.ts';
 import type { RequestInfo } from './request-info.ts';
 import { bytesResponse } from './responses.ts';
-import { reviewResources } from './reviews.ts';
 
 const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
 

@@ -7,6 +7,7 @@
 import { invalidValue, required } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import { rfc3339 } from '#api/meta.ts';
+import type { ReviewResource } from '#api/review-resources.ts';
 import { badRequest, invalid, methodNotSupported } from '#api/status.ts';
 import type {
   SelfSubjectAccessReview,
@@ -23,35 +24,6 @@ import { objectResponse } from './responses.ts';
 import { TokenError } from './service-account-tokens.ts';
 import type { UserInfo } from './strategy.ts';
 import { readObject } from './write-handlers.ts';
-
-export interface ReviewResource {
-  group: string;
-  version: string;
-  plural: string;
-  singular: string;
-  kind: string;
-  namespaced: boolean;
-  schema: string;
-}
-
-const review = (group: string, schema: string, kind: string, namespaced = false): ReviewResource => ({
-  group: `${group}.k8s.io`,
-  version: 'v1',
-  plural: `${kind.toLowerCase()}s`,
-  singular: kind.toLowerCase(),
-  kind,
-  namespaced,
-  schema: `${schema}/v1.${kind}`,
-});
-
-export const reviewResources: readonly ReviewResource[] = [
-  review('authentication', 'authentication', 'SelfSubjectReview'),
-  review('authentication', 'authentication', 'TokenReview'),
-  review('authorization', 'authorization', 'LocalSubjectAccessReview', true),
-  review('authorization', 'authorization', 'SelfSubjectAccessReview'),
-  review('authorization', 'authorization', 'SelfSubjectRulesReview'),
-  review('authorization', 'authorization', 'SubjectAccessReview'),
-];
 
 type ReviewExchange = Omit<Exchange, 'resource'>;
 
