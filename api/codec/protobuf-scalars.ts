@@ -4,7 +4,7 @@
  * Source: apimachinery's `generated.proto` files (Time, MicroTime, Quantity, IntOrString, RawExtension, FieldsV1), and the
  * hand-written marshalers beside them (`time_proto.go`, `micro_time_proto.go`, `quantity_proto.go`).
  */
-import { isInt64 } from '../int64.ts';
+import { isInt64, parseExact, stringifyExact } from '../int64.ts';
 import type { JsonValue } from '../json.ts';
 import { canonicalQuantity, QuantityError } from '../quantity.ts';
 import type { ScalarKind } from '../schema/facts.ts';
@@ -22,7 +22,7 @@ export interface ScalarCodec {
 }
 
 function wrongType(field: string, expected: string, value: JsonValue): ProtobufError {
-  return new ProtobufError(`field "${field}": cannot encode ${JSON.stringify(value)} as ${expected}`);
+  return new ProtobufError(`field "${field}": cannot encode ${stringifyExact(value)} as ${expected}`);
 }
 
 const integer = (value: JsonValue, name: string, field: string): number => {
@@ -222,7 +222,7 @@ const embeddedJson: ScalarCodec = {
   },
   write: (writer, value) => {
     const mark = writer.size;
-    writer.string(JSON.stringify(value));
+    writer.string(stringifyExact(value));
     writer.tag(1, lengthWire);
     writer.lengthSince(mark);
   },
@@ -230,7 +230,7 @@ const embeddedJson: ScalarCodec = {
 
 function parsedJson(content: Buffer): JsonValue {
   try {
-    return JSON.parse(content.toString('utf8')) as JsonValue;
+    return parseExact(content.toString('utf8')) as JsonValue;
   } catch (error) {
     throw new ProtobufError(`embedded object is not JSON: ${(error as Error).message}`, { cause: error });
   }

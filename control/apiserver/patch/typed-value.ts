@@ -4,6 +4,7 @@
  *
  * Source: structured-merge-diff `typed` (ToFieldSet, Compare, Merge, RemoveItems).
  */
+import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { sameJson } from '#api/meta.ts';
 import { type FieldFacts, type FieldType, typeFacts } from '#api/schema/facts.ts';
@@ -70,8 +71,8 @@ export function itemOf({ type }: Typed): Typed {
 
 /** `k:{"name":"web"}` or `v:"x"`; keys in alphabetical order, absent ones by their default. */
 export function elementOf(value: JsonValue, typed: Typed): string {
-  if (typed.facts?.listType !== 'map' || !isObject(value)) return `v:${JSON.stringify(value)}`;
-  return `k:${JSON.stringify(Object.fromEntries(elementKeys(value, typed)))}`;
+  if (typed.facts?.listType !== 'map' || !isObject(value)) return `v:${stringifyExact(value)}`;
+  return `k:${stringifyExact(Object.fromEntries(elementKeys(value, typed)))}`;
 }
 
 /** The keys by which a list with keys knows an element, in alphabetical order; undefined where it has neither value nor default. */
