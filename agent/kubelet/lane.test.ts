@@ -20,18 +20,24 @@ describe('a lane', () => {
     };
   }
 
-  it('runs so many at a time, in order, and what has begun before what has not', async () => {
+  it('runs so many at a time, in order, what has begun first and what nobody waits for last', async () => {
     const clock = new FakeClock();
     const begun: string[] = [];
     const work = workIn(createLane(clock, 2), begun);
-    const all = Promise.all([work.do('a'), work.do('b'), work.do('c'), work.do('d'), work.do('e', { begun: true })]);
+    const all = Promise.all([
+      work.do('a'),
+      work.do('b'),
+      work.do('c', { turn: 'later' }),
+      work.do('d'),
+      work.do('e', { turn: 'begun' }),
+    ]);
     await clock.advance(0);
     assert.deepEqual(begun, ['a', 'b']);
-    for (const name of ['b', 'a', 'e', 'c', 'd']) {
+    for (const name of ['b', 'a', 'e', 'd', 'c']) {
       work.end(name);
       await clock.advance(0);
     }
-    assert.deepEqual(begun, ['a', 'b', 'e', 'c', 'd']);
+    assert.deepEqual(begun, ['a', 'b', 'e', 'd', 'c']);
     assert.deepEqual(await all, ['a', 'b', 'c', 'd', 'e']);
   });
 

@@ -11,9 +11,15 @@ export interface Lane {
   run<Value>(work: () => Promise<Value>, options?: LaneOptions): Promise<Value>;
 }
 
+/**
+ * Who goes first. `begun`: what finishes something that has begun, so that pods are ready, or gone, one after the other and not
+ * all at the end. `later`: what nobody waits for.
+ */
+export type LaneTurn = 'begun' | 'new' | 'later';
+
 export interface LaneOptions {
-  /** Part of something that has begun: it goes before all that is only to begin. */
-  begun?: boolean | undefined;
+  /** Default: new. */
+  turn?: LaneTurn | undefined;
   /** After that time the next one gets its turn, whether this has ended or not. Default: 10 s. */
   lendAfterMs?: number | undefined;
 }
@@ -29,19 +35,18 @@ const defaultLendAfterMs = 10_000;
 
 export function createLane(clock: Clock, width: number): Lane {
   let free = width;
-  const begun: (() => void)[] = [];
-  const waiting: (() => void)[] = [];
+  const waiting: Record<LaneTurn, (() => void)[]> = { begun: [], new: [], later: [] };
 
   function giveBack(): void {
-    const next = begun.shift() ?? waiting.shift();
+    const next = waiting.begun.shift() ?? waiting.new.shift() ?? waiting.later.shift();
     if (next === undefined) free++;
     else next();
   }
 
   return {
-    async run(work, { begun: hasBegun = false, lendAfterMs = defaultLendAfterMs } = {}) {
+    async run(work, { turn = 'new', lendAfterMs = defaultLendAfterMs } = {}) {
       if (free > 0) free--;
-      else await new Promise<void>((resolve) => (hasBegun ? begun : waiting).push(resolve));
+      else await new Promise<void>((resolve) => waiting[turn].push(resolve));
       let isHeld = true;
       const leave = (): void => {
         if (isHeld) giveBack();

@@ -262,7 +262,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
 
     async kill(pod, observed, options) {
       await killPodContainers(deps, pod, observed, options);
-      await Promise.all(observed.sandboxes.map(({ id }) => lanes.stops.run(() => runtime.stopPodSandbox(id))));
+      await Promise.all(observed.sandboxes.map(({ id }) => lanes.stops.run(() => runtime.stopPodSandbox(id), { turn: 'begun' })));
     },
 
     async collect(observed, keepPerContainer) {
@@ -289,11 +289,11 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
   };
 
   function removeSandbox(id: string): Promise<void> {
-    return lanes.stops.run(() => runtime.removePodSandbox(id));
+    return lanes.stops.run(() => runtime.removePodSandbox(id), { turn: 'later' });
   }
 
   async function removeContainer({ status }: ObservedContainer): Promise<void> {
-    await lanes.stops.run(() => runtime.removeContainer(status.id));
+    await lanes.stops.run(() => runtime.removeContainer(status.id), { turn: 'later' });
     if (status.logPath !== '') await removeLogs(status.logPath);
   }
 }
