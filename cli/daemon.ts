@@ -2,6 +2,7 @@
 import { type Logger, pino } from 'pino';
 import type { Metric } from 'prom-client';
 import { execFile } from '#agent/host/exec.ts';
+import { createLogDestination } from './log-destination.ts';
 import { UnhandledErrors, unhandledExitCode } from './unhandled-errors.ts';
 
 const endMs = 3000;
@@ -36,7 +37,8 @@ export async function runDaemon(
   run: (context: DaemonContext) => Promise<void>,
 ): Promise<void> {
   checkLogLevel(level);
-  const log = pino({ level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime });
+  const destination = createLogDestination(1, { now: Date.now });
+  const log = pino({ level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
