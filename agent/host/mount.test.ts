@@ -33,6 +33,27 @@ describe('mounts', () => {
     });
   }
 
+  it('are taken away where they are copies, and stay where they were made', async () => {
+    const [node, user, volume] = ['node', 'user', 'disk/pod/volume'].map((name) => join(scratch, name)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const folder of [node, user]) mkdirSync(folder);
+    writeFileSync(join(user, 'precious'), 'x');
+    await mounts.bind(node, node);
+    // As systemd makes the whole tree.
+    await execFile(['mount', '--make-shared', node]);
+    await mounts.bind(node, volume);
+    mkdirSync(join(node, 'usb'));
+    await mounts.bind(user, join(node, 'usb'));
+    assert.equal(await mounts.isMountPoint(join(volume, 'usb')), true);
+    await mounts.unmountBelow(join(scratch, 'disk/pod'));
+    const left = (await mounts.below(scratch)).map(({ mountPoint }) => mountPoint);
+    assert.deepEqual(left, [node, join(node, 'usb')]);
+    assert.equal(await readFile(join(node, 'usb/precious'), 'utf8'), 'x');
+  });
+
   it('of nothing at all is success', () => mounts.unmountBelow(join(scratch, 'none')));
 
   it('show the inode that is held, not what has its name by now', async () => {

@@ -43,7 +43,13 @@ export interface Mounts {
   bind(source: string, target: string): Promise<void>;
   /** Bind-mounts the very inode that is held, whatever has its path by now. */
   bindEntry(source: Entry, target: string): Promise<void>;
-  /** Unmounts everything at and below `path`, innermost first; nothing mounted is success. */
+  /** The mounts at and below `path`, in the order in which they were made; their mount points begin with `path` as it is given. */
+  below(path: string): Promise<MountEntry[]>;
+  /**
+   * Unmounts everything at and below `path`, innermost first; nothing mounted is success. What is mounted elsewhere stays, also when
+   * mounts below `path` are copies of it (a bind mount of a shared mount has copies of what is mounted in that one later).
+   * @throws ExecError when one is busy
+   */
   unmountBelow(path: string): Promise<void>;
 }
 
@@ -57,8 +63,17 @@ async function resolved(path: string): Promise<string> {
   }
 }
 
+const isBelow = (path: string, folder: string): boolean =>
+  path.startsWith(folder === '/' ? folder : `${folder}/`) && path !== folder;
+
 export function createMounts(exec: Exec): Mounts {
   const list = async (): Promise<MountEntry[]> => parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
+  const below = async (path: string): Promise<MountEntry[]> => {
+    const real = await resolved(path);
+    return (await list())
+      .filter(({ mountPoint }) => mountPoint === real || isBelow(mountPoint, real))
+      .map((entry) => ({ ...entry, mountPoint: `${path}${entry.mountPoint.slice(real.length)}` }));
+  };
   return {
     list,
     async isMountPoint(path) {
@@ -75,11 +90,13 @@ export function createMounts(exec: Exec): Mounts {
       // mount(8) would otherwise read the link and mount by its path, which may lead elsewhere by now.
       await exec(['mount', '--no-canonicalize', '--bind', source.atForOthers, target]);
     },
+    below,
     async unmountBelow(path) {
       const real = await resolved(path);
-      const points = (await list())
-        .map((entry) => entry.mountPoint)
-        .filter((point) => point === real || point.startsWith(real === '/' ? real : `${real}/`));
+      const points = (await below(real)).map(({ mountPoint }) => mountPoint);
+      // Else the kernel would unmount the originals along with the copies. Source: mount_namespaces(7), "Mount propagation".
+      for (const point of points)
+        if (points.some((inner) => isBelow(inner, point))) await exec(['mount', '--make-private', point]);
       for (const point of points.reverse()) await exec(['umount', point]);
     },
   };

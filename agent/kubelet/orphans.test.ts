@@ -15,14 +15,19 @@ describe('a pod that is no longer in the API', () => {
   let calls: string[];
   let stopped: () => void;
   let orphans: Orphans;
-  const listed = new Map([[pod.uid, pod]]);
+  let refusal: Error | undefined;
+  let told: string[];
+  let listed: Map<string, typeof pod>;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'orphans-'));
     paths = kubeletPaths(join(folder, 'data'), join(folder, 'logs'));
     await mkdir(paths.podDir(pod.uid), { recursive: true });
     await mkdir(paths.podLogDir(pod), { recursive: true });
+    listed = new Map([[pod.uid, pod]]);
     calls = [];
+    refusal = undefined;
+    told = [];
     const { promise: stop, resolve } = Promise.withResolvers<void>();
     stopped = resolve;
     orphans = createOrphans({
@@ -36,8 +41,9 @@ describe('a pod that is no longer in the API', () => {
         remove: async () => void calls.push('remove'),
       } as unknown as OrphansDeps['runtime'],
       volumes: {
-        tearDown: async (uid: string) => {
+        tearDownOrphan: async (uid: string) => {
           calls.push('tear down');
+          if (refusal !== undefined) throw refusal;
           await rm(paths.podDir(uid), { recursive: true });
         },
       } as unknown as OrphansDeps['volumes'],
@@ -46,7 +52,7 @@ describe('a pod that is no longer in the API', () => {
         removeUnknown: async () => void calls.push('cgroup'),
       } as unknown as OrphansDeps['cgroups'],
       paths,
-      log: pino({ level: 'silent' }),
+      log: pino({ level: 'warn' }, { write: (line) => void told.push(line) }),
       isKnown: () => false,
     });
   });
@@ -64,5 +70,18 @@ describe('a pod that is no longer in the API', () => {
     for (let names = ['']; names.length > 0; names = await readdir(paths.podLogsRoot)) await new Promise(setImmediate);
     assert.deepEqual(calls, ['kill 1', 'remove', 'tear down', 'cgroup']);
     assert.deepEqual(await readdir(paths.podsDir), []);
+  });
+
+  it('is told of in each round while its volumes are kept', async () => {
+    refusal = new Error(`orphaned pod "${pod.uid}" found, but volumes are not cleaned up: /x is a mount`);
+    listed.clear();
+    for (const round of [1, 2]) {
+      await orphans.collect();
+      assert.equal(told.filter((line) => line.includes('volumes are not cleaned up: /x is a mount')).length, round);
+      assert.deepEqual(await readdir(paths.podsDir), [pod.uid]);
+    }
+    refusal = undefined;
+    await orphans.collect();
+    assert.deepEqual([told.length, await readdir(paths.podsDir)], [2, []]);
   });
 });

@@ -58,7 +58,7 @@ export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths
 
   async function removePod(uid: string, pod: PodLabels): Promise<void> {
     if (!(await attempt('containers', uid, () => removeContainers(pod)))) return;
-    await attempt('volumes', uid, () => volumes.tearDown(uid));
+    await attempt('volumes', uid, () => volumes.tearDownOrphan(uid));
     await attempt('cgroup', uid, () => cgroups.removeUnknown(uid));
     await attempt('logs', uid, () => removeTreeBelow(paths.podLogsRoot, paths.podLogDir(pod)));
   }
@@ -74,7 +74,8 @@ export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths
   /** Of pods whose containers went without this kubelet. */
   async function removeRemains(): Promise<void> {
     const isGone = (uid: string): boolean => !isKnown(uid) && !stopping.has(uid) && !pleg.pods().has(uid);
-    for (const uid of (await readdir(paths.podsDir)).filter(isGone)) await attempt('volumes', uid, () => volumes.tearDown(uid));
+    for (const uid of (await readdir(paths.podsDir)).filter(isGone))
+      await attempt('volumes', uid, () => volumes.tearDownOrphan(uid));
     for (const uid of (await cgroups.known()).filter(isGone)) await attempt('cgroup', uid, () => cgroups.removeUnknown(uid));
     for (const name of await readdir(paths.podLogsRoot)) {
       const uid = parsePodLogDir(name)?.uid;

@@ -12,10 +12,10 @@ export interface Paths {
   podsDir: string;
   podDir(uid: string): string;
   volumesDir(uid: string): string;
-  /** A volume's directory: `pods/<uid>/volumes/kubernetes.io~<plugin>/<volume>`. */
+  /** A volume's directory: `pods/<uid>/volumes/kubernetes.io~<plugin>/<volume>`; `plugin` is `kubernetes.io/<plugin>`. */
   volumeDir(uid: string, plugin: string, volume: string): string;
-  /** Exists once the volume has been prepared: `pods/<uid>/plugins/kubernetes.io~<plugin>/<volume>/ready`. */
-  volumeReady(uid: string, plugin: string, volume: string): string;
+  /** What a volume's plugin notes about it: `pods/<uid>/plugins/kubernetes.io~<plugin>/<volume>`. */
+  volumeMetadataDir(uid: string, plugin: string, volume: string): string;
   /** Bind mounts of single paths within a volume: `pods/<uid>/volume-subpaths/<volume>/<container>/<index>`. */
   subPathsDir(uid: string): string;
   etcHosts(uid: string): string;
@@ -28,6 +28,9 @@ export interface Paths {
   containerLogDir(pod: PodIdentity, container: string): string;
 }
 
+/** The name of a volume plugin, `kubernetes.io/<plugin>`, as the name of a folder. Pure. Source: upstream `k8s.io/utils/strings` (EscapeQualifiedName). */
+export const pluginDir = (name: string): string => name.replace('/', '~');
+
 export function kubeletPaths(dataDir: string, podLogsRoot: string): Paths {
   const podsDir = join(dataDir, 'pods');
   const podDir = (uid: string): string => join(podsDir, uid);
@@ -37,8 +40,8 @@ export function kubeletPaths(dataDir: string, podLogsRoot: string): Paths {
     podsDir,
     podDir,
     volumesDir: (uid) => join(podDir(uid), 'volumes'),
-    volumeDir: (uid, plugin, volume) => join(podDir(uid), 'volumes', `kubernetes.io~${plugin}`, volume),
-    volumeReady: (uid, plugin, volume) => join(podDir(uid), 'plugins', `kubernetes.io~${plugin}`, volume, 'ready'),
+    volumeDir: (uid, plugin, volume) => join(podDir(uid), 'volumes', pluginDir(plugin), volume),
+    volumeMetadataDir: (uid, plugin, volume) => join(podDir(uid), 'plugins', pluginDir(plugin), volume),
     subPathsDir: (uid) => join(podDir(uid), 'volume-subpaths'),
     etcHosts: (uid) => join(podDir(uid), 'etc-hosts'),
     containerDir: (uid, container) => join(podDir(uid), 'containers', container),

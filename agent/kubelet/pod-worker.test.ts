@@ -126,6 +126,7 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
           return node.volumes ?? new Map();
         },
         tearDown: (uid) => rm(paths.podDir(uid), { recursive: true, force: true }),
+        tearDownOrphan: async () => undefined,
       },
       cgroups: {
         prepare: async () => undefined,

@@ -156,7 +156,7 @@ describe('files that containers plant', { timeout: 500_000 }, () => {
         pod,
         container: { ...container, volumeMounts: [{ name: 'v', mountPath: '/v', subPath: name }] },
         restartCount: 1,
-        volumes: new Map([['v', { hostPath: paths.volumeDir(uid, 'empty-dir', 'v'), readOnly: false }]]),
+        volumes: new Map([['v', { hostPath: paths.volumeDir(uid, 'kubernetes.io/empty-dir', 'v'), readOnly: false }]]),
         images: new Map(),
         env: new Map(),
         hostsFile: '',
@@ -202,14 +202,14 @@ describe('files that containers plant', { timeout: 500_000 }, () => {
     await volumes.setUp(podOf(uid), facts);
     const [log, message] = [logOf(uid), paths.terminationLog(uid, 'c', 0)];
     for (const path of [log, message]) mkdirSync(join(path, '..'), { recursive: true });
-    const configMap = paths.volumeDir(uid, 'configmap', 'm');
+    const configMap = paths.volumeDir(uid, 'kubernetes.io/configmap', 'm');
     rmSync(join(configMap, '..data/key'));
     for (const path of [
       log,
       `${log}.20260101-000000`,
       message,
       paths.etcHosts(uid),
-      join(paths.volumeDir(uid, 'empty-dir', 'v'), 'x'),
+      join(paths.volumeDir(uid, 'kubernetes.io/empty-dir', 'v'), 'x'),
       join(configMap, '..data/key'),
       join(configMap, '..data_tmp'),
     ])

@@ -10,22 +10,24 @@ import { removeTree } from '#agent/host/remove-tree.ts';
 import { type Folder, hasCode, ifThere, readAtMost, WrongFileTypeError } from '#agent/host/safe-open.ts';
 import { readOnlyBits } from './ownership.ts';
 
+/** One file of a volume. */
 export interface PayloadFile {
   data: Uint8Array;
+  /** Permission bits, such as 0o644. */
   mode: number;
-  /** Owner, when it is not root. */
+  /** User ID of the owner, when it is not root. */
   uid?: number | undefined;
 }
 
-/** Files by relative path, which may have several parts. */
+/** Files by their path within the volume, which may have several parts (`dir/file`). */
 export type Payload = ReadonlyMap<string, PayloadFile>;
 
 const dataLink = '..data';
 const newDataLink = '..data_tmp';
-/** All but those that a volume's fsGroup adds after the files are written. */
+/** The fsGroup adds {@link readOnlyBits} after the files are written, so these bits do not tell whether a file has changed. */
 const ownModeBits = 0o777 & ~readOnlyBits;
 
-/** @throws Error on a path that leaves the volume or hides the writer's own names */
+/** Pure. @throws Error `invalid path: …` on a path that leaves the volume, or begins with `..` as the writer's own names do */
 export function checkPayloadPath(path: string): void {
   const parts = path.split('/');
   if (path === '' || path.startsWith('/') || path.length > 4096)
@@ -105,8 +107,10 @@ async function writePayload(folder: Folder, payload: Payload): Promise<void> {
 }
 
 /**
- * Makes `target` hold exactly `payload`. `prepare` runs when all is written and nothing is visible yet.
+ * Makes `target` hold exactly `payload`. `prepare` runs when all is written and nothing is visible yet; when it fails, readers keep
+ * the old files.
  * @returns whether anything had to change
+ * @throws Error `invalid path: …`, what `prepare` throws, and the file system's errors
  */
 export async function writeAtomically(target: Folder, given: Payload, prepare?: () => Promise<void>): Promise<boolean> {
   for (const path of given.keys()) checkPayloadPath(path);

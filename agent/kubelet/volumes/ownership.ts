@@ -4,7 +4,7 @@ import { chmod, chown } from 'node:fs/promises';
 import { type Folder, ifThere } from '#agent/host/safe-open.ts';
 
 const readWriteBits = 0o660;
-/** What a group gets of files that it may not write. */
+/** Permission bits that the fsGroup gets on files that it may not write. Source: upstream `volume_linux.go` (roMask). */
 export const readOnlyBits = 0o440;
 const directoryBits = 0o110;
 const setGroupId = 0o2000;
@@ -18,8 +18,10 @@ const groupMode = (stats: Stats, access: Access): number =>
   (stats.isDirectory() ? directoryBits | setGroupId : 0);
 
 /**
- * Group, and the group's permission bits, of the folder and everything below it; new files in it inherit the group. Links are
- * given away themselves, and never followed: what they lead to may be outside.
+ * Sets the group, and the group's permission bits, of the folder and everything below it; new files in it inherit the group. A
+ * symbolic link gets the group itself and is never followed: it may lead out of the volume. With `OnRootMismatch`, nothing is done when
+ * the folder itself has the right group and bits already.
+ * @throws the file system's errors
  */
 export async function giveToGroup(
   folder: Folder,
@@ -30,11 +32,11 @@ export async function giveToGroup(
   const root = await folder.stat();
   if (policy === 'OnRootMismatch' && root.gid === gid && groupMode(root, access) === (root.mode & 0o7777)) return;
   for (const { name } of await folder.list()) await giveEntry(folder, name, gid, access);
-  // The root last: its group tells that all below is done.
+  // Last, so that the folder's group shows that everything below it has been changed (`OnRootMismatch`).
   await giveFolderItself(folder, gid, access);
 }
 
-/** Group and mode of the folder alone. */
+/** Sets group and permission bits of the folder alone. @throws the file system's errors */
 export async function giveFolderItself(folder: Folder, gid: number, access: Access): Promise<void> {
   const stats = await folder.stat();
   await folder.chown(stats.uid, gid);
@@ -42,7 +44,7 @@ export async function giveFolderItself(folder: Folder, gid: number, access: Acce
 }
 
 async function giveEntry(parent: Folder, name: string, gid: number, access: Access): Promise<void> {
-  // It may go while we are at it.
+  // A process may remove it meanwhile.
   await using entry = await ifThere(parent.entry(name));
   if (entry === undefined) return;
   if (entry.stats.isDirectory()) {

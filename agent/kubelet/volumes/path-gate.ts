@@ -12,10 +12,12 @@ export interface PathGate {
   run<T>(path: string, work: () => Promise<T>): Promise<T>;
 }
 
-/** Of the four threads that Node has for files. */
+/** How many calls may run at once. Node has four threads for files. */
 const places = 2;
+/** How long one call may wait for its place, and then again how long it may take. */
 const limitMs = 10_000;
 
+/** A gate that two calls pass at a time, each for at most 10 s; a path that is being touched is not touched by a second call. */
 export function createPathGate(clock: Clock): PathGate {
   /** Paths of the work that is going on. */
   const busy: string[] = [];

@@ -141,13 +141,15 @@ class Walk {
   }
 }
 
+/** One `subPath` of one container. */
 export interface SubPathMount {
-  /** Of the volume on the node. */
+  /** Where the volume is on the node. */
   volumePath: string;
+  /** Relative to the volume. */
   subPath: string;
   /** The kubelet's folder of all pods. */
   podsDir: string;
-  /** Below {@link podsDir}: what the container then mounts. */
+  /** Where to mount it, below {@link podsDir}. The container then mounts this. */
   target: string;
 }
 

@@ -7,9 +7,15 @@ import type { Pod, TokenRequest } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 
+/** The tokens of this node's pods. */
 export interface ServiceAccountTokens {
-  /** A token that is still good for a while. @throws Error `failed to fetch token: …` */
+  /**
+   * A token that has at least a fifth of its lifetime left; a shorter one only while the API server cannot be reached.
+   * @param audience the API server's own when undefined or empty
+   * @throws Error `failed to fetch token: …`
+   */
   token(pod: Pod, audience: string | undefined, expirationSeconds: number): Promise<string>;
+  /** Drops the tokens of a pod that has ended. */
   forget(podUid: string): void;
 }
 
@@ -22,6 +28,7 @@ interface Entry {
 const maxAgeMs = 24 * 3_600_000;
 const jitterMs = 10_000;
 
+/** @param random from 0 to 1, for the jitter */
 export function createServiceAccountTokens({
   client,
   clock,

@@ -142,6 +142,24 @@ describe('volumes', () => {
     }
   }
 
+  it('check a hostPath once, and again after a restart of the kubelet', async () => {
+    const path = join(folder, 'node');
+    const pod = aPod({ volumes: [{ name: 'v', hostPath: { path, type: 'Directory' } }] });
+    await mkdir(path);
+    const volumes = fresh();
+    await setUp(volumes, pod);
+    await rm(path, { recursive: true });
+    await setUp(volumes, pod);
+    await assert.rejects(setUp(fresh(), pod), {
+      message: `MountVolume.SetUp failed for volume "v" : hostPath type check failed: ${path} is not a directory`,
+    });
+  });
+
+  it('of a type that no plugin supports are told so', () =>
+    assert.rejects(setUp(fresh(), aPod({ volumes: [{ name: 'v' }] })), {
+      message: 'MountVolume.SetUp failed for volume "v" : no volume plugin matched',
+    }));
+
   const planted: [string, (path: string) => Promise<unknown>][] = [
     ['a FIFO for a file', (path) => swap(path, 'k', (file) => execFile(['mkfifo', file]))],
     ['a link to an endless device for a file', (path) => swap(path, 'k', (file) => symlink('/dev/zero', file))],
@@ -206,6 +224,62 @@ describe('volumes', () => {
       await fresh(false, { unmountBelow: real.unmountBelow }).tearDown(pod.metadata.uid);
       assert.equal(await readFile(join(data, 'precious'), 'utf8'), 'x');
       await assert.rejects(stat(path), { code: 'ENOENT' });
+    });
+    it('keep it, and tell, where only the folder tells of the pod; what is clean goes', async () => {
+      const more: Volume[] = [
+        { name: 'clean', emptyDir: {} },
+        { name: 'memory', emptyDir: { medium: 'Memory' } },
+        { name: 'token', secret: { secretName: 's' } },
+      ];
+      const withMounts = (): Volumes => fresh(false, real);
+      const others = aPod({ volumes: more });
+      const mounted = await withMounts().setUp(others, facts);
+      await assert.rejects(withMounts().tearDownOrphan(pod.metadata.uid), {
+        message:
+          `orphaned pod "${pod.metadata.uid}" found, but volumes are not cleaned up: ` +
+          `${path}/mnt is a mount that no volume of the pod made; unmount it`,
+      });
+      assert.equal(await readFile(join(path, 'mnt/precious'), 'utf8'), 'x');
+      assert.deepEqual((await readdir(path)).sort(), ['file', 'mnt']);
+      for (const { hostPath } of mounted.values()) await assert.rejects(stat(hostPath), { code: 'ENOENT' });
+      const left = (await real.below(folder)).map(({ mountPoint }) => mountPoint);
+      assert.deepEqual(left, [join(path, 'mnt')]);
+
+      await real.unmountBelow(join(path, 'mnt'));
+      await withMounts().tearDownOrphan(pod.metadata.uid);
+      assert.equal(await readFile(join(data, 'precious'), 'utf8'), 'x');
+      assert.deepEqual(await readdir(join(folder, 'data/pods')), []);
+      // And again, as the next round of the kubelet does.
+      await withMounts().tearDownOrphan(pod.metadata.uid);
+    });
+    it('keep what is mounted over a volume, in a subPath and beside all volumes of an orphan', async () => {
+      await real.unmountBelow(path);
+      const paths = kubeletPaths(join(folder, 'data'), join(folder, 'logs'));
+      const { uid } = pod.metadata;
+      const [subPath, beside] = [join(paths.subPathsDir(uid), 'v/c/0'), join(paths.podDir(uid), 'beside')];
+      for (const at of [join(subPath, 'mnt'), beside]) await mkdir(at, { recursive: true });
+      // The pod's own: it goes once nothing is in the way.
+      await real.bind(path, subPath);
+      for (const at of [path, join(subPath, 'mnt'), beside]) {
+        await mkdir(at, { recursive: true });
+        await real.bind(data, at);
+        await assert.rejects(fresh(false, real).tearDownOrphan(uid), { message: new RegExp(`cleaned up: ${at} is a mount`) });
+        assert.equal(await readFile(join(at, 'precious'), 'utf8'), 'x');
+        await real.unmountBelow(at);
+      }
+      await fresh(false, real).tearDownOrphan(uid);
+      assert.deepEqual([await readdir(paths.podsDir), await readdir(data)], [[], ['precious']]);
+    });
+    it('keep a volume whose type an orphan does not say', async () => {
+      await real.unmountBelow(path);
+      const strange = join(path, '../../kubernetes.io~strange/data');
+      await mkdir(strange, { recursive: true });
+      await assert.rejects(fresh(false, real).tearDownOrphan(pod.metadata.uid), /strange\/data belongs to no volume plugin/);
+      assert.deepEqual(await readdir(strange), []);
+      await assert.rejects(stat(path), { code: 'ENOENT' });
+      // Of a pod that ended here, it was this kubelet's.
+      await fresh(false, real).tearDown(pod.metadata.uid);
+      await assert.rejects(stat(strange), { code: 'ENOENT' });
     });
     it('go no further where it came after the mounts were looked for', async () => {
       const late = fresh(false, { unmountBelow: async () => undefined });

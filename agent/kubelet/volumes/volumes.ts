@@ -1,31 +1,19 @@
 /**
  * A pod's volumes on this node: set up before its containers start, kept current while they run, removed after they ended.
+ * What a type of volume is, its plugin knows (`plugin.ts`).
  *
- * Source: upstream `pkg/kubelet/volumemanager`, `pkg/volume/*` (layout, modes, messages).
+ * Source: upstream `pkg/kubelet/volumemanager`, `kubelet_volumes.go` (cleanupOrphanedPodDirs); messages of `operationexecutor`.
  */
-import type { Mounts } from '#agent/host/mount.ts';
+import { join } from 'node:path';
 import { removeTreeBelow } from '#agent/host/remove-tree.ts';
-import { ifThere, makeFolders, openFolder } from '#agent/host/safe-open.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
-import { messageText } from '../errors.ts';
 import type { PodFacts } from '../field-ref.ts';
-import type { Paths } from '../paths.ts';
-import { wholeUnits } from '../quantities.ts';
-import { podLimit } from '../resources.ts';
-import type { Payload } from './atomic-writer.ts';
-import { writeAtomically } from './atomic-writer.ts';
-import { checkHostPath } from './host-path.ts';
-import { giveFolderItself, giveToGroup } from './ownership.ts';
-import type { PathGate } from './path-gate.ts';
-import type { PayloadSources } from './payload.ts';
-import { configMapPayload, downwardPayload, projectedPayload, secretPayload } from './payload.ts';
+import type { MountedVolume, PluginDeps, VolumePlugin } from './plugin.ts';
+import { volumePlace } from './plugin.ts';
+import { createPlugins } from './plugins/index.ts';
+import { type FoundVolume, foreignMounts, volumesOnDisk } from './volumes-on-disk.ts';
 
-export interface MountedVolume {
-  hostPath: string;
-  readOnly: boolean;
-  /** A path of the node's own, perhaps on a filesystem that does not answer: touched through the {@link PathGate} only. */
-  isNodes?: true;
-}
+export type { MountedVolume } from './plugin.ts';
 
 /** One or more volumes could not be set up; `failures` are upstream's messages for `FailedMount` events. */
 export class VolumeError extends Error {
@@ -37,157 +25,119 @@ export class VolumeError extends Error {
   }
 }
 
+/** Calls for one pod come one after another; calls for different pods come at the same time. */
 export interface Volumes {
-  /** Sets up what is missing, and writes changed contents. @throws VolumeError */
+  /**
+   * Sets up what is missing, and writes changed contents.
+   * @returns by the volume's name, all volumes of the pod
+   * @throws VolumeError after all volumes were tried
+   */
   setUp(pod: Pod, facts: PodFacts): Promise<ReadonlyMap<string, MountedVolume>>;
-  /** Unmounts and removes everything of the pod except its logs. */
+  /**
+   * Unmounts and removes everything of the pod except its logs; absent is success. What a user mounted there is unmounted, never
+   * removed. Call it when the pod's containers have ended.
+   * @throws Error when something could not be unmounted or removed; calling again goes on
+   */
   tearDown(podUid: string): Promise<void>;
+  /**
+   * As {@link tearDown}, for a pod that only its folder tells of. Keeps the volumes, and the pod's folder, in which something is mounted
+   * that none of the pod's volumes made, and folders of types that it does not know: nobody is left to say whose they are.
+   * @throws Error `orphaned pod "<uid>" found, but volumes are not cleaned up: …` naming what is kept
+   */
+  tearDownOrphan(podUid: string): Promise<void>;
 }
 
-export interface VolumesDeps {
-  paths: Paths;
-  mounts: Mounts;
-  gate: PathGate;
-  sources: PayloadSources;
-}
+/** @param plugins by default, those of the index */
+export function createVolumes(deps: PluginDeps, plugins: readonly VolumePlugin[] = createPlugins(deps)): Volumes {
+  const { paths, mounts, sources } = deps;
+  /** Pod UID → volume → what was set up since this process began. */
+  const mounted = new Map<string, Map<string, MountedVolume>>();
 
-const fallbackMode = 0o644;
-
-export function createVolumes({ paths, mounts, gate, sources }: VolumesDeps): Volumes {
-  /** Pod UID → volumes whose directory and mount exist since this process began. */
-  const prepared = new Map<string, Set<string>>();
-
-  /** A directory of the pod, on a tmpfs when `memory`; made once. */
-  async function directory(
-    pod: Pod,
-    plugin: string,
-    volume: string,
-    memory: { sizeBytes?: number | undefined } | undefined,
-    mode: number,
-  ): Promise<string> {
-    const { uid } = pod.metadata;
-    const path = paths.volumeDir(uid, plugin, volume);
-    const done = prepared.get(uid) ?? new Set<string>();
-    prepared.set(uid, done);
-    if (done.has(volume)) return path;
-    await makeFolders(paths.podsDir, path, 0o750);
-    // Gone with the last reboot, which the marker below survives.
-    const toMount = memory !== undefined && !(await mounts.isMountPoint(path));
-    if (toMount) await mounts.mountTmpfs(path, memory);
-    const { fsGroup } = pod.spec.securityContext ?? {};
-    const marker = paths.volumeReady(uid, plugin, volume);
-    // Once its containers have it, an emptyDir's modes and owners are theirs: a kubelet that restarts leaves them alone.
-    if (plugin !== 'empty-dir' || toMount || !(await isFolder(marker))) {
-      await using folder = await openFolder(paths.podsDir, path);
-      await folder.chmod(mode);
-      if (plugin !== 'empty-dir') {
-        if (fsGroup !== undefined) await giveFolderItself(folder, fsGroup, 'readWrite');
-      } else {
-        if (fsGroup !== undefined) await giveToGroup(folder, fsGroup, 'readWrite', groupPolicy(pod));
-        await makeFolders(paths.podsDir, marker, 0o750);
-      }
-    }
-    done.add(volume);
-    return path;
-  }
-
-  async function written(pod: Pod, plugin: string, volume: string, payload: Payload): Promise<MountedVolume> {
-    // Secrets never touch a disk; ConfigMaps may.
-    const path = await directory(pod, plugin, volume, plugin === 'configmap' ? undefined : {}, 0o777);
-    const { fsGroup } = pod.spec.securityContext ?? {};
-    await using folder = await openFolder(paths.podsDir, path);
-    // The whole volume: its own folder too is the group's, and what is made in it later inherits that.
-    await writeAtomically(folder, payload, async () => {
-      if (fsGroup !== undefined) await giveToGroup(folder, fsGroup, 'readOnly');
-    });
-    return { hostPath: path, readOnly: true };
+  function pluginFor(volume: Volume): VolumePlugin {
+    const [plugin, ...others] = plugins.filter((one) => one.supports(volume));
+    if (plugin === undefined) throw new Error('no volume plugin matched');
+    if (others.length > 0)
+      throw new Error(`multiple volume plugins matched: ${[plugin, ...others].map(({ name }) => name).join(',')}`);
+    return plugin;
   }
 
   async function setUpOne(pod: Pod, volume: Volume, facts: PodFacts): Promise<MountedVolume> {
-    const { name, emptyDir, hostPath, configMap, secret, downwardAPI, projected, image } = volume;
-    const context = (defaultMode: number | undefined): { pod: Pod; facts: PodFacts; defaultMode: number } => ({
-      pod,
-      facts,
-      defaultMode: defaultMode ?? fallbackMode,
-    });
-    if (emptyDir !== undefined) {
-      const memory = emptyDir.medium === 'Memory' ? { sizeBytes: memorySize(pod, volume, facts) } : undefined;
-      return { hostPath: await directory(pod, 'empty-dir', name, memory, 0o777), readOnly: false };
-    }
-    if (hostPath !== undefined) {
-      const { path, type = '' } = hostPath;
-      if (type !== '') await gate.run(path, () => checkHostPath(path, type));
-      return { hostPath: path, readOnly: false, isNodes: true };
-    }
-    if (configMap !== undefined) {
-      return written(
-        pod,
-        'configmap',
-        name,
-        await configMapPayload(sources, context(configMap.defaultMode), { ...configMap, name: configMap.name ?? '' }),
-      );
-    }
-    if (secret !== undefined) {
-      return written(
-        pod,
-        'secret',
-        name,
-        await secretPayload(sources, context(secret.defaultMode), { ...secret, name: secret.secretName ?? '' }),
-      );
-    }
-    if (downwardAPI !== undefined) {
-      return written(pod, 'downward-api', name, downwardPayload(context(downwardAPI.defaultMode), downwardAPI.items ?? []));
-    }
-    if (projected !== undefined) {
-      return written(
-        pod,
-        'projected',
-        name,
-        await projectedPayload(sources, context(projected.defaultMode), projected.sources ?? []),
-      );
-    }
-    // The runtime mounts it, when the image is there.
-    if (image !== undefined) return { hostPath: '', readOnly: true };
-    throw new Error('no volume plugin matched');
+    const plugin = pluginFor(volume);
+    const { uid } = pod.metadata;
+    const ofPod = mounted.get(uid) ?? new Map<string, MountedVolume>();
+    mounted.set(uid, ofPod);
+    const known = ofPod.get(volume.name);
+    if (known !== undefined && !plugin.requiresRemount(volume)) return known;
+    const place = volumePlace(paths, uid, plugin.name, volume.name);
+    const done = await plugin.setUp({ pod, volume, facts, place, isRemount: known !== undefined });
+    ofPod.set(volume.name, done);
+    return done;
   }
 
-  async function isFolder(path: string): Promise<boolean> {
-    await using folder = await ifThere(openFolder(paths.podsDir, path));
-    return folder !== undefined;
+  /** Removes what plugins found, all that can be. @throws Error, the first failure */
+  async function tearDownFound(found: readonly FoundVolume[]): Promise<void> {
+    const failures: Error[] = [];
+    for (const { plugin, place } of found) {
+      try {
+        // They are mounts of what is in the volume, and would keep it busy.
+        await mounts.unmountBelow(join(paths.subPathsDir(place.podUid), place.volume));
+        await plugin.tearDown(place);
+      } catch (error) {
+        const text = error instanceof Error ? error.message : String(error);
+        failures.push(new Error(`UnmountVolume.TearDown failed for volume "${place.volume}" : ${text}`, { cause: error }));
+      }
+    }
+    if (failures[0] !== undefined) throw failures[0];
+  }
+
+  /** What is left of the pod: subPaths of the node's own paths, /etc/hosts, termination logs. */
+  async function removeFolder(podUid: string): Promise<void> {
+    await mounts.unmountBelow(paths.podDir(podUid));
+    await removeTreeBelow(paths.podsDir, paths.podDir(podUid));
+  }
+
+  function forget(podUid: string): void {
+    mounted.delete(podUid);
+    sources.tokens.forget(podUid);
   }
 
   return {
     async setUp(pod, facts) {
-      const mounted = new Map<string, MountedVolume>();
+      const all = new Map<string, MountedVolume>();
       const failures: string[] = [];
       for (const volume of pod.spec.volumes ?? []) {
         try {
-          mounted.set(volume.name, await setUpOne(pod, volume, facts));
+          all.set(volume.name, await setUpOne(pod, volume, facts));
         } catch (error) {
-          failures.push(`MountVolume.SetUp failed for volume "${volume.name}" : ${messageText(error)}`);
+          failures.push(
+            `MountVolume.SetUp failed for volume "${volume.name}" : ${error instanceof Error ? error.message : String(error)}`,
+          );
         }
       }
       if (failures.length > 0) throw new VolumeError(failures);
-      return mounted;
+      return all;
     },
+
     async tearDown(podUid) {
-      await mounts.unmountBelow(paths.podDir(podUid));
-      await removeTreeBelow(paths.podsDir, paths.podDir(podUid));
-      prepared.delete(podUid);
-      sources.tokens.forget(podUid);
+      forget(podUid);
+      const { found } = await volumesOnDisk(paths, plugins, podUid);
+      await tearDownFound(found);
+      await removeFolder(podUid);
+    },
+
+    async tearDownOrphan(podUid) {
+      forget(podUid);
+      const { found, unknown } = await volumesOnDisk(paths, plugins, podUid);
+      const foreign = await foreignMounts({ paths, mounts }, podUid, found);
+      const kept = new Set(foreign.map(({ volume }) => volume));
+      await tearDownFound(found.filter(({ place }) => !kept.has(place.volume)));
+      const reasons = [
+        ...foreign.map(({ mountPoint }) => `${mountPoint} is a mount that no volume of the pod made; unmount it`),
+        ...unknown.map((path) => `${path} belongs to no volume plugin of this kubelet; remove it`),
+      ];
+      if (reasons.length > 0)
+        throw new Error(`orphaned pod "${podUid}" found, but volumes are not cleaned up: ${reasons.join('; ')}`);
+      await removeFolder(podUid);
     },
   };
-}
-
-const groupPolicy = (pod: Pod): 'Always' | 'OnRootMismatch' =>
-  pod.spec.securityContext?.fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always';
-
-/** A memory-backed emptyDir holds what its sizeLimit, the pod's memory limit or the node allows, whichever is least. */
-function memorySize(pod: Pod, { emptyDir }: Volume, { allocatable }: PodFacts): number | undefined {
-  const sizes = [
-    wholeUnits(allocatable['memory']),
-    podLimit(pod, 'memory'),
-    emptyDir?.sizeLimit === undefined ? undefined : wholeUnits(emptyDir.sizeLimit),
-  ].filter((size) => size !== undefined && size > 0);
-  return sizes.length === 0 ? undefined : Math.min(...(sizes as number[]));
 }

@@ -1,8 +1,27 @@
-/** hostPath volumes: the check that their type asks for. Source: upstream `pkg/volume/hostpath/host_path.go`. */
+/**
+ * hostPath: a path of the node. The kubelet checks it, and makes it if its type asks for that; it never removes it.
+ *
+ * Source: upstream `pkg/volume/hostpath/host_path.go`.
+ */
 import type { Stats } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { Folder, hasCode } from '#agent/host/safe-open.ts';
+import { nothingOnDisk, type PluginDeps, type VolumePlugin } from '../plugin.ts';
+
+/** `kubernetes.io/host-path`. Nothing of it lies in the pod's folder, so tear-down touches nothing. */
+export const hostPathPlugin = ({ gate }: PluginDeps): VolumePlugin => ({
+  name: 'kubernetes.io/host-path',
+  supports: ({ hostPath }) => hostPath !== undefined,
+  requiresRemount: () => false,
+  ...nothingOnDisk,
+  async setUp({ volume: { hostPath } }) {
+    const { path = '', type = '' } = hostPath ?? {};
+    // Without a type not even looked at: it may lie on a filesystem that does not answer.
+    if (type !== '') await gate.run(path, () => checkHostPath(path, type));
+    return { hostPath: path, readOnly: false, isNodes: true };
+  },
+});
 
 async function statIfThere(path: string): Promise<Stats | undefined> {
   try {
@@ -13,7 +32,10 @@ async function statIfThere(path: string): Promise<Stats | undefined> {
   }
 }
 
-/** @throws Error `hostPath type check failed: <path> is not a …` */
+/**
+ * Checks that the path is what its type says, and makes what a type `…OrCreate` misses: folders of mode 0755, a file of mode 0644.
+ * @throws Error `hostPath type check failed: <path> is not a …`
+ */
 export async function checkHostPath(path: string, type: string): Promise<void> {
   // Not even looked at: it may lie on a filesystem that does not answer.
   if (type === '') return;

@@ -1,0 +1,58 @@
+/** The types whose volumes are files that the kubelet writes and keeps current: configMap, secret, downwardAPI, projected. */
+import { openFolder } from '#agent/host/safe-open.ts';
+import type { Volume } from '#api/types.generated.ts';
+import { type Payload, writeAtomically } from './atomic-writer.ts';
+import { giveFolderItself, giveToGroup } from './ownership.ts';
+import type { PayloadContext } from './payload.ts';
+import type { PluginDeps, SetUpRequest, VolumePlugin } from './plugin.ts';
+import { makeVolumeFolder, volumeFolder } from './volume-folder.ts';
+
+/** What tells one such type from another. `Source` is the volume's field of that type. */
+export interface FilesVolume<Source> {
+  /** Upstream's name of the plugin. */
+  name: string;
+  /** Secrets and tokens are never written to a disk. */
+  isInMemory: boolean;
+  /** The field of a volume of this type; undefined for others. Pure. */
+  source(volume: Volume): Source | undefined;
+  /** The files as they must be now. @throws Error with upstream's message */
+  payload(source: Source, context: PayloadContext): Payload | Promise<Payload>;
+}
+
+const fallbackMode = 0o644;
+
+/** A plugin for a type of files, which containers only read. Source: upstream `pkg/volume/secret` and its like. */
+export function filesPlugin<Source extends { defaultMode?: number | undefined }>(
+  deps: PluginDeps,
+  { name, isInMemory, source, payload }: FilesVolume<Source>,
+): VolumePlugin {
+  async function makeFolder({ pod, place }: SetUpRequest): Promise<void> {
+    await makeVolumeFolder(deps, place, isInMemory ? {} : undefined);
+    await using folder = await openFolder(deps.paths.podsDir, place.path);
+    await folder.chmod(0o777);
+    const { fsGroup } = pod.spec.securityContext ?? {};
+    if (fsGroup !== undefined) await giveFolderItself(folder, fsGroup, 'readWrite');
+  }
+
+  return {
+    name,
+    supports: (volume) => source(volume) !== undefined,
+    requiresRemount: () => true,
+    ...volumeFolder(deps),
+    async setUp(request) {
+      const { pod, volume, facts, place, isRemount } = request;
+      const found = source(volume);
+      if (found === undefined) throw new Error(`volume "${volume.name}" is none of ${name}`);
+      // First, so that a missing object leaves no folder.
+      const files = await payload(found, { pod, facts, defaultMode: found.defaultMode ?? fallbackMode });
+      if (!isRemount) await makeFolder(request);
+      const { fsGroup } = pod.spec.securityContext ?? {};
+      await using folder = await openFolder(deps.paths.podsDir, place.path);
+      // The whole volume: its own folder too is the group's, and what is made in it later inherits that.
+      await writeAtomically(folder, files, async () => {
+        if (fsGroup !== undefined) await giveToGroup(folder, fsGroup, 'readOnly');
+      });
+      return { hostPath: place.path, readOnly: true };
+    },
+  };
+}

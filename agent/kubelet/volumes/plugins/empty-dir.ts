@@ -1,0 +1,47 @@
+/**
+ * emptyDir: a folder that lives as long as its pod, on the node's disk or in memory.
+ *
+ * Source: upstream `pkg/volume/emptydir/empty_dir.go` (layout, modes, size in memory).
+ */
+import { makeFolders, openFolder } from '#agent/host/safe-open.ts';
+import type { Pod, Volume } from '#api/types.generated.ts';
+import type { PodFacts } from '../../field-ref.ts';
+import { wholeUnits } from '../../quantities.ts';
+import { podLimit } from '../../resources.ts';
+import { giveToGroup } from '../ownership.ts';
+import { type PluginDeps, readyMarker, type VolumePlugin } from '../plugin.ts';
+import { isFolderBelow, makeVolumeFolder, volumeFolder } from '../volume-folder.ts';
+
+/** `kubernetes.io/empty-dir`. Once set up, the folder's modes and owners are the containers' to change. */
+export const emptyDirPlugin = (deps: PluginDeps): VolumePlugin => ({
+  name: 'kubernetes.io/empty-dir',
+  supports: ({ emptyDir }) => emptyDir !== undefined,
+  requiresRemount: () => false,
+  ...volumeFolder(deps),
+  async setUp({ pod, volume, facts, place }) {
+    const { podsDir } = deps.paths;
+    const tmpfs = volume.emptyDir?.medium === 'Memory' ? { sizeBytes: memorySize(pod, volume, facts) } : undefined;
+    const isNew = await makeVolumeFolder(deps, place, tmpfs);
+    const marker = readyMarker(place);
+    // A restart of the machine empties a tmpfs, and leaves the marker.
+    if (isNew || !(await isFolderBelow(podsDir, marker))) {
+      await using folder = await openFolder(podsDir, place.path);
+      await folder.chmod(0o777);
+      const { fsGroup, fsGroupChangePolicy = 'Always' } = pod.spec.securityContext ?? {};
+      const policy = fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always';
+      if (fsGroup !== undefined) await giveToGroup(folder, fsGroup, 'readWrite', policy);
+      await makeFolders(podsDir, marker, 0o750);
+    }
+    return { hostPath: place.path, readOnly: false };
+  },
+});
+
+/** Bytes: what its sizeLimit, the pod's memory limit or the node allows, whichever is least. Pure. */
+function memorySize(pod: Pod, { emptyDir }: Volume, { allocatable }: PodFacts): number | undefined {
+  const sizes = [
+    wholeUnits(allocatable['memory']),
+    podLimit(pod, 'memory'),
+    emptyDir?.sizeLimit === undefined ? undefined : wholeUnits(emptyDir.sizeLimit),
+  ].filter((size) => size !== undefined && size > 0);
+  return sizes.length === 0 ? undefined : Math.min(...(sizes as number[]));
+}
