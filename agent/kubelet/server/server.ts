@@ -29,7 +29,7 @@ import { sendNodeLogs } from './node-logs.ts';
 import { renderResourceMetrics, type UsageSummary } from './resource-metrics.ts';
 import { statsSummary } from './stats.ts';
 import { parseStreamPath, refuseUpgrade, relayUpgrade, streamingUrl, UpgradeError } from './upgrade.ts';
-import { acceptsWebSocket, serveWebSocket } from './websocket.ts';
+import { checkPortsNamed, serveWebSocket } from './websocket.ts';
 
 export interface ServerDeps {
   runtime: ContainerRuntime;
@@ -106,15 +106,11 @@ async function upgrade(deps: ServerDeps, request: IncomingMessage, socket: Duple
   if (verdict.kind === 'forbidden') throw new UpgradeError(403, forbiddenText(verdict.user, request.method ?? ''));
   const target = parseStreamPath(request.url ?? '/');
   if (target === undefined) throw new UpgradeError(404, '404 page not found');
+  const isWebSocket = (request.headers.upgrade ?? '').toLowerCase() === 'websocket';
+  if (isWebSocket) checkPortsNamed(request, target);
   const worker = findWorker(deps, target.namespace, target.pod, target.uid);
-  const protocol = (request.headers.upgrade ?? '').toLowerCase();
-  if (protocol === 'websocket' && !acceptsWebSocket(request, target))
-    throw new UpgradeError(
-      400,
-      `unable to upgrade: no protocol of "${request.headers['sec-websocket-protocol'] ?? ''}" is supported`,
-    );
   const url = await streamingUrl(deps.runtime, worker, target);
-  if (protocol === 'websocket') await serveWebSocket(request, socket, head, target, url);
+  if (isWebSocket) await serveWebSocket(request, socket, head, target, url);
   else await relayUpgrade(request, socket, head, url);
 }
 

@@ -43,14 +43,13 @@ export function parseStreamPath(target: string): StreamTarget | undefined {
 }
 
 /** Whether one of the names of a stream is asked for. */
-export const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean =>
-  names.some((name) => queryBool(query, name));
+const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean => names.some((name) => queryBool(query, name));
 
 /** Until the runtime's streaming server, which is on this machine, has answered. */
 const upgradeTimeoutMs = 30_000;
 
-/** What the client wants to stream. The API server's and the kubelet's own parameter names are both known. */
-function streamsOf(query: URLSearchParams): { tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean } {
+/** What the client wants to stream. The API server's and the kubelet's own parameter names are both known. @throws UpgradeError */
+export function streamsOf(query: URLSearchParams): { tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean } {
   const tty = isSet(query, 'tty');
   const streams = {
     tty,

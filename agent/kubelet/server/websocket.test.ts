@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { PassThrough } from 'node:stream';
@@ -53,7 +53,9 @@ describe('exec over a WebSocket', () => {
     const client = await exec(process);
     const said: string[] = [];
     client.on('message', (data: Buffer) => said.push(`${data[0]} ${data.subarray(1).toString()}`));
-    await once(client, 'open');
+    // Before there is anything to say: the connection stands.
+    await once(client, 'message');
+    assert.deepEqual(said, ['1 ']);
     stdout.end('out');
     stderr.end('err');
     exit(3);
@@ -68,7 +70,8 @@ describe('exec over a WebSocket', () => {
     const { process, closed, stdout } = aProcess();
     const client = await exec(process);
     stdout.write('some output');
-    await once(client, 'message');
+    // The first message is an empty one.
+    for await (const [message] of on(client, 'message')) if ((message as Buffer).length > 1) break;
     client.terminate();
     // A failure that nobody waits for would end this process, as it would end a kubelet.
     await closed;

@@ -1,8 +1,8 @@
 /**
  * Streams for WebSocket clients, translated to the SPDY that the runtime's streaming server speaks.
  *
- * exec and attach: the first byte of a message is its channel; in `v5` channel 255 closes another one. port-forward: SPDY itself
- * travels in the messages. Older protocols, which the streaming server knows too, are relayed as they are.
+ * exec and attach in `v5`: the first byte of a message is its channel; channel 255 closes another one. port-forward: SPDY itself travels
+ * in the messages. All else is between the client and the streaming server, and relayed as it is: the older protocols, and refusals.
  *
  * Source: KEP-4006; upstream `apiserver/pkg/util/proxy/{streamtranslator,streamtunnel}.go`.
  */
@@ -11,15 +11,15 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { createWebSocketStream, WebSocketServer } from 'ws';
+import { offeredProtocols } from '#agent/runtime/streaming/channel-protocols.ts';
 import type { SpdyStream } from '#agent/runtime/streaming/spdy.ts';
 import { createSpdySession } from '#agent/runtime/streaming/spdy.ts';
 import { failureStatus } from '#agent/runtime/streaming/stream-request.ts';
 import type { StreamTarget } from './upgrade.ts';
-import { askStreamingServer, isSet, relayUpgrade, UpgradeError } from './upgrade.ts';
+import { askStreamingServer, relayUpgrade, streamsOf, UpgradeError } from './upgrade.ts';
 
-const channelProtocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
+const channelProtocol = 'v5.channel.k8s.io';
 const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
-const relayedProtocols = ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io', 'channel.k8s.io', 'base64.channel.k8s.io', ''];
 const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 /** Output that the client has not taken yet; beyond it the process is made to wait. */
 const maxBufferedBytes = 1024 * 1024;
@@ -29,21 +29,21 @@ const maxMessageBytes = 32 * 1024 * 1024;
 /** How long the runtime may take to end a stream whose client has left. */
 const lastWordsMs = 10_000;
 
-const offered = (request: IncomingMessage): string[] =>
-  (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
-
 type Handling = { kind: 'channels' | 'tunnel'; protocol: string } | { kind: 'relay' };
 
-/** How a WebSocket request is served; undefined: clients fall back to SPDY when it is refused. Pure. */
-export function webSocketHandling(protocols: readonly string[], action: StreamTarget['action']): Handling | undefined {
-  if (action === 'portForward' && protocols.includes(tunnelProtocol)) return { kind: 'tunnel', protocol: tunnelProtocol };
-  const channel = action === 'portForward' ? undefined : channelProtocols.find((name) => protocols.includes(name));
-  if (channel !== undefined) return { kind: 'channels', protocol: channel };
-  return protocols.some((name) => relayedProtocols.includes(name)) ? { kind: 'relay' } : undefined;
+/** How a WebSocket request is served. Pure. @param header `Sec-WebSocket-Protocol` */
+export function webSocketHandling(header: string | undefined, action: StreamTarget['action']): Handling {
+  const protocols = offeredProtocols(header);
+  if (action === 'portForward')
+    return protocols.includes(tunnelProtocol) ? { kind: 'tunnel', protocol: tunnelProtocol } : { kind: 'relay' };
+  return protocols.includes(channelProtocol) ? { kind: 'channels', protocol: channelProtocol } : { kind: 'relay' };
 }
 
-export const acceptsWebSocket = (request: IncomingMessage, target: StreamTarget): boolean =>
-  webSocketHandling(offered(request), target.action) !== undefined;
+/** A client of channels names its ports in the query: each has two. @throws UpgradeError */
+export function checkPortsNamed({ headers }: IncomingMessage, { action, query }: StreamTarget): void {
+  if (action !== 'portForward' || webSocketHandling(headers['sec-websocket-protocol'], action).kind === 'tunnel') return;
+  if (!query.has('port')) throw new UpgradeError(400, 'query parameter "port" is required');
+}
 
 /** Serves the upgraded connection. @throws UpgradeError while an HTTP answer can still be given */
 export async function serveWebSocket(
@@ -53,8 +53,7 @@ export async function serveWebSocket(
   target: StreamTarget,
   url: URL,
 ): Promise<void> {
-  const handling = webSocketHandling(offered(request), target.action);
-  if (handling === undefined) throw new UpgradeError(400, 'no offered protocol is supported');
+  const handling = webSocketHandling(request.headers['sec-websocket-protocol'], target.action);
   if (handling.kind === 'relay') {
     await relayUpgrade(request, socket, head, url);
     return;
@@ -64,7 +63,12 @@ export async function serveWebSocket(
   server.socket.on('error', () => server.socket.destroy());
   socket.once('close', () => setTimeout(() => server.socket.destroy(), lastWordsMs).unref());
   if (socket.destroyed) return void server.socket.destroy();
-  const accept = new WebSocketServer({ noServer: true, maxPayload: maxMessageBytes, handleProtocols: () => handling.protocol });
+  const accept = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxMessageBytes,
+    skipUTF8Validation: true,
+    handleProtocols: () => handling.protocol,
+  });
   accept.handleUpgrade(request, socket, head, (client) => {
     // `close` follows every error, and ends the other side.
     client.on('error', () => client.terminate());
@@ -105,15 +109,17 @@ const framed = (channel: number, data: Uint8Array): Buffer => Buffer.concat([Buf
 async function translate(client: WebSocket, { socket, head }: Upgraded, query: URLSearchParams): Promise<void> {
   // What comes before the streams are open must not be lost.
   client.pause();
+  const wanted = streamsOf(query);
+  // An empty message on the lowest channel that the client reads tells it that the connection stands.
+  client.send(Buffer.of(wanted.stdout ? channels.stdout : wanted.stderr ? channels.stderr : channels.error));
   const session = createSpdySession(socket, { role: 'client' }, head);
   client.once('close', () => void session.close());
   const open = (streamType: string): Promise<SpdyStream> => session.open({ streamtype: streamType });
-  const tty = isSet(query, 'tty');
   const error = await open('error');
-  const stdin = isSet(query, 'input', 'stdin') ? await open('stdin') : undefined;
-  const stdout = isSet(query, 'output', 'stdout') ? await open('stdout') : undefined;
-  const stderr = isSet(query, 'error', 'stderr') && !tty ? await open('stderr') : undefined;
-  const resize = tty ? await open('resize') : undefined;
+  const stdin = wanted.stdin ? await open('stdin') : undefined;
+  const stdout = wanted.stdout ? await open('stdout') : undefined;
+  const stderr = wanted.stderr ? await open('stderr') : undefined;
+  const resize = wanted.tty ? await open('resize') : undefined;
 
   const inputs = new Map<number, SpdyStream>();
   if (stdin !== undefined) inputs.set(channels.stdin, stdin);
@@ -141,9 +147,11 @@ function giveStatus(client: WebSocket, status: Buffer | string): void {
 }
 
 function take(client: WebSocket, inputs: ReadonlyMap<number, SpdyStream>, data: Buffer): void {
-  const [channel = -1, closed = -1] = data;
+  const [channel = -1, closed = channels.close] = data;
   if (channel === channels.close) {
-    inputs.get(closed)?.end();
+    // A message that names no channel, or one that there is not, ends the connection, as upstream has it.
+    if (data.length !== 2 || closed > channels.resize) client.close(1000);
+    else inputs.get(closed)?.end();
     return;
   }
   const stream = inputs.get(channel);
