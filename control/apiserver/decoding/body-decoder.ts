@@ -16,7 +16,7 @@ const deadlineMs = 60_000;
 /** The thread's old generation; the bodies' own bytes come on top. */
 const maxHeapMb = 512;
 /** An idle thread holds its heap: after this time it is let go. */
-const idleMs = 60_000;
+const idleMs = 15_000;
 
 interface Waiting {
   job: DecodeJob;
