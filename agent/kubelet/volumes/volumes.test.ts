@@ -5,27 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { execFile } from '#agent/host/exec.ts';
-import { createMounts, type Mounts } from '#agent/host/mount.ts';
-import type { ConfigMap, Pod, PodSpec, Secret, Volume } from '#api/types.generated.ts';
-import { systemClock } from '#client/clock.ts';
+import type { Mounts } from '#agent/host/mount.ts';
+import type { PodSpec, Volume } from '#api/types.generated.ts';
 import { aContainer, aPod } from '../fixtures.ts';
-import { kubeletPaths } from '../paths.ts';
-import { createPathGate } from './path-gate.ts';
-import { createVolumes, type Volumes } from './volumes.ts';
+import { facts, noMounts, setUp, volumesIn } from './volumes.testing.ts';
+import type { Volumes } from './volumes.ts';
 
-const facts = { nodeName: 'n1', hostIps: [], podIps: [], allocatable: {} };
-const aSecret: Secret = {
-  apiVersion: 'v1',
-  kind: 'Secret',
-  metadata: { name: 's', uid: 's', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z' },
-  data: { k: 'dg==' },
-};
-const aConfigMap: ConfigMap = {
-  apiVersion: 'v1',
-  kind: 'ConfigMap',
-  metadata: aSecret.metadata,
-  data: { k: 'v', 'other.txt': 'w' },
-};
 const group = process.getgid?.() ?? 0;
 
 describe('volumes', () => {
@@ -35,29 +20,8 @@ describe('volumes', () => {
   });
   afterEach(() => rm(folder, { recursive: true, force: true }));
 
-  /** As a kubelet has them that has just started. */
-  function fresh(mounted = false, more: Partial<Mounts> = {}): Volumes {
-    const mounts = {
-      ...createMounts(() => Promise.reject(new Error('nothing is mounted here'))),
-      isMountPoint: async () => mounted,
-      ...more,
-    };
-    const sources = {
-      objects: {
-        configMap: async () => aConfigMap,
-        secret: async () => aSecret,
-      },
-      tokens: { token: async () => 'token', forget: () => undefined },
-    };
-    return createVolumes({
-      paths: kubeletPaths(join(folder, 'data'), join(folder, 'logs')),
-      mounts,
-      gate: createPathGate(systemClock),
-      sources,
-    });
-  }
-  const setUp = async (volumes: Volumes, pod: Pod): Promise<string> =>
-    (await volumes.setUp(pod, facts)).get('v')?.hostPath ?? assert.fail('no volume');
+  const fresh = (mounted = false, more: Partial<Mounts> = {}): Volumes =>
+    volumesIn(folder, { ...noMounts, isMountPoint: async () => mounted, ...more });
   const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o7777;
 
   for (const [name, spec, mode] of [
@@ -155,6 +119,13 @@ describe('volumes', () => {
     });
   });
 
+  it("tell why they cannot be set up in Go's words, as events show it", async () => {
+    await writeFile(join(folder, 'data'), '');
+    await assert.rejects(setUp(fresh(), aPod({ volumes: [{ name: 'v', emptyDir: {} }] })), {
+      message: `MountVolume.SetUp failed for volume "v" : mkdir ${folder}/data/pods: not a directory`,
+    });
+  });
+
   it('of a type that no plugin supports are told so', () =>
     assert.rejects(setUp(fresh(), aPod({ volumes: [{ name: 'v' }] })), {
       message: 'MountVolume.SetUp failed for volume "v" : no volume plugin matched',
@@ -203,89 +174,4 @@ describe('volumes', () => {
       assert.deepEqual((await readdir(folder)).sort(), ['data', 'precious']);
     });
   }
-
-  describe('that are torn down with a mount in an emptyDir', () => {
-    const real = createMounts(execFile);
-    let data: string;
-    let path: string;
-    const pod = aPod({ volumes: [{ name: 'v', emptyDir: {} }] });
-    beforeEach(async () => {
-      data = join(folder, 'users-data');
-      await mkdir(data);
-      await writeFile(join(data, 'precious'), 'x');
-      path = await setUp(fresh(), pod);
-      await mkdir(join(path, 'mnt'));
-      await writeFile(join(path, 'file'), 'x');
-      await real.bind(data, join(path, 'mnt'));
-    });
-    afterEach(() => real.unmountBelow(folder));
-
-    it('unmount it and leave what is behind it', async () => {
-      await fresh(false, { unmountBelow: real.unmountBelow }).tearDown(pod.metadata.uid);
-      assert.equal(await readFile(join(data, 'precious'), 'utf8'), 'x');
-      await assert.rejects(stat(path), { code: 'ENOENT' });
-    });
-    it('keep it, and tell, where only the folder tells of the pod; what is clean goes', async () => {
-      const more: Volume[] = [
-        { name: 'clean', emptyDir: {} },
-        { name: 'memory', emptyDir: { medium: 'Memory' } },
-        { name: 'token', secret: { secretName: 's' } },
-      ];
-      const withMounts = (): Volumes => fresh(false, real);
-      const others = aPod({ volumes: more });
-      const mounted = await withMounts().setUp(others, facts);
-      await assert.rejects(withMounts().tearDownOrphan(pod.metadata.uid), {
-        message:
-          `orphaned pod "${pod.metadata.uid}" found, but volumes are not cleaned up: ` +
-          `${path}/mnt is a mount that no volume of the pod made; unmount it`,
-      });
-      assert.equal(await readFile(join(path, 'mnt/precious'), 'utf8'), 'x');
-      assert.deepEqual((await readdir(path)).sort(), ['file', 'mnt']);
-      for (const { hostPath } of mounted.values()) await assert.rejects(stat(hostPath), { code: 'ENOENT' });
-      const left = (await real.below(folder)).map(({ mountPoint }) => mountPoint);
-      assert.deepEqual(left, [join(path, 'mnt')]);
-
-      await real.unmountBelow(join(path, 'mnt'));
-      await withMounts().tearDownOrphan(pod.metadata.uid);
-      assert.equal(await readFile(join(data, 'precious'), 'utf8'), 'x');
-      assert.deepEqual(await readdir(join(folder, 'data/pods')), []);
-      // And again, as the next round of the kubelet does.
-      await withMounts().tearDownOrphan(pod.metadata.uid);
-    });
-    it('keep what is mounted over a volume, in a subPath and beside all volumes of an orphan', async () => {
-      await real.unmountBelow(path);
-      const paths = kubeletPaths(join(folder, 'data'), join(folder, 'logs'));
-      const { uid } = pod.metadata;
-      const [subPath, beside] = [join(paths.subPathsDir(uid), 'v/c/0'), join(paths.podDir(uid), 'beside')];
-      for (const at of [join(subPath, 'mnt'), beside]) await mkdir(at, { recursive: true });
-      // The pod's own: it goes once nothing is in the way.
-      await real.bind(path, subPath);
-      for (const at of [path, join(subPath, 'mnt'), beside]) {
-        await mkdir(at, { recursive: true });
-        await real.bind(data, at);
-        await assert.rejects(fresh(false, real).tearDownOrphan(uid), { message: new RegExp(`cleaned up: ${at} is a mount`) });
-        assert.equal(await readFile(join(at, 'precious'), 'utf8'), 'x');
-        await real.unmountBelow(at);
-      }
-      await fresh(false, real).tearDownOrphan(uid);
-      assert.deepEqual([await readdir(paths.podsDir), await readdir(data)], [[], ['precious']]);
-    });
-    it('keep a volume whose type an orphan does not say', async () => {
-      await real.unmountBelow(path);
-      const strange = join(path, '../../kubernetes.io~strange/data');
-      await mkdir(strange, { recursive: true });
-      await assert.rejects(fresh(false, real).tearDownOrphan(pod.metadata.uid), /strange\/data belongs to no volume plugin/);
-      assert.deepEqual(await readdir(strange), []);
-      await assert.rejects(stat(path), { code: 'ENOENT' });
-      // Of a pod that ended here, it was this kubelet's.
-      await fresh(false, real).tearDown(pod.metadata.uid);
-      await assert.rejects(stat(strange), { code: 'ENOENT' });
-    });
-    it('go no further where it came after the mounts were looked for', async () => {
-      const late = fresh(false, { unmountBelow: async () => undefined });
-      await assert.rejects(late.tearDown(pod.metadata.uid), /mnt is a mount point: what is mounted there is not removed/);
-      assert.equal(await readFile(join(data, 'precious'), 'utf8'), 'x');
-      assert.deepEqual(await readdir(path), ['mnt']);
-    });
-  });
 });

@@ -7,6 +7,7 @@
 import { join } from 'node:path';
 import { removeTreeBelow } from '#agent/host/remove-tree.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
+import { messageText } from '../errors.ts';
 import type { PodFacts } from '../field-ref.ts';
 import type { MountedVolume, PluginDeps, VolumePlugin } from './plugin.ts';
 import { volumePlace } from './plugin.ts';
@@ -83,8 +84,8 @@ export function createVolumes(deps: PluginDeps, plugins: readonly VolumePlugin[]
         await mounts.unmountBelow(join(paths.subPathsDir(place.podUid), place.volume));
         await plugin.tearDown(place);
       } catch (error) {
-        const text = error instanceof Error ? error.message : String(error);
-        failures.push(new Error(`UnmountVolume.TearDown failed for volume "${place.volume}" : ${text}`, { cause: error }));
+        const message = `UnmountVolume.TearDown failed for volume "${place.volume}" : ${messageText(error)}`;
+        failures.push(new Error(message, { cause: error }));
       }
     }
     if (failures[0] !== undefined) throw failures[0];
@@ -109,9 +110,7 @@ export function createVolumes(deps: PluginDeps, plugins: readonly VolumePlugin[]
         try {
           all.set(volume.name, await setUpOne(pod, volume, facts));
         } catch (error) {
-          failures.push(
-            `MountVolume.SetUp failed for volume "${volume.name}" : ${error instanceof Error ? error.message : String(error)}`,
-          );
+          failures.push(`MountVolume.SetUp failed for volume "${volume.name}" : ${messageText(error)}`);
         }
       }
       if (failures.length > 0) throw new VolumeError(failures);
