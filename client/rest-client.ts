@@ -4,6 +4,7 @@
  * Source: kubernetes.io, API concepts (paths, lists, watches, patch content types); client-go `rest/request.go` for the
  * texts of answers that carry no Status.
  */
+import { parseExact, stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeList, KubeObject, ObjectName, WatchEvent } from '#api/meta.ts';
 import { apiVersionOf } from '#api/meta.ts';
@@ -37,7 +38,7 @@ type Send = (
 
 const encoder = new TextEncoder();
 
-/** A client that speaks JSON. Stateless besides its transport. */
+/** A client that speaks JSON, with 64-bit integers as they are (`api/int64.ts`). Stateless besides its transport. */
 export function createClient(transport: Transport, { userAgent }: ClientOptions): Client {
   const send: Send = (method, path, body, contentType = 'application/json', signal) =>
     transport({
@@ -48,7 +49,7 @@ export function createClient(transport: Transport, { userAgent }: ClientOptions)
         'user-agent': userAgent,
         ...(body === undefined ? {} : { 'content-type': contentType }),
       },
-      ...(body === undefined ? {} : { body: encoder.encode(JSON.stringify(body)) }),
+      ...(body === undefined ? {} : { body: encoder.encode(stringifyExact(body)) }),
       ...(signal === undefined ? {} : { signal }),
     });
   const call = async <T>(...args: Parameters<Send>): Promise<T> => (await answer(await send(...args))) as T;
@@ -178,7 +179,7 @@ export async function readText(body: AsyncIterable<Uint8Array>): Promise<string>
 /** @throws ApiError where the answer is an error, also one that carries no Status (a proxy's, a panic's). */
 async function answer(response: TransportResponse): Promise<unknown> {
   const text = await readText(response.body);
-  if (response.status < 400) return text === '' ? undefined : JSON.parse(text);
+  if (response.status < 400) return text === '' ? undefined : parseExact(text);
   throw apiError(response.status, text, response.headers['retry-after']);
 }
 
@@ -255,7 +256,7 @@ function isJson(text: string): boolean {
 }
 
 function watchEvent(line: string): WatchEvent<KubeObject> {
-  const event = JSON.parse(line) as { type: string; object: unknown };
+  const event = parseExact(line) as { type: string; object: unknown };
   switch (event.type) {
     case 'ADDED':
     case 'MODIFIED':

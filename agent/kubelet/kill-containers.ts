@@ -6,6 +6,7 @@
 
 import type { Logger } from 'pino';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import { toNumber } from '#api/int64.ts';
 import { findContainer, initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, LifecycleHandler, ObjectReference, Pod } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
@@ -73,15 +74,18 @@ export function killGraceSeconds(
   fallback: number | undefined,
 ): number {
   const deletion = pod?.metadata.deletionGracePeriodSeconds;
-  if (deletion !== undefined) return atLeastNone(deletion);
+  if (deletion !== undefined) return grantedSeconds(deletion);
   const own = pod?.spec.terminationGracePeriodSeconds ?? fallback;
   if (own === undefined) return minimumGraceSeconds;
   const probe = reason === 'StartupProbe' ? spec?.startupProbe : reason === 'LivenessProbe' ? spec?.livenessProbe : undefined;
-  return atLeastNone(probe?.terminationGracePeriodSeconds ?? own);
+  return grantedSeconds(probe?.terminationGracePeriodSeconds ?? own);
 }
 
-/** A negative period, of a pod from before the API made it 1, is as short as a period gets. */
-const atLeastNone = (seconds: number): number => (seconds < 0 ? 1 : seconds);
+/**
+ * The period that is granted: a negative one, of a pod from before the API made it 1, is as short as a period gets, and no deadline
+ * of a runtime reaches further than 68 years.
+ */
+export const grantedSeconds = (seconds: number): number => (seconds < 0 ? 1 : Math.min(toNumber(seconds), 2 ** 31 - 1));
 
 /** Settles when the container has stopped. @throws RuntimeError when the runtime cannot stop it */
 export async function killContainer(deps: KillDeps, request: KillRequest): Promise<void> {

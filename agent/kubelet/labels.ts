@@ -3,8 +3,10 @@
  *
  * Source: upstream `pkg/kubelet/kuberuntime/labels.go` (names), `pkg/kubelet/container/helpers.go` (what is hashed).
  */
+
 import { createHash } from 'node:crypto';
 import type { Labels } from '#agent/runtime/runtime.ts';
+import { parseExact, stringifyExact } from '#api/int64.ts';
 import type { Container, ContainerPort, LifecycleHandler, Pod } from '#api/types.generated.ts';
 
 const podNameLabel = 'io.kubernetes.pod.name';
@@ -67,7 +69,7 @@ export function containerAnnotations(pod: Pod, container: Container, restartCoun
   const { terminationGracePeriodSeconds } = pod.spec;
   if (deletionGracePeriodSeconds !== undefined) annotations[deletionGraceAnnotation] = `${deletionGracePeriodSeconds}`;
   if (terminationGracePeriodSeconds !== undefined) annotations[terminationGraceAnnotation] = `${terminationGracePeriodSeconds}`;
-  if (container.lifecycle?.preStop !== undefined) annotations[preStopAnnotation] = JSON.stringify(container.lifecycle.preStop);
+  if (container.lifecycle?.preStop !== undefined) annotations[preStopAnnotation] = stringifyExact(container.lifecycle.preStop);
   if (container.ports !== undefined && container.ports.length > 0) annotations[portsAnnotation] = JSON.stringify(container.ports);
   return annotations;
 }
@@ -101,7 +103,7 @@ export function parseContainerLabels(labels: Labels, annotations: Labels): Conta
 function parseJson<T>(text: string | undefined): T | undefined {
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as T;
+    return parseExact(text) as T;
   } catch {
     // Written by another kubelet in another way: as good as absent.
     return undefined;

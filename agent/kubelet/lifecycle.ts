@@ -3,6 +3,7 @@
  */
 
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import { toNumber } from '#api/int64.ts';
 import type { Container, LifecycleHandler } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
@@ -40,7 +41,7 @@ export function createHookRunner(runtime: ContainerRuntime, clock: Clock): HookR
           signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
         );
       } else if (handler.sleep !== undefined) {
-        await sleep(clock, handler.sleep.seconds * 1000, signal);
+        await sleep(clock, toNumber(handler.sleep.seconds) * 1000, signal);
       } else {
         throw new Error('Cannot run handler: invalid handler');
       }

@@ -401,6 +401,21 @@ describe('a pod that is deleted', () => {
     assert.equal(node.status().phase, 'Failed');
     assert.ok(node.events.includes('Killing: Stopping container c'));
   });
+  it('gets no longer than a runtime’s deadline can say, whatever integer its grace period is', async () => {
+    const longest = 2n ** 63n - 1n;
+    const lifecycle = { preStop: { sleep: { seconds: longest as unknown as number } } };
+    const node = await runPod({ containers: [aContainer('c', { lifecycle })] });
+    node.worker.update(deleted(node, longest as unknown as number), true);
+    await node.pass(1);
+    assert.equal(node.finished, false);
+    node.worker.update(deleted(node, 2), true);
+    await node.pass(3);
+    assert.equal(node.finished, true);
+    const plain = await runPod({});
+    plain.worker.update(deleted(plain, longest as unknown as number), true);
+    await plain.pass(1);
+    assert.deepEqual(plain.fake.calls.slice(2), [`stop c ${2 ** 31 - 1}`]);
+  });
   it('does not wait for the end of a postStart hook', async () => {
     const lifecycle = { postStart: { exec: { command: ['hook'] } } };
     const node = await runPod({ containers: [aContainer('c', { lifecycle })] }, ({ fake }) => fake.endlessExecs.add('hook'));

@@ -15,6 +15,7 @@
 import type { Logger } from 'pino';
 import { removeTreeBelow } from '#agent/host/remove-tree.ts';
 import { makeFolders } from '#agent/host/safe-open.ts';
+import { toNumber } from '#api/int64.ts';
 import { isTerminalPhase } from '#api/pod/conditions.ts';
 import type { Pod, PodStatus, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
@@ -22,7 +23,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { StartFailure } from './container-statuses.ts';
 import { messageText } from './errors.ts';
 import type { PodFacts } from './field-ref.ts';
-import { podReference } from './kill-containers.ts';
+import { grantedSeconds, podReference } from './kill-containers.ts';
 import type { Observer } from './observe.ts';
 import type { ObservedPod } from './observed.ts';
 import { podIps, runningContainers } from './observed.ts';
@@ -303,7 +304,7 @@ export class PodWorker {
   #deadlineInMs(status: PodStatus): number {
     const { activeDeadlineSeconds } = this.#pod.spec;
     if (activeDeadlineSeconds === undefined || status.startTime === undefined) return Number.MAX_SAFE_INTEGER;
-    return Date.parse(status.startTime) + activeDeadlineSeconds * 1000 - this.#deps.clock.now();
+    return Date.parse(status.startTime) + toNumber(activeDeadlineSeconds) * 1000 - this.#deps.clock.now();
   }
 
   /** Computes the status and hands it to the writer. A pod with running containers is never reported as ended. */
@@ -336,7 +337,7 @@ export class PodWorker {
   #graceSeconds(): number {
     const { metadata, spec } = this.#pod;
     const seconds = metadata.deletionGracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? 30;
-    return Math.max(seconds, 1);
+    return Math.max(grantedSeconds(seconds), 1);
   }
 
   async #terminate(): Promise<number> {

@@ -5,6 +5,7 @@ import { conflict, notFound } from '#api/status.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
+import { createClient } from '#client/rest-client.ts';
 import { aPod } from './fixtures.ts';
 import { createStatusWriter } from './status-writer.ts';
 
@@ -113,5 +114,25 @@ describe('status writer', () => {
     server.writer.forget('uid-1');
     await server.clock.advance(60_000);
     assert.equal(server.requests.length, 1);
+  });
+});
+
+describe('over the wire', () => {
+  it('an integer beyond 2^53 that came with the pod goes back as it came', async () => {
+    const sent: string[] = [];
+    const text = (pod: Pod): string => JSON.stringify(pod).replace('"generation":1', '"generation":9007199254740993');
+    const client = createClient(
+      async ({ method, body }) => {
+        if (method === 'PATCH') sent.push(Buffer.from(body ?? []).toString('utf8'));
+        return { status: 200, headers: {}, body: [Buffer.from(text(aPod()))] as never };
+      },
+      { userAgent: 'kubelet' },
+    );
+    const clock = new FakeClock();
+    const writer = createStatusWriter({ client, clock, log: pino({ level: 'silent' }) });
+    const pod = await client.resource('pods').get({ namespace: 'shop', name: 'web' });
+    writer.set(pod, { phase: 'Running', observedGeneration: pod.metadata.generation });
+    await clock.advance(0);
+    assert.deepEqual(sent, ['{"metadata":{"uid":"uid-1"},"status":{"phase":"Running","observedGeneration":9007199254740993}}']);
   });
 });

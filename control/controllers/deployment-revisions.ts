@@ -5,6 +5,7 @@
  * Source: kubernetes `pkg/controller/deployment/util/deployment_util.go`, `sync.go`.
  */
 
+import { stringifyExact } from '#api/int64.ts';
 import { parseInt64 } from '#api/label-requirement.ts';
 import type { New } from '#api/meta.ts';
 import { controllerReference, sameJson } from '#api/meta.ts';
@@ -85,7 +86,7 @@ export function templateHash(template: PodTemplateSpec, collisionCount: number |
 
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  if (typeof value !== 'object' || value === null) return stringifyExact(value) ?? 'null';
   const fields = Object.entries(value).filter(([, field]) => field !== undefined);
   fields.sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join(',')}}`;

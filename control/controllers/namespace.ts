@@ -6,6 +6,7 @@
  * Owns: -.  Watches: Namespace.  Writes: Namespace/status, Namespace/finalize; deletes everything in it.
  * Source: kubernetes `pkg/controller/namespace/deletion`; KEP-5080 (pods first).
  */
+import { toNumber } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { rfc3339, sameJson } from '#api/meta.ts';
 import type { Resource, ResourceId } from '#api/resources.ts';
@@ -116,7 +117,7 @@ async function deleteAll(
 function estimateMs(object: KubeObject, nowMs: number): number {
   if ((object.metadata.finalizers ?? []).length > 0) return finalizerEstimateMs;
   if (object.kind !== 'Pod') return 0;
-  const graceMs = ((object as Pod).spec.terminationGracePeriodSeconds ?? 30) * 1000;
+  const graceMs = toNumber((object as Pod).spec.terminationGracePeriodSeconds ?? 30) * 1000;
   const deletedMs = Date.parse(object.metadata.deletionTimestamp ?? '');
   return Number.isNaN(deletedMs) ? graceMs : Math.min(graceMs, Math.max(0, deletedMs - nowMs));
 }

@@ -4,6 +4,7 @@
  * Owns: -.  Watches: Pod, Node.  Writes: Pod/status (DisruptionTarget), deletes Pods.
  * Source: kubernetes.io, Taints and tolerations; kubernetes `pkg/controller/tainteviction`.
  */
+import { toNumber } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
 import { executionEffects, tolerationOf } from '#api/pod/tolerations.ts';
@@ -74,7 +75,7 @@ export function evictionTimeMs(pod: Pod, taints: readonly Taint[], sinceMs: numb
     if (toleration === undefined) return Number.NEGATIVE_INFINITY;
     if (toleration.tolerationSeconds === undefined) continue;
     const addedMs = taint.timeAdded === undefined ? sinceMs : Math.max(Date.parse(taint.timeAdded), creationMs(pod));
-    const endMs = addedMs + Math.max(0, toleration.tolerationSeconds) * 1000;
+    const endMs = addedMs + Math.max(0, toNumber(toleration.tolerationSeconds)) * 1000;
     atMs = Math.min(atMs ?? endMs, endMs);
   }
   return atMs;

@@ -1,4 +1,5 @@
 /** A node with the pods on it and the sums that plugins ask for. Immutable: adding or removing a pod makes a new one. */
+import { toNumber } from '#api/int64.ts';
 import { type Amounts, addAmounts, amountsOf } from '#api/pod/requests.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import { podResources } from './resources.ts';
@@ -20,7 +21,8 @@ export interface NodeInfo {
 
 export function nodeInfo(node: Node, pods: readonly Pod[]): NodeInfo {
   const images = new Map<string, number>();
-  for (const { names, sizeBytes } of node.status?.images ?? []) for (const name of names ?? []) images.set(name, sizeBytes ?? 0);
+  for (const { names, sizeBytes } of node.status?.images ?? [])
+    for (const name of names ?? []) images.set(name, toNumber(sizeBytes ?? 0));
   let requested: Amounts = {};
   let nonZeroRequested: Amounts = {};
   for (const pod of pods) {

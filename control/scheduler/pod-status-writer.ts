@@ -1,4 +1,5 @@
 /** What the scheduler writes into pods: the condition that tells why one waits, nominations, evictions. */
+import type { JsonObject } from '#api/json.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
 import type { Pod, PodCondition } from '#api/types.generated.ts';
@@ -33,7 +34,7 @@ export function createPodStatusWriter(client: Client, clock: Clock): PodStatusWr
     // The UID makes the server refuse the patch for a pod of the same name that came after.
     const body = { metadata: { uid: pod.metadata.uid }, status };
     try {
-      await pods.patch(pod.metadata, { type: 'strategic', body: JSON.parse(JSON.stringify(body)) }, { subresource: 'status' });
+      await pods.patch(pod.metadata, { type: 'strategic', body: structuredClone(body) as JsonObject }, { subresource: 'status' });
     } catch (error) {
       if (!isNotFound(error) && !isConflict(error)) throw error;
     }

@@ -11,6 +11,7 @@
  *
  * A pod with scheduling gates stays gated until they are gone. Order: priority, then how long it waits.
  */
+import { stringifyExact } from '#api/int64.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { type ClusterEvent, mayHelp } from './cluster-event.ts';
@@ -87,7 +88,7 @@ export class SchedulingQueue {
       });
     } else {
       const specChanged =
-        JSON.stringify([entry.pod.spec, entry.pod.metadata.labels]) !== JSON.stringify([pod.spec, pod.metadata.labels]);
+        stringifyExact([entry.pod.spec, entry.pod.metadata.labels]) !== stringifyExact([pod.spec, pod.metadata.labels]);
       entry.pod = pod;
       if (entry.place.kind === 'gated' && !gated) entry.place = { kind: 'active' };
       else if (specChanged && entry.place.kind === 'unschedulable') this.#retry(entry);

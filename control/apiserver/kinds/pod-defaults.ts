@@ -51,11 +51,13 @@ export function setPodDefaults(pod: Pod): void {
 }
 
 /** `podIP` is the old spelling of the first of `podIPs`; where both are there and differ, upstream's conversion believes the old. */
-function mirrorPodIp({ status }: Pod): void {
+function mirrorPodIp(pod: Pod): void {
+  // Not in place: an update's status is the stored pod's own.
+  const { status } = pod;
   if (status === undefined) return;
   const first = status.podIPs?.[0]?.ip;
-  if (status.podIP && status.podIP !== first) status.podIPs = [{ ip: status.podIP }];
-  else if (first !== undefined) status.podIP = first;
+  if (status.podIP && status.podIP !== first) pod.status = { ...status, podIPs: [{ ip: status.podIP }] };
+  else if (first !== undefined && status.podIP !== first) pod.status = { ...status, podIP: first };
 }
 
 /** Every container of a pod: regular, init and ephemeral. */
