@@ -1,10 +1,11 @@
 /** Real mounts in a temporary folder. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { mountDead, noDeadMounts } from './dead-mount.testing.ts';
 import { execFile } from './exec.ts';
 import { createMounts } from './mount.ts';
 import { openFolder } from './safe-open.ts';
@@ -52,6 +53,19 @@ describe('mounts', () => {
     const left = (await mounts.below(scratch)).map(({ mountPoint }) => mountPoint);
     assert.deepEqual(left, [node, join(node, 'usb')]);
     assert.equal(await readFile(join(node, 'usb/precious'), 'utf8'), 'x');
+  });
+
+  it('of a filesystem that does not answer are found and taken away', { skip: noDeadMounts }, async () => {
+    const path = join(scratch, 'link/pod/volume');
+    mountDead(path);
+    await assert.rejects(readdir(path), { code: 'ENOTCONN' });
+    assert.equal(await mounts.isMountPoint(path), true);
+    assert.deepEqual(
+      (await mounts.below(path)).map(({ mountPoint, source }) => `${source} ${mountPoint}`),
+      [`dead ${path}`],
+    );
+    await mounts.unmountBelow(path);
+    assert.deepEqual(await readdir(path), []);
   });
 
   it('of nothing at all is success', () => mounts.unmountBelow(join(scratch, 'none')));

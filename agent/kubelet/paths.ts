@@ -28,7 +28,10 @@ export interface Paths {
   containerLogDir(pod: PodIdentity, container: string): string;
 }
 
-/** The name of a volume plugin, `kubernetes.io/<plugin>`, as the name of a folder. Pure. Source: upstream `k8s.io/utils/strings` (EscapeQualifiedName). */
+/**
+ * The name of a volume plugin, `kubernetes.io/<plugin>`, as the name of a folder. Pure.
+ * Source: upstream `k8s.io/utils/strings` (EscapeQualifiedName).
+ */
 export const pluginDir = (name: string): string => name.replace('/', '~');
 
 export function kubeletPaths(dataDir: string, podLogsRoot: string): Paths {

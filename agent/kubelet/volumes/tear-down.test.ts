@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { mountDead, noDeadMounts } from '#agent/host/dead-mount.testing.ts';
 import { execFile } from '#agent/host/exec.ts';
 import { createMounts, type Mounts } from '#agent/host/mount.ts';
 import type { Volume } from '#api/types.generated.ts';
@@ -85,6 +86,14 @@ describe('volumes that are torn down with a mount in an emptyDir', () => {
     }
     await fresh().tearDownOrphan(uid);
     assert.deepEqual([await readdir(paths.podsDir), await readdir(data)], [[], ['precious']]);
+  });
+  it('do not wait for a filesystem that does not answer', { skip: noDeadMounts }, async () => {
+    await real.unmountBelow(path);
+    mountDead(path);
+    await assert.rejects(fresh().tearDownOrphan(pod.metadata.uid), /cleaned up: .* is a mount that no volume of the pod made/);
+    assert.equal(await real.isMountPoint(path), true);
+    await fresh().tearDown(pod.metadata.uid);
+    assert.deepEqual(await readdir(join(folder, 'data/pods')), []);
   });
   it('keep a volume whose type an orphan does not say', async () => {
     await real.unmountBelow(path);

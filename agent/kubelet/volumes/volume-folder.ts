@@ -48,8 +48,9 @@ async function removeVolumeFolder({ paths, mounts }: FolderDeps, { path, metadat
 async function findVolumeFolder({ paths, mounts }: FolderDeps, { path }: VolumePlace): Promise<ReconstructedVolume | undefined> {
   try {
     await using parent = await ifThere(openFolder(paths.podsDir, dirname(path)));
-    // A look, not an open: nothing of what may be mounted there has to answer.
-    if ((await parent?.look(basename(path)))?.isDirectory() !== true) return undefined;
+    // Listed, not opened: what is mounted there may be a filesystem that does not answer.
+    const entries = (await parent?.list()) ?? [];
+    if (!entries.some((entry) => entry.name === basename(path) && entry.isDirectory())) return undefined;
   } catch (error) {
     if (error instanceof WrongFileTypeError) return undefined;
     throw error;
