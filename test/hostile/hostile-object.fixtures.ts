@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { type FieldType, typeFacts } from '#api/schema/facts.ts';
+import { shape } from '#api/schema/shape.ts';
 
 const text = fc.constantFrom(
   '',
@@ -51,38 +52,99 @@ const anything: fc.Arbitrary<JsonValue> = fc.oneof(
   fc.constantFrom<JsonValue>(null, true, [], {}, [null], [[]], { a: null }),
 );
 
-function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> {
+/** What Go reads as a time and as a quantity, and nobody means. */
+const time = fc.constantFrom(
+  '0000-01-01T00:00:00Z',
+  '0001-01-01T00:00:00Z',
+  '9999-12-31T23:59:59Z',
+  '2026-01-01T00:00:00Z',
+  '2026-01-01T00:00:00,5Z',
+  '2026-01-01T23:59:59.123456789+23:59',
+);
+const microTime = fc.constantFrom('0001-01-01T00:00:00.000000Z', '9999-12-31T23:59:59.999999Z', '2026-01-01T00:00:00.000000Z');
+const quantity = fc.constantFrom(
+  '0',
+  '-1',
+  '1n',
+  '9E',
+  '1e-9',
+  '9223372036854775807',
+  '1e300',
+  '-9223372036854775808',
+  '0.1m',
+  '1Ki',
+);
+const int32 = fc.constantFrom(-(2 ** 31), -5, -1, 0, 1, 80, 65_535, 65_536, 2 ** 31 - 1);
+const int64 = fc.constantFrom<unknown>(
+  -(2n ** 63n),
+  -(2n ** 53n) - 1n,
+  -1,
+  0,
+  1,
+  2 ** 31,
+  2n ** 63n - 1n,
+) as fc.Arbitrary<JsonValue>;
+
+/** Any value of the type, and with `wild` also others. */
+function valueOf(type: FieldType, depth: number, wild: boolean): fc.Arbitrary<JsonValue> {
   switch (type.kind) {
     case 'bool':
       return fc.boolean();
     case 'int32':
+      return wild ? whole : int32;
     case 'int64':
+      return wild ? whole : int64;
     case 'double':
       return whole;
     case 'intstr':
-      return fc.oneof(whole, text);
+      return fc.oneof(wild ? whole : int32, text);
     case 'list':
-      return fc.array(valueOf(type.item, depth), { maxLength: 3 });
+      return fc.array(valueOf(type.item, depth, wild), { maxLength: 3 });
     case 'map':
-      return fc.dictionary(text, valueOf(type.value, depth), { maxKeys: 3, noNullPrototype: true }) as fc.Arbitrary<JsonValue>;
+      return fc.dictionary(text, valueOf(type.value, depth, wild), {
+        maxKeys: 3,
+        noNullPrototype: true,
+      }) as fc.Arbitrary<JsonValue>;
     case 'ref':
-      return depth === 0 ? fc.constant({}) : partOf(type.name, depth - 1);
+      return depth === 0 ? fc.constant({}) : partOf(type.name, depth - 1, wild);
+    case 'time':
+      return wild ? text : time;
+    case 'microtime':
+      return wild ? text : microTime;
+    case 'quantity':
+      return wild ? text : quantity;
     default:
       return text;
   }
 }
 
-function partOf(typeName: string, depth: number): fc.Arbitrary<JsonValue> {
-  const fields = typeFacts(typeName).fields.map(
-    ({ name, type }) =>
-      [name, fc.oneof({ weight: 8, arbitrary: valueOf(type, depth) }, { weight: 1, arbitrary: anything })] as const,
-  );
+function partOf(typeName: string, depth: number, wild: boolean): fc.Arbitrary<JsonValue> {
+  const fields = typeFacts(typeName).fields.map(({ name, type }) => {
+    const value = valueOf(type, depth, wild);
+    return [name, wild ? fc.oneof({ weight: 8, arbitrary: value }, { weight: 1, arbitrary: anything }) : value] as const;
+  });
   return fc.record(Object.fromEntries(fields), { requiredKeys: [], noNullPrototype: true }) as fc.Arbitrary<JsonValue>;
 }
 
 /** `metadata` is laid over what comes out of the generator: names and labels that let the object in where it does harm. */
 export const hostile = <T>(typeName: string, metadata: JsonObject): fc.Arbitrary<T> =>
-  fc.tuple(partOf(typeName, 4), fc.nat()).map(([object, id]) => {
+  fc.tuple(partOf(typeName, 4, true), fc.nat()).map(([object, id]) => {
     const uid = `hostile-${id}`;
     return { ...(object as JsonObject), metadata: { name: uid, uid, resourceVersion: '1', ...metadata } } as T;
+  });
+
+/**
+ * Objects that the API server lets out of its store: each value is of its type, and none means well; also in `metadata`, of which only
+ * `fixed` is as given. Names are their own, as keys in the store are.
+ */
+export const absurd = <T>(typeName: string, fixed: JsonObject = {}): fc.Arbitrary<T> =>
+  fc.tuple(partOf(typeName, 4, false), partOf('meta/v1.ObjectMeta', 3, false), fc.nat()).map(([value, metadata, id]) => {
+    const name = `absurd-${id}`;
+    // A copy: the generator's constants are shared.
+    const object = structuredClone({
+      ...(value as JsonObject),
+      metadata: { ...(metadata as JsonObject), name, uid: name, resourceVersion: '1', ...fixed },
+    });
+    shape(typeName, object);
+    return object as T;
   });

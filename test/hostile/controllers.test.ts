@@ -1,0 +1,336 @@
+/**
+ * Every controller, over caches that hold absurd objects beside good ones: for the good ones it asks the API for the same as without the
+ * others, and no change of any object is lost on its way to a key.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { pino } from 'pino';
+import type { JsonObject } from '#api/json.ts';
+import { type KubeObject, keyOf } from '#api/meta.ts';
+import { type ResourceId, resourceById } from '#api/resources.ts';
+import { notFound } from '#api/status.ts';
+import type { Client } from '#client/client.ts';
+import { FakeClock } from '#client/clock.ts';
+import type { Caches, Controller } from '#client/controller.ts';
+import { InformerCache } from '#client/informer-cache.ts';
+import { createLeftOutReporter } from '#client/left-out.ts';
+import { controllers } from '#control/controllers/index.ts';
+import { absurd } from './hostile-object.fixtures.ts';
+
+interface Placed {
+  resource: ResourceId;
+  object: KubeObject;
+}
+
+const created = '2026-01-01T00:00:00Z';
+function good(resource: ResourceId, name: string, body: object, metadata: object = {}): Placed {
+  const { kind, namespaced } = resourceById(resource);
+  const own = { name, uid: `uid-${kind}-${name}`, resourceVersion: '1', creationTimestamp: created, generation: 1 };
+  const object = {
+    apiVersion: 'v1',
+    kind,
+    ...body,
+    metadata: { ...own, ...(namespaced ? { namespace: 'default' } : {}), ...metadata },
+  };
+  return { resource, object };
+}
+const owner = (kind: string, name: string, uid = `uid-${kind}-${name}`): object => ({
+  ownerReferences: [{ apiVersion: 'apps/v1', kind, name, uid, controller: true, blockOwnerDeletion: true }],
+});
+const labels = { app: 'web' };
+const podSpec = { containers: [{ name: 'c', image: 'c:1', ports: [{ name: 'http', containerPort: 8080 }] }] };
+const template = { metadata: { labels }, spec: podSpec };
+const runningPod = (name: string, ip: string, nodeName: string, metadata: object): Placed =>
+  good(
+    'pods',
+    name,
+    {
+      spec: { ...podSpec, nodeName },
+      status: {
+        phase: 'Running',
+        podIP: ip,
+        podIPs: [{ ip }],
+        conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: created }],
+      },
+    },
+    { labels, ...metadata },
+  );
+const node = (name: string, spec: object, ready: string): Placed =>
+  good('nodes', name, { spec, status: { conditions: [{ type: 'Ready', status: ready, lastHeartbeatTime: created }] } });
+
+/** Work for every controller: a rollout half done, a silent node, a node without a range, orphans, namespaces that come and go. */
+const goodObjects: readonly Placed[] = [
+  good('namespaces', 'default', { spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } }),
+  good(
+    'namespaces',
+    'going',
+    { spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } },
+    { deletionTimestamp: created },
+  ),
+  good('deployments.apps', 'web', {
+    spec: { replicas: 3, selector: { matchLabels: labels }, template: { ...template, spec: { ...podSpec, nodeName: 'x' } } },
+  }),
+  good(
+    'replicasets.apps',
+    'web-1',
+    { spec: { replicas: 3, selector: { matchLabels: labels }, template }, status: { replicas: 2 } },
+    { labels, ...owner('Deployment', 'web') },
+  ),
+  good(
+    'replicasets.apps',
+    'lost',
+    {
+      spec: { replicas: 0, selector: { matchLabels: { a: 'b' } }, template: { metadata: { labels: { a: 'b' } }, spec: podSpec } },
+      status: { replicas: 0 },
+    },
+    owner('Deployment', 'nobody'),
+  ),
+  runningPod('web-1-a', '10.244.0.1', 'n1', owner('ReplicaSet', 'web-1')),
+  runningPod('web-1-b', '10.244.1.1', 'n2', owner('ReplicaSet', 'web-1')),
+  runningPod('nowhere', '10.244.2.1', 'gone', { labels: {} }),
+  good('services', 'web', {
+    spec: {
+      selector: labels,
+      clusterIP: '10.96.0.1',
+      ipFamilies: ['IPv4'],
+      ports: [{ name: 'http', port: 80, targetPort: 'http' }],
+    },
+  }),
+  good('services', 'written', { spec: { clusterIP: '10.96.0.2', ports: [{ port: 80 }] } }),
+  good('endpoints', 'written', { subsets: [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }] }] }),
+  node('n1', { podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24'] }, 'True'),
+  node(
+    'n2',
+    {
+      podCIDR: '10.244.1.0/24',
+      podCIDRs: ['10.244.1.0/24'],
+      taints: [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute', timeAdded: created }],
+    },
+    'Unknown',
+  ),
+  node('n3', {}, 'True'),
+];
+
+const kinds: readonly ResourceId[] = [
+  'pods',
+  'replicasets.apps',
+  'deployments.apps',
+  'services',
+  'endpoints',
+  'endpointslices.discovery.k8s.io',
+  'nodes',
+  'leases.coordination.k8s.io',
+  'namespaces',
+  'serviceaccounts',
+  'configmaps',
+];
+const uids = [...goodObjects.map(({ object }) => object.metadata.uid), '', 'nobody'];
+const reference = fc.record({
+  apiVersion: fc.constantFrom('apps/v1', 'v1', '', '///'),
+  kind: fc.constantFrom('ReplicaSet', 'Deployment', 'Node', 'Nothing', '__proto__'),
+  name: fc.constantFrom('web', 'web-1', '', '../..'),
+  uid: fc.constantFrom(...uids),
+  controller: fc.boolean(),
+  blockOwnerDeletion: fc.boolean(),
+});
+/**
+ * Absurd in all but what would make it rightly count: it is nobody's pod or set, and its node is of a zone of its own. Its owners,
+ * of which none is its controller, and its finalizers are what they like.
+ */
+const absurdObject = (resource: ResourceId): fc.Arbitrary<Placed> =>
+  fc
+    .tuple(
+      absurd<KubeObject>(resourceById(resource).schema, {
+        ...(resourceById(resource).namespaced ? { namespace: 'default' } : {}),
+        labels: { 'topology.kubernetes.io/zone': 'absurd' },
+      }),
+      fc.array(reference, { maxLength: 3 }),
+      fc.constantFrom<string[]>([], ['foregroundDeletion'], ['orphan'], ['']),
+    )
+    .map(([object, references, finalizers]) => {
+      const ownerReferences = references.map((one) => ({ ...one, controller: false }));
+      return { resource, object: { ...object, metadata: { ...object.metadata, ownerReferences, finalizers } } };
+    });
+const absurdObjects = fc.array(fc.oneof(...kinds.map(absurdObject)), { minLength: 1, maxLength: 8 });
+
+/** Controllers over caches with these objects, and what they ask the API for. */
+function world(objects: readonly Placed[]) {
+  const held = new Map<ResourceId, InformerCache<KubeObject>>();
+  const cache = (id: ResourceId): InformerCache<KubeObject> => {
+    const found = held.get(id) ?? new InformerCache<KubeObject>();
+    held.set(id, found);
+    return found;
+  };
+  for (const { resource, object } of objects) cache(resource).put(deepFreeze(object));
+  const requests: string[] = [];
+  const record = (verb: string, id: ResourceId, what: unknown): void => {
+    requests.push(
+      `${verb} ${id} ${JSON.stringify(what, (_key, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value))}`,
+    );
+  };
+  let made = 0;
+  const resource = (id: ResourceId) => {
+    const get = async (name: { namespace?: string; name: string }): Promise<KubeObject> => {
+      const found = cache(id).get(keyOf({ metadata: name }));
+      if (found === undefined) throw notFound({ group: '', plural: id } as never, name.name);
+      return found;
+    };
+    return {
+      get,
+      list: async ({ namespace }: { namespace?: string } = {}) => ({ items: cache(id).list(namespace), metadata: {} }),
+      async create(object: KubeObject) {
+        record('create', id, object);
+        return { ...object, metadata: { ...object.metadata, name: object.metadata.name ?? 'generated', uid: `made-${made++}` } };
+      },
+      async update(object: KubeObject, options: unknown) {
+        record('update', id, [object, options]);
+        return object;
+      },
+      async updateStatus(object: KubeObject) {
+        record('updateStatus', id, object);
+        return object;
+      },
+      async patch(name: { namespace?: string; name: string }, patch: unknown) {
+        record('patch', id, [name, patch]);
+        return await get(name);
+      },
+      delete: async (...what: unknown[]) => record('delete', id, what),
+      deleteCollection: async (...what: unknown[]) => record('deleteCollection', id, what),
+    };
+  };
+  const log = pino({ level: 'silent' });
+  const events = { event: () => undefined };
+  const clock = new FakeClock(Date.parse(created) + 3_600_000);
+  const caches = { cache } as unknown as Caches;
+  const all = controllers(
+    { client: { resource } as unknown as Client, caches, clock, log, events, leftOut: createLeftOutReporter({ events, log }) },
+    { clusterCidr: '10.244.0.0/16', rootCaPem: 'PEM' },
+  );
+  return { all, caches, clock, requests };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const field of Object.values(value)) deepFreeze(field);
+  }
+  return value;
+}
+
+/** The keys that changes of `objects` come to. */
+function keysOf({ watches, name }: Controller, objects: readonly Placed[], caches: Caches): string[] {
+  const keys = new Set<string>();
+  for (const watch of watches) {
+    for (const { resource, object } of objects) {
+      if (resource !== watch.resource) continue;
+      const map = watch.keys as (object: KubeObject, previous: KubeObject | undefined, caches: Caches) => Iterable<string>;
+      for (const previous of [
+        undefined,
+        object,
+        ...objects.filter((one) => one.resource === resource).map((one) => one.object),
+      ]) {
+        for (const key of map(object, previous, caches)) {
+          assert.equal(typeof key, 'string', name);
+          keys.add(key);
+        }
+      }
+    }
+  }
+  return [...keys];
+}
+
+/** What each controller asks for on behalf of `goodKeys`, after it has worked on all keys of `bad`. */
+async function asked(
+  bad: readonly Placed[],
+  goodKeys?: ReadonlyMap<string, readonly string[]>,
+): Promise<{ keys: Map<string, string[]>; requests: Map<string, string[]> }> {
+  // The absurd ones first, as they would stand in a queue that has it worst.
+  const { all, caches, clock, requests } = world([...bad, ...goodObjects]);
+  const result = { keys: new Map<string, string[]>(), requests: new Map<string, string[]>() };
+  const { signal } = new AbortController();
+  for (const controller of all) {
+    const keys = keysOf(controller, [...bad, ...goodObjects], caches);
+    const wanted = goodKeys?.get(controller.name) ?? keys;
+    for (const key of wanted) assert.ok(keys.includes(key), `${controller.name} ${key}`);
+    const reconcile = async (key: string): Promise<void> => {
+      const answer = await controller.reconcile(key, signal);
+      // A delay that is no number would be none: a loop without a pause.
+      if (answer.kind === 'requeueAfter')
+        assert.ok(answer.delayMs > 0, `${controller.name} ${key} again after ${answer.delayMs} ms`);
+    };
+    for (const key of keys.filter((one) => !wanted.includes(one))) {
+      // Its failure is its own: it is tried again with back-off.
+      await reconcile(key).catch((error: unknown) => {
+        if (error instanceof assert.AssertionError) throw error;
+      });
+    }
+    requests.length = 0;
+    // Twice, as controllers remember: a node is silent, a pod's node is gone, for a while.
+    for (const key of wanted) await reconcile(key);
+    await clock.advance(120_000);
+    for (const key of wanted) await reconcile(key);
+    result.keys.set(controller.name, [...wanted]);
+    // Which range of addresses a node is given depends on who else has one already.
+    const same = (text: string): string =>
+      controller.name === 'node-ipam' ? text.replaceAll(/10\.244\.\d+\.0/g, 'range') : text;
+    result.requests.set(controller.name, requests.map(same));
+  }
+  return result;
+}
+
+describe('beside absurd objects', { timeout: 120_000 }, () => {
+  it('every controller does for the good ones what it does without the others', async () => {
+    const alone = await asked([]);
+    for (const [name, requests] of alone.requests) assert.ok(requests.length > 0, `${name} has nothing to do in this test`);
+    await fc.assert(
+      fc.asyncProperty(absurdObjects, async (bad) => {
+        const found = await asked(bad, alone.keys);
+        for (const [name, requests] of alone.requests) assert.deepEqual(found.requests.get(name), requests, name);
+      }),
+      { numRuns: 60, endOnFailure: true },
+    );
+  });
+
+  it('no change of one is lost, whomever it belongs to', () => {
+    const owned = fc
+      .tuple(absurdObjects, fc.array(reference, { maxLength: 3 }), fc.constantFrom<JsonObject>({}, labels))
+      .map(([bad, ownerReferences, itsLabels]) =>
+        bad.map(({ resource, object }) => ({
+          resource,
+          object: { ...object, metadata: { ...object.metadata, ownerReferences, labels: itsLabels } } as KubeObject,
+        })),
+      );
+    fc.assert(
+      fc.property(owned, (bad) => {
+        const { all, caches } = world([...bad, ...goodObjects]);
+        for (const controller of all) keysOf(controller, [...bad, ...goodObjects], caches);
+      }),
+      { numRuns: 60, endOnFailure: true },
+    );
+  });
+
+  it('pods that match a Service with nonsense do not take the good addresses out of it', async () => {
+    const matching = fc.array(
+      absurd<KubeObject>(resourceById('pods').schema, { namespace: 'default', labels }).map(
+        (object): Placed => ({ resource: 'pods', object }),
+      ),
+      { minLength: 1, maxLength: 6 },
+    );
+    await fc.assert(
+      fc.asyncProperty(matching, async (bad) => {
+        const { all, requests } = world([...bad, ...goodObjects]);
+        for (const controller of all.filter(({ name }) => name === 'endpoint' || name === 'endpointslice')) {
+          requests.length = 0;
+          await controller.reconcile('default/web', new AbortController().signal);
+          for (const ip of ['10.244.0.1', '10.244.1.1'])
+            assert.ok(
+              requests.some((one) => one.includes(`"${ip}"`)),
+              `${controller.name}: ${requests}`,
+            );
+        }
+      }),
+      { numRuns: 60, endOnFailure: true },
+    );
+  });
+});
