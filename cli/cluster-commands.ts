@@ -1,7 +1,7 @@
 /** `tinker server`, `tinker agent` and what prepares machines for them. Flags are named as upstream's components name theirs. */
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
 import { cidr, count, durationMs, port, portRange } from './flags.ts';
@@ -83,6 +83,14 @@ function agentCommand(program: Command): void {
     .requiredOption('--client-ca-file <file>', "the cluster's CA")
     .requiredOption('--tls-cert-file <file>', 'serving certificate of the kubelet API')
     .requiredOption('--tls-private-key-file <file>', 'its key')
+    .addOption(
+      new Option('--cleanup', 'remove the service rules from this node and exit; nothing else is needed').implies({
+        kubeconfig: '',
+        clientCaFile: '',
+        tlsCertFile: '',
+        tlsPrivateKeyFile: '',
+      }),
+    )
     .option('--hostname-override <name>', "the node's name", hostname().toLowerCase())
     .option('--node-ip <address>', "the node's address; by default the machine's first one")
     .option('--root-dir <path>', "the kubelet's files", '/var/lib/tinkernetes/kubelet')

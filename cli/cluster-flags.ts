@@ -26,6 +26,8 @@ export interface AgentFlags {
   clientCaFile: string;
   tlsCertFile: string;
   tlsPrivateKeyFile: string;
+  /** Remove the service rules, and do nothing else: the files above are empty then. */
+  cleanup?: true;
   hostnameOverride: string;
   nodeIp: string | undefined;
   rootDir: string;

@@ -1,6 +1,10 @@
-/** `tinker agent`: flags → options, signals → abort. */
+/** `tinker agent`: flags → options, signals → abort; `--cleanup`. */
 import { runAgent } from '#agent/agent.ts';
 import { nodeResolvConf } from '#agent/dns/resolv-conf.ts';
+import { execFile } from '#agent/host/exec.ts';
+import { execSysctl } from '#agent/host/sysctl.ts';
+import { removeServiceRules } from '#agent/proxy/backends.ts';
+import { systemClock } from '#client/clock.ts';
 import { checkAddress, checkFile, checkFolder, checkNodeName, firstAddress } from './checks.ts';
 import type { AgentFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
@@ -11,6 +15,7 @@ const defaultEndpoints: Record<string, string> = {
 };
 
 export async function agent(flags: AgentFlags): Promise<void> {
+  if (flags.cleanup === true) return cleanUp();
   const runtime = flags.containerRuntime;
   if (runtime !== 'containerd' && runtime !== 'docker')
     throw new Error(`--container-runtime ${runtime}: give containerd or docker`);
@@ -24,8 +29,7 @@ export async function agent(flags: AgentFlags): Promise<void> {
   const dnsAddresses = flags.dnsAddress.map((address) => checkAddress('--dns-address', address));
   const resolvConf = flags.resolvConf ?? (await nodeResolvConf());
   const nodeIp = checkAddress('--node-ip', flags.nodeIp ?? firstAddress('--node-ip'));
-  if (process.geteuid?.() !== 0)
-    throw new Error('a node needs root, for mounts, namespaces and iptables: run it with sudo, or as a system service');
+  checkRoot();
   await runDaemon('agent', flags.logLevel, flags.rootDir, async ({ log, ready, signal, metrics }) => {
     const running = runAgent(
       {
@@ -49,4 +53,16 @@ export async function agent(flags: AgentFlags): Promise<void> {
     ready();
     await running;
   });
+}
+
+/** `kube-proxy --cleanup`. @throws what keeps rules from being removed */
+async function cleanUp(): Promise<void> {
+  checkRoot();
+  const warn = (message: string): void => void process.stderr.write(`tinker: ${message}\n`);
+  await removeServiceRules({ exec: execFile, sysctl: execSysctl(execFile), clock: systemClock, warn });
+}
+
+function checkRoot(): void {
+  if (process.geteuid?.() !== 0)
+    throw new Error('a node needs root, for mounts, namespaces and iptables: run it with sudo, or as a system service');
 }

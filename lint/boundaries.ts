@@ -39,7 +39,12 @@ export const rooms: readonly Room[] = [
     mayImport: [...agent, 'agent/runtime'],
     why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.',
   },
-  { folder: 'agent/proxy', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
+  {
+    folder: 'agent/proxy',
+    mayImport: [...agent, 'agent/proxy/iptables/iptables-backend.ts'],
+    why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts; a proxy backend is used through agent/proxy/backend.ts.',
+  },
+  { folder: 'agent/proxy/iptables', mayImport: [...agent, 'agent/proxy'], why: 'A proxy backend knows the proxy alone.' },
   { folder: 'agent/network', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
   { folder: 'agent/dns', mayImport: agent, why: 'Kubelet, proxy, network and DNS meet only in agent/agent.ts.' },
   {

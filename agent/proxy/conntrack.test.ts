@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import { cleanStaleFlows, deleteArgv, type Flow, parseFlows, staleFlows } from './conntrack.ts';
-import { endpoint, notReady, service, slice, terminating } from './fixtures.ts';
+import { endpoint, notReady, service, slice, terminating } from './objects.testing.ts';
 import { buildServiceState } from './state.ts';
 
 const dns = [{ name: 'dns', port: 53, protocol: 'UDP', nodePort: 30053 }];

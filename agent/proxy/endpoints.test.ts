@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Endpoint, EndpointSlice } from '#api/types.generated.ts';
 import { chooseEndpoints, collectEndpoints, type TrafficPolicy } from './endpoints.ts';
-import { endpoint, notReady, slice, terminating } from './fixtures.ts';
+import { endpoint, notReady, slice, terminating } from './objects.testing.ts';
 
 const http = [{ name: 'http', port: 8080 }];
 const collect = (slices: EndpointSlice[], family: 'IPv4' | 'IPv6', nodeName: string) =>

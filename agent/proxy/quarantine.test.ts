@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { service } from './fixtures.ts';
+import { FakeClock } from '#client/clock.ts';
+import { service } from './objects.testing.ts';
 import { findRefused, Quarantine } from './quarantine.ts';
 import { buildServiceState, type ServiceState } from './state.ts';
 
@@ -10,7 +11,7 @@ const services = Array.from({ length: 40 }, (_, index) =>
 const state = (of = services): ServiceState => buildServiceState({ services: of, endpointSlices: [] }, { nodeName: 'here' });
 const withoutSctp = async ({ ports }: ServiceState): Promise<boolean> => ports.every(({ protocol }) => protocol !== 'sctp');
 
-describe('what iptables refuses', () => {
+describe('what the kernel refuses', () => {
   it('is found among all others', async () => {
     const refused = await findRefused(state(), withoutSctp);
     assert.deepEqual(refused.map(({ name }) => name).sort(), ['s31', 's7']);
@@ -21,7 +22,8 @@ describe('what iptables refuses', () => {
   });
 
   it('stays out as long as it is the same, and is told', async () => {
-    const quarantine = new Quarantine();
+    const clock = new FakeClock(0);
+    const quarantine = new Quarantine(clock, 1000);
     quarantine.add(await findRefused(state(), withoutSctp));
     const left = quarantine.without(state());
     assert.equal(left.ports.length, 38);
@@ -33,7 +35,7 @@ describe('what iptables refuses', () => {
       quarantine.without(state(changed)).leftOut.map(({ object }) => object.name),
       ['s31'],
     );
-    quarantine.clear();
+    await clock.advance(1000);
     assert.equal(quarantine.without(state()).ports.length, 40);
   });
 });

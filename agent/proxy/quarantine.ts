@@ -1,8 +1,9 @@
 /**
- * The last guard of the rules: iptables refuses a whole ruleset for one rule. The checks of `state.ts` let nothing through that is
- * known to be refused; what a kernel refuses besides (no SCTP, say) is found here by trying halves, and its Service is left out
+ * The last guard of the rules: the kernel refuses a whole ruleset for one rule. The checks of `state.ts` let nothing through that is
+ * known to be refused; what it refuses besides (no SCTP, say) is found here by trying halves, and its Service is left out
  * until it changes.
  */
+import type { Clock } from '#client/clock.ts';
 import { type LeftOut, leftOut } from '#client/left-out.ts';
 import type { ServicePortState, ServiceState } from './state.ts';
 
@@ -31,11 +32,19 @@ export async function findRefused(
   return (await isAccepted([])) ? await search(state.ports) : [];
 }
 
-/** Service ports that iptables refused, by what their rules are made of. */
+/** Service ports that the kernel refused, by what their rules are made of. */
 export class Quarantine {
-  readonly #refused = new Map<string, LeftOut>();
+  readonly #clock: Clock;
+  readonly #retryMs: number;
+  readonly #refused = new Map<string, { sinceMs: number; leftOut: LeftOut }>();
 
-  /** Without the ports that were refused as they are now. What has changed since or is gone is forgotten. */
+  /** @param retryMs after this time a port is tried again: the kernel may have learned */
+  constructor(clock: Clock, retryMs: number) {
+    this.#clock = clock;
+    this.#retryMs = retryMs;
+  }
+
+  /** Without the ports that were refused as they are now. What has changed since, is gone or is due again is forgotten. */
   without(state: ServiceState): ServiceState {
     if (this.#refused.size === 0) return state;
     const known = new Map(this.#refused);
@@ -43,9 +52,9 @@ export class Quarantine {
     const leftOutNow: LeftOut[] = [];
     const ports = state.ports.filter((port) => {
       const one = known.get(fingerprint(port));
-      if (one === undefined) return true;
+      if (one === undefined || this.#clock.now() - one.sinceMs >= this.#retryMs) return true;
       this.#refused.set(fingerprint(port), one);
-      leftOutNow.push(one);
+      leftOutNow.push(one.leftOut);
       return false;
     });
     return { ...state, ports, leftOut: [...state.leftOut, ...leftOutNow] };
@@ -55,13 +64,9 @@ export class Quarantine {
     for (const port of ports) {
       const { namespace, name, id } = port;
       const object = { apiVersion: 'v1', metadata: { namespace, name } };
-      this.#refused.set(fingerprint(port), leftOut('Service', object, `iptables refuses the rules of ${id}/${port.protocol}`));
+      const reason = `the kernel refuses the rules of ${id}/${port.protocol}`;
+      this.#refused.set(fingerprint(port), { sinceMs: this.#clock.now(), leftOut: leftOut('Service', object, reason) });
     }
-  }
-
-  /** Tries all again: the kernel may have learned. */
-  clear(): void {
-    this.#refused.clear();
   }
 }
 

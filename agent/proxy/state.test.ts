@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Endpoint, EndpointSlice, Service } from '#api/types.generated.ts';
-import { endpoint, notReady, service, slice } from './fixtures.ts';
-import { buildRuleset } from './ruleset.ts';
+import { buildRuleset } from './iptables/ruleset.ts';
+import { endpoint, notReady, service, slice } from './objects.testing.ts';
 import { buildServiceState, healthCheckServices } from './state.ts';
 
 const http = [{ name: 'http', port: 80 }];

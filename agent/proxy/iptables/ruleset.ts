@@ -1,20 +1,11 @@
 /** Service state → iptables rules, as text. Pure, sorted, deterministic. */
-import { chains, type Table } from './chains.ts';
+import type { BackendOptions } from '../backend.ts';
+import type { ServiceState } from '../state.ts';
+import { chains, localnetComment, type Table } from './chains.ts';
 import { RuleWriter } from './rule-writer.ts';
 import { writeServicePort } from './service-rules.ts';
-import type { ServiceState } from './state.ts';
 
-export interface RulesetOptions {
-  /** Pod addresses of the whole cluster: detect-local mode ClusterCIDR. Absent: no source counts as a pod of ours. */
-  clusterCidr?: string | undefined;
-  /** `--masquerade-all`: SNAT whatever comes for a cluster IP. Default false. */
-  masqueradeAll?: boolean;
-  /** `--iptables-masquerade-bit`. Default 14, the mark 0x4000. */
-  masqueradeBit?: number;
-  /** This node's address in the family: decides whether a source range lets the node itself in. */
-  nodeIp?: string | undefined;
-  /** `--iptables-localhost-nodeports`: node ports answer on 127.0.0.1 (needs the sysctl route_localnet). Default true. */
-  localhostNodePorts?: boolean;
+export interface RulesetOptions extends Omit<BackendOptions, 'family' | 'nodePortIps'> {
   /** `--nodeport-addresses` as the addresses they select; absent: every local address. */
   nodePortIps?: readonly string[] | undefined;
   /** False where net.netfilter.nf_conntrack_tcp_be_liberal is set. Default true. */
@@ -94,7 +85,7 @@ function declareTopLevel(writer: RuleWriter, localhostNodePorts: boolean): void 
     // route_localnet would let neighbours reach services on 127.0.0.1 (CVE-2020-8558); this keeps them out.
     writer.filter(
       chains.firewall,
-      '-m comment --comment "block incoming localnet connections" -d 127.0.0.0/8 ! -s 127.0.0.0/8 ' +
+      `-m comment --comment "${localnetComment}" -d 127.0.0.0/8 ! -s 127.0.0.0/8 ` +
         '-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP',
     );
   }

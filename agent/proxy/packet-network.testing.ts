@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Exec, execFile } from '#agent/host/exec.ts';
-import type { PeerCommand, PeerReply } from './peer.ts';
+import type { PeerCommand, PeerReply } from './packet-peer.testing.ts';
 
 export const nodeIp = '192.168.77.2';
 export const outsideIp = '192.168.77.1';
@@ -111,7 +111,7 @@ async function startPeers(names: readonly PeerName[], undo: (() => Promise<unkno
   const connected = connections(server, names.length, sockets, waiting);
   for (const name of names) {
     const ports = name in podIps ? podPorts.map(String) : [];
-    const script = join(import.meta.dirname, 'peer.ts');
+    const script = join(import.meta.dirname, 'packet-peer.testing.ts');
     running.push(inside(`${prefix}-${name}`)([process.execPath, script, socketPath, name, ...ports]));
   }
   // A peer that ends before all have reported is the failure to tell about.

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EndpointSlice, Service } from '#api/types.generated.ts';
+import { endpoint, notReady, service, slice, terminating } from '../objects.testing.ts';
+import { buildServiceState } from '../state.ts';
 import { clusterPolicyChain, endpointChain, isServiceChain } from './chains.ts';
-import { endpoint, notReady, service, slice, terminating } from './fixtures.ts';
 import { buildRuleset, compileRuleset, type RulesetOptions } from './ruleset.ts';
-import { buildServiceState } from './state.ts';
-import { type Packet, type Trace, tracePacket } from './trace.ts';
+import { type Packet, type Trace, tracePacket } from './trace.testing.ts';
 
 const podCidr = '10.244.0.0/16';
 const options: RulesetOptions = { clusterCidr: podCidr, nodeIp: '192.168.0.2' };

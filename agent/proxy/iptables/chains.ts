@@ -17,6 +17,11 @@ export const chains = {
   canary: 'KUBE-PROXY-CANARY',
 } as const;
 
+/** The kubelet makes it in every table to notice a flush: where it is, KUBE-FIREWALL is used by a kubelet. */
+export const kubeletCanary = 'KUBE-KUBELET-CANARY';
+/** Of the one rule in KUBE-FIREWALL. */
+export const localnetComment = 'block incoming localnet connections';
+
 export interface Jump {
   table: Table;
   from: string;

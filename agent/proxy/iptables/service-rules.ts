@@ -1,9 +1,10 @@
 /** The rules of one service port, in upstream's order. */
+
+import type { EndpointState } from '../endpoints.ts';
+import { cidrContains } from '../ip.ts';
+import type { ServicePortState } from '../state.ts';
 import { chains, clusterPolicyChain, endpointChain, externalChain, firewallChain, localPolicyChain } from './chains.ts';
-import type { EndpointState } from './endpoints.ts';
-import { cidrContains } from './ip.ts';
 import type { RuleWriter } from './rule-writer.ts';
-import type { ServicePortState } from './state.ts';
 
 /** What the traffic policies and the endpoints make of a service port. */
 interface PortRouting {

@@ -1,8 +1,8 @@
 /** Puts a ruleset in place with one iptables-restore, touching only what changed since the last. */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
-import { chains } from './chains.ts';
-import type { IpFamily } from './ip.ts';
-import { cleanupRestore, failedLine, fullRestore, parseSave, partialRestore, type SavedRules } from './restore.ts';
+import type { Applied } from '../backend.ts';
+import type { IpFamily } from '../ip.ts';
+import { cleanupRestore, failedLine, fullRestore, parseSave, partialRestore, stands } from './restore.ts';
 import { type Ruleset, renderRuleset } from './ruleset.ts';
 
 export interface ApplierDeps {
@@ -11,15 +11,10 @@ export interface ApplierDeps {
   warn(message: string): void;
 }
 
-export interface Applied {
-  mode: 'full' | 'partial' | 'unchanged';
-  /** Chains written or deleted; of a full update, all. */
-  chains: number;
-}
-
-export interface RuleApplier {
+/** Rules as chains of text; calls must not overlap. */
+interface RuleApplier {
   /**
-   * Makes the rules in the kernel those of `next`; atomic per table. Calls must not overlap.
+   * Makes the rules in the kernel those of `next`; atomic per table.
    * @throws RestoreError when also the full set was refused; the next call then writes everything
    */
   apply(next: Ruleset): Promise<Applied>;
@@ -27,9 +22,12 @@ export interface RuleApplier {
   accepts(next: Ruleset): Promise<boolean>;
   /** Makes the next {@link apply} write everything. */
   invalidate(): void;
-  /** Whether our rules still stand, as far as three listings tell: a flush of any table is noticed. */
+  /**
+   * Whether what was applied still stands (see {@link stands}); true where nothing was. After false the next {@link apply} writes everything.
+   * @throws ExecError when the rules cannot be listed
+   */
   intact(): Promise<boolean>;
-  /** Removes everything a proxy has written, also one of another run. */
+  /** Removes everything a proxy has written, also one of another run. @throws RestoreError @throws ExecError */
   remove(): Promise<void>;
 }
 
@@ -49,7 +47,7 @@ export function createApplier({ exec, warn }: ApplierDeps, family: IpFamily = 'I
   /** What the kernel holds, as far as we know; undefined: unknown. */
   let current: Ruleset | undefined;
 
-  async function save(): Promise<SavedRules> {
+  async function save(): Promise<Ruleset> {
     return parseSave((await exec([`${iptables}-save`], { timeoutMs: restoreTimeoutMs })).stdout);
   }
 
@@ -81,16 +79,6 @@ export function createApplier({ exec, warn }: ApplierDeps, family: IpFamily = 'I
     return { mode: 'partial', chains: count };
   }
 
-  async function holds(args: readonly string[], needle: string): Promise<boolean> {
-    try {
-      return (await exec([iptables, ...wait, ...args], { timeoutMs: restoreTimeoutMs })).stdout.includes(needle);
-    } catch (error) {
-      // 1: no such chain. Anything else (no memory, a lock held too long) tells nothing about the rules.
-      if (error instanceof ExecError) return error.result.exitCode !== 1;
-      throw error;
-    }
-  }
-
   return {
     async apply(next) {
       if (current === undefined) return applyFull(next);
@@ -115,12 +103,9 @@ export function createApplier({ exec, warn }: ApplierDeps, family: IpFamily = 'I
       current = undefined;
     },
     async intact() {
-      // The canary goes when chains are deleted; the jumps go with `iptables -F`, which leaves the chains.
-      return (
-        (await holds(['-t', 'mangle', '-S', chains.canary], chains.canary)) &&
-        (await holds(['-t', 'nat', '-S', 'PREROUTING'], `-j ${chains.services}`)) &&
-        (await holds(['-t', 'filter', '-S', 'FORWARD'], `-j ${chains.forward}`))
-      );
+      if (current === undefined || stands(current, await save())) return true;
+      current = undefined;
+      return false;
     },
     async remove() {
       current = undefined;

@@ -2,8 +2,9 @@
  * Walks a packet through the text of a ruleset, as the kernel would: which rules it hits, where it ends. Pure.
  * A rule with a probability is taken and passed by at once, so that all possible endpoints are found.
  */
+
+import { cidrContains, parseCidr } from '../ip.ts';
 import { jumps, type Table } from './chains.ts';
-import { cidrContains, parseCidr } from './ip.ts';
 
 export interface Packet {
   source: string;

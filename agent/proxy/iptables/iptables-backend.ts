@@ -1,0 +1,46 @@
+/**
+ * kube-proxy's iptables mode: service state → ruleset → one `iptables-restore` (or `ip6tables-restore`).
+ *
+ * Writes: tables nat and filter, a canary chain in mangle; the sysctl route_localnet, so that node ports answer on 127.0.0.1.
+ * Source: kubernetes.io, "Virtual IPs and Service Proxies", iptables proxy mode.
+ */
+import { type Backend, type BackendDeps, type BackendOptions, fullSyncPeriodMs, RefusedError } from '../backend.ts';
+import { findRefused } from '../quarantine.ts';
+import type { ServiceState } from '../state.ts';
+import { createApplier, RestoreError } from './apply.ts';
+import { compileRuleset, type Ruleset } from './ruleset.ts';
+
+export function createIptablesBackend({ exec, sysctl, clock, warn }: BackendDeps, options: BackendOptions): Backend {
+  const applier = createApplier({ exec, warn }, options.family);
+  const usesLocalhost = options.family === 'IPv4' && (options.localhostNodePorts ?? true);
+  let lastFullMs: number | undefined;
+  let dropInvalid: boolean | undefined;
+
+  const compile = (state: ServiceState): Ruleset =>
+    compileRuleset(state, { ...options, dropInvalid: dropInvalid ?? true, nodePortIps: options.nodePortIps?.() });
+
+  async function prepareKernel(): Promise<void> {
+    if (dropInvalid !== undefined) return;
+    const setting = 'net.ipv4.conf.all.route_localnet';
+    if (usesLocalhost && (await sysctl.get(setting)) !== 1) await sysctl.set(setting, 1);
+    dropInvalid = ((await sysctl.get('net.netfilter.nf_conntrack_tcp_be_liberal')) ?? 0) === 0;
+  }
+
+  return {
+    async apply(state) {
+      await prepareKernel();
+      if (lastFullMs !== undefined && clock.now() - lastFullMs >= fullSyncPeriodMs) applier.invalidate();
+      try {
+        const applied = await applier.apply(compile(state));
+        if (applied.mode === 'full') lastFullMs = clock.now();
+        return applied;
+      } catch (error) {
+        if (!(error instanceof RestoreError)) throw error;
+        const refused = await findRefused(state, (part) => applier.accepts(compile(part)));
+        throw new RefusedError(error.message, refused, { cause: error });
+      }
+    },
+    intact: () => applier.intact(),
+    remove: () => applier.remove(),
+  };
+}
