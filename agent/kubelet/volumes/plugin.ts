@@ -85,7 +85,7 @@ export interface VolumePlugin {
   /** Upstream's name, such as `kubernetes.io/empty-dir`. Names folders on disk, so it never changes. */
   readonly name: string;
 
-  /** Whether the volume is of this type. Exactly one plugin of the index supports a volume that the API server admitted. Pure. */
+  /** Whether the volume is of this type. At most one plugin of the index supports a volume. Pure. */
   supports(volume: Volume): boolean;
 
   /**
