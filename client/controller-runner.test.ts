@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
+import { FakeApi } from './api.testing.ts';
 import { FakeClock } from './clock.ts';
 import type { Controller } from './controller.ts';
 import { done, requeueAfter } from './controller.ts';
 import { own, ownedBy, runController } from './controller-runner.ts';
-import { FakeApi } from './fake-api.ts';
 import { createInformers } from './informers.ts';
 import { createClient } from './rest-client.ts';
 

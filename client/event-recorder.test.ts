@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
 import type { Event } from '#api/types.generated.ts';
+import { FakeApi, status } from './api.testing.ts';
 import { FakeClock } from './clock.ts';
 import { createEventRecorder } from './event-recorder.ts';
-import { FakeApi, status } from './fake-api.ts';
 import { createClient } from './rest-client.ts';
 
 const log = pino({ level: 'silent' });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
+import { FakeApi } from './api.testing.ts';
 import { FakeClock } from './clock.ts';
-import { FakeApi } from './fake-api.ts';
 import { runLeaderElected } from './leader-election.ts';
 import { createClient } from './rest-client.ts';
 

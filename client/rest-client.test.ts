@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ApiError, isExpired, isNotFound } from '#api/status.ts';
-import { json, status } from './fake-api.ts';
+import { json, status } from './api.testing.ts';
 import { createClient, lines } from './rest-client.ts';
 import type { TransportRequest, TransportResponse } from './transport.ts';
 

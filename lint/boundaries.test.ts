@@ -13,7 +13,7 @@ const refused: [file: string, line: string, why: RegExp][] = [
   ['api/bad.ts', "import { x } from '#client/clock.ts';", /api\/ imports nothing of ours/],
   ['api/bad.ts', "import { x } from '../client/deep/clock.ts';", /api\/ imports nothing of ours/],
   ['api/pod/bad.ts', "import { spawn } from 'node:child_process';", /only importer of child_process/],
-  ['client/bad.ts', "import { x } from '#control/apiserver/registry.ts';", /client\/ imports api\/ only/],
+  ['client/bad.ts', "import { x } from '#control/apiserver/registry/registry.ts';", /client\/ imports api\/ only/],
   ['client/bad.ts', "import type { X } from '#control/apiserver/registry/registry.ts';", /client\/ imports api\/ only/],
   ['client/bad.ts', "export { x } from '../agent/host/exec.ts';", /client\/ imports api\/ only/],
   ['client/bad.ts', "export * from '../agent/host/exec.ts';", /client\/ imports api\/ only/],
@@ -21,7 +21,7 @@ const refused: [file: string, line: string, why: RegExp][] = [
   ['client/bad.ts', "export type X = import('../agent/host/exec.ts').Exec;", /client\/ imports api\/ only/],
   [
     'control/controllers/bad.ts',
-    "import { x } from '#control/apiserver/registry.ts';",
+    "import { x } from '#control/apiserver/registry/registry.ts';",
     /Controllers reach objects through client/,
   ],
   ['control/controllers/bad.ts', "import { x } from '../store/store.ts';", /Controllers reach objects through client/],
@@ -54,7 +54,7 @@ const refused: [file: string, line: string, why: RegExp][] = [
   ['agent/kubelet/volumes/bad.ts', "import { mkdir, readFile as read } from 'node:fs/promises';", /A container may have planted/],
   ['agent/kubelet/bad.ts', "import * as fs from 'node:fs';", /A container may have planted/],
   ['agent/runtime/docker/bad.ts', "import fs from 'fs';", /A container may have planted/],
-  ['client/bad.ts', "import { x } from './api.fixtures.ts';", /Production code imports nothing that tests are made of/],
+  ['client/bad.ts', "import { x } from './api.testing.ts';", /Production code imports nothing that tests are made of/],
 ];
 
 const allowed: [file: string, line: string][] = [

@@ -78,8 +78,7 @@ export function judgeFileAccess(file: string, specifier: string, name: string): 
 }
 
 /** Files that tests are made of: they may import everything, and production code may import none of them. */
-const testFile =
-  /\.(test|suite|contract|fixtures|testing)\.ts$|(^|\/)(test-[^/]*|fake-[^/]*|fixtures|testing|strategy-harness)\.ts$|(^|\/)netns\/|^test\//;
+const testFile = /\.(test|suite|contract|testing)\.ts$|(^|\/)netns\/|^test\//;
 const childProcess = /^(node:)?child_process$/;
 const root = fileURLToPath(new URL('..', import.meta.url));
 

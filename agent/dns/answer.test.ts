@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Answer, RecordType } from 'dns-packet';
 import { answer, type Resolution } from './answer.ts';
-import { service, slice, testCluster } from './fixtures.ts';
+import { service, slice, testCluster } from './objects.testing.ts';
 
 const zone = { clusterDomain: 'cluster.local', ttlSeconds: 30, serverIps: ['10.0.0.10'] };
 

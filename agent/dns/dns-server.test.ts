@@ -12,7 +12,7 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { systemClock } from '#client/clock.ts';
 import { createDnsServer, type DnsServerOptions } from './dns-server.ts';
-import { service, slice, testCluster } from './fixtures.ts';
+import { service, slice, testCluster } from './objects.testing.ts';
 import { nodeResolvConf, parseNameservers } from './resolv-conf.ts';
 import { serveSockets } from './sockets.ts';
 import { frame, splitFrames } from './tcp-frame.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
+import { FakeApi } from '#client/api.testing.ts';
 import { FakeClock } from '#client/clock.ts';
-import { FakeApi } from '#client/fake-api.ts';
 import { createInformers } from '#client/informers.ts';
 import { createClient } from '#client/rest-client.ts';
 import { publishDns } from './publish-dns.ts';

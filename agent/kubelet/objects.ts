@@ -8,8 +8,8 @@ import { isNotFound } from '#api/status.ts';
 import type { ConfigMap, Secret } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
-import type { ReferencedObjects } from './env.ts';
-import { ReferenceNotFound } from './env.ts';
+import type { ReferencedObjects } from './container/env.ts';
+import { ReferenceNotFound } from './container/env.ts';
 
 const freshMs = 10_000;
 

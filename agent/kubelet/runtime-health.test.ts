@@ -5,8 +5,8 @@ import type { ContainerRuntime, RuntimeStatus } from '#agent/runtime/runtime.ts'
 import { RuntimeError } from '#agent/runtime/runtime.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createNodeObserver } from './node/node-observer.ts';
-import type { Pleg } from './pleg.ts';
-import { createPleg } from './pleg.ts';
+import type { Pleg } from './pod/pleg.ts';
+import { createPleg } from './pod/pleg.ts';
 import { createRuntimeHealth, type RuntimeHealth } from './runtime-health.ts';
 
 const log = pino({ level: 'silent' });

@@ -8,7 +8,7 @@ import type { Node } from '#api/types.generated.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { cniConfList, writeCniConfig } from './cni-config.ts';
 import { masqueradeRules } from './masquerade.ts';
-import { createTestNetwork, testNode } from './netns/test-network.ts';
+import { createTestNetwork, testNode } from './netns/network.testing.ts';
 import { createNodeNetwork, removeNodeNetwork } from './node-network.ts';
 import { podRanges } from './pod-ranges.ts';
 import { type PodRoute, parseRoutes, planRoutes, routeArgv } from './routes.ts';

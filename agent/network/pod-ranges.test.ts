@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Node } from '#api/types.generated.ts';
-import { testNode } from './netns/test-network.ts';
+import { testNode } from './netns/network.testing.ts';
 import { podRanges } from './pod-ranges.ts';
 
 const network = { clusterCidrs: ['10.244.0.0/16'], hostAddresses: ['192.168.0.1', '192.168.0.254', '10.244.200.1'] };

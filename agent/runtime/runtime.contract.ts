@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { until } from '#lab/until.ts';
+import { busyboxImage, type TestNode } from './node.testing.ts';
 import { type ContainerEvent, type ContainerRuntime, isNotFound, isUnavailable, RuntimeError } from './runtime.ts';
 import type { SpdyStream } from './streaming/spdy.ts';
-import { busyboxImage, type TestNode } from './test-node.ts';
-import { openChannels, openSpdy, textOf } from './test-streams.ts';
+import { openChannels, openSpdy, textOf } from './streams.testing.ts';
 import type { ContainerConfig, ContainerStatus, PodSandboxConfig } from './types.ts';
 
 export interface RuntimeUnderTest {

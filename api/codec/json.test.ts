@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { parseExact } from '../int64.ts';
 import type { JsonValue } from '../json.ts';
-import { anyObject } from './arbitrary-object.fixtures.ts';
+import { anyObject } from './arbitrary-object.testing.ts';
 import { DecodeError, decodeJson, parseJson, parseJsonStrict, readTypeMeta, strictDecodingText } from './json.ts';
 
 const deployment = 'apps/v1.Deployment';

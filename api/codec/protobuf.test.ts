@@ -3,9 +3,9 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { JsonObject } from '../json.ts';
 import { typeForKind } from '../schema/facts.ts';
-import { anyObject } from './arbitrary-object.fixtures.ts';
+import { anyObject } from './arbitrary-object.testing.ts';
 import { decodeJson } from './json.ts';
-import { kubectlBodies } from './kubectl-bodies.fixtures.ts';
+import { kubectlBodies } from './kubectl-bodies.testing.ts';
 import {
   decodeProtobuf,
   decodeRaw,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { anyObject } from '../codec/arbitrary-object.fixtures.ts';
+import { anyObject } from '../codec/arbitrary-object.testing.ts';
 import { ShapeError, shape } from './shape.ts';
 
 const pod = (spec: object, more: object = {}) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec, ...more });

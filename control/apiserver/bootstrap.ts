@@ -12,7 +12,7 @@ import type { EndpointSlice, Endpoints, Namespace, Service } from '#api/types.ge
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
-import type { ServerLog } from './server-log.ts';
+import type { ServerLog } from './serving/server-log.ts';
 
 export interface BootstrapOptions {
   /** First address of the service range: `10.96.0.1`. */

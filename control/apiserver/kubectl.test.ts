@@ -8,11 +8,11 @@ import { fileURLToPath } from 'node:url';
 import { readDescriptions } from '#api/schema/descriptions.ts';
 import { createOpenApi } from '#api/schema/openapi.ts';
 import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
+import { startTestServer, type TestServer } from './api-server.testing.ts';
 import { bootstrapOnce } from './bootstrap.ts';
-import { listen } from './listener.ts';
-import { openApiRoute } from './openapi-route.ts';
-import { silentLog } from './server-log.ts';
-import { startTestServer, type TestServer } from './testing.ts';
+import { openApiRoute } from './discovery/openapi-route.ts';
+import { listen } from './serving/listener.ts';
+import { silentLog } from './serving/server-log.ts';
 
 const binary = fileURLToPath(new URL('../../bin/kubectl', import.meta.url));
 const models = fileURLToPath(new URL('../../node_modules/@kubernetes/client-node/dist/gen/models', import.meta.url));

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { encodeProtobuf } from '#api/codec/protobuf.ts';
 import type { JsonObject } from '#api/json.ts';
-import { startTestServer, type TestServer } from './testing.ts';
+import { startTestServer, type TestServer } from './api-server.testing.ts';
 
 const keys = ['constructor', 'toString', 'hasOwnProperty', 'valueOf', 'isPrototypeOf', '__proto__', '__defineGetter__'];
 const ofKeys = (of: readonly string[], value = 'v'): JsonObject => Object.fromEntries(of.map((key) => [key, value]));

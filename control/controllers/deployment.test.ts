@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { New } from '#api/meta.ts';
 import type { Deployment } from '#api/types.generated.ts';
-import type { World } from './testing.ts';
-import { startWorld } from './testing.ts';
+import type { World } from './cluster.testing.ts';
+import { startWorld } from './cluster.testing.ts';
 
 let world: World;
 before(async () => {

@@ -4,10 +4,10 @@ import { after, before, it } from 'node:test';
 import { parseExact, stringifyExact } from '#api/int64.ts';
 import type { Deployment, Pod } from '#api/types.generated.ts';
 import { createClient } from '#client/rest-client.ts';
+import { admin } from '#control/apiserver/api-server.testing.ts';
 import { inProcessTransport } from '#control/apiserver/api-server.ts';
-import { admin } from '#control/apiserver/testing.ts';
-import type { World } from './testing.ts';
-import { startWorld } from './testing.ts';
+import type { World } from './cluster.testing.ts';
+import { startWorld } from './cluster.testing.ts';
 
 let world: World;
 before(async () => {

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { writeKubeconfig } from '#client/kubeconfig.ts';
-import { listen } from '#control/apiserver/listener.ts';
-import { silentLog } from '#control/apiserver/server-log.ts';
+import { listen } from '#control/apiserver/serving/listener.ts';
+import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
-import type { World } from './testing.ts';
-import { startWorld } from './testing.ts';
+import type { World } from './cluster.testing.ts';
+import { startWorld } from './cluster.testing.ts';
 
 const binary = fileURLToPath(new URL('../../bin/kubectl', import.meta.url));
 

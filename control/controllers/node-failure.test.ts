@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Pod } from '#api/types.generated.ts';
-import type { World } from './testing.ts';
-import { startWorld } from './testing.ts';
+import type { World } from './cluster.testing.ts';
+import { startWorld } from './cluster.testing.ts';
 
 const node = (world: World, name: string) => world.client.resource('nodes').get({ name });
 const pods = async (world: World) => (await world.client.resource('pods').list({ namespace: 'default' })).items;

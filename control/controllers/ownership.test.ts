@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { controllerOf } from '#api/meta.ts';
-import type { World } from './testing.ts';
-import { startWorld } from './testing.ts';
+import type { World } from './cluster.testing.ts';
+import { startWorld } from './cluster.testing.ts';
 
 let world: World;
 before(async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { labelMatcherOfMap } from '#api/selector.ts';
 import type { Pod, ReplicaSet } from '#api/types.generated.ts';
-import { FakeApi } from '#client/fake-api.ts';
+import { FakeApi } from '#client/api.testing.ts';
 import { InformerCache } from '#client/informer-cache.ts';
 import { createClient } from '#client/rest-client.ts';
 import { createExpectations } from './expectations.ts';

@@ -8,11 +8,11 @@ import { isConflict } from '#api/status.ts';
 import type { Pod, Service } from '#api/types.generated.ts';
 import type { Caches, ControllerDeps } from '#client/controller.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
+import type { World } from './cluster.testing.ts';
+import { startWorld } from './cluster.testing.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
-import type { World } from './testing.ts';
-import { startWorld } from './testing.ts';
 
 let world: World;
 before(async () => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { SchedulerCache } from './cache.ts';
-import { node, pod } from './fixtures.ts';
 import { nodeInfo } from './node-info.ts';
+import { node, pod } from './objects.testing.ts';
 
 const podsOn = (cache: SchedulerCache, name: string): string[] =>
   cache

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ClusterEvent, mayHelp, nodeChanges } from './cluster-event.ts';
-import { node, type PodFixture, pod } from './fixtures.ts';
+import { node, type PodFixture, pod } from './objects.testing.ts';
 
 describe('mayHelp', () => {
   const added: ClusterEvent = { kind: 'nodeAdded', node: node('n', { labels: { zone: 'x' } }) };

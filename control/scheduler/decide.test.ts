@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Node, Pod } from '#api/types.generated.ts';
 import { type Choice, chooseNode, type Nominations } from './decide.ts';
-import { node, pod, snapshotOf } from './fixtures.ts';
 import { fitErrorMessage, truncateNote } from './messages.ts';
+import { node, pod, snapshotOf } from './objects.testing.ts';
 import { filterPlugins, scorePlugins } from './plugins.ts';
 
 const plugins = { filters: filterPlugins, scores: scorePlugins };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Node, Pod, PodDisruptionBudget } from '#api/types.generated.ts';
 import { chooseNode, type Nominations } from './decide.ts';
-import { node, type PodFixture, pod, snapshotOf } from './fixtures.ts';
+import { node, type PodFixture, pod, snapshotOf } from './objects.testing.ts';
 import { filterPlugins } from './plugins.ts';
 import { type PreemptionPlan, planPreemption } from './preemption.ts';
 

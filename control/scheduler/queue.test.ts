@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FakeClock } from '#client/clock.ts';
-import { node, type PodFixture, pod } from './fixtures.ts';
+import { node, type PodFixture, pod } from './objects.testing.ts';
 import { SchedulingQueue } from './queue.ts';
 
 const never = new AbortController().signal;

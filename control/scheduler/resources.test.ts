@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Container } from '#api/types.generated.ts';
-import { type PodFixture, pod } from './fixtures.ts';
+import { type PodFixture, pod } from './objects.testing.ts';
 import { podResources } from './resources.ts';
 
 const init = (cpu: string, sidecar = false): Container => ({

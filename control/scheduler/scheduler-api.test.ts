@@ -8,7 +8,7 @@ import { systemClock } from '#client/clock.ts';
 import { createEventRecorder, type FlushingEventRecorder } from '#client/event-recorder.ts';
 import { createInformers } from '#client/informers.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
-import { startTestServer, type TestServer } from '#control/apiserver/testing.ts';
+import { startTestServer, type TestServer } from '#control/apiserver/api-server.testing.ts';
 import { createScheduler } from './scheduler.ts';
 
 const log = pino({ level: 'silent' });

@@ -4,8 +4,8 @@ import { pino } from 'pino';
 import type { Pod } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
-import { FakeCluster } from './fake-cluster.ts';
-import { node, type PodFixture, pod } from './fixtures.ts';
+import { FakeCluster } from './cluster.testing.ts';
+import { node, type PodFixture, pod } from './objects.testing.ts';
 import { createScheduler, type Scheduler } from './scheduler.ts';
 
 interface World {

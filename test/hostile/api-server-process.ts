@@ -1,8 +1,8 @@
 /** The program of the process that `api-server.ts` starts: an API server with its listener, which tells how its loop fares. */
 
-import { listen } from '#control/apiserver/listener.ts';
-import { silentLog } from '#control/apiserver/server-log.ts';
-import { startTestServer } from '#control/apiserver/testing.ts';
+import { startTestServer } from '#control/apiserver/api-server.testing.ts';
+import { listen } from '#control/apiserver/serving/listener.ts';
+import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
 import type { ProcessReport, ProcessStarted } from './api-server.ts';
 

@@ -16,7 +16,7 @@ import type { Caches, Controller } from '#client/controller.ts';
 import { InformerCache } from '#client/informer-cache.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { controllers } from '#control/controllers/index.ts';
-import { absurd } from './hostile-object.fixtures.ts';
+import { absurd } from './hostile-object.testing.ts';
 
 interface Placed {
   resource: ResourceId;

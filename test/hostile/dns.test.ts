@@ -11,7 +11,7 @@ import dnsPacket, { type DecodedPacket } from 'dns-packet';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { createDnsServer, type DnsServerOptions } from '#agent/dns/dns-server.ts';
-import { service, slice, testCluster } from '#agent/dns/fixtures.ts';
+import { service, slice, testCluster } from '#agent/dns/objects.testing.ts';
 import { frame, splitFrames } from '#agent/dns/tcp-frame.ts';
 import { execFile } from '#agent/host/exec.ts';
 import { systemClock } from '#client/clock.ts';

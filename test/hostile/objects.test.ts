@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { answer, type Reply } from '#agent/dns/answer.ts';
-import { slice as dnsSlice, testCluster } from '#agent/dns/fixtures.ts';
-import { testNode } from '#agent/network/netns/test-network.ts';
+import { slice as dnsSlice, testCluster } from '#agent/dns/objects.testing.ts';
+import { testNode } from '#agent/network/netns/network.testing.ts';
 import { podRanges } from '#agent/network/pod-ranges.ts';
 import { buildRuleset } from '#agent/proxy/iptables/ruleset.ts';
 import { endpoint, service, slice } from '#agent/proxy/objects.testing.ts';
@@ -15,10 +15,10 @@ import type { EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts'
 import { usedRanges } from '#control/controllers/node-ipam.ts';
 import { SchedulerCache } from '#control/scheduler/cache.ts';
 import { chooseNode } from '#control/scheduler/decide.ts';
-import { node, pod } from '#control/scheduler/fixtures.ts';
+import { node, pod } from '#control/scheduler/objects.testing.ts';
 import { filterPlugins, scorePlugins } from '#control/scheduler/plugins.ts';
 import { createSnapshot } from '#control/scheduler/snapshot.ts';
-import { hostile } from './hostile-object.fixtures.ts';
+import { hostile } from './hostile-object.testing.ts';
 
 /** What the API server lets out of its store. */
 function hasShape(type: string, object: unknown): boolean {

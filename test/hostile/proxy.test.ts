@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import https from 'node:https';
 import { createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { type ProxyServer, startProxyServer } from '#control/apiserver/proxy/testing.ts';
+import { type ProxyServer, startProxyServer } from '#control/apiserver/proxy/proxy.testing.ts';
 
 const pods = '/api/v1/namespaces/default/pods';
 

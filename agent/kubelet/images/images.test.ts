@@ -3,9 +3,9 @@ import { describe, it } from 'node:test';
 import type { PodSandboxConfig } from '#agent/runtime/runtime.ts';
 import type { Secret } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
-import { FakeRuntime } from '../fake-runtime.ts';
-import { aContainer, aPod } from '../fixtures.ts';
 import { parseImageName, withDefaultTag } from '../image-name.ts';
+import { aContainer, aPod } from '../pods.testing.ts';
+import { FakeRuntime } from '../runtime.testing.ts';
 import { createImagePuller } from './image-puller.ts';
 import { credentialsFor } from './pull-secrets.ts';
 

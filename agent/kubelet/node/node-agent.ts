@@ -14,7 +14,7 @@ import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import { statusPatch } from '../status-patch.ts';
+import { statusPatch } from '../status/status-patch.ts';
 import type { NodeIdentity, NodeObservation } from './node-status.ts';
 import { conditionEvents, nodeStatus, withoutHeartbeats } from './node-status.ts';
 import { createPressures, shortages } from './pressure.ts';

@@ -5,7 +5,7 @@ import { readAvailableMemoryBytes, readFilesystemUsage, readHugePages, readMachi
 import type { ContainerRuntime, Image } from '#agent/runtime/runtime.ts';
 import type { Clock } from '#client/clock.ts';
 import { within } from '#client/clock.ts';
-import type { Pleg } from '../pleg.ts';
+import type { Pleg } from '../pod/pleg.ts';
 import type { RuntimeHealth } from '../runtime-health.ts';
 import type { NodeObservation } from './node-status.ts';
 

@@ -8,7 +8,7 @@ import type { MachineInfo } from '#agent/host/proc.ts';
 import type { Image, RuntimeStatus, RuntimeVersion } from '#agent/runtime/runtime.ts';
 import { rfc3339 } from '#api/meta.ts';
 import type { ContainerImage, NodeCondition, NodeStatus } from '#api/types.generated.ts';
-import { byteQuantity, cpuQuantity, wholeUnits } from '../quantities.ts';
+import { byteQuantity, cpuQuantity, wholeUnits } from '../resources/quantities.ts';
 import { type NodeReadings, type PressureCondition, type PressureThresholds, shortages } from './pressure.ts';
 
 export interface NodeObservation extends NodeReadings {

@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
-import { aContainer } from '../fixtures.ts';
+import { aContainer } from '../pods.testing.ts';
 import { createProbeRunner } from './probe-run.ts';
 
 /** What a probe says of a server that treats each connection like this; `{}` stands for its address. */

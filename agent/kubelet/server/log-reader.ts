@@ -7,7 +7,7 @@ import { watch } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Folder } from '#agent/host/safe-open.ts';
-import { openLog, openLogFolder, openLogIfThere } from '../log-file.ts';
+import { openLog, openLogFolder, openLogIfThere } from '../logs/log-file.ts';
 import type { LogEntry } from './cri-log.ts';
 import { LineSplitter, parseLogLine } from './cri-log.ts';
 import { offsetOfLastLines } from './log-tail.ts';

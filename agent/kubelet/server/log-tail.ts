@@ -1,7 +1,7 @@
 /** Finding the last lines of a log without reading all of it. Source: upstream `pkg/kubelet/kuberuntime/logs` (tail). */
 import type { FileHandle } from 'node:fs/promises';
 import { readAtMost } from '#agent/host/safe-open.ts';
-import { openLogIfThere } from '../log-file.ts';
+import { openLogIfThere } from '../logs/log-file.ts';
 import { LineSplitter, parseLogLine } from './cri-log.ts';
 
 const blockBytes = 64 * 1024;

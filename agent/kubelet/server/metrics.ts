@@ -1,7 +1,7 @@
 /** /metrics: the kubelet's own process and its pods, under upstream's names. */
 import { collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
 import { kubeletVersion } from '../options.ts';
-import type { PodWorker } from '../pod-worker.ts';
+import type { PodWorker } from '../pod/pod-worker.ts';
 
 const registry = new Registry();
 collectDefaultMetrics({ register: registry });

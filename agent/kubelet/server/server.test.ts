@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ContainerStatus } from '#api/types.generated.ts';
-import { aPod } from '../fixtures.ts';
+import { aPod } from '../pods.testing.ts';
 import { authorizeSubject } from './auth.ts';
 import { logContainerId } from './log-target.ts';
 import { parseStreamPath } from './upgrade.ts';

@@ -19,7 +19,7 @@ import type { Clock } from '#client/clock.ts';
 import { messageText } from '../errors.ts';
 import type { NodeObservation } from '../node/node-status.ts';
 import type { KubeletServing } from '../options.ts';
-import type { PodWorker } from '../pod-worker.ts';
+import type { PodWorker } from '../pod/pod-worker.ts';
 import { authorize, forbiddenText } from './auth.ts';
 import { queryOf, readLogQuery } from './log-query.ts';
 import { readLog } from './log-reader.ts';

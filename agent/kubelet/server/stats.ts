@@ -5,9 +5,9 @@ import type { ContainerRuntime, ContainerStats } from '#agent/runtime/runtime.ts
 import { rfc3339 } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
-import { parsePodLabels } from '../labels.ts';
+import { parsePodLabels } from '../container/labels.ts';
 import type { NodeObservation } from '../node/node-status.ts';
-import { podCgroup } from '../resources.ts';
+import { podCgroup } from '../resources/resources.ts';
 
 export interface StatsInputs {
   runtime: ContainerRuntime;

@@ -9,8 +9,8 @@ import { pathSegments, requestTarget } from '#agent/host/listener.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { queryBool } from '#api/query-options.ts';
 import { passRefusalOn, requestUpgrade, switchedHead, type UpgradeAnswer } from '#client/upgrade.ts';
-import { findContainer, isRunning, readySandbox } from '../observed.ts';
-import type { PodWorker } from '../pod-worker.ts';
+import { findContainer, isRunning, readySandbox } from '../pod/observed.ts';
+import type { PodWorker } from '../pod/pod-worker.ts';
 
 /** A request that is answered with an error in place of the upgrade. */
 export class UpgradeError extends Error {

@@ -4,9 +4,9 @@
  * Source: upstream `pkg/volume/{configmap,secret,downwardapi,projected}` (MakePayload, CollectData).
  */
 import type { KeyToPath, Pod } from '#api/types.generated.ts';
-import type { ReferencedObjects } from '../env.ts';
-import { ReferenceNotFound } from '../env.ts';
-import type { PodFacts } from '../field-ref.ts';
+import type { ReferencedObjects } from '../container/env.ts';
+import { ReferenceNotFound } from '../container/env.ts';
+import type { PodFacts } from '../container/field-ref.ts';
 import type { Payload, PayloadFile } from './atomic-writer.ts';
 import type { ServiceAccountTokens } from './token-cache.ts';
 

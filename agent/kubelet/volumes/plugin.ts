@@ -7,7 +7,7 @@
 import { join } from 'node:path';
 import type { Mounts } from '#agent/host/mount.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
-import type { PodFacts } from '../field-ref.ts';
+import type { PodFacts } from '../container/field-ref.ts';
 import type { Paths } from '../paths.ts';
 import type { PathGate } from './path-gate.ts';
 import type { PayloadSources } from './payload.ts';

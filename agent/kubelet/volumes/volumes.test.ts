@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { execFile } from '#agent/host/exec.ts';
 import type { Mounts } from '#agent/host/mount.ts';
 import type { PodSpec, Volume } from '#api/types.generated.ts';
-import { aContainer, aPod } from '../fixtures.ts';
+import { aContainer, aPod } from '../pods.testing.ts';
 import { facts, noMounts, setUp, volumesIn } from './volumes.testing.ts';
 import type { Volumes } from './volumes.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createMounts, type Mounts } from '#agent/host/mount.ts';
 import type { ConfigMap, Pod, Secret } from '#api/types.generated.ts';
 import { systemClock } from '#client/clock.ts';
-import type { PodFacts } from '../field-ref.ts';
+import type { PodFacts } from '../container/field-ref.ts';
 import { kubeletPaths } from '../paths.ts';
 import { createPathGate } from './path-gate.ts';
 import type { PluginDeps, VolumePlugin } from './plugin.ts';

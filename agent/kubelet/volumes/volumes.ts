@@ -7,8 +7,8 @@
 import { join } from 'node:path';
 import { removeTreeBelow } from '#agent/host/remove-tree.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
+import type { PodFacts } from '../container/field-ref.ts';
 import { messageText } from '../errors.ts';
-import type { PodFacts } from '../field-ref.ts';
 import type { MountedVolume, PluginDeps, VolumePlugin } from './plugin.ts';
 import { volumePlace } from './plugin.ts';
 import { createPlugins } from './plugins/index.ts';

@@ -10,10 +10,10 @@ import { type Exec, execFile } from '#agent/host/exec.ts';
 import { createKernelLog } from '#agent/host/kernel-log.ts';
 import { systemClock } from '#client/clock.ts';
 import { pauseImage } from '#lab/images/lab-images.ts';
+import { createTestNode } from '../node.testing.ts';
 import { withOomReports } from '../oom-kills.ts';
 import { type RuntimeUnderTest, runtimeContract } from '../runtime.contract.ts';
 import { isUnavailable } from '../runtime.ts';
-import { createTestNode } from '../test-node.ts';
 import { createDockerRuntime } from './docker-runtime.ts';
 
 const log = pino({ level: process.env.TRT_LOG ?? 'silent' });

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { WebSocket } from 'ws';
 import { systemClock } from '#client/clock.ts';
-import { openSpdy, textOf } from '../test-streams.ts';
+import { openSpdy, textOf } from '../streams.testing.ts';
 import { createSpdySession, type SpdyStream, spdyDictionary } from './spdy.ts';
 import type { ProcessStreams } from './stream-request.ts';
 import { createStreamingServer, type StreamingServer } from './streaming-server.ts';

@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { pino } from 'pino';
 import { systemClock } from '#client/clock.ts';
-import { openChannels, openSpdy, textOf } from '../test-streams.ts';
+import { openChannels, openSpdy, textOf } from '../streams.testing.ts';
 import { terminalSizes } from './stream-request.ts';
 import { createStreamingServer, type StreamingServer } from './streaming-server.ts';
 

@@ -8,8 +8,8 @@ import type { Status } from '#api/types.generated.ts';
 import { type ConfigurationType, readConfiguration } from '../patch/applied-configuration.ts';
 import type { PatchContentType } from '../patch/patch.ts';
 import { decodePatch } from '../patch/patch-body.ts';
-import { decodePatched, type PatchFacts } from '../patched-object.ts';
-import { decodeBody, type ExpectedType } from '../request-body.ts';
+import { decodePatched, type PatchFacts } from '../patch/patched-object.ts';
+import { decodeBody, type ExpectedType } from '../rest/request-body.ts';
 
 export type DecodeJob =
   | { kind: 'object'; body: Uint8Array; contentType: string | undefined; expected: ExpectedType; validation: FieldValidation }

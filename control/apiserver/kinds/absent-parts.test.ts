@@ -4,9 +4,9 @@ import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import { ApiError } from '#api/status.ts';
 import { FakeClock } from '#client/clock.ts';
+import { createServiceAllocator } from './core/service/allocator.ts';
 import { strategies } from './index.ts';
-import { createServiceAllocator } from './service-allocator.ts';
-import { create, systemMeta, update } from './strategy-harness.ts';
+import { create, systemMeta, update } from './strategy.testing.ts';
 
 const clock = new FakeClock();
 const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: systemMeta('default', 'ns') };

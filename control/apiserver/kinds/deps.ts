@@ -1,6 +1,6 @@
 /** What the kinds' strategies need from the server that serves them. */
 import type { Clock } from '#client/clock.ts';
-import type { ServiceAllocator } from './service-allocator.ts';
+import type { ServiceAllocator } from './core/service/allocator.ts';
 
 export interface StrategyDeps {
   clock: Clock;

@@ -1,22 +1,22 @@
 /** The strategies of every kind that the API server serves. */
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
-import type { Strategy } from '../strategy.ts';
-import { configMapStrategy } from './configmap.ts';
-import { customResourceDefinitionStrategy } from './custom-resource-definition.ts';
-import { deploymentStrategy } from './deployment.ts';
+import type { Strategy } from '../registry/strategy.ts';
+import { customResourceDefinitionStrategy } from './apiextensions/customresourcedefinition/strategy.ts';
+import { deploymentStrategy } from './apps/deployment/strategy.ts';
+import { replicaSetStrategy } from './apps/replicaset/strategy.ts';
+import { leaseStrategy } from './coordination/lease/strategy.ts';
+import { configMapStrategy } from './core/configmap/strategy.ts';
+import { endpointsStrategy } from './core/endpoints/strategy.ts';
+import { eventStrategy, eventsEventStrategy } from './core/event/strategy.ts';
+import { namespaceStrategy } from './core/namespace/strategy.ts';
+import { nodeStrategy } from './core/node/strategy.ts';
+import { podStrategy } from './core/pod/strategy.ts';
+import { secretStrategy } from './core/secret/strategy.ts';
+import { serviceStrategy } from './core/service/strategy.ts';
+import { serviceAccountStrategy } from './core/serviceaccount/strategy.ts';
 import type { StrategyDeps } from './deps.ts';
-import { endpointsStrategy } from './endpoints.ts';
-import { endpointSliceStrategy } from './endpointslice.ts';
-import { eventStrategy, eventsEventStrategy } from './event.ts';
-import { leaseStrategy } from './lease.ts';
-import { namespaceStrategy } from './namespace.ts';
-import { nodeStrategy } from './node.ts';
-import { podStrategy } from './pod.ts';
-import { replicaSetStrategy } from './replicaset.ts';
-import { secretStrategy } from './secret.ts';
-import { serviceStrategy } from './service.ts';
-import { serviceAccountStrategy } from './serviceaccount.ts';
+import { endpointSliceStrategy } from './discovery/endpointslice/strategy.ts';
 
 export type { StrategyDeps } from './deps.ts';
 

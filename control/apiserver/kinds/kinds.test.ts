@@ -13,17 +13,17 @@ import type {
   Secret,
   ServiceAccount,
 } from '#api/types.generated.ts';
-import type { Strategy } from '../strategy.ts';
-import { configMapStrategy } from './configmap.ts';
-import { endpointsStrategy } from './endpoints.ts';
-import { endpointSliceStrategy } from './endpointslice.ts';
-import { eventStrategy, eventsEventStrategy } from './event.ts';
-import { leaseStrategy } from './lease.ts';
-import { namespaceStrategy } from './namespace.ts';
-import { nodeStrategy } from './node.ts';
-import { secretStrategy } from './secret.ts';
-import { serviceAccountStrategy } from './serviceaccount.ts';
-import { create, systemMeta, update } from './strategy-harness.ts';
+import type { Strategy } from '../registry/strategy.ts';
+import { leaseStrategy } from './coordination/lease/strategy.ts';
+import { configMapStrategy } from './core/configmap/strategy.ts';
+import { endpointsStrategy } from './core/endpoints/strategy.ts';
+import { eventStrategy, eventsEventStrategy } from './core/event/strategy.ts';
+import { namespaceStrategy } from './core/namespace/strategy.ts';
+import { nodeStrategy } from './core/node/strategy.ts';
+import { secretStrategy } from './core/secret/strategy.ts';
+import { serviceAccountStrategy } from './core/serviceaccount/strategy.ts';
+import { endpointSliceStrategy } from './discovery/endpointslice/strategy.ts';
+import { create, systemMeta, update } from './strategy.testing.ts';
 
 const SUBDOMAIN =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Deployment, DeploymentSpec, ReplicaSet } from '#api/types.generated.ts';
-import { deploymentStrategy } from './deployment.ts';
-import { replicaSetStrategy } from './replicaset.ts';
-import { create, systemMeta, update } from './strategy-harness.ts';
+import { deploymentStrategy } from './apps/deployment/strategy.ts';
+import { replicaSetStrategy } from './apps/replicaset/strategy.ts';
+import { create, systemMeta, update } from './strategy.testing.ts';
 
 const labels = { app: 'web' };
 const deployment = (spec: Partial<DeploymentSpec> = {}): Deployment => ({

@@ -10,7 +10,7 @@ import { createDeflate, createDeflateRaw, createGunzip, createGzip, createInflat
 import { failure, internalError, serviceUnavailable } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import { maxInterimAnswers } from '#client/upgrade.ts';
-import type { ServerLog } from '../server-log.ts';
+import type { ServerLog } from '../serving/server-log.ts';
 import { type Backends, goNetworkError } from './backend.ts';
 import { answerHeaders, forwardedHeaders } from './headers.ts';
 import { rewriteHtml } from './html-links.ts';

@@ -1,7 +1,7 @@
 /** The API server's own requests to a kubelet: nothing of the client's goes with them. Source: apiserver `generic/rest/streamer.go`. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { failure } from '#api/status.ts';
-import type { ServerLog } from '../server-log.ts';
+import type { ServerLog } from '../serving/server-log.ts';
 import { type Backends, goNetworkError } from './backend.ts';
 import { hostPort, type Location } from './location.ts';
 

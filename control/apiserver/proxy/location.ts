@@ -8,7 +8,7 @@ import { isIPv6 } from 'node:net';
 import { resourceById } from '#api/resources.ts';
 import { badRequest, failure, isNotFound, serviceUnavailable } from '#api/status.ts';
 import type { EndpointAddress, Endpoints, Node, Pod, Service } from '#api/types.generated.ts';
-import type { Registry } from '../registry.ts';
+import type { Registry } from '../registry/registry.ts';
 import { isGlobalUnicast, proxyableAddress, type Resolve } from './address.ts';
 
 export interface Location {

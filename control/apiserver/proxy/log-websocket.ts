@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { failure } from '#api/status.ts';
-import type { ServerLog } from '../server-log.ts';
+import type { ServerLog } from '../serving/server-log.ts';
 
 const base64Protocol = 'base64.binary.k8s.io';
 const protocols: ReadonlySet<string> = new Set(['', 'binary.k8s.io', base64Protocol]);

@@ -8,8 +8,8 @@ import { type QueryOptions, readQueryOptions } from '#api/query-options.ts';
 import { resourceById } from '#api/resources.ts';
 import { badRequest, invalid } from '#api/status.ts';
 import type { Pod } from '#api/types.generated.ts';
-import type { Registry } from '../registry.ts';
-import type { RequestInfo } from '../request-info.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { RequestInfo } from '../rest/request-info.ts';
 
 export interface KubeletTarget {
   nodeName: string;

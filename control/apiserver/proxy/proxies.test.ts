@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { WebSocket } from 'ws';
-import { backend, type ProxyServer, startProxyServer } from './testing.ts';
+import { backend, type ProxyServer, startProxyServer } from './proxy.testing.ts';
 
 const pods = '/api/v1/namespaces/default/pods';
 const services = '/api/v1/namespaces/default/services';

@@ -1,7 +1,7 @@
 /** Two connections that have become one. */
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ServerLog } from '../server-log.ts';
+import type { ServerLog } from '../serving/server-log.ts';
 
 /** How long the other direction of a tunnel may take to end after the first. */
 const lingerMs = 5_000;

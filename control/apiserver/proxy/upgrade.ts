@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { failure } from '#api/status.ts';
 import type { TransportRequest } from '#client/transport.ts';
 import { passRefusalOn, requestUpgrade, switchedHead, type UpgradeAnswer } from '#client/upgrade.ts';
-import type { ServerLog } from '../server-log.ts';
+import type { ServerLog } from '../serving/server-log.ts';
 import { type Backends, goNetworkError } from './backend.ts';
 import { upgradeHeaders } from './headers.ts';
 import { hostPort, type Location } from './location.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Node } from '#api/types.generated.ts';
-import { texts } from '../kinds/strategy-harness.ts';
+import { validateNode } from '../kinds/core/node/validation.ts';
+import { texts } from '../kinds/strategy.testing.ts';
 import { validateEndpointIp } from './ip.ts';
-import { validateNode } from './node.ts';
 
 const loopback = 'may not be in the loopback range (127.0.0.0/8, ::1/128)';
 const linkLocal = 'may not be in the link-local range (169.254.0.0/16, fe80::/10)';

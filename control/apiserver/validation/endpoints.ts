@@ -15,7 +15,7 @@ import type {
 } from '#api/types.generated.ts';
 import { canonicalIp, validateEndpointIp, validateIp } from './ip.ts';
 import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from './object-meta.ts';
-import { protocols, validatePortNumber, validateProtocol } from './ports.ts';
+import { protocols, validatePortNumber, validateProtocol } from './pod-spec/ports.ts';
 import { semanticEqual } from './semantic-equal.ts';
 import { type Submitted, submitted } from './submitted.ts';
 

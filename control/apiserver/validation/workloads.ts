@@ -6,7 +6,7 @@ import { isValidPercent, nameIsDnsSubdomain } from '#api/names.ts';
 import type { Deployment, DeploymentStrategy, ReplicaSet } from '#api/types.generated.ts';
 import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from './object-meta.ts';
 import { validateNonNegative } from './paths.ts';
-import { validateSelectorAndTemplate } from './pod-template.ts';
+import { validateSelectorAndTemplate } from './pod-spec/pod-template.ts';
 
 const rules = { namespaced: true, name: nameIsDnsSubdomain };
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { LabelSelector, Node, Pod, TopologySpreadConstraint } from '#api/types.generated.ts';
-import { node, type PodFixture, pod, snapshotOf } from '../fixtures.ts';
 import type { FilterPlugin } from '../framework.ts';
+import { node, type PodFixture, pod, snapshotOf } from '../objects.testing.ts';
 import type { SnapshotLookups } from '../snapshot.ts';
 import { interPodAffinity } from './inter-pod-affinity.ts';
 import { nodeAffinity } from './node-affinity.ts';

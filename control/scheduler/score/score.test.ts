@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Node, Pod, ReplicaSet, Service } from '#api/types.generated.ts';
-import { node, type PodFixture, pod, snapshotOf } from '../fixtures.ts';
 import type { ScorePlugin } from '../framework.ts';
+import { node, type PodFixture, pod, snapshotOf } from '../objects.testing.ts';
 import type { SnapshotLookups } from '../snapshot.ts';
 import { imageLocality } from './image-locality.ts';
 import { interPodAffinityScore } from './inter-pod-affinity.ts';

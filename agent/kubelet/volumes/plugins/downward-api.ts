@@ -1,7 +1,7 @@
 /** downwardAPI: fields of the pod, and resources of its containers, as files. Source: upstream `pkg/volume/downwardapi`. */
 import { findContainer } from '#api/pod/containers.ts';
 import type { DownwardAPIVolumeFile } from '#api/types.generated.ts';
-import { fieldValue, resourceFieldValue } from '../../field-ref.ts';
+import { fieldValue, resourceFieldValue } from '../../container/field-ref.ts';
 import type { Payload, PayloadFile } from '../atomic-writer.ts';
 import { filesPlugin } from '../files-volume.ts';
 import type { PayloadContext } from '../payload.ts';

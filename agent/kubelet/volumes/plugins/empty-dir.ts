@@ -5,9 +5,9 @@
  */
 import { makeFolders, openFolder } from '#agent/host/safe-open.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
-import type { PodFacts } from '../../field-ref.ts';
-import { wholeUnits } from '../../quantities.ts';
-import { podLimit } from '../../resources.ts';
+import type { PodFacts } from '../../container/field-ref.ts';
+import { wholeUnits } from '../../resources/quantities.ts';
+import { podLimit } from '../../resources/resources.ts';
 import { giveToGroup } from '../ownership.ts';
 import { type PluginDeps, readyMarker, type VolumePlugin } from '../plugin.ts';
 import { isFolderBelow, makeVolumeFolder, volumeFolder } from '../volume-folder.ts';

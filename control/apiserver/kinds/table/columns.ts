@@ -1,6 +1,6 @@
 /** Shared parts of the columns that `kubectl get` shows. Source: upstream `pkg/printers/internalversion/printers.go`. */
 import type { Container, LabelSelector, ObjectMeta } from '#api/types.generated.ts';
-import type { TableColumn } from '../../strategy.ts';
+import type { TableColumn } from '../../registry/strategy.ts';
 
 const NAME = 'The name of the object, unique among its kind in its namespace.';
 const AGE = 'The time since the server created the object.';

@@ -1,7 +1,7 @@
 /** Columns of Services, Endpoints and EndpointSlices. Source: upstream `pkg/printers/internalversion/printers.go`. */
 import { isIPv6 } from 'node:net';
 import type { EndpointSlice, Endpoints, Service } from '#api/types.generated.ts';
-import type { TableColumns } from '../../strategy.ts';
+import type { TableColumns } from '../../registry/strategy.ts';
 import { ageColumn, ageOf, column, labelsText, nameColumn, shortList, wide } from './columns.ts';
 
 export const serviceTable: TableColumns<Service> = {

@@ -1,6 +1,6 @@
 /** Columns of the kinds that have little to show. Source: upstream `pkg/printers/internalversion/printers.go`. */
 import type { ConfigMap, Lease, Namespace, Secret, ServiceAccount } from '#api/types.generated.ts';
-import type { TableColumns } from '../../strategy.ts';
+import type { TableColumns } from '../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn } from './columns.ts';
 
 const keyCount = (...maps: (Record<string, string> | undefined)[]): number =>

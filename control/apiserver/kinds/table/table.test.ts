@@ -16,13 +16,13 @@ import type {
   Secret,
   Service,
 } from '#api/types.generated.ts';
-import type { TableColumns } from '../../strategy.ts';
+import type { TableColumns } from '../../registry/strategy.ts';
+import { eventsEventTable, eventTable } from '../core/event/columns.ts';
+import { nodeTable } from '../core/node/columns.ts';
+import { podTable, summarizePod } from '../core/pod/columns.ts';
 import { humanDuration } from './columns.ts';
-import { eventsEventTable, eventTable } from './event.ts';
 import { endpointSliceTable, endpointsTable, serviceTable } from './network.ts';
-import { nodeTable } from './node.ts';
 import { configMapTable, leaseTable, namespaceTable, secretTable, serviceAccountTable } from './plain.ts';
-import { podTable, summarizePod } from './pod.ts';
 import { deploymentTable, replicaSetTable } from './workloads.ts';
 
 const startMs = Date.parse('2026-01-01T00:00:00Z');

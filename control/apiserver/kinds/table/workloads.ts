@@ -1,6 +1,6 @@
 /** Columns of Deployments, ReplicaSets and their scale. Source: upstream `pkg/printers/internalversion/printers.go`. */
 import type { Deployment, ReplicaSet, Scale } from '#api/types.generated.ts';
-import type { TableColumns } from '../../strategy.ts';
+import type { TableColumns } from '../../registry/strategy.ts';
 import { ageColumn, ageOf, column, containerCells, nameColumn, selectorText, wide } from './columns.ts';
 
 const templateColumns = [

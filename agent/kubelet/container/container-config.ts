@@ -1,0 +1,51 @@
+/** A container in CRI's terms. Pure. Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_container.go`. */
+
+import type { ContainerConfig, Image, LinuxContainerResources, Mount, MountPropagation } from '#agent/runtime/runtime.ts';
+import type { Container, Pod } from '#api/types.generated.ts';
+import { containerLogPath } from '../paths.ts';
+import { expand } from './expansion.ts';
+import { containerAnnotations, containerLabels } from './labels.ts';
+import { containerSecurityContext } from './security.ts';
+
+export interface ContainerInputs {
+  pod: Pod;
+  container: Container;
+  restartCount: number;
+  image: Image;
+  imageRef: string;
+  env: ReadonlyMap<string, string>;
+  mounts: readonly Mount[];
+  resources: LinuxContainerResources;
+  localSeccomp: (name: string) => string;
+  targetId?: string | undefined;
+}
+
+export const mountPropagation = (propagation: string | undefined): MountPropagation =>
+  propagation === 'Bidirectional'
+    ? 'PROPAGATION_BIDIRECTIONAL'
+    : propagation === 'HostToContainer'
+      ? 'PROPAGATION_HOST_TO_CONTAINER'
+      : 'PROPAGATION_PRIVATE';
+
+export function containerConfig(inputs: ContainerInputs): ContainerConfig {
+  const { pod, container, restartCount, image, imageRef, env, mounts, resources, localSeccomp, targetId } = inputs;
+  const expanded = (words: readonly string[] | undefined): string[] =>
+    (words ?? []).map((word) => expand(word, (name) => env.get(name)));
+  return {
+    metadata: { name: container.name, attempt: restartCount },
+    image: { image: imageRef, userSpecifiedImage: container.image },
+    command: expanded(container.command),
+    args: expanded(container.args),
+    ...(container.workingDir === undefined || container.workingDir === '' ? {} : { workingDir: container.workingDir }),
+    envs: [...env].map(([key, value]) => ({ key, value })),
+    mounts,
+    labels: containerLabels(pod, container),
+    annotations: containerAnnotations(pod, container, restartCount),
+    logPath: containerLogPath(container.name, restartCount),
+    stdin: container.stdin === true,
+    stdinOnce: container.stdinOnce === true,
+    tty: container.tty === true,
+    ...(container.lifecycle?.stopSignal === undefined ? {} : { stopSignal: container.lifecycle.stopSignal }),
+    linux: { resources, securityContext: containerSecurityContext({ pod, container, image, localSeccomp, targetId }) },
+  };
+}

@@ -1,0 +1,168 @@
+/** Two nodes and the outside as real network namespaces joined by a bridge; pods are connected by the real CNI plugins. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Exec, execFile } from '#agent/host/exec.ts';
+import type { Node } from '#api/types.generated.ts';
+import { MemoryInformer } from './memory-informer.testing.ts';
+
+export function testNode(name: string, podCidr?: string | string[], address?: string | string[]): Node {
+  const podCIDRs = [podCidr ?? []].flat();
+  const addresses = [address ?? []].flat().map((one) => ({ type: 'InternalIP', address: one }));
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name }, spec: { podCIDRs }, status: { addresses } } as Node;
+}
+
+export interface TestHost {
+  name: string;
+  ip: string;
+  /** Runs a program in the host's network namespace. */
+  exec: Exec;
+}
+
+export interface TestNetwork {
+  nodes: (TestHost & { directory: string })[];
+  outside: TestHost;
+  informer: MemoryInformer<Node>;
+  putNode(node: Node): void;
+  deleteNode(name: string): void;
+  /** Calls the plugins of the node's own CNI configuration, as the runtime does, for a new namespace. */
+  addPod(node: 0 | 1): Promise<TestHost>;
+  /** The address from which `client` reaches a TCP server on `server`. */
+  sourceSeenBy(server: TestHost, client: TestHost): Promise<string>;
+  /** Looks again until `condition` holds; gives up after 20 s and tells `state`. */
+  until(condition: () => boolean | Promise<boolean>, state: () => unknown): Promise<void>;
+  close(): Promise<void>;
+}
+
+const prefix = `tnet-${process.pid}`;
+const pluginDirectory = '/usr/lib/cni';
+const ip = (...args: string[]): Promise<unknown> => execFile(['ip', ...args]);
+const inside =
+  (namespace: string): Exec =>
+  (argv, options) =>
+    execFile(['nsenter', `--net=/run/netns/${namespace}`, ...argv], options);
+
+/** Everything made registers its undo at once; {@link TestNetwork.close} runs them in reverse. */
+export async function createTestNetwork(): Promise<TestNetwork> {
+  const undo: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  const addNamespace = async (name: string): Promise<string> => {
+    const namespace = `${prefix}-${name}`;
+    await ip('netns', 'add', namespace);
+    undo.push(() => ip('netns', 'del', namespace));
+    await ip('-n', namespace, 'link', 'set', 'lo', 'up');
+    return namespace;
+  };
+  try {
+    const wire = await addNamespace('wire');
+    await ip('-n', wire, 'link', 'add', 'br0', 'type', 'bridge');
+    await ip('-n', wire, 'link', 'set', 'br0', 'up');
+    const connect = async (name: string, number: number): Promise<TestHost> => {
+      const namespace = await addNamespace(name);
+      const address = `192.168.78.${number}`;
+      await ip('-n', wire, 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+      await ip('-n', wire, 'link', 'set', name, 'master', 'br0', 'up');
+      await ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
+      await ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+      return { name, ip: address, exec: inside(namespace) };
+    };
+    const directory = await mkdtemp(join(tmpdir(), 'tnet-'));
+    undo.push(() => rm(directory, { recursive: true }));
+    const outside = await connect('outside', 1);
+    const nodes = await Promise.all(
+      ['one', 'two'].map(async (name, index) => ({ ...(await connect(name, index + 2)), directory: join(directory, name) })),
+    );
+    const informer = new MemoryInformer(
+      nodes.map(({ name, ip: address }, index) => testNode(name, `10.244.${index + 1}.0/24`, address)),
+    );
+    let pods = 0;
+    return {
+      nodes,
+      outside,
+      informer,
+      putNode: (node) => informer.put(node),
+      deleteNode: (name) => informer.remove(testNode(name)),
+      addPod: async (number) => {
+        const node = nodes[number];
+        if (node === undefined) throw new Error(`no node ${number}`);
+        return await connectPod(node, await addNamespace(`pod${++pods}`), undo);
+      },
+      sourceSeenBy,
+      until,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Runs the list's plugins in order, each with the result of the one before (CNI specification, section 4). */
+async function connectPod(
+  node: TestNetwork['nodes'][number],
+  namespace: string,
+  undo: (() => Promise<unknown>)[],
+): Promise<TestHost> {
+  const list = JSON.parse(await readFile(join(node.directory, 'conf', '10-tinkernetes.conflist'), 'utf8')) as {
+    cniVersion: string;
+    name: string;
+    plugins: { type: string }[];
+  };
+  const call = async (command: 'ADD' | 'DEL', plugin: { type: string }, prevResult: unknown): Promise<unknown> => {
+    const stdin = JSON.stringify({
+      cniVersion: list.cniVersion,
+      name: list.name,
+      ...plugin,
+      ...(prevResult === undefined ? {} : { prevResult }),
+    });
+    const env = {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: namespace,
+      CNI_NETNS: `/run/netns/${namespace}`,
+      CNI_IFNAME: 'eth0',
+      CNI_PATH: pluginDirectory,
+    };
+    const { stdout } = await node.exec([join(pluginDirectory, plugin.type)], { env, stdin });
+    return stdout.trim() === '' ? undefined : JSON.parse(stdout);
+  };
+  let result: unknown;
+  for (const plugin of list.plugins) {
+    result = await call('ADD', plugin, result);
+    undo.push(() => call('DEL', plugin, result));
+  }
+  const { ips } = result as { ips: { address: string }[] };
+  const address = ips[0]?.address.split('/')[0];
+  if (address === undefined) throw new Error(`CNI gave no address: ${JSON.stringify(result)}`);
+  return { name: namespace, ip: address, exec: inside(namespace) };
+}
+
+const serverScript = `
+  const server = require('node:net').createServer((socket) => socket.end(socket.remoteAddress + '\\n', () => server.close()));
+  server.listen(8080, '0.0.0.0');
+  setTimeout(() => process.exit(1), 20_000).unref();
+`;
+/** Tries until the server listens; a packet that is lost fails the attempt, the whole ends after 20 s. */
+const clientScript = `
+  const attempt = () => {
+    const socket = require('node:net').connect(8080, process.argv[1]);
+    socket.on('error', () => setTimeout(attempt, 50)).on('data', (data) => { process.stdout.write(data); process.exit(0); });
+  };
+  attempt();
+  setTimeout(() => process.exit(1), 20_000);
+`;
+
+async function sourceSeenBy(server: TestHost, client: TestHost): Promise<string> {
+  const serving = server.exec([process.execPath, '-e', serverScript]);
+  const [{ stdout }] = await Promise.all([client.exec([process.execPath, '-e', clientScript, server.ip]), serving]);
+  return stdout.trim();
+}
+
+async function until(condition: () => boolean | Promise<boolean>, state: () => unknown): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`gave up waiting: ${JSON.stringify(await state())}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -1,0 +1,161 @@
+/** For tests only: a whole API server on a throw-away SQLite store, within the process or over HTTPS on loopback. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ListMeta, ResourceMeta } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import type { Clock } from '#client/clock.ts';
+import { systemClock } from '#client/clock.ts';
+import { createClient } from '#client/rest-client.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import { createTokenKey } from '#control/pki/certificates.ts';
+import { createSqliteStore } from '#control/store/sqlite.ts';
+import type { Store } from '#control/store/store.ts';
+import { type ApiServer, type ApiServerDeps, createApiServer, inProcessTransport } from './api-server.ts';
+import type { WatchCacheLimits } from './cache/watch-cache.ts';
+import { createServiceAllocator } from './kinds/core/service/allocator.ts';
+import { strategies } from './kinds/index.ts';
+import { createObjectPatcher } from './patch/object-patcher.ts';
+import type { UserInfo } from './registry/strategy.ts';
+import { silentLog } from './serving/server-log.ts';
+
+export const admin: UserInfo = { name: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'], extra: {} };
+
+export interface TestServer {
+  server: ApiServer;
+  store: Store;
+  client: Client;
+  /** One request; `body` objects are sent as JSON. */
+  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<TestAnswer>;
+  stop(): Promise<void>;
+}
+
+/** What tests look at in answers, of whatever kind they are; a field that is not there is undefined, whatever the type says. */
+export interface Loose {
+  kind: string;
+  apiVersion: string;
+  name: string;
+  type: string;
+  metadata: ResourceMeta & ListMeta;
+  spec: Loose;
+  status: Loose & string;
+  data: Record<string, string>;
+  items: Loose[];
+  details: { causes: { reason: string; message: string; field?: string }[] };
+  code: number;
+  reason: string;
+  message: string;
+  phase: string;
+  conditions: { type: string; status: string }[];
+  replicas: number;
+  nodeName: string;
+  finalizers: string[];
+  ephemeralContainers: { name: string }[];
+  involvedObject: unknown;
+  regarding: { name: string };
+  note: string;
+  deprecatedCount: number;
+  allowed: boolean;
+  authenticated: boolean;
+  token: string;
+  user: { username: string; groups: string[]; extra: Record<string, string[]> };
+  userInfo: { username: string; groups: string[] };
+  resourceRules: { verbs: string[] }[];
+  resources: { name: string }[];
+  groups: { name: string }[];
+  preferredVersion: { groupVersion: string };
+  columnDefinitions: { name: string }[];
+  rows: { cells: unknown[]; object: { kind: string } }[];
+  major: string;
+  minor: string;
+  gitVersion: string;
+}
+
+export interface TestAnswer {
+  status: number;
+  headers: Record<string, string>;
+  text: string;
+  /** The body, parsed. */
+  json: Loose;
+}
+
+export interface TestServerOptions {
+  clock?: Clock;
+  watchCache?: Partial<WatchCacheLimits>;
+  deps?: Partial<ApiServerDeps>;
+  namespaces?: readonly string[];
+  /** Where its store lies; a folder of its own, which goes with it, by default. */
+  folder?: string;
+  /** Default true; see {@link ApiServerOptions}. */
+  freezeCached?: boolean;
+}
+
+let keys: Promise<{ privateKey: string; publicKey: string }> | undefined;
+
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'apiserver-test-')));
+  const store = await createSqliteStore({ path: join(folder, 'state.db') });
+  const clock = options.clock ?? systemClock;
+  const log = silentLog;
+  keys ??= createTokenKey();
+  const issuer = 'https://kubernetes.default.svc.cluster.local';
+  const services = createServiceAllocator({ serviceCidr: '10.96.0.0/16', random: Math.random });
+  const server = createApiServer(
+    {
+      store,
+      clock,
+      log,
+      strategies: strategies({ clock, services, random: Math.random }),
+      patcher: createObjectPatcher(),
+      services,
+      ...options.deps,
+    },
+    {
+      build: { version: '0.1.0' },
+      freezeCached: options.freezeCached ?? true,
+      tokens: { ...(await keys), issuer, audiences: [issuer] },
+      ...(options.watchCache === undefined ? {} : { watchCache: options.watchCache }),
+    },
+  );
+  const stopping = new AbortController();
+  const running = server.run(stopping.signal);
+  await server.ready;
+  const transport = inProcessTransport(server, admin);
+  const started: TestServer = {
+    server,
+    store,
+    client: createClient(transport, { userAgent: 'test/1.0' }),
+    async request(method, path, body, headers = {}) {
+      const bytes =
+        body === undefined
+          ? undefined
+          : body instanceof Uint8Array
+            ? body
+            : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+      const all = {
+        'user-agent': 'test/1.0',
+        ...(bytes === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      };
+      return await answerOf(await transport({ method, path, headers: all, body: bytes }));
+    },
+    async stop() {
+      stopping.abort();
+      await running;
+      await store.close();
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
+    },
+  };
+  for (const name of options.namespaces ?? ['default']) {
+    await started.request('POST', '/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  }
+  return started;
+}
+
+async function answerOf(response: TransportResponse): Promise<TestAnswer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of response.body) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString('utf8');
+  const isJson = response.headers['content-type']?.startsWith('application/json') === true && text !== '';
+  return { status: response.status, headers: response.headers, text, json: (isJson ? JSON.parse(text) : undefined) as Loose };
+}

@@ -1,0 +1,39 @@
+/**
+ * What others need to check our service-account tokens without asking us: the issuer's OpenID configuration and its keys.
+ *
+ * Source: kubernetes.io, "Service account issuer discovery"; kubernetes `pkg/serviceaccount/openidmetadata.go`.
+ */
+import type { TransportResponse } from '#client/transport.ts';
+import type { RequestInfo } from '../rest/request-info.ts';
+import { bytesResponse } from '../rest/responses.ts';
+import type { ServiceAccountTokens } from './service-account-tokens.ts';
+
+const configurationPath = '/.well-known/openid-configuration';
+const keysPath = '/openid/v1/jwks';
+const cacheControl = { 'cache-control': 'public, max-age=3600' };
+
+/** Undefined for other paths. */
+export function handleIssuerDiscovery(
+  { path }: RequestInfo,
+  tokens: ServiceAccountTokens | undefined,
+  serverAddress: string,
+): TransportResponse | undefined {
+  if (tokens === undefined) return undefined;
+  if (path === configurationPath) {
+    const document = {
+      issuer: tokens.options.issuer,
+      jwks_uri: `https://${serverAddress}${keysPath}`,
+      response_types_supported: ['id_token'],
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: ['RS256'],
+    };
+    return bytesResponse(200, 'application/json', Buffer.from(JSON.stringify(document)), cacheControl);
+  }
+  if (path !== keysPath) return undefined;
+  return bytesResponse(
+    200,
+    'application/jwk-set+json',
+    Buffer.from(JSON.stringify({ keys: [tokens.publicJwk()] })),
+    cacheControl,
+  );
+}

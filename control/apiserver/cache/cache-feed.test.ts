@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FakeClock } from '#client/clock.ts';
+import { StoreError } from '#control/store/errors.ts';
+import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
+import { CompactedError } from '#control/store/store.ts';
+import { silentLog } from '../serving/server-log.ts';
+import { CacheFeed } from './cache-feed.ts';
+import { compactionIntervalMs, compactRegularly } from './compaction.ts';
+
+const entry = (name: string, revision: number, text = JSON.stringify({ metadata: { name } })): StoreEntry => ({
+  key: `/registry/things/${name}`,
+  value: Buffer.from(text),
+  createRevision: revision,
+  modRevision: revision,
+  version: 1,
+  lease: 0,
+});
+
+type Batch = { events: StoreEvent[]; progressRevision: number };
+
+/** A store whose watch says what the test wants it to, when it wants it. */
+function scriptedStore(entries: () => StoreEntry[], revision: () => number) {
+  const queue: (Batch | Error)[] = [];
+  let wake: () => void = () => {};
+  const compacted: number[] = [];
+  const store: Partial<Store> = {
+    currentRevision: revision,
+    compactRevision: () => compacted.at(-1) ?? 0,
+    compact: async (at) => void compacted.push(at),
+    range: async () => ({ revision: revision(), entries: entries(), more: false, count: entries().length }),
+    async *watch(_prefix, _after, signal) {
+      while (!signal.aborted) {
+        const next = queue.shift();
+        if (next === undefined) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            signal.addEventListener('abort', () => resolve(), { once: true });
+          });
+          continue;
+        }
+        if (next instanceof Error) throw next;
+        yield next;
+      }
+    },
+  };
+  const deliver = (batch: Batch | Error): void => {
+    queue.push(batch);
+    wake();
+  };
+  return { store: store as Store, compacted, deliver };
+}
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const parse = (_prefix: string, value: Uint8Array) => JSON.parse(Buffer.from(value).toString('utf8'));
+
+describe('the cache feed', () => {
+  it('ends with the store: a process that can neither read nor write must not look alive', { timeout: 10_000 }, async () => {
+    const scripted = scriptedStore(
+      () => [],
+      () => 1,
+    );
+    const feed = new CacheFeed({ store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse }, [
+      '/registry/things',
+    ]);
+    const running = feed.run(new AbortController().signal);
+    await feed.ready;
+    const watcher = feed.cache('/registry/things').watch(1);
+    scripted.deliver(new StoreError('closed', 'store x: its thread has ended'));
+    await assert.rejects(running, { code: 'closed' });
+    assert.equal(watcher.closed, true);
+    await assert.rejects(feed.reach(2), /shutting down/);
+  });
+
+  it('reads everything again when the store no longer knows the revision, and ends the watches', async () => {
+    let state = [entry('a', 1)];
+    let revision = 1;
+    const scripted = scriptedStore(
+      () => state,
+      () => revision,
+    );
+    const clock = new FakeClock();
+    const feed = new CacheFeed({ store: scripted.store, clock, log: silentLog, decode: parse }, ['/registry/things']);
+    const stop = new AbortController();
+    const running = feed.run(stop.signal);
+    await feed.ready;
+    const watcher = feed.cache('/registry/things').watch(1);
+    state = [entry('b', 9)];
+    revision = 9;
+    scripted.deliver(new CompactedError(5));
+    await clock.advance(1000);
+    await feed.fresh();
+    assert.deepEqual(
+      [...feed.cache('/registry/things').range('/registry/things/')].map(({ key }) => key),
+      ['/registry/things/b'],
+    );
+    assert.equal(watcher.closed, true);
+    assert.throws(() => feed.cache('/registry/things').watch(5), /too old resource version: 5 \(9\)/);
+    stop.abort();
+    await running;
+  });
+
+  it('makes a reader wait for what was acknowledged before it asked', async () => {
+    let revision = 1;
+    const scripted = scriptedStore(
+      () => [],
+      () => revision,
+    );
+    const feed = new CacheFeed({ store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse }, [
+      '/registry/things',
+    ]);
+    const stop = new AbortController();
+    const running = feed.run(stop.signal);
+    await feed.ready;
+    revision = 2;
+    let fresh = false;
+    const reading = feed.fresh().then(() => (fresh = true));
+    await settled();
+    assert.equal(fresh, false);
+    const created = { type: 'put' as const, revision: 2, entry: entry('a', 2), previous: undefined };
+    scripted.deliver({ events: [created], progressRevision: 2 });
+    await reading;
+    assert.equal(feed.cache('/registry/things').get('/registry/things/a')?.object.metadata.resourceVersion, '2');
+    stop.abort();
+    await running;
+  });
+
+  it('leaves out a value that cannot be read, and serves the rest', async () => {
+    const scripted = scriptedStore(
+      () => [entry('bad', 1, '{'), entry('good', 2)],
+      () => 2,
+    );
+    const feed = new CacheFeed({ store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse }, [
+      '/registry/things',
+    ]);
+    const stop = new AbortController();
+    const running = feed.run(stop.signal);
+    await feed.ready;
+    assert.equal(feed.cache('/registry/things').size, 1);
+    stop.abort();
+    await running;
+  });
+
+  it('turns waiting readers away when it stops', async () => {
+    let revision = 1;
+    const scripted = scriptedStore(
+      () => [],
+      () => revision,
+    );
+    const feed = new CacheFeed({ store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse }, [
+      '/registry/things',
+    ]);
+    const stop = new AbortController();
+    const running = feed.run(stop.signal);
+    await feed.ready;
+    revision = 2;
+    const reading = assert.rejects(feed.fresh(), /the server is shutting down/);
+    await settled();
+    stop.abort();
+    await running;
+    await reading;
+  });
+});
+
+describe('compaction', () => {
+  it('forgets what is older than an interval, and nothing younger', async () => {
+    let revision = 10;
+    const scripted = scriptedStore(
+      () => [],
+      () => revision,
+    );
+    const clock = new FakeClock();
+    const stop = new AbortController();
+    const running = compactRegularly(scripted.store, clock, silentLog, stop.signal);
+    revision = 20;
+    await clock.advance(compactionIntervalMs);
+    assert.deepEqual(scripted.compacted, [10]);
+    revision = 30;
+    await clock.advance(compactionIntervalMs);
+    assert.deepEqual(scripted.compacted, [10, 20]);
+    stop.abort();
+    await running;
+  });
+});

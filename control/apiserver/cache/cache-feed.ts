@@ -1,0 +1,261 @@
+/**
+ * Feeds every watch cache from one watch on the whole store, so that all caches stand at the same revision and a read can
+ * wait until everything acknowledged before it is visible.
+ *
+ *   loading ──(range read)──▶ following ──(watch failed: compacted, store error)──▶ loading
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { resources } from '#api/resources.ts';
+import { serviceUnavailable } from '#api/status.ts';
+import type { Clock } from '#client/clock.ts';
+import { sleep } from '#client/clock.ts';
+import { type LeftOutReporter, leftOut } from '#client/left-out.ts';
+import { StoreError } from '#control/store/errors.ts';
+import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
+import type { ServerLog } from '../serving/server-log.ts';
+import { CachedObject } from './cached-object.ts';
+import { EncodedBytes } from './encoded-bytes.ts';
+import { defaultLimits, WatchCache, type WatchCacheLimits } from './watch-cache.ts';
+
+const registryPrefix = '/registry/';
+/** Upstream waits this long for a revision from the future before it answers "Too large resource version". */
+export const freshnessTimeoutMs = 3000;
+
+/** How often changes that are too old leave, whether anything happens or not. */
+const trimIntervalMs = 15_000;
+
+export interface CacheFeedDeps {
+  store: Store;
+  clock: Clock;
+  log: ServerLog;
+  /** Reads a stored value; sees every object that enters a cache exactly once per version. @throws when it is not an object */
+  decode(prefix: string, value: Uint8Array): KubeObject;
+  /** Makes changes of cached objects throw, which would be seen by all readers; for tests. */
+  freeze?: boolean;
+  /** Told of stored values that cannot be read, whenever there is a new one or one less. */
+  leftOut?: LeftOutReporter | undefined;
+  /** Called once, when the caches are first filled and before anybody can read them. */
+  loaded?: () => void;
+}
+
+export class CacheFeed {
+  readonly #deps: CacheFeedDeps;
+  readonly #caches: Map<string, WatchCache>;
+  /** Of all kinds: the encoded forms of what was asked for lately. */
+  readonly #encoded = new EncodedBytes();
+  #revision = 0;
+  #waiters: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
+  #stopped = false;
+  /** Why, by key. */
+  readonly #undecodable = new Map<string, string>();
+  readonly #ready = Promise.withResolvers<void>();
+  #isReady = false;
+
+  constructor(deps: CacheFeedDeps, prefixes: Iterable<string>, limits: Partial<WatchCacheLimits> = {}) {
+    this.#deps = deps;
+    this.#caches = new Map([...prefixes].map((prefix) => [prefix, new WatchCache(prefix, { ...defaultLimits, ...limits })]));
+  }
+
+  /** Resolves once the first full read is in the caches. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Everything up to this revision is in the caches. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Why the value at this key cannot be read; undefined: it can, or there is none. It is in no cache. */
+  undecodable(key: string): string | undefined {
+    return this.#undecodable.get(key);
+  }
+
+  cache(storagePrefix: string): WatchCache {
+    const found = this.#caches.get(storagePrefix);
+    if (found === undefined) throw new Error(`no watch cache for ${storagePrefix}`);
+    return found;
+  }
+
+  /** Resolves once all writes acknowledged before this call are in the caches. */
+  async fresh(): Promise<void> {
+    await this.#ready.promise;
+    await this.reach(this.#deps.store.currentRevision());
+  }
+
+  /** @throws ApiError 503 when the server shuts down before */
+  reach(revision: number): Promise<void> {
+    if (this.#revision >= revision) return Promise.resolve();
+    // Nothing moves the caches any more: waiting would be for ever.
+    if (this.#stopped) return Promise.reject(shuttingDown());
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiters.push({ revision, resolve, reject });
+    return promise;
+  }
+
+  /** Whether the caches reach a revision that a client named, within {@link freshnessTimeoutMs}. */
+  async reachInTime(revision: number): Promise<boolean> {
+    await this.#ready.promise;
+    if (this.#revision >= revision) return true;
+    const timeout = Promise.withResolvers<boolean>();
+    const cancel = this.#deps.clock.after(freshnessTimeoutMs, () => timeout.resolve(false));
+    const reached = await Promise.race([this.reach(revision).then(() => true), timeout.promise]);
+    cancel();
+    return reached;
+  }
+
+  /**
+   * Follows the store until `signal` aborts; then ends all watches.
+   * @throws StoreError `closed`: the store has ended, and no reading again brings it back
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const ended = new AbortController();
+    const trimming = this.#trimRegularly(ended.signal);
+    try {
+      while (!signal.aborted) await this.#loadAndFollow(signal);
+    } catch (error) {
+      this.#ready.reject(error);
+      throw error;
+    } finally {
+      this.#stopped = true;
+      for (const waiter of this.#waiters.splice(0)) waiter.reject(shuttingDown());
+      for (const cache of this.#caches.values()) cache.close();
+      ended.abort();
+      await trimming;
+    }
+  }
+
+  /** What a load has left behind goes when it is over, too. */
+  async #trimRegularly(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(this.#deps.clock, trimIntervalMs, signal);
+      for (const cache of this.#caches.values()) cache.trim(this.#deps.clock.now());
+      this.#encoded.rest();
+    }
+  }
+
+  async #loadAndFollow(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#load();
+      await this.#follow(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof StoreError && error.code === 'closed') throw error;
+      this.#deps.log.error({ err: error }, 'watch cache lost the store; reading everything again');
+      await sleep(this.#deps.clock, 500, signal);
+    }
+  }
+
+  async #load(): Promise<void> {
+    const { revision, entries } = await this.#deps.store.range({ prefix: registryPrefix });
+    this.#undecodable.clear();
+    const byPrefix = new Map<string, CachedObject[]>([...this.#caches.keys()].map((prefix) => [prefix, []]));
+    for (const entry of entries) {
+      const prefix = this.#prefixOf(entry.key);
+      const object = prefix === undefined ? undefined : this.#decode(prefix, entry);
+      if (prefix !== undefined && object !== undefined) byPrefix.get(prefix)?.push(object);
+    }
+    this.#reportUndecodable();
+    for (const [prefix, cache] of this.#caches) cache.replace(byPrefix.get(prefix) ?? [], revision);
+    this.#advance(revision);
+    if (this.#isReady) return;
+    this.#deps.loaded?.();
+    this.#isReady = true;
+    this.#ready.resolve();
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    for await (const { events, progressRevision } of this.#deps.store.watch(registryPrefix, this.#revision, signal)) {
+      // What came before has had its time to be taken; who has not is cut off where the window is too small for both.
+      for (const cache of new Set(events.map((event) => this.#cacheOf(event.entry.key)))) cache?.trim(this.#deps.clock.now());
+      for (const event of events) this.#apply(event);
+      this.#advance(Math.max(progressRevision, events.at(-1)?.revision ?? 0));
+    }
+  }
+
+  #cacheOf(key: string): WatchCache | undefined {
+    const prefix = this.#prefixOf(key);
+    return prefix === undefined ? undefined : this.cache(prefix);
+  }
+
+  #apply(event: StoreEvent): void {
+    const prefix = this.#prefixOf(event.entry.key);
+    if (prefix === undefined) return;
+    const cache = this.cache(prefix);
+    const previous = cache.get(event.entry.key);
+    const known = this.#undecodable.size;
+    this.#undecodable.delete(event.entry.key);
+    const current = event.type === 'put' ? this.#decode(prefix, event.entry) : undefined;
+    if (known > 0 || this.#undecodable.size > 0) this.#reportUndecodable();
+    if (current === undefined && previous === undefined) return;
+    cache.apply({ revision: event.revision, current, previous, atMs: this.#deps.clock.now() });
+  }
+
+  #decode(prefix: string, entry: StoreEntry): CachedObject | undefined {
+    try {
+      const object = withRevision(this.#deps.decode(prefix, entry.value), entry.modRevision);
+      checkName(entry.key, object);
+      const shared = this.#deps.freeze === true ? deepFreeze(object) : object;
+      return new CachedObject(entry.key, entry.modRevision, shared, entry.value.byteLength, this.#encoded);
+    } catch (error) {
+      // One unreadable value must not take the whole API down; the log names it for the operator to repair.
+      this.#deps.log.error({ err: error, key: entry.key }, 'stored value cannot be decoded; it is left out');
+      this.#undecodable.set(entry.key, error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
+  }
+
+  #reportUndecodable(): void {
+    const all = Array.from(this.#undecodable, ([key, reason]) => {
+      const kind = resources.find(({ storagePrefix }) => storagePrefix === this.#prefixOf(key))?.kind ?? '';
+      const [name, namespace] = key.split('/').toReversed();
+      return leftOut(kind, { metadata: { namespace, name } }, `the stored value of ${key} cannot be decoded: ${reason}`);
+    });
+    this.#deps.leftOut?.report('apiserver', all);
+  }
+
+  #advance(revision: number): void {
+    if (revision <= this.#revision) return;
+    this.#revision = revision;
+    if (this.#waiters.length > 0) {
+      const due = this.#waiters.filter((waiter) => waiter.revision <= revision);
+      this.#waiters = this.#waiters.filter((waiter) => waiter.revision > revision);
+      for (const waiter of due) waiter.resolve();
+    }
+  }
+
+  #prefixOf(key: string): string | undefined {
+    // Prefixes have one or two segments after /registry/ (`services/specs`).
+    const one = key.indexOf('/', registryPrefix.length);
+    if (one < 0) return undefined;
+    const short = key.slice(0, one);
+    if (this.#caches.has(short)) return short;
+    const two = key.indexOf('/', one + 1);
+    const long = two < 0 ? '' : key.slice(0, two);
+    return this.#caches.has(long) ? long : undefined;
+  }
+}
+
+/** Caches of clients go by the name in the object, the server by the key: an object under another's key would be seen as that other. */
+function checkName(key: string, { metadata: { name, namespace } }: KubeObject): void {
+  const path = namespace === undefined || namespace === '' ? `/${name}` : `/${namespace}/${name}`;
+  if (!key.endsWith(path)) throw new Error(`the object is named ${path.slice(1)}`);
+}
+
+const shuttingDown = (): Error => serviceUnavailable('the server is shutting down');
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+}
+
+/** Sets the resourceVersion, which is never part of the stored value. */
+export function withRevision(object: KubeObject, revision: number): KubeObject {
+  object.metadata.resourceVersion = String(revision);
+  return object;
+}

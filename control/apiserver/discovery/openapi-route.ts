@@ -1,0 +1,57 @@
+/**
+ * `/openapi/v3`: the index of documents, and each document, cached by its hash. `/openapi/v2`: all in one, for older questions.
+ *
+ * Source: kubernetes.io, "The Kubernetes API", OpenAPI v3; kube-openapi `pkg/handler3`.
+ */
+import { createHash } from 'node:crypto';
+import type { OpenApi } from '#api/schema/openapi.ts';
+import { createOpenApiV2 } from '#api/schema/openapi-v2.ts';
+import { notAcceptable } from '#api/status.ts';
+import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import { parseRequestInfo } from '../rest/request-info.ts';
+import { bytesResponse } from '../rest/responses.ts';
+
+const root = '/openapi/v3';
+const protobufType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+
+/** For `ApiServerDeps.openapi`. Undefined for paths that have no document. */
+export function openApiRoute(openapi: OpenApi): (request: TransportRequest) => Promise<TransportResponse | undefined> {
+  const v2 = createOpenApiV2(openapi);
+  return async (request) => {
+    const { path, query } = parseRequestInfo(request.method, request.path);
+    const accept = request.headers['accept'];
+    if (path === '/openapi/v2')
+      return answer(
+        request,
+        ...(wantsProtobuf(accept) ? ([protobufType, v2.protobuf()] as const) : ([json(accept), v2.json()] as const)),
+      );
+    if (path !== root && !path.startsWith(`${root}/`)) return undefined;
+    const name = path.slice(root.length + 1).replace(/\/$/, '');
+    const bytes = name === '' ? openapi.index() : openapi.document(name);
+    if (bytes === undefined) return undefined;
+    // A path with a hash names that very document: it may be kept for good.
+    return answer(request, json(accept), bytes, query.has('hash') ? 'public, immutable' : undefined);
+  };
+}
+
+function answer(request: TransportRequest, type: string, bytes: Uint8Array, caching = 'no-cache, private'): TransportResponse {
+  const etag = `"${createHash('sha512').update(bytes).digest('hex').toUpperCase()}"`;
+  const headers = { etag, vary: 'Accept', 'cache-control': caching };
+  if (request.headers['if-none-match'] === etag) return bytesResponse(304, type, new Uint8Array(), headers);
+  return bytesResponse(200, type, bytes, headers);
+}
+
+/** kubectl writes `spec.v2@v1.0`, which is no media type. */
+function wantsProtobuf(accept: string | undefined): boolean {
+  return /application\/com\.github\.proto-openapi\.spec\.v2[.@]v1\.0\+protobuf/.test(accept ?? '');
+}
+
+/** @throws ApiError 406 */
+function json(accept: string | undefined): string {
+  if (!acceptsJson(accept)) throw notAcceptable('only the following media types are accepted: application/json');
+  return 'application/json';
+}
+
+function acceptsJson(accept: string | undefined): boolean {
+  return accept === undefined || accept === '' || /application\/json|application\/\*|\*\/\*/.test(accept);
+}

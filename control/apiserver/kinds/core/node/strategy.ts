@@ -1,0 +1,55 @@
+/** What is special to Nodes. Source: upstream `pkg/registry/core/node/strategy.go`, `plugin/pkg/admission/nodetaint`. */
+import type { Node } from '#api/types.generated.ts';
+import type { Strategy } from '../../../registry/strategy.ts';
+import { nodeTable } from './columns.ts';
+import { validateNode, validateNodeUpdate } from './validation.ts';
+
+const NOT_READY = 'node.kubernetes.io/not-ready';
+
+/** `podCIDR` is the old spelling of the first of `podCIDRs`; where both are there and differ, upstream's conversion believes the old. */
+function mirrorPodCidr(node: Node): void {
+  const { spec } = node;
+  if (spec === undefined) return;
+  const [first] = spec.podCIDRs ?? [];
+  if (spec.podCIDR && spec.podCIDR !== first) spec.podCIDRs = [spec.podCIDR];
+  else if (first !== undefined) spec.podCIDR = first;
+}
+
+export const nodeStrategy: Strategy<Node> = {
+  setDefaults(node) {
+    node.spec ??= {};
+    node.status ??= {};
+    if (node.status.allocatable === undefined && node.status.capacity !== undefined)
+      node.status.allocatable = { ...node.status.capacity };
+    mirrorPodCidr(node);
+  },
+  prepareForCreate(node) {
+    delete node.spec?.configSource;
+    delete node.status?.config;
+  },
+  prepareForUpdate(node, old, _context, subresource) {
+    if (subresource === 'status') node.spec = old.spec;
+    else {
+      node.status = structuredClone(old.status);
+      if (old.spec?.configSource === undefined) delete node.spec?.configSource;
+    }
+  },
+  /** A new node takes no pods until the node lifecycle controller has seen it ready. */
+  async admit(node, old) {
+    if (old !== undefined) return;
+    const taints = node.spec.taints ?? [];
+    if (taints.some(({ key, effect }) => key === NOT_READY && effect === 'NoSchedule')) return;
+    node.spec.taints = [...taints, { key: NOT_READY, effect: 'NoSchedule' }];
+  },
+  validate: validateNode,
+  validateUpdate: (node, old, subresource) => [
+    ...(subresource === 'status' ? [] : validateNode(node)),
+    ...validateNodeUpdate(node, old),
+  ],
+  warnings(node) {
+    if (!node.spec.externalID) return [];
+    return ['spec.externalID: this field is deprecated, and is unused by Kubernetes'];
+  },
+  fields: (node) => ({ 'spec.unschedulable': String(node.spec?.unschedulable ?? false) }),
+  table: nodeTable,
+};

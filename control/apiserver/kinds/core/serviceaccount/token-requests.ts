@@ -1,0 +1,111 @@
+/**
+ * `POST serviceaccounts/<name>/token`: a new token for a service account.
+ *
+ * Source: kubernetes `pkg/registry/core/serviceaccount/storage/token.go`.
+ */
+import { invalidValue } from '#api/field-error.ts';
+import type { JsonObject } from '#api/json.ts';
+import { rfc3339 } from '#api/meta.ts';
+import { type ResourceId, resourceById } from '#api/resources.ts';
+import { badRequest, conflict, internalError, invalid, notFound } from '#api/status.ts';
+import type { BoundObjectReference, Pod, TokenRequest } from '#api/types.generated.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import type { KubernetesClaims } from '../../../authentication/service-account-tokens.ts';
+import type { Exchange } from '../../../rest/exchange.ts';
+import { objectResponse } from '../../../rest/responses.ts';
+import { readObject } from '../../../rest/write-handlers.ts';
+
+/** With this lifetime (the kubelet's own) a pod's token is really good for a year; rotation is what is expected at the hour. */
+const warnOnlySeconds = 3607;
+const extendedSeconds = 24 * 365 * 3600;
+const defaultSeconds = 3600;
+const kind = { group: 'authentication.k8s.io', name: 'TokenRequest' };
+
+export async function handleTokenRequest(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, accepted, pretty } = exchange;
+  const { tokens } = parts;
+  if (tokens === undefined) throw internalError('this API server has no service-account signing key');
+  const expected = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', type: 'authentication/v1.TokenRequest' };
+  const request = (await readObject(exchange, expected, 'CreateOptions')) as unknown as TokenRequest;
+  const account = (await parts.registry.get(resourceById('serviceaccounts'), info)).object;
+  const audiences = (request.spec?.audiences ?? []).length > 0 ? (request.spec.audiences ?? []) : tokens.options.audiences;
+  const seconds = request.spec?.expirationSeconds ?? defaultSeconds;
+  checkRequest(request, info.name, info.namespace, seconds);
+  if ((request.metadata.uid ?? '') !== '' && request.metadata.uid !== account.metadata.uid) {
+    throw conflict(
+      kind,
+      info.name,
+      `the UID in the token request (${request.metadata.uid}) does not match the UID of the service account (${account.metadata.uid})`,
+    );
+  }
+  const claims: KubernetesClaims = {
+    namespace: info.namespace,
+    serviceaccount: { name: info.name, uid: account.metadata.uid },
+    ...(await boundClaims(exchange, request.spec.boundObjectRef)),
+  };
+  const nowMs = parts.clock.now();
+  const extended =
+    claims.pod !== undefined && seconds === warnOnlySeconds && audiences.every((one) => tokens.options.audiences.includes(one));
+  if (extended) claims.warnafter = Math.floor(nowMs / 1000) + seconds;
+  const token = await tokens.issue(claims, audiences, extended ? extendedSeconds : seconds);
+  const { name, namespace, uid } = account.metadata;
+  const answer = {
+    kind: 'TokenRequest',
+    apiVersion: 'authentication.k8s.io/v1',
+    metadata: { name, namespace, uid, creationTimestamp: rfc3339(nowMs) },
+    spec: { ...request.spec, audiences, expirationSeconds: seconds },
+    status: { token, expirationTimestamp: rfc3339(nowMs + seconds * 1000) },
+  };
+  return objectResponse(201, answer as unknown as JsonObject, accepted.format, pretty);
+}
+
+function checkRequest(request: TokenRequest, name: string, namespace: string, seconds: number): void {
+  const { metadata } = request;
+  const problems = [];
+  if ((metadata.name ?? '') !== '' && metadata.name !== name) {
+    problems.push(invalidValue('metadata.name', metadata.name, 'must match the service account name if specified'));
+  }
+  if ((metadata.namespace ?? '') !== '' && metadata.namespace !== namespace) {
+    problems.push(
+      invalidValue('metadata.namespace', metadata.namespace, 'must match the service account namespace if specified'),
+    );
+  }
+  if (seconds < 600)
+    problems.push(invalidValue('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'));
+  if (seconds > 2 ** 32)
+    problems.push(invalidValue('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'));
+  if (problems.length > 0) throw invalid(kind, name, problems);
+}
+
+const bindable: Readonly<Record<string, ResourceId>> = { Pod: 'pods', Node: 'nodes', Secret: 'secrets' };
+
+async function boundClaims(exchange: Exchange, bound: BoundObjectReference | undefined): Promise<Partial<KubernetesClaims>> {
+  if (bound === undefined) return {};
+  const { parts, info } = exchange;
+  const id = bound.apiVersion === 'v1' ? bindable[bound.kind ?? ''] : undefined;
+  if (id === undefined)
+    throw badRequest(`cannot bind token to object of type ${bound.apiVersion ?? ''}, Kind=${bound.kind ?? ''}`);
+  const namespace = id === 'nodes' ? undefined : info.namespace;
+  const object = await parts.registry.read(id, namespace, bound.name ?? '');
+  if (object === undefined) throw notFound({ group: '', name: id }, bound.name ?? '');
+  const { uid, name } = object.metadata;
+  if ((bound.uid ?? '') !== '' && bound.uid !== uid) {
+    throw conflict(
+      { group: '', name: bound.kind ?? '' },
+      name,
+      `the UID in the bound object reference (${bound.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+    );
+  }
+  if (id === 'secrets') return { secret: { name, uid } };
+  if (id === 'nodes') return { node: { name, uid } };
+  const { spec } = object as Pod;
+  if (spec?.serviceAccountName !== info.name) {
+    throw badRequest(
+      `cannot bind token for serviceaccount ${JSON.stringify(info.name)} to pod running with different serviceaccount name.`,
+    );
+  }
+  const nodeName = spec?.nodeName ?? '';
+  if (nodeName === '') return { pod: { name, uid } };
+  const node = await parts.registry.read('nodes', undefined, nodeName);
+  return { pod: { name, uid }, node: { name: nodeName, uid: node?.metadata.uid ?? '' } };
+}

@@ -1,0 +1,78 @@
+/** For tests: takes an object through a strategy's steps in the registry's order. */
+import type { FieldError } from '#api/field-error.ts';
+import type { KubeObject } from '#api/meta.ts';
+import { FakeClock } from '#client/clock.ts';
+import type { RequestContext, Strategy } from '../registry/strategy.ts';
+
+const createdAt = '2026-01-01T00:00:00Z';
+
+export interface HarnessOptions {
+  /** Objects that admission can read, by `resource/namespace/name`. */
+  stored?: Record<string, KubeObject>;
+  clock?: FakeClock;
+}
+
+function testContext({ stored = {}, clock = new FakeClock() }: HarnessOptions = {}): RequestContext {
+  return {
+    user: { name: 'tester', groups: [], extra: {} },
+    clock,
+    warn: () => undefined,
+    read: async (resource, namespace, name) => stored[`${resource}/${namespace ?? ''}/${name}`],
+  };
+}
+
+/** Metadata as the registry fills it in before the strategy's steps. */
+export function systemMeta(name: string, namespace?: string) {
+  return {
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    uid: 'u1',
+    creationTimestamp: createdAt,
+    resourceVersion: '',
+  };
+}
+
+/** The object as it would be stored, and what is wrong with it. */
+export async function create<T extends KubeObject>(
+  strategy: Strategy<T>,
+  submitted: T,
+  options: HarnessOptions = {},
+): Promise<{ object: T; errors: string[] }> {
+  const object = structuredClone(submitted);
+  const context = testContext(options);
+  strategy.prepareForCreate?.(object, context);
+  strategy.setDefaults?.(object);
+  await strategy.admit?.(object, undefined, context);
+  strategy.setDefaults?.(object);
+  return { object, errors: texts(strategy.validate(object)) };
+}
+
+/** The update as it would be stored, and what is wrong with it. `old` is not changed. */
+export async function update<T extends KubeObject>(
+  strategy: Strategy<T>,
+  old: T,
+  change: (object: T) => void,
+  subresource: '' | 'status' = '',
+): Promise<{ object: T; errors: string[] }> {
+  const frozen = deepFreeze(structuredClone({ ...old, metadata: { ...old.metadata, resourceVersion: '7' } }));
+  const object = structuredClone(frozen);
+  change(object);
+  const context = testContext();
+  strategy.setDefaults?.(object);
+  strategy.prepareForUpdate?.(object, frozen, context, subresource);
+  if (subresource === '') {
+    await strategy.admit?.(object, frozen, context);
+    strategy.setDefaults?.(object);
+  }
+  return { object, errors: texts(strategy.validateUpdate?.(object, frozen, subresource) ?? []) };
+}
+
+export const texts = (errors: readonly FieldError[]): string[] => errors.map(({ field, message }) => `${field}: ${message}`);
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    Object.freeze(value);
+    for (const inner of Object.values(value)) deepFreeze(inner);
+  }
+  return value;
+}

@@ -1,0 +1,394 @@
+/**
+ * The generic registry: creates, replaces and deletes objects of every kind, with optimistic concurrency, around the
+ * kind's {@link Strategy}. Reads are served from the watch caches (see `listing.ts`, `watching.ts`).
+ *
+ * Source: apiserver `pkg/registry/generic/registry/store.go`, `pkg/registry/rest/{create,update}.go`.
+ */
+import { collectFieldErrors, type FieldError } from '#api/field-error.ts';
+import { apiVersionOf, type KubeObject, type ObjectName, sameJson } from '#api/meta.ts';
+import { type Resource, type ResourceId, resourceById } from '#api/resources.ts';
+import { ApiError, alreadyExists, conflict, internalError, invalid, notFound } from '#api/status.ts';
+import type { DeleteOptions } from '#api/types.generated.ts';
+import type { Clock } from '#client/clock.ts';
+import type { Store, WriteResult } from '#control/store/store.ts';
+import type { CacheFeed } from '../cache/cache-feed.ts';
+import { withRevision } from '../cache/cache-feed.ts';
+import { CachedObject, copyOf } from '../cache/cached-object.ts';
+import { checkStorable, isLarge, isTrackable, letOthersIn, sizeOf } from '../cache/object-size.ts';
+import { EventLeases } from '../kinds/core/event/event-leases.ts';
+import { fromStoredView, toStoredView } from '../kinds/core/event/events-view.ts';
+import { checkDeletable, checkNamespace, namespaceDeletion } from '../kinds/core/namespace/lifecycle.ts';
+import type { ObjectPatcher } from '../patch/patch.ts';
+import type { ServerLog } from '../serving/server-log.ts';
+import { checkPreconditions, type DeletionStep, isFinalized, planDeletion } from './deletion.ts';
+import { storageKey, toStored } from './object-keys.ts';
+import type { RequestContext, Strategy, UpdatedPart } from './strategy.ts';
+import {
+  checkIdentity,
+  fillSystemFields,
+  keepSystemFields,
+  keepTimesOfUnchangedFields,
+  optimisticLockMessage,
+  uidPrecondition,
+} from './system-fields.ts';
+
+export interface RegistryDeps {
+  store: Store;
+  clock: Clock;
+  log: ServerLog;
+  feed: CacheFeed;
+  strategies: Record<ResourceId, Strategy>;
+  patcher: ObjectPatcher;
+  random: () => number;
+}
+
+export interface WriteContext extends RequestContext {
+  fieldManager: string;
+  dryRun: boolean;
+}
+
+export interface UpdateRequest {
+  /** Makes the new object from a copy of the stored one; called again after a lost race. `undefined`: there is none yet. */
+  transform(current: KubeObject | undefined): KubeObject | Promise<KubeObject>;
+  /** '': the object itself. */
+  subresource: string;
+  /** Which part the strategy lets through; `bypass`: the caller changed only what its endpoint may. */
+  mode: UpdatedPart | 'bypass';
+  /** Server-side apply creates what is not there (true), other patches never do (false); absent: as the kind's strategy says. */
+  forceCreate?: boolean;
+  /** managedFields are already in place (server-side apply), or the endpoint owns no fields (binding, eviction). */
+  fieldsTracked?: boolean;
+}
+
+const maxGeneratedNameTries = 8;
+/** Every lost race means that another write went through; this many in a row is a livelock worth reporting. */
+const maxRaces = 100;
+
+export class Registry {
+  readonly #deps: RegistryDeps;
+  readonly #eventLeases: EventLeases;
+
+  constructor(deps: RegistryDeps) {
+    this.#deps = deps;
+    this.#eventLeases = new EventLeases(deps.store, deps.clock);
+  }
+
+  strategy(resource: Resource): Strategy {
+    return this.#deps.strategies[resource.id];
+  }
+
+  /** The object as it is now, in the resource's view of it. @throws ApiError 404 */
+  async get(resource: Resource, name: ObjectName): Promise<CachedObject> {
+    const found = await this.find(resource, name);
+    if (found === undefined) throw notFound({ group: resource.group, name: resource.plural }, name.name);
+    return found;
+  }
+
+  async find(resource: Resource, name: ObjectName): Promise<CachedObject | undefined> {
+    await this.#deps.feed.fresh();
+    const key = storageKey(resource, name);
+    const why = this.#deps.feed.undecodable(key);
+    // Neither there nor absent: to say 404 would invite a create, which cannot succeed.
+    if (why !== undefined) throw internalError(`data from the storage is not transformable or decodable: ${key}: ${why}`);
+    const cached = this.#deps.feed.cache(resource.storagePrefix).get(key);
+    return cached === undefined ? undefined : fromStoredView(resource, cached);
+  }
+
+  /** @param submitted is the registry's from now on. @throws ApiError 409 when the name is taken, 422 when the object is invalid */
+  async create(resource: Resource, namespace: string, submitted: KubeObject, context: WriteContext): Promise<CachedObject> {
+    const generated = (submitted.metadata.name ?? '') === '' && (submitted.metadata.generateName ?? '') !== '';
+    for (let attempt = 1; ; attempt++) {
+      try {
+        // Only a generated name is tried again: then the object has to be as it was sent.
+        return await this.#createOnce(resource, namespace, generated ? copyOf(submitted) : submitted, context);
+      } catch (error) {
+        const taken = error instanceof ApiError && error.reason === 'AlreadyExists';
+        if (!generated || !taken || attempt >= maxGeneratedNameTries) throw error;
+      }
+    }
+  }
+
+  async #createOnce(
+    resource: Resource,
+    namespace: string,
+    object: KubeObject,
+    context: WriteContext,
+    fieldsTracked = false,
+  ): Promise<CachedObject> {
+    const strategy = this.strategy(resource);
+    await this.#deps.feed.fresh();
+    const large = isLarge(sizeOf(object));
+    if (large) await letOthersIn();
+    fillSystemFields(resource, namespace, object, this.#deps.clock.now(), this.#deps.random);
+    checkNamespace(this.#deps.feed, resource, object);
+    strategy.prepareForCreate?.(object, context);
+    strategy.setDefaults?.(object);
+    if (large) await letOthersIn();
+    await strategy.admit?.(object, undefined, context);
+    if (large) await letOthersIn();
+    strategy.setDefaults?.(object);
+    const validate = (): FieldError[] => strategy.validate(object);
+    await this.#checkLarge(resource, object, validate);
+    if (!fieldsTracked) this.#track(resource, object, undefined, '', context);
+    if (large) await letOthersIn();
+    this.#throwIfInvalid(resource, object, collectFieldErrors(validate));
+    if (large) await letOthersIn();
+    for (const warning of strategy.warnings?.(object, undefined) ?? []) context.warn(warning);
+    return await this.#putNew(resource, object, strategy, context);
+  }
+
+  async #putNew(resource: Resource, object: KubeObject, strategy: Strategy, context: WriteContext): Promise<CachedObject> {
+    const key = storageKey(resource, object.metadata);
+    const existing = this.#deps.feed.cache(resource.storagePrefix).get(key);
+    if (existing !== undefined) throw this.#exists(resource, existing.object);
+    const undo = await strategy.allocate?.(object, undefined);
+    if (context.dryRun) {
+      undo?.();
+      return new CachedObject(key, 0, object);
+    }
+    try {
+      const result = await this.#put(resource, key, object, 0);
+      if (result.kind === 'conflict') {
+        await this.#deps.feed.reach(result.revision);
+        throw this.#exists(resource, this.#deps.feed.cache(resource.storagePrefix).get(key)?.object ?? object);
+      }
+      return new CachedObject(key, result.revision, withRevision(object, result.revision));
+    } catch (error) {
+      undo?.();
+      throw error;
+    }
+  }
+
+  #exists(resource: Resource, existing: KubeObject): ApiError {
+    const error = alreadyExists({ group: resource.group, name: resource.plural }, existing.metadata.name);
+    if (existing.metadata.deletionTimestamp === undefined) return error;
+    return new ApiError({ ...error.status, message: `object is being deleted: ${error.message}` });
+  }
+
+  /**
+   * Changes the stored object; the write happens only if it is still the one that `transform` saw.
+   * An update that changes nothing is not written and keeps the resourceVersion.
+   */
+  async update(
+    resource: Resource,
+    name: ObjectName,
+    request: UpdateRequest,
+    context: WriteContext,
+  ): Promise<{ object: CachedObject; created: boolean }> {
+    for (let race = 0; race < maxRaces; race++) {
+      const current = await this.find(resource, name);
+      if (current === undefined) return { object: await this.#createByUpdate(resource, name, request, context), created: true };
+      const object = await request.transform(copyOf(current.object));
+      const updated = await this.#updateOnce(resource, current, object, request, context);
+      if (updated !== undefined) return { object: updated, created: false };
+    }
+    throw conflict({ group: resource.group, name: resource.plural }, name.name, optimisticLockMessage);
+  }
+
+  async #createByUpdate(
+    resource: Resource,
+    name: ObjectName,
+    request: UpdateRequest,
+    context: WriteContext,
+  ): Promise<CachedObject> {
+    const allowed = request.subresource === '' && (request.forceCreate ?? this.strategy(resource).allowCreateOnUpdate === true);
+    if (!allowed) throw notFound({ group: resource.group, name: resource.plural }, name.name);
+    const object = await request.transform(undefined);
+    const uid = object.metadata.uid ?? '';
+    if (uid !== '') {
+      if (request.forceCreate !== true) throw uidPrecondition(resource, name.name, storageKey(resource, name), uid, '');
+      const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
+      throw conflict({ group: resource.group, name: resource.plural }, name.name, why);
+    }
+    return await this.#createOnce(resource, name.namespace ?? '', object, context, request.fieldsTracked);
+  }
+
+  /** @returns undefined when the race was lost */
+  async #updateOnce(
+    resource: Resource,
+    current: CachedObject,
+    object: KubeObject,
+    request: UpdateRequest,
+    context: WriteContext,
+  ): Promise<CachedObject | undefined> {
+    const old = current.object;
+    const strategy = this.strategy(resource);
+    checkIdentity(resource, current, object, strategy);
+    keepSystemFields(resource, object, old);
+    if (request.mode !== 'bypass') {
+      strategy.setDefaults?.(object);
+      strategy.prepareForUpdate?.(object, old, context, request.mode);
+      if (request.mode === '') {
+        await strategy.admit?.(object, old, context);
+        strategy.setDefaults?.(object);
+      }
+    }
+    const { mode } = request;
+    const validate = (): FieldError[] => {
+      if (mode === 'bypass') return [];
+      return strategy.validateUpdate === undefined ? strategy.validate(object) : strategy.validateUpdate(object, old, mode);
+    };
+    await this.#checkLarge(resource, object, validate);
+    if (request.fieldsTracked !== true) this.#track(resource, object, old, request.subresource, context);
+    keepTimesOfUnchangedFields(object, old);
+    if (mode !== 'bypass') {
+      this.#throwIfInvalid(resource, object, collectFieldErrors(validate));
+      for (const warning of strategy.warnings?.(object, old) ?? []) context.warn(warning);
+    }
+    return await this.#putUpdated(resource, current, object, strategy, context);
+  }
+
+  async #putUpdated(
+    resource: Resource,
+    current: CachedObject,
+    object: KubeObject,
+    strategy: Strategy,
+    context: WriteContext,
+  ): Promise<CachedObject | undefined> {
+    const old = current.object;
+    if (isFinalized(object, old) && namespaceDeletion.mayRemove(resource, object)) {
+      return await this.#remove(resource, current, object, context);
+    }
+    if (sameJson(object, old)) return current;
+    const undo = await strategy.allocate?.(object, old);
+    if (context.dryRun) {
+      undo?.();
+      return new CachedObject(current.key, current.revision, object);
+    }
+    const result = await this.#put(resource, current.key, object, current.revision).catch((error: unknown) => {
+      undo?.();
+      throw error;
+    });
+    if (result.kind === 'conflict') {
+      undo?.();
+      await this.#deps.feed.reach(result.revision);
+      return undefined;
+    }
+    strategy.committed?.(object, old);
+    return new CachedObject(current.key, result.revision, withRevision(object, result.revision));
+  }
+
+  /**
+   * Deletes, or marks as being deleted.
+   * @returns the last known state, and whether the object is gone
+   */
+  async delete(
+    resource: Resource,
+    name: ObjectName,
+    options: Partial<DeleteOptions>,
+    context: WriteContext,
+  ): Promise<{ object: CachedObject; deleted: boolean }> {
+    checkDeletable(resource, name.name);
+    await this.#deps.feed.fresh();
+    const key = storageKey(resource, name);
+    if (options.ignoreStoreReadErrorWithClusterBreakingPotential === true && this.#deps.feed.undecodable(key) !== undefined)
+      return { object: await this.#removeUndecodable(resource, key, name, context), deleted: true };
+    for (let race = 0; race < maxRaces; race++) {
+      const current = await this.get(resource, name);
+      checkPreconditions(current.object, options, { group: resource.group, name: resource.kind });
+      const step = this.#planDeletion(resource, current, options);
+      if (step.kind === 'pending') return { object: current, deleted: false };
+      if (step.kind === 'remove' || step.thenRemove) {
+        const removed = await this.#remove(resource, current, step.kind === 'mark' ? step.object : current.object, context);
+        if (removed !== undefined) return { object: removed, deleted: true };
+        continue;
+      }
+      const marked = await this.#mark(resource, current, step.object, context);
+      if (marked !== undefined) return { object: marked, deleted: false };
+    }
+    throw conflict({ group: resource.group, name: resource.plural }, name.name, optimisticLockMessage);
+  }
+
+  /** Upstream's way out (KEP-3926): without finalizers, preconditions and grace, which nobody can read. */
+  async #removeUndecodable(resource: Resource, key: string, name: ObjectName, context: WriteContext): Promise<CachedObject> {
+    const metadata = { name: name.name, ...(name.namespace === undefined ? {} : { namespace: name.namespace }) };
+    const last = { apiVersion: apiVersionOf(resource.group, resource.version), kind: resource.kind, metadata };
+    if (context.dryRun) return new CachedObject(key, 0, last as KubeObject);
+    const { revision } = await this.#deps.store.delete(key);
+    return new CachedObject(key, revision, withRevision(last as KubeObject, revision));
+  }
+
+  #planDeletion(resource: Resource, current: CachedObject, options: Partial<DeleteOptions>): DeletionStep {
+    const nowMs = this.#deps.clock.now();
+    return (
+      namespaceDeletion.plan(resource, current.object, options, nowMs) ??
+      planDeletion(current.object, options, this.strategy(resource), nowMs)
+    );
+  }
+
+  async #mark(
+    resource: Resource,
+    current: CachedObject,
+    object: KubeObject,
+    context: WriteContext,
+  ): Promise<CachedObject | undefined> {
+    if (sameJson(object, current.object)) return current;
+    if (context.dryRun) return new CachedObject(current.key, current.revision, object);
+    const result = await this.#put(resource, current.key, object, current.revision);
+    if (result.kind === 'ok') return new CachedObject(current.key, result.revision, withRevision(object, result.revision));
+    await this.#deps.feed.reach(result.revision);
+    return undefined;
+  }
+
+  /** @returns undefined when the race was lost */
+  async #remove(
+    resource: Resource,
+    current: CachedObject,
+    last: KubeObject,
+    context: WriteContext,
+  ): Promise<CachedObject | undefined> {
+    if (context.dryRun) return new CachedObject(current.key, current.revision, last);
+    const result = await this.#deps.store.delete(current.key, { expectedRevision: current.revision });
+    if (result.kind === 'conflict') {
+      await this.#deps.feed.reach(result.revision);
+      return undefined;
+    }
+    this.strategy(resource).release?.(current.object);
+    return new CachedObject(current.key, result.revision, withRevision(copyOf(last), result.revision));
+  }
+
+  async #put(resource: Resource, key: string, object: KubeObject, expectedRevision: number): Promise<WriteResult> {
+    const lease = resource.storagePrefix === '/registry/events' ? await this.#eventLeases.current() : undefined;
+    return await this.#deps.store.put(key, toStored(toStoredView(resource, object)), { expectedRevision, lease });
+  }
+
+  /**
+   * Refuses a large object before the expensive steps, and lets other requests in between. What is sent as managedFields is not
+   * validated here: the server makes its own of it first.
+   */
+  async #checkLarge(resource: Resource, object: KubeObject, validate: () => FieldError[]): Promise<void> {
+    if (!isLarge(sizeOf(object))) return;
+    await letOthersIn();
+    const { managedFields } = object.metadata;
+    delete object.metadata.managedFields;
+    this.#throwIfInvalid(resource, object, collectFieldErrors(validate));
+    checkStorable(sizeOf(object));
+    if (managedFields !== undefined) object.metadata.managedFields = managedFields;
+    await letOthersIn();
+  }
+
+  #track(resource: Resource, object: KubeObject, live: KubeObject | undefined, subresource: string, context: WriteContext): void {
+    if (!isTrackable(sizeOf(object))) {
+      delete object.metadata.managedFields;
+      return;
+    }
+    this.#deps.patcher.trackManagedFields({
+      object,
+      live,
+      typeName: resource.schema,
+      fieldManager: context.fieldManager,
+      subresource,
+      nowMs: this.#deps.clock.now(),
+    });
+  }
+
+  #throwIfInvalid(resource: Resource, object: KubeObject, problems: readonly FieldError[]): void {
+    if (problems.length > 0) throw invalid({ group: resource.group, name: resource.kind }, object.metadata.name ?? '', problems);
+  }
+
+  /** For `RequestContext.read`: another object that an admission check asks for. */
+  async read(resourceId: string, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
+    const found = await this.find(resourceById(resourceId as ResourceId), { namespace, name });
+    return found?.object;
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * What the server alone decides about an object: identity, times, place, and whether a write may replace what is there.
+ *
+ * Source: apiserver `pkg/registry/rest/{create,update,meta}.go`, `pkg/registry/generic/registry/store.go`.
+ */
+import { randomUUID } from 'node:crypto';
+import { invalidValue } from '#api/field-error.ts';
+import { apiVersionOf, type KubeObject, rfc3339, sameJson } from '#api/meta.ts';
+import type { Resource } from '#api/resources.ts';
+import { type ApiError, badRequest, conflict, invalid } from '#api/status.ts';
+import type { ManagedFieldsEntry } from '#api/types.generated.ts';
+import type { CachedObject } from '../cache/cached-object.ts';
+import { generateName } from './object-keys.ts';
+import type { Strategy } from './strategy.ts';
+
+/** What a client reads that lost a race for an object; clients know it by heart. */
+export const optimisticLockMessage =
+  'the object has been modified; please apply your changes to the latest version and try again';
+
+/** Makes a new object out of a submitted one: type, uid, name, times. @throws ApiError 400 */
+export function fillSystemFields(
+  resource: Resource,
+  namespace: string,
+  object: KubeObject,
+  nowMs: number,
+  random: () => number,
+): void {
+  const { metadata } = object;
+  if ((metadata.resourceVersion ?? '') !== '' && metadata.resourceVersion !== '0') {
+    throw badRequest('resourceVersion should not be set on objects to be created');
+  }
+  object.apiVersion = apiVersionOf(resource.group, resource.version);
+  object.kind = resource.kind;
+  placeIn(resource, namespace, object);
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.selfLink;
+  delete (metadata as Partial<typeof metadata>).resourceVersion;
+  metadata.creationTimestamp = rfc3339(nowMs);
+  metadata.uid = randomUUID();
+  if ((metadata.name ?? '') === '' && (metadata.generateName ?? '') !== '') {
+    metadata.name = generateName(metadata.generateName ?? '', random);
+  }
+}
+
+/** @throws ApiError 409 when uid or resourceVersion are not those of `current`; 422 when the kind wants a resourceVersion and there is none */
+export function checkIdentity(resource: Resource, current: CachedObject, object: KubeObject, strategy: Strategy): void {
+  const { metadata } = object;
+  const old = current.object.metadata;
+  if ((metadata.uid ?? '') !== '' && metadata.uid !== old.uid) {
+    throw uidPrecondition(resource, old.name, current.key, metadata.uid, old.uid);
+  }
+  const version = metadata.resourceVersion ?? '';
+  if (version === '' || version === '0') {
+    if (strategy.allowUnconditionalUpdate !== false) return;
+    const problem = invalidValue('metadata.resourceVersion', 0, 'must be specified for an update');
+    throw invalid({ group: resource.group, name: resource.plural }, old.name, [problem]);
+  }
+  if (version !== old.resourceVersion)
+    throw conflict({ group: resource.group, name: resource.plural }, old.name, optimisticLockMessage);
+}
+
+/** Takes over from the stored object what no update may change. @throws ApiError 400 */
+export function keepSystemFields(resource: Resource, object: KubeObject, old: KubeObject): void {
+  object.apiVersion = old.apiVersion;
+  object.kind = old.kind;
+  placeIn(resource, old.metadata.namespace ?? '', object);
+  const { metadata } = object;
+  delete metadata.selfLink;
+  metadata.uid = old.metadata.uid;
+  metadata.resourceVersion = old.metadata.resourceVersion;
+  metadata.creationTimestamp = old.metadata.creationTimestamp;
+  if (old.metadata.generation === undefined) delete metadata.generation;
+  else metadata.generation = old.metadata.generation;
+  if (old.metadata.deletionTimestamp !== undefined) {
+    metadata.deletionTimestamp = old.metadata.deletionTimestamp;
+    if (old.metadata.deletionGracePeriodSeconds !== undefined) {
+      metadata.deletionGracePeriodSeconds ??= old.metadata.deletionGracePeriodSeconds;
+    }
+  }
+}
+
+/** A write that changes nothing but the time in managedFields is no change (IgnoreManagedFieldsTimestampsTransformer). */
+export function keepTimesOfUnchangedFields(object: KubeObject, old: KubeObject): void {
+  const entries = object.metadata.managedFields;
+  if (entries === undefined) return;
+  const identity = ({ manager, operation, apiVersion, subresource }: ManagedFieldsEntry): string =>
+    JSON.stringify([manager, operation, apiVersion, subresource]);
+  const before = new Map((old.metadata.managedFields ?? []).map((known) => [identity(known), known]));
+  object.metadata.managedFields = entries.map((entry) => {
+    const known = before.get(identity(entry));
+    return known !== undefined && sameJson({ ...known, time: entry.time }, entry) ? known : entry;
+  });
+}
+
+/** @throws ApiError 400 when the object says another namespace than the path */
+function placeIn(resource: Resource, namespace: string, object: KubeObject): void {
+  const { metadata } = object;
+  if (!resource.namespaced) {
+    delete metadata.namespace;
+    return;
+  }
+  if ((metadata.namespace ?? '') !== '' && metadata.namespace !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+  metadata.namespace = namespace;
+}
+
+/** The text of etcd3's storage error, which upstream passes on to clients. */
+export function uidPrecondition(resource: Resource, name: string, key: string, wanted: string, found: string): ApiError {
+  return conflict(
+    { group: resource.group, name: resource.plural },
+    name,
+    `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${found}`,
+  );
+}

@@ -1,0 +1,130 @@
+/** DELETE of one object and of collections. */
+import { DecodeError, readTypeMeta } from '#api/codec/json.ts';
+import { openEnvelope, ProtobufError } from '#api/codec/protobuf.ts';
+import type { FieldError } from '#api/field-error.ts';
+import { invalidValue, notSupported } from '#api/field-error.ts';
+import { readQueryOptions } from '#api/query-options.ts';
+import { invalid, isNotFound } from '#api/status.ts';
+import type { DeleteOptions } from '#api/types.generated.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import type { CachedObject } from '../cache/cached-object.ts';
+import { type Exchange, respondWith, writeContext } from './exchange.ts';
+import { parseListQuery } from './list-options.ts';
+import { listPieces } from './list-pieces.ts';
+import { listObjects } from './listing.ts';
+import { bodyFormat, contentTypeOf } from './negotiation.ts';
+import { parsePredicate } from './predicate.ts';
+import { listKind, listMeta } from './read-handlers.ts';
+import { parseDryRun } from './request-body.ts';
+import { objectResponse, piecesResponse } from './responses.ts';
+
+/** Kinds whose deletion answers with the object, not with a Status (`ReturnDeletedObject` in kubernetes `pkg/registry`). */
+const returnsDeleted = new Set(['namespaces', 'pods', 'serviceaccounts', 'services']);
+/** So many deletions of a collection are under way at once (`DeleteCollectionWorkers`, raised: our store commits in groups). */
+const collectionWorkers = 16;
+
+export async function handleDelete(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, resource } = exchange;
+  const options = await readDeleteOptions(exchange);
+  const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
+  const { object, deleted } = await parts.registry.delete(resource, info, options, context);
+  const status = !deleted && options.orphanDependents === false ? 202 : 200;
+  if (!deleted || returnsDeleted.has(resource.id)) return respondWith(exchange, status, object);
+  return deletedStatus(exchange, object);
+}
+
+function deletedStatus({ resource, accepted, pretty }: Exchange, { object }: CachedObject): TransportResponse {
+  const { name, uid } = object.metadata;
+  const details = { name, ...(resource.group === '' ? {} : { group: resource.group }), kind: resource.plural, uid };
+  return objectResponse(
+    200,
+    { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details },
+    accepted.format,
+    pretty,
+  );
+}
+
+/** From the body; the query counts only when there is none, `dryRun` included (apiserver `handlers/delete.go`). @throws ApiError 400, 422 */
+export async function readDeleteOptions(exchange: Exchange): Promise<Partial<DeleteOptions>> {
+  const { request, info } = exchange;
+  let options: Partial<DeleteOptions>;
+  if (request.body !== undefined && request.body.length > 0) {
+    options = await decodeDeleteOptions(exchange, request.body);
+  } else {
+    options = optionsOfQuery(info.query);
+  }
+  const problems = checkDeleteOptions(options);
+  if (problems.length > 0) throw invalid({ group: 'meta.k8s.io', name: 'DeleteOptions' }, '', problems);
+  return options;
+}
+
+async function decodeDeleteOptions(
+  { parts, request, resource, warnings }: Exchange,
+  body: Uint8Array,
+): Promise<Partial<DeleteOptions>> {
+  const contentType = request.headers['content-type'];
+  const expected = {
+    apiVersion: statedVersion(body, contentType, resource.group),
+    kind: 'DeleteOptions',
+    type: 'meta/v1.DeleteOptions',
+  };
+  const { value, problems } = await parts.decoder.run({ kind: 'object', body, contentType, expected, validation: 'Warn' });
+  for (const problem of problems) warnings.add(problem);
+  return value as Partial<DeleteOptions>;
+}
+
+/** DeleteOptions is registered in every group and version, and clients name any of them: what the body says is what is expected. */
+function statedVersion(body: Uint8Array, contentType: string | undefined, group: string): string {
+  const own = group === '' ? 'v1' : `${group}/v1`;
+  try {
+    return (bodyFormat(contentType) === 'protobuf' ? openEnvelope(body) : readTypeMeta(body)).apiVersion || own;
+  } catch (error) {
+    if (error instanceof ProtobufError || error instanceof DecodeError) return own;
+    throw error;
+  }
+}
+
+function optionsOfQuery(query: URLSearchParams): Partial<DeleteOptions> {
+  const { gracePeriodSeconds, propagationPolicy, orphanDependents, dryRun } = readQueryOptions('DeleteOptions', query);
+  const options: Partial<DeleteOptions> = {};
+  if (gracePeriodSeconds !== undefined) options.gracePeriodSeconds = Number(gracePeriodSeconds);
+  if (propagationPolicy !== undefined) options.propagationPolicy = propagationPolicy;
+  if (orphanDependents !== undefined) options.orphanDependents = orphanDependents;
+  if (dryRun.length > 0) options.dryRun = dryRun;
+  return options;
+}
+
+function checkDeleteOptions(options: Partial<DeleteOptions>): FieldError[] {
+  const { propagationPolicy: policy, orphanDependents } = options;
+  const problems: FieldError[] = [];
+  if (policy !== undefined && orphanDependents !== undefined) {
+    problems.push(invalidValue('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'));
+  }
+  if (policy !== undefined && !['Foreground', 'Background', 'Orphan'].includes(policy)) {
+    problems.push(notSupported('propagationPolicy', policy, ['Foreground', 'Background', 'Orphan', 'nil']));
+  }
+  return problems;
+}
+
+/** Deletes everything that matches; what vanishes meanwhile is no error. Answers with the list, as it was. */
+export async function handleDeleteCollection(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, resource, accepted, pretty } = exchange;
+  const options = await readDeleteOptions(exchange);
+  const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
+  const query = parseListQuery(info.query, false);
+  const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
+  const result = await listObjects(parts, resource, info.namespace, query, predicate);
+  const pending = [...result.items];
+  const worker = async (): Promise<void> => {
+    for (let item = pending.shift(); item !== undefined; item = pending.shift()) {
+      try {
+        await parts.registry.delete(resource, item.object.metadata, { ...options }, context);
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(collectionWorkers, pending.length) }, worker));
+  const pieces = listPieces(result.items, listMeta(result), listKind(exchange), { format: accepted.format, pretty });
+  return piecesResponse(200, contentTypeOf(accepted.format), pieces);
+}

@@ -1,0 +1,104 @@
+/** One request on its way through the resource handlers, and what they all need. */
+import type { KubeObject } from '#api/meta.ts';
+import { apiVersionOf } from '#api/meta.ts';
+import type { Resource } from '#api/resources.ts';
+import type { Clock } from '#client/clock.ts';
+import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import type { Store } from '#control/store/store.ts';
+import type { ServiceAccountTokens } from '../authentication/service-account-tokens.ts';
+import type { Authorizer } from '../authorization/authorization.ts';
+import type { CacheFeed } from '../cache/cache-feed.ts';
+import type { CachedObject } from '../cache/cached-object.ts';
+import type { BodyDecoder } from '../decoding/body-decoder.ts';
+import type { ObjectPatcher } from '../patch/patch.ts';
+import type { Registry, WriteContext } from '../registry/registry.ts';
+import type { Strategy, UserInfo } from '../registry/strategy.ts';
+import type { ServerLog } from '../serving/server-log.ts';
+import type { WarningRecorder } from '../serving/warnings.ts';
+import { type Accepted, type Conversion, contentTypeOf } from './negotiation.ts';
+import { type ExpectedType, parseDryRun, parseFieldManager } from './request-body.ts';
+import type { RequestInfo } from './request-info.ts';
+import { bytesResponse } from './responses.ts';
+import { parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
+import { encodeAny, encodeObject } from './wire.ts';
+
+/** The parts that handlers work with. */
+export interface Parts {
+  store: Store;
+  clock: Clock;
+  log: ServerLog;
+  feed: CacheFeed;
+  registry: Registry;
+  patcher: ObjectPatcher;
+  decoder: BodyDecoder;
+  authorizer: Authorizer;
+  random: () => number;
+  decode(prefix: string, value: Uint8Array): KubeObject;
+  tokens: ServiceAccountTokens | undefined;
+}
+
+export interface Exchange {
+  parts: Parts;
+  request: TransportRequest;
+  info: RequestInfo;
+  user: UserInfo;
+  resource: Resource;
+  accepted: Accepted;
+  pretty: boolean;
+  /** Texts for `Warning:` headers. */
+  warnings: WarningRecorder;
+  signal: AbortSignal;
+}
+
+/** Conversions that every resource endpoint offers; protobuf has no Table. */
+export function allowsConversion({ kind, group, version }: Conversion, format: string): boolean {
+  if (group !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return false;
+  if (kind === 'Table') return format !== 'protobuf';
+  return kind === 'PartialObjectMetadata' || kind === 'PartialObjectMetadataList';
+}
+
+export const typeOf = (resource: Resource): ExpectedType => ({
+  apiVersion: apiVersionOf(resource.group, resource.version),
+  kind: resource.kind,
+  type: resource.schema,
+});
+
+/** @param optionsKind the options object that upstream names in errors: `CreateOptions` */
+export function writeContext(exchange: Exchange, optionsKind: string, dryRun?: boolean): WriteContext {
+  const { parts, request, info, user } = exchange;
+  return {
+    user,
+    clock: parts.clock,
+    warn: (message) => exchange.warnings.add(message),
+    read: (resource, namespace, name) => parts.registry.read(resource, namespace, name),
+    fieldManager: parseFieldManager(info.query, request.headers['user-agent'], optionsKind),
+    dryRun: dryRun ?? parseDryRun(info.query.getAll('dryRun'), optionsKind),
+  };
+}
+
+/** Answers with one object of the exchange's resource, in the shape that the client accepts. */
+export function respondWith(exchange: Exchange, status: number, cached: CachedObject): TransportResponse {
+  return respondAs(exchange, status, cached, exchange.resource.schema, exchange.parts.registry.strategy(exchange.resource));
+}
+
+/** The same for an object of another type, which may have columns of its own. */
+export function respondAs(
+  { accepted: { format, convert }, pretty, parts, info }: Exchange,
+  status: number,
+  cached: CachedObject,
+  type: string,
+  columns: Pick<Strategy, 'table'>,
+): TransportResponse {
+  const options = { format, pretty };
+  if (convert === undefined) return bytesResponse(status, contentTypeOf(format), encodeObject(cached, type, options));
+  const converted =
+    convert.kind === 'Table'
+      ? toTable(
+          columns,
+          [cached.object],
+          { resourceVersion: cached.object.metadata.resourceVersion },
+          { include: parseIncludeObject(info.query), headers: true, version: convert.version, nowMs: parts.clock.now() },
+        )
+      : toPartialMetadata(cached.object, convert.version);
+  return bytesResponse(status, contentTypeOf(format), encodeAny(converted, options));
+}

@@ -1,0 +1,178 @@
+/**
+ * Lists and Tables as a sequence of pieces, each made when it is asked for: a list of any size costs one piece at a time, and nothing
+ * is held but the objects that others share.
+ *
+ * Source: apimachinery `pkg/runtime/serializer/{json,protobuf}/collections.go` (StreamingCollectionEncoding).
+ */
+import { encodeRaw, protobufItemHead, protobufListHead } from '#api/codec/protobuf.ts';
+import { stringifyExact } from '#api/int64.ts';
+import type { JsonObject, JsonValue } from '#api/json.ts';
+import { typeForKind } from '#api/schema/facts.ts';
+import { notAcceptable } from '#api/status.ts';
+import type { ListMeta } from '#api/types.generated.ts';
+import type { CachedObject } from '../cache/cached-object.ts';
+import { type EncodeOptions, jsonRest, type ListKind, protobufOf, toYaml, withoutType } from './wire.ts';
+
+/** About one TLS record: what a client that does not read costs. */
+export const pieceBytes = 16 * 1024;
+
+const comma = Buffer.from(',');
+const openBrace = Buffer.from('{');
+
+/** Puts small parts together to pieces of about {@link pieceBytes}; what is large goes as it is. */
+function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
+  let gathering: Uint8Array[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    gathering.push(part);
+    bytes += part.length;
+    if (bytes < pieceBytes) continue;
+    yield* cut(gathering.length === 1 ? part : Buffer.concat(gathering));
+    gathering = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(gathering);
+}
+
+/** A large object goes out bit by bit, too; the bits share its bytes. */
+export function* cut(piece: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < piece.length; at += 2 * pieceBytes) {
+    const isLast = piece.length - at <= 3 * pieceBytes;
+    yield isLast ? piece.subarray(at) : piece.subarray(at, at + 2 * pieceBytes);
+    if (isLast) return;
+  }
+}
+
+/** A list of stored objects. Items leave out apiVersion and kind, as Go's typed lists do. */
+export function listPieces(
+  items: readonly CachedObject[],
+  metadata: ListMeta,
+  { apiVersion, kind, itemType }: ListKind,
+  options: EncodeOptions,
+): Generator<Uint8Array> {
+  if (options.format === 'protobuf')
+    return gathered(protobufParts(items, (item) => protobufOf(item, itemType), metadata, { apiVersion, kind }));
+  const envelope = { kind, apiVersion, metadata: metadata as JsonObject };
+  if (options.format === 'json' && !options.pretty) return gathered(jsonParts(envelope, items));
+  return collectionPieces(envelope, 'items', items, ({ object }) => withoutType(object), options);
+}
+
+function* jsonParts(envelope: JsonObject, items: readonly CachedObject[]): Generator<Uint8Array> {
+  yield Buffer.from(`${JSON.stringify(envelope).slice(0, -1)},"items":[`);
+  let isFirst = true;
+  for (const item of items) {
+    if (!isFirst) yield comma;
+    isFirst = false;
+    yield openBrace;
+    yield jsonRest(item);
+  }
+  yield Buffer.from(']}\n');
+}
+
+/** Lengths stand before contents, so everything is encoded twice where the cache does not keep it in between. */
+function* protobufParts<T>(
+  items: readonly T[],
+  encode: (item: T) => Uint8Array,
+  metadata: ListMeta,
+  type: { apiVersion: string; kind: string },
+): Generator<Uint8Array> {
+  let itemsBytes = 0;
+  for (const item of items) {
+    const { length } = encode(item);
+    itemsBytes += protobufItemHead(length).length + length;
+  }
+  yield protobufListHead(itemsBytes, metadata, type);
+  for (const item of items) {
+    const bytes = encode(item);
+    yield protobufItemHead(bytes.length);
+    yield bytes;
+  }
+}
+
+/** What stands around the items. */
+export interface ListEnvelope extends JsonObject {
+  apiVersion: string;
+  kind: string;
+  metadata: JsonObject;
+}
+
+/**
+ * Any object that ends in a long list: `envelope` and, under `field`, what `make` makes of each of `items`.
+ * @throws ApiError 406 when protobuf has no such type
+ */
+export function collectionPieces<T>(
+  envelope: ListEnvelope,
+  field: string,
+  items: readonly T[],
+  make: (item: T) => JsonValue,
+  { format, pretty }: EncodeOptions,
+): Generator<Uint8Array> {
+  switch (format) {
+    case 'json':
+      return gathered(pretty ? prettyParts(envelope, field, items, make) : plainParts(envelope, field, items, make));
+    case 'yaml':
+      return gathered(yamlParts(envelope, field, items, make));
+    case 'protobuf': {
+      const { apiVersion, kind, metadata } = envelope;
+      const itemType = typeForKind(apiVersion, kind.replace(/List$/, ''));
+      if (itemType === undefined)
+        throw notAcceptable(`no protobuf form of ${apiVersion} ${kind} exists; accept application/json`);
+      return gathered(
+        protobufParts(items, (item) => encodeRaw(itemType, make(item) as JsonObject), metadata, { apiVersion, kind }),
+      );
+    }
+  }
+}
+
+function* plainParts<T>(
+  envelope: JsonObject,
+  field: string,
+  items: readonly T[],
+  make: (item: T) => JsonValue,
+): Generator<Uint8Array> {
+  yield Buffer.from(`${JSON.stringify(envelope).slice(0, -1)},"${field}":[`);
+  let separator = '';
+  for (const item of items) {
+    yield Buffer.from(separator + stringifyExact(make(item)));
+    separator = ',';
+  }
+  yield Buffer.from(']}\n');
+}
+
+/** As `JSON.stringify(whole, null, 2)` writes it. */
+function* prettyParts<T>(
+  envelope: JsonObject,
+  field: string,
+  items: readonly T[],
+  make: (item: T) => JsonValue,
+): Generator<Uint8Array> {
+  yield Buffer.from(`${JSON.stringify(envelope, null, 2).slice(0, -2)},\n  "${field}": [`);
+  let separator = '';
+  for (const item of items) {
+    const text = stringifyExact(make(item), 2).replaceAll('\n', '\n    ');
+    yield Buffer.from(`${separator}\n    ${text}`);
+    separator = ',';
+  }
+  yield Buffer.from(separator === '' ? ']\n}' : '\n  ]\n}');
+}
+
+/** Keys are sorted, so some of the envelope's stand behind the list. */
+function* yamlParts<T>(
+  envelope: JsonObject,
+  field: string,
+  items: readonly T[],
+  make: (item: T) => JsonValue,
+): Generator<Uint8Array> {
+  const part = (wanted: (key: string) => boolean): string => {
+    const entries = Object.entries(envelope).filter(([key]) => wanted(key));
+    return entries.length === 0 ? '' : toYaml(Object.fromEntries(entries));
+  };
+  yield Buffer.from(`${part((key) => key < field)}${field}:${items.length === 0 ? ' []' : ''}\n`);
+  for (const item of items) {
+    const lines = toYaml(make(item))
+      .trimEnd()
+      .replaceAll(/\n(?=[^\n])/g, '\n  ');
+    yield Buffer.from(`- ${lines}\n`);
+  }
+  yield Buffer.from(part((key) => key > field));
+}

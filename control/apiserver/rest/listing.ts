@@ -1,0 +1,198 @@
+/**
+ * Lists: from the watch cache at its current revision, from the store at an older one; in chunks on request.
+ *
+ * Source: kubernetes.io, API concepts ("semantics for get and list"); apiserver `pkg/storage/cacher/delegator`.
+ */
+
+import type { KubeObject } from '#api/meta.ts';
+import type { Resource } from '#api/resources.ts';
+import { ApiError, badRequest, expired, failure } from '#api/status.ts';
+import type { Status } from '#api/types.generated.ts';
+import { CompactedError, FutureRevisionError, type Store, type StoreEntry } from '#control/store/store.ts';
+import { type CacheFeed, withRevision } from '../cache/cache-feed.ts';
+import { CachedObject } from '../cache/cached-object.ts';
+import { fromStoredView } from '../kinds/core/event/events-view.ts';
+import { listPrefix } from '../registry/object-keys.ts';
+import type { ServerLog } from '../serving/server-log.ts';
+import { decodeContinue, encodeContinue } from './continue-token.ts';
+import { type ListQuery, parseRevision } from './list-options.ts';
+import type { Predicate } from './predicate.ts';
+
+export interface ListResult {
+  items: CachedObject[];
+  revision: number;
+  continue: string;
+  remaining: number | undefined;
+}
+
+export interface ListingDeps {
+  feed: CacheFeed;
+  store: Store;
+  log: ServerLog;
+  decode(prefix: string, value: Uint8Array): KubeObject;
+}
+
+const compactedContinueMessage =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without ' +
+  'the continue parameter, or use the continue token in this response to retrieve the remainder of the results. ' +
+  'Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted ' +
+  'between the time the first chunk was returned and now may show up in the list.';
+
+/** @throws ApiError 400, 410 `Expired`, 504 for a revision that does not come */
+export async function listObjects(
+  deps: ListingDeps,
+  resource: Resource,
+  namespace: string,
+  query: ListQuery,
+  predicate: Predicate,
+): Promise<ListResult> {
+  const prefix = listPrefix(resource, namespace);
+  if (query.continue !== '') return await continued(deps, resource, prefix, query, predicate);
+  const revision = parseRevision(query.resourceVersion);
+  const exact =
+    revision > 0 && (query.resourceVersionMatch === 'Exact' || (query.resourceVersionMatch === '' && query.limit > 0));
+  if (exact) return await listAt(deps, resource, prefix, prefix, revision, query.limit, predicate);
+  if (query.resourceVersion === '') await deps.feed.fresh();
+  else await untilNotOlderThan(deps.feed, revision);
+  return fromCache(deps.feed, resource, prefix, prefix, query.limit, predicate);
+}
+
+/** @throws ApiError 504 `Timeout` with upstream's cause when the revision is not reached in time */
+export async function untilNotOlderThan(feed: CacheFeed, revision: number): Promise<void> {
+  if (await feed.reachInTime(revision)) return;
+  throw failure(504, 'Timeout', `Timeout: Too large resource version: ${revision}, current: ${feed.revision}`, {
+    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+    retryAfterSeconds: 1,
+  });
+}
+
+async function continued(
+  deps: ListingDeps,
+  resource: Resource,
+  prefix: string,
+  query: ListQuery,
+  predicate: Predicate,
+): Promise<ListResult> {
+  const token = decodeContinue(query.continue);
+  if (query.resourceVersion !== '' && query.resourceVersion !== '0')
+    throw badRequest('specifying resource version is not allowed when using continue');
+  const startKey = `${prefix}${token.startKey.replace(/^\//, '')}`;
+  if (token.revision < 0) {
+    await deps.feed.fresh();
+    return fromCache(deps.feed, resource, prefix, startKey, query.limit, predicate);
+  }
+  try {
+    return await listAt(deps, resource, prefix, startKey, token.revision, query.limit, predicate);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.reason !== 'Expired') throw error;
+    // The generated type calls every `metadata` ObjectMeta; a Status carries ListMeta.
+    const metadata = { continue: encodeContinue({ ...token, revision: -1 }) } as unknown as Status['metadata'];
+    throw new ApiError({ ...expired(compactedContinueMessage).status, metadata });
+  }
+}
+
+function fromCache(
+  feed: CacheFeed,
+  resource: Resource,
+  prefix: string,
+  startKey: string,
+  limit: number,
+  predicate: Predicate,
+): ListResult {
+  const items: CachedObject[] = [];
+  let last = '';
+  let remaining = 0;
+  for (const stored of feed.cache(resource.storagePrefix).range(prefix, startKey)) {
+    if (limit > 0 && items.length >= limit) {
+      remaining++;
+      if (!predicate.empty) break;
+      continue;
+    }
+    const object = fromStoredView(resource, stored);
+    if (!predicate.matches(object)) continue;
+    items.push(object);
+    last = stored.key;
+  }
+  return page(items, feed.revision, prefix, last, remaining, predicate);
+}
+
+function page(
+  items: CachedObject[],
+  revision: number,
+  prefix: string,
+  last: string,
+  remaining: number,
+  predicate: Predicate,
+): ListResult {
+  if (remaining === 0) return { items, revision, continue: '', remaining: undefined };
+  const token = encodeContinue({ revision, startKey: `${last.slice(prefix.length)}\0` });
+  return { items, revision, continue: token, remaining: predicate.empty ? remaining : undefined };
+}
+
+async function listAt(
+  deps: ListingDeps,
+  resource: Resource,
+  prefix: string,
+  startKey: string,
+  revision: number,
+  limit: number,
+  predicate: Predicate,
+): Promise<ListResult> {
+  const items: CachedObject[] = [];
+  for (let start = startKey; ; ) {
+    const chunk = await rangeAt(deps.store, prefix, start, revision, limit);
+    let last = '';
+    for (const [index, entry] of chunk.entries.entries()) {
+      last = entry.key;
+      const cached = deps.feed.cache(resource.storagePrefix).get(entry.key);
+      const stored = cached?.revision === entry.modRevision ? cached : decodeEntry(deps, resource, entry);
+      const object = stored === undefined ? undefined : fromStoredView(resource, stored);
+      if (object !== undefined && predicate.matches(object)) items.push(object);
+      const rest = chunk.entries.length - index - 1 + (chunk.more ? 1 : 0);
+      if (limit > 0 && items.length >= limit && rest > 0) {
+        const remaining = await countAfter(deps.store, prefix, last, revision);
+        return page(items, revision, prefix, last, remaining, predicate);
+      }
+    }
+    if (!chunk.more) return page(items, revision, prefix, last, 0, predicate);
+    start = `${last}\0`;
+  }
+}
+
+/** Undefined for what cannot be read: it is left out, as in the caches, so that the others are listed. */
+function decodeEntry({ decode, log }: ListingDeps, resource: Resource, entry: StoreEntry): CachedObject | undefined {
+  try {
+    return new CachedObject(
+      entry.key,
+      entry.modRevision,
+      withRevision(decode(resource.storagePrefix, entry.value), entry.modRevision),
+    );
+  } catch (error) {
+    log.error({ err: error, key: entry.key }, 'stored value cannot be decoded; it is left out');
+    return undefined;
+  }
+}
+
+async function countAfter(store: Store, prefix: string, key: string, revision: number): Promise<number> {
+  const rest = await rangeAt(store, prefix, `${key}\0`, revision, 1);
+  return rest.count;
+}
+
+async function rangeAt(store: Store, prefix: string, startKey: string, revision: number, limit: number) {
+  try {
+    return await store.range({ prefix, startKey, revision, ...(limit > 0 ? { limit: Math.max(limit, 100) } : {}) });
+  } catch (error) {
+    if (error instanceof CompactedError) {
+      throw expired(
+        `The provided from parameter is too old to display a consistent list result. You must start a new list without the from.`,
+      );
+    }
+    if (error instanceof FutureRevisionError) {
+      throw failure(504, 'Timeout', `Timeout: Too large resource version: ${revision}, current: ${error.currentRevision}`, {
+        causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+        retryAfterSeconds: 1,
+      });
+    }
+    throw error;
+  }
+}

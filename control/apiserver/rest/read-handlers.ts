@@ -1,0 +1,175 @@
+/** GET of resources: one object, a list, a watch. */
+
+import type { JsonObject } from '#api/json.ts';
+import { apiVersionOf, type KubeObject } from '#api/meta.ts';
+import { readQueryOptions } from '#api/query-options.ts';
+import { notAcceptable } from '#api/status.ts';
+import type { ListMeta } from '#api/types.generated.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import type { CachedObject } from '../cache/cached-object.ts';
+import { type Exchange, respondWith } from './exchange.ts';
+import { parseListQuery, parseRevision } from './list-options.ts';
+import { collectionPieces, cut, listPieces, pieceBytes } from './list-pieces.ts';
+import { type ListResult, listObjects, untilNotOlderThan } from './listing.ts';
+import { contentTypeOf } from './negotiation.ts';
+import { parsePredicate } from './predicate.ts';
+import { piecesResponse } from './responses.ts';
+import { type IncludeObject, parseIncludeObject, toPartialMetadata, toRow, toTable } from './table.ts';
+import { type ServedEvent, watchObjects } from './watching.ts';
+import { anyWatchFrame, type EncodeOptions, type StreamFormat, sharedWatchFrame, watchFrame } from './wire.ts';
+
+export async function handleGet(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, resource } = exchange;
+  const { resourceVersion: revision } = readQueryOptions('GetOptions', info.query);
+  if (revision !== '' && revision !== '0') await untilNotOlderThan(parts.feed, parseRevision(revision));
+  return respondWith(exchange, 200, await parts.registry.get(resource, info));
+}
+
+export async function handleList(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, resource, accepted, pretty } = exchange;
+  const query = parseListQuery(info.query, false);
+  const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
+  const result = await listObjects(parts, resource, info.namespace, query, predicate);
+  const metadata = listMeta(result);
+  const options = { format: accepted.format, pretty };
+  const contentType = contentTypeOf(accepted.format);
+  if (accepted.convert === undefined)
+    return piecesResponse(200, contentType, listPieces(result.items, metadata, listKind(exchange), options));
+  return piecesResponse(200, contentType, convertedPieces(exchange, result.items, metadata, options));
+}
+
+export function listMeta({ revision, continue: token, remaining }: ListResult): ListMeta {
+  return {
+    resourceVersion: String(revision),
+    ...(token === '' ? {} : { continue: token }),
+    ...(remaining === undefined ? {} : { remainingItemCount: remaining }),
+  };
+}
+
+export function listKind({ resource }: Exchange) {
+  return { apiVersion: apiVersionOf(resource.group, resource.version), kind: `${resource.kind}List`, itemType: resource.schema };
+}
+
+function convertedPieces(
+  { parts, info, resource, accepted }: Exchange,
+  items: readonly CachedObject[],
+  metadata: ListMeta,
+  options: EncodeOptions,
+): Generator<Uint8Array> {
+  const version = accepted.convert?.version ?? 'v1';
+  if (accepted.convert?.kind === 'Table') {
+    const strategy = parts.registry.strategy(resource);
+    const include = parseIncludeObject(info.query);
+    const nowMs = parts.clock.now();
+    const table = toTable(strategy, [], metadata, { include, headers: true, version, nowMs });
+    const envelope = {
+      kind: 'Table',
+      apiVersion: `meta.k8s.io/${version}`,
+      metadata: metadata as JsonObject,
+      columnDefinitions: table['columnDefinitions'] ?? null,
+    };
+    const row = ({ object }: CachedObject) => toRow(strategy, object, { include, version, nowMs });
+    return collectionPieces(envelope, 'rows', items, row, options);
+  }
+  const envelope = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${version}`, metadata: metadata as JsonObject };
+  return collectionPieces(envelope, 'items', items, ({ object }) => toPartialMetadata(object, version), options);
+}
+
+/** Also the legacy `/watch/pods` and `/watch/pods/x`. */
+export async function handleWatch(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, info, resource, accepted, signal } = exchange;
+  const { format } = accepted;
+  if (format === 'yaml') {
+    throw notAcceptable(
+      'only the following media types are accepted: application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch',
+    );
+  }
+  const query = parseListQuery(info.query, true);
+  const fields =
+    info.name === '' ? query.fieldSelector : [query.fieldSelector, `metadata.name=${info.name}`].filter(Boolean).join(',');
+  const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, fields);
+  // Asked here so that a bad revision is an ordinary 400, not a broken stream.
+  parseRevision(query.resourceVersion);
+  const include = parseIncludeObject(info.query);
+  const over = new AbortController();
+  const events = watchObjects(parts, resource, info.namespace, query, predicate, signal, () => over.abort());
+  return {
+    status: 200,
+    headers: { 'content-type': contentTypeOf(format, true) },
+    body: frames(exchange, format, include, events),
+    over: over.signal,
+  };
+}
+
+async function* frames(
+  exchange: Exchange,
+  format: StreamFormat,
+  include: IncludeObject,
+  events: AsyncGenerator<ServedEvent[]>,
+): AsyncGenerator<Uint8Array> {
+  // A Table's columns come with the first frame only.
+  let headers = true;
+  for await (const batch of events) {
+    let gathered: Uint8Array[] = [];
+    let bytes = 0;
+    for (const event of batch) {
+      const frame = encodeEvent(exchange, format, include, headers, event);
+      headers = false;
+      gathered.push(frame);
+      bytes += frame.length;
+      if (bytes < pieceBytes) continue;
+      yield* cut(gathered.length === 1 ? frame : Buffer.concat(gathered));
+      gathered = [];
+      bytes = 0;
+    }
+    if (bytes > 0) yield gathered.length === 1 ? (gathered[0] as Uint8Array) : Buffer.concat(gathered);
+  }
+}
+
+function encodeEvent(
+  exchange: Exchange,
+  format: StreamFormat,
+  include: IncludeObject,
+  headers: boolean,
+  event: ServedEvent,
+): Uint8Array {
+  if (event.type === 'ERROR') return anyWatchFrame('ERROR', event.status, format);
+  const { resource, accepted } = exchange;
+  if (event.type === 'BOOKMARK') {
+    const bookmark = bookmarkObject(exchange, event.revision, event.initialEventsEnd);
+    return anyWatchFrame('BOOKMARK', convertOne(exchange, bookmark, include, headers) as JsonObject, format);
+  }
+  if (accepted.convert === undefined) {
+    const frame = event.isInitial === true ? watchFrame : sharedWatchFrame;
+    return frame(event.type, event.object, resource.schema, format);
+  }
+  return anyWatchFrame(event.type, convertOne(exchange, event.object.object, include, headers) as JsonObject, format);
+}
+
+function bookmarkObject({ resource }: Exchange, revision: number, initialEventsEnd: boolean): KubeObject {
+  const annotations = initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
+  const metadata = { resourceVersion: String(revision), ...annotations } as Partial<
+    KubeObject['metadata']
+  > as KubeObject['metadata'];
+  return { kind: resource.kind, apiVersion: apiVersionOf(resource.group, resource.version), metadata };
+}
+
+function convertOne(
+  { parts, resource, accepted }: Exchange,
+  object: KubeObject,
+  include: IncludeObject,
+  headers: boolean,
+): KubeObject | JsonObject {
+  const { convert } = accepted;
+  if (convert === undefined) return object;
+  if (convert.kind !== 'Table') return toPartialMetadata(object, convert.version);
+  const strategy = parts.registry.strategy(resource);
+  const { resourceVersion } = object.metadata;
+  const isBookmark = object.metadata.uid === undefined;
+  const options = { include, headers, version: convert.version, nowMs: parts.clock.now() };
+  if (!isBookmark) return toTable(strategy, [object], { resourceVersion }, options);
+  // A bookmark has nothing that columns could show; upstream sends a row with empty cells, its metadata is what counts.
+  const table = toTable(strategy, [], { resourceVersion }, options);
+  const cells = (strategy.table?.columns ?? [{}, {}]).map(() => null);
+  return { ...table, rows: [{ cells, object: toPartialMetadata(object, convert.version) }] };
+}

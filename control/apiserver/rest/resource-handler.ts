@@ -1,0 +1,91 @@
+/** Which handler serves a resource request. */
+import { answeredResources, type Resource } from '#api/resources.ts';
+import { failure } from '#api/status.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import { handleTokenRequest } from '../kinds/core/serviceaccount/token-requests.ts';
+import { handleDelete, handleDeleteCollection } from './delete-handlers.ts';
+import type { Exchange } from './exchange.ts';
+import { handleGet, handleList, handleWatch } from './read-handlers.ts';
+import type { RequestInfo } from './request-info.ts';
+import {
+  createBinding,
+  createEviction,
+  finalizeNamespace,
+  getScale,
+  writeEphemeralContainers,
+  writeScale,
+} from './subresources.ts';
+import { handleCreate, handlePatch, handleUpdate } from './write-handlers.ts';
+
+const byPath = new Map(
+  answeredResources.map((resource) => [`${resource.group}/${resource.version}/${resource.plural}`, resource]),
+);
+
+/** The resource that the path names; undefined where upstream has no route either (404, plain text). */
+export function findResource(info: RequestInfo): Resource | undefined {
+  const resource = byPath.get(`${info.group}/${info.version}/${info.resource}`);
+  if (resource === undefined) return undefined;
+  if (!resource.namespaced && info.namespace !== '' && resource.id !== 'namespaces') return undefined;
+  // All namespaces at once: only to list, watch (and create, which is then refused).
+  if (resource.namespaced && info.namespace === '' && info.name !== '' && info.verb !== 'watch') return undefined;
+  if (info.subresource !== '' && !resource.subresources.some(({ name }) => name === info.subresource)) return undefined;
+  return resource;
+}
+
+/** What go-restful answers for a path that exists, with a method that does not. */
+export const methodNotAllowed = () =>
+  failure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
+
+/** @throws ApiError 405, and whatever the handler throws */
+export async function handleResource(exchange: Exchange): Promise<TransportResponse> {
+  const { info, resource, warnings } = exchange;
+  if (resource.deprecation !== undefined) warnings.add(resource.deprecation);
+  if (info.subresource !== '') return await handleSubresource(exchange);
+  if (!resource.verbs.includes(info.verb)) throw methodNotAllowed();
+  switch (info.verb) {
+    case 'get':
+      return await handleGet(exchange);
+    case 'list':
+      return await handleList(exchange);
+    case 'watch':
+      return await handleWatch(exchange);
+    case 'create':
+      if (info.name !== '') throw methodNotAllowed();
+      return await handleCreate(exchange);
+    case 'update':
+      if (info.name === '') throw methodNotAllowed();
+      return await handleUpdate(exchange, '');
+    case 'patch':
+      if (info.name === '') throw methodNotAllowed();
+      return await handlePatch(exchange, '');
+    case 'delete':
+      return await handleDelete(exchange);
+    case 'deletecollection':
+      if (resource.namespaced && info.namespace === '') throw methodNotAllowed();
+      return await handleDeleteCollection(exchange);
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+type Handler = (exchange: Exchange) => Promise<TransportResponse>;
+
+const handlers: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
+  status: {
+    get: handleGet,
+    update: (exchange) => handleUpdate(exchange, 'status'),
+    patch: (exchange) => handlePatch(exchange, 'status'),
+  },
+  scale: { get: getScale, update: writeScale, patch: writeScale },
+  binding: { create: createBinding },
+  eviction: { create: createEviction },
+  token: { create: handleTokenRequest },
+  finalize: { update: finalizeNamespace },
+  ephemeralcontainers: { get: handleGet, update: writeEphemeralContainers, patch: writeEphemeralContainers },
+};
+
+async function handleSubresource(exchange: Exchange): Promise<TransportResponse> {
+  const handler = handlers[exchange.info.subresource]?.[exchange.info.verb];
+  if (handler === undefined) throw methodNotAllowed();
+  return await handler(exchange);
+}

@@ -1,0 +1,141 @@
+/**
+ * The kinds that are questions: who am I, may I, whose token is this. Nothing is stored.
+ *
+ * Source: kubernetes `pkg/registry/authorization`, `pkg/registry/authentication`.
+ */
+
+import { invalidValue, required } from '#api/field-error.ts';
+import type { JsonObject } from '#api/json.ts';
+import { rfc3339 } from '#api/meta.ts';
+import type { ReviewResource } from '#api/review-resources.ts';
+import { badRequest, invalid, methodNotSupported } from '#api/status.ts';
+import type {
+  SelfSubjectAccessReview,
+  SelfSubjectRulesReview,
+  SubjectAccessReview,
+  SubjectAccessReviewSpec,
+  SubjectAccessReviewStatus,
+  TokenReview,
+} from '#api/types.generated.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import { TokenError } from '../authentication/service-account-tokens.ts';
+import type { AuthorizationAttributes } from '../authorization/authorization.ts';
+import type { UserInfo } from '../registry/strategy.ts';
+import type { Exchange } from './exchange.ts';
+import { objectResponse } from './responses.ts';
+import { readObject } from './write-handlers.ts';
+
+type ReviewExchange = Omit<Exchange, 'resource'>;
+
+/** Answers a review. @throws ApiError 405 for anything but POST */
+export async function handleReview(exchange: ReviewExchange, resource: ReviewResource): Promise<TransportResponse> {
+  const { info, accepted, pretty } = exchange;
+  if (info.verb !== 'create') throw methodNotSupported({ group: resource.group, name: resource.plural }, info.verb);
+  const expected = { apiVersion: `${resource.group}/${resource.version}`, kind: resource.kind, type: resource.schema };
+  const asked = (await readObject(exchange as Exchange, expected, 'CreateOptions')) as unknown as JsonObject;
+  const status = await answers[resource.kind]?.(exchange, asked);
+  const answer: JsonObject = { ...asked, status: status as JsonObject };
+  if (resource.kind === 'SelfSubjectReview') answer['metadata'] = { creationTimestamp: rfc3339(exchange.parts.clock.now()) };
+  return objectResponse(201, answer, accepted.format, pretty);
+}
+
+const answers: Readonly<Record<string, (exchange: ReviewExchange, asked: JsonObject) => Promise<object>>> = {
+  SelfSubjectReview: async ({ user }) => ({ userInfo: wireUser(user) }),
+  TokenReview: reviewToken,
+  SelfSubjectAccessReview: async (exchange, asked) => {
+    const { spec } = asked as unknown as SelfSubjectAccessReview;
+    return await decide(exchange, exchange.user, spec, 'SelfSubjectAccessReview');
+  },
+  SubjectAccessReview: async (exchange, asked) => {
+    const { spec } = asked as unknown as SubjectAccessReview;
+    return await decide(exchange, subjectOf(spec), spec, 'SubjectAccessReview');
+  },
+  LocalSubjectAccessReview: async (exchange, asked) => {
+    const { spec } = asked as unknown as SubjectAccessReview;
+    const namespace = spec.resourceAttributes?.namespace ?? '';
+    if (namespace !== exchange.info.namespace) {
+      throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${exchange.info.namespace}`);
+    }
+    return await decide(exchange, subjectOf(spec), spec, 'LocalSubjectAccessReview');
+  },
+  SelfSubjectRulesReview: async ({ parts, user }, asked) => {
+    const namespace = (asked as unknown as SelfSubjectRulesReview).spec?.namespace ?? '';
+    if (namespace === '') throw badRequest('no namespace on request');
+    return await parts.authorizer.rules(user, namespace);
+  },
+};
+
+const subjectOf = (spec: SubjectAccessReviewSpec): UserInfo => ({
+  name: spec.user ?? '',
+  uid: spec.uid,
+  groups: spec.groups ?? [],
+  extra: spec.extra ?? {},
+});
+
+type AccessSpec = Pick<SubjectAccessReviewSpec, 'resourceAttributes' | 'nonResourceAttributes' | 'user' | 'groups'>;
+
+async function decide(
+  { parts }: ReviewExchange,
+  user: UserInfo,
+  spec: AccessSpec,
+  kind: string,
+): Promise<SubjectAccessReviewStatus> {
+  const { resourceAttributes: resource, nonResourceAttributes: other } = spec;
+  const problems = [];
+  if ((resource === undefined) === (other === undefined)) {
+    const detail =
+      resource === undefined
+        ? 'exactly one of nonResourceAttributes or resourceAttributes must be specified'
+        : 'cannot be specified in combination with resourceAttributes';
+    problems.push(
+      resource === undefined
+        ? invalidValue('spec.resourceAttributes', null, detail)
+        : invalidValue('spec.nonResourceAttributes', other, detail),
+    );
+  }
+  if (kind !== 'SelfSubjectAccessReview' && user.name === '' && user.groups.length === 0) {
+    problems.push(required('spec.user', 'at least one of user or group must be specified'));
+  }
+  if (problems.length > 0) throw invalid({ group: 'authorization.k8s.io', name: kind }, '', problems);
+  const attributes: AuthorizationAttributes = {
+    user,
+    verb: resource?.verb ?? other?.verb ?? '',
+    isResource: resource !== undefined,
+    group: resource?.group ?? '',
+    version: resource?.version ?? '',
+    resource: resource?.resource ?? '',
+    subresource: resource?.subresource ?? '',
+    namespace: resource?.namespace ?? '',
+    name: resource?.name ?? '',
+    path: other?.path ?? '',
+  };
+  const { allowed, denied, reason } = await parts.authorizer.authorize(attributes);
+  return { allowed, ...(denied === true ? { denied } : {}), ...(reason === '' ? {} : { reason }) };
+}
+
+async function reviewToken({ parts }: ReviewExchange, asked: JsonObject): Promise<object> {
+  const { spec } = asked as unknown as TokenReview;
+  if ((spec?.token ?? '') === '') throw badRequest('token is required for TokenReview in authentication');
+  try {
+    if (parts.tokens === undefined) throw new TokenError('this API server knows no token');
+    const { user, audiences } = await parts.tokens.authenticate(
+      spec.token ?? '',
+      (spec.audiences ?? []).length > 0 ? spec.audiences : undefined,
+    );
+    return { authenticated: true, user: wireUser(user), audiences };
+  } catch (error) {
+    if (error instanceof TokenError) return { error: error.message };
+    throw error;
+  }
+}
+
+function wireUser({ name, uid, groups, extra }: UserInfo): JsonObject {
+  return {
+    username: name,
+    ...(uid === undefined ? {} : { uid }),
+    ...(groups.length === 0 ? {} : { groups: [...groups] }),
+    ...(Object.keys(extra).length === 0
+      ? {}
+      : { extra: Object.fromEntries(Object.entries(extra).map(([key, list]) => [key, [...list]])) }),
+  };
+}

@@ -1,0 +1,101 @@
+/**
+ * Objects, Status and watch frames as bytes in the negotiated format. Stored objects are encoded once per version and format, as long
+ * as that is asked for; lists (list-pieces.ts) and frames are put together from those bytes.
+ */
+
+import { stringify } from 'yaml';
+import { encodeProtobuf, encodeRaw, encodeWatchFrame, envelope } from '#api/codec/protobuf.ts';
+import { stringifyExact } from '#api/int64.ts';
+import type { JsonObject } from '#api/json.ts';
+import type { KubeObject } from '#api/meta.ts';
+import { typeForKind } from '#api/schema/facts.ts';
+import { notAcceptable } from '#api/status.ts';
+import type { Status } from '#api/types.generated.ts';
+import type { CachedObject } from '../cache/cached-object.ts';
+import type { Format } from './negotiation.ts';
+
+/** Indented with two spaces for `pretty`. */
+export interface EncodeOptions {
+  format: Format;
+  pretty: boolean;
+}
+
+export interface ListKind {
+  apiVersion: string;
+  /** Of the list: `PodList`. */
+  kind: string;
+  /** The items' type in the schema facts. */
+  itemType: string;
+}
+
+const newline = Buffer.from('\n');
+const frameEnd = Buffer.from('}\n');
+
+/** Any object that is not in a cache: Status, Table, reviews, dry-run results. @throws ApiError 406 when protobuf has no such type */
+export function encodeAny(object: JsonObject | Status | KubeObject, { format, pretty }: EncodeOptions): Uint8Array {
+  const { apiVersion, kind } = object as { apiVersion: string; kind: string };
+  switch (format) {
+    case 'json':
+      return Buffer.from(
+        pretty ? stringifyExact({ kind, apiVersion, ...object }, 2) : `${stringifyExact({ kind, apiVersion, ...object })}\n`,
+      );
+    case 'yaml':
+      return Buffer.from(toYaml(object));
+    case 'protobuf': {
+      const type = typeForKind(apiVersion, kind);
+      if (type === undefined) throw notAcceptable(`no protobuf form of ${apiVersion} ${kind} exists; accept application/json`);
+      return encodeProtobuf(object, type, { apiVersion, kind });
+    }
+  }
+}
+
+export function encodeObject(cached: CachedObject, type: string, options: EncodeOptions): Uint8Array {
+  const { apiVersion, kind } = cached.object;
+  if (options.format === 'protobuf') return envelope(protobufOf(cached, type), { apiVersion, kind });
+  if (options.format === 'yaml' || options.pretty) return encodeAny(ordered(cached.object), options);
+  return Buffer.concat([jsonHead(apiVersion, kind), jsonRest(cached), newline]);
+}
+
+/** YAML has no framing for streams (406, as upstream). */
+export type StreamFormat = Exclude<Format, 'yaml'>;
+
+/** One watch frame that all watchers of the format share. */
+export function sharedWatchFrame(type: string, cached: CachedObject, schema: string, format: StreamFormat): Uint8Array {
+  return cached.encoded(`${type} ${format}`, () => watchFrame(type, cached, schema, format));
+}
+
+/** One watch frame around a stored object's bytes. */
+export function watchFrame(type: string, cached: CachedObject, schema: string, format: StreamFormat): Uint8Array {
+  const { apiVersion, kind } = cached.object;
+  if (format === 'protobuf') return encodeWatchFrame(type, envelope(protobufOf(cached, schema), { apiVersion, kind }));
+  return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), jsonHead(apiVersion, kind), jsonRest(cached), frameEnd]);
+}
+
+/** One watch frame with any other object: bookmarks, errors, Tables. */
+export function anyWatchFrame(type: string, object: JsonObject | Status, format: StreamFormat): Uint8Array {
+  if (format === 'protobuf') return encodeWatchFrame(type, encodeAny(object, { format, pretty: false }));
+  return Buffer.from(`${stringifyExact({ type, object })}\n`);
+}
+
+/** As sigs.k8s.io/yaml writes it: keys sorted, lists not indented, and quotes where YAML 1.1 would read no string (`yes`, times). */
+export function toYaml(value: unknown): string {
+  return stringify(value, { version: '1.1', sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+export const protobufOf = (cached: CachedObject, type: string): Uint8Array =>
+  cached.encoded('protobuf', () => encodeRaw(type, cached.object));
+
+const jsonHead = (apiVersion: string, kind: string): Uint8Array => Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}",`);
+
+/** All but the opening brace, kind and apiVersion, which list items leave out. */
+export const jsonRest = (cached: CachedObject): Uint8Array =>
+  cached.encoded('json', () => Buffer.from(stringifyExact(withoutType(cached.object)).slice(1)));
+
+export function withoutType(object: KubeObject): JsonObject {
+  const { apiVersion: _, kind: __, ...rest } = object;
+  return rest as unknown as JsonObject;
+}
+
+function ordered(object: KubeObject): JsonObject {
+  return { kind: object.kind, apiVersion: object.apiVersion, ...withoutType(object) };
+}

@@ -1,0 +1,182 @@
+/** POST, PUT and PATCH of stored resources and of their `status`. */
+
+import { type FieldError, required } from '#api/field-error.ts';
+import { stringifyExact } from '#api/int64.ts';
+import type { JsonObject, JsonValue } from '#api/json.ts';
+import type { KubeObject, ObjectName } from '#api/meta.ts';
+import { readQueryOptions } from '#api/query-options.ts';
+import { badRequest, invalid, unsupportedMediaType } from '#api/status.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import type { DecodeJob } from '../decoding/decode-job.ts';
+import type { PatchContentType } from '../patch/patch.ts';
+import type { PatchFacts } from '../patch/patched-object.ts';
+import type { UpdateRequest } from '../registry/registry.ts';
+import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
+import { mediaTypeOf } from './negotiation.ts';
+import { type ExpectedType, parseFieldValidation } from './request-body.ts';
+
+const noBody = new Uint8Array();
+
+export async function handleCreate(exchange: Exchange): Promise<TransportResponse> {
+  const { parts, request, info, resource } = exchange;
+  const context = writeContext(exchange, 'CreateOptions');
+  const object = await readObject(exchange, typeOf(resource), 'CreateOptions');
+  if (request.body !== undefined && info.namespace === '' && resource.namespaced) {
+    throw badRequest('an empty namespace may not be set during creation');
+  }
+  return respondWith(exchange, 201, await parts.registry.create(resource, info.namespace, object, context));
+}
+
+export async function handleUpdate(exchange: Exchange, subresource: '' | 'status'): Promise<TransportResponse> {
+  const { parts, info, resource } = exchange;
+  const context = writeContext(exchange, 'UpdateOptions');
+  const submitted = await readObject(exchange, typeOf(resource), 'UpdateOptions');
+  checkName(submitted, info);
+  let isFirst = true;
+  // After a lost race the body is decoded again, which is rare; a copy of it for each update would not be.
+  const transform = async (): Promise<KubeObject> => {
+    if (!isFirst) return await readObject(exchange, typeOf(resource), 'UpdateOptions');
+    isFirst = false;
+    return submitted;
+  };
+  const { object, created } = await parts.registry.update(resource, info, { transform, subresource, mode: subresource }, context);
+  return respondWith(exchange, created ? 201 : 200, object);
+}
+
+/** Reads the body as an object with metadata. */
+export async function readObject(exchange: Exchange, expected: ExpectedType, optionsKind: string): Promise<KubeObject> {
+  const { request, info } = exchange;
+  const validation = parseFieldValidation(info.query, optionsKind);
+  const contentType = request.headers['content-type'];
+  const job = { kind: 'object', body: request.body ?? noBody, contentType, expected, validation } as const;
+  const object = (await decoded(exchange, job)) as JsonObject;
+  object['metadata'] ??= {};
+  return object as unknown as KubeObject;
+}
+
+/** The job's value; its problems become warnings. */
+async function decoded({ parts, warnings }: Exchange, job: DecodeJob): Promise<unknown> {
+  const { value, problems } = await parts.decoder.run(job);
+  for (const problem of problems) warnings.add(problem);
+  return value;
+}
+
+/** @throws ApiError 400 when object and URL name different objects */
+export function checkName({ metadata }: KubeObject, { name, namespace }: ObjectName): void {
+  if ((namespace ?? '') !== '' && (metadata.namespace ?? '') !== '' && metadata.namespace !== namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  if ((metadata.name ?? '') === '') {
+    throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+  }
+  if (metadata.name !== name)
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
+}
+
+const patchTypes: readonly PatchContentType[] = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+];
+const applyType = 'application/apply-patch+yaml';
+
+export async function handlePatch(exchange: Exchange, subresource: string): Promise<TransportResponse> {
+  const { parts, info, resource } = exchange;
+  const mode = subresource === '' || subresource === 'status' ? subresource : 'bypass';
+  const request = await patchRequest(exchange, typeOf(resource), subresource, mode);
+  const { object, created } = await parts.registry.update(resource, info, request, writeContext(exchange, 'PatchOptions'));
+  return respondWith(exchange, created ? 201 : 200, object);
+}
+
+/** The update that the patch in the body asks for. @throws ApiError 415 for an unknown patch type */
+export async function patchRequest(
+  exchange: Exchange,
+  type: ExpectedType,
+  subresource: string,
+  mode: UpdateRequest['mode'],
+): Promise<UpdateRequest> {
+  const contentType = mediaTypeOf(exchange.request.headers['content-type']);
+  if (contentType === applyType) return await applyRequest(exchange, type, subresource, mode);
+  const patchType = patchTypes.find((known) => known === contentType);
+  if (patchType === undefined) {
+    throw unsupportedMediaType(
+      `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes, applyType].join(', ')}`,
+    );
+  }
+  if (readQueryOptions('PatchOptions', exchange.info.query).force !== undefined) {
+    const problem: FieldError = {
+      field: 'force',
+      reason: 'FieldValueForbidden',
+      message: 'Forbidden: may not be specified for non-apply patch',
+    };
+    throw invalid({ group: 'meta.k8s.io', name: 'PatchOptions' }, '', [problem]);
+  }
+  const body = exchange.request.body ?? noBody;
+  const { value, problems } = await exchange.parts.decoder.run({ kind: 'patch', body, contentType: patchType });
+  const isStrategic = patchType === 'application/strategic-merge-patch+json';
+  const facts = isStrategic ? { problems, strategic: Buffer.from(body).toString('utf8') } : { problems };
+  return {
+    subresource,
+    mode,
+    forceCreate: false,
+    transform: async (current) => {
+      const request = { contentType: patchType, patch: value as JsonValue, current: current as KubeObject, typeName: type.type };
+      const object = await retyped(exchange, type, exchange.parts.patcher.patchObject(request), facts);
+      checkName(object, exchange.info);
+      return object;
+    },
+  };
+}
+
+async function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject, facts: PatchFacts): Promise<KubeObject> {
+  const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
+  const body = Buffer.from(stringifyExact(raw));
+  return (await decoded(exchange, { kind: 'patched', body, type, validation, facts })) as KubeObject;
+}
+
+async function applyRequest(
+  exchange: Exchange,
+  type: ExpectedType,
+  subresource: string,
+  mode: UpdateRequest['mode'],
+): Promise<UpdateRequest> {
+  const { parts, request, info } = exchange;
+  const { fieldManager, force = false } = readQueryOptions('PatchOptions', info.query);
+  if (fieldManager === '') {
+    throw invalid({ group: 'meta.k8s.io', name: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')]);
+  }
+  const validation = parseFieldValidation(info.query, 'PatchOptions');
+  const body = request.body ?? noBody;
+  const { value, problems } = await parts.decoder.run({ kind: 'configuration', body, type, namespace: info.namespace });
+  const configuration = value as JsonObject;
+  for (const problem of validation === 'Ignore' ? [] : problems) {
+    const text = `error converting YAML to JSON: ${problem}`;
+    if (validation === 'Strict') throw badRequest(`error strict decoding YAML: ${text}`);
+    exchange.warnings.add(text);
+  }
+  const metadata = { ...(configuration['metadata'] as JsonObject | null | undefined) };
+  const submitted = { ...configuration, metadata } as unknown as KubeObject;
+  submitted.metadata.name ??= info.name;
+  checkName(submitted, info);
+  if (info.namespace !== '') submitted.metadata.namespace ??= info.namespace;
+  return {
+    subresource,
+    mode,
+    forceCreate: subresource === '',
+    fieldsTracked: true,
+    transform: (live) =>
+      retyped(
+        exchange,
+        type,
+        parts.patcher.applyServerSide({
+          configuration: submitted as unknown as JsonObject,
+          live,
+          typeName: type.type,
+          fieldManager,
+          force,
+          subresource,
+          nowMs: parts.clock.now(),
+        }),
+        { problems: [] },
+      ),
+  };
+}

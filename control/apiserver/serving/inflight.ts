@@ -1,0 +1,68 @@
+/**
+ * How many requests are served at a time, those that change something and the others apart. Whoever comes in excess is told to
+ * try again later, but for administrators and probes, which have to learn how an overloaded server is.
+ *
+ * Source: apiserver `pkg/server/filters/maxinflight.go`, `longrunning.go`; the probes' exemption is that of API priority and fairness.
+ */
+import type { TransportResponse } from '#client/transport.ts';
+import type { UserInfo } from '../registry/strategy.ts';
+import type { RequestInfo } from '../rest/request-info.ts';
+import { textResponse } from '../rest/responses.ts';
+
+export interface InflightLimits {
+  /** `--max-requests-inflight`; 0: no limit. */
+  readOnly: number;
+  /** `--max-mutating-requests-inflight`; 0: no limit. */
+  mutating: number;
+}
+
+export const defaultInflightLimits: InflightLimits = { readOnly: 400, mutating: 200 };
+
+export type RequestKind = 'readOnly' | 'mutating';
+
+const readOnlyVerbs = new Set(['get', 'list', 'watch']);
+const longRunningVerbs = new Set(['watch', 'proxy']);
+const longRunningSubresources = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
+const probes = /^\/(?:healthz|livez|readyz)(?:\/|$)/;
+const leaveNothing = (): void => undefined;
+
+/** Counts requests under way, of either kind. */
+export class Inflight {
+  readonly #limits: InflightLimits;
+  readonly #current = { readOnly: 0, mutating: 0 };
+  /** The highest number since it was last asked for. */
+  readonly #peak = { readOnly: 0, mutating: 0 };
+
+  constructor(limits: InflightLimits) {
+    this.#limits = limits;
+  }
+
+  /** @returns to be called, once, when the request has been answered; undefined when it may not be served now */
+  enter(info: RequestInfo, user: UserInfo): (() => void) | undefined {
+    if (isLongRunning(info) || probes.test(info.path)) return leaveNothing;
+    const kind: RequestKind = readOnlyVerbs.has(info.verb) ? 'readOnly' : 'mutating';
+    const limit = this.#limits[kind];
+    if (limit === 0) return leaveNothing;
+    if (this.#current[kind] >= limit) return user.groups.includes('system:masters') ? leaveNothing : undefined;
+    this.#current[kind] += 1;
+    this.#peak[kind] = Math.max(this.#peak[kind], this.#current[kind]);
+    return () => {
+      this.#current[kind] -= 1;
+    };
+  }
+
+  /** The most requests at a time since the last call, for the metric. */
+  takePeak(kind: RequestKind): number {
+    const peak = this.#peak[kind];
+    this.#peak[kind] = this.#current[kind];
+    return peak;
+  }
+}
+
+export const tooManyRequests = (): TransportResponse =>
+  textResponse(429, 'Too many requests, please try again later.\n', { 'retry-after': '1' });
+
+/** Requests that may take as long as they like (kube-apiserver's `BasicLongRunningRequestCheck`). */
+export function isLongRunning({ isResource, verb, subresource }: RequestInfo): boolean {
+  return isResource && (longRunningVerbs.has(verb) || longRunningSubresources.has(subresource));
+}

@@ -1,0 +1,85 @@
+/** The API server's metrics, under upstream's names, for Prometheus. */
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
+import { answeredResources } from '#api/resources.ts';
+import { reviewResources } from '#api/review-resources.ts';
+import type { TransportResponse } from '#client/transport.ts';
+import type { RequestInfo } from '../rest/request-info.ts';
+import { bytesResponse } from '../rest/responses.ts';
+import type { Inflight } from './inflight.ts';
+
+const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
+
+/** What is served, subresources included: labels are kept for ever, so nothing that a client makes up may become one. */
+const served = new Set(
+  [
+    ...answeredResources.map((one) => ({ ...one, names: ['', ...one.subresources.map(({ name }) => name)] })),
+    ...reviewResources.map((one) => ({ ...one, names: [''] })),
+  ].flatMap(({ group, version, plural, names }) => names.map((name) => `${group}/${version}/${plural}/${name}`)),
+);
+const verbs = new Set(['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection']);
+const unknown = { group: '', version: '', resource: 'unknown', subresource: '' };
+
+export class ApiServerMetrics {
+  readonly registry = new MetricsRegistry();
+  readonly #requests: Counter;
+  readonly #durations: Histogram;
+  readonly #inflight: Gauge;
+
+  constructor() {
+    collectDefaultMetrics({ register: this.registry });
+    const registers = [this.registry];
+    const labelNames = ['verb', 'group', 'version', 'resource', 'subresource', 'code'];
+    this.#requests = new Counter({
+      name: 'apiserver_request_total',
+      help: 'Requests by verb, resource and HTTP response code.',
+      labelNames,
+      registers,
+    });
+    this.#durations = new Histogram({
+      name: 'apiserver_request_duration_seconds',
+      help: 'Response latency in seconds by verb and resource; without watches.',
+      labelNames: ['verb', 'group', 'version', 'resource', 'subresource'],
+      buckets: durationBuckets,
+      registers,
+    });
+    this.#inflight = new Gauge({
+      name: 'apiserver_longrunning_requests',
+      help: 'Watches and streams under way.',
+      labelNames: ['verb', 'resource'],
+      registers,
+    });
+  }
+
+  observe(info: RequestInfo, code: number, seconds: number): void {
+    if (!info.isResource) return;
+    const { group, version, resource, subresource } = info;
+    const isServed = served.has(`${group}/${version}/${resource}/${subresource}`);
+    const verb = verbs.has(info.verb) ? info.verb.toUpperCase() : 'OTHER';
+    const labels = { verb, ...(isServed ? { group, version, resource, subresource } : unknown) };
+    this.#requests.inc({ ...labels, code: String(code) });
+    if (info.verb !== 'watch') this.#durations.observe(labels, seconds);
+  }
+
+  longRunning(info: RequestInfo, change: 1 | -1): void {
+    const resource = served.has(`${info.group}/${info.version}/${info.resource}/`) ? info.resource : unknown.resource;
+    this.#inflight.inc({ verb: info.verb.toUpperCase(), resource }, change);
+  }
+
+  /** From now on the requests under way are reported. */
+  reportInflight(inflight: Inflight): void {
+    new Gauge({
+      name: 'apiserver_current_inflight_requests',
+      help: 'Maximal number of currently used inflight request limit of this apiserver per request kind since the last look.',
+      labelNames: ['request_kind'],
+      registers: [this.registry],
+      collect() {
+        for (const kind of ['readOnly', 'mutating'] as const) this.set({ request_kind: kind }, inflight.takePeak(kind));
+      },
+    });
+  }
+
+  async respond(): Promise<TransportResponse> {
+    return bytesResponse(200, this.registry.contentType, Buffer.from(await this.registry.metrics()));
+  }
+}

@@ -1,0 +1,73 @@
+/** Pod templates, and what Deployments and ReplicaSets ask of them. Source: upstream `pkg/apis/apps/validation/validation.go`. */
+
+import type { FieldError } from '#api/field-error.ts';
+import { forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
+import { validateAnnotations, validateLabelSelector, validateLabels } from '#api/labels.ts';
+import { ownValue } from '#api/own-value.ts';
+import type { LabelSelector, PodSpec, PodTemplateSpec } from '#api/types.generated.ts';
+import { validatePodAnnotations } from '../../kinds/core/pod/annotations-validation.ts';
+import { validatePodSpec } from './pod-spec.ts';
+
+const emptySpec: PodSpec = { containers: [] };
+
+function validateTemplate({ metadata = {}, spec = emptySpec }: PodTemplateSpec, path: string): FieldError[] {
+  const errors = [
+    ...validateLabels(metadata.labels, `${path}.labels`),
+    ...validateAnnotations(metadata.annotations, `${path}.annotations`),
+    ...validatePodAnnotations(metadata.annotations ?? {}, spec, `${path}.annotations`),
+    ...validatePodSpec(spec, `${path}.spec`, false),
+  ];
+  if ((spec.ephemeralContainers ?? []).length > 0) {
+    errors.push(forbiddenField(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'));
+  }
+  return errors;
+}
+
+/** The selector must select what the template makes: otherwise the controller would create pods without end. */
+export function validateSelectorAndTemplate(
+  selector: LabelSelector | undefined,
+  template: PodTemplateSpec,
+  path: string,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  if (selector === undefined) errors.push(required(`${path}.selector`));
+  else {
+    errors.push(...validateLabelSelector(selector, `${path}.selector`));
+    if (isEmpty(selector)) errors.push(invalidValue(`${path}.selector`, selector, 'empty selector is invalid for deployment'));
+  }
+  if (hasUnknownOperator(selector)) return [...errors, invalidValue(`${path}.selector`, selector, 'invalid label selector')];
+  const at = `${path}.template`;
+  const labels = template.metadata?.labels;
+  if (selector === undefined || !matches(selector, labels ?? {})) {
+    errors.push(invalidValue(`${at}.metadata.labels`, labels, '`selector` does not match template `labels`'));
+  }
+  errors.push(...validateTemplate(template, at));
+  const { restartPolicy = '', activeDeadlineSeconds } = template.spec ?? emptySpec;
+  if (restartPolicy !== 'Always') errors.push(notSupported(`${at}.spec.restartPolicy`, restartPolicy, ['Always']));
+  if (activeDeadlineSeconds !== undefined) {
+    errors.push(forbiddenField(`${at}.spec.activeDeadlineSeconds`, 'activeDeadlineSeconds in ReplicaSet is not Supported'));
+  }
+  return errors;
+}
+
+function isEmpty({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean {
+  return Object.keys(matchLabels).length + matchExpressions.length === 0;
+}
+
+function hasUnknownOperator(selector: LabelSelector | undefined): boolean {
+  const known = ['In', 'NotIn', 'Exists', 'DoesNotExist'];
+  return selector?.matchExpressions?.some(({ operator }) => !known.includes(operator)) === true;
+}
+
+function matches({ matchLabels = {}, matchExpressions = [] }: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
+  const equal = Object.entries(matchLabels).every(([key, value]) => ownValue(labels, key) === value);
+  return (
+    equal &&
+    matchExpressions.every(({ key, operator, values = [] }) => {
+      const value = ownValue(labels, key);
+      if (operator === 'Exists') return value !== undefined;
+      if (operator === 'DoesNotExist') return value === undefined;
+      return operator === 'In' ? value !== undefined && values.includes(value) : value === undefined || !values.includes(value);
+    })
+  );
+}

@@ -1,0 +1,267 @@
+/**
+ * For tests only: all controllers over the real API server in one process, on a clock that the test moves. Nodes and their
+ * kubelets are played by {@link World.tick}: pods are bound, run, and end at once; heartbeats come while a node is connected.
+ */
+
+import { pino } from 'pino';
+import { rfc3339, rfc3339Micro } from '#api/meta.ts';
+import { isPodTerminal } from '#api/pod/conditions.ts';
+import { isConflict, isNotFound } from '#api/status.ts';
+import type { Node, Pod } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import { FakeClock } from '#client/clock.ts';
+import { createLeftOutReporter } from '#client/left-out.ts';
+import { createClient } from '#client/rest-client.ts';
+import type { Transport } from '#client/transport.ts';
+import type { TestServer } from '#control/apiserver/api-server.testing.ts';
+import { admin, startTestServer } from '#control/apiserver/api-server.testing.ts';
+import type { ApiServer } from '#control/apiserver/api-server.ts';
+import { inProcessTransport } from '#control/apiserver/api-server.ts';
+import type { ControllerOptions } from './index.ts';
+import { runControllers } from './index.ts';
+
+/** How a played pod behaves; default: it becomes ready. */
+export type PodPlay = (pod: Pod) => 'ready' | 'running' | 'pending';
+
+export interface World {
+  server: ApiServer;
+  client: Client;
+  clock: FakeClock;
+  /** Nodes whose kubelet is connected. */
+  connected: Set<string>;
+  play: PodPlay;
+  /** Adds a connected node. */
+  addNode(name: string, labels?: Record<string, string>): Promise<void>;
+  /** One round of scheduler and kubelets. */
+  tick(): Promise<void>;
+  /** Waits until all requests under way are answered and nothing new follows. */
+  rest(): Promise<void>;
+  /** Moves the clock in steps of a second, with a round of the kubelets at each. */
+  pass(seconds: number): Promise<void>;
+  /** Passes time until `check` gives a value. @throws Error after so many seconds of the fake clock */
+  until<T>(what: string, check: () => Promise<T | undefined | false>, maxSeconds?: number): Promise<T>;
+  stop(): Promise<void>;
+}
+
+export async function startWorld(options: ControllerOptions = {}): Promise<World> {
+  const clock = new FakeClock();
+  const server = await startTestServer({ clock, namespaces: ['default', 'kube-system', 'kube-node-lease'] });
+  const counted = countRequests(inProcessTransport(server.server, admin));
+  const client = frozen(createClient(counted.transport, { userAgent: 'kube-controller-manager/test' }));
+  const abort = new AbortController();
+  const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
+  const running = runControllers(
+    { client, clock, log, leftOut: createLeftOutReporter({ events: { event: () => undefined }, log }), random: () => 0.5 },
+    options,
+    abort.signal,
+  );
+  const world = playedWorld(server, clock, counted);
+  world.stop = async () => {
+    abort.abort();
+    await running;
+    await server.stop();
+  };
+  await world.rest();
+  return world;
+}
+
+/** What caches hold is shared: a controller that changes an object fails. */
+function frozen(client: Client): Client {
+  return {
+    ...client,
+    resource: (id) => {
+      const inner = client.resource(id);
+      const list: typeof inner.list = async (options) => deepFreeze(await inner.list(options));
+      const watch: typeof inner.watch = async function* (options, signal) {
+        for await (const event of inner.watch(options, signal)) yield deepFreeze(event);
+      };
+      return { ...inner, list, watch };
+    },
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const field of Object.values(value)) deepFreeze(field);
+  }
+  return value;
+}
+
+interface Counted {
+  transport: Transport;
+  /** Requests so far, and chunks of watches. */
+  activity(): number;
+  open(): number;
+}
+
+function countRequests(transport: Transport): Counted {
+  let activity = 0;
+  let open = 0;
+  return {
+    activity: () => activity,
+    open: () => open,
+    transport: async (request) => {
+      activity += 1;
+      const isWatch = request.path.includes('watch=true');
+      if (!isWatch) open += 1;
+      try {
+        const response = await transport(request);
+        if (!isWatch) return response;
+        const body = (async function* () {
+          for await (const chunk of response.body) {
+            activity += 1;
+            yield chunk;
+          }
+        })();
+        return { ...response, body };
+      } finally {
+        if (!isWatch) open -= 1;
+      }
+    },
+  };
+}
+
+function playedWorld(server: TestServer, clock: FakeClock, counted: Counted): World {
+  const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
+  const world: World = {
+    server: server.server,
+    client: server.client,
+    clock,
+    connected: new Set(),
+    play: () => 'ready',
+    async addNode(name, labels = {}) {
+      await server.client.resource('nodes').create({ apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: {} });
+      world.connected.add(name);
+      await world.tick();
+      await world.rest();
+    },
+    async tick() {
+      await heartbeats(world);
+      await schedule(world);
+      await runPods(world);
+    },
+    async rest() {
+      // Watch events come from the store's own thread: so some turns without any activity tell that none is on its way.
+      for (let quiet = 0, last = -1; quiet < 8; ) {
+        await turn();
+        await clock.advance(0);
+        quiet = counted.activity() === last && counted.open() === 0 ? quiet + 1 : 0;
+        last = counted.activity();
+      }
+    },
+    async pass(seconds) {
+      for (let second = 0; second < seconds; second++) {
+        await world.tick();
+        await world.rest();
+        await clock.advance(1000);
+      }
+      await world.rest();
+    },
+    async until(what, check, maxSeconds = 60) {
+      for (let second = 0; second <= maxSeconds; second++) {
+        await world.rest();
+        const value = await check();
+        if (value !== undefined && value !== false) return value;
+        await world.tick();
+        await world.rest();
+        const after = await check();
+        if (after !== undefined && after !== false) return after;
+        await clock.advance(1000);
+      }
+      throw new Error(`not within ${maxSeconds} s: ${what}`);
+    },
+    stop: async () => undefined,
+  };
+  return world;
+}
+
+async function heartbeats({ client, clock, connected }: World): Promise<void> {
+  for (const name of connected) {
+    const leases = client.resource('leases.coordination.k8s.io');
+    const spec = { holderIdentity: name, leaseDurationSeconds: 40, renewTime: rfc3339Micro(clock.now()) };
+    const metadata = { name, namespace: 'kube-node-lease' };
+    try {
+      await leases.update({ ...(await leases.get(metadata)), spec });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      await leases.create({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec });
+    }
+    const node = await client.resource('nodes').get({ name });
+    if (node.status?.conditions?.find(({ type }) => type === 'Ready')?.status !== 'True')
+      await postReady(client, node, clock.now());
+  }
+}
+
+async function postReady(client: Client, { metadata: { name } }: Node, nowMs: number): Promise<void> {
+  const at = { lastHeartbeatTime: rfc3339(nowMs), lastTransitionTime: rfc3339(nowMs) };
+  const conditions = [
+    { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status', ...at },
+    ...['MemoryPressure', 'DiskPressure', 'PIDPressure'].map((type) => ({
+      type,
+      status: 'False',
+      reason: 'KubeletHas',
+      message: 'ok',
+      ...at,
+    })),
+  ];
+  await client
+    .resource('nodes')
+    .patch({ name }, { type: 'strategic', body: { status: { conditions } } }, { subresource: 'status' });
+}
+
+async function schedule({ client, connected }: World): Promise<void> {
+  const nodes = (await client.resource('nodes').list()).items.filter(
+    ({ metadata, spec }) => connected.has(metadata.name) && (spec.taints ?? []).length === 0,
+  );
+  const pods = (await client.resource('pods').list()).items;
+  const waiting = pods.filter(({ spec, metadata }) => (spec.nodeName ?? '') === '' && metadata.deletionTimestamp === undefined);
+  const load = new Map(
+    nodes.map(({ metadata }) => [metadata.name, pods.filter(({ spec }) => spec.nodeName === metadata.name).length]),
+  );
+  for (const { metadata } of waiting) {
+    const [target] = [...load].sort((a, b) => a[1] - b[1]);
+    if (target === undefined) return;
+    load.set(target[0], target[1] + 1);
+    const { name, namespace, uid } = metadata;
+    await client.bind({
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata: { name, namespace, uid },
+      target: { kind: 'Node', name: target[0] },
+    });
+  }
+}
+
+let nextAddress = 1;
+
+async function runPods(world: World): Promise<void> {
+  const { client, connected, clock } = world;
+  for (const pod of (await client.resource('pods').list()).items) {
+    if (!connected.has(pod.spec.nodeName ?? '')) continue;
+    try {
+      if (pod.metadata.deletionTimestamp === undefined) await runPod(world, pod, clock.now());
+      else await client.resource('pods').delete(pod.metadata, { gracePeriodSeconds: 0 });
+    } catch (error) {
+      if (!isNotFound(error) && !isConflict(error)) throw error;
+    }
+  }
+}
+
+async function runPod({ client, play }: World, pod: Pod, nowMs: number): Promise<void> {
+  if (isPodTerminal(pod)) return;
+  const how = play(pod);
+  const present = pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
+  const wanted = how === 'ready' ? 'True' : 'False';
+  if (how === 'pending' || (pod.status?.phase === 'Running' && present === wanted)) return;
+  const ip = pod.status?.podIP ?? `10.244.0.${nextAddress++}`;
+  const conditions = [{ type: 'Ready', status: wanted, lastTransitionTime: rfc3339(nowMs) }];
+  const { name, namespace } = pod.metadata;
+  await client
+    .resource('pods')
+    .patch(
+      { namespace, name },
+      { type: 'strategic', body: { status: { phase: 'Running', podIP: ip, podIPs: [{ ip }], conditions } } },
+      { subresource: 'status' },
+    );
+}
