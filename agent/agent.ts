@@ -128,7 +128,8 @@ function agentParts({ options, apiServerHost, client, runtime, clock, log, signa
   const proxyLeftOut = createLeftOutReporter({ events: recorders.proxy, log });
   const networkLeftOut = createLeftOutReporter({ events: recorders.network, log });
   const dnsLeftOut = createLeftOutReporter({ events: recorders.dns, log });
-  addMetric(leftOutMetric([proxyLeftOut, networkLeftOut, dnsLeftOut]));
+  const kubeletLeftOut = createLeftOutReporter({ events: recorders.kubelet, log });
+  addMetric(leftOutMetric([proxyLeftOut, networkLeftOut, dnsLeftOut, kubeletLeftOut]));
   const kubelet = createKubelet(
     {
       client,
@@ -138,6 +139,7 @@ function agentParts({ options, apiServerHost, client, runtime, clock, log, signa
       random: Math.random,
       log,
       events: recorders.kubelet,
+      leftOut: kubeletLeftOut,
       exec: execFile,
     },
     {

@@ -18,6 +18,7 @@ import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { InformerSelections, Informers } from '#client/informers.ts';
+import type { LeftOutReporter } from '#client/left-out.ts';
 import { admitPod } from './admission/admission.ts';
 import { createBackOff } from './backoff.ts';
 import { createContainerStarter } from './container/container-starter.ts';
@@ -40,6 +41,7 @@ import { createOrphans } from './pod/orphans.ts';
 import { createPleg } from './pod/pleg.ts';
 import { asksForSync } from './pod/pod-changes.ts';
 import { createPodRuntime } from './pod/pod-runtime.ts';
+import { PodSource } from './pod/pod-source.ts';
 import type { PodWorkerDeps } from './pod/pod-worker.ts';
 import { PodWorker } from './pod/pod-worker.ts';
 import type { ProbeRunner } from './probes/probe-run.ts';
@@ -49,6 +51,7 @@ import { createPodCgroups } from './resources/pod-cgroups.ts';
 import { createRuntimeHealth } from './runtime-health.ts';
 import { kubeletConfiguration } from './server/configz.ts';
 import { serveKubelet } from './server/server.ts';
+import { rejectedStatus } from './status/pod-status.ts';
 import { createStatusWriter } from './status/status-writer.ts';
 import { createPathGate } from './volumes/path-gate.ts';
 import { createServiceAccountTokens } from './volumes/token-cache.ts';
@@ -65,6 +68,8 @@ export interface KubeletDeps {
   log: Logger;
   /** As component `kubelet`, with the node's name as host. */
   events: EventRecorder;
+  /** Told of pods that this kubelet cannot take. */
+  leftOut: LeftOutReporter;
   exec: Exec;
   /** Default: those of this machine. */
   cgroups?: Cgroups | undefined;
@@ -269,15 +274,22 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     workers.get(uid)?.remove(last);
   }
 
-  const subscribe = (): (() => void)[] => [
-    pods.subscribe({
-      added: podChanged,
-      updated(pod, previous) {
-        if (previous.metadata.uid !== pod.metadata.uid) podGone(previous.metadata.uid);
-        podChanged(pod);
+  const source = new PodSource(
+    {
+      changed: podChanged,
+      gone: podGone,
+      refused(pod, why) {
+        statuses.set(pod, rejectedStatus(pod, 'InvalidPod', why, clock.now()));
+        // Nothing of it ever ran here.
+        if (pod.metadata.deletionTimestamp !== undefined) statuses.finish(pod);
       },
-      deleted: (pod) => podGone(pod.metadata.uid, pod),
-    }),
+      forgotten: (uid) => statuses.forget(uid),
+    },
+    deps.leftOut,
+  );
+
+  const subscribe = (): (() => void)[] => [
+    pods.subscribe(source),
     nodes.subscribe({ deleted: ({ metadata }) => void (metadata.name === nodeName && nodeAgent.deleted()) }),
   ];
 

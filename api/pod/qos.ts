@@ -3,11 +3,12 @@ import { compareQuantity } from '../quantity.ts';
 import type { Pod, PodSpec, ResourceRequirements } from '../types.generated.ts';
 import { type Amounts, addAmounts, amountOf, amountsOf, type ResourceList } from './requests.ts';
 
-export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
+const classes = ['Guaranteed', 'Burstable', 'BestEffort'] as const;
+export type QosClass = (typeof classes)[number];
 
-/** As the API server wrote it at creation; computed where it did not. */
+/** As the API server wrote it at creation; computed where it did not, or what stands there is none: control groups are named for it. */
 export const qosClass = ({ spec, status }: Pick<Pod, 'spec' | 'status'>): QosClass =>
-  (status?.qosClass as QosClass | undefined) || computeQosClass(spec);
+  classes.find((one) => one === status?.qosClass) ?? computeQosClass(spec);
 
 /**
  * From the pod-level resources where the pod has them, else from all containers and init containers. Requests that are absent count as

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { type FieldType, typeFacts } from '#api/schema/facts.ts';
-import { shape } from '#api/schema/shape.ts';
+import { ShapeError, shape } from '#api/schema/shape.ts';
 
 const text = fc.constantFrom(
   '',
@@ -148,3 +148,14 @@ export const absurd = <T>(typeName: string, fixed: JsonObject = {}): fc.Arbitrar
     shape(typeName, object);
     return object as T;
   });
+
+/** Whether the API server lets the value out of its store; completes it in place, as there. */
+export function hasShape(type: string, object: unknown): boolean {
+  try {
+    shape(type, object);
+    return true;
+  } catch (error) {
+    if (error instanceof ShapeError) return false;
+    throw error;
+  }
+}

@@ -10,7 +10,6 @@ import { buildRuleset } from '#agent/proxy/iptables/ruleset.ts';
 import { endpoint, service, slice } from '#agent/proxy/objects.testing.ts';
 import { buildServiceState } from '#agent/proxy/state.ts';
 import { addressRange, contains, formatCidr, parseCidr } from '#api/cidr.ts';
-import { ShapeError, shape } from '#api/schema/shape.ts';
 import type { EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts';
 import { usedRanges } from '#control/controllers/node-ipam.ts';
 import { SchedulerCache } from '#control/scheduler/cache.ts';
@@ -18,18 +17,7 @@ import { chooseNode } from '#control/scheduler/decide.ts';
 import { node, pod } from '#control/scheduler/objects.testing.ts';
 import { filterPlugins, scorePlugins } from '#control/scheduler/plugins.ts';
 import { createSnapshot } from '#control/scheduler/snapshot.ts';
-import { hostile } from './hostile-object.testing.ts';
-
-/** What the API server lets out of its store. */
-function hasShape(type: string, object: unknown): boolean {
-  try {
-    shape(type, object);
-    return true;
-  } catch (error) {
-    if (error instanceof ShapeError) return false;
-    throw error;
-  }
-}
+import { hasShape, hostile } from './hostile-object.testing.ts';
 
 const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.array(arbitrary, { minLength: 1, maxLength: 4 });
 const runs = { numRuns: 150, endOnFailure: true };

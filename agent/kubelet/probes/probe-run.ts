@@ -85,7 +85,7 @@ export function createProbeRunner(runtime: ContainerRuntime): ProbeRunner {
 
   return {
     async run(probe, target) {
-      const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
+      const timeoutMs = Math.max(probe.timeoutSeconds ?? 1, 1) * 1000;
       if (probe.exec !== undefined) return runExec(probe.exec.command ?? [], target, timeoutMs);
       if (probe.httpGet !== undefined) return runHttp(probe, target, timeoutMs);
       if (probe.tcpSocket !== undefined) {

@@ -175,7 +175,8 @@ class ProbeWorker {
   }
 
   get #periodMs(): number {
-    return (this.#probe.periodSeconds ?? 10) * 1000;
+    // Never without a pause, whatever the pod says.
+    return Math.max(this.#probe.periodSeconds ?? 10, 1) * 1000;
   }
 
   #schedule(delayMs: number): void {
