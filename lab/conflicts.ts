@@ -52,18 +52,27 @@ async function checkNames(lab: Lab, exec: Exec): Promise<void> {
   if (taken !== undefined) throw new UsageError(`${taken} exists, and is not of a lab "${lab.name}": choose another --name.`);
 }
 
-/** A wider route through a gateway (a VPN's 10.0.0.0/8) does no harm: the lab's is narrower, and wins. */
-async function checkRoutes(lab: Lab, exec: Exec): Promise<void> {
+/**
+ * The hosts' network, and the pods', to which this machine gets routes: with those of another lab the packets would go there. A wider
+ * route through a gateway (a VPN's 10.0.0.0/8) does no harm: the lab's is narrower, and wins.
+ * @throws UsageError
+ */
+export async function checkRoutes(lab: Pick<Lab, 'subnet' | 'clusterCidr' | 'bridge'>, exec: Exec): Promise<void> {
   const { stdout } = await exec(['ip', '-4', '-j', 'route', 'show']);
   const routes = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { dst: string; dev?: string; gateway?: string }[]);
-  const subnet = parseNetwork(lab.subnet);
-  for (const { dst, dev, gateway } of routes) {
-    if (dst === 'default' || dev === undefined || dev === lab.bridge) continue;
-    const route = parseNetwork(dst.includes('/') ? dst : `${dst}/32`);
-    if (!overlap(route, subnet) || (gateway !== undefined && route.length < subnet.length)) continue;
-    throw new UsageError(
-      `--subnet ${lab.subnet} is in use on this machine (${dst} is reached through ${dev}): choose another network.`,
-    );
+  for (const [option, cidr] of [
+    ['--subnet', lab.subnet],
+    ['--cluster-cidr', lab.clusterCidr],
+  ] as const) {
+    const network = parseNetwork(cidr);
+    for (const { dst, dev, gateway } of routes) {
+      if (dst === 'default' || dev === undefined || dev === lab.bridge) continue;
+      const route = parseNetwork(dst.includes('/') ? dst : `${dst}/32`);
+      if (!overlap(route, network) || (gateway !== undefined && route.length < network.length)) continue;
+      throw new UsageError(
+        `${option} ${cidr} is in use on this machine (${dst} is reached through ${dev}): choose another network.`,
+      );
+    }
   }
 }
 
