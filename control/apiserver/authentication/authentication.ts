@@ -1,8 +1,9 @@
 /**
  * Who sends a request: client certificate, then bearer token; nobody means anonymous, who may read health and version only.
  *
- * Source: kubernetes.io, Authenticating; apiserver `pkg/authentication/request/{x509,bearertoken}`.
+ * Source: kubernetes.io, Authenticating; apiserver `pkg/authentication/request/{x509,bearertoken,websocket}`.
  */
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 import { unauthorized } from '#api/status.ts';
@@ -19,6 +20,8 @@ export interface Credentials {
   certificate: PeerCertificate | DetailedPeerCertificate | undefined;
   /** The `Authorization` header. */
   authorization: string | undefined;
+  /** Of a request for a WebSocket: its `Sec-WebSocket-Protocol` header. */
+  protocols?: string | undefined;
 }
 
 /** CN is the user, each O a group. Undefined for a certificate without CN. */
@@ -38,16 +41,39 @@ export function certificateUser(certificate: PeerCertificate): UserInfo | undefi
 
 const first = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
 
+const tokenPrefix = 'base64url.bearer.authorization.k8s.io.';
+const offeredIn = (protocols: string): string[] => protocols.split(',').map((name) => name.trim());
+
+/**
+ * The bearer token that a browser, which cannot set headers of a WebSocket, sends among its subprotocols. @throws ApiError 401 for one that
+ * is none, is one of several, or stands alone: the server has to agree on another
+ */
+function protocolToken(protocols: string | undefined): string | undefined {
+  const offered = offeredIn(protocols ?? '');
+  const [encoded, ...more] = offered.filter((name) => name.startsWith(tokenPrefix));
+  if (encoded === undefined) return undefined;
+  const text = encoded.slice(tokenPrefix.length);
+  const bytes = Buffer.from(text, 'base64url');
+  if (more.length > 0 || bytes.toString('base64url') !== text || !isUtf8(bytes) || offered.length < 2) throw unauthorized();
+  return bytes.length === 0 ? undefined : bytes.toString('utf8');
+}
+
+/** The subprotocols that a client offers, without the one that is a token: nobody else is told it. */
+export const withoutToken = (protocols: string): string =>
+  offeredIn(protocols)
+    .filter((name) => !name.startsWith(tokenPrefix))
+    .join(', ');
+
 /** @throws ApiError 401 where nobody is told, or a token is not good */
 export async function authenticate(
-  { certificate, authorization }: Credentials,
+  { certificate, authorization, protocols }: Credentials,
   info: RequestInfo,
   tokens: ServiceAccountTokens | undefined,
   log: ServerLog,
 ): Promise<UserInfo> {
   const byCertificate = certificate === undefined ? undefined : certificateUser(certificate);
   if (byCertificate !== undefined) return byCertificate;
-  const token = /^bearer (.+)$/i.exec(authorization?.trim() ?? '')?.[1]?.trim();
+  const token = /^bearer (.+)$/i.exec(authorization?.trim() ?? '')?.[1]?.trim() ?? protocolToken(protocols);
   if (token !== undefined && tokens !== undefined) {
     try {
       return (await tokens.authenticate(token)).user;

@@ -4,16 +4,12 @@
  *
  * Source: k8s.io/streaming `pkg/httpstream/wsstream/stream.go` (Reader), apiserver `responsewriters.StreamObject`.
  */
-import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
 import { failure } from '#api/status.ts';
+import { sendToReader, type UpgradeRequest } from '../serving/reader-websocket.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 
 const base64Protocol = 'base64.binary.k8s.io';
 const protocols: ReadonlySet<string> = new Set(['', 'binary.k8s.io', base64Protocol]);
-/** What a client may send at once, to be dropped. */
-const maxPayloadBytes = 64 * 1024;
 
 /** The first of the client's subprotocols that is served; without any, it is the binary one. @throws ApiError 403 */
 export function negotiateReader(offered: string | undefined): string {
@@ -32,36 +28,15 @@ export function negotiateReader(offered: string | undefined): string {
 export async function sendOverWebSocket(
   log: AsyncIterable<Uint8Array>,
   protocol: string,
-  { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer },
+  upgrade: UpgradeRequest,
   serverLog: ServerLog,
 ): Promise<void> {
-  const accept = new WebSocketServer({
-    noServer: true,
-    maxPayload: maxPayloadBytes,
-    handleProtocols: () => (protocol === '' ? false : protocol),
-  });
-  const { promise: refused, resolve: refuse } = Promise.withResolvers<undefined>();
-  // A handshake that is none was answered by the library, which closes the connection.
-  socket.once('close', () => refuse(undefined));
-  const opened = new Promise<WebSocket>((resolve) => accept.handleUpgrade(request, socket, head, resolve));
-  const client = await Promise.race([opened, refused]);
-  if (client === undefined) return;
-  const closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
-  client.on('error', (error) => {
-    serverLog.debug({ err: error }, 'a log over a WebSocket broke off');
-    client.terminate();
-  });
+  await sendToReader(logMessages(log, protocol), protocol, upgrade, serverLog);
+}
+
+async function* logMessages(log: AsyncIterable<Uint8Array>, protocol: string): AsyncGenerator<Uint8Array | string> {
   const encode = (chunk: Uint8Array): Uint8Array | string =>
     protocol === base64Protocol ? Buffer.from(chunk).toString('base64') : chunk;
-  const send = (data: Uint8Array | string): Promise<void> => new Promise((resolve) => client.send(data, () => resolve()));
-  try {
-    await send(encode(new Uint8Array()));
-    for await (const chunk of log) {
-      if (client.readyState !== client.OPEN) break;
-      await send(encode(chunk));
-    }
-  } finally {
-    client.close(1000);
-  }
-  await closed;
+  yield encode(new Uint8Array());
+  for await (const chunk of log) yield encode(chunk);
 }

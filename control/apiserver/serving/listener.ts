@@ -11,7 +11,7 @@ import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { ApiError, failure } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { ApiServer } from '../api-server.ts';
-import { anonymousUser, authenticate } from '../authentication/authentication.ts';
+import { anonymousUser, authenticate, withoutToken } from '../authentication/authentication.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import { negotiateLeniently } from '../rest/negotiation.ts';
@@ -22,8 +22,10 @@ import { BodyReader, passedOn } from './body-reader.ts';
 import { type ConnectionTimes, closeIdleSessions, connectionLimits, defaultTimes } from './connection-limits.ts';
 import { refusal } from './http-refusals.ts';
 import { defaultInflightLimits, Inflight, type InflightLimits, tooManyRequests } from './inflight.ts';
+import { sendToReader, type UpgradeRequest } from './reader-websocket.ts';
 import { requestTimeoutMs } from './request-deadline.ts';
 import type { ServerLog } from './server-log.ts';
+import { negotiateWatch, wantsWebSocketWatch, watchMessages } from './watch-websocket.ts';
 
 export interface ListenerOptions {
   host: string;
@@ -101,8 +103,10 @@ export async function listen(
   );
   // Without this, Node gives every request with an Upgrade header to the listener above, whatever it is about.
   Object.assign(http, {
-    shouldUpgradeCallback: ({ method, url }: IncomingMessage) =>
-      upgrade?.handles(parseRequestInfo(method ?? '', url ?? '')) === true,
+    shouldUpgradeCallback: ({ method, url, headers }: IncomingMessage) => {
+      const info = parseRequestInfo(method ?? '', url ?? '');
+      return wantsWebSocketWatch(info, method, headers) || upgrade?.handles(info) === true;
+    },
   });
   closeIdleSessions(http, times);
   http.on('session', (session) =>
@@ -323,11 +327,17 @@ async function answer(
   }
 }
 
+const protocolHeader = 'sec-websocket-protocol';
+
 async function authenticated(server: ApiServer, log: ServerLog, request: Http2ServerRequest): Promise<UserInfo> {
   const socket = tlsSocketOf(request);
   const info = parseRequestInfo(request.method, request.url ?? '');
   return await authenticate(
-    { certificate: verifiedCertificate(request.stream?.session ?? socket, socket), authorization: request.headers.authorization },
+    {
+      certificate: verifiedCertificate(request.stream?.session ?? socket, socket),
+      authorization: request.headers.authorization,
+      protocols: request.headers.upgrade?.toLowerCase() === 'websocket' ? request.headers[protocolHeader] : undefined,
+    },
     info,
     server.tokens,
     log,
@@ -364,6 +374,14 @@ export function plainHeaders(headers: IncomingHttpHeaders): Record<string, strin
   return plain;
 }
 
+function hideToken(headers: { [protocolHeader]?: string | undefined }): void {
+  const offered = headers[protocolHeader];
+  if (offered === undefined) return;
+  const others = withoutToken(offered);
+  if (others === '') delete headers[protocolHeader];
+  else headers[protocolHeader] = others;
+}
+
 async function upgraded(
   { server, log }: Serving,
   upgrade: UpgradeHandler | undefined,
@@ -377,14 +395,18 @@ async function upgraded(
     const refused = refusal(request);
     if (refused !== undefined) return await writeAnswer(socket, refused);
     const user = await authenticated(server, log, request);
+    hideToken(headers);
+    hideToken(request.headers);
     const info = parseRequestInfo(request.method, request.url);
     const { remoteAddress } = tlsSocketOf(request);
     const plain = { method: request.method, path: request.url, headers, remoteAddress };
+    const message = request as unknown as IncomingMessage;
+    if (wantsWebSocketWatch(info, request.method, request.headers))
+      return await watchOverWebSocket({ server, log }, plain, user, { request: message, socket, head });
     await server.admit(plain, info, user);
     // A browser opens a WebSocket by GET, and yet it is no mere reading (AuthorizePodWebsocketUpgradeCreatePermission).
     if (info.resource === 'pods' && streams.has(info.subresource)) await server.admit(plain, { ...info, verb: 'create' }, user);
     await server.ready;
-    const message = request as unknown as IncomingMessage;
     await upgrade?.upgrade({ request: plain, info, registry: server.registry, message, socket, head });
   } catch (error) {
     if (!(error instanceof ApiError)) log.error({ err: error, path: request.url }, 'a connection could not be upgraded');
@@ -393,6 +415,23 @@ async function upgraded(
 }
 
 const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
+
+/** What goes wrong before the first event is an ordinary answer. @throws ApiError for a handshake that cannot be agreed on */
+async function watchOverWebSocket(
+  { server, log }: Pick<Serving, 'server' | 'log'>,
+  request: TransportRequest,
+  user: UserInfo,
+  upgrade: UpgradeRequest,
+): Promise<void> {
+  const { socket } = upgrade;
+  const gone = new AbortController();
+  socket.once('close', () => gone.abort());
+  const answer = await server.handle({ ...request, signal: gone.signal }, user);
+  if (answer.status !== 200) return await writeAnswer(socket, answer);
+  const protocol = negotiateWatch(request.headers);
+  if (socket.destroyed) return;
+  await sendToReader(watchMessages(answer), protocol, upgrade, log);
+}
 
 /** CONNECT over HTTP/1.1: nothing here tunnels, so it is answered as any other request (405, 404, 401), and the connection ends. */
 async function connected({ server, log }: Serving, request: Http2ServerRequest, socket: Duplex): Promise<void> {
