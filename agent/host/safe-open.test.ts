@@ -102,6 +102,14 @@ describe('opening what a container may have planted', () => {
     await assert.rejects(readSmallFile(at('volume/link'), 5), /is larger than 5 bytes/);
   });
 
+  it('takes memory for what a file holds, not for what it may hold', async () => {
+    // As a buffer, more than any machine has.
+    assert.equal(await readSmallFile(at('outside/secret'), 2 ** 50), 'secret');
+    writeFileSync(at('large'), 'x'.repeat(100_000));
+    assert.equal((await readSmallFile(at('large'), 100_000)).length, 100_000);
+    await assert.rejects(readSmallFile(at('large'), 99_999), /is larger than 99999 bytes/);
+  });
+
   it('knows what is below a folder', () => {
     assert.deepEqual(stepsBelow('/a', '/a/b/c'), ['b', 'c']);
     for (const path of ['/a', '/b', '/a/../b', '/ab']) assert.throws(() => stepsBelow('/a', path), /is not below/);

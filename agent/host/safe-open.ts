@@ -282,12 +282,16 @@ export async function makeFolders(root: string, path: string, mode: number): Pro
   await folder[Symbol.asyncDispose]();
 }
 
-/** At most `maxBytes` from `position` on. */
+/** The most that a small file needs; it grows with what is there, never to the limit at once. */
+const firstReadBytes = 16 * 1024;
+
+/** At most `maxBytes` from `position` on. Takes memory for what is read: a limit may be far above it. */
 export async function readAtMost(file: FileHandle, maxBytes: number, position = 0): Promise<Buffer> {
-  const buffer = Buffer.alloc(maxBytes);
+  let buffer = Buffer.alloc(Math.min(maxBytes, firstReadBytes));
   let length = 0;
   while (length < maxBytes) {
-    const { bytesRead } = await file.read(buffer, length, maxBytes - length, position + length);
+    if (length === buffer.length) buffer = Buffer.concat([buffer], Math.min(maxBytes, 2 * length));
+    const { bytesRead } = await file.read(buffer, length, buffer.length - length, position + length);
     if (bytesRead === 0) break;
     length += bytesRead;
   }
