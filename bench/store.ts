@@ -38,7 +38,7 @@ async function fanOut(store: Store): Promise<void> {
   let waiting = 0;
   let last: () => void = () => undefined;
   const watchers = Array.from({ length: WATCHERS }, async () => {
-    for await (const { events } of store.watch('/registry/fan/', store.currentRevision(), stop.signal)) {
+    for await (const { events } of store.watch('/registry/fan/', await store.currentRevision(), stop.signal)) {
       for (const _ of events) if (--waiting === 0) last();
     }
   });
@@ -64,9 +64,10 @@ async function reads(store: Store): Promise<void> {
   const began = performance.now();
   const { entries } = await store.range({ prefix: '/registry/' });
   console.log(`range of ${entries.length} keys: ${(performance.now() - began).toFixed(1)} ms`);
+  const newest = await store.currentRevision();
   const compacting = performance.now();
-  await store.compact(store.currentRevision());
-  console.log(`compaction of ${store.currentRevision()} revisions: ${(performance.now() - compacting).toFixed(0)} ms`);
+  await store.compact(newest);
+  console.log(`compaction of ${newest} revisions: ${(performance.now() - compacting).toFixed(0)} ms`);
 }
 
 const directory = mkdtempSync(join(process.argv[3] ?? tmpdir(), 'tinkernetes-bench-'));

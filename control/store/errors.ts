@@ -11,6 +11,8 @@ export type StoreErrorCode =
   | 'full'
   /** The file cannot be read or written. */
   | 'io'
+  /** No answer in time: of a write, nobody knows whether it has happened. */
+  | 'unavailable'
   /** The store has been closed, or its thread has ended. */
   | 'closed';
 

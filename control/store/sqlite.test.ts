@@ -70,7 +70,7 @@ describe('sqlite store: its file', () => {
       await store.compact(4);
     });
     await withStore(path, async (store) => {
-      assert.deepEqual([store.currentRevision(), store.compactRevision()], [4, 4]);
+      assert.deepEqual([await store.currentRevision(), store.compactRevision()], [4, 4]);
       assert.equal((await store.put('/a', bytes('4'), { expectedRevision: 0 })).revision, 5);
     });
   });
@@ -96,7 +96,7 @@ describe('sqlite store: its file', () => {
         await clock.advance(9_000);
         assert.ok((await store.get('/a')).entry !== undefined);
         const stop = new AbortController();
-        const watch = store.watch('/a', store.currentRevision(), stop.signal)[Symbol.asyncIterator]();
+        const watch = store.watch('/a', await store.currentRevision(), stop.signal)[Symbol.asyncIterator]();
         await watch.next();
         await clock.advance(2_000);
         assert.equal((await watch.next()).value?.events[0]?.type, 'delete');
@@ -110,7 +110,7 @@ describe('sqlite store: its file', () => {
     const path = freshPath();
     const size = async (compact: boolean): Promise<number> => {
       await withStore(path, async (store) => {
-        if (compact) await store.compact(store.currentRevision());
+        if (compact) await store.compact(await store.currentRevision());
         else for (let round = 0; round < 40; round++) await store.put('/big', new Uint8Array(100_000));
       });
       return statSync(path).size;
@@ -303,7 +303,7 @@ describe('sqlite store: its file', () => {
 const WRITER = `
   import { createSqliteStore } from './control/store/sqlite.ts';
   const store = await createSqliteStore({ path: process.argv[1] });
-  const compactor = async () => { for (;;) { await new Promise(setImmediate); if (store.currentRevision() > store.compactRevision() + 500) await store.compact(store.currentRevision() - 200); } };
+  const compactor = async () => { for (;;) { await new Promise(setImmediate); const now = await store.currentRevision(); if (now > store.compactRevision() + 500) await store.compact(now - 200); } };
   const writer = async (name) => {
     for (let n = 0; ; n++) {
       const { revision } = await store.put('/' + name + '/' + n, new TextEncoder().encode(name + n));
@@ -338,7 +338,7 @@ describe('sqlite store: kill -9', () => {
       await withStore(path, async (store) => {
         for (const [revision, key] of acknowledged)
           assert.equal((await store.get(key)).entry?.modRevision, revision, `${key} after round ${round}`);
-        newest = store.currentRevision();
+        newest = await store.currentRevision();
         assert.ok(newest >= Math.max(...revisions));
       });
     }
@@ -367,7 +367,7 @@ describe('sqlite store: a log that was cut', () => {
     const log = { warn: (text: string) => notes.push(['warn', text]), error: (text: string) => notes.push(['error', text]) };
     const store = await createSqliteStore({ path, log: log as unknown as Logger });
     const { entries } = await store.range({ prefix: '/key/' });
-    const revision = store.currentRevision();
+    const revision = await store.currentRevision();
     await store.close();
     return { notes, keys: entries.length, revision };
   }

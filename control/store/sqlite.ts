@@ -108,8 +108,8 @@ class SqliteStore implements Store {
     worker.on('exit', () => this.#end(new StoreError('closed', `store ${this.#path}: its thread has ended`)));
   }
 
-  currentRevision(): number {
-    return this.#hub.revision;
+  currentRevision(): Promise<number> {
+    return this.#ended === undefined ? Promise.resolve(this.#hub.revision) : Promise.reject(this.#ended);
   }
 
   compactRevision(): number {

@@ -111,7 +111,7 @@ function keysAndRevisions({ store, freshPrefix }: Context): void {
         revisions,
         Array.from({ length: 20 }, (_, index) => (revisions[0] ?? 0) + index),
       );
-      assert.ok(store().currentRevision() >= (revisions.at(-1) ?? 0));
+      assert.ok((await store().currentRevision()) >= (revisions.at(-1) ?? 0));
     });
 
     it('keeps bytes as they are, the empty value too', async () => {
@@ -134,18 +134,18 @@ function keysAndRevisions({ store, freshPrefix }: Context): void {
       it(`put expecting ${title}: ${ok ? 'written' : 'conflict with what is there'}`, async () => {
         const key = `${freshPrefix()}k`;
         const revision = exists ? await put(store(), key, 'old') : 0;
-        const before = store().currentRevision();
+        const before = await store().currentRevision();
         const result = await store().put(key, bytes('new'), { expectedRevision: expected(revision) });
         assert.equal(result.kind, ok ? 'ok' : 'conflict');
         const state = result.kind === 'ok' ? result.previous : result.current;
         assert.equal(state?.modRevision, exists ? revision : undefined);
-        assert.equal(store().currentRevision(), ok ? before + 1 : before, 'only a change costs a revision');
+        assert.equal(await store().currentRevision(), ok ? before + 1 : before, 'only a change costs a revision');
       });
     }
 
     it('delete: conflict on another revision, nothing to do on a missing key', async () => {
       const key = `${freshPrefix()}k`;
-      assert.deepEqual(await store().delete(key), { kind: 'ok', revision: store().currentRevision(), previous: undefined });
+      assert.deepEqual(await store().delete(key), { kind: 'ok', revision: await store().currentRevision(), previous: undefined });
       const revision = await put(store(), key, 'v');
       const refused = await store().delete(key, { expectedRevision: revision - 1 });
       assert.ok(refused.kind === 'conflict' && refused.current?.modRevision === revision);
@@ -203,7 +203,7 @@ function ranges({ store, freshPrefix }: Context): void {
     });
 
     it('refuses a revision that has not happened', async () => {
-      const revision = store().currentRevision() + 1_000;
+      const revision = (await store().currentRevision()) + 1_000;
       await assert.rejects(store().range({ prefix: '/', revision }), FutureRevisionError);
       await assert.rejects(store().get('/x', revision), FutureRevisionError);
     });
@@ -235,7 +235,7 @@ function watches({ store, freshPrefix }: Context): void {
 
     it('tells progress when nothing under the prefix changed', async () => {
       const prefix = freshPrefix();
-      const start = store().currentRevision();
+      const start = await store().currentRevision();
       const stop = new AbortController();
       const seen: number[] = [];
       const watching = (async () => {
@@ -252,7 +252,7 @@ function watches({ store, freshPrefix }: Context): void {
 
     it('resumes where another watch ended', async () => {
       const prefix = freshPrefix();
-      const start = store().currentRevision();
+      const start = await store().currentRevision();
       for (let index = 0; index < 10; index++) await put(store(), `${prefix}${index}`, 'v');
       const first = await take(store(), prefix, start, 4);
       const cut = first[3]?.revision ?? 0;
@@ -265,7 +265,7 @@ function watches({ store, freshPrefix }: Context): void {
 
     it('waits for a revision that has not happened, and leaves out what comes before it', async () => {
       const prefix = freshPrefix();
-      const now = store().currentRevision();
+      const now = await store().currentRevision();
       const watching = take(store(), prefix, now + 2, 1);
       for (const name of ['a', 'b', 'c']) await put(store(), prefix + name, 'v');
       assert.deepEqual(
@@ -277,14 +277,14 @@ function watches({ store, freshPrefix }: Context): void {
     it('ends when its signal aborts, before and while it waits', async () => {
       assert.deepEqual(await collect(store().watch('/', 0, AbortSignal.abort())), []);
       const stop = new AbortController();
-      const idle = collect(store().watch(freshPrefix(), store().currentRevision(), stop.signal));
+      const idle = collect(store().watch(freshPrefix(), await store().currentRevision(), stop.signal));
       stop.abort();
       assert.ok((await idle).every(({ events }) => events.length === 0));
     });
 
     it('loses nothing for a consumer that falls far behind', async () => {
       const prefix = freshPrefix();
-      const start = store().currentRevision();
+      const start = await store().currentRevision();
       const stop = new AbortController();
       const watch = store().watch(prefix, start, stop.signal)[Symbol.asyncIterator]();
       await watch.next();
@@ -313,7 +313,7 @@ function leases({ store, advance: move, freshPrefix }: Context): void {
       const result = await store().put(`${prefix}a`, bytes('v'), { lease });
       await store().put(`${prefix}b`, bytes('v'), { lease });
       await put(store(), `${prefix}free`, 'v');
-      const watching = take(store(), prefix, store().currentRevision(), 2);
+      const watching = take(store(), prefix, await store().currentRevision(), 2);
       assert.equal((await store().get(`${prefix}a`)).entry?.lease, lease);
       await move(3_000);
       assert.deepEqual(
@@ -369,7 +369,7 @@ function compaction({ store, freshPrefix }: Context): void {
       await put(store(), `${prefix}b`, '1');
       await put(store(), `${prefix}a`, '2');
       await store().delete(`${prefix}b`);
-      const at = store().currentRevision();
+      const at = await store().currentRevision();
       const a3 = await put(store(), `${prefix}a`, '3');
       await store().compact(at);
       assert.equal(store().compactRevision(), at);
@@ -415,9 +415,45 @@ function concurrency({ store, freshPrefix }: Context): void {
       assert.deepEqual([text(entry?.value ?? bytes('')), entry?.version], ['160', 161]);
     });
 
+    it('lets exactly one of many create a key, tells the others what is there, and so again after a delete', async () => {
+      const key = `${freshPrefix()}address`;
+      for (let round = 0; round < 3; round++) {
+        const results = await Promise.all(
+          Array.from({ length: 50 }, (_, index) => store().put(key, bytes(`owner-${index}`), { expectedRevision: 0 })),
+        );
+        const winners = results.flatMap((result, index) => (result.kind === 'ok' ? [{ ...result, index }] : []));
+        assert.equal(winners.length, 1);
+        for (const result of results) {
+          if (result.kind === 'conflict') assert.equal(result.current?.modRevision, winners[0]?.revision);
+        }
+        assert.equal(text((await store().get(key)).entry?.value ?? bytes('')), `owner-${winners[0]?.index}`);
+        const stale = await store().delete(key, { expectedRevision: (winners[0]?.revision ?? 0) + 1 });
+        assert.equal(stale.kind, 'conflict', 'only who names the revision gives it back');
+        const deletions = Array.from({ length: 5 }, () => store().delete(key, { expectedRevision: winners[0]?.revision ?? 0 }));
+        assert.equal((await Promise.all(deletions)).filter(({ kind }) => kind === 'ok').length, 1);
+      }
+    });
+
+    it('answers a current revision that covers all that was acknowledged, and lets watches reach it without another write', async () => {
+      const [quiet, busy] = [freshPrefix(), freshPrefix()];
+      const start = await store().currentRevision();
+      const stop = new AbortController();
+      let progress = start;
+      const watching = (async () => {
+        for await (const batch of store().watch(quiet, start, stop.signal)) {
+          progress = Math.max(progress, batch.progressRevision);
+          if (progress >= start + 20) return;
+        }
+      })();
+      const written = await Promise.all(Array.from({ length: 20 }, (_, index) => put(store(), `${busy}${index}`, 'x')));
+      assert.ok((await store().currentRevision()) >= Math.max(...written));
+      await watching;
+      stop.abort();
+    });
+
     it('shows every watcher the same order', async () => {
       const prefix = freshPrefix();
-      const start = store().currentRevision();
+      const start = await store().currentRevision();
       const watching = Array.from({ length: 4 }, () => take(store(), prefix, start, 200));
       await Promise.all(Array.from({ length: 200 }, (_, index) => put(store(), `${prefix}${index % 13}`, `${index}`)));
       const [first, ...others] = (await Promise.all(watching)).map((events) => events.map(brief));
@@ -440,7 +476,7 @@ function model({ store, freshPrefix }: Context): void {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
         const prefix = freshPrefix();
-        const start = store().currentRevision();
+        const start = await store().currentRevision();
         const state = new Map<string, number>();
         const history: { revision: number; line: string; state: Map<string, number> }[] = [];
         for (const [index, { do: action, key: name, guess }] of steps.entries()) {

@@ -76,12 +76,21 @@ export class FutureRevisionError extends Error {
 }
 
 export interface Store {
-  /** The newest revision that is durable. */
-  currentRevision(): number;
+  /**
+   * The newest revision that is durable, read after this call: at least that of every write acknowledged before it, by whatever process.
+   * It may take a round trip over a network, so callers share it. A watch that is open gets a progress up to this revision, without
+   * another write. The caller sets the deadline.
+   * @throws StoreError `unavailable` or `closed`
+   */
+  currentRevision(): Promise<number>;
+  /** The newest compaction that this process knows of; another process may have compacted further. */
   compactRevision(): number;
   get(key: string, revision?: number): Promise<{ revision: number; entry: StoreEntry | undefined }>;
   range(options: RangeOptions): Promise<RangeResult>;
-  /** Resolves when the write is durable (fsync), never before. */
+  /**
+   * Resolves when the write is durable (fsync), never before. Compare-and-set holds among all processes that write to the store.
+   * @throws StoreError `unavailable`: the write may have happened, or may still happen; any other: it has not
+   */
   put(key: string, value: Uint8Array, options?: PutOptions): Promise<WriteResult>;
   delete(key: string, options?: { expectedRevision?: number | undefined }): Promise<WriteResult>;
   /**

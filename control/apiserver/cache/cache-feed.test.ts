@@ -25,7 +25,7 @@ function scriptedStore(entries: () => StoreEntry[], revision: () => number) {
   let wake: () => void = () => {};
   const compacted: number[] = [];
   const store: Partial<Store> = {
-    currentRevision: revision,
+    currentRevision: async () => revision(),
     compactRevision: () => compacted.at(-1) ?? 0,
     compact: async (at) => void compacted.push(at),
     range: async () => ({ revision: revision(), entries: entries(), more: false, count: entries().length }),
@@ -178,6 +178,40 @@ describe('compaction', () => {
     revision = 30;
     await clock.advance(compactionIntervalMs);
     assert.deepEqual(scripted.compacted, [10, 20]);
+    stop.abort();
+    await running;
+  });
+
+  it('is silent when another server has compacted before it, and goes on when the store does not answer', async () => {
+    let revision = 10;
+    let silent = false;
+    const { store, compacted } = scriptedStore(
+      () => [],
+      () => revision,
+    );
+    const clock = new FakeClock();
+    const stop = new AbortController();
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (_fields: unknown, text?: string) => void warnings.push(text ?? '') } as typeof silentLog;
+    const other: Pick<Store, 'currentRevision' | 'compact'> = {
+      currentRevision: () => (silent ? new Promise(() => {}) : store.currentRevision()),
+      compact: async (at) => {
+        if (at === 10) throw new CompactedError(15);
+        await store.compact(at);
+      },
+    };
+    const running = compactRegularly({ ...store, ...other }, clock, log, stop.signal);
+    await settled();
+    revision = 20;
+    await clock.advance(compactionIntervalMs);
+    assert.deepEqual([compacted, warnings], [[], []]);
+    silent = true;
+    await clock.advance(compactionIntervalMs);
+    silent = false;
+    await clock.advance(10_000);
+    assert.deepEqual(warnings, ['the store could not be compacted; trying again later']);
+    await clock.advance(compactionIntervalMs);
+    assert.deepEqual(compacted, [20]);
     stop.abort();
     await running;
   });

@@ -15,6 +15,7 @@ import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import { CachedObject } from './cached-object.ts';
 import { EncodedBytes } from './encoded-bytes.ts';
+import { RevisionAsker } from './revision-asker.ts';
 import { defaultLimits, WatchCache, type WatchCacheLimits } from './watch-cache.ts';
 
 const registryPrefix = '/registry/';
@@ -43,6 +44,7 @@ export class CacheFeed {
   readonly #caches: Map<string, WatchCache>;
   /** Of all kinds: the encoded forms of what was asked for lately. */
   readonly #encoded = new EncodedBytes();
+  readonly #asker: RevisionAsker;
   #revision = 0;
   #waiters: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #stopped = false;
@@ -53,6 +55,7 @@ export class CacheFeed {
 
   constructor(deps: CacheFeedDeps, prefixes: Iterable<string>, limits: Partial<WatchCacheLimits> = {}) {
     this.#deps = deps;
+    this.#asker = new RevisionAsker(deps.store, deps.clock);
     this.#caches = new Map([...prefixes].map((prefix) => [prefix, new WatchCache(prefix, { ...defaultLimits, ...limits })]));
   }
 
@@ -81,10 +84,14 @@ export class CacheFeed {
     return found;
   }
 
-  /** Resolves once all writes acknowledged before this call are in the caches. */
+  /**
+   * Resolves once all writes acknowledged before this call, by whatever server, are in the caches.
+   * @throws ApiError 503 when the server shuts down before @throws StoreError `unavailable` when the store does not tell its revision
+   */
   async fresh(): Promise<void> {
-    await this.#ready.promise;
-    await this.reach(this.#deps.store.currentRevision());
+    if (!this.#isReady) await this.#ready.promise;
+    if (this.#stopped) throw shuttingDown();
+    await this.reach(await this.#asker.ask());
   }
 
   /** @throws ApiError 503 when the server shuts down before */

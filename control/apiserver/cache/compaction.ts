@@ -5,24 +5,27 @@
  */
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
-import type { Store } from '#control/store/store.ts';
+import { CompactedError, type Store } from '#control/store/store.ts';
 import type { ServerLog } from '../serving/server-log.ts';
+import { RevisionAsker } from './revision-asker.ts';
 
 export const compactionIntervalMs = 300_000;
 
-/** Every interval, compacts to the revision that was current an interval ago; until `signal` aborts. */
+/** Every interval, compacts to the revision that was current an interval ago; until `signal` aborts. Several servers may do it on one store. */
 export async function compactRegularly(store: Store, clock: Clock, log: ServerLog, signal: AbortSignal): Promise<void> {
-  let keepFrom = store.currentRevision();
+  const asker = new RevisionAsker(store, clock);
+  let keepFrom = 0;
   for (;;) {
+    const revision = keepFrom;
+    try {
+      keepFrom = await asker.ask();
+      if (revision > store.compactRevision()) await store.compact(revision);
+    } catch (error) {
+      // Another API server on the same store has done it.
+      if (!(error instanceof CompactedError) && !signal.aborted)
+        log.warn({ err: error, revision }, 'the store could not be compacted; trying again later');
+    }
     await sleep(clock, compactionIntervalMs, signal);
     if (signal.aborted) return;
-    const revision = keepFrom;
-    keepFrom = store.currentRevision();
-    if (revision <= store.compactRevision()) continue;
-    try {
-      await store.compact(revision);
-    } catch (error) {
-      log.warn({ err: error, revision }, 'the store could not be compacted; trying again later');
-    }
   }
 }

@@ -96,7 +96,7 @@ describe('lists', () => {
   it('answer 410 with an inconsistent token once the chunk revision is compacted away', async () => {
     const first = (await api.request('GET', `${maps}?limit=2`)).json;
     await api.request('POST', maps, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'mx' } });
-    await api.store.compact(api.store.currentRevision());
+    await api.store.compact(await api.store.currentRevision());
     const expired = await api.request('GET', `${maps}?limit=2&continue=${first.metadata.continue}`);
     assert.deepEqual([expired.status, expired.json.reason], [410, 'Expired']);
     assert.match(expired.json.message, /^The provided continue parameter is too old to display a consistent list result/);

@@ -1,7 +1,7 @@
 /** Answers, whole or streamed, in the shape of {@link TransportResponse}. */
 import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
-import { ApiError, internalError, unknownError } from '#api/status.ts';
+import { ApiError, failure, internalError, unknownError } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { StoreError } from '#control/store/errors.ts';
 import { contentTypeOf, type Format } from './negotiation.ts';
@@ -58,6 +58,8 @@ const storeFull =
 function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof StoreError && error.code === 'full') return unknownError(storeFull);
+  if (error instanceof StoreError && error.code === 'unavailable')
+    return failure(504, 'Timeout', `Timeout: ${error.message}`, { retryAfterSeconds: 1 });
   return internalError(error instanceof Error ? error.message : String(error));
 }
 
