@@ -1,6 +1,6 @@
 /** Flag values in upstream's forms. */
-import { isIP } from 'node:net';
 import { InvalidArgumentError } from 'commander';
+import { parseCidr } from '#api/ip.ts';
 
 const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -15,10 +15,7 @@ export function durationMs(text: string): number {
 /** A network such as `10.244.0.0/16`, or two of them with a comma, one per family. @throws InvalidArgumentError */
 export function cidr(text: string): string {
   for (const network of text.split(',')) {
-    const [address = '', length = '', ...rest] = network.split('/');
-    const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address) as 0 | 4 | 6];
-    if (rest.length > 0 || !/^\d{1,3}$/.test(length) || Number(length) > bits)
-      throw new InvalidArgumentError('Give a network such as 10.244.0.0/16.');
+    if (parseCidr(network) === undefined) throw new InvalidArgumentError('Give a network such as 10.244.0.0/16.');
   }
   return text;
 }

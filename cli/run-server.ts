@@ -1,7 +1,9 @@
 /** `tinker server`: flags → options, signals → abort. */
+
 import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { embeddedFiles } from '#api/embedded.ts';
+import { mustParseCidr } from '#api/ip.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
 import { runServer } from '#control/server.ts';
 import { checkAddress, checkFolder, firstAddress } from './checks.ts';
@@ -57,8 +59,8 @@ export async function server(flags: ServerFlags): Promise<void> {
 /** @throws Error where the pods' network cannot be cut into such parts, or into more than 65536 (upstream's limit) */
 function checkNodeMask({ clusterCidr, nodeCidrMaskSize }: ServerFlags): void {
   const [cidr = ''] = clusterCidr.split(',');
-  const length = Number(cidr.split('/')[1]);
-  const longest = Math.min(length + 16, isIP(cidr.split('/')[0] ?? '') === 6 ? 128 : 30);
+  const { family, prefixLength: length } = mustParseCidr(cidr);
+  const longest = Math.min(length + 16, family === 'IPv6' ? 128 : 30);
   if (nodeCidrMaskSize < length || nodeCidrMaskSize > longest) {
     throw new Error(
       `--node-cidr-mask-size ${nodeCidrMaskSize}: give ${length} to ${longest}, for a node's part of --cluster-cidr ${cidr}`,

@@ -1,5 +1,6 @@
 /** What a lab is: a name, addresses and folders, and everything that is derived from them. */
 import { join } from 'node:path';
+import { type Cidr, formatCidr, ipAddress, mustParseCidr, overlap, parseCidr } from '#api/ip.ts';
 
 export type LabRuntime = 'containerd' | 'docker';
 
@@ -64,7 +65,7 @@ export function planLab(options: LabOptions): Lab {
   if (!Number.isInteger(options.workers) || options.workers < 1 || options.workers > 9)
     throw new Error(`--workers ${options.workers}: give a number from 1 to 9`);
   if (!options.dataDir.startsWith('/')) throw new Error(`--data-dir ${options.dataDir}: give an absolute path`);
-  const { base, length } = checkNetwork('--subnet', options.subnet, 24);
+  const subnet = checkNetwork('--subnet', options.subnet, 24);
   // A node takes a /24 of it.
   checkNetwork('--cluster-cidr', options.clusterCidr, 20);
   const services = checkNetwork('--service-cidr', options.serviceCidr, 24);
@@ -72,14 +73,14 @@ export function planLab(options: LabOptions): Lab {
   const stateDir = join('/run/tinkernetes', options.name);
   // Not the bare name: a lab called "docker" must never own Docker's control group.
   const cgroup = `/tinkernetes-${options.name}`;
-  const hostIp = addressAt(base, 1);
+  const hostIp = addressAt(subnet, 1);
   const hosts = Array.from({ length: options.workers }, (_, index): Worker => {
     const name = `worker-${index + 1}`;
     return {
       name,
       netns: `${options.name}-${name}`,
       hostLink: `${options.name}-w${index + 1}`,
-      ip: addressAt(base, 11 + index),
+      ip: addressAt(subnet, 11 + index),
       dataDir: join(options.dataDir, name),
       stateDir: join(stateDir, name),
       cgroup: `${cgroup}/${name}`,
@@ -88,11 +89,11 @@ export function planLab(options: LabOptions): Lab {
   return {
     ...options,
     bridge: `${options.name}0`,
-    prefixLength: length,
+    prefixLength: subnet.prefixLength,
     hostIp,
     apiServer: `https://${hostIp}:6443`,
     registry: `http://${hostIp}:5000`,
-    clusterDns: addressAt(services.base, 10),
+    clusterDns: addressAt(services, 10),
     stateDir,
     logDir: join(options.dataDir, 'log'),
     kubeconfig: join(options.dataDir, 'admin.conf'),
@@ -101,28 +102,20 @@ export function planLab(options: LabOptions): Lab {
   };
 }
 
-/** An IPv4 network: its first address as a number, and its prefix length. */
-interface Network {
-  base: number;
-  length: number;
-}
-
-function checkNetwork(option: string, text: string, longest: number): Network {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(text);
-  const bytes = match?.slice(1, 5).map(Number) ?? [];
-  const network = match === null ? { base: 0, length: 0 } : parseNetwork(text);
-  const [first = 0] = bytes;
+function checkNetwork(option: string, text: string, longest: number): Cidr {
+  const network = parseCidr(text);
+  const firstByte = Number((network?.first ?? 0n) >> 24n);
   if (
-    bytes.some((byte) => byte > 255) ||
-    network.length < 8 ||
-    network.length > longest ||
-    first === 0 ||
-    first === 127 ||
-    first >= 224
+    network?.family !== 'IPv4' ||
+    network.prefixLength < 8 ||
+    network.prefixLength > longest ||
+    firstByte === 0 ||
+    firstByte === 127 ||
+    firstByte >= 224
   ) {
     throw new Error(`${option} ${text}: give an IPv4 network such as 10.200.0.0/24, /8 to /${longest}`);
   }
-  const exact = `${addressAt(network.base, 0)}/${network.length}`;
+  const exact = formatCidr(network);
   if (exact !== text) throw new Error(`${option} ${text}: this is an address within ${exact}; give the network`);
   return network;
 }
@@ -132,25 +125,10 @@ function checkApart({ subnet, clusterCidr, serviceCidr }: LabOptions): void {
   const networks = Object.entries({ '--subnet': subnet, '--cluster-cidr': clusterCidr, '--service-cidr': serviceCidr });
   for (const [index, [option, cidr]] of networks.entries()) {
     const [other, otherCidr] =
-      networks.slice(0, index).find(([, earlier]) => overlap(parseNetwork(earlier), parseNetwork(cidr))) ?? [];
+      networks.slice(0, index).find(([, earlier]) => overlap(mustParseCidr(earlier), mustParseCidr(cidr))) ?? [];
     if (other !== undefined)
       throw new Error(`${option} ${cidr} and ${other} ${otherCidr} share addresses: choose networks that do not`);
   }
 }
 
-/** Reads `10.200.0.0/24`, which has to be well formed; bits beyond the prefix are dropped. */
-export function parseNetwork(text: string): Network {
-  const [address = '', length = ''] = text.split('/');
-  const number = address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);
-  return { base: number - (number % 2 ** (32 - Number(length))), length: Number(length) };
-}
-
-export function overlap(a: Network, b: Network): boolean {
-  const size = 2 ** (32 - Math.min(a.length, b.length));
-  return Math.floor(a.base / size) === Math.floor(b.base / size);
-}
-
-function addressAt(base: number, offset: number): string {
-  const address = base + offset;
-  return [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join('.');
-}
+const addressAt = ({ family, first }: Cidr, offset: number): string => ipAddress(family, first + BigInt(offset)).text;

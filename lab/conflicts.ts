@@ -4,7 +4,8 @@ import { dirname } from 'node:path';
 import { createCgroups } from '#agent/host/cgroup.ts';
 import { daemonPid } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
-import { type Lab, overlap, parseNetwork } from './config.ts';
+import { mustParseCidr, overlap, parseCidr } from '#api/ip.ts';
+import type { Lab } from './config.ts';
 import { serverDaemon } from './control-plane.ts';
 import { labNamespaces } from './network.ts';
 import { readRecord } from './record.ts';
@@ -64,11 +65,12 @@ export async function checkRoutes(lab: Pick<Lab, 'subnet' | 'clusterCidr' | 'bri
     ['--subnet', lab.subnet],
     ['--cluster-cidr', lab.clusterCidr],
   ] as const) {
-    const network = parseNetwork(cidr);
+    const network = mustParseCidr(cidr);
     for (const { dst, dev, gateway } of routes) {
       if (dst === 'default' || dev === undefined || dev === lab.bridge) continue;
-      const route = parseNetwork(dst.includes('/') ? dst : `${dst}/32`);
-      if (!overlap(route, network) || (gateway !== undefined && route.length < network.length)) continue;
+      const route = parseCidr(dst.includes('/') ? dst : `${dst}/32`);
+      if (route === undefined || !overlap(route, network)) continue;
+      if (gateway !== undefined && route.prefixLength < network.prefixLength) continue;
       throw new UsageError(
         `${option} ${cidr} is in use on this machine (${dst} is reached through ${dev}): choose another network.`,
       );

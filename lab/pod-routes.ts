@@ -14,7 +14,7 @@ export async function routeToPods(lab: Lab, exec: Exec): Promise<void> {
   try {
     const { items } = await client.resource('nodes').list();
     // Routes of other labs bear the same mark, and lead elsewhere.
-    const own = (await readRoutes(exec, 4)).filter(({ gateway }) => lab.hosts.some(({ ip }) => ip === gateway));
+    const own = (await readRoutes(exec, 'IPv4')).filter(({ gateway }) => lab.hosts.some(({ ip }) => ip === gateway));
     const wanted = lab.hosts.flatMap(({ name, ip }) => {
       const node = items.find(({ metadata }) => metadata.name === name);
       return node === undefined ? [] : podCidrsOf(node).map((destination) => ({ destination, gateway: ip }));

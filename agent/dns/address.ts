@@ -1,13 +1,11 @@
 /** IP addresses as they appear in names. */
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { parseIp } from '#api/ip.ts';
 
-/** One spelling per address (RFC 5952), so that spellings can be compared. */
-export function canonicalAddress(address: string): string {
-  return isIPv6(address) && !address.includes('%') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
-}
+/** One spelling per address (RFC 5952), so that spellings can be compared; what is no address stays as it is. */
+export const canonicalAddress = (address: string): string => parseIp(address)?.text ?? address;
 
 /** Whether a record can hold the address. One with a zone (`fe80::1%eth0`) says nothing to others. */
-export const isAddress = (text: unknown): text is string => typeof text === 'string' && isIP(text) !== 0 && !text.includes('%');
+export const isAddress = (text: unknown): text is string => parseIp(text) !== undefined;
 
 /** Whether the text can be a name in a record: labels of 1 to 63 bytes, 253 in all (RFC 1035, 2.3.4), in what the API allows in names. */
 export const isDnsName = (text: unknown): text is string =>
@@ -23,19 +21,14 @@ export const isDnsName = (text: unknown): text is string =>
 export const dashed = (address: string): string => address.replaceAll(/[.:]/g, '-');
 
 /** The address in a pod's name (`10-0-0-1`, `fd00--1`); undefined when it is none. */
-export function undashed(label: string): string | undefined {
-  const four = label.replaceAll('-', '.');
-  if (isIPv4(four)) return four;
-  const six = label.replaceAll('-', ':');
-  // With a zone (`fe80--1%eth0`) it is an address of some machine's link, and no URL can hold it.
-  return isIPv6(six) && !six.includes('%') ? canonicalAddress(six) : undefined;
-}
+export const undashed = (label: string): string | undefined =>
+  (parseIp(label.replaceAll('-', '.')) ?? parseIp(label.replaceAll('-', ':')))?.text;
 
 /** The address that a reverse name stands for (RFC 1035 3.5, RFC 3596 2.5); undefined for any other name. */
 export function addressOfReverse(name: string): string | undefined {
   const four = name.match(/^(\d+)\.(\d+)\.(\d+)\.(\d+)\.in-addr\.arpa$/i);
   const address = four?.slice(1, 5).reverse().join('.') ?? sixOfReverse(name);
-  return address !== undefined && isIP(address) !== 0 ? canonicalAddress(address) : undefined;
+  return parseIp(address)?.text;
 }
 
 function sixOfReverse(name: string): string | undefined {

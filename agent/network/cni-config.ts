@@ -1,8 +1,8 @@
 /** The CNI configuration by which the container runtime connects pods. Pure; {@link writeCniConfig} puts it in place. */
 import { mkdir, rm } from 'node:fs/promises';
-import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { ifThere, readSmallFile, replaceFile } from '#agent/host/safe-open.ts';
+import { familyOf } from '#api/ip.ts';
 
 export interface CniOptions {
   /** The node's share of the pod network: `spec.podCIDRs`. */
@@ -30,7 +30,7 @@ export const cniPlugins = ['bridge', 'host-local', 'portmap', 'loopback'] as con
  * Source: cni.dev, specification 1.0.0 and the plugins' reference.
  */
 export function cniConfList({ podCidrs, bridgeName, cniStateDir, mtu }: CniOptions): object {
-  const defaultRoute = (cidr: string): { dst: string } => ({ dst: isIPv6(cidr.split('/')[0] ?? '') ? '::/0' : '0.0.0.0/0' });
+  const defaultRoute = (cidr: string): { dst: string } => ({ dst: familyOf(cidr) === 'IPv6' ? '::/0' : '0.0.0.0/0' });
   return {
     cniVersion: '1.0.0',
     name: 'tinkernetes',

@@ -9,13 +9,13 @@
  * Source: github.com/kubernetes-sigs/ip-masq-agent, README; kubernetes.io, "The Kubernetes network model".
  */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
-import { familyOf, type IpFamily } from './routes.ts';
+import { familyOf, type IpFamily } from '#api/ip.ts';
 
 export const masqueradeChain = 'IP-MASQ-AGENT';
 export const forwardChain = 'TINKERNETES-FORWARD';
 
 /** Both families' multicast, which is never masqueraded. */
-const multicast: Record<IpFamily, string> = { 4: '224.0.0.0/4', 6: 'ff00::/8' };
+const multicast: Record<IpFamily, string> = { IPv4: '224.0.0.0/4', IPv6: 'ff00::/8' };
 
 export interface MasqueradeOptions {
   family: IpFamily;
@@ -63,7 +63,7 @@ const jumps = [
   { table: 'filter', from: 'FORWARD', chain: forwardChain, match: ['-m', 'comment', '--comment', 'pod network forwarding'] },
 ] as const;
 
-const program = (family: IpFamily): string => (family === 4 ? 'iptables' : 'ip6tables');
+const program = (family: IpFamily): string => (family === 'IPv4' ? 'iptables' : 'ip6tables');
 
 /** Brings chains and jumps to what {@link masqueradeRules} says. Doing it again changes nothing. @throws ExecError */
 export async function ensureMasquerade(exec: Exec, options: MasqueradeOptions): Promise<void> {

@@ -92,11 +92,11 @@ describe('planRoutes', () => {
     it(name, () => assert.deepEqual(planRoutes(podRanges(nodes, self, network).others, current), expected));
 
   it('reads what ip prints and writes what it takes', () => {
-    assert.deepEqual(parseRoutes('[{"dst":"10.1.0.0/24","gateway":"1.2.3.4"},{"dst":"10.2.0.7","gateway":"1.2.3.5"}]', 4), [
+    assert.deepEqual(parseRoutes('[{"dst":"10.1.0.0/24","gateway":"1.2.3.4"},{"dst":"10.2.0.7","gateway":"1.2.3.5"}]', 'IPv4'), [
       route('10.1.0.0/24', '1.2.3.4'),
       route('10.2.0.7/32', '1.2.3.5'),
     ]);
-    assert.deepEqual(parseRoutes('', 4), []);
+    assert.deepEqual(parseRoutes('', 'IPv4'), []);
     assert.equal(
       routeArgv('add', route('fd00:1::/64', 'fd00::2')).join(' '),
       'ip -6 route add fd00:1::/64 via fd00::2 proto 107',
@@ -124,7 +124,7 @@ describe('CNI configuration', () => {
 describe('masqueradeRules', () => {
   it('keeps the source within the cluster and hides pods outside, one family at a time', () => {
     const text = masqueradeRules({
-      family: 4,
+      family: 'IPv4',
       podCidrs: ['10.244.1.0/24', 'fd00:1::/64'],
       clusterCidrs: ['10.244.0.0/16', 'fd00::/48'],
     });

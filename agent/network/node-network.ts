@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
 import { execSysctl } from '#agent/host/sysctl.ts';
+import { familyOf, type IpFamily } from '#api/ip.ts';
 import type { Node } from '#api/types.generated.ts';
 import { type Clock, sleep, systemClock } from '#client/clock.ts';
 import type { Informer } from '#client/informer.ts';
@@ -17,7 +18,7 @@ import { type LeftOutReporter, unreadable } from '#client/left-out.ts';
 import { cniConfList, cniPlugins, removeCniConfig, writeCniConfig } from './cni-config.ts';
 import { ensureMasquerade, removeMasquerade } from './masquerade.ts';
 import { podRanges } from './pod-ranges.ts';
-import { familyOf, type IpFamily, internalIps, type PodRoute, planRoutes, podCidrsOf, readRoutes, routeArgv } from './routes.ts';
+import { internalIps, type PodRoute, planRoutes, podCidrsOf, readRoutes, routeArgv } from './routes.ts';
 
 export interface NodeNetworkDeps {
   /** All nodes. */
@@ -57,7 +58,7 @@ export interface NodeNetwork {
 const resyncMs = 30_000;
 /** While something is missing: what it waits for (a neighbour's address, a plugin) often comes soon and tells nobody. */
 const retryMs = 5_000;
-const families: readonly IpFamily[] = [4, 6];
+const families: readonly IpFamily[] = ['IPv4', 'IPv6'];
 
 export function createNodeNetwork(deps: NodeNetworkDeps, options: NodeNetworkOptions): NodeNetwork {
   const clock = deps.clock ?? systemClock;
@@ -164,8 +165,8 @@ async function syncRoutes(
 async function enableForwarding(exec: Exec, family: IpFamily): Promise<void> {
   const sysctl = execSysctl(exec);
   // Bridged packets pass iptables only with this, and Services between pods of one node need it; it exists with br_netfilter.
-  const required = family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding';
-  const bridged = family === 4 ? 'net.bridge.bridge-nf-call-iptables' : 'net.bridge.bridge-nf-call-ip6tables';
+  const required = family === 'IPv4' ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding';
+  const bridged = family === 'IPv4' ? 'net.bridge.bridge-nf-call-iptables' : 'net.bridge.bridge-nf-call-ip6tables';
   if ((await sysctl.get(required)) !== 1) await sysctl.set(required, 1);
   if ((await sysctl.get(bridged)) === 0) await sysctl.set(bridged, 1);
 }

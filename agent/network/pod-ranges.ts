@@ -2,7 +2,7 @@
  * Which nodes' pod ranges may become routes and configuration. A Node is an object like any other: whoever may write one must not be
  * able to route the node's own network, the API server's address or another node's pods to somewhere else. Pure.
  */
-import { addressRange, type CidrRange, contains, overlap, parseNetwork } from '#api/cidr.ts';
+import { type Cidr, contains, containsIp, type IpAddress, overlap, parseIp, parseNetwork } from '#api/ip.ts';
 import type { Node } from '#api/types.generated.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
 import { internalIps, type PodRoute, podCidrsOf } from './routes.ts';
@@ -25,7 +25,7 @@ export interface PodRanges {
 interface Claim {
   node: Node;
   text: string;
-  range: CidrRange;
+  range: Cidr;
   gateway: string | undefined;
 }
 
@@ -66,8 +66,8 @@ function byAge(a: Claim, b: Claim): number {
 function claimsOf(node: Node, isSelf: boolean, network: PodNetwork, onLeftOut: (one: LeftOut) => void): Claim[] {
   if (typeof node.metadata.name !== 'string') return [];
   const addresses = internalIps(node).flatMap((address) => {
-    const range = addressRange(address);
-    return range === undefined ? [] : { address, range };
+    const ip = parseIp(address);
+    return ip === undefined ? [] : { address, ip };
   });
   return podCidrsOf(node).flatMap((text) => {
     const range = parseNetwork(text);
@@ -77,15 +77,15 @@ function claimsOf(node: Node, isSelf: boolean, network: PodNetwork, onLeftOut: (
       return [];
     }
     if (isSelf) return [{ node, text, range, gateway: undefined }];
-    const reached = addresses.find((one) => one.range.bits === range.bits);
-    const whyGateway = reached === undefined ? undefined : whyNoGateway(reached.address, reached.range, network);
+    const reached = addresses.find((one) => one.ip.family === range.family);
+    const whyGateway = reached === undefined ? undefined : whyNoGateway(reached.address, reached.ip, network);
     if (whyGateway !== undefined) onLeftOut(leftOut('Node', node, `status.addresses: ${whyGateway}`));
     // Without an address the range is the node's all the same: no other may have it.
     return [{ node, text, range, gateway: whyGateway === undefined ? reached?.address : undefined }];
   });
 }
 
-function whyNotPods(text: string, range: CidrRange, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {
+function whyNotPods(text: string, range: Cidr, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {
   if (!clusterCidrs.some((cluster) => containsRange(cluster, range))) {
     return `${text} is not within the cluster's range of pod addresses, ${clusterCidrs.join(',')}`;
   }
@@ -93,22 +93,27 @@ function whyNotPods(text: string, range: CidrRange, { clusterCidrs, hostAddresse
   return host === undefined ? undefined : `${text} contains ${host}, which is no pod's address`;
 }
 
-function containsRange(outer: string, range: CidrRange): boolean {
+function containsRange(outer: string, range: Cidr): boolean {
   const parsed = parseNetwork(outer);
   return parsed !== undefined && contains(parsed, range);
 }
 
-function isWithin(address: string, range: CidrRange): boolean {
-  const parsed = addressRange(address);
-  return parsed !== undefined && contains(range, parsed);
+function isWithin(address: string, range: Cidr): boolean {
+  const ip = parseIp(address);
+  return ip !== undefined && containsIp(range, ip);
+}
+
+function isWithinNetwork(ip: IpAddress, network: string): boolean {
+  const parsed = parseNetwork(network);
+  return parsed !== undefined && containsIp(parsed, ip);
 }
 
 /** What no packet can be handed to: loopback, unspecified, multicast and broadcast addresses. */
 const noGateways = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', 'ff00::/8'].flatMap((text) => parseNetwork(text) ?? []);
 
-function whyNoGateway(address: string, range: CidrRange, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {
-  if (noGateways.some((one) => contains(one, range))) return `${address} is no address of a node`;
-  if (hostAddresses.some((host) => isWithin(host, range))) return `${address} is this node's own, or the API server's`;
-  if (clusterCidrs.some((cluster) => containsRange(cluster, range))) return `${address} is a pod's address`;
+function whyNoGateway(address: string, ip: IpAddress, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {
+  if (noGateways.some((one) => containsIp(one, ip))) return `${address} is no address of a node`;
+  if (hostAddresses.some((host) => parseIp(host)?.text === ip.text)) return `${address} is this node's own, or the API server's`;
+  if (clusterCidrs.some((cluster) => isWithinNetwork(ip, cluster))) return `${address} is a pod's address`;
   return undefined;
 }

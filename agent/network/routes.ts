@@ -1,6 +1,6 @@
 /** Routes to the pods of other nodes: each node's pod CIDR by that node's InternalIP, on the same network. */
-import { isIPv6 } from 'node:net';
 import type { Exec } from '#agent/host/exec.ts';
+import { addressBits, familyOf, type IpFamily } from '#api/ip.ts';
 import type { Node } from '#api/types.generated.ts';
 
 export interface PodRoute {
@@ -19,8 +19,8 @@ export interface RoutePlan {
 /** Marks our routes in the kernel (`ip route show proto 107`), so that no other is ever touched. No registry assigns it. */
 export const routeProtocol = 107;
 
-export type IpFamily = 4 | 6;
-export const familyOf = (address: string): IpFamily => (isIPv6(address.split('/')[0] ?? '') ? 6 : 4);
+/** The option of ip(8) that selects the family. */
+const familyOption: Record<IpFamily, string> = { IPv4: '-4', IPv6: '-6' };
 
 /** The routes that should be, against our own that are. Pure. */
 export function planRoutes(wanted: readonly PodRoute[], current: readonly PodRoute[]): RoutePlan {
@@ -46,19 +46,19 @@ export function internalIps(node: Node): string[] {
 
 /** Our routes of one family, as the kernel has them. */
 export async function readRoutes(exec: Exec, family: IpFamily): Promise<PodRoute[]> {
-  const { stdout } = await exec(['ip', `-${family}`, '-j', 'route', 'show', 'proto', String(routeProtocol)]);
+  const { stdout } = await exec(['ip', familyOption[family], '-j', 'route', 'show', 'proto', String(routeProtocol)]);
   return parseRoutes(stdout, family);
 }
 
 /** Reads `ip -j route show`: a host route comes without its length, no routes as an empty text. */
 export function parseRoutes(json: string, family: IpFamily): PodRoute[] {
   const rows = json.trim() === '' ? [] : (JSON.parse(json) as { dst: string; gateway?: string }[]);
-  const withLength = (dst: string): string => (dst.includes('/') ? dst : `${dst}/${family === 4 ? 32 : 128}`);
+  const withLength = (dst: string): string => (dst.includes('/') ? dst : `${dst}/${addressBits[family]}`);
   return rows.map(({ dst, gateway = '' }) => ({ destination: withLength(dst), gateway }));
 }
 
 /** The program call for one route; `add` fails where somebody else's route for the same destination is. */
 export function routeArgv(action: 'add' | 'replace' | 'del', { destination, gateway }: PodRoute): string[] {
   const via = action === 'del' ? [] : ['via', gateway];
-  return ['ip', `-${familyOf(destination)}`, 'route', action, destination, ...via, 'proto', String(routeProtocol)];
+  return ['ip', familyOption[familyOf(destination)], 'route', action, destination, ...via, 'proto', String(routeProtocol)];
 }

@@ -6,8 +6,8 @@
  */
 import type { Exec } from '#agent/host/exec.ts';
 import type { Sysctl } from '#agent/host/sysctl.ts';
+import type { IpFamily } from '#api/ip.ts';
 import type { Clock } from '#client/clock.ts';
-import type { IpFamily } from './ip.ts';
 import type { ServicePortState, ServiceState } from './state.ts';
 
 /** The rules of one address family. Calls must not overlap. */

@@ -3,7 +3,7 @@
  * deleted, or a client that never pauses would talk to a dead pod for ever. (TCP ends by itself.)
  */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
-import { type IpFamily, joinHostPort } from './ip.ts';
+import { type IpFamily, joinHostPort } from '#api/ip.ts';
 import type { ServiceState } from './state.ts';
 
 /** What identifies a group of entries: where the client sends, and who answers. */

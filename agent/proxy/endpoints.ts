@@ -1,7 +1,8 @@
 /** Which endpoints a service port has, and which of them this node may send to. Pure. */
+import { type IpFamily, joinHostPort, parseIpSloppy } from '#api/ip.ts';
 import type { EndpointSlice } from '#api/types.generated.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
-import { type IpFamily, isPort, joinHostPort, parseIp } from './ip.ts';
+import { isPort } from './port.ts';
 
 /** One address and port behind a service port. */
 export interface EndpointState {
@@ -111,13 +112,13 @@ function* endpointsOf(
   for (const [index, { addresses, conditions, hints, nodeName: endpointNode }] of (slice.endpoints ?? []).entries()) {
     // Kubernetes gives one address per endpoint; of several, upstream's proxy uses the first.
     const [address] = addresses ?? [];
-    const ip = parseIp(address ?? '');
+    const ip = parseIpSloppy(address ?? '');
     if (ip === undefined || ip.family !== slice.addressType) {
       problem(`endpoints[${index}].addresses[0]: ${JSON.stringify(address ?? '')} is no ${slice.addressType} address`);
       continue;
     }
     yield {
-      ip: ip.address,
+      ip: ip.text,
       local: endpointNode !== undefined && endpointNode === nodeName,
       ready: conditions?.ready ?? true,
       serving: conditions?.serving ?? true,

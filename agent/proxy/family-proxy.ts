@@ -1,11 +1,11 @@
 /** One address family of the proxy: what the caches hold becomes the state, the backend's rules, and conntrack entries to forget. */
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
+import type { IpFamily } from '#api/ip.ts';
 import type { Clock } from '#client/clock.ts';
 import type { LeftOut } from '#client/left-out.ts';
 import { type Applied, type Backend, fullSyncPeriodMs, RefusedError } from './backend.ts';
 import { cleanStaleFlows } from './conntrack.ts';
-import type { IpFamily } from './ip.ts';
 import { Quarantine } from './quarantine.ts';
 import type { ServiceState } from './state.ts';
 

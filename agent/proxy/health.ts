@@ -2,8 +2,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Logger } from 'pino';
 import { guardListener, httpLimits, requestTarget } from '#agent/host/listener.ts';
+import type { IpFamily } from '#api/ip.ts';
 import type { Clock } from '#client/clock.ts';
-import type { IpFamily } from './ip.ts';
 
 export interface ProxyHealthTracker {
   /** A change waits to be written. */

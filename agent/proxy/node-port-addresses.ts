@@ -1,5 +1,5 @@
 /** `--nodeport-addresses`: which of the node's addresses take node ports. Pure. */
-import { cidrContains, type IpFamily, parseCidr } from './ip.ts';
+import { containsIp, type IpFamily, parseCidr, parseIp } from '#api/ip.ts';
 
 /**
  * @param ranges of both families; others are ignored
@@ -13,5 +13,10 @@ export function nodePortAddresses(
 ): readonly string[] | undefined {
   const ofFamily = ranges.flatMap((text) => parseCidr(text) ?? []).filter((range) => range.family === family);
   if (ofFamily.length === 0 || ofFamily.some(({ prefixLength }) => prefixLength === 0)) return undefined;
-  return [...new Set(local)].filter((address) => ofFamily.some((range) => cidrContains(range, address))).sort();
+  return [...new Set(local)]
+    .filter((address) => {
+      const ip = parseIp(address);
+      return ip !== undefined && ofFamily.some((range) => containsIp(range, ip));
+    })
+    .sort();
 }

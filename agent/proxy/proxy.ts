@@ -9,6 +9,7 @@ import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
 import type { Sysctl } from '#agent/host/sysctl.ts';
+import { formatCidr, parseCidr, parseIp } from '#api/ip.ts';
 import { zoneLabel } from '#api/node-labels.ts';
 import type { EndpointSlice, Node, Service } from '#api/types.generated.ts';
 import { type Clock, sleep } from '#client/clock.ts';
@@ -20,7 +21,6 @@ import { backends, type ProxyMode } from './backends.ts';
 import { FamilyProxy, type SyncRecord } from './family-proxy.ts';
 import { createHealthTracker, createServiceHealthServers } from './health.ts';
 import { serveHealthz } from './healthz.ts';
-import { parseCidr, parseIp } from './ip.ts';
 import { nodePortAddresses } from './node-port-addresses.ts';
 import { buildServiceState, healthCheckServices } from './state.ts';
 import { createSyncRunner } from './sync-runner.ts';
@@ -90,8 +90,9 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   function familyProxy(nodeIpText: string): FamilyProxy {
     const ip = parseIp(nodeIpText);
     if (ip === undefined) throw new Error(`proxy: node IP "${nodeIpText}" is not an IP address`);
-    const { family, address: nodeIp } = ip;
-    const clusterCidrs = (options.clusterCidr ?? '').split(',').map(parseCidr);
+    const { family, text: nodeIp } = ip;
+    const clusterCidrs = (options.clusterCidr ?? '').split(',').flatMap((text) => parseCidr(text.trim()) ?? []);
+    const clusterCidr = clusterCidrs.find((cidr) => cidr.family === family);
     const warn = (message: string): void => log.warn({ family }, message);
     const backend = backends[options.mode ?? 'iptables'](
       { ...deps, warn },
@@ -99,7 +100,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
         ...options,
         family,
         nodeIp,
-        clusterCidr: clusterCidrs.find((cidr) => cidr?.family === family)?.text,
+        clusterCidr: clusterCidr && formatCidr(clusterCidr),
         nodePortIps: () => nodePortAddresses(options.nodePortAddresses ?? [], family, localAddresses()),
       },
     );

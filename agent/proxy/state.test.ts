@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { formatCidr } from '#api/ip.ts';
 import type { Endpoint, EndpointSlice, Service } from '#api/types.generated.ts';
 import { buildRuleset } from './iptables/ruleset.ts';
 import { endpoint, notReady, service, slice } from './objects.testing.ts';
@@ -174,10 +175,7 @@ describe('buildServiceState', () => {
     };
     const [port] = state([service('default/web', '10.96.0.1', http, spec, ['1.2.3.4', 'fd00::2'])]).ports;
     assert.deepEqual(port?.externalIps, ['192.168.99.11']);
-    assert.deepEqual(
-      port?.sourceRanges.map(({ text }) => text),
-      ['203.0.113.0/25'],
-    );
+    assert.deepEqual(port?.sourceRanges.map(formatCidr), ['203.0.113.0/25']);
     assert.deepEqual(port?.loadBalancerIps, ['1.2.3.4']);
   });
 

@@ -1,4 +1,5 @@
 /** Services and EndpointSlices → what this node has to forward, per service port. Pure. */
+import { type Cidr, type IpFamily, parseCidrSloppy, parseIpSloppy } from '#api/ip.ts';
 import type { EndpointSlice, Service, ServicePort } from '#api/types.generated.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
 import {
@@ -9,7 +10,7 @@ import {
   portKey,
   type Topology,
 } from './endpoints.ts';
-import { type Cidr, type IpFamily, isPort, parseCidr, parseIp } from './ip.ts';
+import { isPort } from './port.ts';
 
 /** One port of one Service with all that decides its rules. */
 export interface ServicePortState {
@@ -112,7 +113,7 @@ function servicePorts(
   const problem = (reason: string): void => onLeftOut(leftOut('Service', service, reason));
   const clusterIpText = clusterIpOf(service, family);
   if (clusterIpText === undefined) return [];
-  const clusterIp = parseIp(clusterIpText);
+  const clusterIp = parseIpSloppy(clusterIpText);
   if (clusterIp === undefined) problem(`spec.clusterIP: ${JSON.stringify(clusterIpText)} is no IP address`);
   if (clusterIp === undefined || clusterIp.family !== family) return [];
   const seen = new Set<string>();
@@ -128,7 +129,7 @@ function servicePorts(
   const endpoints = collectEndpoints(slices, { family, nodeName: topology.nodeName, portKeys, onLeftOut });
   return usable.map((port) => {
     const ofPort = endpoints.get(portKey(port.name ?? '', port.protocol ?? 'TCP')) ?? [];
-    return servicePort(service, port, clusterIp.address, shared, ofPort, topology);
+    return servicePort(service, port, clusterIp.text, shared, ofPort, topology);
   });
 }
 
@@ -201,7 +202,8 @@ function sharedByPorts({ spec, status }: Service, family: IpFamily, problem: (re
 
 function sourceRanges(texts: readonly string[], problem: (reason: string) => void): readonly Cidr[] | 'unreadable' {
   const ranges = texts.flatMap((text, index) => {
-    const cidr = parseCidr(text);
+    // White space is allowed, as upstream's validation allows it.
+    const cidr = typeof text === 'string' ? parseCidrSloppy(text.trim()) : undefined;
     if (cidr === undefined) problem(`spec.loadBalancerSourceRanges[${index}]: ${JSON.stringify(text)} is no range of addresses`);
     return cidr ?? [];
   });
@@ -257,9 +259,9 @@ function clusterIpOf({ spec }: Service, family: IpFamily): string | undefined {
 
 function ofFamily(addresses: readonly string[], family: IpFamily, path: string, problem: (reason: string) => void): string[] {
   return addresses.flatMap((text, index) => {
-    const ip = parseIp(text);
+    const ip = parseIpSloppy(text);
     if (ip === undefined && text !== '') problem(`${path}[${index}]: ${JSON.stringify(text)} is no IP address`);
-    return ip?.family === family ? [ip.address] : [];
+    return ip?.family === family ? [ip.text] : [];
   });
 }
 

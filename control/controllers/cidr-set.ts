@@ -1,5 +1,5 @@
 /** Equal ranges cut out of a larger one, for the pods of each node. Pure; IPv4 and IPv6. */
-import { type CidrRange, overlap } from '#api/cidr.ts';
+import { addressBits, type Cidr, overlap } from '#api/ip.ts';
 
 /**
  * The next free part of `cluster`, beginning after the last one given (so that a range just given back rests a while).
@@ -7,16 +7,16 @@ import { type CidrRange, overlap } from '#api/cidr.ts';
  * @returns undefined where every part is used
  */
 export function nextFree(
-  cluster: CidrRange,
+  cluster: Cidr,
   maskSize: number,
-  used: readonly CidrRange[],
+  used: readonly Cidr[],
   after: number,
-): { cidr: CidrRange; index: number } | undefined {
+): { cidr: Cidr; index: number } | undefined {
   const count = 2 ** Math.min(16, maskSize - cluster.prefixLength);
-  const size = 1n << BigInt(cluster.bits - maskSize);
+  const size = 1n << BigInt(addressBits[cluster.family] - maskSize);
   for (let step = 1; step <= count; step++) {
     const index = (after + step) % count;
-    const cidr: CidrRange = { first: cluster.first + BigInt(index) * size, prefixLength: maskSize, bits: cluster.bits };
+    const cidr: Cidr = { family: cluster.family, first: cluster.first + BigInt(index) * size, prefixLength: maskSize };
     if (!used.some((one) => overlap(one, cidr))) return { cidr, index };
   }
   return undefined;

@@ -5,6 +5,7 @@
  * Source: kubernetes `pkg/controller/endpoint`, `pkg/api/v1/endpoints/util.go` (RepackSubsets).
  */
 
+import { familyOf } from '#api/ip.ts';
 import type { New } from '#api/meta.ts';
 import { keyToName, sameJson } from '#api/meta.ts';
 import { isPodReady } from '#api/pod/conditions.ts';
@@ -19,7 +20,6 @@ import {
   findPort,
   headlessLabel,
   isHeadless,
-  isIPv6,
   isSelecting,
   podIPs,
   podsBehind,
@@ -139,8 +139,8 @@ function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
 const byNumber = (a: EndpointPort, b: EndpointPort): number => a.port - b.port || ((a.name ?? '') < (b.name ?? '') ? -1 : 1);
 
 function entryOf(service: Service, pod: Pod): Entry[] {
-  const family = service.spec.ipFamilies?.[0] ?? (isIPv6(service.spec.clusterIP ?? '') ? 'IPv6' : 'IPv4');
-  const ip = podIPs(pod).find((one) => isIPv6(one) === (family === 'IPv6'));
+  const family = service.spec.ipFamilies?.[0] ?? familyOf(service.spec.clusterIP ?? '');
+  const ip = podIPs(pod).find((one) => familyOf(one) === family);
   if (ip === undefined) return [];
   const ports = (service.spec.ports ?? []).flatMap((port): EndpointPort[] => {
     const number = findPort(pod, port);

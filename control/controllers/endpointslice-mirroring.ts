@@ -6,6 +6,7 @@
  * Writes: EndpointSlice.
  * Source: kubernetes `pkg/controller/endpointslicemirroring`.
  */
+import { familyOf } from '#api/ip.ts';
 import type { New } from '#api/meta.ts';
 import { controllerReference } from '#api/meta.ts';
 import type { Endpoint, EndpointAddress, EndpointSlice, EndpointSubset, Endpoints, Service } from '#api/types.generated.ts';
@@ -14,7 +15,7 @@ import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import { carryOutSlices, managedByLabel, managedSlices, serviceNameLabel, sliceKeys } from './endpointslice.ts';
 import { createExpectations, recheckAfterMs } from './expectations.ts';
-import { endpointAddress, isIPv6, triggerTimeAnnotation } from './service-pods.ts';
+import { endpointAddress, triggerTimeAnnotation } from './service-pods.ts';
 import type { EndpointGroup } from './slice-packing.ts';
 import { packSlices } from './slice-packing.ts';
 
@@ -86,7 +87,7 @@ export function mirrorGroups({ subsets = [] }: Endpoints): EndpointGroup[] {
       .map((addressType) => ({
         addressType,
         ports,
-        endpoints: endpoints.filter(({ addresses: [ip = ''] }) => isIPv6(ip) === (addressType === 'IPv6')),
+        endpoints: endpoints.filter(({ addresses: [ip = ''] }) => familyOf(ip) === addressType),
       }))
       .filter((group) => group.endpoints.length > 0);
   });

@@ -6,6 +6,7 @@
  * Source: kubernetes `pkg/controller/endpointslice`, `staging/src/k8s.io/endpointslice`; KEP-752, KEP-1672 (terminating).
  */
 
+import { familyOf } from '#api/ip.ts';
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerReference, keyOf, nameToKey } from '#api/meta.ts';
 import { zoneLabel } from '#api/node-labels.ts';
@@ -24,7 +25,6 @@ import {
   findPort,
   headlessLabel,
   isHeadless,
-  isIPv6,
   isSelecting,
   podIPs,
   podsBehind,
@@ -117,8 +117,7 @@ export function managedSlices(cache: Cache<EndpointSlice>, { metadata }: KubeObj
 
 function addressTypes({ spec }: Service): string[] {
   if (spec.ipFamilies !== undefined && spec.ipFamilies.length > 0) return spec.ipFamilies;
-  if (spec.clusterIP !== undefined && spec.clusterIP !== '' && spec.clusterIP !== 'None')
-    return [isIPv6(spec.clusterIP) ? 'IPv6' : 'IPv4'];
+  if (spec.clusterIP !== undefined && spec.clusterIP !== '' && spec.clusterIP !== 'None') return [familyOf(spec.clusterIP)];
   return ['IPv4', 'IPv6'];
 }
 
@@ -138,7 +137,7 @@ export function groupEndpoints(
     }
     const ports = portsOf(service, pod);
     for (const addressType of addressTypes(service)) {
-      const addresses = podIPs(pod).filter((ip) => isIPv6(ip) === (addressType === 'IPv6'));
+      const addresses = podIPs(pod).filter((ip) => familyOf(ip) === addressType);
       if (addresses.length === 0) continue;
       const key = JSON.stringify([addressType, ports]);
       const group = groups.get(key) ?? { addressType, ports, endpoints: [] };

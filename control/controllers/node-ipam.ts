@@ -4,7 +4,7 @@
  * Owns: -.  Watches: Node.  Writes: Node (spec.podCIDR, spec.podCIDRs).
  * Source: kubernetes `pkg/controller/nodeipam/ipam/range_allocator.go`.
  */
-import { type CidrRange, contains, formatCidr, parseCidr } from '#api/cidr.ts';
+import { type Cidr, contains, formatCidr, mustParseCidr, parseCidrSloppy } from '#api/ip.ts';
 import { keyOf } from '#api/meta.ts';
 import type { Node } from '#api/types.generated.ts';
 import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
@@ -24,10 +24,11 @@ export interface NodeIpamOptions {
 
 export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOptions): Controller => {
   const { client, caches, events } = deps;
-  const clusterRanges = options.clusterCidr.split(',').map((text) => parseCidr(text.trim()));
-  const reserved = options.serviceCidr === undefined ? [] : options.serviceCidr.split(',').map((text) => parseCidr(text.trim()));
+  const clusterRanges = options.clusterCidr.split(',').map((text) => mustParseCidr(text.trim()));
+  const reserved =
+    options.serviceCidr === undefined ? [] : options.serviceCidr.split(',').map((text) => mustParseCidr(text.trim()));
   /** Given to a node, but not yet seen in the cache. */
-  const pending = new Map<string, { uid: string; cidrs: CidrRange[] }>();
+  const pending = new Map<string, { uid: string; cidrs: Cidr[] }>();
   const last = clusterRanges.map(() => -1);
   const maskSizes = clusterRanges.map((range) => maskSize(range, options));
   const report = (bad: readonly LeftOut[]): void => deps.leftOut.report('node-ipam', bad);
@@ -93,8 +94,8 @@ const withoutRange = (caches: Caches): string[] =>
     .filter((node) => !hasRange(node))
     .map(keyOf);
 
-function maskSize({ bits }: CidrRange, { nodeCidrMaskSize }: NodeIpamOptions): number {
-  return bits === 32 ? (nodeCidrMaskSize ?? 24) : 64;
+function maskSize({ family }: Cidr, { nodeCidrMaskSize }: NodeIpamOptions): number {
+  return family === 'IPv4' ? (nodeCidrMaskSize ?? 24) : 64;
 }
 
 const textsOf = ({ spec }: Node): readonly string[] => {
@@ -111,10 +112,10 @@ const hasRange = (node: Node): boolean => textsOf(node).length > 0;
  */
 export function usedRanges(
   nodes: readonly Node[],
-  clusterRanges: readonly CidrRange[],
+  clusterRanges: readonly Cidr[],
   maskSizes: readonly number[],
   report: (leftOut: readonly LeftOut[]) => void,
-): CidrRange[] {
+): Cidr[] {
   const bad: LeftOut[] = [];
   const used = readEach(
     'Node',
@@ -122,7 +123,7 @@ export function usedRanges(
     (one) => bad.push(one),
     (node) =>
       textsOf(node).flatMap((text) => {
-        const range = parseRange(text);
+        const range = parseCidrSloppy(text);
         const why =
           range === undefined
             ? `${JSON.stringify(text)} is no range of addresses`
@@ -137,15 +138,6 @@ export function usedRanges(
   return used;
 }
 
-function parseRange(text: string): CidrRange | undefined {
-  try {
-    return parseCidr(text);
-  } catch (error) {
-    if (error instanceof RangeError) return undefined;
-    throw error;
-  }
-}
-
 /** A cluster for one node, whose share is all there is, is fine. */
-const takesAll = (range: CidrRange, cluster: CidrRange, maskSize: number): boolean =>
+const takesAll = (range: Cidr, cluster: Cidr, maskSize: number): boolean =>
   contains(range, cluster) && !(range.prefixLength === cluster.prefixLength && maskSize === cluster.prefixLength);

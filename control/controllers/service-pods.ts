@@ -4,7 +4,8 @@
  * Source: kubernetes `staging/src/k8s.io/endpointslice/{utils.go,util}`.
  */
 
-import { addressRange, contains, formatCidr, parseCidr } from '#api/cidr.ts';
+import { parseIpSloppy } from '#api/ip.ts';
+import { type IpScope, scopeOf } from '#api/ip-scope.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
 import { isDns1123Label } from '#api/names.ts';
@@ -59,21 +60,16 @@ export function podIPs({ status }: Pod): string[] {
 }
 
 /** Upstream's ValidateEndpointIP: no unspecified, loopback or link-local address. */
-const neverEndpoints = ['0.0.0.0/32', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/24', '::/127', 'fe80::/10', 'ff02::/16'].map(
-  parseCidr,
-);
+const neverEndpoints: readonly IpScope[] = ['unspecified', 'loopback', 'link-local', 'link-local multicast'];
 
 /** The address as slices demand it (canonical, also where it was written with leading zeros); undefined for one that no endpoint may have. */
-export function endpointAddress(ip: string): string | undefined {
-  const range = addressRange(ip.includes(':') ? ip : ip.replaceAll(/(^|\.)0+(?=\d)/g, '$1'));
-  if (range === undefined || neverEndpoints.some((never) => contains(never, range))) return undefined;
-  return formatCidr(range).replace(/\/.*$/, '');
+export function endpointAddress(text: string): string | undefined {
+  const ip = parseIpSloppy(text);
+  return ip === undefined || neverEndpoints.includes(scopeOf(ip)) ? undefined : ip.text;
 }
 
 const isPort = (port: number | undefined): port is number =>
   Number.isInteger(port) && Number(port) >= 1 && Number(port) <= 65_535;
-
-export const isIPv6 = (ip: string): boolean => ip.includes(':');
 
 /** The pod's port for a port of the Service: the number, or the container port of that name; undefined where it has none. */
 export function findPort(pod: Pod, servicePort: ServicePort): number | undefined {

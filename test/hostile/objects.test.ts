@@ -9,7 +9,7 @@ import { podRanges } from '#agent/network/pod-ranges.ts';
 import { buildRuleset } from '#agent/proxy/iptables/ruleset.ts';
 import { endpoint, service, slice } from '#agent/proxy/objects.testing.ts';
 import { buildServiceState } from '#agent/proxy/state.ts';
-import { addressRange, contains, formatCidr, parseCidr } from '#api/cidr.ts';
+import { contains, formatCidr, mustParseCidr, parseIp } from '#api/ip.ts';
 import type { EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts';
 import { usedRanges } from '#control/controllers/node-ipam.ts';
 import { SchedulerCache } from '#control/scheduler/cache.ts';
@@ -94,10 +94,10 @@ describe('beside hostile objects', { timeout: 120_000 }, () => {
         assert.deepEqual(found.own, ['10.244.0.0/24']);
         assert.ok(found.others.some(({ destination, gateway }) => destination === '10.244.1.0/24' && gateway === '192.168.0.2'));
         for (const { destination, gateway } of found.others) {
-          assert.ok(contains(parseCidr('10.244.0.0/16'), parseCidr(destination)));
-          assert.ok(addressRange(gateway) !== undefined);
+          assert.ok(contains(mustParseCidr('10.244.0.0/16'), mustParseCidr(destination)));
+          assert.ok(parseIp(gateway) !== undefined);
         }
-        const used = usedRanges([...bad, ...good], [parseCidr('10.244.0.0/16')], [24], () => undefined);
+        const used = usedRanges([...bad, ...good], [mustParseCidr('10.244.0.0/16')], [24], () => undefined);
         assert.ok(used.map(formatCidr).includes('10.244.1.0/24'));
       }),
       runs,

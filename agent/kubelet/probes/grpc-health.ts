@@ -6,6 +6,7 @@
 
 import * as http2 from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
+import { joinHostPort } from '#api/ip.ts';
 import { goDuration } from '../backoff.ts';
 import type { ProbeOutcome } from './probe-outcome.ts';
 
@@ -51,7 +52,7 @@ const decodeResponse = (bytes: Buffer): string => servingStatuses[bytes[0] === 0
  * closed, may still wait for a server that never speaks.
  */
 export async function checkHealth(host: string, port: number, service: string, timeoutMs: number): Promise<ProbeOutcome> {
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const address = joinHostPort(host, port);
   const signal = AbortSignal.timeout(timeoutMs);
   const session = await connected(address, signal);
   if (session === undefined) {

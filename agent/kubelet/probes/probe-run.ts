@@ -3,9 +3,11 @@
  *
  * Source: upstream `pkg/kubelet/prober/prober.go`, `pkg/probe/*` (results and messages).
  */
+
 import { connect } from 'node:net';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { RuntimeError } from '#agent/runtime/runtime.ts';
+import { joinHostPort } from '#api/ip.ts';
 import type { Container, Probe } from '#api/types.generated.ts';
 import { goDuration } from '../backoff.ts';
 import { messageText } from '../errors.ts';
@@ -100,7 +102,7 @@ export function createProbeRunner(runtime: ContainerRuntime): ProbeRunner {
 
 function runTcp(host: string, port: number, timeoutMs: number): Promise<ProbeOutcome> {
   const { promise, resolve } = Promise.withResolvers<ProbeOutcome>();
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const address = joinHostPort(host, port);
   const socket = connect({ host, port, lookup: lookupWithoutThreads });
   // A whole time, the name's resolution included: not one of silence, which a socket's own timeout is.
   const timer = setTimeout(() => resolve(failure(`dial tcp ${address}: i/o timeout`)), timeoutMs);

@@ -1,7 +1,7 @@
 /** Puts a ruleset in place with one iptables-restore, touching only what changed since the last. */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
+import type { IpFamily } from '#api/ip.ts';
 import type { Applied } from '../backend.ts';
-import type { IpFamily } from '../ip.ts';
 import { cleanupRestore, failedLine, fullRestore, parseSave, partialRestore, stands } from './restore.ts';
 import { type Ruleset, renderRuleset } from './ruleset.ts';
 

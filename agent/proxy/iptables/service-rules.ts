@@ -1,7 +1,7 @@
 /** The rules of one service port, in upstream's order. */
 
+import { containsIp, formatCidr, parseIp } from '#api/ip.ts';
 import type { EndpointState } from '../endpoints.ts';
-import { cidrContains } from '../ip.ts';
 import type { ServicePortState } from '../state.ts';
 import { chains, clusterPolicyChain, endpointChain, externalChain, firewallChain, localPolicyChain } from './chains.ts';
 import type { RuleWriter } from './rule-writer.ts';
@@ -140,8 +140,9 @@ function writeExternal(writer: RuleWriter, port: ServicePortState, { ext, svc, e
 function writeFirewall(writer: RuleWriter, port: ServicePortState, { fw, ext }: PortRouting): void {
   const { nodeIp } = writer.settings;
   const comment = `-m comment --comment "${port.id} loadbalancer IP"`;
-  for (const range of port.sourceRanges) writer.nat(fw, `${comment} -s ${range.text} -j ${ext}`);
-  if (nodeIp !== undefined && port.sourceRanges.some((range) => cidrContains(range, nodeIp))) {
+  for (const range of port.sourceRanges) writer.nat(fw, `${comment} -s ${formatCidr(range)} -j ${ext}`);
+  const node = parseIp(nodeIp);
+  if (node !== undefined && port.sourceRanges.some((range) => containsIp(range, node))) {
     // A node that holds the VIP as its own address sends to it from that address.
     for (const ip of port.loadBalancerIps) writer.nat(fw, `${comment} -s ${ip} -j ${ext}`);
   }

@@ -3,7 +3,7 @@
  * A rule with a probability is taken and passed by at once, so that all possible endpoints are found.
  */
 
-import { cidrContains, parseCidr } from '../ip.ts';
+import { containsIp, parseCidr, parseIp } from '#api/ip.ts';
 import { jumps, type Table } from './chains.ts';
 
 export interface Packet {
@@ -161,7 +161,8 @@ function parseRule(text: string): Rule {
 function matches({ name, value, negated }: Match, { packet, local, marked }: Walk, translated: boolean): boolean {
   const within = (address: string): boolean => {
     const cidr = parseCidr(value.includes('/') ? value : `${value}/${value.includes(':') ? 128 : 32}`);
-    return cidr !== undefined && cidrContains(cidr, address);
+    const ip = parseIp(address);
+    return cidr !== undefined && ip !== undefined && containsIp(cidr, ip);
   };
   const holds = (): boolean => {
     switch (name) {

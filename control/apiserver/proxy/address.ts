@@ -5,7 +5,9 @@
  * Source: kubernetes `pkg/registry/core/node/strategy.go` (isProxyableHostname), Go's `net.IP.IsGlobalUnicast`.
  */
 import { lookup } from 'node:dns/promises';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { parseIp } from '#api/ip.ts';
+import { scopeOf } from '#api/ip-scope.ts';
 import { badRequest } from '#api/status.ts';
 
 /** The addresses of a host name. @throws Error */
@@ -13,22 +15,10 @@ export type Resolve = (hostname: string) => Promise<readonly string[]>;
 
 export const systemResolve: Resolve = async (hostname) => (await lookup(hostname, { all: true })).map(({ address }) => address);
 
-const notGlobal = new BlockList();
-notGlobal.addAddress('0.0.0.0');
-notGlobal.addAddress('255.255.255.255');
-notGlobal.addSubnet('127.0.0.0', 8);
-notGlobal.addSubnet('169.254.0.0', 16);
-notGlobal.addSubnet('224.0.0.0', 4);
-notGlobal.addAddress('::', 'ipv6');
-notGlobal.addAddress('::1', 'ipv6');
-notGlobal.addSubnet('fe80::', 10, 'ipv6');
-notGlobal.addSubnet('ff00::', 8, 'ipv6');
-
 /** Neither loopback, link-local, multicast, broadcast nor unspecified; an IPv4 address within IPv6 counts as what it is. Pure. */
 export function isGlobalUnicast(address: string): boolean {
-  const plain = address.split('%', 1)[0] ?? '';
-  const family = isIP(plain);
-  return family !== 0 && !notGlobal.check(plain, family === 4 ? 'ipv4' : 'ipv6');
+  const ip = parseIp(address.split('%', 1)[0]);
+  return ip !== undefined && scopeOf(ip) === 'global';
 }
 
 /**

@@ -1,7 +1,9 @@
 /** Endpoints and EndpointSlices. Source: upstream `pkg/apis/core/validation/validation.go`, `pkg/apis/discovery/validation`. */
+
 import { isIPv4, isIPv6 } from 'node:net';
 import type { FieldError } from '#api/field-error.ts';
 import { duplicate, invalidValue, notSupported, required, tooMany } from '#api/field-error.ts';
+import { parseIp } from '#api/ip.ts';
 import { validateLabels } from '#api/labels.ts';
 import { isDns1123Label, isDns1123Subdomain, isQualifiedName, isValidLabelValue, nameIsDnsSubdomain } from '#api/names.ts';
 import type {
@@ -13,7 +15,7 @@ import type {
   EndpointSubset,
   Endpoints,
 } from '#api/types.generated.ts';
-import { canonicalIp, validateEndpointIp, validateIp } from './ip.ts';
+import { validateEndpointIp, validateIp } from './ip.ts';
 import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from './object-meta.ts';
 import { protocols, validatePortNumber, validateProtocol } from './pod-spec/ports.ts';
 import { semanticEqual } from './semantic-equal.ts';
@@ -140,8 +142,9 @@ function validateSliceAddress(address: string, type: string, listPath: string, i
   if (type !== 'IPv4' && type !== 'IPv6') return [];
   const errors = validateIp(address, at);
   if (errors.length > 0) return errors;
-  if (type === 'IPv6' && canonicalIp(address) !== address) {
-    return [invalidValue(at, address, `must be in canonical form (${JSON.stringify(canonicalIp(address))})`)];
+  const canonical = parseIp(address)?.text;
+  if (type === 'IPv6' && canonical !== address) {
+    return [invalidValue(at, address, `must be in canonical form (${JSON.stringify(canonical)})`)];
   }
   const isType = type === 'IPv4' ? isIPv4 : isIPv6;
   return [

@@ -1,5 +1,5 @@
 /** Columns of Services, Endpoints and EndpointSlices. Source: upstream `pkg/printers/internalversion/printers.go`. */
-import { isIPv6 } from 'node:net';
+import { joinHostPort } from '#api/ip.ts';
 import type { EndpointSlice, Endpoints, Service } from '#api/types.generated.ts';
 import type { TableColumns } from '../../registry/strategy.ts';
 import { ageColumn, ageOf, column, labelsText, nameColumn, shortList, wide } from './columns.ts';
@@ -62,12 +62,10 @@ function endpointsText({ subsets = [] }: Endpoints): string {
   const all = subsets.flatMap(({ addresses = [], ports = [] }) =>
     ports.length === 0
       ? addresses.map(({ ip }) => ip)
-      : ports.flatMap(({ port }) => addresses.map(({ ip }) => hostPort(ip, port))),
+      : ports.flatMap(({ port }) => addresses.map(({ ip = '' }: { ip?: string }) => joinHostPort(ip, port))),
   );
   return shortList(all, '');
 }
-
-const hostPort = (ip: string, port: number): string => (isIPv6(ip) ? `[${ip}]:${port}` : `${ip}:${port}`);
 
 export const endpointSliceTable: TableColumns<EndpointSlice> = {
   columns: [

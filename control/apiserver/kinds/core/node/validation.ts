@@ -1,7 +1,7 @@
 /** Nodes. Source: upstream `pkg/apis/core/validation/validation.go`, ValidateNode. */
-import { isIP } from 'node:net';
 import type { FieldError } from '#api/field-error.ts';
 import { duplicate, forbiddenField, internalFieldError, invalidValue } from '#api/field-error.ts';
+import { parseCidrSloppy } from '#api/ip.ts';
 import { nameIsDnsSubdomain } from '#api/names.ts';
 import type { Node } from '#api/types.generated.ts';
 import { validateCidr } from '../../../validation/ip.ts';
@@ -21,7 +21,7 @@ export function validateNode(node: Node): FieldError[] {
     ...cidrs.flatMap((cidr, index) => validateCidr(cidr, `spec.podCIDRs[${index}]`)),
   ];
   const families = new Set(cidrs.map((cidr) => cidr.includes(':')));
-  const unreadable = cidrs.findIndex((cidr) => !isCidr(cidr));
+  const unreadable = cidrs.findIndex((cidr) => parseCidrSloppy(cidr) === undefined);
   if (cidrs.length > 1 && unreadable >= 0) {
     const why = `invalid CIDR[${unreadable}]: <nil> (invalid CIDR address: ${cidrs[unreadable]})`;
     errors.push(internalFieldError('spec.podCIDRs', `invalid PodCIDRs. failed to check with dual stack with error:${why}`));
@@ -37,19 +37,6 @@ function validateNodeResources({ status }: Node): FieldError[] {
     Object.entries(status?.[list] ?? {}).flatMap(([name, quantity]) =>
       validateResourceQuantity(name, quantity, `status.${list}.${name}`),
     ),
-  );
-}
-
-/** Leniently, as upstream's ParseCIDRSloppy: leading zeros and host bits are others' concern. */
-function isCidr(text: string): boolean {
-  const [address = '', bits = '', ...rest] = text.split('/');
-  const plain = address.includes(':') ? address : address.replaceAll(/(^|\.)0+(?=\d)/g, '$1');
-  return (
-    isIP(plain) !== 0 &&
-    !plain.includes('%') &&
-    /^\d{1,3}$/.test(bits) &&
-    Number(bits) <= (isIP(plain) === 4 ? 32 : 128) &&
-    rest.length === 0
   );
 }
 

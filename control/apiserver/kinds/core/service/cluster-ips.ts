@@ -1,9 +1,8 @@
 /** Cluster IPs, out of one IPv4 range. Source: upstream `pkg/registry/core/service/ipallocator`. */
-import { isIPv4 } from 'node:net';
 import { invalidValue } from '#api/field-error.ts';
+import { ipAddress, parseCidr, parseIp } from '#api/ip.ts';
 import { internalError, invalid } from '#api/status.ts';
 import type { Service } from '#api/types.generated.ts';
-import { ipv4ToNumber, numberToIpv4 } from '../../../validation/ip.ts';
 import { createScarceRange, type ScarceRange, staticBandSize } from './scarce-range.ts';
 import { needsClusterIp } from './shape.ts';
 import type { Undo } from './undo.ts';
@@ -14,14 +13,14 @@ export class ClusterIps {
 
   /** @throws Error for a range that is no IPv4 prefix of at most 30 bits */
   constructor(cidr: string, random: () => number) {
-    const [address = '', bits = ''] = cidr.split('/');
-    if (!isIPv4(address) || !/^\d+$/.test(bits) || Number(bits) > 30) {
+    const network = parseCidr(cidr);
+    if (network?.family !== 'IPv4' || network.prefixLength > 30) {
       throw new Error(`service CIDR "${cidr}" is not an IPv4 range with at least two addresses; give one such as 10.96.0.0/16`);
     }
-    const size = 2 ** (32 - Number(bits));
-    const network = Math.floor(ipv4ToNumber(address) / size) * size;
+    const size = 2 ** (32 - network.prefixLength);
+    const base = Number(network.first);
     // The network's own address and its broadcast address are nobody's: upstream, too, refuses them as outside of the range.
-    const range = { first: network + 1, last: network + size - 2 };
+    const range = { first: base + 1, last: base + size - 2 };
     this.#free = createScarceRange(range, staticBandSize(size, 16, 256), random);
     this.apiServerIp = numberToIpv4(range.first);
     // Taken from the start: nobody but the API server's own service gets it.
@@ -56,7 +55,7 @@ export class ClusterIps {
 
   /** Takes the address, or tells why not. */
   #takeProblem(ip: string): string | undefined {
-    const value = isIPv4(ip) ? ipv4ToNumber(ip) : Number.NaN;
+    const value = ipv4ToNumber(ip);
     if (!this.#free.contains(value)) return 'the provided network does not match the current range';
     return this.#free.take(value) ? undefined : 'provided IP is already allocated';
   }
@@ -64,7 +63,7 @@ export class ClusterIps {
   /** The addresses that the service keeps from others. */
   heldBy(service: Service): string[] {
     if (!needsClusterIp(service)) return [];
-    return (service.spec.clusterIPs ?? []).filter((ip) => isIPv4(ip) && ip !== this.apiServerIp);
+    return (service.spec.clusterIPs ?? []).filter((ip) => !Number.isNaN(ipv4ToNumber(ip)) && ip !== this.apiServerIp);
   }
 
   /** False when another service holds it. */
@@ -76,3 +75,11 @@ export class ClusterIps {
     this.#free.release(ipv4ToNumber(ip));
   }
 }
+
+/** NaN for what is no IPv4 address. */
+function ipv4ToNumber(text: string): number {
+  const ip = parseIp(text);
+  return ip?.family === 'IPv4' ? Number(ip.value) : Number.NaN;
+}
+
+const numberToIpv4 = (value: number): string => ipAddress('IPv4', BigInt(value)).text;

@@ -3,9 +3,9 @@
  *
  * Source: upstream `pkg/registry/core/service/storage/alloc.go`, initIPFamilyFields.
  */
-import { isIPv6 } from 'node:net';
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue } from '#api/field-error.ts';
+import { familyOf } from '#api/ip.ts';
 import { invalid } from '#api/status.ts';
 import type { Service } from '#api/types.generated.ts';
 import { isHeadless, needsClusterIp, sameList } from './shape.ts';
@@ -29,8 +29,6 @@ export function initIpFamilies(service: Service, old: Service | undefined): void
   throwIfAny(service, checkFamilies(service, families, ips));
   spec.ipFamilies = families.length === 0 ? ['IPv4'] : families;
 }
-
-const familyOf = (ip: string): string => (isIPv6(ip) ? 'IPv6' : 'IPv4');
 
 function checkPolicy({ spec }: Service, old: Service | undefined): FieldError[] {
   const path = 'spec.ipFamilyPolicy';
@@ -57,7 +55,7 @@ function checkPolicy({ spec }: Service, old: Service | undefined): FieldError[] 
 function checkFamilies({ spec }: Service, families: readonly string[], ips: readonly string[]): FieldError[] {
   const errors: FieldError[] = [];
   ips.forEach((ip, index) => {
-    if (index >= (spec.ipFamilies?.length ?? 0) && isIPv6(ip)) {
+    if (index >= (spec.ipFamilies?.length ?? 0) && familyOf(ip) === 'IPv6') {
       errors.push(invalidValue(`spec.clusterIPs[${index}]`, spec.clusterIPs, 'IPv6 is not configured on this cluster'));
     }
   });
