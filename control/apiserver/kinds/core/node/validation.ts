@@ -8,12 +8,15 @@ import { validateCidr } from '../../../validation/ip.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 import { validateResourceQuantity } from '../../../validation/pod-spec/resources.ts';
 import { validateTaints } from '../../../validation/pod-spec/scheduling.ts';
+import { validateNodeAnnotations } from './annotations-validation.ts';
+import { validateNodeConfig } from './config-source-validation.ts';
 
 /** Taints are reported under `metadata`, as upstream does. */
 export function validateNode(node: Node): FieldError[] {
   const cidrs = node.spec?.podCIDRs ?? [];
   const errors = [
     ...validateObjectMeta(node.metadata, { namespaced: false, name: nameIsDnsSubdomain }),
+    ...validateNodeAnnotations(node),
     ...validateTaints(node.spec?.taints ?? [], 'metadata.taints'),
     ...validateNodeResources(node),
     ...validateSwap(node),
@@ -72,6 +75,7 @@ function validateDeclaredFeatures({ status }: Node): FieldError[] {
 export function validateNodeUpdate(node: Node, old: Node): FieldError[] {
   const errors = [
     ...validateObjectMetaUpdate(node.metadata, old.metadata),
+    ...validateNodeAnnotations(node),
     ...validateNodeResources(node),
     ...validateDeclaredFeatures(node),
   ];
@@ -88,7 +92,7 @@ export function validateNodeUpdate(node: Node, old: Node): FieldError[] {
   if (old.spec?.providerID && old.spec.providerID !== node.spec?.providerID) {
     errors.push(forbiddenField('spec.providerID', 'node updates may not change providerID except from "" to valid'));
   }
-  errors.push(...validateTaints(node.spec?.taints ?? [], 'metadata.taints'));
+  errors.push(...validateNodeConfig(node), ...validateTaints(node.spec?.taints ?? [], 'metadata.taints'));
   if ((node.spec?.externalID ?? '') !== (old.spec?.externalID ?? ''))
     errors.push(forbiddenField('spec.externalID', 'may not be updated'));
   return errors;

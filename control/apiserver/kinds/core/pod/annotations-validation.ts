@@ -3,11 +3,21 @@
 import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue } from '#api/field-error.ts';
 import { ownValue } from '#api/own-value.ts';
-import type { Pod, PodSpec } from '#api/types.generated.ts';
+import type { Pod, PodSpec, Toleration } from '#api/types.generated.ts';
+import {
+  AnnotationError,
+  annotationValue,
+  type GoField,
+  goFields,
+  goList,
+  goStruct,
+} from '../../../validation/annotation-json.ts';
+import { validateTolerations } from '../../../validation/pod-spec/scheduling.ts';
+import { appArmorPrefix, validateProfileAnnotations } from './profile-annotations.ts';
 
 const mirror = 'kubernetes.io/config.mirror';
 const deletionCost = 'controller.kubernetes.io/pod-deletion-cost';
-const appArmorPrefix = 'container.apparmor.security.beta.kubernetes.io/';
+const tolerationsKey = 'scheduler.alpha.kubernetes.io/tolerations';
 
 type Annotations = Readonly<Record<string, string>>;
 
@@ -17,10 +27,33 @@ export function validatePodAnnotations(annotations: Annotations, spec: PodSpec, 
   if (mirrored !== undefined && !spec.nodeName) {
     errors.push(invalidValue(`${path}[${mirror}]`, mirrored, 'must set spec.nodeName if mirror pod annotation is set'));
   }
+  const tolerations = annotations[tolerationsKey] ?? '';
+  if (tolerations !== '') errors.push(...validateTolerationsAnnotation(tolerations, path));
   const cost = annotations[deletionCost];
   if (cost !== undefined && !isInt32(cost))
     errors.push(invalidValue(`${path}[${deletionCost}]`, cost, 'must be a 32bit integer'));
-  return errors;
+  return [...errors, ...validateProfileAnnotations(annotations, spec, path)];
+}
+
+const tolerationFields: readonly GoField[] = [
+  { name: 'Key', kind: 'string', goType: 'string' },
+  { name: 'Operator', kind: 'string', goType: 'core.TolerationOperator' },
+  { name: 'Value', kind: 'string', goType: 'string' },
+  { name: 'Effect', kind: 'string', goType: 'core.TaintEffect' },
+  { name: 'TolerationSeconds', kind: 'int64', goType: 'int64' },
+];
+
+/** What cannot be read is told with the annotation's key as the value, as upstream does. */
+function validateTolerationsAnnotation(text: string, path: string): FieldError[] {
+  try {
+    const tolerations = goList(annotationValue(text), '[]core.Toleration').map(
+      (item) => goFields(goStruct(item, 'core.Toleration'), 'Toleration', tolerationFields) as Toleration,
+    );
+    return validateTolerations(tolerations, `${path}.${tolerationsKey}`);
+  } catch (error) {
+    if (error instanceof AnnotationError) return [invalidValue(path, tolerationsKey, error.message)];
+    throw error;
+  }
 }
 
 /** Upstream also refuses `+5` and `05`, which would sort differently as text. */

@@ -8,6 +8,7 @@ import { validateIp } from '../../../validation/ip.ts';
 import { validateImmutable, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
 import { validatePodAnnotationUpdates } from './annotations-validation.ts';
+import { validateClaimStatuses, validateReportedContainers } from './reported-containers.ts';
 
 const systemConditions = new Set(['PodScheduled', 'Ready', 'Initialized']);
 
@@ -50,6 +51,7 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
       undefined,
       'status.ephemeralContainerStatuses',
     ),
+    ...validateClaimStatuses(pod),
     ...validateIps(
       (now.podIPs ?? []).map(({ ip }) => ip),
       (before.podIPs ?? []).map(({ ip }) => ip),
@@ -66,6 +68,7 @@ export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
       (before.hostIPs ?? []).map(({ ip }) => ip),
       'status.hostIPs',
     ),
+    ...validateReportedContainers(pod),
   ];
 }
 

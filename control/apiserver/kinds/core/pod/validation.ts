@@ -12,6 +12,8 @@ import { validateTolerations } from '../../../validation/pod-spec/scheduling.ts'
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { unifiedDiff } from '../../../validation/unified-diff.ts';
 import { validatePodAnnotations, validatePodAnnotationUpdates } from './annotations-validation.ts';
+import { allowGatedChanges } from './gated-update.ts';
+import { validateProfilesMatch } from './profile-annotations.ts';
 
 const MAX_INT32 = 2 ** 31 - 1;
 export const mirrorAnnotation = 'kubernetes.io/config.mirror';
@@ -53,7 +55,7 @@ export function validatePod(pod: Pod): FieldError[] {
   if (pod.spec.nodeName && (pod.spec.schedulingGates ?? []).length > 0) {
     errors.push(forbiddenField('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'));
   }
-  return errors;
+  return [...errors, ...validateProfilesMatch(pod)];
 }
 
 /** Little of a pod may change: images, tolerations added, a deadline lowered, gates removed. */
@@ -127,7 +129,7 @@ function validateImmutableSpec(spec: PodSpec, old: PodSpec): FieldError[] {
     munged.terminationGracePeriodSeconds = old.terminationGracePeriodSeconds;
   }
   const errors: FieldError[] = [];
-  if ((old.schedulingGates ?? []).length > 0) errors.push(...allowGatedSelector(munged, old));
+  if ((old.schedulingGates ?? []).length > 0) errors.push(...allowGatedChanges(munged, old));
   if (semanticEqual(munged, old)) return errors;
   const text = `pod updates may not change fields other than ${updatableFields.join(',')}\n${unifiedDiff(old, sortedLike(munged, old))}`;
   return [...errors, forbiddenField('spec', text)];
@@ -135,14 +137,6 @@ function validateImmutableSpec(spec: PodSpec, old: PodSpec): FieldError[] {
 
 const withImagesOf = (containers: readonly Container[], olds: readonly Container[]): Container[] =>
   containers.map((container, index) => ({ ...container, image: olds[index]?.image }));
-
-/** A pod behind a scheduling gate may be narrowed to fewer nodes. */
-function allowGatedSelector(munged: PodSpec, old: PodSpec): FieldError[] {
-  const selector = munged.nodeSelector ?? {};
-  const widened = Object.entries(old.nodeSelector ?? {}).some(([key, value]) => ownValue(selector, key) !== value);
-  munged.nodeSelector = old.nodeSelector;
-  return widened ? [invalidValue('spec.nodeSelector', selector, 'only additions are allowed (no mutations or deletions)')] : [];
-}
 
 /** The same value with its fields in the other's order, so that the diff shows changes only. */
 function sortedLike(value: unknown, model: unknown): unknown {

@@ -41,6 +41,7 @@ export function validateServiceUpdate(service: Service, old: Service): FieldErro
 function validateSpec(service: Service, old: Service | undefined): FieldError[] {
   const { spec } = service;
   return [
+    ...validateTopologyAnnotations(service),
     ...validateForType(service),
     ...validatePorts(service),
     ...validateLabels(spec.selector, 'spec.selector'),
@@ -52,6 +53,17 @@ function validateSpec(service: Service, old: Service | undefined): FieldError[] 
     ...validateLoadBalancer(service, old),
     ...validateTrafficPolicies(service),
   ];
+}
+
+const topologyMode = 'service.kubernetes.io/topology-mode';
+const topologyHints = 'service.kubernetes.io/topology-aware-hints';
+
+/** The new name of the annotation and the old one, where both are given, say the same. */
+function validateTopologyAnnotations({ metadata: { annotations = {} } }: Service): FieldError[] {
+  const { [topologyMode]: mode, [topologyHints]: hints } = annotations;
+  if (mode === undefined || hints === undefined || mode === hints) return [];
+  const text = `must match annotations[${topologyHints}] when both are specified`;
+  return [invalidValue(`metadata.annotations[${topologyMode}]`, mode, text)];
 }
 
 function validateChoice(value: string | undefined, supported: readonly string[], path: string): FieldError[] {
@@ -155,7 +167,20 @@ function validateExternalIps({ spec }: Service, old: Service | undefined): Field
   });
 }
 
-function validateLoadBalancer({ spec }: Service, old: Service | undefined): FieldError[] {
+const sourceRangesKey = 'service.beta.kubernetes.io/load-balancer-source-ranges';
+
+/** The annotation counts where the field is not given; what it said before is not looked at again. */
+function validateSourceRangesAnnotation({ metadata, spec }: Service, old: Service | undefined): FieldError[] {
+  const value = metadata.annotations?.[sourceRangesKey];
+  if (value === undefined || (spec.loadBalancerSourceRanges ?? []).length > 0) return [];
+  const path = `metadata.annotations[${sourceRangesKey}]`;
+  const errors = spec.type === 'LoadBalancer' ? [] : [forbiddenField(path, "may only be used when `type` is 'LoadBalancer'")];
+  if (old?.metadata.annotations?.[sourceRangesKey] === value || value.trim() === '') return errors;
+  return [...errors, ...value.split(',').flatMap((range) => validateCidr(range.trim(), path))];
+}
+
+function validateLoadBalancer(service: Service, old: Service | undefined): FieldError[] {
+  const { spec } = service;
   const balanced = spec.type === 'LoadBalancer';
   const text = "may only be used when `type` is 'LoadBalancer'";
   const ranges = spec.loadBalancerSourceRanges ?? [];
@@ -163,6 +188,7 @@ function validateLoadBalancer({ spec }: Service, old: Service | undefined): Fiel
   if (ranges.length > 0 && !balanced) errors.push(forbiddenField('spec.LoadBalancerSourceRanges', text));
   const known = old?.spec.loadBalancerSourceRanges?.map((range) => range.trim());
   ranges.forEach((range, index) => errors.push(...validateCidr(range.trim(), `spec.LoadBalancerSourceRanges[${index}]`, known)));
+  errors.push(...validateSourceRangesAnnotation(service, old));
   if (spec.allocateLoadBalancerNodePorts !== undefined && !balanced)
     errors.push(forbiddenField('spec.allocateLoadBalancerNodePorts', text));
   const name = spec.loadBalancerClass;
@@ -185,9 +211,9 @@ function validateTrafficPolicies(service: Service): FieldError[] {
     const text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
     errors.push(invalidValue('spec.healthCheckNodePort', port, text));
   } else if (port) errors.push(...validatePortNumber(port, 'spec.healthCheckNodePort'));
-  if (spec.internalTrafficPolicy !== undefined) {
-    errors.push(...validateChoice(spec.internalTrafficPolicy, ['Cluster', 'Local'], 'spec.internalTrafficPolicy'));
-  }
+  const internal = spec.internalTrafficPolicy;
+  if (internal !== undefined && internal !== 'Cluster' && internal !== 'Local')
+    errors.push(notSupported('spec.internalTrafficPolicy', internal, ['Cluster', 'Local']));
   const distributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode'];
   const distribution = spec.trafficDistribution;
   if (distribution === undefined || distributions.includes(distribution)) return errors;
@@ -210,10 +236,13 @@ export function validateServiceStatusUpdate(service: Service, old: Service): Fie
     if (ipMode === undefined) {
       if (ip) errors.push(required(`${at}.ipMode`, 'must be specified when `ip` is set'));
     } else if (!ip) errors.push(forbiddenField(`${at}.ipMode`, 'may not be specified when `ip` is not set'));
-    else errors.push(...validateChoice(ipMode, ['Proxy', 'VIP'], `${at}.ipMode`));
+    else if (ipMode !== 'Proxy' && ipMode !== 'VIP') errors.push(notSupported(`${at}.ipMode`, ipMode, ['Proxy', 'VIP']));
     if (!hostname) return;
     errors.push(...isDns1123Subdomain(hostname).map((text) => invalidValue(`${at}.hostname`, hostname, text)));
-    if (isIP(hostname) !== 0) errors.push(invalidValue(`${at}.hostname`, hostname, 'must be a DNS name, not an IP address'));
+    if (isIpText(hostname)) errors.push(invalidValue(`${at}.hostname`, hostname, 'must be a DNS name, not an IP address'));
   });
   return errors;
 }
+
+/** Leniently, as upstream's ParseIPSloppy: leading zeros are decimal. */
+const isIpText = (text: string): boolean => isIP(text.replaceAll(/(^|\.)0+(?=\d)/g, '$1')) !== 0;
