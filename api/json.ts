@@ -10,3 +10,7 @@ export type Quantity = string | number;
 
 /** A number, or a name or percentage (`"http"`, `"25%"`). */
 export type IntOrString = number | string;
+
+/** An object that is no array and not null. */
+export const isJsonObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,7 +1,9 @@
 /** `tinker up` and `tinker down`: a cluster on this machine. */
+
 import { writeSync } from 'node:fs';
 import { Listr, PRESET_TIMER } from 'listr2';
 import { execFile } from '#agent/host/exec.ts';
+import { errorText } from '#api/error-text.ts';
 import { defaultLab, type Lab } from '#lab/config.ts';
 import { stopLab } from '#lab/down.ts';
 import { withLabLock } from '#lab/lock.ts';
@@ -71,7 +73,7 @@ async function whileTold(lab: Lab, run: () => Promise<void>): Promise<void> {
 
 /** A failure halfway: what there is stays, for its logs tell more. */
 function withAdvice(lab: Lab, error: unknown): Error {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = errorText(error);
   if (readRecord(lab.name, lab.dataDir) === undefined) return new Error(message, { cause: error });
   return new Error(`${message}\nWhat was started is left as it is. Logs: ${lab.logDir}. To take it away: ${downCommand(lab)}`, {
     cause: error,

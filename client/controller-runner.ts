@@ -5,6 +5,7 @@ import type { KubeObject } from '#api/meta.ts';
 import { controllerOf, keyOf, nameToKey } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import { isConflict, isNamespaceTerminating } from '#api/status.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
 import type { Caches, Controller, ControllerWatch } from './controller.ts';
@@ -64,10 +65,7 @@ export async function runController(controller: Controller, deps: ControllerRunn
   }
   const workers = Array.from({ length: controller.concurrency ?? 5 }, () => work(controller, queue, deps, log, signal));
   const resync = resyncLoop(controller, deps, queue, signal);
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+  await untilAborted(signal);
   for (const stop of unsubscribe) stop();
   queue.shutDown();
   await Promise.all([...workers, resync]);

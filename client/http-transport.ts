@@ -10,9 +10,11 @@
  *
  * Source: client-go `transport` (ReadIdleTimeout, PingTimeout); RFC 9113; connect-es `http2-session-manager.ts` for the shape.
  */
+
 import { readFile } from 'node:fs/promises';
 import * as http from 'node:http';
 import * as http2 from 'node:http2';
+import { errorText } from '#api/error-text.ts';
 import { queryBool } from '#api/query-options.ts';
 import type { Clock } from './clock.ts';
 import { sleep, systemClock } from './clock.ts';
@@ -383,7 +385,7 @@ async function* streamBody(
     if (!stream.readableEnded) throw new Error(`the stream broke off with code ${stream.rstCode}`);
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason;
-    throw new TransportError(`${url.origin}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new TransportError(`${url.origin}: ${errorText(error)}`, { cause: error });
   } finally {
     // A reader that stops half-way (a watch it no longer wants) frees the stream on both sides.
     if (!stream.destroyed) stream.close(http2.constants.NGHTTP2_CANCEL);

@@ -3,6 +3,7 @@
 import type { Logger } from 'pino';
 import type { KubeObject, WatchEvent } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import type { Client, ListOptions } from './client.ts';
 import type { Clock } from './clock.ts';
 import type { Caches } from './controller.ts';
@@ -60,10 +61,7 @@ export function createInformers(deps: InformersDeps, selections: InformerSelecti
       if (runSignal !== undefined) throw new Error('informers: run() was called twice');
       runSignal = signal;
       for (const one of informers.values()) start(one, signal);
-      await new Promise<void>((resolve) => {
-        if (signal.aborted) resolve();
-        else signal.addEventListener('abort', () => resolve(), { once: true });
-      });
+      await untilAborted(signal);
       await Promise.all(running);
     },
   };

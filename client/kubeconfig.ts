@@ -3,9 +3,11 @@
  *
  * Source: kubernetes.io, kubeconfig (v1) API.
  */
+
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { errorText } from '#api/error-text.ts';
 import type { HttpTransportOptions } from './http-transport.ts';
 
 interface Cluster {
@@ -94,20 +96,18 @@ function parseFile(path: string): Kubeconfig {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new KubeconfigError(`${path}: cannot read the kubeconfig: ${messageOf(error)}`, { cause: error });
+    throw new KubeconfigError(`${path}: cannot read the kubeconfig: ${errorText(error)}`, { cause: error });
   }
   let value: unknown;
   try {
     value = parse(text);
   } catch (error) {
-    throw new KubeconfigError(`${path}: the kubeconfig is not valid YAML: ${messageOf(error)}`, { cause: error });
+    throw new KubeconfigError(`${path}: the kubeconfig is not valid YAML: ${errorText(error)}`, { cause: error });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new KubeconfigError(`${path}: the kubeconfig is empty or not a mapping`);
   return value;
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function find<T extends { name: string }>(path: string, what: string, entries: readonly T[] | undefined, name: string): T {
   const found = entries?.find((entry) => entry.name === name);
@@ -124,7 +124,7 @@ function pem(path: string, what: string, data: string | undefined, file: string 
   try {
     return readFileSync(target, 'utf8');
   } catch (error) {
-    throw new KubeconfigError(`${path}: unable to read ${what} ${target}: ${messageOf(error)}`, { cause: error });
+    throw new KubeconfigError(`${path}: unable to read ${what} ${target}: ${errorText(error)}`, { cause: error });
   }
 }
 

@@ -2,8 +2,10 @@
  * Objects that a part of the program cannot use and leaves out, so that all others are served: told of once each (event, log line),
  * and counted in a metric while they last.
  */
+
 import type { Logger } from 'pino';
 import { Gauge, type Metric } from 'prom-client';
+import { errorText } from '#api/error-text.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { ObjectReference } from '#api/types.generated.ts';
 import type { EventRecorder } from './event-recorder.ts';
@@ -84,7 +86,7 @@ export function leftOut(kind: string, object: unknown, reason: string): LeftOut 
 
 /** Why a read of an object failed, for {@link LeftOut.reason}: it has another shape than its type says. */
 export function unreadable(error: unknown): string {
-  return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+  return `cannot be read: ${errorText(error)}`;
 }
 
 /**

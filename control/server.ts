@@ -2,6 +2,7 @@
  * The control plane in one process: store, API server, controllers, scheduler. Controllers and scheduler reach the API server as
  * any client does, only without a network between: each under its own user name.
  */
+
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
@@ -14,6 +15,7 @@ import { createInformers, type Informers } from '#client/informers.ts';
 import { createLeftOutReporter, type LeftOutReporter, leftOutMetric } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
 import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
@@ -146,7 +148,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     );
     log.info({ address: options.bindAddress, port: options.securePort }, 'serving');
     ready();
-    await Promise.race([aborted(signal), serving, listening, clients]);
+    await Promise.race([untilAborted(signal), serving, listening, clients]);
     server.beginShutdown();
     ending.clients.abort();
     await clients;
@@ -267,11 +269,4 @@ async function runClients(
     scheduler.run(signal),
   ]);
   await events.flush();
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -1,7 +1,9 @@
 /** Hands questions about the world outside to the node's resolvers, message by message, unchanged but for the id. */
+
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
+import { errorText } from '#api/error-text.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Upstream } from './resolv-conf.ts';
 import { frame, splitFrames } from './tcp-frame.ts';
@@ -49,7 +51,7 @@ export function createForwarder(clock: Clock, upstreams: () => Promise<readonly 
         lastToAnswer = keyOf(upstream);
         return reply;
       } catch (error) {
-        failures.push(`${upstream.address}: ${error instanceof Error ? error.message : String(error)}`);
+        failures.push(`${upstream.address}: ${errorText(error)}`);
       }
     }
     throw new UpstreamError(

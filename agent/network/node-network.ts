@@ -5,11 +5,13 @@
  * Watches: Node.  Writes: the CNI configuration file, routes (own protocol number), iptables (own chains), sysctl.
  * Source: kubernetes.io, "Cluster Networking"; cni.dev.
  */
+
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
 import { execSysctl } from '#agent/host/sysctl.ts';
+import { errorText } from '#api/error-text.ts';
 import { familyOf, type IpFamily } from '#api/ip.ts';
 import type { Node } from '#api/types.generated.ts';
 import { type Clock, sleep, systemClock } from '#client/clock.ts';
@@ -111,7 +113,7 @@ async function syncNode({ nodes, exec, log, leftOut }: NodeNetworkDeps, options:
     try {
       await work();
     } catch (error) {
-      problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      problems.push(`${what}: ${errorText(error)}`);
     }
   };
   const clusterCidrs = options.clusterCidr.split(',').map((cidr) => cidr.trim());

@@ -1,6 +1,8 @@
 /** One address family of the proxy: what the caches hold becomes the state, the backend's rules, and conntrack entries to forget. */
+
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
+import { errorText } from '#api/error-text.ts';
 import type { IpFamily } from '#api/ip.ts';
 import type { Clock } from '#client/clock.ts';
 import type { LeftOut } from '#client/left-out.ts';
@@ -58,7 +60,7 @@ export class FamilyProxy {
       const applied = await this.#inTurn(() => backend.apply(state));
       if (applied.mode !== 'unchanged') this.#record(state, startMs, applied);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorText(error);
       log.error({ family: this.family, err: error }, 'Sync failed, to be retried');
       this.#record(state, startMs, { mode: 'full', chains: 0, error: message });
       if (!(error instanceof RefusedError) || error.ports.length === 0) return undefined;

@@ -6,6 +6,7 @@
  *
  * Source: sigs.k8s.io/json, apimachinery `pkg/runtime/serializer/json`.
  */
+import { isJsonObject } from '#api/json.ts';
 import { numberFromText } from '../int64.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { canonicalQuantity, QuantityError } from '../quantity.ts';
@@ -172,9 +173,9 @@ class TypedDecoder {
       scanner.literal();
       return type.kind === 'ref' && this.#fields.length === 0 ? this.#filled(type.name, {}) : undefined;
     }
-    if (type.kind === 'ref' && kind === 'object') return this.#struct(typeFacts(type.name), isObject(into) ? into : {});
+    if (type.kind === 'ref' && kind === 'object') return this.#struct(typeFacts(type.name), isJsonObject(into) ? into : {});
     if (type.kind === 'list' && kind === 'array') return this.#list(type.item, goType);
-    if (type.kind === 'map' && kind === 'object') return this.#map(type.value, goType, isObject(into) ? into : {});
+    if (type.kind === 'map' && kind === 'object') return this.#map(type.value, goType, isJsonObject(into) ? into : {});
     return this.#scalar(type, kind, goType);
   }
 
@@ -364,6 +365,3 @@ class TypedDecoder {
 function fits(value: bigint, width: 'int32' | 'int64'): boolean {
   return BigInt.asIntN(width === 'int32' ? 32 : 64, value) === value;
 }
-
-const isObject = (value: JsonValue | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -5,6 +5,7 @@
  * Decoding answers what Go's JSON would show for the same message: a non-pointer scalar's zero is absence unless Go
  * writes the field always, a pointer's zero is a value; zeros.ts says what is always there.
  */
+import { isJsonObject } from '#api/json.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { type FieldFacts, type FieldType, type ScalarKind, typeFacts } from '../schema/facts.ts';
 import { fillZeros, zeroOf } from '../schema/zeros.ts';
@@ -136,7 +137,7 @@ function messageIo(name: string, number: number, typeName: string): FieldIo {
     read(reader, target) {
       plan ??= planOf(typeName);
       const existing = target[name];
-      const into = isObject(existing) ? existing : {};
+      const into = isJsonObject(existing) ? existing : {};
       readDelimited(plan, reader, into);
       target[name] = into;
     },
@@ -205,7 +206,7 @@ function mapIo(name: string, number: number, codec: ScalarCodec): FieldIo {
     write(writer, source) {
       const map = source[name];
       if (map === undefined || map === null) return;
-      if (!isObject(map)) throw new ProtobufError(`cannot encode field "${name}": not an object`);
+      if (!isJsonObject(map)) throw new ProtobufError(`cannot encode field "${name}": not an object`);
       for (const key of Object.keys(map).sort().reverse()) {
         const value = map[key];
         if (value === undefined || value === null) continue;
@@ -297,9 +298,6 @@ const wrappedStrings: ScalarCodec = {
   },
 };
 
-const isObject = (value: JsonValue | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 function listOf(source: JsonObject, name: string): JsonValue[] {
   const list = source[name];
   if (list === undefined || list === null) return [];
@@ -344,7 +342,7 @@ function readFields(plan: Plan, reader: WireReader, end: number, target: JsonObj
 }
 
 function writeDelimited(plan: Plan, writer: WireWriter, value: JsonValue, name: string): void {
-  if (!isObject(value)) throw new ProtobufError(`cannot encode field "${name}": not an object`);
+  if (!isJsonObject(value)) throw new ProtobufError(`cannot encode field "${name}": not an object`);
   const mark = writer.size;
   writeFields(plan, writer, value);
   writer.lengthSince(mark);

@@ -2,6 +2,7 @@
  * Whether a value has the shape of its type, as Go finds out when it decodes: readers of objects may then rely on their types, if not
  * on their values. For objects that come from elsewhere than a decoder: a store that another version, or another program, has written.
  */
+import { isJsonObject } from '#api/json.ts';
 import { isInt64 } from '../int64.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { canonicalQuantity, QuantityError } from '../quantity.ts';
@@ -20,7 +21,7 @@ export class ShapeError extends Error {
  * @throws ShapeError
  */
 export function shape(typeName: string, object: unknown): void {
-  if (!isObject(object)) throw new ShapeError(`the value is ${nameOf(object)}, not an object`);
+  if (!isJsonObject(object)) throw new ShapeError(`the value is ${nameOf(object)}, not an object`);
   shapeStruct(typeName, object, '');
 }
 
@@ -40,7 +41,7 @@ function shapeStruct(typeName: string, object: JsonObject, path: string): void {
 function shaped(type: FieldType, value: JsonValue, path: string): JsonValue {
   switch (type.kind) {
     case 'ref':
-      if (!isObject(value)) throw mismatch(path, value, 'an object');
+      if (!isJsonObject(value)) throw mismatch(path, value, 'an object');
       shapeStruct(type.name, value, path);
       return value;
     case 'list':
@@ -50,7 +51,7 @@ function shaped(type: FieldType, value: JsonValue, path: string): JsonValue {
       });
       return value;
     case 'map':
-      if (!isObject(value)) throw mismatch(path, value, 'a map');
+      if (!isJsonObject(value)) throw mismatch(path, value, 'a map');
       for (const [key, item] of Object.entries(value)) {
         const next = element(type.value, item ?? null, `${path}[${key}]`);
         // Only where it differs: an assignment to the key `__proto__` would be lost.
@@ -115,8 +116,6 @@ function checkText(kind: 'quantity' | 'time' | 'microtime', value: JsonValue, pa
 }
 
 const isInt32 = (value: JsonValue): boolean => typeof value === 'number' && (value | 0) === value;
-
-const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const nameOf = (value: unknown): string => (Array.isArray(value) ? 'a list' : value === null ? 'null' : `a ${typeof value}`);
 

@@ -4,6 +4,7 @@
  */
 
 import { pino } from 'pino';
+import { deepFreeze } from '#api/deep-freeze.ts';
 import { rfc3339, rfc3339Micro } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
@@ -78,14 +79,6 @@ function frozen(client: Client): Client {
       return { ...inner, list, watch };
     },
   };
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const field of Object.values(value)) deepFreeze(field);
-  }
-  return value;
 }
 
 interface Counted {

@@ -6,6 +6,7 @@
  * Source: kubernetes.io, Deployments; kubernetes `pkg/controller/deployment`.
  */
 
+import { errorText } from '#api/error-text.ts';
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerOf, keyOf, nameToKey, sameJson } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
@@ -286,7 +287,7 @@ async function createSet(
       throw error; // Looked at again, with a fresher cache or another name.
     }
     if (isNamespaceTerminating(error)) throw error;
-    const message = `Failed to create new replica set "${create.metadata.name}": ${error instanceof Error ? error.message : String(error)}`;
+    const message = `Failed to create new replica set "${create.metadata.name}": ${errorText(error)}`;
     events.event(deployment, 'Warning', 'ReplicaSetCreateError', message);
     await report(deployment, progressing('False', 'ReplicaSetCreateError', message), undefined, deps);
     throw error;

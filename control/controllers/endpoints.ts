@@ -5,6 +5,7 @@
  * Source: kubernetes `pkg/controller/endpoint`, `pkg/api/v1/endpoints/util.go` (RepackSubsets).
  */
 
+import { errorText } from '#api/error-text.ts';
 import { familyOf } from '#api/ip.ts';
 import type { New } from '#api/meta.ts';
 import { keyToName, sameJson } from '#api/meta.ts';
@@ -219,7 +220,7 @@ async function write(
     if (isNamespaceTerminating(error)) return; // Nothing can be created any more.
     // Written by ourselves a moment ago, and the cache is behind: nobody's concern.
     if (isConflict(error) || isAlreadyExists(error)) throw error;
-    const message = error instanceof Error ? error.message : String(error);
+    const message = errorText(error);
     const about = { apiVersion: 'v1', kind: 'Endpoints', name, ...(namespace === undefined ? {} : { namespace }) };
     if (present === undefined)
       events.event(

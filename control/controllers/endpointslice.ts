@@ -6,6 +6,7 @@
  * Source: kubernetes `pkg/controller/endpointslice`, `staging/src/k8s.io/endpointslice`; KEP-752, KEP-1672 (terminating).
  */
 
+import { errorText } from '#api/error-text.ts';
 import { familyOf } from '#api/ip.ts';
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerReference, keyOf, nameToKey } from '#api/meta.ts';
@@ -80,7 +81,7 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
       try {
         await carryOutSlices(plan, service, expectations, deps);
       } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
+        const message = errorText(error);
         // A cache that is behind is nobody's concern: the next look will be at the newer slices.
         if (!isConflict(error))
           events.event(

@@ -6,6 +6,7 @@
  * Owns: -.  Watches: Namespace.  Writes: Namespace/status, Namespace/finalize; deletes everything in it.
  * Source: kubernetes `pkg/controller/namespace/deletion`; KEP-5080 (pods first).
  */
+import { errorText } from '#api/error-text.ts';
 import { toNumber } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { rfc3339, sameJson } from '#api/meta.ts';
@@ -40,7 +41,7 @@ export const namespaceController = ({ client, caches, clock, log }: ControllerDe
     const remaining = await deleteContent(client, name, clock.now());
     const reported = await reportConditions(client, namespace, namespaceConditions(namespace, remaining, clock.now()));
     if (remaining.errors.length > 0)
-      throw new AggregateError(remaining.errors, `namespace ${name}: ${remaining.errors.map(messageOf).join('; ')}`);
+      throw new AggregateError(remaining.errors, `namespace ${name}: ${remaining.errors.map(errorText).join('; ')}`);
     if (remaining.objects.length > 0) {
       log.debug({ namespace: name, remaining: remaining.objects.length }, 'the namespace is not yet empty');
       return requeueAfter(remaining.estimateMs / 2 + 1000);
@@ -49,8 +50,6 @@ export const namespaceController = ({ client, caches, clock, log }: ControllerDe
     return done;
   },
 });
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 async function readIfPresent(client: Client, name: string): Promise<Namespace | undefined> {
   try {
@@ -138,7 +137,7 @@ export function namespaceConditions(
 ): NamespaceCondition[] {
   const failing = new Map<string, [reason: string, message: string]>();
   if (errors.length > 0) {
-    const texts = errors.map(messageOf).sort().join(', ');
+    const texts = errors.map(errorText).sort().join(', ');
     failing.set('NamespaceDeletionContentFailure', [
       'ContentDeletionFailed',
       `Failed to delete all resource types, ${errors.length} remaining: ${texts}`,

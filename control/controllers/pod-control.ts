@@ -3,6 +3,7 @@
  *
  * Source: kubernetes `pkg/controller/controller_utils.go` (PodControlInterface, SlowStartBatch's like in each controller).
  */
+import { errorText } from '#api/error-text.ts';
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerReference, keyOf } from '#api/meta.ts';
 import { isNamespaceTerminating, isNotFound } from '#api/status.ts';
@@ -43,7 +44,7 @@ export function createPodControl({
       events.event(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${created.metadata.name}`);
     } catch (error) {
       if (isNamespaceTerminating(error)) return; // Nothing can be created any more, nor need be.
-      events.event(owner, 'Warning', 'FailedCreate', `Error creating: ${messageOf(error)}`);
+      events.event(owner, 'Warning', 'FailedCreate', `Error creating: ${errorText(error)}`);
       throw error;
     }
   }
@@ -55,7 +56,7 @@ export function createPodControl({
       events.event(owner, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`);
     } catch (error) {
       if (!isNotFound(error)) {
-        events.event(owner, 'Warning', 'FailedDelete', `Error deleting: ${messageOf(error)}`);
+        events.event(owner, 'Warning', 'FailedDelete', `Error deleting: ${errorText(error)}`);
         throw error;
       }
     }
@@ -108,5 +109,3 @@ export function podFromTemplate(owner: KubeObject, template: PodTemplateSpec | u
     spec: spec ?? { containers: [] },
   };
 }
-
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -5,6 +5,7 @@
  * Source: kubernetes.io, ReplicaSet; kubernetes `pkg/controller/replicaset`.
  */
 
+import { errorText } from '#api/error-text.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { controllerOf, keyOf, rfc3339, sameJson } from '#api/meta.ts';
 import { isPodActive, isPodAvailable, isPodReady, isPodTerminal, untilAvailableMs } from '#api/pod/conditions.ts';
@@ -16,7 +17,7 @@ import { own, ownedBy } from '#client/controller-runner.ts';
 import { recheckAfterMs } from './expectations.ts';
 import type { Claim } from './ownership.ts';
 import { carryOutClaim, planClaim } from './ownership.ts';
-import { createPodControl, messageOf, type PodControlFailure, podFromTemplate } from './pod-control.ts';
+import { createPodControl, type PodControlFailure, podFromTemplate } from './pod-control.ts';
 import { inDeletionOrder } from './pod-deletion-order.ts';
 
 /** Most pods created or deleted in one go. */
@@ -137,7 +138,7 @@ function withFailure(
       status: 'True',
       lastTransitionTime: rfc3339(nowMs),
       reason: failure.reason,
-      message: messageOf(failure.error),
+      message: errorText(failure.error),
     },
   ];
 }

@@ -1,4 +1,5 @@
 /** An API in memory for the scheduler's tests: informers, binding, status patches, deletion with a grace period. */
+import { deepFreeze } from '#api/deep-freeze.ts';
 import { type KubeObject, keyOf, nameToKey, type ObjectName } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import type { Pod, PodCondition } from '#api/types.generated.ts';
@@ -6,7 +7,6 @@ import type { Client, Patch } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informer, InformerHandler } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
-import { deepFreeze } from './deep-freeze.ts';
 
 export class FakeCluster {
   /** `Type Reason: message`, in order. */

@@ -1,7 +1,7 @@
 /** Pods and nodes for the tests of this folder, with what the API server and the kubelet would have filled in. */
 
+import { deepFreeze } from '#api/deep-freeze.ts';
 import type { Node, NodeStatus, Pod, PodSpec, PodStatus, Taint } from '#api/types.generated.ts';
-import { deepFreeze } from './deep-freeze.ts';
 import { type NodeInfo, nodeInfo } from './node-info.ts';
 import { createSnapshot, type Snapshot, type SnapshotLookups } from './snapshot.ts';
 

@@ -4,8 +4,10 @@
  * Watches: Pod, Node, Namespace, Service, ReplicaSet.  Writes: pods/binding, pods/status; deletes pods that give way.
  * Source: kubernetes.io, "Kubernetes Scheduler", "Pod Priority and Preemption"; KEP-624 (scheduling framework).
  */
+
 import { setImmediate as macrotask } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { errorText } from '#api/error-text.ts';
 import { sameJson } from '#api/meta.ts';
 import { amountOf } from '#api/pod/requests.ts';
 import type { Namespace, Node, Pod } from '#api/types.generated.ts';
@@ -204,7 +206,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
         return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice.verdicts));
       makeRoom(pod, choice, seen, remember);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = errorText(error);
       log.error({ pod: podKey(pod), error: message }, 'Error scheduling pod; retrying');
       remember({ kind: 'error', message });
       queue.failed(uid);
@@ -229,7 +231,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
         target: { kind: 'Node', name: node },
       });
     } catch (error) {
-      const message = `running Bind plugin "DefaultBinder": ${error instanceof Error ? error.message : String(error)}`;
+      const message = `running Bind plugin "DefaultBinder": ${errorText(error)}`;
       log.error({ pod: podKey(pod), node, error: message }, 'Failed to bind pod');
       cache.forget(uid);
       queue.failed(uid);

@@ -1,4 +1,5 @@
 /** What the store's main side and its worker thread say to each other. Everything here survives a structured clone. */
+import { errorText } from '#api/error-text.ts';
 import { LeaseNotFoundError, StoreError, type StoreErrorCode } from './errors.ts';
 import type { StoreNote } from './recovery.ts';
 import type { RangeOptions, RangeResult, StoreEntry, StoreEvent, WriteResult } from './store.ts';
@@ -96,7 +97,7 @@ export function toWire(error: unknown): WireError {
   if (error instanceof FutureRevisionError) return { kind: 'future', currentRevision: error.currentRevision };
   if (error instanceof LeaseNotFoundError) return { kind: 'lease', lease: error.lease };
   if (error instanceof StoreError) return { kind: 'store', code: error.code, message: error.message };
-  return { kind: 'other', message: error instanceof Error ? error.message : String(error) };
+  return { kind: 'other', message: errorText(error) };
 }
 
 export function fromWire(error: WireError): Error {

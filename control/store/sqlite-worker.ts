@@ -4,7 +4,9 @@
  * Group commit: while one commit waits for the disk, requests pile up in the port; all writes among them become the next
  * transaction. Nothing is answered before the commit it depends on is on disk.
  */
+
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { errorText } from '#api/error-text.ts';
 import { AcknowledgedRecord, acknowledgedPath } from './acknowledged.ts';
 import { fromSqlite, LeaseNotFoundError, StoreError } from './errors.ts';
 import { type OpenedDatabase, openDatabase } from './sqlite-file.ts';
@@ -122,7 +124,7 @@ class StoreThread {
       this.#isRecordStale = false;
     } catch (error) {
       if (!this.#isRecordStale) {
-        const why = error instanceof Error ? error.message : String(error);
+        const why = errorText(error);
         const message = `store ${this.#path}: ${acknowledgedPath(this.#path)} cannot be written (${why}): a loss may go unnoticed`;
         this.#send({ kind: 'note', note: { level: 'warn', message } });
       }
@@ -199,7 +201,7 @@ function openRecord(path: string, revision: number): AcknowledgedRecord {
   try {
     return new AcknowledgedRecord(acknowledgedPath(path), revision);
   } catch (error) {
-    const message = `store ${path}: ${acknowledgedPath(path)} cannot be written: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `store ${path}: ${acknowledgedPath(path)} cannot be written: ${errorText(error)}`;
     throw new StoreError('io', message, { cause: error });
   }
 }

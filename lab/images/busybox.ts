@@ -5,6 +5,7 @@
  *
  * Source: apt-get(8) `indextargets`, /usr/share/doc/apt/acquire-additional-files.md; deb(5).
  */
+
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
@@ -12,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Exec } from '#agent/host/exec.ts';
+import { errorText } from '#api/error-text.ts';
 
 export interface Busybox {
   path: string;
@@ -63,7 +65,7 @@ export async function findBusybox(options: BusyboxOptions): Promise<Busybox> {
   if (existsSync(path)) return { path, version: await versionOf(path, exec), note: undefined };
   // Whatever keeps it away, such as broken sources of apt or a full disk: the lab comes up without it.
   const problem = await download(pinned, path, cache, exec).catch(
-    (error: unknown) => `A newer one cannot be had: ${error instanceof Error ? error.message : String(error)}`,
+    (error: unknown) => `A newer one cannot be had: ${errorText(error)}`,
   );
   return problem === undefined
     ? { path, version: await versionOf(path, exec), note: undefined }
@@ -112,7 +114,7 @@ async function fetchTo(uri: string, archive: string, sha256: string, exec: Exec)
       .digest('hex');
     return found === sha256 ? undefined : 'what came has another checksum';
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = errorText(error);
     const line =
       text.split('\n').findLast((one) => one.startsWith('E: ')) ?? text.split('\n').findLast((one) => one.trim() !== '') ?? '';
     return line.replace(/^E: /, '').trim();

@@ -2,10 +2,12 @@
  * Every controller, over caches that hold absurd objects beside good ones: for the good ones it asks the API for the same as without the
  * others, and no change of any object is lost on its way to a key.
  */
+
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { pino } from 'pino';
+import { deepFreeze } from '#api/deep-freeze.ts';
 import type { JsonObject } from '#api/json.ts';
 import { type KubeObject, keyOf } from '#api/meta.ts';
 import { type ResourceId, resourceById } from '#api/resources.ts';
@@ -208,14 +210,6 @@ function world(objects: readonly Placed[]) {
     { clusterCidr: '10.244.0.0/16', rootCaPem: 'PEM' },
   );
   return { all, caches, clock, requests };
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const field of Object.values(value)) deepFreeze(field);
-  }
-  return value;
 }
 
 /** The keys that changes of `objects` come to. */

@@ -6,6 +6,7 @@
 
 import * as http2 from 'node:http2';
 import { setTimeout as delay } from 'node:timers/promises';
+import { errorText } from '#api/error-text.ts';
 import { joinHostPort } from '#api/ip.ts';
 import { goDuration } from '../backoff.ts';
 import type { ProbeOutcome } from './probe-outcome.ts';
@@ -156,8 +157,7 @@ function detailsOf(trailers: http2.IncomingHttpHeaders): string {
 }
 
 function failureText(error: unknown, timeoutMs: number): string {
-  if (!(error instanceof CallError))
-    return `error: health rpc probe failed: ${error instanceof Error ? error.message : String(error)}`;
+  if (!(error instanceof CallError)) return `error: health rpc probe failed: ${errorText(error)}`;
   if (error.code === 'Unimplemented')
     return `error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ${error.message}`;
   if (error.code === 'DeadlineExceeded') return `timeout: health rpc did not complete within ${goDuration(timeoutMs)}`;

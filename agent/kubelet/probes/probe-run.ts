@@ -7,6 +7,7 @@
 import { connect } from 'node:net';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { RuntimeError } from '#agent/runtime/runtime.ts';
+import { errorText } from '#api/error-text.ts';
 import { joinHostPort } from '#api/ip.ts';
 import type { Container, Probe } from '#api/types.generated.ts';
 import { goDuration } from '../backoff.ts';
@@ -43,7 +44,7 @@ export function dialErrorText(error: unknown, address: string): string {
     ECONNRESET: 'read: connection reset by peer',
     ETIMEDOUT: 'i/o timeout',
   };
-  const why = texts[code] ?? (error instanceof Error ? error.message : String(error));
+  const why = texts[code] ?? errorText(error);
   return `dial tcp ${address}: ${why}`;
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Logger } from 'pino';
+import { errorText } from '#api/error-text.ts';
 import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, ObjectReference, Pod, Probe } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
@@ -262,11 +263,7 @@ class ProbeWorker {
       result = outcome.kind === 'failure' ? 'failure' : 'success';
     } catch (error) {
       // The probe could not be made: that says nothing about the container.
-      if (!this.#stopped)
-        warn(
-          'Unhealthy',
-          `${this.kind} probe errored and resulted in unknown state: ${error instanceof Error ? error.message : String(error)}`,
-        );
+      if (!this.#stopped) warn('Unhealthy', `${this.kind} probe errored and resulted in unknown state: ${errorText(error)}`);
       return;
     }
     const { tracker, verdict } = track(this.#tracker, result, this.#probe);

@@ -3,6 +3,7 @@
  *
  * Source: upstream `pkg/kubelet/server/server.go` (paths, parameters, answers).
  */
+
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
@@ -16,6 +17,7 @@ import { guardListener, httpLimits } from '#agent/host/listener.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { isNotFound } from '#agent/runtime/runtime.ts';
 import type { Clock } from '#client/clock.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import { messageText } from '../errors.ts';
 import type { NodeObservation } from '../node/node-status.ts';
 import type { KubeletServing } from '../options.ts';
@@ -95,7 +97,7 @@ export async function serveKubelet(
       { cause: error },
     );
   });
-  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  await untilAborted(signal);
   server.close();
   server.closeAllConnections();
 }

@@ -1,5 +1,7 @@
 /** Strategic-merge patches of the status subresource that carry only what differs. Pure. */
+
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { isJsonObject } from '#api/json.ts';
 import { sameJson } from '#api/meta.ts';
 
 /** A list that strategic merge merges by key: what is gone must be named. */
@@ -14,12 +16,9 @@ function keyedListPatch(key: string, before: readonly JsonObject[], after: reado
 
 /** Fields absent from a new object are set to null, or a merge would keep them. Lists are replaced whole. */
 function withRemovals(before: JsonValue | undefined, after: JsonValue | undefined): JsonValue {
-  if (!isObject(before) || !isObject(after)) return after ?? null;
+  if (!isJsonObject(before) || !isJsonObject(after)) return after ?? null;
   return { ...Object.fromEntries(Object.keys(before).map((key) => [key, null])), ...after };
 }
-
-const isObject = (value: JsonValue | undefined): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
  * A patch of the fields of `status` that differ, bound to the object's UID; undefined when none does.

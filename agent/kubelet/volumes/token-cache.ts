@@ -3,6 +3,7 @@
  *
  * Source: upstream `pkg/kubelet/token/token_manager.go` (80 % of the lifetime, at most 24 h, jitter of 10 s).
  */
+import { errorText } from '#api/error-text.ts';
 import type { Pod, TokenRequest } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
@@ -70,7 +71,7 @@ export function createServiceAccountTokens({
       } catch (error) {
         // An unreachable API server must not take away a token that is still good.
         if (known !== undefined && clock.now() < known.expiresAtMs) return known.token;
-        throw new Error(`failed to fetch token: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        throw new Error(`failed to fetch token: ${errorText(error)}`, { cause: error });
       }
     },
     forget(podUid) {

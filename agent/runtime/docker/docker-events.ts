@@ -3,6 +3,7 @@
 import { createInterface } from 'node:readline';
 import { PassThrough, type Readable } from 'node:stream';
 import type Docker from 'dockerode';
+import { untilAborted } from '#client/until-aborted.ts';
 import type { ContainerEvent, ContainerEventType } from '../runtime.ts';
 import { RuntimeError } from '../runtime.ts';
 import type { DockerApi } from './docker-api.ts';
@@ -53,7 +54,7 @@ async function pump(api: DockerApi, signal: AbortSignal, queue: PassThrough): Pr
       if (event !== undefined) queue.write(event);
     }
   };
-  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  const aborted = untilAborted(signal);
   await Promise.race([read(), failed, aborted]).catch((error: Error) => {
     throw new RuntimeError('Unavailable', 'Events', `docker's event stream broke: ${error.message}`, { cause: error });
   });

@@ -3,9 +3,11 @@
  *
  * Source: kubernetes apimachinery, util/remotecommand and util/portforward; kubelet pkg/kubelet/streaming.
  */
+
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { errorText } from '#api/error-text.ts';
 import { createSpdySession, type SpdyStream } from './spdy.ts';
 import { exitStatus, failureStatus, type ProcessStreams, refuse, type StreamRequest, terminalSizes } from './stream-request.ts';
 
@@ -158,7 +160,7 @@ async function forward(dial: () => Promise<Duplex>, data: SpdyStream, error: Spd
     target.pipe(data);
     await finished(target, { writable: false });
   } catch (failure) {
-    error.write(failure instanceof Error ? failure.message : String(failure));
+    error.write(errorText(failure));
   }
   data.end();
   error.end();

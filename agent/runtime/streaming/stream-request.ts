@@ -1,5 +1,7 @@
 /** What a streaming URL stands for, and the answers that every protocol gives alike. */
+
 import type { Duplex, Readable, Writable } from 'node:stream';
+import { errorText } from '#api/error-text.ts';
 
 /** A process whose streams are connected. */
 export interface ProcessStreams {
@@ -79,6 +81,6 @@ export const failureStatus = (error: unknown): string =>
     metadata: {},
     status: 'Failure',
     reason: 'InternalError',
-    message: error instanceof Error ? error.message : String(error),
+    message: errorText(error),
     code: 500,
   });

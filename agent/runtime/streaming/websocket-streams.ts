@@ -3,10 +3,12 @@
  *
  * Source: kubernetes cri-streaming, remotecommand/websocket.go and portforward/websocket.go.
  */
+
 import type { IncomingMessage } from 'node:http';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { errorText } from '#api/error-text.ts';
 import { type ChannelProtocol, closeChannel, decodeMessage, encodeMessage, negotiateChannels } from './channel-protocols.ts';
 import { exitStatus, failureStatus, refuse, type StreamRequest, terminalSizes } from './stream-request.ts';
 
@@ -160,7 +162,7 @@ async function servePorts(request: StreamRequest & { kind: 'portforward' }, conn
       relay(stream, connection, data);
       return stream;
     } catch (failure) {
-      send(connection, error, failure instanceof Error ? failure.message : String(failure));
+      send(connection, error, errorText(failure));
       return undefined;
     }
   });

@@ -4,6 +4,8 @@
  *
  *   loading ──(range read)──▶ following ──(watch failed: compacted, store error)──▶ loading
  */
+import { deepFreeze } from '#api/deep-freeze.ts';
+import { errorText } from '#api/error-text.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { resources } from '#api/resources.ts';
 import { serviceUnavailable } from '#api/status.ts';
@@ -211,7 +213,7 @@ export class CacheFeed {
     } catch (error) {
       // One unreadable value must not take the whole API down; the log names it for the operator to repair.
       this.#deps.log.error({ err: error, key: entry.key }, 'stored value cannot be decoded; it is left out');
-      this.#undecodable.set(entry.key, error instanceof Error ? error.message : String(error));
+      this.#undecodable.set(entry.key, errorText(error));
       return undefined;
     }
   }
@@ -254,12 +256,6 @@ function checkName(key: string, { metadata: { name, namespace } }: KubeObject): 
 }
 
 const shuttingDown = (): Error => serviceUnavailable('the server is shutting down');
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const inner of Object.values(value)) deepFreeze(inner);
-  return Object.freeze(value);
-}
 
 /** Sets the resourceVersion, which is never part of the stored value. */
 export function withRevision(object: KubeObject, revision: number): KubeObject {

@@ -1,4 +1,5 @@
 /** For tests: takes an object through a strategy's steps in the registry's order. */
+import { deepFreeze } from '#api/deep-freeze.ts';
 import type { FieldError } from '#api/field-error.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { FakeClock } from '#client/clock.ts';
@@ -68,11 +69,3 @@ export async function update<T extends KubeObject>(
 }
 
 export const texts = (errors: readonly FieldError[]): string[] => errors.map(({ field, message }) => `${field}: ${message}`);
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null) {
-    Object.freeze(value);
-    for (const inner of Object.values(value)) deepFreeze(inner);
-  }
-  return value;
-}

@@ -9,9 +9,9 @@ import { DecodeError } from '#api/codec/json.ts';
 import { parseYaml } from '#api/codec/yaml.ts';
 import { isInt64 } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { isJsonObject } from '#api/json.ts';
 import { badRequest, failure } from '#api/status.ts';
 import { pathText } from './field-set.ts';
-import { isObject } from './json-patch.ts';
 import { childOf, elementKeys, elementOf, itemOf, shapeOf, type Typed, typedRoot } from './typed-value.ts';
 
 /** More than anybody reads. */
@@ -34,14 +34,14 @@ export function readConfiguration(
   namespace: string,
 ): { configuration: JsonObject; problems: string[] } {
   const { value, problems } = parsed(body);
-  const configuration = isObject(value) ? value : {};
+  const configuration = isJsonObject(value) ? value : {};
   const found = { apiVersion: configuration['apiVersion'] ?? '', kind: configuration['kind'] ?? '' };
   const shown = `${String(found.apiVersion).includes('/') ? found.apiVersion : `/${found.apiVersion}`}, Kind=${found.kind}`;
   if (found.apiVersion !== apiVersion || found.kind !== kind) throw badRequest(`invalid object type: ${shown}`);
   const mistakes = schemaMistakes(configuration, typedRoot(type), []).take(maxMistakes).toArray();
   if (mistakes.length > 0) {
     const text = mistakes.length === 1 ? mistakes[0] : ['errors:', ...mistakes.map((mistake) => `  ${mistake}`)].join('\n');
-    const { name, namespace: own } = isObject(configuration['metadata']) ? configuration['metadata'] : {};
+    const { name, namespace: own } = isJsonObject(configuration['metadata']) ? configuration['metadata'] : {};
     throw failure(500, '', `failed to create typed patch object (${own ?? namespace}/${name ?? ''}; ${shown}): ${text}`);
   }
   return { configuration, problems };
@@ -50,7 +50,7 @@ export function readConfiguration(
 function parsed(body: Uint8Array): { value: JsonValue; problems: string[] } {
   try {
     const { value, problems } = parseYaml(body);
-    if (value === null || isObject(value)) return { value, problems };
+    if (value === null || isJsonObject(value)) return { value, problems };
     const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
     throw new DecodeError(`json: cannot unmarshal ${kind} into Go value of type map[string]interface {}`);
   } catch (error) {
@@ -70,7 +70,7 @@ function* schemaMistakes(value: JsonValue, typed: Typed, path: readonly string[]
   switch (type.kind) {
     case 'ref':
     case 'map':
-      if (!isObject(value)) {
+      if (!isJsonObject(value)) {
         yield at(`expected map, got &{${goValue(value)}}`);
         return;
       }
@@ -123,7 +123,7 @@ function* listMistakes(
       yield* schemaMistakes(value, item, [...path, `i:${index}`]);
       continue;
     }
-    const missing = isObject(value) ? elementKeys(value, typed).find(([, part]) => part === undefined) : undefined;
+    const missing = isJsonObject(value) ? elementKeys(value, typed).find(([, part]) => part === undefined) : undefined;
     if (missing !== undefined) {
       yield at(
         `element ${index}: associative list with keys has an element that omits key field ${JSON.stringify(missing[0])} (and doesn't have default value)`,

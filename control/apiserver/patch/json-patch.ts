@@ -8,6 +8,7 @@
 import { setMember } from '#api/codec/json-scanner.ts';
 import { parseExact, stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { isJsonObject } from '#api/json.ts';
 import { sameJson } from '#api/meta.ts';
 import { badRequest, failure, requestTooLarge } from '#api/status.ts';
 
@@ -152,7 +153,7 @@ function copyOfJson<T extends JsonValue>(value: T): T {
 
 /** Merges recursively; a null deletes, and everything that is not an object replaces. */
 export function applyMergePatch(current: JsonObject, patch: JsonValue): JsonObject {
-  if (!isObject(patch)) throw badRequest('Invalid JSON Patch');
+  if (!isJsonObject(patch)) throw badRequest('Invalid JSON Patch');
   return mergeInto(current, patch);
 }
 
@@ -162,10 +163,10 @@ export function unprocessable(): ReturnType<typeof failure> {
 }
 
 function mergeInto(current: JsonValue | undefined, patch: JsonObject): JsonObject {
-  const merged: JsonObject = isObject(current) ? { ...current } : {};
+  const merged: JsonObject = isJsonObject(current) ? { ...current } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete merged[key];
-    else setMember(merged, key, isObject(value) ? mergeInto(ownMember(merged, key), value) : (value as JsonValue));
+    else setMember(merged, key, isJsonObject(value) ? mergeInto(ownMember(merged, key), value) : (value as JsonValue));
   }
   return merged;
 }
@@ -173,12 +174,8 @@ function mergeInto(current: JsonValue | undefined, patch: JsonObject): JsonObjec
 const ownMember = (object: JsonObject, key: string): JsonValue | undefined =>
   Object.hasOwn(object, key) ? object[key] : undefined;
 
-export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** A pointer that does not begin at the root points nowhere, and the whole document is no place for an operation either. */
 function isOperation(value: JsonValue): value is JsonObject & Operation {
-  if (!isObject(value) || typeof value['op'] !== 'string') return false;
+  if (!isJsonObject(value) || typeof value['op'] !== 'string') return false;
   return [value['path'] ?? '', value['from'] ?? '/'].every((pointer) => typeof pointer === 'string' && pointer.startsWith('/'));
 }

@@ -3,11 +3,12 @@
  *
  * Source: kubernetes.io, Server-Side Apply ("Upgrading from client-side apply to server-side apply").
  */
+
 import { goJson } from '#api/go-json.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { isJsonObject } from '#api/json.ts';
 import { fitAnnotations } from '#api/labels.ts';
 import { difference, emptySet, type FieldSet, union } from './field-set.ts';
-import { isObject } from './json-patch.ts';
 import type { ApplyRequest } from './patch.ts';
 import { compare, fieldsOf, typedRoot } from './typed-value.ts';
 
@@ -41,7 +42,7 @@ export function withLastApplied({ configuration, fieldManager }: ApplyRequest, r
 function withoutLastApplied(configuration: JsonObject): JsonObject {
   const metadata = objectOr(configuration['metadata']);
   const { annotations, ...rest } = metadata;
-  if (!isObject(annotations)) return { ...configuration, metadata: rest };
+  if (!isJsonObject(annotations)) return { ...configuration, metadata: rest };
   const { [annotation]: _, ...others } = annotations;
   return { ...configuration, metadata: { ...rest, annotations: others } };
 }
@@ -49,10 +50,10 @@ function withoutLastApplied(configuration: JsonObject): JsonObject {
 function parsed(text: string): JsonObject | undefined {
   try {
     const value = JSON.parse(text) as JsonValue;
-    return isObject(value) ? value : undefined;
+    return isJsonObject(value) ? value : undefined;
   } catch {
     return undefined; // Anybody can write annotations: one that is no JSON is nobody's claim.
   }
 }
 
-const objectOr = (value: JsonValue | undefined): JsonObject => (isObject(value) ? value : {});
+const objectOr = (value: JsonValue | undefined): JsonObject => (isJsonObject(value) ? value : {});

@@ -3,7 +3,9 @@
  *
  * Source: KEP-555; apimachinery `pkg/util/managedfields` (texts, stripped fields, the limit of entries).
  */
+
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { isJsonObject } from '#api/json.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { badRequest, failure } from '#api/status.ts';
 import type { ManagedFieldsEntry } from '#api/types.generated.ts';
@@ -24,7 +26,6 @@ import {
   withNamedFields,
   withoutBranch,
 } from './field-set.ts';
-import { isObject } from './json-patch.ts';
 import { fieldsOfClientSideApply, withLastApplied } from './last-applied.ts';
 import type { ApplyRequest, TrackRequest } from './patch.ts';
 import { compare, fieldsOf, mergeValues, removeFields, typedRoot } from './typed-value.ts';
@@ -100,7 +101,7 @@ function isReadable({ operation, fieldsType, fieldsV1 }: ManagedFieldsEntry): bo
 }
 
 function isFieldsV1(value: JsonValue | undefined): boolean {
-  if (!isObject(value)) return false;
+  if (!isJsonObject(value)) return false;
   return Object.entries(value).every(([element, below]) => (element === '.' || isPathElement(element)) && isFieldsV1(below));
 }
 
@@ -109,7 +110,7 @@ function isPathElement(element: string): boolean {
   if (!element.startsWith('k:') && !element.startsWith('v:')) return false;
   try {
     const value = JSON.parse(element.slice(2)) as JsonValue;
-    return element.startsWith('v:') || isObject(value);
+    return element.startsWith('v:') || isJsonObject(value);
   } catch {
     return false; // Not JSON: that is the answer.
   }
@@ -229,7 +230,7 @@ function comparable(object: unknown): JsonObject | undefined {
 }
 
 function asObject(value: JsonValue | undefined): JsonObject {
-  return isObject(value) ? value : {};
+  return isJsonObject(value) ? value : {};
 }
 
 function entryOf(manager: string, operation: 'Apply' | 'Update', apiVersion: string, subresource: string): ManagedFieldsEntry {

@@ -3,8 +3,10 @@
  *
  * Source: apiserver `pkg/endpoints/handlers/patch.go` (applyJSPatch, strategicPatchObject).
  */
+
 import { DecodeError, parseJsonStrict } from '#api/codec/json.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { isJsonObject } from '#api/json.ts';
 import { type ApiError, badRequest } from '#api/status.ts';
 import type { PatchContentType } from './patch.ts';
 
@@ -25,7 +27,8 @@ export function decodePatch(body: Uint8Array, contentType: PatchContentType): Pa
   try {
     const { value: patch, problems } = parseJsonStrict(body);
     if (contentType !== 'application/json-patch+json') {
-      if (!isObject(patch)) throw refuse(`json: cannot unmarshal ${kindOf(patch)} into Go value of type map[string]interface {}`);
+      if (!isJsonObject(patch))
+        throw refuse(`json: cannot unmarshal ${kindOf(patch)} into Go value of type map[string]interface {}`);
       return { patch, problems };
     }
     const mismatch = operationsMismatch(patch);
@@ -46,7 +49,7 @@ export function decodePatch(body: Uint8Array, contentType: PatchContentType): Pa
 function operationsMismatch(patch: JsonValue): string | undefined {
   if (!Array.isArray(patch)) return `${kindOf(patch)} into Go value of type []handlers.jsonPatchOp`;
   for (const operation of patch) {
-    if (!isObject(operation)) return `${kindOf(operation)} into Go value of type handlers.jsonPatchOp`;
+    if (!isJsonObject(operation)) return `${kindOf(operation)} into Go value of type handlers.jsonPatchOp`;
     for (const member of ['op', 'path', 'from']) {
       const value = operation[member] ?? '';
       if (typeof value !== 'string') return `${kindOf(value)} into Go struct field jsonPatchOp.${member} of type string`;
@@ -60,5 +63,3 @@ function kindOf(value: JsonValue): string {
   if (Array.isArray(value)) return 'array';
   return typeof value === 'boolean' ? 'bool' : typeof value;
 }
-
-const isObject = (value: JsonValue): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -12,17 +12,18 @@
 
 import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { isJsonObject } from '#api/json.ts';
 import { ownValue, setOwn } from '#api/own-value.ts';
 import { type FieldFacts, type FieldType, typeFacts } from '#api/schema/facts.ts';
 import { badRequest } from '#api/status.ts';
-import { isObject, unprocessable } from './json-patch.ts';
+import { unprocessable } from './json-patch.ts';
 
 const deletePrefix = '$deleteFromPrimitiveList/';
 const orderPrefix = '$setElementOrder/';
 
 /** @param typeName in the schema facts: `core/v1.Pod`. @throws ApiError 400, 422 */
 export function applyStrategicMergePatch(current: JsonObject, patch: JsonValue, typeName: string): JsonObject {
-  if (!isObject(patch)) throw badRequest('invalid JSON document');
+  if (!isJsonObject(patch)) throw badRequest('invalid JSON document');
   return mergeObject(current, patch, { kind: 'ref', name: typeName });
 }
 
@@ -79,7 +80,8 @@ function mergeField(
   if (value === null) return undefined;
   if (value === undefined)
     return order !== undefined && Array.isArray(left) ? reorder(left, [], order, left, facts?.mergeKey) : left;
-  if (isObject(value) && isObject(left)) return isReplaced(facts) ? withoutNulls(value) : mergeObject(left, value, facts?.type);
+  if (isJsonObject(value) && isJsonObject(left))
+    return isReplaced(facts) ? withoutNulls(value) : mergeObject(left, value, facts?.type);
   if (Array.isArray(value) && Array.isArray(left) && isMerged(facts)) return mergeList(left, value, order, facts);
   return withoutNulls(value);
 }
@@ -100,12 +102,12 @@ function mergeList(
   facts: FieldFacts,
 ): JsonValue[] {
   const key = facts.mergeKey;
-  if (key === undefined || !patch.concat(current).every(isObject)) {
+  if (key === undefined || !patch.concat(current).every(isJsonObject)) {
     const known = new Set(current);
     const added = [...new Set(patch)].filter((value) => !known.has(value));
     return reorder([...current, ...added], patch, order, current, undefined);
   }
-  const elements = patch.filter(isObject);
+  const elements = patch.filter(isJsonObject);
   const ordinary = elements.filter((element) => element['$patch'] === undefined || element['$patch'] === 'merge');
   if (elements.some((element) => element['$patch'] === 'replace')) return ordinary.map(withoutNulls);
   const doomed = new Set<string>();
@@ -114,8 +116,8 @@ function mergeList(
     if (element['$patch'] !== 'delete') throw unprocessable();
     doomed.add(keyOf(element, key));
   }
-  const merged = current.filter((other) => !isObject(other) || !doomed.has(identityOf(other[key])));
-  const places = firstPlaces(merged, (other) => (isObject(other) ? identityOf(other[key]) : undefined));
+  const merged = current.filter((other) => !isJsonObject(other) || !doomed.has(identityOf(other[key])));
+  const places = firstPlaces(merged, (other) => (isJsonObject(other) ? identityOf(other[key]) : undefined));
   const itemType = facts.type.kind === 'list' ? facts.type.item : undefined;
   for (const element of ordinary) {
     const wanted = keyOf(element, key);
@@ -163,7 +165,7 @@ function reorder(
   current: readonly JsonValue[],
   key: string | undefined,
 ): JsonValue[] {
-  const identity = (value: JsonValue): string => identityOf(key !== undefined && isObject(value) ? value[key] : value);
+  const identity = (value: JsonValue): string => identityOf(key !== undefined && isJsonObject(value) ? value[key] : value);
   const wanted = firstPlaces(order ?? patch, identity);
   const before = firstPlaces(current, identity);
   const named = merged
@@ -189,8 +191,8 @@ function without(list: readonly JsonValue[], doomed: readonly JsonValue[]): Json
 
 /** A value taken over whole: nulls and directives in it have nothing to act on. */
 function withoutNulls(value: JsonValue): JsonValue {
-  if (Array.isArray(value)) return value.filter((item) => !isObject(item) || item['$patch'] !== 'delete').map(withoutNulls);
-  if (!isObject(value)) return value;
+  if (Array.isArray(value)) return value.filter((item) => !isJsonObject(item) || item['$patch'] !== 'delete').map(withoutNulls);
+  if (!isJsonObject(value)) return value;
   const kept = Object.entries(value).filter(([key, inner]) => inner !== null && inner !== undefined && !isDirective(key));
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutNulls(inner as JsonValue)]));
 }

@@ -4,12 +4,13 @@
  *
  * Source: structured-merge-diff `typed` (ToFieldSet, Compare, Merge, RemoveItems).
  */
+
 import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { isJsonObject } from '#api/json.ts';
 import { sameJson } from '#api/meta.ts';
 import { type FieldFacts, type FieldType, typeFacts } from '#api/schema/facts.ts';
 import { emptySet, type FieldSet, insert } from './field-set.ts';
-import { isObject } from './json-patch.ts';
 
 /** A type together with what the field that holds the value says about lists and maps. */
 export interface Typed {
@@ -50,7 +51,7 @@ function partsOf(value: JsonValue | undefined, typed: Typed): Map<string, { valu
   if (shape === 'leaf') return undefined;
   if (value === undefined || value === null) return new Map();
   if (shape === 'list') return Array.isArray(value) ? listParts(value, typed) : undefined;
-  if (!isObject(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const parts = new Map<string, { value: JsonValue; typed: Typed }>();
   for (const [key, part] of Object.entries(value)) {
     const child = childOf(typed, key);
@@ -71,7 +72,7 @@ export function itemOf({ type }: Typed): Typed {
 
 /** `k:{"name":"web"}` or `v:"x"`; keys in alphabetical order, absent ones by their default. */
 export function elementOf(value: JsonValue, typed: Typed): string {
-  if (typed.facts?.listType !== 'map' || !isObject(value)) return `v:${stringifyExact(value)}`;
+  if (typed.facts?.listType !== 'map' || !isJsonObject(value)) return `v:${stringifyExact(value)}`;
   return `k:${stringifyExact(Object.fromEntries(elementKeys(value, typed)))}`;
 }
 
@@ -106,7 +107,7 @@ function collect(value: JsonValue, typed: Typed, path: string[], set: FieldSet):
   for (const [element, part] of parts) {
     path.push(element);
     collect(part.value, part.typed, path, set);
-    const nothing = part.value === null || (isObject(part.value) && Object.keys(part.value).length === 0);
+    const nothing = part.value === null || (isJsonObject(part.value) && Object.keys(part.value).length === 0);
     if (shape !== 'struct' || nothing) insert(set, path);
     path.pop();
   }

@@ -3,7 +3,9 @@
  *
  * Source: apiserver `pkg/storage/continue.go`.
  */
+
 import { parseJson } from '#api/codec/json.ts';
+import { errorText } from '#api/error-text.ts';
 import { badRequest } from '#api/status.ts';
 
 export interface ContinueToken {
@@ -23,9 +25,7 @@ export function decodeContinue(token: string): ContinueToken {
   try {
     parsed = parseJson(Buffer.from(token, 'base64url')) as typeof parsed;
   } catch (error) {
-    throw badRequest(
-      `invalid continue token: continue key is not valid: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw badRequest(`invalid continue token: continue key is not valid: ${errorText(error)}`);
   }
   if (parsed === null || typeof parsed !== 'object' || parsed.v !== 'meta.k8s.io/v1') {
     throw badRequest(

@@ -1,4 +1,5 @@
 /** Answers, whole or streamed, in the shape of {@link TransportResponse}. */
+import { errorText } from '#api/error-text.ts';
 import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
 import { ApiError, failure, internalError, unknownError } from '#api/status.ts';
@@ -60,7 +61,7 @@ function toApiError(error: unknown): ApiError {
   if (error instanceof StoreError && error.code === 'full') return unknownError(storeFull);
   if (error instanceof StoreError && error.code === 'unavailable')
     return failure(504, 'Timeout', `Timeout: ${error.message}`, { retryAfterSeconds: 1 });
-  return internalError(error instanceof Error ? error.message : String(error));
+  return internalError(errorText(error));
 }
 
 /** A Status for any error; what is not an ApiError is an internal error and told without its stack. */

@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { ApiError, failure } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import type { ApiServer } from '../api-server.ts';
 import { anonymousUser, authenticate, withoutToken } from '../authentication/authentication.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -156,7 +157,7 @@ async function runUntil(
   open: OpenConnections,
   graceMs: number,
 ): Promise<void> {
-  if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  await untilAborted(signal);
   server.beginShutdown();
   const closed = new Promise<void>((resolve) => http.close(() => resolve()));
   for (const session of open.sessions) session.close();

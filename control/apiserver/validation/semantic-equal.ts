@@ -3,6 +3,7 @@
  *
  * Source: apimachinery `pkg/api/equality/semantic.go`; Go's zero values stand for absence in fields that are no pointers.
  */
+import { isJsonObject } from '#api/json.ts';
 import { ownValue } from '#api/own-value.ts';
 
 /** Fields of pods and their kin that are pointers in Go: there `0` and `false` are something else than absence. */
@@ -39,7 +40,7 @@ export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
   if (a === b || (isAbsent(a, key) && isAbsent(b, key))) return true;
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((item, index) => semanticEqual(item, b[index]));
-  if (!isRecord(a) || !isRecord(b)) return false;
+  if (!isJsonObject(a) || !isJsonObject(b)) return false;
   return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((name) =>
     semanticEqual(ownValue(a, name), ownValue(b, name), name),
   );
@@ -50,8 +51,4 @@ function isAbsent(value: unknown, key: string): boolean {
   if (value === undefined || value === null || value === '') return true;
   if (value === false || value === 0) return !pointerFields.has(key);
   return typeof value === 'object' && key !== 'emptyDir' && Object.keys(value).length === 0;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,7 @@
-/** Freezes an object with all it holds: for tests, where a change of a cached object must fail. */
+/**
+ * Freezes a value with all it holds, in place: a change of a shared object then throws. For tests, and for caches that tests watch.
+ * @returns the same value
+ */
 export function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
