@@ -2,7 +2,9 @@
 import { type Logger, pino } from 'pino';
 import type { Metric } from 'prom-client';
 import { execFile } from '#agent/host/exec.ts';
+import { systemClock } from '#client/clock.ts';
 import { createLogDestination } from './log-destination.ts';
+import { processMemory, returnMemory } from './memory-return.ts';
 import { UnhandledErrors, unhandledExitCode } from './unhandled-errors.ts';
 
 const endMs = 3000;
@@ -62,6 +64,7 @@ export async function runDaemon(
     isServing = true;
     void tellSystemd(log);
   };
+  void processMemory(systemClock, log).then((memory) => returnMemory(memory, stop.signal));
   try {
     await run({ log, ready, signal: stop.signal, metrics: [unhandled.counter] });
   } catch (error) {

@@ -17,6 +17,7 @@ import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import { CachedObject } from './cached-object.ts';
 import { EncodedBytes } from './encoded-bytes.ts';
+import { ListsUnderWay } from './lists-under-way.ts';
 import { RevisionAsker } from './revision-asker.ts';
 import { defaultLimits, WatchCache, type WatchCacheLimits } from './watch-cache.ts';
 
@@ -47,6 +48,9 @@ export class CacheFeed {
   /** Of all kinds: the encoded forms of what was asked for lately. */
   readonly #encoded = new EncodedBytes();
   readonly #asker: RevisionAsker;
+  readonly #maxTotalBytes: number;
+  /** Lists that are being sent. */
+  readonly lists: ListsUnderWay;
   #revision = 0;
   #waiters: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #stopped = false;
@@ -58,6 +62,9 @@ export class CacheFeed {
   constructor(deps: CacheFeedDeps, prefixes: Iterable<string>, limits: Partial<WatchCacheLimits> = {}) {
     this.#deps = deps;
     this.#asker = new RevisionAsker(deps.store, deps.clock);
+    const { maxTotalBytes, maxListBytes } = { ...defaultLimits, ...limits };
+    this.#maxTotalBytes = maxTotalBytes;
+    this.lists = new ListsUnderWay({ maxOwnBytes: maxListBytes, maxOutdatedBytes: maxListBytes });
     this.#caches = new Map([...prefixes].map((prefix) => [prefix, new WatchCache(prefix, { ...defaultLimits, ...limits })]));
   }
 
@@ -142,9 +149,35 @@ export class CacheFeed {
   async #trimRegularly(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await sleep(this.#deps.clock, trimIntervalMs, signal);
-      for (const cache of this.#caches.values()) cache.trim(this.#deps.clock.now());
+      this.#trim(this.#caches.values());
       this.#encoded.rest();
     }
+  }
+
+  /** Of all windows the oldest changes go until they keep to their total, whichever kind's they are. */
+  #trim(changed: Iterable<WatchCache>): void {
+    const before = this.windowBytes;
+    const nowMs = this.#deps.clock.now();
+    for (const cache of changed) cache.trim(nowMs);
+    let bytes = this.windowBytes;
+    const shortened = new Set<WatchCache>();
+    while (bytes > this.#maxTotalBytes) {
+      const cache = oldestOf(this.#caches.values());
+      if (cache === undefined) break;
+      bytes -= cache.windowBytes;
+      cache.dropOldest();
+      bytes += cache.windowBytes;
+      shortened.add(cache);
+    }
+    for (const cache of shortened) cache.trim(nowMs);
+    this.lists.outdated(before - bytes);
+  }
+
+  /** The stored size of the changes that are kept, of all kinds. */
+  get windowBytes(): number {
+    let bytes = 0;
+    for (const cache of this.#caches.values()) bytes += cache.windowBytes;
+    return bytes;
   }
 
   async #loadAndFollow(signal: AbortSignal): Promise<void> {
@@ -180,7 +213,7 @@ export class CacheFeed {
   async #follow(signal: AbortSignal): Promise<void> {
     for await (const { events, progressRevision } of this.#deps.store.watch(registryPrefix, this.#revision, signal)) {
       // What came before has had its time to be taken; who has not is cut off where the window is too small for both.
-      for (const cache of new Set(events.map((event) => this.#cacheOf(event.entry.key)))) cache?.trim(this.#deps.clock.now());
+      this.#trim(new Set(events.flatMap((event) => this.#cacheOf(event.entry.key) ?? [])));
       for (const event of events) this.#apply(event);
       this.#advance(Math.max(progressRevision, events.at(-1)?.revision ?? 0));
     }
@@ -247,6 +280,15 @@ export class CacheFeed {
     const long = two < 0 ? '' : key.slice(0, two);
     return this.#caches.has(long) ? long : undefined;
   }
+}
+
+function oldestOf(caches: Iterable<WatchCache>): WatchCache | undefined {
+  let oldest: WatchCache | undefined;
+  for (const cache of caches) {
+    const { oldestRevision } = cache;
+    if (oldestRevision !== undefined && oldestRevision < (oldest?.oldestRevision ?? Number.POSITIVE_INFINITY)) oldest = cache;
+  }
+  return oldest;
 }
 
 /** Caches of clients go by the name in the object, the server by the key: an object under another's key would be seen as that other. */

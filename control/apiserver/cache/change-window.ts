@@ -76,6 +76,11 @@ export class ChangeWindow {
     this.#bytes += sizeOf(event);
   }
 
+  /** The revision of the oldest change. */
+  get oldestRevision(): number | undefined {
+    return this.#events[this.#head]?.revision;
+  }
+
   /** Drops what is too old, too much or too large. The newest change always stays. */
   trim(nowMs: number): void {
     const { windowMs, minEvents, maxEvents, maxBytes } = this.#limits;
@@ -85,11 +90,22 @@ export class ChangeWindow {
       if (oldest === undefined || count <= 1) break;
       const isOld = count > minEvents && oldest.atMs < nowMs - windowMs;
       if (count <= maxEvents && this.#bytes <= maxBytes && !isOld) break;
-      this.#bytes -= sizeOf(oldest);
-      this.#startRevision = oldest.revision;
-      this.#events[this.#head++] = undefined;
+      this.dropOldest();
     }
-    // Cutting the array one change at a time would make every write cost the length of the window.
+    this.#cut();
+  }
+
+  dropOldest(): void {
+    const oldest = this.#events[this.#head];
+    if (oldest === undefined) return;
+    this.#bytes -= sizeOf(oldest);
+    this.#startRevision = oldest.revision;
+    this.#events[this.#head++] = undefined;
+    this.#cut();
+  }
+
+  /** Cutting the array one change at a time would make every write cost the length of the window. */
+  #cut(): void {
     if (this.#head <= 1024 && this.#head <= this.#events.length >> 1) return;
     this.#events = this.#events.slice(this.#head);
     this.#base += this.#head;

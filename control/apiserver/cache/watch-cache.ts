@@ -12,6 +12,10 @@ import { SortedObjects } from './sorted-objects.ts';
 export interface WatchCacheLimits extends WindowLimits {
   /** A watcher that lags behind by more than this is cut off, and resumes by resourceVersion. */
   maxQueuedEvents: number;
+  /** Of all kinds' windows together, by stored size; the cache feed sees to it. */
+  maxTotalBytes: number;
+  /** What lists under way may hold that no cache shares, by stored size: of their own, and of outdated objects, each. */
+  maxListBytes: number;
 }
 
 export const defaultLimits: WatchCacheLimits = {
@@ -20,6 +24,8 @@ export const defaultLimits: WatchCacheLimits = {
   maxEvents: 8192,
   maxBytes: 32 << 20,
   maxQueuedEvents: 4096,
+  maxTotalBytes: 64 << 20,
+  maxListBytes: 64 << 20,
 };
 
 export class WatchCache {
@@ -78,6 +84,16 @@ export class WatchCache {
   trim(nowMs: number): void {
     this.#window.trim(nowMs);
     for (const watcher of this.#watchers) if (watcher.lag > this.#limits.maxQueuedEvents || watcher.isLost) watcher.close();
+  }
+
+  /** Of the oldest change in its window. */
+  get oldestRevision(): number | undefined {
+    return this.#window.oldestRevision;
+  }
+
+  /** Drops the oldest change, for the good of other kinds; {@link trim} then cuts off who has not read it. */
+  dropOldest(): void {
+    this.#window.dropOldest();
   }
 
   /**

@@ -8,6 +8,7 @@ import { invalid, isNotFound } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
+import type { WriteContext } from '../registry/registry.ts';
 import { type Exchange, respondWith, writeContext } from './exchange.ts';
 import { parseListQuery } from './list-options.ts';
 import { listPieces } from './list-pieces.ts';
@@ -113,8 +114,25 @@ export async function handleDeleteCollection(exchange: Exchange): Promise<Transp
   const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
   const query = parseListQuery(info.query, false);
   const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
-  const result = await listObjects(parts, resource, info.namespace, query, predicate);
-  const pending = [...result.items];
+  const list = parts.feed.lists.begin();
+  try {
+    const result = await listObjects(parts, resource, info.namespace, query, predicate, list);
+    await deleteAll(exchange, result.items, options, context);
+    const pieces = listPieces(result.items, listMeta(result), listKind(exchange), { format: accepted.format, pretty });
+    return list.answer(piecesResponse(200, contentTypeOf(accepted.format), pieces), exchange.signal);
+  } catch (error) {
+    list.end();
+    throw error;
+  }
+}
+
+async function deleteAll(
+  { parts, resource }: Exchange,
+  items: readonly CachedObject[],
+  options: DeleteOptions,
+  context: WriteContext,
+): Promise<void> {
+  const pending = [...items];
   const worker = async (): Promise<void> => {
     for (let item = pending.shift(); item !== undefined; item = pending.shift()) {
       try {
@@ -125,6 +143,4 @@ export async function handleDeleteCollection(exchange: Exchange): Promise<Transp
     }
   };
   await Promise.all(Array.from({ length: Math.min(collectionWorkers, pending.length) }, worker));
-  const pieces = listPieces(result.items, listMeta(result), listKind(exchange), { format: accepted.format, pretty });
-  return piecesResponse(200, contentTypeOf(accepted.format), pieces);
 }

@@ -11,6 +11,7 @@ import type { Status } from '#api/types.generated.ts';
 import { CompactedError, FutureRevisionError, type Store, type StoreEntry } from '#control/store/store.ts';
 import { type CacheFeed, withRevision } from '../cache/cache-feed.ts';
 import { CachedObject } from '../cache/cached-object.ts';
+import type { ListUnderWay } from '../cache/lists-under-way.ts';
 import { fromStoredView } from '../kinds/core/event/events-view.ts';
 import { listPrefix } from '../registry/object-keys.ts';
 import type { ServerLog } from '../serving/server-log.ts';
@@ -38,20 +39,27 @@ const compactedContinueMessage =
   'Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted ' +
   'between the time the first chunk was returned and now may show up in the list.';
 
-/** @throws ApiError 400, 410 `Expired`, 504 for a revision that does not come */
+/** From the store so many objects at a time. */
+const storeChunk = 500;
+
+/**
+ * @param list is told of objects that the caches do not share
+ * @throws ApiError 400, 410 `Expired`, 429 where lists under way hold too much, 504 for a revision that does not come
+ */
 export async function listObjects(
   deps: ListingDeps,
   resource: Resource,
   namespace: string,
   query: ListQuery,
   predicate: Predicate,
+  list: ListUnderWay,
 ): Promise<ListResult> {
   const prefix = listPrefix(resource, namespace);
-  if (query.continue !== '') return await continued(deps, resource, prefix, query, predicate);
+  if (query.continue !== '') return await continued(deps, resource, prefix, query, predicate, list);
   const revision = parseRevision(query.resourceVersion);
   const exact =
     revision > 0 && (query.resourceVersionMatch === 'Exact' || (query.resourceVersionMatch === '' && query.limit > 0));
-  if (exact) return await listAt(deps, resource, prefix, prefix, revision, query.limit, predicate);
+  if (exact) return await listAt(deps, resource, prefix, prefix, revision, query.limit, predicate, list);
   if (query.resourceVersion === '') await deps.feed.fresh();
   else await untilNotOlderThan(deps.feed, revision);
   return fromCache(deps.feed, resource, prefix, prefix, query.limit, predicate);
@@ -72,6 +80,7 @@ async function continued(
   prefix: string,
   query: ListQuery,
   predicate: Predicate,
+  list: ListUnderWay,
 ): Promise<ListResult> {
   const token = decodeContinue(query.continue);
   if (query.resourceVersion !== '' && query.resourceVersion !== '0')
@@ -82,7 +91,7 @@ async function continued(
     return fromCache(deps.feed, resource, prefix, startKey, query.limit, predicate);
   }
   try {
-    return await listAt(deps, resource, prefix, startKey, token.revision, query.limit, predicate);
+    return await listAt(deps, resource, prefix, startKey, token.revision, query.limit, predicate, list);
   } catch (error) {
     if (!(error instanceof ApiError) || error.reason !== 'Expired') throw error;
     // The generated type calls every `metadata` ObjectMeta; a Status carries ListMeta.
@@ -137,6 +146,7 @@ async function listAt(
   revision: number,
   limit: number,
   predicate: Predicate,
+  list: ListUnderWay,
 ): Promise<ListResult> {
   const items: CachedObject[] = [];
   for (let start = startKey; ; ) {
@@ -147,7 +157,10 @@ async function listAt(
       const cached = deps.feed.cache(resource.storagePrefix).get(entry.key);
       const stored = cached?.revision === entry.modRevision ? cached : decodeEntry(deps, resource, entry);
       const object = stored === undefined ? undefined : fromStoredView(resource, stored);
-      if (object !== undefined && predicate.matches(object)) items.push(object);
+      if (object !== undefined && predicate.matches(object)) {
+        items.push(object);
+        if (stored !== cached) list.addOwn(entry.value.byteLength);
+      }
       const rest = chunk.entries.length - index - 1 + (chunk.more ? 1 : 0);
       if (limit > 0 && items.length >= limit && rest > 0) {
         const remaining = await countAfter(deps.store, prefix, last, revision);
@@ -180,7 +193,7 @@ async function countAfter(store: Store, prefix: string, key: string, revision: n
 
 async function rangeAt(store: Store, prefix: string, startKey: string, revision: number, limit: number) {
   try {
-    return await store.range({ prefix, startKey, revision, ...(limit > 0 ? { limit: Math.max(limit, 100) } : {}) });
+    return await store.range({ prefix, startKey, revision, limit: limit > 0 ? Math.max(limit, 100) : storeChunk });
   } catch (error) {
     if (error instanceof CompactedError) {
       throw expired(

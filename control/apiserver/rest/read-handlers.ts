@@ -7,6 +7,7 @@ import { notAcceptable } from '#api/status.ts';
 import type { ListMeta } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
+import type { ListUnderWay } from '../cache/lists-under-way.ts';
 import { type Exchange, respondWith } from './exchange.ts';
 import { parseListQuery, parseRevision } from './list-options.ts';
 import { collectionPieces, cut, listPieces, pieceBytes } from './list-pieces.ts';
@@ -26,10 +27,20 @@ export async function handleGet(exchange: Exchange): Promise<TransportResponse> 
 }
 
 export async function handleList(exchange: Exchange): Promise<TransportResponse> {
+  const list = exchange.parts.feed.lists.begin();
+  try {
+    return list.answer(await listAnswer(exchange, list), exchange.signal);
+  } catch (error) {
+    list.end();
+    throw error;
+  }
+}
+
+async function listAnswer(exchange: Exchange, list: ListUnderWay): Promise<TransportResponse> {
   const { parts, info, resource, accepted, pretty } = exchange;
   const query = parseListQuery(info.query, false);
   const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
-  const result = await listObjects(parts, resource, info.namespace, query, predicate);
+  const result = await listObjects(parts, resource, info.namespace, query, predicate, list);
   const metadata = listMeta(result);
   const options = { format: accepted.format, pretty };
   const contentType = contentTypeOf(accepted.format);

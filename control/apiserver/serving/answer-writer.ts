@@ -31,6 +31,7 @@ export async function writeResponse(
   response.writeHead(answer.status, cookies.length === 0 ? headers : { ...headers, 'set-cookie': [...cookies] });
   if (request.method === 'HEAD') {
     response.end();
+    await answer.body[Symbol.asyncIterator]().return?.();
     return;
   }
   // A watch answers at once, also when it has nothing to tell yet.
