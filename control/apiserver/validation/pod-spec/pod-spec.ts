@@ -25,6 +25,7 @@ import { validateIp } from '../ip.ts';
 import { type Submitted, submitted } from '../submitted.ts';
 import { validateAffinity } from './affinity.ts';
 import { validateContainers, validateEphemeralContainers, validateInitContainers } from './containers.ts';
+import { validateHostProcess, validateOs } from './operating-system.ts';
 import { validateOverhead, validatePodResources } from './resources.ts';
 import { validateTolerations, validateTopologySpread } from './scheduling.ts';
 import { validateHostUsers, validatePodSecurityContext } from './security-context.ts';
@@ -63,6 +64,7 @@ export function validatePodSpec(spec: PodSpec, path: string, isPod: boolean): Fi
     ),
     ...validateSchedulingGates(spec, `${path}.schedulingGates`),
     ...validateTopologySpread(spec.topologySpreadConstraints ?? [], `${path}.topologySpreadConstraints`),
+    ...validateHostProcess(spec, path),
     ...validateHostUsers(spec, path),
     ...validateHostnames(spec, path),
     ...validateNames(spec, path),
@@ -194,7 +196,10 @@ function validateNames(spec: PodSpec, path: string): FieldError[] {
     ...validateName(spec.hostname, isDns1123Label, `${path}.hostname`),
     ...validateName(spec.subdomain, isDns1123Label, `${path}.subdomain`),
     ...validateName(spec.priorityClassName, nameIsDnsSubdomain, `${path}.priorityClassName`),
-    ...validateName(spec.runtimeClassName, nameIsDnsSubdomain, `${path}.runtimeClassName`),
+    // Not as the others: an empty name is none.
+    ...(spec.runtimeClassName === undefined ? [] : nameIsDnsSubdomain(spec.runtimeClassName, false)).map((text) =>
+      invalidValue(`${path}.runtimeClassName`, spec.runtimeClassName, text),
+    ),
   );
   if (spec.preemptionPolicy !== undefined) {
     errors.push(...validateChoice(spec.preemptionPolicy, ['PreemptLowerPriority', 'Never'], `${path}.preemptionPolicy`));
@@ -209,14 +214,6 @@ function validateHostAliases(aliases: readonly HostAlias[], path: string): Field
       isDns1123Subdomain(name).map((text) => invalidValue(`${path}[${index}].hostnames[${host}]`, name, text)),
     ),
   ]);
-}
-
-function validateOs({ os, securityContext }: PodSpec, path: string): FieldError[] {
-  if (os === undefined) return [];
-  if (!os.name) return [required(`${path}.os.name`)];
-  if (os.name !== 'linux' && os.name !== 'windows') return [notSupported(`${path}.os`, os.name, ['linux', 'windows'])];
-  if (os.name === 'windows' || securityContext?.windowsOptions === undefined) return [];
-  return [forbiddenField(`${path}.securityContext.windowsOptions`, 'windows options cannot be set for a linux pod')];
 }
 
 /** Environment read from files lives in emptyDir volumes. */

@@ -6,6 +6,7 @@ import type { AppArmorProfile, PodSpec, SeccompProfile, SecurityContext, Sysctl 
 import { goShape } from '../go-shape.ts';
 import { validateLocalDescendingPath } from '../paths.ts';
 import type { Submitted } from '../submitted.ts';
+import { validateWindowsOptions } from './operating-system.ts';
 
 const SYSCTL_MAX_LENGTH = 253;
 const sysctlPattern = '^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$';
@@ -36,6 +37,7 @@ export function validatePodSecurityContext(spec: PodSpec, path: string): FieldEr
     ...validateSysctls(spec, `${path}.sysctls`),
     ...validateChoice(context.fsGroupChangePolicy, ['Always', 'OnRootMismatch'], `${path}.fsGroupChangePolicy`),
     ...validateSeccomp(context.seccompProfile, `${path}.seccompProfile`),
+    ...validateWindowsOptions(context.windowsOptions, `${path}.windowsOptions`),
     ...validateAppArmor(context.appArmorProfile, `${path}.appArmorProfile`),
     ...validateChoice(context.supplementalGroupsPolicy, ['Merge', 'Strict'], `${path}.supplementalGroupsPolicy`),
     // The gate SELinuxMount is off in 1.36, so that only the behaviour without it may be asked for.
@@ -130,7 +132,11 @@ export function validateSecurityContext(context: SecurityContext | undefined, ho
       );
     }
   }
-  return [...errors, ...validateAppArmor(context.appArmorProfile, `${path}.appArmorProfile`)];
+  return [
+    ...errors,
+    ...validateWindowsOptions(context.windowsOptions, `${path}.windowsOptions`),
+    ...validateAppArmor(context.appArmorProfile, `${path}.appArmorProfile`),
+  ];
 }
 
 /** What a pod in its own user namespace may not share with the host. */

@@ -1,7 +1,7 @@
 /** What is special to Leases. Source: upstream `pkg/registry/coordination/lease/strategy.go`, `pkg/apis/coordination/validation`. */
 import type { FieldError } from '#api/field-error.ts';
-import { invalidValue } from '#api/field-error.ts';
-import { nameIsDnsSubdomain } from '#api/names.ts';
+import { forbiddenField, invalidValue, notSupported } from '#api/field-error.ts';
+import { isQualifiedName, nameIsDnsSubdomain } from '#api/names.ts';
 import type { Lease } from '#api/types.generated.ts';
 import type { Strategy } from '../../../registry/strategy.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
@@ -15,7 +15,7 @@ function dropCoordination(lease: Lease, old: Lease | undefined): void {
 }
 
 function validateSpec({ spec }: Lease): FieldError[] {
-  const { leaseDurationSeconds: duration, leaseTransitions: transitions } = spec;
+  const { leaseDurationSeconds: duration, leaseTransitions: transitions, strategy, preferredHolder } = spec;
   return [
     ...(duration !== undefined && duration <= 0
       ? [invalidValue('spec.leaseDurationSeconds', duration, 'must be greater than 0')]
@@ -23,7 +23,17 @@ function validateSpec({ spec }: Lease): FieldError[] {
     ...(transitions !== undefined && transitions < 0
       ? [invalidValue('spec.leaseTransitions', transitions, 'must be greater than or equal to 0')]
       : []),
+    ...(strategy === undefined ? [] : validateStrategy(strategy, 'spec.strategy.strategy')),
+    ...(preferredHolder && !strategy
+      ? [forbiddenField('spec.preferredHolder', 'may only be specified if `strategy` is defined')]
+      : []),
   ];
+}
+
+/** A name of Kubernetes' own, or a qualified one. Upstream, too, writes the field's name twice. */
+function validateStrategy(strategy: string, path: string): FieldError[] {
+  if (strategy.includes('/')) return isQualifiedName(strategy).map((text) => invalidValue(path, strategy, text));
+  return strategy === 'OldestEmulationVersion' ? [] : [notSupported(path, strategy, ['OldestEmulationVersion'])];
 }
 
 export const leaseStrategy: Strategy<Lease> = {
