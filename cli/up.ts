@@ -13,7 +13,7 @@ import { checkRoot, UsageError } from '#lab/system.ts';
 import { type LabStep, labSteps } from '#lab/up.ts';
 
 export function up(lab: Lab): Promise<void> {
-  return withLabLock(lab.name, () => whileTold(lab, () => startAndShow(lab)));
+  return withLabLock(lab.name, () => withInterruptMessage(lab, () => startAndShow(lab)));
 }
 
 async function startAndShow(lab: Lab): Promise<void> {
@@ -53,7 +53,7 @@ export async function down(lab: Lab): Promise<void> {
 }
 
 /** Ctrl-C ends `up` wherever it is: what there is by then is recorded, and can be gone on with or taken away. */
-async function whileTold(lab: Lab, run: () => Promise<void>): Promise<void> {
+async function withInterruptMessage(lab: Lab, run: () => Promise<void>): Promise<void> {
   const onSignal = (): void => {
     const isBegun = readRecord(lab.name, lab.dataDir) !== undefined;
     const goOn = `the same command goes on from here, "${downCommand(lab)}" takes it away.`;

@@ -4,6 +4,7 @@
  * Every form counts: `#control/…`, relative paths, `export … from`, dynamic `import()`, `require()`, type imports. A specifier is
  * resolved to a path of the repository first, so it does not matter how it is written.
  */
+import { readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -81,6 +82,8 @@ export function judgeFileAccess(file: string, specifier: string, name: string): 
 const testFile = /\.(test|suite|contract|testing)\.ts$|(^|\/)netns\/|^test\//;
 const childProcess = /^(node:)?child_process$/;
 const root = fileURLToPath(new URL('..', import.meta.url));
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { devDependencies: object };
+const developmentPackages: ReadonlySet<string> = new Set(Object.keys(devDependencies));
 
 /**
  * What is wrong with an import, or undefined.
@@ -93,13 +96,23 @@ export function judge(file: string, specifier: string): string | undefined {
     return isTest || isWithin(file, 'agent/host') || file === 'bin/bootstrap.mjs'
       ? undefined
       : 'agent/host is the only importer of child_process.';
+  if (isTest) return undefined;
+  if (developmentPackages.has(packageOf(specifier)))
+    return 'Production code imports no development dependency: "npm ci --omit=dev" leaves it out.';
   const target = targetOf(file, specifier);
-  if (target === undefined || isTest) return undefined;
+  if (target === undefined) return undefined;
   if (testFile.test(target) && !file.startsWith('bench/')) return 'Production code imports nothing that tests are made of.';
   const [from, to] = [roomOf(file), roomOf(target)];
   if (from === undefined || to === undefined || from === to) return undefined;
   return from.mayImport.some((folder) => isWithin(target, folder)) ? undefined : from.why;
 }
+
+/** `@scope/name/deep` → `@scope/name`. */
+const packageOf = (specifier: string): string =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
 
 /** The path within the repository, or undefined for packages and Node's own modules. */
 function targetOf(file: string, specifier: string): string | undefined {

@@ -83,7 +83,7 @@ class Watcher {
   /** Everything up to here has been delivered. */
   #position: number;
   #live: LiveQueue | undefined;
-  #greeted = false;
+  #startReported = false;
   #wake: (() => void) | undefined;
 
   constructor(prefix: string, afterRevision: number, readLog: ReadLog) {
@@ -112,7 +112,7 @@ class Watcher {
   async next(currentRevision: number): Promise<WatchBatch | undefined> {
     this.#live ??= { from: currentRevision, through: currentRevision, queue: [], bytes: 0 };
     if (this.#position < this.#live.from) return await this.#replay(this.#live.from);
-    if (this.#live.through > this.#position || (!this.#greeted && this.#live.through === this.#position))
+    if (this.#live.through > this.#position || (!this.#startReported && this.#live.through === this.#position))
       return this.#drain(this.#live);
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
@@ -124,7 +124,7 @@ class Watcher {
   async #replay(through: number): Promise<WatchBatch> {
     const part = await this.#readLog({ prefix: this.#prefix, after: this.#position, through });
     this.#position = part.through;
-    this.#greeted = true;
+    this.#startReported = true;
     return { events: part.events, progressRevision: part.through };
   }
 
@@ -134,7 +134,7 @@ class Watcher {
     live.bytes = 0;
     live.from = live.through;
     this.#position = live.through;
-    this.#greeted = true;
+    this.#startReported = true;
     return { events, progressRevision: live.through };
   }
 }

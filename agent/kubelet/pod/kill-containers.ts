@@ -155,7 +155,7 @@ export async function killPodContainers(
           .filter(isSidecar)
           .map(({ name }) => name);
   const stopped = new Map<string, Promise<void>>();
-  // From the last to stop to the first would need futures; in stop order each can wait for those before it.
+  // In the order in which they stop, each container can wait for the promises of those before it, which exist already.
   const order = [...alive].sort((a, b) => sidecars.indexOf(b.name) - sidecars.indexOf(a.name));
   const ordered = [
     ...order.filter(({ name }) => !sidecars.includes(name)),

@@ -79,7 +79,7 @@ export interface PodRuntime {
   remove(observed: ObservedPod): Promise<void>;
 }
 
-/** A container that could not be made is tried again after this: what was missing tells nobody when it comes. */
+/** A missing ConfigMap sends no event to the pod when it appears, so a container that could not be made is tried again on a timer. */
 const retryMs = 10_000;
 
 const backOffKey = (pod: Pod, container: Container): string => `${pod.metadata.uid}/${container.name}/${container.image ?? ''}`;

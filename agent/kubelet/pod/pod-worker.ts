@@ -147,7 +147,7 @@ export class PodWorker {
     }
   }
 
-  /** Not a race against one promise for the worker's whole life: that would keep something of every step. */
+  /** Promise.race against one promise that lives as long as the worker would keep every step's result alive (a leak). */
   #untilStopped(step: Promise<number>): Promise<number> {
     return new Promise((resolve) => {
       this.#leaveStep = () => resolve(0);

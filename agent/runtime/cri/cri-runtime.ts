@@ -69,12 +69,12 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
     connection.call<Reply>('runtime.v1.RuntimeService', method, request, { timeoutMs: timeouts.callMs, ...options });
   const imageCall = <Reply>(method: string, request: object, options: CallOptions = {}): Promise<Reply> =>
     connection.call<Reply>('runtime.v1.ImageService', method, request, { timeoutMs: timeouts.callMs, ...options });
-  const about = (subject: Readonly<Record<string, unknown>>, timeoutMs = timeouts.callMs): CallOptions => ({
+  const callOptions = (subject: Readonly<Record<string, unknown>>, timeoutMs = timeouts.callMs): CallOptions => ({
     subject,
     timeoutMs,
   });
   const url = async (method: string, request: object, subject: Readonly<Record<string, unknown>>): Promise<string> =>
-    must((await runtimeCall<{ url: string }>(method, request, about(subject))).url || undefined, method, 'URL');
+    must((await runtimeCall<{ url: string }>(method, request, callOptions(subject))).url || undefined, method, 'URL');
 
   const runtime: ContainerRuntime = {
     version: () => runtimeCall<RuntimeVersion>('Version', { version: '0.1.0' }),
@@ -116,22 +116,22 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
       const reply = await runtimeCall<{ podSandboxId: string }>(
         'RunPodSandbox',
         request,
-        about({ pod: `${namespace}/${name}`, podUid: uid }, timeouts.sandboxMs),
+        callOptions({ pod: `${namespace}/${name}`, podUid: uid }, timeouts.sandboxMs),
       );
       return must(reply.podSandboxId || undefined, 'RunPodSandbox', 'sandbox ID');
     },
 
     stopPodSandbox: (podSandboxId) =>
-      unlessNotFound(runtimeCall('StopPodSandbox', { podSandboxId }, about({ podSandboxId }, timeouts.sandboxMs))),
+      unlessNotFound(runtimeCall('StopPodSandbox', { podSandboxId }, callOptions({ podSandboxId }, timeouts.sandboxMs))),
 
     removePodSandbox: (podSandboxId) =>
-      unlessNotFound(runtimeCall('RemovePodSandbox', { podSandboxId }, about({ podSandboxId }, timeouts.sandboxMs))),
+      unlessNotFound(runtimeCall('RemovePodSandbox', { podSandboxId }, callOptions({ podSandboxId }, timeouts.sandboxMs))),
 
     async podSandboxStatus(podSandboxId) {
       const reply = await runtimeCall<{ status: WirePodSandboxStatus | null }>(
         'PodSandboxStatus',
         { podSandboxId },
-        about({ podSandboxId }),
+        callOptions({ podSandboxId }),
       );
       return toPodSandboxStatus(must(reply.status, 'PodSandboxStatus', 'status'), 'PodSandboxStatus');
     },
@@ -147,13 +147,13 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
       const reply = await runtimeCall<{ containerId: string }>(
         'CreateContainer',
         request,
-        about({ podSandboxId, container: config.metadata.name }, timeouts.sandboxMs),
+        callOptions({ podSandboxId, container: config.metadata.name }, timeouts.sandboxMs),
       );
       return must(reply.containerId || undefined, 'CreateContainer', 'container ID');
     },
 
     async startContainer(containerId) {
-      await runtimeCall('StartContainer', { containerId }, about({ containerId }, timeouts.sandboxMs));
+      await runtimeCall('StartContainer', { containerId }, callOptions({ containerId }, timeouts.sandboxMs));
     },
 
     stopContainer: (containerId, timeoutSeconds) =>
@@ -161,11 +161,12 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
         runtimeCall(
           'StopContainer',
           { containerId, timeout: timeoutSeconds },
-          about({ containerId }, timeouts.callMs + timeoutSeconds * 1000),
+          callOptions({ containerId }, timeouts.callMs + timeoutSeconds * 1000),
         ),
       ),
 
-    removeContainer: (containerId) => unlessNotFound(runtimeCall('RemoveContainer', { containerId }, about({ containerId }))),
+    removeContainer: (containerId) =>
+      unlessNotFound(runtimeCall('RemoveContainer', { containerId }, callOptions({ containerId }))),
 
     async listContainers(filter = {}) {
       const request = { filter: { ...filter, state: filter.state && { state: filter.state } } };
@@ -177,17 +178,17 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
       const reply = await runtimeCall<{ status: WireContainerStatus | null }>(
         'ContainerStatus',
         { containerId },
-        about({ containerId }),
+        callOptions({ containerId }),
       );
       return toContainerStatus(must(reply.status, 'ContainerStatus', 'status'), 'ContainerStatus');
     },
 
     async updateContainerResources(containerId, linux) {
-      await runtimeCall('UpdateContainerResources', { containerId, linux }, about({ containerId }));
+      await runtimeCall('UpdateContainerResources', { containerId, linux }, callOptions({ containerId }));
     },
 
     async reopenContainerLog(containerId) {
-      await runtimeCall('ReopenContainerLog', { containerId }, about({ containerId }));
+      await runtimeCall('ReopenContainerLog', { containerId }, callOptions({ containerId }));
     },
 
     async execSync(containerId, cmd, timeoutMs, signal) {
@@ -205,7 +206,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
       const { stats } = await runtimeCall<{ stats: WireContainerStats | null }>(
         'ContainerStats',
         { containerId },
-        about({ containerId }),
+        callOptions({ containerId }),
       );
       return toContainerStats(must(stats, 'ContainerStats', 'stats'), 'ContainerStats');
     },
@@ -219,7 +220,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
       const { stats } = await runtimeCall<{ stats: WirePodSandboxStats | null }>(
         'PodSandboxStats',
         { podSandboxId },
-        about({ podSandboxId }),
+        callOptions({ podSandboxId }),
       );
       return toPodSandboxStats(must(stats, 'PodSandboxStats', 'stats'), 'PodSandboxStats');
     },
@@ -237,7 +238,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
     },
 
     async imageStatus(image) {
-      const reply = await imageCall<{ image: WireImage | null }>('ImageStatus', { image }, about({ image: image.image }));
+      const reply = await imageCall<{ image: WireImage | null }>('ImageStatus', { image }, callOptions({ image: image.image }));
       return reply.image === null ? undefined : toImage(reply.image);
     },
 
@@ -249,7 +250,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
       return must(reply.imageRef || undefined, 'PullImage', 'image reference');
     },
 
-    removeImage: (image) => unlessNotFound(imageCall('RemoveImage', { image }, about({ image: image.image }))),
+    removeImage: (image) => unlessNotFound(imageCall('RemoveImage', { image }, callOptions({ image: image.image }))),
 
     async imageFsInfo() {
       const reply = await imageCall<{ imageFilesystems: WireFilesystemUsage[]; containerFilesystems: WireFilesystemUsage[] }>(

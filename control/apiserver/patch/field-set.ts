@@ -102,7 +102,7 @@ export function subset(set: FieldSet | undefined, path: readonly string[]): Fiel
   return path.reduce<FieldSet | undefined>((node, element) => node?.children.get(element), set);
 }
 
-/** The set with every field that has members below it: a struct belongs to whom its fields belong to; list elements do not. */
+/** The set plus every struct that has a member in it: whoever owns a field of a struct owns the struct. List elements do not work so. */
 export function withNamedFields(set: FieldSet, element = ''): FieldSet {
   const children = new Map([...set.children].map(([name, child]) => [name, withNamedFields(child, name)]));
   return { member: set.member || (element.startsWith('f:') && !isEmpty(set)), children };

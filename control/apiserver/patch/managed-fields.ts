@@ -151,7 +151,7 @@ export function applyConfiguration(request: ApplyRequest): JsonObject {
   return { ...result, metadata };
 }
 
-/** Other managers lose the fields that change, by force; without it their holding them is an error. */
+/** With `force` other managers lose the fields that change; without it, a changed field that another manager owns is a conflict. */
 function resolveConflicts(request: ApplyRequest, managers: Map<string, Manager>, self: string, changed: FieldSet): void {
   const conflicts: { manager: Manager; set: FieldSet }[] = [];
   for (const [key, manager] of managers) {

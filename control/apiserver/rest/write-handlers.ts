@@ -120,14 +120,14 @@ export async function patchRequest(
     forceCreate: false,
     transform: async (current) => {
       const request = { contentType: patchType, patch: value as JsonValue, current: current as KubeObject, typeName: type.type };
-      const object = await retyped(exchange, type, exchange.parts.patcher.patchObject(request), facts);
+      const object = await decodedAsType(exchange, type, exchange.parts.patcher.patchObject(request), facts);
       checkName(object, exchange.info);
       return object;
     },
   };
 }
 
-async function retyped(exchange: Exchange, type: ExpectedType, raw: JsonObject, facts: PatchFacts): Promise<KubeObject> {
+async function decodedAsType(exchange: Exchange, type: ExpectedType, raw: JsonObject, facts: PatchFacts): Promise<KubeObject> {
   const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
   const body = Buffer.from(stringifyExact(raw));
   return (await decoded(exchange, { kind: 'patched', body, type, validation, facts })) as KubeObject;
@@ -164,7 +164,7 @@ async function applyRequest(
     forceCreate: subresource === '',
     fieldsTracked: true,
     transform: (live) =>
-      retyped(
+      decodedAsType(
         exchange,
         type,
         parts.patcher.applyServerSide({

@@ -46,7 +46,7 @@ export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
   );
 }
 
-/** Volume sources such as `emptyDir: {}` exist by being there; every other empty object says nothing. */
+/** An empty object is as good as absent, except a volume source: `emptyDir: {}` names the volume's type. */
 function isAbsent(value: unknown, key: string): boolean {
   if (value === undefined || value === null || value === '') return true;
   if (value === false || value === 0) return !pointerFields.has(key);
