@@ -73,6 +73,24 @@ describe('a lane', () => {
     await Promise.all(others);
   });
 
+  it('lets go of what gives up before its turn, and of nothing that has begun', async () => {
+    const clock = new FakeClock();
+    const begun: string[] = [];
+    const work = workIn(createLane(clock, 1), begun);
+    const [first, second] = [new AbortController(), new AbortController()];
+    const all = [work.do('a', { signal: first.signal }), work.do('b', { signal: second.signal }), work.do('c')];
+    const gone = assert.rejects(all[1] as Promise<string>, /deleted/);
+    first.abort(new Error('deleted'));
+    second.abort(new Error('deleted'));
+    await gone;
+    await assert.rejects(work.do('d', { signal: first.signal }), /deleted/);
+    work.end('a');
+    await clock.advance(0);
+    work.end('c');
+    assert.deepEqual(await Promise.all([all[0], all[2]]), ['a', 'c']);
+    assert.deepEqual(begun, ['a', 'c']);
+  });
+
   it('of starts is not held up by stops', async () => {
     const clock = new FakeClock();
     const lanes = createLanes(clock, 2);

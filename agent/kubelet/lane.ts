@@ -7,7 +7,7 @@
 import type { Clock } from '#client/clock.ts';
 
 export interface Lane {
-  /** Runs `work` when its turn comes. @throws what `work` throws */
+  /** Runs `work` when its turn comes. @throws what `work` throws; the signal's reason when that aborts before its turn */
   run<Value>(work: () => Promise<Value>, options?: LaneOptions): Promise<Value>;
 }
 
@@ -22,6 +22,8 @@ export interface LaneOptions {
   turn?: LaneTurn | undefined;
   /** After that time the next one gets its turn, whether this has ended or not. Default: 10 s. */
   lendAfterMs?: number | undefined;
+  /** Gives up waiting, at once. Work that has begun is not ended by it. */
+  signal?: AbortSignal | undefined;
 }
 
 /** What the kubelet's work on the container runtime goes through. */
@@ -43,10 +45,26 @@ export function createLane(clock: Clock, width: number): Lane {
     else next();
   }
 
+  function wait(turn: LaneTurn, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const begin = (): void => {
+        signal?.removeEventListener('abort', giveUp);
+        resolve();
+      };
+      const giveUp = (): void => {
+        waiting[turn] = waiting[turn].filter((other) => other !== begin);
+        reject(signal?.reason);
+      };
+      waiting[turn].push(begin);
+      signal?.addEventListener('abort', giveUp, { once: true });
+    });
+  }
+
   return {
-    async run(work, { turn = 'new', lendAfterMs = defaultLendAfterMs } = {}) {
+    async run(work, { turn = 'new', lendAfterMs = defaultLendAfterMs, signal } = {}) {
+      signal?.throwIfAborted();
       if (free > 0) free--;
-      else await new Promise<void>((resolve) => waiting[turn].push(resolve));
+      else await wait(turn, signal);
       let isHeld = true;
       const leave = (): void => {
         if (isHeld) giveBack();

@@ -21,6 +21,15 @@ export interface Behaviour {
   stopTakesMs?: number;
 }
 
+interface Filter {
+  labelSelector?: Readonly<Record<string, string>>;
+}
+
+const matches =
+  ({ labelSelector = {} }: Filter) =>
+  ({ labels }: { labels: Readonly<Record<string, string>> }): boolean =>
+    Object.entries(labelSelector).every(([key, value]) => labels[key] === value);
+
 interface FakeContainer {
   config: ContainerConfig;
   sandboxId: string;
@@ -41,6 +50,8 @@ export class FakeRuntime {
   /** Command lines that execSync never sees the end of. */
   readonly endlessExecs = new Set<string>();
   changed: () => void = () => undefined;
+  /** How long the node works to make or stop a sandbox. */
+  sandboxTakesMs = { run: 0, stop: 0 };
   readonly #clock: Clock;
   #serial = 0;
 
@@ -67,6 +78,10 @@ export class FakeRuntime {
     this.changed();
   }
 
+  async #work(ms: number): Promise<void> {
+    if (ms > 0) await new Promise<void>((resolve) => this.#clock.after(ms, resolve));
+  }
+
   #container(id: string): FakeContainer {
     const found = this.containers.get(id);
     if (found === undefined) throw new RuntimeError('NotFound', 'ContainerStatus', `container "${id}" not found`);
@@ -76,6 +91,7 @@ export class FakeRuntime {
   /** The parts of the interface that the kubelet's pods use; anything else is a mistake of the test. */
   readonly runtime = {
     runPodSandbox: async (config: PodSandboxConfig) => {
+      await this.#work(this.sandboxTakesMs.run);
       const id = `sandbox-${++this.#serial}`;
       this.calls.push(`sandbox ${config.metadata.attempt}`);
       this.sandboxes.set(id, {
@@ -92,6 +108,7 @@ export class FakeRuntime {
       return id;
     },
     stopPodSandbox: async (id: string) => {
+      await this.#work(this.sandboxTakesMs.stop);
       const sandbox = this.sandboxes.get(id);
       if (sandbox !== undefined) this.sandboxes.set(id, { ...sandbox, state: 'SANDBOX_NOTREADY' });
     },
@@ -101,7 +118,7 @@ export class FakeRuntime {
       if (sandbox === undefined) throw new RuntimeError('NotFound', 'PodSandboxStatus', 'no sandbox');
       return sandbox;
     },
-    listPodSandbox: async () => [...this.sandboxes.values()],
+    listPodSandbox: async (filter: Filter = {}) => [...this.sandboxes.values()].filter(matches(filter)),
     createContainer: async (sandboxId: string, config: ContainerConfig) => {
       const id = `${config.metadata.name}-${++this.#serial}`;
       const status: ContainerStatus = {
@@ -146,19 +163,21 @@ export class FakeRuntime {
       this.end(container, killed ? 137 : 143);
     },
     removeContainer: async (id: string) => void this.containers.delete(id),
-    listContainers: async (): Promise<Container[]> =>
-      [...this.containers.values()].map(({ status, sandboxId }) => ({
-        id: status.id,
-        podSandboxId: sandboxId,
-        metadata: status.metadata,
-        image: status.image,
-        imageRef: status.imageRef,
-        imageId: status.imageId,
-        state: status.state,
-        createdAtMs: status.createdAtMs,
-        labels: status.labels,
-        annotations: status.annotations,
-      })),
+    listContainers: async (filter: Filter = {}): Promise<Container[]> =>
+      [...this.containers.values()]
+        .map(({ status, sandboxId }) => ({
+          id: status.id,
+          podSandboxId: sandboxId,
+          metadata: status.metadata,
+          image: status.image,
+          imageRef: status.imageRef,
+          imageId: status.imageId,
+          state: status.state,
+          createdAtMs: status.createdAtMs,
+          labels: status.labels,
+          annotations: status.annotations,
+        }))
+        .filter(matches(filter)),
     containerStatus: async (id: string) => this.#container(id).status,
     execSync: async (_id: string, command: readonly string[], _timeoutMs: number, signal?: AbortSignal) => {
       this.calls.push(`exec ${command.join(' ')}`);

@@ -122,7 +122,7 @@ export function createContainerStarter(deps: StarterDeps): ContainerStarter {
           events.event(about, 'Normal', 'Started', 'Container started');
           return id;
         },
-        { turn: 'begun' },
+        { turn: 'begun', signal },
       );
     },
   };

@@ -17,7 +17,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import { statusPatch } from '../status/status-patch.ts';
 import type { NodeIdentity, NodeObservation } from './node-status.ts';
 import { conditionEvents, nodeStatus, withoutHeartbeats } from './node-status.ts';
-import { createPressures, shortages } from './pressure.ts';
+import { createPressures, shortages, thresholdMessage } from './pressure.ts';
 
 export interface NodeAgentDeps {
   client: Client;
@@ -97,7 +97,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
     const short = shortages(seen, options.thresholds);
     const [first] = short;
     // At each look, as upstream: the event counts how long it lasts.
-    if (first !== undefined) events.event(about, 'Warning', 'EvictionThresholdMet', `Attempting to reclaim ${first.resource}`);
+    if (first !== undefined) events.event(about, 'Warning', 'EvictionThresholdMet', thresholdMessage(first));
     const observation = { ...seen, pressures: pressures(short) };
     return { observation, status: nodeStatus(options, observation, previous, clock.now()) };
   }

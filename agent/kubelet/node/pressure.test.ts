@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { execFile } from '#agent/host/exec.ts';
 import { readFilesystemUsage } from '#agent/host/proc.ts';
 import { FakeClock } from '#client/clock.ts';
-import { createPressures, defaultThresholds, type NodeReadings, type Shortage, shortages } from './pressure.ts';
+import { createPressures, defaultThresholds, type NodeReadings, type Shortage, shortages, thresholdMessage } from './pressure.ts';
 
 const disk = { capacityBytes: 1000, availableBytes: 500, inodes: 1000, inodesFree: 500 };
 const fine: NodeReadings = { memoryAvailableBytes: 2 ** 30, nodefs: disk, imagefs: disk, pids: { max: 1000, running: 10 } };
@@ -14,6 +14,11 @@ const textOf = (list: readonly Shortage[]): string =>
   list.map(({ condition, resource }) => `${condition} ${resource}`).join(', ');
 
 describe('what a node is short of', () => {
+  it('is told without a promise of what nobody does', () => {
+    const message = thresholdMessage({ condition: 'DiskPressure', resource: 'inodes' });
+    assert.match(message, /low on resource: inodes/);
+    assert.doesNotMatch(message, /reclaim/);
+  });
   const cases: [string, Partial<NodeReadings>, string][] = [
     ['nothing', {}, ''],
     ['room for its own files', { nodefs: { ...disk, availableBytes: 99 } }, 'DiskPressure ephemeral-storage'],

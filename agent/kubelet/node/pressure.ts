@@ -42,6 +42,10 @@ export interface Shortage {
   resource: 'memory' | 'ephemeral-storage' | 'inodes' | 'pids';
 }
 
+/** For `EvictionThresholdMet`. Upstream says `Attempting to reclaim …`, which it then does; we evict nothing. Pure. */
+export const thresholdMessage = ({ resource }: Shortage): string =>
+  `The node is low on resource: ${resource}. It may refuse pods until it has enough; it evicts none`;
+
 /** What the observation is short of, the most urgent first. Pure. */
 export function shortages(
   { memoryAvailableBytes, nodefs, imagefs, pids }: NodeReadings,

@@ -109,15 +109,20 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     config: PodSandboxConfig,
     signal: AbortSignal,
   ): Promise<{ sandboxId: string; ips: string[] } | undefined> {
-    let sandboxId: string | undefined;
+    let hasBegun = false;
+    let sandboxId: string;
+    const begin = (): Promise<string> => {
+      hasBegun = true;
+      return runtime.runPodSandbox(config);
+    };
     try {
       if (config.logDirectory !== undefined) await makeFolders(paths.podLogsRoot, config.logDirectory, 0o755);
-      sandboxId = await lanes.starts.run(async () => (signal.aborted ? undefined : runtime.runPodSandbox(config)));
+      sandboxId = await lanes.starts.run(begin, { signal });
     } catch (error) {
+      if (signal.aborted && !hasBegun) return undefined;
       events.event(podReference(pod), 'Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${errorText(error)}`);
       throw error;
     }
-    if (sandboxId === undefined) return undefined;
     const { network } = await runtime.podSandboxStatus(sandboxId);
     return { sandboxId, ips: network.ip === '' ? [] : [network.ip, ...network.additionalIps] };
   }

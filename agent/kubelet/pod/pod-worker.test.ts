@@ -4,30 +4,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
-import { pino } from 'pino';
-import type { Mounts } from '#agent/host/mount.ts';
 import { RuntimeError } from '#agent/runtime/runtime.ts';
 import type { ContainerStatus, Pod, PodSpec, PodStatus } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import { createBackOff } from '../backoff.ts';
-import { createContainerStarter } from '../container/container-starter.ts';
-import { createImagePuller } from '../images/image-puller.ts';
-import { createLanes } from '../lane.ts';
-import { kubeletPaths } from '../paths.ts';
 import { aContainer, aPod } from '../pods.testing.ts';
-import { createProbeRunner } from '../probes/probe-run.ts';
 import type { Probes } from '../probes/probes.ts';
-import { createProbes } from '../probes/probes.ts';
 import { FakeRuntime } from '../runtime.testing.ts';
-import { createPathGate } from '../volumes/path-gate.ts';
 import { type MountedVolume, VolumeError } from '../volumes/volumes.ts';
-import { createHookRunner } from './lifecycle.ts';
-import { createObserver } from './observe.ts';
-import { createPodRuntime } from './pod-runtime.ts';
+import { podNode, rest } from './pod-node.testing.ts';
 import { PodWorker } from './pod-worker.ts';
-
-const log = pino({ level: 'silent' });
 
 interface Node {
   clock: FakeClock;
@@ -54,113 +40,46 @@ afterEach(async () => {
   for (const close of opened.splice(0)) await close();
 });
 
-/** Lets promise chains and file access come to rest: only then may the clock move. */
-async function rest(): Promise<void> {
-  for (let quiet = 0; quiet < 6; quiet++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    // `CloseReq`: a file handle that is being closed.
-    if (process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq') || name === 'CloseReq')) quiet = 0;
-  }
-}
-
 async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = () => undefined): Promise<Node> {
   const folder = await mkdtemp(join(tmpdir(), 'pod-worker-'));
   const clock = new FakeClock();
   const fake = new FakeRuntime(clock);
-  const { runtime } = fake;
-  const paths = kubeletPaths(join(folder, 'data'), join(folder, 'logs'));
   const events: string[] = [];
   const recorder: EventRecorder = { event: (_about, _type, reason, message) => void events.push(`${reason}: ${message}`) };
   let worker: PodWorker | undefined;
   const wake = (): void => worker?.wake();
   fake.changed = wake;
-  const probes = createProbes({
-    runner: createProbeRunner(runtime),
-    clock,
-    random: () => 0,
-    events: recorder,
-    log,
-    changed: wake,
-  });
   let current: PodStatus = {};
   const history: string[] = [];
   const node = { clock, fake, events, history, finished: false, volumeFailure: undefined, network: undefined } as unknown as Node;
-  const lanes = createLanes(clock, 2);
-  const starter = createContainerStarter({
-    lane: lanes.starts,
-    runtime,
-    events: recorder,
-    images: createImagePuller({ runtime, clock, events: recorder, serialize: true }),
-    objects: { configMap: () => Promise.reject(new Error('no')), secret: () => Promise.reject(new Error('no')) },
-    mounts: {} as Mounts,
-    gate: createPathGate(clock),
-    paths,
-    services: () => [],
-    machine: { memoryBytes: 2 ** 32, cgroupVersion: 1 },
-  });
-  const podRuntime = createPodRuntime({
-    lanes,
-    runtime,
+  const deps = podNode({
     clock,
+    fake,
+    folder,
     events: recorder,
-    hooks: createHookRunner(runtime, clock),
-    log,
-    starter,
-    probes,
-    crashBackOff: createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 }),
-    paths,
-    cgroupRoot: '',
-    clusterDns: { servers: [], domain: 'cluster.local' },
-    writeHostsFile: async () => join(folder, 'etc-hosts'),
-    readHostResolvConf: async () => ({ servers: [], searches: [], options: [] }),
-  });
-  const made = new PodWorker(
-    {
-      observer: createObserver(runtime, paths.podsDir),
-      runtime: podRuntime,
-      probes,
-      volumes: {
-        setUp: async () => {
-          await node.volumesReady;
-          if (node.volumeFailure !== undefined) throw new VolumeError([node.volumeFailure]);
-          return node.volumes ?? new Map();
-        },
-        tearDown: (uid) => rm(paths.podDir(uid), { recursive: true, force: true }),
-        tearDownOrphan: async () => undefined,
+    wake,
+    statuses: {
+      current: () => current,
+      set(_pod, status) {
+        current = status;
+        const entry = `${status.phase} ${(status.containerStatuses ?? []).map(({ state, ready }) => state?.waiting?.reason ?? (state?.running === undefined ? 'ended' : ready ? 'ready' : 'running')).join(',')}`;
+        if (history.at(-1) !== entry) history.push(entry);
       },
-      cgroups: {
-        prepare: async () => undefined,
-        ensure: async () => undefined,
-        remove: async () => undefined,
-        known: async () => [],
-        removeUnknown: async () => undefined,
+      finish() {
+        node.finished = true;
       },
-      statuses: {
-        current: () => current,
-        set(_pod, status) {
-          current = status;
-          const entry = `${status.phase} ${(status.containerStatuses ?? []).map(({ state, ready }) => state?.waiting?.reason ?? (state?.running === undefined ? 'ended' : ready ? 'ready' : 'running')).join(',')}`;
-          if (history.at(-1) !== entry) history.push(entry);
-        },
-        finish() {
-          node.finished = true;
-        },
-        forget: () => undefined,
-        stop: async () => undefined,
-      },
-      events: recorder,
-      clock,
-      random: () => 0,
-      log,
-      paths,
-      runtimeName: 'fake',
-      hostIps: ['192.0.2.1'],
-      nodeName: 'n1',
-      admit: () => undefined,
-      networkProblem: () => node.network,
-      allocatable: () => ({}),
-      pullSecrets: async () => [],
+      forget: () => undefined,
+      stop: async () => undefined,
     },
+  });
+  const { probes } = deps;
+  const setUp = async (): Promise<ReadonlyMap<string, MountedVolume>> => {
+    await node.volumesReady;
+    if (node.volumeFailure !== undefined) throw new VolumeError([node.volumeFailure]);
+    return node.volumes ?? new Map();
+  };
+  const made = new PodWorker(
+    { ...deps, volumes: { ...deps.volumes, setUp }, networkProblem: () => node.network },
     aPod({ terminationGracePeriodSeconds: 30, ...spec }),
   );
   worker = made;

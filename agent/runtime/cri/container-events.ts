@@ -100,6 +100,8 @@ async function pumpContainerdEvents(
   } as const;
   const envelopes = source.connection.stream<Envelope>('containerd.services.events.v1.Events', 'Subscribe', { filters }, signal);
   const settling = new Set<Promise<void>>();
+  /** Tasks that are sandboxes: asked about as such, not first as the containers that they are not. */
+  const sandboxes = new Set<string>();
   try {
     for await (const { topic, timestamp, event } of envelopes) {
       const type = eventTypes[topic];
@@ -114,7 +116,8 @@ async function pumpContainerdEvents(
         createdAtMs: (timestamp?.seconds ?? 0) * 1000 + (timestamp?.nanos ?? 0) / 1e6,
         ...(topic === '/tasks/exit' ? { pid } : {}),
       };
-      const settled = waitUntilVisible(source, type, subject, signal).then(() => emit(emitted));
+      if (type === 'CONTAINER_DELETED_EVENT') sandboxes.delete(subject);
+      const settled = waitUntilVisible(source, sandboxes, type, subject, signal).then(() => emit(emitted));
       settling.add(settled);
       void settled.finally(() => settling.delete(settled));
     }
@@ -129,6 +132,7 @@ async function pumpContainerdEvents(
  */
 async function waitUntilVisible(
   { clock, runtime }: EventSource,
+  sandboxes: Set<string>,
   type: ContainerEventType,
   id: string,
   signal: AbortSignal,
@@ -136,20 +140,21 @@ async function waitUntilVisible(
   if (type !== 'CONTAINER_STARTED_EVENT' && type !== 'CONTAINER_STOPPED_EVENT') return;
   const before = type === 'CONTAINER_STARTED_EVENT' ? 'CONTAINER_CREATED' : 'CONTAINER_RUNNING';
   for (let delayMs = 1; delayMs <= 512 && !signal.aborted; delayMs *= 2) {
-    if ((await currentState(runtime, id)) !== before) return;
+    if ((await currentState(runtime, sandboxes, id)) !== before) return;
     await sleep(clock, delayMs, signal);
   }
 }
 
 /** The state of a container, or of a sandbox in a container's terms; `undefined` where it cannot be told. */
-async function currentState(runtime: EventSource['runtime'], id: string): Promise<string | undefined> {
+async function currentState(runtime: EventSource['runtime'], sandboxes: Set<string>, id: string): Promise<string | undefined> {
   try {
-    return (await runtime.containerStatus(id)).state;
+    if (!sandboxes.has(id)) return (await runtime.containerStatus(id)).state;
   } catch (error) {
     if (!isNotFound(error)) return undefined; // The event goes out all the same; the caller's own look reports the failure.
   }
   try {
     const { state } = await runtime.podSandboxStatus(id);
+    sandboxes.add(id);
     return state === 'SANDBOX_READY' ? 'CONTAINER_RUNNING' : 'CONTAINER_EXITED';
   } catch {
     return undefined; // As above.

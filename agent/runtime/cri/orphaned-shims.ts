@@ -1,7 +1,7 @@
 /**
- * Shims that containerd has forgotten. containerd gives the end of a shim a few seconds; on a busy machine that runs out, the
- * container is taken from its books, and the shim lives on with what it runs, for ever: containerd's own clean-up, also that
- * at its start, finds only what it has a record of.
+ * Shims that containerd has forgotten. Seen with containerd 1.6: of some hundred pods made and deleted on a busy machine, one
+ * container is gone from containerd's records while its shim lives on with what it runs. Why is not known. They stay until
+ * somebody ends them: also at its start containerd cleans up only what it has a record of.
  *
  * A shim is taken away only when it names this node's containerd and the CRI's namespace, when containerd itself says that it
  * has no such container, and when both held at two looks in a row.

@@ -21,9 +21,17 @@ export function loadProto(name: ProtoName): PackageDefinition {
   return fromJSON(root.toJSON(), { keepCase: false, longs: Number, enums: String, defaults: true, arrays: true, objects: true });
 }
 
+export interface MessageType {
+  encode(value: Record<string, unknown>): Uint8Array;
+  decode(bytes: Uint8Array): unknown;
+}
+
 /** Encodes and decodes one message type of a file, for bytes that travel inside another message. */
-export function loadMessageType(name: ProtoName, type: string): { decode(bytes: Uint8Array): unknown } {
+export function loadMessageType(name: ProtoName, type: string): MessageType {
   const { root } = protobuf.parse(readProto(name), new protobuf.Root());
   const message = root.lookupType(type);
-  return { decode: (bytes) => message.toObject(message.decode(bytes), { longs: Number, defaults: true }) };
+  return {
+    encode: (value) => message.encode(message.fromObject(value)).finish(),
+    decode: (bytes) => message.toObject(message.decode(bytes), { longs: Number, defaults: true }),
+  };
 }

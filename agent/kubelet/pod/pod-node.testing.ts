@@ -1,0 +1,109 @@
+/** For tests only: what pod workers need of their node, on a fake clock and a runtime in memory; the pods' own logic is the real one. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { Mounts } from '#agent/host/mount.ts';
+import type { Clock } from '#client/clock.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import { createBackOff } from '../backoff.ts';
+import { createContainerStarter } from '../container/container-starter.ts';
+import { createImagePuller } from '../images/image-puller.ts';
+import { createLanes } from '../lane.ts';
+import { kubeletPaths } from '../paths.ts';
+import { createProbeRunner } from '../probes/probe-run.ts';
+import { createProbes, type Probes } from '../probes/probes.ts';
+import type { FakeRuntime } from '../runtime.testing.ts';
+import type { StatusWriter } from '../status/status-writer.ts';
+import { createPathGate } from '../volumes/path-gate.ts';
+import { createHookRunner } from './lifecycle.ts';
+import { createObserver } from './observe.ts';
+import { createPodRuntime } from './pod-runtime.ts';
+import type { PodWorkerDeps } from './pod-worker.ts';
+
+export interface PodNodeOptions {
+  clock: Clock;
+  fake: FakeRuntime;
+  /** The node's files; the test removes it. */
+  folder: string;
+  events: EventRecorder;
+  statuses: StatusWriter;
+  /** A probe's result changed for the pod with this UID. */
+  wake: (uid: string) => void;
+}
+
+/** A node with two CPUs, a network and nothing to set up for volumes; a test replaces what it is about. */
+export function podNode({ clock, fake, folder, events, statuses, wake }: PodNodeOptions): PodWorkerDeps & { probes: Probes } {
+  const log = pino({ level: 'silent' });
+  const { runtime } = fake;
+  const paths = kubeletPaths(join(folder, 'data'), join(folder, 'logs'));
+  const random = (): number => 0;
+  const probes = createProbes({ runner: createProbeRunner(runtime), clock, random, events, log, changed: wake });
+  const lanes = createLanes(clock, 2);
+  const starter = createContainerStarter({
+    lane: lanes.starts,
+    runtime,
+    events,
+    images: createImagePuller({ runtime, clock, events, serialize: true }),
+    objects: { configMap: () => Promise.reject(new Error('no')), secret: () => Promise.reject(new Error('no')) },
+    mounts: {} as Mounts,
+    gate: createPathGate(clock),
+    paths,
+    services: () => [],
+    machine: { memoryBytes: 2 ** 32, cgroupVersion: 1 },
+  });
+  const podRuntime = createPodRuntime({
+    lanes,
+    runtime,
+    clock,
+    events,
+    hooks: createHookRunner(runtime, clock),
+    log,
+    starter,
+    probes,
+    crashBackOff: createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 }),
+    paths,
+    cgroupRoot: '',
+    clusterDns: { servers: [], domain: 'cluster.local' },
+    writeHostsFile: async () => join(folder, 'etc-hosts'),
+    readHostResolvConf: async () => ({ servers: [], searches: [], options: [] }),
+  });
+  return {
+    observer: createObserver(runtime, paths.podsDir),
+    runtime: podRuntime,
+    probes,
+    volumes: {
+      setUp: async () => new Map(),
+      tearDown: (uid) => rm(paths.podDir(uid), { recursive: true, force: true }),
+      tearDownOrphan: async () => undefined,
+    },
+    cgroups: {
+      prepare: async () => undefined,
+      ensure: async () => undefined,
+      remove: async () => undefined,
+      known: async () => [],
+      removeUnknown: async () => undefined,
+    },
+    statuses,
+    events,
+    clock,
+    random,
+    log,
+    paths,
+    runtimeName: 'fake',
+    hostIps: ['192.0.2.1'],
+    nodeName: 'n1',
+    admit: () => undefined,
+    networkProblem: () => undefined,
+    allocatable: () => ({}),
+    pullSecrets: async () => [],
+  };
+}
+
+/** Lets promise chains and file access come to rest: only then may the clock move. */
+export async function rest(): Promise<void> {
+  for (let quiet = 0; quiet < 6; quiet++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    // `CloseReq`: a file handle that is being closed.
+    if (process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq') || name === 'CloseReq')) quiet = 0;
+  }
+}
