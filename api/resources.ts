@@ -1,4 +1,7 @@
-/** THE table of kinds: every resource that the API server serves, in discovery's terms. */
+/**
+ * The built-in kinds, in discovery's terms: the rows that a `ResourceCatalog` (`resource-catalog.ts`) begins with. Nobody else reads
+ * this table as a value (the lint sees to it): who needs rows is given a catalog, for kinds come and go at run time.
+ */
 import type {
   ConfigMap,
   CustomResourceDefinition,
@@ -36,11 +39,16 @@ export interface ResourceTypes {
   'customresourcedefinitions.apiextensions.k8s.io': CustomResourceDefinition;
 }
 
-/** `plural` in the core group, `plural.group` elsewhere. */
+/** The built-in subset of {@link Resource.id}. */
 export type ResourceId = keyof ResourceTypes;
 
+/** One resource in one version. Two rows with the same storage prefix are two views of the same stored objects. */
 export interface Resource {
-  id: ResourceId;
+  /**
+   * Unique in a catalog. `plural` in the core group, `plural.group` elsewhere; for a further version of a resource
+   * `plural.version.group`, as kubectl writes it.
+   */
+  id: string;
   group: string;
   version: string;
   kind: string;
@@ -53,12 +61,33 @@ export interface Resource {
   categories: readonly string[];
   /** Subresources with the kind that they carry, as discovery lists them. */
   subresources: readonly Subresource[];
-  /** The key prefix in the store, as upstream lays it out: `/registry/pods`. */
+  /** The key prefix in the store, as upstream lays it out: `/registry/pods`. One or two segments after `/registry/`. */
   storagePrefix: string;
+  /** The row in whose version and form the objects are stored; undefined: in this one. */
+  storedAs: string | undefined;
   /** The type's name in the schema facts: `core/v1.Pod`. */
   schema: string;
   /** What every answer warns of, where the kind is going out of use. */
   deprecation: string | undefined;
+  /** Whether discovery and the OpenAPI documents list it. */
+  announced: boolean;
+  /** Whether a deletion answers with the object, and not with a Status. `undocumented`: it does, and OpenAPI says Status (as upstream). */
+  returnsDeleted: 'no' | 'yes' | 'undocumented';
+  /** Whether the garbage collector follows its owners. Events come and go by themselves, and there are many (upstream ignores them). */
+  garbageCollected: boolean;
+  /** Where discovery lists its group and version; undefined: as `group-priorities.ts` has it. An APIService of an aggregated group says it. */
+  priority: GroupVersionPriority | undefined;
+}
+
+/** Higher comes first. */
+export interface GroupVersionPriority {
+  group: number;
+  version: number;
+}
+
+/** A row of the table below. */
+export interface BuiltInResource extends Resource {
+  id: ResourceId;
 }
 
 export interface Subresource {
@@ -101,10 +130,14 @@ interface Row {
   subresources?: readonly Subresource[];
   cluster?: true;
   storage?: string;
+  storedAs?: ResourceId;
   deprecation?: string;
+  announced?: false;
+  returnsDeleted?: 'yes' | 'undocumented';
+  garbageCollected?: false;
 }
 
-function resource(id: ResourceId, kind: string, schema: string, row: Row = {}): Resource {
+function resource(id: ResourceId, kind: string, schema: string, row: Row = {}): BuiltInResource {
   const dot = id.indexOf('.');
   const plural = dot < 0 ? id : id.slice(0, dot);
   return {
@@ -120,24 +153,30 @@ function resource(id: ResourceId, kind: string, schema: string, row: Row = {}): 
     categories: row.categories ?? [],
     subresources: row.subresources ?? [],
     storagePrefix: `/registry/${row.storage ?? plural}`,
+    storedAs: row.storedAs,
     schema,
     deprecation: row.deprecation,
+    announced: row.announced ?? true,
+    returnsDeleted: row.returnsDeleted ?? 'no',
+    garbageCollected: row.garbageCollected ?? true,
+    priority: undefined,
   };
 }
 
 const coreOf = (kind: string): Subresource => status('', kind);
 
-export const resources: readonly Resource[] = [
+export const builtInResources: readonly BuiltInResource[] = [
   resource('configmaps', 'ConfigMap', 'core/v1.ConfigMap', { names: ['cm'] }),
   resource('endpoints', 'Endpoints', 'core/v1.Endpoints', {
     names: ['ep'],
     storage: 'services/endpoints',
     deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   }),
-  resource('events', 'Event', 'core/v1.Event', { names: ['ev'] }),
+  resource('events', 'Event', 'core/v1.Event', { names: ['ev'], garbageCollected: false }),
   resource('namespaces', 'Namespace', 'core/v1.Namespace', {
     verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
     cluster: true,
+    returnsDeleted: 'undocumented',
     names: ['ns'],
     subresources: [{ name: 'finalize', group: '', version: 'v1', kind: 'Namespace', verbs: ['update'] }, coreOf('Namespace')],
   }),
@@ -148,6 +187,7 @@ export const resources: readonly Resource[] = [
     subresources: [proxy('NodeProxyOptions'), coreOf('Node')],
   }),
   resource('pods', 'Pod', 'core/v1.Pod', {
+    returnsDeleted: 'yes',
     names: ['po'],
     categories: ['all'],
     subresources: [
@@ -164,10 +204,12 @@ export const resources: readonly Resource[] = [
   }),
   resource('secrets', 'Secret', 'core/v1.Secret'),
   resource('serviceaccounts', 'ServiceAccount', 'core/v1.ServiceAccount', {
+    returnsDeleted: 'yes',
     names: ['sa'],
     subresources: [{ name: 'token', group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest', verbs: ['create'] }],
   }),
   resource('services', 'Service', 'core/v1.Service', {
+    returnsDeleted: 'yes',
     names: ['svc'],
     categories: ['all'],
     storage: 'services/specs',
@@ -185,28 +227,19 @@ export const resources: readonly Resource[] = [
   }),
   resource('endpointslices.discovery.k8s.io', 'EndpointSlice', 'discovery/v1.EndpointSlice'),
   // events.k8s.io/v1 is another view of the same stored objects, as upstream serves it.
-  resource('events.events.k8s.io', 'Event', 'events/v1.Event', { names: ['ev'] }),
+  resource('events.events.k8s.io', 'Event', 'events/v1.Event', { names: ['ev'], storedAs: 'events', garbageCollected: false }),
   resource('leases.coordination.k8s.io', 'Lease', 'coordination/v1.Lease'),
+  // Answered, and not announced: kubectl lists these before it says that it does not know a kind (cli-runtime `crd_finder.go`), and
+  // there are none, for none can be made.
+  resource(
+    'customresourcedefinitions.apiextensions.k8s.io',
+    'CustomResourceDefinition',
+    'apiextensions/v1.CustomResourceDefinition',
+    {
+      cluster: true,
+      storage: 'apiextensions.k8s.io/customresourcedefinitions',
+      verbs: ['get', 'list', 'watch'],
+      announced: false,
+    },
+  ),
 ];
-
-/**
- * Answered, and not announced: kubectl lists these before it says that it does not know a kind (cli-runtime `crd_finder.go`), and
- * there are none, for none can be made.
- */
-const customResourceDefinitions = resource(
-  'customresourcedefinitions.apiextensions.k8s.io',
-  'CustomResourceDefinition',
-  'apiextensions/v1.CustomResourceDefinition',
-  { cluster: true, storage: 'apiextensions.k8s.io/customresourcedefinitions', verbs: ['get', 'list', 'watch'] },
-);
-
-/** All that has a path, announced or not. */
-export const answeredResources: readonly Resource[] = [...resources, customResourceDefinitions];
-
-const byId = new Map(answeredResources.map((entry) => [entry.id, entry]));
-
-export function resourceById(id: ResourceId): Resource {
-  const found = byId.get(id);
-  if (found === undefined) throw new Error(`unknown resource "${id}"`);
-  return found;
-}

@@ -1,6 +1,6 @@
 /**
  * The kinds that are questions: clients create them and read the answer, and nothing is stored. Routes, discovery and the OpenAPI
- * documents follow from this table.
+ * documents follow from this table. They are part of the server and neither come nor go.
  *
  * Source: kubernetes `pkg/registry/{authentication,authorization}/rest`.
  */
@@ -33,3 +33,14 @@ export const reviewResources: readonly ReviewResource[] = [
   review('authorization', 'SelfSubjectRulesReview'),
   review('authorization', 'SubjectAccessReview'),
 ];
+
+/** Bindings without the pod's name in the path are from before there were subresources; `pods/binding` does the same. */
+export const bindingResource: ReviewResource = {
+  group: '',
+  version: 'v1',
+  plural: 'bindings',
+  singular: 'binding',
+  kind: 'Binding',
+  namespaced: true,
+  schema: 'core/v1.Binding',
+};

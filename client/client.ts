@@ -1,7 +1,7 @@
 /** A typed client of the Kubernetes API: what controllers, scheduler, kubelet and proxy speak to the server through. */
 import type { JsonValue } from '#api/json.ts';
 import type { KubeList, KubeObject, New, ObjectName, WatchEvent } from '#api/meta.ts';
-import type { ResourceId, ResourceTypes } from '#api/resources.ts';
+import type { Resource, ResourceId, ResourceTypes } from '#api/resources.ts';
 import type { Binding, DeleteOptions, Scale, TokenRequest } from '#api/types.generated.ts';
 import type { TransportRequest, TransportResponse } from './transport.ts';
 
@@ -58,7 +58,10 @@ export interface ResourceClient<T extends KubeObject> {
 }
 
 export interface Client {
+  /** A built-in resource. */
   resource<Id extends ResourceId>(id: Id): ResourceClient<ResourceTypes[Id]>;
+  /** Any resource, by its row of a catalog: one that is only known at run time. */
+  of(resource: Resource): ResourceClient<KubeObject>;
   /** `POST pods/binding`. */
   bind(binding: New<Binding>): Promise<void>;
   /** `POST serviceaccounts/token`. */

@@ -3,12 +3,13 @@
 import type { Logger } from 'pino';
 import type { KubeObject } from '#api/meta.ts';
 import { controllerOf, keyOf, nameToKey } from '#api/meta.ts';
-import type { ResourceId } from '#api/resources.ts';
+import type { Resource, ResourceId } from '#api/resources.ts';
 import { isConflict, isNamespaceTerminating } from '#api/status.ts';
 import { untilAborted } from '#client/until-aborted.ts';
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
-import type { Caches, Controller, ControllerWatch } from './controller.ts';
+import type { Caches, Controller, ControllerWatch, FollowedResources } from './controller.ts';
+import type { Informer } from './informer.ts';
 import type { Informers } from './informers.ts';
 import type { WorkQueue } from './workqueue.ts';
 import { createWorkQueue } from './workqueue.ts';
@@ -56,9 +57,15 @@ export const reads = (resource: ResourceId): ControllerWatch => watchAny(resourc
 export async function runController(controller: Controller, deps: ControllerRunnerDeps, signal: AbortSignal): Promise<void> {
   const log = deps.log.child({ controller: controller.name });
   const queue = createWorkQueue(deps.clock);
+  const followed = controller.follows === undefined ? undefined : follow(controller.follows, deps.informers, queue, log);
   const unsubscribe = controller.watches.map((watch) => subscribe(watch, deps.informers, queue, log));
+  if (followed !== undefined) unsubscribe.push(followed.stop);
+  const informers = [
+    ...controller.watches.map(({ resource }): Pick<Informer<KubeObject>, 'untilSynced'> => deps.informers.informer(resource)),
+    ...(followed?.atFirst ?? []),
+  ];
   try {
-    await Promise.all(controller.watches.map(({ resource }) => deps.informers.informer(resource).untilSynced(signal)));
+    await Promise.all(informers.map((informer) => informer.untilSynced(signal)));
   } catch {
     for (const stop of unsubscribe) stop();
     return; // Aborted before the first list: nothing was begun.
@@ -80,18 +87,67 @@ const keysOf = (watch: ControllerWatch, object: KubeObject, previous: KubeObject
   );
 
 function subscribe(watch: ControllerWatch, informers: Informers, queue: WorkQueue, log: Logger): () => void {
+  return enqueueChanges(
+    watch.resource,
+    informers.informer(watch.resource) as unknown as Informer<KubeObject>,
+    (object, previous) => keysOf(watch, object, previous, informers),
+    queue,
+    log,
+  );
+}
+
+function enqueueChanges(
+  resource: string,
+  informer: Informer<KubeObject>,
+  keys: (object: KubeObject, previous: KubeObject | undefined) => Iterable<string>,
+  queue: WorkQueue,
+  log: Logger,
+): () => void {
   const enqueue = (object: KubeObject, previous: KubeObject | undefined): void => {
     try {
-      for (const key of keysOf(watch, object, previous, informers)) queue.add(key);
+      for (const key of keys(object, previous)) queue.add(key);
     } catch (error) {
-      log.error({ err: error, resource: watch.resource, object: keyOf(object) }, 'mapping a change to keys failed');
+      log.error({ err: error, resource, object: keyOf(object) }, 'mapping a change to keys failed');
     }
   };
-  return informers.informer(watch.resource).subscribe({
+  return informer.subscribe({
     added: (object) => enqueue(object, undefined),
     updated: (object, previous) => enqueue(object, previous),
     deleted: (object) => enqueue(object, undefined),
   });
+}
+
+/** Watches the resources of the catalog, as they come and go. `atFirst`: the informers of those that were there. */
+function follow(
+  { catalog, wants, keys, forget }: FollowedResources,
+  informers: Informers,
+  queue: WorkQueue,
+  log: Logger,
+): { atFirst: Informer<KubeObject>[]; stop: () => void } {
+  const subscriptions = new Map<string, () => void>();
+  const begin = (resource: Resource): Informer<KubeObject> => {
+    const informer = informers.informerOf(resource);
+    const keysOfChange = (object: KubeObject, previous: KubeObject | undefined): Iterable<string> =>
+      keys(resource, object, previous, informers);
+    subscriptions.set(resource.id, enqueueChanges(resource.id, informer, keysOfChange, queue, log));
+    return informer;
+  };
+  const end = (resource: Resource): void => {
+    subscriptions.get(resource.id)?.();
+    if (!subscriptions.delete(resource.id)) return;
+    forget(resource);
+    informers.stop(resource);
+  };
+  const atFirst = catalog.all().filter(wants).map(begin);
+  const unfollow = catalog.changed(({ kind, resource }) => {
+    if (kind === 'removed') end(resource);
+    else if (wants(resource)) begin(resource);
+  });
+  const stop = (): void => {
+    unfollow();
+    for (const unsubscribe of subscriptions.values()) unsubscribe();
+  };
+  return { atFirst, stop };
 }
 
 async function work(

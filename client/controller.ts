@@ -4,7 +4,9 @@
  */
 
 import type { Logger } from 'pino';
-import type { ResourceId, ResourceTypes } from '#api/resources.ts';
+import type { KubeObject } from '#api/meta.ts';
+import type { ResourceCatalog } from '#api/resource-catalog.ts';
+import type { Resource, ResourceId, ResourceTypes } from '#api/resources.ts';
 import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
 import type { EventRecorder } from './event-recorder.ts';
@@ -29,10 +31,24 @@ export type ControllerWatch = { [Id in ResourceId]: WatchOf<Id> }[ResourceId];
 /** The shared informers' caches. */
 export interface Caches {
   cache<Id extends ResourceId>(id: Id): Cache<ResourceTypes[Id]>;
+  /** The same for a row of a catalog; what is built in shares its cache with {@link cache}. */
+  cacheOf(resource: Resource): Cache<KubeObject>;
+}
+
+/** All resources of a catalog that a controller wants to see, also those that come later. */
+export interface FollowedResources {
+  catalog: ResourceCatalog;
+  wants(resource: Resource): boolean;
+  /** As {@link WatchOf.keys}. */
+  keys(resource: Resource, object: KubeObject, previous: KubeObject | undefined, caches: Caches): Iterable<string>;
+  /** The resource has left the catalog. Its cache goes, too: from now on nothing of it is asked for. */
+  forget(resource: Resource): void;
 }
 
 export interface ControllerDeps {
   client: Client;
+  /** Which resources there are. */
+  catalog: ResourceCatalog;
   caches: Caches;
   clock: Clock;
   events: EventRecorder;
@@ -44,6 +60,7 @@ export interface ControllerDeps {
 export interface Controller {
   name: string;
   watches: readonly ControllerWatch[];
+  follows?: FollowedResources;
   /** Keys worked on at once; one key never twice. Default 5. */
   concurrency?: number;
   /** Besides changes, every known key is looked at again at this interval. */

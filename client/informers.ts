@@ -2,9 +2,9 @@
 
 import type { Logger } from 'pino';
 import type { KubeObject, WatchEvent } from '#api/meta.ts';
-import type { ResourceId, ResourceTypes } from '#api/resources.ts';
+import type { Resource, ResourceId, ResourceTypes } from '#api/resources.ts';
 import { untilAborted } from '#client/until-aborted.ts';
-import type { Client, ListOptions } from './client.ts';
+import type { Client, ListOptions, ResourceClient } from './client.ts';
 import type { Clock } from './clock.ts';
 import type { Caches } from './controller.ts';
 import type { Cache, Informer, InformerHandler } from './informer.ts';
@@ -21,10 +21,15 @@ export interface InformersDeps {
 }
 
 /** What part of each resource is watched; absent: all of it. */
-export type InformerSelections = { [Id in ResourceId]?: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'> };
+export type InformerSelections = { [Id in ResourceId]?: InformerSelection };
+type InformerSelection = Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>;
 
 export interface Informers extends Caches {
   informer<Id extends ResourceId>(id: Id): Informer<ResourceTypes[Id]>;
+  /** The same for a row of a catalog; what is built in shares its informer with {@link informer}. */
+  informerOf(resource: Resource): Informer<KubeObject>;
+  /** Ends the informer of a resource that is not served any more; its cache is forgotten. */
+  stop(resource: Pick<Resource, 'id'>): void;
   /** The informer's cache; asking for it makes sure that the informer runs. */
   cache<Id extends ResourceId>(id: Id): Cache<ResourceTypes[Id]>;
   /** Resolves once every informer asked for so far holds its first full list; rejects when `signal` aborts before. */
@@ -34,26 +39,36 @@ export interface Informers extends Caches {
 }
 
 export function createInformers(deps: InformersDeps, selections: InformerSelections = {}): Informers {
-  const informers = new Map<ResourceId, SharedInformer<KubeObject>>();
+  const informers = new Map<string, SharedInformer<KubeObject>>();
   const running: Promise<void>[] = [];
   let runSignal: AbortSignal | undefined;
 
   const start = (informer: SharedInformer<KubeObject>, signal: AbortSignal): void => {
     running.push(informer.run(signal));
   };
-  const informer = <Id extends ResourceId>(id: Id): SharedInformer<ResourceTypes[Id]> => {
+  const shared = (id: string, client: () => ResourceClient<KubeObject>): SharedInformer<KubeObject> => {
     let found = informers.get(id);
     if (found === undefined) {
-      found = new SharedInformer<KubeObject>(id, deps, selections[id] ?? {});
+      const selection = (selections as Record<string, InformerSelection | undefined>)[id];
+      found = new SharedInformer<KubeObject>(id, client(), deps, selection ?? {});
       informers.set(id, found);
       if (runSignal !== undefined) start(found, runSignal);
     }
-    return found as unknown as SharedInformer<ResourceTypes[Id]>;
+    return found;
   };
+  const informer = <Id extends ResourceId>(id: Id): SharedInformer<ResourceTypes[Id]> =>
+    shared(id, () => deps.client.resource(id) as never) as unknown as SharedInformer<ResourceTypes[Id]>;
+  const informerOf = (resource: Resource): SharedInformer<KubeObject> => shared(resource.id, () => deps.client.of(resource));
 
   return {
     informer,
+    informerOf,
     cache: (id) => informer(id).cache,
+    cacheOf: (resource) => informerOf(resource).cache,
+    stop({ id }) {
+      informers.get(id)?.stop();
+      informers.delete(id);
+    },
     async untilSynced(signal) {
       await Promise.all([...informers.values()].map((one) => one.untilSynced(signal)));
     },
@@ -80,20 +95,19 @@ function identityProblem(object: unknown): string | undefined {
 }
 
 class SharedInformer<T extends KubeObject> implements Informer<T> {
-  readonly #id: ResourceId;
+  readonly #id: string;
+  readonly #client: ResourceClient<T>;
   readonly #deps: InformersDeps;
-  readonly #selection: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>;
+  readonly #selection: InformerSelection;
+  readonly #stopped = new AbortController();
   readonly #cache = new InformerCache<T>();
   readonly #handlers = new Set<InformerHandler<T>>();
   readonly #syncWaiters = new Set<() => void>();
   #synced = false;
 
-  constructor(
-    id: ResourceId,
-    deps: InformersDeps,
-    selection: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>,
-  ) {
+  constructor(id: string, client: ResourceClient<T>, deps: InformersDeps, selection: InformerSelection) {
     this.#id = id;
+    this.#client = client;
     this.#deps = deps;
     this.#selection = selection;
   }
@@ -135,20 +149,31 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
   }
 
   run(signal: AbortSignal): Promise<void> {
-    const { client, clock, log, random = Math.random } = this.#deps;
+    const { clock, log, random = Math.random } = this.#deps;
     return runReflector<T>(
-      { resource: this.#id, client: client.resource(this.#id) as never, clock, random, log, selection: this.#selection },
+      { resource: this.#id, client: this.#client, clock, random, log, selection: this.#selection },
       { replace: (objects) => this.#replace(objects), apply: (event) => this.#apply(event) },
-      signal,
+      AbortSignal.any([signal, this.#stopped.signal]),
     );
+  }
+
+  /** Ends it; who waits for its first list waits no longer. */
+  stop(): void {
+    this.#stopped.abort();
+    this.#handlers.clear();
+    this.#releaseWaiters();
+  }
+
+  #releaseWaiters(): void {
+    for (const ready of this.#syncWaiters) ready();
+    this.#syncWaiters.clear();
   }
 
   #replace(objects: T[]): void {
     const changes = this.#cache.replace(objects.filter((object) => this.#isIdentified(object)));
     this.#synced = true;
     this.#tell(changes);
-    for (const ready of this.#syncWaiters) ready();
-    this.#syncWaiters.clear();
+    this.#releaseWaiters();
   }
 
   #apply(event: Exclude<WatchEvent<T>, { type: 'BOOKMARK' }>): void {

@@ -8,8 +8,8 @@ import { parseExact, stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeList, KubeObject, ObjectName, WatchEvent } from '#api/meta.ts';
 import { apiVersionOf } from '#api/meta.ts';
+import { createResourceCatalog, type ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
-import { resourceById } from '#api/resources.ts';
 import { ApiError, failure } from '#api/status.ts';
 import type { DeleteOptions, Scale, Status, TokenRequest } from '#api/types.generated.ts';
 import type { Client, ListOptions, Patch, ResourceClient, WatchOptions } from './client.ts';
@@ -18,6 +18,8 @@ import type { Transport, TransportRequest, TransportResponse } from './transport
 export interface ClientOptions {
   /** Names the component to the server, which derives the field manager and log lines from it. */
   userAgent: string;
+  /** Where the rows of built-in resources are looked up; default: one that has them all. */
+  catalog?: ResourceCatalog;
 }
 
 const patchTypes: Record<Patch['type'], string> = {
@@ -39,7 +41,7 @@ type Send = (
 const encoder = new TextEncoder();
 
 /** A client that speaks JSON, with 64-bit integers as they are (`api/int64.ts`). Stateless besides its transport. */
-export function createClient(transport: Transport, { userAgent }: ClientOptions): Client {
+export function createClient(transport: Transport, { userAgent, catalog = createResourceCatalog() }: ClientOptions): Client {
   const send: Send = (method, path, body, contentType = 'application/json', signal) =>
     transport({
       method,
@@ -55,18 +57,19 @@ export function createClient(transport: Transport, { userAgent }: ClientOptions)
   const call = async <T>(...args: Parameters<Send>): Promise<T> => (await answer(await send(...args))) as T;
 
   return {
-    resource: (id) => resourceClient(resourceById(id), send, call) as never,
+    resource: (id) => resourceClient(catalog.builtIn(id), send, call) as never,
+    of: (resource) => resourceClient(resource, send, call),
     async bind(binding) {
       const { namespace, name = '' } = binding.metadata;
-      await call('POST', path(resourceById('pods'), { namespace, name }, 'binding'), binding);
+      await call('POST', path(catalog.builtIn('pods'), { namespace, name }, 'binding'), binding);
     },
     createToken: (serviceAccount, request) =>
-      call<TokenRequest>('POST', path(resourceById('serviceaccounts'), serviceAccount, 'token'), {
+      call<TokenRequest>('POST', path(catalog.builtIn('serviceaccounts'), serviceAccount, 'token'), {
         apiVersion: 'authentication.k8s.io/v1',
         kind: 'TokenRequest',
         ...request,
       }),
-    getScale: (id, name) => call<Scale>('GET', path(resourceById(id), name, 'scale')),
+    getScale: (id, name) => call<Scale>('GET', path(catalog.builtIn(id), name, 'scale')),
     raw: (request: TransportRequest) => transport({ ...request, headers: { 'user-agent': userAgent, ...request.headers } }),
   };
 }

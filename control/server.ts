@@ -19,9 +19,10 @@ import { untilAborted } from '#client/until-aborted.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
 import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
+import { KindCatalog } from './apiserver/catalog.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/core/service/allocator.ts';
-import { strategies } from './apiserver/kinds/index.ts';
+import { builtInKinds } from './apiserver/kinds/index.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
 import type { UserInfo } from './apiserver/registry/strategy.ts';
@@ -176,16 +177,17 @@ interface Parts {
 
 function buildApiServer({ options, store, clock, log, pki, allocator, proxy, leftOut }: Parts): ApiServer {
   const issuer = `https://kubernetes.default.svc.${options.clusterDomain}`;
-  const openApi = createOpenApi(options.version, options.descriptions);
+  const { tolerationSeconds } = options;
+  const catalog = new KindCatalog(builtInKinds({ clock, services: allocator, random: Math.random, tolerationSeconds }));
+  const openApi = createOpenApi(catalog.resources, options.version, options.descriptions);
   return createApiServer(
     {
       store,
       clock,
       log,
-      strategies: strategies({ clock, services: allocator, random: Math.random, tolerationSeconds: options.tolerationSeconds }),
+      catalog,
       patcher: createObjectPatcher(),
       openapi: openApiRoute(openApi),
-      services: allocator,
       proxy,
       leftOut,
     },
@@ -265,7 +267,11 @@ async function runClients(
   await Promise.all([
     bootstrapping,
     informers.run(signal),
-    runControllers({ client, informers, clock, log, leftOut: leftOut.controllers }, controllerOptions, signal),
+    runControllers(
+      { client, catalog: server.resources, informers, clock, log, leftOut: leftOut.controllers },
+      controllerOptions,
+      signal,
+    ),
     scheduler.run(signal),
   ]);
   await events.flush();

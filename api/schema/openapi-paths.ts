@@ -6,7 +6,7 @@
  */
 import { apiVersionOf } from '#api/meta.ts';
 import type { Resource, Subresource } from '#api/resources.ts';
-import type { ReviewResource } from '#api/review-resources.ts';
+import { bindingResource, type ReviewResource } from '#api/review-resources.ts';
 import { typeForKind } from './facts.ts';
 
 type Json = Record<string, unknown>;
@@ -15,6 +15,8 @@ type Parameters = Readonly<Record<string, 'string' | 'boolean' | 'integer'>>;
 /** `core/v1.Pod` → `io.k8s.api.core.v1.Pod`. */
 export function openApiName(name: string): string {
   const [group, type] = name.split('/') as [string, string];
+  // Types that are not built in go by their whole group, which is a domain: `example.com/v1.Gadget` → `com.example.v1.Gadget`.
+  if (group.includes('.')) return `${group.split('.').toReversed().join('.')}.${type}`;
   const prefixes: Record<string, string> = {
     meta: 'io.k8s.apimachinery.pkg.apis.meta',
     apiextensions: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions',
@@ -46,9 +48,7 @@ export function groupPaths({ stored, reviews }: ServedKinds): Json {
   const first = stored[0] ?? reviews[0];
   if (first === undefined) return {};
   const root = `/${groupPath(first)}`;
-  // Bindings without the pod's name in the path are from before there were subresources.
-  const binding = { group: '', version: 'v1', kind: 'Binding', plural: 'bindings', namespaced: true, schema: 'core/v1.Binding' };
-  const createdOnly = first.group === '' ? [...reviews, binding] : reviews;
+  const createdOnly = first.group === bindingResource.group ? [...reviews, bindingResource] : reviews;
   const made = createdOnly.map((resource) => createdOnlyPath(root, resource));
   return Object.fromEntries([[`${root}/`, discoveryItem(first)], ...made, ...stored.flatMap(pathsOf)]);
 }
@@ -167,8 +167,8 @@ function pathsOf(resource: Resource): [string, Json][] {
       answer: success,
     },
   ];
-  // These answer with the object as it was, or is going (ReturnDeletedObject).
-  const deleted = ['Pod', 'Service', 'ServiceAccount'].includes(kind) ? schema : success;
+  // With the object as it was, or is going (ReturnDeletedObject).
+  const deleted = resource.returnsDeleted === 'yes' ? schema : success;
   const onOne: Operation[] = [
     ...objectOperations(kind, schema),
     {
@@ -252,7 +252,7 @@ function connect(method: Operation['method'], subject: string, suffix: string, q
   return { method, id, action: 'connect', query, pretty: false, answer: undefined, answerMedia: ['*/*'] };
 }
 
-function createdOnlyPath(root: string, resource: Omit<ReviewResource, 'singular'>): [string, Json] {
+function createdOnlyPath(root: string, resource: ReviewResource): [string, Json] {
   const { group, version, kind, plural, namespaced, schema } = resource;
   const place = {
     path: `${root}${namespaced ? '/namespaces/{namespace}' : ''}/${plural}`,

@@ -14,15 +14,32 @@ export interface OpenApiV2 {
   protobuf(): Uint8Array;
 }
 
-/** The documents are converted when first asked for. */
+interface Forms {
+  /** {@link OpenApi.version} of what they are made of. */
+  of: unknown;
+  document: Json;
+  json?: Uint8Array;
+  protobuf?: Uint8Array;
+}
+
+/** The documents are converted when first asked for, and again after what is served has changed. */
 export function createOpenApiV2(v3: OpenApi): OpenApiV2 {
-  let document: Json | undefined;
-  let json: Uint8Array | undefined;
-  let protobuf: Uint8Array | undefined;
-  const made = (): Json => (document ??= merge(v3));
+  let made: Forms | undefined;
+  const current = (): Forms => {
+    const of = v3.version();
+    const kept: Forms = made !== undefined && made.of === of ? made : { of, document: merge(v3) };
+    made = kept;
+    return kept;
+  };
   return {
-    json: () => (json ??= new TextEncoder().encode(JSON.stringify(made()))),
-    protobuf: () => (protobuf ??= encodeDocument(made())),
+    json() {
+      const forms = current();
+      return (forms.json ??= new TextEncoder().encode(JSON.stringify(forms.document)));
+    },
+    protobuf() {
+      const forms = current();
+      return (forms.protobuf ??= encodeDocument(forms.document));
+    },
   };
 }
 

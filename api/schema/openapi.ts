@@ -5,7 +5,8 @@
  * Source: kubernetes.io, "The Kubernetes API", OpenAPI v3; kube-openapi for the `x-kubernetes-…` extensions.
  */
 import { createHash } from 'node:crypto';
-import { type Resource, resources } from '#api/resources.ts';
+import type { ResourceCatalog } from '#api/resource-catalog.ts';
+import type { Resource } from '#api/resources.ts';
 import { reviewResources } from '#api/review-resources.ts';
 import type { Descriptions } from './descriptions.ts';
 import { type FieldFacts, type FieldType, type ScalarKind, type TypeFacts, typeFacts } from './facts.ts';
@@ -14,18 +15,25 @@ import { carriedTypes, groupPath, groupPaths, openApiName, type ServedKinds } fr
 type Json = Record<string, unknown>;
 
 export interface OpenApi {
+  /** Another value after every change of what is served: who keeps something that is made of the documents compares it. */
+  version(): unknown;
   /** The body of `GET /openapi/v3`: where each document is, with a hash that changes with it. */
   index(): Uint8Array;
   /** The body of `GET /openapi/v3/<path>`, such as `apis/apps/v1`. */
   document(path: string): Uint8Array | undefined;
 }
 
-/** Documents are made when first asked for; descriptions are read no earlier. */
-export function createOpenApi(version: string, descriptions: () => Descriptions): OpenApi {
+/**
+ * Documents are made when first asked for, and anew when their group and version changes; descriptions are read no earlier.
+ * @param version what `info.version` says
+ */
+export function createOpenApi(catalog: ResourceCatalog, version: string, descriptions: () => Descriptions): OpenApi {
   const made = new Map<string, Uint8Array>();
+  catalog.changed(({ resource }) => made.delete(groupPath(resource)));
+  const announced = (): Resource[] => catalog.all().filter((resource) => resource.announced);
   const document = (path: string): Uint8Array | undefined => {
     if (made.has(path)) return made.get(path);
-    const served = servedAt(path);
+    const served = servedAt(announced(), path);
     if (served.stored.length + served.reviews.length === 0) return undefined;
     const bytes = new TextEncoder().encode(JSON.stringify(documentOf(served, version, descriptions())));
     made.set(path, bytes);
@@ -33,8 +41,9 @@ export function createOpenApi(version: string, descriptions: () => Descriptions)
   };
   return {
     document,
+    version: () => catalog.all(),
     index() {
-      const paths = [...new Set([...resources, ...reviewResources].map(groupPath))].sort().map((path) => {
+      const paths = [...new Set([...announced(), ...reviewResources].map(groupPath))].sort().map((path) => {
         const hash = createHash('sha512')
           .update(document(path) ?? '')
           .digest('hex')
@@ -46,7 +55,7 @@ export function createOpenApi(version: string, descriptions: () => Descriptions)
   };
 }
 
-function servedAt(path: string): ServedKinds {
+function servedAt(resources: readonly Resource[], path: string): ServedKinds {
   const isThere = (resource: Pick<Resource, 'group' | 'version'>): boolean => groupPath(resource) === path;
   return { stored: resources.filter(isThere), reviews: reviewResources.filter(isThere) };
 }

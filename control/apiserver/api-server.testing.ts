@@ -13,8 +13,9 @@ import { createSqliteStore } from '#control/store/sqlite.ts';
 import type { Store } from '#control/store/store.ts';
 import { type ApiServer, type ApiServerDeps, createApiServer, inProcessTransport } from './api-server.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
+import { KindCatalog } from './catalog.ts';
 import { createServiceAllocator } from './kinds/core/service/allocator.ts';
-import { strategies } from './kinds/index.ts';
+import { builtInKinds } from './kinds/index.ts';
 import { createObjectPatcher } from './patch/object-patcher.ts';
 import type { UserInfo } from './registry/strategy.ts';
 import { silentLog } from './serving/server-log.ts';
@@ -82,7 +83,7 @@ export interface TestAnswer {
 export interface TestServerOptions {
   clock?: Clock;
   watchCache?: Partial<WatchCacheLimits>;
-  deps?: Partial<ApiServerDeps>;
+  deps?: Partial<ApiServerDeps> | ((catalog: KindCatalog) => Partial<ApiServerDeps>);
   namespaces?: readonly string[];
   /** Where its store lies; a folder of its own, which goes with it, by default. */
   folder?: string;
@@ -100,15 +101,16 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   keys ??= createTokenKey();
   const issuer = 'https://kubernetes.default.svc.cluster.local';
   const services = createServiceAllocator({ serviceCidr: '10.96.0.0/16', random: Math.random });
+  const catalog = new KindCatalog(builtInKinds({ clock, services, random: Math.random }));
+  const deps = typeof options.deps === 'function' ? options.deps(catalog) : options.deps;
   const server = createApiServer(
     {
       store,
       clock,
       log,
-      strategies: strategies({ clock, services, random: Math.random }),
+      catalog,
       patcher: createObjectPatcher(),
-      services,
-      ...options.deps,
+      ...deps,
     },
     {
       build: { version: '0.1.0' },

@@ -8,11 +8,11 @@ import { randomUUID } from 'node:crypto';
 import type { Metric } from 'prom-client';
 import { parseExact } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
-import { answeredResources, type ResourceId, resourceById } from '#api/resources.ts';
-import { reviewResources } from '#api/review-resources.ts';
+import type { ResourceCatalog } from '#api/resource-catalog.ts';
+import type { ResourceId } from '#api/resources.ts';
+import { bindingResource, reviewResources } from '#api/review-resources.ts';
 import { shape } from '#api/schema/shape.ts';
 import { failure, forbidden, requestTooLarge } from '#api/status.ts';
-import type { Service } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
@@ -24,11 +24,13 @@ import { type Authorizer, alwaysAllow, attributesOf, forbiddenReason, isPublic }
 import { CacheFeed } from './cache/cache-feed.ts';
 import { compactRegularly } from './cache/compaction.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
+import type { KindCatalog, ServedKind } from './catalog.ts';
 import { BodyDecoder } from './decoding/body-decoder.ts';
 import { handleDiscovery } from './discovery/discovery.ts';
+import { type ServedGroups, servedGroupsOf } from './discovery/served-groups.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
 import { Registry } from './registry/registry.ts';
-import type { Strategy, UserInfo } from './registry/strategy.ts';
+import type { UserInfo } from './registry/strategy.ts';
 import { allowsConversion, type Exchange, type Parts } from './rest/exchange.ts';
 import { negotiate, negotiateLeniently, wantsPretty } from './rest/negotiation.ts';
 import { maxBodyBytes } from './rest/request-body.ts';
@@ -49,10 +51,9 @@ export interface ApiServerDeps {
   store: Store;
   clock: Clock;
   log: ServerLog;
-  strategies: Record<ResourceId, Strategy>;
+  /** What is served at first; from now on this server's to change. */
+  catalog: KindCatalog;
   patcher: ObjectPatcher;
-  /** Told of all stored Services before the first request is served; what it returns is logged. */
-  services?: { seed(services: Iterable<Service>): string[] };
   /** Told of stored values that cannot be read. */
   leftOut?: LeftOutReporter;
   /** Default: {@link alwaysAllow}. */
@@ -103,6 +104,8 @@ export interface ApiServer {
   readonly tokens: ServiceAccountTokens | undefined;
   readonly registry: Registry;
   readonly metrics: ApiServerMetrics;
+  /** What is served, kinds that come and go included. */
+  readonly resources: ResourceCatalog;
   addHealthCheck(check: HealthCheck): void;
 }
 
@@ -110,15 +113,15 @@ export interface ApiServer {
  * Values come from this server or from upstream's, which wrote them in full: no strict decoding needed. But readers rely on types, so a
  * value of another shape (another version's, a damaged one) is refused.
  */
-export function decodeStored(resourceOf: (prefix: string) => { schema: string; strategy: Strategy | undefined } | undefined) {
+export function decodeStored(kindOf: (prefix: string) => ServedKind | undefined) {
   return (prefix: string, value: Uint8Array): KubeObject => {
     const object = parseExact(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')) as KubeObject;
     if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object' || object.metadata === null)
       throw new Error('stored value is not an object');
-    const resource = resourceOf(prefix);
-    if (resource !== undefined) {
-      shape(resource.schema, object);
-      resource.strategy?.setDefaults?.(object);
+    const kind = kindOf(prefix);
+    if (kind !== undefined) {
+      shape(kind.resource.schema, object);
+      kind.strategy.setDefaults?.(object);
     }
     return object;
   };
@@ -136,10 +139,11 @@ export function inProcessTransport(server: Pick<ApiServer, 'handle'>, user: User
 class Server implements ApiServer {
   readonly tokens: ServiceAccountTokens | undefined;
   readonly registry: Registry;
-  readonly metrics = new ApiServerMetrics();
+  readonly metrics: ApiServerMetrics;
   readonly #deps: ApiServerDeps;
   readonly #options: ApiServerOptions;
   readonly #parts: Parts;
+  readonly #served: () => ServedGroups;
   readonly #feed: CacheFeed;
   readonly #checks: HealthCheck[];
   /** Ends watches and other long requests. */
@@ -148,24 +152,23 @@ class Server implements ApiServer {
   constructor(deps: ApiServerDeps, options: ApiServerOptions) {
     this.#deps = deps;
     this.#options = options;
+    const { store, clock, log, catalog, patcher } = deps;
+    this.metrics = new ApiServerMetrics(catalog.resources);
     for (const metric of options.metrics ?? []) this.metrics.registry.registerMetric(metric);
-    const { store, clock, log, strategies, patcher } = deps;
+    this.#served = servedGroupsOf(catalog.resources);
     const random = deps.random ?? Math.random;
-    // Of two views on one prefix, the stored one comes first in the table.
-    const byPrefix = new Map(
-      answeredResources
-        .toReversed()
-        .map(({ id, storagePrefix, schema }) => [storagePrefix, { schema, strategy: strategies[id] }]),
-    );
-    const decode = decodeStored((prefix) => byPrefix.get(prefix));
-    const prefixes = new Set(answeredResources.map(({ storagePrefix }) => storagePrefix));
-    const loaded = (): void => this.#seedServices();
+    const decode = decodeStored((prefix) => catalog.storedUnder(prefix));
+    const kindOf = (prefix: string): string | undefined => catalog.storedUnder(prefix)?.resource.kind;
+    const prefixes = new Set(catalog.all().map(({ resource }) => resource.storagePrefix));
+    const loaded = (): void => {
+      for (const kind of catalog.all()) this.#seed(kind);
+    };
     this.#feed = new CacheFeed(
-      { store, clock, log, decode, loaded, leftOut: deps.leftOut, freeze: options.freezeCached ?? false },
+      { store, clock, log, decode, kindOf, loaded, leftOut: deps.leftOut, freeze: options.freezeCached ?? false },
       prefixes,
       options.watchCache,
     );
-    this.registry = new Registry({ store, clock, log, feed: this.#feed, strategies, patcher, random });
+    this.registry = new Registry({ store, clock, log, feed: this.#feed, catalog, patcher, random });
     const read = (resource: ResourceId, namespace: string | undefined, name: string) =>
       this.registry.read(resource, namespace, name);
     this.tokens = options.tokens === undefined ? undefined : new ServiceAccountTokens(options.tokens, clock, read);
@@ -174,6 +177,7 @@ class Server implements ApiServer {
       clock,
       log,
       feed: this.#feed,
+      catalog,
       registry: this.registry,
       patcher,
       decoder: new BodyDecoder(),
@@ -183,6 +187,10 @@ class Server implements ApiServer {
       tokens: this.tokens,
     };
     this.#checks = this.#standardChecks();
+  }
+
+  get resources(): ResourceCatalog {
+    return this.#deps.catalog.resources;
   }
 
   get ready(): Promise<void> {
@@ -202,17 +210,19 @@ class Server implements ApiServer {
   }
 
   passesBodyOn(info: RequestInfo): boolean {
-    return this.#deps.proxy?.passesBodyOn(info) === true && findResource(info) !== undefined;
+    return this.#deps.proxy?.passesBodyOn(info) === true && findResource(this.resources, info) !== undefined;
   }
 
   addHealthCheck(check: HealthCheck): void {
     this.#checks.push(check);
   }
 
-  #seedServices(): void {
-    const { storagePrefix } = resourceById('services');
-    const services = [...this.#feed.cache(storagePrefix).range(`${storagePrefix}/`)].map(({ object }) => object as Service);
-    for (const problem of this.#deps.services?.seed(services) ?? []) this.#deps.log.warn({ problem }, 'stored services disagree');
+  #seed({ resource, strategy }: ServedKind): void {
+    if (strategy.seed === undefined) return;
+    const { id, storagePrefix } = resource;
+    const objects = [...this.#feed.cache(storagePrefix).range(`${storagePrefix}/`)].map(({ object }) => object);
+    for (const problem of strategy.seed(objects))
+      this.#deps.log.warn({ resource: id, problem }, 'stored objects disagree with each other');
   }
 
   #standardChecks(): HealthCheck[] {
@@ -304,8 +314,9 @@ class Server implements ApiServer {
     user: UserInfo,
     warnings: WarningRecorder,
   ): Promise<TransportResponse> {
-    const resource = findResource(info);
-    const isBinding = info.group === '' && info.version === 'v1' && info.resource === 'bindings';
+    const resource = findResource(this.resources, info);
+    const { group, version, plural } = bindingResource;
+    const isBinding = info.group === group && info.version === version && info.resource === plural;
     const review = reviewResources.find(
       ({ group, version, plural, namespaced }) =>
         group === info.group && version === info.version && plural === info.resource && namespaced === (info.namespace !== ''),
@@ -346,7 +357,7 @@ class Server implements ApiServer {
     if (issuer !== undefined) return issuer;
     if (info.path.startsWith('/openapi/')) return (await this.#deps.openapi?.(request)) ?? pageNotFound();
     const serverAddress = this.#options.serverAddress ?? '';
-    const discovery = handleDiscovery(info, request.headers, serverAddress);
+    const discovery = handleDiscovery(this.#served(), info, request.headers, serverAddress);
     if (discovery !== undefined && !isRead) throw methodNotAllowed();
     if (discovery !== undefined) return discovery;
     if (info.path === '/') return jsonResponse(200, { paths: rootPaths });

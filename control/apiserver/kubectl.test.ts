@@ -10,6 +10,7 @@ import { createOpenApi } from '#api/schema/openapi.ts';
 import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
 import { startTestServer, type TestServer } from './api-server.testing.ts';
 import { bootstrapOnce } from './bootstrap.ts';
+import type { KindCatalog } from './catalog.ts';
 import { openApiRoute } from './discovery/openapi-route.ts';
 import { listen } from './serving/listener.ts';
 import { silentLog } from './serving/server-log.ts';
@@ -29,8 +30,10 @@ describe('real kubectl', () => {
     const ca = await createAuthority(now);
     const server = await issueCertificate(ca, { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1'] }, now);
     const user = await issueCertificate(ca, { commonName: 'jane', organizations: ['dev'], usage: 'client' }, now);
-    const openapi = openApiRoute(createOpenApi('v1.36.0', () => readDescriptions(models)));
-    api = await startTestServer({ deps: { openapi } });
+    const deps = ({ resources }: KindCatalog) => ({
+      openapi: openApiRoute(createOpenApi(resources, 'v1.36.0', () => readDescriptions(models))),
+    });
+    api = await startTestServer({ deps });
     await bootstrapOnce(api.client, { serviceIp: '10.96.0.1', advertiseAddress: '192.168.77.1', securePort: 6443 });
     await api.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
       apiVersion: 'v1',

@@ -5,11 +5,11 @@
 
 import { pino } from 'pino';
 import { deepFreeze } from '#api/deep-freeze.ts';
-import { rfc3339, rfc3339Micro } from '#api/meta.ts';
+import { type KubeObject, rfc3339, rfc3339Micro } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
-import type { Client } from '#client/client.ts';
+import type { Client, ResourceClient } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
@@ -52,7 +52,14 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
   const abort = new AbortController();
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
   const running = runControllers(
-    { client, clock, log, leftOut: createLeftOutReporter({ events: { event: () => undefined }, log }), random: () => 0.5 },
+    {
+      client,
+      catalog: server.server.resources,
+      clock,
+      log,
+      leftOut: createLeftOutReporter({ events: { event: () => undefined }, log }),
+      random: () => 0.5,
+    },
     options,
     abort.signal,
   );
@@ -68,16 +75,17 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
 
 /** What caches hold is shared: a controller that changes an object fails. */
 function frozen(client: Client): Client {
+  const freezing = <T extends KubeObject>(inner: ResourceClient<T>): ResourceClient<T> => {
+    const list: typeof inner.list = async (options) => deepFreeze(await inner.list(options));
+    const watch: typeof inner.watch = async function* (options, signal) {
+      for await (const event of inner.watch(options, signal)) yield deepFreeze(event);
+    };
+    return { ...inner, list, watch };
+  };
   return {
     ...client,
-    resource: (id) => {
-      const inner = client.resource(id);
-      const list: typeof inner.list = async (options) => deepFreeze(await inner.list(options));
-      const watch: typeof inner.watch = async function* (options, signal) {
-        for await (const event of inner.watch(options, signal)) yield deepFreeze(event);
-      };
-      return { ...inner, list, watch };
-    },
+    resource: (id) => freezing(client.resource(id)),
+    of: (resource) => freezing(client.of(resource)),
   };
 }
 

@@ -32,7 +32,7 @@ export interface Expectations {
   forget(ownerKey: string): void;
 }
 
-export function createExpectations(client: Client, caches: Caches, resource: ResourceId): Expectations {
+export function createExpectations(client: Client, caches: Pick<Caches, 'cache'>, resource: ResourceId): Expectations {
   const owners = new Map<string, Expected[]>();
   const add = (ownerKey: string, { metadata }: KubeObject, what: Expected['what'], sinceMs: number): void => {
     const { namespace, name, uid } = metadata;

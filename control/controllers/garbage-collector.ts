@@ -8,37 +8,42 @@
  * Before anything is deleted the object and its owners are read from the server itself, and the deletion is bound to the
  * object's UID and version: what a cache shows is only a reason to look.
  *
- * Owns: -.  Watches: every resource of the table.  Writes: ownerReferences and finalizers of any; deletes any.
+ * Owns: -.  Watches: every resource of the catalog.  Writes: ownerReferences and finalizers of any; deletes any.
  * Source: kubernetes.io, Garbage Collection; kubernetes `pkg/controller/garbagecollector`.
  */
 import type { KubeObject } from '#api/meta.ts';
 import { apiVersionOf } from '#api/meta.ts';
-import type { Resource, ResourceId } from '#api/resources.ts';
-import { resourceById, resources } from '#api/resources.ts';
+import type { ResourceCatalog } from '#api/resource-catalog.ts';
+import type { Resource } from '#api/resources.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
 import type { OwnerReference } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
-import { watchAny } from '#client/controller-runner.ts';
 import type { GraphNode } from './owner-graph.ts';
 import { OwnerGraph } from './owner-graph.ts';
 
 const foreground = 'foregroundDeletion';
 const orphan = 'orphan';
 
-/** Events come and go by themselves, and there are many. */
-const collected = resources.filter(({ id }) => id !== 'events' && id !== 'events.events.k8s.io');
+/** Each stored object once: a further version of a resource shows the same ones. */
+const isCollected = ({ garbageCollected, announced, storedAs }: Resource): boolean =>
+  garbageCollected && announced && storedAs === undefined;
 
 export const garbageCollector = (deps: ControllerDeps): Controller => {
-  const { caches } = deps;
+  const { caches, catalog } = deps;
   const graph = new OwnerGraph();
   return {
     name: 'garbage-collector',
     concurrency: 20,
-    watches: collected.map(({ id }) =>
-      watchAny(id, (object, previous, all) => concerned(graph, object, previous, graph.observe(id, object, previous, all))),
-    ),
+    watches: [],
+    follows: {
+      catalog,
+      wants: isCollected,
+      keys: (resource, object, previous, all) =>
+        concerned(graph, object, previous, graph.observe(resource, object, previous, all)),
+      forget: (resource) => graph.forget(resource),
+    },
 
     // The key is a UID.
     async reconcile(uid) {
@@ -89,9 +94,7 @@ async function dropOwners(client: Client, { resource, object }: Found, owners: r
   const { namespace, name, uid } = object.metadata;
   const ownerReferences = owners.map((owner) => ({ $patch: 'delete', uid: owner }));
   try {
-    await client
-      .resource(resource)
-      .patch({ namespace, name }, { type: 'strategic', body: { metadata: { uid, ownerReferences } } });
+    await client.of(resource).patch({ namespace, name }, { type: 'strategic', body: { metadata: { uid, ownerReferences } } });
   } catch (error) {
     // Gone, or another object by that name: it has no such owner.
     if (!isNotFound(error) && !isConflict(error)) throw error;
@@ -102,11 +105,11 @@ async function dropOwners(client: Client, { resource, object }: Found, owners: r
 async function removeFinalizer(client: Client, { resource, object }: Found, finalizer: string): Promise<void> {
   const { namespace, name, uid } = object.metadata;
   try {
-    const fresh: KubeObject = await client.resource(resource).get({ namespace, name });
+    const fresh: KubeObject = await client.of(resource).get({ namespace, name });
     if (fresh.metadata.uid !== uid || !hasFinalizer(fresh, finalizer)) return;
     const finalizers = (fresh.metadata.finalizers ?? []).filter((one) => one !== finalizer);
     const body = { metadata: { resourceVersion: fresh.metadata.resourceVersion, finalizers } };
-    await client.resource(resource).patch({ namespace, name }, { type: 'merge', body });
+    await client.of(resource).patch({ namespace, name }, { type: 'merge', body });
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
@@ -154,7 +157,7 @@ async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: Control
   // The ordinary case costs no request: the cache knows all owners, and none waits for this object to go.
   const owners = references.map((one) => ({ one, owner: graph.object(one.uid, caches) }));
   for (const { one, owner } of owners) if (owner !== undefined) reportInvalidNamespace(one, owner.object, found.object, deps);
-  if (owners.every(({ one, owner }) => owner !== undefined && isAlive(one, owner, found))) return done;
+  if (owners.every(({ one, owner }) => owner !== undefined && isAlive(one, owner, found, deps.catalog))) return done;
   const fresh = await readLive(client, found);
   if (fresh === undefined) return done;
   const live = { ...found, object: fresh };
@@ -188,7 +191,7 @@ async function unblockOwners(client: Client, { resource, key, object }: Found): 
   if (blocking.length === 0) return { resource, key, object };
   const body = { metadata: { uid, ownerReferences: blocking.map((one) => ({ uid: one.uid, blockOwnerDeletion: false })) } };
   try {
-    const patched: KubeObject = await client.resource(resource).patch({ namespace, name }, { type: 'strategic', body });
+    const patched: KubeObject = await client.of(resource).patch({ namespace, name }, { type: 'strategic', body });
     return { resource, key, object: patched };
   } catch (error) {
     if (isNotFound(error)) return { resource, key, object };
@@ -197,12 +200,12 @@ async function unblockOwners(client: Client, { resource, key, object }: Found): 
 }
 
 /** An owner of another name, kind or namespace than the reference says is none, though its UID is right: the server is asked. */
-function isAlive(reference: OwnerReference, { resource, object }: Found, dependent: Found): boolean {
+function isAlive(reference: OwnerReference, { resource, object }: Found, dependent: Found, catalog: ResourceCatalog): boolean {
   const { name, namespace } = object.metadata;
   return (
     !isWaiting(object) &&
     name === reference.name &&
-    resourceOf(reference)?.kind === resourceById(resource).kind &&
+    resourceOf(catalog, reference)?.kind === resource.kind &&
     (namespace === undefined || namespace === dependent.object.metadata.namespace)
   );
 }
@@ -235,7 +238,7 @@ function propagation(object: KubeObject): 'Orphan' | 'Foreground' | 'Background'
 async function readLive(client: Client, { resource, object }: Found): Promise<KubeObject | undefined> {
   const { namespace, name, uid } = object.metadata;
   try {
-    const fresh: KubeObject = await client.resource(resource).get({ namespace, name });
+    const fresh: KubeObject = await client.of(resource).get({ namespace, name });
     return fresh.metadata.uid === uid && fresh.metadata.deletionTimestamp === undefined ? fresh : undefined;
   } catch (error) {
     if (isNotFound(error)) return undefined;
@@ -247,9 +250,9 @@ async function readLive(client: Client, { resource, object }: Found): Promise<Ku
 async function ownerState(
   reference: OwnerReference,
   dependent: Found,
-  { client, log }: ControllerDeps,
+  { client, catalog, log }: ControllerDeps,
 ): Promise<OwnerState | undefined> {
-  const resource = resourceOf(reference);
+  const resource = resourceOf(catalog, reference);
   if (resource === undefined) {
     log.debug(
       { owner: reference, dependent: dependent.key },
@@ -258,10 +261,10 @@ async function ownerState(
     return undefined;
   }
   // Where should it be? Nothing can be found out about it.
-  if (resource.namespaced && !resourceById(dependent.resource).namespaced) return undefined;
+  if (resource.namespaced && !dependent.resource.namespaced) return undefined;
   try {
     const name = { namespace: resource.namespaced ? dependent.object.metadata.namespace : undefined, name: reference.name };
-    const owner: KubeObject = await client.resource<ResourceId>(resource.id).get(name);
+    const owner: KubeObject = await client.of(resource).get(name);
     if (owner.metadata.uid !== reference.uid) return 'absent';
     return isWaiting(owner) ? 'waiting' : 'solid';
   } catch (error) {
@@ -271,18 +274,19 @@ async function ownerState(
 }
 
 /** The resource of an owner's kind, whichever of its versions the reference names. */
-function resourceOf({ apiVersion, kind }: OwnerReference): Resource | undefined {
+function resourceOf(catalog: ResourceCatalog, { apiVersion, kind }: OwnerReference): Resource | undefined {
   const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
+  const rows = catalog.all();
   return (
-    resources.find((one) => one.kind === kind && apiVersionOf(one.group, one.version) === apiVersion) ??
-    resources.find((one) => one.kind === kind && one.group === group)
+    rows.find((one) => one.kind === kind && apiVersionOf(one.group, one.version) === apiVersion) ??
+    rows.find((one) => one.kind === kind && one.group === group)
   );
 }
 
 async function remove(client: Client, { resource, object }: Found, propagationPolicy: string): Promise<void> {
   const { namespace, name, uid, resourceVersion } = object.metadata;
   try {
-    await client.resource(resource).delete({ namespace, name }, { propagationPolicy, preconditions: { uid, resourceVersion } });
+    await client.of(resource).delete({ namespace, name }, { propagationPolicy, preconditions: { uid, resourceVersion } });
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }

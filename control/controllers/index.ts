@@ -1,5 +1,6 @@
 /** The controllers of the control plane, and how they run together. */
 import type { Logger } from 'pino';
+import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
@@ -64,6 +65,8 @@ export function controllers(
 
 export interface RunControllersDeps {
   client: Client;
+  /** Which resources there are: what the garbage collector and the namespace controller look after. */
+  catalog: ResourceCatalog;
   clock: Clock;
   log: Logger;
   /** In [0, 1). Default Math.random. */
@@ -77,7 +80,7 @@ export interface RunControllersDeps {
 
 /** Runs all controllers until `signal` aborts; settles after all have, and their events are sent. */
 export async function runControllers(deps: RunControllersDeps, options: ControllerOptions, signal: AbortSignal): Promise<void> {
-  const { client, clock, log, leftOut, random = Math.random, observer } = deps;
+  const { client, catalog, clock, log, leftOut, random = Math.random, observer } = deps;
   const informers = deps.informers ?? createInformers({ client, clock, log, random });
   const recorders: ReturnType<typeof createEventRecorder>[] = [];
   const recorderOf = (component: string): EventRecorder => {
@@ -86,7 +89,7 @@ export async function runControllers(deps: RunControllersDeps, options: Controll
     return recorder;
   };
   const all = controllers(
-    { client, caches: informers, clock, log, leftOut, events: recorderOf('controller-manager') },
+    { client, catalog, caches: informers, clock, log, leftOut, events: recorderOf('controller-manager') },
     options,
     recorderOf,
   );

@@ -10,8 +10,8 @@ import { errorText } from '#api/error-text.ts';
 import { toNumber } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { rfc3339, sameJson } from '#api/meta.ts';
-import type { Resource, ResourceId } from '#api/resources.ts';
-import { resources } from '#api/resources.ts';
+import type { ResourceCatalog } from '#api/resource-catalog.ts';
+import type { Resource } from '#api/resources.ts';
 import { isNotFound } from '#api/status.ts';
 import type { Namespace, NamespaceCondition, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
@@ -23,10 +23,11 @@ const finalizer = 'kubernetes';
 /** Content with finalizers is looked at again after this time (upstream estimates the same). */
 const finalizerEstimateMs = 15_000;
 
-/** `events.k8s.io` shows the same objects as the core group. */
-const contents: readonly Resource[] = resources.filter(({ namespaced, id }) => namespaced && id !== 'events.events.k8s.io');
+/** What a namespace can hold, as things stand; each stored object once, though other versions and groups show it as well. */
+const contentsOf = (catalog: ResourceCatalog): Resource[] =>
+  catalog.all().filter(({ namespaced, announced, storedAs }) => namespaced && announced && storedAs === undefined);
 
-export const namespaceController = ({ client, caches, clock, log }: ControllerDeps): Controller => ({
+export const namespaceController = ({ client, catalog, caches, clock, log }: ControllerDeps): Controller => ({
   name: 'namespace',
   watches: [own('namespaces')],
   concurrency: 10,
@@ -38,7 +39,7 @@ export const namespaceController = ({ client, caches, clock, log }: ControllerDe
     if (fresh?.metadata.deletionTimestamp === undefined || fresh.metadata.uid !== cached.metadata.uid) return done;
     if (!(fresh.spec?.finalizers ?? []).includes(finalizer)) return done;
     const namespace = await asTerminating(client, fresh);
-    const remaining = await deleteContent(client, name, clock.now());
+    const remaining = await deleteContent(client, contentsOf(catalog), name, clock.now());
     const reported = await reportConditions(client, namespace, namespaceConditions(namespace, remaining, clock.now()));
     if (remaining.errors.length > 0)
       throw new AggregateError(remaining.errors, `namespace ${name}: ${remaining.errors.map(errorText).join('; ')}`);
@@ -74,7 +75,12 @@ export interface RemainingContent {
   estimateMs: number;
 }
 
-async function deleteContent(client: Client, namespace: string, nowMs: number): Promise<RemainingContent> {
+async function deleteContent(
+  client: Client,
+  contents: readonly Resource[],
+  namespace: string,
+  nowMs: number,
+): Promise<RemainingContent> {
   const pods = await deleteAll(
     client,
     contents.filter(({ id }) => id === 'pods'),
@@ -99,12 +105,16 @@ async function deleteAll(
 ): Promise<Pick<RemainingContent, 'objects' | 'errors'>> {
   const results = await Promise.allSettled(
     kinds.map(async (resource) => {
-      const collection = client.resource<ResourceId>(resource.id);
-      const before: KubeObject[] = (await collection.list({ namespace })).items;
-      if (before.length === 0) return [];
-      await collection.deleteCollection({ namespace }, { propagationPolicy: 'Background' });
-      const after: KubeObject[] = (await collection.list({ namespace })).items;
-      return after.map((object) => ({ resource, object }));
+      const collection = client.of(resource);
+      try {
+        if ((await collection.list({ namespace })).items.length === 0) return [];
+        await collection.deleteCollection({ namespace }, { propagationPolicy: 'Background' });
+        return (await collection.list({ namespace })).items.map((object) => ({ resource, object }));
+      } catch (error) {
+        // The kind has been taken away meanwhile, and with it all that is seen of its objects.
+        if (isNotFound(error)) return [];
+        throw error;
+      }
     }),
   );
   return {

@@ -31,10 +31,13 @@ function looking(at: Record<string, KubeObject[]>): { deps: ControllerDeps; told
   const events: ControllerDeps['events'] = {
     event: (about, _type, reason) => void told.push(`${'metadata' in about ? about.metadata.name : about.kind} ${reason}`),
   };
-  const { client, clock } = world;
+  const { client, clock, server } = world;
   const log = pino({ level: 'silent' });
   const leftOut = createLeftOutReporter({ events, log });
-  return { deps: { client, caches: { cache } as unknown as Caches, clock, events, leftOut, log }, told };
+  return {
+    deps: { client, catalog: server.resources, caches: { cache } as unknown as Caches, clock, events, leftOut, log },
+    told,
+  };
 }
 
 const service = (name: string, namespace = 'default'): Service => ({

@@ -10,7 +10,8 @@ import { pino } from 'pino';
 import { deepFreeze } from '#api/deep-freeze.ts';
 import type { JsonObject } from '#api/json.ts';
 import { type KubeObject, keyOf } from '#api/meta.ts';
-import { type ResourceId, resourceById } from '#api/resources.ts';
+import { createResourceCatalog } from '#api/resource-catalog.ts';
+import type { Resource, ResourceId } from '#api/resources.ts';
 import { notFound } from '#api/status.ts';
 import type { Client } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
@@ -25,9 +26,10 @@ interface Placed {
   object: KubeObject;
 }
 
+const catalog = createResourceCatalog();
 const created = '2026-01-01T00:00:00Z';
 function good(resource: ResourceId, name: string, body: object, metadata: object = {}): Placed {
-  const { kind, namespaced } = resourceById(resource);
+  const { kind, namespaced } = catalog.builtIn(resource);
   const own = { name, uid: `uid-${kind}-${name}`, resourceVersion: '1', creationTimestamp: created, generation: 1 };
   const object = {
     apiVersion: 'v1',
@@ -143,8 +145,8 @@ const reference = fc.record({
 const absurdObject = (resource: ResourceId): fc.Arbitrary<Placed> =>
   fc
     .tuple(
-      absurd<KubeObject>(resourceById(resource).schema, {
-        ...(resourceById(resource).namespaced ? { namespace: 'default' } : {}),
+      absurd<KubeObject>(catalog.builtIn(resource).schema, {
+        ...(catalog.builtIn(resource).namespaced ? { namespace: 'default' } : {}),
         labels: { 'topology.kubernetes.io/zone': 'absurd' },
       }),
       fc.array(reference, { maxLength: 3 }),
@@ -204,18 +206,23 @@ function world(objects: readonly Placed[]) {
   const log = pino({ level: 'silent' });
   const events = { event: () => undefined };
   const clock = new FakeClock(Date.parse(created) + 3_600_000);
-  const caches = { cache } as unknown as Caches;
+  const caches = { cache, cacheOf: ({ id }: Resource) => cache(id as ResourceId) } as unknown as Caches;
+  const client = { resource, of: ({ id }: Resource) => resource(id as ResourceId) } as unknown as Client;
   const all = controllers(
-    { client: { resource } as unknown as Client, caches, clock, log, events, leftOut: createLeftOutReporter({ events, log }) },
+    { client, catalog, caches, clock, log, events, leftOut: createLeftOutReporter({ events, log }) },
     { clusterCidr: '10.244.0.0/16', rootCaPem: 'PEM' },
   );
   return { all, caches, clock, requests };
 }
 
 /** The keys that changes of `objects` come to. */
-function keysOf({ watches, name }: Controller, objects: readonly Placed[], caches: Caches): string[] {
+function keysOf({ watches, follows, name }: Controller, objects: readonly Placed[], caches: Caches): string[] {
   const keys = new Set<string>();
-  for (const watch of watches) {
+  const followed = (follows?.catalog.all().filter(follows.wants) ?? []).map((resource) => ({
+    resource: resource.id,
+    keys: (object: KubeObject, previous: KubeObject | undefined) => follows?.keys(resource, object, previous, caches) ?? [],
+  }));
+  for (const watch of [...watches, ...followed]) {
     for (const { resource, object } of objects) {
       if (resource !== watch.resource) continue;
       const map = watch.keys as (object: KubeObject, previous: KubeObject | undefined, caches: Caches) => Iterable<string>;
@@ -306,7 +313,7 @@ describe('beside absurd objects', { timeout: 120_000 }, () => {
 
   it('pods that match a Service with nonsense do not take the good addresses out of it', async () => {
     const matching = fc.array(
-      absurd<KubeObject>(resourceById('pods').schema, { namespace: 'default', labels }).map(
+      absurd<KubeObject>(catalog.builtIn('pods').schema, { namespace: 'default', labels }).map(
         (object): Placed => ({ resource: 'pods', object }),
       ),
       { minLength: 1, maxLength: 6 },

@@ -60,9 +60,10 @@ describe('the cache feed', () => {
       () => [],
       () => 1,
     );
-    const feed = new CacheFeed({ store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse }, [
-      '/registry/things',
-    ]);
+    const feed = new CacheFeed(
+      { store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse, kindOf: () => undefined },
+      ['/registry/things'],
+    );
     const running = feed.run(new AbortController().signal);
     await feed.ready;
     const watcher = feed.cache('/registry/things').watch(1);
@@ -80,7 +81,9 @@ describe('the cache feed', () => {
       () => revision,
     );
     const clock = new FakeClock();
-    const feed = new CacheFeed({ store: scripted.store, clock, log: silentLog, decode: parse }, ['/registry/things']);
+    const feed = new CacheFeed({ store: scripted.store, clock, log: silentLog, decode: parse, kindOf: () => undefined }, [
+      '/registry/things',
+    ]);
     const stop = new AbortController();
     const running = feed.run(stop.signal);
     await feed.ready;
@@ -106,9 +109,10 @@ describe('the cache feed', () => {
       () => [],
       () => revision,
     );
-    const feed = new CacheFeed({ store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse }, [
-      '/registry/things',
-    ]);
+    const feed = new CacheFeed(
+      { store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse, kindOf: () => undefined },
+      ['/registry/things'],
+    );
     const stop = new AbortController();
     const running = feed.run(stop.signal);
     await feed.ready;
@@ -130,9 +134,10 @@ describe('the cache feed', () => {
       () => [entry('bad', 1, '{'), entry('good', 2)],
       () => 2,
     );
-    const feed = new CacheFeed({ store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse }, [
-      '/registry/things',
-    ]);
+    const feed = new CacheFeed(
+      { store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse, kindOf: () => undefined },
+      ['/registry/things'],
+    );
     const stop = new AbortController();
     const running = feed.run(stop.signal);
     await feed.ready;
@@ -147,9 +152,10 @@ describe('the cache feed', () => {
       () => [],
       () => revision,
     );
-    const feed = new CacheFeed({ store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse }, [
-      '/registry/things',
-    ]);
+    const feed = new CacheFeed(
+      { store: scripted.store, clock: new FakeClock(), log: silentLog, decode: parse, kindOf: () => undefined },
+      ['/registry/things'],
+    );
     const stop = new AbortController();
     const running = feed.run(stop.signal);
     await feed.ready;

@@ -7,7 +7,6 @@
 import { deepFreeze } from '#api/deep-freeze.ts';
 import { errorText } from '#api/error-text.ts';
 import type { KubeObject } from '#api/meta.ts';
-import { resources } from '#api/resources.ts';
 import { serviceUnavailable } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
@@ -34,6 +33,8 @@ export interface CacheFeedDeps {
   log: ServerLog;
   /** Reads a stored value; sees every object that enters a cache exactly once per version. @throws when it is not an object */
   decode(prefix: string, value: Uint8Array): KubeObject;
+  /** Names what is stored under a prefix, for reports: `Pod`. */
+  kindOf(prefix: string): string | undefined;
   /** Makes changes of cached objects throw, which would be seen by all readers; for tests. */
   freeze?: boolean;
   /** Told of stored values that cannot be read, whenever there is a new one or one less. */
@@ -253,7 +254,7 @@ export class CacheFeed {
 
   #reportUndecodable(): void {
     const all = Array.from(this.#undecodable, ([key, reason]) => {
-      const kind = resources.find(({ storagePrefix }) => storagePrefix === this.#prefixOf(key))?.kind ?? '';
+      const kind = this.#deps.kindOf(this.#prefixOf(key) ?? '') ?? '';
       const [name, namespace] = key.split('/').toReversed();
       return leftOut(kind, { metadata: { namespace, name } }, `the stored value of ${key} cannot be decoded: ${reason}`);
     });

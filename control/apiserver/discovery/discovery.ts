@@ -6,86 +6,20 @@
 import { createHash } from 'node:crypto';
 import { encodeProtobuf } from '#api/codec/protobuf.ts';
 import type { JsonObject } from '#api/json.ts';
-import { resources, type Subresource } from '#api/resources.ts';
-import { reviewResources } from '#api/review-resources.ts';
+import type { Subresource } from '#api/resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { contentTypeOf, type Format, negotiate, wantsPretty } from '../rest/negotiation.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { bytesResponse, objectResponse, pageNotFound } from '../rest/responses.ts';
-
 import { encodeAny } from '../rest/wire.ts';
+import type { Announced, ServedGroups } from './served-groups.ts';
 
-interface Served {
-  group: string;
-  version: string;
-  plural: string;
-  singular: string;
-  kind: string;
-  namespaced: boolean;
-  verbs: readonly string[];
-  shortNames: readonly string[];
-  categories: readonly string[];
-  subresources: readonly Subresource[];
-  storagePrefix: string;
-}
-
-const served: readonly Served[] = [
-  ...resources,
-  ...reviewResources.map(
-    (resource): Served => ({
-      ...resource,
-      verbs: ['create'],
-      shortNames: [],
-      categories: [],
-      subresources: [],
-      storagePrefix: '',
-    }),
-  ),
-  {
-    group: '',
-    version: 'v1',
-    plural: 'bindings',
-    singular: 'binding',
-    kind: 'Binding',
-    namespaced: true,
-    verbs: ['create'],
-    shortNames: [],
-    categories: [],
-    subresources: [],
-    storagePrefix: '',
-  },
-];
-
-/** In upstream's order of priority, as `kubectl api-resources` shows them. */
-const groupOrder = [
-  '',
-  'apps',
-  'events.k8s.io',
-  'authentication.k8s.io',
-  'authorization.k8s.io',
-  'autoscaling',
-  'policy',
-  'coordination.k8s.io',
-  'discovery.k8s.io',
-];
-
-const groups: readonly string[] = [...new Set(served.map(({ group }) => group))].sort(
-  (a, b) => groupOrder.indexOf(a) - groupOrder.indexOf(b),
-);
-
-const ofGroup = (group: string, version: string): Served[] =>
-  served.filter((one) => one.group === group && one.version === version).sort((a, b) => (a.plural < b.plural ? -1 : 1));
-
-const versionsOf = (group: string): string[] => [
-  ...new Set(served.filter((one) => one.group === group).map(({ version }) => version)),
-];
-
-export function isServedGroupVersion(group: string, version: string): boolean {
-  return served.some((one) => one.group === group && one.version === version);
-}
-
-/** Answers discovery paths; undefined for others. */
+/**
+ * Answers discovery paths; undefined for others.
+ * @param serverAddress what clients reach the server by, for the legacy `/api` document
+ */
 export function handleDiscovery(
+  served: ServedGroups,
   info: RequestInfo,
   headers: Record<string, string>,
   serverAddress: string,
@@ -93,15 +27,16 @@ export function handleDiscovery(
   const parts = info.path.split('/').filter((part) => part !== '');
   const [prefix, first, second] = parts;
   if (prefix !== 'api' && prefix !== 'apis') return undefined;
-  if (parts.length === 1) return rootDocument(prefix, info, headers, serverAddress);
+  if (parts.length === 1) return rootDocument(served, prefix, info, headers, serverAddress);
   if (prefix === 'api') {
     if (parts.length !== 2) return undefined;
-    return isServedGroupVersion('', first ?? '') ? typed(info, headers, resourceList('', first ?? '')) : pageNotFound();
+    return served.has('', first ?? '') ? typed(info, headers, resourceList(served, '', first ?? '')) : pageNotFound();
   }
-  if (first === undefined || !groups.includes(first) || first === '') return parts.length <= 3 ? pageNotFound() : undefined;
-  if (parts.length === 2) return typed(info, headers, { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(first) });
+  if (first === undefined || !served.groups.includes(first) || first === '')
+    return parts.length <= 3 ? pageNotFound() : undefined;
+  if (parts.length === 2) return typed(info, headers, { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(served, first) });
   if (parts.length !== 3) return undefined;
-  return isServedGroupVersion(first, second ?? '') ? typed(info, headers, resourceList(first, second ?? '')) : pageNotFound();
+  return served.has(first, second ?? '') ? typed(info, headers, resourceList(served, first, second ?? '')) : pageNotFound();
 }
 
 function typed({ query }: RequestInfo, headers: Record<string, string>, document: JsonObject): TransportResponse {
@@ -118,6 +53,7 @@ function legacyVersions({ query }: RequestInfo, headers: Record<string, string>,
 }
 
 function rootDocument(
+  served: ServedGroups,
   prefix: 'api' | 'apis',
   info: RequestInfo,
   headers: Record<string, string>,
@@ -128,39 +64,38 @@ function rootDocument(
     headers['accept'],
     ({ kind, group, version }) => kind === 'APIGroupDiscoveryList' && group === 'apidiscovery.k8s.io' && version === 'v2',
   );
-  if (convert !== undefined) return aggregated(prefix, info, headers, format);
+  if (convert !== undefined) return aggregated(served, prefix, info, headers, format);
   if (prefix === 'apis') {
     return typed(info, headers, {
       kind: 'APIGroupList',
       apiVersion: 'v1',
-      groups: groups.filter((group) => group !== '').map(apiGroup),
+      groups: served.groups.filter((group) => group !== '').map((group) => apiGroup(served, group)),
     });
   }
   return legacyVersions(info, headers, {
     kind: 'APIVersions',
-    versions: versionsOf(''),
+    versions: [...served.versionsOf('')],
     serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress }],
   });
 }
 
-function apiGroup(group: string) {
-  const versions = versionsOf(group).map((version) => ({ groupVersion: `${group}/${version}`, version }));
+function apiGroup(served: ServedGroups, group: string) {
+  const versions = served.versionsOf(group).map((version) => ({ groupVersion: `${group}/${version}`, version }));
   return { name: group, versions, preferredVersion: versions[0] };
 }
 
-function resourceList(group: string, version: string) {
+function resourceList(served: ServedGroups, group: string, version: string) {
   return {
     kind: 'APIResourceList',
     apiVersion: 'v1',
     groupVersion: group === '' ? version : `${group}/${version}`,
-    resources: ofGroup(group, version).flatMap((one) => [
-      mainResource(one),
-      ...one.subresources.map((sub) => subresource(one, sub)),
-    ]),
+    resources: served
+      .resourcesOf(group, version)
+      .flatMap((one) => [mainResource(one), ...one.subresources.map((sub) => subresource(one, sub))]),
   };
 }
 
-function mainResource(one: Served) {
+function mainResource(one: Announced) {
   return {
     name: one.plural,
     singularName: one.singular,
@@ -169,17 +104,16 @@ function mainResource(one: Served) {
     verbs: [...one.verbs],
     ...(one.shortNames.length > 0 ? { shortNames: [...one.shortNames] } : {}),
     ...(one.categories.length > 0 ? { categories: [...one.categories] } : {}),
-    ...(one.storagePrefix === '' ? {} : { storageVersionHash: storageVersionHash(one) }),
+    ...(one.storedForm === undefined ? {} : { storageVersionHash: storageVersionHash(one.storedForm) }),
   };
 }
 
-/** Upstream's own: eight bytes of SHA-256 over group/version/kind. */
-function storageVersionHash({ group, version, kind }: Served): string {
-  const stored = group === 'events.k8s.io' ? '/v1/Event' : `${group}/${version}/${kind}`;
-  return createHash('sha256').update(stored).digest().subarray(0, 8).toString('base64');
+/** Upstream's own: eight bytes of SHA-256 over the group/version/kind that is stored. */
+function storageVersionHash({ group, version, kind }: NonNullable<Announced['storedForm']>): string {
+  return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64');
 }
 
-function subresource(one: Served, sub: Subresource) {
+function subresource(one: Announced, sub: Subresource) {
   const foreign = sub.group !== one.group || sub.version !== one.version;
   return {
     name: `${one.plural}/${sub.name}`,
@@ -192,18 +126,19 @@ function subresource(one: Served, sub: Subresource) {
 }
 
 function aggregated(
+  served: ServedGroups,
   prefix: 'api' | 'apis',
   { query }: RequestInfo,
   headers: Record<string, string>,
   format: Format,
 ): TransportResponse {
-  const items = groups
+  const items = served.groups
     .filter((group) => (prefix === 'api') === (group === ''))
     .map((group) => ({
       metadata: group === '' ? {} : { name: group },
-      versions: versionsOf(group).map((one) => ({
+      versions: served.versionsOf(group).map((one) => ({
         version: one,
-        resources: ofGroup(group, one).map(aggregatedResource),
+        resources: served.resourcesOf(group, one).map(aggregatedResource),
         freshness: 'Current',
       })),
     }));
@@ -217,7 +152,7 @@ function aggregated(
   return bytesResponse(200, type, encodeAny(document, { format, pretty }), caching);
 }
 
-function aggregatedResource(one: Served) {
+function aggregatedResource(one: Announced) {
   return {
     resource: one.plural,
     responseKind: { group: one.group, version: one.version, kind: one.kind },

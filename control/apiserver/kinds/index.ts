@@ -1,6 +1,8 @@
-/** The strategies of every kind that the API server serves. */
+/** The built-in kinds that the API server serves: every row of `api/resources.ts` with its strategy. */
 import type { KubeObject } from '#api/meta.ts';
+import { createResourceCatalog } from '#api/resource-catalog.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
+import type { Conversion, ServedKind } from '../catalog.ts';
 import type { Strategy } from '../registry/strategy.ts';
 import { customResourceDefinitionStrategy } from './apiextensions/customresourcedefinition/strategy.ts';
 import { deploymentStrategy } from './apps/deployment/strategy.ts';
@@ -8,6 +10,7 @@ import { replicaSetStrategy } from './apps/replicaset/strategy.ts';
 import { leaseStrategy } from './coordination/lease/strategy.ts';
 import { configMapStrategy } from './core/configmap/strategy.ts';
 import { endpointsStrategy } from './core/endpoints/strategy.ts';
+import { eventsConversion } from './core/event/conversion.ts';
 import { eventStrategy, eventsEventStrategy } from './core/event/strategy.ts';
 import { namespaceStrategy } from './core/namespace/strategy.ts';
 import { nodeStrategy } from './core/node/strategy.ts';
@@ -46,4 +49,17 @@ export function strategies(deps: StrategyDeps): Record<ResourceId, Strategy> {
   };
   // Each strategy is only ever called with objects of its own resource: the registry looks it up by the resource's id.
   return typed as unknown as Record<ResourceId, Strategy<KubeObject>>;
+}
+
+/** Of the rows that are stored in the form of another one. */
+const conversions: Partial<Record<ResourceId, Conversion>> = { 'events.events.k8s.io': eventsConversion };
+
+/** What a `KindCatalog` begins with. */
+export function builtInKinds(deps: StrategyDeps): ServedKind[] {
+  const byId = strategies(deps);
+  const rows = createResourceCatalog();
+  return (Object.keys(byId) as ResourceId[]).map((id) => {
+    const conversion = conversions[id];
+    return { resource: rows.builtIn(id), strategy: byId[id], ...(conversion === undefined ? {} : { conversion }) };
+  });
 }

@@ -5,7 +5,6 @@
  * apimachinery `pkg/util/net/port_split.go`.
  */
 import { isIPv6 } from 'node:net';
-import { resourceById } from '#api/resources.ts';
 import { badRequest, failure, isNotFound, serviceUnavailable } from '#api/status.ts';
 import type { EndpointAddress, Endpoints, Node, Pod, Service } from '#api/types.generated.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -49,7 +48,7 @@ const addressTypes = ['InternalIP', 'ExternalIP', 'Hostname'];
 
 /** A node's kubelet, as its status tells. @throws ApiError */
 export async function kubeletOf(registry: Registry, nodeName: string): Promise<{ hostname: string; port: string }> {
-  const { status } = (await registry.get(resourceById('nodes'), { name: nodeName })).object as Node;
+  const { status } = (await registry.get(registry.resource('nodes'), { name: nodeName })).object as Node;
   const addresses = status?.addresses ?? [];
   const address = addressTypes.map((type) => addresses.find((one) => one.type === type)).find((one) => one !== undefined);
   if (address === undefined) {
@@ -73,7 +72,7 @@ export async function nodeLocation(registry: Registry, id: string, resolve: Reso
 export async function podLocation(registry: Registry, namespace: string, id: string): Promise<Location> {
   const parts = splitSchemeNamePort(id);
   if (parts === undefined) throw badRequest(`invalid pod request ${JSON.stringify(id)}`);
-  const { spec, status } = (await registry.get(resourceById('pods'), { namespace, name: parts.name })).object as Pod;
+  const { spec, status } = (await registry.get(registry.resource('pods'), { namespace, name: parts.name })).object as Pod;
   const declared = (spec?.containers ?? []).find(({ ports }) => (ports ?? []).length > 0)?.ports?.[0]?.containerPort;
   const address = status?.podIPs?.[0]?.ip ?? status?.podIP ?? '';
   if (!isGlobalUnicast(address)) throw badRequest('address not allowed');
@@ -101,13 +100,13 @@ export async function serviceLocation(
   const { name } = parts;
   let portName = parts.port;
   if (/^[+-]?\d+$/.test(portName)) {
-    const service = (await registry.get(resourceById('services'), { namespace, name })).object as Service;
+    const service = (await registry.get(registry.resource('services'), { namespace, name })).object as Service;
     const found = service.spec?.ports?.find(({ port }) => port === Number(portName));
     if (found === undefined)
       throw serviceUnavailable(`no service port ${Number(portName)} found for service ${JSON.stringify(name)}`);
     portName = found.name ?? '';
   }
-  const { subsets = [] } = (await registry.get(resourceById('endpoints'), { namespace, name })).object as Endpoints;
+  const { subsets = [] } = (await registry.get(registry.resource('endpoints'), { namespace, name })).object as Endpoints;
   if (subsets.length === 0) throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(name)}`);
   for (const subset of rotated(subsets, random)) {
     const port = subset.ports?.find((one) => (one.name ?? '') === portName);
@@ -125,7 +124,7 @@ export async function serviceLocation(
 async function isPod(registry: Registry, namespace: string, { ip, targetRef }: EndpointAddress): Promise<boolean> {
   if (targetRef?.name === undefined || targetRef.namespace !== namespace || !isGlobalUnicast(ip)) return false;
   try {
-    const { status } = (await registry.get(resourceById('pods'), { namespace, name: targetRef.name })).object as Pod;
+    const { status } = (await registry.get(registry.resource('pods'), { namespace, name: targetRef.name })).object as Pod;
     return status?.podIPs?.some((one) => one.ip === ip) === true;
   } catch (error) {
     if (isNotFound(error)) return false;

@@ -5,7 +5,6 @@
  */
 import { validatePodLogOptions } from '#api/pod-log-options.ts';
 import { type QueryOptions, readQueryOptions } from '#api/query-options.ts';
-import { resourceById } from '#api/resources.ts';
 import { badRequest, invalid } from '#api/status.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -29,7 +28,7 @@ export async function logTarget(info: RequestInfo, registry: Registry): Promise<
 }
 
 async function podOf(info: RequestInfo, registry: Registry): Promise<Pod> {
-  return (await registry.get(resourceById('pods'), info)).object as Pod;
+  return (await registry.get(registry.resource('pods'), info)).object as Pod;
 }
 
 /** The container asked for; the only one; the one that the pod's annotation names. @throws ApiError 400 */

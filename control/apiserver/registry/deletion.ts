@@ -11,15 +11,7 @@ import { rfc3339 } from '#api/meta.ts';
 import { conflict, type GroupName } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import { copyOf } from '../cache/cached-object.ts';
-import type { Strategy } from './strategy.ts';
-
-export type DeletionStep =
-  /** Remove it from the store now. */
-  | { kind: 'remove' }
-  /** Store `object` (marked as being deleted); `thenRemove` when nothing holds it back. */
-  | { kind: 'mark'; object: KubeObject; thenRemove: boolean }
-  /** It is already on its way; answer with it as it is. */
-  | { kind: 'pending' };
+import type { DeletionStep, Strategy } from './strategy.ts';
 
 const orphanFinalizer = 'orphan';
 const foregroundFinalizer = 'foregroundDeletion';

@@ -6,7 +6,7 @@
  */
 import { collectFieldErrors, type FieldError } from '#api/field-error.ts';
 import { apiVersionOf, type KubeObject, type ObjectName, sameJson } from '#api/meta.ts';
-import { type Resource, type ResourceId, resourceById } from '#api/resources.ts';
+import type { Resource, ResourceId } from '#api/resources.ts';
 import { ApiError, alreadyExists, conflict, internalError, invalid, notFound } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
@@ -15,14 +15,14 @@ import type { CacheFeed } from '../cache/cache-feed.ts';
 import { withRevision } from '../cache/cache-feed.ts';
 import { CachedObject, copyOf } from '../cache/cached-object.ts';
 import { checkStorable, isLarge, isTrackable, letOthersIn, sizeOf } from '../cache/object-size.ts';
-import { EventLeases } from '../kinds/core/event/event-leases.ts';
-import { fromStoredView, toStoredView } from '../kinds/core/event/events-view.ts';
-import { checkDeletable, checkNamespace, namespaceDeletion } from '../kinds/core/namespace/lifecycle.ts';
+import type { KindCatalog } from '../catalog.ts';
+import { checkNamespace } from '../kinds/core/namespace/lifecycle.ts';
 import type { ObjectPatcher } from '../patch/patch.ts';
 import type { ServerLog } from '../serving/server-log.ts';
-import { checkPreconditions, type DeletionStep, isFinalized, planDeletion } from './deletion.ts';
+import { checkPreconditions, isFinalized, planDeletion } from './deletion.ts';
+import { ExpiryLeases } from './expiry-leases.ts';
 import { storageKey, toStored } from './object-keys.ts';
-import type { RequestContext, Strategy, UpdatedPart } from './strategy.ts';
+import type { DeletionStep, RequestContext, Strategy, UpdatedPart } from './strategy.ts';
 import {
   checkIdentity,
   fillSystemFields,
@@ -37,7 +37,7 @@ export interface RegistryDeps {
   clock: Clock;
   log: ServerLog;
   feed: CacheFeed;
-  strategies: Record<ResourceId, Strategy>;
+  catalog: KindCatalog;
   patcher: ObjectPatcher;
   random: () => number;
 }
@@ -66,15 +66,20 @@ const maxRaces = 100;
 
 export class Registry {
   readonly #deps: RegistryDeps;
-  readonly #eventLeases: EventLeases;
+  readonly #leases: ExpiryLeases;
 
   constructor(deps: RegistryDeps) {
     this.#deps = deps;
-    this.#eventLeases = new EventLeases(deps.store, deps.clock);
+    this.#leases = new ExpiryLeases(deps.store, deps.clock);
   }
 
   strategy(resource: Resource): Strategy {
-    return this.#deps.strategies[resource.id];
+    return this.#deps.catalog.kind(resource).strategy;
+  }
+
+  /** A built-in row, for those who look at other kinds than the one that they serve. */
+  resource(id: ResourceId): Resource {
+    return this.#deps.catalog.builtIn(id);
   }
 
   /** The object as it is now, in the resource's view of it. @throws ApiError 404 */
@@ -91,7 +96,7 @@ export class Registry {
     // Neither there nor absent: to say 404 would invite a create, which cannot succeed.
     if (why !== undefined) throw internalError(`data from the storage is not transformable or decodable: ${key}: ${why}`);
     const cached = this.#deps.feed.cache(resource.storagePrefix).get(key);
-    return cached === undefined ? undefined : fromStoredView(resource, cached);
+    return cached === undefined ? undefined : this.#deps.catalog.fromStored(resource, cached);
   }
 
   /** @param submitted is the registry's from now on. @throws ApiError 409 when the name is taken, 422 when the object is invalid */
@@ -120,7 +125,7 @@ export class Registry {
     const large = isLarge(sizeOf(object));
     if (large) await letOthersIn();
     fillSystemFields(resource, namespace, object, this.#deps.clock.now(), this.#deps.random);
-    checkNamespace(this.#deps.feed, resource, object);
+    checkNamespace(this.#deps.feed, this.resource('namespaces'), resource, object);
     strategy.prepareForCreate?.(object, context);
     strategy.setDefaults?.(object);
     if (large) await letOthersIn();
@@ -246,7 +251,7 @@ export class Registry {
     context: WriteContext,
   ): Promise<CachedObject | undefined> {
     const old = current.object;
-    if (isFinalized(object, old) && namespaceDeletion.mayRemove(resource, object)) {
+    if (isFinalized(object, old) && strategy.mayRemove?.(object) !== false) {
       return await this.#remove(resource, current, object, context);
     }
     if (sameJson(object, old)) return current;
@@ -278,7 +283,7 @@ export class Registry {
     options: Partial<DeleteOptions>,
     context: WriteContext,
   ): Promise<{ object: CachedObject; deleted: boolean }> {
-    checkDeletable(resource, name.name);
+    this.strategy(resource).checkDelete?.(name.name);
     await this.#deps.feed.fresh();
     const key = storageKey(resource, name);
     if (options.ignoreStoreReadErrorWithClusterBreakingPotential === true && this.#deps.feed.undecodable(key) !== undefined)
@@ -310,10 +315,8 @@ export class Registry {
 
   #planDeletion(resource: Resource, current: CachedObject, options: Partial<DeleteOptions>): DeletionStep {
     const nowMs = this.#deps.clock.now();
-    return (
-      namespaceDeletion.plan(resource, current.object, options, nowMs) ??
-      planDeletion(current.object, options, this.strategy(resource), nowMs)
-    );
+    const strategy = this.strategy(resource);
+    return strategy.planDeletion?.(current.object, options, nowMs) ?? planDeletion(current.object, options, strategy, nowMs);
   }
 
   async #mark(
@@ -348,8 +351,10 @@ export class Registry {
   }
 
   async #put(resource: Resource, key: string, object: KubeObject, expectedRevision: number): Promise<WriteResult> {
-    const lease = resource.storagePrefix === '/registry/events' ? await this.#eventLeases.current() : undefined;
-    return await this.#deps.store.put(key, toStored(toStoredView(resource, object)), { expectedRevision, lease });
+    const { ttlSeconds } = this.strategy(resource);
+    const lease = ttlSeconds === undefined ? undefined : await this.#leases.current(ttlSeconds);
+    const stored = this.#deps.catalog.toStored(resource, object);
+    return await this.#deps.store.put(key, toStored(stored), { expectedRevision, lease });
   }
 
   /**
@@ -387,8 +392,8 @@ export class Registry {
   }
 
   /** For `RequestContext.read`: another object that an admission check asks for. */
-  async read(resourceId: string, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
-    const found = await this.find(resourceById(resourceId as ResourceId), { namespace, name });
+  async read(id: ResourceId, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
+    const found = await this.find(this.resource(id), { namespace, name });
     return found?.object;
   }
 }

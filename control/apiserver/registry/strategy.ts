@@ -8,6 +8,8 @@
 import type { FieldError } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
+import type { ResourceId } from '#api/resources.ts';
+import type { DeleteOptions } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 
 /** Who asks; from the client certificate or the token. */
@@ -24,11 +26,20 @@ export interface RequestContext {
   /** Adds a `Warning:` header (kubectl prints it). */
   warn(message: string): void;
   /** Reads another stored object, for admission checks; undefined where it does not exist. */
-  read(resource: string, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
+  read(resource: ResourceId, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
 }
 
 /** The part of an object that a write may change: all but status, status alone, or a pod's ephemeral containers alone. */
 export type UpdatedPart = '' | 'status' | 'ephemeralcontainers';
+
+/** What a delete request does to an object next. */
+export type DeletionStep =
+  /** Remove it from the store now. */
+  | { kind: 'remove' }
+  /** Store `object` (marked as being deleted); `thenRemove` when nothing holds it back. */
+  | { kind: 'mark'; object: KubeObject; thenRemove: boolean }
+  /** It is already on its way; answer with it as it is. */
+  | { kind: 'pending' };
 
 export interface Strategy<T extends KubeObject = KubeObject> {
   /** Fills in what the API promises for absent fields (upstream's SetDefaults_*), in place. Also run on objects read from old stores. */
@@ -56,7 +67,25 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   gracePeriodSeconds?(object: T, requested: number | undefined): number;
   /** Default propagation of deletes. Default `Background`. */
   defaultPropagation?: 'Background' | 'Orphan';
-  /** Fields that fieldSelector may name besides metadata.name and metadata.namespace, with their values. */
+  /** Whether a name can never be deleted, whatever it is the name of. @throws ApiError 403 */
+  checkDelete?(name: string): void;
+  /** A deletion of its own kind, instead of the generic one (`deletion.ts`); undefined: the generic one after all. Pure. */
+  planDeletion?(object: T, options: Partial<DeleteOptions>, nowMs: number): DeletionStep | undefined;
+  /** Whether an update that leaves no `metadata.finalizers` removes an object that is being deleted. Default: it does. */
+  mayRemove?(object: T): boolean;
+  /** Objects vanish by themselves this long after they were last written, in seconds. Absent: never. */
+  ttlSeconds?: number;
+  /**
+   * Told once of all stored objects, before anybody reads or writes this kind; what it returns is logged as problems. For strategies
+   * that hand out scarce things.
+   */
+  seed?(objects: Iterable<T>): string[];
+  /**
+   * What fieldSelector may name besides metadata.name and metadata.namespace. Absent: nothing, and errors say so in the words of kinds
+   * without a conversion function of their own (kubernetes `pkg/apis/<group>/v1/conversion.go`).
+   */
+  selectableFields?: readonly string[];
+  /** The values of {@link selectableFields}; there may be more. */
   fields?(object: T): Record<string, string>;
   /** Values of `kubectl get` columns; see table.ts. */
   table?: TableColumns<T>;

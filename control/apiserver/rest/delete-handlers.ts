@@ -19,8 +19,6 @@ import { listKind, listMeta } from './read-handlers.ts';
 import { parseDryRun } from './request-body.ts';
 import { objectResponse, piecesResponse } from './responses.ts';
 
-/** Kinds whose deletion answers with the object, not with a Status (`ReturnDeletedObject` in kubernetes `pkg/registry`). */
-const returnsDeleted = new Set(['namespaces', 'pods', 'serviceaccounts', 'services']);
 /** So many deletions of a collection are under way at once (`DeleteCollectionWorkers`, raised: our store commits in groups). */
 const collectionWorkers = 16;
 
@@ -30,7 +28,7 @@ export async function handleDelete(exchange: Exchange): Promise<TransportRespons
   const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
   const { object, deleted } = await parts.registry.delete(resource, info, options, context);
   const status = !deleted && options.orphanDependents === false ? 202 : 200;
-  if (!deleted || returnsDeleted.has(resource.id)) return respondWith(exchange, status, object);
+  if (!deleted || resource.returnsDeleted !== 'no') return respondWith(exchange, status, object);
   return deletedStatus(exchange, object);
 }
 
@@ -113,7 +111,7 @@ export async function handleDeleteCollection(exchange: Exchange): Promise<Transp
   const options = await readDeleteOptions(exchange);
   const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
   const query = parseListQuery(info.query, false);
-  const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
+  const predicate = parsePredicate(parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
   const list = parts.feed.lists.begin();
   try {
     const result = await listObjects(parts, resource, info.namespace, query, predicate, list);

@@ -9,6 +9,7 @@ import type { ServiceAccountTokens } from '../authentication/service-account-tok
 import type { Authorizer } from '../authorization/authorization.ts';
 import type { CacheFeed } from '../cache/cache-feed.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
+import type { KindCatalog } from '../catalog.ts';
 import type { BodyDecoder } from '../decoding/body-decoder.ts';
 import type { ObjectPatcher } from '../patch/patch.ts';
 import type { Registry, WriteContext } from '../registry/registry.ts';
@@ -28,6 +29,7 @@ export interface Parts {
   clock: Clock;
   log: ServerLog;
   feed: CacheFeed;
+  catalog: KindCatalog;
   registry: Registry;
   patcher: ObjectPatcher;
   decoder: BodyDecoder;

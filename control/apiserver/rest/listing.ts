@@ -12,7 +12,7 @@ import { CompactedError, FutureRevisionError, type Store, type StoreEntry } from
 import { type CacheFeed, withRevision } from '../cache/cache-feed.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import type { ListUnderWay } from '../cache/lists-under-way.ts';
-import { fromStoredView } from '../kinds/core/event/events-view.ts';
+import type { KindCatalog } from '../catalog.ts';
 import { listPrefix } from '../registry/object-keys.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
@@ -27,6 +27,7 @@ export interface ListResult {
 }
 
 export interface ListingDeps {
+  catalog: Pick<KindCatalog, 'fromStored'>;
   feed: CacheFeed;
   store: Store;
   log: ServerLog;
@@ -62,7 +63,7 @@ export async function listObjects(
   if (exact) return await listAt(deps, resource, prefix, prefix, revision, query.limit, predicate, list);
   if (query.resourceVersion === '') await deps.feed.fresh();
   else await untilNotOlderThan(deps.feed, revision);
-  return fromCache(deps.feed, resource, prefix, prefix, query.limit, predicate);
+  return fromCache(deps, resource, prefix, prefix, query.limit, predicate);
 }
 
 /** @throws ApiError 504 `Timeout` with upstream's cause when the revision is not reached in time */
@@ -88,7 +89,7 @@ async function continued(
   const startKey = `${prefix}${token.startKey.replace(/^\//, '')}`;
   if (token.revision < 0) {
     await deps.feed.fresh();
-    return fromCache(deps.feed, resource, prefix, startKey, query.limit, predicate);
+    return fromCache(deps, resource, prefix, startKey, query.limit, predicate);
   }
   try {
     return await listAt(deps, resource, prefix, startKey, token.revision, query.limit, predicate, list);
@@ -101,7 +102,7 @@ async function continued(
 }
 
 function fromCache(
-  feed: CacheFeed,
+  { feed, catalog }: ListingDeps,
   resource: Resource,
   prefix: string,
   startKey: string,
@@ -117,7 +118,7 @@ function fromCache(
       if (!predicate.empty) break;
       continue;
     }
-    const object = fromStoredView(resource, stored);
+    const object = catalog.fromStored(resource, stored);
     if (!predicate.matches(object)) continue;
     items.push(object);
     last = stored.key;
@@ -156,7 +157,7 @@ async function listAt(
       last = entry.key;
       const cached = deps.feed.cache(resource.storagePrefix).get(entry.key);
       const stored = cached?.revision === entry.modRevision ? cached : decodeEntry(deps, resource, entry);
-      const object = stored === undefined ? undefined : fromStoredView(resource, stored);
+      const object = stored === undefined ? undefined : deps.catalog.fromStored(resource, stored);
       if (object !== undefined && predicate.matches(object)) {
         items.push(object);
         if (stored !== cached) list.addOwn(entry.value.byteLength);

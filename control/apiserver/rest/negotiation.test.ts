@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { decodeProtobuf, decodeRaw, encodeProtobuf, openEnvelope } from '#api/codec/protobuf.ts';
-import { resources } from '#api/resources.ts';
+import { createResourceCatalog } from '#api/resource-catalog.ts';
 import { admin, startTestServer, type TestServer } from '../api-server.testing.ts';
 import { inProcessTransport } from '../api-server.ts';
 
@@ -279,10 +279,13 @@ describe('paths', () => {
     const { json } = await api.request('GET', '/');
     const listed = (json as unknown as { paths: string[] }).paths.filter((path) => path !== '/metrics');
     const named = [...listed, '/apis/apps', '/apis/apps/v1', '/.well-known/openid-configuration', '/openid/v1/jwks', '/none'];
-    const kinds = resources.flatMap(({ group, version, plural, subresources }) => {
-      const base = `${group === '' ? '/api' : `/apis/${group}`}/${version}/${plural}`;
-      return [base, `${base}/x`, ...subresources.map(({ name }) => `${base}/x/${name}`)];
-    });
+    const kinds = createResourceCatalog()
+      .all()
+      .filter(({ announced }) => announced)
+      .flatMap(({ group, version, plural, subresources }) => {
+        const base = `${group === '' ? '/api' : `/apis/${group}`}/${version}/${plural}`;
+        return [base, `${base}/x`, ...subresources.map(({ name }) => `${base}/x/${name}`)];
+      });
     const conversions = ['', ';as=Table;v=v1;g=meta.k8s.io', ';as=PartialObjectMetadataList;v=v1;g=meta.k8s.io', ';stream=watch'];
     const types = ['application/json', 'application/yaml', protobuf, 'application/cbor', 'text/html', '*/*', 'a', ';', ',', ''];
     const accepts = [...types.flatMap((type) => conversions.map((more) => type + more)), aggregated(protobuf), aggregated('*/*')];

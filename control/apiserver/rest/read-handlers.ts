@@ -39,7 +39,7 @@ export async function handleList(exchange: Exchange): Promise<TransportResponse>
 async function listAnswer(exchange: Exchange, list: ListUnderWay): Promise<TransportResponse> {
   const { parts, info, resource, accepted, pretty } = exchange;
   const query = parseListQuery(info.query, false);
-  const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
+  const predicate = parsePredicate(parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
   const result = await listObjects(parts, resource, info.namespace, query, predicate, list);
   const metadata = listMeta(result);
   const options = { format: accepted.format, pretty };
@@ -98,7 +98,7 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   const query = parseListQuery(info.query, true);
   const fields =
     info.name === '' ? query.fieldSelector : [query.fieldSelector, `metadata.name=${info.name}`].filter(Boolean).join(',');
-  const predicate = parsePredicate(resource, parts.registry.strategy(resource), query.labelSelector, fields);
+  const predicate = parsePredicate(parts.registry.strategy(resource), query.labelSelector, fields);
   // Asked here so that a bad revision is an ordinary 400, not a broken stream.
   parseRevision(query.resourceVersion);
   const include = parseIncludeObject(info.query);

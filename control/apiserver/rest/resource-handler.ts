@@ -1,5 +1,6 @@
 /** Which handler serves a resource request. */
-import { answeredResources, type Resource } from '#api/resources.ts';
+import type { ResourceCatalog } from '#api/resource-catalog.ts';
+import type { Resource } from '#api/resources.ts';
 import { failure } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { handleTokenRequest } from '../kinds/core/serviceaccount/token-requests.ts';
@@ -17,15 +18,12 @@ import {
 } from './subresources.ts';
 import { handleCreate, handlePatch, handleUpdate } from './write-handlers.ts';
 
-const byPath = new Map(
-  answeredResources.map((resource) => [`${resource.group}/${resource.version}/${resource.plural}`, resource]),
-);
-
 /** The resource that the path names; undefined where upstream has no route either (404, plain text). */
-export function findResource(info: RequestInfo): Resource | undefined {
-  const resource = byPath.get(`${info.group}/${info.version}/${info.resource}`);
+export function findResource(catalog: ResourceCatalog, info: RequestInfo): Resource | undefined {
+  const resource = catalog.find(info.group, info.version, info.resource);
   if (resource === undefined) return undefined;
-  if (!resource.namespaced && info.namespace !== '' && resource.id !== 'namespaces') return undefined;
+  // Of a namespace's own path the request info says that it is in that namespace, too.
+  if (!resource.namespaced && info.namespace !== '' && resource.plural !== 'namespaces') return undefined;
   // All namespaces at once: only to list, watch (and create, which is then refused).
   if (resource.namespaced && info.namespace === '' && info.name !== '' && info.verb !== 'watch') return undefined;
   if (info.subresource !== '' && !resource.subresources.some(({ name }) => name === info.subresource)) return undefined;

@@ -1,7 +1,6 @@
 /** The subresources that are not the object itself: scale, binding, eviction, finalize, ephemeralcontainers. */
 import { invalidValue } from '#api/field-error.ts';
 import { type KubeObject, rfc3339 } from '#api/meta.ts';
-import { resourceById } from '#api/resources.ts';
 import { formatLabelSelector } from '#api/selector.ts';
 import { ApiError, badRequest, conflict, invalid, methodNotSupported } from '#api/status.ts';
 import type {
@@ -79,7 +78,7 @@ export async function writeScale(exchange: Exchange): Promise<TransportResponse>
 export async function handleBinding(exchange: Omit<Exchange, 'resource'>): Promise<TransportResponse> {
   if (exchange.info.verb !== 'create' || exchange.info.namespace === '')
     throw methodNotSupported({ group: '', name: 'bindings' }, exchange.info.verb);
-  return await createBinding({ ...exchange, resource: resourceById('pods') });
+  return await createBinding({ ...exchange, resource: exchange.parts.registry.resource('pods') });
 }
 
 /** The scheduler's decision: sets `spec.nodeName`, once. */
@@ -96,7 +95,7 @@ export async function createBinding(exchange: Exchange): Promise<TransportRespon
     throw badRequest(`target.kind: Unsupported value: ${JSON.stringify(kind)}: supported values: "Node", "<empty>"`);
   const transform = (current: KubeObject | undefined): KubeObject => bound(current as Pod, binding, parts.clock.now());
   const request = { transform, subresource: 'binding', mode: 'bypass', fieldsTracked: true } as const;
-  await parts.registry.update(resourceById('pods'), { namespace: info.namespace, name }, request, context);
+  await parts.registry.update(parts.registry.resource('pods'), { namespace: info.namespace, name }, request, context);
   return objectResponse(201, { ...success, code: 201 }, accepted.format, pretty);
 }
 

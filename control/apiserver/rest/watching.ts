@@ -14,7 +14,7 @@ import type { CacheFeed } from '../cache/cache-feed.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import type { CacheEvent } from '../cache/change-window.ts';
 import type { CacheWatcher } from '../cache/watch-cache.ts';
-import { fromStoredView } from '../kinds/core/event/events-view.ts';
+import type { KindCatalog } from '../catalog.ts';
 import { listPrefix } from '../registry/object-keys.ts';
 import { type ListQuery, parseRevision } from './list-options.ts';
 import { untilNotOlderThan } from './listing.ts';
@@ -26,6 +26,7 @@ export type ServedEvent =
   | { type: 'ERROR'; status: Status };
 
 export interface WatchingDeps {
+  catalog: Pick<KindCatalog, 'fromStored'>;
   feed: CacheFeed;
   clock: Clock;
   random: () => number;
@@ -112,32 +113,34 @@ async function startWatch(
   const bookmark = query.sendInitialEvents === true && query.allowWatchBookmarks;
   return {
     watcher: cache.watch(feed.revision),
-    initial: initialEvents(resource, state, predicate, bookmark ? feed.revision : undefined),
+    initial: initialEvents(deps, resource, state, predicate, bookmark ? feed.revision : undefined),
   };
 }
 
 /** Made as the client takes them: what is held meanwhile is shared with the cache. */
 function* initialEvents(
+  { catalog }: WatchingDeps,
   resource: Resource,
   state: Iterable<CachedObject>,
   predicate: Predicate,
   bookmark: number | undefined,
 ): Generator<ServedEvent> {
   for (const stored of state) {
-    const object = fromStoredView(resource, stored);
+    const object = catalog.fromStored(resource, stored);
     if (predicate.matches(object)) yield { type: 'ADDED', object, isInitial: true };
   }
   if (bookmark !== undefined) yield { type: 'BOOKMARK', revision: bookmark, initialEventsEnd: true };
 }
 
 async function* follow(
-  { feed, clock }: WatchingDeps,
+  deps: WatchingDeps,
   resource: Resource,
   namespace: string,
   query: ListQuery,
   predicate: Predicate,
   watcher: CacheWatcher,
 ): AsyncGenerator<ServedEvent[]> {
+  const { feed, clock } = deps;
   const prefix = listPrefix(resource, namespace);
   let bookmarkDue = false;
   let cancel = (): void => {};
@@ -150,7 +153,7 @@ async function* follow(
   if (query.allowWatchBookmarks) schedule();
   try {
     while (!watcher.closed) {
-      const served = watcher.take().flatMap((event) => view(resource, prefix, predicate, event) ?? []);
+      const served = watcher.take().flatMap((event) => view(deps, resource, prefix, predicate, event) ?? []);
       if (bookmarkDue && !watcher.hasMore) {
         bookmarkDue = false;
         schedule();
@@ -166,11 +169,17 @@ async function* follow(
 }
 
 /** What a change of the store is for this client: an object that begins or ceases to match is added or deleted for it. */
-function view(resource: Resource, prefix: string, predicate: Predicate, event: CacheEvent): ServedEvent | undefined {
+function view(
+  { catalog }: WatchingDeps,
+  resource: Resource,
+  prefix: string,
+  predicate: Predicate,
+  event: CacheEvent,
+): ServedEvent | undefined {
   const key = (event.current ?? event.previous)?.key ?? '';
   if (!key.startsWith(prefix)) return undefined;
-  const current = event.current === undefined ? undefined : fromStoredView(resource, event.current);
-  const previous = event.previous === undefined ? undefined : fromStoredView(resource, event.previous);
+  const current = event.current === undefined ? undefined : catalog.fromStored(resource, event.current);
+  const previous = event.previous === undefined ? undefined : catalog.fromStored(resource, event.previous);
   const matches = current !== undefined && predicate.matches(current);
   const matched = previous !== undefined && predicate.matches(previous);
   if (matches) return { type: matched ? 'MODIFIED' : 'ADDED', object: current };

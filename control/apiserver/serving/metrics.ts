@@ -1,7 +1,7 @@
 /** The API server's metrics, under upstream's names, for Prometheus. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as MetricsRegistry } from 'prom-client';
-import { answeredResources } from '#api/resources.ts';
+import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import { reviewResources } from '#api/review-resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
@@ -10,23 +10,18 @@ import type { Inflight } from './inflight.ts';
 
 const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
 
-/** What is served, subresources included: labels are kept for ever, so nothing that a client makes up may become one. */
-const served = new Set(
-  [
-    ...answeredResources.map((one) => ({ ...one, names: ['', ...one.subresources.map(({ name }) => name)] })),
-    ...reviewResources.map((one) => ({ ...one, names: [''] })),
-  ].flatMap(({ group, version, plural, names }) => names.map((name) => `${group}/${version}/${plural}/${name}`)),
-);
 const verbs = new Set(['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection']);
 const unknown = { group: '', version: '', resource: 'unknown', subresource: '' };
 
 export class ApiServerMetrics {
   readonly registry = new MetricsRegistry();
+  readonly #catalog: ResourceCatalog;
   readonly #requests: Counter;
   readonly #durations: Histogram;
   readonly #inflight: Gauge;
 
-  constructor() {
+  constructor(catalog: ResourceCatalog) {
+    this.#catalog = catalog;
     collectDefaultMetrics({ register: this.registry });
     const registers = [this.registry];
     const labelNames = ['verb', 'group', 'version', 'resource', 'subresource', 'code'];
@@ -51,10 +46,20 @@ export class ApiServerMetrics {
     });
   }
 
+  /** Labels are kept for ever, so nothing that a client makes up may become one. */
+  #isServed({ group, version, resource }: RequestInfo, subresource: string): boolean {
+    const found = this.#catalog.find(group, version, resource);
+    if (found !== undefined) return subresource === '' || found.subresources.some(({ name }) => name === subresource);
+    return (
+      subresource === '' &&
+      reviewResources.some((one) => one.plural === resource && one.group === group && one.version === version)
+    );
+  }
+
   observe(info: RequestInfo, code: number, seconds: number): void {
     if (!info.isResource) return;
     const { group, version, resource, subresource } = info;
-    const isServed = served.has(`${group}/${version}/${resource}/${subresource}`);
+    const isServed = this.#isServed(info, subresource);
     const verb = verbs.has(info.verb) ? info.verb.toUpperCase() : 'OTHER';
     const labels = { verb, ...(isServed ? { group, version, resource, subresource } : unknown) };
     this.#requests.inc({ ...labels, code: String(code) });
@@ -62,7 +67,7 @@ export class ApiServerMetrics {
   }
 
   longRunning(info: RequestInfo, change: 1 | -1): void {
-    const resource = served.has(`${info.group}/${info.version}/${info.resource}/`) ? info.resource : unknown.resource;
+    const resource = this.#isServed(info, '') ? info.resource : unknown.resource;
     this.#inflight.inc({ verb: info.verb.toUpperCase(), resource }, change);
   }
 

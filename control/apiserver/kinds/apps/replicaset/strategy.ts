@@ -32,6 +32,7 @@ export const replicaSetStrategy: Strategy<ReplicaSet> = {
   validateUpdate: (set, old, subresource) =>
     subresource === 'status' ? validateReplicaSetStatusUpdate(set, old) : validateReplicaSetUpdate(set, old),
   warnings: (set, old) => workloadWarnings(set, set.spec.template, old),
+  selectableFields: ['status.replicas'],
   fields: (set) => ({ 'status.replicas': String(set.status?.replicas ?? 0) }),
   table: replicaSetTable,
 };

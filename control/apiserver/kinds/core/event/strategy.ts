@@ -28,7 +28,18 @@ function eventFields(event: Event): Record<string, string> {
   };
 }
 
+/** kube-apiserver `--event-ttl`. */
+const ttlSeconds = 3600;
+
+const selectable = (object: string, component: string): string[] => [
+  ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map((field) => `${object}.${field}`),
+  'reason',
+  component,
+  'type',
+];
+
 export const eventStrategy: Strategy<Event> = {
+  ttlSeconds,
   allowCreateOnUpdate: true,
   setDefaults(event) {
     event.source ??= {};
@@ -43,6 +54,7 @@ export const eventStrategy: Strategy<Event> = {
     ...validateObjectMetaUpdate(event.metadata, old.metadata),
     ...validateCoreEvent(event, 'reportingComponent'),
   ],
+  selectableFields: [...selectable('involvedObject', 'reportingComponent'), 'source'],
   fields: eventFields,
   table: eventTable,
 };
@@ -57,9 +69,11 @@ function eventsEventFields(event: EventsEvent): Record<string, string> {
 }
 
 export const eventsEventStrategy: Strategy<EventsEvent> = {
+  ttlSeconds,
   allowCreateOnUpdate: true,
   validate: (event) => validateEventsEvent(coreEventOf(event)),
   validateUpdate: (event, old) => validateEventsEventUpdate(coreEventOf(event), coreEventOf(old)),
+  selectableFields: selectable('regarding', 'reportingController'),
   fields: eventsEventFields,
   table: eventsEventTable,
 };

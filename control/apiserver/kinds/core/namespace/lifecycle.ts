@@ -4,31 +4,29 @@
  * Source: apiserver `pkg/admission/plugin/namespace/lifecycle`; `pkg/registry/core/namespace/storage`.
  */
 import { type KubeObject, rfc3339 } from '#api/meta.ts';
-import { type Resource, resourceById } from '#api/resources.ts';
+import type { Resource } from '#api/resources.ts';
 import { ApiError, forbidden, notFound } from '#api/status.ts';
-import type { DeleteOptions, Namespace } from '#api/types.generated.ts';
+import type { Namespace } from '#api/types.generated.ts';
 import type { CacheFeed } from '../../../cache/cache-feed.ts';
 import { copyOf } from '../../../cache/cached-object.ts';
-import type { DeletionStep } from '../../../registry/deletion.ts';
 import { storageKey } from '../../../registry/object-keys.ts';
+import type { Strategy } from '../../../registry/strategy.ts';
 
 const immortal = new Set(['default', 'kube-system', 'kube-public']);
 
 /** @throws ApiError 403 for the namespaces that a cluster cannot be without */
-export function checkDeletable(resource: Resource, name: string): void {
-  if (resource.id === 'namespaces' && immortal.has(name)) {
-    throw forbidden({ group: '', name: 'namespaces' }, name, 'this namespace may not be deleted');
-  }
+function checkDelete(name: string): void {
+  if (immortal.has(name)) throw forbidden({ group: '', name: 'namespaces' }, name, 'this namespace may not be deleted');
 }
 
 /**
  * Nothing is created in a namespace that does not exist or is being deleted. The cache must be fresh.
+ * @param namespaces the row of namespaces
  * @throws ApiError 404, 403
  */
-export function checkNamespace(feed: CacheFeed, resource: Resource, object: KubeObject): void {
+export function checkNamespace(feed: CacheFeed, namespaces: Resource, resource: Resource, object: KubeObject): void {
   if (!resource.namespaced) return;
   const name = object.metadata.namespace ?? '';
-  const namespaces = resourceById('namespaces');
   const namespace = feed.cache(namespaces.storagePrefix).get(storageKey(namespaces, { name }))?.object as Namespace | undefined;
   if (namespace === undefined) throw notFound({ group: '', name: 'namespaces' }, name);
   if (namespace.status?.phase !== 'Terminating') return;
@@ -41,11 +39,12 @@ export function checkNamespace(feed: CacheFeed, resource: Resource, object: Kube
   throw new ApiError({ ...error.status, details: { ...error.status.details, causes: [cause] } });
 }
 
-export const namespaceDeletion = {
+/** The part of the namespaces' strategy that deletes them. */
+export const namespaceDeletion: Pick<Strategy<Namespace>, 'checkDelete' | 'planDeletion' | 'mayRemove'> = {
+  checkDelete,
+
   /** Deleting a namespace first turns it to Terminating; it goes when the namespace controller has emptied it. */
-  plan(resource: Resource, current: KubeObject, options: Partial<DeleteOptions>, nowMs: number): DeletionStep | undefined {
-    if (resource.id !== 'namespaces') return undefined;
-    const namespace = current as Namespace;
+  planDeletion(namespace, options, nowMs) {
     if (namespace.metadata.deletionTimestamp !== undefined) {
       return (namespace.spec?.finalizers ?? []).length > 0 ? { kind: 'pending' } : undefined;
     }
@@ -61,9 +60,7 @@ export const namespaceDeletion = {
   },
 
   /** Whether an update that leaves no `metadata.finalizers` may remove the object. */
-  mayRemove(resource: Resource, object: KubeObject): boolean {
-    return resource.id !== 'namespaces' || ((object as Namespace).spec?.finalizers ?? []).length === 0;
-  },
+  mayRemove: (namespace) => (namespace.spec?.finalizers ?? []).length === 0,
 };
 
 function setMember(set: Set<string>, member: string, wanted: boolean): void {

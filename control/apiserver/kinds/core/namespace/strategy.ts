@@ -1,7 +1,7 @@
 /**
  * What is special to Namespaces: the `kubernetes` finalizer that holds one back until its content is gone.
  *
- * Source: upstream `pkg/registry/core/namespace/strategy.go`. (Deletion itself is in namespace-lifecycle.ts.)
+ * Source: upstream `pkg/registry/core/namespace/strategy.go`. (Deletion itself is in lifecycle.ts.)
  */
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue } from '#api/field-error.ts';
@@ -10,6 +10,7 @@ import type { Namespace } from '#api/types.generated.ts';
 import type { Strategy } from '../../../registry/strategy.ts';
 import { validateKubeFinalizer, validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 import { namespaceTable } from '../../table/plain.ts';
+import { namespaceDeletion } from './lifecycle.ts';
 
 const FINALIZER = 'kubernetes';
 const NAME_LABEL = 'kubernetes.io/metadata.name';
@@ -62,6 +63,8 @@ export const namespaceStrategy: Strategy<Namespace> = {
     const meta = validateObjectMetaUpdate(namespace.metadata, old.metadata);
     return subresource === 'status' ? [...meta, ...validateStatus(namespace)] : [...validateNamespace(namespace), ...meta];
   },
+  ...namespaceDeletion,
+  selectableFields: ['status.phase', 'name'],
   fields: (namespace) => ({ 'status.phase': namespace.status?.phase ?? '', name: namespace.metadata.name }),
   table: namespaceTable,
 };

@@ -50,6 +50,7 @@ export const nodeStrategy: Strategy<Node> = {
     if (!node.spec.externalID) return [];
     return ['spec.externalID: this field is deprecated, and is unused by Kubernetes'];
   },
+  selectableFields: ['spec.unschedulable'],
   fields: (node) => ({ 'spec.unschedulable': String(node.spec?.unschedulable ?? false) }),
   table: nodeTable,
 };

@@ -67,6 +67,17 @@ export const podStrategy = (deps: Pick<StrategyDeps, 'random' | 'tolerationSecon
     return period < 0 ? 1 : period;
   },
 
+  selectableFields: [
+    'spec.nodeName',
+    'spec.restartPolicy',
+    'spec.schedulerName',
+    'spec.serviceAccountName',
+    'spec.hostNetwork',
+    'status.phase',
+    'status.podIP',
+    'status.podIPs',
+    'status.nominatedNodeName',
+  ],
   fields: ({ spec, status }) => ({
     'spec.nodeName': spec.nodeName ?? '',
     'spec.restartPolicy': spec.restartPolicy ?? '',

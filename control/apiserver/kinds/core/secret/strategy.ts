@@ -24,6 +24,7 @@ export const secretStrategy: Strategy<Secret> = {
   validate: validateSecret,
   validateUpdate: validateSecretUpdate,
   warnings: secretWarnings,
+  selectableFields: ['type'],
   fields: (secret) => ({ type: secret.type ?? '' }),
   table: secretTable,
 };

@@ -50,6 +50,8 @@ export const serviceStrategy = (deps: Pick<StrategyDeps, 'services'>): Strategy<
   allocate: async (service, old) => deps.services.allocate(service, old),
   committed: (service, old) => (old === undefined ? undefined : deps.services.committed(service, old)),
   release: (service) => deps.services.release(service),
+  seed: (services) => deps.services.seed(services),
+  selectableFields: ['spec.clusterIP', 'spec.type'],
   fields: ({ spec }) => ({ 'spec.clusterIP': spec.clusterIP ?? '', 'spec.type': spec.type ?? '' }),
   table: serviceTable,
 });

@@ -6,7 +6,7 @@
 import { invalidValue } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import { rfc3339 } from '#api/meta.ts';
-import { type ResourceId, resourceById } from '#api/resources.ts';
+import type { ResourceId } from '#api/resources.ts';
 import { badRequest, conflict, internalError, invalid, notFound } from '#api/status.ts';
 import type { BoundObjectReference, Pod, TokenRequest } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
@@ -27,7 +27,7 @@ export async function handleTokenRequest(exchange: Exchange): Promise<TransportR
   if (tokens === undefined) throw internalError('this API server has no service-account signing key');
   const expected = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', type: 'authentication/v1.TokenRequest' };
   const request = (await readObject(exchange, expected, 'CreateOptions')) as unknown as TokenRequest;
-  const account = (await parts.registry.get(resourceById('serviceaccounts'), info)).object;
+  const account = (await parts.registry.get(parts.registry.resource('serviceaccounts'), info)).object;
   const audiences = (request.spec?.audiences ?? []).length > 0 ? (request.spec.audiences ?? []) : tokens.options.audiences;
   const seconds = request.spec?.expirationSeconds ?? defaultSeconds;
   checkRequest(request, info.name, info.namespace, seconds);

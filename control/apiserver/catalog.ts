@@ -1,0 +1,102 @@
+/**
+ * What the API server serves: each row of the resource catalog, joined with what this server knows of it (its strategy, and how its
+ * objects are stored). `ApiServer.addKind` and `removeKind` change it at run time.
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { createResourceCatalog, type EditableCatalog, type ResourceCatalog } from '#api/resource-catalog.ts';
+import type { Resource, ResourceId } from '#api/resources.ts';
+import { failure } from '#api/status.ts';
+import type { CachedObject } from './cache/cached-object.ts';
+import type { Strategy } from './registry/strategy.ts';
+
+/**
+ * Between the form in which objects are stored and the form in which one row serves them. Both directions keep everything: what is
+ * converted there and back is the same. Neither changes its argument; what it returns may share parts with it.
+ *
+ * Source: apimachinery `pkg/runtime` (conversion through one stored version).
+ */
+export interface Conversion {
+  fromStored(stored: KubeObject): KubeObject;
+  toStored(served: KubeObject): KubeObject;
+}
+
+/** One row with all that serving it takes. */
+export interface ServedKind {
+  resource: Resource;
+  strategy: Strategy;
+  /** For a row that is `storedAs` another one; absent: it is stored as it is served. */
+  conversion?: Conversion;
+  /** Schema facts of its types that are not built in, in the grammar of `api/schema/facts.ts`. */
+  types?: string;
+}
+
+export class KindCatalog {
+  readonly #kinds = new Map<string, ServedKind>();
+  readonly #rows: EditableCatalog = createResourceCatalog([]);
+
+  constructor(kinds: Iterable<ServedKind> = []) {
+    for (const kind of kinds) this.add(kind);
+  }
+
+  /** The rows, for whoever only needs to know what there is. */
+  get resources(): ResourceCatalog {
+    return this.#rows;
+  }
+
+  /** @throws ApiError 404 when the kind has been removed while a request for it was under way */
+  kind({ id }: Pick<Resource, 'id'>): ServedKind {
+    const found = this.#kinds.get(id);
+    if (found === undefined) throw failure(404, 'NotFound', 'the server could not find the requested resource', {});
+    return found;
+  }
+
+  builtIn(id: ResourceId): Resource {
+    return this.#rows.builtIn(id);
+  }
+
+  all(): ServedKind[] {
+    return [...this.#kinds.values()];
+  }
+
+  /** The kind in whose form the objects under this prefix are stored. */
+  storedUnder(storagePrefix: string): ServedKind | undefined {
+    return this.all().find(({ resource }) => resource.storagePrefix === storagePrefix && resource.storedAs === undefined);
+  }
+
+  /** The stored object as `resource` shows it; converted once per version and view. @throws ApiError 404 as {@link kind} */
+  fromStored(resource: Resource, stored: CachedObject): CachedObject {
+    const { conversion } = this.kind(resource);
+    if (conversion === undefined) return stored;
+    return stored.derived(`as ${resource.id}`, () => stored.with(stored.revision, conversion.fromStored(stored.object)));
+  }
+
+  /** The object as it is stored. @throws ApiError 404 as {@link kind} */
+  toStored(resource: Resource, object: KubeObject): KubeObject {
+    return this.kind(resource).conversion?.toStored(object) ?? object;
+  }
+
+  /** @throws Error when the row is taken (`EditableCatalog.add`), or a view has no conversion */
+  add(kind: ServedKind): void {
+    const { resource, conversion } = kind;
+    if ((conversion === undefined) !== (resource.storedAs === undefined))
+      throw new Error(`resource "${resource.id}": a view of another row, and no other, has a conversion`);
+    // The listeners of the rows look up the kind.
+    if (this.#kinds.has(resource.id)) throw new Error(`the catalog already has a resource "${resource.id}"`);
+    this.#kinds.set(resource.id, kind);
+    try {
+      this.#rows.add(resource);
+    } catch (error) {
+      this.#kinds.delete(resource.id);
+      throw error;
+    }
+  }
+
+  /** @throws Error while another row is stored as this one */
+  remove(id: string): ServedKind | undefined {
+    const kind = this.#kinds.get(id);
+    if (kind === undefined) return undefined;
+    this.#rows.remove(id);
+    this.#kinds.delete(id);
+    return kind;
+  }
+}

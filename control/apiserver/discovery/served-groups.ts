@@ -1,0 +1,66 @@
+/** Which groups, versions and resources are announced: the catalog's rows and the kinds that are only created, in discovery's order. */
+import { orderedGroups, orderedVersions } from '#api/group-priorities.ts';
+import type { ResourceCatalog } from '#api/resource-catalog.ts';
+import type { Resource } from '#api/resources.ts';
+import { bindingResource, reviewResources } from '#api/review-resources.ts';
+
+export interface Announced
+  extends Pick<
+    Resource,
+    'group' | 'version' | 'plural' | 'singular' | 'kind' | 'namespaced' | 'verbs' | 'shortNames' | 'categories' | 'subresources'
+  > {
+  /** In what group, version and kind it is stored; undefined: nothing of it is. */
+  storedForm: Pick<Resource, 'group' | 'version' | 'kind'> | undefined;
+}
+
+/** Nothing of these is stored. */
+const createdOnly: readonly Announced[] = [...reviewResources, bindingResource].map((resource) => ({
+  ...resource,
+  verbs: ['create'],
+  shortNames: [],
+  categories: [],
+  subresources: [],
+  storedForm: undefined,
+}));
+
+/** One moment's answer to all questions; see {@link servedGroupsOf}. */
+export class ServedGroups {
+  /** The most important first, the core group ('') included. */
+  readonly groups: readonly string[];
+  readonly #announced: readonly Announced[];
+  readonly #versions: ReadonlyMap<string, readonly string[]>;
+
+  constructor(catalog: ResourceCatalog) {
+    const rows = catalog.all().filter(({ announced }) => announced);
+    const known = [...rows, ...createdOnly];
+    this.groups = orderedGroups(known);
+    this.#versions = new Map(this.groups.map((group) => [group, orderedVersions(known, group)]));
+    this.#announced = [...rows.map((row) => ({ ...row, storedForm: catalog.storedForm(row) })), ...createdOnly];
+  }
+
+  /** The preferred one first; none of a group that is not there. */
+  versionsOf(group: string): readonly string[] {
+    return this.#versions.get(group) ?? [];
+  }
+
+  has(group: string, version: string): boolean {
+    return this.versionsOf(group).includes(version);
+  }
+
+  /** Sorted by plural. */
+  resourcesOf(group: string, version: string): Announced[] {
+    return this.#announced
+      .filter((one) => one.group === group && one.version === version)
+      .sort((a, b) => (a.plural < b.plural ? -1 : 1));
+  }
+}
+
+/** The groups as the catalog has them at the time of each call; made anew only after a change. */
+export function servedGroupsOf(catalog: ResourceCatalog): () => ServedGroups {
+  let known: { rows: readonly Resource[]; groups: ServedGroups } | undefined;
+  return () => {
+    const rows = catalog.all();
+    if (known?.rows !== rows) known = { rows, groups: new ServedGroups(catalog) };
+    return known.groups;
+  };
+}
