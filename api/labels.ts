@@ -19,10 +19,13 @@ export function validateLabelName(name: string, field: string): FieldError[] {
 }
 
 export function validateLabels(labels: StringMap, field: string): FieldError[] {
-  return Object.entries(labels ?? {}).flatMap(([key, value]) => [
-    ...validateLabelName(key, field),
-    ...isValidLabelValue(value).map((text) => invalidValue(field, value, text)),
-  ]);
+  const errors: FieldError[] = [];
+  for (const key of Object.keys(labels ?? {})) {
+    const value = labels?.[key] ?? '';
+    errors.push(...validateLabelName(key, field));
+    errors.push(...isValidLabelValue(value).map((text) => invalidValue(field, value, text)));
+  }
+  return errors;
 }
 
 /** Keys are checked in lower case, as upstream does: annotations may have an upper-case prefix. */

@@ -106,6 +106,8 @@ export function isWildcardDns1123Subdomain(value: string): string[] {
 
 /** A label or annotation key, a resource name, a finalizer: `name` or `dns.prefix/name`. Upstream's IsQualifiedName. */
 export function isQualifiedName(value: string): string[] {
+  // Most have no prefix and nothing wrong; and an object may have tens of thousands.
+  if (value.length <= labelMaxLength && patterns.labelKey.test(value)) return [];
   const parts = value.split('/');
   if (parts.length > 2) {
     const text = patternText(labelKeyText, labelKey, 'MyName', 'my.name', '123-abc');
@@ -193,6 +195,8 @@ export function isRelaxedEnvVarName(value: string): string[] {
 
 /** A key of a ConfigMap or Secret: it becomes a file name. */
 export function isConfigMapKey(value: string): string[] {
+  // Most are right, and an object may have tens of thousands.
+  if (value.length <= subdomainMaxLength && !value.startsWith('.') && patterns.configMapKey.test(value)) return [];
   const errors = bytes(value) > subdomainMaxLength ? [tooLongText(subdomainMaxLength)] : [];
   if (!patterns.configMapKey.test(value)) {
     const text = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'";

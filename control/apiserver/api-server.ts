@@ -26,6 +26,7 @@ import { compactRegularly } from './cache/compaction.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
 import type { KindCatalog, ServedKind } from './catalog.ts';
 import { BodyDecoder } from './decoding/body-decoder.ts';
+import { trackIn } from './decoding/tracking.ts';
 import { handleDiscovery } from './discovery/discovery.ts';
 import { type ServedGroups, servedGroupsOf } from './discovery/served-groups.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
@@ -168,7 +169,9 @@ class Server implements ApiServer {
       prefixes,
       options.watchCache,
     );
-    this.registry = new Registry({ store, clock, log, feed: this.#feed, catalog, patcher, random });
+    const decoder = new BodyDecoder();
+    const trackElsewhere = trackIn(decoder);
+    this.registry = new Registry({ store, clock, log, feed: this.#feed, catalog, patcher, trackElsewhere, random });
     const read = (resource: ResourceId, namespace: string | undefined, name: string) =>
       this.registry.read(resource, namespace, name);
     this.tokens = options.tokens === undefined ? undefined : new ServiceAccountTokens(options.tokens, clock, read);
@@ -180,7 +183,7 @@ class Server implements ApiServer {
       catalog,
       registry: this.registry,
       patcher,
-      decoder: new BodyDecoder(),
+      decoder,
       authorizer: deps.authorizer ?? alwaysAllow,
       random,
       decode,

@@ -45,7 +45,8 @@ process.on('message', (wanted) => {
     return;
   }
   if (wanted === 'collect') globalThis.gc?.();
-  const report: ProcessReport = { longestMs, peakBytes, rssBytes: process.memoryUsage.rss() };
+  const { rss: rssBytes, heapUsed: heapBytes } = process.memoryUsage();
+  const report: ProcessReport = { longestMs, peakBytes, rssBytes, heapBytes };
   [longestMs, peakBytes] = [0, 0];
   process.send?.(report);
 });

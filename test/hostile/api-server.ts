@@ -18,6 +18,8 @@ export interface ProcessReport {
   /** Resident memory: the most since the last report, and now. */
   peakBytes: number;
   rssBytes: number;
+  /** What JavaScript holds in the main thread. */
+  heapBytes: number;
 }
 
 export interface Answer {

@@ -17,6 +17,7 @@ import type { ServerLog } from '../serving/server-log.ts';
 import { CachedObject } from './cached-object.ts';
 import { EncodedBytes } from './encoded-bytes.ts';
 import { ListsUnderWay } from './lists-under-way.ts';
+import { isLargeText, letOthersIn } from './object-size.ts';
 import { RevisionAsker } from './revision-asker.ts';
 import { defaultLimits, WatchCache, type WatchCacheLimits } from './watch-cache.ts';
 
@@ -213,6 +214,8 @@ export class CacheFeed {
 
   async #follow(signal: AbortSignal): Promise<void> {
     for await (const { events, progressRevision } of this.#deps.store.watch(registryPrefix, this.#revision, signal)) {
+      // Reading a large object takes a turn of its own: what came in this one is the answer to who wrote it.
+      if (events.some(({ entry }) => isLargeText(entry.value.byteLength))) await letOthersIn();
       // What came before has had its time to be taken; who has not is cut off where the window is too small for both.
       this.#trim(new Set(events.flatMap((event) => this.#cacheOf(event.entry.key) ?? [])));
       for (const event of events) this.#apply(event);

@@ -10,6 +10,7 @@ const maxStoredBytes = 3 * 1024 * 1024;
 /** From here on the steps of a write let other requests in between them. */
 const largeBytes = 128 * 1024;
 const largeValues = 4_000;
+const largeTextBytes = 32 * 1024;
 /** Who set which field is not recorded of objects with more values: the record would be larger than what upstream stores. */
 const maxTrackedValues = 20_000;
 
@@ -42,7 +43,27 @@ function measure(value: unknown, size: ObjectSize): void {
   }
 }
 
-export const isLarge = ({ bytes, values }: ObjectSize): boolean => bytes > largeBytes || values > largeValues;
+/** The same of an object of which only the length of its JSON is known. */
+export const isLargeText = (bytes: number): boolean => bytes > largeTextBytes;
+
+/** Whether a write of it is worth to be done step by step. Ends as soon as that is known, so it costs little for any object. */
+export function isLarge(value: unknown): boolean {
+  const left = { bytes: largeBytes, values: largeValues };
+  return !fits(value, left);
+}
+
+function fits(value: unknown, left: ObjectSize): boolean {
+  left.values -= 1;
+  if (typeof value === 'string') left.bytes -= value.length;
+  if (left.bytes < 0 || left.values < 0) return false;
+  if (typeof value !== 'object' || value === null) return true;
+  if (Array.isArray(value)) return value.every((item) => fits(item, left));
+  for (const key in value) {
+    left.bytes -= key.length;
+    if (!fits((value as Record<string, unknown>)[key], left)) return false;
+  }
+  return true;
+}
 
 /** Upstream, too, stores an object without managedFields where it would be too large with them. */
 export const isTrackable = ({ values }: ObjectSize): boolean => values <= maxTrackedValues;

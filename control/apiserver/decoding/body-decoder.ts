@@ -10,7 +10,7 @@ import { ApiError, failure, internalError, requestTooLarge } from '#api/status.t
 import { type DecodeJob, type DecodeResult, runDecodeJob, type WireResult } from './decode-job.ts';
 
 /** Bodies up to here take less time than handing them over would. */
-const inlineBytes = 32 * 1024;
+export const inlineBytes = 32 * 1024;
 /** Far more than the longest body needs on a busy machine: upstream's `--request-timeout`. */
 const deadlineMs = 60_000;
 /** The thread's old generation; the bodies' own bytes come on top. */
@@ -61,7 +61,10 @@ export class BodyDecoder {
     // An exact copy that is handed over: the body itself may be a view of a pool.
     const body = new Uint8Array(next.job.body);
     worker.ref();
-    worker.postMessage({ ...next.job, body }, [body.buffer]);
+    const job = { ...next.job, body };
+    const current = 'current' in job ? job.current : undefined;
+    // That one was made for this job alone.
+    worker.postMessage(job, current === undefined ? [body.buffer] : [body.buffer, current.buffer]);
   }
 
   #start(): Worker {
@@ -119,7 +122,8 @@ export class BodyDecoder {
 /** Aliases of YAML make much of little; protobuf makes an object of two bytes. */
 function isCheap(job: DecodeJob): boolean {
   const { body } = job;
-  if (body.length > inlineBytes) return false;
+  // What comes with a stored object has been sent here because that one is large.
+  if (body.length > inlineBytes || 'current' in job) return false;
   const type = job.kind === 'object' ? (job.contentType ?? '') : job.kind === 'configuration' ? 'yaml' : '';
   if (type.includes('yaml')) return !body.includes(0x2a);
   return !type.includes('protobuf') || body.length <= inlineBytes / 4;

@@ -2,11 +2,14 @@
 
 import type { FieldValidation } from '#api/codec/json.ts';
 import { OversizeError } from '#api/codec/limits.ts';
-import { stringifyExact } from '#api/int64.ts';
+import { parseExact, stringifyExact } from '#api/int64.ts';
+import type { JsonObject } from '#api/json.ts';
+import type { KubeObject } from '#api/meta.ts';
 import { ApiError, requestTooLarge } from '#api/status.ts';
 import type { Status } from '#api/types.generated.ts';
 import { type ConfigurationType, readConfiguration } from '../patch/applied-configuration.ts';
-import type { PatchContentType } from '../patch/patch.ts';
+import { createObjectPatcher } from '../patch/object-patcher.ts';
+import type { ApplyRequest, PatchContentType, TrackRequest } from '../patch/patch.ts';
 import { decodePatch } from '../patch/patch-body.ts';
 import { decodePatched, type PatchFacts } from '../patch/patched-object.ts';
 import { decodeBody, type ExpectedType } from '../rest/request-body.ts';
@@ -16,7 +19,37 @@ export type DecodeJob =
   | { kind: 'patch'; body: Uint8Array; contentType: PatchContentType }
   | { kind: 'configuration'; body: Uint8Array; type: ConfigurationType; namespace: string }
   /** What came out of a patch, as JSON. */
-  | { kind: 'patched'; body: Uint8Array; type: ExpectedType; validation: FieldValidation; facts: PatchFacts };
+  | { kind: 'patched'; body: Uint8Array; type: ExpectedType; validation: FieldValidation; facts: PatchFacts }
+  | ObjectJob;
+
+/** What is done with a stored object: its JSON goes along as `current`. */
+type ObjectJob =
+  /** `body` is the patch: the patched object comes out. */
+  | {
+      kind: 'patching';
+      body: Uint8Array;
+      current: Uint8Array<ArrayBuffer>;
+      contentType: PatchContentType;
+      type: ExpectedType;
+      validation: FieldValidation;
+      facts: PatchFacts;
+    }
+  /** `body` is the configuration as JSON: the merged object comes out. */
+  | {
+      kind: 'applying';
+      body: Uint8Array;
+      current: Uint8Array<ArrayBuffer> | undefined;
+      request: Omit<ApplyRequest, 'configuration' | 'live'>;
+      type: ExpectedType;
+      validation: FieldValidation;
+    }
+  /** `body` is the object that is written, as JSON: its managedFields come out. */
+  | {
+      kind: 'tracking';
+      body: Uint8Array;
+      current: Uint8Array<ArrayBuffer> | undefined;
+      request: Omit<TrackRequest, 'object' | 'live'>;
+    };
 
 export interface DecodeResult {
   value: unknown;
@@ -52,12 +85,32 @@ function decoded(job: DecodeJob): DecodeResult {
       return { value: configuration, problems: found };
     }
     case 'patched':
-      return {
-        value: decodePatched(Buffer.from(job.body).toString('utf8'), job.type, job.validation, job.facts, warn),
-        problems,
-      };
+      return { value: decodePatched(textOf(job.body), job.type, job.validation, job.facts, warn), problems };
+    case 'patching': {
+      const { patch } = decodePatch(job.body, job.contentType);
+      const current = parseExact(textOf(job.current)) as KubeObject;
+      const raw = patcher.patchObject({ contentType: job.contentType, patch, current, typeName: job.type.type });
+      return { value: decodePatched(stringifyExact(raw), job.type, job.validation, job.facts, warn), problems };
+    }
+    case 'applying': {
+      const configuration = parseExact(textOf(job.body)) as JsonObject;
+      const raw = patcher.applyServerSide({ ...job.request, configuration, live: objectOf(job.current) });
+      return { value: decodePatched(stringifyExact(raw), job.type, job.validation, { problems: [] }, warn), problems };
+    }
+    case 'tracking': {
+      const object = parseExact(textOf(job.body)) as KubeObject;
+      patcher.trackManagedFields({ ...job.request, object, live: objectOf(job.current) });
+      return { value: object.metadata.managedFields ?? null, problems };
+    }
   }
 }
+
+const patcher = createObjectPatcher();
+
+const textOf = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+
+const objectOf = (bytes: Uint8Array | undefined): KubeObject | undefined =>
+  bytes === undefined ? undefined : (parseExact(textOf(bytes)) as KubeObject);
 
 export function toWire(job: DecodeJob): WireResult {
   try {

@@ -5,6 +5,7 @@
  * Source: apiserver `pkg/registry/generic/registry/store.go`, `pkg/registry/rest/{create,update}.go`.
  */
 import { collectFieldErrors, type FieldError } from '#api/field-error.ts';
+import { parseExact, stringifyExact } from '#api/int64.ts';
 import { apiVersionOf, type KubeObject, type ObjectName, sameJson } from '#api/meta.ts';
 import type { Resource, ResourceId } from '#api/resources.ts';
 import { ApiError, alreadyExists, conflict, internalError, invalid, notFound } from '#api/status.ts';
@@ -14,11 +15,12 @@ import type { Store, WriteResult } from '#control/store/store.ts';
 import type { CacheFeed } from '../cache/cache-feed.ts';
 import { withRevision } from '../cache/cache-feed.ts';
 import { CachedObject, copyOf } from '../cache/cached-object.ts';
-import { checkStorable, isLarge, isTrackable, letOthersIn, sizeOf } from '../cache/object-size.ts';
+import { checkStorable, isLarge, isLargeText, isTrackable, letOthersIn, type ObjectSize, sizeOf } from '../cache/object-size.ts';
 import type { KindCatalog } from '../catalog.ts';
 import { checkNamespace } from '../kinds/core/namespace/lifecycle.ts';
-import type { ObjectPatcher } from '../patch/patch.ts';
+import type { ObjectPatcher, TrackRequest } from '../patch/patch.ts';
 import type { ServerLog } from '../serving/server-log.ts';
+import { validateManagedFields } from '../validation/object-meta.ts';
 import { checkPreconditions, isFinalized, planDeletion } from './deletion.ts';
 import { ExpiryLeases } from './expiry-leases.ts';
 import { storageKey, toStored } from './object-keys.ts';
@@ -39,6 +41,8 @@ export interface RegistryDeps {
   feed: CacheFeed;
   catalog: KindCatalog;
   patcher: ObjectPatcher;
+  /** `trackManagedFields` of large objects, off the event loop. */
+  trackElsewhere(request: TrackRequest): Promise<void>;
   random: () => number;
 }
 
@@ -48,10 +52,15 @@ export interface WriteContext extends RequestContext {
 }
 
 export interface UpdateRequest {
-  /** Makes the new object from a copy of the stored one; called again after a lost race. `undefined`: there is none yet. */
-  transform(current: KubeObject | undefined): KubeObject | Promise<KubeObject>;
+  /**
+   * Makes the new object from a copy of the stored one; called again after a lost race. `undefined`: there is none yet.
+   * @param bytes of the stored one's JSON
+   */
+  transform(current: KubeObject | undefined, bytes: number): KubeObject | Promise<KubeObject>;
   /** '': the object itself. */
   subresource: string;
+  /** Nothing of what `transform` returns belongs to what it was given: then it is given the stored object itself. */
+  returnsOwn?: boolean;
   /** Which part the strategy lets through; `bypass`: the caller changed only what its endpoint may. */
   mode: UpdatedPart | 'bypass';
   /** Server-side apply creates what is not there (true), other patches never do (false); absent: as the kind's strategy says. */
@@ -122,22 +131,26 @@ export class Registry {
   ): Promise<CachedObject> {
     const strategy = this.strategy(resource);
     await this.#deps.feed.fresh();
-    const large = isLarge(sizeOf(object));
-    if (large) await letOthersIn();
+    const pause = isLarge(object) ? letOthersIn : undefined;
     fillSystemFields(resource, namespace, object, this.#deps.clock.now(), this.#deps.random);
     checkNamespace(this.#deps.feed, this.resource('namespaces'), resource, object);
     strategy.prepareForCreate?.(object, context);
+    await pause?.();
     strategy.setDefaults?.(object);
-    if (large) await letOthersIn();
+    await pause?.();
     await strategy.admit?.(object, undefined, context);
-    if (large) await letOthersIn();
+    await pause?.();
     strategy.setDefaults?.(object);
+    await pause?.();
     const validate = (): FieldError[] => strategy.validate(object);
-    await this.#checkLarge(resource, object, validate);
-    if (!fieldsTracked) this.#track(resource, object, undefined, '', context);
-    if (large) await letOthersIn();
-    this.#throwIfInvalid(resource, object, collectFieldErrors(validate));
-    if (large) await letOthersIn();
+    const size = pause === undefined ? undefined : await this.#checkLarge(resource, object, validate);
+    if (!fieldsTracked) await this.#track(resource, object, undefined, '', context, size);
+    this.#throwIfInvalid(
+      resource,
+      object,
+      collectFieldErrors(size === undefined ? validate : () => errorsOfManagedFields(object)),
+    );
+    await pause?.();
     for (const warning of strategy.warnings?.(object, undefined) ?? []) context.warn(warning);
     return await this.#putNew(resource, object, strategy, context);
   }
@@ -183,7 +196,8 @@ export class Registry {
     for (let race = 0; race < maxRaces; race++) {
       const current = await this.find(resource, name);
       if (current === undefined) return { object: await this.#createByUpdate(resource, name, request, context), created: true };
-      const object = await request.transform(copyOf(current.object));
+      const given = request.returnsOwn === true ? current.object : await copyInTurns(current);
+      const object = await request.transform(given, current.bytes);
       const updated = await this.#updateOnce(resource, current, object, request, context);
       if (updated !== undefined) return { object: updated, created: false };
     }
@@ -198,7 +212,7 @@ export class Registry {
   ): Promise<CachedObject> {
     const allowed = request.subresource === '' && (request.forceCreate ?? this.strategy(resource).allowCreateOnUpdate === true);
     if (!allowed) throw notFound({ group: resource.group, name: resource.plural }, name.name);
-    const object = await request.transform(undefined);
+    const object = await request.transform(undefined, 0);
     const uid = object.metadata.uid ?? '';
     if (uid !== '') {
       if (request.forceCreate !== true) throw uidPrecondition(resource, name.name, storageKey(resource, name), uid, '');
@@ -218,14 +232,19 @@ export class Registry {
   ): Promise<CachedObject | undefined> {
     const old = current.object;
     const strategy = this.strategy(resource);
+    const pause = isLargeText(current.bytes) || isLarge(object) ? letOthersIn : undefined;
     checkIdentity(resource, current, object, strategy);
     keepSystemFields(resource, object, old);
     if (request.mode !== 'bypass') {
       strategy.setDefaults?.(object);
+      await pause?.();
       strategy.prepareForUpdate?.(object, old, context, request.mode);
+      await pause?.();
       if (request.mode === '') {
         await strategy.admit?.(object, old, context);
+        await pause?.();
         strategy.setDefaults?.(object);
+        await pause?.();
       }
     }
     const { mode } = request;
@@ -233,14 +252,21 @@ export class Registry {
       if (mode === 'bypass') return [];
       return strategy.validateUpdate === undefined ? strategy.validate(object) : strategy.validateUpdate(object, old, mode);
     };
-    await this.#checkLarge(resource, object, validate);
-    if (request.fieldsTracked !== true) this.#track(resource, object, old, request.subresource, context);
+    const size = pause === undefined ? undefined : await this.#checkLarge(resource, object, validate);
+    if (request.fieldsTracked !== true) await this.#track(resource, object, old, request.subresource, context, size);
+    await pause?.();
     keepTimesOfUnchangedFields(object, old);
     if (mode !== 'bypass') {
-      this.#throwIfInvalid(resource, object, collectFieldErrors(validate));
+      this.#throwIfInvalid(
+        resource,
+        object,
+        collectFieldErrors(size === undefined ? validate : () => errorsOfManagedFields(object)),
+      );
+      await pause?.();
       for (const warning of strategy.warnings?.(object, old) ?? []) context.warn(warning);
+      await pause?.();
     }
-    return await this.#putUpdated(resource, current, object, strategy, context);
+    return await this.#putUpdated(resource, current, object, strategy, context, pause);
   }
 
   async #putUpdated(
@@ -249,12 +275,14 @@ export class Registry {
     object: KubeObject,
     strategy: Strategy,
     context: WriteContext,
+    pause: (() => Promise<void>) | undefined,
   ): Promise<CachedObject | undefined> {
     const old = current.object;
     if (isFinalized(object, old) && strategy.mayRemove?.(object) !== false) {
       return await this.#remove(resource, current, object, context);
     }
     if (sameJson(object, old)) return current;
+    await pause?.();
     const undo = await strategy.allocate?.(object, old);
     if (context.dryRun) {
       undo?.();
@@ -353,38 +381,48 @@ export class Registry {
   async #put(resource: Resource, key: string, object: KubeObject, expectedRevision: number): Promise<WriteResult> {
     const { ttlSeconds } = this.strategy(resource);
     const lease = ttlSeconds === undefined ? undefined : await this.#leases.current(ttlSeconds);
-    const stored = this.#deps.catalog.toStored(resource, object);
-    return await this.#deps.store.put(key, toStored(stored), { expectedRevision, lease });
+    const value = toStored(this.#deps.catalog.toStored(resource, object));
+    const isLong = isLargeText(value.length);
+    if (isLong) await letOthersIn();
+    const result = await this.#deps.store.put(key, value, { expectedRevision, lease });
+    // The caches read it in the same turn, and what comes next is the answer.
+    if (isLong) await letOthersIn();
+    return result;
   }
 
   /**
-   * Refuses a large object before the expensive steps, and lets other requests in between. What is sent as managedFields is not
-   * validated here: the server makes its own of it first.
+   * Validates a large object, step by step, with other requests in between. What is sent as managedFields is left out: the server makes
+   * its own of it first.
    */
-  async #checkLarge(resource: Resource, object: KubeObject, validate: () => FieldError[]): Promise<void> {
-    if (!isLarge(sizeOf(object))) return;
-    await letOthersIn();
+  async #checkLarge(resource: Resource, object: KubeObject, validate: () => FieldError[]): Promise<ObjectSize> {
     const { managedFields } = object.metadata;
     delete object.metadata.managedFields;
+    const size = sizeOf(object);
+    await letOthersIn();
     this.#throwIfInvalid(resource, object, collectFieldErrors(validate));
-    checkStorable(sizeOf(object));
+    checkStorable(size);
     if (managedFields !== undefined) object.metadata.managedFields = managedFields;
     await letOthersIn();
+    return size;
   }
 
-  #track(resource: Resource, object: KubeObject, live: KubeObject | undefined, subresource: string, context: WriteContext): void {
-    if (!isTrackable(sizeOf(object))) {
+  /** @param size of a large object: it is tracked in the decoding thread */
+  async #track(
+    resource: Resource,
+    object: KubeObject,
+    live: KubeObject | undefined,
+    subresource: string,
+    context: WriteContext,
+    size: ObjectSize | undefined,
+  ): Promise<void> {
+    if (size !== undefined && !isTrackable(size)) {
       delete object.metadata.managedFields;
       return;
     }
-    this.#deps.patcher.trackManagedFields({
-      object,
-      live,
-      typeName: resource.schema,
-      fieldManager: context.fieldManager,
-      subresource,
-      nowMs: this.#deps.clock.now(),
-    });
+    const { fieldManager } = context;
+    const request = { object, live, typeName: resource.schema, fieldManager, subresource, nowMs: this.#deps.clock.now() };
+    if (size === undefined) this.#deps.patcher.trackManagedFields(request);
+    else await this.#deps.trackElsewhere(request);
   }
 
   #throwIfInvalid(resource: Resource, object: KubeObject, problems: readonly FieldError[]): void {
@@ -396,4 +434,17 @@ export class Registry {
     const found = await this.find(this.resource(id), { namespace, name });
     return found?.object;
   }
+}
+
+const errorsOfManagedFields = ({ metadata }: KubeObject): FieldError[] =>
+  validateManagedFields(metadata.managedFields ?? [], 'metadata.managedFields');
+
+/** {@link copyOf}, with other requests in between where that takes long. */
+async function copyInTurns({ object, bytes }: CachedObject): Promise<KubeObject> {
+  if (!isLargeText(bytes)) return copyOf(object);
+  const text = stringifyExact(object);
+  await letOthersIn();
+  const copy = parseExact(text) as KubeObject;
+  await letOthersIn();
+  return copy;
 }

@@ -60,7 +60,7 @@ export async function writeScale(exchange: Exchange): Promise<TransportResponse>
   if (submitted !== undefined) checkName(submitted as unknown as KubeObject, info);
   const transform = async (current: KubeObject | undefined): Promise<KubeObject> => {
     const object = current as Scaled;
-    const scale = submitted ?? ((await patch?.transform(scaleOf(object) as unknown as KubeObject)) as unknown as Scale);
+    const scale = submitted ?? ((await patch?.transform(scaleOf(object) as unknown as KubeObject, 0)) as unknown as Scale);
     const replicas = scale.spec?.replicas ?? 0;
     if (replicas < 0) {
       const problem = invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0');
@@ -207,9 +207,9 @@ export async function writeEphemeralContainers(exchange: Exchange): Promise<Tran
       : undefined;
   const submitted = patch === undefined ? ((await readObject(exchange, typeOf(resource), 'UpdateOptions')) as Pod) : undefined;
   if (submitted !== undefined) checkName(submitted, info);
-  const transform = async (current: KubeObject | undefined): Promise<KubeObject> => {
+  const transform = async (current: KubeObject | undefined, bytes: number): Promise<KubeObject> => {
     const pod = current as Pod;
-    const wanted = submitted ?? ((await patch?.transform(structuredClone(pod))) as Pod);
+    const wanted = submitted ?? ((await patch?.transform(pod, bytes)) as Pod);
     const ephemeralContainers = wanted.spec?.ephemeralContainers ?? [];
     const resourceVersion = wanted.metadata.resourceVersion ?? '';
     return { ...pod, metadata: { ...pod.metadata, resourceVersion }, spec: { ...pod.spec, ephemeralContainers } } as Pod;

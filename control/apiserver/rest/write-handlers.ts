@@ -7,7 +7,10 @@ import type { KubeObject, ObjectName } from '#api/meta.ts';
 import { readQueryOptions } from '#api/query-options.ts';
 import { badRequest, invalid, unsupportedMediaType } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
+import { isLargeText, letOthersIn } from '../cache/object-size.ts';
+import { inlineBytes } from '../decoding/body-decoder.ts';
 import type { DecodeJob } from '../decoding/decode-job.ts';
+import { jsonBytes } from '../decoding/tracking.ts';
 import type { PatchContentType } from '../patch/patch.ts';
 import type { PatchFacts } from '../patch/patched-object.ts';
 import type { UpdateRequest } from '../registry/registry.ts';
@@ -39,7 +42,8 @@ export async function handleUpdate(exchange: Exchange, subresource: '' | 'status
     isFirst = false;
     return submitted;
   };
-  const { object, created } = await parts.registry.update(resource, info, { transform, subresource, mode: subresource }, context);
+  const request = { transform, subresource, mode: subresource, returnsOwn: true } as const;
+  const { object, created } = await parts.registry.update(resource, info, request, context);
   return respondWith(exchange, created ? 201 : 200, object);
 }
 
@@ -118,13 +122,35 @@ export async function patchRequest(
     subresource,
     mode,
     forceCreate: false,
-    transform: async (current) => {
-      const request = { contentType: patchType, patch: value as JsonValue, current: current as KubeObject, typeName: type.type };
-      const object = await decodedAsType(exchange, type, exchange.parts.patcher.patchObject(request), facts);
+    returnsOwn: true,
+    transform: async (current, bytes) => {
+      const stored = current as KubeObject;
+      const request = { contentType: patchType, patch: value as JsonValue, current: stored, typeName: type.type };
+      const object =
+        body.length > inlineBytes || isLargeText(bytes)
+          ? await patchedElsewhere(exchange, type, { body, contentType: patchType, stored, facts })
+          : await decodedAsType(exchange, type, exchange.parts.patcher.patchObject(request), facts);
       checkName(object, exchange.info);
       return object;
     },
   };
+}
+
+/** In the decoding thread: the patch, the object or both are large. */
+async function patchedElsewhere(
+  exchange: Exchange,
+  type: ExpectedType,
+  {
+    body,
+    contentType,
+    stored,
+    facts,
+  }: { body: Uint8Array; contentType: PatchContentType; stored: KubeObject; facts: PatchFacts },
+): Promise<KubeObject> {
+  const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
+  const current = jsonBytes(stored);
+  await letOthersIn();
+  return (await decoded(exchange, { kind: 'patching', body, current, contentType, type, validation, facts })) as KubeObject;
 }
 
 async function decodedAsType(exchange: Exchange, type: ExpectedType, raw: JsonObject, facts: PatchFacts): Promise<KubeObject> {
@@ -158,25 +184,25 @@ async function applyRequest(
   submitted.metadata.name ??= info.name;
   checkName(submitted, info);
   if (info.namespace !== '') submitted.metadata.namespace ??= info.namespace;
+  const options = { typeName: type.type, fieldManager, force, subresource, nowMs: parts.clock.now() };
   return {
     subresource,
     mode,
     forceCreate: subresource === '',
     fieldsTracked: true,
-    transform: (live) =>
-      decodedAsType(
-        exchange,
-        type,
-        parts.patcher.applyServerSide({
-          configuration: submitted as unknown as JsonObject,
-          live,
-          typeName: type.type,
-          fieldManager,
-          force,
-          subresource,
-          nowMs: parts.clock.now(),
-        }),
-        { problems: [] },
-      ),
+    returnsOwn: true,
+    transform: async (live, bytes) => {
+      const applied = submitted as unknown as JsonObject;
+      if (body.length <= inlineBytes && !isLargeText(bytes))
+        return await decodedAsType(exchange, type, parts.patcher.applyServerSide({ ...options, configuration: applied, live }), {
+          problems: [],
+        });
+      const json = jsonBytes(applied);
+      await letOthersIn();
+      const current = live === undefined ? undefined : jsonBytes(live);
+      await letOthersIn();
+      const job = { kind: 'applying', body: json, current, request: options, type, validation } as const;
+      return (await decoded(exchange, job)) as KubeObject;
+    },
   };
 }

@@ -100,7 +100,8 @@ function validateFinalizers(finalizers: readonly string[], path: string): FieldE
   return errors;
 }
 
-function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: string): FieldError[] {
+/** The errors of who set what. */
+export function validateManagedFields(entries: readonly ManagedFieldsEntry[], path: string): FieldError[] {
   return entries.flatMap((entry, index) => {
     const errors: FieldError[] = [];
     const at = `${path}[${index}]`;

@@ -13,10 +13,10 @@ const MAX_BYTES = 1024 * 1024;
 function validateConfigMap({ metadata, data = {}, binaryData = {} }: ConfigMap): FieldError[] {
   const errors = validateObjectMeta(metadata, { namespaced: true, name: nameIsDnsSubdomain });
   let bytes = 0;
-  for (const [key, value] of Object.entries(data)) {
+  for (const key of Object.keys(data)) {
     errors.push(...isConfigMapKey(key).map((text) => invalidValue(`data[${key}]`, key, text)));
     if (Object.hasOwn(binaryData, key)) errors.push(invalidValue(`data[${key}]`, key, 'duplicate of key present in binaryData'));
-    bytes += Buffer.byteLength(value);
+    bytes += Buffer.byteLength(data[key] ?? '');
   }
   for (const [key, value] of Object.entries(binaryData)) {
     errors.push(...isConfigMapKey(key).map((text) => invalidValue(`binaryData[${key}]`, key, text)));

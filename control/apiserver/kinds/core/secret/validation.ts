@@ -14,9 +14,9 @@ export function validateSecret(secret: Secret): FieldError[] {
   const { metadata, data = {} } = secret;
   const errors = validateObjectMeta(metadata, { namespaced: true, name: nameIsDnsSubdomain });
   let bytes = 0;
-  for (const [key, value] of Object.entries(data)) {
+  for (const key of Object.keys(data)) {
     errors.push(...isConfigMapKey(key).map((text) => invalidValue(`data[${key}]`, key, text)));
-    bytes += base64Bytes(value);
+    bytes += base64Bytes(data[key] ?? '');
   }
   if (bytes > MAX_BYTES) errors.push(tooLong('data', MAX_BYTES));
   return [...errors, ...validateByType(secret)];

@@ -1,0 +1,22 @@
+/** Who set which field of a large object, found out in the decoding thread: the event loop only writes the objects as JSON. */
+import { stringifyExact } from '#api/int64.ts';
+import type { ManagedFieldsEntry } from '#api/types.generated.ts';
+import { letOthersIn } from '../cache/object-size.ts';
+import type { TrackRequest } from '../patch/patch.ts';
+import type { BodyDecoder } from './body-decoder.ts';
+
+/** As `trackManagedFields`: in place. */
+export function trackIn(decoder: BodyDecoder): (request: TrackRequest) => Promise<void> {
+  return async ({ object, live, ...request }) => {
+    const body = jsonBytes(object);
+    await letOthersIn();
+    const current = live === undefined ? undefined : jsonBytes(live);
+    await letOthersIn();
+    const { value } = await decoder.run({ kind: 'tracking', body, current, request });
+    if (value === null) delete object.metadata.managedFields;
+    else object.metadata.managedFields = value as ManagedFieldsEntry[];
+  };
+}
+
+/** In memory of its own, which can be handed over to the thread. */
+export const jsonBytes = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(stringifyExact(value));
