@@ -1,23 +1,41 @@
 /**
- * `npm run bench -- memory [objects]`: what a server keeps in memory while clients do not read, and after a load has gone. A report, no
- * assertion; test/hostile/slow-readers.test.ts holds the bounds.
+ * `npm run bench -- memory [objects] [part of a question's name]`: what a server keeps in memory while clients do not read, and after a
+ * load has gone. A report, no assertion; test/hostile/slow-readers.test.ts holds the bounds.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { tinkerNodeFlags } from '#lab/program.ts';
-import { ServerProcess } from '#test/hostile/server-process.ts';
+import { collectable, ServerProcess } from '#test/hostile/server-process.ts';
+import { askWithoutReading } from '#test/hostile/silent-client.ts';
 
-const objects = Number(process.argv[3] ?? 20_000);
-const readers = 200;
+const objects = Number(process.argv[3] ?? 4_000);
+const wanted = process.argv[4] ?? '';
+const crowds = [50, 100, 200];
 const path = '/api/v1/namespaces/default/configmaps';
-const server = await ServerProcess.start([], tinkerNodeFlags);
 const mib = (bytes: number): string => `${(bytes / (1 << 20)).toFixed(0).padStart(5)} MiB`;
+const kib = (bytes: number): string => `${(bytes / 1024).toFixed(0)} KiB`;
+const protobuf = 'application/vnd.kubernetes.protobuf';
+
+const questions: Record<string, { target: string; headers: Record<string, string> }> = {
+  'a connection': { target: '/livez', headers: {} },
+  'a watch': { target: `${path}?watch=1&resourceVersion=0`, headers: {} },
+  'a watch in protobuf': {
+    target: `${path}?watch=1&resourceVersion=0`,
+    headers: { accept: `${protobuf};stream=watch` },
+  },
+  'a list': { target: path, headers: {} },
+  'a list in protobuf': { target: path, headers: { accept: protobuf } },
+  'a list, compressed': { target: path, headers: { 'accept-encoding': 'gzip' } },
+  'a Table': { target: path, headers: { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' } },
+};
+
+const server = await ServerProcess.start([], [...tinkerNodeFlags, ...collectable]);
 const say = (what: string): void => console.log(`${mib(server.residentBytes())}  ${what}`);
 
 async function each(work: (name: string) => Promise<{ status: number; text: string }>): Promise<void> {
   const names = Array.from({ length: objects }, (_, index) => `map-${index}`);
   const start = performance.now();
-  const workers = Array.from({ length: 50 }, async () => {
+  const workers = Array.from({ length: 64 }, async () => {
     for (let name = names.pop(); name !== undefined; name = names.pop()) {
       const { status, text } = await work(name);
       if (status >= 300) throw new Error(text);
@@ -27,46 +45,46 @@ async function each(work: (name: string) => Promise<{ status: number; text: stri
   console.log(`           (${((objects / (performance.now() - start)) * 1000).toFixed(0)} a second)`);
 }
 
-/** Asks and never reads the answer. */
-async function notReading(what: string, target: string, headers = ''): Promise<void> {
-  const before = server.residentBytes();
+/** The clients come in crowds, on top of each other; the first one fills what all share. */
+async function slope(what: string, protocol: 'http/1.1' | 'h2'): Promise<void> {
+  const question = questions[what] ?? { target: '/livez', headers: {} };
   const sockets: TLSSocket[] = [];
-  for (let index = 0; index < readers; index++) {
-    const socket = await server.dial('admin');
-    socket.pause();
-    socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\n${headers}\r\n`);
-    sockets.push(socket);
+  const points: { clients: number; own: number; resident: number }[] = [];
+  for (const clients of crowds) {
+    while (sockets.length < clients) sockets.push(await askWithoutReading(server, question.target, question.headers, protocol));
+    await delay(1_000);
+    points.push({ clients, own: await server.unsharedBytes(), resident: server.residentBytes() });
   }
-  await delay(3_000);
-  const { status } = await server.request('GET', '/livez');
-  const cost = (server.residentBytes() - before) / readers;
-  console.log(`           ${readers} ${what} that nobody reads: ${(cost / 1024).toFixed(0)} KiB each (livez ${status})`);
+  const costs = points.slice(1).map((point, index) => {
+    const before = points[index] ?? point;
+    const count = point.clients - before.clients;
+    return `${kib((point.own - before.own) / count)} (resident ${kib((point.resident - before.resident) / count)})`;
+  });
+  console.log(`           ${what} over ${protocol} that nobody reads: ${costs.join(', then ')} each`);
   for (const socket of sockets) socket.destroy();
-  await delay(1_000);
+  await delay(300);
 }
 
 try {
+  await delay(1_000);
   say('at the start');
   await each((name) =>
-    server.request('POST', path, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { text: 'x'.repeat(1_000) } }),
+    server.request('POST', path, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { text: 'x'.repeat(2_000) } }),
   );
-  say(`${objects} ConfigMaps made`);
-  await notReading('connections', '/livez');
-  await notReading('watches from revision 0', `${path}?watch=1&resourceVersion=0`);
-  await notReading(
-    'watches as protobuf',
-    `${path}?watch=1&resourceVersion=0`,
-    'Accept: application/vnd.kubernetes.protobuf;stream=watch\r\n',
-  );
-  await notReading('lists', path);
-  await notReading('lists, compressed', path, 'Accept-Encoding: gzip\r\n');
-  await notReading('Tables', path, 'Accept: application/json;as=Table;v=v1;g=meta.k8s.io\r\n');
+  say(`${objects} ConfigMaps of 2 KB made`);
+  for (const what of Object.keys(questions).filter((name) => name.includes(wanted)))
+    for (const protocol of ['http/1.1', 'h2'] as const) await slope(what, protocol);
   say('they have left');
   await each((name) => server.request('DELETE', `${path}/${name}`));
   say('all deleted');
-  for (const seconds of [10, 20, 30, 60]) {
-    await delay(seconds * 1_000);
-    say(`${seconds} s later`);
+  if (wanted === '') {
+    for (const [waitS, sinceS] of [
+      [30, 30],
+      [90, 120],
+    ] as const) {
+      await delay(waitS * 1_000);
+      say(`${sinceS} s later`);
+    }
   }
 } finally {
   await server.stop();

@@ -5,7 +5,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import type { Metric } from 'prom-client';
+import { Gauge, type Metric } from 'prom-client';
 import { parseExact } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
@@ -172,6 +172,7 @@ class Server implements ApiServer {
     const decoder = new BodyDecoder();
     const trackElsewhere = trackIn(decoder);
     this.registry = new Registry({ store, clock, log, feed: this.#feed, catalog, patcher, trackElsewhere, random });
+    this.metrics.registry.registerMetric(keptBytesMetric(this.#feed));
     const read = (resource: ResourceId, namespace: string | undefined, name: string) =>
       this.registry.read(resource, namespace, name);
     this.tokens = options.tokens === undefined ? undefined : new ServiceAccountTokens(options.tokens, clock, read);
@@ -379,6 +380,18 @@ class Server implements ApiServer {
     }
     return { ...response, body: body() };
   }
+}
+
+function keptBytesMetric(feed: CacheFeed): Metric {
+  return new Gauge({
+    name: 'tinkernetes_watch_cache_kept_bytes',
+    help: 'What the watch caches keep for a while: encoded forms, windows of changes, objects of lists under way.',
+    labelNames: ['kept'],
+    registers: [],
+    collect() {
+      for (const [kept, bytes] of Object.entries(feed.keptBytes)) this.set({ kept }, bytes);
+    },
+  });
 }
 
 const rootPaths = [

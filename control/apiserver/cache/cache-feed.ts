@@ -175,6 +175,11 @@ export class CacheFeed {
     this.lists.outdated(before - bytes);
   }
 
+  /** Of what is kept for a while, in bytes: see {@link WatchCacheLimits} and {@link EncodedBytes} for the bounds. */
+  get keptBytes(): { encoded: number; windows: number; lists: number } {
+    return { encoded: this.#encoded.size, windows: this.windowBytes, lists: this.lists.ownBytes };
+  }
+
   /** The stored size of the changes that are kept, of all kinds. */
   get windowBytes(): number {
     let bytes = 0;

@@ -1,0 +1,26 @@
+/** A client that asks and never reads the answer. */
+import type { TLSSocket } from 'node:tls';
+import { flags, frame, frameTypes, get, headerBlock, preface } from './http2-frames.ts';
+import type { ServerProcess } from './server-process.ts';
+
+export async function askWithoutReading(
+  server: ServerProcess,
+  target: string,
+  headers: Record<string, string>,
+  protocol: 'http/1.1' | 'h2',
+): Promise<TLSSocket> {
+  const socket = await server.dial('admin', protocol);
+  socket.pause();
+  if (protocol === 'h2') {
+    const block = headerBlock([...get(target), ...Object.entries(headers)]);
+    // A window as large as can be: nothing but the connection holds the answer back.
+    const widen = frame(frameTypes.windowUpdate, 0, 0, Buffer.from([0x3f, 0xff, 0, 0]));
+    const settings = frame(frameTypes.settings, 0, 0, Buffer.from([0, 4, 0x3f, 0xff, 0, 0]));
+    const request = frame(frameTypes.headers, flags.endHeaders | flags.endStream, 1, block);
+    socket.write(Buffer.concat([preface, settings, widen, request]));
+  } else {
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\n${lines.join('')}\r\n`);
+  }
+  return socket;
+}
