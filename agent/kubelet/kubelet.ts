@@ -215,6 +215,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   }
 
   const workerDeps: PodWorkerDeps = {
+    lane: lanes.releases,
     observer,
     runtime: podRuntime,
     probes,

@@ -30,6 +30,8 @@ export interface LaneOptions {
 export interface Lanes {
   starts: Lane;
   stops: Lane;
+  /** Of volumes and control groups, once a pod has stopped. */
+  releases: Lane;
 }
 
 /** Work that lasts longer waits for something else than this machine, and no longer keeps others from their turn. */
@@ -85,4 +87,6 @@ export function createLane(clock: Clock, width: number): Lane {
 export const createLanes = (clock: Clock, cpuCount: number): Lanes => ({
   starts: createLane(clock, Math.max(4, 2 * cpuCount)),
   stops: createLane(clock, Math.max(4, 2 * cpuCount)),
+  // As many as Node has threads for files: more would share them so evenly that no pod leaves before all can.
+  releases: createLane(clock, 4),
 });

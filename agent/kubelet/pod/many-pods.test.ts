@@ -123,6 +123,27 @@ describe('many pods at once', () => {
     assert.equal(countRunning(fresh), 0);
   });
 
+  it('give back what they held a few at a time, so that places are free steadily; one that hangs keeps none', async () => {
+    const old = start('old', 40);
+    await pass(1);
+    let atOnce = 0;
+    let most = 0;
+    deps.volumes.tearDown = async (uid) => {
+      most = Math.max(most, ++atOnce);
+      // All at once would each take forty times as long.
+      if (uid === 'old-0') await new Promise<void>((resolve) => clock.after(300_000, resolve));
+      else for (let share = 0; share < 2; share++) await new Promise<void>((resolve) => clock.after(50 * atOnce, resolve));
+      atOnce--;
+    };
+    remove(old);
+    await pass(4);
+    const some = countFinished(old);
+    assert.ok(some >= 8 && some < 39, `${some} of 40 after 4 s`);
+    assert.ok(most <= 5, `${most} at once`);
+    await pass(12);
+    assert.equal(countFinished(old), 39);
+  });
+
   it('make no sandbox where they are deleted before their turn, and leave without waiting for it', async () => {
     fake.sandboxTakesMs.run = 5000;
     const pods = start('new', 20);

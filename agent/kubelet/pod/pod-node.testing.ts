@@ -68,6 +68,7 @@ export function podNode({ clock, fake, folder, events, statuses, wake }: PodNode
     readHostResolvConf: async () => ({ servers: [], searches: [], options: [] }),
   });
   return {
+    lane: lanes.releases,
     observer: createObserver(runtime, paths.podsDir),
     runtime: podRuntime,
     probes,

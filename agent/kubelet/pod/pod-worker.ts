@@ -23,6 +23,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Rejection } from '../admission/rejection.ts';
 import type { PodFacts } from '../container/field-ref.ts';
 import { messageText } from '../errors.ts';
+import type { Lane } from '../lane.ts';
 import type { Paths } from '../paths.ts';
 import type { Probes } from '../probes/probes.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
@@ -38,6 +39,8 @@ import { podIps, runningContainers } from './observed.ts';
 import type { PodRuntime } from './pod-runtime.ts';
 
 export interface PodWorkerDeps {
+  /** Of releases. */
+  lane: Lane;
   observer: Observer;
   runtime: PodRuntime;
   probes: Probes;
@@ -68,6 +71,8 @@ const firstRetryMs = 500;
 const maxVolumeRetryMs = 122_000;
 const maxRetryMs = 10_000;
 const networkRetryMs = 2_000;
+/** A volume that cannot be unmounted, such as that of a server that is gone, keeps no other pod. */
+const releaseLendAfterMs = 2_000;
 
 export class PodWorker {
   readonly uid: string;
@@ -393,9 +398,14 @@ export class PodWorker {
 
   /** Gives back what the pod held. A deleted pod then leaves the API; one that ended stays until it is deleted. */
   async #release(): Promise<number> {
-    const { volumes, cgroups, statuses, runtime } = this.#deps;
-    await volumes.tearDown(this.uid);
-    await cgroups.remove(this.#pod);
+    const { lane, volumes, cgroups, statuses, runtime } = this.#deps;
+    await lane.run(
+      async () => {
+        await volumes.tearDown(this.uid);
+        await cgroups.remove(this.#pod);
+      },
+      { lendAfterMs: releaseLendAfterMs },
+    );
     if (this.#removed) {
       await runtime.remove(await this.#observe());
       const { namespace = '', name, uid } = this.#pod.metadata;
