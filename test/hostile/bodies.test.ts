@@ -151,4 +151,27 @@ describe('hostile bodies', () => {
       { numRuns: 60 },
     );
   });
+
+  it('and queries as long as the headers may be hold the loop no longer than bodies', { timeout: 60_000 }, async () => {
+    const bytes = 900_000;
+    const queries = [
+      `labelSelector=${'a,'.repeat(bytes / 2)}a`,
+      `labelSelector=a+in+(${'b,'.repeat(bytes / 2)}c)`,
+      `labelSelector=${'!'.repeat(bytes)}`,
+      `labelSelector=${'('.repeat(bytes)}`,
+      `labelSelector=${'+'.repeat(bytes)}x`,
+      `fieldSelector=${'metadata.name=a,'.repeat(bytes / 16)}metadata.name=b`,
+      `fieldSelector=metadata.name=${'\\,'.repeat(bytes / 2)}`,
+      `fieldSelector=${'='.repeat(bytes)}`,
+      `limit=1&continue=${'A'.repeat(bytes)}`,
+      'a&'.repeat(bytes / 2),
+    ];
+    for (const query of queries) {
+      await server.report();
+      const { status } = await server.call('GET', `${collectionPath('pods')}?${query}`);
+      const { longestMs } = await server.report();
+      assert.ok(status === 200 || status === 400, `answered ${status} to ${query.slice(0, 30)}`);
+      assert.ok(longestMs < 3 * budgetMs(bytes), `${query.slice(0, 30)}: the loop stood still for ${longestMs.toFixed(0)} ms`);
+    }
+  });
 });
