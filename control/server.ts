@@ -22,6 +22,7 @@ import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiser
 import { KindCatalog } from './apiserver/catalog.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/core/service/allocator.ts';
+import { apiServerIpOf } from './apiserver/kinds/core/service/cluster-ips.ts';
 import { builtInKinds } from './apiserver/kinds/index.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
@@ -78,12 +79,8 @@ const component = (name: string): UserInfo => ({
  */
 export async function runServer(options: ServerOptions, log: Logger, ready: () => void, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
-  const allocator = createServiceAllocator({
-    serviceCidr: options.serviceCidr,
-    nodePortRange: options.nodePortRange,
-    random: Math.random,
-  });
-  const pki = await loadPki(options, allocator, clock);
+  const serviceIp = apiServerIpOf(options.serviceCidr);
+  const pki = await loadPki(options, serviceIp, clock);
   const store = await createSqliteStore({ path: join(options.dataDir, 'state.db'), clock, log, worker: options.storeWorker });
   // Each part ends before what it stands on: clients, then the listener, then the API server, then the store.
   let serverOf = (): ApiServer => {
@@ -91,12 +88,16 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   };
   const recorders: FlushingEventRecorder[] = [];
   const reporters: LeftOutReporter[] = [];
-  /** Of objects that a part leaves out. Its events go to the API server, which may not be there yet, by way of their queue. */
-  const toldBy = (name: string): LeftOutReporter => {
+  /** Its events go to the API server, which may not be there yet, by way of their queue. */
+  const recorderOf = (name: string): FlushingEventRecorder => {
     const transport: Transport = (request) => inProcessTransport(serverOf(), component(name))(request);
     const events = createEventRecorder({ client: createClient(transport, { userAgent: name }), clock, log, component: name });
-    const reporter = createLeftOutReporter({ events, log });
     recorders.push(events);
+    return events;
+  };
+  /** Of objects that a part leaves out. */
+  const toldBy = (name: string): LeftOutReporter => {
+    const reporter = createLeftOutReporter({ events: recorderOf(name), log });
     reporters.push(reporter);
     return reporter;
   };
@@ -104,13 +105,18 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   try {
     const { certificate, key } = pki.kubeletClient;
     const proxy = new Proxies({ kubelet: { certificate, key, ca: pki.ca.certificate, own: pki.apiserver.certificate } }, log);
+    const events = {
+      ips: recorderOf('ipallocator-repair-controller'),
+      ports: recorderOf('portallocator-repair-controller'),
+    };
+    const allocator = createServiceAllocator({ store, clock, log, random: Math.random, events }, options);
     const server: ApiServer = buildApiServer({ options, store, clock, log, pki, allocator, proxy, leftOut: toldBy('apiserver') });
     server.metrics.registry.registerMetric(leftOutMetric(reporters));
     serverOf = () => server;
     const serving = server.run(ending.server.signal);
     await Promise.race([server.ready, serving]);
     const bootstrap: BootstrapOptions = {
-      serviceIp: allocator.apiServerIp,
+      serviceIp,
       advertiseAddress: options.advertiseAddress,
       securePort: options.securePort,
     };
@@ -201,7 +207,7 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy, lef
 }
 
 /** The names that kubeadm puts into the serving certificate, and those of the flags. */
-function loadPki(options: ServerOptions, allocator: ServiceAllocator, clock: Clock): Promise<ClusterPki> {
+function loadPki(options: ServerOptions, serviceIp: string, clock: Clock): Promise<ClusterPki> {
   const dnsNames = [
     'kubernetes',
     'kubernetes.default',
@@ -209,13 +215,7 @@ function loadPki(options: ServerOptions, allocator: ServiceAllocator, clock: Clo
     `kubernetes.default.svc.${options.clusterDomain}`,
     'localhost',
   ];
-  const addresses = [
-    allocator.apiServerIp,
-    options.advertiseAddress,
-    options.bindAddress,
-    '127.0.0.1',
-    ...options.extraNames.ips,
-  ];
+  const addresses = [serviceIp, options.advertiseAddress, options.bindAddress, '127.0.0.1', ...options.extraNames.ips];
   return loadClusterPki({
     folder: join(options.dataDir, 'pki'),
     nowMs: clock.now(),

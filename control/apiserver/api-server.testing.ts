@@ -14,7 +14,11 @@ import type { Store } from '#control/store/store.ts';
 import { type ApiServer, type ApiServerDeps, createApiServer, inProcessTransport } from './api-server.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
 import { KindCatalog } from './catalog.ts';
-import { createServiceAllocator } from './kinds/core/service/allocator.ts';
+import {
+  createServiceAllocator,
+  type ServiceAllocatorDeps,
+  type ServiceAllocatorOptions,
+} from './kinds/core/service/allocator.ts';
 import { builtInKinds } from './kinds/index.ts';
 import { createObjectPatcher } from './patch/object-patcher.ts';
 import type { UserInfo } from './registry/strategy.ts';
@@ -85,6 +89,14 @@ export interface TestServerOptions {
   watchCache?: Partial<WatchCacheLimits>;
   deps?: Partial<ApiServerDeps> | ((catalog: KindCatalog) => Partial<ApiServerDeps>);
   namespaces?: readonly string[];
+  /** Another server's, for several servers on one store; who opened it closes it. */
+  store?: Store;
+  /** Which free cluster IPs and node ports services get. Default Math.random. */
+  random?: () => number;
+  /** Default: 10.96.0.0/16 and 30000-32767. */
+  ranges?: Partial<ServiceAllocatorOptions>;
+  /** Of the repair of cluster IPs and node ports. */
+  events?: ServiceAllocatorDeps['events'];
   /** Where its store lies; a folder of its own, which goes with it, by default. */
   folder?: string;
   /** Default true; see {@link ApiServerOptions}. */
@@ -95,12 +107,15 @@ let keys: Promise<{ privateKey: string; publicKey: string }> | undefined;
 
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'apiserver-test-')));
-  const store = await createSqliteStore({ path: join(folder, 'state.db') });
+  const store = options.store ?? (await createSqliteStore({ path: join(folder, 'state.db') }));
   const clock = options.clock ?? systemClock;
   const log = silentLog;
   keys ??= createTokenKey();
   const issuer = 'https://kubernetes.default.svc.cluster.local';
-  const services = createServiceAllocator({ serviceCidr: '10.96.0.0/16', random: Math.random });
+  const services = createServiceAllocator(
+    { store, clock, log, random: options.random ?? Math.random, events: options.events },
+    { serviceCidr: '10.96.0.0/16', ...options.ranges },
+  );
   const catalog = new KindCatalog(builtInKinds({ clock, services, random: Math.random }));
   const deps = typeof options.deps === 'function' ? options.deps(catalog) : options.deps;
   const server = createApiServer(
@@ -144,7 +159,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     async stop() {
       stopping.abort();
       await running;
-      await store.close();
+      if (options.store === undefined) await store.close();
       if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };

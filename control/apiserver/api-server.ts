@@ -13,9 +13,10 @@ import type { ResourceId } from '#api/resources.ts';
 import { bindingResource, reviewResources } from '#api/review-resources.ts';
 import { shape } from '#api/schema/shape.ts';
 import { failure, forbidden, requestTooLarge } from '#api/status.ts';
-import type { Clock } from '#client/clock.ts';
+import { type Clock, sleep } from '#client/clock.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import type { Store } from '#control/store/store.ts';
 import { impersonate } from './authentication/impersonation.ts';
 import { ServiceAccountTokens, type TokenOptions } from './authentication/service-account-tokens.ts';
@@ -31,7 +32,7 @@ import { handleDiscovery } from './discovery/discovery.ts';
 import { type ServedGroups, servedGroupsOf } from './discovery/served-groups.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
 import { Registry } from './registry/registry.ts';
-import type { UserInfo } from './registry/strategy.ts';
+import type { StoredObjects, UserInfo } from './registry/strategy.ts';
 import { allowsConversion, type Exchange, type Parts } from './rest/exchange.ts';
 import { negotiate, negotiateLeniently, wantsPretty } from './rest/negotiation.ts';
 import { maxBodyBytes } from './rest/request-body.ts';
@@ -137,6 +138,11 @@ export function inProcessTransport(server: Pick<ApiServer, 'handle'>, user: User
   return (request) => server.handle(request, user);
 }
 
+/** Upstream's interval of the controllers that repair cluster IPs and node ports. */
+const repairIntervalMs = 180_000;
+/** After an attempt that failed. */
+const firstRepairRetryMs = 10_000;
+
 class Server implements ApiServer {
   readonly tokens: ServiceAccountTokens | undefined;
   readonly registry: Registry;
@@ -147,6 +153,8 @@ class Server implements ApiServer {
   readonly #served: () => ServedGroups;
   readonly #feed: CacheFeed;
   readonly #checks: HealthCheck[];
+  readonly #ready = Promise.withResolvers<void>();
+  #isRepaired = false;
   /** Ends watches and other long requests. */
   readonly #shutdown = new AbortController();
 
@@ -161,11 +169,8 @@ class Server implements ApiServer {
     const decode = decodeStored((prefix) => catalog.storedUnder(prefix));
     const kindOf = (prefix: string): string | undefined => catalog.storedUnder(prefix)?.resource.kind;
     const prefixes = new Set(catalog.all().map(({ resource }) => resource.storagePrefix));
-    const loaded = (): void => {
-      for (const kind of catalog.all()) this.#seed(kind);
-    };
     this.#feed = new CacheFeed(
-      { store, clock, log, decode, kindOf, loaded, leftOut: deps.leftOut, freeze: options.freezeCached ?? false },
+      { store, clock, log, decode, kindOf, leftOut: deps.leftOut, freeze: options.freezeCached ?? false },
       prefixes,
       options.watchCache,
     );
@@ -198,12 +203,20 @@ class Server implements ApiServer {
   }
 
   get ready(): Promise<void> {
-    return this.#feed.ready;
+    return this.#ready.promise;
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const compacting = compactRegularly(this.#deps.store, this.#deps.clock, this.#deps.log, signal);
-    await this.#feed.run(signal);
+    // Ends with the feed, too: without it no repair would ever see fresh services.
+    const ended = new AbortController();
+    const repairing = this.#repairRegularly(AbortSignal.any([signal, ended.signal]));
+    try {
+      await this.#feed.run(signal);
+    } finally {
+      ended.abort();
+      await repairing;
+    }
     this.beginShutdown();
     await compacting;
     this.#parts.decoder.close();
@@ -221,12 +234,35 @@ class Server implements ApiServer {
     this.#checks.push(check);
   }
 
-  #seed({ resource, strategy }: ServedKind): void {
-    if (strategy.seed === undefined) return;
-    const { id, storagePrefix } = resource;
+  /** The server is ready after the first attempt: where the store takes no writes, reads go on. */
+  async #repairRegularly(signal: AbortSignal): Promise<void> {
+    const { clock, log, catalog } = this.#deps;
+    try {
+      await Promise.race([this.#feed.ready, untilAborted(signal)]);
+    } catch (error) {
+      // For who waits for it; that the store has ended is told by run() itself.
+      this.#ready.promise.catch(() => undefined);
+      this.#ready.reject(error);
+      return;
+    }
+    while (!signal.aborted) {
+      try {
+        for (const kind of catalog.all()) await kind.strategy.repair?.(() => this.#storedObjects(kind));
+        this.#isRepaired = true;
+      } catch (error) {
+        if (!signal.aborted) log.error({ err: error }, 'what stored objects hold could not be repaired; trying again');
+      }
+      this.#ready.resolve();
+      await sleep(clock, this.#isRepaired ? repairIntervalMs : firstRepairRetryMs, signal);
+    }
+    // Who still waits is told by the feed that the server shuts down.
+    this.#ready.resolve();
+  }
+
+  async #storedObjects({ resource: { storagePrefix } }: ServedKind): Promise<StoredObjects<KubeObject>> {
+    await this.#feed.fresh();
     const objects = [...this.#feed.cache(storagePrefix).range(`${storagePrefix}/`)].map(({ object }) => object);
-    for (const problem of strategy.seed(objects))
-      this.#deps.log.warn({ resource: id, problem }, 'stored objects disagree with each other');
+    return { objects, complete: !this.#feed.hasUndecodable(`${storagePrefix}/`) };
   }
 
   #standardChecks(): HealthCheck[] {
@@ -239,13 +275,20 @@ class Server implements ApiServer {
       { name: 'etcd', on: ['livez'], problem: unread },
       { name: 'etcd', on: ['readyz', 'healthz'], problem: () => unread() ?? this.#deps.store.problem() },
       { name: 'informer-sync', on: ['readyz'], problem: () => (this.#feed.isReady ? undefined : 'watch caches are not filled') },
-      ...['storage-readiness', 'generic-apiserver-start-informers', 'start-service-ip-repair-controllers'].map(
+      ...['storage-readiness', 'generic-apiserver-start-informers'].map(
         (name): HealthCheck => ({
           name: `poststarthook/${name}`,
           on: all,
           problem: () => (this.#feed.isReady ? undefined : 'not finished'),
         }),
       ),
+      // Without it no service can be made; a start anew would not mend the store.
+      {
+        name: 'poststarthook/start-service-ip-repair-controllers',
+        on: ['readyz', 'healthz'],
+        problem: () => (this.#isRepaired ? undefined : 'not finished'),
+      },
+      { name: 'poststarthook/start-service-ip-repair-controllers', on: ['livez'], problem: unread },
       {
         name: 'shutdown',
         on: ['readyz'],
@@ -326,7 +369,7 @@ class Server implements ApiServer {
         group === info.group && version === info.version && plural === info.resource && namespaced === (info.namespace !== ''),
     );
     if (resource === undefined && review === undefined && !isBinding) return pageNotFound();
-    await this.#feed.ready;
+    await this.#ready.promise;
     if (resource !== undefined && this.#deps.proxy?.handles(info) === true)
       return await this.#deps.proxy.handle(request, info, this.registry);
     const exchange: Omit<Exchange, 'resource'> = {

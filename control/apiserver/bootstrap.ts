@@ -119,6 +119,10 @@ function kubernetesService({ serviceIp, securePort }: BootstrapOptions): New<Ser
   } as New<Service>;
 }
 
+/**
+ * This server's address alone. Several API servers would overwrite each other's here: they need upstream's lease reconciler
+ * (`pkg/controlplane/reconcilers/lease.go`: a key for each server under /registry/masterleases/, which expires with the server).
+ */
 function kubernetesEndpoints({ advertiseAddress, securePort }: BootstrapOptions): New<Endpoints> {
   return {
     apiVersion: 'v1',

@@ -40,8 +40,6 @@ export interface CacheFeedDeps {
   freeze?: boolean;
   /** Told of stored values that cannot be read, whenever there is a new one or one less. */
   leftOut?: LeftOutReporter | undefined;
-  /** Called once, when the caches are first filled and before anybody can read them. */
-  loaded?: () => void;
 }
 
 export class CacheFeed {
@@ -87,6 +85,11 @@ export class CacheFeed {
   /** Why the value at this key cannot be read; undefined: it can, or there is none. It is in no cache. */
   undecodable(key: string): string | undefined {
     return this.#undecodable.get(key);
+  }
+
+  /** Whether there are values under this prefix that cannot be read. */
+  hasUndecodable(keyPrefix: string): boolean {
+    return this.#undecodable.keys().some((key) => key.startsWith(keyPrefix));
   }
 
   cache(storagePrefix: string): WatchCache {
@@ -212,7 +215,6 @@ export class CacheFeed {
     for (const [prefix, cache] of this.#caches) cache.replace(byPrefix.get(prefix) ?? [], revision);
     this.#advance(revision);
     if (this.#isReady) return;
-    this.#deps.loaded?.();
     this.#isReady = true;
     this.#ready.resolve();
   }

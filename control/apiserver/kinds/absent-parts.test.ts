@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import { ApiError } from '#api/status.ts';
 import { FakeClock } from '#client/clock.ts';
-import { createServiceAllocator } from './core/service/allocator.ts';
+import { type AllocationStore, openAllocationStore } from './core/service/allocator.testing.ts';
 import { strategies } from './index.ts';
 import { create, systemMeta, update } from './strategy.testing.ts';
 
@@ -187,8 +187,13 @@ async function answers(work: Promise<unknown>, where: string): Promise<void> {
 }
 
 describe('objects with absent parts', () => {
-  const services = createServiceAllocator({ serviceCidr: '10.96.0.0/12', random: Math.random });
-  const all = strategies({ clock, services, random: () => 0 });
+  let taken: AllocationStore;
+  let all: ReturnType<typeof strategies>;
+  before(async () => {
+    taken = await openAllocationStore();
+    all = strategies({ clock, services: await taken.allocator({ serviceCidr: '10.96.0.0/12' }), random: () => 0 });
+  });
+  after(() => taken.close());
 
   for (const [id, content] of Object.entries(rich) as [ResourceId, Json][]) {
     it(`of ${id} are answered, never crashed on`, async () => {
@@ -218,7 +223,7 @@ describe('objects with absent parts', () => {
         await answers(update(strategy, old, change), `update without ${where}`);
         await answers(update(strategy, old, change, 'status'), `status without ${where}`);
         await answers(
-          made.then(async ({ object: whole }) => (await strategy.allocate?.(structuredClone(whole), undefined))?.()),
+          made.then(async ({ object: whole }) => (await strategy.allocate?.(structuredClone(whole), undefined, false))?.()),
           `allocate without ${where}`,
         );
       }

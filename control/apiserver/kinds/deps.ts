@@ -4,7 +4,7 @@ import type { ServiceAllocator } from './core/service/allocator.ts';
 
 export interface StrategyDeps {
   clock: Clock;
-  /** Hands out cluster IPs and node ports; seed it with the stored services before serving writes. */
+  /** Hands out cluster IPs and node ports; it refuses to until its first repair. */
   services: ServiceAllocator;
   /** A number in [0, 1), for name suffixes. */
   random: () => number;

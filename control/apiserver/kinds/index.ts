@@ -27,7 +27,7 @@ type TypedStrategies = { [Id in ResourceId]: Strategy<ResourceTypes[Id]> };
 
 /**
  * The strategy of each resource. Every one has `validate`, and `validateUpdate` that already includes the checks of
- * metadata; the caller adds nothing. Before serving writes, seed `deps.services` with the stored Services.
+ * metadata; the caller adds nothing. `deps.services` is repaired before writes are served.
  */
 export function strategies(deps: StrategyDeps): Record<ResourceId, Strategy> {
   const typed: TypedStrategies = {

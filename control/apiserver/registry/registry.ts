@@ -11,6 +11,7 @@ import type { Resource, ResourceId } from '#api/resources.ts';
 import { ApiError, alreadyExists, conflict, internalError, invalid, notFound } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
+import { StoreError } from '#control/store/errors.ts';
 import type { Store, WriteResult } from '#control/store/store.ts';
 import type { CacheFeed } from '../cache/cache-feed.ts';
 import { withRevision } from '../cache/cache-feed.ts';
@@ -159,11 +160,8 @@ export class Registry {
     const key = storageKey(resource, object.metadata);
     const existing = this.#deps.feed.cache(resource.storagePrefix).get(key);
     if (existing !== undefined) throw this.#exists(resource, existing.object);
-    const undo = await strategy.allocate?.(object, undefined);
-    if (context.dryRun) {
-      undo?.();
-      return new CachedObject(key, 0, object);
-    }
+    const undo = await strategy.allocate?.(object, undefined, context.dryRun);
+    if (context.dryRun) return new CachedObject(key, 0, object);
     try {
       const result = await this.#put(resource, key, object, 0);
       if (result.kind === 'conflict') {
@@ -172,9 +170,15 @@ export class Registry {
       }
       return new CachedObject(key, result.revision, withRevision(object, result.revision));
     } catch (error) {
-      undo?.();
+      await this.#takeBack(undo, error);
       throw error;
     }
+  }
+
+  /** After a failed write. Where it is not known whether it has happened, what was taken stays taken: better than given out twice. */
+  async #takeBack(undo: (() => Promise<void>) | undefined, error: unknown): Promise<void> {
+    if (error instanceof StoreError && error.code === 'unavailable') return;
+    await undo?.();
   }
 
   #exists(resource: Resource, existing: KubeObject): ApiError {
@@ -283,21 +287,18 @@ export class Registry {
     }
     if (sameJson(object, old)) return current;
     await pause?.();
-    const undo = await strategy.allocate?.(object, old);
-    if (context.dryRun) {
-      undo?.();
-      return new CachedObject(current.key, current.revision, object);
-    }
-    const result = await this.#put(resource, current.key, object, current.revision).catch((error: unknown) => {
-      undo?.();
+    const undo = await strategy.allocate?.(object, old, context.dryRun);
+    if (context.dryRun) return new CachedObject(current.key, current.revision, object);
+    const result = await this.#put(resource, current.key, object, current.revision).catch(async (error: unknown) => {
+      await this.#takeBack(undo, error);
       throw error;
     });
     if (result.kind === 'conflict') {
-      undo?.();
+      await undo?.();
       await this.#deps.feed.reach(result.revision);
       return undefined;
     }
-    strategy.committed?.(object, old);
+    await strategy.committed?.(object, old, result.revision);
     return new CachedObject(current.key, result.revision, withRevision(object, result.revision));
   }
 
@@ -374,7 +375,7 @@ export class Registry {
       await this.#deps.feed.reach(result.revision);
       return undefined;
     }
-    this.strategy(resource).release?.(current.object);
+    await this.strategy(resource).release?.(current.object, result.revision);
     return new CachedObject(current.key, result.revision, withRevision(copyOf(last), result.revision));
   }
 

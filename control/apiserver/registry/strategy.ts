@@ -41,6 +41,13 @@ export type DeletionStep =
   /** It is already on its way; answer with it as it is. */
   | { kind: 'pending' };
 
+/** The stored objects of a kind, read after the call that asks for them. */
+export interface StoredObjects<T> {
+  objects: readonly T[];
+  /** False: there are some that cannot be read, and nobody knows what they hold. */
+  complete: boolean;
+}
+
 export interface Strategy<T extends KubeObject = KubeObject> {
   /** Fills in what the API promises for absent fields (upstream's SetDefaults_*), in place. Also run on objects read from old stores. */
   setDefaults?(object: T): void;
@@ -53,12 +60,15 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   validate(object: T): FieldError[];
   validateUpdate?(object: T, old: T, subresource: UpdatedPart): FieldError[];
   warnings?(object: T, old: T | undefined): string[];
-  /** Takes scarce things (cluster IPs, node ports) just before the write; the returned undo runs if the write fails. */
-  allocate?(object: T, old: T | undefined): Promise<() => void>;
-  /** Gives back what `old` held and `object` does not, after the write of an update succeeded. */
-  committed?(object: T, old: T | undefined): void;
-  /** Gives them back after the object is really gone. */
-  release?(object: T): void;
+  /**
+   * Takes scarce things (cluster IPs, node ports) just before the write; the returned undo, which never rejects, runs if the write fails.
+   * On a dry run nothing is taken. @throws ApiError for what is not to be had @throws StoreError
+   */
+  allocate?(object: T, old: T | undefined, dryRun: boolean): Promise<() => Promise<void>>;
+  /** Gives back what `old` held and `object` does not, after the update was written at `revision`. Never rejects. */
+  committed?(object: T, old: T, revision: number): Promise<void>;
+  /** Gives them back after the object was removed from the store at `revision`. Never rejects. */
+  release?(object: T, revision: number): Promise<void>;
   /** Whether PUT may create (true upstream for few kinds: Lease, Event, Endpoints, Service, ConfigMap…: see AllowCreateOnUpdate). */
   allowCreateOnUpdate?: boolean;
   /** Whether PUT without resourceVersion overwrites (AllowUnconditionalUpdate). Default true. */
@@ -76,10 +86,10 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** Objects vanish by themselves this long after they were last written, in seconds. Absent: never. */
   ttlSeconds?: number;
   /**
-   * Told once of all stored objects, before anybody reads or writes this kind; what it returns is logged as problems. For strategies
-   * that hand out scarce things.
+   * Brings the scarce things that are taken in line with what the stored objects hold. Called before anybody writes this kind, and every three
+   * minutes. @throws StoreError
    */
-  seed?(objects: Iterable<T>): string[];
+  repair?(stored: () => Promise<StoredObjects<T>>): Promise<void>;
   /**
    * What fieldSelector may name besides metadata.name and metadata.namespace. Absent: nothing, and errors say so in the words of kinds
    * without a conversion function of their own (kubernetes `pkg/apis/<group>/v1/conversion.go`).

@@ -1,90 +1,118 @@
 /**
- * Hands out the scarce things of Services: cluster IPs, node ports, health-check node ports. What is taken is kept in
- * memory, rebuilt at start from the stored services; one API server process serves the writes.
+ * Hands out the scarce things of Services: cluster IPs, node ports, health-check node ports. What is taken stands in the store, changed by
+ * compare-and-set, so that of any number of API servers on one store no two give out the same.
+ *
+ *   allocate (take) ──▶ the Service is written ──▶ committed: what the old version held is given back
+ *                  └──▶ the write fails        ──▶ undo: what was taken is given back
+ *                  └──▶ the process ends       ──▶ repair finds what no Service holds
  *
  * Source: upstream `pkg/registry/core/service/storage/alloc.go`.
  */
+import { internalError } from '#api/status.ts';
 import type { Service } from '#api/types.generated.ts';
-import { unreadable } from '#client/left-out.ts';
+import type { Clock } from '#client/clock.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { Store } from '#control/store/store.ts';
+import type { StoredObjects } from '../../../registry/strategy.ts';
+import type { ServerLog } from '../../../serving/server-log.ts';
 import { ClusterIps } from './cluster-ips.ts';
 import { initIpFamilies } from './families.ts';
-import { NodePorts, type PortRange } from './node-ports.ts';
+import { IpAddresses } from './ip-addresses.ts';
+import { NodePorts } from './node-ports.ts';
+import { PortAllocation, type PortRange } from './port-allocation.ts';
+import { IpRepair } from './repair-ips.ts';
+import { PortRepair } from './repair-ports.ts';
 import { needsClusterIp } from './shape.ts';
 import { runUndo, type Undo } from './undo.ts';
+
+export interface ServiceAllocatorDeps {
+  store: Store;
+  clock: Clock;
+  log: ServerLog;
+  /** A number in [0, 1): which free address or port a service gets. */
+  random: () => number;
+  /** Told of what repair finds, on the Service; of upstream's two reporting controllers. Absent: the log alone is told. */
+  events?: { ips: EventRecorder; ports: EventRecorder } | undefined;
+}
 
 export interface ServiceAllocatorOptions {
   /** The range of cluster IPs, as `--service-cluster-ip-range`: `10.96.0.0/16`. IPv4. */
   serviceCidr: string;
   /** As `--service-node-port-range`. Default: 30000-32767. */
   nodePortRange?: PortRange;
-  /** A number in [0, 1): which free address or port a service gets. */
-  random: () => number;
 }
 
 export interface ServiceAllocator {
-  /** The first address of the range, which only the service `default/kubernetes` may have. */
-  readonly apiServerIp: string;
-  /** Marks what the stored services hold as taken; at start, before writes are served. Returns a line for each conflict. */
-  seed(services: Iterable<Service>): string[];
-  /** Fills in families, IPs and ports of a service about to be written; the returned undo gives back what this call took. @throws ApiError */
-  allocate(service: Service, old: Service | undefined): () => void;
-  /** Gives back what `old` held and `service` does not; after the update was written. */
-  committed(service: Service, old: Service): void;
-  /** Gives back all that a deleted service held. */
-  release(service: Service): void;
+  /**
+   * Brings what is taken in line with the stored Services: takes what they hold (those of an older data folder, too), gives back what none
+   * holds. To be called before writes are served, and regularly.
+   * @throws StoreError
+   */
+  repair(stored: () => Promise<StoredObjects<Service>>): Promise<void>;
+  /**
+   * Fills in families, IPs and ports of a service about to be written; the returned undo gives back what this call took, and never rejects.
+   * @param dryRun takes nothing
+   * @throws ApiError 422 for what is taken or out of range, 500 when the range is full @throws StoreError
+   */
+  allocate(service: Service, old: Service | undefined, dryRun: boolean): Promise<() => Promise<void>>;
+  /** Gives back what `old` held and `service` does not; after the update was written, at `revision`. Never rejects: repair does it later. */
+  committed(service: Service, old: Service, revision: number): Promise<void>;
+  /** Gives back all that a service held which was deleted at `revision`. Never rejects: repair does it later. */
+  release(service: Service, revision: number): Promise<void>;
 }
 
 const defaultPorts: PortRange = { first: 30_000, last: 32_767 };
 
 /** @throws Error for a range that is no IPv4 prefix of at most 30 bits */
-export function createServiceAllocator({
-  serviceCidr,
-  nodePortRange = defaultPorts,
-  random,
-}: ServiceAllocatorOptions): ServiceAllocator {
-  const ips = new ClusterIps(serviceCidr, random);
-  const ports = new NodePorts(nodePortRange, random);
+export function createServiceAllocator(
+  { store, clock, log, random, events }: ServiceAllocatorDeps,
+  { serviceCidr, nodePortRange = defaultPorts }: ServiceAllocatorOptions,
+): ServiceAllocator {
+  const addresses = new IpAddresses(store, clock);
+  const ips = new ClusterIps(serviceCidr, addresses, random);
+  const allocation = new PortAllocation(nodePortRange, store);
+  const ports = new NodePorts(allocation, random);
+  const ipRepair = new IpRepair({ store, clock, log, addresses, ips, events: events?.ips });
+  const portRepair = new PortRepair({ log, allocation, events: events?.ports });
+  let isRepaired = false;
 
-  const releaseAll = (service: Service, kept: Service | undefined): void => {
+  /** What stays taken by mistake costs an address until the next repair; the write itself has its outcome. */
+  const logged = async (work: Promise<void>, { metadata }: Service): Promise<void> => {
+    await work.catch((error: unknown) =>
+      log.warn(
+        { err: error, service: `${metadata.namespace}/${metadata.name}` },
+        'a cluster IP or node port could not be given back; repair will',
+      ),
+    );
+  };
+
+  const releaseAll = async (service: Service, kept: Service | undefined, revision: number): Promise<void> => {
     const keptIps = kept === undefined ? [] : ips.heldBy(kept);
-    const keptPorts = kept === undefined ? [] : ports.heldBy(kept);
-    for (const ip of ips.heldBy(service)) if (!keptIps.includes(ip)) ips.release(ip);
-    for (const port of ports.heldBy(service)) if (!keptPorts.includes(port)) ports.release(port);
+    const gone = ips.heldBy(service).filter((ip) => !keptIps.includes(ip));
+    await Promise.all([...gone.map((ip) => ips.release(ip, service, revision)), ports.release(service, kept)]);
   };
 
   return {
-    apiServerIp: ips.apiServerIp,
-    seed: (services) =>
-      [...services].flatMap((service) => {
-        try {
-          return holdAll(service, ips, ports);
-        } catch (error) {
-          // What an unreadable service holds is not known; that must not keep the server from starting.
-          return [`${service.metadata.namespace}/${service.metadata.name}: ${unreadable(error)}`];
-        }
-      }),
-    allocate(service, old) {
+    async repair(stored) {
+      await ipRepair.run(stored);
+      await portRepair.run(stored);
+      isRepaired = true;
+    },
+    async allocate(service, old, dryRun) {
       const undo: Undo = [];
       try {
         initIpFamilies(service, old);
-        if (needsClusterIp(service) && (old === undefined || !needsClusterIp(old))) ips.allocate(service, undo);
-        ports.allocate(service, old, undo);
+        // An address that a Service of an older data folder holds may not stand in the store yet.
+        if (!isRepaired) throw internalError('cannot allocate resources of type serviceipallocations at this time');
+        if (needsClusterIp(service) && (old === undefined || !needsClusterIp(old))) await ips.allocate(service, undo, dryRun);
+        await ports.allocate(service, old, undo, dryRun);
       } catch (error) {
-        runUndo(undo);
+        await logged(runUndo(undo), service);
         throw error;
       }
-      return () => runUndo(undo);
+      return () => logged(runUndo(undo), service);
     },
-    committed: (service, old) => releaseAll(old, service),
-    release: (service) => releaseAll(service, undefined),
+    committed: (service, old, revision) => logged(releaseAll(old, service, revision), old),
+    release: (service, revision) => logged(releaseAll(service, undefined, revision), service),
   };
-}
-
-function holdAll(service: Service, ips: ClusterIps, ports: NodePorts): string[] {
-  const name = `${service.metadata.namespace}/${service.metadata.name}`;
-  const conflict = (what: string): string => `${name}: ${what} is held by another service`;
-  return [
-    ...ips.heldBy(service).flatMap((ip) => (ips.hold(ip) ? [] : conflict(`cluster IP ${ip}`))),
-    ...ports.heldBy(service).flatMap((port) => (ports.hold(port) ? [] : conflict(`node port ${port}`))),
-  ];
 }

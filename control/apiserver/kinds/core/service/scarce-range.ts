@@ -1,60 +1,39 @@
 /**
  * A range of numbers of which each is handed out once. Those that nobody asks for by name come from the upper band first,
- * so that the lower band stays free for those who do.
+ * so that the lower band stays free for those who do. Pure.
  *
  * Source: KEP-3070 (cluster IPs), KEP-3668 (node ports).
  */
 
+/** Both ends belong to it. `staticSize`: how many at the lower end are given out unasked only when all others are gone. */
 export interface ScarceRange {
-  /** Takes this one. False when it is taken; throws nothing. */
-  take(value: number): boolean;
-  /** Takes a free one; undefined when none is left. */
-  takeNext(): number | undefined;
-  release(value: number): void;
-  has(value: number): boolean;
-  contains(value: number): boolean;
-}
-
-interface Band {
   first: number;
   last: number;
+  staticSize: number;
 }
 
-/** `staticSize` is how many at the lower end are given out without being asked for only when all others are gone. */
-export function createScarceRange({ first, last }: Band, staticSize: number, random: () => number): ScarceRange {
-  const taken = new Set<number>();
-  const bands: Band[] = [{ first: first + staticSize, last }];
-  if (staticSize > 0) bands.push({ first, last: first + staticSize - 1 });
+export const contains = ({ first, last }: ScarceRange, value: number): boolean => value >= first && value <= last;
 
-  const takeFrom = (band: Band): number | undefined => {
-    const size = band.last - band.first + 1;
-    const start = Math.floor(random() * size);
-    for (let step = 0; step < size; step++) {
-      const value = band.first + ((start + step) % size);
-      if (taken.has(value)) continue;
-      taken.add(value);
-      return value;
-    }
-    return undefined;
-  };
+/** Whether the number is of the lower band, which is given out unasked only when the upper is used up. */
+export const isStatic = ({ first, staticSize }: ScarceRange, value: number): boolean => value < first + staticSize;
 
-  return {
-    take(value) {
-      if (taken.has(value)) return false;
-      taken.add(value);
-      return true;
-    },
-    takeNext() {
-      for (const band of bands) {
-        const value = takeFrom(band);
-        if (value !== undefined) return value;
-      }
-      return undefined;
-    },
-    release: (value) => void taken.delete(value),
-    has: (value) => taken.has(value),
-    contains: (value) => value >= first && value <= last,
-  };
+/** One that is not taken, beginning anywhere; undefined: all are. */
+export function nextFree(range: ScarceRange, isTaken: (value: number) => boolean, random: () => number): number | undefined {
+  const dynamic = range.first + range.staticSize;
+  return (
+    freeBetween(dynamic, range.last, isTaken, random) ??
+    (range.staticSize > 0 ? freeBetween(range.first, dynamic - 1, isTaken, random) : undefined)
+  );
+}
+
+function freeBetween(first: number, last: number, isTaken: (value: number) => boolean, random: () => number): number | undefined {
+  const size = last - first + 1;
+  const start = Math.floor(random() * size);
+  for (let step = 0; step < size; step++) {
+    const value = first + ((start + step) % size);
+    if (!isTaken(value)) return value;
+  }
+  return undefined;
 }
 
 /** min(max(16, size / step), max), and none for ranges of at most 16. */

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { beforeEach, describe, it } from 'node:test';
+import { after, before, beforeEach, describe, it } from 'node:test';
 import { ApiError } from '#api/status.ts';
 import type { Service, ServicePort, ServiceSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../../../registry/strategy.ts';
 import { create, systemMeta, update } from '../../strategy.testing.ts';
-import { createServiceAllocator, type ServiceAllocator } from './allocator.ts';
+import { type AllocationStore, openAllocationStore } from './allocator.testing.ts';
+import type { ServiceAllocator } from './allocator.ts';
+import { apiServerIpOf } from './cluster-ips.ts';
 import { serviceStrategy } from './strategy.ts';
 
 const http: ServicePort = { port: 80 };
@@ -15,10 +17,14 @@ const service = (spec: Partial<ServiceSpec> = {}, name = 'web', namespace = 'ns'
   spec: { selector: { app: 'web' }, ports: [{ ...http }], ...spec },
 });
 
+let taken: AllocationStore;
 let services: ServiceAllocator;
 let strategy: Strategy<Service>;
-beforeEach(() => {
-  services = createServiceAllocator({ serviceCidr: '10.96.0.0/16', random: () => 0 });
+before(async () => void (taken = await openAllocationStore()));
+after(() => taken.close());
+beforeEach(async () => {
+  await taken.clear();
+  services = await taken.allocator();
   strategy = serviceStrategy({ services });
 });
 
@@ -26,7 +32,7 @@ beforeEach(() => {
 async function stored(spec: Partial<ServiceSpec> = {}, name?: string): Promise<Service> {
   const { object, errors } = await create(strategy, service(spec, name));
   assert.deepEqual(errors, []);
-  await strategy.allocate?.(object, undefined);
+  await strategy.allocate?.(object, undefined, false);
   return object;
 }
 
@@ -34,8 +40,8 @@ async function stored(spec: Partial<ServiceSpec> = {}, name?: string): Promise<S
 async function updated(old: Service, change: (object: Service) => void): Promise<{ object: Service; errors: string[] }> {
   const { object, errors } = await update(strategy, old, change);
   if (errors.length === 0) {
-    await strategy.allocate?.(object, old);
-    strategy.committed?.(object, old);
+    await strategy.allocate?.(object, old, false);
+    await strategy.committed?.(object, old, await taken.store.currentRevision());
   }
   return { object, errors };
 }
@@ -138,11 +144,11 @@ describe('service allocation', () => {
   }
 
   it('keeps the first address for the API server', async () => {
-    assert.equal(services.apiServerIp, '10.96.0.1');
+    assert.equal(apiServerIpOf('10.96.0.0/16'), '10.96.0.1');
     const { object } = await create(strategy, service({ clusterIP: '10.96.0.1' }, 'kubernetes', 'default'));
-    await strategy.allocate?.(object, undefined);
+    await strategy.allocate?.(object, undefined, false);
     assert.equal(object.spec.clusterIP, '10.96.0.1');
-    strategy.release?.(object);
+    await strategy.release?.(object, await taken.store.currentRevision());
     assert.match(await rejection(stored({ clusterIP: '10.96.0.1' })), /already allocated/);
   });
 
@@ -175,13 +181,13 @@ describe('service allocation', () => {
 
   it('gives back what a failed write had taken', async () => {
     const { object } = await create(strategy, service({ clusterIP: '10.96.0.30' }));
-    const undo = await strategy.allocate?.(object, undefined);
-    undo?.();
+    const undo = await strategy.allocate?.(object, undefined, false);
+    await undo?.();
     await stored({ clusterIP: '10.96.0.30' });
   });
 
   it('takes from the lower band only when the upper is used up, and says when all are', async () => {
-    services = createServiceAllocator({ serviceCidr: '10.0.0.0/27', random: () => 0 });
+    services = await taken.allocator({ serviceCidr: '10.0.0.0/27' });
     strategy = serviceStrategy({ services });
     const ips: (string | undefined)[] = [];
     for (let index = 0; index < 29; index++) ips.push((await stored({}, `s${index}`)).spec.clusterIP);
@@ -193,21 +199,15 @@ describe('service allocation', () => {
     );
   });
 
-  it('knows after a restart what stored services hold', async () => {
-    const held = await stored({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' });
-    services = createServiceAllocator({ serviceCidr: '10.96.0.0/16', random: () => 0 });
+  it('knows after a restart, and in every other server, what is taken', async () => {
+    await stored({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' });
+    services = await taken.allocator();
     strategy = serviceStrategy({ services });
-    assert.deepEqual(services.seed([held]), []);
     const next = await stored({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' }, 'next');
     assert.deepEqual(
       [next.spec.clusterIP, next.spec.ports?.[0]?.nodePort, next.spec.healthCheckNodePort],
       ['10.96.1.2', 30088, 30089],
     );
-    assert.deepEqual(services.seed([held]), [
-      'ns/web: cluster IP 10.96.1.1 is held by another service',
-      'ns/web: node port 30086 is held by another service',
-      'ns/web: node port 30087 is held by another service',
-    ]);
   });
 
   it('refuses families that the cluster does not have', async () => {
@@ -264,7 +264,7 @@ describe('service updates', () => {
   it('holds what the old version had until the update is written', async () => {
     const old = await stored({ type: 'NodePort', ports: [{ port: 80, nodePort: 30041 }] });
     const { object } = await update(strategy, old, ({ spec }) => void (spec.type = 'ClusterIP'));
-    await strategy.allocate?.(object, old);
+    await strategy.allocate?.(object, old, false);
     assert.match(await rejection(stored({ type: 'NodePort', ports: [{ port: 80, nodePort: 30041 }] }, 'b')), /already allocated/);
   });
 
@@ -276,7 +276,7 @@ describe('service updates', () => {
 
   it('frees everything on deletion', async () => {
     const spec: Partial<ServiceSpec> = { type: 'NodePort', clusterIP: '10.96.0.50', ports: [{ port: 80, nodePort: 30050 }] };
-    strategy.release?.(await stored(spec));
+    await strategy.release?.(await stored(spec), await taken.store.currentRevision());
     await stored(spec, 'next');
   });
 });
