@@ -1,7 +1,8 @@
 /**
  * Shims that containerd has forgotten. Seen with containerd 1.6: of some hundred pods made and deleted on a busy machine, one
- * container is gone from containerd's records while its shim lives on with what it runs. Why is not known. They stay until
- * somebody ends them: also at its start containerd cleans up only what it has a record of.
+ * container is gone from containerd's records while its shim lives on with what it runs, until somebody ends it. Why is not
+ * known. On such a machine containerd logs `failed to delete shim: close wait error: context deadline exceeded` for one pod in
+ * ten, but the shims of all that we saw ended all the same.
  *
  * A shim is taken away only when it names this node's containerd and the CRI's namespace, when containerd itself says that it
  * has no such container, and when both held at two looks in a row.
