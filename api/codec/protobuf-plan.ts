@@ -7,7 +7,7 @@
  */
 import { isJsonObject } from '#api/json.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
-import { type FieldFacts, type FieldType, type ScalarKind, typeFacts } from '../schema/facts.ts';
+import { type FieldFacts, type FieldType, type ScalarKind, type TypeFacts, typeFacts } from '../schema/facts.ts';
 import { fillZeros, zeroOf } from '../schema/zeros.ts';
 import { type ScalarCodec, scalarCodecs } from './protobuf-scalars.ts';
 import { schemaUnionCodecs } from './protobuf-schema-unions.ts';
@@ -33,18 +33,19 @@ interface Plan {
   typeName: string | undefined;
 }
 
-const plans = new Map<string, Plan>();
+/** By the facts themselves: a type that is not built in may go, and another one come under its name. */
+const plans = new WeakMap<TypeFacts, Plan>();
 
 function planOf(typeName: string): Plan {
-  let plan = plans.get(typeName);
+  const facts = typeFacts(typeName);
+  let plan = plans.get(facts);
   if (plan === undefined) {
-    const facts = typeFacts(typeName);
     plan = buildPlan(
       facts.goName,
       typeName,
       facts.fields.map((field) => ({ field, path: field.protoPath })),
     );
-    plans.set(typeName, plan);
+    plans.set(facts, plan);
   }
   return plan;
 }

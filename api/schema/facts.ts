@@ -122,6 +122,62 @@ function indexed(): Index {
   return index;
 }
 
+/** Texts of types that are not built in, with how many have added each. */
+const added = new Map<string, number>();
+let addedText = '';
+
+const blocksOf = (text: string): string[] => text.trim().split(/\n(?=[^ \n])/);
+const headOf = (block: string): string[] => (block.split('\n', 1)[0] as string).split(' ');
+
+/**
+ * Adds types to those of this process: of kinds that come at run time. The same text may be added several times, and stays until each
+ * has removed it.
+ * @param text in the grammar above, each list of a kind (`GadgetList`) included; names begin with the whole group: `example.com/v1.Gadget`
+ * @returns removes them
+ * @throws Error when a type or a kind of it is there already, in other words
+ */
+export function addTypes(text: string): () => void {
+  const known = indexed();
+  const count = added.get(text) ?? 0;
+  const blocks = blocksOf(text).map((block) => ({ block, head: headOf(block) }));
+  const kindsOf = (marks: readonly string[]): string[] =>
+    marks.filter((mark) => mark.startsWith('kind=')).map((mark) => mark.slice('kind='.length));
+  if (count === 0) {
+    for (const { head } of blocks) {
+      const [name = '', ...marks] = head;
+      if (known.types.has(name)) throw new Error(`schema facts: there already is a type "${name}"`);
+      const taken = kindsOf(marks).find((kind) => known.kinds.has(kind));
+      if (taken !== undefined) throw new Error(`schema facts: there already is a kind "${taken}"`);
+    }
+    for (const { block, head } of blocks) {
+      const [name = '', ...marks] = head;
+      known.types.set(name, block);
+      for (const kind of kindsOf(marks)) known.kinds.set(kind, name);
+    }
+  }
+  added.set(text, count + 1);
+  addedText = [...added.keys()].join('\n');
+  let isThere = true;
+  return () => {
+    if (!isThere) return;
+    isThere = false;
+    const left = (added.get(text) ?? 1) - 1;
+    if (left > 0) return void added.set(text, left);
+    added.delete(text);
+    addedText = [...added.keys()].join('\n');
+    for (const [name = '', ...marks] of blocks.map(({ head }) => head)) {
+      known.types.delete(name);
+      parsed.delete(name);
+      for (const kind of kindsOf(marks)) known.kinds.delete(kind);
+    }
+  };
+}
+
+/** All texts of {@link addTypes} that are there now, in one: what another thread has to add to know the same types. */
+export function addedTypes(): string {
+  return addedText;
+}
+
 /** Whether the facts know the type. */
 export function hasType(name: string): boolean {
   return indexed().types.has(name);

@@ -5,14 +5,15 @@
  * Two things differ from Go on purpose: such a list or map is empty when absent, not null, and a zero time stays absent.
  */
 import type { JsonObject, JsonValue } from '../json.ts';
-import { type FieldFacts, type FieldType, typeFacts } from './facts.ts';
+import { type FieldFacts, type FieldType, type TypeFacts, typeFacts } from './facts.ts';
 
 interface AlwaysPresent {
   name: string;
   zero(): JsonValue | undefined;
 }
 
-const known = new Map<string, readonly AlwaysPresent[]>();
+/** By the facts themselves: a type that is not built in may go, and another one come under its name. */
+const known = new WeakMap<TypeFacts, readonly AlwaysPresent[]>();
 
 /** Whether Go's JSON shows the field although nothing was set. */
 function isAlwaysPresent({ pointer, written, type }: FieldFacts): boolean {
@@ -54,12 +55,11 @@ export function zeroOf(type: FieldType): JsonValue | undefined {
 
 /** Adds to `target`, an object of the type, what is always present; what is there already stays. */
 export function fillZeros(typeName: string, target: JsonObject): void {
-  let fields = known.get(typeName);
+  const facts = typeFacts(typeName);
+  let fields = known.get(facts);
   if (fields === undefined) {
-    fields = typeFacts(typeName)
-      .fields.filter(isAlwaysPresent)
-      .map(({ name, type }) => ({ name, zero: () => zeroOf(type) }));
-    known.set(typeName, fields);
+    fields = facts.fields.filter(isAlwaysPresent).map(({ name, type }) => ({ name, zero: () => zeroOf(type) }));
+    known.set(facts, fields);
   }
   for (const { name, zero } of fields) {
     if (target[name] !== undefined) continue;

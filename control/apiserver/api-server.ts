@@ -11,6 +11,7 @@ import type { KubeObject } from '#api/meta.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { ResourceId } from '#api/resources.ts';
 import { bindingResource, reviewResources } from '#api/review-resources.ts';
+import { addTypes } from '#api/schema/facts.ts';
 import { shape } from '#api/schema/shape.ts';
 import { failure, forbidden, requestTooLarge } from '#api/status.ts';
 import { type Clock, sleep } from '#client/clock.ts';
@@ -109,6 +110,17 @@ export interface ApiServer {
   /** What is served, kinds that come and go included. */
   readonly resources: ResourceCatalog;
   addHealthCheck(check: HealthCheck): void;
+  /**
+   * Serves one more kind from now on, with its own watch cache; no watch of another kind notices. Resolves once it is served.
+   * @throws Error when its row, its storage prefix or its types are taken
+   */
+  addKind(kind: ServedKind): Promise<void>;
+  /**
+   * Serves it no longer: its watches end, its cache goes, requests for it get 404. What is stored stays: who wants it gone deletes it
+   * before.
+   * @returns false when it is not served @throws Error while another row is stored in its form
+   */
+  removeKind(id: string): boolean;
 }
 
 /**
@@ -155,6 +167,10 @@ class Server implements ApiServer {
   readonly #checks: HealthCheck[];
   readonly #ready = Promise.withResolvers<void>();
   #isRepaired = false;
+  /** Of kinds that came at run time, by id: their end. */
+  readonly #added = new Map<string, { ended: AbortController; forgetTypes: () => void }>();
+  /** Kinds whose cache is being filled, by storage prefix. */
+  readonly #joining = new Map<string, ServedKind>();
   /** Ends watches and other long requests. */
   readonly #shutdown = new AbortController();
 
@@ -166,8 +182,9 @@ class Server implements ApiServer {
     for (const metric of options.metrics ?? []) this.metrics.registry.registerMetric(metric);
     this.#served = servedGroupsOf(catalog.resources);
     const random = deps.random ?? Math.random;
-    const decode = decodeStored((prefix) => catalog.storedUnder(prefix));
-    const kindOf = (prefix: string): string | undefined => catalog.storedUnder(prefix)?.resource.kind;
+    const storedUnder = (prefix: string): ServedKind | undefined => catalog.storedUnder(prefix) ?? this.#joining.get(prefix);
+    const decode = decodeStored(storedUnder);
+    const kindOf = (prefix: string): string | undefined => storedUnder(prefix)?.resource.kind;
     const prefixes = new Set(catalog.all().map(({ resource }) => resource.storagePrefix));
     this.#feed = new CacheFeed(
       { store, clock, log, decode, kindOf, leftOut: deps.leftOut, freeze: options.freezeCached ?? false },
@@ -232,6 +249,41 @@ class Server implements ApiServer {
 
   addHealthCheck(check: HealthCheck): void {
     this.#checks.push(check);
+  }
+
+  async addKind(kind: ServedKind): Promise<void> {
+    const { resource, types } = kind;
+    const { id, storagePrefix, storedAs } = resource;
+    const { catalog } = this.#deps;
+    if (this.resources.byId(id) !== undefined || this.#joining.has(storagePrefix))
+      throw new Error(`"${id}" is served already, or is about to be`);
+    const forgetTypes = types === undefined ? () => {} : addTypes(types);
+    try {
+      if (storedAs === undefined) {
+        this.#joining.set(storagePrefix, kind);
+        await this.#feed.add(storagePrefix);
+        await kind.strategy.repair?.(() => this.#storedObjects(kind));
+      }
+      catalog.add(kind);
+      this.#added.set(id, { ended: new AbortController(), forgetTypes });
+    } catch (error) {
+      if (catalog.storedUnder(storagePrefix) === undefined) this.#feed.remove(storagePrefix);
+      forgetTypes();
+      throw error;
+    } finally {
+      if (this.#joining.get(storagePrefix) === kind) this.#joining.delete(storagePrefix);
+    }
+  }
+
+  removeKind(id: string): boolean {
+    const kind = this.#deps.catalog.remove(id);
+    if (kind === undefined) return false;
+    const { resource } = kind;
+    this.#added.get(id)?.ended.abort();
+    if (resource.storedAs === undefined) this.#feed.remove(resource.storagePrefix);
+    this.#added.get(id)?.forgetTypes();
+    this.#added.delete(id);
+    return true;
   }
 
   /** The server is ready after the first attempt: where the store takes no writes, reads go on. */
@@ -383,7 +435,13 @@ class Server implements ApiServer {
       ),
       pretty: wantsPretty(info.query, request.headers['user-agent']),
       warnings,
-      signal: request.signal === undefined ? this.#shutdown.signal : AbortSignal.any([request.signal, this.#shutdown.signal]),
+      signal: AbortSignal.any(
+        [
+          this.#shutdown.signal,
+          request.signal,
+          resource === undefined ? undefined : this.#added.get(resource.id)?.ended.signal,
+        ].filter((one) => one !== undefined),
+      ),
     };
     if (review !== undefined) return await handleReview(exchange, review);
     if (resource === undefined) return await handleBinding(exchange);

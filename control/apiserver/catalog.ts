@@ -32,6 +32,8 @@ export interface ServedKind {
 
 export class KindCatalog {
   readonly #kinds = new Map<string, ServedKind>();
+  /** Those that are stored as they are served. */
+  readonly #byPrefix = new Map<string, ServedKind>();
   readonly #rows: EditableCatalog = createResourceCatalog([]);
 
   constructor(kinds: Iterable<ServedKind> = []) {
@@ -60,7 +62,7 @@ export class KindCatalog {
 
   /** The kind in whose form the objects under this prefix are stored. */
   storedUnder(storagePrefix: string): ServedKind | undefined {
-    return this.all().find(({ resource }) => resource.storagePrefix === storagePrefix && resource.storedAs === undefined);
+    return this.#byPrefix.get(storagePrefix);
   }
 
   /** The stored object as `resource` shows it; converted once per version and view. @throws ApiError 404 as {@link kind} */
@@ -80,13 +82,17 @@ export class KindCatalog {
     const { resource, conversion } = kind;
     if ((conversion === undefined) !== (resource.storedAs === undefined))
       throw new Error(`resource "${resource.id}": a view of another row, and no other, has a conversion`);
-    // The listeners of the rows look up the kind.
     if (this.#kinds.has(resource.id)) throw new Error(`the catalog already has a resource "${resource.id}"`);
+    const isStored = resource.storedAs === undefined;
+    if (isStored && this.#byPrefix.has(resource.storagePrefix))
+      throw new Error(`resource "${resource.id}": objects of another one are stored under ${resource.storagePrefix}`);
+    // Before the row: its listeners may look up the kind.
     this.#kinds.set(resource.id, kind);
+    if (isStored) this.#byPrefix.set(resource.storagePrefix, kind);
     try {
       this.#rows.add(resource);
     } catch (error) {
-      this.#kinds.delete(resource.id);
+      this.#forget(kind);
       throw error;
     }
   }
@@ -96,7 +102,12 @@ export class KindCatalog {
     const kind = this.#kinds.get(id);
     if (kind === undefined) return undefined;
     this.#rows.remove(id);
-    this.#kinds.delete(id);
+    this.#forget(kind);
     return kind;
+  }
+
+  #forget(kind: ServedKind): void {
+    this.#kinds.delete(kind.resource.id);
+    if (this.#byPrefix.get(kind.resource.storagePrefix) === kind) this.#byPrefix.delete(kind.resource.storagePrefix);
   }
 }

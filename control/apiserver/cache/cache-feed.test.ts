@@ -103,6 +103,74 @@ describe('the cache feed', () => {
     await running;
   });
 
+  it('takes in one more prefix while everything goes on: nothing is lost, told twice or shown too early', async () => {
+    const later = (name: string, revision: number): StoreEntry => ({ ...entry(name, revision), key: `/registry/later/${name}` });
+    const ranges: PromiseWithResolvers<{ revision: number; entries: StoreEntry[] }>[] = [];
+    const scripted = scriptedStore(
+      () => [],
+      () => 1,
+    );
+    const range = scripted.store.range.bind(scripted.store);
+    const store = Object.assign(Object.create(scripted.store) as Store, {
+      range: async (options: Parameters<Store['range']>[0]) => {
+        if (options.prefix !== '/registry/later/') return await range(options);
+        const asked = Promise.withResolvers<{ revision: number; entries: StoreEntry[] }>();
+        ranges.push(asked);
+        return { ...(await asked.promise), more: false, count: 0 };
+      },
+    });
+    const put = (made: StoreEntry): Batch => ({
+      events: [{ type: 'put', revision: made.modRevision, entry: made } as never],
+      progressRevision: made.modRevision,
+    });
+    const feed = new CacheFeed({ store, clock: new FakeClock(), log: silentLog, decode: parse, kindOf: () => undefined }, [
+      '/registry/things',
+    ]);
+    const stop = new AbortController();
+    const running = feed.run(stop.signal);
+    await feed.ready;
+    const watcher = feed.cache('/registry/things').watch(1);
+    const adding = feed.add('/registry/later');
+    await settled();
+    scripted.deliver(put(later('a', 2)));
+    await settled();
+    // The read is ahead of the stream: of revision 4, when the caches stand at 2.
+    ranges[0]?.resolve({ revision: 4, entries: [later('a', 2), later('b', 4)] });
+    await settled();
+    assert.throws(() => feed.cache('/registry/later'), { code: 404 });
+    scripted.deliver(put(entry('x', 3)));
+    scripted.deliver(put(later('b', 4)));
+    scripted.deliver(put(later('c', 5)));
+    await adding;
+    await feed.reach(5);
+    const cache = feed.cache('/registry/later');
+    assert.deepEqual(
+      [...cache.range('/registry/later/')].map(({ key, revision }) => `${key} ${revision}`),
+      ['/registry/later/a 2', '/registry/later/b 4', '/registry/later/c 5'],
+    );
+    assert.throws(() => cache.watch(3), /too old resource version: 3 \(4\)/);
+    assert.deepEqual(
+      cache
+        .watch(4)
+        .take()
+        .map(({ revision }) => revision),
+      [5],
+    );
+    assert.equal(watcher.closed, false);
+    assert.deepEqual(
+      watcher.take().map(({ revision }) => revision),
+      [3],
+    );
+    await assert.rejects(feed.add('/registry/later'), /already is a watch cache/);
+
+    const own = cache.watch(5);
+    feed.remove('/registry/later');
+    assert.deepEqual([own.closed, watcher.closed], [true, false]);
+    assert.throws(() => feed.cache('/registry/later'), { code: 404 });
+    stop.abort();
+    await running;
+  });
+
   it('makes a reader wait for what was acknowledged before it asked', async () => {
     let revision = 1;
     const scripted = scriptedStore(

@@ -7,7 +7,7 @@
 import { deepFreeze } from '#api/deep-freeze.ts';
 import { errorText } from '#api/error-text.ts';
 import type { KubeObject } from '#api/meta.ts';
-import { serviceUnavailable } from '#api/status.ts';
+import { failure, serviceUnavailable } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import { type LeftOutReporter, leftOut } from '#client/left-out.ts';
@@ -45,6 +45,9 @@ export interface CacheFeedDeps {
 export class CacheFeed {
   readonly #deps: CacheFeedDeps;
   readonly #caches: Map<string, WatchCache>;
+  readonly #limits: WatchCacheLimits;
+  /** Prefixes whose cache is being filled, with what has changed under them meanwhile. */
+  readonly #joining = new Map<string, StoreEvent[]>();
   /** Of all kinds: the encoded forms of what was asked for lately. */
   readonly #encoded = new EncodedBytes();
   readonly #asker: RevisionAsker;
@@ -62,10 +65,11 @@ export class CacheFeed {
   constructor(deps: CacheFeedDeps, prefixes: Iterable<string>, limits: Partial<WatchCacheLimits> = {}) {
     this.#deps = deps;
     this.#asker = new RevisionAsker(deps.store, deps.clock);
-    const { maxTotalBytes, maxListBytes } = { ...defaultLimits, ...limits };
+    this.#limits = { ...defaultLimits, ...limits };
+    const { maxTotalBytes, maxListBytes } = this.#limits;
     this.#maxTotalBytes = maxTotalBytes;
     this.lists = new ListsUnderWay({ maxOwnBytes: maxListBytes, maxOutdatedBytes: maxListBytes });
-    this.#caches = new Map([...prefixes].map((prefix) => [prefix, new WatchCache(prefix, { ...defaultLimits, ...limits })]));
+    this.#caches = new Map([...prefixes].map((prefix) => [prefix, new WatchCache(prefix, this.#limits)]));
   }
 
   /** Resolves once the first full read is in the caches. */
@@ -92,10 +96,56 @@ export class CacheFeed {
     return this.#undecodable.keys().some((key) => key.startsWith(keyPrefix));
   }
 
+  /** @throws ApiError 404 when there is none (any more): its kind has been removed */
   cache(storagePrefix: string): WatchCache {
     const found = this.#caches.get(storagePrefix);
-    if (found === undefined) throw new Error(`no watch cache for ${storagePrefix}`);
+    if (found === undefined) throw failure(404, 'NotFound', 'the server could not find the requested resource', {});
     return found;
+  }
+
+  /**
+   * Makes one more cache and fills it; the others go on as they are. Resolves once it can be read, at the revision of all.
+   *
+   *   joining ──(range read at r; all caches have reached r; what changed after r is applied)──▶ a cache like the others
+   *      └──────(everything is read again meanwhile)───────────────────────────────────────────▶
+   *
+   * @throws Error when there is one already @throws StoreError as the read fails @throws ApiError 503 when the server shuts down before
+   */
+  async add(prefix: string): Promise<void> {
+    if (this.#caches.has(prefix) || this.#joining.has(prefix)) throw new Error(`there already is a watch cache for ${prefix}`);
+    if (!this.#isReady) {
+      this.#caches.set(prefix, new WatchCache(prefix, this.#limits));
+      return await this.#ready.promise;
+    }
+    const changes: StoreEvent[] = [];
+    this.#joining.set(prefix, changes);
+    try {
+      const { revision, entries } = await this.#deps.store.range({ prefix: `${prefix}/` });
+      // Until then the cache would show what a reader at the common revision must not see yet.
+      await this.reach(revision);
+      if (this.#joining.get(prefix) !== changes) return;
+      const cache = new WatchCache(prefix, this.#limits);
+      this.#caches.set(prefix, cache);
+      cache.replace(
+        entries.flatMap((entry) => this.#decode(prefix, entry) ?? []),
+        revision,
+      );
+      for (const event of changes) if (event.revision > revision) this.#apply(event);
+      if (this.#undecodable.size > 0) this.#reportUndecodable();
+    } finally {
+      if (this.#joining.get(prefix) === changes) this.#joining.delete(prefix);
+    }
+  }
+
+  /** Drops a cache and ends its watches; the others go on as they are. */
+  remove(prefix: string): void {
+    const cache = this.#caches.get(prefix);
+    if (cache === undefined) return;
+    this.#caches.delete(prefix);
+    cache.close();
+    const unread = [...this.#undecodable.keys()].filter((key) => key.startsWith(cache.prefix));
+    for (const key of unread) this.#undecodable.delete(key);
+    if (unread.length > 0) this.#reportUndecodable();
   }
 
   /**
@@ -205,6 +255,8 @@ export class CacheFeed {
   async #load(): Promise<void> {
     const { revision, entries } = await this.#deps.store.range({ prefix: registryPrefix });
     this.#undecodable.clear();
+    for (const prefix of this.#joining.keys()) this.#caches.set(prefix, new WatchCache(prefix, this.#limits));
+    this.#joining.clear();
     const byPrefix = new Map<string, CachedObject[]>([...this.#caches.keys()].map((prefix) => [prefix, []]));
     for (const entry of entries) {
       const prefix = this.#prefixOf(entry.key);
@@ -237,7 +289,10 @@ export class CacheFeed {
 
   #apply(event: StoreEvent): void {
     const prefix = this.#prefixOf(event.entry.key);
-    if (prefix === undefined) return;
+    if (prefix === undefined) {
+      for (const [joining, changes] of this.#joining) if (event.entry.key.startsWith(`${joining}/`)) changes.push(event);
+      return;
+    }
     const cache = this.cache(prefix);
     const previous = cache.get(event.entry.key);
     const known = this.#undecodable.size;

@@ -6,8 +6,9 @@
 import { Worker } from 'node:worker_threads';
 import { embeddedFiles } from '#api/embedded.ts';
 import { parseExact } from '#api/int64.ts';
+import { addedTypes } from '#api/schema/facts.ts';
 import { ApiError, failure, internalError, requestTooLarge } from '#api/status.ts';
-import { type DecodeJob, type DecodeResult, runDecodeJob, type WireResult } from './decode-job.ts';
+import { type DecodeJob, type DecodeResult, runDecodeJob, type TypesNotice, type WireResult } from './decode-job.ts';
 
 /** Bodies up to here take less time than handing them over would. */
 export const inlineBytes = 32 * 1024;
@@ -29,6 +30,8 @@ export class BodyDecoder {
   #current: (Waiting & { timer: NodeJS.Timeout }) | undefined;
   #worker: Worker | undefined;
   #idle: NodeJS.Timeout | undefined;
+  /** The types that the thread has been told of. */
+  #toldTypes = '';
 
   /** @throws ApiError 400, 413, 415, 422 as the job says; 413 and 504 for what takes too much memory or time */
   async run(job: DecodeJob): Promise<DecodeResult> {
@@ -61,6 +64,9 @@ export class BodyDecoder {
     // An exact copy that is handed over: the body itself may be a view of a pool.
     const body = new Uint8Array(next.job.body);
     worker.ref();
+    const types = addedTypes();
+    if (types !== this.#toldTypes) worker.postMessage({ kind: 'types', text: types } satisfies TypesNotice);
+    this.#toldTypes = types;
     const job = { ...next.job, body };
     const current = 'current' in job ? job.current : undefined;
     // That one was made for this job alone.
@@ -68,6 +74,7 @@ export class BodyDecoder {
   }
 
   #start(): Worker {
+    this.#toldTypes = '';
     const code = embeddedFiles['control/apiserver/decoding/decode-worker.ts'];
     const options = { name: 'decode', execArgv: [], resourceLimits: { maxOldGenerationSizeMb: maxHeapMb } };
     const worker =

@@ -51,6 +51,12 @@ type ObjectJob =
       request: Omit<TrackRequest, 'object' | 'live'>;
     };
 
+/** To the thread, before a job: the types that are not built in, all of them (`addedTypes`). */
+export interface TypesNotice {
+  kind: 'types';
+  text: string;
+}
+
 export interface DecodeResult {
   value: unknown;
   /** Warnings, or for patches and configurations what strict decoding says. */
