@@ -17,6 +17,7 @@ import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
 import { untilAborted } from '#client/until-aborted.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
+import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
 import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
 import { KindCatalog } from './apiserver/catalog.ts';
@@ -183,8 +184,7 @@ interface Parts {
 
 function buildApiServer({ options, store, clock, log, pki, allocator, proxy, leftOut }: Parts): ApiServer {
   const issuer = `https://kubernetes.default.svc.${options.clusterDomain}`;
-  const { tolerationSeconds } = options;
-  const catalog = new KindCatalog(builtInKinds({ clock, services: allocator, random: Math.random, tolerationSeconds }));
+  const catalog = new KindCatalog(builtInKinds({ clock, services: allocator, random: Math.random }));
   const openApi = createOpenApi(catalog.resources, options.version, options.descriptions);
   return createApiServer(
     {
@@ -193,6 +193,7 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy, lef
       log,
       catalog,
       patcher: createObjectPatcher(),
+      admission: admissionPlugins({ random: Math.random, tolerationSeconds: options.tolerationSeconds }),
       openapi: openApiRoute(openApi),
       proxy,
       leftOut,

@@ -11,6 +11,7 @@ import type { TransportResponse } from '#client/transport.ts';
 import { createTokenKey } from '#control/pki/certificates.ts';
 import { createSqliteStore } from '#control/store/sqlite.ts';
 import type { Store } from '#control/store/store.ts';
+import { admissionPlugins } from './admission/plugins/index.ts';
 import { type ApiServer, type ApiServerDeps, createApiServer, inProcessTransport } from './api-server.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
 import { KindCatalog } from './catalog.ts';
@@ -125,6 +126,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       log,
       catalog,
       patcher: createObjectPatcher(),
+      admission: admissionPlugins({ random: Math.random }),
       ...deps,
     },
     {

@@ -19,6 +19,8 @@ import type { LeftOutReporter } from '#client/left-out.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
 import { untilAborted } from '#client/until-aborted.ts';
 import type { Store } from '#control/store/store.ts';
+import { AdmissionChain } from './admission/chain.ts';
+import type { AdmissionPlugin } from './admission/plugin.ts';
 import { impersonate } from './authentication/impersonation.ts';
 import { ServiceAccountTokens, type TokenOptions } from './authentication/service-account-tokens.ts';
 import { handleIssuerDiscovery } from './authentication/token-issuer-discovery.ts';
@@ -34,6 +36,7 @@ import { type ServedGroups, servedGroupsOf } from './discovery/served-groups.ts'
 import type { ObjectPatcher } from './patch/patch.ts';
 import { Registry } from './registry/registry.ts';
 import type { StoredObjects, UserInfo } from './registry/strategy.ts';
+import { admitConnect } from './rest/admitted.ts';
 import { allowsConversion, type Exchange, type Parts } from './rest/exchange.ts';
 import { negotiate, negotiateLeniently, wantsPretty } from './rest/negotiation.ts';
 import { maxBodyBytes } from './rest/request-body.ts';
@@ -57,6 +60,8 @@ export interface ApiServerDeps {
   /** What is served at first; from now on this server's to change. */
   catalog: KindCatalog;
   patcher: ObjectPatcher;
+  /** Asked about every write and connect, in this order; see admission/plugins/index.ts. */
+  admission: readonly AdmissionPlugin[];
   /** Told of stored values that cannot be read. */
   leftOut?: LeftOutReporter;
   /** Default: {@link alwaysAllow}. */
@@ -74,7 +79,15 @@ export interface StreamProxy {
   handles(info: RequestInfo): boolean;
   /** Whether the body goes on to somebody else as it comes: then it is neither read nor limited here. */
   passesBodyOn(info: RequestInfo): boolean;
-  handle(request: TransportRequest, info: RequestInfo, registry: Registry): Promise<TransportResponse>;
+  handle(request: ProxiedRequest): Promise<TransportResponse>;
+}
+
+export interface ProxiedRequest {
+  request: TransportRequest;
+  info: RequestInfo;
+  registry: Registry;
+  /** To be called for what is a connect, before anything is connected to. @throws ApiError as an admission plugin says */
+  admitConnect(): Promise<void>;
 }
 
 export interface ApiServerOptions {
@@ -96,6 +109,8 @@ export interface ApiServer {
   handle(request: TransportRequest, user: UserInfo): Promise<TransportResponse>;
   /** Who the request acts as. @throws ApiError 403 when that user may not make it */
   admit(request: TransportRequest, info: RequestInfo, user: UserInfo): Promise<UserInfo>;
+  /** Admission of a connection to a pod, service or node. @throws ApiError as a plugin says */
+  admitConnect(info: RequestInfo, user: UserInfo, warnings: WarningRecorder): Promise<void>;
   /** Follows the store until `signal` aborts; nothing is served before. Watches end with it. */
   run(signal: AbortSignal): Promise<void>;
   /** {@link StreamProxy.passesBodyOn} */
@@ -193,7 +208,8 @@ class Server implements ApiServer {
     );
     const decoder = new BodyDecoder();
     const trackElsewhere = trackIn(decoder);
-    this.registry = new Registry({ store, clock, log, feed: this.#feed, catalog, patcher, trackElsewhere, random });
+    const admission = new AdmissionChain(deps.admission);
+    this.registry = new Registry({ store, clock, log, feed: this.#feed, catalog, patcher, admission, trackElsewhere, random });
     this.metrics.registry.registerMetric(keptBytesMetric(this.#feed));
     const read = (resource: ResourceId, namespace: string | undefined, name: string) =>
       this.registry.read(resource, namespace, name);
@@ -208,6 +224,7 @@ class Server implements ApiServer {
       patcher,
       decoder,
       authorizer: deps.authorizer ?? alwaysAllow,
+      admission,
       random,
       decode,
       tokens: this.tokens,
@@ -423,7 +440,12 @@ class Server implements ApiServer {
     if (resource === undefined && review === undefined && !isBinding) return pageNotFound();
     await this.#ready.promise;
     if (resource !== undefined && this.#deps.proxy?.handles(info) === true)
-      return await this.#deps.proxy.handle(request, info, this.registry);
+      return await this.#deps.proxy.handle({
+        request,
+        info,
+        registry: this.registry,
+        admitConnect: () => this.admitConnect(info, user, warnings),
+      });
     const exchange: Omit<Exchange, 'resource'> = {
       parts: this.#parts,
       request,
@@ -446,6 +468,14 @@ class Server implements ApiServer {
     if (review !== undefined) return await handleReview(exchange, review);
     if (resource === undefined) return await handleBinding(exchange);
     return await handleResource({ ...exchange, resource });
+  }
+
+  async admitConnect(info: RequestInfo, user: UserInfo, warnings: WarningRecorder): Promise<void> {
+    await admitConnect(this.#parts.admission, info, user, {
+      clock: this.#deps.clock,
+      warn: (message) => warnings.add(message),
+      read: (resource, namespace, name) => this.registry.read(resource, namespace, name),
+    });
   }
 
   async #servePath(request: TransportRequest, info: RequestInfo): Promise<TransportResponse> {

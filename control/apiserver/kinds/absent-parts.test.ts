@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { KubeObject } from '#api/meta.ts';
+import { apiVersionOf, type KubeObject } from '#api/meta.ts';
+import { createResourceCatalog } from '#api/resource-catalog.ts';
 import type { ResourceId } from '#api/resources.ts';
 import { ApiError } from '#api/status.ts';
 import { FakeClock } from '#client/clock.ts';
@@ -194,12 +195,14 @@ describe('objects with absent parts', () => {
     all = strategies({ clock, services: await taken.allocator({ serviceCidr: '10.96.0.0/12' }), random: () => 0 });
   });
   after(() => taken.close());
+  const resources = createResourceCatalog();
 
   for (const [id, content] of Object.entries(rich) as [ResourceId, Json][]) {
     it(`of ${id} are answered, never crashed on`, async () => {
       const strategy = all[id];
       const metadata = systemMeta('x', id === 'namespaces' || id === 'nodes' ? undefined : 'ns');
-      const object = { apiVersion: 'v1', kind: 'K', metadata, ...content } as KubeObject;
+      const { group, version, kind } = resources.builtIn(id);
+      const object = { apiVersion: apiVersionOf(group, version), kind, metadata, ...content } as KubeObject;
       const { object: old } = await create(strategy, object, { stored });
       for (const path of places(content)) {
         const where = path.join('.');

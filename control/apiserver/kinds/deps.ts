@@ -8,6 +8,4 @@ export interface StrategyDeps {
   services: ServiceAllocator;
   /** A number in [0, 1), for name suffixes. */
   random: () => number;
-  /** `--default-not-ready-toleration-seconds`, `--default-unreachable-toleration-seconds`; 300 each by default. */
-  tolerationSeconds?: { notReady: number; unreachable: number } | undefined;
 }

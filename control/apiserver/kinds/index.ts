@@ -41,7 +41,7 @@ export function strategies(deps: StrategyDeps): Record<ResourceId, Strategy> {
     'leases.coordination.k8s.io': leaseStrategy,
     namespaces: namespaceStrategy,
     nodes: nodeStrategy,
-    pods: podStrategy(deps),
+    pods: podStrategy,
     'replicasets.apps': replicaSetStrategy,
     secrets: secretStrategy,
     serviceaccounts: serviceAccountStrategy,

@@ -1,8 +1,12 @@
-/** For tests: takes an object through a strategy's steps in the registry's order. */
+/** For tests: takes an object through a strategy's and the admission plugins' steps in the registry's order. */
 import { deepFreeze } from '#api/deep-freeze.ts';
 import type { FieldError } from '#api/field-error.ts';
-import type { KubeObject } from '#api/meta.ts';
+import { apiVersionOf, type KubeObject } from '#api/meta.ts';
+import { builtInResources } from '#api/resources.ts';
 import { FakeClock } from '#client/clock.ts';
+import { AdmissionChain } from '../admission/chain.ts';
+import type { AdmissionAttributes, Operation } from '../admission/plugin.ts';
+import { admissionPlugins } from '../admission/plugins/index.ts';
 import type { RequestContext, Strategy } from '../registry/strategy.ts';
 
 const createdAt = '2026-01-01T00:00:00Z';
@@ -13,12 +17,41 @@ export interface HarnessOptions {
   clock?: FakeClock;
 }
 
-function testContext({ stored = {}, clock = new FakeClock() }: HarnessOptions = {}): RequestContext {
+export function testContext({ stored = {}, clock = new FakeClock() }: HarnessOptions = {}): RequestContext {
   return {
     user: { name: 'tester', groups: [], extra: {} },
     clock,
     warn: () => undefined,
     read: async (resource, namespace, name) => stored[`${resource}/${namespace ?? ''}/${name}`],
+  };
+}
+
+/** Namespaces are not what is looked at here. */
+const admission = new AdmissionChain(admissionPlugins({ random: () => 0 }).filter(({ name }) => name !== 'NamespaceLifecycle'));
+
+export function attributesOf(
+  operation: Operation,
+  object: KubeObject,
+  oldObject: KubeObject | undefined,
+  subresource: string,
+): AdmissionAttributes {
+  const { apiVersion, kind, metadata } = object;
+  const resource = builtInResources.find((one) => one.kind === kind && apiVersionOf(one.group, one.version) === apiVersion);
+  if (resource === undefined) throw new Error(`no resource for ${apiVersion} ${kind}`);
+  const { user } = testContext();
+  const { namespace = '', name } = metadata;
+  return {
+    operation,
+    resource,
+    kind,
+    subresource,
+    namespace,
+    name,
+    user,
+    dryRun: false,
+    object,
+    oldObject,
+    options: undefined,
   };
 }
 
@@ -41,9 +74,9 @@ export async function create<T extends KubeObject>(
 ): Promise<{ object: T; errors: string[] }> {
   const object = structuredClone(submitted);
   const context = testContext(options);
-  strategy.prepareForCreate?.(object, context);
   strategy.setDefaults?.(object);
-  await strategy.admit?.(object, undefined, context);
+  await admission.mutate(attributesOf('create', object, undefined, ''), context);
+  strategy.prepareForCreate?.(object, context);
   strategy.setDefaults?.(object);
   return { object, errors: texts(strategy.validate(object)) };
 }
@@ -60,11 +93,9 @@ export async function update<T extends KubeObject>(
   change(object);
   const context = testContext();
   strategy.setDefaults?.(object);
+  await admission.mutate(attributesOf('update', object, frozen, subresource), context);
+  strategy.setDefaults?.(object);
   strategy.prepareForUpdate?.(object, frozen, context, subresource);
-  if (subresource === '') {
-    await strategy.admit?.(object, frozen, context);
-    strategy.setDefaults?.(object);
-  }
   return { object, errors: texts(strategy.validateUpdate?.(object, frozen, subresource) ?? []) };
 }
 

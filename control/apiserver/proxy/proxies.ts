@@ -7,7 +7,7 @@
 import { posix } from 'node:path';
 import { type ApiError, badRequest, failure, internalError } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
-import type { StreamProxy } from '../api-server.ts';
+import type { ProxiedRequest, StreamProxy } from '../api-server.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { methodNotAllowed } from '../rest/resource-handler.ts';
@@ -58,12 +58,13 @@ export class Proxies implements StreamProxy, UpgradeHandler {
     return group === '' && subresource === 'proxy' && proxied.has(resource);
   }
 
-  async handle(request: TransportRequest, info: RequestInfo, registry: Registry): Promise<TransportResponse> {
+  async handle({ request, info, registry, admitConnect }: ProxiedRequest): Promise<TransportResponse> {
     if (info.subresource === 'log') {
       if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
       return await this.#logs(info, registry, request.signal);
     }
     checkConnect(request, info);
+    await admitConnect();
     if (info.subresource !== 'proxy') {
       // What else is wrong with it is told first.
       await this.#kubeletTarget(registry, await streamTarget(info, registry));
@@ -78,7 +79,7 @@ export class Proxies implements StreamProxy, UpgradeHandler {
   }
 
   /** Passes an upgraded connection on, and settles when it has ended. @throws ApiError while an ordinary answer can be given */
-  async upgrade({ request, info, registry, message, socket, head }: UpgradeExchange): Promise<void> {
+  async upgrade({ request, info, registry, admitConnect, message, socket, head }: UpgradeExchange): Promise<void> {
     if (info.subresource === 'log') {
       const protocol = negotiateReader(request.headers['sec-websocket-protocol']);
       const gone = new AbortController();
@@ -87,6 +88,7 @@ export class Proxies implements StreamProxy, UpgradeHandler {
       return await sendOverWebSocket(body, protocol, { request: message, socket, head }, this.#log);
     }
     checkConnect(request, info);
+    await admitConnect();
     const timeoutMs = this.#options.upgradeTimeoutMs ?? 30_000;
     const target =
       info.subresource === 'proxy'

@@ -13,12 +13,13 @@ import type { DeleteOptions } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { StoreError } from '#control/store/errors.ts';
 import type { Store, WriteResult } from '#control/store/store.ts';
+import type { AdmissionChain } from '../admission/chain.ts';
+import type { AdmissionAttributes, Operation } from '../admission/plugin.ts';
 import type { CacheFeed } from '../cache/cache-feed.ts';
 import { withRevision } from '../cache/cache-feed.ts';
 import { CachedObject, copyOf } from '../cache/cached-object.ts';
 import { checkStorable, isLarge, isLargeText, isTrackable, letOthersIn, type ObjectSize, sizeOf } from '../cache/object-size.ts';
 import type { KindCatalog } from '../catalog.ts';
-import { checkNamespace } from '../kinds/core/namespace/lifecycle.ts';
 import type { ObjectPatcher, TrackRequest } from '../patch/patch.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import { validateManagedFields } from '../validation/object-meta.ts';
@@ -28,6 +29,7 @@ import { storageKey, toStored } from './object-keys.ts';
 import type { DeletionStep, RequestContext, Strategy, UpdatedPart } from './strategy.ts';
 import {
   checkIdentity,
+  fillRequestFields,
   fillSystemFields,
   keepSystemFields,
   keepTimesOfUnchangedFields,
@@ -42,6 +44,7 @@ export interface RegistryDeps {
   feed: CacheFeed;
   catalog: KindCatalog;
   patcher: ObjectPatcher;
+  admission: AdmissionChain;
   /** `trackManagedFields` of large objects, off the event loop. */
   trackElsewhere(request: TrackRequest): Promise<void>;
   random: () => number;
@@ -50,6 +53,17 @@ export interface RegistryDeps {
 export interface WriteContext extends RequestContext {
   fieldManager: string;
   dryRun: boolean;
+  /** The request was admitted as a whole (a binding, an eviction): the writes it is made of are not admitted again, as upstream. */
+  admitted?: boolean;
+  /** It deletes a collection: admission is told no name. */
+  ofCollection?: boolean;
+}
+
+/** What admission sees of an object in place of the object: a Scale of a Deployment. Pure. */
+export interface AdmissionView {
+  of(object: KubeObject): KubeObject;
+  /** The object with what plugins changed in its view. */
+  into(object: KubeObject, view: KubeObject): KubeObject;
 }
 
 export interface UpdateRequest {
@@ -68,6 +82,8 @@ export interface UpdateRequest {
   forceCreate?: boolean;
   /** managedFields are already in place (server-side apply), or the endpoint owns no fields (binding, eviction). */
   fieldsTracked?: boolean;
+  /** Absent: admission sees the object itself. */
+  view?: AdmissionView;
 }
 
 const maxGeneratedNameTries = 8;
@@ -133,13 +149,14 @@ export class Registry {
     const strategy = this.strategy(resource);
     await this.#deps.feed.fresh();
     const pause = isLarge(object) ? letOthersIn : undefined;
-    fillSystemFields(resource, namespace, object, this.#deps.clock.now(), this.#deps.random);
-    checkNamespace(this.#deps.feed, this.resource('namespaces'), resource, object);
-    strategy.prepareForCreate?.(object, context);
-    await pause?.();
+    fillRequestFields(resource, namespace, object);
     strategy.setDefaults?.(object);
     await pause?.();
-    await strategy.admit?.(object, undefined, context);
+    const attributes = attributesOf('create', resource, object.metadata, '', object, undefined, context);
+    await this.#deps.admission.mutate(attributes, context);
+    await pause?.();
+    fillSystemFields(object, this.#deps.clock.now(), this.#deps.random);
+    strategy.prepareForCreate?.(object, context);
     await pause?.();
     strategy.setDefaults?.(object);
     await pause?.();
@@ -153,6 +170,7 @@ export class Registry {
     );
     await pause?.();
     for (const warning of strategy.warnings?.(object, undefined) ?? []) context.warn(warning);
+    await this.#deps.admission.validate({ ...attributes, name: object.metadata.name }, context);
     return await this.#putNew(resource, object, strategy, context);
   }
 
@@ -200,8 +218,7 @@ export class Registry {
     for (let race = 0; race < maxRaces; race++) {
       const current = await this.find(resource, name);
       if (current === undefined) return { object: await this.#createByUpdate(resource, name, request, context), created: true };
-      const given = request.returnsOwn === true ? current.object : await copyInTurns(current);
-      const object = await request.transform(given, current.bytes);
+      const object = await this.#changed(resource, current, request, context);
       const updated = await this.#updateOnce(resource, current, object, request, context);
       if (updated !== undefined) return { object: updated, created: false };
     }
@@ -226,6 +243,18 @@ export class Registry {
     return await this.#createOnce(resource, name.namespace ?? '', object, context, request.fieldsTracked);
   }
 
+  /** What the request makes of the stored object, with what admission makes of that. */
+  async #changed(resource: Resource, current: CachedObject, request: UpdateRequest, context: WriteContext): Promise<KubeObject> {
+    const old = current.object;
+    const object = await request.transform(request.returnsOwn === true ? old : await copyInTurns(current), current.bytes);
+    if (context.admitted === true) return object;
+    if (request.mode !== 'bypass') this.strategy(resource).setDefaults?.(object);
+    if (isLargeText(current.bytes)) await letOthersIn();
+    const attributes = updateAttributes(resource, object, old, request, context);
+    await this.#deps.admission.mutate(attributes, context);
+    return request.view === undefined ? object : request.view.into(object, attributes.object as KubeObject);
+  }
+
   /** @returns undefined when the race was lost */
   async #updateOnce(
     resource: Resource,
@@ -244,12 +273,6 @@ export class Registry {
       await pause?.();
       strategy.prepareForUpdate?.(object, old, context, request.mode);
       await pause?.();
-      if (request.mode === '') {
-        await strategy.admit?.(object, old, context);
-        await pause?.();
-        strategy.setDefaults?.(object);
-        await pause?.();
-      }
     }
     const { mode } = request;
     const validate = (): FieldError[] => {
@@ -270,6 +293,8 @@ export class Registry {
       for (const warning of strategy.warnings?.(object, old) ?? []) context.warn(warning);
       await pause?.();
     }
+    if (context.admitted !== true)
+      await this.#deps.admission.validate(updateAttributes(resource, object, old, request, context), context);
     return await this.#putUpdated(resource, current, object, strategy, context, pause);
   }
 
@@ -312,16 +337,18 @@ export class Registry {
     options: Partial<DeleteOptions>,
     context: WriteContext,
   ): Promise<{ object: CachedObject; deleted: boolean }> {
-    this.strategy(resource).checkDelete?.(name.name);
     await this.#deps.feed.fresh();
     const key = storageKey(resource, name);
-    if (options.ignoreStoreReadErrorWithClusterBreakingPotential === true && this.#deps.feed.undecodable(key) !== undefined)
+    if (options.ignoreStoreReadErrorWithClusterBreakingPotential === true && this.#deps.feed.undecodable(key) !== undefined) {
+      await this.#admitDelete(resource, name, undefined, context);
       return { object: await this.#removeUndecodable(resource, key, name, context), deleted: true };
+    }
     for (let race = 0; race < maxRaces; race++) {
       const current = await this.get(resource, name);
       checkPreconditions(current.object, options, { group: resource.group, name: resource.kind });
       const step = this.#planDeletion(resource, current, options);
       if (step.kind === 'pending') return { object: current, deleted: false };
+      await this.#admitDelete(resource, name, current.object, context);
       if (step.kind === 'remove' || step.thenRemove) {
         const removed = await this.#remove(resource, current, step.kind === 'mark' ? step.object : current.object, context);
         if (removed !== undefined) return { object: removed, deleted: true };
@@ -340,6 +367,19 @@ export class Registry {
     if (context.dryRun) return new CachedObject(key, 0, last as KubeObject);
     const { revision } = await this.#deps.store.delete(key);
     return new CachedObject(key, revision, withRevision(last as KubeObject, revision));
+  }
+
+  async #admitDelete(
+    resource: Resource,
+    { name, namespace }: ObjectName,
+    old: KubeObject | undefined,
+    context: WriteContext,
+  ): Promise<void> {
+    if (context.admitted === true) return;
+    const told = { name: context.ofCollection === true ? '' : name, namespace };
+    const attributes = attributesOf('delete', resource, told, '', undefined, old, context);
+    await this.#deps.admission.mutate(attributes, context);
+    await this.#deps.admission.validate(attributes, context);
   }
 
   #planDeletion(resource: Resource, current: CachedObject, options: Partial<DeleteOptions>): DeletionStep {
@@ -448,4 +488,39 @@ async function copyInTurns({ object, bytes }: CachedObject): Promise<KubeObject>
   const copy = parseExact(text) as KubeObject;
   await letOthersIn();
   return copy;
+}
+
+function attributesOf(
+  operation: Operation,
+  resource: Resource,
+  { name, namespace }: Partial<ObjectName>,
+  subresource: string,
+  object: KubeObject | undefined,
+  oldObject: KubeObject | undefined,
+  { user, dryRun }: WriteContext,
+): AdmissionAttributes {
+  return {
+    operation,
+    resource,
+    kind: object?.kind ?? resource.kind,
+    subresource,
+    namespace: resource.namespaced ? (namespace ?? '') : '',
+    name: name ?? '',
+    user,
+    dryRun,
+    object,
+    oldObject,
+    options: undefined,
+  };
+}
+
+function updateAttributes(
+  resource: Resource,
+  object: KubeObject,
+  old: KubeObject,
+  { subresource, view }: UpdateRequest,
+  context: WriteContext,
+): AdmissionAttributes {
+  const [seen, seenOld] = view === undefined ? [object, old] : [view.of(object), view.of(old)];
+  return attributesOf('update', resource, old.metadata, subresource, seen, seenOld, context);
 }

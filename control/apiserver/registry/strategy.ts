@@ -2,7 +2,8 @@
  * What is special to one kind. The generic registry (registry.ts) serves every kind alike; a kind's file in `kinds/`
  * holds a Strategy with only what differs.
  *
- * Order on create: decode → prepareForCreate → defaults → generic metadata → admit → validate → allocate → store.
+ * Order on create: decode → defaults → admission (mutate) → system fields → prepareForCreate → validate → admission (validate) → allocate →
+ * store. Admission is not of a kind: see admission/plugin.ts.
  * Source: apiserver `pkg/registry/rest/{create,update,delete}.go`.
  */
 import type { FieldError } from '#api/field-error.ts';
@@ -55,8 +56,6 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   prepareForCreate?(object: T, context: RequestContext): void;
   /** Keeps what this endpoint may not change (status on the main resource; all but status on `/status`); raises generation on a spec change. */
   prepareForUpdate?(object: T, old: T, context: RequestContext, subresource: UpdatedPart): void;
-  /** Built-in admission (ServiceAccount, NodeRestriction-like checks, LimitRange …), in place. @throws ApiError */
-  admit?(object: T, old: T | undefined, context: RequestContext): Promise<void>;
   validate(object: T): FieldError[];
   validateUpdate?(object: T, old: T, subresource: UpdatedPart): FieldError[];
   warnings?(object: T, old: T | undefined): string[];
@@ -77,8 +76,6 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   gracePeriodSeconds?(object: T, requested: number | undefined): number;
   /** Default propagation of deletes. Default `Background`. */
   defaultPropagation?: 'Background' | 'Orphan';
-  /** Whether a name can never be deleted, whatever it is the name of. @throws ApiError 403 */
-  checkDelete?(name: string): void;
   /** A deletion of its own kind, instead of the generic one (`deletion.ts`); undefined: the generic one after all. Pure. */
   planDeletion?(object: T, options: Partial<DeleteOptions>, nowMs: number): DeletionStep | undefined;
   /** Whether an update that leaves no `metadata.finalizers` removes an object that is being deleted. Default: it does. */

@@ -17,14 +17,8 @@ import type { Strategy } from './strategy.ts';
 export const optimisticLockMessage =
   'the object has been modified; please apply your changes to the latest version and try again';
 
-/** Makes a new object out of a submitted one: type, uid, name, times. @throws ApiError 400 */
-export function fillSystemFields(
-  resource: Resource,
-  namespace: string,
-  object: KubeObject,
-  nowMs: number,
-  random: () => number,
-): void {
+/** Gives a submitted object the type and the namespace that the request is about. @throws ApiError 400 when it says another namespace */
+export function fillRequestFields(resource: Resource, namespace: string, object: KubeObject): void {
   const { metadata } = object;
   if ((metadata.resourceVersion ?? '') !== '' && metadata.resourceVersion !== '0') {
     throw badRequest('resourceVersion should not be set on objects to be created');
@@ -32,6 +26,10 @@ export function fillSystemFields(
   object.apiVersion = apiVersionOf(resource.group, resource.version);
   object.kind = resource.kind;
   placeIn(resource, namespace, object);
+}
+
+/** Makes a new object out of a submitted one: uid, name, times. */
+export function fillSystemFields({ metadata }: KubeObject, nowMs: number, random: () => number): void {
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;

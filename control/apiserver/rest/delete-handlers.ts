@@ -109,7 +109,8 @@ function checkDeleteOptions(options: Partial<DeleteOptions>): FieldError[] {
 export async function handleDeleteCollection(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource, accepted, pretty } = exchange;
   const options = await readDeleteOptions(exchange);
-  const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
+  const written = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
+  const context = { ...written, ofCollection: true };
   const query = parseListQuery(info.query, false);
   const predicate = parsePredicate(parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
   const list = parts.feed.lists.begin();

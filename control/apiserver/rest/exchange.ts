@@ -5,6 +5,7 @@ import type { Resource } from '#api/resources.ts';
 import type { Clock } from '#client/clock.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
+import type { AdmissionChain } from '../admission/chain.ts';
 import type { ServiceAccountTokens } from '../authentication/service-account-tokens.ts';
 import type { Authorizer } from '../authorization/authorization.ts';
 import type { CacheFeed } from '../cache/cache-feed.ts';
@@ -34,6 +35,7 @@ export interface Parts {
   patcher: ObjectPatcher;
   decoder: BodyDecoder;
   authorizer: Authorizer;
+  admission: AdmissionChain;
   random: () => number;
   decode(prefix: string, value: Uint8Array): KubeObject;
   tokens: ServiceAccountTokens | undefined;

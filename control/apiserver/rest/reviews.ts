@@ -6,7 +6,7 @@
 
 import { invalidValue, required } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
-import { rfc3339 } from '#api/meta.ts';
+import { type KubeObject, rfc3339 } from '#api/meta.ts';
 import type { ReviewResource } from '#api/review-resources.ts';
 import { badRequest, invalid, methodNotSupported } from '#api/status.ts';
 import type {
@@ -21,7 +21,8 @@ import type { TransportResponse } from '#client/transport.ts';
 import { TokenError } from '../authentication/service-account-tokens.ts';
 import type { AuthorizationAttributes } from '../authorization/authorization.ts';
 import type { UserInfo } from '../registry/strategy.ts';
-import type { Exchange } from './exchange.ts';
+import { admitted } from './admitted.ts';
+import { type Exchange, writeContext } from './exchange.ts';
 import { objectResponse } from './responses.ts';
 import { readObject } from './write-handlers.ts';
 
@@ -33,6 +34,8 @@ export async function handleReview(exchange: ReviewExchange, resource: ReviewRes
   if (info.verb !== 'create') throw methodNotSupported({ group: resource.group, name: resource.plural }, info.verb);
   const expected = { apiVersion: `${resource.group}/${resource.version}`, kind: resource.kind, type: resource.schema };
   const asked = (await readObject(exchange as Exchange, expected, 'CreateOptions')) as unknown as JsonObject;
+  const context = writeContext(exchange as Exchange, 'CreateOptions');
+  await (await admitted(exchange, resource, asked as unknown as KubeObject, context)).validate();
   const status = await answers[resource.kind]?.(exchange, asked);
   const answer: JsonObject = { ...asked, status: status as JsonObject };
   if (resource.kind === 'SelfSubjectReview') answer['metadata'] = { creationTimestamp: rfc3339(exchange.parts.clock.now()) };

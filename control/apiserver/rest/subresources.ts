@@ -15,11 +15,13 @@ import type {
   Scale,
 } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
+import type { AdmissionAttributes } from '../admission/plugin.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import { validateFinalizer } from '../kinds/core/namespace/strategy.ts';
 import { scaleTable } from '../kinds/table/workloads.ts';
 import { checkPreconditions } from '../registry/deletion.ts';
 import type { TableColumns } from '../registry/strategy.ts';
+import { admitted } from './admitted.ts';
 import { type Exchange, respondAs, respondWith, typeOf, writeContext } from './exchange.ts';
 import { parseDryRun } from './request-body.ts';
 import { objectResponse } from './responses.ts';
@@ -70,29 +72,45 @@ export async function writeScale(exchange: Exchange): Promise<TransportResponse>
     const metadata = version === '' ? object.metadata : { ...object.metadata, resourceVersion: version };
     return { ...object, metadata, spec: { ...object.spec, replicas } } as Scaled;
   };
-  const { object } = await parts.registry.update(resource, info, { transform, subresource: 'scale', mode: '' }, context);
+  const view = { of: scaleView, into: withReplicas };
+  const { object } = await parts.registry.update(resource, info, { transform, subresource: 'scale', mode: '', view }, context);
   return respondWithScale(exchange, object);
+}
+
+const scaleView = (object: KubeObject): KubeObject => scaleOf(object as Scaled) as unknown as KubeObject;
+
+/** The object with the number of replicas that its scale says. */
+function withReplicas(object: KubeObject, scale: KubeObject): KubeObject {
+  const { replicas = 0 } = (scale as unknown as Scale).spec ?? {};
+  return { ...object, spec: { ...(object as Scaled).spec, replicas } } as Scaled;
 }
 
 /** `POST namespaces/<namespace>/bindings`: the same, with the pod named in the body only. */
 export async function handleBinding(exchange: Omit<Exchange, 'resource'>): Promise<TransportResponse> {
   if (exchange.info.verb !== 'create' || exchange.info.namespace === '')
     throw methodNotSupported({ group: '', name: 'bindings' }, exchange.info.verb);
-  return await createBinding({ ...exchange, resource: exchange.parts.registry.resource('pods') });
+  return await createBinding({ ...exchange, resource: exchange.parts.registry.resource('pods') }, bindings);
 }
 
+const bindings = { group: '', version: 'v1', plural: 'bindings' };
+
 /** The scheduler's decision: sets `spec.nodeName`, once. */
-export async function createBinding(exchange: Exchange): Promise<TransportResponse> {
+export async function createBinding(
+  exchange: Exchange,
+  resource: AdmissionAttributes['resource'] = exchange.resource,
+): Promise<TransportResponse> {
   const { parts, info, accepted, pretty } = exchange;
-  const context = writeContext(exchange, 'CreateOptions');
+  const context = { ...writeContext(exchange, 'CreateOptions'), admitted: true };
   const expected = { apiVersion: 'v1', kind: 'Binding', type: 'core/v1.Binding' };
   const binding = (await readObject(exchange, expected, 'CreateOptions')) as unknown as Binding;
+  const admission = await admitted(exchange, resource, binding, context);
   const name = info.name === '' ? (binding.metadata.name ?? '') : info.name;
   if (binding.metadata.name !== name) throw badRequest('name in URL does not match name in Binding object');
   if ((binding.target?.name ?? '') === '') throw badRequest('target.name: Required value');
   const kind = binding.target.kind ?? '';
   if (kind !== '' && kind !== 'Node')
     throw badRequest(`target.kind: Unsupported value: ${JSON.stringify(kind)}: supported values: "Node", "<empty>"`);
+  await admission.validate();
   const transform = (current: KubeObject | undefined): KubeObject => bound(current as Pod, binding, parts.clock.now());
   const request = { transform, subresource: 'binding', mode: 'bypass', fieldsTracked: true } as const;
   await parts.registry.update(parts.registry.resource('pods'), { namespace: info.namespace, name }, request, context);
@@ -145,11 +163,14 @@ export async function createEviction(exchange: Exchange): Promise<TransportRespo
   const { parts, info, resource, accepted, pretty } = exchange;
   const expected = { apiVersion: 'policy/v1', kind: 'Eviction', type: 'policy/v1.Eviction' };
   const eviction = (await readObject(exchange, expected, 'CreateOptions')) as unknown as Eviction;
+  const asked = exchange.info.query.getAll('dryRun');
+  const admission = await admitted(exchange, resource, eviction, writeContext(exchange, 'CreateOptions'));
   if ((eviction.metadata?.name ?? info.name) !== info.name)
     throw badRequest('name in URL does not match name in Eviction object');
+  await admission.validate();
   let options: Partial<DeleteOptions> = eviction.deleteOptions ?? {};
-  const dryRun = [...exchange.info.query.getAll('dryRun'), ...(options.dryRun ?? [])];
-  const context = writeContext(exchange, 'CreateOptions', parseDryRun(dryRun, 'DeleteOptions'));
+  const dryRun = parseDryRun([...asked, ...(options.dryRun ?? [])], 'DeleteOptions');
+  const context = { ...writeContext(exchange, 'CreateOptions', dryRun), admitted: true };
   const addCondition = (current: KubeObject | undefined): KubeObject => {
     checkPreconditions(current as Pod, options, { group: '', name: 'pods' });
     return evicted(current as Pod, parts.clock.now());

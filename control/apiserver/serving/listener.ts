@@ -11,9 +11,8 @@ import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { ApiError, failure } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import { untilAborted } from '#client/until-aborted.ts';
-import type { ApiServer } from '../api-server.ts';
+import type { ApiServer, ProxiedRequest } from '../api-server.ts';
 import { anonymousUser, authenticate, withoutToken } from '../authentication/authentication.ts';
-import type { Registry } from '../registry/registry.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import { negotiateLeniently } from '../rest/negotiation.ts';
 import { parseRequestInfo, type RequestInfo } from '../rest/request-info.ts';
@@ -26,6 +25,7 @@ import { defaultInflightLimits, Inflight, type InflightLimits, tooManyRequests }
 import { sendToReader, type UpgradeRequest } from './reader-websocket.ts';
 import { requestTimeoutMs } from './request-deadline.ts';
 import type { ServerLog } from './server-log.ts';
+import { WarningRecorder } from './warnings.ts';
 import { negotiateWatch, wantsWebSocketWatch, watchMessages } from './watch-websocket.ts';
 
 export interface ListenerOptions {
@@ -45,10 +45,7 @@ export interface ListenerOptions {
 }
 
 /** A client's connection that asks to become something else, with all that is known of it. */
-export interface UpgradeExchange {
-  request: TransportRequest;
-  info: RequestInfo;
-  registry: Registry;
+export interface UpgradeExchange extends ProxiedRequest {
   message: IncomingMessage;
   socket: Duplex;
   /** What the client has said behind its request. */
@@ -404,11 +401,12 @@ async function upgraded(
     const message = request as unknown as IncomingMessage;
     if (wantsWebSocketWatch(info, request.method, request.headers))
       return await watchOverWebSocket({ server, log }, plain, user, { request: message, socket, head });
-    await server.admit(plain, info, user);
+    const acting = await server.admit(plain, info, user);
     // A browser opens a WebSocket by GET, and yet it is no mere reading (AuthorizePodWebsocketUpgradeCreatePermission).
     if (info.resource === 'pods' && streams.has(info.subresource)) await server.admit(plain, { ...info, verb: 'create' }, user);
     await server.ready;
-    await upgrade?.upgrade({ request: plain, info, registry: server.registry, message, socket, head });
+    const admitConnect = (): Promise<void> => server.admitConnect(info, acting, new WarningRecorder());
+    await upgrade?.upgrade({ request: plain, info, registry: server.registry, admitConnect, message, socket, head });
   } catch (error) {
     if (!(error instanceof ApiError)) log.error({ err: error, path: request.url }, 'a connection could not be upgraded');
     await writeAnswer(socket, errorResponse(error, negotiateLeniently(headers['accept']), false));

@@ -1,10 +1,8 @@
-/** What is special to Nodes. Source: upstream `pkg/registry/core/node/strategy.go`, `plugin/pkg/admission/nodetaint`. */
+/** What is special to Nodes. Source: upstream `pkg/registry/core/node/strategy.go`. */
 import type { Node } from '#api/types.generated.ts';
 import type { Strategy } from '../../../registry/strategy.ts';
 import { nodeTable } from './columns.ts';
 import { validateNode, validateNodeUpdate } from './validation.ts';
-
-const NOT_READY = 'node.kubernetes.io/not-ready';
 
 /** `podCIDR` is the old spelling of the first of `podCIDRs`; where both are there and differ, upstream's conversion believes the old. */
 function mirrorPodCidr(node: Node): void {
@@ -33,13 +31,6 @@ export const nodeStrategy: Strategy<Node> = {
       node.status = structuredClone(old.status);
       if (old.spec?.configSource === undefined) delete node.spec?.configSource;
     }
-  },
-  /** A new node takes no pods until the node lifecycle controller has seen it ready. */
-  async admit(node, old) {
-    if (old !== undefined) return;
-    const taints = node.spec.taints ?? [];
-    if (taints.some(({ key, effect }) => key === NOT_READY && effect === 'NoSchedule')) return;
-    node.spec.taints = [...taints, { key: NOT_READY, effect: 'NoSchedule' }];
   },
   validate: validateNode,
   validateUpdate: (node, old, subresource) => [

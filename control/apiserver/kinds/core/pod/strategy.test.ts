@@ -7,7 +7,7 @@ import { FakeClock } from '#client/clock.ts';
 import { create, systemMeta, update } from '../../strategy.testing.ts';
 import { podStrategy } from './strategy.ts';
 
-const strategy = podStrategy({ random: () => 0 });
+const strategy = podStrategy;
 const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'ns' } } as KubeObject;
 const stored = { 'serviceaccounts/ns/default': account };
 

@@ -1,5 +1,5 @@
 /**
- * What is special to Pods: defaults, admission, the immutable spec, graceful deletion.
+ * What is special to Pods: defaults, the immutable spec, graceful deletion.
  *
  * Source: upstream `pkg/registry/core/pod/strategy.go`.
  */
@@ -11,21 +11,19 @@ import { computeQosClass } from '#api/pod/qos.ts';
 import type { LabelSelector, Pod, PodSpec } from '#api/types.generated.ts';
 import type { Strategy } from '../../../registry/strategy.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
-import type { StrategyDeps } from '../../deps.ts';
-import { admitPriority, admitServiceAccount, admitTolerationSeconds } from './admission.ts';
 import { podTable } from './columns.ts';
 import { setPodDefaults } from './defaults.ts';
 import { validatePodStatusUpdate } from './status-validation.ts';
 import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from './validation.ts';
 import { podWarnings } from './warnings.ts';
 
-export const podStrategy = (deps: Pick<StrategyDeps, 'random' | 'tolerationSeconds'>): Strategy<Pod> => ({
+export const podStrategy: Strategy<Pod> = {
   setDefaults: setPodDefaults,
 
   prepareForCreate(pod) {
     pod.metadata.generation = 1;
-    pod.status = { phase: 'Pending' };
     pod.spec ??= { containers: [] };
+    pod.status = { phase: 'Pending', qosClass: computeQosClass(pod.spec) };
     markGated(pod);
     mergeMatchLabelKeys(pod);
   },
@@ -37,14 +35,6 @@ export const podStrategy = (deps: Pick<StrategyDeps, 'random' | 'tolerationSecon
       pod.status = old.status;
       raiseGeneration(pod, old);
     }
-  },
-
-  async admit(pod, old, context) {
-    if (old === undefined) await admitServiceAccount(pod, context, deps);
-    admitPriority(pod, old);
-    admitTolerationSeconds(pod, deps);
-    // The class counts requests and limits as they finally are, so it is computed after all that may set them.
-    if (old === undefined) pod.status = { ...pod.status, qosClass: computeQosClass(pod.spec) };
   },
 
   validate: validatePod,
@@ -90,7 +80,7 @@ export const podStrategy = (deps: Pick<StrategyDeps, 'random' | 'tolerationSecon
   }),
 
   table: podTable,
-});
+};
 
 /** `pods/ephemeralcontainers`: keeps all of the stored pod but the ephemeral containers. In place. */
 export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {

@@ -11,7 +11,8 @@ import { badRequest, conflict, internalError, invalid, notFound } from '#api/sta
 import type { BoundObjectReference, Pod, TokenRequest } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { KubernetesClaims } from '../../../authentication/service-account-tokens.ts';
-import type { Exchange } from '../../../rest/exchange.ts';
+import { admitted } from '../../../rest/admitted.ts';
+import { type Exchange, writeContext } from '../../../rest/exchange.ts';
 import { objectResponse } from '../../../rest/responses.ts';
 import { readObject } from '../../../rest/write-handlers.ts';
 
@@ -27,6 +28,8 @@ export async function handleTokenRequest(exchange: Exchange): Promise<TransportR
   if (tokens === undefined) throw internalError('this API server has no service-account signing key');
   const expected = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', type: 'authentication/v1.TokenRequest' };
   const request = (await readObject(exchange, expected, 'CreateOptions')) as unknown as TokenRequest;
+  const context = writeContext(exchange, 'CreateOptions');
+  const admission = await admitted(exchange, exchange.resource, request, context);
   const account = (await parts.registry.get(parts.registry.resource('serviceaccounts'), info)).object;
   const audiences = (request.spec?.audiences ?? []).length > 0 ? (request.spec.audiences ?? []) : tokens.options.audiences;
   const seconds = request.spec?.expirationSeconds ?? defaultSeconds;
@@ -38,6 +41,7 @@ export async function handleTokenRequest(exchange: Exchange): Promise<TransportR
       `the UID in the token request (${request.metadata.uid}) does not match the UID of the service account (${account.metadata.uid})`,
     );
   }
+  await admission.validate();
   const claims: KubernetesClaims = {
     namespace: info.namespace,
     serviceaccount: { name: info.name, uid: account.metadata.uid },

@@ -1,0 +1,33 @@
+/**
+ * Admission: every plugin of the list is asked, in the list's order; first those that change the object, later those that only look.
+ *
+ * Who runs it, as upstream does: the registry for what is stored (creates, updates of objects, `status`, `scale`, `finalize` and
+ * `ephemeralcontainers`, deletes and each object of a deleted collection); `rest/admitted.ts` for what is only handled (bindings,
+ * evictions, tokens, reviews) and for connects.
+ *
+ * Source: apiserver `pkg/admission/chain.go`, `pkg/endpoints/handlers/{create,update,delete,rest}.go`.
+ */
+import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin } from './plugin.ts';
+
+export class AdmissionChain {
+  readonly #plugins: readonly AdmissionPlugin[];
+
+  /** @param plugins in the order in which they are asked, both times */
+  constructor(plugins: readonly AdmissionPlugin[]) {
+    this.#plugins = plugins;
+  }
+
+  /** The first pass: may change `attributes.object`. The first refusal ends it. @throws ApiError as the plugin says */
+  async mutate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
+    for (const plugin of this.#plugins) {
+      if (plugin.mutate !== undefined && plugin.handles(attributes.operation)) await plugin.mutate(attributes, context);
+    }
+  }
+
+  /** The second pass, when all else about the request has been found good. @throws ApiError as the plugin says */
+  async validate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
+    for (const plugin of this.#plugins) {
+      if (plugin.validate !== undefined && plugin.handles(attributes.operation)) await plugin.validate(attributes, context);
+    }
+  }
+}

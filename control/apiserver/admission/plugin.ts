@@ -1,0 +1,66 @@
+/**
+ * What an admission plugin is: the last word on a request before something is stored, deleted or connected to.
+ *
+ * Source: apiserver `pkg/admission/interfaces.go`, `attributes.go`, `errors.go`; kubernetes.io, Admission Control in Kubernetes.
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { type ApiError, forbidden } from '#api/status.ts';
+import type { RequestContext, UserInfo } from '../registry/strategy.ts';
+
+/** What a request is about to do. `connect`: exec, attach, portforward, and proxies to pods, services and nodes. */
+export type Operation = 'create' | 'update' | 'delete' | 'connect';
+
+/** What plugins are told of a request. */
+export interface AdmissionAttributes {
+  readonly operation: Operation;
+  /** The resource that the URL names. Of a subresource it is the resource that has it: `pods` for `pods/eviction`. */
+  readonly resource: { readonly group: string; readonly version: string; readonly plural: string };
+  /** Kind of the object that is sent: `Eviction` for `pods/eviction`, `Scale` for `deployments/scale`. */
+  readonly kind: string;
+  /** '': the object itself. */
+  readonly subresource: string;
+  /** '': cluster-scoped. */
+  readonly namespace: string;
+  /** '' where there is none: a create with `generateName`, and each object of a deleted collection. */
+  readonly name: string;
+  readonly user: UserInfo;
+  /** Nothing will be stored: a plugin may then do nothing that lasts. */
+  readonly dryRun: boolean;
+  /** As it will be stored; undefined for deletes and connects. {@link AdmissionPlugin.mutate} changes it in place. */
+  readonly object: KubeObject | undefined;
+  /** As it is stored; undefined for creates and connects, and for a delete of a value that nobody can read. Never changed. */
+  readonly oldObject: KubeObject | undefined;
+  /** Of a connect: what it asks for (`PodExecOptions` and the like). Upstream gives these as the object. */
+  readonly options: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** What plugins may use besides. `read` gives objects that are not older than any acknowledged write. */
+export type AdmissionContext = Pick<RequestContext, 'clock' | 'warn' | 'read'>;
+
+export interface AdmissionPlugin {
+  /** Upstream's name, as in `--enable-admission-plugins`. */
+  readonly name: string;
+  /** Whether it is asked about such requests at all. */
+  handles(operation: Operation): boolean;
+  /**
+   * Changes `attributes.object` in place, before system fields, strategy and validation; after a lost race it is asked again.
+   * @throws ApiError to refuse, 403 as a rule
+   */
+  mutate?(attributes: AdmissionAttributes, context: AdmissionContext): void | Promise<void>;
+  /**
+   * Looks at what will be stored when all validation has passed, and changes nothing.
+   * @throws ApiError to refuse, 403 as a rule
+   */
+  validate?(attributes: AdmissionAttributes, context: AdmissionContext): void | Promise<void>;
+}
+
+/** Whether the request is about objects of this kind themselves, or about the named subresource of them. */
+export function concerns({ resource, subresource }: AdmissionAttributes, group: string, plural: string, of = ''): boolean {
+  return resource.group === group && resource.plural === plural && subresource === of;
+}
+
+/** Upstream's refusal (`admission.NewForbidden`). A name that is still to be generated is told by its beginning. */
+export function admissionForbidden({ resource, name, object }: AdmissionAttributes, why: string): ApiError {
+  const { name: own, generateName } = object?.metadata ?? {};
+  return forbidden({ group: resource.group, name: resource.plural }, name || own || generateName || 'Unknown', why);
+}

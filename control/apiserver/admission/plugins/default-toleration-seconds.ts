@@ -1,0 +1,37 @@
+/**
+ * DefaultTolerationSeconds: a pod stays so long on a node that is not ready or unreachable, unless it says otherwise.
+ *
+ * Source: upstream `plugin/pkg/admission/defaulttolerationseconds`.
+ */
+import type { Pod, Toleration } from '#api/types.generated.ts';
+import { type AdmissionPlugin, concerns } from '../plugin.ts';
+
+/** `--default-not-ready-toleration-seconds`, `--default-unreachable-toleration-seconds`. */
+export interface TolerationSeconds {
+  notReady: number;
+  unreachable: number;
+}
+
+export const defaultTolerationSeconds = ({ notReady, unreachable }: TolerationSeconds = { notReady: 300, unreachable: 300 }) =>
+  ({
+    name: 'DefaultTolerationSeconds',
+    handles: (operation) => operation === 'create' || operation === 'update',
+
+    mutate(attributes) {
+      if (!concerns(attributes, '', 'pods')) return;
+      const { spec } = attributes.object as Pod;
+      const tolerations = spec.tolerations ?? [];
+      const defaults: [taint: string, seconds: number][] = [
+        ['node.kubernetes.io/not-ready', notReady],
+        ['node.kubernetes.io/unreachable', unreachable],
+      ];
+      const missing = defaults.filter(
+        ([taint]) => !tolerations.some(({ key, effect }) => (!key || key === taint) && (!effect || effect === 'NoExecute')),
+      );
+      if (missing.length === 0) return;
+      const added = missing.map(
+        ([key, seconds]): Toleration => ({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: seconds }),
+      );
+      spec.tolerations = [...tolerations, ...added];
+    },
+  }) satisfies AdmissionPlugin;

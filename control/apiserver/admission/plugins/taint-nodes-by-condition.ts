@@ -1,0 +1,23 @@
+/**
+ * TaintNodesByCondition: a new node takes no pods until the node lifecycle controller has seen it ready.
+ *
+ * Source: upstream `plugin/pkg/admission/nodetaint`.
+ */
+import type { Node } from '#api/types.generated.ts';
+import { type AdmissionPlugin, concerns } from '../plugin.ts';
+
+const notReady = 'node.kubernetes.io/not-ready';
+
+export const taintNodesByCondition = (): AdmissionPlugin => ({
+  name: 'TaintNodesByCondition',
+  handles: (operation) => operation === 'create',
+
+  mutate(attributes) {
+    if (!concerns(attributes, '', 'nodes')) return;
+    const node = attributes.object as Node;
+    node.spec ??= {};
+    const taints = node.spec.taints ?? [];
+    if (taints.some(({ key, effect }) => key === notReady && effect === 'NoSchedule')) return;
+    node.spec.taints = [...taints, { key: notReady, effect: 'NoSchedule' }];
+  },
+});

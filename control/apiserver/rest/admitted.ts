@@ -1,0 +1,92 @@
+/**
+ * Admission of what is only handled and never stored as it is: bindings, evictions, token requests, reviews, and connects.
+ *
+ * Source: apiserver `pkg/endpoints/handlers/create.go` (createHandler), `rest.go` (ConnectResource).
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { readQueryOptions } from '#api/query-options.ts';
+import type { AdmissionChain } from '../admission/chain.ts';
+import type { AdmissionAttributes, AdmissionContext } from '../admission/plugin.ts';
+import type { WriteContext } from '../registry/registry.ts';
+import type { UserInfo } from '../registry/strategy.ts';
+import type { Exchange } from './exchange.ts';
+import type { RequestInfo } from './request-info.ts';
+
+/** What has passed the plugins that change things, and still has to pass those that only look. */
+export interface Admitted {
+  /** @throws ApiError as a plugin says */
+  validate(): Promise<void>;
+}
+
+/**
+ * A POST of `object`, which plugins may change.
+ * @param resource what the URL names: of a subresource, the resource that has it
+ * @throws ApiError as a plugin says
+ */
+export async function admitted(
+  { parts: { admission }, info }: Pick<Exchange, 'parts' | 'info'>,
+  resource: AdmissionAttributes['resource'],
+  object: Pick<KubeObject, 'metadata' | 'kind'>,
+  context: WriteContext,
+): Promise<Admitted> {
+  const { namespace, name, subresource } = info;
+  const attributes: AdmissionAttributes = {
+    operation: 'create',
+    resource,
+    kind: object.kind,
+    subresource,
+    namespace,
+    name: name === '' ? (object.metadata?.name ?? '') : name,
+    user: context.user,
+    dryRun: context.dryRun,
+    object: object as KubeObject,
+    oldObject: undefined,
+    options: undefined,
+  };
+  await admission.mutate(attributes, context);
+  return { validate: () => admission.validate(attributes, context) };
+}
+
+/** The kinds of a connect's options, by resource and subresource. */
+const connectKinds: Readonly<Record<string, string>> = {
+  'pods/exec': 'PodExecOptions',
+  'pods/attach': 'PodAttachOptions',
+  'pods/portforward': 'PodPortForwardOptions',
+  'pods/proxy': 'PodProxyOptions',
+  'services/proxy': 'ServiceProxyOptions',
+  'nodes/proxy': 'NodeProxyOptions',
+};
+
+function connectOptions({ resource, subresource, query, rest }: RequestInfo): Record<string, unknown> {
+  const type = { apiVersion: 'v1', kind: connectKinds[`${resource}/${subresource}`] ?? '' };
+  if (subresource === 'portforward') return { ...type, ...readQueryOptions('PodPortForwardOptions', query) };
+  if (subresource === 'proxy') return { ...type, path: rest.length === 0 ? '' : `/${rest.join('/')}` };
+  const { command, ...streams } = readQueryOptions('PodExecOptions', query);
+  return { ...type, ...streams, ...(subresource === 'exec' ? { command } : {}) };
+}
+
+/** A connection to a pod, service or node: both passes at once. @throws ApiError as a plugin says */
+export async function admitConnect(
+  admission: AdmissionChain,
+  info: RequestInfo,
+  user: UserInfo,
+  context: AdmissionContext,
+): Promise<void> {
+  const { group, version, resource: plural, subresource, namespace, name } = info;
+  const options = connectOptions(info);
+  const attributes: AdmissionAttributes = {
+    operation: 'connect',
+    resource: { group, version, plural },
+    kind: String(options['kind']),
+    subresource,
+    namespace,
+    name,
+    user,
+    dryRun: false,
+    object: undefined,
+    oldObject: undefined,
+    options,
+  };
+  await admission.mutate(attributes, context);
+  await admission.validate(attributes, context);
+}
