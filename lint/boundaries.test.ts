@@ -54,12 +54,23 @@ const refused: [file: string, line: string, why: RegExp][] = [
   ['agent/kubelet/volumes/bad.ts', "import { mkdir, readFile as read } from 'node:fs/promises';", /A container may have planted/],
   ['agent/kubelet/bad.ts', "import * as fs from 'node:fs';", /A container may have planted/],
   ['agent/runtime/docker/bad.ts', "import fs from 'fs';", /A container may have planted/],
+  ['control/apiserver/bad.ts', "import { builtInResources } from '#api/resources.ts';", /take a ResourceCatalog as a parameter/],
+  ['api/schema/bad.ts', "import { type Resource, builtInResources } from '../resources.ts';", /take a ResourceCatalog/],
+  ['client/bad.ts', "import * as table from '#api/resources.ts';", /take a ResourceCatalog/],
+  ['client/bad.ts', "export { builtInResources } from '#api/resources.ts';", /take a ResourceCatalog/],
+  ['api/bad.ts', "export * from './resources.ts';", /take a ResourceCatalog/],
+  ['control/controllers/bad.ts', "export const x = await import('#api/resources.ts');", /take a ResourceCatalog/],
+  ['client/bad.test.ts', "import { builtInResources } from '#api/resources.ts';", /take a ResourceCatalog/],
   ['client/bad.ts', "import { x } from './api.testing.ts';", /Production code imports nothing that tests are made of/],
   ['lab/bad.ts', "import fc from 'fast-check';", /imports no development dependency/],
   ['cli/bad.ts', "export const x = await import('@biomejs/biome/deep');", /imports no development dependency/],
 ];
 
 const allowed: [file: string, line: string][] = [
+  ['api/resource-catalog.ts', "import { builtInResources, type Resource } from './resources.ts';"],
+  ['client/good.ts', "import type { Resource } from '#api/resources.ts';"],
+  ['client/good.ts', "import { type Resource, type ResourceId } from '#api/resources.ts';"],
+  ['client/good.ts', "export type { Resource } from '#api/resources.ts';"],
   ['agent/kubelet/good.ts', "import { mkdir, stat } from 'node:fs/promises';"],
   ['agent/host/good.ts', "import { open } from 'node:fs/promises';"],
   ['agent/kubelet/good.test.ts', "import { open } from 'node:fs/promises';"],

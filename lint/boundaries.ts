@@ -114,6 +114,15 @@ const packageOf = (specifier: string): string =>
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/');
 
+/**
+ * What is wrong with a value (not a type) that is imported from the table of built-in kinds, or undefined: whoever read it would not see
+ * the kinds that come at run time.
+ */
+export function judgeTable(file: string, specifier: string): string | undefined {
+  if (targetOf(file, specifier) !== 'api/resources.ts' || file === 'api/resource-catalog.ts') return undefined;
+  return 'Only api/resource-catalog.ts reads the table of built-in kinds: take a ResourceCatalog as a parameter.';
+}
+
 /** The path within the repository, or undefined for packages and Node's own modules. */
 function targetOf(file: string, specifier: string): string | undefined {
   if (specifier.startsWith('#')) return normalize(specifier.slice(1));
@@ -130,7 +139,9 @@ function roomOf(path: string): Room | undefined {
 /** An ESTree node, as far as the rule looks at it. */
 interface ModuleReference {
   source?: Literal | null;
-  specifiers?: { type: string; imported?: { name?: string } }[];
+  importKind?: string;
+  exportKind?: string;
+  specifiers?: { type: string; importKind?: string; exportKind?: string; imported?: { name?: string } }[];
   callee?: { type: string; name?: string };
   arguments?: Literal[];
 }
@@ -152,19 +163,35 @@ const boundaries = {
       const message = judge(file, literal.value);
       if (message !== undefined) context.report({ node, message });
     };
+    /** Of an import or export statement: values of the table, unless it, or each of its names, is a type. */
+    const ofValues = (node: ModuleReference, kind: string | undefined, names: readonly (string | undefined)[]): void => {
+      if (typeof node.source?.value !== 'string' || kind === 'type' || !names.some((name) => name !== 'type')) return;
+      const message = judgeTable(file, node.source.value);
+      if (message !== undefined) context.report({ node, message });
+    };
     const ofSource = (node: ModuleReference): void => check(node, node.source);
     return {
       ImportDeclaration(node: ModuleReference): void {
         ofSource(node);
+        ofValues(node, node.importKind, node.specifiers?.map(({ importKind }) => importKind) ?? []);
         for (const { type, imported } of node.specifiers ?? []) {
           const name = imported?.name ?? (type === 'ImportNamespaceSpecifier' ? '*' : 'default');
           const message = judgeFileAccess(file, String(node.source?.value), name);
           if (message !== undefined) context.report({ node, message });
         }
       },
-      ExportNamedDeclaration: ofSource,
-      ExportAllDeclaration: ofSource,
-      ImportExpression: ofSource,
+      ExportNamedDeclaration(node: ModuleReference): void {
+        ofSource(node);
+        ofValues(node, node.exportKind, node.specifiers?.map(({ exportKind }) => exportKind) ?? []);
+      },
+      ExportAllDeclaration(node: ModuleReference): void {
+        ofSource(node);
+        ofValues(node, node.exportKind, ['value']);
+      },
+      ImportExpression(node: ModuleReference): void {
+        ofSource(node);
+        ofValues(node, 'value', ['value']);
+      },
       TSImportType: ofSource,
       CallExpression(node: ModuleReference): void {
         if (node.callee?.type === 'Identifier' && node.callee.name === 'require') check(node, node.arguments?.[0]);

@@ -2,7 +2,7 @@
 import { deepFreeze } from '#api/deep-freeze.ts';
 import type { FieldError } from '#api/field-error.ts';
 import { apiVersionOf, type KubeObject } from '#api/meta.ts';
-import { builtInResources } from '#api/resources.ts';
+import { createResourceCatalog } from '#api/resource-catalog.ts';
 import { FakeClock } from '#client/clock.ts';
 import { AdmissionChain } from '../admission/chain.ts';
 import type { AdmissionAttributes, Operation } from '../admission/plugin.ts';
@@ -36,7 +36,9 @@ export function attributesOf(
   subresource: string,
 ): AdmissionAttributes {
   const { apiVersion, kind, metadata } = object;
-  const resource = builtInResources.find((one) => one.kind === kind && apiVersionOf(one.group, one.version) === apiVersion);
+  const resource = createResourceCatalog()
+    .all()
+    .find((one) => one.kind === kind && apiVersionOf(one.group, one.version) === apiVersion);
   if (resource === undefined) throw new Error(`no resource for ${apiVersion} ${kind}`);
   const { user } = testContext();
   const { namespace = '', name } = metadata;
