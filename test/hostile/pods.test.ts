@@ -88,7 +88,8 @@ const badPod: fc.Arbitrary<Pod> = fc
     } as Pod;
   });
 const badPods = fc.array(badPod, { minLength: 1, maxLength: 5 });
-const runs = { numRuns: 80, endOnFailure: true };
+/** To make a pod costs more than to look at it: these few take some seconds on an idle machine. */
+const runs = { numRuns: 25, endOnFailure: true };
 
 /** What the kubelet behind a source sees. */
 function source() {
@@ -236,7 +237,7 @@ describe('the source of pods', { timeout: 120_000 }, () => {
   });
 });
 
-describe('beside pods that were taken', { timeout: 120_000 }, () => {
+describe('beside pods that were taken', { timeout: 240_000 }, () => {
   /** The API server lets no other out of its store. */
   const taken = badPods
     .map((pods) => pods.filter((pod) => podProblem(pod) === undefined && hasShape('core/v1.Pod', pod)))

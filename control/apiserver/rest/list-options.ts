@@ -37,15 +37,20 @@ export function parseListQuery(query: URLSearchParams, watch: boolean): ListQuer
   return parsed;
 }
 
-/** A resourceVersion as a number; 0 for none. @throws ApiError 400 */
+const maxUint64 = (1n << 64n) - 1n;
+
+/** A resourceVersion as a number; 0 for none. @throws ApiError 400 for what is no number of 64 bits without a sign */
 export function parseRevision(text: string): number {
   if (text === '') return 0;
-  if (!/^\d+$/.test(text)) {
-    throw badRequest(
-      `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+  const fail = (why: string) =>
+    badRequest(
+      `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`,
     );
-  }
-  return Number(text);
+  if (!/^\d+$/.test(text)) throw fail('invalid syntax');
+  const digits = text.replace(/^0+(?=\d)/, '');
+  // BigInt takes its time over a very long one.
+  if (digits.length > 20 || BigInt(digits) > maxUint64) throw fail('value out of range');
+  return Number(digits);
 }
 
 function checkList({

@@ -13,7 +13,7 @@ import {
 } from '#api/codec/json.ts';
 import { decodeProtobuf, openEnvelope, ProtobufError } from '#api/codec/protobuf.ts';
 import { type ConvertedYaml, decodeYaml, yamlToJson } from '#api/codec/yaml.ts';
-import { forbiddenField, notSupported } from '#api/field-error.ts';
+import { type FieldError, forbiddenField, invalidValue, notSupported, tooLong } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import { readQueryOptions } from '#api/query-options.ts';
 import { typeForKind } from '#api/schema/facts.ts';
@@ -42,24 +42,28 @@ export function parseFieldValidation(query: URLSearchParams, optionsKind: string
 
 /** @throws ApiError 422 for anything but `All` */
 export function parseDryRun(values: readonly string[], optionsKind: string): boolean {
-  const wrong = values.find((value) => value !== 'All');
-  if (wrong !== undefined)
-    throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [notSupported('dryRun', wrong, ['All'])]);
+  if (values.some((value) => value !== 'All'))
+    throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [notSupported('dryRun', values, ['All'])]);
   return values.length > 0;
 }
+
+/** Go's `unicode.IsPrint`. */
+const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+const codePoint = (character: string): string =>
+  `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
 
 /** The field manager of a write: as given, else the user agent's first word. @throws ApiError 422 */
 export function parseFieldManager(query: URLSearchParams, userAgent: string | undefined, optionsKind: string): string {
   const { fieldManager: given } = readQueryOptions('CreateOptions', query);
-  if (given.length > 128) {
-    const problem = { field: 'fieldManager', reason: 'FieldValueTooLong', message: 'Too long: may not be more than 128 bytes' };
-    throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [problem]);
+  const problems: FieldError[] = [];
+  if (Buffer.byteLength(given) > 128) problems.push(tooLong('fieldManager', 128));
+  let position = 0;
+  for (const character of given) {
+    if (!printable.test(character))
+      problems.push(invalidValue('fieldManager', given, `invalid character ${codePoint(character)} (at position ${position})`));
+    position += Buffer.byteLength(character);
   }
-  if (/\p{Cc}/u.test(given)) {
-    throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [
-      forbiddenField('fieldManager', 'should not contain non-printable characters'),
-    ]);
-  }
+  if (problems.length > 0) throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', problems);
   return given !== '' ? given : (userAgent ?? '').split('/', 1)[0]?.slice(0, 128) || 'unknown';
 }
 
