@@ -39,6 +39,8 @@ export interface DnsServerOptions {
   ttlSeconds?: number | undefined;
   /** How long one of the node's resolvers has. Default 2000. */
   upstreamTimeoutMs?: number | undefined;
+  /** Questions for the node's resolvers at one time: CoreDNS' `max_concurrent`. Default 1000, as kubeadm configures it. */
+  maxConcurrent?: number | undefined;
 }
 
 export interface DnsServer {
@@ -108,7 +110,10 @@ function createHandler(deps: DnsServerDeps, names: ClusterIndex, options: DnsSer
   const { clock, log, random = Math.random } = deps;
   const serverIps = options.serverIps ?? options.addresses;
   const zone = { clusterDomain: options.clusterDomain, ttlSeconds: options.ttlSeconds ?? 30, serverIps };
-  const forwarder = createForwarder(clock, upstreamsOf(deps, options), options.upstreamTimeoutMs ?? 2_000);
+  const forwarder = createForwarder(clock, upstreamsOf(deps, options), {
+    timeoutMs: options.upstreamTimeoutMs ?? 2_000,
+    maxConcurrent: options.maxConcurrent ?? 1_000,
+  });
   const probe = `${randomBytes(8).toString('hex')}.${randomBytes(8).toString('hex')}`;
   let looping = false;
 

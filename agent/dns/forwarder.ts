@@ -32,11 +32,18 @@ export class UpstreamError extends Error {
 export class OverloadError extends UpstreamError {}
 
 const idBytes = 2;
-/** As many as kubeadm lets CoreDNS have at once (`max_concurrent`). */
-const maxConcurrent = 1_000;
+export interface ForwarderLimits {
+  /** How long one resolver has. */
+  timeoutMs: number;
+  /** Questions that are under way at one time; more are not asked. */
+  maxConcurrent: number;
+}
 
-/** @param timeoutMs how long one resolver has */
-export function createForwarder(clock: Clock, upstreams: () => Promise<readonly Upstream[]>, timeoutMs: number): Forwarder {
+export function createForwarder(
+  clock: Clock,
+  upstreams: () => Promise<readonly Upstream[]>,
+  { timeoutMs, maxConcurrent }: ForwarderLimits,
+): Forwarder {
   let running = 0;
   /** A dead resolver that stands first in resolv.conf would cost every question its whole time. */
   let lastToAnswer: string | undefined;

@@ -196,8 +196,12 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 60_000 }, () =>
     );
     return (tcp.address() as AddressInfo).port;
   }
-  const serverBefore = (upstream: number, timeoutMs = 300): Promise<number> =>
-    startServer({ upstream: { servers: [{ address: '127.0.0.1', port: upstream }] }, upstreamTimeoutMs: timeoutMs });
+  const serverBefore = (upstream: number, timeoutMs = 300, maxConcurrent = 1_000): Promise<number> =>
+    startServer({
+      upstream: { servers: [{ address: '127.0.0.1', port: upstream }] },
+      upstreamTimeoutMs: timeoutMs,
+      maxConcurrent,
+    });
   const replyTo = (message: Buffer, data: string): Buffer => {
     const { id = 0, questions = [] } = dnsPacket.decode(message);
     const name = questions[0]?.name ?? '';
@@ -275,9 +279,9 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 60_000 }, () =>
     assert.ok(performance.now() - startMs < 5_000, `${performance.now() - startMs} ms`);
   });
 
-  it('has at most a thousand questions under way: more are refused at once, and cluster names are answered', async () => {
-    // Long enough for a busy machine to send a thousand questions meanwhile.
-    const port = await serverBefore(await resolver(() => undefined), 6_000);
+  it('has at most so many questions under way: more are refused at once, and cluster names are answered', async () => {
+    // Few enough that a busy machine gets to ask them all before the first has waited in vain.
+    const port = await serverBefore(await resolver(() => undefined), 4_000, 100);
     const udp = createSocket('udp4');
     udp.bind(0, attacker);
     const rcodes = new Map<string, number>();
@@ -287,7 +291,7 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 60_000 }, () =>
     });
     let id = 0;
     const flood = setInterval(() => {
-      for (let count = 0; count < 100; count++) udp.send(query(outside, id++ & 0xffff), port, '127.0.0.1', () => undefined);
+      for (let count = 0; count < 20; count++) udp.send(query(outside, id++ & 0xffff), port, '127.0.0.1', () => undefined);
     }, 50);
     try {
       await until(() => (rcodes.get('REFUSED') ?? 0) > 0);
@@ -299,7 +303,7 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 60_000 }, () =>
     // When the resolver's time is over, each has made room: questions are taken again, and wait for their turn to fail.
     let rcode: string | undefined;
     for (const startMs = performance.now(); rcode !== 'SERVFAIL'; { rcode } = await ask(port, query(outside)))
-      assert.ok(performance.now() - startMs < 20_000, rcode);
+      assert.ok(performance.now() - startMs < 20_000, `${rcode}`);
     await answers(port);
   });
 });

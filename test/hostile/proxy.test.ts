@@ -48,7 +48,7 @@ describe('behind a proxy', { timeout: 60_000 }, () => {
   const servers: Server[] = [];
   const open = new Set<Socket>();
   before(async () => {
-    server = await startProxyServer({ upgradeTimeoutMs: 500, connectTimeoutMs: 500 });
+    server = await startProxyServer({ upgradeTimeoutMs: 1_500, connectTimeoutMs: 1_500 });
     await server.pod('liar', '10.9.0.2');
     for (const [index, act] of Object.values(backends).entries()) {
       const one = createServer((socket) => {
@@ -71,11 +71,11 @@ describe('behind a proxy', { timeout: 60_000 }, () => {
     await server.stop();
   });
 
-  /** The status, or how it ended; the client leaves after a second, as clients do. */
+  /** The status, or how it ended; the client leaves after three seconds, as clients do. */
   const ask = (path: string, headers: Record<string, string> = {}): Promise<string> =>
     new Promise((resolve) => {
       const request = https.request({ ...server.options, path, headers });
-      const timer = setTimeout(() => request.destroy(new Error('left')), 1000);
+      const timer = setTimeout(() => request.destroy(new Error('left')), 3_000);
       request.on('upgrade', (_response, socket) => {
         resolve('101');
         socket.destroy();
