@@ -13,7 +13,7 @@ import {
 } from '#api/codec/json.ts';
 import { decodeProtobuf, openEnvelope, ProtobufError } from '#api/codec/protobuf.ts';
 import { type ConvertedYaml, decodeYaml, yamlToJson } from '#api/codec/yaml.ts';
-import { type FieldError, forbiddenField, invalidValue, notSupported, tooLong } from '#api/field-error.ts';
+import { type FieldError, invalidValue, notSupported, tooLong } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import { readQueryOptions } from '#api/query-options.ts';
 import { typeForKind } from '#api/schema/facts.ts';
