@@ -19,6 +19,7 @@ import { untilAborted } from '#client/until-aborted.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
 import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
 import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
+import { type ComponentName, componentUser } from './apiserver/authentication/component-users.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
 import { KindCatalog } from './apiserver/catalog.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
@@ -27,7 +28,6 @@ import { apiServerIpOf } from './apiserver/kinds/core/service/cluster-ips.ts';
 import { builtInKinds } from './apiserver/kinds/index.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
-import type { UserInfo } from './apiserver/registry/strategy.ts';
 import type { InflightLimits } from './apiserver/serving/inflight.ts';
 import { listen } from './apiserver/serving/listener.ts';
 import { type ControllerOptions, runControllers } from './controllers/index.ts';
@@ -67,13 +67,6 @@ export interface ServerOptions {
   metrics: readonly Metric[];
 }
 
-/** A user of the control plane itself, as upstream's components name themselves. */
-const component = (name: string): UserInfo => ({
-  name: `system:${name}`,
-  groups: ['system:masters', 'system:authenticated'],
-  extra: {},
-});
-
 /**
  * Runs until `signal` aborts; `ready` is called once requests are served.
  * @throws what keeps it from starting: a taken port, a damaged store
@@ -90,15 +83,15 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   const recorders: FlushingEventRecorder[] = [];
   const reporters: LeftOutReporter[] = [];
   /** Its events go to the API server, which may not be there yet, by way of their queue. */
-  const recorderOf = (name: string): FlushingEventRecorder => {
-    const transport: Transport = (request) => inProcessTransport(serverOf(), component(name))(request);
+  const recorderOf = (name: string, user: ComponentName = 'apiserver'): FlushingEventRecorder => {
+    const transport: Transport = (request) => inProcessTransport(serverOf(), componentUser(user))(request);
     const events = createEventRecorder({ client: createClient(transport, { userAgent: name }), clock, log, component: name });
     recorders.push(events);
     return events;
   };
   /** Of objects that a part leaves out. */
-  const toldBy = (name: string): LeftOutReporter => {
-    const reporter = createLeftOutReporter({ events: recorderOf(name), log });
+  const toldBy = (name: ComponentName): LeftOutReporter => {
+    const reporter = createLeftOutReporter({ events: recorderOf(name, name), log });
     reporters.push(reporter);
     return reporter;
   };
@@ -129,10 +122,8 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
         certificate: pki.apiserver.certificate,
         key: pki.apiserver.key,
         clientCa: pki.ca.certificate,
-        inflight: options.inflight,
       },
       log,
-      proxy,
     );
     const listening = listener.run(ending.listener.signal);
     const apiClient = clientOf(server, 'apiserver');
@@ -203,6 +194,7 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy, lef
       tokens: { ...pki.tokens, issuer, audiences: [issuer] },
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
       metrics: options.metrics,
+      inflight: options.inflight,
     },
   );
 }
@@ -235,8 +227,8 @@ async function writeKubeconfigs(options: ServerOptions, clock: Clock): Promise<v
   if (options.writeKubeconfig !== undefined) writeSafely(options.writeKubeconfig, text);
 }
 
-function clientOf(server: ApiServer, name: string): Client {
-  return createClient(inProcessTransport(server, component(name)), { userAgent: name });
+function clientOf(server: ApiServer, name: ComponentName): Client {
+  return createClient(inProcessTransport(server, componentUser(name)), { userAgent: name });
 }
 
 /** Controllers and scheduler over one set of informers. */

@@ -1,11 +1,10 @@
 /**
  * The API server: one handler for every request, whoever carries it (HTTPS, or a call within the process).
  *
- *   authenticate (listener) → impersonate → authorize → route → resource handler → registry → store → encode
+ *   filters (serving/filters.ts) → route → resource handler → registry → store → encode
  */
-
-import { randomUUID } from 'node:crypto';
 import { Gauge, type Metric } from 'prom-client';
+
 import { parseExact } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
@@ -13,7 +12,7 @@ import type { ResourceId } from '#api/resources.ts';
 import { bindingResource, reviewResources } from '#api/review-resources.ts';
 import { addTypes } from '#api/schema/facts.ts';
 import { shape } from '#api/schema/shape.ts';
-import { failure, forbidden, requestTooLarge } from '#api/status.ts';
+import { requestTooLarge } from '#api/status.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
@@ -21,10 +20,10 @@ import { untilAborted } from '#client/until-aborted.ts';
 import type { Store } from '#control/store/store.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
-import { impersonate } from './authentication/impersonation.ts';
+import { anonymousUser } from './authentication/authentication.ts';
 import { ServiceAccountTokens, type TokenOptions } from './authentication/service-account-tokens.ts';
 import { handleIssuerDiscovery } from './authentication/token-issuer-discovery.ts';
-import { type Authorizer, alwaysAllow, attributesOf, forbiddenReason, isPublic } from './authorization/authorization.ts';
+import { type Authorizer, alwaysAllow } from './authorization/authorization.ts';
 import { CacheFeed } from './cache/cache-feed.ts';
 import { compactRegularly } from './cache/compaction.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
@@ -38,16 +37,17 @@ import { Registry } from './registry/registry.ts';
 import type { StoredObjects, UserInfo } from './registry/strategy.ts';
 import { admitConnect } from './rest/admitted.ts';
 import { allowsConversion, type Exchange, type Parts } from './rest/exchange.ts';
-import { negotiate, negotiateLeniently, wantsPretty } from './rest/negotiation.ts';
+import { negotiate, wantsPretty } from './rest/negotiation.ts';
 import { maxBodyBytes } from './rest/request-body.ts';
 import { parseRequestInfo, type RequestInfo } from './rest/request-info.ts';
 import { findResource, handleResource, methodNotAllowed } from './rest/resource-handler.ts';
-import { errorResponse, jsonResponse, pageNotFound } from './rest/responses.ts';
+import { bytesResponse, jsonResponse, pageNotFound } from './rest/responses.ts';
 import { handleReview } from './rest/reviews.ts';
 import { handleBinding } from './rest/subresources.ts';
-import { compressed } from './serving/compression.ts';
+import { type Arrival, type Filter, passThrough, type ServedRequest, type UpgradingConnection } from './serving/filter-chain.ts';
+import { buildFilters } from './serving/filters.ts';
 import { type HealthCheck, handleHealth } from './serving/health.ts';
-import { isLongRunning } from './serving/inflight.ts';
+import { defaultInflightLimits, type FlowControl, Inflight, type InflightLimits } from './serving/inflight.ts';
 import { ApiServerMetrics } from './serving/metrics.ts';
 import type { ServerLog } from './serving/server-log.ts';
 import { versionInfo } from './serving/version.ts';
@@ -66,11 +66,13 @@ export interface ApiServerDeps {
   leftOut?: LeftOutReporter;
   /** Default: {@link alwaysAllow}. */
   authorizer?: Authorizer;
+  /** Default: an {@link Inflight} with the limits of the options. */
+  flowControl?: FlowControl;
   /** A number in [0, 1). Default: Math.random. */
   random?: () => number;
   /** Serves `/openapi/…`; undefined for paths it does not know. */
   openapi?: (request: TransportRequest) => Promise<TransportResponse | undefined>;
-  /** Serves logs, exec and proxies over plain requests (upgrades go through the listener). */
+  /** Serves logs, exec and proxies, over plain requests and upgraded connections. */
   proxy?: StreamProxy;
 }
 
@@ -80,6 +82,8 @@ export interface StreamProxy {
   /** Whether the body goes on to somebody else as it comes: then it is neither read nor limited here. */
   passesBodyOn(info: RequestInfo): boolean;
   handle(request: ProxiedRequest): Promise<TransportResponse>;
+  /** Takes over a connection, and settles when it has ended. @throws ApiError while an ordinary answer can still be given */
+  upgrade(exchange: ProxiedRequest & UpgradingConnection): Promise<void>;
 }
 
 export interface ProxiedRequest {
@@ -98,6 +102,8 @@ export interface ApiServerOptions {
   /** What clients reach the server by, for the legacy `/api` document: `10.0.0.1:6443`. */
   serverAddress?: string;
   watchCache?: Partial<WatchCacheLimits>;
+  /** How many requests are served at a time. Default: upstream's, 400 and 200. */
+  inflight?: InflightLimits;
   /** Deep-freezes cached objects, so that a handler that changes one fails; for tests. */
   freezeCached?: boolean;
   /** More metrics to show, kept elsewhere: those of the process. */
@@ -105,16 +111,14 @@ export interface ApiServerOptions {
 }
 
 export interface ApiServer {
-  /** Serves one request of an authenticated user. Never rejects: errors are answers. */
-  handle(request: TransportRequest, user: UserInfo): Promise<TransportResponse>;
-  /** Who the request acts as. @throws ApiError 403 when that user may not make it */
-  admit(request: TransportRequest, info: RequestInfo, user: UserInfo): Promise<UserInfo>;
-  /** Admission of a connection to a pod, service or node. @throws ApiError as a plugin says */
-  admitConnect(info: RequestInfo, user: UserInfo, warnings: WarningRecorder): Promise<void>;
+  /**
+   * Serves one request, whoever carries it: it passes all filters (serving/filters.ts), and then its handler. Never rejects: errors are answers.
+   */
+  handle(request: TransportRequest, arrival: Arrival): Promise<TransportResponse>;
   /** Follows the store until `signal` aborts; nothing is served before. Watches end with it. */
   run(signal: AbortSignal): Promise<void>;
-  /** {@link StreamProxy.passesBodyOn} */
-  passesBodyOn(info: RequestInfo): boolean;
+  /** Whether connections may be upgraded for such requests at all; for others an `Upgrade` header means nothing, as in Go. */
+  upgrades(info: RequestInfo): boolean;
   /** Resolves once requests can be served. */
   readonly ready: Promise<void>;
   /** From now on `/readyz` fails and watches end, so that clients go elsewhere; requests are still served. */
@@ -162,7 +166,7 @@ export function createApiServer(deps: ApiServerDeps, options: ApiServerOptions):
 
 /** The controllers' way in: the same code path as HTTPS, without TLS. */
 export function inProcessTransport(server: Pick<ApiServer, 'handle'>, user: UserInfo): Transport {
-  return (request) => server.handle(request, user);
+  return (request) => server.handle(request, { sender: { user } });
 }
 
 /** Upstream's interval of the controllers that repair cluster IPs and node ports. */
@@ -186,6 +190,7 @@ class Server implements ApiServer {
   readonly #added = new Map<string, { ended: AbortController; forgetTypes: () => void }>();
   /** Kinds whose cache is being filled, by storage prefix. */
   readonly #joining = new Map<string, ServedKind>();
+  readonly #filters: readonly Filter[];
   /** Ends watches and other long requests. */
   readonly #shutdown = new AbortController();
 
@@ -230,10 +235,24 @@ class Server implements ApiServer {
       tokens: this.tokens,
     };
     this.#checks = this.#standardChecks();
+    this.#filters = buildFilters({
+      log,
+      metrics: this.metrics,
+      tokens: this.tokens,
+      authorizer: this.#parts.authorizer,
+      flowControl: deps.flowControl ?? this.#inflight(options.inflight ?? defaultInflightLimits),
+      passesBodyOn: (info) => deps.proxy?.passesBodyOn(info) === true && findResource(this.resources, info) !== undefined,
+    });
   }
 
   get resources(): ResourceCatalog {
     return this.#deps.catalog.resources;
+  }
+
+  #inflight(limits: InflightLimits): Inflight {
+    const inflight = new Inflight(limits);
+    this.metrics.reportInflight(inflight);
+    return inflight;
   }
 
   get ready(): Promise<void> {
@@ -260,8 +279,8 @@ class Server implements ApiServer {
     this.#shutdown.abort();
   }
 
-  passesBodyOn(info: RequestInfo): boolean {
-    return this.#deps.proxy?.passesBodyOn(info) === true && findResource(this.resources, info) !== undefined;
+  upgrades(info: RequestInfo): boolean {
+    return this.#deps.proxy?.handles(info) === true;
   }
 
   addHealthCheck(check: HealthCheck): void {
@@ -366,70 +385,20 @@ class Server implements ApiServer {
     ];
   }
 
-  async handle(request: TransportRequest, user: UserInfo): Promise<TransportResponse> {
-    const startMs = performance.now();
+  async handle(request: TransportRequest, arrival: Arrival): Promise<TransportResponse> {
     const info = parseRequestInfo(request.method, request.path);
-    const warnings = new WarningRecorder();
-    let response: TransportResponse;
-    try {
-      response = await this.#serve(request, info, user, warnings);
-    } catch (error) {
-      const pretty = wantsPretty(info.query, request.headers['user-agent']);
-      response = errorResponse(error, negotiateLeniently(request.headers['accept']), pretty);
-      if (response.status >= 500) this.#deps.log.error({ err: error, method: request.method, path: info.path }, 'request failed');
-    }
-    this.metrics.observe(info, response.status, (performance.now() - startMs) / 1000);
-    response.headers['audit-id'] ??= randomUUID();
-    response.headers['cache-control'] ??= 'no-cache, private';
-    const warning = warnings.header();
-    if (warning !== undefined) response.headers['warning'] = warning;
-    if (info.verb === 'watch') return this.#counted(info, response);
-    // Logs and proxied answers are passed on as they come.
-    return isLongRunning(info) ? response : await this.#compressed(request, response);
+    const exchange = { request, info, arrival, user: anonymousUser, warnings: new WarningRecorder() };
+    return await passThrough(this.#filters, exchange, (served) => this.#serve(served));
   }
 
-  /** An error while the beginning is made can still be told. */
-  async #compressed(request: TransportRequest, response: TransportResponse): Promise<TransportResponse> {
-    try {
-      return await compressed(request, response);
-    } catch (error) {
-      this.#deps.log.error({ err: error, method: request.method, path: request.path }, 'request failed');
-      return errorResponse(error, negotiateLeniently(request.headers['accept']), false);
-    }
-  }
-
-  async admit(request: TransportRequest, info: RequestInfo, requestor: UserInfo): Promise<UserInfo> {
-    const user = await impersonate(request.headers, requestor, this.#parts.authorizer);
-    const attributes = attributesOf(info, user);
-    const isAnonymous = user.groups.includes('system:unauthenticated');
-    const decision =
-      isAnonymous && isPublic(info) ? { allowed: true, reason: '' } : await this.#parts.authorizer.authorize(attributes);
-    if (!decision.allowed) {
-      const why = forbiddenReason(attributes, decision.reason);
-      if (!info.isResource) throw failure(403, 'Forbidden', `forbidden: ${why}`, {});
-      const resource = { group: info.group, name: info.resource };
-      throw forbidden(resource, info.name, why);
-    }
-    return user;
-  }
-
-  async #serve(
-    request: TransportRequest,
-    info: RequestInfo,
-    requestor: UserInfo,
-    warnings: WarningRecorder,
-  ): Promise<TransportResponse> {
-    const user = await this.admit(request, info, requestor);
+  async #serve(served: ServedRequest): Promise<TransportResponse> {
+    const { request, info } = served;
     if ((request.body?.length ?? 0) > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
-    return info.isResource ? await this.#serveResource(request, info, user, warnings) : await this.#servePath(request, info);
+    return info.isResource ? await this.#serveResource(served) : await this.#servePath(request, info);
   }
 
-  async #serveResource(
-    request: TransportRequest,
-    info: RequestInfo,
-    user: UserInfo,
-    warnings: WarningRecorder,
-  ): Promise<TransportResponse> {
+  async #serveResource(served: ServedRequest): Promise<TransportResponse> {
+    const { request, info, user, warnings } = served;
     const resource = findResource(this.resources, info);
     const { group, version, plural } = bindingResource;
     const isBinding = info.group === group && info.version === version && info.resource === plural;
@@ -440,12 +409,7 @@ class Server implements ApiServer {
     if (resource === undefined && review === undefined && !isBinding) return pageNotFound();
     await this.#ready.promise;
     if (resource !== undefined && this.#deps.proxy?.handles(info) === true)
-      return await this.#deps.proxy.handle({
-        request,
-        info,
-        registry: this.registry,
-        admitConnect: () => this.admitConnect(info, user, warnings),
-      });
+      return await this.#serveProxied(this.#deps.proxy, served);
     const exchange: Omit<Exchange, 'resource'> = {
       parts: this.#parts,
       request,
@@ -470,12 +434,18 @@ class Server implements ApiServer {
     return await handleResource({ ...exchange, resource });
   }
 
-  async admitConnect(info: RequestInfo, user: UserInfo, warnings: WarningRecorder): Promise<void> {
-    await admitConnect(this.#parts.admission, info, user, {
+  async #serveProxied(proxy: StreamProxy, { request, info, user, warnings, arrival }: ServedRequest): Promise<TransportResponse> {
+    const { registry } = this;
+    const context = {
       clock: this.#deps.clock,
-      warn: (message) => warnings.add(message),
-      read: (resource, namespace, name) => this.registry.read(resource, namespace, name),
-    });
+      warn: (message: string) => warnings.add(message),
+      read: (resource: ResourceId, namespace: string | undefined, name: string) => registry.read(resource, namespace, name),
+    };
+    const connecting = (): Promise<void> => admitConnect(this.#parts.admission, info, user, context);
+    const proxied: ProxiedRequest = { request, info, registry, admitConnect: connecting };
+    if (arrival.upgrade === undefined) return await proxy.handle(proxied);
+    await proxy.upgrade({ ...proxied, ...arrival.upgrade });
+    return bytesResponse(101, '', new Uint8Array());
   }
 
   async #servePath(request: TransportRequest, info: RequestInfo): Promise<TransportResponse> {
@@ -497,19 +467,6 @@ class Server implements ApiServer {
     if (discovery !== undefined) return discovery;
     if (info.path === '/') return jsonResponse(200, { paths: rootPaths });
     return pageNotFound();
-  }
-
-  #counted(info: RequestInfo, response: TransportResponse): TransportResponse {
-    const { metrics } = this;
-    async function* body(): AsyncGenerator<Uint8Array> {
-      metrics.longRunning(info, 1);
-      try {
-        yield* response.body;
-      } finally {
-        metrics.longRunning(info, -1);
-      }
-    }
-    return { ...response, body: body() };
   }
 }
 

@@ -11,7 +11,7 @@ import type { ProxiedRequest, StreamProxy } from '../api-server.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { methodNotAllowed } from '../rest/resource-handler.ts';
-import type { UpgradeExchange, UpgradeHandler } from '../serving/listener.ts';
+import type { UpgradingConnection } from '../serving/filter-chain.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import { type Resolve, systemResolve } from './address.ts';
 import { type BackendOptions, Backends } from './backend.ts';
@@ -37,7 +37,7 @@ const proxied: ReadonlySet<string> = new Set(['nodes', 'pods', 'services']);
 const proxyMethods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS']);
 const streamMethods: ReadonlySet<string> = new Set(['GET', 'POST']);
 
-export class Proxies implements StreamProxy, UpgradeHandler {
+export class Proxies implements StreamProxy {
   readonly #backends: Backends;
   readonly #options: ProxyOptions;
   readonly #log: ServerLog;
@@ -79,7 +79,15 @@ export class Proxies implements StreamProxy, UpgradeHandler {
   }
 
   /** Passes an upgraded connection on, and settles when it has ended. @throws ApiError while an ordinary answer can be given */
-  async upgrade({ request, info, registry, admitConnect, message, socket, head }: UpgradeExchange): Promise<void> {
+  async upgrade({
+    request,
+    info,
+    registry,
+    admitConnect,
+    message,
+    socket,
+    head,
+  }: ProxiedRequest & UpgradingConnection): Promise<void> {
     if (info.subresource === 'log') {
       const protocol = negotiateReader(request.headers['sec-websocket-protocol']);
       const gone = new AbortController();

@@ -5,6 +5,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
 import { startTestServer, type TestServer } from '../api-server.testing.ts';
+import type { ApiServerDeps } from '../api-server.ts';
 import { listen } from '../serving/listener.ts';
 import { silentLog } from '../serving/server-log.ts';
 import { Proxies, type ProxyOptions } from './proxies.ts';
@@ -43,7 +44,10 @@ export interface ProxyServer {
 
 export const addresses = ['10.9.0.1', '10.9.0.2', '10.9.0.3'];
 
-export async function startProxyServer(options: Partial<ProxyOptions> = {}): Promise<ProxyServer> {
+export async function startProxyServer(
+  options: Partial<ProxyOptions> = {},
+  deps: Partial<ApiServerDeps> = {},
+): Promise<ProxyServer> {
   const now = Date.now();
   const ca = await createAuthority(now);
   const certificate = await issueCertificate(
@@ -68,12 +72,11 @@ export async function startProxyServer(options: Partial<ProxyOptions> = {}): Pro
     connectTcp({ host: '127.0.0.1', port: network.get(`${host}:${port}`) ?? 1 });
   const kubelet = { certificate: kubeletClient.certificate, key: kubeletClient.key, ca: ca.certificate, own: own.certificate };
   const proxies = new Proxies({ kubelet, connect, random: () => 0, ...options }, silentLog);
-  const api = await startTestServer({ deps: { proxy: proxies } });
+  const api = await startTestServer({ deps: { ...deps, proxy: proxies } });
   const listener = await listen(
     api.server,
     { host: '127.0.0.1', port: 0, certificate: own.certificate, key: own.key, clientCa: ca.certificate, graceMs: 100 },
     silentLog,
-    proxies,
   );
   const stopping = new AbortController();
   const running = listener.run(stopping.signal);

@@ -26,8 +26,14 @@ const longRunningSubresources = new Set(['attach', 'exec', 'proxy', 'log', 'port
 const probes = /^\/(?:healthz|livez|readyz)(?:\/|$)/;
 const leaveNothing = (): void => undefined;
 
+/** Decides whether a request is served now. */
+export interface FlowControl {
+  /** @returns to be called, once, when the request has been answered; undefined when it may not be served now */
+  enter(info: RequestInfo, user: UserInfo): (() => void) | undefined;
+}
+
 /** Counts requests under way, of either kind. */
-export class Inflight {
+export class Inflight implements FlowControl {
   readonly #limits: InflightLimits;
   readonly #current = { readOnly: 0, mutating: 0 };
   /** The highest number since it was last asked for. */
@@ -37,7 +43,6 @@ export class Inflight {
     this.#limits = limits;
   }
 
-  /** @returns to be called, once, when the request has been answered; undefined when it may not be served now */
   enter(info: RequestInfo, user: UserInfo): (() => void) | undefined {
     if (isLongRunning(info) || probes.test(info.path)) return leaveNothing;
     const kind: RequestKind = readOnlyVerbs.has(info.verb) ? 'readOnly' : 'mutating';

@@ -56,7 +56,7 @@ describe('the HTTPS listener', () => {
       key: certificate.key,
       clientCa: ca.certificate,
     };
-    const listener = await listen(api.server, { ...options, graceMs: 1000 }, silentLog, proxy);
+    const listener = await listen(api.server, { ...options, graceMs: 1000 }, silentLog);
     port = listener.port;
     running = listener.run(stop.signal);
     await seedPod(api, (kubelet.address() as AddressInfo).port);

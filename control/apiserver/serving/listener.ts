@@ -8,24 +8,21 @@ import http2 from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { PeerCertificate, TLSSocket } from 'node:tls';
-import { ApiError, failure } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import { untilAborted } from '#client/until-aborted.ts';
-import type { ApiServer, ProxiedRequest } from '../api-server.ts';
-import { anonymousUser, authenticate, withoutToken } from '../authentication/authentication.ts';
-import type { UserInfo } from '../registry/strategy.ts';
+import type { ApiServer } from '../api-server.ts';
+import { anonymousUser, type Credentials, withoutToken } from '../authentication/authentication.ts';
 import { negotiateLeniently } from '../rest/negotiation.ts';
-import { parseRequestInfo, type RequestInfo } from '../rest/request-info.ts';
+import { parseRequestInfo } from '../rest/request-info.ts';
 import { errorResponse } from '../rest/responses.ts';
 import { writeResponse } from './answer-writer.ts';
 import { BodyReader, passedOn } from './body-reader.ts';
 import { type ConnectionTimes, closeIdleSessions, connectionLimits, defaultTimes } from './connection-limits.ts';
+import type { Arrival } from './filter-chain.ts';
 import { refusal } from './http-refusals.ts';
-import { defaultInflightLimits, Inflight, type InflightLimits, tooManyRequests } from './inflight.ts';
 import { sendToReader, type UpgradeRequest } from './reader-websocket.ts';
 import { requestTimeoutMs } from './request-deadline.ts';
 import type { ServerLog } from './server-log.ts';
-import { WarningRecorder } from './warnings.ts';
 import { negotiateWatch, wantsWebSocketWatch, watchMessages } from './watch-websocket.ts';
 
 export interface ListenerOptions {
@@ -38,26 +35,8 @@ export interface ListenerOptions {
   clientCa: string;
   /** How long requests under way may take to finish on shutdown. Default 10 s. */
   graceMs?: number;
-  /** Default: upstream's, 400 and 200. */
-  inflight?: InflightLimits;
   /** How long clients may take over headers, bodies and silence. Default: upstream's. */
   times?: Partial<ConnectionTimes>;
-}
-
-/** A client's connection that asks to become something else, with all that is known of it. */
-export interface UpgradeExchange extends ProxiedRequest {
-  message: IncomingMessage;
-  socket: Duplex;
-  /** What the client has said behind its request. */
-  head: Buffer;
-}
-
-/** Takes over upgraded HTTP/1.1 connections (the kubelet proxy). @throws ApiError when it cannot */
-export interface UpgradeHandler {
-  /** Whether it upgrades connections for such requests at all; for others an `Upgrade` header means nothing, as in Go. */
-  handles(info: RequestInfo): boolean;
-  /** Settles when the connection has ended. @throws ApiError while an ordinary answer can still be given */
-  upgrade(exchange: UpgradeExchange): Promise<void>;
 }
 
 export interface Listener {
@@ -67,12 +46,7 @@ export interface Listener {
 }
 
 /** Opens the port. @throws the socket's error (EADDRINUSE, EACCES) */
-export async function listen(
-  server: ApiServer,
-  options: ListenerOptions,
-  log: ServerLog,
-  upgrade?: UpgradeHandler,
-): Promise<Listener> {
+export async function listen(server: ApiServer, options: ListenerOptions, log: ServerLog): Promise<Listener> {
   const times = { ...defaultTimes, ...options.times };
   const http = http2.createSecureServer({
     ...connectionLimits(times),
@@ -85,15 +59,13 @@ export async function listen(
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
   });
-  const inflight = new Inflight(options.inflight ?? defaultInflightLimits);
-  server.metrics.reportInflight(inflight);
-  const serving: Serving = { server, inflight, bodies: new BodyReader(), log, requestMs: times.requestMs };
+  const serving: Serving = { server, bodies: new BodyReader(), log, requestMs: times.requestMs };
   http.on('request', (request, response) => void serve(serving, request, response));
   // Go on only when it is known who asks: a client that is refused keeps its body.
   http.on('checkContinue', (request, response) => void serve(serving, request, response, () => response.writeContinue()));
   http.on(
     'upgrade',
-    (request: Http2ServerRequest, socket: Duplex, head: Buffer) => void upgraded(serving, upgrade, request, socket, head),
+    (request: Http2ServerRequest, socket: Duplex, head: Buffer) => void upgraded(serving, request, socket, head),
   );
   // HTTP/2 gives request and response, HTTP/1.1 the connection.
   http.on('connect', (request: Http2ServerRequest, second: Http2ServerResponse | Duplex) =>
@@ -103,7 +75,7 @@ export async function listen(
   Object.assign(http, {
     shouldUpgradeCallback: ({ method, url, headers }: IncomingMessage) => {
       const info = parseRequestInfo(method ?? '', url ?? '');
-      return wantsWebSocketWatch(info, method, headers) || upgrade?.handles(info) === true;
+      return wantsWebSocketWatch(info, method, headers) || server.upgrades(info);
     },
   });
   closeIdleSessions(http, times);
@@ -185,8 +157,6 @@ function occupy(socket: Duplex): () => void {
 
 interface Serving {
   server: ApiServer;
-  /** What requests pass before they are handled. */
-  inflight: Inflight;
   bodies: BodyReader;
   log: ServerLog;
   /** How long a request that is not long-running may take (`--request-timeout`). */
@@ -210,11 +180,11 @@ async function serve(
   request.on('error', leave);
   response.on('close', leave);
   response.on('error', leave);
-  const limit = new Deadline(request, serving.requestMs, leave);
+  const limit = new WritingLimit(request, serving.requestMs, leave);
   try {
-    const found = await Promise.race([answer(serving, request, gone.signal, goOn), limit.answer]);
+    const found = await answer(serving, request, gone.signal, goOn);
     if (found.answer.headers['connection'] === 'close' || found.isAnonymous) closeAfter(request);
-    limit.answering();
+    limit.answering(found.answer.status);
     await writeResponse(found.answer, request, response, gone.signal);
   } catch (error) {
     if (!gone.signal.aborted) serving.log.warn({ err: error, path: request.url }, 'answer broke off');
@@ -241,37 +211,25 @@ interface Found {
   isAnonymous: boolean;
 }
 
-/** After `requestMs`: 504 where nothing has been answered yet; else the answer breaks off. Long-running requests have none. */
-class Deadline {
-  readonly answer: Promise<Found>;
-  readonly #timer: NodeJS.Timeout | undefined;
-  #isAnswering = false;
-  #hasPassed = false;
+/**
+ * An answer that is still being written when the request's time is over breaks off. (What has no answer by then is told so by the filter
+ * `deadline`, and that answer gets a time of its own.) Long-running requests have no limit.
+ */
+class WritingLimit {
+  readonly #startMs = performance.now();
+  readonly #timeoutMs: number | undefined;
+  readonly #leave: () => void;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(request: Http2ServerRequest, requestMs: number, leave: () => void) {
-    const { promise, resolve } = Promise.withResolvers<Found>();
-    this.answer = promise;
-    const timeoutMs = this.#timeoutMs(request, requestMs);
-    if (timeoutMs === undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#hasPassed = true;
-      if (this.#isAnswering) leave();
-      else resolve({ answer: timedOut(request), isAnonymous: false });
-    }, timeoutMs);
+    this.#timeoutMs = timeoutOf(request, requestMs);
+    this.#leave = leave;
   }
 
-  #timeoutMs(request: Http2ServerRequest, requestMs: number): number | undefined {
-    try {
-      return requestTimeoutMs(parseRequestInfo(request.method, request.url ?? ''), requestMs);
-    } catch {
-      return requestMs; // The answer tells what is wrong with it.
-    }
-  }
-
-  /** From here on there is no other answer. A moment more for the 504 itself. */
-  answering(): void {
-    this.#isAnswering = true;
-    if (this.#hasPassed) this.#timer?.refresh();
+  answering(status: number): void {
+    if (this.#timeoutMs === undefined) return;
+    const leftMs = this.#timeoutMs - (performance.now() - this.#startMs);
+    this.#timer = setTimeout(this.#leave, status === 504 || leftMs <= 0 ? this.#timeoutMs : leftMs);
   }
 
   stop(): void {
@@ -279,67 +237,56 @@ class Deadline {
   }
 }
 
-function timedOut(request: Http2ServerRequest): TransportResponse {
-  const error = failure(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', {});
-  const response = errorResponse(error, negotiateLeniently(request.headers['accept']), false);
-  response.headers['connection'] = 'close';
-  return response;
+function timeoutOf(request: Http2ServerRequest, requestMs: number): number | undefined {
+  try {
+    return requestTimeoutMs(parseRequestInfo(request.method, request.url ?? ''), requestMs);
+  } catch {
+    return requestMs; // The answer tells what is wrong with it.
+  }
 }
 
 async function answer(
-  { server, inflight, bodies, log, requestMs }: Serving,
+  { server, bodies, requestMs }: Serving,
   request: Http2ServerRequest,
   signal: AbortSignal,
   goOn: (() => void) | undefined,
 ): Promise<Found> {
+  const refused = refusal(request);
+  if (refused !== undefined) return { answer: refused, isAnonymous: true };
   let isAnonymous = true;
-  const headers = plainHeaders(request.headers);
-  try {
-    const refused = refusal(request);
-    if (refused !== undefined) return { answer: refused, isAnonymous };
-    requestTimeoutMs(parseRequestInfo(request.method, request.url ?? ''), requestMs);
-    const user = await authenticated(server, log, request);
-    isAnonymous = user.groups.includes(anonymousUser.groups[0] ?? '');
-    const leave = inflight.enter(parseRequestInfo(request.method, request.url ?? ''), user);
-    if (leave === undefined) return { answer: tooManyRequests(), isAnonymous };
-    try {
+  let isBodyRead = false;
+  const arrival: Arrival = {
+    sender: { credentials: credentialsOf(request) },
+    timeoutMs: requestMs,
+    identified: (user) => {
+      isAnonymous = user.groups.includes(anonymousUser.groups[0] ?? '');
+    },
+    async readBody(isPassedOn) {
       goOn?.();
-      if (request.authority !== undefined) headers['host'] ??= request.authority;
-      const { remoteAddress } = tlsSocketOf(request);
-      const isPassedOn = server.passesBodyOn(parseRequestInfo(request.method, request.url ?? ''));
       const body = isPassedOn ? passedOn(request) : await bodies.read(request);
-      const { bytes, stream } = body;
-      const plain = { method: request.method, path: request.url ?? '', headers, body: bytes, stream, remoteAddress, signal };
-      // Nobody waits for what a stream that was reset asked for.
-      if (signal.aborted) throw new Error('the client left before its request was looked at');
-      return { answer: await server.handle(plain, user).finally(body.release), isAnonymous };
-    } finally {
-      leave();
-    }
-  } catch (error) {
-    if (!(error instanceof ApiError) && !signal.aborted) log.error({ err: error, path: request.url }, 'request failed');
-    const refused = errorResponse(error, negotiateLeniently(headers['accept']), false);
-    // The body that was announced has not been asked for: what comes next on this connection may be it, or not.
-    if (goOn !== undefined) refused.headers['connection'] = 'close';
-    return { answer: refused, isAnonymous };
-  }
+      isBodyRead = true;
+      return body;
+    },
+  };
+  const headers = plainHeaders(request.headers);
+  if (request.authority !== undefined) headers['host'] ??= request.authority;
+  const { remoteAddress } = tlsSocketOf(request);
+  const plain = { method: request.method, path: request.url ?? '', headers, remoteAddress, signal };
+  const answer = await server.handle(plain, arrival);
+  // The body that was announced has not been asked for: what comes next on this connection may be it, or not.
+  if (goOn !== undefined && !isBodyRead) answer.headers['connection'] = 'close';
+  return { answer, isAnonymous };
 }
 
 const protocolHeader = 'sec-websocket-protocol';
 
-async function authenticated(server: ApiServer, log: ServerLog, request: Http2ServerRequest): Promise<UserInfo> {
+function credentialsOf(request: Http2ServerRequest): Credentials {
   const socket = tlsSocketOf(request);
-  const info = parseRequestInfo(request.method, request.url ?? '');
-  return await authenticate(
-    {
-      certificate: verifiedCertificate(request.stream?.session ?? socket, socket),
-      authorization: request.headers.authorization,
-      protocols: request.headers.upgrade?.toLowerCase() === 'websocket' ? request.headers[protocolHeader] : undefined,
-    },
-    info,
-    server.tokens,
-    log,
-  );
+  return {
+    certificate: verifiedCertificate(request.stream?.session ?? socket, socket),
+    authorization: request.headers.authorization,
+    protocols: request.headers.upgrade?.toLowerCase() === 'websocket' ? request.headers[protocolHeader] : undefined,
+  };
 }
 
 /** Asking TLS for it means parsing it: once for each connection is enough. */
@@ -380,54 +327,52 @@ function hideToken(headers: { [protocolHeader]?: string | undefined }): void {
   else headers[protocolHeader] = others;
 }
 
-async function upgraded(
-  { server, log }: Serving,
-  upgrade: UpgradeHandler | undefined,
-  request: Http2ServerRequest,
-  socket: Duplex,
-  head: Buffer,
-): Promise<void> {
+/** A connection that asks to become something else: it passes the same filters as any request. Never rejects. */
+async function upgraded(serving: Serving, request: Http2ServerRequest, socket: Duplex, head: Buffer): Promise<void> {
+  const { server, log } = serving;
   socket.on('error', (error) => log.debug({ err: error }, 'upgraded connection broke'));
   const headers = plainHeaders(request.headers);
   try {
     const refused = refusal(request);
     if (refused !== undefined) return await writeAnswer(socket, refused);
-    const user = await authenticated(server, log, request);
+    const credentials = credentialsOf(request);
+    // Nobody behind authentication is told the token.
     hideToken(headers);
     hideToken(request.headers);
-    const info = parseRequestInfo(request.method, request.url);
     const { remoteAddress } = tlsSocketOf(request);
     const plain = { method: request.method, path: request.url, headers, remoteAddress };
     const message = request as unknown as IncomingMessage;
-    if (wantsWebSocketWatch(info, request.method, request.headers))
-      return await watchOverWebSocket({ server, log }, plain, user, { request: message, socket, head });
-    const acting = await server.admit(plain, info, user);
-    // A browser opens a WebSocket by GET, and yet it is no mere reading (AuthorizePodWebsocketUpgradeCreatePermission).
-    if (info.resource === 'pods' && streams.has(info.subresource)) await server.admit(plain, { ...info, verb: 'create' }, user);
-    await server.ready;
-    const admitConnect = (): Promise<void> => server.admitConnect(info, acting, new WarningRecorder());
-    await upgrade?.upgrade({ request: plain, info, registry: server.registry, admitConnect, message, socket, head });
+    const arrival = { sender: { credentials }, timeoutMs: serving.requestMs };
+    if (wantsWebSocketWatch(parseRequestInfo(request.method, request.url), request.method, request.headers))
+      return await watchOverWebSocket({ server, log }, plain, arrival, { request: message, socket, head });
+    const answer = await server.handle(plain, { ...arrival, upgrade: { message, socket, head } });
+    if (answer.status !== 101) await writeAnswer(socket, answer);
   } catch (error) {
-    if (!(error instanceof ApiError)) log.error({ err: error, path: request.url }, 'a connection could not be upgraded');
+    log.error({ err: error, path: request.url }, 'a connection could not be upgraded');
     await writeAnswer(socket, errorResponse(error, negotiateLeniently(headers['accept']), false));
   }
 }
 
-const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
-
-/** What goes wrong before the first event is an ordinary answer. @throws ApiError for a handshake that cannot be agreed on */
+/** What goes wrong before the first event is an ordinary answer. */
 async function watchOverWebSocket(
   { server, log }: Pick<Serving, 'server' | 'log'>,
   request: TransportRequest,
-  user: UserInfo,
+  arrival: Arrival,
   upgrade: UpgradeRequest,
 ): Promise<void> {
   const { socket } = upgrade;
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
-  const answer = await server.handle({ ...request, signal: gone.signal }, user);
+  const answer = await server.handle({ ...request, signal: gone.signal }, arrival);
   if (answer.status !== 200) return await writeAnswer(socket, answer);
-  const protocol = negotiateWatch(request.headers);
+  let protocol: string;
+  try {
+    protocol = negotiateWatch(request.headers);
+  } catch (error) {
+    const refused = errorResponse(error, negotiateLeniently(request.headers['accept']), false);
+    for (const name of ['audit-id', 'cache-control']) refused.headers[name] = answer.headers[name] ?? '';
+    return await writeAnswer(socket, refused);
+  }
   if (socket.destroyed) return;
   await sendToReader(watchMessages(answer), protocol, upgrade, log);
 }
@@ -436,15 +381,11 @@ async function watchOverWebSocket(
 async function connected({ server, log }: Serving, request: Http2ServerRequest, socket: Duplex): Promise<void> {
   socket.on('error', (error) => log.debug({ err: error }, 'connection broke'));
   const headers = plainHeaders(request.headers);
-  try {
-    const refused = refusal(request);
-    if (refused !== undefined) return await writeAnswer(socket, refused);
-    const user = await authenticated(server, log, request);
-    await writeAnswer(socket, await server.handle({ method: request.method, path: request.url, headers }, user));
-  } catch (error) {
-    if (!(error instanceof ApiError)) log.error({ err: error, path: request.url }, 'request failed');
-    await writeAnswer(socket, errorResponse(error, negotiateLeniently(headers['accept']), false));
-  }
+  const credentials = credentialsOf(request);
+  const answer =
+    refusal(request) ??
+    (await server.handle({ method: request.method, path: request.url, headers }, { sender: { credentials } }));
+  await writeAnswer(socket, answer);
 }
 
 /** How long a client may take to read an answer after which the connection ends. */

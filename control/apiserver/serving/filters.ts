@@ -1,0 +1,190 @@
+/**
+ * The filters of the chain, one function each, in {@link buildFilters} in the order in which a request passes them.
+ *
+ * Source: apiserver `pkg/endpoints/filters`, `pkg/server/filters`.
+ */
+import { randomUUID } from 'node:crypto';
+import { failure, forbidden } from '#api/status.ts';
+import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import { authenticate } from '../authentication/authentication.ts';
+import { impersonate } from '../authentication/impersonation.ts';
+import type { ServiceAccountTokens } from '../authentication/service-account-tokens.ts';
+import { type Authorizer, attributesOf, forbiddenReason, isPublic } from '../authorization/authorization.ts';
+import type { UserInfo } from '../registry/strategy.ts';
+import { negotiateLeniently, wantsPretty } from '../rest/negotiation.ts';
+import type { RequestInfo } from '../rest/request-info.ts';
+import { errorResponse } from '../rest/responses.ts';
+import { compressed } from './compression.ts';
+import type { Filter } from './filter-chain.ts';
+import { type FlowControl, isLongRunning, tooManyRequests } from './inflight.ts';
+import type { ApiServerMetrics } from './metrics.ts';
+import { requestTimeoutMs } from './request-deadline.ts';
+import type { ServerLog } from './server-log.ts';
+
+export interface FilterDeps {
+  log: ServerLog;
+  metrics: ApiServerMetrics;
+  tokens: ServiceAccountTokens | undefined;
+  authorizer: Authorizer;
+  flowControl: FlowControl;
+  /** Whether the body goes on to somebody else as it comes. */
+  passesBodyOn(info: RequestInfo): boolean;
+}
+
+export function buildFilters(deps: FilterDeps): Filter[] {
+  return [
+    auditId,
+    metricsFilter(deps.metrics),
+    errorAnswers(deps.log),
+    compression,
+    deadline,
+    authentication(deps.tokens, deps.log),
+    impersonation(deps.authorizer),
+    authorization(deps.authorizer),
+    flowControl(deps.flowControl),
+    body(deps.passesBodyOn),
+  ];
+}
+
+/** Every answer has an audit ID, the client's own where it sent one; and nobody keeps an answer. */
+const auditId: Filter = async function auditId({ request, warnings }, next) {
+  const id = request.headers['audit-id'] || randomUUID();
+  const response = await next();
+  response.headers['audit-id'] ??= id;
+  response.headers['cache-control'] ??= 'no-cache, private';
+  const warning = warnings.header();
+  if (warning !== undefined) response.headers['warning'] = warning;
+  return response;
+};
+
+function metricsFilter(metrics: ApiServerMetrics): Filter {
+  return async function metricsFilter({ info, arrival }, next) {
+    const startMs = performance.now();
+    if (arrival.upgrade !== undefined) metrics.longRunning(info, 1);
+    const response = await next().finally(() => {
+      if (arrival.upgrade !== undefined) metrics.longRunning(info, -1);
+    });
+    metrics.observe(info, response.status, (performance.now() - startMs) / 1000);
+    return info.verb === 'watch' ? whileCounted(metrics, info, response) : response;
+  };
+}
+
+/** A watch counts as long as its answer lasts. */
+function whileCounted(metrics: ApiServerMetrics, info: RequestInfo, response: TransportResponse): TransportResponse {
+  async function* body(): AsyncGenerator<Uint8Array> {
+    metrics.longRunning(info, 1);
+    try {
+      yield* response.body;
+    } finally {
+      metrics.longRunning(info, -1);
+    }
+  }
+  return { ...response, body: body() };
+}
+
+/** What is thrown behind it becomes an answer: a `Status` in the format that the client takes. */
+function errorAnswers(log: ServerLog): Filter {
+  return async function errorAnswers({ request, info }, next) {
+    try {
+      return await next();
+    } catch (error) {
+      const pretty = wantsPretty(info.query, request.headers['user-agent']);
+      const response = errorResponse(error, negotiateLeniently(request.headers['accept']), pretty);
+      if (response.status >= 500) log.error({ err: error, method: request.method, path: info.path }, 'request failed');
+      return response;
+    }
+  };
+}
+
+/** Watches, logs and proxied answers are passed on as they come. */
+const compression: Filter = async function compression({ request, info }, next) {
+  const response = await next();
+  return isLongRunning(info) ? response : await compressed(request, response);
+};
+
+/** `--request-timeout`. */
+const defaultTimeoutMs = 60_000;
+
+/** 504 for what has no answer in time; the handler is told by the request's signal when its client leaves. */
+const deadline: Filter = async function deadline({ request, info, arrival }, next) {
+  const timeoutMs = requestTimeoutMs(info, arrival.timeoutMs ?? defaultTimeoutMs);
+  if (timeoutMs === undefined) return await next();
+  const { promise, resolve } = Promise.withResolvers<TransportResponse>();
+  const timer = setTimeout(() => resolve(timedOut(request)), timeoutMs);
+  try {
+    return await Promise.race([next(), promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+function timedOut({ headers }: TransportRequest): TransportResponse {
+  const error = failure(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', {});
+  const response = errorResponse(error, negotiateLeniently(headers['accept']), false);
+  response.headers['connection'] = 'close';
+  return response;
+}
+
+function authentication(tokens: ServiceAccountTokens | undefined, log: ServerLog): Filter {
+  return async function authentication(exchange, next) {
+    const { sender, identified } = exchange.arrival;
+    exchange.user = 'user' in sender ? sender.user : await authenticate(sender.credentials, exchange.info, tokens, log);
+    identified?.(exchange.user);
+    return await next();
+  };
+}
+
+function impersonation(authorizer: Authorizer): Filter {
+  return async function impersonation(exchange, next) {
+    exchange.user = await impersonate(exchange.request.headers, exchange.user, authorizer);
+    return await next();
+  };
+}
+
+const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
+
+function authorization(authorizer: Authorizer): Filter {
+  return async function authorization({ info, user, arrival }, next) {
+    await authorize(authorizer, info, user);
+    // A browser opens a WebSocket by GET, and yet it is no mere reading (AuthorizePodWebsocketUpgradeCreatePermission).
+    if (arrival.upgrade !== undefined && info.resource === 'pods' && streams.has(info.subresource))
+      await authorize(authorizer, { ...info, verb: 'create' }, user);
+    return await next();
+  };
+}
+
+/** @throws ApiError 403 */
+async function authorize(authorizer: Authorizer, info: RequestInfo, user: UserInfo): Promise<void> {
+  if (user.groups.includes('system:unauthenticated') && isPublic(info)) return;
+  const attributes = attributesOf(info, user);
+  const decision = await authorizer.authorize(attributes);
+  if (decision.allowed) return;
+  const why = forbiddenReason(attributes, decision.reason);
+  if (!info.isResource) throw failure(403, 'Forbidden', `forbidden: ${why}`, {});
+  throw forbidden({ group: info.group, name: info.resource }, info.name, why);
+}
+
+function flowControl(control: FlowControl): Filter {
+  return async function flowControl({ info, user }, next) {
+    const leave = control.enter(info, user);
+    if (leave === undefined) return tooManyRequests();
+    return await next().finally(leave);
+  };
+}
+
+/** Bodies are read only when it is known that the request will be served. */
+function body(passesBodyOn: (info: RequestInfo) => boolean): Filter {
+  return async function body(exchange, next) {
+    const { info, arrival, request } = exchange;
+    if (arrival.readBody === undefined) return await next();
+    const { bytes, stream, release } = await arrival.readBody(passesBodyOn(info));
+    try {
+      // Nobody waits for what a stream that was reset asked for. (499: the code of proxies for it; nobody reads it.)
+      if (request.signal?.aborted === true) throw failure(499, '', 'the client left before its request was looked at', {});
+      exchange.request = { ...request, body: bytes, stream };
+      return await next();
+    } finally {
+      release();
+    }
+  };
+}
