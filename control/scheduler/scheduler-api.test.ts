@@ -87,7 +87,18 @@ describe('createScheduler over the API', () => {
     throw new Error(`the watch of ${name} ended`);
   }
 
+  /** The scheduler writes `Scheduled` when its binding is answered, and a watch may tell of the bound pod before that. */
   async function eventsOf(name: string): Promise<Event[]> {
+    const stop = new AbortController();
+    try {
+      for await (const { object } of server.client
+        .resource('events')
+        .watch({ namespace: 'default', resourceVersion: '0' }, stop.signal)) {
+        if (object.involvedObject?.name === name && object.reason === 'Scheduled') break;
+      }
+    } finally {
+      stop.abort();
+    }
     await events.flush();
     const { items } = await server.client.resource('events').list({ namespace: 'default' });
     return items.filter(({ involvedObject }) => involvedObject.name === name);

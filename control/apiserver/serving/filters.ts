@@ -177,10 +177,14 @@ function body(passesBodyOn: (info: RequestInfo) => boolean): Filter {
   return async function body(exchange, next) {
     const { info, arrival, request } = exchange;
     if (arrival.readBody === undefined) return await next();
-    const { bytes, stream, release } = await arrival.readBody(passesBodyOn(info));
+    // Nobody waits for what a stream that was reset asked for, and it is no failure of ours. (499: the code of proxies for it; nobody reads it.)
+    const left = (): boolean => request.signal?.aborted === true;
+    const gone = failure(499, '', 'the client left before its request was complete', {});
+    const { bytes, stream, release } = await arrival.readBody(passesBodyOn(info)).catch((error: unknown) => {
+      throw left() ? gone : error;
+    });
     try {
-      // Nobody waits for what a stream that was reset asked for. (499: the code of proxies for it; nobody reads it.)
-      if (request.signal?.aborted === true) throw failure(499, '', 'the client left before its request was looked at', {});
+      if (left()) throw gone;
       exchange.request = { ...request, body: bytes, stream };
       return await next();
     } finally {
