@@ -122,8 +122,9 @@ export function volumeSuite(cluster: () => Cluster, runtime: 'containerd' | 'doc
       assert.ok(worker);
       const volumes = [{ name: 'logs', hostPath: { path: join(worker.dataDir, 'pods') } }];
       const volumeMounts = [{ name: 'logs', mountPath: '/logs' }];
-      // Its own log becomes a FIFO, a rotated one an endless link, and its last words are read from the log.
-      const command = `cd /logs/${ns}_"$HOSTNAME"_*/main && rm -f 0.log && mkfifo 0.log && ln -s /dev/zero 0.log.20260101-000000 && sleep 3600`;
+      // Its own log becomes a FIFO, a rotated one an endless link, and its last words are read from the log. With Docker the agent
+      // makes the log once the container runs, perhaps between rm and mkfifo: then once more.
+      const command = `cd /logs/${ns}_"$HOSTNAME"_*/main && until rm -f 0.log && mkfifo 0.log; do :; done && ln -s /dev/zero 0.log.20260101-000000 && sleep 3600`;
       const names = Array.from({ length: 5 }, (_, index) => `plant-${index}`);
       const more = { volumes, nodeName: worker.name, restartPolicy: 'Never' };
       for (const name of names)
