@@ -66,10 +66,10 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
   for (const metric of options.metrics) addMetric(metric);
   const kubeconfig = loadKubeconfig(options.kubeconfig);
   const transport = createHttpTransport(kubeconfig);
-  const client = createClient(transport, { userAgent: 'kubelet' });
   // A part that fails takes the others down in order; systemd (or the user) starts all of them again.
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
+  const client = createClient(transport, { userAgent: 'kubelet', clock, signal: stop });
   const runtime = await runtimeOf({ options, clock, log });
   try {
     const apiServerHost = new URL(kubeconfig.server).hostname.replace(/^\[(.*)\]$/, '$1');

@@ -40,7 +40,7 @@ export type Patch =
 export interface ResourceClient<T extends KubeObject> {
   get(name: ObjectName): Promise<T>;
   /** One page when `limit` is set, else everything. Items carry `apiVersion` and `kind`. */
-  list(options?: ListOptions): Promise<KubeList<T>>;
+  list(options?: ListOptions, signal?: AbortSignal): Promise<KubeList<T>>;
   /**
    * Ends when the server closes the stream or `signal` aborts.
    * @throws ApiError (`isExpired`) when the resourceVersion is gone, also when that is told within the stream

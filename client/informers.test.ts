@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { pino } from 'pino';
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
-import { FakeApi } from './api.testing.ts';
+import { FakeApi, status } from './api.testing.ts';
 import { FakeClock } from './clock.ts';
 import { InformerCache } from './informer-cache.ts';
 import { createInformers } from './informers.ts';
@@ -23,33 +23,76 @@ function object(name: string, resourceVersion: string, more: Partial<KubeObject[
 
 describe('reflector step', () => {
   const listing: ReflectorState = { kind: 'listing', failures: 0 };
-  const watching: ReflectorState = { kind: 'watching', resourceVersion: '5', failures: 0 };
+  const watching: ReflectorState = { kind: 'watching', resourceVersion: '5', failures: 0, justListed: false };
+  const justListed: ReflectorState = { ...watching, justListed: true };
   const cases: [string, ReflectorState, ReflectorOutcome, ReflectorState][] = [
-    ['watches from the version listed', listing, { kind: 'listed', resourceVersion: '5' }, watching],
+    ['watches from the version listed', listing, { kind: 'listed', resourceVersion: '5' }, justListed],
     [
       'resumes from the newest event',
       watching,
       { kind: 'progressed', resourceVersion: '6' },
       { ...watching, resourceVersion: '6' },
     ],
-    ['lists at once when the version is gone', watching, { kind: 'expired' }, listing],
+    [
+      'lists at once when the version is gone, after failures too',
+      { ...watching, failures: 2 },
+      { kind: 'expired' },
+      { kind: 'listing', failures: 2 },
+    ],
+    [
+      'keeps count of failures over a list that succeeds',
+      { kind: 'listing', failures: 1 },
+      { kind: 'listed', resourceVersion: '5' },
+      { ...justListed, failures: 1 },
+    ],
+    [
+      'waits before the list when the version just listed is gone, too',
+      { ...justListed, failures: 1 },
+      { kind: 'expired' },
+      { kind: 'waiting', delayMs: 2400, next: { kind: 'listing', failures: 2 } },
+    ],
+    [
+      'begins to count anew with an event',
+      { ...justListed, failures: 3 },
+      { kind: 'progressed', resourceVersion: '5' },
+      watching,
+    ],
+    ['watches on at once when the time of a watch is over', justListed, { kind: 'ended', veryShort: false }, watching],
+    [
+      'waits after a watch that ended as soon as it began',
+      justListed,
+      { kind: 'ended', veryShort: true },
+      { kind: 'waiting', delayMs: 1200, next: { ...justListed, failures: 1 } },
+    ],
+    [
+      'has seen the listed version work when a quiet watch breaks',
+      justListed,
+      { kind: 'failed', lastedMs: 1000 },
+      { kind: 'waiting', delayMs: 1200, next: { ...watching, failures: 1 } },
+    ],
     [
       'watches on from the same version after a failure',
       watching,
-      { kind: 'failed' },
-      { kind: 'waiting', delayMs: 75, next: { ...watching, failures: 1 } },
+      { kind: 'failed', lastedMs: 0 },
+      { kind: 'waiting', delayMs: 1200, next: { ...watching, failures: 1 } },
     ],
     [
       'waits longer after each failure',
       { ...listing, failures: 3 },
-      { kind: 'failed' },
-      { kind: 'waiting', delayMs: 600, next: { ...listing, failures: 4 } },
+      { kind: 'failed', lastedMs: 0 },
+      { kind: 'waiting', delayMs: 9600, next: { ...listing, failures: 4 } },
     ],
     [
-      'never waits longer than ten seconds',
+      'waits no longer than half a minute and half of that again',
       { ...listing, failures: 50 },
-      { kind: 'failed' },
-      { kind: 'waiting', delayMs: 7500, next: { ...listing, failures: 51 } },
+      { kind: 'failed', lastedMs: 119_999 },
+      { kind: 'waiting', delayMs: 45_000, next: { ...listing, failures: 51 } },
+    ],
+    [
+      'waits shortly again after two healthy minutes',
+      { ...watching, failures: 5 },
+      { kind: 'failed', lastedMs: 120_000 },
+      { kind: 'waiting', delayMs: 1200, next: { ...watching, failures: 1 } },
     ],
     ['goes on when the delay is over', { kind: 'waiting', delayMs: 1, next: watching }, { kind: 'waited' }, watching],
   ];
@@ -140,7 +183,7 @@ describe('informer', () => {
     await clock.advance(0);
     api.closeWatches();
     await create('while-away');
-    await clock.advance(200);
+    await clock.advance(2000);
     assert.deepEqual(seen, ['+while-away']);
     assert.equal(api.requests.filter(({ path }) => !path.includes('watch=') && path === '/api/v1/configmaps').length, 1);
     abort.abort();
@@ -151,13 +194,24 @@ describe('informer', () => {
     const { api, clock, informers, abort, seen, create, remove } = setUp();
     await create('a');
     const running = informers.run(abort.signal);
-    await clock.advance(0);
+    await clock.advance(5000);
     api.closeWatches();
     await remove('a');
     await create('b');
     api.compact();
-    await clock.advance(500);
+    await clock.advance(2000);
     assert.deepEqual(seen, ['+a', '-a', '+b']);
+    abort.abort();
+    await running;
+  });
+
+  it('lists at growing intervals from a server that knows no version it has just told', async () => {
+    const { api, clock, informers, abort } = setUp();
+    api.intercept = ({ path }) => (path.includes('watch=') ? status(410, 'Expired', 'too old resource version') : undefined);
+    const running = informers.run(abort.signal);
+    await clock.advance(60_000);
+    const lists = api.requests.filter(({ path }) => !path.includes('watch=')).length;
+    assert.ok(lists >= 4 && lists <= 8, `${lists} lists within a minute`);
     abort.abort();
     await running;
   });
@@ -170,7 +224,7 @@ describe('informer', () => {
     await clock.advance(60_000);
     assert.equal(informer.synced, false);
     api.intercept = undefined;
-    await clock.advance(10_000);
+    await clock.advance(60_000);
     assert.equal(informer.synced, true);
     abort.abort();
     await running;

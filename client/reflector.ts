@@ -2,9 +2,9 @@
  * Keeps one informer's cache equal to the server: list, then watch from there, for ever.
  *
  *                    listed                     event, bookmark (newer resourceVersion)
- *      ┌─▶ listing ──────────────▶ watching ◀─┐
+ *      ┌─▶ listing ──────────────▶ watching ◀─┐ ended
  *      │      │                     │  │  └───┘
- *      │      │ failed              │  │ ended, failed
+ *      │      │ failed              │  │ failed, ended very soon
  *      │      ▼                     │  ▼
  *      └── waiting{next: list}      │ waiting{next: watch} ──(delay over)──▶ watching
  *      ▲                            │
@@ -22,46 +22,65 @@ import { sleep } from './clock.ts';
 
 export type ReflectorState =
   | { kind: 'listing'; failures: number }
-  | { kind: 'watching'; resourceVersion: string; failures: number }
+  /** `justListed`: no watch from the list's version has lived yet, nor brought an event. */
+  | { kind: 'watching'; resourceVersion: string; failures: number; justListed: boolean }
   | { kind: 'waiting'; delayMs: number; next: Exclude<ReflectorState, { kind: 'waiting' }> };
 
 export type ReflectorOutcome =
   | { kind: 'listed'; resourceVersion: string }
   | { kind: 'progressed'; resourceVersion: string }
-  /** The server closed the watch: its time was over, or it restarts. */
-  | { kind: 'ended' }
+  /** The server closed the watch: its time was over, or it restarts. `veryShort`: within a second, and without an event. */
+  | { kind: 'ended'; veryShort: boolean }
   | { kind: 'expired' }
-  | { kind: 'failed' }
+  /** @property lastedMs how long the attempt went well before */
+  | { kind: 'failed'; lastedMs: number }
   | { kind: 'waited' };
 
+// client-go's numbers (`defaultBackoff…` in reflector.go).
 /** First delay after a failure; doubled with each further one. */
-const firstDelayMs = 100;
-/** A restarted API server is found again within this time. (client-go: 30 s; a classroom waits less patiently.) */
-const maxDelayMs = 10_000;
+const firstDelayMs = 800;
+const maxDelayMs = 30_000;
+/** A server that kept a watch open for so long is healthy: the next delay is the first one again. */
+const healthyMs = 120_000;
+/** A watch that ends sooner, and without an event, counts as a failure (client-go: "very short watch"). */
+const veryShortMs = 1000;
 
-/** The next state. Pure. @param random in [0, 1), spreads the retries of many clients */
+/** The next state. Pure. @param random in [0, 1): a delay is stretched by up to as much again, so that many clients come apart */
 export function step(state: ReflectorState, outcome: ReflectorOutcome, random: number): ReflectorState {
   if (state.kind === 'waiting') return outcome.kind === 'waited' ? state.next : state;
   switch (outcome.kind) {
     case 'listed':
-      return { kind: 'watching', resourceVersion: outcome.resourceVersion, failures: 0 };
+      // Failures still count: a server whose lists succeed and whose watches do not is asked at growing intervals.
+      return { kind: 'watching', resourceVersion: outcome.resourceVersion, failures: state.failures, justListed: true };
     case 'progressed':
-      return state.kind === 'watching' ? { ...state, resourceVersion: outcome.resourceVersion, failures: 0 } : state;
-    case 'expired':
-      // At once the first time; with a delay when the list, too, is told to be expired.
       return state.kind === 'watching'
-        ? { kind: 'listing', failures: state.failures }
-        : wait({ kind: 'listing', failures: state.failures }, random);
+        ? { ...state, resourceVersion: outcome.resourceVersion, failures: 0, justListed: false }
+        : state;
+    case 'expired': {
+      // At once, as after every restart of a server that keeps its recent changes in memory; but never list and watch in a tight circle.
+      const listing = { kind: 'listing', failures: state.failures } as const;
+      return state.kind === 'watching' && !state.justListed ? listing : wait(listing, random);
+    }
     case 'ended':
+      return outcome.veryShort ? wait(state, random) : after(state, veryShortMs, 0);
     case 'failed':
-      return wait(state, random);
+      return wait(after(state, outcome.lastedMs, outcome.lastedMs < healthyMs ? state.failures : 0), random);
     case 'waited':
       return state;
   }
 }
 
-function wait(state: Exclude<ReflectorState, { kind: 'waiting' }>, random: number): ReflectorState {
-  const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(state.failures, 20)) * (0.5 + random / 2);
+type Attempting = Exclude<ReflectorState, { kind: 'waiting' }>;
+
+/** The state to go on from after an attempt of that length. */
+function after(state: Attempting, lastedMs: number, failures: number): Attempting {
+  return state.kind === 'listing'
+    ? { ...state, failures }
+    : { ...state, failures, justListed: state.justListed && lastedMs < veryShortMs };
+}
+
+function wait(state: Attempting, random: number): ReflectorState {
+  const delayMs = Math.min(maxDelayMs, firstDelayMs * 2 ** Math.min(state.failures, 20)) * (1 + random);
   return { kind: 'waiting', delayMs, next: { ...state, failures: state.failures + 1 } };
 }
 
@@ -97,7 +116,7 @@ export async function runReflector<T extends KubeObject>(
         advance({ kind: 'waited' });
         break;
       case 'listing':
-        advance(await attempt(deps, 'list', signal, () => list(deps, target)));
+        advance(await attempt(deps, 'list', signal, () => list(deps, target, signal)));
         break;
       case 'watching': {
         const { resourceVersion } = state;
@@ -108,8 +127,12 @@ export async function runReflector<T extends KubeObject>(
   }
 }
 
-async function list<T extends KubeObject>(deps: ReflectorDeps<T>, target: ReflectorTarget<T>): Promise<ReflectorOutcome> {
-  const { items, metadata } = await deps.client.list(deps.selection);
+async function list<T extends KubeObject>(
+  deps: ReflectorDeps<T>,
+  target: ReflectorTarget<T>,
+  signal: AbortSignal,
+): Promise<ReflectorOutcome> {
+  const { items, metadata } = await deps.client.list(deps.selection, signal);
   target.replace(items);
   return { kind: 'listed', resourceVersion: metadata.resourceVersion ?? '' };
 }
@@ -124,30 +147,34 @@ async function watch<T extends KubeObject>(
   // Between 5 and 10 minutes, as client-go: watches move to other servers, and not all at once.
   const timeoutSeconds = Math.floor(300 * (1 + deps.random()));
   const events = deps.client.watch({ ...deps.selection, resourceVersion, allowWatchBookmarks: true, timeoutSeconds }, signal);
+  const startedMs = deps.clock.monotonic();
+  let veryShort = true;
   for await (const event of events) {
+    veryShort = false;
     if (event.type !== 'BOOKMARK') target.apply(event);
     // Of an object that tells none, the last one known stays good.
     const { resourceVersion: seen } = event.object.metadata ?? {};
     if (typeof seen === 'string') advance({ kind: 'progressed', resourceVersion: seen });
   }
-  return { kind: 'ended' };
+  return { kind: 'ended', veryShort: veryShort && deps.clock.monotonic() - startedMs < veryShortMs };
 }
 
 async function attempt<T extends KubeObject>(
-  { resource, log }: ReflectorDeps<T>,
+  { resource, clock, log }: ReflectorDeps<T>,
   verb: 'list' | 'watch',
   signal: AbortSignal,
   action: () => Promise<ReflectorOutcome>,
 ): Promise<ReflectorOutcome> {
+  const startedMs = clock.monotonic();
   try {
     return await action();
   } catch (error) {
-    if (signal.aborted) return { kind: 'ended' };
+    if (signal.aborted) return { kind: 'ended', veryShort: false };
     if (isExpired(error)) {
       log.info({ resource, verb }, 'the resourceVersion is gone; listing again');
       return { kind: 'expired' };
     }
     log.warn({ resource, verb, err: error }, `${verb} of ${resource} failed; trying again`);
-    return { kind: 'failed' };
+    return { kind: 'failed', lastedMs: clock.monotonic() - startedMs };
   }
 }

@@ -13,6 +13,8 @@ import type { Resource } from '#api/resources.ts';
 import { ApiError, failure } from '#api/status.ts';
 import type { DeleteOptions, Scale, Status, TokenRequest } from '#api/types.generated.ts';
 import type { Client, ListOptions, Patch, ResourceClient, WatchOptions } from './client.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { withRetryAfter } from './retry-after.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
 
 export interface ClientOptions {
@@ -20,6 +22,10 @@ export interface ClientOptions {
   userAgent: string;
   /** Where the rows of built-in resources are looked up; default: one that has them all. */
   catalog?: ResourceCatalog;
+  /** What the waits before another attempt are measured on (`retry-after.ts`). Default: the system's. */
+  clock?: Clock;
+  /** Aborts when the component ends: from then on no request waits for another attempt. Requests are still sent. */
+  signal?: AbortSignal;
 }
 
 const patchTypes: Record<Patch['type'], string> = {
@@ -40,10 +46,17 @@ type Send = (
 
 const encoder = new TextEncoder();
 
-/** A client that speaks JSON, with 64-bit integers as they are (`api/int64.ts`). Stateless besides its transport. */
-export function createClient(transport: Transport, { userAgent, catalog = createResourceCatalog() }: ClientOptions): Client {
+/**
+ * A client that speaks JSON, with 64-bit integers as they are (`api/int64.ts`). Stateless besides its transport. A request that the server
+ * asks to send again later (429, or 5xx, with `Retry-After`) is sent again, at most ten times, as client-go does.
+ */
+export function createClient(
+  transport: Transport,
+  { userAgent, catalog = createResourceCatalog(), clock = systemClock, signal: ended }: ClientOptions,
+): Client {
+  const patient = withRetryAfter(transport, clock, ended);
   const send: Send = (method, path, body, contentType = 'application/json', signal) =>
-    transport({
+    patient({
       method,
       path,
       headers: {
@@ -70,7 +83,7 @@ export function createClient(transport: Transport, { userAgent, catalog = create
         ...request,
       }),
     getScale: (id, name) => call<Scale>('GET', path(catalog.builtIn(id), name, 'scale')),
-    raw: (request: TransportRequest) => transport({ ...request, headers: { 'user-agent': userAgent, ...request.headers } }),
+    raw: (request: TransportRequest) => patient({ ...request, headers: { 'user-agent': userAgent, ...request.headers } }),
   };
 }
 
@@ -83,9 +96,10 @@ function resourceClient(
   const named = <T extends KubeObject>(item: T): T => Object.assign(item, { apiVersion, kind: resource.kind });
   return {
     get: (name) => call('GET', path(resource, name)),
-    async list(options: ListOptions = {}) {
+    async list(options: ListOptions = {}, signal?: AbortSignal) {
       const { namespace, ...query } = options;
-      const list = await call<KubeList<KubeObject>>('GET', collection(resource, namespace) + queryText(query));
+      const target = collection(resource, namespace) + queryText(query);
+      const list = await call<KubeList<KubeObject>>('GET', target, undefined, undefined, signal);
       // Items of a typed list come without apiVersion and kind; an empty list of a Go server may be null.
       return { ...list, items: (list.items ?? []).map(named) };
     },

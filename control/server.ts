@@ -77,6 +77,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   const pki = await loadPki(options, serviceIp, clock);
   const store = await createSqliteStore({ path: join(options.dataDir, 'state.db'), clock, log, worker: options.storeWorker });
   // Each part ends before what it stands on: clients, then the listener, then the API server, then the store.
+  const ending = { clients: new AbortController(), listener: new AbortController(), server: new AbortController() };
   let serverOf = (): ApiServer => {
     throw new Error('the API server is not there yet');
   };
@@ -85,7 +86,12 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   /** Its events go to the API server, which may not be there yet, by way of their queue. */
   const recorderOf = (name: string, user: ComponentName = 'apiserver'): FlushingEventRecorder => {
     const transport: Transport = (request) => inProcessTransport(serverOf(), componentUser(user))(request);
-    const events = createEventRecorder({ client: createClient(transport, { userAgent: name }), clock, log, component: name });
+    const events = createEventRecorder({
+      client: createClient(transport, { userAgent: name, clock, signal: ending.clients.signal }),
+      clock,
+      log,
+      component: name,
+    });
     recorders.push(events);
     return events;
   };
@@ -95,7 +101,6 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     reporters.push(reporter);
     return reporter;
   };
-  const ending = { clients: new AbortController(), listener: new AbortController(), server: new AbortController() };
   try {
     const { certificate, key } = pki.kubeletClient;
     const proxy = new Proxies({ kubelet: { certificate, key, ca: pki.ca.certificate, own: pki.apiserver.certificate } }, log);
@@ -126,7 +131,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       log,
     );
     const listening = listener.run(ending.listener.signal);
-    const apiClient = clientOf(server, 'apiserver');
+    const apiClient = clientOf(server, 'apiserver', clock, ending.clients.signal);
     let isBootstrapped = false;
     for (const name of ['start-system-namespaces-controller', 'bootstrap-controller']) {
       const problem = (): string | undefined => (isBootstrapped ? undefined : 'not finished');
@@ -227,8 +232,8 @@ async function writeKubeconfigs(options: ServerOptions, clock: Clock): Promise<v
   if (options.writeKubeconfig !== undefined) writeSafely(options.writeKubeconfig, text);
 }
 
-function clientOf(server: ApiServer, name: ComponentName): Client {
-  return createClient(inProcessTransport(server, componentUser(name)), { userAgent: name });
+function clientOf(server: ApiServer, name: ComponentName, clock: Clock, signal: AbortSignal): Client {
+  return createClient(inProcessTransport(server, componentUser(name)), { userAgent: name, clock, signal });
 }
 
 /** Controllers and scheduler over one set of informers. */
@@ -242,8 +247,8 @@ async function runClients(
   signal: AbortSignal,
   bootstrapping: Promise<void>,
 ): Promise<void> {
-  const client = clientOf(server, 'kube-controller-manager');
-  const schedulerClient = clientOf(server, 'kube-scheduler');
+  const client = clientOf(server, 'kube-controller-manager', clock, signal);
+  const schedulerClient = clientOf(server, 'kube-scheduler', clock, signal);
   const informers: Informers = createInformers({ client, clock, log });
   const events = createEventRecorder({ client: schedulerClient, clock, log, component: 'default-scheduler' });
   const controllerOptions: ControllerOptions = {

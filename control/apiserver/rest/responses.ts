@@ -69,6 +69,7 @@ export function errorResponse(error: unknown, format: Format, pretty: boolean): 
   const { status } = toApiError(error);
   const retry = status.details?.retryAfterSeconds;
   const response = bytesResponse(status.code ?? 500, contentTypeOf(format), encodeAny(status, { format, pretty }));
-  if (retry !== undefined) response.headers['retry-after'] = String(retry);
+  // No header for 0, as upstream: a client that waited for nothing would ask again at once (an eviction that a budget forbids).
+  if (retry !== undefined && retry > 0) response.headers['retry-after'] = String(retry);
   return response;
 }
