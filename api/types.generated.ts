@@ -4175,6 +4175,339 @@ export interface Subject {
   namespace?: string | undefined;
 }
 
+/** resource/v1.AllocatedDeviceStatus */
+export interface AllocatedDeviceStatus {
+  conditions?: Condition[] | undefined;
+  data?: JsonObject | undefined;
+  device: string;
+  driver: string;
+  networkData?: NetworkDeviceData | undefined;
+  pool: string;
+  shareID?: string | undefined;
+}
+
+/** resource/v1.AllocationResult */
+export interface AllocationResult {
+  allocationTimestamp?: string | undefined;
+  devices?: DeviceAllocationResult | undefined;
+  nodeSelector?: NodeSelector | undefined;
+}
+
+/** resource/v1.CELDeviceSelector */
+export interface CELDeviceSelector {
+  expression: string;
+}
+
+/** resource/v1.CapacityRequestPolicy */
+export interface CapacityRequestPolicy {
+  default?: Quantity | undefined;
+  validRange?: CapacityRequestPolicyRange | undefined;
+  validValues?: Quantity[] | undefined;
+}
+
+/** resource/v1.CapacityRequestPolicyRange */
+export interface CapacityRequestPolicyRange {
+  max?: Quantity | undefined;
+  min: Quantity;
+  step?: Quantity | undefined;
+}
+
+/** resource/v1.CapacityRequirements */
+export interface CapacityRequirements {
+  requests?: Record<string, Quantity> | undefined;
+}
+
+/** resource/v1.Counter */
+export interface Counter {
+  value: Quantity;
+}
+
+/** resource/v1.CounterSet */
+export interface CounterSet {
+  counters: Record<string, Counter>;
+  name: string;
+}
+
+/** resource/v1.Device */
+export interface Device {
+  allNodes?: boolean | undefined;
+  allowMultipleAllocations?: boolean | undefined;
+  attributes?: Record<string, DeviceAttribute> | undefined;
+  bindingConditions?: string[] | undefined;
+  bindingFailureConditions?: string[] | undefined;
+  bindsToNode?: boolean | undefined;
+  capacity?: Record<string, DeviceCapacity> | undefined;
+  consumesCounters?: DeviceCounterConsumption[] | undefined;
+  name: string;
+  nodeAllocatableResourceMappings?: Record<string, NodeAllocatableResourceMapping> | undefined;
+  nodeName?: string | undefined;
+  nodeSelector?: NodeSelector | undefined;
+  taints?: DeviceTaint[] | undefined;
+}
+
+/** resource/v1.DeviceAllocationConfiguration */
+export interface DeviceAllocationConfiguration {
+  opaque?: OpaqueDeviceConfiguration | undefined;
+  requests?: string[] | undefined;
+  source: string;
+}
+
+/** resource/v1.DeviceAllocationResult */
+export interface DeviceAllocationResult {
+  config?: DeviceAllocationConfiguration[] | undefined;
+  results?: DeviceRequestAllocationResult[] | undefined;
+}
+
+/** resource/v1.DeviceAttribute */
+export interface DeviceAttribute {
+  bool?: boolean | undefined;
+  bools?: boolean[] | undefined;
+  int?: number | undefined;
+  ints?: number[] | undefined;
+  string?: string | undefined;
+  strings?: string[] | undefined;
+  version?: string | undefined;
+  versions?: string[] | undefined;
+}
+
+/** resource/v1.DeviceCapacity */
+export interface DeviceCapacity {
+  requestPolicy?: CapacityRequestPolicy | undefined;
+  value: Quantity;
+}
+
+/** resource/v1.DeviceClaim */
+export interface DeviceClaim {
+  config?: DeviceClaimConfiguration[] | undefined;
+  constraints?: DeviceConstraint[] | undefined;
+  requests?: DeviceRequest[] | undefined;
+}
+
+/** resource/v1.DeviceClaimConfiguration */
+export interface DeviceClaimConfiguration {
+  opaque?: OpaqueDeviceConfiguration | undefined;
+  requests?: string[] | undefined;
+}
+
+/** resource/v1.DeviceClass */
+export interface DeviceClass {
+  apiVersion: string;
+  kind: string;
+  metadata: ResourceMeta;
+  spec: DeviceClassSpec;
+}
+
+/** resource/v1.DeviceClassConfiguration */
+export interface DeviceClassConfiguration {
+  opaque?: OpaqueDeviceConfiguration | undefined;
+}
+
+/** resource/v1.DeviceClassList */
+export interface DeviceClassList {
+  apiVersion: string;
+  items: DeviceClass[];
+  kind: string;
+  metadata: ListMeta;
+}
+
+/** resource/v1.DeviceClassSpec */
+export interface DeviceClassSpec {
+  config?: DeviceClassConfiguration[] | undefined;
+  extendedResourceName?: string | undefined;
+  selectors?: DeviceSelector[] | undefined;
+}
+
+/** resource/v1.DeviceConstraint */
+export interface DeviceConstraint {
+  distinctAttribute?: string | undefined;
+  matchAttribute?: string | undefined;
+  requests?: string[] | undefined;
+}
+
+/** resource/v1.DeviceCounterConsumption */
+export interface DeviceCounterConsumption {
+  counterSet: string;
+  counters: Record<string, Counter>;
+}
+
+/** resource/v1.DeviceRequest */
+export interface DeviceRequest {
+  exactly?: ExactDeviceRequest | undefined;
+  firstAvailable?: DeviceSubRequest[] | undefined;
+  name: string;
+}
+
+/** resource/v1.DeviceRequestAllocationResult */
+export interface DeviceRequestAllocationResult {
+  adminAccess?: boolean | undefined;
+  bindingConditions?: string[] | undefined;
+  bindingFailureConditions?: string[] | undefined;
+  consumedCapacity?: Record<string, Quantity> | undefined;
+  device: string;
+  driver: string;
+  pool: string;
+  request: string;
+  shareID?: string | undefined;
+  tolerations?: DeviceToleration[] | undefined;
+}
+
+/** resource/v1.DeviceSelector */
+export interface DeviceSelector {
+  cel?: CELDeviceSelector | undefined;
+}
+
+/** resource/v1.DeviceSubRequest */
+export interface DeviceSubRequest {
+  allocationMode?: string | undefined;
+  capacity?: CapacityRequirements | undefined;
+  count?: number | undefined;
+  deviceClassName: string;
+  name: string;
+  selectors?: DeviceSelector[] | undefined;
+  tolerations?: DeviceToleration[] | undefined;
+}
+
+/** resource/v1.DeviceTaint */
+export interface DeviceTaint {
+  effect: string;
+  key: string;
+  timeAdded?: string | undefined;
+  value?: string | undefined;
+}
+
+/** resource/v1.DeviceToleration */
+export interface DeviceToleration {
+  effect?: string | undefined;
+  key?: string | undefined;
+  operator?: string | undefined;
+  tolerationSeconds?: number | undefined;
+  value?: string | undefined;
+}
+
+/** resource/v1.ExactDeviceRequest */
+export interface ExactDeviceRequest {
+  adminAccess?: boolean | undefined;
+  allocationMode?: string | undefined;
+  capacity?: CapacityRequirements | undefined;
+  count?: number | undefined;
+  deviceClassName: string;
+  selectors?: DeviceSelector[] | undefined;
+  tolerations?: DeviceToleration[] | undefined;
+}
+
+/** resource/v1.NetworkDeviceData */
+export interface NetworkDeviceData {
+  hardwareAddress?: string | undefined;
+  interfaceName?: string | undefined;
+  ips?: string[] | undefined;
+}
+
+/** resource/v1.NodeAllocatableResourceMapping */
+export interface NodeAllocatableResourceMapping {
+  allocationMultiplier?: Quantity | undefined;
+  capacityKey?: string | undefined;
+}
+
+/** resource/v1.OpaqueDeviceConfiguration */
+export interface OpaqueDeviceConfiguration {
+  driver: string;
+  parameters: JsonObject;
+}
+
+/** resource/v1.ResourceClaim */
+export interface DraResourceClaim {
+  apiVersion: string;
+  kind: string;
+  metadata: ResourceMeta;
+  spec: ResourceClaimSpec;
+  status?: ResourceClaimStatus | undefined;
+}
+
+/** resource/v1.ResourceClaimConsumerReference */
+export interface ResourceClaimConsumerReference {
+  apiGroup?: string | undefined;
+  name: string;
+  resource: string;
+  uid: string;
+}
+
+/** resource/v1.ResourceClaimList */
+export interface ResourceClaimList {
+  apiVersion: string;
+  items: DraResourceClaim[];
+  kind: string;
+  metadata: ListMeta;
+}
+
+/** resource/v1.ResourceClaimSpec */
+export interface ResourceClaimSpec {
+  devices?: DeviceClaim | undefined;
+}
+
+/** resource/v1.ResourceClaimStatus */
+export interface ResourceClaimStatus {
+  allocation?: AllocationResult | undefined;
+  devices?: AllocatedDeviceStatus[] | undefined;
+  reservedFor?: ResourceClaimConsumerReference[] | undefined;
+}
+
+/** resource/v1.ResourceClaimTemplate */
+export interface ResourceClaimTemplate {
+  apiVersion: string;
+  kind: string;
+  metadata: ResourceMeta;
+  spec: ResourceClaimTemplateSpec;
+}
+
+/** resource/v1.ResourceClaimTemplateList */
+export interface ResourceClaimTemplateList {
+  apiVersion: string;
+  items: ResourceClaimTemplate[];
+  kind: string;
+  metadata: ListMeta;
+}
+
+/** resource/v1.ResourceClaimTemplateSpec */
+export interface ResourceClaimTemplateSpec {
+  metadata?: ObjectMeta | undefined;
+  spec: ResourceClaimSpec;
+}
+
+/** resource/v1.ResourcePool */
+export interface ResourcePool {
+  generation: number;
+  name: string;
+  resourceSliceCount: number;
+}
+
+/** resource/v1.ResourceSlice */
+export interface ResourceSlice {
+  apiVersion: string;
+  kind: string;
+  metadata: ResourceMeta;
+  spec: ResourceSliceSpec;
+}
+
+/** resource/v1.ResourceSliceList */
+export interface ResourceSliceList {
+  apiVersion: string;
+  items: ResourceSlice[];
+  kind: string;
+  metadata: ListMeta;
+}
+
+/** resource/v1.ResourceSliceSpec */
+export interface ResourceSliceSpec {
+  allNodes?: boolean | undefined;
+  devices?: Device[] | undefined;
+  driver: string;
+  nodeName?: string | undefined;
+  nodeSelector?: NodeSelector | undefined;
+  perDeviceNodeSelection?: boolean | undefined;
+  pool: ResourcePool;
+  sharedCounters?: CounterSet[] | undefined;
+}
+
 /** scheduling/v1.PriorityClass */
 export interface PriorityClass {
   apiVersion: string;

@@ -2669,6 +2669,210 @@ rbac/v1.Subject map=atomic
  kind 1 s !
  name 3 s !
  namespace 4 s
+resource/v1.AllocatedDeviceStatus
+ conditions 4 []meta/v1.Condition + list=map keys=type
+ data 5 raw *
+ device 3 s !
+ driver 1 s !
+ networkData 6 resource/v1.NetworkDeviceData *
+ pool 2 s !
+ shareID 7 s *
+resource/v1.AllocationResult
+ allocationTimestamp 5 time *
+ devices 1 resource/v1.DeviceAllocationResult
+ nodeSelector 3 core/v1.NodeSelector *
+resource/v1.CELDeviceSelector
+ expression 1 s !
+resource/v1.CapacityRequestPolicy
+ default 1 quantity * +
+ validRange 4 resource/v1.CapacityRequestPolicyRange *
+ validValues 3 []quantity list=atomic
+resource/v1.CapacityRequestPolicyRange
+ max 2 quantity *
+ min 1 quantity ! *
+ step 3 quantity *
+resource/v1.CapacityRequirements
+ requests 1 {}quantity go=map[QualifiedName]resource.Quantity
+resource/v1.Counter
+ value 1 quantity !
+resource/v1.CounterSet
+ counters 2 {}resource/v1.Counter !
+ name 1 s !
+resource/v1.Device
+ allNodes 7 b *
+ allowMultipleAllocations 12 b *
+ attributes 2 {}resource/v1.DeviceAttribute go=map[QualifiedName]v1.DeviceAttribute
+ bindingConditions 10 []s list=atomic
+ bindingFailureConditions 11 []s list=atomic
+ bindsToNode 9 b *
+ capacity 3 {}resource/v1.DeviceCapacity go=map[QualifiedName]v1.DeviceCapacity
+ consumesCounters 4 []resource/v1.DeviceCounterConsumption list=atomic
+ name 1 s !
+ nodeAllocatableResourceMappings 13 {}resource/v1.NodeAllocatableResourceMapping go=map[v1.ResourceName]v1.NodeAllocatableResourceMapping
+ nodeName 5 s *
+ nodeSelector 6 core/v1.NodeSelector *
+ taints 8 []resource/v1.DeviceTaint list=atomic
+resource/v1.DeviceAllocationConfiguration
+ opaque 3.1 resource/v1.OpaqueDeviceConfiguration *
+ requests 2 []s list=atomic
+ source 1 s ! go=v1.AllocationConfigSource
+resource/v1.DeviceAllocationResult
+ config 2 []resource/v1.DeviceAllocationConfiguration list=atomic
+ results 1 []resource/v1.DeviceRequestAllocationResult list=atomic
+resource/v1.DeviceAttribute
+ bool 3 b *
+ bools 7 []b list=atomic
+ int 2 l *
+ ints 6 []l list=atomic
+ string 4 s *
+ strings 8 []s list=atomic
+ version 5 s *
+ versions 9 []s list=atomic
+resource/v1.DeviceCapacity
+ requestPolicy 2 resource/v1.CapacityRequestPolicy *
+ value 1 quantity !
+resource/v1.DeviceClaim
+ config 3 []resource/v1.DeviceClaimConfiguration list=atomic
+ constraints 2 []resource/v1.DeviceConstraint list=atomic
+ requests 1 []resource/v1.DeviceRequest + list=atomic
+resource/v1.DeviceClaimConfiguration
+ opaque 2.1 resource/v1.OpaqueDeviceConfiguration *
+ requests 1 []s list=atomic
+resource/v1.DeviceClass kind=resource.k8s.io/v1/DeviceClass
+ apiVersion 0 s
+ kind 0 s
+ metadata 1 meta/v1.ObjectMeta
+ spec 2 resource/v1.DeviceClassSpec !
+resource/v1.DeviceClassConfiguration
+ opaque 1.1 resource/v1.OpaqueDeviceConfiguration *
+resource/v1.DeviceClassList kind=resource.k8s.io/v1/DeviceClassList
+ apiVersion 0 s
+ items 2 []resource/v1.DeviceClass !
+ kind 0 s
+ metadata 1 meta/v1.ListMeta
+resource/v1.DeviceClassSpec
+ config 2 []resource/v1.DeviceClassConfiguration list=atomic
+ extendedResourceName 4 s *
+ selectors 1 []resource/v1.DeviceSelector list=atomic
+resource/v1.DeviceConstraint
+ distinctAttribute 3 s * go=v1.FullyQualifiedName
+ matchAttribute 2 s * go=v1.FullyQualifiedName
+ requests 1 []s list=atomic
+resource/v1.DeviceCounterConsumption
+ counterSet 1 s !
+ counters 2 {}resource/v1.Counter !
+resource/v1.DeviceRequest
+ exactly 2 resource/v1.ExactDeviceRequest *
+ firstAvailable 3 []resource/v1.DeviceSubRequest list=atomic
+ name 1 s !
+resource/v1.DeviceRequestAllocationResult
+ adminAccess 5 b *
+ bindingConditions 7 []s list=atomic
+ bindingFailureConditions 8 []s list=atomic
+ consumedCapacity 10 {}quantity go=map[QualifiedName]resource.Quantity
+ device 4 s !
+ driver 2 s !
+ pool 3 s !
+ request 1 s !
+ shareID 9 s * go=types.UID
+ tolerations 6 []resource/v1.DeviceToleration list=atomic
+resource/v1.DeviceSelector
+ cel 1 resource/v1.CELDeviceSelector *
+resource/v1.DeviceSubRequest
+ allocationMode 4 s go=v1.DeviceAllocationMode
+ capacity 7 resource/v1.CapacityRequirements *
+ count 5 l
+ deviceClassName 2 s !
+ name 1 s !
+ selectors 3 []resource/v1.DeviceSelector list=atomic
+ tolerations 6 []resource/v1.DeviceToleration list=atomic
+resource/v1.DeviceTaint
+ effect 3 s ! go=v1.DeviceTaintEffect
+ key 1 s !
+ timeAdded 4 time *
+ value 2 s
+resource/v1.DeviceToleration
+ effect 4 s go=v1.DeviceTaintEffect
+ key 1 s
+ operator 2 s default="Equal" go=v1.DeviceTolerationOperator
+ tolerationSeconds 5 l *
+ value 3 s
+resource/v1.ExactDeviceRequest
+ adminAccess 5 b *
+ allocationMode 3 s go=v1.DeviceAllocationMode
+ capacity 7 resource/v1.CapacityRequirements *
+ count 4 l
+ deviceClassName 1 s !
+ selectors 2 []resource/v1.DeviceSelector list=atomic
+ tolerations 6 []resource/v1.DeviceToleration list=atomic
+resource/v1.NetworkDeviceData
+ hardwareAddress 3 s
+ interfaceName 1 s
+ ips 2 []s list=atomic
+resource/v1.NodeAllocatableResourceMapping
+ allocationMultiplier 2 quantity *
+ capacityKey 1 s * go=v1.QualifiedName
+resource/v1.OpaqueDeviceConfiguration
+ driver 1 s !
+ parameters 2 raw !
+resource/v1.ResourceClaim kind=resource.k8s.io/v1/ResourceClaim
+ apiVersion 0 s
+ kind 0 s
+ metadata 1 meta/v1.ObjectMeta
+ spec 2 resource/v1.ResourceClaimSpec !
+ status 3 resource/v1.ResourceClaimStatus
+resource/v1.ResourceClaimConsumerReference
+ apiGroup 1 s
+ name 4 s !
+ resource 3 s !
+ uid 5 s ! go=types.UID
+resource/v1.ResourceClaimList kind=resource.k8s.io/v1/ResourceClaimList
+ apiVersion 0 s
+ items 2 []resource/v1.ResourceClaim !
+ kind 0 s
+ metadata 1 meta/v1.ListMeta
+resource/v1.ResourceClaimSpec
+ devices 1 resource/v1.DeviceClaim +
+resource/v1.ResourceClaimStatus
+ allocation 1 resource/v1.AllocationResult *
+ devices 4 []resource/v1.AllocatedDeviceStatus list=map keys=driver,device,pool,shareID
+ reservedFor 2 []resource/v1.ResourceClaimConsumerReference list=map keys=uid patch=merge mergeKey=uid
+resource/v1.ResourceClaimTemplate kind=resource.k8s.io/v1/ResourceClaimTemplate
+ apiVersion 0 s
+ kind 0 s
+ metadata 1 meta/v1.ObjectMeta
+ spec 2 resource/v1.ResourceClaimTemplateSpec !
+resource/v1.ResourceClaimTemplateList kind=resource.k8s.io/v1/ResourceClaimTemplateList
+ apiVersion 0 s
+ items 2 []resource/v1.ResourceClaimTemplate !
+ kind 0 s
+ metadata 1 meta/v1.ListMeta
+resource/v1.ResourceClaimTemplateSpec
+ metadata 1 meta/v1.ObjectMeta
+ spec 2 resource/v1.ResourceClaimSpec !
+resource/v1.ResourcePool
+ generation 2 l !
+ name 1 s !
+ resourceSliceCount 3 l !
+resource/v1.ResourceSlice kind=resource.k8s.io/v1/ResourceSlice
+ apiVersion 0 s
+ kind 0 s
+ metadata 1 meta/v1.ObjectMeta
+ spec 2 resource/v1.ResourceSliceSpec !
+resource/v1.ResourceSliceList kind=resource.k8s.io/v1/ResourceSliceList
+ apiVersion 0 s
+ items 2 []resource/v1.ResourceSlice !
+ kind 0 s
+ metadata 1 meta/v1.ListMeta
+resource/v1.ResourceSliceSpec
+ allNodes 5 b *
+ devices 6 []resource/v1.Device list=atomic
+ driver 1 s !
+ nodeName 3 s *
+ nodeSelector 4 core/v1.NodeSelector *
+ perDeviceNodeSelection 7 b *
+ pool 2 resource/v1.ResourcePool !
+ sharedCounters 8 []resource/v1.CounterSet list=atomic
 scheduling/v1.PriorityClass kind=scheduling.k8s.io/v1/PriorityClass
  apiVersion 0 s
  description 4 s

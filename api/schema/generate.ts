@@ -62,6 +62,7 @@ const groups: readonly (readonly [file: string, prefix: string])[] = [
   ['apis__apiextensions.k8s.io__v1', 'Extensions'],
   ['apis__apiregistration.k8s.io__v1', 'Registration'],
   ['apis__flowcontrol.apiserver.k8s.io__v1', 'FlowControl'],
+  ['apis__resource.k8s.io__v1', 'Dra'],
 ];
 
 /** Types that JSON carries as something other than an object of fields; the codec knows each by name. */
