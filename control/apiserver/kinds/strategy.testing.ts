@@ -1,4 +1,5 @@
 /** For tests: takes an object through a strategy's and the admission plugins' steps in the registry's order. */
+import assert from 'node:assert/strict';
 import { deepFreeze } from '#api/deep-freeze.ts';
 import type { FieldError } from '#api/field-error.ts';
 import { apiVersionOf, type KubeObject } from '#api/meta.ts';
@@ -99,6 +100,11 @@ export async function update<T extends KubeObject>(
   strategy.setDefaults?.(object);
   strategy.prepareForUpdate?.(object, frozen, context, subresource);
   return { object, errors: texts(strategy.validateUpdate?.(object, frozen, subresource) ?? []) };
+}
+
+/** Creating the object fails with just these errors. */
+export async function rejects<T extends KubeObject>(strategy: Strategy<T>, object: T, ...expected: string[]): Promise<void> {
+  assert.deepEqual((await create(strategy, object)).errors, expected);
 }
 
 export const texts = (errors: readonly FieldError[]): string[] => errors.map(({ field, message }) => `${field}: ${message}`);

@@ -17,8 +17,8 @@ import type {
 import type { TransportResponse } from '#client/transport.ts';
 import type { AdmissionAttributes } from '../admission/plugin.ts';
 import { CachedObject } from '../cache/cached-object.ts';
-import { validateFinalizer } from '../kinds/core/namespace/strategy.ts';
-import { scaleTable } from '../kinds/table/workloads.ts';
+import { validateFinalizer } from '../kinds/core/namespace/validation.ts';
+import { scaleTable } from '../kinds/scale-columns.ts';
 import { checkPreconditions } from '../registry/deletion.ts';
 import type { TableColumns } from '../registry/strategy.ts';
 import { admitted } from './admitted.ts';

@@ -2,7 +2,7 @@
 import type { FieldError } from '#api/field-error.ts';
 import { duplicate, invalidValue, notSupported, required } from '#api/field-error.ts';
 import type { IntOrString } from '#api/json.ts';
-import { isValidPortName, isValidPortNum } from '#api/names.ts';
+import { isQualifiedName, isValidPortName, isValidPortNum } from '#api/names.ts';
 import type { Container, ContainerPort } from '#api/types.generated.ts';
 
 /** In the order that messages print. */
@@ -58,3 +58,7 @@ export function validateHostPortConflicts(containers: readonly Pick<Container, '
     }),
   );
 }
+
+/** Of Services, Endpoints and EndpointSlices. */
+export const validateAppProtocol = (value: string | undefined, path: string): FieldError[] =>
+  value === undefined ? [] : isQualifiedName(value).map((text) => invalidValue(`${path}.appProtocol`, value, text));

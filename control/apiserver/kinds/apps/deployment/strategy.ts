@@ -1,48 +1,21 @@
-/** What is special to Deployments. Source: upstream `pkg/registry/apps/deployment/strategy.go`, `pkg/apis/apps/v1/defaults.go`. */
-import { nextInt64 } from '#api/int64.ts';
-import type { Deployment, DeploymentSpec } from '#api/types.generated.ts';
-import type { Strategy } from '../../../registry/strategy.ts';
-import { semanticEqual } from '../../../validation/semantic-equal.ts';
-import { validateDeployment, validateDeploymentStatusUpdate, validateDeploymentUpdate } from '../../../validation/workloads.ts';
-import { setTemplateDefaults, workloadWarnings } from '../../core/pod/template.ts';
-import { deploymentTable } from '../../table/workloads.ts';
+/** Deployments. Source: upstream `pkg/registry/apps/deployment/strategy.go`. */
+import { nameIsDnsSubdomain } from '#api/names.ts';
+import { podNameWarnings } from '../../core/pod/template.ts';
+import { defineKind } from '../../define-kind.ts';
+import { deploymentColumns } from './columns.ts';
+import { setDeploymentDefaults } from './defaults.ts';
+import { validateDeployment, validateDeploymentStatus } from './validation.ts';
 
-function setDefaults(deployment: Deployment): void {
-  deployment.spec ??= {} as DeploymentSpec;
-  const { spec } = deployment;
-  spec.template ??= {};
-  spec.replicas ??= 1;
-  spec.strategy ??= {};
-  const { strategy } = spec;
-  strategy.type ||= 'RollingUpdate';
-  if (strategy.type === 'RollingUpdate')
-    strategy.rollingUpdate = { maxUnavailable: '25%', maxSurge: '25%', ...strategy.rollingUpdate };
-  spec.revisionHistoryLimit ??= 10;
-  spec.progressDeadlineSeconds ??= 600;
-  setTemplateDefaults(spec.template);
-}
-
-export const deploymentStrategy: Strategy<Deployment> = {
-  setDefaults,
-  prepareForCreate(deployment) {
-    deployment.status = {};
-    deployment.metadata.generation = 1;
-  },
-  prepareForUpdate(deployment, old, _context, subresource) {
-    const { metadata } = deployment;
-    if (subresource === 'status') {
-      deployment.spec = old.spec;
-      metadata.labels = old.metadata.labels;
-      return;
-    }
-    deployment.status = old.status;
-    // Annotations count: they are copied to the ReplicaSets, which is the controller's work.
-    const same = semanticEqual(deployment.spec, old.spec) && semanticEqual(metadata.annotations, old.metadata.annotations);
-    metadata.generation = same ? (old.metadata.generation ?? 0) : nextInt64(old.metadata.generation ?? 0);
-  },
+export const deploymentKind = defineKind({
+  resource: 'deployments.apps',
+  names: nameIsDnsSubdomain,
+  defaults: setDeploymentDefaults,
+  podTemplate: 'spec.template',
+  status: { keeps: ['labels'], validate: validateDeploymentStatus },
+  // Annotations count: they are copied to the ReplicaSets, which is the controller's work.
+  generation: ({ spec, metadata }) => [spec, metadata.annotations],
+  immutable: ['spec.selector'],
   validate: validateDeployment,
-  validateUpdate: (deployment, old, subresource) =>
-    subresource === 'status' ? validateDeploymentStatusUpdate(deployment, old) : validateDeploymentUpdate(deployment, old),
-  warnings: (deployment, old) => workloadWarnings(deployment, deployment.spec.template, old),
-  table: deploymentTable,
-};
+  warnings: podNameWarnings,
+  columns: deploymentColumns,
+});

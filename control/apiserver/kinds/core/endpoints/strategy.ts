@@ -1,19 +1,21 @@
-/** What is special to Endpoints. Source: upstream `pkg/registry/core/endpoint/strategy.go`. */
-import type { Endpoints } from '#api/types.generated.ts';
-import type { Strategy } from '../../../registry/strategy.ts';
-import { validateEndpoints, validateEndpointsUpdate } from '../../../validation/endpoints.ts';
+/** Endpoints. Source: upstream `pkg/registry/core/endpoint/strategy.go`. */
+import { nameIsDnsSubdomain } from '#api/names.ts';
 import { ipWarnings } from '../../../validation/ip.ts';
-import { endpointsTable } from '../../table/network.ts';
+import { defineKind } from '../../define-kind.ts';
+import { endpointsColumns } from './columns.ts';
+import { validateEndpoints } from './validation.ts';
 
 const MANAGED_BY = 'endpoints.kubernetes.io/managed-by';
 
-export const endpointsStrategy: Strategy<Endpoints> = {
+export const endpointsKind = defineKind({
+  resource: 'endpoints',
+  names: nameIsDnsSubdomain,
+  checkedAgain: 'last',
   allowCreateOnUpdate: true,
-  setDefaults(endpoints) {
-    for (const { ports = [] } of endpoints.subsets ?? []) for (const port of ports) port.protocol ||= 'TCP';
+  defaults(object) {
+    for (const { ports = [] } of object.subsets ?? []) for (const port of ports) port.protocol ||= 'TCP';
   },
   validate: validateEndpoints,
-  validateUpdate: validateEndpointsUpdate,
   warnings({ metadata, subsets = [] }) {
     if (metadata.labels?.[MANAGED_BY] === 'endpoint-controller') return [];
     return subsets.flatMap((subset, index) =>
@@ -22,5 +24,5 @@ export const endpointsStrategy: Strategy<Endpoints> = {
       ),
     );
   },
-  table: endpointsTable,
-};
+  columns: endpointsColumns,
+});

@@ -1,7 +1,7 @@
 /** Columns of Events, in both views. Source: upstream `pkg/printers/internalversion/printers.go`, printEvent. */
 import type { Event, EventsEvent } from '#api/types.generated.ts';
 import type { TableColumn, TableColumns } from '../../../registry/strategy.ts';
-import { column, since, wide, wideNameColumn } from '../../table/columns.ts';
+import { column, since, wide, wideNameColumn } from '../../columns.ts';
 import { coreEventOf } from './event-view.ts';
 
 const columns: readonly TableColumn[] = [
@@ -47,5 +47,8 @@ function sourceText({ source, reportingComponent, reportingInstance }: Event): s
   return instance === '' ? component : `${component}, ${instance}`;
 }
 
-export const eventTable: TableColumns<Event> = { columns, cells };
-export const eventsEventTable: TableColumns<EventsEvent> = { columns, cells: (event, nowMs) => cells(coreEventOf(event), nowMs) };
+export const eventColumns: TableColumns<Event> = { columns, cells };
+export const eventsEventColumns: TableColumns<EventsEvent> = {
+  columns,
+  cells: (event, nowMs) => cells(coreEventOf(event), nowMs),
+};

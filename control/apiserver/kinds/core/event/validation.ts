@@ -2,15 +2,22 @@
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue, required } from '#api/field-error.ts';
 import { sameJson } from '#api/meta.ts';
-import { isDns1123Subdomain, isQualifiedName, nameIsDnsSubdomain } from '#api/names.ts';
+import { isDns1123Subdomain, isQualifiedName, nameIsDnsSubdomain, nameIsPathSegment } from '#api/names.ts';
 import type { Event } from '#api/types.generated.ts';
 import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 
 const MAX_SHORT = 128;
 const MAX_NOTE = 1024;
 
+/** Of core/v1. Metadata is only looked at where all else is good. */
+export function validateEvent(event: Event, old: Event | undefined): FieldError[] {
+  const errors = validateCoreEvent(event, 'reportingComponent');
+  if (old !== undefined) return [...validateObjectMetaUpdate(event.metadata, old.metadata), ...errors];
+  return errors.length > 0 ? errors : validateObjectMeta(event.metadata, { namespaced: true, name: nameIsPathSegment });
+}
+
 /** What either view requires; `controllerField` is how the view spells the reporter. */
-export function validateCoreEvent(event: Event, controllerField: 'reportingComponent' | 'reportingController'): FieldError[] {
+function validateCoreEvent(event: Event, controllerField: 'reportingComponent' | 'reportingController'): FieldError[] {
   const namespace = event.metadata.namespace ?? '';
   const errors = event.eventTime ? validateNewStyle(event, controllerField) : validateOldStyle(event);
   return [...errors, ...isDns1123Subdomain(namespace).map((text) => invalidValue('namespace', namespace, text))];

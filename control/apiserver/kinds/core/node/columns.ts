@@ -1,12 +1,12 @@
 /** Columns of Nodes. Source: upstream `pkg/printers/internalversion/printers.go`, printNode. */
 import type { Node } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
-import { ageColumn, ageOf, column, nameColumn, wide } from '../../table/columns.ts';
+import { ageColumn, ageOf, column, nameColumn, wide } from '../../columns.ts';
 
 const ROLE_PREFIX = 'node-role.kubernetes.io/';
 const ROLE_LABEL = 'kubernetes.io/role';
 
-export const nodeTable: TableColumns<Node> = {
+export const nodeColumns: TableColumns<Node> = {
   columns: [
     nameColumn,
     column('Status', 'Whether the node is ready, and whether it takes new pods.'),

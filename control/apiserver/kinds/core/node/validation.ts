@@ -2,10 +2,8 @@
 import type { FieldError } from '#api/field-error.ts';
 import { duplicate, forbiddenField, internalFieldError, invalidValue } from '#api/field-error.ts';
 import { parseCidrSloppy } from '#api/ip.ts';
-import { nameIsDnsSubdomain } from '#api/names.ts';
 import type { Node } from '#api/types.generated.ts';
 import { validateCidr } from '../../../validation/ip.ts';
-import { validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 import { validateResourceQuantity } from '../../../validation/pod-spec/resources.ts';
 import { validateTaints } from '../../../validation/pod-spec/scheduling.ts';
 import { validateNodeAnnotations } from './annotations-validation.ts';
@@ -15,7 +13,6 @@ import { validateNodeConfig } from './config-source-validation.ts';
 export function validateNode(node: Node): FieldError[] {
   const cidrs = node.spec?.podCIDRs ?? [];
   const errors = [
-    ...validateObjectMeta(node.metadata, { namespaced: false, name: nameIsDnsSubdomain }),
     ...validateNodeAnnotations(node),
     ...validateTaints(node.spec?.taints ?? [], 'metadata.taints'),
     ...validateNodeResources(node),
@@ -73,12 +70,7 @@ function validateDeclaredFeatures({ status }: Node): FieldError[] {
 
 /** What was assigned to a node stays: its pod CIDR, its provider's ID. */
 export function validateNodeUpdate(node: Node, old: Node): FieldError[] {
-  const errors = [
-    ...validateObjectMetaUpdate(node.metadata, old.metadata),
-    ...validateNodeAnnotations(node),
-    ...validateNodeResources(node),
-    ...validateDeclaredFeatures(node),
-  ];
+  const errors = [...validateNodeAnnotations(node), ...validateNodeResources(node), ...validateDeclaredFeatures(node)];
   const seen = new Set<string>();
   node.status?.addresses?.forEach(({ type, address }, index) => {
     const key = `${type} ${address}`;

@@ -1,9 +1,9 @@
 /** Columns of Pods, and the one word that sums up a pod's state. Source: upstream `pkg/printers/internalversion/printers.go`, printPod. */
 import type { ContainerState, ContainerStatus, Pod } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
-import { ageColumn, ageOf, column, nameColumn, since, wide } from '../../table/columns.ts';
+import { ageColumn, ageOf, column, nameColumn, since, wide } from '../../columns.ts';
 
-export const podTable: TableColumns<Pod> = {
+export const podColumns: TableColumns<Pod> = {
   columns: [
     nameColumn,
     column('Ready', 'How many of the containers are ready.'),

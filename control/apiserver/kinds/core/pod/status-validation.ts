@@ -5,17 +5,16 @@ import { forbiddenField, invalidValue } from '#api/field-error.ts';
 import { isQualifiedName, nameIsDnsSubdomain } from '#api/names.ts';
 import type { ContainerStatus, Pod, PodCondition, PodSpec } from '#api/types.generated.ts';
 import { validateIp } from '../../../validation/ip.ts';
-import { validateImmutable, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
+import { validateImmutable } from '../../../validation/object-meta.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
 import { validatePodAnnotationUpdates } from './annotations-validation.ts';
 import { validateClaimStatuses, validateReportedContainers } from './reported-containers.ts';
 
 const systemConditions = new Set(['PodScheduled', 'Ready', 'Initialized']);
 
-export function validatePodStatusUpdate(pod: Pod, old: Pod): FieldError[] {
+export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
   const [now, before] = [pod.status ?? {}, old.status ?? {}];
   const errors = [
-    ...validateObjectMetaUpdate(pod.metadata, old.metadata),
     ...validatePodAnnotationUpdates(pod, old, 'metadata.annotations'),
     ...validateConditions(now.conditions ?? [], 'status.conditions'),
   ];

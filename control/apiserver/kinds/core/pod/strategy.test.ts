@@ -5,9 +5,9 @@ import { ApiError } from '#api/status.ts';
 import type { Container, Pod, PodSpec } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import { create, systemMeta, update } from '../../strategy.testing.ts';
-import { podStrategy } from './strategy.ts';
+import { podKind } from './strategy.ts';
 
-const strategy = podStrategy;
+const strategy = podKind.strategy;
 const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'ns' } } as KubeObject;
 const stored = { 'serviceaccounts/ns/default': account };
 
@@ -410,6 +410,7 @@ describe('pod field selectors', () => {
       'spec.hostNetwork': 'false',
       'status.phase': 'Running',
       'status.podIP': '10.0.0.1',
+      'status.podIPs': '',
       'status.nominatedNodeName': '',
     });
   });

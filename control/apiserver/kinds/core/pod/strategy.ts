@@ -1,86 +1,66 @@
 /**
- * What is special to Pods: defaults, the immutable spec, graceful deletion.
+ * Pods: the immutable spec, graceful deletion.
  *
  * Source: upstream `pkg/registry/core/pod/strategy.go`.
  */
-
-import { nextInt64 } from '#api/int64.ts';
-import { isDns1123Label } from '#api/names.ts';
+import { isDns1123Label, nameIsDnsSubdomain } from '#api/names.ts';
 import { ownValue } from '#api/own-value.ts';
 import { computeQosClass } from '#api/pod/qos.ts';
 import type { LabelSelector, Pod, PodSpec } from '#api/types.generated.ts';
-import type { Strategy } from '../../../registry/strategy.ts';
-import { semanticEqual } from '../../../validation/semantic-equal.ts';
-import { podTable } from './columns.ts';
+import { defineKind } from '../../define-kind.ts';
+import { podColumns } from './columns.ts';
 import { setPodDefaults } from './defaults.ts';
-import { validatePodStatusUpdate } from './status-validation.ts';
+import { validatePodStatus } from './status-validation.ts';
 import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from './validation.ts';
 import { podWarnings } from './warnings.ts';
 
-export const podStrategy: Strategy<Pod> = {
-  setDefaults: setPodDefaults,
-
-  prepareForCreate(pod) {
-    pod.metadata.generation = 1;
-    pod.spec ??= { containers: [] };
-    pod.status = { phase: 'Pending', qosClass: computeQosClass(pod.spec) };
-    markGated(pod);
-    mergeMatchLabelKeys(pod);
+export const podKind = defineKind({
+  resource: 'pods',
+  names: nameIsDnsSubdomain,
+  defaults: setPodDefaults,
+  status: {
+    initial: ({ spec }) => ({ phase: 'Pending', qosClass: computeQosClass(spec) }),
+    keeps: ['ownerReferences'],
+    prepare: completeStatus,
+    validate: validatePodStatus,
   },
-
-  prepareForUpdate(pod, old, _context, subresource) {
-    if (subresource === 'status') prepareStatusUpdate(pod, old);
-    else if (subresource === 'ephemeralcontainers') prepareEphemeralContainersUpdate(pod, old);
-    else {
-      pod.status = old.status;
-      raiseGeneration(pod, old);
-    }
+  generation: 'spec',
+  prepare(object, old) {
+    if (old !== undefined) return;
+    markGated(object);
+    mergeMatchLabelKeys(object);
   },
-
-  validate: validatePod,
-  validateUpdate(pod, old, subresource) {
-    if (subresource === 'status') return validatePodStatusUpdate(pod, old);
-    return subresource === 'ephemeralcontainers' ? validateEphemeralContainersUpdate(pod, old) : validatePodUpdate(pod, old);
-  },
-
-  warnings(pod, old) {
+  parts: { ephemeralcontainers: { prepare: prepareEphemeralContainersUpdate, validate: validateEphemeralContainersUpdate } },
+  validate: (object, old) => (old === undefined ? validatePod(object) : validatePodUpdate(object, old)),
+  warnings(object, old) {
     if (old !== undefined) return [];
-    const texts = isDns1123Label(pod.metadata.name);
+    const texts = isDns1123Label(object.metadata.name);
     const hostname =
       "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended";
-    return [...(texts.length === 0 ? [] : [`${hostname}: [${texts.join(' ')}]`]), ...podWarnings(pod.spec, pod.metadata, '')];
+    return [
+      ...(texts.length === 0 ? [] : [`${hostname}: [${texts.join(' ')}]`]),
+      ...podWarnings(object.spec, object.metadata, ''),
+    ];
   },
-
-  gracePeriodSeconds(pod, requested) {
-    if (!pod.spec.nodeName || pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded') return 0;
-    const period = requested ?? pod.spec.terminationGracePeriodSeconds ?? 0;
+  gracePeriodSeconds({ spec, status }, requested) {
+    if (!spec.nodeName || status?.phase === 'Failed' || status?.phase === 'Succeeded') return 0;
+    const period = requested ?? spec.terminationGracePeriodSeconds ?? 0;
     return period < 0 ? 1 : period;
   },
-
-  selectableFields: [
-    'spec.nodeName',
-    'spec.restartPolicy',
-    'spec.schedulerName',
-    'spec.serviceAccountName',
-    'spec.hostNetwork',
-    'status.phase',
-    'status.podIP',
-    'status.podIPs',
-    'status.nominatedNodeName',
-  ],
-  fields: ({ spec, status }) => ({
-    'spec.nodeName': spec.nodeName ?? '',
-    'spec.restartPolicy': spec.restartPolicy ?? '',
-    'spec.schedulerName': spec.schedulerName ?? '',
-    'spec.serviceAccountName': spec.serviceAccountName ?? '',
-    'spec.hostNetwork': String(spec.hostNetwork ?? false),
-    'status.phase': status?.phase ?? '',
-    'status.podIP': status?.podIPs?.[0]?.ip ?? '',
-    'status.nominatedNodeName': status?.nominatedNodeName ?? '',
-  }),
-
-  table: podTable,
-};
+  fieldSelectors: {
+    'spec.nodeName': ({ spec }) => spec.nodeName ?? '',
+    'spec.restartPolicy': ({ spec }) => spec.restartPolicy ?? '',
+    'spec.schedulerName': ({ spec }) => spec.schedulerName ?? '',
+    'spec.serviceAccountName': ({ spec }) => spec.serviceAccountName ?? '',
+    'spec.hostNetwork': ({ spec }) => String(spec.hostNetwork ?? false),
+    'status.phase': ({ status }) => status?.phase ?? '',
+    'status.podIP': ({ status }) => status?.podIPs?.[0]?.ip ?? '',
+    // May be asked for, and no pod has one: as upstream.
+    'status.podIPs': () => '',
+    'status.nominatedNodeName': ({ status }) => status?.nominatedNodeName ?? '',
+  },
+  columns: podColumns,
+});
 
 /** `pods/ephemeralcontainers`: keeps all of the stored pod but the ephemeral containers. In place. */
 export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {
@@ -88,20 +68,10 @@ export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {
   pod.spec = { ...old.spec, ephemeralContainers };
   pod.status = old.status;
   setPodDefaults(pod);
-  raiseGeneration(pod, old);
 }
 
-function raiseGeneration(pod: Pod, old: Pod): void {
-  const generation = old.metadata.generation ?? 0;
-  pod.metadata.generation = semanticEqual(pod.spec, old.spec) ? generation : nextInt64(generation);
-}
-
-/** Keeps the spec and the owners; a report that leaves out what the server set does not clear it. */
-function prepareStatusUpdate(pod: Pod, old: Pod): void {
-  pod.spec = old.spec;
-  if (old.metadata.ownerReferences === undefined) delete pod.metadata.ownerReferences;
-  else pod.metadata.ownerReferences = old.metadata.ownerReferences;
-  if (old.metadata.generation !== undefined) pod.metadata.generation = old.metadata.generation;
+/** A report that leaves out what the server set does not clear it. */
+function completeStatus(pod: Pod, old: Pod): void {
   const before = old.status ?? {};
   const status = pod.status ?? {};
   pod.status = status;

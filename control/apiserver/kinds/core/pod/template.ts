@@ -1,4 +1,4 @@
-/** What Deployments and ReplicaSets have in common: the template of their pods. */
+/** What all kinds with a pod template have in common; `defineStrategy` applies it where a kind declares its `podTemplate`. */
 import type { KubeObject } from '#api/meta.ts';
 import { isDns1123Label } from '#api/names.ts';
 import type { PodTemplateSpec } from '#api/types.generated.ts';
@@ -12,19 +12,21 @@ export function setTemplateDefaults(template: PodTemplateSpec): void {
   setPodSpecDefaults(template.spec);
 }
 
-/** On creation, and on updates that raised the generation. */
-export function workloadWarnings(
+/** On creation, and on updates that raised the generation. @param path of the template: `spec.template` */
+export function templateWarnings(
   object: KubeObject,
-  template: PodTemplateSpec | undefined,
+  { spec, metadata = {} }: PodTemplateSpec,
   old: KubeObject | undefined,
+  path: string,
 ): string[] {
-  const warnings: string[] = [];
-  if (old === undefined) {
-    const texts = isDns1123Label(object.metadata.name);
-    const text =
-      'metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended';
-    if (texts.length > 0) warnings.push(`${text}: [${texts.join(' ')}]`);
-  } else if (old.metadata.generation === object.metadata.generation) return [];
-  if (template?.spec !== undefined) warnings.push(...podWarnings(template.spec, template.metadata ?? {}, 'spec.template.'));
-  return warnings;
+  if (spec === undefined || (old !== undefined && old.metadata.generation === object.metadata.generation)) return [];
+  return podWarnings(spec, metadata, `${path}.`);
+}
+
+/** On creation: of kinds whose names become parts of pods' names. */
+export function podNameWarnings({ metadata }: KubeObject, old: KubeObject | undefined): string[] {
+  const texts = old === undefined ? isDns1123Label(metadata.name) : [];
+  const text =
+    'metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended';
+  return texts.length === 0 ? [] : [`${text}: [${texts.join(' ')}]`];
 }

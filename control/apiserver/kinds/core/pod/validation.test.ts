@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { Pod, PodSpec, PodStatus } from '#api/types.generated.ts';
 import { systemMeta, texts } from '../../strategy.testing.ts';
 import { setPodDefaults } from './defaults.ts';
-import { validatePodStatusUpdate } from './status-validation.ts';
+import { validatePodStatus } from './status-validation.ts';
 import { validatePod, validatePodUpdate } from './validation.ts';
 
 function pod(spec: Partial<PodSpec> = {}, annotations: Record<string, string> = {}, status: PodStatus = {}): Pod {
@@ -203,5 +203,5 @@ describe('a status', () => {
     ],
   ];
   for (const [what, status, errors, spec] of cases)
-    it(what, () => assert.deepEqual(texts(validatePodStatusUpdate(pod(spec, {}, status), pod(spec))), errors));
+    it(what, () => assert.deepEqual(texts(validatePodStatus(pod(spec, {}, status), pod(spec))), errors));
 });

@@ -27,9 +27,12 @@ const updatableFields = [
 ];
 
 function validateMetaAndSpec(pod: Pod): FieldError[] {
-  const { metadata, spec } = pod;
+  const rules = { namespaced: true, name: nameIsDnsSubdomain };
+  return [...validateObjectMeta(pod.metadata, rules), ...validateAnnotationsAndSpec(pod)];
+}
+
+function validateAnnotationsAndSpec({ metadata, spec }: Pod): FieldError[] {
   const errors = [
-    ...validateObjectMeta(metadata, { namespaced: true, name: nameIsDnsSubdomain }),
     ...validatePodAnnotations(metadata.annotations ?? {}, spec, 'metadata.annotations'),
     ...validatePodSpec(spec, 'spec', true),
   ];
@@ -48,8 +51,9 @@ function validateMetaAndSpec(pod: Pod): FieldError[] {
   return errors;
 }
 
+/** What is wrong with a new pod, besides its metadata. */
 export function validatePod(pod: Pod): FieldError[] {
-  const errors = validateMetaAndSpec(pod);
+  const errors = validateAnnotationsAndSpec(pod);
   if ((pod.spec.ephemeralContainers ?? []).length > 0)
     errors.push(forbiddenField('spec.ephemeralContainers', 'cannot be set on create'));
   if (pod.spec.nodeName && (pod.spec.schedulingGates ?? []).length > 0) {
@@ -60,11 +64,7 @@ export function validatePod(pod: Pod): FieldError[] {
 
 /** Little of a pod may change: images, tolerations added, a deadline lowered, gates removed. */
 export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
-  const errors = [
-    ...validateObjectMetaUpdate(pod.metadata, old.metadata),
-    ...validateMetaAndSpec(pod),
-    ...validatePodAnnotationUpdates(pod, old, 'metadata.annotations'),
-  ];
+  const errors = [...validateMetaAndSpec(pod), ...validatePodAnnotationUpdates(pod, old, 'metadata.annotations')];
   for (const list of ['containers', 'initContainers'] as const) {
     const [news, olds] = [pod.spec[list] ?? [], old.spec[list] ?? []];
     if (news.length !== olds.length)

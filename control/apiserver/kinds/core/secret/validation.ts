@@ -2,17 +2,16 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue, required, tooLong } from '#api/field-error.ts';
-import { isConfigMapKey, nameIsDnsSubdomain } from '#api/names.ts';
+import { isConfigMapKey } from '#api/names.ts';
 import type { Secret } from '#api/types.generated.ts';
-import { base64Bytes, validateImmutableData } from '../../../validation/data.ts';
-import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
+import { base64Bytes } from '../../../validation/immutable-data.ts';
 
 const MAX_BYTES = 1024 * 1024;
 const ACCOUNT_ANNOTATION = 'kubernetes.io/service-account.name';
 
 export function validateSecret(secret: Secret): FieldError[] {
-  const { metadata, data = {} } = secret;
-  const errors = validateObjectMeta(metadata, { namespaced: true, name: nameIsDnsSubdomain });
+  const { data = {} } = secret;
+  const errors: FieldError[] = [];
   let bytes = 0;
   for (const key of Object.keys(data)) {
     errors.push(...isConfigMapKey(key).map((text) => invalidValue(`data[${key}]`, key, text)));
@@ -63,15 +62,6 @@ function jsonObjectError(text: string): string | undefined {
     // The parser's own words may quote the secret.
     return 'must be valid JSON';
   }
-}
-
-export function validateSecretUpdate(secret: Secret, old: Secret): FieldError[] {
-  return [
-    ...validateObjectMetaUpdate(secret.metadata, old.metadata),
-    ...validateImmutable(secret.type, old.type, 'type'),
-    ...validateImmutableData(secret, old, ['data']),
-    ...validateSecret(secret),
-  ];
 }
 
 /** A TLS secret whose certificate and key do not belong together is accepted, with a word about it. */

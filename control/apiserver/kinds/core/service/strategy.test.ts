@@ -7,7 +7,7 @@ import { create, systemMeta, update } from '../../strategy.testing.ts';
 import { type AllocationStore, openAllocationStore } from './allocator.testing.ts';
 import type { ServiceAllocator } from './allocator.ts';
 import { apiServerIpOf } from './cluster-ips.ts';
-import { serviceStrategy } from './strategy.ts';
+import { serviceKind } from './strategy.ts';
 
 const http: ServicePort = { port: 80 };
 const service = (spec: Partial<ServiceSpec> = {}, name = 'web', namespace = 'ns'): Service => ({
@@ -25,7 +25,7 @@ after(() => taken.close());
 beforeEach(async () => {
   await taken.clear();
   services = await taken.allocator();
-  strategy = serviceStrategy({ services });
+  strategy = serviceKind({ services }).strategy;
 });
 
 /** Creates as the registry does; the allocation stays. */
@@ -188,7 +188,7 @@ describe('service allocation', () => {
 
   it('takes from the lower band only when the upper is used up, and says when all are', async () => {
     services = await taken.allocator({ serviceCidr: '10.0.0.0/27' });
-    strategy = serviceStrategy({ services });
+    strategy = serviceKind({ services }).strategy;
     const ips: (string | undefined)[] = [];
     for (let index = 0; index < 29; index++) ips.push((await stored({}, `s${index}`)).spec.clusterIP);
     assert.deepEqual([ips[0], ips[13], ips[14], ips[28]], ['10.0.0.17', '10.0.0.30', '10.0.0.2', '10.0.0.16']);
@@ -202,7 +202,7 @@ describe('service allocation', () => {
   it('knows after a restart, and in every other server, what is taken', async () => {
     await stored({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' });
     services = await taken.allocator();
-    strategy = serviceStrategy({ services });
+    strategy = serviceKind({ services }).strategy;
     const next = await stored({ type: 'LoadBalancer', externalTrafficPolicy: 'Local' }, 'next');
     assert.deepEqual(
       [next.spec.clusterIP, next.spec.ports?.[0]?.nodePort, next.spec.healthCheckNodePort],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Service, ServiceSpec } from '#api/types.generated.ts';
 import { systemMeta, texts } from '../../strategy.testing.ts';
-import { validateService, validateServiceStatusUpdate, validateServiceUpdate } from './validation.ts';
+import { validateService, validateServiceStatus } from './validation.ts';
 
 const service = (annotations: Record<string, string>, spec: Partial<ServiceSpec> = {}): Service => ({
   apiVersion: 'v1',
@@ -56,12 +56,12 @@ describe('annotations of Services', () => {
       ['spec.internalTrafficPolicy: Unsupported value: "": supported values: "Cluster", "Local"'],
     ],
   ];
-  for (const [what, one, errors] of cases) it(what, () => assert.deepEqual(texts(validateService(one)), errors));
+  for (const [what, one, errors] of cases) it(what, () => assert.deepEqual(texts(validateService(one, undefined)), errors));
 
   it('source ranges that were wrong before may stay', () => {
     const old = service({ [ranges]: 'x' }, balanced);
-    assert.deepEqual(texts(validateServiceUpdate(old, old)), []);
-    assert.equal(validateServiceUpdate(service({ [ranges]: 'y' }, balanced), old).length, 1);
+    assert.deepEqual(texts(validateService(old, old)), []);
+    assert.equal(validateService(service({ [ranges]: 'y' }, balanced), old).length, 1);
   });
 });
 
@@ -79,7 +79,7 @@ describe('a load balancer’s status', () => {
       const old = service({}, balanced);
       const now = { ...old, status: { loadBalancer: { ingress: [ingress] } } } as Service;
       assert.deepEqual(
-        texts(validateServiceStatusUpdate(now, old)),
+        texts(validateServiceStatus(now, old)),
         errors.map((error) => `status.loadBalancer.ingress[0].${error}`),
       );
     });

@@ -3,10 +3,9 @@ import { isIP } from 'node:net';
 import type { FieldError } from '#api/field-error.ts';
 import { duplicate, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import { validateLabels } from '#api/labels.ts';
-import { isDns1123Label, isDns1123Subdomain, isQualifiedName, nameIsDnsLabel } from '#api/names.ts';
+import { isDns1123Label, isDns1123Subdomain, isQualifiedName } from '#api/names.ts';
 import type { Service, ServicePort } from '#api/types.generated.ts';
 import { validateCidr, validateEndpointIp, validateIp } from '../../../validation/ip.ts';
-import { validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 import { validatePortNumber, validatePortNumberOrName, validateProtocol } from '../../../validation/pod-spec/ports.ts';
 import { validateClusterIps, validateClusterIpsUpdate, validateIpFamiliesUpdate } from './ip-validation.ts';
 import { isExternallyAccessible, isHeadless, needsHealthCheckPort } from './shape.ts';
@@ -14,19 +13,13 @@ import { isExternallyAccessible, isHeadless, needsHealthCheckPort } from './shap
 const types = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const MAX_CLIENT_IP_SECONDS = 86_400;
 
-export function validateService(service: Service): FieldError[] {
-  return [
-    ...validateObjectMeta(service.metadata, { namespaced: true, name: nameIsDnsLabel }),
-    ...validateSpec(service, undefined),
-  ];
+/** @param old undefined on create */
+export function validateService(service: Service, old: Service | undefined): FieldError[] {
+  return [...(old === undefined ? [] : validateServiceUpdate(service, old)), ...validateSpec(service, old)];
 }
 
-export function validateServiceUpdate(service: Service, old: Service): FieldError[] {
-  const errors = [
-    ...validateObjectMetaUpdate(service.metadata, old.metadata),
-    ...validateClusterIpsUpdate(service, old),
-    ...validateIpFamiliesUpdate(service, old),
-  ];
+function validateServiceUpdate(service: Service, old: Service): FieldError[] {
+  const errors = [...validateClusterIpsUpdate(service, old), ...validateIpFamiliesUpdate(service, old)];
   const bothBalanced = old.spec.type === 'LoadBalancer' && service.spec.type === 'LoadBalancer';
   if (bothBalanced && old.spec.loadBalancerClass !== service.spec.loadBalancerClass) {
     errors.push(invalidValue('spec.loadBalancerClass', service.spec.loadBalancerClass, 'may not change once set'));
@@ -35,7 +28,7 @@ export function validateServiceUpdate(service: Service, old: Service): FieldErro
   if (bothChecked && old.spec.healthCheckNodePort !== service.spec.healthCheckNodePort) {
     errors.push(forbiddenField('spec.healthCheckNodePort', 'field is immutable'));
   }
-  return [...errors, ...validateSpec(service, old)];
+  return errors;
 }
 
 function validateSpec(service: Service, old: Service | undefined): FieldError[] {
@@ -220,8 +213,8 @@ function validateTrafficPolicies(service: Service): FieldError[] {
   return [...errors, notSupported('spec.trafficDistribution', distribution, distributions)];
 }
 
-export function validateServiceStatusUpdate(service: Service, old: Service): FieldError[] {
-  const errors = validateObjectMetaUpdate(service.metadata, old.metadata);
+export function validateServiceStatus(service: Service, old: Service): FieldError[] {
+  const errors: FieldError[] = [];
   const ingress = service.status?.loadBalancer?.ingress ?? [];
   const path = 'status.loadBalancer.ingress';
   if (service.spec.type !== 'LoadBalancer') {

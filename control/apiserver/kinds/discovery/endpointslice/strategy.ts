@@ -1,31 +1,25 @@
-/** What is special to EndpointSlices. Source: upstream `pkg/registry/discovery/endpointslice/strategy.go`. */
-import { nextInt64 } from '#api/int64.ts';
-import type { EndpointSlice } from '#api/types.generated.ts';
-import type { Strategy } from '../../../registry/strategy.ts';
-import { validateEndpointSlice, validateEndpointSliceUpdate } from '../../../validation/endpoints.ts';
+/** EndpointSlices. Source: upstream `pkg/registry/discovery/endpointslice/strategy.go`. */
+import { nameIsDnsSubdomain } from '#api/names.ts';
 import { ipWarnings } from '../../../validation/ip.ts';
-import { semanticEqual } from '../../../validation/semantic-equal.ts';
-import { endpointSliceTable } from '../../table/network.ts';
+import { defineKind } from '../../define-kind.ts';
+import { endpointSliceColumns } from './columns.ts';
+import { validateEndpointSlice } from './validation.ts';
 
 const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
 const controllers = ['endpointslice-controller.k8s.io', 'endpointslicemirroring-controller.k8s.io'];
 
-export const endpointSliceStrategy: Strategy<EndpointSlice> = {
-  setDefaults(slice) {
+export const endpointSliceKind = defineKind({
+  resource: 'endpointslices.discovery.k8s.io',
+  names: nameIsDnsSubdomain,
+  checkedAgain: 'last',
+  defaults(slice) {
     for (const port of slice.ports ?? []) {
       port.name ??= '';
       port.protocol ??= 'TCP';
     }
   },
-  prepareForCreate(slice) {
-    slice.metadata.generation = 1;
-  },
-  prepareForUpdate(slice, old) {
-    const same = semanticEqual({ ...slice, metadata: slice.metadata.labels }, { ...old, metadata: old.metadata.labels });
-    slice.metadata.generation = same ? (old.metadata.generation ?? 0) : nextInt64(old.metadata.generation ?? 0);
-  },
-  validate: (slice) => validateEndpointSlice(slice),
-  validateUpdate: validateEndpointSliceUpdate,
+  generation: (slice) => ({ ...slice, metadata: slice.metadata.labels }),
+  validate: validateEndpointSlice,
   warnings(slice, old) {
     const warnings = old === undefined && slice.addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : [];
     if (controllers.includes(slice.metadata.labels?.[MANAGED_BY] ?? '')) return warnings;
@@ -34,5 +28,5 @@ export const endpointSliceStrategy: Strategy<EndpointSlice> = {
     );
     return [...warnings, ...ips];
   },
-  table: endpointSliceTable,
-};
+  columns: endpointSliceColumns,
+});

@@ -1,6 +1,6 @@
-/** Shared parts of the columns that `kubectl get` shows. Source: upstream `pkg/printers/internalversion/printers.go`. */
+/** What several kinds share of the columns that `kubectl get` shows. Source: upstream `pkg/printers/internalversion/printers.go`. */
 import type { Container, LabelSelector, ObjectMeta } from '#api/types.generated.ts';
-import type { TableColumn } from '../../registry/strategy.ts';
+import type { TableColumn } from '../registry/strategy.ts';
 
 const NAME = 'The name of the object, unique among its kind in its namespace.';
 const AGE = 'The time since the server created the object.';
@@ -87,3 +87,14 @@ export function shortList(items: readonly string[], whenEmpty: string): string {
   if (items.length > MAX_LISTED) return `${text} + ${items.length - MAX_LISTED} more...`;
   return text === '' ? whenEmpty : text;
 }
+
+/** How many keys these maps have together. */
+export const keyCount = (...maps: (Record<string, string> | undefined)[]): number =>
+  maps.reduce((sum, map) => sum + Object.keys(map ?? {}).length, 0);
+
+/** The wide columns of a kind with a pod template, filled by {@link containerCells} and {@link selectorText}. */
+export const templateColumns: readonly TableColumn[] = [
+  wide('Containers', 'The names of the containers in the template.'),
+  wide('Images', 'The images of the containers in the template.'),
+  wide('Selector', 'Which pods belong to it.'),
+];

@@ -1,105 +1,34 @@
-/** Endpoints and EndpointSlices. Source: upstream `pkg/apis/core/validation/validation.go`, `pkg/apis/discovery/validation`. */
-
+/** EndpointSlices. Source: upstream `pkg/apis/discovery/validation`. */
 import { isIPv4, isIPv6 } from 'node:net';
 import type { FieldError } from '#api/field-error.ts';
 import { duplicate, invalidValue, notSupported, required, tooMany } from '#api/field-error.ts';
 import { parseIp } from '#api/ip.ts';
 import { validateLabels } from '#api/labels.ts';
-import { isDns1123Label, isDns1123Subdomain, isQualifiedName, isValidLabelValue, nameIsDnsSubdomain } from '#api/names.ts';
-import type {
-  DiscoveryEndpointPort,
-  Endpoint,
-  EndpointAddress,
-  EndpointPort,
-  EndpointSlice,
-  EndpointSubset,
-  Endpoints,
-} from '#api/types.generated.ts';
-import { validateEndpointIp, validateIp } from './ip.ts';
-import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from './object-meta.ts';
-import { protocols, validatePortNumber, validateProtocol } from './pod-spec/ports.ts';
-import { semanticEqual } from './semantic-equal.ts';
-import { type Submitted, submitted } from './submitted.ts';
+import { isDns1123Label, isDns1123Subdomain, isValidLabelValue, nameIsDnsSubdomain } from '#api/names.ts';
+import type { DiscoveryEndpointPort, Endpoint, EndpointSlice } from '#api/types.generated.ts';
+import { validateEndpointIp, validateIp } from '../../../validation/ip.ts';
+import { validateImmutable } from '../../../validation/object-meta.ts';
+import { protocols, validateAppProtocol } from '../../../validation/pod-spec/ports.ts';
+import { semanticEqual } from '../../../validation/semantic-equal.ts';
+import { submitted } from '../../../validation/submitted.ts';
 
-const rules = { namespaced: true, name: nameIsDnsSubdomain };
 const MAX_ADDRESSES = 100;
 const MAX_PORTS = 20_000;
 const MAX_ENDPOINTS = 1000;
 const MAX_HINTS = 8;
 const MAX_TOPOLOGY = 16;
-
-export function validateEndpoints(endpoints: Endpoints): FieldError[] {
-  return [...validateObjectMeta(endpoints.metadata, rules), ...validateSubsets(endpoints.subsets ?? [])];
-}
-
-/** Subsets that were stored before the rules became stricter may stay. */
-export function validateEndpointsUpdate(endpoints: Endpoints, old: Endpoints): FieldError[] {
-  return [
-    ...validateObjectMetaUpdate(endpoints.metadata, old.metadata),
-    ...validateObjectMeta(endpoints.metadata, rules),
-    ...(semanticEqual(endpoints.subsets, old.subsets) ? [] : validateSubsets(endpoints.subsets ?? [])),
-  ];
-}
-
-function validateSubsets(subsets: readonly EndpointSubset[]): FieldError[] {
-  return subsets.flatMap(({ addresses = [], notReadyAddresses = [], ports = [] }, index) => {
-    const at = `subsets[${index}]`;
-    return [
-      ...(addresses.length + notReadyAddresses.length === 0
-        ? [required(at, 'must specify `addresses` or `notReadyAddresses`')]
-        : []),
-      ...addresses.flatMap((address, one) => validateAddress(address, `${at}.addresses[${one}]`)),
-      ...notReadyAddresses.flatMap((address, one) => validateAddress(address, `${at}.notReadyAddresses[${one}]`)),
-      ...ports.flatMap((port, one) => validatePort(port, ports.length > 1, `${at}.ports[${one}]`)),
-    ];
-  });
-}
-
-function validateAddress({ ip = '', hostname, nodeName }: Submitted<EndpointAddress>, path: string): FieldError[] {
-  return [
-    ...validateIp(ip, `${path}.ip`),
-    ...(hostname ? isDns1123Label(hostname).map((text) => invalidValue(`${path}.hostname`, hostname, text)) : []),
-    ...(nodeName === undefined
-      ? []
-      : nameIsDnsSubdomain(nodeName, false).map((text) => invalidValue(`${path}.nodeName`, nodeName, text))),
-    ...validateEndpointIp(ip, `${path}.ip`),
-  ];
-}
-
-function validatePort(
-  { name = '', port, protocol, appProtocol }: EndpointPort,
-  requireName: boolean,
-  path: string,
-): FieldError[] {
-  const errors: FieldError[] = [];
-  if (name !== '') errors.push(...isDns1123Label(name).map((text) => invalidValue(`${path}.name`, name, text)));
-  else if (requireName) errors.push(required(`${path}.name`));
-  errors.push(...validatePortNumber(port ?? 0, `${path}.port`), ...validateProtocol(protocol, `${path}.protocol`));
-  return [...errors, ...validateAppProtocol(appProtocol, path)];
-}
-
-const validateAppProtocol = (value: string | undefined, path: string): FieldError[] =>
-  value === undefined ? [] : isQualifiedName(value).map((text) => invalidValue(`${path}.appProtocol`, value, text));
-
 const addressTypes = ['FQDN', 'IPv4', 'IPv6'];
 
-export function validateEndpointSlice(slice: EndpointSlice, old?: EndpointSlice): FieldError[] {
+/** Endpoints that were stored before the rules became stricter may stay. */
+export function validateEndpointSlice(slice: EndpointSlice, old: EndpointSlice | undefined): FieldError[] {
   const { addressType: type = '' } = submitted(slice);
-  const errors = validateObjectMeta(slice.metadata, rules);
+  const errors: FieldError[] = [];
   if (type === '') errors.push(required('addressType'));
   else if (!addressTypes.includes(type)) errors.push(notSupported('addressType', type, addressTypes));
   errors.push(...validateSlicePorts(slice.ports ?? []));
   if (old === undefined || !semanticEqual(slice.endpoints, old.endpoints))
     errors.push(...validateSliceEndpoints(slice.endpoints ?? [], type));
-  return errors;
-}
-
-export function validateEndpointSliceUpdate(slice: EndpointSlice, old: EndpointSlice): FieldError[] {
-  return [
-    ...validateObjectMetaUpdate(slice.metadata, old.metadata),
-    ...validateEndpointSlice(slice, old),
-    ...validateImmutable(slice.addressType, old.addressType, 'addressType'),
-  ];
+  return old === undefined ? errors : [...errors, ...validateImmutable(slice.addressType, old.addressType, 'addressType')];
 }
 
 function validateSlicePorts(ports: readonly DiscoveryEndpointPort[]): FieldError[] {

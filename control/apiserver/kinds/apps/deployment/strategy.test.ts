@@ -1,48 +1,26 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Deployment, DeploymentSpec, ReplicaSet } from '#api/types.generated.ts';
-import { deploymentStrategy } from './apps/deployment/strategy.ts';
-import { replicaSetStrategy } from './apps/replicaset/strategy.ts';
-import { create, systemMeta, update } from './strategy.testing.ts';
+import type { Deployment, DeploymentSpec } from '#api/types.generated.ts';
+import { create, systemMeta, update } from '../../strategy.testing.ts';
+import { defaultedTemplate, labels, template } from '../../template.testing.ts';
+import { deploymentKind } from './strategy.ts';
 
-const labels = { app: 'web' };
 const deployment = (spec: Partial<DeploymentSpec> = {}): Deployment => ({
   apiVersion: 'apps/v1',
   kind: 'Deployment',
   metadata: systemMeta('web', 'ns'),
   spec: {
     selector: { matchLabels: labels },
-    template: { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'nginx:1' }] } },
+    template,
     ...spec,
   },
 });
 const stored = async (spec?: Partial<DeploymentSpec>): Promise<Deployment> =>
-  (await create(deploymentStrategy, deployment(spec))).object;
-
-const defaultedTemplate = {
-  metadata: { labels },
-  spec: {
-    containers: [
-      {
-        name: 'c',
-        image: 'nginx:1',
-        imagePullPolicy: 'IfNotPresent',
-        resources: {},
-        terminationMessagePath: '/dev/termination-log',
-        terminationMessagePolicy: 'File',
-      },
-    ],
-    dnsPolicy: 'ClusterFirst',
-    restartPolicy: 'Always',
-    schedulerName: 'default-scheduler',
-    securityContext: {},
-    terminationGracePeriodSeconds: 30,
-  },
-};
+  (await create(deploymentKind.strategy, deployment(spec))).object;
 
 describe('deployments', () => {
   it('get what upstream fills in', async () => {
-    const { object, errors } = await create(deploymentStrategy, { ...deployment(), status: { replicas: 7 } });
+    const { object, errors } = await create(deploymentKind.strategy, { ...deployment(), status: { replicas: 7 } });
     assert.deepEqual(errors, []);
     assert.deepEqual(object, {
       apiVersion: 'apps/v1',
@@ -126,11 +104,12 @@ describe('deployments', () => {
       'spec.template.spec.containers[0].image: Required value',
     ],
   ] as [string, Partial<DeploymentSpec>, ...string[]][]) {
-    it(`refuse ${what}`, async () => assert.deepEqual((await create(deploymentStrategy, deployment(spec))).errors, expected));
+    it(`refuse ${what}`, async () =>
+      assert.deepEqual((await create(deploymentKind.strategy, deployment(spec))).errors, expected));
   }
 
   it('do not change their selector', async () => {
-    const { errors } = await update(deploymentStrategy, await stored(), ({ spec }) => {
+    const { errors } = await update(deploymentKind.strategy, await stored(), ({ spec }) => {
       spec.selector = { matchLabels: { app: 'web', tier: 'front' } };
       spec.template.metadata = { labels: { app: 'web', tier: 'front' } };
     });
@@ -142,7 +121,8 @@ describe('deployments', () => {
     const generation = async (
       change: (object: Deployment) => void,
       subresource: '' | 'status' = '',
-    ): Promise<number | undefined> => (await update(deploymentStrategy, old, change, subresource)).object.metadata.generation;
+    ): Promise<number | undefined> =>
+      (await update(deploymentKind.strategy, old, change, subresource)).object.metadata.generation;
     assert.equal(await generation(({ spec }) => void (spec.replicas = 3)), 2);
     assert.equal(await generation(({ metadata }) => void (metadata.annotations = { a: 'b' })), 2);
     assert.equal(await generation(({ metadata }) => void (metadata.labels = { a: 'b' })), 1);
@@ -152,7 +132,7 @@ describe('deployments', () => {
   it('keep the spec on /status, and refuse counts that do not add up', async () => {
     const old = await stored();
     const { object, errors } = await update(
-      deploymentStrategy,
+      deploymentKind.strategy,
       old,
       (changed) => {
         changed.spec.replicas = 9;
@@ -197,27 +177,12 @@ describe('deployments', () => {
         },
       },
     });
-    assert.deepEqual(deploymentStrategy.warnings?.(object, undefined), [
+    assert.deepEqual(deploymentKind.strategy.warnings?.(object, undefined), [
       'spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead',
       'spec.template.spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply',
       'spec.template.spec.containers[1].ports[0]: duplicate port definition with spec.template.spec.containers[0].ports[0]',
       'spec.template.spec.containers[1].ports[0]: duplicate port name "http" with spec.template.spec.containers[0].ports[0], services and probes that select ports by name will use spec.template.spec.containers[0].ports[0]',
     ]);
-    assert.deepEqual(deploymentStrategy.warnings?.(object, object), []);
-  });
-});
-
-describe('replica sets', () => {
-  const set: ReplicaSet = { ...deployment(), kind: 'ReplicaSet' } as ReplicaSet;
-
-  it('get what upstream fills in', async () => {
-    const { object, errors } = await create(replicaSetStrategy, set);
-    assert.deepEqual(errors, []);
-    assert.deepEqual([object.spec.replicas, object.spec.template, object.status], [1, defaultedTemplate, { replicas: 0 }]);
-  });
-
-  it('offer their size to field selectors', async () => {
-    const { object } = await create(replicaSetStrategy, set);
-    assert.deepEqual(replicaSetStrategy.fields?.(object), { 'status.replicas': '0' });
+    assert.deepEqual(deploymentKind.strategy.warnings?.(object, object), []);
   });
 });

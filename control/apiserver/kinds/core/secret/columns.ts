@@ -1,0 +1,9 @@
+/** Columns of Secrets. Source: upstream `pkg/printers/internalversion/printers.go`. */
+import type { Secret } from '#api/types.generated.ts';
+import type { TableColumns } from '../../../registry/strategy.ts';
+import { ageColumn, ageOf, column, keyCount, nameColumn } from '../../columns.ts';
+
+export const secretColumns: TableColumns<Secret> = {
+  columns: [nameColumn, column('Type', 'What the secret is for.'), column('Data', 'How many keys it has.'), ageColumn],
+  cells: (secret, nowMs) => [secret.metadata.name, secret.type ?? '', keyCount(secret.data), ageOf(secret, nowMs)],
+};

@@ -1,0 +1,200 @@
+/**
+ * A strategy as a declaration: a kind says which of the rules that many kinds share are its own, and adds what nobody shares.
+ *
+ * Source: upstream `pkg/registry/<group>/<kind>/strategy.go`, which say the same in sixty variations; apiserver `pkg/registry/rest`.
+ */
+import type { FieldError } from '#api/field-error.ts';
+import { nextInt64 } from '#api/int64.ts';
+import { isJsonObject } from '#api/json.ts';
+import type { KubeObject } from '#api/meta.ts';
+import type { NameCheck } from '#api/names.ts';
+import { ownValue } from '#api/own-value.ts';
+import type { PodTemplateSpec } from '#api/types.generated.ts';
+import type { RequestContext, Strategy, TableColumns } from '../registry/strategy.ts';
+import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from '../validation/object-meta.ts';
+import { semanticEqual } from '../validation/semantic-equal.ts';
+import { setTemplateDefaults, templateWarnings } from './core/pod/template.ts';
+
+type StatusOf<T> = T extends { status?: infer Status } ? Status : never;
+
+/** What of a {@link Strategy} is the same in its declaration. */
+const sameInBoth = [
+  'allocate',
+  'committed',
+  'release',
+  'repair',
+  'allowCreateOnUpdate',
+  'allowUnconditionalUpdate',
+  'gracePeriodSeconds',
+  'defaultPropagation',
+  'planDeletion',
+  'mayRemove',
+  'ttlSeconds',
+] as const;
+
+export interface StrategyDeclaration<T extends KubeObject> extends Pick<Strategy<T>, (typeof sameInBoth)[number]> {
+  /** Not in a namespace. */
+  cluster?: true;
+  /** What names are allowed. Absent: the kind's own checks look at `metadata`, too, on create and on update. */
+  names?: NameCheck;
+  /**
+   * Most kinds check on update only what may change of `metadata`. Some check all of the object again as on create, with `metadata`, before
+   * (`first`) or after (`last`) what is special to updates; it shows in the order of the errors.
+   */
+  checkedAgain?: 'first' | 'last';
+  /** Fills in what the API promises for absent fields (upstream's SetDefaults_*), in place; those of the pod template come after it. */
+  defaults?(object: T): void;
+  /** Where a pod template stands: it gets its defaults, and warnings, where it is there. `spec.template` */
+  podTemplate?: string;
+  /**
+   * The kind has `/status`: a write of the object keeps the stored status, a write of `/status` keeps all but status and metadata.
+   */
+  status?: StatusRules<T>;
+  /**
+   * `metadata.generation` counts the changes of this part, from 1 on: of the spec, or of what the function returns. What is absent and
+   * what is empty are the same. Absent: no generation.
+   */
+  generation?: 'spec' | ((object: T) => unknown);
+  /** Fields that no update may change: `spec.selector`. Their errors come last, or with `checkedAgain: 'last'` first. */
+  immutable?: readonly string[];
+  /**
+   * Clears or fills in what clients may not set; in place. For writes of the object itself, after status and before generation.
+   * @param old undefined on create
+   */
+  prepare?(object: T, old: T | undefined, context: RequestContext): void;
+  /** What is wrong with it, besides `metadata`. @param old undefined on create */
+  validate?(object: T, old: T | undefined): FieldError[];
+  /** What is wrong with the update, besides {@link validate}. */
+  validateUpdate?(object: T, old: T): FieldError[];
+  /** Further subresources that write one part of the object, by name: `ephemeralcontainers`. */
+  parts?: Readonly<Record<string, PartRules<T>>>;
+  /** Texts for clients, in front of those of the pod template. */
+  warnings?(object: T, old: T | undefined): string[];
+  /** What fieldSelector may name besides metadata.name and metadata.namespace, with the values. */
+  fieldSelectors?: Readonly<Record<string, (object: T) => string>>;
+  /** What `kubectl get` shows. Absent: name and time of creation. */
+  columns?: TableColumns<T>;
+}
+
+/** How a kind's `/status` differs from all others. */
+export interface StatusRules<T extends KubeObject> {
+  /** What a new object has. Default: an empty one, whatever the client sent. */
+  initial?(object: T): StatusOf<T>;
+  /** What a write of `/status` keeps of `metadata`, besides what no write may change. */
+  keeps?: readonly ('labels' | 'annotations' | 'ownerReferences' | 'finalizers')[];
+  /** Completes what a client reports; in place. */
+  prepare?(object: T, old: T): void;
+  /** What is wrong with the status. */
+  validate?(object: T, old: T): FieldError[];
+}
+
+/** A subresource that writes one part. */
+export interface PartRules<T extends KubeObject> {
+  /** Keeps all of the stored object but that part; in place. Generation is raised after it. */
+  prepare(object: T, old: T): void;
+  /** All that is wrong with the update, `metadata` included. */
+  validate(object: T, old: T): FieldError[];
+}
+
+/** The strategy that the declaration stands for. */
+export function defineStrategy<T extends KubeObject>(declared: StrategyDeclaration<T>): Strategy<T> {
+  const { status, parts, prepare, generation, podTemplate, fieldSelectors, columns } = declared;
+  const same = Object.fromEntries(sameInBoth.filter((name) => name in declared).map((name) => [name, declared[name]]));
+  return {
+    ...(same as Pick<Strategy<T>, (typeof sameInBoth)[number]>),
+    setDefaults(object) {
+      declared.defaults?.(object);
+      const template = templateOf(object, podTemplate);
+      if (template !== undefined) setTemplateDefaults(template);
+    },
+    prepareForCreate(object, context) {
+      if (status !== undefined) setField(object, 'status', status.initial === undefined ? {} : status.initial(object));
+      prepare?.(object, undefined, context);
+      if (generation !== undefined) object.metadata.generation = 1;
+    },
+    prepareForUpdate(object, old, context, subresource) {
+      if (subresource === 'status') {
+        keepAllButStatus(object, old, status ?? {});
+        return;
+      }
+      const part = parts?.[subresource];
+      if (part === undefined) {
+        if (status !== undefined) setField(object, 'status', fieldOf(old, 'status'));
+        prepare?.(object, old, context);
+      } else part.prepare(object, old);
+      if (generation !== undefined) raiseGeneration(object, old, generation);
+    },
+    validate: (object) => [...metadataErrors(declared, object), ...(declared.validate?.(object, undefined) ?? [])],
+    validateUpdate(object, old, subresource) {
+      if (subresource === 'status')
+        return [...validateObjectMetaUpdate(object.metadata, old.metadata), ...(status?.validate?.(object, old) ?? [])];
+      return parts?.[subresource]?.validate(object, old) ?? updateErrors(declared, object, old);
+    },
+    warnings(object, old) {
+      const warnings = declared.warnings?.(object, old) ?? [];
+      const template = templateOf(object, podTemplate);
+      if (podTemplate === undefined || template === undefined) return warnings;
+      return [...warnings, ...templateWarnings(object, template, old, podTemplate)];
+    },
+    ...(fieldSelectors === undefined
+      ? {}
+      : {
+          selectableFields: Object.keys(fieldSelectors),
+          fields: (object) => Object.fromEntries(Object.entries(fieldSelectors).map(([name, value]) => [name, value(object)])),
+        }),
+    ...(columns === undefined ? {} : { table: columns }),
+  };
+}
+
+function metadataErrors<T extends KubeObject>({ names, cluster }: StrategyDeclaration<T>, object: T): FieldError[] {
+  return names === undefined ? [] : validateObjectMeta(object.metadata, { namespaced: cluster !== true, name: names });
+}
+
+function updateErrors<T extends KubeObject>(declared: StrategyDeclaration<T>, object: T, old: T): FieldError[] {
+  const { names, checkedAgain, immutable = [] } = declared;
+  const special = declared.validateUpdate?.(object, old) ?? [];
+  const whole = declared.validate?.(object, old) ?? [];
+  if (names === undefined) return [...whole, ...special];
+  const metadata = validateObjectMetaUpdate(object.metadata, old.metadata);
+  const kept = immutable.flatMap((path) => validateImmutable(valueAt(object, path), valueAt(old, path), path));
+  switch (checkedAgain) {
+    case 'first':
+      return [...metadataErrors(declared, object), ...whole, ...metadata, ...special, ...kept];
+    case 'last':
+      return [...metadata, ...kept, ...special, ...metadataErrors(declared, object), ...whole];
+    case undefined:
+    default:
+      return [...metadata, ...whole, ...special, ...kept];
+  }
+}
+
+function keepAllButStatus<T extends KubeObject>(object: T, old: T, { keeps = [], prepare }: StatusRules<T>): void {
+  for (const name of new Set([...Object.keys(object), ...Object.keys(old)]))
+    if (!['apiVersion', 'kind', 'metadata', 'status'].includes(name)) setField(object, name, fieldOf(old, name));
+  for (const name of keeps) {
+    if (old.metadata[name] === undefined) delete object.metadata[name];
+    else Object.assign(object.metadata, { [name]: old.metadata[name] });
+  }
+  prepare?.(object, old);
+}
+
+function raiseGeneration<T extends KubeObject>(object: T, old: T, counted: 'spec' | ((object: T) => unknown)): void {
+  const part = counted === 'spec' ? (one: T): unknown => fieldOf(one, 'spec') : counted;
+  const generation = old.metadata.generation ?? 0;
+  object.metadata.generation = semanticEqual(part(object), part(old)) ? generation : nextInt64(generation);
+}
+
+const templateOf = (object: KubeObject, path: string | undefined): PodTemplateSpec | undefined =>
+  path === undefined ? undefined : (valueAt(object, path) as PodTemplateSpec | undefined);
+
+/** `spec.selector` → its value; undefined where there is none. */
+const valueAt = (object: KubeObject, path: string): unknown =>
+  path.split('.').reduce<unknown>((at, name) => (isJsonObject(at) ? ownValue(at, name) : undefined), object);
+
+const fieldOf = (object: KubeObject, name: string): unknown => (object as unknown as Record<string, unknown>)[name];
+
+function setField(object: KubeObject, name: string, value: unknown): void {
+  const fields = object as unknown as Record<string, unknown>;
+  if (value === undefined) delete fields[name];
+  else fields[name] = value;
+}
