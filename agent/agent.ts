@@ -1,6 +1,6 @@
 /**
- * A node in one process: kubelet, service proxy, pod network and cluster DNS, over one client and one connection. Each part
- * stands alone and knows nothing of the others: they meet here, in the API and in the kernel.
+ * A node in one process: kubelet, service proxy, pod network and cluster DNS. They share one client and one connection to the API
+ * server. The parts do not import each other: one part sees another's work only in the API and in the kernel.
  */
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
@@ -30,6 +30,7 @@ import { createOrphanedShims } from './runtime/cri/orphaned-shims.ts';
 import { withOomReports } from './runtime/oom-kills.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
+/** What {@link runAgent} needs to know. Flags of `tinker agent` fill it. */
 export interface AgentOptions {
   kubeconfig: string;
   nodeName: string;
@@ -37,7 +38,7 @@ export interface AgentOptions {
   rootDir: string;
   podLogsDir: string;
   runtime: 'containerd' | 'docker';
-  /** `unix:///run/containerd/containerd.sock` */
+  /** URL of the container runtime's socket, for example `unix:///run/containerd/containerd.sock`. */
   runtimeEndpoint: string;
   sandboxImage: string;
   cgroupRoot: string;
@@ -45,7 +46,7 @@ export interface AgentOptions {
   clusterDns: string;
   clusterDomain: string;
   resolvConf: string;
-  /** Where DNS is served besides `nodeIp`. */
+  /** Addresses on which the DNS server listens, in addition to `nodeIp`. */
   dnsAddresses: readonly string[];
   cniConfDir: string;
   cniBinDir: string;
@@ -54,19 +55,22 @@ export interface AgentOptions {
   tlsKeyFile: string;
   clientCaFile: string;
   maxPods: number;
-  /** The heartbeat is renewed at a quarter of it. */
+  /** Duration of the node's Lease, in seconds. The kubelet renews the Lease four times in this time. */
   nodeLeaseDurationSeconds: number;
-  /** About the process, shown under the kubelet's /metrics. */
+  /** Metrics of this process, shown with the kubelet's own under /metrics. */
   metrics: readonly Metric[];
 }
 
-/** Runs until `signal` aborts; containers, rules and routes stay. @throws what keeps it from starting */
+/**
+ * Runs every part of the node until `signal` aborts. Containers, rules and routes stay in place after that. @throws the first
+ * error that a part could not go on with
+ */
 export async function runAgent(options: AgentOptions, log: Logger, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
   for (const metric of options.metrics) addMetric(metric);
   const kubeconfig = loadKubeconfig(options.kubeconfig);
   const transport = createHttpTransport(kubeconfig);
-  // A part that fails takes the others down in order; systemd (or the user) starts all of them again.
+  // When a part fails, the other parts are stopped in order. systemd (or the user) then restarts the whole agent.
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   const client = createClient(transport, { userAgent: 'kubelet', clock, signal: stop });
@@ -86,14 +90,23 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
   }
 }
 
-/** How long parts may take to end after one has failed: whoever starts the agent again is not kept waiting. */
+/**
+ * Time that the other parts have to end after one part has failed. It is short because systemd restarts the agent only after
+ * that.
+ */
 const failedEndMs = 2_000;
-/** How long they may take once the agent is told to stop. A container runtime that hangs keeps their calls open for minutes. */
+/**
+ * Time that the parts have to end after the agent is told to stop. Without a limit, a container runtime that hangs would keep the
+ * parts' calls open for minutes.
+ */
 const stopEndMs = 10_000;
 
 /**
- * Settles when all have, or their time is up: what they still have to say needs the connections.
- * @param signal the word to stop @param stop aborts as well when a part has ended @throws the first failure
+ * Waits until all parts have ended, or until their time is up. The caller keeps the connections open meanwhile: a part that ends
+ * still sends its last requests.
+ * @param signal aborts when the agent is told to stop
+ * @param stop aborts as `signal` does, and also when a part has ended
+ * @throws the error of the first part that failed
  */
 async function untilEnded(parts: readonly Promise<void>[], clock: Clock, signal: AbortSignal, stop: AbortSignal): Promise<void> {
   const failures: unknown[] = [];
@@ -105,7 +118,7 @@ async function untilEnded(parts: readonly Promise<void>[], clock: Clock, signal:
 
 interface Context {
   options: AgentOptions;
-  /** An address, or a name. */
+  /** Host of the API server: an IP address or a DNS name. */
   apiServerHost: string;
   client: Client;
   runtime: ContainerRuntime;
@@ -116,7 +129,8 @@ interface Context {
 
 function agentParts({ options, apiServerHost, client, runtime, clock, log, signal }: Context): Promise<void>[] {
   const { nodeName } = options;
-  // The kubelet watches its own pods and its own Node; network and DNS need all Nodes, so Nodes are watched once, as a whole.
+  // The kubelet's informers select only the pods and the Node of this node. Network and DNS need all Nodes, so Nodes are watched
+  // once, without a selector.
   const informers: Informers = createInformers({ client, clock, log }, { pods: kubeletSelections(nodeName).pods ?? {} });
   const recorder = (component: string) => createEventRecorder({ client, clock, log, component, host: nodeName });
   const recorders = {
@@ -221,7 +235,7 @@ function endForgottenShims(
   return shims.run(signal).finally(() => connection.close());
 }
 
-/** Docker's client is loaded only where it is used: it takes several megabytes. */
+/** Docker's client is imported only when it is used, because it takes several megabytes of memory. */
 async function runtimeOf({ options, clock, log }: Pick<Context, 'options' | 'clock' | 'log'>): Promise<ContainerRuntime> {
   const kernelLog = createKernelLog();
   if (options.runtime === 'containerd')

@@ -1,13 +1,22 @@
-/** IP addresses as they appear in names. */
+/** IP addresses and names, in the forms that DNS names use. */
 import { parseIp } from '#api/ip.ts';
 
-/** One spelling per address (RFC 5952), so that spellings can be compared; what is no address stays as it is. */
+/**
+ * The canonical spelling of an IP address (RFC 5952), so that two spellings of one address compare equal. Text that is no IP
+ * address is returned unchanged.
+ */
 export const canonicalAddress = (address: string): string => parseIp(address)?.text ?? address;
 
-/** Whether a record can hold the address. One with a zone (`fe80::1%eth0`) says nothing to others. */
+/**
+ * Whether an A or AAAA record can hold the text. An address with a zone (`fe80::1%eth0`) is refused: the zone has a meaning only
+ * on its own machine.
+ */
 export const isAddress = (text: unknown): text is string => parseIp(text) !== undefined;
 
-/** Whether the text can be a name in a record: labels of 1 to 63 bytes, 253 in all (RFC 1035, 2.3.4), in what the API allows in names. */
+/**
+ * Whether the text can be the name of a record: labels of 1 to 63 bytes, 253 bytes in all (RFC 1035, 2.3.4), and only the
+ * characters that the API allows in names.
+ */
 export const isDnsName = (text: unknown): text is string =>
   typeof text === 'string' &&
   text.length <= 254 &&
@@ -17,14 +26,17 @@ export const isDnsName = (text: unknown): text is string =>
     .every((label) => /^[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?$/.test(label)) &&
   text.replace(/\.$/, '').length <= 253;
 
-/** `10.0.0.1` → `10-0-0-1`: how CoreDNS names an endpoint without a hostname. */
+/** `10.0.0.1` → `10-0-0-1`: CoreDNS names an endpoint so when it has no hostname. */
 export const dashed = (address: string): string => address.replaceAll(/[.:]/g, '-');
 
-/** The address in a pod's name (`10-0-0-1`, `fd00--1`); undefined when it is none. */
+/**
+ * The inverse of {@link dashed}: the address in a pod's name (`10-0-0-1`, `fd00--1`). Undefined when the label is no such
+ * address.
+ */
 export const undashed = (label: string): string | undefined =>
   (parseIp(label.replaceAll('-', '.')) ?? parseIp(label.replaceAll('-', ':')))?.text;
 
-/** The address that a reverse name stands for (RFC 1035 3.5, RFC 3596 2.5); undefined for any other name. */
+/** The address that a reverse name stands for (RFC 1035 3.5, RFC 3596 2.5). Undefined for any other name. */
 export function addressOfReverse(name: string): string | undefined {
   const four = name.match(/^(\d+)\.(\d+)\.(\d+)\.(\d+)\.in-addr\.arpa$/i);
   const address = four?.slice(1, 5).reverse().join('.') ?? sixOfReverse(name);

@@ -6,7 +6,7 @@ import { service, slice, testCluster } from './objects.testing.ts';
 
 const zone = { clusterDomain: 'cluster.local', ttlSeconds: 30, serverIps: ['10.0.0.10'] };
 
-/** A record as dig prints it, without the class. */
+/** A record as dig prints it, but without the class. */
 function line({ name, type, ...rest }: Answer): string {
   const { ttl, data } = rest as {
     ttl: number;
@@ -116,7 +116,7 @@ const cases: [name: string, type: RecordType, expected: unknown][] = [
   ['nowhere.svc.cluster.local', 'A', nxDomain],
   ['foo.cluster.local', 'NS', nxDomain],
   [`a.b.c.web.${t}`, 'A', nxDomain],
-  // others' names
+  // names outside the cluster
   ['example.com', 'A', 'forward'],
   ['notcluster.local', 'A', 'forward'],
   ['local', 'A', 'forward'],
@@ -128,17 +128,17 @@ describe('answers', () => {
     it(`${name} ${type}`, () => assert.deepEqual(show(answer({ name, type }, names, zone)), expected));
   }
 
-  it('fails, instead of denying a name, when CNAMEs go in a circle', () => {
+  it('answers SERVFAIL, not NXDOMAIN, when CNAMEs go in a loop', () => {
     const found = answer({ name: `circle.${t}`, type: 'A' }, names, zone);
     assert.ok(found.kind === 'reply' && found.rcode === 'SERVFAIL');
   });
 
-  it('fails, instead of denying a name, while the API has not been read', () => {
+  it('answers SERVFAIL, not NXDOMAIN, while the API has not been read', () => {
     const unread = Object.create(names, { complete: { value: false } });
     assert.deepEqual(show(answer({ name: `web.${t}`, type: 'A' }, unread, zone)), { rcode: 'SERVFAIL', answers: [], soa: false });
   });
 
-  it('tells in the SOA record how long a denial holds', () => {
+  it('gives the time to cache NXDOMAIN in the SOA record', () => {
     const found = answer({ name: `nobody.${t}`, type: 'A' }, names, zone);
     assert.deepEqual(found.kind === 'reply' && found.authorities, [
       {

@@ -1,6 +1,6 @@
 /**
- * What the cluster's DNS says to one question: version 1.1.0 of the Kubernetes DNS specification, with the choices that
- * CoreDNS makes where the specification leaves them open. Pure.
+ * The answer of the cluster's DNS to one question. It follows version 1.1.0 of the Kubernetes DNS specification, and CoreDNS
+ * where the specification leaves a choice. Pure.
  *
  * Source: github.com/kubernetes/dns, docs/specification.md; coredns.io/plugins/kubernetes.
  */
@@ -10,21 +10,26 @@ import { addressOfReverse, isDnsName, undashed } from './address.ts';
 import type { ClusterNames } from './cluster-index.ts';
 import { clusterIps, isRecordPort } from './endpoint-addresses.ts';
 
+/** One question of class IN. */
 export interface DnsQuestion {
-  /** As asked, case kept: answers repeat it letter by letter. */
+  /** The name as the client wrote it: the answer repeats upper and lower case unchanged. */
   name: string;
   type: RecordType;
 }
 
+/** What the answers depend on besides the objects of the cluster. */
 export interface ZoneOptions {
-  /** `cluster.local`. */
+  /** The cluster's zone, usually `cluster.local`. */
   clusterDomain: string;
   ttlSeconds: number;
-  /** Addresses at which this server is known: the DNS Service's cluster IPs. */
+  /** Addresses under which pods know this server: the cluster IPs of the DNS Service. */
   serverIps: readonly string[];
 }
 
-/** NXDOMAIN: the name does not exist. NOERROR without answers: it exists, with other types. */
+/**
+ * What a reply contains. NXDOMAIN: the name does not exist. NOERROR without answers: the name exists, but has no record of the
+ * type that was asked.
+ */
 export interface Reply {
   kind: 'reply';
   rcode: 'NOERROR' | 'NXDOMAIN' | 'SERVFAIL';
@@ -33,20 +38,31 @@ export interface Reply {
   additionals: Answer[];
 }
 
+/** What the server must do with a question: send a reply, or ask the node's resolvers. */
 export type Resolution =
   | Reply
-  /** Not a name of the cluster. */
+  /** The name is outside of the cluster domain: the node's resolvers are asked. */
   | { kind: 'forward' }
-  /** An ExternalName outside the cluster: `answers` leads to `target`, which is resolved upstream. */
+  /**
+   * The name of an ExternalName Service whose target is outside the cluster: `answers` ends in a CNAME to `target`, and the
+   * node's resolvers are asked for `target`.
+   */
   | { kind: 'alias'; answers: Answer[]; target: string };
 
 const schemaVersion = '1.1.0';
 const schemaTtlSeconds = 28_800;
-/** More records do not fit into a message of 64 KiB, and one service may have millions of addresses with ports. */
+/**
+ * Limit of addresses and ports in one answer. A message of 64 KiB holds no more records, while one Service may have millions of
+ * address and port pairs.
+ */
 const maxTargets = 4096;
-/** CNAMEs within the cluster may go in circles. */
+/** Limit of CNAMEs that are followed: ExternalName Services may point at each other in a loop. */
 const maxAliases = 8;
 
+/**
+ * Answers one question from the objects in `names`. A CNAME loop, or `names` that are not complete yet, give SERVFAIL. Pure, and
+ * does not throw.
+ */
 export function answer(question: DnsQuestion, names: ClusterNames, options: ZoneOptions): Resolution {
   const zone = new Zone(names, options);
   const labels = zone.labelsOf(question.name);
@@ -60,9 +76,9 @@ export function answer(question: DnsQuestion, names: ClusterNames, options: Zone
   );
 }
 
-/** One address, and port, that a name stands for. */
+/** One address that a name stands for, with a port for SRV records. */
 interface Target {
-  /** The name whose A or AAAA record the address is. */
+  /** The name of the A or AAAA record that holds the address. */
   host: string;
   address: string;
   port: number | undefined;
@@ -83,7 +99,7 @@ class Zone {
     this.#domain = options.clusterDomain.toLowerCase().replace(/\.$/, '');
   }
 
-  /** The labels before the cluster domain, in lower case; undefined for a name outside of it. */
+  /** The labels before the cluster domain, in lower case. Undefined for a name outside of the cluster domain. */
   labelsOf(name: string): string[] | undefined {
     const lower = name.toLowerCase().replace(/\.$/, '');
     if (lower === this.#domain) return [];
@@ -111,7 +127,10 @@ class Zone {
     return this.reply('NOERROR', type === 'A' || type === 'AAAA' ? this.#addresses(name, found.targets, type) : []);
   }
 
-  /** The names of an address: of the Service that has it, else of every endpoint that does. */
+  /**
+   * The names for a PTR record of an address: the name of the Service with this cluster IP, otherwise the names of all endpoints
+   * with this address.
+   */
   pointers(address: string): string[] {
     const service = this.#names.serviceByIp(address);
     if (service !== undefined) return [this.#fqdn(service.metadata.name, service.metadata.namespace ?? '')];
@@ -121,7 +140,7 @@ class Zone {
     return [...new Set(hosts)].toSorted();
   }
 
-  /** Without answers, the SOA record tells how long the absence may be remembered (RFC 2308). */
+  /** A reply. One without answers carries the SOA record, which says how long a resolver may cache the absence (RFC 2308). */
   reply(rcode: Reply['rcode'], answers: Answer[] = [], additionals: Answer[] = []): Reply {
     const authorities = answers.length === 0 && rcode !== 'SERVFAIL' ? [this.#soa()] : [];
     return { kind: 'reply', rcode, answers, authorities, additionals };
@@ -141,14 +160,16 @@ class Zone {
     return kind === 'svc' ? this.#findService(namespace, name, rest) : this.#findPod(labels, name, rest);
   }
 
-  /** As `pods insecure`, which kubeadm sets: any address in the name is answered, whether or not a pod has it. */
+  /**
+   * Behaves like CoreDNS' `pods insecure`, which kubeadm sets: every address in the name is answered, even when no pod has it.
+   */
   #findPod(labels: string[], name: string, rest: string[]): Found {
     const address = undashed(name);
     if (address === undefined || rest.length > 0) return missing;
     return { kind: 'targets', targets: [{ host: `${labels.join('.')}.${this.#domain}`, address, port: undefined }] };
   }
 
-  /** @param rest the labels before the Service's name, last first: nothing, a hostname, or protocol and port */
+  /** @param rest the labels before the Service's name, in reverse order: none, a hostname, or protocol and port */
   #findService(namespace: string, name: string, rest: string[]): Found {
     const service = this.#names.service(namespace, name);
     if (service === undefined || rest.length > 2) return missing;
@@ -159,7 +180,7 @@ class Zone {
       (String(one.protocol ?? 'TCP').toLowerCase() === protocol && String(one.name ?? '').toLowerCase() === port);
     if (service.spec?.type === 'ExternalName') {
       const target = service.spec.externalName ?? '';
-      // CoreDNS: an address is no name to point to.
+      // As CoreDNS does: an externalName that is an IP address gives no CNAME.
       return rest.length > 0 || !isDnsName(target) || isIP(target) !== 0 ? missing : { kind: 'alias', target };
     }
     const ips = clusterIps(service);
@@ -175,7 +196,7 @@ class Zone {
     const targets: Target[] = [];
     for (const { hostname: own, address, ports } of endpoints) {
       const numbers = ports.filter(wanted).map(({ port: number }): number | undefined => number);
-      // A Service without ports still has addresses.
+      // A Service without ports has A and AAAA records all the same.
       const found = ports.length === 0 && protocol === undefined ? [undefined] : numbers;
       for (const number of found.slice(0, maxTargets - targets.length))
         targets.push({ host: `${own}.${host}`, address, port: number });
@@ -197,7 +218,7 @@ class Zone {
 
   #services(name: string, targets: readonly Target[]): Reply {
     const withPort = targets.filter((target): target is Target & { port: number } => target.port !== undefined);
-    // CoreDNS: equal shares of 100, counted per address.
+    // As CoreDNS computes the weight: 100 divided by the number of addresses.
     const weight = Math.max(1, Math.floor(100 / Math.max(1, withPort.length)));
     const services = new Map(withPort.map(({ host, port }) => [`${host}:${port}`, { priority: 0, weight, port, target: host }]));
     const answers = Array.from(services.values(), (data): Answer => ({ name, type: 'SRV', ttl: this.#options.ttlSeconds, data }));
@@ -209,7 +230,7 @@ class Zone {
     );
   }
 
-  /** A and AAAA records, or those of one type, each address once. */
+  /** The A and AAAA records of the targets, or only those of `type`. Each address appears once. */
   #addresses(name: string, targets: readonly Target[], type?: 'A' | 'AAAA'): Answer[] {
     const addresses = [...new Set(targets.map(({ address }) => address))];
     return [

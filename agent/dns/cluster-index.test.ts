@@ -34,7 +34,7 @@ const bad: [what: string, slice: EndpointSlice, reason: RegExp][] = [
 
 describe('the DNS index', () => {
   for (const [what, one, reason] of bad) {
-    it(`answers for the others beside a slice with ${what}`, () => {
+    it(`still answers for other slices beside a slice with ${what}`, () => {
       const cluster = testCluster();
       const names = cluster.names();
       const ask = (name: string): string[] => {
@@ -68,7 +68,7 @@ describe('the DNS index', () => {
     });
   }
 
-  it('bounds an answer: endpoints and ports multiply', () => {
+  it('limits the records of one answer: their number is endpoints times ports', () => {
     const cluster = testCluster();
     const ports = Array.from({ length: 20_000 }, (_, index) => ({ name: `p${index}`, protocol: 'TCP', port: index + 1 }));
     const endpoints = Array.from({ length: 1000 }, (_, index) => ({ addresses: [`10.1.${index >> 8}.${index & 255}`] }));

@@ -1,4 +1,7 @@
-/** What the cluster's names are made of, indexed for look-ups: kept current by informers, read by {@link answer}. */
+/**
+ * An index over Services, EndpointSlices and Namespaces, from which DNS names are answered. Informers keep it current; {@link
+ * answer} reads it.
+ */
 
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
@@ -8,11 +11,11 @@ import type { Informer } from '#client/informer.ts';
 import { type LeftOut, type LeftOutReporter, leftOut, unreadable } from '#client/left-out.ts';
 import { clusterIps, type EndpointAddress, readyAddresses, serviceNameLabel, serviceProblems } from './endpoint-addresses.ts';
 
-/** The state from which names are answered. Names in lower case, as the API keeps them. */
+/** What {@link answer} reads. All names are in lower case, as the API stores them. */
 export interface ClusterNames {
-  /** Whether everything has been read once; before that an absent name means nothing. */
+  /** Whether every informer has completed its first list. Before that, a name that is not found may still exist. */
   readonly complete: boolean;
-  /** Seconds since the epoch of the last change: the zone's serial. */
+  /** Time of the last change, in seconds since the epoch. It is the serial number of the zone's SOA record. */
   readonly serial: number;
   hasNamespace(name: string): boolean;
   service(namespace: string, name: string): Service | undefined;
@@ -21,25 +24,28 @@ export interface ClusterNames {
   endpointsByIp(address: string): EndpointAddress[];
 }
 
+/** The informers that {@link ClusterIndex} follows. */
 export interface ClusterIndexDeps {
   services: Informer<Service>;
   endpointSlices: Informer<EndpointSlice>;
   namespaces: Informer<Namespace>;
   clock: Clock;
-  /** Told of objects of which no names can be made. */
+  /** Is told which objects give no names, and why. */
   leftOut: LeftOutReporter;
 }
 
-/** Follows the informers until {@link close}. */
+/** Keeps the index current from informer events, until {@link close} is called. */
 export class ClusterIndex implements ClusterNames {
   readonly #deps: ClusterIndexDeps;
   readonly #servicesByIp = new Terms<Service>();
-  /** Each slice's ready addresses, read once, by its service. */
+  /**
+   * The ready addresses of each slice, by the Service that the slice belongs to. They are computed once per change of the slice.
+   */
   readonly #slicesByService = new Terms<readonly EndpointAddress[]>();
   readonly #slicesByIp = new Terms<readonly EndpointAddress[]>();
-  /** What could not be read, by kind and key. */
+  /** What could not be used of each object, by kind and key. */
   readonly #leftOut = new Map<string, readonly LeftOut[]>();
-  /** Of those, the objects of which nothing can be told, as kind and key. */
+  /** Kind and key of the objects that could not be read at all. */
   readonly #unreadable = new Set<string>();
   readonly #unsubscribe: (() => void)[];
   #serial: number;
@@ -104,7 +110,10 @@ export class ClusterIndex implements ClusterNames {
     return Math.floor(this.#deps.clock.now() / 1_000);
   }
 
-  /** @param index reads the object into the index; says what of it could not be used. An object that cannot be read has no names. */
+  /**
+   * @param index adds the object to the index and returns which parts of it could not be used. An object for which it throws gets
+   * no names.
+   */
   #follow<T extends KubeObject>(
     informer: Informer<T>,
     kind: string,
@@ -149,7 +158,7 @@ export class ClusterIndex implements ClusterNames {
 const serviceKey = (slice: EndpointSlice): string =>
   `${slice.metadata.namespace}/${slice.metadata.labels?.[serviceNameLabel] ?? ''}`;
 
-/** A value per object, found by the terms that belong to it. */
+/** A map from objects to values in which values are found by terms, such as the name of the Service. */
 class Terms<V> {
   readonly #values = new Map<string, { value: V; terms: readonly string[] }>();
   readonly #keys = new Map<string, Set<string>>();

@@ -30,7 +30,7 @@ const many = Array.from({ length: 60 }, (_, index) => ({ addresses: [`10.244.1.$
 cluster.services.put(service('testns/many', { clusterIP: 'None', clusterIPs: ['None'] }));
 cluster.endpointSlices.put(slice('testns/many', [], many));
 
-/** A resolver of the world outside, on real sockets: knows one name. */
+/** Starts a resolver that stands for the world outside: it uses real sockets and knows one name. */
 async function startUpstream(): Promise<number> {
   const reply = (message: Buffer): Buffer => {
     const query = dnsPacket.decode(message);
@@ -89,7 +89,7 @@ async function overTcp(port: number, ...messages: Buffer[]): Promise<DecodedPack
     if (replies.push(dnsPacket.decode(reply)) === messages.length) resolve();
   };
   socket.on('data', splitFrames(onReply)).once('error', reject);
-  // In odd pieces, as a network may deliver them.
+  // The bytes arrive in pieces of odd sizes, as a network may deliver them.
   const bytes = Buffer.concat(messages.map(frame));
   socket.write(bytes.subarray(0, 3));
   socket.write(bytes.subarray(3));
@@ -115,7 +115,7 @@ describe('DNS server on real sockets', { timeout: 60_000 }, () => {
     resolver.setServers([`127.0.0.1:${port}`]);
   });
 
-  it('serves Node’s own resolver', async () => {
+  it('answers Node’s own resolver', async () => {
     assert.deepEqual(await resolver.resolve4(`web.${t}`), ['10.0.0.1']);
     assert.deepEqual(await resolver.resolve6(`dual.${t}`), ['fd00::3']);
     assert.deepEqual((await resolver.resolve4(`pets.${t}`)).toSorted(), ['10.244.0.6', '10.244.0.7']);
@@ -128,7 +128,7 @@ describe('DNS server on real sockets', { timeout: 60_000 }, () => {
     await assert.rejects(resolver.resolve6(`web.${t}`), { code: 'ENODATA' });
   });
 
-  it('asks the node’s resolvers for the rest, also behind an ExternalName', async () => {
+  it('asks the node’s resolvers for names outside the cluster, also for the target of an ExternalName', async () => {
     assert.deepEqual(await resolver.resolve4('www.example.test'), ['192.0.2.53']);
     await assert.rejects(resolver.resolve4('unknown.example.test'), { code: 'ENOTFOUND' });
     assert.deepEqual(await resolver.resolve4(`outside.${t}`), ['192.0.2.53']);
@@ -137,7 +137,7 @@ describe('DNS server on real sockets', { timeout: 60_000 }, () => {
     assert.equal(reply?.id, 4711);
   });
 
-  it('repeats the question letter by letter and is authoritative for its zone', async () => {
+  it('repeats the question’s spelling unchanged and is authoritative for its zone', async () => {
     const reply = await overUdp(port, query('wEb.TESTns.svc.cluster.local'));
     assert.deepEqual([reply.id, reply.flag_aa, reply.flag_ra, reply.flag_rd], [4711, true, true, true]);
     assert.deepEqual(
@@ -146,7 +146,7 @@ describe('DNS server on real sockets', { timeout: 60_000 }, () => {
     );
   });
 
-  it('cuts what does not fit into the client’s size, says so, and gives all over TCP', async () => {
+  it('truncates a reply that exceeds the client’s UDP size, sets TC, and sends all of it over TCP', async () => {
     const sizes = await Promise.all(
       [{}, edns(1_232), edns(65_535)].map(async (more) => {
         const reply = await overUdp(port, query(`many.${t}`, 'A', more));
@@ -171,7 +171,7 @@ describe('DNS server on real sockets', { timeout: 60_000 }, () => {
     );
   });
 
-  it('begins with another address each time', async () => {
+  it('rotates the order of the addresses', async () => {
     const firsts = new Set<string>();
     for (let round = 0; round < 60; round++) firsts.add((await resolver.resolve4(`pets.${t}`))[0] ?? '');
     assert.deepEqual([...firsts].toSorted(), ['10.244.0.6', '10.244.0.7']);
@@ -220,7 +220,7 @@ describe('DNS server on real sockets', { timeout: 60_000 }, () => {
     });
   }
 
-  it('survives any bytes', async () => {
+  it('keeps answering after messages of any bytes', async () => {
     const socket = createSocket('udp4');
     const near = fc.tuple(fc.nat(60), fc.nat(255)).map(([at, value]) => {
       const message = query(`web.${t}`, 'A', edns(1_232));
@@ -231,7 +231,7 @@ describe('DNS server on real sockets', { timeout: 60_000 }, () => {
       near,
       fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
     );
-    // A good question after each: it is answered, so what came before has been dealt with.
+    // After each message a good question is sent. Its answer shows that the server has finished with the message before it.
     const sent = (message: Buffer): Promise<void> =>
       new Promise((resolve) => socket.send(message, port, '127.0.0.1', () => resolve()));
     const survives = async (message: Buffer): Promise<void> => {
@@ -244,7 +244,7 @@ describe('DNS server on real sockets', { timeout: 60_000 }, () => {
 });
 
 describe('DNS server and its upstream', { timeout: 60_000 }, () => {
-  it('answers SERVFAIL for the world outside when there is no resolver, and cluster names as ever', async (test) => {
+  it('answers SERVFAIL for outside names when there is no resolver, and still answers cluster names', async (test) => {
     const directory = await mkdtemp(join(tmpdir(), 'tdns-'));
     test.after(() => rm(directory, { recursive: true }));
     const resolvConf = join(directory, 'resolv.conf');
@@ -267,7 +267,8 @@ describe('DNS server and its upstream', { timeout: 60_000 }, () => {
     });
     const reply = await overUdp(port, query('www.example.test'));
     assert.equal(reply.answers?.length, 1);
-    // The one that answered is the first to be asked from then on: a dead resolver costs its time once, not at each question.
+    // The resolver that answered last is asked first from then on, so a dead resolver costs its timeout once and not at each
+    // question.
     await overUdp(port, query('www.example.test'));
     silent.close();
     assert.equal(asked, 1);
@@ -277,7 +278,7 @@ describe('DNS server and its upstream', { timeout: 60_000 }, () => {
     const { promise: noticed, resolve: notice } = Promise.withResolvers<string>();
     const log = pino({ level: 'error' }, { write: notice });
     let own = 0;
-    // A resolver that forwards everything to the server under test.
+    // A resolver that forwards every question back to the server under test.
     const relay = await new Promise<number>((resolve) => {
       const handle = async (message: Buffer): Promise<Buffer> => dnsPacket.encode(await overUdp(own, message));
       running.push(
@@ -289,7 +290,7 @@ describe('DNS server and its upstream', { timeout: 60_000 }, () => {
     assert.equal((await overUdp(own, query('www.example.test'))).rcode, 'SERVFAIL');
   });
 
-  it('says which address it cannot have', async () => {
+  it('names the address that it cannot listen on', async () => {
     const port = await startServer({ upstream: { servers: [] } });
     await assert.rejects(
       createDnsServer(
@@ -300,7 +301,7 @@ describe('DNS server and its upstream', { timeout: 60_000 }, () => {
     );
   });
 
-  it('looks behind systemd-resolved, whose address a pod cannot reach', async (test) => {
+  it('uses the servers behind systemd-resolved, because a pod cannot reach its stub address', async (test) => {
     const directory = await mkdtemp(join(tmpdir(), 'tdns-'));
     test.after(() => rm(directory, { recursive: true }));
     const [usual, behindStub] = [join(directory, 'usual'), join(directory, 'behind')];

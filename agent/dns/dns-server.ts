@@ -1,5 +1,5 @@
 /**
- * The cluster's DNS: answers cluster names from informers, hands everything else to the node's resolvers.
+ * The cluster's DNS server. It answers cluster names from informers, and sends every other question to the node's resolvers.
  *
  * Watches: Service, EndpointSlice, Namespace.  Writes: nothing.
  * Source: github.com/kubernetes/dns, docs/specification.md (1.1.0); CoreDNS with kubeadm's Corefile.
@@ -17,46 +17,53 @@ import { readNameservers, type Upstream } from './resolv-conf.ts';
 import { type Listening, serveSockets } from './sockets.ts';
 import { hasShortPointers } from './wire.ts';
 
+/** What the DNS server works with. */
 export interface DnsServerDeps extends Omit<ClusterIndexDeps, 'clock'> {
   clock: Clock;
   log: Logger;
-  /** In [0, 1): the order of several addresses. Default Math.random. */
+  /** Returns a number in [0, 1). It decides the order of the addresses of one name. Default Math.random. */
   random?: (() => number) | undefined;
 }
 
+/** Configuration of the DNS server. */
 export interface DnsServerOptions {
   /** `--cluster-domain`, usually `cluster.local`. */
   clusterDomain: string;
-  /** Addresses to listen on, UDP and TCP. Particular ones: a reply has to come from the address that was asked. */
+  /** Addresses to listen on, UDP and TCP. A wildcard address will not do: a reply must come from the address that was asked. */
   addresses: readonly string[];
-  /** Default 53; 0: any free one. */
+  /** Port to listen on. Default 53; with 0 the kernel chooses a free one. */
   port?: number | undefined;
   /** Addresses at which pods know this server (the kube-dns Service's cluster IPs). Default: `addresses`. */
   serverIps?: readonly string[] | undefined;
-  /** Where the node's resolvers are listed, or the resolvers. Default `/etc/resolv.conf`. */
+  /** The node's resolvers, or the path of the file that lists them. Default `/etc/resolv.conf`. */
   upstream?: { resolvConf: string } | { servers: readonly Upstream[] } | undefined;
-  /** Default 30, as kubeadm configures it. */
+  /** Time to live of the records, in seconds. Default 30, as kubeadm configures it. */
   ttlSeconds?: number | undefined;
-  /** How long one of the node's resolvers has. Default 2000. */
+  /** Time that each of the node's resolvers has to answer. Default 2000. */
   upstreamTimeoutMs?: number | undefined;
-  /** Questions for the node's resolvers at one time: CoreDNS' `max_concurrent`. Default 1000, as kubeadm configures it. */
+  /**
+   * Limit of questions that wait for the node's resolvers at one time (CoreDNS' `max_concurrent`). Default 1000, as kubeadm
+   * configures it.
+   */
   maxConcurrent?: number | undefined;
 }
 
+/** A DNS server that {@link createDnsServer} has made. */
 export interface DnsServer {
-  /** Serves until `signal` aborts. @throws when it cannot listen */
+  /** Serves until `signal` aborts. @throws Error when it cannot listen on one of the addresses */
   run(signal: AbortSignal): Promise<void>;
-  /** Where it listens, once it does. */
+  /** Resolves to the addresses and ports as soon as the server listens on all of them. */
   readonly listening: Promise<readonly Listening[]>;
 }
 
-/** CoreDNS waits this long for its first look at the API before it serves other names. */
+/** Time that a question waits for the informers' first lists. CoreDNS waits as long before it starts to serve. */
 const syncPatienceMs = 5_000;
 const resolvConfAgeMs = 5_000;
 
+/** Makes a DNS server. It listens after `run` is called. */
 export function createDnsServer(deps: DnsServerDeps, options: DnsServerOptions): DnsServer {
   const { promise: listening, resolve: onListening, reject: onRefused } = Promise.withResolvers<readonly Listening[]>();
-  // Whoever runs the server learns of a failure from run().
+  // Without a handler a failure to listen would be an unhandled rejection. The caller gets the error from run().
   listening.catch(() => undefined);
   return {
     listening,
@@ -102,7 +109,10 @@ async function untilSynced(
 
 interface Handler {
   handle(message: Buffer, transport: Transport): Promise<Buffer | undefined>;
-  /** Sends the node's resolvers a question that only we can have asked: if it comes back, they forward to us. */
+  /**
+   * Sends the node's resolvers a question with a random name. If the server receives the same question, its resolvers forward to
+   * itself: a loop.
+   */
   probeForLoop(): void;
 }
 
@@ -130,7 +140,7 @@ function createHandler(deps: DnsServerDeps, names: ClusterIndex, options: DnsSer
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       log.debug({ err: error, name: query.question.name }, 'dns: not resolved');
-      // As CoreDNS says when `max_concurrent` is reached.
+      // CoreDNS answers REFUSED when `max_concurrent` is reached.
       const rcode = error instanceof OverloadError ? 'REFUSED' : 'SERVFAIL';
       return encodeReply(query, { rcode, authoritative: false }, transport);
     }
@@ -138,7 +148,8 @@ function createHandler(deps: DnsServerDeps, names: ClusterIndex, options: DnsSer
 
   async function reply(message: Buffer, query: Query, transport: Transport): Promise<Buffer> {
     const { class: dnsClass = 'IN', type } = query.question;
-    // A transfer takes many messages, and hands out every name there is: refused, as CoreDNS does; an empty answer would lie.
+    // Zone transfers are refused, as CoreDNS does: they need many messages and would list every name. An empty answer would claim
+    // that the zone is empty.
     if (dnsClass !== 'IN' || type === 'AXFR' || type === 'IXFR')
       return encodeReply(query, { rcode: 'REFUSED', authoritative: false }, transport);
     const found = answer(query.question, names, zone);
@@ -152,7 +163,7 @@ function createHandler(deps: DnsServerDeps, names: ClusterIndex, options: DnsSer
       const parsed = parseQuery(message);
       if (parsed.kind === 'ignore') return undefined;
       if (parsed.kind === 'reject') return parsed.reply;
-      // Nothing below may leave a client without its answer.
+      // Whatever fails in here, the client must get an answer.
       try {
         return await reply(message, parsed.query, transport);
       } catch (error) {
@@ -180,7 +191,10 @@ const asContent = ({ rcode, answers, authorities, additionals }: Reply, random: 
   additionals,
 });
 
-/** Several addresses begin with another one each time (CoreDNS, `loadbalance`); a CNAME stays before what it leads to. */
+/**
+ * Rotates the addresses of a name by a random number (CoreDNS' plugin `loadbalance`). A CNAME stays before the records of its
+ * target.
+ */
 function spread(answers: Reply['answers'], random: () => number): Reply['answers'] {
   const aliases = answers.filter(({ type }) => type === 'CNAME');
   const rest = answers.filter(({ type }) => type !== 'CNAME');
@@ -188,18 +202,21 @@ function spread(answers: Reply['answers'], random: () => number): Reply['answers
   return [...aliases, ...rest.slice(first), ...rest.slice(0, first)];
 }
 
-/** @throws for what cannot be decoded, or would take long */
+/** Decodes a resolver's reply. @throws Error when it cannot be decoded, or when decoding would take long */
 function decodeReply(bytes: Buffer): DecodedPacket {
   if (!hasShortPointers(bytes)) throw new Error('a reply with chains of pointers');
   return dnsPacket.decode(bytes);
 }
 
-/** What an ExternalName leads to, under names that are text: others would not come out as they went in. */
+/**
+ * Whether the record may be passed on as part of an ExternalName's answer: an address or CNAME whose names are plain text. Other
+ * names would change when they are encoded again.
+ */
 const isAddressOrAlias = (record: Answer): boolean =>
   (record.type === 'A' || record.type === 'AAAA' || record.type === 'CNAME') &&
   !`${record.name}${String(record.data)}`.includes('\ufffd');
 
-/** The records of an ExternalName's target, as the node's resolvers tell them, after our own CNAME. */
+/** Our own CNAME, followed by the records of its target as the node's resolvers give them. */
 async function followAlias(
   forwarder: Forwarder,
   log: Logger,
@@ -216,13 +233,13 @@ async function followAlias(
       return { rcode, authoritative: true, answers: [...alias.answers, ...(reply.answers ?? []).filter(isAddressOrAlias)] };
     log.debug({ target: alias.target, rcode }, 'dns: an ExternalName was not resolved');
   } catch (error) {
-    // No resolver answered, or with bytes that are no DNS message: the client hears that it may ask again.
+    // No resolver answered, or the reply could not be decoded. The client gets SERVFAIL and may ask again.
     log.debug({ target: alias.target, err: error }, 'dns: an ExternalName was not resolved');
   }
   return { rcode: 'SERVFAIL', authoritative: false };
 }
 
-/** The node's resolvers without ourselves; a changed resolv.conf is noticed within seconds. */
+/** The node's resolvers, without this server's own addresses. A changed resolv.conf is noticed within seconds. */
 function upstreamsOf({ clock, log }: DnsServerDeps, options: DnsServerOptions): () => Promise<readonly Upstream[]> {
   const source = options.upstream ?? { resolvConf: '/etc/resolv.conf' };
   const own = new Set([...options.addresses, ...(options.serverIps ?? [])]);

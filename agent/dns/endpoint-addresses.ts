@@ -1,36 +1,41 @@
-/** What an EndpointSlice and a Service tell the DNS: objects of the API, of which nothing is taken for granted. Pure. */
+/**
+ * Reads the addresses and ports out of EndpointSlices and Services. Any client may write these objects, so each field is checked
+ * before use. Pure.
+ */
 import type { EndpointSlice, Service } from '#api/types.generated.ts';
 import { canonicalAddress, dashed, isAddress, isDnsName } from './address.ts';
 
 /** One ready address behind a Service. */
 export interface EndpointAddress {
   address: string;
-  /** The endpoint's own, else its address with dashes (as CoreDNS names endpoints). */
+  /** The hostname of the endpoint; without one, the address with dashes (as CoreDNS names endpoints). */
   hostname: string;
   service: string;
   namespace: string;
   ports: readonly EndpointPort[];
 }
+/** One named port of a slice. */
 export interface EndpointPort {
   name: string;
   protocol: string;
   port: number;
 }
 
+/** The label that names the Service of a slice (EndpointSlice API). */
 export const serviceNameLabel = 'kubernetes.io/service-name';
 
-/** The addresses a Service answers with itself: none for a headless one. */
+/** The cluster IPs that a Service's name resolves to. Empty for a headless Service. */
 export function clusterIps({ spec }: Service): readonly string[] {
   const all = spec?.clusterIPs ?? (spec?.clusterIP === undefined ? [] : [spec.clusterIP]);
   return all.filter(isAddress).map(canonicalAddress);
 }
 
-/** What keeps a Service from being answered as it says; empty: nothing. */
+/** The reasons why a Service cannot be answered as it is written. Empty when it can. */
 export function serviceProblems({ spec }: Service): string[] {
   const texts = [...(spec?.clusterIPs ?? []), ...(spec?.clusterIP === undefined ? [] : [spec.clusterIP])];
   const bad = texts.filter((text) => text !== '' && text !== 'None' && !isAddress(text));
   const target = spec?.type === 'ExternalName' ? (spec.externalName ?? '') : '';
-  // Names are compared in lower case, by whoever asks for a port.
+  // Port names are compared in lower case, because DNS ignores case.
   const ports = (spec?.ports ?? []).filter(
     ({ port, name, protocol }) => !isRecordPort(port) || !isText(name) || !isText(protocol),
   );
@@ -45,11 +50,14 @@ export function serviceProblems({ spec }: Service): string[] {
 
 const isText = (value: unknown): boolean => value === undefined || typeof value === 'string';
 
-/** A record's port is 16 bits wide. */
+/** Whether the value fits the port field of an SRV record: 16 bits (RFC 2782). */
 export const isRecordPort = (port: unknown): port is number =>
   Number.isInteger(port) && Number(port) >= 0 && Number(port) <= 65_535;
 
-/** An absent `ready` counts as ready (EndpointSlice API); publishNotReadyAddresses has been applied by whoever wrote it. */
+/**
+ * The ready addresses of a slice. An absent `ready` counts as ready (EndpointSlice API). The writer of the slice has applied
+ * publishNotReadyAddresses already. `problem` is told of each address that cannot be used.
+ */
 export function readyAddresses(slice: EndpointSlice, problem: (reason: string) => void): EndpointAddress[] {
   if (slice.addressType === 'FQDN') return [];
   const ports = (slice.ports ?? []).flatMap(({ name, protocol, port }, index) => {
@@ -63,7 +71,7 @@ export function readyAddresses(slice: EndpointSlice, problem: (reason: string) =
   return (slice.endpoints ?? []).flatMap(({ addresses, conditions, hostname }, index) => {
     if (conditions?.ready === false) return [];
     const named = hostname !== undefined && hostname !== '';
-    // One label: a name with dots would stand elsewhere in the tree.
+    // A hostname must be one label: one with dots would be a name at another place of the zone.
     const isLabel = named && isDnsName(hostname) && !hostname.includes('.');
     if (named && !isLabel) problem(`endpoints[${index}].hostname: ${JSON.stringify(hostname)} is no label`);
     return (addresses ?? []).flatMap((text) => {

@@ -1,4 +1,6 @@
-/** Hands questions about the world outside to the node's resolvers, message by message, unchanged but for the id. */
+/**
+ * Sends questions about names outside the cluster to the node's resolvers. A message is passed on unchanged, except for its id.
+ */
 
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -9,13 +11,14 @@ import type { Upstream } from './resolv-conf.ts';
 import { frame, splitFrames } from './tcp-frame.ts';
 import { answersQuestion, headerBytes, readQuestion } from './wire.ts';
 
+/** The transport protocol of a DNS message. */
 export type Transport = 'udp' | 'tcp';
 
+/** Forwards questions, see {@link createForwarder}. */
 export interface Forwarder {
   /**
-   * The first reply of a resolver, asked one after the other, the one that answered last before the others; its id is that
-   * of `message`.
-   * @throws UpstreamError when none has answered, OverloadError when none was asked
+   * Asks the resolvers one after the other and returns the first reply, with the id of `message`. The resolver that answered last
+   * is asked first. @throws UpstreamError when no resolver has answered, OverloadError when none was asked
    */
   forward(message: Buffer, transport: Transport): Promise<Buffer>;
 }
@@ -28,24 +31,29 @@ export class UpstreamError extends Error {
   }
 }
 
-/** As many questions are under way as may be: this one was not asked, and asking the next resolver would not help. */
+/** The limit of concurrent questions is reached, so this question was not sent. Asking another resolver would not help. */
 export class OverloadError extends UpstreamError {}
 
 const idBytes = 2;
+/** Limits of a {@link Forwarder}. */
 export interface ForwarderLimits {
-  /** How long one resolver has. */
+  /** Time that each resolver has to answer. */
   timeoutMs: number;
-  /** Questions that are under way at one time; more are not asked. */
+  /** Limit of questions that wait for a reply at one time. Further questions fail with {@link OverloadError}. */
   maxConcurrent: number;
 }
 
+/** Makes a forwarder. It calls `upstreams` for the node's resolvers at each question. */
 export function createForwarder(
   clock: Clock,
   upstreams: () => Promise<readonly Upstream[]>,
   { timeoutMs, maxConcurrent }: ForwarderLimits,
 ): Forwarder {
   let running = 0;
-  /** A dead resolver that stands first in resolv.conf would cost every question its whole time. */
+  /**
+   * The resolver that answered last is asked first. Otherwise a dead resolver that stands first in resolv.conf would cost its
+   * timeout at every question.
+   */
   let lastToAnswer: string | undefined;
 
   async function ask(message: Buffer, transport: Transport): Promise<Buffer> {
@@ -82,7 +90,7 @@ export function createForwarder(
 
 const keyOf = ({ address, port }: Upstream): string => `${address} ${port}`;
 
-/** A fresh id and a fresh port for each question: a forged reply has to guess both (RFC 5452). */
+/** Each question gets a new random id and a new source port. An attacker who forges a reply has to guess both (RFC 5452). */
 async function askOne(
   clock: Clock,
   upstream: Upstream,
@@ -101,13 +109,13 @@ async function askOne(
   return reply;
 }
 
-/** `other`: it is none of ours, or broken; the true one may still come. */
+/** What a received message is. `other`: it does not answer our question, or is broken; the true reply may still come. */
 type Verdict = 'reply' | 'refusal' | 'other';
 
 function judge(bytes: Buffer, query: Buffer, question: Buffer): Verdict {
   const isOurs = bytes.length >= headerBytes && bytes.readUInt16BE(0) === query.readUInt16BE(0) && (bytes[2] ?? 0) >= 0x80;
   if (!isOurs) return 'other';
-  // A server that could not even read the question answers with a code and no question (FORMERR, NOTIMP).
+  // A server that could not read the question replies with an error code (FORMERR, NOTIMP) and without the question.
   if (bytes.readUInt16BE(4) === 0 && ((bytes[3] ?? 0) & 0x0f) !== 0) return 'refusal';
   return answersQuestion(bytes, question) ? 'reply' : 'other';
 }
@@ -127,7 +135,7 @@ const overUdp: Ask = (clock, { address, port }, query, verdict, timeoutMs) =>
     const socket = createSocket(isIPv6(address.split('%')[0] ?? '') ? 'udp6' : 'udp4');
     let isOpen = true;
     const finish = (settle: () => void): void => {
-      // Errors may follow each other, and a socket closes once only.
+      // A socket may report several errors, but close() may be called only once.
       if (!isOpen) return;
       isOpen = false;
       cancel();
@@ -142,7 +150,8 @@ const overUdp: Ask = (clock, { address, port }, query, verdict, timeoutMs) =>
       if (kind === 'reply') finish(() => resolve(reply));
       else if (kind === 'refusal') fail(refusal(reply));
     });
-    // Connected: the kernel drops what does not come from the resolver, and tells when nobody listens there.
+    // The socket is connected: the kernel then drops messages from other addresses, and reports an error when the resolver's port
+    // is closed.
     socket.once('connect', () => {
       if (isOpen) socket.send(query, (error) => error && fail(error));
     });

@@ -1,9 +1,9 @@
-/** DNS messages on the wire: what is asked, and replies that fit (RFC 1035, RFC 6891). */
+/** Parses DNS queries and builds replies that fit the client's size limit (RFC 1035, RFC 6891). */
 import dnsPacket, { type Answer, type Question } from 'dns-packet';
 import { countsOf, headerBytes, readQuestion, readRecord } from './wire.ts';
 
 const plainUdpBytes = 512;
-/** Larger UDP messages may be fragmented on the way (DNS flag day 2020). */
+/** Largest UDP reply. Larger messages may be fragmented on the way (DNS flag day 2020). */
 const maxUdpBytes = 1_232;
 
 const flag = {
@@ -16,24 +16,29 @@ const flag = {
 } as const;
 
 const rcodes = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
+/** The response codes that the server uses. */
 export type Rcode = keyof typeof rcodes;
 
+/** A query that has been parsed. */
 export interface Query {
   id: number;
   flags: number;
   question: Question;
-  /** The question's own bytes, which a reply repeats: not every name survives being read as text. */
+  /** The bytes of the question, which the reply repeats: some names change when they are decoded to text and encoded again. */
   questionBytes: Buffer;
-  /** Present when the query carries EDNS. */
+  /** The EDNS record of the query. Undefined when the query has none. */
   edns: { udpBytes: number; version: number } | undefined;
 }
 
-/** `reject` carries the whole reply; `ignore`: whatever it is, answering would be wrong (or make a loop). */
+/**
+ * The result of {@link parseQuery}. `reject`: the reply to send. `ignore`: no reply, because the message is itself a reply
+ * (answering could make a loop) or too short.
+ */
 export type Parsed = { kind: 'query'; query: Query } | { kind: 'reject'; reply: Buffer } | { kind: 'ignore' };
 
 /**
- * Takes any bytes, in time linear in them. One question, and no more records than a query has use for: those of a dynamic update, EDNS and
- * a signature (the library of CoreDNS accepts as much).
+ * Parses a message of any bytes, in linear time. Accepts one question and as many records as a query can need: those of a dynamic
+ * update, EDNS and a signature (CoreDNS' library accepts the same number).
  */
 export function parseQuery(message: Buffer): Parsed {
   if (message.length < headerBytes || (message.readUInt16BE(2) & flag.response) !== 0) return { kind: 'ignore' };
@@ -51,7 +56,7 @@ export function parseQuery(message: Buffer): Parsed {
     if (record === undefined) return malformed;
     offset = record.end;
     if (record.type !== optType || index < answers + authorities) continue;
-    // One, of the root's name (RFC 6891, 6.1.1).
+    // There may be one EDNS record, and its name must be the root (RFC 6891, 6.1.1).
     if (edns !== undefined || record.nameBytes !== 1) return malformed;
     edns = { udpBytes: record.dnsClass, version: (record.ttl >>> 16) & 0xff };
   }
@@ -62,10 +67,10 @@ export function parseQuery(message: Buffer): Parsed {
 }
 
 const optType = 41;
-/** A header that counts one question. */
+/** A header with one question and no records. */
 const questionHeader = Buffer.from([0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
 
-/** Undefined: whatever the decoder tripped over, the sender made it. */
+/** Decodes one question. Undefined when it cannot be decoded: the fault is in the message. */
 function decodeQuestion(bytes: Buffer): Question | undefined {
   try {
     return dnsPacket.decode(Buffer.concat([questionHeader, bytes])).questions?.[0];
@@ -74,6 +79,7 @@ function decodeQuestion(bytes: Buffer): Question | undefined {
   }
 }
 
+/** The content of a reply to one query. */
 export interface ReplyContent {
   rcode: Rcode;
   authoritative: boolean;
@@ -82,14 +88,17 @@ export interface ReplyContent {
   additionals?: readonly Answer[];
 }
 
-/** A root's name, type, class, time to live and length. */
+/** Size of the smallest record: root name, type, class, time to live and length. */
 const minRecordBytes = 11;
 
-/** How long a reply may be for whoever asked. */
+/** The largest reply that the client accepts, in bytes. */
 export const replyLimit = (query: Query, transport: 'udp' | 'tcp'): number =>
   transport === 'tcp' ? 65_535 : Math.max(plainUdpBytes, Math.min(query.edns?.udpBytes ?? 0, maxUdpBytes));
 
-/** A reply of somebody else as our client can take it: one that is too long only says so. `reply` has a whole header. */
+/**
+ * Fits a resolver's reply to the client's limit: one that is too long is cut to its question, with TC set. `reply` must have a
+ * whole header.
+ */
 export function fitReply(reply: Buffer, query: Query, limit: number): Buffer {
   if (reply.length <= limit) return reply;
   const cut = Buffer.concat([reply.subarray(0, headerBytes), query.questionBytes]);
@@ -99,11 +108,14 @@ export function fitReply(reply: Buffer, query: Query, limit: number): Buffer {
   return cut;
 }
 
-/** Over UDP, what does not fit is left out, additional records first, and TC tells the client to ask again over TCP. */
+/**
+ * Encodes a reply. Over UDP, records that do not fit are left out, additional records first; TC then tells the client to ask
+ * again over TCP.
+ */
 export function encodeReply(query: Query, content: ReplyContent, transport: 'udp' | 'tcp'): Buffer {
   const limit = replyLimit(query, transport);
   const { answers = [], authorities = [], additionals = [] } = content;
-  // Thousands of records are not encoded to find that a few dozen fit.
+  // Limits the records before encoding: without this, thousands of records would be encoded only to find that a few dozen fit.
   const most = Math.floor(limit / minRecordBytes);
   if (answers.length <= most) {
     const whole = encode(query, content, { answers, authorities, additionals: additionals.slice(0, most) }, false);
@@ -154,11 +166,11 @@ function encode(query: Query, { rcode, authoritative }: ReplyContent, sections: 
     additionals: [...(badVersion ? [] : sections.additionals), ...(query.edns === undefined ? [] : [{ ...opt, options: [] }])],
   });
   encoded.writeUInt16BE(1, 4);
-  // The encoder compresses no names, so no pointer is moved by this.
+  // The encoder does not compress names, so inserting the question moves no pointer.
   return Buffer.concat([encoded.subarray(0, headerBytes), query.questionBytes, encoded.subarray(headerBytes)]);
 }
 
-/** A reply to what cannot be read or answered: the header alone. `message` has a whole header. */
+/** A reply of the header alone, for a message that cannot be parsed or answered. `message` must have a whole header. */
 export function bareReply(message: Buffer, rcode: Rcode): Buffer {
   const reply = Buffer.alloc(headerBytes);
   message.copy(reply, 0, 0, 2);

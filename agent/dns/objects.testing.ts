@@ -1,4 +1,4 @@
-/** A small cluster for the tests of this folder. */
+/** Objects of a small cluster for the tests of this folder. */
 
 import { MemoryInformer } from '#agent/network/netns/memory-informer.testing.ts';
 import type { Endpoint, EndpointSlice, Namespace, Service, ServiceSpec } from '#api/types.generated.ts';

@@ -7,8 +7,8 @@ import { createInformers } from '#client/informers.ts';
 import { createClient } from '#client/rest-client.ts';
 import { publishDns } from './publish-dns.ts';
 
-describe('what makes the DNS server known', () => {
-  it('comes back at once, when it was deleted and when its Node was', async () => {
+describe('publishDns', () => {
+  it('writes Service and slice again at once after one of them, or the Node, was deleted', async () => {
     const clock = new FakeClock();
     const log = pino({ level: 'silent' });
     const client = createClient(new FakeApi().transport, { userAgent: 'test' });
@@ -32,7 +32,7 @@ describe('what makes the DNS server known', () => {
     assert.deepEqual(await owners(), [['kube-dns-n1', first.metadata.uid]]);
 
     const dns = { namespace: 'kube-system', name: 'kube-dns' };
-    // `kubectl cluster-info` lists the Services with this label.
+    // `kubectl cluster-info` lists the Services that have this label.
     assert.equal((await client.resource('services').get(dns)).metadata.labels?.['kubernetes.io/cluster-service'], 'true');
     await client.resource('services').delete(dns);
     await clock.advance(0);

@@ -1,8 +1,10 @@
 /**
- * Makes this node's DNS server known: the Service `kube-system/kube-dns` at the cluster's DNS address, and this node's part of its
- * endpoints. With `internalTrafficPolicy: Local` every pod asks the server on its own node, so a dead node takes no names with it.
+ * Makes this node's DNS server reachable for pods. It writes the Service `kube-system/kube-dns` with the cluster's DNS address,
+ * and an EndpointSlice with this node's address. The Service has `internalTrafficPolicy: Local`, so every pod asks the server of
+ * its own node and a dead node disturbs no other node's DNS.
  *
- * Writes: Service kube-system/kube-dns, EndpointSlice kube-system/kube-dns-<node> (owned by the Node, which takes it along).
+ * Writes: Service kube-system/kube-dns, EndpointSlice kube-system/kube-dns-<node>. The Node owns the slice, so the garbage
+ * collector deletes the slice with its Node.
  */
 import type { Logger } from 'pino';
 import type { New } from '#api/meta.ts';
@@ -13,11 +15,12 @@ import type { Client } from '#client/client.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import type { Informer } from '#client/informer.ts';
 
+/** Configuration of {@link publishDns}. */
 export interface PublishDnsOptions {
   nodeName: string;
-  /** Where the server listens, on port 53. */
+  /** The address on which this node's server listens, port 53. */
   nodeIp: string;
-  /** The cluster's DNS address, that of `--cluster-dns`. */
+  /** The cluster IP of the Service: the address of `--cluster-dns`. */
   clusterIp: string;
 }
 
@@ -26,6 +29,7 @@ const serviceName = 'kube-dns';
 const resyncMs = 60_000;
 const retryMs = 1000;
 
+/** What {@link publishDns} works with. */
 export interface PublishDnsDeps {
   client: Client;
   nodes: Informer<Node>;
@@ -35,7 +39,10 @@ export interface PublishDnsDeps {
   log: Logger;
 }
 
-/** Puts it in place and keeps it there until `signal` aborts; at once where the Node came anew, or Service or slice was deleted. */
+/**
+ * Writes Service and slice, and keeps them as they should be until `signal` aborts. They are written again at once when one of
+ * them, or the Node, was deleted and made again.
+ */
 export async function publishDns(deps: PublishDnsDeps, options: PublishDnsOptions, signal: AbortSignal): Promise<void> {
   const { client, nodes, services, endpointSlices, clock, log } = deps;
   let pause = new AbortController();
@@ -55,7 +62,7 @@ export async function publishDns(deps: PublishDnsDeps, options: PublishDnsOption
     try {
       await publish(client, options);
     } catch (error) {
-      // The Node registers at the same time as this runs; until it exists, nothing can own the slice.
+      // The kubelet registers the Node at the same time. Until the Node exists, the slice cannot have it as its owner.
       log.debug({ err: error }, 'dns: not published yet');
       delayMs = retryMs;
     }
@@ -94,7 +101,7 @@ async function unlessExists(creation: Promise<unknown>): Promise<void> {
   try {
     await creation;
   } catch (error) {
-    // Another node's agent came first.
+    // The agent of another node has written the Service first: this is no failure.
     if (!isAlreadyExists(error) && !isConflict(error)) throw error;
   }
 }
@@ -106,7 +113,7 @@ function dnsService(clusterIP: string): New<Service> {
     metadata: {
       name: serviceName,
       namespace,
-      // kubeadm's labels; by the second, `kubectl cluster-info` finds it.
+      // kubeadm sets these labels. `kubectl cluster-info` finds the Service by the second one.
       labels: { 'k8s-app': 'kube-dns', 'kubernetes.io/cluster-service': 'true', 'kubernetes.io/name': 'CoreDNS' },
     },
     spec: {

@@ -1,16 +1,17 @@
-/** The node's resolvers: `nameserver` lines of resolv.conf(5). */
+/** Reads the node's resolvers from the `nameserver` lines of resolv.conf(5). */
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { readSmallFile } from '#agent/host/safe-open.ts';
 
 const maxBytes = 2 ** 20;
 
+/** A resolver to send questions to. */
 export interface Upstream {
   address: string;
   port: number;
 }
 
-/** Lines that are no addresses are passed over, as resolvers do. Pure. */
+/** The addresses of the `nameserver` lines. A line without a valid address is skipped, as libc does. Pure. */
 export function parseNameservers(text: string): Upstream[] {
   return text
     .split('\n')
@@ -19,18 +20,22 @@ export function parseNameservers(text: string): Upstream[] {
     .map((address) => ({ address: address ?? '', port: 53 }));
 }
 
-/** Where systemd-resolved answers: on the loopback of the network namespace that it runs in, and nowhere else. */
+/**
+ * The address of systemd-resolved's stub. It answers only on the loopback of the network namespace in which systemd-resolved
+ * runs.
+ */
 export const resolvedStub = '127.0.0.53';
 
-/** Whether resolv.conf(5) of this text names systemd-resolved's stub and nothing else, as on Ubuntu. Pure. */
+/** Whether this resolv.conf(5) names systemd-resolved's stub and no other server, as on Ubuntu. Pure. */
 export function namesOnlyStub(text: string): boolean {
   const servers = parseNameservers(text);
   return servers.length > 0 && servers.every(({ address }) => address === resolvedStub);
 }
 
 /**
- * The file that lists the node's resolvers: the usual one, but where that names only systemd-resolved's stub, the one with the
- * servers behind it. A pod has a loopback of its own, where the stub does not answer (kubeadm sets kubelet's resolvConf alike).
+ * The file that lists the node's resolvers: /etc/resolv.conf, or, when that names only systemd-resolved's stub, the file with the
+ * servers behind the stub. A pod has its own loopback, on which the stub does not answer. (kubeadm sets the kubelet's resolvConf
+ * in the same way.)
  */
 export async function nodeResolvConf(
   usual = '/etc/resolv.conf',
@@ -39,7 +44,7 @@ export async function nodeResolvConf(
   return existsSync(behindStub) && existsSync(usual) && namesOnlyStub(await readSmallFile(usual, maxBytes)) ? behindStub : usual;
 }
 
-/** @throws when the file cannot be read */
+/** Reads the resolvers of a file. @throws Error when the file cannot be read */
 export async function readNameservers(path: string): Promise<Upstream[]> {
   return parseNameservers(await readSmallFile(path, maxBytes));
 }

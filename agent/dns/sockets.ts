@@ -1,4 +1,7 @@
-/** UDP and TCP sockets of the server: every message in, at most one reply out. Whoever sends them, and however: the others are served. */
+/**
+ * The UDP and TCP sockets of the server. Each message gets at most one reply. A client that misbehaves must not delay other
+ * clients.
+ */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, isIPv6, type Server, type Socket } from 'node:net';
@@ -8,27 +11,29 @@ import type { Clock } from '#client/clock.ts';
 import type { Transport } from './forwarder.ts';
 import { frame, splitFrames } from './tcp-frame.ts';
 
+/** An address and port on which the server listens, UDP and TCP. */
 export interface Listening {
   address: string;
   port: number;
 }
 
+/** What the sockets call and use. */
 export interface SocketsDeps {
-  /** Undefined: no reply. */
+  /** Returns the reply to a message; undefined when there is to be none. Must not reject. */
   handle(message: Buffer, transport: Transport): Promise<Buffer | undefined>;
   log: Logger;
   clock: Clock;
 }
 
-/** For a whole question to come, and for a client to take what waits for it. */
+/** Time in which a whole question must arrive, and in which a client must take its replies. */
 const tcpIdleMs = 10_000;
 const tcpLimits = { total: 1_000, perAddress: 100 };
-/** Questions of one connection that are being answered; the rest waits. */
+/** Limit of questions of one connection that are answered at the same time; further ones wait. */
 const maxInFlight = 16;
-/** Replies that the kernel has not taken yet; a reply over UDP may always be lost. */
+/** Limit of UDP replies that wait for the kernel. Beyond it replies are dropped, which UDP allows. */
 const maxUdpQueue = 1_000;
 
-/** Serves until `signal` aborts. @throws an error that names address and port when one cannot be had */
+/** Serves until `signal` aborts. @throws Error that names the address and port that could not be opened */
 export async function serveSockets(
   deps: SocketsDeps,
   addresses: readonly string[],
@@ -42,7 +47,7 @@ export async function serveSockets(
     for (const address of addresses) {
       const udp = await bindUdp(deps, address, port);
       close.push(() => new Promise((resolve) => udp.close(() => resolve())));
-      // With port 0 the kernel chooses for UDP; TCP has to follow.
+      // With port 0 the kernel chooses the port for UDP; TCP must use the same.
       const bound = udp.address().port;
       const tcp = await listenTcp(deps, address, bound);
       close.push(tcp.close);
@@ -61,7 +66,7 @@ async function bindUdp({ handle, log }: SocketsDeps, address: string, port: numb
   const respond = async (message: Buffer, toPort: number, to: string): Promise<void> => {
     try {
       const reply = await handle(message, 'udp');
-      // The client may be gone, or the socket closing.
+      // The socket may have been closed while the reply was made.
       if (reply !== undefined && isOpen && socket.getSendQueueCount() < maxUdpQueue)
         socket.send(reply, toPort, to, () => undefined);
     } catch (error) {
@@ -69,7 +74,7 @@ async function bindUdp({ handle, log }: SocketsDeps, address: string, port: numb
     }
   };
   socket.on('message', (message, { address: from, port: fromPort }) => {
-    // Port 0 is nobody's: a packet that claims it can be made, an answer to it cannot be sent.
+    // Nobody can listen on port 0, but a forged packet may have it as its source. Sending a reply there would fail.
     if (fromPort !== 0) void respond(message, fromPort, from);
   });
   socket.once('close', () => {
@@ -78,7 +83,7 @@ async function bindUdp({ handle, log }: SocketsDeps, address: string, port: numb
   const bound = once(socket, 'listening');
   socket.bind(port, address);
   await bound.catch((error: unknown) => Promise.reject(cannotListen('UDP', address, port, error)));
-  // The kernel's word about one packet; the socket receives the next.
+  // The kernel reports an error for one packet. The socket goes on to receive the next.
   socket.on('error', (error) => log.debug({ err: error, address }, 'dns: a packet could not be received'));
   return socket;
 }
@@ -102,14 +107,17 @@ async function listenTcp(deps: SocketsDeps, address: string, port: number): Prom
   };
 }
 
-/** Reads on only while the questions before are answered, and the answers taken: what waits here is bounded by what one read brings. */
+/**
+ * Serves one TCP connection. It stops reading while questions wait for answers or answers wait for the client, so it holds no
+ * more bytes than one read brings.
+ */
 function serveConnection({ handle, log, clock }: SocketsDeps, socket: Socket): void {
   const waiting: Buffer[] = [];
   let inFlight = 0;
   let isEnded = false;
   let isTurnTaken = false;
   let cancelDeadline = (): void => undefined;
-  /** Bytes that come one by one keep no connection: a whole question has to come in time. */
+  /** A whole question must arrive in time: a client that sends byte by byte cannot keep its connection open. */
   const expectQuestion = (): void => {
     cancelDeadline();
     cancelDeadline = clock.after(tcpIdleMs, () => (inFlight > 0 ? expectQuestion() : socket.destroy()));
@@ -128,7 +136,9 @@ function serveConnection({ handle, log, clock }: SocketsDeps, socket: Socket): v
     serveNext();
   }
 
-  /** One question in a turn of the event loop: however many wait here, those of others come between. */
+  /**
+   * Handles one question per turn of the event loop, so that a connection with many questions does not delay other connections.
+   */
   function serveNext(): void {
     if (socket.destroyed) return;
     if (!isTurnTaken && inFlight < maxInFlight && !socket.writableNeedDrain) {
@@ -161,7 +171,7 @@ function serveConnection({ handle, log, clock }: SocketsDeps, socket: Socket): v
     isEnded = true;
     serveNext();
   });
-  // A client that breaks off is its own affair.
+  // The client has broken off the connection. Nothing else is affected.
   socket.on('error', () => socket.destroy());
   socket.once('close', () => cancelDeadline());
   socket.setTimeout(tcpIdleMs, () => socket.destroy());

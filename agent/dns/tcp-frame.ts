@@ -1,7 +1,8 @@
-/** DNS over TCP: each message after its length in two bytes (RFC 1035, 4.2.2). */
+/** Framing of DNS over TCP: two bytes of length before each message (RFC 1035, 4.2.2). */
 
 const lengthBytes = 2;
 
+/** The message with its length before it. `message` has at most 65535 bytes. */
 export function frame(message: Buffer): Buffer {
   const length = Buffer.alloc(lengthBytes);
   length.writeUInt16BE(message.length);
@@ -9,8 +10,8 @@ export function frame(message: Buffer): Buffer {
 }
 
 /**
- * A listener for a stream's chunks that calls `onMessage` for every whole message. Holds one message at most, and copies each byte once,
- * however small the chunks are.
+ * Returns a listener for a stream's chunks, which calls `onMessage` for each whole message. It holds at most one message, and
+ * copies each byte once even when the chunks are small.
  */
 export function splitFrames(onMessage: (message: Buffer) => void): (chunk: Buffer) => void {
   const length = Buffer.alloc(lengthBytes);

@@ -20,7 +20,10 @@ const opt = (udpBytes = 1_232, version = 0): Buffer =>
   Buffer.concat([Buffer.of(0, 0, 41), Buffer.from([udpBytes >> 8, udpBytes & 0xff]), Buffer.of(0, version, 0, 0, 0, 0)]);
 const good = Buffer.concat([header([1, 0, 0, 0]), question('web', 'test')]);
 
-/** 64 KiB of pointers, each to the one before; some thousand names at the end begin at the last of them. */
+/**
+ * A message with 64 KiB of pointers, each of which points to the one before. Some thousand names at the end begin at the last
+ * pointer.
+ */
 function pointerChain(questions: number, flags = 0x0100): Buffer {
   const chain: number[] = [0, 0];
   while (chain.length < 16_000) {
@@ -57,7 +60,7 @@ describe('a DNS query of any bytes', () => {
     });
   }
 
-  it('is read whatever bytes its labels hold, and they are repeated as they came', () => {
+  it('may have labels of any bytes, which the reply repeats unchanged', () => {
     const odd = Buffer.concat([header([1, 0, 0, 1]), question(Buffer.alloc(63, 0xff), 'a.b', 'test'), opt(4_096, 0)]);
     const parsed = parseQuery(odd);
     assert.equal(parsed.kind, 'query');
@@ -66,7 +69,7 @@ describe('a DNS query of any bytes', () => {
     assert.deepEqual(parsed.query.questionBytes, question(Buffer.alloc(63, 0xff), 'a.b', 'test'));
   });
 
-  it('is read in time that grows with its length alone', () => {
+  it('is parsed in linear time', () => {
     const near = fc
       .tuple(fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 8 }), fc.uint8Array({ maxLength: 2_000 }))
       .map(([changes, tail]) => {
@@ -117,14 +120,14 @@ describe('a reply of a resolver', () => {
     ['counts more than it has', Buffer.concat([header([1, 9, 0, 0], 0x8180), reply.subarray(12)]), false],
   ];
   for (const [name, bytes, expected] of cases)
-    it(`that ${name} is ${expected ? 'taken' : 'none'}`, () => assert.equal(answersQuestion(bytes, own), expected));
+    it(`that ${name} is ${expected ? 'accepted' : 'refused'}`, () => assert.equal(answersQuestion(bytes, own), expected));
 
   it('is not decoded when its names point from pointer to pointer', () => {
     assert.equal(hasShortPointers(reply), true);
     assert.equal(hasShortPointers(pointerChain(1, 0x8180)), false);
   });
 
-  it('that is too long for the client says so, and nothing else', () => {
+  it('that is too long for the client is cut to its question, with TC set', () => {
     const parsed = parseQuery(Buffer.concat([header([1, 0, 0, 0]), own]));
     assert.equal(parsed.kind, 'query');
     if (parsed.kind !== 'query') return;
@@ -136,7 +139,7 @@ describe('a reply of a resolver', () => {
 });
 
 describe('frames of DNS over TCP', () => {
-  it('come out whole, however they are cut', () =>
+  it('are found whole, whatever pieces the stream comes in', () =>
     fc.assert(
       fc.property(
         fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 10 }),
@@ -158,7 +161,7 @@ describe('frames of DNS over TCP', () => {
       ),
     ));
 
-  it('cost no more when they come byte by byte', () => {
+  it('take linear time also when they come byte by byte', () => {
     const startMs = performance.now();
     let length = 0;
     const take = splitFrames((message) => (length += message.length));

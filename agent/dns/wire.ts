@@ -1,22 +1,28 @@
 /**
- * What a DNS message is, byte by byte, before anything of it is decoded: bounds, counts and names (RFC 1035, 4.1). Linear in the message,
- * and free of what a decoder could be led in circles with. Pure.
+ * Checks a DNS message byte by byte before a library decodes it: its bounds, counts and names (RFC 1035, 4.1). The checks take
+ * linear time, and refuse chains of pointers that would keep a decoder busy. Pure.
  */
 
+/** Length of the header of a DNS message. */
 export const headerBytes = 12;
 const maxNameBytes = 255;
-/** A name has at most 127 labels, and a pointer before each would be one too many (as in the library of CoreDNS). */
+/**
+ * Limit of pointers in one name. A name has at most 127 labels, so at most 126 pointers stand between them (CoreDNS' library has
+ * the same limit).
+ */
 const maxPointers = 126;
 
+/** The question of a message. */
 export interface WireQuestion {
-  /** Name, type and class, as they came. */
+  /** The bytes of name, type and class, unchanged. */
   bytes: Buffer;
-  /** Where the records begin. */
+  /** Offset of the first byte after the question. */
   end: number;
 }
 
+/** One record of a message. */
 export interface WireRecord {
-  /** Of the name, which is the root's for EDNS. */
+  /** Length of the record's name. The root name, which an EDNS record has, is one byte long. */
   nameBytes: number;
   type: number;
   dnsClass: number;
@@ -24,6 +30,7 @@ export interface WireRecord {
   end: number;
 }
 
+/** The numbers of questions and records that the header gives. */
 export interface Counts {
   questions: number;
   answers: number;
@@ -31,7 +38,7 @@ export interface Counts {
   additionals: number;
 }
 
-/** `message` has a whole header. */
+/** Reads the counts. `message` must have a whole header. */
 export const countsOf = (message: Buffer): Counts => ({
   questions: message.readUInt16BE(4),
   answers: message.readUInt16BE(6),
@@ -39,13 +46,15 @@ export const countsOf = (message: Buffer): Counts => ({
   additionals: message.readUInt16BE(10),
 });
 
-/** Where the name ends that begins at `offset`; undefined when it does not end, or is none. */
+/**
+ * The offset after the name that begins at `offset`. Undefined when the name does not end within the message, or is not valid.
+ */
 function nameEnd(message: Buffer, offset: number, pointers: 'allowed' | 'refused'): number | undefined {
   for (let at = offset; at - offset < maxNameBytes; ) {
     const length = message[at];
     if (length === undefined) return undefined;
     if (length === 0) return at + 1;
-    // A pointer is the end of a name.
+    // A pointer is always the last part of a name.
     if (length >= 0xc0) return pointers === 'allowed' && at + 2 <= message.length ? at + 2 : undefined;
     if (length > 63) return undefined;
     at += 1 + length;
@@ -53,13 +62,17 @@ function nameEnd(message: Buffer, offset: number, pointers: 'allowed' | 'refused
   return undefined;
 }
 
-/** The question at `offset`. Its name is whole: nothing stands before it that a pointer could mean. */
+/**
+ * The question at `offset`; undefined when it is broken. Pointers are refused: before the first question stands no name that one
+ * could point to.
+ */
 export function readQuestion(message: Buffer, offset = headerBytes): WireQuestion | undefined {
   const afterName = nameEnd(message, offset, 'refused');
   if (afterName === undefined || afterName + 4 > message.length) return undefined;
   return { bytes: message.subarray(offset, afterName + 4), end: afterName + 4 };
 }
 
+/** The record at `offset`; undefined when it does not end within the message. */
 export function readRecord(message: Buffer, offset: number): WireRecord | undefined {
   const afterName = nameEnd(message, offset, 'allowed');
   if (afterName === undefined || afterName + 10 > message.length) return undefined;
@@ -75,8 +88,8 @@ export function readRecord(message: Buffer, offset: number): WireRecord | undefi
 }
 
 /**
- * Whether a reply holds the records that it counts, and repeats this question, whatever the case of its letters: a resolver may play
- * with it (0x20), and a forger has to guess it.
+ * Whether a reply contains all records that its header counts, and repeats `question`. Upper and lower case are equal: a resolver
+ * may change them (0x20). An attacker who forges a reply has to guess the question.
  */
 export function answersQuestion(reply: Buffer, question: Buffer): boolean {
   const { questions, answers, authorities, additionals } = countsOf(reply);
@@ -93,10 +106,7 @@ export function answersQuestion(reply: Buffer, question: Buffer): boolean {
 
 const lowerCase = (bytes: Buffer): string => bytes.toString('latin1').replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
 
-/**
- * Whether following pointers takes a decoder few steps, wherever in the message it begins: chains of pointers make the decoding of 64 KiB
- * cost a second.
- */
+/** Whether every chain of pointers in the message is short. Long chains make the decoding of a 64 KiB message take a second. */
 export function hasShortPointers(message: Buffer): boolean {
   const depths = new Uint8Array(message.length);
   for (let at = headerBytes; at + 1 < message.length; at++) {
@@ -110,7 +120,10 @@ export function hasShortPointers(message: Buffer): boolean {
   return true;
 }
 
-/** The next pointer of a name that begins at `offset`, before `limit`: decoders follow pointers backwards only. */
+/**
+ * The offset of the first pointer in the name that begins at `offset`; undefined when the name has none before `limit`. Decoders
+ * follow pointers only backwards, so later bytes do not matter.
+ */
 function pointerBehind(message: Buffer, offset: number, limit: number): number | undefined {
   for (let at = offset; at < limit && at - offset < maxNameBytes; ) {
     const length = message[at] ?? 0;

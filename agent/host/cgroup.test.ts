@@ -13,7 +13,7 @@ const v1 = `30 20 0:26 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup 
 const unified = '33 20 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw';
 
 describe('cgroup hierarchy', () => {
-  it('is version 1 where the memory controller is, also beside a version 2 mount', () => {
+  it('is version 1 when the memory controller has a version 1 mount, even beside a version 2 mount', () => {
     const hierarchy = detectHierarchy(parseMountInfo(`${v1}\n${unified}`));
     assert.ok(hierarchy.version === 1);
     assert.deepEqual(Object.fromEntries(hierarchy.mountPoints), {
@@ -24,7 +24,7 @@ describe('cgroup hierarchy', () => {
     });
     assert.deepEqual(hierarchy.others, ['/sys/fs/cgroup/unified']);
   });
-  it('is cleaned up in every mount, also where only the runtime makes groups', async () => {
+  it('removes groups from every mount, also from those that only the runtime uses', async () => {
     const root = mkdtempSync(join(tmpdir(), 'tinker-cgroup-'));
     try {
       for (const mount of ['memory', 'unified']) mkdirSync(join(root, mount, 'pods/pod1/container'), { recursive: true });
@@ -37,13 +37,13 @@ describe('cgroup hierarchy', () => {
   });
   it('is version 2 otherwise', () =>
     assert.deepEqual(detectHierarchy(parseMountInfo(unified)), { version: 2, root: '/sys/fs/cgroup/unified' }));
-  it('says what is missing where there is none', () =>
+  it('says what is missing when no hierarchy is mounted', () =>
     assert.throws(() => detectHierarchy([]), /no cgroup hierarchy is mounted/));
 });
 
 describe('mountinfo', () => {
   it('unescapes spaces', () => assert.equal(parseMountInfo('1 2 0:3 / /a\\040b rw - tmpfs tmpfs rw')[0]?.mountPoint, '/a b'));
-  it('finds the separator behind any number of optional fields', () => {
+  it('finds the separator after any number of optional fields', () => {
     assert.deepEqual(parseMountInfo('1 2 0:3 /r /m rw shared:1 master:2 - ext4 /dev/sda rw,x')[0], {
       root: '/r',
       mountPoint: '/m',
@@ -83,10 +83,10 @@ describe('cgroup limits', () => {
       ['pids', 'pids.max', 'max'],
     ]);
   });
-  it('can be lifted', () =>
+  it('can be removed', () =>
     assert.deepEqual(limitFiles(2, { memoryBytes: -1, cpuQuotaUs: -1 }), [
       ['cpu', 'cpu.max', 'max 100000'],
       ['memory', 'memory.max', 'max'],
     ]));
-  it('leave alone what is not named', () => assert.deepEqual(limitFiles(1, {}), []));
+  it('leave absent limits unchanged', () => assert.deepEqual(limitFiles(1, {}), []));
 });

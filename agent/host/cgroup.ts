@@ -1,8 +1,9 @@
 /**
- * Control groups, version 1 (one hierarchy per controller), hybrid, and version 2 (unified): create, limit, read, remove.
+ * Control groups: create, limit, read, remove. Supports version 1 (one hierarchy per controller), hybrid, and version 2
+ * (unified).
  *
- * Source: kernel `Documentation/admin-guide/cgroup-v1/`, `cgroup-v2.rst`; the conversion of shares to weight is that of the
- * OCI runtime specification.
+ * Source: kernel `Documentation/admin-guide/cgroup-v1/`, `cgroup-v2.rst`. The OCI runtime specification defines the conversion of
+ * shares to weight.
  */
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,14 +11,14 @@ import type { MountEntry } from './mount.ts';
 import { parseMountInfo } from './mount.ts';
 
 /**
- * Where the controllers are mounted. `others` are hierarchies that this code sets nothing in, but where runc makes a group for each
- * container too: in a hybrid the v2 one, and v1 controllers such as net_cls.
+ * The mounts of the controllers. `others` are hierarchies in which this code sets no limits, but in which runc also makes a group
+ * for each container: the v2 hierarchy of a hybrid, and v1 controllers such as net_cls. Their groups must be removed too.
  */
 export type CgroupHierarchy =
   | { version: 1; mountPoints: ReadonlyMap<string, string>; others: readonly string[] }
   | { version: 2; root: string };
 
-/** Limits of one group. An absent one is left as it is. */
+/** Limits of one group. An absent field leaves its limit unchanged. */
 export interface CgroupLimits {
   /** Relative weight; 1024 stands for one CPU. */
   cpuShares?: number | undefined;
@@ -29,35 +30,40 @@ export interface CgroupLimits {
   pids?: number | undefined;
 }
 
+/** What the processes of one group use. */
 export interface CgroupUsage {
-  /** CPU time consumed since the group was made. */
+  /** CPU time used since the group was made. */
   cpuUsageNs: bigint;
   memoryUsageBytes: number;
-  /** Usage less the inactive file cache: what an out-of-memory decision counts. */
+  /** Memory usage without the inactive file cache. The kubelet's eviction decides by this number. */
   memoryWorkingSetBytes: number;
   memoryRssBytes: number;
 }
 
+/** The control groups of this machine. Paths are relative to the root of the hierarchy. */
 export interface Cgroups {
   readonly hierarchy: CgroupHierarchy;
-  /** Creates the group and its ancestors with the controllers that exist; an existing group is success. */
+  /** Creates the group and its ancestors with the controllers that the kernel has. A group that exists is success. */
   create(path: string): Promise<void>;
   limit(path: string, limits: CgroupLimits): Promise<void>;
   exists(path: string): Promise<boolean>;
-  /** Names of the groups directly below. */
+  /** Names of the direct children of the group. */
   children(path: string): Promise<string[]>;
-  /** Process ids in the group itself. */
+  /** Ids of the processes in the group itself, not in its children. */
   pids(path: string): Promise<number[]>;
-  /** Removes the group and all below; an absent one is success. @throws EBUSY while processes are left */
+  /** Removes the group and its descendants. An absent group is success. @throws EBUSY while it still has processes */
   remove(path: string): Promise<void>;
-  /** `undefined` when the group is gone. */
+  /** The group's usage; `undefined` when the group no longer exists. */
   usage(path: string): Promise<CgroupUsage | undefined>;
 }
 
 const wantedV1 = ['cpu', 'cpuacct', 'cpuset', 'memory', 'pids', 'blkio', 'devices', 'freezer', 'hugetlb', 'systemd'];
 const wantedV2 = ['cpu', 'cpuset', 'memory', 'pids', 'io', 'hugetlb'];
 
-/** Which hierarchy holds the memory controller decides: a v2 mount beside v1 controllers ("hybrid") counts as v1. Pure. */
+/**
+ * Finds the hierarchy that holds the memory controller. A v2 mount beside v1 controllers ("hybrid") counts as version 1. Pure.
+ * @throws Error when no cgroup filesystem is mounted
+ */
 export function detectHierarchy(mounts: readonly MountEntry[]): CgroupHierarchy {
   const mountPoints = new Map<string, string>();
   for (const entry of mounts) {
@@ -130,19 +136,20 @@ async function removeTree(directory: string): Promise<void> {
   }
 }
 
+/** The control groups of this machine. @throws Error when no cgroup filesystem is mounted */
 export async function createCgroups(): Promise<Cgroups> {
   return cgroupsOf(detectHierarchy(parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'))));
 }
 
-/** For tests, and for a hierarchy found otherwise. */
+/** Control groups of a known hierarchy. Tests use it too. */
 export function cgroupsOf(hierarchy: CgroupHierarchy): Cgroups {
-  /** One directory per distinct mount: cpu and cpuacct often share one. */
+  /** The distinct mounts: cpu and cpuacct often share one. */
   const roots = hierarchy.version === 2 ? [hierarchy.root] : [...new Set(hierarchy.mountPoints.values())];
   const rootOf = (controller: string): string | undefined =>
     hierarchy.version === 2 ? hierarchy.root : hierarchy.mountPoints.get(controller);
   const main = hierarchy.version === 2 ? hierarchy.root : (hierarchy.mountPoints.get('memory') ?? '');
 
-  /** In v2 a controller works in a group only when every ancestor hands it down. */
+  /** In version 2 a group has a controller only when every ancestor lists it in cgroup.subtree_control. */
   async function delegateV2(root: string, path: string): Promise<void> {
     const available = ((await readIfThere(join(root, 'cgroup.controllers'))) ?? '').trim().split(' ');
     const enable = wantedV2
@@ -157,7 +164,7 @@ export function cgroupsOf(hierarchy: CgroupHierarchy): Cgroups {
     }
   }
 
-  /** A new v1 cpuset group has no CPUs: nothing can run in it before it is given its parent's. */
+  /** A new v1 cpuset group has no CPUs, so no process can run in it. Copies the CPUs and memory nodes of its parent. */
   async function inheritCpuset(root: string, path: string): Promise<void> {
     let directory = root;
     for (const part of path.split('/').filter((name) => name !== '')) {

@@ -1,8 +1,8 @@
 /**
- * Programs that outlive the command that starts them, found again through a pid file.
+ * Starts programs that outlive the command that starts them, and finds them again through a pid file.
  *
- * A pid file holds the pid and the process' start time in clock ticks (field 22 of proc_pid_stat(5)): a recycled pid is never
- * mistaken for the daemon, so nothing foreign is ever signalled.
+ * A pid file holds the pid and the process' start time in clock ticks (field 22 of proc_pid_stat(5)). A later process with the
+ * same pid has another start time, so no foreign process is ever signalled.
  */
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,17 +10,18 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** A program to run as a daemon. */
 export interface DaemonSpec {
-  /** What it is, for messages: `API server`. */
+  /** The name for messages, for example `API server`. */
   name: string;
   argv: readonly string[];
   pidFile: string;
-  /** Standard output and error are appended here. */
+  /** The file to which standard output and error are appended. */
   logFile: string;
   env?: Record<string, string> | undefined;
 }
 
-/** Starts the program unless the pid file names a living one. @throws when the program cannot be started */
+/** Starts the program unless the process of the pid file is alive. @throws Error when the program cannot be started */
 export async function startDaemon(spec: DaemonSpec): Promise<{ pid: number; started: boolean }> {
   const running = daemonPid(spec.pidFile);
   if (running !== undefined) return { pid: running, started: false };
@@ -36,7 +37,8 @@ export async function startDaemon(spec: DaemonSpec): Promise<{ pid: number; star
       env: spec.env === undefined ? process.env : { ...process.env, ...spec.env },
     });
     const pid = child.pid;
-    // In the same breath: whoever started it may be interrupted at any moment, and what has no pid file is never found again.
+    // Written at once: the starting command may be interrupted at any moment, and a daemon without a pid file cannot be found
+    // again.
     if (pid !== undefined) writeFileSync(spec.pidFile, `${pid} ${startTicks(pid) ?? ''}\n`);
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
@@ -51,7 +53,7 @@ export async function startDaemon(spec: DaemonSpec): Promise<{ pid: number; star
   }
 }
 
-/** The pid of the living daemon, or undefined. */
+/** The pid of the running daemon; undefined when it does not run. */
 export function daemonPid(pidFile: string): number | undefined {
   let text: string;
   try {
@@ -64,7 +66,10 @@ export function daemonPid(pidFile: string): number | undefined {
   return pid !== undefined && ticks !== undefined && startTicks(Number(pid)) === ticks ? Number(pid) : undefined;
 }
 
-/** SIGTERM, then SIGKILL after the grace period; returns when it is gone. A daemon that does not run is success. */
+/**
+ * Sends SIGTERM, then SIGKILL after the grace period, and returns when the process is gone. A daemon that does not run is
+ * success.
+ */
 export async function stopDaemon(pidFile: string, graceMs = 10_000): Promise<void> {
   const pid = daemonPid(pidFile);
   if (pid !== undefined) {
@@ -77,7 +82,7 @@ export async function stopDaemon(pidFile: string, graceMs = 10_000): Promise<voi
   rmSync(pidFile, { force: true });
 }
 
-/** Kills these processes and waits until the kernel has let go of them. */
+/** Kills the processes that `list` returns, and waits until the list is empty. */
 export async function killProcesses(list: () => Promise<number[]>): Promise<void> {
   for (let round = 0; round < 500; round++) {
     const pids = (await list()).filter((pid) => pid !== process.pid);
@@ -88,7 +93,7 @@ export async function killProcesses(list: () => Promise<number[]>): Promise<void
   throw new Error(`these processes cannot be killed: ${(await list()).join(', ')}`);
 }
 
-/** The last lines of a log, to show why a daemon did not come up. */
+/** The last lines of a log file, to show why a daemon did not start. */
 export async function logTail(logFile: string, lines = 12): Promise<string> {
   const text = await readFile(logFile, 'utf8').catch(() => '');
   return text.trimEnd().split('\n').slice(-lines).join('\n');
@@ -102,13 +107,13 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** Undefined when there is no such process, or only its zombie. */
+/** The start time of a process in clock ticks. Undefined when there is no such process, or it is a zombie. */
 function startTicks(pid: number): string | undefined {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   } catch {
-    return undefined; // no such process; there is no other reason for root
+    return undefined; // No such process: root has no other reason to fail here.
   }
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];

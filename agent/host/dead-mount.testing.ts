@@ -1,11 +1,11 @@
-/** A filesystem whose other side is gone: each look into it fails with ENOTCONN, as after a crash of a FUSE server. */
+/** Mounts a FUSE filesystem that has lost its server: every access fails with ENOTCONN, as after a crash of the server. */
 import { spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 
-/** Why such a mount cannot be made here; false when it can. */
+/** The reason why such a mount cannot be made here; false when it can. */
 export const noDeadMounts = existsSync('/dev/fuse') ? false : 'this kernel has no FUSE';
 
-/** Mounts one at `path`. Needs root. Source: the kernel's Documentation/filesystems/fuse.rst. */
+/** Mounts one at `path`. Needs root. Source: kernel `Documentation/filesystems/fuse.rst`. */
 export function mountDead(path: string): void {
   const connection = openSync('/dev/fuse', 'r+');
   try {

@@ -17,7 +17,7 @@ async function untilGone(pid: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
-/** A shell that starts another program, which holds its pipes, and says its pid. */
+/** The argv of a shell that starts another program, which inherits the pipes, and prints its pid. */
 const withChild = (rest: string): string[] => ['sh', '-c', `sleep 60 & echo $!; ${rest}`];
 const failure = async (running: Promise<unknown>): Promise<ExecError> => {
   const startMs = performance.now();
@@ -48,7 +48,7 @@ describe('execFile', { timeout: 60_000, concurrency: 4 }, () => {
     await untilGone(Number(error.result.stdout));
   });
 
-  it('ends it, too, when nobody waits any more', async () => {
+  it('also ends a program whose caller has aborted', async () => {
     const controller = new AbortController();
     const running = failure(execFile(withChild('wait'), { signal: controller.signal }));
     setTimeout(() => controller.abort(), 300);
@@ -56,12 +56,12 @@ describe('execFile', { timeout: 60_000, concurrency: 4 }, () => {
     assert.match((await failure(execFile(['sleep', '60'], { signal: AbortSignal.abort() }))).message, /given up/);
   });
 
-  it('ends a program that writes without end', async () => {
+  it('ends a program that writes more than the limit', async () => {
     assert.match((await failure(execFile(['yes'], { maxOutputBytes: 1_000_000 }))).message, /wrote more than 1000000 bytes/);
     assert.match((await failure(execFile(['sh', '-c', 'yes >&2'], { maxOutputBytes: 1_000_000 }))).message, /wrote more than/);
   });
 
-  it('does not wait for a heir of the pipes once the program has ended', async () => {
+  it('does not wait for a child that still holds the pipes after the program has ended', async () => {
     const { stdout, exitCode } = await execFile(withChild('exit 0'));
     assert.equal(exitCode, 0);
     process.kill(Number(stdout), 'SIGKILL');

@@ -1,25 +1,27 @@
-/** Running programs: argv arrays only, never a shell. The seam that tests replace. */
+/** Runs programs. A program is an argv array, never text for a shell. Tests replace {@link Exec}. */
 import { type ChildProcess, spawn } from 'node:child_process';
 
+/** Options of one run. */
 export interface ExecOptions {
-  /** Written to standard input, which is then closed. Keeps secrets and rules out of the process list. */
+  /** Written to standard input, which is then closed. Passes secrets and rules without showing them in the process list. */
   stdin?: string | Uint8Array | undefined;
-  /** Default two minutes: nothing that we run may keep its caller for ever. 0: none. */
+  /** Time that the program has. Default two minutes, so that no program blocks its caller for ever. 0: no limit. */
   timeoutMs?: number | undefined;
-  /** Of standard output and error together; a program that writes more is ended. Default 128 MiB. */
+  /** Limit of standard output and error together. A program that writes more is killed. Default 128 MiB. */
   maxOutputBytes?: number | undefined;
   signal?: AbortSignal | undefined;
   env?: Record<string, string> | undefined;
   cwd?: string | undefined;
 }
 
+/** The output of a program that ended with status 0. */
 export interface ExecResult {
   exitCode: number;
   stdout: string;
   stderr: string;
 }
 
-/** A program ended with a status other than 0, could not be started, or ran out of time. */
+/** The program ended with a status other than 0, could not be started, or ran out of time. */
 export class ExecError extends Error {
   readonly argv: readonly string[];
   readonly result: ExecResult;
@@ -32,17 +34,17 @@ export class ExecError extends Error {
   }
 }
 
-/** @throws ExecError unless the program ends with status 0 */
+/** Runs a program and resolves when it has ended. @throws ExecError unless it ends with status 0 */
 export type Exec = (argv: readonly string[], options?: ExecOptions) => Promise<ExecResult>;
 
 const defaultTimeoutMs = 120_000;
-/** For the output of a program that has ended, where another one still holds its pipes. */
+/** Time to read the remaining output of a program that has ended while one of its children still holds the pipes. */
 const pipeGraceMs = 5_000;
 const defaultMaxOutputBytes = 128 * 1024 * 1024;
 
 /**
- * The program gets a process group of its own, which ends with it: what it started in turn would keep its pipes open, and its caller
- * waiting. When time is up, or its output too much, the group is killed and the call settles, whether or not the pipes close.
+ * Runs the program in a process group of its own. When the time is up, or the output exceeds its limit, the whole group is killed
+ * and the call settles, even if the pipes stay open: a child that lives on would otherwise hold them, and the caller would wait.
  */
 export const execFile: Exec = (argv, options = {}) =>
   new Promise((resolve, reject) => {
@@ -95,14 +97,14 @@ export const execFile: Exec = (argv, options = {}) =>
       settle(() => reject(new ExecError(argv, { ...result(-1), stderr: error.message }, { cause: error }))),
     );
     child.once('exit', (code, signalName) => {
-      // Whoever has inherited its pipes may live on, and holds nobody up.
+      // A child that inherited the pipes may live on. The caller does not wait for it.
       inherited = setTimeout(() => {
         letGo();
         end(code, signalName);
       }, pipeGraceMs);
     });
     child.once('close', end);
-    // A program may end without reading all its input; its exit status says whether that was an error.
+    // A program may end before it has read all its input (EPIPE). Its exit status says whether that was an error.
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(options.stdin);
     if (child.pid !== undefined) running.add(child);
@@ -110,20 +112,20 @@ export const execFile: Exec = (argv, options = {}) =>
     else signal?.addEventListener('abort', abort, { once: true });
   });
 
-/** What runs at this moment: in groups of their own, programs would not hear of our end. */
+/** The programs that run now. They are in process groups of their own, so a signal to this process does not reach them. */
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) killGroup(child, 'SIGTERM');
 });
 
-/** @returns why not, where it could not be signalled */
+/** @returns the reason when the group could not be signalled */
 function killGroup({ pid }: ChildProcess, signal: NodeJS.Signals): string | undefined {
   if (pid === undefined) return undefined;
   try {
     process.kill(-pid, signal);
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException;
-    return code === 'ESRCH' ? undefined : code; // ESRCH: all of it has ended meanwhile.
+    return code === 'ESRCH' ? undefined : code; // ESRCH: every process of the group has ended already.
   }
   return undefined;
 }

@@ -1,21 +1,25 @@
-/** The kernel's own log. Source: kernel `Documentation/ABI/testing/dev-kmsg`. */
+/** Reads the kernel's log. Source: kernel `Documentation/ABI/testing/dev-kmsg`. */
 import { constants, type FileHandle, open } from 'node:fs/promises';
 
+/** A reader of the kernel's log, which remembers its position. */
 export interface KernelLog {
   /**
-   * The texts that the kernel itself wrote since the last call, oldest first; at the first call, all that it still has.
-   * @throws Error where the log cannot be opened (no /dev/kmsg, or no right to read it)
+   * The texts that the kernel itself has written since the last call, oldest first. The first call returns everything that is
+   * still in the buffer. @throws Error when the log cannot be opened (no /dev/kmsg, or no permission)
    */
   read(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
-/** More than a record can be: a shorter buffer makes the read fail. */
+/** Larger than any record: with a shorter buffer the read fails. */
 const recordBytes = 8192;
-/** The numbers of priority and facility that the kernel gives itself; what programs write has another facility. */
+/**
+ * The kernel's own messages have facility 0, so their number (facility × 8 + priority) is below 8. Programs have other
+ * facilities.
+ */
 const kernelPriorities = 8;
 
-/** Reads on demand and never waits: what was logged before the call is in its result. */
+/** Makes a reader. A read never waits for new messages, and returns all that were logged before the call. */
 export function createKernelLog(path = '/dev/kmsg'): KernelLog {
   let opened: Promise<FileHandle> | undefined;
   let turn: Promise<unknown> = Promise.resolve();
@@ -39,7 +43,7 @@ export function createKernelLog(path = '/dev/kmsg'): KernelLog {
 
   return {
     read() {
-      // One reader at a time: each record is given out once.
+      // Reads are serialized, so that each record is returned once.
       const texts = turn.then(drain);
       turn = texts.catch(() => undefined);
       return texts;
@@ -52,14 +56,17 @@ export function createKernelLog(path = '/dev/kmsg'): KernelLog {
   };
 }
 
-/** EPIPE: records were overwritten before they were read; the next read goes on with what is there. */
+/** EPIPE: some records were overwritten before they were read. The next read continues with the oldest record that is left. */
 function ifMore(error: NodeJS.ErrnoException): 'none' | 'lost' {
   if (error.code === 'EAGAIN') return 'none';
   if (error.code === 'EPIPE') return 'lost';
   throw error;
 }
 
-/** The text of a record `priority,sequence,time,flags;text`, without what follows its first line; undefined: not the kernel's. Pure. */
+/**
+ * The text of a record `priority,sequence,time,flags;text`, without the lines after the first. Undefined for a record that a
+ * program wrote. Pure.
+ */
 export function kernelText(record: string): string | undefined {
   const match = /^(\d+),[^;]*;([^\n]*)/.exec(record);
   return match !== null && Number(match[1]) < kernelPriorities ? match[2] : undefined;

@@ -38,7 +38,7 @@ describe('the target of a request', () => {
       ),
     ));
 
-  it('is not decoded where a percent sign stands wrongly', () => {
+  it('is not decoded when a percent escape is malformed', () => {
     assert.deepEqual(pathSegments('/exec/a%20b/c'), ['exec', 'a b', 'c']);
     for (const bad of ['/%', '/%zz', '/a%ff', '/%c0%af']) assert.equal(pathSegments(bad), undefined);
   });

@@ -1,11 +1,14 @@
 /**
- * What every listener of the agent has in common: anybody who reaches the port may send anything, stay silent, or come a thousand times, and
- * the others are answered all the same.
+ * What every listener of the agent shares. Any client that reaches the port may send any bytes, stay silent, or open a thousand
+ * connections. Other clients must still be answered.
  */
 import type { Server as NetServer, Socket } from 'node:net';
 import type { Logger } from 'pino';
 
-/** For the `createServer` of node:http and node:https. Milliseconds; a keep-alive connection may be silent as long as upstream's kubelet allows. */
+/**
+ * Options for `createServer` of node:http and node:https, in milliseconds. A keep-alive connection may be idle as long as
+ * upstream's kubelet allows.
+ */
 export const httpLimits = {
   headersTimeout: 20_000,
   requestTimeout: 60_000,
@@ -13,26 +16,28 @@ export const httpLimits = {
   connectionsCheckingInterval: 5_000,
 } as const;
 
+/** Limits of the connections of one listener. */
 export interface ListenerLimits {
-  /** Connections at one time. Default 4096. */
+  /** Limit of open connections. Default 4096. */
   total?: number | undefined;
-  /** Connections of one address at one time: one pod cannot take all of them. Default 256. */
+  /** Limit of open connections per client address, so that one pod cannot take all of them. Default 256. */
   perAddress?: number | undefined;
 }
 
+/** Counts the connections of a listener. */
 export interface ListenerGuard {
-  /** A connection that has shown who it is does not count any more. */
+  /** Stops counting this connection: its client has authenticated. */
   trust(socket: Pick<Socket, 'remoteAddress' | 'remotePort'>): void;
 }
 
 const defaultTotal = 4096;
 const defaultPerAddress = 256;
-/** A flood writes one line of the log in this time. */
+/** A flood of connections is logged once in this time. */
 const tellAgainMs = 10_000;
 
 /**
- * Limits the connections, and takes the errors of a server that listens already: without a listener they would end the process, and most
- * mean no more than that there was no file descriptor for one more connection.
+ * Limits the connections of a server that already listens, and handles its `error` events. Without a handler they would end the
+ * process, while most of them mean only that there was no file descriptor for a new connection.
  */
 export function guardListener(
   server: NetServer,
@@ -53,7 +58,7 @@ export function guardListener(
   server.on('error', (error) => tell({ err: error }, 'a connection could not be accepted'));
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress;
-    // It has gone already.
+    // The client has closed the connection already.
     if (address === undefined) return void socket.destroy();
     const count = (open.get(address) ?? 0) + 1;
     if (count > perAddress) {
@@ -77,20 +82,21 @@ export function guardListener(
 const keyOf = ({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): string =>
   `${remoteAddress} ${remotePort}`;
 
+/** The target of an HTTP request, split at the question mark. */
 export interface RequestTarget {
-  /** As it came, still percent-encoded; without scheme and host where the client sent an absolute form. */
+  /** The path as sent, still percent-encoded. Scheme and host of an absolute-form target are removed. */
   path: string;
   query: URLSearchParams;
 }
 
-/** The parts of a request's target. `undefined`: it names no path (`*`, `host:443`, nonsense). Takes any text. */
+/** Splits a request's target. `undefined` when it names no path (`*`, `host:443`, malformed text). Never throws. */
 export function requestTarget(target: string | undefined): RequestTarget | undefined {
   const [, path = '', query = ''] = /^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#]*)?([^?#]*)(?:\?([^#]*))?/i.exec(target ?? '') ?? [];
   const absolute = path === '' && target !== undefined && target !== '' && !target.startsWith('?') ? '/' : path;
   return absolute.startsWith('/') ? { path: absolute, query: new URLSearchParams(query) } : undefined;
 }
 
-/** The parts of a path between its slashes, decoded. `undefined`: a percent sign stands where it may not. */
+/** The segments of a path between its slashes, percent-decoded. `undefined` when a percent escape is malformed. */
 export function pathSegments(path: string): string[] | undefined {
   try {
     return path.split('/').slice(1).map(decodeURIComponent);

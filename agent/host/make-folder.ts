@@ -3,9 +3,10 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * Step by step, for `mkdir` with `recursive` never returns below /proc, where making a folder fails with ENOENT.
+ * Makes one folder after the other. `mkdir` with `recursive` would never return below /proc, where making a folder fails with
+ * ENOENT.
  * @returns whether the folder is new
- * @throws Error with code ENOTDIR where a file is in the way
+ * @throws Error with code ENOTDIR when a file is in the way
  */
 export function makeFolder(path: string): boolean {
   const there = statSync(path, { throwIfNoEntry: false });

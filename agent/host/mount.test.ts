@@ -1,4 +1,4 @@
-/** Real mounts in a temporary folder. */
+/** Tests with real mounts in a temporary folder. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
@@ -24,7 +24,7 @@ describe('mounts', () => {
   });
 
   for (const way of ['disk/pod', 'link/pod', 'disk//pod/', 'disk/./pod']) {
-    it(`are found and taken away by the path ${way}`, async () => {
+    it(`are found and unmounted by the path ${way}`, async () => {
       const path = `${scratch}/${way}`;
       await mounts.mountTmpfs(`${path}/volume`, {});
       assert.equal(await mounts.isMountPoint(`${path}/volume`), true);
@@ -34,7 +34,7 @@ describe('mounts', () => {
     });
   }
 
-  it('are taken away where they are copies, and stay where they were made', async () => {
+  it('are unmounted below the path, while the mounts that they are copies of stay', async () => {
     const [node, user, volume] = ['node', 'user', 'disk/pod/volume'].map((name) => join(scratch, name)) as [
       string,
       string,
@@ -43,7 +43,7 @@ describe('mounts', () => {
     for (const folder of [node, user]) mkdirSync(folder);
     writeFileSync(join(user, 'precious'), 'x');
     await mounts.bind(node, node);
-    // As systemd makes the whole tree.
+    // systemd makes the whole tree shared in the same way.
     await execFile(['mount', '--make-shared', node]);
     await mounts.bind(node, volume);
     mkdirSync(join(node, 'usb'));
@@ -55,7 +55,7 @@ describe('mounts', () => {
     assert.equal(await readFile(join(node, 'usb/precious'), 'utf8'), 'x');
   });
 
-  it('of a filesystem that does not answer are found and taken away', { skip: noDeadMounts }, async () => {
+  it('of a filesystem that does not answer are found and unmounted', { skip: noDeadMounts }, async () => {
     const path = join(scratch, 'link/pod/volume');
     mountDead(path);
     await assert.rejects(readdir(path), { code: 'ENOTCONN' });
@@ -68,9 +68,9 @@ describe('mounts', () => {
     assert.deepEqual(await readdir(path), []);
   });
 
-  it('of nothing at all is success', () => mounts.unmountBelow(join(scratch, 'none')));
+  it('unmounting below an absent path is success', () => mounts.unmountBelow(join(scratch, 'none')));
 
-  it('show the inode that is held, not what has its name by now', async () => {
+  it('bind the inode that is held, not the file that has its name now', async () => {
     writeFileSync(join(scratch, 'disk/a'), 'opened');
     writeFileSync(join(scratch, 'target'), '');
     await using disk = await openFolder(scratch, join(scratch, 'disk'));

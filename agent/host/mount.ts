@@ -1,23 +1,24 @@
-/** Mounting and unmounting, and the kernel's list of mounts. Source: mount(8), proc_pid_mountinfo(5). */
+/** Mounts, unmounts, and reads the kernel's list of mounts. Source: mount(8), proc_pid_mountinfo(5). */
 import { readFile, realpath } from 'node:fs/promises';
 import type { Exec } from './exec.ts';
 import type { Entry } from './safe-open.ts';
 
+/** One line of mountinfo. */
 export interface MountEntry {
   mountPoint: string;
-  /** The directory of the mounted filesystem that forms the root of this mount. */
+  /** The directory inside the mounted filesystem that this mount shows. `/` unless it is a bind mount of a subdirectory. */
   root: string;
   fsType: string;
   source: string;
-  /** Options of the filesystem, such as the controllers of a cgroup v1 hierarchy. */
+  /** Options of the filesystem, for example the controllers of a cgroup v1 hierarchy. */
   superOptions: string[];
 }
 
-/** Octal escapes of mountinfo: a space is `\040`. */
+/** Replaces the octal escapes of mountinfo: `\040` is a space. */
 const unescape = (text: string): string =>
   text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 
-/** Parses /proc/<pid>/mountinfo. Pure. */
+/** Parses the text of /proc/<pid>/mountinfo. Pure. */
 export function parseMountInfo(text: string): MountEntry[] {
   const entries: MountEntry[] = [];
   for (const line of text.split('\n')) {
@@ -35,25 +36,32 @@ export function parseMountInfo(text: string): MountEntry[] {
   return entries;
 }
 
+/** The mounts of this mount namespace. */
 export interface Mounts {
   list(): Promise<MountEntry[]>;
   isMountPoint(path: string): Promise<boolean>;
-  /** A RAM filesystem; without a size, half of the machine's memory is its limit (the kernel's default). */
+  /** Mounts a tmpfs. Without `sizeBytes` its limit is half of the machine's memory (the kernel's default). */
   mountTmpfs(path: string, options: { sizeBytes?: number | undefined }): Promise<void>;
   bind(source: string, target: string): Promise<void>;
-  /** Bind-mounts the very inode that is held, whatever has its path by now. */
+  /** Bind-mounts the inode that is held, even if its path names another file now. */
   bindEntry(source: Entry, target: string): Promise<void>;
-  /** The mounts at and below `path`, in the order in which they were made; their mount points begin with `path` as it is given. */
+  /**
+   * The mounts at and below `path`, in the order in which they were made. Their mount points are given with `path` as their
+   * prefix, unresolved.
+   */
   below(path: string): Promise<MountEntry[]>;
   /**
-   * Unmounts everything at and below `path`, innermost first; nothing mounted is success. What is mounted elsewhere stays, also when
-   * mounts below `path` are copies of it (a bind mount of a shared mount has copies of what is mounted in that one later).
-   * @throws ExecError when one is busy
+   * Unmounts everything at and below `path`, innermost first. No mounts is success. The originals elsewhere stay, also when a
+   * mount below `path` is a propagated copy of one (a bind mount of a shared mount gets a copy of each mount that is made in that
+   * one later). @throws ExecError when a mount is busy
    */
   unmountBelow(path: string): Promise<void>;
 }
 
-/** As the kernel lists it: through links, dots and doubled slashes a mount would be overlooked, and deleted through. */
+/**
+ * The path as the kernel lists it. With symbolic links, dots or double slashes in it, a mount would not be found, and a recursive
+ * removal would delete through it.
+ */
 async function resolved(path: string): Promise<string> {
   try {
     return await realpath(path);
@@ -66,6 +74,7 @@ async function resolved(path: string): Promise<string> {
 const isBelow = (path: string, folder: string): boolean =>
   path.startsWith(folder === '/' ? folder : `${folder}/`) && path !== folder;
 
+/** The mounts of this machine, through mount(8) and umount(8). */
 export function createMounts(exec: Exec): Mounts {
   const list = async (): Promise<MountEntry[]> => parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
   const below = async (path: string): Promise<MountEntry[]> => {
@@ -87,14 +96,15 @@ export function createMounts(exec: Exec): Mounts {
       await exec(['mount', '--bind', source, target]);
     },
     async bindEntry(source, target) {
-      // mount(8) would otherwise read the link and mount by its path, which may lead elsewhere by now.
+      // mount(8) would otherwise resolve the link in /proc and mount by path, and that path may name another file now.
       await exec(['mount', '--no-canonicalize', '--bind', source.atForOthers, target]);
     },
     below,
     async unmountBelow(path) {
       const real = await resolved(path);
       const points = (await below(real)).map(({ mountPoint }) => mountPoint);
-      // Else the kernel would unmount the originals along with the copies. Source: mount_namespaces(7), "Mount propagation".
+      // The mounts are made private first: otherwise the kernel would also unmount the originals of propagated copies. Source:
+      // mount_namespaces(7), "Mount propagation".
       for (const point of points)
         if (points.some((inner) => isBelow(inner, point))) await exec(['mount', '--make-private', point]);
       for (const point of points.reverse()) await exec(['umount', point]);

@@ -1,34 +1,36 @@
-/** A running program with its three streams, for what {@link file://./exec.ts} is too short-lived. */
+/** A running program with its three streams. {@link file://./exec.ts} is for programs whose whole output is collected. */
 import { spawn } from 'node:child_process';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 
+/** A program that {@link openPipe} has started. */
 export interface Pipe {
   pid: number;
   stdin: Writable;
   stdout: Readable;
   stderr: Readable;
-  /** The exit status; -1 when a signal ended it. Never rejects. */
+  /** Resolves to the exit status, or to -1 when a signal ended the program. Never rejects. */
   exited: Promise<number>;
   kill(signal?: NodeJS.Signals): void;
 }
 
+/** Options of {@link openPipe}. */
 export interface PipeOptions {
   env?: Record<string, string> | undefined;
 }
 
-/** @throws the spawn's error (ENOENT …) when the program cannot be started */
+/** Starts a program. @throws the error of spawn (ENOENT …) when it cannot be started */
 export async function openPipe(argv: readonly string[], options: PipeOptions = {}): Promise<Pipe> {
   const [command, ...args] = argv;
   if (command === undefined) throw new Error('pipe: empty argv');
   const child = spawn(command, args, { stdio: 'pipe', env: { ...process.env, ...options.env } });
   const exited = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? -1)));
-  // A program may end without reading all its input; its exit status says whether that was an error.
+  // A program may end before it has read all its input (EPIPE). Its exit status says whether that was an error.
   child.stdin.on('error', () => undefined);
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (error) => reject(new Error(`${argv.join(' ')}: ${error.message}`, { cause: error })));
   });
-  child.on('error', () => undefined); // Only `kill` can fail now, on a program that has ended: that is what it was for.
+  child.on('error', () => undefined); // From here on only `kill` can fail, when the program has ended already.
   return {
     pid: child.pid ?? -1,
     stdin: child.stdin,
@@ -40,15 +42,15 @@ export async function openPipe(argv: readonly string[], options: PipeOptions = {
 }
 
 /**
- * The program's standard input and output as one stream, as with a network connection. Destroying it kills the program.
- * It ends when the program has, with the error that `failure` makes of an exit status other than 0.
+ * The program's standard input and output as one duplex stream, like a network connection. Destroying the stream kills the
+ * program. The stream ends when the program ends, with the error that `failure` makes from an exit status other than 0.
  */
 export function pipeDuplex(pipe: Pipe, failure?: (exitCode: number) => Promise<Error>): Duplex {
   const { stdin, stdout } = pipe;
   const duplex = new Duplex({
     allowHalfOpen: true,
     read: () => void stdout.resume(),
-    // To a program that has ended there is nothing to write, and no drain would ever come.
+    // When the program has ended, the write completes at once: a `drain` event would never come.
     write: (chunk: Buffer, _encoding, done) =>
       !stdin.writable || stdin.write(chunk) ? done() : stdin.once('drain', () => done()),
     final: (done) => void stdin.end(() => done()),
@@ -67,7 +69,7 @@ export function pipeDuplex(pipe: Pipe, failure?: (exitCode: number) => Promise<E
   };
   stdout.on('end', () => void end().catch((error: Error) => duplex.destroy(error)));
   stdout.on('error', (error) => duplex.destroy(error));
-  // Nobody reads on; without this a waiting write would never end.
+  // No process reads the input any more. Without this event a write that waits for `drain` would wait for ever.
   stdin.on('close', () => stdin.emit('drain'));
   return duplex;
 }

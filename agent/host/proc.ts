@@ -1,4 +1,4 @@
-/** What the kernel tells about this machine: CPUs, memory, identity, process limits. Source: proc(5), machine-id(5). */
+/** Reads CPUs, memory, identity and process limits of this machine. Source: proc(5), machine-id(5). */
 import { readdir, readFile, statfs } from 'node:fs/promises';
 import { arch, cpus, release } from 'node:os';
 
@@ -12,10 +12,11 @@ export interface MachineInfo {
   kernelVersion: string;
   /** The distribution's PRETTY_NAME. */
   osImage: string;
-  /** GOARCH's name: amd64, arm64. */
+  /** The architecture's name in Go (GOARCH): amd64, arm64. */
   architecture: string;
 }
 
+/** Space and inodes of one filesystem. */
 export interface FilesystemUsage {
   capacityBytes: number;
   availableBytes: number;
@@ -29,7 +30,7 @@ async function firstReadable(paths: readonly string[]): Promise<string> {
       const text = (await readFile(path, 'utf8')).trim();
       if (text !== '') return text;
     } catch {
-      // The next path is the alternative: containers and old systems lack some of these files.
+      // Some of these files are missing in containers and on old systems. The next path is the alternative.
     }
   }
   return '';
@@ -41,7 +42,7 @@ export function memInfoBytes(meminfo: string, name: string): number | undefined 
   return match === null ? undefined : Number(match[1]) * 1024;
 }
 
-/** `PRETTY_NAME` of an os-release(5) file. */
+/** The value of `PRETTY_NAME` in an os-release(5) file; `Linux` when it has none. */
 export function prettyName(osRelease: string): string {
   const match = /^PRETTY_NAME=(.*)$/m.exec(osRelease);
   return match?.[1]?.replace(/^(["'])(.*)\1$/, '$2') ?? 'Linux';
@@ -57,6 +58,7 @@ const goArch: Record<string, string> = {
   ppc64: 'ppc64le',
 };
 
+/** The identity and size of this machine. @throws Error when /proc cannot be read */
 export async function readMachineInfo(): Promise<MachineInfo> {
   const meminfo = await readFile('/proc/meminfo', 'utf8');
   return {
@@ -71,13 +73,13 @@ export async function readMachineInfo(): Promise<MachineInfo> {
   };
 }
 
-/** Memory that new work could get without swapping. */
+/** Memory that new programs can get without swapping, in bytes (`MemAvailable`). */
 export async function readAvailableMemoryBytes(): Promise<number> {
   const meminfo = await readFile('/proc/meminfo', 'utf8');
   return memInfoBytes(meminfo, 'MemAvailable') ?? memInfoBytes(meminfo, 'MemFree') ?? 0;
 }
 
-/** The highest number of processes and threads, and how many there are now. */
+/** The limit of processes and threads of this machine, and their present number. */
 export async function readPidUsage(): Promise<{ max: number; running: number }> {
   const [pidMax, threadsMax, loadavg] = await Promise.all(
     ['/proc/sys/kernel/pid_max', '/proc/sys/kernel/threads-max', '/proc/loadavg'].map((path) => readFile(path, 'utf8')),
@@ -88,6 +90,7 @@ export async function readPidUsage(): Promise<{ max: number; running: number }> 
   };
 }
 
+/** Space and inodes of the filesystem that holds `path`. @throws the error of statfs(2) */
 export async function readFilesystemUsage(path: string): Promise<FilesystemUsage> {
   const stats = await statfs(path);
   return {
@@ -98,7 +101,7 @@ export async function readFilesystemUsage(path: string): Promise<FilesystemUsage
   };
 }
 
-/** Sizes of huge pages that the kernel offers, with how many are reserved of each: `{ '2Mi': 0 }`. */
+/** The sizes of huge pages that the kernel offers, with the number of reserved pages of each: `{ '2Mi': 0 }`. */
 export async function readHugePages(): Promise<Record<string, number>> {
   const directory = '/sys/kernel/mm/hugepages';
   const entries = await readdir(directory).catch(() => []);

@@ -1,24 +1,26 @@
-/** The machine's processes, told apart from later ones with the same number. Source: proc(5). */
+/** Lists and kills processes. A process is identified by pid and start time, because the kernel reuses pids. Source: proc(5). */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 
+/** One process. */
 export interface Process {
   pid: number;
   parent: number;
-  /** In clock ticks since boot: with the number it names one process for ever. */
+  /** Start time in clock ticks since boot. Pid and start time together identify a process until the next boot. */
   startTicks: number;
   argv: readonly string[];
-  /** `undefined`: gone, or not to be told. */
+  /** The working directory. `undefined` when the process has ended or its directory cannot be read. */
   cwd: string | undefined;
 }
 
+/** The processes of this machine. */
 export interface Processes {
-  /** All that exist, threads and kernel threads apart. */
+  /** All processes, without threads and kernel threads. */
   list(): Promise<Process[]>;
-  /** SIGKILL, unless the process has ended. */
+  /** Sends SIGKILL, unless the process has ended. */
   kill(process: Process): Promise<void>;
 }
 
-/** `pid (name) state ppid …`: the name may hold anything, also parentheses. Pure. */
+/** Parses `pid (name) state ppid …`. The name may contain any characters, parentheses too. Pure. */
 export function parseStat(stat: string): { parent: number; startTicks: number } {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return { parent: Number(fields[1]), startTicks: Number(fields[19]) };
@@ -33,16 +35,17 @@ async function read(pid: number): Promise<Process | undefined> {
     ]);
     return { pid, ...parseStat(stat), argv: cmdline.split('\0').slice(0, -1), cwd };
   } catch {
-    // It ended while it was looked at: there is no other reason for root.
+    // The process ended while its files were read: root has no other reason to fail here.
     return undefined;
   }
 }
 
+/** The processes under /proc. */
 export const machineProcesses: Processes = {
   async list() {
     const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
     const found: Process[] = [];
-    // One after the other: thousands of files at once would keep everybody else from theirs.
+    // The files are read one after the other: thousands of reads at once would delay every other file operation of this process.
     for (const pid of pids) {
       const one = await read(pid);
       if (one !== undefined) found.push(one);

@@ -1,6 +1,6 @@
 /**
- * Removes a folder that a container could write to: never through a link, never into a mount. What a user mounted there, from a
- * hostPath or from another machine, stays as it is.
+ * Removes a folder that a container could write to. It never follows a symbolic link and never enters a mount, so the data that a
+ * user mounted there from a hostPath or from another machine stays.
  *
  * Source: upstream `pkg/util/removeall` (RemoveAllOneFilesystem), unlinkat(2).
  */
@@ -8,19 +8,27 @@ import { randomUUID } from 'node:crypto';
 import { dirname } from 'node:path';
 import { Folder, hasCode, ifThere, openFolder, stepsBelow } from './safe-open.ts';
 
-/** Each level holds a folder open. What lies deeper is first moved up: a container may nest a hundred thousand of them. */
+/**
+ * Limit of nested folders that are held open. A deeper folder is first moved up, because a container may nest a hundred thousand
+ * of them.
+ */
 const maxDepth = 32;
-/** How many names are read at once: a container may make millions. */
+/** How many names are read at once: a container may make millions of files. */
 const batch = 1000;
 
-/** Removes `path` and all below it; absent is success. `root` is trusted, what is below it is not. @throws Error for a mount */
+/**
+ * Removes `path` and everything below it. Absent is success. `root` is trusted, everything below it is not. @throws Error for a
+ * mount
+ */
 export async function removeTreeBelow(root: string, path: string): Promise<void> {
   const name = stepsBelow(root, path).at(-1) ?? '';
   await using parent = await ifThere(openFolder(root, dirname(path)));
   if (parent !== undefined) await removeTree(parent, name);
 }
 
-/** Removes an entry of any type with all below it; absent is success. @throws Error for a mount, the first of what failed */
+/**
+ * Removes an entry of any type and everything below it. Absent is success. @throws Error for a mount; otherwise the first error
+ */
 export async function removeTree(parent: Folder, name: string): Promise<void> {
   const found = await parent.look(name);
   if (found === undefined) return;
@@ -50,7 +58,7 @@ async function refuseMount(parent: Folder, folder: Folder): Promise<void> {
   if ((await parent.mountId()) !== (await folder.mountId())) throw mountPoint(folder.path);
 }
 
-/** All that can be removed is; then the first failure is thrown. */
+/** Removes everything that can be removed, and then throws the first error. */
 async function empty(folder: Folder, top: Folder, depth: number): Promise<void> {
   const failed = new Map<string, unknown>();
   for (;;) {

@@ -1,4 +1,4 @@
-/** Real links, FIFOs, devices, sockets and mounts in a temporary folder. */
+/** Tests with real links, FIFOs, devices, sockets and mounts in a temporary folder. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
@@ -22,7 +22,7 @@ import { createMounts } from './mount.ts';
 import { removeTreeBelow } from './remove-tree.ts';
 import { Folder, makeFolders, openFolder, readSmallFile, stepsBelow } from './safe-open.ts';
 
-describe('opening what a container may have planted', () => {
+describe('opening files that a container may have planted', () => {
   let root: string;
   beforeEach(() => {
     root = realpathSync(mkdtempSync(join(tmpdir(), 'safe-open-')));
@@ -59,14 +59,14 @@ describe('opening what a container may have planted', () => {
     }
   });
 
-  it('refuses a link in the middle of the path, and makes nothing behind it', async () => {
+  it('refuses a link in the middle of the path, and makes nothing at its target', async () => {
     symlinkSync('../outside', at('volume/link'));
     await assert.rejects(openFolder(root, at('volume/link')), /volume\/link is a symbolic link, not a folder/);
     await assert.rejects(makeFolders(root, at('volume/link/new'), 0o755), /is a symbolic link, not a folder/);
     assert.deepEqual(readdirSync(at('outside')), ['secret']);
   });
 
-  it('stays in the folder that it opened, whatever takes its name', async () => {
+  it('stays in the folder that it opened, even when another one takes its name', async () => {
     await using real = await openFolder(root, at('volume/real'));
     execFileSync('mv', [at('volume/real'), at('volume/moved')]);
     symlinkSync('../outside', at('volume/real'));
@@ -86,13 +86,13 @@ describe('opening what a container may have planted', () => {
   });
 
   for (const name of ['', '.', '..', 'a/b', 'a\0b']) {
-    it(`takes ${JSON.stringify(name)} for no name`, async () => {
+    it(`refuses ${JSON.stringify(name)} as a name`, async () => {
       await using volume = await openFolder(root, at('volume'));
       assert.throws(() => volume.at(name), /is not a name/);
     });
   }
 
-  it('reads small files of the node through links, and nothing that is endless, blocks or is large', async () => {
+  it('reads small files of the node through links, and refuses files that are endless, block, or are too large', async () => {
     symlinkSync('../outside/secret', at('volume/link'));
     assert.equal(await readSmallFile(at('volume/link'), 10), 'secret');
     assert.match(await readSmallFile('/proc/self/status', 100_000), /^Name:/);
@@ -102,8 +102,8 @@ describe('opening what a container may have planted', () => {
     await assert.rejects(readSmallFile(at('volume/link'), 5), /is larger than 5 bytes/);
   });
 
-  it('takes memory for what a file holds, not for what it may hold', async () => {
-    // As a buffer, more than any machine has.
+  it('allocates memory for the content of a file, not for the limit', async () => {
+    // A buffer of this size is larger than the memory of any machine.
     assert.equal(await readSmallFile(at('outside/secret'), 2 ** 50), 'secret');
     writeFileSync(at('large'), 'x'.repeat(100_000));
     assert.equal((await readSmallFile(at('large'), 100_000)).length, 100_000);
@@ -116,7 +116,7 @@ describe('opening what a container may have planted', () => {
   });
 });
 
-describe('removing what a container could write to', () => {
+describe('removing a folder that a container could write to', () => {
   const mounts = createMounts(execFile);
   let root: string;
   beforeEach(() => {
@@ -131,7 +131,7 @@ describe('removing what a container could write to', () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  it('takes files, links, FIFOs and folders, and leaves what links lead to', async () => {
+  it('takes files, links, FIFOs and folders, and leaves the targets of links', async () => {
     symlinkSync('../data', join(root, 'pod/link'));
     symlinkSync('../../data', join(root, 'pod/sub/link'));
     execFileSync('mkfifo', [join(root, 'pod/sub/fifo')]);
@@ -154,7 +154,7 @@ describe('removing what a container could write to', () => {
     ['in it', 'pod/sub'],
     ['that it is itself', 'pod'],
   ] as const) {
-    it(`leaves what is behind a mount ${what}, also of the same filesystem`, async () => {
+    it(`leaves the content of a mount ${what}, also of the same filesystem`, async () => {
       await mounts.bind(join(root, 'data'), join(root, target));
       await assert.rejects(removeTreeBelow(root, join(root, 'pod')), { code: 'EBUSY', message: /is a mount point/ });
       assert.equal(readFileSync(join(root, 'data/precious'), 'utf8'), 'x');
@@ -164,14 +164,14 @@ describe('removing what a container could write to', () => {
     });
   }
 
-  it('leaves a file that is mounted, and removes all else', async () => {
+  it('leaves a file that is a mount point, and removes everything else', async () => {
     await mounts.bind(join(root, 'data/precious'), join(root, 'pod/file'));
     await assert.rejects(removeTreeBelow(root, join(root, 'pod')), { code: 'EBUSY' });
     assert.deepEqual(readdirSync(join(root, 'pod')), ['file']);
   });
 
-  it('holds few folders open however deep they are nested, and few names in memory however many there are', async () => {
-    // By steps, for such a path is longer than the kernel takes.
+  it('holds few folders open for deeply nested folders, and few names in memory for large folders', async () => {
+    // The folders are made step by step, because the whole path is longer than the kernel accepts.
     const script = `const fs = require('node:fs');
 process.chdir(${JSON.stringify(join(root, 'pod'))});
 for (let i = 0; i < 2500; i++) fs.writeFileSync('f' + i, '');
@@ -188,7 +188,7 @@ for (let i = 0; i < 1200; i++) { fs.mkdirSync('d'); process.chdir('d'); }`;
     assert.deepEqual(readdirSync(root), ['data']);
   });
 
-  it('opens a folder only', async () => {
+  it('opens nothing but a folder', async () => {
     await assert.rejects(Folder.open(join(root, 'pod/file')), { code: 'ENOTDIR' });
   });
 });

@@ -1,12 +1,13 @@
 /**
- * Opens what a container may have planted: one step at a time from a folder that is held open, without following links, and
- * only what is a regular file or a folder.
+ * Opens files and folders that a container may have planted. It walks the path one step at a time from a folder that is held
+ * open, does not follow symbolic links, and opens only regular files and folders.
  *
- * Why: a FIFO blocks whoever opens it, and four of them block all threads that Node has for files. A device has side effects.
- * A link leads to files of others, also when it takes the place of a parent folder between a look and its use.
+ * Why: opening a FIFO blocks, and four of them block all threads that Node has for files. Opening a device has side effects. A
+ * link leads to files of other users, also when it replaces a parent folder between a check and its use.
  *
- * How: Node has no openat(2), but `/proc/self/fd/<n>/<name>` names an entry of the very folder that is open as `n`. An entry is
- * first opened with O_PATH, which touches no FIFO or device; once it is known to be a file, that same inode is opened to read.
+ * How: Node has no openat(2), but `/proc/self/fd/<n>/<name>` names an entry of exactly the folder that is open as `n`. An entry
+ * is first opened with O_PATH, which does not open the FIFO or device itself. When it is known to be a regular file, the same
+ * inode is opened for reading.
  *
  * Source: open(2), proc_pid_fd(5), path_resolution(7); upstream `pkg/volume/util/subpath/subpath_linux.go`.
  */
@@ -15,13 +16,13 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import { type FileHandle, mkdir, open, opendir, readlink, rename, rmdir, symlink, unlink } from 'node:fs/promises';
 import { basename, dirname, relative } from 'node:path';
 
-/** Names an inode without opening it. Linux' value on x86-64 and arm64; `node:fs` has none. */
+/** Refers to an inode without opening it. The value is Linux' on x86-64 and arm64; `node:fs` has no constant for it. */
 const O_PATH = 0o10000000;
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_TRUNC } = constants;
 
-/** Something else stands where a regular file or a folder must be. */
+/** The path names something other than the regular file or folder that is needed. */
 export class WrongFileTypeError extends Error {
-  /** As the kernel says for a folder that is none, so that callers ask for one kind of error. */
+  /** The code that the kernel gives for a file in place of a folder, so that callers need to ask for only one code. */
   readonly code = 'ENOTDIR';
   constructor(path: string, found: string, wanted: string) {
     super(`${path} is a ${found}, not a ${wanted}`);
@@ -29,7 +30,7 @@ export class WrongFileTypeError extends Error {
   }
 }
 
-/** What a file is, in words for messages. Pure. */
+/** The type of a file in words, for messages. Pure. */
 export function fileType(stats: Stats): string {
   if (stats.isFile()) return 'regular file';
   if (stats.isDirectory()) return 'folder';
@@ -39,10 +40,11 @@ export function fileType(stats: Stats): string {
   return 'device';
 }
 
+/** Whether an error of the system has one of these codes (`ENOENT` …). */
 export const hasCode = (error: unknown, ...codes: string[]): boolean =>
   error instanceof Error && 'code' in error && codes.includes(String(error.code));
 
-/** What `promise` gives, or undefined where there is no such file. */
+/** The result of `promise`, or undefined when it fails with ENOENT. */
 export async function ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
   try {
     return await promise;
@@ -52,7 +54,7 @@ export async function ifThere<T>(promise: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** An inode that is held without having been opened. */
+/** An inode that is held with O_PATH: not opened for reading or writing. */
 export class Entry {
   readonly stats: Stats;
   readonly #handle: FileHandle;
@@ -62,22 +64,25 @@ export class Entry {
     this.stats = stats;
     this.#path = path;
   }
-  /** A path that leads to this inode, whatever has its name by now: for chmod, chown (also of a link itself) and bind mounts. */
+  /**
+   * A path that names this inode, even if its own path names another file now. For chmod, chown (also of a link itself) and bind
+   * mounts.
+   */
   get at(): string {
     return `/proc/self/fd/${this.#handle.fd}`;
   }
-  /** As {@link at}, for another process. */
+  /** Like {@link at}, but for another process. */
   get atForOthers(): string {
     return `/proc/${process.pid}/fd/${this.#handle.fd}`;
   }
-  /** Which inode it is, of all of this machine. */
+  /** Identifies the inode on this machine: device and inode number. */
   async id(): Promise<string> {
     const { dev, ino } = await this.#handle.stat({ bigint: true });
     return `${dev}:${ino}`;
   }
   /**
-   * Opens it. Never blocks, also where a lease is held on the file (then EAGAIN).
-   * @throws WrongFileTypeError unless it is a regular file
+   * Opens the file. It never blocks; when another process holds a lease on the file, it fails with EAGAIN. @throws
+   * WrongFileTypeError unless it is a regular file
    */
   async openFile(flags: number = O_RDONLY): Promise<FileHandle> {
     if (!this.stats.isFile()) throw new WrongFileTypeError(this.#path, fileType(this.stats), 'regular file');
@@ -88,10 +93,10 @@ export class Entry {
   }
 }
 
-/** A folder that is held open: its entries are reached through it, never through its path. */
+/** A folder that is held open. Its entries are reached through the open folder, not through its path. */
 export class Folder {
   readonly #handle: FileHandle;
-  /** Where it was when it was opened: for messages only. */
+  /** The path at the time of opening. For messages only. */
   readonly path: string;
   #mountId: Promise<string> | undefined;
 
@@ -100,19 +105,19 @@ export class Folder {
     this.path = path;
   }
 
-  /** Follows links: only for a folder whose parents no container can write to. */
+  /** Opens a folder and follows links. Use it only when no container can write to the folder's parents. */
   static async open(path: string): Promise<Folder> {
     return new Folder(await open(path, O_RDONLY | O_DIRECTORY), path);
   }
 
-  /** A path to an entry of this very folder. The last step is the caller's: it must not follow links. */
+  /** A path to an entry of this open folder. The caller must not follow a link as the last step. */
   at(name: string): string {
     if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0'))
       throw new Error(`${JSON.stringify(name)} is not a name in ${this.path}`);
     return `${this.self}/${name}`;
   }
 
-  /** A path to this very folder. */
+  /** A path to this open folder. */
   get self(): string {
     return `/proc/self/fd/${this.#handle.fd}`;
   }
@@ -121,7 +126,7 @@ export class Folder {
     return this.#handle.stat();
   }
 
-  /** This very folder, as an entry. */
+  /** This open folder, held as an entry. */
   async hold(): Promise<Entry> {
     const handle = await open(this.self, O_PATH);
     return new Entry(handle, await handle.stat(), this.path);
@@ -135,7 +140,7 @@ export class Folder {
     return this.#handle.chown(uid, gid);
   }
 
-  /** Holds an entry of any type. @throws ENOENT */
+  /** Holds an entry of any type. @throws ENOENT when it does not exist */
   async entry(name: string): Promise<Entry> {
     const handle = await this.#named(open(this.at(name), O_PATH | O_NOFOLLOW));
     try {
@@ -146,27 +151,27 @@ export class Folder {
     }
   }
 
-  /** An entry's own attributes, a link's included; undefined when there is none. */
+  /** The attributes of an entry (of a link itself, not of its target); undefined when it does not exist. */
   async look(name: string): Promise<Stats | undefined> {
     await using entry = await ifThere(this.entry(name));
     return entry?.stats;
   }
 
-  /** @throws ENOENT, {@link WrongFileTypeError} */
+  /** Opens a regular file. @throws ENOENT, {@link WrongFileTypeError} */
   async openFile(name: string, flags: number = O_RDONLY): Promise<FileHandle> {
     await using entry = await this.entry(name);
     return await entry.openFile(flags);
   }
 
-  /** A file that was not there before. @throws EEXIST, also for a link that leads nowhere */
+  /** Makes and opens a new file. @throws EEXIST when the name is taken, also by a link without a target */
   async createFile(name: string, mode: number): Promise<FileHandle> {
     const file = await this.#named(open(this.at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
-    // The umask does not apply to what was asked for.
+    // The umask was applied when the file was made. This sets the mode that the caller asked for.
     await file.chmod(mode);
     return file;
   }
 
-  /** @throws ENOENT, {@link WrongFileTypeError} also for a link to a folder */
+  /** Opens a folder of this folder. @throws ENOENT, {@link WrongFileTypeError} also for a link to a folder */
   async folder(name: string): Promise<Folder> {
     try {
       return new Folder(await open(this.at(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW), `${this.path}/${name}`);
@@ -177,7 +182,7 @@ export class Folder {
     }
   }
 
-  /** Opens a folder, which is made with exactly `mode` when there is none. */
+  /** Opens a folder. When it does not exist, it is made with exactly `mode`. */
   async makeFolder(name: string, mode: number): Promise<Folder> {
     const there = await ifThere(this.folder(name));
     if (there !== undefined) return there;
@@ -192,7 +197,7 @@ export class Folder {
     return made;
   }
 
-  /** At most `limit` entries in no order; their types are those of the entries, not of what links lead to. */
+  /** At most `limit` entries, unordered. Their types are those of the entries themselves, not of the targets of links. */
   async list(limit: number = Number.MAX_SAFE_INTEGER): Promise<Dirent[]> {
     const entries: Dirent[] = [];
     await using folder = await this.#named(opendir(this.self, { bufferSize: 256 }));
@@ -210,7 +215,7 @@ export class Folder {
   symlink(target: string, name: string): Promise<void> {
     return this.#named(symlink(target, this.at(name)));
   }
-  /** Moves an entry, here or into another folder; what has the new name is replaced. */
+  /** Moves an entry, within this folder or into another one. An entry that has the new name is replaced. */
   rename(from: string, to: string, into: Folder = this): Promise<void> {
     return this.#named(rename(this.at(from), into.at(to)));
   }
@@ -221,7 +226,10 @@ export class Folder {
     return this.#named(rmdir(this.at(name)));
   }
 
-  /** Which mount it is reached through: a bind mount of the same filesystem has another. Source: proc_pid_fdinfo(5). */
+  /**
+   * The id of the mount through which the folder was opened. A bind mount of the same filesystem has another id. Source:
+   * proc_pid_fdinfo(5).
+   */
   mountId(): Promise<string> {
     this.#mountId ??= readSmallFile(`/proc/self/fdinfo/${this.#handle.fd}`, 4096).then(
       (text) => /^mnt_id:\s*(\d+)$/m.exec(text)?.[1] ?? '',
@@ -233,7 +241,7 @@ export class Folder {
     await this.#handle.close();
   }
 
-  /** The kernel's errors name the path that we gave: say the real one. */
+  /** The kernel's errors name the path under /proc/self/fd. Replaces it with the real path. */
   async #named<T>(promise: Promise<T>): Promise<T> {
     try {
       return await promise;
@@ -245,16 +253,15 @@ export class Folder {
 }
 
 /**
- * Makes `name` a regular file with this text and mode. A file that is there stays the same file, for those who have it mounted;
- * what is none is refused.
- * @throws WrongFileTypeError
+ * Writes a regular file with this text and mode. An existing file keeps its inode, because containers may have it mounted.
+ * @throws WrongFileTypeError when the name is taken by something other than a regular file
  */
 export async function writeFileIn(folder: Folder, name: string, text: string | Uint8Array, mode: number): Promise<void> {
   await using file = (await ifThere(folder.openFile(name, O_WRONLY | O_TRUNC))) ?? (await folder.createFile(name, mode));
   await file.writeFile(text);
 }
 
-/** The names that lead from `root` to `path`. Pure. @throws Error when `path` is not below `root` */
+/** The names on the way from `root` to `path`. Pure. @throws Error when `path` is not below `root` */
 export function stepsBelow(root: string, path: string): string[] {
   const steps = relative(root, path).split('/');
   if (steps[0] === '' || steps[0] === '..') throw new Error(`${path} is not below ${root}`);
@@ -262,8 +269,8 @@ export function stepsBelow(root: string, path: string): string[] {
 }
 
 /**
- * Opens a folder below `root`, which is trusted; nothing below it is. With `makeMode`, what is missing is made, `root` included.
- * @throws ENOENT, {@link WrongFileTypeError}
+ * Opens a folder below `root`. `root` is trusted, everything below it is not. With `makeMode`, missing folders are made, `root`
+ * included. @throws ENOENT, {@link WrongFileTypeError}
  */
 export async function openFolder(root: string, path: string, makeMode?: number): Promise<Folder> {
   if (makeMode !== undefined) await mkdir(root, { recursive: true, mode: 0o755 });
@@ -276,16 +283,19 @@ export async function openFolder(root: string, path: string, makeMode?: number):
   return folder;
 }
 
-/** Makes the folder and its parents below the trusted `root`. */
+/** Makes the folder and its parents below `root`, which is trusted. */
 export async function makeFolders(root: string, path: string, mode: number): Promise<void> {
   const folder = await openFolder(root, path, mode);
   await folder[Symbol.asyncDispose]();
 }
 
-/** The most that a small file needs; it grows with what is there, never to the limit at once. */
+/** Size of the first read. The buffer grows with the file, and is not allocated at the size of the limit. */
 const firstReadBytes = 16 * 1024;
 
-/** At most `maxBytes` from `position` on. Takes memory for what is read: a limit may be far above it. */
+/**
+ * Reads at most `maxBytes` from `position` on. It allocates memory for the bytes that are read, so the limit may be far larger
+ * than the file.
+ */
 export async function readAtMost(file: FileHandle, maxBytes: number, position = 0): Promise<Buffer> {
   let buffer = Buffer.alloc(Math.min(maxBytes, firstReadBytes));
   let length = 0;
@@ -299,8 +309,8 @@ export async function readAtMost(file: FileHandle, maxBytes: number, position = 
 }
 
 /**
- * The text of a file of the node or of the agent itself. Links to it are followed, as those of /etc/resolv.conf must be.
- * @throws WrongFileTypeError for what would block or never end; Error for what is larger than `maxBytes`
+ * The text of a small file that belongs to the node or to the agent. Links are followed, because /etc/resolv.conf may be one.
+ * @throws WrongFileTypeError for a file that would block or never end; Error for one larger than `maxBytes`
  */
 export async function readSmallFile(path: string, maxBytes: number): Promise<string> {
   await using held = await open(path, O_PATH);
@@ -310,7 +320,7 @@ export async function readSmallFile(path: string, maxBytes: number): Promise<str
   return bytes.toString('utf8');
 }
 
-/** As {@link readSmallFile}, for what is needed at once. */
+/** Like {@link readSmallFile}, but synchronous. */
 export function readSmallFileSync(path: string, maxBytes: number): string {
   const held = openSync(path, O_PATH);
   try {
@@ -326,7 +336,9 @@ export function readSmallFileSync(path: string, maxBytes: number): string {
   }
 }
 
-/** Replaces a file as a whole: who reads sees the old text or the new, also after a crash. Its folder is trusted, and must exist. */
+/**
+ * Replaces a file atomically: a reader sees the old text or the new, also after a crash. Its folder is trusted and must exist.
+ */
 export async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   await using folder = await Folder.open(dirname(path));
   const name = basename(path);

@@ -1,14 +1,15 @@
-/** Kernel settings of the network namespace that the proxy runs in. */
+/** Reads and sets kernel parameters in the network namespace of the proxy. */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 
+/** The kernel parameters under /proc/sys. */
 export interface Sysctl {
-  /** Undefined where the kernel has no such setting (its module is not loaded). */
+  /** The value; undefined when the kernel has no such parameter (for example because its module is not loaded). */
   get(name: string): Promise<number | undefined>;
-  /** @throws when the setting cannot be written */
+  /** Sets a parameter. @throws ExecError when it cannot be set */
   set(name: string, value: number): Promise<void>;
 }
 
-/** Through `sysctl` of procps; names with dots: `net.ipv4.conf.all.route_localnet`. */
+/** Runs procps' `sysctl`. Names have dots: `net.ipv4.conf.all.route_localnet`. */
 export function execSysctl(exec: Exec): Sysctl {
   return {
     async get(name) {

@@ -1,29 +1,32 @@
 /**
- * Rules for pod traffic at the edges of the pod network, in chains of our own:
+ * Rules for pod traffic at the edge of the pod network, in chains of our own:
  *
- * - nat, IP-MASQ-AGENT (the name and behaviour of upstream's ip-masq-agent, narrowed to this node's pods): what pods send
- *   out of the cluster CIDR takes the node's address; within it, the source stays, as the network model demands.
- * - filter, TINKERNETES-FORWARD: pods' packets may be forwarded where the host's policy is DROP (Docker sets it). The jump
- *   stands last in FORWARD: a Service's REJECT and anybody's policy come first.
+ * - nat, IP-MASQ-AGENT (name and behaviour of upstream's ip-masq-agent, limited to this node's pods): packets that pods send out
+ *   of the cluster CIDR get the node's address as source. Inside the cluster CIDR the source stays, as the network model demands.
+ * - filter, TINKERNETES-FORWARD: accepts pods' packets for forwarding, because the host's FORWARD policy may be DROP (Docker sets
+ *   it). The jump stands last in FORWARD, so a Service's REJECT and the rules of other programs are decided first.
  *
  * Source: github.com/kubernetes-sigs/ip-masq-agent, README; kubernetes.io, "The Kubernetes network model".
  */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import { familyOf, type IpFamily } from '#api/ip.ts';
 
+/** The chain in table nat that masquerades pod traffic. */
 export const masqueradeChain = 'IP-MASQ-AGENT';
+/** The chain in table filter that accepts pod traffic. */
 export const forwardChain = 'TINKERNETES-FORWARD';
 
-/** Both families' multicast, which is never masqueraded. */
+/** The multicast ranges, which are never masqueraded. */
 const multicast: Record<IpFamily, string> = { IPv4: '224.0.0.0/4', IPv6: 'ff00::/8' };
 
+/** What the rules of one address family depend on. */
 export interface MasqueradeOptions {
   family: IpFamily;
   podCidrs: readonly string[];
   clusterCidrs: readonly string[];
 }
 
-/** The chains' content as `iptables-restore --noflush` reads it: only these chains are written. Pure. */
+/** The content of both chains as `iptables-restore --noflush` reads it. It writes no other chain. Pure. */
 export function masqueradeRules({ family, podCidrs, clusterCidrs }: MasqueradeOptions): string {
   const ours = (cidrs: readonly string[]): string[] => cidrs.filter((cidr) => familyOf(cidr) === family).toSorted();
   const keep = [...ours(clusterCidrs), multicast[family]];
@@ -65,7 +68,7 @@ const jumps = [
 
 const program = (family: IpFamily): string => (family === 'IPv4' ? 'iptables' : 'ip6tables');
 
-/** Brings chains and jumps to what {@link masqueradeRules} says. Doing it again changes nothing. @throws ExecError */
+/** Writes the chains of {@link masqueradeRules} and the jumps into them. Idempotent. @throws ExecError */
 export async function ensureMasquerade(exec: Exec, options: MasqueradeOptions): Promise<void> {
   const iptables = program(options.family);
   await exec([`${iptables}-restore`, '-w', '5', '--noflush'], { stdin: masqueradeRules(options) });
@@ -76,7 +79,7 @@ export async function ensureMasquerade(exec: Exec, options: MasqueradeOptions): 
   }
 }
 
-/** Removes what {@link ensureMasquerade} has made; absent parts are fine. */
+/** Removes the chains and jumps that {@link ensureMasquerade} has made. Absent ones are success. @throws ExecError */
 export async function removeMasquerade(exec: Exec, family: IpFamily): Promise<void> {
   const iptables = program(family);
   for (const { table: name, from, chain, match } of jumps) {
@@ -89,7 +92,10 @@ export async function removeMasquerade(exec: Exec, family: IpFamily): Promise<vo
   }
 }
 
-/** Status 1 is iptables' "no such rule, chain"; others (usage, no permission) are failures. */
+/**
+ * Whether a call of iptables ended with status 0. Status 1 means that the rule or chain does not exist. Any other status is a
+ * failure. @throws ExecError
+ */
 async function succeeds(exec: Exec, argv: readonly string[]): Promise<boolean> {
   try {
     await exec(argv);

@@ -91,7 +91,7 @@ describe('planRoutes', () => {
   for (const [name, nodes, current, self, expected] of cases)
     it(name, () => assert.deepEqual(planRoutes(podRanges(nodes, self, network).others, current), expected));
 
-  it('reads what ip prints and writes what it takes', () => {
+  it('reads the output of ip and writes its arguments', () => {
     assert.deepEqual(parseRoutes('[{"dst":"10.1.0.0/24","gateway":"1.2.3.4"},{"dst":"10.2.0.7","gateway":"1.2.3.5"}]', 'IPv4'), [
       route('10.1.0.0/24', '1.2.3.4'),
       route('10.2.0.7/32', '1.2.3.5'),
@@ -105,7 +105,7 @@ describe('planRoutes', () => {
 });
 
 describe('CNI configuration', () => {
-  it('is whole or not at all, and untouched when nothing changed', async (t) => {
+  it('is written atomically, and not at all when nothing changed', async (t) => {
     const directory = await mkdtemp(join(tmpdir(), 'tnet-'));
     t.after(() => rm(directory, { recursive: true }));
     const config = cniConfList({
@@ -122,7 +122,7 @@ describe('CNI configuration', () => {
 });
 
 describe('masqueradeRules', () => {
-  it('keeps the source within the cluster and hides pods outside, one family at a time', () => {
+  it('keeps the source within the cluster and hides pods outside, for each family', () => {
     const text = masqueradeRules({
       family: 'IPv4',
       podCidrs: ['10.244.1.0/24', 'fd00:1::/64'],
@@ -150,7 +150,7 @@ describe('two nodes', { timeout: 120_000 }, () => {
     for (const network of opened) await network.close();
   });
 
-  it('pods reach each other with their own addresses, the outside with the node’s; routes follow the nodes; all can be removed', async () => {
+  it('pods reach each other with their own addresses, the outside with the node’s address; routes follow the nodes; everything can be removed', async () => {
     const net = await createTestNetwork();
     opened.push(net);
     const log = pino({ level: 'silent' });
@@ -169,7 +169,7 @@ describe('two nodes', { timeout: 120_000 }, () => {
       ),
     );
     const running = parts.map((part) => part.run(stop.signal));
-    // Docker's policy, on both: only our own rules let pods through.
+    // Docker sets this policy on a host. With it on both nodes, only our own rules accept pods' packets.
     for (const { exec } of net.nodes) await exec(['iptables', '-P', 'FORWARD', 'DROP']);
     await net.until(
       () => parts.every((part) => part.problems().length === 0),
@@ -181,7 +181,7 @@ describe('two nodes', { timeout: 120_000 }, () => {
     assert.equal(await net.sourceSeenBy(pod2, pod1), pod1.ip);
     assert.equal(await net.sourceSeenBy(net.outside, pod1), net.nodes[0]?.ip);
 
-    // A route that is lost comes back, a route that is not ours stays, a node that is gone loses its route.
+    // A deleted route comes back, a foreign route stays, and the route of a deleted Node is removed.
     const [first, second] = net.nodes;
     assert.ok(first !== undefined && second !== undefined);
     await first.exec(['ip', 'route', 'add', '10.99.0.0/16', 'via', second.ip]);

@@ -1,8 +1,9 @@
 /**
- * The pod network's part on one node: the CNI configuration once the node has its pod CIDR, routes to the other nodes'
- * pods, forwarding, and masquerading at the edge of the cluster.
+ * The pod network of one node. It writes the CNI configuration once the node has its pod CIDR, routes to the pods of the other
+ * nodes, forwarding, and masquerading at the edge of the cluster.
  *
- * Watches: Node.  Writes: the CNI configuration file, routes (own protocol number), iptables (own chains), sysctl.
+ * Watches: Node.  Writes: the CNI configuration file, routes (with a protocol number of our own), iptables (chains of our own),
+ * sysctl.
  * Source: kubernetes.io, "Cluster Networking"; cni.dev.
  */
 
@@ -22,46 +23,55 @@ import { ensureMasquerade, removeMasquerade } from './masquerade.ts';
 import { podRanges } from './pod-ranges.ts';
 import { internalIps, type PodRoute, planRoutes, podCidrsOf, readRoutes, routeArgv } from './routes.ts';
 
+/** What the pod network works with. */
 export interface NodeNetworkDeps {
-  /** All nodes. */
+  /** The informer of all Nodes. */
   nodes: Informer<Node>;
   /** Runs programs in the node's network namespace. */
   exec: Exec;
   log: Logger;
-  /** Told of Nodes whose pod ranges or addresses are not used. */
+  /** Is told of Nodes whose pod ranges or addresses cannot be used. */
   leftOut: LeftOutReporter;
   clock?: Clock | undefined;
 }
 
+/** Configuration of the pod network. */
 export interface NodeNetworkOptions {
   nodeName: string;
-  /** Usually /etc/cni/net.d. */
+  /** Directory of the CNI configuration, usually /etc/cni/net.d. */
   cniConfDir: string;
-  /** Usually /opt/cni/bin; Debian: /usr/lib/cni. Looked at only to tell what is missing. */
+  /** Directory of the CNI plugins, usually /opt/cni/bin; Debian: /usr/lib/cni. It is read only to report missing plugins. */
   cniBinDir: string;
-  /** host-local's data directory. */
+  /** Data directory of the plugin host-local. */
   cniStateDir: string;
-  /** `--cluster-cidr`: one, or one per family with a comma. */
+  /** `--cluster-cidr`: one range, or one per family with a comma. */
   clusterCidr: string;
-  /** Never routed to pods, whatever a Node claims: this node's addresses, the API server's. */
+  /**
+   * Addresses that are never routed to pods, whatever a Node's podCIDRs say: the addresses of this node and of the API server.
+   */
   hostAddresses: readonly string[];
-  /** Default `cni0`. */
+  /** Name of the bridge. Default `cni0`. */
   bridgeName?: string | undefined;
   mtu?: number | undefined;
 }
 
+/** A pod network that {@link createNodeNetwork} has made. */
 export interface NodeNetwork {
-  /** Keeps everything in place until `signal` aborts; then leaves it, so that a restart interrupts nobody. */
+  /**
+   * Keeps configuration, routes and rules in place until `signal` aborts. They stay after that, so that a restart of the agent
+   * interrupts no pod.
+   */
   run(signal: AbortSignal): Promise<void>;
-  /** What could not be done the last time, for people; empty: all is in place. */
+  /** What the last sync could not do, in words for users. Empty when everything is in place. */
   problems(): readonly string[];
 }
 
 const resyncMs = 30_000;
-/** While something is missing: what it waits for (a neighbour's address, a plugin) often comes soon and tells nobody. */
+/** Interval of retries while something is missing. A neighbour's address or a missing plugin sends no event when it appears. */
 const retryMs = 5_000;
 const families: readonly IpFamily[] = ['IPv4', 'IPv6'];
 
+/** Makes the pod network of a node. It starts with `run`. */
 export function createNodeNetwork(deps: NodeNetworkDeps, options: NodeNetworkOptions): NodeNetwork {
   const clock = deps.clock ?? systemClock;
   let problems: readonly string[] = ['the network has not been set up yet'];
@@ -97,7 +107,7 @@ export function createNodeNetwork(deps: NodeNetworkDeps, options: NodeNetworkOpt
   };
 }
 
-/** Removes what {@link createNodeNetwork} has made on this node, except the bridge and the pods on it. */
+/** Removes everything that {@link createNodeNetwork} has made on this node, except the bridge and its pods. @throws ExecError */
 export async function removeNodeNetwork(exec: Exec, { cniConfDir }: Pick<NodeNetworkOptions, 'cniConfDir'>): Promise<void> {
   await removeCniConfig(cniConfDir);
   for (const family of families) {
@@ -106,7 +116,10 @@ export async function removeNodeNetwork(exec: Exec, { cniConfDir }: Pick<NodeNet
   }
 }
 
-/** One look at the whole state. Steps do not depend on each other: one that fails becomes a problem and the rest goes on. */
+/**
+ * Syncs the whole state once. The steps do not depend on each other: a step that fails adds a problem, and the others still run.
+ * @returns the problems
+ */
 async function syncNode({ nodes, exec, log, leftOut }: NodeNetworkDeps, options: NodeNetworkOptions): Promise<string[]> {
   const problems: string[] = [];
   const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
@@ -166,7 +179,8 @@ async function syncRoutes(
 
 async function enableForwarding(exec: Exec, family: IpFamily): Promise<void> {
   const sysctl = execSysctl(exec);
-  // Bridged packets pass iptables only with this, and Services between pods of one node need it; it exists with br_netfilter.
+  // bridge-nf-call: without it, packets between pods on the same bridge skip iptables, and a Service whose endpoint is on the
+  // client's node fails. The parameter exists when the module br_netfilter is loaded.
   const required = family === 'IPv4' ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding';
   const bridged = family === 'IPv4' ? 'net.bridge.bridge-nf-call-iptables' : 'net.bridge.bridge-nf-call-ip6tables';
   if ((await sysctl.get(required)) !== 1) await sysctl.set(required, 1);
@@ -182,7 +196,7 @@ async function checkPlugins(directory: string): Promise<void> {
   );
 }
 
-/** What of a node matters here: a heartbeat must not wake us. */
+/** The parts of a Node that the pod network depends on, as text. A heartbeat changes none of them and so triggers no sync. */
 function relevant(node: Node): string {
   try {
     return JSON.stringify([podCidrsOf(node), internalIps(node)]);

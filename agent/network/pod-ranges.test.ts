@@ -27,7 +27,7 @@ describe('podRanges', () => {
     ['a number', { metadata: { name: 'bad' }, spec: { podCIDRs: [7] } } as unknown as Node, /no range/],
   ];
   for (const [what, bad, reason] of left) {
-    it(`leaves out a node with ${what}, and says so`, () => {
+    it(`leaves out a node with ${what}, and reports it`, () => {
       const found = podRanges([bad, good, self], 'self', network);
       assert.deepEqual(
         [found.own, found.others],
@@ -37,7 +37,7 @@ describe('podRanges', () => {
     });
   }
 
-  it('takes no gateway that is no address, without a word: it may be a name', () => {
+  it('skips an address that is no IP address without a report: it may be a DNS name', () => {
     const found = podRanges([testNode('bad', '10.244.9.0/24', '300.1.1.1'), self], 'self', network);
     assert.deepEqual(found, { own: ['10.244.0.0/24'], others: [], leftOut: [] });
   });
@@ -55,7 +55,7 @@ describe('podRanges', () => {
       );
   });
 
-  it('does not take for its own what is outside of the cluster', () => {
+  it('leaves out its own range when it is outside of the cluster CIDR', () => {
     const found = podRanges([testNode('self', '192.168.0.0/16', '192.168.0.1'), good], 'self', network);
     assert.deepEqual([found.own, found.others.length], [[], 1]);
   });

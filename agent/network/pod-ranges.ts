@@ -1,23 +1,25 @@
 /**
- * Which nodes' pod ranges may become routes and configuration. A Node is an object like any other: whoever may write one must not be
- * able to route the node's own network, the API server's address or another node's pods to somewhere else. Pure.
+ * Decides which pod ranges of Nodes become routes and configuration. Any client with the permission may write a Node. Such a
+ * client must not be able to redirect the node's own network, the API server's address, or another node's pods. Pure.
  */
 import { type Cidr, contains, containsIp, type IpAddress, overlap, parseIp, parseNetwork } from '#api/ip.ts';
 import type { Node } from '#api/types.generated.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
 import { internalIps, type PodRoute, podCidrsOf } from './routes.ts';
 
+/** The limits that the pod ranges of Nodes must respect. */
 export interface PodNetwork {
-  /** `--cluster-cidr`: no node has pods elsewhere. */
+  /** `--cluster-cidr`: pod ranges must be inside these. */
   clusterCidrs: readonly string[];
-  /** Never pods': this node's own addresses, the API server's. */
+  /** Addresses that never belong to pods: those of this node and of the API server. */
   hostAddresses: readonly string[];
 }
 
+/** The result of {@link podRanges}. */
 export interface PodRanges {
-  /** This node's, as written in its `spec.podCIDRs`. */
+  /** This node's ranges, as written in its `spec.podCIDRs`. */
   own: string[];
-  /** The other nodes', each with the address by which it is reached. */
+  /** The other nodes' ranges, each with the address of its node as gateway. */
   others: PodRoute[];
   leftOut: LeftOut[];
 }
@@ -29,7 +31,10 @@ interface Claim {
   gateway: string | undefined;
 }
 
-/** Of two ranges that overlap, this node's own counts, else the older node's, else the first by name. */
+/**
+ * The ranges that may be used. When two ranges overlap, this node's own wins, then that of the older Node, then that of the first
+ * Node by name.
+ */
 export function podRanges(nodes: readonly Node[], self: string, network: PodNetwork): PodRanges {
   const found: LeftOut[] = [];
   const onLeftOut = (one: LeftOut): void => void found.push(one);
@@ -80,7 +85,7 @@ function claimsOf(node: Node, isSelf: boolean, network: PodNetwork, onLeftOut: (
     const reached = addresses.find((one) => one.ip.family === range.family);
     const whyGateway = reached === undefined ? undefined : whyNoGateway(reached.address, reached.ip, network);
     if (whyGateway !== undefined) onLeftOut(leftOut('Node', node, `status.addresses: ${whyGateway}`));
-    // Without an address the range is the node's all the same: no other may have it.
+    // A Node without a usable address keeps its range, so that no other Node gets it. It only gets no route.
     return [{ node, text, range, gateway: whyGateway === undefined ? reached?.address : undefined }];
   });
 }
@@ -108,7 +113,7 @@ function isWithinNetwork(ip: IpAddress, network: string): boolean {
   return parsed !== undefined && containsIp(parsed, ip);
 }
 
-/** What no packet can be handed to: loopback, unspecified, multicast and broadcast addresses. */
+/** Addresses that cannot be a gateway: loopback, unspecified, multicast and broadcast. */
 const noGateways = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', 'ff00::/8'].flatMap((text) => parseNetwork(text) ?? []);
 
 function whyNoGateway(address: string, ip: IpAddress, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {

@@ -1,8 +1,9 @@
-/** Routes to the pods of other nodes: each node's pod CIDR by that node's InternalIP, on the same network. */
+/** Routes to the pods of other nodes: each pod CIDR goes via the InternalIP of its node. The nodes must share a network. */
 import type { Exec } from '#agent/host/exec.ts';
 import { addressBits, familyOf, type IpFamily } from '#api/ip.ts';
 import type { Node } from '#api/types.generated.ts';
 
+/** A route to the pods of one other node. */
 export interface PodRoute {
   /** In CIDR notation. */
   destination: string;
@@ -10,19 +11,23 @@ export interface PodRoute {
   gateway: string;
 }
 
+/** The changes that bring the kernel's routes to the wanted ones. */
 export interface RoutePlan {
   add: PodRoute[];
   replace: PodRoute[];
   remove: PodRoute[];
 }
 
-/** Marks our routes in the kernel (`ip route show proto 107`), so that no other is ever touched. No registry assigns it. */
+/**
+ * The protocol number of our routes in the kernel (`ip route show proto 107`), so that no other program's route is touched. No
+ * registry assigns the number.
+ */
 export const routeProtocol = 107;
 
 /** The option of ip(8) that selects the family. */
 const familyOption: Record<IpFamily, string> = { IPv4: '-4', IPv6: '-6' };
 
-/** The routes that should be, against our own that are. Pure. */
+/** Compares the wanted routes with our routes in the kernel. Pure. */
 export function planRoutes(wanted: readonly PodRoute[], current: readonly PodRoute[]): RoutePlan {
   const gateways = new Map(wanted.map(({ destination, gateway }) => [destination, gateway]));
   const present = new Map(current.map(({ destination, gateway }) => [destination, gateway]));
@@ -33,31 +38,35 @@ export function planRoutes(wanted: readonly PodRoute[], current: readonly PodRou
   };
 }
 
-/** `spec.podCIDRs`, or the older single field. */
+/** The Node's `spec.podCIDRs`, or the older field `spec.podCIDR`. */
 export function podCidrsOf(node: Node): readonly string[] {
   const { podCIDRs, podCIDR } = node.spec ?? {};
   if (podCIDRs !== undefined && podCIDRs.length > 0) return podCIDRs;
   return podCIDR === undefined || podCIDR === '' ? [] : [podCIDR];
 }
 
+/** The Node's addresses of type InternalIP, in the order of its status. */
 export function internalIps(node: Node): string[] {
   return (node.status?.addresses ?? []).flatMap(({ type, address }) => (type === 'InternalIP' ? [address] : []));
 }
 
-/** Our routes of one family, as the kernel has them. */
+/** Our routes of one family in the kernel. @throws ExecError */
 export async function readRoutes(exec: Exec, family: IpFamily): Promise<PodRoute[]> {
   const { stdout } = await exec(['ip', familyOption[family], '-j', 'route', 'show', 'proto', String(routeProtocol)]);
   return parseRoutes(stdout, family);
 }
 
-/** Reads `ip -j route show`: a host route comes without its length, no routes as an empty text. */
+/**
+ * Parses the output of `ip -j route show`. A route to a single host comes without a prefix length, and no routes come as an empty
+ * text. Pure.
+ */
 export function parseRoutes(json: string, family: IpFamily): PodRoute[] {
   const rows = json.trim() === '' ? [] : (JSON.parse(json) as { dst: string; gateway?: string }[]);
   const withLength = (dst: string): string => (dst.includes('/') ? dst : `${dst}/${addressBits[family]}`);
   return rows.map(({ dst, gateway = '' }) => ({ destination: withLength(dst), gateway }));
 }
 
-/** The program call for one route; `add` fails where somebody else's route for the same destination is. */
+/** The argv of ip(8) for one route. `add` fails when another program has a route for the same destination. Pure. */
 export function routeArgv(action: 'add' | 'replace' | 'del', { destination, gateway }: PodRoute): string[] {
   const via = action === 'del' ? [] : ['via', gateway];
   return ['ip', familyOption[familyOf(destination)], 'route', action, destination, ...via, 'proto', String(routeProtocol)];

@@ -1,4 +1,6 @@
-/** Real packets through what a {@link Backend} has written, in network namespaces. Called by `backend.contract.ts`. */
+/**
+ * Sends real packets through the rules that a {@link Backend} has written, in network namespaces. `backend.contract.ts` calls it.
+ */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { EndpointSlice, Service } from '#api/types.generated.ts';
@@ -41,10 +43,11 @@ export function packetContract(under: BackendUnderTest): void {
       for (let round = 0; round < 90; round++) {
         const { server = 'none', seen } = await network.tcp('pod1', clusterIp, 80);
         count.set(server, (count.get(server) ?? 0) + 1);
-        // To itself it comes from the node: otherwise the answer would not pass the node's translation.
+        // When a pod reaches itself, the source is the node's address. Otherwise the answer would go directly to the pod and
+        // would not be translated back.
         assert.equal(seen, server === 'pod1' ? '10.244.1.1' : pod1);
       }
-      // Expected 30 each; under 10 would happen once in a million runs.
+      // About 30 connections per pod are expected. Fewer than 10 would happen once in a million runs.
       assert.deepEqual([...count.keys()].sort(), ['pod1', 'pod2', 'pod3']);
       for (const [server, hits] of count) assert.ok(hits >= 10, `${server}: ${hits} of 90`);
     });
@@ -99,7 +102,7 @@ export function packetContract(under: BackendUnderTest): void {
       assert.equal((await network.tcp('pod1', clusterIp, 9153)).server, 'pod2');
     });
 
-    it('refuses at once what has no endpoints', async () => {
+    it('rejects at once when a service has no endpoints', async () => {
       await apply([service('default/web', clusterIp, http)], [slice('default/web', target, [endpoint(pod1, 'here', notReady)])]);
       for (const from of ['pod2', 'node', 'outside'] as const) {
         assert.deepEqual(
@@ -146,13 +149,13 @@ export function packetContract(under: BackendUnderTest): void {
       assert.equal((await network.tcp('pod1', pod2, 8080)).server, 'pod2');
     });
 
-    it('uses terminating endpoints that still serve when there is no other', async () => {
+    it('uses serving terminating endpoints when there are no ready ones', async () => {
       const web = service('default/web', clusterIp, [{ name: 'http', port: 80 }]);
       await apply([web], [slice('default/web', target, [endpoint(pod1, 'here', terminating), endpoint(pod2, 'here', notReady)])]);
       for (let round = 0; round < 8; round++) assert.equal((await network.tcp('pod3', clusterIp, 80)).server, 'pod1');
     });
 
-    it('serves external IPs, and a load balancer’s IP to its source ranges alone', async () => {
+    it('serves external IPs, and a load balancer’s IP only to its source ranges', async () => {
       const external = { type: 'LoadBalancer', externalIPs: ['198.51.100.7'], loadBalancerSourceRanges: [`${outsideIp}/32`] };
       const web = (spec: Partial<Service['spec']>): Service => service('default/web', clusterIp, http, spec, ['198.51.100.9']);
       const slices = [slice('default/web', target, [endpoint(pod2, 'here')])];
@@ -164,7 +167,7 @@ export function packetContract(under: BackendUnderTest): void {
       assert.equal((await network.tcp('outside', '198.51.100.7', 80)).server, 'pod2');
     });
 
-    it('forgets a service that is gone', async () => {
+    it('removes the rules of a deleted service', async () => {
       await apply([service('default/web', clusterIp, http)], [slice('default/web', target, pods)]);
       await apply([], []);
       assert.deepEqual(await network.tcp('outside', nodeIp, 30080), { error: 'ECONNREFUSED' });
@@ -172,7 +175,7 @@ export function packetContract(under: BackendUnderTest): void {
     });
 
     for (const { what, argvs } of under.damages) {
-      it(`notices ${what}, and the next apply puts all back`, async () => {
+      it(`notices ${what}, and the next apply writes all rules again`, async () => {
         const services = [service('default/web', clusterIp, http)];
         const slices = [slice('default/web', target, [endpoint(pod2, 'here')])];
         const state = await apply(services, slices);
@@ -188,7 +191,7 @@ export function packetContract(under: BackendUnderTest): void {
       });
     }
 
-    it('mends by itself a change that an update no longer fits to', async () => {
+    it('writes everything when a partial update no longer fits the kernel’s rules', async () => {
       const services = [service('default/web', clusterIp, http)];
       await apply(services, [slice('default/web', target, [endpoint(pod1, 'here')])]);
       for (const argv of under.wipe) await network.exec(argv);

@@ -1,4 +1,4 @@
-/** What a {@link Backend} leaves in the kernel, whatever was there before. Called by `backend.contract.ts`. */
+/** Tests which rules a {@link Backend} leaves in the kernel, whatever rules were there before. `backend.contract.ts` calls it. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -28,7 +28,7 @@ const shape: fc.Arbitrary<Shape> = fc.record({
   kind: fc.constantFrom('ClusterIP', 'NodePort', 'Local', 'LoadBalancer', 'Sticky'),
   condition: fc.constantFrom('ready', 'terminating', 'notReady'),
 });
-/** Up to four services, each there or not. */
+/** Up to four services, of which each may be absent. */
 const world = fc.array(fc.option(shape, { nil: undefined }), { minLength: 4, maxLength: 4 });
 
 function stateOf(shapes: readonly (Shape | undefined)[]): ServiceState {
@@ -57,7 +57,7 @@ export function upkeepContract(under: BackendUnderTest): void {
     ) as [Exec, Exec];
     const create = (exec: Exec): Backend => under.create(exec, { family: 'IPv4', clusterCidr: '10.244.0.0/16' });
 
-    /** The rules of one write into an empty kernel. */
+    /** Dumps the rules after one write into an empty kernel. */
     async function dumpAfresh(state: ServiceState, foreign: readonly (readonly string[])[] = []): Promise<string> {
       await afresh(['nft', 'flush', 'ruleset']);
       for (const argv of foreign) await afresh(argv);
@@ -90,7 +90,7 @@ export function upkeepContract(under: BackendUnderTest): void {
       assert.ok(partial >= 15, `only ${partial} partial updates`);
     });
 
-    it('makes a full write over the rules of another run end in the same place', async () => {
+    it('gives the same rules when a full write replaces the rules of another run', async () => {
       for (const argv of under.foreign) await stepwise(argv);
       await create(stepwise).apply(stateOf([undefined, { endpoints: [3], kind: 'Local', condition: 'ready' }]));
       const backend = create(stepwise);
@@ -99,7 +99,7 @@ export function upkeepContract(under: BackendUnderTest): void {
       assert.equal(await under.dump(stepwise), await dumpAfresh(web(1, 2), under.foreign));
     });
 
-    it('does nothing where nothing differs, and touches few chains for one endpoint more', async () => {
+    it('writes nothing when nothing differs, and touches few chains for one endpoint more', async () => {
       const backend = create(stepwise);
       const { chains: all } = await backend.apply(web(1));
       assert.deepEqual(await backend.apply(web(1)), { mode: 'unchanged', chains: 0 });
@@ -131,7 +131,7 @@ export function upkeepContract(under: BackendUnderTest): void {
       assert.equal(await under.dump(stepwise), await dumpAfresh(web(1, 2)));
     });
 
-    it('removes all that it has written and nothing else, also after another run, and once more', async () => {
+    it('removes all its rules and no others, also those of another run, and may be called again', async () => {
       for (const argv of under.foreign) await stepwise(argv);
       const before = await under.dump(stepwise);
       const state = stateOf(

@@ -1,6 +1,6 @@
 /**
- * What every {@link Backend} must do, tried on the real kernel in network namespaces. Called from the test of each backend. Needs root,
- * iproute2, conntrack and nft.
+ * The tests that every {@link Backend} must pass, on the real kernel in network namespaces. The test of each backend calls them.
+ * Needs root, iproute2, conntrack and nft.
  */
 import { packetContract } from './backend-packets.contract.ts';
 import type { BackendUnderTest } from './backend-under-test.testing.ts';

@@ -1,8 +1,9 @@
 /**
- * What puts a node's service rules into the kernel: one implementation per mode of kube-proxy (`--proxy-mode`), each in a folder of
- * its own. Everything else of the proxy, from the choice of endpoints to the health checks, is the same for all of them.
+ * The interface of a proxy backend, which writes a node's service rules into the kernel. Each mode of kube-proxy (`--proxy-mode`)
+ * is one implementation, in a folder of its own. The rest of the proxy, from the choice of endpoints to the health checks, is the
+ * same for all modes.
  *
- * Source: kubernetes.io, "Virtual IPs and Service Proxies". `backend.contract.ts` is what each implementation must pass.
+ * Source: kubernetes.io, "Virtual IPs and Service Proxies". Every implementation must pass `backend.contract.ts`.
  */
 import type { Exec } from '#agent/host/exec.ts';
 import type { Sysctl } from '#agent/host/sysctl.ts';
@@ -10,40 +11,41 @@ import type { IpFamily } from '#api/ip.ts';
 import type { Clock } from '#client/clock.ts';
 import type { ServicePortState, ServiceState } from './state.ts';
 
-/** The rules of one address family. Calls must not overlap. */
+/** Writes the rules of one address family. Calls must not overlap. */
 export interface Backend {
   /**
-   * Makes the kernel's rules those of `state`, all at once, and touches only what differs from the last call. Writes everything at the first
-   * call, after a failure, after {@link intact} has said no, and every {@link fullSyncPeriodMs}: whatever is there then, also rules of
-   * another run, ends as the same rules.
-   * @throws RefusedError when the kernel does not take the rules; no table is half written, and the next call writes everything
+   * Makes the kernel's rules those of `state`, atomically per table, and writes only the difference to the last call. It writes
+   * everything at the first call, after a failure, after {@link intact} has returned false, and every {@link fullSyncPeriodMs}. A
+   * full write also replaces rules that another run has left, so the result is always the same.
+   * @throws RefusedError when the kernel does not accept the rules. No table is half written, and the next call writes everything
    * @throws Error when the kernel could not be asked; the next call writes everything
    */
   apply(state: ServiceState): Promise<Applied>;
   /**
-   * Whether what {@link apply} has written is still there: no chain flushed, deleted or filled up by others, and the kernel's own chains still
-   * lead into it. True before the first call. After false the next {@link apply} writes everything.
+   * Whether the rules of the last {@link apply} are still in the kernel: no chain was flushed, deleted or extended by another
+   * program, and the kernel's own chains still jump to them. True before the first call. After false, the next {@link apply}
+   * writes everything.
    * @throws Error when the kernel could not be asked
    */
   intact(): Promise<boolean>;
   /**
-   * Removes every rule of this backend, also one of another run; rules of others stay as they are. What is not there needs no removal
-   * (`kube-proxy --cleanup`).
-   * @throws Error when the kernel could not be asked, or refused; calling again continues
+   * Removes every rule of this backend, also those of another run (`kube-proxy --cleanup`). Rules of other programs stay. Absent
+   * rules are success.
+   * @throws Error when the kernel could not be asked or refused; calling again continues
    */
   remove(): Promise<void>;
 }
 
-/** What one {@link Backend.apply} did. */
+/** The result of one {@link Backend.apply}. */
 export interface Applied {
   mode: 'full' | 'partial' | 'unchanged';
-  /** Chains written or deleted; after `full`, all that there are. */
+  /** Number of chains written or deleted. When `full`, the number of all chains. */
   chains: number;
 }
 
-/** The kernel, or the program that talks to it, does not take the rules. The message says what it says. */
+/** The kernel, or the program that talks to it, does not accept the rules. The message contains the program's own message. */
 export class RefusedError extends Error {
-  /** The service ports without which it takes the rest; empty when no service is at fault. */
+  /** The service ports that the kernel refuses; without them it accepts the rest. Empty when no service is at fault. */
   readonly ports: readonly ServicePortState[];
   constructor(message: string, ports: readonly ServicePortState[], options: ErrorOptions) {
     super(message, options);
@@ -52,30 +54,33 @@ export class RefusedError extends Error {
   }
 }
 
+/** What a backend works with. */
 export interface BackendDeps {
   exec: Exec;
   sysctl: Sysctl;
   clock: Clock;
-  /** Told of what went wrong and was mended at once. */
+  /** Is told of a failure that the backend has corrected itself. */
   warn(message: string): void;
 }
 
-/** What every backend needs to know of its node. */
+/** What a backend needs to know about its node. */
 export interface BackendOptions {
   family: IpFamily;
-  /** This node's address in the family: decides whether a source range lets the node itself in. */
+  /**
+   * This node's address in the family. It decides whether a load balancer's source ranges admit the node itself.
+   */
   nodeIp?: string | undefined;
-  /** Pod addresses of the whole cluster: detect-local mode ClusterCIDR. Absent: no source counts as a pod of ours. */
+  /** The range of all pod addresses (detect-local mode ClusterCIDR). Absent: no source counts as a pod of this cluster. */
   clusterCidr?: string | undefined;
-  /** `--masquerade-all`: SNAT whatever comes for a cluster IP. Default false. */
+  /** `--masquerade-all`: masquerade all traffic to cluster IPs. Default false. */
   masqueradeAll?: boolean;
   /** `--iptables-masquerade-bit`. Default 14, the mark 0x4000. */
   masqueradeBit?: number;
   /** `--iptables-localhost-nodeports`: node ports answer on 127.0.0.1. Default true. */
   localhostNodePorts?: boolean;
-  /** The addresses that `--nodeport-addresses` selects at this moment; undefined: every local address. */
+  /** The addresses that `--nodeport-addresses` selects at this moment. Undefined: every local address. */
   nodePortIps?: () => readonly string[] | undefined;
 }
 
-/** Everything is written anew at this interval, in case somebody changed a rule that {@link Backend.intact} does not see. */
+/** Interval of full writes. They repair changes by other programs that {@link Backend.intact} does not detect. */
 export const fullSyncPeriodMs = 3_600_000;

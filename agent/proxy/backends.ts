@@ -1,17 +1,19 @@
-/** The backends that there are, by the mode's name (`--proxy-mode`). A new one is one line here. */
+/** The backends, by the name of their mode (`--proxy-mode`). A new backend is one line here. */
 import type { Backend, BackendDeps, BackendOptions } from './backend.ts';
 import { createIptablesBackend } from './iptables/iptables-backend.ts';
 
+/** The modes that `--proxy-mode` accepts. */
 export type ProxyMode = keyof typeof backends;
 
+/** Each mode's factory. */
 export const backends = {
   iptables: createIptablesBackend,
 } satisfies Record<string, (deps: BackendDeps, options: BackendOptions) => Backend>;
 
 /**
- * Removes the service rules of every mode and address family from this node (`kube-proxy --cleanup`). A failure keeps none of the others
- * from being removed.
- * @throws AggregateError of what could not be removed
+ * Removes the service rules of every mode and address family from this node (`kube-proxy --cleanup`). When one removal fails, the
+ * others still run.
+ * @throws AggregateError of all failures
  */
 export async function removeServiceRules(deps: BackendDeps): Promise<void> {
   const failures: unknown[] = [];

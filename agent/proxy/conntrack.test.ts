@@ -74,7 +74,7 @@ describe('cleanStaleFlows', () => {
       throw new ExecError(argv, { exitCode: 1, stdout: '', stderr });
     });
 
-  it('deletes by where the client sends and who answers', async () => {
+  it('deletes by original destination and reply source', async () => {
     const deleted: (readonly string[])[] = [];
     assert.equal(
       await cleanStaleFlows(
@@ -90,7 +90,7 @@ describe('cleanStaleFlows', () => {
     );
   });
 
-  it('does not mind an entry that has run out meanwhile, but a refusal', async () => {
+  it('ignores an entry that has expired meanwhile, and reports a refusal', async () => {
     await cleanStaleFlows(
       refuse('conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.'),
       stateWith(endpoint('10.244.1.1')),

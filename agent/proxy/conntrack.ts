@@ -1,12 +1,12 @@
 /**
- * Conntrack keeps sending a UDP flow where its first packet went: entries that point away from the serving endpoints are
- * deleted, or a client that never pauses would talk to a dead pod for ever. (TCP ends by itself.)
+ * Deletes stale conntrack entries of UDP services. Conntrack sends all packets of a UDP flow to the endpoint of the first packet,
+ * so a client that never pauses would talk to a dead pod for ever. (TCP connections end by themselves.)
  */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import { type IpFamily, joinHostPort } from '#api/ip.ts';
 import type { ServiceState } from './state.ts';
 
-/** What identifies a group of entries: where the client sends, and who answers. */
+/** Identifies a group of entries: the destination that the client sends to, and the source of the reply. */
 export interface Flow {
   originalDestination: string;
   originalPort: number;
@@ -14,7 +14,7 @@ export interface Flow {
   replyPort: number;
 }
 
-/** Reads `conntrack -L -p udp`. */
+/** Parses the output of `conntrack -L -p udp`. Pure. */
 export function parseFlows(text: string): Flow[] {
   return text.split('\n').flatMap((line) => {
     const values = (key: string): string[] =>
@@ -29,14 +29,14 @@ export function parseFlows(text: string): Flow[] {
   });
 }
 
-/** The entries towards a UDP service that end elsewhere than at a serving endpoint of it; each group once. */
+/** The entries for a UDP service whose endpoint does not serve it any more. Each group appears once. Pure. */
 export function staleFlows(flows: readonly Flow[], { ports }: ServiceState): Flow[] {
   const byAddress = new Map<string, ReadonlySet<string>>();
   const byNodePort = new Map<number, ReadonlySet<string>>();
   for (const port of ports) {
     if (port.protocol !== 'udp') continue;
     const serving = new Set(port.endpoints.filter((endpoint) => endpoint.serving).map(({ address }) => address));
-    // Without endpoints the traffic is refused; there is nothing better to point the flow at.
+    // Without endpoints the traffic is rejected. There is no better endpoint for the flow.
     if (serving.size === 0) continue;
     for (const ip of [port.clusterIp, ...port.loadBalancerIps, ...port.externalIps])
       byAddress.set(joinHostPort(ip, port.port), serving);
@@ -52,6 +52,7 @@ export function staleFlows(flows: readonly Flow[], { ports }: ServiceState): Flo
 
 const listArgv = (family: IpFamily): string[] => ['conntrack', '-L', '-f', family.toLowerCase(), '-p', 'udp'];
 
+/** The argv that deletes the entries of one group. Pure. */
 export function deleteArgv(family: IpFamily, { originalDestination, originalPort, replySource, replyPort }: Flow): string[] {
   const argv = ['conntrack', '-D', '-f', family.toLowerCase(), '-p', 'udp'];
   argv.push('--orig-dst', originalDestination, '--orig-port-dst', String(originalPort));
@@ -60,15 +61,15 @@ export function deleteArgv(family: IpFamily, { originalDestination, originalPort
 }
 
 /**
- * Deletes the stale entries of UDP services; says how many groups.
- * @throws ExecError when conntrack is missing or may not be used
+ * Deletes the stale entries of UDP services. @returns the number of groups
+ * @throws ExecError when conntrack is missing or fails
  */
 export async function cleanStaleFlows(exec: Exec, state: ServiceState): Promise<number> {
   const { stdout } = await exec(listArgv(state.family));
   const stale = staleFlows(parseFlows(stdout), state);
   for (const flow of stale) {
     await exec(deleteArgv(state.family, flow)).catch((error: unknown) => {
-      // The entry may have run out in the meantime: "0 flow entries have been deleted", with status 1.
+      // The entry may have expired meanwhile. conntrack then ends with status 1 and "0 flow entries have been deleted".
       if (!(error instanceof ExecError) || !error.result.stderr.includes('0 flow entries')) throw error;
     });
   }

@@ -130,7 +130,7 @@ describe('chooseEndpoints', () => {
 });
 
 describe('collectEndpoints', () => {
-  it('merges slices, sorted, and prefers the endpoint that does not terminate where an address occurs twice', () => {
+  it('merges and sorts slices, and of two endpoints with one address prefers the one that is not terminating', () => {
     const slices = [
       slice('default/web', http, [endpoint('10.0.0.9'), endpoint('10.0.0.1', 'here')], 'a'),
       slice('default/web', http, [endpoint('10.0.0.1', 'there', terminating)], 'b'),
@@ -147,7 +147,7 @@ describe('collectEndpoints', () => {
     }
   });
 
-  it('leaves out the other family and what is no address', () => {
+  it('leaves out addresses of the other family and malformed ones', () => {
     const slices = [slice('default/web', http, [endpoint('fd00::1')]), slice('default/web', http, [endpoint('10.0.0.300')])];
     assert.deepEqual(collect(slices, 'IPv4', 'here').get('http/TCP') ?? [], []);
     assert.deepEqual(
@@ -158,7 +158,7 @@ describe('collectEndpoints', () => {
     );
   });
 
-  it('counts what says nothing of its conditions as ready', () => {
+  it('counts an endpoint without conditions as ready', () => {
     const slices = [slice('default/web', http, [{ addresses: ['10.0.0.1'] }])];
     assert.equal(collect(slices, 'IPv4', 'here').get('http/TCP')?.[0]?.ready, true);
   });

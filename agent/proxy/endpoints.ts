@@ -1,4 +1,4 @@
-/** Which endpoints a service port has, and which of them this node may send to. Pure. */
+/** Finds the endpoints of a service port, and chooses those to which this node may send. Pure. */
 import { type IpFamily, joinHostPort, parseIpSloppy } from '#api/ip.ts';
 import type { EndpointSlice } from '#api/types.generated.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
@@ -10,18 +10,18 @@ export interface EndpointState {
   port: number;
   /** `ip:port`, the identity of an endpoint within its service port. */
   address: string;
-  /** Runs on this node. */
+  /** Whether the endpoint runs on this node. */
   local: boolean;
   /** Ready and not terminating (or published although not ready). */
   ready: boolean;
-  /** Ready, whether terminating or not. */
+  /** Ready or not, able to serve: true for a terminating pod that still passes its readiness probe (`conditions.serving`). */
   serving: boolean;
   terminating: boolean;
   zoneHints: readonly string[];
   nodeHints: readonly string[];
 }
 
-/** What decides which endpoints a service port uses. */
+/** The traffic policies of a service port. */
 export interface TrafficPolicy {
   usesClusterEndpoints: boolean;
   usesLocalEndpoints: boolean;
@@ -34,35 +34,40 @@ export interface Topology {
   zone?: string | undefined;
 }
 
+/** The endpoints that a service port uses. */
 export interface EndpointChoice {
   /** Used under traffic policy Cluster. */
   cluster: readonly EndpointState[];
   /** Used under traffic policy Local. */
   local: readonly EndpointState[];
-  /** The union of both, as far as the policies in force need them. */
+  /** The endpoints of both lists that the policies in force need. */
   reachable: readonly EndpointState[];
-  /** Whether there is any usable endpoint, on whatever node. */
+  /** Whether any node has a usable endpoint. */
   any: boolean;
 }
 
-/** Identifies a service port's endpoints: the port's name and its protocol, as slices name them. */
+/** Identifies a port of a service in its slices: port name and protocol. */
 export const portKey = (portName: string, protocol: string): string => `${portName}/${protocol}`;
 
-/** Of one service; ports beyond are left out. One slice may hold 1000 endpoints and 20,000 ports, which is more than a node can hold. */
+/**
+ * Limit of the endpoints of one service, over all ports; further ones are left out. One slice may hold 1000 endpoints and 20,000
+ * ports, and their product is more than a node can hold.
+ */
 const maxEndpointsPerService = 100_000;
 
+/** The endpoints that {@link collectEndpoints} looks for. */
 export interface EndpointWish {
   family: IpFamily;
   nodeName: string;
-  /** The {@link portKey}s of the service: what slices say of other ports concerns nobody. */
+  /** The {@link portKey}s of the service. Other ports in its slices are ignored. */
   portKeys: ReadonlySet<string>;
-  /** Told of slices, and of ports and addresses in them, that nothing can be sent to. */
+  /** Is told of slices, ports and addresses that cannot be used. */
   onLeftOut(one: LeftOut): void;
 }
 
 /**
- * The endpoints of one service, by {@link portKey}, sorted by address.
- * An address that occurs twice (a pod's IP reused while its former pod terminates) is the one that does not terminate.
+ * The endpoints of one service, by {@link portKey}, sorted by address. When two endpoints have the same address (a pod's IP was
+ * reused while the former pod terminates), the one that is not terminating counts.
  */
 export function collectEndpoints(slices: readonly EndpointSlice[], wish: EndpointWish): Map<string, EndpointState[]> {
   const found = new Map<string, Map<string, EndpointState>>();
@@ -87,7 +92,7 @@ function readSlice(
   const problem = (reason: string): void => onLeftOut(leftOut('EndpointSlice', slice, reason));
   const ports = (slice.ports ?? []).flatMap(({ name, protocol, port }, index) => {
     const key = portKey(name ?? '', protocol ?? 'TCP');
-    // No port means all ports, which a Service cannot forward to.
+    // A port without a number means all ports. A Service cannot forward to that.
     if (port === undefined || port === 0 || !portKeys.has(key)) return [];
     if (isPort(port)) return [{ key, port }];
     problem(`ports[${index}].port: ${port} is no port number`);
@@ -110,7 +115,7 @@ function* endpointsOf(
   problem: (reason: string) => void,
 ): Generator<Omit<EndpointState, 'port' | 'address'>> {
   for (const [index, { addresses, conditions, hints, nodeName: endpointNode }] of (slice.endpoints ?? []).entries()) {
-    // Kubernetes gives one address per endpoint; of several, upstream's proxy uses the first.
+    // Kubernetes gives each endpoint one address. When there are several, upstream's proxy uses the first.
     const [address] = addresses ?? [];
     const ip = parseIpSloppy(address ?? '');
     if (ip === undefined || ip.family !== slice.addressType) {
@@ -132,8 +137,9 @@ function* endpointsOf(
 const lastResort = (endpoint: EndpointState): boolean => endpoint.serving && endpoint.terminating;
 
 /**
- * Chooses as KEP-1669 (serving terminating endpoints as a last resort), KEP-2433 and KEP-3015 (topology hints) say:
- * ready ones first, kept to the node or zone when every ready endpoint carries such hints and one of them is for us.
+ * Chooses endpoints by KEP-1669 (serving terminating endpoints as a last resort), KEP-2433 and KEP-3015 (topology hints). Ready
+ * endpoints come first. They are limited to this node or zone when every ready endpoint has such hints and one of them is for
+ * this node or zone. Pure.
  */
 export function chooseEndpoints(all: readonly EndpointState[], policy: TrafficPolicy, topology: Topology): EndpointChoice {
   const ready = all.filter((endpoint) => endpoint.ready);

@@ -1,4 +1,7 @@
-/** One address family of the proxy: what the caches hold becomes the state, the backend's rules, and conntrack entries to forget. */
+/**
+ * The proxy of one address family. It turns the caches into a state, the state into rules of the backend, and deletes stale
+ * conntrack entries.
+ */
 
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
@@ -11,7 +14,7 @@ import { cleanStaleFlows } from './conntrack.ts';
 import { Quarantine } from './quarantine.ts';
 import type { ServiceState } from './state.ts';
 
-/** One write of rules, for people who ask what the proxy did and when. */
+/** A record of one sync, for operators. */
 export interface SyncRecord extends Applied {
   family: IpFamily;
   atMs: number;
@@ -25,23 +28,24 @@ export interface SyncRecord extends Applied {
 interface FamilyProxyDeps {
   family: IpFamily;
   backend: Backend;
-  /** What is to be forwarded at this moment. */
+  /** Returns the state that the rules must have now. */
   observe(): ServiceState;
-  /** Told at each sync what no rules can be made of. */
+  /** Is told at each sync which objects give no rules. */
   onLeftOut(objects: readonly LeftOut[]): void;
-  /** Told of each sync that changed something or failed. */
+  /** Is called after each sync that changed something or failed. */
   onRecord(record: SyncRecord): void;
   exec: Exec;
   clock: Clock;
   log: Logger;
 }
 
+/** Syncs the rules of one address family with the caches. */
 export class FamilyProxy {
   readonly family: IpFamily;
   readonly #deps: FamilyProxyDeps;
   readonly #quarantine: Quarantine;
   #udpEndpoints = '';
-  /** Ends with the call of the backend that was the last to begin: its calls must not overlap. */
+  /** Settles when the last call of the backend has ended. Calls of a backend must not overlap. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: FamilyProxyDeps) {
@@ -50,7 +54,10 @@ export class FamilyProxy {
     this.#quarantine = new Quarantine(deps.clock, fullSyncPeriodMs);
   }
 
-  /** Brings the kernel to what is observed. @returns what stands there now; undefined when that failed, which is logged */
+  /**
+   * Brings the kernel's rules to the observed state. @returns the state that the rules have now; undefined when it failed (the
+   * failure is logged)
+   */
   async sync(): Promise<ServiceState | undefined> {
     const { clock, log, backend } = this.#deps;
     const startMs = clock.now();
@@ -71,7 +78,10 @@ export class FamilyProxy {
     return state;
   }
 
-  /** Whether the rules still stand, as far as can be told: a kernel that does not answer is logged, and is no reason to write. */
+  /**
+   * Whether the rules are still in place. When the kernel cannot be asked, the failure is logged and the answer is true: it is no
+   * reason to write.
+   */
   async intact(): Promise<boolean> {
     try {
       return await this.#inTurn(() => this.#deps.backend.intact());
@@ -83,7 +93,7 @@ export class FamilyProxy {
 
   #inTurn<T>(call: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(call);
-    // Its caller hears of a failure; the next call only waits for its end.
+    // The caller of `call` gets a failure. The next call only waits for this one to end.
     this.#turn = result.then(
       () => undefined,
       () => undefined,
@@ -97,7 +107,7 @@ export class FamilyProxy {
     this.#deps.onRecord({ family: this.family, atMs, services: state.ports.length, endpoints, ...result, tookMs });
   }
 
-  /** Only when endpoints of UDP services changed: listing the table is expensive on a busy node. */
+  /** Runs only when endpoints of UDP services have changed: listing the table is expensive on a busy node. */
   async #cleanConntrack(state: ServiceState): Promise<void> {
     const { exec, log } = this.#deps;
     const udp = state.ports.filter(({ protocol }) => protocol === 'udp');
@@ -110,7 +120,7 @@ export class FamilyProxy {
       this.#udpEndpoints = udpEndpoints;
       if (groups > 0) log.info({ family: this.family, groups }, 'stale UDP conntrack entries deleted');
     } catch (error) {
-      // Tried again with the next change; TCP services do not depend on it.
+      // It runs again at the next change. TCP services do not depend on it.
       log.error({ family: this.family, err: error }, 'Failed to clean conntrack entries');
     }
   }

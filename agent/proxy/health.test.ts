@@ -38,7 +38,7 @@ describe('healthHandler', () => {
   const server = createServer(healthHandler(tracker, () => eligible));
   after(() => closeServer(server));
 
-  it("answers in upstream's JSON; the node's eligibility counts for /healthz alone", async () => {
+  it("answers with upstream's JSON; only /healthz depends on the node's eligibility", async () => {
     await listen(server, '127.0.0.1', 0);
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     tracker.updated('IPv4');
@@ -61,7 +61,7 @@ describe('healthHandler', () => {
 });
 
 describe('createServiceHealthServers', () => {
-  it('serves each service on its port, follows its endpoints, closes what is gone', async () => {
+  it('serves each service on its port, follows its endpoints, closes the servers of deleted services', async () => {
     const port = await freePort();
     const tracker = createHealthTracker(new FakeClock(start), 60_000);
     const failures: string[] = [];

@@ -1,19 +1,23 @@
-/** What others learn about the proxy: healthz for the node's load balancers, and one small server per health check node port. */
+/**
+ * The HTTP servers that report the proxy's health: healthz for load balancers of the node, and one small server per health check
+ * node port.
+ */
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Logger } from 'pino';
 import { guardListener, httpLimits, requestTarget } from '#agent/host/listener.ts';
 import type { IpFamily } from '#api/ip.ts';
 import type { Clock } from '#client/clock.ts';
 
+/** Tracks whether changes are written in time. */
 export interface ProxyHealthTracker {
   /** A change waits to be written. */
   queued(family: IpFamily): void;
-  /** All that was queued is written. */
+  /** Everything that was queued is written. */
   updated(family: IpFamily): void;
   health(): ProxyHealth;
 }
 
-/** Field order and names as upstream writes them; times are RFC 3339. */
+/** The body of the health endpoints. Order and names of the fields are upstream's; times are RFC 3339. */
 export interface ProxyHealth {
   lastUpdated: string;
   currentTime: string;
@@ -22,7 +26,7 @@ export interface ProxyHealth {
   status: Partial<Record<IpFamily, { lastUpdated: string; healthy: boolean }>>;
 }
 
-/** Healthy unless a change has waited for longer than `timeoutMs` (upstream: two sync periods). */
+/** Makes a tracker. It is healthy unless a change has waited for longer than `timeoutMs` (upstream: two sync periods). */
 export function createHealthTracker(clock: Clock, timeoutMs: number): ProxyHealthTracker {
   const updatedMs = new Map<IpFamily, number>();
   const queuedMs = new Map<IpFamily, number>();
@@ -50,15 +54,15 @@ export function createHealthTracker(clock: Clock, timeoutMs: number): ProxyHealt
   };
 }
 
-/** Go's time.Time as JSON: nanoseconds without trailing zeros; the zero time for none. */
+/** A time as Go's time.Time marshals it: nanoseconds without trailing zeros. Undefined gives Go's zero time. */
 function goTime(atMs: number | undefined): string {
   if (atMs === undefined) return '0001-01-01T00:00:00Z';
   return new Date(atMs).toISOString().replace(/\.?0*Z$/, 'Z');
 }
 
-/** An HTTP server that anybody may call: what one client does is no matter to the others, nor to the process. */
+/** Makes an HTTP server for any client. A client that misbehaves affects neither other clients nor the process. */
 export function createHealthServer(name: string, handler: RequestListener, deps: { log: Logger; clock: Clock }): Server {
-  // Answers are short: a client that does not take one, or says nothing, is let go.
+  // Replies are short. A client that does not read its reply, or sends nothing, is disconnected.
   const server = createServer({ ...httpLimits, keepAliveTimeout: silenceMs }, handler);
   server.timeout = silenceMs;
   guardListener(server, name, deps);
@@ -67,7 +71,9 @@ export function createHealthServer(name: string, handler: RequestListener, deps:
 
 const silenceMs = 30_000;
 
-/** `/healthz` (also asks whether the node may get traffic) and `/livez`: 200 or 503, with the state as JSON. */
+/**
+ * Handles `/healthz` (which also depends on whether the node may get traffic) and `/livez`: 200 or 503, with the state as JSON.
+ */
 export function healthHandler(tracker: ProxyHealthTracker, nodeEligible: () => boolean): RequestListener {
   return (request, response) => {
     request.resume();
@@ -81,22 +87,25 @@ export function healthHandler(tracker: ProxyHealthTracker, nodeEligible: () => b
     const { lastUpdated, currentTime, healthy, status } = tracker.health();
     const eligible = path === '/healthz' ? { nodeEligible: nodeEligible() } : {};
     const ok = healthy && (eligible.nodeEligible ?? true);
-    // For old readers "last updated" stays recent while all is well, whether or not there was anything to write.
+    // `lastUpdated` is the current time while the proxy is healthy, even when there was nothing to write. Older readers of the
+    // field expect it to be recent.
     const body: ProxyHealth = { lastUpdated: ok ? currentTime : lastUpdated, currentTime, ...eligible, healthy, status };
     response.writeHead(ok ? 200 : 503, { 'content-type': 'application/json', 'x-content-type-options': 'nosniff' });
     response.end(JSON.stringify(body));
   };
 }
 
+/** The health check servers of all services. */
 export interface ServiceHealthServers {
-  /** Opens, keeps and closes servers so that exactly those of `services` (by `namespace/name`) listen. Calls must not overlap. */
+  /** Opens and closes servers, so that exactly those of `services` (by `namespace/name`) listen. Calls must not overlap. */
   sync(services: ReadonlyMap<string, { port: number; localEndpoints: number }>): Promise<void>;
   close(): Promise<void>;
 }
 
 /**
- * One HTTP server per Service of type LoadBalancer with external policy Local, on its health check node port: 200 while
- * this node has ready endpoints of it. `failed` is told of a port that could not be opened; the next sync tries again.
+ * Makes the health check servers: one HTTP server per Service of type LoadBalancer with external policy Local, on its health
+ * check node port. It answers 200 while this node has ready endpoints of the Service. `failed` is told of a port that could not
+ * be opened; the next sync tries it again.
  */
 export function createServiceHealthServers(
   tracker: ProxyHealthTracker,
@@ -148,11 +157,11 @@ function answer(service: string, localEndpoints: number, healthy: boolean, respo
     'x-content-type-options': 'nosniff',
     'x-load-balancing-endpoint-weight': String(localEndpoints),
   });
-  // Tabs, as upstream indents it.
+  // Upstream indents the body with tabs.
   response.end(JSON.stringify({ service: { namespace, name }, localEndpoints, serviceProxyHealthy: healthy }, undefined, '\t'));
 }
 
-/** Resolves once `server` listens. @throws the listening error (port taken, no right) */
+/** Resolves once `server` listens. @throws the error of listen(2) (port taken, no permission) */
 export function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -163,6 +172,7 @@ export function listen(server: Server, host: string, port: number): Promise<void
   });
 }
 
+/** Stops listening, closes all connections, and resolves when the server is closed. */
 export function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());

@@ -1,20 +1,23 @@
-/** The proxy's own health endpoint (`--healthz-bind-address`), which load balancers ask whether to send traffic to this node. */
+/** The proxy's own health endpoint (`--healthz-bind-address`). Load balancers ask it whether this node may get traffic. */
 import type { Logger } from 'pino';
 import { type Clock, sleep } from '#client/clock.ts';
 import { closeServer, createHealthServer, healthHandler, listen, type ProxyHealthTracker } from './health.ts';
 
-/** Upstream, too, goes on without (`--bind-address-hard-fail=false`) and tries again after this time. */
+/** Interval of retries to open the port. Upstream also runs on without the endpoint (`--bind-address-hard-fail=false`). */
 const retryMs = 5000;
 
 interface Healthz {
-  /** `0.0.0.0:10256`, `[::]:10256`, `:10256`; empty: none. */
+  /** The address to listen on: `0.0.0.0:10256`, `[::]:10256`, `:10256`. Empty: no endpoint. */
   bindAddress: string;
   tracker: ProxyHealthTracker;
-  /** Whether the node is to get traffic at all. */
+  /** Whether the node may get traffic at all. */
   nodeEligible(): boolean;
 }
 
-/** Serves until `signal` aborts; settles once the listener is closed. A port that cannot be opened is logged and tried again. */
+/**
+ * Serves until `signal` aborts, and settles once the listener is closed. When the port cannot be opened, it logs the failure and
+ * tries again.
+ */
 export async function serveHealthz(
   { bindAddress, tracker, nodeEligible }: Healthz,
   { log, clock }: { log: Logger; clock: Clock },

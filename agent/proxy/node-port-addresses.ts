@@ -1,10 +1,11 @@
-/** `--nodeport-addresses`: which of the node's addresses take node ports. Pure. */
+/** Chooses the node's addresses that serve node ports (`--nodeport-addresses`). Pure. */
 import { containsIp, type IpFamily, parseCidr, parseIp } from '#api/ip.ts';
 
 /**
- * @param ranges of both families; others are ignored
+ * The addresses of one family that serve node ports.
+ * @param ranges CIDRs of both families; those of the other family are ignored
  * @param local the node's addresses
- * @returns sorted; undefined where every local address of the family takes node ports: no range, or one of everything
+ * @returns sorted addresses; undefined when every local address serves: there is no range, or one that covers everything
  */
 export function nodePortAddresses(
   ranges: readonly string[],

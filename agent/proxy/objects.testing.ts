@@ -1,4 +1,4 @@
-/** Services and EndpointSlices for the tests of this folder, with what the API server would have filled in. */
+/** Services and EndpointSlices for the tests of this folder, with the defaults that the API server would set. */
 import type { Endpoint, EndpointSlice, Service, ServiceSpec } from '#api/types.generated.ts';
 
 export interface PortFixture {
@@ -33,7 +33,7 @@ export function service(
   };
 }
 
-/** One endpoint per address, ready unless `conditions` says otherwise; on node `nodeName` if given. */
+/** One endpoint per address, on node `nodeName` if given. Ready, unless `conditions` says otherwise. */
 export const endpoint = (
   address: string,
   nodeName?: string,

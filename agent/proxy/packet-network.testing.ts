@@ -1,4 +1,4 @@
-/** A small real network for the packet tests: a node, pods behind it and a client outside, each a network namespace. */
+/** A small real network for the packet tests: a node, pods behind it, and a client outside. Each is a network namespace. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -20,7 +20,7 @@ export interface PacketNetwork {
   exec: Exec;
   tcp(from: PeerName, host: string, port: number): Promise<Omit<PeerReply, 'id'>>;
   udp(from: PeerName, host: string, port: number, sourcePort?: number): Promise<Omit<PeerReply, 'id'>>;
-  /** A further, empty namespace with `exec` into it. */
+  /** Makes another, empty namespace. @returns an exec that runs programs in it */
   emptyNamespace(): Promise<Exec>;
   close(): Promise<void>;
 }
@@ -32,7 +32,10 @@ const inside =
   (argv, options) =>
     execFile(['ip', 'netns', 'exec', namespace, ...argv], options);
 
-/** Each resource registers its undo before the next is made; {@link PacketNetwork.close} runs them in reverse. */
+/**
+ * Makes the network. Each resource registers its undo before the next is made; {@link PacketNetwork.close} runs them in reverse
+ * order.
+ */
 export async function createPacketNetwork(): Promise<PacketNetwork> {
   const undo: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
@@ -49,7 +52,7 @@ export async function createPacketNetwork(): Promise<PacketNetwork> {
     const node = await addNamespace('node');
     const names = ['outside', ...Object.keys(podIps)] as PeerName[];
     for (const name of names) await connectToNode(node, await addNamespace(name), name);
-    // As on any node: without a route towards cluster IPs their packets would end before they reach the rules.
+    // Every node has a default route. Without one, packets to cluster IPs would be dropped before they reach the rules.
     await ip('-n', node, 'route', 'add', 'default', 'via', outsideIp);
     await inside(node)([
       'sysctl',
@@ -75,7 +78,7 @@ export async function createPacketNetwork(): Promise<PacketNetwork> {
   }
 }
 
-/** Point-to-point, as CNI's ptp plugin lays it out: a pod has a /32 and reaches everything through the node. */
+/** Connects a pod point-to-point, as CNI's ptp plugin does: the pod has a /32 and reaches everything through the node. */
 async function connectToNode(node: string, namespace: string, name: PeerName): Promise<void> {
   await ip('-n', node, 'link', 'add', `v-${name}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
   const own = name === 'outside' ? outsideIp : podIps[name as keyof typeof podIps];
@@ -114,7 +117,7 @@ async function startPeers(names: readonly PeerName[], undo: (() => Promise<unkno
     const script = join(import.meta.dirname, 'packet-peer.testing.ts');
     running.push(inside(`${prefix}-${name}`)([process.execPath, script, socketPath, name, ...ports]));
   }
-  // A peer that ends before all have reported is the failure to tell about.
+  // When a peer ends before all have connected, its end is the failure to report.
   await Promise.race([connected, Promise.all(running)]);
   let nextId = 0;
   return {

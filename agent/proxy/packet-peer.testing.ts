@@ -1,27 +1,27 @@
 /**
- * One end of the packet tests, run inside a network namespace: serves TCP and UDP, and connects where it is told to.
- * Talks JSON lines over the unix socket given as the first argument (the file system is shared by all namespaces).
+ * One peer of the packet tests, run inside a network namespace. It serves TCP and UDP, and connects to the addresses that it is
+ * given. It talks JSON lines over the unix socket of its first argument (all namespaces share the file system).
  */
 import { createSocket } from 'node:dgram';
 import { connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
-/** What the test asks for: one TCP connection, or one UDP datagram from a fixed source port. */
+/** A command of the test: one TCP connection, or one UDP datagram from a fixed source port. */
 export interface PeerCommand {
   id: number;
   protocol: 'tcp' | 'udp';
   host: string;
   port: number;
-  /** UDP only. */
+  /** For UDP only. */
   sourcePort?: number;
 }
 
 export interface PeerReply {
   id: number;
-  /** The name of the peer that answered, and the address that it saw. */
+  /** The name of the peer that answered, and the client address that it saw. */
   server?: string;
   seen?: string;
-  /** The error's code, or `TIMEOUT` after 3 s. */
+  /** The code of the error, or `TIMEOUT` after 3 s. */
   error?: string;
 }
 

@@ -1,4 +1,4 @@
-/** The whole proxy against an API: what is created there becomes rules in a real kernel. */
+/** Tests the whole proxy against an API: objects that are created there become rules in a real kernel. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { pino } from 'pino';
@@ -22,7 +22,7 @@ const node: Node = {
   spec: {},
 };
 
-/** Runs inside the namespace and tells when a restore has ended. */
+/** Runs programs inside the namespace, and reports when an iptables-restore has ended. */
 function watchedExec(): { exec: Exec; restored(): Promise<void> } {
   let waiting: (() => void)[] = [];
   let unseen = 0;
@@ -88,14 +88,14 @@ describe('createProxy', () => {
     await execFile(['ip', 'netns', 'del', namespace]);
   });
 
-  it('writes the rules of what it finds at the start', async () => {
+  it('writes the rules of the objects that exist at the start', async () => {
     await restored();
     assert.match(await nat(), /-A KUBE-SERVICES -d 10\.96\.0\.10\/32 -p tcp .*--dport 80 -j KUBE-SVC-/);
     assert.match(await nat(), /--to-destination 10\.244\.1\.1:8080/);
     assert.equal(await execSysctl(exec).get('net.ipv4.conf.all.route_localnet'), 1);
   });
 
-  it('follows a change, after the minimal interval', async () => {
+  it('follows a change, after the minimum sync period', async () => {
     const again = restored();
     await client.resource('services').create(service('default/other', '10.96.0.11', http));
     await clock.advance(1000);
@@ -104,10 +104,10 @@ describe('createProxy', () => {
     assert.equal(proxy.history().at(-1)?.mode, 'partial');
   });
 
-  it('writes everything anew after somebody has flushed the tables', async () => {
+  it('writes everything anew after another program has flushed the tables', async () => {
     await exec(['iptables', '-t', 'nat', '-F']);
     const again = restored();
-    // The check itself takes real time: the fake clock goes on until it has led to a restore.
+    // The check runs a real program. The fake clock is advanced until the check has led to a restore.
     let done = false;
     const flagged = again.then(() => {
       done = true;

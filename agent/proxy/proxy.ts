@@ -1,8 +1,8 @@
 /**
- * The node's service proxy (kube-proxy): watches Services and EndpointSlices and keeps the rules in the kernel those of the whole
- * observed state. A {@link Backend} writes them.
+ * The node's service proxy (kube-proxy). It watches Services and EndpointSlices and keeps the kernel's rules in line with them. A
+ * {@link Backend} writes the rules.
  *
- * Watches: Service, EndpointSlice, Node (its own).  Writes: what its backend writes, conntrack.
+ * Watches: Service, EndpointSlice, Node (its own).  Writes: the rules of its backend, conntrack.
  * Source: kubernetes.io, "Virtual IPs and Service Proxies".
  */
 import { networkInterfaces } from 'node:os';
@@ -25,33 +25,39 @@ import { nodePortAddresses } from './node-port-addresses.ts';
 import { buildServiceState, healthCheckServices } from './state.ts';
 import { createSyncRunner } from './sync-runner.ts';
 
+/** What the proxy works with. */
 export interface ProxyDeps {
   services: Informer<Service>;
   endpointSlices: Informer<EndpointSlice>;
-  /** At least this node; others are ignored. */
+  /** The informer must have the proxy's own Node. Other Nodes are ignored. */
   nodes: Informer<Node>;
   exec: Exec;
   sysctl: Sysctl;
   clock: Clock;
   log: Logger;
   events: EventRecorder;
-  /** Told of the objects that no rules can be made of. */
+  /** Is told of the objects that give no rules. */
   leftOut: LeftOutReporter;
 }
 
+/** Configuration of the proxy, by the names of kube-proxy's flags. */
 export interface ProxyOptions {
   nodeName: string;
-  /** The node's addresses, one per family at most; they also say which families are served. */
+  /** The node's addresses, at most one per family. The proxy serves the families of these addresses. */
   nodeIps: readonly string[];
   /** `--proxy-mode`. Default iptables. */
   mode?: ProxyMode;
-  /** `--cluster-cidr`: one, or one per family with a comma. Absent: no masquerading of traffic from outside the pod network. */
+  /**
+   * `--cluster-cidr`: one range, or one per family with a comma. Absent: traffic from outside the pod network is not masqueraded.
+   */
   clusterCidr?: string | undefined;
-  /** `--healthz-bind-address`. Default `0.0.0.0:10256`; empty: none. */
+  /** `--healthz-bind-address`. Default `0.0.0.0:10256`; empty: no health endpoint. */
   healthzBindAddress?: string;
   /** `--iptables-min-sync-period`. Default 1 s. */
   minSyncPeriodMs?: number;
-  /** `--iptables-sync-period`: look whether the rules stand, and retry after a failure. Default 30 s. */
+  /**
+   * `--iptables-sync-period`: interval of checks whether the rules are in place, and of retries after a failure. Default 30 s.
+   */
   syncPeriodMs?: number;
   /** `--masquerade-all`. Default false. */
   masqueradeAll?: boolean;
@@ -59,21 +65,22 @@ export interface ProxyOptions {
   masqueradeBit?: number;
   /** `--iptables-localhost-nodeports`. Default true. */
   localhostNodePorts?: boolean;
-  /** `--nodeport-addresses`: ranges whose local addresses take node ports; absent or empty: all. */
+  /** `--nodeport-addresses`: ranges of the local addresses that serve node ports. Absent or empty: all local addresses. */
   nodePortAddresses?: readonly string[];
 }
 
+/** A proxy that {@link createProxy} has made. */
 export interface Proxy {
-  /** Runs until `signal` aborts; the rules stay, so that a restart interrupts nothing. */
+  /** Runs until `signal` aborts. The rules stay, so that a restart interrupts no traffic. */
   run(signal: AbortSignal): Promise<void>;
-  /** The last syncs that changed something or failed, oldest first; 100 at most. */
+  /** The last syncs that changed something or failed, oldest first. At most 100. */
   history(): readonly SyncRecord[];
 }
 
 const historyLength = 100;
 const autoscalerTaint = 'ToBeDeletedByClusterAutoscaler';
 
-/** @throws Error for a node IP that is none */
+/** Makes a proxy. It starts with `run`. @throws Error when a node IP is no IP address */
 export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
   const { services, endpointSlices, nodes, clock, log, events } = deps;
   const syncPeriodMs = options.syncPeriodMs ?? 30_000;
@@ -153,13 +160,13 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
       ok &&= state !== undefined;
       if (state === undefined) continue;
       tracker.updated(family.family);
-      // Health is counted over both families; one of them is enough to know it.
+      // Health is counted over both families, so the state of one family is enough.
       if (family === families[0]) await healthServers.sync(healthCheckServices(state));
     }
     return ok;
   }
 
-  /** Looks every sync period whether somebody has taken rules away. */
+  /** Checks at every sync period whether another program has removed rules. */
   async function watchRules(signal: AbortSignal): Promise<void> {
     for (;;) {
       await sleep(clock, syncPeriodMs, signal);
@@ -191,7 +198,7 @@ export function createProxy(deps: ProxyDeps, options: ProxyOptions): Proxy {
       const bindAddress = options.healthzBindAddress ?? '0.0.0.0:10256';
       const serving = serveHealthz({ bindAddress, tracker, nodeEligible }, { log, clock }, signal);
       for (const { family } of families) tracker.updated(family);
-      // Rules from half a state would cut off the services that are not in the caches yet.
+      // Waits for all caches: rules from half of the objects would cut off the services that are not in the caches yet.
       const synced = Promise.all([services, endpointSlices, nodes].map((informer) => informer.untilSynced(signal)));
       const ready = await synced.then(
         () => true,

@@ -11,17 +11,17 @@ const services = Array.from({ length: 40 }, (_, index) =>
 const state = (of = services): ServiceState => buildServiceState({ services: of, endpointSlices: [] }, { nodeName: 'here' });
 const withoutSctp = async ({ ports }: ServiceState): Promise<boolean> => ports.every(({ protocol }) => protocol !== 'sctp');
 
-describe('what the kernel refuses', () => {
-  it('is found among all others', async () => {
+describe('service ports that the kernel refuses', () => {
+  it('are found among all others', async () => {
     const refused = await findRefused(state(), withoutSctp);
     assert.deepEqual(refused.map(({ name }) => name).sort(), ['s31', 's7']);
   });
 
-  it('is nobody’s where nothing is accepted', async () => {
+  it('are not searched for when the kernel refuses everything', async () => {
     assert.deepEqual(await findRefused(state(), async () => false), []);
   });
 
-  it('stays out as long as it is the same, and is told', async () => {
+  it('stay left out until they change, and are reported', async () => {
     const clock = new FakeClock(0);
     const quarantine = new Quarantine(clock, 1000);
     quarantine.add(await findRefused(state(), withoutSctp));

@@ -1,18 +1,18 @@
 /**
- * The last guard of the rules: the kernel refuses a whole ruleset for one rule. The checks of `state.ts` let nothing through that is
- * known to be refused; what it refuses besides (no SCTP, say) is found here by trying halves, and its Service is left out
- * until it changes.
+ * Finds service ports that the kernel refuses. The kernel refuses a whole ruleset because of one bad rule. `state.ts` leaves out
+ * everything that is known to be refused. Whatever else the kernel refuses (SCTP in a kernel without it, for example) is found
+ * here by bisection, and its Service port is left out until it changes.
  */
 import type { Clock } from '#client/clock.ts';
 import { type LeftOut, leftOut } from '#client/left-out.ts';
 import type { ServicePortState, ServiceState } from './state.ts';
 
-/** So many trials at most per refused ruleset: each takes as long as writing all rules. */
+/** Limit of trials per refused ruleset. Each trial takes as long as writing all rules. */
 const maxTrials = 64;
 
 /**
- * The service ports that `accepts` refuses, whatever is beside them. Empty where the rest is refused, too: then it is no object's fault.
- * @param accepts tries a state without putting it in place
+ * The service ports that `accepts` refuses even alone. Empty when the rest is refused, too: then no object is at fault.
+ * @param accepts tries a state without applying it
  */
 export async function findRefused(
   state: ServiceState,
@@ -32,19 +32,22 @@ export async function findRefused(
   return (await isAccepted([])) ? await search(state.ports) : [];
 }
 
-/** Service ports that the kernel refused, by what their rules are made of. */
+/** The service ports that the kernel has refused, each with the data that its rules were made of. */
 export class Quarantine {
   readonly #clock: Clock;
   readonly #retryMs: number;
   readonly #refused = new Map<string, { sinceMs: number; leftOut: LeftOut }>();
 
-  /** @param retryMs after this time a port is tried again: the kernel may have learned */
+  /** @param retryMs a refused port is tried again after this time, because the kernel may accept it then (a module was loaded) */
   constructor(clock: Clock, retryMs: number) {
     this.#clock = clock;
     this.#retryMs = retryMs;
   }
 
-  /** Without the ports that were refused as they are now. What has changed since, is gone or is due again is forgotten. */
+  /**
+   * The state without the refused ports. A port is not left out any more when it has changed, or after `retryMs`. Ports that no
+   * longer exist are forgotten.
+   */
   without(state: ServiceState): ServiceState {
     if (this.#refused.size === 0) return state;
     const known = new Map(this.#refused);

@@ -25,7 +25,7 @@ describe('buildServiceState', () => {
     it(`leaves out a service ${what}`, () => assert.deepEqual(state([object]).ports, []));
   }
 
-  it('passes over the slices of headless services, whatever the value of the label', () => {
+  it('ignores slices of headless services, whatever the value of the label', () => {
     const headless = slice('default/web', http, [endpoint('10.0.0.1')]);
     headless.metadata.labels = { ...headless.metadata.labels, 'service.kubernetes.io/headless': 'no' };
     const [port] = state([service('default/web', '10.96.0.1', http)], [headless]).ports;
@@ -102,7 +102,7 @@ describe('buildServiceState', () => {
     ['no spec', [{ metadata: { namespace: 'default', name: 'bad' } } as Service], [], /cannot be read/],
   ];
   for (const [what, services, slices, reason] of bad) {
-    it(`leaves out ${what}, says so, and serves the others as if it were not there`, () => {
+    it(`leaves out ${what}, reports it, and serves all others`, () => {
       const good = [service('default/web', '10.96.0.1', http)];
       const goodSlices = [slice('default/web', http, [endpoint('10.0.0.1'), endpoint('10.0.0.2')])];
       const found = state([...good, ...services], [...goodSlices, ...slices]);
@@ -123,7 +123,7 @@ describe('buildServiceState', () => {
     assert.deepEqual([port?.loadBalancerIps, port?.sourceRanges], [[], []]);
   });
 
-  it('stays small for a slice of as many endpoints and ports as the API takes', () => {
+  it('limits the state of a slice with as many endpoints and ports as the API accepts', () => {
     const ports = Array.from({ length: 20_000 }, (_, index) => ({ name: `p${index}`, port: index + 1 }));
     const endpoints = Array.from({ length: 1000 }, (_, index) => endpoint(`10.1.${index >> 8}.${index & 255}`));
     const many = [slice('default/web', ports, endpoints)];
@@ -146,7 +146,7 @@ describe('buildServiceState', () => {
     );
   });
 
-  it('names an unnamed port by its service alone', () => {
+  it('names an unnamed port by its service only', () => {
     const [port] = state(
       [service('default/web', '10.96.0.1', [{ port: 80 }])],
       [slice('default/web', [{ port: 8080 }], [endpoint('10.0.0.1')])],
@@ -167,7 +167,7 @@ describe('buildServiceState', () => {
     assert.equal(state([dual], [], 'IPv6').ports[0]?.clusterIp, 'fd00:10::1');
   });
 
-  it('reads external addresses leniently and drops what is none', () => {
+  it('reads external addresses leniently and drops malformed ones', () => {
     const spec = {
       type: 'LoadBalancer',
       externalIPs: ['192.168.099.011', '', 'fd00::1', 'nonsense'],
@@ -179,7 +179,7 @@ describe('buildServiceState', () => {
     assert.deepEqual(port?.loadBalancerIps, ['1.2.3.4']);
   });
 
-  it('takes a source range of everything for no restriction', () => {
+  it('treats a source range of all addresses as no restriction', () => {
     const spec = { type: 'LoadBalancer', loadBalancerSourceRanges: ['10.0.0.0/8', '0.0.0.0/0'] };
     assert.deepEqual(state([service('default/web', '10.96.0.1', http, spec, ['1.2.3.4'])]).ports[0]?.sourceRanges, []);
   });
@@ -190,7 +190,7 @@ describe('buildServiceState', () => {
     assert.deepEqual(state([object]).ports[0]?.loadBalancerIps, []);
   });
 
-  it('ignores the external policy of a service that nothing outside reaches', () => {
+  it('ignores the external policy of a service that cannot be reached from outside', () => {
     assert.equal(
       state([service('default/web', '10.96.0.1', http, { externalTrafficPolicy: 'Local' })]).ports[0]?.externalPolicyLocal,
       false,

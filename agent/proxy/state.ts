@@ -1,4 +1,4 @@
-/** Services and EndpointSlices → what this node has to forward, per service port. Pure. */
+/** Turns Services and EndpointSlices into the state that this node must forward, per service port. Pure. */
 import { type Cidr, type IpFamily, parseCidrSloppy, parseIpSloppy } from '#api/ip.ts';
 import type { EndpointSlice, Service, ServicePort } from '#api/types.generated.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
@@ -12,62 +12,69 @@ import {
 } from './endpoints.ts';
 import { isPort } from './port.ts';
 
-/** One port of one Service with all that decides its rules. */
+/** One port of one Service, with everything that decides its rules. */
 export interface ServicePortState {
   namespace: string;
   name: string;
-  /** `namespace/name:port`, or `namespace/name` for an unnamed port: in chain hashes and comments (ServicePortName.String). */
+  /**
+   * `namespace/name:port`, or `namespace/name` for an unnamed port. Hashes of chains and comments use it (upstream's
+   * ServicePortName.String).
+   */
   id: string;
-  /** Lower case, as iptables spells it: `tcp`, `udp`, `sctp`. */
+  /** The protocol in lower case, as iptables spells it: `tcp`, `udp`, `sctp`. */
   protocol: string;
   clusterIp: string;
   port: number;
   nodePort: number | undefined;
   externalIps: readonly string[];
-  /** Ingress IPs of a load balancer that delivers to the VIP itself (`ipMode: VIP`). */
+  /** Ingress IPs of a load balancer that delivers packets with the VIP as destination (`ipMode: VIP`). */
   loadBalancerIps: readonly string[];
-  /** Empty: everyone may come. */
+  /** The client ranges that the load balancer's IP accepts. Empty: all clients. */
   sourceRanges: readonly Cidr[];
-  /** Session affinity ClientIP with this timeout. */
+  /** Timeout of session affinity ClientIP, in seconds; undefined: no affinity. */
   affinitySeconds: number | undefined;
   healthCheckNodePort: number | undefined;
   externalPolicyLocal: boolean;
   internalPolicyLocal: boolean;
-  /** Reachable by something other than the cluster IP. */
+  /** Whether a node port, an external IP or a load balancer's IP reaches the port. */
   externallyAccessible: boolean;
-  /** All endpoints, also those not usable now. */
+  /** All endpoints, also those that are not used now. */
   endpoints: readonly EndpointState[];
   chosen: EndpointChoice;
 }
 
-/** Sorted by id and protocol: equal input gives equal state, in whatever order the caches list it. */
+/**
+ * The state of one address family. Ports are sorted by id and protocol, so the state does not depend on the order of the caches.
+ */
 export interface ServiceState {
   family: IpFamily;
   ports: readonly ServicePortState[];
-  /** What no rule can be made of. The rest of the same object, and all others, are in `ports`. */
+  /** The objects, or parts of objects, that give no rules. All other parts are in `ports`. */
   leftOut: readonly LeftOut[];
 }
 
+/** The objects that the state is made from. */
 export interface StateInput {
   services: readonly Service[];
   endpointSlices: readonly EndpointSlice[];
 }
 
+/** What the state depends on besides the objects. */
 export interface StateOptions extends Topology {
   family?: IpFamily;
 }
 
 const serviceNameLabel = 'kubernetes.io/service-name';
 const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
-/** Slices with this label, whatever its value, are not for proxies (core/v1 IsHeadlessService). */
+/** Proxies ignore slices with this label, whatever its value (core/v1 IsHeadlessService). */
 const headlessLabel = 'service.kubernetes.io/headless';
-/** The API's default (core/v1 DefaultClientIPServiceAffinitySeconds). */
+/** The API's default, in seconds (core/v1 DefaultClientIPServiceAffinitySeconds). */
 const defaultAffinitySeconds = 10_800;
 
 /**
- * The state of one address family (default IPv4). Headless services, ExternalName, services of the other family alone,
- * services that name another proxy (label service.kubernetes.io/service-proxy-name) and slices of headless services are passed over.
- * Objects are not trusted: what does not fit into a rule is left out, and told in `leftOut`.
+ * The state of one address family (default IPv4). These are ignored: headless services, ExternalName, services of the other
+ * family only, services that name another proxy (label service.kubernetes.io/service-proxy-name), and slices of headless
+ * services. Objects are not trusted: a value that does not fit into a rule is left out and reported in `leftOut`. Pure.
  */
 export function buildServiceState({ services, endpointSlices }: StateInput, options: StateOptions): ServiceState {
   const family = options.family ?? 'IPv4';
@@ -91,7 +98,7 @@ function slicesByService(
     const isForProxies = service !== '' && labels?.[headlessLabel] === undefined;
     return isForProxies ? [{ slice, name: String(name), key: `${namespace}/${service}` }] : [];
   });
-  // Sorted, so that of two slices that tell different things about one address the same one wins each time.
+  // Slices are sorted by name. When two slices disagree about an address, the same one wins every time.
   const sorted = named.sort((a, b) => compare(a.name, b.name));
   const groups = Map.groupBy(sorted, ({ key }) => key);
   return new Map(Array.from(groups, ([key, group]) => [key, group.map(({ slice }) => slice)]));
@@ -133,14 +140,14 @@ function servicePorts(
   });
 }
 
-/** Each becomes an iptables match extension of the same name in lower case. */
+/** The protocols that Services may have. In lower case each is the name of an iptables match extension. */
 const protocols: readonly string[] = ['TCP', 'UDP', 'SCTP'];
-/** What may stand in a rule's comment; names that passed the API's checks fit. */
+/** The characters that a rule's comment may have. Names that passed the API server's validation have only these. */
 const plainText = /^[A-Za-z0-9][-A-Za-z0-9._/:]*$/;
-/** With the longest text around it, a comment stays below the kernel's 256 bytes. */
+/** Limit of an id's length. With the longest text around it, a comment stays below the kernel's 256 bytes. */
 const maxIdLength = 200;
 
-/** What keeps a port out of the rules, beginning with the field's name. */
+/** The reason why a port gives no rules, which begins with the field's name. Undefined when it can be used. */
 function whyUnusable(
   { metadata }: Service,
   { name, port, protocol = 'TCP' }: ServicePort,
@@ -151,7 +158,7 @@ function whyUnusable(
   if (!protocols.includes(protocol)) return `protocol: ${JSON.stringify(protocol)} is none of ${protocols.join(', ')}`;
   if (!plainText.test(id) || id.length > maxIdLength)
     return `name: ${JSON.stringify(id.slice(0, maxIdLength))} cannot stand in a rule`;
-  // Chains are named by id and protocol: two ports would write into the same.
+  // Chains are named by id and protocol, so two equal ports would write into the same chains.
   if (seen.has(portKey(id, protocol))) return `name: ${JSON.stringify(name ?? '')} occurs twice`;
   seen.add(portKey(id, protocol));
   return undefined;
@@ -178,7 +185,7 @@ function sharedByPorts({ spec, status }: Service, family: IpFamily, problem: (re
   const ranges = sourceRanges(spec.loadBalancerSourceRanges ?? [], problem);
   return {
     externalIps: ofFamily(spec.externalIPs ?? [], family, 'spec.externalIPs', problem),
-    // Ranges that cannot be read let nobody in, rather than everybody.
+    // When the source ranges cannot be parsed, no client is admitted: admitting all would be unsafe.
     loadBalancerIps:
       ranges === 'unreadable'
         ? []
@@ -188,7 +195,7 @@ function sharedByPorts({ spec, status }: Service, family: IpFamily, problem: (re
             'status.loadBalancer.ingress',
             problem,
           ),
-    // A range of everything is the same as no range.
+    // A range of all addresses is the same as no range.
     sourceRanges:
       ranges === 'unreadable' || ranges.some((range) => range.family === family && range.prefixLength === 0)
         ? []
@@ -202,7 +209,7 @@ function sharedByPorts({ spec, status }: Service, family: IpFamily, problem: (re
 
 function sourceRanges(texts: readonly string[], problem: (reason: string) => void): readonly Cidr[] | 'unreadable' {
   const ranges = texts.flatMap((text, index) => {
-    // White space is allowed, as upstream's validation allows it.
+    // Surrounding white space is allowed, because upstream's validation allows it.
     const cidr = typeof text === 'string' ? parseCidrSloppy(text.trim()) : undefined;
     if (cidr === undefined) problem(`spec.loadBalancerSourceRanges[${index}]: ${JSON.stringify(text)} is no range of addresses`);
     return cidr ?? [];
@@ -210,7 +217,7 @@ function sourceRanges(texts: readonly string[], problem: (reason: string) => voi
   return texts.length > 0 && ranges.length === 0 ? 'unreadable' : ranges;
 }
 
-/** The API's bound (core/v1 MaxClientIPServiceAffinitySeconds). */
+/** The API's maximum, in seconds (core/v1 MaxClientIPServiceAffinitySeconds). */
 const maxAffinitySeconds = 86_400;
 
 function affinitySeconds({ sessionAffinityConfig: config }: Service['spec'], problem: (reason: string) => void): number {
@@ -268,7 +275,9 @@ function ofFamily(addresses: readonly string[], family: IpFamily, path: string, 
 const portOrNone = (port: number | undefined): number | undefined => (isPort(port) ? port : undefined);
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** How many local ready endpoints each service with a health check node port has, by `namespace/name`, with that port. */
+/**
+ * The number of local ready endpoints of each service with a health check node port, by `namespace/name`, with that port. Pure.
+ */
 export function healthCheckServices({ ports }: ServiceState): Map<string, { port: number; localEndpoints: number }> {
   const services = new Map<string, { port: number; ips: Set<string> }>();
   for (const { namespace, name, healthCheckNodePort, endpoints } of ports) {
@@ -276,7 +285,7 @@ export function healthCheckServices({ ports }: ServiceState): Map<string, { port
     const key = `${namespace}/${name}`;
     const entry = services.get(key) ?? { port: healthCheckNodePort, ips: new Set() };
     services.set(key, entry);
-    // Counted by IP: one pod behind two ports is one endpoint.
+    // Endpoints are counted by IP: a pod behind two ports counts once.
     for (const { ip, local, ready } of endpoints) if (local && ready) entry.ips.add(ip);
   }
   return new Map([...services].map(([key, { port, ips }]) => [key, { port, localEndpoints: ips.size }]));

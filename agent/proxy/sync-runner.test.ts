@@ -5,7 +5,7 @@ import { createSyncRunner } from './sync-runner.ts';
 
 const options = { minIntervalMs: 1000, retryIntervalMs: 30_000, maxIntervalMs: 3_600_000 };
 
-/** Times of the syncs since the start, in milliseconds. */
+/** The times of the syncs since the start, in milliseconds. */
 async function record(
   script: (runner: { request(): void; clock: FakeClock }) => Promise<void>,
   results: boolean[] = [],
@@ -29,7 +29,7 @@ async function record(
 }
 
 describe('createSyncRunner', () => {
-  it('runs the first request at once and gathers those within the interval', async () => {
+  it('runs the first request at once and merges those within the interval', async () => {
     const times = await record(async ({ request, clock }) => {
       await clock.advance(500);
       request();
@@ -43,7 +43,7 @@ describe('createSyncRunner', () => {
     assert.deepEqual(times, [500, 1500, 5600]);
   });
 
-  it('runs without a request after a long time', async () => {
+  it('runs without a request after the maximum interval', async () => {
     assert.deepEqual(await record(({ clock }) => clock.advance(7_300_000)), [3_600_000, 7_201_000]);
   });
 

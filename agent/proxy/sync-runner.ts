@@ -1,23 +1,26 @@
 /**
- * Runs one function on request, never twice at once and never more often than allowed: the first request at once, those
- * that come meanwhile together afterwards; again after a failure, and after a long time in any case.
+ * Runs one function on request, never twice at once and never more often than allowed. The first request runs at once. Requests
+ * that come within the minimum interval are merged into one run. It also runs again after a failure, and after the maximum
+ * interval without a request.
  */
 import { type Clock, sleep } from '#client/clock.ts';
 
+/** Intervals of a {@link SyncRunner}. */
 export interface SyncRunnerOptions {
   minIntervalMs: number;
-  /** After a failure. */
+  /** Time until the next run after a failure. */
   retryIntervalMs: number;
   maxIntervalMs: number;
 }
 
+/** Runs a function on request, see {@link createSyncRunner}. */
 export interface SyncRunner {
   request(): void;
-  /** Settles once `signal` has aborted and a sync under way has ended. */
+  /** Settles once `signal` has aborted and the running sync has ended. */
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** `sync` answers whether it succeeded; it must not reject. */
+/** Makes a runner. `sync` returns whether it succeeded, and must not reject. */
 export function createSyncRunner(clock: Clock, sync: () => Promise<boolean>, options: SyncRunnerOptions): SyncRunner {
   let requested = false;
   let wake: (() => void) | undefined;

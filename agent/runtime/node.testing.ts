@@ -1,6 +1,6 @@
 /**
- * Test support: one machine for a container runtime, as a network namespace with a CNI network, a registry and the lab's
- * images. Everything is below one temporary folder, and gone after `dispose`, also when a test failed.
+ * Test support: a machine for a container runtime. It is a network namespace with a CNI network, a registry and the lab's images.
+ * Its files are in one temporary folder. `dispose` removes everything, also after a failed test.
  */
 import { randomBytes } from 'node:crypto';
 import { glob, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
@@ -17,14 +17,14 @@ import { until } from '#lab/until.ts';
 export const busyboxImage = 'docker.io/library/busybox:latest';
 
 export interface TestNode {
-  /** `trt-` and six digits: name of the namespace and of the cgroup. */
+  /** Name of the namespace and of the cgroup: `trt-` and six digits. */
   name: string;
   dir: string;
   cniConfDir: string;
   cniBinDir: string;
-  /** `host:port` as the runtime reaches it; serves `library/busybox` and `tinkernetes/web`. */
+  /** `host:port` under which the runtime reaches the registry. It serves `library/busybox` and `tinkernetes/web`. */
   registry: string;
-  /** The first three bytes of every pod's address. */
+  /** The first three bytes of every pod's address, for example `10.88.1`. */
   podNetwork: string;
   /** An archive of pause and busybox for `docker load` or `ctr images import`. */
   imageArchive: string;
@@ -32,7 +32,7 @@ export interface TestNode {
   /** Starts a daemon inside the namespace and waits until `ready`. */
   start(spec: Pick<DaemonSpec, 'name' | 'argv'>, ready: () => Promise<boolean>): Promise<void>;
   stop(name: string): Promise<void>;
-  /** A TCP connection made inside the namespace. */
+  /** Opens a TCP connection from inside the namespace. */
   dial(host: string, port: number): Promise<Duplex>;
   dispose(): Promise<void>;
 }
@@ -117,7 +117,9 @@ async function writeCniConfig({ cniConfDir, dir, name, podNetwork }: TestNode): 
   await writeFile(join(cniConfDir, '10-test.conflist'), JSON.stringify({ cniVersion: '0.4.0', name, plugins }));
 }
 
-/** Fills the registry's storage by its own layout, since its port is inside the namespace only. */
+/**
+ * Starts the registry and writes the images directly into its storage, because its port is reachable only inside the namespace.
+ */
 async function startRegistry(node: TestNode, images: readonly LabImage[]): Promise<void> {
   const root = join(node.dir, 'registry');
   const base = join(root, 'docker/registry/v2');
@@ -154,7 +156,7 @@ async function startRegistry(node: TestNode, images: readonly LabImage[]): Promi
 
 /* ------------------------------------------------------------------ cleaning up */
 
-/** Also for a node whose test was killed. */
+/** Removes everything of a test node. It also works for a node whose test was killed. */
 export async function cleanUp(name: string, dir: string): Promise<void> {
   await killProcesses(() => pidsInCgroup(name));
   await killProcesses(() => pidsInNamespace(name));

@@ -43,7 +43,7 @@ describe('a line about a kill', () => {
   for (const [name, text, line] of cases) it(name, () => assert.deepEqual(parseOomLine(text), line));
 });
 
-describe("a container's end by want of memory", () => {
+describe('a container that was killed because memory ran out', () => {
   const ended = { id, state: 'CONTAINER_EXITED', reason: 'Error', exitCode: 137 } as ContainerStatus;
   const end = (containerId: string, pid: number): ContainerEvent => ({
     containerId,
@@ -72,10 +72,10 @@ describe("a container's end by want of memory", () => {
     ['a group of its own making', `/kubepods/podx/${id}/inner`],
   ];
   for (const [name, group] of groups)
-    it(`is known by its control group: ${name}`, async () =>
+    it(`is found by its control group: ${name}`, async () =>
       assert.equal(await reasonAfterEvents(runtimeWith(ended, [[memcgKill(group)]])), 'OOMKilled'));
 
-  it("is known by its first process where the kernel's log has no more", async () =>
+  it("is found by its first process when the kernel's log names no more", async () =>
     assert.equal(await reasonAfterEvents(runtimeWith(ended, [[], [killedLine(77)]], [end(id, 77)])), 'OOMKilled'));
 
   const not: [string, ContainerStatus, (readonly string[])[], ContainerEvent[]][] = [
@@ -85,16 +85,16 @@ describe("a container's end by want of memory", () => {
     ['it ended well', { ...ended, reason: 'Completed', exitCode: 0 }, [[memcgKill(`/kubepods/podx/${id}`)]], []],
   ];
   for (const [name, status, reads, events] of not)
-    it(`is not claimed when ${name}`, async () =>
+    it(`is not reported when ${name}`, async () =>
       assert.equal(await reasonAfterEvents(runtimeWith(status, reads, events)), status.reason));
 
-  it('is told by the runtime alone where the log cannot be read', async () => {
+  it('is reported only by the runtime when the log cannot be read', async () => {
     const kernelLog: KernelLog = { read: () => Promise.reject(new Error('EACCES')), close: async () => undefined };
     const plain = { containerStatus: async () => ended } as unknown as ContainerRuntime;
     assert.deepEqual(await withOomReports(plain, { kernelLog, log }).containerStatus(id), ended);
   });
 
-  it('is found in the log of the real kernel, also when it has many to tell of', async () => {
+  it('is found in the log of the real kernel, also when it reports many kills', async () => {
     const cgroups = await createCgroups();
     const { hierarchy } = cgroups;
     const root = hierarchy.version === 2 ? hierarchy.root : (hierarchy.mountPoints.get('memory') ?? '');
@@ -111,7 +111,7 @@ describe("a container's end by want of memory", () => {
     const runtime = withOomReports(plain, { kernelLog, log });
     try {
       assert.equal((await runtime.containerStatus(id)).reason, 'Error', 'history does not explain it');
-      // The kernel tells of ten groups within five seconds; of the others it names the process.
+      // The kernel logs the control group of at most ten kills within five seconds. For the others it logs only the process.
       for (let count = 0; count < 14; count++) {
         const containerId = randomBytes(32).toString('hex');
         const group = `${top}/${containerId}`;

@@ -1,9 +1,9 @@
 /**
- * Which containers the kernel killed for want of memory.
+ * Finds containers that the kernel killed because memory ran out.
  *
- * A runtime's shim begins to listen for that after it has started the container, and hears nothing of one that runs out of
- * memory in its first milliseconds: the runtime then says `Error`. Counters do not help, since the container's control group is
- * removed with it. The kernel's log has a line before the process dies, on control groups v1 and v2 alike.
+ * A runtime's shim begins to listen for OOM kills after it has started the container. It misses a kill in the container's first
+ * milliseconds, and the runtime then reports the reason `Error`. Counters of the control group do not help, because the group is
+ * removed with its container. The kernel logs a line before the process dies, on control groups v1 and v2 alike.
  *
  * Source: kernel `mm/oom_kill.c`; upstream `pkg/kubelet/oom` reads the same log.
  */
@@ -11,12 +11,12 @@ import type { Logger } from 'pino';
 import type { KernelLog } from '#agent/host/kernel-log.ts';
 import type { ContainerEvent, ContainerRuntime } from './runtime.ts';
 
-/** One line about a kill: the control group it happened in, or only the process where the kernel had no room for more. */
+/** One line about a kill: its control group, or only its process when the kernel limited the rate of its messages. */
 export type OomLine = { cgroup: string } | { pid: number };
 
-/** Undefined for any other line of the log. Pure. */
+/** Parses a line of the kernel's log. Undefined when it reports no kill. Pure. */
 export function parseOomLine(text: string): OomLine | undefined {
-  // At most ten of these in five seconds.
+  // The kernel logs at most ten of these lines in five seconds.
   const victim = /^oom-kill:.*,task_memcg=([^,]*),task=.*,pid=\d+,uid=\d+$/.exec(text);
   if (victim !== null) return { cgroup: victim[1] ?? '' };
   const group = /^Tasks in (\S+) are going to be killed due to memory\.oom\.group set$/.exec(text);
@@ -25,10 +25,13 @@ export function parseOomLine(text: string): OomLine | undefined {
   return killed === null ? undefined : { pid: Number(killed[1]) };
 }
 
-/** containerd and Docker name a container's group after its ID, alone or as `cri-containerd-<id>.scope`. */
+/**
+ * The container ids in a control group's path. containerd and Docker name a container's group after its ID, alone or as
+ * `cri-containerd-<id>.scope`.
+ */
 const containerIds = (cgroup: string): string[] => cgroup.match(/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g) ?? [];
 
-/** Kills and ends that are remembered: more than a full node has containers. */
+/** Limit of remembered kills and ends. A full node has fewer containers. */
 const maxRemembered = 1000;
 
 function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): void {
@@ -37,12 +40,12 @@ function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): voi
   if (map.size > maxRemembered) for (const oldest of map.keys().take(1)) map.delete(oldest);
 }
 
-/** The same runtime, whose `containerStatus` says `OOMKilled` for certain. */
+/** Wraps a runtime so that `containerStatus` reports `OOMKilled` for every container that the kernel's log names. */
 export function withOomReports(runtime: ContainerRuntime, deps: { kernelLog: KernelLog; log: Logger }): ContainerRuntime {
   const { kernelLog, log } = deps;
   const killed = new Map<string, true>();
   const killedPids = new Map<number, true>();
-  /** The first process of containers that ended: for kills of which the log has the process only. */
+  /** The first process of each container that has ended, to match kills of which the log names only the process. */
   const firstPids = new Map<string, number>();
   let isFirstRead = true;
   let isUnreadable = false;
@@ -60,7 +63,7 @@ export function withOomReports(runtime: ContainerRuntime, deps: { kernelLog: Ker
     for (const line of texts.map(parseOomLine)) {
       if (line === undefined) continue;
       if ('cgroup' in line) for (const id of containerIds(line.cgroup)) remember(killed, id, true);
-      // A process of long ago: its number may be another's by now.
+      // In the first read, the line may be old and its pid may belong to another process now.
       else if (!isFirstRead) remember(killedPids, line.pid, true);
     }
     isFirstRead = false;
@@ -74,7 +77,7 @@ export function withOomReports(runtime: ContainerRuntime, deps: { kernelLog: Ker
   }
 
   async function* noteEnds(events: AsyncIterable<ContainerEvent>): AsyncIterable<ContainerEvent> {
-    // What is in the log before the first container's end is history.
+    // Lines that were logged before the first container's end are read now, so that their pids are ignored.
     await readOn();
     for await (const event of events) {
       if (event.pid !== undefined) remember(firstPids, event.containerId, event.pid);

@@ -1,4 +1,4 @@
-/** What every {@link ContainerRuntime} must do, tried on a real one. Called from `cri.test.ts` and `docker.test.ts`. */
+/** The tests that every {@link ContainerRuntime} must pass, on a real runtime. `cri.test.ts` and `docker.test.ts` call them. */
 import assert from 'node:assert/strict';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,13 +14,13 @@ import type { ContainerConfig, ContainerStatus, PodSandboxConfig } from './types
 export interface RuntimeUnderTest {
   node: TestNode;
   runtime: ContainerRuntime;
-  /** As `version()` must say. */
+  /** The `runtimeName` that `version()` must return. */
   runtimeName: string;
-  /** Another client of the same daemon: an agent that was restarted. */
+  /** Makes another client of the same daemon, as a restarted agent does. */
   createRuntime(): ContainerRuntime;
   stopDaemon(): Promise<void>;
   startDaemon(): Promise<void>;
-  /** Connects to the host of a streaming URL from where the kubelet would be. */
+  /** Connects to the host of a streaming URL from the place of the kubelet. */
   dial(url: URL): Promise<Duplex>;
 }
 
@@ -64,7 +64,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
     }
 
     function containerConfig(command: readonly string[], more: Partial<ContainerConfig> = {}): ContainerConfig {
-      // What the kubelet always sends: CRI's default would be the sandbox's PID namespace.
+      // The kubelet always sends this. CRI's default would be the sandbox's PID namespace.
       const securityContext = {
         namespaceOptions: { network: 'POD', pid: 'CONTAINER', ipc: 'POD' } as const,
         ...more.linux?.securityContext,
@@ -81,7 +81,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
       };
     }
 
-    /** A sandbox with one running container; the caller's test removes nothing, `after` does. */
+    /** Starts a sandbox with one running container. `after` removes it, so the test need not. */
     async function run(command: readonly string[], more: Partial<ContainerConfig> = {}, pod: Partial<PodSandboxConfig> = {}) {
       const sandboxConfig = await podConfig(pod);
       const sandbox = await runtime.runPodSandbox(sandboxConfig);
@@ -121,7 +121,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
     /* -------------------------------------------------------------- the runtime itself */
 
     describe('version and status', () => {
-      it('says who it is', async () => {
+      it('returns its name and version', async () => {
         const version = await runtime.version();
         assert.equal(version.runtimeName, under.runtimeName);
         assert.equal(version.runtimeApiVersion, 'v1');
@@ -142,7 +142,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         );
       });
 
-      it('tells its cgroup driver or nothing', async () => {
+      it('returns its cgroup driver or undefined', async () => {
         const { cgroupDriver } = await runtime.runtimeConfig();
         assert.ok(cgroupDriver === undefined || cgroupDriver === 'CGROUPFS', String(cgroupDriver));
       });
@@ -151,7 +151,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
     /* -------------------------------------------------------------- sandboxes */
 
     describe('pod sandboxes', () => {
-      it('live through run, status, stop and remove', async () => {
+      it('can be run, inspected, stopped and removed', async () => {
         const config = await podConfig();
         const id = await runtime.runPodSandbox(config);
         const status = await runtime.podSandboxStatus(id);
@@ -169,7 +169,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         await assert.rejects(runtime.podSandboxStatus(id), isNotFound);
       });
 
-      it('can be stopped and removed twice, and when they never were', async () => {
+      it('can be stopped and removed twice, and when they do not exist', async () => {
         const id = await runtime.runPodSandbox(await podConfig());
         await runtime.stopPodSandbox(id);
         await runtime.stopPodSandbox(id);
@@ -179,7 +179,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         await runtime.removePodSandbox('0'.repeat(64));
       });
 
-      it('give their address back', async () => {
+      it('free their address', async () => {
         const id = await runtime.runPodSandbox(await podConfig());
         const { network } = await runtime.podSandboxStatus(id);
         const lease = join(under.node.dir, 'ipam', under.node.name, network.ip);
@@ -188,7 +188,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         await assert.rejects(readFile(lease), { code: 'ENOENT' });
       });
 
-      it('take their containers along', async () => {
+      it('are removed with their containers', async () => {
         const { sandbox, container } = await run(sleeper);
         await runtime.stopPodSandbox(sandbox);
         assert.equal((await runtime.containerStatus(container)).state, 'CONTAINER_EXITED');
@@ -249,7 +249,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         await runtime.stopContainer(container, 0);
       });
 
-      it("share the node's network where asked, without an address of their own", async () => {
+      it("share the node's network when asked, without an address of their own", async () => {
         const config = await podConfig();
         const hostNetwork = {
           ...config,
@@ -275,7 +275,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
     /* -------------------------------------------------------------- containers */
 
     describe('containers', () => {
-      it('live through create, start, stop and remove', async () => {
+      it('can be created, started, stopped and removed', async () => {
         const sandboxConfig = await podConfig();
         const sandbox = await runtime.runPodSandbox(sandboxConfig);
         const config = containerConfig(sleeper);
@@ -305,7 +305,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         await runtime.stopContainer(id, 30);
       });
 
-      it('report how they ended', async () => {
+      it('report exit code and reason', async () => {
         const cases: readonly [readonly string[], number, string][] = [
           [['true'], 0, 'Completed'],
           [['sh', '-c', 'exit 3'], 3, 'Error'],
@@ -327,7 +327,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.equal((await runtime.containerStatus(container)).exitCode, 137);
       });
 
-      it('say OOMKilled when they ran out of memory', async () => {
+      it('report OOMKilled when they ran out of memory', async () => {
         const resources = { memoryLimitInBytes: 16 * 1024 * 1024, memorySwapLimitInBytes: 16 * 1024 * 1024 };
         const cases: Readonly<Record<string, readonly string[]>> = {
           'in its first milliseconds': ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=64M', 'count=10'],
@@ -340,7 +340,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         }
       });
 
-      it('fail to start with a reason when the command is not there', async () => {
+      it('fail to start with a reason when the command does not exist', async () => {
         const sandboxConfig = await podConfig();
         const sandbox = await runtime.runPodSandbox(sandboxConfig);
         const id = await runtime.createContainer(sandbox, containerConfig(['/no/such/program']), sandboxConfig);
@@ -354,7 +354,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.match(status.message, /no such file or directory/);
       });
 
-      it('cannot be created from an image that is not there', async () => {
+      it('cannot be created from an absent image', async () => {
         const sandboxConfig = await podConfig();
         const sandbox = await runtime.runPodSandbox(sandboxConfig);
         const config = containerConfig(['true'], { image: { image: 'docker.io/library/absent:1' } });
@@ -444,7 +444,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.equal(dropped, 0n);
       });
 
-      it('run under the limits asked for, and under new ones later', async () => {
+      it('have the limits of their configuration, and new ones after an update', async () => {
         const resources = { cpuShares: 512, cpuQuota: 50_000, cpuPeriod: 100_000, memoryLimitInBytes: 64 * 1024 * 1024 };
         const { container, sandboxConfig } = await run(sleeper, { linux: { resources } });
         const cgroup = async (controller: string, file: string): Promise<string> =>
@@ -464,7 +464,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.equal(await cgroup('memory', 'memory.limit_in_bytes'), String(128 * 1024 * 1024));
       });
 
-      it('share network and IPC, and processes where asked', async () => {
+      it('share network and IPC, and processes when asked', async () => {
         const namespaceOptions = { network: 'POD', pid: 'POD', ipc: 'POD' } as const;
         const config = await podConfig();
         const sandboxConfig = { ...config, linux: { ...config.linux, securityContext: { namespaceOptions } } };
@@ -498,7 +498,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
           .split('\n')
           .map((one) => one.replace(/^\S+ /, ''));
 
-      it('are in CRI format, per stream, the last line partial where it has no end', async () => {
+      it('are in CRI format, per stream, with a partial last line when it has no line end', async () => {
         const { container, logFile } = await run(['sh', '-c', 'echo out; sleep 0.2; echo err >&2; sleep 0.2; printf "no end"']);
         await exited(container);
         const text = await logHas(logFile, 'no end');
@@ -506,7 +506,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.deepEqual(bodies(text), ['stdout F out', 'stderr F err', 'stdout P no end']);
       });
 
-      it('go on in a new file when the old one was renamed', async () => {
+      it('continue in a new file after the old one was renamed', async () => {
         const { container, logFile } = await run([
           'sh',
           '-c',
@@ -559,7 +559,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         assert.ok(Date.now() - startMs < 20_000);
       });
 
-      it('ends with its signal, and the command with it', async () => {
+      it('ends, and kills the command, when its signal aborts', async () => {
         const { container } = await run(sleeper);
         const over = new AbortController();
         const call = runtime.execSync(container, ['sleep', '4321'], 0, over.signal);
@@ -571,7 +571,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         await until('the command is gone', async () => !(await sleeping()), waitMs);
       });
 
-      it('says NotFound where the container is not', async () => {
+      it('fails with NotFound for an absent container', async () => {
         await assert.rejects(runtime.execSync('0'.repeat(64), ['true'], 1000), isNotFound);
       });
     });
@@ -668,7 +668,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
           await session.open({ streamType: 'resize' }),
         ];
         resize.write(JSON.stringify({ Width: 77, Height: 22 }) + '\n');
-        // The size travels beside the input, so it gets a head start of one round trip.
+        // The size travels on another stream than the input, so the test waits for one round trip.
         await until(
           'the terminal has the size',
           async () =>
@@ -704,7 +704,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         await session.close();
       });
 
-      it('says NotFound before it gives a URL', async () => {
+      it('fails with NotFound instead of returning a URL', async () => {
         const request = { containerId: '0'.repeat(64), cmd: ['true'], tty: false, stdin: false, stdout: true, stderr: true };
         await assert.rejects(runtime.exec(request), isNotFound);
         await assert.rejects(runtime.portForward('0'.repeat(64)), isNotFound);
@@ -734,7 +734,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
     /* -------------------------------------------------------------- images */
 
     describe('images', () => {
-      it('are told by tag and ID, and undefined where they are not', async () => {
+      it('are found by tag and ID, and undefined when absent', async () => {
         const image = await runtime.imageStatus({ image: busyboxImage });
         assert.ok(image !== undefined && image.sizeBytes > 0);
         assert.ok(
@@ -764,11 +764,11 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         await runtime.removeImage({ image: reference });
       });
 
-      it('say NotFound when the registry does not have them', async () => {
+      it('fail with NotFound when the registry does not have them', async () => {
         await assert.rejects(runtime.pullImage({ image: `${under.node.registry}/absent/image:1` }), isNotFound);
       });
 
-      it('fill a filesystem', async () => {
+      it('are counted in the image filesystem', async () => {
         const { imageFilesystems } = await runtime.imageFsInfo();
         assert.ok((imageFilesystems[0]?.usedBytes ?? 0) > 0 && imageFilesystems[0]?.mountpoint.startsWith('/'));
       });
@@ -777,7 +777,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
     /* -------------------------------------------------------------- stats and events */
 
     describe('stats', () => {
-      it('tell CPU and memory of a running container', async () => {
+      it('report CPU and memory of a running container', async () => {
         const { container, sandbox } = await run(sleeper);
         const stats = await runtime.containerStats(container);
         assert.equal(stats.id, container);
@@ -793,7 +793,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
     });
 
     describe('events', () => {
-      it("tell of a container's start and end when its status shows it", async () => {
+      it("report a container's start and end after its status shows it", async () => {
         const stop = new AbortController();
         const events = runtime.containerEvents(stop.signal);
         const { container } = await run(['true']);
@@ -811,7 +811,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
         stop.abort();
       });
 
-      it('end when nobody wants them', async () => {
+      it('end when their signal aborts', async () => {
         const stop = new AbortController();
         const events = runtime.containerEvents(stop.signal);
         stop.abort();
@@ -821,7 +821,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
 
     /* -------------------------------------------------------------- a restart of the daemon */
 
-    it('is Unavailable while the daemon is down, and knows its containers when it is back', async () => {
+    it('fails with Unavailable while the daemon is down, and knows its containers after a restart', async () => {
       const { sandbox, container, logFile } = await run(['sh', '-c', 'while true; do echo tick; sleep 0.1; done']);
       await logHas(logFile, 'tick');
       const broken = runtime.containerEvents(new AbortController().signal);
@@ -840,7 +840,7 @@ export function runtimeContract(name: string, start: () => Promise<RuntimeUnderT
   });
 }
 
-/** Everything that comes until the other side closes. */
+/** Collects the bytes until the other side closes. */
 async function firstBytes(socket: Duplex): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of socket) {

@@ -1,12 +1,14 @@
 /**
- * `ContainerRuntime`: what the kubelet asks of containerd or Docker, in the terms of CRI v1 (RuntimeService and ImageService).
+ * The interface `ContainerRuntime`: the calls of the kubelet to containerd or Docker, in the terms of CRI v1 (RuntimeService and
+ * ImageService).
  *
- * Every implementation passes `runtime.contract.ts`. All of them promise:
- * - every failure is a {@link RuntimeError}, with a code that callers test instead of message text;
- * - a call ends within its deadline (2 minutes; `stopContainer` and `execSync` add their own timeout; a pull has none as long
- *   as it makes progress), with code `DeadlineExceeded`;
- * - stopping or removing what is absent, stopped or removed already succeeds;
- * - a runtime that does not answer is `Unavailable`, and the next call tries anew, so a restarted runtime needs no care.
+ * Every implementation passes `runtime.contract.ts` and guarantees:
+ * - Every failure is a {@link RuntimeError}. Callers test its code, not its message.
+ * - A call ends within its deadline with code `DeadlineExceeded`. The deadline is 2 minutes; `stopContainer` and `execSync` add
+ *   their own timeout; a pull has none as long as it makes progress.
+ * - Stopping or removing an object that is absent, or already stopped or removed, succeeds.
+ * - A runtime that does not answer gives `Unavailable`. The next call connects again, so callers need not handle a restart of the
+ *   runtime.
  */
 import type {
   AttachRequest,
@@ -37,7 +39,7 @@ import type {
 
 export type * from './types.ts';
 
-/** gRPC's status names, which CRI defines its errors by. */
+/** The names of gRPC's status codes. CRI defines its errors by them. */
 export type RuntimeErrorCode =
   | 'Cancelled'
   | 'Unknown'
@@ -56,10 +58,10 @@ export type RuntimeErrorCode =
   | 'DataLoss'
   | 'Unauthenticated';
 
-/** A call to the container runtime failed. `message` is the runtime's own text, fit for events and conditions. */
+/** A call to the container runtime failed. `message` is the runtime's own text and may be shown in events and conditions. */
 export class RuntimeError extends Error {
   readonly code: RuntimeErrorCode;
-  /** The CRI call, as `RunPodSandbox`. */
+  /** The name of the CRI call, for example `RunPodSandbox`. */
   readonly call: string;
   constructor(code: RuntimeErrorCode, call: string, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -69,84 +71,90 @@ export class RuntimeError extends Error {
   }
 }
 
-/** Whether `error` says that the sandbox, container or image is not there. */
+/** Whether the error means that the sandbox, container or image does not exist. */
 export const isNotFound = (error: unknown): error is RuntimeError => error instanceof RuntimeError && error.code === 'NotFound';
 
-/** Whether `error` says that the runtime itself does not answer. */
+/** Whether the error means that the runtime does not answer. */
 export const isUnavailable = (error: unknown): error is RuntimeError =>
   error instanceof RuntimeError && error.code === 'Unavailable';
 
-/** RuntimeService and ImageService of CRI v1. Times, deadlines and errors: see the top of this file. */
+/** RuntimeService and ImageService of CRI v1. See the top of this file for times, deadlines and errors. */
 export interface ContainerRuntime {
   version(): Promise<RuntimeVersion>;
   status(): Promise<RuntimeStatus>;
-  /** The cgroup driver the runtime uses, `undefined` where it does not say (containerd before 2.0). */
+  /** The cgroup driver of the runtime; `undefined` when the runtime does not report it (containerd before 2.0). */
   runtimeConfig(): Promise<{ cgroupDriver?: CgroupDriver | undefined }>;
-  /** Tells a runtime that makes its own CNI config the node's pod range. Others ignore it. */
+  /** Gives the node's pod range to a runtime that makes its own CNI configuration. Other runtimes ignore it. */
   updateRuntimeConfig(config: { podCidr: string }): Promise<void>;
 
-  /** Starts the pod's sandbox with its network. Nothing is left behind on failure. @returns its ID */
+  /** Starts the pod's sandbox with its network. After a failure nothing is left behind. @returns the sandbox's ID */
   runPodSandbox(config: PodSandboxConfig, runtimeHandler?: string): Promise<string>;
   /** Kills the sandbox's containers, takes its network down and frees its addresses. Idempotent. */
   stopPodSandbox(podSandboxId: string): Promise<void>;
-  /** Removes a sandbox with its containers; a running one is stopped first. Idempotent. */
+  /** Removes a sandbox and its containers. A running sandbox is stopped first. Idempotent. */
   removePodSandbox(podSandboxId: string): Promise<void>;
   podSandboxStatus(podSandboxId: string): Promise<PodSandboxStatus>;
   listPodSandbox(filter?: PodSandboxFilter): Promise<readonly PodSandbox[]>;
 
-  /** @returns the container's ID; its image must be present */
+  /** Creates a container. Its image must be on the node. @returns the container's ID */
   createContainer(podSandboxId: string, config: ContainerConfig, sandboxConfig: PodSandboxConfig): Promise<string>;
   startContainer(containerId: string): Promise<void>;
-  /** Sends the stop signal, and SIGKILL after `timeoutSeconds` (0: at once). Resolves when it has stopped. Idempotent. */
+  /**
+   * Sends the stop signal, and SIGKILL after `timeoutSeconds` (0: at once). Resolves when the container has stopped. Idempotent.
+   */
   stopContainer(containerId: string, timeoutSeconds: number): Promise<void>;
-  /** Removes a container, killing it first where it runs. Idempotent. */
+  /** Removes a container. A running container is killed first. Idempotent. */
   removeContainer(containerId: string): Promise<void>;
   listContainers(filter?: ContainerFilter): Promise<readonly Container[]>;
   containerStatus(containerId: string): Promise<ContainerStatus>;
   updateContainerResources(containerId: string, resources: LinuxContainerResources): Promise<void>;
-  /** Opens the log file anew after the kubelet has renamed it. The container must run. */
+  /** Opens the log file again after the kubelet has renamed it. The container must be running. */
   reopenContainerLog(containerId: string): Promise<void>;
 
   /**
-   * Runs a command in a container and waits for its end. A command that ends with another status than 0 is no error.
-   * @param timeoutMs 0: none. @throws RuntimeError `DeadlineExceeded` when it runs out, `Cancelled` when `signal` aborts; the command is
-   * killed.
+   * Runs a command in a container and waits for its end. An exit status other than 0 is no error.
+   * @param timeoutMs time that the command has; 0: no limit
+   * @throws RuntimeError `DeadlineExceeded` after that time, `Cancelled` when `signal` aborts; the command is killed
    */
   execSync(containerId: string, cmd: readonly string[], timeoutMs: number, signal?: AbortSignal): Promise<ExecSyncResult>;
   /**
-   * @returns the URL of a streaming server (`http://127.0.0.1:…`) that serves exactly this request, once, for about a minute.
-   * The kubelet dials its host and port and relays the client's upgraded connection (SPDY/3.1 or WebSocket) byte by byte:
-   * one path for every runtime. containerd has such a server; for Docker it is ours (`streaming/`).
+   * Prepares a command with streams. The kubelet connects to the returned URL and relays the client's upgraded connection
+   * (SPDY/3.1 or WebSocket) byte by byte, for every runtime in the same way. containerd has such a streaming server; for Docker
+   * it is ours (`streaming/`).
+   * @returns the URL of a streaming server (`http://127.0.0.1:…`) that serves this request once, within about a minute
    */
   exec(request: ExecRequest): Promise<string>;
-  /** @returns a streaming URL as {@link exec} does */
+  /** Prepares attaching to the container's first process. @returns a streaming URL as {@link exec} does */
   attach(request: AttachRequest): Promise<string>;
-  /** @returns a streaming URL as {@link exec} does; the client names the ports in its streams */
+  /** Prepares port forwarding. The client names the ports in its streams. @returns a streaming URL as {@link exec} does */
   portForward(podSandboxId: string, ports?: readonly number[]): Promise<string>;
 
-  /** @throws RuntimeError `NotFound` where the container is not there */
+  /** The statistics of one container. @throws RuntimeError `NotFound` when it does not exist */
   containerStats(containerId: string): Promise<ContainerStats>;
   listContainerStats(filter?: ContainerStatsFilter): Promise<readonly ContainerStats[]>;
-  /** @throws RuntimeError `Unimplemented` where the runtime cannot, as {@link listPodSandboxStats} */
+  /**
+   * The statistics of one sandbox. @throws RuntimeError `Unimplemented` when the runtime does not have this call, like {@link
+   * listPodSandboxStats}
+   */
   podSandboxStats(podSandboxId: string): Promise<PodSandboxStats>;
   listPodSandboxStats(filter?: PodSandboxStatsFilter): Promise<readonly PodSandboxStats[]>;
 
   /**
-   * What happens to containers and sandboxes from now on: a hint to look again, never the whole truth (events are lost while
-   * the runtime is down, and may come twice). Ends when `signal` aborts; throws {@link RuntimeError} when the stream breaks:
-   * subscribe again, then relist.
+   * The events of containers and sandboxes from now on. An event is only a hint to read the status again: events are lost while
+   * the runtime is down, and may come twice. The stream ends when `signal` aborts. When it breaks, it throws {@link
+   * RuntimeError}: subscribe again, then relist.
    */
   containerEvents(signal: AbortSignal): AsyncIterable<ContainerEvent>;
 
   listImages(): Promise<readonly Image[]>;
-  /** `undefined` where the image is not on this node. */
+  /** The image; `undefined` when it is not on this node. */
   imageStatus(image: ImageSpec): Promise<Image | undefined>;
-  /** @returns the reference to create containers with. `signal` ends a pull that nobody waits for. */
+  /** Pulls an image. `signal` aborts the pull. @returns the image reference for `createContainer` */
   pullImage(image: ImageSpec, auth?: AuthConfig, sandboxConfig?: PodSandboxConfig, signal?: AbortSignal): Promise<string>;
-  /** Idempotent. */
+  /** Removes an image from this node with all its names. Idempotent. */
   removeImage(image: ImageSpec): Promise<void>;
   imageFsInfo(): Promise<ImageFsInfo>;
 
-  /** Closes connections and servers, and settles when they are closed. Containers run on. */
+  /** Closes connections and servers, and resolves when they are closed. Containers go on running. */
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Test support: clients of a streaming URL, over a WebSocket in the channels of `v4.channel.k8s.io`, and over SPDY. */
+/** Test support: clients of a streaming URL, over a WebSocket with the channels of `v4.channel.k8s.io`, and over SPDY. */
 import { request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
@@ -6,7 +6,7 @@ import { type ClientOptions, WebSocket } from 'ws';
 import { createSpdySession, type SpdySession } from './streaming/spdy.ts';
 
 export interface Channels {
-  /** What has come on a channel so far: 0 stdin, 1 stdout, 2 stderr, 3 status, 4 resize; or a port's data and error. */
+  /** The text received on a channel so far: 0 stdin, 1 stdout, 2 stderr, 3 status, 4 resize; or a port's data and error. */
   text(channel: number): string;
   write(channel: number, data: string): void;
   close(): void;
@@ -38,7 +38,7 @@ export async function openChannels(url: URL, dial: (url: URL) => Promise<Duplex>
   };
 }
 
-/** A client's side of SPDY on a streaming URL; the server side is containerd's Go library, or ours. */
+/** Opens the client side of an SPDY session on a streaming URL. The server side is containerd's Go library, or ours. */
 export async function openSpdy(url: URL, dial: (url: URL) => Promise<Duplex>, protocol: string): Promise<SpdySession> {
   const stream = await dial(url);
   const upgrade = request(url, {
@@ -54,7 +54,7 @@ export async function openSpdy(url: URL, dial: (url: URL) => Promise<Duplex>, pr
   });
 }
 
-/** All that comes on a stream until its end. */
+/** The text of a stream until its end. */
 export async function textOf(stream: Readable): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);

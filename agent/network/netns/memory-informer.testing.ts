@@ -1,4 +1,4 @@
-/** An informer fed by a test instead of a watch; handlers are called as the real one calls them. */
+/** An informer that a test fills instead of a watch. It calls handlers in the same way as the real one. */
 import type { KubeObject } from '#api/meta.ts';
 import type { Informer, InformerHandler } from '#client/informer.ts';
 import { type CacheChange, InformerCache } from '#client/informer-cache.ts';

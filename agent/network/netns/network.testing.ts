@@ -1,4 +1,7 @@
-/** Two nodes and the outside as real network namespaces joined by a bridge; pods are connected by the real CNI plugins. */
+/**
+ * A test network of two nodes and an outside host. Each is a real network namespace, joined to the others by a bridge. The real
+ * CNI plugins connect the pods.
+ */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,11 +28,11 @@ export interface TestNetwork {
   informer: MemoryInformer<Node>;
   putNode(node: Node): void;
   deleteNode(name: string): void;
-  /** Calls the plugins of the node's own CNI configuration, as the runtime does, for a new namespace. */
+  /** Makes a new network namespace and calls the plugins of the node's own CNI configuration for it, as the runtime does. */
   addPod(node: 0 | 1): Promise<TestHost>;
-  /** The address from which `client` reaches a TCP server on `server`. */
+  /** The client address that a TCP server on `server` sees when `client` connects. */
   sourceSeenBy(server: TestHost, client: TestHost): Promise<string>;
-  /** Looks again until `condition` holds; gives up after 20 s and tells `state`. */
+  /** Polls until `condition` holds. Fails after 20 s and prints `state`. */
   until(condition: () => boolean | Promise<boolean>, state: () => unknown): Promise<void>;
   close(): Promise<void>;
 }
@@ -42,7 +45,7 @@ const inside =
   (argv, options) =>
     execFile(['nsenter', `--net=/run/netns/${namespace}`, ...argv], options);
 
-/** Everything made registers its undo at once; {@link TestNetwork.close} runs them in reverse. */
+/** Makes the network. Each resource registers its undo at once; {@link TestNetwork.close} runs them in reverse order. */
 export async function createTestNetwork(): Promise<TestNetwork> {
   const undo: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
@@ -99,7 +102,7 @@ export async function createTestNetwork(): Promise<TestNetwork> {
   }
 }
 
-/** Runs the list's plugins in order, each with the result of the one before (CNI specification, section 4). */
+/** Runs the plugins of the list in order. Each gets the result of the plugin before it (CNI specification, section 4). */
 async function connectPod(
   node: TestNetwork['nodes'][number],
   namespace: string,
@@ -143,7 +146,7 @@ const serverScript = `
   server.listen(8080, '0.0.0.0');
   setTimeout(() => process.exit(1), 20_000).unref();
 `;
-/** Tries until the server listens; a packet that is lost fails the attempt, the whole ends after 20 s. */
+/** Retries until the server listens. A lost packet fails one attempt; after 20 s the script fails. */
 const clientScript = `
   const attempt = () => {
     const socket = require('node:net').connect(8080, process.argv[1]);

@@ -1,4 +1,4 @@
-/** What is particular to iptables; what every backend does is in `backend.contract.ts`. */
+/** Tests of iptables only. `backend.contract.ts` tests the behaviour that all backends share. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { type Exec, execFile } from '#agent/host/exec.ts';
@@ -29,7 +29,7 @@ describe('createApplier', () => {
   after(() => execFile(['ip', 'netns', 'del', namespace]));
   beforeEach(() => exec(['nft', 'flush', 'ruleset']));
 
-  it('takes away chains of services that no other run has taken away', async () => {
+  it('deletes service chains that an earlier run has left', async () => {
     await createApplier({ exec, warn: quiet }).apply(rulesOf('10.244.1.1'));
     const whole = await dumpIptables(exec);
     await exec(['iptables', '-t', 'nat', '-N', 'KUBE-SEP-STALESTALESTALE0']);
@@ -38,14 +38,14 @@ describe('createApplier', () => {
     assert.equal(await dumpIptables(exec), whole);
   });
 
-  it('writes the two chains of an endpoint that comes or goes', async () => {
+  it('writes two chains when an endpoint is added or removed', async () => {
     const applier = createApplier({ exec, warn: quiet });
     await applier.apply(rulesOf('10.244.1.1'));
     assert.deepEqual(await applier.apply(rulesOf('10.244.1.1', '10.244.1.2')), { mode: 'partial', chains: 2 });
     assert.deepEqual(await applier.apply(rulesOf('10.244.1.1')), { mode: 'partial', chains: 2 });
   });
 
-  it('writes everything when an update is refused, and says so', async () => {
+  it('writes everything when an update is refused, and warns', async () => {
     const warnings: string[] = [];
     const applier = createApplier({ exec, warn: (message) => warnings.push(message) });
     await applier.apply(rulesOf('10.244.1.1'));
@@ -55,7 +55,7 @@ describe('createApplier', () => {
     assert.match(warnings.join('\n'), /partial update refused/);
   });
 
-  it('leaves KUBE-FIREWALL to a kubelet, and where others have put rules into it', async () => {
+  it('keeps KUBE-FIREWALL when a kubelet uses it or it has foreign rules', async () => {
     const applier = createApplier({ exec, warn: quiet });
     for (const [argv, isLeft] of [
       [['iptables', '-t', 'mangle', '-N', 'KUBE-KUBELET-CANARY'], true],

@@ -1,37 +1,41 @@
-/** Puts a ruleset in place with one iptables-restore, touching only what changed since the last. */
+/** Applies a ruleset with one iptables-restore, which writes only the chains that have changed since the last call. */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import type { IpFamily } from '#api/ip.ts';
 import type { Applied } from '../backend.ts';
 import { cleanupRestore, failedLine, fullRestore, parseSave, partialRestore, stands } from './restore.ts';
 import { type Ruleset, renderRuleset } from './ruleset.ts';
 
+/** What the applier works with. */
 export interface ApplierDeps {
   exec: Exec;
-  /** Told when a partial update failed and everything is written anew. */
+  /** Is told when a partial update failed and everything is written instead. */
   warn(message: string): void;
 }
 
-/** Rules as chains of text; calls must not overlap. */
+/** Applies rules as text, chain by chain. Calls must not overlap. */
 interface RuleApplier {
   /**
-   * Makes the rules in the kernel those of `next`; atomic per table.
-   * @throws RestoreError when also the full set was refused; the next call then writes everything
+   * Makes the kernel's rules those of `next`; atomic per table.
+   * @throws RestoreError when the full ruleset was refused too; the next call then writes everything
    */
   apply(next: Ruleset): Promise<Applied>;
-  /** Whether iptables would take `next`, as far as can be told without changing anything. @throws what is no RestoreError */
+  /**
+   * Whether iptables accepts `next`. Nothing is changed (`iptables-restore --test`). @throws any error other than RestoreError
+   */
   accepts(next: Ruleset): Promise<boolean>;
   /** Makes the next {@link apply} write everything. */
   invalidate(): void;
   /**
-   * Whether what was applied still stands (see {@link stands}); true where nothing was. After false the next {@link apply} writes everything.
+   * Whether the applied rules are still in the kernel (see {@link stands}); true before the first call. After false, the next
+   * {@link apply} writes everything.
    * @throws ExecError when the rules cannot be listed
    */
   intact(): Promise<boolean>;
-  /** Removes everything a proxy has written, also one of another run. @throws RestoreError @throws ExecError */
+  /** Removes everything a proxy has written, also in another run. @throws RestoreError @throws ExecError */
   remove(): Promise<void>;
 }
 
-/** iptables-restore refused its input; the message names the line. */
+/** iptables-restore refused its input. The message contains the refused line. */
 export class RestoreError extends Error {
   constructor(message: string, options: ErrorOptions) {
     super(message, options);
@@ -42,9 +46,10 @@ export class RestoreError extends Error {
 const restoreTimeoutMs = 300_000;
 const wait = ['-w', '5'] as const;
 
+/** Makes the applier of one address family. */
 export function createApplier({ exec, warn }: ApplierDeps, family: IpFamily = 'IPv4'): RuleApplier {
   const iptables = family === 'IPv4' ? 'iptables' : 'ip6tables';
-  /** What the kernel holds, as far as we know; undefined: unknown. */
+  /** The rules that the kernel holds as far as this process knows. Undefined: unknown. */
   let current: Ruleset | undefined;
 
   async function save(): Promise<Ruleset> {

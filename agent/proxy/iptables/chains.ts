@@ -1,8 +1,12 @@
-/** The chains of kube-proxy's iptables mode: names, hashes, and the jumps into them from the kernel's own chains. */
+/**
+ * The chains of kube-proxy's iptables mode: their names, the hashes in names, and the jumps to them from the kernel's own chains.
+ */
 import { hash } from 'node:crypto';
 
+/** The tables in which kube-proxy has chains. */
 export type Table = 'mangle' | 'nat' | 'filter';
 
+/** The chains that exist once per table. Names are upstream's. */
 export const chains = {
   services: 'KUBE-SERVICES',
   externalServices: 'KUBE-EXTERNAL-SERVICES',
@@ -11,22 +15,23 @@ export const chains = {
   markMasq: 'KUBE-MARK-MASQ',
   forward: 'KUBE-FORWARD',
   proxyFirewall: 'KUBE-PROXY-FIREWALL',
-  /** The kubelet's; written by both, with the same rule. */
+  /** This chain is shared with the kubelet. Both write the same rule into it. */
   firewall: 'KUBE-FIREWALL',
-  /** Empty: its absence tells that somebody has flushed the tables. */
+  /** An empty chain. When it is missing, another program has flushed the tables. */
   canary: 'KUBE-PROXY-CANARY',
 } as const;
 
-/** The kubelet makes it in every table to notice a flush: where it is, KUBE-FIREWALL is used by a kubelet. */
+/** The chain that the kubelet makes in every table to detect a flush. When it exists, a kubelet uses KUBE-FIREWALL. */
 export const kubeletCanary = 'KUBE-KUBELET-CANARY';
-/** Of the one rule in KUBE-FIREWALL. */
+/** The comment of the rule in KUBE-FIREWALL. */
 export const localnetComment = 'block incoming localnet connections';
 
+/** A jump from a chain of the kernel into a chain of ours. */
 export interface Jump {
   table: Table;
   from: string;
   to: string;
-  /** The rule without `-A chain`, exactly as iptables-save prints it. */
+  /** The rule without `-A chain`, in the spelling of iptables-save. */
   rule: string;
 }
 
@@ -39,7 +44,7 @@ const jump = (table: Table, from: string, to: string, comment: string, onlyNew =
     .join(' '),
 });
 
-/** In the order in which upstream puts them in front of what is there, so that the result is in the reverse order. */
+/** The jumps, in the order in which upstream inserts each at the front of its chain. The chain then has them in reverse order. */
 export const jumps: readonly Jump[] = [
   jump('filter', 'INPUT', chains.externalServices, 'kubernetes externally-visible service portals', true),
   jump('filter', 'FORWARD', chains.externalServices, 'kubernetes externally-visible service portals', true),
@@ -59,26 +64,26 @@ export const jumps: readonly Jump[] = [
 
 const servicePrefixes = ['KUBE-SVC-', 'KUBE-SVL-', 'KUBE-SEP-', 'KUBE-FW-', 'KUBE-EXT-'] as const;
 
-/** Whether a chain belongs to one service, so that it is deleted when no rule needs it any more. */
+/** Whether a chain belongs to one service. Such a chain is deleted when no rule uses it any more. */
 export const isServiceChain = (chain: string): boolean => servicePrefixes.some((prefix) => chain.startsWith(prefix));
 
-/** Cluster traffic policy: spreads over all endpoints. */
+/** The chain of the Cluster traffic policy: it spreads over all endpoints. */
 export const clusterPolicyChain = (id: string, protocol: string): string => `KUBE-SVC-${hash16(id + protocol)}`;
-/** Local traffic policy: spreads over this node's endpoints. */
+/** The chain of the Local traffic policy: it spreads over this node's endpoints. */
 export const localPolicyChain = (id: string, protocol: string): string => `KUBE-SVL-${hash16(id + protocol)}`;
-/** The load balancer's source ranges. */
+/** The chain that checks the load balancer's source ranges. */
 export const firewallChain = (id: string, protocol: string): string => `KUBE-FW-${hash16(id + protocol)}`;
-/** What comes for a node port, an external IP or a load balancer's IP. */
+/** The chain for traffic to a node port, an external IP or a load balancer's IP. */
 export const externalChain = (id: string, protocol: string): string => `KUBE-EXT-${hash16(id + protocol)}`;
-/** One endpoint of one service port. */
+/** The chain of one endpoint of one service port. */
 export const endpointChain = (id: string, protocol: string, address: string): string =>
   `KUBE-SEP-${hash16(id + protocol + address)}`;
 
-/** The first 16 characters of the base32 form of the SHA-256: chain names may have 28 characters at most. */
+/** The first 16 characters of the SHA-256 in base32. A chain's name may have at most 28 characters. */
 function hash16(text: string): string {
   const digest = hash('sha256', text, 'buffer');
   let name = '';
-  // Five bytes are eight characters; above 32 bits, so without bit operators.
+  // Five bytes give eight characters. Five bytes exceed 32 bits, so JavaScript's bit operators cannot be used.
   for (const start of [0, 5]) {
     let bits = digest.readUIntBE(start, 5);
     let characters = '';
@@ -91,5 +96,5 @@ function hash16(text: string): string {
   return name;
 }
 
-/** RFC 4648, section 6. */
+/** The base32 alphabet of RFC 4648, section 6. */
 const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';

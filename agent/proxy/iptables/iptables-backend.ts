@@ -10,6 +10,7 @@ import type { ServiceState } from '../state.ts';
 import { createApplier, RestoreError } from './apply.ts';
 import { compileRuleset, type Ruleset } from './ruleset.ts';
 
+/** Makes the iptables backend of one address family. The factory itself runs no program. */
 export function createIptablesBackend({ exec, sysctl, clock, warn }: BackendDeps, options: BackendOptions): Backend {
   const applier = createApplier({ exec, warn }, options.family);
   const usesLocalhost = options.family === 'IPv4' && (options.localhostNodePorts ?? true);

@@ -1,4 +1,7 @@
-/** One Service whose rules the real iptables refuses: the others' rules are in place. Needs root, iproute2 and conntrack. */
+/**
+ * The real iptables refuses the rules of one Service; the rules of the others must be in place. Needs root, iproute2 and
+ * conntrack.
+ */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { pino } from 'pino';
@@ -15,7 +18,10 @@ import { createIptablesBackend } from './iptables-backend.ts';
 const count = 12;
 const clusterIp = (index: number): string => `10.96.1.${index + 1}`;
 
-/** Good services, of which `spoil` makes some what the checks before do not let through: only the kernel's tools are left to refuse it. */
+/**
+ * A state of good services. `spoil` changes some of them in a way that our own checks would refuse, so that the kernel's tools
+ * refuse it.
+ */
 function stateOf(spoil: (port: ServicePortState, index: number) => ServicePortState): ServiceState {
   const names = Array.from({ length: count }, (_, index) => `default/s${String(index).padStart(2, '0')}`);
   const state = buildServiceState(
@@ -49,7 +55,7 @@ describe('rules that iptables refuses', { timeout: 120_000 }, () => {
     ['a protocol that has no ports', (port) => ({ ...port, protocol: 'icmp' })],
   ];
   for (const [what, spoil] of cases) {
-    it(`${what}: its Service alone is left out, and told of`, async () => {
+    it(`${what}: only its Service is left out, and reported`, async () => {
       const bad = new Set([3, 8]);
       const state = stateOf((port, index) => (bad.has(index) ? spoil(port) : port));
       await assert.rejects(backend().apply(state), (error) => {

@@ -1,10 +1,13 @@
-/** What is written to iptables-restore, and what iptables-save tells. Pure. */
+/** Builds the input of iptables-restore and parses the output of iptables-save. Pure. */
 import { chains, isServiceChain, jumps, kubeletCanary, localnetComment, type Table } from './chains.ts';
 import { type Ruleset, renderTable } from './ruleset.ts';
 
 const tables = ['mangle', 'filter', 'nat'] as const;
 
-/** Reads `iptables-save`: every chain, also the kernel's own and those of others, with its rules (without `-A chain`). */
+/**
+ * Parses the output of `iptables-save`: every chain with its rules (without `-A chain`), the kernel's own and foreign chains
+ * included.
+ */
 export function parseSave(text: string): Ruleset {
   const saved = { mangle: new Map<string, string[]>(), nat: new Map<string, string[]>(), filter: new Map<string, string[]>() };
   let table: Table | undefined;
@@ -20,7 +23,7 @@ export function parseSave(text: string): Ruleset {
   return saved;
 }
 
-/** Writes every chain anew, deletes service chains that are not ours any more, puts missing jumps in front. */
+/** The input that writes every chain, deletes service chains that are not in `next`, and inserts missing jumps at the front. */
 export function fullRestore(next: Ruleset, saved: Ruleset): string {
   return tables
     .map((table) => {
@@ -35,8 +38,8 @@ export function fullRestore(next: Ruleset, saved: Ruleset): string {
 }
 
 /**
- * Whether `saved` still holds `applied`: each chain with as many rules, and a way into it from the kernel's own chains. Numbers, not texts:
- * iptables-save may print a rule in other words than those it was written in.
+ * Whether `saved` still holds `applied`: each chain has as many rules, and the kernel's own chains lead to it. The numbers of
+ * rules are compared, because iptables-save may print a rule in another spelling than it was written in.
  */
 export function stands(applied: Ruleset, saved: Ruleset): boolean {
   return tables.every((table) => {
@@ -52,7 +55,10 @@ export function stands(applied: Ruleset, saved: Ruleset): boolean {
   });
 }
 
-/** Writes only the chains whose content differs, and deletes those that are gone; `text` is empty when nothing differs. */
+/**
+ * The input that writes only the chains whose rules differ, and deletes those that `next` has not. `text` is empty when nothing
+ * differs.
+ */
 export function partialRestore(previous: Ruleset, next: Ruleset): { text: string; chains: number } {
   let count = 0;
   const sections = tables.map((table) => {
@@ -65,8 +71,8 @@ export function partialRestore(previous: Ruleset, next: Ruleset): { text: string
 }
 
 /**
- * Removes all that a proxy has ever written: whatever leads into its chains, then the chains. KUBE-FIREWALL is the kubelet's too: it stays
- * where a kubelet has left its canary, and where others have put rules into it.
+ * The input that removes everything a proxy has written in any run: first the jumps to its chains, then the chains. KUBE-FIREWALL
+ * belongs to the kubelet too: it stays when the kubelet's canary exists, or when it has foreign rules.
  */
 export function cleanupRestore(saved: Ruleset): string {
   const kubeletIsHere = tables.some((table) => saved[table].has(kubeletCanary));
@@ -87,7 +93,7 @@ export function cleanupRestore(saved: Ruleset): string {
     .join('');
 }
 
-/** The chain or target that a rule jumps to, as iptables-save prints it; undefined for a rule that only counts. */
+/** The chain or target that a rule jumps to, in the spelling of iptables-save. Undefined for a rule without one. */
 const targetOf = (rule: string): string | undefined => /(?:^| )-[jg] (\S+)/.exec(rule.replaceAll(/"(\\.|[^"\\])*"/g, '""'))?.[1];
 
 function renderSection(
@@ -96,7 +102,8 @@ function renderSection(
   stale: readonly string[],
   baseRules: readonly string[],
 ): string {
-  // A chain can be deleted only when empty and unused: its chain line empties it, and by the end nobody jumps to it.
+  // A chain can be deleted only when it is empty and no rule jumps to it. Its chain line empties it, and the lines before `-X`
+  // remove every jump to it.
   const withStale = new Map([...content, ...stale.map((chain): [string, string[]] => [chain, []])]);
   return renderTable(table, withStale, [...baseRules, ...stale.map((chain) => `-X ${chain}`)]);
 }
@@ -105,7 +112,7 @@ function sameLines(a: readonly string[] | undefined, b: readonly string[]): bool
   return a !== undefined && a.length === b.length && a.every((line, index) => line === b[index]);
 }
 
-/** The line of the input that iptables-restore complained about: `line 12: -A …`; undefined where it names none. */
+/** The line of the input that iptables-restore refused: `line 12: -A …`. Undefined when its message names none. */
 export function failedLine(stderr: string, input: string): string | undefined {
   const match = /line:? (\d+)/.exec(stderr);
   if (match?.[1] === undefined) return undefined;

@@ -232,11 +232,11 @@ describe('buildRuleset', () => {
   const services = [service('default/web', clusterIp, http), service('a/web', '10.96.0.11', http)];
   const slices = [slice('default/web', target, [endpoint('10.244.1.1'), endpoint('10.244.1.2'), endpoint('10.244.1.3')])];
 
-  it('is the same text whatever the order of the caches', () => {
+  it('does not depend on the order of the caches', () => {
     assert.equal(rulesOf(services, slices), rulesOf(services.toReversed(), slices.toReversed()));
   });
 
-  it('jumps only to chains that it declares, and declares no chain that nobody reaches', () => {
+  it('jumps only to chains that it declares, and declares no chain without a jump to it', () => {
     const { nat, filter } = compileRuleset(stateOf(services, slices), options);
     for (const table of [nat, filter]) {
       const jumped = [...table.values()].flat().flatMap((rule) => /-j (KUBE-\S+)/.exec(rule)?.[1] ?? []);
@@ -251,7 +251,7 @@ describe('buildRuleset', () => {
     assert.equal(endpointChain('ns1/svc1:p80', 'tcp', '10.180.0.1:80'), 'KUBE-SEP-SXIVWICOYRO3J4NJ');
   });
 
-  it('gives n endpoints the chances 1/n, 1/(n-1), …, the rest', () => {
+  it('gives n endpoints the probabilities 1/n, 1/(n-1), …, and the last no probability', () => {
     const spread = rulesOf(services, slices)
       .split('\n')
       .filter((line) => line.includes('default/web:http -> '));
@@ -315,7 +315,7 @@ describe('buildRuleset', () => {
 });
 
 describe('tracePacket', () => {
-  it('refuses to guess at what it does not know', () => {
+  it('throws for a match or target that it does not know', () => {
     const rules =
       '*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-POSTROUTING - [0:0]\n-A KUBE-SERVICES -m ttl --ttl-eq 1 -j ACCEPT\nCOMMIT\n';
     assert.throws(

@@ -1,29 +1,33 @@
-/** Service state → iptables rules, as text. Pure, sorted, deterministic. */
+/** Builds the iptables rules of a service state as text. Pure; equal states give equal text. */
 import type { BackendOptions } from '../backend.ts';
 import type { ServiceState } from '../state.ts';
 import { chains, localnetComment, type Table } from './chains.ts';
 import { RuleWriter } from './rule-writer.ts';
 import { writeServicePort } from './service-rules.ts';
 
+/** What the rules depend on besides the services. */
 export interface RulesetOptions extends Omit<BackendOptions, 'family' | 'nodePortIps'> {
-  /** `--nodeport-addresses` as the addresses they select; absent: every local address. */
+  /** The addresses that `--nodeport-addresses` selects. Absent: every local address. */
   nodePortIps?: readonly string[] | undefined;
-  /** False where net.netfilter.nf_conntrack_tcp_be_liberal is set. Default true. */
+  /** False when the sysctl net.netfilter.nf_conntrack_tcp_be_liberal is set. Default true. */
   dropInvalid?: boolean;
 }
 
-/** Chains in the order in which they are written, each with its rules (without the leading `-A chain`). */
+/** The chains of each table in the order in which they are written, each with its rules (without the leading `-A chain`). */
 export type Ruleset = Readonly<Record<Table, ReadonlyMap<string, readonly string[]>>>;
 
-/** Above this many endpoints the rules carry no comments per endpoint (upstream's large-cluster mode). */
+/** Above this number of endpoints, the rules of endpoints have no comments (upstream's large-cluster mode). */
 const largeClusterEndpoints = 1000;
 
-/** The complete filter and nat parts for these services (and the canary chains), as `iptables-restore --noflush` reads them. */
+/**
+ * The complete tables filter and nat for these services (and the canary chains), as `iptables-restore --noflush` reads them.
+ * Pure.
+ */
 export function buildRuleset(state: ServiceState, options: RulesetOptions = {}): string {
   return renderRuleset(compileRuleset(state, options));
 }
 
-/** The same as {@link buildRuleset}, chain by chain. */
+/** Like {@link buildRuleset}, but as chains instead of text. Pure. */
 export function compileRuleset(state: ServiceState, options: RulesetOptions = {}): Ruleset {
   const endpointCount = state.ports.reduce((sum, { endpoints }) => sum + endpoints.length, 0);
   const writer = new RuleWriter({
@@ -41,11 +45,12 @@ export function compileRuleset(state: ServiceState, options: RulesetOptions = {}
   return writer.tables;
 }
 
+/** The ruleset as `iptables-restore --noflush` reads it. Pure. */
 export function renderRuleset(ruleset: Ruleset): string {
   return (['mangle', 'filter', 'nat'] as const).map((table) => renderTable(table, ruleset[table])).join('');
 }
 
-/** One table's section: chain lines (which create or flush), rules, further lines, COMMIT. */
+/** The section of one table: chain lines (each creates or flushes a chain), rules, further lines, COMMIT. Pure. */
 export function renderTable(
   table: Table,
   content: ReadonlyMap<string, readonly string[]>,
@@ -77,12 +82,13 @@ function declareTopLevel(writer: RuleWriter, localhostNodePorts: boolean): void 
   const { markHex } = writer;
   writer.nat(chains.markMasq, `-j MARK --or-mark ${markHex}`);
   writer.nat(chains.postrouting, `-m mark ! --mark ${markHex}/${markHex} -j RETURN`);
-  // Cleared, so that a packet which passes the stack again (a tunnel) is not masqueraded twice.
+  // Clears the mark, so that a packet that passes the stack a second time (in a tunnel) is not masqueraded twice.
   writer.nat(chains.postrouting, `-j MARK --xor-mark ${markHex}`);
   writer.nat(chains.postrouting, '-m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully');
 
   if (localhostNodePorts) {
-    // route_localnet would let neighbours reach services on 127.0.0.1 (CVE-2020-8558); this keeps them out.
+    // With route_localnet, hosts on the same network could reach services on 127.0.0.1 (CVE-2020-8558). This rule drops their
+    // packets.
     writer.filter(
       chains.firewall,
       `-m comment --comment "${localnetComment}" -d 127.0.0.0/8 ! -s 127.0.0.0/8 ` +
@@ -102,7 +108,8 @@ function writeNodePortJump(writer: RuleWriter, { family }: ServiceState, options
 }
 
 function writeForward(writer: RuleWriter, dropInvalid: boolean): void {
-  // A packet that conntrack calls INVALID is not translated back: its receiver would reset the connection (issue 74839).
+  // Conntrack does not translate a packet of state INVALID back, so its receiver would reset the connection (kubernetes issue
+  // 74839).
   if (dropInvalid) writer.filter(chains.forward, '-m conntrack --ctstate INVALID -j DROP');
   const mark = `${writer.markHex}/${writer.markHex}`;
   writer.filter(chains.forward, `-m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark} -j ACCEPT`);

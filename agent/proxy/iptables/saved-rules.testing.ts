@@ -1,8 +1,10 @@
-/** The rules in the kernel, for tests that compare them. */
+/** Dumps the kernel's rules for tests that compare them. */
 import type { Exec } from '#agent/host/exec.ts';
 import { parseSave } from './restore.ts';
 
-/** Chains and rules as `iptables-save` tells; the order of rules counts, that of chains does not. A built-in chain without rules is left out. */
+/**
+ * The chains and rules of `iptables-save`. Rules keep their order, chains are sorted. Built-in chains without rules are left out.
+ */
 export async function dumpIptables(exec: Exec): Promise<string> {
   const saved = parseSave((await exec(['iptables-save'])).stdout);
   const lines = Object.entries(saved).flatMap(([table, chains]) =>

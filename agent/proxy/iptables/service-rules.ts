@@ -1,4 +1,4 @@
-/** The rules of one service port, in upstream's order. */
+/** Builds the rules of one service port, in upstream's order. */
 
 import { containsIp, formatCidr, parseIp } from '#api/ip.ts';
 import type { EndpointState } from '../endpoints.ts';
@@ -6,22 +6,22 @@ import type { ServicePortState } from '../state.ts';
 import { chains, clusterPolicyChain, endpointChain, externalChain, firewallChain, localPolicyChain } from './chains.ts';
 import type { RuleWriter } from './rule-writer.ts';
 
-/** What the traffic policies and the endpoints make of a service port. */
+/** The chains and targets that follow from the traffic policies and endpoints of a service port. */
 interface PortRouting {
   svc: string;
   svl: string;
   ext: string;
   fw: string;
-  /** Where traffic to the cluster IP goes; undefined when there is nowhere to go. */
+  /** The chain for traffic to the cluster IP; undefined when no endpoint may be used. */
   internal: string | undefined;
-  /** Where traffic from outside ends; undefined when there is nowhere to go. */
+  /** The chain for traffic from outside; undefined when no endpoint may be used. */
   external: string | undefined;
   usesFirewall: boolean;
-  /** Comment and target for traffic with nowhere to go. */
+  /** Comment and target of the rule for traffic without an endpoint. */
   refusal: { comment: string; target: string };
 }
 
-/** Writes the nat chains of the port, its entries in the dispatching chains, and what is refused or dropped. */
+/** Writes the chains of the port in nat, the jumps to them, and the rules that reject or drop. */
 export function writeServicePort(writer: RuleWriter, port: ServicePortState): void {
   const routing = routePort(port);
   captureClusterIp(writer, port, routing);
@@ -44,7 +44,8 @@ function routePort(port: ServicePortState): PortRouting {
   const { id, protocol, chosen } = port;
   const svc = clusterPolicyChain(id, protocol);
   const svl = localPolicyChain(id, protocol);
-  // No endpoint anywhere is refused; none on this node, where the policy wants one here, is dropped: another node may have it.
+  // Without any endpoint, traffic is rejected. With endpoints on other nodes only, under policy Local, traffic is dropped: the
+  // client may try another node.
   const refusal = chosen.any
     ? { comment: `-m comment --comment "${id} has no local endpoints"`, target: 'DROP' }
     : { comment: `-m comment --comment "${id} has no endpoints"`, target: 'REJECT' };
@@ -114,7 +115,10 @@ function captureNodePort(writer: RuleWriter, port: ServicePortState, { ext, exte
   }
 }
 
-/** What comes from outside the pod network to a cluster IP may leave for another node: its answers have to come back here. */
+/**
+ * Masquerades traffic to the cluster IP from outside the pod network. The endpoint may be on another node, and its answer has to
+ * come back through this node.
+ */
 function writeMasqueradeOfClusterIp(writer: RuleWriter, port: ServicePortState, { internal }: PortRouting): void {
   const { masqueradeAll, clusterCidr } = writer.settings;
   if (internal === undefined || (!masqueradeAll && clusterCidr === undefined)) return;
@@ -129,7 +133,8 @@ function writeExternal(writer: RuleWriter, port: ServicePortState, { ext, svc, e
     writer.nat(ext, `${about('masquerade traffic')} -j ${chains.markMasq}`);
   } else {
     const { clusterCidr } = writer.settings;
-    // Pods and the node itself are bound by no external policy: they are served as if they had gone out and come back in.
+    // The external policy does not apply to pods and to the node itself: their traffic goes to all endpoints, as if it had left
+    // the cluster and come back.
     if (clusterCidr !== undefined) writer.nat(ext, `${about('pod traffic')} -s ${clusterCidr} -j ${svc}`);
     writer.nat(ext, `${about('masquerade LOCAL traffic')} -m addrtype --src-type LOCAL -j ${chains.markMasq}`);
     writer.nat(ext, `${about('route LOCAL traffic')} -m addrtype --src-type LOCAL -j ${svc}`);
@@ -143,7 +148,7 @@ function writeFirewall(writer: RuleWriter, port: ServicePortState, { fw, ext }: 
   for (const range of port.sourceRanges) writer.nat(fw, `${comment} -s ${formatCidr(range)} -j ${ext}`);
   const node = parseIp(nodeIp);
   if (node !== undefined && port.sourceRanges.some((range) => containsIp(range, node))) {
-    // A node that holds the VIP as its own address sends to it from that address.
+    // When the node has the VIP as an address of its own, its packets to the VIP have the VIP as their source.
     for (const ip of port.loadBalancerIps) writer.nat(fw, `${comment} -s ${ip} -j ${ext}`);
   }
   writer.nat(fw, `-m comment --comment "other traffic to ${port.id} will be dropped by KUBE-PROXY-FIREWALL"`);
@@ -162,7 +167,8 @@ function writeSpread(writer: RuleWriter, port: ServicePortState, chain: string, 
   }
   endpoints.forEach((endpoint, index) => {
     const left = endpoints.length - index;
-    // One in n of all, then one in n-1 of the rest, …: each endpoint gets the same share; the last takes what is left.
+    // The first endpoint gets 1/n of the packets, the second 1/(n-1) of the rest, and so on: all shares are equal. The last one
+    // takes the remaining packets.
     const chance = left === 1 ? '' : `-m statistic --mode random --probability ${writer.probability(left)} `;
     writer.nat(chain, `${comment(endpoint)}${chance}-j ${sep(endpoint)}`);
   });
@@ -171,7 +177,8 @@ function writeSpread(writer: RuleWriter, port: ServicePortState, chain: string, 
 function writeEndpoint(writer: RuleWriter, port: ServicePortState, { ip, address }: EndpointState): void {
   const chain = endpointChain(port.id, port.protocol, address);
   const comment = writer.endpointComment(port.id);
-  // Hairpin: a pod that reaches itself through its service has to see an answer from elsewhere.
+  // Hairpin: a pod that reaches itself through its Service must get the answer from another address, so the packet is
+  // masqueraded.
   writer.nat(chain, `${comment}-s ${ip} -j ${chains.markMasq}`);
   const remember = port.affinitySeconds === undefined ? '' : `-m recent --name ${chain} --set `;
   writer.nat(chain, `${comment}${remember}${protocolMatch(port)} -j DNAT --to-destination ${address}`);

@@ -1,6 +1,6 @@
 /**
- * Walks a packet through the text of a ruleset, as the kernel would: which rules it hits, where it ends. Pure.
- * A rule with a probability is taken and passed by at once, so that all possible endpoints are found.
+ * Walks a packet through the text of a ruleset as the kernel would: finds the rules that match and the verdict. Pure. A rule with
+ * a probability is followed and also skipped, so that all possible endpoints are found.
  */
 
 import { containsIp, parseCidr, parseIp } from '#api/ip.ts';
@@ -14,12 +14,12 @@ export interface Packet {
 }
 
 export interface TraceOptions {
-  /** Addresses of the node: what `addrtype LOCAL` means, besides 127.0.0.0/8. */
+  /** Addresses of the node, for `addrtype LOCAL`. 127.0.0.0/8 is always local. */
   nodeIps: readonly string[];
 }
 
 export interface Trace {
-  /** `forwarded` to one of `endpoints`; `reject` and `drop` by a filter rule; `untouched` by services. */
+  /** `forwarded`: to one of `endpoints`. `reject`, `drop`: by a filter rule. `untouched`: no service rule matched. */
   verdict: 'forwarded' | 'reject' | 'drop' | 'untouched';
   /** All endpoints (`ip:port`) that the DNAT rules may choose, sorted. */
   endpoints: string[];
@@ -40,7 +40,7 @@ interface Walk {
 
 type Outcome = 'ACCEPT' | 'DROP' | 'REJECT' | 'DNAT' | 'MASQUERADE' | 'RETURN' | undefined;
 
-/** @throws Error for a match or a target that it does not know: a trace must not be wrong in silence */
+/** @throws Error for a match or a target that it does not know: guessing would make a wrong trace */
 export function tracePacket(ruleset: string, packet: Packet, { nodeIps }: TraceOptions): Trace {
   const local = (address: string): boolean => nodeIps.includes(address) || address.startsWith('127.');
   const walk: Walk = { packet, rules: parseRules(ruleset), local, marked: false, endpoints: new Set(), path: [] };
@@ -50,7 +50,7 @@ export function tracePacket(ruleset: string, packet: Packet, { nodeIps }: TraceO
   const forwarded = walk.endpoints.size > 0;
   const filtered = { ...walk, packet: forwarded ? towards(packet, [...walk.endpoints][0] ?? '') : packet };
   const toHere = local(filtered.packet.destination);
-  // What the node sends to itself passes OUTPUT, then comes back in on the loopback.
+  // A packet from the node to itself passes OUTPUT and then comes in on the loopback.
   const hooks = [...(fromHere ? ['OUTPUT'] : []), ...(toHere ? ['INPUT'] : fromHere ? [] : ['FORWARD'])];
   for (const hook of hooks) {
     const outcome = runChain(filtered, 'filter', hook, forwarded);
@@ -72,7 +72,7 @@ function towards(packet: Packet, endpoint: string): Packet {
 
 function parseRules(ruleset: string): Record<Table, Map<string, string[]>> {
   const rules: Record<Table, Map<string, string[]>> = { mangle: new Map(), nat: new Map(), filter: new Map() };
-  // Each jump is put in front of those before it.
+  // Each jump is inserted at the front of its chain.
   for (const { table, from, rule } of jumps) rules[table].set(from, [rule, ...(rules[table].get(from) ?? [])]);
   let table: Table = 'filter';
   for (const line of ruleset.split('\n')) {
@@ -98,7 +98,7 @@ function runChain(walk: Walk, table: Table, chain: string, translated: boolean):
     if (rule.target !== undefined) walk.path.push(`${table} -A ${chain} ${text}`);
     const outcome = take(rule, walk, table, translated);
     if (outcome === 'RETURN') return undefined;
-    // With a probability the packet may as well go on: look at the other endpoints, too.
+    // A rule with a probability may also not match: the walk goes on and finds the other endpoints, too.
     const certain = !rule.matches.some(({ name }) => name === '--probability');
     if (outcome !== undefined && certain) return outcome;
   }
@@ -175,7 +175,7 @@ function matches({ name, value, negated }: Match, { packet, local, marked }: Wal
       case '--set':
       case '--reap':
         return true;
-      // A client not seen before: no endpoint remembers it.
+      // The client is new: no endpoint has it in its list.
       case '--rcheck':
         return false;
       case '-p':
@@ -192,7 +192,7 @@ function matches({ name, value, negated }: Match, { packet, local, marked }: Wal
         return local(packet.source);
       case '--mark':
         return marked;
-      // The first packet of a connection.
+      // The packet is the first of its connection.
       case '--ctstate':
         return value.split(',').some((state) => state === 'NEW' || (state === 'DNAT' && translated));
       default:

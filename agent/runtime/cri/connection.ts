@@ -1,6 +1,6 @@
 /**
- * One gRPC connection to a runtime's socket. Every call goes through it, and gets: a deadline, a log line with its duration,
- * a {@link RuntimeError} for every failure, and a connection that comes back by itself when the runtime does.
+ * One gRPC connection to a runtime's socket. Each call has a deadline and a log line with its duration, and fails with a {@link
+ * RuntimeError}. The connection is made again by itself after the runtime was restarted.
  */
 import { PassThrough } from 'node:stream';
 import {
@@ -18,43 +18,54 @@ import type { Clock } from '#client/clock.ts';
 import { RuntimeError, type RuntimeErrorCode } from '../runtime.ts';
 import { loadProto } from './proto.ts';
 
+/** What a connection works with. */
 export interface ConnectionOptions {
-  /** `unix:///run/containerd/containerd.sock` */
+  /** URL of the runtime's socket, for example `unix:///run/containerd/containerd.sock`. */
   endpoint: string;
   log: Logger;
   clock: Clock;
 }
 
+/** Options of one call. */
 export interface CallOptions {
-  /** Absent: the call may last for ever. */
+  /** Deadline of the call. Absent: none. */
   timeoutMs?: number | undefined;
   signal?: AbortSignal | undefined;
-  /** Of containerd's own services: the containerd namespace that the call is about. */
+  /** For containerd's own services: the containerd namespace of the call. */
   namespace?: string | undefined;
-  /** What the call is about, for the log. */
+  /** Fields for the log that name the object of the call. */
   subject?: Readonly<Record<string, unknown>> | undefined;
 }
 
+/** The gRPC services that are called. */
 export type ServiceName =
   | 'runtime.v1.RuntimeService'
   | 'runtime.v1.ImageService'
   | 'containerd.services.events.v1.Events'
   | 'containerd.services.containers.v1.Containers';
 
+/** A connection to a runtime, see {@link createConnection}. */
 export interface Connection {
-  /** @throws RuntimeError */
+  /** Makes one call and resolves to its reply. @throws RuntimeError */
   call<Reply>(service: ServiceName, method: string, request: object, options: CallOptions): Promise<Reply>;
-  /** Begins at once. Ends when `signal` aborts. @throws RuntimeError when the stream breaks */
+  /**
+   * Starts a streaming call at once and returns its replies. The stream ends when `signal` aborts. @throws RuntimeError when the
+   * stream breaks
+   */
   stream<Reply>(service: ServiceName, method: string, request: object, signal: AbortSignal): AsyncIterable<Reply>;
   close(): void;
 }
 
-/** As upstream's kubelet allows for a reply, and enough for the 2 x 16 MiB that `ExecSync` may return. */
+/** Largest message, as upstream's kubelet has it. `ExecSync` may return twice 16 MiB. */
 const maxMessageBytes = 40 * 1024 * 1024;
 
-/** A restarted runtime is used again within this time; the attempts in between cost a connect(2) each. */
+/**
+ * Longest pause between two attempts to connect, so that a restarted runtime is used again within this time. An attempt costs
+ * only a connect(2).
+ */
 const maxReconnectBackoffMs = 500;
 
+/** Makes a connection. It connects at the first call. */
 export function createConnection({ endpoint, log, clock }: ConnectionOptions): Connection {
   const services = { ...loadProto('cri'), ...loadProto('containerd-events'), ...loadProto('containerd-containers') };
   const client = new Client(endpoint, credentials.createInsecure(), {
@@ -62,7 +73,7 @@ export function createConnection({ endpoint, log, clock }: ConnectionOptions): C
     'grpc.max_send_message_length': maxMessageBytes,
     'grpc.initial_reconnect_backoff_ms': 50,
     'grpc.max_reconnect_backoff_ms': maxReconnectBackoffMs,
-    // A proxy for the machine's web traffic has no business between the kubelet and a Unix socket.
+    // A proxy from the environment (`http_proxy`) must not be used for a Unix socket.
     'grpc.enable_http_proxy': 0,
     'grpc.default_authority': 'localhost',
   });
@@ -120,7 +131,7 @@ function metadataOf({ namespace }: CallOptions): Metadata {
   return metadata;
 }
 
-/** Turns a call's messages into an iterable that does not lose what comes before the first `next()`. */
+/** Returns a call's messages as an iterable. Messages that arrive before the first `next()` are kept. */
 function relay<Reply>(
   call: ClientReadableStream<object>,
   convert: (error: ServiceError) => RuntimeError,
@@ -135,7 +146,7 @@ function relay<Reply>(
     signal.removeEventListener('abort', abort);
     call.cancel();
   });
-  // The error also reaches whoever iterates; without a listener it would end the process where nobody iterates yet.
+  // The iterator reports the error, too. Without this handler the error would end the process when nobody iterates yet.
   queue.on('error', () => undefined);
   if (signal.aborted) abort();
   else signal.addEventListener('abort', abort, { once: true });
@@ -161,7 +172,10 @@ const codeNames: Readonly<Record<number, RuntimeErrorCode>> = {
   [status.UNAUTHENTICATED]: 'Unauthenticated',
 };
 
-/** A gRPC status as our error. The text of `Unavailable` names the endpoint, since the reader has to go and look there. */
+/**
+ * Turns a gRPC status into a {@link RuntimeError}. The text of `Unavailable` names the endpoint, because the user has to look
+ * there.
+ */
 export function toRuntimeError(error: ServiceError, call: string, endpoint: string): RuntimeError {
   const code = codeNames[error.code] ?? 'Unknown';
   if (code !== 'Unavailable') return new RuntimeError(code, call, error.details, { cause: error });

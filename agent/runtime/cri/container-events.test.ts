@@ -9,7 +9,7 @@ import { loadMessageType } from './proto.ts';
 
 const absent = (call: string): Promise<never> => Promise.reject(new RuntimeError('NotFound', call, 'not found'));
 
-it("of containerd's own stream cost a sandbox one look as a container, however many there are", async () => {
+it("of containerd's own stream ask once per sandbox for its container status, however many events there are", async () => {
   const task = (topic: string, name: string, fields: Record<string, unknown>) => ({
     timestamp: { seconds: 1, nanos: 0 },
     topic,

@@ -1,6 +1,6 @@
 /**
- * What happens to containers, from the best source the runtime has: CRI's GetContainerEvents (containerd 1.7 and later), else
- * containerd's own event stream.
+ * The events of containers. They come from CRI's GetContainerEvents (containerd 1.7 and later), or, when the runtime does not
+ * have it, from containerd's own event stream.
  */
 import { PassThrough } from 'node:stream';
 import { type Clock, sleep } from '#client/clock.ts';
@@ -10,13 +10,17 @@ import type { Connection } from './connection.ts';
 import { loadMessageType } from './proto.ts';
 import type { WirePodSandboxStatus } from './wire.ts';
 
+/** What {@link subscribeContainerEvents} reads from. */
 export interface EventSource {
   connection: Connection;
   clock: Clock;
   runtime: Pick<ContainerRuntime, 'containerStatus' | 'podSandboxStatus'>;
 }
 
-/** Subscribes at once, not only with the first `next()`, so that nothing between is missed. */
+/**
+ * Returns the events of containers. It subscribes at once, not only at the first `next()`, so that no event in between is missed.
+ * @throws RuntimeError when the stream breaks
+ */
 export function subscribeContainerEvents(source: EventSource, signal: AbortSignal): AsyncIterable<ContainerEvent> {
   const queue = new PassThrough({ objectMode: true });
   const stop = new AbortController();
@@ -81,7 +85,7 @@ const eventTypes: Readonly<Record<string, ContainerEventType>> = {
   '/tasks/exit': 'CONTAINER_STOPPED_EVENT',
 };
 
-/** The namespace in which containerd's CRI plugin keeps everything. */
+/** The containerd namespace in which the CRI plugin keeps its containers. */
 export const criNamespace = 'k8s.io';
 const filters = ['tasks', 'containers'].map(
   (kind) => `namespace==${criNamespace},topic~="^/${kind}/(start|exit|create|delete)$"`,
@@ -100,7 +104,7 @@ async function pumpContainerdEvents(
   } as const;
   const envelopes = source.connection.stream<Envelope>('containerd.services.events.v1.Events', 'Subscribe', { filters }, signal);
   const settling = new Set<Promise<void>>();
-  /** Tasks that are sandboxes: asked about as such, not first as the containers that they are not. */
+  /** Ids of the tasks that are known to be sandboxes, so that their status is not asked for as a container's first. */
   const sandboxes = new Set<string>();
   try {
     for await (const { topic, timestamp, event } of envelopes) {
@@ -127,8 +131,9 @@ async function pumpContainerdEvents(
 }
 
 /**
- * containerd's CRI learns of a task's start and end from these same events, so for some milliseconds its answers still show
- * the state before. Who looks again on an event must see the new state; he would otherwise wait for the next relist.
+ * Waits until the runtime's answers show the state after the event. containerd's CRI plugin learns of a task's start and end from
+ * the same events, so for some milliseconds it still reports the old state. A caller that read the old state after an event would
+ * keep it until the next relist.
  */
 async function waitUntilVisible(
   { clock, runtime }: EventSource,
@@ -145,12 +150,12 @@ async function waitUntilVisible(
   }
 }
 
-/** The state of a container, or of a sandbox in a container's terms; `undefined` where it cannot be told. */
+/** The state of a container, or of a sandbox as the corresponding container state. `undefined` when it cannot be read. */
 async function currentState(runtime: EventSource['runtime'], sandboxes: Set<string>, id: string): Promise<string | undefined> {
   try {
     if (!sandboxes.has(id)) return (await runtime.containerStatus(id)).state;
   } catch (error) {
-    if (!isNotFound(error)) return undefined; // The event goes out all the same; the caller's own look reports the failure.
+    if (!isNotFound(error)) return undefined; // The event is emitted all the same. The caller's own status call reports the failure.
   }
   try {
     const { state } = await runtime.podSandboxStatus(id);

@@ -1,29 +1,36 @@
-/** The configuration file of a containerd that serves as a node's CRI runtime. */
+/** Builds the configuration file of a containerd that is a node's CRI runtime. */
 
+/** What the configuration depends on. */
 export interface ContainerdConfigOptions {
-  /** Images, snapshots and metadata; survives a reboot. */
+  /** Directory of images, snapshots and metadata, which must survive a reboot. */
   root: string;
-  /** Mounts and sockets of running containers; a tmpfs will do. */
+  /** Directory of mounts and sockets of running containers. It may be on a tmpfs. */
   state: string;
   /** Path of containerd's socket, without `unix://`. */
   socket: string;
-  /** Reference of the pod sandbox's image, present on the node or pullable. */
+  /** Reference of the pod sandbox's image. The image must be on the node, or a registry must have it. */
   sandboxImage: string;
   cniConfDir: string;
-  /** Default: Debian's `/usr/lib/cni`. */
+  /** Directory of the CNI plugins. Default: Debian's `/usr/lib/cni`. */
   cniBinDir?: string | undefined;
-  /** `overlayfs` (default) wants a filesystem that can be overlayfs' upper layer; `native` copies and works anywhere. */
+  /**
+   * `overlayfs` (default) needs a filesystem that can be an upper layer of overlayfs. `native` copies files and works on every
+   * filesystem.
+   */
   snapshotter?: 'overlayfs' | 'native' | undefined;
-  /** Directory with `<host>/hosts.toml`: mirrors and certificates of registries. */
+  /** Directory with `<host>/hosts.toml`: mirrors and certificates of registries. Absent: none. */
   registryConfigDir?: string | undefined;
-  /** Keep oom_score_adj at or above containerd's own: needed without CAP_SYS_RESOURCE. */
+  /**
+   * Raise oom_score_adj of containers to at least containerd's own. Needed when containerd runs without CAP_SYS_RESOURCE. Default
+   * false.
+   */
   restrictOomScoreAdj?: boolean | undefined;
-  /** Default: cgroupfs. */
+  /** Use the cgroup driver systemd. Default: cgroupfs. */
   systemdCgroup?: boolean | undefined;
   logLevel?: 'debug' | 'info' | 'warn' | 'error' | undefined;
 }
 
-/** Plugins of containerd 1.6 that a CRI node does not need; they cost start-up time and warnings. */
+/** Plugins of containerd 1.6 that a CRI node does not need. Loading them takes time and logs warnings. */
 const unneededPlugins = [
   'io.containerd.snapshotter.v1.aufs',
   'io.containerd.snapshotter.v1.btrfs',
@@ -35,8 +42,8 @@ const unneededPlugins = [
 ];
 
 /**
- * The text of containerd's `config.toml` (version 2: containerd 1.5 to 1.7; 2.x migrates it). Several containerds share a
- * machine when `root`, `state` and `socket` differ; the CNI state differs by network name and host-local's `dataDir`.
+ * The text of containerd's `config.toml` (version 2: containerd 1.5 to 1.7; 2.x migrates it). Several containerds can share a
+ * machine when their `root`, `state` and `socket` differ, and their CNI networks have different names and `dataDir`s. Pure.
  *
  * Source: containerd docs/cri/config.md.
  */
@@ -61,7 +68,7 @@ export function containerdConfig(options: ContainerdConfigOptions): string {
     `[${cri}]`,
     `  sandbox_image = ${text(options.sandboxImage)}`,
     `  restrict_oom_score_adj = ${options.restrictOomScoreAdj ?? false}`,
-    // Namespaces of sandboxes beside the rest of the state, so that several containerds do not mix in /var/run/netns.
+    // Keeps the sandboxes' network namespaces in the state directory, so that several containerds do not share /var/run/netns.
     '  netns_mounts_under_state_dir = true',
     '  stream_server_address = "127.0.0.1"',
     '  stream_server_port = "0"',

@@ -1,4 +1,4 @@
-/** Between CRI's wire messages and the types of `types.ts`: wrapped numbers, nanoseconds, signal names. Pure. */
+/** Converts between CRI's wire messages and the types of `types.ts`: wrapped numbers, nanoseconds, signal names. Pure. */
 import { RuntimeError } from '../runtime.ts';
 import type {
   Container,
@@ -36,7 +36,10 @@ const nanosPerMs = 1e6;
 const msFromNanos = (nanoseconds: number): number => (nanoseconds <= 0 ? 0 : nanoseconds / nanosPerMs);
 const wrap = (value: number | undefined): Wrapped | undefined => (value === undefined ? undefined : { value });
 
-/** A reply without what CRI demands of it is the runtime's fault, and is said so here instead of failing far away. */
+/**
+ * Returns a field of a reply that CRI requires. @throws RuntimeError when the runtime left it out: the error names the call,
+ * instead of failing later elsewhere
+ */
 export function must<Value>(value: Value | null | undefined, call: string, what: string): Value {
   if (value === null || value === undefined)
     throw new RuntimeError('Internal', call, `the container runtime's reply has no ${what}`);
@@ -49,6 +52,7 @@ function securityContext(context: LinuxSandboxSecurityContext | LinuxContainerSe
   return { ...context, runAsUser: wrap(context.runAsUser), runAsGroup: wrap(context.runAsGroup) };
 }
 
+/** The wire message of a sandbox configuration. */
 export function wireSandboxConfig(config: PodSandboxConfig): object {
   const context = config.linux?.securityContext;
   return {
@@ -57,6 +61,7 @@ export function wireSandboxConfig(config: PodSandboxConfig): object {
   };
 }
 
+/** The wire message of a container configuration. */
 export function wireContainerConfig(config: ContainerConfig): object {
   const context = config.linux?.securityContext;
   return {
@@ -67,13 +72,14 @@ export function wireContainerConfig(config: ContainerConfig): object {
   };
 }
 
-/** The Pod API writes `SIGRTMIN+1`, which no protobuf enum can; CRI writes `SIGRTMINPLUS1`. */
+/** The Pod API spells a signal `SIGRTMIN+1`. CRI spells it `SIGRTMINPLUS1`, because it is the name of a protobuf enum value. */
 const wireSignal = (signal: string): string => signal.replace('+', 'PLUS').replace('-', 'MINUS');
 const signalFromWire = (signal: string): string =>
   signal === 'RUNTIME_DEFAULT' ? '' : signal.replace('PLUS', '+').replace('MINUS', '-');
 
 /* ------------------------------------------------------------------ replies */
 
+/** A sandbox of a list reply. @throws RuntimeError when a required field is missing */
 export function toPodSandbox(wire: WirePodSandbox, call: string): PodSandbox {
   const { id, state, labels, annotations, runtimeHandler } = wire;
   return {
@@ -87,6 +93,7 @@ export function toPodSandbox(wire: WirePodSandbox, call: string): PodSandbox {
   };
 }
 
+/** A sandbox's status. @throws RuntimeError when a required field is missing */
 export function toPodSandboxStatus(wire: WirePodSandboxStatus, call: string): PodSandboxStatus {
   const options = wire.linux?.namespaces?.options;
   return {
@@ -96,6 +103,7 @@ export function toPodSandboxStatus(wire: WirePodSandboxStatus, call: string): Po
   };
 }
 
+/** A container of a list reply. @throws RuntimeError when a required field is missing */
 export function toContainer(wire: WireContainer, call: string): Container {
   const { id, podSandboxId, imageRef, imageId, state, labels, annotations } = wire;
   return {
@@ -112,6 +120,7 @@ export function toContainer(wire: WireContainer, call: string): Container {
   };
 }
 
+/** A container's status. @throws RuntimeError when a required field is missing */
 export function toContainerStatus(wire: WireContainerStatus, call: string): ContainerStatus {
   const { id, state, exitCode, imageRef, imageId, reason, message, labels, annotations, mounts, logPath } = wire;
   return {
@@ -137,10 +146,12 @@ export function toContainerStatus(wire: WireContainerStatus, call: string): Cont
   };
 }
 
+/** An image of a reply. */
 export function toImage({ id, repoTags, repoDigests, size, uid, username, pinned }: WireImage): Image {
   return { id, repoTags, repoDigests, sizeBytes: size, uid: uid?.value, username, pinned };
 }
 
+/** The usage of a filesystem. */
 export function toFilesystemUsage(wire: WireFilesystemUsage): FilesystemUsage {
   return {
     timestampMs: msFromNanos(wire.timestamp),
@@ -166,6 +177,7 @@ const toMemoryUsage = (wire: WireMemoryUsage): MemoryUsage => ({
   majorPageFaults: wire.majorPageFaults?.value,
 });
 
+/** A container's statistics. @throws RuntimeError when a required field is missing */
 export function toContainerStats(wire: WireContainerStats, call: string): ContainerStats {
   const { id, metadata, labels, annotations } = must(wire.attributes, call, 'container attributes');
   return {
@@ -187,6 +199,7 @@ const toInterfaceUsage = (wire: WireInterfaceUsage): NetworkInterfaceUsage => ({
   txErrors: wire.txErrors?.value ?? 0,
 });
 
+/** A sandbox's statistics. @throws RuntimeError when a required field is missing */
 export function toPodSandboxStats(wire: WirePodSandboxStats, call: string): PodSandboxStats {
   const { id, metadata, labels, annotations } = must(wire.attributes, call, 'sandbox attributes');
   const { linux } = wire;

@@ -1,8 +1,8 @@
 /**
  * A {@link ContainerRuntime} that speaks CRI v1 over gRPC: containerd, or any other runtime with a CRI socket.
  *
- * Each method is one RPC: what it sends, how long it may take, and which reply counts as success. Everything else is in
- * `connection.ts` and `convert.ts`.
+ * Each method is one RPC: its request, its deadline, and the replies that count as success. `connection.ts` and `convert.ts` do
+ * the rest.
  */
 import type { Logger } from 'pino';
 import type { Clock } from '#client/clock.ts';
@@ -34,15 +34,17 @@ import type {
   WirePodSandboxStatus,
 } from './wire.ts';
 
+/** Deadlines of the calls. */
 export interface CriTimeouts {
-  /** Deadline of an ordinary call; for `stopContainer` and `execSync` it is added to their own. Default: 2 minutes. */
+  /** Deadline of an ordinary call. `stopContainer` and `execSync` add their own timeout to it. Default: 2 minutes. */
   callMs: number;
   /** Deadline of calls that start or remove a sandbox or a container. Default: 4 minutes, as upstream. */
   sandboxMs: number;
 }
 
+/** What the runtime adapter works with. */
 export interface CriRuntimeOptions {
-  /** `unix:///run/containerd/containerd.sock` */
+  /** URL of the runtime's socket, for example `unix:///run/containerd/containerd.sock`. */
   endpoint: string;
   log: Logger;
   clock: Clock;
@@ -51,7 +53,7 @@ export interface CriRuntimeOptions {
 
 const defaultTimeouts: CriTimeouts = { callMs: 2 * 60_000, sandboxMs: 4 * 60_000 };
 
-/** What an idempotent removal finds gone has been removed. */
+/** Ignores NotFound: an idempotent removal succeeds when the object does not exist. */
 async function unlessNotFound(call: Promise<unknown>): Promise<void> {
   try {
     await call;
@@ -60,7 +62,7 @@ async function unlessNotFound(call: Promise<unknown>): Promise<void> {
   }
 }
 
-/** Does not connect yet: the first call does. The runtime need not run, and may be restarted at any time. */
+/** Makes the adapter. It connects at the first call. The runtime need not run yet, and may be restarted at any time. */
 export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriRuntimeOptions): ContainerRuntime {
   const timeouts = { ...defaultTimeouts, ...given };
   const connection = createConnection({ endpoint, log, clock });
@@ -192,7 +194,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
     },
 
     async execSync(containerId, cmd, timeoutMs, signal) {
-      // CRI counts in whole seconds, and 0 means no limit.
+      // CRI counts whole seconds, and 0 means no limit.
       const timeout = Math.ceil(timeoutMs / 1000);
       const options = { subject: { containerId }, timeoutMs: timeoutMs === 0 ? undefined : timeoutMs + timeouts.callMs, signal };
       return await runtimeCall<ExecSyncResult>('ExecSync', { containerId, cmd, timeout }, options);
@@ -244,7 +246,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
 
     async pullImage(image, auth, sandboxConfig, signal) {
       const request = { image, auth, sandboxConfig: sandboxConfig && wireSandboxConfig(sandboxConfig) };
-      // No deadline: the runtime itself gives a pull up that makes no progress.
+      // There is no deadline: the runtime itself ends a pull that makes no progress.
       const options = { subject: { image: image.image }, timeoutMs: undefined, signal };
       const reply = await imageCall<{ imageRef: string }>('PullImage', request, options);
       return must(reply.imageRef || undefined, 'PullImage', 'image reference');

@@ -1,4 +1,4 @@
-/** The contract on a real containerd, and what is special to CRI over gRPC. */
+/** Runs the contract against a real containerd, and tests what only CRI over gRPC has. */
 import assert from 'node:assert/strict';
 import { constants, type FileHandle, mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -78,7 +78,7 @@ async function startContainerd(): Promise<RuntimeUnderTest> {
 runtimeContract('containerd', startContainerd);
 
 describe('a shim that containerd has forgotten', { timeout: 120_000 }, () => {
-  it('is taken away with what it runs, and no other is touched', async () => {
+  it('is killed with its processes, and no other is touched', async () => {
     const under = await startContainerd();
     const { node, runtime } = under;
     const socket = join(node.dir, 'containerd.sock');
@@ -94,7 +94,7 @@ describe('a shim that containerd has forgotten', { timeout: 120_000 }, () => {
           securityContext: { namespaceOptions: { network: 'POD', pid: 'CONTAINER', ipc: 'POD' } },
         },
       });
-      // What containerd does to begin a container, without its books: the real shim, for a container of nobody.
+      // Starts a real shim as containerd does, for a container that containerd has no record of.
       const id = 'f'.repeat(64);
       const bundle = join(node.dir, 'state/io.containerd.runtime.v2.task/k8s.io', id);
       await mkdir(bundle, { recursive: true });

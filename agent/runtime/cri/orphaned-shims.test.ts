@@ -11,7 +11,7 @@ const socket = '/run/containerd/containerd.sock';
 const id = 'ab'.repeat(32);
 const argv = ['/usr/bin/containerd-shim-runc-v2', '-namespace', 'k8s.io', '-id', id, '-address', socket];
 
-describe('the line of a process in /proc', () => {
+describe('the stat line of a process in /proc', () => {
   it('may hold any name', () => {
     const rest = 'S 1 7 7 0 -1 4194304 1 0 0 0 2 3 0 0 20 0 1 0 4711 1000';
     assert.deepEqual(parseStat(`7 (a) S 9 (b) ${rest}`), { parent: 1, startTicks: 4711 });
@@ -73,15 +73,15 @@ describe('forgotten shims', () => {
   }
   const all = [shim, child, grandchild, other];
 
-  it('end with all that they run, and nothing else does', async () =>
+  it('are killed with all their processes, and no others are', async () =>
     assert.deepEqual(await killedBy([all, all], ['unknown', 'unknown']), [10, 11, 12]));
-  it('are let alone while containerd knows them', async () =>
+  it('are not killed while containerd knows them', async () =>
     assert.deepEqual(await killedBy([all, all], ['known', 'known']), []));
-  it('are let alone when containerd is only slow with its books', async () =>
+  it('are not killed when containerd writes its record late', async () =>
     assert.deepEqual(await killedBy([all, all], ['unknown', 'known']), []));
-  it('are let alone when containerd does not answer', async () =>
+  it('are not killed when containerd does not answer', async () =>
     assert.deepEqual(await killedBy([all, all], ['unknown', 'hangs up']), []));
-  it('are let alone when the number has become that of another shim', async () => {
+  it('are not killed when the pid belongs to another shim by then', async () => {
     const later = [{ ...shim, startTicks: 900 }, other];
     assert.deepEqual(await killedBy([all, later], ['unknown', 'unknown']), []);
   });

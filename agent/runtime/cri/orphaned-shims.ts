@@ -1,11 +1,11 @@
 /**
- * Shims that containerd has forgotten. Seen with containerd 1.6: of some hundred pods made and deleted on a busy machine, one
- * container is gone from containerd's records while its shim lives on with what it runs, until somebody ends it. Why is not
- * known. On such a machine containerd logs `failed to delete shim: close wait error: context deadline exceeded` for one pod in
- * ten, but the shims of all that we saw ended all the same.
+ * Kills shims that containerd has forgotten. With containerd 1.6 on a busy machine, about one pod in some hundred that are made
+ * and deleted leaves a container that is missing in containerd's records, while its shim and its processes live on until somebody
+ * kills them. The cause is not known. On such a machine containerd logs `failed to delete shim: close wait error: context
+ * deadline exceeded` for one pod in ten, but their shims ended in all cases that we saw.
  *
- * A shim is taken away only when it names this node's containerd and the CRI's namespace, when containerd itself says that it
- * has no such container, and when both held at two looks in a row.
+ * A shim is killed only when its arguments name this node's containerd and the CRI's namespace, when containerd itself says that
+ * it has no such container, and when both were true at two checks in a row.
  */
 import type { Logger } from 'pino';
 import type { Exec } from '#agent/host/exec.ts';
@@ -16,47 +16,55 @@ import { isNotFound } from '../runtime.ts';
 import type { Connection } from './connection.ts';
 import { criNamespace } from './container-events.ts';
 
+/** Looks for forgotten shims, see {@link createOrphanedShims}. */
 export interface OrphanedShims {
-  /** Looks at once and then every few minutes, until `signal` aborts. Failures are logged; the next look tries again. */
+  /** Checks at once and then every few minutes, until `signal` aborts. Failures are logged, and the next check tries again. */
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** What the check works with. */
 export interface OrphanedShimsDeps {
-  /** To containerd's socket. */
+  /** The connection to containerd's socket. */
   connection: Pick<Connection, 'call'>;
-  /** `unix:///run/containerd/containerd.sock` */
+  /** URL of that socket, for example `unix:///run/containerd/containerd.sock`. */
   endpoint: string;
   processes: Processes;
   exec: Exec;
   clock: Clock;
   log: Logger;
-  /** Tells whoever looks at the node. */
+  /** Reports a killed shim to the administrator of the node, as an event of the Node. */
   report: (message: string) => void;
 }
 
 const lookEveryMs = 300_000;
-/** Between the two looks at one that seems forgotten: longer than containerd takes to begin or end one. */
+/**
+ * Time between the two checks of a shim that seems forgotten. It is longer than containerd takes to start or delete a container.
+ */
 const lookAgainMs = 60_000;
 const callMs = 30_000;
 
-/** The container that a process is the shim of, on the containerd with that socket; undefined: it is none. Pure. */
+/**
+ * The id of the container that a process is the shim of, when that shim belongs to the containerd with this socket. Undefined
+ * otherwise. Pure.
+ */
 export function shimContainer({ argv }: Pick<Process, 'argv'>, socket: string): string | undefined {
   const [program = '', ...args] = argv;
   const option = (name: string): string | undefined => args[args.indexOf(name) + 1 || args.length];
-  // `delete` and `start` are short errands of the same program.
+  // With `delete` and `start` the same program runs only for a moment.
   const isServing = args.every((arg, index) => arg.startsWith('-') || (args[index - 1] ?? '').startsWith('-'));
   const isOurs =
     /(^|\/)containerd-shim-[\w-]+$/.test(program) && option('-namespace') === criNamespace && option('-address') === socket;
   return isOurs && isServing ? option('-id') : undefined;
 }
 
-/** A process and all below it, parents first. Pure. */
+/** A process and all its descendants, parents first. Pure. */
 export function withDescendants(root: Process, all: readonly Process[]): Process[] {
   const found = [root];
   for (const one of found) found.push(...all.filter(({ parent, pid }) => parent === one.pid && pid !== one.pid));
   return found;
 }
 
+/** Makes the check. It starts with `run`. */
 export function createOrphanedShims(deps: OrphanedShimsDeps): OrphanedShims {
   const { connection, processes, exec, clock, log } = deps;
   const socket = deps.endpoint.replace(/^unix:\/\//, '');
@@ -83,7 +91,8 @@ export function createOrphanedShims(deps: OrphanedShimsDeps): OrphanedShims {
 
   async function takeAway(shim: Process, all: readonly Process[]): Promise<void> {
     const id = shimContainer(shim, socket) ?? '';
-    // The shim first: it would tell of the others' ends. Without it they belong to process 1, so all are known before.
+    // Kills the shim first, because it would report the end of the others. The list was made before: orphans get process 1 as
+    // their parent.
     for (const one of withDescendants(shim, all)) await processes.kill(one);
     if (shim.cwd?.endsWith(`/${id}`) === true) await unmountRoot(shim.cwd);
     const message = `Removed the shim of container ${id}, which containerd no longer knows`;
@@ -91,7 +100,7 @@ export function createOrphanedShims(deps: OrphanedShimsDeps): OrphanedShims {
     deps.report(message);
   }
 
-  /** Its working folder is the bundle, where the container's root is mounted. */
+  /** Unmounts the container's root. The shim's working directory is the bundle, in which the root is mounted. */
   async function unmountRoot(bundle: string): Promise<void> {
     try {
       await exec(['umount', '--lazy', `${bundle}/rootfs`]);
@@ -115,7 +124,8 @@ export function createOrphanedShims(deps: OrphanedShimsDeps): OrphanedShims {
         try {
           await look(signal);
         } catch (error) {
-          // A runtime that hangs or is away is told by the node's condition; one that is not containerd has no such service.
+          // The node's condition reports a runtime that does not answer. A runtime other than containerd does not have this
+          // service.
           log.debug({ err: error }, 'forgotten shims could not be looked for; will be tried again');
         }
         await sleep(clock, lookEveryMs, signal);

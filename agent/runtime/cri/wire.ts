@@ -1,4 +1,7 @@
-/** The replies of CRI as proto-loader decodes them: the shape of `proto/cri.proto` before {@link file://./convert.ts}. */
+/**
+ * The replies of CRI as proto-loader decodes them: the messages of `proto/cri.proto`, before {@link file://./convert.ts} converts
+ * them. Times are in nanoseconds.
+ */
 import type {
   ContainerMetadata,
   ContainerState,
@@ -10,10 +13,12 @@ import type {
   PodSandboxState,
 } from '../types.ts';
 
+/** UInt64Value, Int64Value and the like: a number that may be absent. */
 export interface Wrapped {
   value: number;
 }
 
+/** PodSandbox. */
 export interface WirePodSandbox {
   id: string;
   metadata: PodSandboxMetadata | null;
@@ -24,11 +29,13 @@ export interface WirePodSandbox {
   runtimeHandler: string;
 }
 
+/** PodSandboxStatus. */
 export interface WirePodSandboxStatus extends WirePodSandbox {
   network: { ip: string; additionalIps: { ip: string }[] } | null;
   linux: { namespaces: { options: NamespaceOption | null } | null } | null;
 }
 
+/** Container. */
 export interface WireContainer {
   id: string;
   podSandboxId: string;
@@ -42,6 +49,7 @@ export interface WireContainer {
   annotations: Labels;
 }
 
+/** ContainerStatus. */
 export interface WireContainerStatus {
   id: string;
   metadata: ContainerMetadata | null;
@@ -64,6 +72,7 @@ export interface WireContainerStatus {
   stopSignal: string;
 }
 
+/** Image. */
 export interface WireImage {
   id: string;
   repoTags: string[];
@@ -74,6 +83,7 @@ export interface WireImage {
   pinned: boolean;
 }
 
+/** FilesystemUsage. */
 export interface WireFilesystemUsage {
   timestamp: number;
   fsId: { mountpoint: string } | null;
@@ -81,12 +91,14 @@ export interface WireFilesystemUsage {
   inodesUsed: Wrapped | null;
 }
 
+/** CpuUsage. */
 export interface WireCpuUsage {
   timestamp: number;
   usageCoreNanoSeconds: Wrapped | null;
   usageNanoCores: Wrapped | null;
 }
 
+/** MemoryUsage. */
 export interface WireMemoryUsage {
   timestamp: number;
   workingSetBytes: Wrapped | null;
@@ -97,6 +109,7 @@ export interface WireMemoryUsage {
   majorPageFaults: Wrapped | null;
 }
 
+/** ContainerStats. */
 export interface WireContainerStats {
   attributes: { id: string; metadata: ContainerMetadata | null; labels: Labels; annotations: Labels } | null;
   cpu: WireCpuUsage | null;
@@ -104,6 +117,7 @@ export interface WireContainerStats {
   writableLayer: WireFilesystemUsage | null;
 }
 
+/** NetworkInterfaceUsage. */
 export interface WireInterfaceUsage {
   name: string;
   rxBytes: Wrapped | null;
@@ -112,6 +126,7 @@ export interface WireInterfaceUsage {
   txErrors: Wrapped | null;
 }
 
+/** PodSandboxStats. */
 export interface WirePodSandboxStats {
   attributes: { id: string; metadata: PodSandboxMetadata | null; labels: Labels; annotations: Labels } | null;
   linux: {

@@ -1,7 +1,7 @@
 /**
- * A pod's network by CNI plugins: the chain of the first configuration in a folder, run with ADD and DEL.
+ * Connects a pod to its network with CNI plugins: runs the plugins of the first configuration in a folder with ADD and DEL.
  *
- * Source: CNI specification 1.0.0; the ARGS and capability names are Kubernetes' conventions.
+ * Source: CNI specification 1.0.0. Kubernetes defines the names of ARGS and capabilities by convention.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -16,19 +16,22 @@ interface CniPlugin {
   capabilities?: Readonly<Record<string, boolean>> | undefined;
 }
 
+/** A CNI network configuration list. */
 export interface CniNetwork {
   cniVersion: string;
   name: string;
   plugins: readonly CniPlugin[];
 }
 
+/** The result of the last plugin (CNI specification, section 5). */
 export interface CniResult {
   ips?: readonly { address: string }[];
 }
 
+/** The pod that is connected, as the plugins get it. */
 export interface CniAttachment {
   containerId: string;
-  /** `/proc/<pid>/ns/net`; empty when the namespace is gone already, which DEL allows. */
+  /** Path of the network namespace, `/proc/<pid>/ns/net`. Empty when the namespace does not exist any more, which DEL allows. */
   netns: string;
   podName: string;
   podNamespace: string;
@@ -36,6 +39,7 @@ export interface CniAttachment {
   portMappings: readonly PortMapping[];
 }
 
+/** What the calls of plugins depend on. */
 export interface CniOptions {
   confDir: string;
   binDir: string;
@@ -43,7 +47,7 @@ export interface CniOptions {
   exec: Exec;
 }
 
-/** The network of the first file by name, as every runtime chooses; `undefined` where there is none yet. */
+/** The network of the first file in alphabetical order, as every runtime chooses. `undefined` when there is no file yet. */
 export async function loadNetwork(confDir: string): Promise<CniNetwork | undefined> {
   const names = await readdir(confDir).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
@@ -55,20 +59,23 @@ export async function loadNetwork(confDir: string): Promise<CniNetwork | undefin
   return config.plugins === undefined ? { cniVersion: config.cniVersion, name: config.name, plugins: [config] } : config;
 }
 
-/** @throws Error with the plugin's message; what the earlier plugins did is undone */
+/**
+ * Runs ADD for each plugin in order. @throws Error with the plugin's message. The plugins that have run before are undone with
+ * DEL
+ */
 export async function addNetwork(options: CniOptions, network: CniNetwork, attachment: CniAttachment): Promise<CniResult> {
   let result: CniResult | undefined;
   try {
     for (const plugin of network.plugins)
       result = (await runPlugin(options, 'ADD', network, plugin, attachment, result)) ?? result;
   } catch (error) {
-    await deleteNetwork(options, network, attachment, result).catch(() => undefined); // The first failure is the one to report.
+    await deleteNetwork(options, network, attachment, result).catch(() => undefined); // The first failure is reported, not this one.
     throw error;
   }
   return result ?? {};
 }
 
-/** Idempotent, as plugins must be. */
+/** Runs DEL for each plugin in reverse order. Idempotent, as plugins must be. @throws Error with the plugin's message */
 export async function deleteNetwork(
   options: CniOptions,
   network: CniNetwork,
@@ -128,7 +135,7 @@ const hostPorts = (mappings: readonly PortMapping[]): object[] =>
       hostIP: hostIp ?? '',
     }));
 
-/** A plugin reports its failure as JSON on standard output. */
+/** The failure of a plugin: it prints the message as JSON to standard output. */
 function pluginMessage(error: unknown): string {
   if (!(error instanceof ExecError)) return String(error);
   try {

@@ -24,7 +24,7 @@ function frame(stream: number, text: string): Buffer {
 }
 
 describe('the log of a container', () => {
-  it('is read from frames however the connection cuts them', async () => {
+  it('is read from frames, whatever pieces the connection delivers', async () => {
     const bytes = Buffer.concat([frame(1, '2026-01-01T00:00:00.1Z grüß\n'), frame(2, '2026-01-01T00:00:00.2Z no end')]);
     for (const size of [1, 5, 9, bytes.length]) {
       const chunks = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
@@ -39,12 +39,12 @@ describe('the log of a container', () => {
     }
   });
 
-  it('is read as plain lines from a terminal', async () => {
+  it('is read as plain lines when the container has a terminal', async () => {
     const lines = (await collect(readEntries(Readable.from([Buffer.from('T1 a\r\nT2 b')]), true))).map(criLine);
     assert.deepEqual(lines, ['T1 stdout F a\r\n', 'T2 stdout P b\n']);
   });
 
-  it('goes on behind what is written, also among lines of one moment', async () => {
+  it('continues after the last written line, also among lines with the same time', async () => {
     const cases: readonly [string, readonly string[], readonly string[]][] = [
       ['', ['T1', 'T2'], ['0', '1']],
       ['T1 stdout F x\n', ['T1', 'T1', 'T2'], ['1', '2']],
@@ -74,7 +74,7 @@ describe('the log of a container', () => {
     );
   });
 
-  it('asks Docker from the second and its nanoseconds on', () => {
+  it('asks Docker for entries since seconds with nanoseconds', () => {
     assert.equal(sinceOf({ time: '', count: 0 }), '0');
     assert.equal(sinceOf({ time: '2026-01-01T00:00:00.12Z', count: 1 }), '1767225600.120000000');
   });

@@ -1,8 +1,8 @@
 /**
- * A container's output, from Docker's log into a file in CRI's format, line by line as it comes.
+ * Copies a container's output from Docker's log into a file in CRI's format, line by line as it arrives.
  *
- * Docker's log is the truth and outlives us; the position is kept by the times of its lines, which have nanoseconds: what has
- * been written ends with a time, and following goes on behind it. So an agent that dies at any line loses and repeats nothing.
+ * Docker's log is the source and outlives the agent. Its lines have times with nanoseconds. The time of the last written line is
+ * the position at which copying continues, so an agent that crashes at any line neither loses nor repeats one.
  *
  * Source: kubernetes pkg/kubelet/kuberuntime/logs; Docker Engine API, ContainerLogs (since, stream format).
  */
@@ -12,7 +12,7 @@ import { basename, dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { ifThere, openFolder, readAtMost, readSmallFile, replaceFile } from '#agent/host/safe-open.ts';
 
-/** One entry of Docker's log: a line, or a part of one that is longer than 16 KiB. */
+/** One entry of Docker's log: a line, or a part of a line that is longer than 16 KiB. */
 export interface LogEntry {
   stream: 'stdout' | 'stderr';
   time: string;
@@ -20,7 +20,7 @@ export interface LogEntry {
   partial: boolean;
 }
 
-/** Up to where a log has been written: the time of the last line, and how many lines have that same time. */
+/** The position up to which a log has been copied: the time of the last line, and the number of lines with exactly this time. */
 export interface LogPosition {
   time: string;
   count: number;
@@ -28,11 +28,11 @@ export interface LogPosition {
 
 const beginning: LogPosition = { time: '', count: 0 };
 
-/** `<time> <stream> <P|F> <text>`: P for a part that more follows, or that has no line end. */
+/** `<time> <stream> <P|F> <text>`. P (partial) marks a part that is continued, or that has no line end. */
 export const criLine = ({ time, stream, partial, text }: LogEntry): string =>
   `${time} ${stream} ${partial ? 'P' : 'F'} ${text}\n`;
 
-/** The position behind the whole lines of a CRI log. */
+/** The position after the last whole line of a CRI log. Pure. */
 export function positionIn(log: string): LogPosition {
   const times = log
     .split('\n')
@@ -42,16 +42,17 @@ export function positionIn(log: string): LogPosition {
   return time === undefined ? beginning : { time, count: times.filter((one) => one === time).length };
 }
 
-/** Takes apart `<time> <text>` of one entry, as Docker sends it with `timestamps`. */
+/** Parses one entry `<time> <text>`, as Docker sends it with the option `timestamps`. */
 function entry(stream: LogEntry['stream'], line: string): LogEntry {
   const space = line.indexOf(' ');
   const partial = !line.endsWith('\n');
-  // A terminal ends its lines with \r\n.
+  // A terminal ends its lines with \r
+  // .
   const text = line.slice(space + 1, partial ? undefined : -1);
   return { stream, time: line.slice(0, space), text, partial };
 }
 
-/** The entries of `GET /containers/<id>/logs?timestamps=1`: framed, or plain lines where the container has a terminal. */
+/** The entries of `GET /containers/<id>/logs?timestamps=1`: framed, or plain lines when the container has a terminal. */
 export async function* readEntries(source: Readable, tty: boolean): AsyncIterable<LogEntry> {
   let rest = Buffer.alloc(0);
   for await (const chunk of source) {
@@ -69,14 +70,14 @@ export async function* readEntries(source: Readable, tty: boolean): AsyncIterabl
   if (tty && rest.length > 0) yield entry('stdout', rest.toString('utf8'));
 }
 
-/** Docker's `since` wants seconds with nanoseconds, and includes that moment. */
+/** The value of Docker's parameter `since`: seconds with nanoseconds. Docker includes entries of exactly this time. */
 export function sinceOf({ time }: LogPosition): string {
   if (time === '') return '0';
   const nanos = /\.(\d+)/.exec(time)?.[1] ?? '0';
   return `${Math.floor(Date.parse(time) / 1000)}.${nanos.padEnd(9, '0')}`;
 }
 
-/** Leaves out what was written before: earlier times, and as many lines of the very time as there were. */
+/** Skips the entries that were copied before: all earlier ones, and as many with exactly the position's time as it counts. */
 export async function* after(entries: AsyncIterable<LogEntry>, position: LogPosition): AsyncIterable<LogEntry> {
   const reached = sortable(position.time);
   let toSkip = position.count;
@@ -88,34 +89,39 @@ export async function* after(entries: AsyncIterable<LogEntry>, position: LogPosi
   }
 }
 
-/** RFC 3339 drops trailing zeros of the fraction; with all nine digits, text sorts as time does. */
+/** A time that sorts as text. RFC 3339 leaves out trailing zeros of the fraction; this adds them up to nine digits. */
 const sortable = (time: string): string =>
   time.replace(/(?:\.(\d+))?Z$/, (_whole, nanos: string | undefined) => `.${(nanos ?? '').padEnd(9, '0')}Z`);
 
+/** What a log writer works with. */
 export interface ContainerLogOptions {
-  /** The CRI log. */
+  /** Path of the CRI log. */
   path: string;
-  /** Where the position is kept while the file is empty after a rotation. */
+  /** File in which the position is stored, for the time in which the log file is empty after a rotation. */
   positionFile: string;
   tty: boolean;
-  /** Docker's log from a moment on, following until the container ends. */
+  /** Docker's log since a moment, followed until the container ends. */
   follow(since: string): Promise<Readable>;
   /**
-   * Waits for the container's end, then gives the log from a moment on. Docker (seen with 20.10) ends a follower before the
-   * last part is in the log, when that has no line end; only now it is complete.
+   * Waits until the container has ended, and then returns the log since a moment. Docker (seen with 20.10) ends a follower before
+   * the last part is in the log when that part has no line end. After the container's end the log is complete.
    */
   remainder(since: string): Promise<Readable>;
 }
 
+/** A log writer that runs. */
 export interface ContainerLog {
-  /** Opens the file anew, after it was renamed. */
+  /** Opens the log file again after it was renamed. */
   reopen(): Promise<void>;
-  /** Settles when the container has ended and all is written, or after `close`. Rejects when Docker goes away. */
+  /**
+   * Resolves when the container has ended and all its output is written, or after `close`. Rejects when the connection to Docker
+   * breaks.
+   */
   done: Promise<void>;
   close(): Promise<void>;
 }
 
-/** Begins writing behind what the file has already. */
+/** Starts to write after the end of the existing file. */
 export async function writeContainerLog(options: ContainerLogOptions): Promise<ContainerLog> {
   const { path, positionFile, tty } = options;
   let file = await openLog(path);
@@ -132,7 +138,7 @@ export async function writeContainerLog(options: ContainerLogOptions): Promise<C
   let writing: Promise<unknown> = Promise.resolve();
   const inOrder = <Result>(work: () => Promise<Result>): Promise<Result> => {
     const next = writing.then(work);
-    writing = next.catch(() => undefined); // Whoever asked for it gets the failure.
+    writing = next.catch(() => undefined); // The caller of this operation gets the failure.
     return next;
   };
 
@@ -157,7 +163,7 @@ export async function writeContainerLog(options: ContainerLogOptions): Promise<C
     }
   };
   const done = pump();
-  done.catch(() => undefined); // Kept for whoever looks at `done`.
+  done.catch(() => undefined); // The failure is kept for the caller that awaits `done`.
 
   return {
     done,
@@ -172,14 +178,14 @@ export async function writeContainerLog(options: ContainerLogOptions): Promise<C
     async close() {
       closing = true;
       source.destroy();
-      await done.catch(() => undefined); // Docker's going away is what `done` reports; here it is closed anyway.
+      await done.catch(() => undefined); // `done` reports that the connection to Docker broke. The file is closed all the same.
     },
   };
 }
 
 /**
- * A container may have put anything where its log is to be: only a file, reached through real folders, is written to.
- * The last three steps of the path, pod, container and log, are below a folder that only root writes to.
+ * Opens the log file. A container may have put anything in its place, so only a regular file is opened, and no link is followed:
+ * the last three steps of the path (pod, container, log) are below a folder to which only root can write.
  */
 async function openLog(path: string): Promise<FileHandle> {
   const { O_RDWR, O_APPEND } = constants;
@@ -191,10 +197,16 @@ async function openLog(path: string): Promise<FileHandle> {
   return await folder.openFile(name, O_RDWR | O_APPEND);
 }
 
-/** Of a log's end is read what holds all lines of one moment: Docker's lines are of at most 16 KiB. */
+/**
+ * The number of bytes at the end of a log that are read to find the position. Docker's lines have at most 16 KiB, so this holds
+ * all lines of one moment.
+ */
 const windowBytes = 1024 * 1024;
 
-/** From the file's own lines, else from the rotation before. A line that a crash cut off is taken away, and written again. */
+/**
+ * Finds the position in the file's own lines, or, when it has none, from before the rotation. A line that a crash cut off is
+ * removed and written again.
+ */
 async function resumePosition(positionFile: string, file: FileHandle): Promise<LogPosition> {
   const { size } = await file.stat();
   const start = Math.max(0, size - windowBytes);
@@ -204,8 +216,9 @@ async function resumePosition(positionFile: string, file: FileHandle): Promise<L
   if (whole < bytes.length) await file.truncate(start + whole);
   const found = positionIn(bytes.toString('utf8', first, whole));
   const kept = JSON.parse((await ifThere(readSmallFile(positionFile, 4096))) ?? JSON.stringify(beginning)) as LogPosition;
-  // Lines of one moment may stand on both sides of a rotation.
+  // Lines with the same time may stand on both sides of a rotation.
   return found.time === '' ? kept : found.time === kept.time ? { time: found.time, count: found.count + kept.count } : found;
 }
 
+/** Deletes the stored position of a container's log. */
 export const forgetPosition = (positionFile: string): Promise<void> => rm(positionFile, { force: true });

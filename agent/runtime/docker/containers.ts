@@ -1,4 +1,4 @@
-/** Containers, their statistics and their events on Docker. */
+/** The calls for containers on Docker: their lifecycle, statistics and events. */
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import type { Container, ContainerRuntime, ContainerState, ContainerStats, ContainerStatus } from '../runtime.ts';
@@ -33,6 +33,7 @@ const listStates: Readonly<Record<string, ContainerState>> = {
   dead: 'CONTAINER_EXITED',
 };
 
+/** Makes the container calls of the Docker runtime. */
 export function containerCalls(context: DockerContext): ContainerCalls {
   const { api, clock, logs } = context;
 
@@ -44,7 +45,10 @@ export function containerCalls(context: DockerContext): ContainerCalls {
       return found;
     });
 
-  /** The list says "created" of what failed to start as well. */
+  /**
+   * The state of a container in a list. Docker lists a container that failed to start as "created" too, so such containers are
+   * inspected.
+   */
   async function listedState({ Id, State }: Docker.ContainerInfo): Promise<ContainerState> {
     return State === 'created' ? stateOf((await inspect(Id)).State) : (listStates[State] ?? 'CONTAINER_UNKNOWN');
   }
@@ -76,7 +80,7 @@ export function containerCalls(context: DockerContext): ContainerCalls {
       metadata: containerMetadata(labels),
       ...readLabels(labels),
       cpu: { timestampMs, usageCoreNanoSeconds: reply.cpu_stats.cpu_usage.total_usage },
-      // As cAdvisor has it: what could not be taken back at once.
+      // The working set is computed as cAdvisor does: without inactive file pages, which the kernel can take back at once.
       memory: { timestampMs, workingSetBytes: Math.max(0, usageBytes - inactive), usageBytes },
     };
   }
@@ -145,12 +149,13 @@ export function containerCalls(context: DockerContext): ContainerCalls {
 
 type DockerState = Docker.ContainerInspectInfo['State'];
 
-/** Docker writes year 1 for "never". */
+/** Milliseconds since the epoch; 0 for "never", for which Docker writes year 1. */
 const msOf = (time: string): number => Math.max(0, Date.parse(time) || 0);
 
-/** What failed to start stays "created" in Docker, with an exit code. */
+/** A container that failed to start stays "created" in Docker, with an exit code. */
 const failedToStart = (state: DockerState): boolean => !state.Running && msOf(state.FinishedAt) === 0 && state.ExitCode !== 0;
 
+/** The CRI state of a Docker state. */
 export function stateOf(state: DockerState): ContainerState {
   if (state.Running || state.Paused) return 'CONTAINER_RUNNING';
   return msOf(state.FinishedAt) > 0 || failedToStart(state) ? 'CONTAINER_EXITED' : 'CONTAINER_CREATED';
@@ -174,7 +179,7 @@ function toStatus(info: Docker.ContainerInspectInfo): ContainerStatus {
     state,
     createdAtMs: created,
     startedAtMs: notStarted ? created : msOf(State.StartedAt),
-    // A container that was restarted still has the end of the time before.
+    // A container that was started again still has the end time of its previous run.
     finishedAtMs: state === 'CONTAINER_EXITED' ? (notStarted ? created : msOf(State.FinishedAt)) : 0,
     exitCode: State.ExitCode,
     image: { image: Config.Image },

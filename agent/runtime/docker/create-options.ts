@@ -1,4 +1,4 @@
-/** What CRI asks of a sandbox or container, in the terms of Docker's `POST /containers/create`. Pure. */
+/** Translates CRI's sandbox and container configurations into Docker's `POST /containers/create`. Pure. */
 import type { ContainerCreateOptions, HostConfig } from 'dockerode';
 import type {
   ContainerConfig,
@@ -11,18 +11,20 @@ import type {
 } from '../types.ts';
 import { containerLabels, containerName, sandboxLabels, sandboxName } from './labels.ts';
 
+/** Defaults of new containers. */
 export interface CreateDefaults {
   sandboxImage: string;
   nowMs: number;
-  /** oom_score_adj is kept at or above it: without CAP_SYS_RESOURCE nothing can go below the daemon's own. */
+  /** The lowest oom_score_adj to set. Without CAP_SYS_RESOURCE no process can get one below the daemon's own. */
   minOomScoreAdj: number;
-  /** Docker wants a Localhost profile's text, not its path. */
+  /** Reads a seccomp profile of type Localhost. Docker needs the profile's text, not its path. */
   readSeccompProfile(path: string): string;
 }
 
-/** json-file is what log reading relies on; Docker keeps two files of 10 MB, the kubelet rotates the CRI log itself. */
+/** Log reading needs the json-file driver. Docker keeps two files of 10 MB, and the kubelet rotates the CRI log itself. */
 const logConfig = { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } } as const;
 
+/** The request that creates a sandbox's container. */
 export function sandboxCreateOptions(config: PodSandboxConfig, defaults: CreateDefaults): ContainerCreateOptions {
   const context = config.linux?.securityContext ?? {};
   const hostNetwork = context.namespaceOptions?.network === 'NODE';
@@ -41,7 +43,7 @@ export function sandboxCreateOptions(config: PodSandboxConfig, defaults: CreateD
       ReadonlyRootfs: context.readonlyRootfs ?? false,
       Privileged: context.privileged ?? false,
       SecurityOpt: ['no-new-privileges', ...securityOptions(context, defaults)],
-      // Last to be killed, as dockershim has it.
+      // The kernel kills the sandbox's process last. dockershim uses the same value.
       OomScoreAdj: Math.max(-998, defaults.minOomScoreAdj),
       ...cgroupParent(config),
     },
@@ -61,7 +63,7 @@ export function containerCreateOptions(
     Image: config.image.image,
     Labels: containerLabels(config, sandboxId, logPath, defaults.nowMs),
     Env: (config.envs ?? []).map(({ key, value }) => `${key}=${value}`),
-    // The kubelet has its own probes.
+    // The kubelet runs probes, so Docker's health check is switched off.
     Healthcheck: { Test: ['NONE'] },
     ...(config.command?.length ? { Entrypoint: [...config.command] } : {}),
     ...(config.args?.length ? { Cmd: [...config.args] } : {}),
@@ -96,14 +98,15 @@ export function containerCreateOptions(
   };
 }
 
-/** Only what is set: on an update, what is left out stays as it is. */
+/** The resources for Docker. Only fields that are set appear: on an update Docker keeps the value of an absent one. */
 export function resourceOptions(resources: LinuxContainerResources): Partial<HostConfig> {
   const { cpuPeriod, cpuQuota, cpuShares, memoryLimitInBytes, memorySwapLimitInBytes, cpusetCpus, cpusetMems } = resources;
   return {
     ...(cpuPeriod ? { CpuPeriod: cpuPeriod } : {}),
     ...(cpuQuota ? { CpuQuota: cpuQuota } : {}),
     ...(cpuShares ? { CpuShares: cpuShares } : {}),
-    // Docker would allow as much swap again; Kubernetes allows none that was not asked for.
+    // Without MemorySwap, Docker would allow the same amount of swap in addition. Kubernetes allows only the swap that was asked
+    // for.
     ...(memoryLimitInBytes ? { Memory: memoryLimitInBytes, MemorySwap: memorySwapLimitInBytes || memoryLimitInBytes } : {}),
     ...(cpusetCpus ? { CpusetCpus: cpusetCpus } : {}),
     ...(cpusetMems ? { CpusetMems: cpusetMems } : {}),
@@ -125,7 +128,7 @@ function sharedNamespaces(sandboxId: string, options: NamespaceOption | undefine
   return {
     IpcMode: options?.ipc === 'NODE' ? 'host' : sandbox,
     PidMode: pid[options?.pid ?? 'POD'],
-    // A container that joins the network has its sandbox's host name; on the node's network, the node's.
+    // A container that joins its sandbox's network has the sandbox's host name. On the node's network it has the node's.
     ...(options?.network === 'NODE' ? { UTSMode: 'host' } : {}),
   };
 }
@@ -149,7 +152,7 @@ function securityOptions(
 ): string[] {
   const { seccomp, apparmor, selinuxOptions } = context;
   const options: string[] = [];
-  // CRI: no profile means unconfined. Docker: no profile means its default one.
+  // In CRI no profile means unconfined. In Docker it means the default profile.
   if (seccomp === undefined || seccomp.profileType === 'Unconfined') options.push('seccomp=unconfined');
   else if (seccomp.profileType === 'Localhost') options.push(`seccomp=${readSeccompProfile(seccomp.localhostRef ?? '')}`);
   if (apparmor?.profileType === 'Unconfined') options.push('apparmor=unconfined');

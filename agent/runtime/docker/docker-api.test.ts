@@ -1,4 +1,4 @@
-/** Docker's client against daemons that do not behave. */
+/** Tests Docker's client against daemons that misbehave. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';

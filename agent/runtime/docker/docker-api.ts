@@ -1,18 +1,21 @@
-/** Docker's Engine API with our error codes and deadlines: the one place that reads its statuses and messages. */
+/** Calls Docker's Engine API with deadlines and our error codes. No other module reads Docker's statuses and messages. */
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import type { Clock } from '#client/clock.ts';
 import { RuntimeError, type RuntimeErrorCode } from '../runtime.ts';
 
+/** The Engine API, see {@link createDockerApi}. */
 export interface DockerApi {
   docker: Docker;
   /**
    * Runs one call.
-   * @param timeoutMs 0: none @throws RuntimeError
+   * @param timeoutMs deadline; 0: none. Default: that of the options
+   * @throws RuntimeError
    */
   call<Reply>(name: string, run: (docker: Docker) => Promise<Reply>, timeoutMs?: number): Promise<Reply>;
 }
 
+/** What the API calls work with. */
 export interface DockerApiOptions {
   socketPath: string;
   log: Logger;
@@ -21,6 +24,7 @@ export interface DockerApiOptions {
   callMs: number;
 }
 
+/** Makes the API. It connects at each call. */
 export function createDockerApi({ socketPath, log, clock, callMs }: DockerApiOptions): DockerApi {
   const docker = new Docker({ socketPath });
   return {
@@ -56,7 +60,7 @@ async function withDeadline<Reply>(
     late.abort();
   });
   const call = run(abortable(docker, late.signal));
-  call.catch(() => undefined); // Where the deadline came first, what the request says to it has nobody left to hear it.
+  call.catch(() => undefined); // When the deadline has passed, nobody waits for the request's own failure any more.
   try {
     return await Promise.race([call, promise]);
   } finally {
@@ -64,7 +68,10 @@ async function withDeadline<Reply>(
   }
 }
 
-/** The same client, whose requests end with `signal`: one that nobody waits for would keep its connection for ever. */
+/**
+ * The same client, whose requests are aborted by `signal`. A request that nobody waits for would keep its connection open for
+ * ever.
+ */
 function abortable(docker: Docker, signal: AbortSignal): Docker {
   const { modem } = docker as unknown as { modem: Modem };
   const dial: Modem['dial'] = (options, callback) => {
@@ -75,7 +82,7 @@ function abortable(docker: Docker, signal: AbortSignal): Docker {
   return Object.create(docker, { modem: { value: bound } }) as Docker;
 }
 
-/** The part of docker-modem, below dockerode, that makes the requests. */
+/** The part of docker-modem (below dockerode) that makes the requests. */
 interface Modem {
   dial(options: { abortSignal?: AbortSignal }, callback: (error: Error | null, result: unknown) => void): unknown;
 }
@@ -92,6 +99,7 @@ const codeOfStatus: Readonly<Record<number, RuntimeErrorCode>> = {
 
 const unreachable: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EACCES']);
 
+/** Turns a failure of dockerode into a {@link RuntimeError} with the code for its HTTP status. */
 export function toRuntimeError(error: unknown, call: string, socketPath: string): RuntimeError {
   if (error instanceof RuntimeError) return error;
   const { statusCode, json, code, message } = error as {
@@ -105,7 +113,7 @@ export function toRuntimeError(error: unknown, call: string, socketPath: string)
       cause: error,
     });
   }
-  // The engine resets what is under way when it goes down.
+  // The engine resets open connections when it stops.
   if ((code !== undefined && unreachable.has(code)) || message === 'socket hang up' || message === 'aborted') {
     return new RuntimeError('Unavailable', call, `docker at unix://${socketPath} does not answer: ${message ?? code}`, {
       cause: error,
@@ -114,6 +122,6 @@ export function toRuntimeError(error: unknown, call: string, socketPath: string)
   return new RuntimeError('Unknown', call, message ?? String(error), { cause: error });
 }
 
-/** Docker answers 304 to starting what runs and stopping what is stopped. */
+/** Docker answers 304 when a container to start already runs, or one to stop is already stopped. */
 export const isNotModified = (error: unknown): boolean =>
   error instanceof RuntimeError && (error.cause as { statusCode?: number } | undefined)?.statusCode === 304;

@@ -7,6 +7,7 @@ import type { CreateDefaults } from './create-options.ts';
 import type { DockerApi } from './docker-api.ts';
 import type { LogSupervisor } from './log-supervisor.ts';
 
+/** What the parts of the Docker runtime work with. */
 export interface DockerContext {
   api: DockerApi;
   log: Logger;
@@ -15,8 +16,8 @@ export interface DockerContext {
   dataDir: string;
   streaming: StreamingServer;
   logs: LogSupervisor;
-  /** Defaults of new containers, as of now. */
+  /** Defaults of new containers at this moment. */
   defaults(): CreateDefaults;
-  /** How long a pull may stand still. */
+  /** Time after which a pull without progress is ended. */
   pullProgressMs: number;
 }

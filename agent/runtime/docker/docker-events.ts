@@ -1,4 +1,4 @@
-/** Docker's event stream in CRI's terms. */
+/** Docker's event stream, in CRI's terms. */
 
 import { createInterface } from 'node:readline';
 import { PassThrough, type Readable } from 'node:stream';
@@ -22,10 +22,13 @@ interface DockerEvent {
   timeNano: number;
 }
 
-/** Subscribes at once, not only with the first `next()`, so that nothing between is missed. */
+/**
+ * Returns the events of containers. It subscribes at once, not only at the first `next()`, so that no event in between is missed.
+ * @throws RuntimeError when the stream breaks
+ */
 export function subscribeDockerEvents(api: DockerApi, signal: AbortSignal): AsyncIterable<ContainerEvent> {
   const queue = new PassThrough({ objectMode: true });
-  queue.on('error', () => undefined); // Whoever iterates gets it.
+  queue.on('error', () => undefined); // The iterator reports the error.
   const stop = new AbortController();
   queue.once('close', () => stop.abort());
   pump(api, AbortSignal.any([signal, stop.signal]), queue).then(
@@ -44,7 +47,7 @@ async function pump(api: DockerApi, signal: AbortSignal, queue: PassThrough): Pr
     0,
   )) as unknown as Readable;
   signal.addEventListener('abort', () => stream.destroy(), { once: true });
-  // readline does not hand a stream's failure on.
+  // readline does not report errors of its input stream.
   const failed = new Promise<never>((_resolve, reject) => stream.once('error', reject));
   failed.catch(() => undefined);
   const lines = createInterface({ input: stream });

@@ -1,8 +1,8 @@
 /**
- * A {@link ContainerRuntime} on Docker: what dockershim was, with CNI for the network and CRI's log format.
+ * A {@link ContainerRuntime} on Docker, with the tasks that dockershim had. CNI makes the network, and logs have CRI's format.
  *
- * A pod sandbox is a pause container; the pod's containers join its namespaces. dockerd should run with `--bridge=none
- * --iptables=false --live-restore`: the network is ours, and a restart of the daemon must not stop the pods.
+ * A pod sandbox is a pause container; the pod's containers join its namespaces. Run dockerd with `--bridge=none --iptables=false
+ * --live-restore`: CNI makes the network, and a restart of the daemon must not stop the pods.
  */
 import type { Logger } from 'pino';
 import { type Exec, execFile } from '#agent/host/exec.ts';
@@ -20,25 +20,35 @@ import { createLogSupervisor } from './log-supervisor.ts';
 import { processCalls } from './processes.ts';
 import { sandboxCalls } from './sandboxes.ts';
 
+/** What the Docker runtime works with. */
 export interface DockerRuntimeOptions {
-  /** dockerd's socket, without `unix://`. */
+  /** Path of dockerd's socket, without `unix://`. */
   socketPath: string;
   cni: { confDir: string; binDir: string };
-  /** What Docker cannot hold: how sandboxes are connected, positions in logs. Survives a restart of the agent. */
+  /**
+   * Directory for data that Docker cannot store: network attachments of sandboxes, and log positions. It must survive a restart
+   * of the agent.
+   */
   dataDir: string;
   log: Logger;
   clock: Clock;
-  /** Default: upstream's pause image. */
+  /** The image of sandboxes. Default: upstream's pause image. */
   sandboxImage?: string | undefined;
-  /** Lowest oom_score_adj to ask for; without CAP_SYS_RESOURCE nothing can go below the daemon's. Default: -1000. */
+  /** The lowest oom_score_adj to set. Without CAP_SYS_RESOURCE no process can get one below the daemon's own. Default: -1000. */
   minOomScoreAdj?: number | undefined;
-  /** Runs CNI plugins; for a node in a network namespace other than ours. */
+  /** Runs CNI plugins. Set it when the node is in another network namespace than this process. */
   exec?: Exec | undefined;
-  /** Default of every call: 2 minutes; how long a pull may stand still: 1 minute. */
+  /**
+   * `callMs`: deadline of every call, default 2 minutes. `pullProgressMs`: a pull without progress is ended after this time,
+   * default 1 minute.
+   */
   timeouts?: { callMs?: number | undefined; pullProgressMs?: number | undefined } | undefined;
 }
 
-/** Begins to write on the logs of the containers that run. The daemon need not run, and may be restarted at any time. */
+/**
+ * Makes the runtime, and continues the logs of the containers that run. The daemon need not run yet, and may be restarted at any
+ * time.
+ */
 export function createDockerRuntime(options: DockerRuntimeOptions): ContainerRuntime {
   const { socketPath, cni, dataDir, log, clock, timeouts } = options;
   const api = createDockerApi({ socketPath, log, clock, callMs: timeouts?.callMs ?? 120_000 });
@@ -94,7 +104,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): ContainerRun
       return { cgroupDriver: CgroupDriver === 'systemd' ? 'SYSTEMD' : 'CGROUPFS' };
     },
 
-    // The CNI configuration is the network's business, here as with containerd.
+    // Nothing to do: the node's network part writes the CNI configuration, as with containerd.
     updateRuntimeConfig: () => Promise.resolve(),
 
     ...sandboxCalls(context),

@@ -1,4 +1,4 @@
-/** The contract on a real dockerd. */
+/** Runs the contract against a real dockerd. */
 import assert from 'node:assert/strict';
 import { createReadStream } from 'node:fs';
 import { connect } from 'node:net';

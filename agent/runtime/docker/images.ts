@@ -6,6 +6,7 @@ import type { DockerContext } from './docker-context.ts';
 
 type ImageCalls = Pick<ContainerRuntime, 'listImages' | 'imageStatus' | 'pullImage' | 'removeImage' | 'imageFsInfo'>;
 
+/** Makes the image calls of the Docker runtime. */
 export function imageCalls(context: DockerContext): ImageCalls {
   const { api, clock } = context;
   const inspect = (image: string): Promise<Docker.ImageInspectInfo | undefined> =>
@@ -45,7 +46,7 @@ export function imageCalls(context: DockerContext): ImageCalls {
     async removeImage({ image }) {
       const found = await inspect(image);
       if (found === undefined) return;
-      // CRI removes the image with all its names; Docker refuses an ID that has several.
+      // CRI removes an image with all its names. Docker refuses to remove an ID that has several names.
       const names = [...(found.RepoTags ?? []), ...(found.RepoDigests ?? [])];
       for (const name of names.length === 0 ? [found.Id] : names) {
         await api
@@ -82,7 +83,7 @@ function toImage({ Id, RepoTags, RepoDigests, Size, Config }: Docker.ImageInspec
   };
 }
 
-/** Pulls the image unless it is there. */
+/** Pulls the image unless the node has it. @throws RuntimeError */
 export async function ensureImage(context: DockerContext, image: string): Promise<void> {
   try {
     await context.api.call('ImageStatus', (docker) => docker.getImage(image).inspect());
@@ -92,7 +93,7 @@ export async function ensureImage(context: DockerContext, image: string): Promis
   }
 }
 
-/** Without a tag Docker would pull every tag there is. */
+/** Adds the tag `latest` when a reference has none. Without a tag Docker would pull every tag of the repository. */
 const tagged = (image: string): string => (/[:@][^/]*$/.test(image) ? image : `${image}:latest`);
 
 async function pull(
@@ -137,7 +138,10 @@ async function pull(
   }
 }
 
-/** Docker reports what a registry answered in the text only, with status 404 or 500 by version. */
+/**
+ * Maps a failed pull to NotFound when the registry does not have the image. Docker reports that only in the message, with status
+ * 404 or 500, depending on its version.
+ */
 function notFoundInRegistry(error: unknown): unknown {
   if (error instanceof RuntimeError && /manifest unknown|not found|repository name not known/i.test(error.message)) {
     return new RuntimeError('NotFound', 'PullImage', error.message, { cause: error });

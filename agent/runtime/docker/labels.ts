@@ -1,17 +1,23 @@
 /**
- * How CRI's metadata is kept on Docker containers, whose labels are the only thing they carry: the labels and names that
- * dockershim and cri-dockerd use. Pure.
+ * Stores CRI's metadata in the labels and names of Docker containers, because Docker stores nothing else for us. Labels and names
+ * are those of dockershim and cri-dockerd. Pure.
  */
 import type { ContainerConfig, ContainerMetadata, Labels, PodSandboxConfig, PodSandboxMetadata } from '../types.ts';
 
+/** `podsandbox` or `container`. */
 export const typeLabel = 'io.kubernetes.docker.type';
+/** The id of the sandbox that a container belongs to. */
 export const sandboxIdLabel = 'io.kubernetes.sandbox.id';
+/** The absolute path of a container's log. */
 export const logPathLabel = 'io.kubernetes.container.logpath';
 const containerNameLabel = 'io.kubernetes.container.name';
 const annotationPrefix = 'annotation.';
-/** Ours: the metadata as CRI gave it, since names alone cannot be taken apart again when they hold underscores. */
+/** Our own label: the metadata as CRI gave it. It cannot be parsed from the name, because names may contain underscores. */
 const metadataLabel = 'io.tinkernetes.metadata';
-/** Ours: Docker's lists know creation times to the second only, and the newest of two containers must be told apart. */
+/**
+ * Our own label: the creation time. Docker's lists have it only in seconds, which is not enough to find the newest of two
+ * containers.
+ */
 const createdLabel = 'io.tinkernetes.created-at-ms';
 const networkModeLabel = 'io.tinkernetes.namespaces';
 
@@ -27,14 +33,15 @@ const ownLabels: ReadonlySet<string> = new Set([
 const withAnnotations = (annotations: Labels | undefined): Record<string, string> =>
   Object.fromEntries(Object.entries(annotations ?? {}).map(([key, value]) => [annotationPrefix + key, value]));
 
-/** `k8s_POD_<pod>_<namespace>_<uid>_<attempt>` */
+/** The name of a sandbox's Docker container: `k8s_POD_<pod>_<namespace>_<uid>_<attempt>`. */
 export const sandboxName = ({ name, namespace, uid, attempt }: PodSandboxMetadata): string =>
   ['k8s', 'POD', name, namespace, uid, attempt].join('_');
 
-/** `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>` */
+/** The name of a Docker container: `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`. */
 export const containerName = (container: ContainerMetadata, pod: PodSandboxMetadata): string =>
   ['k8s', container.name, pod.name, pod.namespace, pod.uid, container.attempt].join('_');
 
+/** The labels of a sandbox's Docker container. */
 export function sandboxLabels(config: PodSandboxConfig, nowMs: number): Record<string, string> {
   return {
     ...config.labels,
@@ -49,6 +56,7 @@ export function sandboxLabels(config: PodSandboxConfig, nowMs: number): Record<s
   };
 }
 
+/** The labels of a Docker container. */
 export function containerLabels(
   config: ContainerConfig,
   sandboxId: string,
@@ -66,7 +74,10 @@ export function containerLabels(
   };
 }
 
-/** Takes apart what {@link sandboxLabels} and {@link containerLabels} put together. */
+/**
+ * The CRI labels and annotations in the labels of a Docker container. The inverse of {@link sandboxLabels} and {@link
+ * containerLabels}.
+ */
 export function readLabels(labels: Labels): { labels: Labels; annotations: Labels } {
   const plain: Record<string, string> = {};
   const annotations: Record<string, string> = {};
@@ -80,15 +91,19 @@ export function readLabels(labels: Labels): { labels: Labels; annotations: Label
 const parse = <Value>(text: string | undefined, fallback: Value): Value =>
   text === undefined ? fallback : (JSON.parse(text) as Value);
 
+/** The creation time of a Docker container, in milliseconds since the epoch; 0 when it has no label. */
 export const createdAtMs = (labels: Labels): number => Number(labels[createdLabel] ?? 0);
+/** The CRI metadata of a sandbox. */
 export const sandboxMetadata = (labels: Labels): PodSandboxMetadata =>
   parse(labels[metadataLabel], { name: '', namespace: '', uid: '', attempt: 0 });
+/** The CRI metadata of a container. */
 export const containerMetadata = (labels: Labels): ContainerMetadata => parse(labels[metadataLabel], { name: '', attempt: 0 });
+/** The modes of a sandbox's namespaces. */
 export const sandboxNamespaces = (
   labels: Labels,
 ): { network: 'POD' | 'NODE'; pid: 'POD' | 'CONTAINER' | 'NODE'; ipc: 'POD' | 'NODE' } =>
   parse(labels[networkModeLabel], { network: 'POD', pid: 'POD', ipc: 'POD' });
 
-/** Whether every pair of the selector is there. */
+/** Whether the labels contain every pair of the selector. */
 export const matches = (labels: Labels, selector: Labels | undefined): boolean =>
   Object.entries(selector ?? {}).every(([key, value]) => labels[key] === value);

@@ -1,6 +1,6 @@
 /**
- * Keeps a log writer for every container that runs or has output left: when a container starts, when the agent starts, and
- * when Docker comes back.
+ * Runs a log writer for every container that runs or has output that is not copied yet. Writers start when a container starts,
+ * when the agent starts, and when Docker comes back.
  */
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -11,19 +11,21 @@ import { type ContainerLog, forgetPosition, writeContainerLog } from './containe
 import type { DockerApi } from './docker-api.ts';
 import { logPathLabel, typeLabel } from './labels.ts';
 
+/** The log writers of all containers. */
 export interface LogSupervisor {
-  /** Writes a container's log from where it ends, unless that is being done. */
+  /** Starts to write a container's log after its present end, unless a writer runs already. */
   ensure(containerId: string, path: string): Promise<void>;
   reopen(containerId: string): Promise<void>;
-  /** Settles when all that a stopped container has written is in its log. */
+  /** Resolves when all output of a stopped container is in its log. */
   finish(containerId: string): Promise<void>;
-  /** The container is removed. */
+  /** Stops the writer of a removed container and deletes its position. */
   forget(containerId: string): Promise<void>;
   close(): Promise<void>;
 }
 
 const retryMs = 500;
 
+/** Makes the supervisor, and continues the logs of the containers that run. */
 export function createLogSupervisor({
   api,
   clock,
@@ -42,7 +44,7 @@ export function createLogSupervisor({
   async function start(containerId: string, path: string): Promise<ContainerLog> {
     const { Config } = await api.call('ContainerInspect', (docker) => docker.getContainer(containerId).inspect());
     const selection = (since: string): { stdout: true; stderr: true; timestamps: true; since: number } =>
-      // Docker reads a string with nanoseconds here; the type knows of whole seconds only.
+      // Docker accepts a string with nanoseconds here. The type allows whole seconds only.
       ({ stdout: true, stderr: true, timestamps: true, since: since as unknown as number });
     const follow = (since: string): Promise<Readable> =>
       api.call(
@@ -76,7 +78,7 @@ export function createLogSupervisor({
         done.then(drop, (error: Error) => {
           drop();
           log.warn({ err: error, containerId }, 'container log broke off; it goes on when docker answers');
-          // Not at once: on a full disk it breaks off again and again.
+          // Waits before it resumes: on a full disk the writer fails again and again.
           void sleep(clock, retryMs, stop.signal).then(resumeAll);
         }),
       drop,
@@ -84,7 +86,7 @@ export function createLogSupervisor({
     await starting;
   }
 
-  /** Until it has succeeded once: every container's log is written on. */
+  /** Continues the log of every container. It is repeated until it has succeeded once. */
   async function resumeAll(): Promise<void> {
     while (!stop.signal.aborted) {
       try {
@@ -114,7 +116,7 @@ export function createLogSupervisor({
       await writer.reopen();
     },
     async finish(containerId) {
-      // One that never began, or broke off, has been reported; a removal does not fail for it.
+      // A writer that failed has been reported already. The removal must not fail because of it.
       await logs
         .get(containerId)
         ?.then(({ done }) => done)

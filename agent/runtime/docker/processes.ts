@@ -1,4 +1,4 @@
-/** Commands in containers, attaching and port forwarding on Docker. */
+/** Commands in containers, attach and port-forward on Docker. */
 import { type Duplex, PassThrough, type Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { openPipe, pipeDuplex } from '#agent/host/pipe.ts';
@@ -9,12 +9,13 @@ import type { DockerContext } from './docker-context.ts';
 
 type ProcessCalls = Pick<ContainerRuntime, 'execSync' | 'exec' | 'attach' | 'portForward'>;
 
-/** Upstream's limit for each of the two outputs (CVE-2022-1708): more is thrown away. */
+/** Upstream's limit for each of the two outputs of ExecSync (CVE-2022-1708). Further bytes are dropped. */
 const maxOutputBytes = 16 * 1024 * 1024;
 
-/** For Docker to say which process it is that has to end. */
+/** Deadline of the call that asks Docker for the process to kill. */
 const killMs = 5_000;
 
+/** Makes the exec, attach and port-forward calls of the Docker runtime. */
 export function processCalls(context: DockerContext): ProcessCalls {
   const { api, clock, log, streaming } = context;
 
@@ -25,7 +26,7 @@ export function processCalls(context: DockerContext): ProcessCalls {
       return found;
     });
 
-  /** The streams of a hijacked connection, told apart where there is no terminal. */
+  /** The output streams of a hijacked connection. Without a terminal, Docker multiplexes both into one. */
   function outputs(
     docker: Docker,
     connection: Duplex,
@@ -77,7 +78,7 @@ export function processCalls(context: DockerContext): ProcessCalls {
       await running(id, 'ExecSync');
       const process_ = await startExec(id, cmd, false, false);
       const output = Promise.all([collect(process_.stdout), collect(process_.stderr)]);
-      output.catch(() => undefined); // Where the command is cut off, nobody waits for it.
+      output.catch(() => undefined); // When the command is cut off, nobody reads its output any more.
       const { promise: cut, reject } = Promise.withResolvers<never>();
       const abort = (): void => reject(new RuntimeError('Cancelled', 'ExecSync', 'nobody waits for the command any more'));
       signal?.addEventListener('abort', abort, { once: true });
@@ -99,7 +100,7 @@ export function processCalls(context: DockerContext): ProcessCalls {
         const [stdout, stderr] = await output;
         return { stdout, stderr, exitCode };
       } catch (error) {
-        // Docker itself cannot end an exec.
+        // Docker has no call that ends an exec.
         try {
           if (error instanceof RuntimeError && ['DeadlineExceeded', 'Cancelled'].includes(error.code)) kill(await process_.pid());
         } catch (failure) {
@@ -155,8 +156,8 @@ export function processCalls(context: DockerContext): ProcessCalls {
     async portForward(podSandboxId, ports = []) {
       const { State } = await running(podSandboxId, 'PortForward');
       const dial = async (port: number): Promise<Duplex> => {
-        // A process in the pod's namespace is the only way to what listens on its loopback only. Busybox' nc ends when the
-        // other side does, and passes our half-close on: what socat needs options for that exclude each other.
+        // A port on the pod's loopback can be reached only by a process in the pod's network namespace. Busybox' nc ends when the
+        // other side ends, and passes a half-close on. (socat can do only one of both: its options exclude each other.)
         const pipe = await openPipe(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'busybox', 'nc', '127.0.0.1', String(port)]);
         const said = collect(pipe.stderr);
         const stream = pipeDuplex(
@@ -185,6 +186,6 @@ function kill(pid: number): void {
   try {
     if (pid > 0) process.kill(pid, 'SIGKILL');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // It has ended by itself meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // The process has ended meanwhile.
   }
 }

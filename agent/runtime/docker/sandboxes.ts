@@ -1,6 +1,6 @@
 /**
- * Pod sandboxes on Docker: a pause container without a network of Docker's, whose network namespace we give to CNI. What CNI
- * needs to know again at the end is kept in a file, since Docker cannot hold it.
+ * Pod sandboxes on Docker. A sandbox is a pause container without a network of Docker's; CNI plugins connect its network
+ * namespace. The CNI configuration and result are stored in a file, because DEL needs them again and Docker cannot store them.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -20,22 +20,23 @@ type SandboxCalls = Pick<
   'runPodSandbox' | 'stopPodSandbox' | 'removePodSandbox' | 'podSandboxStatus' | 'listPodSandbox'
 >;
 
-/** A sandbox's network: its configuration and what the plugins answered. */
+/** Limit of the file that stores a sandbox's network: the configuration and the plugins' result. */
 const maxStateBytes = 2 ** 20;
 
-/** In place: the file is mounted in the sandbox already. */
+/** Writes the file in place (it keeps its inode), because it is mounted in the sandbox already. */
 async function writeResolvConf(path: string, text: string): Promise<void> {
   await using folder = await Folder.open(dirname(path));
   await writeFileIn(folder, basename(path), text, 0o644);
 }
 
-/** How a sandbox is connected; the file goes when the network has been taken down. */
+/** How a sandbox is connected. The file is deleted when the network has been taken down. */
 interface Attached {
   network: CniNetwork;
   attachment: Omit<CniAttachment, 'netns'>;
   result?: CniResult | undefined;
 }
 
+/** Makes the sandbox calls of the Docker runtime. */
 export function sandboxCalls(context: DockerContext): SandboxCalls {
   const { api, cni } = context;
   const file = (id: string): string => join(context.dataDir, 'sandboxes', `${id}.json`);
@@ -66,13 +67,16 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
       podUid: uid,
       portMappings: config.portMappings ?? [],
     };
-    // Written before as well: a crash in the middle must not keep the address for ever.
+    // The file is also written before ADD: after a crash during ADD, the address must still be freed.
     await keep(id, { network, attachment });
     const result = await addNetwork(cni, network, { ...attachment, netns: `/proc/${pid}/ns/net` });
     await keep(id, { network, attachment, result });
   }
 
-  /** Idempotent. The namespace may be gone with its process; CNI frees the address all the same. */
+  /**
+   * Takes a sandbox's network down. Idempotent. When its process has ended, the namespace does not exist any more, but CNI still
+   * frees the address.
+   */
   async function disconnect(id: string, pid: number): Promise<void> {
     const known = await attached(id);
     if (known === undefined) return;
@@ -103,12 +107,12 @@ export function sandboxCalls(context: DockerContext): SandboxCalls {
       try {
         await api.call('RunPodSandbox', (docker) => docker.getContainer(id).start());
         const { State, ResolvConfPath } = await inspect(id);
-        // Docker shares this file with every container that joins the network, and knows nothing of cluster DNS.
+        // Docker shares this file with every container that joins the network. Docker itself does not know the cluster DNS.
         if (config.dnsConfig !== undefined) await writeResolvConf(ResolvConfPath, resolvConf(config.dnsConfig));
         if (config.linux?.securityContext?.namespaceOptions?.network !== 'NODE') await connect(id, State.Pid, config);
         return id;
       } catch (error) {
-        // The first failure is the one to report; what is left behind now, the kubelet's own clean-up finds by its labels.
+        // The first failure is reported. If this removal fails, the kubelet's clean-up finds the container by its labels.
         await calls
           .removePodSandbox(id)
           .catch((failure: Error) => context.log.warn({ err: failure, podSandboxId: id }, 'failed sandbox is left behind'));
@@ -181,7 +185,9 @@ const orAbsent =
     throw error;
   };
 
-/** A name that a crashed attempt left behind must not stand in the way of the next one. */
+/**
+ * Creates a container. When a crashed attempt has left a container with the same name, that one is removed first. @returns the id
+ */
 export async function createNamed(docker: Docker, options: Docker.ContainerCreateOptions): Promise<string> {
   try {
     return (await docker.createContainer(options)).id;
@@ -191,10 +197,10 @@ export async function createNamed(docker: Docker, options: Docker.ContainerCreat
   }
 }
 
-/** Idempotent, and also for what is not there. */
+/** Stops a container. Idempotent; a container that does not exist is success. @throws RuntimeError */
 export async function stopDocker({ api }: DockerContext, id: string, timeoutSeconds: number): Promise<void> {
   try {
-    // 0 would still give Docker a moment between the two signals.
+    // A stop with timeout 0 still waits between SIGTERM and SIGKILL in Docker, so kill is used.
     const run = (docker: Docker): Promise<unknown> =>
       timeoutSeconds === 0
         ? docker.getContainer(id).kill({ signal: 'SIGKILL' })
@@ -202,14 +208,17 @@ export async function stopDocker({ api }: DockerContext, id: string, timeoutSeco
     await api.call('StopContainer', run, timeoutSeconds * 1000 + 120_000);
     await api.call('StopContainer', (docker) => docker.getContainer(id).wait({ condition: 'not-running' }));
   } catch (error) {
-    // 409: killing what does not run.
+    // Docker answers 409 when a container to kill does not run.
     if (isNotFound(error) || isNotModified(error) || (error instanceof RuntimeError && error.code === 'FailedPrecondition'))
       return;
     throw error;
   }
 }
 
-/** Idempotent. The log is complete before Docker throws its own away. */
+/**
+ * Removes a container after its log has been copied completely, because Docker deletes its own log with it. Idempotent. @throws
+ * RuntimeError
+ */
 export async function removeDocker(context: DockerContext, id: string): Promise<void> {
   const { api, logs } = context;
   await stopDocker(context, id, 0);

@@ -1,18 +1,20 @@
 /**
- * The subprotocols that carry several streams in one WebSocket: which are served, and how a message names its channel.
+ * The WebSocket subprotocols that carry several streams in one connection: which ones are served, and how a message names its
+ * channel.
  *
- *   channel.k8s.io         binary messages: one byte, the channel, and then the data
- *   base64.channel.k8s.io  text messages: one character, '0' and the channel, and then the data in base64
+ * - channel.k8s.io: binary messages of one byte (the channel) and the data.
+ * - base64.channel.k8s.io: text messages of one character ('0' + channel) and the data in base64.
  *
- * `v4.` before it: an exec ends with a Status on its error channel; without, with a text, and only if it failed. `v5.`: channel 255 closes
- * another one. A client that names none gets the plain one.
+ * With the prefix `v4.` an exec ends with a Status on its error channel; without it, with a text, and only when it failed. With
+ * `v5.`, channel 255 closes another channel. A client that names no protocol gets the one without prefix.
  *
- * Source: k8s.io/streaming `pkg/httpstream/wsstream/conn.go`; cri-streaming `remotecommand/websocket.go`, `portforward/websocket.go`;
- * KEP-4006 for `v5`.
+ * Source: k8s.io/streaming `pkg/httpstream/wsstream/conn.go`; cri-streaming `remotecommand/websocket.go`,
+ * `portforward/websocket.go`; KEP-4006 for `v5`.
  */
 
+/** A subprotocol that was negotiated. */
 export interface ChannelProtocol {
-  /** Empty where the client names none. */
+  /** Name of the protocol. Empty when the client named none. */
   name: string;
   isBase64: boolean;
   /** Whether an exec ends with a Status as JSON. */
@@ -41,13 +43,13 @@ const served: Readonly<Record<'process' | 'portforward', readonly ChannelProtoco
   portforward: [protocol(''), protocol('v4.channel.k8s.io'), protocol('v4.base64.channel.k8s.io')],
 };
 
-/** In `v5`: the channel whose messages name another one, which has ended. */
+/** In `v5`: the channel whose messages close another channel, which they name. */
 export const closeChannel = 255;
 
-/** What a client offers, in its order. */
+/** The protocols that a client offers, in its order of preference. */
 export const offeredProtocols = (header: string | undefined): string[] => (header ?? '').split(',').map((name) => name.trim());
 
-/** The first of the client's that is served; a text that says why there is none. */
+/** Chooses the first protocol of the client that is served. Returns a text with the reason when there is none. */
 export function negotiateChannels(kind: 'process' | 'portforward', header: string | undefined): ChannelProtocol | string {
   const offered = offeredProtocols(header);
   for (const name of offered) {
@@ -60,7 +62,7 @@ export function negotiateChannels(kind: 'process' | 'portforward', header: strin
 
 const zero = '0'.charCodeAt(0);
 
-/** A message for a WebSocket; a string goes as a text message. */
+/** Builds a WebSocket message. A string is sent as a text message. */
 export function encodeMessage({ isBase64 }: ChannelProtocol, channel: number, data: Uint8Array): Buffer | string {
   if (!isBase64) return Buffer.concat([Buffer.of(channel), data]);
   return (
@@ -68,7 +70,7 @@ export function encodeMessage({ isBase64 }: ChannelProtocol, channel: number, da
   );
 }
 
-/** Undefined for a message without a channel, or whose base64 is none: they are passed over. */
+/** Parses a WebSocket message. Undefined for one without a channel or with malformed base64; such messages are ignored. */
 export function decodeMessage({ isBase64 }: ChannelProtocol, message: Buffer): { channel: number; data: Buffer } | undefined {
   const [first] = message;
   if (first === undefined) return undefined;
@@ -77,9 +79,9 @@ export function decodeMessage({ isBase64 }: ChannelProtocol, message: Buffer): {
   return data === undefined ? undefined : { channel: (first - zero) & 0xff, data };
 }
 
-/** Strict, where Node's own passes over what is no base64. */
+/** Decodes base64 strictly. Node's own decoder skips invalid characters. */
 function fromBase64(encoded: Buffer): Buffer | undefined {
-  // Line ends are allowed anywhere (Go's encoding/base64).
+  // Line ends are allowed anywhere, as in Go's encoding/base64.
   const text = encoded.toString('latin1').replace(/[\r\n]/g, '');
   if (text.length % 4 !== 0 || text.includes('-') || text.includes('_')) return undefined;
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;

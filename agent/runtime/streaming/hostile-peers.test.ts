@@ -1,4 +1,4 @@
-/** Streams over SPDY and WebSockets against clients that do whatever they like: bounded in memory and time, and never the end of others. */
+/** Tests streams over SPDY and WebSockets against hostile clients: memory and time stay bounded, and other clients are served. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -24,7 +24,7 @@ const control = (type: number, body: Buffer, flags = 0, length = body.length): B
 const data = (id: number, body: Buffer, flags = 0, length = body.length): Buffer =>
   Buffer.concat([uint32(id), uint32(flags * 0x100_0000 + length), body]);
 
-/** A client's header compression, block after block. */
+/** Compresses header blocks one after the other, as a client does. */
 function compressor(): (block: Buffer) => Promise<Buffer> {
   const deflate = createDeflate({ dictionary: spdyDictionary() });
   return async (block) => {
@@ -40,7 +40,7 @@ const block = (...pairs: [string, string | Buffer][]): Buffer =>
   Buffer.concat([uint32(pairs.length), ...pairs.flat().flatMap((text) => [uint32(text.length), Buffer.from(text as string)])]);
 const syn = (id: number, packed: Buffer): Buffer => control(1, Buffer.concat([uint32(id), uint32(0), Buffer.of(0, 0), packed]));
 
-/** A server's session and the raw side of its connection. */
+/** A server's session, and the raw client side of its connection. */
 function rawSession(onStream: (stream: SpdyStream) => void = (stream) => void stream.resume()) {
   const sent: Buffer[] = [];
   const socket = new Duplex({
@@ -89,7 +89,7 @@ describe('an SPDY session of a hostile client', { timeout: 60_000 }, () => {
     });
   }
 
-  it('takes any header names', async () => {
+  it('accepts any header names', async () => {
     const names: string[] = [];
     const { socket, session } = rawSession((stream) => names.push(...Object.keys(stream.headers)));
     const pack = compressor();
@@ -112,7 +112,7 @@ describe('an SPDY session of a hostile client', { timeout: 60_000 }, () => {
     await withinMs(session.closed);
   });
 
-  it('takes a frame of 16 MiB as it comes, however small the pieces', async () => {
+  it('passes on a frame of 16 MiB as it arrives, also in small pieces', async () => {
     let received = 0;
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const { socket, session } = rawSession((stream) => {
@@ -134,13 +134,13 @@ describe('an SPDY session of a hostile client', { timeout: 60_000 }, () => {
     await withinMs(session.closed);
   });
 
-  it('does not answer pings that pile up because nobody reads the answers', async () => {
+  it('stops answering pings when the client does not read the answers', async () => {
     let written = 0;
     const socket = new Duplex({
       read() {},
       highWaterMark: 1_024,
       write(chunk: Buffer) {
-        written += chunk.length; // And never says that there is room for more.
+        written += chunk.length; // `false` is returned to every write, and no `drain` follows.
       },
     });
     const session = createSpdySession(socket, { role: 'server', onStream: () => undefined });
@@ -156,7 +156,7 @@ describe('an SPDY session of a hostile client', { timeout: 60_000 }, () => {
     await withinMs(session.closed);
   });
 
-  it('outlives any bytes', async () => {
+  it('survives any bytes', async () => {
     const type = fc.constantFrom(1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 0xffff);
     const frame = fc
       .tuple(fc.boolean(), type, fc.nat(255), fc.uint8Array({ maxLength: 40 }), fc.option(fc.nat(0xff_ffff)), fc.nat(9))
@@ -187,7 +187,7 @@ describe('the streaming server of hostile clients', { timeout: 60_000 }, () => {
   afterEach(() => server.close());
 
   const dial = async (url: URL): Promise<Socket> => connect(Number(url.port), url.hostname);
-  /** A process that says nothing, reads nothing and ends when told. */
+  /** A process that writes nothing, reads nothing, and ends when told. */
   function silentProcess(more: Partial<ProcessStreams> = {}) {
     const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
     let closed = false;
@@ -231,7 +231,7 @@ describe('the streaming server of hostile clients', { timeout: 60_000 }, () => {
     await until(isClosed);
   });
 
-  it('makes a process wait for a WebSocket client that does not read, and gives the rest before the status', async () => {
+  it('makes a process wait for a WebSocket client that does not read, and sends the rest of its output before the status', async () => {
     let made = 0;
     const stdout = new PassThrough();
     const { process, exit } = silentProcess({ stdout });
@@ -260,7 +260,7 @@ describe('the streaming server of hostile clients', { timeout: 60_000 }, () => {
     assert.ok(received === made && statusAt === received, `${received} bytes, the status after ${statusAt}`);
   });
 
-  it('takes what comes after the end of standard input for nothing', async () => {
+  it('ignores input after the end of standard input', async () => {
     const stdin = new PassThrough().resume();
     const { process, exit } = silentProcess({ stdin });
     const client = await webSocket(await urlOf(process));
@@ -279,7 +279,7 @@ describe('the streaming server of hostile clients', { timeout: 60_000 }, () => {
     assert.match(String(messages.at(-1)), /Success/);
   });
 
-  it('answers a WebSocket handshake that is no good, and frames that are none', async () => {
+  it('answers malformed WebSocket handshakes and frames', async () => {
     for (const key of ['bad', '']) {
       const url = await urlOf(silentProcess().process);
       const socket = await dial(url);
@@ -315,7 +315,7 @@ describe('the streaming server of hostile clients', { timeout: 60_000 }, () => {
     await session.open({ streamType: 'stdout' });
     const resize = await session.open({ streamType: 'resize' });
     resize.write('{'.repeat(100_000));
-    // Nobody reads it: it stands in the way of all that comes after it.
+    // The process does not read this input, so the messages after it wait.
     stdin.write(Buffer.alloc(2_000_000));
     exit(0);
     process.stdout.destroy();
@@ -342,7 +342,7 @@ describe('the streaming server of hostile clients', { timeout: 60_000 }, () => {
     assert.deepEqual(await ask('80'), ['hello', '']);
     for (const bad of ['0', '65536', '-1', 'x', '', '8e1'])
       assert.deepEqual(await ask(bad), ['', `unable to parse ${JSON.stringify(bad)} as a port`]);
-    // One half of a pair, twice, and a purpose that there is not.
+    // The half of a pair twice, and a stream type that does not exist.
     const half = await session.open({ port: '80', requestid: 'half', streamtype: 'data' });
     const twice = await session.open({ port: '80', requestid: 'half', streamtype: 'data' });
     const other = await session.open({ port: '80', requestid: 'half', streamtype: 'nonsense' });

@@ -1,5 +1,5 @@
 /**
- * Exec, attach and port-forward over SPDY: each purpose is a stream, named by its headers.
+ * Exec, attach and port-forward over SPDY. Each channel is a stream, and its headers name its type.
  *
  * Source: kubernetes apimachinery, util/remotecommand and util/portforward; kubelet pkg/kubelet/streaming.
  */
@@ -11,12 +11,12 @@ import { errorText } from '#api/error-text.ts';
 import { createSpdySession, type SpdyStream } from './spdy.ts';
 import { exitStatus, failureStatus, type ProcessStreams, refuse, type StreamRequest, terminalSizes } from './stream-request.ts';
 
-/** For a client to create the streams that belong together, as upstream has it. */
+/** Time in which the client must create all streams of a request. The value is upstream's. */
 const creationTimeoutMs = 30_000;
 const protocolHeader = 'x-stream-protocol-version';
 const protocols = { process: 'v4.channel.k8s.io', portforward: 'portforward.k8s.io' } as const;
 
-/** Settles when the connection has ended. */
+/** Serves one upgraded connection. Settles when the connection has ended. */
 export async function serveSpdy(request: StreamRequest, message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
   const protocol = protocols[request.kind];
   const offered = String(message.headers[protocolHeader] ?? '')
@@ -75,18 +75,18 @@ async function serveProcess(request: StreamRequest & { kind: 'process' }, socket
   }
   const outputs = [status, streams.get('stdout'), streams.get('stderr')].filter((stream) => stream !== undefined);
   outputs.forEach((stream) => stream.end());
-  // A client that has gone is no failure of ours.
+  // When the client has left, it is no failure of the process.
   await Promise.all(outputs.map((stream) => finished(stream, { readable: false }).catch(() => undefined)));
   await session.close();
 }
 
 function connect(process: ProcessStreams, streams: ReadonlyMap<string, SpdyStream>): void {
   const [stdin, stdout, stderr, resize] = ['stdin', 'stdout', 'stderr', 'resize'].map((name) => streams.get(name));
-  // A process that ends, or closes its input, breaks the pipe: its status tells what there is to tell.
+  // A process that ends, or closes its input, causes EPIPE here. Its exit status reports what happened.
   process.stdin?.on('error', () => undefined);
   if (stdin !== undefined && process.stdin !== undefined) stdin.pipe(process.stdin);
   else stdin?.resume();
-  // Ended by us, after the exit code is known.
+  // This stream ends after the exit code is known.
   if (stdout === undefined) process.stdout.resume();
   else process.stdout.pipe(stdout, { end: false });
   if (stderr === undefined) process.stderr?.resume();
@@ -95,12 +95,12 @@ function connect(process: ProcessStreams, streams: ReadonlyMap<string, SpdyStrea
   resize?.on('data', (chunk: Buffer) => {
     const { sizes, rest } = terminalSizes(text + chunk.toString('utf8'));
     text = rest;
-    // A terminal that has just ended cannot be resized, and nobody needs to know.
+    // Resizing fails when the terminal has just ended. That is no failure to report.
     for (const { columns, rows } of sizes) process.resize?.(columns, rows).catch(() => undefined);
   });
 }
 
-/** Each connection is a pair of streams with one request ID: `error` and `data`. */
+/** Serves port forwarding. Each connection is a pair of streams (`error` and `data`) with the same request ID. */
 async function servePorts(request: StreamRequest & { kind: 'portforward' }, socket: Duplex, head: Buffer): Promise<void> {
   const pairs = new Map<string, Pair>();
   const drop = (requestId: string): void => {
@@ -117,7 +117,7 @@ async function servePorts(request: StreamRequest & { kind: 'portforward' }, sock
         const { requestid = stream.headers.port ?? '', streamtype = '', port } = stream.headers;
         const known = pairs.get(requestid);
         const pair: Pair = known ?? { expires: setTimeout(() => drop(requestid), creationTimeoutMs) };
-        // Of two for one purpose the second is a mistake, as is another purpose.
+        // A second stream of the same type, or one of another type, is a mistake of the client.
         if ((streamtype !== 'data' && streamtype !== 'error') || pair[streamtype] !== undefined) return void stream.destroy();
         pair[streamtype] = stream;
         pairs.set(requestid, pair);
@@ -140,21 +140,21 @@ interface Pair {
   expires: NodeJS.Timeout;
 }
 
-/** @throws Error for what is no port */
+/** Parses a port. @throws Error when the text is no port */
 function portOf(text = ''): number {
   const port = Number(text);
   if (!/^\d{1,5}$/.test(text) || port < 1 || port > 65_535) throw new Error(`unable to parse ${JSON.stringify(text)} as a port`);
   return port;
 }
 
-/** Never rejects: what goes wrong goes to the client's error stream. */
+/** Connects one pair of streams to its port. Never rejects: a failure is sent on the client's error stream. */
 async function forward(dial: () => Promise<Duplex>, data: SpdyStream, error: SpdyStream): Promise<void> {
   let connection: Duplex | undefined;
   try {
     connection = await dial();
     const target = connection;
-    target.on('error', () => undefined); // Told below; more may follow.
-    if (data.destroyed) return void target.destroy(); // The client left while it was dialled.
+    target.on('error', () => undefined); // The failure is reported below. Further errors may follow.
+    if (data.destroyed) return void target.destroy(); // The client left while the connection was made.
     data.once('close', () => target.destroy());
     data.pipe(target);
     target.pipe(data);
@@ -164,6 +164,6 @@ async function forward(dial: () => Promise<Duplex>, data: SpdyStream, error: Spd
   }
   data.end();
   error.end();
-  await finished(data, { readable: false }).catch(() => undefined); // The client has gone.
+  await finished(data, { readable: false }).catch(() => undefined); // The client has left.
   connection?.destroy();
 }

@@ -20,7 +20,7 @@ function pair(onStream: (stream: SpdyStream) => void): { client: SpdySession; se
 
 describe('SPDY', () => {
   it('begins header compression with the dictionary of the draft', () => {
-    // The draft's dictionary is known by its length and its Adler-32, which zlib writes into the stream.
+    // The dictionary is identified by its length and its Adler-32, which zlib writes into the stream.
     let [low, high] = [1, 0];
     for (const byte of spdyDictionary()) {
       low = (low + byte) % 65521;
@@ -30,7 +30,7 @@ describe('SPDY', () => {
     assert.equal(((high << 16) | low) >>> 0, 0xe3c6a7c2);
   });
 
-  it('carries several streams with their headers, both ways, half-closed', { timeout: 10_000 }, async () => {
+  it('carries several streams with headers in both directions, and half-closes them', { timeout: 10_000 }, async () => {
     const { client, server } = pair(
       (stream) => void textOf(stream).then((text) => stream.end(`${stream.headers.name}: ${text.length}`)),
     );
@@ -55,7 +55,7 @@ describe('SPDY', () => {
     assert.equal(stream.destroyed, true);
   });
 
-  it('takes the last words of a side that breaks off right behind them', { timeout: 10_000 }, async () => {
+  it('delivers the last bytes of a peer that breaks the connection right after them', { timeout: 10_000 }, async () => {
     const words: Buffer[] = [];
     const recorded = new Duplex({
       read() {},
@@ -76,17 +76,17 @@ describe('SPDY', () => {
     const opening = client.open({ name: 'status' });
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (words.length === 0) await new Promise<void>((resolve) => setImmediate(resolve));
-    const status = Buffer.from('\0\0\0\x01\x01\0\0\x04done', 'latin1'); // Stream 1, its end, four bytes.
+    const status = Buffer.from('\0\0\0\x01\x01\0\0\x04done', 'latin1'); // Stream 1, the flag that ends it, and four bytes of data.
     for (const word of [...words, status]) asked.push(word);
     asked.destroy(new Error('read ECONNRESET'));
     assert.equal(await textOf(await opening), 'done');
   });
 
-  it('makes a sender wait for a slow reader, without keeping its own end from being noticed', { timeout: 10_000 }, async () => {
+  it('makes a sender wait for a slow reader, and still notices that the sender has ended', { timeout: 10_000 }, async () => {
     let received: SpdyStream | undefined;
     const { client, server, sockets } = pair((stream) => (received = stream));
     const stream = await client.open({ name: 'much' });
-    stream.on('error', () => undefined); // It is cut off in the end.
+    stream.on('error', () => undefined); // The stream is cut off at the end.
     for (let sent = 0; sent < 64; sent++) stream.write(Buffer.alloc(64 * 1024));
     for (let turn = 0; turn < 2000; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
     const held = received?.readableLength ?? 0;

@@ -1,6 +1,6 @@
 /**
- * SPDY/3.1 as Kubernetes' streaming uses it: streams with headers over one connection, half-closing, no push, no flow control
- * (Kubernetes' own library has none; TCP's holds). Either side.
+ * SPDY/3.1 as Kubernetes' streaming uses it: streams with headers over one connection, half-close, no push. It has no flow
+ * control of its own, like Kubernetes' library; TCP's flow control limits the sender. Both sides are implemented.
  *
  * Source: draft-mbelshe-httpbis-spdy-00 for frames and the header dictionary.
  */
@@ -8,25 +8,31 @@ import { Duplex } from 'node:stream';
 import { setImmediate as afterReading } from 'node:timers/promises';
 import { constants, createDeflate, createInflate, type Deflate, type Inflate } from 'node:zlib';
 
+/** The headers of a stream. Names are in lower case. */
 export type SpdyHeaders = Readonly<Record<string, string>>;
 
-/** One stream: reading ends with the other side's half, `end` closes ours, `destroy` resets it. */
+/** One stream. Reading ends when the peer ends its half, `end` ends ours, `destroy` resets the stream. */
 export interface SpdyStream extends Duplex {
   readonly headers: SpdyHeaders;
 }
 
+/** A connection with its streams, see {@link createSpdySession}. */
 export interface SpdySession {
-  /** Resolves when the other side has accepted the stream. */
+  /**
+   * Opens a stream. Resolves when the peer has accepted it. @throws Error when the connection ends or the peer does not answer in
+   * time
+   */
   open(headers: SpdyHeaders): Promise<SpdyStream>;
-  /** Settles when the connection has ended, however. */
+  /** Resolves when the connection has ended for any reason. */
   closed: Promise<void>;
-  /** Sends what is under way, then closes the connection. */
+  /** Sends the pending frames, then closes the connection. */
   close(): Promise<void>;
 }
 
+/** Options of a session. */
 export interface SpdyOptions {
   role: 'client' | 'server';
-  /** A stream the other side opened; it has been accepted. */
+  /** Is called for each stream that the peer has opened. It has been accepted. */
   onStream?(stream: SpdyStream): void;
 }
 
@@ -37,21 +43,24 @@ const refusedStream = 3;
 const controlBit = 0x8000_0000;
 const version = 3;
 const maxDataBytes = 32 * 1024;
-/** Kubernetes' headers are some dozens of bytes; anything near these is no client of ours. */
+/** Limit of a control frame. Kubernetes' headers have some dozens of bytes. */
 const maxControlBytes = 64 * 1024;
 const maxHeaderBytes = 128 * 1024;
-/** Open at one time; each connection of a port-forward takes two. */
+/** Limit of open streams. Each connection of a port-forward takes two. */
 const maxStreams = 1_000;
-/** Frames that wait to be sent; beyond it, the other side's are not read: one that asks without reading would fill the memory. */
+/**
+ * Limit of frames that wait to be sent. Beyond it, no frames of the peer are read: a peer that causes replies and does not read
+ * them would otherwise fill the memory.
+ */
 const maxPending = 256;
-/** For the other side to accept a stream, as upstream has it. */
+/** Time that the peer has to accept a stream. The value is upstream's. */
 const openTimeoutMs = 30_000;
-/** For the other side to close the connection as well. */
+/** Time that the peer has to close its side of the connection. */
 const closeTimeoutMs = 10_000;
-/** Bytes of the connection that wait here to be taken apart; beyond that the other side is made to wait. */
+/** Limit of received bytes that wait to be parsed. Beyond it, the connection is not read any further. */
 const maxWaitingBytes = 1024 * 1024;
 
-/** The words and the text of the draft's dictionary, section 2.6.10.1: each word with its length before it. */
+/** The words and the text of the dictionary in the draft, section 2.6.10.1. Each word has its length before it. */
 const dictionaryWords = (
   'options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow authorization ' +
   'cache-control connection content-base content-encoding content-language content-length content-location content-md5 content-range ' +
@@ -68,7 +77,7 @@ const dictionaryText =
 
 const prefixed = (text: string): Buffer => Buffer.concat([uint32(Buffer.byteLength(text)), Buffer.from(text)]);
 
-/** What both sides' header compression starts from. */
+/** The dictionary with which the header compression of both sides starts. */
 export const spdyDictionary = (): Buffer =>
   Buffer.concat([...dictionaryWords.map((word) => prefixed(word.replace('_', ' '))), Buffer.from(dictionaryText)]);
 
@@ -86,9 +95,9 @@ function encodeHeaders(headers: SpdyHeaders): Buffer {
   ]);
 }
 
-/** @throws RangeError for what is no header block */
+/** Parses a header block. @throws RangeError when it is malformed */
 function decodeHeaders(block: Buffer): SpdyHeaders {
-  // Any name may come, `__proto__` too.
+  // A header may have any name, `__proto__` too.
   const headers = Object.create(null) as Record<string, string>;
   let offset = 4;
   const text = (): string => {
@@ -106,8 +115,8 @@ function decodeHeaders(block: Buffer): SpdyHeaders {
 }
 
 /**
- * Passes a block through a (de)compressor that keeps its state from block to block. 64 KiB may become 64 MiB: no more than `maxBytes` are
- * made of it. @throws Error then, and for what was not compressed; the codec is of no use afterwards
+ * Passes a block through a compressor or decompressor that keeps its state between blocks. 64 KiB may expand to 64 MiB, so the
+ * output is limited to `maxBytes`. @throws Error beyond that limit, and for malformed input; the codec cannot be used afterwards
  */
 async function through(codec: Deflate | Inflate, block: Buffer, maxBytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
   if (codec.destroyed) throw new Error('the streaming connection is closed');
@@ -122,7 +131,7 @@ async function through(codec: Deflate | Inflate, block: Buffer, maxBytes = Numbe
   const closed = (): void => reject(new Error('the streaming connection is closed'));
   codec.on('data', take).once('error', reject).once('close', closed);
   codec.write(block);
-  // All that comes of it has been handed over in the turn after.
+  // The codec has emitted all its output one turn of the event loop later.
   codec.flush(constants.Z_SYNC_FLUSH, () => setImmediate(resolve));
   try {
     await promise;
@@ -147,7 +156,10 @@ class Stream extends Duplex implements SpdyStream {
     this.#reset = reset;
   }
 
-  /** Data of the other side; `null` is its end, which may come twice. The promise, where there is one, is of room for more. */
+  /**
+   * Passes data of the peer to the reader; `null` is the end, which may come twice. When the reader is slow, returns a promise
+   * that resolves when there is room again.
+   */
   receive(data: Buffer | null): Promise<void> | undefined {
     if (this.#remoteEnded) return undefined;
     this.#remoteEnded = data === null;
@@ -155,20 +167,25 @@ class Stream extends Duplex implements SpdyStream {
     return new Promise((resolve) => (this.#roomAgain = resolve));
   }
 
-  /** Go's library resets every stream when it closes a connection, so a reset is an end: what has come can be read. */
+  /**
+   * Handles a reset by the peer. Go's library resets every stream when it closes a connection, so a reset counts as an end:
+   * received data can still be read.
+   */
   resetByPeer(): void {
     this.#wasReset = true;
     void this.receive(null);
     this.end();
   }
 
-  /** What a side sent before it ended its half is still to be read; a stream cut off in the middle is broken. */
+  /**
+   * The connection has ended. When the peer had ended its half, the received data can still be read; otherwise the stream fails.
+   */
   connectionClosed(): void {
     if (this.#remoteEnded) this.resetByPeer();
     else this.destroy();
   }
 
-  /** Frames are pushed as they come: a reader that wants more only says that there is room again. */
+  /** Frames are pushed when they arrive. A reader that asks for more only signals that there is room again. */
   override _read(): void {
     this.#roomAgain?.();
     this.#roomAgain = undefined;
@@ -180,7 +197,7 @@ class Stream extends Duplex implements SpdyStream {
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    // Where the connection is gone, nobody waits for our end, and what has come before can still be read.
+    // When the connection is gone, the peer does not wait for our end. Received data can still be read.
     if (this.#wasReset) done();
     else
       this.#send(Buffer.alloc(0), true).then(
@@ -197,15 +214,15 @@ class Stream extends Duplex implements SpdyStream {
 }
 
 interface Incoming {
-  /** What has come in order; undefined: the connection has ended and all of it has been taken. */
+  /** The next bytes, in order. Undefined when the connection has ended and all bytes have been returned. */
   next(): Promise<Buffer | undefined>;
-  /** Settles when nothing more will come. */
+  /** Resolves when no further bytes will arrive. */
   ended: Promise<void>;
 }
 
 /**
- * Everything that a connection says, also just before it breaks: a Readable that is destroyed drops what it holds, and with a runtime that
- * closes as soon as it has said its last word, the reset may come right behind that word.
+ * Collects all bytes of a connection, also those that arrive just before it breaks. A destroyed Readable drops the data that it
+ * holds, and a runtime that closes right after its last bytes may cause a reset right behind them.
  */
 function incoming(socket: Duplex, head: Buffer): Incoming {
   const waiting: Buffer[] = head.length > 0 ? [head] : [];
@@ -226,7 +243,7 @@ function incoming(socket: Duplex, head: Buffer): Incoming {
   });
   socket.once('end', finish);
   socket.once('close', finish);
-  socket.on('error', finish); // `close` follows; a broken connection ends the session as a closed one does.
+  socket.on('error', finish); // `close` follows. A broken connection ends the session in the same way as a closed one.
   return {
     ended,
     async next() {
@@ -242,11 +259,11 @@ function incoming(socket: Duplex, head: Buffer): Incoming {
   };
 }
 
-/** Takes over a connection after its upgrade; `head` is what came along with the upgrade. */
+/** Makes a session on a connection after its HTTP upgrade. `head` is the data that arrived together with the upgrade. */
 export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOptions, head: Buffer = Buffer.alloc(0)): SpdySession {
   const deflate = createDeflate({ dictionary: spdyDictionary() });
   const inflate = createInflate({ dictionary: spdyDictionary() });
-  // Whoever waits for them hears of a failure; it may also come when nobody does.
+  // The callers of the codecs get their failures. This handler is for failures that come when nobody waits.
   for (const codec of [deflate, inflate]) codec.on('error', () => undefined);
   const streams = new Map<number, Stream>();
   const opening = new Map<number, () => void>();
@@ -256,11 +273,12 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
   let pending = 0;
 
   /**
-   * Frames leave in the order of the calls, also where headers have to be compressed first; and only when the event loop has just read what
-   * has come. A write to a side that has closed meanwhile fails, and Node then drops what of it is still unread: its last words.
+   * Sends frames in the order of the calls, also when their headers must be compressed first. A frame is written only right after
+   * the event loop has read from the connection: a write to a peer that has closed fails, and Node then drops the peer's last
+   * bytes if they are still unread.
    */
   function send(make: () => Buffer | Promise<Buffer>): Promise<void> {
-    // Nobody hears it: there is no queue for that.
+    // Without a check here, a frame for a closed connection would wait for ever.
     if (!socket.writable) return Promise.reject(new Error('the streaming connection is closed'));
     pending++;
     const sent = sending.then(async () => {
@@ -279,13 +297,13 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
           socket.on('close', go);
         });
     });
-    sending = sent.catch(() => undefined); // The caller gets it.
+    sending = sent.catch(() => undefined); // The caller gets the failure.
     return sent;
   }
 
   const control = (type: number, flags: number, body: Buffer): Buffer =>
     Buffer.concat([uint32(controlBit | (version << 16) | type, (flags << 24) | body.length), body]);
-  const unlessClosed = (sent: Promise<void>): void => void sent.catch(() => undefined); // Nobody is there to be told.
+  const unlessClosed = (sent: Promise<void>): void => void sent.catch(() => undefined); // The peer has gone, so nobody needs the failure.
 
   async function sendData(id: number, data: Buffer, fin: boolean): Promise<void> {
     for (let offset = 0; offset < data.length || (fin && offset === 0); offset += maxDataBytes) {
@@ -301,7 +319,7 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
     const stream = new Stream(headers, (data, fin) => sendData(id, data, fin), reset);
     streams.set(id, stream);
     stream.once('close', () => streams.delete(id));
-    stream.on('error', () => undefined); // A reset by the other side also shows as the end of its data.
+    stream.on('error', () => undefined); // A reset by the peer also shows as the end of its data.
     return stream;
   }
 
@@ -309,7 +327,8 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
     const id = body.length >= 4 ? body.readUInt32BE(0) & ~controlBit : 0;
     switch (type) {
       case frame.synStream: {
-        // In step with the compressor, whether or not the stream is taken.
+        // The block must be decompressed even when the stream is refused, because the decompressor keeps its state between
+        // blocks.
         const headers = decodeHeaders(await through(inflate, body.subarray(10), maxHeaderBytes));
         if (id <= lastPeerId || (id % 2 === 1) !== (role === 'server')) throw new Error(`SPDY stream ${id} after ${lastPeerId}`);
         lastPeerId = id;
@@ -323,7 +342,8 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
         return;
       }
       case frame.synReply:
-        await through(inflate, body.subarray(4), maxHeaderBytes); // Keeps the decompressor in step; the reply's headers mean nothing here.
+        // The block must be decompressed to keep the decompressor's state. The headers of a reply have no meaning here.
+        await through(inflate, body.subarray(4), maxHeaderBytes);
         opening.get(id)?.();
         return;
       case frame.headers:
@@ -333,7 +353,7 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
         streams.get(id)?.resetByPeer();
         return;
       case frame.ping:
-        // Odd numbers are the client's: only the other side's pings are answered.
+        // Odd ids belong to the client. Only pings of the peer are answered.
         if ((id % 2 === 1) === (role === 'server') && socket.writable)
           unlessClosed(send(() => control(frame.ping, 0, uint32(id))));
         return;
@@ -341,7 +361,10 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
     }
   }
 
-  /** A stream whose reader is slow holds up the connection, as with Kubernetes' own library; nobody waits for one that has ended. */
+  /**
+   * Handles data of a stream. A stream with a slow reader delays the whole connection, as in Kubernetes' own library. A stream
+   * that has ended delays nothing.
+   */
   async function onData(id: number, flags: number, data: Buffer): Promise<void> {
     const stream = streams.get(id);
     if (stream === undefined) return;
@@ -352,17 +375,22 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
 
   const connection = incoming(socket, head);
 
-  /** Replies that are not taken hold up what asks for them; the other side's end is noticed all the same. */
+  /**
+   * Waits until enough frames were sent: a peer that does not read its replies is not read from. Its end is noticed all the same.
+   */
   async function untilSent(): Promise<void> {
     if (pending > maxPending && socket.writable) await Promise.race([sending, connection.ended]);
   }
 
-  /** A frame whose end has not come yet. */
+  /** A frame that has not arrived completely. */
   interface Partial {
     first: number;
     flags: number;
     left: number;
-    /** Of a control frame, which is taken whole; data is handed on as it comes. */
+    /**
+     * The bytes of a control frame so far, which is handled as a whole. Undefined for a data frame, whose bytes are passed on as
+     * they arrive.
+     */
     control: Buffer | undefined;
   }
 
@@ -408,7 +436,7 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
   }
 
   const closed = read()
-    .catch(() => undefined) // What is no SPDY ends the session as a closed connection does.
+    .catch(() => undefined) // Malformed input ends the session in the same way as a closed connection.
     .finally(() => {
       for (const stream of streams.values()) stream.connectionClosed();
       socket.destroy();
@@ -451,7 +479,7 @@ export function createSpdySession(socket: Duplex, { role, onStream }: SpdyOption
     },
     async close() {
       unlessClosed(send(() => control(frame.goAway, 0, uint32(0, 0))));
-      // One that does not read what is under way, or does not close its side, is cut off.
+      // A peer that does not read the pending frames, or does not close its side, is disconnected.
       const timer = setTimeout(() => socket.destroy(), closeTimeoutMs);
       await sending;
       socket.end();

@@ -1,25 +1,25 @@
-/** What a streaming URL stands for, and the answers that every protocol gives alike. */
+/** The requests that a streaming URL stands for, and the replies that all protocols share. */
 
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { errorText } from '#api/error-text.ts';
 
-/** A process whose streams are connected. */
+/** The process of an exec or attach request, with its connected streams. */
 export interface ProcessStreams {
   stdin?: Writable | undefined;
   stdout: Readable;
-  /** Absent with a terminal, which has one output. */
+  /** Absent with a terminal, which has only one output. */
   stderr?: Readable | undefined;
   resize?: ((columns: number, rows: number) => Promise<void>) | undefined;
-  /** The exit code once all output has come; 0 for attach, which ends with the stream. */
+  /** Resolves to the exit code when all output has been read. For attach it resolves to 0 when the stream ends. */
   exited: Promise<number>;
-  /** Lets go of the process: the client has gone. */
+  /** Releases the process because the client has left. */
   close(): void;
 }
 
-/** What a URL stands for. */
+/** The request that a URL stands for. */
 export type StreamRequest =
   | { kind: 'process'; stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean; open(): Promise<ProcessStreams> }
-  /** `ports`: what a WebSocket has channels for; an SPDY client names the port with each stream. */
+  /** `ports`: the ports for which a WebSocket has channels. An SPDY client names the port with each stream. */
   | { kind: 'portforward'; ports: readonly number[]; dial(port: number): Promise<Duplex> };
 
 interface TerminalSize {
@@ -27,12 +27,12 @@ interface TerminalSize {
   rows: number;
 }
 
-/** No size is longer; anything that is cannot become one. */
+/** Limit of the unparsed text of sizes. No size is longer, so a longer text never becomes one. */
 const maxSizeLength = 256;
 
 /**
- * The sizes of a resize stream's text, and what may be the beginning of the next. They follow each other without a separator, or with a
- * line end: each is one flat object. Clients write them: what is no size is passed over.
+ * Parses the text of a resize stream. Sizes are flat JSON objects, one after the other, without a separator or with line ends.
+ * Malformed ones are skipped, because clients write them. `rest` may be the beginning of the next size. Pure.
  */
 export function terminalSizes(text: string): { sizes: TerminalSize[]; rest: string } {
   const parts = text.split('}');
@@ -53,9 +53,10 @@ function terminalSize(json: string): TerminalSize | undefined {
 const isSize = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffff;
 
-/** One that does not take its refusal, or does not close, is not waited for. */
+/** Time after which a refused client is disconnected even if it has not read the reply or closed its side. */
 const refusalMs = 10_000;
 
+/** Refuses an upgrade with an HTTP reply, and closes the connection. `status` is for example `403 Forbidden`. */
 export function refuse(socket: Duplex, status: string, text: string): void {
   setTimeout(() => socket.destroy(), refusalMs).unref();
   socket.end(

@@ -71,5 +71,5 @@ describe('terminal sizes', () => {
     ]);
     assert.deepEqual(terminalSizes(`${rest},"Height":2}`), { sizes: [{ columns: 1, rows: 2 }], rest: '' });
   });
-  it('are not waited for without end', () => assert.equal(terminalSizes('x'.repeat(1000)).rest, ''));
+  it('have a limit of unparsed text', () => assert.equal(terminalSizes('x'.repeat(1000)).rest, ''));
 });

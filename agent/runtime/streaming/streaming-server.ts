@@ -1,8 +1,8 @@
 /**
- * The streaming server of a runtime that has none of its own (Docker): it hands out one-time URLs, as containerd's does, and
- * serves exec, attach and port-forward on them over SPDY/3.1 or WebSockets, so that the kubelet has one way for every runtime.
+ * The streaming server for a runtime that has none of its own (Docker). It hands out one-time URLs, as containerd's does, and
+ * serves exec, attach and port-forward on them over SPDY/3.1 or WebSockets. So the kubelet handles every runtime in the same way.
  *
- * Source: kubernetes kubelet pkg/kubelet/streaming; the protocols are in `spdy-streams.ts` and `websocket-streams.ts`.
+ * Source: kubernetes kubelet pkg/kubelet/streaming. `spdy-streams.ts` and `websocket-streams.ts` implement the protocols.
  */
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
@@ -15,8 +15,13 @@ import { serveSpdy } from './spdy-streams.ts';
 import { refuse, type StreamRequest } from './stream-request.ts';
 import { serveWebSocket } from './websocket-streams.ts';
 
+/** A streaming server, see {@link createStreamingServer}. */
 export interface StreamingServer {
-  /** @param path `exec`, `attach` or `portforward` @returns a URL that serves `request` once, within a minute */
+  /**
+   * Stores a request for a minute.
+   * @param path `exec`, `attach` or `portforward`
+   * @returns a URL that serves `request` once, within that minute
+   */
   urlFor(path: string, request: StreamRequest): Promise<string>;
   close(): Promise<void>;
 }
@@ -25,10 +30,11 @@ const tokenLifetimeMs = 60_000;
 
 interface Pending {
   request: StreamRequest;
-  /** Stops the clock that ends its life. */
+  /** Cancels the timer that drops the request. */
   cancel(): void;
 }
 
+/** Makes a streaming server. It listens on the loopback from the first URL on. */
 export function createStreamingServer({ log, clock }: { log: Logger; clock: Clock }): StreamingServer {
   const requests = new Map<string, Pending>();
   const sockets = new Set<Duplex>();
@@ -57,7 +63,7 @@ export function createStreamingServer({ log, clock }: { log: Logger; clock: Cloc
     server.once('error', reject);
     server.listen(0, '127.0.0.1', resolve);
     await promise;
-    // Of this machine's: the kubelet asks with one connection for each stream.
+    // All connections come from this machine: the kubelet opens one per stream, so the limit per address is high.
     guardListener(server, 'streaming', { log, clock }, { perAddress: 4096 });
     server.unref();
     return server;
@@ -65,7 +71,7 @@ export function createStreamingServer({ log, clock }: { log: Logger; clock: Cloc
 
   return {
     async urlFor(path, request) {
-      // One that failed is tried again by the next.
+      // When listening fails, the next call tries it again.
       listening ??= listen().catch((error: unknown) => {
         listening = undefined;
         throw error;
@@ -85,7 +91,7 @@ export function createStreamingServer({ log, clock }: { log: Logger; clock: Cloc
   };
 }
 
-/** The request behind a URL's last part, which is good for one time only. */
+/** Removes and returns the request that the last part of the URL names. A URL is valid for one use. */
 function take(requests: Map<string, Pending>, message: IncomingMessage): StreamRequest | undefined {
   const token = requestTarget(message.url)?.path.split('/').at(-1) ?? '';
   const pending = requests.get(token);

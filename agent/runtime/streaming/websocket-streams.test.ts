@@ -11,10 +11,10 @@ import { createStreamingServer } from './streaming-server.ts';
 const server = createStreamingServer({ log: pino({ level: 'silent' }), clock: systemClock });
 after(() => server.close());
 
-/** What a client of one protocol sends and hears, message by message. */
+/** Sends and records the messages of one protocol. */
 interface Client {
   socket: WebSocket;
-  /** `text` or `binary`, channel, data. */
+  /** The received messages: `text` or `binary`, channel, data. */
   heard: [type: string, channel: number, data: string][];
   say(channel: number, data: string): void;
   closed: Promise<number>;
@@ -40,7 +40,7 @@ async function connect(request: StreamRequest, protocols: string[]): Promise<Cli
   return { socket, heard, say, closed };
 }
 
-/** Says what it reads, tells its size, and exits with the code that it reads. */
+/** A process that echoes its input, reports its size, and exits with the code that it reads. */
 function shell(sizes: string[] = []): { process: ProcessStreams; closed: Promise<void> } {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   const { promise: exited, resolve: exit } = Promise.withResolvers<number>();
@@ -78,7 +78,7 @@ const table: [protocols: string[], agreed: string, type: string, hasStatus: bool
   [['v4.channel.k8s.io'], 'v4.channel.k8s.io', 'binary', true],
   [['v4.base64.channel.k8s.io'], 'v4.base64.channel.k8s.io', 'text', true],
   [['v5.channel.k8s.io'], 'v5.channel.k8s.io', 'binary', true],
-  // The client's order counts.
+  // The client's order of preference counts.
   [['v9.channel.k8s.io', 'channel.k8s.io', 'v4.channel.k8s.io'], 'channel.k8s.io', 'binary', false],
 ];
 
@@ -107,7 +107,7 @@ describe('exec over WebSocket subprotocols', { timeout: 20_000 }, () => {
       const client = await connect(wanting(shell().process, { stdout: false, stderr: false }), protocols);
       client.say(0, 'exit 0');
       await client.closed;
-      // The empty message comes on the lowest channel that there is.
+      // The empty message is sent on the lowest channel that the client reads.
       assert.deepEqual(client.heard[0], [type, 3, '']);
       const rest = client.heard.slice(1).map(([, channel, data]) => [channel, JSON.parse(data).status]);
       assert.deepEqual(rest, hasStatus ? [[3, 'Success']] : []);
@@ -131,7 +131,7 @@ describe('exec over WebSocket subprotocols', { timeout: 20_000 }, () => {
       assert.deepEqual(sizes, ['80x24', '100x30']);
     });
 
-    it(`${name}: channel 255 ${agreed.startsWith('v5') ? 'closes another' : 'is none'}`, async () => {
+    it(`${name}: channel 255 ${agreed.startsWith('v5') ? 'closes another' : 'is ignored'}`, async () => {
       const client = await connect(wanting(shell().process), protocols);
       client.socket.send(Buffer.of(255, 0));
       client.say(0, 'exit 3');
@@ -142,7 +142,7 @@ describe('exec over WebSocket subprotocols', { timeout: 20_000 }, () => {
     });
   }
 
-  it('passes over what is no base64, and no channel', async () => {
+  it('ignores malformed base64 and messages without a channel', async () => {
     const client = await connect(wanting(shell().process), ['base64.channel.k8s.io']);
     for (const message of ['0!!!!', '0Zm9', '0Zg==Zg==', '0-_-_', '', '9Zm9v', '\u00ffZm9v']) client.socket.send(message);
     client.socket.send('0Zm\r\n9v\n');
@@ -155,7 +155,7 @@ describe('exec over WebSocket subprotocols', { timeout: 20_000 }, () => {
     ]);
   });
 
-  it('takes bytes that are no UTF-8 in a text message', async () => {
+  it('accepts bytes that are not UTF-8 in a text message', async () => {
     const client = await connect(wanting(shell().process), ['v4.channel.k8s.io']);
     client.socket.send(Buffer.of(0, 0xff, 0xfe), { binary: false });
     client.say(0, 'exit 0');
@@ -184,7 +184,7 @@ async function refusedWith(request: StreamRequest, protocols: string[]): Promise
 }
 
 describe('port-forward over WebSocket subprotocols', { timeout: 20_000 }, () => {
-  /** Echoes until its client says bye; nobody listens on 81. */
+  /** Echoes until its client says bye. Nothing listens on port 81. */
   const dial = async (port: number): Promise<PassThrough> => {
     if (port === 81) throw new Error('refused');
     const echo = new PassThrough();
@@ -197,7 +197,7 @@ describe('port-forward over WebSocket subprotocols', { timeout: 20_000 }, () => 
     ['v4.channel.k8s.io', 'binary'],
     ['v4.base64.channel.k8s.io', 'text'],
   ] as const)
-    it(`${protocol || 'none'}: the ports first, then what is said, and an end when all have ended`, async () => {
+    it(`${protocol || 'none'}: the ports first, then the data, and an end when all connections have ended`, async () => {
       const client = await connect(ports, protocol === '' ? [] : [protocol]);
       client.say(0, 'hi');
       client.say(2, 'nobody hears it');

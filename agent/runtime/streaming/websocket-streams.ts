@@ -1,5 +1,5 @@
 /**
- * Streams over a WebSocket, one channel each; `channel-protocols.ts` says how a message names its channel.
+ * Streams over a WebSocket, one channel per stream. `channel-protocols.ts` defines how a message names its channel.
  *
  * Source: kubernetes cri-streaming, remotecommand/websocket.go and portforward/websocket.go.
  */
@@ -14,18 +14,18 @@ import { exitStatus, failureStatus, refuse, type StreamRequest, terminalSizes } 
 
 const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const;
 
-/** Upstream's limit for one message. */
+/** Upstream's limit of one message. */
 const maxMessageBytes = 32 * 1024 * 1024;
-/** Output that the client has not taken yet; beyond it the process is made to wait. */
+/** Limit of output that the client has not read yet. Beyond it, the process has to wait. */
 const maxBufferedBytes = 1024 * 1024;
 
-/** A client's WebSocket and the protocol that was agreed on. */
+/** A client's WebSocket and its negotiated protocol. */
 interface Connection {
   socket: WebSocket;
   protocol: ChannelProtocol;
 }
 
-/** Settles when the connection has ended. */
+/** Serves one upgraded connection. Settles when the connection has ended. */
 export async function serveWebSocket(
   request: StreamRequest,
   message: IncomingMessage,
@@ -37,12 +37,12 @@ export async function serveWebSocket(
   const server = new WebSocketServer({
     noServer: true,
     maxPayload: maxMessageBytes,
-    // Older clients send any bytes in text messages, and upstream's server takes them.
+    // Older clients send arbitrary bytes in text messages, and upstream's server accepts them.
     skipUTF8Validation: true,
     handleProtocols: () => protocol.name,
   });
   const client = await new Promise<WebSocket | undefined>((resolve) => {
-    // A handshake that is no good is answered there, and never calls back.
+    // `handleUpgrade` answers a malformed handshake itself and then does not call back.
     socket.once('close', () => resolve(undefined));
     server.handleUpgrade(message, socket, head, resolve);
   });
@@ -59,7 +59,7 @@ function send({ socket, protocol }: Connection, channel: number, data: Uint8Arra
   socket.send(encodeMessage(protocol, channel, Buffer.from(data as string)), sent);
 }
 
-/** Sends what an output says on its channel; it waits while the client does not take what was sent. */
+/** Sends an output on its channel. Reading pauses while the client does not read. */
 function relay(output: Readable | undefined, connection: Connection, channel: number): void {
   const { socket } = connection;
   output?.on('data', (data: Buffer) => {
@@ -68,15 +68,15 @@ function relay(output: Readable | undefined, connection: Connection, channel: nu
     });
     if (socket.bufferedAmount > maxBufferedBytes) output.pause();
   });
-  // Nobody takes what is left.
+  // Nobody reads the rest: it is dropped, so that the process can end.
   socket.once('close', () => output?.resume());
 }
 
-/** Hands a message to an input; no more messages are read while it takes none. */
+/** Writes a message to an input. No further messages are read while the input accepts none. */
 function take(input: Writable | undefined, data: Buffer, socket: WebSocket): void {
   if (input === undefined || input.writableEnded || input.destroyed || input.write(data) || socket.isPaused) return;
   socket.pause();
-  // One that ends without taking it never drains, and a paused connection would not notice its own end.
+  // An input that ends without reading never emits `drain`, and a paused connection would not notice its own end.
   const goOn = (): void => {
     input.off('drain', goOn).off('close', goOn);
     socket.resume();
@@ -86,13 +86,13 @@ function take(input: Writable | undefined, data: Buffer, socket: WebSocket): voi
 
 async function serveProcess(request: StreamRequest & { kind: 'process' }, connection: Connection): Promise<void> {
   const { socket, protocol } = connection;
-  // What comes before the process is up must not be lost.
+  // Pauses until the process runs, so that no message is lost.
   socket.pause();
-  // An empty message on the lowest channel that the client reads tells it that the connection stands.
+  // Upstream sends an empty message on the lowest channel that the client reads, to show that the connection is ready.
   send(connection, request.stdout ? channels.stdout : request.stderr ? channels.stderr : channels.error, '');
   try {
     const process = await request.open();
-    // A process that ends, or closes its input, breaks the pipe: its status tells what there is to tell.
+    // A process that ends, or closes its input, causes EPIPE here. Its exit status reports what happened.
     process.stdin?.on('error', () => undefined);
     if (socket.readyState !== socket.OPEN) process.close();
     socket.once('close', () => process.close());
@@ -120,34 +120,34 @@ async function serveProcess(request: StreamRequest & { kind: 'process' }, connec
   socket.close(1000);
 }
 
-/** Before `v4`, the message of what failed, and nothing for a success. */
+/** Sends the Status of an exec. Before `v4` it sends only the message of a failure, and nothing for a success. */
 function sendStatus(connection: Connection, json: string): void {
   if (connection.protocol.hasStatus) return send(connection, channels.error, json);
   const { message } = JSON.parse(json) as { message?: string };
   if (message !== undefined) send(connection, channels.error, message);
 }
 
-/** A message that names no channel, or one that there is not, ends the connection, as upstream has it. */
+/** Handles a close message of `v5`. One that names no channel, or an unknown one, ends the connection, as upstream does. */
 function closeInput(data: Buffer, stdin: Writable | undefined, socket: WebSocket): void {
   const [channel = closeChannel] = data;
   if (data.length !== 1 || channel > channels.resize) socket.close(1000);
   else if (channel === channels.stdin) stdin?.end();
 }
 
-/** Reads sizes as they come: a message may carry several, or a part of one. */
+/** Returns a reader of resize messages. A message may contain several sizes or a part of one. */
 function resizer(change: ((columns: number, rows: number) => Promise<void>) | undefined): (data: Buffer) => void {
   let text = '';
   return (data) => {
     const { sizes, rest } = terminalSizes(text + data.toString('utf8'));
     text = rest;
-    // A terminal that has just ended cannot be resized, and nobody needs to know.
+    // Resizing fails when the terminal has just ended. That is no failure to report.
     for (const { columns, rows } of sizes) change?.(columns, rows).catch(() => undefined);
   };
 }
 
 /**
- * Two channels for each port, data and error, each beginning with the port as two bytes, lowest first. Ends when every port's connection
- * has ended.
+ * Serves port forwarding. Each port has two channels, data and error, and each channel begins with its port as two bytes
+ * (little-endian). Settles when the connections to all ports have ended.
  */
 async function servePorts(request: StreamRequest & { kind: 'portforward' }, connection: Connection): Promise<void> {
   const { socket, protocol } = connection;
@@ -170,7 +170,7 @@ async function servePorts(request: StreamRequest & { kind: 'portforward' }, conn
     const { channel = 1, data } = decodeMessage(protocol, message) ?? {};
     const opening = channel % 2 === 0 ? streams[channel / 2] : undefined;
     if (opening === undefined || data === undefined) return;
-    // Until the connection stands, what is meant for it waits on the other side.
+    // Pauses until the connection is made, so that the data waits at the client.
     socket.pause();
     void opening.then((stream) => {
       socket.resume();
@@ -183,7 +183,7 @@ async function servePorts(request: StreamRequest & { kind: 'portforward' }, conn
   const ended = streams.map(async (opening) => {
     const stream = await opening;
     if (stream === undefined) return;
-    // What went wrong has been told on the error channel.
+    // The failure has been sent on the error channel.
     await finished(stream, { writable: false }).catch(() => undefined);
     stream.destroy();
   });
