@@ -214,7 +214,7 @@ class Server implements ApiServer {
     const decoder = new BodyDecoder();
     const trackElsewhere = trackIn(decoder);
     const admission = new AdmissionChain(deps.admission);
-    this.registry = new Registry({ store, clock, log, feed: this.#feed, catalog, patcher, admission, trackElsewhere, random });
+    this.registry = new Registry({ store, clock, feed: this.#feed, catalog, patcher, admission, trackElsewhere, random });
     this.metrics.registry.registerMetric(keptBytesMetric(this.#feed));
     const read = (resource: ResourceId, namespace: string | undefined, name: string) =>
       this.registry.read(resource, namespace, name);

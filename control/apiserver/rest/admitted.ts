@@ -7,8 +7,8 @@ import type { KubeObject } from '#api/meta.ts';
 import { readQueryOptions } from '#api/query-options.ts';
 import type { AdmissionChain } from '../admission/chain.ts';
 import type { AdmissionAttributes, AdmissionContext } from '../admission/plugin.ts';
-import type { WriteContext } from '../registry/registry.ts';
 import type { UserInfo } from '../registry/strategy.ts';
+import type { WriteContext } from '../registry/write-request.ts';
 import type { Exchange } from './exchange.ts';
 import type { RequestInfo } from './request-info.ts';
 

@@ -8,7 +8,7 @@ import { invalid, isNotFound } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
-import type { WriteContext } from '../registry/registry.ts';
+import type { WriteContext } from '../registry/write-request.ts';
 import { type Exchange, respondWith, writeContext } from './exchange.ts';
 import { parseListQuery } from './list-options.ts';
 import { listPieces } from './list-pieces.ts';

@@ -13,7 +13,7 @@ import type { DecodeJob } from '../decoding/decode-job.ts';
 import { jsonBytes } from '../decoding/tracking.ts';
 import type { PatchContentType } from '../patch/patch.ts';
 import type { PatchFacts } from '../patch/patched-object.ts';
-import type { UpdateRequest } from '../registry/registry.ts';
+import type { UpdateRequest } from '../registry/write-request.ts';
 import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
 import { mediaTypeOf } from './negotiation.ts';
 import { type ExpectedType, parseFieldValidation } from './request-body.ts';

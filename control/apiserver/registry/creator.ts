@@ -1,0 +1,109 @@
+/**
+ * Creates: from a submitted object to a stored one.
+ *
+ * Source: apiserver `pkg/registry/rest/create.go` (BeforeCreate), `pkg/registry/generic/registry/store.go` (Create).
+ */
+import type { FieldError } from '#api/field-error.ts';
+import type { KubeObject } from '#api/meta.ts';
+import type { Resource } from '#api/resources.ts';
+import { ApiError, alreadyExists } from '#api/status.ts';
+import { withRevision } from '../cache/cache-feed.ts';
+import { CachedObject, copyOf } from '../cache/cached-object.ts';
+import { isLarge, letOthersIn } from '../cache/object-size.ts';
+import { createAttributes } from './admission-attributes.ts';
+import type { ObjectChecks } from './object-checks.ts';
+import { storageKey } from './object-keys.ts';
+import { type ObjectWriter, takeBack } from './object-writer.ts';
+import type { RegistryDeps } from './registry-deps.ts';
+import type { Strategy } from './strategy.ts';
+import { fillRequestFields, fillSystemFields } from './system-fields.ts';
+import type { WriteContext } from './write-request.ts';
+
+/** Upstream's number (`maxNameGenerationCreateAttempts`). */
+const maxGeneratedNameTries = 8;
+
+export class Creator {
+  readonly #deps: RegistryDeps;
+  readonly #checks: ObjectChecks;
+  readonly #writer: ObjectWriter;
+
+  constructor(deps: RegistryDeps, checks: ObjectChecks, writer: ObjectWriter) {
+    this.#deps = deps;
+    this.#checks = checks;
+    this.#writer = writer;
+  }
+
+  /** See `Registry.create`. */
+  async create(resource: Resource, namespace: string, submitted: KubeObject, context: WriteContext): Promise<CachedObject> {
+    const generated = (submitted.metadata.name ?? '') === '' && (submitted.metadata.generateName ?? '') !== '';
+    for (let attempt = 1; ; attempt++) {
+      try {
+        // Only a generated name is tried again: then the object has to be as it was sent.
+        return await this.createOnce(resource, namespace, generated ? copyOf(submitted) : submitted, context);
+      } catch (error) {
+        const taken = error instanceof ApiError && error.reason === 'AlreadyExists';
+        if (!generated || !taken || attempt >= maxGeneratedNameTries) throw error;
+      }
+    }
+  }
+
+  /**
+   * @param object is changed
+   * @param fieldsTracked its managedFields are in place already
+   * @throws ApiError 409 when the name is taken, also a generated one; 422 when the object is invalid
+   */
+  async createOnce(
+    resource: Resource,
+    namespace: string,
+    object: KubeObject,
+    context: WriteContext,
+    fieldsTracked = false,
+  ): Promise<CachedObject> {
+    const { strategy } = this.#deps.catalog.kind(resource);
+    await this.#deps.feed.fresh();
+    const pause = isLarge(object) ? letOthersIn : undefined;
+    fillRequestFields(resource, namespace, object);
+    strategy.setDefaults?.(object);
+    await pause?.();
+    const attributes = createAttributes(resource, object, context);
+    await this.#deps.admission.mutate(attributes, context);
+    await pause?.();
+    fillSystemFields(object, this.#deps.clock.now(), this.#deps.random);
+    strategy.prepareForCreate?.(object, context);
+    await pause?.();
+    // Again: plugins and prepareForCreate may have set what has defaults of its own.
+    strategy.setDefaults?.(object);
+    await pause?.();
+    const errors = (): FieldError[] => strategy.validate(object);
+    const size = pause === undefined ? undefined : await this.#checks.checkLarge(resource, object, errors);
+    if (!fieldsTracked) await this.#checks.track(resource, { object, live: undefined, subresource: '', size }, context);
+    this.#checks.validate(resource, object, errors, size);
+    await pause?.();
+    for (const warning of strategy.warnings?.(object, undefined) ?? []) context.warn(warning);
+    await this.#deps.admission.validate({ ...attributes, name: object.metadata.name }, context);
+    return await this.#put(resource, object, strategy, context);
+  }
+
+  async #put(resource: Resource, object: KubeObject, strategy: Strategy, context: WriteContext): Promise<CachedObject> {
+    const key = storageKey(resource, object.metadata);
+    const existing = this.#deps.feed.cache(resource.storagePrefix).get(key);
+    if (existing !== undefined) throw existsError(resource, existing.object);
+    const undo = await strategy.allocate?.(object, undefined, context.dryRun);
+    if (context.dryRun) return new CachedObject(key, 0, object);
+    try {
+      const result = await this.#writer.put(resource, key, object, 0);
+      if (result.kind === 'conflict')
+        throw existsError(resource, this.#deps.feed.cache(resource.storagePrefix).get(key)?.object ?? object);
+      return new CachedObject(key, result.revision, withRevision(object, result.revision));
+    } catch (error) {
+      await takeBack(undo, error);
+      throw error;
+    }
+  }
+}
+
+function existsError(resource: Resource, existing: KubeObject): ApiError {
+  const error = alreadyExists({ group: resource.group, name: resource.plural }, existing.metadata.name);
+  if (existing.metadata.deletionTimestamp === undefined) return error;
+  return new ApiError({ ...error.status, message: `object is being deleted: ${error.message}` });
+}

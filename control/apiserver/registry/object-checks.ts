@@ -1,0 +1,94 @@
+/**
+ * Validation and managed fields of an object that is about to be stored. Those of a large object are done step by step, with other
+ * requests served in between, and its managed fields are computed in another thread.
+ *
+ * Source: apiserver `pkg/registry/rest/{create,update}.go`; `pkg/endpoints/handlers/fieldmanager` for managedFields.
+ */
+import { collectFieldErrors, type FieldError } from '#api/field-error.ts';
+import { parseExact, stringifyExact } from '#api/int64.ts';
+import type { KubeObject } from '#api/meta.ts';
+import type { Resource } from '#api/resources.ts';
+import { invalid } from '#api/status.ts';
+import type { Clock } from '#client/clock.ts';
+import { type CachedObject, copyOf } from '../cache/cached-object.ts';
+import { checkStorable, isLargeText, isTrackable, letOthersIn, type ObjectSize, sizeOf } from '../cache/object-size.ts';
+import type { ObjectPatcher, TrackRequest } from '../patch/patch.ts';
+import { validateManagedFields } from '../validation/object-meta.ts';
+import type { WriteContext } from './write-request.ts';
+
+export interface ObjectChecksDeps {
+  clock: Clock;
+  patcher: ObjectPatcher;
+  /** `trackManagedFields` of large objects, off the event loop. */
+  trackElsewhere(request: TrackRequest): Promise<void>;
+}
+
+/** What managed fields are computed from. */
+export interface TrackedWrite {
+  object: KubeObject;
+  /** As it is stored; undefined: the object is new. */
+  live: KubeObject | undefined;
+  /** '': the object itself. */
+  subresource: string;
+  /** What {@link ObjectChecks.checkLarge} returned; undefined: the object is not large. */
+  size: ObjectSize | undefined;
+}
+
+export class ObjectChecks {
+  readonly #deps: ObjectChecksDeps;
+
+  constructor(deps: ObjectChecksDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * The first part of the validation of a large object: all but its managedFields. What the client sent as managedFields is left out here,
+   * because the server makes its own of it first ({@link track}); {@link validate} looks at the result.
+   * @throws ApiError 422 when the object is invalid, 500 when it is larger than what can be stored
+   */
+  async checkLarge(resource: Resource, object: KubeObject, errors: () => FieldError[]): Promise<ObjectSize> {
+    const { managedFields } = object.metadata;
+    delete object.metadata.managedFields;
+    const size = sizeOf(object);
+    await letOthersIn();
+    throwIfInvalid(resource, object, collectFieldErrors(errors));
+    checkStorable(size);
+    if (managedFields !== undefined) object.metadata.managedFields = managedFields;
+    await letOthersIn();
+    return size;
+  }
+
+  /** Records in `metadata.managedFields` what this write sets; of a very large object nothing is recorded, as upstream. */
+  async track(resource: Resource, { object, live, subresource, size }: TrackedWrite, context: WriteContext): Promise<void> {
+    if (size !== undefined && !isTrackable(size)) {
+      delete object.metadata.managedFields;
+      return;
+    }
+    const { fieldManager } = context;
+    const request = { object, live, typeName: resource.schema, fieldManager, subresource, nowMs: this.#deps.clock.now() };
+    if (size === undefined) this.#deps.patcher.trackManagedFields(request);
+    else await this.#deps.trackElsewhere(request);
+  }
+
+  /** Validates what has not been validated yet: of a large object (`size`), its managedFields. @throws ApiError 422 */
+  validate(resource: Resource, object: KubeObject, errors: () => FieldError[], size: ObjectSize | undefined): void {
+    throwIfInvalid(resource, object, collectFieldErrors(size === undefined ? errors : () => errorsOfManagedFields(object)));
+  }
+}
+
+function throwIfInvalid(resource: Resource, object: KubeObject, problems: readonly FieldError[]): void {
+  if (problems.length > 0) throw invalid({ group: resource.group, name: resource.kind }, object.metadata.name ?? '', problems);
+}
+
+const errorsOfManagedFields = ({ metadata }: KubeObject): FieldError[] =>
+  validateManagedFields(metadata.managedFields ?? [], 'metadata.managedFields');
+
+/** A deep copy of the stored object that may be changed; a large one is copied in steps, with other requests in between. */
+export async function copyInTurns({ object, bytes }: CachedObject): Promise<KubeObject> {
+  if (!isLargeText(bytes)) return copyOf(object);
+  const text = stringifyExact(object);
+  await letOthersIn();
+  const copy = parseExact(text) as KubeObject;
+  await letOthersIn();
+  return copy;
+}

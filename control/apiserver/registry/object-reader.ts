@@ -1,0 +1,46 @@
+/**
+ * Reads of single objects from the watch caches, never older than any write that was acknowledged before the call.
+ *
+ * Lists and watches do not come here: see `rest/listing.ts` and `rest/watching.ts`.
+ */
+import type { KubeObject, ObjectName } from '#api/meta.ts';
+import type { Resource, ResourceId } from '#api/resources.ts';
+import { internalError, notFound } from '#api/status.ts';
+import type { CacheFeed } from '../cache/cache-feed.ts';
+import type { CachedObject } from '../cache/cached-object.ts';
+import type { KindCatalog } from '../catalog.ts';
+import { storageKey } from './object-keys.ts';
+
+export class ObjectReader {
+  readonly #feed: CacheFeed;
+  readonly #catalog: KindCatalog;
+
+  constructor(feed: CacheFeed, catalog: KindCatalog) {
+    this.#feed = feed;
+    this.#catalog = catalog;
+  }
+
+  /** @throws ApiError 404 when there is none, 500 when the stored value cannot be read */
+  async get(resource: Resource, name: ObjectName): Promise<CachedObject> {
+    const found = await this.find(resource, name);
+    if (found === undefined) throw notFound({ group: resource.group, name: resource.plural }, name.name);
+    return found;
+  }
+
+  /** Undefined: there is none. @throws ApiError 500 when the stored value cannot be read */
+  async find(resource: Resource, name: ObjectName): Promise<CachedObject | undefined> {
+    await this.#feed.fresh();
+    const key = storageKey(resource, name);
+    const why = this.#feed.undecodable(key);
+    // Neither there nor absent: to say 404 would invite a create, which cannot succeed.
+    if (why !== undefined) throw internalError(`data from the storage is not transformable or decodable: ${key}: ${why}`);
+    const cached = this.#feed.cache(resource.storagePrefix).get(key);
+    return cached === undefined ? undefined : this.#catalog.fromStored(resource, cached);
+  }
+
+  /** `RequestContext.read`: another object, of a built-in kind, that an admission check asks for. @throws ApiError 500 as {@link find} */
+  async read(id: ResourceId, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
+    const found = await this.find(this.#catalog.builtIn(id), { namespace, name });
+    return found?.object;
+  }
+}

@@ -1,0 +1,10 @@
+/** What the registry's parts are given. */
+import type { AdmissionChain } from '../admission/chain.ts';
+import type { ObjectChecksDeps } from './object-checks.ts';
+import type { ObjectWriterDeps } from './object-writer.ts';
+
+export interface RegistryDeps extends ObjectChecksDeps, ObjectWriterDeps {
+  admission: AdmissionChain;
+  /** A number in [0, 1), for generated names. */
+  random: () => number;
+}
