@@ -1,6 +1,6 @@
 /**
- * Freezes a value with all it holds, in place: a change of a shared object then throws. For tests, and for caches that tests watch.
- * @returns the same value
+ * Freezes a value and everything it contains, in place. Writing to a shared object then throws. For tests, and for caches under
+ * test. @returns the same value
  */
 export function deepFreeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {

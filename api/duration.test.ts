@@ -26,5 +26,5 @@ describe('a Go duration', () => {
     [' 1s', 'time: invalid duration " 1s"'],
   ];
   for (const [text, message] of refused)
-    it(`${JSON.stringify(text)} is none`, () => assert.throws(() => parseDuration(text), { message }));
+    it(`${JSON.stringify(text)} is refused`, () => assert.throws(() => parseDuration(text), { message }));
 });

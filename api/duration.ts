@@ -1,4 +1,4 @@
-/** Durations as Go writes them: `1h15m30.918s`. Source: Go's package time (ParseDuration), with its texts. */
+/** Durations in Go's form: `1h15m30.918s`. Source: Go's package time (ParseDuration), with its error texts. */
 
 const unitMs: ReadonlyMap<string, number> = new Map([
   ['ns', 1e-6],
@@ -10,10 +10,10 @@ const unitMs: ReadonlyMap<string, number> = new Map([
   ['m', 60_000],
   ['h', 3_600_000],
 ]);
-/** Go's durations are 64 bits of nanoseconds. */
+/** The largest duration in Go: a signed 64-bit number of nanoseconds. */
 const maxMs = 2 ** 63 / 1e6;
 
-/** Milliseconds. @throws RangeError with Go's message */
+/** Parses a duration. @returns milliseconds @throws RangeError with Go's message */
 export function parseDuration(text: string): number {
   const fail = (why: string): RangeError => new RangeError(`time: ${why} ${JSON.stringify(text)}`);
   const sign = text.startsWith('-') ? -1 : 1;

@@ -1,5 +1,5 @@
 /**
- * Files that a bundled program carries inside itself, by their path in the repository. Running from source there are none, and
- * each is read from its place; the bundler replaces this module by one that holds them (lab/program.ts).
+ * The files that a bundled program embeds, by their path in the repository. When the program runs from source this table is
+ * empty, and files are read from disk. The bundler replaces this module by one with the files (lab/program.ts).
  */
 export const embeddedFiles: Readonly<Record<string, string>> = {};

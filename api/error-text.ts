@@ -1,5 +1,5 @@
 /**
- * What an error says, for messages, conditions and events. A log gets the error itself (`{ err: error }`), which keeps stack and cause.
- * JavaScript may throw anything; what is no Error is written as it is.
+ * The message of an error, for messages, conditions and events. Give a log the error itself (`{ err: error }`), which keeps stack
+ * and cause. JavaScript may throw any value; one that is no Error is converted to a string.
  */
 export const errorText = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -3,14 +3,14 @@ import { describe, it } from 'node:test';
 import { collectFieldErrors, type FieldError, invalidValue, required } from './field-error.ts';
 
 describe('collecting field errors', () => {
-  it('returns what validation returns', () => {
+  it('returns the errors that validation returns', () => {
     assert.deepEqual(
       collectFieldErrors(() => [required('a')]),
       [required('a')],
     );
   });
 
-  it('stops a validation that finds no end', () => {
+  it('stops a validation after a thousand errors', () => {
     const endless = (): FieldError[] => {
       for (let index = 0; ; index++) required(`spec.containers[${index}].name`);
     };
@@ -22,7 +22,7 @@ describe('collecting field errors', () => {
     assert.equal(collectFieldErrors(() => Array.from({ length: 50 }, () => invalidValue('a', value, ''))).length, 3);
   });
 
-  it('lets other errors through, and begins anew', () => {
+  it('passes on other exceptions, and then starts again with no errors', () => {
     assert.throws(() => {
       collectFieldErrors(() => {
         throw new TypeError('a bug');

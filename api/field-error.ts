@@ -1,5 +1,6 @@
 /**
- * Errors of single fields, with upstream's texts; collected by validation and reported together as one `Invalid` Status.
+ * Errors of single fields, with upstream's texts. Validation collects them, and the client gets all of them in one `Invalid`
+ * Status.
  *
  * Source: apimachinery `pkg/util/validation/field/errors.go`.
  */
@@ -7,7 +8,7 @@
 import { escapeHtml } from './go-json.ts';
 import { stringifyExact } from './int64.ts';
 
-/** One cause of an `Invalid` Status: a path such as `spec.ports[0].port`, a reason, a message. */
+/** One cause of an `Invalid` Status: the path of the field (`spec.ports[0].port`), a reason and a message. */
 export interface FieldError {
   field: string;
   reason:
@@ -24,18 +25,18 @@ export interface FieldError {
   message: string;
 }
 
-/** More errors than anybody reads; of a list of a hundred thousand mistakes the rest is the same. */
+/** Limit of errors. An object may have a list of a hundred thousand invalid items, and nobody reads that many errors. */
 const maxErrors = 1000;
-/** Of all messages together: an error may show a value that is as large as the whole object. */
+/** Limit of the length of all messages together. A message may contain a value as large as the whole object. */
 const maxMessageLength = 1024 * 1024;
 
-/** Validation that is under way, for {@link collectFieldErrors}; it is synchronous, so there is one at most. */
+/** The validation that {@link collectFieldErrors} runs now. Validation is synchronous, so there is at most one. */
 let collecting: { errors: FieldError[]; messageLength: number } | undefined;
 
-/** Ends a validation that has found enough. */
+/** Thrown to stop a validation that has found enough errors. */
 class EnoughErrors extends Error {}
 
-/** The errors that `validate` returns; where it finds very many, it is stopped, and the first ones are all. */
+/** Runs `validate` and returns its errors. When there are very many, it is stopped, and the errors found so far are returned. */
 export function collectFieldErrors(validate: () => FieldError[]): FieldError[] {
   const run = { errors: [] as FieldError[], messageLength: 0 };
   collecting = run;
@@ -57,7 +58,10 @@ function found(error: FieldError): FieldError {
   return error;
 }
 
-/** A value as upstream prints it inside a message: strings quoted, `null` for nothing, objects as Go's JSON, which is safe in HTML. */
+/**
+ * A value as upstream prints it inside a message: strings quoted, `null` for nothing, objects as Go's JSON with HTML characters
+ * escaped.
+ */
 function show(value: unknown): string {
   if (value === undefined || value === null) return 'null';
   const text = stringifyExact(value);
@@ -65,55 +69,65 @@ function show(value: unknown): string {
   return escapeHtml(text);
 }
 
+/** The field is missing (FieldValueRequired). */
 export const required = (field: string, detail = ''): FieldError =>
   found({
     field,
     reason: 'FieldValueRequired',
     message: detail === '' ? 'Required value' : `Required value: ${detail}`,
   });
+/** The value is malformed or not allowed (FieldValueInvalid). */
 export const invalidValue = (field: string, value: unknown, detail: string): FieldError =>
   found({
     field,
     reason: 'FieldValueInvalid',
     message: detail === '' ? `Invalid value: ${show(value)}` : `Invalid value: ${show(value)}: ${detail}`,
   });
+/** The field must not be set (FieldValueForbidden). */
 export const forbiddenField = (field: string, detail: string): FieldError =>
   found({
     field,
     reason: 'FieldValueForbidden',
     message: detail === '' ? 'Forbidden' : `Forbidden: ${detail}`,
   });
+/** The value appears more than once (FieldValueDuplicate). */
 export const duplicate = (field: string, value: unknown): FieldError =>
   found({
     field,
     reason: 'FieldValueDuplicate',
     message: `Duplicate value: ${show(value)}`,
   });
-/** `supported` is printed in the order given: upstream sorts where it holds a set, and lists by hand elsewhere. */
+/**
+ * The value is not one of `supported` (FieldValueNotSupported). They are printed in the given order: upstream sorts them only
+ * when it holds them in a set.
+ */
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError =>
   found({
     field,
     reason: 'FieldValueNotSupported',
     message: `Unsupported value: ${show(value)}: supported values: ${supported.map((one) => JSON.stringify(one)).join(', ')}`,
   });
+/** The value refers to an object that does not exist (FieldValueNotFound). */
 export const fieldNotFound = (field: string, value: unknown): FieldError =>
   found({
     field,
     reason: 'FieldValueNotFound',
     message: `Not found: ${show(value)}`,
   });
-/** The server could not find out. */
+/** The server could not check the field (InternalError). */
 export const internalFieldError = (field: string, why: string): FieldError => ({
   field,
   reason: 'InternalError',
   message: `Internal error: ${why}`,
 });
+/** The value has more than `maxBytes` bytes (FieldValueTooLong). */
 export const tooLong = (field: string, maxBytes: number): FieldError =>
   found({
     field,
     reason: 'FieldValueTooLong',
     message: `Too long: may not be more than ${maxBytes} ${maxBytes === 1 ? 'byte' : 'bytes'}`,
   });
+/** The list has more than `max` items (FieldValueTooMany). */
 export const tooMany = (field: string, count: number, max: number): FieldError =>
   found({
     field,

@@ -3,7 +3,7 @@ import { stringifyExact } from './int64.ts';
 import type { JsonValue } from './json.ts';
 
 /**
- * Keys of objects are sorted by their UTF-8 bytes, as those of Go's maps are, and the text is safe inside HTML.
+ * Writes a value as Go does: keys of objects sorted by their UTF-8 bytes (as for Go's maps), and HTML characters escaped.
  *
  * Source: pkg.go.dev/encoding/json, Marshal.
  */
@@ -11,12 +11,15 @@ export function goJson(value: JsonValue): string {
   return escapeHtml(write(value));
 }
 
-/** What Go escapes in JSON, and JavaScript does not. */
+/** Escapes the characters that Go escapes in JSON and JavaScript does not. */
 export function escapeHtml(json: string): string {
   return json.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** Not JSON.stringify over a sorted copy: JavaScript always lists keys that look like numbers first, in numeric order. */
+/**
+ * Writes recursively. JSON.stringify over a copy with sorted keys would not do: JavaScript lists integer-like keys first, in
+ * numeric order.
+ */
 function write(value: JsonValue): string {
   if (Array.isArray(value)) return `[${value.map(write).join(',')}]`;
   if (typeof value !== 'object' || value === null) return stringifyExact(value);

@@ -39,13 +39,13 @@ describe('the order of groups and versions', () => {
     ]);
   });
 
-  it('prefers autoscaling/v2, whichever was added first', () => {
+  it('prefers autoscaling/v2, in any order of the rows', () => {
     assert.deepEqual(orderedVersions(rows('autoscaling/v1', 'autoscaling/v2'), 'autoscaling'), ['v2', 'v1']);
     assert.deepEqual(orderedVersions(rows('autoscaling/v2', 'autoscaling/v1'), 'autoscaling'), ['v2', 'v1']);
     assert.deepEqual(orderedVersions(rows('batch/v1'), 'apps'), []);
   });
 
-  it('follows what a row says of itself, as an APIService does', () => {
+  it('uses the priority of a row, which an APIService sets', () => {
     const first = { group: 'metrics.example.com', version: 'v1', priority: { group: 20_000, version: 1 } };
     const second = { group: 'metrics.example.com', version: 'v1beta1', priority: { group: 100, version: 50 } };
     assert.deepEqual(orderedGroups([...rows('/v1'), second, first]), ['metrics.example.com', '']);

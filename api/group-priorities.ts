@@ -1,13 +1,13 @@
 /**
- * In which order discovery lists groups and their versions, which is also the order in which `kubectl api-resources` shows them, and
- * decides which version a client prefers.
+ * The order of groups and versions in discovery. `kubectl api-resources` shows them in this order, and a client prefers the first
+ * version.
  *
  * Source: kubernetes `cmd/kube-apiserver/app/aggregator.go` and `pkg/controlplane/apiserver/aggregator.go` (the numbers);
  * apiserver `pkg/endpoints/discovery/aggregated/handler.go` (the order); apimachinery `pkg/version/helpers.go` (versions).
  */
 import type { GroupVersionPriority, Resource } from './resources.ts';
 
-/** Group → its priority, and those of its versions. */
+/** The priority of each group, and of each of its versions. */
 const priorities: Readonly<Record<string, readonly [group: number, versions: Readonly<Record<string, number>>]>> = {
   '': [18_000, { v1: 1 }],
   apps: [17_800, { v1: 15 }],
@@ -33,7 +33,7 @@ const priorities: Readonly<Record<string, readonly [group: number, versions: Rea
   'storagemigration.k8s.io': [15_800, { v1beta1: 9 }],
 };
 
-/** What upstream gives to groups of CustomResourceDefinitions: behind all built-in ones, versions by their names. */
+/** Upstream's priority for groups of CustomResourceDefinitions: after all built-in ones, with versions ordered by their names. */
 const unlisted: GroupVersionPriority = { group: 1000, version: 100 };
 
 function priorityOf({ group, version, priority }: GroupVersion): GroupVersionPriority {
@@ -45,14 +45,14 @@ function priorityOf({ group, version, priority }: GroupVersion): GroupVersionPri
 
 type GroupVersion = Pick<Resource, 'group' | 'version'> & Partial<Pick<Resource, 'priority'>>;
 
-/** The groups of these rows, the most important first; of equal ones by name. Pure. */
+/** The groups of these rows, highest priority first, equal ones by name. Pure. */
 export function orderedGroups(rows: readonly GroupVersion[]): string[] {
   const highest = new Map<string, number>();
   for (const row of rows) highest.set(row.group, Math.max(highest.get(row.group) ?? 0, priorityOf(row).group));
   return [...highest].sort(([a, first], [b, second]) => second - first || (a < b ? -1 : 1)).map(([group]) => group);
 }
 
-/** The versions of a group in these rows, the preferred one first. Pure. */
+/** The versions of a group in these rows, highest priority first. Pure. */
 export function orderedVersions(rows: readonly GroupVersion[], group: string): string[] {
   const highest = new Map<string, number>();
   for (const row of rows)
@@ -62,15 +62,15 @@ export function orderedVersions(rows: readonly GroupVersion[], group: string): s
 
 const stages = ['alpha', 'beta', ''];
 
-/** `[stage, major, minor]` of `v1`, `v2beta1`; undefined for other names. */
+/** The parts `[stage, major, minor]` of a version such as `v1` or `v2beta1`; undefined for other names. */
 function parsed(version: string): [stage: number, major: number, minor: number] | undefined {
   const [, major, stage = '', minor = '0'] = /^v([0-9]+)(?:(alpha|beta)([0-9]+))?$/.exec(version) ?? [];
   return major === undefined ? undefined : [stages.indexOf(stage), Number(major), Number(minor)];
 }
 
 /**
- * Positive where `a` comes first: stable before beta before alpha, then the higher number; what is no version of this form comes last,
- * by name. Pure.
+ * Compares two versions; positive when `a` comes first. Stable comes before beta before alpha, then the higher number first.
+ * Versions of any other form come last, by name. Pure.
  */
 export function compareVersions(a: string, b: string): number {
   const [first, second] = [parsed(a), parsed(b)];

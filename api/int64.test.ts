@@ -12,12 +12,12 @@ describe('JSON with 64-bit integers', () => {
     ['[9007199254740993]', [large]],
     ['{"a":9007199254740993,"b":[1,-9223372036854775808]}', { a: large, b: [1, -(2n ** 63n)] }],
     ['{\n  "a": 9007199254740993\n}', { a: large }],
-    // Beyond int64, and what is no integer, is what JSON makes of it.
+    // A number beyond int64, or one that is no integer, becomes what JSON.parse makes of it.
     ['[9223372036854775808]', [2 ** 63]],
     ['[1234567890123456.5, 1e20, 12345678901234567e2]', [1_234_567_890_123_456.5, 1e20, Number('12345678901234567e2')]],
     ['[1234567890123456]', [1_234_567_890_123_456]],
     ['[0.12345678901234567890]', [0.123_456_789_012_345_68]],
-    // Strings and keys stay what they are.
+    // Strings and keys do not change.
     [
       '{"a":" 9007199254740993 ","b":"\\":9007199254740993,","9007199254740993":9007199254740993}',
       { a: ' 9007199254740993 ', b: '":9007199254740993,', '9007199254740993': large },
@@ -46,7 +46,7 @@ describe('JSON with 64-bit integers', () => {
       assert.throws(() => parseExact(text), { name: 'SyntaxError', message });
     });
 
-  it('reads what it writes', () => {
+  it('reads back its own output', () => {
     const integer = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map((value) => numberFromText(String(value)));
     const leaf = fc.oneof(
       integer,
@@ -75,14 +75,14 @@ describe('JSON with 64-bit integers', () => {
     );
   });
 
-  it('takes nesting and strings of any size', () => {
+  it('accepts nesting and strings of any size', () => {
     const depth = 50_000;
     assert.equal(innermost(parseExact(`${'['.repeat(depth)}9007199254740993${']'.repeat(depth)}`)), large);
     const long = '\\"'.repeat(1_000_000);
     assert.deepEqual((parseExact(`{"a":"${long}","b":9007199254740993}`) as { b: unknown }).b, large);
   });
 
-  it('costs a list little when one of its objects has one', () => {
+  it('does not slow down much when one object of a list has a large integer', () => {
     const item = { metadata: { name: 'a', labels: { a: 'b' } }, spec: { containers: [{ name: 'c', ports: [1, 2, 3] }] }, id: 1 };
     const text = JSON.stringify(Array.from({ length: 20_000 }, () => item));
     const best = (run: () => unknown): number =>
@@ -95,7 +95,7 @@ describe('JSON with 64-bit integers', () => {
       );
     const plainMs = best(() => JSON.parse(text));
     const exactMs = best(() => parseExact(text.replace('"id":1', '"id":9007199254740993')));
-    // Some 2.5 times; with a reviver it is more than ten.
+    // It takes about 2.5 times as long. With a reviver it would take more than ten times as long.
     assert.ok(exactMs < plainMs * 7, `${exactMs} ms against ${plainMs} ms`);
   });
 });

@@ -1,17 +1,17 @@
 /**
- * The int64 fields of the API. JavaScript's numbers are exact up to 2^53; an integer beyond is kept as a bigint, so that it comes out of
- * every form (JSON, YAML, protobuf, patches, the store) as it went in. The types say `number`: bigints compare like numbers, and whoever
- * calculates with a field that may be one asks {@link toNumber}.
+ * The int64 fields of the API. JavaScript's numbers are exact up to 2^53. A larger integer is kept as a bigint, so that every
+ * form (JSON, YAML, protobuf, patches, the store) preserves it. The types say `number`: a bigint compares like a number. Code
+ * that calculates with such a field calls {@link toNumber} first.
  */
 import { randomUUID } from 'node:crypto';
 
-/** What a field of type int64 holds for this integer. */
+/** The value that a field of type int64 holds for this integer: a number, or beyond 2^53 a bigint. */
 export function int64Value(value: bigint): number {
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : (value as unknown as number);
 }
 
-/** The integer of a JSON number's text: exact within int64, else what JSON makes of it. */
+/** The value of a JSON number. An integer within int64 is exact; any other number is what JSON.parse makes of it. */
 export function numberFromText(text: string): number {
   const number = Number(text);
   if (Number.isSafeInteger(number) || !/^-?[0-9]+$/.test(text)) return number;
@@ -19,27 +19,30 @@ export function numberFromText(text: string): number {
   return BigInt.asIntN(64, exact) === exact ? int64Value(exact) : number;
 }
 
+/** Whether the value is an integer in a field of type int64: an integral number or a bigint. */
 export const isInt64 = (value: unknown): boolean => Number.isInteger(value) || typeof value === 'bigint';
 
-/** For arithmetic: as near as a number comes. */
+/** The nearest number, for arithmetic. */
 export const toNumber = (value: number): number => Number(value);
 
-/** `generation` and its like, one higher; wraps as Go's int64 does. */
+/** The next value of a counter such as `generation`. Overflow wraps as Go's int64 does. */
 export const nextInt64 = (value: number): number => int64Value(BigInt.asIntN(64, BigInt(value) + 1n));
 
-/** A number that may be beyond 2^53. May also match within a string; few texts have one, and the exact way is slower. */
+/**
+ * Finds a number that may be beyond 2^53. It may also match inside a string. Few texts match, so that most can use the faster
+ * JSON.parse.
+ */
 const mayBeLarge = /(?:^|[:,[\s])-?[1-9][0-9]{15,}(?:[,}\]\s]|$)/;
 
-/** Strings, to pass over them, and the integers of 16 and more digits that stand where a value does. */
+/** Matches strings, in order to skip them, and integers of 16 and more digits at the place of a value. */
 const stringsAndLarge = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\w.+-])-?[1-9][0-9]{15,}(?=\s*(?:[,}\]]|$))/g;
 
-/** Marks an integer that goes through JSON.parse as a string. It stays in this process, so no text has it by chance or on purpose. */
+/** Marks an integer that passes through JSON.parse as a string. It is random per process, so no client can send it. */
 const mark = `${randomUUID()}:`;
 
 /**
- * JSON.parse that keeps integers beyond 2^53. Where there are any it takes up to twice the time (a reviver: nine times), so one
- * such object costs the list that it stands in little.
- * @throws SyntaxError
+ * JSON.parse that keeps integers beyond 2^53 exact. For text with such integers it takes up to twice the time (a reviver would
+ * take nine times), so one such object does not slow down its whole list. @throws SyntaxError
  */
 export function parseExact(text: string): unknown {
   if (!mayBeLarge.test(text)) return JSON.parse(text);
@@ -53,13 +56,15 @@ export function parseExact(text: string): unknown {
   try {
     return unmarked(JSON.parse(withMarks));
   } catch (error) {
-    // Tells of the text that the caller gave.
+    // Parses again, because the message must be about the text that the caller gave.
     if (error instanceof SyntaxError) return JSON.parse(text);
     throw error;
   }
 }
 
-/** Puts the integers in place of their marks, in place. Not by recursion: JSON may nest deeper than the stack goes. */
+/**
+ * Replaces marked strings by their integers, in place. It does not recurse, because JSON may nest deeper than the stack allows.
+ */
 function unmarked(value: unknown): unknown {
   const root = { value };
   const open: object[] = [root];
@@ -67,7 +72,7 @@ function unmarked(value: unknown): unknown {
     for (const [key, child] of Object.entries(parent)) {
       if (typeof child === 'object' && child !== null) open.push(child);
       else if (typeof child === 'string' && child.startsWith(mark)) {
-        // Not an assignment: the key may be `__proto__`.
+        // An assignment would not work for the key `__proto__`.
         Object.defineProperty(parent, key, { value: numberFromText(child.slice(mark.length)) });
       }
     }
@@ -75,12 +80,12 @@ function unmarked(value: unknown): unknown {
   return root.value;
 }
 
-/** JSON.stringify that writes them. */
+/** JSON.stringify that also writes bigints, as numbers. */
 export function stringifyExact(value: unknown, indent?: number): string {
   try {
     return JSON.stringify(value, undefined, indent);
   } catch (error) {
-    // The only TypeError of a tree is a bigint's; few objects have one, and a replacer would slow down all.
+    // In a tree, a TypeError can only come from a bigint. Few objects have one, and a replacer would slow down all.
     if (!(error instanceof TypeError)) throw error;
     return JSON.stringify(value, (_key, one: unknown) => (typeof one === 'bigint' ? rawJson(String(one)) : one), indent);
   }

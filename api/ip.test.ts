@@ -53,7 +53,7 @@ describe('addresses', () => {
       assert.equal(parseIpSloppy(text)?.text, sloppy);
     });
 
-  it('are numbers, there and back', () => {
+  it('can be converted to numbers and back', () => {
     for (const text of [
       '10.96.0.255',
       '0.0.0.0',
@@ -102,7 +102,7 @@ describe('addresses', () => {
     assert.deepEqual(['::ffff:1.2.3.4', '::fffe:1.2.3.4', '1.2.3.4', '::1.2.3.4'].map(mapped), [true, false, false, false]);
   });
 
-  it('stand before a port', () => {
+  it('are joined with a port', () => {
     assert.equal(joinHostPort('10.0.0.1', 80), '10.0.0.1:80');
     assert.equal(joinHostPort('fd00::1', '80'), '[fd00::1]:80');
   });

@@ -1,16 +1,18 @@
-/** JSON values as the API carries them, and the two scalar types that JSON writes in more than one way. */
+/** JSON values of the API, and the two scalar types that JSON may write as a number or a string. */
 
+/** Any JSON value. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObject;
+/** A JSON object. */
 export interface JsonObject {
   [key: string]: JsonValue | undefined;
 }
 
-/** A resource quantity such as `100m`, `128Mi` or `2`; a bare number is accepted on input. See quantity.ts. */
+/** A resource quantity such as `100m`, `128Mi` or `2`. Input may also be a plain number. See quantity.ts. */
 export type Quantity = string | number;
 
-/** A number, or a name or percentage (`"http"`, `"25%"`). */
+/** A number, a name or a percentage: `80`, `"http"`, `"25%"`. */
 export type IntOrString = number | string;
 
-/** An object that is no array and not null. */
+/** Whether the value is an object: neither an array nor null. */
 export const isJsonObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,5 +1,6 @@
 /**
- * One condition on labels (`a=b`, `c in (d,e)`), checked as upstream checks it; selector.ts builds and matches with these.
+ * One requirement on labels (`a=b`, `c in (d,e)`), validated as upstream does. selector.ts builds and matches selectors from
+ * requirements.
  *
  * Source: apimachinery `pkg/labels/selector.go`, NewRequirement.
  */
@@ -10,24 +11,28 @@ import { isQualifiedName, isValidLabelValue } from './names.ts';
 /** Upstream's own operator names (`pkg/selection`). */
 export type LabelOperator = 'in' | 'notin' | '=' | '==' | '!=' | 'gt' | 'lt' | 'exists' | '!';
 
+/** One requirement of a selector. */
 export interface LabelRequirement {
   key: string;
   operator: LabelOperator;
   values: readonly string[];
 }
 
-/** All requirements must hold; none: matches everything, unless `nothing` is set (an absent LabelSelector). */
+/**
+ * Matches labels that meet all requirements. Without requirements it matches everything, unless `nothing` is set (for an absent
+ * LabelSelector).
+ */
 export interface LabelMatcher {
   readonly requirements: readonly LabelRequirement[];
   readonly nothing?: true;
 }
 
-/** The selector is malformed; the message is upstream's. To a client it is a BadRequest. */
+/** The selector is malformed. The message is upstream's. The client gets 400 BadRequest. */
 export class SelectorError extends Error {
   override name = 'SelectorError';
 }
 
-/** A requirement whose key and values are well formed. @throws SelectorError */
+/** Makes a requirement. @throws SelectorError when key or values are malformed */
 export function labelRequirement(key: string, operator: LabelOperator, values: readonly string[]): LabelRequirement {
   const errors = keyErrors(key, 'key');
   const wrongValues = valuesProblem(operator, values);
@@ -45,13 +50,13 @@ export function labelRequirement(key: string, operator: LabelOperator, values: r
   return { key, operator, values };
 }
 
-/** @param field `<nil>` where upstream's parser has no path to print */
+/** The errors of a label key. @param field path for the messages; `<nil>` where upstream's parser has none */
 export function keyErrors(key: string, field: string): FieldError[] {
   const reasons = isQualifiedName(key);
   return reasons.length === 0 ? [] : [invalidValue(field, key, reasons.join('; '))];
 }
 
-/** Field errors in one line, as Go prints an aggregate. */
+/** Joins field errors into one line, as Go prints an aggregate. */
 export function joined(errors: readonly FieldError[]): string {
   const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))];
   return texts.length === 1 ? (texts[0] as string) : `[${texts.join(', ')}]`;
@@ -75,18 +80,18 @@ function valuesProblem(operator: LabelOperator, values: readonly string[]): stri
   }
 }
 
-/** As Go's ParseInt: a sign, digits, 64 bits. */
+/** Parses an integer like Go's ParseInt: a sign, digits, 64 bits. Undefined when it does not parse. */
 export function parseInt64(text: string): bigint | undefined {
   if (!/^[-+]?[0-9]+$/.test(text)) return undefined;
   const value = BigInt(text.replace('+', ''));
   return BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
-/** By key, in place. */
+/** Sorts requirements by key, in place. */
 export const sorted = (requirements: LabelRequirement[]): LabelRequirement[] =>
   requirements.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
 
-/** From requirements in any order. */
+/** Makes a matcher from requirements in any order. */
 export function labelMatcherOf(requirements: readonly LabelRequirement[]): LabelMatcher {
   return { requirements: sorted([...requirements]) };
 }

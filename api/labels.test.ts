@@ -9,7 +9,7 @@ describe('labels and annotations', () => {
     assert.match(error?.message ?? '', /^Invalid value: "a b": name part must consist of/);
   });
 
-  it('takes an upper-case prefix in annotations, not in labels', () => {
+  it('accepts an upper-case prefix in annotations, not in labels', () => {
     assert.deepEqual(validateAnnotations({ 'Example.com/x': 'anything at all' }, 'f'), []);
     assert.equal(validateLabels({ 'Example.com/x': 'v' }, 'f').length, 1);
   });

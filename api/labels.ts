@@ -10,14 +10,15 @@ import type { LabelSelector, LabelSelectorRequirement } from './types.generated.
 
 type StringMap = Record<string, string> | undefined;
 
-/** The most bytes that all keys and values of an object's annotations may take together. */
+/** Limit of the bytes of all annotation keys and values of an object together. */
 const totalAnnotationBytes = 256 * 1024;
 
-/** A label's key. */
+/** The errors of a label's key. */
 export function validateLabelName(name: string, field: string): FieldError[] {
   return isQualifiedName(name).map((text) => invalidValue(field, name, text));
 }
 
+/** The errors of an object's labels. */
 export function validateLabels(labels: StringMap, field: string): FieldError[] {
   const errors: FieldError[] = [];
   for (const key of Object.keys(labels ?? {})) {
@@ -28,14 +29,17 @@ export function validateLabels(labels: StringMap, field: string): FieldError[] {
   return errors;
 }
 
-/** Keys are checked in lower case, as upstream does: annotations may have an upper-case prefix. */
+/**
+ * The errors of an object's annotations. Keys are checked in lower case, as upstream does, so annotations may have an upper-case
+ * prefix.
+ */
 export function validateAnnotations(annotations: StringMap, field: string): FieldError[] {
   const entries = Object.entries(annotations ?? {});
   const errors = entries.flatMap(([key]) => isQualifiedName(key.toLowerCase()).map((text) => invalidValue(field, key, text)));
   return fitAnnotations(annotations) ? errors : [...errors, tooLong(field, totalAnnotationBytes)];
 }
 
-/** Whether the annotations together are within upstream's limit of 256 KiB. */
+/** Whether all annotations together are within upstream's limit of 256 KiB. */
 export function fitAnnotations(annotations: StringMap): boolean {
   const bytes = Object.entries(annotations ?? {})
     .flat()
@@ -43,7 +47,9 @@ export function fitAnnotations(annotations: StringMap): boolean {
   return bytes <= totalAnnotationBytes;
 }
 
-/** A `LabelSelector` in an object's spec. Absent is valid: whether it is required is the kind's own matter. */
+/**
+ * The errors of a `LabelSelector` in an object's spec. An absent one is valid; each kind checks itself whether it is required.
+ */
 export function validateLabelSelector(selector: LabelSelector | undefined, field: string): FieldError[] {
   if (selector === undefined) return [];
   return [

@@ -1,4 +1,4 @@
-/** The parts of the API that every object shares: identity, references, lists and watch events. */
+/** What all API objects share: identity, references, lists and watch events. */
 import { ownValue } from './own-value.ts';
 import type { ListMeta, ObjectMeta, OwnerReference, ResourceMeta } from './types.generated.ts';
 
@@ -9,10 +9,10 @@ export interface KubeObject {
   metadata: ResourceMeta;
 }
 
-/** An object as a client submits it for creation: the server fills in what {@link ResourceMeta} promises. */
+/** An object as a client sends it to create it. The server sets the fields that {@link ResourceMeta} guarantees. */
 export type New<T extends KubeObject> = Omit<T, 'metadata'> & { metadata: ObjectMeta };
 
-/** A list as the API server sends it. Items of a typed list carry `apiVersion` and `kind` only once decoded by our client. */
+/** A list of objects. The server's JSON leaves `apiVersion` and `kind` out of the items of a typed list; our client sets them. */
 export interface KubeList<T> {
   apiVersion: string;
   kind: string;
@@ -20,19 +20,24 @@ export interface KubeList<T> {
   items: T[];
 }
 
+/** One event of a watch. A BOOKMARK's object has only a resourceVersion. */
 export type WatchEvent<T> = { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: T } | { type: 'BOOKMARK'; object: T };
 
-/** Names an object within its resource. `namespace` is absent for cluster-scoped resources. */
+/** Identifies an object within its resource. `namespace` is absent for cluster-scoped resources. */
 export interface ObjectName {
   namespace?: string | undefined;
   name: string;
 }
 
-/** `namespace/name`, or `name` alone: the key of caches and work queues (client-go's MetaNamespaceKeyFunc). */
+/**
+ * The key of an object in caches and work queues: `namespace/name`, or `name` for a cluster-scoped object (client-go's
+ * MetaNamespaceKeyFunc).
+ */
 export function keyOf(object: { metadata: ObjectMeta }): string {
   return nameToKey({ namespace: object.metadata.namespace, name: object.metadata.name ?? '' });
 }
 
+/** Like {@link keyOf}, from a name. */
 export function nameToKey({ namespace, name }: ObjectName): string {
   return namespace === undefined || namespace === '' ? name : `${namespace}/${name}`;
 }
@@ -43,17 +48,17 @@ export function keyToName(key: string): ObjectName {
   return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }
 
-/** `v1`, or `group/version`. */
+/** The apiVersion of a group and version: `v1` for the core group (''), else `group/version`. */
 export function apiVersionOf(group: string, version: string): string {
   return group === '' ? version : `${group}/${version}`;
 }
 
-/** The owner reference with `controller: true`, of which an object has at most one. */
+/** The owner reference with `controller: true`. An object has at most one. */
 export function controllerOf(object: { metadata: ObjectMeta }): OwnerReference | undefined {
   return object.metadata.ownerReferences?.find((owner) => owner.controller === true);
 }
 
-/** An owner reference that makes `owner` the managing controller of what carries it (metav1.NewControllerRef). */
+/** An owner reference that makes `owner` the controller of another object (metav1.NewControllerRef). */
 export function controllerReference(owner: KubeObject): OwnerReference {
   return {
     apiVersion: owner.apiVersion,
@@ -65,7 +70,7 @@ export function controllerReference(owner: KubeObject): OwnerReference {
   };
 }
 
-/** Whether two JSON values are the same; an absent field equals one set to `undefined`. Object key order does not matter. */
+/** Whether two JSON values are equal. The order of keys does not matter, and a field set to `undefined` counts as absent. */
 export function sameJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
@@ -76,7 +81,7 @@ export function sameJson(a: unknown, b: unknown): boolean {
   const right = b as Record<string, unknown>;
   const keys = Object.keys(left);
   const others = Object.keys(right);
-  // Mostly both were made of the same text: then the keys stand in the same order, and none has to be looked for.
+  // Most pairs have their keys in the same order, because both came from the same text. Then no key has to be looked up.
   if (keys.length === others.length && keys.every((key, index) => key === others[index]))
     return keys.every((key) => sameJson(left[key], right[key]));
   return (
@@ -85,10 +90,12 @@ export function sameJson(a: unknown, b: unknown): boolean {
   );
 }
 
-/** 9999-12-31T23:59:59Z: RFC 3339 has four digits for the year. */
+/** 9999-12-31T23:59:59Z, the last time that RFC 3339 can write: its years have four digits. */
 const lastTimeMs = 253_402_300_799_000;
 
-/** An RFC 3339 time in UTC with whole seconds, as metav1.Time is written; what lies beyond the year 9999 is its end. */
+/**
+ * An RFC 3339 time in UTC with whole seconds, as metav1.Time writes it. A time after the year 9999 becomes the end of that year.
+ */
 export function rfc3339(nowMs: number): string {
   return `${new Date(Math.floor(Math.min(nowMs, lastTimeMs) / 1000) * 1000).toISOString().slice(0, 19)}Z`;
 }

@@ -59,7 +59,7 @@ const cases: Case[] = [
 
 describe('names', () => {
   for (const { check, good, bad } of cases) {
-    it(`${check.name} takes what is well formed and gives a reason for the rest`, () => {
+    it(`${check.name} accepts well-formed values and gives a reason for others`, () => {
       for (const value of good) assert.deepEqual(check(value), [], JSON.stringify(value));
       for (const value of bad) assert.notDeepEqual(check(value), [], JSON.stringify(value));
     });
@@ -97,7 +97,7 @@ describe('names', () => {
     it(`says why in upstream's words (${index})`, () => assert.deepEqual(reasons, expected));
   }
 
-  it('lets a generateName end with a dash, and a name not', () => {
+  it('allows a dash at the end of a generateName, but not of a name', () => {
     assert.deepEqual(nameIsDnsLabel('web-', true), []);
     assert.notDeepEqual(nameIsDnsLabel('web-', false), []);
     assert.deepEqual(nameIsDnsSubdomain('web.x-', true), []);

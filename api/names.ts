@@ -1,6 +1,6 @@
 /**
- * What names, keys and values may look like. Every check returns the reasons why a value is not allowed, in upstream's words;
- * none means that it is. Lengths are in bytes, as in Go.
+ * The formats of names, keys and values. Each check returns the reasons why a value is not allowed, in upstream's words; an empty
+ * array means that it is allowed. Lengths count bytes, as in Go.
  *
  * Source: apimachinery `pkg/util/validation`, `pkg/api/validate/content` and `pkg/api/validation/generic.go`.
  */
@@ -40,18 +40,21 @@ const subdomainText =
 const labelKeyText =
   "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 
-/** The longest name of an object, and of a DNS subdomain. */
+/** Maximum length of an object's name, and of a DNS subdomain. */
 export const subdomainMaxLength = 253;
-/** The longest DNS label, label value and name part of a label key. */
+/** Maximum length of a DNS label, a label value, and the name part of a label key. */
 export const labelMaxLength = 63;
 
 const bytes = (value: string): number => Buffer.byteLength(value);
 const tooLongText = (max: number): string => `must be no more than ${max} characters`;
-/** Label keys and values count in bytes where the DNS names say characters; so does upstream's text. */
+/**
+ * The text about the length of label keys and values. Like upstream's it says bytes, while the text for DNS names says
+ * characters.
+ */
 const tooManyBytesText = (max: number): string => `must be no more than ${max} bytes`;
 const emptyText = 'must be non-empty';
 
-/** `must be between 1 and 65535, inclusive`. */
+/** The text `must be between 1 and 65535, inclusive`. */
 export const inclusiveRangeText = (low: number, high: number): string => `must be between ${low} and ${high}, inclusive`;
 
 function patternText(text: string, pattern: string, ...examples: string[]): string {
@@ -59,11 +62,11 @@ function patternText(text: string, pattern: string, ...examples: string[]): stri
   return `${text} (e.g. ${examples.map((example) => `'${example}', `).join(' or ')}regex used for validation is '${pattern}')`;
 }
 
-/** One label of a DNS name: namespace and container names, for example. */
+/** A DNS label: the names of namespaces and containers, for example. */
 export function isDns1123Label(value: string): string[] {
   const errors = bytes(value) > labelMaxLength ? [tooLongText(labelMaxLength)] : [];
   if (patterns.dns1123Label.test(value)) return errors;
-  // Right as a subdomain but not as a label: the dots are what is wrong.
+  // The value is a valid subdomain but no label, so only the dots are wrong.
   if (patterns.dns1123Subdomain.test(value)) return [...errors, 'must not contain dots'];
   const text =
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character";
@@ -77,7 +80,7 @@ export function isDns1123Subdomain(value: string): string[] {
   return [...errors, patternText(subdomainText, dns1123Subdomain, 'example.com')];
 }
 
-/** As {@link isDns1123Subdomain}, with underscores (pods' `dnsConfig.searches`). */
+/** Like {@link isDns1123Subdomain}, but underscores are allowed (pods' `dnsConfig.searches`). */
 export function isDns1123SubdomainWithUnderscore(value: string): string[] {
   const errors = bytes(value) > subdomainMaxLength ? [tooLongText(subdomainMaxLength)] : [];
   if (patterns.dns1123SubdomainUnderscore.test(value)) return errors;
@@ -95,7 +98,7 @@ export function isDns1035Label(value: string): string[] {
   return [...errors, patternText(text, dns1035Label, 'my-name', 'abc-123')];
 }
 
-/** `*.example.com` (hosts of an Ingress). */
+/** A wildcard domain such as `*.example.com` (hosts of an Ingress). */
 export function isWildcardDns1123Subdomain(value: string): string[] {
   const errors = bytes(value) > subdomainMaxLength ? [tooLongText(subdomainMaxLength)] : [];
   if (patterns.wildcardSubdomain.test(value)) return errors;
@@ -104,9 +107,9 @@ export function isWildcardDns1123Subdomain(value: string): string[] {
   return [...errors, patternText(text, wildcardSubdomain, '*.example.com')];
 }
 
-/** A label or annotation key, a resource name, a finalizer: `name` or `dns.prefix/name`. Upstream's IsQualifiedName. */
+/** A label or annotation key, a resource name, a finalizer: `name` or `dns.prefix/name` (upstream's IsQualifiedName). */
 export function isQualifiedName(value: string): string[] {
-  // Most have no prefix and nothing wrong; and an object may have tens of thousands.
+  // A fast path: most keys are valid and have no prefix, and an object may have tens of thousands.
   if (value.length <= labelMaxLength && patterns.labelKey.test(value)) return [];
   const parts = value.split('/');
   if (parts.length > 2) {
@@ -127,7 +130,7 @@ export function isQualifiedName(value: string): string[] {
   return errors;
 }
 
-/** The value of a label; empty is allowed. */
+/** The value of a label. It may be empty. */
 export function isValidLabelValue(value: string): string[] {
   const errors = bytes(value) > labelMaxLength ? [tooManyBytesText(labelMaxLength)] : [];
   if (patterns.labelValue.test(value)) return errors;
@@ -136,6 +139,7 @@ export function isValidLabelValue(value: string): string[] {
   return [...errors, patternText(text, labelValue, 'MyValue', 'my_value', '12345')];
 }
 
+/** A C identifier. */
 export function isCIdentifier(value: string): string[] {
   if (patterns.cIdentifier.test(value)) return [];
   const text =
@@ -143,18 +147,19 @@ export function isCIdentifier(value: string): string[] {
   return [patternText(text, cIdentifier, 'my_name', 'MY_NAME', 'MyName')];
 }
 
+/** A number between `low` and `high`, inclusive. */
 export function isInRange(value: number, low: number, high: number): string[] {
   return value >= low && value <= high ? [] : [inclusiveRangeText(low, high)];
 }
 
-/** 1 to 65535. */
+/** A port number: 1 to 65535. */
 export const isValidPortNum = (port: number): string[] => isInRange(port, 1, 65535);
-/** 0 to 2147483647. */
+/** A user id: 0 to 2147483647. */
 export const isValidUserId = (id: number): string[] => isInRange(id, 0, 2147483647);
-/** 0 to 2147483647. */
+/** A group id: 0 to 2147483647. */
 export const isValidGroupId = (id: number): string[] => isInRange(id, 0, 2147483647);
 
-/** The name of a port (RFC 6335): up to 15 characters, at least one letter. */
+/** The name of a port (RFC 6335): up to 15 characters, with at least one letter. */
 export function isValidPortName(name: string): string[] {
   const errors: string[] = [];
   if (bytes(name) > 15) errors.push(tooLongText(15));
@@ -165,18 +170,19 @@ export function isValidPortName(name: string): string[] {
   return errors;
 }
 
-/** `25%`. */
+/** A percentage such as `25%`. */
 export function isValidPercent(value: string): string[] {
   if (patterns.percent.test(value)) return [];
   return [patternText("a valid percent string must be a numeric string followed by an ending '%'", percent, '1%', '93%')];
 }
 
+/** The name of an HTTP header. */
 export function isHttpHeaderName(value: string): string[] {
   if (patterns.httpHeaderName.test(value)) return [];
   return [patternText("a valid HTTP header must consist of alphanumeric characters or '-'", httpHeaderName, 'X-Header-Name')];
 }
 
-/** The strict form of an environment variable's name; see {@link isRelaxedEnvVarName} for what a Pod may have since 1.34. */
+/** The name of an environment variable, in the strict form. Since 1.34 a Pod may use {@link isRelaxedEnvVarName}. */
 export function isEnvVarName(value: string): string[] {
   const text =
     "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not start with a digit";
@@ -186,16 +192,16 @@ export function isEnvVarName(value: string): string[] {
   return [...errors, ...dotErrors(value)];
 }
 
-/** Any printable ASCII except `=`. */
+/** The name of an environment variable, in the relaxed form: printable ASCII characters except `=`. */
 export function isRelaxedEnvVarName(value: string): string[] {
   if (value === '') return [`environment variable name ${emptyText}`];
   if (/^[ -<>-~]*$/.test(value)) return [];
   return ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
 }
 
-/** A key of a ConfigMap or Secret: it becomes a file name. */
+/** A key of a ConfigMap or Secret. It becomes a file name. */
 export function isConfigMapKey(value: string): string[] {
-  // Most are right, and an object may have tens of thousands.
+  // A fast path: most keys are valid, and an object may have tens of thousands.
   if (value.length <= subdomainMaxLength && !value.startsWith('.') && patterns.configMapKey.test(value)) return [];
   const errors = bytes(value) > subdomainMaxLength ? [tooLongText(subdomainMaxLength)] : [];
   if (!patterns.configMapKey.test(value)) {
@@ -205,7 +211,7 @@ export function isConfigMapKey(value: string): string[] {
   return [...errors, ...dotErrors(value)];
 }
 
-/** Names that would climb out of a directory. */
+/** The errors of names that would lead out of their directory: `.`, `..` and names that begin with `..`. */
 function dotErrors(value: string): string[] {
   if (value === '.') return ["must not be '.'"];
   if (value === '..') return ["must not be '..'"];
@@ -219,11 +225,14 @@ export function isPathSegmentName(name: string): string[] {
 }
 
 /**
- * Checks an object's name; with `prefix`, a `generateName` to which a suffix will be added, and which may end with a dash.
+ * Checks an object's name. With `prefix` it checks a `generateName`, to which a suffix will be added and which may end with a
+ * dash.
  */
 export type NameCheck = (name: string, prefix: boolean) => string[];
 
-/** As upstream's maskTrailingDash, which replaces two characters, not one: a prefix of `a.-` then passes. */
+/**
+ * Copies upstream's maskTrailingDash, which replaces two characters and not one. Therefore a prefix such as `a.-` is accepted.
+ */
 const maskTrailingDash = (name: string): string => (name.length > 1 && name.endsWith('-') ? `${name.slice(0, -2)}a` : name);
 
 const named =
@@ -231,7 +240,10 @@ const named =
   (name, prefix) =>
     check(prefix ? maskTrailingDash(name) : name);
 
+/** A name that must be a DNS subdomain. */
 export const nameIsDnsSubdomain: NameCheck = named(isDns1123Subdomain);
+/** A name that must be a DNS label. */
 export const nameIsDnsLabel: NameCheck = named(isDns1123Label);
+/** A name that must be one segment of a URL path. */
 export const nameIsPathSegment: NameCheck = (name, prefix) =>
   prefix ? ['/', '%'].filter((part) => name.includes(part)).map((part) => `may not contain '${part}'`) : isPathSegmentName(name);

@@ -1,6 +1,10 @@
 /** Labels of Nodes that several parts read. Source: kubernetes.io, Well-known labels, annotations and taints. */
 export const hostnameLabel = 'kubernetes.io/hostname';
+/** The operating system of the node, as Go names it (`linux`). */
 export const osLabel = 'kubernetes.io/os';
+/** The architecture of the node, as Go names it (`amd64`, `arm64`). */
 export const archLabel = 'kubernetes.io/arch';
+/** The failure zone of the node. */
 export const zoneLabel = 'topology.kubernetes.io/zone';
+/** The region of the node. */
 export const regionLabel = 'topology.kubernetes.io/region';

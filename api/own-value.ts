@@ -1,16 +1,16 @@
 /**
- * Maps of the API (labels, data, resources) come as plain objects, and their keys are users': `constructor` and `__proto__` are keys
- * like any other. A plain look-up would find what every object inherits.
+ * Reads and writes maps of the API (labels, data, resources). They are plain objects whose keys come from users, so `constructor`
+ * and `__proto__` are possible keys. A plain look-up would find the properties that every object inherits.
  */
 
-/** The value that the map itself has under the key. */
+/** The map's own value of the key; undefined when it has none. */
 export function ownValue<V>(map: Readonly<Record<string, V>> | undefined, key: string): V | undefined {
   return map !== undefined && Object.hasOwn(map, key) ? map[key] : undefined;
 }
 
-/** Sets the key as the map's own, `__proto__` included. */
+/** Sets the map's own value of the key, also of the key `__proto__`. */
 export function setOwn<V>(map: Record<string, V>, key: string, value: V): void {
-  // An assignment would call the setter that objects inherit.
+  // An assignment would call the setter that every object inherits.
   if (key === '__proto__') Object.defineProperty(map, key, { value, enumerable: true, writable: true, configurable: true });
   else map[key] = value;
 }

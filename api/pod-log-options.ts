@@ -1,10 +1,13 @@
-/** What of `PodLogOptions` makes sense: asked of API server and kubelet alike. Source: kubernetes `pkg/apis/core/validation` (ValidatePodLogOptions). */
+/**
+ * Validates `PodLogOptions`; the API server and the kubelet both call it. Source: kubernetes `pkg/apis/core/validation`
+ * (ValidatePodLogOptions).
+ */
 import { type FieldError, forbiddenField, invalidValue, notSupported } from './field-error.ts';
 import type { QueryOptions } from './query-options.ts';
 
 const logStreams = ['All', 'Stderr', 'Stdout'];
 
-/** Pure. */
+/** The errors of the options. Pure. */
 export function validatePodLogOptions(options: QueryOptions<'PodLogOptions'>): FieldError[] {
   const { tailLines, limitBytes, sinceSeconds, sinceTime, stream = 'All' } = options;
   const problems: FieldError[] = [];

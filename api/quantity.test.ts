@@ -16,7 +16,7 @@ import {
 } from './quantity.ts';
 
 describe('quantities', () => {
-  // Text, canonical text, value rounded up, thousandths. The texts of the second column are upstream's, quirks included.
+  // Text, canonical text, value rounded up, thousandths. The canonical texts are upstream's, with its peculiarities.
   const table: [text: string | number, canonical: string, value: number, millis: number][] = [
     ['0', '0', 0, 0],
     ['0Ki', '0', 0, 0],
@@ -89,7 +89,7 @@ describe('quantities', () => {
     assert.equal(compareQuantity('1e3', '1k'), 0);
   });
 
-  it('adds and subtracts in the format of the first, or of the second when the first is zero', () => {
+  it('adds and subtracts in the format of the first operand, or of the second when the first is zero', () => {
     assert.equal(formatQuantity(addQuantity('100m', '0.9')), '1');
     assert.equal(formatQuantity(addQuantity('1Gi', '512Mi')), '1536Mi');
     assert.equal(formatQuantity(addQuantity('0', '1Ki')), '1Ki');
@@ -125,7 +125,7 @@ describe('quantities', () => {
     );
   });
 
-  it('subtracting what was added gives the same value', () => {
+  it('adding and then subtracting gives the same value', () => {
     fc.assert(fc.property(text, text, (a, b) => compareQuantity(subtractQuantity(addQuantity(a, b), b), a) === 0));
   });
 });

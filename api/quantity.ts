@@ -1,11 +1,11 @@
 /**
- * Resource quantities: `100m`, `1.5Gi`, `2e3`. Exact at any size; no floating point.
+ * Resource quantities: `100m`, `1.5Gi`, `2e3`. They are exact at any size; no floating point is used.
  *
  * Source: apimachinery `pkg/api/resource/{quantity,suffix,amount}.go`.
  */
 import type { Quantity } from './json.ts';
 
-/** How a quantity was written, and is written again: `1Ki`, `1k` or `1e3`. */
+/** The format of a quantity, which is kept when it is written: `1Ki`, `1k` or `1e3`. */
 export type QuantityFormat = 'BinarySI' | 'DecimalSI' | 'DecimalExponent';
 
 /** A parsed quantity: `unscaled * 10^scale`. Immutable. */
@@ -13,11 +13,11 @@ export interface ParsedQuantity {
   readonly unscaled: bigint;
   readonly scale: number;
   readonly format: QuantityFormat;
-  /** The text that was parsed, where upstream writes it again unchanged; see {@link keepsText}. */
+  /** The parsed text, if upstream writes it unchanged; see {@link keepsText}. */
   readonly text?: string | undefined;
 }
 
-/** The text is not a quantity; the message is upstream's. */
+/** The text is not a quantity. The message is upstream's. */
 export class QuantityError extends Error {
   override name = 'QuantityError';
 }
@@ -26,11 +26,11 @@ const formatText = "quantities must match the regular expression '^([+-]?[0-9.]+
 const suffixText = "unable to parse quantity's suffix";
 
 /**
- * As upstream's scanner reads: more than its message says (`.5`, `1.`, `Ki` for zero), and one dot only. No two parts of it can
- * take the same character, which keeps it linear.
+ * Matches what upstream's scanner accepts. That is more than its error message says (`.5`, `1.`, `Ki` for zero), but only one
+ * dot. No two parts of the expression can match the same character, so matching takes linear time.
  */
 const shape = /^([+-]?)([0-9]*)(?:\.([0-9]*))?((?:[eEinumkKMGTP]+[-+]?[0-9]*|[-+][0-9]*)?)$/;
-/** Far beyond any quantity; longer texts would only buy big-number arithmetic. */
+/** Limit of a text's length. No real quantity is that long, and arithmetic with huge numbers is slow. */
 const maxLength = 1000;
 
 const decimalSuffixes: readonly (readonly [suffix: string, exponent: number])[] = [
@@ -49,15 +49,15 @@ const binarySuffixes = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 const exponents = new Map(decimalSuffixes);
 const suffixOf = new Map(decimalSuffixes.map(([suffix, exponent]) => [exponent, suffix]));
 
-/** Upstream keeps nothing finer than nano, and rounds up to it. */
+/** The smallest exponent: upstream rounds up to nano. */
 const nano = -9;
 const maxInt64 = 2n ** 63n - 1n;
-/** Larger decimal exponents would need numbers of thousands of digits. */
+/** Limit of decimal exponents. Larger ones would need numbers with thousands of digits. */
 const maxExponent = 1000;
 
 interface Suffix {
   format: QuantityFormat;
-  /** Of 10, or of 2 for BinarySI. */
+  /** Exponent of 10, or of 2 for BinarySI. */
   exponent: number;
 }
 
@@ -72,7 +72,7 @@ function parseSuffix(suffix: string): Suffix {
   return { format: 'DecimalExponent', exponent: Math.max(exponent, -maxExponent) };
 }
 
-/** @throws QuantityError with upstream's text */
+/** Parses a quantity. @throws QuantityError with upstream's text */
 export function parseQuantity(value: Quantity): ParsedQuantity {
   const text = String(value);
   const match = text === '' || text.length > maxLength ? null : shape.exec(text);
@@ -90,8 +90,8 @@ export function parseQuantity(value: Quantity): ParsedQuantity {
 }
 
 /**
- * Whether upstream's fast path writes the text again as it came: it takes these for canonical by a rule of thumb, so that
- * `1.500` and `+5` stay what they are.
+ * Whether upstream writes the text again unchanged. Its fast path treats some texts as canonical although they are not, for
+ * example `1.500` and `+5`.
  */
 function keepsText(digits: string, fraction: string, scale: number, format: QuantityFormat, exponent: number): boolean {
   if (format === 'BinarySI') {
@@ -101,7 +101,7 @@ function keepsText(digits: string, fraction: string, scale: number, format: Quan
   return digits.length <= 18 && scale >= nano && scale % 3 === 0 && !digits.endsWith('000') && !digits.startsWith('0');
 }
 
-/** Rounds up to nano, caps binary quantities at the largest int64, and writes a binary fraction of one as decimal. */
+/** Rounds up to nano, limits binary quantities to the largest int64, and makes binary quantities below 1 decimal. */
 function limited(unscaled: bigint, scale: number, format: QuantityFormat): ParsedQuantity {
   const [rounded, at] = scale < nano ? [scaledTo(unscaled, scale, nano), nano] : [unscaled, scale];
   if (format !== 'BinarySI') return { unscaled: rounded, scale: at, format };
@@ -111,7 +111,7 @@ function limited(unscaled: bigint, scale: number, format: QuantityFormat): Parse
   return { unscaled: rounded, scale: at, format: fractional ? 'DecimalSI' : format };
 }
 
-/** `unscaled * 10^from` in units of `10^to`, rounded away from zero. */
+/** The value `unscaled * 10^from` in units of `10^to`, rounded away from zero. */
 function scaledTo(unscaled: bigint, from: number, to: number): bigint {
   if (from >= to) return unscaled * 10n ** BigInt(from - to);
   const divisor = 10n ** BigInt(to - from);
@@ -129,7 +129,7 @@ function compareScaled(a: bigint, aScale: number, b: bigint, bScale: number): -1
 
 const asParsed = (value: Quantity | ParsedQuantity): ParsedQuantity => (typeof value === 'object' ? value : parseQuantity(value));
 
-/** The canonical text: no fraction, the largest suffix that loses nothing; `1024Mi` is `1Gi`, `0.5` is `500m`. */
+/** The canonical text: no fraction, and the largest suffix that is exact. `1024Mi` becomes `1Gi`, `0.5` becomes `500m`. */
 export function formatQuantity(quantity: ParsedQuantity): string {
   if (quantity.text !== undefined) return quantity.text;
   if (quantity.unscaled === 0n) return '0';
@@ -168,17 +168,17 @@ function decimalText({ unscaled, scale }: ParsedQuantity, format: QuantityFormat
   return exponent === 0 ? `${rest}` : `${rest}e${exponent}`;
 }
 
-/** Most quantities come in canonical form already: integers of up to nine digits with a usual suffix. */
+/** Texts that are canonical already, as most quantities are: integers of up to nine digits with a usual suffix. */
 const canonicalDecimal = /^[1-9][0-9]{0,8}[mkMGTP]?$/;
 const endsInThousand = /000[mkMGTP]?$/;
 
-/** {@link formatQuantity} of a text or number. @throws QuantityError */
+/** The canonical text of a text or number. @throws QuantityError */
 export function canonicalQuantity(value: Quantity): string {
   if (typeof value === 'string' && canonicalDecimal.test(value) && !endsInThousand.test(value)) return value;
   return formatQuantity(parseQuantity(value));
 }
 
-/** @throws QuantityError */
+/** Compares two quantities by value. @throws QuantityError */
 export function compareQuantity(a: Quantity | ParsedQuantity, b: Quantity | ParsedQuantity): -1 | 0 | 1 {
   const [left, right] = [asParsed(a), asParsed(b)];
   return compareScaled(left.unscaled, left.scale, right.unscaled, right.scale);
@@ -198,24 +198,26 @@ export function subtractQuantity(a: Quantity | ParsedQuantity, b: Quantity | Par
   return addQuantity(a, { unscaled: -right.unscaled, scale: right.scale, format: right.format });
 }
 
-/** In whole units, rounded away from zero (upstream's `Value()`): bytes, cores. Exact up to 2^53. @throws QuantityError */
+/**
+ * The value in whole units (bytes, cores), rounded away from zero (upstream's `Value()`). Exact up to 2^53. @throws QuantityError
+ */
 export function toNumber(value: Quantity | ParsedQuantity): number {
   const { unscaled, scale } = asParsed(value);
   return Number(scaledTo(unscaled, scale, 0));
 }
 
-/** In thousandths, rounded away from zero (upstream's `MilliValue()`): `1500` for `1.5`. @throws QuantityError */
+/** The value in thousandths, rounded away from zero (upstream's `MilliValue()`): 1500 for `1.5`. @throws QuantityError */
 export function toMillis(value: Quantity | ParsedQuantity): number {
   const { unscaled, scale } = asParsed(value);
   return Number(scaledTo(unscaled, scale, -3));
 }
 
-/** A quantity of whole units, to be written in the given format. */
+/** A quantity of whole units, in the given format. */
 export function wholeQuantity(value: number | bigint, format: QuantityFormat): ParsedQuantity {
   return { unscaled: BigInt(value), scale: 0, format };
 }
 
-/** A quantity of thousandths, written as `250m`, `2`. */
+/** A quantity of thousandths, in decimal format: `250m`, `2`. */
 export function milliQuantity(millis: number | bigint): ParsedQuantity {
   return { unscaled: BigInt(millis), scale: -3, format: 'DecimalSI' };
 }

@@ -27,7 +27,7 @@ describe('a boolean of the query', () => {
       assert.equal(queryBool(query(text), 'follow'), expected);
       assert.equal(readQueryOptions('PodLogOptions', query(text)).follow, expected);
     });
-  it('tells absence apart where Go has a pointer', () => {
+  it('keeps an absent value apart from an empty one when Go has a pointer', () => {
     assert.equal(readQueryOptions('DeleteOptions', query('')).orphanDependents, undefined);
     assert.equal(readQueryOptions('DeleteOptions', query('orphanDependents=False')).orphanDependents, false);
     assert.equal(readQueryOptions('DeleteOptions', query('orphanDependents=True')).orphanDependents, true);

@@ -1,13 +1,14 @@
 /**
- * The options that requests carry in their query, one type per kind of options, read as upstream's generated conversions read them.
+ * The options that requests have in their query, one type per kind of options. They are parsed as upstream's generated
+ * conversions do.
  *
- * Source: the published parameters (`api/openapi-spec`); apimachinery `pkg/runtime/conversion.go`, `pkg/apis/meta/v1/conversion.go`;
- * kubernetes `pkg/apis/core/v1/zz_generated.conversion.go`.
+ * Source: the published parameters (`api/openapi-spec`); apimachinery `pkg/runtime/conversion.go`,
+ * `pkg/apis/meta/v1/conversion.go`; kubernetes `pkg/apis/core/v1/zz_generated.conversion.go`.
  */
 import { badRequest } from './status.ts';
 import { canonicalTime, TimeError } from './time.ts';
 
-/** Types in Go's words; `?` is a pointer, which can tell an absent value from an empty one. */
+/** The Go types of parameters. `?` is a pointer, for which an absent value differs from an empty one. */
 type QueryType = 'string' | 'string?' | '[]string' | 'bool' | 'bool?' | 'int64' | 'int64?' | '[]port' | 'time?';
 
 interface Values {
@@ -29,7 +30,7 @@ type OptionsOf<Type extends OptionsType> = { [Name in keyof Type]: Values[Type[N
 const streams = { stdin: 'bool', stdout: 'bool', stderr: 'bool', tty: 'bool', container: 'string' } as const;
 const writes = { dryRun: '[]string', fieldManager: 'string', fieldValidation: 'string' } as const;
 
-/** By the kind of the options object. */
+/** The parameters of each kind of options. */
 const optionTypes = {
   GetOptions: { resourceVersion: 'string' },
   ListOptions: {
@@ -72,15 +73,19 @@ const optionTypes = {
 } as const satisfies Record<string, OptionsType>;
 
 type OptionsKind = keyof typeof optionTypes;
+/** The parsed options of one kind. */
 export type QueryOptions<Kind extends OptionsKind> = OptionsOf<(typeof optionTypes)[Kind]>;
 
-/** All options of one kind; what is absent has Go's zero value. Other parameters are passed over. @throws ApiError 400 for a value that does not parse */
+/**
+ * Parses all options of one kind. An absent one gets Go's zero value. Other parameters are ignored. @throws ApiError 400 for a
+ * value that does not parse
+ */
 export function readQueryOptions<Kind extends OptionsKind>(kind: Kind, query: URLSearchParams): QueryOptions<Kind> {
   const fields = Object.entries<QueryType>(optionTypes[kind]);
   return Object.fromEntries(fields.map(([name, type]) => [name, readers[type](query.getAll(name))])) as QueryOptions<Kind>;
 }
 
-/** One boolean of a query: absent, `0` and `false` in any case are false, all else is true, the empty string included. */
+/** Parses one boolean. An absent one, `0` and `false` in any case are false. Everything else is true, also the empty string. */
 export const queryBool = (query: URLSearchParams, name: string): boolean => boolOf(query.getAll(name));
 
 function boolOf([value]: readonly string[]): boolean {
@@ -101,10 +106,10 @@ const readers: { [Type in QueryType]: (values: readonly string[]) => Values[Type
 
 const numError = (call: string, text: string, why: string): string => `strconv.${call}: parsing ${JSON.stringify(text)}: ${why}`;
 
-/** Go's `strconv.ParseInt(text, 10, 64)`. */
+/** Parses like Go's `strconv.ParseInt(text, 10, 64)`. */
 function parseInt64(text: string): bigint {
   if (!/^[+-]?\d+$/.test(text)) throw badRequest(numError('ParseInt', text, 'invalid syntax'));
-  // Longer ones cannot fit, and BigInt would take its time over a very long one.
+  // A longer number cannot fit, and BigInt takes long for very long texts.
   const digits = text.replace(/^([+-]?)0+(?=\d)/, '$1').replace(/^\+/, '');
   const value = digits.length > 20 ? undefined : BigInt(digits);
   if (value === undefined || BigInt.asIntN(64, value) !== value)
@@ -112,7 +117,7 @@ function parseInt64(text: string): bigint {
   return value;
 }
 
-/** Go's `strconv.ParseUint(text, 10, 16)`, with the words of upstream's conversion. */
+/** Parses like Go's `strconv.ParseUint(text, 10, 16)`, with the error text of upstream's conversion. */
 function parsePort(text: string): number {
   const fail = (why: string) => badRequest(`cannot convert to []int32: ${numError('ParseUint', text, why)}`);
   if (!/^\d+$/.test(text)) throw fail('invalid syntax');
@@ -120,7 +125,9 @@ function parsePort(text: string): number {
   return Number(text);
 }
 
-/** Clients that made their query from JSON send `null` for no time; it is Go's zero time then, as for an empty text. */
+/**
+ * Parses a time. Clients that made their query from JSON send `null` for no time. Like an empty text, it gives Go's zero time.
+ */
 function parseTime(text: string): string {
   if (text === '' || text === 'null') return '0001-01-01T00:00:00Z';
   try {

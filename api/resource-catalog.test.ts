@@ -31,13 +31,13 @@ describe('the resource catalog', () => {
     assert.throws(() => createResourceCatalog([]).builtIn('pods'), /no resource "pods"/);
   });
 
-  it('knows in which form a view is stored', () => {
+  it('returns the row in whose form a view is stored', () => {
     const catalog = createResourceCatalog();
     assert.equal(catalog.storedForm(catalog.builtIn('events.events.k8s.io')), catalog.builtIn('events'));
     assert.equal(catalog.storedForm(catalog.builtIn('pods')), catalog.builtIn('pods'));
   });
 
-  it('takes and gives up rows, and tells whoever listens, after the change', () => {
+  it('adds and removes rows, and calls listeners after the change', () => {
     const catalog = createResourceCatalog();
     const told: string[] = [];
     const note = ({ kind, resource }: CatalogChange): void =>
@@ -76,7 +76,7 @@ describe('the resource catalog', () => {
       assert.deepEqual(catalog.all(), createResourceCatalog().all());
     });
 
-  it('does not share rows between two catalogs', () => {
+  it('does not share changes between two catalogs', () => {
     const [one, other] = [createResourceCatalog(), createResourceCatalog()];
     one.add(gadgets);
     assert.equal(other.byId(gadgets.id), undefined);

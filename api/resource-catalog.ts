@@ -1,42 +1,45 @@
 /**
- * Which resources there are, as a value: it is passed to whoever needs to know (request routing, discovery, OpenAPI, metrics, the
- * garbage collector, the namespace controller, clients). It begins with the built-in rows; rows of CustomResourceDefinitions and
- * aggregated groups are added and removed at run time.
+ * The resources that are served, as a value. It is passed to every part that needs the table: request routing, discovery,
+ * OpenAPI, metrics, the garbage collector, the namespace controller, clients. It begins with the built-in rows. Rows of
+ * CustomResourceDefinitions and aggregated groups are added and removed at run time.
  */
 import { builtInResources, type Resource, type ResourceId } from './resources.ts';
 
-/** One row that came or went. A row that changes goes and comes again. */
+/** A row that was added or removed. A row that changes is removed and added again. */
 export interface CatalogChange {
   kind: 'added' | 'removed';
   resource: Resource;
 }
 
-/** What readers see. Rows are immutable: a reader may keep one. */
+/** The catalog for its readers. Rows are immutable, so a reader may keep one. */
 export interface ResourceCatalog {
-  /** The row that a path names: `/apis/<group>/<version>/…/<plural>`; the core group is ''. */
+  /** The row that a path `/apis/<group>/<version>/…/<plural>` names; undefined when there is none. The core group is ''. */
   find(group: string, version: string, plural: string): Resource | undefined;
   byId(id: string): Resource | undefined;
-  /** A built-in row. @throws Error when this catalog was made without it: a mistake in our own code */
+  /** A built-in row. @throws Error when the catalog was made without that row: a bug of the caller */
   builtIn(id: ResourceId): Resource;
-  /** Every row, in the order in which they were added. The array is replaced when something changes, never written to. */
+  /**
+   * All rows, in the order in which they were added. Each change makes a new array; an array that was returned does not change.
+   */
   all(): readonly Resource[];
-  /** The row in whose version and form objects of this resource are stored; often itself. */
+  /** The row in whose version and form the objects of this resource are stored. Often it is the resource itself. */
   storedForm(resource: Resource): Resource;
   /**
-   * Called after every change, in order, with the catalog as it is after it. @returns ends it
+   * Registers a listener. It is called after every change, in order, when the catalog already has the change. @returns a function
+   * that removes the listener
    */
   changed(listener: (change: CatalogChange) => void): () => void;
 }
 
-/** What its owner does with it; others get it as a {@link ResourceCatalog}. */
+/** The catalog for its owner, who may change it. All others get it as a {@link ResourceCatalog}. */
 export interface EditableCatalog extends ResourceCatalog {
-  /** @throws Error when the id, or its group, version and plural, are taken; or when `storedAs` names no row */
+  /** Adds a row. @throws Error when another row has its id, or its group, version and plural; or when `storedAs` names no row */
   add(resource: Resource): void;
-  /** @returns false when there is no such row. @throws Error while another row is stored as this one */
+  /** Removes a row. @returns false when there is no such row @throws Error while another row is stored in its form */
   remove(id: string): boolean;
 }
 
-/** @param rows default: the built-in ones */
+/** Makes a catalog. @param rows default: the built-in rows */
 export function createResourceCatalog(rows: readonly Resource[] = builtInResources): EditableCatalog {
   const catalog = new Catalog();
   for (const row of rows) catalog.add(row);
@@ -74,7 +77,7 @@ class Catalog implements EditableCatalog {
   }
 
   changed(listener: (change: CatalogChange) => void): () => void {
-    // A function of its own, so that one that subscribes twice is called twice and ends each by itself.
+    // Wraps the listener, so that one that was registered twice is called twice, and each registration can be removed alone.
     const own = (change: CatalogChange): void => listener(change);
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
@@ -106,7 +109,7 @@ class Catalog implements EditableCatalog {
 
   #tell(change: CatalogChange): void {
     this.#all = [...this.#byId.values()];
-    // Who subscribes meanwhile has seen this change already.
+    // Copies the list: a listener that is added during this loop sees the change in the catalog already.
     const listeners = [...this.#listeners];
     for (const listener of listeners) listener(change);
   }

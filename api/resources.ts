@@ -1,6 +1,7 @@
 /**
- * The built-in kinds, in discovery's terms: the rows that a `ResourceCatalog` (`resource-catalog.ts`) begins with. Nobody else reads
- * this table as a value (the lint sees to it): who needs rows is given a catalog, for kinds come and go at run time.
+ * The built-in resources, in the terms of discovery: the rows with which a `ResourceCatalog` (`resource-catalog.ts`) begins. The
+ * lint allows no other module to import this table as a value. Parts that need rows get a catalog, because resources are added
+ * and removed at run time.
  */
 import type {
   ConfigMap,
@@ -39,14 +40,14 @@ export interface ResourceTypes {
   'customresourcedefinitions.apiextensions.k8s.io': CustomResourceDefinition;
 }
 
-/** The built-in subset of {@link Resource.id}. */
+/** The ids of the built-in resources. */
 export type ResourceId = keyof ResourceTypes;
 
-/** One resource in one version. Two rows with the same storage prefix are two views of the same stored objects. */
+/** One resource in one version. Two rows with the same storage prefix show the same stored objects. */
 export interface Resource {
   /**
-   * Unique in a catalog. `plural` in the core group, `plural.group` elsewhere; for a further version of a resource
-   * `plural.version.group`, as kubectl writes it.
+   * Unique in a catalog. It is `plural` in the core group and `plural.group` in other groups. For a further version of a resource
+   * it is `plural.version.group`, as kubectl writes it.
    */
   id: string;
   group: string;
@@ -55,31 +56,40 @@ export interface Resource {
   plural: string;
   singular: string;
   namespaced: boolean;
-  /** What may be asked of the resource itself; 405 for the others. */
+  /** The verbs that the resource itself supports. Other verbs get 405. */
   verbs: readonly string[];
   shortNames: readonly string[];
   categories: readonly string[];
-  /** Subresources with the kind that they carry, as discovery lists them. */
+  /** The subresources, each with its kind, as discovery lists them. */
   subresources: readonly Subresource[];
-  /** The key prefix in the store, as upstream lays it out: `/registry/pods`. One or two segments after `/registry/`. */
+  /** The key prefix in the store, the same as upstream's: `/registry/pods`. It has one or two segments after `/registry/`. */
   storagePrefix: string;
-  /** The row in whose version and form the objects are stored; undefined: in this one. */
+  /** The id of the row in whose version and form the objects are stored. Undefined: this row. */
   storedAs: string | undefined;
-  /** The type's name in the schema facts: `core/v1.Pod`. */
+  /** The type's name in the schema facts, for example `core/v1.Pod`. */
   schema: string;
-  /** What every answer warns of, where the kind is going out of use. */
+  /** The warning that every reply has, if the resource is deprecated. */
   deprecation: string | undefined;
-  /** Whether discovery and the OpenAPI documents list it. */
+  /** Whether discovery and the OpenAPI documents list the resource. */
   announced: boolean;
-  /** Whether a deletion answers with the object, and not with a Status. `undocumented`: it does, and OpenAPI says Status (as upstream). */
+  /**
+   * Whether a delete replies with the object instead of a Status. `undocumented`: it replies with the object, but OpenAPI says
+   * Status (as upstream).
+   */
   returnsDeleted: 'no' | 'yes' | 'undocumented';
-  /** Whether the garbage collector follows its owners. Events come and go by themselves, and there are many (upstream ignores them). */
+  /**
+   * Whether the garbage collector watches the resource. It ignores Events, as upstream does: they are many and expire by
+   * themselves.
+   */
   garbageCollected: boolean;
-  /** Where discovery lists its group and version; undefined: as `group-priorities.ts` has it. An APIService of an aggregated group says it. */
+  /**
+   * The priority of the group and version in discovery; an APIService sets it for an aggregated group. Undefined: that of
+   * `group-priorities.ts`.
+   */
   priority: GroupVersionPriority | undefined;
 }
 
-/** Higher comes first. */
+/** The priority of a group and version. Higher numbers come first. */
 export interface GroupVersionPriority {
   group: number;
   version: number;
@@ -90,6 +100,7 @@ export interface BuiltInResource extends Resource {
   id: ResourceId;
 }
 
+/** A subresource, with the kind of its objects. */
 export interface Subresource {
   name: string;
   group: string;
@@ -165,6 +176,7 @@ function resource(id: ResourceId, kind: string, schema: string, row: Row = {}): 
 
 const coreOf = (kind: string): Subresource => status('', kind);
 
+/** The built-in rows. Read them through a `ResourceCatalog`. */
 export const builtInResources: readonly BuiltInResource[] = [
   resource('configmaps', 'ConfigMap', 'core/v1.ConfigMap', { names: ['cm'] }),
   resource('endpoints', 'Endpoints', 'core/v1.Endpoints', {
@@ -226,11 +238,11 @@ export const builtInResources: readonly BuiltInResource[] = [
     subresources: [scale, status('apps', 'ReplicaSet')],
   }),
   resource('endpointslices.discovery.k8s.io', 'EndpointSlice', 'discovery/v1.EndpointSlice'),
-  // events.k8s.io/v1 is another view of the same stored objects, as upstream serves it.
+  // events.k8s.io/v1 shows the same stored objects as the core group's events, as upstream does.
   resource('events.events.k8s.io', 'Event', 'events/v1.Event', { names: ['ev'], storedAs: 'events', garbageCollected: false }),
   resource('leases.coordination.k8s.io', 'Lease', 'coordination/v1.Lease'),
-  // Answered, and not announced: kubectl lists these before it says that it does not know a kind (cli-runtime `crd_finder.go`), and
-  // there are none, for none can be made.
+  // This resource is served but not listed. kubectl lists CustomResourceDefinitions before it reports an unknown kind
+  // (cli-runtime `crd_finder.go`). The list is empty, because none can be created.
   resource(
     'customresourcedefinitions.apiextensions.k8s.io',
     'CustomResourceDefinition',

@@ -1,6 +1,6 @@
 /**
- * The kinds that are questions: clients create them and read the answer, and nothing is stored. Routes, discovery and the OpenAPI
- * documents follow from this table. They are part of the server and neither come nor go.
+ * Kinds that are questions to the server: a client creates one and reads the answer, and nothing is stored. Routes, discovery and
+ * the OpenAPI documents are built from this table. These kinds are part of the server, so they are never added or removed.
  *
  * Source: kubernetes `pkg/registry/{authentication,authorization}/rest`.
  */
@@ -25,6 +25,7 @@ const review = (group: string, kind: string, namespaced = false): ReviewResource
   schema: `${group}/v1.${kind}`,
 });
 
+/** The review kinds. */
 export const reviewResources: readonly ReviewResource[] = [
   review('authentication', 'SelfSubjectReview'),
   review('authentication', 'TokenReview'),
@@ -34,7 +35,7 @@ export const reviewResources: readonly ReviewResource[] = [
   review('authorization', 'SubjectAccessReview'),
 ];
 
-/** Bindings without the pod's name in the path are from before there were subresources; `pods/binding` does the same. */
+/** A Binding without the pod's name in the path. It is older than subresources; `pods/binding` does the same. */
 export const bindingResource: ReviewResource = {
   group: '',
   version: 'v1',

@@ -1,13 +1,13 @@
 /**
- * The parser of label selectors in their string form: `x in (foo,,baz),y,z notin (),!w,a=b,n>3`.
+ * Parses label selectors in their string form: `x in (foo,,baz),y,z notin (),!w,a=b,n>3`.
  *
- * Accepts and refuses exactly what upstream's recursive-descent parser does, with its texts.
+ * It accepts and refuses exactly what upstream's recursive-descent parser does, with upstream's error texts.
  * Source: apimachinery `pkg/labels/selector.go`.
  */
 import type { LabelMatcher, LabelOperator, LabelRequirement } from './label-requirement.ts';
 import { joined, keyErrors, labelMatcherOf, labelRequirement, SelectorError } from './label-requirement.ts';
 
-/** `word` is a key or a value; `in` and `notin` are words too where a value is expected. */
+/** A token. `word` is a key or a value. `in` and `notin` are words too at the place of a value. */
 interface Token {
   kind: 'word' | 'symbol' | 'end';
   text: string;
@@ -20,7 +20,7 @@ function tokens(text: string): Token[] {
   return [...found.map((part): Token => ({ kind: /^[=!(),><]/.test(part) ? 'symbol' : 'word', text: part })), end];
 }
 
-/** Operators as written, and as upstream names them. */
+/** The operators in the text, with upstream's names. */
 const operators: Readonly<Record<string, LabelOperator>> = {
   in: 'in',
   notin: 'notin',
@@ -32,7 +32,7 @@ const operators: Readonly<Record<string, LabelOperator>> = {
 };
 const expectedOperators = 'in, notin, =, ==, !=, gt, lt';
 
-/** Parses the string form; empty selects everything. @throws SelectorError with upstream's text */
+/** Parses the string form. An empty text selects everything. @throws SelectorError with upstream's text */
 export function parseLabelSelector(text: string): LabelMatcher {
   const parser = new Parser(tokens(text));
   return labelMatcherOf(parser.requirements());
@@ -86,7 +86,7 @@ class Parser {
     if (negated) this.#next();
     const { kind, text: key } = this.#next();
     if (kind !== 'word') throw new SelectorError(`found '${key}', expected: identifier`);
-    // Upstream's parser has no field path here, and Go prints a nil one.
+    // Upstream's parser passes no field path here, and Go prints that as `<nil>`.
     const wrong = keyErrors(key, '<nil>');
     if (wrong.length > 0) throw new SelectorError(joined(wrong));
     if (negated) return labelRequirement(key, '!', []);
@@ -105,7 +105,7 @@ class Parser {
     return text;
   }
 
-  /** `(a,b)`, sorted, each once; an empty place is the empty value. */
+  /** Parses `(a,b)` into sorted, distinct values. An empty place is the empty value. */
   #valueSet(): string[] {
     const open = this.#next();
     if (open.text !== '(') throw new SelectorError(`found '${open.text}' expected: '('`);
@@ -122,7 +122,7 @@ class Parser {
     return [...values].sort();
   }
 
-  /** Up to the closing parenthesis, which is left. */
+  /** Parses values up to the closing parenthesis, which is not read. */
   #valueList(): Set<string> {
     const values = new Set<string>();
     for (;;) {

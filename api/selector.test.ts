@@ -46,7 +46,7 @@ describe('label selectors', () => {
     [' x = y , z ', { x: 'y', z: '' }, true],
   ];
   for (const [selector, labels, expected] of matches) {
-    it(`${JSON.stringify(selector)} ${expected ? 'takes' : 'leaves'} ${JSON.stringify(labels)}`, () => {
+    it(`${JSON.stringify(selector)} ${expected ? 'selects' : 'does not select'} ${JSON.stringify(labels)}`, () => {
       assert.equal(matchesLabels(parseLabelSelector(selector), labels), expected);
     });
   }
@@ -82,7 +82,7 @@ describe('label selectors', () => {
     });
   }
 
-  it('writes what it parsed, sorted by key, and parses that to the same', () => {
+  it('formats a parsed selector sorted by key, and parses that to the same selector', () => {
     const matcher = parseLabelSelector('z,!y,x in (b,a),w=1,v!=2,u>3');
     assert.equal(labelMatcherText(matcher), 'u>3,v!=2,w=1,x in (a,b),!y,z');
     assert.deepEqual(parseLabelSelector(labelMatcherText(matcher)), matcher);
@@ -150,7 +150,7 @@ describe('field selectors', () => {
     it(`refuses ${selector}`, () => assert.throws(() => parseFieldSelector(selector), new SelectorError(message)));
   }
 
-  it('escapes any value so that it comes back', () => {
+  it('escapes any value so that it parses back', () => {
     const value = fc.string({ unit: fc.constantFrom('a', ',', '=', '\\', '!', 'ä') });
     fc.assert(
       fc.property(value, (text) => {

@@ -1,5 +1,5 @@
 /**
- * Label selectors and field selectors: parse, build, match, write.
+ * Label selectors and field selectors: parse, build, match, format.
  *
  * Source: apimachinery `pkg/labels/selector.go`, `pkg/fields/selector.go`, `pkg/apis/meta/v1/helpers.go`.
  */
@@ -14,7 +14,7 @@ export { parseLabelSelector } from './selector-parser.ts';
 
 type Labels = Readonly<Record<string, string>> | undefined;
 
-/** What an absent LabelSelector means in an object. */
+/** A matcher that selects nothing. An absent LabelSelector in an object means this. */
 export const selectNothing: LabelMatcher = { requirements: [], nothing: true };
 
 const operatorOf: ReadonlyMap<string, LabelOperator> = new Map([
@@ -24,7 +24,7 @@ const operatorOf: ReadonlyMap<string, LabelOperator> = new Map([
   ['DoesNotExist', '!'],
 ]);
 
-/** From an object's `selector`. Absent selects nothing, empty selects everything. @throws SelectorError */
+/** The matcher of a LabelSelector in an object. An absent one selects nothing, an empty one everything. @throws SelectorError */
 export function labelMatcher(selector: LabelSelector | undefined): LabelMatcher {
   if (selector === undefined) return selectNothing;
   const requirements = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => labelRequirement(key, '=', [value]));
@@ -36,14 +36,17 @@ export function labelMatcher(selector: LabelSelector | undefined): LabelMatcher 
   return { requirements: sorted(requirements) };
 }
 
-/** From a plain map (a Service's selector), unchecked. Absent or empty selects everything: callers rule that out themselves. */
+/**
+ * The matcher of a plain map (a Service's selector), without validation. An absent or empty map selects everything: the caller
+ * must check for it.
+ */
 export function labelMatcherOfMap(labels: Labels): LabelMatcher {
   return { requirements: sorted(Object.entries(labels ?? {}).map(([key, value]) => ({ key, operator: '=', values: [value] }))) };
 }
 
 /**
- * What objects that select pods by a selector that does not parse match: nothing, as upstream's listers have it. For loops over
- * selecting objects, in which one must not hold up the others.
+ * Whether the selector of an object selects these labels. A malformed selector selects nothing, as in upstream's listers. For
+ * loops over many selecting objects, which one malformed selector must not stop.
  */
 export function selectsLabels(selector: LabelSelector | undefined, labels: Labels): boolean {
   try {
@@ -54,6 +57,7 @@ export function selectsLabels(selector: LabelSelector | undefined, labels: Label
   }
 }
 
+/** Whether the matcher selects these labels. Pure. */
 export function matchesLabels(matcher: LabelMatcher, labels: Labels): boolean {
   if (matcher.nothing) return false;
   return matcher.requirements.every((requirement) => meets(requirement, labels));
@@ -82,7 +86,7 @@ function meets({ key, operator, values }: LabelRequirement, labels: Labels): boo
   }
 }
 
-/** `a=b,c in (d,e),!f`: parses to the same matcher again. */
+/** The string form `a=b,c in (d,e),!f`. It parses to the same matcher. */
 export function labelMatcherText(matcher: LabelMatcher): string {
   return matcher.requirements.map(requirementText).join(',');
 }
@@ -108,18 +112,19 @@ function requirementText({ key, operator, values }: LabelRequirement): string {
   }
 }
 
-/** A LabelSelector as the string form that clients send (metav1.FormatLabelSelector); `<none>` for one that selects everything. */
+/** A LabelSelector in the string form (metav1.FormatLabelSelector); `<none>` for one that selects everything. */
 export function formatLabelSelector(selector: LabelSelector | undefined): string {
   return labelMatcherText(labelMatcher(selector)) || '<none>';
 }
 
-/** The one value that the label must have, where the selector demands one. */
+/** The only value that the label may have, if the selector requires one value; undefined otherwise. */
 export function exactLabel(matcher: LabelMatcher, key: string): string | undefined {
   const found = matcher.requirements.find((requirement) => requirement.key === key);
   const exact = found !== undefined && ['=', '==', 'in'].includes(found.operator) && found.values.length === 1;
   return exact ? found.values[0] : undefined;
 }
 
+/** One requirement of a field selector. */
 export interface FieldRequirement {
   field: string;
   operator: '=' | '!=';
@@ -127,8 +132,8 @@ export interface FieldRequirement {
 }
 
 /**
- * `metadata.name=x,status.phase!=Running`; in values `,`, `=` and `\` are escaped with a backslash. Whether a field may be
- * selected by is the kind's matter. @throws SelectorError
+ * Parses a field selector `metadata.name=x,status.phase!=Running`. In values `,`, `=` and `\` are escaped with a backslash. Each
+ * kind decides which fields can be selected. @throws SelectorError
  */
 export function parseFieldSelector(text: string): FieldRequirement[] {
   const terms = text.match(/(?:[^\\,]|\\[\s\S]?)+/g) ?? [];
@@ -142,7 +147,7 @@ export function parseFieldSelector(text: string): FieldRequirement[] {
 
 function unescapeFieldValue(text: string): string {
   return text.replace(/\\([\s\S]?)|[,=]/gu, (whole, escaped: string | undefined) => {
-    // Upstream prints the rune's number here, not the character.
+    // Upstream prints the number of the rune here, not the character.
     if (escaped === undefined)
       throw new SelectorError(`invalid field selector: unescaped character in value: ${whole.codePointAt(0)}`);
     if (!['\\', ',', '='].includes(escaped)) throw new SelectorError(`invalid field selector: invalid escape sequence: ${whole}`);
@@ -150,17 +155,17 @@ function unescapeFieldValue(text: string): string {
   });
 }
 
-/** A field that the record does not name counts as empty. */
+/** Whether the fields meet all requirements. A field that the record does not have counts as empty. */
 export function matchesFields(requirements: readonly FieldRequirement[], fields: Readonly<Record<string, string>>): boolean {
   return requirements.every(({ field, operator, value }) => ((ownValue(fields, field) ?? '') === value) === (operator === '='));
 }
 
-/** The one value that the field must have, where the selector demands one. */
+/** The only value that the field may have, if the selector requires one value; undefined otherwise. */
 export function exactField(requirements: readonly FieldRequirement[], field: string): string | undefined {
   return requirements.find((requirement) => requirement.field === field && requirement.operator === '=')?.value;
 }
 
-/** The string form; parses to the same requirements again. */
+/** The string form. It parses to the same requirements. */
 export function fieldSelectorText(requirements: readonly FieldRequirement[]): string {
   return requirements.map(({ field, operator, value }) => `${field}${operator}${value.replace(/[\\,=]/g, '\\$&')}`).join(',');
 }

@@ -1,11 +1,11 @@
 /**
- * The two times of the API: metav1.Time (whole seconds) and metav1.MicroTime. Read as Go's time.Parse does, with its texts,
- * and written in UTC.
+ * The two times of the API: metav1.Time (whole seconds) and metav1.MicroTime. They are parsed as Go's time.Parse does, with its
+ * error texts, and written in UTC.
  *
  * Source: Go's package time (`format.go`), apimachinery `pkg/apis/meta/v1/{time,micro_time}.go`.
  */
 
-/** The text is not a time; the message is Go's. */
+/** The text is not a time. The message is Go's. */
 export class TimeError extends Error {
   override name = 'TimeError';
 }
@@ -13,16 +13,16 @@ export class TimeError extends Error {
 const seconds = '2006-01-02T15:04:05Z07:00';
 const micros = '2006-01-02T15:04:05.000000Z07:00';
 
-/** What most texts look like: in UTC already, without a fraction. */
+/** The usual form of a time: in UTC, without a fraction. Such a text is returned unchanged. */
 const usual = /^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$/;
 
-/** An RFC 3339 time as metav1.Time writes it again: UTC, fraction dropped. @throws TimeError */
+/** Normalizes an RFC 3339 time as metav1.Time does: in UTC, without a fraction. @throws TimeError */
 export function canonicalTime(text: string): string {
   if (usual.test(text)) return text;
   return `${utcSeconds(new GoTimeParser(text, seconds).parse().epochSeconds, text)}Z`;
 }
 
-/** An RFC 3339 time with six decimals as metav1.MicroTime writes it again. @throws TimeError */
+/** Normalizes an RFC 3339 time with six decimals as metav1.MicroTime does. @throws TimeError */
 export function canonicalMicroTime(text: string): string {
   const { epochSeconds, fraction } = new GoTimeParser(text, micros).parse();
   return `${utcSeconds(epochSeconds, text)}.${fraction.slice(0, 6).padEnd(6, '0')}Z`;
@@ -35,7 +35,7 @@ function utcSeconds(epochSeconds: number, text: string): string {
   return iso.slice(0, 19);
 }
 
-/** Walks layout and text together, so that the error names the part of the layout that did not fit. */
+/** Walks through layout and text together, so that an error names the part of the layout that does not match. */
 class GoTimeParser {
   readonly #text: string;
   readonly #layout: string;
@@ -96,13 +96,13 @@ class GoTimeParser {
     return value;
   }
 
-  /** Digits of a second. A layout without a fraction accepts any; one with six wants exactly six. */
+  /** Parses decimals of a second. A layout without a fraction accepts any number of digits; one with six requires six. */
   #fraction(): string {
     if (this.#layout === micros) return this.#take(/^\.[0-9]{6}/, '.000000').slice(1);
     return /^[.,][0-9]/.test(this.#rest) ? this.#take(/^[.,][0-9]+/, '').slice(1) : '';
   }
 
-  /** Seconds east of UTC. */
+  /** The offset from UTC, in seconds east. */
   #offset(): number {
     if (this.#rest.startsWith('Z')) {
       this.#literal('Z');

@@ -1,4 +1,4 @@
-/** Objects of any type of the API for property tests, made from the schema facts. */
+/** Random objects of every API type for property tests, made from the schema facts. */
 import fc from 'fast-check';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { type FieldType, typeFacts, typeNames } from '../schema/facts.ts';
@@ -10,14 +10,14 @@ const json = fc
   .jsonValue({ maxDepth: 2 })
   .filter((value) => value !== null && !JSON.stringify(value).includes('-0')) as fc.Arbitrary<JsonValue>;
 
-/** Fields of a JSON schema that hold one thing or another. */
+/** The fields of a JSON schema that may hold values of several types. */
 const schemaUnions: Record<string, fc.Arbitrary<JsonValue>> = {
   'v1.JSONSchemaPropsOrBool': fc.constantFrom<JsonValue>(true, false, { type: 'string' }),
   'v1.JSONSchemaPropsOrArray': fc.constantFrom<JsonValue>([], [{ type: 'string' }, {}], { minLength: 0 }),
   'v1.JSONSchemaDependencies': fc.constantFrom<JsonValue>({}, { a: ['b', 'c'], d: { type: 'string' } }),
 };
 
-/** Depth is bounded by leaving out what refers to other types beyond it. */
+/** A random value of a field's type. Beyond the maximum depth, fields of other object types are left out. */
 function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> | undefined {
   switch (type.kind) {
     case 'string':
@@ -61,7 +61,10 @@ function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> | unde
   }
 }
 
-/** An object of the type with any of its fields, but `apiVersion` and `kind`, which protobuf keeps elsewhere. */
+/**
+ * A random object of the type with any of its fields, but without `apiVersion` and `kind`, which are not part of the protobuf
+ * message.
+ */
 function objectOf(typeName: string, depth: number): fc.Arbitrary<JsonObject> {
   const fields: Record<string, fc.Arbitrary<JsonValue>> = {};
   for (const { name, protoPath, type, goType } of typeFacts(typeName).fields) {
@@ -71,7 +74,7 @@ function objectOf(typeName: string, depth: number): fc.Arbitrary<JsonObject> {
   return fc.record(fields, { requiredKeys: [], noNullPrototype: true }) as fc.Arbitrary<JsonObject>;
 }
 
-/** A type's name and an object of it. */
+/** A random type's name and a random object of that type. */
 export const anyObject: fc.Arbitrary<[typeName: string, object: JsonObject]> = fc
   .constantFrom(...typeNames())
   .chain((typeName) => fc.tuple(fc.constant(typeName), objectOf(typeName, 2)));

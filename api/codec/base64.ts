@@ -1,5 +1,5 @@
 /**
- * Standard base64 with padding, checked as Go's decoder checks it. JavaScript's own decoders take almost anything.
+ * Standard base64 with padding, checked as strictly as Go's decoder does. JavaScript's own decoders skip invalid characters.
  *
  * Source: Go's `encoding/base64`, StdEncoding.
  */
@@ -13,7 +13,10 @@ function pastNewlines(bytes: Buffer, from: number): number {
   return at;
 }
 
-/** The text without line breaks, or the byte at which Go's decoder stops: `illegal base64 data at input byte 3`. */
+/**
+ * Checks base64 text. @returns the text without line breaks, or the position at which Go's decoder fails, for the message
+ * `illegal base64 data at input byte 3`
+ */
 export function checkBase64(text: string): { text: string } | { illegalAt: number } {
   const plain = /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, '') : text;
   if (plain.length % 4 === 0 && clean.test(plain)) return { text: plain };
@@ -34,7 +37,7 @@ function illegalByte(bytes: Buffer): number {
   }
 }
 
-/** A first `=` was found in the third or fourth place, and the text is known to be wrong. */
+/** The position that Go reports for wrong padding, when the first `=` is at the third or fourth place of its group. */
 function illegalPadding(bytes: Buffer, after: number, place: number): number {
   let at = pastNewlines(bytes, after);
   if (place === 2) {

@@ -1,6 +1,6 @@
 /**
- * Reads JSON text token by token, with Go's rules and Go's error texts: clients see those texts, and the rules decide what is
- * an integer (`1.0` is not).
+ * Reads JSON text token by token, with Go's rules and Go's error texts. Clients see those texts, and the rules decide which
+ * numbers are integers (`1.0` is not).
  *
  * Source: Go's `encoding/json` scanner, as sigs.k8s.io/json uses it.
  */
@@ -13,10 +13,13 @@ export class JsonSyntaxError extends Error {
   override name = 'JsonSyntaxError';
 }
 
-/** Go stops at 10000; a JavaScript stack may not get there, and no API object comes near. */
+/** Limit of nesting. Go's limit is 10000, but a JavaScript stack may overflow before that, and no API object nests that deep. */
 const maxDepth = 1000;
 
-/** Go's quoteChar of the byte at which the scanner stopped; beyond ASCII that is the first byte of the character. */
+/**
+ * The character at which the scanner stopped, as Go's quoteChar prints it. Go sees bytes: beyond ASCII it is the first byte of
+ * the character.
+ */
 function quoteChar(char: string): string {
   if (char === "'") return "'\\''";
   if (char === '"') return `'"'`;
@@ -38,12 +41,12 @@ function quoteChar(char: string): string {
   return `'${String.fromCharCode(byte)}'`;
 }
 
-/** Neither quote nor escape nor control character; from `lastIndex`, and always a match. */
+/** Characters that are no quote, escape or control character. The expression is sticky and may match an empty text. */
 const plainText = /[ !#-[\]-\uffff]*/y;
 
 const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
 
-/** A cursor over one JSON text. Every method leaves it behind what it read, and throws {@link JsonSyntaxError}. */
+/** A cursor over one JSON text. Every method moves it behind the token that it reads, and throws {@link JsonSyntaxError}. */
 export class JsonScanner {
   readonly text: string;
   position = 0;
@@ -60,7 +63,7 @@ export class JsonScanner {
     return new JsonSyntaxError(`invalid character ${quoteChar(String.fromCodePoint(code))} ${context}`);
   }
 
-  /** The code of the next character that is not white space; NaN at the end. */
+  /** The code of the next character that is no white space; NaN at the end. The cursor stops before it. */
   peek(): number {
     for (;;) {
       const code = this.text.charCodeAt(this.position);
@@ -69,7 +72,7 @@ export class JsonScanner {
     }
   }
 
-  /** Nothing but white space may follow. */
+  /** Checks that only white space follows. */
   end(): void {
     if (!Number.isNaN(this.peek())) throw this.#fail('after top-level value');
   }
@@ -83,7 +86,10 @@ export class JsonScanner {
     this.#depth--;
   }
 
-  /** After `{` or a comma: the next key and its colon. Undefined: the object ended (only possible at its beginning). */
+  /**
+   * Reads the next key and its colon, after `{` or a comma. Undefined when the object ends here, which is allowed only for the
+   * first key.
+   */
   key(first: boolean): string | undefined {
     const code = this.peek();
     if (first && code === 0x7d) {
@@ -97,7 +103,7 @@ export class JsonScanner {
     return key;
   }
 
-  /** After a member: whether another one follows. */
+  /** Reads the comma or `}` after a member. @returns whether another member follows */
   moreMembers(): boolean {
     const code = this.peek();
     if (code !== 0x2c && code !== 0x7d) throw this.#fail('after object key:value pair');
@@ -105,7 +111,7 @@ export class JsonScanner {
     return code === 0x2c;
   }
 
-  /** After an array's element: whether another one follows. */
+  /** Reads the comma or `]` after an element. @returns whether another element follows */
   moreElements(): boolean {
     const code = this.peek();
     if (code !== 0x2c && code !== 0x5d) throw this.#fail('after array element');
@@ -113,14 +119,14 @@ export class JsonScanner {
     return code === 0x2c;
   }
 
-  /** After `[`: whether the array is empty, in which case it is over. */
+  /** After `[`: reads a `]` that follows. @returns whether the array is empty */
   emptyArray(): boolean {
     if (this.peek() !== 0x5d) return false;
     this.position++;
     return true;
   }
 
-  /** A string, of which the next character is the opening quote. */
+  /** Reads a string. The next character must be its opening quote. */
   string(): string {
     const { text } = this;
     const start = ++this.position;
@@ -131,14 +137,14 @@ export class JsonScanner {
     throw this.#fail(Number.isNaN(code) ? '' : 'in string literal');
   }
 
-  /** Passes over what may stand in a string as it is. */
+  /** Skips characters of a string that are no quote and no escape. */
   #skipPlain(): void {
     plainText.lastIndex = this.position;
     plainText.test(this.text);
     this.position = plainText.lastIndex;
   }
 
-  /** The rest of a string in which an escape was met: checked here, decoded by JSON.parse. */
+  /** Reads the rest of a string that contains escapes: checks them, and decodes with JSON.parse. */
   #escapedString(start: number): string {
     const { text } = this;
     for (;;) {
@@ -150,7 +156,7 @@ export class JsonScanner {
       this.#escape();
     }
     const decoded = JSON.parse(text.slice(start - 1, ++this.position)) as string;
-    // A lone half of a surrogate pair becomes U+FFFD, as in Go.
+    // As in Go, one half of a surrogate pair without the other becomes U+FFFD.
     return decoded.toWellFormed();
   }
 
@@ -169,7 +175,7 @@ export class JsonScanner {
     }
   }
 
-  /** A number as it was written, of which the next character is a digit or a minus. */
+  /** Reads a number and returns its text. The next character must be a digit or a minus. */
   number(): string {
     const { text } = this;
     const start = this.position;
@@ -194,7 +200,7 @@ export class JsonScanner {
     while (isDigit(this.text.charCodeAt(this.position))) this.position++;
   }
 
-  /** `true`, `false` or `null`, of which the first letter is next. */
+  /** Reads `true`, `false` or `null`. Its first letter must be next. */
   literal(): boolean | null {
     const word = this.text[this.position] === 't' ? 'true' : this.text[this.position] === 'f' ? 'false' : 'null';
     for (const letter of word) {
@@ -204,7 +210,7 @@ export class JsonScanner {
     return word === 'null' ? null : word === 'true';
   }
 
-  /** What kind of value begins here. */
+  /** The kind of the next value. Reads nothing. */
   kind(): 'object' | 'array' | 'string' | 'number' | 'bool' | 'null' {
     const code = this.peek();
     switch (code) {
@@ -225,7 +231,7 @@ export class JsonScanner {
     }
   }
 
-  /** Passes over a value of any kind: its syntax is checked, and nothing is kept of it. */
+  /** Skips a value of any kind. Its syntax is checked. */
   skip(): void {
     switch (this.kind()) {
       case 'object':
@@ -250,12 +256,12 @@ export class JsonScanner {
     }
   }
 
-  /** Counts a value that is kept. @throws OversizeError */
+  /** Counts a value that the result contains. @throws OversizeError beyond {@link maxValues} */
   count(): void {
     if (++this.#values > maxValues) throw new OversizeError();
   }
 
-  /** Reads a value of any kind. @param seen called with a key that an object has twice, and the keys and indexes on the way */
+  /** Reads a value of any kind. @param seen is called with the path of each duplicate key */
   value(seen?: (path: string) => void, path = ''): JsonValue {
     this.count();
     switch (this.kind()) {
@@ -297,7 +303,7 @@ export class JsonScanner {
   }
 }
 
-/** Sets a member under any key: `__proto__` too becomes a field, not the object's prototype. */
+/** Sets a member under any key. Also the key `__proto__` becomes a field; it does not set the object's prototype. */
 export function setMember(object: JsonObject, key: string, value: JsonValue): void {
   if (key === '__proto__') Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
   else object[key] = value;

@@ -28,7 +28,7 @@ describe('decoding JSON objects', () => {
     ['nothing in free-form parts', pod, '{"metadata":{"managedFields":[{"fieldsV1":{"f:a":{},"f:a":{}}}]}}', []],
   ];
   for (const [name, typeName, text, expected] of problems) {
-    it(`tells of ${name}`, () => {
+    it(`reports ${name}`, () => {
       assert.deepEqual(decodeJson(text, typeName, 'Strict').problems, expected);
       assert.deepEqual(decodeJson(text, typeName, 'Warn').problems, expected);
       assert.deepEqual(decodeJson(text, typeName, 'Ignore').problems, []);
@@ -47,7 +47,7 @@ describe('decoding JSON objects', () => {
     );
   });
 
-  it('drops unknown fields whatever the validation', () => {
+  it('drops unknown fields with every validation', () => {
     for (const validation of ['Strict', 'Warn', 'Ignore'] as const) {
       const { object } = decodeJson('{"x":1,"data":{"a":"b"},"metadata":{"y":[{}]}}', 'core/v1.ConfigMap', validation);
       assert.deepEqual(object, { data: { a: 'b' }, metadata: {} });
@@ -141,7 +141,7 @@ describe('decoding JSON objects', () => {
     it(`refuses ${text}`, () => assert.throws(() => decodeJson(text, typeName, 'Ignore'), new DecodeError(message)));
   }
 
-  it('reports the first wrong value; a value that refuses itself comes before it, bad syntax before all', () => {
+  it('reports the first wrong value; an invalid quantity or time comes before it, and bad syntax before both', () => {
     const two = '{"spec":{"replicas":"a","paused":"b"}}';
     assert.throws(() => decodeJson(two, deployment, 'Strict'), /replicas of type int32/);
     const refused = '{"metadata":{"generation":"x","creationTimestamp":"y"}}';
@@ -210,7 +210,7 @@ describe('decoding JSON objects', () => {
     assert.deepEqual(object['data'], { ä: 'ä€' });
   });
 
-  it('what it answers it answers again, without problems', () => {
+  it('decodes its own output to the same object, without problems', () => {
     fc.assert(
       fc.property(anyObject, ([typeName, written]) => {
         const first = decodeJson(stringifyExact(written), typeName, 'Strict');
@@ -262,7 +262,7 @@ describe('malformed JSON', () => {
     });
   }
 
-  it('nesting without end is refused, not a crash', () => {
+  it('too deep nesting is refused and does not crash', () => {
     for (const open of ['[', '{"a":']) {
       assert.throws(() => parseJson(open.repeat(100_000)), /exceeded max depth$/);
       assert.throws(() => decodeJson(`{"x":${open.repeat(100_000)}`, pod, 'Strict'), /exceeded max depth$/);
@@ -310,7 +310,7 @@ describe('malformed JSON', () => {
     );
   });
 
-  it('tells of duplicate keys in any JSON', () => {
+  it('reports duplicate keys in any JSON', () => {
     const { value, problems } = parseJsonStrict('{"a":{"b":1,"b":2},"c":[{"d":1,"d":2}]}');
     assert.deepEqual(value, { a: { b: 2 }, c: [{ d: 2 }] });
     assert.deepEqual(problems, ['duplicate field "a.b"', 'duplicate field "c[0].d"']);

@@ -1,8 +1,8 @@
 /**
- * Decodes JSON into API objects as upstream's server does: field names are case-sensitive, fields that the type does not have
- * are dropped and told of, nulls and zeros are what Go makes of them, quantities and times come out canonical.
+ * Decodes JSON into API objects as upstream's server does. Field names are case-sensitive. Fields that the type does not have are
+ * dropped and reported. Nulls and zeros become what Go makes of them. Quantities and times become canonical.
  *
- * For what the server itself wrote (its store) JSON.parse is enough, and faster.
+ * Text that this server has written itself (in its store) is read with JSON.parse, which is faster.
  *
  * Source: sigs.k8s.io/json, apimachinery `pkg/runtime/serializer/json`.
  */
@@ -16,24 +16,31 @@ import { canonicalMicroTime, canonicalTime, TimeError } from '../time.ts';
 import { checkBase64 } from './base64.ts';
 import { JsonScanner, JsonSyntaxError, setMember } from './json-scanner.ts';
 
-/** What `?fieldValidation=` asks for: refuse, warn of, or ignore unknown and duplicate fields. */
+/** The values of `?fieldValidation=`: refuse unknown and duplicate fields, warn about them, or ignore them. */
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 
-/** The body cannot be decoded; the message is upstream's. To a client it is a BadRequest. */
+/** The body cannot be decoded. The message is upstream's. The client gets 400 BadRequest. */
 export class DecodeError extends Error {
   override name = 'DecodeError';
 }
 
+/** A decoded object. */
 export interface Decoded {
   object: JsonObject;
-  /** `unknown field "spec.foo"`, `duplicate field "spec.x"`, in the order of the text, each once; none with `Ignore`. */
+  /**
+   * Texts such as `unknown field "spec.foo"` and `duplicate field "spec.x"`, in the order of the JSON text, each once. Empty with
+   * `Ignore`.
+   */
   problems: string[];
 }
 
-/** Go stops collecting here. */
+/** Limit of collected problems. Go has the same limit. */
 const maxProblems = 100;
 
-/** `strict decoding error: unknown field "spec.foo", …`: what Strict answers, after upstream's words about kind and version. */
+/**
+ * The message of `Strict` for these problems, which follows upstream's text about kind and version: `strict decoding error:
+ * unknown field "spec.foo", …`.
+ */
 export function strictDecodingText(problems: readonly string[]): string {
   return `strict decoding error: ${problems.join(', ')}`;
 }
@@ -44,7 +51,7 @@ const textOf = (input: string | Uint8Array): string =>
 /**
  * Decodes an object of a known type.
  *
- * @param typeName such as `core/v1.Pod`
+ * @param typeName for example `core/v1.Pod`
  * @throws DecodeError for malformed JSON, a value of the wrong type, a malformed quantity or time
  */
 export function decodeJson(input: string | Uint8Array, typeName: string, validation: FieldValidation): Decoded {
@@ -53,7 +60,7 @@ export function decodeJson(input: string | Uint8Array, typeName: string, validat
 }
 
 /**
- * Reads only what tells the object's type. Upstream does this first, so its errors come before all others.
+ * Reads only `apiVersion` and `kind`. Upstream does this first, so its errors come before all others.
  *
  * @throws DecodeError `couldn't get version/kind; json parse error: …`
  */
@@ -75,7 +82,10 @@ export function readTypeMeta(input: string | Uint8Array): { apiVersion: string; 
   return meta;
 }
 
-/** Every create and update passes here, and nearly all are well formed; only for the others Go's error text is needed. */
+/**
+ * Parses well-formed text quickly; undefined for malformed text. Every create and update passes here, and only malformed text
+ * needs the slow scanner with Go's error texts.
+ */
 function quicklyParsed(text: string): JsonValue | undefined {
   try {
     return JSON.parse(text) as JsonValue;
@@ -89,12 +99,12 @@ function jsonKind(value: JsonValue): string {
   return typeof value === 'boolean' ? 'bool' : typeof value;
 }
 
-/** Parses JSON of any shape (a patch, for example). @throws DecodeError with Go's text behind `prefix` */
+/** Parses JSON of any shape (a patch, for example). @throws DecodeError with `prefix` and Go's text */
 export function parseJson(input: string | Uint8Array, prefix = ''): JsonValue {
   return parseJsonStrict(input, prefix).value;
 }
 
-/** As {@link parseJson}; `problems` tells of keys that an object has twice, as upstream's strict decoding of patches does. */
+/** Like {@link parseJson}. `problems` has the duplicate keys, which upstream's strict decoding of patches reports. */
 export function parseJsonStrict(input: string | Uint8Array, prefix = ''): { value: JsonValue; problems: string[] } {
   const text = textOf(input);
   const problems = new Set<string>();
@@ -110,9 +120,9 @@ export function parseJsonStrict(input: string | Uint8Array, prefix = ''): { valu
 }
 
 /**
- * Decodes one text. Go checks the whole text's syntax first, then decodes; type errors do not stop it, and the first is
- * reported at the end, but a value that refuses itself (a quantity, a time) does and comes first. Here one pass does it all,
- * so errors are kept until the text has ended.
+ * Decodes one text in one pass. Go first checks the syntax of the whole text and then decodes. A value of the wrong type does not
+ * stop Go; it reports the first one at the end. A malformed quantity or time stops Go and is reported instead. To give the same
+ * error in one pass, errors are kept until the text has ended.
  */
 class TypedDecoder {
   readonly #scanner: JsonScanner;
@@ -120,13 +130,13 @@ class TypedDecoder {
   readonly #problems = new Set<string>();
   /** The first value of the wrong type. */
   #typeError: string | undefined;
-  /** The first value that refused itself: nothing after it counts. */
+  /** The first malformed quantity or time. Later errors do not count. */
   #fatal: string | undefined;
-  /** The fields on the way from the root, as Go names them in errors: without indexes and map keys. */
+  /** The fields on the path from the root, as Go names them in errors: without indexes and map keys. */
   readonly #fields: string[] = [];
-  /** The Go struct of each of those fields. */
+  /** The Go struct that each of those fields belongs to. */
   readonly #structs: string[] = [];
-  /** The way from the root as strict errors show it. */
+  /** The path from the root as strict errors print it. */
   #path = '';
 
   constructor(text: string, strict: boolean) {
@@ -153,17 +163,18 @@ class TypedDecoder {
     this.#problems.add(`${kind} field ${JSON.stringify(this.#path === '' ? name : `${this.#path}.${name}`)}`);
   }
 
-  /** Keeps the first error of its kind; the value counts as absent. */
+  /** Keeps the first value of the wrong type. The value counts as absent. */
   #mismatch(value: string, goType: string): void {
     const field = this.#fields.length === 0 ? 'value' : `struct field ${this.#structs.at(-1)}.${this.#fields.join('.')}`;
     this.#typeError ??= `json: cannot unmarshal ${value} into Go ${field} of type ${goType}`;
   }
 
   /**
-   * Reads a value of the type; undefined where it is null or wrong.
+   * Reads a value of the type. Undefined when it is null or has the wrong type.
    *
-   * @param goType where it is not the one that follows from the type
-   * @param into what a former field of the same name left: objects are merged into it, as Go does
+   * @param goType the Go type's name, if it does not follow from the type
+   * @param into the value of an earlier field with the same name. Go merges objects into it
+   *
    */
   #value(type: FieldType, goType: string | undefined, into: JsonValue | undefined): JsonValue | undefined {
     const scanner = this.#scanner;
@@ -219,7 +230,7 @@ class TypedDecoder {
 
   #field(field: FieldFacts, object: JsonObject): void {
     const value = this.#value(field.type, field.goType, object[field.name]);
-    // Go writes only what is not empty, so a zero takes back what a former field of the same name said.
+    // A zero removes the value of an earlier field with the same name, because Go does not write empty values.
     if (value === undefined || isOmitted(field, value)) delete object[field.name];
     else object[field.name] = value;
   }
@@ -260,7 +271,7 @@ class TypedDecoder {
     return map;
   }
 
-  /** Reads a scalar; what is none of the cases is of the wrong type. */
+  /** Reads a scalar. A value that matches no case has the wrong type. */
   #scalar(type: FieldType, kind: string, goType: string | undefined): JsonValue | undefined {
     switch (type.kind) {
       case 'quantity':
@@ -305,13 +316,13 @@ class TypedDecoder {
     }
     const text = this.#scanner.number();
     const small = /^-?[0-9]{1,9}$/.test(text);
-    // No number of 64 bits has more digits, and a million of them would take BigInt long.
+    // A number of 64 bits has at most 19 digits. Longer texts are not parsed: BigInt takes long for a million digits.
     if (small || (/^-?[0-9]{1,19}$/.test(text) && fits(BigInt(text), width))) return text === '-0' ? 0 : numberFromText(text);
     this.#mismatch(`number ${text}`, goType);
     return undefined;
   }
 
-  /** IntOrString decodes itself, so what it refuses stops Go there. */
+  /** IntOrString has its own decoder in Go, so a wrong value stops Go there. */
   #intOrString(kind: string): number | undefined {
     const earlier = this.#typeError;
     this.#typeError = undefined;
@@ -321,7 +332,7 @@ class TypedDecoder {
     return value;
   }
 
-  /** A quantity may be a string or a number; whatever else comes is text that does not parse as one. */
+  /** A quantity may be a string or a number. Any other value gives a text that is no quantity. */
   #quantity(kind: string): string | undefined {
     const start = this.#scanner.position;
     const read = kind === 'string' ? this.#scanner.string() : undefined;
@@ -339,7 +350,7 @@ class TypedDecoder {
   #time(width: 'time' | 'microtime', kind: string): string | undefined {
     if (kind !== 'string') {
       this.#scanner.skip();
-      // Time's own decoder refuses it, which stops Go there.
+      // Time has its own decoder in Go, so a wrong value stops Go there.
       const field = `${this.#structs.at(-1)}.${this.#fields.join('.')}`;
       this.#fatal ??= `json: cannot unmarshal ${kind} into Go struct field ${field} of type string`;
       return undefined;

@@ -1,5 +1,6 @@
 /**
- * Bodies that kubectl v1.35 really posted (`kubectl create configmap cm --from-literal=a=1 …` against a capturing server).
+ * Bodies that kubectl v1.35 has posted (recorded from `kubectl create configmap cm --from-literal=a=1 …` against a capturing
+ * server).
  */
 export const kubectlBodies: readonly { path: string; base64: string }[] = [
   {

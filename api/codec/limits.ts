@@ -1,9 +1,11 @@
-/** What a body may become in memory, whatever its bytes are: values cost far more there than in the text. */
+/**
+ * The limit of values in one body. In memory a value takes far more bytes than in the text, so a limit of bytes is not enough.
+ */
 
-/** Objects, lists and scalars of one body. The largest objects that upstream's store takes have far fewer. */
+/** Limit of objects, lists and scalars in one body. The largest objects that upstream's store accepts have far fewer. */
 export const maxValues = 100_000;
 
-/** The body holds more values than {@link maxValues}. To a client it is a RequestEntityTooLarge. */
+/** The body has more values than {@link maxValues}. The client gets 413 RequestEntityTooLarge. */
 export class OversizeError extends Error {
   override name = 'OversizeError';
   constructor() {

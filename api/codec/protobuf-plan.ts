@@ -1,9 +1,9 @@
 /**
- * Turns schema facts into what protobuf encoding and decoding do for each type, once per type: a table of fields by number,
- * each with a function for either direction.
+ * Builds a plan from the schema facts of each type: a table of fields by number, each with functions that encode and decode it. A
+ * plan is built once per type.
  *
- * Decoding answers what Go's JSON would show for the same message: a non-pointer scalar's zero is absence unless Go
- * writes the field always, a pointer's zero is a value; zeros.ts says what is always there.
+ * A decoded object equals what Go's JSON would show for the same message. The zero of a non-pointer scalar means absent, unless
+ * Go always writes the field. The zero of a pointer is a value. zeros.ts adds the fields that are always present.
  */
 import { isJsonObject } from '#api/json.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
@@ -13,27 +13,33 @@ import { type ScalarCodec, scalarCodecs } from './protobuf-scalars.ts';
 import { schemaUnionCodecs } from './protobuf-schema-unions.ts';
 import { lengthWire, ProtobufError, type WireReader, type WireWriter } from './protobuf-wire.ts';
 
-/** One field number of a message: a JSON field, or a Go-embedded struct whose fields JSON shows in the outer object. */
+/**
+ * One field number of a message. It stands for a JSON field, or for a struct that Go embeds and whose fields JSON shows in the
+ * outer object.
+ */
 interface PlannedField {
   number: number;
-  /** As Go spells it, for error texts. */
+  /** The field's name in Go, for error texts. */
   goName: string;
   wire: number;
   read(reader: WireReader, target: JsonObject, wire: number): void;
-  /** Writes nothing when the object has nothing for it. */
+  /** Writes the field; nothing when the object does not have it. */
   write(writer: WireWriter, source: JsonObject): void;
 }
 
 interface Plan {
   goName: string;
   byNumber: (PlannedField | undefined)[];
-  /** From the highest number to the lowest: the writer works backwards. */
+  /** The fields from the highest number to the lowest, because the writer works backwards. */
   descending: PlannedField[];
-  /** The type whose always-present fields are added after reading; none for an embedded struct, whose outer type does it. */
+  /** The type whose always-present fields are added after reading. Undefined for an embedded struct: its outer type adds them. */
   typeName: string | undefined;
 }
 
-/** By the facts themselves: a type that is not built in may go, and another one come under its name. */
+/**
+ * The key is the facts, not the type's name: a type that is not built in may be removed, and another one added with the same
+ * name.
+ */
 const plans = new WeakMap<TypeFacts, Plan>();
 
 function planOf(typeName: string): Plan {
@@ -52,7 +58,7 @@ function planOf(typeName: string): Plan {
 
 interface Placed {
   field: FieldFacts;
-  /** What is left of the field's path of numbers at this level. */
+  /** The rest of the field's path of numbers, from this level on. */
   path: readonly number[];
 }
 
@@ -72,7 +78,7 @@ function buildPlan(goName: string, typeName: string | undefined, placed: readonl
 function fieldPlan(field: FieldFacts, number: number): PlannedField {
   const { type, name } = field;
   const goName = name.charAt(0).toUpperCase() + name.slice(1);
-  // Lists with a name of their own that Go marshals as a message of one field (meta/v1 Verbs).
+  // A list type that Go marshals as a message of one field (meta/v1 Verbs).
   if (field.goType === 'v1.Verbs') return { number, goName, wire: lengthWire, ...wrappedListIo(name, number) };
   if (type.kind === 'list') {
     return type.item.kind === 'ref'
@@ -92,7 +98,7 @@ function scalarIo(name: string, number: number, codec: ScalarCodec, keepsZero: b
     wire: codec.wire,
     read(reader, target) {
       const value = codec.read(reader);
-      // The last one on the wire counts, so a zero takes back what came before it. A Quantity has no absence in JSON.
+      // The last value on the wire counts, so a zero removes an earlier value. A Quantity is never absent in JSON.
       if (value === undefined || (value === codec.zero && !keepsZero && value !== '0')) delete target[name];
       else target[name] = value;
     },
@@ -114,7 +120,7 @@ function scalarListIo(name: string, number: number, codec: ScalarCodec): FieldIo
         list.push(codec.read(reader) ?? null);
         return;
       }
-      // Packed: numbers one after another in one length-delimited field; readers have to take both forms.
+      // Packed encoding: the numbers one after the other in one length-delimited field. A reader must accept packed and unpacked.
       const end = reader.lengthEnd(reader.bytes.length);
       while (reader.position < end) {
         reader.count();
@@ -187,7 +193,7 @@ function wrappedListIo(name: string, number: number): FieldIo {
   };
 }
 
-/** Entries are messages `{key = 1, value = 2}`; Go writes them sorted by key, and so do we. */
+/** The entries of a map are messages `{key = 1, value = 2}`. Go writes them sorted by key, and so does this code. */
 function mapIo(name: string, number: number, codec: ScalarCodec): FieldIo {
   return {
     read(reader, target) {
@@ -223,7 +229,7 @@ function mapIo(name: string, number: number, codec: ScalarCodec): FieldIo {
   };
 }
 
-/** A key such as `__proto__` must become a field, not the object's prototype. */
+/** Sets a map's key. Also the key `__proto__` becomes a field; it does not set the object's prototype. */
 function setOwn(map: JsonObject, key: string, value: JsonValue): void {
   if (key === '__proto__') Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
   else map[key] = value;
@@ -246,7 +252,7 @@ function embeddedPlan(outer: string, number: number, inside: readonly Placed[]):
   };
 }
 
-/** What a list or map holds, as one length-delimited (or scalar) value. */
+/** The codec of the values of a list or map. Each value is length-delimited or a scalar. */
 function valueCodec(type: FieldType, goType?: string): ScalarCodec {
   if (type.kind === 'list') return wrappedStrings;
   if (type.kind === 'map') throw new Error('schema facts: protobuf has no maps of maps');
@@ -266,14 +272,16 @@ function valueCodec(type: FieldType, goType?: string): ScalarCodec {
   };
 }
 
-/** What JSON shows as one value or another is, in CustomResourceDefinitions, a message with a field for each. */
+/** In CustomResourceDefinitions, some JSON values of several types are messages with a field for each type. */
 function codecOf(kind: ScalarKind, goType: string | undefined): ScalarCodec {
   return (kind === 'json' && goType !== undefined ? schemaUnions[goType] : undefined) ?? scalarCodecs[kind];
 }
 
 const schemaUnions = schemaUnionCodecs(valueCodec({ kind: 'ref', name: 'apiextensions/v1.JSONSchemaProps' }));
 
-/** A list of strings in a message of its own, `{items = 1}`: protobuf has no lists inside maps (authentication's ExtraValue). */
+/**
+ * A list of strings as a message `{items = 1}`, because protobuf has no lists as values of maps (authentication's ExtraValue).
+ */
 const wrappedStrings: ScalarCodec = {
   wire: lengthWire,
   zero: [],
@@ -320,7 +328,7 @@ function readFields(plan: Plan, reader: WireReader, end: number, target: JsonObj
     const wire = tag & 7;
     const field = plan.byNumber[number];
     if (field !== undefined) {
-      // Numbers may come packed; for all else the wire type has to be the field's.
+      // Numbers may be packed. Any other field must have its own wire type.
       if (wire !== field.wire && !(wire === lengthWire && field.wire !== lengthWire)) {
         throw new ProtobufError(`proto: wrong wireType = ${wire} for field ${field.goName}`);
       }
@@ -336,7 +344,7 @@ function readFields(plan: Plan, reader: WireReader, end: number, target: JsonObj
   }
   if (reader.position !== end) throw new ProtobufError('unexpected EOF');
   if (plan.typeName !== undefined) {
-    // An object, and in most of them one that is always there.
+    // Counts two values: the object itself, and the object that most types always contain.
     reader.count(2);
     fillZeros(plan.typeName, target);
   }
@@ -353,7 +361,7 @@ function writeFields(plan: Plan, writer: WireWriter, source: JsonObject): void {
   for (const field of plan.descending) field.write(writer, source);
 }
 
-/** Decodes a message without envelope. @throws ProtobufError */
+/** Decodes a message without envelope. @throws ProtobufError for malformed bytes, OversizeError for too many values */
 export function readMessage(typeName: string, reader: WireReader): JsonObject {
   const target: JsonObject = {};
   readFields(planOf(typeName), reader, reader.bytes.length, target);

@@ -1,5 +1,5 @@
 /**
- * The values that are not messages of fields in JSON: how each is carried in protobuf.
+ * The codecs of values that are no objects of fields in JSON.
  *
  * Source: apimachinery's `generated.proto` files (Time, MicroTime, Quantity, IntOrString, RawExtension, FieldsV1), and the
  * hand-written marshalers beside them (`time_proto.go`, `micro_time_proto.go`, `quantity_proto.go`).
@@ -10,14 +10,17 @@ import { canonicalQuantity, QuantityError } from '../quantity.ts';
 import type { ScalarKind } from '../schema/facts.ts';
 import { fixed64Wire, lengthWire, ProtobufError, varintWire, WireReader, type WireWriter } from './protobuf-wire.ts';
 
-/** One scalar's two directions. */
+/** Reads and writes one type of scalar. */
 export interface ScalarCodec {
   wire: number;
-  /** `undefined`: the value is null in JSON (a zero time). */
+  /** Reads a value. `undefined` when the value is null in JSON (a zero time). @throws ProtobufError for malformed bytes */
   read(reader: WireReader): JsonValue | undefined;
-  /** Writes content and, for the length-delimited, its length. @throws ProtobufError naming `field`, for a value of another type */
+  /**
+   * Writes the content and, for a length-delimited scalar, its length. @throws ProtobufError that names `field`, for a value of
+   * another type
+   */
   write(writer: WireWriter, value: JsonValue, field: string): void;
-  /** What an absent field stands for; undefined where JSON has nothing for it either. */
+  /** The JSON value of an absent field; undefined when JSON has none. */
   zero: JsonValue | undefined;
 }
 
@@ -86,7 +89,7 @@ const double: ScalarCodec = {
   },
 };
 
-/** A message of scalars by field number, read into an array; unknown numbers are passed over. */
+/** Reads a message of scalars into an array by field number. Unknown numbers are skipped. */
 function readSmall(reader: WireReader, kinds: readonly (ScalarCodec | undefined)[], name: string): (JsonValue | undefined)[] {
   const end = reader.lengthEnd(reader.bytes.length);
   const values: (JsonValue | undefined)[] = [];
@@ -108,7 +111,7 @@ const quantity: ScalarCodec = {
   zero: '0',
   read: (reader) => {
     const text = readSmall(reader, [undefined, string], 'Quantity')[1];
-    // An empty message is the zero Quantity; a text has to parse, which upstream's unmarshaler checks too.
+    // An empty message is the quantity zero. Upstream's unmarshaler also checks that the text is a quantity.
     return text === undefined || text === '' ? '0' : inTermsOfProtobuf(() => canonicalQuantity(text as string));
   },
   write: (writer, value, field) => {
@@ -139,14 +142,14 @@ function secondsText(seconds: number): string {
   return date.toISOString().slice(0, 19);
 }
 
-/** Milliseconds since 1970; the fraction is whatever the text has. */
+/** Milliseconds since 1970. The fraction has all digits of the text that a number can hold. */
 function parsedTime(value: JsonValue, field: string): number {
   const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
   if (Number.isNaN(ms)) throw wrongType(field, 'RFC 3339 time', value);
   return ms;
 }
 
-/** Writes a Timestamp; both numbers even when zero, as Go does. A zero time is an empty message. */
+/** Writes a Timestamp. Both numbers are written even when they are zero, as Go does. A zero time is an empty message. */
 function writeTimestamp(writer: WireWriter, seconds: number, nanos: number): void {
   const mark = writer.size;
   writer.varint(nanos);
@@ -156,7 +159,7 @@ function writeTimestamp(writer: WireWriter, seconds: number, nanos: number): voi
   writer.lengthSince(mark);
 }
 
-/** Whole seconds only: upstream drops the nanoseconds of a Time, for JSON cannot carry them. */
+/** A Time has whole seconds only: upstream drops the nanoseconds, because its JSON form cannot hold them. */
 const time: ScalarCodec = {
   wire: lengthWire,
   zero: undefined,
@@ -178,7 +181,7 @@ const microtime: ScalarCodec = {
   },
   write: (writer, value, field) => {
     const seconds = Math.floor(parsedTime(value, field) / 1000);
-    // Date.parse keeps milliseconds only; the rest of the fraction is read from the text.
+    // Date.parse keeps only milliseconds. The rest of the fraction is read from the text.
     const fraction = /\.([0-9]+)/.exec(value as string)?.[1] ?? '';
     writeTimestamp(writer, seconds, Number(fraction.slice(0, 6).padEnd(6, '0')) * 1000);
   },
@@ -204,7 +207,7 @@ const intstr: ScalarCodec = {
   },
 };
 
-/** JSON inside protobuf: `{raw = 1}` (RawExtension, FieldsV1, apiextensions' JSON). */
+/** JSON inside protobuf: a message `{raw = 1}` (RawExtension, FieldsV1, apiextensions' JSON). */
 const embeddedJson: ScalarCodec = {
   wire: lengthWire,
   zero: undefined,
@@ -236,6 +239,7 @@ function parsedJson(content: Buffer): JsonValue {
   }
 }
 
+/** The codec of each kind of scalar. */
 export const scalarCodecs: Readonly<Record<ScalarKind, ScalarCodec>> = {
   string,
   bool,

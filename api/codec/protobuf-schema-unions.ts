@@ -1,6 +1,6 @@
 /**
- * Parts of a JSON schema that are one thing or another in JSON, and in protobuf a message with a field for each: an object or a
- * boolean, an object or a list.
+ * The parts of a JSON schema that may have two types in JSON (object or boolean, object or list). In protobuf each is a message
+ * with one field per type.
  *
  * Source: apiextensions-apiserver `generated.proto` (JSONSchemaPropsOrArray, …OrBool, …OrStringArray).
  */
@@ -8,7 +8,7 @@ import type { JsonValue } from '../json.ts';
 import { type ScalarCodec, scalarCodecs } from './protobuf-scalars.ts';
 import { lengthWire, ProtobufError, varintWire } from './protobuf-wire.ts';
 
-/** The codecs by Go type; a map's is that of its values. @param jsonSchema reads and writes a JSONSchemaProps */
+/** The codecs by Go type. For a map type it is the codec of its values. @param jsonSchema the codec of JSONSchemaProps */
 export function schemaUnionCodecs(jsonSchema: ScalarCodec): Readonly<Record<string, ScalarCodec>> {
   return {
     'v1.JSONSchemaPropsOrArray': schemaUnion(jsonSchema, { schema: 1, list: 2, item: jsonSchema }),
@@ -18,11 +18,11 @@ export function schemaUnionCodecs(jsonSchema: ScalarCodec): Readonly<Record<stri
 }
 
 interface SchemaUnion {
-  /** The field that holds a schema. */
+  /** Number of the field that holds a schema. */
   schema: number;
-  /** The field that holds a boolean. */
+  /** Number of the field that holds a boolean. */
   allows?: number;
-  /** The field that holds a list, and what it is a list of. */
+  /** Number of the field that holds a list. */
   list?: number;
   item?: ScalarCodec;
 }

@@ -1,33 +1,42 @@
 /**
- * The protobuf wire format: varints, tags, lengths. Errors carry the texts of upstream's generated code.
+ * The protobuf wire format: varints, tags, lengths. Errors have the texts of upstream's generated code.
  *
  * Source: protobuf.dev, Encoding; gogo/protobuf's generated unmarshalers.
  */
 import { int64Value } from '../int64.ts';
 import { maxValues, OversizeError } from './limits.ts';
 
-/** The bytes are not what they should be; the message says what and, for a field, which. To a client it is a BadRequest. */
+/**
+ * The bytes are malformed, or a value does not fit its field. The message names the reason and, if known, the field. The client
+ * gets 400 BadRequest.
+ */
 export class ProtobufError extends Error {
   override name = 'ProtobufError';
 }
 
+/** Wire type of varints. */
 export const varintWire = 0;
+/** Wire type of 64-bit numbers. */
 export const fixed64Wire = 1;
+/** Wire type of length-delimited fields: strings, bytes, messages, packed lists. */
 export const lengthWire = 2;
 const startGroupWire = 3;
 const endGroupWire = 4;
 const fixed32Wire = 5;
 
-/** Deeper nesting than any API object has; upstream's JSON stops at 10000, but a JavaScript stack may not get there. */
+/**
+ * Limit of nesting. No API object nests that deep. Upstream's limit for JSON is 10000, but a JavaScript stack may overflow before
+ * that.
+ */
 const maxDepth = 500;
 
-/** Reads from the front. All methods throw {@link ProtobufError} on truncated or malformed input. */
+/** Reads from the beginning. Every method throws {@link ProtobufError} when the bytes are truncated or malformed. */
 export class WireReader {
   readonly bytes: Buffer;
   position: number;
   depth: number;
   #values = 0;
-  /** Upper half of the last varint. */
+  /** The high 32 bits of the last varint. */
   #high = 0;
 
   constructor(bytes: Uint8Array, depth = 0) {
@@ -36,7 +45,7 @@ export class WireReader {
     this.depth = depth;
   }
 
-  /** Counts a level of nesting; every `enter` has its `leave`. */
+  /** Counts a level of nesting. Each `enter` needs a `leave`. */
   enter(): void {
     if (++this.depth > maxDepth) throw new ProtobufError('proto: exceeded max depth');
   }
@@ -45,13 +54,13 @@ export class WireReader {
     this.depth--;
   }
 
-  /** Counts values that are kept. @throws OversizeError */
+  /** Counts values that the result contains. @throws OversizeError beyond {@link maxValues} */
   count(values = 1): void {
     this.#values += values;
     if (this.#values > maxValues) throw new OversizeError();
   }
 
-  /** The low 32 bits, unsigned; the high ones are kept for {@link int64}. */
+  /** Reads a varint and returns its low 32 bits, unsigned. The high 32 bits are kept for {@link int64}. */
   #low32(): number {
     const { bytes } = this;
     let low = 0;
@@ -71,7 +80,7 @@ export class WireReader {
     throw new ProtobufError('proto: integer overflow');
   }
 
-  /** An unsigned varint; beyond 2^53 it loses precision. */
+  /** Reads an unsigned varint. Beyond 2^53 it loses precision. */
   varint(): number {
     const byte = this.bytes[this.position];
     if (byte !== undefined && byte < 0x80) {
@@ -86,7 +95,7 @@ export class WireReader {
     return this.#low32() | 0;
   }
 
-  /** Beyond ±2^53 a bigint, see int64.ts. */
+  /** Reads an int64. Beyond ±2^53 the result is a bigint, see int64.ts. */
   int64(): number {
     const low = this.#low32();
     const high = this.#high | 0;
@@ -101,7 +110,7 @@ export class WireReader {
     return this.bytes.readDoubleLE(at);
   }
 
-  /** Reads a length and gives the position behind what it measures. */
+  /** Reads a length. @returns the position after the bytes that it counts */
   lengthEnd(limit: number): number {
     const length = this.varint();
     if (length > 0x7fffffff) throw new ProtobufError('proto: negative length found during unmarshaling');
@@ -110,7 +119,7 @@ export class WireReader {
     return end;
   }
 
-  /** A view, not a copy. */
+  /** Reads length-delimited bytes. The result is a view, not a copy. */
   lengthDelimited(): Buffer {
     const end = this.lengthEnd(this.bytes.length);
     const view = this.bytes.subarray(this.position, end);
@@ -130,7 +139,7 @@ export class WireReader {
     this.position += count;
   }
 
-  /** Passes over a field that the schema does not know. */
+  /** Skips a field that the schema does not know. */
   skip(wire: number): void {
     switch (wire) {
       case varintWire:
@@ -164,19 +173,19 @@ export class WireReader {
 }
 
 /**
- * Writes from the back to the front, so that a length is known when its prefix is written: write the last field first, and
- * within a field the content, then the length, then the tag.
+ * Writes from the end to the beginning, so that the length of a message is known when its prefix is written. Write the last field
+ * first, and for each field first the content, then the length, then the tag.
  */
 export class WireWriter {
   #buffer: Buffer;
-  /** Bytes written so far. */
+  /** The number of bytes written so far. */
   size = 0;
 
   constructor(capacity = 4096) {
     this.#buffer = Buffer.allocUnsafe(capacity);
   }
 
-  /** The index at which `count` bytes may be written. */
+  /** Reserves space. @returns the index of its first byte */
   #reserve(count: number): number {
     const { length } = this.#buffer;
     this.size += count;
@@ -191,7 +200,7 @@ export class WireWriter {
   /** @param value a non-negative integer up to 2^53 */
   varint(value: number): void {
     if (value < 0x80) {
-      // The place first: reserving it may make another buffer.
+      // Reserves first, because reserving may replace the buffer.
       const at = this.#reserve(1);
       this.#buffer[at] = value;
       return;
@@ -207,7 +216,7 @@ export class WireWriter {
     this.#buffer[at] = rest;
   }
 
-  /** A negative number takes ten bytes, as protobuf wants it for int32 too. */
+  /** Writes an int64. A negative number takes ten bytes; protobuf requires that for int32 too. */
   int64(value: number): void {
     if (value >= 0 && typeof value === 'number') return this.varint(value);
     if (value >= 0) return this.#largeVarint(BigInt(value));
@@ -234,13 +243,13 @@ export class WireWriter {
     this.#buffer.writeDoubleLE(value, at);
   }
 
-  /** Content without length. */
+  /** Writes bytes without their length. */
   raw(bytes: Uint8Array): void {
     const at = this.#reserve(bytes.length);
     this.#buffer.set(bytes, at);
   }
 
-  /** Content and length. */
+  /** Writes a string and its length. */
   string(text: string): void {
     const length = Buffer.byteLength(text);
     const at = this.#reserve(length);
@@ -249,17 +258,17 @@ export class WireWriter {
     this.varint(length);
   }
 
-  /** The length of everything written since `mark`, a former {@link size}. */
+  /** Writes the length of everything written since `mark`, an earlier value of {@link size}. */
   lengthSince(mark: number): void {
     this.varint(this.size - mark);
   }
 
-  /** A tag, field number and wire type in one. */
+  /** Writes a tag: field number and wire type. */
   tag(field: number, wire: number): void {
     this.varint(field * 8 + wire);
   }
 
-  /** Everything written, as a copy; the writer is empty again. */
+  /** Returns a copy of everything written, and empties the writer. */
   finish(): Buffer {
     const { length } = this.#buffer;
     const result = Buffer.from(this.#buffer.subarray(length - this.size));

@@ -81,26 +81,26 @@ describe('bodies of kubectl', () => {
 
   for (const { path, base64 } of kubectlBodies) {
     const plural = path.slice(path.lastIndexOf('/') + 1);
-    it(`reads ${plural} and writes what reads the same`, () => {
+    it(`reads ${plural}, and its output reads back to the same object`, () => {
       const decoded = decodeProtobuf(Buffer.from(base64, 'base64'));
       const wanted = expected[plural];
       if (wanted !== undefined) assert.deepEqual(decoded.object, wanted);
       const typeName = typeForKind(decoded.apiVersion, decoded.kind) as string;
       assert.deepEqual(decodeProtobuf(encodeProtobuf(decoded.object, typeName, decoded)), decoded);
-      // What came as protobuf is what the same object as JSON would have become.
+      // The object decoded from protobuf equals the object decoded from JSON.
       const json = decodeJson(JSON.stringify(decoded.object), typeName, 'Strict');
       assert.deepEqual(json, { object: decoded.object, problems: [] });
     });
   }
 
-  it('has all those that are expected', () => {
+  it('has bodies of all expected resources', () => {
     const plurals = kubectlBodies.map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
     for (const plural of Object.keys(expected)) assert.ok(plurals.includes(plural), plural);
   });
 });
 
 describe('protobuf messages', () => {
-  it('every type comes back as it went', () => {
+  it('every type survives encoding and decoding', () => {
     fc.assert(
       fc.property(anyObject, ([typeName, written]) => {
         const { object } = decodeJson(JSON.stringify(written), typeName, 'Strict');
@@ -110,7 +110,7 @@ describe('protobuf messages', () => {
     );
   });
 
-  it('cut-off bytes are an error or a shorter message, never anything else', () => {
+  it('truncated bytes are a ProtobufError or a shorter message', () => {
     fc.assert(
       fc.property(anyObject, fc.double({ min: 0, max: 1, noNaN: true }), ([typeName, object], part) => {
         const whole = encodeRaw(typeName, object);
@@ -119,7 +119,7 @@ describe('protobuf messages', () => {
     );
   });
 
-  it('so are arbitrary bytes', () => {
+  it('arbitrary bytes are a ProtobufError or a message', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (noise) => outcome('core/v1.Pod', noise)),
       { numRuns: 2000 },
@@ -134,7 +134,7 @@ describe('protobuf messages', () => {
     }
   }
 
-  it('a zero is a value for a pointer, absence for a plain scalar', () => {
+  it('a zero is a value for a pointer, and means absent for a plain scalar', () => {
     const spec = { replicas: 0, minReadySeconds: 0, paused: false };
     const decoded = decodeRaw('apps/v1.Deployment', encodeRaw('apps/v1.Deployment', { spec }))['spec'] as JsonObject;
     assert.equal(decoded['replicas'], 0);
@@ -156,7 +156,7 @@ describe('protobuf messages', () => {
     assert.deepEqual(read(bytes(0x22, 3, 1, 0x80, 0x01)), [1, 128]);
   });
 
-  it('passes over fields that it does not know, groups too', () => {
+  it('skips unknown fields, groups too', () => {
     const unknown = bytes(0xf8, 0x3f, 1, 0xfa, 0x3f, 1, 'x', 0xfb, 0x3f, 0x08, 1, 0xfc, 0x3f, 0xfd, 0x3f, 1, 2, 3, 4);
     assert.deepEqual(decodeRaw('meta/v1.ObjectMeta', Buffer.concat([unknown, bytes(0x0a, 1, 'a')])), { name: 'a' });
   });
@@ -198,7 +198,7 @@ describe('protobuf messages', () => {
     it(`refuses ${name}`, () => assert.throws(() => decodeRaw(typeName, input), new ProtobufError(message)));
   }
 
-  it('refuses nesting without end', () => {
+  it('refuses too deep nesting', () => {
     let schema: Uint8Array = bytes(0x0a, 1, 'x');
     // JSONSchemaProps: not = 28.
     for (let depth = 0; depth < 2000; depth++) schema = encodeNested(schema);
@@ -223,13 +223,13 @@ describe('protobuf messages', () => {
       () => encodeRaw('core/v1.Pod', { spec: { containers: {} } }),
       new ProtobufError('cannot encode field "containers": not a list'),
     );
-    // And a failed write leaves nothing behind for the next.
+    // The failed write has left nothing behind in the shared writer.
     assert.deepEqual(decodeRaw('core/v1.ConfigMap', encodeRaw('core/v1.ConfigMap', {})), { metadata: {} });
   });
 });
 
 describe('the writer', () => {
-  it('loses nothing when its buffer grows, wherever that is', () => {
+  it('loses no bytes when its buffer grows, at any position', () => {
     for (let fill = 0; fill < 40; fill++) {
       const data = Object.fromEntries(Array.from({ length: 40 }, (_, index) => [`k${index}`, 'v']));
       const writer = new WireWriter(64);
@@ -256,14 +256,14 @@ describe('the envelope', () => {
   const meta = { apiVersion: 'v1', kind: 'ConfigMap' };
   const encoded = encodeProtobuf({ metadata: { name: 'a' } }, 'core/v1.ConfigMap', meta);
 
-  it('begins as upstream says and holds kind and object', () => {
+  it('begins with upstream’s magic bytes and holds kind and object', () => {
     assert.ok(isProtobuf(encoded));
     assert.deepEqual(decodeProtobuf(encoded), { ...meta, object: { ...meta, metadata: { name: 'a' } } });
     const { raw } = openEnvelope(encoded);
     assert.deepEqual(Buffer.from(envelope(raw, meta)), Buffer.from(encoded));
   });
 
-  it('takes kind and version from the request where the client left them out', () => {
+  it('takes kind and version from the request when the client left them out', () => {
     const bare = envelope(encodeRaw('core/v1.ConfigMap', {}), { apiVersion: '', kind: '' });
     assert.equal(decodeProtobuf(bare, meta).kind, 'ConfigMap');
     assert.throws(
@@ -287,7 +287,7 @@ describe('the envelope', () => {
     it(`refuses ${name}`, () => assert.throws(() => decodeProtobuf(input), new ProtobufError(message)));
   }
 
-  it('builds a list of items that are encoded already', () => {
+  it('builds a list of encoded items', () => {
     const items = ['a', 'b'].map((name) => encodeRaw('core/v1.ConfigMap', { metadata: { name } }));
     const parts = items.flatMap((item) => [protobufItemHead(item.length), item]);
     const head = protobufListHead(
@@ -308,7 +308,7 @@ describe('the envelope', () => {
 describe('watch frames', () => {
   const object = encodeProtobuf({ metadata: { name: 'a' } }, 'core/v1.ConfigMap', { apiVersion: 'v1', kind: 'ConfigMap' });
 
-  it('come out of a stream however it is cut', async () => {
+  it('are found in a stream, whatever pieces it comes in', async () => {
     const stream = Buffer.concat(['ADDED', 'MODIFIED', 'DELETED'].map((type) => encodeWatchFrame(type, object)));
     for (const size of [1, 3, 50, stream.length]) {
       const chunks = async function* (): AsyncGenerator<Uint8Array> {
@@ -324,7 +324,7 @@ describe('watch frames', () => {
     }
   });
 
-  it('tell when the stream breaks off within one', async () => {
+  it('report a stream that ends inside a frame', async () => {
     const cut = encodeWatchFrame('ADDED', object).subarray(0, 20);
     const read = async (): Promise<void> => {
       for await (const frame of watchFrames(

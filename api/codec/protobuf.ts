@@ -13,39 +13,45 @@ import { lengthWire, ProtobufError, WireReader, WireWriter } from './protobuf-wi
 
 export { ProtobufError } from './protobuf-wire.ts';
 
-/** What the envelope says the object is. */
+/** The kind of an enveloped object. */
 export interface TypeMeta {
   apiVersion: string;
   kind: string;
 }
 
 const magic = Buffer.from('k8s\0', 'latin1');
-/** Encoding is synchronous, so one writer serves all. */
+/** One writer serves all calls, because encoding is synchronous. */
 const shared = new WireWriter(65536);
 
-/** Whether the bytes begin as an enveloped object does. */
+/** Whether the bytes begin like an enveloped object. */
 export function isProtobuf(bytes: Uint8Array): boolean {
   return bytes.length >= magic.length && magic.every((byte, index) => bytes[index] === byte);
 }
 
-/** Decodes one message of a known type, without envelope. @throws ProtobufError */
+/**
+ * Decodes one message of a known type, without envelope. @throws ProtobufError for malformed bytes, OversizeError for too many
+ * values
+ */
 export function decodeRaw(typeName: string, bytes: Uint8Array): JsonObject {
   return readMessage(typeName, new WireReader(bytes));
 }
 
-/** Encodes one message without envelope; `apiVersion` and `kind` are not part of it. @throws ProtobufError */
+/**
+ * Encodes one message without envelope. `apiVersion` and `kind` are not part of the message. @throws ProtobufError for a value
+ * that does not fit its field
+ */
 export function encodeRaw(typeName: string, object: object): Uint8Array {
   return finished((writer) => writeMessage(typeName, writer, object as JsonObject));
 }
 
-/** A failed write must leave nothing behind in the shared writer. */
+/** Returns the bytes that `write` has written. After a failure the shared writer is emptied. */
 function finished(write: (writer: WireWriter) => void): Uint8Array {
   shared.size = 0;
   write(shared);
   return shared.finish();
 }
 
-/** Opens an envelope. @throws ProtobufError with upstream's texts */
+/** Reads an envelope. @throws ProtobufError with upstream's texts */
 export function openEnvelope(bytes: Uint8Array): TypeMeta & { raw: Uint8Array } {
   if (bytes.length === 0) throw new ProtobufError('empty data');
   if (!isProtobuf(bytes)) {
@@ -76,7 +82,7 @@ function readTypeMeta(bytes: Uint8Array): Partial<TypeMeta> {
   return meta;
 }
 
-/** Puts bytes of {@link encodeRaw} into an envelope. */
+/** Puts the bytes of {@link encodeRaw} into an envelope. */
 export function envelope(raw: Uint8Array, { apiVersion, kind }: TypeMeta): Uint8Array {
   return finished((writer) => {
     writer.raw(raw);
@@ -84,7 +90,7 @@ export function envelope(raw: Uint8Array, { apiVersion, kind }: TypeMeta): Uint8
   });
 }
 
-/** Writes what stands before and after the object: contentEncoding and contentType are empty, and written so by Go. */
+/** Writes the fields of the envelope around the object. contentEncoding and contentType are empty, but Go writes them. */
 function closeEnvelope(writer: WireWriter, rawLength: number, apiVersion: string, kind: string): void {
   writer.varint(rawLength);
   writer.tag(2, lengthWire);
@@ -107,8 +113,8 @@ export function encodeProtobuf(object: object, typeName: string, { apiVersion, k
 }
 
 /**
- * The beginning of a list, up to its first item. What follows is `itemsBytes` long: items, each as {@link encodeRaw} made it, with
- * {@link protobufItemHead} before it. Every list kind has its metadata in field 1 and its items in field 2.
+ * The bytes of a list before its first item. `itemsBytes` bytes of items must follow: each the result of {@link encodeRaw}, with
+ * {@link protobufItemHead} before it. In every list kind, the metadata is field 1 and the items are field 2.
  */
 export function protobufListHead(itemsBytes: number, metadata: object, meta: TypeMeta): Uint8Array {
   return finished((writer) => {
@@ -120,6 +126,7 @@ export function protobufListHead(itemsBytes: number, metadata: object, meta: Typ
   });
 }
 
+/** The tag and length before an item of `itemBytes` bytes in a list. */
 export function protobufItemHead(itemBytes: number): Uint8Array {
   return finished((writer) => {
     writer.varint(itemBytes);
@@ -128,10 +135,10 @@ export function protobufItemHead(itemBytes: number): Uint8Array {
 }
 
 /**
- * Decodes an enveloped object. `apiVersion` and `kind` are the envelope's, with `defaults` for what it leaves empty, and are
- * fields of the object too, as in JSON.
+ * Decodes an enveloped object. `apiVersion` and `kind` come from the envelope, or from `defaults` when the envelope leaves them
+ * empty. They are also set on the object, as in JSON.
  *
- * @throws ProtobufError with upstream's text: malformed bytes, a kind that is missing or not known
+ * @throws ProtobufError with upstream's text: malformed bytes, a missing or unknown kind
  */
 export function decodeProtobuf(bytes: Uint8Array, defaults?: TypeMeta): TypeMeta & { object: JsonObject } {
   const opened = openEnvelope(bytes);
@@ -149,7 +156,7 @@ export function decodeProtobuf(bytes: Uint8Array, defaults?: TypeMeta): TypeMeta
   return { apiVersion, kind, object: { apiVersion, kind, ...decodeRaw(typeName, opened.raw) } };
 }
 
-/** One frame of a watch stream. @param object an enveloped object */
+/** Encodes one frame of a watch stream. @param object an enveloped object */
 export function encodeWatchFrame(type: string, object: Uint8Array): Uint8Array {
   return finished((writer) => {
     // RawExtension{raw = 1}, in WatchEvent{type = 1, object = 2}.
@@ -166,7 +173,7 @@ export function encodeWatchFrame(type: string, object: Uint8Array): Uint8Array {
   });
 }
 
-/** Reads the content of one frame. @throws ProtobufError */
+/** Decodes the content of one frame. @throws ProtobufError */
 export function decodeWatchEvent(frame: Uint8Array): { type: string; object: Uint8Array } {
   const reader = new WireReader(frame);
   const event = { type: '', object: new Uint8Array() as Uint8Array };
@@ -190,7 +197,7 @@ function readRawExtension(bytes: Uint8Array): Uint8Array {
   return raw;
 }
 
-/** Cuts a stream of chunks into the frames' contents. @throws ProtobufError when the stream ends within a frame */
+/** Splits a stream of chunks into the contents of frames. @throws ProtobufError when the stream ends inside a frame */
 export async function* watchFrames(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let pending = Buffer.alloc(0);
   for await (const chunk of chunks) {

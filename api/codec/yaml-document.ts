@@ -1,6 +1,6 @@
 /**
- * A YAML document as JSON text, in one pass over the parser's events: the time grows with the text, and what aliases and merge
- * keys add is counted as go-yaml counts it, before it is made.
+ * Converts a YAML document to JSON text, in one pass over the parser's events. It takes linear time. The nodes that aliases and
+ * merge keys add are limited as in go-yaml, before they are made.
  *
  * Source: go.yaml.in/yaml/v2 `decode.go`.
  */
@@ -9,32 +9,35 @@ import { DecodeError } from './json.ts';
 import { maxYamlDepth, yamlError } from './yaml-errors.ts';
 import { type ScalarValue, scalarJson, scalarValue, tagPrefix } from './yaml-scalars.ts';
 
-/** What aliases may add to the JSON text, in UTF-16 units: a long scalar counts as one node, so nodes alone do not bound it. */
+/**
+ * Limit of JSON text that aliases may add, in UTF-16 units. A long scalar counts as one node, so a limit of nodes is not enough.
+ */
 const maxAliasedLength = 5_000_000;
-/** More duplicate keys than a person reads; Go's JSON decoder stops collecting here, too. */
+/** Limit of reported duplicate keys. Go's JSON decoder has the same limit. */
 const maxDuplicates = 100;
 
-/** Up to here, 99 % of the nodes may come from aliases; the share falls to 10 % at the upper end. */
+/** Up to `low` nodes, 99 % of them may come from aliases. The allowed share falls to 10 % at `high` nodes. */
 const aliasRatio = { low: 400_000, high: 4_000_000 };
 
-/** A node that is complete. */
+/** A node that has been read completely. */
 interface Value {
   json: string;
-  /** Nodes to decode for it, aliases followed. */
+  /** The number of nodes to decode for it, with aliases followed. */
   nodes: number;
   kind: 'scalar' | 'sequence' | 'mapping';
-  /** A scalar's meaning, for keys. */
+  /** The value of a scalar, for use as a key. */
   scalar?: ScalarValue;
-  /** Of mappings, for merge keys. */
+  /** The members of a mapping, for use by a merge key. */
   members?: ReadonlyMap<string, string>;
-  /** Of a merge key's list. */
+  /** The items of a list, for use by a merge key. */
   items?: readonly Value[];
 }
 
 /**
- * The first document of the text as JSON, keys sorted as Go's encoder sorts them.
+ * Converts the first document of the text to JSON, with keys sorted as Go's encoder does. When a key is given twice, the last one
+ * counts.
  *
- * @returns `duplicates`: `line 2: key "a" already set in map`, at most 100; the last one counts
+ * @returns `duplicates`: texts such as `line 2: key "a" already set in map`, at most 100
  * @throws DecodeError with go-yaml's text
  */
 export function firstDocumentAsJson(text: string): { json: string; duplicates: string[] } {
@@ -46,7 +49,7 @@ export function firstDocumentAsJson(text: string): { json: string; duplicates: s
   }
 }
 
-/** The text up to the end of its first document: what comes after is not read, as upstream does not read it. */
+/** The text up to the end of its first document. Upstream does not read further documents. */
 function firstDocument(text: string): string {
   const marker = /(?<![^\n\r])(?:---|\.\.\.)(?=[ \t\r\n]|$)/g;
   const first = marker.exec(text);
@@ -56,7 +59,7 @@ function firstDocument(text: string): string {
   return end === null ? text : text.slice(0, end.index);
 }
 
-/** Whether there are only comments, directives and empty lines. */
+/** Whether the text has only comments, directives and empty lines. */
 function hasNoContent(text: string): boolean {
   for (const [line] of text.matchAll(/[^\n\r]+/g)) {
     if (line.startsWith('%')) continue;
@@ -71,7 +74,10 @@ class Converter {
   readonly #events: readonly Event[];
   #next = 0;
   readonly #duplicates: string[] = [];
-  /** By name; undefined while the node is not complete. A later anchor of the same name takes its place. */
+  /**
+   * The anchors by name; undefined while the anchored node is not complete. A later anchor of the same name replaces the earlier
+   * one.
+   */
   readonly #anchors = new Map<string, Value | undefined>();
   #aliasedLength = 0;
   #nodes = 0;
@@ -91,7 +97,7 @@ class Converter {
     return { json, duplicates: this.#duplicates };
   }
 
-  /** @param keepItems for the value of a merge key */
+  /** @param keepItems whether to keep the items of a list, for a merge key */
   #value(keepItems: boolean): Value {
     const event = this.#events[this.#next++] as Event;
     if (event.type === EVENT_ID.ALIAS) return this.#aliased(this.#text.slice(event.anchorStart, event.anchorEnd));
@@ -136,7 +142,7 @@ class Converter {
 
   #mapping(): Value {
     const members = new Map<string, string>();
-    /** Names that only merge keys brought: writing them is no duplicate. */
+    /** Keys that come only from a merge key. Setting such a key explicitly is no duplicate. */
     const merged = new Set<string>();
     while (!this.#ended()) {
       const keyEvent = this.#events[this.#next] as Event;
@@ -172,7 +178,7 @@ class Converter {
     return target;
   }
 
-  /** `<<: *base`, or a list of maps of which the first wins. */
+  /** Merges `<<: *base`, or a list of maps, of which the first has priority. */
   #merge(value: Value, members: Map<string, string>, merged: Set<string>): void {
     const maps = value.items === undefined ? [value] : value.items.toReversed();
     for (const map of maps) {
@@ -189,7 +195,7 @@ class Converter {
     this.#duplicates.push(`line ${this.#line(position)}: key ${JSON.stringify(name)} already set in map`);
   }
 
-  /** Positions mostly come in order: lines are counted on from the last one asked for. */
+  /** The line of a position. Positions mostly increase, so counting continues from the last one. */
   #line(position: number): number {
     if (position < this.#lineOf.position) this.#lineOf = { position: 0, line: 1 };
     let { position: at, line } = this.#lineOf;
@@ -223,14 +229,14 @@ function keyText({ kind, scalar }: Value): string {
   return String(scalar);
 }
 
-/** Undefined for an empty node. */
+/** Where the event's text begins; undefined for an empty node. */
 function startOf(event: Event): number | undefined {
   if (event.type === EVENT_ID.SCALAR) return event.valueStart < 0 ? undefined : event.valueStart;
   if (event.type === EVENT_ID.ALIAS) return event.anchorStart;
   return event.type === EVENT_ID.MAPPING || event.type === EVENT_ID.SEQUENCE ? event.start : undefined;
 }
 
-/** `!!str` and `!<tag:yaml.org,2002:str>` are the same; a lone `!` says that it is no number or boolean. */
+/** The full form of a tag: `!!str` and `!<tag:yaml.org,2002:str>` are the same. A lone `!` means that the scalar is a string. */
 function fullTag(raw: string): string {
   if (raw === '!') return `${tagPrefix}str`;
   if (raw.startsWith('!<')) return raw.slice(2, -1);

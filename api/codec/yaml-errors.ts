@@ -1,10 +1,14 @@
-/** The parser's complaints in go-yaml's words: clients see them. Source: go.yaml.in/yaml/v2 `scannerc.go`, `parserc.go`. */
+/**
+ * Translates the parser's errors into go-yaml's words, because clients see them. Source: go.yaml.in/yaml/v2 `scannerc.go`,
+ * `parserc.go`.
+ */
 import type { YAMLException } from 'js-yaml';
 import { DecodeError } from './json.ts';
 
-/** Deeper nesting than any API object has; as for JSON. */
+/** Limit of nesting. It is the same as for JSON. */
 export const maxYamlDepth = 1000;
 
+/** The error for a document that nests too deep. */
 export const tooDeep = (cause?: unknown): DecodeError =>
   new DecodeError(`yaml: exceeded max depth of ${maxYamlDepth}`, cause === undefined ? undefined : { cause });
 
@@ -24,9 +28,9 @@ const inGoWords: readonly (readonly [RegExp, string])[] = [
   [/^name of an (?:alias|anchor) node/, 'did not find expected alphabetic or numeric character'],
 ];
 
-/** @throws nothing: what the parser threw, as an error for the client; what is not the parser's own comes back as it is */
+/** Translates an error that the parser threw. Any other error is returned unchanged. */
 export function yamlError(error: unknown, text: string): unknown {
-  // Recursion in the parser ends with the stack, where its own limit did not come first.
+  // The parser is recursive, so the stack may overflow before the parser's own limit is reached.
   if (error instanceof RangeError) return tooDeep(error);
   if (!isYamlException(error)) return error;
   const { reason, mark } = error;

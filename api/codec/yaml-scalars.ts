@@ -1,21 +1,24 @@
 /**
- * What a YAML scalar means: go-yaml v2's rules (YAML 1.1 booleans such as `yes`, no base 60, times stay strings).
+ * Resolves YAML scalars by the rules of go-yaml v2: YAML 1.1 booleans such as `yes`, no base 60, times stay strings.
  *
  * Source: go.yaml.in/yaml/v2 `resolve.go`.
  */
 import { DecodeError } from './json.ts';
 
+/** The value of a scalar. */
 export type ScalarValue = string | number | bigint | boolean | null;
 
+/** The prefix of YAML's standard tags, which `!!` abbreviates. */
 export const tagPrefix = 'tag:yaml.org,2002:';
-/** Under any other tag, `!!str` and one's own included, a scalar is its text. */
+/** The tags whose scalars are resolved. With any other tag, `!!str` and custom ones too, a scalar is its text. */
 const resolvableTags = new Set(['bool', 'int', 'float', 'null', 'timestamp'].map((name) => `${tagPrefix}${name}`));
-/** Digits beyond this number, leading zeros not counted, fit no integer of 64 bits in any base. */
+/** An integer with more digits than this, leading zeros not counted, does not fit into 64 bits in any base. */
 const maxIntegerDigits = 64;
 
 /**
- * @param tag resolved, or undefined where the text has none
- * @param isPlain written without quotes or block marks
+ * The value of a scalar.
+ * @param tag its full tag, or undefined when it has none
+ * @param isPlain whether it is written without quotes or block marks
  * @throws DecodeError for `!!binary` that is not base64
  */
 export function scalarValue(text: string, tag: string | undefined, isPlain: boolean): ScalarValue {
@@ -24,7 +27,7 @@ export function scalarValue(text: string, tag: string | undefined, isPlain: bool
   return resolvePlain(text);
 }
 
-/** The scalar as JSON. @throws DecodeError for what JSON has no number for */
+/** The scalar as JSON text. @throws DecodeError for infinity and NaN, which JSON does not have */
 export function scalarJson(value: ScalarValue): string {
   if (typeof value === 'bigint') return String(value);
   if (typeof value === 'number' && !Number.isFinite(value)) {
@@ -55,16 +58,18 @@ function resolvePlain(text: string): ScalarValue {
   if (integer !== undefined) return integer;
   if (!/^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/.test(plain)) return text;
   const value = Number(plain);
-  // Go's ParseFloat refuses what is out of range, and it stays text.
+  // Go's ParseFloat refuses numbers out of range, so the scalar stays text.
   return Number.isFinite(value) ? value : text;
 }
 
-/** As Go's ParseInt with base 0: hexadecimal, octal (`0o17` and `017`), binary, decimal, within 64 bits. */
+/**
+ * Parses an integer as Go's ParseInt with base 0 does: hexadecimal, octal (`0o17` and `017`), binary, decimal, within 64 bits.
+ */
 function resolveInteger(text: string): bigint | undefined {
   const match = /^([-+]?)(0[xX]0*([0-9a-fA-F]+)|0[oO]0*([0-7]+)|0[bB]0*([01]+)|0+([0-7]+)|0|([1-9][0-9]*))$/.exec(text);
   if (match === null) return undefined;
   const [, sign, , hex, octal, binary, legacyOctal, decimal] = match;
-  // Reading a number of a million digits takes far more time than reading the text.
+  // BigInt would take far longer for a million digits than reading the text does.
   if ((hex ?? octal ?? binary ?? legacyOctal ?? decimal ?? '').length > maxIntegerDigits) return undefined;
   const octalDigits = octal ?? legacyOctal;
   const magnitude =

@@ -51,7 +51,7 @@ describe('YAML', () => {
     assert.equal(yamlToJson('b: 1\na: 2').json, '{"a":2,"b":1}');
   });
 
-  it('tells of duplicate keys with their lines', () => {
+  it('reports duplicate keys with their lines', () => {
     const problem = 'yaml: unmarshal errors:\n  line 2: key "a" already set in map\n  line 5: key "c" already set in map';
     assert.deepEqual(parseYaml('a: 1\na: 2\nb:\n  c: 1\n  c: 2\n'), { value: { a: 2, b: { c: 2 } }, problems: [problem] });
     assert.equal(parseYaml('{"a":1,\n"a":2}').problems[0], 'yaml: unmarshal errors:\n  line 2: key "a" already set in map');
@@ -81,12 +81,12 @@ describe('YAML', () => {
     ['dashes', `${'- '.repeat(200_000)}x`],
     ['indentation', Array.from({ length: 2000 }, (_, level) => `${' '.repeat(level)}a:`).join('\n')],
   ] as const) {
-    it(`refuses what is nested too deeply, by ${what}`, () => {
+    it(`refuses too deep nesting, by ${what}`, () => {
       assert.throws(() => parseYaml(text), new DecodeError('yaml: exceeded max depth of 1000'));
     });
   }
 
-  it('refuses a bomb of aliases', () => {
+  it('refuses a document that grows exponentially by aliases', () => {
     const lines = ['a0: &a0 xxxxxxxxxx'];
     for (let depth = 1; depth < 30; depth++)
       lines.push(
@@ -119,7 +119,7 @@ describe('YAML', () => {
   });
 });
 
-/** Bodies that cost a parser far more than their length says. */
+/** Bodies that take a parser far longer than their length suggests. */
 describe('hostile YAML takes time in proportion to its length', () => {
   const repeat = (count: number, line: (index: number) => string, separator = '\n'): string =>
     Array.from({ length: count }, (_, index) => line(index)).join(separator);
@@ -177,7 +177,7 @@ describe('hostile YAML takes time in proportion to its length', () => {
     });
   }
 
-  it('tells of a hundred duplicate keys at most', () => {
+  it('reports a hundred duplicate keys at most', () => {
     assert.equal(yamlToJson('a: b\n'.repeat(20_000)).duplicates.split('\n').length, 101);
   });
 });

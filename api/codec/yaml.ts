@@ -1,5 +1,5 @@
 /**
- * YAML bodies: turned into JSON first, as sigs.k8s.io/yaml does, then decoded like any JSON.
+ * YAML bodies. They are first converted to JSON, as sigs.k8s.io/yaml does, and then decoded like any JSON.
  *
  * Source: sigs.k8s.io/yaml `yaml.go`.
  */
@@ -11,34 +11,35 @@ import { firstDocumentAsJson } from './yaml-document.ts';
 const textOf = (input: string | Uint8Array): string =>
   typeof input === 'string' ? input : Buffer.from(input.buffer, input.byteOffset, input.byteLength).toString('utf8');
 
-/** What {@link yamlToJson} makes of a text. */
+/** The result of {@link yamlToJson}. */
 export interface ConvertedYaml {
   json: string;
   duplicates: string;
 }
 
-/** Decodes an object of a known type from YAML (or JSON, which is YAML). @throws DecodeError */
+/** Decodes an object of a known type from converted YAML. @throws DecodeError */
 export function decodeYaml({ json, duplicates }: ConvertedYaml, typeName: string, validation: FieldValidation): Decoded {
   const { object, problems } = decodeJson(json, typeName, validation);
   return { object, problems: validation === 'Ignore' || duplicates === '' ? problems : [duplicates, ...problems] };
 }
 
-/** Parses YAML of any shape (an apply patch). `problems` tells of duplicate keys. @throws DecodeError with `yaml: line …` */
+/** Parses YAML of any shape (an apply patch). `problems` has the duplicate keys. @throws DecodeError with `yaml: line …` */
 export function parseYaml(input: string | Uint8Array): { value: JsonValue; problems: string[] } {
   const { json, duplicates } = yamlToJson(input);
   return { value: parseExact(json) as JsonValue, problems: duplicates === '' ? [] : [duplicates] };
 }
 
 /**
- * The first document as JSON text, keys sorted as Go's encoder sorts them. `duplicates` is upstream's strict error for keys
- * that a map has twice, or empty; the last one counts.
+ * Converts the first document to JSON text, with keys sorted as Go's encoder does. `duplicates` is upstream's strict error for
+ * keys that a map has twice, or empty. The last of two equal keys counts.
  *
  * @throws DecodeError
  */
 export function yamlToJson(input: string | Uint8Array): ConvertedYaml {
   const text = textOf(input);
   if (/^\s*\{/.test(text)) {
-    // kubectl sends JSON as YAML; only what is not JSON, or has duplicates to tell of by line, needs the YAML parser.
+    // kubectl sends JSON with the content type YAML. The YAML parser is needed only for text that is no JSON, or that has
+    // duplicate keys to report with their lines.
     const json = plainJson(text);
     if (json !== undefined) return { json, duplicates: '' };
   }

@@ -10,7 +10,7 @@ const since = '2026-01-01T00:00:00Z';
 const sinceMs = Date.parse(since);
 
 describe('a pod', () => {
-  it('is ready by its condition alone', () => {
+  it('is ready when its Ready condition is true, whatever its phase', () => {
     assert.deepEqual(
       [isPodReady(ready('True')), isPodReady(ready('Unknown')), isPodReady({ status: undefined })],
       [true, false, false],

@@ -1,29 +1,35 @@
-/** Where a pod stands in its life, as its status tells. Pure. Source: upstream `pkg/api/v1/pod/util.go`. */
+/** Reads the phase and the conditions of a pod's status. Pure. Source: upstream `pkg/api/v1/pod/util.go`. */
 import type { Pod, PodCondition } from '../types.generated.ts';
 
 type WithStatus = Pick<Pod, 'status'>;
 
+/** The pod's condition of this type; undefined when it has none. */
 export const podCondition = ({ status }: WithStatus, type: string): PodCondition | undefined =>
   status?.conditions?.find((condition) => condition.type === type);
 
+/** Whether the pod's Ready condition is true. */
 export const isPodReady = (pod: WithStatus): boolean => podCondition(pod, 'Ready')?.status === 'True';
 
+/** Whether a pod in this phase never runs again. */
 export const isTerminalPhase = (phase: string | undefined): boolean => phase === 'Succeeded' || phase === 'Failed';
 
-/** All containers have ended, for good. */
+/** Whether all containers of the pod have ended and will not be restarted. */
 export const isPodTerminal = ({ status }: WithStatus): boolean => isTerminalPhase(status?.phase);
 
-/** Neither ended nor being deleted. */
+/** Whether the pod has not ended and is not being deleted. */
 export const isPodActive = (pod: Pick<Pod, 'status' | 'metadata'>): boolean =>
   !isPodTerminal(pod) && pod.metadata.deletionTimestamp === undefined;
 
-/** Ready for at least `minReadySeconds`. */
+/** Whether the pod has been ready for at least `minReadySeconds`. */
 export function isPodAvailable(pod: WithStatus, minReadySeconds: number, nowMs: number): boolean {
   const remainingMs = untilAvailableMs(pod, minReadySeconds, nowMs);
   return remainingMs !== undefined && remainingMs <= 0;
 }
 
-/** How long until a ready pod counts as available, not positive when it does; undefined for one that is not ready. */
+/**
+ * Time until a ready pod counts as available, in milliseconds; zero or negative when it already does. Undefined when the pod is
+ * not ready.
+ */
 export function untilAvailableMs(pod: WithStatus, minReadySeconds: number, nowMs: number): number | undefined {
   const ready = podCondition(pod, 'Ready');
   if (ready?.status !== 'True') return undefined;

@@ -1,9 +1,10 @@
-/** Ports that pods open on their nodes. Pure. Source: upstream `pkg/scheduler/framework/types.go` (HostPortInfo). */
+/** The ports of their nodes that pods use. Pure. Source: upstream `pkg/scheduler/framework/types.go` (HostPortInfo). */
 import type { Pod } from '../types.generated.ts';
 import { isSidecar } from './containers.ts';
 
+/** A port of the node that a container uses. */
 export interface HostPort {
-  /** `0.0.0.0`: all addresses of the node. */
+  /** The address of the node; `0.0.0.0` means all addresses. */
   ip: string;
   protocol: string;
   port: number;
@@ -11,7 +12,10 @@ export interface HostPort {
 
 const anyAddress = '0.0.0.0';
 
-/** Those of containers and of sidecars: init containers that end have given theirs back. */
+/**
+ * The host ports of the pod's containers and sidecars. Ports of other init containers do not count: they are free again when the
+ * containers start.
+ */
 export function hostPorts({ spec }: Pick<Pod, 'spec'>): HostPort[] {
   return [...spec.containers, ...(spec.initContainers ?? []).filter(isSidecar)].flatMap(({ ports = [] }) =>
     ports
@@ -20,6 +24,6 @@ export function hostPorts({ spec }: Pick<Pod, 'spec'>): HostPort[] {
   );
 }
 
-/** Whether both cannot be opened on one node. */
+/** Whether two pods with these host ports cannot run on the same node. */
 export const hostPortsConflict = (a: HostPort, b: HostPort): boolean =>
   a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === anyAddress || b.ip === anyAddress);

@@ -1,17 +1,19 @@
 /**
- * Which nodes a pod demands: `nodeSelector`, node affinity, and node selector terms wherever they stand (volumes have them, too). Pure.
+ * Decides which nodes a pod may run on: `nodeSelector`, node affinity, and node selector terms in general (volumes have them,
+ * too). Pure.
  *
  * Source: component-helpers `scheduling/corev1/nodeaffinity/nodeaffinity.go`.
  */
 import { labelMatcherOf, labelRequirement, matchesLabels, SelectorError } from '../selector.ts';
 import type { NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod } from '../types.generated.ts';
 
-/** What terms look at. */
+/** The part of a Node that selectors read. */
 export interface NodeIdentity {
   name: string;
   labels: Readonly<Record<string, string>>;
 }
 
+/** Whether a node is selected. */
 export type NodeMatcher = (node: NodeIdentity) => boolean;
 
 const operators: ReadonlyMap<string, 'in' | 'notin' | 'exists' | '!' | 'gt' | 'lt'> = new Map([
@@ -23,7 +25,7 @@ const operators: ReadonlyMap<string, 'in' | 'notin' | 'exists' | '!' | 'gt' | 'l
   ['Lt', 'lt'],
 ]);
 
-/** A matcher of the pod's `nodeSelector` and required node affinity. Prepare it once per pod. */
+/** A matcher for the pod's `nodeSelector` and required node affinity. Build it once per pod, because it parses the selectors. */
 export function requiredNodeAffinity({ spec }: Pick<Pod, 'spec'>): NodeMatcher {
   const wanted = Object.entries(spec.nodeSelector ?? {});
   const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
@@ -35,13 +37,13 @@ export function requiredNodeAffinity({ spec }: Pick<Pod, 'spec'>): NodeMatcher {
   };
 }
 
-/** Matches a node that meets any of the terms. */
+/** A matcher for nodes that meet at least one of the terms. */
 export function nodeSelector({ nodeSelectorTerms }: NodeSelector): NodeMatcher {
   const terms = (nodeSelectorTerms ?? []).map(nodeSelectorTerm);
   return (node) => terms.some((matches) => matches(node));
 }
 
-/** Matches a node that meets the whole term. An empty term, and one that cannot be read, meets no node. */
+/** A matcher for nodes that meet the whole term. An empty term, or a malformed one, matches no node. */
 export function nodeSelectorTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm): NodeMatcher {
   if (matchExpressions.length === 0 && matchFields.length === 0) return () => false;
   const labels = labelsMatcher(matchExpressions);
@@ -59,13 +61,14 @@ function labelsMatcher(expressions: readonly NodeSelectorRequirement[]): ReturnT
       }),
     );
   } catch (error) {
-    // An expression that an older validation let through selects nothing; it must not stop whoever looks at other pods, too.
+    // Older validation may have accepted a malformed expression. It matches nothing. An exception would also stop the caller's
+    // work on other pods.
     if (error instanceof SelectorError) return undefined;
     throw error;
   }
 }
 
-/** `metadata.name` is the only field there is; others are empty, as upstream's field sets have it. */
+/** Matches `metadata.name`. A field of any other name is empty, as in upstream's field sets. */
 function matchesField({ key, operator, values = [] }: NodeSelectorRequirement, { name }: NodeIdentity): boolean {
   const actual = key === 'metadata.name' ? name : '';
   if (values.length !== 1) return false;
@@ -73,8 +76,8 @@ function matchesField({ key, operator, values = [] }: NodeSelectorRequirement, {
 }
 
 /**
- * The names of the only nodes that can match, where every term names some (pods of a DaemonSet do). An empty set: the terms
- * contradict themselves. Undefined: any node may match.
+ * The names of the only nodes that can match, if every term names some (the pods of a DaemonSet do). An empty set means that the
+ * terms contradict each other. Undefined means that any node may match.
  */
 export function namedNodes({ spec }: Pick<Pod, 'spec'>): ReadonlySet<string> | undefined {
   const terms = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];

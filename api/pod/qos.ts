@@ -1,18 +1,25 @@
-/** The class by which the kubelet evicts pods, and the kernel kills them when memory runs out. Pure. */
+/**
+ * The QoS class of a pod. It decides the order in which the kubelet evicts pods and the kernel kills them when memory runs out.
+ * Pure.
+ */
 import { compareQuantity } from '../quantity.ts';
 import type { Pod, PodSpec, ResourceRequirements } from '../types.generated.ts';
 import { type Amounts, addAmounts, amountOf, amountsOf, type ResourceList } from './requests.ts';
 
 const classes = ['Guaranteed', 'Burstable', 'BestEffort'] as const;
+/** `Guaranteed`, `Burstable` or `BestEffort`. */
 export type QosClass = (typeof classes)[number];
 
-/** As the API server wrote it at creation; computed where it did not, or what stands there is none: control groups are named for it. */
+/**
+ * The QoS class in the pod's status, which the API server sets at creation. It is computed when the status has none or an unknown
+ * one, because the value becomes part of a control group's name.
+ */
 export const qosClass = ({ spec, status }: Pick<Pod, 'spec' | 'status'>): QosClass =>
   classes.find((one) => one === status?.qosClass) ?? computeQosClass(spec);
 
 /**
- * From the pod-level resources where the pod has them, else from all containers and init containers. Requests that are absent count as
- * the limits, which is what defaulting makes of them.
+ * Computes the QoS class from the pod-level resources if the pod has them, or from all containers and init containers. An absent
+ * request counts as the limit, as the API's defaults set it.
  * Source: upstream `pkg/apis/core/v1/helper/qos/qos.go` (ComputePodQOS).
  */
 export function computeQosClass(spec: PodSpec): QosClass {
@@ -36,7 +43,7 @@ export function computeQosClass(spec: PodSpec): QosClass {
   return areAllLimited && areEqual ? 'Guaranteed' : 'Burstable';
 }
 
-/** CPU and memory that are more than zero. */
+/** The amounts of CPU and memory that are greater than zero. */
 function computeAmounts(list: ResourceList | undefined): Amounts {
   const counted = Object.entries(list ?? {}).filter(
     ([name, quantity]) => (name === 'cpu' || name === 'memory') && compareQuantity(quantity, 0) > 0,

@@ -55,38 +55,38 @@ describe('pod requests', () => {
     conditions: reason === undefined ? [] : [{ type: 'PodResizePending', status: 'True', reason }],
   });
   const spec = { containers: [main({ cpu: '3' }, { cpu: '3' })] };
-  it('of a container that grows are the largest of spec, allocation and status', () => {
+  it('of a container whose resize is pending are the largest of spec, allocation and status', () => {
     assert.equal(podRequests(pod(spec, grown()), { useStatus: true })['cpu'], 3000);
     assert.equal(podRequests(pod(spec, grown('Deferred')), { useStatus: true })['cpu'], 3000);
   });
-  it('of a container that cannot grow are what it has', () => {
+  it('of a container whose resize is infeasible are the actual ones', () => {
     assert.equal(podRequests(pod(spec, grown('Infeasible')), { useStatus: true })['cpu'], 2000);
     assert.equal(podLimits(pod(spec, grown('Infeasible')), { useStatus: true })['cpu'], 1000);
   });
-  it('leave the status aside unless asked', () => assert.equal(podRequests(pod(spec, grown('Infeasible')))['cpu'], 3000));
-  it('count defaults only for what a container does not name', () => {
+  it('ignore the status by default', () => assert.equal(podRequests(pod(spec, grown('Infeasible')))['cpu'], 3000));
+  it('count defaults only for resources without a request', () => {
     const defaults = { containerDefaults: { cpu: 100, memory: 200 } };
     assert.deepEqual(podRequests(pod({ containers: [main({ cpu: '0' }), container('b', {})] }), defaults), {
       cpu: 100,
       memory: 400,
     });
   });
-  it('may leave the overhead out', () =>
+  it('can leave out the overhead', () =>
     assert.deepEqual(podRequests(pod({ containers: [main({ cpu: '1' })], overhead: { cpu: '1' } }), { withoutOverhead: true }), {
       cpu: 1000,
     }));
-  it('keep names of the prototype apart', () =>
+  it('accept resource names such as `constructor`', () =>
     assert.deepEqual(podRequests(pod({ containers: [main({ constructor: '2' }), container('b', { constructor: '1' })] })), {
       constructor: 3,
     }));
 });
 
 describe('pod limits', () => {
-  it('get overhead only where there is a limit', () => {
+  it('include the overhead only when there is a limit', () => {
     const spec = { containers: [main({}, { cpu: '1' })], overhead: { cpu: '250m', memory: '1Mi' } };
     assert.deepEqual(podLimits(pod(spec)), { cpu: 1250 });
   });
-  it('are whole only when every container has one, or the pod', () => {
+  it('count as set when every container has one, or the pod itself', () => {
     const half = { containers: [main({}, { cpu: '1' }), container('b', {})] };
     assert.equal(isLimited(pod(half), 'cpu'), false);
     assert.equal(isLimited(pod({ containers: [main({}, { cpu: '1' })], initContainers: [init('1')] }), 'cpu'), false);
@@ -96,7 +96,7 @@ describe('pod limits', () => {
 });
 
 describe('aggregateContainers', () => {
-  it('keeps the notation and loses nothing', () => {
+  it('keeps the format and the exact value', () => {
     const spec = {
       containers: [main({ memory: '1Gi', cpu: '0.5' }), container('b', { memory: '512Mi' })],
       initContainers: [init('2')],

@@ -1,6 +1,7 @@
 /**
- * What a pod asks for at its hungriest moment: all containers with all sidecars, or an init container with the sidecars started before
- * it, whichever is more; pod-level resources instead where they are set; plus the overhead of the runtime class. Pure.
+ * The resource requests and limits of a whole pod. A request is the larger of two sums: all containers with all sidecars, or one
+ * init container with the sidecars that started before it. Pod-level resources replace the sum. The overhead of the runtime class
+ * is added. Pure.
  *
  * Source: component-helpers `resource/helpers.go` (PodRequests, PodLimits); KEP-753, KEP-1287, KEP-2837.
  */
@@ -10,29 +11,35 @@ import { addQuantity, compareQuantity, formatQuantity, QuantityError, toMillis, 
 import type { Container, ContainerStatus, Pod, PodSpec } from '../types.generated.ts';
 import { isSidecar } from './containers.ts';
 
-/** Quantities by resource name, as the API writes them. */
+/** Quantities by resource name, in the API's notation. */
 export type ResourceList = Readonly<Record<string, Quantity>>;
 
-/** Amounts by resource name: `cpu` in millicores, everything else in whole units (bytes, counts). Absent is none. */
+/** Amounts by resource name. `cpu` is in millicores, every other resource in whole units (bytes, counts). An absent one is 0. */
 export type Amounts = Readonly<Record<string, number>>;
 
+/** Options of {@link podRequests} and {@link podLimits}. */
 export interface PodResourceOptions {
-  /** Whether a container that is being resized counts with what it has as well, as its status tells (KEP-1287). Default false. */
+  /**
+   * Whether a container that is being resized also counts with its actual resources, from its status (KEP-1287). Default false.
+   */
   useStatus?: boolean;
-  /** For containers that name no request of a resource; scheduler scores count them with a little. */
+  /** Requests of containers that have none for a resource. Scores of the scheduler use small defaults. */
   containerDefaults?: Amounts;
-  /** Default false: the overhead belongs to the sum. */
+  /** Whether to leave out the overhead of the runtime class. Default false. */
   withoutOverhead?: boolean;
 }
 
-/** Quantities that cannot be read count as none, see {@link unreadableAmounts}. */
+/** The requests of the whole pod. A malformed quantity counts as 0, see {@link unreadableAmounts}. */
 export function podRequests(pod: Pick<Pod, 'spec' | 'status'>, options: PodResourceOptions = {}): Amounts {
   const containers = combineContainers(pod.spec, (container) => containerRequests(pod, container, options), amounts);
   const total = { ...containers, ...podLevel(pod.spec.resources?.requests) };
   return options.withoutOverhead === true ? total : addAmounts(total, amountsOf(pod.spec.overhead));
 }
 
-/** A resource without a limit in some container is limited by the others' only: ask {@link isLimited} first. */
+/**
+ * The limits of the whole pod. When only some containers limit a resource, the result is the sum of their limits, although the
+ * pod is not limited: call {@link isLimited} first.
+ */
 export function podLimits(pod: Pick<Pod, 'spec' | 'status'>, options: PodResourceOptions = {}): Amounts {
   const containers = combineContainers(pod.spec, (container) => containerLimits(pod, container, options), amounts);
   const total = { ...containers, ...podLevel(pod.spec.resources?.limits) };
@@ -41,7 +48,7 @@ export function podLimits(pod: Pick<Pod, 'spec' | 'status'>, options: PodResourc
   return addAmounts(total, Object.fromEntries(overhead));
 }
 
-/** Whether the pod as a whole is limited in a resource: by its own limit, or because every container is. */
+/** Whether the whole pod is limited in a resource: it has a limit itself, or every container has one. */
 export function isLimited(pod: Pick<Pod, 'spec'>, name: string): boolean {
   if (amountOf(podLevel(pod.spec.resources?.limits), name) > 0) return true;
   return [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].every(
@@ -49,7 +56,10 @@ export function isLimited(pod: Pick<Pod, 'spec'>, name: string): boolean {
   );
 }
 
-/** {@link podRequests} of the containers alone, or their limits, exactly and in the API's notation. @throws QuantityError */
+/**
+ * Like {@link podRequests} for the containers alone, or their limits. The result is exact and in the API's notation. @throws
+ * QuantityError
+ */
 export function aggregateContainers(
   spec: Pick<PodSpec, 'containers' | 'initContainers'>,
   which: 'requests' | 'limits',
@@ -57,7 +67,10 @@ export function aggregateContainers(
   return combineContainers(spec, ({ resources }) => resources?.[which] ?? {}, quantities);
 }
 
-/** What cannot be read, and what is less than nothing, counts as none: it must not spoil the sums that others are judged by. */
+/**
+ * The amounts of a resource list. Malformed and negative quantities count as 0, so that they do not distort the sums of other
+ * pods.
+ */
 export function amountsOf(list: ResourceList | undefined): Amounts {
   return Object.fromEntries(
     Object.entries(list ?? {}).flatMap(([name, quantity]) => {
@@ -76,7 +89,7 @@ function readAmount(name: string, quantity: Quantity): number | undefined {
   }
 }
 
-/** The quantities that {@link amountsOf} passes over, with their place. */
+/** The quantities that {@link amountsOf} counts as 0 because they are malformed or negative, with their paths. */
 export function unreadableAmounts(list: ResourceList | undefined, path: string): string[] {
   return Object.entries(list ?? {}).flatMap(([name, quantity]) => {
     const read = readAmount(name, quantity);
@@ -85,17 +98,17 @@ export function unreadableAmounts(list: ResourceList | undefined, path: string):
   });
 }
 
-/** One quantity in the units of {@link Amounts}; absent is 0. @throws QuantityError */
+/** One quantity in the units of {@link Amounts}; an absent one is 0. @throws QuantityError */
 export const amount = (name: string, quantity: Quantity | undefined): number =>
   quantity === undefined ? 0 : name === 'cpu' ? toMillis(quantity) : toNumber(quantity);
 
-/** Names come from users: `constructor` is no amount. */
+/** The amount of a resource. Names come from users, so inherited properties such as `constructor` must not be found. */
 export const amountOf = (list: Amounts, name: string): number => (Object.hasOwn(list, name) ? (list[name] ?? 0) : 0);
 
-/** @param sign -1 subtracts `b` */
+/** The sums of two lists of amounts. @param sign -1 subtracts `b` */
 export const addAmounts = (a: Amounts, b: Amounts, sign: 1 | -1 = 1): Amounts => combine(a, b, (x = 0, y) => x + sign * y);
 
-/** cpu, memory and huge pages may be given for a pod as a whole (KEP-2837). */
+/** Whether a pod may have pod-level requests of the resource: cpu, memory and huge pages (KEP-2837). */
 export const isPodLevelResource = (name: string): boolean => name === 'cpu' || name === 'memory' || name.startsWith('hugepages-');
 
 const podLevel = (list: ResourceList | undefined): Amounts =>

@@ -36,7 +36,7 @@ describe('a toleration', () => {
   ];
   for (const [what, toleration, of, expected] of cases) it(what, () => assert.equal(tolerates(toleration, of), expected));
 
-  it('is the first that covers the taint', () => {
+  it('that counts is the first that tolerates the taint', () => {
     const first = { key: 'gpu', operator: 'Exists', tolerationSeconds: 5 };
     assert.equal(tolerationOf([{ key: 'cpu', operator: 'Exists' }, first, { operator: 'Exists' }], taint), first);
     assert.equal(tolerationOf(undefined, taint), undefined);
@@ -45,11 +45,11 @@ describe('a toleration', () => {
 
 describe('untoleratedTaint', () => {
   const taints: Taint[] = [{ key: 'soft', effect: 'PreferNoSchedule' }, taint, { key: 'out', effect: 'NoExecute' }];
-  it('passes over effects that were not asked for', () => {
+  it('ignores other effects than the given ones', () => {
     assert.deepEqual(untoleratedTaint(taints, [], schedulingEffects), taint);
     assert.deepEqual(untoleratedTaint(taints, [], executionEffects), { key: 'out', effect: 'NoExecute' });
   });
-  it('is none where all are tolerated, or there are none', () => {
+  it('is undefined when all taints are tolerated or there are none', () => {
     assert.equal(untoleratedTaint(taints, [{ operator: 'Exists' }], schedulingEffects), undefined);
     assert.equal(untoleratedTaint(undefined, undefined, schedulingEffects), undefined);
   });

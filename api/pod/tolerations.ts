@@ -1,18 +1,20 @@
 /**
- * Taints and the pods that tolerate them. Pure; scheduler, taint eviction, node lifecycle and kubelet all ask here.
+ * Taints and tolerations. The scheduler, taint eviction, the node lifecycle controller and the kubelet all use these functions.
+ * Pure.
  *
  * Source: core/v1 `toleration.go` (ToleratesTaint), component-helpers `scheduling/corev1/helpers.go`.
  */
 import type { Taint, Toleration } from '../types.generated.ts';
 
+/** The effects of taints. */
 export type TaintEffect = 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
 
-/** What of a taint decides: its time does not. */
+/** The fields of a taint that a toleration compares. */
 export type TaintKey = Pick<Taint, 'key' | 'value' | 'effect'>;
 
 /**
- * Whether one toleration covers a taint. An empty effect covers every effect, an empty key every key. The operators `Gt` and `Lt`
- * cover nothing: they stand behind a feature gate that is off in 1.36.
+ * Whether one toleration tolerates a taint. An empty effect matches every effect, an empty key every key. The operators `Gt` and
+ * `Lt` match nothing, because their feature gate is off in 1.36.
  */
 export function tolerates({ key = '', operator = '', value = '', effect = '' }: Toleration, taint: TaintKey): boolean {
   if (effect !== '' && effect !== taint.effect) return false;
@@ -21,11 +23,11 @@ export function tolerates({ key = '', operator = '', value = '', effect = '' }: 
   return (operator === '' || operator === 'Equal') && value === (taint.value ?? '');
 }
 
-/** The first toleration that covers the taint: its `tolerationSeconds` is what counts. */
+/** The first toleration that tolerates the taint. Its `tolerationSeconds` applies. */
 export const tolerationOf = (tolerations: readonly Toleration[] | undefined, taint: TaintKey): Toleration | undefined =>
   tolerations?.find((toleration) => tolerates(toleration, taint));
 
-/** The first taint with one of these effects that no toleration covers. */
+/** The first taint with one of these effects that no toleration tolerates. */
 export function untoleratedTaint(
   taints: readonly Taint[] | undefined,
   tolerations: readonly Toleration[] | undefined,
@@ -34,7 +36,7 @@ export function untoleratedTaint(
   return taints?.find((taint) => effects.has(taint.effect) && tolerationOf(tolerations, taint) === undefined);
 }
 
-/** Effects that keep new pods off a node. */
+/** The effects that keep new pods off a node. */
 export const schedulingEffects: ReadonlySet<string> = new Set<TaintEffect>(['NoSchedule', 'NoExecute']);
-/** The effect that also drives running pods away. */
+/** The effect that also evicts running pods. */
 export const executionEffects: ReadonlySet<string> = new Set<TaintEffect>(['NoExecute']);

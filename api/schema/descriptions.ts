@@ -1,15 +1,15 @@
 /**
- * What `kubectl explain` prints about types and fields: read out of the doc comments of `@kubernetes/client-node`, which
- * carries upstream's descriptions, so that the project holds no copy of them.
+ * The texts that `kubectl explain` prints about types and fields. They are read from the doc comments of
+ * `@kubernetes/client-node`, which contain upstream's descriptions, so the project needs no copy of them.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { typeNames } from './facts.ts';
 
-/** `core/v1.Pod` → the type's text, `core/v1.Pod.spec` → the field's. */
+/** The text of a type by `core/v1.Pod`, and of a field by `core/v1.Pod.spec`. */
 export type Descriptions = Readonly<Record<string, string>>;
 
-/** Classes whose name is not the version followed by the type's name. */
+/** Classes whose name is not the version followed by the type's name, with their prefix. */
 const groupPrefixes: Record<string, string> = {
   admissionregistration: 'Admissionregistration',
   apiextensions: 'Apiextensions',
@@ -25,7 +25,7 @@ const groupPrefixes: Record<string, string> = {
   storage: 'Storage',
 };
 
-/** @param folder `node_modules/@kubernetes/client-node/dist/gen/models` */
+/** Reads the descriptions of all types. @param folder `node_modules/@kubernetes/client-node/dist/gen/models` */
 export function readDescriptions(folder: string): Descriptions {
   const files = new Set(readdirSync(folder));
   const found: Record<string, string> = {};
@@ -39,7 +39,10 @@ export function readDescriptions(folder: string): Descriptions {
   return found;
 }
 
-/** A comment right before `export declare class` is the type's, one right before a quoted property that field's. */
+/**
+ * Reads one class. A comment right before `export declare class` describes the type, one right before a quoted property describes
+ * the field.
+ */
 function readClass(text: string, name: string, found: Record<string, string>): void {
   for (const [, comment, field] of text.matchAll(
     /\/\*\*\s*\n((?:\s*\*[^\n]*\n)+?)\s*\*\/\s*\n\s*(?:export declare class|'([^']+)'\??:)/g,

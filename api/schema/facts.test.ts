@@ -7,7 +7,7 @@ const innermost = (type: FieldType): FieldType =>
   type.kind === 'list' ? innermost(type.item) : type.kind === 'map' ? innermost(type.value) : type;
 
 describe('schema facts', () => {
-  it('every type parses, and refers only to types that exist', () => {
+  it('every type parses and refers only to existing types', () => {
     for (const name of typeNames()) {
       for (const field of typeFacts(name).fields) {
         const type = innermost(field.type);
@@ -25,11 +25,11 @@ describe('schema facts', () => {
     }
   });
 
-  it('every type has a finite zero: no struct holds itself except by pointer', () => {
+  it('every type has a finite zero: no struct contains itself except by pointer', () => {
     for (const name of typeNames()) assert.equal(typeof zeroOf({ kind: 'ref', name }), 'object');
   });
 
-  it('tells everything about a field', () => {
+  it('returns all facts about a field', () => {
     const pod = typeFacts('core/v1.Pod');
     assert.deepEqual(pod.kinds, [{ group: '', version: 'v1', kind: 'Pod' }]);
     assert.equal(pod.goName, 'Pod');

@@ -21,7 +21,7 @@
 import { factsText } from './facts.generated.ts';
 import { unlistedTypes } from './unlisted-types.ts';
 
-/** A value that is not made of fields. `raw` is any object, `json` any value, `intstr` an int32 or a string. */
+/** A value that is not an object of fields. `raw` is any object, `json` any value, `intstr` an int32 or a string. */
 export type ScalarKind =
   | 'string'
   | 'bool'
@@ -37,47 +37,53 @@ export type ScalarKind =
   | 'raw'
   | 'json';
 
+/** The type of a field. */
 export type FieldType =
   | { kind: ScalarKind }
   | { kind: 'ref'; name: string }
   | { kind: 'list'; item: FieldType }
   | { kind: 'map'; value: FieldType };
 
+/** The facts about one field. */
 export interface FieldFacts {
-  /** As JSON spells it. */
+  /** The field's name in JSON. */
   name: string;
-  /** Protobuf field numbers from the outside in; empty: not in protobuf. */
+  /** Protobuf field numbers from the outer message to the inner one. Empty: the field is not in protobuf. */
   protoPath: readonly number[];
   type: FieldType;
   required: boolean;
-  /** Whether Go's JSON has the field even when it is empty: true for required fields and a few others. */
+  /** Whether Go's JSON contains the field even when it is empty. True for required fields and a few others. */
   written: boolean;
-  /** A pointer in Go: a zero is a value. For the others a zero is absence, unless {@link written}. */
+  /** Whether Go has a pointer, so that a zero is a value. Otherwise a zero means absent, unless {@link written}. */
   pointer: boolean;
   listType: 'atomic' | 'set' | 'map' | undefined;
-  /** The keys of a `listType: map`. */
+  /** The key fields of a `listType: map`. */
   keys: readonly string[];
   mapType: 'atomic' | 'granular' | undefined;
-  /** Strategic merge patch: `merge`, `retainKeys`, `replace`. */
+  /** Strategies of strategic merge patch: `merge`, `retainKeys`, `replace`. */
   patchStrategy: readonly string[];
   mergeKey: string | undefined;
   default: string | number | boolean | undefined;
-  /** The Go type's name as decoding errors print it, pointers left out; see {@link goTypeName} for what it is elsewhere. */
+  /**
+   * The Go type's name in decoding errors, without the pointer. Undefined when it follows from the type, see {@link goTypeName}.
+   */
   goType: string | undefined;
 }
 
+/** A kind with its group and version. */
 export interface KindName {
   group: string;
   version: string;
   kind: string;
 }
 
+/** The facts about one type. */
 export interface TypeFacts {
-  /** `core/v1.Pod` */
+  /** Name of the type, for example `core/v1.Pod`. */
   name: string;
-  /** The Go type's own name: `Pod`. */
+  /** Name of the type in Go, for example `Pod`. */
   goName: string;
-  /** The kinds that this type is served as; none for a part of an object. */
+  /** The kinds that are served as this type. Empty for a type that is only part of an object. */
   kinds: readonly KindName[];
   mapType: 'atomic' | 'granular' | undefined;
   fields: readonly FieldFacts[];
@@ -101,16 +107,16 @@ const scalarCodes: Readonly<Record<string, ScalarKind>> = {
 };
 
 interface Index {
-  /** The lines of each type, unparsed. */
+  /** The unparsed lines of each type. */
   types: Map<string, string>;
-  /** `group/version/kind` → type name. */
+  /** The type's name by `group/version/kind`. */
   kinds: Map<string, string>;
 }
 
 let index: Index | undefined;
 const parsed = new Map<string, TypeFacts>();
 
-/** Cuts the text at type lines; those are the ones that do not start with a space. */
+/** Splits the text at the type lines, which do not begin with a space. */
 function indexed(): Index {
   if (index !== undefined) return index;
   index = { types: new Map(), kinds: new Map() };
@@ -122,7 +128,7 @@ function indexed(): Index {
   return index;
 }
 
-/** Texts of types that are not built in, with how many have added each. */
+/** The texts of types that are not built in, each with the number of times that it was added. */
 const added = new Map<string, number>();
 let addedText = '';
 
@@ -130,11 +136,12 @@ const blocksOf = (text: string): string[] => text.trim().split(/\n(?=[^ \n])/);
 const headOf = (block: string): string[] => (block.split('\n', 1)[0] as string).split(' ');
 
 /**
- * Adds types to those of this process: of kinds that come at run time. The same text may be added several times, and stays until each
- * has removed it.
- * @param text in the grammar above, each list of a kind (`GadgetList`) included; names begin with the whole group: `example.com/v1.Gadget`
- * @returns removes them
- * @throws Error when a type or a kind of it is there already, in other words
+ * Adds the types of kinds that are added at run time to this process. The same text may be added several times, and stays until
+ * it was removed as often.
+ * @param text in the grammar above. It includes the list of each kind (`GadgetList`). Names begin with the whole group:
+ * `example.com/v1.Gadget`
+ * @returns a function that removes the types
+ * @throws Error when a type or kind of the text exists already with other facts
  */
 export function addTypes(text: string): () => void {
   const known = indexed();
@@ -173,22 +180,22 @@ export function addTypes(text: string): () => void {
   };
 }
 
-/** All texts of {@link addTypes} that are there now, in one: what another thread has to add to know the same types. */
+/** All texts of {@link addTypes} that are present now, joined. Another thread adds this text to know the same types. */
 export function addedTypes(): string {
   return addedText;
 }
 
-/** Whether the facts know the type. */
+/** Whether the type is known. */
 export function hasType(name: string): boolean {
   return indexed().types.has(name);
 }
 
-/** All type names, sorted. */
+/** The names of all types, sorted. */
 export function typeNames(): string[] {
   return [...indexed().types.keys()].sort();
 }
 
-/** @param name such as `core/v1.Pod`. @throws Error for a type that the facts do not know: a mistake in our own tables */
+/** The facts about a type. @param name for example `core/v1.Pod` @throws Error for an unknown type: a bug in our own tables */
 export function typeFacts(name: string): TypeFacts {
   let facts = parsed.get(name);
   if (facts === undefined) {
@@ -200,10 +207,10 @@ export function typeFacts(name: string): TypeFacts {
   return facts;
 }
 
-/** Kinds that upstream registers in every group and version. */
+/** The kinds that upstream registers in every group and version. */
 const everywhere: ReadonlySet<string> = new Set(['DeleteOptions', 'WatchEvent']);
 
-/** The type of a kind, lists included; undefined for one that is not known. */
+/** The type of a kind or of a list kind; undefined when it is unknown. */
 export function typeForKind(apiVersion: string, kind: string): string | undefined {
   const key = apiVersion.includes('/') ? `${apiVersion}/${kind}` : `/${apiVersion}/${kind}`;
   return indexed().kinds.get(key) ?? (everywhere.has(kind) ? `meta/v1.${kind}` : undefined);
@@ -275,7 +282,7 @@ const scalarGoTypes: Readonly<Record<ScalarKind, string>> = {
   json: 'v1.JSON',
 };
 
-/** The Go type that a field's type stands for when no {@link FieldFacts.goType} says otherwise: `[]v1.Container`. */
+/** The Go type of a field's type when {@link FieldFacts.goType} is undefined, for example `[]v1.Container`. */
 export function goTypeName(type: FieldType): string {
   if (type.kind === 'list') return `[]${goTypeName(type.item)}`;
   if (type.kind === 'map') return `map[string]${goTypeName(type.value)}`;

@@ -39,7 +39,7 @@ interface ProtoField {
   type: string;
 }
 
-/** Groups whose v1 (or named version) types are generated, in the order in which they win a plain TypeScript name. */
+/** The groups whose types are generated. When two groups have a type of the same name, the first gets the name without prefix. */
 const groups: readonly (readonly [file: string, prefix: string])[] = [
   ['api__v1', ''],
   ['apis__apps__v1', 'Apps'],
@@ -65,7 +65,7 @@ const groups: readonly (readonly [file: string, prefix: string])[] = [
   ['apis__resource.k8s.io__v1', 'Dra'],
 ];
 
-/** Types that JSON carries as something other than an object of fields; the codec knows each by name. */
+/** Types that are no objects of fields in JSON. The codec knows each by name. */
 const scalars: Record<string, { code: string; ts: string }> = {
   'io.k8s.apimachinery.pkg.api.resource.Quantity': { code: 'quantity', ts: 'Quantity' },
   'io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1': { code: 'fieldsV1', ts: 'JsonObject' },
@@ -94,7 +94,7 @@ const plainGoTypes: Record<string, string> = {
   raw: 'runtime.RawExtension',
 };
 
-/** Where upstream declares the API's structs. */
+/** The files in which upstream declares the API's structs. */
 const goFiles = ['types.go', 'types_jsonschema.go', 'watch.go'];
 
 const source = process.argv[2];
@@ -108,7 +108,7 @@ const goFields = readGoFields(source);
 writeFileSync(new URL('./facts.generated.ts', import.meta.url), factsFile());
 writeFileSync(new URL('../types.generated.ts', import.meta.url), typesFile());
 
-/** Reads one OpenAPI v3 document; a TypeScript name that an earlier group has taken gets this group's prefix. */
+/** Reads one OpenAPI v3 document. A TypeScript name that an earlier group uses gets this group's prefix. */
 function readGroup(file: string, prefix: string): void {
   const path = join(source as string, 'api/openapi-spec/v3', `${file}_openapi.json`);
   const document = JSON.parse(readFileSync(path, 'utf8')) as { components: { schemas: Record<string, OpenApiSchema> } };
@@ -121,7 +121,7 @@ function readGroup(file: string, prefix: string): void {
   }
 }
 
-/** `io.k8s.api.core.v1.Pod` → `core/v1.Pod`: the names used in the facts table. */
+/** The name in the facts table: `io.k8s.api.core.v1.Pod` → `core/v1.Pod`. */
 function shortName(openApiName: string): string {
   const parts = openApiName.split('.');
   const type = parts.at(-1) as string;
@@ -130,7 +130,7 @@ function shortName(openApiName: string): string {
   return /^v\d/.test(version) ? `${group}/${version}.${type}` : `${group}.${type}`;
 }
 
-/** All messages of all `generated.proto` files, by OpenAPI name (`k8s.io.api…` is `io.k8s.api…` there). */
+/** The messages of all `generated.proto` files, by OpenAPI name (`k8s.io.api…` is `io.k8s.api…` there). */
 function readProtos(root: string): Map<string, ProtoField[]> {
   const found = new Map<string, ProtoField[]>();
   for (const path of listFiles(join(root, 'staging/src/k8s.io'), 'generated.proto')) {
@@ -168,13 +168,13 @@ function qualify(packageName: string, type: string): string {
 
 interface GoField {
   pointer: boolean;
-  /** As Go prints it, without the pointer: `v1.RestartPolicy`, `[]string`. */
+  /** The type as Go prints it, without the pointer: `v1.RestartPolicy`, `[]string`. */
   type: string;
-  /** Its JSON leaves the field out when empty. */
+  /** Whether Go's JSON leaves the field out when it is empty. */
   omitEmpty: boolean;
 }
 
-/** What those files say about each field, by `<OpenAPI name>.<json field>`. */
+/** The facts of those Go files about each field, by `<OpenAPI name>.<json field>`. */
 function readGoFields(root: string): Map<string, GoField> {
   const found = new Map<string, GoField>();
   for (const path of goFiles.flatMap((name) => listFiles(join(root, 'staging/src/k8s.io'), name))) {
@@ -182,7 +182,7 @@ function readGoFields(root: string): Map<string, GoField> {
     if (folder === undefined) continue;
     const text = readFileSync(path, 'utf8').replace(/\/\/.*$/gm, '');
     const packageName = /^package (\w+)$/m.exec(text)?.[1] ?? '';
-    // Aliases such as `metav1` are printed by Go under the package's own name.
+    // Import aliases such as `metav1`: Go prints the package's own name.
     const aliases = new Map(
       [...text.matchAll(/^\s+(\w+) "[^"]*\/(\w+)"$/gm)].map(([, alias, own]) => [alias as string, own as string]),
     );
@@ -218,13 +218,13 @@ function refOf(property: OpenApiProperty): string | undefined {
 }
 
 /**
- * The path of protobuf field numbers to a JSON field: `3`, or `2.1` where Go embeds a struct that JSON flattens
- * (Volume's sources, Probe's handler). `0` where protobuf does not carry it (`apiVersion` and `kind`).
+ * The path of protobuf field numbers to a JSON field: `3`, or `2.1` when Go embeds a struct whose fields JSON shows in the outer
+ * object (Volume's sources, Probe's handler). `0` when protobuf does not carry the field (`apiVersion` and `kind`).
  */
 function protoPath(typeName: string, field: string): string {
   const message = protos.get(typeName);
   if (message === undefined) return '0';
-  // `$ref` is `ref` in protobuf, `x-kubernetes-list-type` is `xKubernetesListType`.
+  // The names differ: `$ref` is `ref` in protobuf, and `x-kubernetes-list-type` is `xKubernetesListType`.
   const protoName = field.replace(/[^A-Za-z0-9]/g, '').toLowerCase();
   const own = message.find(({ name }) => name.toLowerCase() === protoName);
   if (own !== undefined) return String(own.number);
@@ -235,13 +235,13 @@ function protoPath(typeName: string, field: string): string {
   return '0';
 }
 
-/** The message fields whose own fields JSON writes into the outer object. */
+/** The message fields whose own fields JSON shows in the outer object. */
 function embeddedIn(typeName: string): ProtoField[] {
   const properties = schemas.get(typeName)?.properties ?? {};
   return (protos.get(typeName) ?? []).filter(({ name, type }) => properties[name] === undefined && protos.has(type));
 }
 
-/** What Go says about a field, looked for in embedded structs too. */
+/** The Go facts about a field. Embedded structs are searched too. */
 function goField(typeName: string, field: string): GoField | undefined {
   const own = goFields.get(`${typeName}.${field}`);
   if (own !== undefined) return own;
@@ -252,14 +252,14 @@ function goField(typeName: string, field: string): GoField | undefined {
   return undefined;
 }
 
-/** The Go type that a type code stands for when nothing else is said; facts.ts derives the same. */
+/** The Go type that follows from a type code. facts.ts derives the same. */
 function plainGoType(code: string): string {
   if (code.startsWith('[]')) return `[]${plainGoType(code.slice(2))}`;
   if (code.startsWith('{}')) return `map[string]${plainGoType(code.slice(2))}`;
   return plainGoTypes[code] ?? code.slice(code.indexOf('/') + 1);
 }
 
-/** `s`tring, `b`oolean, int32 `i`, int64 `l`, `d`ouble, b`y`tes, a special scalar, or a type's short name. */
+/** The type's code: `s`tring, `b`oolean, int32 `i`, int64 `l`, `d`ouble, b`y`tes, a special scalar, or the type's short name. */
 function typeCode(property: OpenApiProperty): string {
   const ref = refOf(property);
   if (ref !== undefined) return scalars[ref]?.code ?? shortName(ref);
@@ -300,7 +300,7 @@ function factsFile(): string {
     const kinds = (schema['x-kubernetes-group-version-kind'] ?? []).map(
       ({ group, version, kind }) => `${group}/${version}/${kind}`,
     );
-    const few = kinds.length > 3 ? [] : kinds; // DeleteOptions and WatchEvent are listed under every group
+    const few = kinds.length > 3 ? [] : kinds; // DeleteOptions and WatchEvent are listed in every group
     const mapType = schema['x-kubernetes-map-type'];
     lines.push(
       [shortName(name), ...few.map((kind) => `kind=${kind}`), ...(mapType === undefined ? [] : [`map=${mapType}`])].join(' '),
@@ -331,7 +331,10 @@ function tsType(property: OpenApiProperty): string {
   return 'JsonValue';
 }
 
-/** A kind's own header fields are always there on what a server sends, so its type says so. */
+/**
+ * The TypeScript of one field. `apiVersion`, `kind` and `metadata` of a kind are required in its type, because a server always
+ * sends them.
+ */
 function tsField(name: string, property: OpenApiProperty, required: boolean, isKind: boolean, isList: boolean): string {
   const key = /^\w+$/.test(name) ? name : JSON.stringify(name);
   if (isKind && (name === 'apiVersion' || name === 'kind')) return `  ${key}: string;`;
@@ -356,7 +359,7 @@ function typesFile(): string {
   return `// Generated by api/schema/generate.ts from upstream Kubernetes 1.36. Do not edit.
 import type { IntOrString, JsonObject, JsonValue, Quantity } from './json.ts';
 
-/** ObjectMeta as a server sends it: these four are always set. */
+/** The metadata of an object that a server has sent. These four fields are always set. */
 export interface ResourceMeta extends ObjectMeta {
   name: string;
   uid: string;

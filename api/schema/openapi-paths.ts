@@ -1,6 +1,6 @@
 /**
- * The paths of an OpenAPI v3 document: which operations there are on a resource, and which parameters each takes. kubectl reads here
- * whether the server checks fields itself (`fieldValidation` of the PATCH of a kind); client generators read all of it.
+ * The paths of an OpenAPI v3 document: the operations on each resource and their parameters. kubectl reads from them whether the
+ * server validates fields itself (`fieldValidation` of the PATCH of a kind). Client generators read all of them.
  *
  * Source: kubernetes.io, "The Kubernetes API"; apiserver `pkg/endpoints/installer.go` (names, parameters, status codes).
  */
@@ -12,10 +12,10 @@ import { typeForKind } from './facts.ts';
 type Json = Record<string, unknown>;
 type Parameters = Readonly<Record<string, 'string' | 'boolean' | 'integer'>>;
 
-/** `core/v1.Pod` → `io.k8s.api.core.v1.Pod`. */
+/** The type's name in OpenAPI: `core/v1.Pod` → `io.k8s.api.core.v1.Pod`. */
 export function openApiName(name: string): string {
   const [group, type] = name.split('/') as [string, string];
-  // Types that are not built in go by their whole group, which is a domain: `example.com/v1.Gadget` → `com.example.v1.Gadget`.
+  // A type that is not built in has its whole group, a domain, in its name: `example.com/v1.Gadget` → `com.example.v1.Gadget`.
   if (group.includes('.')) return `${group.split('.').toReversed().join('.')}.${type}`;
   const prefixes: Record<string, string> = {
     meta: 'io.k8s.apimachinery.pkg.apis.meta',
@@ -30,7 +30,7 @@ export function groupPath({ group, version }: Pick<Resource, 'group' | 'version'
   return group === '' ? `api/${version}` : `apis/${group}/${version}`;
 }
 
-/** The types that the operations of a resource carry: itself, its list, what its subresources take. */
+/** The types in the bodies of a resource's operations: the resource itself, its list, and the types of its subresources. */
 export function carriedTypes(resource: Resource): string[] {
   const kinds = resource.subresources.map(({ group, version, kind }) => typeForKind(apiVersionOf(group, version), kind));
   return [resource.schema, listType(resource), ...kinds.filter((name) => name !== undefined)];
@@ -39,7 +39,7 @@ export function carriedTypes(resource: Resource): string[] {
 /** The kinds of one group and version. */
 export interface ServedKinds {
   stored: readonly Resource[];
-  /** Kinds that are only created. */
+  /** Kinds that can only be created. */
   reviews: readonly ReviewResource[];
 }
 
@@ -79,7 +79,7 @@ const selectionQuery = {
 const listQuery = { ...selectionQuery, allowWatchBookmarks: 'boolean', watch: 'boolean' } as const;
 
 const attachQuery = { container: 'string', stderr: 'boolean', stdin: 'boolean', stdout: 'boolean', tty: 'boolean' } as const;
-/** What the subresources that are no objects take (core/v1 `PodExecOptions` and its like). */
+/** The query parameters of subresources that carry no object (core/v1 `PodExecOptions` and the like). */
 const optionQueries: Readonly<Record<string, Parameters>> = {
   attach: attachQuery,
   exec: { ...attachQuery, command: 'string' },
@@ -115,13 +115,13 @@ const patchMedia = [
 
 interface Operation {
   method: 'get' | 'put' | 'post' | 'delete' | 'options' | 'head' | 'patch';
-  /** With `{}` for group, version and `Namespaced`: `list{}Pod`. */
+  /** The operation's id, with `{}` in place of group, version and `Namespaced`: `list{}Pod`. */
   id: string;
   action: string;
   query?: Parameters;
   pretty?: boolean;
   body?: { type: string; media?: readonly string[]; optional?: true };
-  /** Undefined: a text. */
+  /** Type of the reply; undefined for plain text. */
   answer: string | undefined;
   answerMedia?: readonly string[];
   codes?: readonly string[];
@@ -130,9 +130,9 @@ interface Operation {
 type Gvk = Pick<Resource, 'group' | 'version' | 'kind'>;
 interface Place {
   path: string;
-  /** Its group and version are named in operation ids and tags. */
+  /** The resource whose group and version appear in operation ids and tags. */
   resource: Gvk & Pick<Resource, 'namespaced'>;
-  /** Parts of the path in braces. */
+  /** The parameters in the path. */
   inPath: readonly string[];
   gvk: Gvk;
 }
@@ -167,7 +167,7 @@ function pathsOf(resource: Resource): [string, Json][] {
       answer: success,
     },
   ];
-  // With the object as it was, or is going (ReturnDeletedObject).
+  // The reply is the object as it was, or as it is being deleted (upstream's ReturnDeletedObject).
   const deleted = resource.returnsDeleted === 'yes' ? schema : success;
   const onOne: Operation[] = [
     ...objectOperations(kind, schema),
@@ -272,7 +272,7 @@ function discoveryItem({ group, version }: Gvk): Json {
   return { get: { tags: [tagOf({ group, version })], operationId: id, parameters: [], responses }, parameters: [] };
 }
 
-/** Parameters that all operations of a path share are written once, on the path. */
+/** Builds a path item. Parameters that all operations of a path share are written once, on the path. */
 function item(place: Place, operations: readonly Operation[]): [string, Json] {
   const queries = operations.map(
     ({ query = {}, pretty = true }): Parameters => (pretty ? { ...query, pretty: 'string' } : query),
@@ -311,7 +311,10 @@ function requestBody({ type, media = ['*/*'], optional }: NonNullable<Operation[
   return { content: contentOf(media, { $ref: reference(type) }), ...(optional === true ? {} : { required: true }) };
 }
 
-/** `list{}Pod` → `listCoreV1NamespacedPod`; `{!}` leaves the scope out, `{Get}` puts a method before it. */
+/**
+ * Fills in an operation's id: `list{}Pod` → `listCoreV1NamespacedPod`. `{!}` leaves out the scope, `{Get}` puts a method before
+ * it.
+ */
 function operationId(id: string, { group, version, namespaced }: Place['resource']): string {
   return id
     .replace(/\{(.*?)\}/, (_whole, method: string) =>
@@ -320,7 +323,7 @@ function operationId(id: string, { group, version, namespaced }: Place['resource
     .replace(/Namespaced(Collection)/, '$1Namespaced');
 }
 
-/** `apps` → `AppsV1`, `events.k8s.io` → `EventsV1`. */
+/** The group and version in operation ids: `apps` → `AppsV1`, `events.k8s.io` → `EventsV1`. */
 function groupId({ group, version }: Pick<Gvk, 'group' | 'version'>): string {
   return `${capital(shortGroup(group))}${capital(version)}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The OpenAPI v2 document: the v3 documents in one, in the older form, as JSON and as protobuf. kubectl reads it (as protobuf, and
- * nothing else) to check the items of a `List`, whose fields it does not trust the server to check.
+ * The OpenAPI v2 document: all v3 documents merged and converted to the older form, as JSON and as protobuf. kubectl reads it
+ * (only as protobuf) to validate the items of a `List`, because it does not rely on the server to validate those.
  *
  * Source: OpenAPI specification 2.0; gnostic-models `openapiv2/OpenAPIv2.proto` (field numbers); kube-openapi `pkg/openapiconv`.
  */
@@ -8,21 +8,22 @@ import type { OpenApi } from './openapi.ts';
 
 type Json = Record<string, unknown>;
 
+/** The OpenAPI v2 document in both forms. */
 export interface OpenApiV2 {
   json(): Uint8Array;
-  /** A `openapi.v2.Document`. */
+  /** The bytes of a message `openapi.v2.Document`. */
   protobuf(): Uint8Array;
 }
 
 interface Forms {
-  /** {@link OpenApi.version} of what they are made of. */
+  /** The {@link OpenApi.version} of the v3 documents that this was made from. */
   of: unknown;
   document: Json;
   json?: Uint8Array;
   protobuf?: Uint8Array;
 }
 
-/** The documents are converted when first asked for, and again after what is served has changed. */
+/** Makes the document. It is converted at the first request, and again after the served resources have changed. */
 export function createOpenApiV2(v3: OpenApi): OpenApiV2 {
   let made: Forms | undefined;
   const current = (): Forms => {
@@ -56,7 +57,7 @@ function merge(v3: OpenApi): Json {
   return { swagger: '2.0', info: documents[0]?.['info'] ?? {}, paths, definitions };
 }
 
-/** v2 has no `oneOf`: what may be several types is a string there, told apart by its format. */
+/** Converts a schema. v2 has no `oneOf`, so a value of several types is a string with a special format. */
 function schemaOf({ $ref, allOf, oneOf, items, additionalProperties, properties, ...rest }: Json): Json {
   const [wrapped] = (allOf as Json[] | undefined) ?? [];
   const reference = ($ref ?? wrapped?.['$ref']) as string | undefined;
@@ -95,7 +96,7 @@ function operationOf({ parameters, requestBody, responses, ...rest }: Json): Jso
   };
 }
 
-/** The schema of whichever media type comes first: they all carry the same. */
+/** The schema of the first media type: all media types have the same. */
 function contentOf({ content }: { content?: unknown }): Json {
   const [first] = Object.values((content as Json | undefined) ?? {}) as { schema: Json }[];
   return first === undefined ? {} : { schema: schemaOf(first.schema) };
@@ -150,7 +151,7 @@ function encodeResponse({ description, schema }: Json): Buffer {
   ]);
 }
 
-/** A `ParametersItem`: a Parameter that is a body's, a query's or a path's. */
+/** Encodes a `ParametersItem`: a Parameter in the body, the query or the path. */
 function encodeParameter({ name, in: place, required, type, uniqueItems, schema }: Json): Buffer {
   if (place === 'body')
     return message(1, message(1, text(2, name), text(3, place), flag(4, required), message(5, encodeSchema(schema as Json))));
@@ -191,7 +192,7 @@ function encodeExtensions(field: number, object: Json): Buffer {
 
 const empty = Buffer.alloc(0);
 
-/** An `Any` holds YAML, and JSON is YAML. */
+/** Encodes an `Any`. It contains YAML, and JSON is YAML. */
 function any(value: unknown): Buffer {
   return text(2, JSON.stringify(value));
 }

@@ -22,7 +22,7 @@ const openapi = createOpenApi(createResourceCatalog(), 'v1.36.0', () => ({}));
 const parse = <T>(bytes: Uint8Array | undefined): T => JSON.parse(Buffer.from(bytes ?? []).toString()) as T;
 const pathsOf = (document: string): Paths => parse<{ paths: Paths }>(openapi.document(document)).paths;
 
-/** Names of all parameters that an operation takes, its path's included. */
+/** The names of all parameters of an operation, with those of its path. */
 function parameters(paths: Paths, method: string, path: string): string {
   const own = paths[path]?.[method]?.parameters;
   assert.ok(own !== undefined, `${method} ${path}`);
@@ -43,7 +43,7 @@ const sorted = (text: string): string => text.split(' ').sort().join(' ');
 describe('OpenAPI v3 paths', () => {
   const core = pathsOf('api/v1');
   const pods = '/api/v1/namespaces/{namespace}/pods';
-  /** As upstream publishes them (api/openapi-spec/v3/api__v1_openapi.json). */
+  /** The operations as upstream publishes them (api/openapi-spec/v3/api__v1_openapi.json). */
   const expected: [method: string, path: string, operationId: string, parameters: string][] = [
     ['get', '/api/v1/pods', 'listCoreV1PodForAllNamespaces', list],
     ['get', '/api/v1/watch/pods', 'watchCoreV1PodListForAllNamespaces', list],
@@ -81,7 +81,7 @@ describe('OpenAPI v3 paths', () => {
     });
   }
 
-  it('tells the kind of each operation, also of what a subresource carries', () => {
+  it('gives the kind of each operation, also for subresources', () => {
     const scale = pathsOf('apis/apps/v1')['/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale']?.['patch'];
     assert.equal(scale?.operationId, 'patchAppsV1NamespacedDeploymentScale');
     assert.deepEqual(scale?.['x-kubernetes-group-version-kind'], { group: 'autoscaling', kind: 'Scale', version: 'v1' });
@@ -99,7 +99,7 @@ describe('OpenAPI v3 paths', () => {
     ['authorization.k8s.io/v1/subjectaccessreviews', 'createAuthorizationV1SubjectAccessReview'],
   ];
   for (const [path, operationId] of reviews) {
-    it(`a review is only created: ${path}`, () => {
+    it(`a review can only be created: ${path}`, () => {
       const paths = pathsOf(`apis/${path.split('/').slice(0, 2).join('/')}`);
       assert.deepEqual(Object.keys(paths[`/apis/${path}`] ?? {}).sort(), ['parameters', 'post']);
       const place = path.includes('{namespace}') ? '{namespace} ' : '';
@@ -108,12 +108,12 @@ describe('OpenAPI v3 paths', () => {
     });
   }
 
-  it('has no path for what the server refuses: namespaces are deleted one by one', () => {
+  it('has no operation that the server refuses: namespaces cannot be deleted as a collection', () => {
     assert.equal(core['/api/v1/namespaces']?.['delete'], undefined);
     assert.ok(core['/api/v1/nodes']?.['delete'] !== undefined);
   });
 
-  it('every operation has an id of its own, a kind, and answers', () => {
+  it('every operation has an id of its own, a kind, and responses', () => {
     const documents = Object.keys(parse<{ paths: object }>(openapi.index()).paths);
     const operations = documents.flatMap((document) =>
       Object.values(pathsOf(document)).flatMap((item) =>
@@ -125,7 +125,7 @@ describe('OpenAPI v3 paths', () => {
     for (const { responses, operationId } of operations) assert.ok(Object.hasOwn(responses, '200'), operationId);
   });
 
-  it('refers to schemas that the document has', () => {
+  it('refers only to schemas of the document', () => {
     for (const document of Object.keys(parse<{ paths: object }>(openapi.index()).paths)) {
       const text = Buffer.from(openapi.document(document) ?? []).toString();
       const { components } = JSON.parse(text) as { components: { schemas: Record<string, unknown> } };

@@ -1,6 +1,6 @@
 /**
- * The OpenAPI v3 documents, one per group and version, made of the schema facts and the table of resources. kubectl reads them to
- * explain kinds, to learn that the server checks fields itself, and for the merge keys of its patches.
+ * The OpenAPI v3 documents, one per group and version. They are built from the schema facts and the catalog. kubectl reads them
+ * to explain kinds, to learn that the server validates fields itself, and for the merge keys of patches.
  *
  * Source: kubernetes.io, "The Kubernetes API", OpenAPI v3; kube-openapi for the `x-kubernetes-…` extensions.
  */
@@ -14,18 +14,23 @@ import { carriedTypes, groupPath, groupPaths, openApiName, type ServedKinds } fr
 
 type Json = Record<string, unknown>;
 
+/** The OpenAPI v3 documents of a catalog. */
 export interface OpenApi {
-  /** Another value after every change of what is served: who keeps something that is made of the documents compares it. */
+  /**
+   * A value that changes whenever the served resources change. A caller that caches something made from the documents compares
+   * it.
+   */
   version(): unknown;
-  /** The body of `GET /openapi/v3`: where each document is, with a hash that changes with it. */
+  /** The body of `GET /openapi/v3`: the URL of each document, with a hash of its content. */
   index(): Uint8Array;
-  /** The body of `GET /openapi/v3/<path>`, such as `apis/apps/v1`. */
+  /** The body of `GET /openapi/v3/<path>`, for example of `apis/apps/v1`. Undefined when nothing is served there. */
   document(path: string): Uint8Array | undefined;
 }
 
 /**
- * Documents are made when first asked for, and anew when their group and version changes; descriptions are read no earlier.
- * @param version what `info.version` says
+ * Makes the documents. Each is built at its first request, and again after its group and version has changed. `descriptions` is
+ * called at the first build.
+ * @param version the value of `info.version`
  */
 export function createOpenApi(catalog: ResourceCatalog, version: string, descriptions: () => Descriptions): OpenApi {
   const made = new Map<string, Uint8Array>();
@@ -60,7 +65,7 @@ function servedAt(resources: readonly Resource[], path: string): ServedKinds {
   return { stored: resources.filter(isThere), reviews: reviewResources.filter(isThere) };
 }
 
-/** What the operations on stored objects carry besides the objects. */
+/** The types that operations on stored objects have in their bodies in addition to the objects. */
 const storedTypes = ['meta/v1.DeleteOptions', 'meta/v1.Status', 'meta/v1.WatchEvent'];
 
 function documentOf(served: ServedKinds, version: string, descriptions: Descriptions): Json {
@@ -146,7 +151,7 @@ function describe(description: string | undefined): Json {
 
 function fieldSchema(field: FieldFacts, description: string | undefined): Json {
   const type = typeSchema(field.type);
-  // Next to a $ref, other words are ignored: upstream wraps it.
+  // Next to a $ref other keywords are ignored, so it is wrapped in allOf, as upstream does.
   const base = '$ref' in type ? { allOf: [type] } : type;
   return {
     ...describe(description),

@@ -28,7 +28,7 @@ describe('shape', () => {
         (error) => error instanceof ShapeError && field.test(error.message),
       ));
 
-  it('completes what Go always has, and takes nulls for absent', () => {
+  it('adds the fields that Go always has, and removes nulls', () => {
     const object = { metadata: { name: 's', labels: null }, spec: null };
     shape('core/v1.Service', object);
     assert.deepEqual(object, { metadata: { name: 's' }, spec: {}, status: { loadBalancer: {} } });
@@ -40,7 +40,7 @@ describe('shape', () => {
     assert.equal(JSON.stringify(object), '{"metadata":{"labels":{"__proto__":"x","constructor":"y"}},"data":{"__proto__":""}}');
   });
 
-  it('takes whatever a decoder makes', () => {
+  it('accepts every decoded object', () => {
     fc.assert(
       fc.property(anyObject, ([type, object]) => shape(type, object)),
       { numRuns: 300 },

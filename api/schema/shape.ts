@@ -1,6 +1,7 @@
 /**
- * Whether a value has the shape of its type, as Go finds out when it decodes: readers of objects may then rely on their types, if not
- * on their values. For objects that come from elsewhere than a decoder: a store that another version, or another program, has written.
+ * Checks that a value has the shape of its type, as Go does when it decodes. After this check, code may rely on the types of
+ * fields, but not on their values. It is for objects that did not come from our decoder: another version or another program may
+ * have written the store.
  */
 import { isJsonObject } from '#api/json.ts';
 import { isInt64 } from '../int64.ts';
@@ -10,14 +11,14 @@ import { canonicalMicroTime, canonicalTime, TimeError } from '../time.ts';
 import { type FieldType, typeFacts } from './facts.ts';
 import { fillZeros, zeroOf } from './zeros.ts';
 
-/** The value is not of its type; the message names the field. */
+/** The value does not have the shape of its type. The message names the field. */
 export class ShapeError extends Error {
   override name = 'ShapeError';
 }
 
 /**
- * Completes `object` in place: nulls go, structs that Go always has are there. Fields that the type does not have stay.
- * @param typeName such as `core/v1.Pod`
+ * Checks an object and completes it in place: removes nulls, and adds the structs that Go always has. Unknown fields stay.
+ * @param typeName for example `core/v1.Pod`
  * @throws ShapeError
  */
 export function shape(typeName: string, object: unknown): void {
@@ -25,7 +26,7 @@ export function shape(typeName: string, object: unknown): void {
   shapeStruct(typeName, object, '');
 }
 
-/** `path` is built only where something is wrong or deeper: most objects are right, and there are many. */
+/** Checks one struct. `path` is built only for an error or a nested value, because most objects are right and there are many. */
 function shapeStruct(typeName: string, object: JsonObject, path: string): void {
   const { byName } = typeFacts(typeName);
   for (const name of Object.keys(object)) {
@@ -56,7 +57,7 @@ function shaped(type: FieldType, value: JsonValue, path: string): JsonValue {
         const item = value[key];
         if (type.value.kind === 'string' && typeof item === 'string') continue;
         const next = element(type.value, item ?? null, `${path}[${key}]`);
-        // Only where it differs: an assignment to the key `__proto__` would be lost.
+        // Assigns only a changed value: an assignment to the key `__proto__` would be lost.
         if (next !== item)
           Object.defineProperty(value, key, { value: next, enumerable: true, writable: true, configurable: true });
       }

@@ -1,5 +1,5 @@
 /**
- * Types on the wire that upstream's OpenAPI does not list, in the grammar of `facts.ts`.
+ * Types on the wire that upstream's OpenAPI documents do not contain, in the grammar of `facts.ts`.
  *
  * Source: apimachinery `pkg/apis/meta/v1/generated.proto`, api `apidiscovery/v2/generated.proto`, and the `types.go` beside them.
  */

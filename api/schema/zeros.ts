@@ -1,8 +1,9 @@
 /**
- * What a decoded object holds for fields that were not on the wire, as Go's own JSON shows it: a struct that is not a pointer
- * is always there (`status: {}`, `resources: {}`), so is a scalar that its type always writes (with its zero) and a quantity (`"0"`).
+ * The values of fields that were not on the wire, as Go's JSON shows them. A struct that is not a pointer is always present
+ * (`status: {}`, `resources: {}`). So are a scalar that Go always writes (with its zero) and a quantity (`"0"`).
  *
- * Two things differ from Go on purpose: such a list or map is empty when absent, not null, and a zero time stays absent.
+ * Two things differ from Go on purpose: an absent list or map that is always written is empty and not null, and a zero time stays
+ * absent.
  */
 import type { JsonObject, JsonValue } from '../json.ts';
 import { type FieldFacts, type FieldType, type TypeFacts, typeFacts } from './facts.ts';
@@ -12,15 +13,18 @@ interface AlwaysPresent {
   zero(): JsonValue | undefined;
 }
 
-/** By the facts themselves: a type that is not built in may go, and another one come under its name. */
+/**
+ * The key is the facts, not the type's name: a type that is not built in may be removed, and another one added with the same
+ * name.
+ */
 const known = new WeakMap<TypeFacts, readonly AlwaysPresent[]>();
 
-/** Whether Go's JSON shows the field although nothing was set. */
+/** Whether Go's JSON contains the field even when nothing was set. */
 function isAlwaysPresent({ pointer, written, type }: FieldFacts): boolean {
   return !pointer && (written || type.kind === 'ref' || type.kind === 'quantity');
 }
 
-/** The zero of a type; undefined where JSON has nothing for it. */
+/** The zero of a type; undefined when JSON has none. */
 export function zeroOf(type: FieldType): JsonValue | undefined {
   switch (type.kind) {
     case 'string':
@@ -53,7 +57,7 @@ export function zeroOf(type: FieldType): JsonValue | undefined {
   }
 }
 
-/** Adds to `target`, an object of the type, what is always present; what is there already stays. */
+/** Adds the always-present fields to `target`, an object of the type. Fields that it has stay unchanged. */
 export function fillZeros(typeName: string, target: JsonObject): void {
   const facts = typeFacts(typeName);
   let fields = known.get(facts);
