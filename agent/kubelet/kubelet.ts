@@ -250,7 +250,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   function startWorker(pod: Pod): void {
     const worker = new PodWorker(workerDeps, pod);
     workers.set(worker.uid, worker);
-    const done = worker.run().finally(() => {
+    const done = worker.run(signal).finally(() => {
       running.delete(done);
       workers.delete(worker.uid);
       admitted.delete(worker.uid);
@@ -327,7 +327,6 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
       }
     } finally {
       for (const off of unsubscribe) off();
-      for (const worker of workers.values()) worker.stop();
       probes.stop();
       await Promise.all(running);
       await statuses.stop();

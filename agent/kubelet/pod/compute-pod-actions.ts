@@ -6,6 +6,7 @@
 import { ephemeralContainers, initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, Pod } from '#api/types.generated.ts';
 import { containerHash } from '../container/labels.ts';
+import type { KillReason } from './grace-period.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { findContainer, isRunning } from './observed.ts';
 import { restartsAfterKill, shouldRestartAfterExit } from './pod-spec.ts';
@@ -15,8 +16,6 @@ export interface ProbeResults {
   startup(containerId: string): 'success' | 'failure' | undefined;
   liveness(containerId: string): 'success' | 'failure' | undefined;
 }
-
-export type KillReason = 'StartupProbe' | 'LivenessProbe' | 'Unknown' | 'Changed';
 
 export interface KillAction {
   container: ObservedContainer;

@@ -6,20 +6,16 @@
 
 import type { Logger } from 'pino';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
-import { toNumber } from '#api/int64.ts';
 import { findContainer, initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, LifecycleHandler, ObjectReference, Pod } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { within } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Lanes } from '../lane.ts';
-import type { KillReason } from './compute-pod-actions.ts';
+import { containerGraceSeconds, type KillReason, minimumGraceSeconds } from './grace-period.ts';
 import type { HookRunner } from './lifecycle.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { fieldPath } from './pod-spec.ts';
-
-/** Containers always get this long between the stop signal and SIGKILL. */
-const minimumGraceSeconds = 2;
 
 /** A container may take its whole grace period: the next one is told to stop meanwhile, only not all in the same moment. */
 const stopLendAfterMs = 500;
@@ -39,7 +35,7 @@ export interface KillRequest {
   container: ObservedContainer;
   podIp: string;
   message?: string | undefined;
-  reason?: KillReason | 'PostStartHook' | undefined;
+  reason?: KillReason | undefined;
   /** Instead of the pod's own. */
   graceSeconds?: number | undefined;
   /** Waited for, within the grace period, before the container is stopped. */
@@ -66,34 +62,13 @@ function referenceOf({ pod, container }: KillRequest): ObjectReference {
   return { apiVersion: 'v1', kind: 'Pod', namespace, name, uid, fieldPath: `spec.containers{${container.name}}` };
 }
 
-/** The grace period in seconds: the deletion's, else that of the probe that failed, else the pod's. */
-export function killGraceSeconds(
-  pod: Pod | undefined,
-  spec: Container | undefined,
-  reason: KillRequest['reason'],
-  fallback: number | undefined,
-): number {
-  const deletion = pod?.metadata.deletionGracePeriodSeconds;
-  if (deletion !== undefined) return grantedSeconds(deletion);
-  const own = pod?.spec.terminationGracePeriodSeconds ?? fallback;
-  if (own === undefined) return minimumGraceSeconds;
-  const probe = reason === 'StartupProbe' ? spec?.startupProbe : reason === 'LivenessProbe' ? spec?.livenessProbe : undefined;
-  return grantedSeconds(probe?.terminationGracePeriodSeconds ?? own);
-}
-
-/**
- * The period that is granted: a negative one, of a pod from before the API made it 1, is as short as a period gets, and no deadline
- * of a runtime reaches further than 68 years.
- */
-export const grantedSeconds = (seconds: number): number => (seconds < 0 ? 1 : Math.min(toNumber(seconds), 2 ** 31 - 1));
-
 /** Settles when the container has stopped. @throws RuntimeError when the runtime cannot stop it */
 export async function killContainer(deps: KillDeps, request: KillRequest): Promise<void> {
   const { clock, events, runtime, log } = deps;
   const { pod, container, reason, message = `Stopping container ${container.name}` } = request;
   const spec = pod === undefined ? undefined : findContainer(pod, container.name)?.container;
   events.event(referenceOf(request), 'Normal', 'Killing', message);
-  const graceSeconds = request.graceSeconds ?? killGraceSeconds(pod, spec, reason, container.labels.terminationGraceSeconds);
+  const graceSeconds = request.graceSeconds ?? containerGraceSeconds(pod, spec, reason, container.labels.terminationGraceSeconds);
   const startedMs = clock.now();
   const leftSeconds = (): number => graceSeconds - Math.floor((clock.now() - startedMs) / 1000);
 

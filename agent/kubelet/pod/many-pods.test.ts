@@ -20,10 +20,12 @@ describe('many pods at once', () => {
   const statuses = new Map<string, PodStatus>();
   const finished = new Set<string>();
   const running: Promise<void>[] = [];
+  let stopped: AbortController;
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'many-pods-'));
     clock = new FakeClock();
+    stopped = new AbortController();
     fake = new FakeRuntime(clock);
     let isTold = true;
     // As the PLEG does: changes that come together are told once.
@@ -51,7 +53,7 @@ describe('many pods at once', () => {
     });
   });
   afterEach(async () => {
-    for (const worker of workers.values()) worker.stop();
+    stopped.abort();
     // What waits for a container ends when the clock reaches its deadline.
     await clock.advance(600_000);
     await Promise.all(running.splice(0));
@@ -66,7 +68,7 @@ describe('many pods at once', () => {
       const pod = aPod({ terminationGracePeriodSeconds: 30, containers: [aContainer(kind)] }, { metadata: { uid, name: uid } });
       const worker = new PodWorker(deps, pod);
       workers.set(uid, worker);
-      running.push(worker.run());
+      running.push(worker.run(stopped.signal));
       return uid;
     });
   }

@@ -28,6 +28,8 @@ interface Node {
   pass(seconds: number): Promise<void>;
   probes: Probes;
   finished: boolean;
+  /** The kubelet stops. */
+  stop(): void;
   volumeFailure: string | undefined;
   /** What the volumes wait for. */
   volumesReady: Promise<void> | undefined;
@@ -83,8 +85,10 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
     aPod({ terminationGracePeriodSeconds: 30, ...spec }),
   );
   worker = made;
+  const stopped = new AbortController();
   Object.assign(node, {
     worker: made,
+    stop: () => stopped.abort(),
     probes,
     status: () => current,
     container: (name: string) =>
@@ -101,9 +105,9 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
     },
   });
   prepare(node);
-  const running = made.run();
+  const running = made.run(stopped.signal);
   opened.push(async () => {
-    made.stop();
+    stopped.abort();
     probes.stop();
     // A stop that waits for a container ends when the clock reaches its deadline.
     await clock.advance(600_000);
@@ -501,7 +505,7 @@ describe('a kubelet that stops', () => {
   it('starts nothing more, and probes nothing, once the volumes it waited for are there', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const node = await runPod({}, (one) => (one.volumesReady = promise));
-    node.worker.stop();
+    node.stop();
     resolve();
     await node.pass(1);
     assert.deepEqual(node.fake.calls, []);

@@ -1,0 +1,123 @@
+/** Transitions of a pod whose containers are being stopped. Pure. */
+import type { Rejection } from '../../admission/rejection.ts';
+import { podGraceSeconds } from '../grace-period.ts';
+import { release } from './terminated.ts';
+import { asksForStep, heard, retry, type Transition } from './transition.ts';
+import type { Killing, PodWorkerEffect, PodWorkerEvent, Syncing, Terminating } from './types.ts';
+
+/** A pod whose containers stop is looked at this often even when nothing is heard of them. */
+const lookMs = 60_000;
+
+/** From syncing to terminating. @param verdict why, where the kubelet itself ended the pod */
+export const terminate = ({ pod, hasLeft }: Syncing, verdict?: Rejection): Transition =>
+  begin({
+    kind: 'terminating',
+    step: { kind: 'wait' },
+    pod,
+    hasLeft,
+    failures: 0,
+    mustLookAgain: false,
+    verdict,
+    round: 0,
+    graceSeconds: undefined,
+  });
+
+/** The state that follows {@link Terminating}, and what has to be done. */
+export function nextTerminating(state: Terminating, event: PodWorkerEvent): Transition {
+  const { step } = state;
+  switch (event.kind) {
+    case 'updated':
+    case 'left': {
+      const [known, kills] = shortenGrace(heard(state, event), event.nowMs);
+      if (!asksForStep(event)) return [known, kills];
+      const [then, effects] = lookSoon(known);
+      return [then, [...kills, ...effects]];
+    }
+    case 'woken':
+      return lookSoon(state);
+    case 'timeUp':
+      return step.kind === 'wait' || (step.kind === 'kill' && !step.isLooking) ? lookSoon(state) : [state, []];
+    case 'begun':
+      return step.kind === 'begin' ? kill(state, event.nowMs) : [state, []];
+    case 'looked':
+      return step.kind === 'kill' && step.isLooking ? afterLook(state, { ...step, isLooking: false }) : [state, []];
+    case 'killed':
+      // A stop of an earlier round has changed something all the same.
+      if (step.kind === 'wait') return begin(state);
+      if (step.kind !== 'kill' || event.round !== state.round) return [state, []];
+      // One step at a time: the look would report running containers after the confirmation that there are none.
+      return step.isLooking ? [{ ...state, step: { ...step, running: step.running - 1, hasStopped: true } }, []] : confirm(state);
+    case 'killFailed':
+      if (step.kind !== 'kill' || event.round !== state.round) return [state, []];
+      return afterKill(state, { ...step, running: step.running - 1, retryLimitMs: event.limitMs });
+    case 'confirmed':
+      return step.kind === 'confirm' ? release(state) : [state, []];
+    case 'failed': {
+      const isUnderWay = step.kind === 'begin' || step.kind === 'confirm' || (step.kind === 'kill' && step.isLooking);
+      return isUnderWay ? retry({ ...state, step: { kind: 'wait' } }, event.limitMs, begin) : [state, []];
+    }
+    case 'admitted':
+    case 'synced':
+    case 'rejected':
+    case 'ended':
+    case 'released':
+    case 'cleared':
+      return [state, []];
+  }
+}
+
+const begin = (state: Terminating): Transition => [
+  { ...state, step: { kind: 'begin' }, mustLookAgain: false },
+  [{ kind: 'begin' }],
+];
+
+const confirm = (state: Terminating): Transition => [
+  { ...state, step: { kind: 'confirm' }, mustLookAgain: false },
+  [{ kind: 'confirm' }],
+];
+
+/** The granted grace period begins; what an earlier round granted is not exceeded. */
+function kill(state: Terminating, nowMs: number): Transition {
+  const graceSeconds = Math.min(podGraceSeconds(state.pod), state.graceSeconds ?? Number.POSITIVE_INFINITY);
+  const round = state.round + 1;
+  const deadlineMs = nowMs + graceSeconds * 1000;
+  const step: Killing = { kind: 'kill', deadlineMs, running: 1, hasStopped: false, isLooking: false, retryLimitMs: 0 };
+  const [then, effects] = afterLook({ ...state, round, graceSeconds, step }, step);
+  return [then, [{ kind: 'kill', round, graceSeconds, skipPreStop: false }, ...effects]];
+}
+
+/** A deletion with a shorter grace period overtakes the one before: a second stop begins, and nobody waits for hooks. */
+function shortenGrace(state: Terminating, nowMs: number): readonly [Terminating, PodWorkerEffect[]] {
+  const { step, pod, hasLeft, round } = state;
+  // A pod that left the API without a deletion has no other grace period than its own, which it got.
+  if (step.kind !== 'kill' || (hasLeft && pod.metadata.deletionTimestamp === undefined)) return [state, []];
+  const graceSeconds = podGraceSeconds(pod);
+  const deadlineMs = nowMs + graceSeconds * 1000;
+  const isShorter = state.graceSeconds !== undefined && graceSeconds < state.graceSeconds && deadlineMs < step.deadlineMs;
+  if (!isShorter || step.hasStopped) return [state, []];
+  return [
+    { ...state, graceSeconds, step: { ...step, deadlineMs, running: step.running + 1 } },
+    [{ kind: 'kill', round, graceSeconds, skipPreStop: true }],
+  ];
+}
+
+function lookSoon(state: Terminating): Transition {
+  const { step } = state;
+  if (step.kind === 'wait') return begin(state);
+  if (step.kind === 'kill' && !step.isLooking)
+    return [{ ...state, step: { ...step, isLooking: true }, mustLookAgain: false }, [{ kind: 'look' }]];
+  return [{ ...state, mustLookAgain: true }, []];
+}
+
+function afterLook(state: Terminating, step: Killing): Transition {
+  if (step.hasStopped) return confirm(state);
+  if (step.running === 0) return afterKill(state, step);
+  if (state.mustLookAgain) return lookSoon({ ...state, step });
+  return [{ ...state, step }, [{ kind: 'wait', ms: lookMs }]];
+}
+
+/** When no stop is left that could succeed, everything is tried again. */
+const afterKill = (state: Terminating, step: Killing): Transition =>
+  step.running === 0 && !step.isLooking
+    ? retry({ ...state, step: { kind: 'wait' } }, step.retryLimitMs, begin)
+    : [{ ...state, step }, []];
