@@ -1,5 +1,4 @@
 /** What the transitions of all states have in common. Pure. */
-import type { Pod } from '#api/types.generated.ts';
 import type { PodVersion, PodWorkerEffect, PodWorkerState, Syncing, Terminated, Terminating } from './types.ts';
 
 /** The state that follows, and what has to be done, in this order. */
