@@ -21,7 +21,7 @@ import { untilAborted } from '#client/until-aborted.ts';
 import { messageText } from '../errors.ts';
 import type { NodeObservation } from '../node/node-status.ts';
 import type { KubeletServing } from '../options.ts';
-import type { PodWorker } from '../pod/pod-worker.ts';
+import type { PodLookup } from '../pod/pod-set.ts';
 import { authorize, forbiddenText } from './auth.ts';
 import { queryOf, readLogQuery } from './log-query.ts';
 import { readLog } from './log-reader.ts';
@@ -40,7 +40,7 @@ export interface ServerDeps {
   nodeName: string;
   /** `containerd`, `docker`: the scheme of container IDs. */
   runtimeName: string;
-  workers(): readonly PodWorker[];
+  pods: PodLookup;
   observeNode(): Promise<NodeObservation>;
   cgroups: Cgroups;
   cgroupRoot: string;
@@ -110,19 +110,10 @@ async function upgrade(deps: ServerDeps, request: IncomingMessage, socket: Duple
   if (target === undefined) throw new UpgradeError(404, '404 page not found');
   const isWebSocket = (request.headers.upgrade ?? '').toLowerCase() === 'websocket';
   if (isWebSocket) checkPortsNamed(request, target);
-  const worker = findWorker(deps, target.namespace, target.pod, target.uid);
+  const worker = deps.pods.find(target.namespace, target.pod, target.uid);
   const url = await streamingUrl(deps.runtime, worker, target);
   if (isWebSocket) await serveWebSocket(request, socket, head, target, url);
   else await relayUpgrade(request, socket, head, url);
-}
-
-function findWorker(deps: ServerDeps, namespace: string, name: string, uid?: string): PodWorker | undefined {
-  return deps
-    .workers()
-    .find(
-      ({ pod }) =>
-        pod.metadata.namespace === namespace && pod.metadata.name === name && (uid === undefined || pod.metadata.uid === uid),
-    );
 }
 
 export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
@@ -142,18 +133,20 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
     ['/healthz', '/healthz/ping', '/healthz/syncloop', '/healthz/log'],
     (_request, response) => void response.type('text').send('ok'),
   );
-  app.get('/pods', (_request, response) => void response.json(podList(deps.workers().map(({ pod }) => pod))));
+  app.get('/pods', (_request, response) => void response.json(podList(deps.pods.workers().map(({ pod }) => pod))));
   app.get(['/runningpods', '/runningpods/'], (_request, response) => void response.json(podList(runningPods(deps))));
   app.get(['/containerLogs/:namespace/:pod/:container'], (request, response) => sendLog(deps, request, response, signal));
   app.get('/stats/summary', async (_request, response) => {
-    response.json(await statsSummary({ ...deps, pods: deps.workers().map(({ pod }) => pod) }));
+    response.json(await statsSummary({ ...deps, pods: deps.pods.workers().map(({ pod }) => pod) }));
   });
   app.get('/metrics', async (_request, response) => {
-    response
-      .type('text/plain; version=0.0.4')
-      .send(
-        await renderMetrics({ workers: deps.workers(), nodeName: deps.nodeName, uptimeMs: deps.clock.now() - deps.startedMs }),
-      );
+    response.type('text/plain; version=0.0.4').send(
+      await renderMetrics({
+        workers: deps.pods.workers(),
+        nodeName: deps.nodeName,
+        uptimeMs: deps.clock.now() - deps.startedMs,
+      }),
+    );
   });
   app.get('/metrics/resource', async (_request, response) => {
     response.type('text/plain; version=0.0.4').send(renderResourceMetrics(await usageSummary(deps)));
@@ -175,9 +168,9 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
 /** undefined: the runtime or the machine does not tell. */
 async function usageSummary(deps: ServerDeps): Promise<UsageSummary | undefined> {
   try {
-    const summary = (await statsSummary({ ...deps, pods: deps.workers().map(({ pod }) => pod) })) as UsageSummary;
+    const summary = (await statsSummary({ ...deps, pods: deps.pods.workers().map(({ pod }) => pod) })) as UsageSummary;
     const started = new Map(
-      deps
+      deps.pods
         .workers()
         .flatMap(({ pod: { metadata }, status }) =>
           (status.containerStatuses ?? []).map(({ name, state }) => [
@@ -205,7 +198,7 @@ const podList = (items: readonly object[]): object => ({ kind: 'PodList', apiVer
 
 /** Pods as the runtime has them: names, IDs and images of what runs. */
 function runningPods(deps: ServerDeps): object[] {
-  return deps.workers().flatMap(({ pod, observed }) => {
+  return deps.pods.workers().flatMap(({ pod, observed }) => {
     const running = observed?.containers.filter(({ status }) => status.state === 'CONTAINER_RUNNING') ?? [];
     if (running.length === 0) return [];
     const { namespace, name, uid } = pod.metadata;
@@ -221,7 +214,7 @@ function runningPods(deps: ServerDeps): object[] {
 
 async function sendLog(deps: ServerDeps, request: Request, response: Response, signal: AbortSignal): Promise<void> {
   const { namespace, pod: podName, container } = request.params as Record<'namespace' | 'pod' | 'container', string>;
-  const worker = findWorker(deps, namespace, podName);
+  const worker = deps.pods.find(namespace, podName);
   if (worker === undefined) {
     response.status(404).type('text').send(`pod "${podName}" not found\n`);
     return;

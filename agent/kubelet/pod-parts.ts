@@ -1,0 +1,125 @@
+/** Puts together what runs this node's pods: volumes, images, containers, probes, statuses, and the set of pods that uses them. */
+import { createMounts } from '#agent/host/mount.ts';
+import { createBackOff } from './backoff.ts';
+import { createContainerStarter } from './container/container-starter.ts';
+import { createNodeFiles } from './container/node-files.ts';
+import { createImagePuller } from './images/image-puller.ts';
+import { createPodPullSecrets } from './images/pod-pull-secrets.ts';
+import type { KubeletDeps } from './kubelet.ts';
+import { createLanes } from './lane.ts';
+import { createLogRotation } from './logs/log-rotation.ts';
+import { networkProblem } from './node/node-status.ts';
+import type { NodeParts } from './node-parts.ts';
+import { createReferencedObjects } from './objects.ts';
+import type { ResolvedOptions } from './options.ts';
+import type { Paths } from './paths.ts';
+import { createHookRunner } from './pod/lifecycle.ts';
+import { createObserver } from './pod/observe.ts';
+import { createOrphans } from './pod/orphans.ts';
+import { createPodRuntime } from './pod/pod-runtime.ts';
+import { PodSet } from './pod/pod-set.ts';
+import { createProbeRunner } from './probes/probe-run.ts';
+import { createProbes } from './probes/probes.ts';
+import { createPodCgroups } from './resources/pod-cgroups.ts';
+import { createStatusWriter } from './status/status-writer.ts';
+import type { SyncLoopParts } from './sync-loop.ts';
+import { createPathGate } from './volumes/path-gate.ts';
+import { createServiceAccountTokens } from './volumes/token-cache.ts';
+import { createVolumes } from './volumes/volumes.ts';
+
+/**
+ * @param runtimeName as the container runtime calls itself
+ * @param signal stops the pods' workers
+ * @param wake a probe's result changed for the pod with this UID
+ */
+export function createPodParts(
+  deps: KubeletDeps,
+  options: ResolvedOptions,
+  paths: Paths,
+  nodeParts: NodeParts,
+  runtimeName: string,
+  signal: AbortSignal,
+  wake: (uid: string) => void,
+): SyncLoopParts {
+  const { client, runtime, clock, random, log, events } = deps;
+  const { health, pleg, machine } = nodeParts;
+  const { cgroupRoot } = options;
+  const services = deps.informers.informer('services');
+  const runner = deps.probeRunner ?? createProbeRunner(runtime);
+  const probes = createProbes({ runner, clock, random, events, log, changed: wake });
+  const objects = createReferencedObjects(client, clock);
+  const tokens = createServiceAccountTokens({ client, clock, random });
+  const mounts = createMounts(deps.exec);
+  const gate = createPathGate(clock);
+  const volumes = createVolumes({ paths, mounts, gate, sources: { objects, tokens } });
+  const lanes = createLanes(clock, machine.cpuCount);
+  const crashBackOff = createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 });
+  const podRuntime = createPodRuntime({
+    lanes,
+    runtime,
+    clock,
+    events,
+    log,
+    probes,
+    crashBackOff,
+    paths,
+    cgroupRoot,
+    hooks: createHookRunner(runtime, clock),
+    clusterDns: { servers: options.clusterDns, domain: options.clusterDomain },
+    ...createNodeFiles(paths, options),
+    starter: createContainerStarter({
+      lane: lanes.starts,
+      runtime,
+      events,
+      objects,
+      mounts,
+      gate,
+      paths,
+      images: createImagePuller({ runtime, clock, events, serialize: options.serializeImagePulls }),
+      services: () => services.cache.list(),
+      machine: { memoryBytes: machine.memoryBytes, cgroupVersion: nodeParts.cgroups.hierarchy.version },
+    }),
+  });
+  const cgroups = createPodCgroups(nodeParts.cgroups, cgroupRoot);
+  const observer = createObserver(runtime, paths.podsDir);
+  const statuses = createStatusWriter({ client, clock, log });
+  const pods = new PodSet(
+    {
+      lane: lanes.releases,
+      observer,
+      runtime: podRuntime,
+      probes,
+      volumes,
+      cgroups,
+      statuses,
+      events,
+      clock,
+      random,
+      log,
+      paths,
+      runtimeName,
+      hostIps: options.nodeIps,
+      nodeName: options.nodeName,
+      node: nodeParts.node,
+      allocatable: nodeParts.allocatable,
+      networkProblem: () => networkProblem(health.status()),
+      pullSecrets: createPodPullSecrets({ objects, events }),
+    },
+    signal,
+  );
+  const isKnown = (uid: string): boolean => pods.has(uid);
+  return {
+    pods,
+    probes,
+    statuses,
+    cgroups,
+    orphans: createOrphans({ pleg, observer, runtime: podRuntime, volumes, cgroups, paths, log, isKnown }),
+    logRotation: createLogRotation({
+      runtime,
+      log,
+      maxBytes: options.containerLogMaxBytes,
+      maxFiles: options.containerLogMaxFiles,
+    }),
+    collectors: [crashBackOff, objects],
+  };
+}

@@ -1,0 +1,92 @@
+/**
+ * The kubelet's loop over the pods of this node: hands the API's pods to the pod set, and keeps house from time to time. What happens
+ * in between (PLEG, probes) wakes the worker of its pod directly.
+ *
+ * Source: upstream `pkg/kubelet/kubelet.go` (syncLoop, HandlePodCleanups).
+ */
+import type { MachineInfo } from '#agent/host/proc.ts';
+import type { Node, Pod, Service } from '#api/types.generated.ts';
+import type { Clock } from '#client/clock.ts';
+import { sleep } from '#client/clock.ts';
+import type { Informer } from '#client/informer.ts';
+import type { LeftOutReporter } from '#client/left-out.ts';
+import type { LogRotation } from './logs/log-rotation.ts';
+import type { NodeAgent } from './node/node-agent.ts';
+import type { Orphans } from './pod/orphans.ts';
+import type { PodSet } from './pod/pod-set.ts';
+import { PodSource } from './pod/pod-source.ts';
+import type { Probes } from './probes/probes.ts';
+import type { PodCgroups } from './resources/pod-cgroups.ts';
+import type { StatusWriter } from './status/status-writer.ts';
+
+/** What the loop keeps going, and ends in order. */
+export interface SyncLoopParts {
+  pods: PodSet;
+  probes: Probes;
+  statuses: StatusWriter;
+  cgroups: PodCgroups;
+  orphans: Orphans;
+  logRotation: LogRotation;
+  /** What forgets old entries when it is told to. */
+  collectors: readonly { collect(): void }[];
+}
+
+export interface SyncLoopDeps extends SyncLoopParts {
+  /** Everything that pods are started with; the loop waits until their caches are complete. */
+  informers: { pods: Informer<Pod>; nodes: Informer<Node>; services: Pick<Informer<Service>, 'untilSynced'> };
+  nodeAgent: Pick<NodeAgent, 'deleted'>;
+  nodeName: string;
+  machine: MachineInfo;
+  leftOut: LeftOutReporter;
+  clock: Clock;
+}
+
+const housekeepingMs = 30_000;
+
+/**
+ * Runs until `signal` aborts, and settles when workers, probes and the writing of statuses have ended.
+ * @throws Error when an informer fails, or the control group of all pods cannot be made
+ */
+export async function runSyncLoop(deps: SyncLoopDeps, signal: AbortSignal): Promise<void> {
+  const { machine, pods, probes, statuses } = deps;
+  // Until the list of pods is complete nobody can tell which containers are orphans: nothing is touched.
+  if (!(await untilSynced(deps.informers, signal))) return;
+  await deps.cgroups.prepare({ cpuMillis: machine.cpuCount * 1000, memoryBytes: machine.memoryBytes });
+  const unsubscribe = subscribe(deps);
+  try {
+    while (!signal.aborted) {
+      await keepHouse(deps);
+      await sleep(deps.clock, housekeepingMs, signal);
+    }
+  } finally {
+    for (const off of unsubscribe) off();
+    probes.stop();
+    await pods.ended();
+    await statuses.stop();
+  }
+}
+
+/** @returns false when `signal` aborts first */
+async function untilSynced({ pods, nodes, services }: SyncLoopDeps['informers'], signal: AbortSignal): Promise<boolean> {
+  try {
+    await Promise.all([pods, nodes, services].map((informer) => informer.untilSynced(signal)));
+    return true;
+  } catch (error) {
+    if (signal.aborted) return false;
+    throw error;
+  }
+}
+
+/** @returns what ends the subscriptions */
+function subscribe({ informers, pods, nodeAgent, nodeName, leftOut }: SyncLoopDeps): (() => void)[] {
+  return [
+    informers.pods.subscribe(new PodSource(pods, leftOut)),
+    informers.nodes.subscribe({ deleted: ({ metadata }) => void (metadata.name === nodeName && nodeAgent.deleted()) }),
+  ];
+}
+
+async function keepHouse({ orphans, logRotation, collectors }: SyncLoopDeps): Promise<void> {
+  await orphans.collect();
+  await logRotation.rotate();
+  for (const collector of collectors) collector.collect();
+}
