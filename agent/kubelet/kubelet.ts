@@ -6,16 +6,9 @@
  * Source: upstream `pkg/kubelet/kubelet.go`; DESIGN.md, "Kubelet".
  */
 import { mkdir } from 'node:fs/promises';
-import type { Logger } from 'pino';
-import type { Cgroups } from '#agent/host/cgroup.ts';
-import type { Exec } from '#agent/host/exec.ts';
-import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
-import type { Client } from '#client/client.ts';
-import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
-import type { EventRecorder } from '#client/event-recorder.ts';
-import type { InformerSelections, Informers } from '#client/informers.ts';
-import type { LeftOutReporter } from '#client/left-out.ts';
+import type { InformerSelections } from '#client/informers.ts';
+import type { KubeletDeps } from './kubelet-deps.ts';
 import { createNodeParts } from './node-parts.ts';
 import type { KubeletOptions } from './options.ts';
 import { withDefaults } from './options.ts';
@@ -23,30 +16,9 @@ import { kubeletPaths } from './paths.ts';
 import type { Pleg } from './pod/pleg.ts';
 import type { PodSet } from './pod/pod-set.ts';
 import { createPodParts } from './pod-parts.ts';
-import type { ProbeRunner } from './probes/probe-run.ts';
 import { kubeletConfiguration } from './server/configz.ts';
 import { serveKubelet } from './server/server.ts';
 import { runSyncLoop } from './sync-loop.ts';
-
-export interface KubeletDeps {
-  client: Client;
-  /** With {@link kubeletSelections}; run by the caller. */
-  informers: Informers;
-  runtime: ContainerRuntime;
-  clock: Clock;
-  /** In [0, 1). */
-  random: () => number;
-  log: Logger;
-  /** As component `kubelet`, with the node's name as host. */
-  events: EventRecorder;
-  /** Told of pods that this kubelet cannot take. */
-  leftOut: LeftOutReporter;
-  exec: Exec;
-  /** Default: those of this machine. */
-  cgroups?: Cgroups | undefined;
-  /** Default: real probes. */
-  probeRunner?: ProbeRunner | undefined;
-}
 
 export interface Kubelet {
   /** Runs until `signal` aborts, and settles when everything of the kubelet has ended. Containers run on. */

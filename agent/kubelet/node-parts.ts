@@ -3,7 +3,7 @@ import type { Cgroups } from '#agent/host/cgroup.ts';
 import { createCgroups } from '#agent/host/cgroup.ts';
 import type { MachineInfo } from '#agent/host/proc.ts';
 import type { Node } from '#api/types.generated.ts';
-import type { KubeletDeps } from './kubelet.ts';
+import type { KubeletDeps } from './kubelet-deps.ts';
 import { createNodeAgent, type NodeAgent } from './node/node-agent.ts';
 import { createNodeObserver } from './node/node-observer.ts';
 import type { NodeObservation } from './node/node-status.ts';

@@ -5,7 +5,7 @@ import { createContainerStarter } from './container/container-starter.ts';
 import { createNodeFiles } from './container/node-files.ts';
 import { createImagePuller } from './images/image-puller.ts';
 import { createPodPullSecrets } from './images/pod-pull-secrets.ts';
-import type { KubeletDeps } from './kubelet.ts';
+import type { KubeletDeps } from './kubelet-deps.ts';
 import { createLanes } from './lane.ts';
 import { createLogRotation } from './logs/log-rotation.ts';
 import { networkProblem } from './node/node-status.ts';

@@ -1,0 +1,31 @@
+/** What a kubelet is given: the API, the container runtime, the machine, the clock. */
+import type { Logger } from 'pino';
+import type { Cgroups } from '#agent/host/cgroup.ts';
+import type { Exec } from '#agent/host/exec.ts';
+import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import type { Client } from '#client/client.ts';
+import type { Clock } from '#client/clock.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { Informers } from '#client/informers.ts';
+import type { LeftOutReporter } from '#client/left-out.ts';
+import type { ProbeRunner } from './probes/probe-run.ts';
+
+export interface KubeletDeps {
+  client: Client;
+  /** With `kubeletSelections` of kubelet.ts; run by the caller. */
+  informers: Informers;
+  runtime: ContainerRuntime;
+  clock: Clock;
+  /** In [0, 1). */
+  random: () => number;
+  log: Logger;
+  /** As component `kubelet`, with the node's name as host. */
+  events: EventRecorder;
+  /** Told of pods that this kubelet cannot take. */
+  leftOut: LeftOutReporter;
+  exec: Exec;
+  /** Default: those of this machine. */
+  cgroups?: Cgroups | undefined;
+  /** Default: real probes. */
+  probeRunner?: ProbeRunner | undefined;
+}
