@@ -55,14 +55,16 @@ export function validateLabelSelector(selector: LabelSelector | undefined, field
   return [
     ...validateLabels(selector.matchLabels, `${field}.matchLabels`),
     ...(selector.matchExpressions ?? []).flatMap((each, index) =>
-      validateRequirement(each, `${field}.matchExpressions[${index}]`),
+      validateLabelRequirement(each, `${field}.matchExpressions[${index}]`),
     ),
   ];
 }
 
-function validateRequirement(
+/** @param operators `any operator`: one that nobody here knows is let pass, for clients that are newer than we are */
+export function validateLabelRequirement(
   { key = '', operator = '', values = [] }: Partial<LabelSelectorRequirement>,
   field: string,
+  operators: 'known operators' | 'any operator' = 'known operators',
 ): FieldError[] {
   const errors: FieldError[] = [];
   if (operator === 'In' || operator === 'NotIn') {
@@ -71,7 +73,7 @@ function validateRequirement(
     if (values.length > 0) {
       errors.push(forbiddenField(`${field}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
     }
-  } else {
+  } else if (operators === 'known operators') {
     errors.push(invalidValue(`${field}.operator`, operator, 'not a valid selector operator'));
   }
   errors.push(...validateLabelName(key, `${field}.key`));

@@ -4,6 +4,8 @@
  * and removed at run time.
  */
 import type {
+  ClusterRole,
+  ClusterRoleBinding,
   ConfigMap,
   CustomResourceDefinition,
   Deployment,
@@ -16,6 +18,8 @@ import type {
   Node,
   Pod,
   ReplicaSet,
+  Role,
+  RoleBinding,
   Secret,
   Service,
   ServiceAccount,
@@ -37,6 +41,10 @@ export interface ResourceTypes {
   events: Event;
   'events.events.k8s.io': EventsEvent;
   'leases.coordination.k8s.io': Lease;
+  'roles.rbac.authorization.k8s.io': Role;
+  'rolebindings.rbac.authorization.k8s.io': RoleBinding;
+  'clusterroles.rbac.authorization.k8s.io': ClusterRole;
+  'clusterrolebindings.rbac.authorization.k8s.io': ClusterRoleBinding;
   'customresourcedefinitions.apiextensions.k8s.io': CustomResourceDefinition;
 }
 
@@ -241,6 +249,12 @@ export const builtInResources: readonly BuiltInResource[] = [
   // events.k8s.io/v1 shows the same stored objects as the core group's events, as upstream does.
   resource('events.events.k8s.io', 'Event', 'events/v1.Event', { names: ['ev'], storedAs: 'events', garbageCollected: false }),
   resource('leases.coordination.k8s.io', 'Lease', 'coordination/v1.Lease'),
+  resource('roles.rbac.authorization.k8s.io', 'Role', 'rbac/v1.Role'),
+  resource('rolebindings.rbac.authorization.k8s.io', 'RoleBinding', 'rbac/v1.RoleBinding'),
+  resource('clusterroles.rbac.authorization.k8s.io', 'ClusterRole', 'rbac/v1.ClusterRole', { cluster: true }),
+  resource('clusterrolebindings.rbac.authorization.k8s.io', 'ClusterRoleBinding', 'rbac/v1.ClusterRoleBinding', {
+    cluster: true,
+  }),
   // This resource is served but not listed. kubectl lists CustomResourceDefinitions before it reports an unknown kind
   // (cli-runtime `crd_finder.go`). The list is empty, because none can be created.
   resource(

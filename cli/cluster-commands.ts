@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { type Command, Option } from 'commander';
+import { authorizationModes } from '#control/apiserver/authorization/modes.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
-import { cidr, count, durationMs, port, portRange } from './flags.ts';
+import { cidr, count, durationMs, listOf, port, portRange } from './flags.ts';
 
 export function createClusterCommands(program: Command): void {
   serverCommand(program);
@@ -67,6 +68,12 @@ function serverCommand(program: Command): void {
     .option('--node-monitor-grace-period <duration>', 'silence after which a node is NotReady', durationMs, 50_000)
     .option('--default-not-ready-toleration-seconds <n>', 'how long pods stay on a node that is not ready', count, 300)
     .option('--default-unreachable-toleration-seconds <n>', 'how long pods stay on a node that is unreachable', count, 300)
+    .option(
+      '--authorization-mode <modes>',
+      'who is asked whether a request may be, in this order: RBAC, AlwaysAllow, AlwaysDeny',
+      listOf('authorization-mode', authorizationModes),
+      ['AlwaysAllow'],
+    )
     .option('--max-requests-inflight <n>', 'requests at a time that only read; 0: no limit', count, 400)
     .option('--max-mutating-requests-inflight <n>', 'requests at a time that change something; 0: no limit', count, 200)
     .option('--tls-san <name>', 'another name or address for the serving certificate; may be given often', collect, [])

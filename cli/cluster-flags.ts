@@ -1,5 +1,7 @@
 /** The flags of `tinker server` and `tinker agent`, as commander hands them over. Durations are in milliseconds. */
 
+import type { AuthorizationMode } from '#control/apiserver/authorization/modes.ts';
+
 export interface ServerFlags {
   dataDir: string;
   bindAddress: string;
@@ -14,6 +16,7 @@ export interface ServerFlags {
   nodeMonitorGracePeriod: number;
   defaultNotReadyTolerationSeconds: number;
   defaultUnreachableTolerationSeconds: number;
+  authorizationMode: AuthorizationMode[];
   maxRequestsInflight: number;
   maxMutatingRequestsInflight: number;
   tlsSan: string[];

@@ -40,3 +40,17 @@ export function portRange(text: string): { first: number; last: number } {
   if (range.first > range.last) throw new InvalidArgumentError('Give a range such as 30000-32767.');
   return range;
 }
+
+/** A list such as `Node,RBAC`: each of `known`, once. @throws InvalidArgumentError in upstream's words */
+export const listOf =
+  <T extends string>(flag: string, known: readonly T[]) =>
+  (text: string): T[] => {
+    const given = text.split(',');
+    if (text === '') throw new InvalidArgumentError(`at least one ${flag} must be passed`);
+    const unknown = given.find((one) => !known.some((name) => name === one));
+    if (unknown !== undefined)
+      throw new InvalidArgumentError(`${flag} ${JSON.stringify(unknown)} is not a valid mode: give some of ${known.join(',')}.`);
+    if (new Set(given).size < given.length)
+      throw new InvalidArgumentError(`${flag} ${JSON.stringify(given)} has mode specified more than once`);
+    return given as T[];
+  };

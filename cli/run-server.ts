@@ -38,6 +38,7 @@ export async function server(flags: ServerFlags): Promise<void> {
           notReady: flags.defaultNotReadyTolerationSeconds,
           unreachable: flags.defaultUnreachableTolerationSeconds,
         },
+        authorizationModes: flags.authorizationMode,
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },
         extraNames: {
           dns: flags.tlsSan.filter((name) => isIP(name) === 0),

@@ -20,6 +20,7 @@ import { writeSafely } from '#control/pki/pki-files.ts';
 import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
 import { type ApiServer, createApiServer, inProcessTransport } from './apiserver/api-server.ts';
 import { type ComponentName, componentUser } from './apiserver/authentication/component-users.ts';
+import { type AuthorizationMode, createAuthorization } from './apiserver/authorization/modes.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
 import { KindCatalog } from './apiserver/catalog.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
@@ -56,6 +57,8 @@ export interface ServerOptions {
   nodeMonitorGracePeriodMs: number;
   tolerationSeconds: { notReady: number; unreachable: number };
   inflight: InflightLimits;
+  /** `--authorization-mode`. */
+  authorizationModes: readonly AuthorizationMode[];
   /** More names and addresses for the serving certificate (`--tls-san`). */
   extraNames: { dns: readonly string[]; ips: readonly string[] };
   /** Receives the administrator's kubeconfig, besides `<data-dir>/admin.conf`. */
@@ -180,7 +183,8 @@ interface Parts {
 
 function buildApiServer({ options, store, clock, log, pki, allocator, proxy, leftOut }: Parts): ApiServer {
   const issuer = `https://kubernetes.default.svc.${options.clusterDomain}`;
-  const catalog = new KindCatalog(builtInKinds({ clock, services: allocator, random: Math.random }));
+  const authorization = createAuthorization(options.authorizationModes);
+  const catalog = new KindCatalog(builtInKinds({ clock, services: allocator, roles: authorization.roles, random: Math.random }));
   const openApi = createOpenApi(catalog.resources, options.version, options.descriptions);
   return createApiServer(
     {
@@ -190,6 +194,7 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy, lef
       catalog,
       patcher: createObjectPatcher(),
       admission: admissionPlugins({ random: Math.random, tolerationSeconds: options.tolerationSeconds }),
+      authorization,
       openapi: openApiRoute(openApi),
       proxy,
       leftOut,

@@ -13,6 +13,7 @@ import { createSqliteStore } from '#control/store/sqlite.ts';
 import type { Store } from '#control/store/store.ts';
 import { admissionPlugins } from './admission/plugins/index.ts';
 import { type ApiServer, type ApiServerDeps, createApiServer, inProcessTransport } from './api-server.ts';
+import { type AuthorizationMode, createAuthorization } from './authorization/modes.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
 import { KindCatalog } from './catalog.ts';
 import {
@@ -27,12 +28,16 @@ import { silentLog } from './serving/server-log.ts';
 
 export const admin: UserInfo = { name: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'], extra: {} };
 
+export type TestRequest = (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<TestAnswer>;
+
 export interface TestServer {
   server: ApiServer;
   store: Store;
   client: Client;
-  /** One request; `body` objects are sent as JSON. */
-  request(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<TestAnswer>;
+  /** One request of the administrator's; `body` objects are sent as JSON. */
+  request: TestRequest;
+  /** The same, of somebody else's. */
+  as(user: UserInfo): TestRequest;
   stop(): Promise<void>;
 }
 
@@ -90,6 +95,8 @@ export interface TestServerOptions {
   watchCache?: Partial<WatchCacheLimits>;
   deps?: Partial<ApiServerDeps> | ((catalog: KindCatalog) => Partial<ApiServerDeps>);
   namespaces?: readonly string[];
+  /** `--authorization-mode`. Default: AlwaysAllow. */
+  modes?: readonly AuthorizationMode[];
   /** Another server's, for several servers on one store; who opened it closes it. */
   store?: Store;
   /** Which free cluster IPs and node ports services get. Default Math.random. */
@@ -117,7 +124,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     { store, clock, log, random: options.random ?? Math.random, events: options.events },
     { serviceCidr: '10.96.0.0/16', ...options.ranges },
   );
-  const catalog = new KindCatalog(builtInKinds({ clock, services, random: Math.random }));
+  const authorization = createAuthorization(options.modes ?? ['AlwaysAllow']);
+  const catalog = new KindCatalog(builtInKinds({ clock, services, roles: authorization.roles, random: Math.random }));
   const deps = typeof options.deps === 'function' ? options.deps(catalog) : options.deps;
   const server = createApiServer(
     {
@@ -127,6 +135,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       catalog,
       patcher: createObjectPatcher(),
       admission: admissionPlugins({ random: Math.random }),
+      authorization,
       ...deps,
     },
     {
@@ -139,12 +148,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const stopping = new AbortController();
   const running = server.run(stopping.signal);
   await server.ready;
-  const transport = inProcessTransport(server, admin);
-  const started: TestServer = {
-    server,
-    store,
-    client: createClient(transport, { userAgent: 'test/1.0' }),
-    async request(method, path, body, headers = {}) {
+  const as = (user: UserInfo): TestRequest => {
+    const send = inProcessTransport(server, user);
+    return async (method, path, body, headers = {}) => {
       const bytes =
         body === undefined
           ? undefined
@@ -156,8 +162,15 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
         ...(bytes === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers,
       };
-      return await answerOf(await transport({ method, path, headers: all, body: bytes }));
-    },
+      return await answerOf(await send({ method, path, headers: all, body: bytes }));
+    };
+  };
+  const started: TestServer = {
+    server,
+    store,
+    client: createClient(inProcessTransport(server, admin), { userAgent: 'test/1.0' }),
+    request: as(admin),
+    as,
     async stop() {
       stopping.abort();
       await running;

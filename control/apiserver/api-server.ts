@@ -23,7 +23,8 @@ import type { AdmissionPlugin } from './admission/plugin.ts';
 import { anonymousUser } from './authentication/authentication.ts';
 import { ServiceAccountTokens, type TokenOptions } from './authentication/service-account-tokens.ts';
 import { handleIssuerDiscovery } from './authentication/token-issuer-discovery.ts';
-import { type Authorizer, alwaysAllow } from './authorization/authorization.ts';
+import { alwaysAllow } from './authorization/authorization.ts';
+import type { Authorization } from './authorization/modes.ts';
 import { CacheFeed } from './cache/cache-feed.ts';
 import { compactRegularly } from './cache/compaction.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
@@ -64,8 +65,8 @@ export interface ApiServerDeps {
   admission: readonly AdmissionPlugin[];
   /** Told of stored values that cannot be read. */
   leftOut?: LeftOutReporter;
-  /** Default: {@link alwaysAllow}. */
-  authorizer?: Authorizer;
+  /** Default: {@link alwaysAllow}, which follows nothing. */
+  authorization?: Pick<Authorization, 'authorizer' | 'followers'>;
   /** Default: an {@link Inflight} with the limits of the options. */
   flowControl?: FlowControl;
   /** A number in [0, 1). Default: Math.random. */
@@ -211,6 +212,7 @@ class Server implements ApiServer {
       prefixes,
       options.watchCache,
     );
+    for (const [prefix, follower] of deps.authorization?.followers ?? []) this.#feed.follow(prefix, follower);
     const decoder = new BodyDecoder();
     const trackElsewhere = trackIn(decoder);
     const admission = new AdmissionChain(deps.admission);
@@ -228,7 +230,7 @@ class Server implements ApiServer {
       registry: this.registry,
       patcher,
       decoder,
-      authorizer: deps.authorizer ?? alwaysAllow,
+      authorizer: deps.authorization?.authorizer ?? alwaysAllow,
       admission,
       random,
       decode,

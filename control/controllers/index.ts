@@ -11,6 +11,7 @@ import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import { createInformers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
+import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import { deploymentController } from './deployment.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
@@ -55,6 +56,7 @@ export function controllers(
     namespaceController(as('namespace-controller')),
     serviceAccountController(as('serviceaccount-controller')),
     garbageCollector(as('garbage-collector-controller')),
+    clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
     podGcController(as('pod-garbage-collector'), options),
     nodeLifecycleController(as('node-controller'), options),
     taintEvictionController(as('taint-eviction-controller')),

@@ -1,10 +1,12 @@
 /**
- * Who may do what: the seam to authorizers, and upstream's default one, which allows everything to whoever is authenticated.
+ * Who may do what: the seam between requests and authorizers. What a request asks for is {@link AuthorizationAttributes}; an authorizer
+ * allows it, denies it, or has no opinion.
  *
- * Source: kubernetes.io, Authorization (`--authorization-mode=AlwaysAllow` is the default); bootstrap policy
- * `system:public-info-viewer` for what anyone may read.
+ * Source: apiserver `pkg/authorization/authorizer`, `pkg/endpoints/filters/authorization.go`; kubernetes.io, Authorization.
  */
 
+import { isPathSegmentName } from '#api/names.ts';
+import { exactField, type FieldRequirement, parseFieldSelector, SelectorError } from '#api/selector.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 
@@ -17,42 +19,99 @@ export interface AuthorizationAttributes {
   resource: string;
   subresource: string;
   namespace: string;
+  /** Of a list or watch: the one name that its field selector leaves. */
   name: string;
   /** For non-resource requests. */
   path: string;
+  /** What a list, watch or deletecollection asks of fields. Absent: nothing that can be read. */
+  fieldSelector?: readonly FieldRequirement[];
 }
 
 export interface Decision {
   allowed: boolean;
-  /** Denied by a rule, rather than by the lack of one. */
+  /** Denied, whatever other authorizers would say; absent or false, while not allowed: no opinion. */
   denied?: boolean;
+  /** Why, for the 403 and for access reviews; '' where there is nothing to say. */
   reason: string;
 }
 
 export interface SubjectRules {
   resourceRules: { verbs: string[]; apiGroups: string[]; resources: string[]; resourceNames?: string[] }[];
   nonResourceRules: { verbs: string[]; nonResourceURLs: string[] }[];
+  /** There may be more that is allowed. */
   incomplete: boolean;
+  /** Why it is incomplete. */
+  evaluationError?: string;
 }
 
 export interface Authorizer {
-  authorize(attributes: AuthorizationAttributes): Promise<Decision>;
+  /** Asked for every request; an authorizer that need not wait answers at once. */
+  authorize(attributes: AuthorizationAttributes): Decision | Promise<Decision>;
   /** What `kubectl auth can-i --list` shows. */
-  rules(user: UserInfo, namespace: string): Promise<SubjectRules>;
+  rules(user: UserInfo, namespace: string): SubjectRules | Promise<SubjectRules>;
 }
 
-export const alwaysAllow: Authorizer = {
-  async authorize() {
-    return { allowed: true, reason: '' };
-  },
-  async rules() {
-    return {
-      resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }],
-      nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }],
-      incomplete: false,
-    };
-  },
+export const noOpinion = (reason = ''): Decision => ({ allowed: false, reason });
+
+const noRules: SubjectRules = { resourceRules: [], nonResourceRules: [], incomplete: false };
+const everything: SubjectRules = {
+  resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }],
+  nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }],
+  incomplete: false,
 };
+
+/** `--authorization-mode=AlwaysAllow`: whoever is authenticated may do everything. */
+export const alwaysAllow: Authorizer = {
+  authorize: () => ({ allowed: true, reason: '' }),
+  rules: () => everything,
+};
+
+/** `--authorization-mode=AlwaysDeny`, for tests: nobody but `system:masters` may do anything. */
+export const alwaysDeny: Authorizer = {
+  authorize: () => noOpinion('Everything is forbidden.'),
+  rules: () => noRules,
+};
+
+/** Who belongs to this group may do everything, whatever the other authorizers say. */
+const privilegedGroup = 'system:masters';
+
+export const isPrivileged = ({ groups }: UserInfo): boolean => groups.includes(privilegedGroup);
+
+/** Upstream asks it before the authorizers of every mode. It has no rules to show. */
+export const privilegedGroups: Authorizer = {
+  authorize: ({ user }) => (isPrivileged(user) ? { allowed: true, reason: '' } : noOpinion()),
+  rules: () => noRules,
+};
+
+/**
+ * Asks one after the other until one allows or denies; where all have no opinion, all reasons are told.
+ * Source: apiserver `pkg/authorization/union`.
+ */
+export function union(authorizers: readonly Authorizer[]): Authorizer {
+  return {
+    async authorize(attributes) {
+      const reasons: string[] = [];
+      for (const authorizer of authorizers) {
+        const asked = authorizer.authorize(attributes);
+        const decision = asked instanceof Promise ? await asked : asked;
+        if (decision.allowed || decision.denied === true) return decision;
+        if (decision.reason !== '') reasons.push(decision.reason);
+      }
+      return noOpinion(reasons.join('\n'));
+    },
+    async rules(user, namespace) {
+      const all: SubjectRules[] = [];
+      for (const authorizer of authorizers) all.push(await authorizer.rules(user, namespace));
+      const errors = all.flatMap(({ evaluationError }) => evaluationError ?? []);
+      return {
+        resourceRules: all.flatMap(({ resourceRules }) => resourceRules),
+        nonResourceRules: all.flatMap(({ nonResourceRules }) => nonResourceRules),
+        incomplete: all.some(({ incomplete }) => incomplete),
+        ...(errors.length === 0 ? {} : { evaluationError: errors.length === 1 ? errors.join() : `[${errors.join(', ')}]` }),
+      };
+    },
+  };
+}
 
 const publicPaths = new Set(['/livez', '/readyz', '/healthz', '/version']);
 
@@ -63,17 +122,43 @@ export function isPublic(info: RequestInfo): boolean {
   return publicPaths.has(path);
 }
 
+const verbsWithSelectors: ReadonlySet<string> = new Set(['list', 'watch', 'deletecollection']);
+
 export function attributesOf(info: RequestInfo, user: UserInfo): AuthorizationAttributes {
   const { verb, isResource, group, version, resource, subresource, namespace, name, path } = info;
-  return { user, verb, isResource, group, version, resource, subresource, namespace, name, path };
+  const attributes = { user, verb, isResource, group, version, resource, subresource, namespace, name, path };
+  if (!isResource || !verbsWithSelectors.has(verb)) return attributes;
+  const fieldSelector = readFieldSelector(info.query.get('fieldSelector') ?? '');
+  if (fieldSelector === undefined || fieldSelector.length === 0) return attributes;
+  const selected = verb === 'deletecollection' || name !== '' ? undefined : exactField(fieldSelector, 'metadata.name');
+  const isName = selected !== undefined && selected !== '' && isPathSegmentName(selected).length === 0;
+  return { ...attributes, fieldSelector, ...(isName ? { name: selected } : {}) };
 }
+
+/** Undefined: it cannot be read; the handler tells the client why, if the request comes so far. */
+function readFieldSelector(text: string): FieldRequirement[] | undefined {
+  try {
+    return parseFieldSelector(text);
+  } catch (error) {
+    if (error instanceof SelectorError) return undefined;
+    throw error;
+  }
+}
+
+/** Upstream answers with nothing that a browser could take for HTML, apart from the authorizer's own words. */
+const sanitized = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 /** Upstream's sentence for a 403: `User "x" cannot get resource "pods" in API group "" in the namespace "default"`. */
 export function forbiddenReason(attributes: AuthorizationAttributes, reason: string): string {
+  const sentence = sanitized(forbiddenSentence(attributes));
+  return reason === '' ? sentence : `${sentence}: ${reason}`;
+}
+
+function forbiddenSentence(attributes: AuthorizationAttributes): string {
   const { user, verb, group, resource, subresource, namespace, path } = attributes;
-  const why = reason === '' ? '' : `: ${reason}`;
-  if (!attributes.isResource) return `User ${JSON.stringify(user.name)} cannot ${verb} path ${JSON.stringify(path)}${why}`;
+  const who = `User ${JSON.stringify(user.name)} cannot ${verb}`;
+  if (!attributes.isResource) return `${who} path ${JSON.stringify(path)}`;
   const what = subresource === '' ? resource : `${resource}/${subresource}`;
   const where = namespace === '' ? 'at the cluster scope' : `in the namespace ${JSON.stringify(namespace)}`;
-  return `User ${JSON.stringify(user.name)} cannot ${verb} resource ${JSON.stringify(what)} in API group ${JSON.stringify(group)} ${where}${why}`;
+  return `${who} resource ${JSON.stringify(what)} in API group ${JSON.stringify(group)} ${where}`;
 }

@@ -15,6 +15,7 @@ import { StoreError } from '#control/store/errors.ts';
 import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import { CachedObject } from './cached-object.ts';
+import type { CacheEvent } from './change-window.ts';
 import { EncodedBytes } from './encoded-bytes.ts';
 import { ListsUnderWay } from './lists-under-way.ts';
 import { isLargeText, letOthersIn } from './object-size.ts';
@@ -42,12 +43,21 @@ export interface CacheFeedDeps {
   leftOut?: LeftOutReporter | undefined;
 }
 
+/** Told of what is in one cache as it changes, within the same turn and before anybody who watches: for indexes that must not lag behind. */
+export interface CacheFollower {
+  /** Everything was read anew: this is all there is. */
+  replaced(objects: Iterable<CachedObject>): void;
+  changed(event: Pick<CacheEvent, 'previous' | 'current'>): void;
+}
+
 export class CacheFeed {
   readonly #deps: CacheFeedDeps;
   readonly #caches: Map<string, WatchCache>;
   readonly #limits: WatchCacheLimits;
   /** Prefixes whose cache is being filled, with what has changed under them meanwhile. */
   readonly #joining = new Map<string, StoreEvent[]>();
+  /** By storage prefix, whether there is a cache or not. */
+  readonly #followers = new Map<string, CacheFollower[]>();
   /** Of all kinds: the encoded forms of what was asked for lately. */
   readonly #encoded = new EncodedBytes();
   readonly #asker: RevisionAsker;
@@ -103,6 +113,16 @@ export class CacheFeed {
     return found;
   }
 
+  /** To be called before anything is read: a follower is told of everything from the first read on, also of a cache that is added later. */
+  follow(storagePrefix: string, follower: CacheFollower): void {
+    this.#followers.set(storagePrefix, [...(this.#followers.get(storagePrefix) ?? []), follower]);
+  }
+
+  #replace(prefix: string, objects: readonly CachedObject[], revision: number): void {
+    this.#caches.get(prefix)?.replace(objects, revision);
+    for (const follower of this.#followers.get(prefix) ?? []) follower.replaced(objects);
+  }
+
   /**
    * Makes one more cache and fills it; the others go on as they are. Resolves once it can be read, at the revision of all.
    *
@@ -124,12 +144,9 @@ export class CacheFeed {
       // Until then the cache would show what a reader at the common revision must not see yet.
       await this.reach(revision);
       if (this.#joining.get(prefix) !== changes) return;
-      const cache = new WatchCache(prefix, this.#limits);
-      this.#caches.set(prefix, cache);
-      cache.replace(
-        entries.flatMap((entry) => this.#decode(prefix, entry) ?? []),
-        revision,
-      );
+      this.#caches.set(prefix, new WatchCache(prefix, this.#limits));
+      const objects = entries.flatMap((entry) => this.#decode(prefix, entry) ?? []);
+      this.#replace(prefix, objects, revision);
       for (const event of changes) if (event.revision > revision) this.#apply(event);
       if (this.#undecodable.size > 0) this.#reportUndecodable();
     } finally {
@@ -143,6 +160,7 @@ export class CacheFeed {
     if (cache === undefined) return;
     this.#caches.delete(prefix);
     cache.close();
+    for (const follower of this.#followers.get(prefix) ?? []) follower.replaced([]);
     const unread = [...this.#undecodable.keys()].filter((key) => key.startsWith(cache.prefix));
     for (const key of unread) this.#undecodable.delete(key);
     if (unread.length > 0) this.#reportUndecodable();
@@ -264,7 +282,7 @@ export class CacheFeed {
       if (prefix !== undefined && object !== undefined) byPrefix.get(prefix)?.push(object);
     }
     this.#reportUndecodable();
-    for (const [prefix, cache] of this.#caches) cache.replace(byPrefix.get(prefix) ?? [], revision);
+    for (const prefix of this.#caches.keys()) this.#replace(prefix, byPrefix.get(prefix) ?? [], revision);
     this.#advance(revision);
     if (this.#isReady) return;
     this.#isReady = true;
@@ -301,6 +319,7 @@ export class CacheFeed {
     if (known > 0 || this.#undecodable.size > 0) this.#reportUndecodable();
     if (current === undefined && previous === undefined) return;
     cache.apply({ revision: event.revision, current, previous, atMs: this.#deps.clock.now() });
+    for (const follower of this.#followers.get(prefix) ?? []) follower.changed({ previous, current });
   }
 
   #decode(prefix: string, entry: StoreEntry): CachedObject | undefined {

@@ -5,6 +5,7 @@ import { createResourceCatalog } from '#api/resource-catalog.ts';
 import type { ResourceId } from '#api/resources.ts';
 import { ApiError } from '#api/status.ts';
 import { FakeClock } from '#client/clock.ts';
+import { createAuthorization } from '../authorization/modes.ts';
 import { type AllocationStore, openAllocationStore } from './core/service/allocator.testing.ts';
 import { strategies } from './index.ts';
 import { create, systemMeta, update } from './strategy.testing.ts';
@@ -109,8 +110,27 @@ const podSpec = {
 const template = { metadata: { labels: { app: 'web' } }, spec: podSpec };
 const selector = { matchLabels: { app: 'web' }, matchExpressions: [{ key: 'app', operator: 'In', values: ['web'] }] };
 
+const rules = [
+  { verbs: ['get'], apiGroups: [''], resources: ['pods'], resourceNames: ['p'] },
+  { verbs: ['get'], nonResourceURLs: ['/x'] },
+];
+const binding = {
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'r' },
+  subjects: [
+    { kind: 'User', name: 'u', apiGroup: 'rbac.authorization.k8s.io' },
+    { kind: 'ServiceAccount', name: 's', namespace: 'n' },
+  ],
+};
+
 /** Objects with nearly every field that checks and defaults look at. */
 const rich: Record<Exclude<ResourceId, 'customresourcedefinitions.apiextensions.k8s.io'>, object> = {
+  'clusterrolebindings.rbac.authorization.k8s.io': binding,
+  'clusterroles.rbac.authorization.k8s.io': {
+    rules,
+    aggregationRule: {
+      clusterRoleSelectors: [{ matchLabels: { a: 'b' }, matchExpressions: [{ key: 'a', operator: 'Exists' }] }],
+    },
+  },
   configmaps: { data: { a: 'b' }, binaryData: { c: 'eA==' } },
   'deployments.apps': { spec: { selector, template, strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: '1%' } } } },
   endpoints: {
@@ -145,6 +165,8 @@ const rich: Record<Exclude<ResourceId, 'customresourcedefinitions.apiextensions.
   },
   pods: { spec: podSpec },
   'replicasets.apps': { spec: { selector, template } },
+  'rolebindings.rbac.authorization.k8s.io': binding,
+  'roles.rbac.authorization.k8s.io': { rules: rules.slice(0, 1) },
   secrets: { type: 'kubernetes.io/dockerconfigjson', data: { '.dockerconfigjson': 'e30=' } },
   serviceaccounts: { secrets: [{ name: 's' }], imagePullSecrets: [{ name: 'p' }] },
   services: {
@@ -192,7 +214,12 @@ describe('objects with absent parts', () => {
   let all: ReturnType<typeof strategies>;
   before(async () => {
     taken = await openAllocationStore();
-    all = strategies({ clock, services: await taken.allocator({ serviceCidr: '10.96.0.0/12' }), random: () => 0 });
+    all = strategies({
+      clock,
+      services: await taken.allocator({ serviceCidr: '10.96.0.0/12' }),
+      roles: createAuthorization([]).roles,
+      random: () => 0,
+    });
   });
   after(() => taken.close());
   const resources = createResourceCatalog();
@@ -200,7 +227,7 @@ describe('objects with absent parts', () => {
   for (const [id, content] of Object.entries(rich) as [ResourceId, Json][]) {
     it(`of ${id} are answered, never crashed on`, async () => {
       const strategy = all[id];
-      const metadata = systemMeta('x', id === 'namespaces' || id === 'nodes' ? undefined : 'ns');
+      const metadata = systemMeta('x', resources.builtIn(id).namespaced ? 'ns' : undefined);
       const { group, version, kind } = resources.builtIn(id);
       const object = { apiVersion: apiVersionOf(group, version), kind, metadata, ...content } as KubeObject;
       const { object: old } = await create(strategy, object, { stored });

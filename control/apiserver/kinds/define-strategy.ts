@@ -19,6 +19,7 @@ type StatusOf<T> = T extends { status?: infer Status } ? Status : never;
 
 /** What of a {@link Strategy} is the same in its declaration. */
 const sameInBoth = [
+  'checkWriter',
   'allocate',
   'committed',
   'release',

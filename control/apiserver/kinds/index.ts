@@ -19,9 +19,15 @@ import { serviceAccountKind } from './core/serviceaccount/strategy.ts';
 import type { BuiltInKind } from './define-kind.ts';
 import type { StrategyDeps } from './deps.ts';
 import { endpointSliceKind } from './discovery/endpointslice/strategy.ts';
+import { clusterRoleKind } from './rbac/clusterrole/strategy.ts';
+import { clusterRoleBindingKind } from './rbac/clusterrolebinding/strategy.ts';
+import { roleKind } from './rbac/role/strategy.ts';
+import { roleBindingKind } from './rbac/rolebinding/strategy.ts';
 
 /** A view of another row comes after it. */
 const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
+  clusterRoleBindingKind(deps),
+  clusterRoleKind(deps),
   configMapKind,
   customResourceDefinitionKind,
   deploymentKind,
@@ -34,6 +40,8 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   nodeKind,
   podKind,
   replicaSetKind,
+  roleBindingKind(deps),
+  roleKind(deps),
   secretKind,
   serviceKind(deps),
   serviceAccountKind,

@@ -67,6 +67,7 @@ export class Creator {
     await pause?.();
     const attributes = createAttributes(resource, object, context);
     await this.#deps.admission.mutate(attributes, context);
+    await strategy.checkWriter?.(object, undefined, context);
     await pause?.();
     fillSystemFields(object, this.#deps.clock.now(), this.#deps.random);
     strategy.prepareForCreate?.(object, context);

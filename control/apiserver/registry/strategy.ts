@@ -2,7 +2,7 @@
  * What is special to one kind. The generic registry (registry.ts) serves every kind alike; a kind's file in `kinds/`
  * holds a Strategy with only what differs.
  *
- * Order on create: decode → defaults → admission (mutate) → system fields → prepareForCreate → validate → admission (validate) → allocate →
+ * Order on create: decode → defaults → admission (mutate) → checkWriter → system fields → prepareForCreate → validate → admission (validate) → allocate →
  * store. Admission is not of a kind: see admission/plugin.ts.
  * Source: apiserver `pkg/registry/rest/{create,update,delete}.go`.
  */
@@ -54,6 +54,11 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   setDefaults?(object: T): void;
   /** Clears what clients may not set (status), sets generation. In place. */
   prepareForCreate?(object: T, context: RequestContext): void;
+  /**
+   * Whether this user may write this very object, where that depends on more than authorization can see of the request. Asked when admission
+   * has changed the object, and before validation; not about subresources. @throws ApiError 403
+   */
+  checkWriter?(object: T, old: T | undefined, context: RequestContext): Promise<void>;
   /** Keeps what this endpoint may not change (status on the main resource; all but status on `/status`); raises generation on a spec change. */
   prepareForUpdate?(object: T, old: T, context: RequestContext, subresource: UpdatedPart): void;
   validate(object: T): FieldError[];

@@ -87,6 +87,7 @@ export class Updater {
     if (isLargeText(current.bytes)) await letOthersIn();
     const attributes = updateAttributes(resource, object, old, request, context);
     await this.#deps.admission.mutate(attributes, context);
+    if (request.subresource === '') await this.#deps.catalog.kind(resource).strategy.checkWriter?.(object, old, context);
     return request.view === undefined ? object : request.view.into(object, attributes.object as KubeObject);
   }
 

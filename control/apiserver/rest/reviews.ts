@@ -4,23 +4,15 @@
  * Source: kubernetes `pkg/registry/authorization`, `pkg/registry/authentication`.
  */
 
-import { invalidValue, required } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import { type KubeObject, rfc3339 } from '#api/meta.ts';
 import type { ReviewResource } from '#api/review-resources.ts';
 import { badRequest, invalid, methodNotSupported } from '#api/status.ts';
-import type {
-  SelfSubjectAccessReview,
-  SelfSubjectRulesReview,
-  SubjectAccessReview,
-  SubjectAccessReviewSpec,
-  SubjectAccessReviewStatus,
-  TokenReview,
-} from '#api/types.generated.ts';
+import type { SelfSubjectRulesReview, TokenReview } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { TokenError } from '../authentication/service-account-tokens.ts';
-import type { AuthorizationAttributes } from '../authorization/authorization.ts';
 import type { UserInfo } from '../registry/strategy.ts';
+import { type AccessReview, decideReview, validateAccessReview } from './access-reviews.ts';
 import { admitted } from './admitted.ts';
 import { type Exchange, writeContext } from './exchange.ts';
 import { objectResponse } from './responses.ts';
@@ -35,6 +27,7 @@ export async function handleReview(exchange: ReviewExchange, resource: ReviewRes
   const expected = { apiVersion: `${resource.group}/${resource.version}`, kind: resource.kind, type: resource.schema };
   const asked = (await readObject(exchange as Exchange, expected, 'CreateOptions')) as unknown as JsonObject;
   const context = writeContext(exchange as Exchange, 'CreateOptions');
+  checkAccessReview(asked, info.namespace);
   await (await admitted(exchange, resource, asked as unknown as KubeObject, context)).validate();
   const status = await answers[resource.kind]?.(exchange, asked);
   const answer: JsonObject = { ...asked, status: status as JsonObject };
@@ -42,25 +35,20 @@ export async function handleReview(exchange: ReviewExchange, resource: ReviewRes
   return objectResponse(201, answer, accepted.format, pretty);
 }
 
+/** @throws ApiError 422 */
+function checkAccessReview(asked: JsonObject, namespace: string): void {
+  const { kind, metadata, spec } = asked as unknown as AccessReview;
+  if (!kind.endsWith('AccessReview')) return;
+  const errors = validateAccessReview({ kind, metadata: metadata ?? {}, spec: spec ?? {} }, namespace);
+  if (errors.length > 0) throw invalid({ group: 'authorization.k8s.io', name: kind }, '', errors);
+}
+
 const answers: Readonly<Record<string, (exchange: ReviewExchange, asked: JsonObject) => Promise<object>>> = {
   SelfSubjectReview: async ({ user }) => ({ userInfo: wireUser(user) }),
   TokenReview: reviewToken,
-  SelfSubjectAccessReview: async (exchange, asked) => {
-    const { spec } = asked as unknown as SelfSubjectAccessReview;
-    return await decide(exchange, exchange.user, spec, 'SelfSubjectAccessReview');
-  },
-  SubjectAccessReview: async (exchange, asked) => {
-    const { spec } = asked as unknown as SubjectAccessReview;
-    return await decide(exchange, subjectOf(spec), spec, 'SubjectAccessReview');
-  },
-  LocalSubjectAccessReview: async (exchange, asked) => {
-    const { spec } = asked as unknown as SubjectAccessReview;
-    const namespace = spec.resourceAttributes?.namespace ?? '';
-    if (namespace !== exchange.info.namespace) {
-      throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${exchange.info.namespace}`);
-    }
-    return await decide(exchange, subjectOf(spec), spec, 'LocalSubjectAccessReview');
-  },
+  SelfSubjectAccessReview: reviewAccess,
+  SubjectAccessReview: reviewAccess,
+  LocalSubjectAccessReview: reviewAccess,
   SelfSubjectRulesReview: async ({ parts, user }, asked) => {
     const namespace = (asked as unknown as SelfSubjectRulesReview).spec?.namespace ?? '';
     if (namespace === '') throw badRequest('no namespace on request');
@@ -68,53 +56,17 @@ const answers: Readonly<Record<string, (exchange: ReviewExchange, asked: JsonObj
   },
 };
 
-const subjectOf = (spec: SubjectAccessReviewSpec): UserInfo => ({
+async function reviewAccess({ parts, user }: ReviewExchange, asked: JsonObject): Promise<object> {
+  const { kind, spec } = asked as unknown as AccessReview;
+  return await decideReview(parts.authorizer, kind === 'SelfSubjectAccessReview' ? user : subjectOf(spec), spec);
+}
+
+const subjectOf = (spec: AccessReview['spec']): UserInfo => ({
   name: spec.user ?? '',
   uid: spec.uid,
   groups: spec.groups ?? [],
   extra: spec.extra ?? {},
 });
-
-type AccessSpec = Pick<SubjectAccessReviewSpec, 'resourceAttributes' | 'nonResourceAttributes' | 'user' | 'groups'>;
-
-async function decide(
-  { parts }: ReviewExchange,
-  user: UserInfo,
-  spec: AccessSpec,
-  kind: string,
-): Promise<SubjectAccessReviewStatus> {
-  const { resourceAttributes: resource, nonResourceAttributes: other } = spec;
-  const problems = [];
-  if ((resource === undefined) === (other === undefined)) {
-    const detail =
-      resource === undefined
-        ? 'exactly one of nonResourceAttributes or resourceAttributes must be specified'
-        : 'cannot be specified in combination with resourceAttributes';
-    problems.push(
-      resource === undefined
-        ? invalidValue('spec.resourceAttributes', null, detail)
-        : invalidValue('spec.nonResourceAttributes', other, detail),
-    );
-  }
-  if (kind !== 'SelfSubjectAccessReview' && user.name === '' && user.groups.length === 0) {
-    problems.push(required('spec.user', 'at least one of user or group must be specified'));
-  }
-  if (problems.length > 0) throw invalid({ group: 'authorization.k8s.io', name: kind }, '', problems);
-  const attributes: AuthorizationAttributes = {
-    user,
-    verb: resource?.verb ?? other?.verb ?? '',
-    isResource: resource !== undefined,
-    group: resource?.group ?? '',
-    version: resource?.version ?? '',
-    resource: resource?.resource ?? '',
-    subresource: resource?.subresource ?? '',
-    namespace: resource?.namespace ?? '',
-    name: resource?.name ?? '',
-    path: other?.path ?? '',
-  };
-  const { allowed, denied, reason } = await parts.authorizer.authorize(attributes);
-  return { allowed, ...(denied === true ? { denied } : {}), ...(reason === '' ? {} : { reason }) };
-}
 
 async function reviewToken({ parts }: ReviewExchange, asked: JsonObject): Promise<object> {
   const { spec } = asked as unknown as TokenReview;

@@ -3,7 +3,7 @@ import http from 'node:http';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { inProcessTransport } from '../api-server.ts';
 import { componentUser } from '../authentication/component-users.ts';
-import { alwaysAllow } from '../authorization/authorization.ts';
+import { type Authorizer, alwaysAllow } from '../authorization/authorization.ts';
 import { addresses, backend, type ProxyServer, startProxyServer } from '../proxy/proxy.testing.ts';
 import { parseRequestInfo } from '../rest/request-info.ts';
 import { defaultInflightLimits, Inflight } from './inflight.ts';
@@ -13,9 +13,9 @@ const asked: string[] = [];
 let denied: string | undefined;
 let isFull = false;
 
-const authorizer = {
+const authorizer: Authorizer = {
   ...alwaysAllow,
-  async authorize({ user, verb, resource, subresource, name }: Parameters<typeof alwaysAllow.authorize>[0]) {
+  async authorize({ user, verb, resource, subresource, name }) {
     const what = `${user.name} ${verb} ${resource}${subresource === '' ? '' : `/${subresource}`} ${name}`;
     asked.push(what);
     return { allowed: what !== denied, reason: '' };
@@ -44,7 +44,7 @@ describe('the chain of filters', () => {
   const jane = ['admin impersonate users jane', 'jane get pods/proxy web', 'flow control jane', 'connect jane'];
 
   before(async () => {
-    server = await startProxyServer({}, { authorizer, flowControl, admission });
+    server = await startProxyServer({}, { authorization: { authorizer, followers: new Map() }, flowControl, admission });
     const far = http.createServer((_, response) => response.end('plain'));
     far.on('upgrade', (_, socket) =>
       socket.end('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n'),

@@ -161,7 +161,7 @@ async function authorize(authorizer: Authorizer, info: RequestInfo, user: UserIn
   if (decision.allowed) return;
   const why = forbiddenReason(attributes, decision.reason);
   if (!info.isResource) throw failure(403, 'Forbidden', `forbidden: ${why}`, {});
-  throw forbidden({ group: info.group, name: info.resource }, info.name, why);
+  throw forbidden({ group: info.group, name: info.resource }, attributes.name, why);
 }
 
 function flowControl(control: FlowControl): Filter {

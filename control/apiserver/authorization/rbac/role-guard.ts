@@ -1,0 +1,124 @@
+/**
+ * Who may write which roles and bindings: nobody gives what they do not have. A role may hold what its writer has (or who may `escalate`
+ * it may write anything into it); a binding may refer to a role whose rules its writer has (or which they may `bind`).
+ *
+ * Source: kubernetes `pkg/registry/rbac/{escalation_check,helpers}.go`, `pkg/registry/rbac/*&#47;policybased/storage.go`.
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { forbidden, notFound, unknownError } from '#api/status.ts';
+import type { ClusterRole, PolicyRule, Role, RoleRef } from '#api/types.generated.ts';
+import type { RequestContext, UserInfo } from '../../registry/strategy.ts';
+import { semanticEqual } from '../../validation/semantic-equal.ts';
+import type { AuthorizationAttributes, Authorizer } from '../authorization.ts';
+import { isPrivileged } from '../authorization.ts';
+import { escalation } from './escalation.ts';
+import { rulesOf } from './rbac-authorizer.ts';
+import type { Binding, RoleIndex } from './role-index.ts';
+
+const group = 'rbac.authorization.k8s.io';
+
+const fullAuthority: readonly PolicyRule[] = [
+  { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+  { verbs: ['*'], nonResourceURLs: ['*'] },
+];
+
+export class RoleGuard {
+  readonly #authorizer: Authorizer;
+  readonly #index: RoleIndex;
+
+  constructor(authorizer: Authorizer, index: RoleIndex) {
+    this.#authorizer = authorizer;
+    this.#index = index;
+  }
+
+  /** @param role as it will be stored @throws ApiError 403 */
+  async checkRole(
+    plural: 'roles' | 'clusterroles',
+    role: Role | ClusterRole,
+    old: Role | ClusterRole | undefined,
+    { user }: Pick<RequestContext, 'user'>,
+  ): Promise<void> {
+    const { name, namespace = '' } = role.metadata;
+    const target = { plural, name: old === undefined ? '' : name, namespace };
+    if (isPrivileged(user) || (await this.#may(user, 'escalate', target)) || isForCollectorOnly(role, old)) return;
+    this.#checkRules(user, namespace, role.rules ?? [], { plural, name });
+    if (!aggregates(role) && !aggregates(old)) return;
+    const { rules, errors } = rulesOf(this.#index, user, namespace);
+    if (escalation(user, rules, errors, fullAuthority) !== undefined)
+      throw forbidden({ group, name: plural }, name, 'must have cluster-admin privileges to use the aggregationRule');
+  }
+
+  /** @param binding as it will be stored @throws ApiError 403, 404 for a role that is not there */
+  async checkBinding(
+    plural: 'rolebindings' | 'clusterrolebindings',
+    binding: Binding,
+    old: Binding | undefined,
+    { user }: Pick<RequestContext, 'user'>,
+  ): Promise<void> {
+    const { name, namespace = '' } = binding.metadata;
+    const { roleRef } = binding;
+    if (isPrivileged(user) || isForCollectorOnly(binding, old)) return;
+    const rolePlural = pluralOf(roleRef);
+    const target = { plural: rolePlural ?? '', name: roleRef.name, namespace, group: roleRef.apiGroup };
+    if (rolePlural !== undefined && (await this.#may(user, 'bind', target))) return;
+    this.#checkRules(user, namespace, this.#rulesOfRole(roleRef, namespace), { plural, name });
+  }
+
+  /** @throws ApiError 404; 500 for a kind of role that there is not, as upstream: validation comes later */
+  #rulesOfRole(roleRef: RoleRef, namespace: string): readonly PolicyRule[] {
+    const plural = pluralOf(roleRef);
+    if (plural === undefined) throw unknownError(`unsupported role reference kind: ${JSON.stringify(roleRef.kind)}`);
+    const rules = this.#index.roleRules(roleRef, namespace);
+    if (rules === undefined) throw notFound({ group, name: plural }, roleRef.name);
+    return rules;
+  }
+
+  #checkRules(
+    user: UserInfo,
+    namespace: string,
+    wanted: readonly PolicyRule[],
+    { plural, name }: { plural: string; name: string },
+  ): void {
+    const { rules, errors } = rulesOf(this.#index, user, namespace);
+    const why = escalation(user, rules, errors, wanted);
+    if (why !== undefined) throw forbidden({ group, name: plural }, name, why);
+  }
+
+  async #may(
+    user: UserInfo,
+    verb: string,
+    target: { plural: string; name: string; namespace: string; group?: string | undefined },
+  ): Promise<boolean> {
+    const attributes: AuthorizationAttributes = {
+      user,
+      verb,
+      isResource: true,
+      group: target.group ?? group,
+      version: '*',
+      resource: target.plural,
+      subresource: '',
+      namespace: target.namespace,
+      name: target.name,
+      path: '',
+    };
+    return (await this.#authorizer.authorize(attributes)).allowed;
+  }
+}
+
+function pluralOf({ kind }: RoleRef): string | undefined {
+  if (kind === 'Role') return 'roles';
+  return kind === 'ClusterRole' ? 'clusterroles' : undefined;
+}
+
+const aggregates = (role: Role | ClusterRole | undefined): boolean =>
+  role !== undefined && 'aggregationRule' in role && (role.aggregationRule?.clusterRoleSelectors ?? []).length > 0;
+
+/** Whether only what the garbage collector changes is changed: it needs no more rights than to write. */
+function isForCollectorOnly(object: KubeObject, old: KubeObject | undefined): boolean {
+  return old !== undefined && semanticEqual(withoutCollectorFields(object), withoutCollectorFields(old));
+}
+
+function withoutCollectorFields({ metadata, ...rest }: KubeObject): unknown {
+  const { ownerReferences: _owners, finalizers: _finalizers, managedFields: _managed, ...kept } = metadata;
+  return { ...rest, metadata: kept };
+}

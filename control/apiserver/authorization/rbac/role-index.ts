@@ -1,0 +1,102 @@
+/**
+ * Roles and bindings as the watch caches have them, found by subject: a request looks only at the bindings of its own user and groups,
+ * however many there are in the cluster.
+ *
+ * Source: kubernetes `pkg/registry/rbac/validation/rule.go` (what a binding applies to).
+ */
+import type { KubeObject } from '#api/meta.ts';
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject } from '#api/types.generated.ts';
+import type { UserInfo } from '../../registry/strategy.ts';
+
+/** What the index holds, by the resources' plurals. */
+export type RbacKind = 'roles' | 'clusterroles' | 'rolebindings' | 'clusterrolebindings';
+
+export type Binding = RoleBinding | ClusterRoleBinding;
+
+/** A binding, and the first of its subjects that the user is. */
+export interface AppliedBinding {
+  binding: Binding;
+  subject: Subject;
+}
+
+export class RoleIndex {
+  /** By namespace (none for cluster roles), then by name. */
+  readonly #roles = new Map<string, Map<string, Role | ClusterRole>>();
+  /** By namespace (none for cluster role bindings), then by {@link subjectKey}, then by name. */
+  readonly #bindings = new Map<string, Map<string, Map<string, Binding>>>();
+
+  /** Takes in what is there now in place of what was: either may be absent. */
+  apply(kind: RbacKind, previous: KubeObject | undefined, current: KubeObject | undefined): void {
+    if (kind === 'roles' || kind === 'clusterroles') return this.#applyRole(previous, current);
+    if (previous !== undefined) this.#unbind(previous as Binding);
+    if (current !== undefined) this.#bind(current as Binding);
+  }
+
+  /** Forgets everything of this kind. */
+  clear(kind: RbacKind): void {
+    const isClusterWide = kind === 'clusterroles' || kind === 'clusterrolebindings';
+    const map: Map<string, unknown> = kind === 'roles' || kind === 'clusterroles' ? this.#roles : this.#bindings;
+    for (const namespace of map.keys()) if ((namespace === '') === isClusterWide) map.delete(namespace);
+  }
+
+  /** The rules of the role; undefined where there is none of this name. @param namespace of the binding */
+  roleRules({ kind, name }: RoleRef, namespace: string): readonly PolicyRule[] | undefined {
+    const role = this.#roles.get(kind === 'ClusterRole' ? '' : namespace)?.get(name);
+    return role === undefined ? undefined : (role.rules ?? []);
+  }
+
+  /** The bindings of one namespace ('': those of the cluster) that apply to a user, each once. */
+  *bindingsOf({ name, groups }: UserInfo, namespace: string): Generator<AppliedBinding> {
+    const bySubject = this.#bindings.get(namespace);
+    if (bySubject === undefined) return;
+    const seen = new Set<Binding>();
+    for (const key of [`user ${name}`, ...groups.map((group) => `group ${group}`)]) {
+      for (const binding of bySubject.get(key)?.values() ?? []) {
+        if (seen.has(binding)) continue;
+        seen.add(binding);
+        const subject = binding.subjects?.find((one) => subjectKey(one, namespace) === key);
+        if (subject !== undefined) yield { binding, subject };
+      }
+    }
+  }
+
+  #applyRole(previous: KubeObject | undefined, current: KubeObject | undefined): void {
+    const { name, namespace = '' } = (current ?? previous)?.metadata ?? { name: '' };
+    const ofNamespace = this.#roles.get(namespace) ?? new Map<string, Role>();
+    if (current === undefined) ofNamespace.delete(name);
+    else ofNamespace.set(name, current as Role);
+    if (ofNamespace.size === 0) this.#roles.delete(namespace);
+    else this.#roles.set(namespace, ofNamespace);
+  }
+
+  #bind(binding: Binding): void {
+    const { name, namespace = '' } = binding.metadata;
+    for (const subject of binding.subjects ?? []) {
+      const key = subjectKey(subject, namespace);
+      if (key === undefined) continue;
+      const bySubject = this.#bindings.get(namespace) ?? new Map<string, Map<string, Binding>>();
+      this.#bindings.set(namespace, bySubject);
+      const named = bySubject.get(key) ?? new Map<string, Binding>();
+      bySubject.set(key, named.set(name, binding));
+    }
+  }
+
+  #unbind({ metadata: { name, namespace = '' }, subjects = [] }: Binding): void {
+    const bySubject = this.#bindings.get(namespace);
+    for (const subject of subjects) {
+      const key = subjectKey(subject, namespace) ?? '';
+      const named = bySubject?.get(key);
+      named?.delete(name);
+      if (named?.size === 0) bySubject?.delete(key);
+    }
+    if (bySubject?.size === 0) this.#bindings.delete(namespace);
+  }
+}
+
+/** A service account is the user of its name. One without a namespace is of the binding's; without either, nobody. */
+function subjectKey({ kind, name, namespace }: Subject, bindingNamespace: string): string | undefined {
+  if (kind === 'User') return `user ${name}`;
+  if (kind === 'Group') return `group ${name}`;
+  const own = namespace || bindingNamespace;
+  return kind !== 'ServiceAccount' || own === '' ? undefined : `user system:serviceaccount:${own}:${name}`;
+}
