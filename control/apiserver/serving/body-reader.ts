@@ -35,15 +35,18 @@ export class BodyReader {
   #free = turns;
   readonly #waiting: (() => void)[] = [];
 
-  /** @throws ApiError 413 without reading what is, or says it is, too large; 504 when the body does not arrive */
-  async read(request: Http2ServerRequest): Promise<Body> {
+  /**
+   * @param gone the client has left, or has been answered
+   * @throws ApiError 413 without reading what is, or says it is, too large; 504 when the body does not arrive
+   */
+  async read(request: Http2ServerRequest, gone: AbortSignal): Promise<Body> {
     const declared = Number(request.headers['content-length'] ?? Number.NaN);
     if (declared > maxBodyBytes) throw tooLarge();
     if (!hasBody(request)) {
       request.resume();
       return { bytes: undefined, release: () => undefined };
     }
-    const reading = new Reading(request);
+    const reading = new Reading(request, gone);
     let release = (): void => undefined;
     try {
       const first = declared > smallBodyBytes ? 'more' : await reading.upTo(smallBodyBytes);
@@ -104,7 +107,7 @@ class Reading {
   readonly #timers: NodeJS.Timeout[] = [];
   #breakOff: (error: Error) => void;
 
-  constructor(request: Http2ServerRequest) {
+  constructor(request: Http2ServerRequest, gone: AbortSignal) {
     this.#request = request;
     const { promise, reject } = Promise.withResolvers<never>();
     this.broken = promise;
@@ -117,8 +120,9 @@ class Reading {
       this.#isEnded = true;
       this.#settle?.('all');
     });
-    request.on('aborted', () => reject(new Error('the client went away before its request was complete')));
-    request.on('error', reject);
+    const leave = (): void => reject(new Error('the client went away before its request was complete'));
+    if (gone.aborted) leave();
+    gone.addEventListener('abort', leave, { once: true });
     this.#timers.push(setTimeout(() => reject(timeout()), deadlineMs));
   }
 

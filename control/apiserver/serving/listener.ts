@@ -263,7 +263,7 @@ async function answer(
     },
     async readBody(isPassedOn) {
       goOn?.();
-      const body = isPassedOn ? passedOn(request) : await bodies.read(request);
+      const body = isPassedOn ? passedOn(request) : await bodies.read(request, signal);
       isBodyRead = true;
       return body;
     },
