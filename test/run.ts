@@ -48,7 +48,14 @@ function check(title: string, argv: string[]): boolean {
 /** Ctrl-C ends the tests where they stand: what they would have taken away at their end is then taken away here. */
 async function runTests(files: string[]): Promise<number> {
   const workers = `--test-concurrency=${Math.min(2, cpus().length)}`;
-  const argv = ['--no-warnings', '--test', workers, '--test-timeout=600000', ...files];
+  const argv = [
+    '--no-warnings',
+    `--import=${new URL('seed.ts', import.meta.url)}`,
+    '--test',
+    workers,
+    '--test-timeout=600000',
+    ...files,
+  ];
   const tests = spawn(process.execPath, argv, { cwd: root, stdio: 'inherit' });
   let isInterrupted = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
