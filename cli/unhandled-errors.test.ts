@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
+import { freePort } from '#test/free-port.ts';
 import { unhandledExitCode } from './unhandled-errors.ts';
 
 /** Throws from a timer, or leaves a rejected promise alone, as soon as the process is told to. */
@@ -81,7 +82,7 @@ async function endsInOrder(running: Running, origin: keyof typeof faults): Promi
   assert.equal(await running.ended, unhandledExitCode);
 }
 
-describe('an error that no code handled', { timeout: 120_000 }, () => {
+describe('an error that no code handled', { timeout: 300_000 }, () => {
   let scratch = '';
   before(() => {
     scratch = mkdtempSync(join(tmpdir(), 'tinker-unhandled-'));
@@ -150,14 +151,6 @@ describe('an error that no code handled', { timeout: 120_000 }, () => {
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
-}
 
 /** What an agent asks for, of a cluster that does not exist. */
 async function agentFiles(folder: string): Promise<string[]> {

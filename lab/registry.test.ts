@@ -1,22 +1,14 @@
 /** The lab's registry as pods see it: everything can be pulled, nothing can be put in, changed or taken away. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { daemonPid, stopDaemon } from '#agent/host/daemon.ts';
+import { freePort } from '#test/free-port.ts';
 import { defaultLab, type Lab, planLab } from './config.ts';
 import { buildImage, type OciImage } from './images/oci-image.ts';
 import { pushImages, registryDaemon, startRegistry } from './registry.ts';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 describe("the lab's registry", () => {
   let lab: Lab;

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { pino } from 'pino';
 import { FakeClock } from '#client/clock.ts';
+import { freePort } from '#test/free-port.ts';
 import { closeServer, createHealthTracker, createServiceHealthServers, healthHandler, listen } from './health.ts';
 
 const start = Date.UTC(2026, 0, 1);
@@ -94,11 +95,3 @@ describe('createServiceHealthServers', () => {
     await assert.rejects(get());
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await listen(server, '127.0.0.1', 0);
-  const { port } = server.address() as AddressInfo;
-  await closeServer(server);
-  return port;
-}

@@ -11,6 +11,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { createHttpTransport, type HttpTransport } from '#client/http-transport.ts';
 import { type LoadedKubeconfig, loadKubeconfig } from '#client/kubeconfig.ts';
+import { freePort } from '#test/free-port.ts';
 
 /** RFC 5737: nobody's address. A `kubernetes` Service on loopback would be refused. */
 const advertised = '192.0.2.1';
@@ -155,12 +156,4 @@ export class ServerProcess {
     }
     rmSync(this.#folder, { recursive: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
 }
