@@ -13,7 +13,7 @@ import { nodeCredentials } from '#control/pki/node-credentials.ts';
 const program = [process.execPath, '--no-warnings', fileURLToPath(new URL('./tinker.ts', import.meta.url))];
 
 async function fails(args: readonly string[], message: RegExp): Promise<void> {
-  await assert.rejects(execFile([...program, ...args], { timeoutMs: 60_000 }), (error: unknown) => {
+  await assert.rejects(execFile([...program, ...args], { timeoutMs: 240_000 }), (error: unknown) => {
     assert.ok(error instanceof ExecError);
     const { exitCode, stdout, stderr } = error.result;
     assert.match(stderr, message);

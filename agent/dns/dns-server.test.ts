@@ -106,7 +106,7 @@ const edns = (udpPayloadSize: number): Partial<Packet> => ({
   ],
 });
 
-describe('DNS server on real sockets', { timeout: 60_000 }, () => {
+describe('DNS server on real sockets', { timeout: 240_000 }, () => {
   let port: number;
   const resolver = new Resolver({ timeout: 5_000, tries: 1 });
   before(async () => {
@@ -243,7 +243,7 @@ describe('DNS server on real sockets', { timeout: 60_000 }, () => {
   });
 });
 
-describe('DNS server and its upstream', { timeout: 60_000 }, () => {
+describe('DNS server and its upstream', { timeout: 240_000 }, () => {
   it('answers SERVFAIL for outside names when there is no resolver, and still answers cluster names', async (test) => {
     const directory = await mkdtemp(join(tmpdir(), 'tdns-'));
     test.after(() => rm(directory, { recursive: true }));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import dnsPacket from 'dns-packet';
 import fc from 'fast-check';
+import { cpuMs } from '#test/cpu-time.ts';
 import { fitReply, parseQuery } from './message.ts';
 import { frame, splitFrames } from './tcp-frame.ts';
 import { answersQuestion, hasShortPointers, readQuestion } from './wire.ts';
@@ -78,7 +79,7 @@ describe('a DNS query of any bytes', () => {
         return message;
       });
     const any = fc.uint8Array({ maxLength: 2_000 }).map((bytes) => Buffer.from(bytes));
-    const startMs = performance.now();
+    const startMs = cpuMs();
     fc.assert(
       fc.property(fc.oneof(near, any), (message) => {
         const parsed = parseQuery(message);
@@ -101,7 +102,7 @@ describe('a DNS query of any bytes', () => {
       parseQuery(message);
       hasShortPointers(message);
     }
-    assert.ok(performance.now() - startMs < 5_000, `${performance.now() - startMs} ms`);
+    assert.ok(cpuMs() - startMs < 5_000, `${cpuMs() - startMs} ms`);
   });
 });
 
@@ -162,11 +163,11 @@ describe('frames of DNS over TCP', () => {
     ));
 
   it('take linear time also when they come byte by byte', () => {
-    const startMs = performance.now();
+    const startMs = cpuMs();
     let length = 0;
     const take = splitFrames((message) => (length += message.length));
     for (let round = 0; round < 4; round++) for (const byte of frame(Buffer.alloc(65_535))) take(Buffer.of(byte));
     assert.equal(length, 4 * 65_535);
-    assert.ok(performance.now() - startMs < 3_000);
+    assert.ok(cpuMs() - startMs < 3_000);
   });
 });

@@ -11,9 +11,10 @@ const alive = (pid: number): boolean => {
   }
 };
 async function untilGone(pid: number): Promise<void> {
+  assert.ok(pid > 0, 'the program had not said it yet');
   const startMs = performance.now();
   while (alive(pid)) {
-    assert.ok(performance.now() - startMs < 5_000, `process ${pid} lives on`);
+    assert.ok(performance.now() - startMs < 30_000, `process ${pid} lives on`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -25,12 +26,12 @@ const failure = async (running: Promise<unknown>): Promise<ExecError> => {
     () => assert.fail('it succeeded'),
     (reason: unknown) => reason,
   );
-  assert.ok(performance.now() - startMs < 10_000, 'it took ten seconds');
+  assert.ok(performance.now() - startMs < 30_000, 'it took thirty seconds');
   assert.ok(error instanceof ExecError);
   return error;
 };
 
-describe('execFile', { timeout: 60_000, concurrency: 4 }, () => {
+describe('execFile', { timeout: 240_000, concurrency: 4 }, () => {
   it('gives output, status and the environment', async () => {
     const { stdout, stderr, exitCode } = await execFile(['sh', '-c', 'cat; echo $WORD >&2'], {
       stdin: 'hello',
@@ -43,15 +44,15 @@ describe('execFile', { timeout: 60_000, concurrency: 4 }, () => {
   });
 
   it('ends a program that takes too long, with all that it started', async () => {
-    const error = await failure(execFile(withChild('wait'), { timeoutMs: 300 }));
-    assert.match(error.message, /it did not end within 0.3 s/);
+    const error = await failure(execFile(withChild('wait'), { timeoutMs: 3_000 }));
+    assert.match(error.message, /it did not end within 3 s/);
     await untilGone(Number(error.result.stdout));
   });
 
   it('also ends a program whose caller has aborted', async () => {
     const controller = new AbortController();
     const running = failure(execFile(withChild('wait'), { signal: controller.signal }));
-    setTimeout(() => controller.abort(), 300);
+    setTimeout(() => controller.abort(), 3_000);
     await untilGone(Number((await running).result.stdout));
     assert.match((await failure(execFile(['sleep', '60'], { signal: AbortSignal.abort() }))).message, /given up/);
   });

@@ -142,7 +142,7 @@ describe('masqueradeRules', () => {
   });
 });
 
-describe('two nodes', { timeout: 120_000 }, () => {
+describe('two nodes', { timeout: 300_000 }, () => {
   const opened: Awaited<ReturnType<typeof createTestNetwork>>[] = [];
   const stop = new AbortController();
   after(async () => {

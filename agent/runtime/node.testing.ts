@@ -65,7 +65,7 @@ export async function createTestNode(): Promise<TestNode> {
         logFile,
         env: { OTEL_TRACES_EXPORTER: 'none' },
       });
-      await until(`${spec.name} answers`, ready, { timeoutMs: 30_000, onTimeout: () => logTail(logFile) });
+      await until(`${spec.name} answers`, ready, { timeoutMs: 120_000, onTimeout: () => logTail(logFile) });
     },
 
     stop: (daemon) => stopDaemon(pidFile(daemon)),

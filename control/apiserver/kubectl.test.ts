@@ -68,7 +68,7 @@ describe('real kubectl', () => {
   function kubectl(args: string, stdin = ''): Promise<string> {
     return new Promise((resolve) => {
       const env = { ...process.env, HOME: folder, KUBECONFIG: join(folder, 'config') };
-      const child = execFile(binary, args.split(' '), { env, timeout: 60_000 }, (_error, out, err) => resolve(out + err));
+      const child = execFile(binary, args.split(' '), { env, timeout: 240_000 }, (_error, out, err) => resolve(out + err));
       child.stdin?.end(stdin);
     });
   }

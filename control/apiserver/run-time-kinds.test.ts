@@ -34,7 +34,7 @@ function watched(events: AsyncIterable<WatchEvent<KubeObject>>) {
   return { state, over, until };
 }
 
-describe('a kind added at run time', { timeout: 60_000 }, () => {
+describe('a kind added at run time', { timeout: 240_000 }, () => {
   const stop = new AbortController();
   after(() => stop.abort());
 

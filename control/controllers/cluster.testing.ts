@@ -143,9 +143,11 @@ function playedWorld(server: TestServer, clock: FakeClock, counted: Counted): Wo
       await runPods(world);
     },
     async rest() {
-      // Watch events come from the store's own thread: so some turns without any activity tell that none is on its way.
+      // Watch events come from the store's own thread: when it has answered, what it was asked before has come, too. Some turns
+      // without any activity then tell that nothing is on its way.
       for (let quiet = 0, last = -1; quiet < 8; ) {
         await turn();
+        await server.store.get('/');
         await clock.advance(0);
         quiet = counted.activity() === last && counted.open() === 0 ? quiet + 1 : 0;
         last = counted.activity();

@@ -60,7 +60,7 @@ describe('kubectl rollout', () => {
   function kubectl(args: string): Promise<string> {
     return new Promise((resolve) => {
       const env = { ...process.env, HOME: folder, KUBECONFIG: join(folder, 'config') };
-      execFile(binary, args.split(' '), { env, timeout: 60_000 }, (_error, out, err) => resolve(out + err));
+      execFile(binary, args.split(' '), { env, timeout: 240_000 }, (_error, out, err) => resolve(out + err));
     });
   }
   const rolledOut = () =>

@@ -35,7 +35,7 @@ async function gone(what: string, read: () => Promise<unknown>): Promise<void> {
   );
 }
 
-describe('a kind that came at run time', { timeout: 60_000 }, () => {
+describe('a kind that came at run time', { timeout: 240_000 }, () => {
   it('is garbage-collected with its owner, and its dependents with it', async () => {
     const { client } = world;
     const of = client.of(gadgetRow);

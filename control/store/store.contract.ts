@@ -46,7 +46,7 @@ async function take(store: Store, prefix: string, afterRevision: number, count: 
 }
 
 export function storeContract(name: string, factory: StoreFactory): void {
-  describe(`${name}: store contract`, { timeout: 120_000 }, () => {
+  describe(`${name}: store contract`, { timeout: 300_000 }, () => {
     let under: StoreUnderTest;
     let store: Store;
     let nextPrefix = 0;

@@ -93,7 +93,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
         assert.equal(stale.code, 409);
         assert.match(stale.body, /the object has been modified; please apply your changes to the latest version and try again/);
         await core.deleteNamespacedConfigMap({ name: 'seen', namespace: ns });
-        await until('all changes are seen', async () => seen.length === 3, { timeoutMs: 20_000, onTimeout: () => seen.join() });
+        await until('all changes are seen', async () => seen.length === 3, { timeoutMs: 60_000, onTimeout: () => seen.join() });
         assert.deepEqual(seen, ['add one', 'update two', 'delete two']);
         assert.equal(informer.get('seen', ns), undefined);
       } finally {
@@ -140,7 +140,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
             .catch((reason) => reason);
           return error instanceof ApiException && error.code === 404;
         },
-        { timeoutMs: 30_000 },
+        { timeoutMs: 120_000 },
       );
     });
 
@@ -162,7 +162,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       assert.deepEqual(await said, ['got hello\n', 'oh\n']);
     });
 
-    it('follows logs to their end', { timeout: 60_000 }, async () => {
+    it('follows logs to their end', { timeout: 300_000 }, async () => {
       await core.createNamespacedPod({
         namespace: ns,
         body: pod('talker', 'for i in 1 2 3; do echo line $i; done; sleep 2; echo end'),
@@ -173,7 +173,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       assert.equal(await text(stream), 'line 1\nline 2\nline 3\nend\n');
     });
 
-    it('forwards a port', { timeout: 60_000 }, async () => {
+    it('forwards a port', { timeout: 300_000 }, async () => {
       const web = pod('web', '');
       const [container] = web.spec?.containers ?? [];
       assert.ok(container);
@@ -181,6 +181,8 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       delete container.command;
       await core.createNamespacedPod({ namespace: ns, body: web });
       await cluster().untilPod(ns, 'web', 'Running', ({ status }) => status?.phase === 'Running');
+      const listens = (): Promise<string> => cluster().exec(ns, 'web', ['wget', '-qO-', 'http://127.0.0.1:8080/']);
+      await until('its server listens', listens, { timeoutMs: 60_000 });
       const [output, errors, input] = [new PassThrough(), new PassThrough(), new PassThrough()];
       const answer = async (): Promise<string> => {
         const socket = await new PortForward(config).portForward(ns, 'web', [8080], output, errors, input);

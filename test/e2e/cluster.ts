@@ -40,11 +40,11 @@ export interface Cluster {
 /** Short times, so that a node's failure takes seconds. */
 const serverArgs = [
   '--node-monitor-period=1s',
-  '--node-monitor-grace-period=8s',
+  '--node-monitor-grace-period=16s',
   '--default-not-ready-toleration-seconds=3',
   '--default-unreachable-toleration-seconds=3',
 ];
-/** Heartbeats every 2 s: several within the grace period, also on a busy machine. */
+/** Heartbeats every 2 s: many within the grace period, also on a busy machine. */
 const agentArgs = ['--node-lease-duration-seconds=8'];
 
 /** Starts the lab from nothing, also over the rest of a test run that was killed. TINKER_TEST_LAB=1…9 gives parallel runs their own. */
@@ -79,7 +79,7 @@ function clusterOf(lab: Lab): Cluster {
     options: { stdin?: string; version?: KubectlVersion; timeoutMs?: number } = {},
   ): Promise<ExecResult> =>
     execFile([kubectlPath(options.version), `--kubeconfig=${lab.kubeconfig}`, `--cache-dir=${join(scratch, 'cache')}`, ...args], {
-      timeoutMs: options.timeoutMs ?? 90_000,
+      timeoutMs: options.timeoutMs ?? 150_000,
       stdin: options.stdin,
     });
   return {
@@ -105,7 +105,7 @@ function clusterOf(lab: Lab): Cluster {
       return (await execFile([...nsenter(worker), ...argv])).stdout;
     },
     exec: async (namespace, pod, argv) => (await run(['-n', namespace, 'exec', pod, '--', ...argv])).stdout,
-    async untilReadyPods(namespace, labelSelector, count, timeoutMs = 60_000) {
+    async untilReadyPods(namespace, labelSelector, count, timeoutMs = 120_000) {
       let pods: Pod[] = [];
       return until(
         `${count} ready pods ${labelSelector} in ${namespace}`,
@@ -123,7 +123,7 @@ function clusterOf(lab: Lab): Cluster {
         },
       );
     },
-    async untilPod(namespace, name, what, wanted, timeoutMs = 60_000) {
+    async untilPod(namespace, name, what, wanted, timeoutMs = 120_000) {
       let last: Pod | undefined;
       return until(
         `pod ${namespace}/${name} is ${what}`,
@@ -143,7 +143,7 @@ function clusterOf(lab: Lab): Cluster {
           seen = items.map((event) => `${event.reason}: ${event.message}`);
           return items.find((event) => event.reason === reason && message.test(event.message ?? ''))?.message;
         },
-        { timeoutMs: 60_000, everyMs: 100, onTimeout: () => seen.join('\n') },
+        { timeoutMs: 120_000, everyMs: 100, onTimeout: () => seen.join('\n') },
       );
     },
     async namespace(name) {
@@ -151,7 +151,7 @@ function clusterOf(lab: Lab): Cluster {
       await until(
         'its default service account',
         () => client.resource('serviceaccounts').get({ namespace: name, name: 'default' }),
-        { timeoutMs: 20_000 },
+        { timeoutMs: 60_000 },
       );
       return name;
     },

@@ -31,15 +31,15 @@ export function deploymentSuite(cluster: () => Cluster): void {
         template: {
           metadata: { labels: { app: name } },
           spec: {
-            terminationGracePeriodSeconds: 5,
+            terminationGracePeriodSeconds: 30,
             containers: [
               {
                 name: 'web',
                 image,
                 ports: [{ name: 'http', containerPort: 8080 }],
-                readinessProbe: { tcpSocket: { port: 'http' }, periodSeconds: 1 },
+                readinessProbe: { tcpSocket: { port: 'http' }, periodSeconds: 1, timeoutSeconds: 10 },
                 // Until every node's rules know that this pod is on its way out, it goes on answering.
-                lifecycle: { preStop: { sleep: { seconds: 2 } } },
+                lifecycle: { preStop: { sleep: { seconds: 5 } } },
               },
             ],
           },
@@ -75,7 +75,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       })();
       try {
         await change();
-        await kubectl('rollout', 'status', `deployment/${name}`, '--timeout=80s');
+        await kubectl('rollout', 'status', `deployment/${name}`, '--timeout=120s');
       } finally {
         stop.abort();
         await watching;
@@ -93,7 +93,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
           try {
             const answer = await fetch(`http://${ip}:${nodePort}/`, {
               headers: { connection: 'close' },
-              signal: AbortSignal.timeout(5000),
+              signal: AbortSignal.timeout(30_000),
             });
             load.versions.push(/version (\d)/.exec(await answer.text())?.[1] ?? 'none');
           } catch (error) {
@@ -115,10 +115,10 @@ export function deploymentSuite(cluster: () => Cluster): void {
         metadata: { name: 'web', namespace: ns },
         spec: { type: 'NodePort', selector: { app: 'web' }, ports: [{ port: 80, targetPort: 'http', nodePort }] },
       });
-      await kubectl('rollout', 'status', 'deployment/web', '--timeout=60s');
+      await kubectl('rollout', 'status', 'deployment/web', '--timeout=120s');
       for (const { ip } of cluster().lab.hosts)
         await until(`${ip} answers`, () => fetch(`http://${ip}:${nodePort}/`, { headers: { connection: 'close' } }), {
-          timeoutMs: 20_000,
+          timeoutMs: 60_000,
         });
     });
 
@@ -129,7 +129,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
         await until(
           'only the next version is there',
           async () => (await podsOf('web')).every(({ spec }) => spec?.containers[0]?.image === 'tinkernetes/web:2'),
-          { timeoutMs: 30_000 },
+          { timeoutMs: 120_000 },
         );
       });
       assert.deepEqual(load.failures, []);
@@ -156,7 +156,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       assert.match(await kubectl('rollout', 'history', 'deployment/web', '--revision=1'), /Image:\s+tinkernetes\/web:1\n/);
       const before = await replicaSets('web');
       assert.equal(await kubectl('rollout', 'undo', 'deployment/web'), 'deployment.apps/web rolled back\n');
-      await kubectl('rollout', 'status', 'deployment/web', '--timeout=60s');
+      await kubectl('rollout', 'status', 'deployment/web', '--timeout=120s');
       assert.match(await kubectl('rollout', 'history', 'deployment/web'), /REVISION +CHANGE-CAUSE\n2 +<none>\n3 +<none>\n/);
       assert.deepEqual(await replicaSets('web'), before, 'the first ReplicaSet is used again');
       await until(
@@ -165,13 +165,13 @@ export function deploymentSuite(cluster: () => Cluster): void {
           /version 1/.test(
             await (await fetch(`http://${cluster().lab.hosts[0]?.ip}:${nodePort}/`, { headers: { connection: 'close' } })).text(),
           ),
-        { timeoutMs: 20_000 },
+        { timeoutMs: 60_000 },
       );
     });
 
     it('roll with one pod less and none more where they are told to', async () => {
       await cluster().apply(deployment('tight', 2, { type: 'RollingUpdate', rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } }));
-      await kubectl('rollout', 'status', 'deployment/tight', '--timeout=60s');
+      await kubectl('rollout', 'status', 'deployment/tight', '--timeout=120s');
       const states = await statesDuring('tight', () => kubectl('set', 'image', 'deployment/tight', 'web=tinkernetes/web:2'));
       const counts = states.map(({ status }) => ({ all: status?.replicas ?? 0, available: status?.availableReplicas ?? 0 }));
       assert.ok(
@@ -187,20 +187,26 @@ export function deploymentSuite(cluster: () => Cluster): void {
 
     it('that Recreate end all old pods before the first new one starts', async () => {
       await cluster().apply(deployment('recreate', 2, { type: 'Recreate' }));
-      await kubectl('rollout', 'status', 'deployment/recreate', '--timeout=60s');
+      await kubectl('rollout', 'status', 'deployment/recreate', '--timeout=120s');
       const old = await podsOf('recreate');
       await kubectl('set', 'image', 'deployment/recreate', 'web=tinkernetes/web:2');
-      await kubectl('rollout', 'status', 'deployment/recreate', '--timeout=60s');
+      await kubectl('rollout', 'status', 'deployment/recreate', '--timeout=120s');
       const pods = await cluster().untilReadyPods(ns, 'app=recreate', 2);
       const created = Math.min(...pods.map(({ metadata }) => Date.parse(metadata.creationTimestamp ?? '')));
       for (const { metadata } of old) {
-        const killing = await cluster()
-          .client.resource('events')
-          .list({ namespace: ns, fieldSelector: `involvedObject.name=${metadata.name},reason=Killing` });
-        const told = Date.parse(killing.items[0]?.lastTimestamp ?? '');
-        // Its preStop hook alone takes two seconds; times are whole seconds.
+        const told = await until(
+          `the event that ${metadata.name} is killed`,
+          async () => {
+            const killing = await cluster()
+              .client.resource('events')
+              .list({ namespace: ns, fieldSelector: `involvedObject.name=${metadata.name},reason=Killing` });
+            return Date.parse(killing.items[0]?.firstTimestamp ?? '');
+          },
+          { timeoutMs: 60_000 },
+        );
+        // Its preStop hook alone takes five seconds; times are whole seconds.
         assert.ok(
-          told + 1000 <= created,
+          told + 4000 <= created,
           `${metadata.name} was told to end at ${told}, the first new pod was created at ${created}`,
         );
       }
@@ -214,7 +220,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
     it('are scaled up and down', async () => {
       assert.equal(await kubectl('scale', 'deployment/web', '--replicas=5'), 'deployment.apps/web scaled\n');
       await cluster().untilReadyPods(ns, 'app=web', 5);
-      await until('its status tells', async () => (await get('web')).status?.readyReplicas === 5, { timeoutMs: 10_000 });
+      await until('its status tells', async () => (await get('web')).status?.readyReplicas === 5, { timeoutMs: 60_000 });
       assert.match(await kubectl('get', 'deployment', 'web'), /\nweb +5\/5 +5 +5 /);
       await kubectl('scale', 'deployment/web', '--replicas=1');
       await cluster().untilReadyPods(ns, 'app=web', 1);
@@ -235,12 +241,12 @@ export function deploymentSuite(cluster: () => Cluster): void {
           const one = await get('web');
           return one.status?.observedGeneration === one.metadata.generation ? one : undefined;
         },
-        { timeoutMs: 20_000 },
+        { timeoutMs: 60_000 },
       );
       assert.equal(seen.status?.updatedReplicas ?? 0, 0);
       assert.deepEqual(await replicaSets('web'), before);
       await kubectl('rollout', 'resume', 'deployment/web');
-      await kubectl('rollout', 'status', 'deployment/web', '--timeout=60s');
+      await kubectl('rollout', 'status', 'deployment/web', '--timeout=120s');
       const added = (await replicaSets('web')).filter((name) => !before.includes(name));
       assert.equal(added.length, 1, 'both changes at once');
     });
@@ -254,7 +260,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
           const { status } = await get('stuck');
           return status?.conditions?.find(({ type, reason }) => type === 'Progressing' && reason === 'ProgressDeadlineExceeded');
         },
-        { timeoutMs: 30_000 },
+        { timeoutMs: 120_000 },
       );
       assert.match(condition.message ?? '', /^ReplicaSet "stuck-\w+" has timed out progressing\.$/);
       assert.match(
@@ -291,14 +297,14 @@ export function deploymentSuite(cluster: () => Cluster): void {
       await until(
         'its ReplicaSets and pods are gone',
         async () => (await replicaSets('web')).length === 0 && (await podsOf('web')).length === 0,
-        { timeoutMs: 30_000 },
+        { timeoutMs: 120_000 },
       );
     });
 
     it('go with their namespace', async () => {
       await cluster().apply(deployment('last', 2, { type: 'RollingUpdate' }));
       await cluster().untilReadyPods(ns, 'app=last', 2);
-      assert.equal(await cluster().kubectl(['delete', 'namespace', ns, '--timeout=80s']), `namespace "${ns}" deleted\n`);
+      assert.equal(await cluster().kubectl(['delete', 'namespace', ns, '--timeout=120s']), `namespace "${ns}" deleted\n`);
       await assert.rejects(cluster().client.resource('namespaces').get({ name: ns }), isNotFound);
       assert.deepEqual([...(await podsOf('last')), ...(await replicaSets('last'))], []);
     });

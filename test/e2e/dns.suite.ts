@@ -72,6 +72,8 @@ export function dnsSuite(cluster: () => Cluster): void {
       );
       servers = await cluster().untilReadyPods(ns, 'app=web', 2);
       for (const [namespace, name] of clients) await cluster().untilPod(namespace, name, 'Ready', isReady);
+      for (const { status } of servers)
+        await until('its server listens', () => get(ns, 'client-1', `${status?.podIP}:8080`), { timeoutMs: 60_000 });
       clusterIp = await cluster().kubectl(['-n', ns, 'get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}']);
     });
 
@@ -90,7 +92,7 @@ export function dnsSuite(cluster: () => Cluster): void {
     it('are found short and long, from pods on both nodes', async () => {
       for (const pod of ['client-1', 'client-2']) {
         for (const name of ['web', 'web.dns', 'web.dns.svc', 'web.dns.svc.cluster.local', 'web.dns.svc.cluster.local.']) {
-          const answer = await until(`${name} answers ${pod}`, () => get(ns, pod, name), { timeoutMs: 20_000 });
+          const answer = await until(`${name} answers ${pod}`, () => get(ns, pod, name), { timeoutMs: 60_000 });
           assert.match(answer, /^Hello from web-/, `${pod} asks ${name}`);
         }
       }
@@ -118,7 +120,7 @@ export function dnsSuite(cluster: () => Cluster): void {
         await until(
           'both addresses are answered',
           async () => addresses(await lookup(ns, pod, 'headless.dns.svc.cluster.local')).join() === ips.join(),
-          { timeoutMs: 20_000 },
+          { timeoutMs: 60_000 },
         );
       }
       const srv = await lookup(ns, 'client-1', '_http._tcp.headless.dns.svc.cluster.local', 'srv');
@@ -142,10 +144,10 @@ export function dnsSuite(cluster: () => Cluster): void {
 
     it('come with a new Service, and go with it', async () => {
       await cluster().kubectl(['-n', ns, 'expose', 'deployment', 'web', '--name=late', '--port=80', '--target-port=8080']);
-      await until('late answers', () => get(ns, 'client-2', 'late'), { timeoutMs: 20_000 });
+      await until('late answers', () => get(ns, 'client-2', 'late'), { timeoutMs: 60_000 });
       await cluster().kubectl(['-n', ns, 'delete', 'service', 'late']);
       await until('late is gone', async () => /NXDOMAIN/.test(await lookup(ns, 'client-2', 'late.dns.svc.cluster.local')), {
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
     });
   });

@@ -72,24 +72,24 @@ export function helmSuite(cluster: () => Cluster): void {
 
     it('installs a chart, and waits until it is ready', async () => {
       assert.match(
-        await helm('install', 'shop', chart, '--create-namespace', '--wait', '--timeout=60s'),
+        await helm('install', 'shop', chart, '--create-namespace', '--wait', '--timeout=120s'),
         /STATUS: deployed\nREVISION: 1\n/,
       );
-      assert.match(await until('the Service answers', answer, { timeoutMs: 20_000 }), /version 1$/m);
+      assert.match(await until('the Service answers', answer, { timeoutMs: 60_000 }), /version 1$/m);
       assert.match(await helm('list'), /shop\s+helm\s+1\s.*deployed\s+tiny-0\.1\.0/);
     });
 
     it('upgrades it', async () => {
       assert.match(
-        await helm('upgrade', 'shop', chart, '--set', 'replicas=2,version=2', '--wait', '--timeout=60s'),
+        await helm('upgrade', 'shop', chart, '--set', 'replicas=2,version=2', '--wait', '--timeout=120s'),
         /STATUS: deployed\nREVISION: 2\n/,
       );
       await cluster().untilReadyPods(ns, 'app=shop', 2);
-      await until('the next version answers', async () => /version 2$/m.test(await answer()), { timeoutMs: 20_000 });
+      await until('the next version answers', async () => /version 2$/m.test(await answer()), { timeoutMs: 60_000 });
     });
 
     it('rolls it back', async () => {
-      await helm('rollback', 'shop', '1', '--wait', '--timeout=60s');
+      await helm('rollback', 'shop', '1', '--wait', '--timeout=120s');
       assert.match(await helm('history', 'shop'), /^3\s.*deployed\s+tiny-0\.1\.0\s+Rollback to 1\s*$/m);
       const pods = await cluster().untilReadyPods(ns, 'app=shop', 1);
       assert.equal(pods[0]?.spec?.containers[0]?.image, 'tinkernetes/web:1');
@@ -103,13 +103,13 @@ export function helmSuite(cluster: () => Cluster): void {
     });
 
     it('takes it away', async () => {
-      assert.match(await helm('uninstall', 'shop', '--wait', '--timeout=60s'), /release "shop" uninstalled/);
+      assert.match(await helm('uninstall', 'shop', '--wait', '--timeout=120s'), /release "shop" uninstalled/);
       const left = await cluster().kubectl(['-n', ns, 'get', 'deployments,replicasets,services,secrets', '-o', 'name']);
       assert.equal(left, '');
       await until(
         'its pods are gone',
         async () => (await cluster().client.resource('pods').list({ namespace: ns })).items.length === 0,
-        { timeoutMs: 30_000 },
+        { timeoutMs: 120_000 },
       );
     });
   });

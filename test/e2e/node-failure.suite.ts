@@ -14,7 +14,7 @@ const replicas = 4;
 const unreachable = 'node.kubernetes.io/unreachable';
 
 export function nodeFailureSuite(cluster: () => Cluster): void {
-  describe('a node that is cut off', { timeout: 240_000 }, () => {
+  describe('a node that is cut off', { timeout: 300_000 }, () => {
     const link = (state: 'up' | 'down'): Promise<unknown> =>
       execFile(['ip', 'link', 'set', cluster().lab.hosts[1]?.hostLink ?? assert.fail(), state]);
     const node = (): Promise<Node> => cluster().client.resource('nodes').get({ name: 'worker-2' });
@@ -33,7 +33,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
     const ask = async (): Promise<string> => {
       const answer = await fetch(`http://${cluster().lab.hosts[0]?.ip}:${nodePort}/`, {
         headers: { connection: 'close' },
-        signal: AbortSignal.timeout(3000),
+        signal: AbortSignal.timeout(30_000),
       });
       return /^Hello from (\S+)/.exec(await answer.text())?.[1] ?? assert.fail();
     };
@@ -79,7 +79,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
       assert.ok(lost.length > 0 && lost.length < replicas, `${lost.length} of ${replicas} pods are on worker-2`);
       lostContainers = lost.map(({ status }) => status?.containerStatuses?.[0]?.containerID?.split('://')[1] ?? assert.fail());
       const answered = new Set<string>();
-      await until('every pod answers', async () => answered.add(await ask()).size === replicas, { timeoutMs: 30_000 });
+      await until('every pod answers', async () => answered.add(await ask()).size === replicas, { timeoutMs: 120_000 });
     });
 
     it('is found out after the grace period: its condition is Unknown, and taints keep pods away', async () => {
@@ -91,10 +91,10 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
           const one = await node();
           return ready(one)?.status === 'Unknown' ? one : undefined;
         },
-        { timeoutMs: 40_000, everyMs: 100 },
+        { timeoutMs: 120_000, everyMs: 100 },
       );
-      // The last heartbeat came at most 2 s before the cut; the grace period is 8 s.
-      assert.ok(Date.now() - cutOff >= 5_000, 'not before the grace period');
+      // The last heartbeat came some 2 s before the cut; the grace period is 16 s.
+      assert.ok(Date.now() - cutOff >= 8_000, 'not before the grace period');
       assert.deepEqual(
         { reason: ready(found)?.reason, message: ready(found)?.message },
         { reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.' },
@@ -108,20 +108,20 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
             .sort();
           return effects?.join() === 'NoExecute,NoSchedule';
         },
-        { timeoutMs: 10_000 },
+        { timeoutMs: 60_000 },
       );
       assert.match(await cluster().kubectl(['get', 'node', 'worker-2']), /worker-2 +NotReady /);
       await until(
         'its pods are reported as not ready',
         async () => (await pods()).filter(({ spec }) => spec?.nodeName === 'worker-2').every((pod) => !isReady(pod)),
-        { timeoutMs: 10_000 },
+        { timeoutMs: 60_000 },
       );
     });
 
     it('gets no more requests once the endpoints are updated', async () => {
       const lostIps = lost.map(({ status }) => status?.podIP ?? '');
       await until('the endpoints are updated', async () => (await readyAddresses()).every((ip) => !lostIps.includes(ip)), {
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       });
       await until(
         'worker 1 has the rules',
@@ -129,7 +129,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
           const rules = await cluster().onWorker(0, ['iptables-save', '-t', 'nat']);
           return lostIps.every((ip) => !rules.includes(`--to-destination ${ip}:8080`));
         },
-        { timeoutMs: 20_000 },
+        { timeoutMs: 60_000 },
       );
       const lostNames = lost.map(({ metadata }) => metadata.name);
       for (let count = 0; count < 100; count++) assert.ok(!lostNames.includes(await ask()));
@@ -145,7 +145,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
           );
           return fine.length === replicas ? all : undefined;
         },
-        { timeoutMs: 60_000, everyMs: 100 },
+        { timeoutMs: 120_000, everyMs: 100 },
       );
       const tainted = Date.parse(
         (await node()).spec?.taints?.find(({ key, effect }) => key === unreachable && effect === 'NoExecute')?.timeAdded ?? '',
@@ -156,11 +156,14 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
           assert.fail(`${metadata.name} is gone although nobody can have stopped it`);
         const evicted = Date.parse(now.metadata.deletionTimestamp ?? '') - (now.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
         const toleratedMs = evicted - tainted;
-        // Both are whole seconds.
-        assert.ok(toleratedMs >= 2_000 && toleratedMs <= 8_000, `${metadata.name} was evicted ${toleratedMs} ms after the taint`);
+        // Both are whole seconds; by default five minutes are tolerated.
+        assert.ok(
+          toleratedMs >= 2_000 && toleratedMs <= 60_000,
+          `${metadata.name} was evicted ${toleratedMs} ms after the taint`,
+        );
       }
       const answered = new Set<string>();
-      await until('every replacement answers', async () => answered.add(await ask()).size === replicas, { timeoutMs: 30_000 });
+      await until('every replacement answers', async () => answered.add(await ask()).size === replicas, { timeoutMs: 120_000 });
     });
 
     it('is Ready again when it comes back, and takes away what was replaced', async () => {
@@ -173,11 +176,11 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
           const one = await node();
           return ready(one)?.status === 'True' && !one.spec?.taints?.some(({ key }) => key === unreachable);
         },
-        { timeoutMs: 60_000, everyMs: 100, onTimeout: async () => JSON.stringify((await node()).spec) },
+        { timeoutMs: 120_000, everyMs: 100, onTimeout: async () => JSON.stringify((await node()).spec) },
       );
       const names = lost.map(({ metadata }) => metadata.name);
       await until('its old pods are gone', async () => (await pods()).every(({ metadata }) => !names.includes(metadata.name)), {
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
       });
       await until(
         'their containers are gone',
@@ -195,7 +198,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
       const all = await cluster().untilReadyPods(ns, 'app=web', replicas + 2);
       const back = all.filter(({ spec }) => spec?.nodeName === 'worker-2').map(({ metadata }) => metadata.name);
       assert.equal(back.length, 2, 'the emptier node takes both');
-      await until('one of them answers', async () => back.includes(await ask()), { timeoutMs: 30_000 });
+      await until('one of them answers', async () => back.includes(await ask()), { timeoutMs: 120_000 });
     });
   });
 }

@@ -152,7 +152,11 @@ export function podSuite(cluster: () => Cluster): void {
       assert.equal(status?.lastState?.terminated?.exitCode, 3);
       assert.match(status?.state?.waiting?.message ?? '', /^back-off \d+s restarting failed container=main pod=crash_pods\(/);
       assert.equal(await logs('crash', '--previous'), 'last words\n');
-      assert.match(await kubectl('get', 'pod', 'crash'), /crash +0\/1 +CrashLoopBackOff +[1-9]/);
+      await until(
+        'kubectl shows it, between two starts',
+        async () => /crash +0\/1 +CrashLoopBackOff +[1-9]/.test(await kubectl('get', 'pod', 'crash')),
+        { timeoutMs: 120_000 },
+      );
       await cluster().untilEvent(ns, 'BackOff', 'crash', /^Back-off restarting failed container main in pod crash_pods\(/);
     });
 
@@ -193,10 +197,7 @@ export function podSuite(cluster: () => Cluster): void {
         'latevolume',
         /^MountVolume\.SetUp failed for volume "late" : configmap "late" not found$/,
       );
-      assert.equal(
-        waiting(await cluster().client.resource('pods').get({ namespace: ns, name: 'latevolume' })),
-        'ContainerCreating',
-      );
+      await cluster().untilPod(ns, 'latevolume', 'in ContainerCreating', (pod) => waiting(pod) === 'ContainerCreating');
       await kubectl('create', 'configmap', 'late', '--from-literal=a=now');
       await succeeded('latevolume');
       assert.equal(await logs('latevolume'), 'now');
@@ -204,8 +205,14 @@ export function podSuite(cluster: () => Cluster): void {
 
     it('are told by probes: readiness keeps them out, liveness restarts them', async () => {
       const probes = {
-        readinessProbe: { exec: { command: ['test', '-e', '/tmp/ready'] }, periodSeconds: 1 },
-        livenessProbe: { exec: { command: ['test', '!', '-e', '/tmp/sick'] }, periodSeconds: 1, failureThreshold: 1 },
+        readinessProbe: { exec: { command: ['test', '-e', '/tmp/ready'] }, periodSeconds: 1, timeoutSeconds: 30 },
+        // One that a busy machine answers late must not fail: each failure restarts the container.
+        livenessProbe: {
+          exec: { command: ['test', '!', '-e', '/tmp/sick'] },
+          periodSeconds: 1,
+          timeoutSeconds: 30,
+          failureThreshold: 1,
+        },
       };
       await cluster().apply(busybox(ns, 'probed', 'trap exit TERM; sleep 3600 & wait', {}, probes));
       await cluster().untilEvent(ns, 'Unhealthy', 'probed', /^Readiness probe failed: /);
@@ -244,7 +251,7 @@ export function podSuite(cluster: () => Cluster): void {
       };
       const more = {
         volumes: [{ name: 'out', hostPath: { path: `${cluster().scratch}/hooks`, type: 'DirectoryOrCreate' } }],
-        terminationGracePeriodSeconds: 10,
+        terminationGracePeriodSeconds: 60,
       };
       const command = 'trap "echo terminated >> /out/hooks; exit 0" TERM; while :; do sleep 0.1; done';
       await cluster().apply(
@@ -302,6 +309,9 @@ export function podSuite(cluster: () => Cluster): void {
       assert.equal(await cluster().kubectl(['-n', ns, 'exec', '-i', 'web', '--', 'cat'], { stdin: 'over stdin' }), 'over stdin');
       const failure = await cluster().kubectlFails(['-n', ns, 'exec', 'web', '--', 'sh', '-c', 'exit 7']);
       assert.match(failure, /command terminated with exit code 7/);
+      await until('its server listens', () => kubectl('exec', 'web', '--', 'wget', '-qO-', 'http://127.0.0.1:8080/'), {
+        timeoutMs: 60_000,
+      });
       const forward = background([
         kubectlPath(),
         `--kubeconfig=${cluster().lab.kubeconfig}`,
@@ -309,13 +319,15 @@ export function podSuite(cluster: () => Cluster): void {
         ns,
         'port-forward',
         'pod/web',
-        '18080:8080',
+        ':8080',
       ]);
       try {
-        await until('the port is forwarded', async () => /Forwarding from 127\.0\.0\.1:18080/.test(forward.output()), {
-          timeoutMs: 20_000,
-        });
-        assert.match(await (await fetch('http://127.0.0.1:18080/')).text(), /^Hello from web /);
+        const address = await until(
+          'the port is forwarded',
+          async () => /Forwarding from (127\.0\.0\.1:\d+)/.exec(forward.output())?.[1],
+          { timeoutMs: 60_000, onTimeout: forward.output },
+        );
+        assert.match(await (await fetch(`http://${address}/`)).text(), /^Hello from web /);
       } finally {
         await forward.stop();
       }

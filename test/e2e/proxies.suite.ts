@@ -41,17 +41,18 @@ export function proxySuite(cluster: () => Cluster): void {
         spec: { selector: { app: 'web' }, ports: [{ name: 'http', port: 80, targetPort: 'http' }] },
       };
       await kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [pod, service] }));
-      await kubectl(['wait', '--for=condition=Ready', 'pod/web', '--timeout=60s']);
+      await kubectl(['wait', '--for=condition=Ready', 'pod/web', '--timeout=120s']);
     });
 
     it('reach a pod and a service from the API server, and rewrite their pages', async () => {
       const base = `/api/v1/namespaces/${ns}`;
-      assert.equal(await raw(`${base}/pods/web/proxy/name`), 'web on web\n');
+      const name = await until('its server listens', () => raw(`${base}/pods/web/proxy/name`), { timeoutMs: 60_000 });
+      assert.equal(name, 'web on web\n');
       assert.equal(await raw(`${base}/pods/http:web:8080/proxy/name`), 'web on web\n');
       // The endpoints follow the pod's readiness in their own time.
       const answers = async (): Promise<boolean> =>
         (await raw(`${base}/services/web:http/proxy/name`).catch(() => '')) === 'web on web\n';
-      await until('the service has its endpoint', answers, { timeoutMs: 10_000 });
+      await until('the service has its endpoint', answers, { timeoutMs: 60_000 });
       assert.equal(await raw(`${base}/services/web:80/proxy/name`), 'web on web\n');
       const prefix = `${base}/services/web:http/proxy`;
       assert.equal(await raw(`${prefix}/`), `<a href="${prefix}/other">other</a><img src="${prefix}/i.png">\n`);

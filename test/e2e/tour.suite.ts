@@ -21,7 +21,7 @@ export function tourSuite(cluster: () => Cluster): void {
       const kubeconfig = ['--kubeconfig', cluster().lab.kubeconfig];
       const exec = [kubectlPath(), ...kubeconfig, '-n', ns, 'exec', 'busy', '--', 'sh', '-c'];
       const endless = background([...exec, 'while echo more output; do :; done']);
-      await until('output', async () => endless.output().length > 0, { timeoutMs: 20_000 });
+      await until('output', async () => endless.output().length > 0, { timeoutMs: 60_000 });
       await endless.stop();
       // It was lost about once in thirty times.
       for (let round = 0; round < 40; round++) {

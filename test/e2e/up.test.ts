@@ -45,7 +45,7 @@ const tinker = async (args: readonly string[]): Promise<string> =>
 
 /** It fails with status 1, and says why in one line. */
 async function fails(args: readonly string[], message: RegExp, as: readonly string[] = []): Promise<void> {
-  await assert.rejects(execFile([...as, ...program, ...args], { timeoutMs: 60_000 }), (error: unknown) => {
+  await assert.rejects(execFile([...as, ...program, ...args], { timeoutMs: 120_000 }), (error: unknown) => {
     assert.ok(error instanceof ExecError);
     assert.match(error.result.stderr, message);
     assert.equal(error.result.stderr.trimEnd().split('\n').length, 1, `one line: ${error.result.stderr}`);
@@ -154,7 +154,7 @@ describe('tinker up and down', () => {
 
   it('keeps a second one out, and says on Ctrl-C what is left and how to go on', async () => {
     const first = background([...program, ...up]);
-    await until('it has begun', async () => first.output().includes('✔ Bundle'), { timeoutMs: 60_000, onTimeout: first.output });
+    await until('it has begun', async () => first.output().includes('✔ Bundle'), { timeoutMs: 120_000, onTimeout: first.output });
     await fails(up, /Another "up" or "down" works on the lab "tkup": wait until it has ended, then run this again\./);
     await first.stop();
     assert.match(
@@ -225,7 +225,7 @@ describe('tinker up and down', () => {
     const since = (): string => readFileSync(logFile, 'utf8').slice(before);
     await startAgent(lab, worker);
     await until('the agent says it', async () => since().includes('the container runtime does not answer: waiting for it'), {
-      timeoutMs: 30_000,
+      timeoutMs: 120_000,
       onTimeout: since,
     });
     assert.notEqual(daemonPid(pidFile), undefined, 'it waits');
@@ -241,7 +241,7 @@ describe('tinker up and down', () => {
     };
     await execFile(['tee', join(lab.dataDir, 'log/late.json')], { stdin: JSON.stringify(pod) });
     await kubectl(lab, execFile, ['apply', '-f', join(lab.dataDir, 'log/late.json')]);
-    await kubectl(lab, execFile, ['wait', '--for=condition=Ready', 'pod/late', '--timeout=60s']);
+    await kubectl(lab, execFile, ['wait', '--for=condition=Ready', 'pod/late', '--timeout=120s']);
   });
 
   it('tells why an agent cannot run, without waiting for it', async () => {
@@ -251,7 +251,7 @@ describe('tinker up and down', () => {
     const listen = "require('node:net').createServer().listen(10250, () => console.log('listening'))";
     const other = background([...nsenter(worker), process.execPath, '-e', listen]);
     try {
-      await until('the port is taken', async () => other.output() !== '', { timeoutMs: 10_000 });
+      await until('the port is taken', async () => other.output() !== '', { timeoutMs: 60_000 });
       await assert.rejects(tinker(up), (error: unknown) => {
         assert.ok(error instanceof ExecError);
         assert.match(error.result.stderr, /worker-1's agent has ended; its log \S+ says: the kubelet cannot listen on \S+:10250/);

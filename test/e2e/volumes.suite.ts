@@ -141,7 +141,7 @@ export function volumeSuite(cluster: () => Cluster, runtime: 'containerd' | 'doc
               () => true,
               () => false,
             ),
-          { timeoutMs: 60_000, everyMs: 500 },
+          { timeoutMs: 120_000, everyMs: 500 },
         );
       }
       const answers = await Promise.all(
@@ -156,7 +156,7 @@ export function volumeSuite(cluster: () => Cluster, runtime: 'containerd' | 'doc
       await until(
         'the planted files are gone',
         async () => !(await readdir(join(worker.dataDir, 'pods'))).some((name) => name.includes('_plant-')),
-        { timeoutMs: 60_000, everyMs: 500 },
+        { timeoutMs: 120_000, everyMs: 500 },
       );
     });
   });

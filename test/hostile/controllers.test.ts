@@ -280,7 +280,7 @@ async function asked(
   return result;
 }
 
-describe('beside absurd objects', { timeout: 120_000 }, () => {
+describe('beside absurd objects', { timeout: 300_000 }, () => {
   it('every controller does for the good ones what it does without the others', async () => {
     const alone = await asked([]);
     for (const [name, requests] of alone.requests) assert.ok(requests.length > 0, `${name} has nothing to do in this test`);

@@ -49,13 +49,13 @@ describe('an API server on a full disk', () => {
 
   async function until(what: string, ask: () => Promise<boolean>): Promise<void> {
     for (let waitedMs = 0; !(await ask()); waitedMs += 50) {
-      assert.ok(waitedMs < 15_000, `not within 15 s: ${what}`);
+      assert.ok(waitedMs < 60_000, `not within a minute: ${what}`);
       await delay(50);
     }
   }
 
   it('refuses writes in etcd’s words, fails readyz by the check "etcd", and serves reads and watches', {
-    timeout: 30_000,
+    timeout: 240_000,
   }, async () => {
     assert.equal(await readyz(), 'ok');
     fill();

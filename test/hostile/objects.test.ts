@@ -23,7 +23,7 @@ const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.array(arbitrary, { minLength:
 const runs = { numRuns: 150, endOnFailure: true };
 const http = [{ name: 'http', port: 80 }];
 
-describe('beside hostile objects', { timeout: 120_000 }, () => {
+describe('beside hostile objects', { timeout: 300_000 }, () => {
   it('the proxy forwards the good services, and writes nothing but rules', () => {
     const good = [service('default/web', '10.96.0.1', http), service('default/db', '10.96.0.2', [{ port: 5432 }])];
     const goodSlices = [slice('default/web', http, [endpoint('10.244.0.1'), endpoint('10.244.0.2')])];

@@ -109,7 +109,7 @@ function source() {
 
 const good = (name: string): Pod => aPod({}, { metadata: { name, uid: `uid-${name}` } });
 
-describe('the source of pods', { timeout: 120_000 }, () => {
+describe('the source of pods', { timeout: 300_000 }, () => {
   const tables: [string, Pod, string?][] = [
     ['takes a pod as others write it', aPod()],
     ['takes names with dots', aPod({}, { metadata: { name: 'a.b' } })],

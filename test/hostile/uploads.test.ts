@@ -58,19 +58,19 @@ describe('uploads that are too large or too slow', () => {
     return { status: response.statusCode, text, sent };
   }
 
-  it('are refused by their declared length, unread', { timeout: 20_000 }, async () => {
+  it('are refused by their declared length, unread', { timeout: 120_000 }, async () => {
     const { status, text, sent } = await flood({ 'content-length': 500e6 });
     assert.deepEqual([status, JSON.parse(text).message], [413, tooLarge]);
     assert.ok(sent < underway, `${sent} bytes went into the connection`);
   });
 
-  it('are refused over HTTP/1.1 when they pass the limit, and the connection ends', { timeout: 20_000 }, async () => {
+  it('are refused over HTTP/1.1 when they pass the limit, and the connection ends', { timeout: 120_000 }, async () => {
     const { status, text, sent } = await flood({ 'transfer-encoding': 'chunked' });
     assert.deepEqual([status, JSON.parse(text).reason], [413, 'RequestEntityTooLarge']);
     assert.ok(sent < limit + underway, `${sent} bytes went into the connection`);
   });
 
-  it('are refused over HTTP/2 by the end of their stream; the connection goes on', { timeout: 20_000 }, async () => {
+  it('are refused over HTTP/2 by the end of their stream; the connection goes on', { timeout: 120_000 }, async () => {
     const session = http2.connect(`https://127.0.0.1:${server.port}`, {
       ca: server.ca,
       cert: server.admin.certificate,
@@ -102,24 +102,26 @@ describe('uploads that are too large or too slow', () => {
     session.close();
   });
 
-  it('that stand still do not keep out others, small or large', { timeout: 40_000 }, async () => {
+  it('that stand still do not keep out others, small or large', { timeout: 120_000 }, async () => {
     const slow = Array.from({ length: 8 }, () => {
       const request = https.request(options({ 'content-length': 2_000_000 }));
       request.on('error', () => undefined);
       request.write('{');
       return request;
     });
+    let ended = 0;
+    for (const request of slow) request.once('close', () => ended++);
     await Promise.all(slow.map((request) => once(request, 'socket')));
     const body = (size: number): string =>
       JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { generateName: 'a-' }, data: { a: 'x'.repeat(size) } });
     const small = await server.call('POST', path, body(10), { 'content-type': 'application/json' });
-    assert.deepEqual([small.status, small.ms < 5000], [201, true]);
+    assert.deepEqual([small.status, ended], [201, 0], 'it waited for none of them');
     const large = await server.call('POST', path, body(900_000), { 'content-type': 'application/json' });
     assert.equal(large.status, 201);
     for (const request of slow) request.destroy();
   });
 
-  it('do not stay in memory', { timeout: 60_000 }, async () => {
+  it('do not stay in memory', { timeout: 240_000 }, async () => {
     const { rssBytes: before } = await server.report(true);
     const body = JSON.stringify({
       apiVersion: 'v1',

@@ -15,7 +15,7 @@ const request = root.lookupType('HealthCheckRequest');
 const response = root.lookupType('HealthCheckResponse');
 const statuses: Record<string, number> = { '': 1, ['long'.repeat(50)]: 1, unknown: 0, sick: 2 };
 
-describe('gRPC probe', { timeout: 30_000 }, () => {
+describe('gRPC probe', { timeout: 120_000 }, () => {
   const server = new Server();
   let port: number;
   before(async () => {

@@ -31,7 +31,7 @@ async function against<T>(behaviour: Behaviour, action: (port: number) => Promis
     const result = await action((server.address() as AddressInfo).port);
     const startMs = performance.now();
     while (open.size > 0) {
-      assert.ok(performance.now() - startMs < 3_000, 'a connection was left open');
+      assert.ok(performance.now() - startMs < 30_000, 'a connection was left open');
       for (const socket of open) socket.resume();
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -42,11 +42,12 @@ async function against<T>(behaviour: Behaviour, action: (port: number) => Promis
   }
 }
 
-async function outcomeOf(probe: Omit<Probe, 'timeoutSeconds'>, port: number): Promise<string> {
+/** @param timeoutSeconds 1 where the end of its time is what is awaited; else more than a busy machine needs for the answer */
+async function outcomeOf(probe: Omit<Probe, 'timeoutSeconds'>, port: number, timeoutSeconds = 30): Promise<string> {
   const startMs = performance.now();
   const target = { container: aContainer('c'), containerId: 'c', podIp: '127.0.0.1' };
-  const outcome = await createProbeRunner({} as ContainerRuntime).run({ ...probe, timeoutSeconds: 1 }, target);
-  assert.ok(performance.now() - startMs < 5_000, 'the probe took five times its time');
+  const outcome = await createProbeRunner({} as ContainerRuntime).run({ ...probe, timeoutSeconds }, target);
+  assert.ok(performance.now() - startMs < (timeoutSeconds + 20) * 1000, 'the probe took far more than its time');
   return outcome.kind === 'failure' ? outcome.output.replaceAll(`127.0.0.1:${port}`, '{}') : outcome.kind;
 }
 
@@ -149,22 +150,22 @@ const httpCases: [string, Behaviour, string][] = [
   ['has not changed', answer('HTTP/1.1 304 Not Modified\r\nLocation: /x\r\n\r\n'), 'warning'],
 ];
 
-describe('an HTTP probe ends in its time when the server', { timeout: 60_000, concurrency: 8 }, () => {
+describe('an HTTP probe ends in its time when the server', { timeout: 240_000, concurrency: 8 }, () => {
   for (const [name, behaviour, expected] of httpCases)
     it(name, () =>
       against(behaviour, async (port) => {
-        const said = await outcomeOf({ httpGet: { port } }, port);
+        const said = await outcomeOf({ httpGet: { port } }, port, expected === awaiting || expected === reading ? 1 : undefined);
         assert.ok(said.startsWith(expected) && (expected === malformed || said === expected), said);
       }),
     );
 
   it('stalls in the TLS handshake', () =>
     against(silence, async (port) =>
-      assert.equal(await outcomeOf({ httpGet: { port, scheme: 'HTTPS' } }, port), awaiting.replace('http:', 'https:')),
+      assert.equal(await outcomeOf({ httpGet: { port, scheme: 'HTTPS' } }, port, 1), awaiting.replace('http:', 'https:')),
     ));
 });
 
-describe('a hook ends in its time when the server', { timeout: 60_000 }, () => {
+describe('a hook ends in its time when the server', { timeout: 240_000 }, () => {
   const run = (port: number, signal: AbortSignal): Promise<void> =>
     createHookRunner({} as ContainerRuntime, systemClock).run(
       { httpGet: { port } },
@@ -172,18 +173,18 @@ describe('a hook ends in its time when the server', { timeout: 60_000 }, () => {
       signal,
     );
   it('switches protocols: any answer will do', () =>
-    against(answer(switching), (port) => run(port, AbortSignal.timeout(20_000))));
+    against(answer(switching), (port) => run(port, AbortSignal.timeout(60_000))));
   it('drips its answer', () =>
     against(answer(ok, endlessly('A: b\r\n', 100)), (port) =>
       assert.rejects(run(port, AbortSignal.timeout(300)), /deadline exceeded/),
     ));
 });
 
-describe('other probes end in their time', { timeout: 60_000, concurrency: 4 }, () => {
+describe('other probes end in their time', { timeout: 240_000, concurrency: 4 }, () => {
   it('of TCP: a connection is all they want', () =>
     against(silence, async (port) => assert.equal(await outcomeOf({ tcpSocket: { port } }, port), 'success')));
   it('of TCP, of a name that cannot be resolved', async () => {
-    const said = await outcomeOf({ tcpSocket: { port: 1, host: 'nobody.invalid' } }, 1);
+    const said = await outcomeOf({ tcpSocket: { port: 1, host: 'nobody.invalid' } }, 1, 1);
     assert.match(said, /^dial tcp nobody\.invalid:1: /);
   });
 

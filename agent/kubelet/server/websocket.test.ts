@@ -48,7 +48,7 @@ function aProcess(): {
 }
 
 describe('exec over a WebSocket', () => {
-  it('gives every output and the exit code on their channels', { timeout: 10_000 }, async () => {
+  it('gives every output and the exit code on their channels', { timeout: 120_000 }, async () => {
     const { process, exit, stdout, stderr } = aProcess();
     const client = await exec(process);
     const said: string[] = [];
@@ -66,7 +66,7 @@ describe('exec over a WebSocket', () => {
     assert.match(frames[2] ?? '', /^3 .*"ExitCode".*"3"/);
   });
 
-  it('lets go of the process when the client is gone, and lives on', { timeout: 10_000 }, async () => {
+  it('lets go of the process when the client is gone, and lives on', { timeout: 120_000 }, async () => {
     const { process, closed, stdout } = aProcess();
     const client = await exec(process);
     stdout.write('some output');

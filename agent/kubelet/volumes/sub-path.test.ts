@@ -194,9 +194,10 @@ for (let turn = 0; ; turn++) for (const name of ['a', 'a/b']) {
       },
     );
 
-  it('is never made outside of it, in 2,000 tries', async () => {
+  // On a busy machine the flipper may stand still for longer than all the tries take, with a link in its place: go on until it moves.
+  it('is never made outside of it, in 2,000 tries', { timeout: 120_000 }, async () => {
     let made = 0;
-    for (let index = 0; index < 2000; index += 8) {
+    for (let index = 0; index < 2000 || made === 0; index += 8) {
       const opened = Array.from({ length: 8 }, async (_, more) => {
         await using held = await openSubPath(volume, `a/b/new-${index + more}/deep`);
         assert.ok(!readlinkSync(held.at).startsWith(outside), readlinkSync(held.at));
@@ -204,18 +205,16 @@ for (let turn = 0; ; turn++) for (const name of ['a', 'a/b']) {
       made += (await Promise.all(opened.map(settled))).filter((done) => done).length;
       assert.deepEqual(readdirSync(outside), []);
     }
-    assert.ok(made > 0, 'the flipper never let one through');
   });
 
-  it('is never mounted from outside of it', async () => {
+  it('is never mounted from outside of it', { timeout: 120_000 }, async () => {
     writeFileSync(join(outside, 'secret'), 'secret');
     let mounted = 0;
-    for (let index = 0; index < 40; index++) {
+    for (let index = 0; index < 40 || mounted === 0; index++) {
       if (!(await settled(bind('a/b')))) continue;
       mounted++;
       assert.equal(existsSync(join(target(), 'secret')), false);
       await mounts.unmountBelow(target());
     }
-    assert.ok(mounted > 0, 'the flipper never let one through');
   });
 });

@@ -144,16 +144,16 @@ async function connectPod(
 const serverScript = `
   const server = require('node:net').createServer((socket) => socket.end(socket.remoteAddress + '\\n', () => server.close()));
   server.listen(8080, '0.0.0.0');
-  setTimeout(() => process.exit(1), 20_000).unref();
+  setTimeout(() => process.exit(1), 60_000).unref();
 `;
-/** Retries until the server listens. A lost packet fails one attempt; after 20 s the script fails. */
+/** Retries until the server listens. A lost packet fails one attempt; after a minute the script fails. */
 const clientScript = `
   const attempt = () => {
     const socket = require('node:net').connect(8080, process.argv[1]);
     socket.on('error', () => setTimeout(attempt, 50)).on('data', (data) => { process.stdout.write(data); process.exit(0); });
   };
   attempt();
-  setTimeout(() => process.exit(1), 20_000);
+  setTimeout(() => process.exit(1), 60_000);
 `;
 
 async function sourceSeenBy(server: TestHost, client: TestHost): Promise<string> {
@@ -163,7 +163,7 @@ async function sourceSeenBy(server: TestHost, client: TestHost): Promise<string>
 }
 
 async function until(condition: () => boolean | Promise<boolean>, state: () => unknown): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 60_000;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`gave up waiting: ${JSON.stringify(await state())}`);
     await new Promise((resolve) => setImmediate(resolve));

@@ -35,7 +35,7 @@ function stateOf(spoil: (port: ServicePortState, index: number) => ServicePortSt
   return { ...state, ports: state.ports.map(spoil) };
 }
 
-describe('rules that iptables refuses', { timeout: 120_000 }, () => {
+describe('rules that iptables refuses', { timeout: 300_000 }, () => {
   let network: PacketNetwork;
   before(async () => {
     network = await createPacketNetwork();

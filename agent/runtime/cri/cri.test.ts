@@ -77,7 +77,7 @@ async function startContainerd(): Promise<RuntimeUnderTest> {
 
 runtimeContract('containerd', startContainerd);
 
-describe('a shim that containerd has forgotten', { timeout: 120_000 }, () => {
+describe('a shim that containerd has forgotten', { timeout: 300_000 }, () => {
   it('is killed with its processes, and no other is touched', async () => {
     const under = await startContainerd();
     const { node, runtime } = under;
@@ -117,7 +117,7 @@ describe('a shim that containerd has forgotten', { timeout: 120_000 }, () => {
           await clock.advance(20_000);
           return (await shims()).length === 1;
         },
-        { timeoutMs: 30_000, everyMs: 100 },
+        { timeoutMs: 120_000, everyMs: 100 },
       );
       assert.deepEqual(await shims(), [sandbox]);
       assert.equal((await runtime.podSandboxStatus(sandbox)).state, 'SANDBOX_READY');

@@ -29,7 +29,7 @@ const cases: [string, (socket: Socket) => void, RegExp][] = [
   ['resets within the answer', onRequest((socket) => void socket.end(`${ok}Content-Length: 99\r\n\r\n{`)), /.+/],
 ];
 
-describe('a call to Docker ends in its time, and leaves no connection, when the daemon', { timeout: 30_000 }, () => {
+describe('a call to Docker ends in its time, and leaves no connection, when the daemon', { timeout: 120_000 }, () => {
   for (const [name, behave, message] of cases) {
     it(name, async () => {
       const folder = await mkdtemp(join(tmpdir(), 'docker-api-'));
@@ -42,7 +42,9 @@ describe('a call to Docker ends in its time, and leaves no connection, when the 
       }).listen(socketPath);
       await once(server, 'listening');
       try {
-        const api = createDockerApi({ socketPath, log: pino({ level: 'silent' }), clock: systemClock, callMs: 300 });
+        // Short where the end of the time is what is awaited.
+        const callMs = message.source.includes('within 0.3 s') || name === 'drips it' ? 300 : 30_000;
+        const api = createDockerApi({ socketPath, log: pino({ level: 'silent' }), clock: systemClock, callMs });
         await assert.rejects(
           api.call('Version', (docker) => docker.version()),
           (error: Error) => {
@@ -52,7 +54,7 @@ describe('a call to Docker ends in its time, and leaves no connection, when the 
         );
         const startMs = performance.now();
         while (open.size > 0) {
-          assert.ok(performance.now() - startMs < 3_000, 'a connection was left open');
+          assert.ok(performance.now() - startMs < 30_000, 'a connection was left open');
           await new Promise((resolve) => setTimeout(resolve, 20));
         }
       } finally {

@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { WebSocket } from 'ws';
 import { systemClock } from '#client/clock.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { openSpdy, textOf } from '../streams.testing.ts';
 import { createSpdySession, type SpdyStream, spdyDictionary } from './spdy.ts';
 import type { ProcessStreams } from './stream-request.ts';
@@ -52,14 +53,14 @@ function rawSession(onStream: (stream: SpdyStream) => void = (stream) => void st
   });
   return { socket, sent, session: createSpdySession(socket, { role: 'server', onStream }) };
 }
-const withinMs = async (promise: Promise<unknown>, ms = 5_000): Promise<void> => {
+const withinMs = async (promise: Promise<unknown>, ms = 30_000): Promise<void> => {
   await Promise.race([
     promise,
     new Promise((_, reject) => setTimeout(() => reject(new Error(`not within ${ms} ms`)), ms).unref()),
   ]);
 };
 
-describe('an SPDY session of a hostile client', { timeout: 60_000 }, () => {
+describe('an SPDY session of a hostile client', { timeout: 240_000 }, () => {
   const ends: [string, (pack: (block: Buffer) => Promise<Buffer>) => Promise<Buffer> | Buffer][] = [
     ['a control frame of 16 MiB', () => control(1, Buffer.alloc(0), 0, 0xff_ffff)],
     ['headers that are not compressed', () => syn(1, Buffer.from('streamtype: error'))],
@@ -119,7 +120,7 @@ describe('an SPDY session of a hostile client', { timeout: 60_000 }, () => {
       stream.on('data', (chunk: Buffer) => (received += chunk.length)).once('end', resolve);
     });
     socket.push(syn(1, await compressor()(block(['streamtype', 'stdin']))));
-    const startMs = performance.now();
+    const startMs = cpuMs();
     const size = 0xff_ff00;
     socket.push(data(1, Buffer.alloc(0), 1, size));
     const piece = Buffer.alloc(1_024);
@@ -127,9 +128,9 @@ describe('an SPDY session of a hostile client', { timeout: 60_000 }, () => {
       socket.push(piece.subarray(0, size - sent));
       if (sent % (256 * 1024) === 0) await new Promise((next) => setImmediate(next));
     }
-    await withinMs(ended, 20_000);
+    await withinMs(ended);
     assert.equal(received, size);
-    assert.ok(performance.now() - startMs < 15_000);
+    assert.ok(cpuMs() - startMs < 15_000);
     socket.destroy();
     await withinMs(session.closed);
   });
@@ -179,7 +180,7 @@ describe('an SPDY session of a hostile client', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the streaming server of hostile clients', { timeout: 60_000 }, () => {
+describe('the streaming server of hostile clients', { timeout: 240_000 }, () => {
   let server: StreamingServer;
   beforeEach(() => {
     server = createStreamingServer({ log: pino({ level: 'silent' }), clock: systemClock });
@@ -216,7 +217,7 @@ describe('the streaming server of hostile clients', { timeout: 60_000 }, () => {
   };
   const until = async (condition: () => boolean): Promise<void> => {
     for (const startMs = performance.now(); !condition(); await new Promise((resolve) => setTimeout(resolve, 10)))
-      assert.ok(performance.now() - startMs < 10_000, `not in time: ${condition}`);
+      assert.ok(performance.now() - startMs < 60_000, `not in time: ${condition}`);
   };
 
   it('makes a WebSocket client wait for a process that does not read, and notices that it left', async () => {

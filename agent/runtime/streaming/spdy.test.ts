@@ -30,7 +30,7 @@ describe('SPDY', () => {
     assert.equal(((high << 16) | low) >>> 0, 0xe3c6a7c2);
   });
 
-  it('carries several streams with headers in both directions, and half-closes them', { timeout: 10_000 }, async () => {
+  it('carries several streams with headers in both directions, and half-closes them', { timeout: 120_000 }, async () => {
     const { client, server } = pair(
       (stream) => void textOf(stream).then((text) => stream.end(`${stream.headers.name}: ${text.length}`)),
     );
@@ -47,7 +47,7 @@ describe('SPDY', () => {
     await Promise.all([client.close(), server.closed]);
   });
 
-  it('ends every stream when the connection breaks', { timeout: 10_000 }, async () => {
+  it('ends every stream when the connection breaks', { timeout: 120_000 }, async () => {
     const { client, sockets } = pair(() => undefined);
     const stream = await client.open({ name: 'cut' });
     sockets[0]?.destroy();
@@ -55,7 +55,7 @@ describe('SPDY', () => {
     assert.equal(stream.destroyed, true);
   });
 
-  it('delivers the last bytes of a peer that breaks the connection right after them', { timeout: 10_000 }, async () => {
+  it('delivers the last bytes of a peer that breaks the connection right after them', { timeout: 120_000 }, async () => {
     const words: Buffer[] = [];
     const recorded = new Duplex({
       read() {},
@@ -82,7 +82,7 @@ describe('SPDY', () => {
     assert.equal(await textOf(await opening), 'done');
   });
 
-  it('makes a sender wait for a slow reader, and still notices that the sender has ended', { timeout: 10_000 }, async () => {
+  it('makes a sender wait for a slow reader, and still notices that the sender has ended', { timeout: 120_000 }, async () => {
     let received: SpdyStream | undefined;
     const { client, server, sockets } = pair((stream) => (received = stream));
     const stream = await client.open({ name: 'much' });
@@ -95,7 +95,7 @@ describe('SPDY', () => {
     await server.closed;
   });
 
-  it('shows a reset to the other side', { timeout: 10_000 }, async () => {
+  it('shows a reset to the other side', { timeout: 120_000 }, async () => {
     const { promise: ended, resolve } = Promise.withResolvers<void>();
     const { client } = pair((stream) => stream.once('close', resolve).resume());
     const stream = await client.open({ name: 'reset' });

@@ -82,7 +82,7 @@ const table: [protocols: string[], agreed: string, type: string, hasStatus: bool
   [['v9.channel.k8s.io', 'channel.k8s.io', 'v4.channel.k8s.io'], 'channel.k8s.io', 'binary', false],
 ];
 
-describe('exec over WebSocket subprotocols', { timeout: 20_000 }, () => {
+describe('exec over WebSocket subprotocols', { timeout: 120_000 }, () => {
   for (const [protocols, agreed, type, hasStatus] of table) {
     const name = protocols.join(', ') || 'none';
     it(`${name}: input, outputs and a failure, each on its channel`, async () => {
@@ -183,7 +183,7 @@ async function refusedWith(request: StreamRequest, protocols: string[]): Promise
   return response.statusCode;
 }
 
-describe('port-forward over WebSocket subprotocols', { timeout: 20_000 }, () => {
+describe('port-forward over WebSocket subprotocols', { timeout: 120_000 }, () => {
   /** Echoes until its client says bye. Nothing listens on port 81. */
   const dial = async (port: number): Promise<PassThrough> => {
     if (port === 81) throw new Error('refused');

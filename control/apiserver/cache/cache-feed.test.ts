@@ -55,7 +55,7 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 const parse = (_prefix: string, value: Uint8Array) => JSON.parse(Buffer.from(value).toString('utf8'));
 
 describe('the cache feed', () => {
-  it('ends with the store: a process that can neither read nor write must not look alive', { timeout: 10_000 }, async () => {
+  it('ends with the store: a process that can neither read nor write must not look alive', { timeout: 120_000 }, async () => {
     const scripted = scriptedStore(
       () => [],
       () => 1,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { cpuMs } from '#test/cpu-time.ts';
 import { isGlobalUnicast } from './address.ts';
 import { HtmlLinkRewriter } from './html-links.ts';
 import { escapePath, rewriteLink } from './links.ts';
@@ -134,7 +135,7 @@ describe('a page', () => {
     for (const bomb of bombs) {
       const rewriter = new HtmlLinkRewriter(rewrite);
       const text = bomb.repeat(Math.ceil(4_000_000 / bomb.length));
-      const startMs = performance.now();
+      const startMs = cpuMs();
       let longestHeld = 0;
       let given = 0;
       for (let at = 0; at < text.length; at += 16_384) {
@@ -142,7 +143,7 @@ describe('a page', () => {
         given += rewriter.push(piece).length;
         if (!bomb.includes('/x')) longestHeld = Math.max(longestHeld, at + piece.length - given);
       }
-      assert.ok(performance.now() - startMs < 5000, `4 MB of ${bomb} took too long`);
+      assert.ok(cpuMs() - startMs < 5000, `4 MB of ${bomb} took too long`);
       assert.ok(longestHeld <= 100_000, `${bomb}: ${longestHeld} held back`);
     }
   });

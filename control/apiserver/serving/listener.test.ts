@@ -96,7 +96,7 @@ describe('the HTTPS listener', () => {
     );
   }
 
-  it('ends the connection when an answer breaks off, so that nobody waits for the rest', { timeout: 10_000 }, async () => {
+  it('ends the connection when an answer breaks off, so that nobody waits for the rest', { timeout: 120_000 }, async () => {
     const received = new Promise<string>((resolve, reject) => {
       const options = { host: '127.0.0.1', port, path: '/openapi/v3', ca: ca.certificate, agent: false as const, ...as(user) };
       const request = https.get(options, (response) => {

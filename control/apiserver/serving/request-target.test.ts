@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { check, constantFrom, property, string } from 'fast-check';
+import { cpuMs } from '#test/cpu-time.ts';
 import { parseRequestInfo } from '../rest/request-info.ts';
 import { isHost, parseQuery, parseTarget } from './request-target.ts';
 
@@ -48,12 +49,12 @@ describe('parseTarget', () => {
   it('reads long runs of anything in linear time', () => {
     for (const text of ['/', '%41', '%', 'a@', '[', ':', ';', '&', '=', '+']) {
       const target = `http://${text.repeat((1 << 20) / text.length)}`;
-      const start = performance.now();
+      const startMs = cpuMs();
       parseTarget('GET', target);
       parseRequestInfo('GET', `${target.slice(6)}?${target}`);
       parseRequestInfo('GET', `/api/v1/${target}`);
       isHost(target);
-      assert.ok(performance.now() - start < 2_000, text);
+      assert.ok(cpuMs() - startMs < 2_000, text);
     }
   });
 });

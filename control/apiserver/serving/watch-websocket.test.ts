@@ -15,7 +15,7 @@ const maps = '/api/v1/namespaces/default/configmaps';
 const configMap = (name: string, data = {}) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data });
 const jsonOf = (message: unknown): { type: string; object: Loose } => JSON.parse(String(message));
 
-describe('a watch over a WebSocket', { timeout: 30_000 }, () => {
+describe('a watch over a WebSocket', { timeout: 120_000 }, () => {
   let api: TestServer;
   let ca: KeyPair;
   let user: KeyPair;
@@ -186,7 +186,7 @@ describe('a watch over a WebSocket', { timeout: 30_000 }, () => {
   });
 });
 
-describe('a reader of a WebSocket that does not read', { timeout: 30_000 }, () => {
+describe('a reader of a WebSocket that does not read', { timeout: 120_000 }, () => {
   it('is waited for', async (test) => {
     let made = 0;
     async function* messages(): AsyncGenerator<string> {

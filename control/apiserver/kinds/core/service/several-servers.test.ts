@@ -83,7 +83,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-describe('two API servers over one store', { timeout: 120_000 }, () => {
+describe('two API servers over one store', { timeout: 300_000 }, () => {
   for (const [how, random] of [
     ['anywhere', Math.random],
     ['both at the same place', () => 0],
@@ -243,7 +243,7 @@ describe('the stored form of what is taken', () => {
   });
 });
 
-describe('after a crash', { timeout: 120_000 }, () => {
+describe('after a crash', { timeout: 300_000 }, () => {
   /** Dies at its n-th write: all after it fail, and that one, too, although it may have happened. */
   function dying(writes: number, code: 'closed' | 'unavailable', happens: boolean): { store: Store; died: () => boolean } {
     let left = writes;
