@@ -1,7 +1,7 @@
 /** The agent's listeners, as real servers on loopback, against whatever may come: they go on, and answer others meanwhile. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import fc from 'fast-check';
