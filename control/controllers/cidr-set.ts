@@ -1,10 +1,11 @@
-/** Equal ranges cut out of a larger one, for the pods of each node. Pure; IPv4 and IPv6. */
+/** Divides a CIDR into equal parts, one for the pods of each node. Pure; IPv4 and IPv6. */
 import { addressBits, type Cidr, overlap } from '#api/ip.ts';
 
 /**
- * The next free part of `cluster`, beginning after the last one given (so that a range just given back rests a while).
- * @param after the index of the last one given; -1: none
- * @returns undefined where every part is used
+ * Finds the next free part of `cluster`. The search begins after the part that was allocated last, so that a released part is not
+ * used again at once.
+ * @param after index of the part that was allocated last; -1: none
+ * @returns undefined when every part is used
  */
 export function nextFree(
   cluster: Cidr,

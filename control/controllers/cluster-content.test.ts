@@ -68,7 +68,7 @@ describe('namespaces', () => {
     );
   });
 
-  it('go only after all in them has gone, and say what they wait for', async () => {
+  it('are removed only after their content, and report the content that remains', async () => {
     await world.client
       .resource('namespaces')
       .create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'full' }, spec: {} });
@@ -111,7 +111,7 @@ describe('namespaces', () => {
 });
 
 describe('garbage collection', () => {
-  it('deletes what has lost its last owner, and only that', async () => {
+  it('deletes objects that have lost their last owner, and no others', async () => {
     const [a, b] = [await map('owner-a'), await map('owner-b')];
     await map('of-a', a);
     await maps().create({
@@ -133,12 +133,12 @@ describe('garbage collection', () => {
     );
   });
 
-  it('deletes what was created with an owner that never was', async () => {
+  it('deletes an object whose owner has never existed', async () => {
     await map('foundling', { metadata: { name: 'nobody', uid: '00000000-0000-0000-0000-000000000000' } });
     await world.until('gone', async () => !(await exists('foundling')));
   });
 
-  it('leaves alone what belongs to a kind that is not served', async () => {
+  it('does not delete an object whose owner’s kind is not served', async () => {
     await maps().create({
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -152,7 +152,7 @@ describe('garbage collection', () => {
     assert.equal(await exists('foreign'), true);
   });
 
-  it('takes an owner for absent whose UID lives under another namespace, name or kind, and tells of the namespace', async () => {
+  it('counts an owner as absent when its UID belongs to another namespace, name or kind, and reports a wrong namespace', async () => {
     const owner = await map('coordinates');
     const { uid, name } = owner.metadata;
     await world.client
@@ -234,7 +234,7 @@ describe('garbage collection', () => {
     );
   });
 
-  it('frees the dependents of an owner deleted with Orphan', async () => {
+  it('removes the owner references of dependents when the owner is deleted with Orphan', async () => {
     const owner = await map('parent');
     await map('kept', owner);
     await world.rest();
@@ -246,7 +246,7 @@ describe('garbage collection', () => {
 });
 
 describe('endpoints of a Service', () => {
-  it('follow its pods in both forms, by named port, and are mirrored where written by hand', async () => {
+  it('follow its pods as Endpoints and EndpointSlices, by named port, and are mirrored when a user writes them', async () => {
     const services = world.client.resource('services');
     const base = { clusterIP: 'None', clusterIPs: ['None'], ipFamilies: ['IPv4'] };
     await services.create({

@@ -1,6 +1,7 @@
 /**
- * For tests only: all controllers over the real API server in one process, on a clock that the test moves. Nodes and their
- * kubelets are played by {@link World.tick}: pods are bound, run, and end at once; heartbeats come while a node is connected.
+ * For tests only: runs all controllers against the real API server in one process, on a clock that the test moves. {@link
+ * World.tick} plays the scheduler and the kubelets: it binds pods, lets them run, and removes deleted ones at once. Nodes send
+ * heartbeats while they are connected.
  */
 
 import { pino } from 'pino';
@@ -21,7 +22,7 @@ import { inProcessTransport } from '#control/apiserver/api-server.ts';
 import type { ControllerOptions } from './index.ts';
 import { runControllers } from './index.ts';
 
-/** How a played pod behaves; default: it becomes ready. */
+/** The behaviour of a played pod. Default: it becomes ready. */
 export type PodPlay = (pod: Pod) => 'ready' | 'running' | 'pending';
 
 export interface World {
@@ -33,13 +34,13 @@ export interface World {
   play: PodPlay;
   /** Adds a connected node. */
   addNode(name: string, labels?: Record<string, string>): Promise<void>;
-  /** One round of scheduler and kubelets. */
+  /** Runs one round of the scheduler and the kubelets. */
   tick(): Promise<void>;
-  /** Waits until all requests under way are answered and nothing new follows. */
+  /** Waits until all open requests are answered and no new ones follow. */
   rest(): Promise<void>;
-  /** Moves the clock in steps of a second, with a round of the kubelets at each. */
+  /** Advances the clock second by second, with a round of the kubelets at each. */
   pass(seconds: number): Promise<void>;
-  /** Passes time until `check` gives a value. @throws Error after so many seconds of the fake clock */
+  /** Advances the clock until `check` returns a value. @throws Error after `maxSeconds` of the fake clock */
   until<T>(what: string, check: () => Promise<T | undefined | false>, maxSeconds?: number): Promise<T>;
   stop(): Promise<void>;
 }
@@ -73,7 +74,7 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
   return world;
 }
 
-/** What caches hold is shared: a controller that changes an object fails. */
+/** Freezes the objects in caches. They are shared, so a controller that changes one must fail. */
 function frozen(client: Client): Client {
   const freezing = <T extends KubeObject>(inner: ResourceClient<T>): ResourceClient<T> => {
     const list: typeof inner.list = async (options) => deepFreeze(await inner.list(options));
@@ -91,7 +92,7 @@ function frozen(client: Client): Client {
 
 interface Counted {
   transport: Transport;
-  /** Requests so far, and chunks of watches. */
+  /** The number of requests and chunks of watches so far. */
   activity(): number;
   open(): number;
 }
@@ -143,8 +144,8 @@ function playedWorld(server: TestServer, clock: FakeClock, counted: Counted): Wo
       await runPods(world);
     },
     async rest() {
-      // Watch events come from the store's own thread: when it has answered, what it was asked before has come, too. Some turns
-      // without any activity then tell that nothing is on its way.
+      // Watch events come from the store's thread. A read of the store ends after all earlier events have come. Some turns of the
+      // event loop without any activity then show that nothing is on its way.
       for (let quiet = 0, last = -1; quiet < 8; ) {
         await turn();
         await server.store.get('/');

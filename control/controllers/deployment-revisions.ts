@@ -1,6 +1,6 @@
 /**
- * The revisions of a Deployment: one ReplicaSet per pod template, numbered by annotation, which `kubectl rollout history` and
- * `undo` read.
+ * The revisions of a Deployment. Each pod template has one ReplicaSet, which an annotation numbers. `kubectl rollout history` and
+ * `undo` read these annotations.
  *
  * Source: kubernetes `pkg/controller/deployment/util/deployment_util.go`, `sync.go`.
  */
@@ -12,9 +12,12 @@ import { controllerReference, sameJson } from '#api/meta.ts';
 import type { Deployment, PodTemplateSpec, ReplicaSet } from '#api/types.generated.ts';
 import { creationMs } from './creation-order.ts';
 
+/** The annotation with a set's revision. */
 export const revisionAnnotation = 'deployment.kubernetes.io/revision';
 const revisionHistoryAnnotation = 'deployment.kubernetes.io/revision-history';
+/** The annotation with the replicas of the Deployment when the set was last sized. */
 export const desiredReplicasAnnotation = 'deployment.kubernetes.io/desired-replicas';
+/** The annotation with the replicas plus maxSurge of the Deployment when the set was last sized. */
 export const maxReplicasAnnotation = 'deployment.kubernetes.io/max-replicas';
 const templateHashLabel = 'pod-template-hash';
 
@@ -27,18 +30,22 @@ const ownAnnotations: readonly string[] = [
   'deprecated.deployment.rollback.to',
 ];
 
-/** Characters of the history annotation. */
+/** Limit of the history annotation's length, in characters. */
 const maxHistoryLength = 2000;
 
-/** Revisions are int64, of which JavaScript's numbers hold no more than 53 bits; undefined where the annotation is none. */
+/**
+ * The revision of a set. It is an int64, which a number cannot hold exactly. Undefined when the annotation is missing or
+ * malformed.
+ */
 function revisionOf({ metadata }: ReplicaSet): bigint | undefined {
   return parseInt64(metadata.annotations?.[revisionAnnotation] ?? '');
 }
 
+/** The sets sorted by age, oldest first. */
 export const oldestFirst = (sets: readonly ReplicaSet[]): ReplicaSet[] =>
   [...sets].sort((a, b) => creationMs(a) - creationMs(b) || (a.metadata.name < b.metadata.name ? -1 : 1));
 
-/** The set with the Deployment's template (the oldest, should there be several), and all others. */
+/** Splits the sets into the one with the Deployment's template (the oldest when there are several) and all others. */
 export function splitSets(
   deployment: Deployment,
   sets: readonly ReplicaSet[],
@@ -48,7 +55,7 @@ export function splitSets(
   return { current, old: sorted.filter((set) => set !== current) };
 }
 
-/** Whether two templates are the same but for the hash label. */
+/** Whether two templates are equal, apart from the hash label. */
 export function isSameTemplate(a: PodTemplateSpec | undefined, b: PodTemplateSpec | undefined): boolean {
   return sameJson(pruned(withoutHash(a)), pruned(withoutHash(b)));
 }
@@ -59,7 +66,7 @@ function withoutHash(template: PodTemplateSpec | undefined): PodTemplateSpec | u
   return { ...template, metadata: { ...template.metadata, labels } };
 }
 
-/** Without null, empty lists and empty objects at optional places: Go's semantic equality does not tell them from absent ones. */
+/** Removes null, empty lists and empty objects from optional fields. Go's semantic equality treats them like absent fields. */
 function pruned(value: unknown): unknown {
   if (Array.isArray(value)) return value.length === 0 ? undefined : value.map((item) => pruned(item) ?? item);
   if (typeof value !== 'object' || value === null) return value ?? undefined;
@@ -68,11 +75,13 @@ function pruned(value: unknown): unknown {
   return present.length === 0 ? undefined : Object.fromEntries(present);
 }
 
-/** `emptyDir: {}` says something; an empty list or map of labels does not. */
+/** Whether an empty object in this field has a meaning. `emptyDir: {}` has one; an empty list or map of labels has none. */
 const keepsEmpty = (field: unknown): boolean =>
   typeof field === 'object' && field !== null && !Array.isArray(field) && Object.keys(field).length === 0;
 
-/** FNV-1a over the template with sorted keys, in upstream's alphabet without vowels and look-alikes. */
+/**
+ * A hash of the template: FNV-1a over its JSON with sorted keys, in upstream's alphabet without vowels and similar characters.
+ */
 export function templateHash(template: PodTemplateSpec, collisionCount: number | undefined): string {
   let hash = 0x811c9dc5;
   const bytes = Buffer.from(canonical(template) + (collisionCount === undefined ? '' : `#${collisionCount}`), 'utf8');
@@ -92,7 +101,10 @@ function canonical(value: unknown): string {
   return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join(',')}}`;
 }
 
-/** The set for the Deployment's template, without replicas; its name is the same each time it is computed. */
+/**
+ * The ReplicaSet for the Deployment's template, without replicas. The same template and collision count always give the same
+ * name.
+ */
 export function newSet(deployment: Deployment): New<ReplicaSet> {
   const { name, namespace } = deployment.metadata;
   const { selector, template, minReadySeconds } = deployment.spec;
@@ -102,7 +114,7 @@ export function newSet(deployment: Deployment): New<ReplicaSet> {
     apiVersion: 'apps/v1',
     kind: 'ReplicaSet',
     metadata: {
-      // 253: the longest name; the Deployment's part gives way.
+      // A name has at most 253 characters, so the Deployment's part of it is cut.
       name: `${name.slice(0, 253 - 1 - hash.length)}-${hash}`,
       namespace,
       labels,
@@ -117,8 +129,8 @@ export function newSet(deployment: Deployment): New<ReplicaSet> {
 }
 
 /**
- * The annotations of the current set: the Deployment's, copied, and the next revision. A set that is taken up again (a
- * rollback) keeps the numbers it had in its history.
+ * The annotations of the current set: a copy of the Deployment's, and the revision. A set that is used again (after a rollback)
+ * keeps its former revisions in its history annotation.
  */
 export function currentSetAnnotations(
   deployment: Deployment,
@@ -129,10 +141,10 @@ export function currentSetAnnotations(
   const annotations: Record<string, string> = { ...existing, ...Object.fromEntries(copied) };
   const present = existing?.[revisionAnnotation];
   const highest = old.map((set) => revisionOf(set) ?? 0n).reduce((most, one) => (one > most ? one : most), 0n);
-  // Go's addition: after the last revision of all comes none that is higher.
+  // Wraps like Go's addition: no revision is higher than the highest int64.
   const next = BigInt.asIntN(64, highest + 1n);
   const current = parseInt64(present || '0');
-  if (current === undefined) return annotations; // Not ours to repair: somebody wrote it.
+  if (current === undefined) return annotations; // A user has written a malformed annotation. It is not repaired.
   if (current >= next) return annotations;
   annotations[revisionAnnotation] = String(next);
   if (present !== undefined)
@@ -146,14 +158,14 @@ function withRevision(history: string, revision: string): string {
   return revisions.join(',');
 }
 
-/** A set whose revision cannot be read keeps its place by age. */
+/** Sorts by revision. A set with a malformed revision is sorted by age. */
 function byRevision(a: ReplicaSet, b: ReplicaSet): number {
   const [left, right] = [revisionOf(a), revisionOf(b)];
   if (left === undefined || right === undefined || left === right) return 0;
   return left < right ? -1 : 1;
 }
 
-/** Old sets without pods beyond the history limit, the lowest revisions first. Pure. */
+/** The old sets without pods that exceed the history limit, lowest revisions first. Pure. */
 export function expiredSets(deployment: Deployment, old: readonly ReplicaSet[]): ReplicaSet[] {
   const limit = deployment.spec.revisionHistoryLimit ?? 10;
   const alive = oldestFirst(old.filter((set) => set.metadata.deletionTimestamp === undefined)).sort(byRevision);

@@ -81,7 +81,7 @@ describe('a step of a rolling update', () => {
     it(name, () => assert.deepEqual(named(rollingStep(of, current, old)), expected));
   }
 
-  it('gives the first set of a Deployment all its pods', () => {
+  it('gives all pods to the first set of a Deployment', () => {
     assert.equal(currentSetSize(deployment(3, 1, 1), 0, 0), 3);
   });
 });
@@ -122,7 +122,7 @@ describe('revisions', () => {
     spec: { containers: [{ name: 'c', image: 'i' }], ...more },
   });
 
-  it('compare templates without the hash label and without what says nothing', () => {
+  it('compare templates without the hash label and empty fields', () => {
     assert.equal(
       isSameTemplate(
         { ...template(), metadata: { labels: { app: 'web', 'pod-template-hash': 'x' } } },
@@ -163,7 +163,7 @@ describe('revisions', () => {
     );
   });
 
-  it('are int64, also beyond what JavaScript’s numbers hold', () => {
+  it('are int64, also beyond 2^53', () => {
     const of = (value: string) => ({ 'deployment.kubernetes.io/revision': value });
     const next = (present: string | undefined, ...others: string[]) =>
       currentSetAnnotations(
@@ -185,7 +185,7 @@ describe('revisions', () => {
     );
   });
 
-  it('expire beyond the limit, the lowest first, never with pods', () => {
+  it('are deleted beyond the limit, lowest first, never with pods', () => {
     const old = ['3', '1', '2'].map((n) => set(n, 0, 0, { 'deployment.kubernetes.io/revision': n }));
     const limited = { ...deployment(1, 1, 1), spec: { ...deployment(1, 1, 1).spec, revisionHistoryLimit: 1 } };
     assert.deepEqual(

@@ -1,6 +1,6 @@
 /**
- * How many replicas each ReplicaSet of a Deployment should have: during a rollout, and when the Deployment is scaled in the
- * middle of one. All pure.
+ * Computes the replicas of each ReplicaSet of a Deployment: during a rollout, and when the Deployment is scaled during a rollout.
+ * Pure.
  *
  * Source: kubernetes `pkg/controller/deployment/{rolling,sync}.go`; kubernetes.io, Deployments, "Proportional scaling".
  */
@@ -8,25 +8,32 @@ import type { IntOrString } from '#api/json.ts';
 import type { Deployment, ReplicaSet } from '#api/types.generated.ts';
 import { desiredReplicasAnnotation, maxReplicasAnnotation, oldestFirst } from './deployment-revisions.ts';
 
-/** Wanted sizes by the sets' UIDs; a set that is not named stays as it is. */
+/** The replicas that sets should have, by UID. A set that is not in the map keeps its replicas. */
 export type Sizes = Map<string, number>;
 
+/** The set's `spec.replicas`. Default 1. */
 export const replicasOf = (set: ReplicaSet): number => set.spec.replicas ?? 1;
+/** The Deployment's `spec.replicas`. Default 1. */
 export const wantedReplicas = (deployment: Deployment): number => deployment.spec.replicas ?? 1;
+/** Whether the strategy is RollingUpdate, the default. */
 export const isRolling = (deployment: Deployment): boolean => deployment.spec.strategy?.type !== 'Recreate';
+/** The sum of a value over sets. */
 export const sum = (sets: readonly ReplicaSet[], value: (set: ReplicaSet) => number): number =>
   sets.reduce((total, set) => total + value(set), 0);
-/** A set just made smaller still reports pods that are about to go: those are not counted on. */
+/**
+ * The available replicas of a set. After a scale-down its status still counts pods that are about to be deleted, so the count is
+ * limited to the set's replicas.
+ */
 const available = (set: ReplicaSet): number => Math.min(replicasOf(set), set.status?.availableReplicas ?? 0);
 const active = (sets: readonly ReplicaSet[]): ReplicaSet[] => sets.filter((set) => replicasOf(set) > 0);
 
-/** A number, or a percentage of `total`. */
+/** Resolves a number, or a percentage of `total`. */
 function scaled(value: IntOrString | undefined, total: number, round: (value: number) => number): number {
   if (typeof value !== 'string') return value ?? 0;
   return round((Number(value.replace(/%$/, '')) * total) / 100);
 }
 
-/** maxSurge and maxUnavailable as numbers. Both 0 would stop every rollout: then one may be unavailable. */
+/** maxSurge and maxUnavailable as numbers. When both are 0, no rollout could progress, so maxUnavailable becomes 1. */
 export function fenceposts(deployment: Deployment): { maxSurge: number; maxUnavailable: number } {
   if (!isRolling(deployment)) return { maxSurge: 0, maxUnavailable: 0 };
   const wanted = wantedReplicas(deployment);
@@ -36,7 +43,7 @@ export function fenceposts(deployment: Deployment): { maxSurge: number; maxUnava
   return { maxSurge, maxUnavailable: Math.min(wanted, maxSurge === 0 && maxUnavailable === 0 ? 1 : maxUnavailable) };
 }
 
-/** The size of the current set: as much as surge leaves room for. `current` may not exist yet (size 0). */
+/** The replicas of the current set: as many as maxSurge allows. `currentSize` is 0 when the set does not exist yet. */
 export function currentSetSize(deployment: Deployment, currentSize: number, totalSize: number): number {
   const wanted = wantedReplicas(deployment);
   if (!isRolling(deployment) || currentSize >= wanted) return wanted;
@@ -44,7 +51,10 @@ export function currentSetSize(deployment: Deployment, currentSize: number, tota
   return room <= 0 ? currentSize : currentSize + Math.min(room, wanted - currentSize);
 }
 
-/** One step of a rolling update: the current set up if that is possible, else the old ones down as far as availability allows. */
+/**
+ * One step of a rolling update: scales the current set up if possible. Otherwise it scales old sets down as far as availability
+ * allows.
+ */
 export function rollingStep(deployment: Deployment, current: ReplicaSet, old: readonly ReplicaSet[]): Sizes {
   const size = currentSetSize(deployment, replicasOf(current), sum([current, ...old], replicasOf));
   if (size !== replicasOf(current)) return new Map([[current.metadata.uid, size]]);
@@ -61,7 +71,7 @@ function shrinkOld(deployment: Deployment, current: ReplicaSet, old: readonly Re
   const shrink = (set: ReplicaSet, by: number): void => {
     if (by > 0) sizes.set(set.metadata.uid, sizeOf(set) - by);
   };
-  // First what is not available anyway: unhealthy old pods must not hold up the rollout.
+  // Unavailable pods are removed first: unhealthy old pods must not block the rollout.
   for (const set of oldestFirst(old)) {
     const by = Math.min(allowed, Math.max(0, replicasOf(set) - available(set)));
     shrink(set, by);
@@ -76,7 +86,7 @@ function shrinkOld(deployment: Deployment, current: ReplicaSet, old: readonly Re
   return sizes;
 }
 
-/** The Deployment was scaled, or is paused: the sizes change in proportion, the rollout does not advance. */
+/** The sizes when the Deployment was scaled or is paused: all sets change in proportion, and the rollout does not advance. */
 export function scaleStep(deployment: Deployment, current: ReplicaSet | undefined, old: readonly ReplicaSet[]): Sizes {
   const wanted = wantedReplicas(deployment);
   const all = current === undefined ? [...old] : [...old, current];
@@ -94,7 +104,7 @@ function isSaturated(deployment: Deployment, current: ReplicaSet): boolean {
   );
 }
 
-/** A count written into an annotation of a set. */
+/** The number in an annotation of a set; undefined when it is missing or malformed. */
 export function annotated(set: ReplicaSet, annotation: string): number | undefined {
   const text = set.metadata.annotations?.[annotation];
   return text !== undefined && /^\d+$/.test(text) && Number(text) <= 0x7fffffff ? Number(text) : undefined;
@@ -104,7 +114,7 @@ function proportional(deployment: Deployment, sets: readonly ReplicaSet[]): Size
   const wanted = wantedReplicas(deployment);
   const allowed = wanted === 0 ? 0 : wanted + fenceposts(deployment).maxSurge;
   const toAdd = allowed - sum(sets, replicasOf);
-  // Larger sets first; of equal ones the newer grows and the older shrinks first.
+  // Larger sets come first. Of equal sets, the newer one grows first and the older one shrinks first.
   const byAge = toAdd > 0 ? oldestFirst(sets).reverse() : oldestFirst(sets);
   const ordered = byAge.sort((a, b) => replicasOf(b) - replicasOf(a));
   let added = 0;
@@ -117,7 +127,7 @@ function proportional(deployment: Deployment, sets: readonly ReplicaSet[]): Size
     added += part;
   }
   const [largest] = ordered;
-  // What rounding left over goes to the largest.
+  // The largest set gets the remainder of rounding.
   if (largest !== undefined && toAdd !== 0)
     sizes.set(largest.metadata.uid, Math.max(0, (sizes.get(largest.metadata.uid) ?? 0) + toAdd - added));
   return sizes;

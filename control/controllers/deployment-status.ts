@@ -1,6 +1,6 @@
 /**
- * The status of a Deployment: counts, and the conditions Available, Progressing and ReplicaFailure, which
- * `kubectl rollout status` reads. All pure.
+ * The status of a Deployment: counts, and the conditions Available, Progressing and ReplicaFailure, which `kubectl rollout
+ * status` reads. Pure.
  *
  * Source: kubernetes `pkg/controller/deployment/{sync,progress}.go`.
  */
@@ -12,9 +12,11 @@ type Conditions = readonly DeploymentCondition[];
 
 const noLimit = 0x7fffffff;
 
+/** Whether the Deployment has a progress deadline. MaxInt32 seconds means that it has none. */
 export const hasProgressDeadline = ({ spec }: Deployment): boolean =>
   spec.progressDeadlineSeconds !== undefined && spec.progressDeadlineSeconds !== noLimit;
 
+/** A condition that changes its status now. */
 export function condition(
   type: string,
   status: 'True' | 'False' | 'Unknown',
@@ -25,10 +27,14 @@ export function condition(
   return { type, status, lastUpdateTime: rfc3339(nowMs), lastTransitionTime: rfc3339(nowMs), reason, message };
 }
 
+/** The condition of a type; undefined when there is none. */
 export const find = (conditions: Conditions | undefined, type: string): DeploymentCondition | undefined =>
   conditions?.find((one) => one.type === type);
 
-/** Replaces the condition of this type; the same status and reason change nothing, the same status keeps its transition time. */
+/**
+ * Replaces the condition of this type. With the same status and reason, nothing changes. With the same status, the transition
+ * time is kept.
+ */
 export function withCondition(conditions: Conditions, next: DeploymentCondition): DeploymentCondition[] {
   const present = find(conditions, next.type);
   if (present !== undefined && present.status === next.status && present.reason === next.reason) return [...conditions];
@@ -38,7 +44,10 @@ export function withCondition(conditions: Conditions, next: DeploymentCondition)
 
 const without = (conditions: Conditions, type: string): DeploymentCondition[] => conditions.filter((one) => one.type !== type);
 
-/** Pausing and resuming are noted, so that a pause is not taken for a lack of progress. */
+/**
+ * The conditions after the Deployment was paused or resumed. They are recorded so that the time of a pause does not count as a
+ * lack of progress.
+ */
 export function pausedConditions(deployment: Deployment, nowMs: number): DeploymentCondition[] {
   const conditions = [...(deployment.status?.conditions ?? [])];
   if (!hasProgressDeadline(deployment)) return conditions;
@@ -53,7 +62,7 @@ export function pausedConditions(deployment: Deployment, nowMs: number): Deploym
   return withCondition(conditions, condition('Progressing', 'Unknown', reason, message, nowMs));
 }
 
-/** Counts and the condition Available. `conditions` are carried over. */
+/** The counts and the condition Available. `conditions` are kept. */
 export function baseStatus(
   deployment: Deployment,
   current: ReplicaSet | undefined,
@@ -74,7 +83,7 @@ export function baseStatus(
     readyReplicas: sum(all, ({ status }) => status?.readyReplicas ?? 0),
     availableReplicas,
     unavailableReplicas: Math.max(0, sum(all, replicasOf) - availableReplicas),
-    // A set that does not report the count leaves the sum unknown.
+    // When a set does not report the count, the sum is unknown.
     ...(terminating.every(({ status }) => status?.terminatingReplicas !== undefined)
       ? { terminatingReplicas: sum(terminating, ({ status }) => status?.terminatingReplicas ?? 0) }
       : {}),
@@ -88,7 +97,7 @@ export function baseStatus(
   };
 }
 
-/** All wanted replicas are new and available, and no old one runs. */
+/** Whether all wanted replicas are updated and available, and no old one runs. */
 export function isComplete(deployment: Deployment, status: DeploymentStatus | undefined): boolean {
   const wanted = wantedReplicas(deployment);
   return (
@@ -115,7 +124,7 @@ function isTimedOut(deployment: Deployment, progressing: DeploymentCondition | u
   return Date.parse(progressing.lastUpdateTime ?? '') + (deployment.spec.progressDeadlineSeconds ?? 0) * 1000 < nowMs;
 }
 
-/** {@link baseStatus} and, during a rollout, the condition Progressing: complete, advancing, or out of time. */
+/** {@link baseStatus} and, during a rollout, the condition Progressing: complete, advancing, or deadline exceeded. */
 export function rolloutStatus(
   deployment: Deployment,
   current: ReplicaSet | undefined,
@@ -156,7 +165,8 @@ function withProgress(
   }
   if (hasProgressed(deployment.status, status)) {
     const next = condition('Progressing', 'True', 'ReplicaSetUpdated', `${who} is progressing.`, nowMs);
-    // Each sign of progress starts the deadline anew, though status and reason stay: so it is replaced, not compared.
+    // Each sign of progress restarts the deadline, which counts from the condition's update time. So the condition is replaced
+    // even when status and reason stay the same.
     return [
       ...without(conditions, 'Progressing'),
       { ...next, lastTransitionTime: present?.status === 'True' ? present.lastTransitionTime : next.lastTransitionTime },
@@ -169,7 +179,7 @@ function withProgress(
   );
 }
 
-/** When to look whether the rollout is stuck; undefined where nothing has to be waited for. */
+/** Milliseconds until the progress deadline must be checked again. Undefined when there is nothing to wait for. */
 export function progressCheckDelayMs(deployment: Deployment, status: DeploymentStatus, nowMs: number): number | undefined {
   const progressing = find(status.conditions, 'Progressing');
   if (!hasProgressDeadline(deployment) || progressing === undefined || isComplete(deployment, status)) return undefined;
@@ -180,6 +190,6 @@ export function progressCheckDelayMs(deployment: Deployment, status: DeploymentS
   )
     return undefined;
   const dueMs = Date.parse(progressing.lastUpdateTime ?? '') + (deployment.spec.progressDeadlineSeconds ?? 0) * 1000;
-  // One second more: times in the API have whole seconds.
+  // One second is added because times of the API have whole seconds.
   return Number.isNaN(dueMs) ? undefined : Math.max(0, dueMs - nowMs) + 1000;
 }

@@ -36,7 +36,7 @@ const patchSpec = (name: string, spec: object) =>
 const setImage = (name: string, image: string) =>
   patchSpec(name, { template: { spec: { containers: [{ name: 'web', image }] } } });
 
-/** What `kubectl rollout status` waits for. */
+/** The condition that `kubectl rollout status` waits for. */
 const rolledOut = async (name: string) => {
   const { metadata, spec, status } = await get(name);
   return (
@@ -50,7 +50,7 @@ const until = (name: string, maxSeconds?: number) => world.until(`${name} rolled
 const progressing = async (name: string) => (await get(name)).status?.conditions?.find(({ type }) => type === 'Progressing');
 
 describe('Deployment over the API server', () => {
-  it('brings up its pods through one ReplicaSet, and says so', async () => {
+  it('starts its pods through one ReplicaSet, and reports it', async () => {
     await deployments().create(deployment('up', 'web:1'));
     await until('up');
     const { metadata, status } = await get('up');
@@ -109,7 +109,7 @@ describe('Deployment over the API server', () => {
     assert.ok((await pods('roll')).every(({ spec }) => spec.containers[0]?.image === 'web:2'));
   });
 
-  it('takes up an old ReplicaSet again on undo, under a new revision', async () => {
+  it('uses an old ReplicaSet again on undo, with a new revision', async () => {
     await deployments().create(deployment('undo', 'web:1'));
     await until('undo');
     await setImage('undo', 'web:2');
@@ -124,7 +124,7 @@ describe('Deployment over the API server', () => {
     assert.deepEqual(revisions.map(String).sort(), ['2,', '3,1']);
   });
 
-  it('keeps only so many old ReplicaSets', async () => {
+  it('keeps at most revisionHistoryLimit old ReplicaSets', async () => {
     await deployments().create(deployment('history', 'web:1', { revisionHistoryLimit: 1 }));
     await until('history');
     for (const image of ['web:2', 'web:3', 'web:4']) {
@@ -149,7 +149,7 @@ describe('Deployment over the API server', () => {
     });
   });
 
-  it('scales in proportion in the middle of a rollout, and does nothing else while paused', async () => {
+  it('scales in proportion during a rollout, and does nothing else while paused', async () => {
     await deployments().create(
       deployment('prop', 'web:1', {
         replicas: 10,
@@ -207,7 +207,7 @@ describe('Deployment over the API server', () => {
     assert.match(condition.message ?? '', /^ReplicaSet "stuck-\w+" has timed out progressing\.$/);
   });
 
-  it('goes with all it owns when deleted', async () => {
+  it('is deleted with all objects that it owns', async () => {
     await deployments().create(deployment('gone', 'web:1'));
     await until('gone');
     await deployments().delete({ namespace: 'default', name: 'gone' });

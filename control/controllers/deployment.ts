@@ -50,6 +50,7 @@ import {
 } from './deployment-status.ts';
 import { carryOutClaim, planClaim } from './ownership.ts';
 
+/** Makes the Deployment controller. */
 export const deploymentController = (deps: ControllerDeps): Controller => {
   const { client, caches, clock } = deps;
   return {
@@ -63,7 +64,7 @@ export const deploymentController = (deps: ControllerDeps): Controller => {
 
     async reconcile(key) {
       const deployment = caches.cache('deployments.apps').get(key);
-      if (deployment === undefined) return done; // The garbage collector takes the sets.
+      if (deployment === undefined) return done; // The garbage collector deletes the sets.
       const claim = planClaim(
         deployment,
         labelMatcher(deployment.spec.selector),
@@ -79,7 +80,7 @@ export const deploymentController = (deps: ControllerDeps): Controller => {
   };
 };
 
-/** The Deployments that may adopt a set without a controller. */
+/** Maps a set without a controller to the Deployments that may adopt it. */
 function matchingDeployments(object: KubeObject, _previous: KubeObject | undefined, caches: Caches): string[] {
   if (controllerOf(object) !== undefined) return [];
   return caches
@@ -89,7 +90,10 @@ function matchingDeployments(object: KubeObject, _previous: KubeObject | undefin
     .map(keyOf);
 }
 
-/** A Recreate rollout goes on when the last old pod has ended or is gone, which no set's status tells. */
+/**
+ * Maps a pod to the Deployment that waits for it: a Recreate rollout continues when the last old pod has ended or is deleted, and
+ * no status of a set reports that.
+ */
 function recreateWaits(object: KubeObject, _previous: KubeObject | undefined, caches: Caches): string[] {
   const setName = controllerOf(object);
   if (setName?.kind !== 'ReplicaSet') return [];
@@ -100,18 +104,19 @@ function recreateWaits(object: KubeObject, _previous: KubeObject | undefined, ca
   return caches.cache('deployments.apps').get(key)?.spec.strategy?.type === 'Recreate' ? [key] : [];
 }
 
+/** The changes of one reconciliation. */
 export interface DeploymentPlan {
-  /** The set of a new template. */
+  /** The set to create for a new template. */
   create: New<ReplicaSet> | undefined;
-  /** Sets as they should be, with what they are now. */
+  /** The sets to change, each as it is now and as it should be. */
   updates: { from: ReplicaSet; to: ReplicaSet }[];
   remove: ReplicaSet[];
   status: DeploymentStatus;
-  /** The revision annotation of the Deployment; undefined: as it is. */
+  /** The revision annotation of the Deployment. Undefined: it stays as it is. */
   revision: string | undefined;
 }
 
-/** Decides the next step. Pure. @param pods of all the Deployment's sets */
+/** Decides the next step. Pure. @param pods the pods of all sets of the Deployment */
 export function planDeployment(
   deployment: Deployment,
   sets: readonly ReplicaSet[],
@@ -143,7 +148,7 @@ export function planDeployment(
   return { ...base, ...rollout, status, remove: isComplete(deployment, deployment.status) ? expiredSets(deployment, old) : [] };
 }
 
-/** Whether the size has changed since the sets were last sized. */
+/** Whether the Deployment's replicas have changed since its sets were last sized. */
 function isScaled(deployment: Deployment, sets: readonly ReplicaSet[]): boolean {
   return sets.some(
     (set) =>
@@ -195,7 +200,7 @@ function creation(deployment: Deployment, old: readonly ReplicaSet[], replicas: 
   return { create, updates: [], revision: annotations[revisionAnnotation] };
 }
 
-/** @param annotateAll also sets whose size stays learn the new size of the Deployment */
+/** Sets new sizes and their annotations. @param annotateAll also annotates sets whose size does not change */
 function resize(
   deployment: Deployment,
   current: ReplicaSet | undefined,
@@ -256,7 +261,7 @@ async function removeSet({ metadata: { namespace, name, uid } }: ReplicaSet, { c
   }
 }
 
-/** @returns the status that tells of the creation */
+/** Creates the set of a new template. @returns the Deployment's status with the result of the creation */
 async function createSet(
   create: New<ReplicaSet>,
   plan: DeploymentPlan,
@@ -284,7 +289,7 @@ async function createSet(
   } catch (error) {
     if (isAlreadyExists(error)) {
       await resolveCollision(create, deployment, deps);
-      throw error; // Looked at again, with a fresher cache or another name.
+      throw error; // The key is retried, with a newer cache or another name.
     }
     if (isNamespaceTerminating(error)) throw error;
     const message = `Failed to create new replica set "${create.metadata.name}": ${errorText(error)}`;
@@ -294,7 +299,10 @@ async function createSet(
   }
 }
 
-/** A set of this name that is another's, or of another template: the next name is computed with a higher count. */
+/**
+ * Handles an existing set of this name that has another owner or template: increases the collision count, from which the next
+ * name is computed.
+ */
 async function resolveCollision(create: New<ReplicaSet>, deployment: Deployment, deps: ControllerDeps): Promise<void> {
   const { namespace, name = '' } = create.metadata;
   const present = await deps.client.resource('replicasets.apps').get({ namespace, name });
@@ -324,7 +332,7 @@ async function report(
     .updateStatus({ ...deployment, metadata: { ...deployment.metadata, annotations }, status });
 }
 
-/** The server leaves out counts of zero; the order of conditions says nothing. */
+/** Compares two statuses. The server leaves out counts of zero, and the order of conditions has no meaning. */
 function sameStatus(a: DeploymentStatus | undefined, b: DeploymentStatus): boolean {
   const normal = ({ conditions = [], ...counts }: DeploymentStatus) => ({
     ...Object.fromEntries(Object.entries(counts).filter(([name, value]) => value !== 0 || name === 'terminatingReplicas')),

@@ -30,9 +30,10 @@ import {
 
 const overCapacityAnnotation = 'endpoints.kubernetes.io/over-capacity';
 const managedByLabel = 'endpoints.kubernetes.io/managed-by';
-/** More addresses are left out; EndpointSlices hold them all. */
+/** Limit of addresses in one Endpoints object. Further addresses are left out; EndpointSlices have all of them. */
 export const maxAddresses = 1000;
 
+/** Makes the Endpoints controller. */
 export const endpointsController = (deps: ControllerDeps): Controller => {
   const { caches } = deps;
   const triggers = createTriggerTimes();
@@ -45,7 +46,7 @@ export const endpointsController = (deps: ControllerDeps): Controller => {
       const present = caches.cache('endpoints').get(key);
       if (service === undefined) {
         triggers.forget(key);
-        // Only what bears our mark: Endpoints without a Service are also a way to hold a leader's lock.
+        // Deletes only objects with our label. Endpoints without a Service may be the lock of a leader election.
         if (present?.metadata.labels?.[managedByLabel] !== undefined) await remove(present, deps);
         return done;
       }
@@ -60,7 +61,7 @@ export const endpointsController = (deps: ControllerDeps): Controller => {
   };
 };
 
-/** The Endpoints that the Service should have; undefined where `present` is that already. Pure. */
+/** The Endpoints that the Service should have. Undefined when `present` is already right. Pure. */
 export function planEndpoints(
   service: Service,
   pods: readonly Pod[],
@@ -111,8 +112,8 @@ interface Entry {
 }
 
 /**
- * Ports that the same addresses offer share a subset, so a port stands in more than one only where it means different
- * addresses there; everything sorted, so that the same state is the same text.
+ * Groups addresses into subsets. Addresses with the same ports share a subset, so a port is in more than one subset only when it
+ * has different numbers for different addresses. Everything is sorted, so that the same state gives the same object.
  */
 function subsetsOf(service: Service, pods: readonly Pod[]): EndpointSubset[] {
   const byPort = new Map<string, { port: EndpointPort | undefined; entries: Entry[] }>();
@@ -155,7 +156,7 @@ function entryOf(service: Service, pod: Pod): Entry[] {
       },
     ];
   });
-  // A headless Service may have no ports at all; another whose ports this pod does not have leaves it out.
+  // A headless Service may have no ports at all. Any other Service leaves out a pod that has none of its ports.
   if (ports.length === 0 && !(service.spec.clusterIP === 'None' && (service.spec.ports ?? []).length === 0)) return [];
   const { name, namespace, uid } = pod.metadata;
   const address = {
@@ -178,7 +179,7 @@ function subset(ports: readonly EndpointPort[], entries: readonly Entry[]): Endp
   };
 }
 
-/** Ready addresses keep their places first. */
+/** Limits the addresses. Ready ones are kept first. */
 function truncate(subsets: EndpointSubset[]): { subsets: EndpointSubset[]; truncated: boolean } {
   const count = (list: EndpointAddress[] | undefined): number => list?.length ?? 0;
   const total = subsets.reduce((sum, { addresses, notReadyAddresses }) => sum + count(addresses) + count(notReadyAddresses), 0);
@@ -217,8 +218,8 @@ async function write(
         metadata: { ...present.metadata, labels: wanted.metadata.labels, annotations: wanted.metadata.annotations },
       });
   } catch (error) {
-    if (isNamespaceTerminating(error)) return; // Nothing can be created any more.
-    // Written by ourselves a moment ago, and the cache is behind: nobody's concern.
+    if (isNamespaceTerminating(error)) return; // Nothing can be created in the namespace any more.
+    // This controller has just written the object, and its cache does not show it yet. No event is recorded; the key is retried.
     if (isConflict(error) || isAlreadyExists(error)) throw error;
     const message = errorText(error);
     const about = { apiVersion: 'v1', kind: 'Endpoints', name, ...(namespace === undefined ? {} : { namespace }) };

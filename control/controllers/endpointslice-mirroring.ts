@@ -1,6 +1,6 @@
 /**
- * EndpointSlice mirroring controller: Endpoints that somebody writes for a Service without selector appear as slices too,
- * which is what proxies read.
+ * EndpointSlice mirroring controller: copies Endpoints that users write for a Service without selector into EndpointSlices,
+ * because proxies read only slices.
  *
  * Owns: EndpointSlice (label managed-by endpointslicemirroring-controller.k8s.io).  Watches: Endpoints, Service, EndpointSlice.
  * Writes: EndpointSlice.
@@ -24,6 +24,7 @@ const skipLabel = 'endpointslice.kubernetes.io/skip-mirror';
 const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
 const maxPerSubset = 1000;
 
+/** Makes the EndpointSlice mirroring controller. */
 export const endpointSliceMirroringController = (deps: ControllerDeps): Controller => {
   const { client, caches, clock, events } = deps;
   const expectations = createExpectations(client, caches, 'endpointslices.discovery.k8s.io');
@@ -39,7 +40,7 @@ export const endpointSliceMirroringController = (deps: ControllerDeps): Controll
       const endpoints = caches.cache('endpoints').get(key);
       if (endpoints === undefined) {
         expectations.forget(key);
-        return done; // The garbage collector takes the slices.
+        return done; // The garbage collector deletes the slices.
       }
       if (!(await expectations.met(key, clock.monotonic()))) return requeueAfter(recheckAfterMs);
       const service = caches.cache('services').get(key);
@@ -65,13 +66,13 @@ export const endpointSliceMirroringController = (deps: ControllerDeps): Controll
   };
 };
 
-/** Whether nobody else makes slices for these Endpoints. */
+/** Whether these Endpoints must be mirrored: no other controller makes slices for them. */
 export function isMirrored({ metadata }: Endpoints, service: Service | undefined): boolean {
   if (metadata.labels?.[skipLabel] === 'true' || metadata.annotations?.[leaderAnnotation] !== undefined) return false;
   return service !== undefined && service.spec.selector === undefined;
 }
 
-/** The endpoints by address type and ports: of each subset the first {@link maxPerSubset}, the ready ones before the others. Pure. */
+/** The endpoints by address type and ports. Each subset gives at most {@link maxPerSubset}, ready ones first. Pure. */
 export function mirrorGroups({ subsets = [] }: Endpoints): EndpointGroup[] {
   return subsets.flatMap((subset) => {
     const endpoints = addressesOf(subset)

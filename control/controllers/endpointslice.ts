@@ -1,5 +1,5 @@
 /**
- * EndpointSlice controller: the endpoints of Services with a selector, in slices of at most 100.
+ * EndpointSlice controller: writes the endpoints of Services with a selector into slices of at most 100 endpoints.
  *
  * Owns: EndpointSlice (label managed-by endpointslice-controller.k8s.io).  Watches: Service, Pod, Node, EndpointSlice.
  * Writes: EndpointSlice.
@@ -35,14 +35,20 @@ import {
 import type { EndpointGroup, SlicePlan } from './slice-packing.ts';
 import { packSlices } from './slice-packing.ts';
 
+/** The label with the name of the controller that manages a slice. */
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
+/** The label with the name of a slice's Service. */
 export const serviceNameLabel = 'kubernetes.io/service-name';
 const controllerName = 'endpointslice-controller.k8s.io';
-/** `--max-endpoints-per-slice` */
+/** Default of upstream's `--max-endpoints-per-slice`. */
 const maxPerSlice = 100;
-/** A pod whose node is not known is left out; the node may only be late. */
+/**
+ * A pod whose Node is not in the cache is left out, and the key is retried after this time: the Node's event may come later than
+ * the pod's.
+ */
 const missingNodeRetryMs = 1000;
 
+/** Makes the EndpointSlice controller. */
 export const endpointSliceController = (deps: ControllerDeps): Controller => {
   const { client, caches, clock, events } = deps;
   const expectations = createExpectations(client, caches, 'endpointslices.discovery.k8s.io');
@@ -61,7 +67,7 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
       if (service === undefined) {
         triggers.forget(key);
         expectations.forget(key);
-        return done; // The garbage collector takes the slices.
+        return done; // The garbage collector deletes the slices.
       }
       if (!isSelecting(service)) return done;
       if (!(await expectations.met(key, clock.monotonic()))) return requeueAfter(recheckAfterMs);
@@ -82,7 +88,7 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
         await carryOutSlices(plan, service, expectations, deps);
       } catch (error) {
         const message = errorText(error);
-        // A cache that is behind is nobody's concern: the next look will be at the newer slices.
+        // A conflict means that the cache was behind. No event is recorded; the key is retried with a newer cache.
         if (!isConflict(error))
           events.event(
             service,
@@ -97,7 +103,7 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
   };
 };
 
-/** The key of the Service that a managed slice belongs to. */
+/** Maps a slice of this manager to the key of its Service. */
 export function sliceKeys({ metadata }: KubeObject, manager: string): string[] {
   const name = metadata.labels?.[serviceNameLabel];
   return name === undefined || metadata.labels?.[managedByLabel] !== manager
@@ -105,6 +111,7 @@ export function sliceKeys({ metadata }: KubeObject, manager: string): string[] {
     : [nameToKey({ namespace: metadata.namespace, name })];
 }
 
+/** The slices of a Service (or Endpoints) that this manager has made. */
 export function managedSlices(cache: Cache<EndpointSlice>, { metadata }: KubeObject, manager: string): EndpointSlice[] {
   return cache
     .list(metadata.namespace)
@@ -122,7 +129,7 @@ function addressTypes({ spec }: Service): string[] {
   return ['IPv4', 'IPv6'];
 }
 
-/** The endpoints of the Service, those with the same ports together. Pure. */
+/** The endpoints of the Service, grouped by their ports. Pure. */
 export function groupEndpoints(
   service: Service,
   pods: readonly Pod[],
@@ -174,7 +181,7 @@ function endpointOf(service: Service, pod: Pod, node: Node | undefined, addresse
   };
 }
 
-/** Where traffic for this endpoint should come from. Source: KEP-4444, KEP-3015. */
+/** The topology hints of an endpoint: the zones or nodes whose traffic it should get. Source: KEP-4444, KEP-3015. */
 function hintsFor(distribution: string | undefined, nodeName: string | undefined, zone: string | undefined): Endpoint['hints'] {
   const forZones = zone === undefined || zone === '' ? {} : { forZones: [{ name: zone }] };
   const forNodes = nodeName === undefined || distribution !== 'PreferSameNode' ? {} : { forNodes: [{ name: nodeName }] };
@@ -206,8 +213,9 @@ function sliceTemplate(service: Service, trigger: string | undefined): New<Endpo
 }
 
 /**
- * Creations come first, so that no endpoint is missing while it moves from one slice to another.
- * @param source whose slices they are; while it is being deleted none is created, for the garbage collector takes them
+ * Creates, updates and deletes slices. Slices are created first, so that an endpoint that moves between slices is never missing.
+ * @param source the owner of the slices; while it is being deleted, no slice is created, because the garbage collector deletes
+ * them
  */
 export async function carryOutSlices(
   plan: SlicePlan,
@@ -220,7 +228,7 @@ export async function carryOutSlices(
     try {
       expectations.created(keyOf(source), await slices.create(slice), clock.monotonic());
     } catch (error) {
-      if (isNamespaceTerminating(error)) return; // Nothing can be created any more.
+      if (isNamespaceTerminating(error)) return; // Nothing can be created in the namespace any more.
       throw error;
     }
   }

@@ -1,9 +1,9 @@
 /**
- * Remembers which objects a controller has just created or deleted, until its cache shows it: a plan made on an older state
- * would do the same again.
+ * Remembers which objects a controller has just created or deleted, until its cache shows the change. A plan from the older state
+ * would create or delete again.
  *
- * Upstream counts watch events (ControllerExpectations). Here the objects themselves are remembered and looked up, so that
- * no event can be missed or counted twice.
+ * Upstream counts watch events (ControllerExpectations). This code remembers the objects themselves and looks them up, so an
+ * event can be neither missed nor counted twice.
  */
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
@@ -20,18 +20,23 @@ interface Expected {
   sinceMs: number;
 }
 
-/** An object that the cache does not show after this time is asked for: it may have come and gone unseen. */
+/**
+ * When the cache does not show an object after this time, the server is asked for it: the object may have been created and
+ * deleted between two events.
+ */
 export const recheckAfterMs = 1000;
 
+/** The expectations of one controller about objects of one resource. */
 export interface Expectations {
   created(ownerKey: string, object: KubeObject, nowMs: number): void;
   deleted(ownerKey: string, object: KubeObject, nowMs: number): void;
-  /** Whether the cache shows all that was done for this owner. */
+  /** Whether the cache shows all changes that were made for this owner. */
   met(ownerKey: string, nowMs: number): Promise<boolean>;
-  /** The owner is gone. */
+  /** Drops the expectations of an owner that no longer exists. */
   forget(ownerKey: string): void;
 }
 
+/** Makes the expectations for objects of `resource`. */
 export function createExpectations(client: Client, caches: Pick<Caches, 'cache'>, resource: ResourceId): Expectations {
   const owners = new Map<string, Expected[]>();
   const add = (ownerKey: string, { metadata }: KubeObject, what: Expected['what'], sinceMs: number): void => {

@@ -1,14 +1,14 @@
 /**
- * Garbage collector: deletes objects whose owners are all gone, and carries out foreground and orphaning deletions.
+ * Garbage collector: deletes objects whose owners all no longer exist, and carries out foreground and orphan deletions.
  *
- * - background: the owner goes at once; each dependent is then found to have no owner left.
- * - foreground: the owner stays (finalizer `foregroundDeletion`) until every dependent that blocks it is gone.
- * - orphan: the owner stays (finalizer `orphan`) until no dependent names it any more.
+ * - background: the owner is deleted at once. Its dependents then have no owner and are deleted.
+ * - foreground: the owner stays (finalizer `foregroundDeletion`) until all dependents that block it are deleted.
+ * - orphan: the owner stays (finalizer `orphan`) until no dependent refers to it any more.
  *
- * Before anything is deleted the object and its owners are read from the server itself, and the deletion is bound to the
- * object's UID and version: what a cache shows is only a reason to look.
+ * Before a deletion, the object and its owners are read from the server, and the deletion has the object's UID and version as
+ * preconditions. What a cache shows is only a reason to check.
  *
- * Owns: -.  Watches: every resource of the catalog.  Writes: ownerReferences and finalizers of any; deletes any.
+ * Owns: -.  Watches: every resource of the catalog.  Writes: ownerReferences and finalizers of any object; deletes any object.
  * Source: kubernetes.io, Garbage Collection; kubernetes `pkg/controller/garbagecollector`.
  */
 import type { KubeObject } from '#api/meta.ts';
@@ -26,10 +26,11 @@ import { OwnerGraph } from './owner-graph.ts';
 const foreground = 'foregroundDeletion';
 const orphan = 'orphan';
 
-/** Each stored object once: a further version of a resource shows the same ones. */
+/** Whether to watch the resource. A further version of a resource shows the same objects, so only one is watched. */
 const isCollected = ({ garbageCollected, announced, storedAs }: Resource): boolean =>
   garbageCollected && announced && storedAs === undefined;
 
+/** Makes the garbage collector. */
 export const garbageCollector = (deps: ControllerDeps): Controller => {
   const { caches, catalog } = deps;
   const graph = new OwnerGraph();
@@ -61,7 +62,10 @@ export const garbageCollector = (deps: ControllerDeps): Controller => {
 
 const hasFinalizer = ({ metadata }: KubeObject, name: string): boolean => (metadata.finalizers ?? []).includes(name);
 
-/** The object itself; its dependents once it goes; its owners, which may wait for it to go or to let go of them. */
+/**
+ * The UIDs to check after a change: the object; its dependents when it is deleted; its owners, which may wait for its deletion or
+ * for the removal of an owner reference.
+ */
 function concerned(graph: OwnerGraph, { metadata }: KubeObject, previous: KubeObject | undefined, exists: boolean): string[] {
   const owners = metadata.ownerReferences ?? [];
   const released = (previous?.metadata.ownerReferences ?? []).filter(
@@ -96,12 +100,12 @@ async function dropOwners(client: Client, { resource, object }: Found, owners: r
   try {
     await client.of(resource).patch({ namespace, name }, { type: 'strategic', body: { metadata: { uid, ownerReferences } } });
   } catch (error) {
-    // Gone, or another object by that name: it has no such owner.
+    // The object does not exist any more, or another object has its name, which does not have this owner.
     if (!isNotFound(error) && !isConflict(error)) throw error;
   }
 }
 
-/** @throws ApiError Conflict when the object has changed: looked at again */
+/** Removes a finalizer. @throws ApiError Conflict when the object has changed; the key is then retried */
 async function removeFinalizer(client: Client, { resource, object }: Found, finalizer: string): Promise<void> {
   const { namespace, name, uid } = object.metadata;
   try {
@@ -115,13 +119,15 @@ async function removeFinalizer(client: Client, { resource, object }: Found, fina
   }
 }
 
-/** Each change of a dependent brings the owner's key again, so nothing has to be waited for here. */
+/**
+ * Deletes the dependents that block the owner. Each change of a dependent brings the owner's key again, so this does not wait.
+ */
 async function awaitDependents(owner: Found, graph: OwnerGraph, deps: ControllerDeps): Promise<ReconcileResult> {
   const { uid } = owner.object.metadata;
   const dependents = graph.dependents(uid).flatMap((one) => graph.object(one, deps.caches) ?? []);
   const waiting = dependents.filter(({ object }) => object.metadata.deletionTimestamp === undefined);
   const results = await Promise.allSettled(waiting.map((dependent) => collectIfOwnerless(dependent, graph, deps)));
-  // One that cannot be deleted does not keep the others; its failure brings the owner again.
+  // When one dependent cannot be deleted, the others still are. The failure retries the owner's key.
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
   if (!dependents.some(({ object }) => blocks(object, uid))) await removeFinalizer(deps.client, owner, foreground);
@@ -132,7 +138,10 @@ async function awaitDependents(owner: Found, graph: OwnerGraph, deps: Controller
 const blocks = ({ metadata }: KubeObject, owner: string): boolean =>
   (metadata.ownerReferences ?? []).some((one) => one.uid === owner && one.blockOwnerDeletion === true);
 
-/** Whether the object is reached again along dependents that block and wait in turn: nobody in such a circle would ever go. */
+/**
+ * Whether an object waits for its own deletion, through dependents that block and wait in turn. No object of such a cycle would
+ * ever be deleted.
+ */
 function waitsForItself(uid: string, graph: OwnerGraph, caches: ControllerDeps['caches']): boolean {
   const seen = new Set<string>();
   const open = [uid];
@@ -154,7 +163,7 @@ type OwnerState = 'solid' | 'absent' | 'waiting';
 async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: ControllerDeps): Promise<ReconcileResult> {
   const { client, caches } = deps;
   const references = found.object.metadata.ownerReferences ?? [];
-  // The ordinary case costs no request: the cache knows all owners, and none waits for this object to go.
+  // In the usual case no request is needed: the cache has all owners, and no owner waits for this object's deletion.
   const owners = references.map((one) => ({ one, owner: graph.object(one.uid, caches) }));
   for (const { one, owner } of owners) if (owner !== undefined) reportInvalidNamespace(one, owner.object, found.object, deps);
   if (owners.every(({ one, owner }) => owner !== undefined && isAlive(one, owner, found, deps.catalog))) return done;
@@ -178,13 +187,13 @@ async function collectIfOwnerless(found: Found, graph: OwnerGraph, deps: Control
     await remove(client, live, propagation(fresh));
     return done;
   }
-  // Owners may own each other in a circle: one that waits for another which waits for it would wait for ever.
+  // Owners may own each other in a cycle. If each waited for the other's deletion, they would wait for ever.
   const isCircle = dependents.some(({ object }) => isWaiting(object));
   await remove(client, isCircle ? await unblockOwners(client, live) : live, 'Foreground');
   return done;
 }
 
-/** Lets the object's owners go without it. @returns the object as it is then */
+/** Makes the object's owner references non-blocking. @returns the object after that */
 async function unblockOwners(client: Client, { resource, key, object }: Found): Promise<Found> {
   const { namespace, name, uid, ownerReferences = [] } = object.metadata;
   const blocking = ownerReferences.filter(({ blockOwnerDeletion }) => blockOwnerDeletion === true);
@@ -199,7 +208,10 @@ async function unblockOwners(client: Client, { resource, key, object }: Found): 
   }
 }
 
-/** An owner of another name, kind or namespace than the reference says is none, though its UID is right: the server is asked. */
+/**
+ * Whether the owner exists in the cache with the name, kind and namespace of the reference. If not, the UID alone does not count
+ * and the server is asked.
+ */
 function isAlive(reference: OwnerReference, { resource, object }: Found, dependent: Found, catalog: ResourceCatalog): boolean {
   const { name, namespace } = object.metadata;
   return (
@@ -229,7 +241,7 @@ function reportInvalidNamespace(
 const isWaiting = (owner: KubeObject): boolean =>
   owner.metadata.deletionTimestamp !== undefined && hasFinalizer(owner, foreground);
 
-/** What the object's own finalizers ask for its dependents. */
+/** The propagation policy that the object's finalizers demand for its dependents. */
 function propagation(object: KubeObject): 'Orphan' | 'Foreground' | 'Background' {
   if (hasFinalizer(object, orphan)) return 'Orphan';
   return hasFinalizer(object, foreground) ? 'Foreground' : 'Background';
@@ -246,7 +258,7 @@ async function readLive(client: Client, { resource, object }: Found): Promise<Ku
   }
 }
 
-/** What the server says of an owner; undefined for one that cannot be asked about: then nothing may be deleted. */
+/** The state of an owner on the server. Undefined when the server cannot be asked: then nothing may be deleted. */
 async function ownerState(
   reference: OwnerReference,
   dependent: Found,
@@ -260,7 +272,8 @@ async function ownerState(
     );
     return undefined;
   }
-  // Where should it be? Nothing can be found out about it.
+  // A cluster-scoped object cannot refer to a namespaced owner, because the reference has no namespace. Its owner's state is
+  // unknown.
   if (resource.namespaced && !dependent.resource.namespaced) return undefined;
   try {
     const name = { namespace: resource.namespaced ? dependent.object.metadata.namespace : undefined, name: reference.name };
@@ -273,7 +286,7 @@ async function ownerState(
   }
 }
 
-/** The resource of an owner's kind, whichever of its versions the reference names. */
+/** The resource of an owner's kind, in any of its versions. */
 function resourceOf(catalog: ResourceCatalog, { apiVersion, kind }: OwnerReference): Resource | undefined {
   const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
   const rows = catalog.all();

@@ -1,4 +1,4 @@
-/** The controllers of the control plane, and how they run together. */
+/** The controllers of the control plane, and the function that runs them together. */
 import type { Logger } from 'pino';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Client } from '#client/client.ts';
@@ -29,17 +29,18 @@ import { rootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
 import { taintEvictionController } from './taint-eviction.ts';
 
+/** Configuration of the controllers. */
 export interface ControllerOptions extends NodeLifecycleOptions, PodGcOptions, Omit<NodeIpamOptions, 'clusterCidr'> {
-  /** Absent: nodes are given no pod CIDRs (`--allocate-node-cidrs=false`). */
+  /** `--cluster-cidr`. Absent: nodes get no pod CIDRs (`--allocate-node-cidrs=false`). */
   clusterCidr?: string | undefined;
-  /** Published to every namespace; absent: not published. */
+  /** The CA certificate that is published to every namespace. Absent: none is published. */
   rootCaPem?: string | undefined;
 }
 
-/** Names the `source.component` of a controller's events, as upstream does. */
+/** Returns the event recorder of a component. Its name becomes the `source.component` of the events. */
 export type RecorderOf = (component: string) => EventRecorder;
 
-/** All controllers. @param recorderOf default: `deps.events` for all */
+/** Makes all controllers. @param recorderOf default: `deps.events` for all */
 export function controllers(
   deps: ControllerDeps,
   options: ControllerOptions,
@@ -65,22 +66,23 @@ export function controllers(
   ];
 }
 
+/** What {@link runControllers} works with. */
 export interface RunControllersDeps {
   client: Client;
-  /** Which resources there are: what the garbage collector and the namespace controller look after. */
+  /** The resources that the garbage collector and the namespace controller watch. */
   catalog: ResourceCatalog;
   clock: Clock;
   log: Logger;
-  /** In [0, 1). Default Math.random. */
+  /** Returns a number in [0, 1). Default Math.random. */
   random?: () => number;
   observer?: ReconcileObserver;
-  /** Told of objects that controllers pass over. */
+  /** Is told of objects that controllers leave out. */
   leftOut: LeftOutReporter;
-  /** Shared with others in the process, and run by the caller. Absent: the controllers' own. */
+  /** Informers that the caller runs and shares with other parts. Absent: the controllers run their own. */
   informers?: Informers;
 }
 
-/** Runs all controllers until `signal` aborts; settles after all have, and their events are sent. */
+/** Runs all controllers until `signal` aborts. Settles after all have ended and their events are sent. */
 export async function runControllers(deps: RunControllersDeps, options: ControllerOptions, signal: AbortSignal): Promise<void> {
   const { client, catalog, clock, log, leftOut, random = Math.random, observer } = deps;
   const informers = deps.informers ?? createInformers({ client, clock, log, random });

@@ -1,4 +1,4 @@
-/** Integers beyond 2^53 go through controllers as they came: client, informer, copy, request. */
+/** Controllers preserve integers beyond 2^53 through client, informer, copy and request. */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
 import { parseExact, stringifyExact } from '#api/int64.ts';
@@ -34,7 +34,7 @@ const text = (seconds: string): string => `{
   }
 }`;
 
-/** What stands on the wire of the first object: the text of its pod spec. */
+/** The text of the first object's pod spec on the wire. */
 async function onTheWire(path: string, specOf: (item: never) => Pod['spec']): Promise<string[]> {
   const response = await inProcessTransport(
     world.server,
@@ -46,7 +46,7 @@ async function onTheWire(path: string, specOf: (item: never) => Pod['spec']): Pr
   return list.items.map((item) => stringifyExact(specOf(item)));
 }
 
-it('a template’s integers are the same in the Deployment, its ReplicaSet and its Pod, and a change beyond 2^53 is a rollout', async () => {
+it('a template’s integers are equal in the Deployment, its ReplicaSet and its Pod, and a change beyond 2^53 is a rollout', async () => {
   const deployments = world.client.resource('deployments.apps');
   await deployments.create(parseExact(text('9007199254740993')) as Deployment);
   const rolledOut = (count: number) => async () => {
@@ -83,7 +83,7 @@ it('a template’s integers are the same in the Deployment, its ReplicaSet and i
   await world.until('rolled out again', rolledOut(2));
 });
 
-it('read, changed and written back, an object keeps them', async () => {
+it('an object keeps them when it is read, changed and written back', async () => {
   const client = createClient(inProcessTransport(world.server, admin), { userAgent: 'test' });
   const pods = client.resource('pods');
   const [found] = (await pods.list({ namespace: 'default' })).items;

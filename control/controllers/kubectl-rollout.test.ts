@@ -56,7 +56,7 @@ describe('kubectl rollout', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  /** stdout and stderr together. */
+  /** Runs kubectl. Resolves to stdout and stderr together. */
   function kubectl(args: string): Promise<string> {
     return new Promise((resolve) => {
       const env = { ...process.env, HOME: folder, KUBECONFIG: join(folder, 'config') };
@@ -74,7 +74,7 @@ describe('kubectl rollout', () => {
       );
     });
 
-  it('tells status and history, undoes, pauses, resumes, restarts', async () => {
+  it('shows status and history, undoes, pauses, resumes, restarts', async () => {
     await kubectl('create deployment web --image=web:1 --replicas=2');
     await rolledOut();
     assert.equal(await kubectl('rollout status deployment/web --watch=false'), 'deployment "web" successfully rolled out\n');

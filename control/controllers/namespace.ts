@@ -1,7 +1,7 @@
 /**
- * Namespace controller: empties a namespace that is being deleted, then lets it go.
+ * Namespace controller: deletes the content of a namespace that is being deleted, then removes its finalizer.
  *
- *     Terminating ──delete pods──▶ pods gone ──delete all the rest──▶ nothing remains ──▶ finalizer `kubernetes` removed
+ * Terminating ──delete pods──▶ no pods left ──delete everything else──▶ nothing left ──▶ finalizer `kubernetes` removed
  *
  * Owns: -.  Watches: Namespace.  Writes: Namespace/status, Namespace/finalize; deletes everything in it.
  * Source: kubernetes `pkg/controller/namespace/deletion`; KEP-5080 (pods first).
@@ -20,13 +20,16 @@ import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 
 const finalizer = 'kubernetes';
-/** Content with finalizers is looked at again after this time (upstream estimates the same). */
+/** Time until content with finalizers is checked again. Upstream uses the same estimate. */
 const finalizerEstimateMs = 15_000;
 
-/** What a namespace can hold, as things stand; each stored object once, though other versions and groups show it as well. */
+/**
+ * The namespaced resources that are served now. When several versions or groups show the same stored objects, only one is listed.
+ */
 const contentsOf = (catalog: ResourceCatalog): Resource[] =>
   catalog.all().filter(({ namespaced, announced, storedAs }) => namespaced && announced && storedAs === undefined);
 
+/** Makes the namespace controller. */
 export const namespaceController = ({ client, catalog, caches, clock, log }: ControllerDeps): Controller => ({
   name: 'namespace',
   watches: [own('namespaces')],
@@ -68,10 +71,11 @@ async function asTerminating(client: Client, namespace: Namespace): Promise<Name
     .updateStatus({ ...namespace, status: { ...namespace.status, phase: 'Terminating' } });
 }
 
+/** The content that a namespace still has. */
 export interface RemainingContent {
   objects: { resource: Resource; object: KubeObject }[];
   errors: unknown[];
-  /** How long the rest takes to go by itself. */
+  /** Estimated time until the remaining content is deleted, in milliseconds. */
   estimateMs: number;
 }
 
@@ -86,7 +90,7 @@ async function deleteContent(
     contents.filter(({ id }) => id === 'pods'),
     namespace,
   );
-  // What pods use while they end (secrets, service accounts, network policy) stays until the last is gone.
+  // Objects that pods use while they end (secrets, service accounts, network policies) stay until the last pod is deleted.
   const rest =
     pods.objects.length > 0 || pods.errors.length > 0
       ? pods
@@ -111,7 +115,7 @@ async function deleteAll(
         await collection.deleteCollection({ namespace }, { propagationPolicy: 'Background' });
         return (await collection.list({ namespace })).items.map((object) => ({ resource, object }));
       } catch (error) {
-        // The kind has been taken away meanwhile, and with it all that is seen of its objects.
+        // The kind was removed meanwhile, so its objects cannot be seen any more.
         if (isNotFound(error)) return [];
         throw error;
       }
@@ -139,7 +143,7 @@ const satisfied: Record<string, [reason: string, message: string]> = {
   NamespaceFinalizersRemaining: ['ContentHasNoFinalizers', 'All content-preserving finalizers finished'],
 };
 
-/** The namespace's conditions, which say what it waits for. Pure. */
+/** The namespace's conditions, which name the content that remains. Pure. */
 export function namespaceConditions(
   namespace: Namespace,
   { objects, errors }: RemainingContent,

@@ -13,7 +13,7 @@ const taints = async (world: World, name: string) =>
 const events = async (world: World, reason: string) =>
   (await world.client.resource('events').list()).items.filter((event) => event.reason === reason).map(({ message }) => message);
 
-/** What admission adds to every pod upstream (DefaultTolerationSeconds), here shorter. */
+/** The tolerations that upstream's admission adds to every pod (DefaultTolerationSeconds), but with a shorter time. */
 const tolerations = ['not-ready', 'unreachable'].map((key) => ({
   key: `node.kubernetes.io/${key}`,
   operator: 'Exists',
@@ -21,7 +21,7 @@ const tolerations = ['not-ready', 'unreachable'].map((key) => ({
   tolerationSeconds: 60,
 }));
 
-describe('a node that falls silent', () => {
+describe('a node that sends no heartbeats', () => {
   let world: World;
   before(async () => {
     world = await startWorld({ clusterCidr: '10.244.0.0/16' });
@@ -64,7 +64,7 @@ describe('a node that falls silent', () => {
     return (found?.endpoints ?? []).map(({ nodeName, conditions }) => `${nodeName},${conditions?.ready}`).sort();
   };
 
-  it('is Unknown after the grace period and not before, is tainted, and its pods leave the Service', async () => {
+  it('becomes Unknown after the grace period and not before, is tainted, and its pods are removed from the Service', async () => {
     world.connected.delete('n3');
     await world.pass(45);
     assert.deepEqual(await taints(world, 'n3'), []);
@@ -97,7 +97,7 @@ describe('a node that falls silent', () => {
     ]);
   });
 
-  it('loses its pods after they have tolerated it, and they are replaced elsewhere', async () => {
+  it('loses its pods after their toleration seconds, and they are replaced on other nodes', async () => {
     await world.pass(40);
     assert.equal((await pods(world)).filter(({ metadata }) => metadata.deletionTimestamp !== undefined).length, 0);
     await world.until(
@@ -117,7 +117,7 @@ describe('a node that falls silent', () => {
     assert.deepEqual(await events(world, 'TaintManagerEviction'), [`Marking for deletion Pod default/${dying?.metadata.name}`]);
   });
 
-  it('loses its taints when it comes back, and its old pod goes', async () => {
+  it('loses its taints when it comes back, and its old pod is deleted', async () => {
     world.connected.add('n3');
     await world.until('clean', async () => (await taints(world, 'n3')).length === 0 && (await pods(world)).length === 3, 20);
   });
@@ -135,7 +135,7 @@ describe('a node that falls silent', () => {
     );
   });
 
-  it('has its pods deleted for good when it is removed', async () => {
+  it('has its pods force-deleted when its Node is deleted', async () => {
     world.connected.delete('n3');
     const orphan = (await pods(world)).find(({ spec }) => spec.nodeName === 'n2');
     world.connected.delete('n2');
@@ -150,7 +150,7 @@ describe('a node that falls silent', () => {
 });
 
 describe('pod garbage collection', () => {
-  it('tells that a pod has failed before it deletes one that never had a node', async (t) => {
+  it('marks a pod as failed before it deletes one that never had a node', async (t) => {
     const world = await startWorld();
     t.after(() => world.stop());
     const pod = await world.client.resource('pods').create({
@@ -166,14 +166,14 @@ describe('pod garbage collection', () => {
 });
 
 describe('a wall clock that is set', () => {
-  it('makes no node silent, and no silent node alive', async (t) => {
+  it('neither makes a node fail nor a failed node healthy', async (t) => {
     const world = await startWorld();
     t.after(() => world.stop());
     for (const name of ['n1', 'n2']) await world.addNode(name);
     const isUnknown = async (name: string) =>
       (await node(world, name)).status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'Unknown') === true;
     await world.pass(10);
-    // A laptop wakes up.
+    // The clock jumps as when a laptop wakes up.
     world.clock.setBy(3_600_000);
     await world.rest();
     await world.clock.advance(6000);
@@ -187,8 +187,8 @@ describe('a wall clock that is set', () => {
   });
 });
 
-describe('a cluster of which no node answers', () => {
-  it('evicts nothing: it is the control plane that is cut off', async (t) => {
+describe('a cluster in which no node sends heartbeats', () => {
+  it('evicts no pods, because the control plane is disconnected', async (t) => {
     const world = await startWorld();
     t.after(() => world.stop());
     await world.addNode('n1');
@@ -208,7 +208,7 @@ describe('a cluster of which no node answers', () => {
 });
 
 describe('pod CIDRs', () => {
-  it('are given to every node, once each, and again after a node is gone', async (t) => {
+  it('are unique per node, and are reused after a Node is deleted', async (t) => {
     const world = await startWorld({ clusterCidr: '10.244.0.0/23' });
     t.after(() => world.stop());
     await Promise.all(

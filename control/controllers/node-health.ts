@@ -1,5 +1,5 @@
 /**
- * Whether a node is alive, by its Lease and its status, and what follows for its conditions and taints. All pure.
+ * Decides from a node's Lease and status whether it is healthy, and which conditions and taints follow. Pure.
  *
  * Source: kubernetes `pkg/controller/nodelifecycle/node_lifecycle_controller.go`; KEP-589 (node Leases).
  */
@@ -9,12 +9,14 @@ import { regionLabel, zoneLabel } from '#api/node-labels.ts';
 import type { Lease, Node, NodeCondition, Taint } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 
+/** The taint of a node whose Ready condition is False. */
 export const notReadyTaint = 'node.kubernetes.io/not-ready';
+/** The taint of a node whose Ready condition is Unknown. */
 export const unreachableTaint = 'node.kubernetes.io/unreachable';
 
-/** When the node last gave a sign of life, on this process's monotonic clock; clocks of nodes do not matter. */
+/** The time of the node's last heartbeat, on this process's monotonic clock. The clocks of nodes do not matter. */
 export interface NodeHealth {
-  /** What was seen then: a change of either is a sign of life. */
+  /** The heartbeat time and the Lease at that time. A change of one of them is a new heartbeat. */
   heartbeat: string;
   renewTime: string;
   seenMs: number;
@@ -22,10 +24,11 @@ export interface NodeHealth {
 
 const lifeConditions = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'] as const;
 
+/** The node's Ready condition; undefined when it has none. */
 export const readyCondition = (node: Node): NodeCondition | undefined =>
   node.status?.conditions?.find(({ type }) => type === 'Ready');
 
-/** `previous` moved on by what node and lease show now. */
+/** The health after the present state of the node and its Lease was observed. `previous` is the health before. */
 export function observeHealth(
   previous: NodeHealth | undefined,
   node: Node,
@@ -33,11 +36,11 @@ export function observeHealth(
   clock: Pick<Clock, 'now' | 'monotonic'>,
 ): NodeHealth {
   const ready = readyCondition(node);
-  // What this controller wrote itself is no sign of life: a heartbeat time comes from the kubelet alone.
+  // Only the kubelet writes the heartbeat time, so a change that this controller has made itself does not count.
   const heartbeat = ready?.lastHeartbeatTime ?? '';
   const renewTime = lease?.spec?.renewTime ?? '';
   if (previous === undefined) {
-    // A node that never reported is judged from its creation on.
+    // For a node that has never reported a status, the time counts from its creation.
     const ageMs = ready === undefined ? Math.max(0, clock.now() - Date.parse(node.metadata.creationTimestamp)) : 0;
     return { heartbeat, renewTime, seenMs: clock.monotonic() - ageMs };
   }
@@ -45,13 +48,14 @@ export function observeHealth(
   return isAlive ? { heartbeat, renewTime, seenMs: clock.monotonic() } : previous;
 }
 
+/** The times after which a node counts as failed. */
 export interface HealthLimits {
   gracePeriodMs: number;
   /** For a node that has never reported a status. */
   startupGracePeriodMs: number;
 }
 
-/** The conditions of a node that has been silent for so long; undefined where nothing has to change. */
+/** The conditions of a node without a heartbeat for `silentMs`. Undefined when nothing has to change. */
 export function silentConditions(node: Node, silentMs: number, limits: HealthLimits, nowMs: number): NodeCondition[] | undefined {
   const graceMs = readyCondition(node) === undefined ? limits.startupGracePeriodMs : limits.gracePeriodMs;
   if (silentMs <= graceMs) return undefined;
@@ -81,7 +85,7 @@ export function silentConditions(node: Node, silentMs: number, limits: HealthLim
   return sameJson(next, conditions) ? undefined : next;
 }
 
-/** The taints that keep new pods away, by condition type and status. */
+/** The NoSchedule taints, by condition type and status. */
 const conditionTaints: Record<string, Record<string, string>> = {
   Ready: { False: notReadyTaint, Unknown: unreachableTaint },
   MemoryPressure: { True: 'node.kubernetes.io/memory-pressure' },
@@ -91,10 +95,10 @@ const conditionTaints: Record<string, Record<string, string>> = {
 };
 const unschedulableTaint = 'node.kubernetes.io/unschedulable';
 
-/** Whether running pods may be driven off a failed node now, have to wait for their turn, or may not be at all. */
+/** Whether the running pods of a failed node may be evicted now, must wait because of the zone's rate, or must not be evicted. */
 export type Eviction = 'now' | 'later' | 'never';
 
-/** The node's taints as they should be: NoSchedule by its conditions, NoExecute as `eviction` allows. */
+/** The taints that the node should have: NoSchedule taints by its conditions, NoExecute taints as `eviction` allows. */
 export function plannedTaints(node: Node, eviction: Eviction, nowMs: number): Taint[] {
   const wanted = new Set<string>();
   for (const { type, status } of node.status?.conditions ?? []) {
@@ -104,7 +108,8 @@ export function plannedTaints(node: Node, eviction: Eviction, nowMs: number): Ta
   if (node.spec.unschedulable === true) wanted.add(`${unschedulableTaint}:NoSchedule`);
   const unfit = evictionTaint(node);
   const present = node.spec.taints ?? [];
-  // A changed cause (not ready, then unreachable) is exchanged at once: the pods are being driven off already.
+  // When the cause changes (not ready, then unreachable), the taint is replaced at once, because the pods are being evicted
+  // already.
   const isEvicting = present.some(
     ({ key, effect }) => effect === 'NoExecute' && (key === notReadyTaint || key === unreachableTaint),
   );
@@ -125,15 +130,19 @@ function isOurs({ key, effect }: Taint): boolean {
   return effect === 'NoSchedule' && (keys.includes(key) || key === unschedulableTaint);
 }
 
-/** The key of the NoExecute taint that the node's state calls for; undefined for a ready node. */
+/** The key of the NoExecute taint for the node's state; undefined for a ready node. */
 export function evictionTaint(node: Node): string | undefined {
   const status = readyCondition(node)?.status;
   return status === undefined ? undefined : conditionTaints['Ready']?.[status];
 }
 
+/** The state of a zone, which limits evictions in it. */
 export type ZoneState = 'Normal' | 'PartialDisruption' | 'FullDisruption';
 
-/** Whether so many nodes of a zone fail that the cause is rather the network, or the control plane's own, than the nodes. */
+/**
+ * Classifies a zone by the number of failed nodes. When many fail, the cause is probably the network or the control plane, not
+ * the nodes.
+ */
 export function zoneState(nodes: readonly Node[], unhealthyThreshold: number): ZoneState {
   const ready = nodes.filter((node) => readyCondition(node)?.status === 'True').length;
   const notReady = nodes.length - ready;
@@ -141,7 +150,7 @@ export function zoneState(nodes: readonly Node[], unhealthyThreshold: number): Z
   return notReady > 2 && notReady / nodes.length >= unhealthyThreshold ? 'PartialDisruption' : 'Normal';
 }
 
-/** `region:\0:zone`, or the same for all nodes of a cluster without zones. */
+/** The zone's name, `region:\0:zone`. All nodes of a cluster without zones have the same. */
 export function zoneOf({ metadata: { labels } }: Node): string {
   return `${labels?.[regionLabel] ?? ''}:\0:${labels?.[zoneLabel] ?? ''}`;
 }

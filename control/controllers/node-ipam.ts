@@ -1,5 +1,5 @@
 /**
- * Node IPAM controller: gives every node the range of addresses for its pods.
+ * Node IPAM controller: allocates pod CIDRs to nodes.
  *
  * Owns: -.  Watches: Node.  Writes: Node (spec.podCIDR, spec.podCIDRs).
  * Source: kubernetes `pkg/controller/nodeipam/ipam/range_allocator.go`.
@@ -13,21 +13,23 @@ import { own } from '#client/controller-runner.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
 import { nextFree } from './cidr-set.ts';
 
+/** Configuration of the node IPAM controller. */
 export interface NodeIpamOptions {
-  /** `--cluster-cidr`: one range, or two of different families, separated by a comma. */
+  /** `--cluster-cidr`: one range, or two of different families with a comma. */
   clusterCidr: string;
   /** `--node-cidr-mask-size`. Default 24 for IPv4, 64 for IPv6. */
   nodeCidrMaskSize?: number | undefined;
-  /** `--service-cluster-ip-range`: not given to nodes where it lies within the cluster's range. */
+  /** `--service-cluster-ip-range`. Nodes do not get the part of the cluster's range that it covers. */
   serviceCidr?: string | undefined;
 }
 
+/** Makes the node IPAM controller. @throws RangeError for a malformed range */
 export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOptions): Controller => {
   const { client, caches, events } = deps;
   const clusterRanges = options.clusterCidr.split(',').map((text) => mustParseCidr(text.trim()));
   const reserved =
     options.serviceCidr === undefined ? [] : options.serviceCidr.split(',').map((text) => mustParseCidr(text.trim()));
-  /** Given to a node, but not yet seen in the cache. */
+  /** Ranges that were allocated to a node, but that the cache does not show yet. */
   const pending = new Map<string, { uid: string; cidrs: Cidr[] }>();
   const last = clusterRanges.map(() => -1);
   const maskSizes = clusterRanges.map((range) => maskSize(range, options));
@@ -36,13 +38,13 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
     name: 'node-ipam',
     watches: [
       own('nodes'),
-      // A node that goes gives its range back: those without one are looked at again.
+      // A deleted node frees its range, so the nodes without a range are tried again.
       {
         resource: 'nodes',
         keys: (node, _, all) => (all.cache('nodes').get(node.metadata.name) === undefined ? withoutRange(all) : []),
       },
     ],
-    // One at a time: two nodes must not be given the same range.
+    // One key at a time: two nodes must not get the same range.
     concurrency: 1,
 
     async reconcile(name) {
@@ -52,7 +54,7 @@ export const nodeIpamController = (deps: ControllerDeps, options: NodeIpamOption
         return done;
       }
       const known = pending.get(name);
-      if (known?.uid === node.metadata.uid) return done; // Given; the cache is behind.
+      if (known?.uid === node.metadata.uid) return done; // The range is allocated; the cache does not show it yet.
       const used = [
         ...reserved,
         ...usedRanges(caches.cache('nodes').list(), clusterRanges, maskSizes, report),
@@ -107,8 +109,8 @@ const textsOf = ({ spec }: Node): readonly string[] => {
 const hasRange = (node: Node): boolean => textsOf(node).length > 0;
 
 /**
- * The ranges that are no longer free. A Node's range that cannot be read, or that is more than one node's share of the cluster's, is
- * left out: else one such Node would leave nothing for the others. Pure.
+ * The ranges that are in use. A malformed range of a Node is ignored. So is one that is larger than one node's share, because
+ * such a Node would leave no ranges for other nodes. Pure.
  */
 export function usedRanges(
   nodes: readonly Node[],
@@ -138,6 +140,6 @@ export function usedRanges(
   return used;
 }
 
-/** A cluster for one node, whose share is all there is, is fine. */
+/** Whether a range takes more than one node's share. A cluster with only one share may be used up by one node. */
 const takesAll = (range: Cidr, cluster: Cidr, maskSize: number): boolean =>
   contains(range, cluster) && !(range.prefixLength === cluster.prefixLength && maskSize === cluster.prefixLength);

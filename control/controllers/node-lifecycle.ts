@@ -1,10 +1,10 @@
 /**
- * Node lifecycle controller: notices nodes that fall silent, says so in their conditions and taints, and takes their pods out
- * of the Services.
+ * Node lifecycle controller: detects nodes without heartbeats, sets their conditions and taints, and removes their pods from
+ * Services.
  *
- *     Ready ──no sign of life for the grace period──▶ Unknown ──▶ taints NoSchedule at once, NoExecute at the zone's rate
- *       ▲                                                │         pods marked not ready
- *       └──────────── a heartbeat ◀──────────────────────┘         (and the taints go again)
+ * Ready ──no heartbeat for the grace period──▶ Unknown ──▶ taints NoSchedule at once, NoExecute at the zone's rate
+ * ▲                                           │         pods marked not ready
+ * └──────────── a heartbeat ◀─────────────────┘         (and the taints are removed)
  *
  * Owns: -.  Watches: Node, Lease (kube-node-lease), Pod.  Writes: Node/status, Node (taints), Pod/status.
  * Source: kubernetes.io, Nodes; kubernetes `pkg/controller/nodelifecycle`.
@@ -28,6 +28,7 @@ import {
   zoneState,
 } from './node-health.ts';
 
+/** Configuration of the node lifecycle controller, by the names of upstream's flags. */
 export interface NodeLifecycleOptions {
   /** `--node-monitor-period`. Default 5 s. */
   nodeMonitorPeriodMs?: number | undefined;
@@ -35,9 +36,9 @@ export interface NodeLifecycleOptions {
   nodeMonitorGracePeriodMs?: number | undefined;
   /** `--node-startup-grace-period`. Default 60 s. */
   nodeStartupGracePeriodMs?: number | undefined;
-  /** `--node-eviction-rate`: nodes a second of a zone whose pods begin to be evicted. Default 0.1. */
+  /** `--node-eviction-rate`: how many nodes per second of a zone get the NoExecute taint. Default 0.1. */
   nodeEvictionRate?: number | undefined;
-  /** `--secondary-node-eviction-rate`, in a large zone of which much is unhealthy. Default 0.01. */
+  /** `--secondary-node-eviction-rate`: the rate in a large zone with many unhealthy nodes. Default 0.01. */
   secondaryNodeEvictionRate?: number | undefined;
   /** `--large-cluster-size-threshold`. Default 50. */
   largeClusterSizeThreshold?: number | undefined;
@@ -47,6 +48,7 @@ export interface NodeLifecycleOptions {
 
 const leaseNamespace = 'kube-node-lease';
 
+/** Makes the node lifecycle controller. */
 export const nodeLifecycleController = (deps: ControllerDeps, options: NodeLifecycleOptions = {}): Controller => {
   const { caches, clock, events } = deps;
   const periodMs = options.nodeMonitorPeriodMs ?? 5000;
@@ -79,7 +81,7 @@ export const nodeLifecycleController = (deps: ControllerDeps, options: NodeLifec
       const current = await markSilent(node, health, limits, deps);
       const failures = readyCondition(current)?.status === 'Unknown' ? await markPodsNotReady(current, deps) : [];
       await setTaints(current, eviction(current, caches.cache('nodes').list(), clock.monotonic()), deps);
-      // After the taints: a pod that cannot be marked must not keep the node's other pods where they are.
+      // Thrown after the taints are written: a pod that cannot be marked must not stop the eviction of the node's other pods.
       if (failures.length > 0)
         throw new AggregateError(failures, `node ${name}: ${failures.length} pods could not be marked not ready`);
       return requeueAfter(periodMs);
@@ -103,8 +105,8 @@ async function markSilent(
 }
 
 /**
- * The kubelet cannot tell any more, so this does: Services must not send anything to pods of a silent node.
- * @returns what went wrong with some of them; the others are marked
+ * Marks the pods of a failed node as not ready, so that Services send them no traffic. The kubelet cannot report that any more.
+ * @returns the failures; all other pods are marked
  */
 async function markPodsNotReady(node: Node, { client, caches, clock, events }: ControllerDeps): Promise<unknown[]> {
   const pods = caches
@@ -135,7 +137,7 @@ async function setTaints(node: Node, eviction: Eviction, { client, clock }: Cont
   const taints = plannedTaints(node, eviction, clock.now());
   if (sameJson(taints, node.spec.taints ?? [])) return;
   const { name, resourceVersion } = node.metadata;
-  // With the version: the list is replaced as a whole, and others write taints too.
+  // The patch has the resourceVersion, because it replaces the whole list and other clients write taints too.
   await client
     .resource('nodes')
     .patch(
@@ -145,8 +147,8 @@ async function setTaints(node: Node, eviction: Eviction, { client, clock }: Cont
 }
 
 /**
- * Lets the pods of failed nodes be driven off at a limited rate per zone, and not at all while no node of the whole
- * cluster is ready: then it is the control plane that is cut off. When it no longer is, nodes get the time to report again.
+ * Limits the evictions from failed nodes by a rate per zone. While no node of the cluster is ready, nothing is evicted, because
+ * then the control plane is disconnected. After that, nodes get time to report again.
  */
 function evictionGate(
   options: NodeLifecycleOptions,

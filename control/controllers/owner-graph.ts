@@ -1,21 +1,23 @@
-/** Who owns whom, over all resources: the garbage collector's view, kept up to date from the informers' changes. */
+/** The owner references of all objects of all resources. The garbage collector keeps it current with the informers' events. */
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import type { Caches } from '#client/controller.ts';
 
+/** An object of the graph. */
 export interface GraphNode {
   resource: Resource;
   key: string;
 }
 
+/** The graph of owners and dependents. */
 export class OwnerGraph {
-  /** By UID. */
+  /** Objects by UID. */
   #nodes = new Map<string, GraphNode>();
-  /** UIDs of dependents by the UID of their owner, also of owners that are not (yet, or any more) known. */
+  /** UIDs of dependents by the UID of their owner, also of owners that are not known. */
   #dependents = new Map<string, Set<string>>();
 
-  /** Takes note of a change. @returns whether the object exists (and was not just deleted) */
+  /** Records a change. @returns whether the object exists (and was not just deleted) */
   observe(resource: Resource, object: KubeObject, previous: KubeObject | undefined, caches: Caches): boolean {
     const { uid } = object.metadata;
     for (const owner of previous?.metadata.ownerReferences ?? []) this.#unlink(owner.uid, uid);
@@ -29,14 +31,14 @@ export class OwnerGraph {
     return exists;
   }
 
-  /** The object as the cache has it. */
+  /** The object as the cache has it; undefined when it is not there. */
   object(uid: string, caches: Caches): (GraphNode & { object: KubeObject }) | undefined {
     const node = this.#nodes.get(uid);
     const object: KubeObject | undefined = node === undefined ? undefined : caches.cacheOf(node.resource).get(node.key);
     return node === undefined || object?.metadata.uid !== uid ? undefined : { ...node, object };
   }
 
-  /** The resource is not served any more: none of its objects can be looked up, as owner or as dependent. */
+  /** Removes a resource that is not served any more. Its objects cannot be looked up, neither as owners nor as dependents. */
   forget({ id }: Pick<Resource, 'id'>): void {
     const gone = new Set([...this.#nodes].filter(([, node]) => node.resource.id === id).map(([uid]) => uid));
     for (const uid of gone) this.#nodes.delete(uid);

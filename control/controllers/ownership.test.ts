@@ -27,7 +27,7 @@ const createSet = (name: string, replicas: number) =>
   });
 
 describe('ReplicaSet over the API server', () => {
-  it('adopts a pod that matches, and makes only what is missing', async () => {
+  it('adopts a matching pod, and creates only the missing ones', async () => {
     await world.client.resource('pods').create({
       apiVersion: 'v1',
       kind: 'Pod',
@@ -44,7 +44,7 @@ describe('ReplicaSet over the API server', () => {
     assert.ok(all.some(({ metadata }) => metadata.name === 'stray'));
   });
 
-  it('lets a pod go whose labels no longer match, and replaces it', async () => {
+  it('releases a pod whose labels no longer match, and replaces it', async () => {
     await createSet('release', 1);
     const [pod] = await world.until('one pod', async () => {
       const all = await pods('app=release');
@@ -59,7 +59,7 @@ describe('ReplicaSet over the API server', () => {
     assert.deepEqual([released?.metadata.name, released?.metadata.ownerReferences ?? []], [name, []]);
   });
 
-  it('replaces a pod that is deleted or has failed, and never makes one too many', async () => {
+  it('replaces a pod that is deleted or has failed, and never creates too many', async () => {
     await createSet('steady', 3);
     await world.until('three', async () => (await pods('app=steady')).length === 3);
     const [first, second] = await pods('app=steady');
@@ -83,7 +83,7 @@ describe('ReplicaSet over the API server', () => {
     assert.equal(set.spec.replicas, 3);
   });
 
-  it('scales down to nothing, saying what it deleted', async () => {
+  it('scales down to zero, with an event per deleted pod', async () => {
     await createSet('shrink', 2);
     await world.until('two', async () => (await pods('app=shrink')).length === 2);
     const names = (await pods('app=shrink')).map(({ metadata }) => metadata.name);
@@ -109,7 +109,7 @@ describe('owners that own each other', () => {
       metadata.name.startsWith(prefix),
     );
 
-  /** Pods of which each is owned by another, as `owners` says by index. */
+  /** Creates pods of which each is owned by another one; `owners` has the index of each pod's owner. */
   async function circle(prefix: string, owners: readonly number[]): Promise<void> {
     const made = [];
     for (const index of owners.keys()) {
@@ -148,7 +148,7 @@ describe('owners that own each other', () => {
     ['two circles with a bridge', 'bridge', [1, 0, 1, 2], [0]],
   ];
   for (const [what, prefix, owners, deleted] of shapes) {
-    it(`go all, when deleted in the foreground: ${what}`, async () => {
+    it(`are all deleted in the foreground: ${what}`, async () => {
       await circle(prefix, owners);
       await Promise.all(deleted.map((index) => deleteForeground(`${prefix}${index}`)));
       await world.until('all gone', async () => (await podsOf(prefix)()).length === 0);

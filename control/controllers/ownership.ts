@@ -1,6 +1,6 @@
 /**
- * Adoption and release: a controller takes in objects without a controller that its selector matches, and lets go of its
- * own that it no longer matches.
+ * Adoption and release: a controller adopts objects without a controller that its selector matches, and releases its own objects
+ * that no longer match.
  *
  * Source: kubernetes `pkg/controller/controller_ref_manager.go`.
  */
@@ -12,14 +12,15 @@ import { matchesLabels } from '#api/selector.ts';
 import { isInvalid, isNotFound } from '#api/status.ts';
 import type { Client } from '#client/client.ts';
 
+/** What to do with the candidates of an owner. */
 export interface Claim<T extends KubeObject> {
-  /** Already its own. */
+  /** The owner's own matching objects. */
   keep: T[];
   adopt: T[];
   release: T[];
 }
 
-/** Sorts `candidates` (objects of the owner's namespace). Pure. An owner that is being deleted adopts nothing. */
+/** Sorts `candidates`, which are objects of the owner's namespace. An owner that is being deleted adopts nothing. Pure. */
 export function planClaim<T extends KubeObject>(owner: KubeObject, matcher: LabelMatcher, candidates: readonly T[]): Claim<T> {
   const claim: Claim<T> = { keep: [], adopt: [], release: [] };
   const ownerGoes = owner.metadata.deletionTimestamp !== undefined;
@@ -37,8 +38,8 @@ export function planClaim<T extends KubeObject>(owner: KubeObject, matcher: Labe
 }
 
 /**
- * Carries out adoptions and releases.
- * @returns what the owner now has: what it kept and what it could adopt, as the server answered
+ * Adopts and releases objects.
+ * @returns the owner's objects: the kept ones and the adopted ones, as the server returned them
  */
 export async function carryOutClaim<T extends KubeObject>(
   client: Client,
@@ -52,7 +53,10 @@ export async function carryOutClaim<T extends KubeObject>(
   return [...keep, ...adopted.flatMap((one) => (one === undefined ? [] : [one]))];
 }
 
-/** A cache may be behind: an owner that is gone or going must not adopt, or the garbage collector would take the adopted. */
+/**
+ * Checks on the server that the owner still exists. With an old cache, an owner that is deleted might adopt objects, and the
+ * garbage collector would delete them.
+ */
 async function checkStillThere(
   client: Client,
   { object, resource }: { object: KubeObject; resource: ResourceId },
@@ -73,11 +77,11 @@ async function patchOwner<T extends KubeObject>(
 ): Promise<T | undefined> {
   const { namespace, name, uid } = object.metadata;
   try {
-    // The uid makes the server refuse where another object has taken the name.
+    // With the UID, the server refuses the patch when another object has the name now.
     const body = { metadata: { ownerReferences: [{ ...reference }], uid } };
     return (await client.resource(resource).patch({ namespace, name }, { type: 'strategic', body })) as unknown as T;
   } catch (error) {
-    if (isNotFound(error) || isInvalid(error)) return undefined; // Gone, or another's by now: nothing to own.
+    if (isNotFound(error) || isInvalid(error)) return undefined; // The object is deleted, or has another owner by now.
     throw error;
   }
 }

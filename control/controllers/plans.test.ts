@@ -1,4 +1,4 @@
-/** The pure parts of the controllers about endpoints and nodes. */
+/** Tests the pure parts of the endpoint and node controllers. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { formatCidr, mustParseCidr } from '#api/ip.ts';
@@ -81,7 +81,7 @@ describe('slice packing', () => {
     });
   }
 
-  it('keeps an empty slice where there is nothing to say, and does not make a second one', () => {
+  it('keeps one empty slice when there are no endpoints, and does not create a second one', () => {
     const plan = pack([slice('a', ['1'])], []);
     assert.deepEqual(
       [plan.create, plan.update.map(({ metadata, endpoints, ports: of }) => [metadata.name, endpoints, of]), plan.remove],
@@ -95,7 +95,7 @@ describe('slice packing', () => {
     assert.deepEqual(pack([slice('a', ['1'])], [], []).create, []);
   });
 
-  it('writes what is all new into the slices that would go, of the same address type', () => {
+  it('reuses slices of the same address type that would be deleted', () => {
     const six = slice('six', ['fd00::1'], { addressType: 'IPv6' });
     const plan = pack([slice('a', ['1', '2'], { ports: [{ name: 'http', port: 8080 }] }), slice('b', ['3']), six], ['4', '5']);
     assert.deepEqual(
@@ -119,7 +119,7 @@ describe('slice packing', () => {
     );
   });
 
-  it('writes changed readiness and labels in place', () => {
+  it('updates changed readiness and labels in the existing slice', () => {
     const groups = [{ addressType: 'IPv4', ports, endpoints: [endpoint('1', false)] }];
     assert.deepEqual(
       packSlices([slice('a', ['1'])], groups, { maxPerSlice: 3, template, placeholders: [] }).update.map(
@@ -168,7 +168,7 @@ const backend = (name: string, ip: string, ready: boolean, more: Partial<Pod['sp
 });
 
 describe('Endpoints', () => {
-  it('separate ready from not ready, sorted, and are left alone when right', () => {
+  it('separate ready from not ready, sorted, and are not written when they are right', () => {
     const pods = [backend('b', '10.0.0.2', true), backend('a', '10.0.0.1', true), backend('c', '10.0.0.3', false)];
     const planned = planEndpoints(service(), pods, undefined, undefined);
     const [subset] = planned?.subsets ?? [];
@@ -180,7 +180,7 @@ describe('Endpoints', () => {
     assert.equal(planEndpoints(service(), [...pods].reverse(), stored, undefined), undefined);
   });
 
-  it('count not ready addresses as ready where they are to be published', () => {
+  it('count not ready addresses as ready when the Service publishes them', () => {
     const planned = planEndpoints(
       service({ publishNotReadyAddresses: true }),
       [backend('a', '10.0.0.1', false)],
@@ -190,7 +190,7 @@ describe('Endpoints', () => {
     assert.deepEqual([planned?.subsets?.[0]?.addresses?.length, planned?.subsets?.[0]?.notReadyAddresses], [1, undefined]);
   });
 
-  it('group pods by the port that a name means for each', () => {
+  it('group pods by the number that a port name has in each pod', () => {
     const other = backend('b', '10.0.0.2', true, {
       containers: [{ name: 'c', image: 'i', ports: [{ name: 'web', containerPort: 7070 }] }],
     });
@@ -232,7 +232,7 @@ describe('Endpoints', () => {
     );
   });
 
-  it('hold at most 1000 addresses, the ready ones first, and say so', () => {
+  it('hold at most 1000 addresses, the ready ones first, and are marked as truncated', () => {
     const pods = Array.from({ length: maxAddresses + 50 }, (_, n) => backend(`p${n}`, `10.1.${n >> 8}.${n & 255}`, n >= 100));
     const planned = planEndpoints(service(), pods, undefined, undefined);
     const [subset] = planned?.subsets ?? [];
@@ -268,7 +268,7 @@ describe('endpoints of slices', () => {
     ],
   ];
   for (const [name, pod, spec, conditions] of cases)
-    it(`tell the conditions of ${name}`, () => assert.deepEqual(one(pod, spec)?.conditions, conditions));
+    it(`have the conditions of ${name}`, () => assert.deepEqual(one(pod, spec)?.conditions, conditions));
 
   it('carry zone, node and host name, and both families each in its own slice', () => {
     const endpoint = one(backend('a', '10.0.0.1', true, { hostname: 'h', subdomain: 'web' }), {
@@ -288,7 +288,7 @@ describe('endpoints of slices', () => {
     );
   });
 
-  it('leave out a pod whose node is not known, and tell that it has to be looked at again', () => {
+  it('leave out a pod whose node is not known, and ask for a retry', () => {
     assert.deepEqual(groupEndpoints(service(), [backend('a', '10.0.0.1', true, { nodeName: 'lost' })], nodes), {
       groups: [],
       missingNode: true,
@@ -330,7 +330,7 @@ describe('node health', () => {
     );
   });
 
-  it('turns Unknown after the grace period, once', () => {
+  it('becomes Unknown once, after the grace period', () => {
     const of = node([ready('True')]);
     assert.equal(silentConditions(of, 50_000, limits, nowMs), undefined);
     const next = silentConditions(of, 50_001, limits, nowMs) ?? [];
@@ -388,7 +388,7 @@ describe('node health', () => {
     ],
   ];
   for (const [name, of, eviction, expected] of cases) {
-    it(`taints: ${name}, beside those of others`, () => {
+    it(`taints: ${name}, and keeps foreign taints`, () => {
       const taints = plannedTaints({ ...of, spec: { ...of.spec, taints: [mine, ...(of.spec.taints ?? [])] } }, eviction, nowMs);
       assert.deepEqual(
         taints.map(({ key, effect }) => `${key.replace('node.kubernetes.io/', '')}:${effect}`),
@@ -397,7 +397,7 @@ describe('node health', () => {
     });
   }
 
-  it('tells a failed node from a failed zone', () => {
+  it('distinguishes a failed node from a failed zone', () => {
     const nodes = (...statuses: string[]) => statuses.map((status) => node([ready(status)]));
     assert.equal(zoneState(nodes('True', 'Unknown'), 0.55), 'Normal');
     assert.equal(zoneState(nodes('True', 'Unknown', 'Unknown', 'Unknown'), 0.55), 'PartialDisruption');
@@ -433,7 +433,7 @@ describe('taint eviction', () => {
 });
 
 describe('CIDR ranges', () => {
-  it('gives the next free one, and begins again at the end', () => {
+  it('finds the next free one, and starts again after the last', () => {
     const cluster = mustParseCidr('10.244.0.0/22');
     const used = ['10.244.0.0/24', '10.244.3.0/24'].map(mustParseCidr);
     const give = (after: number) => {
@@ -446,7 +446,7 @@ describe('CIDR ranges', () => {
   });
 });
 
-describe('ranges that are taken', () => {
+describe('used ranges', () => {
   const cluster = [mustParseCidr('10.244.0.0/16')];
   const nodeOf = (name: string, ...podCIDRs: string[]): Node =>
     ({ apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name }, spec: { podCIDRs } }) as Node;
@@ -458,7 +458,7 @@ describe('ranges that are taken', () => {
     ['a number', { ...nodeOf('bad'), spec: { podCIDRs: [7] } } as unknown as Node],
   ];
   for (const [what, bad] of cases) {
-    it(`are not made more by a node with ${what}`, () => {
+    it(`do not include the range of a node with ${what}`, () => {
       const told: string[] = [];
       const used = usedRanges([bad, nodeOf('good', '10.244.3.0/24')], cluster, [24], (found) =>
         told.push(...found.map(({ reason }) => reason)),
@@ -468,7 +468,7 @@ describe('ranges that are taken', () => {
     });
   }
 
-  it('may be all of a cluster for one node', () => {
+  it('may be the whole cluster CIDR for a single node', () => {
     const used = usedRanges([nodeOf('only', '10.244.0.0/24')], [mustParseCidr('10.244.0.0/24')], [24], () => undefined);
     assert.equal(used.length, 1);
   });
@@ -483,7 +483,7 @@ describe('endpoints of odd pods', () => {
     ['no address at all', { podIPs: [{ ip: '0.0.0.0' }, { ip: '::' }] }],
   ];
   for (const [what, status] of odd) {
-    it(`leave out a pod with ${what}, and only it`, () => {
+    it(`leave out a pod with ${what}, and no other`, () => {
       const good = backend('a', '10.0.0.1', true);
       const bad = {
         ...backend('b', '10.0.0.2', true),

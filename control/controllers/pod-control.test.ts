@@ -6,7 +6,7 @@ import { podFromTemplate, slowStart } from './pod-control.ts';
 describe('slow start', () => {
   const items = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 
-  it('gives every item once, in batches of 1, 2, 4 …', async () => {
+  it('passes every item once, in batches of 1, 2, 4 …', async () => {
     const seen: number[] = [];
     const largest = { now: 0, ever: 0 };
     const action = async (item: number): Promise<void> => {
@@ -21,7 +21,7 @@ describe('slow start', () => {
     assert.equal(largest.ever, 4);
   });
 
-  it('stops after the batch in which one failed', async () => {
+  it('stops after the batch with a failure', async () => {
     let calls = 0;
     const error = await slowStart(items(100), async () => {
       calls += 1;
@@ -30,7 +30,7 @@ describe('slow start', () => {
     assert.deepEqual([calls, (error as Error).message], [7, 'quota']);
   });
 
-  it('does nothing for nothing', async () =>
+  it('does nothing without items', async () =>
     assert.equal(await slowStart([], () => Promise.reject(new Error('called'))), undefined));
 });
 
@@ -49,7 +49,7 @@ describe('a pod from a template', () => {
     spec: { selector: {} },
   };
 
-  it('carries what the template says, an owner, and a name to be completed', () => {
+  it('has the template’s fields, an owner, and a generateName', () => {
     const spec = { containers: [{ name: 'c', image: 'i' }] };
     const metadata = { labels: { app: 'web' }, annotations: { note: 'x' }, finalizers: ['example.com/hold'] };
     const pod = podFromTemplate(owner, { metadata, spec });

@@ -1,7 +1,8 @@
 /**
- * What controllers that keep pods share: pods made from a template, deleted, and counted on before the cache shows them.
+ * What all controllers that own pods share: creating pods from a template, deleting pods, and expectations until the cache shows
+ * them.
  *
- * Source: kubernetes `pkg/controller/controller_utils.go` (PodControlInterface, SlowStartBatch's like in each controller).
+ * Source: kubernetes `pkg/controller/controller_utils.go` (PodControlInterface; slowStartBatch of each controller).
  */
 import { errorText } from '#api/error-text.ts';
 import type { KubeObject, New } from '#api/meta.ts';
@@ -11,24 +12,29 @@ import type { Pod, PodTemplateSpec } from '#api/types.generated.ts';
 import type { ControllerDeps } from '#client/controller.ts';
 import { createExpectations, type Expectations } from './expectations.ts';
 
-/** The first thing that went wrong; its reason is the event's and the condition's. */
+/** The first failure. Its reason becomes the reason of the owner's event and condition. */
 export interface PodControlFailure {
   reason: 'FailedCreate' | 'FailedDelete';
   error: unknown;
 }
 
-/** What a plan asks for. */
+/** The pods that a plan creates and deletes. */
 export interface PodChanges {
   create: readonly New<Pod>[];
   remove: readonly Pod[];
 }
 
+/** Creates and deletes the pods of owners of one kind. */
 export interface PodControl {
   readonly expectations: Expectations;
-  /** Creates in slow start, deletes all at once; each with its event on the owner. Never rejects. */
+  /**
+   * Creates pods in slow start and deletes pods all at once. Each is recorded in an event of the owner. Never rejects; resolves
+   * to the first failure, or undefined.
+   */
   carryOut(owner: KubeObject, changes: PodChanges): Promise<PodControlFailure | undefined>;
 }
 
+/** Makes the pod control of one controller. */
 export function createPodControl({
   client,
   caches,
@@ -43,7 +49,7 @@ export function createPodControl({
       expectations.created(keyOf(owner), created, clock.monotonic());
       events.event(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${created.metadata.name}`);
     } catch (error) {
-      if (isNamespaceTerminating(error)) return; // Nothing can be created any more, nor need be.
+      if (isNamespaceTerminating(error)) return; // Nothing can be created in the namespace any more.
       events.event(owner, 'Warning', 'FailedCreate', `Error creating: ${errorText(error)}`);
       throw error;
     }
@@ -76,8 +82,8 @@ export function createPodControl({
 }
 
 /**
- * Calls `action` for the items in batches of 1, 2, 4 …; a failure ends it after its batch, so that what must fail (a quota)
- * fails once and not a hundred times.
+ * Calls `action` for the items in batches of 1, 2, 4 …. It stops after a batch with a failure, so that a cause that fails every
+ * call (a quota) fails few calls and not hundreds.
  * @returns the first error
  */
 export async function slowStart<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<unknown> {
@@ -92,7 +98,7 @@ export async function slowStart<T>(items: readonly T[], action: (item: T) => Pro
   return undefined;
 }
 
-/** A pod of the owner's template. The server completes the name. */
+/** A pod from the owner's template. The server completes its name from generateName. */
 export function podFromTemplate(owner: KubeObject, template: PodTemplateSpec | undefined): New<Pod> {
   const { metadata, spec } = template ?? {};
   return {

@@ -1,8 +1,8 @@
 /**
- * Which pods of a set go first when it shrinks.
+ * The order in which a set deletes its pods when it is scaled down.
  *
- * Source: kubernetes `pkg/controller/controller_utils.go` (ActivePodsWithRanks); KEP-2255 pod-deletion-cost; KEP-2185
- * logarithmic scale-down, which treats pods of about the same age alike so that not always the newest (and its zone) goes.
+ * Source: kubernetes `pkg/controller/controller_utils.go` (ActivePodsWithRanks); KEP-2255 pod-deletion-cost; KEP-2185 logarithmic
+ * scale-down, which treats pods of about the same age as equal, so that not always the newest one (and its zone) is chosen.
  */
 import { isPodActive, isPodReady, podCondition } from '#api/pod/conditions.ts';
 import type { Pod } from '#api/types.generated.ts';
@@ -10,7 +10,10 @@ import { creationMs } from './creation-order.ts';
 
 const deletionCostAnnotation = 'controller.kubernetes.io/pod-deletion-cost';
 
-/** `pods`, those first that should be deleted first. @param related pods of the same application, whose crowding counts */
+/**
+ * Sorts `pods`: the one to delete first comes first. @param related pods of the same application; a pod on a node with many of
+ * them comes earlier
+ */
 export function inDeletionOrder(pods: readonly Pod[], related: readonly Pod[], nowMs: number): Pod[] {
   const onNode = new Map<string, number>();
   for (const pod of related.filter(isPodActive)) onNode.set(nodeOf(pod), (onNode.get(nodeOf(pod)) ?? 0) + 1);
@@ -38,7 +41,7 @@ function phaseRank(pod: Pod): number {
 
 function deletionCost(pod: Pod): number {
   const text = pod.metadata.annotations?.[deletionCostAnnotation] ?? '0';
-  // An int32, as upstream reads it; anything else counts as none.
+  // The cost is an int32, as in upstream. Any other text counts as 0.
   const cost = /^(0|-?[1-9]\d{0,9})$/.test(text) ? Number(text) : 0;
   return (cost | 0) === cost ? cost : 0;
 }
@@ -51,7 +54,8 @@ const restarts = (pod: Pod): number => Math.max(0, ...(pod.status?.containerStat
 function byAge(a: Pod, b: Pod, timeMs: (pod: Pod) => number, nowMs: number): number {
   const [atA, atB] = [timeMs(a), timeMs(b)];
   if (atA === atB) return 0;
-  // Unknown times go first, then the younger by powers of two; within one power the UID decides, as good as at random.
+  // Pods without a time come first. Then the younger ones, compared by powers of two. With the same power the UID decides, which
+  // is as good as random.
   if (atA === 0 || atB === 0) return atA - atB;
   const power = (ms: number): number => (nowMs > ms ? Math.floor(Math.log2((nowMs - ms) * 1e6)) : -1);
   return power(atA) - power(atB) || (a.metadata.uid < b.metadata.uid ? -1 : 1);

@@ -1,4 +1,4 @@
-/** Why a controller ends a pod, told in the pod's own conditions before it is deleted. Source: KEP-3329. */
+/** Records in a pod's conditions why a controller deletes it, before it is deleted. Source: KEP-3329. */
 
 import type { JsonObject } from '#api/json.ts';
 import { rfc3339 } from '#api/meta.ts';
@@ -6,7 +6,10 @@ import { isPodTerminal } from '#api/pod/conditions.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 
-/** Adds the condition DisruptionTarget; with `fail` also ends a pod that nobody else can end any more (its node is gone). */
+/**
+ * Adds the condition DisruptionTarget. With `fail` it also sets the phase Failed, for a pod whose kubelet cannot do that because
+ * its node no longer exists.
+ */
 export async function markDisrupted(
   client: Client,
   pod: Pod,
@@ -19,7 +22,7 @@ export async function markDisrupted(
   await patchPodStatus(client, pod, { conditions: [condition], ...(fail && !isPodTerminal(pod) ? { phase: 'Failed' } : {}) });
 }
 
-/** Changes these fields of this very pod's status. @throws ApiError Conflict where another pod has taken its name */
+/** Changes fields of this pod's status. @throws ApiError Conflict when another pod has its name now */
 export async function patchPodStatus(client: Client, pod: Pod, status: JsonObject): Promise<void> {
   const { namespace, name, uid } = pod.metadata;
   await client

@@ -1,6 +1,6 @@
 /**
- * Pod garbage collector: deletes pods that nobody else will: bound to a node that is gone, terminating without a node, on a
- * node that is out of service, or ended beyond the number to keep.
+ * Pod garbage collector: deletes pods that nothing else deletes. Their node does not exist any more; they are terminating and
+ * have no node; their node is out of service; or they have ended and exceed the number to keep.
  *
  * Owns: -.  Watches: Pod, Node.  Writes: Pod/status, deletes Pods.
  * Source: kubernetes `pkg/controller/podgc`; KEP-2268 (out-of-service taint).
@@ -18,15 +18,17 @@ import { creationMs } from './creation-order.ts';
 import { readyCondition } from './node-health.ts';
 import { markDisrupted, patchPodStatus } from './pod-disruption.ts';
 
-/** A node that disappears may be registering anew. */
+/** Time to wait before the pods of a missing Node are deleted: the Node may be registering again. */
 const quarantineMs = 40_000;
 const outOfServiceTaint = 'node.kubernetes.io/out-of-service';
 
+/** Configuration of the pod garbage collector. */
 export interface PodGcOptions {
-  /** `--terminated-pod-gc-threshold`: so many ended pods are kept. Default 12500; not positive: all. */
+  /** `--terminated-pod-gc-threshold`: how many ended pods are kept. Default 12500. Zero or negative: all are kept. */
   terminatedPodGcThreshold?: number | undefined;
 }
 
+/** Makes the pod garbage collector. */
 export const podGcController = (deps: ControllerDeps, { terminatedPodGcThreshold = 12_500 }: PodGcOptions = {}): Controller => {
   const { client, caches, clock } = deps;
   const nodeGoneSince = new Map<string, number>();
@@ -64,9 +66,10 @@ export const podGcController = (deps: ControllerDeps, { terminatedPodGcThreshold
   };
 };
 
+/** Why a pod is deleted. */
 export type CollectReason = 'orphaned' | 'unscheduled' | 'outOfService' | 'terminated';
 
-/** Why a pod is to be deleted for good; undefined: it is not. Pure. @param node undefined: it does not exist */
+/** The reason to force-delete a pod; undefined when it must not be deleted. Pure. @param node undefined when it does not exist */
 export function whyCollect(pod: Pod, node: Node | undefined, isBeyondThreshold: boolean): CollectReason | undefined {
   const terminating = pod.metadata.deletionTimestamp !== undefined;
   if ((pod.spec.nodeName ?? '') === '') return terminating ? 'unscheduled' : isBeyondThreshold ? 'terminated' : undefined;
@@ -98,7 +101,7 @@ async function collect(pod: Pod, reason: CollectReason, { client, clock, log }: 
   const { namespace, name, uid } = pod.metadata;
   log.info({ pod: `${namespace}/${name}`, reason }, 'deleting a pod that nobody else would');
   try {
-    // Nobody else can say any more that it has ended.
+    // No kubelet can report any more that the pod has ended.
     if (!isPodTerminal(pod)) await fail(client, pod, reason, clock.now());
     await client.resource('pods').delete({ namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
   } catch (error) {
@@ -106,7 +109,10 @@ async function collect(pod: Pod, reason: CollectReason, { client, clock, log }: 
   }
 }
 
-/** Only of a pod whose node is gone it is known what disrupted it. */
+/**
+ * Sets the phase Failed. The condition DisruptionTarget is added only when the node no longer exists: only then the cause of the
+ * disruption is known.
+ */
 function fail(client: Client, pod: Pod, reason: CollectReason, nowMs: number): Promise<void> {
   return reason === 'orphaned'
     ? markDisrupted(client, pod, 'DeletionByPodGC', 'PodGC: node no longer exists', nowMs, true)

@@ -118,7 +118,7 @@ describe('deletion order', () => {
     });
   }
 
-  it('takes from the node that has most of the application', () => {
+  it('prefers pods on the node with most pods of the application', () => {
     const pods = [pod('a', { node: 'n1' }), pod('b', { node: 'n2' }), pod('c', { node: 'n2' })];
     assert.equal(inDeletionOrder(pods, pods, nowMs)[0]?.spec.nodeName, 'n2');
   });
@@ -139,7 +139,7 @@ describe('claims', () => {
     assert.deepEqual([names(claim.keep), names(claim.adopt), names(claim.release)], [['mine'], ['stray'], ['mine-no-more']]);
   });
 
-  it('adopt nothing for an owner that goes', () => {
+  it('adopt nothing for an owner that is being deleted', () => {
     const going = { ...set(1), metadata: { ...set(1).metadata, deletionTimestamp: at(1) } };
     assert.deepEqual(planClaim(going, labelMatcherOfMap({ app: 'web' }), [pod('stray')]).adopt, []);
   });
@@ -159,7 +159,7 @@ describe('ReplicaSet status', () => {
     });
   });
 
-  it('tells of a failure, and no longer when it is over', () => {
+  it('reports a failure, and removes it when it is over', () => {
     const failed = replicaSetStatus(set(3), [], [], { reason: 'FailedCreate', error: new Error('quota') }, nowMs);
     assert.deepEqual(
       failed.conditions?.map(({ type, status, reason, message }) => [type, status, reason, message]),
@@ -180,7 +180,7 @@ describe('expectations', () => {
     return { client, cache, expectations, created };
   };
 
-  it('are met by what the cache shows', async () => {
+  it('are met when the cache shows the change', async () => {
     const { cache, expectations, created } = await setUp();
     expectations.created('ns/web', created, nowMs);
     assert.equal(await expectations.met('ns/web', nowMs), false);
@@ -192,7 +192,7 @@ describe('expectations', () => {
     assert.equal(await expectations.met('ns/web', nowMs), true);
   });
 
-  it('are met by a pod that came and went unseen, but not by one that the cache only lacks yet', async () => {
+  it('are met by a pod that was created and deleted between events, but not by one that the cache does not show yet', async () => {
     const { client, expectations, created } = await setUp();
     expectations.created('ns/web', created, nowMs);
     assert.equal(await expectations.met('ns/web', nowMs + 60_000), false);

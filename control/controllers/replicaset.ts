@@ -20,9 +20,10 @@ import { carryOutClaim, planClaim } from './ownership.ts';
 import { createPodControl, type PodControlFailure, podFromTemplate } from './pod-control.ts';
 import { inDeletionOrder } from './pod-deletion-order.ts';
 
-/** Most pods created or deleted in one go. */
+/** Maximum number of pods that are created or deleted in one reconciliation. */
 const burst = 500;
 
+/** Makes the ReplicaSet controller. */
 export const replicaSetController = (deps: ControllerDeps): Controller => {
   const { client, caches, clock } = deps;
   const podControl = createPodControl(deps);
@@ -34,7 +35,7 @@ export const replicaSetController = (deps: ControllerDeps): Controller => {
     async reconcile(key) {
       const set = caches.cache('replicasets.apps').get(key);
       if (set === undefined) {
-        expectations.forget(key); // Deleted: the garbage collector takes the pods.
+        expectations.forget(key); // The set is deleted: the garbage collector deletes its pods.
         return done;
       }
       const { claim, terminating } = sortPods(set, caches.cache('pods').list(set.metadata.namespace));
@@ -51,7 +52,7 @@ export const replicaSetController = (deps: ControllerDeps): Controller => {
   };
 };
 
-/** The sets that may adopt a pod without a controller. */
+/** Maps a pod without a controller to the sets that may adopt it. */
 function matchingSets(object: KubeObject, _previous: KubeObject | undefined, caches: Caches): string[] {
   if (controllerOf(object) !== undefined) return [];
   return caches
@@ -61,7 +62,7 @@ function matchingSets(object: KubeObject, _previous: KubeObject | undefined, cac
     .map(keyOf);
 }
 
-/** The set's pods among all of its namespace: what to keep, adopt and release, and those on their way out. */
+/** Sorts the pods of the namespace for a set: pods to keep, to adopt and to release, and its terminating pods. */
 function sortPods(set: ReplicaSet, pods: readonly Pod[]): { claim: Claim<Pod>; terminating: Pod[] } {
   const matcher = labelMatcher(set.spec.selector);
   const terminating = pods.filter((pod) => pod.metadata.deletionTimestamp !== undefined && !isPodTerminal(pod));
@@ -71,6 +72,7 @@ function sortPods(set: ReplicaSet, pods: readonly Pod[]): { claim: Claim<Pod>; t
   };
 }
 
+/** The changes of one reconciliation. */
 export interface ReplicaSetPlan {
   create: number;
   remove: Pod[];
@@ -78,9 +80,9 @@ export interface ReplicaSetPlan {
 
 /**
  * Decides how many pods to create, or which to delete. Pure.
- * @param active the set's pods that neither ended nor are being deleted
- * @param isCurrent whether `active` shows all that was done before; if not, nothing may be done yet
- * @param related pods of sets with the same owner, for spreading deletions over nodes
+ * @param active the set's pods that have neither ended nor are being deleted
+ * @param isCurrent whether `active` shows all earlier changes; if not, nothing may be done yet
+ * @param related pods of sets with the same owner, to spread deletions over nodes
  */
 export function planReplicaSet(
   set: ReplicaSet,
@@ -148,7 +150,7 @@ async function reportStatus(set: ReplicaSet, status: ReplicaSetStatus, { client 
   await client.resource('replicasets.apps').updateStatus({ ...set, status });
 }
 
-/** The server leaves out counts of zero. */
+/** Compares two statuses. The server leaves out counts of zero. */
 function sameStatus(a: ReplicaSetStatus | undefined, b: ReplicaSetStatus): boolean {
   const normal = (status: ReplicaSetStatus | undefined) => ({
     ...status,
@@ -160,7 +162,7 @@ function sameStatus(a: ReplicaSetStatus | undefined, b: ReplicaSetStatus): boole
   return a !== undefined && sameJson(normal(a), normal(b));
 }
 
-/** No event tells when a pod has been ready for long enough: look again then. */
+/** No event is sent when a pod has been ready for minReadySeconds, so the key is queued again for that time. */
 function nextAvailability(set: ReplicaSet, active: readonly Pod[], nowMs: number): ReconcileResult {
   const waits = active.map((pod) => untilAvailableMs(pod, set.spec.minReadySeconds ?? 0, nowMs) ?? 0).filter((ms) => ms > 0);
   return waits.length === 0 ? done : requeueAfter(Math.min(...waits));

@@ -1,5 +1,6 @@
 /**
- * Root CA certificate publisher: every namespace has the ConfigMap `kube-root-ca.crt`, which pods verify the API server by.
+ * Root CA certificate publisher: writes the ConfigMap `kube-root-ca.crt` into every namespace. Pods verify the API server's
+ * certificate with it.
  *
  * Owns: ConfigMap kube-root-ca.crt.  Watches: Namespace, ConfigMap.  Writes: ConfigMap.
  * Source: kubernetes `pkg/controller/certificates/rootcacertpublisher`.
@@ -17,6 +18,7 @@ const annotations = {
     'No other usage is guaranteed across distributions of Kubernetes clusters.',
 };
 
+/** Makes the publisher. @param rootCaPem the CA certificate in PEM */
 export const rootCaPublisher = ({ client, caches }: ControllerDeps, rootCaPem: string): Controller => ({
   name: 'root-ca-certificate-publisher',
   watches: [
@@ -42,7 +44,7 @@ export const rootCaPublisher = ({ client, caches }: ControllerDeps, rootCaPem: s
         });
       }
     } catch (error) {
-      // Created meanwhile: its own change brings the key again.
+      // Another client has created it meanwhile. The event of that creation queues the key again.
       if (!isAlreadyExists(error) && !isNamespaceTerminating(error)) throw error;
     }
     return done;

@@ -1,4 +1,4 @@
-/** The garbage collector and the namespace controller look after a kind that came at run time. */
+/** The garbage collector and the namespace controller handle a kind that is added at run time. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { isNotFound } from '#api/status.ts';
@@ -35,7 +35,7 @@ async function gone(what: string, read: () => Promise<unknown>): Promise<void> {
   );
 }
 
-describe('a kind that came at run time', { timeout: 240_000 }, () => {
+describe('a kind that is added at run time', { timeout: 240_000 }, () => {
   it('is garbage-collected with its owner, and its dependents with it', async () => {
     const { client } = world;
     const of = client.of(gadgetRow);
@@ -54,7 +54,7 @@ describe('a kind that came at run time', { timeout: 240_000 }, () => {
     await of.get({ namespace: 'default', name: 'alone' });
   });
 
-  it('holds a namespace until its objects are gone, and goes with it', async () => {
+  it('blocks a namespace’s deletion until its objects are deleted', async () => {
     const { client } = world;
     await client.resource('namespaces').create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'brief' }, spec: {} });
     const of = client.of(gadgetRow);
@@ -74,7 +74,7 @@ describe('a kind that came at run time', { timeout: 240_000 }, () => {
     await gone('the namespace', () => client.resource('namespaces').get({ name: 'brief' }));
   });
 
-  it('is forgotten when it goes: its dependents stay, other kinds are collected on', async () => {
+  it('is forgotten when it is removed: its dependents stay, and other kinds are still collected', async () => {
     const { client } = world;
     const of = client.of(gadgetRow);
     const owner = await of.create(gadget('last'));
@@ -92,7 +92,7 @@ describe('a kind that came at run time', { timeout: 240_000 }, () => {
     await gone('the other dependent', () => client.resource('secrets').get({ namespace: 'default', name: 'dependent' }));
     await client.resource('configmaps').get({ namespace: 'default', name: 'orphan' });
 
-    // The kind comes back, its object with it; then the object goes, and now the dependent follows.
+    // The kind is added again, with its object. Then the object is deleted, and the dependent is deleted too.
     await world.server.addKind(gadgets);
     await world.pass(2);
     await of.delete({ namespace: 'default', name: 'last' });

@@ -1,5 +1,5 @@
 /**
- * ServiceAccount controller: every namespace has the service account `default`.
+ * ServiceAccount controller: creates the service account `default` in every namespace.
  *
  * Owns: ServiceAccount default.  Watches: Namespace, ServiceAccount.  Writes: ServiceAccount.
  * Source: kubernetes `pkg/controller/serviceaccount/serviceaccounts_controller.go`.
@@ -11,6 +11,7 @@ import { own } from '#client/controller-runner.ts';
 
 const name = 'default';
 
+/** Makes the ServiceAccount controller. */
 export const serviceAccountController = ({ client, caches }: ControllerDeps): Controller => ({
   name: 'serviceaccount',
   watches: [

@@ -1,5 +1,5 @@
 /**
- * What the Endpoints and the EndpointSlice controllers share: which pods stand behind a Service, and at which ports.
+ * What the Endpoints and the EndpointSlice controllers share: the pods behind a Service and their ports.
  *
  * Source: kubernetes `staging/src/k8s.io/endpointslice/{utils.go,util}`.
  */
@@ -14,7 +14,7 @@ import { labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import type { Pod, Service, ServicePort } from '#api/types.generated.ts';
 import type { Caches, ControllerWatch } from '#client/controller.ts';
 
-/** A change of a pod concerns the Services that select it, or selected it before. */
+/** Maps a change of a pod to the Services that select it, or selected it before. */
 export const podsOfServices: ControllerWatch = {
   resource: 'pods',
   keys(object, previous, caches) {
@@ -26,19 +26,22 @@ export const podsOfServices: ControllerWatch = {
   },
 };
 
-/** A Service without selector selects nothing: somebody else writes its endpoints. */
+/** Whether the Service selects the object. A Service without selector selects nothing; users write its endpoints. */
 export function selects({ spec }: Service, { metadata }: KubeObject): boolean {
   return spec.selector !== undefined && matchesLabels(labelMatcherOfMap(spec.selector), metadata.labels);
 }
 
+/** Whether the Service has a selector and is not of type ExternalName. */
 export const isSelecting = ({ spec }: Service): boolean => spec.type !== 'ExternalName' && spec.selector !== undefined;
 
+/** Whether the Service has no cluster IP. */
 export const isHeadless = ({ spec }: Service): boolean =>
   spec.clusterIP === 'None' || spec.clusterIP === undefined || spec.clusterIP === '';
 
+/** The label of the endpoints of a headless Service. */
 export const headlessLabel = 'service.kubernetes.io/headless';
 
-/** The pods that a Service selects and that have an address, those that end included where `terminating`. */
+/** The pods that a Service selects and that have an address. Terminating pods are included if `terminating`. */
 export function podsBehind(service: Service, caches: Caches, terminating: boolean): Pod[] {
   return caches
     .cache('pods')
@@ -52,17 +55,23 @@ export function podsBehind(service: Service, caches: Caches, terminating: boolea
     );
 }
 
-/** Those that may stand in endpoints: one that may not would make the API refuse the endpoints of all other pods with it. */
+/**
+ * The pod's addresses that endpoints may have. Any other address would make the API refuse the endpoints of all other pods with
+ * it.
+ */
 export function podIPs({ status }: Pod): string[] {
   const ips = (status?.podIPs ?? []).map(({ ip }) => ip);
   const all = ips.length > 0 || status?.podIP === undefined ? ips : [status.podIP];
   return all.flatMap((ip) => endpointAddress(ip) ?? []);
 }
 
-/** Upstream's ValidateEndpointIP: no unspecified, loopback or link-local address. */
+/** The scopes that upstream's ValidateEndpointIP refuses. */
 const neverEndpoints: readonly IpScope[] = ['unspecified', 'loopback', 'link-local', 'link-local multicast'];
 
-/** The address as slices demand it (canonical, also where it was written with leading zeros); undefined for one that no endpoint may have. */
+/**
+ * The address in the canonical form that slices require, also when it was written with leading zeros. Undefined when no endpoint
+ * may have it.
+ */
 export function endpointAddress(text: string): string | undefined {
   const ip = parseIpSloppy(text);
   return ip === undefined || neverEndpoints.includes(scopeOf(ip)) ? undefined : ip.text;
@@ -71,7 +80,10 @@ export function endpointAddress(text: string): string | undefined {
 const isPort = (port: number | undefined): port is number =>
   Number.isInteger(port) && Number(port) >= 1 && Number(port) <= 65_535;
 
-/** The pod's port for a port of the Service: the number, or the container port of that name; undefined where it has none. */
+/**
+ * The pod's port for a port of the Service: the number, or the number of the container port with that name. Undefined when the
+ * pod has no such port.
+ */
 export function findPort(pod: Pod, servicePort: ServicePort): number | undefined {
   const port = portOf(pod, servicePort);
   return isPort(port) ? port : undefined;
@@ -86,21 +98,23 @@ function portOf(pod: Pod, { targetPort, port, protocol = 'TCP' }: ServicePort): 
     .find((one) => one.name === targetPort && (one.protocol ?? 'TCP') === protocol)?.containerPort;
 }
 
-/** The host name that DNS gives the pod under this Service. */
+/** The host name that DNS gives the pod under this Service; undefined when it has none. */
 export function endpointHostname(pod: Pod, { metadata }: Service): string | undefined {
   const { hostname, subdomain } = pod.spec;
   return hostname !== undefined && isDns1123Label(hostname).length === 0 && subdomain === metadata.name ? hostname : undefined;
 }
 
-/** Remembers when what lies behind a Service last changed, for the annotation that latency is measured by. */
+/** Remembers when the objects behind a Service last changed, for the annotation with which latency is measured. */
 export interface TriggerTimes {
-  /** The earliest change since the last call, RFC 3339; undefined where nothing changed that has a time. */
+  /** The time of the earliest change since the last call, in RFC 3339. Undefined when nothing with a time has changed. */
   next(service: Service, pods: readonly Pod[]): string | undefined;
   forget(serviceKey: string): void;
 }
 
+/** The annotation with the time of the change that triggered an update of endpoints. */
 export const triggerTimeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time';
 
+/** Makes an empty memory of trigger times. */
 export function createTriggerTimes(): TriggerTimes {
   const known = new Map<string, { service: string; pods: Map<string, string> }>();
   return {

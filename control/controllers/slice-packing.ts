@@ -1,5 +1,5 @@
 /**
- * Packs endpoints into EndpointSlices so that as few slices as possible change: every node watches all of them.
+ * Packs endpoints into EndpointSlices so that few slices change, because every node watches all slices.
  *
  * Source: kubernetes `staging/src/k8s.io/endpointslice/reconciler.go` (reconcileByPortMapping); KEP-752.
  */
@@ -8,30 +8,32 @@ import { sameJson } from '#api/meta.ts';
 import type { DiscoveryEndpointPort, Endpoint, EndpointSlice } from '#api/types.generated.ts';
 import { triggerTimeAnnotation } from './service-pods.ts';
 
-/** Endpoints that share address type and ports, and so can share slices. */
+/** Endpoints with the same address type and ports. They may be in the same slice. */
 export interface EndpointGroup {
   addressType: string;
   ports: DiscoveryEndpointPort[];
   endpoints: Endpoint[];
 }
 
+/** The slices to create, update and delete. */
 export interface SlicePlan {
   create: New<EndpointSlice>[];
   update: EndpointSlice[];
   remove: EndpointSlice[];
 }
 
+/** Options of {@link packSlices}. */
 export interface PackingOptions {
   maxPerSlice: number;
-  /** A slice without endpoints, ports and address type yet: name, labels, owner. */
+  /** The name, labels and owner of new slices. Endpoints, ports and address type are set later. */
   template: New<EndpointSlice>;
-  /** Address types that get an empty slice where they would have none; none: a source without endpoints has no slice. */
+  /** Address types that keep one empty slice when there are no endpoints. Empty: a source without endpoints has no slice. */
   placeholders: readonly string[];
-  /** Slices have the owners and annotations of the template and no others; else only its labels. */
+  /** Whether slices must have exactly the owners and annotations of the template. Otherwise only its labels matter. */
   exactMeta?: boolean;
 }
 
-/** Pure. @param existing the slices that are managed for this source */
+/** Plans the changes of slices. Pure. @param existing the slices that are managed for this source */
 export function packSlices(
   existing: readonly EndpointSlice[],
   groups: readonly EndpointGroup[],
@@ -50,13 +52,16 @@ export function packSlices(
   return reusingRemoved(plan, options);
 }
 
-/** A slice that would go takes up the content of one that would be made: readers never see its endpoints missing, or twice. */
+/**
+ * Reuses slices that would be deleted for endpoints of slices that would be created. Then readers never see an endpoint missing
+ * or twice.
+ */
 function reusingRemoved(plan: SlicePlan, options: PackingOptions): SlicePlan {
   const create = [...plan.create];
   const remove: EndpointSlice[] = [];
   const update = [...plan.update];
   for (const slice of plan.remove) {
-    // The address type cannot be changed.
+    // The address type of a slice is immutable.
     const index = create.findLastIndex(({ addressType }) => addressType === slice.addressType);
     const [content] = index < 0 ? [] : create.splice(index, 1);
     if (content === undefined) remove.push(slice);
@@ -85,13 +90,13 @@ function packGroup(slices: readonly EndpointSlice[], group: EndpointGroup, optio
     return { slice, endpoints, changed: !sameJson(endpoints, slice.endpoints ?? []) || !sameMeta(slice, options) };
   });
   const rest = [...waiting.values()];
-  // Slices that are written anyway take new endpoints first, the fullest ones before the others.
+  // Slices that must be written anyway get new endpoints first, the fullest ones before the others.
   for (const one of kept.filter(({ changed }) => changed).sort((a, b) => b.endpoints.length - a.endpoints.length)) {
     if (one.endpoints.length > 0) one.endpoints.push(...rest.splice(0, maxPerSlice - one.endpoints.length));
   }
   while (rest.length >= maxPerSlice) plan.create.push(filled(template, group, rest.splice(0, maxPerSlice)));
   if (rest.length > 0) {
-    // One further slice may take what is left, if all of it fits; else a new one is made.
+    // One more slice may get the remaining endpoints if all of them fit. Otherwise a new slice is created.
     const fits = kept
       .filter(({ endpoints }) => endpoints.length + rest.length <= maxPerSlice)
       .sort((a, b) => b.endpoints.length - a.endpoints.length)[0];
@@ -126,12 +131,12 @@ function sameMeta({ metadata }: EndpointSlice, { template, exactMeta }: PackingO
 function withMeta(slice: EndpointSlice, { template, exactMeta }: PackingOptions): EndpointSlice {
   const { labels, annotations, ownerReferences } = template.metadata;
   if (exactMeta === true) return { ...slice, metadata: { ...slice.metadata, labels, annotations, ownerReferences } };
-  // The trigger time of an earlier change says nothing about this one.
+  // The trigger time of an earlier change does not apply to this one.
   const { [triggerTimeAnnotation]: _earlier, ...kept } = slice.metadata.annotations ?? {};
   return { ...slice, metadata: { ...slice.metadata, labels, annotations: { ...kept, ...annotations } } };
 }
 
-/** A source without endpoints still has one empty slice, which tells proxies that it is known. */
+/** Keeps one empty slice for a source without endpoints: it shows proxies that the source is known. */
 function keepPlaceholder(
   addressType: string,
   existing: readonly EndpointSlice[],

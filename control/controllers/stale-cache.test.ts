@@ -1,4 +1,4 @@
-/** Controllers of endpoints whose cache is behind the server: what they tell people of it. */
+/** Endpoint controllers with a cache that is behind the server: which events they record. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { pino } from 'pino';
@@ -20,7 +20,7 @@ before(async () => {
 });
 after(() => world.stop());
 
-/** What a controller sees and records. Only these objects are in its caches. */
+/** The dependencies of a controller whose caches have only these objects, and its recorded events. */
 function looking(at: Record<string, KubeObject[]>): { deps: ControllerDeps; told: string[] } {
   const told: string[] = [];
   const cache = (id: string) => ({
@@ -55,7 +55,7 @@ const pod = (app: string): Pod => ({
 });
 
 describe('a cache that is behind', () => {
-  it('is no event: the older EndpointSlice and Endpoints are written again once the newer ones are seen', async () => {
+  it('records no event: EndpointSlice and Endpoints are written again when the cache is current', async () => {
     const metadata = {
       name: 'late',
       namespace: 'default',
@@ -67,7 +67,7 @@ describe('a cache that is behind', () => {
     };
     const slices = world.client.resource('endpointslices.discovery.k8s.io');
     const endpoints = world.client.resource('endpoints');
-    // The world's own controllers leave them alone: there is no such Service.
+    // The world's own controllers do not touch these objects, because there is no such Service.
     const old = await endpoints.create({ apiVersion: 'v1', kind: 'Endpoints', metadata: { name: 'late', namespace: 'default' } });
     const slice = await slices.create({
       apiVersion: 'discovery.k8s.io/v1',
@@ -95,7 +95,7 @@ describe('a cache that is behind', () => {
     assert.deepEqual(told, []);
   });
 
-  it('is another thing than a server that refuses: that is told of the Endpoints', async () => {
+  it('differs from a server that refuses: that is recorded in an event of the Endpoints', async () => {
     const { deps, told } = looking({ services: [service('homeless', 'no-such-namespace')] });
     await assert.rejects(endpointsController(deps).reconcile('no-such-namespace/homeless', new AbortController().signal));
     assert.deepEqual(told, ['Endpoints FailedToCreateEndpoint']);
@@ -103,7 +103,7 @@ describe('a cache that is behind', () => {
 });
 
 describe('Endpoints with too many addresses', () => {
-  it('are mirrored as far as a slice goes, and the rest is told of', async () => {
+  it('are mirrored up to the limit of a slice, with an event about the rest', async () => {
     const ips = (count: number, net: string) => Array.from({ length: count }, (_, i) => ({ ip: `${net}.${i >> 8}.${i & 255}` }));
     const manual = await world.client.resource('endpoints').create({
       apiVersion: 'v1',

@@ -1,5 +1,6 @@
 /**
- * Taint eviction controller: deletes pods from nodes with a NoExecute taint that they do not tolerate, or no longer.
+ * Taint eviction controller: deletes pods from nodes with a NoExecute taint that they do not tolerate, or do not tolerate any
+ * longer.
  *
  * Owns: -.  Watches: Pod, Node.  Writes: Pod/status (DisruptionTarget), deletes Pods.
  * Source: kubernetes.io, Taints and tolerations; kubernetes `pkg/controller/tainteviction`.
@@ -16,9 +17,13 @@ import { own } from '#client/controller-runner.ts';
 import { creationMs } from './creation-order.ts';
 import { markDisrupted } from './pod-disruption.ts';
 
+/** Makes the taint eviction controller. */
 export const taintEvictionController = (deps: ControllerDeps): Controller => {
   const { client, caches, clock, events } = deps;
-  /** When each pod's node was first seen with taints: for taints that carry no time. Also: which evictions are announced. */
+  /**
+   * When the taints of each pod's node were first seen, for taints without a time. The map also shows which evictions were
+   * announced.
+   */
   const taintedSince = new Map<string, number>();
   return {
     name: 'taint-eviction',
@@ -64,9 +69,9 @@ function podsOnNode(node: KubeObject, _previous: KubeObject | undefined, caches:
 }
 
 /**
- * When the pod has to go: at once (`-Infinity`) with a taint it does not tolerate, at a time where it tolerates for a while,
- * undefined where it may stay. Pure.
- * @param sinceMs when a taint without `timeAdded` counts as added
+ * When the pod must be deleted, in milliseconds since the epoch: `-Infinity` (at once) for a taint that it does not tolerate, a
+ * later time when it tolerates all for a while, undefined when it may stay. Pure.
+ * @param sinceMs the time at which a taint without `timeAdded` counts as added
  */
 export function evictionTimeMs(pod: Pod, taints: readonly Taint[], sinceMs: number): number | undefined {
   let atMs: number | undefined;

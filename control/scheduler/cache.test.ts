@@ -21,7 +21,7 @@ describe('SchedulerCache', () => {
     assert.deepEqual([podsOn(cache, 'a'), cache.nodeInfos()[0]?.requested.cpu], [[], 0]);
   });
 
-  it('does not forget what the API has confirmed', () => {
+  it('keeps a pod that the API has confirmed', () => {
     const cache = new SchedulerCache();
     cache.setNode(node('a'));
     cache.assume(pod('p'), 'a');
@@ -30,7 +30,7 @@ describe('SchedulerCache', () => {
     assert.deepEqual(podsOn(cache, 'a'), ['p']);
   });
 
-  it('believes the API where a pod is', () => {
+  it('takes the node of a pod from the API', () => {
     const cache = new SchedulerCache();
     cache.setNode(node('a'));
     cache.setNode(node('b'));
@@ -39,7 +39,7 @@ describe('SchedulerCache', () => {
     assert.deepEqual([podsOn(cache, 'a'), podsOn(cache, 'b')], [[], ['p']]);
   });
 
-  it('knows the pods of a node that comes after them', () => {
+  it('counts the pods of a node that appears after them', () => {
     const cache = new SchedulerCache();
     cache.setPod(pod('p', { nodeName: 'a' }), 'a');
     assert.deepEqual(cache.nodeInfos(), []);
@@ -47,7 +47,7 @@ describe('SchedulerCache', () => {
     assert.deepEqual(podsOn(cache, 'a'), ['p']);
   });
 
-  it('sums up to the same, step by step, as afresh', () => {
+  it('has the same sums after single steps as after a new computation', () => {
     const step = fc.record({
       pod: fc.integer({ min: 0, max: 4 }),
       node: fc.constantFrom('a', 'b'),

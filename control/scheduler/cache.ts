@@ -1,4 +1,7 @@
-/** The scheduler's own view of nodes and their pods: what the API has told, and what is decided but not yet told back. */
+/**
+ * The scheduler's view of nodes and their pods: the objects of the API, and pods that the scheduler has placed but the API does
+ * not show yet.
+ */
 import { hostPorts } from '#api/pod/host-ports.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import { type NodeInfo, nodeInfo, withoutPods, withPods } from './node-info.ts';
@@ -7,19 +10,20 @@ import { podResources } from './resources.ts';
 interface Placed {
   pod: Pod;
   node: string;
-  /** Decided by us; the API has not shown it yet. */
+  /** Whether the scheduler has placed the pod, and the API does not show it yet. */
   assumed: boolean;
 }
 
+/** Nodes with their pods and sums, see upstream's `pkg/scheduler/backend/cache`. */
 export class SchedulerCache {
   readonly #nodes = new Map<string, Node>();
   readonly #placed = new Map<string, Placed>();
-  /** UIDs by node; also for nodes that are not known (yet). */
+  /** UIDs of pods by node, also for nodes that are not known yet. */
   readonly #byNode = new Map<string, Set<string>>();
-  /** Computed on demand; kept up when pods come and go, dropped when the node changes. */
+  /** Computed on demand, updated when a pod is added or removed, and dropped when the node changes. */
   readonly #infos = new Map<string, NodeInfo>();
 
-  /** @throws where the node cannot be read; then nothing has changed */
+  /** Adds or replaces a node. @throws Error when the node cannot be read; then nothing has changed */
   setNode(node: Node): void {
     nodeInfo(node, []);
     this.#nodes.set(node.metadata.name, node);
@@ -31,7 +35,10 @@ export class SchedulerCache {
     this.#infos.delete(name);
   }
 
-  /** A pod that the API shows on a node; confirms what was assumed, or overrules it. */
+  /**
+   * Sets a pod that the API shows on a node. It confirms or replaces an assumed placement. @throws Error when the pod cannot be
+   * read
+   */
   setPod(pod: Pod, node: string): void {
     this.#place({ pod, node, assumed: false });
   }
@@ -46,12 +53,12 @@ export class SchedulerCache {
     return placed.pod;
   }
 
-  /** Counts the pod on the node from now on, while the binding is under way. */
+  /** Counts the pod on the node from now on, while its binding is in progress. */
   assume(pod: Pod, node: string): void {
     this.#place({ pod, node, assumed: true });
   }
 
-  /** The binding failed. What the API has confirmed meanwhile stays. */
+  /** Removes a pod whose binding has failed. When the API has confirmed the pod meanwhile, it stays. */
   forget(uid: string): void {
     if (this.isAssumed(uid)) this.removePod(uid);
   }
@@ -80,7 +87,7 @@ export class SchedulerCache {
 
   #place(placed: Placed): void {
     const { uid } = placed.pod.metadata;
-    // Read before anything is changed: a pod that cannot be read must leave no trace in the sums.
+    // The pod is read before anything changes: a pod that cannot be read must not change the sums.
     podResources(placed.pod);
     hostPorts(placed.pod);
     this.removePod(uid);

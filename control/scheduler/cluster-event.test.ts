@@ -41,7 +41,7 @@ describe('mayHelp', () => {
 });
 
 describe('nodeChanges', () => {
-  it('sees what filters look at, and nothing else', () => {
+  it('returns only changes that filters read', () => {
     const before = node('n');
     assert.deepEqual(nodeChanges(node('n', { images: [{ names: ['x'], sizeBytes: 1 }] }), before), new Set());
     const after = node('n', {

@@ -1,4 +1,6 @@
-/** What happens in the cluster, and which of the pods that fit nowhere it may help (upstream's queueing hints, coarser). Pure. */
+/**
+ * Events of the cluster, and which unschedulable pods each may make schedulable (upstream's queueing hints, but coarser). Pure.
+ */
 
 import { sameJson } from '#api/meta.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
@@ -7,20 +9,23 @@ import type { Node, Pod } from '#api/types.generated.ts';
 import { nodeInfo } from './node-info.ts';
 import { podResources } from './resources.ts';
 
+/** An event that may make a waiting pod schedulable. */
 export type ClusterEvent =
   | { kind: 'nodeAdded'; node: Node }
   | { kind: 'nodeUpdated'; node: Node; changes: ReadonlySet<NodeChange> }
   | { kind: 'nodeDeleted' }
-  /** A pod came to a node, or its labels changed there. */
+  /** A pod was assigned to a node, or an assigned pod's labels changed. */
   | { kind: 'assignedPodChanged'; pod: Pod }
-  /** A pod left its node or will not need it: deleted, ended, forgotten; or it asks for less. */
+  /** A pod frees resources: it was deleted, has ended, was forgotten, or requests less. */
   | { kind: 'roomMade'; pod: Pod }
   | { kind: 'namespaceChanged' }
-  /** The waiting pod itself was changed in what filters look at. */
+  /** The waiting pod itself changed in fields that filters read. */
   | { kind: 'podChanged' };
 
+/** A property of a node that filters read. */
 export type NodeChange = 'labels' | 'taints' | 'unschedulable' | 'allocatable';
 
+/** The properties that differ between two states of a node. Pure. */
 export function nodeChanges(node: Node, previous: Node): Set<NodeChange> {
   const changes = new Set<NodeChange>();
   if (!sameJson(node.metadata.labels ?? {}, previous.metadata.labels ?? {})) changes.add('labels');
@@ -30,7 +35,7 @@ export function nodeChanges(node: Node, previous: Node): Set<NodeChange> {
   return changes;
 }
 
-/** Filters whose verdict depends on a property of the node. */
+/** The filters whose result depends on a property of the node. */
 const dependsOn: Record<NodeChange, readonly string[]> = {
   labels: ['NodeAffinity', 'PodTopologySpread', 'InterPodAffinity'],
   taints: ['TaintToleration', 'PodTopologySpread'],
@@ -41,16 +46,16 @@ const dependsOn: Record<NodeChange, readonly string[]> = {
 const dependsOnRoom = ['NodeResourcesFit', 'NodePorts', 'PodTopologySpread', 'InterPodAffinity'];
 
 /**
- * Whether to try a pod again that these filters rejected. In doubt yes: a wasted attempt costs little, a forgotten pod waits
- * until the pods that wait longest are tried in any case.
+ * Whether to try a pod again that these filters rejected. When in doubt, true: a wasted attempt is cheap, while a pod that is not
+ * tried waits until all pods that wait longest are tried.
  */
 export function mayHelp(event: ClusterEvent, pod: Pod, rejectedBy: ReadonlySet<string>): boolean {
-  // Not rejected by a filter: there was no node, or an error.
+  // No filter rejected the pod: there was no node, or an error.
   if (rejectedBy.size === 0) return true;
   const any = (plugins: readonly string[]): boolean => plugins.some((plugin) => rejectedBy.has(plugin));
   switch (event.kind) {
     case 'nodeAdded':
-      // A new domain counts for the others, too.
+      // A new topology domain changes the result of other nodes, too.
       return any(['PodTopologySpread', 'InterPodAffinity']) || isCandidate(event.node, pod);
     case 'nodeUpdated':
       return [...event.changes].some((change) => any(dependsOn[change]));
@@ -67,7 +72,7 @@ export function mayHelp(event: ClusterEvent, pod: Pod, rejectedBy: ReadonlySet<s
   }
 }
 
-/** A new node helps unless it is not among those the pod demands; what room it has does not change either. */
+/** Whether a new node may fit. It does not if it is not among the nodes that the pod requires. Its resources are not compared. */
 function isCandidate(node: Node, pod: Pod): boolean {
   const info = nodeInfo(node, []);
   const { requested } = podResources(pod);

@@ -9,14 +9,14 @@ import type { Informer, InformerHandler } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 
 export class FakeCluster {
-  /** `Type Reason: message`, in order. */
+  /** The recorded events `Type Reason: message`, in order. */
   readonly events: string[] = [];
   readonly patches: Patch[] = [];
-  /** Makes bindings fail. */
+  /** Returns the error with which the binding of a pod fails. */
   bindError: ((podName: string) => Error | undefined) | undefined;
-  /** False: bindings succeed, but the pods do not show it. */
+  /** When false, bindings succeed, but the pods do not show their node. */
   showBindings = true;
-  /** Makes status patches wait for the promise. */
+  /** Status patches wait for this promise. */
   patchDelay: Promise<void> = Promise.resolve();
   readonly #objects = new Map<ResourceId, FakeInformer>();
 
@@ -39,7 +39,7 @@ export class FakeCluster {
     },
   } as unknown as Client;
 
-  /** Creates or replaces. */
+  /** Creates or replaces objects. */
   put(id: ResourceId, ...objects: KubeObject[]): void {
     for (const object of objects) this.#informer(id).set(deepFreeze(object));
   }
@@ -48,7 +48,7 @@ export class FakeCluster {
     this.#informer(id).remove(key);
   }
 
-  /** In namespace `default`. */
+  /** The pod with this name in namespace `default`. */
   pod(name: string): Pod | undefined {
     return this.#informer('pods').cache.get(`default/${name}`) as Pod | undefined;
   }
@@ -80,7 +80,7 @@ export class FakeCluster {
   }
 }
 
-/** Handlers are called after the change, not within it, as a watch does. */
+/** An informer that calls its handlers asynchronously after a change, as a watch does. */
 class FakeInformer implements Informer<KubeObject> {
   readonly synced = true;
   readonly #byKey = new Map<string, KubeObject>();

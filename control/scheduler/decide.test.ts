@@ -18,7 +18,7 @@ const messageOf = ({ verdicts, refusal }: Choice): string =>
   fitErrorMessage({ nodeCount: verdicts.length, refusal, rejections: verdicts.flatMap(({ rejection }) => rejection ?? []) });
 
 describe('chooseNode', () => {
-  it('takes the emptiest node and tells every score', () => {
+  it('chooses the emptiest node and returns every score', () => {
     const choice = choose(pod('p', { cpu: '1' }), [[node('a'), pod('q', { cpu: '2' })], node('b')]);
     assert.equal(choice.node, 'b');
     const [a, b] = choice.verdicts;
@@ -59,7 +59,7 @@ describe('chooseNode', () => {
     assert.deepEqual([...choice.rejectedBy].sort(), ['NodeResourcesFit', 'TaintToleration']);
   });
 
-  it('tells once what refuses all nodes', () => {
+  it('gives the reason once when a filter refuses all nodes', () => {
     const fields = ['a', 'b'].map((name) => ({ key: 'metadata.name', operator: 'In', values: [name] }));
     const terms = [{ matchFields: fields }];
     const contradictory = pod('p', {
@@ -71,7 +71,7 @@ describe('chooseNode', () => {
     );
   });
 
-  it('says which plugin did not let it look at other nodes', () => {
+  it('names the plugin that limits the nodes to check', () => {
     const terms = [{ matchFields: [{ key: 'metadata.name', operator: 'In', values: ['a'] }] }];
     const daemon = pod('p', {
       cpu: '5',
@@ -81,14 +81,14 @@ describe('chooseNode', () => {
     assert.equal(messageOf(choose(daemon, [node('a'), node('b'), node('c')])), text);
   });
 
-  it('leaves the room that was made for a pod of the same or a higher priority', () => {
+  it('does not use resources that are nominated to a pod of the same or a higher priority', () => {
     const nominations = new Map([['a', [pod('q', { cpu: '3', priority: 10 })]]]);
     assert.equal(choose(pod('p', { cpu: '2', priority: 10 }), [node('a')], nominations).node, undefined);
     assert.equal(choose(pod('p', { cpu: '2', priority: 11 }), [node('a')], nominations).node, 'a');
     assert.equal(choose(pod('q', { cpu: '3', priority: 10 }), [node('a')], nominations).node, 'a', 'its own');
   });
 
-  it('looks first at the node where room was made for the pod', () => {
+  it('checks the pod’s nominated node first', () => {
     const nominated = pod('p', { cpu: '1', status: { nominatedNodeName: 'a' } });
     assert.equal(choose(nominated, [[node('a'), pod('q', { cpu: '3' })], node('b')]).node, 'a');
     assert.equal(choose(nominated, [[node('a'), pod('q', { cpu: '4' })], node('b')]).node, 'b');

@@ -1,20 +1,21 @@
-/** Where a pod goes, and why: filters, then scores. Pure but for the injected random number that breaks ties. */
+/** Chooses a node for a pod: filters, then scores. Pure, except for the injected random number that breaks ties. */
 import type { Pod } from '#api/types.generated.ts';
 import { type Filtering, type FilterPlugin, type Rejection, rejectionOf, type ScorePlugin } from './framework.ts';
 import { type NodeInfo, podPriority, withPods } from './node-info.ts';
 import { type Snapshot, withNode } from './snapshot.ts';
 
-/** Pods that wait for room that was made for them, by the node where it was made. */
+/** The nominated pods of each node: preemption is freeing resources for them there. */
 export type Nominations = ReadonlyMap<string, readonly Pod[]>;
 
+/** The score of one plugin for one node. */
 export interface NodeScore {
   plugin: string;
-  /** 0 to 100, before the weight. */
+  /** 0 to 100, before the weight is applied. */
   score: number;
   weight: number;
 }
 
-/** The verdict on one node. Scores are absent where there was nothing to choose between. */
+/** The result for one node. Scores are absent when only one node was feasible. */
 export interface NodeVerdict {
   node: string;
   rejection?: Rejection;
@@ -22,22 +23,24 @@ export interface NodeVerdict {
   total?: number;
 }
 
+/** The result of one scheduling decision. */
 export interface Choice {
-  /** Undefined when no node fits. */
+  /** The chosen node. Undefined when no node fits. */
   node: string | undefined;
   verdicts: readonly NodeVerdict[];
   /** Set when a filter refused all nodes at once. */
   refusal?: Rejection;
-  /** Names of the filters that rejected some node: what has to change before another attempt makes sense. */
+  /** The filters that rejected some node. One of their inputs must change before another attempt makes sense. */
   rejectedBy: ReadonlySet<string>;
 }
 
+/** The plugins of a scheduler, in order. */
 export interface Plugins {
   filters: readonly FilterPlugin[];
   scores: readonly ScorePlugin[];
 }
 
-/** `random` is in [0, 1). */
+/** Chooses a node. `random` returns a number in [0, 1). */
 export function chooseNode(
   pod: Pod,
   snapshot: Snapshot,
@@ -57,7 +60,7 @@ export function chooseNode(
     if (rejection !== undefined) rejections.set(info.name, rejection);
     return rejection;
   };
-  // Room was made there for this pod: upstream looks nowhere else while it fits.
+  // The pod has a nominated node. Like upstream, no other node is checked while that one fits.
   const nominated = snapshot.node(pod.status?.nominatedNodeName ?? '');
   const feasible =
     nominated !== undefined && rejectNode(nominated) === undefined
@@ -78,7 +81,7 @@ export function chooseNode(
 interface PreparedFilters {
   checks: readonly Extract<Filtering, { kind: 'check' }>[];
   refusal?: Rejection;
-  /** Nodes outside are rejected without a look. */
+  /** Nodes outside of this set are rejected without a check. */
   onlyNodes?: { names: ReadonlySet<string>; rejection: Rejection };
 }
 
@@ -110,8 +113,8 @@ function runFilters({ checks, onlyNodes }: PreparedFilters, info: NodeInfo): Rej
 }
 
 /**
- * A node must take the pod whether or not the pods nominated to it (of at least its priority) come: those may fail to, and
- * the pod must not take the room that was made for them.
+ * Checks a node twice: with and without the pods that are nominated to it and have at least this pod's priority. Both must fit,
+ * because nominated pods may never come, and if they come the pod must not have taken their resources.
  */
 function filterWithNominations(
   pod: Pod,
@@ -131,7 +134,10 @@ function filterWithNominations(
   return runFilters(prepared, info);
 }
 
-/** Whether the node in the state `info` rejects the pod, all other nodes being as in the snapshot. */
+/**
+ * Whether a node in the state `info` rejects the pod, with all other nodes as in the snapshot. @returns the rejection; undefined
+ * when the node fits
+ */
 export function rejectNodeIn(
   pod: Pod,
   info: NodeInfo,

@@ -1,29 +1,32 @@
-/** Why pods went where they went: the last decisions, kept for people who ask. */
+/** Keeps the last scheduling decisions, so that users can ask why a pod is on its node or waits. */
 import type { NodeVerdict } from './decide.ts';
 
+/** The outcome of one attempt. */
 export type Outcome =
   | { kind: 'scheduled'; node: string }
-  /** `message` is the one of the event; `nominatedNode` where room is being made. */
+  /** `message` is that of the event. `nominatedNode` is set when preemption frees resources there. */
   | { kind: 'unschedulable'; message: string; nominatedNode?: string; victims?: readonly string[] }
   | { kind: 'error'; message: string };
 
+/** One scheduling decision. */
 export interface Decision {
   pod: { namespace: string; name: string; uid: string };
   atMs: number;
-  /** Counts the attempts to place this pod, from 1. */
+  /** Number of the attempt to place this pod, from 1. */
   attempt: number;
   outcome: Outcome;
-  /** One per node, sorted by name: what rejected it, or how it scored. */
+  /** The result for each node, sorted by name: the rejection or the scores. */
   nodes: readonly NodeVerdict[];
 }
 
+/** The last decisions. */
 export interface DecisionLog {
   add(decision: Decision): void;
-  /** Oldest first; of one pod when `namespace/name` is given. */
+  /** The decisions, oldest first. With `namespace/name`, only those of one pod. */
   list(key?: string): Decision[];
 }
 
-/** Keeps the last `capacity` decisions. */
+/** Makes a log that keeps the last `capacity` decisions. */
 export function createDecisionLog(capacity: number): DecisionLog {
   let ring: Decision[] = [];
   let oldest = 0;

@@ -1,10 +1,11 @@
-/** What of pods and nodes the scheduler passes over, so that one that is odd spoils no decision about the others. */
+/** Reports the parts of pods and nodes that the scheduler ignores. A malformed object must not affect decisions about others. */
 import type { KubeObject } from '#api/meta.ts';
 import { unreadableAmounts } from '#api/pod/requests.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import { type LeftOut, type LeftOutReporter, leftOut, unreadable } from '#client/left-out.ts';
 import { affinityProblem } from './pod-affinity.ts';
 
+/** The reasons why parts of a pod are ignored. Empty when all can be used. */
 export function podProblems(pod: Pod): string[] {
   const { spec } = pod;
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
@@ -17,9 +18,10 @@ export function podProblems(pod: Pod): string[] {
   ];
 }
 
+/** The reasons why parts of a node are ignored. Empty when all can be used. */
 export const nodeProblems = ({ status }: Node): string[] => unreadableAmounts(status?.allocatable, 'status.allocatable');
 
-/** Runs what a change of an object asks for, and keeps account of what could not be used of it. */
+/** Applies changes of objects, and records which parts of each object could not be used. */
 export class ChangeGuard {
   readonly #reporter: LeftOutReporter;
   readonly #known = new Map<string, readonly LeftOut[]>();
@@ -28,7 +30,7 @@ export class ChangeGuard {
     this.#reporter = reporter;
   }
 
-  /** `take` an object; one that cannot be read at all is `drop`ped. */
+  /** Calls `take` for an object. When it throws, the object cannot be read at all: then calls `drop`. */
   take<T extends KubeObject>(
     kind: string,
     object: T,

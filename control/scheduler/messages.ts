@@ -1,22 +1,23 @@
-/** What a pod that fits nowhere is told, word for word as upstream tells it. Pure. */
+/** The message for a pod that fits no node, in upstream's exact words. Pure. */
 import type { Rejection } from './framework.ts';
 
-/** Upstream's NoteLengthLimit: events.k8s.io takes no longer note. */
+/** Maximum length of a note of events.k8s.io (upstream's NoteLengthLimit). */
 const maxNoteLength = 1024;
 
+/** The message when the cluster has no nodes. */
 export const noNodesMessage = 'no nodes available to schedule pods';
 
-/** The verdicts on all nodes, and what came of the attempts to make room. */
+/** The rejections of all nodes, and the results of the attempts to free resources. */
 export interface FitFailure {
   nodeCount: number;
-  /** A filter refused all nodes at once: its reasons, told once. */
+  /** The refusal of a filter that refused all nodes at once. Its reasons are printed once. */
   refusal?: Rejection | undefined;
   rejections: Iterable<Rejection>;
-  /** From the plugins that try to make room, in their order. */
+  /** The messages of the post-filter plugins, which try to free resources, in their order. */
   afterwards?: readonly string[] | undefined;
 }
 
-/** `0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). preemption: …` */
+/** The whole message: `0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). preemption: …`. */
 export function fitErrorMessage({ nodeCount, refusal, rejections, afterwards = [] }: FitFailure): string {
   const told = refusal === undefined ? histogram(rejections) : refusal.reasons.join(', ');
   return [`0/${nodeCount} nodes are available:`, told === '' ? '' : `${told}.`, afterwards.join(', ')]
@@ -24,7 +25,7 @@ export function fitErrorMessage({ nodeCount, refusal, rejections, afterwards = [
     .join(' ');
 }
 
-/** `1 Insufficient cpu, 2 node(s) were unschedulable`: sorted as text, as upstream sorts it. */
+/** Counts the reasons: `1 Insufficient cpu, 2 node(s) were unschedulable`, sorted as text like upstream. */
 function histogram(rejections: Iterable<Rejection>): string {
   const counts = new Map<string, number>();
   for (const { reasons } of rejections) for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
@@ -34,7 +35,7 @@ function histogram(rejections: Iterable<Rejection>): string {
     .join(', ');
 }
 
-/** Cuts a message to what an event can hold. */
+/** Cuts a message to the maximum length of an event's note. */
 export function truncateNote(message: string): string {
   return message.length <= maxNoteLength ? message : `${message.slice(0, maxNoteLength - 4)} ...`;
 }

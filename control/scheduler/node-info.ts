@@ -1,24 +1,26 @@
-/** A node with the pods on it and the sums that plugins ask for. Immutable: adding or removing a pod makes a new one. */
+/** A node with its pods and the sums that plugins need. Immutable: adding or removing a pod makes a new one. */
 import { toNumber } from '#api/int64.ts';
 import { type Amounts, addAmounts, amountsOf } from '#api/pod/requests.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import { podResources } from './resources.ts';
 
+/** A node and its pods. Source: upstream `pkg/scheduler/framework/types.go` (NodeInfo). */
 export interface NodeInfo {
   readonly name: string;
   readonly node: Node;
   readonly labels: Readonly<Record<string, string>>;
-  /** Assigned to the node or assumed there, not yet ended. */
+  /** Pods that are assigned to the node or assumed there, and have not ended. */
   readonly pods: readonly Pod[];
-  /** Those among them that have affinity or anti-affinity to other pods. */
+  /** Those of the pods that have affinity or anti-affinity to other pods. */
   readonly podsWithAffinity: readonly Pod[];
   readonly allocatable: Amounts;
   readonly requested: Amounts;
   readonly nonZeroRequested: Amounts;
-  /** Bytes by image name, as the kubelet reports them. */
+  /** Size in bytes by image name, as the kubelet reports it. */
   readonly images: ReadonlyMap<string, number>;
 }
 
+/** Makes the info of a node with its pods. @throws Error when the node or a pod cannot be read */
 export function nodeInfo(node: Node, pods: readonly Pod[]): NodeInfo {
   const images = new Map<string, number>();
   for (const { names, sizeBytes } of node.status?.images ?? [])
@@ -42,10 +44,12 @@ export function nodeInfo(node: Node, pods: readonly Pod[]): NodeInfo {
   };
 }
 
+/** The info with more pods. */
 export function withPods(info: NodeInfo, added: readonly Pod[]): NodeInfo {
   return withChange(info, [...info.pods, ...added], added, 1);
 }
 
+/** The info without these pods. */
 export function withoutPods(info: NodeInfo, removed: readonly Pod[]): NodeInfo {
   const uids = new Set(removed.map(({ metadata }) => metadata.uid));
   const gone = info.pods.filter(({ metadata }) => uids.has(metadata.uid));
@@ -70,8 +74,8 @@ function withChange(info: NodeInfo, pods: readonly Pod[], changed: readonly Pod[
 const hasPodAffinity = ({ spec }: Pod): boolean =>
   spec.affinity?.podAffinity !== undefined || spec.affinity?.podAntiAffinity !== undefined;
 
-/** 0 where no priority class gave one. */
+/** The pod's priority; 0 when it has no priority class. */
 export const podPriority = ({ spec }: Pod): number => spec.priority ?? 0;
 
-/** `namespace/name`, as messages name pods. */
+/** `namespace/name`, as messages name a pod. */
 export const podKey = ({ metadata }: Pod): string => `${metadata.namespace ?? ''}/${metadata.name}`;

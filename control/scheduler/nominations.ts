@@ -1,8 +1,9 @@
-/** Pods for which room is being made on a node. */
+/** Records the nodes that are nominated for pods: preemption frees resources there. */
 import type { Pod } from '#api/types.generated.ts';
 import type { Nominations } from './decide.ts';
 import { podPriority } from './node-info.ts';
 
+/** The nominated node of each pod. */
 export class NominationBook {
   readonly #byUid = new Map<string, { pod: Pod; node: string }>();
 
@@ -24,7 +25,7 @@ export class NominationBook {
     return byNode;
   }
 
-  /** Those on the node that have to yield to `priority`. */
+  /** The pods nominated to the node that have a lower priority than `priority`. */
   below(node: string, priority: number): Pod[] {
     return [...this.#byUid.values()]
       .filter((entry) => entry.node === node && podPriority(entry.pod) < priority)

@@ -1,4 +1,4 @@
-/** Pods and nodes for the tests of this folder, with what the API server and the kubelet would have filled in. */
+/** Pods and nodes for the tests of this folder, with the fields that the API server and the kubelet would set. */
 
 import { deepFreeze } from '#api/deep-freeze.ts';
 import type { Node, NodeStatus, Pod, PodSpec, PodStatus, Taint } from '#api/types.generated.ts';
@@ -13,7 +13,7 @@ export interface NodeFixture {
   images?: NodeStatus['images'];
 }
 
-/** 4 cores, 8 GiB, 110 pods unless told otherwise; labelled with its name as upstream's kubelet does. */
+/** A node with 4 cores, 8 GiB and 110 pods by default. Its hostname label is its name, as upstream's kubelet sets it. */
 export function node(name: string, { labels, taints, unschedulable, allocatable, images }: NodeFixture = {}): Node {
   return deepFreeze({
     apiVersion: 'v1',
@@ -36,7 +36,7 @@ export interface PodFixture extends Partial<Omit<PodSpec, 'containers'>> {
   owner?: { kind: string; name: string };
 }
 
-/** One container; in namespace `default`. */
+/** A pod with one container in namespace `default`. */
 export function pod(name: string, fixture: PodFixture = {}): Pod {
   const { cpu, memory, labels, namespace, image, hostPort, status, deleting, owner, ...spec } = fixture;
   const requests = { ...(cpu === undefined ? {} : { cpu }), ...(memory === undefined ? {} : { memory }) };
@@ -69,7 +69,7 @@ const metadata = (name: string, more: Partial<Pod['metadata']>): Pod['metadata']
   ...more,
 });
 
-/** Nodes with the pods on them. */
+/** A snapshot of nodes, each alone or with its pods. */
 export function snapshotOf(nodes: readonly (Node | [Node, ...Pod[]])[], lookups: Partial<SnapshotLookups> = {}): Snapshot {
   const infos: NodeInfo[] = nodes.map((entry) => {
     const [one, ...pods] = Array.isArray(entry) ? entry : [entry];

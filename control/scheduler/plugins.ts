@@ -15,7 +15,7 @@ import { balancedAllocation, leastAllocated } from './score/node-resources.ts';
 import { podTopologySpreadScore } from './score/pod-topology-spread.ts';
 import { taintTolerationScore } from './score/taint-toleration.ts';
 
-/** The first that rejects a node gives the reason: the order shows in messages. */
+/** The filters. The first one that rejects a node gives the reason, so their order is visible in messages. */
 export const filterPlugins: readonly FilterPlugin[] = [
   nodeUnschedulable,
   nodeName,
@@ -27,6 +27,7 @@ export const filterPlugins: readonly FilterPlugin[] = [
   interPodAffinity,
 ];
 
+/** The score plugins. */
 export const scorePlugins: readonly ScorePlugin[] = [
   taintTolerationScore,
   nodeAffinityScore,

@@ -1,28 +1,31 @@
-/** Terms of pod affinity and anti-affinity: which pods they mean. */
+/** Terms of pod affinity and anti-affinity, compiled to functions that match pods. */
 import { labelMatcher, matchesLabels, SelectorError } from '#api/selector.ts';
 import type { Pod, PodAffinityTerm, WeightedPodAffinityTerm } from '#api/types.generated.ts';
 import type { SnapshotLookups } from './snapshot.ts';
 
+/** One compiled term. */
 export interface AffinityTerm {
   topologyKey: string;
-  /** Negative for anti-affinity; 0 for required terms. */
+  /** The weight; negative for anti-affinity, 0 for required terms. */
   weight: number;
   matches(pod: Pod): boolean;
 }
 
 type Lookups = Pick<SnapshotLookups, 'namespaceLabels'>;
 
+/** The required affinity terms of the pod. */
 export const requiredAffinity = (pod: Pod, lookups: Lookups): AffinityTerm[] =>
   (pod.spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).flatMap((term) =>
     affinityTerm(pod, term, 0, lookups),
   );
 
+/** The required anti-affinity terms of the pod. */
 export const requiredAntiAffinity = (pod: Pod, lookups: Lookups): AffinityTerm[] =>
   (pod.spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).flatMap((term) =>
     affinityTerm(pod, term, 0, lookups),
   );
 
-/** Preferred terms of both kinds. */
+/** The preferred affinity and anti-affinity terms of the pod. */
 export function preferredTerms(pod: Pod, lookups: Lookups): AffinityTerm[] {
   const weighted = (sign: 1 | -1) => (term: WeightedPodAffinityTerm) =>
     affinityTerm(pod, term.podAffinityTerm, sign * term.weight, lookups);
@@ -33,7 +36,7 @@ export function preferredTerms(pod: Pod, lookups: Lookups): AffinityTerm[] {
   ];
 }
 
-/** The first term whose selector does not parse, in upstream's words; undefined: all do. */
+/** The error of the first term whose selector is malformed, in upstream's words. Undefined when all parse. */
 export function affinityProblem({ spec }: Pod): string | undefined {
   const { podAffinity, podAntiAffinity } = spec.affinity ?? {};
   const lists: [string, readonly (PodAffinityTerm | WeightedPodAffinityTerm)[] | undefined][] = [
@@ -63,18 +66,18 @@ function selectorProblem({ labelSelector, namespaceSelector }: PodAffinityTerm):
 }
 
 /**
- * None where a selector does not parse: of pods that are placed already such a term counts for nothing, so that others are scheduled;
- * a pod to be placed is refused by {@link affinityProblem}.
+ * Compiles a term. Returns no term when its selector is malformed: such a term of a pod that is placed already is ignored, so
+ * that other pods can be scheduled. For a pod to place, {@link affinityProblem} reports it.
  */
 function affinityTerm(owner: Pod, term: PodAffinityTerm, weight: number, lookups: Lookups): AffinityTerm[] {
   return selectorProblem(term) === undefined ? [compileTerm(owner, term, weight, lookups)] : [];
 }
 
 function compileTerm(owner: Pod, term: PodAffinityTerm, weight: number, { namespaceLabels }: Lookups): AffinityTerm {
-  // matchLabelKeys and mismatchLabelKeys are in it already: the API server puts them there (KEP-3633).
+  // The selector includes matchLabelKeys and mismatchLabelKeys already: the API server merges them into it (KEP-3633).
   const selector = labelMatcher(term.labelSelector);
   const named = new Set(term.namespaces ?? []);
-  // Neither names nor a selector: the namespace of the pod that has the term.
+  // Without names and without a selector of namespaces, the term applies to the namespace of its own pod.
   if (named.size === 0 && term.namespaceSelector === undefined) named.add(owner.metadata.namespace ?? '');
   const namespaces = labelMatcher(term.namespaceSelector);
   return {

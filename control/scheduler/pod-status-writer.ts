@@ -1,4 +1,4 @@
-/** What the scheduler writes into pods: the condition that tells why one waits, nominations, evictions. */
+/** Writes the scheduler's results into pods: the condition PodScheduled, nominations, evictions. */
 import type { JsonObject } from '#api/json.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
@@ -6,18 +6,20 @@ import type { Pod, PodCondition } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 
+/** Writes the status of pods. */
 export interface PodStatusWriter {
   /**
-   * Sets PodScheduled=False with reason and message, and `nominatedNodeName` unless undefined; writes nothing when the pod
-   * says so already. A pod that is gone or another by now is left alone.
+   * Sets PodScheduled=False with reason and message, and `nominatedNodeName` unless it is undefined. Writes nothing when the pod
+   * already has these values. A pod that is deleted, or was replaced by another one of its name, is ignored.
    * @throws ApiError
    */
   unscheduled(pod: Pod, reason: string, message: string, nominatedNodeName?: string): Promise<void>;
-  /** Makes a pod give way: says why in its condition DisruptionTarget, then deletes it with its grace period. @throws ApiError */
+  /** Evicts a pod: sets the reason in its condition DisruptionTarget, then deletes it with its grace period. @throws ApiError */
   evict(victim: Pod, schedulerName: string): Promise<void>;
   clearNomination(pod: Pod): Promise<void>;
 }
 
+/** Makes the writer. */
 export function createPodStatusWriter(client: Client, clock: Clock): PodStatusWriter {
   const pods = client.resource('pods');
 
@@ -28,10 +30,10 @@ export function createPodStatusWriter(client: Client, clock: Clock): PodStatusWr
   ): Promise<void> {
     const status = {
       ...(conditions.length === 0 ? {} : { conditions: conditions.map((condition) => ({ ...condition })) }),
-      // Empty is written as absent.
+      // An empty name is written by removing the field.
       ...(nominatedNodeName === undefined ? {} : { nominatedNodeName: nominatedNodeName === '' ? null : nominatedNodeName }),
     };
-    // The UID makes the server refuse the patch for a pod of the same name that came after.
+    // With the UID, the server refuses the patch for a later pod of the same name.
     const body = { metadata: { uid: pod.metadata.uid }, status };
     try {
       await pods.patch(pod.metadata, { type: 'strategic', body: structuredClone(body) as JsonObject }, { subresource: 'status' });
@@ -40,7 +42,7 @@ export function createPodStatusWriter(client: Client, clock: Clock): PodStatusWr
     }
   }
 
-  /** Undefined when the pod has it already, whenever it came about. */
+  /** The condition to write. Undefined when the pod has it already, whatever its time. */
   function changed(pod: Pod, wanted: Pick<PodCondition, 'type' | 'status' | 'reason' | 'message'>): PodCondition | undefined {
     const known = pod.status?.conditions?.find(({ type }) => type === wanted.type);
     if (known?.status === wanted.status && known.reason === wanted.reason && known.message === wanted.message) return undefined;

@@ -1,4 +1,6 @@
-/** Whom to evict so that a pod of higher priority fits. Pure. */
+/**
+ * Chooses the pods to evict, so that a pod of higher priority fits. Pure. Source: upstream `pkg/scheduler/framework/preemption`.
+ */
 import { labelMatcher, matchesLabels } from '#api/selector.ts';
 import type { Pod, PodDisruptionBudget } from '#api/types.generated.ts';
 import { type NodeVerdict, type Nominations, rejectNodeIn } from './decide.ts';
@@ -7,33 +9,35 @@ import { fitErrorMessage } from './messages.ts';
 import { type NodeInfo, podPriority, withoutPods, withPods } from './node-info.ts';
 import type { Snapshot } from './snapshot.ts';
 
+/** What the choice depends on. */
 export interface PreemptionInput {
   pod: Pod;
   snapshot: Snapshot;
-  /** Of the attempt that failed. */
+  /** The results for all nodes, from the attempt that failed. */
   verdicts: readonly NodeVerdict[];
   nominations: Nominations;
   filters: readonly FilterPlugin[];
   budgets: readonly PodDisruptionBudget[];
-  /** Counts as the start of pods that have none yet. */
+  /** Counts as the start time of pods that have none yet. */
   nowMs: number;
 }
 
+/** The result: no eviction, or the victims on one node. */
 export type PreemptionPlan =
   | { kind: 'evict'; node: string; victims: readonly Pod[] }
-  /** `message` without the leading `preemption: `; `clearNomination`: what was nominated before is of no use any more. */
+  /** `message` has no leading `preemption: `. `clearNomination`: the pod's former nomination is obsolete. */
   | { kind: 'none'; message: string; clearNomination: boolean };
 
 interface Candidate {
   node: string;
-  /** The most important first. */
+  /** Sorted by importance, the most important first. */
   victims: readonly Pod[];
   violations: number;
 }
 
 const plugin = 'DefaultPreemption';
 
-/** Chooses the node where the least harm is done, and the fewest pods on it that have to go. */
+/** Chooses the node on which evictions do the least harm, and the fewest pods to evict there. */
 export function planPreemption(input: PreemptionInput): PreemptionPlan {
   const ineligible = whyNotEligible(input);
   if (ineligible !== undefined) return { kind: 'none', message: ineligible, clearNomination: false };
@@ -75,7 +79,10 @@ function isBeingPreempted({ metadata, status }: Pod): boolean {
   return target?.status === 'True' && target.reason === 'PreemptionByScheduler';
 }
 
-/** All of lower priority go; then as many as possible come back, the most important first, those with a budget before all. */
+/**
+ * The victims on one node. First all pods of lower priority are removed; then as many as possible are added back, the most
+ * important first, and pods with a disruption budget before all others.
+ */
 function victimsOn(info: NodeInfo, input: PreemptionInput): Candidate | Rejection {
   const { pod, nowMs } = input;
   const lower = info.pods.filter((other) => podPriority(other) < podPriority(pod));
@@ -113,11 +120,13 @@ function rejects(info: NodeInfo, { pod, snapshot, nominations, filters }: Preemp
 const startMs = ({ status }: Pod, nowMs: number): number =>
   status?.startTime === undefined ? nowMs : Date.parse(status.startTime);
 
-/** Higher priority first, then the older. */
+/** Sorts by importance: higher priority first, then older first. */
 const byImportance = (a: Pod, b: Pod, nowMs: number): number =>
   podPriority(b) - podPriority(a) || startMs(a, nowMs) - startMs(b, nowMs);
 
-/** Which of the pods could not go without breaking a disruption budget, if they went in this order. */
+/**
+ * Splits pods into those whose eviction would violate a disruption budget, if they were evicted in this order, and the others.
+ */
 function splitByBudgets(pods: readonly Pod[], budgets: readonly PodDisruptionBudget[]): { violating: Pod[]; others: Pod[] } {
   const left = budgets.map(({ status }) => status?.disruptionsAllowed ?? 0);
   const violates = ({ metadata }: Pod): boolean => {
@@ -126,7 +135,7 @@ function splitByBudgets(pods: readonly Pod[], budgets: readonly PodDisruptionBud
       if (broken || budget.metadata.namespace !== metadata.namespace) return;
       const selector = labelMatcher(budget.spec?.selector);
       if (selector.requirements.length === 0 || !matchesLabels(selector, metadata.labels)) return;
-      // The API server has counted it already.
+      // The API server has already counted this pod as disrupted.
       if (budget.status?.disruptedPods?.[metadata.name] !== undefined) return;
       left[index] = (left[index] ?? 0) - 1;
       broken = left[index] < 0;
@@ -139,11 +148,11 @@ function splitByBudgets(pods: readonly Pod[], budgets: readonly PodDisruptionBud
   return { violating, others };
 }
 
-/** Compared in this order, the smallest wins; of equals the first. */
+/** The criteria in order. The smallest value wins; the first of equal nodes wins. */
 const harms: readonly ((candidate: Candidate, nowMs: number) => number)[] = [
   ({ violations }) => violations,
   ({ victims }) => Math.max(...victims.map(podPriority)),
-  // Shifted, so that few pods of negative priority are better than many.
+  // The priorities are shifted to be positive. Otherwise many pods of negative priority would count less than few.
   ({ victims }) => victims.reduce((sum, victim) => sum + podPriority(victim) + 2 ** 31, 0),
   ({ victims }) => victims.length,
   ({ victims }, nowMs) => -earliestStartOfMostImportant(victims, nowMs),

@@ -15,18 +15,18 @@ function queueOf(...pods: [string, PodFixture?][]): { queue: SchedulingQueue; cl
   return { queue, clock };
 }
 
-/** The name of the next pod, or undefined when there is none now. */
+/** The name of the next pod, or undefined when no pod is ready now. */
 async function popNow(queue: SchedulingQueue): Promise<string | undefined> {
   const abort = new AbortController();
   const popped = queue.pop(abort.signal);
-  // Whatever is ready is taken before this; then the wait ends.
+  // Pods that are ready are taken before this. Then the abort ends the wait.
   await Promise.resolve();
   abort.abort();
   return (await popped)?.pod.metadata.name;
 }
 
 describe('SchedulingQueue', () => {
-  it('backs off for its time also while the wall clock is set back', async () => {
+  it('waits for the whole back-off also when the wall clock is set back', async () => {
     const { queue, clock } = queueOf(['a']);
     await queue.pop(never);
     queue.failed('uid-a');
@@ -44,14 +44,14 @@ describe('SchedulingQueue', () => {
     assert.deepEqual(order, ['b', 'd', 'a', 'c']);
   });
 
-  it('wakes whoever waits when a pod comes', async () => {
+  it('wakes a waiting pop when a pod is added', async () => {
     const { queue } = queueOf();
     const waiting = queue.pop(never);
     queue.upsert(pod('a'));
     assert.equal((await waiting)?.pod.metadata.name, 'a');
   });
 
-  it('leaves a rejected pod alone until something happens that may help', async () => {
+  it('does not retry a rejected pod before an event that may help', async () => {
     const { queue, clock } = queueOf(['a', { cpu: '1' }]);
     await popNow(queue);
     queue.rejected('uid-a', fit);
@@ -62,7 +62,7 @@ describe('SchedulingQueue', () => {
     assert.equal(await popNow(queue), 'a');
   });
 
-  it('does not lose an event that comes while the pod is looked at', async () => {
+  it('does not lose an event that comes while the pod is in flight', async () => {
     const { queue, clock } = queueOf(['a', { cpu: '1' }]);
     await popNow(queue);
     queue.move(roomMade);
@@ -72,7 +72,7 @@ describe('SchedulingQueue', () => {
     assert.equal(queue.lengths().active, 1);
   });
 
-  it('does not lose a change of the pod itself meanwhile', async () => {
+  it('does not lose a change of the pod itself while it is in flight', async () => {
     const { queue } = queueOf(['a']);
     await popNow(queue);
     queue.upsert(pod('a', { tolerations: [{ operator: 'Exists' }] }));
@@ -94,7 +94,7 @@ describe('SchedulingQueue', () => {
     assert.deepEqual(waits, [1000, 2000, 4000, 8000, 10_000, 10_000]);
   });
 
-  it('does not wait for the back-off of a rejected pod when there is nothing else to do', async () => {
+  it('does not wait for the back-off of a rejected pod when no other pod is ready', async () => {
     const { queue } = queueOf(['a', { cpu: '1' }], ['b', { cpu: '1' }]);
     assert.equal(await popNow(queue), 'a');
     queue.rejected('uid-a', fit);
@@ -123,7 +123,7 @@ describe('SchedulingQueue', () => {
     assert.equal(await popNow(queue), 'a');
   });
 
-  it('forgets a pod that is removed while it is looked at', async () => {
+  it('forgets a pod that is removed while it is in flight', async () => {
     const { queue } = queueOf(['a']);
     await popNow(queue);
     queue.remove('uid-a');
@@ -132,7 +132,7 @@ describe('SchedulingQueue', () => {
     assert.deepEqual(Object.values(queue.lengths()), [0, 0, 0, 0, 0]);
   });
 
-  it('does not try again for a status that changes', async () => {
+  it('does not retry when only the pod’s status changes', async () => {
     const { queue } = queueOf(['a', { cpu: '1' }]);
     await popNow(queue);
     queue.rejected('uid-a', fit);

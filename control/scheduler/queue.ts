@@ -22,19 +22,20 @@ type Place =
   | { kind: 'backoff'; untilMs: number; afterError: boolean }
   | { kind: 'unschedulable'; sinceMs: number }
   | { kind: 'gated' }
-  /** Events since the pod was taken: they may have come too late for the snapshot it was judged by. */
+  /** The events since the pod was taken. They may be newer than the snapshot of its attempt. */
   | { kind: 'inFlight'; events: ClusterEvent[] };
 
+/** A pod that was taken from the queue. */
 export interface QueuedPod {
   readonly pod: Pod;
-  /** Counts from 1 while the pod is in flight. */
+  /** Number of attempts; 1 during the first one. */
   readonly attempts: number;
 }
 
 interface Entry {
   pod: Pod;
   place: Place;
-  /** When it came to wait: at first, and after each attempt. */
+  /** When the pod began to wait: when it was added, and again after each attempt. */
   sinceMs: number;
   order: number;
   attempts: number;
@@ -43,17 +44,20 @@ interface Entry {
   rejectedBy: ReadonlySet<string>;
 }
 
+/** Options of the queue. */
 export interface QueueOptions {
   initialBackoffMs?: number;
   maxBackoffMs?: number;
-  /** After this long without a helpful event a pod is tried again in any case. */
+  /** A pod is tried again after this time in any case. Default five minutes. */
   maxUnschedulableMs?: number;
 }
 
+/** The number of pods in each state. */
 export type QueueLengths = Record<Place['kind'], number>;
 
 const flushPeriodMs = 30_000;
 
+/** The pods that wait for a node, see the diagram above. Source: upstream `pkg/scheduler/backend/queue`. */
 export class SchedulingQueue {
   readonly #clock: Clock;
   readonly #initialBackoffMs: number;
@@ -71,7 +75,10 @@ export class SchedulingQueue {
     this.#maxUnschedulableMs = options.maxUnschedulableMs ?? 300_000;
   }
 
-  /** A pod that is new, or newer than the one queued. A change of what filters look at brings it back into play. */
+  /**
+   * Adds a pod, or replaces the queued one with a newer version. When a field that filters read has changed, the pod is tried
+   * again.
+   */
   upsert(pod: Pod): void {
     const entry = this.#entries.get(pod.metadata.uid);
     const gated = (pod.spec.schedulingGates ?? []).length > 0;
@@ -102,14 +109,14 @@ export class SchedulingQueue {
     this.#changed();
   }
 
-  /** The pod as last seen; undefined when it is not waiting. */
+  /** The pod in its last version; undefined when it is not waiting. */
   get(uid: string): Pod | undefined {
     return this.#entries.get(uid)?.pod;
   }
 
   /**
-   * Takes the next pod, once there is one: the first of the active ones, else one that backs off although nothing else is to
-   * do (not one whose last attempt ended in an error). Undefined when `signal` aborts. One caller at a time.
+   * Takes the next pod, and waits until there is one. Active pods come first. When there is none, a pod in back-off is taken
+   * early, unless its last attempt ended in an error. Undefined when `signal` aborts. Only one caller at a time.
    */
   async pop(signal: AbortSignal): Promise<QueuedPod | undefined> {
     for (;;) {
@@ -141,12 +148,12 @@ export class SchedulingQueue {
     return first;
   }
 
-  /** The pod needs no place in the queue any more: it is bound, gone or not ours. */
+  /** Removes a pod: it is bound, deleted or not ours. */
   done(uid: string): void {
     this.remove(uid);
   }
 
-  /** The filters in `rejectedBy` left no node. Events since the pod was taken count as if they came now. */
+  /** The filters in `rejectedBy` left no node for the pod. Events since the pod was taken are handled now. */
   rejected(uid: string, rejectedBy: ReadonlySet<string>): void {
     const entry = this.#entries.get(uid);
     if (entry?.place.kind !== 'inFlight') return;
@@ -160,7 +167,7 @@ export class SchedulingQueue {
     this.#changed();
   }
 
-  /** The attempt itself failed: it is made again after a while, whatever happens in the cluster. */
+  /** The attempt failed with an error. It is repeated after the back-off, whatever happens in the cluster. */
   failed(uid: string): void {
     const entry = this.#entries.get(uid);
     if (entry?.place.kind !== 'inFlight') return;
@@ -171,7 +178,7 @@ export class SchedulingQueue {
     this.#changed();
   }
 
-  /** Brings back the pods that the event may help. */
+  /** Queues the pods again that the event may make schedulable. */
   move(event: ClusterEvent): void {
     for (const entry of this.#entries.values()) {
       if (entry.place.kind === 'inFlight') entry.place.events.push(event);
@@ -213,7 +220,7 @@ export class SchedulingQueue {
   #nextTimeMs(): number | undefined {
     let next: number | undefined;
     for (const { place } of this.#entries.values()) {
-      // Upstream looks every 30 s for those that wait too long; their exact time does not matter, few wake-ups do.
+      // Upstream checks every 30 s for pods that wait too long. Their exact time does not matter, and few wake-ups are better.
       const dueMs =
         place.kind === 'backoff'
           ? place.untilMs
@@ -235,7 +242,10 @@ export class SchedulingQueue {
   }
 }
 
-/** Of those that back off, the one that has done so longest; else the more important, then the one that waits longer. */
+/**
+ * Whether `a` is taken before `b`. In back-off, the one whose back-off ends first. Otherwise the one of higher priority, then the
+ * one that has waited longer.
+ */
 function comesBefore(a: Entry, b: Entry): boolean {
   if (a.place.kind === 'backoff' && b.place.kind === 'backoff' && a.place.untilMs !== b.place.untilMs)
     return a.place.untilMs < b.place.untilMs;

@@ -38,7 +38,7 @@ describe('podResources', () => {
     it(`counts ${what}`, () => assert.equal(podResources(pod('p', fixture)).requested.cpu, expected));
   }
 
-  it('counts 100m and 200Mi, for scores alone, where a container names nothing', () => {
+  it('counts 100m and 200Mi, only for scores, when a container requests nothing', () => {
     const { requested, nonZero } = podResources(pod('p', { cpu: '1' }));
     assert.deepEqual([requested, nonZero], [{ cpu: 1000 }, { cpu: 1000, memory: 200 * 1024 ** 2 }]);
   });

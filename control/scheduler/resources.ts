@@ -1,20 +1,21 @@
-/** What pods ask for, as the scheduler counts it. */
+/** The resource requests of pods, as the scheduler counts them. */
 import { type Amounts, podRequests } from '#api/pod/requests.ts';
 import type { Pod } from '#api/types.generated.ts';
 
+/** The resources of one pod. */
 export interface PodResources {
-  /** What the pod occupies on its node: what the kubelet will reserve for it. */
+  /** What the kubelet reserves for the pod on its node. */
   requested: Amounts;
-  /** The same with a small cpu and memory demand for containers that name none, so that scores see them. */
+  /** The same, but containers without requests count with a small cpu and memory request, so that scores see them. */
   nonZero: Amounts;
 }
 
-/** Counted for scoring only (upstream's DefaultMilliCPURequest, DefaultMemoryRequest). */
+/** The requests that containers without requests have for scores (upstream's DefaultMilliCPURequest, DefaultMemoryRequest). */
 const scoringDefaults: Amounts = { cpu: 100, memory: 200 * 1024 * 1024 };
 
 const cached = new WeakMap<Pod, PodResources>();
 
-/** Cached by object: pods are never changed in place. */
+/** The resources of a pod. Cached per object, because cached pods are never changed in place. */
 export function podResources(pod: Pod): PodResources {
   let known = cached.get(pod);
   if (known === undefined) {

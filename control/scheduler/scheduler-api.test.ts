@@ -1,4 +1,4 @@
-/** The scheduler against the real API server, through its client and informers: what is written there is what users see. */
+/** Runs the scheduler against the real API server with client and informers, and checks what users see. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { pino } from 'pino';
@@ -37,7 +37,7 @@ describe('createScheduler over the API', () => {
   before(async () => {
     server = await startTestServer();
     const { client } = server;
-    // The admission of pods asks for it; its controller does not run here.
+    // The admission plugin for pods needs this service account. Its controller does not run here.
     await client
       .resource('serviceaccounts')
       .create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'default' } });
@@ -60,14 +60,14 @@ describe('createScheduler over the API', () => {
     await server.stop();
   });
 
-  /** Admission taints a new node until it is ready; the node lifecycle controller, which takes the taint off, does not run here. */
+  /** Admission gives a new node the not-ready taint. The node lifecycle controller, which removes it, does not run here. */
   async function addNode(name: string, cpu: string): Promise<void> {
     const nodes = server.client.resource('nodes');
     await nodes.create(newNode(name, cpu));
     await nodes.patch({ name }, { type: 'merge', body: { spec: { taints: null } } });
   }
 
-  /** The pod once it is as `when` wants it. */
+  /** Waits until the pod meets `when`. */
   async function podWhen(name: string, when: (pod: Pod) => boolean): Promise<Pod> {
     const pods = server.client.resource('pods');
     const found = await pods.get({ namespace: 'default', name });
@@ -87,7 +87,10 @@ describe('createScheduler over the API', () => {
     throw new Error(`the watch of ${name} ended`);
   }
 
-  /** The scheduler writes `Scheduled` when its binding is answered, and a watch may tell of the bound pod before that. */
+  /**
+   * Waits for the event: the scheduler records `Scheduled` after its binding was answered, and the watch may show the bound pod
+   * before that.
+   */
   async function eventsOf(name: string): Promise<Event[]> {
     const stop = new AbortController();
     try {
@@ -104,7 +107,7 @@ describe('createScheduler over the API', () => {
     return items.filter(({ involvedObject }) => involvedObject.name === name);
   }
 
-  it('binds a pod; the condition and the event say so', async () => {
+  it('binds a pod, with a condition and an event', async () => {
     await addNode('a', '2');
     await server.client.resource('pods').create(newPod('p', '1'));
     const bound = await podWhen('p', ({ spec }) => spec.nodeName === 'a');
@@ -113,7 +116,7 @@ describe('createScheduler over the API', () => {
     assert.deepEqual([told?.type, told?.message], ['Normal', 'Successfully assigned default/p to a']);
   });
 
-  it('says why a pod waits, and places it when a node comes', async () => {
+  it('reports why a pod waits, and places it when a node is added', async () => {
     await server.client.resource('pods').create(newPod('q', '3'));
     const waiting = await podWhen('q', (pod) => scheduled(pod)?.reason === 'Unschedulable');
     const message =

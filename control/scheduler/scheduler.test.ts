@@ -12,11 +12,11 @@ interface World {
   cluster: FakeCluster;
   clock: FakeClock;
   scheduler: Scheduler;
-  /** Lets everything that is under way come to rest. */
+  /** Waits until everything in progress has ended. */
   settle(): Promise<void>;
 }
 
-/** Runs a scheduler over the cluster while `script` runs. */
+/** Runs a scheduler on the cluster while `script` runs. */
 async function withScheduler(script: (world: World) => Promise<void>): Promise<void> {
   const cluster = new FakeCluster();
   const clock = new FakeClock();
@@ -44,7 +44,7 @@ const scheduledCondition = (placed: Pod | undefined) => placed?.status?.conditio
 const nodeOf = (cluster: FakeCluster, name: string): string | undefined => cluster.pod(name)?.spec.nodeName;
 
 describe('createScheduler', () => {
-  it('binds pods, spread over the nodes, and says so', () =>
+  it('binds pods, spread over the nodes, and records events', () =>
     withScheduler(async ({ cluster, settle }) => {
       cluster.put('nodes', node('a'), node('b'));
       cluster.put('pods', pod('p', { cpu: '1' }), pod('q', { cpu: '1' }));
@@ -56,7 +56,7 @@ describe('createScheduler', () => {
       ]);
     }));
 
-  it('counts pods that it has placed but not yet seen there', () =>
+  it('counts pods that it has placed before the API shows them', () =>
     withScheduler(async ({ cluster, settle }) => {
       cluster.put('nodes', node('a'));
       cluster.put('pods', ...['p', 'q', 'r'].map((name) => pod(name, { cpu: '2' })));
@@ -73,7 +73,7 @@ describe('createScheduler', () => {
       assert.deepEqual(cluster.events, []);
     }));
 
-  it("tells in upstream's words why a pod waits, in event, condition and decision", () =>
+  it("gives upstream's reason why a pod waits in event, condition and decision", () =>
     withScheduler(async ({ cluster, scheduler, settle }) => {
       cluster.put('nodes', node('a', { taints: [{ key: 'k', effect: 'NoSchedule' }] }), node('b'));
       cluster.put('pods', pod('q', { cpu: '3', nodeName: 'b', priority: 10 }), pod('p', { cpu: '2' }));
@@ -96,7 +96,7 @@ describe('createScheduler', () => {
       );
     }));
 
-  it('says that there is no node', () =>
+  it('reports that there is no node', () =>
     withScheduler(async ({ cluster, settle }) => {
       cluster.put('pods', pod('p'));
       await settle();
@@ -118,7 +118,7 @@ describe('createScheduler', () => {
       assert.equal(cluster.patches.length, 1);
     }));
 
-  it('does not place a pod again that shows its binding late', () =>
+  it('does not place a pod again when its binding appears late', () =>
     withScheduler(async ({ cluster, scheduler, settle }) => {
       cluster.put('nodes', node('a'), node('b'));
       cluster.showBindings = false;
@@ -181,7 +181,7 @@ describe('createScheduler', () => {
       }));
   }
 
-  it('gives the room back and tries again when a binding fails', () =>
+  it('frees the resources and tries again when a binding fails', () =>
     withScheduler(async ({ cluster, clock, settle }) => {
       cluster.put('nodes', node('a'));
       cluster.bindError = (name) => (name === 'p' ? new Error('etcdserver: request timed out') : undefined);
@@ -197,7 +197,7 @@ describe('createScheduler', () => {
       assert.equal(nodeOf(cluster, 'p'), 'a');
     }));
 
-  it('makes room for a pod of higher priority, waits until the victim is gone, and places it', () =>
+  it('evicts a pod for one of higher priority, waits until the victim is deleted, and places the pod', () =>
     withScheduler(async ({ cluster, scheduler, settle }) => {
       cluster.put('nodes', node('a'));
       cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', priority: 1 }));
@@ -225,7 +225,7 @@ describe('createScheduler', () => {
       assert.equal(nodeOf(cluster, 'p'), 'a');
     }));
 
-  it('does not give the room that it makes to a pod that comes meanwhile', () =>
+  it('does not give nominated resources to a pod that is added meanwhile', () =>
     withScheduler(async ({ cluster, settle }) => {
       cluster.put('nodes', node('a'));
       cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', priority: 1 }), pod('p', { cpu: '4', priority: 100 }));
@@ -236,7 +236,7 @@ describe('createScheduler', () => {
       assert.deepEqual([nodeOf(cluster, 'p'), nodeOf(cluster, 'r')], ['a', undefined]);
     }));
 
-  it('does not miss a victim that goes while the eviction is still being written', () =>
+  it('does not miss a victim that is deleted while the eviction is still being written', () =>
     withScheduler(async ({ cluster, settle }) => {
       cluster.put('nodes', node('a'));
       cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', priority: 1 }));
@@ -262,7 +262,7 @@ describe('createScheduler', () => {
       assert.deepEqual(cluster.events, ['Warning FailedScheduling: skip schedule deleting pod: default/p']);
     }));
 
-  it('places a thousand pods within what the nodes hold', () =>
+  it('places a thousand pods within the capacity of the nodes', () =>
     withScheduler(async ({ cluster, clock, scheduler }) => {
       cluster.put('nodes', ...Array.from({ length: 10 }, (_, index) => node(`n${index}`, { allocatable: { cpu: '100' } })));
       cluster.put('pods', ...Array.from({ length: 1000 }, (_, index) => pod(`p${index}`, { cpu: '900m' })));
@@ -299,7 +299,7 @@ describe('createScheduler', () => {
     ['containers that are none', { containers: 7 } as unknown as PodFixture],
   ];
   for (const [what, fixture] of oddities) {
-    it(`schedules others beside a pod with ${what}, and tells of it`, () =>
+    it(`schedules other pods despite a pod with ${what}, and reports it`, () =>
       withScheduler(async ({ cluster, settle }) => {
         cluster.put('nodes', node('a'), node('odd', { allocatable: { cpu: 'many' } }));
         const placed = pod('odd', { nodeName: 'a', ...fixture });

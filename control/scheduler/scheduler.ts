@@ -1,7 +1,7 @@
 /**
- * kube-scheduler: finds a node for every pod that has none.
+ * kube-scheduler: chooses a node for every pod without one.
  *
- * Watches: Pod, Node, Namespace, Service, ReplicaSet.  Writes: pods/binding, pods/status; deletes pods that give way.
+ * Watches: Pod, Node, Namespace, Service, ReplicaSet.  Writes: pods/binding, pods/status; deletes preempted pods.
  * Source: kubernetes.io, "Kubernetes Scheduler", "Pod Priority and Preemption"; KEP-624 (scheduling framework).
  */
 
@@ -31,43 +31,47 @@ import { type QueuedPod, type QueueLengths, type QueueOptions, SchedulingQueue }
 import { podResources } from './resources.ts';
 import { createSnapshot, type Snapshot } from './snapshot.ts';
 
+/** What the scheduler works with. */
 export interface SchedulerDeps {
   client: Client;
-  /** Of all pods, nodes, namespaces, services and ReplicaSets. */
+  /** Informers of all pods, nodes, namespaces, services and ReplicaSets. */
   informers: Pick<Informers, 'informer'>;
   clock: Clock;
-  /** In [0, 1): which of equally good nodes. */
+  /** Returns a number in [0, 1), which chooses among equally good nodes. */
   random: () => number;
   log: Logger;
   events: EventRecorder;
-  /** Told of pods and nodes that cannot be counted. */
+  /** Is told of pods and nodes that cannot be used. */
   leftOut: LeftOutReporter;
 }
 
+/** Configuration of the scheduler. */
 export interface SchedulerOptions {
-  /** Pods with this `schedulerName` are ours. Default `default-scheduler`. */
+  /** The scheduler places pods with this `schedulerName`. Default `default-scheduler`. */
   schedulerName?: string;
   queue?: QueueOptions;
-  /** How many decisions {@link Scheduler.decisions} remembers. Default 1000. */
+  /** How many decisions {@link Scheduler.decisions} keeps. Default 1000. */
   rememberedDecisions?: number;
 }
 
+/** A scheduler that {@link createScheduler} has made. */
 export interface Scheduler {
-  /** Schedules until `signal` aborts; settles once bindings under way have ended. Call it once. */
+  /** Schedules until `signal` aborts, and settles once all bindings have ended. Call it only once. */
   run(signal: AbortSignal): Promise<void>;
-  /** The last decisions, oldest first; of one pod when `namespace/name` is given. */
+  /** The last decisions, oldest first. With `namespace/name`, only those of one pod. */
   decisions(key?: string): Decision[];
   queueLengths(): QueueLengths;
 }
 
 const plugins = { filters: filterPlugins, scores: scorePlugins };
-/** Bindings and reports under way at once. */
+/** Limit of bindings and status writes in progress. */
 const maxTasks = 100;
-/** After so many decisions in a row answers from the server get their turn. */
+/** After this number of decisions in a row, the event loop handles replies from the server. */
 const decisionsPerTurn = 4;
-/** The dynamic-resources plugin comes before preemption and has nothing to free for pods without claims. */
+/** The message of the dynamic-resources plugin, which runs before preemption and has nothing to free for pods without claims. */
 const noClaims = 'no new claims to deallocate';
 
+/** Makes a scheduler. It starts with `run`. */
 export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions = {}): Scheduler {
   const { client, informers, clock, random, log, events } = deps;
   const schedulerName = options.schedulerName ?? 'default-scheduler';
@@ -98,7 +102,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     const node = pod.spec.nodeName ?? '';
     if (phase === 'Succeeded' || phase === 'Failed') podGone(pod);
     else if (node !== '') podAssigned(pod, node);
-    // Assumed: the binding is under way, this is an older state.
+    // The pod is assumed: its binding is in progress, and this is an older state of it.
     else if ((pod.spec.schedulerName ?? 'default-scheduler') === schedulerName && !cache.isAssumed(uid)) podPending(pod);
   }
 
@@ -122,7 +126,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   function podGone(pod: Pod): void {
     const { uid } = pod.metadata;
     queue.remove(uid);
-    // Others may have stood back for it.
+    // Other pods may have been rejected because of its nomination.
     const wasNominated = nominations.nodeOf(uid) !== undefined;
     nominations.delete(uid);
     if (cache.removePod(uid) !== undefined || wasNominated) queue.move({ kind: 'roomMade', pod });
@@ -260,7 +264,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       verdicts,
       nominations: nominations.byNode(),
       filters: filterPlugins,
-      // No PodDisruptionBudgets are served yet; preemption prefers to keep them, it is not bound by them.
+      // PodDisruptionBudgets are not served yet. Preemption only prefers to respect them.
       budgets: [],
       nowMs: clock.now(),
     });
@@ -278,7 +282,10 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     start(reportFailure(pod, 'Unschedulable', message, plan.clearNomination ? '' : undefined));
   }
 
-  /** The pod stays in flight until the victims are on their way out: their leaving then counts as an event that may help it. */
+  /**
+   * Evicts the victims. The pod stays in flight until they are being deleted, so that their deletion counts as an event that may
+   * help it.
+   */
   async function preempt(
     pod: Pod,
     { node, victims }: Extract<PreemptionPlan, { kind: 'evict' }>,
@@ -288,7 +295,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     const { uid } = pod.metadata;
     nominations.set(pod, node);
     try {
-      // They may not fit any more: better to look for another place than to wait here.
+      // Pods of lower priority that are nominated to the node may not fit there any more, so they are tried again on all nodes.
       for (const other of nominations.below(node, podPriority(pod))) {
         nominations.delete(other.metadata.uid);
         await status.clearNomination(other);
@@ -308,7 +315,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     events.event(victim, 'Normal', 'Preempted', `Preempted by pod ${preemptor.metadata.uid} on node ${node}`);
   }
 
-  /** Tells the pod's owner; not about a pod that is gone, or that somebody has placed meanwhile. */
+  /** Records why a pod was not placed, in an event and its condition. Not for a pod that is deleted or was placed meanwhile. */
   async function reportFailure(pod: Pod, reason: string, message: string, nominatedNodeName: string | undefined): Promise<void> {
     const current = pods.cache.get(podKey(pod));
     if (current === undefined || current.metadata.uid !== pod.metadata.uid || (current.spec.nodeName ?? '') !== '') return;
@@ -343,7 +350,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   };
 }
 
-/** Whether a resize has made room on the pod's node. */
+/** Whether a resize has lowered the pod's requests. */
 function asksForLess(pod: Pod, before: Pod): boolean {
   const [now, then] = [podResources(pod).requested, podResources(before).requested];
   return Object.entries(then).some(([resource, amount]) => amountOf(now, resource) < amount);

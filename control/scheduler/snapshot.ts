@@ -1,29 +1,32 @@
-/** What one scheduling decision looks at: all nodes with their pods, and what else plugins ask about. Immutable. */
+/** The state that one scheduling decision uses: all nodes with their pods, and other objects that plugins need. Immutable. */
 
 import { controllerOf } from '#api/meta.ts';
 import { type LabelMatcher, labelMatcher, labelMatcherOf, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import type { Pod, ReplicaSet, Service } from '#api/types.generated.ts';
 import type { NodeInfo } from './node-info.ts';
 
+/** A snapshot of the cluster. */
 export interface Snapshot {
   /** Sorted by name. */
   readonly nodes: readonly NodeInfo[];
   node(name: string): NodeInfo | undefined;
   namespaceLabels(namespace: string): Readonly<Record<string, string>>;
-  /** Those of a namespace. */
+  /** The Services of a namespace. */
   services(namespace: string): readonly Service[];
   replicaSet(namespace: string, name: string): ReplicaSet | undefined;
 }
 
+/** The look-ups of a snapshot besides its nodes. */
 export type SnapshotLookups = Pick<Snapshot, 'namespaceLabels' | 'services' | 'replicaSet'>;
 
+/** Makes a snapshot. The nodes are sorted by name. */
 export function createSnapshot(nodes: readonly NodeInfo[], lookups: SnapshotLookups): Snapshot {
   const sorted = [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1));
   const byName = new Map(sorted.map((info) => [info.name, info]));
   return { ...lookups, nodes: sorted, node: (name) => byName.get(name) };
 }
 
-/** The same with one node's state replaced: "what if". */
+/** The snapshot with one node's state replaced, to try what would happen. */
 export function withNode(snapshot: Snapshot, replaced: NodeInfo): Snapshot {
   return {
     ...snapshot,
@@ -32,7 +35,10 @@ export function withNode(snapshot: Snapshot, replaced: NodeInfo): Snapshot {
   };
 }
 
-/** What a pod's services and its ReplicaSet select: the pods that it is to be spread with. Undefined when there is nothing. */
+/**
+ * A matcher of the pods that the pod's Services and ReplicaSet select; the pod is spread with them. Undefined when there are
+ * none.
+ */
 export function spreadSelector(pod: Pod, snapshot: SnapshotLookups): LabelMatcher | undefined {
   const namespace = pod.metadata.namespace ?? '';
   const selected = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** Topology spread constraints, compiled: which pods they count, on which nodes. */
+/** Topology spread constraints, compiled to functions that count pods on nodes. */
 import { hostnameLabel, zoneLabel } from '#api/node-labels.ts';
 import { ownValue } from '#api/own-value.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
@@ -8,16 +8,17 @@ import type { Pod, TopologySpreadConstraint } from '#api/types.generated.ts';
 import type { NodeInfo } from './node-info.ts';
 import { type SnapshotLookups, spreadSelector } from './snapshot.ts';
 
+/** One compiled constraint. */
 export interface SpreadConstraint {
   topologyKey: string;
   maxSkew: number;
   minDomains: number;
   selector: LabelMatcher;
-  /** Whether a node's pods count for this pod (nodeAffinityPolicy, nodeTaintsPolicy; KEP-3094). */
+  /** Whether the node's pods count for this pod (nodeAffinityPolicy, nodeTaintsPolicy; KEP-3094). */
   includes(info: NodeInfo): boolean;
 }
 
-/** Of the pod itself, by what an unmet one means. */
+/** The pod's own constraints with this `whenUnsatisfiable`. */
 export function ownConstraints(pod: Pod, whenUnsatisfiable: 'DoNotSchedule' | 'ScheduleAnyway'): SpreadConstraint[] {
   const required = requiredNodeAffinity(pod);
   return (pod.spec.topologySpreadConstraints ?? [])
@@ -34,7 +35,7 @@ export function ownConstraints(pod: Pod, whenUnsatisfiable: 'DoNotSchedule' | 'S
     }));
 }
 
-/** Upstream's system defaults, for pods that belong to a Service or a ReplicaSet and name no constraints of their own. */
+/** Upstream's default constraints, for pods of a Service or ReplicaSet that have no constraints of their own. */
 export function defaultConstraints(pod: Pod, lookups: SnapshotLookups): SpreadConstraint[] {
   const selector = spreadSelector(pod, lookups);
   if (selector === undefined) return [];
@@ -54,10 +55,14 @@ function withLabelKeys({ metadata }: Pod, { labelSelector, matchLabelKeys = [] }
   return base.nothing === true || own.length === 0 ? base : labelMatcherOf([...base.requirements, ...own]);
 }
 
+/** Whether the node has the topology label of every constraint. */
 export const hasAllTopologyKeys = ({ labels }: NodeInfo, constraints: readonly SpreadConstraint[]): boolean =>
   constraints.every(({ topologyKey }) => ownValue(labels, topologyKey) !== undefined);
 
-/** Pods of the namespace on the node that the selector means; those that terminate do not count, an empty selector means none. */
+/**
+ * The number of pods of the namespace on the node that the selector matches. Terminating pods do not count. An empty selector
+ * matches none.
+ */
 export function countMatching({ pods }: NodeInfo, selector: LabelMatcher, namespace: string | undefined): number {
   if (selector.requirements.length === 0) return 0;
   let count = 0;

@@ -1,22 +1,23 @@
-/** What can go wrong with the embedded store's database file, in words for the person who runs it. */
+/** The failures of the embedded store's database file, in words for the user. */
 
+/** The cause of a {@link StoreError}. */
 export type StoreErrorCode =
   /** Another process has the file open. */
   | 'busy'
-  /** The file is a store but damaged. */
+  /** The file is a store, but damaged. */
   | 'corrupt'
-  /** The file is something else, or of a newer version. */
+  /** The file belongs to another program, or to a newer version. */
   | 'foreign'
-  /** No space left; the store stays usable. */
+  /** The disk is full. The store stays usable. */
   | 'full'
   /** The file cannot be read or written. */
   | 'io'
-  /** No answer in time: of a write, nobody knows whether it has happened. */
+  /** The store did not answer in time. It is unknown whether a write has happened. */
   | 'unavailable'
   /** The store has been closed, or its thread has ended. */
   | 'closed';
 
-/** A failure of the database file or of the thread that owns it. Conflicts and compacted revisions are not among these. */
+/** A failure of the database file or of the thread that owns it. Conflicts and compacted revisions have other errors. */
 export class StoreError extends Error {
   readonly code: StoreErrorCode;
   constructor(code: StoreErrorCode, message: string, options?: ErrorOptions) {
@@ -26,7 +27,7 @@ export class StoreError extends Error {
   }
 }
 
-/** A put, renewal or revocation named a lease that was never granted, has expired, or was revoked (etcd's words). */
+/** A put, renewal or revocation used a lease that was never granted, has expired, or was revoked. The message is etcd's. */
 export class LeaseNotFoundError extends Error {
   readonly lease: number;
   constructor(lease: number) {
@@ -36,7 +37,7 @@ export class LeaseNotFoundError extends Error {
   }
 }
 
-/** SQLite's primary result codes (sqlite.org/rescode.html); extended ones carry them in the low byte. */
+/** SQLite's primary result codes (sqlite.org/rescode.html). Extended codes have them in the low byte. */
 const SQLITE_PERM = 3;
 const SQLITE_BUSY = 5;
 const SQLITE_READONLY = 8;
@@ -46,7 +47,10 @@ const SQLITE_FULL = 13;
 const SQLITE_CANTOPEN = 14;
 const SQLITE_NOTADB = 26;
 
-/** Words an error of `node:sqlite` for the user, keeping it as `cause`; anything else is returned as it is. */
+/**
+ * Turns an error of `node:sqlite` into a {@link StoreError} in words for the user, with the error as `cause`. Any other error is
+ * returned unchanged.
+ */
 export function fromSqlite(error: unknown, path: string): unknown {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return error;
   const wrap = (code: StoreErrorCode, message: string): StoreError => new StoreError(code, message, { cause: error });

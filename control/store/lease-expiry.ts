@@ -1,8 +1,10 @@
-/** Leases' time: when one has not been renewed for its TTL, it expires. Which keys go with it is the database's matter. */
+/** The timers of leases: a lease expires when it was not renewed for its TTL. The database knows which keys belong to it. */
 import type { Clock } from '#client/clock.ts';
 import { LeaseNotFoundError } from './errors.ts';
 
-/** Node's timers overflow at 2^31 ms (24.8 days) and would fire at once: longer waits are made of several. */
+/**
+ * The longest timer that is set. Node's timers overflow at 2^31 ms (24.8 days) and would fire at once, so a longer wait is split.
+ */
 const LONGEST_TIMER_MS = 86_400_000;
 const RETRY_MS = 1_000;
 
@@ -12,18 +14,19 @@ interface RunningLease {
   cancel: () => void;
 }
 
+/** Calls back when leases expire. */
 export class LeaseExpiry {
   readonly #clock: Clock;
   readonly #expire: (lease: number) => Promise<void>;
   readonly #leases = new Map<number, RunningLease>();
 
-  /** @param expire deletes the lease's keys; when it rejects, it is called again a second later */
+  /** @param expire deletes the lease's keys. When it rejects, it is called again a second later */
   constructor(clock: Clock, expire: (lease: number) => Promise<void>) {
     this.#clock = clock;
     this.#expire = expire;
   }
 
-  /** The lease has its full TTL from now on. */
+  /** Starts a lease with its full TTL. */
   start(lease: number, ttlSeconds: number): void {
     const ttlMs = ttlSeconds * 1_000;
     const running: RunningLease = { ttlMs, expiresAtMs: this.#clock.now() + ttlMs, cancel: () => undefined };
@@ -31,11 +34,11 @@ export class LeaseExpiry {
     this.#arm(lease, running);
   }
 
-  /** @throws LeaseNotFoundError */
+  /** Starts the TTL of a lease again. @throws LeaseNotFoundError */
   renew(lease: number): void {
     const running = this.#leases.get(lease);
     if (running === undefined) throw new LeaseNotFoundError(lease);
-    // The timer stays as it is and looks at the time when it fires: renewing is frequent, expiring is rare.
+    // The timer is not changed; when it fires, it checks the time. Renewals are frequent and expiry is rare.
     running.expiresAtMs = this.#clock.now() + running.ttlMs;
   }
 
@@ -58,7 +61,7 @@ export class LeaseExpiry {
       this.#arm(lease, running);
       return;
     }
-    // Gone from here first: a renewal that comes now is too late, whether or not the deletion is through yet.
+    // The lease is removed before its keys are deleted: a renewal from now on is too late.
     this.#leases.delete(lease);
     this.#attempt(lease);
   }

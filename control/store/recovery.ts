@@ -1,19 +1,19 @@
-/** What opening a store finds out about its last end: whether anything that clients were told is safe is missing, and what to say. */
+/** Checks at the start whether the store has lost acknowledged writes, and what to log about it. */
 import type { DatabaseSync } from 'node:sqlite';
 import { acknowledgedPath, readAcknowledged } from './acknowledged.ts';
 import type { WalReport } from './wal-file.ts';
 
-/** For the log of the process. */
+/** A message for the log of the process. */
 export interface StoreNote {
   level: 'warn' | 'error';
   message: string;
 }
 
 /**
- * Compares the database with the record of what was acknowledged. Where changes are missing, their revisions are not given again, and
- * all revisions up to there count as compacted: whoever has seen the missing changes is told to list anew (410), as after
- * `etcdutl snapshot restore --bump-revision --mark-compacted`.
- * @param wal what its log looked like before it was opened
+ * Compares the database with the record of the acknowledged revision. When changes are missing, their revisions are not used
+ * again, and all revisions up to there count as compacted. A client that has seen the missing changes must then list again (410),
+ * as after `etcdutl snapshot restore --bump-revision --mark-compacted`.
+ * @param wal the state of the write-ahead log before it was opened
  */
 export function recover(database: DatabaseSync, path: string, wal: WalReport | undefined): StoreNote[] {
   const newest = newestRevision(database);

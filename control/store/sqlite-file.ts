@@ -1,4 +1,4 @@
-/** The database file: made whole or not at all, checked before it is used, never harmed when it is not ours. */
+/** The database file. It is created atomically, checked before it is used, and not changed when it belongs to another program. */
 import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -7,16 +7,17 @@ import { fromSqlite, StoreError } from './errors.ts';
 import { recover, type StoreNote } from './recovery.ts';
 import { inspectWal } from './wal-file.ts';
 
-/** "TKNS", in SQLite's header, tells `file` and us whose database it is (sqlite.org/fileformat2.html, offset 68). */
+/** "TKNS" in SQLite's header identifies the database, for us and for file(1) (sqlite.org/fileformat2.html, offset 68). */
 const APPLICATION_ID = 0x544b4e53;
-/** Raised when the tables change (header offset 60). */
+/** Increased when the tables change (header offset 60). */
 const SCHEMA_VERSION = 1;
 const HEADER_BYTES = 100;
 const MAX_WAL_BYTES = 64 << 20;
 
 /**
- * `log` holds every change, one row a revision; `current` the newest revision of each key that exists. `prev` is the
- * revision of the state a change replaced, 0 for a creation. `meta.swept`: compaction has cleaned up to there.
+ * The tables. `log` has every change, one row per revision. `current` has the newest revision of each existing key. `prev` is the
+ * revision of the state that a change replaced, 0 for a creation. `meta.swept` is the revision up to which compaction has deleted
+ * rows.
  */
 const SCHEMA = `
   PRAGMA auto_vacuum = INCREMENTAL;
@@ -40,15 +41,16 @@ const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
+/** A database that {@link openDatabase} has opened. */
 export interface OpenedDatabase {
   database: DatabaseSync;
-  /** What there is to say about how it ended before. */
+  /** Messages about lost writes, for the log. */
   notes: StoreNote[];
 }
 
 /**
- * Opens the store's database for this process alone, making an empty one where there is no file.
- * @throws StoreError; the file is then as it was
+ * Opens the store's database for this process only, and creates an empty one when there is no file. @throws StoreError; the file
+ * is then unchanged
  */
 export function openDatabase(path: string): OpenedDatabase {
   try {
@@ -74,7 +76,7 @@ export function openDatabase(path: string): OpenedDatabase {
   }
 }
 
-/** SQLite would play the log of a database that is gone into the new one. */
+/** Refuses a log without its database: SQLite would apply it to the new database. */
 function checkNothingLeft(path: string): void {
   const log = `${path}-wal`;
   if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0) {
@@ -83,11 +85,11 @@ function checkNothingLeft(path: string): void {
       `store ${path} is missing, but its log ${log} is there: nothing was changed; restore ${path} from a backup, or move the log away to start empty`,
     );
   }
-  // What another store acknowledged, which was moved away.
+  // The record belongs to another store, which was moved away.
   rmSync(acknowledgedPath(path), { force: true });
 }
 
-/** A crash while a store is being made leaves no half-made file under its name: it is made beside, then linked. */
+/** Creates the file under a temporary name and links it, so that a crash leaves no incomplete file under its name. */
 function createFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const fresh = `${path}.new-${process.pid}`;
@@ -98,7 +100,7 @@ function createFile(path: string): void {
     database.exec(`${SCHEMA} PRAGMA journal_mode = WAL;`);
     database.close();
     fsyncPath(fresh);
-    // A link, not a rename: of two processes that start at once, one makes the file and both see the same.
+    // A link and no rename: when two processes start at once, one creates the file and both open the same one.
     linkSync(fresh, path);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
@@ -117,7 +119,7 @@ function fsyncPath(path: string): void {
   }
 }
 
-/** Looks at the bytes before SQLite does: opening a database of another program might already change it. */
+/** Checks the header before SQLite opens the file, because opening might already change another program's database. */
 function checkHeader(path: string): void {
   if (!statSync(path).isFile()) throw new StoreError('foreign', `store ${path} is not a file: name a file for the store`);
   const header = Buffer.alloc(HEADER_BYTES);
@@ -148,7 +150,7 @@ function checkHeader(path: string): void {
 function openChecked(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
-    // Exclusive before the first access: no other process can open the file, and the WAL index needs no shared memory.
+    // Exclusive mode before the first access: no other process can open the file, and the WAL index needs no shared memory.
     database.exec(`
       PRAGMA locking_mode = EXCLUSIVE;
       PRAGMA journal_mode = WAL;

@@ -1,4 +1,4 @@
-/** etcd's model in SQL: the log of changes, what is current, leases, compaction. Knows nothing of threads. */
+/** etcd's model in SQL: the log of changes, the current state, leases, compaction. It does not know about threads. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { LeaseNotFoundError } from './errors.ts';
 import { prefixEnd } from './key-range.ts';
@@ -6,7 +6,7 @@ import type { ChangesOperation, ChangesResult, GetResult, RevokeResult, WriteOpe
 import type { RangeOptions, RangeResult, StoreEntry, StoreEvent, WriteResult } from './store.ts';
 import { CompactedError, FutureRevisionError } from './store.ts';
 
-/** One answer to a watcher's replay looks at no more than this, so that writes waiting behind it do not wait long. */
+/** Limit of revisions that one replay request reads, so that writes behind it do not wait long. */
 const REPLAY_REVISIONS = 20_000;
 const REPLAY_EVENTS = 1_000;
 const REPLAY_BYTES = 4 << 20;
@@ -15,7 +15,7 @@ const VACUUM_PAGES = 256;
 
 const ENTRY = 'l.key, l.value, l.create_revision AS created, l.revision, l.version, l.lease';
 const IN_RANGE = 'key >= ? AND key < ?';
-/** Sorts after every text, for the range without an end. */
+/** A blob sorts after every text: the upper bound of a range without an end. */
 const NO_END = new Uint8Array(0);
 
 interface EntryRow {
@@ -37,7 +37,7 @@ interface ChangeRow extends EntryRow {
 }
 type Bound = string | Uint8Array;
 
-/** A statement whose rows have the shape its SQL gives them: the one place where that is asserted. */
+/** A prepared statement whose rows have the shape that its SQL gives them. Only this class asserts that shape. */
 class Query<Row> {
   readonly #statement: StatementSync;
   constructor(database: DatabaseSync, sql: string) {
@@ -65,7 +65,7 @@ const queries = (db: DatabaseSync) => ({
     db,
     `SELECT ${ENTRY}, l.deleted FROM log l WHERE l.key = ? AND l.revision <= ? ORDER BY l.revision DESC LIMIT 1`,
   ),
-  // Limited before values are fetched: only the page's are.
+  // The limit is applied before values are read, so that only the values of the page are read.
   rangeAt: new Query<EntryRow>(
     db,
     `SELECT ${ENTRY} FROM (
@@ -76,7 +76,7 @@ const queries = (db: DatabaseSync) => ({
     db,
     `SELECT count(*) AS count FROM (SELECT max(revision), deleted FROM log WHERE ${IN_RANGE} AND revision <= ? GROUP BY key) WHERE deleted = 0`,
   ),
-  // The plus signs keep SQLite from walking the key index: the log is read in the order of its revisions.
+  // The plus signs keep SQLite from using the key index: the log is read in the order of revisions.
   changes: new Query<ChangeRow>(
     db,
     `SELECT ${ENTRY}, l.deleted, l.prev, p.value AS prevValue, p.create_revision AS prevCreated, p.version AS prevVersion, p.lease AS prevLease
@@ -107,7 +107,7 @@ const statements = (db: DatabaseSync) => ({
   revoke: db.prepare('DELETE FROM lease WHERE id = ?'),
   setMeta: db.prepare('UPDATE meta SET value = ? WHERE name = ?'),
   forget: db.prepare('DELETE FROM log WHERE revision = ?'),
-  // A value that does not change would not be written.
+  // The value must change, because SQLite does not write an unchanged page.
   probe: db.prepare("INSERT INTO meta VALUES ('probes', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"),
 });
 
@@ -120,6 +120,7 @@ const toEntry = (row: EntryRow): StoreEntry => ({
   lease: row.lease,
 });
 
+/** The store's log in one SQLite database. */
 export class SqliteLog {
   readonly #db: DatabaseSync;
   readonly #query: ReturnType<typeof queries>;
@@ -135,7 +136,7 @@ export class SqliteLog {
     this.#run = statements(db);
     this.#compacted = this.#query.meta.get('compacted')?.value ?? 0;
     this.#swept = this.#query.meta.get('swept')?.value ?? 0;
-    // Compaction may have dropped the newest row of all, a tombstone: its revision is still spent.
+    // Compaction may have deleted the newest row (a tombstone). Its revision must not be used again.
     this.#revision = Math.max(this.#query.newest.get()?.revision ?? 0, this.#compacted);
     this.#leases = new Map(this.#query.leases.all().map(({ id, ttlSeconds }) => [id, ttlSeconds]));
   }
@@ -148,12 +149,12 @@ export class SqliteLog {
     return this.#compacted;
   }
 
-  /** Of each lease that has been granted and not revoked, its TTL in seconds. */
+  /** The TTL in seconds of each lease that was granted and not revoked. */
   get leases(): ReadonlyMap<number, number> {
     return this.#leases;
   }
 
-  /** Runs `work` and commits it to the disk; when anything fails, nothing of it has happened. */
+  /** Runs `work` and commits it to disk. When anything fails, nothing of it has happened. @throws the failure */
   transaction<T>(work: () => T): T {
     const revision = this.#revision;
     this.#run.begin.run();
@@ -162,7 +163,7 @@ export class SqliteLog {
       this.#run.commit.run();
       return result;
     } catch (error) {
-      // SQLite has rolled back by itself after some errors (full disk, I/O).
+      // SQLite has already rolled back after some errors (full disk, I/O).
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       this.#revision = revision;
       this.#leases.clear();
@@ -171,12 +172,12 @@ export class SqliteLog {
     }
   }
 
-  /** Commits a small change that means nothing, to find out whether changes can be committed. @throws where they cannot */
+  /** Commits a small change without meaning, to test whether writes succeed. @throws Error when they do not */
   probe(): void {
     this.transaction(() => this.#run.probe.run());
   }
 
-  /** Within a {@link transaction}. @throws LeaseNotFoundError before anything is changed */
+  /** Applies one write. Call it within a {@link transaction}. @throws LeaseNotFoundError before anything is changed */
   write(operation: WriteOperation): WriteResult | RevokeResult | number {
     switch (operation.op) {
       case 'put':
@@ -239,18 +240,18 @@ export class SqliteLog {
     return row === undefined ? undefined : toEntry(row);
   }
 
-  /** @param revision 0: the current one. @throws CompactedError @throws FutureRevisionError */
+  /** Reads one key. @param revision 0: the current one @throws CompactedError @throws FutureRevisionError */
   get(key: string, revision: number): GetResult {
     if (this.#readRevision(revision) === 'current') return { revision: this.#revision, entry: this.#current(key) };
     const row = this.#query.at.get(key, revision);
     return { revision, entry: row === undefined || row.deleted === 1 ? undefined : toEntry(row) };
   }
 
-  /** @throws CompactedError @throws FutureRevisionError */
+  /** Reads a range. @throws CompactedError @throws FutureRevisionError */
   range({ prefix, revision = 0, startKey, limit = 0 }: RangeOptions): RangeResult {
     const from = startKey !== undefined && Buffer.compare(Buffer.from(startKey), Buffer.from(prefix)) > 0 ? startKey : prefix;
     const to = prefixEnd(prefix) ?? NO_END;
-    // One row more than asked for tells whether there is more; -1 is SQLite's "no limit".
+    // Reads one row more than asked for, to know whether there are more. -1 is SQLite's "no limit".
     const rows = limit > 0 ? limit + 1 : -1;
     const atCurrent = this.#readRevision(revision) === 'current';
     const found = atCurrent ? this.#query.currentRange.all(from, to, rows) : this.#query.rangeAt.all(from, to, revision, rows);
@@ -268,7 +269,7 @@ export class SqliteLog {
     return 'past';
   }
 
-  /** @throws CompactedError when changes right after `after` have been forgotten */
+  /** Reads a part of the log. @throws CompactedError when changes right after `after` were compacted */
   changes({ prefix, after, through }: ChangesOperation): ChangesResult {
     if (after < this.#compacted) throw new CompactedError(this.#compacted);
     const last = Math.min(through, after + REPLAY_REVISIONS);
@@ -283,7 +284,7 @@ export class SqliteLog {
     return { events, through: last };
   }
 
-  /** From now on `revision` is the oldest that can be read; {@link sweep} then frees what that made useless. */
+  /** Makes `revision` the oldest revision that can be read. {@link sweep} then deletes the rows that are not needed any more. */
   compact(revision: number): void {
     if (revision > this.#revision) throw new FutureRevisionError(this.#revision);
     if (revision <= this.#compacted) throw new CompactedError(this.#compacted);
@@ -292,8 +293,8 @@ export class SqliteLog {
   }
 
   /**
-   * One step of cleaning up to the compacted revision: short, so that writes get their turn in between. A row is
-   * useless once a change at or before that revision replaced it; a tombstone is useless itself.
+   * Runs one step of deleting rows up to the compacted revision. Steps are short, so that writes do not wait long. A row can be
+   * deleted when a change at or before that revision replaced it; a tombstone can always be deleted.
    * @returns whether there is more to do
    */
   sweep(): boolean {
@@ -311,7 +312,7 @@ export class SqliteLog {
     return true;
   }
 
-  /** Gives free pages back to the file system, some at a time. */
+  /** Gives free pages back to the file system, a limited number at a time. */
   #vacuum(): boolean {
     const free = (): number => Number(this.#db.prepare('PRAGMA freelist_count').get()?.['freelist_count'] ?? 0);
     if (free() < VACUUM_PAGES) return false;

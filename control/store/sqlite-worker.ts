@@ -1,8 +1,8 @@
 /**
- * The thread that owns the database file. SQLite's calls block; here they block nobody.
+ * The thread that owns the database file. SQLite's calls block, and in this thread they block no other work.
  *
- * Group commit: while one commit waits for the disk, requests pile up in the port; all writes among them become the next
- * transaction. Nothing is answered before the commit it depends on is on disk.
+ * Group commit: while one commit waits for the disk, requests collect in the port. All writes among them form the next
+ * transaction. No request is answered before the commit that it depends on is on disk.
  */
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
@@ -24,7 +24,7 @@ import type {
 import { toWire } from './sqlite-protocol.ts';
 import { WriteHealth } from './write-health.ts';
 
-/** A transaction takes no more than this, so that a flood does not make its first write wait for the last. */
+/** Limit of writes in one transaction, so that in a flood the first write does not wait for the last. */
 const MAX_WRITES = 1_000;
 const MAX_WRITE_BYTES = 16 << 20;
 
@@ -45,7 +45,7 @@ class StoreThread {
   readonly #health: WriteHealth;
   #isRecordStale = false;
   #queue: Request[] = [];
-  /** Compactions that wait for the sweep to end. */
+  /** Compactions that wait for the end of the sweep. */
   #sweeping: OtherRequest[] = [];
 
   constructor(port: MessagePort, path: string) {
@@ -66,7 +66,7 @@ class StoreThread {
     });
     const leases = Array.from(this.#log.leases, ([id, ttlSeconds]) => ({ id, ttlSeconds }));
     this.#send({ kind: 'opened', revision: this.#log.revision, compactRevision: this.#log.compactRevision, leases, notes });
-    // A sweep that a crash cut short is resumed.
+    // Resumes a sweep that a crash has interrupted.
     setImmediate(() => this.#sweep());
   }
 
@@ -74,7 +74,7 @@ class StoreThread {
     this.#port.postMessage(message);
   }
 
-  /** Takes all that has arrived: writes first and together, then reads. Nothing comes after a `close`. */
+  /** Handles all requests that have arrived: first all writes together, then reads. Nothing follows a `close`. */
   #turn(): void {
     for (let message = receiveMessageOnPort(this.#port); message !== undefined; message = receiveMessageOnPort(this.#port)) {
       this.#queue.push(...(message.message as ToWorker));
@@ -103,7 +103,10 @@ class StoreThread {
     }
   }
 
-  /** When a group cannot be committed, each write is tried alone: one that does not fit must not take others with it. */
+  /**
+   * Commits a group of writes. When that fails, each write is tried alone, so that one that does not fit on the disk does not
+   * fail the others.
+   */
   #commit(group: WriteRequest[]): Reply[] {
     try {
       const replies = this.#log.transaction(() => group.map((request) => this.#write(request)));
@@ -117,7 +120,10 @@ class StoreThread {
     }
   }
 
-  /** What is committed is answered, also where the record of it cannot be kept: an older one only tells less. */
+  /**
+   * Records the newest revision. When the record cannot be written, the replies are sent all the same: an older record only
+   * detects less.
+   */
   #acknowledge(): void {
     try {
       this.#acknowledged.write(this.#log.revision);
@@ -136,13 +142,14 @@ class StoreThread {
     try {
       return { id, result: this.#log.write(operation) };
     } catch (error) {
-      // A failing statement may have left its work half done: the whole transaction goes. A lease is looked up before that.
+      // A failed statement may have left a partial change, so the whole transaction is rolled back. A missing lease is detected
+      // before any change.
       if (!(error instanceof LeaseNotFoundError)) throw error;
       return { id, error: toWire(error) };
     }
   }
 
-  /** Undefined: the answer comes later. */
+  /** Handles a request that writes nothing. Undefined: the reply follows later. */
   #serve(request: OtherRequest): Reply | undefined {
     const { id, operation } = request;
     if (operation.op === 'close') return undefined;
@@ -187,7 +194,10 @@ class StoreThread {
     this.#sweeping = [];
   }
 
-  /** A sweep that is not finished goes on when the store is opened again. The main side ends the thread once it has the answer. */
+  /**
+   * Closes the database. An unfinished sweep continues when the store is opened again. The main thread ends this thread after the
+   * reply.
+   */
   #close({ id }: Request): void {
     this.#health.stop();
     this.#database.close();
@@ -196,7 +206,7 @@ class StoreThread {
   }
 }
 
-/** @throws StoreError */
+/** Opens the record of the acknowledged revision. @throws StoreError */
 function openRecord(path: string, revision: number): AcknowledgedRecord {
   try {
     return new AcknowledgedRecord(acknowledgedPath(path), revision);

@@ -106,7 +106,7 @@ describe('sqlite store: its file', () => {
     );
   });
 
-  it('becomes smaller by compaction', async () => {
+  it('shrinks after compaction', async () => {
     const path = freshPath();
     const size = async (compact: boolean): Promise<number> => {
       await withStore(path, async (store) => {
@@ -120,7 +120,7 @@ describe('sqlite store: its file', () => {
     assert.ok(full > 4_000_000 && compacted < full / 4, `${full} → ${compacted}`);
   });
 
-  it('refuses a second user, who is told what to do', async () => {
+  it('refuses a second process, with advice in the message', async () => {
     const path = freshPath();
     await withStore(path, async (store) => {
       await assert.rejects(createSqliteStore({ path }), /already open in this process/);
@@ -171,7 +171,7 @@ describe('sqlite store: its file', () => {
     ['a store cut off in its header', 'corrupt', (path) => writeFileSync(path, 'SQLite format 3\0')],
   ];
   for (const [name, code, make] of strangers) {
-    it(`does not open ${name}, says where, and leaves it as it is`, async () => {
+    it(`does not open ${name}, names the path, and does not change it`, async () => {
       const path = join(mkdtempSync(join(root, 'x')), 'store.db');
       await make(path);
       const before = readFileSync(path);
@@ -184,7 +184,7 @@ describe('sqlite store: its file', () => {
     });
   }
 
-  it('refuses what does not fit on a full disk, and goes on', async (t) => {
+  it('refuses a write that does not fit on a full disk, and continues', async (t) => {
     const mount = mkdtempSync(join(root, 'full'));
     await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', mount]);
     t.after(() => run('umount', [mount]));
@@ -203,7 +203,7 @@ describe('sqlite store: its file', () => {
     });
   });
 
-  /** A small file system of its own, filled up on demand. */
+  /** Makes a small file system that a test can fill. */
   async function smallDisk(t: TestContext, size = '1m'): Promise<{ path: string; fill(): void; free(): void }> {
     const mount = mkdtempSync(join(root, 'full'));
     await run('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', mount]);
@@ -226,7 +226,7 @@ describe('sqlite store: its file', () => {
     }
   }
 
-  it('tells that writes fail while the disk is full, goes on reading, and mends by itself', async (t) => {
+  it('reports that writes fail while the disk is full, still reads, and recovers by itself', async (t) => {
     const disk = await smallDisk(t);
     const said: string[] = [];
     const log = {
@@ -238,7 +238,7 @@ describe('sqlite store: its file', () => {
     await store.put('/a', bytes('before'));
     assert.equal(store.problem(), undefined);
     disk.fill();
-    // The log may have room of its own for some more.
+    // The log may have some reserved space left.
     await assert.rejects(
       async () => {
         for (;;) await store.put('/a', new Uint8Array(20_000));
@@ -253,7 +253,7 @@ describe('sqlite store: its file', () => {
     assert.deepEqual(said, ['store: writes fail; reads go on', 'store: writes succeed again']);
   });
 
-  it('notices a disk that fills while nobody writes', async (t) => {
+  it('detects a disk that fills while there are no writes', async (t) => {
     const disk = await smallDisk(t);
     await withStore(disk.path, async (store) => {
       await store.put('/a', bytes('v'));
@@ -264,7 +264,7 @@ describe('sqlite store: its file', () => {
     });
   });
 
-  it('counts a write that is too large for the disk as its own fault, once a smaller one has succeeded', async (t) => {
+  it('does not report a problem for a write that is too large, once a smaller one has succeeded', async (t) => {
     const disk = await smallDisk(t);
     await withStore(disk.path, async (store) => {
       await assert.rejects(store.put('/big', new Uint8Array(3 << 20)));
@@ -273,7 +273,7 @@ describe('sqlite store: its file', () => {
     });
   });
 
-  it('refuses work after it was closed and finishes what was asked before', async () => {
+  it('refuses calls after close, and finishes those before it', async () => {
     const store = await createSqliteStore({ path: freshPath() });
     const last = store.put('/a', bytes('v'));
     const idle = drain(store.watch('/a', 0, new AbortController().signal));
@@ -299,7 +299,7 @@ describe('sqlite store: its file', () => {
   });
 });
 
-/** A writer that prints each revision only once the store has acknowledged it, until it is killed. */
+/** A program that prints each revision after the store has acknowledged it, until it is killed. */
 const WRITER = `
   import { createSqliteStore } from './control/store/sqlite.ts';
   const store = await createSqliteStore({ path: process.argv[1] });
@@ -346,7 +346,7 @@ describe('sqlite store: kill -9', () => {
 });
 
 describe('sqlite store: a log that was cut', () => {
-  /** A store whose process was killed after `count` acknowledged writes: all of it is in the log. */
+  /** Makes a store whose process was killed after `count` acknowledged writes. All of them are in the log. */
   async function killed(count: number): Promise<string> {
     const path = freshPath();
     const program = `
@@ -361,7 +361,7 @@ describe('sqlite store: a log that was cut', () => {
     return path;
   }
 
-  /** Opens it, and tells what it says and what it still has. */
+  /** Opens the store and returns its log messages, its number of keys and its revision. */
   async function opened(path: string): Promise<{ notes: [level: string, text: string][]; keys: number; revision: number }> {
     const notes: [string, string][] = [];
     const log = { warn: (text: string) => notes.push(['warn', text]), error: (text: string) => notes.push(['error', text]) };
@@ -372,7 +372,7 @@ describe('sqlite store: a log that was cut', () => {
     return { notes, keys: entries.length, revision };
   }
 
-  it('says nothing where nothing is missing', async () => {
+  it('logs nothing when nothing is missing', async () => {
     assert.deepEqual(await opened(await killed(20)), { notes: [], keys: 20, revision: 20 });
   });
 
@@ -402,7 +402,7 @@ describe('sqlite store: a log that was cut', () => {
     ],
   ];
   for (const [what, cut, why] of cuts) {
-    it(`says which acknowledged changes are missing from a log cut ${what}, and gives no revision twice`, async () => {
+    it(`reports the acknowledged changes that are missing in a log cut ${what}, and uses no revision twice`, async () => {
       const path = await killed(20);
       cut(`${path}-wal`);
       const { notes, keys, revision } = await opened(path);
@@ -415,17 +415,17 @@ describe('sqlite store: a log that was cut', () => {
       assert.match(text ?? '', why);
       assert.equal(revision, 21);
       await withStore(path, async (store) => {
-        // Whoever has seen what is missing lists anew.
+        // A client that has seen the missing changes must list again.
         const watch = store.watch('/key/', 20, new AbortController().signal)[Symbol.asyncIterator]();
         await assert.rejects(watch.next(), CompactedError);
         assert.equal((await store.put('/key/new', bytes('v'))).revision, 22);
       });
-      // Told once.
+      // It is reported only once.
       assert.deepEqual((await opened(path)).notes, []);
     });
   }
 
-  it('does not mind a torn end that nobody was told of', async () => {
+  it('ignores an incomplete end that was not acknowledged', async () => {
     const path = await killed(5);
     appendFileSync(`${path}-wal`, Buffer.alloc(3_000, 0x5a));
     const { notes, keys } = await opened(path);
@@ -434,17 +434,17 @@ describe('sqlite store: a log that was cut', () => {
     assert.equal(notes[0]?.[0], 'warn');
   });
 
-  it('says so where there is no record to tell by', async () => {
+  it('reports dropped frames when there is no record', async () => {
     const path = await killed(5);
     rmSync(`${path}-acknowledged`);
     truncateSync(`${path}-wal`, statSync(`${path}-wal`).size - 100);
     assert.match((await opened(path)).notes[0]?.[1] ?? '', /whether acknowledged changes were among them cannot be told/);
   });
 
-  it('takes frames of an earlier round of the log for what they are', async () => {
+  it('ignores frames from an earlier use of the log', async () => {
     const path = freshPath();
     await withStore(path, async (store) => {
-      // Past the automatic checkpoint, after which the log starts over at its beginning.
+      // More writes than the automatic checkpoint needs, after which the log starts again at its beginning.
       for (let n = 0; n < 1_500; n++) await store.put('/key/x', new Uint8Array(3_000));
       cpSync(path, `${path}.copy`);
       cpSync(`${path}-wal`, `${path}.copy-wal`);
@@ -454,14 +454,14 @@ describe('sqlite store: a log that was cut', () => {
     assert.deepEqual([notes, revision], [[], 1_500]);
   });
 
-  it('does not play the log of a database that is gone into a new one', async () => {
+  it('does not apply the log of a deleted database to a new one', async () => {
     const path = await killed(5);
     rmSync(path);
     const wal = readFileSync(`${path}-wal`);
     await assert.rejects(createSqliteStore({ path }), /is missing, but its log \S+-wal is there: nothing was changed/);
     assert.ok(wal.equals(readFileSync(`${path}-wal`)));
     rmSync(`${path}-wal`);
-    // Moved away on purpose: a store of its own.
+    // The database was moved away on purpose, so this is a new store.
     assert.deepEqual(await opened(path), { notes: [], keys: 0, revision: 0 });
   });
 
@@ -482,7 +482,7 @@ describe('sqlite store: a log that was cut', () => {
   }
 });
 
-/** Where the transaction after the first `count` begins: a frame with a size in its header ends one. */
+/** The offset of the transaction after the first `count`. A frame with a database size in its header ends a transaction. */
 function endOfTransaction(wal: string, count: number): number {
   const content = readFileSync(wal);
   const frameBytes = 24 + content.readUInt32BE(8);

@@ -1,4 +1,4 @@
-/** The embedded store: etcd's model on one SQLite file, owned by a worker thread. */
+/** The embedded store: etcd's model in one SQLite file, which a worker thread owns. */
 import { resolve as absolute } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
@@ -11,25 +11,27 @@ import type { PutOptions, RangeOptions, Store, StoreEvent, WriteResult } from '.
 import { WatchHub } from './watch-hub.ts';
 
 /**
- * Where the worker's program is: a file, or its whole text. Running from source, the default (`sqlite-worker.ts` beside
- * this module) is right. In a single-file bundle or single-executable there is no such file: bundle `sqlite-worker.ts` on
- * its own as CommonJS (`esbuild --bundle --platform=node --format=cjs`), embed the text (a SEA asset), pass it as `code`.
+ * The program of the worker: a file, or its whole text. When running from source, the default (`sqlite-worker.ts` beside this
+ * module) is right. A single-file bundle or single executable has no such file: bundle `sqlite-worker.ts` separately as CommonJS
+ * (`esbuild --bundle --platform=node --format=cjs`), embed the text (a SEA asset), and pass it as `code`.
  */
 export type WorkerSource = { url: URL } | { code: string };
 
+/** Options of the embedded store. */
 export interface SqliteStoreOptions {
-  /** The database file. It is made (mode 0600, its directory 0700) when there is none. */
+  /** Path of the database file. When there is none, it is created (mode 0600, its directory 0700). */
   path: string;
-  /** Measures lease times. Default: the system's clock. */
+  /** Measures the time of leases. Default: the system's clock. */
   clock?: Clock | undefined;
-  /** Tells what was lost before, of writes that fail, of leases that could not be expired yet and of the thread's end. */
+  /** Gets messages about lost writes, failing writes, leases that could not be expired, and the end of the thread. */
   log?: Logger | undefined;
   worker?: WorkerSource | undefined;
 }
 
 /**
- * Opens the store, or makes an empty one.
- * @throws StoreError `busy`, `corrupt`, `foreign` or `io`, saying what is wrong, where, and what to do; the file stays as it was
+ * Opens the store, or creates an empty one.
+ * @throws StoreError `busy`, `corrupt`, `foreign` or `io`. The message names the problem, the path and what to do; the file is
+ * unchanged
  */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const path = absolute(options.path);
@@ -47,13 +49,13 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<St
 }
 
 /**
- * A file's locks belong to the whole process and are lost when any descriptor of it is closed (fcntl(2), POSIX): a second
- * opening within this process would, even though it is refused, let other processes in.
+ * Paths that this process has open. A file lock belongs to the whole process and is lost when any descriptor of the file is
+ * closed (fcntl(2), POSIX). A second opening in this process would be refused, but closing it would let other processes in.
  */
 const openHere = new Set<string>();
 
 function startWorker(path: string, source: WorkerSource): Worker {
-  // No flags of the main program: `node -e` or `--import` are not meant for this thread.
+  // The worker gets none of the main program's flags, such as `node -e` or `--import`.
   const options = { workerData: { path }, name: 'store', execArgv: [] };
   return 'url' in source ? new Worker(source.url, options) : new Worker(source.code, { ...options, eval: true });
 }
@@ -129,7 +131,8 @@ class SqliteStore implements Store {
   }
 
   put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<WriteResult> {
-    // An exact copy: a clone of a view carries its whole pool across, and watchers share the bytes with nobody who may write.
+    // Copies the bytes exactly. A clone of a view would transfer its whole pool, and watchers must not share bytes with code that
+    // may write to them.
     const operation = {
       op: 'put' as const,
       key,
@@ -177,7 +180,7 @@ class SqliteStore implements Store {
     this.#leases.stopAll();
     if (this.#ended !== undefined) return;
     const closed = this.#call({ op: 'close' });
-    // What is asked from here on is refused; what was asked before is finished by the worker, in order.
+    // Later calls are refused. The worker finishes earlier ones in order.
     this.#ended = new StoreError('closed', `store ${this.#path} has been closed`);
     await closed;
     this.#hub.end(undefined);
@@ -201,13 +204,13 @@ class SqliteStore implements Store {
         return;
       }
       const id = this.#nextId++;
-      // The worker answers an operation with the result of its kind: the one place where the pairing is asserted.
+      // The worker replies to an operation with the result type of its kind. Only this line asserts the pairing.
       this.#pending.set(id, { operation, reject, resolve: (result) => resolve(result as Results[O['op']]) });
       if (this.#outbox.push({ id, operation }) === 1) queueMicrotask(() => this.#flush());
     });
   }
 
-  /** One message for all that was asked in this turn of the event loop. */
+  /** Sends all requests of this turn of the event loop in one message. */
   #flush(): void {
     const requests: ToWorker = this.#outbox;
     this.#outbox = [];
@@ -256,7 +259,7 @@ class SqliteStore implements Store {
   }
 }
 
-/** What a committed operation changed, as watchers see it. */
+/** Adds the watch events of a committed operation. */
 function collectEvents(operation: Operation, result: Results[keyof Results], into: StoreEvent[]): void {
   if (operation.op === 'revoke') {
     for (const { revision, entry } of (result as Results['revoke']).deleted)

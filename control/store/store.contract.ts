@@ -1,4 +1,4 @@
-/** What every implementation of {@link Store} must do; run by each implementation's own test file. */
+/** The tests that every implementation of {@link Store} must pass. Each implementation's own test file calls them. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -6,34 +6,34 @@ import { CompactedError, FutureRevisionError, type Store, type StoreEvent } from
 
 export interface StoreUnderTest {
   store: Store;
-  /** Moves the time by which leases expire. Absent: the suite waits for the real one. */
+  /** Advances the clock of leases. Absent: the suite waits in real time. */
   advance?: ((byMs: number) => Promise<void>) | undefined;
-  /** Closes the store and removes what it left. */
+  /** Closes the store and removes its files. */
   dispose(): Promise<void>;
 }
 
-/** Makes a store; every test works under a prefix of its own, so the store need not be empty. */
+/** Makes a store. It need not be empty, because each test uses its own prefix. */
 export type StoreFactory = () => Promise<StoreUnderTest>;
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (value: Uint8Array): string => new TextDecoder().decode(value);
 const brief = ({ type, revision, entry }: StoreEvent): string => `${type} ${entry.key}=${text(entry.value)}@${revision}`;
 
-/** A write that has to succeed; answers its revision. */
+/** Writes a key, which must succeed. Resolves to the revision. */
 async function put(store: Store, key: string, value: string, expectedRevision?: number): Promise<number> {
   const result = await store.put(key, bytes(value), { expectedRevision });
   assert.equal(result.kind, 'ok');
   return result.revision;
 }
 
-/** All batches of a watch until it ends. */
+/** Collects all batches of a watch until it ends. */
 async function collect(watch: ReturnType<Store['watch']>): Promise<{ events: StoreEvent[] }[]> {
   const batches = [];
   for await (const batch of watch) batches.push(batch);
   return batches;
 }
 
-/** Reads a watch until `count` events have come; a watch that stays silent fails by the test's own timeout. */
+/** Reads a watch until `count` events have come. When they do not come, the test fails by its own timeout. */
 async function take(store: Store, prefix: string, afterRevision: number, count: number): Promise<StoreEvent[]> {
   const stop = new AbortController();
   const events: StoreEvent[] = [];
@@ -81,7 +81,7 @@ async function advance(under: StoreUnderTest, byMs: number): Promise<void> {
 
 function keysAndRevisions({ store, freshPrefix }: Context): void {
   describe('keys', () => {
-    it('answers a get of a key that does not exist with nothing', async () => {
+    it('returns no entry for a key that does not exist', async () => {
       assert.equal((await store().get(`${freshPrefix()}none`)).entry, undefined);
     });
 
@@ -104,7 +104,7 @@ function keysAndRevisions({ store, freshPrefix }: Context): void {
       assert.deepEqual([entry?.createRevision, entry?.version], [again, 1]);
     });
 
-    it('gives every write the next revision and tells it when the write is durable', async () => {
+    it('gives every write the next revision, and returns it when the write is durable', async () => {
       const prefix = freshPrefix();
       const revisions = await Promise.all(Array.from({ length: 20 }, (_, index) => put(store(), `${prefix}${index}`, 'x')));
       assert.deepEqual(
@@ -114,7 +114,7 @@ function keysAndRevisions({ store, freshPrefix }: Context): void {
       assert.ok((await store().currentRevision()) >= (revisions.at(-1) ?? 0));
     });
 
-    it('keeps bytes as they are, the empty value too', async () => {
+    it('keeps bytes unchanged, also an empty value', async () => {
       const prefix = freshPrefix();
       const all = Uint8Array.from({ length: 256 }, (_, index) => index);
       await store().put(`${prefix}all`, Buffer.from(all));
@@ -131,7 +131,7 @@ function keysAndRevisions({ store, freshPrefix }: Context): void {
       ['a revision on a missing key', false, () => 1, false],
     ];
     for (const [title, exists, expected, ok] of guards) {
-      it(`put expecting ${title}: ${ok ? 'written' : 'conflict with what is there'}`, async () => {
+      it(`put expecting ${title}: ${ok ? 'written' : 'conflict with the current entry'}`, async () => {
         const key = `${freshPrefix()}k`;
         const revision = exists ? await put(store(), key, 'old') : 0;
         const before = await store().currentRevision();
@@ -157,7 +157,7 @@ function keysAndRevisions({ store, freshPrefix }: Context): void {
 
 function ranges({ store, freshPrefix }: Context): void {
   describe('ranges', () => {
-    it('holds exactly the keys under the prefix, in byte order', async () => {
+    it('has exactly the keys under the prefix, in byte order', async () => {
       const prefix = freshPrefix();
       for (const name of ['b', 'a/x', 'a', 'é', 'a-x', '\u{1f600}', '\uffee']) await put(store(), prefix + name, name);
       await put(store(), `${prefix.slice(0, -1)}0`, 'outside: the next key after all of the prefix');
@@ -166,7 +166,7 @@ function ranges({ store, freshPrefix }: Context): void {
       assert.deepEqual([entries.map(({ key }) => key), count, more], [expected, 7, false]);
     });
 
-    it('pages through one revision while keys come and go', async () => {
+    it('pages through one revision while keys are written and deleted', async () => {
       const prefix = freshPrefix();
       for (const name of ['a', 'b', 'c', 'd', 'e']) await put(store(), prefix + name, `${name}1`);
       const first = await store().range({ prefix, limit: 2 });
@@ -202,7 +202,7 @@ function ranges({ store, freshPrefix }: Context): void {
       );
     });
 
-    it('refuses a revision that has not happened', async () => {
+    it('refuses a revision in the future', async () => {
       const revision = (await store().currentRevision()) + 1_000;
       await assert.rejects(store().range({ prefix: '/', revision }), FutureRevisionError);
       await assert.rejects(store().get('/x', revision), FutureRevisionError);
@@ -212,7 +212,7 @@ function ranges({ store, freshPrefix }: Context): void {
 
 function watches({ store, freshPrefix }: Context): void {
   describe('watches', () => {
-    it('replays from a past revision, then goes on live, each change once', async () => {
+    it('replays from a past revision, then continues live, with each change once', async () => {
       const prefix = freshPrefix();
       const a1 = await put(store(), `${prefix}a`, '1');
       const a2 = await put(store(), `${prefix}a`, '2');
@@ -233,7 +233,7 @@ function watches({ store, freshPrefix }: Context): void {
       );
     });
 
-    it('tells progress when nothing under the prefix changed', async () => {
+    it('reports progress when nothing under the prefix changed', async () => {
       const prefix = freshPrefix();
       const start = await store().currentRevision();
       const stop = new AbortController();
@@ -263,7 +263,7 @@ function watches({ store, freshPrefix }: Context): void {
       );
     });
 
-    it('waits for a revision that has not happened, and leaves out what comes before it', async () => {
+    it('waits for a future revision, and leaves out earlier changes', async () => {
       const prefix = freshPrefix();
       const now = await store().currentRevision();
       const watching = take(store(), prefix, now + 2, 1);
@@ -307,7 +307,7 @@ function watches({ store, freshPrefix }: Context): void {
 
 function leases({ store, advance: move, freshPrefix }: Context): void {
   describe('leases', () => {
-    it('deletes the keys of a lease that is not renewed, and tells watchers', async () => {
+    it('deletes the keys of a lease that is not renewed, with events for watchers', async () => {
       const prefix = freshPrefix();
       const lease = await store().grantLease(2);
       const result = await store().put(`${prefix}a`, bytes('v'), { lease });
@@ -343,7 +343,7 @@ function leases({ store, advance: move, freshPrefix }: Context): void {
       assert.equal((await store().get(key)).entry, undefined);
     });
 
-    it('lets go of a key that is written again without the lease', async () => {
+    it('detaches a key that is written again without the lease', async () => {
       const key = `${freshPrefix()}a`;
       const lease = await store().grantLease(60);
       await store().put(key, bytes('v'), { lease });
@@ -363,7 +363,7 @@ function leases({ store, advance: move, freshPrefix }: Context): void {
 
 function compaction({ store, freshPrefix }: Context): void {
   describe('compaction', () => {
-    it('keeps what is newest and every later revision, and refuses what is older', async () => {
+    it('keeps the newest state and every later revision, and refuses older revisions', async () => {
       const prefix = freshPrefix();
       const a1 = await put(store(), `${prefix}a`, '1');
       await put(store(), `${prefix}b`, '1');
@@ -388,7 +388,7 @@ function compaction({ store, freshPrefix }: Context): void {
       assert.deepEqual([event?.revision, event?.previous && text(event.previous.value)], [a3, '2']);
     });
 
-    it('never gives a revision twice, even when the newest change was a deletion', async () => {
+    it('never uses a revision twice, even when the newest change was a deletion', async () => {
       const key = `${freshPrefix()}k`;
       await put(store(), key, 'v');
       const gone = await store().delete(key);
@@ -415,7 +415,7 @@ function concurrency({ store, freshPrefix }: Context): void {
       assert.deepEqual([text(entry?.value ?? bytes('')), entry?.version], ['160', 161]);
     });
 
-    it('lets exactly one of many create a key, tells the others what is there, and so again after a delete', async () => {
+    it('lets exactly one of many create a key, returns the current entry to the others, and again after a delete', async () => {
       const key = `${freshPrefix()}address`;
       for (let round = 0; round < 3; round++) {
         const results = await Promise.all(
@@ -434,7 +434,7 @@ function concurrency({ store, freshPrefix }: Context): void {
       }
     });
 
-    it('answers a current revision that covers all that was acknowledged, and lets watches reach it without another write', async () => {
+    it('returns a current revision that covers all acknowledged writes, and watches reach it without another write', async () => {
       const [quiet, busy] = [freshPrefix(), freshPrefix()];
       const start = await store().currentRevision();
       const stop = new AbortController();
@@ -465,7 +465,7 @@ function concurrency({ store, freshPrefix }: Context): void {
 
 type Step = { do: 'put' | 'delete'; key: number; guess: 'none' | 'right' | 'wrong' };
 
-/** Any sequence of writes, against a map and a list: state, history and watch must agree. */
+/** Applies random sequences of writes to the store and to a map with a list. State, history and watch must be equal. */
 function model({ store, freshPrefix }: Context): void {
   const step = fc.record<Step>({
     do: fc.constantFrom('put', 'put', 'delete'),

@@ -1,61 +1,67 @@
 /**
- * The store: etcd's model. Keys in one flat space, one revision counter for all of them, compare-and-set on a key's
- * revision, ranges at a revision, watches from a revision, compaction, leases.
+ * The store, with etcd's model: one flat space of keys, one revision counter for all keys, compare-and-set on a key's revision,
+ * ranges at a revision, watches from a revision, compaction, leases.
  *
  * Source: etcd.io, API guarantees; kine `pkg/server/types.go` for the shape.
  */
 
+/** A key with its value, at one revision. */
 export interface StoreEntry {
   key: string;
   value: Uint8Array;
   createRevision: number;
   modRevision: number;
-  /** Changes since creation, from 1. */
+  /** Number of writes since the key was created, from 1. */
   version: number;
-  /** 0: none. */
+  /** The lease of the key; 0: none. */
   lease: number;
 }
 
+/** One change of a key. */
 export interface StoreEvent {
   type: 'put' | 'delete';
-  /** The revision of the change; for a delete `entry` is the last state, with its own modRevision. */
+  /** The revision of the change. For a delete, `entry` is the last state, with its own modRevision. */
   revision: number;
   entry: StoreEntry;
-  /** The state before a put; absent for a creation. */
+  /** The state before a put. Undefined for a creation. */
   previous: StoreEntry | undefined;
 }
 
+/** Selects keys to read. */
 export interface RangeOptions {
   prefix: string;
-  /** Read the state at this revision; 0 or absent: the current one. @throws CompactedError */
+  /** Reads the state at this revision. 0 or absent: the current one. @throws CompactedError @throws FutureRevisionError */
   revision?: number | undefined;
-  /** Keys at or after this one (for paging: last key + '\0'). */
+  /** Reads only keys from this one on. The next page begins at the last key + '\0'. */
   startKey?: string | undefined;
   limit?: number | undefined;
 }
 
+/** The result of a range. */
 export interface RangeResult {
   /** The revision at which the range was read. */
   revision: number;
   entries: StoreEntry[];
-  /** Whether `limit` cut the result. */
+  /** Whether `limit` has cut the result. */
   more: boolean;
-  /** Number of keys at that revision in the whole range from `startKey` on, whatever `limit` (as etcd counts). */
+  /** Number of keys in the whole range from `startKey` on at that revision, without `limit` (as etcd counts). */
   count: number;
 }
 
+/** The result of a compare-and-set write. */
 export type WriteResult =
   | { kind: 'ok'; revision: number; previous: StoreEntry | undefined }
-  /** The key's modRevision was not the expected one; `current` is what is there. */
+  /** The key's modRevision was not the expected one. `current` is the present entry; undefined when the key does not exist. */
   | { kind: 'conflict'; revision: number; current: StoreEntry | undefined };
 
+/** Options of a put. */
 export interface PutOptions {
-  /** The key's modRevision must be this; 0: the key must not exist; absent: unconditional. */
+  /** The modRevision that the key must have. 0: the key must not exist. Absent: no condition. */
   expectedRevision?: number | undefined;
   lease?: number | undefined;
 }
 
-/** The revision asked for is before {@link Store.compactRevision}. */
+/** The requested revision is before {@link Store.compactRevision}. */
 export class CompactedError extends Error {
   readonly compactRevision: number;
   constructor(compactRevision: number) {
@@ -65,7 +71,7 @@ export class CompactedError extends Error {
   }
 }
 
-/** The revision asked for lies in the future. */
+/** The requested revision is in the future. */
 export class FutureRevisionError extends Error {
   readonly currentRevision: number;
   constructor(currentRevision: number) {
@@ -75,28 +81,31 @@ export class FutureRevisionError extends Error {
   }
 }
 
+/** The store of the API server. Every implementation passes `store.contract.ts`. Keys are compared by their UTF-8 bytes. */
 export interface Store {
   /**
-   * The newest revision that is durable, read after this call: at least that of every write acknowledged before it, by whatever process.
-   * It may take a round trip over a network, so callers share it. A watch that is open gets a progress up to this revision, without
-   * another write. The caller sets the deadline.
+   * The newest durable revision, read after this call: at least that of every write that any process got acknowledged before. It
+   * may take a network round trip, so callers share its result. Open watches report progress up to this revision without another
+   * write. There is no deadline here; the caller sets one.
    * @throws StoreError `unavailable` or `closed`
    */
   currentRevision(): Promise<number>;
-  /** The newest compaction that this process knows of; another process may have compacted further. */
+  /** The newest compaction that this process knows of. Another process may have compacted further. */
   compactRevision(): number;
   get(key: string, revision?: number): Promise<{ revision: number; entry: StoreEntry | undefined }>;
   range(options: RangeOptions): Promise<RangeResult>;
   /**
-   * Resolves when the write is durable (fsync), never before. Compare-and-set holds among all processes that write to the store.
-   * @throws StoreError `unavailable`: the write may have happened, or may still happen; any other: it has not
+   * Writes a key. Resolves when the write is durable (fsync), never before. Compare-and-set holds among all processes that write
+   * to the store.
+   * @throws StoreError `unavailable`: the write may have happened, or may still happen. Any other error: it has not
+   * @throws LeaseNotFoundError for an unknown lease
    */
   put(key: string, value: Uint8Array, options?: PutOptions): Promise<WriteResult>;
   delete(key: string, options?: { expectedRevision?: number | undefined }): Promise<WriteResult>;
   /**
-   * All changes under `prefix` with a revision above `afterRevision`, in order, each once, without a gap; batches hold
-   * whole revisions. An empty batch tells that everything up to `progressRevision` has been delivered.
-   * Ends when `signal` aborts or the store is closed. @throws CompactedError when `afterRevision` is below the compaction
+   * All changes under `prefix` with a revision above `afterRevision`, in order, each exactly once. A revision is never split over
+   * two batches. An empty batch reports that everything up to `progressRevision` was delivered. The watch ends when `signal`
+   * aborts or the store is closed. @throws CompactedError when `afterRevision` is below the compaction
    */
   watch(
     prefix: string,
@@ -104,16 +113,22 @@ export interface Store {
     signal: AbortSignal,
   ): AsyncIterable<{ events: StoreEvent[]; progressRevision: number }>;
   /**
-   * Forgets what was overwritten or deleted at or before `revision`; reads below it then fail.
-   * @throws CompactedError when that has been done already @throws FutureRevisionError
+   * Compacts: deletes states that were overwritten or deleted at or before `revision`. Reads of earlier revisions then fail.
+   * @throws CompactedError when this revision is compacted already @throws FutureRevisionError
    */
   compact(revision: number): Promise<void>;
-  /** @param ttlSeconds keys that carry the lease are deleted when it has not been renewed for this long */
+  /**
+   * Grants a lease. @param ttlSeconds keys with the lease are deleted when it was not renewed for this time @returns the lease's
+   * id
+   */
   grantLease(ttlSeconds: number): Promise<number>;
   renewLease(lease: number): Promise<void>;
   revokeLease(lease: number): Promise<void>;
-  /** Why writes fail at the moment, reads going on; undefined: they succeed. It is put right without anybody writing. */
+  /**
+   * Why writes fail at present while reads still work. Undefined when they succeed. The store detects a recovery by itself,
+   * without a write of a client.
+   */
   problem(): string | undefined;
-  /** Writes outstanding are finished first. */
+  /** Finishes outstanding writes, then closes. Later calls fail with `closed`. */
   close(): Promise<void>;
 }

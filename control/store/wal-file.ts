@@ -1,27 +1,31 @@
 /**
- * Looks into a write-ahead log before SQLite does: SQLite takes what is whole, and drops the rest of it without a word.
+ * Inspects a write-ahead log before SQLite opens it. SQLite reads the complete transactions and silently drops the rest.
  *
  * Source: sqlite.org/fileformat2.html, "The Write-Ahead Log".
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 
+/** What a write-ahead log contains. */
 export interface WalReport {
-  /** Frames that SQLite will read: up to the last whole transaction. */
+  /** Number of frames that SQLite will read: up to the last complete transaction. */
   frames: number;
-  /** Frames of the log after that, of a transaction that is not whole, or damaged; a last one that ends early included. */
+  /** Number of frames after that: of an incomplete transaction, or damaged. It includes a last frame that is cut off. */
   droppedFrames: number;
   droppedBytes: number;
 }
 
 const headerBytes = 32;
 const frameHeaderBytes = 24;
-/** In the magic number's last bit: checksums are over big-endian words. */
+/** The last bit of the magic number tells whether checksums use big-endian words. This is the value for little-endian. */
 const magicLittle = 0x377f0682;
 const magicBig = 0x377f0683;
-/** Every start over at the file's beginning adds one to the first salt: frames from before are left over, not broken. */
+/**
+ * Each time the log starts again at the file's beginning, the first salt grows by one. Frames with an older salt are left over
+ * from before; they are not damaged.
+ */
 const olderSalts = 1 << 16;
 
-/** Undefined where there is no log, or an empty one. */
+/** Inspects a log file. Undefined when there is no log, or an empty one. */
 export function inspectWal(path: string): WalReport | undefined {
   let fd: number;
   try {
@@ -37,7 +41,7 @@ export function inspectWal(path: string): WalReport | undefined {
   }
 }
 
-/** @param read fills the buffer from there on, and tells how much there was */
+/** @param read fills the buffer from a position on, and returns the number of bytes read */
 function inspect(read: (buffer: Buffer, position: number) => number): WalReport | undefined {
   const header = Buffer.alloc(headerBytes);
   const got = read(header, 0);
@@ -70,12 +74,12 @@ function inspect(read: (buffer: Buffer, position: number) => number): WalReport 
     } else good = false;
     report.droppedFrames++;
     report.droppedBytes += length;
-    // The size of the database after a commit, in pages; 0 in frames that commit nothing.
+    // The size of the database after a commit, in pages. It is 0 in frames that do not end a transaction.
     if (good && frame.readUInt32BE(4) !== 0) Object.assign(report, { frames: index + 1, droppedFrames: 0, droppedBytes: 0 });
   }
 }
 
-/** Without a header nothing can be told of the frames: all that is there is dropped. */
+/** The report for a log with a broken header. Its frames cannot be read, so all of them are dropped. */
 function afterBrokenHeader(read: (buffer: Buffer, position: number) => number, start: number): WalReport {
   const chunk = Buffer.alloc(1 << 20);
   let bytes = start;

@@ -1,15 +1,17 @@
 /**
- * Watches: live events as they are committed, the log for what came before, each change once and in order.
+ * Delivers watches: live events when they are committed, and earlier ones from the log. Each change is delivered once and in
+ * order.
  *
- * A watcher is registered before its replay begins, so nothing falls between the two:
+ * A watcher is registered before its replay begins, so no change is lost in between:
  *
- *     replaying ──(log read up to where live began)──▶ live ──(queue too long)──▶ behind ──(asks again)──▶ replaying
+ * replaying ──(log read up to where live began)──▶ live ──(queue too long)──▶ behind ──(asks again)──▶ replaying
  *
- * A consumer that does not keep up costs no memory: its queue is dropped and it reads on from the log.
+ * A slow consumer costs no memory: its queue is dropped, and it continues from the log.
  */
 import type { ChangesOperation, ChangesResult } from './sqlite-protocol.ts';
 import type { StoreEvent } from './store.ts';
 
+/** One batch of events. */
 export interface WatchBatch {
   events: StoreEvent[];
   progressRevision: number;
@@ -20,6 +22,7 @@ type ReadLog = (part: Omit<ChangesOperation, 'op'>) => Promise<ChangesResult>;
 const MAX_QUEUED_EVENTS = 1_000;
 const MAX_QUEUED_BYTES = 8 << 20;
 
+/** All watchers of a store. */
 export class WatchHub {
   readonly #watchers = new Set<Watcher>();
   readonly #readLog: ReadLog;
@@ -31,19 +34,19 @@ export class WatchHub {
     this.#readLog = readLog;
   }
 
-  /** The newest revision published: durable, and queued at every watcher that is live. */
+  /** The newest published revision. It is durable, and queued for every watcher that is live. */
   get revision(): number {
     return this.#revision;
   }
 
-  /** @param events the changes after the last published revision, in order, up to `revision` */
+  /** Publishes changes. @param events the changes after the last published revision, in order, up to `revision` */
   publish(events: readonly StoreEvent[], revision: number): void {
     if (revision === this.#revision) return;
     this.#revision = revision;
     for (const watcher of this.#watchers) watcher.offer(events, revision);
   }
 
-  /** Ends all watches, present and future: normally, or with `error`. */
+  /** Ends all present and future watches: normally, or with `error`. */
   end(error: Error | undefined): void {
     this.#end ??= { error };
     for (const watcher of this.#watchers) watcher.wake();
@@ -69,7 +72,7 @@ export class WatchHub {
   }
 }
 
-/** All of a watcher's events after `from`, up to `through`. */
+/** The events of one watcher after `from`, up to `through`. */
 interface LiveQueue {
   from: number;
   through: number;
@@ -80,7 +83,7 @@ interface LiveQueue {
 class Watcher {
   readonly #prefix: string;
   readonly #readLog: ReadLog;
-  /** Everything up to here has been delivered. */
+  /** Everything up to this revision was delivered. */
   #position: number;
   #live: LiveQueue | undefined;
   #startReported = false;
@@ -108,7 +111,7 @@ class Watcher {
     this.#wake?.();
   }
 
-  /** The next batch; undefined after {@link wake} without one: the caller looks whether to go on. */
+  /** The next batch. Undefined after {@link wake} without a batch: the caller then checks whether to continue. */
   async next(currentRevision: number): Promise<WatchBatch | undefined> {
     this.#live ??= { from: currentRevision, through: currentRevision, queue: [], bytes: 0 };
     if (this.#position < this.#live.from) return await this.#replay(this.#live.from);

@@ -6,7 +6,7 @@ import { WriteHealth } from './write-health.ts';
 const broken = (): StoreError => new StoreError('io', 'reading or writing failed (disk I/O error)');
 
 describe('write health', () => {
-  it('tells of the first failure and of the first success after it, found by a write of its own', (t) => {
+  it('reports the first failure, and the first success after it, which its own probe finds', (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
     const told: (string | undefined)[] = [];
     let disk: 'broken' | 'whole' = 'broken';
@@ -26,7 +26,7 @@ describe('write health', () => {
     health.stop();
   });
 
-  it('does not count what says nothing about the disk', () => {
+  it('ignores errors that have nothing to do with the disk', () => {
     const told: (string | undefined)[] = [];
     const health = new WriteHealth(
       '/tmp/store.db',

@@ -1,16 +1,19 @@
-/** Whether writes reach the disk, and the look that finds out, without anybody writing, that they do again. */
+/**
+ * Tracks whether writes reach the disk. After a failure it probes, so that a recovery is detected without a write of a client.
+ */
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fromSqlite, StoreError } from './errors.ts';
 
-/** How long a mended disk waits until it is noticed. */
+/** Interval of probes after a failure. */
 const retryMs = 1_000;
 const lookMs = 5_000;
-/** With less than this on the disk, whether a write still fits is found out by one. */
+/** With fewer free bytes than this, only a real write shows whether a write still fits, so it probes. */
 const scarceBytes = 64 << 10;
-/** A disk that was full counts as mended with this much on it: a write of one page may fit sooner, and the next one not. */
+/** A full disk counts as recovered with this many free bytes. With fewer, one page may fit and the next may not. */
 const enoughBytes = 256 << 10;
 
+/** Tracks whether writes reach the disk. */
 export class WriteHealth {
   readonly #path: string;
   readonly #probe: () => void;
@@ -19,8 +22,8 @@ export class WriteHealth {
   #problem: StoreError | undefined;
 
   /**
-   * @param probe makes a small change durable, or throws
-   * @param changed is told of the first failure, and of the first success after it
+   * @param probe commits a small change, or throws
+   * @param changed is called at the first failure, and at the first success after it
    */
   constructor(path: string, probe: () => void, changed: (problem: string | undefined) => void) {
     this.#path = path;
@@ -35,7 +38,7 @@ export class WriteHealth {
     this.#changed(undefined);
   }
 
-  /** Errors that say nothing about the disk are not counted. */
+  /** Records a failed write. Errors that have nothing to do with the disk are ignored. */
   failed(error: unknown): void {
     if (!(error instanceof StoreError)) return;
     const isNew = this.#problem?.message !== error.message;
@@ -52,7 +55,7 @@ export class WriteHealth {
     if (this.#problem.code !== 'full' || (this.#freeBytes() ?? enoughBytes) >= enoughBytes) this.#try();
   }
 
-  /** A disk may fill while nobody writes. */
+  /** Checks the free space, because a disk may become full while there are no writes. */
   #look(): void {
     if (this.#problem === undefined && (this.#freeBytes() ?? 0) < scarceBytes) this.#try();
   }
@@ -66,7 +69,9 @@ export class WriteHealth {
     }
   }
 
-  /** Undefined where the file system does not tell: then only a write shows how it is. */
+  /**
+   * Free bytes of the file system. Undefined when the system does not report them: then only a write shows whether it is full.
+   */
   #freeBytes(): number | undefined {
     try {
       const { bavail, bsize } = statfsSync(dirname(this.#path));

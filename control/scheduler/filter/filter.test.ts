@@ -18,7 +18,7 @@ interface Case {
   pod: Pod;
   nodes: (Node | [Node, ...Pod[]])[];
   lookups?: Partial<SnapshotLookups>;
-  /** Per node, in the order of their names: the reasons, marked `!` where preemption cannot help; or 'fits'. */
+  /** For each node in the order of names: the reasons, with a `!` when preemption cannot help; or 'fits'. */
   expected: (string | string[])[];
 }
 

@@ -1,4 +1,4 @@
-/** Required affinity and anti-affinity between pods: of the pod to be placed, and of those already placed. */
+/** Required affinity and anti-affinity between pods, both of the pod to place and of pods already placed. */
 import { ownValue } from '#api/own-value.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
@@ -8,10 +8,11 @@ import type { Snapshot } from '../snapshot.ts';
 
 const name = 'InterPodAffinity';
 
-/** Topology domains, as `label value`. */
+/** Topology domains, written `label value`. */
 type Domains = Set<string>;
 const domain = (key: string, value: string): string => `${key}\n${value}`;
 
+/** The filter InterPodAffinity. */
 export const interPodAffinity: FilterPlugin = {
   name,
   prepare(pod, snapshot) {
@@ -23,7 +24,7 @@ export const interPodAffinity: FilterPlugin = {
     if (affinity.length === 0 && antiAffinity.length === 0 && forbidden.size === 0) return { kind: 'skip' };
     const liked = domainsOf(snapshot, affinity, (other) => affinity.every((term) => term.matches(other)));
     const disliked = domainsOf(snapshot, antiAffinity);
-    // The first pod of a group that wants to be together has nobody to join.
+    // The first pod of a group with affinity to itself has no other pod to join, so it may go anywhere.
     const isFirst = liked.size === 0 && affinity.every((term) => term.matches(pod));
     return {
       kind: 'check',
@@ -37,7 +38,10 @@ export const interPodAffinity: FilterPlugin = {
   },
 };
 
-/** Domains that hold a pod which some term means (or, with `also`, one that meets that, for every term's key). */
+/**
+ * The domains that contain a pod which some term matches. With `also`, the domains of every term's key that contain a pod which
+ * `also` matches.
+ */
 function domainsOf(snapshot: Snapshot, terms: readonly AffinityTerm[], also?: (other: Pod) => boolean): Domains {
   const found: Domains = new Set();
   if (terms.length === 0) return found;

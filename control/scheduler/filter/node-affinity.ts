@@ -1,9 +1,10 @@
-/** nodeSelector and required node affinity. */
+/** Checks nodeSelector and required node affinity. */
 import { namedNodes, requiredNodeAffinity } from '#api/pod/node-selector.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
 
 const name = 'NodeAffinity';
 
+/** The filter NodeAffinity. */
 export const nodeAffinity: FilterPlugin = {
   name,
   prepare(pod) {

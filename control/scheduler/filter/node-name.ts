@@ -1,8 +1,9 @@
-/** A pod that names its node goes nowhere else. */
+/** Rejects all other nodes for a pod with `spec.nodeName`. */
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
 
 const name = 'NodeName';
 
+/** The filter NodeName. */
 export const nodeName: FilterPlugin = {
   name,
   prepare({ spec }) {

@@ -1,9 +1,10 @@
-/** Two pods cannot open one port of one node. */
+/** Rejects nodes on which another pod has one of the pod's host ports. */
 import { hostPorts, hostPortsConflict } from '#api/pod/host-ports.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
 
 const name = 'NodePorts';
 
+/** The filter NodePorts. */
 export const nodePorts: FilterPlugin = {
   name,
   prepare(pod) {

@@ -1,13 +1,14 @@
-/** A node needs room for what the pod requests, and a free place among its maximum of pods. */
+/** Rejects nodes that have too little free resources for the pod's requests, or already run their maximum number of pods. */
 import { type Amounts, amountOf } from '#api/pod/requests.ts';
 import { type FilterPlugin, type Rejection, rejectionOf } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
 import { podResources } from '../resources.ts';
 
 const name = 'NodeResourcesFit';
-/** Told in this order, extended resources after them. */
+/** The order of these resources in messages. Extended resources follow. */
 const common = ['cpu', 'memory', 'ephemeral-storage'];
 
+/** The filter NodeResourcesFit. */
 export const nodeResourcesFit: FilterPlugin = {
   name,
   prepare(pod) {
@@ -19,7 +20,7 @@ export const nodeResourcesFit: FilterPlugin = {
 
 function fit(requested: Amounts, resources: readonly string[], info: NodeInfo): Rejection | undefined {
   const reasons = info.pods.length + 1 > amountOf(info.allocatable, 'pods') ? ['Too many pods'] : [];
-  // More than the node has in all: no preemption can make room.
+  // When the pod requests more than the node has in total, preemption cannot help.
   let preemptible = true;
   for (const resource of resources) {
     const wanted = amountOf(requested, resource);

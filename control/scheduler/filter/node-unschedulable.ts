@@ -1,9 +1,10 @@
-/** Keeps pods off cordoned nodes, unless they tolerate the taint that cordoning stands for. */
+/** Rejects cordoned nodes, unless the pod tolerates the taint `node.kubernetes.io/unschedulable`. */
 import { tolerationOf } from '#api/pod/tolerations.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
 
 const name = 'NodeUnschedulable';
 
+/** The filter NodeUnschedulable. */
 export const nodeUnschedulable: FilterPlugin = {
   name,
   prepare({ spec }) {

@@ -13,14 +13,15 @@ const notMatched = "node(s) didn't match pod topology spread constraints";
 
 interface Counted {
   constraint: SpreadConstraint;
-  /** Matching pods by value of the topology label. */
+  /** Number of matching pods by value of the topology label. */
   counts: ReadonlyMap<string, number>;
-  /** The smallest of the counts; 0 while there are fewer domains than `minDomains`. */
+  /** The smallest of the numbers; 0 while there are fewer domains than `minDomains`. */
   least: number;
-  /** 1 when the pod counts for its own constraint. */
+  /** 1 when the pod matches its own constraint, otherwise 0. */
   self: number;
 }
 
+/** The filter PodTopologySpread. */
 export const podTopologySpread: FilterPlugin = {
   name,
   prepare(pod, snapshot) {

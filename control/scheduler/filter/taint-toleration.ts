@@ -1,9 +1,10 @@
-/** Keeps pods off nodes with taints NoSchedule and NoExecute that they do not tolerate. */
+/** Rejects nodes with taints NoSchedule or NoExecute that the pod does not tolerate. */
 import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
 
 const name = 'TaintToleration';
 
+/** The filter TaintToleration. */
 export const taintToleration: FilterPlugin = {
   name,
   prepare: ({ spec }) => ({

@@ -1,14 +1,15 @@
-/** Prefers nodes that hold the pod's images already, by their size, unless only few nodes do. */
+/** Prefers nodes that have the pod's images already, weighted by size, and less if few nodes have them. */
 import type { Pod } from '#api/types.generated.ts';
 import { maxNodeScore, type ScorePlugin } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
 import type { Snapshot } from '../snapshot.ts';
 
 const mebibyte = 1024 * 1024;
-/** Less than this earns nothing; per container, more than that earns no more. */
+/** Smaller images score 0. Above `maxBytesPerContainer` per container, the score does not grow. */
 const minBytes = 23 * mebibyte;
 const maxBytesPerContainer = 1000 * mebibyte;
 
+/** The score plugin ImageLocality. */
 export const imageLocality: ScorePlugin = {
   name: 'ImageLocality',
   weight: 1,
@@ -33,5 +34,5 @@ function imagesOf({ spec }: Pod): string[] {
   return [...ofContainers, ...ofVolumes].map(withTag);
 }
 
-/** `:latest` for a name without tag or digest: node status names images with their tag. */
+/** Adds `:latest` to a name without tag or digest, because node status has names with tags. */
 const withTag = (image: string): string => (image.lastIndexOf(':') <= image.lastIndexOf('/') ? `${image}:latest` : image);

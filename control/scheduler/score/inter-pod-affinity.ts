@@ -1,13 +1,14 @@
-/** Preferred affinity and anti-affinity between pods, in both directions. */
+/** Preferred affinity and anti-affinity between pods: of the pod to place, and of pods already placed. */
 import { ownValue } from '#api/own-value.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { maxNodeScore, type ScorePlugin } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
 import { type AffinityTerm, preferredTerms, requiredAffinity } from '../pod-affinity.ts';
 
-/** What a required affinity of a placed pod counts in favour of the domain it is in (hardPodAffinityWeight). */
+/** The weight of a placed pod's required affinity for its own domain (upstream's hardPodAffinityWeight). */
 const hardAffinityWeight = 1;
 
+/** The score plugin InterPodAffinity. */
 export const interPodAffinityScore: ScorePlugin = {
   name: 'InterPodAffinity',
   weight: 2,
@@ -40,7 +41,7 @@ export const interPodAffinityScore: ScorePlugin = {
   },
 };
 
-/** The smallest sum is 0, the largest 100. */
+/** Scales the sums: the smallest becomes 0, the largest 100. */
 function spreadOut(sums: readonly number[]): number[] {
   const least = Math.min(...sums);
   const range = Math.max(...sums) - least;

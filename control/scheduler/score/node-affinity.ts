@@ -1,7 +1,8 @@
-/** Preferred node affinity: the sum of the weights of the terms that a node meets. */
+/** Preferred node affinity: the sum of the weights of the terms that match a node. */
 import { nodeSelectorTerm } from '#api/pod/node-selector.ts';
 import { normalise, type ScorePlugin } from '../framework.ts';
 
+/** The score plugin NodeAffinity. */
 export const nodeAffinityScore: ScorePlugin = {
   name: 'NodeAffinity',
   weight: 2,

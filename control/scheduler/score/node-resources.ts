@@ -1,4 +1,4 @@
-/** Scores by what is left on a node: the emptiest first, and those whose cpu and memory are used evenly. */
+/** Scores nodes by their free resources: the emptiest ones first, and those on which cpu and memory are used evenly. */
 import type { Amounts } from '#api/pod/requests.ts';
 import { maxNodeScore, type ScorePlugin } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
@@ -6,7 +6,7 @@ import { podResources } from '../resources.ts';
 
 const scored = ['cpu', 'memory'] as const;
 
-/** NodeResourcesFit with the strategy LeastAllocated: the mean of the free shares of cpu and memory. */
+/** The score plugin NodeResourcesFit with the strategy LeastAllocated: the mean of the free fractions of cpu and memory. */
 export const leastAllocated: ScorePlugin = {
   name: 'NodeResourcesFit',
   weight: 1,
@@ -23,13 +23,16 @@ function leastAllocatedScore(wanted: Amounts, { allocatable, nonZeroRequested }:
   return shares.length === 0 ? 0 : Math.trunc(shares.reduce((sum, share) => sum + share, 0) / shares.length);
 }
 
-/** NodeResourcesBalancedAllocation: by how much the pod makes the use of cpu and memory more even; 75 is no change. */
+/**
+ * The score plugin NodeResourcesBalancedAllocation: how much more even the pod makes the use of cpu and memory; 75 means no
+ * change.
+ */
 export const balancedAllocation: ScorePlugin = {
   name: 'NodeResourcesBalancedAllocation',
   weight: 1,
   score(pod, feasible) {
     const { requested } = podResources(pod);
-    // A pod without requests changes nothing anywhere.
+    // A pod without requests changes nothing on any node.
     if (scored.every((resource) => (requested[resource] ?? 0) === 0)) return undefined;
     return feasible.map((info) => {
       const difference = evenness(info, requested) - evenness(info, {});
@@ -38,7 +41,7 @@ export const balancedAllocation: ScorePlugin = {
   },
 };
 
-/** 100 when the shares in use are all the same, less by their standard deviation. */
+/** 100 when all used fractions are equal, reduced by their standard deviation. */
 function evenness({ allocatable, requested }: NodeInfo, added: Amounts): number {
   const fractions = scored.flatMap((resource) => {
     const capacity = allocatable[resource] ?? 0;

@@ -1,4 +1,4 @@
-/** Prefers the domains with the fewest pods alike: constraints ScheduleAnyway, or the system's defaults. */
+/** Prefers the domains with the fewest matching pods, by the constraints with ScheduleAnyway, or by the system's defaults. */
 import { hostnameLabel } from '#api/node-labels.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { Pod } from '#api/types.generated.ts';
@@ -13,6 +13,7 @@ import {
   type SpreadConstraint,
 } from '../spread-constraints.ts';
 
+/** The score plugin PodTopologySpread. */
 export const podTopologySpreadScore: ScorePlugin = {
   name: 'PodTopologySpread',
   weight: 2,
@@ -20,7 +21,7 @@ export const podTopologySpreadScore: ScorePlugin = {
     const own = (pod.spec.topologySpreadConstraints ?? []).length > 0;
     const constraints = own ? ownConstraints(pod, 'ScheduleAnyway') : defaultConstraints(pod, snapshot);
     if (constraints.length === 0) return undefined;
-    // With the defaults, nodes without a zone label still take part in the spreading over nodes.
+    // With the default constraints, a node without a zone label also takes part: pods are still spread by hostname.
     const takesPart = (info: NodeInfo): boolean => !own || hasAllTopologyKeys(info, constraints);
     const crowds = constraints.map((constraint) => crowding(pod, constraint, feasible.filter(takesPart), snapshot, takesPart));
     const sums = feasible.map((info) =>
@@ -30,7 +31,10 @@ export const podTopologySpreadScore: ScorePlugin = {
   },
 };
 
-/** How crowded a node's domain is, weighted by the number of domains so that a small topology counts as much as a large one. */
+/**
+ * The number of matching pods in a node's domain, weighted by the number of domains, so that a topology with few domains counts
+ * as much as one with many.
+ */
 function crowding(
   pod: Pod,
   { topologyKey, selector, maxSkew, includes }: SpreadConstraint,

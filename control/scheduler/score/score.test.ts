@@ -16,7 +16,7 @@ interface Case {
   pod: Pod;
   nodes: (Node | [Node, ...Pod[]])[];
   lookups?: Partial<SnapshotLookups>;
-  /** Names of the feasible nodes; absent: all. */
+  /** The names of the feasible nodes. Absent: all. */
   feasible?: string[];
   expected: number[] | undefined;
 }
@@ -44,7 +44,7 @@ suite(leastAllocated, 1, [
     expected: [62, 25],
   },
   // 100m of 4 cores: 97; 200 MiB of 8 GiB: 97.
-  { name: 'counts a little for pods that request nothing', pod: pod('p'), nodes: [node('a')], expected: [97] },
+  { name: 'counts a small request for pods without requests', pod: pod('p'), nodes: [node('a')], expected: [97] },
   {
     name: 'is nothing for what is more than full',
     pod: pod('p', { cpu: '4', memory: '8Gi' }),

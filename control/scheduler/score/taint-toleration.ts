@@ -2,6 +2,7 @@
 import { tolerationOf } from '#api/pod/tolerations.ts';
 import { normalise, type ScorePlugin } from '../framework.ts';
 
+/** The score plugin TaintToleration. */
 export const taintTolerationScore: ScorePlugin = {
   name: 'TaintToleration',
   weight: 3,
