@@ -12,10 +12,12 @@ import { createTokenKey } from '#control/pki/certificates.ts';
 import { createSqliteStore } from '#control/store/sqlite.ts';
 import type { Store } from '#control/store/store.ts';
 import { admissionPlugins } from './admission/plugins/index.ts';
-import { type ApiServer, type ApiServerDeps, createApiServer, inProcessTransport } from './api-server.ts';
+import { type ApiServer, createApiServer } from './api-server.ts';
+import { type ApiServerDeps } from './api-server-deps.ts';
 import { type AuthorizationMode, createAuthorization } from './authorization/modes.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
 import { KindCatalog } from './catalog.ts';
+import { inProcessTransport } from './in-process-transport.ts';
 import {
   createServiceAllocator,
   type ServiceAllocatorDeps,

@@ -18,7 +18,7 @@ import type { Transport } from '#client/transport.ts';
 import type { TestServer } from '#control/apiserver/api-server.testing.ts';
 import { admin, startTestServer } from '#control/apiserver/api-server.testing.ts';
 import type { ApiServer } from '#control/apiserver/api-server.ts';
-import { inProcessTransport } from '#control/apiserver/api-server.ts';
+import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
 import type { ControllerOptions } from './index.ts';
 import { runControllers } from './index.ts';
 

@@ -5,7 +5,7 @@ import { parseExact, stringifyExact } from '#api/int64.ts';
 import type { Deployment, Pod } from '#api/types.generated.ts';
 import { createClient } from '#client/rest-client.ts';
 import { admin } from '#control/apiserver/api-server.testing.ts';
-import { inProcessTransport } from '#control/apiserver/api-server.ts';
+import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
 import type { World } from './cluster.testing.ts';
 import { startWorld } from './cluster.testing.ts';
 

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execFile } from '#agent/host/exec.ts';
 import { admin, startTestServer, type TestServer } from '#control/apiserver/api-server.testing.ts';
-import { inProcessTransport } from '#control/apiserver/api-server.ts';
+import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
 
 const maps = '/api/v1/namespaces/default/configmaps';
 const configMap = (name: string, bytes = 20_000) => ({

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { ApiError } from '#api/status.ts';
 import { admin, startTestServer, type TestServer } from '../api-server.testing.ts';
-import { inProcessTransport } from '../api-server.ts';
+import { inProcessTransport } from '../in-process-transport.ts';
 import { bytesResponse } from '../rest/responses.ts';
 import { ListsUnderWay } from './lists-under-way.ts';
 

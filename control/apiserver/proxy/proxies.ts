@@ -7,7 +7,6 @@
 import { posix } from 'node:path';
 import { type ApiError, badRequest, failure, internalError } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
-import type { ProxiedRequest, StreamProxy } from '../api-server.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { methodNotAllowed } from '../rest/resource-handler.ts';
@@ -21,6 +20,7 @@ import { escapePath } from './links.ts';
 import { kubeletOf, type Location, nodeLocation, podLocation, serviceLocation } from './location.ts';
 import { negotiateReader, sendOverWebSocket } from './log-websocket.ts';
 import { type KubeletTarget, logTarget, streamTarget } from './pod-streams.ts';
+import type { ProxiedRequest, StreamProxy } from './stream-proxy.ts';
 import { passUpgradeOn } from './upgrade.ts';
 
 export interface ProxyOptions extends BackendOptions {

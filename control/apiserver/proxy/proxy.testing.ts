@@ -5,7 +5,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
 import { startTestServer, type TestServer } from '../api-server.testing.ts';
-import type { ApiServerDeps } from '../api-server.ts';
+import type { ApiServerDeps } from '../api-server-deps.ts';
 import { listen } from '../serving/listener.ts';
 import { silentLog } from '../serving/server-log.ts';
 import { Proxies, type ProxyOptions } from './proxies.ts';

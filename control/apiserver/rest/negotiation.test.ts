@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { decodeProtobuf, decodeRaw, encodeProtobuf, openEnvelope } from '#api/codec/protobuf.ts';
 import { createResourceCatalog } from '#api/resource-catalog.ts';
 import { admin, startTestServer, type TestServer } from '../api-server.testing.ts';
-import { inProcessTransport } from '../api-server.ts';
+import { inProcessTransport } from '../in-process-transport.ts';
 
 const maps = '/api/v1/namespaces/default/configmaps';
 const protobuf = 'application/vnd.kubernetes.protobuf';

@@ -3,7 +3,7 @@ import { afterEach, describe, it } from 'node:test';
 import { decodeProtobuf, decodeWatchEvent, watchFrames } from '#api/codec/protobuf.ts';
 import { FakeClock } from '#client/clock.ts';
 import { admin, type Loose, startTestServer, type TestServer } from '../api-server.testing.ts';
-import { inProcessTransport } from '../api-server.ts';
+import { inProcessTransport } from '../in-process-transport.ts';
 
 const maps = '/api/v1/namespaces/default/configmaps';
 const configMap = (name: string, labels: Record<string, string> = {}, data = {}) => ({

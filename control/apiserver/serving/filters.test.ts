@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { inProcessTransport } from '../api-server.ts';
 import { componentUser } from '../authentication/component-users.ts';
 import { type Authorizer, alwaysAllow } from '../authorization/authorization.ts';
+import { inProcessTransport } from '../in-process-transport.ts';
 import { addresses, backend, type ProxyServer, startProxyServer } from '../proxy/proxy.testing.ts';
 import { parseRequestInfo } from '../rest/request-info.ts';
 import { defaultInflightLimits, Inflight } from './inflight.ts';

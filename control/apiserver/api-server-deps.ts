@@ -1,0 +1,54 @@
+/** What an API server is made of, and what may be chosen about it. */
+import type { Metric } from 'prom-client';
+import type { Clock } from '#client/clock.ts';
+import type { LeftOutReporter } from '#client/left-out.ts';
+import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import type { Store } from '#control/store/store.ts';
+import type { AdmissionPlugin } from './admission/plugin.ts';
+import type { TokenOptions } from './authentication/service-account-tokens.ts';
+import type { Authorization } from './authorization/modes.ts';
+import type { WatchCacheLimits } from './cache/watch-cache.ts';
+import type { KindCatalog } from './catalog.ts';
+import type { ObjectPatcher } from './patch/patch.ts';
+import type { StreamProxy } from './proxy/stream-proxy.ts';
+import type { FlowControl, InflightLimits } from './serving/inflight.ts';
+import type { ServerLog } from './serving/server-log.ts';
+
+export interface ApiServerDeps {
+  store: Store;
+  clock: Clock;
+  log: ServerLog;
+  /** What is served at first; from now on this server's to change. */
+  catalog: KindCatalog;
+  patcher: ObjectPatcher;
+  /** Asked about every write and connect, in this order; see admission/plugins/index.ts. */
+  admission: readonly AdmissionPlugin[];
+  /** Told of stored values that cannot be read. */
+  leftOut?: LeftOutReporter;
+  /** Default: `alwaysAllow`, which follows nothing. */
+  authorization?: Pick<Authorization, 'authorizer' | 'followers'>;
+  /** Default: an `Inflight` with the limits of the options. */
+  flowControl?: FlowControl;
+  /** A number in [0, 1). Default: Math.random. */
+  random?: () => number;
+  /** Serves `/openapi/…`; undefined for paths it does not know. */
+  openapi?: (request: TransportRequest) => Promise<TransportResponse | undefined>;
+  /** Serves logs, exec and proxies, over plain requests and upgraded connections. */
+  proxy?: StreamProxy;
+}
+
+export interface ApiServerOptions {
+  /** Our own version, for `/version`. */
+  build: { version: string; commit?: string; date?: string };
+  /** Absent: service-account tokens are neither issued nor accepted. */
+  tokens?: TokenOptions;
+  /** What clients reach the server by, for the legacy `/api` document: `10.0.0.1:6443`. */
+  serverAddress?: string;
+  watchCache?: Partial<WatchCacheLimits>;
+  /** How many requests are served at a time. Default: upstream's, 400 and 200. */
+  inflight?: InflightLimits;
+  /** Deep-freezes cached objects, so that a handler that changes one fails; for tests. */
+  freezeCached?: boolean;
+  /** More metrics to show, kept elsewhere: those of the process. */
+  metrics?: readonly Metric[];
+}

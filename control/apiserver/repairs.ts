@@ -1,0 +1,85 @@
+/**
+ * Brings what stored objects hold (cluster IPs, node ports) in order: once before anything is served, and every three minutes after that.
+ * What is done for a kind is its strategy's `repair`.
+ *
+ * Source: kubernetes `pkg/registry/core/service/{ipallocator,portallocator}/controller`, which upstream runs as a post-start hook.
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { type Clock, sleep } from '#client/clock.ts';
+import { untilAborted } from '#client/until-aborted.ts';
+import type { CacheFeed } from './cache/cache-feed.ts';
+import type { KindCatalog, ServedKind } from './catalog.ts';
+import type { StoredObjects } from './registry/strategy.ts';
+import type { ServerLog } from './serving/server-log.ts';
+
+/** Upstream's interval of the controllers that repair cluster IPs and node ports. */
+const intervalMs = 180_000;
+/** After an attempt that failed, as long as none has succeeded. */
+const firstRetryMs = 10_000;
+
+export interface RepairsDeps {
+  clock: Clock;
+  log: ServerLog;
+  feed: CacheFeed;
+  catalog: KindCatalog;
+}
+
+export class Repairs {
+  readonly #deps: RepairsDeps;
+  readonly #attempted = Promise.withResolvers<void>();
+  #isDone = false;
+
+  constructor(deps: RepairsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether a repair of everything has succeeded. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /**
+   * Resolves after the first attempt, whether it succeeded or not: where the store takes no writes, reads can still be served.
+   * Also when the server shuts down before. @throws why the store cannot be read
+   */
+  get attempted(): Promise<void> {
+    return this.#attempted.promise;
+  }
+
+  /** Runs until `signal` aborts. Failures are logged and tried again. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, catalog, feed } = this.#deps;
+    try {
+      await Promise.race([feed.ready, untilAborted(signal)]);
+    } catch (error) {
+      // For those who wait for `attempted`. If nobody does, that is no unhandled rejection: `feed.run` throws the same error.
+      this.#attempted.promise.catch(() => undefined);
+      this.#attempted.reject(error);
+      return;
+    }
+    while (!signal.aborted) {
+      try {
+        for (const kind of catalog.all()) await this.of(kind);
+        this.#isDone = true;
+      } catch (error) {
+        if (!signal.aborted) log.error({ err: error }, 'what stored objects hold could not be repaired; trying again');
+      }
+      this.#attempted.resolve();
+      await sleep(clock, this.#isDone ? intervalMs : firstRetryMs, signal);
+    }
+    // Requests that still wait go on, and hear from the cache feed that the server shuts down.
+    this.#attempted.resolve();
+  }
+
+  /** Repairs one kind; most have nothing to repair. @throws StoreError */
+  async of(kind: ServedKind): Promise<void> {
+    await kind.strategy.repair?.(() => this.#stored(kind));
+  }
+
+  async #stored({ resource: { storagePrefix } }: ServedKind): Promise<StoredObjects<KubeObject>> {
+    const { feed } = this.#deps;
+    await feed.fresh();
+    const objects = [...feed.cache(storagePrefix).range(`${storagePrefix}/`)].map(({ object }) => object);
+    return { objects, complete: !feed.hasUndecodable(`${storagePrefix}/`) };
+  }
+}

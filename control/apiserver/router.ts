@@ -1,0 +1,149 @@
+/**
+ * From a request that has passed all filters to its answer: a resource, a proxied subresource, or one of the fixed paths (health, version,
+ * metrics, OpenAPI, discovery).
+ */
+import type { ResourceId } from '#api/resources.ts';
+import { bindingResource, reviewResources } from '#api/review-resources.ts';
+import { requestTooLarge } from '#api/status.ts';
+import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import type { ApiServerDeps, ApiServerOptions } from './api-server-deps.ts';
+import { handleIssuerDiscovery } from './authentication/token-issuer-discovery.ts';
+import { handleDiscovery } from './discovery/discovery.ts';
+import type { ServedGroups } from './discovery/served-groups.ts';
+import type { ProxiedRequest, StreamProxy } from './proxy/stream-proxy.ts';
+import { admitConnect } from './rest/admitted.ts';
+import { allowsConversion, type Exchange, type Parts } from './rest/exchange.ts';
+import { negotiate, wantsPretty } from './rest/negotiation.ts';
+import { maxBodyBytes } from './rest/request-body.ts';
+import type { RequestInfo } from './rest/request-info.ts';
+import { findResource, handleResource, methodNotAllowed } from './rest/resource-handler.ts';
+import { bytesResponse, jsonResponse, pageNotFound } from './rest/responses.ts';
+import { handleReview } from './rest/reviews.ts';
+import { handleBinding } from './rest/subresources.ts';
+import type { ServedRequest } from './serving/filter-chain.ts';
+import { type HealthCheck, handleHealth } from './serving/health.ts';
+import type { ApiServerMetrics } from './serving/metrics.ts';
+import { versionInfo } from './serving/version.ts';
+
+export interface RouterDeps {
+  build: ApiServerOptions['build'];
+  serverAddress: string | undefined;
+  openapi: ApiServerDeps['openapi'] | undefined;
+  proxy: StreamProxy | undefined;
+  parts: Parts;
+  metrics: ApiServerMetrics;
+  /** The groups of the catalog, as discovery tells them. */
+  served: () => ServedGroups;
+  /** Read at every request: checks may be added at any time. */
+  checks: readonly HealthCheck[];
+  /** Requests for resources wait for it. Rejects when the store cannot be read: the request fails with that. */
+  ready: Promise<void>;
+  /** Aborts when the kind with this id is removed; undefined for kinds that stay. */
+  endOf(id: string): AbortSignal | undefined;
+  /** Ends watches and other long requests. */
+  shutdown: AbortSignal;
+}
+
+export class Router {
+  readonly #deps: RouterDeps;
+
+  constructor(deps: RouterDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws ApiError for an answer */
+  async serve(served: ServedRequest): Promise<TransportResponse> {
+    const { request, info } = served;
+    if ((request.body?.length ?? 0) > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
+    return info.isResource ? await this.#serveResource(served) : await this.#servePath(request, info);
+  }
+
+  async #serveResource(served: ServedRequest): Promise<TransportResponse> {
+    const { parts, proxy, ready, shutdown, endOf } = this.#deps;
+    const { request, info, user, warnings } = served;
+    const resource = findResource(parts.catalog.resources, info);
+    const review = reviewOf(info);
+    if (resource === undefined && review === undefined && !isBinding(info)) return pageNotFound();
+    await ready;
+    if (resource !== undefined && proxy?.handles(info) === true) return await this.#serveProxied(proxy, served);
+    const ends = [shutdown, request.signal, resource === undefined ? undefined : endOf(resource.id)];
+    const exchange: Omit<Exchange, 'resource'> = {
+      parts,
+      request,
+      info,
+      user,
+      accepted: negotiate(
+        request.headers['accept'],
+        (convert, format) => review === undefined && allowsConversion(convert, format),
+      ),
+      pretty: wantsPretty(info.query, request.headers['user-agent']),
+      warnings,
+      signal: AbortSignal.any(ends.filter((one) => one !== undefined)),
+    };
+    if (review !== undefined) return await handleReview(exchange, review);
+    if (resource === undefined) return await handleBinding(exchange);
+    return await handleResource({ ...exchange, resource });
+  }
+
+  async #serveProxied(proxy: StreamProxy, { request, info, user, warnings, arrival }: ServedRequest): Promise<TransportResponse> {
+    const { registry, clock, admission } = this.#deps.parts;
+    const context = {
+      clock,
+      warn: (message: string) => warnings.add(message),
+      read: (resource: ResourceId, namespace: string | undefined, name: string) => registry.read(resource, namespace, name),
+    };
+    const connecting = (): Promise<void> => admitConnect(admission, info, user, context);
+    const proxied: ProxiedRequest = { request, info, registry, admitConnect: connecting };
+    if (arrival.upgrade === undefined) return await proxy.handle(proxied);
+    await proxy.upgrade({ ...proxied, ...arrival.upgrade });
+    return bytesResponse(101, '', new Uint8Array());
+  }
+
+  async #servePath(request: TransportRequest, info: RequestInfo): Promise<TransportResponse> {
+    const { build, checks, metrics, openapi, parts, served, serverAddress = '' } = this.#deps;
+    if (info.path.includes('//')) return pageNotFound();
+    const health = handleHealth(info, checks);
+    if (health !== undefined) return health;
+    const isRead = info.verb === 'get' || info.verb === 'head';
+    if (info.path === '/version' || info.path === '/version/') {
+      if (!isRead) throw methodNotAllowed();
+      return jsonResponse(200, versionInfo(build));
+    }
+    if (info.path === '/metrics') return await metrics.respond();
+    const issuer = handleIssuerDiscovery(info, parts.tokens, serverAddress);
+    if (issuer !== undefined) return issuer;
+    if (info.path.startsWith('/openapi/')) return (await openapi?.(request)) ?? pageNotFound();
+    const discovery = handleDiscovery(served(), info, request.headers, serverAddress);
+    if (discovery !== undefined && !isRead) throw methodNotAllowed();
+    if (discovery !== undefined) return discovery;
+    if (info.path === '/') return jsonResponse(200, { paths: rootPaths });
+    return pageNotFound();
+  }
+}
+
+function isBinding(info: RequestInfo): boolean {
+  const { group, version, plural } = bindingResource;
+  return info.group === group && info.version === version && info.resource === plural;
+}
+
+/** The review (TokenReview, SubjectAccessReview, …) that the request creates; undefined: it is about something else. */
+function reviewOf(info: RequestInfo): (typeof reviewResources)[number] | undefined {
+  return reviewResources.find(
+    ({ group, version, plural, namespaced }) =>
+      group === info.group && version === info.version && plural === info.resource && namespaced === (info.namespace !== ''),
+  );
+}
+
+/** What `GET /` lists, as upstream lists its own. */
+const rootPaths = [
+  '/api',
+  '/api/v1',
+  '/apis',
+  '/healthz',
+  '/livez',
+  '/metrics',
+  '/openapi/v2',
+  '/openapi/v3',
+  '/readyz',
+  '/version',
+];
