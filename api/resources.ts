@@ -7,6 +7,7 @@ import type {
   ClusterRole,
   ClusterRoleBinding,
   ConfigMap,
+  ControllerRevision,
   CustomResourceDefinition,
   Deployment,
   EndpointSlice,
@@ -17,9 +18,12 @@ import type {
   Namespace,
   Node,
   Pod,
+  PodTemplate,
+  PriorityClass,
   ReplicaSet,
   Role,
   RoleBinding,
+  RuntimeClass,
   Secret,
   Service,
   ServiceAccount,
@@ -30,11 +34,15 @@ export interface ResourceTypes {
   namespaces: Namespace;
   nodes: Node;
   pods: Pod;
+  podtemplates: PodTemplate;
   services: Service;
   endpoints: Endpoints;
   'endpointslices.discovery.k8s.io': EndpointSlice;
   'replicasets.apps': ReplicaSet;
   'deployments.apps': Deployment;
+  'controllerrevisions.apps': ControllerRevision;
+  'priorityclasses.scheduling.k8s.io': PriorityClass;
+  'runtimeclasses.node.k8s.io': RuntimeClass;
   configmaps: ConfigMap;
   secrets: Secret;
   serviceaccounts: ServiceAccount;
@@ -222,6 +230,7 @@ export const builtInResources: readonly BuiltInResource[] = [
       coreOf('Pod'),
     ],
   }),
+  resource('podtemplates', 'PodTemplate', 'core/v1.PodTemplate', { returnsDeleted: 'yes' }),
   resource('secrets', 'Secret', 'core/v1.Secret'),
   resource('serviceaccounts', 'ServiceAccount', 'core/v1.ServiceAccount', {
     returnsDeleted: 'yes',
@@ -235,6 +244,7 @@ export const builtInResources: readonly BuiltInResource[] = [
     storage: 'services/specs',
     subresources: [proxy('ServiceProxyOptions'), coreOf('Service')],
   }),
+  resource('controllerrevisions.apps', 'ControllerRevision', 'apps/v1.ControllerRevision'),
   resource('deployments.apps', 'Deployment', 'apps/v1.Deployment', {
     names: ['deploy'],
     categories: ['all'],
@@ -255,6 +265,8 @@ export const builtInResources: readonly BuiltInResource[] = [
   resource('clusterrolebindings.rbac.authorization.k8s.io', 'ClusterRoleBinding', 'rbac/v1.ClusterRoleBinding', {
     cluster: true,
   }),
+  resource('runtimeclasses.node.k8s.io', 'RuntimeClass', 'node/v1.RuntimeClass', { cluster: true }),
+  resource('priorityclasses.scheduling.k8s.io', 'PriorityClass', 'scheduling/v1.PriorityClass', { cluster: true, names: ['pc'] }),
   // This resource is served but not listed. kubectl lists CustomResourceDefinitions before it reports an unknown kind
   // (cli-runtime `crd_finder.go`). The list is empty, because none can be created.
   resource(

@@ -132,6 +132,7 @@ const rich: Record<Exclude<ResourceId, 'customresourcedefinitions.apiextensions.
     },
   },
   configmaps: { data: { a: 'b' }, binaryData: { c: 'eA==' } },
+  'controllerrevisions.apps': { data: { spec: { template } }, revision: 1 },
   'deployments.apps': { spec: { selector, template, strategy: { rollingUpdate: { maxSurge: 1, maxUnavailable: '1%' } } } },
   endpoints: {
     subsets: [
@@ -164,9 +165,16 @@ const rich: Record<Exclude<ResourceId, 'customresourcedefinitions.apiextensions.
     },
   },
   pods: { spec: podSpec },
+  podtemplates: { template },
+  'priorityclasses.scheduling.k8s.io': { value: 1, preemptionPolicy: 'Never' },
   'replicasets.apps': { spec: { selector, template } },
   'rolebindings.rbac.authorization.k8s.io': binding,
   'roles.rbac.authorization.k8s.io': { rules: rules.slice(0, 1) },
+  'runtimeclasses.node.k8s.io': {
+    handler: 'h',
+    overhead: { podFixed: { cpu: '1m' } },
+    scheduling: { nodeSelector: { a: 'b' }, tolerations: [{ key: 'a', operator: 'Exists' }] },
+  },
   secrets: { type: 'kubernetes.io/dockerconfigjson', data: { '.dockerconfigjson': 'e30=' } },
   serviceaccounts: { secrets: [{ name: 's' }], imagePullSecrets: [{ name: 'p' }] },
   services: {

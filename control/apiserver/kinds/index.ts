@@ -4,6 +4,7 @@ import type { ResourceId } from '#api/resources.ts';
 import type { ServedKind } from '../catalog.ts';
 import type { Strategy } from '../registry/strategy.ts';
 import { customResourceDefinitionKind } from './apiextensions/customresourcedefinition/strategy.ts';
+import { controllerRevisionKind } from './apps/controllerrevision/strategy.ts';
 import { deploymentKind } from './apps/deployment/strategy.ts';
 import { replicaSetKind } from './apps/replicaset/strategy.ts';
 import { leaseKind } from './coordination/lease/strategy.ts';
@@ -13,22 +14,34 @@ import { eventKind, eventsEventKind } from './core/event/strategy.ts';
 import { namespaceKind } from './core/namespace/strategy.ts';
 import { nodeKind } from './core/node/strategy.ts';
 import { podKind } from './core/pod/strategy.ts';
+import { podTemplateKind } from './core/podtemplate/strategy.ts';
 import { secretKind } from './core/secret/strategy.ts';
 import { serviceKind } from './core/service/strategy.ts';
 import { serviceAccountKind } from './core/serviceaccount/strategy.ts';
 import type { BuiltInKind } from './define-kind.ts';
 import type { StrategyDeps } from './deps.ts';
 import { endpointSliceKind } from './discovery/endpointslice/strategy.ts';
+
+<<<<<<< HEAD
+
 import { clusterRoleKind } from './rbac/clusterrole/strategy.ts';
 import { clusterRoleBindingKind } from './rbac/clusterrolebinding/strategy.ts';
 import { roleKind } from './rbac/role/strategy.ts';
 import { roleBindingKind } from './rbac/rolebinding/strategy.ts';
+
+=======
+
+import { runtimeClassKind } from './node/runtimeclass/strategy.ts';
+import { priorityClassKind } from './scheduling/priorityclass/strategy.ts';
+
+>>>>>>> ed1be13 (PriorityClass, RuntimeClass, PodTemplate and ControllerRevision are served)
 
 /** A view of another row comes after it. */
 const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   clusterRoleBindingKind(deps),
   clusterRoleKind(deps),
   configMapKind,
+  controllerRevisionKind,
   customResourceDefinitionKind,
   deploymentKind,
   endpointsKind,
@@ -39,9 +52,15 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   namespaceKind,
   nodeKind,
   podKind,
+  podTemplateKind,
+  priorityClassKind,
   replicaSetKind,
+<<<<<<< HEAD
   roleBindingKind(deps),
   roleKind(deps),
+=======
+  runtimeClassKind,
+>>>>>>> ed1be13 (PriorityClass, RuntimeClass, PodTemplate and ControllerRevision are served)
   secretKind,
   serviceKind(deps),
   serviceAccountKind,

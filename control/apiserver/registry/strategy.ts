@@ -105,7 +105,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
 
 export interface TableColumn {
   name: string;
-  type: 'string' | 'integer' | 'date';
+  type: 'string' | 'integer' | 'boolean' | 'date';
   format: string;
   description: string;
   /** 0: always shown; 1: with `-o wide`. */

@@ -10,7 +10,8 @@ import { validatePodSpec } from './pod-spec.ts';
 
 const emptySpec: PodSpec = { containers: [] };
 
-function validateTemplate({ metadata = {}, spec = emptySpec }: PodTemplateSpec, path: string): FieldError[] {
+/** All that is wrong with a template, whoever has it. */
+export function validateTemplate({ metadata = {}, spec = emptySpec }: PodTemplateSpec, path: string): FieldError[] {
   const errors = [
     ...validateLabels(metadata.labels, `${path}.labels`),
     ...validateAnnotations(metadata.annotations, `${path}.annotations`),

@@ -39,6 +39,9 @@ const oldVolumes: readonly [keyof Volume, string, string][] = [
   ['rbd', 'rbd', 'deprecated in v1.28, non-functional in v1.31+'],
 ];
 
+/** What to use instead of a node label that goes out of use; undefined for others. */
+export const deprecatedNodeLabel = (key: string): string | undefined => ownValue(renamedLabels, key);
+
 interface Located {
   container: Container | EphemeralContainer;
   path: string;
@@ -83,12 +86,12 @@ function locate(spec: PodSpec, path: string): Located[] {
 
 function selectorWarnings(spec: PodSpec, path: string): string[] {
   const labels = Object.keys(spec.nodeSelector ?? {}).flatMap((key) => {
-    const text = ownValue(renamedLabels, key);
+    const text = deprecatedNodeLabel(key);
     return text === undefined ? [] : [`${path}.nodeSelector[${key}]: ${text}`];
   });
   const spread = (spec.topologySpreadConstraints ?? []).flatMap(({ topologyKey, labelSelector }, index) => {
     const at = `${path}.topologySpreadConstraints[${index}]`;
-    const text = ownValue(renamedLabels, topologyKey);
+    const text = deprecatedNodeLabel(topologyKey);
     return [
       ...(text === undefined ? [] : [`${at}.topologyKey: ${topologyKey} is ${text}`]),
       ...(labelSelector === undefined ? [`${at}.labelSelector: a null labelSelector results in matching no pod`] : []),

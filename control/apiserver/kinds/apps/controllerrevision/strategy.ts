@@ -1,0 +1,14 @@
+/** ControllerRevisions. Source: upstream `pkg/registry/apps/controllerrevision/strategy.go`. */
+import { nameIsDnsSubdomain } from '#api/names.ts';
+import { defineKind } from '../../define-kind.ts';
+import { controllerRevisionColumns } from './columns.ts';
+import { validateControllerRevision } from './validation.ts';
+
+export const controllerRevisionKind = defineKind({
+  resource: 'controllerrevisions.apps',
+  names: nameIsDnsSubdomain,
+  checkedAgain: 'last',
+  validate: validateControllerRevision,
+  immutable: ['data'],
+  columns: controllerRevisionColumns,
+});

@@ -1,0 +1,10 @@
+/** What may not do what was meant. Source: upstream `pkg/api/node/util.go`. */
+import type { RuntimeClass } from '#api/types.generated.ts';
+import { deprecatedNodeLabel } from '../../core/pod/warnings.ts';
+
+export function runtimeClassWarnings({ scheduling }: RuntimeClass): string[] {
+  return Object.keys(scheduling?.nodeSelector ?? {}).flatMap((key) => {
+    const text = deprecatedNodeLabel(key);
+    return text === undefined ? [] : [`scheduling.nodeSelector: ${text}`];
+  });
+}
