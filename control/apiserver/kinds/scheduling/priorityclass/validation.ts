@@ -9,7 +9,7 @@ const systemPrefix = 'system-';
 
 export function validatePriorityClass({
   metadata: { name },
-  value,
+  value = 0,
   globalDefault,
   preemptionPolicy,
 }: PriorityClass): FieldError[] {
