@@ -21,20 +21,12 @@ import { serviceAccountKind } from './core/serviceaccount/strategy.ts';
 import type { BuiltInKind } from './define-kind.ts';
 import type { StrategyDeps } from './deps.ts';
 import { endpointSliceKind } from './discovery/endpointslice/strategy.ts';
-
-<<<<<<< HEAD
-
+import { runtimeClassKind } from './node/runtimeclass/strategy.ts';
 import { clusterRoleKind } from './rbac/clusterrole/strategy.ts';
 import { clusterRoleBindingKind } from './rbac/clusterrolebinding/strategy.ts';
 import { roleKind } from './rbac/role/strategy.ts';
 import { roleBindingKind } from './rbac/rolebinding/strategy.ts';
-
-=======
-
-import { runtimeClassKind } from './node/runtimeclass/strategy.ts';
 import { priorityClassKind } from './scheduling/priorityclass/strategy.ts';
-
->>>>>>> ed1be13 (PriorityClass, RuntimeClass, PodTemplate and ControllerRevision are served)
 
 /** A view of another row comes after it. */
 const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
@@ -55,12 +47,9 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   podTemplateKind,
   priorityClassKind,
   replicaSetKind,
-<<<<<<< HEAD
   roleBindingKind(deps),
   roleKind(deps),
-=======
   runtimeClassKind,
->>>>>>> ed1be13 (PriorityClass, RuntimeClass, PodTemplate and ControllerRevision are served)
   secretKind,
   serviceKind(deps),
   serviceAccountKind,
