@@ -4,7 +4,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type Exec, execFile } from '#agent/host/exec.ts';
+import type { Exec } from '#agent/host/exec.ts';
+import { ip, type TestNamespace, TestNamespaces } from '#agent/host/namespaces.testing.ts';
 import type { PeerCommand, PeerReply } from './packet-peer.testing.ts';
 
 export const nodeIp = '192.168.77.2';
@@ -25,36 +26,20 @@ export interface PacketNetwork {
   close(): Promise<void>;
 }
 
-const prefix = `tprox-${process.pid}`;
-const ip = (...args: string[]): Promise<unknown> => execFile(['ip', ...args]);
-const inside =
-  (namespace: string): Exec =>
-  (argv, options) =>
-    execFile(['ip', 'netns', 'exec', namespace, ...argv], options);
-
-/**
- * Makes the network. Each resource registers its undo before the next is made; {@link PacketNetwork.close} runs them in reverse
- * order.
- */
+/** Makes the network; {@link PacketNetwork.close} takes it down. */
 export async function createPacketNetwork(): Promise<PacketNetwork> {
-  const undo: (() => Promise<unknown>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const step of undo.splice(0).reverse()) await step();
-  };
-  const addNamespace = async (name: string): Promise<string> => {
-    const namespace = `${prefix}-${name}`;
-    await ip('netns', 'add', namespace);
-    undo.push(() => ip('netns', 'del', namespace));
-    await ip('-n', namespace, 'link', 'set', 'lo', 'up');
-    return namespace;
-  };
-  try {
-    const node = await addNamespace('node');
-    const names = ['outside', ...Object.keys(podIps)] as PeerName[];
-    for (const name of names) await connectToNode(node, await addNamespace(name), name);
+  const namespaces = new TestNamespaces('tprox');
+  return await namespaces.whole(async () => {
+    const node = await namespaces.add('node');
+    const peerNamespaces: [PeerName, TestNamespace][] = [];
+    for (const name of ['outside', ...Object.keys(podIps)] as PeerName[]) {
+      const namespace = await namespaces.add(name);
+      await connectToNode(node.name, namespace.name, name);
+      peerNamespaces.push([name, namespace]);
+    }
     // Every node has a default route. Without one, packets to cluster IPs would be dropped before they reach the rules.
-    await ip('-n', node, 'route', 'add', 'default', 'via', outsideIp);
-    await inside(node)([
+    await ip('-n', node.name, 'route', 'add', 'default', 'via', outsideIp);
+    await node.exec([
       'sysctl',
       '-q',
       '-w',
@@ -62,20 +47,17 @@ export async function createPacketNetwork(): Promise<PacketNetwork> {
       'net.ipv4.conf.all.route_localnet=1',
       'net.ipv4.conf.all.send_redirects=0',
     ]);
-    const peers = await startPeers([...names, 'node'], undo);
+    const peers = await startPeers([...peerNamespaces, ['node', node]], namespaces);
     let empty = 0;
     return {
-      exec: inside(node),
+      exec: node.exec,
       tcp: (from, host, port) => peers.ask(from, { protocol: 'tcp', host, port }),
       udp: (from, host, port, sourcePort) =>
         peers.ask(from, { protocol: 'udp', host, port, ...(sourcePort === undefined ? {} : { sourcePort }) }),
-      emptyNamespace: async () => inside(await addNamespace(`empty${++empty}`)),
-      close,
+      emptyNamespace: async () => (await namespaces.add(`empty${++empty}`)).exec,
+      close: () => namespaces.close(),
     };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  });
 }
 
 /** Connects a pod point-to-point, as CNI's ptp plugin does: the pod has a /32 and reaches everything through the node. */
@@ -96,9 +78,9 @@ interface Peers {
   ask(from: PeerName, command: Omit<PeerCommand, 'id'>): Promise<Omit<PeerReply, 'id'>>;
 }
 
-async function startPeers(names: readonly PeerName[], undo: (() => Promise<unknown>)[]): Promise<Peers> {
+async function startPeers(peers: readonly [PeerName, TestNamespace][], namespaces: TestNamespaces): Promise<Peers> {
   const directory = await mkdtemp(join(tmpdir(), 'tprox-'));
-  undo.push(() => rm(directory, { recursive: true }));
+  namespaces.onClose(() => rm(directory, { recursive: true }));
   const socketPath = join(directory, 'control');
   const sockets = new Map<string, Socket>();
   const waiting = new Map<number, (reply: PeerReply) => void>();
@@ -106,16 +88,16 @@ async function startPeers(names: readonly PeerName[], undo: (() => Promise<unkno
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));
   const running: Promise<unknown>[] = [];
   // Peers end when their control socket closes.
-  undo.push(async () => {
+  namespaces.onClose(async () => {
     for (const socket of sockets.values()) socket.destroy();
     await Promise.allSettled(running);
     await new Promise((resolve) => server.close(resolve));
   });
-  const connected = connections(server, names.length, sockets, waiting);
-  for (const name of names) {
+  const connected = connections(server, peers.length, sockets, waiting);
+  for (const [name, namespace] of peers) {
     const ports = name in podIps ? podPorts.map(String) : [];
     const script = join(import.meta.dirname, 'packet-peer.testing.ts');
-    running.push(inside(`${prefix}-${name}`)([process.execPath, script, socketPath, name, ...ports]));
+    running.push(namespace.exec([process.execPath, script, socketPath, name, ...ports]));
   }
   // When a peer ends before all have connected, its end is the failure to report.
   await Promise.race([connected, Promise.all(running)]);

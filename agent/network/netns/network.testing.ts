@@ -5,7 +5,8 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Exec, execFile } from '#agent/host/exec.ts';
+import type { Exec } from '#agent/host/exec.ts';
+import { ip, type TestNamespace, TestNamespaces } from '#agent/host/namespaces.testing.ts';
 import type { Node } from '#api/types.generated.ts';
 import { MemoryInformer } from './memory-informer.testing.ts';
 
@@ -32,47 +33,31 @@ export interface TestNetwork {
   addPod(node: 0 | 1): Promise<TestHost>;
   /** The client address that a TCP server on `server` sees when `client` connects. */
   sourceSeenBy(server: TestHost, client: TestHost): Promise<string>;
-  /** Polls until `condition` holds. Fails after 20 s and prints `state`. */
+  /** Polls until `condition` holds. Fails after a minute and prints `state`. */
   until(condition: () => boolean | Promise<boolean>, state: () => unknown): Promise<void>;
   close(): Promise<void>;
 }
 
-const prefix = `tnet-${process.pid}`;
 const pluginDirectory = '/usr/lib/cni';
-const ip = (...args: string[]): Promise<unknown> => execFile(['ip', ...args]);
-const inside =
-  (namespace: string): Exec =>
-  (argv, options) =>
-    execFile(['nsenter', `--net=/run/netns/${namespace}`, ...argv], options);
 
-/** Makes the network. Each resource registers its undo at once; {@link TestNetwork.close} runs them in reverse order. */
+/** Makes the network; {@link TestNetwork.close} takes it down. */
 export async function createTestNetwork(): Promise<TestNetwork> {
-  const undo: (() => Promise<unknown>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const step of undo.splice(0).reverse()) await step();
-  };
-  const addNamespace = async (name: string): Promise<string> => {
-    const namespace = `${prefix}-${name}`;
-    await ip('netns', 'add', namespace);
-    undo.push(() => ip('netns', 'del', namespace));
-    await ip('-n', namespace, 'link', 'set', 'lo', 'up');
-    return namespace;
-  };
-  try {
-    const wire = await addNamespace('wire');
+  const namespaces = new TestNamespaces('tnet');
+  return await namespaces.whole(async () => {
+    const { name: wire } = await namespaces.add('wire');
     await ip('-n', wire, 'link', 'add', 'br0', 'type', 'bridge');
     await ip('-n', wire, 'link', 'set', 'br0', 'up');
     const connect = async (name: string, number: number): Promise<TestHost> => {
-      const namespace = await addNamespace(name);
+      const { name: namespace, exec } = await namespaces.add(name);
       const address = `192.168.78.${number}`;
       await ip('-n', wire, 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
       await ip('-n', wire, 'link', 'set', name, 'master', 'br0', 'up');
       await ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
       await ip('-n', namespace, 'link', 'set', 'eth0', 'up');
-      return { name, ip: address, exec: inside(namespace) };
+      return { name, ip: address, exec };
     };
     const directory = await mkdtemp(join(tmpdir(), 'tnet-'));
-    undo.push(() => rm(directory, { recursive: true }));
+    namespaces.onClose(() => rm(directory, { recursive: true }));
     const outside = await connect('outside', 1);
     const nodes = await Promise.all(
       ['one', 'two'].map(async (name, index) => ({ ...(await connect(name, index + 2)), directory: join(directory, name) })),
@@ -90,23 +75,20 @@ export async function createTestNetwork(): Promise<TestNetwork> {
       addPod: async (number) => {
         const node = nodes[number];
         if (node === undefined) throw new Error(`no node ${number}`);
-        return await connectPod(node, await addNamespace(`pod${++pods}`), undo);
+        return await connectPod(node, await namespaces.add(`pod${++pods}`), namespaces);
       },
       sourceSeenBy,
       until,
-      close,
+      close: () => namespaces.close(),
     };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  });
 }
 
 /** Runs the plugins of the list in order. Each gets the result of the plugin before it (CNI specification, section 4). */
 async function connectPod(
   node: TestNetwork['nodes'][number],
-  namespace: string,
-  undo: (() => Promise<unknown>)[],
+  { name: namespace, exec }: TestNamespace,
+  namespaces: TestNamespaces,
 ): Promise<TestHost> {
   const list = JSON.parse(await readFile(join(node.directory, 'conf', '10-tinkernetes.conflist'), 'utf8')) as {
     cniVersion: string;
@@ -133,12 +115,12 @@ async function connectPod(
   let result: unknown;
   for (const plugin of list.plugins) {
     result = await call('ADD', plugin, result);
-    undo.push(() => call('DEL', plugin, result));
+    namespaces.onClose(() => call('DEL', plugin, result));
   }
   const { ips } = result as { ips: { address: string }[] };
   const address = ips[0]?.address.split('/')[0];
   if (address === undefined) throw new Error(`CNI gave no address: ${JSON.stringify(result)}`);
-  return { name: namespace, ip: address, exec: inside(namespace) };
+  return { name: namespace, ip: address, exec };
 }
 
 const serverScript = `
