@@ -1,6 +1,7 @@
 /**
- * How long hostile request bodies hold the API server's event loop, and what memory they take: one real server in a process of its
- * own, one request at a time. The aim: 100 ms of the loop at most per MB of body, and per request that is smaller.
+ * Measures how long hostile request bodies block the API server's event loop, and how much memory they take. It runs one real
+ * server in its own process and sends one request at a time. The goal: the loop is blocked for at most 100 ms per MB of body, and
+ * for at most 100 ms by a smaller request.
  *
  * `npm run bench -- api-hostile [part of a name]`
  */
@@ -31,7 +32,7 @@ try {
   await server.stop();
 }
 
-/** @returns how long the loop was held at a time, in ms per MB of the body */
+/** @returns how long one body blocks the loop, in ms per MB of the body */
 async function measured(hostile: HostileBody): Promise<number> {
   const { name, method, target, contentType, body, seed } = hostile;
   const path = collectionPath(target);
@@ -57,7 +58,7 @@ async function measured(hostile: HostileBody): Promise<number> {
   return perMb;
 }
 
-/** A hundred large bodies at a time. */
+/** Sends a hundred large bodies at a time. */
 async function crowd(): Promise<void> {
   const data = { a: 'x'.repeat(900_000), b: 'y'.repeat(90_000) };
   const text = JSON.stringify({
@@ -80,7 +81,7 @@ async function crowd(): Promise<void> {
   );
 }
 
-/** Small bodies must not pay for it. */
+/** Creates objects with small bodies. They must not become slower. */
 async function creates(): Promise<void> {
   const count = 1000;
   const startMs = performance.now();

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- memory [objects] [part of a question's name]`: what a server keeps in memory while clients do not read, and after a
- * load has gone. A report, no assertion; test/hostile/slow-readers.test.ts holds the bounds.
+ * `npm run bench -- memory [objects] [part of a question's name]`: measures the memory that a server keeps while clients do not
+ * read, and after a load has ended. It reports and does not assert; test/hostile/slow-readers.test.ts has the bounds.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
@@ -45,7 +45,7 @@ async function each(work: (name: string) => Promise<{ status: number; text: stri
   console.log(`           (${((objects / (performance.now() - start)) * 1000).toFixed(0)} a second)`);
 }
 
-/** The clients come in crowds, on top of each other; the first one fills what all share. */
+/** Adds clients in groups and keeps the earlier ones. The first group fills the shared caches. */
 async function slope(what: string, protocol: 'http/1.1' | 'h2'): Promise<void> {
   const question = questions[what] ?? { target: '/livez', headers: {} };
   const sockets: TLSSocket[] = [];

@@ -1,6 +1,6 @@
 /**
- * Reads of the API server, within the process: GETs and lists a second, one at a time and 64 at once. Each read is consistent, so it asks the
- * store for its newest revision.
+ * Measures reads of the API server within one process: GETs and lists per second, one at a time and 64 at once. Each read is
+ * consistent, so it asks the store for its newest revision.
  */
 import { startTestServer } from '#control/apiserver/api-server.testing.ts';
 
@@ -19,7 +19,7 @@ for (let index = 0; index < objects; index++) {
 
 interface Rate {
   perSecond: number;
-  /** Of this process' own time: tells more than the rate where others use the machine. */
+  /** CPU time of this process. It is more reliable than the rate when other processes use the machine. */
   cpuMicros: number;
 }
 

@@ -1,4 +1,4 @@
-/** `npm run bench -- <name>`: runs one of the benchmarks beside this file. Numbers are reports; nothing asserts them. */
+/** `npm run bench -- <name>`: runs one of the benchmarks in this folder. They report numbers and assert nothing. */
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -1,8 +1,8 @@
 /**
- * How long the lab takes, seen as its users see it, with images present: `up` to Ready nodes, a pod to Running, twenty pods to
- * Ready, an endpoint to its rule on every node; and what the processes hold in memory when idle.
+ * Measures how long the lab takes as users see it, with all images present: from `up` to Ready nodes, from a pod to Running, from
+ * twenty pods to Ready, from an endpoint to its rule on every node. It also measures the memory of idle processes.
  *
- * Run as root: `npm run bench -- startup`. It builds a lab of its own, and takes it away again.
+ * Run as root: `npm run bench -- startup`. It builds its own lab, and removes it at the end.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -55,7 +55,7 @@ try {
 const width = Math.max(...rows.map(([what]) => what.length));
 for (const [what, value] of rows) console.log(`${what.padEnd(width)}  ${value}`);
 
-/** Images are on the nodes before anything is timed. */
+/** Pulls all images onto the nodes before anything is measured. */
 async function warmUp(): Promise<void> {
   const { client, close } = adminClient(lab);
   for (const { name } of lab.hosts) await client.resource('pods').create(podOn(name, `warm-${name}`));
@@ -70,8 +70,8 @@ async function warmUp(): Promise<void> {
 }
 
 /**
- * A new cluster on machines that have booted: no store, keys or credentials yet, container runtimes running, images there. Then a
- * whole `up` of a new lab, with its network, image builds and registry.
+ * Measures two starts. First a new cluster on machines that are already booted: without store, keys and credentials, but with
+ * running container runtimes and images. Then a whole `up` of a new lab, with its network, image builds and registry.
  */
 async function measureStart(): Promise<void> {
   await Promise.all(lab.hosts.map((worker) => stopDaemon(agentDaemon(lab, worker).pidFile)));
@@ -147,7 +147,7 @@ async function measureMemory(when: string): Promise<void> {
     rows.push([`resident memory of ${worker.name}'s agent, ${when}`, residentOf(agentDaemon(lab, worker).pidFile)]);
 }
 
-/** Resident memory, and the part of it that is this process' own: the rest is Node's code, shared by all that run it. */
+/** Resident memory of a process, and the private part of it. The rest is Node's code, which all Node processes share. */
 function residentOf(pidFile: string): string {
   const rollup = readFileSync(`/proc/${daemonPid(pidFile)}/smaps_rollup`, 'utf8');
   const mebibytes = (name: string): string =>
@@ -180,7 +180,7 @@ function untilRunning(client: Client, name: string): Promise<Pod> {
   return untilPod(client, name, ({ status }) => status?.phase === 'Running');
 }
 
-/** Watches until the pod is as wanted; the watch begins before the pod does. */
+/** Watches a pod until it is as wanted. The watch begins before the pod is created. */
 async function untilPod(client: Client, name: string, wanted: (pod: Pod) => boolean): Promise<Pod> {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), 60_000);

@@ -1,4 +1,7 @@
-/** `npm run bench -- store [folder]`: writes per second and latency of the embedded store, watch fan-out, memory. A report, no assertion. */
+/**
+ * `npm run bench -- store [folder]`: measures writes per second and latency of the embedded store, watch fan-out, and memory. It
+ * reports and does not assert.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,7 +35,7 @@ async function writes(store: Store, writers: number): Promise<void> {
   );
 }
 
-/** From the moment a write is asked for to the moment the last of the watchers has it. */
+/** Measures the time from the request of a write until the last watcher has received it. */
 async function fanOut(store: Store): Promise<void> {
   const stop = new AbortController();
   let waiting = 0;

@@ -1,11 +1,11 @@
-/** What flags name is looked at before anything starts: an error then names the flag. */
+/** Checks the values of flags before anything starts, so that an error message can name the flag. */
 import { accessSync, constants, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { makeFolder } from '#agent/host/make-folder.ts';
 
-/** @throws Error unless the file can be read */
+/** Checks a file. @throws Error unless it can be read */
 export function checkFile(flag: string, path: string): void {
   try {
     accessSync(path, constants.R_OK);
@@ -16,7 +16,7 @@ export function checkFile(flag: string, path: string): void {
   throw new Error(`${flag} ${path}: not a file`);
 }
 
-/** Makes the folder where it is missing. @throws Error unless it can be written to */
+/** Checks a folder, and makes it when it does not exist. @throws Error unless it can be written to */
 export function checkFolder(flag: string, path: string): void {
   try {
     makeFolder(resolve(path));
@@ -41,7 +41,7 @@ function reason(error: unknown): string {
   return reasons[code] ?? message;
 }
 
-/** The machine's first IPv4 address that is not loopback. @throws Error where it has none */
+/** The machine's first IPv4 address that is not a loopback address. @throws Error when it has none */
 export function firstAddress(flag: string): string {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const found = addresses.find(({ family, internal }) => family === 'IPv4' && !internal);
@@ -49,20 +49,20 @@ export function firstAddress(flag: string): string {
   return found.address;
 }
 
-/** @throws Error for what is no address */
+/** Checks an IP address. @returns its canonical form @throws Error when it is malformed */
 export function checkAddress(flag: string, text: string): string {
   if (isIP(text) === 0) throw new Error(`${flag} ${text}: give an IP address`);
   return text;
 }
 
-/** @throws Error for what no Node can be called: the name of a host, as a DNS-1123 subdomain */
+/** Checks a Node's name: it must be a DNS-1123 subdomain. @throws Error when it is not */
 export function checkNodeName(flag: string, name: string): void {
   const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
   if (name.length > 253 || !new RegExp(`^${label}(\\.${label})*$`).test(name))
     throw new Error(`${flag} ${name}: give a node's name, of lower-case letters, digits, "-" and "."`);
 }
 
-/** An error in the user's terms: which port is taken, rather than EADDRINUSE. */
+/** The message of an error in the user's words, for example which port is taken instead of EADDRINUSE. */
 export function explain(error: Error): string {
   const { code, syscall, address = '', port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
   if (port === undefined || (syscall !== 'listen' && syscall !== 'bind')) return error.message;

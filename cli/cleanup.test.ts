@@ -1,4 +1,4 @@
-/** `tinker agent --cleanup` on a node of its own: a network namespace. Needs root and iptables. */
+/** Tests `tinker agent --cleanup` on a node that is a network namespace. Needs root and iptables. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ describe('tinker agent --cleanup', () => {
   before(() => execFile(['ip', 'netns', 'add', namespace]));
   after(() => execFile(['ip', 'netns', 'del', namespace]));
 
-  it('removes the service rules of both families and exits with 0, and does so again', async () => {
+  it('removes the service rules of both families and exits with 0, also when called again', async () => {
     for (const [family, ip, pod] of [
       ['IPv4', '10.96.0.10', '10.244.1.1'],
       ['IPv6', 'fd00:10::1', 'fd00:1::1'],

@@ -1,4 +1,7 @@
-/** `tinker server`, `tinker agent` and what prepares machines for them. Flags are named as upstream's components name theirs. */
+/**
+ * Defines `tinker server`, `tinker agent` and the commands that prepare machines for them. Flags have the names of upstream's
+ * components.
+ */
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { type Command, Option } from 'commander';
@@ -7,6 +10,7 @@ import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
 import { cidr, count, durationMs, listOf, port, portRange } from './flags.ts';
 
+/** Adds the commands to `program`. */
 export function createClusterCommands(program: Command): void {
   serverCommand(program);
   agentCommand(program);
@@ -19,7 +23,7 @@ export function createClusterCommands(program: Command): void {
     .option('--data-dir <path>', "the control plane's files", defaultDataDir)
     .action(async (nodeName: string, flags: { nodeIp: string; server: string; out: string; dataDir: string }) => {
       const pkiFolder = `${flags.dataDir}/pki`;
-      // Signing would make a new CA there, which no server trusts.
+      // Without this check, signing would make a new CA that no server trusts.
       if (!existsSync(`${pkiFolder}/ca.key`)) {
         throw new Error(
           `--data-dir ${flags.dataDir}: no cluster CA here (pki/ca.key); run this where "tinker server" runs, with its --data-dir`,

@@ -1,7 +1,8 @@
-/** The flags of `tinker server` and `tinker agent`, as commander hands them over. Durations are in milliseconds. */
+/** The flags of `tinker server` and `tinker agent` as commander parses them. Durations are in milliseconds. */
 
 import type { AuthorizationMode } from '#control/apiserver/authorization/modes.ts';
 
+/** The flags of `tinker server`. */
 export interface ServerFlags {
   dataDir: string;
   bindAddress: string;
@@ -24,12 +25,13 @@ export interface ServerFlags {
   logLevel: string;
 }
 
+/** The flags of `tinker agent`. */
 export interface AgentFlags {
   kubeconfig: string;
   clientCaFile: string;
   tlsCertFile: string;
   tlsPrivateKeyFile: string;
-  /** Remove the service rules, and do nothing else: the files above are empty then. */
+  /** Removes the service rules and exits. The files above are then empty strings. */
   cleanup?: true;
   hostnameOverride: string;
   nodeIp: string | undefined;

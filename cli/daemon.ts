@@ -1,4 +1,4 @@
-/** What server and agent share as programs: a log, signals, and the word to systemd that they are up. */
+/** What the programs server and agent share: the log, signals, and the notification of systemd when they are ready. */
 import { type Logger, pino } from 'pino';
 import type { Metric } from 'prom-client';
 import { execFile } from '#agent/host/exec.ts';
@@ -8,29 +8,30 @@ import { processMemory, returnMemory } from './memory-return.ts';
 import { UnhandledErrors, unhandledExitCode } from './unhandled-errors.ts';
 
 const endMs = 3000;
-/** After an error that no code handled: closing the store in order is worth more than a quick start. */
+/** Time to stop in order after an unhandled error. Closing the store properly is more important than a fast restart. */
 const unhandledEndMs = 10_000;
 
+/** What {@link runDaemon} passes to the program. */
 export interface DaemonContext {
   log: Logger;
-  /** To be called once it serves. */
+  /** The program calls it once it serves. */
   ready: () => void;
-  /** Aborts when the process is to end: on a signal, or after an error that no code handled. */
+  /** Aborts when the process must end: on a signal, or after an unhandled error. */
   signal: AbortSignal;
-  /** About the process itself, to be shown under its /metrics. */
+  /** Metrics about the process itself. The program shows them under its /metrics. */
   metrics: readonly Metric[];
 }
 
-/** @throws Error for what is no level */
+/** Checks a log level. @throws Error when there is no such level */
 export function checkLogLevel(level: string): void {
   if (!['debug', 'info', 'warn', 'error'].includes(level))
     throw new Error(`--log-level ${level}: give debug, info, warn or error`);
 }
 
 /**
- * The first SIGTERM or SIGINT stops in order; a second one at once. An error that no code handled stops in order as well, within ten
- * seconds, with {@link unhandledExitCode} as exit status.
- * @param folder holds what is to outlive the process
+ * Runs a program as a daemon. The first SIGTERM or SIGINT stops it in order, a second one at once. An unhandled error also stops
+ * it in order, within ten seconds, with {@link unhandledExitCode} as exit status.
+ * @param folder for files that must outlive the process
  */
 export async function runDaemon(
   name: string,
@@ -51,7 +52,7 @@ export async function runDaemon(
   }
   const unhandled = new UnhandledErrors(folder, log);
   let endStatus = 0;
-  // Also told of rejections: without a handler of its own, Node raises them as exceptions.
+  // This event also reports unhandled rejections: Node raises them as exceptions when there is no other handler.
   process.on('uncaughtException', (error, origin) => {
     unhandled.record(error, origin);
     if (endStatus === unhandledExitCode) return;
@@ -68,10 +69,11 @@ export async function runDaemon(
   try {
     await run({ log, ready, signal: stop.signal, metrics: [unhandled.counter] });
   } catch (error) {
-    // tinker.ts tells the user what kept it from starting, in one line; of what ends it later the log keeps the stack.
+    // When the program cannot start, tinker.ts prints the reason in one line. When it fails later, the log gets the error with
+    // its stack.
     if (isServing) log.fatal({ err: error }, 'a part has failed: the process ends');
     if (endStatus !== 0) process.exit(endStatus);
-    // Its other parts get a moment to end. One that does not must not keep systemd from starting all of it again.
+    // The other parts get some time to end. A part that does not end must not delay the restart by systemd.
     setTimeout(() => process.exit(1), endMs).unref();
     throw error;
   }
@@ -79,7 +81,7 @@ export async function runDaemon(
   process.exit(endStatus);
 }
 
-/** `READY=1` for a unit with `Type=notify`. */
+/** Sends `READY=1`, for a unit with `Type=notify`. */
 async function tellSystemd(log: Logger): Promise<void> {
   if (process.env['NOTIFY_SOCKET'] === undefined) return;
   try {

@@ -1,10 +1,10 @@
-/** Flag values in upstream's forms. */
+/** Parsers of flag values in upstream's forms. */
 import { InvalidArgumentError } from 'commander';
 import { parseCidr } from '#api/ip.ts';
 
 const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** A Go duration such as `40s`, `1m30s`, `500ms`; in milliseconds. @throws InvalidArgumentError */
+/** A Go duration such as `40s`, `1m30s`, `500ms`. @returns milliseconds @throws InvalidArgumentError */
 export function durationMs(text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
@@ -12,7 +12,7 @@ export function durationMs(text: string): number {
   return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (unitMs[unit as string] as number), 0);
 }
 
-/** A network such as `10.244.0.0/16`, or two of them with a comma, one per family. @throws InvalidArgumentError */
+/** A CIDR such as `10.244.0.0/16`, or two of different families with a comma. @throws InvalidArgumentError */
 export function cidr(text: string): string {
   for (const network of text.split(',')) {
     if (parseCidr(network) === undefined) throw new InvalidArgumentError('Give a network such as 10.244.0.0/16.');
@@ -20,20 +20,20 @@ export function cidr(text: string): string {
   return text;
 }
 
-/** @throws InvalidArgumentError */
+/** A port number. @throws InvalidArgumentError */
 export function port(text: string): number {
   const number = Number(text);
   if (!/^\d+$/.test(text) || number < 1 || number > 65_535) throw new InvalidArgumentError('Give a port, 1 to 65535.');
   return number;
 }
 
-/** @throws InvalidArgumentError */
+/** A positive integer. @throws InvalidArgumentError */
 export function count(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Give a whole number.');
   return Number(text);
 }
 
-/** `30000-32767`, both ends included. @throws InvalidArgumentError */
+/** A range of ports such as `30000-32767`, both ends included. @throws InvalidArgumentError */
 export function portRange(text: string): { first: number; last: number } {
   const [first = '', last = ''] = text.split('-');
   const range = { first: port(first), last: port(last) };
@@ -41,7 +41,10 @@ export function portRange(text: string): { first: number; last: number } {
   return range;
 }
 
-/** A list such as `Node,RBAC`: each of `known`, once. @throws InvalidArgumentError in upstream's words */
+/**
+ * Makes a parser of lists such as `Node,RBAC`. Each item must be one of `known`, and must appear once. @throws
+ * InvalidArgumentError in upstream's words
+ */
 export const listOf =
   <T extends string>(flag: string, known: readonly T[]) =>
   (text: string): T[] => {

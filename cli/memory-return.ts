@@ -1,42 +1,48 @@
 /**
- * Gives memory back to the machine when a load is over.
+ * Returns memory to the machine after a load.
  *
- * Two things keep it: V8 collects late when nothing is allocated any more, and glibc returns only the end of its heap, so that a few
- * small blocks in use keep hundreds of freed MiB between them (Buffers, TLS and HTTP/2 come from there). So this collects, step by step
- * between other work, and then calls malloc_trim(3), which returns the pages in between, too. Both when the process has grown, and
- * again for the two minutes in which caches and windows let go of what they hold.
+ * Two things keep memory: V8 collects garbage late when nothing is allocated any more, and glibc returns only the end of its
+ * heap, so that a few small blocks in use keep hundreds of freed MiB between them (Buffers, TLS and HTTP/2 use that heap). So
+ * this module collects garbage, in small steps between other work, and then calls malloc_trim(3), which also returns the pages in
+ * between. It does both when the process has grown, and again during the next two minutes, in which caches and windows release
+ * memory.
  *
- *   settled (floor) ──grown──▶ due ──idle, or a minute has passed──▶ collect, trim ──▶ due (some more times) ──▶ settled (new floor)
+ * settled (floor) ──grown──▶ due ──idle, or a minute has passed──▶ collect, trim ──▶ due (some more times) ──▶ settled (new
+ * floor)
  *
- * Nothing else is set: no environment and no flag, so it is the same however the program is started.
+ * No environment variable and no flag is needed, so it works the same however the program is started.
  */
 import vm from 'node:vm';
 import type { Logger } from 'pino';
 import { type Clock, sleep } from '#client/clock.ts';
 
+/** The process whose memory is returned. */
 export interface MemoryReturnDeps {
   clock: Clock;
-  /** Of this process, in bytes. */
+  /** Resident memory of the process, in bytes. */
   residentBytes(): number;
-  /** The share of the time since the last call in which the event loop was at work: 0 to 1. */
+  /** The fraction of time since the last call in which the event loop was busy: 0 to 1. */
   utilization(): number;
-  /** Takes away garbage, without holding the loop for long. */
+  /** Collects garbage without blocking the event loop for long. */
   collect(): Promise<void>;
-  /** Returns freed pages; takes some 0.3 ms a MiB. */
+  /** Returns freed pages to the machine. Takes about 0.3 ms per MiB. */
   trim(): void;
 }
 
 const lookEveryMs = 10_000;
 const settleMs = 1_000;
-/** Less is not worth the work. */
+/** The process must have grown by this much; less is not worth the work. */
 const growthBytes = 16 << 20;
 const idleUtilization = 0.1;
-/** Looks at a busy process before it is done all the same. */
+/** How often a busy process is skipped before memory is returned all the same. */
 const maxPutOff = 6;
-/** With the 10 s of a collection: until two minutes later, when the watch caches' windows (75 s) have been emptied. */
+/**
+ * Number of passes. With 10 s per collection, the last one is two minutes after the load, when the watch caches' windows (75 s)
+ * are empty.
+ */
 const passes = 6;
 
-/** Runs until `signal` aborts. */
+/** Watches the process and returns memory until `signal` aborts. */
 export async function returnMemory(deps: MemoryReturnDeps, signal: AbortSignal): Promise<void> {
   let floorBytes = Number.POSITIVE_INFINITY;
   let passesLeft = 0;
@@ -46,21 +52,21 @@ export async function returnMemory(deps: MemoryReturnDeps, signal: AbortSignal):
     if (signal.aborted) return;
     const isIdle = deps.utilization() < idleUtilization;
     const nowBytes = deps.residentBytes();
-    // What starting has left is as much as any load's.
+    // The start of the process leaves as much garbage as a load.
     if (floorBytes === Number.POSITIVE_INFINITY || nowBytes > floorBytes + growthBytes) passesLeft = passes;
     if (passesLeft === 0) continue;
     if (!isIdle && ++putOff < maxPutOff) continue;
     putOff = 0;
     passesLeft--;
     await deps.collect();
-    // V8 frees what it has collected in threads of its own.
+    // V8 frees collected memory in other threads.
     await sleep(deps.clock, settleMs, signal);
     deps.trim();
     floorBytes = deps.residentBytes();
   }
 }
 
-/** Those of this process. Where the C library has no malloc_trim, the log says so, and only garbage is collected. */
+/** The memory of this process. When the C library has no malloc_trim, a warning is logged, and only garbage is collected. */
 export async function processMemory(clock: Clock, log: Logger): Promise<MemoryReturnDeps> {
   let last = performance.eventLoopUtilization();
   const trim = await loadTrim(log);
@@ -74,14 +80,15 @@ export async function processMemory(clock: Clock, log: Logger): Promise<MemoryRe
       return utilization;
     },
     async collect() {
-      // V8 measures while it marks, in small steps, within 10 s: the one collection that can be asked for without stopping everything.
+      // V8 measures while it marks, in small steps, within 10 s. It is the only garbage collection that a program can request
+      // without stopping the event loop.
       await vm.measureMemory({ mode: 'summary', execution: 'default' });
     },
     trim,
   };
 }
 
-/** malloc_trim(3) by Node's own foreign function interface, which is there in the Node that package.json pins. */
+/** Loads malloc_trim(3) with Node's foreign function interface, which the Node version in package.json has. */
 async function loadTrim(log: Logger): Promise<() => void> {
   try {
     const { dlopen } = await import('node:ffi');

@@ -1,4 +1,4 @@
-/** `tinker agent`: flags → options, signals → abort; `--cleanup`. */
+/** Runs `tinker agent`: turns flags into options and signals into an abort; also `--cleanup`. */
 import { runAgent } from '#agent/agent.ts';
 import { nodeResolvConf } from '#agent/dns/resolv-conf.ts';
 import { execFile } from '#agent/host/exec.ts';
@@ -14,6 +14,7 @@ const defaultEndpoints: Record<string, string> = {
   docker: 'unix:///run/docker.sock',
 };
 
+/** Runs the agent until it is told to stop. @throws Error when it cannot start */
 export async function agent(flags: AgentFlags): Promise<void> {
   if (flags.cleanup === true) return cleanUp();
   const runtime = flags.containerRuntime;
@@ -48,14 +49,14 @@ export async function agent(flags: AgentFlags): Promise<void> {
       log,
       signal,
     );
-    // What fails at once (a kubeconfig that cannot be read) kept it from starting.
+    // A failure in this turn of the event loop (a kubeconfig that cannot be read) means that the agent cannot start.
     await Promise.race([running, new Promise((resolve) => setImmediate(resolve))]);
     ready();
     await running;
   });
 }
 
-/** `kube-proxy --cleanup`. @throws what keeps rules from being removed */
+/** Like `kube-proxy --cleanup`. @throws Error when rules could not be removed */
 async function cleanUp(): Promise<void> {
   checkRoot();
   const warn = (message: string): void => void process.stderr.write(`tinker: ${message}\n`);

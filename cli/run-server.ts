@@ -1,4 +1,4 @@
-/** `tinker server`: flags → options, signals → abort. */
+/** Runs `tinker server`: turns flags into options and signals into an abort. */
 
 import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
@@ -11,12 +11,13 @@ import type { ServerFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
 import { kubernetesVersion } from './version.ts';
 
+/** Runs the server until it is told to stop. @throws Error when it cannot start */
 export async function server(flags: ServerFlags): Promise<void> {
   const advertiseAddress = checkAddress('--advertise-address', flags.advertiseAddress ?? firstAddress('--advertise-address'));
   const bindAddress = checkAddress('--bind-address', flags.bindAddress);
   checkNodeMask(flags);
   checkLogLevel(flags.logLevel);
-  // Last, for it makes the folder: a call that is wrong otherwise leaves nothing behind.
+  // This check comes last because it makes the folder: a call with another mistake must leave nothing behind.
   checkFolder('--data-dir', flags.dataDir);
   if (flags.writeKubeconfig !== undefined) checkFolder('--write-kubeconfig', dirname(resolve(flags.writeKubeconfig)));
   const storeWorker = embeddedFiles['control/store/sqlite-worker.ts'];
@@ -57,7 +58,10 @@ export async function server(flags: ServerFlags): Promise<void> {
   );
 }
 
-/** @throws Error where the pods' network cannot be cut into such parts, or into more than 65536 (upstream's limit) */
+/**
+ * Checks the mask of node CIDRs. @throws Error when the cluster CIDR cannot be divided so, or into more than 65536 parts
+ * (upstream's limit)
+ */
 function checkNodeMask({ clusterCidr, nodeCidrMaskSize }: ServerFlags): void {
   const [cidr = ''] = clusterCidr.split(',');
   const { family, prefixLength: length } = mustParseCidr(cidr);
@@ -69,7 +73,7 @@ function checkNodeMask({ clusterCidr, nodeCidrMaskSize }: ServerFlags): void {
   }
 }
 
-/** From within the bundle, or from the npm package when running from source. */
+/** The descriptions for `kubectl explain`: embedded in the bundle, or read from the npm package. */
 function descriptions(): Descriptions {
   const embedded = embeddedFiles['descriptions.json'];
   if (embedded !== undefined) return JSON.parse(embedded) as Descriptions;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `tinker`: the server and the agent of a cluster, and the lab that runs both on one machine. */
+/** `tinker`: the server and the agent of a cluster, and the lab, which runs both on one machine. */
 import { CommanderError, program } from 'commander';
 import { explain } from './checks.ts';
 import { createClusterCommands } from './cluster-commands.ts';
@@ -25,7 +25,7 @@ try {
   process.exitCode = report(error);
 }
 
-/** Commander's `error: …`, with its proposals, in one line. */
+/** Joins commander's `error: …` and its suggestion into one line. */
 function oneLine(text: string): string {
   return text
     .replace(/^error: /, '')
@@ -33,7 +33,9 @@ function oneLine(text: string): string {
     .replaceAll(/\s*\n\s*/g, ' ');
 }
 
-/** One line that says what is wrong and what to do; the stack only where TINKER_DEBUG is set. */
+/**
+ * Prints one line with the problem and the solution. The stack is printed only when TINKER_DEBUG is set. @returns the exit status
+ */
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode;
   if (!(error instanceof Error)) throw error;

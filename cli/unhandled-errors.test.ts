@@ -1,4 +1,4 @@
-/** What an error that no code handled does to a real `tinker server` and a real `tinker agent`. */
+/** Tests what an unhandled error does to a real `tinker server` and a real `tinker agent`. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { createAuthority, issueCertificate } from '#control/pki/certificates.ts'
 import { freePort } from '#test/free-port.ts';
 import { unhandledExitCode } from './unhandled-errors.ts';
 
-/** Throws from a timer, or leaves a rejected promise alone, as soon as the process is told to. */
+/** Programs that throw from a timer, or reject a promise without a handler, when they get a signal. */
 const faults = {
   uncaughtException: 'process.on("SIGUSR2", () => setTimeout(() => { throw new TypeError("planted") }))',
   unhandledRejection: 'process.on("SIGUSR2", () => void Promise.reject(new TypeError("planted")))',
@@ -20,7 +20,7 @@ const faults = {
 
 interface Running {
   process: ChildProcess;
-  /** Resolves with the log's line once one has this message. */
+  /** Resolves to the first line of the log with this message. */
   until(message: RegExp): Promise<Record<string, unknown>>;
   ended: Promise<number | null>;
 }
@@ -67,7 +67,9 @@ function start(wrapper: string[], fault: string, args: string[]): Running {
   };
 }
 
-/** The error is logged with its stack, as the last but one word, and the exit status is its own. */
+/**
+ * Checks that the error is logged with its stack, in the last line but one, and that the exit status is that of unhandled errors.
+ */
 async function endsInOrder(running: Running, origin: keyof typeof faults): Promise<void> {
   running.process.kill('SIGUSR2');
   const line = await running.until(/no code handled/);
@@ -80,7 +82,7 @@ async function endsInOrder(running: Running, origin: keyof typeof faults): Promi
   assert.equal(await running.ended, unhandledExitCode);
 }
 
-describe('an error that no code handled', { timeout: 300_000 }, () => {
+describe('an unhandled error', { timeout: 300_000 }, () => {
   let scratch = '';
   before(() => {
     scratch = mkdtempSync(join(tmpdir(), 'tinker-unhandled-'));
@@ -94,7 +96,7 @@ describe('an error that no code handled', { timeout: 300_000 }, () => {
       'server',
       `--data-dir=${folder}`,
       '--bind-address=127.0.0.1',
-      // A kubernetes Service on loopback is refused; this one (RFC 5737) is nobody's.
+      // The Service `kubernetes` cannot have a loopback address. This address is reserved for documentation (RFC 5737).
       '--advertise-address=192.0.2.1',
       `--secure-port=${port}`,
     ];
@@ -102,7 +104,7 @@ describe('an error that no code handled', { timeout: 300_000 }, () => {
       const running = start([], faults[origin], args);
       await running.until(/^serving$/);
       await endsInOrder(running, origin);
-      // A store that was closed has no write-ahead log any more.
+      // A store that was closed properly has no write-ahead log.
       assert.throws(() => readFileSync(join(folder, 'state.db-wal')), { code: 'ENOENT' });
     }
     const next = start([], faults.uncaughtException, args);
@@ -123,7 +125,8 @@ describe('an error that no code handled', { timeout: 300_000 }, () => {
   it('ends the agent in order, and is counted', { skip: process.geteuid?.() === 0 ? false : 'an agent needs root' }, async () => {
     const folder = join(scratch, 'agent');
     const pki = await agentFiles(scratch);
-    // In a network of its own: it touches neither rules nor routes of this machine. Nothing answers it there.
+    // The agent runs in an empty network namespace, so it does not touch rules and routes of this machine, and no server answers
+    // it.
     const wrapper = ['unshare', '--net', '--'];
     const args = [
       'agent',
@@ -150,7 +153,7 @@ describe('an error that no code handled', { timeout: 300_000 }, () => {
   });
 });
 
-/** What an agent asks for, of a cluster that does not exist. */
+/** The files that an agent needs, for a cluster that does not exist. */
 async function agentFiles(folder: string): Promise<string[]> {
   const now = Date.now();
   const ca = await createAuthority(now);

@@ -1,8 +1,7 @@
 /**
- * What an exception that no code caught, or a rejected promise that nobody holds, means in a daemon: a defect, after which nobody
- * knows what state the process is in. It is logged with its stack, counted, and the process ends in order, for systemd to start a
- * new one. Code that works for one request, one object or one container never lets an exception come this far: it catches, logs
- * and answers with an error.
+ * Handles unhandled exceptions and rejections in a daemon. They are bugs, and after one the state of the process is unknown. The
+ * error is logged with its stack and counted, and the process stops in order, so that systemd starts a new one. Code that works
+ * on one request, object or container must not let exceptions come this far: it catches, logs and replies with an error.
  *
  * Source: apimachinery `pkg/util/runtime` (HandleCrash logs the panic and panics again, which ends the component).
  */
@@ -12,13 +11,15 @@ import type { Logger } from 'pino';
 import { Counter } from 'prom-client';
 import { writeSafely } from '#control/pki/pki-files.ts';
 
-/** EX_SOFTWARE of sysexits.h: an internal error. What keeps a daemon from starting is 1. */
+/**
+ * The exit status after an unhandled error: EX_SOFTWARE of sysexits.h, an internal error. A daemon that cannot start ends with 1.
+ */
 export const unhandledExitCode = 70;
 
 type Origin = NodeJS.UncaughtExceptionOrigin;
 const origins: readonly Origin[] = ['uncaughtException', 'unhandledRejection'];
 
-/** Counted over restarts, for whoever reads metrics meets the process that came after the error. */
+/** Counts unhandled errors over restarts: a metrics client meets only the process that was started after the error. */
 export class UnhandledErrors {
   readonly counter = new Counter({
     name: 'tinker_unhandled_errors_total',
@@ -30,7 +31,7 @@ export class UnhandledErrors {
   readonly #log: Logger;
   readonly #counts: Map<Origin, number>;
 
-  /** @param folder where the counts are kept */
+  /** @param folder the folder in which the counts are stored */
   constructor(folder: string, log: Logger) {
     this.#file = join(folder, 'unhandled-errors.json');
     this.#log = log;
@@ -38,7 +39,7 @@ export class UnhandledErrors {
     for (const [origin, count] of this.#counts) this.counter.inc({ origin }, count);
   }
 
-  /** Never throws: a folder that cannot be written to is logged, too. */
+  /** Logs and counts an error. Never throws: when the folder cannot be written to, that is logged too. */
   record(error: unknown, origin: Origin): void {
     const err = error instanceof Error ? error : new Error(`not an Error was thrown: ${String(error)}`);
     this.#log.fatal({ err, origin }, 'an error that no code handled: the process ends in order');

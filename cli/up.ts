@@ -1,4 +1,4 @@
-/** `tinker up` and `tinker down`: a cluster on this machine. */
+/** Runs `tinker up` and `tinker down`: a cluster on this machine. */
 
 import { writeSync } from 'node:fs';
 import { Listr, PRESET_TIMER } from 'listr2';
@@ -12,6 +12,7 @@ import { applySample, askSample, kubectl } from '#lab/sample.ts';
 import { checkRoot, UsageError } from '#lab/system.ts';
 import { type LabStep, labSteps } from '#lab/up.ts';
 
+/** Starts the lab and its sample, and prints what it has started. @throws UsageError or Error with advice */
 export function up(lab: Lab): Promise<void> {
   return withLabLock(lab.name, () => withInterruptMessage(lab, () => startAndShow(lab)));
 }
@@ -34,9 +35,10 @@ async function startAndShow(lab: Lab): Promise<void> {
   print(`\n${howToGoOn(lab)}`);
 }
 
+/** Removes the lab, or says that there is none. @throws UsageError */
 export async function down(lab: Lab): Promise<void> {
   if (readRecord(lab.name, lab.dataDir) === undefined) {
-    // Its name is known until the next boot only; its files stay.
+    // The record by name is deleted at a reboot; the lab's files stay.
     const older =
       lab.dataDir === defaultLab.dataDir && lab.name !== defaultLab.name
         ? ' One from before a reboot is found by its --data-dir.'
@@ -52,12 +54,12 @@ export async function down(lab: Lab): Promise<void> {
   await withLabLock(lab.name, () => runSteps([{ title: `Take the lab "${lab.name}" away`, run: stop }]));
 }
 
-/** Ctrl-C ends `up` wherever it is: what there is by then is recorded, and can be gone on with or taken away. */
+/** Handles Ctrl-C during `up`. Everything that was made so far is recorded, so that the user can continue or remove it. */
 async function withInterruptMessage(lab: Lab, run: () => Promise<void>): Promise<void> {
   const onSignal = (): void => {
     const isBegun = readRecord(lab.name, lab.dataDir) !== undefined;
     const goOn = `the same command goes on from here, "${downCommand(lab)}" takes it away.`;
-    // Not through process.stderr, which the live display holds back; that has hidden the cursor, too.
+    // Writes to the descriptor, because the live display buffers process.stderr. The display has also hidden the cursor.
     const cursor = process.stdout.isTTY ? '\x1b[?25h' : '';
     writeSync(2, `${cursor}\ntinker: interrupted; ${isBegun ? goOn : 'nothing of the lab was started yet.'}\n`);
     process.exit(130);
@@ -71,7 +73,7 @@ async function withInterruptMessage(lab: Lab, run: () => Promise<void>): Promise
   }
 }
 
-/** A failure halfway: what there is stays, for its logs tell more. */
+/** Adds advice to a failure. What was made stays, because its logs help to find the cause. */
 function withAdvice(lab: Lab, error: unknown): Error {
   const message = errorText(error);
   if (readRecord(lab.name, lab.dataDir) === undefined) return new Error(message, { cause: error });
@@ -94,7 +96,7 @@ function howToGoOn(lab: Lab): string {
   return `Go on:\n${commands.map(([command, what]) => `  ${command.padEnd(width)}   ${what}`.trimEnd()).join('\n')}\n`;
 }
 
-/** Each step with a tick and its time: live on a terminal, a line each elsewhere. */
+/** Runs the steps, each with a tick and its time: live on a terminal, one line per step elsewhere. */
 async function runSteps(steps: readonly LabStep[]): Promise<void> {
   if (!process.stdout.isTTY) {
     for (const step of steps) await runPlainly(step);
@@ -112,7 +114,7 @@ async function runSteps(steps: readonly LabStep[]): Promise<void> {
         } else task.title = `${title}: ${why}`;
       },
     })),
-    // What went wrong is told once, at the end.
+    // The error is printed once, at the end.
     { rendererOptions: { timer: PRESET_TIMER, showErrorMessage: false }, concurrent: false, registerSignalListeners: false },
   );
   await list.run();

@@ -1,4 +1,4 @@
-/** What the user sees of wrong flags and files: one line that says what is wrong and what to do, and exit status 1. */
+/** Tests what users see of wrong flags and files: one line with the problem and the solution, and exit status 1. */
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -25,7 +25,7 @@ async function fails(args: readonly string[], message: RegExp): Promise<void> {
   });
 }
 
-describe('tinker, called wrongly', { concurrency: 2 }, () => {
+describe('tinker with wrong arguments', { concurrency: 2 }, () => {
   const cases: [string, RegExp][] = [
     ['upp', /unknown command 'upp' \(Did you mean up\?\) \(tinker <command> --help lists the flags\)/],
     ['up --nme x', /unknown option '--nme' \(Did you mean --name\?\)/],
@@ -49,7 +49,7 @@ describe('tinker, called wrongly', { concurrency: 2 }, () => {
   for (const [line, message] of cases) it(`tinker ${line}`, () => fails(line.split(' '), message));
 });
 
-describe('tinker server, where it cannot run', () => {
+describe('tinker server, when it cannot run', () => {
   let scratch: string;
   let listener: Server;
   before(async () => {
@@ -97,7 +97,7 @@ describe('tinker server, where it cannot run', () => {
       /--node-cidr-mask-size 8: give 16 to 30, for a node's part of --cluster-cidr 10\.244\.0\.0\/16/,
     ));
 
-  it('names a broken key, and leaves it as it is', async () => {
+  it('names a broken key, and does not change it', async () => {
     const pki = join(scratch, 'broken/pki');
     mkdirSync(pki, { recursive: true });
     for (const name of ['sa.key', 'sa.pub']) writeFileSync(join(pki, name), 'not PEM\n');
@@ -131,7 +131,7 @@ describe('tinker server, where it cannot run', () => {
     );
   });
 
-  it('signs no credentials for a name that no node can have, or a server that is not HTTPS', async () => {
+  it('refuses to sign credentials for an invalid node name, or a server that is not HTTPS', async () => {
     await nodeCredentials({
       pkiFolder: join(scratch, 'ca/pki'),
       out: join(scratch, 'first'),
@@ -152,7 +152,7 @@ describe('tinker server, where it cannot run', () => {
     await fails(sign('n', 'http://127.0.0.1:1'), /--server http:\/\/127\.0\.0\.1:1: give a URL such as https:/);
   });
 
-  it('signs no credentials without the cluster’s CA', () =>
+  it('refuses to sign credentials without the cluster’s CA', () =>
     fails(
       [
         'node-credentials',
@@ -166,7 +166,7 @@ describe('tinker server, where it cannot run', () => {
     ));
 });
 
-describe('tinker agent, where it cannot run', () => {
+describe('tinker agent, when it cannot run', () => {
   let scratch: string;
   before(async () => {
     scratch = mkdtempSync(join(tmpdir(), 'tinker-input-'));
@@ -206,6 +206,6 @@ describe('tinker agent, where it cannot run', () => {
   ];
   for (const [name, flag, message] of cases) it(`names ${name}`, () => fails(agent(flag), message));
 
-  it('names a kubeconfig that says nothing', () =>
+  it('names an empty kubeconfig', () =>
     fails(agent(`--kubeconfig=${scratch}/empty`), /(\/empty: the kubeconfig is empty or not a mapping|a node needs root)/));
 });

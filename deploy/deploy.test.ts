@@ -16,7 +16,7 @@ describe('deployment files', () => {
   after(() => rmSync(scratch, { recursive: true }));
 
   it('has a Vagrantfile that vagrant accepts', async () => {
-    // As a checkout, but not in this one: vagrant leaves a .vagrant folder behind.
+    // In a copy of the files, because vagrant leaves a .vagrant folder behind.
     cpSync(join(root, 'deploy'), join(scratch, 'deploy'), { recursive: true });
     cpSync(join(root, 'Vagrantfile'), join(scratch, 'Vagrantfile'));
     const env = { VAGRANT_CWD: scratch, VAGRANT_HOME: join(scratch, 'home'), HOME: scratch };
@@ -32,12 +32,12 @@ describe('deployment files', () => {
     for (const script of scripts) assert.match(readFileSync(join(root, script), 'utf8'), /^#!\/bin\/sh\n/);
   });
 
-  it('has systemd units that systemd accepts, and whose flags tinker knows', async () => {
+  it('has systemd units that systemd accepts, with flags that tinker accepts', async () => {
     const units = readdirSync(join(root, 'deploy/systemd'));
     assert.deepEqual(units.sort(), ['tinker-agent.service', 'tinker-server.service']);
     for (const unit of units) {
       const text = readFileSync(join(root, 'deploy/systemd', unit), 'utf8');
-      // As installed, but for the place of this checkout.
+      // The unit as it is installed, but with the path of this checkout.
       writeFileSync(join(scratch, unit), text.replaceAll('/opt/tinkernetes/', root));
       const { stderr } = await execFile(['systemd-analyze', 'verify', join(scratch, unit)]);
       assert.equal(stderr, '');

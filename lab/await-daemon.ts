@@ -1,14 +1,14 @@
-/** Starts a program of the lab and waits until it serves; notices at once when it ends instead. */
+/** Starts a program of the lab and waits until it serves. When the program ends instead, that is reported at once. */
 import { type DaemonSpec, daemonPid, logTail, startDaemon } from '#agent/host/daemon.ts';
 import { until } from './until.ts';
 
-/** @throws Error with what its log says, and where the log is */
+/** @throws Error with the last lines of its log, and the path of the log */
 export async function startAndAwait(daemon: DaemonSpec, serves: () => Promise<boolean>, timeoutMs: number): Promise<void> {
   await startDaemon(daemon);
   await untilOrEnd(`${daemon.name} serves`, [daemon], serves, { timeoutMs, onTimeout: () => lastWords(daemon) });
 }
 
-/** Waits, as long as all these programs run. @throws Error when the time is over, or one of them has ended */
+/** Waits for a condition while all these programs run. @throws Error when the time is over, or when one of them has ended */
 export async function untilOrEnd(
   what: string,
   daemons: readonly DaemonSpec[],
@@ -23,7 +23,7 @@ export async function untilOrEnd(
   if (ended !== undefined) throw new Error(`${ended.name} has ended; ${await lastWords(ended)}`);
 }
 
-/** Our programs' own word on why they ended, where there is one; else whatever came last. */
+/** The reason in the log why a program has ended: our own programs log one; otherwise the last lines. */
 async function lastWords({ logFile }: DaemonSpec): Promise<string> {
   const lines = (await logTail(logFile)).split('\n');
   const line = lines.findLast((text) => text.startsWith('tinker: ')) ?? lines.at(-1) ?? '';

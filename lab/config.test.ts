@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { defaultLab, type LabOptions, planLab } from './config.ts';
 
-describe('a lab', () => {
+describe('planLab', () => {
   it('derives every address from its networks', () => {
     const { hostIp, apiServer, clusterDns, hosts } = planLab({
       ...defaultLab,

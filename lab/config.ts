@@ -1,45 +1,55 @@
-/** What a lab is: a name, addresses and folders, and everything that is derived from them. */
+/** The options of a lab, and all names, addresses and paths that follow from them. */
 import { join } from 'node:path';
 import { type Cidr, formatCidr, ipAddress, mustParseCidr, overlap, parseCidr } from '#api/ip.ts';
 
+/** The container runtimes that a lab can have. */
 export type LabRuntime = 'containerd' | 'docker';
 
+/** The options of a lab. */
 export interface LabOptions {
-  /** Prefix of every namespace, link, cgroup and process folder. At most 8 characters: link names are limited to 15. */
+  /**
+   * Prefix of the names of namespaces, links, cgroups and process folders. At most 8 characters, because a link's name has at
+   * most 15.
+   */
   name: string;
   workers: number;
   runtime: LabRuntime;
-  /** The hosts' network: `10.200.0.0/24`. `.1` is the bridge, where control plane and registry listen; workers start at `.11`. */
+  /**
+   * The network of the hosts, for example `10.200.0.0/24`. `.1` is the bridge, on which control plane and registry listen. The
+   * workers begin at `.11`.
+   */
   subnet: string;
   clusterCidr: string;
   serviceCidr: string;
   dataDir: string;
-  /** Passed on to `tinker server`, e.g. `--node-monitor-grace-period=5s` for a quick failure drill. */
+  /** Further flags of `tinker server`, for example `--node-monitor-grace-period=5s` to test node failures faster. */
   serverArgs?: readonly string[] | undefined;
-  /** Passed on to every `tinker agent`. */
+  /** Further flags of every `tinker agent`. */
   agentArgs?: readonly string[] | undefined;
 }
 
+/** One worker of a lab. */
 export interface Worker {
   name: string;
-  /** The network namespace, `/run/netns/<netns>`. */
+  /** Name of the network namespace, `/run/netns/<netns>`. */
   netns: string;
-  /** The end of the veth pair on the host, in the bridge. */
+  /** Name of the host's end of the veth pair, which is in the bridge. */
   hostLink: string;
   ip: string;
   dataDir: string;
-  /** Sockets and mounts; short, because a socket's path is limited to 107 bytes. */
+  /** Folder of sockets and mounts. Its path is short, because a socket's path has at most 107 bytes. */
   stateDir: string;
   cgroup: string;
 }
 
+/** A lab with everything that follows from its options. */
 export interface Lab extends LabOptions {
   bridge: string;
   prefixLength: number;
   hostIp: string;
   apiServer: string;
   registry: string;
-  /** The 10th address of the service CIDR, as kubeadm's. */
+  /** The 10th address of the service CIDR, as with kubeadm. */
   clusterDns: string;
   stateDir: string;
   logDir: string;
@@ -48,6 +58,7 @@ export interface Lab extends LabOptions {
   hosts: readonly Worker[];
 }
 
+/** The options of `tinker up` without flags. */
 export const defaultLab: LabOptions = {
   name: 'tinker',
   workers: 2,
@@ -58,7 +69,7 @@ export const defaultLab: LabOptions = {
   dataDir: '/var/lib/tinkernetes/lab',
 };
 
-/** @throws Error that says which option is wrong, and what it takes */
+/** Computes a lab from its options. @throws Error that names the wrong option and its allowed values */
 export function planLab(options: LabOptions): Lab {
   if (!/^[a-z][a-z0-9]{0,7}$/.test(options.name))
     throw new Error(`--name ${options.name}: give 1 to 8 lower-case letters and digits, a letter first`);
@@ -66,12 +77,12 @@ export function planLab(options: LabOptions): Lab {
     throw new Error(`--workers ${options.workers}: give a number from 1 to 9`);
   if (!options.dataDir.startsWith('/')) throw new Error(`--data-dir ${options.dataDir}: give an absolute path`);
   const subnet = checkNetwork('--subnet', options.subnet, 24);
-  // A node takes a /24 of it.
+  // A node gets a /24 of it.
   checkNetwork('--cluster-cidr', options.clusterCidr, 20);
   const services = checkNetwork('--service-cidr', options.serviceCidr, 24);
   checkApart(options);
   const stateDir = join('/run/tinkernetes', options.name);
-  // Not the bare name: a lab called "docker" must never own Docker's control group.
+  // The prefix keeps a lab called "docker" from using Docker's control group.
   const cgroup = `/tinkernetes-${options.name}`;
   const hostIp = addressAt(subnet, 1);
   const hosts = Array.from({ length: options.workers }, (_, index): Worker => {
@@ -120,7 +131,7 @@ function checkNetwork(option: string, text: string, longest: number): Cidr {
   return network;
 }
 
-/** @throws Error where two of the lab's three networks share addresses */
+/** Checks that the lab's three networks do not overlap. @throws Error when two of them share addresses */
 function checkApart({ subnet, clusterCidr, serviceCidr }: LabOptions): void {
   const networks = Object.entries({ '--subnet': subnet, '--cluster-cidr': clusterCidr, '--service-cidr': serviceCidr });
   for (const [index, [option, cidr]] of networks.entries()) {

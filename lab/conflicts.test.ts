@@ -1,4 +1,4 @@
-/** What a machine lacks for a lab, on a real file system. */
+/** Tests the checks of a machine before a lab starts, on a real file system. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,14 +20,14 @@ describe('a disk', () => {
     rmSync(scratch, { recursive: true });
   });
 
-  it('that is too full for a lab is told before anything is made', () => {
+  it('that is too full for a lab is reported before anything is made', () => {
     assert.throws(() => checkSpace(join(scratch, 'not/there/yet')), {
       message:
         /^--data-dir \S+\/not\/there\/yet: only 10 MiB are free there, and a lab needs 200: free some, or name another one\.$/,
     });
   });
 
-  it('with space is none in the way', () => checkSpace(join(import.meta.dirname, 'lab')));
+  it('with enough space is accepted', () => checkSpace(join(import.meta.dirname, 'lab')));
 });
 
 describe('the networks of a lab', () => {

@@ -1,4 +1,7 @@
-/** What of this machine stands in a new lab's way: networks, links, control groups and ports that are somebody else's, a full disk. */
+/**
+ * Checks what on this machine conflicts with a new lab: networks, links, control groups and ports of other programs, and a full
+ * disk.
+ */
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createCgroups } from '#agent/host/cgroup.ts';
@@ -12,19 +15,19 @@ import { readRecord } from './record.ts';
 import { registryDaemon } from './registry.ts';
 import { UsageError } from './system.ts';
 
-/** Changes nothing. Needs iproute2. @throws UsageError */
+/** Checks everything, and changes nothing. Needs iproute2. @throws UsageError */
 export async function checkConflicts(lab: Lab, exec: Exec): Promise<void> {
-  // With a record they are the lab's own: it is up, or was left over.
+  // With a record, these names belong to the lab: it is running, or was left over.
   if (readRecord(lab.name, lab.dataDir) === undefined) await checkNames(lab, exec);
   await checkRoutes(lab, exec);
   await checkPorts(lab, exec);
   checkSpace(lab.dataDir);
 }
 
-/** Images, stores and logs of a fresh lab take a fifth of it. */
+/** A new lab needs a fifth of this for images, stores and logs. */
 const neededMebibytes = 200;
 
-/** A full disk shows late, and as something else. @throws UsageError */
+/** Checks the free space. Without this check, a full disk would cause errors late and in other places. @throws UsageError */
 export function checkSpace(dataDir: string): void {
   let folder = dataDir;
   while (!existsSync(folder)) folder = dirname(folder);
@@ -54,8 +57,8 @@ async function checkNames(lab: Lab, exec: Exec): Promise<void> {
 }
 
 /**
- * The hosts' network, and the pods', to which this machine gets routes: with those of another lab the packets would go there. A wider
- * route through a gateway (a VPN's 10.0.0.0/8) does no harm: the lab's is narrower, and wins.
+ * Checks the routes of this machine to the networks of hosts and pods. With another lab's routes to them, packets would go to
+ * that lab. A wider route through a gateway (a VPN's 10.0.0.0/8) does no harm, because the lab's narrower route wins.
  * @throws UsageError
  */
 export async function checkRoutes(lab: Pick<Lab, 'subnet' | 'clusterCidr' | 'bridge'>, exec: Exec): Promise<void> {

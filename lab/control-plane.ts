@@ -1,4 +1,4 @@
-/** The lab's control plane: `tinker server`, listening on the bridge. */
+/** The lab's control plane: `tinker server`, which listens on the bridge. */
 import { join } from 'node:path';
 import type { DaemonSpec } from '#agent/host/daemon.ts';
 import { type Client } from '#client/client.ts';
@@ -10,6 +10,7 @@ import type { Lab } from './config.ts';
 import { labMark } from './lab-processes.ts';
 import { tinkerArgv } from './program.ts';
 
+/** The daemon of the lab's `tinker server`. */
 export function serverDaemon(lab: Lab): DaemonSpec {
   return {
     name: 'control plane',
@@ -30,13 +31,13 @@ export function serverDaemon(lab: Lab): DaemonSpec {
   };
 }
 
-/** A client with the administrator's rights, and what closes its connection. */
+/** A client with the administrator's rights. `close` closes its connection. */
 export function adminClient(lab: Lab): { client: Client; close: () => void } {
   const transport = createHttpTransport(loadKubeconfig(lab.kubeconfig));
   return { client: createClient(transport, { userAgent: 'tinker-lab' }), close: () => transport.close() };
 }
 
-/** Starts `tinker server` if it does not run, and waits until it is ready to serve. */
+/** Starts `tinker server` unless it runs, and waits until it is ready. @throws Error with the last lines of its log */
 export async function startControlPlane(lab: Lab): Promise<void> {
   await startAndAwait(serverDaemon(lab), () => ready(lab), 30_000);
 }

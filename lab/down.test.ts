@@ -1,4 +1,4 @@
-/** Taking a lab away that was only begun: its record and some files, without network and processes. */
+/** Removes a lab that was only begun: it has a record and some files, but no network and no processes. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ describe("a lab's record", () => {
   });
 });
 
-describe('taking a lab away', () => {
+describe('removing a lab', () => {
   const mounts = createMounts(execFile);
   let scratch: string;
   beforeEach(() => {
@@ -32,7 +32,7 @@ describe('taking a lab away', () => {
     rmSync(scratch, { recursive: true });
   });
 
-  /** As an `up` leaves it that was interrupted at its first steps. */
+  /** Makes the state of an `up` that was interrupted in its first steps. */
   function begun(dataDir: string, name = 'tkdown'): Lab {
     const lab = planLab({ ...defaultLab, name, dataDir });
     writeRecord(lab);
@@ -40,17 +40,17 @@ describe('taking a lab away', () => {
     return lab;
   }
 
-  it('removes the folder that the lab made, with mounts in it', async () => {
+  it('removes the folder that the lab made, also with mounts in it', async () => {
     const lab = begun(join(scratch, 'lab'));
     await mounts.mountTmpfs(join(lab.dataDir, 'worker-1/kubelet'), {});
-    // A second "up" knows it still.
+    // A second `up` writes the record again and must keep that fact.
     writeRecord(lab);
     assert.equal(await stopLab(lab, execFile), true);
     assert.deepEqual([existsSync(lab.dataDir), existsSync(lab.stateDir)], [false, false]);
     assert.equal(await stopLab(lab, execFile), false);
   });
 
-  it('ends all that the lab started, though its folders cannot be listed, and a pid file was never written', async () => {
+  it('kills all programs of the lab, even when its folders cannot be listed and a pid file is missing', async () => {
     const lab = begun(join(scratch, 'lab'));
     const isRunning = (pid: number | undefined): boolean => pid !== undefined && existsSync(`/proc/${pid}`) && !isZombie(pid);
     const started = [];
@@ -63,7 +63,7 @@ describe('taking a lab away', () => {
       stdio: 'ignore',
       env: { ...process.env, ...labMark({ stateDir: `${lab.stateDir}x` }) },
     });
-    // Files that come and go while they are listed, as containerd's do.
+    // Files appear and disappear while they are listed, as containerd's do.
     mkdirSync(join(lab.stateDir, 'worker-1/containerd'), { recursive: true });
     await mounts.bind('/proc', join(lab.stateDir, 'worker-1/containerd'));
     try {
@@ -76,13 +76,13 @@ describe('taking a lab away', () => {
     }
   });
 
-  it('removes the folder of all labs with the last one', async () => {
+  it('removes the common folder of all labs with the last lab', async () => {
     const folder = dirname(defaultLab.dataDir);
     const [first, last] = [begun(join(folder, 'tkdown'), 'tkdown'), begun(join(folder, 'tkdowo'), 'tkdowo')];
     await stopLab(first, execFile);
     assert.equal(existsSync(last.dataDir), true);
     await stopLab(last, execFile);
-    // Somebody else's lab may be there.
+    // Another lab may be there.
     assert.notDeepEqual(existsSync(folder) ? readdirSync(folder) : undefined, []);
   });
 
@@ -92,7 +92,7 @@ describe('taking a lab away', () => {
     assert.deepEqual(readdirSync(join(scratch, 'srv')), []);
   });
 
-  it("leaves somebody's disk mounted, and what else lies on it", async () => {
+  it("leaves a user's disk mounted, with its other files", async () => {
     const disk = join(scratch, 'disk');
     mkdirSync(disk);
     await mounts.mountTmpfs(disk, {});
@@ -103,7 +103,7 @@ describe('taking a lab away', () => {
     assert.deepEqual(readdirSync(disk), ['mine']);
   });
 
-  it('deletes through no mount, also where its folder is reached by a link', async () => {
+  it('does not delete through a mount, also when its folder is reached by a link', async () => {
     mkdirSync(join(scratch, 'real'));
     mkdirSync(join(scratch, 'theirs'));
     writeFileSync(join(scratch, 'theirs/file'), 'x');
@@ -115,7 +115,7 @@ describe('taking a lab away', () => {
   });
 });
 
-/** Ended, and not yet waited for by this process. */
+/** Whether the process has ended, but this process has not waited for it yet. */
 function isZombie(pid: number): boolean {
   return /^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
 }

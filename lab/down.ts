@@ -1,6 +1,7 @@
 /**
- * Takes a lab away: every process, mount, namespace, link, rule, control group and file that `up` made. Works from the lab's record
- * alone, so also after a crash, a kill -9 or half an `up`. Without a record nothing is touched: what bears the names is somebody else's.
+ * Removes a lab: every process, mount, namespace, link, rule, control group and file that `up` has made. It needs only the lab's
+ * record, so it also works after a crash, a kill -9 or an interrupted `up`. Without a record nothing is touched, because the
+ * names may belong to something else.
  */
 import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -13,16 +14,19 @@ import { markedPids, pidFilesOf } from './lab-processes.ts';
 import { namespacePids, removeNetwork } from './network.ts';
 import { readRecord } from './record.ts';
 
-/** Resolves to false where there is no such lab. */
+/**
+ * Removes a lab. @returns false when there is no such lab @throws Error when something could not be removed; calling again
+ * continues
+ */
 export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, exec: Exec): Promise<boolean> {
   const record = readRecord(name, dataDir);
   if (record === undefined) return false;
-  // As it was started, also with other folders than the caller tells.
+  // The record has the folders with which the lab was started; the caller's may differ.
   const lab = planLab(record);
   const pidFiles = pidFilesOf(lab);
   await Promise.all(pidFiles.agents.map((path) => stopDaemon(path)));
   const cgroups = await createCgroups();
-  // Containers first, then the shims and runtimes that would report them, restart them or clean up after them.
+  // Containers are killed first; then the shims and runtimes, which would report, restart or clean up containers.
   await killProcesses(() => groupPids(cgroups, lab.cgroup));
   await killProcesses(() => namespacePids(lab, exec));
   await Promise.all(pidFiles.others.map((path) => stopDaemon(path)));
@@ -30,7 +34,7 @@ export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, 
   const mounts = createMounts(exec);
   await mounts.unmountBelow(lab.stateDir);
   const files = await ownFiles(lab.dataDir);
-  // One by one: the folder itself may be a disk that somebody has mounted there.
+  // The files are unmounted one by one, because the folder itself may be a disk that a user has mounted.
   for (const file of files.own) await mounts.unmountBelow(file);
   await removeNetwork(lab, exec);
   await cgroups.remove(lab.cgroup);
@@ -40,25 +44,27 @@ export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, 
     await rmdir(lab.dataDir).catch(ignoreAbsence);
     if (dirname(lab.dataDir) === dirname(defaultLab.dataDir)) await removeEmpty(dirname(lab.dataDir));
   }
-  // The record goes last: until then "down" can be repeated.
+  // The record is removed last, so that `down` can be repeated until then.
   await remove(lab.stateDir);
   await removeEmpty(dirname(lab.stateDir));
   return true;
 }
 
-/** Again where something is put into a folder while it is emptied: what the kernel tears down late. */
+/**
+ * Removes a folder. It retries when a file appears in the folder while it is emptied, because the kernel is still cleaning up.
+ */
 async function remove(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
 }
 
-/** The folder of all labs goes with the last one. */
+/** Removes the common folder of all labs when it is empty. */
 async function removeEmpty(folder: string): Promise<void> {
   await rmdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'ENOENT') throw error;
   });
 }
 
-/** What of the folder is the lab's, and whether somebody put something else there. */
+/** The lab's files in the folder, and whether the folder has other files. */
 async function ownFiles(dataDir: string): Promise<{ own: string[]; others: boolean }> {
   const names = (await readdir(dataDir).catch(ignoreAbsence)) ?? [];
   const own = names.filter((name) => /^(admin\.conf(\.new)?|lab\.json|log|registry|server|worker-\d)$/.test(name));
@@ -75,7 +81,10 @@ async function groupPids(cgroups: Cgroups, path: string): Promise<number[]> {
   return [...(await cgroups.pids(path)), ...below.flat()];
 }
 
-/** The CNI library keeps a result per attached sandbox in one place for the whole machine; the lab's are those that name its folders. */
+/**
+ * Removes the lab's results of CNI plugins. The CNI library keeps the results of the whole machine in one place; those of the lab
+ * name its folders.
+ */
 async function removeCniResults(lab: Lab): Promise<void> {
   const folder = '/var/lib/cni/results';
   for (const name of await readdir(folder).catch(() => [])) {

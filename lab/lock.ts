@@ -1,11 +1,11 @@
-/** One command at a time works on a lab: two would make, or take away, the same links and processes. */
+/** Allows one command at a time on a lab: two commands would make, or remove, the same links and processes. */
 import { createServer } from 'node:net';
 import { UsageError } from './system.ts';
 
 /**
- * Runs the command while it holds the lab's name. The lock is an abstract socket (unix(7)): the kernel frees it with the process, so a
- * kill -9 leaves none behind.
- * @throws UsageError where another process holds it
+ * Runs a command while it holds the lock of the lab's name. The lock is an abstract socket (unix(7)). The kernel frees it when
+ * the process ends, so a kill -9 leaves no lock behind.
+ * @throws UsageError when another process holds it
  */
 export async function withLabLock<T>(name: string, command: () => Promise<T>): Promise<T> {
   const lock = createServer((socket) => socket.destroy());

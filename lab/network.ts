@@ -1,14 +1,16 @@
 /**
- * The lab's network: one bridge on the host, and a network namespace per worker, joined by veth pairs.
- * Each step looks first at what is there: building twice is harmless, and so is building over the rest of a crash.
+ * The lab's network: one bridge on the host, and one network namespace per worker, connected by veth pairs. Each step first
+ * checks what exists, so that building twice, or after a crash, is harmless.
  */
 import { existsSync } from 'node:fs';
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import type { Lab, Worker } from './config.ts';
 import { UsageError } from './system.ts';
 
+/** The argv prefix that runs a program in the worker's network namespace. */
 export const nsenter = (worker: Worker): string[] => ['nsenter', `--net=/run/netns/${worker.netns}`];
 
+/** Makes bridge, namespaces, links and rules. Idempotent. @throws ExecError */
 export async function createNetwork(lab: Lab, exec: Exec): Promise<void> {
   if (!(await linkExists(exec, [], lab.bridge))) await exec(['ip', 'link', 'add', lab.bridge, 'type', 'bridge']);
   await exec(['ip', 'addr', 'replace', `${lab.hostIp}/${lab.prefixLength}`, 'dev', lab.bridge]);
@@ -20,8 +22,8 @@ export async function createNetwork(lab: Lab, exec: Exec): Promise<void> {
 }
 
 /**
- * Between two pods of one node packets only cross a bridge; with this module they pass iptables nevertheless, without it the reply of a
- * Service that ends on the client's own node is never translated back. Nothing loads it by itself.
+ * Loads br_netfilter. Packets between two pods of one node only cross a bridge. With this module they also pass iptables; without
+ * it, a reply from a Service's endpoint on the client's own node is never translated back. Nothing else loads the module.
  */
 async function loadBridgeFilter(exec: Exec): Promise<void> {
   if (existsSync('/proc/sys/net/bridge')) return;
@@ -47,7 +49,7 @@ async function createHost(lab: Lab, worker: Worker, exec: Exec): Promise<void> {
   await exec([...inside, 'ip', 'link', 'set', 'lo', 'up']);
   await exec([...inside, 'ip', 'addr', 'replace', `${worker.ip}/${lab.prefixLength}`, 'dev', 'eth0']);
   await exec([...inside, 'ip', 'link', 'set', 'eth0', 'up']);
-  // Without a default route a ClusterIP has no route either, and the packet never meets the rules that translate it.
+  // Without a default route there is no route to a ClusterIP, and the packet does not reach the rules that translate it.
   await exec([...inside, 'ip', 'route', 'replace', 'default', 'via', lab.hostIp]);
 }
 
@@ -57,9 +59,10 @@ async function linkExists(exec: Exec, inside: string[], link: string): Promise<b
 }
 
 /**
- * The host lets the lab's packets through, also where Docker set FORWARD to DROP, and masquerades what leaves the lab. What stays in it is
- * left alone, also kubectl's connections to the control plane, which go over `lo`: of a translated connection, a packet that the
- * tracker finds invalid arrives untranslated, and the kernel answers it with a reset.
+ * The rules of the host. It forwards the lab's packets, also when Docker has set FORWARD to DROP, and masquerades packets that
+ * leave the lab. Packets inside the lab are not translated, and neither are kubectl's connections to the control plane, which use
+ * `lo`. In a translated connection, a packet that conntrack finds INVALID would arrive untranslated, and the kernel would answer
+ * it with a reset.
  */
 function hostRules(lab: Lab): string[][] {
   const comment = ['-m', 'comment', '--comment', `tinkernetes lab ${lab.name}`];
@@ -78,13 +81,16 @@ async function ensureHostRules(lab: Lab, exec: Exec): Promise<void> {
   }
 }
 
-/** Takes away namespaces, links and rules of the lab, as far as they are there; also those of workers beyond the current number. */
+/**
+ * Removes the lab's namespaces, links and rules, if they exist, also those of workers beyond the present number. @throws
+ * ExecError
+ */
 export async function removeNetwork(lab: Lab, exec: Exec): Promise<void> {
   for (const netns of await labNamespaces(lab, exec)) await exec(['ip', 'netns', 'delete', netns]);
   const { stdout } = await exec(['ip', '-j', 'link', 'show']);
   const links = (JSON.parse(stdout) as { ifname: string }[]).map(({ ifname }) => ifname);
   for (const link of links.filter((name) => name === lab.bridge || new RegExp(`^${lab.name}-w\\d$`).test(name))) {
-    // Deleting a namespace takes its end of the pair away, and the kernel then the other one, at its own time.
+    // Deleting a namespace deletes its end of the pair, and the kernel then deletes the other end, some time later.
     await exec(['ip', 'link', 'delete', link]).catch((error: unknown) => {
       if (!(error instanceof ExecError) || !/Cannot find device/.test(error.message)) throw error;
     });
@@ -94,14 +100,14 @@ export async function removeNetwork(lab: Lab, exec: Exec): Promise<void> {
   }
 }
 
-/** The lab's namespaces that exist now. */
+/** The names of the lab's namespaces that exist now. */
 export async function labNamespaces(lab: Lab, exec: Exec): Promise<string[]> {
   const { stdout } = await exec(['ip', '-j', 'netns', 'list']);
   const names = stdout.trim() === '' ? [] : (JSON.parse(stdout) as { name: string }[]).map(({ name }) => name);
   return names.filter((name) => new RegExp(`^${lab.name}-worker-\\d$`).test(name));
 }
 
-/** Processes whose network is one of the lab's namespaces: agents, runtimes and their shims. */
+/** The pids of all processes in the lab's namespaces: agents, runtimes and their shims. */
 export async function namespacePids(lab: Lab, exec: Exec): Promise<number[]> {
   const pids: number[] = [];
   for (const netns of await labNamespaces(lab, exec)) {

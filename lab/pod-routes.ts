@@ -1,6 +1,6 @@
 /**
- * Routes from this machine to the pods of every worker: the API server connects to pods for `pods/proxy` and `services/proxy`. They go
- * with the bridge that they lead through, when the lab is taken down.
+ * Routes from this machine to the pods of every worker, because the API server connects to pods for `pods/proxy` and
+ * `services/proxy`. The kernel deletes them together with the bridge when the lab is removed.
  */
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import { type PodRoute, planRoutes, podCidrsOf, readRoutes, routeArgv } from '#agent/network/routes.ts';
@@ -8,12 +8,14 @@ import type { Lab } from './config.ts';
 import { adminClient } from './control-plane.ts';
 import { UsageError } from './system.ts';
 
-/** Harmless to repeat. @throws UsageError where the network of the pods is somebody else's on this machine */
+/**
+ * Adds and removes routes as needed. Idempotent. @throws UsageError when another program on this machine uses the pods' network
+ */
 export async function routeToPods(lab: Lab, exec: Exec): Promise<void> {
   const { client, close } = adminClient(lab);
   try {
     const { items } = await client.resource('nodes').list();
-    // Routes of other labs bear the same mark, and lead elsewhere.
+    // Routes of other labs have the same protocol number, but other gateways.
     const own = (await readRoutes(exec, 'IPv4')).filter(({ gateway }) => lab.hosts.some(({ ip }) => ip === gateway));
     const wanted = lab.hosts.flatMap(({ name, ip }) => {
       const node = items.find(({ metadata }) => metadata.name === name);

@@ -1,6 +1,6 @@
 /**
- * The program that the lab's machines run: all of Tinkernetes bundled into one file, as it is distributed. One file starts in
- * half the time of three hundred, and needs no type stripping in memory.
+ * The program that the lab's machines run: Tinkernetes bundled into one file, as it is distributed. One file starts in half the
+ * time of three hundred, and its types are stripped already.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,15 +11,15 @@ import { readDescriptions } from '#api/schema/descriptions.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bundle = fileURLToPath(new URL('../dist/tinker.mjs', import.meta.url));
 
-/** Of Node itself, for a process of ours. A small young generation keeps an idle process small. */
+/** Flags of Node for our processes. A small young generation keeps an idle process small. */
 export const tinkerNodeFlags: readonly string[] = ['--max-semi-space-size=2'];
 
-/** How to call `tinker`: this Node and the bundle. */
+/** The argv prefix of `tinker`: this Node and the bundle. */
 export function tinkerArgv(): string[] {
   return [process.execPath, '--no-warnings', ...tinkerNodeFlags, bundle];
 }
 
-/** Bundles cli/tinker.ts; takes less than a second. */
+/** Bundles cli/tinker.ts. Takes less than a second. */
 export async function buildProgram(): Promise<void> {
   const options: BuildOptions = {
     absWorkingDir: root,
@@ -27,7 +27,7 @@ export async function buildProgram(): Promise<void> {
     platform: 'node',
     target: 'node26',
     legalComments: 'none',
-    // Comments and white space would only take memory; names stay, so that stack traces can be read.
+    // Comments and white space would only take memory. Names stay, so that stack traces are readable.
     minifyWhitespace: true,
     logLevel: 'silent',
   };
@@ -38,14 +38,14 @@ export async function buildProgram(): Promise<void> {
     outfile: bundle,
     format: 'esm',
     plugins: [embedPlugin(embedded), withoutSsh],
-    // Packages that are only CommonJS call require for Node's own modules.
+    // CommonJS packages call `require` for Node's own modules.
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
-    // The lab needs the bundler and the sources: it is run from the repository, never from the bundle.
+    // The lab needs the bundler and the sources, so it runs from the repository and is not part of the bundle.
     external: ['esbuild', './up.ts'],
   });
 }
 
-/** What api/embedded.ts promises a bundled program. */
+/** The content of api/embedded.ts in a bundled program. */
 async function filesToEmbed(options: BuildOptions): Promise<Record<string, string>> {
   const worker = await build({ ...options, entryPoints: ['control/store/sqlite-worker.ts'], format: 'cjs', write: false });
   const decoder = await build({
@@ -75,7 +75,7 @@ function embedPlugin(files: Record<string, string>): Plugin {
   };
 }
 
-/** dockerode can reach Docker over ssh; here it speaks to a socket, and ssh2 with its native parts stays out. */
+/** dockerode can reach Docker over ssh. We use a socket, so ssh2 and its native parts are left out. */
 const withoutSsh: Plugin = {
   name: 'without-ssh2',
   setup({ onResolve, onLoad }) {

@@ -1,6 +1,7 @@
 /**
- * What a lab was started with: so that a later `up` does not mix two labs, and `down` takes away all of it and nothing else. One copy is
- * found by the lab's name, and goes with a reboot, as processes and links do; one lies with the lab's files, and stays with them.
+ * The options with which a lab was started. With them a later `up` does not mix two labs, and `down` removes exactly what the lab
+ * has made. One copy is found by the lab's name and is deleted at a reboot, like processes and links. The other copy is stored
+ * with the lab's files and stays.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,11 +19,13 @@ const fixedOptions = {
 const stateRoot = '/run/tinkernetes';
 const recordFile = 'lab.json';
 
+/** A lab's record. */
 export interface LabRecord extends LabOptions {
-  /** The folder was not there before the lab, so it goes with it. */
+  /** Whether the lab has made its folder, so that `down` removes it. */
   madeDataDir?: boolean;
 }
 
+/** Writes both copies of the record. @throws UsageError when the folder cannot be made */
 export function writeRecord(lab: Lab): void {
   const { name, workers, runtime, subnet, clusterCidr, serviceCidr, dataDir } = lab;
   const before = readRecord(name, dataDir)?.madeDataDir === true;
@@ -32,7 +35,7 @@ export function writeRecord(lab: Lab): void {
   for (const folder of [lab.stateDir, dataDir]) writeFileSync(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
 }
 
-/** @throws UsageError where it cannot be made */
+/** Makes the lab's folder. @returns whether it is new @throws UsageError when it cannot be made */
 function makeDataDir(dataDir: string): boolean {
   try {
     return makeFolder(dataDir);
@@ -43,18 +46,21 @@ function makeDataDir(dataDir: string): boolean {
   }
 }
 
-/** The options of the lab of that name that is up, or was left over in `dataDir`. */
+/** The record of the lab with this name that is running, or was left over in `dataDir`. Undefined when there is none. */
 export function readRecord(name: string, dataDir: string): LabRecord | undefined {
   const record = readAt(join(stateRoot, name)) ?? readAt(dataDir);
   return record?.name === name ? record : undefined;
 }
 
-/** Names of all labs of this machine that are up, or were left over. */
+/** The names of all labs of this machine that are running or were left over. */
 export function labNames(): string[] {
   return namesIn(stateRoot).filter((name) => readAt(join(stateRoot, name)) !== undefined);
 }
 
-/** @throws UsageError where that lab exists with other options, or its folder holds what is not its own */
+/**
+ * Checks that the lab can use its name and folder. @throws UsageError when a lab with other options exists, or its folder has
+ * other files
+ */
 export function checkRecord(lab: Lab): void {
   const record = readRecord(lab.name, lab.dataDir);
   if (record === undefined) {
@@ -80,7 +86,7 @@ export function checkRecord(lab: Lab): void {
   );
 }
 
-/** How the user takes this lab away. */
+/** The command with which the user removes the lab. */
 export function downCommand({ name }: Pick<LabOptions, 'name'>): string {
   return name === defaultLab.name ? 'npm run down' : `npm run down -- --name ${name}`;
 }
@@ -90,7 +96,7 @@ function readAt(folder: string): LabRecord | undefined {
     return JSON.parse(readFileSync(join(folder, recordFile), 'utf8')) as LabRecord;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // Half a file: the machine went down while it was written, before anything was made.
+    // The file is incomplete: the machine was switched off while it was written. Nothing else had been made by then.
     if (code === 'ENOENT' || code === 'ENOTDIR' || error instanceof SyntaxError) return undefined;
     throw error;
   }

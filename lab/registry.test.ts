@@ -1,4 +1,4 @@
-/** The lab's registry as pods see it: everything can be pulled, nothing can be put in, changed or taken away. */
+/** Tests the lab's registry as pods see it: everything can be pulled, nothing can be pushed, changed or deleted. */
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ describe("the lab's registry", () => {
     rmSync(lab.dataDir, { recursive: true });
   });
 
-  it('serves what the lab has put in', async () => {
+  it('serves the images that the lab has pushed', async () => {
     const manifest = await fetch(`${lab.registry}/v2/library/thing/manifests/latest`, {
       headers: { accept: image.manifest.mediaType },
     });
@@ -40,7 +40,7 @@ describe("the lab's registry", () => {
     assert.equal((await fetch(`${lab.registry}/v2/library/thing/blobs/${image.config.digest}`)).status, 200);
   });
 
-  it('takes nothing in, and gives nothing up, from whoever reaches it', async () => {
+  it('refuses pushes and deletions from every client', async () => {
     const repository = `${lab.registry}/v2/library/thing`;
     const upload = `${repository}/blobs/uploads/`;
     const requests: [method: string, url: string, body?: Uint8Array][] = [
@@ -66,7 +66,7 @@ describe("the lab's registry", () => {
     assert.equal((await fetch(`${lab.registry}/v2/new/tags/list`)).status, 404);
   });
 
-  it('keeps the way in closed once the images are there, and takes more when the lab is started again', async () => {
+  it('accepts no pushes after the images are pushed, and accepts them again when the lab is started again', async () => {
     assert.deepEqual(
       [existsSync(join(lab.stateDir, 'registry-push.sock')), daemonPid(join(lab.stateDir, 'registry-push.pid'))],
       [false, undefined],

@@ -1,9 +1,9 @@
 /**
- * The lab's own image registry (Debian's docker-registry) on the bridge, filled with the lab's images. Every container runtime
- * asks it before the real registry, so that a room without Internet has them, whatever the pull policy.
+ * The lab's own image registry (Debian's docker-registry) on the bridge, with the lab's images. Every container runtime asks it
+ * before the real registry, so that a classroom without Internet has these images with every pull policy.
  *
- * What listens on the bridge can be reached by every pod, so it only reads. Images are put in by a second one on the same files, which
- * listens on a Unix socket in the lab's own folder, and only while `up` pushes.
+ * Every pod can reach the registry on the bridge, so it is read-only. Images are pushed to a second registry on the same files.
+ * It listens on a Unix socket in the lab's own folder, and runs only while `up` pushes.
  *
  * Source: OCI distribution specification 1.1; distribution `docs/content/about/configuration.md`.
  */
@@ -24,7 +24,7 @@ const startMs = 15_000;
 const folderOf = (lab: Lab): string => join(lab.dataDir, 'registry');
 const pushSocket = (lab: Lab): string => join(lab.stateDir, 'registry-push.sock');
 
-/** The one that serves, read-only. */
+/** The daemon of the registry that serves, read-only. */
 export const registryDaemon = (lab: Lab): DaemonSpec => daemonSpec(lab, 'registry', 'config.yml');
 const pushDaemon = (lab: Lab): DaemonSpec => daemonSpec(lab, 'registry-push', 'push.yml');
 
@@ -38,16 +38,17 @@ function daemonSpec(lab: Lab, name: string, config: string): DaemonSpec {
   };
 }
 
+/** Starts the read-only registry and waits until it serves. @throws Error with the last lines of its log */
 export async function startRegistry(lab: Lab): Promise<void> {
-  // No deletion, no proxy to another registry: neither is on by default.
+  // Deletion and proxying to another registry are off by default.
   await writeConfig(lab, 'config.yml', { maintenance: { readonly: { enabled: true } } }, { addr: new URL(lab.registry).host });
   await startAndAwait(registryDaemon(lab), async () => (await fetch(`${lab.registry}/v2/`)).ok, startMs);
 }
 
-/** Puts in what the registry does not have yet. */
+/** Pushes the images that the registry does not have yet. */
 export async function pushImages(lab: Lab, images: readonly LabImage[]): Promise<void> {
   const socket = pushSocket(lab);
-  // One that a killed `up` left behind would keep this one from listening.
+  // A push registry that a killed `up` has left behind would hold the socket.
   await stopDaemon(pushDaemon(lab).pidFile);
   rmSync(socket, { force: true });
   await writeConfig(lab, 'push.yml', {}, { net: 'unix', addr: socket, relativeurls: true });
@@ -85,7 +86,7 @@ async function answers(ask: Ask): Promise<boolean> {
   try {
     return (await ask('GET', '/v2/')).status === 200;
   } catch (error) {
-    // Not listening yet.
+    // It does not listen yet.
     if (['ENOENT', 'ECONNREFUSED'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
     throw error;
   }

@@ -1,4 +1,4 @@
-/** The sample application: applied with kubectl, then asked the way its users would ask. */
+/** The sample application: applies it with kubectl, and sends requests as its users would. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Exec } from '#agent/host/exec.ts';
@@ -8,29 +8,31 @@ import { until } from './until.ts';
 
 const manifest = fileURLToPath(new URL('./samples/web.yaml', import.meta.url));
 const nodePort = 30080;
-/** How long a pod that has not answered yet is waited for. */
+/** Time to wait for an answer of a pod that has not answered yet. */
 const newPodPatienceMs = 10_000;
 
+/** One answer of the sample. */
 export interface SampleAnswer {
-  /** How it was asked: `ClusterIP 10.96.1.2:80, from pod web-…`. */
+  /** How the request was sent: `ClusterIP 10.96.1.2:80, from pod web-…`. */
   via: string;
   answer: string;
 }
 
-/** Runs kubectl against the lab; returns standard output. */
+/** Runs kubectl against the lab. Resolves to standard output. @throws ExecError */
 export async function kubectl(lab: Lab, exec: Exec, args: readonly string[], timeoutMs = 120_000): Promise<string> {
   const { stdout } = await exec([kubectlPath(), `--kubeconfig=${lab.kubeconfig}`, ...args], { timeoutMs });
   return stdout;
 }
 
+/** Applies the sample and waits until it is available. @throws ExecError */
 export async function applySample(lab: Lab, exec: Exec): Promise<void> {
   await kubectl(lab, exec, ['apply', '-f', manifest]);
   await kubectl(lab, exec, ['rollout', 'status', 'deployment/web', '--timeout=90s']);
 }
 
 /**
- * One request through the ClusterIP from within a pod, and one through the NodePort of each node from the host. The rules choose
- * an endpoint at random: each request is repeated until a pod answers that has not answered before, while there is one.
+ * Sends one request to the ClusterIP from a pod, and one to the NodePort of each node from the host. The rules choose an endpoint
+ * at random, so a request is repeated until a pod answers that has not answered yet, as long as there is one.
  */
 export async function askSample(lab: Lab, exec: Exec): Promise<SampleAnswer[]> {
   const clusterIp = await kubectl(lab, exec, ['get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}']);
@@ -48,7 +50,7 @@ export async function askSample(lab: Lab, exec: Exec): Promise<SampleAnswer[]> {
 }
 
 async function askForNewPod(seen: Set<string>, ask: () => Promise<string>): Promise<string> {
-  // A node's rules follow the endpoints within a second or two: until then a request may fail, or find one pod only.
+  // A node's rules follow the endpoints within a second or two. Until then a request may fail, or reach only one pod.
   const deadline = Date.now() + newPodPatienceMs;
   for (;;) {
     const answer = (await until('the Service answers', ask, { timeoutMs: 20_000 })).trim();

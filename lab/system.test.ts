@@ -9,7 +9,7 @@ import { checkSystem, installPackages, type Machine, UsageError } from './system
 const debian = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n';
 const good: Machine = { platform: 'linux', uid: 0, osRelease: debian, hasAptGet: true, hasCapability: () => true };
 
-describe('the check of the machine', () => {
+describe('checkSystem', () => {
   const accepted: [string, Partial<Machine>][] = [
     ['Debian 12', {}],
     ['Debian without a number (testing)', { osRelease: 'ID=debian\nPRETTY_NAME="Debian GNU/Linux forky/sid"\n' }],
@@ -51,7 +51,7 @@ describe('installing packages', () => {
   });
   after(() => rmSync(scratch, { recursive: true }));
 
-  it('says that the network is missing, in one line, when apt-get cannot download', async () => {
+  it('reports a missing network, in one line, when apt-get cannot download', async () => {
     for (const folder of ['state/lists/partial', 'cache/archives/partial', 'parts'])
       mkdirSync(join(scratch, folder), { recursive: true });
     writeFileSync(join(scratch, 'sources.list'), 'deb [trusted=yes] http://127.0.0.1:9/debian stable main\n');
@@ -106,7 +106,7 @@ describe('installing packages', () => {
     });
   }
 
-  it('removes no package of somebody else', async () => {
+  it('does not remove other packages', async () => {
     const calls: string[][] = [];
     const exec: Exec = async (argv) => {
       calls.push([...argv]);
@@ -133,7 +133,7 @@ describe('installing packages', () => {
     assert.equal(installed, true);
   });
 
-  it('asks for nothing when nothing is missing', async () => {
+  it('does nothing when no package is missing', async () => {
     await installPackages([], () => assert.fail('apt-get was called'));
   });
 });

@@ -1,4 +1,4 @@
-/** What the lab needs of the machine: the system, the rights, Debian's packages. */
+/** Checks what the lab needs from the machine: the operating system, root, Debian's packages. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCapability } from '#agent/host/capabilities.ts';
@@ -6,11 +6,12 @@ import { type Exec, ExecError } from '#agent/host/exec.ts';
 import type { LabRuntime } from './config.ts';
 
 /**
- * Package → a file, or else a program, that tells it is there. Programs may come from elsewhere (Docker's own packages): a second
- * copy from Debian would push the first one out.
+ * The needed packages, each with a file or program that shows whether it is installed. A program may come from another package
+ * (Docker's own packages); installing Debian's copy would remove that one.
  */
 const packages: Record<string, string> = {
-  // Not /bin/busybox: most machines have that of the package busybox, which needs libraries that the lab's images lack.
+  // /bin/busybox would not do: most machines have it from the package busybox, which needs libraries that the lab's images do not
+  // have.
   'busybox-static': '/var/lib/dpkg/info/busybox-static.list',
   conntrack: 'conntrack',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
@@ -28,12 +29,12 @@ const runtimePackages: Record<LabRuntime, Record<string, string>> = {
 const programFolders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin'];
 
 /**
- * What those packages start at once and at every boot: a registry on the port of the lab's own, runtimes that nobody asked for. The lab
- * starts its own, so such a service is stopped, unless it was there before.
+ * The services that those packages start at once and at every boot: a registry on the port of the lab's own registry, and
+ * runtimes that the user did not ask for. The lab starts its own, so such a service is stopped, unless it existed before.
  */
 const services = ['containerd.service', 'docker-registry.service', 'docker.service', 'docker.socket'];
 
-/** An error of the user's machine or input, told in one line that says what is wrong and what to do. */
+/** An error of the user's machine or input. The message says in one line what is wrong and what to do. */
 export class UsageError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -41,12 +42,12 @@ export class UsageError extends Error {
   }
 }
 
-/** What {@link checkSystem} looks at. */
+/** The properties of a machine that {@link checkSystem} checks. */
 export interface Machine {
   platform: string;
-  /** The effective user; 0 is root. */
+  /** The effective user id; 0 is root. */
   uid: number | undefined;
-  /** The text of os-release(5); empty where there is none. */
+  /** The text of os-release(5); empty when there is none. */
   osRelease: string;
   hasAptGet: boolean;
   hasCapability(name: 'CAP_NET_ADMIN' | 'CAP_SYS_ADMIN'): boolean;
@@ -62,15 +63,15 @@ function thisMachine(): Machine {
   };
 }
 
-/** @throws UsageError */
+/** Checks that the user is root. @throws UsageError */
 export function checkRoot(uid: number | undefined = process.geteuid?.()): void {
   if (uid !== 0) throw new UsageError('Namespaces, mounts and iptables need root: run it with sudo.');
 }
 
-/** The oldest releases whose packages are new enough; of their relatives (Mint, Raspberry Pi OS, …) only apt-get is asked for. */
+/** The oldest releases whose packages are new enough. Related distributions (Mint, Raspberry Pi OS, …) only need apt-get. */
 const oldest: Record<string, number> = { debian: 12, ubuntu: 22.04 };
 
-/** @throws UsageError */
+/** Checks the operating system. @throws UsageError */
 export function checkSystem(machine: Machine = thisMachine()): void {
   const { platform, uid, osRelease, hasAptGet } = machine;
   if (platform !== 'linux')
@@ -91,18 +92,19 @@ export function checkSystem(machine: Machine = thisMachine()): void {
   }
 }
 
+/** The packages that this runtime needs and that are not installed. */
 export function missingPackages(runtime: LabRuntime): string[] {
   const wanted = { ...packages, ...runtimePackages[runtime] };
   return Object.keys(wanted).filter((name) => !isThere(wanted[name] as string));
 }
 
-/** @param file an absolute path, or a program's name */
+/** Whether a file exists. @param file an absolute path, or a program's name in PATH */
 export function isThere(file: string): boolean {
   return file.startsWith('/') ? existsSync(file) : programFolders.some((folder) => existsSync(join(folder, file)));
 }
 
 /**
- * Installs packages with apt-get; no service of theirs runs afterwards, and no other package is removed.
+ * Installs packages with apt-get. Their services do not run afterwards, and no other package is removed.
  * @throws UsageError when there is no network or no such package
  */
 export async function installPackages(
@@ -113,13 +115,14 @@ export async function installPackages(
   if (names.length === 0) return;
   const units = (): string[] => services.filter((name) => existsSync(join(unitFolder, name)));
   const before = units();
-  // For services without systemd; under systemd only policy-rc.d would keep them from starting, and that is the machine's.
+  // RUNLEVEL keeps services without systemd from starting. With systemd only policy-rc.d would do that, and it belongs to the
+  // machine.
   const env = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1', LC_ALL: 'C.UTF-8' };
   const aptGet = ['apt-get', '-q', '-o', 'DPkg::Lock::Timeout=120'];
   const install = [...aptGet, 'install', '-y', '--no-install-recommends'];
   let updated = '';
   try {
-    // Without a network this ends with status 0 and a warning: the package lists may be there from earlier.
+    // Without a network, apt-get update ends with status 0 and a warning, because older package lists may be present.
     updated = (await exec([...aptGet, 'update'], { env, timeoutMs: 300_000 })).stderr;
     checkNothingGoes(names, (await exec([...install, '--simulate', ...names], { env, timeoutMs: 60_000 })).stdout);
     await exec([...install, ...names], { env, timeoutMs: 900_000 });
@@ -127,15 +130,18 @@ export async function installPackages(
     if (!(error instanceof ExecError)) throw error;
     throw new UsageError(aptProblem(names, `${updated}\n${error.result.stderr}`, error.message), { cause: error });
   } finally {
-    // Also after half an installation.
+    // Services are stopped also after an incomplete installation.
     const added = units().filter((name) => !before.includes(name));
     if (added.length > 0 && existsSync('/run/systemd/system')) await exec(['systemctl', '--quiet', 'disable', '--now', ...added]);
   }
 }
 
-/** `apt-get -y` removes what stands in the way, Docker's own packages for Debian's. @throws UsageError where it would */
+/**
+ * Checks a simulated installation. `apt-get -y` would remove packages that conflict, such as Docker's own. @throws UsageError
+ * when packages would be removed
+ */
 function checkNothingGoes(names: readonly string[], simulation: string): void {
-  // busybox-static is the same program, and takes the place of busybox.
+  // busybox-static is the same program as busybox and replaces it.
   const gone = [...simulation.matchAll(/^Remv (\S+)/gm)].map(([, name]) => name).filter((name) => name !== 'busybox');
   if (gone.length === 0) return;
   throw new UsageError(
@@ -143,7 +149,7 @@ function checkNothingGoes(names: readonly string[], simulation: string): void {
   );
 }
 
-/** apt-get's many lines in one, with what to do about it. */
+/** Condenses apt-get's output into one line with advice. */
 function aptProblem(names: readonly string[], stderr: string, fallback: string): string {
   const lines = stderr.split('\n').map((line) => line.trim());
   const wanted = names.join(', ');

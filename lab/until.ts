@@ -1,17 +1,19 @@
-/** Waiting for a condition of the world outside this process. */
+/** Waits for a condition outside of this process. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 type Truthy<T> = Exclude<T, false | 0 | '' | null | undefined>;
 
+/** Options of {@link until}. */
 export interface UntilOptions {
   timeoutMs: number;
   everyMs?: number;
-  /** What to add to the error: the end of a log, the state seen last. */
+  /** Text to add to the error: the end of a log, or the last state. */
   onTimeout?: () => Promise<string> | string;
 }
 
 /**
- * Asks until the answer is truthy, and returns it. An exception counts as "not yet"; the last one is the error's cause.
+ * Calls `ask` until its result is truthy, and returns it. An exception counts as "not yet"; the last one becomes the error's
+ * cause.
  * @throws Error "waited … for …" after the time
  */
 export async function until<T>(

@@ -1,4 +1,4 @@
-/** Brings a lab up, step by step; every step looks first at what is there, so running it twice is harmless. */
+/** Starts a lab, step by step. Every step first checks what exists, so that running it twice is harmless. */
 import type { Exec } from '#agent/host/exec.ts';
 import { untilOrEnd } from './await-daemon.ts';
 import type { Lab } from './config.ts';
@@ -14,16 +14,17 @@ import { pushImages, startRegistry } from './registry.ts';
 import { checkSystem, installPackages, missingPackages } from './system.ts';
 import { agentDaemon, startAgent, startRuntime } from './worker.ts';
 
+/** One step of starting a lab. */
 export interface LabStep {
   title: string;
   run(): Promise<void>;
-  /** What the user should know once it has run, if anything. */
+  /** A note for the user after the step; undefined: none. */
   note?(): string | undefined;
-  /** Why there is nothing to do, if so. */
+  /** The reason why the step can be skipped; false: it must run. */
   skip?(): string | false;
 }
 
-/** The steps from a fresh machine to Ready nodes, in order. */
+/** The steps from a new machine to Ready nodes, in order. */
 export function labSteps(lab: Lab, exec: Exec): LabStep[] {
   let note: string | undefined;
   return [
@@ -53,7 +54,7 @@ export function labSteps(lab: Lab, exec: Exec): LabStep[] {
   ];
 }
 
-/** All steps without a display; for tests and benchmarks. */
+/** Runs all steps without a display, for tests and benchmarks. */
 export async function startLab(lab: Lab, exec: Exec): Promise<void> {
   for (const step of labSteps(lab, exec)) {
     if (step.skip === undefined || step.skip() === false) await step.run();
@@ -63,13 +64,13 @@ export async function startLab(lab: Lab, exec: Exec): Promise<void> {
 async function checkMachine(lab: Lab, exec: Exec): Promise<void> {
   checkSystem();
   checkRecord(lab);
-  // On a fresh machine iproute2 comes with the packages; then this is asked before the network is made.
+  // On a new machine iproute2 is installed with the packages. Then this check runs before the network is made.
   if (!missingPackages(lab.runtime).includes('iproute2')) await checkConflicts(lab, exec);
 }
 
 async function startNetwork(lab: Lab, exec: Exec): Promise<void> {
   await checkConflicts(lab, exec);
-  // First of all, so that "down" takes away what a crash leaves half made.
+  // The record is written first, so that `down` can remove everything after a crash.
   writeRecord(lab);
   await createNetwork(lab, exec);
 }
@@ -78,7 +79,10 @@ async function onEveryWorker(lab: Lab, start: (worker: Lab['hosts'][number]) => 
   await Promise.all(lab.hosts.map(start));
 }
 
-/** Resolves when every worker's Node is Ready. @throws Error that names those that are not, and why; at once when an agent has ended */
+/**
+ * Resolves when every worker's Node is Ready. @throws Error that names the nodes that are not, with reasons; at once when an
+ * agent has ended
+ */
 export async function untilNodesReady(lab: Lab, timeoutMs = 60_000): Promise<void> {
   const { client, close } = adminClient(lab);
   let states: string[] = [];
@@ -90,7 +94,7 @@ export async function untilNodesReady(lab: Lab, timeoutMs = 60_000): Promise<voi
         const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
         if (ready?.status !== 'True')
           return `${name}: ${node === undefined ? 'not registered' : (ready?.message ?? 'no Ready condition')}`;
-        // A node that fell silent stays Ready for the grace period: only the agent itself knows that it runs.
+        // A failed node stays Ready for the grace period. Only the agent itself can tell that it runs.
         const { status } = await client.raw({
           method: 'GET',
           path: `/api/v1/nodes/${name}/proxy/healthz`,

@@ -1,4 +1,4 @@
-/** One worker: its container runtime and its agent, both in the worker's network namespace. */
+/** One worker of a lab: its container runtime and its agent. Both run in the worker's network namespace. */
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,12 +14,15 @@ import { labMark } from './lab-processes.ts';
 import { nsenter } from './network.ts';
 import { tinkerArgv } from './program.ts';
 
+/** The folder of Debian's CNI plugins. */
 export const cniBinDir = '/usr/lib/cni';
 
+/** The path of the runtime's socket. */
 export function runtimeSocket(lab: Lab, worker: Worker): string {
   return join(worker.stateDir, lab.runtime === 'docker' ? 'docker.sock' : 'containerd.sock');
 }
 
+/** The daemon of the worker's container runtime. */
 export function runtimeDaemon(lab: Lab, worker: Worker): DaemonSpec {
   const argv =
     lab.runtime === 'docker' ? dockerdArgv(lab, worker) : ['containerd', '--config', join(worker.dataDir, 'containerd.toml')];
@@ -28,11 +31,12 @@ export function runtimeDaemon(lab: Lab, worker: Worker): DaemonSpec {
     argv: [...nsenter(worker), ...argv],
     pidFile: join(worker.stateDir, 'runtime.pid'),
     logFile: join(lab.logDir, `${worker.name}-${lab.runtime}.log`),
-    // containerd's CNI library keeps results there; without it workers would share /var/lib/cni.
+    // containerd's CNI library stores results in TMPDIR. Without it all workers would share /var/lib/cni.
     env: { ...labMark(lab), TMPDIR: worker.stateDir },
   };
 }
 
+/** The daemon of the worker's `tinker agent`. */
 export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
   const pki = join(worker.dataDir, 'pki');
   return {
@@ -48,7 +52,7 @@ export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
       `--pod-logs-dir=${join(worker.dataDir, 'pods')}`,
       `--container-runtime=${lab.runtime}`,
       `--container-runtime-endpoint=unix://${runtimeSocket(lab, worker)}`,
-      // Docker asks a mirror for Docker Hub's images only; the sandbox's comes from the lab's registry by its own name.
+      // Docker uses a mirror only for Docker Hub's images, so the sandbox's image must name the lab's registry.
       ...(lab.runtime === 'docker' ? [`--pod-infra-container-image=${new URL(lab.registry).host}/pause:3.10.1`] : []),
       `--cgroup-root=${worker.cgroup}`,
       `--cluster-cidr=${lab.clusterCidr}`,
@@ -69,13 +73,15 @@ export function agentDaemon(lab: Lab, worker: Worker): DaemonSpec {
 }
 
 /**
- * The worker's programs read the host's resolv.conf. Where that names systemd-resolved's stub, nobody is there in the worker's
- * network namespace; then the agent answers in its place, or its runtime could not pull from any registry by name.
+ * The worker's programs read the host's resolv.conf. If that names systemd-resolved's stub, nothing listens at this address in
+ * the worker's network namespace. The agent then listens there itself; otherwise the runtime could not resolve the names of
+ * registries.
  */
 function stubAddresses(resolvConf = '/etc/resolv.conf'): string[] {
   return existsSync(resolvConf) && namesOnlyStub(readFileSync(resolvConf, 'utf8')) ? [resolvedStub] : [];
 }
 
+/** Starts the container runtime and waits until it serves. @throws Error with the last lines of its log */
 export async function startRuntime(lab: Lab, worker: Worker): Promise<void> {
   await Promise.all(
     [worker.stateDir, worker.dataDir, join(worker.dataDir, 'cni/net.d')].map((folder) => mkdir(folder, { recursive: true })),
@@ -84,6 +90,7 @@ export async function startRuntime(lab: Lab, worker: Worker): Promise<void> {
   await startAndAwait(runtimeDaemon(lab, worker), async () => existsSync(runtimeSocket(lab, worker)), 30_000);
 }
 
+/** Starts the agent and waits until it serves. @throws Error with the last lines of its log */
 export async function startAgent(lab: Lab, worker: Worker): Promise<void> {
   const out = join(worker.dataDir, 'pki');
   if (!existsSync(join(out, 'kubelet.conf'))) {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** File → one line that it may not hold, in each form that an import can have. */
+/** The file of a sample, and a line that it must not contain. The lines have every form of an import. */
 const refused: [file: string, line: string, why: RegExp][] = [
   ['api/bad.ts', "import { x } from '#client/clock.ts';", /api\/ imports nothing of ours/],
   ['api/bad.ts', "import { x } from '../client/deep/clock.ts';", /api\/ imports nothing of ours/],
@@ -93,7 +93,7 @@ describe('the lint', () => {
   after(() => rmSync(folder, { recursive: true }));
   for (const path of ['.oxlintrc.json', 'lint']) cpSync(join(root, path), join(folder, path), { recursive: true });
   for (const path of ['node_modules', 'tsconfig.json', 'package.json']) symlinkSync(join(root, path), join(folder, path));
-  // Each sample gets a file of its own, so that its finding can be told from the others'.
+  // Each sample gets its own file, so that the findings can be told apart.
   const samples = [...refused, ...allowed].map(([file, line], index) => {
     const name = file.replace(/(bad|good)/, `$1-${index}`);
     mkdirSync(dirname(join(folder, name)), { recursive: true });
@@ -116,6 +116,6 @@ describe('the lint', () => {
     it(`refuses in ${file}: ${line}`, () => assert.match(found(samples[index] as string).join('\n'), why));
   }
   for (const [index, [file, line]] of allowed.entries()) {
-    it(`takes in ${file}: ${line}`, () => assert.deepEqual(found(samples[refused.length + index] as string), []));
+    it(`allows in ${file}: ${line}`, () => assert.deepEqual(found(samples[refused.length + index] as string), []));
   }
 });

@@ -1,17 +1,17 @@
 /**
- * Who may import whom: the rule that ARCHITECTURE.md states, as a lint rule (`tinkernetes/boundaries`).
+ * Which folder may import which others: the rule of ARCHITECTURE.md, as a lint rule (`tinkernetes/boundaries`).
  *
- * Every form counts: `#control/…`, relative paths, `export … from`, dynamic `import()`, `require()`, type imports. A specifier is
- * resolved to a path of the repository first, so it does not matter how it is written.
+ * Every form of an import counts: `#control/…`, relative paths, `export … from`, dynamic `import()`, `require()`, type imports. A
+ * specifier is first resolved to a path of the repository, so its spelling does not matter.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 interface Room {
-  /** A folder of the repository. The most specific one that holds a file is the file's room. */
+  /** A folder of the repository. A file belongs to the most specific room that contains it. */
   folder: string;
-  /** Folders that its production code may import from, besides itself. */
+  /** The folders from which its production code may import, besides itself. */
   mayImport: readonly string[];
   why: string;
 }
@@ -64,21 +64,21 @@ export const rooms: readonly Room[] = [
 ];
 
 /**
- * What opens, reads or removes by path, and would wait at a FIFO, follow a link or go into a mount. Where containers can plant
- * files, `agent/host/safe-open.ts` and `remove-tree.ts` do it.
+ * Functions that open, read or remove by path. They would block at a FIFO, follow a link or enter a mount. Where containers can
+ * plant files, use `agent/host/safe-open.ts` and `remove-tree.ts` instead.
  */
 const careless =
   /^(open|openSync|readFile|readFileSync|writeFile|writeFileSync|appendFile|appendFileSync|createReadStream|createWriteStream|copyFile|cp|truncate|rename|unlink|default|\*)$/;
 const fileSystem = /^(node:)?fs(\/promises)?$/;
 
-/** What is wrong with a name that is imported from Node's file system, or undefined. */
+/** The finding for a name that is imported from Node's file system module; undefined when it is allowed. */
 export function judgeFileAccess(file: string, specifier: string, name: string): string | undefined {
   if (!fileSystem.test(specifier) || testFile.test(file) || !careless.test(name)) return undefined;
   const isExposed = isWithin(file, 'agent/kubelet') || isWithin(file, 'agent/runtime/docker');
   return isExposed ? 'A container may have planted that file: use agent/host/safe-open.ts or remove-tree.ts.' : undefined;
 }
 
-/** Files that tests are made of: they may import everything, and production code may import none of them. */
+/** Test files. They may import everything, and production code must not import them. */
 const testFile = /\.(test|suite|contract|testing)\.ts$|(^|\/)netns\/|^test\//;
 const childProcess = /^(node:)?child_process$/;
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -86,8 +86,8 @@ const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 
 const developmentPackages: ReadonlySet<string> = new Set(Object.keys(devDependencies));
 
 /**
- * What is wrong with an import, or undefined.
- * @param file path of the importing file within the repository
+ * The finding for an import; undefined when it is allowed.
+ * @param file path of the importing file in the repository
  * @param specifier as written: `#api/meta.ts`, `../../agent/host/exec.ts`, `node:child_process`
  */
 export function judge(file: string, specifier: string): string | undefined {
@@ -107,7 +107,7 @@ export function judge(file: string, specifier: string): string | undefined {
   return from.mayImport.some((folder) => isWithin(target, folder)) ? undefined : from.why;
 }
 
-/** `@scope/name/deep` → `@scope/name`. */
+/** The package of a specifier: `@scope/name/deep` → `@scope/name`. */
 const packageOf = (specifier: string): string =>
   specifier
     .split('/')
@@ -115,15 +115,15 @@ const packageOf = (specifier: string): string =>
     .join('/');
 
 /**
- * What is wrong with a value (not a type) that is imported from the table of built-in kinds, or undefined: whoever read it would not see
- * the kinds that come at run time.
+ * The finding for a value (not a type) that is imported from the table of built-in kinds; undefined when it is allowed. Code that
+ * reads the table does not see the kinds that are added at run time.
  */
 export function judgeTable(file: string, specifier: string): string | undefined {
   if (targetOf(file, specifier) !== 'api/resources.ts' || file === 'api/resource-catalog.ts') return undefined;
   return 'Only api/resource-catalog.ts reads the table of built-in kinds: take a ResourceCatalog as a parameter.';
 }
 
-/** The path within the repository, or undefined for packages and Node's own modules. */
+/** The path in the repository; undefined for packages and Node's own modules. */
 function targetOf(file: string, specifier: string): string | undefined {
   if (specifier.startsWith('#')) return normalize(specifier.slice(1));
   return specifier.startsWith('.') ? normalize(join(dirname(file), specifier)) : undefined;
@@ -136,7 +136,7 @@ function roomOf(path: string): Room | undefined {
   return holding.sort((a, b) => b.folder.length - a.folder.length)[0];
 }
 
-/** An ESTree node, as far as the rule looks at it. */
+/** The parts of an ESTree node that the rule reads. */
 interface ModuleReference {
   source?: Literal | null;
   importKind?: string;
@@ -163,7 +163,7 @@ const boundaries = {
       const message = judge(file, literal.value);
       if (message !== undefined) context.report({ node, message });
     };
-    /** Of an import or export statement: values of the table, unless it, or each of its names, is a type. */
+    /** Reports values of the table in an import or export statement, unless the statement, or each of its names, is a type. */
     const ofValues = (node: ModuleReference, kind: string | undefined, names: readonly (string | undefined)[]): void => {
       if (typeof node.source?.value !== 'string' || kind === 'type' || !names.some((name) => name !== 'type')) return;
       const message = judgeTable(file, node.source.value);

@@ -1,4 +1,4 @@
-/** For tests of what something costs: time on a clock says how busy the machine is. */
+/** Measures costs in tests. CPU time is used, because elapsed time depends on the load of the machine. */
 
 /** CPU time that this thread has used, in milliseconds. */
 export function cpuMs(): number {

@@ -1,12 +1,15 @@
-/** For servers that must be told their port before they listen. */
+/** Finds free ports, for servers that must know their port before they listen. */
 import { createServer } from 'node:net';
 
-/** Below the ports that Linux gives to outgoing connections and to `listen(0)` (32768…60999): nobody gets this one by chance meanwhile. */
+/**
+ * Below the ports that Linux uses for outgoing connections and `listen(0)` (32768…60999), so that no other program gets this port
+ * by chance.
+ */
 const [first, count] = [10_000, 22_000];
-/** Processes that look for ports at the same time begin at different ones. */
+/** Processes that search at the same time begin at different ports. */
 let next = process.pid * 16;
 
-/** A port of 127.0.0.1 on which nothing listens, which this process was not told before. */
+/** A port of 127.0.0.1 on which nothing listens and which this process has not returned before. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = first + (next++ % count);

@@ -1,6 +1,6 @@
 /**
- * `npm test`: type check, lint, format, dead code, then every test with Node's own runner, whose totals come last. Installs the
- * Debian packages that the tests need. Arguments narrow the tests down: `npm test -- control/store`.
+ * `npm test`: type check, lint, format check, dead code, and then every test with Node's own runner, which prints the totals
+ * last. It installs the Debian packages that the tests need. Arguments select tests: `npm test -- control/store`.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -12,13 +12,13 @@ import { labNames } from '#lab/record.ts';
 import { installPackages, isThere, missingPackages, UsageError } from '#lab/system.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-/** Besides what the lab needs: package → a program that tells it is there. */
+/** The packages that tests need besides those of the lab, each with a program that shows whether it is installed. */
 const testPackages: Record<string, string> = {
   nftables: 'nft',
   systemd: 'systemd-analyze',
   vagrant: 'vagrant',
 };
-/** Tests that start container runtimes or whole labs: they come after the others. */
+/** Tests that start container runtimes or whole labs. They run after the others. */
 const heavy = ['agent/runtime/**/*.test.ts', 'test/e2e/**/*.test.ts'];
 
 const checks: [title: string, ...argv: string[]][] = [
@@ -45,7 +45,7 @@ function check(title: string, argv: string[]): boolean {
   return spawnSync(`${root}node_modules/.bin/${argv[0]}`, argv.slice(1), { cwd: root, stdio: 'inherit' }).status === 0;
 }
 
-/** Ctrl-C ends the tests where they stand: what they would have taken away at their end is then taken away here. */
+/** Runs the tests. When Ctrl-C ends them, their labs are removed here. */
 async function runTests(files: string[]): Promise<number> {
   const workers = `--test-concurrency=${Math.min(2, cpus().length)}`;
   const argv = [
@@ -72,7 +72,7 @@ async function runTests(files: string[]): Promise<number> {
   return isInterrupted ? 130 : status;
 }
 
-/** The labs of test/e2e, and of no other run: see TINKER_TEST_LAB. */
+/** Removes the labs of this run's test/e2e, and of no other run: see TINKER_TEST_LAB. */
 async function removeLabs(): Promise<void> {
   const slot = Number(process.env['TINKER_TEST_LAB'] ?? 0);
   for (const name of [`tktest${slot}`, `tktest${slot + 10}`, 'tkup']) {
@@ -82,7 +82,7 @@ async function removeLabs(): Promise<void> {
   }
 }
 
-/** Without root nothing can be installed; the tests that need it then fail and say so. */
+/** Installs packages. Without root nothing can be installed; the tests that need a package then fail and say so. */
 async function installForTests(): Promise<void> {
   const wanted = [
     ...new Set([

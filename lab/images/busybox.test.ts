@@ -18,7 +18,7 @@ describe("the images' busybox", () => {
   });
   afterEach(() => rmSync(cache, { recursive: true }));
 
-  /** A machine with that busybox, and those mirrors of Debian, each with what it gives. */
+  /** A machine with this busybox and these mirrors of Debian, each with the content that it serves. */
   function machine(version: string, mirrors: Record<string, string>): { exec: Exec; calls: string[] } {
     const calls: string[] = [];
     const exec: Exec = async (argv, _options) => {
@@ -51,13 +51,13 @@ describe("the images' busybox", () => {
   }
   const find = (exec: Exec) => findBusybox({ exec, cache, installedPath: '/installed', package: pinned });
 
-  it('is the installed one where that is new enough', async () => {
+  it('is the installed one when that is new enough', async () => {
     const { exec, calls } = machine('1.38', { 'http://one/debian/': archive });
     assert.deepEqual(await find(exec), { path: '/installed', version: '1.38', note: undefined });
     assert.equal(calls.length, 1);
   });
 
-  it('comes from the first mirror that has it, and is kept', async () => {
+  it('comes from the first mirror that has it, and is cached', async () => {
     const { exec, calls } = machine('1.35', { 'http://one/debian/': '', 'http://two/debian/': archive });
     const { path, version, note } = await find(exec);
     assert.deepEqual([version, note, existsSync(path)], ['1.37', undefined, true]);
@@ -66,7 +66,7 @@ describe("the images' busybox", () => {
     assert.ok(!calls.some((call) => call.includes('download-file')));
   });
 
-  it('is not what has another checksum', async () => {
+  it('is refused with a wrong checksum', async () => {
     const { exec } = machine('1.35', { 'http://one/debian/': 'something else' });
     const { path, version, note } = await find(exec);
     assert.deepEqual([path, version], ['/installed', '1.35']);
@@ -74,12 +74,12 @@ describe("the images' busybox", () => {
     assert.deepEqual(readdirSync(cache), []);
   });
 
-  it('is the installed one where no mirror has it: says which package, and what each mirror said', async () => {
+  it('is the installed one when no mirror has it, with a note that names the package and each mirror’s answer', async () => {
     const { exec } = machine('1.35', { 'http://one/debian/': '' });
     assert.match((await find(exec)).note ?? '', /\(b_1.37\+b9.deb\) cannot be had from apt's mirrors: .*404 {2}Not Found/);
   });
 
-  it('is the installed one where apt itself fails', async () => {
+  it('is the installed one when apt itself fails', async () => {
     const { exec } = machine('1.35', {});
     const broken: Exec = async (argv, options) => {
       if (argv[0] === 'apt-get') throw new ExecError(argv, { exitCode: 100, stdout: '', stderr: 'E: Malformed line 1' });
@@ -88,14 +88,14 @@ describe("the images' busybox", () => {
     assert.match((await find(broken)).note ?? '', /A newer one cannot be had: .*E: Malformed line 1/);
   });
 
-  it('is the installed one where apt knows no mirror of Debian', async () => {
+  it('is the installed one when apt knows no mirror of Debian', async () => {
     const { exec } = machine('1.30', {});
     assert.match((await find(exec)).note ?? '', /apt is set up with no mirror of Debian/);
   });
 });
 
 describe("Debian's mirrors of this machine", () => {
-  it('are those of the main archive, in order, once each; a list of mirrors is read', async (t) => {
+  it('are the distinct ones of the main archive, in order; a list of mirrors is read', async (t) => {
     const list = join(mkdtempSync(join(tmpdir(), 'tinker-mirrors-')), 'debian.list');
     t.after(() => rmSync(join(list, '..'), { recursive: true }));
     writeFileSync(list, '# near\nhttps://near/debian\tpriority:1\n\nhttp://far/debian/\n');

@@ -1,7 +1,7 @@
 /**
- * The busybox of the lab's images. Debian 12's (1.35) crashes on `wget -T` and knows no `--timeout`, which tutorials use all the time;
- * the next Debian's works. It comes from the package mirrors that apt is set up with, by apt's own fetcher (its proxies, its
- * credentials), is known by its checksum, and is kept for the next time. A newer one that is installed is taken as it is.
+ * Finds the busybox for the lab's images. Debian 12's version (1.35) crashes on `wget -T` and does not know `--timeout`, which
+ * tutorials use often; the next Debian's version works. It is downloaded from apt's package mirrors with apt's own fetcher (with
+ * its proxies and credentials), verified by its checksum, and cached. An installed version that is newer is used instead.
  *
  * Source: apt-get(8) `indextargets`, /usr/share/doc/apt/acquire-additional-files.md; deb(5).
  */
@@ -15,21 +15,22 @@ import { fileURLToPath } from 'node:url';
 import type { Exec } from '#agent/host/exec.ts';
 import { errorText } from '#api/error-text.ts';
 
+/** The busybox that the images get. */
 export interface Busybox {
   path: string;
-  /** `1.37` */
+  /** For example `1.37`. */
   version: string;
-  /** What the user should know: why it is an old one. */
+  /** A note for the user why an old version is used; undefined when it is new enough. */
   note: string | undefined;
 }
 
 interface Package {
-  /** Below a mirror's root. */
+  /** Path below the root of a mirror. */
   file: string;
   sha256: string;
 }
 
-/** `busybox-static` 1:1.37.0-6+b9 of Debian 13, by machine: from its `Packages` files. */
+/** `busybox-static` 1:1.37.0-6+b9 of Debian 13 for each architecture, from Debian's `Packages` files. */
 const packages: Readonly<Record<string, Package>> = {
   x64: {
     file: 'pool/main/b/busybox/busybox-static_1.37.0-6+b9_amd64.deb',
@@ -45,16 +46,17 @@ const installed = '/bin/busybox';
 const fetchTimeoutMs = 60_000;
 const cacheFolder = fileURLToPath(new URL('../../node_modules/.cache/tinkernetes', import.meta.url));
 
+/** What the search works with. */
 export interface BusyboxOptions {
   exec: Exec;
-  /** Where it is kept. */
+  /** Folder of downloaded versions. */
   cache?: string;
   installedPath?: string;
-  /** Undefined: there is none for this machine. */
+  /** The package to download. Undefined: there is none for this architecture. */
   package?: Package | undefined;
 }
 
-/** Finds one that is new enough, or tells in {@link Busybox.note} why the installed one has to do. */
+/** Finds a version that is new enough. When there is none, returns the installed one with {@link Busybox.note}. */
 export async function findBusybox(options: BusyboxOptions): Promise<Busybox> {
   const { exec, cache = cacheFolder, installedPath = installed } = options;
   const pinned = 'package' in options ? options.package : packages[process.arch];
@@ -63,7 +65,7 @@ export async function findBusybox(options: BusyboxOptions): Promise<Busybox> {
   if (pinned === undefined) return older(installedPath, own, `there is no newer package for ${process.arch}`);
   const path = join(cache, `busybox-${pinned.sha256.slice(0, 16)}`);
   if (existsSync(path)) return { path, version: await versionOf(path, exec), note: undefined };
-  // Whatever keeps it away, such as broken sources of apt or a full disk: the lab comes up without it.
+  // Any failure of the download (broken apt sources, a full disk) becomes a note: the lab also works with the old version.
   const problem = await download(pinned, path, cache, exec).catch(
     (error: unknown) => `A newer one cannot be had: ${errorText(error)}`,
   );
@@ -80,7 +82,7 @@ function older(path: string, version: string, why: string): Busybox {
   };
 }
 
-/** @returns why it cannot be had; undefined: it is there */
+/** Downloads the package. @returns why it is not available; undefined when it is in the cache */
 async function download(pinned: Package, path: string, cache: string, exec: Exec): Promise<string | undefined> {
   const mirrors = await debianMirrors(exec);
   if (mirrors.length === 0) return 'A newer one is in Debian 13; apt is set up with no mirror of Debian to take it from';
@@ -108,7 +110,7 @@ async function fetchTo(uri: string, archive: string, sha256: string, exec: Exec)
   try {
     const argv = ['/usr/lib/apt/apt-helper', ...quick, 'download-file', uri, archive, `SHA256:${sha256}`];
     await exec(argv, { timeoutMs: fetchTimeoutMs, env: { LC_ALL: 'C.UTF-8' } });
-    // apt checks it, too; this is what makes running it safe.
+    // apt checks the checksum too. This check makes sure before the program is run.
     const found = createHash('sha256')
       .update(await readFile(archive))
       .digest('hex');
@@ -127,26 +129,30 @@ async function unpack(archive: string, folder: string, path: string, cache: stri
   const binary = ['usr/bin/busybox', 'bin/busybox'].map((name) => join(tree, name)).find((one) => existsSync(one));
   if (binary === undefined) throw new Error(`${archive} holds no busybox`);
   await mkdir(cache, { recursive: true });
-  // Beside, then renamed: the folders may lie on different disks, and a copy that was cut short must not be taken for whole.
+  // Copied to a temporary name and renamed: the folders may be on different disks, and an interrupted copy must not look
+  // complete.
   await exec(['install', '-m', '0755', binary, `${path}.${process.pid}`]);
   await rename(`${path}.${process.pid}`, path);
 }
 
-/** The roots of Debian's mirrors that apt is set up with, in its order, each ending with a slash. */
+/** The roots of apt's Debian mirrors, in apt's order, each with a slash at the end. */
 export async function debianMirrors(exec: Exec): Promise<string[]> {
   const format = '$(REPO_URI)|$(ORIGIN)|$(LABEL)|$(COMPONENT)';
   const { stdout } = await exec(['apt-get', 'indextargets', '--format', format, 'Identifier: Packages']);
   const mirrors: string[] = [];
   for (const line of stdout.split('\n')) {
     const [uri = '', origin = '', label = '', component = ''] = line.split('|');
-    // Both are empty where the lists have not been fetched yet: what is there is then found by asking.
+    // Both fields are empty before the lists are fetched. A request then shows what the mirror has.
     if (uri === '' || component !== 'main' || !['Debian', ''].includes(origin) || !['Debian', ''].includes(label)) continue;
     mirrors.push(...(uri.startsWith('mirror') ? await listedMirrors(uri) : [uri]));
   }
   return [...new Set(mirrors.map((uri) => (uri.endsWith('/') ? uri : `${uri}/`)))];
 }
 
-/** `mirror+file:/etc/apt/mirrors/debian.list`: one mirror a line, with options behind it. Other lists are apt's alone to read. */
+/**
+ * Reads `mirror+file:/etc/apt/mirrors/debian.list`: one mirror per line, followed by options. Only apt can read other forms of
+ * lists.
+ */
 async function listedMirrors(uri: string): Promise<string[]> {
   const path = /^mirror\+file:(?:\/\/)?(\/.*?)\/?$/.exec(uri)?.[1];
   if (path === undefined) return [uri];

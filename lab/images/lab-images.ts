@@ -1,4 +1,4 @@
-/** The images that the lab brings along: pause, busybox and a small web server, made of Debian's packages. */
+/** Builds the lab's images from Debian's packages: pause, busybox and a small web server. */
 import { readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,16 +7,18 @@ import type { Exec } from '#agent/host/exec.ts';
 import { type Busybox, findBusybox } from './busybox.ts';
 import { buildImage, type ImageFile, type ImageSpec, type OciImage } from './oci-image.ts';
 
+/** The image of pod sandboxes. */
 export const pauseImage = 'registry.k8s.io/pause:3.10.1';
 
+/** An image with its name. */
 export interface LabImage {
-  /** Under the registry: `library/busybox`. */
+  /** Repository in the registry, for example `library/busybox`. */
   repository: string;
   tags: readonly string[];
   image: OciImage;
 }
 
-/** Builds all images. Needs gcc with libc's static library, and busybox-static. */
+/** Builds all images. Needs gcc with libc's static library, and busybox-static. @throws ExecError */
 export async function buildLabImages(exec: Exec, found?: Busybox): Promise<LabImage[]> {
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
   const { path, version } = found ?? (await findBusybox({ exec }));
@@ -44,12 +46,12 @@ export async function buildLabImages(exec: Exec, found?: Busybox): Promise<LabIm
 }
 
 /**
- * The first process of a container ignores signals that it does not listen to: httpd alone would be killed after the whole
- * grace period. Two seconds more of service let every node hear first that the pod is going.
+ * The command of the web server. The first process of a container ignores signals without a handler, so httpd alone would be
+ * killed only after the whole grace period. The two seconds before the exit let every node remove the endpoint first.
  */
 const serveUntilTold = `trap 'sleep 2; exit 0' TERM; httpd -f -p 8080 -h /www & wait`;
 
-/** Busybox' httpd runs it for every request of `/`: who answers is the whole point of the sample. */
+/** Busybox' httpd runs this script for each request of `/`. It prints which pod answers. */
 const webPage = `#!/bin/sh
 printf 'Content-Type: text/plain\\r\\n\\r\\n'
 printf 'Hello from %s (%s) on %s, version %s\\n' "$HOSTNAME" "\${POD_IP:-?}" "\${NODE_NAME:-?}" "$WEB_VERSION"

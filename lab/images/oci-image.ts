@@ -1,5 +1,5 @@
 /**
- * Builds OCI images in memory: layers from lists of files, a config, a manifest. The same input gives the same digests.
+ * Builds OCI images in memory: layers from lists of files, a config, a manifest. Equal input gives equal digests.
  *
  * Source: OCI image specification 1.1.
  */
@@ -7,15 +7,17 @@ import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { packTar, type TarEntry } from 'modern-tar';
 
+/** A file of an image. */
 export interface ImageFile {
-  /** Without a leading slash. */
+  /** Path without a leading slash. */
   path: string;
   mode?: number;
   content?: Uint8Array | string;
-  /** Makes it a symbolic link. */
+  /** The target of a symbolic link. Present: the file is a link. */
   linkTo?: string;
 }
 
+/** The content and the configuration of an image. */
 export interface ImageSpec {
   files: readonly ImageFile[];
   env?: readonly string[];
@@ -26,22 +28,24 @@ export interface ImageSpec {
   exposedPorts?: readonly string[];
 }
 
+/** A blob: a layer, a config or a manifest. */
 export interface Blob {
   mediaType: string;
   digest: string;
   bytes: Uint8Array;
 }
 
+/** An image as its blobs. */
 export interface OciImage {
   manifest: Blob;
   config: Blob;
   layers: Blob[];
 }
 
-/** A fixed time, so that digests depend on contents only. */
+/** A fixed time, so that digests depend only on contents. */
 const epoch = new Date(0);
 
-/** @param architecture in OCI's terms: `amd64`, `arm64` */
+/** Builds an image. @param architecture OCI's name: `amd64`, `arm64` */
 export async function buildImage(spec: ImageSpec, architecture: string): Promise<OciImage> {
   const tar = await packTar(directoriesOf(spec.files).concat(spec.files.map(entryOf)));
   const layer = blob('application/vnd.oci.image.layer.v1.tar+gzip', gzipSync(tar, { level: 6 }));
@@ -71,7 +75,7 @@ export async function buildImage(spec: ImageSpec, architecture: string): Promise
   return { manifest, config, layers: [layer] };
 }
 
-/** An archive of images as `docker load` and `ctr images import` read it: OCI layout plus Docker's manifest.json. */
+/** An archive of images that `docker load` and `ctr images import` can read: the OCI layout and Docker's manifest.json. */
 export async function imageArchive(images: readonly { references: readonly string[]; image: OciImage }[]): Promise<Uint8Array> {
   const path = (digest: string): string => `blobs/sha256/${digest.slice('sha256:'.length)}`;
   const blobs = new Map(
@@ -104,7 +108,7 @@ function entryOf({ path, mode, content, linkTo }: ImageFile): TarEntry {
   return { header: { name: path, type: 'file', mode: mode ?? 0o644, size: body.length, ...owner }, body };
 }
 
-/** The parents of all files that are not listed themselves, outermost first. */
+/** The parent folders that are not listed themselves, outermost first. */
 function directoriesOf(files: readonly ImageFile[]): TarEntry[] {
   const listed = new Set(files.map(({ path }) => path));
   const parents = new Set<string>();

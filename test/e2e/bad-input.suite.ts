@@ -1,4 +1,4 @@
-/** What is wrong is refused with upstream's words: by raw requests, as any client may send them, and by kubectl. */
+/** Wrong input is refused with upstream's texts, in raw requests of any client and with kubectl. */
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { Status } from '#api/types.generated.ts';
@@ -20,7 +20,7 @@ interface Case {
   code: number;
   reason: string;
   message: RegExp | string;
-  /** Default: ConfigMaps in the suite's namespace. */
+  /** Default: the ConfigMaps of the suite's namespace. */
   path?: string;
   method?: string;
   contentType?: string;
@@ -321,17 +321,17 @@ export function badInputSuite(cluster: () => Cluster): void {
       });
     }
 
-    it('only warns of an unknown field where it is not asked to be strict', async () => {
+    it('only warns of an unknown field when strict validation is not requested', async () => {
       const answer = await send({ path: `${configMaps}?dryRun=All`, body: configMap({ name: 'warned' }, { dta: {} }) });
       assert.equal(answer.code, 201);
       assert.equal(answer.headers['warning'], '299 - "unknown field \\"dta\\""');
     });
 
-    it('goes on serving those who asked well', async () => {
+    it('still serves valid requests', async () => {
       assert.equal((await send({ method: 'GET', path: `${configMaps}/there`, body: '' })).code, 200);
     });
 
-    it('refuses to change what may not change, as kubectl shows it', async () => {
+    it('refuses to change immutable fields, as kubectl shows it', async () => {
       assert.match(
         await kubectlFails('patch', 'service', 'web', '-p', '{"spec":{"clusterIP":"10.99.99.99","clusterIPs":["10.99.99.99"]}}'),
         /The Service "web" is invalid: spec\.clusterIPs\[0\]: Invalid value: \["10\.99\.99\.99"\]: may not change once set/,
@@ -342,7 +342,7 @@ export function badInputSuite(cluster: () => Cluster): void {
       );
     });
 
-    it('is explained by kubectl for a typing error in a manifest', async () => {
+    it('gives an error in kubectl that explains a mistake in a manifest', async () => {
       const stdin =
         'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: typo}\nspec: {replica: 2, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}}\n';
       assert.match(

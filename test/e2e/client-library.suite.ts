@@ -1,4 +1,7 @@
-/** Kubernetes' own client library for JavaScript, unmodified: its informers, streams, patches and errors are not ours. */
+/**
+ * Tests with Kubernetes' own client library for JavaScript, unmodified. Its informers, streams, patches and errors are not our
+ * code.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { PassThrough, type Readable } from 'node:stream';
@@ -67,7 +70,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       await cluster().namespace(ns);
     });
 
-    it('has an informer that sees objects come, change and go', async () => {
+    it('has an informer that sees objects created, changed and deleted', async () => {
       const list = (): ReturnType<CoreV1Api['listNamespacedConfigMap']> => core.listNamespacedConfigMap({ namespace: ns });
       const informer = makeInformer(config, `/api/v1/namespaces/${ns}/configmaps`, list);
       const seen: string[] = [];
@@ -101,7 +104,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       }
     });
 
-    it('watches from a revision, and is told when the server closes', async () => {
+    it('watches from a revision, and notices when the server closes', async () => {
       const { metadata } = await core.listNamespacedSecret({ namespace: ns });
       await core.createNamespacedSecret({ namespace: ns, body: { metadata: { name: 'watched' }, stringData: { a: 'b' } } });
       const seen: string[] = [];
@@ -116,7 +119,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       assert.deepEqual(seen, ['ADDED watched']);
     });
 
-    it('finds kinds by discovery, applies on the server side, and is refused the fields of another manager', async () => {
+    it('finds kinds by discovery, applies on the server side, and gets a conflict for the fields of another manager', async () => {
       const objects = KubernetesObjectApi.makeApiClient(config);
       const apply = (spec: V1Deployment, manager: string, force = false): Promise<V1Deployment> =>
         objects.patch(spec, undefined, undefined, manager, force, PatchStrategy.ServerSideApply);
@@ -144,7 +147,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       );
     });
 
-    it('runs programs, with what they say, are told and end with', async () => {
+    it('runs programs with output, input and exit status', async () => {
       await core.createNamespacedPod({ namespace: ns, body: pod('shell', 'sleep 600') });
       await cluster().untilPod(ns, 'shell', 'Running', ({ status }) => status?.phase === 'Running');
       const [stdout, stderr, stdin] = [new PassThrough(), new PassThrough(), new PassThrough()];
@@ -198,7 +201,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
   });
 }
 
-/** Until there are a header and a body. */
+/** Reads until there are a header and a body. */
 async function firstBytes(stream: Readable): Promise<string> {
   let all = '';
   for await (const chunk of stream.iterator({ destroyOnReturn: false })) {

@@ -1,4 +1,4 @@
-/** The e2e tests' own lab: other names, addresses and folders than `up`'s, so that both can run at once. */
+/** The lab of the e2e tests. Its names, addresses and folders differ from those of `up`, so that both can run at once. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,40 +14,41 @@ import { nsenter } from '#lab/network.ts';
 import { until } from '#lab/until.ts';
 import { startLab } from '#lab/up.ts';
 
+/** A running cluster for tests. */
 export interface Cluster {
   lab: Lab;
   client: Client;
-  /** Empty, removed with the cluster. */
+  /** An empty folder that is removed with the cluster. */
   scratch: string;
-  /** Runs kubectl; standard output. @throws ExecError with kubectl's own message */
+  /** Runs kubectl. Resolves to standard output. @throws ExecError with kubectl's message */
   kubectl(args: readonly string[], options?: { stdin?: string; version?: KubectlVersion; timeoutMs?: number }): Promise<string>;
-  /** Runs kubectl where it is expected to fail; its standard error. */
+  /** Runs a kubectl command that must fail. Resolves to its standard error. */
   kubectlFails(args: readonly string[], options?: { stdin?: string }): Promise<string>;
   apply(...manifests: unknown[]): Promise<void>;
-  /** Runs a program on a worker, in its network. */
+  /** Runs a program on a worker, in its network namespace. */
   onWorker(index: number, argv: readonly string[]): Promise<string>;
-  /** Runs a program in a pod's first container; its standard output. @throws ExecError with what it wrote to standard error */
+  /** Runs a program in a pod's first container. Resolves to standard output. @throws ExecError with its standard error */
   exec(namespace: string, pod: string, argv: readonly string[]): Promise<string>;
-  /** Waits until exactly so many pods match, all Ready and none on its way out; sorted by name. */
+  /** Waits until exactly `count` pods match, all of them Ready and not terminating. They are sorted by name. */
   untilReadyPods(namespace: string, labelSelector: string, count: number, timeoutMs?: number): Promise<Pod[]>;
   untilPod(namespace: string, name: string, what: string, wanted: (pod: Pod) => boolean, timeoutMs?: number): Promise<Pod>;
   untilEvent(namespace: string, reason: string, about: string, message: RegExp): Promise<string>;
-  /** A namespace of its own for a test; it is deleted at the end, without waiting. */
+  /** Makes a namespace for a test. It is deleted at the end, without waiting. */
   namespace(name: string): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** Short times, so that a node's failure takes seconds. */
+/** Short times, so that a node failure takes only seconds. */
 const serverArgs = [
   '--node-monitor-period=1s',
   '--node-monitor-grace-period=16s',
   '--default-not-ready-toleration-seconds=3',
   '--default-unreachable-toleration-seconds=3',
 ];
-/** Heartbeats every 2 s: many within the grace period, also on a busy machine. */
+/** A heartbeat every 2 s: many within the grace period, also on a busy machine. */
 const agentArgs = ['--node-lease-duration-seconds=8'];
 
-/** Starts the lab from nothing, also over the rest of a test run that was killed. TINKER_TEST_LAB=1…9 gives parallel runs their own. */
+/** Starts a new lab, also when a killed test run has left one. TINKER_TEST_LAB=1…9 gives parallel runs different labs. */
 export async function startCluster(runtime: LabRuntime = 'containerd'): Promise<Cluster> {
   const slot = Number(process.env['TINKER_TEST_LAB'] ?? 0) + (runtime === 'docker' ? 10 : 0);
   const lab = planLab({
@@ -163,6 +164,7 @@ function clusterOf(lab: Lab): Cluster {
   };
 }
 
+/** Whether the pod's Ready condition is true. */
 export const isReady = ({ status }: Pod): boolean =>
   status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true;
 
@@ -188,7 +190,7 @@ export function busybox(
   };
 }
 
-/** A program that goes on in the background, such as `kubectl port-forward`; ended with `stop`. */
+/** Starts a program in the background, such as `kubectl port-forward`. `stop` ends it. */
 export function background(argv: readonly string[]): { output(): string; stop(): Promise<void> } {
   const [command, ...args] = argv;
   const child = spawn(command as string, args, { stdio: ['ignore', 'pipe', 'pipe'] });

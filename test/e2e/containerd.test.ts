@@ -1,4 +1,4 @@
-/** Everything at once: a lab with two workers on containerd, driven as its users drive it. One lab serves all suites. */
+/** Runs all suites on one lab with two workers on containerd, with the tools that its users have. */
 import { after, before, describe } from 'node:test';
 import { badInputSuite } from './bad-input.suite.ts';
 import { clientLibrarySuite } from './client-library.suite.ts';
@@ -37,7 +37,7 @@ describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
   helmSuite(() => cluster);
   clientLibrarySuite(() => cluster);
   tourSuite(() => cluster);
-  // Last: they break what the others need.
+  // These suites run last, because they break the cluster.
   runtimeFailureSuite(() => cluster);
   durabilitySuite(() => cluster);
   nodeFailureSuite(() => cluster);

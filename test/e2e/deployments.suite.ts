@@ -1,4 +1,4 @@
-/** Deployments as their users see them: replaced while they serve, rolled back, scaled, paused, and gone with all that is theirs. */
+/** Deployments as users see them: updated while they serve, rolled back, scaled, paused, deleted with everything they own. */
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,11 +8,11 @@ import { until } from '#lab/until.ts';
 import type { Cluster } from './cluster.ts';
 
 const ns = 'deployments';
-/** Below 30086, where the server takes none at random. */
+/** Below 30086, from where on the server assigns random node ports. */
 const nodePort = 30020;
 
 interface Load {
-  /** Versions that answered, in the order in which they came. */
+  /** The versions that answered, in order. */
   versions: string[];
   failures: string[];
 }
@@ -38,7 +38,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
                 image,
                 ports: [{ name: 'http', containerPort: 8080 }],
                 readinessProbe: { tcpSocket: { port: 'http' }, periodSeconds: 1, timeoutSeconds: 10 },
-                // Until every node's rules know that this pod is on its way out, it goes on answering.
+                // The pod goes on answering until the rules of all nodes show that it is terminating.
                 lifecycle: { preStop: { sleep: { seconds: 5 } } },
               },
             ],
@@ -62,7 +62,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
           .list({ namespace: ns, labelSelector: `app=${name}` })
       ).items;
 
-    /** What every state of the Deployment was, as a watcher sees it, while `change` and its roll-out go on. */
+    /** All states of the Deployment that a watch shows while `change` and its rollout run. */
     const statesDuring = async (name: string, change: () => Promise<unknown>): Promise<Deployment[]> => {
       const states: Deployment[] = [];
       const stop = new AbortController();
@@ -83,7 +83,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       return states;
     };
 
-    /** Asks the Service over and over, each time by a connection of its own, until `work` is done. */
+    /** Sends requests to the Service, each in a new connection, until `work` is done. */
     const underLoad = async (work: () => Promise<unknown>): Promise<Load> => {
       const load: Load = { versions: [], failures: [] };
       let done = false;
@@ -122,7 +122,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
         });
     });
 
-    it('roll to the next version with one pod more and none less, and every request is answered', async () => {
+    it('update with one extra pod and none unavailable, and every request is answered', async () => {
       let states: Deployment[] = [];
       const load = await underLoad(async () => {
         states = await statesDuring('web', () => kubectl('set', 'image', 'deployment/web', 'web=tinkernetes/web:2'));
@@ -147,7 +147,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       assert.equal((await replicaSets('web')).length, 2, 'the old ReplicaSet is kept, to roll back to');
     });
 
-    it('tell how the roll-out goes and what came before, and go back', async () => {
+    it('show rollout status and history, and roll back', async () => {
       assert.match(await kubectl('rollout', 'status', 'deployment/web'), /^deployment "web" successfully rolled out\n$/);
       assert.match(
         await kubectl('rollout', 'history', 'deployment/web'),
@@ -169,7 +169,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       );
     });
 
-    it('roll with one pod less and none more where they are told to', async () => {
+    it('update with one pod unavailable and none extra when configured so', async () => {
       await cluster().apply(deployment('tight', 2, { type: 'RollingUpdate', rollingUpdate: { maxSurge: 0, maxUnavailable: 1 } }));
       await kubectl('rollout', 'status', 'deployment/tight', '--timeout=120s');
       const states = await statesDuring('tight', () => kubectl('set', 'image', 'deployment/tight', 'web=tinkernetes/web:2'));
@@ -185,7 +185,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       await kubectl('delete', 'deployment', 'tight');
     });
 
-    it('that Recreate end all old pods before the first new one starts', async () => {
+    it('with strategy Recreate end all old pods before the first new one starts', async () => {
       await cluster().apply(deployment('recreate', 2, { type: 'Recreate' }));
       await kubectl('rollout', 'status', 'deployment/recreate', '--timeout=120s');
       const old = await podsOf('recreate');
@@ -204,7 +204,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
           },
           { timeoutMs: 60_000 },
         );
-        // Its preStop hook alone takes five seconds; times are whole seconds.
+        // The preStop hook alone takes five seconds. Times have whole seconds.
         assert.ok(
           told + 4000 <= created,
           `${metadata.name} was told to end at ${told}, the first new pod was created at ${created}`,
@@ -230,7 +230,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       );
     });
 
-    it('do nothing while they are paused, and all of it when they go on', async () => {
+    it('do not roll out while paused, and roll out all changes when resumed', async () => {
       await kubectl('rollout', 'pause', 'deployment/web');
       const before = await replicaSets('web');
       await kubectl('set', 'image', 'deployment/web', 'web=tinkernetes/web:2');
@@ -251,7 +251,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       assert.equal(added.length, 1, 'both changes at once');
     });
 
-    it('say that they do not progress, and why', async () => {
+    it('report that they do not progress, and why', async () => {
       await cluster().apply({ ...deployment('stuck', 1, { type: 'Recreate' }, 'no-such-image:1') });
       await kubectl('patch', 'deployment', 'stuck', '-p', '{"spec":{"progressDeadlineSeconds":2}}');
       const condition = await until(
@@ -277,7 +277,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       assert.notEqual(next?.metadata.uid, pod?.metadata.uid);
     });
 
-    it('leave ReplicaSets and pods behind when they are told to, else nothing', async () => {
+    it('are deleted with ReplicaSets and pods, unless the deletion orphans them', async () => {
       await cluster().apply(deployment('orphaned', 1, { type: 'RollingUpdate' }));
       const [pod] = await cluster().untilReadyPods(ns, 'app=orphaned', 1);
       await kubectl('delete', 'deployment', 'orphaned', '--cascade=orphan');
@@ -301,7 +301,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       );
     });
 
-    it('go with their namespace', async () => {
+    it('are deleted with their namespace', async () => {
       await cluster().apply(deployment('last', 2, { type: 'RollingUpdate' }));
       await cluster().untilReadyPods(ns, 'app=last', 2);
       assert.equal(await cluster().kubectl(['delete', 'namespace', ns, '--timeout=120s']), `namespace "${ns}" deleted\n`);

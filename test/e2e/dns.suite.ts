@@ -1,4 +1,4 @@
-/** Service names, as programs in pods resolve them. */
+/** Names of Services as programs in pods resolve them. */
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { ExecError } from '#agent/host/exec.ts';
@@ -23,7 +23,7 @@ export function dnsSuite(cluster: () => Cluster): void {
     let clusterIp: string;
     const get = (namespace: string, pod: string, name: string): Promise<string> =>
       cluster().exec(namespace, pod, ['wget', '-qO-', `http://${name}/`]);
-    /** busybox' nslookup asks for exactly this name; it fails where there is none. */
+    /** busybox' nslookup asks for exactly this name. It fails when the name does not exist. */
     const lookup = async (namespace: string, pod: string, name: string, type = 'a'): Promise<string> => {
       try {
         return await cluster().exec(namespace, pod, ['nslookup', `-type=${type}`, name]);
@@ -89,7 +89,7 @@ export function dnsSuite(cluster: () => Cluster): void {
       }
     });
 
-    it('are found short and long, from pods on both nodes', async () => {
+    it('resolve in short and long form, from pods on both nodes', async () => {
       for (const pod of ['client-1', 'client-2']) {
         for (const name of ['web', 'web.dns', 'web.dns.svc', 'web.dns.svc.cluster.local', 'web.dns.svc.cluster.local.']) {
           const answer = await until(`${name} answers ${pod}`, () => get(ns, pod, name), { timeoutMs: 60_000 });
@@ -98,12 +98,12 @@ export function dnsSuite(cluster: () => Cluster): void {
       }
     });
 
-    it("are found from another namespace only with their own namespace's name", async () => {
+    it('resolve from another namespace only with the name of their own namespace', async () => {
       assert.match(await get(other, 'stranger', 'web.dns'), /^Hello from web-/);
       await assert.rejects(get(other, 'stranger', 'web'), /bad address 'web'/);
     });
 
-    it('resolve to the ClusterIP, and back', async () => {
+    it('resolve to the ClusterIP, and back to the name', async () => {
       assert.deepEqual(addresses(await lookup(ns, 'client-1', 'web.dns.svc.cluster.local')), [clusterIp]);
       assert.match(
         await lookup(ns, 'client-1', `${clusterIp.split('.').reverse().join('.')}.in-addr.arpa`, 'ptr'),
@@ -114,7 +114,7 @@ export function dnsSuite(cluster: () => Cluster): void {
       ]);
     });
 
-    it('resolve to every ready pod where the Service is headless', async () => {
+    it('resolve to every ready pod when the Service is headless', async () => {
       const ips = servers.map(({ status }) => status?.podIP).sort();
       for (const pod of ['client-1', 'client-2']) {
         await until(
@@ -127,7 +127,7 @@ export function dnsSuite(cluster: () => Cluster): void {
       assert.equal([...srv.matchAll(/service = \d+ \d+ 8080 \S+\.headless\.dns\.svc\.cluster\.local/g)].length, 2, srv);
     });
 
-    it('lead to another name where the Service is an ExternalName', async () => {
+    it('resolve to another name when the Service is an ExternalName', async () => {
       assert.match(await get(ns, 'client-1', 'elsewhere'), /^Hello from web-/);
       assert.match(
         await lookup(ns, 'client-1', 'elsewhere.dns.svc.cluster.local', 'cname'),
@@ -135,14 +135,14 @@ export function dnsSuite(cluster: () => Cluster): void {
       );
     });
 
-    it('that are not there are answered at once with NXDOMAIN', async () => {
+    it('that do not exist are answered at once with NXDOMAIN', async () => {
       for (const name of ['nobody.dns.svc.cluster.local', 'web.nowhere.svc.cluster.local', 'cluster.example.cluster.local']) {
         assert.match(await lookup(ns, 'client-2', name), new RegExp(`can't find ${name.replaceAll('.', '\\.')}: NXDOMAIN`));
       }
       await assert.rejects(get(ns, 'client-2', 'nobody'), /bad address 'nobody'/);
     });
 
-    it('come with a new Service, and go with it', async () => {
+    it('resolve for a new Service, and not after its deletion', async () => {
       await cluster().kubectl(['-n', ns, 'expose', 'deployment', 'web', '--name=late', '--port=80', '--target-port=8080']);
       await until('late answers', () => get(ns, 'client-2', 'late'), { timeoutMs: 60_000 });
       await cluster().kubectl(['-n', ns, 'delete', 'service', 'late']);

@@ -1,4 +1,4 @@
-/** The same pods on Docker: what a pod is, and that it outlives its agent, does not depend on the runtime. */
+/** Runs the pod suites on Docker: a pod's behaviour, and that it outlives its agent, do not depend on the runtime. */
 import { after, before, describe } from 'node:test';
 import { clientLibrarySuite } from './client-library.suite.ts';
 import { type Cluster, startCluster } from './cluster.ts';

@@ -1,4 +1,6 @@
-/** Nothing acknowledged is lost and nothing that runs is touched when the control plane or an agent is killed at any moment. */
+/**
+ * When the control plane or an agent is killed at any moment, no acknowledged write is lost and no running container is touched.
+ */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,11 +14,11 @@ import { agentDaemon, startAgent } from '#lab/worker.ts';
 import { busybox, type Cluster, isReady } from './cluster.ts';
 
 const ns = 'durability';
-/** Below 30086, where the server takes none at random. */
+/** Below 30086, from where on the server assigns random node ports. */
 const nodePort = 30030;
 
 export function durabilitySuite(cluster: () => Cluster): void {
-  describe('what was acknowledged and what runs', () => {
+  describe('acknowledged writes and running containers', () => {
     const folder = (): string => join(cluster().scratch, 'durability');
     const lines = (file: string): string[] =>
       readFileSync(join(folder(), file), 'utf8')
@@ -31,13 +33,13 @@ export function durabilitySuite(cluster: () => Cluster): void {
     const pods = async (): Promise<Pod[]> => (await cluster().client.resource('pods').list({ namespace: ns })).items;
     const worker = (): Cluster['lab']['hosts'][number] => cluster().lab.hosts[0] ?? assert.fail();
 
-    /** Sends SIGKILL and waits until the process is gone. */
+    /** Sends SIGKILL and waits until the process has ended. */
     const kill = async (pidFile: string): Promise<void> => {
       process.kill(daemonPid(pidFile) ?? assert.fail(`${pidFile} names no process`), 'SIGKILL');
       await until('the process is gone', async () => daemonPid(pidFile) === undefined, { timeoutMs: 60_000 });
     };
     const killServer = (): Promise<void> => kill(serverDaemon(cluster().lab).pidFile);
-    /** Which containers run, and since when: what no restart of an agent may change. */
+    /** The running containers with their start times. No restart of an agent may change them. */
     const identities = async (): Promise<Record<string, string>> =>
       Object.fromEntries(
         (await pods()).map(({ metadata, status }) => {
@@ -104,7 +106,7 @@ export function durabilitySuite(cluster: () => Cluster): void {
       writeFileSync(join(folder(), 'answers'), '');
     });
 
-    it('is all there after kill -9 of the control plane, at whatever moment', { timeout: 300_000 }, async () => {
+    it('survive kill -9 of the control plane at any moment', { timeout: 300_000 }, async () => {
       const acknowledged: string[] = [];
       const { lab, client } = cluster();
       let writing = true;
@@ -118,7 +120,7 @@ export function durabilitySuite(cluster: () => Cluster): void {
               .create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: ns }, data: { name } });
             acknowledged.push(name);
           } catch {
-            refused++; // Killed meanwhile: whether it was written is nobody's promise.
+            refused++; // The server was killed meanwhile, so it is unknown whether this write has happened.
             await until('the server answers again', () => client.resource('namespaces').get({ name: ns }), {
               timeoutMs: 120_000,
             });
@@ -147,7 +149,7 @@ export function durabilitySuite(cluster: () => Cluster): void {
       );
     });
 
-    it('goes on answering and is looked after while there is no control plane', { timeout: 300_000 }, async () => {
+    it('still answer and are restarted while there is no control plane', { timeout: 300_000 }, async () => {
       const restarts = lines('starts').length;
       await killServer();
       try {
@@ -174,7 +176,7 @@ export function durabilitySuite(cluster: () => Cluster): void {
       );
     });
 
-    it('is taken up again: agents, controllers and scheduler go on', async () => {
+    it('are managed again by agents, controllers and scheduler after that', async () => {
       await cluster().kubectl(['-n', ns, 'scale', 'deployment/web', '--replicas=4']);
       await cluster().untilReadyPods(ns, 'app=web', 4);
       await until(
@@ -187,7 +189,7 @@ export function durabilitySuite(cluster: () => Cluster): void {
       );
     });
 
-    it('is not touched by kill -9 of an agent, nor by its return', async () => {
+    it('are not touched by kill -9 of an agent, nor by its restart', async () => {
       const before = await identities();
       const pid = daemonPid(agentDaemon(cluster().lab, worker()).pidFile);
       await kill(agentDaemon(cluster().lab, worker()).pidFile);
@@ -198,7 +200,7 @@ export function durabilitySuite(cluster: () => Cluster): void {
       await cluster().kubectl(['-n', ns, 'delete', 'pod', doomed, '--wait=false']);
       await startAgent(cluster().lab, worker());
       assert.notEqual(daemonPid(agentDaemon(cluster().lab, worker()).pidFile), pid);
-      // The new agent has done all its first work once it ends what was deleted meanwhile, and starts what is new.
+      // The new agent has finished its first sync when it deletes the pods that were deleted meanwhile, and starts new ones.
       await cluster().apply(busybox(ns, 'afterwards', 'trap exit TERM; sleep 3600 & wait', on('worker-1'), mounts));
       await cluster().untilPod(ns, 'afterwards', 'Ready', isReady);
       await until('the deleted pod is gone', async () => (await pods()).every(({ metadata }) => metadata.name !== doomed), {

@@ -1,4 +1,4 @@
-/** Helm, as an example of a client that is not kubectl: a chart is installed, upgraded, rolled back and taken away. */
+/** Helm as an example of a client other than kubectl: installs, upgrades, rolls back and removes a chart. */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -95,14 +95,14 @@ export function helmSuite(cluster: () => Cluster): void {
       assert.equal(pods[0]?.spec?.containers[0]?.image, 'tinkernetes/web:1');
     });
 
-    it('refuses what the server refuses', async () => {
+    it('fails when the server refuses an object', async () => {
       await assert.rejects(
         helm('upgrade', 'shop', chart, '--set', 'replicas=-1'),
         /spec\.replicas: Invalid value: -1: must be greater than or equal to 0/,
       );
     });
 
-    it('takes it away', async () => {
+    it('uninstalls it', async () => {
       assert.match(await helm('uninstall', 'shop', '--wait', '--timeout=120s'), /release "shop" uninstalled/);
       const left = await cluster().kubectl(['-n', ns, 'get', 'deployments,replicasets,services,secrets', '-o', 'name']);
       assert.equal(left, '');

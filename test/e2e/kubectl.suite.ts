@@ -1,4 +1,4 @@
-/** What kubectl users do first, with several versions of the real kubectl. */
+/** The first commands of kubectl users, with several versions of the real kubectl. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export function kubectlSuite(cluster: () => Cluster): void {
         await cluster().namespace(ns);
       });
 
-      it('talks to the server, and sees Ready nodes in the columns it prints', async () => {
+      it('reaches the server, and prints Ready nodes with the server’s columns', async () => {
         const versions = JSON.parse(await kubectl(['version', '-o', 'json'])) as {
           serverVersion: { gitVersion: string; minor: string };
         };
@@ -46,7 +46,7 @@ export function kubectlSuite(cluster: () => Cluster): void {
         assert.match(await kubectl(['auth', 'whoami']), /kubernetes-admin/);
       });
 
-      it('applies, changes, applies again, and prunes what the manifest no longer says', async () => {
+      it('applies a manifest, applies a changed one, and removes fields that are no longer in it', async () => {
         const manifest = (data: Record<string, string>): string =>
           JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'applied' }, data });
         assert.equal(await kubectl(['apply', '-f', '-'], manifest({ a: '1', b: '2' })), 'configmap/applied created\n');
@@ -55,7 +55,7 @@ export function kubectlSuite(cluster: () => Cluster): void {
         assert.equal(await kubectl(['get', 'configmap', 'applied', '-o', 'jsonpath={.data}']), '{"a":"3"}');
       });
 
-      it('takes lists of one kind, and says which kinds it does not know', async () => {
+      it('applies lists of one kind, and names unknown kinds', async () => {
         const items = ['one', 'two'].map((name) => ({
           apiVersion: 'v1',
           kind: 'ConfigMap',
@@ -72,7 +72,7 @@ export function kubectlSuite(cluster: () => Cluster): void {
         );
       });
 
-      it('applies on the server, and is told who holds a field', async () => {
+      it('applies on the server, and reports the manager of a field in conflict', async () => {
         const manifest = (value: string): string =>
           JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'ssa' }, data: { a: value } });
         assert.equal(await kubectl(['apply', '--server-side', '-f', '-'], manifest('1')), 'configmap/ssa serverside-applied\n');

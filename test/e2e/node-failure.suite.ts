@@ -1,4 +1,4 @@
-/** The failure drill: worker 2 is cut off, its pods are replaced, and it cleans up when it comes back. */
+/** A node failure: worker 2 is disconnected, its pods are replaced, and it cleans up when it is connected again. */
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { execFile } from '#agent/host/exec.ts';
@@ -8,13 +8,13 @@ import { runtimeSocket } from '#lab/worker.ts';
 import { type Cluster, isReady } from './cluster.ts';
 
 const ns = 'node-failure';
-/** Below 30086, where the server takes none at random. */
+/** Below 30086, from where on the server assigns random node ports. */
 const nodePort = 30040;
 const replicas = 4;
 const unreachable = 'node.kubernetes.io/unreachable';
 
 export function nodeFailureSuite(cluster: () => Cluster): void {
-  describe('a node that is cut off', { timeout: 300_000 }, () => {
+  describe('a disconnected node', { timeout: 300_000 }, () => {
     const link = (state: 'up' | 'down'): Promise<unknown> =>
       execFile(['ip', 'link', 'set', cluster().lab.hosts[1]?.hostLink ?? assert.fail(), state]);
     const node = (): Promise<Node> => cluster().client.resource('nodes').get({ name: 'worker-2' });
@@ -37,7 +37,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
       });
       return /^Hello from (\S+)/.exec(await answer.text())?.[1] ?? assert.fail();
     };
-    /** Containers that worker 2's runtime knows of, running or not. */
+    /** The containers in worker 2's runtime, running or not. */
     const containers = async (): Promise<string[]> => {
       const { lab } = cluster();
       const socket = runtimeSocket(lab, lab.hosts[1] ?? assert.fail());
@@ -82,7 +82,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
       await until('every pod answers', async () => answered.add(await ask()).size === replicas, { timeoutMs: 120_000 });
     });
 
-    it('is found out after the grace period: its condition is Unknown, and taints keep pods away', async () => {
+    it('is detected after the grace period: its condition is Unknown, and taints keep pods away', async () => {
       const cutOff = Date.now();
       await link('down');
       const found = await until(
@@ -93,7 +93,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
         },
         { timeoutMs: 120_000, everyMs: 100 },
       );
-      // The last heartbeat came some 2 s before the cut; the grace period is 16 s.
+      // The last heartbeat came at most 2 s before the disconnection. The grace period is 16 s.
       assert.ok(Date.now() - cutOff >= 8_000, 'not before the grace period');
       assert.deepEqual(
         { reason: ready(found)?.reason, message: ready(found)?.message },
@@ -156,7 +156,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
           assert.fail(`${metadata.name} is gone although nobody can have stopped it`);
         const evicted = Date.parse(now.metadata.deletionTimestamp ?? '') - (now.metadata.deletionGracePeriodSeconds ?? 0) * 1000;
         const toleratedMs = evicted - tainted;
-        // Both are whole seconds; by default five minutes are tolerated.
+        // Both times have whole seconds. The default toleration is five minutes.
         assert.ok(
           toleratedMs >= 2_000 && toleratedMs <= 60_000,
           `${metadata.name} was evicted ${toleratedMs} ms after the taint`,
@@ -166,7 +166,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
       await until('every replacement answers', async () => answered.add(await ask()).size === replicas, { timeoutMs: 120_000 });
     });
 
-    it('is Ready again when it comes back, and takes away what was replaced', async () => {
+    it('is Ready again when it is connected again, and removes the replaced pods', async () => {
       const before = await containers();
       for (const id of lostContainers) assert.ok(before.includes(id), `${id} ran on while the node was cut off`);
       await link('up');
@@ -193,7 +193,7 @@ export function nodeFailureSuite(cluster: () => Cluster): void {
       assert.equal((await pods()).length, replicas);
     });
 
-    it('takes new pods, which are reached', async () => {
+    it('runs new pods, which can be reached', async () => {
       await cluster().kubectl(['-n', ns, 'scale', 'deployment/web', `--replicas=${replicas + 2}`]);
       const all = await cluster().untilReadyPods(ns, 'app=web', replicas + 2);
       const back = all.filter(({ spec }) => spec?.nodeName === 'worker-2').map(({ metadata }) => metadata.name);

@@ -1,4 +1,4 @@
-/** Pods on real containers: what is in them, how they start, fail, restart and end. */
+/** Pods on real containers: their content, and how they start, fail, restart and end. */
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import type { Pod } from '#api/types.generated.ts';
@@ -118,11 +118,11 @@ export function podSuite(cluster: () => Cluster): void {
       );
     });
 
-    it('may use the API with the token that they carry', async () => {
+    it('can use the API with their service account token', async () => {
       await cluster().apply(busybox(ns, 'api', 'sleep 3600'));
       await cluster().untilPod(ns, 'api', 'Ready', isReady);
       await kubectl('exec', 'api', '--', 'sh', '-c', 'nc -w 2 $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT </dev/null');
-      // Debian's busybox speaks no TLS: the request is made from here, as the pod.
+      // Debian's busybox has no TLS, so the test sends the request itself, with the pod's token.
       const token = await kubectl('exec', 'api', '--', 'cat', '/var/run/secrets/kubernetes.io/serviceaccount/token');
       const whoami = JSON.parse(
         await kubectl(
@@ -140,7 +140,7 @@ export function podSuite(cluster: () => Cluster): void {
       assert.deepEqual(whoami.status.userInfo.extra['authentication.kubernetes.io/pod-name'], ['api']);
     });
 
-    it('restart with back-off when they die at once, and keep the last words', async () => {
+    it('restart with back-off when they exit at once, and keep the termination message', async () => {
       await cluster().apply(busybox(ns, 'crash', 'echo last words; exit 3'));
       const pod = await cluster().untilPod(
         ns,
@@ -160,7 +160,7 @@ export function podSuite(cluster: () => Cluster): void {
       await cluster().untilEvent(ns, 'BackOff', 'crash', /^Back-off restarting failed container main in pod crash_pods\(/);
     });
 
-    it('end as Failed or Succeeded as their restart policy says', async () => {
+    it('end as Failed or Succeeded by their restart policy', async () => {
       await cluster().apply(busybox(ns, 'never', 'exit 4', { restartPolicy: 'Never' }));
       const failed = await cluster().untilPod(ns, 'never', 'Failed', ({ status }) => status?.phase === 'Failed');
       assert.equal(failed.status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 4);
@@ -171,7 +171,7 @@ export function podSuite(cluster: () => Cluster): void {
       assert.equal(pod.status?.containerStatuses?.[0]?.restartCount, 1);
     });
 
-    it('say why an image cannot be pulled', async () => {
+    it('report why an image cannot be pulled', async () => {
       await kubectl('run', 'noimage', '--image=no-such-image:1');
       await cluster().untilPod(ns, 'noimage', 'in ImagePullBackOff', (pod) => waiting(pod) === 'ImagePullBackOff');
       await cluster().untilEvent(ns, 'Failed', 'noimage', /^Failed to pull image "no-such-image:1": /);
@@ -180,7 +180,7 @@ export function podSuite(cluster: () => Cluster): void {
       await cluster().untilPod(ns, 'neverpull', 'in ErrImageNeverPull', (pod) => waiting(pod) === 'ErrImageNeverPull');
     });
 
-    it('wait for a volume that does not exist, say so, and start once it does', async () => {
+    it('wait for a missing volume, report it, and start when it exists', async () => {
       const volumes = [{ name: 'late', configMap: { name: 'late' } }];
       await cluster().apply(
         busybox(
@@ -203,10 +203,10 @@ export function podSuite(cluster: () => Cluster): void {
       assert.equal(await logs('latevolume'), 'now');
     });
 
-    it('are told by probes: readiness keeps them out, liveness restarts them', async () => {
+    it('follow their probes: readiness removes them from endpoints, liveness restarts them', async () => {
       const probes = {
         readinessProbe: { exec: { command: ['test', '-e', '/tmp/ready'] }, periodSeconds: 1, timeoutSeconds: 30 },
-        // One that a busy machine answers late must not fail: each failure restarts the container.
+        // The timeout is long, because each failure restarts the container and a busy machine may answer late.
         livenessProbe: {
           exec: { command: ['test', '!', '-e', '/tmp/sick'] },
           periodSeconds: 1,
@@ -223,7 +223,7 @@ export function podSuite(cluster: () => Cluster): void {
       await cluster().untilPod(ns, 'probed', 'restarted', (pod) => pod.status?.containerStatuses?.[0]?.restartCount === 1);
     });
 
-    it('answer HTTP and TCP probes, and gRPC ones fail where nothing speaks it', async () => {
+    it('answer HTTP and TCP probes, and fail gRPC probes when nothing speaks gRPC', async () => {
       const probe = (probes: Record<string, unknown>): Record<string, unknown> => ({
         image: 'tinkernetes/web:1',
         command: undefined,
@@ -244,7 +244,7 @@ export function podSuite(cluster: () => Cluster): void {
       await cluster().untilEvent(ns, 'Unhealthy', 'grpc', /^Readiness probe failed: /);
     });
 
-    it('run their hooks, and get their grace period', async () => {
+    it('run their hooks, and have their grace period', async () => {
       const lifecycle = {
         postStart: { exec: { command: ['sh', '-c', 'echo started > /out/hooks'] } },
         preStop: { exec: { command: ['sh', '-c', 'echo stopping >> /out/hooks'] } },
@@ -263,7 +263,7 @@ export function podSuite(cluster: () => Cluster): void {
       assert.equal(readFileSync(`${cluster().scratch}/hooks/hooks`, 'utf8'), 'started\nstopping\nterminated\n');
     });
 
-    it('have their limits as control groups', async () => {
+    it('have their limits in their control groups', async () => {
       const resources = { requests: { cpu: '100m', memory: '32Mi' }, limits: { cpu: '500m', memory: '64Mi' } };
       await cluster().apply(busybox(ns, 'limits', 'sleep 3600', {}, { resources }));
       const pod = await cluster().untilPod(ns, 'limits', 'Ready', isReady);
@@ -282,14 +282,14 @@ export function podSuite(cluster: () => Cluster): void {
       assert.deepEqual(seen.split('\n').slice(0, 2), [String(64 * 1024 * 1024), '50000']);
     });
 
-    it('are ended when they use more memory than their limit', async () => {
+    it('are killed when they use more memory than their limit', async () => {
       const resources = { limits: { memory: '16Mi' } };
       await cluster().apply(busybox(ns, 'oom', 'tail /dev/zero', { restartPolicy: 'Never' }, { resources }));
       const pod = await cluster().untilPod(ns, 'oom', 'Failed', ({ status }) => status?.phase === 'Failed');
       assert.equal(pod.status?.containerStatuses?.[0]?.state?.terminated?.reason, 'OOMKilled');
     });
 
-    it('give their logs: followed, cut, since, with times', async () => {
+    it('serve their logs: followed, limited, since a time, with times', async () => {
       await cluster().apply(
         busybox(ns, 'talk', 'for i in 1 2 3 4 5; do echo line $i; sleep 0.2; done; echo problem >&2', { restartPolicy: 'Never' }),
       );
@@ -301,7 +301,7 @@ export function podSuite(cluster: () => Cluster): void {
       assert.equal(await logs('talk', '--since=1h', '--tail=1'), 'problem\n');
     });
 
-    it('let kubectl run programs in them, attach to them and reach their ports', async () => {
+    it('allow exec, attach and port-forward with kubectl', async () => {
       const web = { image: 'tinkernetes/web:1', command: undefined };
       await cluster().apply(busybox(ns, 'web', '', {}, web));
       await cluster().untilPod(ns, 'web', 'Ready', isReady);

@@ -1,4 +1,4 @@
-/** What goes through the API server to nodes, pods and services, with the real kubectl. */
+/** Proxies of the API server to nodes, pods and services, with the real kubectl. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
@@ -44,12 +44,12 @@ export function proxySuite(cluster: () => Cluster): void {
       await kubectl(['wait', '--for=condition=Ready', 'pod/web', '--timeout=120s']);
     });
 
-    it('reach a pod and a service from the API server, and rewrite their pages', async () => {
+    it('reach a pod and a service, and rewrite links in their pages', async () => {
       const base = `/api/v1/namespaces/${ns}`;
       const name = await until('its server listens', () => raw(`${base}/pods/web/proxy/name`), { timeoutMs: 60_000 });
       assert.equal(name, 'web on web\n');
       assert.equal(await raw(`${base}/pods/http:web:8080/proxy/name`), 'web on web\n');
-      // The endpoints follow the pod's readiness in their own time.
+      // The endpoints follow the pod's readiness with a delay.
       const answers = async (): Promise<boolean> =>
         (await raw(`${base}/services/web:http/proxy/name`).catch(() => '')) === 'web on web\n';
       await until('the service has its endpoint', answers, { timeoutMs: 60_000 });
@@ -74,7 +74,7 @@ export function proxySuite(cluster: () => Cluster): void {
       });
     };
 
-    /** What comes on each channel, until the server closes. */
+    /** Collects the data of each channel until the server closes. */
     async function channelsOf(socket: WebSocket): Promise<string[]> {
       const channels: Buffer[] = [];
       const isBase64 = socket.protocol.includes('base64');
@@ -119,7 +119,7 @@ export function proxySuite(cluster: () => Cluster): void {
         const ask = 'GET /name HTTP/1.0\r\n\r\n';
         socket.send(protocol.includes('base64') ? `0${Buffer.from(ask).toString('base64')}` : Buffer.from(`\0${ask}`));
         const [data = '', error] = await channelsOf(socket);
-        // Both begin with the port, lowest byte first.
+        // Both channels begin with the port, lowest byte first.
         assert.equal(error, Buffer.from([0x90, 0x1f]).toString());
         assert.match(data, /web on web\n$/);
       });

@@ -10,7 +10,7 @@ import { busybox, type Cluster, isReady } from './cluster.ts';
 const ns = 'runtime-failure';
 
 export function runtimeFailureSuite(cluster: () => Cluster): void {
-  describe('a container runtime that stands still', { timeout: 300_000 }, () => {
+  describe('a container runtime that hangs', { timeout: 300_000 }, () => {
     const ready = async (): Promise<NodeCondition | undefined> =>
       (await cluster().client.resource('nodes').get({ name: 'worker-2' })).status?.conditions?.find(
         ({ type }) => type === 'Ready',
@@ -45,7 +45,7 @@ export function runtimeFailureSuite(cluster: () => Cluster): void {
       }
     });
 
-    it('makes it Ready at once when it goes on, with its pods as they were', async () => {
+    it('makes it Ready at once when it continues, with unchanged pods', async () => {
       await until('the node is ready', async () => (await ready())?.status === 'True', { timeoutMs: 60_000, everyMs: 100 });
       const pod = await cluster().untilPod(ns, 'lasting', 'Ready', isReady);
       assert.deepEqual(pod.status?.containerStatuses, lasting.status?.containerStatuses);

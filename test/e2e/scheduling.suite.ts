@@ -1,4 +1,4 @@
-/** Where pods go, and what a user reads when they go nowhere. */
+/** Which nodes pods get, and the messages for pods that fit no node. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { Pod, PodCondition } from '#api/types.generated.ts';
@@ -15,7 +15,7 @@ export function schedulingSuite(cluster: () => Cluster): void {
     const run = (name: string, more: object = {}, container: object = {}): Promise<void> =>
       cluster().apply(busybox(ns, name, sleeper, { ...more }, { ...container }));
     const ready = (name: string): Promise<Pod> => cluster().untilPod(ns, name, 'Ready', isReady);
-    /** What the pod's condition says, and its event too. */
+    /** Checks that the pod's condition and its event have this message. */
     const unschedulable = async (name: string, message: RegExp): Promise<void> => {
       const scheduled = ({ status }: Pod): PodCondition | undefined =>
         status?.conditions?.find(({ type }) => type === 'PodScheduled');
@@ -34,7 +34,7 @@ export function schedulingSuite(cluster: () => Cluster): void {
       if (spec?.taints?.some(({ key }) => key === 'drill')) await kubectl('taint', 'node', 'worker-2', 'drill-');
     });
 
-    it('says per node why a pod fits nowhere: resources, and labels', async () => {
+    it('reports the reasons per node why a pod cannot be scheduled: resources, and labels', async () => {
       await run('huge', {}, { resources: { requests: { cpu: '1000', memory: '100Ti' } } });
       await unschedulable(
         'huge',
@@ -51,13 +51,13 @@ export function schedulingSuite(cluster: () => Cluster): void {
       );
     });
 
-    it('takes the pod once a node changes so that it fits', async () => {
+    it('places the pod when a node changes so that it fits', async () => {
       await kubectl('label', 'node', 'worker-2', 'disk=fast');
       assert.equal((await ready('picky')).spec?.nodeName, 'worker-2');
       await kubectl('label', 'node', 'worker-2', 'disk-');
     });
 
-    it('leaves cordoned and tainted nodes alone, but for pods that tolerate it', async () => {
+    it('avoids cordoned and tainted nodes, except for pods that tolerate them', async () => {
       await kubectl('cordon', 'worker-1');
       await kubectl('taint', 'node', 'worker-2', 'drill=on:NoSchedule');
       await run('intolerant');
@@ -73,7 +73,7 @@ export function schedulingSuite(cluster: () => Cluster): void {
       await kubectl('taint', 'node', 'worker-2', 'drill=on:NoSchedule-');
     });
 
-    it('gives a host port once per node, and again when it is free', async () => {
+    it('uses a host port once per node, and again when it is free', async () => {
       const port = { ports: [{ containerPort: 8080, hostPort: 31999 }] };
       const nodes: (string | undefined)[] = [];
       for (const name of ['port-1', 'port-2']) {

@@ -1,4 +1,4 @@
-/** Services as packets meet them: from pods, from nodes, from outside, by TCP and UDP, with and without endpoints. */
+/** Services as packets meet them: from pods, from nodes, from outside, over TCP and UDP, with and without endpoints. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import { until } from '#lab/until.ts';
 import { busybox, type Cluster, isReady } from './cluster.ts';
 
 const ns = 'services';
-/** Below 30086, where the server takes none at random. */
+/** Below 30086, from where on the server assigns random node ports. */
 const nodePort = 30010;
 
-/** Answers on 8080 who it is and whom it saw, on 9090 another page, and on 5300 the same by UDP. */
+/** Serves the pod's name and the client's address on port 8080, another page on 9090, and the first one over UDP on 5300. */
 const serverCommand = `
 mkdir -p /tmp/www/cgi-bin /tmp/admin
 cat > /tmp/www/cgi-bin/index.cgi <<'END'
@@ -52,7 +52,7 @@ export function serviceSuite(cluster: () => Cluster): void {
     };
     const ask = (pod: string, address: string): Promise<string> =>
       cluster().exec(ns, pod, ['wget', '-qO-', `http://${address}/`]);
-    /** Many requests of one pod; how often each server answered. */
+    /** Sends many requests from one pod. Resolves to the number of answers of each server. */
     const askOften = async (pod: string, address: string): Promise<Map<string, number>> => {
       const script = `i=0; while [ $i -lt 30 ]; do wget -qO- http://${address}/ || exit 1; i=$((i+1)); done`;
       const answers = (await cluster().exec(ns, pod, ['sh', '-c', script])).trim().split('\n');
@@ -60,7 +60,7 @@ export function serviceSuite(cluster: () => Cluster): void {
         .entries()
         .reduce((sum, [name, lines]) => sum.set(name, lines.length), new Map<string, number>());
     };
-    /** What the request fails with; a program that waits for an answer until it gives up would say something else. */
+    /** Resolves to the error of the request. It shows whether the connection was rejected or the request timed out. */
     const failure = async (run: Promise<unknown>): Promise<string> => {
       try {
         return `no failure, but: ${await run}`;
@@ -100,14 +100,14 @@ export function serviceSuite(cluster: () => Cluster): void {
       for (const client of ['client-1', 'client-2']) await untilAnswers(client, clusterIp);
     });
 
-    it('are asked with a time limit, as tutorials do', async (t) => {
+    it('answer requests with a timeout, as tutorials send them', async (t) => {
       const { version, note } = await findBusybox({ exec: execFile });
       if (note !== undefined) return t.skip(`the images have busybox ${version}: ${note}`);
       for (const limit of [['-T', '5'], ['-T5'], ['--timeout=5'], ['--timeout', '5']])
         assert.match(await cluster().exec(ns, 'client-1', ['wget', ...limit, '-qO-', `http://${clusterIp}/`]), /^web-\d saw /);
     });
 
-    it('are not a way to change the images of the lab: its registry takes nothing from pods and nodes', async () => {
+    it('do not allow changing the lab’s images: its registry accepts no pushes from pods and nodes', async () => {
       const registry = new URL(cluster().lab.registry);
       const { hostname, port } = registry;
       const repository = '/v2/library/busybox';
@@ -129,7 +129,7 @@ export function serviceSuite(cluster: () => Cluster): void {
       assert.equal((await fetch(`${registry.origin}${repository}/tags/list`)).status, 200);
     });
 
-    it('have Endpoints and an EndpointSlice that name their ready pods', async () => {
+    it('have Endpoints and an EndpointSlice with their ready pods', async () => {
       const endpoints = await until(
         'both pods are endpoints',
         async () => {
@@ -162,7 +162,7 @@ export function serviceSuite(cluster: () => Cluster): void {
         assert.deepEqual(conditions, { ready: true, serving: true, terminating: false });
     });
 
-    it('answer on their ClusterIP from pods on both nodes, by every endpoint in turn', async () => {
+    it('answer on their ClusterIP from pods on both nodes, from every endpoint', async () => {
       for (const client of ['client-1', 'client-2']) {
         const answers = await askOften(client, clusterIp);
         assert.deepEqual([...answers.keys()].sort(), ['web-1', 'web-2']);
@@ -198,7 +198,7 @@ export function serviceSuite(cluster: () => Cluster): void {
       }
     });
 
-    it('answer on their NodePort of every node, wherever the endpoint is', async () => {
+    it('answer on their NodePort of every node, whichever node has the endpoint', async () => {
       for (const { ip } of cluster().lab.hosts) {
         const answers = new Set<string | undefined>();
         await until(
@@ -217,7 +217,7 @@ export function serviceSuite(cluster: () => Cluster): void {
       }
     });
 
-    it("keep to the node and to the client's address where their traffic policy is Local", async () => {
+    it('stay on the node and keep the client’s address when their traffic policy is Local', async () => {
       const port = 30012;
       await cluster().apply(server('local', 'worker-2', 'local'));
       await cluster().untilPod(ns, 'local', 'Ready', isReady);
@@ -242,7 +242,7 @@ export function serviceSuite(cluster: () => Cluster): void {
       });
     });
 
-    it("leave the client's address as it is: pods reach pods of the other node without NAT, also through a Service", async () => {
+    it('keep the client’s address: pods reach pods of the other node without NAT, also through a Service', async () => {
       for (const [client, other] of [
         ['client-1', 'web-2'],
         ['client-2', 'web-1'],
@@ -264,14 +264,14 @@ export function serviceSuite(cluster: () => Cluster): void {
       }
     });
 
-    it('reach the very pod that asks', async () => {
+    it('reach the pod that sends the request', async () => {
       await cluster().apply(server('alone', 'worker-1', 'alone'));
       await cluster().untilPod(ns, 'alone', 'Ready', isReady);
       const ip = await service('alone', { selector: { app: 'alone' }, ports: [{ port: 80, targetPort: 8080 }] });
       assert.match(await untilAnswers('alone', ip), /^alone saw /);
     });
 
-    it('send nothing to pods that are not Ready, and all of it once they are', async () => {
+    it('send no traffic to pods that are not Ready, and do once they are', async () => {
       const readinessProbe = {
         exec: { command: ['test', '-e', '/tmp/ready'] },
         periodSeconds: 1,
@@ -300,7 +300,7 @@ export function serviceSuite(cluster: () => Cluster): void {
       });
     });
 
-    it('refuse at once where they have no endpoints', async () => {
+    it('reject at once when they have no endpoints', async () => {
       const port = 30011;
       const ip = await service('empty', {
         type: 'NodePort',
@@ -325,7 +325,7 @@ export function serviceSuite(cluster: () => Cluster): void {
       );
     });
 
-    it('keep a client at its endpoint where they are told to', async () => {
+    it('keep a client at its endpoint with session affinity', async () => {
       const ip = await service('sticky', {
         selector: { app: 'web' },
         sessionAffinity: 'ClientIP',
@@ -335,7 +335,7 @@ export function serviceSuite(cluster: () => Cluster): void {
       assert.deepEqual([...(await askOften('client-1', ip)).values()], [30]);
     });
 
-    it("are written in upstream's chains and comments", async () => {
+    it('have upstream’s chains and comments', async () => {
       const chain = (prefix: string, ...parts: string[]): string =>
         `KUBE-${prefix}-${base32(createHash('sha256').update(parts.join('')).digest()).slice(0, 16)}`;
       const svc = chain('SVC', `${ns}/web:http`, 'tcp');
@@ -374,7 +374,7 @@ export function serviceSuite(cluster: () => Cluster): void {
       }
     });
 
-    it('leave no rule behind when they are deleted', async () => {
+    it('leave no rule when they are deleted', async () => {
       await cluster().kubectl(['-n', ns, 'delete', 'service', 'sticky', 'gated']);
       for (const index of [0, 1]) {
         await until(
@@ -388,7 +388,7 @@ export function serviceSuite(cluster: () => Cluster): void {
   });
 }
 
-/** RFC 4648, as Go's encoding/base32 writes it. */
+/** Base32 of RFC 4648, as Go's encoding/base32 writes it. */
 function base32(bytes: Uint8Array): string {
   const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
   return (bits.match(/.{5}/g) ?? []).map((group) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[Number.parseInt(group, 2)]).join('');

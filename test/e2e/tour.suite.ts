@@ -1,4 +1,4 @@
-/** What users of another Kubernetes do sooner or later, and what went wrong once. */
+/** What users of other Kubernetes distributions do sooner or later, and bugs that were found once. */
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { kubectlPath } from '#lab/kubectl.ts';
@@ -15,7 +15,7 @@ export function tourSuite(cluster: () => Cluster): void {
       await cluster().namespace(ns);
     });
 
-    it('hands over every exit code, and outlives clients that are killed in the middle', async () => {
+    it('returns every exit code, and survives clients that are killed during a command', async () => {
       await cluster().apply(busybox(ns, 'busy', sleeper));
       await cluster().untilPod(ns, 'busy', 'Ready', isReady);
       const kubeconfig = ['--kubeconfig', cluster().lab.kubeconfig];
@@ -23,14 +23,14 @@ export function tourSuite(cluster: () => Cluster): void {
       const endless = background([...exec, 'while echo more output; do :; done']);
       await until('output', async () => endless.output().length > 0, { timeoutMs: 60_000 });
       await endless.stop();
-      // It was lost about once in thirty times.
+      // The exit code was lost about once in thirty times.
       for (let round = 0; round < 40; round++) {
         const refusal = await cluster().kubectlFails(['-n', ns, 'exec', 'busy', '--', 'sh', '-c', 'echo out; exit 3']);
         assert.equal(refusal.trim(), 'command terminated with exit code 3');
       }
     });
 
-    it('gives the place of a pod that was preempted without grace to the pod that took it', async () => {
+    it('gives the resources of a pod that was preempted without grace period to the preempting pod', async () => {
       const { status } = await cluster().client.resource('nodes').get({ name: 'worker-2' });
       const resources = { requests: { cpu: `${Math.floor(Number(status?.allocatable?.['cpu']) * 600)}m` } };
       const onSecond = { nodeSelector: { 'kubernetes.io/hostname': 'worker-2' } };

@@ -1,4 +1,4 @@
-/** `tinker up` and `tinker down` as the user runs them, also where something is wrong. A lab of its own, with names of its own. */
+/** `tinker up` and `tinker down` as users run them, with errors too. It uses its own lab, with its own names. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -43,7 +43,7 @@ const down = ['down', `--name=${lab.name}`, `--data-dir=${lab.dataDir}`];
 const tinker = async (args: readonly string[]): Promise<string> =>
   (await execFile([...program, ...args], { timeoutMs: 300_000 })).stdout;
 
-/** It fails with status 1, and says why in one line. */
+/** Runs a command that must fail with status 1 and one line of explanation. */
 async function fails(args: readonly string[], message: RegExp, as: readonly string[] = []): Promise<void> {
   await assert.rejects(execFile([...as, ...program, ...args], { timeoutMs: 120_000 }), (error: unknown) => {
     assert.ok(error instanceof ExecError);
@@ -54,7 +54,7 @@ async function fails(args: readonly string[], message: RegExp, as: readonly stri
   });
 }
 
-/** What of the lab is on the machine; empty: nothing. */
+/** The traces of the lab on this machine. Empty when there are none. */
 async function traces(): Promise<string[]> {
   const outputs = await Promise.all([
     execFile(['ip', '-br', 'link']),
@@ -74,18 +74,18 @@ async function traces(): Promise<string[]> {
   return outputs.flatMap(({ stdout }) => stdout.split('\n').filter((line) => name.test(line)));
 }
 
-/** Also over the rest of a test run that was killed. */
+/** Removes the lab, also one that a killed test run has left. */
 async function fromNothing(): Promise<void> {
   await stopLab(lab, execFile);
   rmSync(lab.dataDir, { recursive: true, force: true });
 }
 
-describe('tinker up, where it cannot', () => {
+describe('tinker up, when it cannot start', () => {
   before(fromNothing);
   after(async () => assert.deepEqual(await traces(), [], 'nothing is made before all is checked'));
 
-  it('tells a user who is not root', async () => {
-    // With the right to read everything: the sources may lie where that user cannot look.
+  it('reports that the user is not root', async () => {
+    // With the capability to read everything, because the sources may be in a folder that this user cannot read.
     const read = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
     const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...read];
     await fails(up, /^tinker: Namespaces, mounts and iptables need root: run it with sudo\.\n$/, nobody);
@@ -124,7 +124,7 @@ describe('tinker up, where it cannot', () => {
     });
   }
 
-  it('takes no link of somebody else, and "down" does not remove it', async () => {
+  it('refuses to use a foreign link, and "down" does not remove it', async () => {
     await execFile(['ip', 'link', 'add', lab.bridge, 'type', 'bridge']);
     try {
       await fails(up, /The network link tkup0 exists, and is not of a lab "tkup": choose another --name\./);
@@ -135,7 +135,7 @@ describe('tinker up, where it cannot', () => {
     }
   });
 
-  it('takes no folder with other files, and "down" does not remove it', async () => {
+  it('refuses a folder with other files, and "down" does not remove it', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tinker-up-'));
     try {
       writeFileSync(join(folder, 'log'), 'mine');
@@ -152,7 +152,7 @@ describe('tinker up and down', () => {
   before(fromNothing);
   after(() => stopLab(lab, execFile));
 
-  it('keeps a second one out, and says on Ctrl-C what is left and how to go on', async () => {
+  it('refuses a second one meanwhile, and on Ctrl-C reports what is left and how to continue', async () => {
     const first = background([...program, ...up]);
     await until('it has begun', async () => first.output().includes('✔ Bundle'), { timeoutMs: 120_000, onTimeout: first.output });
     await fails(up, /Another "up" or "down" works on the lab "tkup": wait until it has ended, then run this again\./);
@@ -163,7 +163,7 @@ describe('tinker up and down', () => {
     );
   });
 
-  it('ends with nodes, pods, answers of different pods, and hints that are true', async () => {
+  it('prints nodes, pods, answers of different pods, and working commands', async () => {
     const output = await tinker(up);
     assert.match(output, /✔ Wait for Ready nodes \[/);
     assert.equal([...output.matchAll(/^worker-\d +Ready /gm)].length, 2);
@@ -174,7 +174,7 @@ describe('tinker up and down', () => {
       assert.ok(existsSync(path as string), `${path} is there`);
   });
 
-  it("leaves the host's own connections into the lab untranslated", async () => {
+  it('does not translate the host’s own connections to the lab', async () => {
     const server = createServer((socket) => socket.end(String(socket.remoteAddress)));
     await once(server.listen(0, lab.hostIp), 'listening');
     try {
@@ -185,7 +185,7 @@ describe('tinker up and down', () => {
     }
   });
 
-  it('run again, leaves everything that runs alone', async () => {
+  it('does not touch running programs when it is run again', async () => {
     const state = async (): Promise<unknown> => [
       [
         serverDaemon(lab),
@@ -215,7 +215,7 @@ describe('tinker up and down', () => {
   ];
   for (const [flag, message] of others) it(`refuses ${flag} while the lab is up`, () => fails([...up, flag], message));
 
-  it('has an agent that says when containerd does not run, and waits for it', async () => {
+  it('has an agent that reports when containerd does not run, and waits for it', async () => {
     const [worker] = lab.hosts;
     assert.ok(worker);
     const { logFile, pidFile } = agentDaemon(lab, worker);
@@ -244,7 +244,7 @@ describe('tinker up and down', () => {
     await kubectl(lab, execFile, ['wait', '--for=condition=Ready', 'pod/late', '--timeout=120s']);
   });
 
-  it('tells why an agent cannot run, without waiting for it', async () => {
+  it('reports why an agent cannot run, without waiting for it', async () => {
     const [worker] = lab.hosts;
     assert.ok(worker);
     await stopDaemon(agentDaemon(lab, worker).pidFile);
@@ -267,7 +267,7 @@ describe('tinker up and down', () => {
     await tinker(up);
   });
 
-  it('takes everything away, also after kill -9 of all its processes, and twice is harmless', async () => {
+  it('removes everything, also after kill -9 of all its processes, and may be run twice', async () => {
     assert.notDeepEqual(await traces(), []);
     const daemons = [serverDaemon(lab), registryDaemon(lab)].map(({ pidFile }) => daemonPid(pidFile));
     for (const pid of [...(await namespacePids(lab, execFile)), ...daemons]) if (pid !== undefined) process.kill(pid, 'SIGKILL');

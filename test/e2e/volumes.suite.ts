@@ -1,4 +1,7 @@
-/** Volumes and files as containers meet them, on real mounts: single paths that change, expressions that are mended, what they plant. */
+/**
+ * Volumes and files of containers, on real mounts: subPaths that change, expressions that are corrected, and files that
+ * containers plant.
+ */
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -61,7 +64,7 @@ export function volumeSuite(cluster: () => Cluster, runtime: 'containerd' | 'doc
         async () => (await read('/whole/c/key', '/whole/s/key', '/whole/p/deep/key')) === 'newnewnew',
         { timeoutMs: 180_000, everyMs: 1000 },
       );
-      // A single path does not follow the volume: so it is with Kubernetes.
+      // A subPath mount does not follow changes of the volume; upstream behaves the same.
       assert.equal(await read('/c', '/s'), 'oldold');
       await restart('keys');
       assert.equal(await read('/c', '/s', '/p/key'), 'newnewnew');
@@ -74,7 +77,7 @@ export function volumeSuite(cluster: () => Cluster, runtime: 'containerd' | 'doc
       ['upwards', '..', /^CreateContainerConfigError: unable to provision SubPath `\.\.\/x`: must not contain '\.\.'$/],
     ];
     for (const [name, annotation, message] of expressions) {
-      it(`let a pod whose subPathExpr is ${name} wait, until its annotation is mended`, async () => {
+      it(`let a pod whose subPathExpr is ${name} wait, until its annotation is corrected`, async () => {
         const env = [{ name: 'ANNOTATION', valueFrom: { fieldRef: { fieldPath: "metadata.annotations['path']" } } }];
         const volumeMounts = [
           { name: 'v', mountPath: '/part', subPathExpr: '$(ANNOTATION)/x' },
@@ -91,7 +94,7 @@ export function volumeSuite(cluster: () => Cluster, runtime: 'containerd' | 'doc
       });
     }
 
-    it('belong to the fsGroup with their own folders', async () => {
+    it('belong to the fsGroup, with the folders in them', async () => {
       const volumes = [
         { name: 'c', configMap: { name: 'keys', defaultMode: 0o400 } },
         { name: 's', secret: { secretName: 'keys' } },
@@ -109,7 +112,7 @@ export function volumeSuite(cluster: () => Cluster, runtime: 'containerd' | 'doc
       assert.equal(await kubectl('logs', 'group'), `${'2777 1234\n'.repeat(5)}440 1234\nreadable\n`);
     });
 
-    it('that are images fail in the words of a runtime that cannot mount them', async () => {
+    it('of type image fail with the message of a runtime that cannot mount them', async () => {
       const volumes = [{ name: 'i', image: { reference: 'busybox', pullPolicy: 'IfNotPresent' } }];
       const volumeMounts = [{ name: 'i', mountPath: '/image' }];
       await cluster().apply(busybox(ns, 'image', 'ls /image', { volumes }, { volumeMounts }));
@@ -117,13 +120,14 @@ export function volumeSuite(cluster: () => Cluster, runtime: 'containerd' | 'doc
       await untilPod('image', 'refused', (pod) => waiting(pod).startsWith('CreateContainerError: ') && words.test(waiting(pod)));
     });
 
-    it('with which a container fills its log folder with FIFOs and endless links cost the node nothing', async () => {
+    it('with which a container fills its log folder with FIFOs and endless links do not block the node', async () => {
       const [worker] = cluster().lab.hosts;
       assert.ok(worker);
       const volumes = [{ name: 'logs', hostPath: { path: join(worker.dataDir, 'pods') } }];
       const volumeMounts = [{ name: 'logs', mountPath: '/logs' }];
-      // Its own log becomes a FIFO, a rotated one an endless link, and its last words are read from the log. With Docker the agent
-      // makes the log once the container runs, perhaps between rm and mkfifo: then once more.
+      // The container replaces its own log by a FIFO and a rotated log by an endless link, and its termination message is read
+      // from the log. With Docker, the agent makes the log after the container has started, perhaps between rm and mkfifo; then
+      // the loop repeats.
       const command = `cd /logs/${ns}_"$HOSTNAME"_*/main && until rm -f 0.log && mkfifo 0.log; do :; done && ln -s /dev/zero 0.log.20260101-000000 && sleep 3600`;
       const names = Array.from({ length: 5 }, (_, index) => `plant-${index}`);
       const more = { volumes, nodeName: worker.name, restartPolicy: 'Never' };
@@ -148,7 +152,7 @@ export function volumeSuite(cluster: () => Cluster, runtime: 'containerd' | 'doc
         names.map((name) => kubectl('logs', '--tail=5', name).catch((error: unknown) => String(error))),
       );
       for (const answer of answers) assert.match(answer, /0\.log is a FIFO, not a regular file/);
-      // The agent still makes pods, shows logs, and takes all of it away.
+      // The agent still starts pods, serves logs, and removes everything.
       await cluster().apply(busybox(ns, 'others', 'echo fine', { nodeName: worker.name, restartPolicy: 'Never' }));
       await untilPod('others', 'Succeeded', ({ status }) => status?.phase === 'Succeeded');
       assert.equal(await kubectl('logs', 'others'), 'fine\n');

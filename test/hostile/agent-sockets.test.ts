@@ -1,4 +1,6 @@
-/** The agent's listeners, as real servers on loopback, against whatever may come: they go on, and answer others meanwhile. */
+/**
+ * The agent's listeners, as real servers on loopback, against any input: they keep running, and answer other clients meanwhile.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
@@ -22,7 +24,7 @@ import { freePort } from '#test/free-port.ts';
 
 const log = pino({ level: 'silent' });
 const clock = systemClock;
-/** Where attackers come from: not the address of those who must be answered. */
+/** The address of attackers. It differs from that of the clients that must be answered. */
 const attacker = '127.0.0.2';
 const stops: (() => unknown)[] = [];
 after(() => Promise.all(stops.map((stop) => stop())));
@@ -30,9 +32,9 @@ after(() => Promise.all(stops.map((stop) => stop())));
 interface Target {
   name: string;
   port: number;
-  /** Of a client that has every right, of one that has none. */
+  /** Connects as a client with all rights, or as an anonymous one. */
   connect(localAddress?: string, anonymous?: boolean): Socket;
-  /** A request as it should be, and how its answer begins. */
+  /** A valid request, and the beginning of its response. */
   good: [request: string, answer: RegExp];
 }
 
@@ -54,7 +56,7 @@ async function startKubelet(): Promise<Target> {
     nowMs,
   );
   const port = await freePort();
-  // The parts of a kubelet that its server reaches in these tests: it has no pods.
+  // The parts of a kubelet that its server needs in these tests. It has no pods.
   const deps = {
     log,
     clock,
@@ -123,7 +125,7 @@ async function startTargets(): Promise<Target[]> {
   ];
 }
 
-/** Sends bytes and reads to the end, which must come. */
+/** Sends bytes and reads until the connection ends, which must happen in time. */
 async function exchange(socket: Socket, bytes: string | Buffer, withinMs = 60_000): Promise<string> {
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -242,7 +244,7 @@ describe('a listener of the agent', { timeout: 300_000 }, () => {
             .connect(attacker, anonymous)
             .on('error', () => undefined);
           socket.write(request, 'latin1');
-          // Some wait for more of the request: those are left in the middle.
+          // Some inputs make the server wait for the rest of a request. Those connections are closed by the test.
           const over = once(socket.resume(), 'close');
           const timer = setTimeout(() => socket.destroy(), 40);
           await over;
@@ -251,7 +253,7 @@ describe('a listener of the agent', { timeout: 300_000 }, () => {
       await answers(target());
     });
 
-    it(`${name} answers after any bytes, broken off anywhere`, async () => {
+    it(`${name} answers after any bytes, cut anywhere`, async () => {
       const bytes = fc.oneof(
         fc.uint8Array({ maxLength: 300 }).map((some) => Buffer.from(some)),
         fc
@@ -276,9 +278,9 @@ describe('a listener of the agent', { timeout: 300_000 }, () => {
       await answers(target());
     });
 
-    // Only this machine reaches the streaming server, which has one connection for each stream.
+    // Only this machine can reach the streaming server, and it has one connection per stream.
     if (index === 2) continue;
-    it(`${name} keeps room for others when one address opens a thousand connections`, async () => {
+    it(`${name} accepts other clients when one address opens a thousand connections`, async () => {
       const sockets = Array.from({ length: 1_000 }, () =>
         connectTcp({ port: target().port, host: '127.0.0.1', localAddress: attacker }).on('error', () => undefined),
       );
@@ -294,14 +296,14 @@ describe('a listener of the agent', { timeout: 300_000 }, () => {
     });
   }
 
-  it('the kubelet lets nobody in without a certificate, and keeps no connection of theirs', async () => {
+  it('the kubelet refuses clients without a certificate, and closes their connections', async () => {
     const kubelet = all[3] ?? assert.fail();
     assert.match(await exchange(kubelet.connect(undefined, true), 'GET /pods HTTP/1.1\r\nHost: n\r\n\r\n'), /^HTTP\/1.1 401 /);
     const upgrade = 'POST /exec/a/b/c HTTP/1.1\r\nHost: n\r\nUpgrade: SPDY/3.1\r\nConnection: Upgrade\r\n\r\n';
     assert.match(await exchange(kubelet.connect(undefined, true), upgrade), /^HTTP\/1.1 401 /);
   });
 
-  it('the kubelet takes an offered upgrade only where there is a stream', async () => {
+  it('the kubelet accepts an upgrade only for a path with a stream', async () => {
     const kubelet = all[3] ?? assert.fail();
     const offered = 'GET /healthz HTTP/1.1\r\nHost: n\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n';
     assert.match(await exchange(kubelet.connect(), offered), /^HTTP\/1.1 200 [^]*ok$/);

@@ -1,4 +1,7 @@
-/** The program of the process that `api-server.ts` starts: an API server with its listener, which tells how its loop fares. */
+/**
+ * The program of the process that `api-server.ts` starts: an API server with its listener, which reports how long its event loop
+ * was blocked.
+ */
 
 import { startTestServer } from '#control/apiserver/api-server.testing.ts';
 import { listen } from '#control/apiserver/serving/listener.ts';
@@ -25,7 +28,7 @@ const listener = await listen(
 const stop = new AbortController();
 const running = listener.run(stop.signal);
 
-// In CPU time of this thread: what other processes of the machine take away is not the loop's doing.
+// CPU time of this thread: time that other processes take does not count.
 const cpuMs = (): number => {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;

@@ -1,10 +1,11 @@
-/** For tests and benchmarks: a real API server in a process of its own, and plain requests to it. */
+/** For tests and benchmarks: starts a real API server in another process, and sends plain requests to it. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import https from 'node:https';
 import { fileURLToPath } from 'node:url';
 import type { KeyPair } from '#control/pki/certificates.ts';
 
+/** What the process reports when it has started. */
 export interface ProcessStarted {
   port: number;
   ca: string;
@@ -12,16 +13,18 @@ export interface ProcessStarted {
   user: KeyPair;
 }
 
+/** Measurements of the process. */
 export interface ProcessReport {
-  /** The longest time that the event loop stood still since the last report, in CPU time of its thread. */
+  /** The longest time that the event loop was blocked since the last report, in CPU time of its thread. */
   longestMs: number;
-  /** Resident memory: the most since the last report, and now. */
+  /** Resident memory: the maximum since the last report, and the present value. */
   peakBytes: number;
   rssBytes: number;
-  /** What JavaScript holds in the main thread. */
+  /** JavaScript memory of the main thread. */
   heapBytes: number;
 }
 
+/** A response. */
 export interface Answer {
   status: number;
   headers: Record<string, string | string[] | undefined>;
@@ -29,14 +32,16 @@ export interface Answer {
   ms: number;
 }
 
+/** A started process. */
 export interface ApiServerProcess extends ProcessStarted {
-  /** As the administrator where nobody else is named. */
+  /** Sends a request. Default client: the administrator. */
   call(method: string, path: string, body?: Uint8Array | string, headers?: Record<string, string>, as?: KeyPair): Promise<Answer>;
-  /** @param collect garbage is collected first */
+  /** @param collect whether to collect garbage first */
   report(collect?: boolean): Promise<ProcessReport>;
   stop(): Promise<void>;
 }
 
+/** Starts the process and waits until it serves. */
 export async function startApiServerProcess(): Promise<ApiServerProcess> {
   const program = fileURLToPath(new URL('./api-server-process.ts', import.meta.url));
   const child = fork(program, { execArgv: ['--no-warnings', '--expose-gc'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });

@@ -1,20 +1,21 @@
 /**
- * Bodies that pass: as many values, as long strings, lists and maps as the server takes, so that all of a write is done for them. Each shape is
- * created, replaced, patched in every way and applied, on small and on large stored objects.
+ * Large bodies that are accepted: the maximum of values, and of the lengths of strings, lists and maps, so that a write is
+ * carried out completely. Each shape is created, replaced, patched in every way and applied, on small and on large stored
+ * objects.
  */
 import { type HostileBody, type Target } from './bodies.ts';
 
 type Json = Record<string, unknown>;
 
-/** A kind of object that can be made as large as the limits let it. */
+/** A kind of object that can be as large as the limits allow. */
 interface Shape {
   name: string;
   target: Target;
-  /** @param value stands in all of the object's many values, so that two objects with other values differ everywhere */
+  /** @param value all values in the object, so that two objects with different values differ everywhere */
   make(count: number, value: string): Json;
-  /** Of things in the largest object that passes. */
+  /** The number of items in the largest object that is accepted. */
   count: number;
-  /** JSON pointers to the container and to the n-th thing in it. */
+  /** JSON pointers to the container of the items, and to the n-th item. */
   container: string;
   thing(index: number, value: string): { path: string; value: unknown };
 }
@@ -34,7 +35,7 @@ const pod = (spec: Json, metadata: Json = {}): Json => ({
   spec: { containers: [{ name: 'a', image: 'a' }], ...spec },
 });
 const container = (rest: Json): Json => pod({ containers: [{ name: 'a', image: 'a', ...rest }] });
-/** Under a container's `env`, `ports`: the n-th, whole. */
+/** The n-th item under a container's `env` or `ports`, as a whole. */
 const inMap =
   (pointer: string) =>
   (index: number, value: string): { path: string; value: unknown } => ({ path: `${pointer}/k${index}`, value });
@@ -68,7 +69,7 @@ const shapes: readonly Shape[] = [
   {
     name: 'tracked data',
     target: 'configmaps',
-    // As many values as there is still a record of who set them.
+    // The maximum of values for which field managers are still recorded.
     make: (count, value) => configMap({}, { data: members(count, value) }),
     count: 19_000,
     container: '/data',
@@ -269,7 +270,7 @@ function bodiesOf(shape: Shape, scale: number): HostileBody[] {
   return [...changed, body('JSON patch that removes many', 'PATCH', 'json-patch+json', removals, large)];
 }
 
-/** As deep as JSON and YAML may be. */
+/** Bodies that nest as deep as JSON and YAML may. */
 function deepBodies(): HostileBody[] {
   const depth = 990;
   const nested = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"hostile"},"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;

@@ -6,11 +6,16 @@ import { type Answer, type ApiServerProcess, startApiServerProcess } from './api
 import { collectionPath, type HostileBody, hostileBodies, pathOf } from './bodies.ts';
 import { bodiesBelowLimits } from './bodies-below-limits.ts';
 
-/** A share of the bodies' full size, so that all of them take seconds; `npm run bench -- api-hostile` sends them whole. */
+/**
+ * The fraction of the bodies' full size, so that the tests take seconds. `npm run bench -- api-hostile` sends them in full size.
+ */
 const scale = 0.05;
-/** Of those that pass there are more, and each costs a whole write; still large enough for the way that large objects go. */
+/**
+ * The fraction for accepted bodies. There are more of them, and each costs a whole write. It is still large enough to reach the
+ * code for large objects.
+ */
 const passingScale = 0.03;
-/** Ten times the aim: the loop's time is that of a busy machine here, and a body that takes more than its share takes far more. */
+/** Ten times the goal, because the machine may be busy. A body that takes too long takes far longer than that. */
 const budgetMs = (bytes: number): number => 1000 * Math.max(1, bytes / 1e6);
 
 describe('hostile bodies', () => {
@@ -45,14 +50,14 @@ describe('hostile bodies', () => {
   for (const body of [...hostileBodies(scale), ...bodiesBelowLimits(passingScale)]) {
     it(`${body.name} (${body.contentType}, ${body.target})`, { timeout: 240_000 }, async () => {
       const { status, text } = await send(body);
-      // What upstream, too, answers with 500.
+      // For these messages upstream replies with 500, too.
       const isUpstreams = /failed to create typed patch object|etcdserver: request is too large/.test(text);
       assert.ok(status < 500 || isUpstreams, `answered ${status}: ${text.slice(0, 500)}`);
     });
   }
 
-  // Nothing in upstream's server looks at the header: a compressed body is a body of odd bytes.
-  it('that are compressed are taken as they are', async () => {
+  // Upstream's server ignores the header Content-Encoding, so a compressed body is decoded as it is.
+  it('that are compressed are decoded as they are', async () => {
     const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'compressed' } };
     const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
     const { status, text } = await server.call('POST', collectionPath('configmaps'), gzipSync(JSON.stringify(object)), headers);
@@ -66,7 +71,7 @@ describe('hostile bodies', () => {
     assert.equal((await server.call('POST', collectionPath('configmaps'), JSON.stringify(object), plain)).status, 201);
   });
 
-  it('of random bytes and of pieces of each format are answered, whatever they are', { timeout: 120_000 }, async () => {
+  it('of random bytes and of pieces of each format are answered', { timeout: 120_000 }, async () => {
     const pieces = [
       '{',
       '}',
@@ -152,7 +157,7 @@ describe('hostile bodies', () => {
     );
   });
 
-  it('and queries as long as the headers may be hold the loop no longer than bodies', { timeout: 240_000 }, async () => {
+  it('and queries as long as the headers may be block the loop no longer than bodies', { timeout: 240_000 }, async () => {
     const bytes = 900_000;
     const queries = [
       `labelSelector=${'a,'.repeat(bytes / 2)}a`,

@@ -1,12 +1,15 @@
-/** Bodies that cost a reader far more than their length says, or as much as a length can: for tests and `npm run bench -- api-hostile`. */
+/**
+ * Bodies that take far longer to read than their length suggests, or as long as their length allows. For tests and `npm run bench
+ * -- api-hostile`.
+ */
 import { encodeProtobuf } from '#api/codec/protobuf.ts';
 
-/** What the catalogue's bodies are sent to. */
+/** The resources to which the bodies are sent. */
 export type Target = 'configmaps' | 'pods' | 'services' | 'deployments' | 'endpoints' | 'endpointslices' | 'nodes' | 'secrets';
 
 export interface HostileBody {
   name: string;
-  /** POST to the collection; PATCH and PUT to an object that `seed` makes. */
+  /** POST goes to the collection; PATCH and PUT to an object that is made from `seed`. */
   method: 'POST' | 'PATCH' | 'PUT';
   target: Target;
   contentType: string;
@@ -36,13 +39,13 @@ const kinds: Readonly<Record<Target, string>> = {
   endpointslices: 'EndpointSlice',
 };
 
-/** Where a body is sent to. */
+/** The path to which a body is sent. */
 export function pathOf({ method, target, contentType }: HostileBody): string {
   const query = contentType.includes('apply-patch') ? '?fieldManager=hostile' : '';
   return method === 'POST' ? collectionPath(target) : `${collectionPath(target)}/hostile${query}`;
 }
 
-/** Where the objects of a target are. */
+/** The path of a resource's collection. */
 export function collectionPath(target: Target): string {
   const version = apiVersions[target];
   const root = version.includes('/') ? `/apis/${version}` : `/api/${version}`;
@@ -104,7 +107,7 @@ const layered = (depth: number, layer: (below: number) => string): string =>
 export function hostileBodies(scale: number): HostileBody[] {
   const n = (count: number): number => Math.max(10, Math.floor(count * scale));
   const list = (count: number, item: string): string => Array(n(count)).fill(item).join(',');
-  /** Length-delimited field `number`, empty, many times, in a message that is field 2 (spec) of a Pod. */
+  /** The length-delimited field `number`, empty and many times, in a message that is field 2 (spec) of a Pod. */
   const emptyMessages = (count: number, number: number): Buffer =>
     podWithSpec(repeated(Buffer.from([number * 8 + 2, 0]), n(count)));
   return [
@@ -382,12 +385,12 @@ function patchBodies(n: (count: number) => number, list: (count: number, item: s
   ];
 }
 
-/** A Pod in its envelope whose spec is these bytes. */
+/** A Pod in its envelope with these bytes as its spec. */
 function podWithSpec(spec: Buffer): Buffer {
   return enveloped(Buffer.concat([Buffer.from([0x0a, 0x03, 0x0a, 0x01, 0x61]), delimited(2, spec)]));
 }
 
-/** A Pod of which the spec stands there many times: each is merged into the one before. */
+/** A Pod with many specs, each of which is merged into the one before. */
 function repeatedSpec(count: number): Buffer {
   return enveloped(Buffer.concat([Buffer.from([0x0a, 0x03, 0x0a, 0x01, 0x61]), repeated(Buffer.from([0x12, 0]), count)]));
 }

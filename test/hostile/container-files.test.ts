@@ -1,7 +1,8 @@
 /**
- * Files that containers plant where the kubelet reads, writes and removes: through a hostPath on the log folder, through volumes, through
- * whatever they can write to. The parts of the kubelet meet many of each kind at once; meanwhile they must answer others, keep their
- * memory, and leave what is outside as it is. One that waited at a FIFO would hold one of Node's four threads for files for ever.
+ * Files that containers plant at paths that the kubelet reads, writes or removes: through a hostPath on the log folder, through
+ * volumes, or in any other place that they can write to. The parts of the kubelet meet many of each kind at once. Meanwhile they
+ * must answer other requests, must not use more memory, and must not change files outside. A part that blocked at a FIFO would
+ * hold one of Node's four file threads for ever.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -44,9 +45,9 @@ import type { ContainerRuntime, ContainerStatus } from '#agent/runtime/runtime.t
 import type { Pod } from '#api/types.generated.ts';
 import { systemClock } from '#client/clock.ts';
 
-/** More than Node has threads for files: one left waiting each would be the end. */
+/** More than Node has threads for files: if each pod blocked one, no thread would be left. */
 const podsPerKind = 5;
-/** What all of it may take; with a thread lost for ever it takes for ever. */
+/** Time limit of everything. With a blocked thread it would take for ever. */
 const limitMs = 60_000;
 const maxGrowthBytes = 300 * 2 ** 20;
 
@@ -100,7 +101,7 @@ describe('files that containers plant', { timeout: 500_000 }, () => {
   });
   after(async () => {
     for (const socket of sockets) socket.close();
-    // A regression left threads waiting: let them go, or this process never ends.
+    // After a regression, threads may still be blocked. This releases them; otherwise the process would never end.
     for (const path of globSync(join(root, '**/*'))) {
       if ((await stat(path).catch(() => undefined))?.isFIFO() === true)
         closeSync(openSync(path, constants.O_RDWR | constants.O_NONBLOCK));
@@ -139,7 +140,7 @@ describe('files that containers plant', { timeout: 500_000 }, () => {
     } as unknown as ContainerRuntime;
   }
 
-  /** Everything that the kubelet does with a pod's files. Each may fail, none may hang. */
+  /** Does everything that the kubelet does with a pod's files. Each part may fail, none may block. */
   async function meet(uid: string): Promise<void> {
     const pod = podOf(uid);
     const signal = AbortSignal.timeout(1000);
@@ -191,13 +192,13 @@ describe('files that containers plant', { timeout: 500_000 }, () => {
         if (error instanceof assert.AssertionError) throw error;
       });
     }
-    // These do not fail: a pod that went leaves nothing, whatever it had.
+    // These must not fail: a removed pod leaves nothing, whatever its files were.
     await mounts.unmountBelow(paths.podDir(uid));
     await removeTreeBelow(paths.podsDir, paths.podDir(uid));
     await removeTreeBelow(paths.podLogsRoot, join(logOf(uid), '../..'));
   }
 
-  /** One kind in every place that a container may write to. */
+  /** Plants one kind of file in every place that a container may write to. */
   async function prepare(uid: string, plant: Plant): Promise<void> {
     await volumes.setUp(podOf(uid), facts);
     const [log, message] = [logOf(uid), paths.terminationLog(uid, 'c', 0)];
@@ -217,7 +218,7 @@ describe('files that containers plant', { timeout: 500_000 }, () => {
   }
 
   for (const [kind, plant] of Object.entries(kinds)) {
-    it(`of the kind "${kind}" hold nobody up`, async () => {
+    it(`of the kind "${kind}" block nothing`, async () => {
       const uids = Array.from({ length: podsPerKind }, (_, index) => `${kind.replaceAll(' ', '-')}-${index}`);
       for (const uid of uids) await prepare(uid, plant);
       const before = process.memoryUsage().rss;
@@ -232,7 +233,7 @@ describe('files that containers plant', { timeout: 500_000 }, () => {
       );
       while (outcome === '' && performance.now() - startedMs < limitMs) {
         const askedMs = performance.now();
-        // Another file of the node, by the same threads.
+        // Reads another file of the node, with the same threads.
         await Promise.race([stat('/etc/hosts'), hang]);
         slowestMs = Math.max(slowestMs, performance.now() - askedMs);
         await new Promise((resolve) => setTimeout(resolve, 20));

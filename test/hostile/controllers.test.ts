@@ -1,6 +1,6 @@
 /**
- * Every controller, over caches that hold absurd objects beside good ones: for the good ones it asks the API for the same as without the
- * others, and no change of any object is lost on its way to a key.
+ * Runs every controller on caches with absurd objects beside good ones. For the good ones it must send the same requests as
+ * without the others, and no change of any object may get lost on its way to a key.
  */
 
 import assert from 'node:assert/strict';
@@ -63,7 +63,7 @@ const runningPod = (name: string, ip: string, nodeName: string, metadata: object
 const node = (name: string, spec: object, ready: string): Placed =>
   good('nodes', name, { spec, status: { conditions: [{ type: 'Ready', status: ready, lastHeartbeatTime: created }] } });
 
-/** Work for every controller: a rollout half done, a silent node, a node without a range, orphans, namespaces that come and go. */
+/** Work for every controller: an unfinished rollout, a failed node, a node without a range, orphans, namespaces with changes. */
 const goodObjects: readonly Placed[] = [
   good('namespaces', 'default', { spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } }),
   good(
@@ -139,8 +139,8 @@ const reference = fc.record({
   blockOwnerDeletion: fc.boolean(),
 });
 /**
- * Absurd in all but what would make it rightly count: it is nobody's pod or set, and its node is of a zone of its own. Its owners,
- * of which none is its controller, and its finalizers are what they like.
+ * Random absurd objects. Only fields that would make an object count with good reason are fixed: it belongs to no good pod or
+ * set, and its node is in a zone of its own. Its owners (none of which is its controller) and its finalizers are random.
  */
 const absurdObject = (resource: ResourceId): fc.Arbitrary<Placed> =>
   fc
@@ -158,7 +158,7 @@ const absurdObject = (resource: ResourceId): fc.Arbitrary<Placed> =>
     });
 const absurdObjects = fc.array(fc.oneof(...kinds.map(absurdObject)), { minLength: 1, maxLength: 8 });
 
-/** Controllers over caches with these objects, and what they ask the API for. */
+/** Controllers on caches with these objects, and the requests that they send. */
 function world(objects: readonly Placed[]) {
   const held = new Map<ResourceId, InformerCache<KubeObject>>();
   const cache = (id: ResourceId): InformerCache<KubeObject> => {
@@ -215,7 +215,7 @@ function world(objects: readonly Placed[]) {
   return { all, caches, clock, requests };
 }
 
-/** The keys that changes of `objects` come to. */
+/** The keys to which changes of `objects` lead. */
 function keysOf({ watches, follows, name }: Controller, objects: readonly Placed[], caches: Caches): string[] {
   const keys = new Set<string>();
   const followed = (follows?.catalog.all().filter(follows.wants) ?? []).map((resource) => ({
@@ -241,12 +241,12 @@ function keysOf({ watches, follows, name }: Controller, objects: readonly Placed
   return [...keys];
 }
 
-/** What each controller asks for on behalf of `goodKeys`, after it has worked on all keys of `bad`. */
+/** The requests of each controller for `goodKeys`, after it has reconciled all keys of `bad`. */
 async function asked(
   bad: readonly Placed[],
   goodKeys?: ReadonlyMap<string, readonly string[]>,
 ): Promise<{ keys: Map<string, string[]>; requests: Map<string, string[]> }> {
-  // The absurd ones first, as they would stand in a queue that has it worst.
+  // The absurd objects come first: the worst order of a queue.
   const { all, caches, clock, requests } = world([...bad, ...goodObjects]);
   const result = { keys: new Map<string, string[]>(), requests: new Map<string, string[]>() };
   const { signal } = new AbortController();
@@ -256,23 +256,23 @@ async function asked(
     for (const key of wanted) assert.ok(keys.includes(key), `${controller.name} ${key}`);
     const reconcile = async (key: string): Promise<void> => {
       const answer = await controller.reconcile(key, signal);
-      // A delay that is no number would be none: a loop without a pause.
+      // A delay that is not a number would mean no delay: a loop without a pause.
       if (answer.kind === 'requeueAfter')
         assert.ok(answer.delayMs > 0, `${controller.name} ${key} again after ${answer.delayMs} ms`);
     };
     for (const key of keys.filter((one) => !wanted.includes(one))) {
-      // Its failure is its own: it is tried again with back-off.
+      // A failure affects only its own key, which is retried with back-off.
       await reconcile(key).catch((error: unknown) => {
         if (error instanceof assert.AssertionError) throw error;
       });
     }
     requests.length = 0;
-    // Twice, as controllers remember: a node is silent, a pod's node is gone, for a while.
+    // Twice, because controllers remember how long a node has failed or a pod's node is missing.
     for (const key of wanted) await reconcile(key);
     await clock.advance(120_000);
     for (const key of wanted) await reconcile(key);
     result.keys.set(controller.name, [...wanted]);
-    // Which range of addresses a node is given depends on who else has one already.
+    // The range that a node gets depends on the ranges of other nodes.
     const same = (text: string): string =>
       controller.name === 'node-ipam' ? text.replaceAll(/10\.244\.\d+\.0/g, 'range') : text;
     result.requests.set(controller.name, requests.map(same));
@@ -281,7 +281,7 @@ async function asked(
 }
 
 describe('beside absurd objects', { timeout: 300_000 }, () => {
-  it('every controller does for the good ones what it does without the others', async () => {
+  it('every controller sends the same requests for the good ones as without the others', async () => {
     const alone = await asked([]);
     for (const [name, requests] of alone.requests) assert.ok(requests.length > 0, `${name} has nothing to do in this test`);
     await fc.assert(
@@ -293,7 +293,7 @@ describe('beside absurd objects', { timeout: 300_000 }, () => {
     );
   });
 
-  it('no change of one is lost, whomever it belongs to', () => {
+  it('no change of one is lost', () => {
     const owned = fc
       .tuple(absurdObjects, fc.array(reference, { maxLength: 3 }), fc.constantFrom<JsonObject>({}, labels))
       .map(([bad, ownerReferences, itsLabels]) =>
@@ -311,7 +311,7 @@ describe('beside absurd objects', { timeout: 300_000 }, () => {
     );
   });
 
-  it('pods that match a Service with nonsense do not take the good addresses out of it', async () => {
+  it('malformed pods of a Service do not remove its good addresses', async () => {
     const matching = fc.array(
       absurd<KubeObject>(catalog.builtIn('pods').schema, { namespace: 'default', labels }).map(
         (object): Placed => ({ resource: 'pods', object }),

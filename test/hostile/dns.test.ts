@@ -1,4 +1,7 @@
-/** The cluster's DNS server on real sockets, against whatever a pod or a resolver may send. Others are answered meanwhile. */
+/**
+ * The cluster's DNS server on real sockets, against any bytes that a pod or a resolver may send. Other clients are answered
+ * meanwhile.
+ */
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -26,10 +29,10 @@ after(async () => {
 
 const web = 'web.testns.svc.cluster.local';
 const outside = 'www.example.test';
-/** Where attackers come from: not the address of those who must be answered. */
+/** The address of attackers. It differs from that of the clients that must be answered. */
 const attacker = '127.0.0.2';
 const cluster = testCluster(systemClock);
-// An answer that fills a message over TCP.
+// The answer for this Service fills a message over TCP.
 cluster.services.put(service('testns/many', { clusterIP: 'None', clusterIPs: ['None'] }));
 const addresses = Array.from({ length: 1_000 }, (_, index) => ({ addresses: [`10.244.${index >> 8}.${index & 0xff}`] }));
 cluster.endpointSlices.put(slice('testns/many', [], addresses));
@@ -46,7 +49,7 @@ async function startServer(options: Partial<DnsServerOptions> = {}): Promise<num
 const query = (name: string, id = 4711): Buffer =>
   dnsPacket.encode({ type: 'query', id, flags: dnsPacket.RECURSION_DESIRED, questions: [{ type: 'A', name }] });
 
-/** As resolvers do, the question is sent again: under a flood, UDP loses some. */
+/** Sends a question again until it is answered, as resolvers do: in a flood, some UDP packets are lost. */
 async function ask(port: number, message = query(web), timeoutMs = 60_000): Promise<DecodedPacket & { rcode?: string }> {
   const socket = createSocket('udp4');
   let again: NodeJS.Timeout | undefined;
@@ -76,7 +79,7 @@ describe('the cluster’s DNS and hostile clients', { timeout: 240_000 }, () => 
     port = await startServer();
   });
 
-  it('outlives a packet from port 0, to which no answer can be sent', async (test) => {
+  it('survives a packet from port 0, to which no answer can be sent', async (test) => {
     const folder = await mkdtemp(join(tmpdir(), 'hostile-dns-'));
     test.after(() => rm(folder, { recursive: true }));
     const program = join(folder, 'udp-port-0');
@@ -114,7 +117,7 @@ describe('the cluster’s DNS and hostile clients', { timeout: 240_000 }, () => 
     udp.close();
   });
 
-  it('closes a connection that sends no whole question in time, however busy it looks', async () => {
+  it('closes a connection that sends no whole question in time, even when it sends single bytes', async () => {
     const dripping = connect({ port, host: '127.0.0.1', localAddress: attacker }).on('error', () => undefined);
     const closed = once(dripping.resume(), 'close');
     const drip = setInterval(() => dripping.write(Buffer.of(1)), 500);
@@ -127,7 +130,7 @@ describe('the cluster’s DNS and hostile clients', { timeout: 240_000 }, () => 
     assert.ok(performance.now() - startMs < 60_000);
   });
 
-  it('gives one address its share of the connections, and the others theirs', async () => {
+  it('limits the connections of one address, and accepts those of others', async () => {
     const sockets = Array.from({ length: 400 }, () =>
       connect({ port, host: '127.0.0.1', localAddress: attacker }).on('error', () => undefined),
     );
@@ -142,10 +145,10 @@ describe('the cluster’s DNS and hostile clients', { timeout: 240_000 }, () => 
     for (const one of sockets) one.destroy();
   });
 
-  it('reads no further while its answers are not taken', async () => {
+  it('stops reading while its answers are not read', async () => {
     const before = process.memoryUsage();
     const greedy = Array.from({ length: 20 }, () => connect({ port, host: '127.0.0.1', localAddress: attacker }).pause());
-    // Each answer has 40 KB: all of them were 1.6 GB.
+    // Each answer has 40 KB; all of them would be 1.6 GB.
     const flood = Buffer.concat(Array.from({ length: 2_000 }, () => frame(query('many.testns.svc.cluster.local'))));
     for (const socket of greedy) socket.on('error', () => undefined).write(flood);
     for (let round = 0; round < 5; round++) {
@@ -176,7 +179,7 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 240_000 }, () =
   const stops: (() => void)[] = [];
   after(() => stops.forEach((one) => one()));
 
-  /** A resolver on UDP and TCP of one port that treats each query as `onQuery` says. */
+  /** Starts a resolver on UDP and TCP of one port, with `onQuery` as its behaviour. */
   async function resolver(onQuery: (query: Buffer, reply: (bytes: Buffer) => void, raw?: Socket) => void): Promise<number> {
     const udp = createSocket('udp4');
     udp.bind(0, '127.0.0.1');
@@ -245,7 +248,7 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 240_000 }, () =
     });
   }
 
-  it('hands on no more than its client takes', async () => {
+  it('forwards no more than its client accepts', async () => {
     const port = await serverBefore(
       await resolver((message, reply) => reply(Buffer.concat([replyTo(message, '192.0.2.53'), Buffer.alloc(4_000)]))),
     );
@@ -253,11 +256,11 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 240_000 }, () =
     assert.deepEqual([found.flag_tc, found.answers?.length], [true, 0]);
   });
 
-  it('is not held up by an ExternalName whose reply is a maze of pointers', async () => {
+  it('is not blocked by an ExternalName whose reply has long chains of pointers', async () => {
     const maze = (message: Buffer): Buffer => {
       const good = replyTo(message, '192.0.2.53');
       const start = good.length;
-      // One record of pointers, each to the one before, and thousands that begin at the last.
+      // One record of pointers, each to the one before, and thousands of names that begin at the last pointer.
       const chain: number[] = [0, 0];
       for (let at = start + 11; chain.length < 12_000; at += 2) chain.push(0xc0 | (at >> 8), at & 0xff);
       const top = start + 11 + chain.length - 2;
@@ -280,8 +283,8 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 240_000 }, () =
     assert.ok(cpuMs() - startMs < 5_000, `${cpuMs() - startMs} ms`);
   });
 
-  it('has at most so many questions under way: more are refused at once, and cluster names are answered', async () => {
-    // Few enough that a busy machine gets to ask them all before the first has waited in vain.
+  it('limits the forwarded questions: further ones are refused at once, and cluster names are still answered', async () => {
+    // Few questions, so that a busy machine can send all of them before the first one times out.
     const port = await serverBefore(await resolver(() => undefined), 4_000, 100);
     const udp = createSocket('udp4');
     udp.bind(0, attacker);
@@ -301,7 +304,7 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 240_000 }, () =
       clearInterval(flood);
       udp.close();
     }
-    // When the resolver's time is over, each has made room: questions are taken again, and wait for their turn to fail.
+    // When the resolver's time is over, the questions end. New questions are then forwarded, and time out in turn.
     let rcode: string | undefined;
     for (const startMs = performance.now(); rcode !== 'SERVFAIL'; { rcode } = await ask(port, query(outside)))
       assert.ok(performance.now() - startMs < 60_000, `${rcode}`);

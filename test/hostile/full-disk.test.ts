@@ -1,4 +1,7 @@
-/** A full disk under the store: writes are refused in words that kubectl shows, reads and watches go on, and it ends when there is space. */
+/**
+ * A full disk under the store: writes are refused with a message that kubectl shows, reads and watches still work, and writes
+ * work again when there is space.
+ */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -38,7 +41,7 @@ describe('an API server on a full disk', () => {
   };
   const readyz = async (): Promise<string> => (await api.request('GET', '/readyz')).text;
 
-  /** Until the room that the store has within its own files is used up. */
+  /** Writes until the free space inside the store's own files is used up. */
   async function writeUntilRefused(): Promise<Awaited<ReturnType<TestServer['request']>>> {
     for (let count = 0; count < 1_000; count++) {
       const answer = await api.request('POST', maps, configMap(`full-${count}`));
@@ -64,7 +67,7 @@ describe('an API server on a full disk', () => {
     assert.match(json.message, /^etcdserver: mvcc: database space exceeded: no space is left on the disk/);
     assert.match(await readyz(), /\[-\]etcd failed: reason withheld\n[\s\S]*readyz check failed\n$/);
     assert.equal((await api.request('GET', '/readyz/etcd')).status, 500);
-    // A restart would mend nothing.
+    // A restart would not help, so livez must not fail.
     assert.equal((await api.request('GET', '/livez')).text, 'ok');
     assert.equal((await api.request('GET', `${maps}/before`)).status, 200);
     assert.equal((await api.request('GET', maps)).status, 200);

@@ -1,4 +1,4 @@
-/** Objects of a type with values that nobody would write in good faith, and some that are not of the type at all; for property tests. */
+/** Random objects with hostile values, and some with values of the wrong type, for property tests. */
 import fc from 'fast-check';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { type FieldType, typeFacts } from '#api/schema/facts.ts';
@@ -52,7 +52,7 @@ const anything: fc.Arbitrary<JsonValue> = fc.oneof(
   fc.constantFrom<JsonValue>(null, true, [], {}, [null], [[]], { a: null }),
 );
 
-/** What Go reads as a time and as a quantity, and nobody means. */
+/** Texts that Go accepts as times and quantities, but that no user means. */
 const time = fc.constantFrom(
   '0000-01-01T00:00:00Z',
   '0001-01-01T00:00:00Z',
@@ -85,7 +85,7 @@ const int64 = fc.constantFrom<unknown>(
   2n ** 63n - 1n,
 ) as fc.Arbitrary<JsonValue>;
 
-/** Any value of the type, and with `wild` also others. */
+/** A random value of the type; with `wild` also of other types. */
 function valueOf(type: FieldType, depth: number, wild: boolean): fc.Arbitrary<JsonValue> {
   switch (type.kind) {
     case 'bool':
@@ -126,7 +126,10 @@ function partOf(typeName: string, depth: number, wild: boolean): fc.Arbitrary<Js
   return fc.record(Object.fromEntries(fields), { requiredKeys: [], noNullPrototype: true }) as fc.Arbitrary<JsonValue>;
 }
 
-/** `metadata` is laid over what comes out of the generator: names and labels that let the object in where it does harm. */
+/**
+ * Hostile objects of a type. `metadata` replaces generated fields: names and labels with which the object reaches code where it
+ * could do harm.
+ */
 export const hostile = <T>(typeName: string, metadata: JsonObject): fc.Arbitrary<T> =>
   fc.tuple(partOf(typeName, 4, true), fc.nat()).map(([object, id]) => {
     const uid = `hostile-${id}`;
@@ -134,13 +137,13 @@ export const hostile = <T>(typeName: string, metadata: JsonObject): fc.Arbitrary
   });
 
 /**
- * Objects that the API server lets out of its store: each value is of its type, and none means well; also in `metadata`, of which only
- * `fixed` is as given. Names are their own, as keys in the store are.
+ * Hostile objects that the API server returns from its store: each value has its type. `metadata` is random too, except for
+ * `fixed`. Each object has a name of its own, as keys in the store are unique.
  */
 export const absurd = <T>(typeName: string, fixed: JsonObject = {}): fc.Arbitrary<T> =>
   fc.tuple(partOf(typeName, 4, false), partOf('meta/v1.ObjectMeta', 3, false), fc.nat()).map(([value, metadata, id]) => {
     const name = `absurd-${id}`;
-    // A copy: the generator's constants are shared.
+    // Copied, because the generator's constants are shared.
     const object = structuredClone({
       ...(value as JsonObject),
       metadata: { ...(metadata as JsonObject), name, uid: name, resourceVersion: '1', ...fixed },
@@ -149,7 +152,7 @@ export const absurd = <T>(typeName: string, fixed: JsonObject = {}): fc.Arbitrar
     return object as T;
   });
 
-/** Whether the API server lets the value out of its store; completes it in place, as there. */
+/** Whether the API server returns the value from its store. Completes it in place, as the server does. */
 export function hasShape(type: string, object: unknown): boolean {
   try {
     shape(type, object);

@@ -1,4 +1,7 @@
-/** Port 6443 against whoever does not speak HTTP as they should: each gets an answer or an end, and all others are served meanwhile. */
+/**
+ * Port 6443 against clients that misuse HTTP: each gets a response or a closed connection, and all other clients are served
+ * meanwhile.
+ */
 import assert from 'node:assert/strict';
 import { connect as connectTcp } from 'node:net';
 import { after, before, describe, it } from 'node:test';
@@ -8,7 +11,7 @@ import { assert as assertProperty, asyncProperty, constantFrom, string, tuple } 
 import { flags, frame, frameTypes, get, headerBlock, preface } from './http2-frames.ts';
 import { ServerProcess } from './server-process.ts';
 
-/** A client that does as it should is answered within this time, whatever others do. */
+/** Time in which a correct client must be answered, whatever other clients do. */
 const patienceMs = 60_000;
 
 describe('port 6443 under attack', { timeout: 600_000 }, () => {
@@ -29,7 +32,7 @@ describe('port 6443 under attack', { timeout: 600_000 }, () => {
   describe('a malformed request over HTTP/1.1 is answered as Go answers it', () => {
     const host = 'Host: x\r\nConnection: close\r\n';
     const get = (target: string): string => `GET ${target} HTTP/1.1\r\n${host}\r\n`;
-    /** [what, bytes, status as the administrator, status as nobody]; undefined: the connection just ends. */
+    /** [name, bytes, status for the administrator, status for an anonymous client]. Undefined: the connection just ends. */
     const cases: [string, string, number?, number?][] = [
       ['//', get('//'), 404, 401],
       ['an empty part', get('/api/v1//pods'), 404, 401],
@@ -77,7 +80,7 @@ describe('port 6443 under attack', { timeout: 600_000 }, () => {
       it(what, async () => {
         for (const [index, who] of (['admin', 'nobody'] as const).entries()) {
           const answer = await exchange(await server.dial(who), Buffer.from(bytes, 'latin1'));
-          // Whoever goes on sending after the end is reset, and may lose what came back.
+          // A client that still sends after the connection was closed gets a reset, and may lose the response.
           if (bytes.length > 1 << 20 && answer === '') continue;
           assert.equal(Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1]), expected[index], `${who}: ${answer.slice(0, 300)}`);
         }
@@ -157,7 +160,7 @@ describe('port 6443 under attack', { timeout: 600_000 }, () => {
       });
     }
 
-    it('ends a session that resets more streams than anybody needs', async () => {
+    it('ends a session that resets too many streams', async () => {
       const socket = await server.dial('admin', 'h2');
       const ended = new Promise((resolve) => socket.once('close', resolve));
       socket.resume();
@@ -166,7 +169,7 @@ describe('port 6443 under attack', { timeout: 600_000 }, () => {
       await servesOthers();
     });
 
-    it('gives somebody unknown one request a connection', async () => {
+    it('closes the connection of an anonymous client after one request', async () => {
       const socket = await server.dial('nobody', 'h2');
       const ended = new Promise((resolve) => socket.once('close', resolve));
       socket.resume();
@@ -324,7 +327,7 @@ describe('port 6443 under attack', { timeout: 600_000 }, () => {
   it('has logged no error of its own', () => assert.deepEqual(server.problems(), []));
 });
 
-/** What comes back for these bytes until the other side ends, or has answered and says no more for a moment. */
+/** Returns the bytes until the other side closes, or until it has answered and then sends nothing for a moment. */
 async function exchange(socket: TLSSocket, bytes: Uint8Array, silenceMs = patienceMs): Promise<string> {
   let answer = '';
   const over = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-/** Whatever objects stand beside them, the good ones are served as if they were alone. */
+/** Good objects are served as if the hostile objects beside them did not exist. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';

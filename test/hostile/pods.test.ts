@@ -1,4 +1,4 @@
-/** The kubelet beside pods that nobody would write in good faith: it takes what it can name and run, and the good ones go on. */
+/** The kubelet with hostile pods: it runs those that it can name and run, and the good ones are not affected. */
 import assert from 'node:assert/strict';
 import { isAbsolute, join, relative } from 'node:path';
 import { describe, it } from 'node:test';
@@ -44,7 +44,7 @@ const names = fc.constantFrom(
   'a\nb',
   'a;b=c',
 );
-/** Absurd pods whose names are now and then good enough to be taken, or just not. */
+/** Absurd pods. Their names are sometimes just valid enough to be accepted, and sometimes not. */
 const badPod: fc.Arbitrary<Pod> = fc
   .tuple(
     fc.oneof(
@@ -88,10 +88,10 @@ const badPod: fc.Arbitrary<Pod> = fc
     } as Pod;
   });
 const badPods = fc.array(badPod, { minLength: 1, maxLength: 5 });
-/** To make a pod costs more than to look at it: these few take some seconds on an idle machine. */
+/** Starting a pod costs more than checking it: these few runs take some seconds on an idle machine. */
 const runs = { numRuns: 25, endOnFailure: true };
 
-/** What the kubelet behind a source sees. */
+/** What the kubelet sees through a pod source. */
 function source() {
   const seen: { what: 'changed' | 'gone' | 'refused' | 'forgotten'; uid: string; pod?: Pod | undefined }[] = [];
   const leftOut: string[][] = [];
@@ -161,7 +161,7 @@ describe('the source of pods', { timeout: 300_000 }, () => {
       else assert.ok(podProblem(pod)?.includes(why), `${podProblem(pod)}`);
     });
 
-  it('hands on the good pods as if they were alone, and others only with names that are safe', () => {
+  it('passes on the good pods unchanged, and others only with safe names', () => {
     const paths = kubeletPaths('/var/lib/kubelet', '/var/log/pods');
     const inside = (root: string, path: string): boolean => {
       const rest = relative(root, path);
@@ -203,7 +203,7 @@ describe('the source of pods', { timeout: 300_000 }, () => {
     );
   });
 
-  it('a pod that runs goes on when its spec turns bad, and can be deleted', () => {
+  it('a running pod continues when its spec becomes malformed, and can be deleted', () => {
     const { made, seen, leftOut } = source();
     made.added(good('a'));
     const bad = { ...good('a'), spec: { containers: [aContainer('../x')] } };
@@ -224,7 +224,7 @@ describe('the source of pods', { timeout: 300_000 }, () => {
     assert.deepEqual(leftOut.at(-1), []);
   });
 
-  it('a pod with another’s UID is refused, and does no harm to that one', () => {
+  it('a pod with another’s UID is refused, and does not affect that one', () => {
     const { made, seen } = source();
     made.added(good('a'));
     const thief = { ...good('b'), metadata: { ...good('b').metadata, uid: 'uid-a' } };
@@ -237,8 +237,8 @@ describe('the source of pods', { timeout: 300_000 }, () => {
   });
 });
 
-describe('beside pods that were taken', { timeout: 240_000 }, () => {
-  /** The API server lets no other out of its store. */
+describe('beside accepted pods', { timeout: 240_000 }, () => {
+  /** The API server returns no other pods from its store. */
   const taken = badPods
     .map((pods) => pods.filter((pod) => podProblem(pod) === undefined && hasShape('core/v1.Pod', pod)))
     .filter((pods) => pods.length > 0);
@@ -248,7 +248,7 @@ describe('beside pods that were taken', { timeout: 240_000 }, () => {
     status: { allocatable: { cpu: '4', memory: '8Gi', pods: '110' } },
   } as unknown as Node;
 
-  it('a good pod is admitted, unless they really take what it needs', () => {
+  it('a good pod is admitted, unless they really use the resources that it needs', () => {
     fc.assert(
       fc.property(taken, (bad) => {
         const why = admitPod(aPod(), bad, node)?.reason;
@@ -287,7 +287,7 @@ describe('beside pods that were taken', { timeout: 240_000 }, () => {
     );
   });
 
-  it('each is decided about, or fails by itself, in bounded time', async () => {
+  it('each is admitted or fails on its own, in bounded time', async () => {
     const startedMs = performance.now();
     const facts = { nodeName: 'n1', hostIps: ['192.0.2.1'], podIps: ['10.0.0.1'], allocatable: {} };
     const image = { id: 'i', repoTags: [], repoDigests: [], sizeBytes: 1, username: '', pinned: false };
@@ -352,7 +352,7 @@ describe('beside pods that were taken', { timeout: 240_000 }, () => {
             try {
               await part();
             } catch (error) {
-              // The pod's worker tells its user of it.
+              // The pod worker reports this error in an event of the pod.
               assert.ok(error instanceof Error);
             }
           }

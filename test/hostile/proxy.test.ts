@@ -1,4 +1,4 @@
-/** Backends and nodes that lie: what stands behind a proxy may say anything, and the API server answers everybody else meanwhile. */
+/** Hostile backends and nodes: a server behind a proxy may send any bytes, and the API server still answers other clients. */
 import assert from 'node:assert/strict';
 import https from 'node:https';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -7,7 +7,7 @@ import { type ProxyServer, startProxyServer } from '#control/apiserver/proxy/pro
 
 const pods = '/api/v1/namespaces/default/pods';
 
-/** What a backend does once it has heard something; the port of each is on the pod's made-up address. */
+/** What a backend does after it has received something. The port of each is part of the pod's address. */
 const backends: Readonly<Record<string, (socket: Socket) => void>> = {
   'answers 101 unasked, and goes on': (socket) =>
     flood(socket, 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n', 'garbage'),
@@ -61,7 +61,7 @@ describe('behind a proxy', { timeout: 240_000 }, () => {
       servers.push(one);
       server.network.set(`10.9.0.2:${1000 + index}`, (one.address() as { port: number }).port);
     }
-    // Accepts nobody's TLS: a kubelet that says nothing.
+    // A kubelet that accepts connections and sends nothing, not even TLS.
     await server.node('silent', '10.9.0.1', 1003);
     server.network.set('10.9.0.1:1003', server.network.get('10.9.0.2:1003') ?? 0);
   });
@@ -71,7 +71,7 @@ describe('behind a proxy', { timeout: 240_000 }, () => {
     await server.stop();
   });
 
-  /** The status, or how it ended; the client leaves in the end, as clients do. */
+  /** Resolves to the status, or to how the connection ended. The client closes the connection in the end. */
   const ask = (path: string, headers: Record<string, string> = {}, leaveMs = 60_000): Promise<string> =>
     new Promise((resolve) => {
       const request = https.request({ ...server.options, path, headers });
@@ -94,7 +94,7 @@ describe('behind a proxy', { timeout: 240_000 }, () => {
     assert.equal(status, 200);
   };
 
-  /** Plain request, request to upgrade. */
+  /** The results of a plain request and of a request to upgrade. */
   const expected: Readonly<Record<string, [RegExp, RegExp]>> = {
     'answers 101 unasked, and goes on': [/^500$/, /^101$/],
     'answers 101 without a protocol': [/^500$/, /^500$/],
@@ -112,7 +112,7 @@ describe('behind a proxy', { timeout: 240_000 }, () => {
     'has a page without end': [/^left$|^broke off$/, /^500$/],
   };
   for (const [index, name] of Object.keys(backends).entries())
-    it(`a pod that ${name} harms nobody else`, async () => {
+    it(`a pod that ${name} affects no other client`, async () => {
       const path = `${pods}/liar:${1000 + index}/proxy/x`;
       const [plain, upgrade] = expected[name] as [RegExp, RegExp];
       const isLeft = plain.test('left');
@@ -124,7 +124,7 @@ describe('behind a proxy', { timeout: 240_000 }, () => {
       await answersOthers();
     });
 
-  it('nothing that a client says behind its request reaches a backend that has not switched', async () => {
+  it('no bytes after a request reach a backend that has not switched protocols', async () => {
     const heard: string[] = [];
     const one = createServer((socket) => {
       socket.on('error', () => socket.destroy());
@@ -156,13 +156,13 @@ describe('behind a proxy', { timeout: 240_000 }, () => {
     assert.doesNotMatch(heard.join(''), /secret/);
   });
 
-  it('a kubelet that says nothing is left in its time, for logs and exec too', async () => {
+  it('a request to a kubelet that sends nothing ends in time, also for logs and exec', async () => {
     const asked = ['/api/v1/nodes/silent/proxy/pods', '/api/v1/nodes/silent:1003/proxy/x'].map((path) => ask(path));
     await answersOthers();
     assert.deepEqual(await Promise.all(asked), ['503', '503']);
   });
 
-  it('addresses that lead back are refused, however they are written', async () => {
+  it('addresses of the server itself are refused in every spelling', async () => {
     const forged = [
       '127.0.0.1',
       '127.1.2.3',

@@ -1,4 +1,6 @@
-/** A real `tinker server` as a process of its own on loopback, whose life and memory can be looked at from outside. */
+/**
+ * A real `tinker server` in another process on loopback. Tests observe from outside whether it runs and how much memory it uses.
+ */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -13,18 +15,18 @@ import { createHttpTransport, type HttpTransport } from '#client/http-transport.
 import { type LoadedKubeconfig, loadKubeconfig } from '#client/kubeconfig.ts';
 import { freePort } from '#test/free-port.ts';
 
-/** RFC 5737: nobody's address. A `kubernetes` Service on loopback would be refused. */
+/** An address reserved for documentation (RFC 5737). The Service `kubernetes` cannot have a loopback address. */
 const advertised = '192.0.2.1';
 
-/** Of the answer to SIGUSR2 below. */
+/** The beginning of the answer to SIGUSR2 below. */
 const collectedMark = 'collected bytes: ';
 
-/** Node's flags for {@link ServerProcess.ownBytes}: told to, the process collects garbage and says what is left in use. */
+/** Node's flags for {@link ServerProcess.ownBytes}: at a signal, the process collects garbage and prints the memory in use. */
 export const collectable: readonly string[] = [
   '--expose-gc',
   `--import=data:text/javascript,${encodeURIComponent(`process.on("SIGUSR2", () => {
     gc();
-    // V8 frees what buffers held in a thread of its own.
+    // V8 frees the memory of buffers in another thread.
     setTimeout(() => {
       gc();
       const { heapUsed, external } = process.memoryUsage();
@@ -33,6 +35,7 @@ export const collectable: readonly string[] = [
   })`)}`,
 ];
 
+/** A started server. */
 export class ServerProcess {
   readonly port: number;
   readonly kubeconfig: LoadedKubeconfig;
@@ -51,7 +54,7 @@ export class ServerProcess {
     this.transport = createHttpTransport(this.kubeconfig);
   }
 
-  /** @param nodeFlags for Node itself: those of the lab, where memory is measured */
+  /** @param nodeFlags flags of Node itself: those of the lab, when memory is measured */
   static async start(flags: readonly string[] = [], nodeFlags: readonly string[] = []): Promise<ServerProcess> {
     const folder = mkdtempSync(join(tmpdir(), 'tinker-hostile-'));
     const port = await freePort();
@@ -73,7 +76,7 @@ export class ServerProcess {
     return new ServerProcess(child, port, folder, output);
   }
 
-  /** The lines of its log from `level` (pino's: 50 is error) on. */
+  /** The lines of the server's log from `level` on (pino's numbers: 50 is error). */
   problems(level = 50): string[] {
     const lines = this.#output.text.split('\n').filter((line) => line.startsWith('{'));
     return lines.filter((line) => (JSON.parse(line) as { level: number }).level >= level);
@@ -83,20 +86,20 @@ export class ServerProcess {
     return this.#process.pid ?? 0;
   }
 
-  /** @throws AssertionError with its last words when it has ended */
+  /** Checks that the server runs. @throws AssertionError with the last lines of its log when it has ended */
   assertAlive(): void {
     assert.equal(this.#process.exitCode ?? this.#process.signalCode, null, this.#output.text.slice(-4000));
   }
 
-  /** Memory that is its own and in use now, in bytes: without files that are mapped. */
+  /** Private resident memory in bytes, without mapped files. */
   residentBytes(): number {
     const found = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'));
     return Number(found?.[1]) * 1024;
   }
 
   /**
-   * What JavaScript holds, in bytes: its heap, buffers, and what Node counts for streams and sessions; without garbage, and without what
-   * the allocator keeps. Needs {@link collectable}.
+   * JavaScript memory in bytes after a garbage collection: the heap, buffers, and what Node counts for streams and sessions. Free
+   * memory that the allocator keeps is not included. Needs {@link collectable}.
    */
   async ownBytes(): Promise<number> {
     const from = this.#output.text.length;
@@ -109,7 +112,7 @@ export class ServerProcess {
     throw new Error('the server does not say what it holds');
   }
 
-  /** {@link ownBytes} but for encoded forms, which all readers share and which come and go. */
+  /** {@link ownBytes} without the encoded objects, which all readers share and which are dropped after some time. */
   async unsharedBytes(): Promise<number> {
     const bytes = await this.ownBytes();
     const { text } = await this.request('GET', '/metrics');
@@ -118,7 +121,7 @@ export class ServerProcess {
     return bytes - Number(encoded);
   }
 
-  /** One request of the administrator's. */
+  /** Sends one request as the administrator. */
   async request(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }> {
     const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' };
     const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
@@ -128,7 +131,7 @@ export class ServerProcess {
     return { status: response.status, text: Buffer.concat(chunks).toString('utf8') };
   }
 
-  /** A connection that speaks TLS; as the administrator, or as nobody. */
+  /** Opens a TLS connection as the administrator, or as an anonymous client. */
   async dial(who: 'admin' | 'nobody', protocol: 'http/1.1' | 'h2' = 'http/1.1'): Promise<TLSSocket> {
     const { ca, cert, key } = this.kubeconfig;
     const credentials = who === 'admin' ? { cert, key } : {};
@@ -141,7 +144,7 @@ export class ServerProcess {
     return socket;
   }
 
-  /** Ends a connection with a TCP reset, as a machine does that has been switched off and on. */
+  /** Ends a connection with a TCP reset, as a machine does that was restarted. */
   reset(socket: TLSSocket): void {
     this.#transports.get(socket)?.resetAndDestroy();
   }

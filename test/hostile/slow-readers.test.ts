@@ -1,4 +1,4 @@
-/** Clients that ask for much and read nothing: what they cost and that others are served meanwhile. */
+/** Clients that request much data and read nothing: their memory is bounded, and other clients are served meanwhile. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,7 +9,10 @@ import { askWithoutReading } from './silent-client.ts';
 
 const objects = 800;
 const path = '/api/v1/namespaces/default/configmaps';
-/** A third of an answer: one that is made as a whole costs itself. What is shared and comes and goes meanwhile is some hundred KiB. */
+/**
+ * A third of a response: a response that is built as a whole would use its full size. Shared memory changes by some hundred KiB
+ * meanwhile.
+ */
 const maxEachBytes = (objects * 6_000) / 3;
 
 describe('clients that do not read', { timeout: 600_000 }, () => {
@@ -31,7 +34,7 @@ describe('clients that do not read', { timeout: 600_000 }, () => {
     await Promise.all(Array.from({ length: 20 }, worker));
   }
 
-  /** `readers`: fewer where making the answer takes long. */
+  /** `readers` is smaller when building the response takes long. */
   const questions: Record<string, { target: string; headers: Record<string, string>; readers: number }> = {
     'a watch from revision 0': { target: `${path}?watch=1&resourceVersion=0`, readers: 20, headers: {} },
     'a watch in protobuf': {
@@ -60,10 +63,10 @@ describe('clients that do not read', { timeout: 600_000 }, () => {
             sockets.push(socket);
           }
           await delay(500);
-          // The requests of this connection stand behind the work on those.
+          // This request is served after the work on the others.
           assert.equal((await server.request('GET', '/api/v1/namespaces/default')).status, 200);
         };
-        // The first crowd fills what is shared, and it stays.
+        // The first group fills the shared caches, which stay filled.
         await ask(readers);
         const start = await server.unsharedBytes();
         await ask(readers);

@@ -8,7 +8,7 @@ import { type ApiServerProcess, startApiServerProcess } from './api-server.ts';
 
 const path = '/api/v1/namespaces/default/configmaps';
 const limit = 3 * 1024 * 1024;
-/** What may be on its way beyond what the server has read: buffers of both sides. */
+/** Limit of bytes in transit beyond those that the server has read: the buffers of both sides. */
 const underway = 12 * 1024 * 1024;
 const tooLarge = `Request entity too large: limit is ${limit}`;
 
@@ -31,13 +31,16 @@ describe('uploads that are too large or too slow', () => {
     headers: { 'content-type': 'application/json', ...headers },
   });
 
-  /** Sends without end until the connection does; resolves to the answer and the bytes that the server's side took. */
+  /**
+   * Sends without end until the connection ends. Resolves to the response and the number of bytes that the server's side
+   * accepted.
+   */
   async function flood(headers: Record<string, string | number>): Promise<{ status: number; text: string; sent: number }> {
     const request = https.request(options(headers));
     let sent = 0;
     let isOver = false;
     const chunk = Buffer.alloc(64 * 1024, 'x');
-    // Writing into a connection that the server has ended is no failure here.
+    // Writing to a connection that the server has closed is no failure here.
     request.on('error', () => undefined);
     const send = (): void => {
       while (!isOver && sent < 500e6) {
@@ -58,7 +61,7 @@ describe('uploads that are too large or too slow', () => {
     return { status: response.statusCode, text, sent };
   }
 
-  it('are refused by their declared length, unread', { timeout: 120_000 }, async () => {
+  it('are refused unread by their declared length', { timeout: 120_000 }, async () => {
     const { status, text, sent } = await flood({ 'content-length': 500e6 });
     assert.deepEqual([status, JSON.parse(text).message], [413, tooLarge]);
     assert.ok(sent < underway, `${sent} bytes went into the connection`);
@@ -70,7 +73,7 @@ describe('uploads that are too large or too slow', () => {
     assert.ok(sent < limit + underway, `${sent} bytes went into the connection`);
   });
 
-  it('are refused over HTTP/2 by the end of their stream; the connection goes on', { timeout: 120_000 }, async () => {
+  it('are refused over HTTP/2 with the end of their stream; the connection stays open', { timeout: 120_000 }, async () => {
     const session = http2.connect(`https://127.0.0.1:${server.port}`, {
       ca: server.ca,
       cert: server.admin.certificate,
@@ -102,7 +105,7 @@ describe('uploads that are too large or too slow', () => {
     session.close();
   });
 
-  it('that stand still do not keep out others, small or large', { timeout: 120_000 }, async () => {
+  it('that stall do not block others, small or large', { timeout: 120_000 }, async () => {
     const slow = Array.from({ length: 8 }, () => {
       const request = https.request(options({ 'content-length': 2_000_000 }));
       request.on('error', () => undefined);
