@@ -21,6 +21,8 @@ import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
 import { type ComponentName, componentUser } from './apiserver/authentication/component-users.ts';
 import { type AuthorizationMode, createAuthorization } from './apiserver/authorization/modes.ts';
+import { bootstrapRoles } from './apiserver/authorization/rbac/bootstrap-roles.ts';
+import { defaultPolicy } from './apiserver/authorization/rbac/policy/default-policy.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
 import { KindCatalog } from './apiserver/catalog.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
@@ -137,11 +139,12 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     const listening = listener.run(ending.listener.signal);
     const apiClient = clientOf(server, 'apiserver', clock, ending.clients.signal);
     let isBootstrapped = false;
-    for (const name of ['start-system-namespaces-controller', 'bootstrap-controller']) {
+    for (const name of ['start-system-namespaces-controller', 'bootstrap-controller', 'rbac/bootstrap-roles']) {
       const problem = (): string | undefined => (isBootstrapped ? undefined : 'not finished');
       server.addHealthCheck({ name: `poststarthook/${name}`, on: ['livez', 'readyz', 'healthz'], problem });
     }
     await bootstrapOnce(apiClient, bootstrap);
+    await bootstrapRoles(apiClient, defaultPolicy(), clock, log, signal);
     isBootstrapped = true;
     await writeKubeconfigs(options, clock);
     const clients = runClients(
