@@ -5,28 +5,33 @@
  */
 import type { Clock } from '#client/clock.ts';
 
+/** Delays of tries that fail again and again, by a key that the caller chooses. */
 export interface BackOff {
   /** The present delay of `key`; 0 when there is none. */
   delayMs(key: string): number;
   /** Whether `key` must still wait, counted from `sinceMs` (the end of the last try). */
   isWaiting(key: string, sinceMs: number): boolean;
-  /** When the wait counted from `sinceMs` is over. */
+  /** When the wait counted from `sinceMs` is over, in ms since the epoch. */
   endsAtMs(key: string, sinceMs: number): number;
   /** Whether `key` must still wait, counted from its last {@link next}. */
   isWaitingSinceUpdate(key: string): boolean;
+  /** When the wait counted from the last {@link next} is over, in ms since the epoch. */
   endsAtSinceUpdateMs(key: string): number;
   /** Starts the delay, or doubles it; starts over when the last event was long before `atMs`. */
   next(key: string, atMs: number): void;
+  /** Forgets `key`: its next delay is the first one again. */
   reset(key: string): void;
   /** Drops entries that have been quiet for twice the maximum. */
   collect(): void;
 }
 
+/** `initialMs`: the first delay. `maxMs`: where doubling ends. */
 export interface BackOffOptions {
   initialMs: number;
   maxMs: number;
 }
 
+/** A back-off whose keys are forgotten after twice `maxMs` without a failure. */
 export function createBackOff(clock: Clock, { initialMs, maxMs }: BackOffOptions): BackOff {
   const entries = new Map<string, { delayMs: number; updatedMs: number }>();
   const resetAfterMs = 2 * maxMs;
@@ -56,7 +61,7 @@ export function createBackOff(clock: Clock, { initialMs, maxMs }: BackOffOptions
   };
 }
 
-/** A duration as Go prints it: `10s`, `1m20s`, `5m0s`, `1.5s`, `250ms`. */
+/** A duration as Go prints it. Pure: `10s`, `1m20s`, `5m0s`, `1.5s`, `250ms`. */
 export function goDuration(ms: number): string {
   if (ms === 0) return '0s';
   if (ms < 1) return `${Math.round(ms * 1000)}µs`;

@@ -1,4 +1,4 @@
-/** Texts of errors for events and statuses, where users of Kubernetes expect those of its Go programs. */
+/** Texts of errors for events and statuses. Users of Kubernetes, and their tools, expect the words of its Go programs. */
 import { RuntimeError } from '#agent/runtime/runtime.ts';
 
 /** An error of the container runtime as gRPC for Go prints it; any other error's own message. */

@@ -9,6 +9,7 @@ const grammar = new RegExp(
   `^(?<name>(?:${domain}/)?${pathComponent}(?:/${pathComponent})*)(?::(?<tag>[\\w][\\w.-]{0,127}))?(?:@(?<digest>[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}))?$`,
 );
 
+/** The parts of an image reference. */
 export interface ImageName {
   /** The registry's host, `docker.io` where the reference names none. */
   registry: string;
@@ -17,7 +18,7 @@ export interface ImageName {
   digest: string | undefined;
 }
 
-/** @throws Error `couldn't parse image name "…": invalid reference format` */
+/** The parts of a reference. Pure. @throws Error `couldn't parse image name "…": invalid reference format` */
 export function parseImageName(image: string): ImageName {
   const groups = grammar.exec(image)?.groups;
   const name = groups?.['name'];
@@ -39,7 +40,7 @@ export function parseImageName(image: string): ImageName {
   return { registry, repository, tag: groups?.['tag'], digest: groups?.['digest'] };
 }
 
-/** Adds `:latest` where there is neither tag nor digest. @throws as {@link parseImageName} */
+/** Adds `:latest` where there is neither tag nor digest. Pure. @throws as {@link parseImageName} */
 export function withDefaultTag(image: string): string {
   const { tag, digest } = parseImageName(image);
   return tag === undefined && digest === undefined ? `${image}:latest` : image;

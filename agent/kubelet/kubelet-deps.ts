@@ -10,6 +10,7 @@ import type { Informers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import type { ProbeRunner } from './probes/probe-run.ts';
 
+/** What a kubelet is given by its agent. */
 export interface KubeletDeps {
   client: Client;
   /** With `kubeletSelections` of kubelet.ts; run by the caller. */

@@ -1,7 +1,8 @@
 /**
  * The kubelet: registers this machine as a Node and runs the pods bound to it.
  *
- * `node-parts.ts` and `pod-parts.ts` put its parts together, `sync-loop.ts` and `pod/pod-set.ts` run the pods; here it begins and ends.
+ * `node-parts.ts` and `pod-parts.ts` put its parts together, `sync-loop.ts` and `pod/pod-set.ts` run the pods; here it begins
+ * and ends.
  *
  * Source: upstream `pkg/kubelet/kubelet.go`; DESIGN.md, "Kubelet".
  */
@@ -20,6 +21,7 @@ import { kubeletConfiguration } from './server/configz.ts';
 import { serveKubelet } from './server/server.ts';
 import { runSyncLoop } from './sync-loop.ts';
 
+/** A kubelet that is set up but does nothing until it runs. */
 export interface Kubelet {
   /** Runs until `signal` aborts, and settles when everything of the kubelet has ended. Containers run on. */
   run(signal: AbortSignal): Promise<void>;

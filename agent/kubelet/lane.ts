@@ -1,42 +1,45 @@
 /**
- * A lane lets so many pieces of heavy work run at a time, first come, first served.
+ * A lane lets a fixed number of pieces of heavy work run at the same time, in the order in which they came.
  *
- * A hundred sandboxes made at once share the machine so evenly that all of them are ready late; a few at a time take as long
- * altogether, and most are ready early. Starts and stops have a lane each, so neither waits behind the other.
+ * A hundred sandboxes that are made at once share the machine evenly, so all of them are ready late. A few at a time take as
+ * long altogether, but most are ready early. Starts and stops have a lane each, so neither waits behind the other.
  */
 import type { Clock } from '#client/clock.ts';
 
+/** A queue for heavy work, of which only so much is done at a time. */
 export interface Lane {
   /** Runs `work` when its turn comes. @throws what `work` throws; the signal's reason when that aborts before its turn */
   run<Value>(work: () => Promise<Value>, options?: LaneOptions): Promise<Value>;
 }
 
 /**
- * Who goes first. `begun`: what finishes something that has begun, so that pods are ready, or gone, one after the other and not
- * all at the end. `later`: what nobody waits for.
+ * Which work goes first. `begun`: work on a pod whose start or stop has begun, so that pods are ready, or gone, one after the
+ * other and not all at the end. `new`: work on the next pod. `later`: work that nobody waits for.
  */
 export type LaneTurn = 'begun' | 'new' | 'later';
 
+/** How one piece of work waits for its turn. */
 export interface LaneOptions {
   /** Default: new. */
   turn?: LaneTurn | undefined;
-  /** After that time the next one gets its turn, whether this has ended or not. Default: 10 s. */
+  /** After this time in ms the next work gets the place, even when this work has not ended. Default: 10 s. */
   lendAfterMs?: number | undefined;
-  /** Gives up waiting, at once. Work that has begun is not ended by it. */
+  /** Ends the wait for a turn at once. Work that has begun goes on. */
   signal?: AbortSignal | undefined;
 }
 
-/** What the kubelet's work on the container runtime goes through. */
+/** The lanes for the kubelet's work on the container runtime, one per kind of work. */
 export interface Lanes {
   starts: Lane;
   stops: Lane;
-  /** Of volumes and control groups, once a pod has stopped. */
+  /** For giving back volumes and control groups, once a pod has stopped. */
   releases: Lane;
 }
 
-/** Work that lasts longer waits for something else than this machine, and no longer keeps others from their turn. */
+/** Work that lasts longer waits for something other than this machine's CPUs and disks: the next may begin beside it. */
 const defaultLendAfterMs = 10_000;
 
+/** A lane with `width` places. */
 export function createLane(clock: Clock, width: number): Lane {
   let free = width;
   const waiting: Record<LaneTurn, (() => void)[]> = { begun: [], new: [], later: [] };
@@ -83,10 +86,10 @@ export function createLane(clock: Clock, width: number): Lane {
   };
 }
 
-/** Twice as many as there are CPUs: a start waits for disks and locks for about half of its time. */
+/** The lanes of a node. Twice as many places as CPUs: a start waits for disks and locks for about half of its time. */
 export const createLanes = (clock: Clock, cpuCount: number): Lanes => ({
   starts: createLane(clock, Math.max(4, 2 * cpuCount)),
   stops: createLane(clock, Math.max(4, 2 * cpuCount)),
-  // As many as Node has threads for files: more would share them so evenly that no pod leaves before all can.
+  // As many places as Node has threads for files. With more, all pods would share the threads and leave late.
   releases: createLane(clock, 4),
 });

@@ -11,6 +11,7 @@ import { kubeletVersion, type ResolvedOptions } from './options.ts';
 import { createPleg, type Pleg } from './pod/pleg.ts';
 import { createRuntimeHealth, type RuntimeHealth } from './runtime-health.ts';
 
+/** The parts that serve the node as a whole. */
 export interface NodeParts {
   health: RuntimeHealth;
   pleg: Pleg;
@@ -35,7 +36,7 @@ export async function createNodeParts(
 ): Promise<NodeParts> {
   const { client, informers, runtime, clock, random, log, events } = deps;
   const cgroups = deps.cgroups ?? (await createCgroups());
-  const health = createRuntimeHealth({ runtime, clock, log, changed: () => nodeAgent.poke() });
+  const health = createRuntimeHealth({ runtime, clock, log, changed: () => nodeAgent.reportNow() });
   const pleg = createPleg({ runtime, clock, log, changed: podChanged });
   const observer = await createNodeObserver({ runtime, health, pleg, clock, dataDir: options.dataDir });
   const nodeAgent = createNodeAgent(

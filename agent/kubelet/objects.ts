@@ -1,7 +1,7 @@
 /**
  * ConfigMaps and Secrets that pods of this node refer to: fetched when needed, kept for a short while.
  *
- * A node may read only what its pods name, so there is no watch of all of them.
+ * There is no watch, because a node may only read the objects that its pods name.
  */
 import { nameToKey } from '#api/meta.ts';
 import { isNotFound } from '#api/status.ts';
@@ -13,6 +13,7 @@ import { ReferenceNotFound } from './container/env.ts';
 
 const freshMs = 10_000;
 
+/** Reads that are 10 s old at most, or older while the API server is away. `collect` drops what no pod has asked for in 5 min. */
 export function createReferencedObjects(client: Client, clock: Clock): ReferencedObjects & { collect(): void } {
   const configMaps = new FreshObjects<ConfigMap>('configmap', clock, (namespace, name) =>
     client.resource('configmaps').get({ namespace, name }),
@@ -57,7 +58,7 @@ class FreshObjects<T> {
         this.#entries.delete(key);
         throw new ReferenceNotFound(this.#kind, name);
       }
-      // The API server is away: what was read before is the best there is.
+      // The API server cannot be reached: an old object is better than none.
       if (known !== undefined) return known.object;
       throw error;
     } finally {
@@ -72,7 +73,7 @@ class FreshObjects<T> {
     return object;
   }
 
-  /** Drops what no pod has asked for lately; not what is old only because the API server is away. */
+  /** Drops objects that no pod has asked for in 5 min. Age is not counted: objects get old while the API server is away. */
   collect(): void {
     for (const [key, { usedMs }] of this.#entries) if (this.#clock.now() - usedMs > 300_000) this.#entries.delete(key);
   }

@@ -16,6 +16,7 @@ export interface KubeletServing {
   clientCa: string;
 }
 
+/** The kubelet's options; what is absent has upstream's default. */
 export interface KubeletOptions {
   nodeName: string;
   /** One address, or one per IP family. */
@@ -67,6 +68,7 @@ export interface ResolvedOptions extends Settled {
   serving: KubeletServing & { address: string; port: number };
 }
 
+/** The options with every default filled in. Pure. */
 export function withDefaults(options: KubeletOptions): ResolvedOptions {
   return {
     nodeName: options.nodeName,

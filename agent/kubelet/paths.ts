@@ -1,12 +1,14 @@
 /** Where the kubelet keeps things: upstream's layout of /var/lib/kubelet and /var/log/pods. Pure. */
 import { join } from 'node:path';
 
+/** What the name of a pod's log folder is made of. */
 export interface PodIdentity {
   namespace: string;
   name: string;
   uid: string;
 }
 
+/** Where each thing lies. All paths are absolute; nothing is said about what is there. */
 export interface Paths {
   dataDir: string;
   podsDir: string;
@@ -34,6 +36,7 @@ export interface Paths {
  */
 export const pluginDir = (name: string): string => name.replace('/', '~');
 
+/** @param dataDir upstream's /var/lib/kubelet. @param podLogsRoot upstream's /var/log/pods */
 export function kubeletPaths(dataDir: string, podLogsRoot: string): Paths {
   const podsDir = join(dataDir, 'pods');
   const podDir = (uid: string): string => join(podsDir, uid);

@@ -6,13 +6,14 @@ import { sameJson } from '#api/meta.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep, within } from '#client/clock.ts';
 
+/** What the runtime last answered about itself, and whether it answers. */
 export interface RuntimeHealth {
-  /** Its last answer; undefined before the first one. */
+  /** The runtime's last answer about its conditions; undefined before the first one. */
   status(): RuntimeStatus | undefined;
   version(): RuntimeVersion | undefined;
   /** Why the node cannot be ready, in upstream's words; undefined while the runtime answers, and for a short while after. */
   problem(): string | undefined;
-  /** Settles at the runtime's first answer. Rejects never; looks until `signal` aborts. */
+  /** Settles at the runtime's first answer. Never rejects; asks until `signal` aborts, and then gives undefined. */
   untilAnswering(signal: AbortSignal): Promise<RuntimeVersion | undefined>;
   run(signal: AbortSignal): Promise<void>;
 }
@@ -22,11 +23,12 @@ const unreadyPollMs = 500;
 /** How often the log repeats that the runtime does not answer. */
 const reminderMs = 30_000;
 /**
- * A runtime is down when a question stands open, or was answered with errors, for that long. A restart of it takes less, and
- * must not cost the node its readiness. Upstream counts 30 s from the last answer: with the poll between, this is never later.
+ * A runtime counts as down when it has given no good answer for that long. Restarting a runtime takes less, and must not make the
+ * node unready. Upstream waits 30 s from the last good answer; with the time between two questions, ours is never later.
  */
 const silenceMs = 20_000;
 
+/** @param deps `changed` is told when the answer, or whether there is one, has changed */
 export function createRuntimeHealth(deps: {
   runtime: Pick<ContainerRuntime, 'version' | 'status'>;
   clock: Clock;
@@ -39,7 +41,7 @@ export function createRuntimeHealth(deps: {
   let failure: unknown;
   let failed = false;
   let down = false;
-  /** When the first question was asked that has no good answer yet, in monotonic milliseconds. */
+  /** When the oldest question without a good answer was asked, in monotonic milliseconds. */
   let openSinceMs: number | undefined;
   let asking: Promise<void> | undefined;
 
@@ -77,7 +79,7 @@ export function createRuntimeHealth(deps: {
     if ((wasDown && !down) || !sameJson(before?.conditions, status?.conditions)) deps.changed();
   }
 
-  /** One question at a time: behind one that hangs, more would only pile up. */
+  /** Asks, unless a question is under way: while the runtime hangs, more questions would only pile up. */
   function look(): Promise<void> {
     asking ??= ask().finally(() => {
       asking = undefined;
@@ -94,7 +96,7 @@ export function createRuntimeHealth(deps: {
     async untilAnswering(signal) {
       let toldMs = Number.NEGATIVE_INFINITY;
       while (!signal.aborted) {
-        // One that hangs is told about as well, and does not hold up the end.
+        // Does not wait for a hanging question: the log is told of it, and the kubelet can end.
         await within(clock, reminderMs, look(), signal);
         if (status !== undefined) return version;
         if (clock.monotonic() - toldMs >= reminderMs) {

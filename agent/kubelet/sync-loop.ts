@@ -31,6 +31,7 @@ export interface SyncLoopParts {
   collectors: readonly { collect(): void }[];
 }
 
+/** What the loop works with. */
 export interface SyncLoopDeps extends SyncLoopParts {
   /** Everything that pods are started with; the loop waits until their caches are complete. */
   informers: { pods: Informer<Pod>; nodes: Informer<Node>; services: Pick<Informer<Service>, 'untilSynced'> };

@@ -1,5 +1,6 @@
 /**
- * Whether this node takes a pod: the last check, after the scheduler's or whoever bound it. Pure.
+ * Whether this node takes a pod. This check comes last: the scheduler, or somebody who set `nodeName`, has bound the pod
+ * already. Pure.
  *
  * Source: upstream `pkg/kubelet/lifecycle/predicate.go`, scheduler `AdmissionCheck` (reasons and messages).
  */
@@ -29,7 +30,11 @@ const insufficient = (name: string, requested: number, used: number, capacity: n
   message: `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
 });
 
-/** @returns why not; undefined: the pod is taken */
+/**
+ * Whether `node` takes the pod beside the others.
+ * @param others the pods that hold a share of the node
+ * @returns why not; undefined: the pod is taken
+ */
 export function admitPod(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefined {
   const os = pod.spec.nodeSelector?.[osLabel];
   if (os !== undefined && os !== node.metadata.labels?.[osLabel]) {
@@ -68,7 +73,7 @@ function fits(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefin
   if (others.length + 1 > slots) return insufficient('pods', 1, others.length, slots);
   const used = others.reduce((sum, other) => addAmounts(sum, podRequests(other)), {} as Amounts);
   for (const [name, requested] of Object.entries(podRequests(pod))) {
-    // Resources that the node does not know are others' to account for.
+    // The kubelet does not count resources that the node does not offer; scheduler extenders may.
     if (requested === 0 || (!Object.hasOwn(allocatable, name) && !Object.hasOwn(outOf, name))) continue;
     const capacity = amountOf(allocatable, name);
     if (requested > capacity - amountOf(used, name)) return insufficient(name, requested, amountOf(used, name), capacity);

@@ -7,6 +7,7 @@ import { expand } from './expansion.ts';
 import { containerAnnotations, containerLabels } from './labels.ts';
 import { containerSecurityContext } from './security.ts';
 
+/** What a container is made from. `env`, `mounts` and `image` are resolved already. */
 export interface ContainerInputs {
   pod: Pod;
   container: Container;
@@ -20,6 +21,7 @@ export interface ContainerInputs {
   targetId?: string | undefined;
 }
 
+/** A volumeMount's `mountPropagation` in CRI's terms; `None` by default. Pure. */
 export const mountPropagation = (propagation: string | undefined): MountPropagation =>
   propagation === 'Bidirectional'
     ? 'PROPAGATION_BIDIRECTIONAL'
@@ -27,6 +29,7 @@ export const mountPropagation = (propagation: string | undefined): MountPropagat
       ? 'PROPAGATION_HOST_TO_CONTAINER'
       : 'PROPAGATION_PRIVATE';
 
+/** The container as CRI's CreateContainer takes it. Pure. */
 export function containerConfig(inputs: ContainerInputs): ContainerConfig {
   const { pod, container, restartCount, image, imageRef, env, mounts, resources, localSeccomp, targetId } = inputs;
   const expanded = (words: readonly string[] | undefined): string[] =>

@@ -1,5 +1,5 @@
 /**
- * What a container sees mounted: volumes and single paths of them, images, /etc/hosts and the file for its last words.
+ * The mounts of a container: volumes and single paths of them, images, /etc/hosts and the file for its termination message.
  *
  * Source: upstream `pkg/kubelet/kubelet_pods.go` (makeMounts, messages included).
  */
@@ -16,12 +16,13 @@ import type { MountedVolume } from '../volumes/volumes.ts';
 import { mountPropagation } from './container-config.ts';
 import { expand } from './expansion.ts';
 
+/** What the mounts of one container are made from. */
 export interface MountInputs {
   pod: Pod;
   container: Container;
   restartCount: number;
   volumes: ReadonlyMap<string, MountedVolume>;
-  /** Of the volumes that are images, by the volume's name: what was pulled. */
+  /** The pulled images of the volumes that are images, by the volume's name. */
   images: ReadonlyMap<string, ImageSpec>;
   env: ReadonlyMap<string, string>;
   hostsFile: string;
@@ -30,7 +31,7 @@ export interface MountInputs {
   gate: PathGate;
 }
 
-/** Makes what is to be mounted. @throws Error with upstream's message, for CreateContainerConfigError */
+/** Makes the files and folders that are mounted. @throws Error with upstream's message, for CreateContainerConfigError */
 export async function containerMounts(inputs: MountInputs): Promise<Mount[]> {
   const { container, hostsFile } = inputs;
   const made: Mount[] = [];
@@ -45,7 +46,7 @@ export async function containerMounts(inputs: MountInputs): Promise<Mount[]> {
 }
 
 /**
- * Makes the folder that the runtime writes the container's log to, and takes away what was planted under the log's name: the
+ * Makes the folder that the runtime writes the container's log to, and removes what a container planted under the log's name: the
  * runtime would follow a link, and wait at a FIFO.
  */
 export async function prepareLog(paths: Paths, pod: Pod, container: Container, restartCount: number): Promise<void> {
@@ -77,16 +78,19 @@ async function volumeMount(inputs: MountInputs, mount: VolumeMount, index: numbe
   const target = join(paths.subPathsDir(pod.metadata.uid), mount.name, container.name, `${index}`);
   const bind = (): Promise<void> => bindSubPath(mounts, { volumePath: volume.hostPath, subPath, podsDir: paths.podsDir, target });
   try {
-    await (volume.isNodes === true ? gate.run(volume.hostPath, bind) : bind());
+    await (volume.isNodePath === true ? gate.run(volume.hostPath, bind) : bind());
   } catch (error) {
-    // Not the cause: it would tell the user about the node's files.
+    // The message leaves the cause out: it would show the user names of the node's files.
     const what = error instanceof SubPathCreateError ? 'failed to create subPath directory' : 'failed to prepare subPath';
     throw new Error(`${what} for volumeMount "${mount.name}" of container "${container.name}"`, { cause: error });
   }
   return { ...common, hostPath: target };
 }
 
-/** The path within the volume; empty for all of it. Pure. @throws Error for one that cannot be */
+/**
+ * The path within the volume that is mounted; the empty string: the whole volume. Pure.
+ * @throws Error when it is absolute, has `..`, or a variable has no value
+ */
 export function subPathOf({ subPath: given = '', subPathExpr = '' }: VolumeMount, env: ReadonlyMap<string, string>): string {
   const subPath = subPathExpr === '' ? given : expandStrictly(subPathExpr, env);
   if (subPath.startsWith('/')) throw new Error(`error SubPath \`${subPath}\` must not be an absolute path`);
@@ -94,7 +98,7 @@ export function subPathOf({ subPath: given = '', subPathExpr = '' }: VolumeMount
   return subPath;
 }
 
-/** An empty value counts as missing: the path would be another than the one that was meant. */
+/** An empty value counts as missing: `a/$(X)` would become `a/`, which is another path than the user meant. */
 function expandStrictly(expression: string, env: ReadonlyMap<string, string>): string {
   const missing = new Set<string>();
   const expanded = expand(expression, (name) => {
@@ -106,14 +110,14 @@ function expandStrictly(expression: string, env: ReadonlyMap<string, string>): s
   return expanded;
 }
 
-/** An empty file that the container may write its last words to. */
+/** Makes the empty file that the container may write its termination message to. @returns its path */
 async function terminationLog({ pod, container, restartCount, paths }: MountInputs): Promise<Mount | undefined> {
   if (container.terminationMessagePath === undefined || container.terminationMessagePath === '') return undefined;
   const hostPath = paths.terminationLog(pod.metadata.uid, container.name, restartCount);
   await using folder = await openFolder(paths.podsDir, dirname(hostPath), 0o750);
   const name = basename(hostPath);
   await removeTree(folder, name);
-  // Whatever user the container runs as.
+  // Any user may write it, since the container may run as any user.
   await (await folder.createFile(name, 0o666)).close();
   return { containerPath: container.terminationMessagePath, hostPath };
 }

@@ -27,10 +27,10 @@ import type { PodFacts } from './field-ref.ts';
 import { nonRootViolation } from './security.ts';
 import { serviceVariables } from './service-env.ts';
 
-/** A container could not be started: becomes its waiting state. */
+/** A container could not be started. `reason` and `message` become its `waiting` state. */
 export class StartError extends Error {
   readonly reason: string;
-  /** When another try makes sense; undefined: after the usual pause. */
+  /** When the next try may succeed, in ms since the epoch; undefined: after the usual pause. */
   readonly retryAtMs: number | undefined;
   constructor(reason: string, message: string, options: ErrorOptions & { retryAtMs?: number | undefined } = {}) {
     super(message, options);
@@ -40,8 +40,9 @@ export class StartError extends Error {
   }
 }
 
+/** What starting a container needs of its node. */
 export interface StarterDeps {
-  /** Of starts. */
+  /** The lane for starts. */
   lane: Lane;
   runtime: ContainerRuntime;
   events: EventRecorder;
@@ -54,6 +55,7 @@ export interface StarterDeps {
   machine: { memoryBytes: number; cgroupVersion: 1 | 2 };
 }
 
+/** What all containers of one sync share: the pod, its sandbox, its volumes. `hostsFile` is the path of the pod's /etc/hosts. */
 export interface StartContext {
   pod: Pod;
   observed: ObservedPod;
@@ -68,27 +70,34 @@ export interface StartContext {
   signal: AbortSignal;
 }
 
+/** Starts one container after the other; several pods may start theirs at the same time. */
 export interface ContainerStarter {
-  /** Starts the container. @returns its ID. @throws StartError */
+  /**
+   * Starts the container.
+   * @param targetId for an ephemeral container: the container whose processes it sees
+   * @returns its ID
+   * @throws StartError when its image, its environment, its mounts or the runtime are in the way
+   */
   start(container: Container, context: StartContext, targetId?: string): Promise<string>;
 }
 
+/** A starter whose events (`Pulled`, `Created`, `Started`, `Failed`) are upstream's. */
 export function createContainerStarter(deps: StarterDeps): ContainerStarter {
   const { runtime, events, paths } = deps;
   return {
     async start(container, context, targetId) {
       const { pod, sandboxId, sandboxConfig, signal } = context;
-      const about = podReference(pod, container.name);
+      const reference = podReference(pod, container.name);
       const fail = (reason: string, error: unknown, retryAtMs?: number): never => {
         const message = messageText(error);
-        events.event(about, 'Warning', 'Failed', `Error: ${error instanceof ImageError ? reason : message}`);
+        events.event(reference, 'Warning', 'Failed', `Error: ${error instanceof ImageError ? reason : message}`);
         throw new StartError(reason, message, { cause: error, retryAtMs });
       };
       const failPull = (error: unknown): never =>
         error instanceof ImageError ? fail(error.reason, error, error.retryAtMs) : fail('ErrImagePull', error);
       const images = await imageVolumes(deps, context, container).catch(failPull);
       const { ref, image } = await deps.images
-        .ensure({ pod, image: container, about, sandboxConfig, secrets: context.secrets, signal })
+        .ensure({ pod, image: container, involvedObject: reference, sandboxConfig, secrets: context.secrets, signal })
         .catch(failPull);
 
       const restartCount = await nextRestartCount(context, container, paths);
@@ -111,15 +120,15 @@ export function createContainerStarter(deps: StarterDeps): ContainerStarter {
         })
         .catch((error: unknown) => fail('CreateContainerConfigError', error));
 
-      // Before the sandboxes of other pods: a pod that has begun is soon ready.
+      // Containers go before the sandboxes of other pods, so that a pod that has begun is ready soon.
       return deps.lane.run(
         async () => {
           const id = await runtime
             .createContainer(sandboxId, config, sandboxConfig)
             .catch((error: unknown) => fail('CreateContainerError', error));
-          events.event(about, 'Normal', 'Created', 'Container created');
+          events.event(reference, 'Normal', 'Created', 'Container created');
           await runtime.startContainer(id).catch((error: unknown) => fail('RunContainerError', error));
-          events.event(about, 'Normal', 'Started', 'Container started');
+          events.event(reference, 'Normal', 'Started', 'Container started');
           return id;
         },
         { turn: 'begun', signal },
@@ -128,17 +137,19 @@ export function createContainerStarter(deps: StarterDeps): ContainerStarter {
   };
 }
 
-/** One more than the last container's; when the runtime has forgotten it, the log files tell. */
+/**
+ * The restart count of the last container plus one. Where the runtime has removed that container, its log files tell the count.
+ */
 async function nextRestartCount({ pod, observed }: StartContext, container: Container, paths: Paths): Promise<number> {
   const last = findContainer(observed, container.name);
   if (last !== undefined) return last.labels.restartCount + 1;
   const { namespace = '', name, uid } = pod.metadata;
   const files = await logNames(paths, paths.containerLogDir({ namespace, name, uid }, container.name));
-  // Nine digits are more than any container is started; more digits are somebody else's.
+  // No container is restarted a billion times: a file with a longer number was not made by the kubelet.
   return files.reduce((count, file) => Math.max(count, Number(/^(\d{1,9})\.log/.exec(file)?.[1] ?? -1) + 1), 0);
 }
 
-/** None where there is no such folder, or something else in its place. */
+/** The names in the folder; none where it does not exist, or is no folder. */
 async function logNames(paths: Paths, containerLogDir: string): Promise<string[]> {
   try {
     await using folder = await openFolder(paths.podLogsRoot, containerLogDir);
@@ -169,7 +180,7 @@ async function imageVolumes(
         .ensure({
           pod,
           image: { image: reference, imagePullPolicy: pullPolicy },
-          about: podReference(pod),
+          involvedObject: podReference(pod),
           sandboxConfig,
           secrets,
           signal,

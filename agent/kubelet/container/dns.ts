@@ -11,6 +11,7 @@ const maxNameservers = 3;
 const maxSearches = 32;
 const maxSearchCharacters = 2048;
 
+/** The content of a resolv.conf(5). */
 export interface ResolvConf {
   servers: string[];
   searches: string[];
@@ -33,11 +34,13 @@ export function parseResolvConf(text: string): ResolvConf {
   return result;
 }
 
+/** The cluster's DNS servers, and its domain, such as `cluster.local`. */
 export interface ClusterDns {
   servers: readonly string[];
   domain: string;
 }
 
+/** The DNS settings of a pod's sandbox. */
 export interface PodDns {
   config: DnsConfig;
   /** For an event `DNSConfigForming`: what had to be cut. */
@@ -55,6 +58,10 @@ function mergeOptions(
   return [...options.values()];
 }
 
+/**
+ * The DNS settings by the pod's `dnsPolicy` and `dnsConfig`, cut to the limits of resolv.conf(5). Pure.
+ * @param host the node's own
+ */
 export function podDns(pod: Pod, host: ResolvConf, cluster: ClusterDns): PodDns {
   const policy = effectivePolicy(pod, cluster);
   const base: ResolvConf =

@@ -16,7 +16,7 @@ export interface ReferencedObjects {
   secret(namespace: string, name: string): Promise<Secret>;
 }
 
-/** A referenced ConfigMap or Secret does not exist; an optional reference goes without. */
+/** A referenced ConfigMap or Secret does not exist. An optional reference is then left out. */
 export class ReferenceNotFound extends Error {
   constructor(kind: 'configmap' | 'secret', name: string) {
     super(`${kind} "${name}" not found`);
@@ -24,6 +24,7 @@ export class ReferenceNotFound extends Error {
   }
 }
 
+/** What the environment of one container is made from. `serviceVariables`: those that name Services. */
 export interface EnvInputs {
   pod: Pod;
   container: Container;
@@ -34,7 +35,7 @@ export interface EnvInputs {
 
 const decode = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
 
-/** @throws Error with upstream's message, for CreateContainerConfigError */
+/** The environment by name. @throws Error with upstream's message, for CreateContainerConfigError */
 export async function resolveEnv(inputs: EnvInputs): Promise<Map<string, string>> {
   const { container, serviceVariables } = inputs;
   const result = await resolveEnvFrom(inputs);

@@ -12,7 +12,7 @@ export function expand(input: string, lookup: (name: string) => string | undefin
   });
 }
 
-/** A lookup over maps, the first that has the name. */
+/** A lookup in several maps: the first one that has the name counts. */
 export const lookupIn =
   (...maps: readonly ReadonlyMap<string, string>[]) =>
   (name: string): string | undefined =>

@@ -35,7 +35,7 @@ const escapes: Readonly<Record<string, string>> = {
   '\v': '\\v',
 };
 
-/** As Go's `strconv.Quote`, which escapes what cannot be printed in ways of its own. */
+/** Quotes as Go's `strconv.Quote` does: JSON escapes characters that cannot be printed in another way. */
 function quote(text: string): string {
   const quoted = text.replace(/["\\]|(?! )[\p{C}\p{Z}]/gu, (character) => escapes[character] ?? codeEscape(character));
   return `"${quoted}"`;
@@ -48,7 +48,7 @@ function codeEscape(character: string): string {
   return code > 0xffff ? `\\U${hex(8)}` : `\\u${hex(4)}`;
 }
 
-/** @throws Error `unsupported fieldPath: …` */
+/** The value of a field of the pod, as text. Pure. @throws Error `unsupported fieldPath: …` */
 export function fieldValue(pod: Pod, path: string, facts: PodFacts): string {
   const subscript = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(path);
   if (subscript !== null)

@@ -4,6 +4,7 @@ import type { HostAlias, Pod } from '#api/types.generated.ts';
 const maxHostnameLength = 63;
 const maxFqdnLength = 64;
 
+/** The names of a pod within itself. */
 export interface PodHostname {
   /** What the pod's `hostname` command says. */
   hostname: string;
@@ -17,7 +18,7 @@ function truncate(name: string): string {
   return name.length <= maxHostnameLength ? name : name.slice(0, maxHostnameLength).replace(/[-.]+$/, '');
 }
 
-/** @throws Error when `setHostnameAsFQDN` asks for a name longer than the kernel's 64 characters */
+/** The names of the pod. Pure. @throws Error when `setHostnameAsFQDN` asks for a name longer than the kernel's 64 characters */
 export function podHostname(pod: Pod, clusterDomain: string): PodHostname {
   if (pod.spec.hostnameOverride !== undefined) {
     const hostname = truncate(pod.spec.hostnameOverride);
@@ -49,6 +50,7 @@ function aliasLines(aliases: readonly HostAlias[] | undefined): string {
   return `\n# Entries added by HostAliases.\n${aliases.map(({ ip, hostnames = [] }) => `${ip}\t${hostnames.join('\t')}\n`).join('')}`;
 }
 
+/** /etc/hosts of a pod with a network of its own. Pure. @param podIps its addresses, one per IP family */
 export function podHostsFile(pod: Pod, { shortName, domain }: PodHostname, podIps: readonly string[]): string {
   const own = podIps
     .map((ip) => (domain === '' ? `${ip}\t${shortName}\n` : `${ip}\t${shortName}.${domain}\t${shortName}\n`))

@@ -11,6 +11,7 @@ import type { Container, ContainerPort, LifecycleHandler, Pod } from '#api/types
 
 const podNameLabel = 'io.kubernetes.pod.name';
 const podNamespaceLabel = 'io.kubernetes.pod.namespace';
+/** The label with the UID of the pod that a sandbox or container belongs to. */
 export const podUidLabel = 'io.kubernetes.pod.uid';
 const containerNameLabel = 'io.kubernetes.container.name';
 const hashAnnotation = 'io.kubernetes.container.hash';
@@ -22,13 +23,14 @@ const portsAnnotation = 'io.kubernetes.container.ports';
 const deletionGraceAnnotation = 'io.kubernetes.pod.deletionGracePeriod';
 const terminationGraceAnnotation = 'io.kubernetes.pod.terminationGracePeriod';
 
+/** The pod that a sandbox or container belongs to. */
 export interface PodLabels {
   name: string;
   namespace: string;
   uid: string;
 }
 
-/** What a container's labels and annotations tell, also when its pod is no longer known. */
+/** What a container's labels and annotations say; also there when the kubelet no longer knows the pod. */
 export interface ContainerLabels extends PodLabels {
   container: string;
   hash: string;
@@ -40,6 +42,7 @@ export interface ContainerLabels extends PodLabels {
   terminationGraceSeconds?: number | undefined;
 }
 
+/** The labels of a pod's sandbox: its own, and those that name it. Pure. */
 export function sandboxLabels(pod: Pod): Record<string, string> {
   return {
     ...pod.metadata.labels,
@@ -49,6 +52,7 @@ export function sandboxLabels(pod: Pod): Record<string, string> {
   };
 }
 
+/** The labels of a container: those that name it and its pod. Pure. */
 export function containerLabels(pod: Pod, container: Container): Record<string, string> {
   return {
     [podNameLabel]: pod.metadata.name,
@@ -58,6 +62,7 @@ export function containerLabels(pod: Pod, container: Container): Record<string, 
   };
 }
 
+/** The annotations of a container: what is needed to stop it when the kubelet no longer knows its pod. Pure. */
 export function containerAnnotations(pod: Pod, container: Container, restartCount: number): Record<string, string> {
   const annotations: Record<string, string> = {
     [hashAnnotation]: containerHash(container),
@@ -82,6 +87,10 @@ export function parsePodLabels(labels: Labels): PodLabels | undefined {
   return name === undefined || namespace === undefined || uid === undefined ? undefined : { name, namespace, uid };
 }
 
+/**
+ * Reads what {@link containerLabels} and {@link containerAnnotations} wrote; undefined for a container that no kubelet made.
+ * Pure.
+ */
 export function parseContainerLabels(labels: Labels, annotations: Labels): ContainerLabels | undefined {
   const pod = parsePodLabels(labels);
   const container = labels[containerNameLabel];
@@ -105,7 +114,7 @@ function parseJson<T>(text: string | undefined): T | undefined {
   try {
     return parseExact(text) as T;
   } catch {
-    // Written by another kubelet in another way: as good as absent.
+    // Another kubelet wrote it in another format: it counts as absent.
     return undefined;
   }
 }

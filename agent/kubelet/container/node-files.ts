@@ -6,6 +6,7 @@ import type { Paths } from '../paths.ts';
 import { parseResolvConf, type ResolvConf } from './dns.ts';
 import { hostNetworkHostsFile, podHostname, podHostsFile } from './hostname.ts';
 
+/** Reads the node's files, and writes those of pods. */
 export interface NodeFiles {
   /** Reads the node's resolv.conf anew. @throws Error when it cannot be read, or has more than 64 MiB */
   readHostResolvConf(): Promise<ResolvConf>;
@@ -21,7 +22,10 @@ export interface NodeFiles {
 /** Some hosts files have a million blocked names. */
 const maxFileBytes = 64 * 2 ** 20;
 
-/** @param options as the kubelet's: the path of the node's resolv.conf, and the cluster's domain */
+/**
+ * Node files by the kubelet's options.
+ * @param options as the kubelet's: the path of the node's resolv.conf, and the cluster's domain
+ */
 export function createNodeFiles(paths: Paths, options: { resolvConf: string; clusterDomain: string }): NodeFiles {
   return {
     readHostResolvConf: async () => parseResolvConf(await readSmallFile(options.resolvConf, maxFileBytes)),

@@ -7,6 +7,7 @@ import { sysctlName } from '../admission/sysctls.ts';
 import { sandboxLabels } from './labels.ts';
 import { sandboxSecurityContext } from './security.ts';
 
+/** What a pod's sandbox is made from. `localSeccomp` gives the path of a profile on this node. */
 export interface SandboxInputs {
   pod: Pod;
   attempt: number;
@@ -30,6 +31,7 @@ function portMappings(pod: Pod): PortMapping[] {
   );
 }
 
+/** The sandbox as CRI's RunPodSandbox takes it. Pure. */
 export function sandboxConfig({
   pod,
   attempt,

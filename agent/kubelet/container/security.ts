@@ -30,6 +30,10 @@ const maskedPaths = [
 ];
 const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 
+/**
+ * Which namespaces the pod shares with the node, and its containers with each other. Pure.
+ * @param targetId a container whose processes are to be seen
+ */
 export function namespaceOptions(pod: Pod, targetId?: string): NamespaceOption {
   return {
     network: pod.spec.hostNetwork === true ? 'NODE' : 'POD',
@@ -60,6 +64,7 @@ const supplementalGroups = (pod: Pod): number[] => {
 const groupsPolicy = (pod: Pod): 'Merge' | 'Strict' =>
   pod.spec.securityContext?.supplementalGroupsPolicy === 'Strict' ? 'Strict' : 'Merge';
 
+/** The security context of a pod's sandbox. Pure. @param localSeccomp the path of a profile on this node */
 export function sandboxSecurityContext(pod: Pod, localSeccomp: (name: string) => string): LinuxSandboxSecurityContext {
   const context = pod.spec.securityContext ?? {};
   return {
@@ -80,16 +85,18 @@ export function sandboxSecurityContext(pod: Pod, localSeccomp: (name: string) =>
   };
 }
 
+/** What the security context of a container is made from. */
 export interface ContainerSecurityInputs {
   pod: Pod;
   container: Container;
-  /** For the user that the image names. */
+  /** The image, which may name the user that the container runs as. */
   image: Image | undefined;
   localSeccomp: (name: string) => string;
   /** The container whose processes an ephemeral container sees. */
   targetId?: string | undefined;
 }
 
+/** The security context of a container: its own settings, else the pod's, else the defaults of the runtime. Pure. */
 export function containerSecurityContext({
   pod,
   container,
@@ -143,6 +150,6 @@ export function nonRootViolation(pod: Pod, container: Container, image: Image | 
   if (image?.uid === undefined && image !== undefined && image.username !== '') {
     return `container has runAsNonRoot and image has non-numeric user (${image.username}), cannot verify user is non-root ${where}`;
   }
-  // No user in the image: it runs as root.
+  // An image without a user runs as root.
   return image?.uid === undefined ? `container has runAsNonRoot and image will run as root ${where}` : undefined;
 }

@@ -34,7 +34,10 @@ function variablesOf(service: Service): [string, string][] {
   return variables;
 }
 
-/** The API server's own service is always named; those of the pod's namespace where `enableServiceLinks` is. */
+/**
+ * The variables of a pod. The API server's own Service is always named, those of the pod's namespace only with
+ * `enableServiceLinks`. Pure.
+ */
 export function serviceVariables(
   services: readonly Service[],
   namespace: string,
@@ -42,6 +45,6 @@ export function serviceVariables(
 ): Map<string, string> {
   const apiServer = services.filter(({ metadata }) => metadata.namespace === 'default' && metadata.name === 'kubernetes');
   const own = enableServiceLinks ? services.filter(({ metadata }) => metadata.namespace === namespace) : [];
-  // The pod's own namespace wins over the API server's service of the same name.
+  // A Service of the pod's namespace replaces the API server's Service of the same name.
   return new Map([...apiServer, ...own].flatMap(variablesOf));
 }

@@ -1,5 +1,5 @@
 /**
- * Sees to it that an image, of a container or of a volume, is on this node: pull policy, credentials, back-off, events.
+ * Makes sure that an image, of a container or of a volume, is on this node: pull policy, credentials, back-off, events.
  *
  * Source: upstream `pkg/kubelet/images/image_manager.go` (messages and reasons).
  */
@@ -22,7 +22,7 @@ export class ImageError extends Error {
     | 'InvalidImageName'
     | 'ImageInspectError'
     | 'RegistryUnavailable';
-  /** When it is worth another try. */
+  /** When the next try may succeed, in ms since the epoch; undefined: at any time. */
   readonly retryAtMs: number | undefined;
   constructor(reason: ImageError['reason'], message: string, options: ErrorOptions & { retryAtMs?: number | undefined } = {}) {
     super(message, options);
@@ -32,34 +32,41 @@ export class ImageError extends Error {
   }
 }
 
+/** An image that a pod needs now. */
 export interface PullRequest {
   pod: Pod;
-  /** Which image, and when to pull it: a container, or what a volume says. */
+  /** Which image, and when to pull it, as a container or an image volume says. */
   image: Pick<Container, 'image' | 'imagePullPolicy'>;
-  /** What events are about: the pod, with the container's field path. */
-  about: ObjectReference;
+  /** The object of the events: the pod, with the container's field path. */
+  involvedObject: ObjectReference;
   sandboxConfig: PodSandboxConfig;
   /** The pod's imagePullSecrets that exist. */
   secrets: () => Promise<readonly Secret[]>;
   signal: AbortSignal;
 }
 
+/** An image that is on this node. */
 export interface ReadyImage {
-  /** To create the container with. */
+  /** The name to create the container with: the image's ID, or the reference. */
   ref: string;
   image: Image;
 }
 
+/** Makes sure that images are on this node. Failed pulls of one image and pod have a back-off of 10 s to 5 min. */
 export interface ImagePuller {
-  /** @throws ImageError */
+  /**
+   * Pulls the image by its policy. Waits for its turn until `signal` aborts.
+   * @throws ImageError; the signal's reason when it aborts
+   */
   ensure(request: PullRequest): Promise<ReadyImage>;
 }
 
+/** What the image puller works with. */
 export interface ImagePullerDeps {
   runtime: ContainerRuntime;
   clock: Clock;
   events: EventRecorder;
-  /** One pull at a time, as upstream does by default; the wait is part of the message. */
+  /** One pull at a time, as upstream does by default. The event `Pulled` tells the waiting time. */
   serialize: boolean;
 }
 
@@ -67,12 +74,13 @@ export interface ImagePullerDeps {
 const policyOf = ({ image = '', imagePullPolicy }: PullRequest['image']): string =>
   imagePullPolicy ?? (/(:latest$)|(^[^:@]*$)/.test(image) ? 'Always' : 'IfNotPresent');
 
+/** An image puller whose events (`Pulling`, `Pulled`, `Failed`, `BackOff`) are upstream's. */
 export function createImagePuller({ runtime, clock, events, serialize }: ImagePullerDeps): ImagePuller {
   const backOff = createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 });
   const lastFailures = new Map<string, string>();
   let queue: Promise<unknown> = Promise.resolve();
 
-  /** Runs `pull` after those before it, whatever became of them; a pod that is told to stop does not wait for its turn. */
+  /** Runs `pull` after the pulls before it have ended or failed. When `signal` aborts, the caller stops waiting. */
   function enqueue<T>(pull: () => Promise<T>, signal: AbortSignal): Promise<T> {
     if (!serialize) return pull();
     const turn = queue.then(() => {
@@ -88,19 +96,19 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
   }
 
   async function pull(
-    { pod, about, sandboxConfig, secrets, signal }: PullRequest,
+    { pod, involvedObject, sandboxConfig, secrets, signal }: PullRequest,
     requested: string,
     image: string,
   ): Promise<ReadyImage> {
     const key = `${pod.metadata.uid}_${requested}`;
     if (backOff.isWaitingSinceUpdate(key)) {
-      events.event(about, 'Normal', 'BackOff', `Back-off pulling image "${requested}"`);
+      events.event(involvedObject, 'Normal', 'BackOff', `Back-off pulling image "${requested}"`);
       const previous = lastFailures.get(key);
       const message = `Back-off pulling image "${requested}"${previous === undefined ? '' : `: ${previous}`}`;
       throw new ImageError('ImagePullBackOff', message, { retryAtMs: backOff.endsAtSinceUpdateMs(key) });
     }
     lastFailures.delete(key);
-    events.event(about, 'Normal', 'Pulling', `Pulling image "${requested}"`);
+    events.event(involvedObject, 'Normal', 'Pulling', `Pulling image "${requested}"`);
     const askedMs = clock.now();
     try {
       const auths = credentialsFor(image, await secrets());
@@ -113,7 +121,7 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
       if (pulled === undefined) throw new Error(`the image "${ref}" is gone right after its pull`);
       const waited = goDuration(clock.now() - askedMs);
       events.event(
-        about,
+        involvedObject,
         'Normal',
         'Pulled',
         `Successfully pulled image "${requested}" in ${goDuration(tookMs)} (${waited} including waiting). Image size: ${pulled.sizeBytes} bytes.`,
@@ -123,7 +131,7 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
     } catch (error) {
       if (signal.aborted) throw error;
       const why = errorText(error);
-      events.event(about, 'Warning', 'Failed', `Failed to pull image "${requested}": ${why}`);
+      events.event(involvedObject, 'Warning', 'Failed', `Failed to pull image "${requested}": ${why}`);
       backOff.next(key, clock.now());
       lastFailures.set(key, `ErrImagePull: ${why}`);
       throw new ImageError('ErrImagePull', why, { cause: error, retryAtMs: backOff.endsAtSinceUpdateMs(key) });
@@ -150,14 +158,14 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
 
   return {
     async ensure(request) {
-      const { about } = request;
+      const { involvedObject } = request;
       const requested = request.image.image ?? '';
-      const image = nameOrThrow(requested, about);
+      const image = nameOrThrow(requested, involvedObject);
       const policy = policyOf(request.image);
-      const present = policy === 'Always' ? undefined : await inspect(image, requested, about);
+      const present = policy === 'Always' ? undefined : await inspect(image, requested, involvedObject);
       if (present !== undefined) {
         events.event(
-          about,
+          involvedObject,
           'Normal',
           'Pulled',
           `Container image "${requested}" already present on machine and can be accessed by the pod`,
@@ -166,29 +174,29 @@ export function createImagePuller({ runtime, clock, events, serialize }: ImagePu
       }
       if (policy === 'Never') {
         const message = `Container image "${requested}" is not present with pull policy of Never`;
-        events.event(about, 'Warning', 'ErrImageNeverPull', message);
+        events.event(involvedObject, 'Warning', 'ErrImageNeverPull', message);
         throw new ImageError('ErrImageNeverPull', message);
       }
       return pull(request, requested, image);
     },
   };
 
-  function nameOrThrow(requested: string, about: ObjectReference): string {
+  function nameOrThrow(requested: string, involvedObject: ObjectReference): string {
     try {
       return withDefaultTag(requested);
     } catch (error) {
       const message = `Failed to apply default image tag "${requested}": ${errorText(error)}`;
-      events.event(about, 'Warning', 'InspectFailed', message);
+      events.event(involvedObject, 'Warning', 'InspectFailed', message);
       throw new ImageError('InvalidImageName', message, { cause: error });
     }
   }
 
-  async function inspect(image: string, requested: string, about: ObjectReference): Promise<Image | undefined> {
+  async function inspect(image: string, requested: string, involvedObject: ObjectReference): Promise<Image | undefined> {
     try {
       return await runtime.imageStatus({ image });
     } catch (error) {
       const message = `Failed to inspect image "${requested}": ${errorText(error)}`;
-      events.event(about, 'Warning', 'InspectFailed', message);
+      events.event(involvedObject, 'Warning', 'InspectFailed', message);
       throw new ImageError('ImageInspectError', message, { cause: error });
     }
   }

@@ -90,7 +90,7 @@ describe('pulls', () => {
       return puller.ensure({
         pod,
         image: container,
-        about: {},
+        involvedObject: {},
         sandboxConfig: {} as PodSandboxConfig,
         secrets: async () => [],
         signal,

@@ -4,7 +4,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { ReferencedObjects } from '../container/env.ts';
 import { podReference } from '../pod/kill-containers.ts';
 
-/** @returns a function that reads a pod's pull secrets; one that cannot be read is left out, and an event on the pod names it */
+/** A function that reads a pod's pull secrets. A Secret that cannot be read is left out, and an event on the pod names it. */
 export function createPodPullSecrets(deps: {
   objects: Pick<ReferencedObjects, 'secret'>;
   events: EventRecorder;

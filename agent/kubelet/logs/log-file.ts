@@ -1,6 +1,7 @@
 /**
  * Container logs on disk. A container with a hostPath on its own log folder can put anything there: a FIFO, a link, a file of
- * terabytes. So the last three steps of a log's path, `<pod>/<container>/<restart>.log`, are opened one by one and followed nowhere.
+ * terabytes. So the last three steps of a log's path, `<pod>/<container>/<restart>.log`, are opened one by one, and no link
+ * is followed.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
@@ -10,7 +11,7 @@ import { type Folder, ifThere, openFolder, WrongFileTypeError } from '#agent/hos
 /** The folder of all pods' logs: only root writes to it. Pure. */
 const podLogsRootOf = (logPath: string): string => dirname(dirname(dirname(logPath)));
 
-/** @throws ENOENT, WrongFileTypeError */
+/** Opens the folder that a log lies in. @throws ENOENT, WrongFileTypeError */
 export const openLogFolder = (logPath: string): Promise<Folder> => openFolder(podLogsRootOf(logPath), dirname(logPath));
 
 /** Opens a log to read. @throws ENOENT, WrongFileTypeError */
@@ -19,7 +20,7 @@ export async function openLog(logPath: string): Promise<FileHandle> {
   return await folder.openFile(basename(logPath));
 }
 
-/** As {@link openLog}; undefined while nothing that can be read has that name. */
+/** As {@link openLog}; undefined while no regular file has that name. */
 export async function openLogIfThere(logPath: string): Promise<FileHandle | undefined> {
   try {
     return await ifThere(openLog(logPath));
@@ -29,7 +30,7 @@ export async function openLogIfThere(logPath: string): Promise<FileHandle | unde
   }
 }
 
-/** Removes a container's log and what it was rotated to. Source: upstream `ContainerLogManager.Clean`. */
+/** Removes a container's log and the rotated logs before it. Source: upstream `ContainerLogManager.Clean`. */
 export async function removeLogs(logPath: string): Promise<void> {
   await using folder = await ifThere(openLogFolder(logPath));
   if (folder === undefined) return;

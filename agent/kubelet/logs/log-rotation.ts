@@ -12,11 +12,13 @@ import { type Folder, ifThere } from '#agent/host/safe-open.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { openLogFolder } from './log-file.ts';
 
+/** Rotation of the logs of all containers on this node. */
 export interface LogRotation {
   /** Rotates the logs of all running containers that need it. Failures are logged. */
   rotate(): Promise<void>;
 }
 
+/** `maxBytes`: a larger log is rotated. `maxFiles`: how many a container keeps, the present one included. */
 export interface LogRotationDeps {
   runtime: ContainerRuntime;
   log: Logger;
@@ -26,10 +28,16 @@ export interface LogRotationDeps {
 
 const stamp = (): string => new Date().toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15);
 
-/** More than a runtime writes between two looks; compressing what a container has blown up would hold the next logs up for hours. */
+/**
+ * More than a runtime writes between two rotations. A file that a container has made larger is not compressed: that would take
+ * hours.
+ */
 const maxCompressBytes = 2 ** 30;
 
-/** Names of the rotated logs of `log`, the oldest first: `0.log.20260101-000000`, later `….gz`. Only files: others are not ours. */
+/**
+ * Names of the rotated logs of `log`, the oldest first: `0.log.20260101-000000`, later `….gz`. Regular files only: rotation
+ * makes nothing else.
+ */
 async function rotated(folder: Folder, log: string): Promise<string[]> {
   const entries = await folder.list();
   return entries
@@ -54,7 +62,7 @@ async function compress(folder: Folder, name: string): Promise<void> {
     if (size > maxCompressBytes) return;
     await removeTree(folder, temporary);
     await using target = await folder.createFile(temporary, 0o640);
-    // Not more than there was: a container may go on writing to it.
+    // Reads no more than the size at the beginning: a container may still write to the file.
     const input = size === 0 ? [] : source.createReadStream({ start: 0, end: size - 1 });
     await pipeline(input, createGzip(), target.createWriteStream());
   }
@@ -62,6 +70,7 @@ async function compress(folder: Folder, name: string): Promise<void> {
   await folder.unlink(name);
 }
 
+/** Rotation as upstream does it: at most `maxFiles` files of `maxBytes` each, all but the newest rotated one compressed. */
 export function createLogRotation({ runtime, log, maxBytes, maxFiles }: LogRotationDeps): LogRotation {
   async function rotateOne(id: string): Promise<void> {
     const { logPath } = await runtime.containerStatus(id);
@@ -73,7 +82,7 @@ export function createLogRotation({ runtime, log, maxBytes, maxFiles }: LogRotat
     const old = await rotated(folder, log);
     const surplus = old.slice(0, Math.max(0, old.length - (maxFiles - 2)));
     for (const name of surplus) await ifThere(folder.unlink(name));
-    // The present log and the newest rotated one stay readable: followers may still be in it.
+    // The newest rotated log stays as it is: `kubectl logs -f` may still read it.
     for (const name of old.slice(surplus.length)) if (!name.endsWith('.gz')) await compress(folder, name);
     const aside = `${log}.${stamp()}`;
     await replace(folder, log, aside);

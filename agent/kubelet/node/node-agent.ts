@@ -19,6 +19,7 @@ import type { NodeIdentity, NodeObservation } from './node-status.ts';
 import { conditionEvents, nodeStatus, withoutHeartbeats } from './node-status.ts';
 import { createPressures, shortages, thresholdMessage } from './pressure.ts';
 
+/** What the node agent works with. `random`: in [0, 1). `observe` reads the machine and the runtime anew. */
 export interface NodeAgentDeps {
   client: Client;
   clock: Clock;
@@ -28,6 +29,7 @@ export interface NodeAgentDeps {
   observe(): Promise<NodeObservation>;
 }
 
+/** Who the node is, and how often it is reported. */
 export interface NodeAgentOptions extends NodeIdentity {
   labels?: Readonly<Record<string, string>> | undefined;
   taints?: readonly Taint[] | undefined;
@@ -40,11 +42,12 @@ export interface NodeAgentOptions extends NodeIdentity {
   pressureTransitionPeriodMs: number;
 }
 
+/** Keeps the Node object and its Lease while it runs; failures are logged and tried again. */
 export interface NodeAgent {
   /** The last status that this kubelet computed. */
   status(): NodeStatus | undefined;
-  /** Computes and sends the status now: something it depends on changed. */
-  poke(): void;
+  /** Computes the status now, and sends it if it changed: something it depends on has changed. */
+  reportNow(): void;
   /** The Node was deleted: it is registered again. */
   deleted(): void;
   run(signal: AbortSignal): Promise<void>;
@@ -53,20 +56,21 @@ export interface NodeAgent {
 const maxRegisterRetryMs = 7_000;
 const leaseNamespace = 'kube-node-lease';
 
+/** A node agent with upstream's events (`NodeReady`, `NodeHasSufficientMemory`, …). */
 export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions): NodeAgent {
   const { client, clock, events, log } = deps;
   const { nodeName } = options;
-  const about = { kind: 'Node', name: nodeName, uid: nodeName };
+  const reference = { kind: 'Node', name: nodeName, uid: nodeName };
   const nodes = client.resource('nodes');
   const pressures = createPressures(clock, options.pressureTransitionPeriodMs);
   let node: Node | undefined;
   let current: NodeStatus | undefined;
   let sentMs = 0;
   let wake: () => void = () => undefined;
-  let poked = false;
+  let mustReport = false;
   let lease: Lease | undefined;
   let unschedulable = false;
-  /** The addresses of its pods: a Node that is made again keeps them, since pods that run and routes of others use them. */
+  /** The node's pod ranges. A Node that is created again keeps them, since running pods and other nodes' routes use them. */
   let podCidrs: Pick<Node['spec'], 'podCIDR' | 'podCIDRs'> = {};
 
   const labelsOf = (architecture: string): Record<string, string> => ({
@@ -80,7 +84,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
 
   function announce(before: NodeStatus | undefined, after: NodeStatus): void {
     for (const name of conditionEvents(before?.conditions ?? [], after.conditions ?? []))
-      events.event(about, 'Normal', name, `Node ${nodeName} status is now: ${name}`);
+      events.event(reference, 'Normal', name, `Node ${nodeName} status is now: ${name}`);
   }
 
   /** Somebody cordoned the node, or let it take pods again. */
@@ -89,20 +93,20 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
     if (now === unschedulable) return;
     unschedulable = now;
     const name = now ? 'NodeNotSchedulable' : 'NodeSchedulable';
-    events.event(about, 'Normal', name, `Node ${nodeName} status is now: ${name}`);
+    events.event(reference, 'Normal', name, `Node ${nodeName} status is now: ${name}`);
   }
 
   async function compute(previous: NodeStatus): Promise<{ status: NodeStatus; observation: NodeObservation }> {
     const seen = await deps.observe();
     const short = shortages(seen, options.thresholds);
     const [first] = short;
-    // At each look, as upstream: the event counts how long it lasts.
-    if (first !== undefined) events.event(about, 'Warning', 'EvictionThresholdMet', thresholdMessage(first));
+    // Sent with each report, as upstream does: the count of the event shows how long the shortage lasts.
+    if (first !== undefined) events.event(reference, 'Warning', 'EvictionThresholdMet', thresholdMessage(first));
     const observation = { ...seen, pressures: pressures(short) };
     return { observation, status: nodeStatus(options, observation, previous, clock.now()) };
   }
 
-  /** Creates the Node, or takes over the one that is there with our labels. */
+  /** Creates the Node. One that exists already is kept, and gets our labels. */
   async function register(): Promise<Node> {
     const { status, observation } = await compute({});
     const labels = labelsOf(observation.machine.architecture);
@@ -143,7 +147,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
 
   async function report(): Promise<void> {
     if (node === undefined) return;
-    // The server's copy: other components write conditions and addresses too.
+    // Read from the server, since other components write conditions and addresses too.
     node = await nodes.get({ name: nodeName });
     announceSchedulable();
     const { podCIDR, podCIDRs } = node.spec;
@@ -162,7 +166,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
 
   async function runStatus(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      poked = false;
+      mustReport = false;
       if (node === undefined) await registerUntilDone(signal);
       try {
         await report();
@@ -173,7 +177,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
         }
         log.warn({ err: error, node: nodeName }, 'the node status could not be reported; will be tried again');
       }
-      if (poked || signal.aborted) continue;
+      if (mustReport || signal.aborted) continue;
       const pause = new AbortController();
       wake = () => pause.abort();
       await sleep(clock, options.statusIntervalMs, AbortSignal.any([pause.signal, signal]));
@@ -217,7 +221,7 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
         await renewLease();
         failures = 0;
       } catch (error) {
-        // Read it afresh: somebody else may have changed or removed it.
+        // Reads the Lease again at the next try: somebody else may have changed or removed it.
         lease = undefined;
         failures++;
         log.warn(
@@ -232,14 +236,14 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
 
   return {
     status: () => current,
-    poke() {
-      poked = true;
+    reportNow() {
+      mustReport = true;
       wake();
     },
     deleted() {
       node = undefined;
       lease = undefined;
-      poked = true;
+      mustReport = true;
       wake();
     },
     run: (signal) => Promise.all([runStatus(signal), runLease(signal)]).then(() => undefined),

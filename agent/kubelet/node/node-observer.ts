@@ -9,14 +9,15 @@ import type { Pleg } from '../pod/pleg.ts';
 import type { RuntimeHealth } from '../runtime-health.ts';
 import type { NodeObservation } from './node-status.ts';
 
+/** `machine` is read once; `observe` reads what changes. @throws Error when /proc or the data folder cannot be read */
 export interface NodeObserver {
   machine: MachineInfo;
   observe(): Promise<NodeObservation>;
 }
 
 /**
- * The last good answer of `load`, newer if it comes within a moment. A runtime that hangs must not keep the node from saying
- * so, and one that fails has not lost its images.
+ * The newest answer of `load`: waits a second for a new one, and otherwise gives the last one. A runtime that hangs must not stop the
+ * node from reporting just that, and a runtime that fails still has its images.
  */
 function latest<Value>(clock: Clock, initial: Value, load: () => Promise<Value>): () => Promise<Value> {
   let value = initial;
@@ -26,18 +27,19 @@ function latest<Value>(clock: Clock, initial: Value, load: () => Promise<Value>)
       .then((loaded) => {
         value = loaded;
       })
-      // That the runtime fails shows in the Ready condition.
+      // The failure is not lost: runtime-health.ts sees it too, and the Ready condition reports it.
       .catch(() => undefined)
       .finally(() => {
         loading = undefined;
       });
-    await within(clock, patienceMs, loading);
+    await within(clock, maxWaitMs, loading);
     return value;
   };
 }
 
-const patienceMs = 1_000;
+const maxWaitMs = 1_000;
 
+/** An observer of this machine. @throws Error when /proc cannot be read */
 export async function createNodeObserver(deps: {
   runtime: Pick<ContainerRuntime, 'listImages' | 'imageFsInfo'>;
   health: RuntimeHealth;
@@ -54,7 +56,7 @@ export async function createNodeObserver(deps: {
     async () => (await runtime.imageFsInfo()).imageFilesystems[0]?.mountpoint,
   );
 
-  /** A runtime that cannot tell keeps its images beside the node's own files, as far as anybody knows. */
+  /** The filesystem of the images; the node's own where the runtime cannot tell which one it is. */
   async function imageFilesystem(fallback: FilesystemUsage): Promise<FilesystemUsage> {
     const folder = await imageFolder();
     return folder === undefined ? fallback : readFilesystemUsage(folder).catch(() => fallback);

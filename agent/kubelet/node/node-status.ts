@@ -11,6 +11,7 @@ import type { ContainerImage, NodeCondition, NodeStatus } from '#api/types.gener
 import { byteQuantity, cpuQuantity, wholeUnits } from '../resources/quantities.ts';
 import { type NodeReadings, type PressureCondition, type PressureThresholds, shortages } from './pressure.ts';
 
+/** What a status is computed from: the machine, and what the runtime last answered. */
 export interface NodeObservation extends NodeReadings {
   machine: MachineInfo;
   hugePages: Readonly<Record<string, number>>;
@@ -19,10 +20,11 @@ export interface NodeObservation extends NodeReadings {
   runtimeStatus: RuntimeStatus | undefined;
   /** Why the kubelet itself is not ready. */
   problems: readonly string[];
-  /** What the node counts as short of, also for a while afterwards; absent: what it is short of now. */
+  /** The pressure conditions that are true, some of which outlast their shortage; absent: those of the present shortages. */
   pressures?: ReadonlySet<PressureCondition> | undefined;
 }
 
+/** What does not change while the kubelet runs: names, addresses, limits. */
 export interface NodeIdentity {
   nodeName: string;
   nodeIps: readonly string[];
@@ -58,6 +60,7 @@ function images(list: readonly Image[]): ContainerImage[] {
     .map(({ repoDigests, repoTags, sizeBytes }) => ({ names: [...repoDigests, ...repoTags].slice(0, 5), sizeBytes }));
 }
 
+/** The node's capacity as quantities by resource. Pure. */
 export function capacity({ machine, nodefs, hugePages }: NodeObservation, maxPods: number): Record<string, string> {
   return {
     cpu: cpuQuantity(machine.cpuCount * 1000),
@@ -73,7 +76,10 @@ export function capacity({ machine, nodefs, hugePages }: NodeObservation, maxPod
   };
 }
 
-/** The capacity less what eviction keeps back; huge pages are memory that is spoken for. */
+/**
+ * What pods may request: the capacity minus the eviction thresholds. Huge pages are taken off memory, since nothing else can use
+ * them. Pure.
+ */
 export function allocatable(observation: NodeObservation, { maxPods, thresholds }: NodeIdentity): Record<string, string> {
   const { machine, nodefs, hugePages } = observation;
   const reserved = Object.entries(hugePages).map(([size, count]) => count * wholeUnits(size));
@@ -156,6 +162,7 @@ function conditions(
   return [...foreign, ...made];
 }
 
+/** The status of the Node, with what other components wrote into `previous`. Pure. @param nowMs since the epoch */
 export function nodeStatus(
   identity: NodeIdentity,
   observation: NodeObservation,
@@ -163,7 +170,7 @@ export function nodeStatus(
   nowMs: number,
 ): NodeStatus {
   const { machine, runtimeVersion } = observation;
-  // Resources that somebody else advertised: pods may have all of them.
+  // Keeps resources that others advertised on the Node (`kubectl patch`, device plugins): pods may use all of them.
   const resources = { ...previous.capacity, ...capacity(observation, identity.maxPods) };
   return {
     ...previous,
@@ -207,7 +214,7 @@ const handlers = ({ handlers: list }: RuntimeStatus): NonNullable<NodeStatus['ru
     features: { recursiveReadOnlyMounts, userNamespaces },
   }));
 
-/** Conditions whose status is another than before, as events tell them: `NodeReady`, `NodeHasSufficientMemory`. */
+/** The reasons of the events that tell which conditions changed: `NodeReady`, `NodeHasSufficientMemory`. Pure. */
 export function conditionEvents(before: readonly NodeCondition[], after: readonly NodeCondition[]): string[] {
   const names: Record<string, [whenTrue: string, whenFalse: string]> = {
     MemoryPressure: ['NodeHasInsufficientMemory', 'NodeHasSufficientMemory'],
@@ -218,13 +225,13 @@ export function conditionEvents(before: readonly NodeCondition[], after: readonl
   return after.flatMap(({ type, status }) => {
     const name = names[type]?.[status === 'True' ? 0 : 1];
     const old = before.find((condition) => condition.type === type)?.status;
-    // A node that begins as not ready has not become so.
+    // A new node that is not ready yet has not become unready: no event tells that.
     if (name === undefined || old === status || (type === 'Ready' && old === undefined && status !== 'True')) return [];
     return [name];
   });
 }
 
-/** The status without its heartbeat times: what makes a report due before its time. */
+/** The status without its heartbeat times. A change in what remains is reported at once. Pure. */
 export function withoutHeartbeats(status: NodeStatus): NodeStatus {
   return {
     ...status,

@@ -1,17 +1,17 @@
 /**
- * What a node is short of. Conditions follow at once when it runs short, and stay for a while after it has enough again, so that
- * a node on the edge does not swing.
+ * What a node is short of. A condition becomes true at once when the node runs short, and stays true for a while after the node has
+ * enough again: otherwise a node at its threshold would change its conditions all the time.
  *
  * Source: upstream `pkg/kubelet/eviction` (signals, their resources, `evictionPressureTransitionPeriod`).
  */
 import type { FilesystemUsage } from '#agent/host/proc.ts';
 import type { Clock } from '#client/clock.ts';
 
-/** What shortages are told from. */
+/** The readings that thresholds are compared with. */
 export interface NodeReadings {
   memoryAvailableBytes: number;
   nodefs: FilesystemUsage;
-  /** Of the images' filesystem; the node's own where the runtime does not say. */
+  /** The filesystem of the images; the node's own where the runtime does not say which one it is. */
   imagefs: FilesystemUsage;
   pids: { max: number; running: number };
 }
@@ -26,6 +26,7 @@ export interface PressureThresholds {
   pidAvailable: number;
 }
 
+/** Upstream's: 100 MiB of memory; 10 % of the node's disk, 15 % of the images'; 5 % of the inodes. */
 export const defaultThresholds: PressureThresholds = {
   memoryAvailableBytes: 100 * 1024 * 1024,
   nodefsAvailable: 0.1,
@@ -34,6 +35,7 @@ export const defaultThresholds: PressureThresholds = {
   pidAvailable: 0,
 };
 
+/** The conditions of a Node that tell of a shortage. */
 export type PressureCondition = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure';
 
 /** A threshold that is met, and the resource that it counts, in upstream's words. */
@@ -42,7 +44,10 @@ export interface Shortage {
   resource: 'memory' | 'ephemeral-storage' | 'inodes' | 'pids';
 }
 
-/** For `EvictionThresholdMet`. Upstream says `Attempting to reclaim …`, which it then does; we evict nothing. Pure. */
+/**
+ * The message of the event `EvictionThresholdMet`. Upstream adds that it attempts to reclaim, and does so; this kubelet evicts
+ * nothing. Pure.
+ */
 export const thresholdMessage = ({ resource }: Shortage): string =>
   `The node is low on resource: ${resource}. It may refuse pods until it has enough; it evicts none`;
 
@@ -63,7 +68,7 @@ export function shortages(
   return met.flatMap(([isMet, shortage]) => (isMet ? [shortage] : []));
 }
 
-/** Remembers when each condition was last true. */
+/** Remembers when each condition was last true. @returns which conditions are true, given the present shortages */
 export function createPressures(
   clock: Clock,
   transitionPeriodMs: number,

@@ -1,5 +1,6 @@
 /**
- * What has to be done so that the runtime has what a pod's spec asks for. Pure: observation and probe results in, plan out.
+ * Decides what has to be done so that the runtime has what a pod's spec asks for. Pure: the plan follows from what was observed
+ * and probed.
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (computePodActions), KEP-753 for sidecars.
  */
@@ -11,27 +12,29 @@ import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { findContainer, isRunning } from './observed.ts';
 import { restartsAfterKill, shouldRestartAfterExit } from './pod-spec.ts';
 
-/** What probes know of a container, by its ID; undefined: not probed (yet). */
+/** Results of probes by container ID; undefined: no result yet, or no such probe. */
 export interface ProbeResults {
   startup(containerId: string): 'success' | 'failure' | undefined;
   liveness(containerId: string): 'success' | 'failure' | undefined;
 }
 
+/** A container that has to be stopped. `message` is that of the event `Killing`. */
 export interface KillAction {
   container: ObservedContainer;
   message: string;
   reason: KillReason;
 }
 
+/** What a sync has to do; empty lists and false: nothing. */
 export interface PodActions {
-  /** Stop all containers and the sandbox; with {@link createSandbox}, to begin anew. */
+  /** Stop all containers and the sandbox; together with {@link createSandbox}, the pod begins anew. */
   killPod: boolean;
   createSandbox: boolean;
   /** The sandbox to use when none is created. */
   sandboxId: string | undefined;
-  /** Number of the sandbox to create. */
+  /** The number of the sandbox to create: 0 for the first. */
   attempt: number;
-  /** In the order of the spec. */
+  /** Init containers to start, in the order of the spec. */
   startInit: Container[];
   start: Container[];
   startEphemeral: Container[];
@@ -44,6 +47,7 @@ interface SandboxDecision {
   sandboxId: string | undefined;
 }
 
+/** Whether the pod needs a new sandbox: its own is gone, has no address, or has another network than the spec asks for. Pure. */
 export function sandboxDecision(pod: Pod, observed: ObservedPod): SandboxDecision {
   const newest = observed.sandboxes[0];
   if (newest === undefined) return { changed: true, attempt: 0, sandboxId: undefined };
@@ -56,6 +60,7 @@ export function sandboxDecision(pod: Pod, observed: ObservedPod): SandboxDecisio
   return { changed: false, attempt: newest.metadata.attempt, sandboxId: newest.id };
 }
 
+/** The plan of one sync. Pure. */
 export function computePodActions(pod: Pod, observed: ObservedPod, probes: ProbeResults): PodActions {
   const { changed, attempt, sandboxId } = sandboxDecision(pod, observed);
   const actions: PodActions = {
@@ -79,7 +84,7 @@ export function computePodActions(pod: Pod, observed: ObservedPod, probes: Probe
   const kept = pod.spec.containers.filter((container) => planContainer(pod, container, observed, probes, actions));
   if (kept.length === 0 && actions.start.length === 0) {
     actions.killPod = true;
-    // Sidecars must not keep a finished pod alive.
+    // A pod whose containers have finished must not live on because its sidecars start again.
     actions.startInit = [];
   }
   return actions;

@@ -17,9 +17,12 @@ import type { HookRunner } from './lifecycle.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { fieldPath } from './pod-spec.ts';
 
-/** A container may take its whole grace period: the next one is told to stop meanwhile, only not all in the same moment. */
+/**
+ * A container may need its whole grace period, so the next one is told to stop after this time in ms: not all at once, but soon.
+ */
 const stopLendAfterMs = 500;
 
+/** What stopping a container needs of its node. */
 export interface KillDeps {
   runtime: ContainerRuntime;
   lanes: Lanes;
@@ -29,20 +32,25 @@ export interface KillDeps {
   log: Logger;
 }
 
+/** One container that has to stop. */
 export interface KillRequest {
-  /** Absent for containers whose pod is no longer known: their labels tell what is needed. */
+  /** Undefined when the pod is no longer known: the container's labels then say what is needed. */
   pod: Pod | undefined;
   container: ObservedContainer;
   podIp: string;
   message?: string | undefined;
   reason?: KillReason | undefined;
-  /** Instead of the pod's own. */
+  /** Replaces the grace period that follows from the pod. */
   graceSeconds?: number | undefined;
-  /** Waited for, within the grace period, before the container is stopped. */
+  /**
+   * What the container waits for before it is stopped, but no longer than its grace period: sidecars wait for the other
+   * containers.
+   */
   turn?: Promise<void> | undefined;
   skipPreStop?: boolean | undefined;
 }
 
+/** What events about a pod, or about one of its containers, refer to. Pure. */
 export function podReference(pod: Pod, container?: string): ObjectReference {
   const { namespace, name, uid, resourceVersion } = pod.metadata;
   return {
@@ -78,7 +86,7 @@ export async function killContainer(deps: KillDeps, request: KillRequest): Promi
   if (request.turn !== undefined && leftSeconds() > 0) await within(clock, leftSeconds() * 1000, request.turn);
   const timeoutSeconds = Math.max(leftSeconds(), minimumGraceSeconds);
   log.debug({ container: container.name, containerId: container.status.id, timeoutSeconds, reason }, 'stopping a container');
-  // Its grace period begins with its turn.
+  // The grace period begins when the runtime is told, so the wait for the lane does not shorten it.
   await deps.lanes.stops.run(() => runtime.stopContainer(container.status.id, timeoutSeconds), { lendAfterMs: stopLendAfterMs });
 }
 
@@ -106,10 +114,11 @@ async function runPreStop(
   deps.log.warn({ container: container.name, graceSeconds }, 'a preStop hook did not end within the grace period');
 }
 
+/** How a pod is stopped. `graceSeconds` replaces the grace periods that follow from the pod. */
 export interface KillPodOptions {
   podIp: string;
   graceSeconds?: number | undefined;
-  /** The hooks ran already; this is a second, shorter call. */
+  /** The hooks are not run: an earlier call has begun them, and this one is to be faster. */
   skipPreStop?: boolean | undefined;
 }
 
@@ -130,7 +139,7 @@ export async function killPodContainers(
           .filter(isSidecar)
           .map(({ name }) => name);
   const stopped = new Map<string, Promise<void>>();
-  // In the order in which they stop, each container can wait for the promises of those before it, which exist already.
+  // Sorted in the order in which they stop: each container waits for the promises of those before it, so these must exist.
   const order = [...alive].sort((a, b) => sidecars.indexOf(b.name) - sidecars.indexOf(a.name));
   const ordered = [
     ...order.filter(({ name }) => !sidecars.includes(name)),

@@ -9,12 +9,14 @@ import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import { httpGet, probeUrl } from '../probes/http-get.ts';
 
+/** The container that a hook belongs to. */
 export interface HookTarget {
   container: Container;
   containerId: string;
   podIp: string;
 }
 
+/** Runs postStart and preStop hooks. */
 export interface HookRunner {
   /** Carries out a hook, until `signal` aborts. @throws Error when it fails; exec hooks fail by their exit status */
   run(handler: LifecycleHandler, target: HookTarget, signal?: AbortSignal): Promise<void>;
@@ -22,6 +24,7 @@ export interface HookRunner {
 
 const httpTimeoutMs = 30_000;
 
+/** Hooks as upstream runs them: an HTTP request ends after 30 s, a command when it ends. */
 export function createHookRunner(runtime: ContainerRuntime, clock: Clock): HookRunner {
   return {
     async run(handler, { container, containerId, podIp }, signal) {

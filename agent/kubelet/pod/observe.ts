@@ -9,6 +9,7 @@ import { messageText } from '../errors.ts';
 import { readLastLogLines } from '../server/log-tail.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
 
+/** Looks at pods in the container runtime. @throws RuntimeError when the runtime cannot be asked */
 export interface Observer {
   observe(pod: { uid: string; name: string; namespace: string }): Promise<ObservedPod>;
 }
@@ -20,9 +21,9 @@ const maxMessages = 1000;
 const maxLogBytes = 2048;
 const maxLogLines = 80;
 
-/** @param podsDir the kubelet's folder of all pods: what is below it may be a container's */
+/** An observer of this node's pods. @param podsDir the kubelet's folder of all pods, in which containers can plant files */
 export function createObserver(runtime: ContainerRuntime, podsDir: string): Observer {
-  /** What exited containers said, by container ID: it does not change any more. */
+  /** Termination messages by container ID: they do not change any more. */
   const messages = new Map<string, string>();
 
   async function observeContainer(id: string): Promise<ObservedContainer | undefined> {
@@ -30,7 +31,7 @@ export function createObserver(runtime: ContainerRuntime, podsDir: string): Obse
     try {
       status = await runtime.containerStatus(id);
     } catch (error) {
-      // Removed between the list and the look.
+      // The container was removed after the list.
       if (isNotFound(error)) return undefined;
       throw error;
     }
@@ -39,7 +40,7 @@ export function createObserver(runtime: ContainerRuntime, podsDir: string): Obse
     if (status.state !== 'CONTAINER_EXITED') return { name: labels.container, sandboxId: '', status, labels };
     const own = messages.get(id) ?? (await terminationMessage(status, labels, podsDir));
     messages.set(id, own);
-    // The oldest is read once more where its container still exists.
+    // A message that is dropped here is read again when its container still exists.
     if (messages.size > maxMessages) for (const oldest of messages.keys().take(1)) messages.delete(oldest);
     const message = [status.message, own].filter((text) => text !== '').join(': ');
     return { name: labels.container, sandboxId: '', status: { ...status, message }, labels };
@@ -89,7 +90,10 @@ async function terminationMessage(status: ContainerStatus, labels: ContainerLabe
   );
 }
 
-/** A volume may be mounted in the message's place, with anything in it. Source: upstream `pkg/kubelet/util/tail` (ReadAtMost). */
+/**
+ * The last 4 KiB of a file, opened carefully: a volume may be mounted over it, with anything in it. Source: upstream
+ * `pkg/kubelet/util/tail` (ReadAtMost).
+ */
 async function readEnd(path: string, podsDir: string): Promise<string> {
   try {
     await using folder = await ifThere(openFolder(path.startsWith(`${podsDir}/`) ? podsDir : '/', dirname(path)));

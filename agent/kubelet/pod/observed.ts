@@ -2,14 +2,16 @@
 import type { ContainerStatus, PodSandboxStatus } from '#agent/runtime/runtime.ts';
 import type { ContainerLabels } from '../container/labels.ts';
 
+/** A container as the runtime last told of it. */
 export interface ObservedContainer {
-  /** Of the pod's container. */
+  /** The container's name in the pod's spec. */
   name: string;
   sandboxId: string;
   status: ContainerStatus;
   labels: ContainerLabels;
 }
 
+/** A pod as the runtime last told of it. Empty lists: the runtime has nothing of it. */
 export interface ObservedPod {
   uid: string;
   name: string;
@@ -20,11 +22,13 @@ export interface ObservedPod {
   containers: readonly ObservedContainer[];
 }
 
-/** The newest container of that name. */
+/** The newest container of that name; undefined when the runtime has none. */
 export const findContainer = (observed: ObservedPod, name: string): ObservedContainer | undefined =>
   observed.containers.find((container) => container.name === name);
 
+/** Whether the container runs. One whose state the runtime does not know does not count. */
 export const isRunning = (container: ObservedContainer): boolean => container.status.state === 'CONTAINER_RUNNING';
+/** The containers that run, those of earlier sandboxes included. */
 export const runningContainers = (observed: ObservedPod): ObservedContainer[] => observed.containers.filter(isRunning);
 
 /** The sandbox that the pod's containers live in, when it is up. */
@@ -33,6 +37,7 @@ export function readySandbox(observed: ObservedPod): PodSandboxStatus | undefine
   return newest?.state === 'SANDBOX_READY' ? newest : undefined;
 }
 
+/** The addresses of the pod's sandbox, one per IP family; none while it has no sandbox that is up, or no network of its own. */
 export function podIps(observed: ObservedPod): string[] {
   const sandbox = readySandbox(observed);
   if (sandbox === undefined || sandbox.network.ip === '') return [];

@@ -12,6 +12,7 @@ import type { Observer } from './observe.ts';
 import type { Pleg } from './pleg.ts';
 import type { PodRuntime } from './pod-runtime.ts';
 
+/** What cleaning up needs of its node. */
 export interface OrphansDeps {
   pleg: Pleg;
   observer: Observer;
@@ -20,10 +21,11 @@ export interface OrphansDeps {
   cgroups: PodCgroups;
   paths: Paths;
   log: Logger;
-  /** Whether a pod of that UID is this node's: in the API, or being ended by its worker. */
+  /** Whether the pod with this UID is known: it is in the API, or its worker is still ending it. */
   isKnown(uid: string): boolean;
 }
 
+/** Cleans up after pods that nobody knows any more. */
 export interface Orphans {
   /**
    * Call only when the list of this node's pods is complete. Does not wait for containers to stop: what they leave is removed after
@@ -32,13 +34,14 @@ export interface Orphans {
   collect(): Promise<void>;
 }
 
-/** What upstream grants a pod that nobody knows any more: whoever removed it from the API asked for no more. */
+/** The grace period of an orphan in seconds, as in upstream: a pod that was removed from the API by force has no longer one. */
 const graceSeconds = 1;
 
+/** Orphans are looked for in the runtime (as PLEG lists it), among the pods' folders, control groups and logs. */
 export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths, log, isKnown }: OrphansDeps): Orphans {
   const stopping = new Set<string>();
 
-  /** @returns whether it succeeded */
+  /** Does one piece of cleaning up, and logs how it went. @returns whether it succeeded */
   async function attempt(what: string, uid: string, work: () => Promise<void>): Promise<boolean> {
     try {
       await work();
@@ -71,7 +74,7 @@ export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths
     }
   }
 
-  /** Of pods whose containers went without this kubelet. */
+  /** Cleans up after pods whose containers are gone already: they ended while no kubelet ran. */
   async function removeRemains(): Promise<void> {
     const isGone = (uid: string): boolean => !isKnown(uid) && !stopping.has(uid) && !pleg.pods().has(uid);
     for (const uid of (await readdir(paths.podsDir)).filter(isGone))
@@ -91,7 +94,7 @@ export function createOrphans({ pleg, observer, runtime, volumes, cgroups, paths
         stopPods();
         await removeRemains();
       } catch (error) {
-        // The runtime is away, or a directory cannot be read: nothing of a pod is touched on half knowledge.
+        // The runtime does not answer, or a folder cannot be read: without a full list nothing may be removed.
         log.warn({ err: error }, 'orphaned pods could not be looked for; will be tried again');
       }
     },

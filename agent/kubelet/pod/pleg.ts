@@ -1,6 +1,6 @@
 /**
- * The pod lifecycle event generator: tells which pods changed in the runtime. The runtime's events only cause a look; a slow
- * relist catches what they miss. Source: KEP-3386; upstream `pkg/kubelet/pleg`.
+ * The pod lifecycle event generator (PLEG): tells which pods changed in the runtime. It compares lists: an event of the runtime only
+ * causes a new list, and a list every few seconds finds what events have missed. Source: KEP-3386; upstream `pkg/kubelet/pleg`.
  */
 
 import type { Logger } from 'pino';
@@ -11,20 +11,24 @@ import { goDuration } from '../backoff.ts';
 import type { PodLabels } from '../container/labels.ts';
 import { parsePodLabels } from '../container/labels.ts';
 
+/** What PLEG works with. */
 export interface PlegDeps {
   runtime: ContainerRuntime;
   clock: Clock;
   log: Logger;
-  /** Something of this pod is not as it was at the last look. */
+  /** Told of each pod whose sandboxes or containers differ from the last list. */
   changed: (podUid: string) => void;
 }
 
+/** Lists what the runtime has, and tells which pods changed since the last list. */
 export interface Pleg {
-  /** Pods that the runtime had at the last look, by UID. */
+  /** The pods of the last list, by UID. */
   pods(): ReadonlyMap<string, PodLabels>;
-  /** Whether a look succeeded lately: part of the node's readiness. */
+  /** Why the node is not ready, in upstream's words: no list succeeded for 3 min. Undefined: one did. */
   healthy(): string | undefined;
+  /** Lists now. @throws RuntimeError when the runtime cannot be listed */
   relist(): Promise<void>;
+  /** Follows the runtime until `signal` aborts. Failures are logged and tried again. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -34,6 +38,7 @@ const maxPauseMs = 1_000;
 /** Upstream's threshold for `PLEG is not healthy`. */
 const unhealthyAfterMs = 180_000;
 
+/** A PLEG that follows the runtime's events, and lists every 5 s besides. */
 export function createPleg({ runtime, clock, log, changed }: PlegDeps): Pleg {
   let states = new Map<string, string>();
   let pods = new Map<string, PodLabels>();
@@ -60,8 +65,8 @@ export function createPleg({ runtime, clock, log, changed }: PlegDeps): Pleg {
   }
 
   /**
-   * One look at a time; a request during a look makes for one more. A pause as long as the look keeps a busy runtime, whose every
-   * event asks for a look, from doing little but answering them.
+   * One list at a time; a request during a list causes one more after it. The pause between them is as long as the list took: each
+   * event asks for a list, and a busy runtime must not spend its time on answering lists.
    */
   async function relist(): Promise<void> {
     if (looking !== undefined) {

@@ -17,15 +17,15 @@ export function asksForSync(before: Pod, after: Pod, reported: PodStatus): boole
 
 const comparable = ({ metadata }: Pod): object => ({ ...metadata, resourceVersion: '', managedFields: undefined });
 
-/** Conditions of others: readiness gates wait for them. */
+/** The conditions that other components write, and that the pod's readiness gates wait for. */
 function gates({ status }: Pod, { spec }: Pod): unknown {
   const types = new Set((spec.readinessGates ?? []).map(({ conditionType }) => conditionType));
   return (status?.conditions ?? []).filter(({ type }) => types.has(type));
 }
 
 /**
- * Somebody has written another readiness than ours. The node lifecycle controller does while it does not hear from the node:
- * once we can be heard again, the pods must be back in their Services soon.
+ * Whether somebody has written another readiness than ours. The node lifecycle controller does so while it does not hear from
+ * the node: once it does, the kubelet must report soon, so that the pods are back in their Services.
  */
 function isReadinessOverruled(after: Pod, reported: PodStatus): boolean {
   const ready = (status: PodStatus | undefined): string | undefined =>

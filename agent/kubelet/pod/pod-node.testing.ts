@@ -1,4 +1,7 @@
-/** For tests only: what pod workers need of their node, on a fake clock and a runtime in memory; the pods' own logic is the real one. */
+/**
+ * For tests only: what pod workers need of their node, on a fake clock and a runtime in memory; the pods' own logic is the real
+ * one.
+ */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -31,7 +34,7 @@ export interface PodNodeOptions {
   wake: (uid: string) => void;
 }
 
-/** A node with two CPUs, a network and nothing to set up for volumes; a test replaces what it is about. */
+/** A node with two CPUs, a network and nothing to set up for volumes; a test replaces the parts that it examines. */
 export function podNode({ clock, fake, folder, events, statuses, wake }: PodNodeOptions): PodWorkerDeps & { probes: Probes } {
   const log = pino({ level: 'silent' });
   const { runtime } = fake;
@@ -100,7 +103,7 @@ export function podNode({ clock, fake, folder, events, statuses, wake }: PodNode
   };
 }
 
-/** Lets promise chains and file access come to rest: only then may the clock move. */
+/** Waits until no promise chain and no file access is under way: only then may the clock move. */
 export async function rest(): Promise<void> {
   for (let quiet = 0; quiet < 6; quiet++) {
     await new Promise((resolve) => setImmediate(resolve));

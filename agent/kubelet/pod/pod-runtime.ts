@@ -31,12 +31,13 @@ import type { ObservedContainer, ObservedPod } from './observed.ts';
 import { findContainer, isRunning } from './observed.ts';
 import { formatPod } from './pod-spec.ts';
 
+/** What running pods needs of their node. */
 export interface PodRuntimeDeps extends KillDeps {
   runtime: ContainerRuntime;
   clock: Clock;
   starter: ContainerStarter;
   probes: ProbeResults;
-  /** Of crashing containers. */
+  /** The back-off of containers that crash. */
   crashBackOff: BackOff;
   paths: Paths;
   cgroupRoot: string;
@@ -46,6 +47,7 @@ export interface PodRuntimeDeps extends KillDeps {
   writeHostsFile: (pod: Pod, podIps: readonly string[]) => Promise<string>;
 }
 
+/** One sync of one pod. `signal` ends it early: nothing more is started then. */
 export interface SyncInputs {
   pod: Pod;
   observed: ObservedPod;
@@ -55,35 +57,47 @@ export interface SyncInputs {
   signal: AbortSignal;
 }
 
+/** What a sync did. */
 export interface SyncResult {
-  /** Something was started or stopped: look at the pod again. */
+  /** Something was started or stopped: the pod has to be looked at again. */
   acted: boolean;
   /** Why containers could not be started, by name. */
   failures: ReadonlyMap<string, StartFailure>;
-  /** When the earliest back-off ends, or a failure is worth another try. */
+  /** When the next try may succeed, in ms since the epoch: the earliest back-off ends, or a failure may be over. */
   retryAtMs?: number | undefined;
 }
 
+/** Makes the runtime have what a pod asks for. It keeps nothing of its own about pods but the back-off of crashes. */
 export interface PodRuntime {
-  /** @throws Error when the sandbox cannot be made */
+  /**
+   * Carries out one sync.
+   * @throws RuntimeError when the sandbox cannot be made or the runtime fails; the signal's reason when it aborts
+   */
   sync(inputs: SyncInputs): Promise<SyncResult>;
-  /** Stops the containers within the grace period, then the sandboxes. */
+  /** Stops the containers within the grace period, then the sandboxes. @throws RuntimeError when one cannot be stopped */
   kill(
     pod: Pod | undefined,
     observed: ObservedPod,
     options: { podIp: string; graceSeconds?: number | undefined; skipPreStop?: boolean | undefined },
   ): Promise<void>;
-  /** Removes dead containers beyond the newest of each name, and sandboxes that hold nothing. */
+  /**
+   * Removes old dead containers, and stopped sandboxes without containers.
+   * @param keepPerContainer how many dead ones of each name stay besides the running one
+   */
   collect(observed: ObservedPod, keepPerContainer: number): Promise<void>;
   /** Removes all containers and sandboxes of a pod. They must be stopped. */
   remove(observed: ObservedPod): Promise<void>;
 }
 
-/** A missing ConfigMap sends no event to the pod when it appears, so a container that could not be made is tried again on a timer. */
+/**
+ * A missing ConfigMap sends no event to the pod when it appears, so a container that could not be made is tried again on a
+ * timer.
+ */
 const retryMs = 10_000;
 
 const backOffKey = (pod: Pod, container: Container): string => `${pod.metadata.uid}/${container.name}/${container.image ?? ''}`;
 
+/** A pod runtime with upstream's events (`SandboxChanged`, `BackOff`, `FailedPostStartHook`, …). */
 export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
   const { runtime, lanes, events, paths, starter, crashBackOff } = deps;
 
@@ -127,7 +141,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     return { sandboxId, ips: network.ip === '' ? [] : [network.ip, ...network.additionalIps] };
   }
 
-  /** Whether a crashed container has to wait; if not, its next wait gets longer. */
+  /** The back-off of a crashed container: undefined when it may start now, and its next back-off is then longer. */
   function crashWait(pod: Pod, container: Container, observed: ObservedPod): StartError | undefined {
     const last = observed.containers.find(({ name, status }) => name === container.name && status.state === 'CONTAINER_EXITED');
     if (last === undefined) return undefined;
@@ -153,7 +167,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     try {
       await deps.hooks.run(hook, { container, containerId, podIp }, signal);
     } catch (error) {
-      // The pod is told to stop: its end does not wait for a hook, and takes the container with it.
+      // The pod has to end, which stops the container anyway: the pod does not wait for the hook.
       if (signal.aborted) throw error;
       deps.log.warn({ err: error, container: container.name }, 'a postStart hook failed');
       events.event(podReference(pod, container.name), 'Warning', 'FailedPostStartHook', 'PostStartHook failed');
@@ -190,7 +204,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     const sandboxConfig = await configOf(pod, actions.attempt);
     const volumeImages = new Map<string, Promise<ImageSpec>>();
     const hostsFile = deps.writeHostsFile(pod, facts.podIps);
-    // Whoever starts a container hears of it.
+    // Each container that is started awaits this promise and reports its failure; without containers nobody does.
     hostsFile.catch(() => undefined);
 
     async function startContainer(container: Container, targetId: string | undefined): Promise<string> {
@@ -257,7 +271,8 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
         const result = await startAll(inputs, actions, actions.sandboxId, inputs.facts.podIps, acted);
         return result;
       }
-      // Init containers run again in a new sandbox; what they left would look like progress at the next look. It still counts as a start.
+      // Init containers run again in a new sandbox. Their old containers are removed, or the next sync would take initialization
+      // for done.
       const initNames = new Set(initContainers(pod).map(({ name }) => name));
       for (const container of observed.containers) if (initNames.has(container.name)) await removeContainer(container);
       const sandbox = await createSandbox(pod, await configOf(pod, actions.attempt), signal);
@@ -276,7 +291,7 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
       for (const container of observed.containers) {
         const count = seen.get(container.name) ?? 0;
         const alive = isRunning(container) || container.status.state === 'CONTAINER_UNKNOWN';
-        // The newest is what the pod's status shows; the dead ones before it are its history.
+        // The pod's status shows the newest container; `kubectl logs --previous` needs the one before it.
         if (alive || count <= keepPerContainer - (isNewestRunning(observed, container.name) ? 0 : 1))
           kept.add(container.sandboxId);
         else await removeContainer(container);

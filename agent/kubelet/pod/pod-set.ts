@@ -12,6 +12,7 @@ import { asksForSync } from './pod-changes.ts';
 import type { PodSink } from './pod-source.ts';
 import { PodWorker, type PodWorkerDeps } from './pod-worker.ts';
 
+/** What the pods' workers need of their node. */
 export interface PodSetDeps extends Omit<PodWorkerDeps, 'admit'> {
   /** This node, with the newest status that its kubelet knows; undefined before it is registered. */
   node(): Node | undefined;
@@ -25,6 +26,7 @@ export interface PodLookup {
   find(namespace: string, name: string, uid?: string): PodWorker | undefined;
 }
 
+/** The pods that `PodSource` told of, and their workers. */
 export class PodSet implements PodSink, PodLookup {
   readonly #deps: PodSetDeps;
   readonly #signal: AbortSignal;

@@ -1,7 +1,7 @@
 /**
- * The pods of this node, as the API gives them and the kubelet can take them. Names and UIDs end up in paths, control groups, logs'
- * folders and the arguments of CNI plugins: they are checked here, once, as upstream's validation would, and nothing behind looks again.
- * A pod that does not pass is refused, and told of; the others go on.
+ * The pods of this node that the kubelet can take. Names and UIDs become parts of paths, control groups, log folders and arguments of
+ * CNI plugins. They are checked here, once, as upstream's validation does; no other part of the kubelet checks them again. A pod that
+ * fails the check is refused and reported, and the others go on.
  */
 import { type KubeObject, keyOf } from '#api/meta.ts';
 import { isDns1123Label, isDns1123Subdomain } from '#api/names.ts';
@@ -10,18 +10,19 @@ import type { Pod, SeccompProfile } from '#api/types.generated.ts';
 import type { InformerHandler } from '#client/informer.ts';
 import { type LeftOut, type LeftOutReporter, leftOut, unreadable } from '#client/left-out.ts';
 
+/** Who is told of the pods. */
 export interface PodSink {
   /** New, or another version of a pod that was taken before. */
   changed(pod: Pod): void;
   /** The pod left the API. @param last how it left; absent where another pod has its name now */
   gone(uid: string, last?: Pod): void;
-  /** A pod that can be named, but not run; never one that was taken before. */
+  /** A pod whose name and UID are good, but which cannot be run. It was never taken before. */
   refused(pod: Pod, why: string): void;
   /** A pod that was refused left the API. */
   forgotten(uid: string): void;
 }
 
-/** Hands the informer's pods to the kubelet, but for those that it cannot take. */
+/** Hands the informer's pods to the kubelet, except those that it cannot take. */
 export class PodSource implements InformerHandler<Pod> {
   readonly #sink: PodSink;
   readonly #report: LeftOutReporter;
@@ -76,7 +77,7 @@ export class PodSource implements InformerHandler<Pod> {
       if (identityProblem(pod) === undefined && !this.#keys.has(pod.metadata.uid)) this.#sink.refused(pod, why);
       return;
     }
-    // What runs stays as it was, but can still be deleted.
+    // The pod that runs stays as it was, and only its deletion is taken over.
     const { deletionTimestamp, deletionGracePeriodSeconds, resourceVersion } = pod.metadata;
     if (deletionTimestamp !== undefined)
       this.#take(key, {
@@ -110,7 +111,10 @@ export class PodSource implements InformerHandler<Pod> {
   }
 }
 
-/** Why the kubelet cannot take a pod: `spec.containers[0].name: …`; undefined: it can. Pure; reads whatever it is given. */
+/**
+ * Why the kubelet cannot take a pod: `spec.containers[0].name: …`; undefined: it can. Pure. Never throws, whatever shape the
+ * object has.
+ */
 export function podProblem(pod: Pod): string | undefined {
   try {
     return identityProblem(pod) ?? [...specProblems(pod)][0];
@@ -119,7 +123,10 @@ export function podProblem(pod: Pod): string | undefined {
   }
 }
 
-/** The API makes UUIDs; a file or a cgroup can bear no other than these. `_` parts the name of a folder of logs. */
+/**
+ * UIDs that can be a part of file and cgroup names (the API makes UUIDs). `_` is excluded: it separates the parts of a log
+ * folder's name.
+ */
 const uidPattern = /^[A-Za-z0-9][-.A-Za-z0-9]{0,127}$/;
 
 function identityProblem({ metadata: { name, namespace, uid } }: KubeObject): string | undefined {
@@ -155,7 +162,7 @@ function* namesProblems(path: string, names: readonly string[]): Generator<strin
   }
 }
 
-/** It is the name of a file in the kubelet's own folder. */
+/** The profile must name a file within the kubelet's folder of profiles. */
 function seccompProblem({ localhostProfile = '' }: Partial<SeccompProfile> = {}): string | undefined {
   const leaves =
     localhostProfile.startsWith('/') || localhostProfile.includes('\0') || localhostProfile.split('/').includes('..');
@@ -169,5 +176,5 @@ function problem(path: string, name: unknown, check: (text: string) => string[])
 
 const found = (text: string | undefined): string[] => (text === undefined ? [] : [text]);
 
-/** Enough to recognize it. */
+/** The value for a message, cut to 80 characters. */
 const shown = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').slice(0, 80);

@@ -22,6 +22,7 @@ import type { PodRuntime, SyncResult } from './pod-runtime.ts';
 import type { PodView, PodViewDeps } from './pod-view.ts';
 import type { PodWorkerEffect, PodWorkerState, StepEffect, StepOutcome } from './worker-state/types.ts';
 
+/** What the steps of a pod need of its node. */
 export interface PodStepsDeps extends PodViewDeps {
   /** Lets few pods at a time give back what they hold. */
   lane: Lane;
@@ -50,6 +51,7 @@ const networkRetryMs = 2_000;
 /** A volume that cannot be unmounted, such as one whose server is gone, holds up no other pod for longer. */
 const releaseLendAfterMs = 2_000;
 
+/** The steps of one pod. One runs at a time; `kill` may run beside it. */
 export class PodSteps {
   readonly #deps: PodStepsDeps;
   readonly #state: () => PodWorkerState;

@@ -11,6 +11,7 @@ import type { Observer } from './observe.ts';
 import { type ObservedPod, podIps, runningContainers } from './observed.ts';
 import type { PodWorkerState } from './worker-state/types.ts';
 
+/** What looking at a pod and reporting its status needs of its node. */
 export interface PodViewDeps {
   observer: Observer;
   probes: Probes;
@@ -25,6 +26,7 @@ export interface PodViewDeps {
   allocatable(): Record<string, string | number>;
 }
 
+/** What is known of one pod on this node. It is as old as the last look. */
 export class PodView {
   readonly #deps: PodViewDeps;
   readonly #state: () => PodWorkerState;

@@ -16,6 +16,7 @@ import { initialState, next } from './worker-state/next.ts';
 import { hasToEnd } from './worker-state/transition.ts';
 import type { PodWorkerEffect, PodWorkerEvent, PodWorkerState, StepEffect } from './worker-state/types.ts';
 
+/** What a worker needs of its node; all workers share it. */
 export interface PodWorkerDeps extends PodStepsDeps {
   log: Logger;
 }
@@ -26,6 +27,7 @@ const maxRetryMs = 10_000;
 /** How long a worker that is stopped waits for the step under way. */
 const lastStepMs = 2_000;
 
+/** Works on one pod while it runs. Calls come at any time and are never lost. */
 export class PodWorker {
   readonly uid: string;
   readonly #deps: PodWorkerDeps;

@@ -29,7 +29,7 @@ class CallError extends Error {
 }
 
 const reconnectMs = 1_000;
-/** The answer has some bytes. */
+/** The limit of an answer, which really has a few bytes: a hostile server must not fill memory. */
 const maxAnswerBytes = 64 * 1024;
 const prefixBytes = 5;
 
@@ -49,8 +49,8 @@ function encodeRequest(service: string): Buffer {
 const decodeResponse = (bytes: Buffer): string => servingStatuses[bytes[0] === 0x08 ? (bytes[1] ?? 0) : 0] ?? 'UNKNOWN';
 
 /**
- * Over HTTP/2 without TLS. Settles within `timeoutMs` whatever the server does, and leaves no connection behind: a library's channel, once
- * closed, may still wait for a server that never speaks.
+ * One check over HTTP/2 without TLS. Settles within `timeoutMs` whatever the server does, and leaves no connection behind: the
+ * channel of a gRPC library, once closed, may still wait for a server that never speaks.
  */
 export async function checkHealth(host: string, port: number, service: string, timeoutMs: number): Promise<ProbeOutcome> {
   const address = joinHostPort(host, port);
@@ -74,17 +74,21 @@ export async function checkHealth(host: string, port: number, service: string, t
   }
 }
 
-/** A session whose server has greeted; as Go's blocking dial does, a failure is tried again until time is up. Undefined: it is. */
+/**
+ * A session whose server has sent its settings. Failures are tried again, as Go's blocking dial does.
+ * @returns undefined when `signal` aborts first
+ */
 async function connected(address: string, signal: AbortSignal): Promise<http2.ClientHttp2Session | undefined> {
   for (;;) {
-    const session = await greeted(address, signal);
+    const session = await connectOnce(address, signal);
     if (session !== undefined) return session;
-    await delay(reconnectMs, undefined, { signal }).catch(() => undefined); // Aborted: seen at once.
+    await delay(reconnectMs, undefined, { signal }).catch(() => undefined); // An abort is seen in the next line.
     if (signal.aborted) return undefined;
   }
 }
 
-function greeted(address: string, signal: AbortSignal): Promise<http2.ClientHttp2Session | undefined> {
+/** @returns the session once the server has sent its settings; undefined when that failed */
+function connectOnce(address: string, signal: AbortSignal): Promise<http2.ClientHttp2Session | undefined> {
   const { promise, resolve } = Promise.withResolvers<http2.ClientHttp2Session | undefined>();
   const session = http2.connect(`http://${address}`, { settings: { enablePush: false }, maxSessionMemory: 1 });
   const giveUp = (): void => {
@@ -99,7 +103,7 @@ function greeted(address: string, signal: AbortSignal): Promise<http2.ClientHttp
   return promise.finally(() => signal.removeEventListener('abort', giveUp));
 }
 
-/** The bytes of the answer's message. @throws CallError */
+/** Calls Check. @returns the bytes of the answer's message. @throws CallError */
 function call(session: http2.ClientHttp2Session, service: string, timeoutMs: number, signal: AbortSignal): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const fail = (code: Code, details: string): void => reject(new CallError(code, details));
@@ -146,7 +150,7 @@ function call(session: http2.ClientHttp2Session, service: string, timeoutMs: num
   return promise.finally(() => signal.removeEventListener('abort', abort));
 }
 
-/** `grpc-message` is percent-encoded; what is not stays as it came. */
+/** The text of `grpc-message`, which is percent-encoded; a text that cannot be decoded stays as it is. */
 function detailsOf(trailers: http2.IncomingHttpHeaders): string {
   const text = String(trailers['grpc-message'] ?? '');
   try {

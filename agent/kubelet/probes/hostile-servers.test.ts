@@ -1,4 +1,7 @@
-/** Probes and hooks against servers that do whatever they like: each ends in its time, leaves no connection, and says what happened. */
+/**
+ * Probes and hooks against servers that do whatever they like: each ends in its time, leaves no connection, and says what
+ * happened.
+ */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';

@@ -13,17 +13,18 @@ import { lookupWithoutThreads } from './lookup.ts';
 
 const maxBodyBytes = 10 * 1024;
 const maxRequests = 10;
-/** Answers of class 1 before the final one, as Go's client takes them. */
+/** How many answers 1xx may come before the final one, as in Go's HTTP client. */
 const maxInformed = 5;
 const maxHeaderBytes = 256 * 1024;
 
+/** The answer to an HTTP probe. `status`: the HTTP status code. */
 export interface HttpAnswer {
   status: number;
-  /** Its first 10 KiB. */
+  /** The first 10 KiB of the body. */
   body: string;
 }
 
-/** Time was up, in the words of Go's HTTP client. */
+/** The probe took longer than its timeout. The message is that of Go's HTTP client. */
 export class TimeoutError extends Error {
   constructor(isReading: boolean) {
     super(
@@ -35,7 +36,10 @@ export class TimeoutError extends Error {
   }
 }
 
-/** A number, or the container port of that name. @throws Error */
+/**
+ * The port's number; a name means the container port of that name. Pure.
+ * @throws Error when the container has none of that name
+ */
 export function resolvePort(port: IntOrString, container: Container): number {
   if (typeof port === 'number') return port;
   const named = container.ports?.find(({ name }) => name === port)?.containerPort;
@@ -44,6 +48,10 @@ export function resolvePort(port: IntOrString, container: Container): number {
   return value;
 }
 
+/**
+ * The URL of an HTTP probe or hook; the pod's address by default. Pure.
+ * @throws Error when the container has no port of that name
+ */
 export function probeUrl(action: HTTPGetAction, container: Container, podIp: string): URL {
   const host = action.host === undefined || action.host === '' ? podIp : action.host;
   const scheme = (action.scheme ?? 'HTTP').toLowerCase();
@@ -71,7 +79,7 @@ function headersOf(action: HTTPGetAction, userAgent: string): OutgoingHttpHeader
 
 const redirects = new Set([301, 302, 303, 307, 308]);
 
-/** @throws Error when the connection fails or time is up */
+/** Sends the request, and follows redirects on the same host. @throws TimeoutError; Error when the connection fails */
 export async function httpGet(action: HTTPGetAction, url: URL, userAgent: string, signal: AbortSignal): Promise<HttpAnswer> {
   let current = url;
   for (let requests = 1; ; requests++) {
@@ -80,7 +88,7 @@ export async function httpGet(action: HTTPGetAction, url: URL, userAgent: string
     if (!redirects.has(status) || location === undefined || location === '') return { status, body };
     const next = URL.parse(location, current);
     if (next === null) throw new Error(`failed to parse Location header ${JSON.stringify(location)}`);
-    // To other hosts nothing is sent: that a redirect came is the answer.
+    // Nothing is sent to other hosts: the redirect itself is the answer, and counts as a warning.
     if (next.hostname !== url.hostname) return { status, body };
     if (next.protocol !== 'http:' && next.protocol !== 'https:')
       throw new Error(`unsupported protocol scheme ${JSON.stringify(next.protocol.slice(0, -1))}`);
@@ -96,7 +104,7 @@ interface RawAnswer {
 }
 
 /**
- * Whatever the other side does, this settles: with the first 10 KiB of an answer, with its status when it switches protocols, or with an
+ * Settles whatever the other side does: with the first 10 KiB of an answer, with its status when it switches protocols, or with an
  * error; when `signal` aborts at the latest. The connection is closed by then.
  */
 function once(url: URL, headers: OutgoingHttpHeaders, signal: AbortSignal): Promise<RawAnswer> {
@@ -116,7 +124,7 @@ function once(url: URL, headers: OutgoingHttpHeaders, signal: AbortSignal): Prom
     resolve({ status, headers, body: body.subarray(0, maxBodyBytes).toString('utf8') });
 
   outgoing.on('information', ({ statusCode, headers }) => {
-    // Without the headers of an upgrade Node takes 101 for one of those that a final answer follows.
+    // Where the request asked for no upgrade, Node takes 101 for an interim answer, which a final one would follow.
     if (statusCode === 101) resolve({ status: 101, headers, body: '' });
     else if (++informed > maxInformed) reject(new Error('net/http: too many 1xx informational responses'));
   });
@@ -135,7 +143,7 @@ function once(url: URL, headers: OutgoingHttpHeaders, signal: AbortSignal): Prom
       if (length >= maxBodyBytes) give(response, Buffer.concat(chunks));
     });
     response.on('end', () => give(response, Buffer.concat(chunks)));
-    // The request's own events tell how it ended.
+    // The same failure is an event of the request, which handles it.
     response.on('error', () => undefined);
   });
   const broke = (error: Error): void => reject(isReading ? new Error('unexpected EOF') : error);

@@ -1,15 +1,18 @@
 /**
- * Names of hosts in probes and hooks, resolved without getaddrinfo(3): that takes one of libuv's four threads until the resolver has
- * answered, and four probes of a name that nobody answers for would keep the agent from its files.
+ * Names of hosts in probes and hooks, resolved without getaddrinfo(3): that would hold one of libuv's four threads until the
+ * resolver has answered, and four probes of a name without an answer would stop all file access of the agent.
  */
 import { Resolver } from 'node:dns/promises';
 import { isIP, isIPv6, type LookupFunction } from 'node:net';
 import { readSmallFile } from '#agent/host/safe-open.ts';
 
-/** Of hosts(5) and resolv.conf(5). */
+/** The limit for hosts(5) and resolv.conf(5). */
 const maxBytes = 64 * 2 ** 20;
 
-/** One question to one resolver, and how often all of them are asked. A probe has its own, shorter time as a whole. */
+/**
+ * How long one question to one resolver may take, in ms, and how often all resolvers are asked. The probe's own timeout ends it
+ * earlier.
+ */
 const limits = { timeout: 2_000, tries: 2 };
 
 interface Found {
@@ -26,7 +29,10 @@ export function hostsAddresses(text: string, name: string): string[] {
     .map(([address = '']) => address);
 }
 
-/** The names to ask for in turn, by the `search` line of resolv.conf(5); a name without a dot is tried in the domains first. Pure. */
+/**
+ * The names to ask for in turn, by the `search` line of resolv.conf(5); a name without a dot is tried in the domains first.
+ * Pure.
+ */
 export function searchedNames(text: string, name: string): string[] {
   if (name.endsWith('.')) return [name];
   const domains = /^\s*search\s+(.*)$/m.exec(text)?.[1]?.trim().split(/\s+/) ?? [];
@@ -37,7 +43,7 @@ export function searchedNames(text: string, name: string): string[] {
 async function addressesOf(hostname: string): Promise<Found[]> {
   const found = (addresses: readonly string[]): Found[] =>
     addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }));
-  // A machine without one of these files has nothing in it.
+  // A file that does not exist counts as empty.
   const [hosts, resolvConf] = await Promise.all(
     ['/etc/hosts', '/etc/resolv.conf'].map((path) => readSmallFile(path, maxBytes).catch(() => '')),
   );
@@ -54,7 +60,7 @@ async function addressesOf(hostname: string): Promise<Found[]> {
   throw failure instanceof Error ? failure : new Error(`lookup ${hostname}: no such host`);
 }
 
-/** For `connect` of node:net and what stands on it. */
+/** The `lookup` option of `connect` in node:net and node:http. */
 export const lookupWithoutThreads: LookupFunction = (hostname, options, callback) => {
   addressesOf(hostname).then(
     (found) => {

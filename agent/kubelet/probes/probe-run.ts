@@ -17,14 +17,16 @@ import { httpGet, probeUrl, resolvePort, TimeoutError } from './http-get.ts';
 import { lookupWithoutThreads } from './lookup.ts';
 import type { ProbeOutcome } from './probe-outcome.ts';
 
+/** The container that is probed. */
 export interface ProbeTarget {
   container: Container;
   containerId: string;
   podIp: string;
 }
 
+/** Makes single tries of probes. Each ends within the probe's `timeoutSeconds`. */
 export interface ProbeRunner {
-  /** @throws Error when the probe itself could not be carried out */
+  /** Tries once. @throws Error when the probe could not be made, which says nothing about the container */
   run(probe: Probe, target: ProbeTarget): Promise<ProbeOutcome>;
 }
 
@@ -34,7 +36,7 @@ const userAgent = 'kube-probe/1.36';
 const failure = (output: string): ProbeOutcome => ({ kind: 'failure', output });
 const success: ProbeOutcome = { kind: 'success' };
 
-/** The connection error as Go's net package words it. */
+/** The text of a connection error as Go's net package writes it. Pure. @param address host and port */
 export function dialErrorText(error: unknown, address: string): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   const texts: Record<string, string> = {
@@ -48,7 +50,7 @@ export function dialErrorText(error: unknown, address: string): string {
   return `dial tcp ${address}: ${why}`;
 }
 
-/** As Go's HTTP client words what can go wrong once the connection stands, too. */
+/** As {@link dialErrorText}, and for what fails after the connection was made: the text of Go's HTTP client. */
 function requestErrorText(error: unknown, address: string): string {
   if (error instanceof TimeoutError || !(error instanceof Error)) return messageText(error);
   const code = 'code' in error ? String(error.code) : '';
@@ -56,10 +58,11 @@ function requestErrorText(error: unknown, address: string): string {
   if (code.startsWith('HPE_'))
     return `net/http: HTTP/1.x transport connection broken: malformed HTTP response (${error.message})`;
   if (error.message === 'socket hang up') return 'EOF';
-  // What has no code was found by the client itself.
+  // An error without a code comes from our HTTP client, with its own text.
   return code === '' ? error.message : dialErrorText(error, address);
 }
 
+/** Probes as upstream makes them; exec goes through the container runtime. */
 export function createProbeRunner(runtime: ContainerRuntime): ProbeRunner {
   async function runExec(command: readonly string[], { containerId }: ProbeTarget, timeoutMs: number): Promise<ProbeOutcome> {
     try {
@@ -105,7 +108,7 @@ function runTcp(host: string, port: number, timeoutMs: number): Promise<ProbeOut
   const { promise, resolve } = Promise.withResolvers<ProbeOutcome>();
   const address = joinHostPort(host, port);
   const socket = connect({ host, port, lookup: lookupWithoutThreads });
-  // A whole time, the name's resolution included: not one of silence, which a socket's own timeout is.
+  // Limits the whole connect, the name's resolution included. A socket's own timeout only counts silence.
   const timer = setTimeout(() => resolve(failure(`dial tcp ${address}: i/o timeout`)), timeoutMs);
   socket.once('connect', () => resolve(success));
   socket.on('error', (error) => resolve(failure(dialErrorText(error, address))));

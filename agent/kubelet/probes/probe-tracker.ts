@@ -1,11 +1,13 @@
 /** Counts a probe's successes and failures in a row against its thresholds. Pure. */
 import type { Probe } from '#api/types.generated.ts';
 
+/** The last result of a probe, and how often in a row it came (`run`). */
 export interface ProbeTracker {
   last: 'success' | 'failure' | undefined;
   run: number;
 }
 
+/** The tracker of a container that was not probed yet. */
 export const freshTracker: ProbeTracker = { last: undefined, run: 0 };
 
 /** The tracker after one more result, and the verdict once a threshold is reached. */

@@ -20,25 +20,28 @@ import type { ProbeTracker } from './probe-tracker.ts';
 import { freshTracker, track } from './probe-tracker.ts';
 
 const kinds = ['Startup', 'Readiness', 'Liveness'] as const;
+/** The kinds of probes, in upstream's words for events. */
 export type ProbeKind = (typeof kinds)[number];
 
+/** All probes of this node, and their results. */
 export interface Probes extends ProbeResults, Readiness {
-  /** Tells of the pod as it is now; starts and stops workers. */
+  /** Takes note of the pod as it is now: begins the probes of new containers, ends those of containers that are gone. */
   update(pod: Pod, observed: ObservedPod, podIp: string): void;
   /** Ends liveness and startup probes: a pod that is shutting down must not be restarted. Readiness goes on. */
   beginTermination(podUid: string): void;
   remove(podUid: string): void;
-  /** Ends all probes; none begins any more. */
+  /** Ends all probes. None begins after this. */
   stop(): void;
 }
 
+/** What probes work with. `random`: in [0, 1). */
 export interface ProbesDeps {
   runner: ProbeRunner;
   clock: Clock;
   random: () => number;
   events: EventRecorder;
   log: Logger;
-  /** A verdict changed: the pod has to be looked at. */
+  /** Told when a result changed: the pod has to be synced. */
   changed: (podUid: string) => void;
 }
 
@@ -50,6 +53,7 @@ interface Observation {
 
 type Result = 'success' | 'failure';
 
+/** Probes that begin when a pod is told of by `update`. */
 export function createProbes(deps: ProbesDeps): Probes {
   const pods = new Map<string, Observation>();
   const workers = new Map<string, ProbeWorker>();
@@ -72,7 +76,7 @@ export function createProbes(deps: ProbesDeps): Probes {
       if (results.get(key) === result) return;
       results.set(key, result);
       deps.changed(uid);
-      // A container that has started is asked whether it is ready at once, not after a period.
+      // Once a container has started, its readiness is probed at once and not after a period.
       if (kind === 'Startup' && result === 'success')
         for (const worker of workersOf(uid)) worker.trigger('Readiness', containerId);
     },
@@ -94,7 +98,7 @@ export function createProbes(deps: ProbesDeps): Probes {
     started,
     ready: (container, id) => container.readinessProbe === undefined || resultOf('Readiness', id) === 'success',
     update(pod, observed, podIp) {
-      // A pod worker may be in the middle of a step when the kubelet ends.
+      // A pod worker may still be in a step when the kubelet ends.
       if (stopped) return;
       const { uid } = pod.metadata;
       pods.set(uid, { pod, observed, podIp });
@@ -107,15 +111,15 @@ export function createProbes(deps: ProbesDeps): Probes {
             worker = new ProbeWorker(shared, uid, container, kind, probe);
             workers.set(key, worker);
           }
-          // The verdict of a new container has its initial value before anybody asks for it.
-          worker.follow();
+          // Sets the initial result of a new container, before the status is computed.
+          worker.findNewest();
         }
       }
     },
     beginTermination(uid) {
       for (const [key, worker] of workers) {
         if (!key.startsWith(`${uid}/`) || worker.kind === 'Readiness') continue;
-        worker.quiet();
+        worker.setSuccess();
         drop(key, worker);
       }
     },
@@ -158,7 +162,7 @@ class ProbeWorker {
   readonly #probe: Probe;
   #containerId = '';
   #tracker: ProbeTracker = freshTracker;
-  /** A verdict that ends the container was given: wait for the next container. */
+  /** The container has failed its liveness or finished its startup: no probe until there is a new container. */
   #onHold = false;
   #stopped = false;
   #probing = false;
@@ -170,13 +174,13 @@ class ProbeWorker {
     this.#container = container;
     this.kind = kind;
     this.#probe = probe;
-    // After a restart of the kubelet all workers begin at once: spread them over the period.
+    // After a restart of the kubelet all probes would begin at once: they are spread over the period.
     const justStarted = context.clock.now() - context.startedMs < this.#periodMs;
     this.#schedule(justStarted ? context.random() * this.#periodMs : 0);
   }
 
   get #periodMs(): number {
-    // Never without a pause, whatever the pod says.
+    // A period of less than a second would keep the node busy with probes.
     return Math.max(this.#probe.periodSeconds ?? 10, 1) * 1000;
   }
 
@@ -186,8 +190,8 @@ class ProbeWorker {
     this.#cancelTimer = this.#context.clock.after(delayMs, () => void this.#tick());
   }
 
-  /** Looks which container is the present one; a new one begins with the kind's initial value. */
-  follow(): void {
+  /** Finds the newest container; a new one gets the initial result of this kind of probe. */
+  findNewest(): void {
     const observation = this.#context.observation(this.#uid);
     const current = observation === undefined ? undefined : findContainer(observation.observed, this.#container.name);
     if (current === undefined || current.status.id === this.#containerId) return;
@@ -199,7 +203,7 @@ class ProbeWorker {
     if (initial !== undefined) this.#context.setResult(this.#uid, this.kind, this.#containerId, initial);
   }
 
-  /** A container that ran before this kubelet began keeps what was last reported of it. */
+  /** The initial result. A container that ran before this kubelet began keeps what was last reported of it. */
   #initial(startedAtMs: number, pod: Pod | undefined): Result | undefined {
     const reported = [...(pod?.status?.containerStatuses ?? []), ...(pod?.status?.initContainerStatuses ?? [])].find(
       ({ containerID }) => containerID?.endsWith(`://${this.#containerId}`) === true,
@@ -216,7 +220,7 @@ class ProbeWorker {
     try {
       await this.#probeOnce();
     } catch (error) {
-      // Of our own making; one container's probe is not the end of the kubelet.
+      // A defect of ours: it is logged, and does not end the kubelet.
       this.#context.log.error(
         { err: error, podUid: this.#uid, container: this.#container.name },
         `a ${this.kind} probe failed to run`,
@@ -228,7 +232,7 @@ class ProbeWorker {
   }
 
   async #probeOnce(): Promise<void> {
-    this.follow();
+    this.findNewest();
     const observation = this.#context.observation(this.#uid);
     const current = observation === undefined ? undefined : findContainer(observation.observed, this.#container.name);
     if (observation === undefined || current === undefined || this.#onHold || current.status.id !== this.#containerId) return;
@@ -245,7 +249,7 @@ class ProbeWorker {
 
   async #run({ pod, podIp }: Observation): Promise<void> {
     const containerId = this.#containerId;
-    const about: ObjectReference = {
+    const reference: ObjectReference = {
       apiVersion: 'v1',
       kind: 'Pod',
       namespace: pod.metadata.namespace,
@@ -253,7 +257,7 @@ class ProbeWorker {
       uid: pod.metadata.uid,
       fieldPath: fieldPath(pod, this.#container.name),
     };
-    const warn = (reason: string, message: string): void => this.#context.events.event(about, 'Warning', reason, message);
+    const warn = (reason: string, message: string): void => this.#context.events.event(reference, 'Warning', reason, message);
     let result: Result;
     try {
       const outcome = await this.#context.runner.run(this.#probe, { container: this.#container, containerId, podIp });
@@ -262,7 +266,7 @@ class ProbeWorker {
       if (outcome.kind === 'warning') warn('ProbeWarning', `${this.kind} probe warning: ${outcome.output}`);
       result = outcome.kind === 'failure' ? 'failure' : 'success';
     } catch (error) {
-      // The probe could not be made: that says nothing about the container.
+      // The probe could not be made, which says nothing about the container: its result stays.
       if (!this.#stopped) warn('Unhealthy', `${this.kind} probe errored and resulted in unknown state: ${errorText(error)}`);
       return;
     }
@@ -280,8 +284,8 @@ class ProbeWorker {
     if (kind === this.kind && containerId === this.#containerId) this.#schedule(0);
   }
 
-  /** A last verdict that asks for nothing. */
-  quiet(): void {
+  /** Sets the result to success, so that the pod's end does not look like a failed probe. */
+  setSuccess(): void {
     if (this.#containerId !== '') this.#context.setResult(this.#uid, this.kind, this.#containerId, 'success');
   }
 

@@ -10,6 +10,7 @@ import { amountOf, podRequests } from '#api/pod/requests.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { cpuShares, podCgroup, podCgroupLimits } from './resources.ts';
 
+/** The control groups of this node's pods. @throws Error when one cannot be written; doing it again is harmless */
 export interface PodCgroups {
   /** Creates `kubepods` and its classes with what the node can allocate. */
   prepare(allocatable: { cpuMillis: number; memoryBytes: number }): Promise<void>;
@@ -22,11 +23,12 @@ export interface PodCgroups {
 
 const classes = ['', '/burstable', '/besteffort'];
 
+/** @param root the control group above `kubepods`; the empty string for the topmost one */
 export function createPodCgroups(cgroups: Cgroups, root: string): PodCgroups {
   const ensured = new Map<string, Pod>();
   const top = `${root}/kubepods`;
 
-  /** Burstable pods together weigh what they request; best-effort pods get what nobody wants. */
+  /** Burstable pods together have the CPU weight of their requests; best-effort pods have the lowest weight. */
   async function weighClasses(): Promise<void> {
     const burstable = [...ensured.values()].filter((pod) => qosClass(pod) === 'Burstable');
     await cgroups.limit(`${top}/burstable`, {

@@ -17,18 +17,21 @@ const minQuotaUs = 1000;
 const minShares = 2;
 const maxShares = 262_144;
 
-/** CPU thousandths as cgroup shares; none gives the least the kernel knows. */
+/** CPU in thousandths as cgroup shares; 0 gives the lowest shares of the kernel, 2. Pure. */
 export function cpuShares(millis: number): number {
   if (millis === 0) return minShares;
   return Math.min(Math.max(Math.floor((millis * 1024) / 1000), minShares), maxShares);
 }
 
-/** CPU thousandths as microseconds per period; 0: no limit. */
+/** CPU in thousandths as microseconds per period of 100 ms; 0: no limit. Pure. */
 export function cpuQuotaUs(millis: number): number {
   return millis === 0 ? 0 : Math.max(Math.floor((millis * cpuPeriodUs) / 1000), minQuotaUs);
 }
 
-/** A pod's limit in the units of `Amounts`; undefined unless the pod, or every container, has one. */
+/**
+ * A pod's limit in the units of `Amounts` (CPU in thousandths, else whole units); undefined unless the pod, or every container,
+ * has one.
+ */
 export const podLimit = (pod: Pod, name: string): number | undefined =>
   isLimited(pod, name) ? amountOf(podLimits(pod), name) : undefined;
 
@@ -47,7 +50,10 @@ export function podCgroupLimits(pod: Pod): CgroupLimits {
 
 const guaranteedScore = -997;
 
-/** How readily the kernel kills this container when memory runs out. */
+/**
+ * The `oom_score_adj` of the container, -1000 to 1000: with a higher one, the kernel kills it earlier when memory runs out.
+ * Pure.
+ */
 export function oomScoreAdjust(pod: Pod, container: Container, machineMemoryBytes: number): number {
   const critical = (pod.spec.priority ?? 0) >= 2_000_000_000;
   if (critical) return guaranteedScore;
@@ -56,7 +62,7 @@ export function oomScoreAdjust(pod: Pod, container: Container, machineMemoryByte
   if (qos === 'BestEffort') return 1000;
   const request = wholeUnits(container.resources?.requests?.['memory'] ?? container.resources?.limits?.['memory']);
   const score = 1000 - Math.floor((1000 * request) / machineMemoryBytes);
-  // Stay above guaranteed containers, and below best-effort ones.
+  // Between guaranteed containers, which are killed last, and best-effort ones, which are killed first.
   return Math.min(Math.max(score, 1000 + guaranteedScore), 999);
 }
 
@@ -76,7 +82,7 @@ export function containerResources(
     cpuPeriod: cpuPeriodUs,
     ...(cpuLimit === 0 ? {} : { cpuQuota: cpuQuotaUs(cpuLimit) }),
     ...(memoryLimit === 0 ? {} : { memoryLimitInBytes: memoryLimit }),
-    // Swap is not for pods; in v1 the runtime decides.
+    // Pods get no swap. On cgroup v1 the runtime decides that.
     ...(memoryLimit === 0 || machine.cgroupVersion === 1 ? {} : { memorySwapLimitInBytes: memoryLimit }),
     oomScoreAdj: oomScoreAdjust(pod, container, machine.memoryBytes),
     ...(hugepages.length === 0
@@ -87,7 +93,7 @@ export function containerResources(
             limit: wholeUnits(quantity),
           })),
         }),
-    // One process out of memory takes the whole container with it, as on v1 where the first process dies.
+    // When memory runs out, the kernel kills all processes of the container and not only one of them.
     ...(machine.cgroupVersion === 2 ? { unified: { 'memory.oom.group': '1' } } : {}),
   };
 }

@@ -1,7 +1,10 @@
-/** `/configz`: what this kubelet was started with, as a KubeletConfiguration. Source: upstream `component-base/configz`, `kubelet.config.k8s.io/v1beta1`. */
+/**
+ * `/configz`: what this kubelet was started with, as a KubeletConfiguration. Source: upstream `component-base/configz`,
+ * `kubelet.config.k8s.io/v1beta1`.
+ */
 import type { ResolvedOptions } from '../options.ts';
 
-/** Pure. Only what this kubelet goes by. */
+/** The configuration in upstream's form: only the fields that this kubelet heeds. Pure. */
 export function kubeletConfiguration(options: ResolvedOptions): object {
   const percent = (share: number): string => `${Math.round(share * 100)}%`;
   const seconds = (ms: number): string => {

@@ -4,12 +4,13 @@
  * Source: kubernetes design proposal "CRI: log management"; upstream `pkg/kubelet/kuberuntime/logs`.
  */
 
+/** One line of a container log, or a part of one. */
 export interface LogEntry {
   time: string;
   stream: 'stdout' | 'stderr';
   /** The line goes on in the next entry of the same stream. */
   partial: boolean;
-  /** With its newline, unless partial. */
+  /** The content with its newline, unless {@link partial}. */
   content: Buffer;
 }
 
@@ -35,10 +36,10 @@ export function parseLogLine(line: Buffer): LogEntry | undefined {
   };
 }
 
-/** Far more than a runtime writes in one line (containerd: 16 KiB): what is longer is no log, and not worth the memory. */
+/** Far more than a runtime writes in one line (containerd: 16 KiB): a longer line is no log line, and must not fill memory. */
 const maxLineBytes = 1024 * 1024;
 
-/** Cuts bytes into lines; what is left without a newline stays for the next chunk. A line of more than 1 MiB is left out. */
+/** Cuts bytes into lines. The bytes after the last newline wait for the next chunk. A line of more than 1 MiB is left out. */
 export class LineSplitter {
   #rest: Buffer[] = [];
   #restBytes = 0;
@@ -55,7 +56,7 @@ export class LineSplitter {
       this.#tooLong = false;
       start = end + 1;
     }
-    // A copy: whoever reads may use its buffer again.
+    // A copy, since the caller may use its buffer again.
     if (start < chunk.length) this.#keep(Buffer.from(chunk.subarray(start)));
     return lines;
   }

@@ -8,15 +8,15 @@ type LogQuery =
   | { kind: 'options'; options: LogOptions & { previous: boolean } }
   | { kind: 'refused'; status: number; message: string };
 
-/** What stands behind the first question mark of a request target. */
+/** The query of a request target: all after the first question mark. Pure. */
 export function queryOf(target: string): URLSearchParams {
   const mark = target.indexOf('?');
   return new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
 }
 
-/** Pure. */
+/** The log options of a query, or why it is refused. Pure. @param nowMs since the epoch */
 export function readLogQuery(query: URLSearchParams, nowMs: number): LogQuery {
-  // The name of old clients; `all` is the same as nothing.
+  // `tail` is the name in old clients; `all` means no limit.
   const tail = query.get('tail') ?? '';
   if (tail === 'all') query.delete('tailLines');
   else if (tail !== '') query.set('tailLines', tail);

@@ -12,21 +12,22 @@ import type { LogEntry } from './cri-log.ts';
 import { LineSplitter, parseLogLine } from './cri-log.ts';
 import { offsetOfLastLines } from './log-tail.ts';
 
+/** Which part of a log is wanted, as `PodLogOptions` names it. */
 export interface LogOptions {
   follow: boolean;
   timestamps: boolean;
   tailLines?: number | undefined;
   sinceMs?: number | undefined;
   limitBytes?: number | undefined;
-  /** Default both. */
+  /** Default: both streams. */
   stream?: 'stdout' | 'stderr' | undefined;
 }
 
 const chunkBytes = 64 * 1024;
-/** How long a follower waits for a hint before it looks whether the container still runs. */
+/** How long a follower waits for a file event before it looks whether the container still runs, in ms. */
 const idleMs = 1_000;
 
-/** Turns entries into what the client sees. Pure but for the counts that it keeps. */
+/** Turns entries into the text that the client sees. Counts lines and bytes, for the limits. */
 export class LogFormatter {
   readonly #options: LogOptions;
   #left: number;
@@ -47,7 +48,7 @@ export class LogFormatter {
     this.#midLine[stream] = partial;
     if (this.#options.stream !== undefined && this.#options.stream !== stream) return undefined;
     if (sinceMs !== undefined && Date.parse(time) < sinceMs) return undefined;
-    // The parts of one long line get one time.
+    // A long line has several entries, but shows its time once.
     const text = timestamps && !continues ? Buffer.concat([Buffer.from(`${time} `), content]) : content;
     const cut = text.subarray(0, Math.max(0, this.#left));
     this.#left -= cut.length;
@@ -96,7 +97,7 @@ export async function* readLog(
         continue;
       }
       await hints.wait();
-      // What was written before it stopped is still to be read: one more round.
+      // One more round reads what the container wrote before it stopped.
       ended = !(await isRunning());
     }
   } finally {
@@ -105,7 +106,7 @@ export async function* readLog(
   }
 }
 
-/** The file that has the log's name now, when that is another than the open one. */
+/** The new file with the log's name, after a rotation; undefined when the open file still has that name. */
 async function openIfRotated(path: string, current: FileHandle): Promise<FileHandle | undefined> {
   const named = await openLogIfThere(path);
   if (named === undefined) return undefined;
@@ -116,7 +117,7 @@ async function openIfRotated(path: string, current: FileHandle): Promise<FileHan
 }
 
 interface Hints {
-  /** Resolves when the log may have grown, at the latest after a short while. */
+  /** Resolves when the log may have grown, at the latest after a second. */
   wait(): Promise<void>;
   close(): void;
 }
@@ -128,11 +129,11 @@ function followHints(folder: Folder, log: string, signal: AbortSignal): Hints {
     pending = true;
     release();
   };
-  // The kernel watches the folder, not its path: it may be closed after this.
+  // The kernel watches the folder and not its path: the folder may be closed after this.
   const watcher = watch(folder.self, (_event, name) => {
     if (name === null || name.startsWith(log)) hint();
   });
-  // Without hints the idle look still finds what is new.
+  // Without file events, the look once a second still finds new lines.
   watcher.on('error', () => watcher.close());
   signal.addEventListener('abort', hint, { once: true });
   return {

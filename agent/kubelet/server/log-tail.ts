@@ -7,7 +7,9 @@ import { LineSplitter, parseLogLine } from './cri-log.ts';
 const blockBytes = 64 * 1024;
 const newline = 0x0a;
 
-/** The offset at which the last `lines` lines of a file of `size` bytes begin; where it got to when `signal` aborts. */
+/**
+ * The offset at which the last `lines` lines of a file of `size` bytes begin; when `signal` aborts, the offset that was reached.
+ */
 export async function offsetOfLastLines(file: FileHandle, size: number, lines: number, signal?: AbortSignal): Promise<number> {
   if (lines <= 0) return size;
   let found = 0;
@@ -28,8 +30,8 @@ export async function offsetOfLastLines(file: FileHandle, size: number, lines: n
 }
 
 /**
- * The content of the last lines of a CRI log, at most `maxBytes` from its end; empty when there is no log.
- * Only the end of the file is looked at, however large it is: a line of the runtime is at most 16 KiB and its head.
+ * The content of the last lines of a CRI log, at most `maxBytes` from its end; empty when there is no log. Only the end of the
+ * file is read, however large it is: a line of the runtime is at most 16 KiB and its head.
  */
 export async function readLastLogLines(path: string, lines: number, maxBytes: number): Promise<string> {
   await using file = await openLogIfThere(path);
@@ -37,7 +39,7 @@ export async function readLastLogLines(path: string, lines: number, maxBytes: nu
   const { size } = await file.stat();
   const windowBytes = 4 * blockBytes + maxBytes;
   const text = await readAtMost(file, Math.min(size, windowBytes), Math.max(0, size - windowBytes));
-  // The first line of the window is cut where the window is: it does not parse, or has lost its beginning.
+  // The window may begin in the middle of a line: that line is dropped.
   const whole = size > windowBytes ? text.subarray(text.indexOf(newline) + 1) : text;
   const entries = new LineSplitter().push(whole).slice(-lines).map(parseLogLine);
   const content = Buffer.concat(entries.flatMap((entry) => (entry === undefined ? [] : [entry.content])));

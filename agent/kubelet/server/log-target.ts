@@ -5,7 +5,11 @@
 import { findContainer } from '#api/pod/containers.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 
-/** @returns the container's ID without its scheme. @throws Error with upstream's message */
+/**
+ * The ID of the container whose log is meant, without its scheme. Pure.
+ * @param previous the container before the last restart is meant
+ * @throws Error with upstream's message, when there is no such container or it has no log yet
+ */
 export function logContainerId(pod: Pod, status: PodStatus, container: string, previous: boolean): string {
   const podName = pod.metadata.name;
   const where = `container "${container}" in pod "${podName}"`;

@@ -36,11 +36,12 @@ const states: Record<string, string> = {
   CONTAINER_UNKNOWN: 'unknown',
 };
 
-/** Shows one more metric, kept elsewhere. */
+/** Adds a metric of another part of the agent to `/metrics`. */
 export function addMetric(metric: Metric): void {
   registry.registerMetric(metric);
 }
 
+/** All metrics in Prometheus' text format. @param input `uptimeMs`: since the kubelet began */
 export function renderMetrics(input: { workers: readonly PodWorker[]; nodeName: string; uptimeMs: number }): Promise<string> {
   const observed = input.workers.flatMap((worker) => (worker.observed === undefined ? [] : [worker.observed]));
   runningPods.set(observed.filter(({ sandboxes }) => sandboxes[0]?.state === 'SANDBOX_READY').length);

@@ -8,12 +8,12 @@ import { pipeline } from 'node:stream/promises';
 import type { Request, Response } from 'express';
 import { Folder, hasCode, WrongFileTypeError } from '#agent/host/safe-open.ts';
 
-/** A folder with more is shown in part. */
+/** How many entries of a folder are shown. */
 const maxEntries = 10_000;
 
 type Found = { kind: 'sent' } | { kind: 'missing' };
 
-/** @param path of the request behind `/logs`, decoded, with its slashes */
+/** Answers with a file, or with the list of a folder. @param path the request's path after `/logs`, decoded, with its slashes */
 export async function sendNodeLogs(root: string, path: string, request: Request, response: Response): Promise<void> {
   try {
     const found = await send(root, path, request, response);
@@ -61,7 +61,7 @@ async function send(root: string, path: string, request: Request, response: Resp
 
 async function sendFile(folder: Folder, name: string, request: Request, response: Response): Promise<Found> {
   const file = await folder.openFile(name);
-  // The stream closes the file.
+  // The stream closes the file when it ends.
   const { size } = await file.stat();
   response.status(200).set({ 'content-type': 'text/plain; charset=utf-8', 'content-length': String(size) });
   if (request.method === 'HEAD' || size === 0) {
@@ -69,7 +69,7 @@ async function sendFile(folder: Folder, name: string, request: Request, response
     response.end();
     return { kind: 'sent' };
   }
-  // What is appended meanwhile does not belong to what was announced; a file cut short breaks the answer off.
+  // Sends exactly the announced length: lines that are appended meanwhile are left out, and a truncated file ends the connection.
   await pipeline(file.createReadStream({ start: 0, end: size - 1 }), response).catch((error: unknown) => {
     if (!response.destroyed) throw error;
   });

@@ -1,11 +1,14 @@
-/** `/metrics/resource`: CPU and memory of node, pods and containers, for metrics-server. Source: upstream `pkg/kubelet/metrics/collectors/resource_metrics.go`. */
+/**
+ * `/metrics/resource`: CPU and memory of node, pods and containers, for metrics-server. Source: upstream
+ * `pkg/kubelet/metrics/collectors/resource_metrics.go`.
+ */
 
 interface Usage {
   cpu?: { time: string; usageCoreNanoSeconds?: number } | undefined;
   memory?: { time: string; workingSetBytes?: number } | undefined;
 }
 
-/** As much of `/stats/summary` as is shown. */
+/** The fields of `/stats/summary` that the metrics show. */
 export interface UsageSummary {
   node: Usage;
   pods: readonly (Usage & {
@@ -21,7 +24,10 @@ interface Sample {
   time: string | undefined;
 }
 
-/** In Prometheus' text format, each sample with its own time. Pure. */
+/**
+ * The metrics in Prometheus' text format, each sample with its own time. Pure.
+ * @param summary undefined: usage could not be read, which a metric says
+ */
 export function renderResourceMetrics(summary: UsageSummary | undefined): string {
   const cpu = (usage: Usage, labels: Labels): Sample[] =>
     usage.cpu?.usageCoreNanoSeconds === undefined

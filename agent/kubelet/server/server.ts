@@ -33,6 +33,7 @@ import { statsSummary } from './stats.ts';
 import { parseStreamPath, refuseUpgrade, relayUpgrade, streamingUrl, UpgradeError } from './upgrade.ts';
 import { checkPortsNamed, serveWebSocket } from './websocket.ts';
 
+/** What the kubelet's API shows. `startedMs`: since the epoch. */
 export interface ServerDeps {
   runtime: ContainerRuntime;
   clock: Clock;
@@ -51,7 +52,7 @@ export interface ServerDeps {
   nodeLogsDir?: string | undefined;
 }
 
-/** As upstream's. */
+/** Upstream's limit. */
 const maxHeaderBytes = 1 << 20;
 
 /** Serves until `signal` aborts. @throws Error when the address cannot be bound */
@@ -72,7 +73,7 @@ export async function serveKubelet(
       ...httpLimits,
       handshakeTimeout: httpLimits.headersTimeout,
       maxHeaderSize: maxHeaderBytes,
-      // Everywhere else an upgrade is an offer that is not taken: `curl` offers HTTP/2 with any request.
+      // On other paths an upgrade is ignored and the request answered: `curl` offers HTTP/2 with any request.
       shouldUpgradeCallback: ({ url }: IncomingMessage) => parseStreamPath(url ?? '') !== undefined,
     },
     app,
@@ -116,6 +117,7 @@ async function upgrade(deps: ServerDeps, request: IncomingMessage, socket: Duple
   else await relayUpgrade(request, socket, head, url);
 }
 
+/** The handlers of all paths but the streams, which are upgrades. @param signal ends logs that are followed */
 export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -123,7 +125,7 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
     const verdict = authorize(request.socket as TLSSocket);
     if (verdict.kind === 'allowed') next();
     else {
-      // Whoever may not ask does not keep a connection either.
+      // A client that is refused must not keep a connection open.
       response.set('connection', 'close').type('text');
       if (verdict.kind === 'unauthorized') response.status(401).send('Unauthorized');
       else response.status(403).send(forbiddenText(verdict.user, request.method));
@@ -156,7 +158,7 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
     await sendNodeLogs(deps.nodeLogsDir ?? '/var/log', decodeURIComponent(request.path).slice('/logs'.length), request, response);
   });
   app.use((error: unknown, _request: Request, response: Response, next: (error: unknown) => void) => {
-    // What the client got wrong (a bad percent sign in the path) is the client's affair.
+    // A bad percent encoding in the path is the client's mistake: it is answered and not logged.
     const status = error instanceof URIError ? 400 : 500;
     if (status === 500) deps.log.warn({ err: error }, 'a request to the kubelet failed');
     if (response.headersSent) next(error);
@@ -165,7 +167,7 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
   return app;
 }
 
-/** undefined: the runtime or the machine does not tell. */
+/** The summary with start times; undefined when usage could not be read, which is logged. */
 async function usageSummary(deps: ServerDeps): Promise<UsageSummary | undefined> {
   try {
     const summary = (await statsSummary({ ...deps, pods: deps.pods.workers().map(({ pod }) => pod) })) as UsageSummary;
@@ -181,7 +183,7 @@ async function usageSummary(deps: ServerDeps): Promise<UsageSummary | undefined>
     );
     const pods = summary.pods.map((pod) => ({
       ...pod,
-      // The summary's own times are those of its making.
+      // The times in the summary are those of the reading; the metrics show when the container started.
       containers: pod.containers.map((container) => {
         const startTime = started.get(`${pod.podRef.namespace}/${pod.podRef.name}/${container.name}`);
         return { name: container.name, cpu: container.cpu, memory: container.memory, startTime };
@@ -196,7 +198,7 @@ async function usageSummary(deps: ServerDeps): Promise<UsageSummary | undefined>
 
 const podList = (items: readonly object[]): object => ({ kind: 'PodList', apiVersion: 'v1', metadata: {}, items });
 
-/** Pods as the runtime has them: names, IDs and images of what runs. */
+/** The pods with running containers, as the runtime has them: names, UIDs and images. */
 function runningPods(deps: ServerDeps): object[] {
   return deps.pods.workers().flatMap(({ pod, observed }) => {
     const running = observed?.containers.filter(({ status }) => status.state === 'CONTAINER_RUNNING') ?? [];
@@ -238,7 +240,7 @@ async function sendLog(deps: ServerDeps, request: Request, response: Response, s
     try {
       return (await deps.runtime.containerStatus(id)).state === 'CONTAINER_RUNNING';
     } catch (error) {
-      // Removed: it will not write any more. A runtime that is away says nothing about the container.
+      // A removed container writes no more. When the runtime cannot be asked, the container may still run.
       return !isNotFound(error);
     }
   };
@@ -257,7 +259,7 @@ async function sendLog(deps: ServerDeps, request: Request, response: Response, s
       if (!response.write(text) && !gone.signal.aborted) await once(response, 'drain', { signal: gone.signal });
     }
   } catch (error) {
-    // The client left in the middle of a write: nobody is there to be told.
+    // The client has left: nobody reads an error.
     if (gone.signal.aborted) return;
     deps.log.warn({ err: error, container, pod: podName }, 'a container log could not be read');
     response.write(`failed to try resolving symlinks in path ${JSON.stringify(path)}: ${messageText(error)}\n`);

@@ -9,6 +9,7 @@ import { parsePodLabels } from '../container/labels.ts';
 import type { NodeObservation } from '../node/node-status.ts';
 import { podCgroup } from '../resources/resources.ts';
 
+/** What the summary is made from. `startedMs`: since the epoch. */
 export interface StatsInputs {
   runtime: ContainerRuntime;
   clock: Clock;
@@ -49,6 +50,7 @@ function containerStats({ metadata, cpu, memory, writableLayer }: ContainerStats
   };
 }
 
+/** The answer of /stats/summary. @throws RuntimeError or a system error when usage cannot be read */
 export async function statsSummary({
   runtime,
   clock,

@@ -22,6 +22,7 @@ export class UpgradeError extends Error {
   }
 }
 
+/** What a stream is opened to. `query`: what the client wants of it. */
 export interface StreamTarget {
   action: 'exec' | 'attach' | 'portForward';
   namespace: string;
@@ -42,13 +43,16 @@ export function parseStreamPath(target: string): StreamTarget | undefined {
   return { action, namespace, pod, uid: rest.length > 1 ? rest[0] : undefined, container, query };
 }
 
-/** Whether one of the names of a stream is asked for. */
+/** Whether the query has one of these parameters set. */
 const isSet = (query: URLSearchParams, ...names: readonly string[]): boolean => names.some((name) => queryBool(query, name));
 
-/** Until the runtime's streaming server, which is on this machine, has answered. */
+/** How long the runtime's streaming server, which is on this machine, may take to answer, in ms. */
 const upgradeTimeoutMs = 30_000;
 
-/** What the client wants to stream. The API server's and the kubelet's own parameter names are both known. @throws UpgradeError */
+/**
+ * The streams that the client wants. Both the API server's and the kubelet's parameter names are read. Pure.
+ * @throws UpgradeError
+ */
 export function streamsOf(query: URLSearchParams): { tty: boolean; stdin: boolean; stdout: boolean; stderr: boolean } {
   const tty = isSet(query, 'tty');
   const streams = {
@@ -78,7 +82,7 @@ function portsOf(query: URLSearchParams): number[] {
   });
 }
 
-/** The URL that serves this request once. @throws UpgradeError */
+/** The streaming server's URL for this request; it serves once. @throws UpgradeError; RuntimeError when the runtime refuses */
 export async function streamingUrl(runtime: ContainerRuntime, worker: PodWorker | undefined, target: StreamTarget): Promise<URL> {
   const observed = worker?.observed;
   if (observed === undefined) throw new UpgradeError(404, `pod "${target.pod}" not found`);
@@ -103,8 +107,8 @@ export async function streamingUrl(runtime: ContainerRuntime, worker: PodWorker 
 }
 
 /**
- * Writes to a connection when the event loop has just read what has come from it. A write to a side that has closed meanwhile fails, and
- * Node then drops what of it is still unread: its last words.
+ * Writes to a connection when the event loop has just read what has come from it. A write to a side that has closed meanwhile
+ * fails, and Node then drops what of it is still unread: its last words.
  */
 const afterReading = (connection: Duplex): Writable =>
   new Writable({
@@ -139,8 +143,8 @@ function passedHeaders({ headers }: IncomingMessage): Record<string, string> {
 }
 
 /**
- * Sends the upgrade request on to the streaming server, and joins the two connections once it has said 101. A refusal goes to the client
- * as an ordinary answer. @throws UpgradeError while one can still be given
+ * Sends the upgrade request on to the streaming server, and joins the two connections once it has said 101. A refusal goes to
+ * the client as an ordinary answer. @throws UpgradeError while one can still be given
  */
 export async function relayUpgrade(request: IncomingMessage, client: Duplex, head: Buffer, url: URL): Promise<void> {
   const answer = await askStreamingServer(url, request.method ?? 'GET', passedHeaders(request));
@@ -151,7 +155,7 @@ export async function relayUpgrade(request: IncomingMessage, client: Duplex, hea
     throw new UpgradeError(500, `invalid upgrade response: status code ${response.statusCode}`);
   }
   const { socket: server } = answer;
-  // It left while the runtime was asked: its `close` has been, and nobody would end the other side.
+  // The client left while the runtime was asked. Its `close` event is over, so nothing else would end the server's side.
   if (client.destroyed) return void server.destroy();
   const end = (): void => void server.destroy();
   client.write(switchedHead(answer.response));
@@ -159,12 +163,12 @@ export async function relayUpgrade(request: IncomingMessage, client: Duplex, hea
   if (head.length > 0) server.write(head);
   server.pipe(client);
   client.pipe(afterReading(server));
-  // `close` follows every error. What the server said before it broke off is still on its way to the client.
+  // `close` follows every error. What the server sent before the error is still on its way to the client.
   server.on('error', end);
   client.on('error', end);
   server.once('close', () => {
     client.end();
-    // Nobody takes what the client still says; left unread, its own end would go unnoticed.
+    // Reads and drops what the client still sends: Node notices the end of a connection only while it reads.
     client.resume();
   });
   client.once('close', end);
@@ -182,7 +186,7 @@ export function refuseUpgrade(client: Duplex, status: number, message: string): 
     500: 'Internal Server Error',
   };
   const body = `${message}\n`;
-  // One that does not take the answer, or does not close, is not waited for.
+  // A client that does not read the answer, or does not close, is cut off.
   setTimeout(() => client.destroy(), refusalMs).unref();
   client.end(
     `HTTP/1.1 ${status} ${reasons[status] ?? 'Error'}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,

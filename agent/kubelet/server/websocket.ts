@@ -1,8 +1,8 @@
 /**
  * Streams for WebSocket clients, translated to the SPDY that the runtime's streaming server speaks.
  *
- * exec and attach in `v5`: the first byte of a message is its channel; channel 255 closes another one. port-forward: SPDY itself travels
- * in the messages. All else is between the client and the streaming server, and relayed as it is: the older protocols, and refusals.
+ * exec and attach in `v5`: the first byte of a message is its channel; channel 255 closes another one. port-forward: SPDY itself
+ * travels in the messages. Everything else (older protocols, refusals) is relayed as it is to the streaming server.
  *
  * Source: KEP-4006; upstream `apiserver/pkg/util/proxy/{streamtranslator,streamtunnel}.go`.
  */
@@ -21,13 +21,13 @@ import { askStreamingServer, relayUpgrade, streamsOf, UpgradeError } from './upg
 const channelProtocol = 'v5.channel.k8s.io';
 const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
 const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
-/** Output that the client has not taken yet; beyond it the process is made to wait. */
+/** How much output may wait for the client, in bytes. With more, the process has to wait. */
 const maxBufferedBytes = 1024 * 1024;
 
 /** Upstream's limit for one message. */
 const maxMessageBytes = 32 * 1024 * 1024;
-/** How long the runtime may take to end a stream whose client has left. */
-const lastWordsMs = 10_000;
+/** How long the runtime may take to end a stream whose client has left, in ms. */
+const closeTimeoutMs = 10_000;
 
 type Handling = { kind: 'channels' | 'tunnel'; protocol: string } | { kind: 'relay' };
 
@@ -39,7 +39,7 @@ export function webSocketHandling(header: string | undefined, action: StreamTarg
   return protocols.includes(channelProtocol) ? { kind: 'channels', protocol: channelProtocol } : { kind: 'relay' };
 }
 
-/** A client of channels names its ports in the query: each has two. @throws UpgradeError */
+/** A port-forward over channels must name its ports in the query, since each port takes two channels. @throws UpgradeError */
 export function checkPortsNamed({ headers }: IncomingMessage, { action, query }: StreamTarget): void {
   if (action !== 'portForward' || webSocketHandling(headers['sec-websocket-protocol'], action).kind === 'tunnel') return;
   if (!query.has('port')) throw new UpgradeError(400, 'query parameter "port" is required');
@@ -59,9 +59,9 @@ export async function serveWebSocket(
     return;
   }
   const server = await dialSpdy(url, handling.kind === 'tunnel' ? 'portforward.k8s.io' : 'v4.channel.k8s.io');
-  // Both may have ended meanwhile, and a handshake that is no good (a bad key) ends the client's side only.
+  // Either side may have ended meanwhile. A bad handshake (a wrong key) ends only the client's side.
   server.socket.on('error', () => server.socket.destroy());
-  socket.once('close', () => setTimeout(() => server.socket.destroy(), lastWordsMs).unref());
+  socket.once('close', () => setTimeout(() => server.socket.destroy(), closeTimeoutMs).unref());
   if (socket.destroyed) return void server.socket.destroy();
   const accept = new WebSocketServer({
     noServer: true,
@@ -95,7 +95,7 @@ async function dialSpdy(url: URL, protocol: string): Promise<Upgraded> {
 function tunnel(client: WebSocket, { socket, head }: Upgraded): void {
   const messages = createWebSocketStream(client);
   messages.on('error', () => socket.destroy());
-  socket.on('error', () => socket.destroy()); // `close` follows; what came before it is still on its way.
+  socket.on('error', () => socket.destroy()); // `close` comes after all data: messages end after the last one.
   socket.once('close', () => messages.end());
   messages.once('close', () => socket.destroy());
   if (head.length > 0) messages.write(head);
@@ -107,10 +107,10 @@ const framed = (channel: number, data: Uint8Array): Buffer => Buffer.concat([Buf
 
 /** Opens the streams that the request names, joins each with its channel, and ends when the process has. */
 async function translate(client: WebSocket, { socket, head }: Upgraded, query: URLSearchParams): Promise<void> {
-  // What comes before the streams are open must not be lost.
+  // Messages that come before the streams are open must not be lost.
   client.pause();
   const wanted = streamsOf(query);
-  // An empty message on the lowest channel that the client reads tells it that the connection stands.
+  // An empty message on the lowest channel that the client reads: clients wait for it to see that they are connected.
   client.send(Buffer.of(wanted.stdout ? channels.stdout : wanted.stderr ? channels.stderr : channels.error));
   const session = createSpdySession(socket, { role: 'client' }, head);
   client.once('close', () => void session.close());
@@ -131,7 +131,7 @@ async function translate(client: WebSocket, { socket, head }: Upgraded, query: U
     [stdout, channels.stdout],
     [stderr, channels.stderr],
   ];
-  // Waited for together: a client that leaves breaks every stream at once, and each failure has to be somebody's.
+  // Promise.all waits for all streams: when the client leaves, all of them fail, and each failure must be handled.
   const [text] = await Promise.all([
     collect(error),
     ...outputs.map(async ([stream, channel]) => (stream === undefined ? undefined : await forward(stream, client, channel))),
@@ -149,7 +149,7 @@ function giveStatus(client: WebSocket, status: Buffer | string): void {
 function take(client: WebSocket, inputs: ReadonlyMap<number, SpdyStream>, data: Buffer): void {
   const [channel = -1, closed = channels.close] = data;
   if (channel === channels.close) {
-    // A message that names no channel, or one that there is not, ends the connection, as upstream has it.
+    // As upstream, a message without a valid channel ends the connection.
     if (data.length !== 2 || closed > channels.resize) client.close(1000);
     else inputs.get(closed)?.end();
     return;
@@ -158,7 +158,7 @@ function take(client: WebSocket, inputs: ReadonlyMap<number, SpdyStream>, data: 
   if (stream === undefined || data.length === 1 || stream.writableEnded || stream.destroyed) return;
   if (stream.write(data.subarray(1)) || client.isPaused) return;
   client.pause();
-  // One that ends without taking it never drains, and a paused connection would not notice its own end.
+  // A stream that ends before it has taken the data never drains; the client must then be read again to notice its end.
   const goOn = (): void => {
     stream.off('drain', goOn).off('close', goOn);
     client.resume();
@@ -168,7 +168,7 @@ function take(client: WebSocket, inputs: ReadonlyMap<number, SpdyStream>, data: 
 
 /** Sends a stream's data on a channel until it ends. */
 async function forward(stream: Readable, client: WebSocket, channel: number): Promise<void> {
-  for await (const chunk of toItsEnd(stream)) {
+  for await (const chunk of readToEnd(stream)) {
     const sent = new Promise<void>((resolve) => client.send(framed(channel, chunk), () => resolve()));
     if (client.bufferedAmount > maxBufferedBytes) await sent;
   }
@@ -176,9 +176,9 @@ async function forward(stream: Readable, client: WebSocket, channel: number): Pr
 
 async function collect(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of toItsEnd(stream)) chunks.push(chunk);
+  for await (const chunk of readToEnd(stream)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 
-/** A stream that has been read is left as it is: to reset it would tell the runtime, which may be closing, what it knows. */
-const toItsEnd = (stream: Readable): AsyncIterable<Buffer> => stream.iterator({ destroyOnReturn: false });
+/** Reads a stream to its end and does not destroy it after that: that would reset a stream that the runtime is closing. */
+const readToEnd = (stream: Readable): AsyncIterable<Buffer> => stream.iterator({ destroyOnReturn: false });

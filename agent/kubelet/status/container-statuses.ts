@@ -13,18 +13,19 @@ import type { ObservedContainer, ObservedPod } from '../pod/observed.ts';
 import { findContainer } from '../pod/observed.ts';
 import { shouldRestartAfterExit } from '../pod/pod-spec.ts';
 
-/** Why a container could not be started: becomes its `waiting` state. */
+/** Why a container could not be started. It becomes the container's `waiting` state. */
 export interface StartFailure {
   reason: string;
   message: string;
 }
 
-/** What probes say about a running container; without such a probe, true. */
+/** What probes say about a running container; a container without the probe counts as ready, or as started. */
 export interface Readiness {
   started(container: Container, containerId: string): boolean;
   ready(container: Container, containerId: string): boolean;
 }
 
+/** What the statuses of one list of containers are computed from. */
 export interface ContainerStatusInputs {
   pod: Pod;
   observed: ObservedPod;
@@ -38,7 +39,7 @@ export interface ContainerStatusInputs {
   runtimeName: string;
 }
 
-/** What all termination messages of a pod may take: each container has its share. */
+/** The limit of all termination messages of a pod; each container gets an equal share. */
 const maxPodMessageBytes = 12 * 1024;
 
 function messageShare(pod: Pod, message: string): string {
@@ -46,7 +47,9 @@ function messageShare(pod: Pod, message: string): string {
   return bytes.subarray(0, Math.floor(maxPodMessageBytes / [...allContainers(pod)].length)).toString('utf8');
 }
 
-/** The kernel's log, which explains such an end, may be gone after a while: what was once said of it stays. */
+/**
+ * Why the container ended. `OOMKilled` is read from the kernel's log, which may be lost later: a reason that was reported stays.
+ */
 function endReason({ reason }: CriStatus, containerID: string, previous: ContainerStatus | undefined): string {
   const said = [previous?.state?.terminated, previous?.lastState?.terminated].find((end) => end?.containerID === containerID);
   return reason === 'Error' && said?.reason === 'OOMKilled' ? said.reason : reason;
@@ -63,7 +66,7 @@ function terminatedState(
     exitCode: status.exitCode,
     ...(reason === '' ? {} : { reason }),
     ...(status.message === '' ? {} : { message: messageShare(pod, status.message) }),
-    // One that could not be started began at the epoch, as upstream has it.
+    // A container that could not be started gets the epoch as its start, as in upstream.
     startedAt: rfc3339(status.startedAtMs),
     finishedAt: rfc3339(status.finishedAtMs),
     containerID,
@@ -138,7 +141,7 @@ function presentStatus(
 ): ContainerStatus {
   const idOf = ({ status }: ObservedContainer): string => `${inputs.runtimeName}://${status.id}`;
   const { status } = current;
-  // Init containers of an earlier sandbox are removed before they run again: how they ended is known from what was last reported.
+  // Init containers of an earlier sandbox are removed before they run again: only the last report knows how they ended.
   const removed = previous?.containerID === idOf(current) ? undefined : previous?.state?.terminated;
   const known = removed === undefined ? (previous?.lastState ?? {}) : { terminated: removed };
   const lastState = before === undefined ? known : { terminated: terminatedState(inputs.pod, before, idOf(before), previous) };
@@ -172,7 +175,7 @@ const mayStart = (pod: Pod, container: Container, kind: ContainerKind, current: 
   return shouldRestartAfterExit(pod, container, current.status.exitCode);
 };
 
-/** A container that could not be (re)started waits, with the reason; how it ended before moves to `lastState`. */
+/** The status of a container that could not be started: it waits, with the reason, and its last end moves to `lastState`. */
 function withFailure(
   inputs: ContainerStatusInputs,
   container: Container,
@@ -213,7 +216,7 @@ function volumeMountStatuses(container: Container): Pick<ContainerStatus, 'volum
   };
 }
 
-/** One status per container of the list; containers in the order of their names, init containers in the spec's. */
+/** One status per container of the list, sorted by name; init containers in the order of the spec. Pure. */
 export function containerStatuses(inputs: ContainerStatusInputs): ContainerStatus[] {
   const made = inputs.containers.map((container) => {
     const previous = inputs.previous.find(({ name }) => name === container.name);

@@ -19,7 +19,7 @@ const isFalse = (reason?: string, message?: string): Verdict => ({
 
 const owned = new Set(['PodScheduled', 'Ready', 'Initialized', 'ContainersReady', 'PodReadyToStartContainers']);
 
-/** Names that match a predicate, as Go prints a slice: `[a b]`. */
+/** The names of the containers that match, as Go prints a slice: `[a b]`. */
 const named = (containers: readonly Container[], matches: (container: Container) => boolean): string | undefined => {
   const names = containers.filter(matches).map(({ name }) => name);
   return names.length === 0 ? undefined : `[${names.join(' ')}]`;
@@ -79,17 +79,18 @@ function initialized(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus>, p
   return message === '' ? isTrue : isFalse('ContainersNotInitialized', message);
 }
 
+/** What a pod's conditions are computed from. `nowMs`: since the epoch. */
 export interface ConditionInputs {
   pod: Pod;
   previous: PodStatus;
   phase: string;
-  /** Of init containers and containers, by name. */
+  /** The statuses of init containers and containers, by name. */
   statuses: ReadonlyMap<string, ContainerStatus>;
   hasSandbox: boolean;
   nowMs: number;
 }
 
-/** The kubelet's conditions after those of others; a condition that stays as it was keeps its transition time. */
+/** All conditions: first those of other components, then the kubelet's. An unchanged status keeps its transition time. Pure. */
 export function podConditions({ pod, previous, phase, statuses, hasSandbox, nowMs }: ConditionInputs): PodCondition[] {
   const foreign = (pod.status?.conditions ?? []).filter(({ type }) => !owned.has(type));
   const containers = containersReady(pod, statuses, phase);

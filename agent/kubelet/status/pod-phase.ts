@@ -5,6 +5,7 @@ import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { ContainerStatus, Pod } from '#api/types.generated.ts';
 import { shouldRestartAfterExit } from '../pod/pod-spec.ts';
 
+/** The phases that a kubelet reports. */
 export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
 
 interface Counts {
@@ -61,9 +62,10 @@ function countContainers(pod: Pod, statuses: ReadonlyMap<string, ContainerStatus
   }
 }
 
+/** What a pod's phase is computed from. */
 export interface PhaseInputs {
   pod: Pod;
-  /** Of init containers and containers, by name. */
+  /** The statuses of init containers and containers, by name. */
   statuses: ReadonlyMap<string, ContainerStatus>;
   /** The pod's containers will not be restarted, whatever the policy. */
   isTerminal: boolean;
@@ -71,6 +73,7 @@ export interface PhaseInputs {
   hasInitialized: boolean;
 }
 
+/** The phase by the states of the containers and the restart policies. Pure. */
 export function podPhase({ pod, statuses, isTerminal, hasInitialized }: PhaseInputs): PodPhase {
   const init = initProgress(pod, statuses);
   if (init.failed) return 'Failed';

@@ -13,10 +13,11 @@ import { containerStatuses } from './container-statuses.ts';
 import { podConditions } from './pod-conditions.ts';
 import { podPhase } from './pod-phase.ts';
 
+/** What a pod's status is computed from. `nowMs`: since the epoch. */
 export interface PodStatusInputs {
   pod: Pod;
   observed: ObservedPod;
-  /** What was last reported, which may be newer than `pod.status`. */
+  /** The status that was last reported; it may be newer than `pod.status`. */
   previous: PodStatus;
   failures: ReadonlyMap<string, StartFailure>;
   readiness: Readiness;
@@ -29,6 +30,7 @@ export interface PodStatusInputs {
   nowMs: number;
 }
 
+/** The status as upstream would report it. Pure. Source: upstream `pkg/kubelet/kubelet_pods.go` (generateAPIPodStatus). */
 export function podStatus(inputs: PodStatusInputs): PodStatus {
   const { pod, observed, previous, nowMs } = inputs;
   const init = statusesOf(inputs, 'init');
@@ -102,7 +104,7 @@ function addresses({ pod, observed, previous, hostIps }: PodStatusInputs): reado
   return current.length > 0 ? current : (previous.podIPs ?? []).map(({ ip }) => ip);
 }
 
-/** The status of a pod that this node does not take. */
+/** The status of a pod that this node does not take. Pure. @param nowMs since the epoch */
 export function rejectedStatus(pod: Pod, reason: string, message: string, nowMs: number): PodStatus {
   return {
     ...pod.status,
@@ -115,7 +117,7 @@ export function rejectedStatus(pod: Pod, reason: string, message: string, nowMs:
   };
 }
 
-/** The status of a pod whose containers are all stopped: each has an end, the phase is final. */
+/** The status of a pod whose containers are all stopped: each container has an end, and the phase is final. Pure. */
 export function terminatedStatus(pod: Pod, status: PodStatus): PodStatus {
   const initializedOnce =
     initContainers(pod).length === 0 ||

@@ -1,5 +1,5 @@
 /**
- * Reports pod statuses to the API server: only what changed, newest last, as long as it takes; and deletes pods that have ended.
+ * Reports pod statuses to the API server: only what changed, and again until it succeeds. Then deletes the pods that have ended.
  *
  * Source: upstream `pkg/kubelet/status/status_manager.go`.
  */
@@ -12,22 +12,24 @@ import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import { statusPatch } from './status-patch.ts';
 
+/** The statuses that this kubelet reports. A write that fails is tried again until it succeeds or the pod is gone. */
 export interface StatusWriter {
-  /** What was last set, or `pod.status`. */
+  /** The status that was last set, even when it is not written yet; `pod.status` before the first one. */
   current(pod: Pod): PodStatus;
-  /** Takes note of a status; the same as before is nothing new. */
+  /** Reports a status. One that the API server has already is not written again. */
   set(pod: Pod, status: PodStatus): void;
-  /** The pod has ended and its resources are free: after its last status, delete it from the API with no grace. */
+  /** The pod has ended and its resources are free: after its last status, it is deleted from the API with a grace period of 0. */
   finish(pod: Pod): void;
+  /** The pod left the API: what is not written yet is dropped. */
   forget(uid: string): void;
-  /** Stops trying. Settles when no request is in flight. */
+  /** Writes no more. Settles when no request is in flight. */
   stop(): Promise<void>;
 }
 
 interface Entry {
   pod: Pod;
   status: PodStatus;
-  /** Raised by each change; what was written is compared with it. */
+  /** Counts the changes; `written` is the one that the API server has. */
   version: number;
   written: number;
   finished: boolean;
@@ -38,6 +40,7 @@ interface Entry {
 }
 
 const maxRetryMs = 10_000;
+/** A status writer: one request at a time for each pod, and a wait of 10 s at most between tries. */
 export function createStatusWriter({ client, clock, log }: { client: Client; clock: Clock; log: Logger }): StatusWriter {
   const entries = new Map<string, Entry>();
   const inFlight = new Set<Promise<void>>();
@@ -94,7 +97,7 @@ export function createStatusWriter({ client, clock, log }: { client: Client; clo
   const entryOf = (pod: Pod): Entry => {
     const known = entries.get(pod.metadata.uid);
     if (known !== undefined) {
-      // The server's copy is newer than what the last write returned: differences are computed against it.
+      // Patches are computed against the newest copy of the API server, which is newer than what the last write returned.
       if (pod.metadata.resourceVersion !== known.pod.metadata.resourceVersion && isNewer(pod, known.pod)) known.pod = pod;
       return known;
     }
@@ -139,5 +142,5 @@ export function createStatusWriter({ client, clock, log }: { client: Client; clo
   };
 }
 
-/** Revisions of one store count up. */
+/** Whether `a` is the newer version. Resource versions of one resource are numbers that grow. Source: KEP-5504. */
 const isNewer = (a: Pod, b: Pod): boolean => Number(a.metadata.resourceVersion) > Number(b.metadata.resourceVersion);

@@ -27,7 +27,10 @@ const newDataLink = '..data_tmp';
 /** The fsGroup adds {@link readOnlyBits} after the files are written, so these bits do not tell whether a file has changed. */
 const ownModeBits = 0o777 & ~readOnlyBits;
 
-/** Pure. @throws Error `invalid path: …` on a path that leaves the volume, or begins with `..` as the writer's own names do */
+/**
+ * Checks a path of a payload. Pure.
+ * @throws Error `invalid path: …` on a path that leaves the volume, or begins with `..` as the writer's own names do
+ */
 export function checkPayloadPath(path: string): void {
   const parts = path.split('/');
   if (path === '' || path.startsWith('/') || path.length > 4096)
@@ -44,14 +47,14 @@ async function withParent<T>(top: Folder, path: string, work: (parent: Folder, n
   return await withParent(folder, rest.join('/'), work);
 }
 
-/** Whether the folder holds these files and no others. Whatever else somebody put there makes it differ. */
+/** Whether the folder holds these files and no others. Anything else that somebody put there makes the answer false. */
 async function isCurrent(folder: Folder, payload: Payload): Promise<boolean> {
   const left = new Map(payload);
   return (await holdsOnly(folder, '', left)) && left.size === 0;
 }
 
 async function holdsOnly(folder: Folder, prefix: string, left: Map<string, PayloadFile>): Promise<boolean> {
-  // One more than there may be tells that there are too many.
+  // One entry more than expected is enough to see that there are too many.
   for (const entry of await folder.list(left.size + 1)) {
     const path = `${prefix}${entry.name}`;
     if (entry.isDirectory()) {
@@ -77,7 +80,7 @@ async function currentName(target: Folder): Promise<string | undefined> {
     const name = await ifThere(target.readlink(dataLink));
     return name !== undefined && isDataFolder(name) ? name : undefined;
   } catch (error) {
-    // No link.
+    // It is no link.
     if (hasCode(error, 'EINVAL')) return undefined;
     throw error;
   }
@@ -107,8 +110,8 @@ async function writePayload(folder: Folder, payload: Payload): Promise<void> {
 }
 
 /**
- * Makes `target` hold exactly `payload`. `prepare` runs when all is written and nothing is visible yet; when it fails, readers keep
- * the old files.
+ * Makes `target` hold exactly `payload`. `prepare` runs after everything is written and before readers see it; when it fails,
+ * readers keep the old files.
  * @returns whether anything had to change
  * @throws Error `invalid path: …`, what `prepare` throws, and the file system's errors
  */

@@ -7,7 +7,7 @@ import type { PayloadContext } from './payload.ts';
 import type { PluginDeps, SetUpRequest, VolumePlugin } from './plugin.ts';
 import { makeVolumeFolder, volumeFolder } from './volume-folder.ts';
 
-/** What tells one such type from another. `Source` is the volume's field of that type. */
+/** In what such types differ. `Source` is the volume's field of that type. */
 export interface FilesVolume<Source> {
   /** Upstream's name of the plugin. */
   name: string;
@@ -43,12 +43,12 @@ export function filesPlugin<Source extends { defaultMode?: number | undefined }>
       const { pod, volume, facts, place, isRemount } = request;
       const found = source(volume);
       if (found === undefined) throw new Error(`volume "${volume.name}" is none of ${name}`);
-      // First, so that a missing object leaves no folder.
+      // Reads the contents first, so that a missing object leaves no empty folder behind.
       const files = await payload(found, { pod, facts, defaultMode: found.defaultMode ?? fallbackMode });
       if (!isRemount) await makeFolder(request);
       const { fsGroup } = pod.spec.securityContext ?? {};
       await using folder = await openFolder(deps.paths.podsDir, place.path);
-      // The whole volume: its own folder too is the group's, and what is made in it later inherits that.
+      // The volume's own folder belongs to the group too, so that files made in it later inherit the group.
       await writeAtomically(folder, files, async () => {
         if (fsGroup !== undefined) await giveToGroup(folder, fsGroup, 'readOnly');
       });

@@ -19,8 +19,8 @@ const groupMode = (stats: Stats, access: Access): number =>
 
 /**
  * Sets the group, and the group's permission bits, of the folder and everything below it; new files in it inherit the group. A
- * symbolic link gets the group itself and is never followed: it may lead out of the volume. With `OnRootMismatch`, nothing is done when
- * the folder itself has the right group and bits already.
+ * symbolic link gets the group itself and is never followed: it may lead out of the volume. With `OnRootMismatch`, nothing is
+ * done when the folder itself has the right group and bits already.
  * @throws the file system's errors
  */
 export async function giveToGroup(
@@ -32,7 +32,7 @@ export async function giveToGroup(
   const root = await folder.stat();
   if (policy === 'OnRootMismatch' && root.gid === gid && groupMode(root, access) === (root.mode & 0o7777)) return;
   for (const { name } of await folder.list()) await giveEntry(folder, name, gid, access);
-  // Last, so that the folder's group shows that everything below it has been changed (`OnRootMismatch`).
+  // The folder itself comes last: its group then shows that everything below it was changed (`OnRootMismatch` relies on that).
   await giveFolderItself(folder, gid, access);
 }
 
@@ -44,7 +44,7 @@ export async function giveFolderItself(folder: Folder, gid: number, access: Acce
 }
 
 async function giveEntry(parent: Folder, name: string, gid: number, access: Access): Promise<void> {
-  // A process may remove it meanwhile.
+  // A process in the container may remove the entry meanwhile.
   await using entry = await ifThere(parent.entry(name));
   if (entry === undefined) return;
   if (entry.stats.isDirectory()) {

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '#client/clock.ts';
 
+/** A gate before all paths that may lie on a filesystem that does not answer. */
 export interface PathGate {
   /**
    * Runs `work`, which touches `path`. Work that does not end in time is left alone, and keeps its place.

@@ -16,14 +16,14 @@ export interface PayloadSources {
   tokens: ServiceAccountTokens;
 }
 
-/** For whom the files are, and the permission bits of those that say none. */
+/** The pod that the files are for, and the permission bits of files without their own. */
 export interface PayloadContext {
   pod: Pod;
   facts: PodFacts;
   defaultMode: number;
 }
 
-/** Bytes by key: what ConfigMaps and Secrets have in common once read. */
+/** The contents of a ConfigMap or Secret: bytes by key. */
 export type Contents = ReadonlyMap<string, Uint8Array>;
 
 /** A reference to a ConfigMap or a Secret. `optional` forgives a missing object, and missing keys. */
@@ -51,7 +51,10 @@ export function select(
   return files;
 }
 
-/** What is read, or nothing when the object is missing and `optional`. @throws ReferenceNotFound, and what reading throws */
+/**
+ * The contents; empty when the object is missing and the reference `optional`.
+ * @throws ReferenceNotFound, and what reading throws
+ */
 export async function contentsOr(read: Promise<Contents>, optional: boolean): Promise<Contents> {
   try {
     return await read;

@@ -1,6 +1,6 @@
 /**
- * What a type of volume is to the kubelet: one plugin per type, listed in `plugins/index.ts`. The contract that all of them keep is
- * `plugins/plugins.test.ts`.
+ * What the kubelet asks of each type of volume: one plugin per type, listed in `plugins/index.ts`. The contract that all of them
+ * keep is `plugins/plugins.test.ts`.
  *
  * Source: upstream `pkg/volume/plugins.go`, `volume.go` (VolumePlugin, Mounter, Unmounter).
  */
@@ -33,7 +33,7 @@ export interface VolumePlace {
   metadataPath: string;
 }
 
-/** Pure. */
+/** The place of a volume, by names alone. Pure. */
 export const volumePlace = (paths: Paths, podUid: string, plugin: string, volume: string): VolumePlace => ({
   podUid,
   plugin,
@@ -44,14 +44,18 @@ export const volumePlace = (paths: Paths, podUid: string, plugin: string, volume
 
 /** What a container gets of a volume. */
 export interface MountedVolume {
-  /** What is bind-mounted into the container: {@link VolumePlace.path}, a folder in it, or a path of the node. Empty for an image. */
+  /**
+   * What is bind-mounted into the container: {@link VolumePlace.path}, a folder in it, or a path of the node. Empty for an
+   * image.
+   */
   hostPath: string;
   /** Whether containers may only read it, whatever their `volumeMounts` say. */
   readOnly: boolean;
   /** A path of the node's own, perhaps on a filesystem that does not answer: touched through the {@link PathGate} only. */
-  isNodes?: true;
+  isNodePath?: true;
 }
 
+/** One volume of one pod that has to be set up. */
 export interface SetUpRequest {
   pod: Pod;
   volume: Volume;
@@ -67,19 +71,22 @@ export interface SetUpRequest {
 
 /** What a plugin knows of a volume that it finds on disk. */
 export interface ReconstructedVolume {
-  /** Mount points at or below {@link VolumePlace.path} that the plugin made. Any other mount there is a user's, not the plugin's. */
+  /**
+   * Mount points at or below {@link VolumePlace.path} that the plugin made. Any other mount there is a user's, not the plugin's.
+   */
   mountPoints: readonly string[];
 }
 
 /**
- * A type of volume. Plugins hold no state about pods: a call may be the first one of this process, for a volume of an earlier process.
- * Calls for one pod come one after another; calls for different pods come at the same time.
+ * A type of volume. Plugins hold no state about pods: a call may be the first one of this process, for a volume of an earlier
+ * process. Calls for one pod come one after another; calls for different pods come at the same time.
  *
- * A type whose devices several pods share (CSI's NodeStage, then NodePublish for each pod) keeps to the same calls. `setUp` waits for
- * the attachment, stages the device if nobody did, and publishes it at the place. `tearDown` unpublishes, and unstages after the last
- * place. Which places use a device stands on disk, in the notes of each place, so a restart forgets none; the plugin takes one call
- * at a time for each device. A type that leads to another one (a claim to its PersistentVolume) hands on to that plugin's `setUp` with
- * that plugin's {@link volumePlace}. Its name is then on disk, so `tearDown` and `reconstruct` go to that plugin directly.
+ * A type whose devices several pods share (CSI's NodeStage, then NodePublish for each pod) keeps to the same calls. `setUp`
+ * waits for the attachment, stages the device if nobody did, and publishes it at the place. `tearDown` unpublishes, and unstages
+ * after the last place. Which places use a device stands on disk, in the notes of each place, so a restart forgets none; the
+ * plugin takes one call at a time for each device. A type that leads to another one (a claim to its PersistentVolume) hands on
+ * to that plugin's `setUp` with that plugin's {@link volumePlace}. Its name is then on disk, so `tearDown` and `reconstruct` go
+ * to that plugin directly.
  */
 export interface VolumePlugin {
   /** Upstream's name, such as `kubernetes.io/empty-dir`. Names folders on disk, so it never changes. */
@@ -102,8 +109,8 @@ export interface VolumePlugin {
   setUp(request: SetUpRequest): Promise<MountedVolume>;
 
   /**
-   * Unmounts and removes what `setUp` made; absent is success. It may be half made. Removal never goes into a mount: what a user mounted
-   * there, or what comes there meanwhile, is unmounted or makes this fail, and its files stay.
+   * Unmounts and removes what `setUp` made; absent is success. It may be half made. Removal never goes into a mount: what a user
+   * mounted there, or what comes there meanwhile, is unmounted or makes this fail, and its files stay.
    * @throws Error when something could not be unmounted or removed; calling again goes on
    */
   tearDown(place: VolumePlace): Promise<void>;

@@ -20,12 +20,12 @@ export class SubPathCreateError extends Error {
   }
 }
 
-/** As the kernel's own limit for a path. */
+/** The kernel's limit of links in one path. */
 const maxLinks = 40;
 
 interface Step {
   name: string;
-  /** Only what the user wrote is made; what a link leads to is there or is not. */
+  /** Whether a missing folder is made: folders that the user wrote are, the target of a link is not. */
   make: boolean;
 }
 
@@ -36,7 +36,7 @@ const stepsOf = (path: string, make: boolean): Step[] =>
     .map((name) => ({ name, make }));
 
 /**
- * Holds what `subPath` is in the volume, after making the folders that are missing, with the modes of the volume's own.
+ * Opens what `subPath` names in the volume, after making the missing folders, with the mode of the volume's folder.
  * Links within the volume are followed, as those of a ConfigMap's keys are.
  * @throws Error when it leads out of the volume, SubPathCreateError
  */
@@ -53,7 +53,7 @@ export async function openSubPath(volumePath: string, subPath: string): Promise<
 class Walk {
   readonly #rootPath: string;
   readonly #root: Folder;
-  /** Where the walk is: real folders from the root on, none of them a link. */
+  /** The names of the folders from the volume's root to the present one; none of them is a link. */
   #names: string[] = [];
   #here: Folder;
   #links = 0;
@@ -72,7 +72,7 @@ class Walk {
       }
       const entry = await ifThere(this.#here.entry(step.name));
       const stats = entry?.stats;
-      // What was looked at is what is given back: the name may be a link by now.
+      // Returns the entry that was examined and does not open the name again: it may be a link by now.
       if (entry !== undefined && !entry.stats.isDirectory() && !entry.stats.isSymbolicLink() && pending.length === 0)
         return entry;
       await entry?.[Symbol.asyncDispose]();
@@ -99,14 +99,14 @@ class Walk {
     if (++this.#links > maxLinks) throw new Error(`too many levels of symbolic links in ${this.#here.path}`);
     const target = await this.#here.readlink(name);
     if (!target.startsWith('/')) return stepsOf(target, false);
-    // Only one that names the volume itself can lead into it.
+    // An absolute link leads into the volume only if it begins with the volume's own path.
     if (target !== this.#rootPath && !target.startsWith(this.#rootPath === '/' ? '/' : `${this.#rootPath}/`))
       throw this.#outside(target);
     await this.#goTo([]);
     return target === this.#rootPath ? [] : stepsBelow(this.#rootPath, target).map((one) => ({ name: one, make: false }));
   }
 
-  /** By the way it came: the parent of the folder that is open may be another by now, even outside. */
+  /** Walks from the root again instead of opening `..`: the open folder may have been moved, even out of the volume. */
   async #up(): Promise<void> {
     if (this.#names.length === 0) throw this.#outside(`${this.#rootPath}/..`);
     await this.#goTo(this.#names.slice(0, -1));

@@ -48,7 +48,7 @@ async function removeVolumeFolder({ paths, mounts }: FolderDeps, { path, metadat
 async function findVolumeFolder({ paths, mounts }: FolderDeps, { path }: VolumePlace): Promise<ReconstructedVolume | undefined> {
   try {
     await using parent = await ifThere(openFolder(paths.podsDir, dirname(path)));
-    // Listed, not opened: what is mounted there may be a filesystem that does not answer.
+    // The parent is listed and the folder is not opened: a filesystem that does not answer may be mounted on it.
     const entries = (await parent?.list()) ?? [];
     if (!entries.some((entry) => entry.name === basename(path) && entry.isDirectory())) return undefined;
   } catch (error) {

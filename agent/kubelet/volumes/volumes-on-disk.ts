@@ -1,5 +1,5 @@
 /**
- * What a pod's folder tells about its volumes, without the pod: after a restart of the kubelet nothing else may be left of it.
+ * What a pod's folder tells about its volumes. After a restart of the kubelet, nothing else may be left of a pod.
  *
  * Source: upstream `pkg/kubelet/volumemanager/reconciler/reconstruct_common.go` (getVolumesFromPodDir), `kubelet_getters.go`.
  */
@@ -17,12 +17,12 @@ export interface FoundVolume {
   volume: ReconstructedVolume;
 }
 
-/** @throws Error when a folder cannot be read, or a plugin cannot tell */
+/** The volumes of a pod by its folder. @throws Error when a folder cannot be read, or a plugin cannot reconstruct a volume */
 export async function volumesOnDisk(
   paths: Paths,
   plugins: readonly VolumePlugin[],
   podUid: string,
-): Promise<{ found: FoundVolume[] /** Paths of what no plugin recognizes. */; unknown: string[] }> {
+): Promise<{ found: FoundVolume[] /** Paths of folders that no plugin recognizes. */; unknown: string[] }> {
   const found: FoundVolume[] = [];
   const unknown: string[] = [];
   const top = paths.volumesDir(podUid);
@@ -42,7 +42,7 @@ async function find(plugin: VolumePlugin, place: VolumePlace): Promise<FoundVolu
   return volume === undefined ? undefined : { plugin, place, volume };
 }
 
-/** Empty when there is no folder: nothing, or something else that a container with a hostPath put there. */
+/** The names in a folder; none when it does not exist, or a container with a hostPath put something else there. */
 async function namesIn(podsDir: string, path: string): Promise<string[]> {
   let folder: Folder | undefined;
   try {
@@ -63,7 +63,7 @@ export interface ForeignMount {
   volume: string | undefined;
 }
 
-/** The mounts below the pod's folder that are not its volumes' own. Reads the kernel's list only: no filesystem has to answer. */
+/** The mounts below the pod's folder that its volumes did not make. Reads the kernel's list only: no filesystem has to answer. */
 export async function foreignMounts(
   { paths, mounts }: { paths: Paths; mounts: Mounts },
   podUid: string,

@@ -41,14 +41,15 @@ export interface Volumes {
    */
   tearDown(podUid: string): Promise<void>;
   /**
-   * As {@link tearDown}, for a pod that only its folder tells of. Keeps the volumes, and the pod's folder, in which something is mounted
-   * that none of the pod's volumes made, and folders of types that it does not know: nobody is left to say whose they are.
+   * As {@link tearDown}, for a pod of which only its folder is left. Keeps the volumes, and the pod's folder, in which something
+   * is mounted that none of the pod's volumes made, and folders of types that it does not know: nobody is left to say whose they
+   * are.
    * @throws Error `orphaned pod "<uid>" found, but volumes are not cleaned up: …` naming what is kept
    */
   tearDownOrphan(podUid: string): Promise<void>;
 }
 
-/** @param plugins by default, those of the index */
+/** The volumes of all pods on this node. @param plugins default: all types of `plugins/index.ts` */
 export function createVolumes(deps: PluginDeps, plugins: readonly VolumePlugin[] = createPlugins(deps)): Volumes {
   const { paths, mounts, sources } = deps;
   /** Pod UID → volume → what was set up since this process began. */
@@ -75,12 +76,12 @@ export function createVolumes(deps: PluginDeps, plugins: readonly VolumePlugin[]
     return done;
   }
 
-  /** Removes what plugins found, all that can be. @throws Error, the first failure */
+  /** Tears down all volumes that were found, also after one has failed. @throws Error, the first failure */
   async function tearDownFound(found: readonly FoundVolume[]): Promise<void> {
     const failures: Error[] = [];
     for (const { plugin, place } of found) {
       try {
-        // They are mounts of what is in the volume, and would keep it busy.
+        // subPath mounts come first: they are mounts of what is in the volume, and would keep it busy.
         await mounts.unmountBelow(join(paths.subPathsDir(place.podUid), place.volume));
         await plugin.tearDown(place);
       } catch (error) {
@@ -91,7 +92,7 @@ export function createVolumes(deps: PluginDeps, plugins: readonly VolumePlugin[]
     if (failures[0] !== undefined) throw failures[0];
   }
 
-  /** What is left of the pod: subPaths of the node's own paths, /etc/hosts, termination logs. */
+  /** Removes the rest of the pod's folder: subPath mounts of the node's own paths, /etc/hosts, termination logs. */
   async function removeFolder(podUid: string): Promise<void> {
     await mounts.unmountBelow(paths.podDir(podUid));
     await removeTreeBelow(paths.podsDir, paths.podDir(podUid));

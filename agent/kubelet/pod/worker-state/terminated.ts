@@ -53,7 +53,10 @@ export const release = ({ kind, pod, hasLeft, failures }: Syncing | Terminating 
 const releaseSoon = (state: Terminated): Transition =>
   state.step === 'wait' ? release(state) : [{ ...state, mustLookAgain: true }, []];
 
-/** A pod that left the API is cleared away; one that is deleted may leave it now; one that ended by itself stays until it is deleted. */
+/**
+ * A pod that left the API is cleared away; one that is deleted may leave it now; one that ended by itself stays until it is
+ * deleted.
+ */
 function afterRelease(state: Terminated): Transition {
   if (state.hasLeft) return [{ ...state, step: 'clear', mustLookAgain: false }, [{ kind: 'clear' }]];
   const finish: PodWorkerEffect[] = hasToEnd(state) ? [{ kind: 'finish' }] : [];

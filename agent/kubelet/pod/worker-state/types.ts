@@ -41,6 +41,7 @@ interface Known {
   readonly mustLookAgain: boolean;
 }
 
+/** Containers are made as the spec asks. */
 export interface Syncing extends Known {
   readonly kind: 'syncing';
   readonly step: 'wait' | 'sync';
@@ -48,6 +49,7 @@ export interface Syncing extends Known {
   readonly isAdmitted: boolean;
 }
 
+/** Containers are being stopped. */
 export interface Terminating extends Known {
   readonly kind: 'terminating';
   readonly step: TerminatingStep;
@@ -59,9 +61,13 @@ export interface Terminating extends Known {
   readonly graceSeconds: number | undefined;
 }
 
+/** The steps of terminating; `wait`: one failed, and is tried again later. */
 export type TerminatingStep = { readonly kind: 'wait' | 'begin' | 'confirm' } | Killing;
 
-/** Containers are being stopped. A second stop with a shorter grace period may run beside the first: `kubectl delete --grace-period=1`. */
+/**
+ * Containers are being stopped. A second stop with a shorter grace period may run beside the first: `kubectl delete
+ * --grace-period=1`.
+ */
 export interface Killing {
   readonly kind: 'kill';
   /** When the granted grace period ends, in milliseconds since the epoch. */
@@ -76,15 +82,18 @@ export interface Killing {
   readonly retryLimitMs: number;
 }
 
+/** Nothing runs. `wait`: for the deletion of the pod, or for another try. */
 export interface Terminated extends Known {
   readonly kind: 'terminated';
   readonly step: 'wait' | 'release' | 'clear';
 }
 
+/** Nothing is left of the pod. */
 export interface Gone extends Known {
   readonly kind: 'gone';
 }
 
+/** Where the life of a pod stands. */
 export type PodWorkerState = Syncing | Terminating | Terminated | Gone;
 
 /** A version of the pod that the API gave. */
@@ -124,6 +133,7 @@ export type StepOutcome =
   /** The step under way failed. `limitMs`: how long the wait before the next try may become. */
   | { readonly kind: 'failed'; readonly limitMs: number };
 
+/** All that a worker can be told. */
 export type PodWorkerEvent = PodVersion | PodNews | StepOutcome;
 
 /** A step that begins; it ends any wait. */
@@ -141,6 +151,7 @@ export type StepEffect =
   /** Removes what is left of a pod that left the API. Ends with cleared or failed. */
   | { readonly kind: 'clear' };
 
+/** All that a state machine can ask for. */
 export type PodWorkerEffect =
   | StepEffect
   /** Ends the sync under way early: an image pull would hold the pod's end up. */

@@ -14,7 +14,7 @@ const contents = (configMap: ConfigMap): Contents =>
     ]),
   ]);
 
-/** @throws Error `configmap "x" not found`, `configmap references non-existent config key: k` */
+/** The files of a ConfigMap. @throws Error `configmap "x" not found`, `configmap references non-existent config key: k` */
 export async function configMapPayload(
   { objects }: PayloadSources,
   { pod, defaultMode }: PayloadContext,
@@ -24,7 +24,7 @@ export async function configMapPayload(
   return select(found, items, defaultMode, optional, (key) => `configmap references non-existent config key: ${key}`);
 }
 
-/** `kubernetes.io/configmap`. */
+/** The plugin of ConfigMaps, `kubernetes.io/configmap`. */
 export const configMapPlugin = (deps: PluginDeps): VolumePlugin =>
   filesPlugin(deps, {
     name: 'kubernetes.io/configmap',

@@ -7,7 +7,7 @@ import { filesPlugin } from '../files-volume.ts';
 import type { PayloadContext } from '../payload.ts';
 import type { PluginDeps, VolumePlugin } from '../plugin.ts';
 
-/** @throws Error `container x not found`, or what is wrong with a field's path. Pure. */
+/** The files of a downwardAPI volume. @throws Error `container x not found`, or what is wrong with a field's path. Pure. */
 export function downwardPayload({ pod, facts, defaultMode }: PayloadContext, items: readonly DownwardAPIVolumeFile[]): Payload {
   const files = new Map<string, PayloadFile>();
   for (const { path, mode, fieldRef, resourceFieldRef } of items) {
@@ -23,7 +23,7 @@ export function downwardPayload({ pod, facts, defaultMode }: PayloadContext, ite
   return files;
 }
 
-/** `kubernetes.io/downward-api`. */
+/** The plugin of downwardAPI, `kubernetes.io/downward-api`. */
 export const downwardApiPlugin = (deps: PluginDeps): VolumePlugin =>
   filesPlugin(deps, {
     name: 'kubernetes.io/downward-api',

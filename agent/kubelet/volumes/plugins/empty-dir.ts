@@ -12,7 +12,7 @@ import { giveToGroup } from '../ownership.ts';
 import { type PluginDeps, readyMarker, type VolumePlugin } from '../plugin.ts';
 import { isFolderBelow, makeVolumeFolder, volumeFolder } from '../volume-folder.ts';
 
-/** `kubernetes.io/empty-dir`. Once set up, the folder's modes and owners are the containers' to change. */
+/** `kubernetes.io/empty-dir`. Once set up, containers may change the folder's mode and owner. */
 export const emptyDirPlugin = (deps: PluginDeps): VolumePlugin => ({
   name: 'kubernetes.io/empty-dir',
   supports: ({ emptyDir }) => emptyDir !== undefined,
@@ -36,7 +36,9 @@ export const emptyDirPlugin = (deps: PluginDeps): VolumePlugin => ({
   },
 });
 
-/** Bytes: what its sizeLimit, the pod's memory limit or the node allows, whichever is least. Pure. */
+/**
+ * The tmpfs' size in bytes: the least of the volume's sizeLimit, the pod's memory limit and the node's allocatable memory. Pure.
+ */
 function memorySize(pod: Pod, { emptyDir }: Volume, { allocatable }: PodFacts): number | undefined {
   const sizes = [
     wholeUnits(allocatable['memory']),

@@ -17,9 +17,9 @@ export const hostPathPlugin = ({ gate }: PluginDeps): VolumePlugin => ({
   ...nothingOnDisk,
   async setUp({ volume: { hostPath } }) {
     const { path = '', type = '' } = hostPath ?? {};
-    // Without a type not even looked at: it may lie on a filesystem that does not answer.
+    // Without a type the path is not looked at: it may lie on a filesystem that does not answer.
     if (type !== '') await gate.run(path, () => checkHostPath(path, type));
-    return { hostPath: path, readOnly: false, isNodes: true };
+    return { hostPath: path, readOnly: false, isNodePath: true };
   },
 });
 
@@ -37,7 +37,7 @@ async function statIfThere(path: string): Promise<Stats | undefined> {
  * @throws Error `hostPath type check failed: <path> is not a …`
  */
 export async function checkHostPath(path: string, type: string): Promise<void> {
-  // Not even looked at: it may lie on a filesystem that does not answer.
+  // Without a type the path is not looked at: it may lie on a filesystem that does not answer.
   if (type === '') return;
   let info = await statIfThere(path);
   if (info === undefined && type === 'DirectoryOrCreate') {
@@ -69,7 +69,7 @@ export async function checkHostPath(path: string, type: string): Promise<void> {
   }
 }
 
-/** Only a new one is opened: what came there meanwhile may be a FIFO, which blocks whoever opens it. */
+/** Makes a file unless something is there. An existing entry is not opened: it may be a FIFO, which blocks whoever opens it. */
 async function createFile(path: string): Promise<void> {
   await using folder = await Folder.open(dirname(path));
   try {

@@ -12,7 +12,7 @@ import { configMapPayload } from './config-map.ts';
 import { downwardPayload } from './downward-api.ts';
 import { secretPayload } from './secret.ts';
 
-/** The user all containers of the pod run as, when it is one: it may then own the token alone. */
+/** The user that all containers of the pod run as, if there is only one: that user then owns the token's file. */
 function commonUser(pod: Pod): number | undefined {
   const containers = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
   const users = new Set(

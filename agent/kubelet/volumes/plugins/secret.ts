@@ -8,7 +8,7 @@ import type { PluginDeps, VolumePlugin } from '../plugin.ts';
 const contents = (secret: Secret): Contents =>
   new Map(Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
 
-/** @throws Error `secret "x" not found`, `references non-existent secret key: k` */
+/** The files of a Secret. @throws Error `secret "x" not found`, `references non-existent secret key: k` */
 export async function secretPayload(
   { objects }: PayloadSources,
   { pod, defaultMode }: PayloadContext,
@@ -18,7 +18,7 @@ export async function secretPayload(
   return select(found, items, defaultMode, optional, (key) => `references non-existent secret key: ${key}`);
 }
 
-/** `kubernetes.io/secret`. */
+/** The plugin of Secrets, `kubernetes.io/secret`. */
 export const secretPlugin = (deps: PluginDeps): VolumePlugin =>
   filesPlugin(deps, {
     name: 'kubernetes.io/secret',
