@@ -24,12 +24,17 @@ const oldPath = '/apis/example.com/v1alpha1/namespaces/default/gadgets';
 function watched(events: AsyncIterable<WatchEvent<KubeObject>>) {
   const told: string[] = [];
   const state = { told, isOver: false };
+  const waiting = new Map<string, () => void>();
   const over = (async () => {
-    for await (const { type, object } of events) told.push(`${type} ${object.metadata.name}`);
+    for await (const { type, object } of events) {
+      const event = `${type} ${object.metadata.name}`;
+      told.push(event);
+      waiting.get(event)?.();
+    }
     state.isOver = true;
   })();
   const until = async (event: string): Promise<void> => {
-    while (!told.includes(event)) await new Promise((resolve) => setTimeout(resolve, 1));
+    if (!told.includes(event)) await new Promise<void>((resolve) => waiting.set(event, resolve));
   };
   return { state, over, until };
 }

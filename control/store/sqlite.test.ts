@@ -17,7 +17,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, describe, it, type TestContext } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
@@ -219,20 +218,27 @@ describe('sqlite store: its file', () => {
     };
   }
 
-  async function until(what: string, ask: () => boolean): Promise<void> {
-    for (let waitedMs = 0; !ask(); waitedMs += 20) {
-      assert.ok(waitedMs < 60_000, `not within a minute: ${what}`);
-      await delay(20);
-    }
+  const fails = 'store: writes fail; reads go on';
+  const succeeds = 'store: writes succeed again';
+
+  /** A log that tells when the store says something. */
+  function telling() {
+    const said: string[] = [];
+    const waiting = new Map<string, () => void>();
+    const say = (text: string): void => {
+      said.push(text);
+      waiting.get(text)?.();
+    };
+    const log = { info: say, warn: () => {}, error: (_: object, text: string) => say(text) } as unknown as Logger;
+    const until = async (text: string): Promise<void> => {
+      if (!said.includes(text)) await new Promise<void>((resolve) => waiting.set(text, resolve));
+    };
+    return { log, said, until };
   }
 
   it('reports that writes fail while the disk is full, still reads, and recovers by itself', async (t) => {
     const disk = await smallDisk(t);
-    const said: string[] = [];
-    const log = {
-      info: (text: string) => said.push(text),
-      error: (_: object, text: string) => said.push(text),
-    } as unknown as Logger;
+    const { log, said, until } = telling();
     const store = await createSqliteStore({ path: disk.path, log });
     t.after(() => store.close());
     await store.put('/a', bytes('before'));
@@ -248,20 +254,24 @@ describe('sqlite store: its file', () => {
     assert.match(store.problem() ?? '', /no space left on the disk/);
     assert.equal((await store.get('/a')).entry?.key, '/a');
     disk.free();
-    await until('writes succeed again', () => store.problem() === undefined);
+    await until(succeeds);
+    assert.equal(store.problem(), undefined);
     assert.equal((await store.put('/a', bytes('after'))).kind, 'ok');
-    assert.deepEqual(said, ['store: writes fail; reads go on', 'store: writes succeed again']);
+    assert.deepEqual(said, [fails, succeeds]);
   });
 
   it('detects a disk that fills while there are no writes', async (t) => {
     const disk = await smallDisk(t);
-    await withStore(disk.path, async (store) => {
-      await store.put('/a', bytes('v'));
-      disk.fill();
-      await until('writes fail', () => store.problem() !== undefined);
-      disk.free();
-      await until('writes succeed again', () => store.problem() === undefined);
-    });
+    const { log, until } = telling();
+    const store = await createSqliteStore({ path: disk.path, log });
+    t.after(() => store.close());
+    await store.put('/a', bytes('v'));
+    disk.fill();
+    await until(fails);
+    assert.notEqual(store.problem(), undefined);
+    disk.free();
+    await until(succeeds);
+    assert.equal(store.problem(), undefined);
   });
 
   it('does not report a problem for a write that is too large, once a smaller one has succeeded', async (t) => {

@@ -73,7 +73,7 @@ describe('a client that takes too long', { timeout: 240_000 }, () => {
     const socket = drip(dial('http/1.1', ports.patient).pause(), 'GET /openapi/endless HTTP/1.1\r\nHost: x\r\n\r\n');
     socket.on('error', () => socket.destroy());
     // A paused connection does not hear of its end: what the server knows of it counts.
-    while (readers.ended === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    await answerGivenUp.promise;
     socket.destroy();
   });
 
@@ -88,7 +88,11 @@ describe('a client that takes too long', { timeout: 240_000 }, () => {
     const session = connectHttp2();
     const watch = session.request({ ':path': `${path}?watch=1` });
     await new Promise((resolve) => watch.once('response', resolve));
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    // Another connection that has nothing under way is told to go: by then this one has been idle for longer.
+    const idle = connectHttp2();
+    const gone = new Promise((resolve) => idle.once('goaway', resolve));
+    await streamOf(idle, '/version');
+    await gone;
     await streamOf(session, '/version');
     assert.equal(watch.destroyed, false);
     session.destroy();
@@ -126,14 +130,15 @@ function drip(socket: Socket, start: string, more = ''): Socket {
 }
 
 const never = new Promise<TransportResponse>(() => undefined);
-const readers = { ended: 0 };
+/** Resolves when the server no longer makes pieces of the endless answer. */
+const answerGivenUp = Promise.withResolvers<void>();
 
 async function endless(): Promise<TransportResponse> {
   async function* body(): AsyncGenerator<Uint8Array> {
     try {
       for (;;) yield Buffer.alloc(64 * 1024);
     } finally {
-      readers.ended++;
+      answerGivenUp.resolve();
     }
   }
   return { status: 200, headers: { 'content-type': 'text/plain' }, body: body() };
