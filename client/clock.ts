@@ -1,17 +1,19 @@
 /** Time as a parameter, so that the whole control plane can run on a fake clock. */
 
+/** All that code may know of time. */
 export interface Clock {
   /** Wall-clock time in milliseconds since the epoch. */
   now(): number;
   /**
    * Milliseconds since some moment, for durations: unlike {@link now} it is never set, and on Linux it stands still while the
-   * machine sleeps, so that a laptop that wakes up does not take everybody else for dead.
+   * machine sleeps: after a laptop wakes up, nothing looks as if it had been silent for hours.
    */
   monotonic(): number;
   /** Calls `callback` once after `delayMs`; the returned function cancels it. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
+/** The machine's own time. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -19,6 +19,7 @@ export interface ReconcileObserver {
   reconciled(controller: string, key: string, durationMs: number, error: unknown): void;
 }
 
+/** What the runner needs besides the controller. */
 export interface ControllerRunnerDeps {
   informers: Informers;
   clock: Clock;
@@ -26,7 +27,7 @@ export interface ControllerRunnerDeps {
   observer?: ReconcileObserver;
 }
 
-/** For resources that are only known at run time: `keys` looks at nothing but what all objects have. */
+/** A watch of a resource whose type is not known here: `keys` looks only at what every object has. */
 export function watchAny(
   resource: ResourceId,
   keys: (object: KubeObject, previous: KubeObject | undefined, caches: Caches) => Iterable<string>,
@@ -37,7 +38,7 @@ export function watchAny(
 /** A change of an object of this resource concerns the key of that object. */
 export const own = (resource: ResourceId): ControllerWatch => watchAny(resource, (object) => [keyOf(object)]);
 
-/** A change concerns the object's controlling owner of this kind: the one it has and the one it had. */
+/** A change of an object concerns its controlling owner of this kind; when the owner changes, the old and the new one. */
 export function ownedBy(resource: ResourceId, ownerKind: string): ControllerWatch {
   return watchAny(resource, (object, previous) => {
     const keys = new Set<string>();
@@ -50,7 +51,7 @@ export function ownedBy(resource: ResourceId, ownerKind: string): ControllerWatc
   });
 }
 
-/** The controller reads this resource's cache: it is synced before the first reconcile, but its changes wake nothing. */
+/** The controller reads this resource's cache: it is synced before the first reconcile, but its changes queue no key. */
 export const reads = (resource: ResourceId): ControllerWatch => watchAny(resource, () => []);
 
 /** Runs one controller until `signal` aborts; settles when its last reconcile has finished. */
@@ -78,7 +79,7 @@ export async function runController(controller: Controller, deps: ControllerRunn
   await Promise.all([...workers, resync]);
 }
 
-/** A watch is only ever given objects of its own resource, by whose name they were looked up. */
+/** The types fit: objects come from the informer of the watch's own resource. */
 const keysOf = (watch: ControllerWatch, object: KubeObject, previous: KubeObject | undefined, caches: Caches): Iterable<string> =>
   (watch as { keys(object: KubeObject, previous: KubeObject | undefined, caches: Caches): Iterable<string> }).keys(
     object,
@@ -160,7 +161,7 @@ async function work(
   for (;;) {
     const key = await queue.next();
     if (key === undefined) return;
-    // After an abort the remaining keys are only taken off: whoever runs next looks at everything anyway.
+    // After an abort the remaining keys are dropped: the next controller to run looks at every key anyway.
     if (!signal.aborted) await reconcileOnce(controller, key, queue, deps, log, signal);
     queue.done(key);
   }

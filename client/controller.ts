@@ -15,7 +15,9 @@ import type { LeftOutReporter } from './left-out.ts';
 
 /** `done`, or look at the key again after a time even if nothing changes. An exception means: again, with back-off. */
 export type ReconcileResult = { kind: 'done' } | { kind: 'requeueAfter'; delayMs: number };
+/** Nothing more to do until something changes. */
 export const done: ReconcileResult = { kind: 'done' };
+/** Look at the key again after this time, in milliseconds. */
 export const requeueAfter = (delayMs: number): ReconcileResult => ({ kind: 'requeueAfter', delayMs });
 
 /** A watched resource and the keys of the controller that a change of one of its objects concerns. */
@@ -41,10 +43,11 @@ export interface FollowedResources {
   wants(resource: Resource): boolean;
   /** As {@link WatchOf.keys}. */
   keys(resource: Resource, object: KubeObject, previous: KubeObject | undefined, caches: Caches): Iterable<string>;
-  /** The resource has left the catalog. Its cache goes, too: from now on nothing of it is asked for. */
+  /** The resource has left the catalog, and its cache is gone: the controller must not ask for it any more. */
   forget(resource: Resource): void;
 }
 
+/** What controllers are given. */
 export interface ControllerDeps {
   client: Client;
   /** Which resources there are. */
@@ -52,11 +55,12 @@ export interface ControllerDeps {
   caches: Caches;
   clock: Clock;
   events: EventRecorder;
-  /** Told of objects that a controller cannot use and passes over for the sake of the others. */
+  /** Told of objects that a controller cannot use and leaves out. */
   leftOut: LeftOutReporter;
   log: Logger;
 }
 
+/** One controller. Source: controller-runtime `pkg/reconcile`. */
 export interface Controller {
   name: string;
   watches: readonly ControllerWatch[];

@@ -50,7 +50,7 @@ export function createEventCorrelator(): EventCorrelator {
     groups.set(groupKey, group);
     if (group.messages.size < aggregateAfter)
       return { key: JSON.stringify([groupKey, draft.involvedObject.fieldPath, message]), message };
-    // The set stays as it is full, so that what follows is merged as well; but it does not grow without end.
+    // A full set stays full: further messages are merged as well, and the set does not grow.
     group.messages.delete(group.messages.values().next().value ?? '');
     return { key: groupKey, message: `(combined from similar events): ${message}` };
   };
@@ -79,7 +79,7 @@ export function createEventCorrelator(): EventCorrelator {
               message,
             }
           : { ...known, count: known.count + 1, lastTimestamp: draft.timestamp, message };
-      // A dropped event is counted nevertheless, as upstream does: the next that gets through tells the true number.
+      // A dropped event is counted all the same, as upstream does: the next one that is sent has the true number.
       stored.set(key, event);
       if (!takeToken(draft, nowMs)) return { kind: 'drop' };
       return { kind: known === undefined ? 'create' : 'count', event };
@@ -92,7 +92,7 @@ function objectKey({ source, involvedObject }: EventDraft): (string | undefined)
   return [source?.component, source?.host, kind, namespace, name, uid, apiVersion];
 }
 
-/** A Map that forgets what was used least recently. */
+/** A Map of limited size: the entry that was used least recently is dropped. */
 function lru<T>(): { get(key: string): T | undefined; set(key: string, value: T): void } {
   const entries = new Map<string, T>();
   return {

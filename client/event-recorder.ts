@@ -36,7 +36,7 @@ export interface FlushingEventRecorder extends EventRecorder {
   flush(): Promise<void>;
 }
 
-/** Recorded but not yet sent; what comes beyond is dropped, so that an unreachable server costs no memory. */
+/** How many recorded events wait to be sent; more are dropped, so that an unreachable server costs no memory. */
 const maxQueued = 1000;
 const maxAttempts = 12;
 const retryMs = 10_000;
@@ -49,11 +49,11 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
   const flushing = new AbortController();
   let sending = false;
   let sent: Promise<void> = Promise.resolve();
-  // Begins anywhere: two components may record something about the same object within the same millisecond.
+  // Starts at a random number: two components may name an event about the same object within the same millisecond.
   let serial = Math.floor(random() * 1_000_000);
 
   const send = async (): Promise<void> => {
-    // Told by a flag, not by the promise: where all is dropped, this ends before its caller has the promise.
+    // A flag, not the promise, says that it has ended: where everything is dropped, it ends before the caller has stored the promise.
     sending = true;
     for (let draft = queue.shift(); draft !== undefined; draft = queue.shift()) {
       const result = correlator.correlate(draft, clock.now());
@@ -118,7 +118,7 @@ async function store(
       await write(client, draft, how, event);
       return;
     } catch (error) {
-      // The server's own word is final (a namespace that goes, a name that is too long); only silence is tried again.
+      // An answer of the server is final (a namespace that is being deleted, a name that is too long). Only when there is no answer, try again.
       if (error instanceof ApiError || attempt === maxAttempts || stop.aborted) {
         const level = isNamespaceTerminating(error) ? 'debug' : 'warn';
         log[level]({ err: error, reason: draft.reason, about: draft.involvedObject }, 'an event could not be stored');

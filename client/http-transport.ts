@@ -20,6 +20,7 @@ import type { Clock } from './clock.ts';
 import { sleep, systemClock } from './clock.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
 
+/** Where the server is, and how a client proves who it is. */
 export interface HttpTransportOptions {
   /** `https://10.0.0.1:6443`. */
   server: string;
@@ -44,6 +45,7 @@ export interface HttpTransportOptions {
   clock?: Clock | undefined;
 }
 
+/** A transport that holds connections. */
 export interface HttpTransport extends Transport {
   /** Ends the session; requests under way fail. */
   close(): void;
@@ -59,13 +61,14 @@ export class TransportError extends Error {
 
 const tokenMaxAgeMs = 60_000;
 
+/** Connects at the first request. */
 export function createHttpTransport(options: HttpTransportOptions): HttpTransport {
   const clock = options.clock ?? systemClock;
   const url = new URL(options.server);
   const prefix = url.pathname.replace(/\/+$/, '');
   const authorization = bearer(options, clock);
   const exchange = url.protocol === 'http:' ? http1(url) : http2Exchange(url, options, clock);
-  // Of answers whose body nobody has read to its end; closing the transport ends their time too.
+  // The deadlines of answers that have not been read to their end; closing the transport stops their timers, too.
   const open = new Set<Deadline>();
   const transport = async (request: TransportRequest): Promise<TransportResponse> => {
     const token = await authorization();
@@ -263,7 +266,7 @@ class SessionKeeper {
     const state = this.#state;
     this.#state = { kind: 'closed' };
     if (state.kind === 'open') state.session.destroy();
-    // A connection just being made ends itself when it sees that it came too late; its failure has nobody left to tell.
+    // A connection that is just being made is closed as soon as it is there. If it fails instead, there is nobody left to tell.
     if (state.kind === 'connecting')
       state.session.then(
         (session) => session.destroy(),
@@ -323,7 +326,7 @@ function connect(url: URL, options: HttpTransportOptions, clock: Clock): Promise
   });
 }
 
-/** Notices a dead server or link under a silent watch: pings, and destroys the session when no answer comes. */
+/** Notices that the server or the network is gone while a watch is silent: sends pings, and destroys the session when one is not answered. */
 function keepAlive(session: http2.ClientHttp2Session, options: HttpTransportOptions, clock: Clock): void {
   const intervalMs = options.pingIntervalMs ?? 15_000;
   const timeoutMs = options.pingTimeoutMs ?? 10_000;

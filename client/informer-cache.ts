@@ -9,6 +9,7 @@ export type CacheChange<T extends KubeObject> =
   | { kind: 'updated'; object: T; previous: T }
   | { kind: 'deleted'; object: T };
 
+/** Changed by one reflector alone; every method that changes it returns what handlers have to be told. */
 export class InformerCache<T extends KubeObject> implements Cache<T> {
   #objects = new Map<string, T>();
   #byNamespace = new Map<string, Map<string, T>>();
@@ -41,7 +42,7 @@ export class InformerCache<T extends KubeObject> implements Cache<T> {
     if (previous.metadata.resourceVersion === object.metadata.resourceVersion) return [];
     this.#drop(key, previous);
     this.#insert(key, object);
-    // Deleted and created again under the same name between two looks: two changes, so that handlers see the old one go.
+    // The object was deleted and created again under the same name, and the watch missed that: handlers are told of both.
     return previous.metadata.uid === object.metadata.uid
       ? [{ kind: 'updated', object, previous }]
       : [

@@ -6,17 +6,20 @@ import type { ObjectMeta } from '#api/types.generated.ts';
 export interface Cache<T extends KubeObject> {
   /** By `namespace/name` (or `name`). */
   get(key: string): T | undefined;
+  /** All objects, or those of a namespace, in no order; the array is the caller's own. */
   list(namespace?: string): T[];
   /** Objects whose controlling owner is `owner`, by UID. */
   ownedBy(owner: { metadata: ObjectMeta }): T[];
 }
 
+/** Told of each change after the cache has it. What a handler throws is logged, and does not stop others. */
 export interface InformerHandler<T extends KubeObject> {
   added?(object: T): void;
   updated?(object: T, previous: T): void;
   deleted?(object: T): void;
 }
 
+/** One shared list and watch of a resource. Source: client-go `tools/cache/shared_informer.go`. */
 export interface Informer<T extends KubeObject> {
   readonly cache: Cache<T>;
   /** Whether the first full list is in the cache. */

@@ -12,6 +12,7 @@ import type { CacheChange } from './informer-cache.ts';
 import { InformerCache } from './informer-cache.ts';
 import { runReflector } from './reflector.ts';
 
+/** What informers are made of. */
 export interface InformersDeps {
   client: Client;
   clock: Clock;
@@ -24,7 +25,9 @@ export interface InformersDeps {
 export type InformerSelections = { [Id in ResourceId]?: InformerSelection };
 type InformerSelection = Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>;
 
+/** The informers of one process. */
 export interface Informers extends Caches {
+  /** The informer of a built-in resource; asking for it makes sure that it runs. */
   informer<Id extends ResourceId>(id: Id): Informer<ResourceTypes[Id]>;
   /** The same for a row of a catalog; what is built in shares its informer with {@link informer}. */
   informerOf(resource: Resource): Informer<KubeObject>;
@@ -38,6 +41,7 @@ export interface Informers extends Caches {
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** @param selections what part of a resource is watched, where that is not all of it */
 export function createInformers(deps: InformersDeps, selections: InformerSelections = {}): Informers {
   const informers = new Map<string, SharedInformer<KubeObject>>();
   const running: Promise<void>[] = [];
@@ -157,7 +161,7 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
     );
   }
 
-  /** Ends it; who waits for its first list waits no longer. */
+  /** Ends the informer. Callers that wait for its first list go on. */
   stop(): void {
     this.#stopped.abort();
     this.#handlers.clear();
@@ -181,7 +185,7 @@ class SharedInformer<T extends KubeObject> implements Informer<T> {
     this.#tell(event.type === 'DELETED' ? this.#cache.remove(event.object) : this.#cache.put(event.object));
   }
 
-  /** What has no name, or no readable owners, cannot be kept: it must not end the watch, which would meet it again and again. */
+  /** An object without a name or with unreadable owners cannot be cached. It is left out: an error would end the watch, and the next one would meet the object again. */
   #isIdentified(object: T): boolean {
     const why = identityProblem(object);
     if (why !== undefined) this.#deps.log.error({ resource: this.#id, why }, 'an object from the API is left out');

@@ -1,6 +1,6 @@
 /**
- * Objects that a part of the program cannot use and leaves out, so that all others are served: told of once each (event, log line),
- * and counted in a metric while they last.
+ * Objects that a part of the program cannot use. It leaves them out and serves all others. Each is reported once (event, log line), and
+ * counted in a metric as long as it is left out.
  */
 
 import type { Logger } from 'pino';
@@ -24,7 +24,7 @@ export interface LeftOutReporter {
   counts(): { part: string; kind: string; count: number }[];
 }
 
-/** A hostile client can make thousands of bad objects: so many lines at once are enough. */
+/** How many log lines one report writes at most: a hostile client can make thousands of bad objects. */
 const maxLines = 20;
 
 export function createLeftOutReporter(deps: { events: EventRecorder; log: Pick<Logger, 'warn'> }): LeftOutReporter {
@@ -66,7 +66,7 @@ export function createLeftOutReporter(deps: { events: EventRecorder; log: Pick<L
 const identity = ({ object, reason }: LeftOut): string =>
   JSON.stringify([object.kind, object.namespace, object.name, object.uid, reason]);
 
-/** What is left out of `object`. Reads nothing of it that may be missing. */
+/** A report about `object`, which may lack any field. */
 export function leftOut(kind: string, object: unknown, reason: string): LeftOut {
   const { apiVersion, metadata } = (object ?? {}) as Partial<KubeObject>;
   const text = (value: unknown): string => (typeof value === 'string' ? value : '');
@@ -90,8 +90,8 @@ export function unreadable(error: unknown): string {
 }
 
 /**
- * `read` of each object, but of those for which it throws: these go to `onLeftOut`. The guard of every loop in which one object
- * must not hold up the others.
+ * The results of `read` for all objects. Those for which it throws are left out and go to `onLeftOut`: one bad object must not hold up the
+ * others.
  */
 export function readEach<T, R>(
   kind: string,

@@ -20,12 +20,14 @@ import type { ListOptions, ResourceClient } from './client.ts';
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
 
+/** What the reflector does at the moment. `failures`: in a row, for the next delay. */
 export type ReflectorState =
   | { kind: 'listing'; failures: number }
   /** `justListed`: no watch from the list's version has lived yet, nor brought an event. */
   | { kind: 'watching'; resourceVersion: string; failures: number; justListed: boolean }
   | { kind: 'waiting'; delayMs: number; next: Exclude<ReflectorState, { kind: 'waiting' }> };
 
+/** What came of it. */
 export type ReflectorOutcome =
   | { kind: 'listed'; resourceVersion: string }
   | { kind: 'progressed'; resourceVersion: string }
@@ -84,6 +86,7 @@ function wait(state: Attempting, random: number): ReflectorState {
   return { kind: 'waiting', delayMs, next: { ...state, failures: state.failures + 1 } };
 }
 
+/** The cache that is kept equal to the server. */
 export interface ReflectorTarget<T extends KubeObject> {
   replace(objects: T[]): void;
   apply(event: Exclude<WatchEvent<T>, { type: 'BOOKMARK' }>): void;
@@ -152,7 +155,7 @@ async function watch<T extends KubeObject>(
   for await (const event of events) {
     veryShort = false;
     if (event.type !== 'BOOKMARK') target.apply(event);
-    // Of an object that tells none, the last one known stays good.
+    // An event without a resourceVersion keeps the last known one.
     const { resourceVersion: seen } = event.object.metadata ?? {};
     if (typeof seen === 'string') advance({ kind: 'progressed', resourceVersion: seen });
   }

@@ -1,5 +1,6 @@
 /** How a client reaches an API server: over HTTP, or by a call within the process. The server's handler has the same shape. */
 
+/** One HTTP request, whatever carries it. */
 export interface TransportRequest {
   method: string;
   /** Path and query: `/api/v1/pods?watch=1`. */
@@ -11,9 +12,11 @@ export interface TransportRequest {
   stream?: AsyncIterable<Uint8Array> | undefined;
   /** Where the request came from, over a network. */
   remoteAddress?: string | undefined;
+  /** Aborts when the caller no longer wants the answer. */
   signal?: AbortSignal | undefined;
 }
 
+/** The answer to a {@link TransportRequest}. Its body has to be read to the end or given up (`return()`), or its connection stays taken. */
 export interface TransportResponse {
   status: number;
   /** Lower-case names. */
@@ -22,9 +25,9 @@ export interface TransportResponse {
   cookies?: readonly string[] | undefined;
   /** Whole for an ordinary answer; chunk by chunk, as they come, for a watch or a log. */
   body: AsyncIterable<Uint8Array>;
-  /** Aborts when what the body tells has ended: a reader that has not taken what came before is waited for no longer. */
+  /** Aborts when the source of the body has ended (a watch that lags behind). The server then stops waiting for a reader that does not read. */
   over?: AbortSignal | undefined;
 }
 
-/** @throws the transport's error when the server cannot be reached; an answer with an error code is not an exception. */
+/** Carries one request to the server. @throws the transport's error when the server cannot be reached; an answer with an error code is not an exception. */
 export type Transport = (request: TransportRequest) => Promise<TransportResponse>;

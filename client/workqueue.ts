@@ -6,6 +6,7 @@
  */
 import type { Clock } from './clock.ts';
 
+/** Keys that wait for workers. */
 export interface WorkQueue {
   /** Waiting for a worker (not the delayed ones, not those being worked on). */
   readonly length: number;

@@ -30,6 +30,9 @@ export interface ServedKind {
   types?: string;
 }
 
+/**
+ * All kinds that one API server serves. Changed by that server alone (`ApiServer.addKind`, `removeKind`); {@link resources} tells listeners.
+ */
 export class KindCatalog {
   readonly #kinds = new Map<string, ServedKind>();
   /** Those that are stored as they are served. */
@@ -52,10 +55,12 @@ export class KindCatalog {
     return found;
   }
 
+  /** The row of a built-in kind. @throws Error when this server does not serve it */
   builtIn(id: ResourceId): Resource {
     return this.#rows.builtIn(id);
   }
 
+  /** A copy, in the order in which they were added. */
   all(): ServedKind[] {
     return [...this.#kinds.values()];
   }
@@ -86,7 +91,7 @@ export class KindCatalog {
     const isStored = resource.storedAs === undefined;
     if (isStored && this.#byPrefix.has(resource.storagePrefix))
       throw new Error(`resource "${resource.id}": objects of another one are stored under ${resource.storagePrefix}`);
-    // Before the row: its listeners may look up the kind.
+    // Listeners of the rows may look up the kind, so it is here before its row is.
     this.#kinds.set(resource.id, kind);
     if (isStored) this.#byPrefix.set(resource.storagePrefix, kind);
     try {

@@ -34,9 +34,10 @@ export interface AdmissionAttributes {
   readonly options: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What plugins may use besides. `read` gives objects that are not older than any acknowledged write. */
+/** What plugins may use besides the attributes. `read` gives objects that are not older than any acknowledged write. */
 export type AdmissionContext = Pick<RequestContext, 'clock' | 'warn' | 'read'>;
 
+/** One admission plugin. It keeps no state of requests: many run at the same time. */
 export interface AdmissionPlugin {
   /** Upstream's name, as in `--enable-admission-plugins`. */
   readonly name: string;

@@ -1,5 +1,6 @@
 /**
- * Who sends a request: client certificate, then bearer token; nobody means anonymous, who may read health and version only.
+ * Who sends a request: the user of its client certificate, else of its bearer token, else `system:anonymous`, who may read health and version
+ * only.
  *
  * Source: kubernetes.io, Authenticating; apiserver `pkg/authentication/request/{x509,bearertoken,websocket}`.
  */
@@ -45,8 +46,8 @@ const tokenPrefix = 'base64url.bearer.authorization.k8s.io.';
 const offeredIn = (protocols: string): string[] => protocols.split(',').map((name) => name.trim());
 
 /**
- * The bearer token that a browser, which cannot set headers of a WebSocket, sends among its subprotocols. @throws ApiError 401 for one that
- * is none, is one of several, or stands alone: the server has to agree on another
+ * The bearer token among the subprotocols of a WebSocket: a browser cannot set an `Authorization` header there.
+ * @throws ApiError 401 when it is not base64url, when there are several, or when there is no other subprotocol for the server to choose
  */
 function protocolToken(protocols: string | undefined): string | undefined {
   const offered = offeredIn(protocols ?? '');
@@ -58,13 +59,13 @@ function protocolToken(protocols: string | undefined): string | undefined {
   return bytes.length === 0 ? undefined : bytes.toString('utf8');
 }
 
-/** The subprotocols that a client offers, without the one that is a token: nobody else is told it. */
+/** The subprotocols that a client offers, without the one that carries a token: nothing behind authentication may see the token. */
 export const withoutToken = (protocols: string): string =>
   offeredIn(protocols)
     .filter((name) => !name.startsWith(tokenPrefix))
     .join(', ');
 
-/** @throws ApiError 401 where nobody is told, or a token is not good */
+/** The user of a request. @throws ApiError 401 where a path that is not public comes without credentials, or with a token that is not valid */
 export async function authenticate(
   { certificate, authorization, protocols }: Credentials,
   info: RequestInfo,

@@ -8,7 +8,7 @@ import type { UserInfo } from '../registry/strategy.ts';
 
 export type ComponentName = 'apiserver' | 'kube-controller-manager' | 'kube-scheduler';
 
-/** Only the API server's own client may do everything and is never told to wait (upstream's loopback client). */
+/** The user of a component. The API server's own client alone is in `system:masters`, and flow control lets it pass (upstream's loopback client). */
 export const componentUser = (name: ComponentName): UserInfo => ({
   name: `system:${name}`,
   groups: name === 'apiserver' ? ['system:masters', 'system:authenticated'] : ['system:authenticated'],

@@ -1,5 +1,5 @@
 /**
- * `Impersonate-User`, `-Group`, `-Uid` and `-Extra-*`: acting as someone else, where the authorizer lets one.
+ * `Impersonate-User`, `-Group`, `-Uid` and `-Extra-*`: a request that acts as another user, where the authorizer allows it.
  *
  * Source: kubernetes.io, User impersonation; apiserver `pkg/endpoints/filters/impersonation`.
  */

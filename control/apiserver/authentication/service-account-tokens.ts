@@ -41,12 +41,12 @@ export interface KubernetesClaims {
 
 export type ReadObject = (resource: ResourceId, namespace: string | undefined, name: string) => Promise<KubeObject | undefined>;
 
-/** The token does not identify anybody; the message tells why and holds nothing secret. */
+/** The token is not valid. The message says why, without anything secret. */
 export class TokenError extends Error {
   override name = 'TokenError';
 }
 
-/** Objects deleted less than this long ago still count: clocks differ (go-jose's leeway). */
+/** In milliseconds. An object whose deletion began less than this long ago still counts, because clocks differ (go-jose's leeway). */
 const leewayMs = 60_000;
 
 export class ServiceAccountTokens {
@@ -66,7 +66,7 @@ export class ServiceAccountTokens {
     this.#read = read;
   }
 
-  /** The public key, for those who check tokens themselves. */
+  /** The public key, for other programs that verify tokens themselves. */
   publicJwk(): object {
     return { use: 'sig', kid: this.#keyId, alg: 'RS256', ...this.#publicKey.export({ format: 'jwk' }) };
   }

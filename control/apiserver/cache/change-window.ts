@@ -1,11 +1,12 @@
 /**
  * The recent changes of one kind, bounded in time, number and bytes. All watchers read from it, each from its own place: a watcher
- * costs no memory, and one that falls behind the window's beginning has lost its place.
+ * costs no memory. One that reads too slowly, so that the window drops changes it has not read, cannot go on.
  *
  * Source: apiserver `pkg/storage/cacher/watch_cache.go` (a window of at least 75 s; upstream bounds it in number alone).
  */
 import type { CachedObject } from './cached-object.ts';
 
+/** One change of one object. */
 export interface CacheEvent {
   revision: number;
   /** The state after the change; undefined: deleted. */
@@ -26,15 +27,16 @@ export interface WindowLimits {
   maxBytes: number;
 }
 
-/** Of a change whose object has no size of its own. */
+/** In bytes: counted for a change whose object's size is not known. */
 const eventBytes = 256;
 
+/** A queue of changes with a bounded length; see the top of this file. */
 export class ChangeWindow {
   readonly #limits: WindowLimits;
-  /** Those before `#head` have left. */
+  /** The changes; those before index `#head` have been dropped and wait to be cut off together. */
   #events: (CacheEvent | undefined)[] = [];
   #head = 0;
-  /** Place of `#events[0]`: places are counted from the first change on. */
+  /** The place of `#events[0]`. A place is a change's number, counted from the first change of all. */
   #base = 0;
   #bytes = 0;
   #startRevision = 0;

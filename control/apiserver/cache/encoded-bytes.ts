@@ -2,8 +2,8 @@
  * The encoded forms of cached objects (JSON, protobuf, watch frames), kept while they are in use and within a budget of bytes over all
  * objects, kinds and formats. What has gone is encoded again when somebody asks.
  *
- * Two generations: the new fills up to half of the budget and then becomes the old, whose forms go unless they were used meanwhile. So
- * nothing is kept in order, and a form costs its bytes and one small object.
+ * There are two generations. New forms go into the young one. When that fills half of the budget, it becomes the old one, and the forms of
+ * the previous old one that were not used meanwhile are dropped. This approximates "least recently used" without a sorted list.
  */
 
 /** Where one encoded form is, as long as it is kept. */
@@ -12,7 +12,7 @@ export interface Encoding {
   isUsed: boolean;
 }
 
-/** Of the object that holds a form, and of the form's own. */
+/** In bytes: what a kept form costs besides its content. */
 const overheadBytes = 128;
 export const defaultBudgetBytes = 64 << 20;
 

@@ -1,18 +1,18 @@
 /**
- * What lists hold that nobody else does, while they wait for clients to take them, bounded in bytes over all lists:
+ * Bounds the memory that lists use while they are sent to clients that read slowly. In bytes, over all lists:
  *
- * - Of the watch cache a list shares every object, but those that have changed since live on only for it. A list that has seen too much
- *   of that leave the windows is cut off, as a watch is that lags behind.
- * - From the store (an older revision, a continued list) it has objects of its own. Where they are too many, further lists are refused
- *   with 429 until the others have been sent, which their request's time limits.
+ * - A list from the watch cache shares its objects with the cache. When an object changes, the old version stays in memory for such lists
+ *   alone. A list during which too many old versions have come to be is cut off, as a watch that lags behind is.
+ * - A list from the store (at an older revision, or continued) holds objects of its own. Where all such lists together hold too much, a
+ *   further one is refused with 429 until others have been sent. The time limit of a request ends each of them.
  */
 import { failure } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
 
 export interface ListLimits {
-  /** Objects of their own, by stored size. One list alone may be larger. */
+  /** For objects read from the store, by stored size in bytes. One list alone may be larger. */
   maxOwnBytes: number;
-  /** Objects that are held by lists alone, by stored size. */
+  /** For old versions that the cache no longer holds, by stored size in bytes. */
   maxOutdatedBytes: number;
 }
 
@@ -43,7 +43,7 @@ export class ListsUnderWay {
     return list;
   }
 
-  /** Changes of this stored size have left the windows: what they replaced is from now on held by lists alone. */
+  /** The windows have dropped changes of this stored size (bytes): the versions that these replaced are from now on held by lists alone. */
   outdated(bytes: number): void {
     for (const list of this.#lists) {
       list.outdatedBytes += bytes;
@@ -102,7 +102,7 @@ export class ListUnderWay {
     return { ...response, over: this.#over.signal, body: this.#body(response.body[Symbol.asyncIterator]()) };
   }
 
-  /** Not a generator: one that was never asked for anything would not learn that it is given up. */
+  /** Not a generator: `return()` of a generator that has not started does not run its `finally`. */
   #body(pieces: AsyncIterator<Uint8Array>): AsyncIterableIterator<Uint8Array> {
     const { signal } = this.#over;
     const end = (): void => this.end();
@@ -129,5 +129,5 @@ export class ListUnderWay {
   }
 }
 
-/** Upstream's answer to whoever comes in excess. */
+/** Upstream's answer to requests above a limit. */
 const tooMuch = () => failure(429, 'TooManyRequests', 'Too many requests, please try again later.', { retryAfterSeconds: 1 });

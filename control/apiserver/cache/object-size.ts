@@ -11,7 +11,7 @@ const maxStoredBytes = 3 * 1024 * 1024;
 const largeBytes = 128 * 1024;
 const largeValues = 4_000;
 const largeTextBytes = 32 * 1024;
-/** Who set which field is not recorded of objects with more values: the record would be larger than what upstream stores. */
+/** managedFields are not recorded for objects with more values: the record would be larger than what upstream stores. */
 const maxTrackedValues = 20_000;
 
 export interface ObjectSize {
@@ -43,10 +43,10 @@ function measure(value: unknown, size: ObjectSize): void {
   }
 }
 
-/** The same of an object of which only the length of its JSON is known. */
+/** {@link isLarge} for an object of which only the length of its JSON is known. */
 export const isLargeText = (bytes: number): boolean => bytes > largeTextBytes;
 
-/** Whether a write of it is worth to be done step by step. Ends as soon as that is known, so it costs little for any object. */
+/** Whether a write of it should be done step by step, with other requests in between. Stops counting once that is known: cheap for any object. */
 export function isLarge(value: unknown): boolean {
   const left = { bytes: largeBytes, values: largeValues };
   return !fits(value, left);
@@ -73,7 +73,7 @@ export function checkStorable({ bytes }: ObjectSize): void {
   if (bytes > maxStoredBytes) throw failure(500, '', 'etcdserver: request is too large');
 }
 
-/** Lets other requests in. */
+/** Resolves in the next turn of the event loop: other requests are served meanwhile. */
 export function letOthersIn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

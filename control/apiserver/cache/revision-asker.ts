@@ -11,7 +11,7 @@ import type { Clock } from '#client/clock.ts';
 import { StoreError } from '#control/store/errors.ts';
 import type { Store } from '#control/store/store.ts';
 
-/** A store that takes longer than this is told as unavailable. */
+/** A store that does not answer within this time counts as unavailable. */
 export const revisionDeadlineMs = 3000;
 
 export class RevisionAsker {

@@ -1,6 +1,6 @@
 /**
- * Cached objects in key order, in leaves that are never changed but replaced: whoever walks them sees the state of the moment it began,
- * however long it takes, and shares all leaves that have not changed since.
+ * Cached objects in key order. They stand in leaves; a leaf is never changed, a change replaces it by another. So an iteration sees the
+ * state of the moment when it began, however long it takes, and shares all leaves that have not changed since.
  *
  * Source: apiserver `pkg/storage/cacher/store_btree.go` (the same on a B-tree that is cloned).
  */

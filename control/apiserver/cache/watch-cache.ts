@@ -2,7 +2,7 @@
  * The watch cache of one storage prefix: the current objects in key order, and the recent changes, from which lists and
  * watches are served without asking the store.
  *
- * Source: apiserver `pkg/storage/cacher` (watch_cache.go: errors on too old revisions; cache_watcher.go: who lags behind is cut off).
+ * Source: apiserver `pkg/storage/cacher` (watch_cache.go: errors on too old revisions; cache_watcher.go: a watcher that lags behind is cut off).
  */
 import { expired } from '#api/status.ts';
 import type { CachedObject } from './cached-object.ts';
@@ -28,6 +28,7 @@ export const defaultLimits: WatchCacheLimits = {
   maxListBytes: 64 << 20,
 };
 
+/** Holds one kind's objects. Changed by the cache feed alone; objects that it hands out are shared and never changed. */
 export class WatchCache {
   readonly prefix: string;
   readonly #limits: WatchCacheLimits;
@@ -91,7 +92,7 @@ export class WatchCache {
     return this.#window.oldestRevision;
   }
 
-  /** Drops the oldest change, for the good of other kinds; {@link trim} then cuts off who has not read it. */
+  /** Drops the oldest change, to make room for other kinds' changes; {@link trim} then cuts off the watchers that have not read it. */
   dropOldest(): void {
     this.#window.dropOldest();
   }

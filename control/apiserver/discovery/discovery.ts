@@ -59,7 +59,7 @@ function rootDocument(
   headers: Record<string, string>,
   serverAddress: string,
 ): TransportResponse {
-  // v2beta1 is gone from upstream (AggregatedDiscoveryRemoveBetaType, locked since 1.35): who asks for it gets the next he accepts.
+  // Upstream has removed v2beta1 (AggregatedDiscoveryRemoveBetaType, locked since 1.35): a client that asks for it gets the next form that it accepts.
   const { convert, format } = negotiate(
     headers['accept'],
     ({ kind, group, version }) => kind === 'APIGroupDiscoveryList' && group === 'apidiscovery.k8s.io' && version === 'v2',

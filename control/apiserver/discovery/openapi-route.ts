@@ -1,5 +1,5 @@
 /**
- * `/openapi/v3`: the index of documents, and each document, cached by its hash. `/openapi/v2`: all in one, for older questions.
+ * `/openapi/v3`: the index of documents, and each document, cached by its hash. `/openapi/v2`: all kinds in one document, for older clients.
  *
  * Source: kubernetes.io, "The Kubernetes API", OpenAPI v3; kube-openapi `pkg/handler3`.
  */

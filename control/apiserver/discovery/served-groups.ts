@@ -1,4 +1,4 @@
-/** Which groups, versions and resources are announced: the catalog's rows and the kinds that are only created, in discovery's order. */
+/** The groups, versions and resources that discovery tells of: the rows of the catalog, and the kinds that are only created (reviews). */
 import { orderedGroups, orderedVersions } from '#api/group-priorities.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
@@ -9,11 +9,11 @@ export interface Announced
     Resource,
     'group' | 'version' | 'plural' | 'singular' | 'kind' | 'namespaced' | 'verbs' | 'shortNames' | 'categories' | 'subresources'
   > {
-  /** In what group, version and kind it is stored; undefined: nothing of it is. */
+  /** The group, version and kind in which it is stored; undefined: it is never stored. */
   storedForm: Pick<Resource, 'group' | 'version' | 'kind'> | undefined;
 }
 
-/** Nothing of these is stored. */
+/** Kinds that are only created. */
 const createdOnly: readonly Announced[] = [...reviewResources, bindingResource].map((resource) => ({
   ...resource,
   verbs: ['create'],
@@ -23,7 +23,7 @@ const createdOnly: readonly Announced[] = [...reviewResources, bindingResource].
   storedForm: undefined,
 }));
 
-/** One moment's answer to all questions; see {@link servedGroupsOf}. */
+/** What is served at one moment; see {@link servedGroupsOf}. */
 export class ServedGroups {
   /** The most important first, the core group ('') included. */
   readonly groups: readonly string[];
@@ -38,7 +38,7 @@ export class ServedGroups {
     this.#announced = [...rows.map((row) => ({ ...row, storedForm: catalog.storedForm(row) })), ...createdOnly];
   }
 
-  /** The preferred one first; none of a group that is not there. */
+  /** The versions of a group, the preferred one first; empty for an unknown group. */
   versionsOf(group: string): readonly string[] {
     return this.#versions.get(group) ?? [];
   }

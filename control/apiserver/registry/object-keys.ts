@@ -3,12 +3,12 @@ import { stringifyExact } from '#api/int64.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 
-/** `/registry/pods/<namespace>/<name>`, or `/registry/minions/<name>`. */
+/** The key under which an object is stored, as upstream does: `/registry/pods/<namespace>/<name>`, `/registry/minions/<name>`. */
 export function storageKey(resource: Resource, { namespace, name }: ObjectName): string {
   return resource.namespaced ? `${resource.storagePrefix}/${namespace ?? ''}/${name}` : `${resource.storagePrefix}/${name}`;
 }
 
-/** What all keys of a list start with; an empty namespace means all. */
+/** What the keys of all objects of a list begin with. @param namespace '': all namespaces */
 export function listPrefix(resource: Resource, namespace: string): string {
   return resource.namespaced && namespace !== '' ? `${resource.storagePrefix}/${namespace}/` : `${resource.storagePrefix}/`;
 }

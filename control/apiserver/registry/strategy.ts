@@ -13,20 +13,27 @@ import type { ResourceId } from '#api/resources.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 
-/** Who asks; from the client certificate or the token. */
+/** Who sends a request, as authentication found it (client certificate or token). Source: apiserver `pkg/authentication/user`. */
 export interface UserInfo {
+  /** `jane`, `system:node:n1`, `system:serviceaccount:<namespace>:<name>`. */
   name: string;
+  /** Of a service account: the object's UID. */
   uid?: string | undefined;
   groups: readonly string[];
+  /** What else the credentials say, by key (`authentication.kubernetes.io/pod-name`). */
   extra: Readonly<Record<string, readonly string[]>>;
 }
 
+/** What a strategy and admission know of the request that they serve. */
 export interface RequestContext {
   user: UserInfo;
   clock: Clock;
-  /** Adds a `Warning:` header (kubectl prints it). */
+  /** Adds a `Warning:` header to the answer (kubectl prints it). */
   warn(message: string): void;
-  /** Reads another stored object, for admission checks; undefined where it does not exist. */
+  /**
+   * Reads another stored object, never older than a write acknowledged before; undefined where it does not exist. Shared: never change it.
+   * @throws ApiError 500 when the stored value cannot be read
+   */
   read(resource: ResourceId, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
 }
 
@@ -39,7 +46,7 @@ export type DeletionStep =
   | { kind: 'remove' }
   /** Store `object` (marked as being deleted); `thenRemove` when nothing holds it back. */
   | { kind: 'mark'; object: KubeObject; thenRemove: boolean }
-  /** It is already on its way; answer with it as it is. */
+  /** It is being deleted already, and this request changes nothing about that; answer with the object as it is. */
   | { kind: 'pending' };
 
 /** The stored objects of a kind, read after the call that asks for them. */
@@ -49,6 +56,10 @@ export interface StoredObjects<T> {
   complete: boolean;
 }
 
+/**
+ * What is special to one kind. Everything is optional but `validate`; the defaults are those of upstream's generic store. Methods run in the
+ * order told above. None keeps the objects that it is given.
+ */
 export interface Strategy<T extends KubeObject = KubeObject> {
   /** Fills in what the API promises for absent fields (upstream's SetDefaults_*), in place. Also run on objects read from old stores. */
   setDefaults?(object: T): void;
@@ -61,8 +72,11 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   checkWriter?(object: T, old: T | undefined, context: RequestContext): Promise<void>;
   /** Keeps what this endpoint may not change (status on the main resource; all but status on `/status`); raises generation on a spec change. */
   prepareForUpdate?(object: T, old: T, context: RequestContext, subresource: UpdatedPart): void;
+  /** All that is wrong with a new object, in the order of upstream's messages; empty: nothing. */
   validate(object: T): FieldError[];
+  /** The same for an update, with what may not change. Absent: {@link validate}. */
   validateUpdate?(object: T, old: T, subresource: UpdatedPart): FieldError[];
+  /** Texts for `Warning:` headers about a valid object. @param old undefined: it is new */
   warnings?(object: T, old: T | undefined): string[];
   /**
    * Takes scarce things (cluster IPs, node ports) just before the write; the returned undo, which never rejects, runs if the write fails.
@@ -71,7 +85,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   allocate?(object: T, old: T | undefined, dryRun: boolean): Promise<() => Promise<void>>;
   /** Gives back what `old` held and `object` does not, after the update was written at `revision`. Never rejects. */
   committed?(object: T, old: T, revision: number): Promise<void>;
-  /** Gives them back after the object was removed from the store at `revision`. Never rejects. */
+  /** Gives everything that {@link allocate} took back, after the object was removed from the store at `revision`. Never rejects. */
   release?(object: T, revision: number): Promise<void>;
   /** Whether PUT may create (true upstream for few kinds: Lease, Event, Endpoints, Service, ConfigMap…: see AllowCreateOnUpdate). */
   allowCreateOnUpdate?: boolean;
@@ -81,15 +95,15 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   gracePeriodSeconds?(object: T, requested: number | undefined): number;
   /** Default propagation of deletes. Default `Background`. */
   defaultPropagation?: 'Background' | 'Orphan';
-  /** A deletion of its own kind, instead of the generic one (`deletion.ts`); undefined: the generic one after all. Pure. */
+  /** The next step of a delete request where this kind has rules of its own; undefined: the generic rules (`deletion.ts`). Pure. */
   planDeletion?(object: T, options: Partial<DeleteOptions>, nowMs: number): DeletionStep | undefined;
   /** Whether an update that leaves no `metadata.finalizers` removes an object that is being deleted. Default: it does. */
   mayRemove?(object: T): boolean;
   /** Objects vanish by themselves this long after they were last written, in seconds. Absent: never. */
   ttlSeconds?: number;
   /**
-   * Brings the scarce things that are taken in line with what the stored objects hold. Called before anybody writes this kind, and every three
-   * minutes. @throws StoreError
+   * Compares the scarce things that are taken with those that stored objects hold, and mends the difference (a crash between two writes
+   * leaves one). Called before anybody writes this kind, and every three minutes. @throws StoreError
    */
   repair?(stored: () => Promise<StoredObjects<T>>): Promise<void>;
   /**
@@ -103,6 +117,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   table?: TableColumns<T>;
 }
 
+/** One column of `kubectl get`. Source: apimachinery `pkg/apis/meta/v1` (TableColumnDefinition). */
 export interface TableColumn {
   name: string;
   type: 'string' | 'integer' | 'boolean' | 'date';
@@ -112,7 +127,9 @@ export interface TableColumn {
   priority: number;
 }
 
+/** How a kind is shown by `kubectl get`. */
 export interface TableColumns<T> {
   columns: readonly TableColumn[];
+  /** The row of an object: one value for each column, in their order. */
   cells(object: T, nowMs: number): (string | number | boolean | null | JsonObject)[];
 }

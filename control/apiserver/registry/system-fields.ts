@@ -13,7 +13,7 @@ import type { CachedObject } from '../cache/cached-object.ts';
 import { generateName } from './object-keys.ts';
 import type { Strategy } from './strategy.ts';
 
-/** What a client reads that lost a race for an object; clients know it by heart. */
+/** Upstream's message for a write of an outdated object. Clients and their tests compare it literally. */
 export const optimisticLockMessage =
   'the object has been modified; please apply your changes to the latest version and try again';
 

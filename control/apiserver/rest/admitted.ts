@@ -1,5 +1,5 @@
 /**
- * Admission of what is only handled and never stored as it is: bindings, evictions, token requests, reviews, and connects.
+ * Admission of requests whose object is never stored itself: bindings, evictions, token requests, reviews, and connects.
  *
  * Source: apiserver `pkg/endpoints/handlers/create.go` (createHandler), `rest.go` (ConnectResource).
  */
@@ -12,7 +12,7 @@ import type { WriteContext } from '../registry/write-request.ts';
 import type { Exchange } from './exchange.ts';
 import type { RequestInfo } from './request-info.ts';
 
-/** What has passed the plugins that change things, and still has to pass those that only look. */
+/** An object that has passed the mutating plugins, and still has to pass the validating ones. */
 export interface Admitted {
   /** @throws ApiError as a plugin says */
   validate(): Promise<void>;
@@ -65,7 +65,7 @@ function connectOptions({ resource, subresource, query, rest }: RequestInfo): Re
   return { ...type, ...streams, ...(subresource === 'exec' ? { command } : {}) };
 }
 
-/** A connection to a pod, service or node: both passes at once. @throws ApiError as a plugin says */
+/** Admits a connection to a pod, service or node: mutating and validating plugins at once. @throws ApiError as a plugin says */
 export async function admitConnect(
   admission: AdmissionChain,
   info: RequestInfo,

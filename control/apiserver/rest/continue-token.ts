@@ -9,9 +9,9 @@ import { errorText } from '#api/error-text.ts';
 import { badRequest } from '#api/status.ts';
 
 export interface ContinueToken {
-  /** The revision of the first chunk; -1: the latest, consistency given up. */
+  /** The revision of the first chunk; -1: continue at the latest one, not consistent with the chunks before. */
   revision: number;
-  /** Where to go on, below the list's key prefix. */
+  /** The key at which the next chunk begins, relative to the list's key prefix. */
   startKey: string;
 }
 

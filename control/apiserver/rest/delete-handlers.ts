@@ -19,7 +19,7 @@ import { listKind, listMeta } from './read-handlers.ts';
 import { parseDryRun } from './request-body.ts';
 import { objectResponse, piecesResponse } from './responses.ts';
 
-/** So many deletions of a collection are under way at once (`DeleteCollectionWorkers`, raised: our store commits in groups). */
+/** How many deletions of one collection run at the same time (`DeleteCollectionWorkers`, raised: our store commits in groups). */
 const collectionWorkers = 16;
 
 export async function handleDelete(exchange: Exchange): Promise<TransportResponse> {
@@ -72,7 +72,7 @@ async function decodeDeleteOptions(
   return value as Partial<DeleteOptions>;
 }
 
-/** DeleteOptions is registered in every group and version, and clients name any of them: what the body says is what is expected. */
+/** DeleteOptions is registered in every group and version, and clients use any of them: whichever the body names is accepted. */
 function statedVersion(body: Uint8Array, contentType: string | undefined, group: string): string {
   const own = group === '' ? 'v1' : `${group}/v1`;
   try {
@@ -105,7 +105,7 @@ function checkDeleteOptions(options: Partial<DeleteOptions>): FieldError[] {
   return problems;
 }
 
-/** Deletes everything that matches; what vanishes meanwhile is no error. Answers with the list, as it was. */
+/** Deletes every object that matches. One that another client deletes first is no error. Answers with the list as it was before. */
 export async function handleDeleteCollection(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource, accepted, pretty } = exchange;
   const options = await readDeleteOptions(exchange);

@@ -1,4 +1,4 @@
-/** One request on its way through the resource handlers, and what they all need. */
+/** One request for a resource, as its handlers see it: what it asks, who asks, and the parts of the server that answer. */
 import type { KubeObject } from '#api/meta.ts';
 import { apiVersionOf } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
@@ -42,6 +42,7 @@ export interface Parts {
   tokens: ServiceAccountTokens | undefined;
 }
 
+/** A request that has been routed to a resource. */
 export interface Exchange {
   parts: Parts;
   request: TransportRequest;
@@ -52,6 +53,7 @@ export interface Exchange {
   pretty: boolean;
   /** Texts for `Warning:` headers. */
   warnings: WarningRecorder;
+  /** Aborts when the client leaves, the server shuts down, or the kind is no longer served. */
   signal: AbortSignal;
 }
 

@@ -13,7 +13,7 @@ import type { ListMeta } from '#api/types.generated.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import { type EncodeOptions, jsonRest, type ListKind, protobufOf, toYaml, withoutType } from './wire.ts';
 
-/** About one TLS record: what a client that does not read costs. */
+/** About one TLS record. A client that does not read costs one such piece of memory. */
 export const pieceBytes = 16 * 1024;
 
 const comma = Buffer.from(',');
@@ -34,7 +34,7 @@ function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
   if (bytes > 0) yield Buffer.concat(gathering);
 }
 
-/** A large object goes out bit by bit, too; the bits share its bytes. */
+/** Cuts the encoded form of a large object into pieces, without copying it. */
 export function* cut(piece: Uint8Array): Generator<Uint8Array> {
   for (let at = 0; at < piece.length; at += 2 * pieceBytes) {
     const isLast = piece.length - at <= 3 * pieceBytes;
@@ -69,7 +69,7 @@ function* jsonParts(envelope: JsonObject, items: readonly CachedObject[]): Gener
   yield Buffer.from(']}\n');
 }
 
-/** Lengths stand before contents, so everything is encoded twice where the cache does not keep it in between. */
+/** Protobuf writes lengths before contents: all items are encoded once for their lengths and, unless the cache keeps them, again to be sent. */
 function* protobufParts<T>(
   items: readonly T[],
   encode: (item: T) => Uint8Array,
@@ -89,7 +89,7 @@ function* protobufParts<T>(
   }
 }
 
-/** What stands around the items. */
+/** The fields of a list besides its items. */
 export interface ListEnvelope extends JsonObject {
   apiVersion: string;
   kind: string;
@@ -156,7 +156,7 @@ function* prettyParts<T>(
   yield Buffer.from(separator === '' ? ']\n}' : '\n  ]\n}');
 }
 
-/** Keys are sorted, so some of the envelope's stand behind the list. */
+/** YAML keys are sorted: some of the envelope's come after the list. */
 function* yamlParts<T>(
   envelope: JsonObject,
   field: string,

@@ -99,7 +99,7 @@ interface FoundType {
   kind: string;
 }
 
-/** YAML is converted for it; it need not be twice. */
+/** Decoding as JSON: a YAML body that was converted for that is not converted again. */
 function typeOf(body: Uint8Array, format: Format, expected: ExpectedType): { found: FoundType; yaml: ConvertedYaml | undefined } {
   try {
     const yaml = format === 'yaml' ? yamlToJson(body) : undefined;

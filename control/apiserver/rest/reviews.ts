@@ -1,5 +1,5 @@
 /**
- * The kinds that are questions: who am I, may I, whose token is this. Nothing is stored.
+ * Kinds that are only created, and answered at once: SelfSubjectReview, access reviews, TokenReview. Nothing is stored.
  *
  * Source: kubernetes `pkg/registry/authorization`, `pkg/registry/authentication`.
  */

@@ -58,7 +58,7 @@ export async function readObject(exchange: Exchange, expected: ExpectedType, opt
   return object as unknown as KubeObject;
 }
 
-/** The job's value; its problems become warnings. */
+/** The value that the decoding thread made; the problems that it found become `Warning:` headers. */
 async function decoded({ parts, warnings }: Exchange, job: DecodeJob): Promise<unknown> {
   const { value, problems } = await parts.decoder.run(job);
   for (const problem of problems) warnings.add(problem);

@@ -1,6 +1,6 @@
 /**
- * Answers on their way out: piece by piece, each one only when the client has taken those before, so that a client that does not
- * read costs no more than one piece; and cut off where what it does not read is over.
+ * Writes answers piece by piece. The next piece is made only when the client has taken those before, so a client that does not read costs
+ * no more memory than one piece. An answer is cut off when its source has ended and the client still does not read.
  */
 import type { ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
@@ -14,6 +14,7 @@ const maxTurnMs = 10;
 const hopHeaders = ['connection', 'keep-alive', 'transfer-encoding'];
 
 /**
+ * Writes one answer to its last byte.
  * @param gone aborts when the client has left, or has had its time
  * @throws Error where the answer cannot be finished: the connection (or stream) has to end
  */
@@ -45,7 +46,7 @@ export async function writeResponse(
       if (!(await drained(response, over))) throw new Error('the client did not read its answer in time');
       turnMs = performance.now();
     } else if (performance.now() - turnMs > maxTurnMs) {
-      // A client that takes everything at once is not to keep the others waiting.
+      // A client that takes everything at once must not keep other clients waiting.
       await new Promise((resolve) => setImmediate(resolve));
       turnMs = performance.now();
     }
@@ -60,7 +61,7 @@ function withoutHop(headers: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !hopHeaders.includes(name)));
 }
 
-/** Whether it has been taken, before `over` aborted. */
+/** Waits until the client has taken what was written. @returns false when `over` aborts before */
 function drained(response: Http2ServerResponse, over: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (taken: boolean): void => {

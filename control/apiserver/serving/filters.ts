@@ -21,6 +21,7 @@ import type { ApiServerMetrics } from './metrics.ts';
 import { requestTimeoutMs } from './request-deadline.ts';
 import type { ServerLog } from './server-log.ts';
 
+/** What the filters are made of. */
 export interface FilterDeps {
   log: ServerLog;
   metrics: ApiServerMetrics;
@@ -31,6 +32,7 @@ export interface FilterDeps {
   passesBodyOn(info: RequestInfo): boolean;
 }
 
+/** All filters, in the order in which a request passes them. */
 export function buildFilters(deps: FilterDeps): Filter[] {
   return [
     auditId,
@@ -46,7 +48,7 @@ export function buildFilters(deps: FilterDeps): Filter[] {
   ];
 }
 
-/** Every answer has an audit ID, the client's own where it sent one; and nobody keeps an answer. */
+/** Gives every answer an audit ID (the client's own where it sent one), and forbids caches to keep it. */
 const auditId: Filter = async function auditId({ request, warnings }, next) {
   const id = request.headers['audit-id'] || randomUUID();
   const response = await next();
@@ -65,12 +67,12 @@ function metricsFilter(metrics: ApiServerMetrics): Filter {
       if (arrival.upgrade !== undefined) metrics.longRunning(info, -1);
     });
     metrics.observe(info, response.status, (performance.now() - startMs) / 1000);
-    return info.verb === 'watch' ? whileCounted(metrics, info, response) : response;
+    return info.verb === 'watch' ? countedWhileOpen(metrics, info, response) : response;
   };
 }
 
 /** A watch counts as long as its answer lasts. */
-function whileCounted(metrics: ApiServerMetrics, info: RequestInfo, response: TransportResponse): TransportResponse {
+function countedWhileOpen(metrics: ApiServerMetrics, info: RequestInfo, response: TransportResponse): TransportResponse {
   async function* body(): AsyncGenerator<Uint8Array> {
     metrics.longRunning(info, 1);
     try {
@@ -82,7 +84,7 @@ function whileCounted(metrics: ApiServerMetrics, info: RequestInfo, response: Tr
   return { ...response, body: body() };
 }
 
-/** What is thrown behind it becomes an answer: a `Status` in the format that the client takes. */
+/** Turns an error thrown by a later filter or the handler into an answer: a `Status` in the format that the client accepts. */
 function errorAnswers(log: ServerLog): Filter {
   return async function errorAnswers({ request, info }, next) {
     try {
@@ -105,7 +107,7 @@ const compression: Filter = async function compression({ request, info }, next) 
 /** `--request-timeout`. */
 const defaultTimeoutMs = 60_000;
 
-/** 504 for what has no answer in time; the handler is told by the request's signal when its client leaves. */
+/** Answers 504 when the handler has no answer in time. (The handler goes on until it sees the request's signal.) */
 const deadline: Filter = async function deadline({ request, info, arrival }, next) {
   const timeoutMs = requestTimeoutMs(info, arrival.timeoutMs ?? defaultTimeoutMs);
   if (timeoutMs === undefined) return await next();
@@ -146,7 +148,8 @@ const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
 function authorization(authorizer: Authorizer): Filter {
   return async function authorization({ info, user, arrival }, next) {
     await authorize(authorizer, info, user);
-    // A browser opens a WebSocket by GET, and yet it is no mere reading (AuthorizePodWebsocketUpgradeCreatePermission).
+    // A browser can open a WebSocket by GET only, but exec is more than reading: `create` is asked for, too
+    // (AuthorizePodWebsocketUpgradeCreatePermission).
     if (arrival.upgrade !== undefined && info.resource === 'pods' && streams.has(info.subresource))
       await authorize(authorizer, { ...info, verb: 'create' }, user);
     return await next();
@@ -177,7 +180,7 @@ function body(passesBodyOn: (info: RequestInfo) => boolean): Filter {
   return async function body(exchange, next) {
     const { info, arrival, request } = exchange;
     if (arrival.readBody === undefined) return await next();
-    // Nobody waits for what a stream that was reset asked for, and it is no failure of ours. (499: the code of proxies for it; nobody reads it.)
+    // The client has left: its body fails to be read, which is no failure of the server. (499 is the code that proxies log for it; nobody reads it.)
     const left = (): boolean => request.signal?.aborted === true;
     const gone = failure(499, '', 'the client left before its request was complete', {});
     const { bytes, stream, release } = await arrival.readBody(passesBodyOn(info)).catch((error: unknown) => {

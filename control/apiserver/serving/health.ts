@@ -7,6 +7,7 @@ import type { TransportResponse } from '#client/transport.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { textResponse } from '../rest/responses.ts';
 
+/** One named check of `/livez`, `/readyz` and `/healthz`. */
 export interface HealthCheck {
   name: string;
   /** The endpoints that include it. */
@@ -15,7 +16,7 @@ export interface HealthCheck {
   problem(): string | undefined;
 }
 
-/** undefined for other paths. */
+/** Answers a health path; undefined for other paths. */
 export function handleHealth(info: RequestInfo, checks: readonly HealthCheck[]): TransportResponse | undefined {
   const [endpoint, ...rest] = info.path.split('/').filter((part) => part !== '');
   if (endpoint !== 'livez' && endpoint !== 'readyz' && endpoint !== 'healthz') return undefined;

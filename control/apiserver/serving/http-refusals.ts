@@ -1,5 +1,5 @@
 /**
- * Requests that Go's net/http answers by itself, before any handler: targets, versions and Host headers that cannot be, `OPTIONS *`.
+ * Requests that Go's net/http answers by itself, before any handler: targets, versions and Host headers that are not valid, and `OPTIONS *`.
  *
  * Source: Go `net/http/server.go` (readRequest, serverHandler, globalOptionsHandler).
  */
@@ -8,7 +8,7 @@ import type { TransportResponse } from '#client/transport.ts';
 import { bytesResponse, textResponse } from '../rest/responses.ts';
 import { isHost, parseTarget } from './request-target.ts';
 
-/** Undefined: the request is for the handlers. */
+/** The answer to such a request; undefined: the request goes on to the filters. */
 export function refusal(request: Http2ServerRequest): TransportResponse | undefined {
   const { method } = request;
   // HTTP/2 has no target for CONNECT, and none may be named (RFC 9113, 8.5).

@@ -1,6 +1,6 @@
 /**
- * How many requests are served at a time, those that change something and the others apart. Whoever comes in excess is told to
- * try again later, but for administrators and probes, which have to learn how an overloaded server is.
+ * Limits how many requests are served at a time; those that change something and the others have a limit each. A request above the limit is
+ * answered 429. Administrators and health probes have no limit: they must be able to look at an overloaded server.
  *
  * Source: apiserver `pkg/server/filters/maxinflight.go`, `longrunning.go`; the probes' exemption is that of API priority and fairness.
  */
@@ -9,6 +9,7 @@ import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { textResponse } from '../rest/responses.ts';
 
+/** Requests at a time. */
 export interface InflightLimits {
   /** `--max-requests-inflight`; 0: no limit. */
   readOnly: number;
@@ -16,8 +17,10 @@ export interface InflightLimits {
   mutating: number;
 }
 
+/** Upstream's. */
 export const defaultInflightLimits: InflightLimits = { readOnly: 400, mutating: 200 };
 
+/** Whether a request changes something. */
 export type RequestKind = 'readOnly' | 'mutating';
 
 const readOnlyVerbs = new Set(['get', 'list', 'watch']);
@@ -28,7 +31,7 @@ const leaveNothing = (): void => undefined;
 
 /** Decides whether a request is served now. */
 export interface FlowControl {
-  /** @returns to be called, once, when the request has been answered; undefined when it may not be served now */
+  /** @returns a function to call once, when the request has been answered; undefined: the request may not be served now */
   enter(info: RequestInfo, user: UserInfo): (() => void) | undefined;
 }
 

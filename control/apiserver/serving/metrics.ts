@@ -13,6 +13,7 @@ const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1
 const verbs = new Set(['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection']);
 const unknown = { group: '', version: '', resource: 'unknown', subresource: '' };
 
+/** Counts requests; {@link ApiServerMetrics.registry} may get further metrics. */
 export class ApiServerMetrics {
   readonly registry = new MetricsRegistry();
   readonly #catalog: ResourceCatalog;
@@ -46,7 +47,7 @@ export class ApiServerMetrics {
     });
   }
 
-  /** Labels are kept for ever, so nothing that a client makes up may become one. */
+  /** Each value of a label is kept for ever: only names that are served may become one, never what a client invents. */
   #isServed({ group, version, resource }: RequestInfo, subresource: string): boolean {
     const found = this.#catalog.find(group, version, resource);
     if (found !== undefined) return subresource === '' || found.subresources.some(({ name }) => name === subresource);

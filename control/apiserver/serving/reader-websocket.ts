@@ -38,7 +38,7 @@ export async function sendToReader(
     handleProtocols: () => (protocol === '' ? false : protocol),
   });
   const { promise: refused, resolve: refuse } = Promise.withResolvers<undefined>();
-  // A handshake that is none was answered by the library, which closes the connection.
+  // A handshake that is not valid is answered by the library, which then closes the connection.
   socket.once('close', () => refuse(undefined));
   const opened = new Promise<WebSocket>((resolve) => accept.handleUpgrade(request, socket, head, resolve));
   const client = await Promise.race([opened, refused]);
@@ -54,7 +54,7 @@ export async function sendToReader(
       await new Promise<void>((resolve) => client.send(message, () => resolve()));
     }
   } catch (error) {
-    // There is no other answer any more.
+    // The answer has begun: nothing can be told to the client any more.
     log.warn({ err: error }, 'what a WebSocket told broke off');
   }
   client.close(1000);

@@ -12,7 +12,7 @@ export interface RequestTarget {
   rawQuery: string;
 }
 
-/** Undefined for what is no target: 400. */
+/** Takes a request target apart. Undefined when Go's server would refuse it with 400. */
 export function parseTarget(method: string, target: string): RequestTarget | undefined {
   if (target === '' || hasControlCharacter(target)) return undefined;
   if (target === '*') return { path: '*', rawQuery: '' };

@@ -3,7 +3,7 @@
  * in an HTTP answer.
  *
  * Upstream takes one subprotocol, whatever its name, and sends the same under each of them: `base64.binary.k8s.io` changes nothing here.
- * It also refuses clients that send no Origin, which is of use to nobody, so that they are served here.
+ * It also refuses clients that send no Origin, which helps nobody: here they are served.
  *
  * Source: apiserver `pkg/endpoints/handlers/watch.go` (HandleWS), golang.org/x/net/websocket (checkOrigin, AcceptHandshake).
  */
@@ -37,7 +37,7 @@ export async function* watchMessages({ headers, body }: TransportResponse): Asyn
   }
 }
 
-/** With their line ends, as upstream's encoder leaves them. */
+/** One message for each line, with its line end, as upstream's encoder leaves it. */
 function* lines(bytes: Buffer): Generator<string> {
   for (let start = 0; start < bytes.length; ) {
     const end = bytes.indexOf(0x0a, start) + 1 || bytes.length;
