@@ -8,10 +8,11 @@
 import type { New } from '#api/meta.ts';
 import { sameJson } from '#api/meta.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
-import type { EndpointSlice, Endpoints, Namespace, Service } from '#api/types.generated.ts';
+import type { EndpointSlice, Endpoints, Namespace, PriorityClass, Service } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
+import { systemPriorityClasses } from './kinds/scheduling/priorityclass/system-classes.ts';
 import type { ServerLog } from './serving/server-log.ts';
 
 export interface BootstrapOptions {
@@ -22,12 +23,20 @@ export interface BootstrapOptions {
   securePort: number;
 }
 
+const priorityClasses = 'priorityclasses.scheduling.k8s.io';
 const systemNamespaces = ['kube-system', 'kube-public', 'kube-node-lease', 'default'];
 /** Upstream's `--endpoint-reconciler-interval`, and the interval at which it repairs the namespaces. */
 const repairIntervalMs = 10_000;
 
 /** Makes what is missing; harmless to repeat. */
 export async function bootstrapOnce(client: Client, options: BootstrapOptions): Promise<void> {
+  for (const { name, value, description } of systemPriorityClasses) {
+    const made = { apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata: { name }, value, description };
+    await ensure(
+      () => client.resource(priorityClasses).get({ name }),
+      () => client.resource(priorityClasses).create(made as New<PriorityClass>),
+    );
+  }
   for (const name of systemNamespaces) {
     await ensure(
       () => client.resource('namespaces').get({ name }),

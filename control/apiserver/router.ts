@@ -91,6 +91,7 @@ export class Router {
       clock,
       warn: (message: string) => warnings.add(message),
       read: (resource: ResourceId, namespace: string | undefined, name: string) => registry.read(resource, namespace, name),
+      list: (resource: ResourceId, namespace?: string) => registry.list(resource, namespace),
     };
     const connecting = (): Promise<void> => admitConnect(admission, info, user, context);
     const proxied: ProxiedRequest = { request, info, registry, admitConnect: connecting };

@@ -56,7 +56,7 @@ describe('the built-in plugins', () => {
   it("are asked in upstream's order", () => {
     assert.deepEqual(
       admissionPlugins({ random: () => 0 }).map(({ name }) => name),
-      ['NamespaceLifecycle', 'ServiceAccount', 'TaintNodesByCondition', 'Priority', 'DefaultTolerationSeconds'],
+      ['NamespaceLifecycle', 'ServiceAccount', 'TaintNodesByCondition', 'Priority', 'DefaultTolerationSeconds', 'RuntimeClass'],
     );
   });
 });

@@ -34,8 +34,8 @@ export interface AdmissionAttributes {
   readonly options: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What plugins may use besides the attributes. `read` gives objects that are not older than any acknowledged write. */
-export type AdmissionContext = Pick<RequestContext, 'clock' | 'warn' | 'read'>;
+/** What plugins may use besides the attributes. `read` and `list` give objects that are not older than any acknowledged write. */
+export type AdmissionContext = Pick<RequestContext, 'clock' | 'warn' | 'read' | 'list'>;
 
 /** One admission plugin. It keeps no state of requests: many run at the same time. */
 export interface AdmissionPlugin {

@@ -24,6 +24,10 @@ export function testContext({ stored = {}, clock = new FakeClock() }: HarnessOpt
     clock,
     warn: () => undefined,
     read: async (resource, namespace, name) => stored[`${resource}/${namespace ?? ''}/${name}`],
+    list: async (resource, namespace) =>
+      Object.entries(stored)
+        .filter(([key]) => key.startsWith(`${resource}/${namespace === undefined ? '' : `${namespace}/`}`))
+        .map(([, object]) => object),
   };
 }
 

@@ -9,7 +9,7 @@ import { internalError, notFound } from '#api/status.ts';
 import type { CacheFeed } from '../cache/cache-feed.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import type { KindCatalog } from '../catalog.ts';
-import { storageKey } from './object-keys.ts';
+import { listPrefix, storageKey } from './object-keys.ts';
 
 export class ObjectReader {
   readonly #feed: CacheFeed;
@@ -42,5 +42,16 @@ export class ObjectReader {
   async read(id: ResourceId, namespace: string | undefined, name: string): Promise<KubeObject | undefined> {
     const found = await this.find(this.#catalog.builtIn(id), { namespace, name });
     return found?.object;
+  }
+
+  /**
+   * `RequestContext.list`: the objects of a built-in kind, in one namespace or in all (undefined), sorted by namespace and name. An object
+   * whose stored value cannot be read is left out.
+   */
+  async list(id: ResourceId, namespace: string | undefined): Promise<KubeObject[]> {
+    await this.#feed.fresh();
+    const resource = this.#catalog.builtIn(id);
+    const cached = [...this.#feed.cache(resource.storagePrefix).range(listPrefix(resource, namespace ?? ''))];
+    return cached.map((one) => this.#catalog.fromStored(resource, one).object);
   }
 }

@@ -66,6 +66,11 @@ export class Registry {
     return this.#reader.read(id, namespace, name);
   }
 
+  /** For `RequestContext.list`: the objects of another kind that an admission check asks for. */
+  list(id: ResourceId, namespace: string | undefined): Promise<KubeObject[]> {
+    return this.#reader.list(id, namespace);
+  }
+
   /**
    * Stores a new object; resolves when it is on disk (with `context.dryRun`: when it could be). A generated name that is taken is replaced
    * by another, up to eight times.

@@ -35,6 +35,11 @@ export interface RequestContext {
    * @throws ApiError 500 when the stored value cannot be read
    */
   read(resource: ResourceId, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
+  /**
+   * Lists other stored objects, for admission checks: those of one namespace or of all (undefined), sorted by namespace and name. Like
+   * {@link read} they are not older than any acknowledged write. What the store holds but nobody can read is left out.
+   */
+  list(resource: ResourceId, namespace?: string): Promise<readonly KubeObject[]>;
 }
 
 /** The part of an object that a write may change: all but status, status alone, or a pod's ephemeral containers alone. */

@@ -78,6 +78,7 @@ export function writeContext(exchange: Exchange, optionsKind: string, dryRun?: b
     clock: parts.clock,
     warn: (message) => exchange.warnings.add(message),
     read: (resource, namespace, name) => parts.registry.read(resource, namespace, name),
+    list: (resource, namespace) => parts.registry.list(resource, namespace),
     fieldManager: parseFieldManager(info.query, request.headers['user-agent'], optionsKind),
     dryRun: dryRun ?? parseDryRun(info.query.getAll('dryRun'), optionsKind),
   };

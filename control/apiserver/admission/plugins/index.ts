@@ -7,6 +7,7 @@ import type { AdmissionPlugin } from '../plugin.ts';
 import { defaultTolerationSeconds, type TolerationSeconds } from './default-toleration-seconds.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { priority } from './priority.ts';
+import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
 
@@ -24,5 +25,6 @@ export function admissionPlugins({ random, tolerationSeconds }: AdmissionDeps): 
     taintNodesByCondition(),
     priority(),
     defaultTolerationSeconds(tolerationSeconds),
+    runtimeClass(),
   ];
 }
