@@ -55,6 +55,25 @@ describe('mounts', () => {
     assert.equal(await readFile(join(node, 'usb/precious'), 'utf8'), 'x');
   });
 
+  it('are unmounted by one program, innermost first, since each program that starts holds up the event loop', async () => {
+    const run: string[][] = [];
+    const counted = createMounts((argv, options) => {
+      run.push([...argv]);
+      return execFile(argv, options);
+    });
+    const volume = join(scratch, 'disk/pod/volume');
+    await mounts.mountTmpfs(volume, {});
+    mkdirSync(join(volume, 'inner'));
+    await mounts.mountTmpfs(join(volume, 'inner'), {});
+    await mounts.mountTmpfs(join(volume, 'inner'), {});
+    await counted.unmountBelow(join(scratch, 'disk'));
+    assert.deepEqual(await mounts.below(scratch), []);
+    assert.deepEqual(
+      run.filter(([program]) => program === 'umount'),
+      [['umount', join(volume, 'inner'), join(volume, 'inner'), volume]],
+    );
+  });
+
   it('of a filesystem that does not answer are found and unmounted', { skip: noDeadMounts }, async () => {
     const path = join(scratch, 'link/pod/volume');
     mountDead(path);

@@ -74,6 +74,12 @@ async function resolved(path: string): Promise<string> {
 const isBelow = (path: string, folder: string): boolean =>
   path.startsWith(folder === '/' ? folder : `${folder}/`) && path !== folder;
 
+/**
+ * How many mounts one umount(8) ends. Node starts a program with fork(2), which copies the page tables of the whole agent while its
+ * event loop stands still: tens of milliseconds, more the more memory the agent has. So one program does the work of many.
+ */
+const pointsAtOnce = 100;
+
 /** The mounts of this machine, through mount(8) and umount(8). */
 export function createMounts(exec: Exec): Mounts {
   const list = async (): Promise<MountEntry[]> => parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
@@ -107,7 +113,9 @@ export function createMounts(exec: Exec): Mounts {
       // mount_namespaces(7), "Mount propagation".
       for (const point of points)
         if (points.some((inner) => isBelow(inner, point))) await exec(['mount', '--make-private', point]);
-      for (const point of points.reverse()) await exec(['umount', point]);
+      const innermostFirst = points.reverse();
+      for (let at = 0; at < innermostFirst.length; at += pointsAtOnce)
+        await exec(['umount', ...innermostFirst.slice(at, at + pointsAtOnce)]);
     },
   };
 }

@@ -62,7 +62,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   const { nodeAgent, health, pleg, machine } = nodeParts;
   const version = await health.untilAnswering(signal);
   if (version === undefined) return;
-  const podParts = createPodParts(deps, options, paths, nodeParts, version.runtimeName, signal, wake);
+  const podParts = createPodParts(deps, options, { paths, nodeParts, runtimeName: version.runtimeName, wake, signal });
   pods = podParts.pods;
 
   await untilListed(pleg, deps, signal);

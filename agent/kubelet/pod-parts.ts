@@ -27,20 +27,21 @@ import { createPathGate } from './volumes/path-gate.ts';
 import { createServiceAccountTokens } from './volumes/token-cache.ts';
 import { createVolumes } from './volumes/volumes.ts';
 
-/**
- * @param runtimeName as the container runtime calls itself
- * @param signal stops the pods' workers
- * @param wake a probe's result changed for the pod with this UID
- */
-export function createPodParts(
-  deps: KubeletDeps,
-  options: ResolvedOptions,
-  paths: Paths,
-  nodeParts: NodeParts,
-  runtimeName: string,
-  signal: AbortSignal,
-  wake: (uid: string) => void,
-): SyncLoopParts {
+/** What the pods' parts take from the node's side and from the kubelet's run. */
+export interface PodPartsInputs {
+  paths: Paths;
+  nodeParts: NodeParts;
+  /** The container runtime's own name: `containerd`, `docker`. */
+  runtimeName: string;
+  /** Told of a pod's UID when the result of a probe changed. */
+  wake: (uid: string) => void;
+  /** Stops the workers of the pods. */
+  signal: AbortSignal;
+}
+
+/** The parts that run pods. Nothing begins before the pod set is told of a pod. */
+export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inputs: PodPartsInputs): SyncLoopParts {
+  const { paths, nodeParts, runtimeName, wake, signal } = inputs;
   const { client, runtime, clock, random, log, events } = deps;
   const { health, pleg, machine } = nodeParts;
   const { cgroupRoot } = options;

@@ -30,6 +30,8 @@ interface Node {
   finished: boolean;
   /** The kubelet stops. */
   stop(): void;
+  /** The worker's run has settled. */
+  hasEnded: boolean;
   volumeFailure: string | undefined;
   /** What the volumes wait for. */
   volumesReady: Promise<void> | undefined;
@@ -53,7 +55,16 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
   fake.changed = wake;
   let current: PodStatus = {};
   const history: string[] = [];
-  const node = { clock, fake, events, history, finished: false, volumeFailure: undefined, network: undefined } as unknown as Node;
+  const node = {
+    clock,
+    fake,
+    events,
+    history,
+    finished: false,
+    hasEnded: false,
+    volumeFailure: undefined,
+    network: undefined,
+  } as unknown as Node;
   const deps = podNode({
     clock,
     fake,
@@ -105,7 +116,9 @@ async function runPod(spec: Partial<PodSpec>, prepare: (node: Node) => void = ()
     },
   });
   prepare(node);
-  const running = made.run(stopped.signal);
+  const running = made.run(stopped.signal).then(() => {
+    node.hasEnded = true;
+  });
   opened.push(async () => {
     stopped.abort();
     probes.stop();
@@ -502,6 +515,28 @@ describe('probes', () => {
 });
 
 describe('a kubelet that stops', () => {
+  it('waits for the step under way', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const node = await runPod({}, (one) => (one.volumesReady = promise));
+    node.stop();
+    await node.pass(0);
+    assert.equal(node.hasEnded, false);
+    resolve();
+    await node.pass(0);
+    assert.equal(node.hasEnded, true);
+  });
+  it('does not wait for a step that hangs, nor for a grace period', async () => {
+    const node = await runPod({}, (one) => (one.volumesReady = new Promise(() => undefined)));
+    node.stop();
+    await node.pass(3);
+    assert.equal(node.hasEnded, true);
+    const ending = await runPod({}, ({ fake }) => fake.behaviours.set('c', { stopTakesMs: Infinity }));
+    ending.worker.update(deleted(ending, 300), true);
+    await ending.pass(1);
+    ending.stop();
+    await ending.pass(0);
+    assert.deepEqual([ending.hasEnded, ending.worker.state], [true, 'terminating']);
+  });
   it('starts nothing more, and probes nothing, once the volumes it waited for are there', async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     const node = await runPod({}, (one) => (one.volumesReady = promise));
