@@ -3,6 +3,7 @@
  * lint allows no other module to import this table as a value. Parts that need rows get a catalog, because resources are added
  * and removed at run time.
  */
+import type { KubeObject } from './meta.ts';
 import type {
   ClusterRole,
   ClusterRoleBinding,
@@ -30,31 +31,7 @@ import type {
 } from './types.generated.ts';
 
 /** The TypeScript type of each resource, by {@link Resource.id}. */
-export interface ResourceTypes {
-  namespaces: Namespace;
-  nodes: Node;
-  pods: Pod;
-  podtemplates: PodTemplate;
-  services: Service;
-  endpoints: Endpoints;
-  'endpointslices.discovery.k8s.io': EndpointSlice;
-  'replicasets.apps': ReplicaSet;
-  'deployments.apps': Deployment;
-  'controllerrevisions.apps': ControllerRevision;
-  'priorityclasses.scheduling.k8s.io': PriorityClass;
-  'runtimeclasses.node.k8s.io': RuntimeClass;
-  configmaps: ConfigMap;
-  secrets: Secret;
-  serviceaccounts: ServiceAccount;
-  events: Event;
-  'events.events.k8s.io': EventsEvent;
-  'leases.coordination.k8s.io': Lease;
-  'roles.rbac.authorization.k8s.io': Role;
-  'rolebindings.rbac.authorization.k8s.io': RoleBinding;
-  'clusterroles.rbac.authorization.k8s.io': ClusterRole;
-  'clusterrolebindings.rbac.authorization.k8s.io': ClusterRoleBinding;
-  'customresourcedefinitions.apiextensions.k8s.io': CustomResourceDefinition;
-}
+export type ResourceTypes = { [Id in keyof typeof rows]: NonNullable<(typeof rows)[Id]['type']> };
 
 /** The ids of the built-in resources. */
 export type ResourceId = keyof ResourceTypes;
@@ -76,7 +53,10 @@ export interface Resource {
   verbs: readonly string[];
   shortNames: readonly string[];
   categories: readonly string[];
-  /** The subresources, each with its kind, as discovery lists them. */
+  /**
+   * Subresources with the kind that they carry, as discovery lists them. The built-in rows below have none: the API server adds what the
+   * kinds' rooms declare.
+   */
   subresources: readonly Subresource[];
   /** The key prefix in the store, the same as upstream's: `/registry/pods`. It has one or two segments after `/registry/`. */
   storagePrefix: string;
@@ -125,152 +105,131 @@ export interface Subresource {
   verbs: readonly string[];
 }
 
-const status = (group: string, kind: string): Subresource => ({
-  name: 'status',
-  group,
-  version: 'v1',
-  kind,
-  verbs: ['get', 'patch', 'update'],
-});
-const scale: Subresource = {
-  name: 'scale',
-  group: 'autoscaling',
-  version: 'v1',
-  kind: 'Scale',
-  verbs: ['get', 'patch', 'update'],
-};
-const stream = (name: string, kind: string): Subresource => ({ name, group: '', version: 'v1', kind, verbs: ['create', 'get'] });
-const proxy = (kind: string): Subresource => ({
-  name: 'proxy',
-  group: '',
-  version: 'v1',
-  kind,
-  verbs: ['create', 'delete', 'get', 'patch', 'update'],
-});
-
 const allVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
+/** What is said of a built-in kind, where it is not as usual. */
 interface Row {
+  /** Default: v1. */
+  version?: string;
+  /** Default: all. */
   verbs?: readonly string[];
+  /** Short names. */
   names?: readonly string[];
   categories?: readonly string[];
-  subresources?: readonly Subresource[];
+  /** Not in a namespace. */
   cluster?: true;
+  /** After `/registry/`. Default: the plural. */
   storage?: string;
-  storedAs?: ResourceId;
+  /** The id of the row in whose form it is stored, which stands before it. */
+  storedAs?: string;
   deprecation?: string;
   announced?: false;
   returnsDeleted?: 'yes' | 'undocumented';
   garbageCollected?: false;
 }
 
-function resource(id: ResourceId, kind: string, schema: string, row: Row = {}): BuiltInResource {
-  const dot = id.indexOf('.');
-  const plural = dot < 0 ? id : id.slice(0, dot);
+/** A line of the table. `type` is there for the compiler only. */
+interface Line<T extends KubeObject> extends Row {
+  kind: string;
+  schema: string;
+  type?: T;
+}
+
+const kind = <T extends KubeObject>(name: string, schema: string, row: Row = {}): Line<T> => ({ kind: name, schema, ...row });
+
+function resource(id: ResourceId, { version = 'v1', ...line }: Line<KubeObject>): BuiltInResource {
+  const [plural = '', ...rest] = id.split('.');
   return {
     id,
-    group: dot < 0 ? '' : id.slice(dot + 1),
-    version: 'v1',
-    kind,
+    group: (rest[0] === version ? rest.slice(1) : rest).join('.'),
+    version,
+    kind: line.kind,
     plural,
-    singular: kind.toLowerCase(),
-    namespaced: row.cluster === undefined,
-    verbs: row.verbs ?? allVerbs,
-    shortNames: row.names ?? [],
-    categories: row.categories ?? [],
-    subresources: row.subresources ?? [],
-    storagePrefix: `/registry/${row.storage ?? plural}`,
-    storedAs: row.storedAs,
-    schema,
-    deprecation: row.deprecation,
-    announced: row.announced ?? true,
-    returnsDeleted: row.returnsDeleted ?? 'no',
-    garbageCollected: row.garbageCollected ?? true,
+    singular: line.kind.toLowerCase(),
+    namespaced: line.cluster === undefined,
+    verbs: line.verbs ?? allVerbs,
+    shortNames: line.names ?? [],
+    categories: line.categories ?? [],
+    subresources: [],
+    storagePrefix: `/registry/${line.storage ?? plural}`,
+    storedAs: line.storedAs,
+    schema: line.schema,
+    deprecation: line.deprecation,
+    announced: line.announced ?? true,
+    returnsDeleted: line.returnsDeleted ?? 'no',
+    garbageCollected: line.garbageCollected ?? true,
     priority: undefined,
   };
 }
 
-const coreOf = (kind: string): Subresource => status('', kind);
-
-/** The built-in rows. Read them through a `ResourceCatalog`. */
-export const builtInResources: readonly BuiltInResource[] = [
-  resource('configmaps', 'ConfigMap', 'core/v1.ConfigMap', { names: ['cm'] }),
-  resource('endpoints', 'Endpoints', 'core/v1.Endpoints', {
+/** By {@link Resource.id}. */
+const rows = {
+  configmaps: kind<ConfigMap>('ConfigMap', 'core/v1.ConfigMap', { names: ['cm'] }),
+  endpoints: kind<Endpoints>('Endpoints', 'core/v1.Endpoints', {
     names: ['ep'],
     storage: 'services/endpoints',
     deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   }),
-  resource('events', 'Event', 'core/v1.Event', { names: ['ev'], garbageCollected: false }),
-  resource('namespaces', 'Namespace', 'core/v1.Namespace', {
+  events: kind<Event>('Event', 'core/v1.Event', { names: ['ev'], garbageCollected: false }),
+  namespaces: kind<Namespace>('Namespace', 'core/v1.Namespace', {
     verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
     cluster: true,
     returnsDeleted: 'undocumented',
     names: ['ns'],
-    subresources: [{ name: 'finalize', group: '', version: 'v1', kind: 'Namespace', verbs: ['update'] }, coreOf('Namespace')],
   }),
-  resource('nodes', 'Node', 'core/v1.Node', {
+  nodes: kind<Node>('Node', 'core/v1.Node', {
     cluster: true,
     names: ['no'],
     storage: 'minions',
-    subresources: [proxy('NodeProxyOptions'), coreOf('Node')],
   }),
-  resource('pods', 'Pod', 'core/v1.Pod', {
+  pods: kind<Pod>('Pod', 'core/v1.Pod', {
     returnsDeleted: 'yes',
     names: ['po'],
     categories: ['all'],
-    subresources: [
-      stream('attach', 'PodAttachOptions'),
-      { name: 'binding', group: '', version: 'v1', kind: 'Binding', verbs: ['create'] },
-      { name: 'ephemeralcontainers', group: '', version: 'v1', kind: 'Pod', verbs: ['get', 'patch', 'update'] },
-      { name: 'eviction', group: 'policy', version: 'v1', kind: 'Eviction', verbs: ['create'] },
-      stream('exec', 'PodExecOptions'),
-      { name: 'log', group: '', version: 'v1', kind: 'Pod', verbs: ['get'] },
-      stream('portforward', 'PodPortForwardOptions'),
-      proxy('PodProxyOptions'),
-      coreOf('Pod'),
-    ],
   }),
-  resource('podtemplates', 'PodTemplate', 'core/v1.PodTemplate', { returnsDeleted: 'yes' }),
-  resource('secrets', 'Secret', 'core/v1.Secret'),
-  resource('serviceaccounts', 'ServiceAccount', 'core/v1.ServiceAccount', {
+  podtemplates: kind<PodTemplate>('PodTemplate', 'core/v1.PodTemplate', { returnsDeleted: 'yes' }),
+  secrets: kind<Secret>('Secret', 'core/v1.Secret'),
+  serviceaccounts: kind<ServiceAccount>('ServiceAccount', 'core/v1.ServiceAccount', {
     returnsDeleted: 'yes',
     names: ['sa'],
-    subresources: [{ name: 'token', group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest', verbs: ['create'] }],
   }),
-  resource('services', 'Service', 'core/v1.Service', {
+  services: kind<Service>('Service', 'core/v1.Service', {
     returnsDeleted: 'yes',
     names: ['svc'],
     categories: ['all'],
     storage: 'services/specs',
-    subresources: [proxy('ServiceProxyOptions'), coreOf('Service')],
   }),
-  resource('controllerrevisions.apps', 'ControllerRevision', 'apps/v1.ControllerRevision'),
-  resource('deployments.apps', 'Deployment', 'apps/v1.Deployment', {
+  'controllerrevisions.apps': kind<ControllerRevision>('ControllerRevision', 'apps/v1.ControllerRevision'),
+  'deployments.apps': kind<Deployment>('Deployment', 'apps/v1.Deployment', {
     names: ['deploy'],
     categories: ['all'],
-    subresources: [scale, status('apps', 'Deployment')],
   }),
-  resource('replicasets.apps', 'ReplicaSet', 'apps/v1.ReplicaSet', {
+  'replicasets.apps': kind<ReplicaSet>('ReplicaSet', 'apps/v1.ReplicaSet', {
     names: ['rs'],
     categories: ['all'],
-    subresources: [scale, status('apps', 'ReplicaSet')],
   }),
-  resource('endpointslices.discovery.k8s.io', 'EndpointSlice', 'discovery/v1.EndpointSlice'),
+  'endpointslices.discovery.k8s.io': kind<EndpointSlice>('EndpointSlice', 'discovery/v1.EndpointSlice'),
   // events.k8s.io/v1 shows the same stored objects as the core group's events, as upstream does.
-  resource('events.events.k8s.io', 'Event', 'events/v1.Event', { names: ['ev'], storedAs: 'events', garbageCollected: false }),
-  resource('leases.coordination.k8s.io', 'Lease', 'coordination/v1.Lease'),
-  resource('roles.rbac.authorization.k8s.io', 'Role', 'rbac/v1.Role'),
-  resource('rolebindings.rbac.authorization.k8s.io', 'RoleBinding', 'rbac/v1.RoleBinding'),
-  resource('clusterroles.rbac.authorization.k8s.io', 'ClusterRole', 'rbac/v1.ClusterRole', { cluster: true }),
-  resource('clusterrolebindings.rbac.authorization.k8s.io', 'ClusterRoleBinding', 'rbac/v1.ClusterRoleBinding', {
+  'events.events.k8s.io': kind<EventsEvent>('Event', 'events/v1.Event', {
+    names: ['ev'],
+    storedAs: 'events',
+    garbageCollected: false,
+  }),
+  'leases.coordination.k8s.io': kind<Lease>('Lease', 'coordination/v1.Lease'),
+  'roles.rbac.authorization.k8s.io': kind<Role>('Role', 'rbac/v1.Role'),
+  'rolebindings.rbac.authorization.k8s.io': kind<RoleBinding>('RoleBinding', 'rbac/v1.RoleBinding'),
+  'clusterroles.rbac.authorization.k8s.io': kind<ClusterRole>('ClusterRole', 'rbac/v1.ClusterRole', { cluster: true }),
+  'clusterrolebindings.rbac.authorization.k8s.io': kind<ClusterRoleBinding>('ClusterRoleBinding', 'rbac/v1.ClusterRoleBinding', {
     cluster: true,
   }),
-  resource('runtimeclasses.node.k8s.io', 'RuntimeClass', 'node/v1.RuntimeClass', { cluster: true }),
-  resource('priorityclasses.scheduling.k8s.io', 'PriorityClass', 'scheduling/v1.PriorityClass', { cluster: true, names: ['pc'] }),
+  'runtimeclasses.node.k8s.io': kind<RuntimeClass>('RuntimeClass', 'node/v1.RuntimeClass', { cluster: true }),
+  'priorityclasses.scheduling.k8s.io': kind<PriorityClass>('PriorityClass', 'scheduling/v1.PriorityClass', {
+    cluster: true,
+    names: ['pc'],
+  }),
   // This resource is served but not listed. kubectl lists CustomResourceDefinitions before it reports an unknown kind
   // (cli-runtime `crd_finder.go`). The list is empty, because none can be created.
-  resource(
-    'customresourcedefinitions.apiextensions.k8s.io',
+  'customresourcedefinitions.apiextensions.k8s.io': kind<CustomResourceDefinition>(
     'CustomResourceDefinition',
     'apiextensions/v1.CustomResourceDefinition',
     {
@@ -280,4 +239,9 @@ export const builtInResources: readonly BuiltInResource[] = [
       announced: false,
     },
   ),
-];
+};
+
+/** The built-in rows. Read them through a `ResourceCatalog`. */
+export const builtInResources: readonly BuiltInResource[] = (Object.keys(rows) as ResourceId[]).map((id) =>
+  resource(id, rows[id]),
+);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createResourceCatalog } from '#api/resource-catalog.ts';
+import { servedResources } from '#control/apiserver/kinds/served-resources.testing.ts';
 import { createOpenApi } from './openapi.ts';
 import { createOpenApiV2 } from './openapi-v2.ts';
 
@@ -18,7 +18,7 @@ interface Operation {
 }
 type Paths = Record<string, { parameters: Parameter[] } & Record<string, Operation>>;
 
-const openapi = createOpenApi(createResourceCatalog(), 'v1.36.0', () => ({}));
+const openapi = createOpenApi(servedResources(), 'v1.36.0', () => ({}));
 const parse = <T>(bytes: Uint8Array | undefined): T => JSON.parse(Buffer.from(bytes ?? []).toString()) as T;
 const pathsOf = (document: string): Paths => parse<{ paths: Paths }>(openapi.document(document)).paths;
 

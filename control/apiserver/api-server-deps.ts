@@ -11,6 +11,7 @@ import type { WatchCacheLimits } from './cache/watch-cache.ts';
 import type { KindCatalog } from './catalog.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
 import type { StreamProxy } from './proxy/stream-proxy.ts';
+import type { RestKind } from './rest/exchange.ts';
 import type { FlowControl, InflightLimits } from './serving/inflight.ts';
 import type { ServerLog } from './serving/server-log.ts';
 
@@ -19,7 +20,7 @@ export interface ApiServerDeps {
   clock: Clock;
   log: ServerLog;
   /** What is served at first; from now on this server's to change. */
-  catalog: KindCatalog;
+  catalog: KindCatalog<RestKind>;
   patcher: ObjectPatcher;
   /** Asked about every write and connect, in this order; see admission/plugins/index.ts. */
   admission: readonly AdmissionPlugin[];

@@ -21,9 +21,9 @@ import { servedGroupsOf } from './discovery/served-groups.ts';
 import { decodeStored } from './registry/decode-stored.ts';
 import { Registry } from './registry/registry.ts';
 import { Repairs } from './repairs.ts';
-import type { Parts } from './rest/exchange.ts';
+import type { Parts, RestKind } from './rest/exchange.ts';
 import { parseRequestInfo, type RequestInfo } from './rest/request-info.ts';
-import { findResource } from './rest/resource-handler.ts';
+import { findConnect } from './rest/resource-handler.ts';
 import { Router } from './router.ts';
 import { RunTimeKinds } from './run-time-kinds.ts';
 import { type Arrival, type Filter, passThrough } from './serving/filter-chain.ts';
@@ -57,7 +57,7 @@ export interface ApiServer {
    * Serves one more kind from now on, with its own watch cache; no watch of another kind notices. Resolves once it is served.
    * @throws Error when its row, its storage prefix or its types are taken
    */
-  addKind(kind: ServedKind): Promise<void>;
+  addKind(kind: RestKind): Promise<void>;
   /**
    * Serves it no longer: its watches end, its cache goes, requests for it get 404. What is stored stays: who wants it gone deletes it
    * before.
@@ -120,7 +120,8 @@ class Server implements ApiServer {
       tokens,
       authorizer,
       flowControl: deps.flowControl ?? this.#inflight(options),
-      passesBodyOn: (info) => proxy?.passesBodyOn(info) === true && findResource(this.resources, info) !== undefined,
+      // To somebody else, as it comes: then it is neither read nor limited here.
+      passesBodyOn: (info) => proxy !== undefined && findConnect(catalog, info)?.connect.to === 'proxy',
     });
   }
 
@@ -167,14 +168,14 @@ class Server implements ApiServer {
   }
 
   upgrades(info: RequestInfo): boolean {
-    return this.#deps.proxy?.handles(info) === true;
+    return this.#deps.proxy !== undefined && findConnect(this.#deps.catalog, info) !== undefined;
   }
 
   addHealthCheck(check: HealthCheck): void {
     this.#checks.push(check);
   }
 
-  addKind(kind: ServedKind): Promise<void> {
+  addKind(kind: RestKind): Promise<void> {
     return this.#kinds.add(kind);
   }
 

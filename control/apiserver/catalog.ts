@@ -32,14 +32,15 @@ export interface ServedKind {
 
 /**
  * All kinds that one API server serves. Changed by that server alone (`ApiServer.addKind`, `removeKind`); {@link resources} tells listeners.
+ * @typeParam Kind may say more of a kind than the registry has to know
  */
-export class KindCatalog {
-  readonly #kinds = new Map<string, ServedKind>();
+export class KindCatalog<Kind extends ServedKind = ServedKind> {
+  readonly #kinds = new Map<string, Kind>();
   /** Those that are stored as they are served. */
-  readonly #byPrefix = new Map<string, ServedKind>();
+  readonly #byPrefix = new Map<string, Kind>();
   readonly #rows: EditableCatalog = createResourceCatalog([]);
 
-  constructor(kinds: Iterable<ServedKind> = []) {
+  constructor(kinds: Iterable<Kind> = []) {
     for (const kind of kinds) this.add(kind);
   }
 
@@ -49,7 +50,7 @@ export class KindCatalog {
   }
 
   /** @throws ApiError 404 when the kind has been removed while a request for it was under way */
-  kind({ id }: Pick<Resource, 'id'>): ServedKind {
+  kind({ id }: Pick<Resource, 'id'>): Kind {
     const found = this.#kinds.get(id);
     if (found === undefined) throw failure(404, 'NotFound', 'the server could not find the requested resource', {});
     return found;
@@ -61,12 +62,12 @@ export class KindCatalog {
   }
 
   /** A copy, in the order in which they were added. */
-  all(): ServedKind[] {
+  all(): Kind[] {
     return [...this.#kinds.values()];
   }
 
   /** The kind in whose form the objects under this prefix are stored. */
-  storedUnder(storagePrefix: string): ServedKind | undefined {
+  storedUnder(storagePrefix: string): Kind | undefined {
     return this.#byPrefix.get(storagePrefix);
   }
 
@@ -83,7 +84,7 @@ export class KindCatalog {
   }
 
   /** @throws Error when the row is taken (`EditableCatalog.add`), or a view has no conversion */
-  add(kind: ServedKind): void {
+  add(kind: Kind): void {
     const { resource, conversion } = kind;
     if ((conversion === undefined) !== (resource.storedAs === undefined))
       throw new Error(`resource "${resource.id}": a view of another row, and no other, has a conversion`);
@@ -103,7 +104,7 @@ export class KindCatalog {
   }
 
   /** @throws Error while another row is stored as this one */
-  remove(id: string): ServedKind | undefined {
+  remove(id: string): Kind | undefined {
     const kind = this.#kinds.get(id);
     if (kind === undefined) return undefined;
     this.#rows.remove(id);
@@ -111,7 +112,7 @@ export class KindCatalog {
     return kind;
   }
 
-  #forget(kind: ServedKind): void {
+  #forget(kind: Kind): void {
     this.#kinds.delete(kind.resource.id);
     if (this.#byPrefix.get(kind.resource.storagePrefix) === kind) this.#byPrefix.delete(kind.resource.storagePrefix);
   }

@@ -2,6 +2,7 @@
  * From a request that has passed all filters to its answer: a resource, a proxied subresource, or one of the fixed paths (health, version,
  * metrics, OpenAPI, discovery).
  */
+import { apiVersionOf } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import { bindingResource, reviewResources } from '#api/review-resources.ts';
 import { requestTooLarge } from '#api/status.ts';
@@ -10,16 +11,22 @@ import type { ApiServerDeps, ApiServerOptions } from './api-server-deps.ts';
 import { handleIssuerDiscovery } from './authentication/token-issuer-discovery.ts';
 import { handleDiscovery } from './discovery/discovery.ts';
 import type { ServedGroups } from './discovery/served-groups.ts';
+import { handleBinding } from './kinds/core/pod/binding.ts';
 import type { ProxiedRequest, StreamProxy } from './proxy/stream-proxy.ts';
 import { admitConnect } from './rest/admitted.ts';
 import { allowsConversion, type Exchange, type Parts } from './rest/exchange.ts';
 import { negotiate, wantsPretty } from './rest/negotiation.ts';
 import { maxBodyBytes } from './rest/request-body.ts';
 import type { RequestInfo } from './rest/request-info.ts';
-import { findResource, handleResource, methodNotAllowed } from './rest/resource-handler.ts';
+import {
+  type ConnectedSubresource,
+  findConnect,
+  findResource,
+  handleResource,
+  methodNotAllowed,
+} from './rest/resource-handler.ts';
 import { bytesResponse, jsonResponse, pageNotFound } from './rest/responses.ts';
 import { handleReview } from './rest/reviews.ts';
-import { handleBinding } from './rest/subresources.ts';
 import type { ServedRequest } from './serving/filter-chain.ts';
 import { type HealthCheck, handleHealth } from './serving/health.ts';
 import type { ApiServerMetrics } from './serving/metrics.ts';
@@ -65,7 +72,8 @@ export class Router {
     const review = reviewOf(info);
     if (resource === undefined && review === undefined && !isBinding(info)) return pageNotFound();
     await ready;
-    if (resource !== undefined && proxy?.handles(info) === true) return await this.#serveProxied(proxy, served);
+    const connected = findConnect(parts.catalog, info);
+    if (connected !== undefined && proxy !== undefined) return await this.#serveProxied(proxy, served, connected);
     const ends = [shutdown, request.signal, resource === undefined ? undefined : endOf(resource.id)];
     const exchange: Omit<Exchange, 'resource'> = {
       parts,
@@ -85,7 +93,11 @@ export class Router {
     return await handleResource({ ...exchange, resource });
   }
 
-  async #serveProxied(proxy: StreamProxy, { request, info, user, warnings, arrival }: ServedRequest): Promise<TransportResponse> {
+  async #serveProxied(
+    proxy: StreamProxy,
+    { request, info, user, warnings, arrival }: ServedRequest,
+    { connect, carries: { group, version, kind } }: ConnectedSubresource,
+  ): Promise<TransportResponse> {
     const { registry, clock, admission } = this.#deps.parts;
     const context = {
       clock,
@@ -93,8 +105,11 @@ export class Router {
       read: (resource: ResourceId, namespace: string | undefined, name: string) => registry.read(resource, namespace, name),
       list: (resource: ResourceId, namespace?: string) => registry.list(resource, namespace),
     };
-    const connecting = (): Promise<void> => admitConnect(admission, info, user, context);
-    const proxied: ProxiedRequest = { request, info, registry, admitConnect: connecting };
+    const connecting = async (): Promise<void> => {
+      const fields = connect.to === 'log' ? {} : connect.options(info);
+      await admitConnect(admission, info, { apiVersion: apiVersionOf(group, version), kind, ...fields }, user, context);
+    };
+    const proxied: ProxiedRequest = { request, info, connect, registry, admitConnect: connecting };
     if (arrival.upgrade === undefined) return await proxy.handle(proxied);
     await proxy.upgrade({ ...proxied, ...arrival.upgrade });
     return bytesResponse(101, '', new Uint8Array());

@@ -7,10 +7,11 @@
 import { addTypes } from '#api/schema/facts.ts';
 import type { CacheFeed } from './cache/cache-feed.ts';
 import type { KindCatalog, ServedKind } from './catalog.ts';
+import type { RestKind } from './rest/exchange.ts';
 
 export interface RunTimeKindsDeps {
   feed: CacheFeed;
-  catalog: KindCatalog;
+  catalog: KindCatalog<RestKind>;
   /** Kinds whose cache is being filled, by storage prefix: not served yet, but whoever decodes stored values has to know them. */
   joining: Map<string, ServedKind>;
   /** Brings what the kind's stored objects hold in order, before it is served. */
@@ -37,7 +38,7 @@ export class RunTimeKinds {
   }
 
   /** See `ApiServer.addKind`. */
-  async add(kind: ServedKind): Promise<void> {
+  async add(kind: RestKind): Promise<void> {
     const { resource, types } = kind;
     const { id, storagePrefix, storedAs } = resource;
     const { catalog, feed, joining, repair } = this.#deps;

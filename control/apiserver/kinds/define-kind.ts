@@ -3,10 +3,15 @@ import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId, ResourceTypes } from '#api/resources.ts';
 import type { Conversion } from '../catalog.ts';
 import type { Strategy } from '../registry/strategy.ts';
+import type { ServedSubresource } from '../rest/exchange.ts';
 import { defineStrategy, type StrategyDeclaration } from './define-strategy.ts';
+import { partSubresource } from './part-subresource.ts';
 
 export interface KindDeclaration<Id extends ResourceId> extends StrategyDeclaration<ResourceTypes[Id]> {
+  /** The id of its row. */
   resource: Id;
+  /** By name. `status` is there wherever the declaration has rules for it. */
+  subresources?: Readonly<Record<string, ServedSubresource>>;
   /** Of a row that is stored in the form of another one. */
   conversion?: Conversion;
 }
@@ -15,11 +20,17 @@ export interface KindDeclaration<Id extends ResourceId> extends StrategyDeclarat
 export interface BuiltInKind<T extends KubeObject = KubeObject> {
   id: ResourceId;
   strategy: Strategy<T>;
+  subresources: Readonly<Record<string, ServedSubresource>>;
   conversion?: Conversion;
 }
 
 /** The kind that the declaration stands for. */
 export function defineKind<const Id extends ResourceId>(declared: KindDeclaration<Id>): BuiltInKind<ResourceTypes[Id]> {
-  const { resource: id, conversion } = declared;
-  return { id, strategy: defineStrategy(declared), ...(conversion === undefined ? {} : { conversion }) };
+  const { resource: id, status, subresources, conversion } = declared;
+  return {
+    id,
+    strategy: defineStrategy(declared),
+    subresources: { ...(status === undefined ? {} : { status: partSubresource('status') }), ...subresources },
+    ...(conversion === undefined ? {} : { conversion }),
+  };
 }

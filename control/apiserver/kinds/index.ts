@@ -1,8 +1,8 @@
 /** The built-in kinds that the API server serves: one import and one line for each room. */
 import { createResourceCatalog } from '#api/resource-catalog.ts';
 import type { ResourceId } from '#api/resources.ts';
-import type { ServedKind } from '../catalog.ts';
 import type { Strategy } from '../registry/strategy.ts';
+import { type RestKind, subresourceRows } from '../rest/exchange.ts';
 import { customResourceDefinitionKind } from './apiextensions/customresourcedefinition/strategy.ts';
 import { controllerRevisionKind } from './apps/controllerrevision/strategy.ts';
 import { deploymentKind } from './apps/deployment/strategy.ts';
@@ -61,7 +61,10 @@ export function strategies(deps: StrategyDeps): Record<ResourceId, Strategy> {
 }
 
 /** What a `KindCatalog` begins with. */
-export function builtInKinds(deps: StrategyDeps): ServedKind[] {
+export function builtInKinds(deps: StrategyDeps): RestKind[] {
   const rows = createResourceCatalog();
-  return kinds(deps).map(({ id, ...kind }) => ({ resource: rows.builtIn(id), ...kind }));
+  return kinds(deps).map(({ id, ...kind }) => {
+    const row = rows.builtIn(id);
+    return { resource: { ...row, subresources: subresourceRows(row, kind.subresources) }, ...kind };
+  });
 }

@@ -4,7 +4,7 @@ import type { TableColumns } from '../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn } from './columns.ts';
 
 /** For `--subresource=scale`. */
-export const scaleTable: TableColumns<Scale> = {
+export const scaleColumns: TableColumns<Scale> = {
   columns: [
     column('Name', nameColumn.description),
     column('Desired', 'How many pods are wanted.', 'integer'),

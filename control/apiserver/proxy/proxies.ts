@@ -14,12 +14,12 @@ import type { UpgradingConnection } from '../serving/filter-chain.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import { type Resolve, systemResolve } from './address.ts';
 import { type BackendOptions, Backends } from './backend.ts';
+import type { Connect, ConnectTools, KubeletTarget } from './connect.ts';
 import { forward } from './forward.ts';
 import { requestKubelet } from './kubelet-request.ts';
 import { escapePath } from './links.ts';
-import { kubeletOf, type Location, nodeLocation, podLocation, serviceLocation } from './location.ts';
+import { kubeletOf, type Location } from './location.ts';
 import { negotiateReader, sendOverWebSocket } from './log-websocket.ts';
-import { type KubeletTarget, logTarget, streamTarget } from './pod-streams.ts';
 import type { ProxiedRequest, StreamProxy } from './stream-proxy.ts';
 import { passUpgradeOn } from './upgrade.ts';
 
@@ -32,8 +32,6 @@ export interface ProxyOptions extends BackendOptions {
   upgradeTimeoutMs?: number;
 }
 
-const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
-const proxied: ReadonlySet<string> = new Set(['nodes', 'pods', 'services']);
 const proxyMethods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS']);
 const streamMethods: ReadonlySet<string> = new Set(['GET', 'POST']);
 
@@ -48,29 +46,20 @@ export class Proxies implements StreamProxy {
     this.#log = log;
   }
 
-  handles(info: RequestInfo): boolean {
-    const { group, resource, subresource } = info;
-    if (group !== '') return false;
-    return this.passesBodyOn(info) || (resource === 'pods' && (subresource === 'log' || streams.has(subresource)));
-  }
-
-  passesBodyOn({ group, resource, subresource }: RequestInfo): boolean {
-    return group === '' && subresource === 'proxy' && proxied.has(resource);
-  }
-
-  async handle({ request, info, registry, admitConnect }: ProxiedRequest): Promise<TransportResponse> {
-    if (info.subresource === 'log') {
+  async handle({ request, info, connect, registry, admitConnect }: ProxiedRequest): Promise<TransportResponse> {
+    const tools = this.#tools(registry);
+    if (connect.to === 'log') {
       if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
-      return await this.#logs(info, registry, request.signal);
+      return await this.#logs(info, await connect.target(info, tools), registry, request.signal);
     }
-    checkConnect(request, info);
+    checkConnect(request, info, connect);
     await admitConnect();
-    if (info.subresource !== 'proxy') {
+    if (connect.to === 'stream') {
       // What else is wrong with it is told first.
-      await this.#kubeletTarget(registry, await streamTarget(info, registry));
+      await this.#kubeletTarget(registry, await connect.target(info, tools));
       throw badRequest('Upgrade request required');
     }
-    const location = await this.#location(info, registry);
+    const location = await connect.location(info, tools);
     const path = backendPath(info);
     const query = queryText(request.path);
     if (path === '' && (request.method === 'GET' || request.method === 'HEAD'))
@@ -82,34 +71,34 @@ export class Proxies implements StreamProxy {
   async upgrade({
     request,
     info,
+    connect,
     registry,
     admitConnect,
     message,
     socket,
     head,
   }: ProxiedRequest & UpgradingConnection): Promise<void> {
-    if (info.subresource === 'log') {
+    const tools = this.#tools(registry);
+    if (connect.to === 'log') {
       const protocol = negotiateReader(request.headers['sec-websocket-protocol']);
       const gone = new AbortController();
       socket.once('close', () => gone.abort());
-      const { body } = await this.#logs(info, registry, gone.signal);
+      const { body } = await this.#logs(info, await connect.target(info, tools), registry, gone.signal);
       return await sendOverWebSocket(body, protocol, { request: message, socket, head }, this.#log);
     }
-    checkConnect(request, info);
+    checkConnect(request, info, connect);
     await admitConnect();
     const timeoutMs = this.#options.upgradeTimeoutMs ?? 30_000;
     const target =
-      info.subresource === 'proxy'
-        ? { location: await this.#location(info, registry), path: (backendPath(info) || '/') + queryText(request.path) }
-        : await this.#kubeletTarget(registry, await streamTarget(info, registry));
+      connect.to === 'proxy'
+        ? { location: await connect.location(info, tools), path: (backendPath(info) || '/') + queryText(request.path) }
+        : await this.#kubeletTarget(registry, await connect.target(info, tools));
     await passUpgradeOn(this.#backends, this.#log, { request, socket, head }, { ...target, timeoutMs });
   }
 
-  async #location(info: RequestInfo, registry: Registry): Promise<Location> {
+  #tools(registry: Registry): ConnectTools {
     const { resolve = systemResolve, random = Math.random } = this.#options;
-    if (info.resource === 'nodes') return await nodeLocation(registry, info.name, resolve);
-    if (info.resource === 'pods') return await podLocation(registry, info.namespace, info.name);
-    return await serviceLocation(registry, info.namespace, info.name, random);
+    return { registry, resolve, random };
   }
 
   async #kubeletTarget(registry: Registry, { nodeName, path }: KubeletTarget): Promise<{ location: Location; path: string }> {
@@ -117,8 +106,12 @@ export class Proxies implements StreamProxy {
     return { location: { scheme: 'https', address: hostname, hostname, port, kubelet: true }, path };
   }
 
-  async #logs(info: RequestInfo, registry: Registry, signal: AbortSignal | undefined): Promise<TransportResponse> {
-    const wanted = await logTarget(info, registry);
+  async #logs(
+    info: RequestInfo,
+    wanted: KubeletTarget | undefined,
+    registry: Registry,
+    signal: AbortSignal | undefined,
+  ): Promise<TransportResponse> {
     if (wanted === undefined) return { status: 204, headers: {}, body: nothing() };
     const { location, path } = await this.#kubeletTarget(registry, wanted);
     const answer = await requestKubelet(this.#backends, this.#log, location, path, signal);
@@ -129,8 +122,8 @@ export class Proxies implements StreamProxy {
 }
 
 /** @throws ApiError for what no connection can be made with */
-function checkConnect({ method }: TransportRequest, { subresource, query }: RequestInfo): void {
-  if (!(subresource === 'proxy' ? proxyMethods : streamMethods).has(method)) throw methodNotAllowed();
+function checkConnect({ method }: TransportRequest, { query }: RequestInfo, { to }: Connect): void {
+  if (!(to === 'proxy' ? proxyMethods : streamMethods).has(method)) throw methodNotAllowed();
   if (query.has('dryRun')) throw badRequest('dryRun is not supported');
 }
 

@@ -42,8 +42,8 @@ export interface RequestContext {
   list(resource: ResourceId, namespace?: string): Promise<readonly KubeObject[]>;
 }
 
-/** The part of an object that a write may change: all but status, status alone, or a pod's ephemeral containers alone. */
-export type UpdatedPart = '' | 'status' | 'ephemeralcontainers';
+/** The part of an object that a write may change: '' for all but status, else the name of a subresource (`status`). */
+export type UpdatedPart = string;
 
 /** What a delete request does to an object next. */
 export type DeletionStep =

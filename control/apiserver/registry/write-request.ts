@@ -36,7 +36,7 @@ export interface UpdateRequest {
    */
   returnsOwn?: boolean;
   /** Which part the strategy lets through; `bypass`: the caller changed only what its endpoint may. */
-  mode: UpdatedPart | 'bypass';
+  mode: UpdatedPart;
   /** Server-side apply creates what is not there (true), other patches never do (false); absent: as the kind's strategy says. */
   forceCreate?: boolean;
   /** managedFields are already in place (server-side apply), or the endpoint owns no fields (binding, eviction). */

@@ -4,7 +4,6 @@
  * Source: apiserver `pkg/endpoints/handlers/create.go` (createHandler), `rest.go` (ConnectResource).
  */
 import type { KubeObject } from '#api/meta.ts';
-import { readQueryOptions } from '#api/query-options.ts';
 import type { AdmissionChain } from '../admission/chain.ts';
 import type { AdmissionAttributes, AdmissionContext } from '../admission/plugin.ts';
 import type { UserInfo } from '../registry/strategy.ts';
@@ -47,37 +46,23 @@ export async function admitted(
   return { validate: () => admission.validate(attributes, context) };
 }
 
-/** The kinds of a connect's options, by resource and subresource. */
-const connectKinds: Readonly<Record<string, string>> = {
-  'pods/exec': 'PodExecOptions',
-  'pods/attach': 'PodAttachOptions',
-  'pods/portforward': 'PodPortForwardOptions',
-  'pods/proxy': 'PodProxyOptions',
-  'services/proxy': 'ServiceProxyOptions',
-  'nodes/proxy': 'NodeProxyOptions',
-};
-
-function connectOptions({ resource, subresource, query, rest }: RequestInfo): Record<string, unknown> {
-  const type = { apiVersion: 'v1', kind: connectKinds[`${resource}/${subresource}`] ?? '' };
-  if (subresource === 'portforward') return { ...type, ...readQueryOptions('PodPortForwardOptions', query) };
-  if (subresource === 'proxy') return { ...type, path: rest.length === 0 ? '' : `/${rest.join('/')}` };
-  const { command, ...streams } = readQueryOptions('PodExecOptions', query);
-  return { ...type, ...streams, ...(subresource === 'exec' ? { command } : {}) };
-}
-
-/** Admits a connection to a pod, service or node: mutating and validating plugins at once. @throws ApiError as a plugin says */
+/**
+ * Admits a connection to somebody else: mutating and validating plugins at once.
+ * @param options of the connect, with their type: `PodExecOptions`
+ * @throws ApiError as a plugin says
+ */
 export async function admitConnect(
   admission: AdmissionChain,
   info: RequestInfo,
+  options: { apiVersion: string; kind: string },
   user: UserInfo,
   context: AdmissionContext,
 ): Promise<void> {
   const { group, version, resource: plural, subresource, namespace, name } = info;
-  const options = connectOptions(info);
   const attributes: AdmissionAttributes = {
     operation: 'connect',
     resource: { group, version, plural },
-    kind: String(options['kind']),
+    kind: options.kind,
     subresource,
     namespace,
     name,

@@ -1,7 +1,7 @@
 /** One request for a resource, as its handlers see it: what it asks, who asks, and the parts of the server that answer. */
 import type { KubeObject } from '#api/meta.ts';
 import { apiVersionOf } from '#api/meta.ts';
-import type { Resource } from '#api/resources.ts';
+import type { Resource, Subresource } from '#api/resources.ts';
 import type { Clock } from '#client/clock.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
@@ -10,9 +10,10 @@ import type { ServiceAccountTokens } from '../authentication/service-account-tok
 import type { Authorizer } from '../authorization/authorization.ts';
 import type { CacheFeed } from '../cache/cache-feed.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
-import type { KindCatalog } from '../catalog.ts';
+import type { KindCatalog, ServedKind } from '../catalog.ts';
 import type { BodyDecoder } from '../decoding/body-decoder.ts';
 import type { ObjectPatcher } from '../patch/patch.ts';
+import { type Connect, connectVerbs } from '../proxy/connect.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Strategy, UserInfo } from '../registry/strategy.ts';
 import type { WriteContext } from '../registry/write-request.ts';
@@ -31,7 +32,7 @@ export interface Parts {
   clock: Clock;
   log: ServerLog;
   feed: CacheFeed;
-  catalog: KindCatalog;
+  catalog: KindCatalog<RestKind>;
   registry: Registry;
   patcher: ObjectPatcher;
   decoder: BodyDecoder;
@@ -55,6 +56,38 @@ export interface Exchange {
   warnings: WarningRecorder;
   /** Aborts when the client leaves, the server shuts down, or the kind is no longer served. */
   signal: AbortSignal;
+}
+
+/** Answers one verb of a subresource. @throws ApiError */
+export type SubresourceHandler = (exchange: Exchange) => Promise<TransportResponse>;
+
+/** One subresource, as the kind's room declares it. Routes, discovery and OpenAPI follow from it. */
+export interface ServedSubresource {
+  /** What its bodies are. Absent: the kind itself, as with `status`. */
+  carries?: { group: string; version: string; kind: string };
+  /** Who answers, by verb; other verbs get 405. */
+  handlers?: Readonly<Partial<Record<'create' | 'delete' | 'get' | 'patch' | 'update', SubresourceHandler>>>;
+  /** In place of handlers: somebody else answers, a kubelet or a pod. */
+  connect?: Connect;
+}
+
+/** A kind with all that its routes need. */
+export interface RestKind extends ServedKind {
+  /** By name: `status`, `scale`. Its row must list the same: see {@link subresourceRows}. */
+  subresources?: Readonly<Record<string, ServedSubresource>>;
+}
+
+/** What the row of a kind says of these subresources. Pure. */
+export function subresourceRows(
+  { group, version, kind }: Pick<Resource, 'group' | 'version' | 'kind'>,
+  subresources: Readonly<Record<string, ServedSubresource>>,
+): Subresource[] {
+  return Object.keys(subresources)
+    .sort()
+    .flatMap((name) => {
+      const { carries = { group, version, kind }, handlers = {}, connect } = subresources[name] ?? {};
+      return [{ name, ...carries, verbs: connect === undefined ? Object.keys(handlers).sort() : connectVerbs(connect) }];
+    });
 }
 
 /** Conversions that every resource endpoint offers; protobuf has no Table. */

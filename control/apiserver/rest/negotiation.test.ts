@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { decodeProtobuf, decodeRaw, encodeProtobuf, openEnvelope } from '#api/codec/protobuf.ts';
-import { createResourceCatalog } from '#api/resource-catalog.ts';
 import { admin, startTestServer, type TestServer } from '../api-server.testing.ts';
 import { inProcessTransport } from '../in-process-transport.ts';
+import { servedResources } from '../kinds/served-resources.testing.ts';
 
 const maps = '/api/v1/namespaces/default/configmaps';
 const protobuf = 'application/vnd.kubernetes.protobuf';
@@ -279,7 +279,7 @@ describe('paths', () => {
     const { json } = await api.request('GET', '/');
     const listed = (json as unknown as { paths: string[] }).paths.filter((path) => path !== '/metrics');
     const named = [...listed, '/apis/apps', '/apis/apps/v1', '/.well-known/openid-configuration', '/openid/v1/jwks', '/none'];
-    const kinds = createResourceCatalog()
+    const kinds = servedResources()
       .all()
       .filter(({ announced }) => announced)
       .flatMap(({ group, version, plural, subresources }) => {

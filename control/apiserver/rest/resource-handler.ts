@@ -1,21 +1,14 @@
 /** Which handler serves a resource request. */
+import { ownValue } from '#api/own-value.ts';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
 import { failure } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
-import { handleTokenRequest } from '../kinds/core/serviceaccount/token-requests.ts';
+import type { KindCatalog } from '../catalog.ts';
 import { handleDelete, handleDeleteCollection } from './delete-handlers.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, RestKind, ServedSubresource, SubresourceHandler } from './exchange.ts';
 import { handleGet, handleList, handleWatch } from './read-handlers.ts';
 import type { RequestInfo } from './request-info.ts';
-import {
-  createBinding,
-  createEviction,
-  finalizeNamespace,
-  getScale,
-  writeEphemeralContainers,
-  writeScale,
-} from './subresources.ts';
 import { handleCreate, handlePatch, handleUpdate } from './write-handlers.ts';
 
 /** The resource that the path names; undefined where upstream has no route either (404, plain text). */
@@ -28,6 +21,17 @@ export function findResource(catalog: ResourceCatalog, info: RequestInfo): Resou
   if (resource.namespaced && info.namespace === '' && info.name !== '' && info.verb !== 'watch') return undefined;
   if (info.subresource !== '' && !resource.subresources.some(({ name }) => name === info.subresource)) return undefined;
   return resource;
+}
+
+/** A subresource that somebody else answers. */
+export type ConnectedSubresource = Required<Pick<ServedSubresource, 'connect' | 'carries'>>;
+
+/** The connect that the path names; undefined: it names something else, which is answered here. */
+export function findConnect(catalog: KindCatalog<RestKind>, info: RequestInfo): ConnectedSubresource | undefined {
+  const resource = info.subresource === '' ? undefined : findResource(catalog.resources, info);
+  if (resource === undefined) return undefined;
+  const { connect, carries = resource } = ownValue(catalog.kind(resource).subresources, info.subresource) ?? {};
+  return connect === undefined ? undefined : { connect, carries };
 }
 
 /** What go-restful answers for a path that exists, with a method that does not. */
@@ -66,24 +70,10 @@ export async function handleResource(exchange: Exchange): Promise<TransportRespo
   }
 }
 
-type Handler = (exchange: Exchange) => Promise<TransportResponse>;
-
-const handlers: Readonly<Record<string, Readonly<Record<string, Handler>>>> = {
-  status: {
-    get: handleGet,
-    update: (exchange) => handleUpdate(exchange, 'status'),
-    patch: (exchange) => handlePatch(exchange, 'status'),
-  },
-  scale: { get: getScale, update: writeScale, patch: writeScale },
-  binding: { create: createBinding },
-  eviction: { create: createEviction },
-  token: { create: handleTokenRequest },
-  finalize: { update: finalizeNamespace },
-  ephemeralcontainers: { get: handleGet, update: writeEphemeralContainers, patch: writeEphemeralContainers },
-};
-
 async function handleSubresource(exchange: Exchange): Promise<TransportResponse> {
-  const handler = handlers[exchange.info.subresource]?.[exchange.info.verb];
+  const { info, resource, parts } = exchange;
+  const { handlers = {} } = ownValue(parts.catalog.kind(resource).subresources, info.subresource) ?? {};
+  const handler = ownValue(handlers as Readonly<Record<string, SubresourceHandler>>, info.verb);
   if (handler === undefined) throw methodNotAllowed();
   return await handler(exchange);
 }

@@ -73,3 +73,8 @@ export function errorResponse(error: unknown, format: Format, pretty: boolean): 
   if (retry !== undefined && retry > 0) response.headers['retry-after'] = String(retry);
   return response;
 }
+
+/** What is done and has nothing else to tell: a Status of success. */
+export function successResponse(code: number, format: Format, pretty: boolean): TransportResponse {
+  return objectResponse(code, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code }, format, pretty);
+}

@@ -30,7 +30,8 @@ export async function handleCreate(exchange: Exchange): Promise<TransportRespons
   return respondWith(exchange, 201, await parts.registry.create(resource, info.namespace, object, context));
 }
 
-export async function handleUpdate(exchange: Exchange, subresource: '' | 'status'): Promise<TransportResponse> {
+/** PUT. @param subresource '': of the object itself; else of one part, which the kind's strategy lets through */
+export async function handleUpdate(exchange: Exchange, subresource: string): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');
   const submitted = await readObject(exchange, typeOf(resource), 'UpdateOptions');
@@ -83,10 +84,10 @@ const patchTypes: readonly PatchContentType[] = [
 ];
 const applyType = 'application/apply-patch+yaml';
 
+/** PATCH. @param subresource as of {@link handleUpdate} */
 export async function handlePatch(exchange: Exchange, subresource: string): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
-  const mode = subresource === '' || subresource === 'status' ? subresource : 'bypass';
-  const request = await patchRequest(exchange, typeOf(resource), subresource, mode);
+  const request = await patchRequest(exchange, typeOf(resource), subresource, subresource);
   const { object, created } = await parts.registry.update(resource, info, request, writeContext(exchange, 'PatchOptions'));
   return respondWith(exchange, created ? 201 : 200, object);
 }

@@ -2,6 +2,7 @@
 import { nameIsDnsSubdomain } from '#api/names.ts';
 import { podNameWarnings } from '../../core/pod/template.ts';
 import { defineKind } from '../../define-kind.ts';
+import { scaleSubresource } from '../../scale.ts';
 import { deploymentColumns } from './columns.ts';
 import { setDeploymentDefaults } from './defaults.ts';
 import { validateDeployment, validateDeploymentStatus } from './validation.ts';
@@ -17,5 +18,6 @@ export const deploymentKind = defineKind({
   immutable: ['spec.selector'],
   validate: validateDeployment,
   warnings: podNameWarnings,
+  subresources: { scale: scaleSubresource },
   columns: deploymentColumns,
 });

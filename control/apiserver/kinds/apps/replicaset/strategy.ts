@@ -2,6 +2,7 @@
 import { nameIsDnsSubdomain } from '#api/names.ts';
 import { podNameWarnings } from '../../core/pod/template.ts';
 import { defineKind } from '../../define-kind.ts';
+import { scaleSubresource } from '../../scale.ts';
 import { replicaSetColumns } from './columns.ts';
 import { setReplicaSetDefaults } from './defaults.ts';
 import { validateReplicaSet, validateReplicaSetStatus } from './validation.ts';
@@ -17,5 +18,6 @@ export const replicaSetKind = defineKind({
   validate: validateReplicaSet,
   warnings: podNameWarnings,
   fieldSelectors: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
+  subresources: { scale: scaleSubresource },
   columns: replicaSetColumns,
 });

@@ -6,6 +6,7 @@
 import { nameIsDnsLabel } from '#api/names.ts';
 import { defineKind } from '../../define-kind.ts';
 import { namespaceColumns } from './columns.ts';
+import { finalizeNamespace } from './finalize.ts';
 import { namespaceDeletion } from './lifecycle.ts';
 import { validateNamespace, validateNamespaceStatus } from './validation.ts';
 
@@ -32,6 +33,7 @@ export const namespaceKind = defineKind({
   },
   validate: validateNamespace,
   ...namespaceDeletion,
+  subresources: { finalize: { handlers: { update: finalizeNamespace } } },
   fieldSelectors: { 'status.phase': ({ status }) => status?.phase ?? '', name: ({ metadata }) => metadata.name },
   columns: namespaceColumns,
 });

@@ -1,8 +1,10 @@
 /** Nodes. Source: upstream `pkg/registry/core/node/strategy.go`. */
 import { nameIsDnsSubdomain } from '#api/names.ts';
+import { proxyConnect } from '../../../proxy/connect.ts';
 import { defineKind } from '../../define-kind.ts';
 import { nodeColumns } from './columns.ts';
 import { setNodeDefaults } from './defaults.ts';
+import { nodeLocation } from './proxy.ts';
 import { validateNode, validateNodeUpdate } from './validation.ts';
 
 export const nodeKind = defineKind({
@@ -23,5 +25,8 @@ export const nodeKind = defineKind({
     return spec.externalID ? ['spec.externalID: this field is deprecated, and is unused by Kubernetes'] : [];
   },
   fieldSelectors: { 'spec.unschedulable': ({ spec }) => String(spec?.unschedulable ?? false) },
+  subresources: {
+    proxy: { carries: { group: '', version: 'v1', kind: 'NodeProxyOptions' }, connect: proxyConnect(nodeLocation) },
+  },
   columns: nodeColumns,
 });

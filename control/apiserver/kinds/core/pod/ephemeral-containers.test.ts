@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { EphemeralContainer, Pod } from '#api/types.generated.ts';
 import { systemMeta, texts } from '../../strategy.testing.ts';
 import { setPodDefaults } from './defaults.ts';
-import { prepareEphemeralContainersUpdate } from './strategy.ts';
+import { prepareEphemeralContainersUpdate } from './ephemeral-containers.ts';
 import { validateEphemeralContainersUpdate } from './validation.ts';
 
 /** What the API server answers when the containers of a pod that has `before` become `after`. */

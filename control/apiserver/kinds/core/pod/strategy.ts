@@ -10,7 +10,9 @@ import type { LabelSelector, Pod, PodSpec } from '#api/types.generated.ts';
 import { defineKind } from '../../define-kind.ts';
 import { podColumns } from './columns.ts';
 import { setPodDefaults } from './defaults.ts';
+import { prepareEphemeralContainersUpdate } from './ephemeral-containers.ts';
 import { validatePodStatus } from './status-validation.ts';
+import { podSubresources } from './subresources.ts';
 import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from './validation.ts';
 import { podWarnings } from './warnings.ts';
 
@@ -59,16 +61,9 @@ export const podKind = defineKind({
     'status.podIPs': () => '',
     'status.nominatedNodeName': ({ status }) => status?.nominatedNodeName ?? '',
   },
+  subresources: podSubresources,
   columns: podColumns,
 });
-
-/** `pods/ephemeralcontainers`: keeps all of the stored pod but the ephemeral containers. In place. */
-export function prepareEphemeralContainersUpdate(pod: Pod, old: Pod): void {
-  const { ephemeralContainers } = pod.spec;
-  pod.spec = { ...old.spec, ephemeralContainers };
-  pod.status = old.status;
-  setPodDefaults(pod);
-}
 
 /** A report that leaves out what the server set does not clear it. */
 function completeStatus(pod: Pod, old: Pod): void {

@@ -1,9 +1,11 @@
 /** Services. Source: upstream `pkg/registry/core/service/{strategy.go,storage/storage.go}`. */
 import { nameIsDnsLabel } from '#api/names.ts';
+import { proxyConnect } from '../../../proxy/connect.ts';
 import { defineKind } from '../../define-kind.ts';
 import type { StrategyDeps } from '../../deps.ts';
 import { serviceColumns } from './columns.ts';
 import { setServiceDefaults } from './defaults.ts';
+import { serviceLocation } from './proxy.ts';
 import { prepareService } from './update.ts';
 import { validateService, validateServiceStatus } from './validation.ts';
 import { serviceWarnings } from './warnings.ts';
@@ -24,5 +26,8 @@ export const serviceKind = ({ services }: Pick<StrategyDeps, 'services'>) =>
     release: (object, revision) => services.release(object, revision),
     repair: (stored) => services.repair(stored),
     fieldSelectors: { 'spec.clusterIP': ({ spec }) => spec.clusterIP ?? '', 'spec.type': ({ spec }) => spec.type ?? '' },
+    subresources: {
+      proxy: { carries: { group: '', version: 'v1', kind: 'ServiceProxyOptions' }, connect: proxyConnect(serviceLocation) },
+    },
     columns: serviceColumns,
   });

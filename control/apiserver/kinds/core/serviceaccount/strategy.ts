@@ -3,6 +3,7 @@ import { nameIsDnsSubdomain } from '#api/names.ts';
 import type { ServiceAccount } from '#api/types.generated.ts';
 import { defineKind } from '../../define-kind.ts';
 import { serviceAccountColumns } from './columns.ts';
+import { handleTokenRequest } from './token-requests.ts';
 
 const MOUNTABLE_ANNOTATION = 'kubernetes.io/enforce-mountable-secrets';
 
@@ -16,6 +17,12 @@ export const serviceAccountKind = defineKind({
     if (!isNew || old?.metadata.annotations?.[MOUNTABLE_ANNOTATION] !== undefined) return [];
     const advice = 'prefer separate namespaces to isolate access to mounted secrets';
     return [`metadata.annotations[${MOUNTABLE_ANNOTATION}]: deprecated in v1.32+; ${advice}`];
+  },
+  subresources: {
+    token: {
+      carries: { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' },
+      handlers: { create: handleTokenRequest },
+    },
   },
   columns: serviceAccountColumns,
 });

@@ -7,17 +7,12 @@ import { validatePodLogOptions } from '#api/pod-log-options.ts';
 import { type QueryOptions, readQueryOptions } from '#api/query-options.ts';
 import { badRequest, invalid } from '#api/status.ts';
 import type { Pod } from '#api/types.generated.ts';
-import type { Registry } from '../registry/registry.ts';
-import type { RequestInfo } from '../rest/request-info.ts';
-
-export interface KubeletTarget {
-  nodeName: string;
-  /** Path and query. */
-  path: string;
-}
+import type { ConnectTools, KubeletTarget } from '../../../proxy/connect.ts';
+import type { Registry } from '../../../registry/registry.ts';
+import type { RequestInfo } from '../../../rest/request-info.ts';
 
 /** undefined: the pod is on no node yet, and nothing has been logged. @throws ApiError */
-export async function logTarget(info: RequestInfo, registry: Registry): Promise<KubeletTarget | undefined> {
+export async function logTarget(info: RequestInfo, { registry }: ConnectTools): Promise<KubeletTarget | undefined> {
   const options = readQueryOptions('PodLogOptions', info.query);
   checkLogOptions(options, info.name);
   const pod = await podOf(info, registry);
@@ -69,7 +64,7 @@ function logQuery(options: QueryOptions<'PodLogOptions'>): URLSearchParams {
 }
 
 /** What the kubelet of the pod's node is asked for exec, attach and port-forward. @throws ApiError */
-export async function streamTarget(info: RequestInfo, registry: Registry): Promise<KubeletTarget> {
+export async function streamTarget(info: RequestInfo, { registry }: ConnectTools): Promise<KubeletTarget> {
   const query = new URLSearchParams();
   let asked: string | undefined;
   if (info.subresource === 'portforward') {

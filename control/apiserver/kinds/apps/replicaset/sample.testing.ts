@@ -1,0 +1,6 @@
+/** For `absent-parts.test.ts`: nearly every field that checks and defaults look at. */
+import { richSelector as selector, richTemplate as template } from '../../core/pod/sample.testing.ts';
+
+export const samples = {
+  'replicasets.apps': { spec: { selector, template } },
+};

@@ -1,0 +1,14 @@
+/** Subresources that read the whole object and write one part of it: `status` of most kinds. */
+
+import type { ServedSubresource } from '../rest/exchange.ts';
+import { handleGet } from '../rest/read-handlers.ts';
+import { handlePatch, handleUpdate } from '../rest/write-handlers.ts';
+
+/** @param name of the subresource; the strategy's `status` or `parts` say what such a write keeps */
+export const partSubresource = (name: string): ServedSubresource => ({
+  handlers: {
+    get: handleGet,
+    update: (exchange) => handleUpdate(exchange, name),
+    patch: (exchange) => handlePatch(exchange, name),
+  },
+});
