@@ -216,14 +216,14 @@ function agentParts({ options, apiServerHost, client, runtime, clock, log, signa
       signal,
     ),
   ];
-  if (options.runtime === 'containerd') parts.push(endForgottenShims(options, { clock, log, events: recorders.kubelet }, signal));
+  if (options.runtime === 'containerd') parts.push(killOrphanedShims(options, { clock, log, events: recorders.kubelet }, signal));
   return [
     ...parts,
     Promise.all(parts).then(async () => void (await Promise.all(Object.values(recorders).map((one) => one.flush())))),
   ];
 }
 
-function endForgottenShims(
+function killOrphanedShims(
   { nodeName, runtimeEndpoint: endpoint }: AgentOptions,
   { clock, log, events }: Pick<Context, 'clock' | 'log'> & { events: EventRecorder },
   signal: AbortSignal,

@@ -39,9 +39,9 @@ describe('the resource catalog', () => {
 
   it('adds and removes rows, and calls listeners after the change', () => {
     const catalog = createResourceCatalog();
-    const told: string[] = [];
+    const changes: string[] = [];
     const note = ({ kind, resource }: CatalogChange): void =>
-      void told.push(`${kind} ${resource.id} ${catalog.byId(resource.id) === resource}`);
+      void changes.push(`${kind} ${resource.id} ${catalog.byId(resource.id) === resource}`);
     const end = catalog.changed(note);
     const before = catalog.all();
     catalog.add(gadgets);
@@ -54,7 +54,7 @@ describe('the resource catalog', () => {
     assert.equal(catalog.remove(alpha.id), false);
     end();
     assert.equal(catalog.remove(gadgets.id), true);
-    assert.deepEqual(told, [
+    assert.deepEqual(changes, [
       'added gadgets.example.com true',
       'added gadgets.v1alpha1.example.com true',
       'removed gadgets.v1alpha1.example.com false',

@@ -30,7 +30,7 @@ const questions: Record<string, { target: string; headers: Record<string, string
 };
 
 const server = await ServerProcess.start([], [...tinkerNodeFlags, ...collectable]);
-const say = (what: string): void => console.log(`${mib(server.residentBytes())}  ${what}`);
+const report = (what: string): void => console.log(`${mib(server.residentBytes())}  ${what}`);
 
 async function each(work: (name: string) => Promise<{ status: number; text: string }>): Promise<void> {
   const names = Array.from({ length: objects }, (_, index) => `map-${index}`);
@@ -67,23 +67,23 @@ async function slope(what: string, protocol: 'http/1.1' | 'h2'): Promise<void> {
 
 try {
   await delay(1_000);
-  say('at the start');
+  report('at the start');
   await each((name) =>
     server.request('POST', path, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { text: 'x'.repeat(2_000) } }),
   );
-  say(`${objects} ConfigMaps of 2 KB made`);
+  report(`${objects} ConfigMaps of 2 KB made`);
   for (const what of Object.keys(questions).filter((name) => name.includes(wanted)))
     for (const protocol of ['http/1.1', 'h2'] as const) await slope(what, protocol);
-  say('they have left');
+  report('they have left');
   await each((name) => server.request('DELETE', `${path}/${name}`));
-  say('all deleted');
+  report('all deleted');
   if (wanted === '') {
     for (const [waitS, sinceS] of [
       [30, 30],
       [90, 120],
     ] as const) {
       await delay(waitS * 1_000);
-      say(`${sinceS} s later`);
+      report(`${sinceS} s later`);
     }
   }
 } finally {

@@ -63,7 +63,7 @@ export async function runDaemon(
   let isServing = false;
   const ready = (): void => {
     isServing = true;
-    void tellSystemd(log);
+    void notifySystemd(log);
   };
   void processMemory(systemClock, log).then((memory) => returnMemory(memory, stop.signal));
   try {
@@ -82,7 +82,7 @@ export async function runDaemon(
 }
 
 /** Sends `READY=1`, for a unit with `Type=notify`. */
-async function tellSystemd(log: Logger): Promise<void> {
+async function notifySystemd(log: Logger): Promise<void> {
   if (process.env['NOTIFY_SOCKET'] === undefined) return;
   try {
     await execFile(['systemd-notify', '--ready']);

@@ -32,9 +32,9 @@ describe('createLogDestination', () => {
     assert.equal(file.text, 'abc\nd');
     file.room = undefined;
     destination.write('i\n');
-    const [first, cut, told, last] = file.text.split('\n');
+    const [first, cut, report, last] = file.text.split('\n');
     assert.deepEqual([first, cut, last], ['abc', 'd', 'i']);
-    assert.deepEqual(JSON.parse(told ?? ''), {
+    assert.deepEqual(JSON.parse(report ?? ''), {
       level: 40,
       time: '1970-01-01T00:00:00.000Z',
       lost: 2,

@@ -41,7 +41,7 @@ export function createLogDestination(
     return true;
   }
 
-  function tellLost(): boolean {
+  function reportLost(): boolean {
     const line = {
       level: 40,
       time: new Date(now()).toISOString(),
@@ -55,7 +55,7 @@ export function createLogDestination(
 
   return {
     write(line) {
-      if ((lost > 0 && !tellLost()) || !put(line)) lost++;
+      if ((lost > 0 && !reportLost()) || !put(line)) lost++;
     },
   };
 }

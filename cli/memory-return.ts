@@ -35,7 +35,7 @@ const settleMs = 1_000;
 const growthBytes = 16 << 20;
 const idleUtilization = 0.1;
 /** How often a busy process is skipped before memory is returned all the same. */
-const maxPutOff = 6;
+const maxSkips = 6;
 /**
  * Number of passes. With 10 s per collection, the last one is two minutes after the load, when the watch caches' windows (75 s)
  * are empty.
@@ -46,7 +46,7 @@ const passes = 6;
 export async function returnMemory(deps: MemoryReturnDeps, signal: AbortSignal): Promise<void> {
   let floorBytes = Number.POSITIVE_INFINITY;
   let passesLeft = 0;
-  let putOff = 0;
+  let skips = 0;
   while (!signal.aborted) {
     await sleep(deps.clock, lookEveryMs, signal);
     if (signal.aborted) return;
@@ -55,8 +55,8 @@ export async function returnMemory(deps: MemoryReturnDeps, signal: AbortSignal):
     // The start of the process leaves as much garbage as a load.
     if (floorBytes === Number.POSITIVE_INFINITY || nowBytes > floorBytes + growthBytes) passesLeft = passes;
     if (passesLeft === 0) continue;
-    if (!isIdle && ++putOff < maxPutOff) continue;
-    putOff = 0;
+    if (!isIdle && ++skips < maxSkips) continue;
+    skips = 0;
     passesLeft--;
     await deps.collect();
     // V8 frees collected memory in other threads.

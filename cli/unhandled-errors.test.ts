@@ -39,7 +39,7 @@ function start(wrapper: string[], fault: string, args: string[]): Running {
   const seen: Record<string, unknown>[] = [];
   let text = '';
   let changed = Promise.withResolvers<void>();
-  const told = (): void => {
+  const signalChange = (): void => {
     changed.resolve();
     changed = Promise.withResolvers();
   };
@@ -49,10 +49,10 @@ function start(wrapper: string[], fault: string, args: string[]): Running {
     const lines = (rest + chunk.toString('utf8')).split('\n');
     rest = lines.pop() ?? '';
     seen.push(...lines.map((line) => JSON.parse(line) as Record<string, unknown>));
-    told();
+    signalChange();
   });
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  void ended.then(told);
+  void ended.then(signalChange);
   return {
     process: child,
     ended,

@@ -32,7 +32,7 @@ async function startAndShow(lab: Lab): Promise<void> {
   } catch (error) {
     throw error instanceof UsageError ? error : withAdvice(lab, error);
   }
-  print(`\n${howToGoOn(lab)}`);
+  print(`\n${nextSteps(lab)}`);
 }
 
 /** Removes the lab, or says that there is none. @throws UsageError */
@@ -58,10 +58,10 @@ export async function down(lab: Lab): Promise<void> {
 async function withInterruptMessage(lab: Lab, run: () => Promise<void>): Promise<void> {
   const onSignal = (): void => {
     const isBegun = readRecord(lab.name, lab.dataDir) !== undefined;
-    const goOn = `the same command goes on from here, "${downCommand(lab)}" takes it away.`;
+    const advice = `the same command goes on from here, "${downCommand(lab)}" takes it away.`;
     // Writes to the descriptor, because the live display buffers process.stderr. The display has also hidden the cursor.
     const cursor = process.stdout.isTTY ? '\x1b[?25h' : '';
-    writeSync(2, `${cursor}\ntinker: interrupted; ${isBegun ? goOn : 'nothing of the lab was started yet.'}\n`);
+    writeSync(2, `${cursor}\ntinker: interrupted; ${isBegun ? advice : 'nothing of the lab was started yet.'}\n`);
     process.exit(130);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -82,7 +82,7 @@ function withAdvice(lab: Lab, error: unknown): Error {
   });
 }
 
-function howToGoOn(lab: Lab): string {
+function nextSteps(lab: Lab): string {
   const [first] = lab.hosts;
   const commands = [
     [`export KUBECONFIG=${lab.kubeconfig}`, ''],

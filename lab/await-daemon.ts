@@ -5,7 +5,7 @@ import { until } from './until.ts';
 /** @throws Error with the last lines of its log, and the path of the log */
 export async function startAndAwait(daemon: DaemonSpec, serves: () => Promise<boolean>, timeoutMs: number): Promise<void> {
   await startDaemon(daemon);
-  await untilOrEnd(`${daemon.name} serves`, [daemon], serves, { timeoutMs, onTimeout: () => lastWords(daemon) });
+  await untilOrEnd(`${daemon.name} serves`, [daemon], serves, { timeoutMs, onTimeout: () => endReason(daemon) });
 }
 
 /** Waits for a condition while all these programs run. @throws Error when the time is over, or when one of them has ended */
@@ -20,11 +20,11 @@ export async function untilOrEnd(
     return ended === undefined ? (await ask()) && {} : { ended };
   };
   const { ended } = await until(what, look, options);
-  if (ended !== undefined) throw new Error(`${ended.name} has ended; ${await lastWords(ended)}`);
+  if (ended !== undefined) throw new Error(`${ended.name} has ended; ${await endReason(ended)}`);
 }
 
 /** The reason in the log why a program has ended: our own programs log one; otherwise the last lines. */
-async function lastWords({ logFile }: DaemonSpec): Promise<string> {
+async function endReason({ logFile }: DaemonSpec): Promise<string> {
   const lines = (await logTail(logFile)).split('\n');
   const line = lines.findLast((text) => text.startsWith('tinker: ')) ?? lines.at(-1) ?? '';
   return `its log ${logFile} says: ${line.replace(/^tinker: /, '').trim()}`;

@@ -80,7 +80,7 @@ export function planLab(options: LabOptions): Lab {
   // A node gets a /24 of it.
   checkNetwork('--cluster-cidr', options.clusterCidr, 20);
   const services = checkNetwork('--service-cidr', options.serviceCidr, 24);
-  checkApart(options);
+  checkNoOverlap(options);
   const stateDir = join('/run/tinkernetes', options.name);
   // The prefix keeps a lab called "docker" from using Docker's control group.
   const cgroup = `/tinkernetes-${options.name}`;
@@ -132,7 +132,7 @@ function checkNetwork(option: string, text: string, longest: number): Cidr {
 }
 
 /** Checks that the lab's three networks do not overlap. @throws Error when two of them share addresses */
-function checkApart({ subnet, clusterCidr, serviceCidr }: LabOptions): void {
+function checkNoOverlap({ subnet, clusterCidr, serviceCidr }: LabOptions): void {
   const networks = Object.entries({ '--subnet': subnet, '--cluster-cidr': clusterCidr, '--service-cidr': serviceCidr });
   for (const [index, [option, cidr]] of networks.entries()) {
     const [other, otherCidr] =

@@ -58,7 +58,7 @@ function thisMachine(): Machine {
     platform: process.platform,
     uid: process.geteuid?.(),
     osRelease: existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '',
-    hasAptGet: isThere('apt-get'),
+    hasAptGet: isInstalled('apt-get'),
     hasCapability,
   };
 }
@@ -95,11 +95,11 @@ export function checkSystem(machine: Machine = thisMachine()): void {
 /** The packages that this runtime needs and that are not installed. */
 export function missingPackages(runtime: LabRuntime): string[] {
   const wanted = { ...packages, ...runtimePackages[runtime] };
-  return Object.keys(wanted).filter((name) => !isThere(wanted[name] as string));
+  return Object.keys(wanted).filter((name) => !isInstalled(wanted[name] as string));
 }
 
 /** Whether a file exists. @param file an absolute path, or a program's name in PATH */
-export function isThere(file: string): boolean {
+export function isInstalled(file: string): boolean {
   return file.startsWith('/') ? existsSync(file) : programFolders.some((folder) => existsSync(join(folder, file)));
 }
 
@@ -124,7 +124,7 @@ export async function installPackages(
   try {
     // Without a network, apt-get update ends with status 0 and a warning, because older package lists may be present.
     updated = (await exec([...aptGet, 'update'], { env, timeoutMs: 300_000 })).stderr;
-    checkNothingGoes(names, (await exec([...install, '--simulate', ...names], { env, timeoutMs: 60_000 })).stdout);
+    checkNoRemovals(names, (await exec([...install, '--simulate', ...names], { env, timeoutMs: 60_000 })).stdout);
     await exec([...install, ...names], { env, timeoutMs: 900_000 });
   } catch (error) {
     if (!(error instanceof ExecError)) throw error;
@@ -140,7 +140,7 @@ export async function installPackages(
  * Checks a simulated installation. `apt-get -y` would remove packages that conflict, such as Docker's own. @throws UsageError
  * when packages would be removed
  */
-function checkNothingGoes(names: readonly string[], simulation: string): void {
+function checkNoRemovals(names: readonly string[], simulation: string): void {
   // busybox-static is the same program as busybox and replaces it.
   const gone = [...simulation.matchAll(/^Remv (\S+)/gm)].map(([, name]) => name).filter((name) => name !== 'busybox');
   if (gone.length === 0) return;

@@ -19,6 +19,7 @@ interface Room {
 const control = ['api', 'client'];
 const agent = ['api', 'client', 'agent/host'];
 
+/** The rooms with their rules, as ARCHITECTURE.md states them. */
 export const rooms: readonly Room[] = [
   { folder: 'api', mayImport: [], why: 'api/ imports nothing of ours.' },
   { folder: 'client', mayImport: ['api'], why: 'client/ imports api/ only.' },
@@ -67,13 +68,13 @@ export const rooms: readonly Room[] = [
  * Functions that open, read or remove by path. They would block at a FIFO, follow a link or enter a mount. Where containers can
  * plant files, use `agent/host/safe-open.ts` and `remove-tree.ts` instead.
  */
-const careless =
+const pathFunctions =
   /^(open|openSync|readFile|readFileSync|writeFile|writeFileSync|appendFile|appendFileSync|createReadStream|createWriteStream|copyFile|cp|truncate|rename|unlink|default|\*)$/;
 const fileSystem = /^(node:)?fs(\/promises)?$/;
 
 /** The finding for a name that is imported from Node's file system module; undefined when it is allowed. */
 export function judgeFileAccess(file: string, specifier: string, name: string): string | undefined {
-  if (!fileSystem.test(specifier) || testFile.test(file) || !careless.test(name)) return undefined;
+  if (!fileSystem.test(specifier) || testFile.test(file) || !pathFunctions.test(name)) return undefined;
   const isExposed = isWithin(file, 'agent/kubelet') || isWithin(file, 'agent/runtime/docker');
   return isExposed ? 'A container may have planted that file: use agent/host/safe-open.ts or remove-tree.ts.' : undefined;
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { execFile } from '#agent/host/exec.ts';
 import { stopLab } from '#lab/down.ts';
 import { labNames } from '#lab/record.ts';
-import { installPackages, isThere, missingPackages, UsageError } from '#lab/system.ts';
+import { installPackages, isInstalled, missingPackages, UsageError } from '#lab/system.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** The packages that tests need besides those of the lab, each with a program that shows whether it is installed. */
@@ -88,7 +88,7 @@ async function installForTests(): Promise<void> {
     ...new Set([
       ...missingPackages('containerd'),
       ...missingPackages('docker'),
-      ...Object.keys(testPackages).filter((name) => !isThere(testPackages[name] as string)),
+      ...Object.keys(testPackages).filter((name) => !isInstalled(testPackages[name] as string)),
     ]),
   ];
   if (wanted.length === 0) return;

@@ -45,7 +45,7 @@ describe('the DNS index', () => {
       cluster.endpointSlices.put(one);
       const after = [ask('pets-0.pets.testns'), ask('web.testns'), ask('pets.testns').filter((ip) => ip !== '10.244.0.99')];
       assert.deepEqual(after, before);
-      assert.match(cluster.told.join('\n'), reason);
+      assert.match(cluster.reports.join('\n'), reason);
       cluster.endpointSlices.remove(one);
       assert.deepEqual(ask('pets.testns'), before[2]);
       assert.deepEqual(cluster.leftOut.counts(), []);

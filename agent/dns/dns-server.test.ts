@@ -261,9 +261,9 @@ describe('DNS server and its upstream', { timeout: 240_000 }, () => {
     await once(silent, 'listening');
     const servers = [silent.address().port, await startUpstream()].map((port) => ({ address: '127.0.0.1', port }));
     const port = await startServer({ upstream: { servers }, upstreamTimeoutMs: 100 });
-    let asked = 0;
+    let queryCount = 0;
     silent.on('message', (message) => {
-      if (dnsPacket.decode(message).questions?.[0]?.name === 'www.example.test') asked++;
+      if (dnsPacket.decode(message).questions?.[0]?.name === 'www.example.test') queryCount++;
     });
     const reply = await overUdp(port, query('www.example.test'));
     assert.equal(reply.answers?.length, 1);
@@ -271,7 +271,7 @@ describe('DNS server and its upstream', { timeout: 240_000 }, () => {
     // question.
     await overUdp(port, query('www.example.test'));
     silent.close();
-    assert.equal(asked, 1);
+    assert.equal(queryCount, 1);
   });
 
   it('notices that its resolvers send questions back to it', async () => {

@@ -66,9 +66,9 @@ export function testCluster(clock: Clock = new FakeClock()) {
     slice('testns/unready', [http], [{ addresses: ['10.244.0.9'], conditions: { ready: false } }]),
     slice('testns/portless', [], [{ addresses: ['10.244.0.20'] }]),
   ]);
-  const told: string[] = [];
-  const events = { event: (...[, , , message]: [unknown, string, string, string]) => void told.push(message) };
+  const reports: string[] = [];
+  const events = { event: (...[, , , message]: [unknown, string, string, string]) => void reports.push(message) };
   const leftOut = createLeftOutReporter({ events, log: { warn: () => undefined } });
   const informers = { namespaces, services, endpointSlices, leftOut };
-  return { ...informers, told, names: (): ClusterIndex => new ClusterIndex({ ...informers, clock }) };
+  return { ...informers, reports, names: (): ClusterIndex => new ClusterIndex({ ...informers, clock }) };
 }

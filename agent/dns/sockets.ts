@@ -115,7 +115,7 @@ function serveConnection({ handle, log, clock }: SocketsDeps, socket: Socket): v
   const waiting: Buffer[] = [];
   let inFlight = 0;
   let isEnded = false;
-  let isTurnTaken = false;
+  let hasServedThisTurn = false;
   let cancelDeadline = (): void => undefined;
   /** A whole question must arrive in time: a client that sends byte by byte cannot keep its connection open. */
   const expectQuestion = (): void => {
@@ -141,13 +141,13 @@ function serveConnection({ handle, log, clock }: SocketsDeps, socket: Socket): v
    */
   function serveNext(): void {
     if (socket.destroyed) return;
-    if (!isTurnTaken && inFlight < maxInFlight && !socket.writableNeedDrain) {
+    if (!hasServedThisTurn && inFlight < maxInFlight && !socket.writableNeedDrain) {
       const message = waiting.shift();
       if (message !== undefined) {
         inFlight++;
-        isTurnTaken = true;
+        hasServedThisTurn = true;
         setImmediate(() => {
-          isTurnTaken = false;
+          hasServedThisTurn = false;
           serveNext();
         });
         void respond(message);

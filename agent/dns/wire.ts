@@ -93,9 +93,9 @@ export function readRecord(message: Buffer, offset: number): WireRecord | undefi
  */
 export function answersQuestion(reply: Buffer, question: Buffer): boolean {
   const { questions, answers, authorities, additionals } = countsOf(reply);
-  const own = questions === 1 ? readQuestion(reply) : undefined;
-  if (own === undefined || lowerCase(own.bytes) !== lowerCase(question)) return false;
-  let offset = own.end;
+  const repeated = questions === 1 ? readQuestion(reply) : undefined;
+  if (repeated === undefined || lowerCase(repeated.bytes) !== lowerCase(question)) return false;
+  let offset = repeated.end;
   for (let left = answers + authorities + additionals; left > 0; left--) {
     const record = readRecord(reply, offset);
     if (record === undefined) return false;

@@ -68,11 +68,11 @@ export const execFile: Exec = (argv, options = {}) =>
       action();
     };
     let inherited: NodeJS.Timeout | undefined;
-    const letGo = (): void => [child.stdin, child.stdout, child.stderr].forEach((stream) => stream?.destroy());
+    const closePipes = (): void => [child.stdin, child.stdout, child.stderr].forEach((stream) => stream?.destroy());
     const cut = (why: string, options?: ErrorOptions): void =>
       settle(() => {
         const failure = killGroup(child, 'SIGKILL');
-        letGo();
+        closePipes();
         const soFar = result(-1);
         const stderr = `${soFar.stderr}${why}${failure === undefined ? '' : ` (it cannot be killed: ${failure})`}`;
         reject(new ExecError(argv, { ...soFar, stderr }, options));
@@ -99,7 +99,7 @@ export const execFile: Exec = (argv, options = {}) =>
     child.once('exit', (code, signalName) => {
       // A child that inherited the pipes may live on. The caller does not wait for it.
       inherited = setTimeout(() => {
-        letGo();
+        closePipes();
         end(code, signalName);
       }, pipeGraceMs);
     });

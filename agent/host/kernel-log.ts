@@ -33,7 +33,7 @@ export function createKernelLog(path = '/dev/kmsg'): KernelLog {
     const buffer = Buffer.alloc(recordBytes);
     const texts: string[] = [];
     for (;;) {
-      const bytes = await file.read(buffer, 0, recordBytes, null).then(({ bytesRead }) => bytesRead, ifMore);
+      const bytes = await file.read(buffer, 0, recordBytes, null).then(({ bytesRead }) => bytesRead, readOutcome);
       if (bytes === 'none' || bytes === 0) return texts;
       if (bytes === 'lost') continue;
       const text = kernelText(buffer.toString('utf8', 0, bytes));
@@ -57,7 +57,7 @@ export function createKernelLog(path = '/dev/kmsg'): KernelLog {
 }
 
 /** EPIPE: some records were overwritten before they were read. The next read continues with the oldest record that is left. */
-function ifMore(error: NodeJS.ErrnoException): 'none' | 'lost' {
+function readOutcome(error: NodeJS.ErrnoException): 'none' | 'lost' {
   if (error.code === 'EAGAIN') return 'none';
   if (error.code === 'EPIPE') return 'lost';
   throw error;

@@ -33,7 +33,7 @@ export interface ListenerGuard {
 const defaultTotal = 4096;
 const defaultPerAddress = 256;
 /** A flood of connections is logged once in this time. */
-const tellAgainMs = 10_000;
+const warningIntervalMs = 10_000;
 
 /**
  * Limits the connections of a server that already listens, and handles its `error` events. Without a handler they would end the
@@ -47,22 +47,22 @@ export function guardListener(
 ): ListenerGuard {
   const open = new Map<string, number>();
   const releases = new Map<string, () => void>();
-  let toldMs = Number.NEGATIVE_INFINITY;
-  const tell = (fields: object, message: string): void => {
-    if (clock.monotonic() - toldMs < tellAgainMs) return;
-    toldMs = clock.monotonic();
+  let lastWarningMs = Number.NEGATIVE_INFINITY;
+  const warn = (fields: object, message: string): void => {
+    if (clock.monotonic() - lastWarningMs < warningIntervalMs) return;
+    lastWarningMs = clock.monotonic();
     log.warn({ listener: name, ...fields }, message);
   };
   server.maxConnections = total;
-  server.on('drop', () => tell({ total }, 'connections are refused: there are too many'));
-  server.on('error', (error) => tell({ err: error }, 'a connection could not be accepted'));
+  server.on('drop', () => warn({ total }, 'connections are refused: there are too many'));
+  server.on('error', (error) => warn({ err: error }, 'a connection could not be accepted'));
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress;
     // The client has closed the connection already.
     if (address === undefined) return void socket.destroy();
     const count = (open.get(address) ?? 0) + 1;
     if (count > perAddress) {
-      tell({ address, perAddress }, 'connections are refused: their address has too many');
+      warn({ address, perAddress }, 'connections are refused: their address has too many');
       return void socket.destroy();
     }
     open.set(address, count);

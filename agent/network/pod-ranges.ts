@@ -41,21 +41,21 @@ export function podRanges(nodes: readonly Node[], self: string, network: PodNetw
   const claims = readEach('Node', nodes, onLeftOut, (node) => claimsOf(node, node.metadata.name === self, network, onLeftOut));
   const taken: Claim[] = [];
   for (const claim of claims.sort((a, b) => rank(a, self) - rank(b, self) || byAge(a, b))) {
-    const rival = taken.find((one) => overlap(one.range, claim.range));
-    if (rival === undefined) taken.push(claim);
+    const conflicting = taken.find((one) => overlap(one.range, claim.range));
+    if (conflicting === undefined) taken.push(claim);
     else
       onLeftOut(
         leftOut(
           'Node',
           claim.node,
-          `spec.podCIDRs: ${claim.text} overlaps with ${rival.text} of node ${rival.node.metadata.name}`,
+          `spec.podCIDRs: ${claim.text} overlaps with ${conflicting.text} of node ${conflicting.node.metadata.name}`,
         ),
       );
   }
-  const mine = taken.filter(({ node }) => node.metadata.name === self);
+  const ownClaims = taken.filter(({ node }) => node.metadata.name === self);
   const others = taken.filter(({ node }) => node.metadata.name !== self);
   return {
-    own: mine.map(({ text }) => text),
+    own: ownClaims.map(({ text }) => text),
     others: others.flatMap(({ text, gateway }) => (gateway === undefined ? [] : { destination: text, gateway })),
     leftOut: found,
   };
@@ -76,21 +76,21 @@ function claimsOf(node: Node, isSelf: boolean, network: PodNetwork, onLeftOut: (
   });
   return podCidrsOf(node).flatMap((text) => {
     const range = parseNetwork(text);
-    const why = range === undefined ? `${JSON.stringify(text)} is no range of addresses` : whyNotPods(text, range, network);
+    const why = range === undefined ? `${JSON.stringify(text)} is no range of addresses` : podRangeProblem(text, range, network);
     if (range === undefined || why !== undefined) {
       onLeftOut(leftOut('Node', node, `spec.podCIDRs: ${why}`));
       return [];
     }
     if (isSelf) return [{ node, text, range, gateway: undefined }];
     const reached = addresses.find((one) => one.ip.family === range.family);
-    const whyGateway = reached === undefined ? undefined : whyNoGateway(reached.address, reached.ip, network);
-    if (whyGateway !== undefined) onLeftOut(leftOut('Node', node, `status.addresses: ${whyGateway}`));
+    const noGatewayReason = reached === undefined ? undefined : gatewayProblem(reached.address, reached.ip, network);
+    if (noGatewayReason !== undefined) onLeftOut(leftOut('Node', node, `status.addresses: ${noGatewayReason}`));
     // A Node without a usable address keeps its range, so that no other Node gets it. It only gets no route.
-    return [{ node, text, range, gateway: whyGateway === undefined ? reached?.address : undefined }];
+    return [{ node, text, range, gateway: noGatewayReason === undefined ? reached?.address : undefined }];
   });
 }
 
-function whyNotPods(text: string, range: Cidr, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {
+function podRangeProblem(text: string, range: Cidr, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {
   if (!clusterCidrs.some((cluster) => containsRange(cluster, range))) {
     return `${text} is not within the cluster's range of pod addresses, ${clusterCidrs.join(',')}`;
   }
@@ -116,7 +116,7 @@ function isWithinNetwork(ip: IpAddress, network: string): boolean {
 /** Addresses that cannot be a gateway: loopback, unspecified, multicast and broadcast. */
 const noGateways = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/3', '::/127', 'ff00::/8'].flatMap((text) => parseNetwork(text) ?? []);
 
-function whyNoGateway(address: string, ip: IpAddress, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {
+function gatewayProblem(address: string, ip: IpAddress, { clusterCidrs, hostAddresses }: PodNetwork): string | undefined {
   if (noGateways.some((one) => containsIp(one, ip))) return `${address} is no address of a node`;
   if (hostAddresses.some((host) => parseIp(host)?.text === ip.text)) return `${address} is this node's own, or the API server's`;
   if (clusterCidrs.some((cluster) => isWithinNetwork(ip, cluster))) return `${address} is a pod's address`;

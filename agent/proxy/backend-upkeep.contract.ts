@@ -50,7 +50,7 @@ const web = (...endpoints: number[]): ServiceState => stateOf([{ endpoints, kind
 export function upkeepContract(under: BackendUnderTest): void {
   describe(`upkeep of rules under ${under.name}`, { timeout: 300_000 }, () => {
     const namespaces = ['stepwise', 'afresh'].map((name) => `tprox-${process.pid}-${name}`);
-    const [stepwise, afresh] = namespaces.map(
+    const [stepwise, fresh] = namespaces.map(
       (namespace): Exec =>
         (argv, options) =>
           execFile(['ip', 'netns', 'exec', namespace, ...argv], options),
@@ -58,11 +58,11 @@ export function upkeepContract(under: BackendUnderTest): void {
     const create = (exec: Exec): Backend => under.create(exec, { family: 'IPv4', clusterCidr: '10.244.0.0/16' });
 
     /** Dumps the rules after one write into an empty kernel. */
-    async function dumpAfresh(state: ServiceState, foreign: readonly (readonly string[])[] = []): Promise<string> {
-      await afresh(['nft', 'flush', 'ruleset']);
-      for (const argv of foreign) await afresh(argv);
-      await create(afresh).apply(state);
-      return await under.dump(afresh);
+    async function dumpFresh(state: ServiceState, foreign: readonly (readonly string[])[] = []): Promise<string> {
+      await fresh(['nft', 'flush', 'ruleset']);
+      for (const argv of foreign) await fresh(argv);
+      await create(fresh).apply(state);
+      return await under.dump(fresh);
     }
 
     before(async () => {
@@ -83,7 +83,7 @@ export function upkeepContract(under: BackendUnderTest): void {
           const state = stateOf(shapes);
           if ((await backend.apply(state)).mode === 'partial') partial++;
           assert.equal(await backend.intact(), true);
-          assert.equal(await under.dump(stepwise), await dumpAfresh(state));
+          assert.equal(await under.dump(stepwise), await dumpFresh(state));
         }),
         { numRuns: 25, seed: 1 },
       );
@@ -96,7 +96,7 @@ export function upkeepContract(under: BackendUnderTest): void {
       const backend = create(stepwise);
       assert.equal((await backend.apply(web(1, 2))).mode, 'full');
       assert.equal(await backend.intact(), true);
-      assert.equal(await under.dump(stepwise), await dumpAfresh(web(1, 2), under.foreign));
+      assert.equal(await under.dump(stepwise), await dumpFresh(web(1, 2), under.foreign));
     });
 
     it('writes nothing when nothing differs, and touches few chains for one endpoint more', async () => {
@@ -128,7 +128,7 @@ export function upkeepContract(under: BackendUnderTest): void {
       });
       assert.equal(await under.dump(stepwise), before);
       await backend.apply(web(1, 2));
-      assert.equal(await under.dump(stepwise), await dumpAfresh(web(1, 2)));
+      assert.equal(await under.dump(stepwise), await dumpFresh(web(1, 2)));
     });
 
     it('removes all its rules and no others, also those of another run, and may be called again', async () => {

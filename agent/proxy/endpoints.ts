@@ -56,7 +56,7 @@ export const portKey = (portName: string, protocol: string): string => `${portNa
 const maxEndpointsPerService = 100_000;
 
 /** The endpoints that {@link collectEndpoints} looks for. */
-export interface EndpointWish {
+export interface EndpointSelection {
   family: IpFamily;
   nodeName: string;
   /** The {@link portKey}s of the service. Other ports in its slices are ignored. */
@@ -69,10 +69,10 @@ export interface EndpointWish {
  * The endpoints of one service, by {@link portKey}, sorted by address. When two endpoints have the same address (a pod's IP was
  * reused while the former pod terminates), the one that is not terminating counts.
  */
-export function collectEndpoints(slices: readonly EndpointSlice[], wish: EndpointWish): Map<string, EndpointState[]> {
+export function collectEndpoints(slices: readonly EndpointSlice[], selection: EndpointSelection): Map<string, EndpointState[]> {
   const found = new Map<string, Map<string, EndpointState>>();
   const room = { left: maxEndpointsPerService };
-  const states = readEach('EndpointSlice', slices, wish.onLeftOut, (slice) => readSlice(slice, wish, room));
+  const states = readEach('EndpointSlice', slices, selection.onLeftOut, (slice) => readSlice(slice, selection, room));
   for (const [key, state] of states) {
     const byAddress = found.get(key) ?? new Map<string, EndpointState>();
     found.set(key, byAddress);
@@ -85,7 +85,7 @@ export function collectEndpoints(slices: readonly EndpointSlice[], wish: Endpoin
 
 function readSlice(
   slice: EndpointSlice,
-  { family, nodeName, portKeys, onLeftOut }: EndpointWish,
+  { family, nodeName, portKeys, onLeftOut }: EndpointSelection,
   room: { left: number },
 ): [portKey: string, EndpointState][] {
   if (slice.addressType !== family) return [];

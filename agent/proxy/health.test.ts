@@ -67,8 +67,8 @@ describe('createServiceHealthServers', () => {
     const tracker = createHealthTracker(new FakeClock(start), 60_000);
     const failures: string[] = [];
     const deps = { log: pino({ level: 'silent' }), clock: new FakeClock(start) };
-    const tell = (service: string, failed: number): unknown => failures.push(`${service} ${failed}`);
-    const servers = createServiceHealthServers(tracker, deps, tell, '127.0.0.1');
+    const onFailed = (service: string, failed: number): unknown => failures.push(`${service} ${failed}`);
+    const servers = createServiceHealthServers(tracker, deps, onFailed, '127.0.0.1');
     const get = (): Promise<Response> => fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } });
 
     await servers.sync(new Map([['default/web', { port, localEndpoints: 2 }]]));

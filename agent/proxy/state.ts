@@ -125,7 +125,7 @@ function servicePorts(
   if (clusterIp === undefined || clusterIp.family !== family) return [];
   const seen = new Set<string>();
   const usable = (spec.ports ?? []).filter((port, index) => {
-    const why = whyUnusable(service, port, seen);
+    const why = unusableReason(service, port, seen);
     if (why !== undefined) problem(`spec.ports[${index}].${why}`);
     else if ((port.nodePort ?? 0) !== 0 && !isPort(port.nodePort))
       problem(`spec.ports[${index}].nodePort: ${port.nodePort} is no port number`);
@@ -148,7 +148,7 @@ const plainText = /^[A-Za-z0-9][-A-Za-z0-9._/:]*$/;
 const maxIdLength = 200;
 
 /** The reason why a port gives no rules, which begins with the field's name. Undefined when it can be used. */
-function whyUnusable(
+function unusableReason(
   { metadata }: Service,
   { name, port, protocol = 'TCP' }: ServicePort,
   seen: Set<string>,

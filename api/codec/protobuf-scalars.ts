@@ -112,18 +112,18 @@ const quantity: ScalarCodec = {
   read: (reader) => {
     const text = readSmall(reader, [undefined, string], 'Quantity')[1];
     // An empty message is the quantity zero. Upstream's unmarshaler also checks that the text is a quantity.
-    return text === undefined || text === '' ? '0' : inTermsOfProtobuf(() => canonicalQuantity(text as string));
+    return text === undefined || text === '' ? '0' : asProtobufError(() => canonicalQuantity(text as string));
   },
   write: (writer, value, field) => {
     if (typeof value !== 'string' && typeof value !== 'number') throw wrongType(field, 'Quantity', value);
     const mark = writer.size;
-    writer.string(inTermsOfProtobuf(() => canonicalQuantity(value)));
+    writer.string(asProtobufError(() => canonicalQuantity(value)));
     writer.tag(1, lengthWire);
     writer.lengthSince(mark);
   },
 };
 
-function inTermsOfProtobuf<T>(read: () => T): T {
+function asProtobufError<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -178,13 +178,13 @@ describe('garbage collection', () => {
         !(await exists('of-other-kind')),
     );
     assert.equal(await exists('of-right-owner'), true);
-    const told = await world.until('told', async () =>
+    const event = await world.until('told', async () =>
       (await world.client.resource('events').list({ namespace: 'elsewhere' })).items.find(
         ({ reason }) => reason === 'OwnerRefInvalidNamespace',
       ),
     );
     assert.equal(
-      told.message,
+      event.message,
       `ownerRef [v1/ConfigMap, namespace: elsewhere, name: coordinates, uid: ${uid}] does not exist in namespace "elsewhere"`,
     );
   });

@@ -13,6 +13,7 @@ import { done } from '#client/controller.ts';
 
 const id = 'clusterroles.rbac.authorization.k8s.io';
 
+/** Makes the ClusterRole aggregation controller. */
 export const clusterRoleAggregationController = ({ client, caches }: ControllerDeps): Controller => ({
   name: 'clusterrole-aggregation-controller',
   // Any role may be chosen by, or have been chosen by, any aggregate.

@@ -222,10 +222,10 @@ async function write(
     // This controller has just written the object, and its cache does not show it yet. No event is recorded; the key is retried.
     if (isConflict(error) || isAlreadyExists(error)) throw error;
     const message = errorText(error);
-    const about = { apiVersion: 'v1', kind: 'Endpoints', name, ...(namespace === undefined ? {} : { namespace }) };
+    const reference = { apiVersion: 'v1', kind: 'Endpoints', name, ...(namespace === undefined ? {} : { namespace }) };
     if (present === undefined)
       events.event(
-        about,
+        reference,
         'Warning',
         'FailedToCreateEndpoint',
         `Failed to create endpoint for service ${namespace}/${name}: ${message}`,

@@ -75,15 +75,15 @@ export const endpointSliceController = (deps: ControllerDeps): Controller => {
       const pods = podsBehind(service, caches, true);
       const { groups, missingNode } = groupEndpoints(service, pods, caches.cache('nodes'));
       const trigger = triggers.next(service, pods);
-      const mine = existing.filter(
+      const ownSlices = existing.filter(
         ({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uid === service.metadata.uid) === true,
       );
-      const plan = packSlices(mine, groups, {
+      const plan = packSlices(ownSlices, groups, {
         maxPerSlice,
         template: sliceTemplate(service, trigger),
         placeholders: addressTypes(service),
       });
-      plan.remove.push(...existing.filter((slice) => !mine.includes(slice)));
+      plan.remove.push(...existing.filter((slice) => !ownSlices.includes(slice)));
       try {
         await carryOutSlices(plan, service, expectations, deps);
       } catch (error) {

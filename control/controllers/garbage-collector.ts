@@ -42,7 +42,7 @@ export const garbageCollector = (deps: ControllerDeps): Controller => {
       catalog,
       wants: isCollected,
       keys: (resource, object, previous, all) =>
-        concerned(graph, object, previous, graph.observe(resource, object, previous, all)),
+        affectedUids(graph, object, previous, graph.observe(resource, object, previous, all)),
       forget: (resource) => graph.forget(resource),
     },
 
@@ -66,7 +66,7 @@ const hasFinalizer = ({ metadata }: KubeObject, name: string): boolean => (metad
  * The UIDs to check after a change: the object; its dependents when it is deleted; its owners, which may wait for its deletion or
  * for the removal of an owner reference.
  */
-function concerned(graph: OwnerGraph, { metadata }: KubeObject, previous: KubeObject | undefined, exists: boolean): string[] {
+function affectedUids(graph: OwnerGraph, { metadata }: KubeObject, previous: KubeObject | undefined, exists: boolean): string[] {
   const owners = metadata.ownerReferences ?? [];
   const released = (previous?.metadata.ownerReferences ?? []).filter(
     (before) =>

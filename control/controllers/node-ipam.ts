@@ -129,7 +129,7 @@ export function usedRanges(
         const why =
           range === undefined
             ? `${JSON.stringify(text)} is no range of addresses`
-            : clusterRanges.some((cluster, index) => takesAll(range, cluster, maskSizes[index] ?? 0))
+            : clusterRanges.some((cluster, index) => exceedsOneShare(range, cluster, maskSizes[index] ?? 0))
               ? `${text} takes all addresses of the cluster`
               : undefined;
         if (why !== undefined) bad.push(leftOut('Node', node, `spec.podCIDRs: ${why}`));
@@ -141,5 +141,5 @@ export function usedRanges(
 }
 
 /** Whether a range takes more than one node's share. A cluster with only one share may be used up by one node. */
-const takesAll = (range: Cidr, cluster: Cidr, maskSize: number): boolean =>
+const exceedsOneShare = (range: Cidr, cluster: Cidr, maskSize: number): boolean =>
   contains(range, cluster) && !(range.prefixLength === cluster.prefixLength && maskSize === cluster.prefixLength);

@@ -91,10 +91,10 @@ describe('ReplicaSet over the API server', () => {
       .resource('replicasets.apps')
       .patch({ namespace: 'default', name: 'shrink' }, { type: 'merge', body: { spec: { replicas: 0 } } });
     await world.until('none', async () => (await pods('app=shrink')).length === 0);
-    const said = (await world.client.resource('events').list({ namespace: 'default' })).items
+    const messages = (await world.client.resource('events').list({ namespace: 'default' })).items
       .filter(({ reason }) => reason === 'SuccessfulDelete')
       .map(({ message }) => message);
-    for (const name of names) assert.ok(said.includes(`Deleted pod: ${name}`));
+    for (const name of names) assert.ok(messages.includes(`Deleted pod: ${name}`));
     const status = await world.until('status tells', async () => {
       const { status: current } = await world.client.resource('replicasets.apps').get({ namespace: 'default', name: 'shrink' });
       return (current?.replicas ?? 0) === 0 ? current : undefined;

@@ -47,7 +47,7 @@ export async function carryOutClaim<T extends KubeObject>(
   owned: ResourceId,
   { keep, adopt, release }: Claim<T>,
 ): Promise<T[]> {
-  if (adopt.length > 0) await checkStillThere(client, owner);
+  if (adopt.length > 0) await checkOwnerExists(client, owner);
   const adopted = await Promise.all(adopt.map((one) => patchOwner<T>(client, owned, one, controllerReference(owner.object))));
   await Promise.all(release.map((one) => patchOwner(client, owned, one, { $patch: 'delete', uid: owner.object.metadata.uid })));
   return [...keep, ...adopted.flatMap((one) => (one === undefined ? [] : [one]))];
@@ -57,7 +57,7 @@ export async function carryOutClaim<T extends KubeObject>(
  * Checks on the server that the owner still exists. With an old cache, an owner that is deleted might adopt objects, and the
  * garbage collector would delete them.
  */
-async function checkStillThere(
+async function checkOwnerExists(
   client: Client,
   { object, resource }: { object: KubeObject; resource: ResourceId },
 ): Promise<void> {

@@ -59,7 +59,7 @@ export const podGcController = (deps: ControllerDeps, { terminatedPodGcThreshold
         if (remainingMs > 0) return requeueAfter(remainingMs);
         if (await nodeExists(client, nodeName)) return done;
       } else nodeGoneSince.delete(nodeName);
-      const reason = whyCollect(pod, node, terminatedBeyond(pod, caches.cache('pods').list(), terminatedPodGcThreshold));
+      const reason = collectReason(pod, node, terminatedBeyond(pod, caches.cache('pods').list(), terminatedPodGcThreshold));
       if (reason !== undefined) await collect(pod, reason, deps);
       return done;
     },
@@ -70,7 +70,7 @@ export const podGcController = (deps: ControllerDeps, { terminatedPodGcThreshold
 export type CollectReason = 'orphaned' | 'unscheduled' | 'outOfService' | 'terminated';
 
 /** The reason to force-delete a pod; undefined when it must not be deleted. Pure. @param node undefined when it does not exist */
-export function whyCollect(pod: Pod, node: Node | undefined, isBeyondThreshold: boolean): CollectReason | undefined {
+export function collectReason(pod: Pod, node: Node | undefined, isBeyondThreshold: boolean): CollectReason | undefined {
   const terminating = pod.metadata.deletionTimestamp !== undefined;
   if ((pod.spec.nodeName ?? '') === '') return terminating ? 'unscheduled' : isBeyondThreshold ? 'terminated' : undefined;
   if (node === undefined) return 'orphaned';

@@ -66,7 +66,7 @@ export function podIPs({ status }: Pod): string[] {
 }
 
 /** The scopes that upstream's ValidateEndpointIP refuses. */
-const neverEndpoints: readonly IpScope[] = ['unspecified', 'loopback', 'link-local', 'link-local multicast'];
+const refusedScopes: readonly IpScope[] = ['unspecified', 'loopback', 'link-local', 'link-local multicast'];
 
 /**
  * The address in the canonical form that slices require, also when it was written with leading zeros. Undefined when no endpoint
@@ -74,7 +74,7 @@ const neverEndpoints: readonly IpScope[] = ['unspecified', 'loopback', 'link-loc
  */
 export function endpointAddress(text: string): string | undefined {
   const ip = parseIpSloppy(text);
-  return ip === undefined || neverEndpoints.includes(scopeOf(ip)) ? undefined : ip.text;
+  return ip === undefined || refusedScopes.includes(scopeOf(ip)) ? undefined : ip.text;
 }
 
 const isPort = (port: number | undefined): port is number =>

@@ -49,14 +49,14 @@ export function packSlices(
   const orphans = existing.filter((slice) => !taken.has(slice));
   plan.remove.push(...orphans);
   for (const addressType of options.placeholders) keepPlaceholder(addressType, existing, options, plan);
-  return reusingRemoved(plan, options);
+  return reuseRemovedSlices(plan, options);
 }
 
 /**
  * Reuses slices that would be deleted for endpoints of slices that would be created. Then readers never see an endpoint missing
  * or twice.
  */
-function reusingRemoved(plan: SlicePlan, options: PackingOptions): SlicePlan {
+function reuseRemovedSlices(plan: SlicePlan, options: PackingOptions): SlicePlan {
   const create = [...plan.create];
   const remove: EndpointSlice[] = [];
   const update = [...plan.update];

@@ -21,22 +21,22 @@ before(async () => {
 after(() => world.stop());
 
 /** The dependencies of a controller whose caches have only these objects, and its recorded events. */
-function looking(at: Record<string, KubeObject[]>): { deps: ControllerDeps; told: string[] } {
-  const told: string[] = [];
+function observe(at: Record<string, KubeObject[]>): { deps: ControllerDeps; recorded: string[] } {
+  const recorded: string[] = [];
   const cache = (id: string) => ({
     get: (key: string) => at[id]?.find((one) => keyOf(one) === key),
     list: () => at[id] ?? [],
     ownedBy: () => [],
   });
   const events: ControllerDeps['events'] = {
-    event: (about, _type, reason) => void told.push(`${'metadata' in about ? about.metadata.name : about.kind} ${reason}`),
+    event: (about, _type, reason) => void recorded.push(`${'metadata' in about ? about.metadata.name : about.kind} ${reason}`),
   };
   const { client, clock, server } = world;
   const log = pino({ level: 'silent' });
   const leftOut = createLeftOutReporter({ events, log });
   return {
     deps: { client, catalog: server.resources, caches: { cache } as unknown as Caches, clock, events, leftOut, log },
-    told,
+    recorded,
   };
 }
 
@@ -83,7 +83,7 @@ describe('a cache that is behind', () => {
     const node: KubeObject = { apiVersion: 'v1', kind: 'Node', metadata: { ...pod('').metadata, name: 'n' } };
     delete node.metadata.namespace;
     const seen = { ...slice, metadata: { ...slice.metadata, ownerReferences: metadata.ownerReferences } };
-    const { deps, told } = looking({
+    const { deps, recorded } = observe({
       services: [service('late')],
       pods: [pod('late')],
       nodes: [node],
@@ -92,13 +92,13 @@ describe('a cache that is behind', () => {
     });
     for (const controller of [endpointsController(deps), endpointSliceController(deps)])
       await assert.rejects(controller.reconcile('default/late', new AbortController().signal), isConflict);
-    assert.deepEqual(told, []);
+    assert.deepEqual(recorded, []);
   });
 
   it('differs from a server that refuses: that is recorded in an event of the Endpoints', async () => {
-    const { deps, told } = looking({ services: [service('homeless', 'no-such-namespace')] });
+    const { deps, recorded } = observe({ services: [service('homeless', 'no-such-namespace')] });
     await assert.rejects(endpointsController(deps).reconcile('no-such-namespace/homeless', new AbortController().signal));
-    assert.deepEqual(told, ['Endpoints FailedToCreateEndpoint']);
+    assert.deepEqual(recorded, ['Endpoints FailedToCreateEndpoint']);
   });
 });
 
@@ -113,8 +113,8 @@ describe('Endpoints with too many addresses', () => {
     });
     const { selector: _selector, ...spec } = service('many').spec;
     const selectorless: Service = { ...service('many'), spec };
-    const { deps, told } = looking({ services: [selectorless], endpoints: [manual] });
+    const { deps, recorded } = observe({ services: [selectorless], endpoints: [manual] });
     await endpointSliceMirroringController(deps).reconcile('default/many', new AbortController().signal);
-    assert.deepEqual(told, ['many TooManyAddressesToMirror']);
+    assert.deepEqual(recorded, ['many TooManyAddressesToMirror']);
   });
 });

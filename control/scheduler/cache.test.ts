@@ -68,9 +68,9 @@ describe('SchedulerCache', () => {
           if (action === 'look') cache.nodeInfos();
         }
         for (const info of cache.nodeInfos()) {
-          const afresh = nodeInfo(info.node, info.pods);
-          assert.equal(info.requested.cpu ?? 0, afresh.requested.cpu ?? 0);
-          assert.equal(info.nonZeroRequested.memory ?? 0, afresh.nonZeroRequested.memory ?? 0);
+          const recomputed = nodeInfo(info.node, info.pods);
+          assert.equal(info.requested.cpu ?? 0, recomputed.requested.cpu ?? 0);
+          assert.equal(info.nonZeroRequested.memory ?? 0, recomputed.nonZeroRequested.memory ?? 0);
         }
       }),
     );

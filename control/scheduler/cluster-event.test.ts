@@ -10,7 +10,7 @@ describe('mayHelp', () => {
     node: node('n'),
     changes: new Set(changes),
   });
-  const room: ClusterEvent = { kind: 'roomMade', pod: pod('q') };
+  const room: ClusterEvent = { kind: 'resourcesFreed', pod: pod('q') };
   const came: ClusterEvent = { kind: 'assignedPodChanged', pod: pod('q') };
   const cases: [string, ClusterEvent, string[], boolean, PodFixture?][] = [
     ['a new node, lack of cpu', added, ['NodeResourcesFit'], true],

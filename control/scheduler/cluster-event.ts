@@ -17,7 +17,7 @@ export type ClusterEvent =
   /** A pod was assigned to a node, or an assigned pod's labels changed. */
   | { kind: 'assignedPodChanged'; pod: Pod }
   /** A pod frees resources: it was deleted, has ended, was forgotten, or requests less. */
-  | { kind: 'roomMade'; pod: Pod }
+  | { kind: 'resourcesFreed'; pod: Pod }
   | { kind: 'namespaceChanged' }
   /** The waiting pod itself changed in fields that filters read. */
   | { kind: 'podChanged' };
@@ -63,7 +63,7 @@ export function mayHelp(event: ClusterEvent, pod: Pod, rejectedBy: ReadonlySet<s
       return rejectedBy.has('PodTopologySpread');
     case 'assignedPodChanged':
       return any(['PodTopologySpread', 'InterPodAffinity']);
-    case 'roomMade':
+    case 'resourcesFreed':
       return any(dependsOnRoom);
     case 'namespaceChanged':
       return rejectedBy.has('InterPodAffinity');

@@ -19,8 +19,8 @@ export interface FitFailure {
 
 /** The whole message: `0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). preemption: …`. */
 export function fitErrorMessage({ nodeCount, refusal, rejections, afterwards = [] }: FitFailure): string {
-  const told = refusal === undefined ? histogram(rejections) : refusal.reasons.join(', ');
-  return [`0/${nodeCount} nodes are available:`, told === '' ? '' : `${told}.`, afterwards.join(', ')]
+  const reasons = refusal === undefined ? histogram(rejections) : refusal.reasons.join(', ');
+  return [`0/${nodeCount} nodes are available:`, reasons === '' ? '' : `${reasons}.`, afterwards.join(', ')]
     .filter((part) => part !== '')
     .join(' ');
 }

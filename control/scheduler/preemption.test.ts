@@ -19,7 +19,7 @@ function plan(
   return planPreemption({ pod: incoming, snapshot, verdicts, nominations, filters: filterPlugins, budgets, nowMs });
 }
 
-const told = (result: PreemptionPlan): string =>
+const describePlan = (result: PreemptionPlan): string =>
   result.kind === 'none' ? result.message : `${result.node}: ${result.victims.map(({ metadata }) => metadata.name).join(' ')}`;
 
 const low = (name: string, cpu: string, fixture: PodFixture = {}): Pod => pod(name, { cpu, priority: 1, ...fixture });
@@ -155,5 +155,5 @@ describe('planPreemption', () => {
       expected: '0/1 nodes are available: 1 Insufficient cpu.',
     },
   ];
-  for (const { name, got, expected } of cases) it(name, () => assert.equal(told(got()), expected));
+  for (const { name, got, expected } of cases) it(name, () => assert.equal(describePlan(got()), expected));
 });

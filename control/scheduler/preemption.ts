@@ -39,7 +39,7 @@ const plugin = 'DefaultPreemption';
 
 /** Chooses the node on which evictions do the least harm, and the fewest pods to evict there. */
 export function planPreemption(input: PreemptionInput): PreemptionPlan {
-  const ineligible = whyNotEligible(input);
+  const ineligible = ineligibilityReason(input);
   if (ineligible !== undefined) return { kind: 'none', message: ineligible, clearNomination: false };
   const candidates: Candidate[] = [];
   const rejections: Rejection[] = [];
@@ -53,7 +53,7 @@ export function planPreemption(input: PreemptionInput): PreemptionPlan {
     if ('victims' in found) candidates.push(found);
     else rejections.push(found);
   }
-  const chosen = leastHarm(candidates, input.nowMs);
+  const chosen = leastHarmful(candidates, input.nowMs);
   if (chosen !== undefined) return { kind: 'evict', node: chosen.node, victims: chosen.victims };
   return {
     kind: 'none',
@@ -62,7 +62,7 @@ export function planPreemption(input: PreemptionInput): PreemptionPlan {
   };
 }
 
-function whyNotEligible({ pod, snapshot, verdicts }: PreemptionInput): string | undefined {
+function ineligibilityReason({ pod, snapshot, verdicts }: PreemptionInput): string | undefined {
   if (pod.spec.preemptionPolicy === 'Never') return 'not eligible due to preemptionPolicy=Never.';
   const nominated = pod.status?.nominatedNodeName ?? '';
   const verdict = verdicts.find(({ node }) => node === nominated);
@@ -149,7 +149,7 @@ function splitByBudgets(pods: readonly Pod[], budgets: readonly PodDisruptionBud
 }
 
 /** The criteria in order. The smallest value wins; the first of equal nodes wins. */
-const harms: readonly ((candidate: Candidate, nowMs: number) => number)[] = [
+const harmCriteria: readonly ((candidate: Candidate, nowMs: number) => number)[] = [
   ({ violations }) => violations,
   ({ victims }) => Math.max(...victims.map(podPriority)),
   // The priorities are shifted to be positive. Otherwise many pods of negative priority would count less than few.
@@ -158,9 +158,9 @@ const harms: readonly ((candidate: Candidate, nowMs: number) => number)[] = [
   ({ victims }, nowMs) => -earliestStartOfMostImportant(victims, nowMs),
 ];
 
-function leastHarm(candidates: readonly Candidate[], nowMs: number): Candidate | undefined {
+function leastHarmful(candidates: readonly Candidate[], nowMs: number): Candidate | undefined {
   let left = candidates;
-  for (const harm of harms) {
+  for (const harm of harmCriteria) {
     const least = Math.min(...left.map((candidate) => harm(candidate, nowMs)));
     left = left.filter((candidate) => harm(candidate, nowMs) === least);
   }

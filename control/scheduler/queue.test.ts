@@ -6,7 +6,7 @@ import { SchedulingQueue } from './queue.ts';
 
 const never = new AbortController().signal;
 const fit: ReadonlySet<string> = new Set(['NodeResourcesFit']);
-const roomMade = { kind: 'roomMade', pod: pod('gone', { cpu: '1' }) } as const;
+const resourcesFreed = { kind: 'resourcesFreed', pod: pod('gone', { cpu: '1' }) } as const;
 
 function queueOf(...pods: [string, PodFixture?][]): { queue: SchedulingQueue; clock: FakeClock } {
   const clock = new FakeClock();
@@ -58,14 +58,14 @@ describe('SchedulingQueue', () => {
     await clock.advance(60_000);
     queue.move({ kind: 'nodeUpdated', node: node('n'), changes: new Set(['taints']) });
     assert.equal(await popNow(queue), undefined);
-    queue.move(roomMade);
+    queue.move(resourcesFreed);
     assert.equal(await popNow(queue), 'a');
   });
 
   it('does not lose an event that comes while the pod is in flight', async () => {
     const { queue, clock } = queueOf(['a', { cpu: '1' }]);
     await popNow(queue);
-    queue.move(roomMade);
+    queue.move(resourcesFreed);
     queue.rejected('uid-a', fit);
     assert.deepEqual(queue.lengths(), { active: 0, backoff: 1, unschedulable: 0, gated: 0, inFlight: 0 });
     await clock.advance(1000);
@@ -86,7 +86,7 @@ describe('SchedulingQueue', () => {
     for (let attempt = 0; attempt < 6; attempt++) {
       assert.equal(await popNow(queue), 'a');
       queue.failed('uid-a');
-      queue.move(roomMade);
+      queue.move(resourcesFreed);
       const failedMs = clock.now();
       while (queue.lengths().active === 0) await clock.advance(500);
       waits.push(clock.now() - failedMs);
@@ -98,7 +98,7 @@ describe('SchedulingQueue', () => {
     const { queue } = queueOf(['a', { cpu: '1' }], ['b', { cpu: '1' }]);
     assert.equal(await popNow(queue), 'a');
     queue.rejected('uid-a', fit);
-    queue.move(roomMade);
+    queue.move(resourcesFreed);
     assert.equal(await popNow(queue), 'b', 'active ones first');
     assert.equal(await popNow(queue), 'a');
     queue.failed('uid-a');
@@ -117,7 +117,7 @@ describe('SchedulingQueue', () => {
 
   it('holds a gated pod until its gates are gone', async () => {
     const { queue } = queueOf(['a', { schedulingGates: [{ name: 'example.com/wait' }] }]);
-    queue.move(roomMade);
+    queue.move(resourcesFreed);
     assert.equal(await popNow(queue), undefined);
     queue.upsert(pod('a'));
     assert.equal(await popNow(queue), 'a');

@@ -112,8 +112,8 @@ describe('createScheduler over the API', () => {
     await server.client.resource('pods').create(newPod('p', '1'));
     const bound = await podWhen('p', ({ spec }) => spec.nodeName === 'a');
     assert.equal(scheduled(bound)?.status, 'True');
-    const told = (await eventsOf('p')).find(({ reason }) => reason === 'Scheduled');
-    assert.deepEqual([told?.type, told?.message], ['Normal', 'Successfully assigned default/p to a']);
+    const scheduledEvent = (await eventsOf('p')).find(({ reason }) => reason === 'Scheduled');
+    assert.deepEqual([scheduledEvent?.type, scheduledEvent?.message], ['Normal', 'Successfully assigned default/p to a']);
   });
 
   it('reports why a pod waits, and places it when a node is added', async () => {

@@ -120,7 +120,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     cache.setPod(pod, node);
     if (known === undefined || !sameJson(known.metadata.labels ?? {}, labels ?? {}))
       queue.move({ kind: 'assignedPodChanged', pod });
-    if (known !== undefined && asksForLess(pod, known)) queue.move({ kind: 'roomMade', pod });
+    if (known !== undefined && requestsLess(pod, known)) queue.move({ kind: 'resourcesFreed', pod });
   }
 
   function podGone(pod: Pod): void {
@@ -129,7 +129,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     // Other pods may have been rejected because of its nomination.
     const wasNominated = nominations.nodeOf(uid) !== undefined;
     nominations.delete(uid);
-    if (cache.removePod(uid) !== undefined || wasNominated) queue.move({ kind: 'roomMade', pod });
+    if (cache.removePod(uid) !== undefined || wasNominated) queue.move({ kind: 'resourcesFreed', pod });
   }
 
   function nodeUpdated(node: Node, previous: Node): void {
@@ -208,7 +208,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       const choice = chooseNode(pod, seen, nominations.byNode(), plugins, random);
       if (choice.node !== undefined)
         return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice.verdicts));
-      makeRoom(pod, choice, seen, remember);
+      tryPreemption(pod, choice, seen, remember);
     } catch (error) {
       const message = errorText(error);
       log.error({ pod: podKey(pod), error: message }, 'Error scheduling pod; retrying');
@@ -239,7 +239,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       log.error({ pod: podKey(pod), node, error: message }, 'Failed to bind pod');
       cache.forget(uid);
       queue.failed(uid);
-      queue.move({ kind: 'roomMade', pod });
+      queue.move({ kind: 'resourcesFreed', pod });
       return reportFailure(pod, 'SchedulerError', message, '');
     }
     queue.done(uid);
@@ -256,7 +256,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     start(reportFailure(pod, 'Unschedulable', message, ''));
   }
 
-  function makeRoom(pod: Pod, choice: Choice, seen: Snapshot, remember: Remember): void {
+  function tryPreemption(pod: Pod, choice: Choice, seen: Snapshot, remember: Remember): void {
     const { verdicts, refusal, rejectedBy } = choice;
     const plan = planPreemption({
       pod,
@@ -351,7 +351,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
 }
 
 /** Whether a resize has lowered the pod's requests. */
-function asksForLess(pod: Pod, before: Pod): boolean {
+function requestsLess(pod: Pod, before: Pod): boolean {
   const [now, then] = [podResources(pod).requested, podResources(before).requested];
   return Object.entries(then).some(([resource, amount]) => amountOf(now, resource) < amount);
 }

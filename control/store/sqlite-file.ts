@@ -55,7 +55,7 @@ export interface OpenedDatabase {
 export function openDatabase(path: string): OpenedDatabase {
   try {
     if (!existsSync(path)) {
-      checkNothingLeft(path);
+      checkNoStaleLog(path);
       createFile(path);
     }
     checkHeader(path);
@@ -77,7 +77,7 @@ export function openDatabase(path: string): OpenedDatabase {
 }
 
 /** Refuses a log without its database: SQLite would apply it to the new database. */
-function checkNothingLeft(path: string): void {
+function checkNoStaleLog(path: string): void {
   const log = `${path}-wal`;
   if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0) {
     throw new StoreError(

@@ -222,23 +222,23 @@ describe('sqlite store: its file', () => {
   const succeeds = 'store: writes succeed again';
 
   /** A log that tells when the store says something. */
-  function telling() {
-    const said: string[] = [];
+  function recordingLog() {
+    const messages: string[] = [];
     const waiting = new Map<string, () => void>();
     const say = (text: string): void => {
-      said.push(text);
+      messages.push(text);
       waiting.get(text)?.();
     };
     const log = { info: say, warn: () => {}, error: (_: object, text: string) => say(text) } as unknown as Logger;
     const until = async (text: string): Promise<void> => {
-      if (!said.includes(text)) await new Promise<void>((resolve) => waiting.set(text, resolve));
+      if (!messages.includes(text)) await new Promise<void>((resolve) => waiting.set(text, resolve));
     };
-    return { log, said, until };
+    return { log, messages, until };
   }
 
   it('reports that writes fail while the disk is full, still reads, and recovers by itself', async (t) => {
     const disk = await smallDisk(t);
-    const { log, said, until } = telling();
+    const { log, messages, until } = recordingLog();
     const store = await createSqliteStore({ path: disk.path, log });
     t.after(() => store.close());
     await store.put('/a', bytes('before'));
@@ -257,12 +257,12 @@ describe('sqlite store: its file', () => {
     await until(succeeds);
     assert.equal(store.problem(), undefined);
     assert.equal((await store.put('/a', bytes('after'))).kind, 'ok');
-    assert.deepEqual(said, [fails, succeeds]);
+    assert.deepEqual(messages, [fails, succeeds]);
   });
 
   it('detects a disk that fills while there are no writes', async (t) => {
     const disk = await smallDisk(t);
-    const { log, until } = telling();
+    const { log, until } = recordingLog();
     const store = await createSqliteStore({ path: disk.path, log });
     t.after(() => store.close());
     await store.put('/a', bytes('v'));

@@ -58,7 +58,7 @@ function inspect(read: (buffer: Buffer, position: number) => number): WalReport 
     pageBytes <= 65536 &&
     sum[0] === header.readUInt32BE(24) &&
     sum[1] === header.readUInt32BE(28);
-  if (!isWhole) return afterBrokenHeader(read, got);
+  if (!isWhole) return brokenHeaderReport(read, got);
   const frame = Buffer.alloc(frameHeaderBytes + pageBytes);
   const salt = header.readUInt32BE(16);
   const report: WalReport = { frames: 0, droppedFrames: 0, droppedBytes: 0 };
@@ -80,7 +80,7 @@ function inspect(read: (buffer: Buffer, position: number) => number): WalReport 
 }
 
 /** The report for a log with a broken header. Its frames cannot be read, so all of them are dropped. */
-function afterBrokenHeader(read: (buffer: Buffer, position: number) => number, start: number): WalReport {
+function brokenHeaderReport(read: (buffer: Buffer, position: number) => number, start: number): WalReport {
   const chunk = Buffer.alloc(1 << 20);
   let bytes = start;
   for (let length = read(chunk, bytes); length > 0; length = read(chunk, bytes)) bytes += length;

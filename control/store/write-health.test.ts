@@ -8,33 +8,33 @@ const broken = (): StoreError => new StoreError('io', 'reading or writing failed
 describe('write health', () => {
   it('reports the first failure, and the first success after it, which its own probe finds', (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] });
-    const told: (string | undefined)[] = [];
+    const reports: (string | undefined)[] = [];
     let disk: 'broken' | 'whole' = 'broken';
     const probe = (): void => {
       if (disk === 'broken') throw broken();
     };
-    const health = new WriteHealth('/tmp/store.db', probe, (problem) => told.push(problem));
+    const health = new WriteHealth('/tmp/store.db', probe, (problem) => reports.push(problem));
     health.failed(broken());
     health.failed(broken());
     t.mock.timers.tick(3_000);
-    assert.deepEqual(told, [broken().message]);
+    assert.deepEqual(reports, [broken().message]);
     disk = 'whole';
     t.mock.timers.tick(1_000);
-    assert.deepEqual(told, [broken().message, undefined]);
+    assert.deepEqual(reports, [broken().message, undefined]);
     health.succeeded();
-    assert.equal(told.length, 2);
+    assert.equal(reports.length, 2);
     health.stop();
   });
 
   it('ignores errors that have nothing to do with the disk', () => {
-    const told: (string | undefined)[] = [];
+    const reports: (string | undefined)[] = [];
     const health = new WriteHealth(
       '/tmp/store.db',
       () => undefined,
-      (problem) => told.push(problem),
+      (problem) => reports.push(problem),
     );
     health.failed(new Error('requested lease not found'));
     health.stop();
-    assert.deepEqual(told, []);
+    assert.deepEqual(reports, []);
   });
 });

@@ -38,7 +38,7 @@ export async function buildLabImages(exec: Exec, found?: Busybox): Promise<LabIm
       build('tinkernetes/web', version === '1' ? ['1', 'latest'] : [version], {
         files: [...busybox, { path: 'www/cgi-bin/index.cgi', mode: 0o755, content: webPage }],
         env: [`WEB_VERSION=${version}`],
-        entrypoint: ['sh', '-c', serveUntilTold],
+        entrypoint: ['sh', '-c', serveUntilTerminated],
         exposedPorts: ['8080/tcp'],
       }),
     ),
@@ -49,7 +49,7 @@ export async function buildLabImages(exec: Exec, found?: Busybox): Promise<LabIm
  * The command of the web server. The first process of a container ignores signals without a handler, so httpd alone would be
  * killed only after the whole grace period. The two seconds before the exit let every node remove the endpoint first.
  */
-const serveUntilTold = `trap 'sleep 2; exit 0' TERM; httpd -f -p 8080 -h /www & wait`;
+const serveUntilTerminated = `trap 'sleep 2; exit 0' TERM; httpd -f -p 8080 -h /www & wait`;
 
 /** Busybox' httpd runs this script for each request of `/`. It prints which pod answers. */
 const webPage = `#!/bin/sh

@@ -151,7 +151,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       await core.createNamespacedPod({ namespace: ns, body: pod('shell', 'sleep 600') });
       await cluster().untilPod(ns, 'shell', 'Running', ({ status }) => status?.phase === 'Running');
       const [stdout, stderr, stdin] = [new PassThrough(), new PassThrough(), new PassThrough()];
-      const said = Promise.all([text(stdout), text(stderr)]);
+      const outputs = Promise.all([text(stdout), text(stderr)]);
       const { promise: status, resolve } = Promise.withResolvers<V1Status>();
       const command = ['sh', '-c', 'read word; echo "got $word"; echo oh >&2; exit 7'];
       const socket = await new Exec(config).exec(ns, 'shell', 'main', command, stdout, stderr, stdin, false, resolve);
@@ -162,7 +162,7 @@ export function clientLibrarySuite(cluster: () => Cluster): void {
       if (socket.readyState !== socket.CLOSED) await once(socket, 'close');
       stdout.end();
       stderr.end();
-      assert.deepEqual(await said, ['got hello\n', 'oh\n']);
+      assert.deepEqual(await outputs, ['got hello\n', 'oh\n']);
     });
 
     it('follows logs to their end', { timeout: 300_000 }, async () => {

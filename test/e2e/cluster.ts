@@ -32,7 +32,7 @@ export interface Cluster {
   /** Waits until exactly `count` pods match, all of them Ready and not terminating. They are sorted by name. */
   untilReadyPods(namespace: string, labelSelector: string, count: number, timeoutMs?: number): Promise<Pod[]>;
   untilPod(namespace: string, name: string, what: string, wanted: (pod: Pod) => boolean, timeoutMs?: number): Promise<Pod>;
-  untilEvent(namespace: string, reason: string, about: string, message: RegExp): Promise<string>;
+  untilEvent(namespace: string, reason: string, objectName: string, message: RegExp): Promise<string>;
   /** Makes a namespace for a test. It is deleted at the end, without waiting. */
   namespace(name: string): Promise<string>;
   stop(): Promise<void>;
@@ -135,12 +135,14 @@ function clusterOf(lab: Lab): Cluster {
         { timeoutMs, everyMs: 100, onTimeout: () => JSON.stringify(last?.status) },
       );
     },
-    async untilEvent(namespace, reason, about, message) {
+    async untilEvent(namespace, reason, objectName, message) {
       let seen: string[] = [];
       return until(
-        `event ${reason} about ${about} that matches ${message}`,
+        `event ${reason} about ${objectName} that matches ${message}`,
         async () => {
-          const { items } = await client.resource('events').list({ namespace, fieldSelector: `involvedObject.name=${about}` });
+          const { items } = await client
+            .resource('events')
+            .list({ namespace, fieldSelector: `involvedObject.name=${objectName}` });
           seen = items.map((event) => `${event.reason}: ${event.message}`);
           return items.find((event) => event.reason === reason && message.test(event.message ?? ''))?.message;
         },

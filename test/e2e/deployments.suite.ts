@@ -194,7 +194,7 @@ export function deploymentSuite(cluster: () => Cluster): void {
       const pods = await cluster().untilReadyPods(ns, 'app=recreate', 2);
       const created = Math.min(...pods.map(({ metadata }) => Date.parse(metadata.creationTimestamp ?? '')));
       for (const { metadata } of old) {
-        const told = await until(
+        const killedMs = await until(
           `the event that ${metadata.name} is killed`,
           async () => {
             const killing = await cluster()
@@ -206,8 +206,8 @@ export function deploymentSuite(cluster: () => Cluster): void {
         );
         // The preStop hook alone takes five seconds. Times have whole seconds.
         assert.ok(
-          told + 4000 <= created,
-          `${metadata.name} was told to end at ${told}, the first new pod was created at ${created}`,
+          killedMs + 4000 <= created,
+          `${metadata.name} was killed at ${killedMs}, the first new pod was created at ${created}`,
         );
       }
       assert.deepEqual(

@@ -341,8 +341,8 @@ export function podSuite(cluster: () => Cluster): void {
         ),
       );
       await cluster().untilPod(ns, 'echo', 'Ready', isReady);
-      const heard = await cluster().kubectl(['-n', ns, 'attach', '-i', 'echo'], { stdin: 'one\ntwo\n' });
-      assert.match(heard, /heard one\nheard two\n/);
+      const output = await cluster().kubectl(['-n', ns, 'attach', '-i', 'echo'], { stdin: 'one\ntwo\n' });
+      assert.match(output, /heard one\nheard two\n/);
     });
   });
 }

@@ -17,7 +17,7 @@ interface Shape {
   count: number;
   /** JSON pointers to the container of the items, and to the n-th item. */
   container: string;
-  thing(index: number, value: string): { path: string; value: unknown };
+  item(index: number, value: string): { path: string; value: unknown };
 }
 
 const many = <T>(count: number, item: (index: number) => T): T[] => Array.from({ length: count }, (_, index) => item(index));
@@ -47,7 +47,7 @@ const shapes: readonly Shape[] = [
     make: (count, value) => configMap({}, { data: members(count, value) }),
     count: 90_000,
     container: '/data',
-    thing: inMap('/data'),
+    item: inMap('/data'),
   },
   {
     name: 'labels',
@@ -55,7 +55,7 @@ const shapes: readonly Shape[] = [
     make: (count, value) => configMap({ labels: members(count, value) }, {}),
     count: 90_000,
     container: '/metadata/labels',
-    thing: inMap('/metadata/labels'),
+    item: inMap('/metadata/labels'),
   },
   {
     name: 'annotations',
@@ -64,7 +64,7 @@ const shapes: readonly Shape[] = [
     make: (count, value) => configMap({ annotations: members(count, value) }, {}),
     count: 36_000,
     container: '/metadata/annotations',
-    thing: inMap('/metadata/annotations'),
+    item: inMap('/metadata/annotations'),
   },
   {
     name: 'tracked data',
@@ -73,7 +73,7 @@ const shapes: readonly Shape[] = [
     make: (count, value) => configMap({}, { data: members(count, value) }),
     count: 19_000,
     container: '/data',
-    thing: inMap('/data'),
+    item: inMap('/data'),
   },
   {
     name: 'finalizers',
@@ -81,7 +81,7 @@ const shapes: readonly Shape[] = [
     make: (count, value) => configMap({ finalizers: many(count, (index) => `a.b/${value}${index}`) }, {}),
     count: 90_000,
     container: '/metadata/finalizers',
-    thing: (index, value) => ({ path: `/metadata/finalizers/${index}`, value: `c.d/${value}${index}` }),
+    item: (index, value) => ({ path: `/metadata/finalizers/${index}`, value: `c.d/${value}${index}` }),
   },
   {
     name: 'secret data',
@@ -94,7 +94,7 @@ const shapes: readonly Shape[] = [
     }),
     count: 90_000,
     container: '/data',
-    thing: (index, value) => ({ path: `/data/k${index}`, value: btoa(value) }),
+    item: (index, value) => ({ path: `/data/k${index}`, value: btoa(value) }),
   },
   {
     name: 'one long string',
@@ -102,7 +102,7 @@ const shapes: readonly Shape[] = [
     make: (count, value) => configMap({}, { data: { a: value.repeat(count) } }),
     count: 1_000_000,
     container: '/data',
-    thing: (index, value) => ({ path: `/data/k${index}`, value }),
+    item: (index, value) => ({ path: `/data/k${index}`, value }),
   },
   {
     name: 'one string of escapes',
@@ -110,7 +110,7 @@ const shapes: readonly Shape[] = [
     make: (count, value) => configMap({}, { data: { a: `${value}\n"\u0001é`.repeat(count) } }),
     count: 170_000,
     container: '/data',
-    thing: (index, value) => ({ path: `/data/k${index}`, value }),
+    item: (index, value) => ({ path: `/data/k${index}`, value }),
   },
   {
     name: 'strings of a kilobyte',
@@ -118,7 +118,7 @@ const shapes: readonly Shape[] = [
     make: (count, value) => configMap({}, { data: members(count, value.repeat(1000)) }),
     count: 1000,
     container: '/data',
-    thing: (index, value) => ({ path: `/data/k${index}`, value: value.repeat(1000) }),
+    item: (index, value) => ({ path: `/data/k${index}`, value: value.repeat(1000) }),
   },
   {
     name: 'containers',
@@ -126,7 +126,7 @@ const shapes: readonly Shape[] = [
     make: (count, value) => pod({ containers: many(count, (index) => ({ name: `c${index}`, image: value })) }),
     count: 7_000,
     container: '/spec/containers',
-    thing: (index, value) => ({ path: `/spec/containers/${index}/image`, value }),
+    item: (index, value) => ({ path: `/spec/containers/${index}/image`, value }),
   },
   {
     name: 'volumes',
@@ -135,7 +135,7 @@ const shapes: readonly Shape[] = [
       pod({ volumes: many(count, (index) => ({ name: `v${index}`, emptyDir: {} })) }, { labels: { a: value } }),
     count: 30_000,
     container: '/metadata/labels',
-    thing: (index, value) => ({ path: `/metadata/labels/k${index}`, value }),
+    item: (index, value) => ({ path: `/metadata/labels/k${index}`, value }),
   },
   {
     name: 'variables',
@@ -154,7 +154,7 @@ const shapes: readonly Shape[] = [
     }),
     count: 32_000,
     container: '/spec/template/spec/containers/0/env',
-    thing: (index, value) => ({ path: `/spec/template/spec/containers/0/env/${index}/value`, value }),
+    item: (index, value) => ({ path: `/spec/template/spec/containers/0/env/${index}/value`, value }),
   },
   {
     name: 'tolerations',
@@ -163,7 +163,7 @@ const shapes: readonly Shape[] = [
       pod({ tolerations: many(count, (index) => ({ key: `k${index}`, operator: 'Exists' })) }, { labels: { a: value } }),
     count: 30_000,
     container: '/metadata/labels',
-    thing: (index, value) => ({ path: `/metadata/labels/k${index}`, value }),
+    item: (index, value) => ({ path: `/metadata/labels/k${index}`, value }),
   },
   {
     name: 'mounts',
@@ -174,7 +174,7 @@ const shapes: readonly Shape[] = [
     }),
     count: 30_000,
     container: '/metadata/labels',
-    thing: (index, value) => ({ path: `/metadata/labels/k${index}`, value }),
+    item: (index, value) => ({ path: `/metadata/labels/k${index}`, value }),
   },
   {
     name: 'service ports',
@@ -187,7 +187,7 @@ const shapes: readonly Shape[] = [
     }),
     count: 16_000,
     container: '/metadata/labels',
-    thing: (index, value) => ({ path: `/metadata/labels/k${index}`, value }),
+    item: (index, value) => ({ path: `/metadata/labels/k${index}`, value }),
   },
   {
     name: 'taints',
@@ -200,7 +200,7 @@ const shapes: readonly Shape[] = [
     }),
     count: 24_000,
     container: '/spec/taints',
-    thing: (index, value) => ({ path: `/spec/taints/${index}/value`, value }),
+    item: (index, value) => ({ path: `/spec/taints/${index}/value`, value }),
   },
   {
     name: 'addresses',
@@ -218,7 +218,7 @@ const shapes: readonly Shape[] = [
     }),
     count: 48_000,
     container: '/metadata/labels',
-    thing: (index, value) => ({ path: `/metadata/labels/k${index}`, value }),
+    item: (index, value) => ({ path: `/metadata/labels/k${index}`, value }),
   },
 ];
 
@@ -232,8 +232,8 @@ function bodiesOf(shape: Shape, scale: number): HostileBody[] {
   const count = Math.max(10, Math.floor(shape.count * scale));
   const [small, large, other] = [shape.make(2, 'v'), shape.make(count, 'v'), shape.make(count, 'w')];
   const operations = Math.min(9_900, Math.max(1, Math.floor(count / 10)));
-  const steps = (op: string): object[] => many(operations, (index) => ({ op, ...shape.thing(index, 'w') }));
-  const isMap = shape.thing(0, 'w').path === `${shape.container}/k0`;
+  const steps = (op: string): object[] => many(operations, (index) => ({ op, ...shape.item(index, 'w') }));
+  const isMap = shape.item(0, 'w').path === `${shape.container}/k0`;
   const body = (what: string, method: HostileBody['method'], type: string, value: unknown, seed?: object): HostileBody => ({
     name: `below limits: ${name}: ${what}`,
     method,
@@ -257,7 +257,7 @@ function bodiesOf(shape: Shape, scale: number): HostileBody[] {
     body('strategic merge into a small one', 'PATCH', 'strategic-merge-patch+json', large, small),
     body('strategic merge into a large one', 'PATCH', 'strategic-merge-patch+json', other, large),
     body('strategic merge of a note into a large one', 'PATCH', 'strategic-merge-patch+json', note, large),
-    body('JSON patch of one place', 'PATCH', 'json-patch+json', [{ op: 'add', ...shape.thing(0, 'w') }], large),
+    body('JSON patch of one place', 'PATCH', 'json-patch+json', [{ op: 'add', ...shape.item(0, 'w') }], large),
     body('JSON patch of many places', 'PATCH', 'json-patch+json', steps('add'), large),
     body('JSON patch that tests many places', 'PATCH', 'json-patch+json', steps('test'), large),
     body('apply over a small one', 'PATCH', 'apply-patch+yaml', large, small),

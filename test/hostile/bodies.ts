@@ -7,6 +7,7 @@ import { encodeProtobuf } from '#api/codec/protobuf.ts';
 /** The resources to which the bodies are sent. */
 export type Target = 'configmaps' | 'pods' | 'services' | 'deployments' | 'endpoints' | 'endpointslices' | 'nodes' | 'secrets';
 
+/** A request with a hostile body. */
 export interface HostileBody {
   name: string;
   /** POST goes to the collection; PATCH and PUT to an object that is made from `seed`. */

@@ -242,7 +242,7 @@ function keysOf({ watches, follows, name }: Controller, objects: readonly Placed
 }
 
 /** The requests of each controller for `goodKeys`, after it has reconciled all keys of `bad`. */
-async function asked(
+async function requestsFor(
   bad: readonly Placed[],
   goodKeys?: ReadonlyMap<string, readonly string[]>,
 ): Promise<{ keys: Map<string, string[]>; requests: Map<string, string[]> }> {
@@ -282,11 +282,11 @@ async function asked(
 
 describe('beside absurd objects', { timeout: 300_000 }, () => {
   it('every controller sends the same requests for the good ones as without the others', async () => {
-    const alone = await asked([]);
+    const alone = await requestsFor([]);
     for (const [name, requests] of alone.requests) assert.ok(requests.length > 0, `${name} has nothing to do in this test`);
     await fc.assert(
       fc.asyncProperty(absurdObjects, async (bad) => {
-        const found = await asked(bad, alone.keys);
+        const found = await requestsFor(bad, alone.keys);
         for (const [name, requests] of alone.requests) assert.deepEqual(found.requests.get(name), requests, name);
       }),
       { numRuns: 60, endOnFailure: true },

@@ -257,7 +257,7 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 240_000 }, () =
   });
 
   it('is not blocked by an ExternalName whose reply has long chains of pointers', async () => {
-    const maze = (message: Buffer): Buffer => {
+    const pointerMaze = (message: Buffer): Buffer => {
       const good = replyTo(message, '192.0.2.53');
       const start = good.length;
       // One record of pointers, each to the one before, and thousands of names that begin at the last pointer.
@@ -275,7 +275,7 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 240_000 }, () =
     const upstream = await resolver((message, reply, raw) =>
       raw === undefined
         ? reply(changed(replyTo(message, '192.0.2.53'), (copy) => copy.writeUInt16BE(0x8380, 2)))
-        : reply(maze(message)),
+        : reply(pointerMaze(message)),
     );
     const port = await serverBefore(upstream);
     const startMs = cpuMs();

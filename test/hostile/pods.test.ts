@@ -256,8 +256,8 @@ describe('beside accepted pods', { timeout: 240_000 }, () => {
         const asking = aPod({
           containers: [aContainer('c', { resources: { requests: { cpu: '1' } }, ports: [{ containerPort: 80, hostPort: 80 }] })],
         });
-        const asked = admitPod(asking, bad, node)?.reason;
-        assert.ok(asked === undefined || asked === 'OutOfcpu' || asked === 'NodePorts', `${asked}`);
+        const reason = admitPod(asking, bad, node)?.reason;
+        assert.ok(reason === undefined || reason === 'OutOfcpu' || reason === 'NodePorts', `${reason}`);
       }),
       runs,
     );

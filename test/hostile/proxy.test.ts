@@ -125,12 +125,12 @@ describe('behind a proxy', { timeout: 240_000 }, () => {
     });
 
   it('no bytes after a request reach a backend that has not switched protocols', async () => {
-    const heard: string[] = [];
+    const received: string[] = [];
     const one = createServer((socket) => {
       socket.on('error', () => socket.destroy());
       socket.on('data', (chunk: Buffer) => {
-        heard.push(chunk.toString());
-        if (heard.length === 1) socket.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno');
+        received.push(chunk.toString());
+        if (received.length === 1) socket.write('HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno');
       });
     });
     await new Promise<void>((resolve) => one.listen(0, '127.0.0.1', resolve));
@@ -153,13 +153,13 @@ describe('behind a proxy', { timeout: 240_000 }, () => {
       request.end();
     });
     assert.equal(answer, '400 close');
-    assert.doesNotMatch(heard.join(''), /secret/);
+    assert.doesNotMatch(received.join(''), /secret/);
   });
 
   it('a request to a kubelet that sends nothing ends in time, also for logs and exec', async () => {
-    const asked = ['/api/v1/nodes/silent/proxy/pods', '/api/v1/nodes/silent:1003/proxy/x'].map((path) => ask(path));
+    const statuses = ['/api/v1/nodes/silent/proxy/pods', '/api/v1/nodes/silent:1003/proxy/x'].map((path) => ask(path));
     await answersOthers();
-    assert.deepEqual(await Promise.all(asked), ['503', '503']);
+    assert.deepEqual(await Promise.all(statuses), ['503', '503']);
   });
 
   it('addresses of the server itself are refused in every spelling', async () => {

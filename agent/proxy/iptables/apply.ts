@@ -2,7 +2,7 @@
 import { type Exec, ExecError } from '#agent/host/exec.ts';
 import type { IpFamily } from '#api/ip.ts';
 import type { Applied } from '../backend.ts';
-import { cleanupRestore, failedLine, fullRestore, parseSave, partialRestore, stands } from './restore.ts';
+import { cleanupRestore, failedLine, fullRestore, isInPlace, parseSave, partialRestore } from './restore.ts';
 import { type Ruleset, renderRuleset } from './ruleset.ts';
 
 /** What the applier works with. */
@@ -26,7 +26,7 @@ interface RuleApplier {
   /** Makes the next {@link apply} write everything. */
   invalidate(): void;
   /**
-   * Whether the applied rules are still in the kernel (see {@link stands}); true before the first call. After false, the next
+   * Whether the applied rules are still in the kernel (see {@link isInPlace}); true before the first call. After false, the next
    * {@link apply} writes everything.
    * @throws ExecError when the rules cannot be listed
    */
@@ -108,7 +108,7 @@ export function createApplier({ exec, warn }: ApplierDeps, family: IpFamily = 'I
       current = undefined;
     },
     async intact() {
-      if (current === undefined || stands(current, await save())) return true;
+      if (current === undefined || isInPlace(current, await save())) return true;
       current = undefined;
       return false;
     },

@@ -19,10 +19,10 @@ const count = 12;
 const clusterIp = (index: number): string => `10.96.1.${index + 1}`;
 
 /**
- * A state of good services. `spoil` changes some of them in a way that our own checks would refuse, so that the kernel's tools
+ * A state of good services. `damage` changes some of them in a way that our own checks would refuse, so that the kernel's tools
  * refuse it.
  */
-function stateOf(spoil: (port: ServicePortState, index: number) => ServicePortState): ServiceState {
+function stateOf(damage: (port: ServicePortState, index: number) => ServicePortState): ServiceState {
   const names = Array.from({ length: count }, (_, index) => `default/s${String(index).padStart(2, '0')}`);
   const state = buildServiceState(
     {
@@ -32,7 +32,7 @@ function stateOf(spoil: (port: ServicePortState, index: number) => ServicePortSt
     { nodeName: 'here' },
   );
   assert.equal(state.ports.length, count);
-  return { ...state, ports: state.ports.map(spoil) };
+  return { ...state, ports: state.ports.map(damage) };
 }
 
 describe('rules that iptables refuses', { timeout: 300_000 }, () => {
@@ -48,16 +48,16 @@ describe('rules that iptables refuses', { timeout: 300_000 }, () => {
     return createIptablesBackend(deps, { family: 'IPv4', clusterCidr: '10.244.0.0/16', nodeIp });
   };
 
-  const cases: [what: string, spoil: (port: ServicePortState) => ServicePortState][] = [
+  const cases: [what: string, damage: (port: ServicePortState) => ServicePortState][] = [
     ['a comment with a line of its own', (port) => ({ ...port, id: `${port.id}"\n-A NOWHERE -j ACCEPT\n` })],
     ['a port that is none', (port) => ({ ...port, port: 70_000 })],
     ['an address that is none', (port) => ({ ...port, clusterIp: '10.96.1.256' })],
     ['a protocol that has no ports', (port) => ({ ...port, protocol: 'icmp' })],
   ];
-  for (const [what, spoil] of cases) {
+  for (const [what, damage] of cases) {
     it(`${what}: only its Service is left out, and reported`, async () => {
       const bad = new Set([3, 8]);
-      const state = stateOf((port, index) => (bad.has(index) ? spoil(port) : port));
+      const state = stateOf((port, index) => (bad.has(index) ? damage(port) : port));
       await assert.rejects(backend().apply(state), (error) => {
         assert.ok(error instanceof RefusedError);
         assert.deepEqual(error.ports.map(({ name }) => name).sort(), ['s03', 's08']);
@@ -75,8 +75,8 @@ describe('rules that iptables refuses', { timeout: 300_000 }, () => {
         clock: new FakeClock(),
         log: pino({ level: 'silent' }),
       });
-      const stands = await proxy.sync();
-      assert.equal(stands?.ports.length, count - bad.size);
+      const synced = await proxy.sync();
+      assert.equal(synced?.ports.length, count - bad.size);
       assert.deepEqual(leftOut.map(({ object }) => object.name).sort(), ['s03', 's08']);
       assert.deepEqual(
         records.map(({ error, services }) => [error === undefined, services]),

@@ -41,7 +41,7 @@ export function fullRestore(next: Ruleset, saved: Ruleset): string {
  * Whether `saved` still holds `applied`: each chain has as many rules, and the kernel's own chains lead to it. The numbers of
  * rules are compared, because iptables-save may print a rule in another spelling than it was written in.
  */
-export function stands(applied: Ruleset, saved: Ruleset): boolean {
+export function isInPlace(applied: Ruleset, saved: Ruleset): boolean {
   return tables.every((table) => {
     const chainsStand = [...applied[table]].every(([chain, rules]) => {
       const found = saved[table].get(chain)?.length;

@@ -127,17 +127,17 @@ function writeMasqueradeOfClusterIp(writer: RuleWriter, port: ServicePortState, 
 }
 
 function writeExternal(writer: RuleWriter, port: ServicePortState, { ext, svc, external }: PortRouting): void {
-  const about = (what: string): string => `-m comment --comment "${what} for ${port.id} external destinations"`;
+  const commentMatch = (what: string): string => `-m comment --comment "${what} for ${port.id} external destinations"`;
   writer.chain('nat', ext);
   if (!port.externalPolicyLocal) {
-    writer.nat(ext, `${about('masquerade traffic')} -j ${chains.markMasq}`);
+    writer.nat(ext, `${commentMatch('masquerade traffic')} -j ${chains.markMasq}`);
   } else {
     const { clusterCidr } = writer.settings;
     // The external policy does not apply to pods and to the node itself: their traffic goes to all endpoints, as if it had left
     // the cluster and come back.
-    if (clusterCidr !== undefined) writer.nat(ext, `${about('pod traffic')} -s ${clusterCidr} -j ${svc}`);
-    writer.nat(ext, `${about('masquerade LOCAL traffic')} -m addrtype --src-type LOCAL -j ${chains.markMasq}`);
-    writer.nat(ext, `${about('route LOCAL traffic')} -m addrtype --src-type LOCAL -j ${svc}`);
+    if (clusterCidr !== undefined) writer.nat(ext, `${commentMatch('pod traffic')} -s ${clusterCidr} -j ${svc}`);
+    writer.nat(ext, `${commentMatch('masquerade LOCAL traffic')} -m addrtype --src-type LOCAL -j ${chains.markMasq}`);
+    writer.nat(ext, `${commentMatch('route LOCAL traffic')} -m addrtype --src-type LOCAL -j ${svc}`);
   }
   if (external !== undefined) writer.nat(ext, `-j ${external}`);
 }

@@ -20,7 +20,7 @@ it("of containerd's own stream ask once per sandbox for its container status, ho
     task('/tasks/exit', 'TaskExit', { containerId: 's', id: 's', pid: 7 }),
     task('/containers/delete', 'ContainerEvent', { id: 's' }),
   ];
-  const asked: string[] = [];
+  const statusCalls: string[] = [];
   const states = ['SANDBOX_READY', 'SANDBOX_READY', 'SANDBOX_READY', 'SANDBOX_NOTREADY'];
   const clock = new FakeClock();
   const connection = {
@@ -34,11 +34,11 @@ it("of containerd's own stream ask once per sandbox for its container status, ho
   } as unknown as Connection;
   const runtime = {
     containerStatus: (id: string): Promise<ContainerStatus> => {
-      asked.push(`container ${id}`);
+      statusCalls.push(`container ${id}`);
       return absent('ContainerStatus');
     },
     podSandboxStatus: async (id: string) => {
-      asked.push(`sandbox ${id}`);
+      statusCalls.push(`sandbox ${id}`);
       return { state: states.shift() } as PodSandboxStatus;
     },
   };
@@ -46,5 +46,5 @@ it("of containerd's own stream ask once per sandbox for its container status, ho
   for await (const { type } of subscribeContainerEvents({ connection, clock, runtime }, new AbortController().signal))
     types.push(type);
   assert.deepEqual(types, ['CONTAINER_STARTED_EVENT', 'CONTAINER_STOPPED_EVENT', 'CONTAINER_DELETED_EVENT']);
-  assert.deepEqual(asked, ['container s', 'sandbox s', 'sandbox s', 'sandbox s', 'sandbox s']);
+  assert.deepEqual(statusCalls, ['container s', 'sandbox s', 'sandbox s', 'sandbox s', 'sandbox s']);
 });

@@ -40,7 +40,7 @@ const wrap = (value: number | undefined): Wrapped | undefined => (value === unde
  * Returns a field of a reply that CRI requires. @throws RuntimeError when the runtime left it out: the error names the call,
  * instead of failing later elsewhere
  */
-export function must<Value>(value: Value | null | undefined, call: string, what: string): Value {
+export function requiredField<Value>(value: Value | null | undefined, call: string, what: string): Value {
   if (value === null || value === undefined)
     throw new RuntimeError('Internal', call, `the container runtime's reply has no ${what}`);
   return value;
@@ -84,7 +84,7 @@ export function toPodSandbox(wire: WirePodSandbox, call: string): PodSandbox {
   const { id, state, labels, annotations, runtimeHandler } = wire;
   return {
     id,
-    metadata: must(wire.metadata, call, 'sandbox metadata'),
+    metadata: requiredField(wire.metadata, call, 'sandbox metadata'),
     state,
     createdAtMs: msFromNanos(wire.createdAt),
     labels,
@@ -109,7 +109,7 @@ export function toContainer(wire: WireContainer, call: string): Container {
   return {
     id,
     podSandboxId,
-    metadata: must(wire.metadata, call, 'container metadata'),
+    metadata: requiredField(wire.metadata, call, 'container metadata'),
     image: { image: wire.image?.image ?? '' },
     imageRef,
     imageId,
@@ -125,7 +125,7 @@ export function toContainerStatus(wire: WireContainerStatus, call: string): Cont
   const { id, state, exitCode, imageRef, imageId, reason, message, labels, annotations, mounts, logPath } = wire;
   return {
     id,
-    metadata: must(wire.metadata, call, 'container metadata'),
+    metadata: requiredField(wire.metadata, call, 'container metadata'),
     state,
     createdAtMs: msFromNanos(wire.createdAt),
     startedAtMs: msFromNanos(wire.startedAt),
@@ -179,10 +179,10 @@ const toMemoryUsage = (wire: WireMemoryUsage): MemoryUsage => ({
 
 /** A container's statistics. @throws RuntimeError when a required field is missing */
 export function toContainerStats(wire: WireContainerStats, call: string): ContainerStats {
-  const { id, metadata, labels, annotations } = must(wire.attributes, call, 'container attributes');
+  const { id, metadata, labels, annotations } = requiredField(wire.attributes, call, 'container attributes');
   return {
     id,
-    metadata: must(metadata, call, 'container metadata'),
+    metadata: requiredField(metadata, call, 'container metadata'),
     labels,
     annotations,
     cpu: wire.cpu === null ? undefined : toCpuUsage(wire.cpu),
@@ -201,12 +201,12 @@ const toInterfaceUsage = (wire: WireInterfaceUsage): NetworkInterfaceUsage => ({
 
 /** A sandbox's statistics. @throws RuntimeError when a required field is missing */
 export function toPodSandboxStats(wire: WirePodSandboxStats, call: string): PodSandboxStats {
-  const { id, metadata, labels, annotations } = must(wire.attributes, call, 'sandbox attributes');
+  const { id, metadata, labels, annotations } = requiredField(wire.attributes, call, 'sandbox attributes');
   const { linux } = wire;
   const network = linux?.network ?? undefined;
   return {
     id,
-    metadata: must(metadata, call, 'sandbox metadata'),
+    metadata: requiredField(metadata, call, 'sandbox metadata'),
     labels,
     annotations,
     cpu: linux?.cpu ? toCpuUsage(linux.cpu) : undefined,

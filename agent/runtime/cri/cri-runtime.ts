@@ -11,7 +11,7 @@ import type { CgroupDriver, ExecSyncResult, RuntimeCondition, RuntimeVersion } f
 import { type CallOptions, createConnection } from './connection.ts';
 import { subscribeContainerEvents } from './container-events.ts';
 import {
-  must,
+  requiredField,
   toContainer,
   toContainerStats,
   toContainerStatus,
@@ -76,7 +76,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
     timeoutMs,
   });
   const url = async (method: string, request: object, subject: Readonly<Record<string, unknown>>): Promise<string> =>
-    must((await runtimeCall<{ url: string }>(method, request, callOptions(subject))).url || undefined, method, 'URL');
+    requiredField((await runtimeCall<{ url: string }>(method, request, callOptions(subject))).url || undefined, method, 'URL');
 
   const runtime: ContainerRuntime = {
     version: () => runtimeCall<RuntimeVersion>('Version', { version: '0.1.0' }),
@@ -88,7 +88,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
         features: { supplementalGroupsPolicy: boolean } | null;
       }>('Status', {});
       return {
-        conditions: must(reply.status, 'Status', 'status').conditions,
+        conditions: requiredField(reply.status, 'Status', 'status').conditions,
         handlers: reply.runtimeHandlers.map(({ name, features }) => ({
           name,
           recursiveReadOnlyMounts: features?.recursiveReadOnlyMounts ?? false,
@@ -120,7 +120,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
         request,
         callOptions({ pod: `${namespace}/${name}`, podUid: uid }, timeouts.sandboxMs),
       );
-      return must(reply.podSandboxId || undefined, 'RunPodSandbox', 'sandbox ID');
+      return requiredField(reply.podSandboxId || undefined, 'RunPodSandbox', 'sandbox ID');
     },
 
     stopPodSandbox: (podSandboxId) =>
@@ -135,7 +135,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
         { podSandboxId },
         callOptions({ podSandboxId }),
       );
-      return toPodSandboxStatus(must(reply.status, 'PodSandboxStatus', 'status'), 'PodSandboxStatus');
+      return toPodSandboxStatus(requiredField(reply.status, 'PodSandboxStatus', 'status'), 'PodSandboxStatus');
     },
 
     async listPodSandbox(filter = {}) {
@@ -151,7 +151,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
         request,
         callOptions({ podSandboxId, container: config.metadata.name }, timeouts.sandboxMs),
       );
-      return must(reply.containerId || undefined, 'CreateContainer', 'container ID');
+      return requiredField(reply.containerId || undefined, 'CreateContainer', 'container ID');
     },
 
     async startContainer(containerId) {
@@ -182,7 +182,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
         { containerId },
         callOptions({ containerId }),
       );
-      return toContainerStatus(must(reply.status, 'ContainerStatus', 'status'), 'ContainerStatus');
+      return toContainerStatus(requiredField(reply.status, 'ContainerStatus', 'status'), 'ContainerStatus');
     },
 
     async updateContainerResources(containerId, linux) {
@@ -210,7 +210,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
         { containerId },
         callOptions({ containerId }),
       );
-      return toContainerStats(must(stats, 'ContainerStats', 'stats'), 'ContainerStats');
+      return toContainerStats(requiredField(stats, 'ContainerStats', 'stats'), 'ContainerStats');
     },
 
     async listContainerStats(filter = {}) {
@@ -224,7 +224,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
         { podSandboxId },
         callOptions({ podSandboxId }),
       );
-      return toPodSandboxStats(must(stats, 'PodSandboxStats', 'stats'), 'PodSandboxStats');
+      return toPodSandboxStats(requiredField(stats, 'PodSandboxStats', 'stats'), 'PodSandboxStats');
     },
 
     async listPodSandboxStats(filter = {}) {
@@ -249,7 +249,7 @@ export function createCriRuntime({ endpoint, log, clock, timeouts: given }: CriR
       // There is no deadline: the runtime itself ends a pull that makes no progress.
       const options = { subject: { image: image.image }, timeoutMs: undefined, signal };
       const reply = await imageCall<{ imageRef: string }>('PullImage', request, options);
-      return must(reply.imageRef || undefined, 'PullImage', 'image reference');
+      return requiredField(reply.imageRef || undefined, 'PullImage', 'image reference');
     },
 
     removeImage: (image) => unlessNotFound(imageCall('RemoveImage', { image }, callOptions({ image: image.image }))),

@@ -89,7 +89,7 @@ export function createOrphanedShims(deps: OrphanedShimsDeps): OrphanedShims {
     return found;
   }
 
-  async function takeAway(shim: Process, all: readonly Process[]): Promise<void> {
+  async function killShim(shim: Process, all: readonly Process[]): Promise<void> {
     const id = shimContainer(shim, socket) ?? '';
     // Kills the shim first, because it would report the end of the others. The list was made before: orphans get process 1 as
     // their parent.
@@ -115,7 +115,7 @@ export function createOrphanedShims(deps: OrphanedShimsDeps): OrphanedShims {
     await sleep(clock, lookAgainMs, signal);
     if (signal.aborted) return;
     const all = await processes.list();
-    for (const [key, shim] of await forgotten(all)) if (first.has(key)) await takeAway(shim, all);
+    for (const [key, shim] of await forgotten(all)) if (first.has(key)) await killShim(shim, all);
   }
 
   return {

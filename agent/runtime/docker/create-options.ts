@@ -50,6 +50,7 @@ export function sandboxCreateOptions(config: PodSandboxConfig, defaults: CreateD
   };
 }
 
+/** The request that creates a container. @param sandboxId the sandbox whose namespaces it joins */
 export function containerCreateOptions(
   sandboxId: string,
   config: ContainerConfig,

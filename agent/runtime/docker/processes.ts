@@ -159,11 +159,13 @@ export function processCalls(context: DockerContext): ProcessCalls {
         // A port on the pod's loopback can be reached only by a process in the pod's network namespace. Busybox' nc ends when the
         // other side ends, and passes a half-close on. (socat can do only one of both: its options exclude each other.)
         const pipe = await openPipe(['nsenter', `--net=/proc/${State.Pid}/ns/net`, 'busybox', 'nc', '127.0.0.1', String(port)]);
-        const said = collect(pipe.stderr);
+        const stderrText = collect(pipe.stderr);
         const stream = pipeDuplex(
           pipe,
           async () =>
-            new Error(`failed to connect to port ${port} in sandbox ${podSandboxId}: ${(await said).toString('utf8').trim()}`),
+            new Error(
+              `failed to connect to port ${port} in sandbox ${podSandboxId}: ${(await stderrText).toString('utf8').trim()}`,
+            ),
         );
         return stream;
       };

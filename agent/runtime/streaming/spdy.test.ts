@@ -65,20 +65,20 @@ describe('SPDY', () => {
       },
     });
     createSpdySession(recorded, { role: 'server', onStream: () => undefined });
-    const asked = new Duplex({
+    const clientSocket = new Duplex({
       read() {},
       write(chunk: Buffer, _encoding, done) {
         recorded.push(chunk);
         done();
       },
     });
-    const client = createSpdySession(asked, { role: 'client' });
+    const client = createSpdySession(clientSocket, { role: 'client' });
     const opening = client.open({ name: 'status' });
     await new Promise<void>((resolve) => setImmediate(resolve));
     while (words.length === 0) await new Promise<void>((resolve) => setImmediate(resolve));
     const status = Buffer.from('\0\0\0\x01\x01\0\0\x04done', 'latin1'); // Stream 1, the flag that ends it, and four bytes of data.
-    for (const word of [...words, status]) asked.push(word);
-    asked.destroy(new Error('read ECONNRESET'));
+    for (const word of [...words, status]) clientSocket.push(word);
+    clientSocket.destroy(new Error('read ECONNRESET'));
     assert.equal(await textOf(await opening), 'done');
   });
 

@@ -15,8 +15,8 @@ after(() => server.close());
 interface Client {
   socket: WebSocket;
   /** The received messages: `text` or `binary`, channel, data. */
-  heard: [type: string, channel: number, data: string][];
-  say(channel: number, data: string): void;
+  received: [type: string, channel: number, data: string][];
+  send(channel: number, data: string): void;
   closed: Promise<number>;
 }
 
@@ -24,20 +24,20 @@ async function connect(request: StreamRequest, protocols: string[]): Promise<Cli
   const url = await server.urlFor('exec', request);
   const socket = new WebSocket(url.replace('http', 'ws'), protocols);
   const isBase64 = protocols.some((name) => name.includes('base64'));
-  const heard: Client['heard'] = [];
+  const received: Client['received'] = [];
   socket.on('message', (message: Buffer, isBinary: boolean) => {
     const [first = -1] = message;
     const rest = message.subarray(1);
     const data = isBase64 ? Buffer.from(rest.toString(), 'base64') : rest;
-    heard.push([isBinary ? 'binary' : 'text', isBase64 ? first - 48 : first, data.toString()]);
+    received.push([isBinary ? 'binary' : 'text', isBase64 ? first - 48 : first, data.toString()]);
   });
   const closed = once(socket, 'close').then(([code]) => code as number);
   await once(socket, 'open');
-  const say = (channel: number, data: string): void =>
+  const send = (channel: number, data: string): void =>
     socket.send(
       isBase64 ? `${channel}${Buffer.from(data).toString('base64')}` : Buffer.concat([Buffer.of(channel), Buffer.from(data)]),
     );
-  return { socket, heard, say, closed };
+  return { socket, received, send, closed };
 }
 
 /** A process that echoes its input, reports its size, and exits with the code that it reads. */
@@ -88,15 +88,15 @@ describe('exec over WebSocket subprotocols', { timeout: 120_000 }, () => {
     it(`${name}: input, outputs and a failure, each on its channel`, async () => {
       const client = await connect(wanting(shell().process), protocols);
       assert.equal(client.socket.protocol, agreed);
-      client.say(0, 'hällo');
-      client.say(0, 'exit 3');
+      client.send(0, 'hällo');
+      client.send(0, 'exit 3');
       assert.equal(await client.closed, 1000);
-      const of = (channel: number): string[] => client.heard.filter(([, on]) => on === channel).map(([, , data]) => data);
-      assert.ok(client.heard.every(([one]) => one === type));
-      assert.deepEqual(client.heard[0], [type, 1, '']);
+      const of = (channel: number): string[] => client.received.filter(([, on]) => on === channel).map(([, , data]) => data);
+      assert.ok(client.received.every(([one]) => one === type));
+      assert.deepEqual(client.received[0], [type, 1, '']);
       assert.deepEqual([of(1).join(''), of(2).join('')], ['hällo', 'bye']);
       assert.equal(of(3).length, 1);
-      assert.equal(client.heard.at(-1)?.[1], 3);
+      assert.equal(client.received.at(-1)?.[1], 3);
       if (!hasStatus) return assert.deepEqual(of(3), [failed]);
       const { status, reason, message, details } = JSON.parse(of(3)[0] ?? '');
       assert.deepEqual([status, reason, message], ['Failure', 'NonZeroExitCode', failed]);
@@ -105,11 +105,11 @@ describe('exec over WebSocket subprotocols', { timeout: 120_000 }, () => {
 
     it(`${name}: a success is a Status or nothing`, async () => {
       const client = await connect(wanting(shell().process, { stdout: false, stderr: false }), protocols);
-      client.say(0, 'exit 0');
+      client.send(0, 'exit 0');
       await client.closed;
       // The empty message is sent on the lowest channel that the client reads.
-      assert.deepEqual(client.heard[0], [type, 3, '']);
-      const rest = client.heard.slice(1).map(([, channel, data]) => [channel, JSON.parse(data).status]);
+      assert.deepEqual(client.received[0], [type, 3, '']);
+      const rest = client.received.slice(1).map(([, channel, data]) => [channel, JSON.parse(data).status]);
       assert.deepEqual(rest, hasStatus ? [[3, 'Success']] : []);
     });
 
@@ -117,16 +117,16 @@ describe('exec over WebSocket subprotocols', { timeout: 120_000 }, () => {
       const open = async (): Promise<ProcessStreams> => await Promise.reject(new Error('no such file'));
       const client = await connect(wanting(shell().process, { open }), protocols);
       await client.closed;
-      const text = client.heard.at(-1)?.[2] ?? '';
+      const text = client.received.at(-1)?.[2] ?? '';
       assert.equal(hasStatus ? JSON.parse(text).message : text, 'no such file');
     });
 
     it(`${name}: sizes on channel 4, in pieces`, async () => {
       const sizes: string[] = [];
       const client = await connect(wanting(shell(sizes).process, { tty: true, stderr: false }), protocols);
-      client.say(4, '{"Width":80,"Hei');
-      client.say(4, 'ght":24}{"Width":100,"Height":30}');
-      client.say(0, 'exit 0');
+      client.send(4, '{"Width":80,"Hei');
+      client.send(4, 'ght":24}{"Width":100,"Height":30}');
+      client.send(0, 'exit 0');
       await client.closed;
       assert.deepEqual(sizes, ['80x24', '100x30']);
     });
@@ -134,9 +134,9 @@ describe('exec over WebSocket subprotocols', { timeout: 120_000 }, () => {
     it(`${name}: channel 255 ${agreed.startsWith('v5') ? 'closes another' : 'is ignored'}`, async () => {
       const client = await connect(wanting(shell().process), protocols);
       client.socket.send(Buffer.of(255, 0));
-      client.say(0, 'exit 3');
+      client.send(0, 'exit 3');
       await client.closed;
-      const text = client.heard.at(-1)?.[2] ?? '';
+      const text = client.received.at(-1)?.[2] ?? '';
       if (agreed.startsWith('v5')) assert.equal(JSON.parse(text).status, 'Success');
       else assert.match(text, /exit status 3/);
     });
@@ -146,9 +146,9 @@ describe('exec over WebSocket subprotocols', { timeout: 120_000 }, () => {
     const client = await connect(wanting(shell().process), ['base64.channel.k8s.io']);
     for (const message of ['0!!!!', '0Zm9', '0Zg==Zg==', '0-_-_', '', '9Zm9v', '\u00ffZm9v']) client.socket.send(message);
     client.socket.send('0Zm\r\n9v\n');
-    client.say(0, 'exit 0');
+    client.send(0, 'exit 0');
     await client.closed;
-    assert.deepEqual(client.heard, [
+    assert.deepEqual(client.received, [
       ['text', 1, ''],
       ['text', 1, 'foo'],
       ['text', 2, 'bye'],
@@ -158,9 +158,9 @@ describe('exec over WebSocket subprotocols', { timeout: 120_000 }, () => {
   it('accepts bytes that are not UTF-8 in a text message', async () => {
     const client = await connect(wanting(shell().process), ['v4.channel.k8s.io']);
     client.socket.send(Buffer.of(0, 0xff, 0xfe), { binary: false });
-    client.say(0, 'exit 0');
+    client.send(0, 'exit 0');
     assert.equal(await client.closed, 1000);
-    assert.equal(client.heard.filter(([, channel]) => channel === 1).length, 2);
+    assert.equal(client.received.filter(([, channel]) => channel === 1).length, 2);
   });
 
   for (const message of [[255], [255, 0, 0], [255, 5]])
@@ -199,13 +199,13 @@ describe('port-forward over WebSocket subprotocols', { timeout: 120_000 }, () =>
   ] as const)
     it(`${protocol || 'none'}: the ports first, then the data, and an end when all connections have ended`, async () => {
       const client = await connect(ports, protocol === '' ? [] : [protocol]);
-      client.say(0, 'hi');
-      client.say(2, 'nobody hears it');
-      client.say(1, 'nor this');
-      client.say(0, 'bye');
+      client.send(0, 'hi');
+      client.send(2, 'nobody hears it');
+      client.send(1, 'nor this');
+      client.send(0, 'bye');
       assert.equal(await client.closed, 1000);
-      assert.ok(client.heard.every(([one]) => one === type));
-      const of = (channel: number): string[] => client.heard.filter(([, on]) => on === channel).map(([, , data]) => data);
+      assert.ok(client.received.every(([one]) => one === type));
+      const of = (channel: number): string[] => client.received.filter(([, on]) => on === channel).map(([, , data]) => data);
       assert.equal(of(1)[0], of(0)[0]);
       assert.equal(of(0).slice(1).join(''), 'hibye');
       assert.deepEqual([of(2), of(3)], [['Q\0'], ['Q\0', 'refused']]);

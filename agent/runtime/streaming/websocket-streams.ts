@@ -77,11 +77,11 @@ function take(input: Writable | undefined, data: Buffer, socket: WebSocket): voi
   if (input === undefined || input.writableEnded || input.destroyed || input.write(data) || socket.isPaused) return;
   socket.pause();
   // An input that ends without reading never emits `drain`, and a paused connection would not notice its own end.
-  const goOn = (): void => {
-    input.off('drain', goOn).off('close', goOn);
+  const resume = (): void => {
+    input.off('drain', resume).off('close', resume);
     socket.resume();
   };
-  input.on('drain', goOn).on('close', goOn);
+  input.on('drain', resume).on('close', resume);
 }
 
 async function serveProcess(request: StreamRequest & { kind: 'process' }, connection: Connection): Promise<void> {

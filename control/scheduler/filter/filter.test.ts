@@ -331,35 +331,45 @@ const near = (more: object = {}): PodFixture => ({
 const apart = (more: object = {}): PodFixture => ({
   affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term(more)] } },
 });
-const noFriend = "!node(s) didn't match pod affinity rules";
-const foe = "node(s) didn't match pod anti-affinity rules";
-const unwelcome = "node(s) didn't satisfy existing pods anti-affinity rules";
+const affinityReason = "!node(s) didn't match pod affinity rules";
+const antiAffinityReason = "node(s) didn't match pod anti-affinity rules";
+const existingAntiAffinityReason = "node(s) didn't satisfy existing pods anti-affinity rules";
 suite(interPodAffinity, [
   {
     name: 'joins pods that it likes, anywhere in their domain',
     pod: pod('p', near()),
     nodes: [[zoneX, webPod('q')], zoneY, node('c', { labels: { zone: 'x' } })],
-    expected: ['fits', noFriend, 'fits'],
+    expected: ['fits', affinityReason, 'fits'],
   },
-  { name: 'lets the first of a group start', pod: webPod('p', near()), nodes: [zoneX, node('c')], expected: ['fits', noFriend] },
+  {
+    name: 'lets the first of a group start',
+    pod: webPod('p', near()),
+    nodes: [zoneX, node('c')],
+    expected: ['fits', affinityReason],
+  },
   {
     name: 'does not start elsewhere what has started',
     pod: webPod('p', near()),
     nodes: [[zoneX, webPod('q')], zoneY],
-    expected: ['fits', noFriend],
+    expected: ['fits', affinityReason],
   },
   {
     name: 'does not start without those it likes when it is not one of them',
     pod: pod('p', near()),
     nodes: [zoneX],
-    expected: [noFriend],
+    expected: [affinityReason],
   },
-  { name: 'avoids pods that it dislikes', pod: pod('p', apart()), nodes: [[zoneX, webPod('q')], zoneY], expected: [foe, 'fits'] },
+  {
+    name: 'avoids pods that it dislikes',
+    pod: pod('p', apart()),
+    nodes: [[zoneX, webPod('q')], zoneY],
+    expected: [antiAffinityReason, 'fits'],
+  },
   {
     name: 'stays away from pods that dislike it',
     pod: webPod('p'),
     nodes: [[zoneX, pod('q', apart())], zoneY],
-    expected: [unwelcome, 'fits'],
+    expected: [existingAntiAffinityReason, 'fits'],
   },
   {
     name: 'means its own namespace',
@@ -371,7 +381,7 @@ suite(interPodAffinity, [
     name: 'means named namespaces',
     pod: pod('p', apart({ namespaces: ['other'] })),
     nodes: [[zoneX, webPod('q', { namespace: 'other' })]],
-    expected: [foe],
+    expected: [antiAffinityReason],
   },
   {
     name: 'means namespaces by their labels',
@@ -381,6 +391,6 @@ suite(interPodAffinity, [
       [zoneY, webPod('r', { namespace: 'red' })],
     ],
     lookups: { namespaceLabels: (name) => ({ team: name }) },
-    expected: [foe, 'fits'],
+    expected: [antiAffinityReason, 'fits'],
   },
 ]);

@@ -22,15 +22,16 @@ export const interPodAffinity: FilterPlugin = {
     const antiAffinity = requiredAntiAffinity(pod, snapshot);
     const forbidden = forbiddenByOthers(pod, snapshot);
     if (affinity.length === 0 && antiAffinity.length === 0 && forbidden.size === 0) return { kind: 'skip' };
-    const liked = domainsOf(snapshot, affinity, (other) => affinity.every((term) => term.matches(other)));
-    const disliked = domainsOf(snapshot, antiAffinity);
+    const affinityDomains = domainsOf(snapshot, affinity, (other) => affinity.every((term) => term.matches(other)));
+    const antiAffinityDomains = domainsOf(snapshot, antiAffinity);
     // The first pod of a group with affinity to itself has no other pod to join, so it may go anywhere.
-    const isFirst = liked.size === 0 && affinity.every((term) => term.matches(pod));
+    const isFirst = affinityDomains.size === 0 && affinity.every((term) => term.matches(pod));
     return {
       kind: 'check',
       check(info) {
-        if (!hasLiked(info, affinity, liked, isFirst)) return rejectionOf(name, false, "node(s) didn't match pod affinity rules");
-        if (inDomain(info, disliked)) return rejectionOf(name, true, "node(s) didn't match pod anti-affinity rules");
+        if (!meetsAffinity(info, affinity, affinityDomains, isFirst))
+          return rejectionOf(name, false, "node(s) didn't match pod affinity rules");
+        if (inDomain(info, antiAffinityDomains)) return rejectionOf(name, true, "node(s) didn't match pod anti-affinity rules");
         if (inDomain(info, forbidden)) return rejectionOf(name, true, "node(s) didn't satisfy existing pods anti-affinity rules");
         return undefined;
       },
@@ -68,12 +69,17 @@ function addDomain(found: Domains, { labels }: NodeInfo, { topologyKey }: Affini
   if (value !== undefined) found.add(domain(topologyKey, value));
 }
 
-function hasLiked({ labels }: NodeInfo, terms: readonly AffinityTerm[], liked: Domains, isFirst: boolean): boolean {
+function meetsAffinity(
+  { labels }: NodeInfo,
+  terms: readonly AffinityTerm[],
+  affinityDomains: Domains,
+  isFirst: boolean,
+): boolean {
   let all = true;
   for (const { topologyKey } of terms) {
     const value = ownValue(labels, topologyKey);
     if (value === undefined) return false;
-    if (!liked.has(domain(topologyKey, value))) all = false;
+    if (!affinityDomains.has(domain(topologyKey, value))) all = false;
   }
   return all || isFirst;
 }

@@ -37,12 +37,14 @@ export const interPodAffinityScore: ScorePlugin = {
       const value = ownValue(labels, key);
       return value === undefined ? 0 : (byValue.get(value) ?? 0);
     };
-    return spreadOut(feasible.map((info) => [...weights].reduce((sum, [key, byValue]) => sum + weightAt(info, key, byValue), 0)));
+    return scaleToRange(
+      feasible.map((info) => [...weights].reduce((sum, [key, byValue]) => sum + weightAt(info, key, byValue), 0)),
+    );
   },
 };
 
 /** Scales the sums: the smallest becomes 0, the largest 100. */
-function spreadOut(sums: readonly number[]): number[] {
+function scaleToRange(sums: readonly number[]): number[] {
   const least = Math.min(...sums);
   const range = Math.max(...sums) - least;
   return sums.map((sum) => (range === 0 ? 0 : Math.trunc(maxNodeScore * ((sum - least) / range))));
