@@ -9,7 +9,16 @@ import { podKind } from './strategy.ts';
 
 const strategy = podKind.strategy;
 const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'ns' } } as KubeObject;
-const stored = { 'serviceaccounts/ns/default': account };
+const critical = {
+  apiVersion: 'scheduling.k8s.io/v1',
+  kind: 'PriorityClass',
+  metadata: { name: 'system-node-critical' },
+  value: 2_000_001_000,
+} as unknown as KubeObject;
+const stored = {
+  'serviceaccounts/ns/default': account,
+  'priorityclasses.scheduling.k8s.io//system-node-critical': critical,
+};
 
 const pod = (spec: Partial<PodSpec> = {}, name = 'web'): Pod => ({
   apiVersion: 'v1',
@@ -259,7 +268,7 @@ describe('pod admission', () => {
     assert.deepEqual(object.spec.imagePullSecrets, [{ name: 'registry' }]);
   });
 
-  it('knows the system priority classes and no others', async () => {
+  it('knows the priority classes that there are and no others', async () => {
     assert.equal((await created({ priorityClassName: 'system-node-critical' })).spec.priority, 2000001000);
     assert.equal(
       await rejection({ priorityClassName: 'gold' }),
