@@ -22,6 +22,7 @@ import { decodeStored } from './registry/decode-stored.ts';
 import { Registry } from './registry/registry.ts';
 import { Repairs } from './repairs.ts';
 import type { Parts, RestKind } from './rest/exchange.ts';
+import { JoinedFrames } from './rest/joined-frames.ts';
 import { parseRequestInfo, type RequestInfo } from './rest/request-info.ts';
 import { findConnect } from './rest/resource-handler.ts';
 import { Router } from './router.ts';
@@ -213,6 +214,7 @@ function assembleParts(deps: ApiServerDeps, options: ApiServerOptions, joining: 
     catalog,
     registry,
     patcher,
+    joined: new JoinedFrames(),
     decoder,
     authorizer: authorization?.authorizer ?? alwaysAllow,
     admission,

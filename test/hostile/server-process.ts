@@ -54,11 +54,18 @@ export class ServerProcess {
     this.transport = createHttpTransport(this.kubeconfig);
   }
 
-  /** @param nodeFlags flags of Node itself: those of the lab, when memory is measured */
-  static async start(flags: readonly string[] = [], nodeFlags: readonly string[] = []): Promise<ServerProcess> {
+  /**
+   * @param nodeFlags flags of Node itself: those of the lab, when memory is measured
+   * @param tree of another checkout, for comparisons; absent: this one
+   */
+  static async start(
+    flags: readonly string[] = [],
+    nodeFlags: readonly string[] = [],
+    tree = fileURLToPath(new URL('../..', import.meta.url)),
+  ): Promise<ServerProcess> {
     const folder = mkdtempSync(join(tmpdir(), 'tinker-hostile-'));
     const port = await freePort();
-    const program = fileURLToPath(new URL('../../cli/tinker.ts', import.meta.url));
+    const program = join(tree, 'cli/tinker.ts');
     const address = ['--bind-address=127.0.0.1', `--advertise-address=${advertised}`, `--secure-port=${port}`];
     const argv = ['--no-warnings', ...nodeFlags, program, 'server', `--data-dir=${folder}`, ...address, ...flags];
     const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });

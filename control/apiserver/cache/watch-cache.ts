@@ -8,6 +8,7 @@ import { expired } from '#api/status.ts';
 import type { CachedObject } from './cached-object.ts';
 import { type CacheEvent, ChangeWindow, type WindowLimits } from './change-window.ts';
 import { SortedObjects } from './sorted-objects.ts';
+import { WatcherTurns } from './watcher-turns.ts';
 
 export interface WatchCacheLimits extends WindowLimits {
   /** A watcher that lags behind by more than this is cut off, and resumes by resourceVersion. */
@@ -34,11 +35,13 @@ export class WatchCache {
   readonly #limits: WatchCacheLimits;
   readonly #window: ChangeWindow;
   #objects = new SortedObjects();
-  #watchers = new Set<CacheWatcher>();
+  readonly #watchers = new Set<CacheWatcher>();
+  readonly #turns: WatcherTurns;
 
   constructor(prefix: string, limits: WatchCacheLimits) {
     this.prefix = `${prefix}/`;
     this.#limits = limits;
+    this.#turns = new WatcherTurns(this.#watchers);
     this.#window = new ChangeWindow(limits);
   }
 
@@ -75,16 +78,17 @@ export class WatchCache {
     if (event.current !== undefined) this.#objects.set(event.current);
     else if (event.previous !== undefined) this.#objects.delete(event.previous.key);
     this.#window.push(event);
-    for (const watcher of this.#watchers) watcher.poke();
+    this.#turns.changed();
   }
 
   /**
-   * Drops changes that nobody can ask for any more, and cuts off watchers that have not read them, or lag behind by too many. To be
-   * called now and then: between two calls, watchers that keep up have their turn.
+   * Drops changes that nobody can ask for any more, and cuts off watchers that have not read them, or lag behind by too many although
+   * they have been told.
    */
   trim(nowMs: number): void {
     this.#window.trim(nowMs);
-    for (const watcher of this.#watchers) if (watcher.lag > this.#limits.maxQueuedEvents || watcher.isLost) watcher.close();
+    const maxLag = this.#turns.isUnderWay ? Number.POSITIVE_INFINITY : this.#limits.maxQueuedEvents;
+    for (const watcher of this.#watchers) if (watcher.lag > maxLag || watcher.isLost) watcher.close();
   }
 
   /** Of the oldest change in its window. */
@@ -125,7 +129,7 @@ export class CacheWatcher {
   /** The changes that were there at the beginning count as no lag. */
   readonly #begin: number;
   #place: number;
-  #wake: (() => void) | undefined;
+  #listener = (): void => {};
 
   constructor(window: ChangeWindow, after: number, onClose: () => void) {
     this.#window = window;
@@ -145,9 +149,13 @@ export class CacheWatcher {
     return this.#place < this.#window.first;
   }
 
-  /** Makes a pending {@link untilSomething} return. */
-  poke(): void {
-    this.#wake?.();
+  /** Told when there are changes, and when the watcher is closed: it may take them then, or later. */
+  onChange(listener: () => void): void {
+    this.#listener = listener;
+  }
+
+  changed(): void {
+    this.#listener();
   }
 
   get closed(): boolean {
@@ -174,19 +182,10 @@ export class CacheWatcher {
     return this.#place < this.#window.end;
   }
 
-  /** Resolves when there are changes, on {@link poke}, and when the watcher is closed. */
-  async untilSomething(): Promise<void> {
-    if (this.hasMore || this.closed) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    await promise;
-    this.#wake = undefined;
-  }
-
   close(): void {
     if (this.closed) return;
     this.#over.abort();
     this.#onClose();
-    this.poke();
+    this.#listener();
   }
 }

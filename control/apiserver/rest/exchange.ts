@@ -19,6 +19,7 @@ import type { Strategy, UserInfo } from '../registry/strategy.ts';
 import type { WriteContext } from '../registry/write-request.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import type { WarningRecorder } from '../serving/warnings.ts';
+import type { JoinedFrames } from './joined-frames.ts';
 import { type Accepted, type Conversion, contentTypeOf } from './negotiation.ts';
 import { type ExpectedType, parseDryRun, parseFieldManager } from './request-body.ts';
 import type { RequestInfo } from './request-info.ts';
@@ -35,6 +36,7 @@ export interface Parts {
   catalog: KindCatalog<RestKind>;
   registry: Registry;
   patcher: ObjectPatcher;
+  joined: JoinedFrames;
   decoder: BodyDecoder;
   authorizer: Authorizer;
   admission: AdmissionChain;

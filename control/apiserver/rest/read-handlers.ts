@@ -16,7 +16,7 @@ import { contentTypeOf } from './negotiation.ts';
 import { parsePredicate } from './predicate.ts';
 import { piecesResponse } from './responses.ts';
 import { type IncludeObject, parseIncludeObject, toPartialMetadata, toRow, toTable } from './table.ts';
-import { type ServedEvent, watchObjects } from './watching.ts';
+import { type ServedEvent, WatchStream } from './watching.ts';
 import { anyWatchFrame, type EncodeOptions, type StreamFormat, sharedWatchFrame, watchFrame } from './wire.ts';
 
 export async function handleGet(exchange: Exchange): Promise<TransportResponse> {
@@ -102,38 +102,49 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   // Asked here so that a bad revision is an ordinary 400, not a broken stream.
   parseRevision(query.resourceVersion);
   const include = parseIncludeObject(info.query);
-  const over = new AbortController();
-  const events = watchObjects(parts, resource, info.namespace, query, predicate, signal, () => over.abort());
-  return {
-    status: 200,
-    headers: { 'content-type': contentTypeOf(format, true) },
-    body: frames(exchange, format, include, events),
-    over: over.signal,
-  };
+  const frames = new Frames(exchange, format, include);
+  const question = { resource, namespace: info.namespace, query, predicate };
+  const body = new WatchStream(parts, question, (events) => frames.pieces(events), signal);
+  return { status: 200, headers: { 'content-type': contentTypeOf(format, true) }, body, over: body.over };
 }
 
-async function* frames(
-  exchange: Exchange,
-  format: StreamFormat,
-  include: IncludeObject,
-  events: AsyncGenerator<ServedEvent[]>,
-): AsyncGenerator<Uint8Array> {
-  // A Table's columns come with the first frame only.
-  let headers = true;
-  for await (const batch of events) {
+/** Events as one client gets them. */
+class Frames {
+  readonly #exchange: Exchange;
+  readonly #format: StreamFormat;
+  readonly #include: IncludeObject;
+  /** A Table's columns come with the first frame only. */
+  #headers = true;
+
+  constructor(exchange: Exchange, format: StreamFormat, include: IncludeObject) {
+    this.#exchange = exchange;
+    this.#format = format;
+    this.#include = include;
+  }
+
+  /** Small frames together, in pieces of about {@link pieceBytes}. */
+  *pieces(events: readonly ServedEvent[]): Generator<Uint8Array> {
     let gathered: Uint8Array[] = [];
     let bytes = 0;
-    for (const event of batch) {
-      const frame = encodeEvent(exchange, format, include, headers, event);
-      headers = false;
+    let last: ServedEvent | undefined;
+    for (const event of events) {
+      last = event;
+      const frame = encodeEvent(this.#exchange, this.#format, this.#include, this.#headers, event);
+      this.#headers = false;
       gathered.push(frame);
       bytes += frame.length;
       if (bytes < pieceBytes) continue;
-      yield* cut(gathered.length === 1 ? frame : Buffer.concat(gathered));
+      yield* cut(this.#joined(gathered, event));
       gathered = [];
       bytes = 0;
     }
-    if (bytes > 0) yield gathered.length === 1 ? (gathered[0] as Uint8Array) : Buffer.concat(gathered);
+    if (bytes > 0) yield this.#joined(gathered, last);
+  }
+
+  /** Initial events are each client's own. */
+  #joined(frames: readonly Uint8Array[], last: ServedEvent | undefined): Uint8Array {
+    const isOwn = last !== undefined && 'isInitial' in last && last.isInitial === true;
+    return isOwn && frames.length > 1 ? Buffer.concat(frames) : this.#exchange.parts.joined.of(frames);
   }
 }
 

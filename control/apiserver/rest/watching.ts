@@ -39,43 +39,208 @@ const minTimeoutMs = 1_800_000;
 /** Initial events at a time: so many objects are held for a client that does not read. */
 const initialBatch = 32;
 
+/** What a watch asks for. */
+export interface WatchQuestion {
+  resource: Resource;
+  namespace: string;
+  query: ListQuery;
+  predicate: Predicate;
+}
+
+type WatchState =
+  | { kind: 'new' }
+  | { kind: 'initial'; watcher: CacheWatcher; initial: Iterator<ServedEvent> }
+  | { kind: 'following'; watcher: CacheWatcher }
+  | { kind: 'ended' };
+
 /**
- * Batches of events, as they come. Ends when `signal` aborts, after the timeout, or when the client does not keep up.
- * A resourceVersion that is gone is told within the stream, as upstream does.
- * @param over called when the watch ends, also while nobody asks for its next batch
+ * The events of one watch, as somebody takes them, in pieces of whatever form `convert` makes of a batch. Ends when `signal` aborts, after
+ * the timeout, or when the client does not keep up; `over` then aborts, also while nobody asks for the next piece. A resourceVersion that is
+ * gone is told within the stream, as upstream does.
+ *
+ *     new ──next()──▶ initial ──all taken──▶ following ──closed──▶ ended
+ *
+ * Written by hand and not as generators: hundreds of watchers hear of each change, and each generator on its way to a client costs more
+ * than to encrypt the change.
  */
-export async function* watchObjects(
-  deps: WatchingDeps,
-  resource: Resource,
-  namespace: string,
-  query: ListQuery,
-  predicate: Predicate,
-  signal: AbortSignal,
-  over: () => void,
-): AsyncGenerator<ServedEvent[]> {
-  let start: WatchStart;
-  try {
-    start = await startWatch(deps, resource, namespace, query, predicate);
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    yield [{ type: 'ERROR', status: error.status }];
-    return;
+export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
+  readonly #deps: WatchingDeps;
+  readonly #question: WatchQuestion;
+  readonly #prefix: string;
+  readonly #convert: (events: ServedEvent[]) => Iterable<Piece>;
+  readonly #signal: AbortSignal;
+  readonly #over = new AbortController();
+  #state: WatchState = { kind: 'new' };
+  #pieces: Iterator<Piece> = [].values();
+  #waiting: PromiseWithResolvers<IteratorResult<Piece>> | undefined;
+  #isBookmarkDue = false;
+  #cancelBookmark = (): void => {};
+  #cancelTimeout = (): void => {};
+
+  constructor(
+    deps: WatchingDeps,
+    question: WatchQuestion,
+    convert: (events: ServedEvent[]) => Iterable<Piece>,
+    signal: AbortSignal,
+  ) {
+    this.#deps = deps;
+    this.#question = question;
+    this.#prefix = listPrefix(question.resource, question.namespace);
+    this.#convert = convert;
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#stop, { once: true });
+    if (signal.aborted) this.#stop();
   }
-  const { watcher, initial } = start;
-  const stop = (): void => watcher.close();
-  watcher.over.addEventListener('abort', over, { once: true });
-  signal.addEventListener('abort', stop, { once: true });
-  const timeoutMs = query.timeoutSeconds === undefined ? minTimeoutMs * (1 + deps.random()) : query.timeoutSeconds * 1000;
-  const cancelTimeout = deps.clock.after(timeoutMs, stop);
-  try {
-    if (signal.aborted) return;
-    for (let batch = next(initial); batch.length > 0 && !watcher.closed; batch = next(initial)) yield batch;
-    yield* follow(deps, resource, namespace, query, predicate, watcher);
-  } finally {
-    cancelTimeout();
-    signal.removeEventListener('abort', stop);
-    watcher.close();
+
+  get over(): AbortSignal {
+    return this.#over.signal;
   }
+
+  /** To be called again only when the promise has settled. */
+  next(): Promise<IteratorResult<Piece>> {
+    if (this.#state.kind === 'new') return this.#first();
+    try {
+      const found = this.#take();
+      if (found !== undefined) return Promise.resolve(found);
+    } catch (error) {
+      this.#stop();
+      return Promise.reject(error);
+    }
+    this.#waiting = Promise.withResolvers();
+    return this.#waiting.promise;
+  }
+
+  async #first(): Promise<IteratorResult<Piece>> {
+    try {
+      await this.#begin();
+    } catch (error) {
+      this.#stop();
+      throw error;
+    }
+    return await this.next();
+  }
+
+  return(): Promise<IteratorResult<Piece>> {
+    this.#stop();
+    this.#pieces = [].values();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async #begin(): Promise<void> {
+    const { clock, random } = this.#deps;
+    const { query } = this.#question;
+    let start: WatchStart;
+    try {
+      start = await startWatch(this.#deps, this.#question);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#pieces = this.#convert([{ type: 'ERROR', status: error.status }])[Symbol.iterator]();
+      this.#state = { kind: 'ended' };
+      return;
+    }
+    if (this.#over.signal.aborted) {
+      start.watcher.close();
+      return;
+    }
+    this.#state = { kind: 'initial', ...start };
+    const timeoutMs = query.timeoutSeconds === undefined ? minTimeoutMs * (1 + random()) : query.timeoutSeconds * 1000;
+    this.#cancelTimeout = clock.after(timeoutMs, this.#stop);
+    start.watcher.onChange(this.#wake);
+    if (query.allowWatchBookmarks) this.#scheduleBookmark();
+  }
+
+  #scheduleBookmark(): void {
+    this.#cancelBookmark = this.#deps.clock.after(bookmarkIntervalMs, () => {
+      this.#isBookmarkDue = true;
+      this.#wake();
+    });
+  }
+
+  /** There may be something for who waits. */
+  readonly #wake = (): void => {
+    const waiting = this.#waiting;
+    if (waiting === undefined) {
+      // Nobody may ever ask again, so the end is told now.
+      if (this.#isClosed) this.#stop();
+      return;
+    }
+    try {
+      const found = this.#take();
+      if (found === undefined) return;
+      this.#waiting = undefined;
+      waiting.resolve(found);
+    } catch (error) {
+      this.#waiting = undefined;
+      this.#stop();
+      waiting.reject(error);
+    }
+  };
+
+  get #isClosed(): boolean {
+    return 'watcher' in this.#state && this.#state.watcher.closed;
+  }
+
+  /** The next piece, or the end; undefined: there is none yet. */
+  #take(): IteratorResult<Piece> | undefined {
+    for (;;) {
+      // What has begun is finished, also after the end: half a frame would be nothing that a client can read.
+      const piece = this.#pieces.next();
+      if (piece.done !== true) return piece;
+      if (this.#isClosed) this.#stop();
+      const state = this.#state;
+      switch (state.kind) {
+        case 'initial': {
+          const batch = next(state.initial);
+          if (batch.length === 0) this.#state = { kind: 'following', watcher: state.watcher };
+          else this.#pieces = this.#convert(batch)[Symbol.iterator]();
+          break;
+        }
+        case 'following': {
+          const batch = this.#changes(state.watcher);
+          if (batch.length > 0) this.#pieces = this.#convert(batch)[Symbol.iterator]();
+          else if (!state.watcher.hasMore && !state.watcher.closed) return undefined;
+          break;
+        }
+        case 'ended':
+          this.#stop();
+          return { done: true, value: undefined };
+        case 'new':
+          return undefined;
+      }
+    }
+  }
+
+  #changes(watcher: CacheWatcher): ServedEvent[] {
+    const served: ServedEvent[] = [];
+    for (const event of watcher.take()) {
+      const seen = view(this.#deps, this.#question, this.#prefix, event);
+      if (seen !== undefined) served.push(seen);
+    }
+    if (this.#isBookmarkDue && !watcher.hasMore) {
+      this.#isBookmarkDue = false;
+      this.#scheduleBookmark();
+      // Nothing is left and nothing awaited since: everything up to the cache's revision has been told.
+      served.push({ type: 'BOOKMARK', revision: this.#deps.feed.revision, initialEventsEnd: false });
+    }
+    return served;
+  }
+
+  readonly #stop = (): void => {
+    const state = this.#state;
+    this.#state = { kind: 'ended' };
+    if (this.#over.signal.aborted) return;
+    this.#over.abort();
+    this.#cancelTimeout();
+    this.#cancelBookmark();
+    this.#signal.removeEventListener('abort', this.#stop);
+    if ('watcher' in state) state.watcher.close();
+    this.#waiting?.resolve({ done: true, value: undefined });
+    this.#waiting = undefined;
+  };
 }
 
 interface WatchStart {
@@ -93,13 +258,7 @@ function next(events: Iterator<ServedEvent>): ServedEvent[] {
   return batch;
 }
 
-async function startWatch(
-  deps: WatchingDeps,
-  resource: Resource,
-  namespace: string,
-  query: ListQuery,
-  predicate: Predicate,
-): Promise<WatchStart> {
+async function startWatch(deps: WatchingDeps, { resource, namespace, query, predicate }: WatchQuestion): Promise<WatchStart> {
   const { feed } = deps;
   const revision = parseRevision(query.resourceVersion);
   const wantsState = query.sendInitialEvents ?? revision === 0;
@@ -132,48 +291,11 @@ function* initialEvents(
   if (bookmark !== undefined) yield { type: 'BOOKMARK', revision: bookmark, initialEventsEnd: true };
 }
 
-async function* follow(
-  deps: WatchingDeps,
-  resource: Resource,
-  namespace: string,
-  query: ListQuery,
-  predicate: Predicate,
-  watcher: CacheWatcher,
-): AsyncGenerator<ServedEvent[]> {
-  const { feed, clock } = deps;
-  const prefix = listPrefix(resource, namespace);
-  let bookmarkDue = false;
-  let cancel = (): void => {};
-  const schedule = (): void => {
-    cancel = clock.after(bookmarkIntervalMs, () => {
-      bookmarkDue = true;
-      watcher.poke();
-    });
-  };
-  if (query.allowWatchBookmarks) schedule();
-  try {
-    while (!watcher.closed) {
-      const served = watcher.take().flatMap((event) => view(deps, resource, prefix, predicate, event) ?? []);
-      if (bookmarkDue && !watcher.hasMore) {
-        bookmarkDue = false;
-        schedule();
-        // Nothing is left and nothing awaited since: everything up to the cache's revision has been told.
-        served.push({ type: 'BOOKMARK', revision: feed.revision, initialEventsEnd: false });
-      }
-      if (served.length > 0) yield served;
-      if (!bookmarkDue) await watcher.untilSomething();
-    }
-  } finally {
-    cancel();
-  }
-}
-
 /** What a change of the store is for this client: an object that begins or ceases to match is added or deleted for it. */
 function view(
   { catalog }: WatchingDeps,
-  resource: Resource,
+  { resource, predicate }: WatchQuestion,
   prefix: string,
-  predicate: Predicate,
   event: CacheEvent,
 ): ServedEvent | undefined {
   const key = (event.current ?? event.previous)?.key ?? '';

@@ -59,9 +59,17 @@ export function encodeObject(cached: CachedObject, type: string, options: Encode
 /** YAML has no framing for streams (406, as upstream). */
 export type StreamFormat = Exclude<Format, 'yaml'>;
 
+type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
+
+/** Asked for by each watcher of each change: not to be put together each time. */
+const frameNames: Record<StreamFormat, Record<ChangeType, string>> = {
+  json: { ADDED: 'ADDED json', MODIFIED: 'MODIFIED json', DELETED: 'DELETED json' },
+  protobuf: { ADDED: 'ADDED protobuf', MODIFIED: 'MODIFIED protobuf', DELETED: 'DELETED protobuf' },
+};
+
 /** One watch frame that all watchers of the format share. */
-export function sharedWatchFrame(type: string, cached: CachedObject, schema: string, format: StreamFormat): Uint8Array {
-  return cached.encoded(`${type} ${format}`, () => watchFrame(type, cached, schema, format));
+export function sharedWatchFrame(type: ChangeType, cached: CachedObject, schema: string, format: StreamFormat): Uint8Array {
+  return cached.encoded(frameNames[format][type], () => watchFrame(type, cached, schema, format));
 }
 
 /** One watch frame around a stored object's bytes. */

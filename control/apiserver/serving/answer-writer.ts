@@ -4,8 +4,10 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Writable } from 'node:stream';
 import type { TransportResponse } from '#client/transport.ts';
 import { endWithoutReading, isRestUnwanted } from './body-reader.ts';
+import { ChunkFrames } from './chunk-frames.ts';
 
 /** How long one answer may have the event loop to itself. */
 const maxTurnMs = 10;
@@ -39,11 +41,12 @@ export async function writeResponse(
   if (answer.headers['content-length'] === undefined && 'flushHeaders' in response)
     (response as unknown as ServerResponse).flushHeaders();
   const over = answer.over === undefined ? gone : AbortSignal.any([gone, answer.over]);
+  const outlet = outletOf(response);
   let turnMs = performance.now();
   for await (const piece of answer.body) {
     if (gone.aborted) break;
-    if (!response.write(piece)) {
-      if (!(await drained(response, over))) throw new Error('the client did not read its answer in time');
+    if (!outlet.write(piece)) {
+      if (!(await drained(outlet.stream, over))) throw new Error('the client did not read its answer in time');
       turnMs = performance.now();
     } else if (performance.now() - turnMs > maxTurnMs) {
       // A client that takes everything at once must not keep other clients waiting.
@@ -61,17 +64,40 @@ function withoutHop(headers: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !hopHeaders.includes(name)));
 }
 
+/** Where pieces go. */
+interface Outlet {
+  /** @returns whether there is room for more; when not, `stream` says `drain` once there is */
+  write(piece: Uint8Array): boolean;
+  stream: Pick<Writable, 'once' | 'off'>;
+}
+
+const chunks = new ChunkFrames();
+
+/**
+ * Over HTTP/1.1, Node writes a chunk's length, content and end apart, for each client; here they are one piece that all who are sent the
+ * same share, and one write.
+ */
+function outletOf(response: Http2ServerResponse): Outlet {
+  const plain = response as unknown as ServerResponse;
+  const { socket } = plain;
+  // Behind others of its connection (pipelining) an answer has no socket yet.
+  if (!('chunkedEncoding' in plain) || !plain.chunkedEncoding || socket === null)
+    return { write: (piece) => response.write(piece), stream: response };
+  // A chunk without content would be the last one.
+  return { write: (piece) => piece.length === 0 || socket.write(chunks.of(piece)), stream: socket };
+}
+
 /** Waits until the client has taken what was written. @returns false when `over` aborts before */
-function drained(response: Http2ServerResponse, over: AbortSignal): Promise<boolean> {
+function drained(stream: Outlet['stream'], over: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (taken: boolean): void => {
-      response.off('drain', taking);
+      stream.off('drain', taking);
       over.removeEventListener('abort', ending);
       resolve(taken);
     };
     const taking = (): void => settle(true);
     const ending = (): void => settle(false);
-    response.once('drain', taking);
+    stream.once('drain', taking);
     over.addEventListener('abort', ending, { once: true });
     if (over.aborted) ending();
   });

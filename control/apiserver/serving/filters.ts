@@ -67,21 +67,16 @@ function metricsFilter(metrics: ApiServerMetrics): Filter {
       if (arrival.upgrade !== undefined) metrics.longRunning(info, -1);
     });
     metrics.observe(info, response.status, (performance.now() - startMs) / 1000);
-    return info.verb === 'watch' ? countedWhileOpen(metrics, info, response) : response;
+    if (info.verb === 'watch') countWatch(metrics, info, response);
+    return response;
   };
 }
 
 /** A watch counts as long as its answer lasts. */
-function countedWhileOpen(metrics: ApiServerMetrics, info: RequestInfo, response: TransportResponse): TransportResponse {
-  async function* body(): AsyncGenerator<Uint8Array> {
-    metrics.longRunning(info, 1);
-    try {
-      yield* response.body;
-    } finally {
-      metrics.longRunning(info, -1);
-    }
-  }
-  return { ...response, body: body() };
+function countWatch(metrics: ApiServerMetrics, info: RequestInfo, { over }: TransportResponse): void {
+  if (over === undefined || over.aborted) return;
+  metrics.longRunning(info, 1);
+  over.addEventListener('abort', () => metrics.longRunning(info, -1), { once: true });
 }
 
 /** Turns an error thrown by a later filter or the handler into an answer: a `Status` in the format that the client accepts. */

@@ -1,0 +1,26 @@
+/**
+ * Pieces of an answer as chunks of HTTP/1.1.
+ *
+ * Source: RFC 9112, 7.1.
+ */
+
+interface Chunk {
+  piece: Uint8Array;
+  framed: Uint8Array;
+}
+
+/** So many are kept: what all watchers of a change are sent is asked for by one after the other. */
+const keptChunks = 4;
+const end = Buffer.from('\r\n');
+
+export class ChunkFrames {
+  #kept: Chunk[] = [];
+
+  /** The last few of the same piece are the same bytes. @param piece not empty, and not changed afterwards */
+  of(piece: Uint8Array): Uint8Array {
+    for (const known of this.#kept) if (known.piece === piece) return known.framed;
+    const framed = Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, end]);
+    this.#kept = [{ piece, framed }, ...this.#kept.slice(0, keptChunks - 1)];
+    return framed;
+  }
+}
