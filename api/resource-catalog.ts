@@ -15,6 +15,7 @@ export interface CatalogChange {
 export interface ResourceCatalog {
   /** The row that a path `/apis/<group>/<version>/…/<plural>` names; undefined when there is none. The core group is ''. */
   find(group: string, version: string, plural: string): Resource | undefined;
+  /** The row with this {@link Resource.id}; undefined when there is none. */
   byId(id: string): Resource | undefined;
   /** A built-in row. @throws Error when the catalog was made without that row: a bug of the caller */
   builtIn(id: ResourceId): Resource;

@@ -43,6 +43,7 @@ export interface Resource {
    * it is `plural.version.group`, as kubectl writes it.
    */
   id: string;
+  /** The API group; the core group is ''. */
   group: string;
   version: string;
   kind: string;

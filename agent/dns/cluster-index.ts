@@ -17,10 +17,15 @@ export interface ClusterNames {
   readonly complete: boolean;
   /** Time of the last change, in seconds since the epoch. It is the serial number of the zone's SOA record. */
   readonly serial: number;
+  /** Whether the namespace exists. */
   hasNamespace(name: string): boolean;
+  /** The Service with this name; undefined when there is none. */
   service(namespace: string, name: string): Service | undefined;
+  /** The ready endpoints of a Service. */
   endpoints(namespace: string, service: string): EndpointAddress[];
+  /** The Service with this cluster IP; undefined when there is none. */
   serviceByIp(address: string): Service | undefined;
+  /** The ready endpoints with this address. */
   endpointsByIp(address: string): EndpointAddress[];
 }
 

@@ -45,7 +45,9 @@ export interface Cgroups {
   readonly hierarchy: CgroupHierarchy;
   /** Creates the group and its ancestors with the controllers that the kernel has. A group that exists is success. */
   create(path: string): Promise<void>;
+  /** Writes the limits of a group. @throws Error when the kernel refuses a value */
   limit(path: string, limits: CgroupLimits): Promise<void>;
+  /** Whether the group exists. */
   exists(path: string): Promise<boolean>;
   /** Names of the direct children of the group. */
   children(path: string): Promise<string[]>;

@@ -38,10 +38,13 @@ export function parseMountInfo(text: string): MountEntry[] {
 
 /** The mounts of this mount namespace. */
 export interface Mounts {
+  /** All mounts, in the order in which they were made. */
   list(): Promise<MountEntry[]>;
+  /** Whether a filesystem is mounted at exactly this path. */
   isMountPoint(path: string): Promise<boolean>;
   /** Mounts a tmpfs. Without `sizeBytes` its limit is half of the machine's memory (the kernel's default). */
   mountTmpfs(path: string, options: { sizeBytes?: number | undefined }): Promise<void>;
+  /** Bind-mounts `source` at `target`. @throws ExecError */
   bind(source: string, target: string): Promise<void>;
   /** Bind-mounts the inode that is held, even if its path names another file now. */
   bindEntry(source: Entry, target: string): Promise<void>;

@@ -38,6 +38,7 @@ export interface Backend {
 
 /** The result of one {@link Backend.apply}. */
 export interface Applied {
+  /** `full`: everything was written; `partial`: only the difference; `unchanged`: nothing. */
   mode: 'full' | 'partial' | 'unchanged';
   /** Number of chains written or deleted. When `full`, the number of all chains. */
   chains: number;

@@ -17,9 +17,13 @@ import type { ServiceState } from './state.ts';
 /** A record of one sync, for operators. */
 export interface SyncRecord extends Applied {
   family: IpFamily;
+  /** Start of the sync, in milliseconds since the epoch. */
   atMs: number;
+  /** Duration of the sync. */
   tookMs: number;
+  /** Number of service ports. */
   services: number;
+  /** Number of endpoints of all service ports. */
   endpoints: number;
   /** Set when the write failed. */
   error?: string;

@@ -80,7 +80,9 @@ export const isUnavailable = (error: unknown): error is RuntimeError =>
 
 /** RuntimeService and ImageService of CRI v1. See the top of this file for times, deadlines and errors. */
 export interface ContainerRuntime {
+  /** Name and versions of the runtime. */
   version(): Promise<RuntimeVersion>;
+  /** The conditions and features of the runtime. */
   status(): Promise<RuntimeStatus>;
   /** The cgroup driver of the runtime; `undefined` when the runtime does not report it (containerd before 2.0). */
   runtimeConfig(): Promise<{ cgroupDriver?: CgroupDriver | undefined }>;
@@ -93,11 +95,14 @@ export interface ContainerRuntime {
   stopPodSandbox(podSandboxId: string): Promise<void>;
   /** Removes a sandbox and its containers. A running sandbox is stopped first. Idempotent. */
   removePodSandbox(podSandboxId: string): Promise<void>;
+  /** The status of one sandbox. @throws RuntimeError `NotFound` when it does not exist */
   podSandboxStatus(podSandboxId: string): Promise<PodSandboxStatus>;
+  /** The sandboxes that the filter selects; without a filter all of them. */
   listPodSandbox(filter?: PodSandboxFilter): Promise<readonly PodSandbox[]>;
 
   /** Creates a container. Its image must be on the node. @returns the container's ID */
   createContainer(podSandboxId: string, config: ContainerConfig, sandboxConfig: PodSandboxConfig): Promise<string>;
+  /** Starts a created container. @throws RuntimeError when the command cannot be started */
   startContainer(containerId: string): Promise<void>;
   /**
    * Sends the stop signal, and SIGKILL after `timeoutSeconds` (0: at once). Resolves when the container has stopped. Idempotent.
@@ -105,8 +110,11 @@ export interface ContainerRuntime {
   stopContainer(containerId: string, timeoutSeconds: number): Promise<void>;
   /** Removes a container. A running container is killed first. Idempotent. */
   removeContainer(containerId: string): Promise<void>;
+  /** The containers that the filter selects; without a filter all of them. */
   listContainers(filter?: ContainerFilter): Promise<readonly Container[]>;
+  /** The status of one container. @throws RuntimeError `NotFound` when it does not exist */
   containerStatus(containerId: string): Promise<ContainerStatus>;
+  /** Changes the limits of a container. Absent fields keep their value. */
   updateContainerResources(containerId: string, resources: LinuxContainerResources): Promise<void>;
   /** Opens the log file again after the kubelet has renamed it. The container must be running. */
   reopenContainerLog(containerId: string): Promise<void>;
@@ -131,12 +139,17 @@ export interface ContainerRuntime {
 
   /** The statistics of one container. @throws RuntimeError `NotFound` when it does not exist */
   containerStats(containerId: string): Promise<ContainerStats>;
+  /** The statistics of the containers that the filter selects. */
   listContainerStats(filter?: ContainerStatsFilter): Promise<readonly ContainerStats[]>;
   /**
    * The statistics of one sandbox. @throws RuntimeError `Unimplemented` when the runtime does not have this call, like {@link
    * listPodSandboxStats}
    */
   podSandboxStats(podSandboxId: string): Promise<PodSandboxStats>;
+  /**
+   * The statistics of the sandboxes that the filter selects. @throws RuntimeError `Unimplemented` when the runtime does not have
+   * this call
+   */
   listPodSandboxStats(filter?: PodSandboxStatsFilter): Promise<readonly PodSandboxStats[]>;
 
   /**
@@ -146,6 +159,7 @@ export interface ContainerRuntime {
    */
   containerEvents(signal: AbortSignal): AsyncIterable<ContainerEvent>;
 
+  /** All images on this node. */
   listImages(): Promise<readonly Image[]>;
   /** The image; `undefined` when it is not on this node. */
   imageStatus(image: ImageSpec): Promise<Image | undefined>;
@@ -153,6 +167,7 @@ export interface ContainerRuntime {
   pullImage(image: ImageSpec, auth?: AuthConfig, sandboxConfig?: PodSandboxConfig, signal?: AbortSignal): Promise<string>;
   /** Removes an image from this node with all its names. Idempotent. */
   removeImage(image: ImageSpec): Promise<void>;
+  /** The usage of the filesystems of images and writable layers. */
   imageFsInfo(): Promise<ImageFsInfo>;
 
   /** Closes connections and servers, and resolves when they are closed. Containers go on running. */

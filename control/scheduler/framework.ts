@@ -30,6 +30,7 @@ export type Filtering =
 /** A filter plugin: finds the nodes that can run a pod. */
 export interface FilterPlugin {
   name: string;
+  /** Prepares the check of one pod, once for all nodes. Pure. */
   prepare(pod: Pod, snapshot: Snapshot): Filtering;
 }
 

@@ -13,8 +13,11 @@ export interface NodeInfo {
   readonly pods: readonly Pod[];
   /** Those of the pods that have affinity or anti-affinity to other pods. */
   readonly podsWithAffinity: readonly Pod[];
+  /** What the node offers to pods (`status.allocatable`). */
   readonly allocatable: Amounts;
+  /** The sum of the pods' requests. */
   readonly requested: Amounts;
+  /** The same sum, with a small request for containers that have none (for scores). */
   readonly nonZeroRequested: Amounts;
   /** Size in bytes by image name, as the kubelet reports it. */
   readonly images: ReadonlyMap<string, number>;

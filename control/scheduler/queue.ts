@@ -46,7 +46,9 @@ interface Entry {
 
 /** Options of the queue. */
 export interface QueueOptions {
+  /** Back-off after the first failed attempt; it doubles with each further one. Default 1 s. */
   initialBackoffMs?: number;
+  /** Longest back-off. Default 10 s. */
   maxBackoffMs?: number;
   /** A pod is tried again after this time in any case. Default five minutes. */
   maxUnschedulableMs?: number;

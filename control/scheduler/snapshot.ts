@@ -9,10 +9,13 @@ import type { NodeInfo } from './node-info.ts';
 export interface Snapshot {
   /** Sorted by name. */
   readonly nodes: readonly NodeInfo[];
+  /** The node with this name; undefined when there is none. */
   node(name: string): NodeInfo | undefined;
+  /** The labels of a namespace; empty when it is not known. */
   namespaceLabels(namespace: string): Readonly<Record<string, string>>;
   /** The Services of a namespace. */
   services(namespace: string): readonly Service[];
+  /** The ReplicaSet with this name; undefined when there is none. */
   replicaSet(namespace: string, name: string): ReplicaSet | undefined;
 }
 

@@ -42,11 +42,13 @@ export class LeaseExpiry {
     running.expiresAtMs = this.#clock.now() + running.ttlMs;
   }
 
+  /** Stops the timer of a lease, which was revoked. */
   stop(lease: number): void {
     this.#leases.get(lease)?.cancel();
     this.#leases.delete(lease);
   }
 
+  /** Stops all timers. */
   stopAll(): void {
     for (const lease of this.#leases.keys()) this.stop(lease);
   }

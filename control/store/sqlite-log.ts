@@ -141,10 +141,12 @@ export class SqliteLog {
     this.#leases = new Map(this.#query.leases.all().map(({ id, ttlSeconds }) => [id, ttlSeconds]));
   }
 
+  /** The newest revision. */
   get revision(): number {
     return this.#revision;
   }
 
+  /** The oldest revision that can be read. */
   get compactRevision(): number {
     return this.#compacted;
   }

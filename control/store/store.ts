@@ -9,7 +9,9 @@
 export interface StoreEntry {
   key: string;
   value: Uint8Array;
+  /** Revision of the write that created the key. */
   createRevision: number;
+  /** Revision of the last write of the key. */
   modRevision: number;
   /** Number of writes since the key was created, from 1. */
   version: number;
@@ -34,6 +36,7 @@ export interface RangeOptions {
   revision?: number | undefined;
   /** Reads only keys from this one on. The next page begins at the last key + '\0'. */
   startKey?: string | undefined;
+  /** Maximum number of entries. 0 or absent: no limit. */
   limit?: number | undefined;
 }
 
@@ -58,6 +61,7 @@ export type WriteResult =
 export interface PutOptions {
   /** The modRevision that the key must have. 0: the key must not exist. Absent: no condition. */
   expectedRevision?: number | undefined;
+  /** A lease that the key gets. Absent: the key has none after the put. */
   lease?: number | undefined;
 }
 
@@ -92,7 +96,12 @@ export interface Store {
   currentRevision(): Promise<number>;
   /** The newest compaction that this process knows of. Another process may have compacted further. */
   compactRevision(): number;
+  /** Reads one key at a revision (0 or absent: the current one). @throws CompactedError @throws FutureRevisionError */
   get(key: string, revision?: number): Promise<{ revision: number; entry: StoreEntry | undefined }>;
+  /**
+   * Reads the keys with a prefix, in the order of their bytes, at one revision. @throws CompactedError @throws
+   * FutureRevisionError
+   */
   range(options: RangeOptions): Promise<RangeResult>;
   /**
    * Writes a key. Resolves when the write is durable (fsync), never before. Compare-and-set holds among all processes that write
@@ -101,6 +110,9 @@ export interface Store {
    * @throws LeaseNotFoundError for an unknown lease
    */
   put(key: string, value: Uint8Array, options?: PutOptions): Promise<WriteResult>;
+  /**
+   * Deletes a key. Durability and errors are those of {@link put}. Deleting an absent key without an expected revision succeeds.
+   */
   delete(key: string, options?: { expectedRevision?: number | undefined }): Promise<WriteResult>;
   /**
    * All changes under `prefix` with a revision above `afterRevision`, in order, each exactly once. A revision is never split over
@@ -122,7 +134,9 @@ export interface Store {
    * id
    */
   grantLease(ttlSeconds: number): Promise<number>;
+  /** Starts the TTL of a lease again. @throws LeaseNotFoundError */
   renewLease(lease: number): Promise<void>;
+  /** Deletes a lease and its keys. @throws LeaseNotFoundError */
   revokeLease(lease: number): Promise<void>;
   /**
    * Why writes fail at present while reads still work. Undefined when they succeed. The store detects a recovery by itself,

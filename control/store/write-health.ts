@@ -32,6 +32,7 @@ export class WriteHealth {
     this.#timers = [setInterval(() => this.#retry(), retryMs).unref(), setInterval(() => this.#look(), lookMs).unref()];
   }
 
+  /** Records a successful write. */
   succeeded(): void {
     if (this.#problem === undefined) return;
     this.#problem = undefined;
@@ -46,6 +47,7 @@ export class WriteHealth {
     if (isNew) this.#changed(error.message);
   }
 
+  /** Stops probing. */
   stop(): void {
     for (const timer of this.#timers) clearInterval(timer);
   }
