@@ -19,6 +19,19 @@ export function numberFromText(text: string): number {
   return BigInt.asIntN(64, exact) === exact ? int64Value(exact) : number;
 }
 
+const maxUint64 = (1n << 64n) - 1n;
+
+/** A decimal number of 64 bits without a sign, as Go's `strconv.ParseUint` takes it. @throws RangeError with Go's text */
+export function parseUint64(text: string): bigint {
+  const fail = (why: string): RangeError => new RangeError(`strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`);
+  if (!/^\d+$/.test(text)) throw fail('invalid syntax');
+  const digits = text.replace(/^0+(?=\d)/, '');
+  // BigInt takes its time over a very long one.
+  const value = digits.length > 20 ? undefined : BigInt(digits);
+  if (value === undefined || value > maxUint64) throw fail('value out of range');
+  return value;
+}
+
 /** Whether the value is an integer in a field of type int64: an integral number or a bigint. */
 export const isInt64 = (value: unknown): boolean => Number.isInteger(value) || typeof value === 'bigint';
 

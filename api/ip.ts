@@ -130,11 +130,22 @@ function readCidr(text: unknown, read: (address: string) => IpAddress | undefine
  * digits.
  */
 const withoutLeadingZeros = (text: string): string =>
-  text
-    .replace(/(?:^|:)\d+(?:\.\d+){3}$/, (quad) => quad.replaceAll(/(^|[.:])0+(?=\d)/g, '$1'))
-    .replaceAll(/(^|:)0+(?=[\da-f]{4}(?:$|:))/gi, '$1');
+  !/(?:^|[.:])0[\da-f]/i.test(text)
+    ? text
+    : text
+        .replace(/(?:^|:)\d+(?:\.\d+){3}$/, (quad) => quad.replaceAll(/(^|[.:])0+(?=\d)/g, '$1'))
+        .replaceAll(/(^|:)0+(?=[\da-f]{4}(?:$|:))/gi, '$1');
 
-const ipv4Value = (text: string): bigint => text.split('.').reduce((sum, octet) => (sum << 8n) | BigInt(octet), 0n);
+/** Character by character: one Endpoints object may have tens of thousands of addresses. */
+function ipv4Value(text: string): bigint {
+  let [sum, octet] = [0, 0];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x2e) [sum, octet] = [sum * 256 + octet, 0];
+    else octet = octet * 10 + code - 0x30;
+  }
+  return BigInt(sum * 256 + octet);
+}
 
 /** @param canonical the form of the URL parser, in which an IPv4 tail is hexadecimal too */
 function ipv6Value(canonical: string): bigint {

@@ -6,7 +6,7 @@
  */
 import { numberFromText } from '../int64.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
-import { maxValues, OversizeError } from './limits.ts';
+import { fewMembers, maxValues, memberValues, OversizeError, recordMemberValues } from './limits.ts';
 
 /** The text is not well-formed JSON; the message is Go's (`invalid character '}' looking for beginning of value`). */
 export class JsonSyntaxError extends Error {
@@ -52,6 +52,9 @@ export class JsonScanner {
   position = 0;
   #depth = 0;
   #values = 0;
+  /** See {@link record}. */
+  #recorded = 0;
+  #memberValues = memberValues;
 
   constructor(text: string) {
     this.text = text;
@@ -256,9 +259,22 @@ export class JsonScanner {
     }
   }
 
-  /** Counts a value that the result contains. @throws OversizeError beyond {@link maxValues} */
-  count(): void {
-    if (++this.#values > maxValues) throw new OversizeError();
+  /** Counts values that the result contains. @throws OversizeError beyond {@link maxValues} */
+  count(values = 1): void {
+    this.#values += values;
+    if (this.#values > maxValues) throw new OversizeError();
+  }
+
+  /** Reads a record of who set what: its values count apart from the object's, together with those of other records. @throws OversizeError */
+  record(): JsonValue {
+    const others = this.#values;
+    this.#values = this.#recorded;
+    this.#memberValues = recordMemberValues;
+    const record = this.value();
+    this.#memberValues = memberValues;
+    this.#recorded = this.#values;
+    this.#values = others;
+    return record;
   }
 
   /** Reads a value of any kind. @param seen is called with the path of each duplicate key */
@@ -282,10 +298,12 @@ export class JsonScanner {
   #object(seen: ((path: string) => void) | undefined, path: string): JsonObject {
     this.enter();
     const object: JsonObject = {};
+    let members = 0;
     for (let key = this.key(true); key !== undefined; key = this.moreMembers() ? this.key(false) : undefined) {
       const at = seen === undefined ? '' : path === '' ? key : `${path}.${key}`;
       if (seen !== undefined && Object.hasOwn(object, key)) seen(at);
       setMember(object, key, this.value(seen, at));
+      if (++members > fewMembers) this.count(this.#memberValues - 1);
     }
     this.leave();
     return object;

@@ -5,6 +5,7 @@ import { parseExact, stringifyExact } from '../int64.ts';
 import type { JsonValue } from '../json.ts';
 import { anyObject } from './arbitrary-object.testing.ts';
 import { DecodeError, decodeJson, parseJson, parseJsonStrict, readTypeMeta, strictDecodingText } from './json.ts';
+import { maxValues, memberValues, OversizeError, recordMemberValues } from './limits.ts';
 
 const deployment = 'apps/v1.Deployment';
 const pod = 'core/v1.Pod';
@@ -38,6 +39,21 @@ describe('decoding JSON objects', () => {
   it('stops at a hundred problems', () => {
     const text = JSON.stringify(Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`x${index}`, 1])));
     assert.equal(decodeJson(text, pod, 'Strict').problems.length, 100);
+  });
+
+  it('counts the members of maps thrice, and who set what apart from all else', () => {
+    const map = (count: number, key: string): Record<string, string> =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`${key}${index}`, '']));
+    const decoded = (data: object, fieldsV1: object): unknown =>
+      decodeJson(JSON.stringify({ metadata: { managedFields: [{ fieldsV1 }] }, data }), 'core/v1.ConfigMap', 'Ignore');
+    const most = Math.floor(maxValues / memberValues) - 10;
+    decoded(map(most, 'k'), map(maxValues / recordMemberValues - 10, 'f:'));
+    assert.throws(() => decoded(map(most + 20, 'k'), {}), OversizeError);
+    assert.throws(() => decoded({}, map(maxValues / recordMemberValues + 100, 'f:')), OversizeError);
+    assert.throws(() => parseJson(JSON.stringify({ data: map(most + 100, 'k') })), OversizeError);
+    // Many small objects of unknown type are no maps.
+    const small = Array.from({ length: 20_000 }, () => ({ name: '', value: '', c: '' }));
+    assert.equal((parseJson(JSON.stringify(small)) as unknown[]).length, 20_000);
   });
 
   it('joins problems as upstream does', () => {

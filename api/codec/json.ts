@@ -15,6 +15,7 @@ import { fillZeros, isOmitted, zeroOf } from '../schema/zeros.ts';
 import { canonicalMicroTime, canonicalTime, TimeError } from '../time.ts';
 import { checkBase64 } from './base64.ts';
 import { JsonScanner, JsonSyntaxError, setMember } from './json-scanner.ts';
+import { memberValues } from './limits.ts';
 
 /** The values of `?fieldValidation=`: refuse unknown and duplicate fields, warn about them, or ignore them. */
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
@@ -264,6 +265,7 @@ class TypedDecoder {
         seen.add(key);
         this.#path = outer === '' ? key : `${outer}.${key}`;
       }
+      scanner.count(memberValues - 1);
       setMember(map, key, this.#value(valueType, elementType, undefined) ?? zeroOf(valueType) ?? null);
       this.#path = outer;
     }
@@ -297,6 +299,8 @@ class TypedDecoder {
         if (kind === 'number') return Number(this.#scanner.number());
         break;
       case 'fieldsV1':
+        // As many again as the object has: what the server itself has recorded of an object must not keep clients from writing it.
+        return this.#scanner.record();
       case 'raw':
       case 'json':
         return this.#scanner.value();

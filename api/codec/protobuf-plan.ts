@@ -9,6 +9,7 @@ import { isJsonObject } from '#api/json.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { type FieldFacts, type FieldType, type ScalarKind, type TypeFacts, typeFacts } from '../schema/facts.ts';
 import { fillZeros, zeroOf } from '../schema/zeros.ts';
+import { memberValues } from './limits.ts';
 import { type ScalarCodec, scalarCodecs } from './protobuf-scalars.ts';
 import { schemaUnionCodecs } from './protobuf-schema-unions.ts';
 import { lengthWire, ProtobufError, type WireReader, type WireWriter } from './protobuf-wire.ts';
@@ -208,6 +209,7 @@ function mapIo(name: string, number: number, codec: ScalarCodec): FieldIo {
       }
       if (reader.position !== end) throw new ProtobufError('unexpected EOF');
       const map = (target[name] ??= {}) as JsonObject;
+      reader.count(memberValues - 1);
       setOwn(map, key, value ?? codec.zero ?? null);
     },
     write(writer, source) {

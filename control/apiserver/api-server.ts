@@ -6,6 +6,7 @@
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { ResourceId } from '#api/resources.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import { atOnce } from '#client/turns.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import type { ApiServerDeps, ApiServerOptions } from './api-server-deps.ts';
 import { anonymousUser } from './authentication/authentication.ts';
@@ -219,7 +220,7 @@ function assembleParts(deps: ApiServerDeps, options: ApiServerOptions, joining: 
     authorizer: authorization?.authorizer ?? alwaysAllow,
     admission,
     random,
-    decode,
+    decode: (prefix, value) => atOnce(decode(prefix, value)),
     tokens,
   };
 }

@@ -64,6 +64,14 @@ describe('port 6443 under attack', { timeout: 600_000 }, () => {
       ['an unknown expectation', `GET /version HTTP/1.1\r\n${host}Expect: x\r\n\r\n`, 417, 417],
       ['Upgrade: h2c', 'GET /version HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n', 200, 200],
       ['Upgrade to anything', 'GET // HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: y\r\n\r\n', 404, 401],
+      ...['9223372036854775808', '18446744073709551615', '18446744073709551616', '9'.repeat(100), '-1', '0x10', '1e3'].map(
+        (length): [string, string, number, number] => [
+          `a length of ${length}`,
+          `POST /version HTTP/1.1\r\n${host}Content-Length: ${length}\r\n\r\n`,
+          400,
+          400,
+        ],
+      ),
       ['two lengths', `POST / HTTP/1.1\r\n${host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab`, 400, 400],
       [
         'length and chunks',

@@ -52,7 +52,10 @@ function scriptedStore(entries: () => StoreEntry[], revision: () => number) {
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const parse = (_prefix: string, value: Uint8Array) => JSON.parse(Buffer.from(value).toString('utf8'));
+// biome-ignore lint/correctness/useYield: one step is enough here
+function* parse(_prefix: string, value: Uint8Array) {
+  return JSON.parse(Buffer.from(value).toString('utf8'));
+}
 
 describe('the cache feed', () => {
   it('ends with the store: a process that can neither read nor write must not look alive', { timeout: 120_000 }, async () => {

@@ -11,6 +11,7 @@ import { failure, serviceUnavailable } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import { type LeftOutReporter, leftOut } from '#client/left-out.ts';
+import { atOnce, inTurns, letOthersIn, type Steps } from '#client/turns.ts';
 import { StoreError } from '#control/store/errors.ts';
 import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
 import type { ServerLog } from '../serving/server-log.ts';
@@ -18,7 +19,7 @@ import { CachedObject } from './cached-object.ts';
 import type { CacheEvent } from './change-window.ts';
 import { EncodedBytes } from './encoded-bytes.ts';
 import { ListsUnderWay } from './lists-under-way.ts';
-import { isLargeText, letOthersIn } from './object-size.ts';
+import { isLargeText } from './object-size.ts';
 import { RevisionAsker } from './revision-asker.ts';
 import { defaultLimits, WatchCache, type WatchCacheLimits } from './watch-cache.ts';
 
@@ -33,8 +34,8 @@ export interface CacheFeedDeps {
   store: Store;
   clock: Clock;
   log: ServerLog;
-  /** Reads a stored value; sees every object that enters a cache exactly once per version. @throws when it is not an object */
-  decode(prefix: string, value: Uint8Array): KubeObject;
+  /** Reads a stored value, step by step; sees every object that enters a cache exactly once per version. @throws when it is not an object */
+  decode(prefix: string, value: Uint8Array): Steps<KubeObject>;
   /** Names what is stored under a prefix, for reports: `Pod`. */
   kindOf(prefix: string): string | undefined;
   /** Makes changes of cached objects throw, which would be seen by all readers; for tests. */
@@ -291,11 +292,13 @@ export class CacheFeed {
 
   async #follow(signal: AbortSignal): Promise<void> {
     for await (const { events, progressRevision } of this.#deps.store.watch(registryPrefix, this.#revision, signal)) {
-      // Reading a large object takes a turn of its own: what came in this one is the answer to who wrote it.
-      if (events.some(({ entry }) => isLargeText(entry.value.byteLength))) await letOthersIn();
       // What came before has had its time to be taken; who has not is cut off where the window is too small for both.
       this.#trim(new Set(events.flatMap((event) => this.#cacheOf(event.entry.key) ?? [])));
-      for (const event of events) this.#apply(event);
+      for (const event of events) {
+        const isLong = event.type === 'put' && isLargeText(event.entry.value.byteLength);
+        if (isLong) await this.#applyInTurns(event);
+        else this.#apply(event);
+      }
       this.#advance(Math.max(progressRevision, events.at(-1)?.revision ?? 0));
     }
   }
@@ -305,7 +308,24 @@ export class CacheFeed {
     return prefix === undefined ? undefined : this.cache(prefix);
   }
 
-  #apply(event: StoreEvent): void {
+  /** {@link #apply} of a large object, with others served in between. */
+  async #applyInTurns(event: StoreEvent): Promise<void> {
+    const prefix = this.#prefixOf(event.entry.key);
+    if (prefix === undefined) return this.#apply(event);
+    const read = await inTurns(this.#decodeSteps(prefix, event.entry)).then(
+      (object) => () => object,
+      (error: unknown) => () => {
+        throw error;
+      },
+    );
+    // Watchers make their own of it in the turn in which they hear of it.
+    await letOthersIn();
+    // Its kind may have gone meanwhile, or another one come.
+    this.#apply(event, this.#prefixOf(event.entry.key) === prefix ? read : undefined);
+  }
+
+  /** @param read gives what the value has been read as; by default it is read now. */
+  #apply(event: StoreEvent, read?: () => CachedObject): void {
     const prefix = this.#prefixOf(event.entry.key);
     if (prefix === undefined) {
       for (const [joining, changes] of this.#joining) if (event.entry.key.startsWith(`${joining}/`)) changes.push(event);
@@ -315,19 +335,27 @@ export class CacheFeed {
     const previous = cache.get(event.entry.key);
     const known = this.#undecodable.size;
     this.#undecodable.delete(event.entry.key);
-    const current = event.type === 'put' ? this.#decode(prefix, event.entry) : undefined;
+    const current = event.type === 'put' ? this.#decode(prefix, event.entry, read) : undefined;
     if (known > 0 || this.#undecodable.size > 0) this.#reportUndecodable();
     if (current === undefined && previous === undefined) return;
     cache.apply({ revision: event.revision, current, previous, atMs: this.#deps.clock.now() });
     for (const follower of this.#followers.get(prefix) ?? []) follower.changed({ previous, current });
   }
 
-  #decode(prefix: string, entry: StoreEntry): CachedObject | undefined {
+  *#decodeSteps(prefix: string, entry: StoreEntry): Steps<CachedObject> {
+    const object = withRevision(yield* this.#deps.decode(prefix, entry.value), entry.modRevision);
+    checkName(entry.key, object);
+    const shared = this.#deps.freeze === true ? deepFreeze(object) : object;
+    return new CachedObject(entry.key, entry.modRevision, shared, entry.value.byteLength, this.#encoded);
+  }
+
+  #decode(
+    prefix: string,
+    entry: StoreEntry,
+    read = (): CachedObject => atOnce(this.#decodeSteps(prefix, entry)),
+  ): CachedObject | undefined {
     try {
-      const object = withRevision(this.#deps.decode(prefix, entry.value), entry.modRevision);
-      checkName(entry.key, object);
-      const shared = this.#deps.freeze === true ? deepFreeze(object) : object;
-      return new CachedObject(entry.key, entry.modRevision, shared, entry.value.byteLength, this.#encoded);
+      return read();
     } catch (error) {
       // One unreadable value must not take the whole API down; the log names it for the operator to repair.
       this.#deps.log.error({ err: error, key: entry.key }, 'stored value cannot be decoded; it is left out');

@@ -17,6 +17,13 @@ export class CachedObject {
   #derived: Map<string, unknown> | undefined;
   #encoded: Map<string, Encoding> | undefined;
 
+  /** What has just been written. @param json its JSON but for the opening brace, kind and apiVersion, where that has been made already */
+  static written(key: string, revision: number, object: KubeObject, json: Uint8Array | undefined): CachedObject {
+    const written = new CachedObject(key, revision, object);
+    if (json !== undefined) written.#encoded = new Map([['json', { bytes: json, isUsed: true }]]);
+    return written;
+  }
+
   /** @param budget keeps encoded forms; without one, each is made anew */
   constructor(key: string, revision: number, object: KubeObject, bytes = 0, budget?: EncodedBytes) {
     this.key = key;
@@ -28,13 +35,13 @@ export class CachedObject {
 
   /** The bytes that `make` returned under this name, as long as they are kept. */
   encoded(name: string, make: () => Uint8Array): Uint8Array {
-    if (this.#budget === undefined) return make();
     const kept = this.#encoded?.get(name);
     if (kept?.bytes !== undefined) {
       kept.isUsed = true;
       return kept.bytes;
     }
     const bytes = make();
+    if (this.#budget === undefined) return bytes;
     this.#encoded ??= new Map();
     this.#encoded.set(name, this.#budget.keep(bytes));
     return bytes;

@@ -11,8 +11,11 @@ const maxStoredBytes = 3 * 1024 * 1024;
 const largeBytes = 128 * 1024;
 const largeValues = 4_000;
 const largeTextBytes = 32 * 1024;
-/** managedFields are not recorded for objects with more values: the record would be larger than what upstream stores. */
-const maxTrackedValues = 20_000;
+/**
+ * managedFields are not recorded for objects with more values: the record would be larger than what upstream stores. Any map that is small
+ * enough to be written (`maxValues`) has fewer, so that what one write has recorded the next one does not drop.
+ */
+const maxTrackedValues = 34_000;
 
 export interface ObjectSize {
   /** About the length of its JSON. */
@@ -71,9 +74,4 @@ export const isTrackable = ({ values }: ObjectSize): boolean => values <= maxTra
 /** @throws ApiError 500 with etcd's text, as upstream answers */
 export function checkStorable({ bytes }: ObjectSize): void {
   if (bytes > maxStoredBytes) throw failure(500, '', 'etcdserver: request is too large');
-}
-
-/** Resolves in the next turn of the event loop: other requests are served meanwhile. */
-export function letOthersIn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

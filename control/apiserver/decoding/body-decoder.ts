@@ -8,6 +8,7 @@ import { embeddedFiles } from '#api/embedded.ts';
 import { parseExact } from '#api/int64.ts';
 import { addedTypes } from '#api/schema/facts.ts';
 import { ApiError, failure, internalError, requestTooLarge } from '#api/status.ts';
+import { letOthersIn } from '#client/turns.ts';
 import { type DecodeJob, type DecodeResult, runDecodeJob, type TypesNotice, type WireResult } from './decode-job.ts';
 
 /** Bodies up to here take less time than handing them over would. */
@@ -102,9 +103,7 @@ export class BodyDecoder {
     this.#current = undefined;
     this.#worker?.unref();
     if ('json' in result) {
-      const decoded = { value: parseExact(result.json), problems: result.problems };
-      // What is done with it comes in another turn of the loop: others are served in between.
-      setImmediate(() => current.resolve(decoded));
+      void settleInTurns(current, result);
     } else current.reject('status' in result ? new ApiError(result.status) : new Error(result.failure));
     this.#next();
   }
@@ -123,6 +122,21 @@ export class BodyDecoder {
       current.reject(error);
     }
     if (this.#queue.length > 0) this.#next();
+  }
+}
+
+/** Reading the result is one step, what is done with it another one: others are served before both. */
+async function settleInTurns(
+  { resolve, reject }: Waiting,
+  { json, problems }: { json: string; problems: string[] },
+): Promise<void> {
+  try {
+    await letOthersIn();
+    const value = parseExact(json);
+    await letOthersIn();
+    resolve({ value, problems });
+  } catch (error) {
+    reject(error instanceof Error ? error : new Error(String(error)));
   }
 }
 

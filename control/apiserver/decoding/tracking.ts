@@ -1,7 +1,7 @@
 /** Who set which field of a large object, found out in the decoding thread: the event loop only writes the objects as JSON. */
 import { stringifyExact } from '#api/int64.ts';
 import type { ManagedFieldsEntry } from '#api/types.generated.ts';
-import { letOthersIn } from '../cache/object-size.ts';
+import { letOthersIn } from '#client/turns.ts';
 import type { TrackRequest } from '../patch/patch.ts';
 import type { BodyDecoder } from './body-decoder.ts';
 

@@ -172,6 +172,24 @@ describe('server-side apply', () => {
     assert.equal(fieldsBy(forced, 'hpa'), undefined);
   });
 
+  it('tells a thousand conflicts and how many there are', () => {
+    const labels = (value: string): JsonObject =>
+      Object.fromEntries(Array.from({ length: 1500 }, (_, index) => [`l${index}`, value]));
+    const live = update(deployment({}, labels('a')), undefined, 'hpa');
+    assert.throws(
+      () => apply(deployment({}, labels('b')), live),
+      (error) => {
+        assert.ok(error instanceof ApiError);
+        assert.equal(error.status.details?.causes?.length, 1000);
+        assert.match(
+          error.message,
+          /^Apply failed with 1500 conflicts: conflicts with "hpa" using apps\/v1:\n- .metadata.labels.l0\n[^]*\n…$/,
+        );
+        return true;
+      },
+    );
+  });
+
   it('shares a field that both set to the same value', () => {
     const live = apply(deployment({ replicas: 3 }), undefined, { fieldManager: 'a' });
     const both = apply(deployment({ replicas: 3 }), live, { fieldManager: 'b' });

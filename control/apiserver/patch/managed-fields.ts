@@ -168,21 +168,26 @@ function resolveConflicts(request: ApplyRequest, managers: Map<string, Manager>,
   for (const { manager, set } of conflicts) manager.set = difference(manager.set, set);
 }
 
+/** More conflicts than anybody reads: of tens of thousands these are told. (Upstream tells all.) */
+const maxConflicts = 1000;
+
 function conflictError(conflicts: readonly { manager: Manager; set: FieldSet }[]): ReturnType<typeof failure> {
-  const causes = conflicts.flatMap(({ manager: { entry }, set }) => {
+  const all = conflicts.flatMap(({ manager: { entry }, set }) => {
     const part = entry.subresource === undefined || entry.subresource === '' ? '' : ` with subresource "${entry.subresource}"`;
     const version = entry.operation === 'Update' ? ` using ${entry.apiVersion}` : '';
     const message = `conflict with "${entry.manager}"${part}${version}`;
     return [...members(set)].map((path) => ({ reason: 'FieldManagerConflict', message, field: pathText(path) }));
   });
+  const causes = all.slice(0, maxConflicts);
   const groups = Map.groupBy(causes, ({ message }) => message);
   const texts = [...groups].map(([message, list]) =>
     list.length === 1
       ? `${message}: ${list[0]?.field}`
       : `${message.replace(/^conflict/, 'conflicts')}:\n${list.map(({ field }) => `- ${field}`).join('\n')}`,
   );
-  const count = `${causes.length} conflict${causes.length === 1 ? '' : 's'}`;
-  return failure(409, 'Conflict', `Apply failed with ${count}: ${texts.join('\n')}`, { causes });
+  const count = `${all.length} conflict${all.length === 1 ? '' : 's'}`;
+  const more = all.length > causes.length ? '\n…' : '';
+  return failure(409, 'Conflict', `Apply failed with ${count}: ${texts.join('\n')}${more}`, { causes });
 }
 
 /**

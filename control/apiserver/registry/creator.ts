@@ -7,9 +7,9 @@ import type { FieldError } from '#api/field-error.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import { ApiError, alreadyExists } from '#api/status.ts';
-import { withRevision } from '../cache/cache-feed.ts';
+import { letOthersIn } from '#client/turns.ts';
 import { CachedObject, copyOf } from '../cache/cached-object.ts';
-import { isLarge, letOthersIn } from '../cache/object-size.ts';
+import { isLarge } from '../cache/object-size.ts';
 import { createAttributes } from './admission-attributes.ts';
 import type { ObjectChecks } from './object-checks.ts';
 import { storageKey } from './object-keys.ts';
@@ -95,7 +95,7 @@ export class Creator {
       const result = await this.#writer.put(resource, key, object, 0);
       if (result.kind === 'conflict')
         throw existsError(resource, this.#deps.feed.cache(resource.storagePrefix).get(key)?.object ?? object);
-      return new CachedObject(key, result.revision, withRevision(object, result.revision));
+      return result.written;
     } catch (error) {
       await takeBack(undo, error);
       throw error;

@@ -94,7 +94,6 @@ export class Deleter {
     if (sameJson(object, current.object)) return current;
     if (context.dryRun) return new CachedObject(current.key, current.revision, object);
     const result = await this.#writer.put(resource, current.key, object, current.revision);
-    if (result.kind === 'conflict') return undefined;
-    return new CachedObject(current.key, result.revision, withRevision(object, result.revision));
+    return result.kind === 'conflict' ? undefined : result.written;
   }
 }

@@ -9,14 +9,15 @@
 import type { KubeObject } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import type { Clock } from '#client/clock.ts';
+import { letOthersIn } from '#client/turns.ts';
 import { StoreError } from '#control/store/errors.ts';
-import type { Store, WriteResult } from '#control/store/store.ts';
+import type { Store } from '#control/store/store.ts';
 import { type CacheFeed, withRevision } from '../cache/cache-feed.ts';
 import { CachedObject, copyOf } from '../cache/cached-object.ts';
-import { isLargeText, letOthersIn } from '../cache/object-size.ts';
+import { isLargeText } from '../cache/object-size.ts';
 import type { KindCatalog } from '../catalog.ts';
 import { ExpiryLeases } from './expiry-leases.ts';
-import { toStored } from './object-keys.ts';
+import { storedWithRevision, toStored } from './object-keys.ts';
 
 export interface ObjectWriterDeps {
   store: Store;
@@ -24,6 +25,13 @@ export interface ObjectWriterDeps {
   feed: CacheFeed;
   catalog: KindCatalog;
 }
+
+/** What became of a write. */
+export type Put =
+  /** Another write came first: the newest revision of the key. */
+  | { kind: 'conflict'; revision: number }
+  /** The object under its revision, as the caller is answered. */
+  | { kind: 'ok'; revision: number; written: CachedObject };
 
 /** Every lost race means that another write went through; so many in a row are a livelock, and worth reporting. */
 export const maxRaces = 100;
@@ -41,17 +49,24 @@ export class ObjectWriter {
    * Stores the object, with the lease that lets it expire where its kind has one. After a conflict the caches are as new as what was in
    * the way. @param expectedRevision of what is stored now; 0: nothing @throws StoreError
    */
-  async put(resource: Resource, key: string, object: KubeObject, expectedRevision: number): Promise<WriteResult> {
+  async put(resource: Resource, key: string, object: KubeObject, expectedRevision: number): Promise<Put> {
     const { ttlSeconds } = this.#deps.catalog.kind(resource).strategy;
     const lease = ttlSeconds === undefined ? undefined : await this.#leases.current(ttlSeconds);
-    const value = toStored(this.#deps.catalog.toStored(resource, object));
+    const stored = this.#deps.catalog.toStored(resource, object);
+    const value = toStored(stored);
     const isLong = isLargeText(value.length);
     if (isLong) await letOthersIn();
     const result = await this.#deps.store.put(key, value, { expectedRevision, lease });
     // The caches read it in the same turn, and what comes next is the answer.
     if (isLong) await letOthersIn();
-    if (result.kind === 'conflict') await this.#deps.feed.reach(result.revision);
-    return result;
+    const { kind, revision } = result;
+    if (kind === 'conflict') {
+      await this.#deps.feed.reach(revision);
+      return { kind, revision };
+    }
+    // Of a large object the answer is made of what has been stored, where that is the form in which it is answered.
+    const json = isLong && stored === object ? storedWithRevision(value, revision) : undefined;
+    return { kind, revision, written: CachedObject.written(key, revision, withRevision(object, revision), json) };
   }
 
   /**

@@ -27,7 +27,7 @@ describe('registry', () => {
       assert.match(json.metadata.name, /^made-[bcdfghjklmnpqrstvwxz2456789]{5}$/);
     });
 
-    const refusals: [string, string, object | string, number, string, RegExp][] = [
+    const refusals: [string, string, object | string, number, string | undefined, RegExp][] = [
       ['a taken name', maps, configMap('filled'), 409, 'AlreadyExists', /^configmaps "filled" already exists$/],
       [
         'a namespace that does not exist',
@@ -49,9 +49,9 @@ describe('registry', () => {
         'a resourceVersion',
         maps,
         { ...configMap('x'), metadata: { name: 'x', resourceVersion: '5' } },
-        400,
-        'BadRequest',
-        /resourceVersion should not be set on objects to be created/,
+        500,
+        undefined,
+        /^resourceVersion should not be set on objects to be created/,
       ],
       ['no name at all', maps, { ...configMap(''), metadata: {} }, 422, 'Invalid', /name or generateName is required/],
       [
@@ -121,6 +121,86 @@ describe('registry', () => {
         stale.json.message,
         'Operation cannot be fulfilled on configmaps "locked": the object has been modified; please apply your changes to the latest version and try again',
       );
+    });
+
+    const versions: [version: string, code: number, message: string | undefined][] = [
+      ['', 200, undefined],
+      ['0', 200, undefined],
+      ['00', 200, undefined],
+      ['1', 409, undefined],
+      ['18446744073709551615', 409, undefined],
+      ['9007199254740993', 409, undefined],
+      ['abc', 500, 'strconv.ParseUint: parsing "abc": invalid syntax'],
+      ['-1', 500, 'strconv.ParseUint: parsing "-1": invalid syntax'],
+      ['+1', 500, 'strconv.ParseUint: parsing "+1": invalid syntax'],
+      ['1.5', 500, 'strconv.ParseUint: parsing "1.5": invalid syntax'],
+      ['18446744073709551616', 500, 'strconv.ParseUint: parsing "18446744073709551616": value out of range'],
+    ];
+    for (const [version, code, message] of versions) {
+      it(`reads the resourceVersion ${JSON.stringify(version)} as Go does, in PUT and PATCH`, async () => {
+        await api.request('POST', maps, configMap('versioned'));
+        const object = configMap('versioned', { metadata: { name: 'versioned', resourceVersion: version } });
+        const patch = { metadata: { resourceVersion: version } };
+        for (const { status, json } of [
+          await api.request('PUT', `${maps}/versioned`, object),
+          await api.request('PATCH', `${maps}/versioned`, patch, { 'content-type': 'application/merge-patch+json' }),
+        ]) {
+          assert.equal(status, code, JSON.stringify(json));
+          if (message !== undefined) assert.deepEqual([json.message, json.reason], [message, undefined]);
+        }
+      });
+    }
+
+    it('takes the current resourceVersion in any spelling, and any when there is nothing yet', async () => {
+      const { json } = await api.request('POST', maps, configMap('spelled'));
+      const metadata = { name: 'spelled', resourceVersion: `000${json.metadata.resourceVersion}` };
+      assert.equal(
+        (await api.request('PUT', `${maps}/spelled`, configMap('spelled', { metadata, data: { a: 'b' } }))).status,
+        200,
+      );
+      for (const version of ['abc', '99999999999999999999', '0'])
+        assert.equal(
+          (await api.request('POST', maps, configMap('any', { metadata: { generateName: 'any-', resourceVersion: version } })))
+            .status,
+          201,
+        );
+      const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'l', resourceVersion: '5' } };
+      const leases = '/apis/coordination.k8s.io/v1/namespaces/default/leases';
+      assert.equal((await api.request('PUT', `${leases}/l`, lease)).status, 201);
+      const broken = { ...lease, metadata: { name: 'm', resourceVersion: 'x' } };
+      assert.equal((await api.request('PUT', `${leases}/m`, broken)).status, 500);
+    });
+
+    it('answers a large write as a later read does, whatever its parts are called', async () => {
+      const tricky = { a: '"metadata":{"resourceVersion":"1"', metadata: '{', __proto__x: 'y' };
+      const data = {
+        ...tricky,
+        ...Object.fromEntries(Array.from({ length: 4000 }, (_, index) => [`k${index}`, `value ${index}`])),
+      };
+      const annotations = { note: '"metadata":{' };
+      const metadata = { name: 'large', annotations };
+      const created = await api.request('POST', maps, configMap('large', { metadata, data }));
+      assert.equal(created.status, 201);
+      assert.deepEqual(created.json, (await api.request('GET', `${maps}/large`)).json);
+      const updated = await api.request('PUT', `${maps}/large`, configMap('large', { metadata, data: { ...data, more: 'x' } }));
+      const { json } = await api.request('GET', `${maps}/large`);
+      assert.deepEqual(updated.json, json);
+      assert.notEqual(json.metadata.resourceVersion, created.json.metadata.resourceVersion);
+      assert.equal(created.text.startsWith('{"kind":"ConfigMap","apiVersion":"v1","metadata":{'), true);
+    });
+
+    it('takes back what it has told of a large applied object, the record of its fields included', async () => {
+      const data = Object.fromEntries(Array.from({ length: 33_000 }, (_, index) => [`k${index}`, 'v']));
+      const applied = await api.request('PATCH', `${maps}/recorded?fieldManager=me`, configMap('recorded', { data }), {
+        'content-type': 'application/apply-patch+yaml',
+      });
+      assert.equal(applied.status, 201, applied.text.slice(0, 500));
+      const { json } = await api.request('GET', `${maps}/recorded`);
+      const same = await api.request('PUT', `${maps}/recorded`, json);
+      assert.deepEqual([same.status, same.json.metadata.resourceVersion], [200, json.metadata.resourceVersion]);
+      const changed = await api.request('PUT', `${maps}/recorded`, { ...json, data: { ...json.data, k0: 'w' } });
+      assert.equal(changed.status, 200);
+      assert.equal((changed.json.metadata as { managedFields?: unknown[] }).managedFields?.length, 2);
     });
 
     it('overwrites without a resourceVersion, and loses no racing write', async () => {

@@ -4,10 +4,12 @@
  * Source: apiserver `pkg/registry/rest/{create,update,meta}.go`, `pkg/registry/generic/registry/store.go`.
  */
 import { randomUUID } from 'node:crypto';
+import { errorText } from '#api/error-text.ts';
 import { invalidValue } from '#api/field-error.ts';
+import { parseUint64 } from '#api/int64.ts';
 import { apiVersionOf, type KubeObject, rfc3339, sameJson } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
-import { type ApiError, badRequest, conflict, invalid } from '#api/status.ts';
+import { type ApiError, badRequest, conflict, invalid, unknownError } from '#api/status.ts';
 import type { ManagedFieldsEntry } from '#api/types.generated.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import { generateName } from './object-keys.ts';
@@ -17,12 +19,9 @@ import type { Strategy } from './strategy.ts';
 export const optimisticLockMessage =
   'the object has been modified; please apply your changes to the latest version and try again';
 
-/** Gives a submitted object the type and the namespace that the request is about. @throws ApiError 400 when it says another namespace */
+/** Gives a submitted object the type and the namespace that the request is about. @throws ApiError 400 when it says another namespace, 500 when it names a revision */
 export function fillRequestFields(resource: Resource, namespace: string, object: KubeObject): void {
-  const { metadata } = object;
-  if ((metadata.resourceVersion ?? '') !== '' && metadata.resourceVersion !== '0') {
-    throw badRequest('resourceVersion should not be set on objects to be created');
-  }
+  if (namesRevision(object)) throw unknownError('resourceVersion should not be set on objects to be created');
   object.apiVersion = apiVersionOf(resource.group, resource.version);
   object.kind = resource.kind;
   placeIn(resource, namespace, object);
@@ -41,20 +40,42 @@ export function fillSystemFields({ metadata }: KubeObject, nowMs: number, random
   }
 }
 
-/** @throws ApiError 409 when uid or resourceVersion are not those of `current`; 422 when the kind wants a resourceVersion and there is none */
+/** What is no revision counts as none on creation, as upstream. */
+function namesRevision(object: KubeObject): boolean {
+  try {
+    return submittedRevision(object) !== 0n;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The revision that a client names; 0n for none.
+ * @throws ApiError 500 with Go's text for what is none: upstream passes the error on as it is (`APIObjectVersioner.ObjectResourceVersion`)
+ */
+export function submittedRevision({ metadata: { resourceVersion = '' } }: KubeObject): bigint {
+  if (resourceVersion === '') return 0n;
+  try {
+    return parseUint64(resourceVersion);
+  } catch (error) {
+    throw unknownError(errorText(error));
+  }
+}
+
+/** @throws ApiError 500 as {@link submittedRevision}; 409 when uid or resourceVersion are not those of `current`; 422 when the kind wants a resourceVersion and there is none */
 export function checkIdentity(resource: Resource, current: CachedObject, object: KubeObject, strategy: Strategy): void {
   const { metadata } = object;
   const old = current.object.metadata;
   if ((metadata.uid ?? '') !== '' && metadata.uid !== old.uid) {
     throw uidPrecondition(resource, old.name, current.key, metadata.uid, old.uid);
   }
-  const version = metadata.resourceVersion ?? '';
-  if (version === '' || version === '0') {
+  const version = submittedRevision(object);
+  if (version === 0n) {
     if (strategy.allowUnconditionalUpdate !== false) return;
     const problem = invalidValue('metadata.resourceVersion', 0, 'must be specified for an update');
     throw invalid({ group: resource.group, name: resource.plural }, old.name, [problem]);
   }
-  if (version !== old.resourceVersion)
+  if (version !== BigInt(old.resourceVersion))
     throw conflict({ group: resource.group, name: resource.plural }, old.name, optimisticLockMessage);
 }
 

@@ -8,9 +8,9 @@ import type { FieldError } from '#api/field-error.ts';
 import { type KubeObject, type ObjectName, sameJson } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import { conflict, notFound } from '#api/status.ts';
-import { withRevision } from '../cache/cache-feed.ts';
+import { letOthersIn } from '#client/turns.ts';
 import { CachedObject } from '../cache/cached-object.ts';
-import { isLarge, isLargeText, letOthersIn } from '../cache/object-size.ts';
+import { isLarge, isLargeText } from '../cache/object-size.ts';
 import { updateAttributes } from './admission-attributes.ts';
 import type { Creator } from './creator.ts';
 import { isFinalized } from './deletion.ts';
@@ -25,6 +25,7 @@ import {
   keepSystemFields,
   keepTimesOfUnchangedFields,
   optimisticLockMessage,
+  submittedRevision,
   uidPrecondition,
 } from './system-fields.ts';
 import type { UpdateRequest, WriteContext } from './write-request.ts';
@@ -69,6 +70,9 @@ export class Updater {
     const allowed = request.subresource === '' && (request.forceCreate ?? strategy.allowCreateOnUpdate === true);
     if (!allowed) throw notFound({ group: resource.group, name: resource.plural }, name.name);
     const object = await request.transform(undefined, 0);
+    // Only looked at: what is not there has no revision that it could differ from.
+    submittedRevision(object);
+    delete (object.metadata as Partial<typeof object.metadata>).resourceVersion;
     const uid = object.metadata.uid ?? '';
     if (uid !== '') {
       if (request.forceCreate !== true) throw uidPrecondition(resource, name.name, storageKey(resource, name), uid, '');
@@ -144,8 +148,9 @@ export class Updater {
     const old = current.object;
     if (isFinalized(object, old) && strategy.mayRemove?.(object) !== false)
       return await writer.remove(resource, current, object, context);
-    if (sameJson(object, old)) return current;
+    const isSame = sameJson(object, old);
     await pause?.();
+    if (isSame) return current;
     const undo = await strategy.allocate?.(object, old, context.dryRun);
     if (context.dryRun) return new CachedObject(current.key, current.revision, object);
     const result = await writer.put(resource, current.key, object, current.revision).catch(async (error: unknown) => {
@@ -157,6 +162,6 @@ export class Updater {
       return undefined;
     }
     await strategy.committed?.(object, old, result.revision);
-    return new CachedObject(current.key, result.revision, withRevision(object, result.revision));
+    return result.written;
   }
 }

@@ -55,7 +55,38 @@ describe('lists', () => {
     ['fieldSelector=spec.x%3D1', 400, /"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"/],
     ['limit=x', 400, /parsing "x": invalid syntax/],
     ['resourceVersion=x', 400, /parsing "x": invalid syntax/],
-    ['continue=x', 400, /continue key is not valid/],
+    ['continue=x', 400, /^invalid continue token: continue key is not valid: illegal base64 data at input byte 0$/],
+    ['continue=eyJ2IjoieCJ9%3D', 400, /: illegal base64 data at input byte 12$/],
+    ['continue=%C3%A9', 400, /: illegal base64 data at input byte 0$/],
+    ...(
+      [
+        ['{', /: unexpected end of JSON input$/],
+        ['x', /: invalid character 'x' looking for beginning of value$/],
+        ['[]', /: json: cannot unmarshal array into Go value of type storage.continueToken$/],
+        ['null', /: server does not recognize this encoded version $/],
+        ['{"v":1}', /: json: cannot unmarshal number into Go struct field continueToken.v of type string$/],
+        [
+          '{"v":"meta.k8s.io/v1","rv":"1"}',
+          /: json: cannot unmarshal string into Go struct field continueToken.rv of type int64$/,
+        ],
+        [
+          '{"v":"meta.k8s.io/v1","rv":1.5}',
+          /: json: cannot unmarshal number 1.5 into Go struct field continueToken.rv of type int64$/,
+        ],
+        ['{"v":"meta.k8s.io/v2","rv":1,"start":"a"}', /: server does not recognize this encoded version meta.k8s.io\/v2$/],
+        ['{"V":"meta.k8s.io/v1","start":"a"}', /: incorrect encoded start resourceVersion \(version meta.k8s.io\/v1\)$/],
+        ['{"v":"meta.k8s.io/v1","rv":1}', /: encoded start key empty \(version meta.k8s.io\/v1\)$/],
+        ['{"v":"meta.k8s.io/v1","rv":1,"start":"a/../b"}', /: continue key is not valid: a\/..\/b$/],
+        ['{"v":"meta.k8s.io/v1","rv":1,"start":"a//b"}', /: continue key is not valid: a\/\/b$/],
+        ['{"v":"meta.k8s.io/v1","rv":1,"start":"a/"}', /: continue key is not valid: a\/$/],
+      ] as [string, RegExp][]
+    ).map(([json, message]): [string, number, RegExp] => [`continue=${Buffer.from(json).toString('base64url')}`, 400, message]),
+    [
+      `continue=${Buffer.from('{"v":"meta.k8s.io/v1","rv":9007199254740993,"start":"a"}').toString('base64url')}`,
+      504,
+      /^Timeout: Too large resource version: 9007199254740993, current: \d+$/,
+    ],
+    ['resourceVersion=9007199254740993&resourceVersionMatch=Exact', 504, /: 9007199254740993, current: \d+$/],
     ['resourceVersionMatch=Exact', 422, /resourceVersionMatch is forbidden unless resourceVersion is provided/],
     ['resourceVersionMatch=Exact&resourceVersion=0', 422, /is forbidden for resourceVersion "0"/],
     ['sendInitialEvents=true', 422, /sendInitialEvents is forbidden for list/],
@@ -121,5 +152,7 @@ describe('lists', () => {
     assert.equal(status, 504);
     assert.match(json.message, /^Timeout: Too large resource version: 99999999, current: \d+$/);
     assert.equal(json.details.causes[0]?.reason, 'ResourceVersionTooLarge');
+    const exact = await api.request('GET', `${maps}?resourceVersion=18446744073709551615`);
+    assert.match(exact.json.message, /^Timeout: Too large resource version: 18446744073709551615, current: \d+$/);
   });
 });

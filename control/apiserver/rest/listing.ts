@@ -60,16 +60,24 @@ export async function listObjects(
   const revision = parseRevision(query.resourceVersion);
   const exact =
     revision > 0 && (query.resourceVersionMatch === 'Exact' || (query.resourceVersionMatch === '' && query.limit > 0));
+  if (exact && !Number.isSafeInteger(revision)) throw tooLarge(BigInt(query.resourceVersion), deps.feed.revision);
   if (exact) return await listAt(deps, resource, prefix, prefix, revision, query.limit, predicate, list);
   if (query.resourceVersion === '') await deps.feed.fresh();
-  else await untilNotOlderThan(deps.feed, revision);
+  else await untilNotOlderThan(deps.feed, query.resourceVersion);
   return fromCache(deps, resource, prefix, prefix, query.limit, predicate);
 }
 
-/** @throws ApiError 504 `Timeout` with upstream's cause when the revision is not reached in time */
-export async function untilNotOlderThan(feed: CacheFeed, revision: number): Promise<void> {
-  if (await feed.reachInTime(revision)) return;
-  throw failure(504, 'Timeout', `Timeout: Too large resource version: ${revision}, current: ${feed.revision}`, {
+/**
+ * @param resourceVersion as the client named it
+ * @throws ApiError 400 as `parseRevision`; 504 `Timeout` with upstream's cause when the revision is not reached in time
+ */
+export async function untilNotOlderThan(feed: CacheFeed, resourceVersion: string): Promise<void> {
+  if (await feed.reachInTime(parseRevision(resourceVersion))) return;
+  throw tooLarge(BigInt(resourceVersion), feed.revision);
+}
+
+function tooLarge(revision: number | bigint, current: number): ApiError {
+  return failure(504, 'Timeout', `Timeout: Too large resource version: ${revision}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });
@@ -91,6 +99,7 @@ async function continued(
     await deps.feed.fresh();
     return fromCache(deps, resource, prefix, startKey, query.limit, predicate);
   }
+  if (!Number.isSafeInteger(token.revision)) throw tooLarge(token.revision, deps.feed.revision);
   try {
     return await listAt(deps, resource, prefix, startKey, token.revision, query.limit, predicate, list);
   } catch (error) {
@@ -201,12 +210,7 @@ async function rangeAt(store: Store, prefix: string, startKey: string, revision:
         `The provided from parameter is too old to display a consistent list result. You must start a new list without the from.`,
       );
     }
-    if (error instanceof FutureRevisionError) {
-      throw failure(504, 'Timeout', `Timeout: Too large resource version: ${revision}, current: ${error.currentRevision}`, {
-        causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-        retryAfterSeconds: 1,
-      });
-    }
+    if (error instanceof FutureRevisionError) throw tooLarge(revision, error.currentRevision);
     throw error;
   }
 }

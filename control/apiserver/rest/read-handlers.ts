@@ -22,7 +22,7 @@ import { anyWatchFrame, type EncodeOptions, type StreamFormat, sharedWatchFrame,
 export async function handleGet(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const { resourceVersion: revision } = readQueryOptions('GetOptions', info.query);
-  if (revision !== '' && revision !== '0') await untilNotOlderThan(parts.feed, parseRevision(revision));
+  if (revision !== '' && revision !== '0') await untilNotOlderThan(parts.feed, revision);
   return respondWith(exchange, 200, await parts.registry.get(resource, info));
 }
 

@@ -263,7 +263,7 @@ async function startWatch(deps: WatchingDeps, { resource, namespace, query, pred
   const revision = parseRevision(query.resourceVersion);
   const wantsState = query.sendInitialEvents ?? revision === 0;
   if (query.resourceVersion === '') await feed.fresh();
-  else if (query.sendInitialEvents === true) await untilNotOlderThan(feed, revision);
+  else if (query.sendInitialEvents === true) await untilNotOlderThan(feed, query.resourceVersion);
   else await feed.ready;
   const cache = feed.cache(resource.storagePrefix);
   // From here to the end nothing awaits: state and stream join without a gap.

@@ -18,6 +18,9 @@ export function refusal(request: Http2ServerRequest): TransportResponse | undefi
     if (request.httpVersionMajor < 1) return plain(400, 'Bad Request: malformed HTTP version');
     const hosts = request.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
     if (hosts > 1) return plain(400, 'Bad Request: too many Host headers');
+    // Node takes 64 bits, Go one less. (Over HTTP/2 Go passes over a length that is none.)
+    const length = request.headers['content-length'] ?? '0';
+    if (Number(length) >= 2 ** 63) return plain(400, 'Bad Request');
   }
   const host = request.headers[':authority'] ?? request.headers.host ?? '';
   if (!isHost(host)) return plain(400, 'Bad Request: malformed Host header');

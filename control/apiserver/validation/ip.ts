@@ -11,12 +11,11 @@ import { type IpScope, scopeOf } from '#api/ip-scope.ts';
 /** An address that is not listed in `accepted` (what the old object already had). */
 export function validateIp(value: string, path: string, accepted: readonly string[] = []): FieldError[] {
   if (accepted.includes(value)) return [];
-  if (parseIpSloppy(value) === undefined) {
-    return [invalidValue(path, value, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')];
-  }
   const ip = parseIp(value);
-  if (ip === undefined) return [invalidValue(path, value, 'must not have leading 0s')];
-  return isMapped(ip) ? [invalidValue(path, value, 'must not be an IPv4-mapped IPv6 address')] : [];
+  if (ip !== undefined) return isMapped(ip) ? [invalidValue(path, value, 'must not be an IPv4-mapped IPv6 address')] : [];
+  const isSloppy = parseIpSloppy(value) !== undefined;
+  const why = isSloppy ? 'must not have leading 0s' : 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
+  return [invalidValue(path, value, why)];
 }
 
 /** A prefix such as `10.9.8.0/24`. */
@@ -36,10 +35,16 @@ export function validateCidr(value: string, path: string, accepted: readonly str
 /** Addresses that traffic could never reach through a service. */
 export function validateEndpointIp(address: string, path: string): FieldError[] {
   // Read leniently, as upstream does: that it is badly written is another check's word.
-  const ip = parseIpSloppy(address);
+  const ip = parseIp(address) ?? parseIpSloppy(address);
   if (ip === undefined) return [invalidValue(path, address, 'must be a valid IP address')];
   const why = refusedScopes[scopeOf(ip)]?.(address);
   return why === undefined ? [] : [invalidValue(path, address, why)];
+}
+
+/** Whether neither {@link validateIp} nor {@link validateEndpointIp} finds anything. */
+export function isUsableEndpointIp(address: string): boolean {
+  const ip = parseIp(address);
+  return ip !== undefined && !isMapped(ip) && refusedScopes[scopeOf(ip)] === undefined;
 }
 
 const refusedScopes: Partial<Record<IpScope, (address: string) => string>> = {
@@ -51,7 +56,9 @@ const refusedScopes: Partial<Record<IpScope, (address: string) => string>> = {
 
 /** A warning for an accepted address in an unusual spelling. */
 export function ipWarnings(value: string, path: string): string[] {
-  const [sloppy, strict] = [parseIpSloppy(value), parseIp(value)];
+  const strict = parseIp(value);
+  if (strict !== undefined && !isMapped(strict) && strict.text === value) return [];
+  const sloppy = parseIpSloppy(value);
   if (sloppy === undefined || value === sloppy.text) return [];
   if (strict === undefined || isMapped(strict))
     return [`${path}: non-standard IP address ${JSON.stringify(value)} is invalid: use ${JSON.stringify(sloppy.text)}`];

@@ -41,8 +41,9 @@ export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((item, index) => semanticEqual(item, b[index]));
   if (!isJsonObject(a) || !isJsonObject(b)) return false;
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].every((name) =>
-    semanticEqual(ownValue(a, name), ownValue(b, name), name),
+  return (
+    Object.keys(a).every((name) => semanticEqual(a[name], ownValue(b, name), name)) &&
+    Object.keys(b).every((name) => Object.hasOwn(a, name) || isAbsent(b[name], name))
   );
 }
 

@@ -67,13 +67,23 @@ export function validateVolumes(
 }
 
 function validateSource(volume: Volume, path: string, isPod: boolean): FieldError[] {
-  const given = sources.filter((name) => volume[name] !== undefined);
+  const given = sourcesOf(volume);
   if (given.length === 0) return [required(path, 'must specify a volume type')];
   return given.flatMap((name, index) =>
     index === 0
       ? (checks[name]?.(volume, `${path}.${name}`, isPod) ?? [])
       : [forbiddenField(`${path}.${name}`, 'may not specify more than 1 volume type')],
   );
+}
+
+const sourceNames: ReadonlySet<string> = new Set(sources);
+
+/** In the order of {@link sources}. There is one, mostly, and there may be many volumes. */
+function sourcesOf(volume: Volume): SourceName[] {
+  const given = Object.keys(volume).filter(
+    (name): name is SourceName => sourceNames.has(name) && volume[name as SourceName] !== undefined,
+  );
+  return given.length < 2 ? given : given.sort((a, b) => sources.indexOf(a) - sources.indexOf(b));
 }
 
 type SourceCheck = (volume: Volume, path: string, isPod: boolean) => FieldError[];

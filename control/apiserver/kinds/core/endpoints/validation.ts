@@ -3,7 +3,7 @@ import type { FieldError } from '#api/field-error.ts';
 import { invalidValue, required } from '#api/field-error.ts';
 import { isDns1123Label, nameIsDnsSubdomain } from '#api/names.ts';
 import type { EndpointAddress, EndpointPort, EndpointSubset, Endpoints } from '#api/types.generated.ts';
-import { validateEndpointIp, validateIp } from '../../../validation/ip.ts';
+import { isUsableEndpointIp, validateEndpointIp, validateIp } from '../../../validation/ip.ts';
 import { validateAppProtocol, validatePortNumber, validateProtocol } from '../../../validation/pod-spec/ports.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
@@ -28,6 +28,8 @@ function validateSubsets(subsets: readonly EndpointSubset[]): FieldError[] {
 }
 
 function validateAddress({ ip = '', hostname, nodeName }: Submitted<EndpointAddress>, path: string): FieldError[] {
+  // Of tens of thousands of addresses nearly all are right.
+  if (!hostname && nodeName === undefined && isUsableEndpointIp(ip)) return [];
   return [
     ...validateIp(ip, `${path}.ip`),
     ...(hostname ? isDns1123Label(hostname).map((text) => invalidValue(`${path}.hostname`, hostname, text)) : []),

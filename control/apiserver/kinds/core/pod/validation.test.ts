@@ -146,6 +146,17 @@ describe('a gated pod', () => {
     });
 });
 
+describe('an update', () => {
+  it('shows what it may not change, but not of tens of thousands of values', () => {
+    const volumes = (count: number, medium: string) =>
+      Array.from({ length: count }, (_, index) => ({ name: `v${index}`, emptyDir: { medium } }));
+    const told = (count: number): string =>
+      texts(validatePodUpdate(pod({ volumes: volumes(count, 'Memory') }), pod({ volumes: volumes(count, '') }))).join();
+    assert.match(told(2), /pod updates may not change fields other than [^]*\+ +"medium": "Memory"/);
+    assert.match(told(10_000), /pod updates may not change fields other than [^\n]*\n…\n$/);
+  });
+});
+
 describe('a status', () => {
   const container = (more: object) => ({
     containerStatuses: [{ name: 'c', image: '', imageID: '', ready: true, restartCount: 0, ...more }],

@@ -5,6 +5,7 @@ import { forbiddenField, invalidValue, required } from '#api/field-error.ts';
 import { inclusiveRangeText, nameIsDnsSubdomain } from '#api/names.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { Container, Pod, PodSpec, Toleration } from '#api/types.generated.ts';
+import { sizeOf } from '../../../cache/object-size.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 import { validateImageSpaces } from '../../../validation/pod-spec/containers.ts';
 import { validatePodSpec } from '../../../validation/pod-spec/pod-spec.ts';
@@ -17,6 +18,9 @@ import { validateProfilesMatch } from './profile-annotations.ts';
 
 const MAX_INT32 = 2 ** 31 - 1;
 export const mirrorAnnotation = 'kubernetes.io/config.mirror';
+
+/** Of more values together, differences are not shown: the text would be as long as both, and nobody reads it. */
+const maxDiffValues = 10_000;
 
 const updatableFields = [
   '`spec.containers[*].image`',
@@ -131,7 +135,9 @@ function validateImmutableSpec(spec: PodSpec, old: PodSpec): FieldError[] {
   const errors: FieldError[] = [];
   if ((old.schedulingGates ?? []).length > 0) errors.push(...allowGatedChanges(munged, old));
   if (semanticEqual(munged, old)) return errors;
-  const text = `pod updates may not change fields other than ${updatableFields.join(',')}\n${unifiedDiff(old, sortedLike(munged, old))}`;
+  const isShown = sizeOf(old).values + sizeOf(munged).values <= maxDiffValues;
+  const diff = isShown ? unifiedDiff(old, sortedLike(munged, old)) : '…\n';
+  const text = `pod updates may not change fields other than ${updatableFields.join(',')}\n${diff}`;
   return [...errors, forbiddenField('spec', text)];
 }
 
