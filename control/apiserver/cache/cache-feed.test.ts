@@ -76,6 +76,46 @@ describe('the cache feed', () => {
     await assert.rejects(feed.reach(2), /shutting down/);
   });
 
+  it('reads a large object while others read on, at the revision before it', async () => {
+    const scripted = scriptedStore(
+      () => [],
+      () => 1,
+    );
+    const large = JSON.stringify({ metadata: { name: 'large' }, data: 'x'.repeat(100_000) });
+    let step: () => void = () => {};
+    const seen: unknown[] = [];
+    function* decode(_prefix: string, value: Uint8Array) {
+      yield;
+      step();
+      yield;
+      return JSON.parse(Buffer.from(value).toString('utf8'));
+    }
+    const deps = { store: scripted.store, clock: new FakeClock(), log: silentLog, decode, kindOf: () => undefined };
+    const feed = new CacheFeed(deps, ['/registry/things']);
+    const stop = new AbortController();
+    const running = feed.run(stop.signal);
+    await feed.ready;
+    const names = (): string[] => [...feed.cache('/registry/things').range('/registry/things/')].map(({ key }) => key.slice(17));
+    const put = (made: StoreEntry): StoreEvent => ({ type: 'put', revision: made.modRevision, entry: made, previous: undefined });
+    step = () => {
+      seen.push([feed.revision, names()]);
+    };
+    scripted.deliver({
+      events: [put(entry('a', 2)), put(entry('b', 3, large.replace('large', 'b'))), put(entry('c', 4))],
+      progressRevision: 4,
+    });
+    await feed.reach(4);
+    assert.deepEqual(names(), ['a', 'b', 'c']);
+    // Each of the three is read once; the large one when the first one can be seen, and no other.
+    assert.deepEqual(seen, [
+      [1, []],
+      [2, ['a']],
+      [2, ['a', 'b']],
+    ]);
+    stop.abort();
+    await running;
+  });
+
   it('reads everything again when the store no longer knows the revision, and ends the watches', async () => {
     let state = [entry('a', 1)];
     let revision = 1;

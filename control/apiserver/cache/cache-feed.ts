@@ -312,6 +312,8 @@ export class CacheFeed {
   async #applyInTurns(event: StoreEvent): Promise<void> {
     const prefix = this.#prefixOf(event.entry.key);
     if (prefix === undefined) return this.#apply(event);
+    // What came before is in the caches: whoever reads meanwhile is to be told the revision that they have.
+    this.#advance(event.revision - 1);
     const read = await inTurns(this.#decodeSteps(prefix, event.entry)).then(
       (object) => () => object,
       (error: unknown) => () => {
