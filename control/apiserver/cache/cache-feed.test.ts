@@ -52,8 +52,8 @@ function scriptedStore(entries: () => StoreEntry[], revision: () => number) {
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-// biome-ignore lint/correctness/useYield: one step is enough here
 function* parse(_prefix: string, value: Uint8Array) {
+  yield;
   return JSON.parse(Buffer.from(value).toString('utf8'));
 }
 

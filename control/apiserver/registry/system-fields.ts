@@ -53,7 +53,8 @@ function namesRevision(object: KubeObject): boolean {
  * The revision that a client names; 0n for none.
  * @throws ApiError 500 with Go's text for what is none: upstream passes the error on as it is (`APIObjectVersioner.ObjectResourceVersion`)
  */
-export function submittedRevision({ metadata: { resourceVersion = '' } }: KubeObject): bigint {
+export function submittedRevision({ metadata }: KubeObject): bigint {
+  const resourceVersion = metadata.resourceVersion ?? '';
   if (resourceVersion === '') return 0n;
   try {
     return parseUint64(resourceVersion);
