@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { type Command, Option } from 'commander';
-import { authorizationModes } from '#control/apiserver/authorization/modes.ts';
+import { authorizationModes } from '#control/apiserver/authorization/mode-names.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
 import { cidr, count, durationMs, listOf, port, portRange } from './flags.ts';
@@ -74,7 +74,7 @@ function serverCommand(program: Command): void {
     .option('--default-unreachable-toleration-seconds <n>', 'how long pods stay on a node that is unreachable', count, 300)
     .option(
       '--authorization-mode <modes>',
-      'who is asked whether a request may be, in this order: RBAC, AlwaysAllow, AlwaysDeny',
+      'who is asked whether a request may be, in this order: Node, RBAC, AlwaysAllow, AlwaysDeny',
       listOf('authorization-mode', authorizationModes),
       ['AlwaysAllow'],
     )

@@ -1,6 +1,6 @@
 /** The flags of `tinker server` and `tinker agent` as commander parses them. Durations are in milliseconds. */
 
-import type { AuthorizationMode } from '#control/apiserver/authorization/modes.ts';
+import type { AuthorizationMode } from '#control/apiserver/authorization/mode-names.ts';
 
 /** The flags of `tinker server`. */
 export interface ServerFlags {

@@ -20,7 +20,8 @@ import { writeSafely } from '#control/pki/pki-files.ts';
 import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
 import { type ComponentName, componentUser } from './apiserver/authentication/component-users.ts';
-import { type AuthorizationMode, createAuthorization } from './apiserver/authorization/modes.ts';
+import type { AuthorizationMode } from './apiserver/authorization/mode-names.ts';
+import { createAuthorization } from './apiserver/authorization/modes.ts';
 import { bootstrapRoles } from './apiserver/authorization/rbac/bootstrap-roles.ts';
 import { defaultPolicy } from './apiserver/authorization/rbac/policy/default-policy.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
@@ -197,7 +198,11 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy, lef
       log,
       catalog,
       patcher: createObjectPatcher(),
-      admission: admissionPlugins({ random: Math.random, tolerationSeconds: options.tolerationSeconds }),
+      admission: admissionPlugins({
+        random: Math.random,
+        tolerationSeconds: options.tolerationSeconds,
+        authorizer: authorization.authorizer,
+      }),
       authorization,
       openapi: openApiRoute(openApi),
       proxy,

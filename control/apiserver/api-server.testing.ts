@@ -14,7 +14,8 @@ import type { Store } from '#control/store/store.ts';
 import { admissionPlugins } from './admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './api-server.ts';
 import { type ApiServerDeps } from './api-server-deps.ts';
-import { type AuthorizationMode, createAuthorization } from './authorization/modes.ts';
+import type { AuthorizationMode } from './authorization/mode-names.ts';
+import { createAuthorization } from './authorization/modes.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
 import { KindCatalog } from './catalog.ts';
 import { inProcessTransport } from './in-process-transport.ts';
@@ -136,7 +137,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       log,
       catalog,
       patcher: createObjectPatcher(),
-      admission: admissionPlugins({ random: Math.random }),
+      admission: admissionPlugins({ random: Math.random, authorizer: authorization.authorizer }),
       authorization,
       ...deps,
     },

@@ -3,14 +3,18 @@
  *
  * Source: kubernetes `pkg/kubeapiserver/authorizer/{modes,config,reload}.go`.
  */
+import type { KubeObject } from '#api/meta.ts';
+import type { PersistentVolume, Pod } from '#api/types.generated.ts';
 import type { CacheFollower } from '../cache/cache-feed.ts';
 import { type Authorizer, alwaysAllow, alwaysDeny, privilegedGroups, union } from './authorization.ts';
+import type { AuthorizationMode } from './mode-names.ts';
+import { nodeAuthorizer } from './node/node-authorizer.ts';
+import { NodeGraph } from './node/node-graph.ts';
+import { clusterRoles } from './rbac/policy/cluster-roles.ts';
+import { ruleOf } from './rbac/policy/policy-text.ts';
 import { rbacAuthorizer } from './rbac/rbac-authorizer.ts';
 import { RoleGuard } from './rbac/role-guard.ts';
 import { type RbacKind, RoleIndex } from './rbac/role-index.ts';
-
-export const authorizationModes = ['AlwaysAllow', 'AlwaysDeny', 'RBAC'] as const;
-export type AuthorizationMode = (typeof authorizationModes)[number];
 
 /** The authorizers of one API server. */
 export interface Authorization {
@@ -24,9 +28,11 @@ export interface Authorization {
 /** @param modes asked in this order, after the group `system:masters`, which may do everything */
 export function createAuthorization(modes: readonly AuthorizationMode[]): Authorization {
   const index = new RoleIndex();
+  const graph = new NodeGraph();
   const byMode: Record<AuthorizationMode, () => Authorizer> = {
     AlwaysAllow: () => alwaysAllow,
     AlwaysDeny: () => alwaysDeny,
+    Node: () => nodeAuthorizer(graph, (clusterRoles['system:node'] ?? []).map(ruleOf)),
     RBAC: () => rbacAuthorizer(index),
   };
   const authorizer = union([privilegedGroups, ...modes.map((mode) => byMode[mode]())]);
@@ -34,7 +40,10 @@ export function createAuthorization(modes: readonly AuthorizationMode[]): Author
   return {
     authorizer,
     roles: new RoleGuard(authorizer, index),
-    followers: new Map(kinds.map((kind) => [`/registry/${kind}`, followerOf(index, kind)])),
+    followers: new Map([
+      ...kinds.map((kind): [string, CacheFollower] => [`/registry/${kind}`, followerOf(index, kind)]),
+      ...(modes.includes('Node') ? nodeFollowers(graph) : []),
+    ]),
   };
 }
 
@@ -45,3 +54,30 @@ const followerOf = (index: RoleIndex, kind: RbacKind): CacheFollower => ({
   },
   changed: ({ previous, current }) => index.apply(kind, previous?.object, current?.object),
 });
+
+function nodeFollowers(graph: NodeGraph): [storagePrefix: string, CacheFollower][] {
+  const follower = (
+    kind: Parameters<NodeGraph['clear']>[0],
+    apply: (previous: KubeObject | undefined, current: KubeObject | undefined) => void,
+  ): CacheFollower => ({
+    replaced(objects) {
+      graph.clear(kind);
+      for (const { object } of objects) apply(undefined, object);
+    },
+    changed: ({ previous, current }) => apply(previous?.object, current?.object),
+  });
+  // Each prefix holds objects of its own kind only: the cache feed has checked their shape.
+  return [
+    ['/registry/pods', follower('pod', (previous, current) => graph.applyPod(previous as Pod, current as Pod))],
+    [
+      '/registry/persistentvolumes',
+      follower('persistentvolume', (previous, current) =>
+        graph.applyVolume(previous as PersistentVolume, current as PersistentVolume),
+      ),
+    ],
+    ...(['resourceslice', 'volumeattachment'] as const).map((kind): [string, CacheFollower] => [
+      `/registry/${kind}s`,
+      follower(kind, (previous, current) => graph.applyOwned(kind, previous, current)),
+    ]),
+  ];
+}

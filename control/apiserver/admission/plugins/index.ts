@@ -3,9 +3,11 @@
  *
  * Source: kubernetes `pkg/kubeapiserver/options/plugins.go` (AllOrderedPlugins).
  */
+import type { Authorizer } from '../../authorization/authorization.ts';
 import type { AdmissionPlugin } from '../plugin.ts';
 import { defaultTolerationSeconds, type TolerationSeconds } from './default-toleration-seconds.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
+import { nodeRestriction } from './node-restriction.ts';
 import { priority } from './priority.ts';
 import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
@@ -16,12 +18,15 @@ export interface AdmissionDeps {
   random: () => number;
   /** Default: 300 each. */
   tolerationSeconds?: TolerationSeconds | undefined;
+  /** Of requests; asked by plugins that look at who may do more than others. */
+  authorizer?: Authorizer | undefined;
 }
 
-export function admissionPlugins({ random, tolerationSeconds }: AdmissionDeps): AdmissionPlugin[] {
+export function admissionPlugins({ random, tolerationSeconds, authorizer }: AdmissionDeps): AdmissionPlugin[] {
   return [
     namespaceLifecycle(),
     serviceAccount({ random }),
+    nodeRestriction({ authorizer }),
     taintNodesByCondition(),
     priority(),
     defaultTolerationSeconds(tolerationSeconds),

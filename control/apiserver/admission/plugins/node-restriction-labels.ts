@@ -1,0 +1,37 @@
+/**
+ * Which labels a kubelet sets on its own Node. All others of Kubernetes' own domains are the administrator's, who may trust that no node
+ * has given them to itself.
+ *
+ * Source: kubernetes `plugin/pkg/admission/noderestriction`, kubelet `pkg/apis/well_known_labels.go`; KEP-279.
+ */
+const kubeletLabels: ReadonlySet<string> = new Set([
+  'kubernetes.io/hostname',
+  'kubernetes.io/os',
+  'kubernetes.io/arch',
+  'topology.kubernetes.io/zone',
+  'topology.kubernetes.io/region',
+  'node.kubernetes.io/instance-type',
+  'failure-domain.beta.kubernetes.io/zone',
+  'failure-domain.beta.kubernetes.io/region',
+  'beta.kubernetes.io/instance-type',
+  'beta.kubernetes.io/os',
+  'beta.kubernetes.io/arch',
+]);
+
+type Labels = Readonly<Record<string, string>> | undefined;
+
+/** The labels, sorted, that differ and that a node may not change. @param old undefined: the Node is new */
+export function forbiddenNodeLabels(labels: Labels, old: Labels): string[] {
+  const [now, before] = [new Map(Object.entries(labels ?? {})), new Map(Object.entries(old ?? {}))];
+  const keys = [...new Set([...now.keys(), ...before.keys()])];
+  return keys.filter((key) => now.get(key) !== before.get(key) && isForbidden(key)).sort();
+}
+
+function isForbidden(key: string): boolean {
+  const slash = key.indexOf('/');
+  const domain = slash < 0 ? '' : key.slice(0, slash);
+  const within = (parent: string): boolean => domain === parent || domain.endsWith(`.${parent}`);
+  if (within('node-restriction.kubernetes.io')) return true;
+  if (!within('kubernetes.io') && !within('k8s.io')) return false;
+  return !kubeletLabels.has(key) && !within('kubelet.kubernetes.io') && !within('node.kubernetes.io');
+}

@@ -1,0 +1,3 @@
+/** The values of `--authorization-mode`. What they mean: `modes.ts`. Source: kubernetes `pkg/kubeapiserver/authorizer/modes/modes.go`. */
+export const authorizationModes = ['AlwaysAllow', 'AlwaysDeny', 'Node', 'RBAC'] as const;
+export type AuthorizationMode = (typeof authorizationModes)[number];
