@@ -55,6 +55,8 @@ export interface AgentOptions {
   tlsKeyFile: string;
   clientCaFile: string;
   maxPods: number;
+  /** How often a running pod is looked at anew. */
+  syncFrequencyMs: number;
   /** Duration of the node's Lease, in seconds. The kubelet renews the Lease four times in this time. */
   nodeLeaseDurationSeconds: number;
   /** Metrics of this process, shown with the kubelet's own under /metrics. */
@@ -171,6 +173,7 @@ function agentParts({ options, apiServerHost, client, runtime, clock, log, signa
       podLogsDir: options.podLogsDir,
       cgroupRoot: options.cgroupRoot,
       maxPods: options.maxPods,
+      syncFrequencyMs: options.syncFrequencyMs,
       nodeLeaseDurationSeconds: options.nodeLeaseDurationSeconds,
     },
   );

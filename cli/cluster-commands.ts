@@ -122,6 +122,7 @@ function agentCommand(program: Command): void {
     .option('--cni-bin-dir <path>', 'CNI plugins', defaultCniBinDir)
     .option('--cni-state-dir <path>', "host-local's leases", '/var/lib/cni/networks')
     .option('--max-pods <n>', 'pods on this node', count, 110)
+    .option('--sync-frequency <duration>', 'how often running pods are looked at anew, with what they mount', durationMs, 60_000)
     .option('--node-lease-duration-seconds <n>', 'how long a heartbeat holds; renewed at a quarter of it', count, 40)
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (flags: AgentFlags) => (await import('./run-agent.ts')).agent(flags));

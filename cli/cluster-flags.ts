@@ -50,6 +50,7 @@ export interface AgentFlags {
   cniBinDir: string;
   cniStateDir: string;
   maxPods: number;
+  syncFrequency: number;
   nodeLeaseDurationSeconds: number;
   logLevel: string;
 }

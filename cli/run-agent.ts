@@ -39,6 +39,7 @@ export async function agent(flags: AgentFlags): Promise<void> {
         runtimeEndpoint: flags.containerRuntimeEndpoint ?? (defaultEndpoints[runtime] as string),
         nodeName: flags.hostnameOverride,
         nodeIp,
+        syncFrequencyMs: flags.syncFrequency,
         dnsAddresses,
         resolvConf,
         sandboxImage: flags.podInfraContainerImage,

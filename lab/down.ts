@@ -3,12 +3,13 @@
  * record, so it also works after a crash, a kill -9 or an interrupted `up`. Without a record nothing is touched, because the
  * names may belong to something else.
  */
-import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Cgroups, createCgroups } from '#agent/host/cgroup.ts';
 import { killProcesses, stopDaemon } from '#agent/host/daemon.ts';
 import type { Exec } from '#agent/host/exec.ts';
 import { createMounts } from '#agent/host/mount.ts';
+import { removeCniResults, removeShimSockets } from '#agent/runtime/cri/killed-containerd.ts';
 import { defaultLab, type Lab, planLab } from './config.ts';
 import { markedPids, pidFilesOf } from './lab-processes.ts';
 import { namespacePids, removeNetwork } from './network.ts';
@@ -31,6 +32,8 @@ export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, 
   await killProcesses(() => namespacePids(lab, exec));
   await Promise.all(pidFiles.others.map((path) => stopDaemon(path)));
   await killProcesses(async () => markedPids(lab));
+  for (const { stateDir } of lab.hosts)
+    for (const state of ['containerd', 'docker/containerd/daemon']) await removeShimSockets(join(stateDir, state));
   const mounts = createMounts(exec);
   await mounts.unmountBelow(lab.stateDir);
   const files = await ownFiles(lab.dataDir);
@@ -38,7 +41,7 @@ export async function stopLab({ name, dataDir }: Pick<Lab, 'name' | 'dataDir'>, 
   for (const file of files.own) await mounts.unmountBelow(file);
   await removeNetwork(lab, exec);
   await cgroups.remove(lab.cgroup);
-  await removeCniResults(lab);
+  await removeCniResults(lab.stateDir);
   await Promise.all(files.own.map((file) => remove(file)));
   if (record.madeDataDir === true && !files.others) {
     await rmdir(lab.dataDir).catch(ignoreAbsence);
@@ -79,16 +82,4 @@ async function groupPids(cgroups: Cgroups, path: string): Promise<number[]> {
   if (!(await cgroups.exists(path))) return [];
   const below = await Promise.all((await cgroups.children(path)).map((name) => groupPids(cgroups, join(path, name))));
   return [...(await cgroups.pids(path)), ...below.flat()];
-}
-
-/**
- * Removes the lab's results of CNI plugins. The CNI library keeps the results of the whole machine in one place; those of the lab
- * name its folders.
- */
-async function removeCniResults(lab: Lab): Promise<void> {
-  const folder = '/var/lib/cni/results';
-  for (const name of await readdir(folder).catch(() => [])) {
-    const text = await readFile(join(folder, name), 'utf8').catch(() => '');
-    if (text.includes(`${lab.stateDir}/`)) await rm(join(folder, name), { force: true });
-  }
 }

@@ -118,6 +118,7 @@ async function writeContainerdConfig(lab: Lab, worker: Worker): Promise<void> {
     containerdConfig({
       root: join(worker.dataDir, 'containerd'),
       state: join(worker.stateDir, 'containerd'),
+      runcRoot: join(worker.stateDir, 'runc'),
       socket: runtimeSocket(lab, worker),
       sandboxImage: pauseImage,
       cniConfDir: join(worker.dataDir, 'cni/net.d'),

@@ -108,7 +108,7 @@ const edns = (udpPayloadSize: number): Partial<Packet> => ({
 
 describe('DNS server on real sockets', { timeout: 240_000 }, () => {
   let port: number;
-  const resolver = new Resolver({ timeout: 5_000, tries: 1 });
+  const resolver = new Resolver({ timeout: 30_000, tries: 1 });
   before(async () => {
     const upstream = await startUpstream();
     port = await startServer({ upstream: { servers: [{ address: '127.0.0.1', port: upstream }] } });
@@ -260,7 +260,7 @@ describe('DNS server and its upstream', { timeout: 240_000 }, () => {
     silent.bind(0, '127.0.0.1');
     await once(silent, 'listening');
     const servers = [silent.address().port, await startUpstream()].map((port) => ({ address: '127.0.0.1', port }));
-    const port = await startServer({ upstream: { servers }, upstreamTimeoutMs: 100 });
+    const port = await startServer({ upstream: { servers }, upstreamTimeoutMs: 2_000 });
     let queryCount = 0;
     silent.on('message', (message) => {
       if (dnsPacket.decode(message).questions?.[0]?.name === 'www.example.test') queryCount++;

@@ -37,6 +37,8 @@ export interface KubeletOptions {
   maxPods?: number | undefined;
   nodeLabels?: Readonly<Record<string, string>> | undefined;
   registerWithTaints?: readonly Taint[] | undefined;
+  /** How often a running pod is looked at anew, its ConfigMaps and Secrets included. Default 1 min. */
+  syncFrequencyMs?: number | undefined;
   /** Default 10 s. */
   nodeStatusUpdateFrequencyMs?: number | undefined;
   /** Default 5 min. */
@@ -82,6 +84,7 @@ export function withDefaults(options: KubeletOptions): ResolvedOptions {
     maxPods: options.maxPods ?? 110,
     nodeLabels: options.nodeLabels ?? {},
     registerWithTaints: options.registerWithTaints,
+    syncFrequencyMs: options.syncFrequencyMs ?? 60_000,
     nodeStatusUpdateFrequencyMs: options.nodeStatusUpdateFrequencyMs ?? 10_000,
     nodeStatusReportFrequencyMs: options.nodeStatusReportFrequencyMs ?? 300_000,
     nodeLeaseDurationSeconds: options.nodeLeaseDurationSeconds ?? 40,

@@ -96,6 +96,7 @@ export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inpu
       events,
       clock,
       random,
+      syncFrequencyMs: options.syncFrequencyMs,
       log,
       paths,
       runtimeName,

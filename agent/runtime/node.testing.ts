@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import { type DaemonSpec, killProcesses, logTail, startDaemon, stopDaemon } from '#agent/host/daemon.ts';
 import { execFile } from '#agent/host/exec.ts';
 import { openPipe, pipeDuplex } from '#agent/host/pipe.ts';
+import { removeCniResults, removeShimSockets } from '#agent/runtime/cri/killed-containerd.ts';
 import { buildLabImages, type LabImage } from '#lab/images/lab-images.ts';
 import { imageArchive } from '#lab/images/oci-image.ts';
 import { until } from '#lab/until.ts';
@@ -160,6 +161,8 @@ async function startRegistry(node: TestNode, images: readonly LabImage[]): Promi
 export async function cleanUp(name: string, dir: string): Promise<void> {
   await killProcesses(() => pidsInCgroup(name));
   await killProcesses(() => pidsInNamespace(name));
+  for (const state of ['state', 'docker-exec/containerd/daemon']) await removeShimSockets(join(dir, state));
+  await removeCniResults(dir);
   await unmountBelow(dir);
   await execFile(['ip', 'netns', 'delete', name]);
   await removeCgroup(name);

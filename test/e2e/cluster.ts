@@ -45,8 +45,8 @@ const serverArgs = [
   '--default-not-ready-toleration-seconds=3',
   '--default-unreachable-toleration-seconds=3',
 ];
-/** A heartbeat every 2 s: many within the grace period, also on a busy machine. */
-const agentArgs = ['--node-lease-duration-seconds=8'];
+/** A heartbeat every 2 s: many within the grace period, also on a busy machine. Changed ConfigMaps reach their pods within seconds. */
+const agentArgs = ['--node-lease-duration-seconds=8', '--sync-frequency=5s'];
 
 /** Starts a new lab, also when a killed test run has left one. TINKER_TEST_LAB=1…9 gives parallel runs different labs. */
 export async function startCluster(runtime: LabRuntime = 'containerd'): Promise<Cluster> {

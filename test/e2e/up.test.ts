@@ -1,7 +1,7 @@
 /** `tinker up` and `tinker down` as users run them, with errors too. It uses its own lab, with its own names. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -270,9 +270,18 @@ describe('tinker up and down', () => {
   it('removes everything, also after kill -9 of all its processes, and may be run twice', async () => {
     assert.notDeepEqual(await traces(), []);
     const daemons = [serverDaemon(lab), registryDaemon(lab)].map(({ pidFile }) => daemonPid(pidFile));
+    // Shims have their sockets in one place for the whole machine.
+    const sockets = globSync(join(lab.stateDir, 'worker-*/containerd/io.containerd.runtime.v2.task/*/*/address')).map((file) =>
+      readFileSync(file, 'utf8').replace(/^unix:\/\//, ''),
+    );
+    assert.ok(sockets.some((path) => existsSync(path)));
     for (const pid of [...(await namespacePids(lab, execFile)), ...daemons]) if (pid !== undefined) process.kill(pid, 'SIGKILL');
     assert.match(await tinker(down), /^✔ Take the lab "tkup" away/);
     assert.deepEqual(await traces(), []);
+    assert.deepEqual(
+      sockets.filter((path) => existsSync(path)),
+      [],
+    );
     assert.match(await tinker(down), /^There is no lab "tkup" on this machine\./);
   });
 });

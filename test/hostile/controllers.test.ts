@@ -63,7 +63,7 @@ const runningPod = (name: string, ip: string, nodeName: string, metadata: object
 const node = (name: string, spec: object, ready: string): Placed =>
   good('nodes', name, { spec, status: { conditions: [{ type: 'Ready', status: ready, lastHeartbeatTime: created }] } });
 
-/** Work for every controller: an unfinished rollout, a failed node, a node without a range, orphans, namespaces with changes. */
+/** Work for every controller: an unfinished rollout, a failed node, a node without a range, orphans, namespaces with changes, an aggregated role. */
 const goodObjects: readonly Placed[] = [
   good('namespaces', 'default', { spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } }),
   good(
@@ -114,6 +114,16 @@ const goodObjects: readonly Placed[] = [
     'Unknown',
   ),
   node('n3', {}, 'True'),
+  good('clusterroles.rbac.authorization.k8s.io', 'all', {
+    rules: [],
+    aggregationRule: { clusterRoleSelectors: [{ matchLabels: { all: 'yes' } }] },
+  }),
+  good(
+    'clusterroles.rbac.authorization.k8s.io',
+    'part',
+    { rules: [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }] },
+    { labels: { all: 'yes' } },
+  ),
 ];
 
 const kinds: readonly ResourceId[] = [
@@ -128,6 +138,7 @@ const kinds: readonly ResourceId[] = [
   'namespaces',
   'serviceaccounts',
   'configmaps',
+  'clusterroles.rbac.authorization.k8s.io',
 ];
 const uids = [...goodObjects.map(({ object }) => object.metadata.uid), '', 'nobody'];
 const reference = fc.record({

@@ -51,7 +51,13 @@ export class ServerProcess {
     this.#folder = folder;
     this.#output = output;
     this.kubeconfig = { ...loadKubeconfig(join(folder, 'admin.conf')), server: `https://127.0.0.1:${port}` };
-    this.transport = createHttpTransport(this.kubeconfig);
+    // What a busy machine needs is no failure of the server.
+    this.transport = createHttpTransport({
+      ...this.kubeconfig,
+      connectTimeoutMs: 60_000,
+      pingTimeoutMs: 60_000,
+      requestTimeoutMs: 120_000,
+    });
   }
 
   /**

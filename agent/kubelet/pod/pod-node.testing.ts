@@ -91,6 +91,7 @@ export function podNode({ clock, fake, folder, events, statuses, wake }: PodNode
     events,
     clock,
     random,
+    syncFrequencyMs: 60_000,
     log,
     paths,
     runtimeName: 'fake',

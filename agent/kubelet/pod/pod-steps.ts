@@ -33,6 +33,8 @@ export interface PodStepsDeps extends PodViewDeps {
   paths: Paths;
   /** In [0, 1). */
   random: () => number;
+  /** A pod in good order is looked at this often, up to half of it later. */
+  syncFrequencyMs: number;
   /**
    * Takes the pod, or says why not. A pod that is `known` already ran here before the kubelet restarted, or has ended: it is
    * taken unchecked.
@@ -44,8 +46,6 @@ export interface PodStepsDeps extends PodViewDeps {
   pullSecrets(pod: Pod): Promise<readonly Secret[]>;
 }
 
-/** A pod in good order is looked at this often, up to half of it later. */
-const resyncMs = 60_000;
 /** A pod that waits for the node's network looks again this often. */
 const networkRetryMs = 2_000;
 /** A volume that cannot be unmounted, such as one whose server is gone, holds up no other pod for longer. */
@@ -135,8 +135,9 @@ export class PodSteps {
       return { kind: 'synced', acted: false, waitMs: networkRetryMs };
     }
     const { acted, retryAtMs } = await this.#start(pod, observed, signal);
-    const backOffMs = retryAtMs === undefined ? resyncMs : Math.max(0, retryAtMs - deps.clock.now());
-    return { kind: 'synced', acted, waitMs: Math.min(backOffMs, deadlineMs, resyncMs * (1 + 0.5 * deps.random())) };
+    const syncMs = deps.syncFrequencyMs;
+    const backOffMs = retryAtMs === undefined ? syncMs : Math.max(0, retryAtMs - deps.clock.now());
+    return { kind: 'synced', acted, waitMs: Math.min(backOffMs, deadlineMs, syncMs * (1 + 0.5 * deps.random())) };
   }
 
   #reject({ reason, message }: Rejection): StepOutcome {

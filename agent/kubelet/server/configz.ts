@@ -22,6 +22,7 @@ export function kubeletConfiguration(options: ResolvedOptions): object {
     authentication: { x509: {}, webhook: { enabled: false }, anonymous: { enabled: false } },
     clusterDomain: options.clusterDomain,
     clusterDNS: options.clusterDns,
+    syncFrequency: seconds(options.syncFrequencyMs),
     nodeStatusUpdateFrequency: seconds(options.nodeStatusUpdateFrequencyMs),
     nodeStatusReportFrequency: seconds(options.nodeStatusReportFrequencyMs),
     nodeLeaseDurationSeconds: options.nodeLeaseDurationSeconds,

@@ -101,7 +101,10 @@ it('the configuration is that of the options', () => {
   const config = kubeletConfiguration(
     withDefaults({ nodeName: 'n', nodeIps: [], serving, clusterDns: ['10.96.0.10'], maxPods: 7 }),
   );
-  const { kind, maxPods, clusterDNS, nodeStatusReportFrequency } = config as Record<string, unknown>;
-  assert.deepEqual([kind, maxPods, clusterDNS, nodeStatusReportFrequency], ['KubeletConfiguration', 7, ['10.96.0.10'], '5m0s']);
+  const { kind, maxPods, clusterDNS, nodeStatusReportFrequency, syncFrequency } = config as Record<string, unknown>;
+  assert.deepEqual(
+    [kind, maxPods, clusterDNS, nodeStatusReportFrequency, syncFrequency],
+    ['KubeletConfiguration', 7, ['10.96.0.10'], '5m0s', '1m0s'],
+  );
   assert.doesNotMatch(JSON.stringify(config), /SECRET/);
 });

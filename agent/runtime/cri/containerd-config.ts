@@ -6,6 +6,8 @@ export interface ContainerdConfigOptions {
   root: string;
   /** Directory of mounts and sockets of running containers. It may be on a tmpfs. */
   state: string;
+  /** Where runc keeps what it knows of its containers. Default: containerd's own, `/run/containerd/runc`, for all of a machine. */
+  runcRoot?: string | undefined;
   /** Path of containerd's socket, without `unix://`. */
   socket: string;
   /** Reference of the pod sandbox's image. The image must be on the node, or a registry must have it. */
@@ -82,6 +84,7 @@ export function containerdConfig(options: ContainerdConfigOptions): string {
     '',
     `[${cri}.containerd.runtimes.runc.options]`,
     `  SystemdCgroup = ${options.systemdCgroup ?? false}`,
+    ...(options.runcRoot === undefined ? [] : [`  Root = ${text(options.runcRoot)}`]),
     '',
     `[${cri}.cni]`,
     `  conf_dir = ${text(options.cniConfDir)}`,

@@ -32,6 +32,7 @@ async function startContainerd(): Promise<RuntimeUnderTest> {
   const config = containerdConfig({
     root: join(node.dir, 'root'),
     state: join(node.dir, 'state'),
+    runcRoot: join(node.dir, 'runc'),
     socket,
     sandboxImage: pauseImage,
     cniConfDir: node.cniConfDir,
