@@ -11,6 +11,7 @@ import dnsPacket, { type Answer, type DecodedPacket, type Packet } from 'dns-pac
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { systemClock } from '#client/clock.ts';
+import { freePort } from '#test/free-port.ts';
 import { createDnsServer, type DnsServerOptions } from './dns-server.ts';
 import { service, slice, testCluster } from './objects.testing.ts';
 import { nodeResolvConf, parseNameservers } from './resolv-conf.ts';
@@ -47,11 +48,13 @@ async function startUpstream(): Promise<number> {
     });
   };
   const { promise, resolve } = Promise.withResolvers<number>();
+  // The same port for UDP and TCP: one that the kernel chose for UDP may be taken for TCP.
+  const port = await freePort();
   running.push(
     serveSockets(
       { handle: async (message) => reply(message), log: pino({ level: 'silent' }), clock: systemClock },
       ['127.0.0.1'],
-      0,
+      port,
       stop.signal,
       ([at]) => resolve(at?.port ?? 0),
     ),
@@ -62,7 +65,7 @@ async function startUpstream(): Promise<number> {
 async function startServer(options: Partial<DnsServerOptions>, log = pino({ level: 'silent' })): Promise<number> {
   const server = createDnsServer(
     { ...cluster, clock: systemClock, log },
-    { clusterDomain: 'cluster.local', addresses: ['127.0.0.1'], port: 0, ...options },
+    { clusterDomain: 'cluster.local', addresses: ['127.0.0.1'], port: await freePort(), ...options },
   );
   running.push(server.run(stop.signal));
   const [at] = await server.listening;
@@ -279,10 +282,13 @@ describe('DNS server and its upstream', { timeout: 240_000 }, () => {
     const log = pino({ level: 'error' }, { write: notice });
     let own = 0;
     // A resolver that forwards every question back to the server under test.
+    const relayPort = await freePort();
     const relay = await new Promise<number>((resolve) => {
       const handle = async (message: Buffer): Promise<Buffer> => dnsPacket.encode(await overUdp(own, message));
       running.push(
-        serveSockets({ handle, log, clock: systemClock }, ['127.0.0.1'], 0, stop.signal, ([at]) => resolve(at?.port ?? 0)),
+        serveSockets({ handle, log, clock: systemClock }, ['127.0.0.1'], relayPort, stop.signal, ([at]) =>
+          resolve(at?.port ?? 0),
+        ),
       );
     });
     own = await startServer({ upstream: { servers: [{ address: '127.0.0.1', port: relay }] } }, log);

@@ -19,6 +19,7 @@ import { frame, splitFrames } from '#agent/dns/tcp-frame.ts';
 import { execFile } from '#agent/host/exec.ts';
 import { systemClock } from '#client/clock.ts';
 import { cpuMs } from '#test/cpu-time.ts';
+import { freePort } from '#test/free-port.ts';
 
 const stop = new AbortController();
 const running: Promise<unknown>[] = [];
@@ -40,7 +41,7 @@ cluster.endpointSlices.put(slice('testns/many', [], addresses));
 async function startServer(options: Partial<DnsServerOptions> = {}): Promise<number> {
   const server = createDnsServer(
     { ...cluster, clock: systemClock, log: pino({ level: 'silent' }) },
-    { clusterDomain: 'cluster.local', addresses: ['127.0.0.1'], port: 0, upstream: { servers: [] }, ...options },
+    { clusterDomain: 'cluster.local', addresses: ['127.0.0.1'], port: await freePort(), upstream: { servers: [] }, ...options },
   );
   running.push(server.run(stop.signal));
   return (await server.listening)[0]?.port ?? 0;
@@ -182,7 +183,8 @@ describe('the cluster’s DNS and hostile resolvers', { timeout: 240_000 }, () =
   /** Starts a resolver on UDP and TCP of one port, with `onQuery` as its behaviour. */
   async function resolver(onQuery: (query: Buffer, reply: (bytes: Buffer) => void, raw?: Socket) => void): Promise<number> {
     const udp = createSocket('udp4');
-    udp.bind(0, '127.0.0.1');
+    // The same port for UDP and TCP: one that the kernel chose for UDP may be taken for TCP.
+    udp.bind(await freePort(), '127.0.0.1');
     await once(udp, 'listening');
     udp.on('message', (message, from) => onQuery(message, (bytes) => udp.send(bytes, from.port, from.address)));
     const tcp: Server = createServer((socket) => {
