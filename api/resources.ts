@@ -10,6 +10,7 @@ import type {
   ConfigMap,
   ControllerRevision,
   CustomResourceDefinition,
+  DaemonSet,
   Deployment,
   EndpointSlice,
   Endpoints,
@@ -22,12 +23,14 @@ import type {
   PodTemplate,
   PriorityClass,
   ReplicaSet,
+  ReplicationController,
   Role,
   RoleBinding,
   RuntimeClass,
   Secret,
   Service,
   ServiceAccount,
+  StatefulSet,
 } from './types.generated.ts';
 
 /** The TypeScript type of each resource, by {@link Resource.id}. */
@@ -189,6 +192,11 @@ const rows = {
     categories: ['all'],
   }),
   podtemplates: kind<PodTemplate>('PodTemplate', 'core/v1.PodTemplate', { returnsDeleted: 'yes' }),
+  replicationcontrollers: kind<ReplicationController>('ReplicationController', 'core/v1.ReplicationController', {
+    names: ['rc'],
+    categories: ['all'],
+    storage: 'controllers',
+  }),
   secrets: kind<Secret>('Secret', 'core/v1.Secret'),
   serviceaccounts: kind<ServiceAccount>('ServiceAccount', 'core/v1.ServiceAccount', {
     returnsDeleted: 'yes',
@@ -201,6 +209,7 @@ const rows = {
     storage: 'services/specs',
   }),
   'controllerrevisions.apps': kind<ControllerRevision>('ControllerRevision', 'apps/v1.ControllerRevision'),
+  'daemonsets.apps': kind<DaemonSet>('DaemonSet', 'apps/v1.DaemonSet', { names: ['ds'], categories: ['all'] }),
   'deployments.apps': kind<Deployment>('Deployment', 'apps/v1.Deployment', {
     names: ['deploy'],
     categories: ['all'],
@@ -209,6 +218,7 @@ const rows = {
     names: ['rs'],
     categories: ['all'],
   }),
+  'statefulsets.apps': kind<StatefulSet>('StatefulSet', 'apps/v1.StatefulSet', { names: ['sts'], categories: ['all'] }),
   'endpointslices.discovery.k8s.io': kind<EndpointSlice>('EndpointSlice', 'discovery/v1.EndpointSlice'),
   // events.k8s.io/v1 shows the same stored objects as the core group's events, as upstream does.
   'events.events.k8s.io': kind<EventsEvent>('Event', 'events/v1.Event', {

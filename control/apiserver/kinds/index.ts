@@ -5,8 +5,10 @@ import type { Strategy } from '../registry/strategy.ts';
 import { type RestKind, subresourceRows } from '../rest/exchange.ts';
 import { customResourceDefinitionKind } from './apiextensions/customresourcedefinition/strategy.ts';
 import { controllerRevisionKind } from './apps/controllerrevision/strategy.ts';
+import { daemonSetKind } from './apps/daemonset/strategy.ts';
 import { deploymentKind } from './apps/deployment/strategy.ts';
 import { replicaSetKind } from './apps/replicaset/strategy.ts';
+import { statefulSetKind } from './apps/statefulset/strategy.ts';
 import { leaseKind } from './coordination/lease/strategy.ts';
 import { configMapKind } from './core/configmap/strategy.ts';
 import { endpointsKind } from './core/endpoints/strategy.ts';
@@ -15,6 +17,7 @@ import { namespaceKind } from './core/namespace/strategy.ts';
 import { nodeKind } from './core/node/strategy.ts';
 import { podKind } from './core/pod/strategy.ts';
 import { podTemplateKind } from './core/podtemplate/strategy.ts';
+import { replicationControllerKind } from './core/replicationcontroller/strategy.ts';
 import { secretKind } from './core/secret/strategy.ts';
 import { serviceKind } from './core/service/strategy.ts';
 import { serviceAccountKind } from './core/serviceaccount/strategy.ts';
@@ -35,6 +38,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   configMapKind,
   controllerRevisionKind,
   customResourceDefinitionKind,
+  daemonSetKind,
   deploymentKind,
   endpointsKind,
   endpointSliceKind,
@@ -47,12 +51,14 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   podTemplateKind,
   priorityClassKind,
   replicaSetKind,
+  replicationControllerKind,
   roleBindingKind(deps),
   roleKind(deps),
   runtimeClassKind,
   secretKind,
   serviceKind(deps),
   serviceAccountKind,
+  statefulSetKind,
 ];
 
 /** The strategy of each resource. `deps.services` is repaired before writes are served. */

@@ -1,7 +1,7 @@
 /** The subresource `scale`, alike for every kind that has a number of replicas. Source: kubernetes `pkg/registry/apps/<kind>/storage`. */
 import { invalidValue } from '#api/field-error.ts';
 import type { KubeObject } from '#api/meta.ts';
-import { formatLabelSelector } from '#api/selector.ts';
+import { formatLabelSelector, labelMatcherOfMap, labelMatcherText } from '#api/selector.ts';
 import { invalid } from '#api/status.ts';
 import type { LabelSelector, Scale } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
@@ -14,11 +14,11 @@ import { scaleColumns } from './scale-columns.ts';
 const scaleType = { apiVersion: 'autoscaling/v1', kind: 'Scale', type: 'autoscaling/v1.Scale' };
 
 interface Scaled extends KubeObject {
-  spec?: { replicas?: number; selector?: LabelSelector };
+  spec?: { replicas?: number; selector?: LabelSelector | Record<string, string> };
   status?: { replicas?: number };
 }
 
-/** Of kinds with `spec.replicas`, `status.replicas` and a label selector `spec.selector`. */
+/** Of kinds with `spec.replicas`, `status.replicas` and a label selector `spec.selector`, which is a plain map in ReplicationControllers. */
 export const scaleSubresource: ServedSubresource = {
   carries: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
   handlers: { get: getScale, update: writeScale, patch: writeScale },
@@ -31,8 +31,13 @@ function scaleOf(object: Scaled): Scale {
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
     spec: { replicas: object.spec?.replicas ?? 0 },
-    status: { replicas: object.status?.replicas ?? 0, selector: formatLabelSelector(object.spec?.selector) },
+    status: { replicas: object.status?.replicas ?? 0, selector: selectorText(object) },
   } as Scale;
+}
+
+function selectorText({ kind, spec }: Scaled): string {
+  if (kind !== 'ReplicationController') return formatLabelSelector(spec?.selector);
+  return labelMatcherText(labelMatcherOfMap(spec?.selector as Record<string, string>));
 }
 
 function respondWithScale(exchange: Exchange, cached: CachedObject): TransportResponse {

@@ -18,3 +18,8 @@ export function validateIntOrPercent(value: IntOrString, path: string): FieldErr
   if (typeof value === 'number') return validateNonNegative(value, path);
   return isValidPercent(value).map((text) => invalidValue(path, value, text));
 }
+
+/** Not more than everything, where it is a percentage. */
+export function validateAtMostAll(value: IntOrString, path: string): FieldError[] {
+  return isPercent(value) && numberOf(value) > 100 ? [invalidValue(path, value, 'must not be greater than 100%')] : [];
+}

@@ -4,8 +4,10 @@ import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import { validateAnnotations, validateLabelSelector, validateLabels } from '#api/labels.ts';
 import { ownValue } from '#api/own-value.ts';
-import type { LabelSelector, PodSpec, PodTemplateSpec } from '#api/types.generated.ts';
+import { labelMatcher, matchesLabels, SelectorError } from '#api/selector.ts';
+import type { LabelSelector, LabelSelectorRequirement, PodSpec, PodTemplateSpec } from '#api/types.generated.ts';
 import { validatePodAnnotations } from '../../kinds/core/pod/annotations-validation.ts';
+import type { Submitted } from '../submitted.ts';
 import { validatePodSpec } from './pod-spec.ts';
 
 const emptySpec: PodSpec = { containers: [] };
@@ -43,12 +45,7 @@ export function validateSelectorAndTemplate(
     errors.push(invalidValue(`${at}.metadata.labels`, labels, '`selector` does not match template `labels`'));
   }
   errors.push(...validateTemplate(template, at));
-  const { restartPolicy = '', activeDeadlineSeconds } = template.spec ?? emptySpec;
-  if (restartPolicy !== 'Always') errors.push(notSupported(`${at}.spec.restartPolicy`, restartPolicy, ['Always']));
-  if (activeDeadlineSeconds !== undefined) {
-    errors.push(forbiddenField(`${at}.spec.activeDeadlineSeconds`, 'activeDeadlineSeconds in ReplicaSet is not Supported'));
-  }
-  return errors;
+  return [...errors, ...validateLasting(template, at, 'ReplicaSet')];
 }
 
 function isEmpty({ matchLabels = {}, matchExpressions = [] }: LabelSelector): boolean {
@@ -71,4 +68,27 @@ function matches({ matchLabels = {}, matchExpressions = [] }: LabelSelector, lab
       return operator === 'In' ? value !== undefined && values.includes(value) : value === undefined || !values.includes(value);
     })
   );
+}
+
+/** Whether a selector selects these labels. Undefined where it is malformed, which is an error of its own. */
+export function selectorMatches(selector: LabelSelector, labels: Readonly<Record<string, string>> = {}): boolean | undefined {
+  const submittedExpressions: readonly Submitted<LabelSelectorRequirement>[] = selector.matchExpressions ?? [];
+  const matchExpressions = submittedExpressions.map(({ key = '', operator = '', values }) => ({ key, operator, values }));
+  try {
+    return matchesLabels(labelMatcher({ matchLabels: selector.matchLabels, matchExpressions }), labels);
+  } catch (error) {
+    if (error instanceof SelectorError) return undefined;
+    throw error;
+  }
+}
+
+/** Pods of a workload that never ends restart always, and have no deadline. @param kind as the message names it */
+export function validateLasting({ spec = emptySpec }: PodTemplateSpec, path: string, kind: string): FieldError[] {
+  const { restartPolicy = '', activeDeadlineSeconds } = spec;
+  return [
+    ...(restartPolicy === 'Always' ? [] : [notSupported(`${path}.spec.restartPolicy`, restartPolicy, ['Always'])]),
+    ...(activeDeadlineSeconds === undefined
+      ? []
+      : [forbiddenField(`${path}.spec.activeDeadlineSeconds`, `activeDeadlineSeconds in ${kind} is not Supported`)]),
+  ];
 }

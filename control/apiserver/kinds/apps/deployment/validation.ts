@@ -3,10 +3,10 @@ import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import type { IntOrString } from '#api/json.ts';
 import type { Deployment, DeploymentStrategy } from '#api/types.generated.ts';
-import { isPercent, numberOf, validateIntOrPercent } from '../../../validation/int-or-percent.ts';
+import { numberOf, validateAtMostAll, validateIntOrPercent } from '../../../validation/int-or-percent.ts';
 import { validateNonNegative } from '../../../validation/paths.ts';
 import { validateSelectorAndTemplate } from '../../../validation/pod-spec/pod-template.ts';
-import { validateCounts } from '../../../validation/replica-counts.ts';
+import { validateCollisions, validateCounts } from '../../../validation/replica-counts.ts';
 
 export function validateDeployment({ spec }: Deployment): FieldError[] {
   const { progressDeadlineSeconds: deadline, minReadySeconds = 0 } = spec;
@@ -42,9 +42,7 @@ function validateStrategy({ type = '', rollingUpdate }: DeploymentStrategy, path
   if (numberOf(maxUnavailable) === 0 && numberOf(maxSurge) === 0) {
     errors.push(invalidValue(`${at}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
   }
-  const percent = isPercent(maxUnavailable) ? numberOf(maxUnavailable) : 0;
-  if (percent > 100) errors.push(invalidValue(`${at}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%'));
-  return errors;
+  return [...errors, ...validateAtMostAll(maxUnavailable, `${at}.maxUnavailable`)];
 }
 
 const goRollingUpdate = ({
@@ -74,9 +72,5 @@ export function validateDeploymentStatus(deployment: Deployment, old: Deployment
     ],
     ['updatedReplicas', 'readyReplicas', 'availableReplicas'],
   );
-  const before = old.status?.collisionCount;
-  if (before !== undefined && (status.collisionCount ?? -1) < before) {
-    errors.push(invalidValue('status.collisionCount', status.collisionCount ?? 0, 'cannot be decremented'));
-  }
-  return errors;
+  return [...errors, ...validateCollisions(status.collisionCount, old.status?.collisionCount)];
 }

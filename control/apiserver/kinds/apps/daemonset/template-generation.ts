@@ -1,0 +1,48 @@
+/**
+ * The number of the template, which older clients read. It was a field once (extensions/v1beta1); in apps/v1 an annotation carries it.
+ *
+ * Source: upstream `pkg/apis/apps/v1/conversion.go`, `pkg/registry/apps/daemonset/strategy.go`.
+ */
+import { badRequest } from '#api/status.ts';
+import type { DaemonSet } from '#api/types.generated.ts';
+import { semanticEqual } from '../../../validation/semantic-equal.ts';
+
+/** The annotation with the number of the template. */
+export const templateGenerationAnnotation = 'deprecated.daemonset.template.generation';
+
+/**
+ * Numbers the template of a write, in place: from 1 on, and one more with each change. Clients may only set the first number.
+ * @throws ApiError 400 when the annotation holds no integer
+ */
+export function countTemplates(set: DaemonSet, old: DaemonSet | undefined): void {
+  const given = numberIn(set);
+  if (old === undefined) {
+    write(set, given < 1n ? 1n : given);
+    return;
+  }
+  const before = numberIn(old);
+  const isSame = semanticEqual(set.spec.template, old.spec.template);
+  write(set, isSame ? before : BigInt.asIntN(64, before + 1n));
+}
+
+/** Keeps the stored number, in place: a write of the status does not change it. */
+export function keepTemplateCount(set: DaemonSet, old: DaemonSet): void {
+  numberIn(set);
+  write(set, numberIn(old));
+}
+
+function write({ metadata }: DaemonSet, count: bigint): void {
+  metadata.annotations = { ...metadata.annotations, [templateGenerationAnnotation]: String(count) };
+}
+
+function numberIn({ metadata }: DaemonSet): bigint {
+  const text = metadata.annotations?.[templateGenerationAnnotation];
+  if (text === undefined) return 0n;
+  const problem = /^[-+]?\d+$/.test(text) ? 'value out of range' : 'invalid syntax';
+  const count = problem === 'invalid syntax' ? 0n : BigInt(text.replace('+', ''));
+  if (problem === 'invalid syntax' || BigInt.asIntN(64, count) !== count) {
+    const why = `strconv.ParseInt: parsing ${JSON.stringify(text)}: ${problem}`;
+    throw badRequest(`DaemonSet in version "v1" cannot be handled as a DaemonSet: ${why}`);
+  }
+  return count;
+}

@@ -1,0 +1,13 @@
+/** What the API promises for absent fields of a ReplicationController. Source: upstream `pkg/apis/core/v1/defaults.go`. */
+import type { ReplicationController, ReplicationControllerSpec } from '#api/types.generated.ts';
+
+/** In place; the template's own come after. The template's labels are the default of the selector and of the object's labels. */
+export function setReplicationControllerDefaults(controller: ReplicationController): void {
+  controller.spec ??= {} as ReplicationControllerSpec;
+  const { spec, metadata } = controller;
+  spec.replicas ??= 1;
+  const labels = spec.template?.metadata?.labels;
+  if (labels === undefined || labels === null) return;
+  if (Object.keys(spec.selector ?? {}).length === 0) spec.selector = { ...labels };
+  if (Object.keys(metadata.labels ?? {}).length === 0) metadata.labels = { ...labels };
+}
