@@ -2,17 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ApiError, isExpired, isNotFound } from '#api/status.ts';
 import { json, status } from './api.testing.ts';
+import { FakeClock } from './clock.ts';
 import { createClient, lines } from './rest-client.ts';
 import type { TransportRequest, TransportResponse } from './transport.ts';
 
-function recording(answer: TransportResponse | (() => TransportResponse)) {
+function recording(answer: TransportResponse | (() => TransportResponse), clock?: FakeClock) {
   const requests: TransportRequest[] = [];
   const client = createClient(
     async (request) => {
       requests.push(request);
       return typeof answer === 'function' ? answer() : answer;
     },
-    { userAgent: 'test' },
+    { userAgent: 'test', ...(clock === undefined ? {} : { clock }) },
   );
   return { client, requests };
 }
@@ -123,8 +124,17 @@ describe('answers', () => {
   });
 
   it('makes a Status of an error that is none', async () => {
-    const { client } = recording(() => ({ status: 503, headers: { 'retry-after': '3' }, body: chunked('upstream down\n') }));
-    await assert.rejects(client.resource('pods').list(), (error) => {
+    const clock = new FakeClock();
+    const answer = () => ({ status: 503, headers: { 'retry-after': '3' }, body: chunked('upstream down\n') });
+    const { client } = recording(answer, clock);
+    let isOver = false;
+    const listed = client
+      .resource('pods')
+      .list()
+      .finally(() => (isOver = true));
+    listed.catch(() => undefined);
+    while (!isOver) await clock.advance(3_000);
+    await assert.rejects(listed, (error) => {
       assert.ok(error instanceof ApiError);
       assert.deepEqual(
         [error.code, error.reason, error.message, error.status.details?.retryAfterSeconds],
