@@ -28,7 +28,7 @@ const waitMs = { timeoutMs: 60_000, everyMs: 20 };
 let sequence = 0;
 
 export function runtimeContract(name: string, start: () => Promise<RuntimeUnderTest>): void {
-  describe(`${name} as a container runtime`, { timeout: 600_000 }, () => {
+  describe(`${name} as a container runtime`, { timeout: 1_800_000 }, () => {
     let under: RuntimeUnderTest;
     let runtime: ContainerRuntime;
     before(async () => {

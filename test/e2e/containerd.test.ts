@@ -17,7 +17,7 @@ import { serviceSuite } from './services.suite.ts';
 import { tourSuite } from './tour.suite.ts';
 import { volumeSuite } from './volumes.suite.ts';
 
-describe('a cluster on containerd', { timeout: 1_200_000 }, () => {
+describe('a cluster on containerd', { timeout: 3_600_000 }, () => {
   let cluster: Cluster;
   before(async () => {
     cluster = await startCluster();

@@ -8,7 +8,7 @@ import { proxySuite } from './proxies.suite.ts';
 import { runtimeFailureSuite } from './runtime-failure.suite.ts';
 import { volumeSuite } from './volumes.suite.ts';
 
-describe('a cluster on Docker', { timeout: 1_200_000 }, () => {
+describe('a cluster on Docker', { timeout: 3_600_000 }, () => {
   let cluster: Cluster;
   before(async () => {
     cluster = await startCluster('docker');

@@ -15,7 +15,7 @@ const path = '/api/v1/namespaces/default/configmaps';
  */
 const maxEachBytes = (objects * 6_000) / 3;
 
-describe('clients that do not read', { timeout: 600_000 }, () => {
+describe('clients that do not read', { timeout: 1_800_000 }, () => {
   let server: ServerProcess;
   before(async () => {
     server = await ServerProcess.start([], [...tinkerNodeFlags, ...collectable]);
