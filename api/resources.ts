@@ -17,6 +17,7 @@ import type {
   Event,
   EventsEvent,
   Lease,
+  LimitRange,
   Namespace,
   Node,
   Pod,
@@ -175,6 +176,7 @@ const rows = {
     deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   }),
   events: kind<Event>('Event', 'core/v1.Event', { names: ['ev'], garbageCollected: false }),
+  limitranges: kind<LimitRange>('LimitRange', 'core/v1.LimitRange', { names: ['limits'] }),
   namespaces: kind<Namespace>('Namespace', 'core/v1.Namespace', {
     verbs: allVerbs.filter((verb) => verb !== 'deletecollection'),
     cluster: true,

@@ -56,7 +56,15 @@ describe('the built-in plugins', () => {
   it("are asked in upstream's order", () => {
     assert.deepEqual(
       admissionPlugins({ random: () => 0 }).map(({ name }) => name),
-      ['NamespaceLifecycle', 'ServiceAccount', 'TaintNodesByCondition', 'Priority', 'DefaultTolerationSeconds', 'RuntimeClass'],
+      [
+        'NamespaceLifecycle',
+        'LimitRanger',
+        'ServiceAccount',
+        'TaintNodesByCondition',
+        'Priority',
+        'DefaultTolerationSeconds',
+        'RuntimeClass',
+      ],
     );
   });
 });

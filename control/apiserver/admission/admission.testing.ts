@@ -22,7 +22,7 @@ export async function ask(
   const copy = structuredClone(object);
   const about = copy ?? old;
   if (about === undefined) throw new Error('a test asks about an object');
-  const attributes = { ...attributesOf(operation, about, old, subresource), object: copy, ...told };
+  const attributes = { ...attributesOf(operation, about, old, subresource, told.resource), object: copy, ...told };
   const context = testContext({ stored });
   if (!plugin.handles(operation)) return copy;
   try {

@@ -13,6 +13,7 @@ import { leaseKind } from './coordination/lease/strategy.ts';
 import { configMapKind } from './core/configmap/strategy.ts';
 import { endpointsKind } from './core/endpoints/strategy.ts';
 import { eventKind, eventsEventKind } from './core/event/strategy.ts';
+import { limitRangeKind } from './core/limitrange/strategy.ts';
 import { namespaceKind } from './core/namespace/strategy.ts';
 import { nodeKind } from './core/node/strategy.ts';
 import { podKind } from './core/pod/strategy.ts';
@@ -45,6 +46,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   eventKind,
   eventsEventKind,
   leaseKind,
+  limitRangeKind,
   namespaceKind,
   nodeKind,
   podKind,

@@ -4,6 +4,7 @@ import { deepFreeze } from '#api/deep-freeze.ts';
 import type { FieldError } from '#api/field-error.ts';
 import { apiVersionOf, type KubeObject } from '#api/meta.ts';
 import { createResourceCatalog } from '#api/resource-catalog.ts';
+import type { Resource } from '#api/resources.ts';
 import { FakeClock } from '#client/clock.ts';
 import { AdmissionChain } from '../admission/chain.ts';
 import type { AdmissionAttributes, Operation } from '../admission/plugin.ts';
@@ -39,11 +40,11 @@ export function attributesOf(
   object: KubeObject,
   oldObject: KubeObject | undefined,
   subresource: string,
+  told?: AdmissionAttributes['resource'],
 ): AdmissionAttributes {
   const { apiVersion, kind, metadata } = object;
-  const resource = createResourceCatalog()
-    .all()
-    .find((one) => one.kind === kind && apiVersionOf(one.group, one.version) === apiVersion);
+  const isOfKind = (one: Resource): boolean => one.kind === kind && apiVersionOf(one.group, one.version) === apiVersion;
+  const resource = told ?? createResourceCatalog().all().find(isOfKind);
   if (resource === undefined) throw new Error(`no resource for ${apiVersion} ${kind}`);
   const { user } = testContext();
   const { namespace = '', name } = metadata;

@@ -6,6 +6,7 @@
 import type { Authorizer } from '../../authorization/authorization.ts';
 import type { AdmissionPlugin } from '../plugin.ts';
 import { defaultTolerationSeconds, type TolerationSeconds } from './default-toleration-seconds.ts';
+import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { priority } from './priority.ts';
@@ -25,6 +26,7 @@ export interface AdmissionDeps {
 export function admissionPlugins({ random, tolerationSeconds, authorizer }: AdmissionDeps): AdmissionPlugin[] {
   return [
     namespaceLifecycle(),
+    limitRanger(),
     serviceAccount({ random }),
     nodeRestriction({ authorizer }),
     taintNodesByCondition(),

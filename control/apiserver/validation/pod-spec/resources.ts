@@ -31,16 +31,19 @@ const standardResources = new Set([
 ]);
 const integerResources = new Set([...countedResources, ...serviceResources]);
 
-type NameRule = (name: string, path: string) => FieldError[];
+/** Checks the name of a resource. */
+export type NameRule = (name: string, path: string) => FieldError[];
 
-function validateResourceName(name: string, path: string): FieldError[] {
+/** A qualified name; without a domain it is one of the names that the API knows. */
+export function validateResourceName(name: string, path: string): FieldError[] {
   const errors = isQualifiedName(name).map((text) => invalidValue(path, name, text));
   if (errors.length > 0 || name.includes('/')) return errors;
   const standard = standardResources.has(name) || isHugePages(name) || name.startsWith('requests.hugepages-');
   return standard ? [] : [invalidValue(path, name, 'must be a standard resource type or fully qualified')];
 }
 
-const containerResourceName: NameRule = (name, path) => {
+/** What a container may ask for. */
+export const containerResourceName: NameRule = (name, path) => {
   const errors = validateResourceName(name, path);
   if (!name.includes('/')) {
     if (!containerResources.includes(name) && !isHugePages(name)) {

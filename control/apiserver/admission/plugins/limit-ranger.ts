@@ -1,0 +1,96 @@
+/**
+ * LimitRanger: containers get the namespace's default requests and limits, and pods, containers and claims stay within its bounds.
+ *
+ * Source: upstream `plugin/pkg/admission/limitranger`.
+ */
+import type { KubeObject } from '#api/meta.ts';
+import { setOwn } from '#api/own-value.ts';
+import { aggregateContainers, type ResourceList } from '#api/pod/requests.ts';
+import type { Container, LimitRange, LimitRangeItem, PersistentVolumeClaim, Pod } from '#api/types.generated.ts';
+import { type AdmissionAttributes, type AdmissionPlugin, admissionForbidden } from '../plugin.ts';
+import { joinProblems, maximumOfRequest, problemsOf } from './limit-ranges/bounds.ts';
+
+const annotation = 'kubernetes.io/limit-ranger';
+
+/** @throws (when asked) ApiError 403 with all that is out of the bounds of one LimitRange */
+export const limitRanger = (): AdmissionPlugin => ({
+  name: 'LimitRanger',
+  handles: (operation) => operation === 'create' || operation === 'update',
+
+  async mutate(attributes, context) {
+    if (!isLimited(attributes) || attributes.resource.plural !== 'pods') return;
+    const ranges = (await context.list('limitranges', attributes.namespace)) as LimitRange[];
+    for (const range of ranges) setDefaults(range, attributes.object as Pod);
+  },
+
+  async validate(attributes, context) {
+    if (!isLimited(attributes)) return;
+    const { resource, object, namespace } = attributes;
+    const ranges = (await context.list('limitranges', namespace)) as LimitRange[];
+    for (const range of ranges) {
+      const limits = range.spec?.limits ?? [];
+      const problems =
+        resource.plural === 'pods' ? podProblems(limits, object as Pod) : claimProblems(limits, object as PersistentVolumeClaim);
+      if (problems.length > 0) throw admissionForbidden(attributes, joinProblems(problems));
+    }
+  },
+});
+
+/** New pods, resized pods, and claims that are made or changed; not what is being deleted. */
+function isLimited({ resource, subresource, operation, oldObject }: AdmissionAttributes): boolean {
+  if (resource.group !== '' || (oldObject as KubeObject | undefined)?.metadata.deletionTimestamp !== undefined) return false;
+  if (resource.plural === 'pods')
+    return operation === 'create' ? subresource === '' : operation === 'update' && subresource === 'resize';
+  return resource.plural === 'persistentvolumeclaims' && subresource === '';
+}
+
+/** Fills in what containers do not ask for, and says so in an annotation. */
+function setDefaults({ spec: range }: LimitRange, pod: Pod): void {
+  const items = (range?.limits ?? []).filter(({ type }) => type === 'Container');
+  const limits: ResourceList = Object.assign({}, ...items.map((item) => item.default));
+  const requests: ResourceList = Object.assign({}, ...items.map((item) => item.defaultRequest));
+  const texts = [
+    ...(pod.spec.containers ?? []).flatMap((one) => fillContainer(one, limits, requests, 'container')),
+    ...(pod.spec.initContainers ?? []).flatMap((one) => fillContainer(one, limits, requests, 'init container')),
+  ];
+  if (texts.length === 0) return;
+  pod.metadata.annotations = { ...pod.metadata.annotations, [annotation]: `LimitRanger plugin set: ${texts.join('; ')}` };
+}
+
+function fillContainer(container: Container, limits: ResourceList, requests: ResourceList, what: string): string[] {
+  const fill = (list: 'limits' | 'requests', defaults: ResourceList): string[] => {
+    const own = { ...container.resources?.[list] };
+    const missing = Object.keys(defaults).filter((name) => !Object.hasOwn(own, name));
+    if (missing.length === 0) return [];
+    for (const name of missing) setOwn(own, name, defaults[name] ?? 0);
+    container.resources = { ...container.resources, [list]: own };
+    return [`${missing.sort().join(', ')} ${list === 'limits' ? 'limit' : 'request'} for ${what} ${container.name}`];
+  };
+  const limitTexts = fill('limits', limits);
+  return [...fill('requests', requests), ...limitTexts];
+}
+
+function podProblems(limits: readonly LimitRangeItem[], { spec }: Pod): string[] {
+  return limits.flatMap((item) => {
+    if (item.type === 'Container') {
+      const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
+      return containers.flatMap(({ resources }) => problemsOf(item, resources?.requests ?? {}, resources?.limits ?? {}));
+    }
+    return item.type === 'Pod' ? problemsOf(item, ofPod(spec, 'requests'), ofPod(spec, 'limits')) : [];
+  });
+}
+
+/** What the pod as a whole asks for, without overhead; CPU and memory of pod-level resources go before the sum. */
+function ofPod(spec: Pod['spec'], list: 'requests' | 'limits'): ResourceList {
+  const { cpu, memory } = { ...spec.resources?.[list] };
+  const own = { ...(cpu === undefined ? {} : { cpu }), ...(memory === undefined ? {} : { memory }) };
+  return { ...aggregateContainers(spec, list), ...own };
+}
+
+/** Of claims only the requests count. */
+function claimProblems(limits: readonly LimitRangeItem[], { spec }: PersistentVolumeClaim): string[] {
+  const requests = spec?.resources?.requests ?? {};
+  return limits
+    .filter(({ type }) => type === 'PersistentVolumeClaim')
+    .flatMap(({ type, min, max }) => [...problemsOf({ type, min }, requests, {}), ...maximumOfRequest(type, max, requests)]);
+}

@@ -1,0 +1,18 @@
+/** LimitRanges. Source: upstream `pkg/registry/core/limitrange/strategy.go`. */
+import { randomUUID } from 'node:crypto';
+import { nameIsDnsSubdomain } from '#api/names.ts';
+import { defineKind } from '../../define-kind.ts';
+import { setLimitRangeDefaults } from './defaults.ts';
+import { validateLimitRange } from './validation.ts';
+
+export const limitRangeKind = defineKind({
+  resource: 'limitranges',
+  names: nameIsDnsSubdomain,
+  checkedAgain: 'first',
+  allowCreateOnUpdate: true,
+  defaults: setLimitRangeDefaults,
+  prepare({ metadata }, old) {
+    if (old === undefined) metadata.name ||= randomUUID();
+  },
+  validate: validateLimitRange,
+});
