@@ -15,10 +15,38 @@ interface Token {
 
 const end: Token = { kind: 'end', text: '' };
 
-function tokens(text: string): Token[] {
-  const found = text.match(/!=|==|[=!(),><]|[^=!(),>< \t\r\n]+/g) ?? [];
-  return [...found.map((part): Token => ({ kind: /^[=!(),><]/.test(part) ? 'symbol' : 'word', text: part })), end];
+/** The tokens of a text, read as they are asked for: a header may have a million. */
+class Tokens {
+  readonly #text: string;
+  readonly #pattern = /[ \t\r\n]*(?:(!=|==|[=!(),><])|([^=!(),>< \t\r\n]+))/y;
+  #peeked: Token | undefined;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  peek(): Token {
+    this.#peeked ??= this.#read();
+    return this.#peeked;
+  }
+
+  next(): Token {
+    const token = this.peek();
+    this.#peeked = undefined;
+    return token;
+  }
+
+  #read(): Token {
+    const [, symbol, word] = this.#pattern.exec(this.#text) ?? [];
+    if (symbol !== undefined) return symbol === ',' ? comma : { kind: 'symbol', text: symbol };
+    if (word !== undefined) return { kind: 'word', text: word };
+    // Only blanks are left; from here on there is nothing else.
+    this.#pattern.lastIndex = this.#text.length;
+    return end;
+  }
 }
+
+const comma: Token = { kind: 'symbol', text: ',' };
 
 /** The operators in the text, with upstream's names. */
 const operators: Readonly<Record<string, LabelOperator>> = {
@@ -34,26 +62,25 @@ const expectedOperators = 'in, notin, =, ==, !=, gt, lt';
 
 /** Parses the string form. An empty text selects everything. @throws SelectorError with upstream's text */
 export function parseLabelSelector(text: string): LabelMatcher {
-  const parser = new Parser(tokens(text));
+  const parser = new Parser(new Tokens(text));
   return labelMatcherOf(parser.requirements());
 }
 
 class Parser {
-  readonly #tokens: Token[];
-  #position = 0;
+  readonly #tokens: Tokens;
+  /** Requirements that a key alone asks for: each once, however often it is written. */
+  readonly #present = new Set<string>();
 
-  constructor(list: Token[]) {
-    this.#tokens = list;
+  constructor(tokens: Tokens) {
+    this.#tokens = tokens;
   }
 
   #peek(): Token {
-    return this.#tokens[this.#position] ?? end;
+    return this.#tokens.peek();
   }
 
   #next(): Token {
-    const token = this.#peek();
-    this.#position++;
-    return token;
+    return this.#tokens.next();
   }
 
   requirements(): LabelRequirement[] {
@@ -63,7 +90,8 @@ class Parser {
       throw new SelectorError(`found '${this.#peek().text}', expected: !, identifier, or 'end of string'`);
     }
     for (;;) {
-      found.push(this.#requirementOrThrow());
+      const requirement = this.#requirementOrThrow();
+      if (requirement !== undefined) found.push(requirement);
       const separator = this.#next();
       if (separator.kind === 'end') return found;
       if (separator.text !== ',') throw new SelectorError(`found '${separator.text}', expected: ',' or 'end of string'`);
@@ -72,7 +100,7 @@ class Parser {
     }
   }
 
-  #requirementOrThrow(): LabelRequirement {
+  #requirementOrThrow(): LabelRequirement | undefined {
     try {
       return this.#requirement();
     } catch (error) {
@@ -81,16 +109,21 @@ class Parser {
     }
   }
 
-  #requirement(): LabelRequirement {
+  /** Undefined for a key whose presence is asked for already. */
+  #requirement(): LabelRequirement | undefined {
     const negated = this.#peek().text === '!';
     if (negated) this.#next();
     const { kind, text: key } = this.#next();
     if (kind !== 'word') throw new SelectorError(`found '${key}', expected: identifier`);
+    if (!negated && this.#present.has(key) && endsRequirement(this.#peek())) return undefined;
     // Upstream's parser passes no field path here, and Go prints that as `<nil>`.
     const wrong = keyErrors(key, '<nil>');
     if (wrong.length > 0) throw new SelectorError(joined(wrong));
     if (negated) return labelRequirement(key, '!', []);
-    if (endsRequirement(this.#peek())) return labelRequirement(key, 'exists', []);
+    if (endsRequirement(this.#peek())) {
+      this.#present.add(key);
+      return labelRequirement(key, 'exists', []);
+    }
     const written = this.#next().text;
     const operator = Object.hasOwn(operators, written) ? operators[written] : undefined;
     if (operator === undefined) throw new SelectorError(`found '${written}', expected: ${expectedOperators}`);

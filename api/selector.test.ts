@@ -6,6 +6,7 @@ import {
   exactLabel,
   fieldSelectorText,
   formatLabelSelector,
+  type LabelRequirement,
   labelMatcher,
   labelMatcherOfMap,
   labelMatcherText,
@@ -158,5 +159,55 @@ describe('field selectors', () => {
         assert.deepEqual(parseFieldSelector(written), [{ field: 'f', operator: '!=', value: text }]);
       }),
     );
+  });
+});
+
+describe('a selector of many requirements', () => {
+  const keys = fc.constantFrom('a', 'b', 'c', 'constructor');
+  const values = fc.constantFrom('', '1', '2', '10', 'x');
+  const labels = fc.dictionary(keys, values);
+
+  it('matches what all of its requirements match', () => {
+    const requirement = fc.oneof(
+      fc.record({ key: keys, operator: fc.constantFrom('exists', '!'), values: fc.constant([]) }),
+      fc.record({ key: keys, operator: fc.constantFrom('=', '==', '!='), values: fc.tuple(values) }),
+      fc.record({ key: keys, operator: fc.constantFrom('gt', 'lt'), values: fc.tuple(fc.constantFrom('1', '5')) }),
+      fc.record({
+        key: keys,
+        operator: fc.constantFrom('in', 'notin'),
+        values: fc.array(values, { minLength: 1, maxLength: 30 }),
+      }),
+    ) as fc.Arbitrary<LabelRequirement>;
+    fc.assert(
+      fc.property(fc.array(requirement, { maxLength: 3 }), fc.integer({ min: 0, max: 30 }), labels, (few, times, object) => {
+        const requirements = [...few, ...Array.from({ length: times }, () => few).flat()];
+        const each = requirements.every((one) => matchesLabels({ requirements: [one] }, object));
+        assert.equal(matchesLabels({ requirements }, object), each);
+      }),
+    );
+  });
+
+  it('of fields, too', () => {
+    const requirement = fc.record({ field: keys, operator: fc.constantFrom<'=' | '!='>('=', '!='), value: values });
+    fc.assert(
+      fc.property(fc.array(requirement, { maxLength: 40 }), labels, (requirements, fields) => {
+        assert.equal(
+          matchesFields(requirements, fields),
+          requirements.every((one) => matchesFields([one], fields)),
+        );
+      }),
+    );
+  });
+
+  it('takes time that grows with it, and not with it for each object', () => {
+    const count = 100_000;
+    const absent = Array.from({ length: count }, (_, index) => `!k${index}`).join(',');
+    const values = Array.from({ length: count }, (_, index) => `v${index}`).join(',');
+    const startMs = performance.now();
+    const matcher = parseLabelSelector(`${'a,'.repeat(count)}${absent},k in (${values})`);
+    for (let index = 0; index < 10_000; index++) assert.equal(matchesLabels(matcher, { a: '', k: `v${index}` }), true);
+    assert.equal(matchesLabels(matcher, { a: '', k: 'v1', k77: '' }), false);
+    // Each object with each requirement would be some 10⁹ look-ups.
+    assert.ok(performance.now() - startMs < 20_000);
   });
 });

@@ -60,7 +60,59 @@ export function selectsLabels(selector: LabelSelector | undefined, labels: Label
 /** Whether the matcher selects these labels. Pure. */
 export function matchesLabels(matcher: LabelMatcher, labels: Labels): boolean {
   if (matcher.nothing) return false;
-  return matcher.requirements.every((requirement) => meets(requirement, labels));
+  if (isShort(matcher.requirements)) return matcher.requirements.every((requirement) => meets(requirement, labels));
+  return matchesIndex(indexOf(matcher), labels);
+}
+
+/** Up to this many requirements, or values of one, are gone through one by one. A request's may have hundreds of thousands. */
+const few = 16;
+const isShort = (requirements: readonly LabelRequirement[]): boolean =>
+  requirements.length <= few && requirements.every(({ values }) => values.length <= few);
+
+/** Many requirements, by key: an object has few labels, so each of its labels is looked up, and not each requirement. */
+interface LabelIndex {
+  byKey: ReadonlyMap<string, ((value: string) => boolean)[]>;
+  /** Keys that must be there. */
+  required: ReadonlySet<string>;
+}
+
+const indexes = new WeakMap<LabelMatcher, LabelIndex>();
+
+function indexOf(matcher: LabelMatcher): LabelIndex {
+  const known = indexes.get(matcher);
+  if (known !== undefined) return known;
+  const byKey = new Map<string, ((value: string) => boolean)[]>();
+  const required = new Set<string>();
+  for (const requirement of matcher.requirements) {
+    const { key } = requirement;
+    const tests = byKey.get(key);
+    if (tests === undefined) byKey.set(key, [testOf(requirement)]);
+    // The same key again and again needs no test for its presence but one.
+    else if (requirement.operator !== 'exists') tests.push(testOf(requirement));
+    if (!meets(requirement, undefined)) required.add(key);
+  }
+  const index = { byKey, required };
+  indexes.set(matcher, index);
+  return index;
+}
+
+function testOf(requirement: LabelRequirement): (value: string) => boolean {
+  const { key, operator, values } = requirement;
+  if (values.length > few && (operator === 'in' || operator === 'notin')) {
+    const set = new Set(values);
+    return (value) => set.has(value) === (operator === 'in');
+  }
+  return (value) => meets(requirement, { [key]: value });
+}
+
+function matchesIndex({ byKey, required }: LabelIndex, labels: Labels): boolean {
+  const present = Object.entries(labels ?? {});
+  let found = 0;
+  for (const [key, value] of present) {
+    if (byKey.get(key)?.every((test) => test(value)) === false) return false;
+    if (required.has(key)) found++;
+  }
+  return found === required.size;
 }
 
 function meets({ key, operator, values }: LabelRequirement, labels: Labels): boolean {
@@ -157,7 +209,34 @@ function unescapeFieldValue(text: string): string {
 
 /** Whether the fields meet all requirements. A field that the record does not have counts as empty. */
 export function matchesFields(requirements: readonly FieldRequirement[], fields: Readonly<Record<string, string>>): boolean {
+  if (requirements.length > few) return matchesFieldIndex(fieldIndexOf(requirements), fields);
   return requirements.every(({ field, operator, value }) => ((ownValue(fields, field) ?? '') === value) === (operator === '='));
+}
+
+/** Many requirements, by field: what it must be, and what it must not be. */
+type FieldIndex = ReadonlyMap<string, { equal: Set<string>; unequal: Set<string> }>;
+
+const fieldIndexes = new WeakMap<readonly FieldRequirement[], FieldIndex>();
+
+function fieldIndexOf(requirements: readonly FieldRequirement[]): FieldIndex {
+  const known = fieldIndexes.get(requirements);
+  if (known !== undefined) return known;
+  const index = new Map<string, { equal: Set<string>; unequal: Set<string> }>();
+  for (const { field, operator, value } of requirements) {
+    const sets = index.get(field) ?? { equal: new Set(), unequal: new Set() };
+    index.set(field, sets);
+    (operator === '=' ? sets.equal : sets.unequal).add(value);
+  }
+  fieldIndexes.set(requirements, index);
+  return index;
+}
+
+function matchesFieldIndex(index: FieldIndex, fields: Readonly<Record<string, string>>): boolean {
+  for (const [field, { equal, unequal }] of index) {
+    const value = ownValue(fields, field) ?? '';
+    if (unequal.has(value) || equal.size > 1 || (equal.size === 1 && !equal.has(value))) return false;
+  }
+  return true;
 }
 
 /** The only value that the field may have, if the selector requires one value; undefined otherwise. */
