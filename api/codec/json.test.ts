@@ -41,7 +41,7 @@ describe('decoding JSON objects', () => {
     assert.equal(decodeJson(text, pod, 'Strict').problems.length, 100);
   });
 
-  it('counts the members of maps thrice, and who set what apart from all else', () => {
+  it('counts the members of maps several times, and who set what apart from all else', () => {
     const map = (count: number, key: string): Record<string, string> =>
       Object.fromEntries(Array.from({ length: count }, (_, index) => [`${key}${index}`, '']));
     const decoded = (data: object, fieldsV1: object): unknown =>

@@ -7,9 +7,9 @@ export const maxValues = 100_000;
 
 /**
  * Each member of a map counts as so many values: its key is a string that nothing else shares, and looking for it in so large a map goes
- * far in memory. (33,000 keys in one ConfigMap: upstream has no such limit, but its store takes 1.5 MiB at most.)
+ * far in memory. (25,000 keys in one ConfigMap: upstream has no such limit, but its store takes 1.5 MiB at most.)
  */
-export const memberValues = 3;
+export const memberValues = 4;
 /** Of a record of who set what, which stands beside the object that it tells of and has some more members. */
 export const recordMemberValues = 2;
 /** An object of unknown type is a map when it has more members than this. */

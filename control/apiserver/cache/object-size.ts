@@ -15,7 +15,7 @@ const largeTextBytes = 32 * 1024;
  * managedFields are not recorded for objects with more values: the record would be larger than what upstream stores. Any map that is small
  * enough to be written (`maxValues`) has fewer, so that what one write has recorded the next one does not drop.
  */
-const maxTrackedValues = 34_000;
+const maxTrackedValues = 26_000;
 
 export interface ObjectSize {
   /** About the length of its JSON. */

@@ -11,7 +11,8 @@ import { typeForKind } from '#api/schema/facts.ts';
 import { notAcceptable } from '#api/status.ts';
 import type { ListMeta } from '#api/types.generated.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
-import { type EncodeOptions, jsonRest, type ListKind, protobufOf, toYaml, withoutType } from './wire.ts';
+import { type EncodeOptions, jsonRest, type ListKind, protobufOf, withoutType } from './wire.ts';
+import { toYaml } from './yaml-writer.ts';
 
 /** About one TLS record. A client that does not read costs one such piece of memory. */
 export const pieceBytes = 16 * 1024;

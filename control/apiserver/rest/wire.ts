@@ -3,7 +3,6 @@
  * as that is asked for; lists (list-pieces.ts) and frames are put together from those bytes.
  */
 
-import { stringify } from 'yaml';
 import { encodeProtobuf, encodeRaw, encodeWatchFrame, envelope } from '#api/codec/protobuf.ts';
 import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
@@ -13,6 +12,7 @@ import { notAcceptable } from '#api/status.ts';
 import type { Status } from '#api/types.generated.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import type { Format } from './negotiation.ts';
+import { toYaml } from './yaml-writer.ts';
 
 /** Indented with two spaces for `pretty`. */
 export interface EncodeOptions {
@@ -83,11 +83,6 @@ export function watchFrame(type: string, cached: CachedObject, schema: string, f
 export function anyWatchFrame(type: string, object: JsonObject | Status, format: StreamFormat): Uint8Array {
   if (format === 'protobuf') return encodeWatchFrame(type, encodeAny(object, { format, pretty: false }));
   return Buffer.from(`${stringifyExact({ type, object })}\n`);
-}
-
-/** As sigs.k8s.io/yaml writes it: keys sorted, lists not indented, and quotes where YAML 1.1 would read no string (`yes`, times). */
-export function toYaml(value: unknown): string {
-  return stringify(value, { version: '1.1', sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 export const protobufOf = (cached: CachedObject, type: string): Uint8Array =>
