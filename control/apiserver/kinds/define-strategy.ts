@@ -28,6 +28,7 @@ const sameInBoth = [
   'allowUnconditionalUpdate',
   'gracePeriodSeconds',
   'defaultPropagation',
+  'deleteWarnings',
   'planDeletion',
   'mayRemove',
   'ttlSeconds',

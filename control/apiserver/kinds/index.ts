@@ -9,6 +9,8 @@ import { daemonSetKind } from './apps/daemonset/strategy.ts';
 import { deploymentKind } from './apps/deployment/strategy.ts';
 import { replicaSetKind } from './apps/replicaset/strategy.ts';
 import { statefulSetKind } from './apps/statefulset/strategy.ts';
+import { cronJobKind } from './batch/cronjob/strategy.ts';
+import { jobKind } from './batch/job/strategy.ts';
 import { leaseKind } from './coordination/lease/strategy.ts';
 import { configMapKind } from './core/configmap/strategy.ts';
 import { endpointsKind } from './core/endpoints/strategy.ts';
@@ -38,6 +40,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   clusterRoleKind(deps),
   configMapKind,
   controllerRevisionKind,
+  cronJobKind,
   customResourceDefinitionKind,
   daemonSetKind,
   deploymentKind,
@@ -45,6 +48,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   endpointSliceKind,
   eventKind,
   eventsEventKind,
+  jobKind,
   leaseKind,
   limitRangeKind,
   namespaceKind,

@@ -100,6 +100,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   gracePeriodSeconds?(object: T, requested: number | undefined): number;
   /** Default propagation of deletes. Default `Background`. */
   defaultPropagation?: 'Background' | 'Orphan';
+  /** Texts for `Warning:` headers about a delete, of one object or of a collection. */
+  deleteWarnings?(options: Partial<DeleteOptions>): string[];
   /** The next step of a delete request where this kind has rules of its own; undefined: the generic rules (`deletion.ts`). Pure. */
   planDeletion?(object: T, options: Partial<DeleteOptions>, nowMs: number): DeletionStep | undefined;
   /** Whether an update that leaves no `metadata.finalizers` removes an object that is being deleted. Default: it does. */

@@ -25,11 +25,16 @@ const collectionWorkers = 16;
 export async function handleDelete(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const options = await readDeleteOptions(exchange);
+  warnAboutDelete(exchange, options);
   const context = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
   const { object, deleted } = await parts.registry.delete(resource, info, options, context);
   const status = !deleted && options.orphanDependents === false ? 202 : 200;
   if (!deleted || resource.returnsDeleted !== 'no') return respondWith(exchange, status, object);
   return deletedStatus(exchange, object);
+}
+
+function warnAboutDelete({ parts, resource, warnings }: Exchange, options: Partial<DeleteOptions>): void {
+  for (const text of parts.registry.strategy(resource).deleteWarnings?.(options) ?? []) warnings.add(text);
 }
 
 function deletedStatus({ resource, accepted, pretty }: Exchange, { object }: CachedObject): TransportResponse {
@@ -109,6 +114,7 @@ function checkDeleteOptions(options: Partial<DeleteOptions>): FieldError[] {
 export async function handleDeleteCollection(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource, accepted, pretty } = exchange;
   const options = await readDeleteOptions(exchange);
+  warnAboutDelete(exchange, options);
   const written = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
   const context = { ...written, ofCollection: true };
   const query = parseListQuery(info.query, false);

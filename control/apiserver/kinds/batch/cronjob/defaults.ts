@@ -1,0 +1,17 @@
+/** What the API promises for absent fields of a CronJob. Source: upstream `pkg/apis/batch/v1/defaults.go`. */
+import type { CronJob, CronJobSpec, JobSpec } from '#api/types.generated.ts';
+import { setFailurePolicyDefaults } from '../job/defaults.ts';
+
+/** In place; the pod template's own come after. A Job's defaults come when a Job is made. */
+export function setCronJobDefaults(cronJob: CronJob): void {
+  cronJob.spec ??= {} as CronJobSpec;
+  const { spec } = cronJob;
+  spec.jobTemplate ??= {};
+  spec.jobTemplate.spec ??= {} as JobSpec;
+  spec.jobTemplate.spec.template ??= {};
+  if ((spec.concurrencyPolicy ?? '') === '') spec.concurrencyPolicy = 'Allow';
+  spec.suspend ??= false;
+  spec.successfulJobsHistoryLimit ??= 3;
+  spec.failedJobsHistoryLimit ??= 1;
+  setFailurePolicyDefaults(spec.jobTemplate.spec);
+}
