@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Job, JobSpec, JobStatus } from '#api/types.generated.ts';
+import type { Job, JobSpec, JobStatus, PodSpec } from '#api/types.generated.ts';
 import { create, rejects, systemMeta, update } from '../../strategy.testing.ts';
 import { jobKind } from './strategy.ts';
 
 const { strategy } = jobKind;
-const pod = (more: object = {}) => ({ containers: [{ name: 'c', image: 'busybox' }], restartPolicy: 'Never', ...more });
+const pod = (more: object = {}): PodSpec => ({ containers: [{ name: 'c', image: 'busybox' }], restartPolicy: 'Never', ...more });
 const job = (spec: Partial<JobSpec> = {}, name = 'pi'): Job => ({
   apiVersion: 'batch/v1',
   kind: 'Job',

@@ -6,7 +6,8 @@ import { validateLabelSelector } from '#api/labels.ts';
 import { isDns1123Label } from '#api/names.ts';
 import { ownValue } from '#api/own-value.ts';
 import { labelMatcher, matchesLabels, SelectorError } from '#api/selector.ts';
-import type { Job, JobSpec, LabelSelector } from '#api/types.generated.ts';
+import type { Job, JobSpec, LabelSelector, LabelSelectorRequirement } from '#api/types.generated.ts';
+import type { Submitted } from '../../../validation/submitted.ts';
 import { validateJobSpecParts } from './spec-validation.ts';
 import { validateSpecUpdate } from './update-validation.ts';
 
@@ -63,11 +64,21 @@ function validateJobSpec(spec: JobSpec): FieldError[] {
 /** `malformed`: other checks say what is wrong with the selector. */
 function selects(selector: LabelSelector | undefined, labels: Readonly<Record<string, string>>): 'yes' | 'no' | 'malformed' {
   try {
-    return matchesLabels(labelMatcher(selector), labels) ? 'yes' : 'no';
+    return matchesLabels(labelMatcher(selector && withAllFields(selector)), labels) ? 'yes' : 'no';
   } catch (error) {
     if (error instanceof SelectorError) return 'malformed';
     throw error;
   }
+}
+
+/** A client may leave out what the type promises. */
+function withAllFields({ matchLabels, matchExpressions = [] }: LabelSelector): LabelSelector {
+  const expressions = matchExpressions.map(({ key = '', operator = '', values }: Submitted<LabelSelectorRequirement>) => ({
+    key,
+    operator,
+    values,
+  }));
+  return { matchLabels, matchExpressions: expressions };
 }
 
 /** The pods of an indexed Job get host names with their index, which have to be DNS labels. */
