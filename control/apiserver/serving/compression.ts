@@ -37,9 +37,10 @@ async function* whole(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array>
   yield* pieces;
 }
 
-async function* throughGzip(begin: readonly Uint8Array[], source: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* throughGzip(begin: Uint8Array[], source: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   async function* all(): AsyncGenerator<Uint8Array> {
-    yield* begin.values();
+    // Each is let go of once it has been compressed.
+    for (let piece = begin.shift(); piece !== undefined; piece = begin.shift()) yield piece;
     for (let next = await source.next(); next.done !== true; next = await source.next()) yield next.value;
   }
   const gzip = createGzip({ level: 1, chunkSize: 16 * 1024 });
