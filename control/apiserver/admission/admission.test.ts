@@ -60,6 +60,7 @@ describe('the built-in plugins', () => {
         'NamespaceLifecycle',
         'LimitRanger',
         'ServiceAccount',
+        'NodeRestriction',
         'TaintNodesByCondition',
         'Priority',
         'DefaultTolerationSeconds',
