@@ -8,6 +8,8 @@ import { pino } from 'pino';
 import { deepFreeze } from '#api/deep-freeze.ts';
 import { type KubeObject, rfc3339, rfc3339Micro } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
+import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
+import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Client, ResourceClient } from '#client/client.ts';
@@ -215,27 +217,37 @@ async function postReady(client: Client, { metadata: { name } }: Node, nowMs: nu
 }
 
 async function schedule({ client, connected }: World): Promise<void> {
-  const nodes = (await client.resource('nodes').list()).items.filter(
-    ({ metadata, spec }) => connected.has(metadata.name) && (spec.taints ?? []).length === 0,
-  );
+  const nodes = (await client.resource('nodes').list()).items.filter(({ metadata }) => connected.has(metadata.name));
   const pods = (await client.resource('pods').list()).items;
   const waiting = pods.filter(({ spec, metadata }) => (spec.nodeName ?? '') === '' && metadata.deletionTimestamp === undefined);
   const load = new Map(
     nodes.map(({ metadata }) => [metadata.name, pods.filter(({ spec }) => spec.nodeName === metadata.name).length]),
   );
-  for (const { metadata } of waiting) {
-    const [target] = [...load].sort((a, b) => a[1] - b[1]);
-    if (target === undefined) return;
-    load.set(target[0], target[1] + 1);
-    const { name, namespace, uid } = metadata;
-    await client.bind({
-      apiVersion: 'v1',
-      kind: 'Binding',
-      metadata: { name, namespace, uid },
-      target: { kind: 'Node', name: target[0] },
-    });
+  for (const pod of waiting) {
+    const [target] = nodes
+      .filter((node) => mayRunOn(pod, node))
+      .map(({ metadata }) => metadata.name)
+      .sort((a, b) => (load.get(a) ?? 0) - (load.get(b) ?? 0));
+    if (target === undefined) continue;
+    load.set(target, (load.get(target) ?? 0) + 1);
+    const { name, namespace, uid } = pod.metadata;
+    try {
+      await client.bind({
+        apiVersion: 'v1',
+        kind: 'Binding',
+        metadata: { name, namespace, uid },
+        target: { kind: 'Node', name: target },
+      });
+    } catch (error) {
+      // The pod has been deleted in the meantime.
+      if (!isNotFound(error) && !isConflict(error)) throw error;
+    }
   }
 }
+
+const mayRunOn = (pod: Pod, { metadata: { name, labels = {} }, spec }: Node): boolean =>
+  requiredNodeAffinity(pod)({ name, labels }) &&
+  untoleratedTaint(spec.taints, pod.spec.tolerations, schedulingEffects) === undefined;
 
 let nextAddress = 1;
 

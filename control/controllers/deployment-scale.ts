@@ -28,7 +28,7 @@ const available = (set: ReplicaSet): number => Math.min(replicasOf(set), set.sta
 const active = (sets: readonly ReplicaSet[]): ReplicaSet[] => sets.filter((set) => replicasOf(set) > 0);
 
 /** Resolves a number, or a percentage of `total`. */
-function scaled(value: IntOrString | undefined, total: number, round: (value: number) => number): number {
+export function scaled(value: IntOrString | undefined, total: number, round: (value: number) => number): number {
   if (typeof value !== 'string') return value ?? 0;
   return round((Number(value.replace(/%$/, '')) * total) / 100);
 }

@@ -12,6 +12,7 @@ import type { Informers } from '#client/informers.ts';
 import { createInformers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
+import { daemonSetController } from './daemonset.ts';
 import { deploymentController } from './deployment.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
@@ -25,8 +26,10 @@ import { nodeLifecycleController } from './node-lifecycle.ts';
 import type { PodGcOptions } from './pod-gc.ts';
 import { podGcController } from './pod-gc.ts';
 import { replicaSetController } from './replicaset.ts';
+import { replicationController } from './replication-controller.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
+import { statefulSetController } from './statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
 
 /** Configuration of the controllers. */
@@ -51,6 +54,9 @@ export function controllers(
   return [
     deploymentController(as('deployment-controller')),
     replicaSetController(as('replicaset-controller')),
+    replicationController(as('replication-controller')),
+    daemonSetController(as('daemonset-controller')),
+    statefulSetController(as('statefulset-controller')),
     endpointsController(as('endpoint-controller')),
     endpointSliceController(as('endpoint-slice-controller')),
     endpointSliceMirroringController(as('endpoint-slice-mirroring-controller')),

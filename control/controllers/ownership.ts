@@ -20,13 +20,21 @@ export interface Claim<T extends KubeObject> {
   release: T[];
 }
 
-/** Sorts `candidates`, which are objects of the owner's namespace. An owner that is being deleted adopts nothing. Pure. */
-export function planClaim<T extends KubeObject>(owner: KubeObject, matcher: LabelMatcher, candidates: readonly T[]): Claim<T> {
+/**
+ * Sorts `candidates`, which are objects of the owner's namespace. An owner that is being deleted adopts nothing. Pure.
+ * @param fits what must be true of an object besides the labels that match
+ */
+export function planClaim<T extends KubeObject>(
+  owner: KubeObject,
+  matcher: LabelMatcher,
+  candidates: readonly T[],
+  fits: (candidate: T) => boolean = () => true,
+): Claim<T> {
   const claim: Claim<T> = { keep: [], adopt: [], release: [] };
   const ownerGoes = owner.metadata.deletionTimestamp !== undefined;
   for (const candidate of candidates) {
     const controller = controllerOf(candidate);
-    const matches = matchesLabels(matcher, candidate.metadata.labels);
+    const matches = matchesLabels(matcher, candidate.metadata.labels) && fits(candidate);
     if (controller?.uid === owner.metadata.uid) {
       if (matches) claim.keep.push(candidate);
       else if (!ownerGoes) claim.release.push(candidate);

@@ -1,5 +1,6 @@
 /**
- * ReplicaSet controller: keeps `spec.replicas` pods alive for every ReplicaSet.
+ * ReplicaSet controller: keeps `spec.replicas` pods alive for every ReplicaSet. The same code serves ReplicationControllers
+ * (`replication-controller.ts`), which it sees as ReplicaSets.
  *
  * Owns: Pod (by controller ownerReference).  Watches: ReplicaSet, Pod.  Writes: Pod, ReplicaSet/status.
  * Source: kubernetes.io, ReplicaSet; kubernetes `pkg/controller/replicaset`.
@@ -8,12 +9,14 @@
 import { errorText } from '#api/error-text.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { controllerOf, keyOf, rfc3339, sameJson } from '#api/meta.ts';
-import { isPodActive, isPodAvailable, isPodReady, isPodTerminal, untilAvailableMs } from '#api/pod/conditions.ts';
+import { isPodActive, isPodAvailable, isPodReady, isPodTerminal } from '#api/pod/conditions.ts';
+import type { ResourceTypes } from '#api/resources.ts';
 import { labelMatcher, labelMatcherOfMap, matchesLabels, selectsLabels } from '#api/selector.ts';
 import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '#api/types.generated.ts';
-import type { Caches, Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own, ownedBy } from '#client/controller-runner.ts';
+import { nextAvailability } from './availability.ts';
 import { recheckAfterMs } from './expectations.ts';
 import type { Claim } from './ownership.ts';
 import { carryOutClaim, planClaim } from './ownership.ts';
@@ -23,43 +26,78 @@ import { inDeletionOrder } from './pod-deletion-order.ts';
 /** Maximum number of pods that are created or deleted in one reconciliation. */
 const burst = 500;
 
+/** A kind whose objects can be seen as ReplicaSets. `view` keeps apiVersion, kind and metadata of the object. */
+export interface ReplicaKind<Id extends 'replicasets.apps' | 'replicationcontrollers'> {
+  /** The name of the controller. */
+  name: string;
+  resource: Id;
+  kind: string;
+  view(object: ResourceTypes[Id]): ReplicaSet;
+  /** The object with this status; what its kind does not have is left out. */
+  withStatus(object: ResourceTypes[Id], status: ReplicaSetStatus): ResourceTypes[Id];
+}
+
 /** Makes the ReplicaSet controller. */
-export const replicaSetController = (deps: ControllerDeps): Controller => {
+export const replicaSetController = (deps: ControllerDeps): Controller =>
+  replicaController(deps, {
+    name: 'replicaset',
+    resource: 'replicasets.apps',
+    kind: 'ReplicaSet',
+    view: (set) => set,
+    withStatus: (set, status) => ({ ...set, status }),
+  });
+
+/** Makes the controller of one kind. */
+export function replicaController<Id extends 'replicasets.apps' | 'replicationcontrollers'>(
+  deps: ControllerDeps,
+  { name, resource, kind, view, withStatus }: ReplicaKind<Id>,
+): Controller {
   const { client, caches, clock } = deps;
   const podControl = createPodControl(deps);
   const { expectations } = podControl;
+
+  /** Maps a pod without a controller to the sets that may adopt it. */
+  const matchingSets = (object: KubeObject): string[] => {
+    if (controllerOf(object) !== undefined) return [];
+    return caches
+      .cache(resource)
+      .list(object.metadata.namespace)
+      .filter((set) => selectsLabels(view(set).spec.selector, object.metadata.labels))
+      .map(keyOf);
+  };
+
+  /** The pods of sets with the same owner. */
+  const relatedPods = (set: ReplicaSet): Pod[] => {
+    const owner = controllerOf(set);
+    const siblings: KubeObject[] = owner === undefined ? [set] : caches.cache(resource).ownedBy({ metadata: { uid: owner.uid } });
+    return siblings.flatMap((sibling) => caches.cache('pods').ownedBy(sibling));
+  };
+
   return {
-    name: 'replicaset',
-    watches: [own('replicasets.apps'), ownedBy('pods', 'ReplicaSet'), { resource: 'pods', keys: matchingSets }],
+    name,
+    watches: [own(resource), ownedBy('pods', kind), { resource: 'pods', keys: matchingSets }],
 
     async reconcile(key) {
-      const set = caches.cache('replicasets.apps').get(key);
-      if (set === undefined) {
+      const object = caches.cache(resource).get(key);
+      if (object === undefined) {
         expectations.forget(key); // The set is deleted: the garbage collector deletes its pods.
         return done;
       }
+      const set = view(object);
       const { claim, terminating } = sortPods(set, caches.cache('pods').list(set.metadata.namespace));
-      const active = await carryOutClaim(client, { object: set, resource: 'replicasets.apps' }, 'pods', claim);
+      const active = await carryOutClaim(client, { object: set, resource }, 'pods', claim);
       const isCurrent = await expectations.met(key, clock.monotonic());
-      const plan = planReplicaSet(set, active, isCurrent, relatedPods(set, caches), clock.now());
+      const plan = planReplicaSet(set, active, isCurrent, relatedPods(set), clock.now());
       const create = Array.from({ length: plan.create }, () => podFromTemplate(set, set.spec.template));
       const failure = await podControl.carryOut(set, { create, remove: plan.remove });
-      await reportStatus(set, replicaSetStatus(set, active, terminating, failure, clock.now()), deps);
+      const status = replicaSetStatus(set, active, terminating, failure, clock.now());
+      const next = withStatus(object, status);
+      if (!sameStatus(set.status, view(next).status)) await client.resource(resource).updateStatus(next);
       if (failure !== undefined) throw failure.error;
       if (!isCurrent) return requeueAfter(recheckAfterMs);
-      return nextAvailability(set, active, clock.now());
+      return nextAvailability(active, set.spec.minReadySeconds, clock.now());
     },
   };
-};
-
-/** Maps a pod without a controller to the sets that may adopt it. */
-function matchingSets(object: KubeObject, _previous: KubeObject | undefined, caches: Caches): string[] {
-  if (controllerOf(object) !== undefined) return [];
-  return caches
-    .cache('replicasets.apps')
-    .list(object.metadata.namespace)
-    .filter((set) => selectsLabels(set.spec.selector, object.metadata.labels))
-    .map(keyOf);
 }
 
 /** Sorts the pods of the namespace for a set: pods to keep, to adopt and to release, and its terminating pods. */
@@ -95,12 +133,6 @@ export function planReplicaSet(
   const missing = (set.spec.replicas ?? 1) - active.length;
   if (missing >= 0) return { create: Math.min(burst, missing), remove: [] };
   return { create: 0, remove: inDeletionOrder(active, related, nowMs).slice(0, Math.min(burst, -missing)) };
-}
-
-function relatedPods(set: ReplicaSet, caches: Caches): Pod[] {
-  const owner = controllerOf(set);
-  const siblings = owner === undefined ? [set] : caches.cache('replicasets.apps').ownedBy({ metadata: { uid: owner.uid } });
-  return siblings.flatMap((sibling) => caches.cache('pods').ownedBy(sibling));
 }
 
 /** The status to report. Pure. */
@@ -145,13 +177,8 @@ function withFailure(
   ];
 }
 
-async function reportStatus(set: ReplicaSet, status: ReplicaSetStatus, { client }: ControllerDeps): Promise<void> {
-  if (sameStatus(set.status, status)) return;
-  await client.resource('replicasets.apps').updateStatus({ ...set, status });
-}
-
 /** Compares two statuses. The server leaves out counts of zero. */
-function sameStatus(a: ReplicaSetStatus | undefined, b: ReplicaSetStatus): boolean {
+function sameStatus(a: ReplicaSetStatus | undefined, b: ReplicaSetStatus | undefined): boolean {
   const normal = (status: ReplicaSetStatus | undefined) => ({
     ...status,
     replicas: status?.replicas ?? 0,
@@ -160,10 +187,4 @@ function sameStatus(a: ReplicaSetStatus | undefined, b: ReplicaSetStatus): boole
     availableReplicas: status?.availableReplicas ?? 0,
   });
   return a !== undefined && sameJson(normal(a), normal(b));
-}
-
-/** No event is sent when a pod has been ready for minReadySeconds, so the key is queued again for that time. */
-function nextAvailability(set: ReplicaSet, active: readonly Pod[], nowMs: number): ReconcileResult {
-  const waits = active.map((pod) => untilAvailableMs(pod, set.spec.minReadySeconds ?? 0, nowMs) ?? 0).filter((ms) => ms > 0);
-  return waits.length === 0 ? done : requeueAfter(Math.min(...waits));
 }
