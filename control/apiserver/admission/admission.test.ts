@@ -65,6 +65,7 @@ describe('the built-in plugins', () => {
         'Priority',
         'DefaultTolerationSeconds',
         'RuntimeClass',
+        'DefaultIngressClass',
       ],
     );
   });

@@ -27,6 +27,9 @@ import { serviceAccountKind } from './core/serviceaccount/strategy.ts';
 import type { BuiltInKind } from './define-kind.ts';
 import type { StrategyDeps } from './deps.ts';
 import { endpointSliceKind } from './discovery/endpointslice/strategy.ts';
+import { ingressKind } from './networking/ingress/strategy.ts';
+import { ingressClassKind } from './networking/ingressclass/strategy.ts';
+import { networkPolicyKind } from './networking/networkpolicy/strategy.ts';
 import { runtimeClassKind } from './node/runtimeclass/strategy.ts';
 import { clusterRoleKind } from './rbac/clusterrole/strategy.ts';
 import { clusterRoleBindingKind } from './rbac/clusterrolebinding/strategy.ts';
@@ -49,9 +52,12 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   eventKind,
   eventsEventKind,
   jobKind,
+  ingressClassKind,
+  ingressKind,
   leaseKind,
   limitRangeKind,
   namespaceKind,
+  networkPolicyKind,
   nodeKind,
   podKind,
   podTemplateKind,

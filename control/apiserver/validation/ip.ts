@@ -5,7 +5,7 @@
  */
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue } from '#api/field-error.ts';
-import { isMapped, parseCidr, parseCidrSloppy, parseIp, parseIpSloppy } from '#api/ip.ts';
+import { addressBits, formatCidr, isMapped, parseCidr, parseCidrSloppy, parseIp, parseIpSloppy } from '#api/ip.ts';
 import { type IpScope, scopeOf } from '#api/ip-scope.ts';
 
 /** An address that is not listed in `accepted` (what the old object already had). */
@@ -65,4 +65,23 @@ export function ipWarnings(value: string, path: string): string[] {
   return [
     `${path}: IPv6 address ${JSON.stringify(value)} should be in RFC 5952 canonical format (${JSON.stringify(strict.text)})`,
   ];
+}
+
+/** The same for a prefix. Nothing for a text that is none: {@link validateCidr} has said so. */
+export function cidrWarnings(value: string, path: string): string[] {
+  const sloppy = parseCidrSloppy(value);
+  const ip = parseIpSloppy(value.split('/', 1)[0]);
+  if (sloppy === undefined || ip === undefined) return [];
+  const network = formatCidr(sloppy);
+  const shown = JSON.stringify(value);
+  const warnings: string[] = [];
+  if (sloppy.first !== ip.value) {
+    const single = `${ip.text}/${addressBits[ip.family]}`;
+    warnings.push(`${path}: CIDR value ${shown} is ambiguous in this context (should be "${network}" or "${single}"?)`);
+  }
+  const strict = parseIp(value.split('/', 1)[0]);
+  if (parseCidr(value) === undefined || strict === undefined || isMapped(strict))
+    return [...warnings, `${path}: non-standard CIDR value ${shown} is invalid: use "${network}"`];
+  if (warnings.length > 0 || network === value) return warnings;
+  return [`${path}: IPv6 CIDR value ${shown} should be in RFC 5952 canonical format ("${network}")`];
 }

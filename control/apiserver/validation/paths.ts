@@ -1,6 +1,7 @@
 /** File paths inside containers and volumes. Source: upstream `pkg/apis/core/validation/validation.go`. */
 import type { FieldError } from '#api/field-error.ts';
-import { invalidValue } from '#api/field-error.ts';
+import { invalidValue, required } from '#api/field-error.ts';
+import { isDns1123Subdomain } from '#api/names.ts';
 
 export function validateNoBacksteps(target: string, path: string): FieldError[] {
   return target.split('/').includes('..') ? [invalidValue(path, target, "must not contain '..'")] : [];
@@ -33,4 +34,19 @@ export function validateNonNegative(value: number | undefined, path: string): Fi
 
 export function validatePositive(value: number | undefined, path: string): FieldError[] {
   return (value ?? 0) <= 0 ? [invalidValue(path, value ?? 0, 'must be greater than zero')] : [];
+}
+
+const httpPath = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
+const wholeHttpPath = new RegExp(`^${httpPath}$`);
+
+/** A name of somebody's own: `acme.io/foo`. Source: apimachinery `pkg/util/validation/validation.go` (IsDomainPrefixedPath). */
+export function validateDomainPrefixedPath(value: string, path: string): FieldError[] {
+  if (value === '') return [required(path)];
+  const slash = value.indexOf('/');
+  if (slash <= 0 || slash === value.length - 1)
+    return [invalidValue(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')];
+  const [host, rest] = [value.slice(0, slash), value.slice(slash + 1)];
+  const errors = isDns1123Subdomain(host).map((text) => invalidValue(path, host, text));
+  if (wholeHttpPath.test(rest)) return errors;
+  return [...errors, invalidValue(path, rest, `Invalid path (regex used for validation is '${httpPath}')`)];
 }

@@ -5,6 +5,7 @@
  */
 import type { Authorizer } from '../../authorization/authorization.ts';
 import type { AdmissionPlugin } from '../plugin.ts';
+import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultTolerationSeconds, type TolerationSeconds } from './default-toleration-seconds.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
@@ -33,5 +34,6 @@ export function admissionPlugins({ random, tolerationSeconds, authorizer }: Admi
     priority(),
     defaultTolerationSeconds(tolerationSeconds),
     runtimeClass(),
+    defaultIngressClass(),
   ];
 }

@@ -1,0 +1,17 @@
+/** NetworkPolicies. Source: upstream `pkg/registry/networking/networkpolicy/strategy.go`. */
+import { nameIsDnsSubdomain } from '#api/names.ts';
+import { defineKind } from '../../define-kind.ts';
+import { networkPolicyColumns } from './columns.ts';
+import { setNetworkPolicyDefaults } from './defaults.ts';
+import { validateNetworkPolicy } from './validation.ts';
+import { networkPolicyWarnings } from './warnings.ts';
+
+export const networkPolicyKind = defineKind({
+  resource: 'networkpolicies.networking.k8s.io',
+  names: nameIsDnsSubdomain,
+  defaults: setNetworkPolicyDefaults,
+  generation: 'spec',
+  validate: validateNetworkPolicy,
+  warnings: networkPolicyWarnings,
+  columns: networkPolicyColumns,
+});

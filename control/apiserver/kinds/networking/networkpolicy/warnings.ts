@@ -1,0 +1,15 @@
+/** Prefixes in an unusual spelling. Source: upstream `pkg/registry/networking/networkpolicy/strategy.go`. */
+import type { NetworkPolicy } from '#api/types.generated.ts';
+import { cidrWarnings } from '../../../validation/ip.ts';
+import { peersOf } from './peers.ts';
+
+export function networkPolicyWarnings(policy: NetworkPolicy): string[] {
+  return peersOf(policy).flatMap(({ peer: { ipBlock }, path }) =>
+    ipBlock === undefined
+      ? []
+      : [
+          ...cidrWarnings(ipBlock.cidr, `${path}.ipBlock.cidr`),
+          ...(ipBlock.except ?? []).flatMap((cidr, index) => cidrWarnings(cidr, `${path}.ipBlock.except[${index}]`)),
+        ],
+  );
+}
