@@ -24,7 +24,7 @@ export const defaultIngressClass = (): AdmissionPlugin => ({
 });
 
 function newestFirst({ metadata: a }: IngressClass, { metadata: b }: IngressClass): number {
-  const [timeA = '', timeB = ''] = [a.creationTimestamp, b.creationTimestamp];
+  const [timeA, timeB] = [a.creationTimestamp ?? '', b.creationTimestamp ?? ''];
   if (timeA !== timeB) return timeA > timeB ? -1 : 1;
   return a.name < b.name ? -1 : 1;
 }

@@ -2,10 +2,11 @@
 import { type FieldError, invalidValue, required } from '#api/field-error.ts';
 import { isDns1123Subdomain, isPathSegmentName } from '#api/names.ts';
 import type { TypedLocalObjectReference } from '#api/types.generated.ts';
+import type { Submitted } from '../../validation/submitted.ts';
 
 /** Group, kind and name; that the object exists is nobody's condition. */
 export function validateLocalReference(
-  { apiGroup, kind = '', name = '' }: Pick<TypedLocalObjectReference, 'apiGroup' | 'kind' | 'name'>,
+  { apiGroup, kind = '', name = '' }: Submitted<Pick<TypedLocalObjectReference, 'apiGroup' | 'kind' | 'name'>>,
   path: string,
 ): FieldError[] {
   return [

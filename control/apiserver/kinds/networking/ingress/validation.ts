@@ -4,6 +4,7 @@ import { parseIpSloppy } from '#api/ip.ts';
 import { isDns1123Label, isDns1123Subdomain, isValidPortName, isValidPortNum, isWildcardDns1123Subdomain } from '#api/names.ts';
 import type { HTTPIngressPath, Ingress, IngressBackend, IngressRule, IngressTLS } from '#api/types.generated.ts';
 import { validateIp } from '../../../validation/ip.ts';
+import { submitted } from '../../../validation/submitted.ts';
 import { validateLocalReference } from '../reference-validation.ts';
 
 /** How a class was named before `spec.ingressClassName`. */
@@ -72,7 +73,7 @@ function validateRule(rule: IngressRule, path: string, looseWildcards: boolean):
 
 function validatePaths({ http }: IngressRule, path: string): FieldError[] {
   if (http === undefined) return [];
-  const { paths = [] } = http;
+  const { paths = [] } = submitted(http);
   if (paths.length === 0) return [required(`${path}.http.paths`)];
   return paths.flatMap((one, index) => validatePath(one, `${path}.http.paths[${index}]`));
 }
@@ -107,7 +108,7 @@ function validateBackend({ resource, service }: IngressBackend, path: string): F
     return [invalidValue(path, '', 'cannot set both resource and service backends')];
   if (resource !== undefined) return validateLocalReference(resource, `${path}.resource`);
   if (service === undefined) return [invalidValue(path, '', 'resource or service backend is required')];
-  const { name = '', port: { name: portName, number } = {} } = service;
+  const { name = '', port: { name: portName, number } = {} } = submitted(service);
   const at = `${path}.service`;
   const errors =
     name === '' ? [required(`${at}.name`)] : isDns1123Label(name).map((text) => invalidValue(`${at}.name`, name, text));

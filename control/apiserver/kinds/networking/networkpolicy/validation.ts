@@ -5,6 +5,7 @@ import { validateLabelSelector } from '#api/labels.ts';
 import { isValidPortName, isValidPortNum } from '#api/names.ts';
 import type { IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '#api/types.generated.ts';
 import { validateCidr } from '../../../validation/ip.ts';
+import type { Submitted } from '../../../validation/submitted.ts';
 import { peersOf } from './peers.ts';
 
 const policyTypes = ['Ingress', 'Egress'];
@@ -76,7 +77,11 @@ function validatePeer(
   return errors;
 }
 
-function validateIpBlock({ cidr = '', except = [] }: IPBlock, path: string, accepted: readonly string[]): FieldError[] {
+function validateIpBlock(
+  { cidr = '', except = [] }: Submitted<IPBlock>,
+  path: string,
+  accepted: readonly string[],
+): FieldError[] {
   if (cidr === '') return [required(`${path}.cidr`)];
   const errors = validateCidr(cidr, `${path}.cidr`, accepted);
   const whole = parseCidrSloppy(cidr);
