@@ -177,12 +177,12 @@ function body(passesBodyOn: (info: RequestInfo) => boolean): Filter {
     if (arrival.readBody === undefined) return await next();
     // The client has left: its body fails to be read, which is no failure of the server. (499 is the code that proxies log for it; nobody reads it.)
     const left = (): boolean => request.signal?.aborted === true;
-    const gone = failure(499, '', 'the client left before its request was complete', {});
+    const gone = (): Error => failure(499, '', 'the client left before its request was complete', {});
     const { bytes, stream, release } = await arrival.readBody(passesBodyOn(info)).catch((error: unknown) => {
-      throw left() ? gone : error;
+      throw left() ? gone() : error;
     });
     try {
-      if (left()) throw gone;
+      if (left()) throw gone();
       exchange.request = { ...request, body: bytes, stream };
       return await next();
     } finally {
