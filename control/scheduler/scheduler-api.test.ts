@@ -41,6 +41,14 @@ describe('createScheduler over the API', () => {
     await client
       .resource('serviceaccounts')
       .create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'default' } });
+    // As a server has it from its start.
+    const critical = {
+      apiVersion: 'scheduling.k8s.io/v1',
+      kind: 'PriorityClass',
+      metadata: { name: 'system-node-critical' },
+      value: 2_000_001_000,
+    } as const;
+    await client.resource('priorityclasses.scheduling.k8s.io').create(critical);
     const informers = createInformers({ client, clock: systemClock, log });
     events = createEventRecorder({ client, clock: systemClock, log, component: 'default-scheduler' });
     const scheduler = createScheduler({
