@@ -30,6 +30,7 @@ import type {
   PriorityClass,
   ReplicaSet,
   ReplicationController,
+  ResourceQuota,
   Role,
   RoleBinding,
   RuntimeClass,
@@ -204,6 +205,7 @@ const rows = {
     categories: ['all'],
     storage: 'controllers',
   }),
+  resourcequotas: kind<ResourceQuota>('ResourceQuota', 'core/v1.ResourceQuota', { returnsDeleted: 'yes', names: ['quota'] }),
   secrets: kind<Secret>('Secret', 'core/v1.Secret'),
   serviceaccounts: kind<ServiceAccount>('ServiceAccount', 'core/v1.ServiceAccount', {
     returnsDeleted: 'yes',

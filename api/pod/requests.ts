@@ -68,6 +68,30 @@ export function aggregateContainers(
 }
 
 /**
+ * Like {@link podRequests} or {@link podLimits} with the status of containers, but exact and in the API's notation: what quotas
+ * count. @throws QuantityError
+ */
+export function podResourceList(pod: Pick<Pod, 'spec' | 'status'>, which: 'requests' | 'limits'): ResourceList {
+  const { spec } = pod;
+  const containers = combineContainers(spec, (container) => exactList(pod, container, which), quantities);
+  const ofPod = Object.entries(spec.resources?.[which] ?? {}).filter(([name]) => isPodLevelResource(name));
+  const total: ResourceList = { ...containers, ...Object.fromEntries(ofPod) };
+  const overhead = Object.entries(spec.overhead ?? {}).filter(
+    ([name]) => which === 'requests' || compareQuantity(ownValue(total, name) ?? 0, 0) !== 0,
+  );
+  return combine(total, Object.fromEntries(overhead), quantities.add);
+}
+
+function exactList(pod: Pick<Pod, 'status'>, container: Container, which: 'requests' | 'limits'): ResourceList {
+  const own = container.resources?.[which] ?? {};
+  const actual = statusOf(pod, container);
+  if (actual?.resources === undefined) return own;
+  const given: ResourceList = actual.resources[which] ?? {};
+  const held = which === 'limits' ? given : combine(given, actual.allocatedResources ?? {}, quantities.larger);
+  return isResizeInfeasible(pod) ? held : combine(own, held, quantities.larger);
+}
+
+/**
  * The amounts of a resource list. Malformed and negative quantities count as 0, so that they do not distort the sums of other
  * pods.
  */

@@ -27,6 +27,7 @@ import type { PodGcOptions } from './pod-gc.ts';
 import { podGcController } from './pod-gc.ts';
 import { replicaSetController } from './replicaset.ts';
 import { replicationController } from './replication-controller.ts';
+import { resourceQuotaController } from './resource-quota.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
 import { statefulSetController } from './statefulset.ts';
@@ -63,6 +64,7 @@ export function controllers(
     namespaceController(as('namespace-controller')),
     serviceAccountController(as('serviceaccount-controller')),
     garbageCollector(as('garbage-collector-controller')),
+    resourceQuotaController(as('resourcequota-controller')),
     clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
     podGcController(as('pod-garbage-collector'), options),
     nodeLifecycleController(as('node-controller'), options),

@@ -62,10 +62,12 @@ describe('the built-in plugins', () => {
         'ServiceAccount',
         'NodeRestriction',
         'TaintNodesByCondition',
+        'PodSecurity',
         'Priority',
         'DefaultTolerationSeconds',
         'RuntimeClass',
         'DefaultIngressClass',
+        'ResourceQuota',
       ],
     );
   });

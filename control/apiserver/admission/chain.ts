@@ -7,7 +7,7 @@
  *
  * Source: apiserver `pkg/admission/chain.go`, `pkg/endpoints/handlers/{create,update,delete,rest}.go`.
  */
-import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin } from './plugin.ts';
+import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin, QuotaStore, Reservation } from './plugin.ts';
 
 export class AdmissionChain {
   readonly #plugins: readonly AdmissionPlugin[];
@@ -29,5 +29,31 @@ export class AdmissionChain {
     for (const plugin of this.#plugins) {
       if (plugin.validate !== undefined && plugin.handles(attributes.operation)) await plugin.validate(attributes, context);
     }
+  }
+
+  /**
+   * The third pass, right before the write: what plugins hold for it, all of it to be settled when the write has ended.
+   * @throws ApiError as the plugin says; then nothing is held @throws StoreError
+   */
+  async reserve(
+    attributes: AdmissionAttributes,
+    context: AdmissionContext,
+    quotas: QuotaStore,
+  ): Promise<Reservation | undefined> {
+    const held: Reservation[] = [];
+    const settle = (isWritten: boolean): void => {
+      for (const one of held) one.settle(isWritten);
+    };
+    try {
+      for (const plugin of this.#plugins) {
+        if (plugin.reserve === undefined || !plugin.handles(attributes.operation)) continue;
+        const reservation = await plugin.reserve(attributes, context, quotas);
+        if (reservation !== undefined) held.push(reservation);
+      }
+    } catch (error) {
+      settle(false);
+      throw error;
+    }
+    return held.length === 0 ? undefined : { settle };
   }
 }

@@ -4,7 +4,9 @@
  * Source: apiserver `pkg/admission/interfaces.go`, `attributes.go`, `errors.go`; kubernetes.io, Admission Control in Kubernetes.
  */
 import type { KubeObject } from '#api/meta.ts';
+import type { ObjectsOf } from '#api/quota/usage.ts';
 import { type ApiError, forbidden } from '#api/status.ts';
+import type { ResourceQuota, ResourceQuotaStatus } from '#api/types.generated.ts';
 import type { RequestContext, UserInfo } from '../registry/strategy.ts';
 
 /** What a request is about to do. `connect`: exec, attach, portforward, and proxies to pods, services and nodes. */
@@ -37,7 +39,27 @@ export interface AdmissionAttributes {
 /** What plugins may use besides the attributes. `read` and `list` give objects that are not older than any acknowledged write. */
 export type AdmissionContext = Pick<RequestContext, 'clock' | 'warn' | 'read' | 'list'>;
 
-/** One admission plugin. It keeps no state of requests: many run at the same time. */
+/** What a plugin holds for one write, until the write has ended. */
+export interface Reservation {
+  /** Called once. @param isWritten false: nothing was stored, and nothing ever will be */
+  settle(isWritten: boolean): void;
+}
+
+/** The quotas in the store, as the registry gives them to the plugin ResourceQuota. */
+export interface QuotaStore {
+  /** Those of a namespace, at least as new as the beginning of the request. Shared: never change them. */
+  list(namespace: string): ResourceQuota[];
+  /**
+   * Stores the quota with this status, if the stored one is still the given one. The write is not admitted.
+   * @returns the new resourceVersion, which the caches have then; undefined: somebody else has written it, and the caches have that
+   * @throws StoreError
+   */
+  write(quota: ResourceQuota, status: ResourceQuotaStatus): Promise<string | undefined>;
+  /** The objects of a namespace, not older than any acknowledged write. */
+  objectsOf(namespace: string): Promise<ObjectsOf>;
+}
+
+/** One admission plugin. Many requests run at the same time, and it keeps no state of them but what {@link reserve} holds. */
 export interface AdmissionPlugin {
   /** Upstream's name, as in `--enable-admission-plugins`. */
   readonly name: string;
@@ -53,6 +75,12 @@ export interface AdmissionPlugin {
    * @throws ApiError to refuse, 403 as a rule
    */
   validate?(attributes: AdmissionAttributes, context: AdmissionContext): void | Promise<void>;
+  /**
+   * Takes for a write what others must not take, too; asked last of all, just before the object is stored. Nothing is taken on a dry run.
+   * Undefined: nothing was taken.
+   * @throws ApiError to refuse, 403 as a rule @throws StoreError
+   */
+  reserve?(attributes: AdmissionAttributes, context: AdmissionContext, quotas: QuotaStore): Promise<Reservation | undefined>;
 }
 
 /** Whether the request is about objects of this kind themselves, or about the named subresource of them. */

@@ -21,6 +21,7 @@ import { nodeKind } from './core/node/strategy.ts';
 import { podKind } from './core/pod/strategy.ts';
 import { podTemplateKind } from './core/podtemplate/strategy.ts';
 import { replicationControllerKind } from './core/replicationcontroller/strategy.ts';
+import { resourceQuotaKind } from './core/resourcequota/strategy.ts';
 import { secretKind } from './core/secret/strategy.ts';
 import { serviceKind } from './core/service/strategy.ts';
 import { serviceAccountKind } from './core/serviceaccount/strategy.ts';
@@ -64,6 +65,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   priorityClassKind,
   replicaSetKind,
   replicationControllerKind,
+  resourceQuotaKind,
   roleBindingKind(deps),
   roleKind(deps),
   runtimeClassKind,

@@ -14,7 +14,9 @@ import { createAttributes } from './admission-attributes.ts';
 import type { ObjectChecks } from './object-checks.ts';
 import { storageKey } from './object-keys.ts';
 import { type ObjectWriter, takeBack } from './object-writer.ts';
+import type { CachedQuotaStore } from './quota-store.ts';
 import type { RegistryDeps } from './registry-deps.ts';
+import { settled } from './settled.ts';
 import type { Strategy } from './strategy.ts';
 import { fillRequestFields, fillSystemFields } from './system-fields.ts';
 import type { WriteContext } from './write-request.ts';
@@ -26,11 +28,13 @@ export class Creator {
   readonly #deps: RegistryDeps;
   readonly #checks: ObjectChecks;
   readonly #writer: ObjectWriter;
+  readonly #quotas: CachedQuotaStore;
 
-  constructor(deps: RegistryDeps, checks: ObjectChecks, writer: ObjectWriter) {
+  constructor(deps: RegistryDeps, checks: ObjectChecks, writer: ObjectWriter, quotas: CachedQuotaStore) {
     this.#deps = deps;
     this.#checks = checks;
     this.#writer = writer;
+    this.#quotas = quotas;
   }
 
   /** See `Registry.create`. */
@@ -81,8 +85,10 @@ export class Creator {
     this.#checks.validate(resource, object, errors, size);
     await pause?.();
     for (const warning of strategy.warnings?.(object, undefined) ?? []) context.warn(warning);
-    await this.#deps.admission.validate({ ...attributes, name: object.metadata.name }, context);
-    return await this.#put(resource, object, strategy, context);
+    const named = { ...attributes, name: object.metadata.name };
+    await this.#deps.admission.validate(named, context);
+    const reservation = await this.#deps.admission.reserve(named, context, this.#quotas);
+    return await settled(reservation, () => this.#put(resource, object, strategy, context));
   }
 
   async #put(resource: Resource, object: KubeObject, strategy: Strategy, context: WriteContext): Promise<CachedObject> {

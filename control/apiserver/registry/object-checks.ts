@@ -60,7 +60,11 @@ export class ObjectChecks {
   }
 
   /** Records in `metadata.managedFields` what this write sets; of a very large object nothing is recorded, as upstream. */
-  async track(resource: Resource, { object, live, subresource, size }: TrackedWrite, context: WriteContext): Promise<void> {
+  async track(
+    resource: Resource,
+    { object, live, subresource, size }: TrackedWrite,
+    context: Pick<WriteContext, 'fieldManager'>,
+  ): Promise<void> {
     if (size !== undefined && !isTrackable(size)) {
       delete object.metadata.managedFields;
       return;

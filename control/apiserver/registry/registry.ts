@@ -15,6 +15,7 @@ import { Deleter } from './deleter.ts';
 import { ObjectChecks } from './object-checks.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectWriter } from './object-writer.ts';
+import { CachedQuotaStore } from './quota-store.ts';
 import type { RegistryDeps } from './registry-deps.ts';
 import type { Strategy } from './strategy.ts';
 import { Updater } from './updater.ts';
@@ -33,8 +34,9 @@ export class Registry {
     const checks = new ObjectChecks(deps);
     const writer = new ObjectWriter(deps);
     this.#reader = reader;
-    this.#creator = new Creator(deps, checks, writer);
-    this.#updater = new Updater(deps, { reader, checks, writer, creator: this.#creator });
+    const quotas = new CachedQuotaStore(deps, checks, writer);
+    this.#creator = new Creator(deps, checks, writer, quotas);
+    this.#updater = new Updater(deps, { reader, checks, writer, creator: this.#creator, quotas });
     this.#deleter = new Deleter(deps, reader, writer);
   }
 

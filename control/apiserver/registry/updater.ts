@@ -18,7 +18,9 @@ import { copyInTurns, type ObjectChecks } from './object-checks.ts';
 import { storageKey } from './object-keys.ts';
 import type { ObjectReader } from './object-reader.ts';
 import { maxRaces, type ObjectWriter, takeBack } from './object-writer.ts';
+import type { CachedQuotaStore } from './quota-store.ts';
 import type { RegistryDeps } from './registry-deps.ts';
+import { settled } from './settled.ts';
 import type { Strategy } from './strategy.ts';
 import {
   checkIdentity,
@@ -36,6 +38,7 @@ export interface UpdaterParts {
   checks: ObjectChecks;
   writer: ObjectWriter;
   creator: Creator;
+  quotas: CachedQuotaStore;
 }
 
 export class Updater {
@@ -130,9 +133,12 @@ export class Updater {
       for (const warning of strategy.warnings?.(object, old) ?? []) context.warn(warning);
       await pause?.();
     }
-    if (context.admitted !== true)
-      await this.#deps.admission.validate(updateAttributes(resource, object, old, request, context), context);
-    return await this.#put(resource, current, object, strategy, context, pause);
+    const put = (): Promise<CachedObject | undefined> => this.#put(resource, current, object, strategy, context, pause);
+    if (context.admitted === true) return await put();
+    const attributes = updateAttributes(resource, object, old, request, context);
+    await this.#deps.admission.validate(attributes, context);
+    const reservation = await this.#deps.admission.reserve(attributes, context, this.#parts.quotas);
+    return await settled(reservation, put, (result) => result !== undefined);
   }
 
   /** Stores it; or removes it, when the last finalizer of an object that is being deleted has gone. @returns undefined when the race was lost */

@@ -10,7 +10,9 @@ import { defaultTolerationSeconds, type TolerationSeconds } from './default-tole
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
+import { type PodSecurityOptions, podSecurity } from './pod-security.ts';
 import { priority } from './priority.ts';
+import { resourceQuota } from './resource-quota.ts';
 import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
@@ -20,20 +22,29 @@ export interface AdmissionDeps {
   random: () => number;
   /** Default: 300 each. */
   tolerationSeconds?: TolerationSeconds | undefined;
+  /** Default: privileged everywhere, and nothing is exempt. */
+  podSecurity?: PodSecurityOptions | undefined;
   /** Of requests; asked by plugins that look at who may do more than others. */
   authorizer?: Authorizer | undefined;
 }
 
-export function admissionPlugins({ random, tolerationSeconds, authorizer }: AdmissionDeps): AdmissionPlugin[] {
+export function admissionPlugins({
+  random,
+  tolerationSeconds,
+  podSecurity: podSecurityOptions,
+  authorizer,
+}: AdmissionDeps): AdmissionPlugin[] {
   return [
     namespaceLifecycle(),
     limitRanger(),
     serviceAccount({ random }),
     nodeRestriction({ authorizer }),
     taintNodesByCondition(),
+    podSecurity(podSecurityOptions),
     priority(),
     defaultTolerationSeconds(tolerationSeconds),
     runtimeClass(),
     defaultIngressClass(),
+    resourceQuota(),
   ];
 }

@@ -31,6 +31,10 @@ const standardResources = new Set([
 ]);
 const integerResources = new Set([...countedResources, ...serviceResources]);
 
+/** Whether it is one of the names without a domain that the API knows, of containers, volumes or quotas. */
+export const isStandardResource = (name: string): boolean =>
+  standardResources.has(name) || isHugePages(name) || name.startsWith('requests.hugepages-');
+
 /** Checks the name of a resource. */
 export type NameRule = (name: string, path: string) => FieldError[];
 
@@ -38,8 +42,7 @@ export type NameRule = (name: string, path: string) => FieldError[];
 export function validateResourceName(name: string, path: string): FieldError[] {
   const errors = isQualifiedName(name).map((text) => invalidValue(path, name, text));
   if (errors.length > 0 || name.includes('/')) return errors;
-  const standard = standardResources.has(name) || isHugePages(name) || name.startsWith('requests.hugepages-');
-  return standard ? [] : [invalidValue(path, name, 'must be a standard resource type or fully qualified')];
+  return isStandardResource(name) ? [] : [invalidValue(path, name, 'must be a standard resource type or fully qualified')];
 }
 
 /** What a container may ask for. */

@@ -1,0 +1,86 @@
+/** What a check of the Pod Security Standards is, and what many of them share. Pure. */
+import type {
+  Container,
+  EphemeralContainer,
+  ObjectMeta,
+  PodSecurityContext,
+  PodSpec,
+  SecurityContext,
+} from '#api/types.generated.ts';
+import type { Level } from './policy.ts';
+
+/** A pod, or the template of one. */
+export interface PodLike {
+  metadata: ObjectMeta | undefined;
+  spec: PodSpec;
+}
+
+/** Why a pod is not allowed: the reason alone, and which parts of it are meant. */
+export interface Violation {
+  reason: string;
+  detail: string;
+}
+
+/** Undefined: the pod is allowed. */
+export type CheckPod = (pod: PodLike) => Violation | undefined;
+
+/** One check in the versions in which it is different. */
+export interface Check {
+  /** Upstream's name. Violations come in the order of the names, those of `baseline` first. */
+  id: string;
+  level: Exclude<Level, 'privileged'>;
+  /** In rising order: since which minor version it is checked so, and which baseline checks are then left out. */
+  versions: readonly { since: number; check: CheckPod; overrides?: readonly string[] }[];
+}
+
+type AnyContainer = Container | EphemeralContainer;
+
+/** Init containers, containers, ephemeral containers. */
+export const allContainers = ({ spec }: PodLike): AnyContainer[] => [
+  ...(spec.initContainers ?? []),
+  ...(spec.containers ?? []),
+  ...(spec.ephemeralContainers ?? []),
+];
+
+export const quoted = (items: Iterable<string>): string => [...items].map((one) => `"${one}"`).join(', ');
+
+export const plural = (count: number, one: string, many = `${one}s`): string => (count === 1 ? one : many);
+
+/** `container "a"`, `containers "a", "b"`. */
+export const containersText = (names: readonly string[]): string => `${plural(names.length, 'container')} ${quoted(names)}`;
+
+/** The names of the containers for which this holds. */
+export const containersWith = (
+  pod: PodLike,
+  holds: (context: SecurityContext | undefined, container: AnyContainer) => boolean,
+): string[] =>
+  allContainers(pod)
+    .filter((container) => holds(container.securityContext, container))
+    .map(({ name }) => name);
+
+/** `pod and container "a"`: who has set a bad value, in the pod's security context and in those of containers. '': nobody. */
+export function settersText(isBadPod: boolean, badContainers: readonly string[]): string {
+  return [...(isBadPod ? ['pod'] : []), ...(badContainers.length > 0 ? [containersText(badContainers)] : [])].join(' and ');
+}
+
+/** One field of the pod's and the containers' security contexts, where it is set. */
+export function fieldValues<
+  K extends keyof PodSecurityContext & keyof SecurityContext,
+  V extends SecurityContext[K] & PodSecurityContext[K],
+>(pod: PodLike, field: K): { ofPod: NonNullable<V> | undefined; ofContainers: { name: string; value: NonNullable<V> }[] } {
+  return {
+    ofPod: pod.spec.securityContext?.[field] as NonNullable<V> | undefined,
+    ofContainers: allContainers(pod).flatMap(({ name, securityContext }) => {
+      const value = securityContext?.[field] as NonNullable<V> | undefined;
+      return value === undefined ? [] : [{ name, value }];
+    }),
+  };
+}
+
+export const sorted = (items: Iterable<string>): string[] => [...new Set(items)].sort();
+
+/** Whether the pod has its own user namespace: root in it is nobody outside (KEP-127). */
+export const hasUserNamespace = ({ spec }: PodLike): boolean => spec.hostUsers === false;
+
+/** Whether the pod says that it is for Windows, where Linux's fields cannot be set. */
+export const isForWindows = ({ spec }: PodLike): boolean => spec.os?.name === 'windows';

@@ -1,0 +1,105 @@
+/**
+ * The policy of a namespace, as its labels say it: a level and a version for each of three modes.
+ *
+ * Source: kubernetes.io, Pod Security Admission; upstream `k8s.io/pod-security-admission/api`. Pure.
+ */
+import { type FieldError, invalidValue } from '#api/field-error.ts';
+import { ownValue } from '#api/own-value.ts';
+
+/** From the most permissive to the strictest. */
+const levels = ['privileged', 'baseline', 'restricted'] as const;
+export type Level = (typeof levels)[number];
+
+/** What a pod has to keep to, of which version of the standards. */
+export interface LevelVersion {
+  level: Level;
+  /** The minor version: 35 for `v1.35`; Infinity for `latest`. */
+  version: number;
+}
+
+/** `enforce` refuses, `warn` tells the client. `audit` is read and checked, but this server keeps no audit log. */
+export interface Policy {
+  enforce: LevelVersion;
+  audit: LevelVersion;
+  warn: LevelVersion;
+}
+
+const modes = ['enforce', 'audit', 'warn'] as const;
+const prefix = 'pod-security.kubernetes.io/';
+const latest = { level: 'privileged', version: Number.POSITIVE_INFINITY } as const;
+
+/** What holds where labels say nothing. */
+export const defaultPolicy: Policy = { enforce: latest, audit: latest, warn: latest };
+
+/** `baseline:v1.30`, `restricted:latest`. */
+export const policyText = ({ level, version }: LevelVersion): string =>
+  `${level}:${version === Number.POSITIVE_INFINITY ? 'latest' : `v1.${version}`}`;
+
+/** Greater than zero: `a` is stricter. */
+export const compareLevels = (a: Level, b: Level): number => levels.indexOf(a) - levels.indexOf(b);
+
+export const sameLevelVersion = (a: LevelVersion, b: LevelVersion): boolean => a.level === b.level && a.version === b.version;
+
+/** Whether no mode asks for anything. */
+export const isPrivileged = (policy: Policy): boolean => modes.every((mode) => policy[mode].level === 'privileged');
+
+/** The policy that labels say. What they say wrong counts as the strictest where it is enforced, and as nothing where it is only told. */
+export function policyOf(
+  labels: Readonly<Record<string, string>> = {},
+  defaults: Policy = defaultPolicy,
+): { policy: Policy; errors: FieldError[] } {
+  const errors: FieldError[] = [];
+  const policy = { ...defaults };
+  const isLevelSet = { enforce: false, audit: false, warn: false };
+  for (const mode of modes) {
+    const read = { ...defaults[mode] };
+    const level = ownValue(labels, `${prefix}${mode}`);
+    if (level !== undefined) {
+      const known = levels.find((one) => one === level);
+      // A warn level that is not valid is no reason to take over the enforced one.
+      isLevelSet[mode] = mode === 'warn' || known !== undefined;
+      read.level = known ?? (mode === 'enforce' ? 'restricted' : 'privileged');
+      if (known === undefined) errors.push(labelError(mode, level, `must be one of ${levels.join(', ')}`));
+    }
+    const version = ownValue(labels, `${prefix}${mode}-version`);
+    if (version !== undefined) {
+      const parsed = parseVersion(version);
+      read.version = parsed ?? Number.POSITIVE_INFINITY;
+      if (parsed === undefined) errors.push(labelError(`${mode}-version`, version, 'must be "latest" or "v1.x"'));
+    }
+    policy[mode] = read;
+  }
+  const { enforce, warn } = policy;
+  if (!isLevelSet.warn && isLevelSet.enforce && compareLevels(enforce.level, warn.level) > 0) {
+    const ownVersion = ownValue(labels, `${prefix}warn-version`) !== undefined;
+    policy.warn = { level: enforce.level, version: ownVersion ? warn.version : enforce.version };
+  }
+  return { policy, errors };
+}
+
+const labelError = (label: string, value: string, why: string): FieldError =>
+  invalidValue(`metadata.labels[${prefix}${label}]`, value, why);
+
+function parseVersion(text: string): number | undefined {
+  if (text === 'latest') return Number.POSITIVE_INFINITY;
+  const match = /^v1\.(\d|[1-9]\d*)$/.exec(text);
+  const minor = Number(match?.[1]);
+  return Number.isSafeInteger(minor) ? minor : undefined;
+}
+
+/** What a warning about an exempt namespace says of its policy: the modes that its labels set. */
+export function labelledModes(policy: Policy, labels: Readonly<Record<string, string>> = {}): string {
+  const isLabelled = (mode: string): boolean =>
+    Object.hasOwn(labels, `${prefix}${mode}`) || Object.hasOwn(labels, `${prefix}${mode}-version`);
+  return modes
+    .filter((mode) => policy[mode].level !== 'privileged' && isLabelled(mode))
+    .map((mode) => `${mode}=${policyText(policy[mode])}`)
+    .join(', ');
+}
+
+/** Whether both ask for the same. Versions of `privileged` do not matter. */
+export const isEquivalent = (a: Policy, b: Policy): boolean =>
+  modes.every((mode) => {
+    const [one, other] = [a[mode], b[mode]];
+    return one.level === other.level && (one.level === 'privileged' || one.version === other.version);
+  });

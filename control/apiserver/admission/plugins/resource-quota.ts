@@ -1,0 +1,62 @@
+/**
+ * ResourceQuota: what is created or grows stays within the quotas of its namespace. What it uses is added to the quotas' status in
+ * the store before it is written itself, so that requests at the same time, on whatever server, cannot use the same rest twice.
+ *
+ * The controller that counts anew what is used could take away what was reserved and is not written yet. So its write waits until all
+ * reserved writes of the namespace are done, and is refused as a conflict where it has not seen all of them.
+ *
+ * Source: apiserver `pkg/admission/plugin/resourcequota`.
+ */
+import { ownValue } from '#api/own-value.ts';
+import { compareQuantity } from '#api/quantity.ts';
+import { evaluatorOf, type ObjectsOf, usageOf } from '#api/quota/usage.ts';
+import { conflict } from '#api/status.ts';
+import type { ResourceQuota } from '#api/types.generated.ts';
+import { optimisticLockMessage } from '../../registry/system-fields.ts';
+import { type AdmissionAttributes, type AdmissionPlugin, concerns } from '../plugin.ts';
+import { type Charge, chargeOf } from './resource-quotas/charge.ts';
+import { Reservations } from './resource-quotas/reservations.ts';
+
+/** Who counts anew. */
+const controllers = new Set(['system:kube-controller-manager', 'system:serviceaccount:kube-system:resourcequota-controller']);
+
+/** @throws (when asked) ApiError 403 for what exceeds a quota */
+export const resourceQuota = (): AdmissionPlugin => {
+  const reservations = new Reservations();
+  return {
+    name: 'ResourceQuota',
+    handles: (operation) => operation === 'create' || operation === 'update',
+
+    async reserve(attributes, context, quotas) {
+      const { operation, resource, subresource, namespace, object, oldObject } = attributes;
+      if (namespace === '' || object === undefined || (operation !== 'create' && operation !== 'update')) return undefined;
+      if (isCount(attributes)) {
+        if (attributes.dryRun) return undefined;
+        return await reservations.count(namespace, async () => {
+          const isLow = isBehind(attributes, await quotas.objectsOf(namespace), context.clock.now());
+          if (isLow) throw conflict({ group: '', name: 'resourcequotas' }, attributes.name, optimisticLockMessage);
+        });
+      }
+      const evaluator = evaluatorOf(resource);
+      const write = { operation, subresource, object, oldObject };
+      if (evaluator?.handles(write) !== true) return undefined;
+      const nowMs = context.clock.now();
+      const charge = (known: readonly ResourceQuota[]): Charge => chargeOf(known, evaluator, write, attributes, nowMs);
+      return await reservations.reserve(namespace, { charge, dryRun: attributes.dryRun }, quotas);
+    },
+  };
+};
+
+/** The quota controller's write of what is used. */
+const isCount = (attributes: AdmissionAttributes): boolean =>
+  concerns(attributes, '', 'resourcequotas', 'status') && controllers.has(attributes.user.name);
+
+/** Whether the count says less than what is there. */
+function isBehind({ object }: AdmissionAttributes, objectsOf: ObjectsOf, nowMs: number): boolean {
+  const quota = object as ResourceQuota;
+  const used = usageOf(quota, objectsOf, nowMs);
+  return Object.entries(used).some(([name, quantity]) => {
+    const told = ownValue(quota.status?.used, name);
+    return told !== undefined && compareQuantity(told, quantity) < 0;
+  });
+}

@@ -1,0 +1,19 @@
+/** ResourceQuotas. Source: upstream `pkg/registry/core/resourcequota/strategy.go`. */
+import { nameIsDnsSubdomain } from '#api/names.ts';
+import { defineKind } from '../../define-kind.ts';
+import { resourceQuotaColumns } from './columns.ts';
+import { validateResourceQuota, validateResourceQuotaStatus, validateResourceQuotaUpdate } from './validation.ts';
+import { resourceQuotaWarnings } from './warnings.ts';
+
+export const resourceQuotaKind = defineKind({
+  resource: 'resourcequotas',
+  names: nameIsDnsSubdomain,
+  defaults(object) {
+    object.spec ??= {};
+  },
+  status: { validate: validateResourceQuotaStatus },
+  validate: validateResourceQuota,
+  validateUpdate: validateResourceQuotaUpdate,
+  warnings: (object, old) => (old === undefined ? resourceQuotaWarnings(object) : []),
+  columns: resourceQuotaColumns,
+});
