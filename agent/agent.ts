@@ -6,10 +6,11 @@ import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
 import { execSysctl } from '#agent/host/sysctl.ts';
+import { agentContext, agentUsers } from '#api/agent-users.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, systemClock, within } from '#client/clock.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
-import { createHttpTransport } from '#client/http-transport.ts';
+import { createHttpTransport, type HttpTransport } from '#client/http-transport.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { createLeftOutReporter, leftOutMetric } from '#client/left-out.ts';
@@ -71,15 +72,28 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
   const clock = systemClock;
   for (const metric of options.metrics) addMetric(metric);
   const kubeconfig = loadKubeconfig(options.kubeconfig);
-  const transport = createHttpTransport(kubeconfig);
   // When a part fails, the other parts are stopped in order. systemd (or the user) then restarts the whole agent.
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
-  const client = createClient(transport, { userAgent: 'kubelet', clock, signal: stop });
+  const transports: HttpTransport[] = [];
+  /** @param user absent: the kubeconfig's current one, the kubelet's */
+  const clientOf = (userAgent: string, user?: string): Client => {
+    const transport = createHttpTransport(
+      user === undefined ? kubeconfig : loadKubeconfig(options.kubeconfig, agentContext(user)),
+    );
+    transports.push(transport);
+    return createClient(transport, { userAgent, clock, signal: stop });
+  };
+  const clients: AgentClients = {
+    kubelet: clientOf('kubelet'),
+    proxy: clientOf('kube-proxy', agentUsers.proxy),
+    network: clientOf('node-network', agentUsers.network),
+    dns: clientOf('cluster-dns', agentUsers.dns),
+  };
   const runtime = await runtimeOf({ options, clock, log });
   try {
     const apiServerHost = new URL(kubeconfig.server).hostname.replace(/^\[(.*)\]$/, '$1');
-    const parts = agentParts({ options, apiServerHost, client, runtime, clock, log, signal: stop });
+    const parts = agentParts({ options, apiServerHost, clients, runtime, clock, log, signal: stop });
     await untilEnded(
       parts.map((part) => part.finally(() => failed.abort())),
       clock,
@@ -88,7 +102,7 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
     );
   } finally {
     await runtime.close();
-    transport.close();
+    for (const transport of transports) transport.close();
   }
 }
 
@@ -122,24 +136,36 @@ interface Context {
   options: AgentOptions;
   /** Host of the API server: an IP address or a DNS name. */
   apiServerHost: string;
-  client: Client;
+  clients: AgentClients;
   runtime: ContainerRuntime;
   clock: Clock;
   log: Logger;
   signal: AbortSignal;
 }
 
-function agentParts({ options, apiServerHost, client, runtime, clock, log, signal }: Context): Promise<void>[] {
+/** Each part of the agent is a user of its own, with its own rights. */
+interface AgentClients {
+  kubelet: Client;
+  proxy: Client;
+  network: Client;
+  dns: Client;
+}
+
+function agentParts({ options, apiServerHost, clients, runtime, clock, log, signal }: Context): Promise<void>[] {
   const { nodeName } = options;
-  // The kubelet's informers select only the pods and the Node of this node. Network and DNS need all Nodes, so Nodes are watched
-  // once, without a selector.
-  const informers: Informers = createInformers({ client, clock, log }, { pods: kubeletSelections(nodeName).pods ?? {} });
-  const recorder = (component: string) => createEventRecorder({ client, clock, log, component, host: nodeName });
+  // Each part watches what its own rights let it see: the kubelet the pods and the Node of this node, DNS this Node.
+  const informers: Record<keyof AgentClients, Informers> = {
+    kubelet: createInformers({ client: clients.kubelet, clock, log }, kubeletSelections(nodeName)),
+    proxy: createInformers({ client: clients.proxy, clock, log }),
+    network: createInformers({ client: clients.network, clock, log }),
+    dns: createInformers({ client: clients.dns, clock, log }, { nodes: kubeletSelections(nodeName).nodes ?? {} }),
+  };
+  const recorder = (client: Client, component: string) => createEventRecorder({ client, clock, log, component, host: nodeName });
   const recorders = {
-    kubelet: recorder('kubelet'),
-    proxy: recorder('kube-proxy'),
-    network: recorder('node-network'),
-    dns: recorder('cluster-dns'),
+    kubelet: recorder(clients.kubelet, 'kubelet'),
+    proxy: recorder(clients.proxy, 'kube-proxy'),
+    network: recorder(clients.network, 'node-network'),
+    dns: recorder(clients.dns, 'cluster-dns'),
   };
   const proxyLeftOut = createLeftOutReporter({ events: recorders.proxy, log });
   const networkLeftOut = createLeftOutReporter({ events: recorders.network, log });
@@ -148,8 +174,8 @@ function agentParts({ options, apiServerHost, client, runtime, clock, log, signa
   addMetric(leftOutMetric([proxyLeftOut, networkLeftOut, dnsLeftOut, kubeletLeftOut]));
   const kubelet = createKubelet(
     {
-      client,
-      informers,
+      client: clients.kubelet,
+      informers: informers.kubelet,
       runtime,
       clock,
       random: Math.random,
@@ -177,14 +203,11 @@ function agentParts({ options, apiServerHost, client, runtime, clock, log, signa
       nodeLeaseDurationSeconds: options.nodeLeaseDurationSeconds,
     },
   );
-  const nodes = informers.informer('nodes');
-  const services = informers.informer('services');
-  const endpointSlices = informers.informer('endpointslices.discovery.k8s.io');
   const proxy = createProxy(
     {
-      services,
-      endpointSlices,
-      nodes,
+      services: informers.proxy.informer('services'),
+      endpointSlices: informers.proxy.informer('endpointslices.discovery.k8s.io'),
+      nodes: informers.proxy.informer('nodes'),
       exec: execFile,
       sysctl: execSysctl(execFile),
       clock,
@@ -195,11 +218,13 @@ function agentParts({ options, apiServerHost, client, runtime, clock, log, signa
     { nodeName, nodeIps: [options.nodeIp], clusterCidr: options.clusterCidr },
   );
   const network = createNodeNetwork(
-    { nodes, exec: execFile, clock, log, leftOut: networkLeftOut },
+    { nodes: informers.network.informer('nodes'), exec: execFile, clock, log, leftOut: networkLeftOut },
     { ...options, hostAddresses: [options.nodeIp, apiServerHost, ...options.dnsAddresses] },
   );
+  const services = informers.dns.informer('services');
+  const endpointSlices = informers.dns.informer('endpointslices.discovery.k8s.io');
   const dns = createDnsServer(
-    { services, endpointSlices, namespaces: informers.informer('namespaces'), clock, log, leftOut: dnsLeftOut },
+    { services, endpointSlices, namespaces: informers.dns.informer('namespaces'), clock, log, leftOut: dnsLeftOut },
     {
       clusterDomain: options.clusterDomain,
       addresses: [options.nodeIp, ...options.dnsAddresses],
@@ -208,13 +233,13 @@ function agentParts({ options, apiServerHost, client, runtime, clock, log, signa
     },
   );
   const parts = [
-    informers.run(signal),
+    ...Object.values(informers).map((one) => one.run(signal)),
     kubelet.run(signal),
     proxy.run(signal),
     network.run(signal),
     dns.run(signal),
     publishDns(
-      { client, nodes, services, endpointSlices, clock, log },
+      { client: clients.dns, nodes: informers.dns.informer('nodes'), services, endpointSlices, clock, log },
       { nodeName, nodeIp: options.nodeIp, clusterIp: options.clusterDns },
       signal,
     ),

@@ -76,7 +76,7 @@ function serverCommand(program: Command): void {
       '--authorization-mode <modes>',
       'who is asked whether a request may be, in this order: Node, RBAC, AlwaysAllow, AlwaysDeny',
       listOf('authorization-mode', authorizationModes),
-      ['AlwaysAllow'],
+      ['Node', 'RBAC'],
     )
     .option('--max-requests-inflight <n>', 'requests at a time that only read; 0: no limit', count, 400)
     .option('--max-mutating-requests-inflight <n>', 'requests at a time that change something; 0: no limit', count, 200)

@@ -142,20 +142,26 @@ export interface KubeconfigContent {
   clusterName?: string | undefined;
   userName?: string | undefined;
   namespace?: string | undefined;
+  /** More users of the same cluster, each with a context of its own, `<user>@<cluster>`. */
+  others?: readonly { userName: string; cert: string; key: string }[] | undefined;
 }
 
-/** The text of a kubeconfig with one cluster, one user and one context, `<user>@<cluster>`. */
+/** The text of a kubeconfig with one cluster, and for each user a context, `<user>@<cluster>`: the first one's is the current context. */
 export function kubeconfigText(content: KubeconfigContent): string {
   const { clusterName = 'kubernetes', userName = 'kubernetes-admin' } = content;
   const base64 = (text: string | undefined): string | undefined =>
     text === undefined ? undefined : Buffer.from(text, 'utf8').toString('base64');
-  const contextName = `${userName}@${clusterName}`;
+  const { others = [], namespace } = content;
+  const contextOf = (user: string): string => `${user}@${clusterName}`;
   const value = {
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: clusterName, cluster: { 'certificate-authority-data': base64(content.ca), server: content.server } }],
-    contexts: [{ name: contextName, context: { cluster: clusterName, namespace: content.namespace, user: userName } }],
-    'current-context': contextName,
+    contexts: [userName, ...others.map((other) => other.userName)].map((user) => ({
+      name: contextOf(user),
+      context: { cluster: clusterName, namespace, user },
+    })),
+    'current-context': contextOf(userName),
     users: [
       {
         name: userName,
@@ -168,6 +174,10 @@ export function kubeconfigText(content: KubeconfigContent): string {
           tokenFile: content.tokenFile,
         },
       },
+      ...others.map(({ userName: name, cert, key }) => ({
+        name,
+        user: { 'client-certificate-data': base64(cert), 'client-key-data': base64(key) },
+      })),
     ],
   };
   return stringify(JSON.parse(JSON.stringify(value)), { lineWidth: 0 });

@@ -19,7 +19,7 @@ import { untilAborted } from '#client/until-aborted.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
 import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
-import { type ComponentName, componentUser } from './apiserver/authentication/component-users.ts';
+import { type ComponentName, componentUser, controllerUser } from './apiserver/authentication/component-users.ts';
 import type { AuthorizationMode } from './apiserver/authorization/mode-names.ts';
 import { createAuthorization } from './apiserver/authorization/modes.ts';
 import { bootstrapRoles } from './apiserver/authorization/rbac/bootstrap-roles.ts';
@@ -263,6 +263,12 @@ async function runClients(
 ): Promise<void> {
   const client = clientOf(server, 'kube-controller-manager', clock, signal);
   const schedulerClient = clientOf(server, 'kube-scheduler', clock, signal);
+  const controllerClient = (account: string): Client =>
+    createClient(inProcessTransport(server, controllerUser(account)), {
+      userAgent: `kube-controller-manager/${account}`,
+      clock,
+      signal,
+    });
   const informers: Informers = createInformers({ client, clock, log });
   const events = createEventRecorder({ client: schedulerClient, clock, log, component: 'default-scheduler' });
   const controllerOptions: ControllerOptions = {
@@ -280,7 +286,7 @@ async function runClients(
     bootstrapping,
     informers.run(signal),
     runControllers(
-      { client, catalog: server.resources, informers, clock, log, leftOut: leftOut.controllers },
+      { client, clientOf: controllerClient, catalog: server.resources, informers, clock, log, leftOut: leftOut.controllers },
       controllerOptions,
       signal,
     ),

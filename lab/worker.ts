@@ -6,6 +6,7 @@ import { namesOnlyStub, resolvedStub } from '#agent/dns/resolv-conf.ts';
 import { hasCapability } from '#agent/host/capabilities.ts';
 import { type DaemonSpec, startDaemon } from '#agent/host/daemon.ts';
 import { containerdConfig } from '#agent/runtime/cri/containerd-config.ts';
+import { agentContext, agentUsers } from '#api/agent-users.ts';
 import { nodeCredentials } from '#control/pki/node-credentials.ts';
 import { startAndAwait } from './await-daemon.ts';
 import type { Lab, Worker } from './config.ts';
@@ -93,7 +94,7 @@ export async function startRuntime(lab: Lab, worker: Worker): Promise<void> {
 /** Starts the agent and waits until it serves. @throws Error with the last lines of its log */
 export async function startAgent(lab: Lab, worker: Worker): Promise<void> {
   const out = join(worker.dataDir, 'pki');
-  if (!existsSync(join(out, 'kubelet.conf'))) {
+  if (!hasCredentials(join(out, 'kubelet.conf'))) {
     await nodeCredentials({
       pkiFolder: join(lab.dataDir, 'server/pki'),
       out,
@@ -104,6 +105,13 @@ export async function startAgent(lab: Lab, worker: Worker): Promise<void> {
     });
   }
   await startDaemon(agentDaemon(lab, worker));
+}
+
+/** Whether the file is there, with a context for each part of the agent: an earlier version wrote only the kubelet's. */
+function hasCredentials(kubeconfig: string): boolean {
+  if (!existsSync(kubeconfig)) return false;
+  const text = readFileSync(kubeconfig, 'utf8');
+  return Object.values(agentUsers).every((user) => text.includes(agentContext(user)));
 }
 
 async function writeContainerdConfig(lab: Lab, worker: Worker): Promise<void> {

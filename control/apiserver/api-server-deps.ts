@@ -27,7 +27,7 @@ export interface ApiServerDeps {
   /** Told of stored values that cannot be read. */
   leftOut?: LeftOutReporter;
   /** Default: `alwaysAllow`, which follows nothing. */
-  authorization?: Pick<Authorization, 'authorizer' | 'followers'>;
+  authorization?: Pick<Authorization, 'authorizer' | 'anonymous' | 'followers'>;
   /** Default: an `Inflight` with the limits of the options. */
   flowControl?: FlowControl;
   /** A number in [0, 1). Default: Math.random. */

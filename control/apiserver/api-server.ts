@@ -121,6 +121,7 @@ class Server implements ApiServer {
       metrics: this.metrics,
       tokens,
       authorizer,
+      anonymous: deps.authorization?.anonymous ?? 'healthOnly',
       flowControl: deps.flowControl ?? this.#inflight(options),
       // To somebody else, as it comes: then it is neither read nor limited here.
       passesBodyOn: (info) => proxy !== undefined && findConnect(catalog, info)?.connect.to === 'proxy',

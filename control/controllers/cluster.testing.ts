@@ -18,9 +18,15 @@ import { createLeftOutReporter } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
 import type { TestServer } from '#control/apiserver/api-server.testing.ts';
-import { admin, startTestServer } from '#control/apiserver/api-server.testing.ts';
+import { startTestServer } from '#control/apiserver/api-server.testing.ts';
 import type { ApiServer } from '#control/apiserver/api-server.ts';
+import { componentUser, controllerUser } from '#control/apiserver/authentication/component-users.ts';
+import { bootstrapRoles } from '#control/apiserver/authorization/rbac/bootstrap-roles.ts';
+import { controllerRoles } from '#control/apiserver/authorization/rbac/policy/controller-roles.ts';
+import { defaultPolicy } from '#control/apiserver/authorization/rbac/policy/default-policy.ts';
 import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
+import type { UserInfo } from '#control/apiserver/registry/strategy.ts';
+import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import type { ControllerOptions } from './index.ts';
 import { runControllers } from './index.ts';
 
@@ -49,14 +55,21 @@ export interface World {
 
 export async function startWorld(options: ControllerOptions = {}): Promise<World> {
   const clock = new FakeClock();
-  const server = await startTestServer({ clock, namespaces: ['default', 'kube-system', 'kube-node-lease'] });
-  const counted = countRequests(inProcessTransport(server.server, admin));
-  const client = frozen(createClient(counted.transport, { userAgent: 'kube-controller-manager/test' }));
+  const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+  const server = await startTestServer({ clock, namespaces, modes: ['Node', 'RBAC'] });
+  await bootstrapRoles(server.client, defaultPolicy(), clock, silentLog, new AbortController().signal);
+  const counted = countRequests();
+  const clientOf = (user: UserInfo): Client =>
+    frozen(createClient(counted.over(inProcessTransport(server.server, user)), { userAgent: 'kube-controller-manager/test' }));
   const abort = new AbortController();
   const log = pino({ level: process.env['TEST_LOG'] ?? 'silent' });
   const running = runControllers(
     {
-      client,
+      client: clientOf(componentUser('kube-controller-manager')),
+      clientOf: (account) => {
+        if (controllerRoles[account] === undefined) throw new Error(`upstream has no controller "${account}"`);
+        return clientOf(controllerUser(account));
+      },
       catalog: server.server.resources,
       clock,
       log,
@@ -93,19 +106,19 @@ function frozen(client: Client): Client {
 }
 
 interface Counted {
-  transport: Transport;
+  over(transport: Transport): Transport;
   /** The number of requests and chunks of watches so far. */
   activity(): number;
   open(): number;
 }
 
-function countRequests(transport: Transport): Counted {
+function countRequests(): Counted {
   let activity = 0;
   let open = 0;
   return {
     activity: () => activity,
     open: () => open,
-    transport: async (request) => {
+    over: (transport) => async (request) => {
       activity += 1;
       const isWatch = request.path.includes('watch=true');
       if (!isWatch) open += 1;

@@ -8,7 +8,6 @@
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
-import { isNotFound } from '#api/status.ts';
 import type { Client } from '#client/client.ts';
 import type { Caches } from '#client/controller.ts';
 
@@ -50,13 +49,10 @@ export function createExpectations(client: Client, caches: Pick<Caches, 'cache'>
     return what === 'created' ? isThis : !isThis || object.metadata.deletionTimestamp !== undefined;
   };
 
+  /** By a list, which every controller may make of what it watches: not every one may `get` (upstream's role of ReplicaSets and pods). */
   const isGone = async ({ namespace, name, uid }: Expected): Promise<boolean> => {
-    try {
-      return (await client.resource(resource).get({ namespace, name })).metadata.uid !== uid;
-    } catch (error) {
-      if (isNotFound(error)) return true;
-      throw error;
-    }
+    const { items } = await client.resource(resource).list({ namespace, fieldSelector: `metadata.name=${name}` });
+    return items.every(({ metadata }) => metadata.uid !== uid);
   };
 
   return {

@@ -42,41 +42,57 @@ export interface ControllerOptions extends NodeLifecycleOptions, PodGcOptions, O
 }
 
 /** Returns the event recorder of a component. Its name becomes the `source.component` of the events. */
-export type RecorderOf = (component: string) => EventRecorder;
+export type RecorderOf = (component: string, client: Client) => EventRecorder;
+
+/** A client that acts as the service account `kube-system/<name>`: each controller has upstream's, with just its role. */
+export type ClientOf = (account: string) => Client;
 
 /** Makes all controllers. @param recorderOf default: `deps.events` for all */
 export function controllers(
   deps: ControllerDeps,
   options: ControllerOptions,
   recorderOf: RecorderOf = () => deps.events,
+  clientOf: ClientOf = () => deps.client,
 ): Controller[] {
-  const as = (component: string): ControllerDeps => ({ ...deps, events: recorderOf(component) });
+  const as = (component: string, account = component): ControllerDeps => {
+    const client = clientOf(account);
+    return { ...deps, client, events: recorderOf(component, client) };
+  };
   const { clusterCidr, rootCaPem } = options;
   return [
     deploymentController(as('deployment-controller')),
     replicaSetController(as('replicaset-controller')),
     replicationController(as('replication-controller')),
-    daemonSetController(as('daemonset-controller')),
+    daemonSetController(as('daemonset-controller', 'daemon-set-controller')),
     statefulSetController(as('statefulset-controller')),
     endpointsController(as('endpoint-controller')),
-    endpointSliceController(as('endpoint-slice-controller')),
-    endpointSliceMirroringController(as('endpoint-slice-mirroring-controller')),
+    endpointSliceController(as('endpoint-slice-controller', 'endpointslice-controller')),
+    endpointSliceMirroringController(as('endpoint-slice-mirroring-controller', 'endpointslicemirroring-controller')),
     namespaceController(as('namespace-controller')),
     serviceAccountController(as('serviceaccount-controller')),
     garbageCollector(as('garbage-collector-controller')),
     resourceQuotaController(as('resourcequota-controller')),
+    serviceAccountController(as('serviceaccount-controller', 'service-account-controller')),
+    garbageCollector(as('garbage-collector-controller', 'generic-garbage-collector')),
     clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
     podGcController(as('pod-garbage-collector'), options),
     nodeLifecycleController(as('node-controller'), options),
-    taintEvictionController(as('taint-eviction-controller')),
-    ...(clusterCidr === undefined ? [] : [nodeIpamController(as('cidrAllocator'), { ...options, clusterCidr })]),
-    ...(rootCaPem === undefined ? [] : [rootCaPublisher(as('root-ca-certificate-publisher'), rootCaPem)]),
+    taintEvictionController(as('taint-eviction-controller', 'node-controller')),
+    ...(clusterCidr === undefined
+      ? []
+      : [nodeIpamController(as('cidrAllocator', 'node-controller'), { ...options, clusterCidr })]),
+    ...(rootCaPem === undefined
+      ? []
+      : [rootCaPublisher(as('root-ca-certificate-publisher', 'root-ca-cert-publisher'), rootCaPem)]),
   ];
 }
 
 /** What {@link runControllers} works with. */
 export interface RunControllersDeps {
+  /** Reads for all of them: it lists and watches what there is. */
   client: Client;
+  /** Absent: all controllers act as {@link client}. */
+  clientOf?: ClientOf;
   /** The resources that the garbage collector and the namespace controller watch. */
   catalog: ResourceCatalog;
   clock: Clock;
@@ -95,15 +111,16 @@ export async function runControllers(deps: RunControllersDeps, options: Controll
   const { client, catalog, clock, log, leftOut, random = Math.random, observer } = deps;
   const informers = deps.informers ?? createInformers({ client, clock, log, random });
   const recorders: ReturnType<typeof createEventRecorder>[] = [];
-  const recorderOf = (component: string): EventRecorder => {
-    const recorder = createEventRecorder({ client, clock, log, component });
+  const recorderOf: RecorderOf = (component, as) => {
+    const recorder = createEventRecorder({ client: as, clock, log, component });
     recorders.push(recorder);
     return recorder;
   };
   const all = controllers(
-    { client, catalog, caches: informers, clock, log, leftOut, events: recorderOf('controller-manager') },
+    { client, catalog, caches: informers, clock, log, leftOut, events: recorderOf('controller-manager', client) },
     options,
     recorderOf,
+    deps.clientOf,
   );
   const runner = { informers, clock, log, ...(observer === undefined ? {} : { observer }) };
   await Promise.all([...(deps.informers === undefined ? [informers.run(signal)] : []), runControllerSet(all, runner, signal)]);

@@ -171,13 +171,17 @@ describe('ReplicaSet status', () => {
 
 describe('expectations', () => {
   const setUp = async () => {
-    const client = createClient(new FakeApi().transport, { userAgent: 'test' });
+    const { transport } = new FakeApi();
+    const paths: string[] = [];
+    const client = createClient((request) => (paths.push(`${request.method} ${request.path}`), transport(request)), {
+      userAgent: 'test',
+    });
     const cache = new InformerCache<Pod>();
     const expectations = createExpectations(client, { cache: () => cache as never }, 'pods');
     const created = await client
       .resource('pods')
       .create({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a', namespace: 'ns' }, spec: { containers: [] } });
-    return { client, cache, expectations, created };
+    return { client, cache, expectations, created, paths };
   };
 
   it('are met when the cache shows the change', async () => {
@@ -193,9 +197,11 @@ describe('expectations', () => {
   });
 
   it('are met by a pod that was created and deleted between events, but not by one that the cache does not show yet', async () => {
-    const { client, expectations, created } = await setUp();
+    const { client, expectations, created, paths } = await setUp();
     expectations.created('ns/web', created, nowMs);
     assert.equal(await expectations.met('ns/web', nowMs + 60_000), false);
+    // Not by `get`, which the role of upstream's ReplicaSet controller does not have for pods.
+    assert.equal(paths.at(-1), 'GET /api/v1/namespaces/ns/pods?fieldSelector=metadata.name%3Da');
     await client.resource('pods').delete({ namespace: 'ns', name: 'a' });
     assert.equal(await expectations.met('ns/web', nowMs + 60_000), true);
   });

@@ -21,6 +21,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { agentContext, agentUsers } from '#api/agent-users.ts';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { type ClusterPki, loadClusterPki } from './cluster-pki.ts';
 import { nodeCredentials } from './node-credentials.ts';
 import { PkiError } from './pki-files.ts';
@@ -310,6 +312,10 @@ describe('cluster PKI', () => {
     assert.ok(data);
     const client = new X509Certificate(Buffer.from(data, 'base64'));
     assert.deepEqual(client.subject.split('\n').sort(), ['CN=system:node:worker-1', 'O=system:nodes']);
+    for (const user of Object.values(agentUsers)) {
+      const { cert } = loadKubeconfig(join(out, 'kubelet.conf'), agentContext(user));
+      assert.equal(new X509Certificate(cert ?? '').subject, `CN=${user}`);
+    }
     assert.equal(new X509Certificate(readFileSync(join(out, 'kubelet.crt'))).checkIP('10.9.0.11'), '10.9.0.11');
   });
 });

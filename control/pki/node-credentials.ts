@@ -6,6 +6,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { agentUsers, kubeletUser } from '#api/agent-users.ts';
 import { kubeconfigText } from '#client/kubeconfig.ts';
 import { issueCertificate } from './certificates.ts';
 import { loadAuthority } from './cluster-pki.ts';
@@ -31,7 +32,7 @@ export async function nodeCredentials({
   nowMs,
 }: NodeCredentialsOptions): Promise<void> {
   const ca = await loadAuthority(pkiFolder, nowMs);
-  const user = `system:node:${nodeName}`;
+  const user = kubeletUser(nodeName);
   const client = await issueCertificate(ca, { commonName: user, organizations: ['system:nodes'], usage: 'client' }, nowMs);
   const serving = await issueCertificate(
     ca,
@@ -42,9 +43,14 @@ export async function nodeCredentials({
   writeSafely(join(out, 'ca.crt'), ca.certificate);
   writeSafely(join(out, 'kubelet.crt'), serving.certificate);
   writeSafely(join(out, 'kubelet.key'), serving.key);
+  const others = [];
+  for (const userName of Object.values(agentUsers)) {
+    const { certificate, key } = await issueCertificate(ca, { commonName: userName, usage: 'client' }, nowMs);
+    others.push({ userName, cert: certificate, key });
+  }
   writeSafely(
     join(out, 'kubelet.conf'),
-    kubeconfigText({ server, ca: ca.certificate, cert: client.certificate, key: client.key, userName: user }),
+    kubeconfigText({ server, ca: ca.certificate, cert: client.certificate, key: client.key, userName: user, others }),
   );
 }
 

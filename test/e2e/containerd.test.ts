@@ -1,5 +1,6 @@
 /** Runs all suites on one lab with two workers on containerd, with the tools that its users have. */
 import { after, before, describe } from 'node:test';
+import { authorizationSuite } from './authorization.suite.ts';
 import { badInputSuite } from './bad-input.suite.ts';
 import { clientLibrarySuite } from './client-library.suite.ts';
 import { type Cluster, startCluster } from './cluster.ts';
@@ -26,6 +27,7 @@ describe('a cluster on containerd', { timeout: 3_600_000 }, () => {
     await cluster?.stop();
   });
   kubectlSuite(() => cluster);
+  authorizationSuite(() => cluster);
   badInputSuite(() => cluster);
   podSuite(() => cluster);
   volumeSuite(() => cluster, 'containerd');

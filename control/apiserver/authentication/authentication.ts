@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 import { unauthorized } from '#api/status.ts';
 import { isPublic } from '../authorization/authorization.ts';
+import type { Authorization } from '../authorization/modes.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import type { ServerLog } from '../serving/server-log.ts';
@@ -71,6 +72,7 @@ export async function authenticate(
   info: RequestInfo,
   tokens: ServiceAccountTokens | undefined,
   log: ServerLog,
+  anonymous: Authorization['anonymous'],
 ): Promise<UserInfo> {
   const byCertificate = certificate === undefined ? undefined : certificateUser(certificate);
   if (byCertificate !== undefined) return byCertificate;
@@ -84,6 +86,6 @@ export async function authenticate(
       throw unauthorized();
     }
   }
-  if (authorization === undefined && isPublic(info)) return anonymousUser;
+  if (authorization === undefined && (anonymous === 'asked' || isPublic(info))) return anonymousUser;
   throw unauthorized();
 }

@@ -5,6 +5,14 @@
  * Source: kubeadm's certificates; apiserver `pkg/server/options/serving_with_loopback.go`.
  */
 import type { UserInfo } from '../registry/strategy.ts';
+import { serviceAccountGroups } from './impersonation.ts';
+
+/** The service account `kube-system/<name>`, as which a controller acts (upstream's `--use-service-account-credentials`). */
+export const controllerUser = (account: string): UserInfo => ({
+  name: `system:serviceaccount:kube-system:${account}`,
+  groups: [...serviceAccountGroups('kube-system'), 'system:authenticated'],
+  extra: {},
+});
 
 export type ComponentName = 'apiserver' | 'kube-controller-manager' | 'kube-scheduler';
 

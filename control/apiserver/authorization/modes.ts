@@ -19,6 +19,11 @@ import { type RbacKind, RoleIndex } from './rbac/role-index.ts';
 /** The authorizers of one API server. */
 export interface Authorization {
   authorizer: Authorizer;
+  /**
+   * Whom nobody knows: asked about as `system:anonymous`, or served health and version alone (`healthOnly`): where everybody may do
+   * everything, nobody is let in who has not said who they are, as upstream.
+   */
+  anonymous: 'asked' | 'healthOnly';
   /** For the strategies of roles and bindings, which ask whatever the mode is. */
   roles: RoleGuard;
   /** What has to be told of the stored objects, by storage prefix, for {@link authorizer} and {@link roles} to know them. */
@@ -39,6 +44,7 @@ export function createAuthorization(modes: readonly AuthorizationMode[]): Author
   const kinds: readonly RbacKind[] = ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings'];
   return {
     authorizer,
+    anonymous: modes.includes('AlwaysAllow') ? 'healthOnly' : 'asked',
     roles: new RoleGuard(authorizer, index),
     followers: new Map([
       ...kinds.map((kind): [string, CacheFollower] => [`/registry/${kind}`, followerOf(index, kind)]),

@@ -31,6 +31,8 @@ export async function handleReview(exchange: ReviewExchange, resource: ReviewRes
   await (await admitted(exchange, resource, asked as unknown as KubeObject, context)).validate();
   const status = await answers[resource.kind]?.(exchange, asked);
   const answer: JsonObject = { ...asked, status: status as JsonObject };
+  // Upstream's answer does not repeat what was asked.
+  if (resource.kind === 'SelfSubjectRulesReview') answer['spec'] = {};
   if (resource.kind === 'SelfSubjectReview') answer['metadata'] = { creationTimestamp: rfc3339(exchange.parts.clock.now()) };
   return objectResponse(201, answer, accepted.format, pretty);
 }

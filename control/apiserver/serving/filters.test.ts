@@ -44,7 +44,10 @@ describe('the chain of filters', () => {
   const jane = ['admin impersonate users jane', 'jane get pods/proxy web', 'flow control jane', 'connect jane'];
 
   before(async () => {
-    server = await startProxyServer({}, { authorization: { authorizer, followers: new Map() }, flowControl, admission });
+    server = await startProxyServer(
+      {},
+      { authorization: { authorizer, anonymous: 'healthOnly', followers: new Map() }, flowControl, admission },
+    );
     const far = http.createServer((_, response) => response.end('plain'));
     far.on('upgrade', (_, socket) =>
       socket.end('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: echo\r\n\r\n'),

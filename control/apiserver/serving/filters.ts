@@ -10,6 +10,7 @@ import { authenticate } from '../authentication/authentication.ts';
 import { impersonate } from '../authentication/impersonation.ts';
 import type { ServiceAccountTokens } from '../authentication/service-account-tokens.ts';
 import { type Authorizer, attributesOf, forbiddenReason, isPublic } from '../authorization/authorization.ts';
+import type { Authorization } from '../authorization/modes.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import { negotiateLeniently, wantsPretty } from '../rest/negotiation.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
@@ -27,6 +28,7 @@ export interface FilterDeps {
   metrics: ApiServerMetrics;
   tokens: ServiceAccountTokens | undefined;
   authorizer: Authorizer;
+  anonymous: Authorization['anonymous'];
   flowControl: FlowControl;
   /** Whether the body goes on to somebody else as it comes. */
   passesBodyOn(info: RequestInfo): boolean;
@@ -40,9 +42,9 @@ export function buildFilters(deps: FilterDeps): Filter[] {
     errorAnswers(deps.log),
     compression,
     deadline,
-    authentication(deps.tokens, deps.log),
+    authentication(deps),
     impersonation(deps.authorizer),
-    authorization(deps.authorizer),
+    authorization(deps),
     flowControl(deps.flowControl),
     body(deps.passesBodyOn),
   ];
@@ -122,10 +124,11 @@ function timedOut({ headers }: TransportRequest): TransportResponse {
   return response;
 }
 
-function authentication(tokens: ServiceAccountTokens | undefined, log: ServerLog): Filter {
+function authentication({ tokens, log, anonymous }: Pick<FilterDeps, 'tokens' | 'log' | 'anonymous'>): Filter {
   return async function authentication(exchange, next) {
     const { sender, identified } = exchange.arrival;
-    exchange.user = 'user' in sender ? sender.user : await authenticate(sender.credentials, exchange.info, tokens, log);
+    exchange.user =
+      'user' in sender ? sender.user : await authenticate(sender.credentials, exchange.info, tokens, log, anonymous);
     identified?.(exchange.user);
     return await next();
   };
@@ -140,8 +143,10 @@ function impersonation(authorizer: Authorizer): Filter {
 
 const streams: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward']);
 
-function authorization(authorizer: Authorizer): Filter {
+function authorization({ authorizer, anonymous }: Pick<FilterDeps, 'authorizer' | 'anonymous'>): Filter {
   return async function authorization({ info, user, arrival }, next) {
+    // Nobody else was let in by then: see `authenticate`.
+    if (anonymous === 'healthOnly' && user.groups.includes('system:unauthenticated') && isPublic(info)) return await next();
     await authorize(authorizer, info, user);
     // A browser can open a WebSocket by GET only, but exec is more than reading: `create` is asked for, too
     // (AuthorizePodWebsocketUpgradeCreatePermission).
@@ -153,7 +158,6 @@ function authorization(authorizer: Authorizer): Filter {
 
 /** @throws ApiError 403 */
 async function authorize(authorizer: Authorizer, info: RequestInfo, user: UserInfo): Promise<void> {
-  if (user.groups.includes('system:unauthenticated') && isPublic(info)) return;
   const attributes = attributesOf(info, user);
   const decision = await authorizer.authorize(attributes);
   if (decision.allowed) return;

@@ -136,6 +136,16 @@ describe('the RBAC authorizer', () => {
     assert.equal(decide(changing, 'joe', [], 'a').reason, '');
   });
 
+  it('takes no role of another kind or place for the one that a binding names', () => {
+    const odd = new RoleIndex();
+    odd.apply('clusterroles', undefined, clusterRole('r'));
+    odd.apply('roles', undefined, role('r', 'a'));
+    odd.apply('clusterrolebindings', undefined, clusterRoleBinding('b', 'Role/r', user('jane')));
+    odd.apply('rolebindings', undefined, roleBinding('b', 'a', 'Pod/r', user('joe')));
+    assert.equal(decide(odd, 'jane', [], 'a').reason, 'RBAC: role.rbac.authorization.k8s.io "r" not found');
+    assert.equal(decide(odd, 'joe', [], 'a').reason, 'RBAC: unsupported role reference kind: "Pod"');
+  });
+
   it('shows the rules of somebody, apart from what cannot be resolved', () => {
     const shown = rbacAuthorizer(index).rules({ name: 'lost', groups: ['ops'], extra: {} }, 'a');
     assert.deepEqual(shown, {

@@ -39,8 +39,9 @@ export class RoleIndex {
     for (const namespace of map.keys()) if ((namespace === '') === isClusterWide) map.delete(namespace);
   }
 
-  /** The rules of the role; undefined where there is none of this name. @param namespace of the binding */
+  /** The rules of the role; undefined where there is none of this kind and name. @param namespace of the binding: '' of one for the cluster */
   roleRules({ kind, name }: RoleRef, namespace: string): readonly PolicyRule[] | undefined {
+    if (kind !== 'ClusterRole' && (kind !== 'Role' || namespace === '')) return undefined;
     const role = this.#roles.get(kind === 'ClusterRole' ? '' : namespace)?.get(name);
     return role === undefined ? undefined : (role.rules ?? []);
   }

@@ -8,6 +8,7 @@ import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } f
 import { aggregatedRoles, clusterRoleBindings, clusterRoles, givingRoles } from './cluster-roles.ts';
 import { controllerRoles } from './controller-roles.ts';
 import { namespaceRoleBindings, namespaceRoles } from './namespace-roles.ts';
+import { ownClusterRoleBindings, ownClusterRoles, ownRoleBindings, ownRoles } from './own-roles.ts';
 import { type RuleText, ruleOf, subjectOf } from './policy-text.ts';
 
 export interface RbacPolicy {
@@ -47,7 +48,7 @@ export function defaultPolicy(): RbacPolicy {
   }));
   return {
     clusterRoles: [
-      ...Object.entries(clusterRoles).map(([name, rules]) => clusterRole(name, rules)),
+      ...Object.entries({ ...clusterRoles, ...ownClusterRoles }).map(([name, rules]) => clusterRole(name, rules)),
       ...Object.entries(aggregatedRoles).map(([name, role]) => ({
         apiVersion,
         kind: 'ClusterRole',
@@ -59,14 +60,15 @@ export function defaultPolicy(): RbacPolicy {
     clusterRoleBindings: [
       ...Object.entries(clusterRoleBindings).map(([name, subjects]) => clusterRoleBinding(name, subjects)),
       ...controllers.map(({ name, account }) => clusterRoleBinding(name, [`account kube-system/${account}`])),
+      ...Object.entries(ownClusterRoleBindings).map(([name, { role, subjects }]) => clusterRoleBinding(name, subjects, role)),
     ],
-    roles: Object.entries(namespaceRoles).map(([key, rules]) => ({
+    roles: Object.entries({ ...namespaceRoles, ...ownRoles }).map(([key, rules]) => ({
       apiVersion,
       kind: 'Role',
       metadata: namespaced(key),
       rules: rulesOf(rules),
     })),
-    roleBindings: Object.entries(namespaceRoleBindings).map(([key, { role, subjects }]) => ({
+    roleBindings: Object.entries({ ...namespaceRoleBindings, ...ownRoleBindings }).map(([key, { role, subjects }]) => ({
       apiVersion,
       kind: 'RoleBinding',
       metadata: namespaced(key),
@@ -85,12 +87,12 @@ function clusterRole(name: string, rules: readonly RuleText[]): New<ClusterRole>
   };
 }
 
-function clusterRoleBinding(name: string, subjects: readonly string[]): New<ClusterRoleBinding> {
+function clusterRoleBinding(name: string, subjects: readonly string[], role = name): New<ClusterRoleBinding> {
   return {
     apiVersion,
     kind: 'ClusterRoleBinding',
     metadata: metadata(name),
-    roleRef: { apiGroup, kind: 'ClusterRole', name },
+    roleRef: { apiGroup, kind: 'ClusterRole', name: role },
     ...(subjects.length === 0 ? {} : { subjects: subjects.map(subjectOf) }),
   };
 }
