@@ -25,6 +25,8 @@ import type {
   Namespace,
   NetworkPolicy,
   Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
   Pod,
   PodTemplate,
   PriorityClass,
@@ -193,6 +195,15 @@ const rows = {
     cluster: true,
     names: ['no'],
     storage: 'minions',
+  }),
+  persistentvolumeclaims: kind<PersistentVolumeClaim>('PersistentVolumeClaim', 'core/v1.PersistentVolumeClaim', {
+    returnsDeleted: 'yes',
+    names: ['pvc'],
+  }),
+  persistentvolumes: kind<PersistentVolume>('PersistentVolume', 'core/v1.PersistentVolume', {
+    cluster: true,
+    returnsDeleted: 'yes',
+    names: ['pv'],
   }),
   pods: kind<Pod>('Pod', 'core/v1.Pod', {
     returnsDeleted: 'yes',

@@ -25,6 +25,8 @@ import type { NodeLifecycleOptions } from './node-lifecycle.ts';
 import { nodeLifecycleController } from './node-lifecycle.ts';
 import type { PodGcOptions } from './pod-gc.ts';
 import { podGcController } from './pod-gc.ts';
+import { pvProtectionController } from './pv-protection.ts';
+import { pvcProtectionController } from './pvc-protection.ts';
 import { replicaSetController } from './replicaset.ts';
 import { replicationController } from './replication-controller.ts';
 import { resourceQuotaController } from './resource-quota.ts';
@@ -76,6 +78,8 @@ export function controllers(
     garbageCollector(as('garbage-collector-controller', 'generic-garbage-collector')),
     clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
     podGcController(as('pod-garbage-collector'), options),
+    pvProtectionController(as('pv-protection-controller')),
+    pvcProtectionController(as('pvc-protection-controller')),
     nodeLifecycleController(as('node-controller'), options),
     taintEvictionController(as('taint-eviction-controller', 'node-controller')),
     ...(clusterCidr === undefined

@@ -65,6 +65,7 @@ describe('the built-in plugins', () => {
         'PodSecurity',
         'Priority',
         'DefaultTolerationSeconds',
+        'StorageObjectInUseProtection',
         'RuntimeClass',
         'DefaultIngressClass',
         'ResourceQuota',

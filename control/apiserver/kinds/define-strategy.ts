@@ -85,7 +85,7 @@ export interface StatusRules<T extends KubeObject> {
   /** What a write of `/status` keeps of `metadata`, besides what no write may change. */
   keeps?: readonly ('labels' | 'annotations' | 'ownerReferences' | 'finalizers')[];
   /** Completes what a client reports; in place. */
-  prepare?(object: T, old: T): void;
+  prepare?(object: T, old: T, context: RequestContext): void;
   /** What is wrong with the status. */
   validate?(object: T, old: T): FieldError[];
 }
@@ -116,7 +116,7 @@ export function defineStrategy<T extends KubeObject>(declared: StrategyDeclarati
     },
     prepareForUpdate(object, old, context, subresource) {
       if (subresource === 'status') {
-        keepAllButStatus(object, old, status ?? {});
+        keepAllButStatus(object, old, status ?? {}, context);
         return;
       }
       const part = parts?.[subresource];
@@ -170,14 +170,19 @@ function updateErrors<T extends KubeObject>(declared: StrategyDeclaration<T>, ob
   }
 }
 
-function keepAllButStatus<T extends KubeObject>(object: T, old: T, { keeps = [], prepare }: StatusRules<T>): void {
+function keepAllButStatus<T extends KubeObject>(
+  object: T,
+  old: T,
+  { keeps = [], prepare }: StatusRules<T>,
+  context: RequestContext,
+): void {
   for (const name of new Set([...Object.keys(object), ...Object.keys(old)]))
     if (!['apiVersion', 'kind', 'metadata', 'status'].includes(name)) setField(object, name, fieldOf(old, name));
   for (const name of keeps) {
     if (old.metadata[name] === undefined) delete object.metadata[name];
     else Object.assign(object.metadata, { [name]: old.metadata[name] });
   }
-  prepare?.(object, old);
+  prepare?.(object, old, context);
 }
 
 function raiseGeneration<T extends KubeObject>(object: T, old: T, counted: 'spec' | ((object: T) => unknown)): void {

@@ -18,6 +18,8 @@ import { eventKind, eventsEventKind } from './core/event/strategy.ts';
 import { limitRangeKind } from './core/limitrange/strategy.ts';
 import { namespaceKind } from './core/namespace/strategy.ts';
 import { nodeKind } from './core/node/strategy.ts';
+import { persistentVolumeKind } from './core/persistentvolume/strategy.ts';
+import { persistentVolumeClaimKind } from './core/persistentvolumeclaim/strategy.ts';
 import { podKind } from './core/pod/strategy.ts';
 import { podTemplateKind } from './core/podtemplate/strategy.ts';
 import { replicationControllerKind } from './core/replicationcontroller/strategy.ts';
@@ -60,6 +62,8 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   namespaceKind,
   networkPolicyKind,
   nodeKind,
+  persistentVolumeClaimKind,
+  persistentVolumeKind,
   podKind,
   podTemplateKind,
   priorityClassKind,

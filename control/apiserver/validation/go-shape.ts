@@ -8,7 +8,19 @@
 type Shape = Readonly<Record<string, readonly [goName: string, absent?: unknown, inner?: Shape]>>;
 
 const profile: Shape = { type: ['Type', ''], localhostProfile: ['LocalhostProfile'] };
+const dataSource: Shape = { apiGroup: ['APIGroup'], kind: ['Kind', ''], name: ['Name', ''] };
 const shapes = {
+  persistentVolumeClaimSpec: {
+    accessModes: ['AccessModes'],
+    selector: ['Selector'],
+    resources: ['Resources', { Limits: null, Requests: null }, { limits: ['Limits'], requests: ['Requests'] }],
+    volumeName: ['VolumeName', ''],
+    storageClassName: ['StorageClassName'],
+    volumeMode: ['VolumeMode'],
+    dataSource: ['DataSource', null, dataSource],
+    dataSourceRef: ['DataSourceRef', null, { ...dataSource, namespace: ['Namespace'] }],
+    volumeAttributesClassName: ['VolumeAttributesClassName'],
+  },
   resourceClaim: {
     name: ['Name', ''],
     resourceClaimName: ['ResourceClaimName'],

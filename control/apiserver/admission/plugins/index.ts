@@ -15,6 +15,7 @@ import { priority } from './priority.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
+import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
 
 export interface AdmissionDeps {
@@ -43,6 +44,7 @@ export function admissionPlugins({
     podSecurity(podSecurityOptions),
     priority(),
     defaultTolerationSeconds(tolerationSeconds),
+    storageObjectInUseProtection(),
     runtimeClass(),
     defaultIngressClass(),
     resourceQuota(),

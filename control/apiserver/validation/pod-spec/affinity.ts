@@ -7,6 +7,7 @@ import type {
   Affinity,
   LabelSelector,
   NodeAffinity,
+  NodeSelector,
   NodeSelectorRequirement,
   NodeSelectorTerm,
   PodAffinity,
@@ -28,12 +29,8 @@ function validateNodeAffinity(affinity: NodeAffinity, path: string): FieldError[
   const requiredTerms = affinity.requiredDuringSchedulingIgnoredDuringExecution;
   const preferredPath = `${path}.preferredDuringSchedulingIgnoredDuringExecution`;
   const errors: FieldError[] = [];
-  if (requiredTerms !== undefined) {
-    const terms = requiredTerms.nodeSelectorTerms ?? [];
-    const at = `${path}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`;
-    if (terms.length === 0) errors.push(required(at, 'must have at least one node selector term'));
-    terms.forEach((term, index) => errors.push(...validateNodeTerm(term, true, `${at}[${index}]`)));
-  }
+  if (requiredTerms !== undefined)
+    errors.push(...validateNodeSelector(requiredTerms, true, `${path}.requiredDuringSchedulingIgnoredDuringExecution`));
   affinity.preferredDuringSchedulingIgnoredDuringExecution?.forEach(
     ({ weight = 0, preference }: Submitted<PreferredSchedulingTerm>, index) => {
       errors.push(...validateWeight(weight, `${preferredPath}[${index}].weight`));
@@ -41,6 +38,17 @@ function validateNodeAffinity(affinity: NodeAffinity, path: string): FieldError[
     },
   );
   return errors;
+}
+
+/** Which nodes something is bound to. @param checkValues whether values must be such as labels may have */
+export function validateNodeSelector(
+  { nodeSelectorTerms = [] }: Submitted<NodeSelector>,
+  checkValues: boolean,
+  path: string,
+): FieldError[] {
+  const at = `${path}.nodeSelectorTerms`;
+  if (nodeSelectorTerms.length === 0) return [required(at, 'must have at least one node selector term')];
+  return nodeSelectorTerms.flatMap((term, index) => validateNodeTerm(term, checkValues, `${at}[${index}]`));
 }
 
 function validateWeight(weight: number, path: string): FieldError[] {

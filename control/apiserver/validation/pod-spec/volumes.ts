@@ -1,14 +1,27 @@
 /** Volumes and their mounts. Source: upstream `pkg/apis/core/validation/validation.go`. */
 import type { FieldError } from '#api/field-error.ts';
 import { duplicate, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
-import { isDns1123Label } from '#api/names.ts';
+import { isDns1123Label, isDns1123Subdomain } from '#api/names.ts';
 import { compareQuantity } from '#api/quantity.ts';
 import type { KeyToPath, Volume } from '#api/types.generated.ts';
-import { validateFileMode, validateNoBacksteps } from '../paths.ts';
+import { validateClaimTemplate } from '../../kinds/core/persistentvolumeclaim/spec-validation.ts';
+import { validateFileMode, validateLocalDescendingPath } from '../paths.ts';
+import { requireFields, requireSecretRef, validateCsiDriverName } from '../volumes/fields.ts';
+import { longPortal, validateIscsi } from '../volumes/iscsi.ts';
+import {
+  validateAwsElasticBlockStore,
+  validateAzureDisk,
+  validateFc,
+  validateFlexVolume,
+  validateFlocker,
+  validateGcePersistentDisk,
+  validateHostPath,
+  validateNfs,
+  validateQuobyte,
+  validateStorageOs,
+} from '../volumes/sources.ts';
 import { validateProjected } from './projected-volume.ts';
 import { validateDownwardFile, validateKeyToPath } from './volume-files.ts';
-
-const hostPathTypes = ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'];
 
 type SourceName = Exclude<keyof Volume, 'name'>;
 
@@ -88,47 +101,77 @@ function sourcesOf(volume: Volume): SourceName[] {
 
 type SourceCheck = (volume: Volume, path: string, isPod: boolean) => FieldError[];
 
-/** For the types that this cluster runs, and for those of others what they cannot do without. */
+/** Types without an entry have nothing that could be wrong. */
 const checks: Partial<Record<SourceName, SourceCheck>> = {
   emptyDir: validateEmptyDir,
-  hostPath: validateHostPath,
+  hostPath: ({ hostPath }, path) => validateHostPath(hostPath ?? {}, path),
+  gitRepo: ({ gitRepo }, path) => [
+    ...requireFields(gitRepo ?? {}, path, 'repository'),
+    ...validateLocalDescendingPath(gitRepo?.directory ?? '', `${path}.directory`),
+  ],
+  gcePersistentDisk: ({ gcePersistentDisk }, path) =>
+    validateGcePersistentDisk(gcePersistentDisk ?? {}, path.replace(/gcePersistentDisk$/, 'persistentDisk')),
+  awsElasticBlockStore: ({ awsElasticBlockStore }, path) => validateAwsElasticBlockStore(awsElasticBlockStore ?? {}, path),
   secret: ({ secret }, path) => validateFiles(secret?.secretName, 'secretName', secret ?? {}, path),
-  configMap: ({ configMap }, path) => validateFiles(configMap?.name, 'name', configMap ?? {}, path),
+  nfs: ({ nfs }, path) => validateNfs(nfs ?? {}, path),
+  iscsi: validatePodIscsi,
+  glusterfs: ({ glusterfs }, path) => requireFields(glusterfs ?? {}, path, 'endpoints', 'path'),
+  flocker: ({ flocker }, path) => validateFlocker(flocker ?? {}, path),
+  persistentVolumeClaim: ({ persistentVolumeClaim }, path) => requireFields(persistentVolumeClaim ?? {}, path, 'claimName'),
+  rbd: ({ rbd }, path) => requireFields(rbd ?? {}, path, 'monitors', 'image'),
+  cinder: ({ cinder }, path) => [
+    ...requireFields(cinder ?? {}, path, 'volumeID'),
+    ...requireSecretRef(cinder?.secretRef, path, 'name'),
+  ],
+  cephfs: ({ cephfs }, path) => requireFields(cephfs ?? {}, path, 'monitors'),
+  quobyte: ({ quobyte }, path) => validateQuobyte(quobyte ?? {}, path),
   downwardAPI: ({ downwardAPI }, path) => [
     ...validateFileMode(downwardAPI?.defaultMode, `${path}.defaultMode`),
     ...(downwardAPI?.items ?? []).flatMap((file) => validateDownwardFile(file, path)),
   ],
+  fc: ({ fc }, path) => validateFc(fc ?? {}, path),
+  flexVolume: ({ flexVolume }, path) => validateFlexVolume(flexVolume ?? {}, path),
+  configMap: ({ configMap }, path) => validateFiles(configMap?.name, 'name', configMap ?? {}, path),
+  azureFile: ({ azureFile }, path) => requireFields(azureFile ?? {}, path, 'secretName', 'shareName'),
+  vsphereVolume: ({ vsphereVolume }, path) => requireFields(vsphereVolume ?? {}, path, 'volumePath'),
+  photonPersistentDisk: ({ photonPersistentDisk }, path) => requireFields(photonPersistentDisk ?? {}, path, 'pdID'),
+  portworxVolume: ({ portworxVolume }, path) => requireFields(portworxVolume ?? {}, path, 'volumeID'),
+  azureDisk: ({ azureDisk }, path) => validateAzureDisk(azureDisk ?? {}, path),
+  storageos: ({ storageos }, path) => [
+    ...validateStorageOs(storageos ?? {}, path),
+    ...requireSecretRef(storageos?.secretRef, path, 'name'),
+  ],
   projected: ({ projected }, path) => validateProjected(projected ?? {}, path),
-  persistentVolumeClaim: ({ persistentVolumeClaim }, path) =>
-    persistentVolumeClaim?.claimName ? [] : [required(`${path}.claimName`)],
-  ephemeral: ({ ephemeral }, path) =>
-    ephemeral?.volumeClaimTemplate === undefined ? [required(`${path}.volumeClaimTemplate`)] : [],
-  nfs: validateNfs,
-  csi: ({ csi }, path) => (csi?.driver ? [] : [required(`${path}.driver`)]),
+  scaleIO: ({ scaleIO }, path) => requireFields(scaleIO ?? {}, path, 'gateway', 'system', 'volumeName'),
+  csi: validateCsi,
+  ephemeral: ({ ephemeral }, path) => {
+    const at = `${path}.volumeClaimTemplate`;
+    const template = ephemeral?.volumeClaimTemplate;
+    return template === undefined ? [required(at)] : validateClaimTemplate(template, at);
+  },
   image: validateImage,
 };
+
+/** With an initiator of its own, name and portal become parts of the name of an interface. */
+function validatePodIscsi({ name = '', iscsi }: Volume, path: string): FieldError[] {
+  const errors = validateIscsi(iscsi ?? {}, path);
+  const { initiatorName, targetPortal = '' } = iscsi ?? {};
+  if (initiatorName === undefined || Buffer.byteLength(`${name}:${targetPortal}`) <= 64) return errors;
+  return [...errors, invalidValue(path.replace(/iscsi$/, 'name'), name, longPortal)];
+}
+
+function validateCsi({ csi }: Volume, path: string): FieldError[] {
+  const errors = validateCsiDriverName(csi?.driver, `${path}.driver`);
+  if (csi?.nodePublishSecretRef === undefined) return errors;
+  const { name } = csi.nodePublishSecretRef;
+  if (!name) return [...errors, required(`${path}.nodePublishSecretRef.name`)];
+  return [...errors, ...isDns1123Subdomain(name).map((text) => invalidValue(`${path}.name`, name, text))];
+}
 
 function validateEmptyDir({ emptyDir }: Volume, path: string): FieldError[] {
   const limit = emptyDir?.sizeLimit;
   if (limit === undefined || compareQuantity(limit, 0) >= 0) return [];
   return [forbiddenField(`${path}.sizeLimit`, 'SizeLimit field must be a valid resource quantity')];
-}
-
-function validateHostPath({ hostPath }: Volume, path: string): FieldError[] {
-  if (!hostPath?.path) return [required(`${path}.path`)];
-  const errors = validateNoBacksteps(hostPath.path, `${path}.path`);
-  const { type } = hostPath;
-  return type === undefined || hostPathTypes.includes(type)
-    ? errors
-    : [...errors, notSupported(`${path}.type`, type, hostPathTypes)];
-}
-
-function validateNfs({ nfs }: Volume, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  if (!nfs?.server) errors.push(required(`${path}.server`));
-  if (!nfs?.path) errors.push(required(`${path}.path`));
-  if (nfs?.path?.startsWith('/') !== true) errors.push(invalidValue(`${path}.path`, nfs?.path ?? '', 'must be an absolute path'));
-  return errors;
 }
 
 function validateImage({ image }: Volume, path: string, isPod: boolean): FieldError[] {

@@ -9,6 +9,7 @@ import type {
   DownwardAPIVolumeFile,
   EphemeralContainer,
   LifecycleHandler,
+  PersistentVolumeSpec,
   Pod,
   PodSpec,
   Probe,
@@ -143,8 +144,13 @@ function setProjectedDefaults(projected: ProjectedVolumeSource): void {
   }
 }
 
-/** Volume types from before CSI, which the API still carries. */
-function setLegacyVolumeDefaults({ iscsi, rbd, scaleIO, azureDisk }: Volume): void {
+/** Volume types from before CSI, which the API still carries, in pods and in PersistentVolumes. */
+type LegacyVolumes =
+  | Pick<Volume, 'iscsi' | 'rbd' | 'scaleIO' | 'azureDisk'>
+  | Pick<PersistentVolumeSpec, 'iscsi' | 'rbd' | 'scaleIO' | 'azureDisk'>;
+
+/** Their defaults; in place. */
+export function setLegacyVolumeDefaults({ iscsi, rbd, scaleIO, azureDisk }: LegacyVolumes): void {
   if (iscsi !== undefined) iscsi.iscsiInterface ||= 'default';
   if (rbd !== undefined) {
     rbd.pool ||= 'rbd';

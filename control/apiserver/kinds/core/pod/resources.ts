@@ -20,8 +20,11 @@ export const isNativeResource = (name: string): boolean => !name.includes('/') |
 export const isOvercommitAllowed = (name: string): boolean => isNativeResource(name) && !isHugePages(name);
 
 /** Nothing is counted in parts of a thousandth: finer quantities are rounded away from zero. In place. @throws QuantityError */
-export function roundUpResources({ limits, requests }: ResourceRequirements): void {
-  for (const list of [limits, requests]) {
+export const roundUpResources = ({ limits, requests }: ResourceRequirements): void => roundUpQuantities(limits, requests);
+
+/** The same of any lists of quantities by resource. @throws QuantityError */
+export function roundUpQuantities(...lists: readonly (Record<string, Quantity> | undefined)[]): void {
+  for (const list of lists) {
     if (list === undefined) continue;
     for (const [name, quantity] of Object.entries(list)) {
       const { unscaled, scale, format } = parseQuantity(quantity);

@@ -1,0 +1,26 @@
+/**
+ * StorageObjectInUseProtection: claims, volumes and classes of volume attributes begin with a finalizer, which a controller takes away
+ * when nothing uses the object any more.
+ *
+ * Source: upstream `plugin/pkg/admission/storage/storageobjectinuseprotection`.
+ */
+import type { AdmissionAttributes, AdmissionPlugin } from '../plugin.ts';
+
+const finalizers: ReadonlyMap<string, string> = new Map([
+  ['persistentvolumes', 'kubernetes.io/pv-protection'],
+  ['persistentvolumeclaims', 'kubernetes.io/pvc-protection'],
+  ['volumeattributesclasses.storage.k8s.io', 'kubernetes.io/vac-protection'],
+]);
+
+/** Refuses nothing. */
+export const storageObjectInUseProtection = (): AdmissionPlugin => ({
+  name: 'StorageObjectInUseProtection',
+  handles: (operation) => operation === 'create',
+
+  mutate({ resource: { group, plural }, subresource, object }: AdmissionAttributes) {
+    const finalizer = finalizers.get(group === '' ? plural : `${plural}.${group}`);
+    if (finalizer === undefined || subresource !== '' || object === undefined) return;
+    const { metadata } = object;
+    if (metadata.finalizers?.includes(finalizer) !== true) metadata.finalizers = [...(metadata.finalizers ?? []), finalizer];
+  },
+});

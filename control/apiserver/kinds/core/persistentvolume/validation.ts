@@ -1,0 +1,169 @@
+/** PersistentVolumes. Source: upstream `pkg/apis/core/validation/validation.go`, `pkg/volume/validation/pv_validation.go`. */
+import { posix } from 'node:path';
+import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
+import { isValidLabelValue } from '#api/names.ts';
+import { ownValue } from '#api/own-value.ts';
+import type { PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity } from '#api/types.generated.ts';
+import { validateImmutable } from '../../../validation/object-meta.ts';
+import { validateNodeSelector } from '../../../validation/pod-spec/affinity.ts';
+import { semanticEqual } from '../../../validation/semantic-equal.ts';
+import { submitted } from '../../../validation/submitted.ts';
+import { unifiedDiff } from '../../../validation/unified-diff.ts';
+import { validateAccessModes, volumeModes } from '../persistentvolumeclaim/access-modes.ts';
+import { validateBasicQuantity, validateClassName, validatePositiveQuantity } from '../persistentvolumeclaim/spec-validation.ts';
+import { goSource } from './source-text.ts';
+import { validateVolumeSources } from './sources-validation.ts';
+
+const reclaimPolicies = ['Delete', 'Recycle', 'Retain'];
+export const mountOptionsAnnotation = 'volume.beta.kubernetes.io/mount-options';
+
+/** Types of volume for which options of mount may stand in the annotation. */
+const mountable = [
+  'gcePersistentDisk',
+  'awsElasticBlockStore',
+  'glusterfs',
+  'nfs',
+  'rbd',
+  'quobyte',
+  'iscsi',
+  'cinder',
+  'cephfs',
+  'azureFile',
+  'vsphereVolume',
+  'azureDisk',
+  'photonPersistentDisk',
+] as const satisfies readonly (keyof PersistentVolumeSpec)[];
+
+export function validateVolume(volume: PersistentVolume, old: PersistentVolume | undefined): FieldError[] {
+  const { metadata, spec } = volume;
+  return [...validateSpec(spec, metadata.name, old?.spec), ...validateMountOptions(volume)];
+}
+
+function validateSpec(spec: PersistentVolumeSpec, name: string, old: PersistentVolumeSpec | undefined): FieldError[] {
+  const { accessModes = [], persistentVolumeReclaimPolicy: policy, volumeMode, hostPath } = spec;
+  const isRoot = posix.normalize(submitted(hostPath ?? { path: '' }).path ?? '') === '/';
+  const root = "may not be 'recycle' for a hostPath mount of '/'";
+  return [
+    ...(accessModes.length === 0 ? [required('spec.accessModes')] : []),
+    ...validateAccessModes(accessModes, 'spec.accessModes'),
+    ...validateCapacity(spec),
+    ...(policy && !reclaimPolicies.includes(policy)
+      ? [notSupported('spec.persistentVolumeReclaimPolicy', policy, reclaimPolicies)]
+      : []),
+    ...validateNodeAffinity(spec.nodeAffinity, old?.nodeAffinity),
+    ...validateVolumeSources(spec, name),
+    ...(isRoot && policy === 'Recycle' ? [forbiddenField('spec.persistentVolumeReclaimPolicy', root)] : []),
+    ...validateClassName(spec.storageClassName, 'spec.storageClassName'),
+    ...(volumeMode === undefined || volumeModes.includes(volumeMode)
+      ? []
+      : [notSupported('spec.volumeMode', volumeMode, volumeModes)]),
+    ...validateAttributesClass(spec),
+  ];
+}
+
+/** Of storage, and of nothing else. */
+function validateCapacity({ capacity }: PersistentVolumeSpec): FieldError[] {
+  const entries = Object.entries(capacity ?? {});
+  const path = 'spec.capacity';
+  const errors: FieldError[] = entries.length === 0 ? [required(path)] : [];
+  if (ownValue(capacity ?? {}, 'storage') === undefined || entries.length > 1)
+    errors.push(notSupported(path, capacity, ['storage']));
+  return [
+    ...errors,
+    ...entries.flatMap(([name, quantity]) => [
+      ...validateBasicQuantity(quantity, `${path}[${name}]`),
+      ...validatePositiveQuantity(quantity, `${path}[${name}]`),
+    ]),
+  ];
+}
+
+/** Values that no label can have were not refused once, so an update may keep them. */
+function validateNodeAffinity(affinity: VolumeNodeAffinity | undefined, old: VolumeNodeAffinity | undefined): FieldError[] {
+  if (affinity === undefined) return [];
+  const path = 'spec.nodeAffinity.required';
+  if (affinity.required === undefined) return [required(path, 'must specify required node constraints')];
+  return validateNodeSelector(affinity.required, !hasInvalidValue(old), path);
+}
+
+function hasInvalidValue(affinity: VolumeNodeAffinity | undefined): boolean {
+  return (affinity?.required?.nodeSelectorTerms ?? []).some(({ matchExpressions = [] }) =>
+    matchExpressions.some(({ values = [] }) => values.some((value) => isValidLabelValue(value).length > 0)),
+  );
+}
+
+function validateAttributesClass({ volumeAttributesClassName: name, csi }: PersistentVolumeSpec): FieldError[] {
+  if (name === undefined) return [];
+  const path = 'spec.volumeAttributesClassName';
+  return [
+    ...(name === '' ? [required(path, 'an empty string is disallowed')] : validateClassName(name, path)),
+    ...(csi === undefined ? [required('spec.csi', 'has to be specified when using volumeAttributesClassName')] : []),
+  ];
+}
+
+function validateMountOptions({ metadata, spec }: PersistentVolume): FieldError[] {
+  if (mountable.some((name) => spec[name] !== undefined)) return [];
+  if (ownValue(metadata.annotations ?? {}, mountOptionsAnnotation) === undefined) return [];
+  const text = 'may not specify mount options for this volume type';
+  return [forbiddenField(`metadata.annotations.${mountOptionsAnnotation}`, text)];
+}
+
+/** The source, the mode and, once there, the node affinity stay. */
+export function validateVolumeUpdate({ spec }: PersistentVolume, { spec: old }: PersistentVolume): FieldError[] {
+  const classRemoved = old.volumeAttributesClassName !== undefined && spec.volumeAttributesClassName === undefined;
+  const removed = 'update from non-nil value to nil is forbidden';
+  return [
+    ...validateSourceKept(spec, old),
+    ...validateImmutable(spec.volumeMode, old.volumeMode, 'volumeMode'),
+    ...(old.nodeAffinity === undefined ? [] : validateNodeAffinityKept(spec.nodeAffinity, old.nodeAffinity)),
+    ...(classRemoved ? [forbiddenField('spec.volumeAttributesClassName', removed)] : []),
+  ];
+}
+
+/** A secret for expansion by the controller may come later. */
+function validateSourceKept(spec: PersistentVolumeSpec, old: PersistentVolumeSpec): FieldError[] {
+  const comparable = { ...spec };
+  if (spec.csi !== undefined && old.csi !== undefined && old.csi.controllerExpandSecretRef === undefined) {
+    const { controllerExpandSecretRef: _, ...csi } = spec.csi;
+    comparable.csi = csi;
+  }
+  const [before, after] = [goSource(old), goSource(comparable)];
+  if (semanticEqual(before, after)) return [];
+  const text = `spec.persistentvolumesource is immutable after creation\n${unifiedDiff(before, after)}`;
+  return [forbiddenField('spec.persistentvolumesource', text)];
+}
+
+/** Labels of nodes that were renamed. */
+const renamed: ReadonlyMap<string, string> = new Map([
+  ['failure-domain.beta.kubernetes.io/zone', 'topology.kubernetes.io/zone'],
+  ['failure-domain.beta.kubernetes.io/region', 'topology.kubernetes.io/region'],
+  ['beta.kubernetes.io/os', 'kubernetes.io/os'],
+  ['beta.kubernetes.io/arch', 'kubernetes.io/arch'],
+  ['beta.kubernetes.io/instance-type', 'node.kubernetes.io/instance-type'],
+]);
+
+/** A key may become the one that replaced it. */
+function validateNodeAffinityKept(affinity: VolumeNodeAffinity | undefined, old: VolumeNodeAffinity): FieldError[] {
+  const expected = structuredClone(old);
+  expected.required?.nodeSelectorTerms?.forEach((term, index) => {
+    const now = affinity?.required?.nodeSelectorTerms?.[index];
+    for (const list of ['matchExpressions', 'matchFields'] as const)
+      term[list]?.forEach((requirement, at) => {
+        const key = now?.[list]?.[at]?.key;
+        if (key !== undefined && renamed.get(requirement.key) === key) requirement.key = key;
+      });
+  });
+  if (affinity !== undefined && semanticEqual(affinity, expected)) return [];
+  const shown = affinity === undefined ? null : goAffinity(affinity);
+  return [invalidValue('nodeAffinity', shown, 'field is immutable, except for updating from beta label to GA')];
+}
+
+/** As Go's internal types print it. */
+function goAffinity({ required: selector }: VolumeNodeAffinity): object {
+  const requirements = (list: { key: string; operator: string; values?: string[] | undefined }[] | undefined) =>
+    list?.map(({ key, operator, values }) => ({ Key: key, Operator: operator, Values: values ?? null })) ?? null;
+  const terms = selector?.nodeSelectorTerms?.map(({ matchExpressions, matchFields }) => ({
+    MatchExpressions: requirements(matchExpressions),
+    MatchFields: requirements(matchFields),
+  }));
+  return { Required: selector === undefined ? null : { NodeSelectorTerms: terms ?? null } };
+}

@@ -1,0 +1,34 @@
+/**
+ * `dataSource` and `dataSourceRef` say the same thing, and either is enough.
+ *
+ * Source: upstream `pkg/api/persistentvolumeclaim/util.go`; KEP-1495.
+ */
+import type { PersistentVolumeClaimSpec } from '#api/types.generated.ts';
+
+/**
+ * Completes the data sources of a spec; in place. A `dataSource` alone may be a claim or a snapshot, and all else is dropped
+ * silently, as it always was. @param old the stored spec; undefined on create
+ */
+export function completeDataSources(spec: PersistentVolumeClaimSpec, old: PersistentVolumeClaimSpec | undefined): void {
+  // Sources in other namespaces are an alpha feature, off by default.
+  if (spec.dataSourceRef?.namespace && old?.dataSourceRef === undefined) delete spec.dataSourceRef;
+  const hadSource = old?.dataSource !== undefined || old?.dataSourceRef !== undefined;
+  if (!hadSource && spec.dataSourceRef === undefined && !isClaimOrSnapshot(spec)) delete spec.dataSource;
+  mirror(spec);
+}
+
+function isClaimOrSnapshot({ dataSource }: PersistentVolumeClaimSpec): boolean {
+  const { kind, apiGroup = '' } = dataSource ?? {};
+  return (
+    (kind === 'PersistentVolumeClaim' && apiGroup === '') || (kind === 'VolumeSnapshot' && apiGroup === 'snapshot.storage.k8s.io')
+  );
+}
+
+function mirror(spec: PersistentVolumeClaimSpec): void {
+  const { dataSource, dataSourceRef } = spec;
+  if (dataSource !== undefined && dataSourceRef === undefined) spec.dataSourceRef = { ...dataSource };
+  else if (dataSourceRef !== undefined && dataSource === undefined && !dataSourceRef.namespace) {
+    const { namespace: _, ...local } = dataSourceRef;
+    spec.dataSource = local;
+  }
+}

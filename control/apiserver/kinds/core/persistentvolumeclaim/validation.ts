@@ -1,0 +1,137 @@
+/** PersistentVolumeClaims. Source: upstream `pkg/apis/core/validation/validation.go`. */
+import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
+import type { Quantity } from '#api/json.ts';
+import { validateLabelSelector } from '#api/labels.ts';
+import { isQualifiedName } from '#api/names.ts';
+import { ownValue } from '#api/own-value.ts';
+import { compareQuantity } from '#api/quantity.ts';
+import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '#api/types.generated.ts';
+import { goShape } from '../../../validation/go-shape.ts';
+import { validateImmutable } from '../../../validation/object-meta.ts';
+import { validateResourceQuantity } from '../../../validation/pod-spec/resources.ts';
+import { semanticEqual } from '../../../validation/semantic-equal.ts';
+import { unifiedDiff } from '../../../validation/unified-diff.ts';
+import { isNativeResource } from '../pod/resources.ts';
+import { validateBasicQuantity, validateClaimSpec } from './spec-validation.ts';
+import { classAnnotation } from './storage-class-name.ts';
+
+const resizeStatuses = [
+  'ControllerResizeInProgress',
+  'ControllerResizeInfeasible',
+  'NodeResizeInProgress',
+  'NodeResizeInfeasible',
+  'NodeResizePending',
+].sort();
+
+export function validateClaim({ spec }: PersistentVolumeClaim, old: PersistentVolumeClaim | undefined): FieldError[] {
+  if (old === undefined) return validateClaimSpec(spec, 'spec');
+  const { selector, dataSource, dataSourceRef } = old.spec;
+  return validateClaimSpec(spec, 'spec', {
+    selector: validateLabelSelector(selector, '').length > 0,
+    dataSourceGroup: dataSource?.apiGroup !== undefined || dataSourceRef?.apiGroup !== undefined,
+  });
+}
+
+const storageOf = (requests: Record<string, Quantity> | undefined): Quantity => ownValue(requests ?? {}, 'storage') ?? 0;
+
+/** Once made, a claim is bound to one volume, grows, and changes its class of attributes; nothing else. */
+export function validateClaimUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
+  return [
+    ...validateClassAnnotation(claim, old),
+    ...validateSpecKept(comparable(claim, old), old.spec),
+    ...validateShrinking(claim, old),
+    ...validateImmutable(claim.spec.volumeMode, old.spec.volumeMode, 'volumeMode'),
+    ...validateAttributesClass(claim, old),
+  ];
+}
+
+/** The annotation, a class's name before there was the field, may move into the field. */
+function movesIntoField(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): boolean {
+  const before = old.metadata.annotations?.[classAnnotation];
+  const now = claim.metadata.annotations?.[classAnnotation];
+  return (
+    before !== undefined &&
+    old.spec.storageClassName === undefined &&
+    claim.spec.storageClassName === before &&
+    (now === undefined || now === before)
+  );
+}
+
+function validateClassAnnotation(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
+  if (movesIntoField(claim, old)) return [];
+  const now = claim.metadata.annotations?.[classAnnotation] ?? '';
+  if (now === (old.metadata.annotations?.[classAnnotation] ?? '')) return [];
+  return [invalidValue(`metadata.annotations.${classAnnotation}`, now, 'field is immutable')];
+}
+
+/** The new spec, where what may change is as it was. */
+function comparable(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): PersistentVolumeClaimSpec {
+  const spec: PersistentVolumeClaimSpec = { ...claim.spec };
+  if (!old.spec.volumeName && spec.volumeName !== undefined) spec.volumeName = old.spec.volumeName;
+  const annotation = old.metadata.annotations?.[classAnnotation];
+  const isUpgrade = spec.storageClassName !== undefined && old.spec.storageClassName === undefined;
+  if (movesIntoField(claim, old) || (isUpgrade && (annotation === undefined || annotation === spec.storageClassName)))
+    delete spec.storageClassName;
+  if (claim.status?.phase !== 'Bound') return spec;
+  if (spec.resources?.requests !== undefined) {
+    const storage = storageOf(old.spec.resources?.requests);
+    spec.resources = { ...spec.resources, requests: { ...spec.resources.requests, storage } };
+  }
+  if (old.spec.volumeAttributesClassName === undefined) delete spec.volumeAttributesClassName;
+  else spec.volumeAttributesClassName = old.spec.volumeAttributesClassName;
+  return spec;
+}
+
+/** Pointers to texts: an empty class is not the same as none. */
+const pointers = ['storageClassName', 'volumeMode', 'volumeAttributesClassName'] as const;
+
+function validateSpecKept(spec: PersistentVolumeClaimSpec, old: PersistentVolumeClaimSpec): FieldError[] {
+  if (pointers.every((field) => spec[field] === old[field]) && semanticEqual(spec, old)) return [];
+  const [before, after] = [old, spec].map((one) => goShape(one, 'persistentVolumeClaimSpec'));
+  const text = 'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims';
+  return [forbiddenField('spec', `${text}\n${unifiedDiff(before, after)}`)];
+}
+
+/** An expansion that failed may be taken back, down to just above what there is. */
+function validateShrinking(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
+  const size = storageOf(claim.spec.resources?.requests);
+  if (compareQuantity(size, storageOf(old.spec.resources?.requests)) >= 0) return [];
+  if (compareQuantity(size, storageOf(old.status?.capacity)) > 0) return [];
+  return [forbiddenField('spec.resources.requests.storage', 'field can not be less than status.capacity')];
+}
+
+function validateAttributesClass({ spec }: PersistentVolumeClaim, { spec: old, status }: PersistentVolumeClaim): FieldError[] {
+  const { volumeAttributesClassName: name } = spec;
+  if (name === old.volumeAttributesClassName || status?.currentVolumeAttributesClassName === undefined || name) return [];
+  const what = name === undefined ? 'nil' : 'empty string';
+  const text = `update to ${what} is forbidden when status.currentVolumeAttributesClassName is not nil`;
+  return [forbiddenField('spec.volumeAttributesClassName', text)];
+}
+
+export function validateClaimStatus({ spec, status = {} }: PersistentVolumeClaim): FieldError[] {
+  const { capacity = {}, allocatedResourceStatuses = {}, allocatedResources = {} } = status;
+  const statusesAt = 'status.allocatedResourceStatuses';
+  const allocatedAt = 'status.allocatedResources';
+  return [
+    ...((spec.accessModes ?? []).length === 0 ? [required('Spec.accessModes')] : []),
+    ...Object.entries(capacity).flatMap(([name, quantity]) => validateBasicQuantity(quantity, `status.capacity[${name}]`)),
+    ...Object.entries(allocatedResourceStatuses).flatMap(([name, value]) => [
+      ...validateResourceKey(name, statusesAt),
+      ...(resizeStatuses.includes(value) ? [] : [notSupported(statusesAt, name, resizeStatuses)]),
+    ]),
+    ...Object.entries(allocatedResources).flatMap(([name, quantity]) => {
+      const key = validateResourceKey(name, allocatedAt);
+      if (key.length > 0) return key;
+      const at = `${allocatedAt}[${name}]`;
+      const negative = validateBasicQuantity(quantity, at);
+      return negative.length > 0 ? negative : validateResourceQuantity('storage', quantity, at);
+    }),
+  ];
+}
+
+/** Of the system's own resources only `storage` is one of volumes. */
+function validateResourceKey(name: string, path: string): FieldError[] {
+  const errors = isQualifiedName(name).map((text) => invalidValue(path, name, text));
+  if (errors.length > 0 || !isNativeResource(name) || name === 'storage') return errors;
+  return [notSupported(path, name, ['storage'])];
+}

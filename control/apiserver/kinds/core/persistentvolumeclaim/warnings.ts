@@ -1,0 +1,21 @@
+/** What may not do what was meant. Source: upstream `pkg/api/persistentvolumeclaim/util.go`. */
+import { ownValue } from '#api/own-value.ts';
+import { canonicalQuantity, toMillis } from '#api/quantity.ts';
+import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '#api/types.generated.ts';
+import { classAnnotation } from './storage-class-name.ts';
+
+export function claimWarnings({ metadata, spec }: PersistentVolumeClaim): string[] {
+  const isAnnotated = ownValue(metadata.annotations ?? {}, classAnnotation) !== undefined;
+  const text = 'deprecated since v1.8; use "storageClassName" attribute instead';
+  return [...(isAnnotated ? [`metadata.annotations[${classAnnotation}]: ${text}`] : []), ...claimSpecWarnings(spec, 'spec')];
+}
+
+/** Nobody can store half a byte. @param path where the spec stands */
+export function claimSpecWarnings({ resources = {} }: PersistentVolumeClaimSpec, path: string): string[] {
+  return (['requests', 'limits'] as const).flatMap((list) => {
+    const quantity = ownValue(resources[list] ?? {}, 'storage');
+    if (quantity === undefined || toMillis(quantity) % 1000 === 0) return [];
+    const shown = JSON.stringify(canonicalQuantity(quantity));
+    return [`${path}.resources.${list}[storage]: fractional byte value ${shown} is invalid, must be an integer`];
+  });
+}

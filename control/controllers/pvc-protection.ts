@@ -1,0 +1,81 @@
+/**
+ * PVC protection controller: a PersistentVolumeClaim that a pod on a node uses is not removed before the pod is.
+ *
+ * Owns: the finalizer `kubernetes.io/pvc-protection`, which admission adds.  Watches: PersistentVolumeClaim, Pod.
+ * Writes: PersistentVolumeClaim.
+ * Source: kubernetes.io, Storage Object in Use Protection; kubernetes `pkg/controller/volume/pvcprotection`.
+ */
+import { controllerOf } from '#api/meta.ts';
+import type { PersistentVolumeClaim, Pod, Volume } from '#api/types.generated.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done } from '#client/controller.ts';
+import { own } from '#client/controller-runner.ts';
+import { planFinalizer } from './protection-finalizer.ts';
+
+const finalizer = 'kubernetes.io/pvc-protection';
+
+/** Makes the PVC protection controller. */
+export const pvcProtectionController = ({ client, caches, log }: ControllerDeps): Controller => ({
+  name: 'pvc-protection-controller',
+  watches: [
+    own('persistentvolumeclaims'),
+    {
+      resource: 'pods',
+      keys: (pod, previous) => [
+        ...claimsOf(pod),
+        ...(previous !== undefined && previous.metadata.uid !== pod.metadata.uid ? claimsOf(previous) : []),
+      ],
+    },
+  ],
+
+  async reconcile(key) {
+    const claim = caches.cache('persistentvolumeclaims').get(key);
+    if (claim === undefined) return done;
+    const plan = planFinalizer(claim.metadata, finalizer);
+    if (plan.kind === 'none') return done;
+    if (plan.kind === 'remove') {
+      const { namespace = '' } = claim.metadata;
+      const isUsed = (pods: readonly Pod[]): boolean => pods.some((pod) => usesClaim(pod, claim));
+      const cached = caches
+        .cache('pods')
+        .list()
+        .filter(({ metadata }) => metadata.namespace === namespace);
+      // A pod may exist that the cache does not know yet, so the API server has the last word.
+      if (isUsed(cached) || isUsed((await client.resource('pods').list({ namespace })).items)) {
+        log.debug({ claim: key }, 'keeping a claim that a pod uses');
+        return done;
+      }
+    }
+    const metadata = { ...claim.metadata, finalizers: plan.finalizers };
+    await client.resource('persistentvolumeclaims').update({ ...claim, metadata });
+    return done;
+  },
+});
+
+/** The name of the claim that a volume of a pod stands for; an ephemeral volume has one of its own. */
+const claimName = ({ metadata }: Pod, { name, persistentVolumeClaim, ephemeral }: Volume): string | undefined =>
+  ephemeral === undefined ? persistentVolumeClaim?.claimName : `${metadata.name}-${name}`;
+
+/** The keys of all claims that a pod uses. */
+function claimsOf(pod: Pod): string[] {
+  return (pod.spec.volumes ?? []).flatMap((volume) => {
+    const name = claimName(pod, volume);
+    return name === undefined ? [] : [`${pod.metadata.namespace ?? ''}/${name}`];
+  });
+}
+
+/**
+ * Whether the pod keeps the claim from being removed. A pod without a node does not: no kubelet starts a pod with a claim that is being
+ * deleted. Pure.
+ */
+export function usesClaim(pod: Pod, claim: PersistentVolumeClaim): boolean {
+  if (!pod.spec.nodeName) return false;
+  return (pod.spec.volumes ?? []).some((volume) => {
+    if (claimName(pod, volume) !== claim.metadata.name) return false;
+    return volume.ephemeral === undefined || (!isShutDown(pod) && controllerOf(claim)?.uid === pod.metadata.uid);
+  });
+}
+
+/** The kubelet is done with the pod, or somebody deleted it by force: finalizers of the pod must not wait for the claim's. */
+const isShutDown = ({ metadata }: Pod): boolean =>
+  metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0;
