@@ -10,6 +10,9 @@ import type {
   ConfigMap,
   ControllerRevision,
   CronJob,
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
   CustomResourceDefinition,
   DaemonSet,
   Deployment,
@@ -40,6 +43,9 @@ import type {
   Service,
   ServiceAccount,
   StatefulSet,
+  StorageClass,
+  VolumeAttachment,
+  VolumeAttributesClass,
 } from './types.generated.ts';
 
 /** The TypeScript type of each resource, by {@link Resource.id}. */
@@ -263,6 +269,23 @@ const rows = {
     cluster: true,
     names: ['pc'],
   }),
+  'csidrivers.storage.k8s.io': kind<CSIDriver>('CSIDriver', 'storage/v1.CSIDriver', { cluster: true, returnsDeleted: 'yes' }),
+  'csinodes.storage.k8s.io': kind<CSINode>('CSINode', 'storage/v1.CSINode', { cluster: true, returnsDeleted: 'yes' }),
+  'csistoragecapacities.storage.k8s.io': kind<CSIStorageCapacity>('CSIStorageCapacity', 'storage/v1.CSIStorageCapacity'),
+  'storageclasses.storage.k8s.io': kind<StorageClass>('StorageClass', 'storage/v1.StorageClass', {
+    cluster: true,
+    returnsDeleted: 'yes',
+    names: ['sc'],
+  }),
+  'volumeattachments.storage.k8s.io': kind<VolumeAttachment>('VolumeAttachment', 'storage/v1.VolumeAttachment', {
+    cluster: true,
+    returnsDeleted: 'yes',
+  }),
+  'volumeattributesclasses.storage.k8s.io': kind<VolumeAttributesClass>(
+    'VolumeAttributesClass',
+    'storage/v1.VolumeAttributesClass',
+    { cluster: true, returnsDeleted: 'yes', names: ['vac'] },
+  ),
   // This resource is served but not listed. kubectl lists CustomResourceDefinitions before it reports an unknown kind
   // (cli-runtime `crd_finder.go`). The list is empty, because none can be created.
   'customresourcedefinitions.apiextensions.k8s.io': kind<CustomResourceDefinition>(

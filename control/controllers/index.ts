@@ -34,6 +34,7 @@ import { rootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
 import { statefulSetController } from './statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
+import { vacProtectionController } from './vac-protection.ts';
 
 /** Configuration of the controllers. */
 export interface ControllerOptions extends NodeLifecycleOptions, PodGcOptions, Omit<NodeIpamOptions, 'clusterCidr'> {
@@ -80,6 +81,7 @@ export function controllers(
     podGcController(as('pod-garbage-collector'), options),
     pvProtectionController(as('pv-protection-controller')),
     pvcProtectionController(as('pvc-protection-controller')),
+    vacProtectionController(as('volumeattributesclass-protection-controller')),
     nodeLifecycleController(as('node-controller'), options),
     taintEvictionController(as('taint-eviction-controller', 'node-controller')),
     ...(clusterCidr === undefined

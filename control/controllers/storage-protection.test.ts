@@ -6,6 +6,7 @@ import type { World } from './cluster.testing.ts';
 import { startWorld } from './cluster.testing.ts';
 import { planFinalizer } from './protection-finalizer.ts';
 import { usesClaim } from './pvc-protection.ts';
+import { classesOfClaim } from './vac-protection.ts';
 
 const meta = (name: string, more: object = {}) => ({
   name,
@@ -123,4 +124,35 @@ describe('objects in use, in a cluster', () => {
       gone(() => volumes().get({ name: 'v' })),
     );
   });
+
+  it('a class of volume attributes waits until nobody names it', async () => {
+    const id = 'volumeattributesclasses.storage.k8s.io';
+    const classes = () => world.client.resource(id);
+    await classes().create({
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'VolumeAttributesClass',
+      metadata: { name: 'gold' },
+      driverName: 'd',
+      parameters: { iops: '1' },
+    });
+    const key = { name: 'golden', namespace: 'default' };
+    const spec = { accessModes, resources, volumeAttributesClassName: 'gold' };
+    await claims().create({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: key, spec });
+    await classes().delete({ name: 'gold' });
+    await world.pass(5);
+    assert.deepEqual((await classes().get({ name: 'gold' })).metadata.finalizers, ['kubernetes.io/vac-protection']);
+    await claims().delete(key);
+    await world.until(
+      'the class goes',
+      gone(() => classes().get({ name: 'gold' })),
+    );
+  });
+});
+
+it('a claim names the class that it asks for, has, and is on its way to', () => {
+  const claim = {
+    spec: { volumeAttributesClassName: 'a' },
+    status: { currentVolumeAttributesClassName: 'b', modifyVolumeStatus: { targetVolumeAttributesClassName: 'c' } },
+  };
+  assert.deepEqual(classesOfClaim(claim as PersistentVolumeClaim), ['a', 'b', 'c']);
 });

@@ -39,6 +39,12 @@ import { clusterRoleBindingKind } from './rbac/clusterrolebinding/strategy.ts';
 import { roleKind } from './rbac/role/strategy.ts';
 import { roleBindingKind } from './rbac/rolebinding/strategy.ts';
 import { priorityClassKind } from './scheduling/priorityclass/strategy.ts';
+import { csiDriverKind } from './storage/csidriver/strategy.ts';
+import { csiNodeKind } from './storage/csinode/strategy.ts';
+import { csiStorageCapacityKind } from './storage/csistoragecapacity/strategy.ts';
+import { storageClassKind } from './storage/storageclass/strategy.ts';
+import { volumeAttachmentKind } from './storage/volumeattachment/strategy.ts';
+import { volumeAttributesClassKind } from './storage/volumeattributesclass/strategy.ts';
 
 /** A view of another row comes after it. */
 const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
@@ -47,6 +53,9 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   configMapKind,
   controllerRevisionKind,
   cronJobKind,
+  csiDriverKind,
+  csiNodeKind,
+  csiStorageCapacityKind,
   customResourceDefinitionKind,
   daemonSetKind,
   deploymentKind,
@@ -77,6 +86,9 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   serviceKind(deps),
   serviceAccountKind,
   statefulSetKind,
+  storageClassKind,
+  volumeAttachmentKind,
+  volumeAttributesClassKind,
 ];
 
 /** The strategy of each resource. `deps.services` is repaired before writes are served. */

@@ -6,11 +6,13 @@
 import type { Authorizer } from '../../authorization/authorization.ts';
 import type { AdmissionPlugin } from '../plugin.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
+import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds, type TolerationSeconds } from './default-toleration-seconds.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { type PodSecurityOptions, podSecurity } from './pod-security.ts';
+import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
 import { priority } from './priority.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { runtimeClass } from './runtime-class.ts';
@@ -44,7 +46,9 @@ export function admissionPlugins({
     podSecurity(podSecurityOptions),
     priority(),
     defaultTolerationSeconds(tolerationSeconds),
+    defaultStorageClass(),
     storageObjectInUseProtection(),
+    persistentVolumeClaimResize(),
     runtimeClass(),
     defaultIngressClass(),
     resourceQuota(),

@@ -153,7 +153,7 @@ const checks: Partial<Record<SourceName, SourceCheck>> = {
 };
 
 /** With an initiator of its own, name and portal become parts of the name of an interface. */
-function validatePodIscsi({ name = '', iscsi }: Volume, path: string): FieldError[] {
+function validatePodIscsi({ name, iscsi }: Volume, path: string): FieldError[] {
   const errors = validateIscsi(iscsi ?? {}, path);
   const { initiatorName, targetPortal = '' } = iscsi ?? {};
   if (initiatorName === undefined || Buffer.byteLength(`${name}:${targetPortal}`) <= 64) return errors;

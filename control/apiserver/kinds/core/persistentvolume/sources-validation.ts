@@ -70,13 +70,7 @@ const sources: Readonly<Record<string, Source>> = {
   portworxVolume: { check: ({ portworxVolume: volume }, path) => volume && requireFields(volume, path, 'volumeID') },
   azureDisk: { check: ({ azureDisk }, path) => azureDisk && validateAzureDisk(azureDisk, path) },
   scaleIO: { check: ({ scaleIO }, path) => scaleIO && requireFields(scaleIO, path, 'gateway', 'system', 'volumeName') },
-  local: {
-    check: ({ local, nodeAffinity }, path) =>
-      local && [
-        ...validateLocal(local, path),
-        ...(nodeAffinity === undefined ? [required('spec.nodeAffinity', 'Local volume requires node affinity')] : []),
-      ],
-  },
+  local: { check: ({ local }, path) => local && validateLocal(local, path) },
   storageos: {
     check: ({ storageos }, path) =>
       storageos && [...validateStorageOs(storageos, path), ...requireSecretRef(storageos.secretRef, path, 'name', 'namespace')],
@@ -84,18 +78,27 @@ const sources: Readonly<Record<string, Source>> = {
   csi: { check: ({ csi }, path) => csi && validateCsi(csi, path) },
 };
 
-/** One source, and a good one. */
-export function validateVolumeSources(spec: PersistentVolumeSpec, volumeName: string): FieldError[] {
+/** One source, and a good one. @param path where the volume's spec stands; what is inline has no node affinity */
+export function validateVolumeSources(
+  spec: PersistentVolumeSpec,
+  path: string,
+  volumeName: string,
+  inline: boolean,
+): FieldError[] {
   let seen = false;
   const errors: FieldError[] = [];
   for (const [name, { check, shown = name, further = name }] of Object.entries(sources)) {
-    const found = check(spec, `spec.${shown}`, volumeName);
+    const found = check(spec, `${path}.${shown}`, volumeName);
     if (found === undefined) continue;
-    if (seen && further !== null) errors.push(forbiddenField(`spec.${further}`, 'may not specify more than 1 volume type'));
-    else errors.push(...found);
+    if (seen && further !== null) errors.push(forbiddenField(`${path}.${further}`, 'may not specify more than 1 volume type'));
+    else {
+      errors.push(...found);
+      if (name === 'local' && (inline || spec.nodeAffinity === undefined))
+        errors.push(required(`${path}.nodeAffinity`, 'Local volume requires node affinity'));
+    }
     seen = true;
   }
-  return seen ? errors : [required('spec', 'must specify a volume type')];
+  return seen ? errors : [required(path, 'must specify a volume type')];
 }
 
 function validateGlusterfs(glusterfs: Submitted<GlusterfsPersistentVolumeSource>, path: string): FieldError[] {

@@ -36,35 +36,71 @@ const mountable = [
 
 export function validateVolume(volume: PersistentVolume, old: PersistentVolume | undefined): FieldError[] {
   const { metadata, spec } = volume;
-  return [...validateSpec(spec, metadata.name, old?.spec), ...validateMountOptions(volume)];
+  return [...validateVolumeSpec(spec, { path: 'spec', name: metadata.name, old: old?.spec }), ...validateMountOptions(volume)];
 }
 
-function validateSpec(spec: PersistentVolumeSpec, name: string, old: PersistentVolumeSpec | undefined): FieldError[] {
+/** Where a volume's spec stands. */
+export interface VolumeSpecPlace {
+  path: string;
+  /** The volume's name. Empty: inline. */
+  name: string;
+  /** Within another object (a VolumeAttachment), for one use: then it is of CSI, and has none of what the binding of volumes needs. */
+  inline?: boolean;
+  /** What is stored, on an update. */
+  old?: PersistentVolumeSpec | undefined;
+}
+
+/** The errors of a volume's spec. */
+export function validateVolumeSpec(spec: PersistentVolumeSpec, place: VolumeSpecPlace): FieldError[] {
+  const { path, name, inline = false, old } = place;
   const { accessModes = [], persistentVolumeReclaimPolicy: policy, volumeMode, hostPath } = spec;
   const isRoot = posix.normalize(submitted(hostPath ?? { path: '' }).path ?? '') === '/';
   const root = "may not be 'recycle' for a hostPath mount of '/'";
   return [
-    ...(accessModes.length === 0 ? [required('spec.accessModes')] : []),
-    ...validateAccessModes(accessModes, 'spec.accessModes'),
-    ...validateCapacity(spec),
-    ...(policy && !reclaimPolicies.includes(policy)
-      ? [notSupported('spec.persistentVolumeReclaimPolicy', policy, reclaimPolicies)]
-      : []),
-    ...validateNodeAffinity(spec.nodeAffinity, old?.nodeAffinity),
-    ...validateVolumeSources(spec, name),
-    ...(isRoot && policy === 'Recycle' ? [forbiddenField('spec.persistentVolumeReclaimPolicy', root)] : []),
-    ...validateClassName(spec.storageClassName, 'spec.storageClassName'),
-    ...(volumeMode === undefined || volumeModes.includes(volumeMode)
-      ? []
-      : [notSupported('spec.volumeMode', volumeMode, volumeModes)]),
-    ...validateAttributesClass(spec),
+    ...(inline ? validateInline(spec, path) : []),
+    ...(accessModes.length === 0 ? [required(`${path}.accessModes`)] : []),
+    ...validateAccessModes(accessModes, `${path}.accessModes`),
+    ...(inline ? [] : validateCapacity(spec, `${path}.capacity`)),
+    ...validateReclaimPolicy(policy, inline, `${path}.persistentVolumeReclaimPolicy`),
+    ...validateNodeAffinity(spec, inline, old?.nodeAffinity, `${path}.nodeAffinity`),
+    ...validateVolumeSources(spec, path, name, inline),
+    ...(isRoot && policy === 'Recycle' ? [forbiddenField(`${path}.persistentVolumeReclaimPolicy`, root)] : []),
+    ...(inline
+      ? forbidInline(spec.storageClassName, `${path}.storageClassName`)
+      : validateClassName(spec.storageClassName, `${path}.storageClassName`)),
+    ...validateVolumeMode(volumeMode, inline, `${path}.volumeMode`),
+    ...(inline ? [] : validateAttributesClass(spec, path)),
   ];
 }
 
+const inlineText = 'in the context of inline volumes';
+const forbidInline = (value: unknown, path: string): FieldError[] =>
+  value === undefined || value === '' ? [] : [forbiddenField(path, `may not be specified ${inlineText}`)];
+
+function validateInline({ claimRef, capacity, csi }: PersistentVolumeSpec, path: string): FieldError[] {
+  return [
+    ...forbidInline(claimRef, `${path}.claimRef`),
+    ...(Object.keys(capacity ?? {}).length > 0 ? forbidInline(capacity, `${path}.capacity`) : []),
+    ...(csi === undefined ? [required(`${path}.csi`, `has to be specified ${inlineText}`)] : []),
+  ];
+}
+
+function validateReclaimPolicy(policy: string | undefined, inline: boolean, path: string): FieldError[] {
+  if (!policy) return [];
+  if (inline) return policy === 'Retain' ? [] : [forbiddenField(path, `may only be Retain ${inlineText}`)];
+  return reclaimPolicies.includes(policy) ? [] : [notSupported(path, policy, reclaimPolicies)];
+}
+
+function validateVolumeMode(mode: string | undefined, inline: boolean, path: string): FieldError[] {
+  if (mode === undefined) return [];
+  const text = `may not specify volumeMode other than Filesystem ${inlineText}`;
+  if (inline) return mode === 'Filesystem' ? [] : [forbiddenField(path, text)];
+  return volumeModes.includes(mode) ? [] : [notSupported(path, mode, volumeModes)];
+}
+
 /** Of storage, and of nothing else. */
-function validateCapacity({ capacity }: PersistentVolumeSpec): FieldError[] {
+function validateCapacity({ capacity }: PersistentVolumeSpec, path: string): FieldError[] {
   const entries = Object.entries(capacity ?? {});
-  const path = 'spec.capacity';
   const errors: FieldError[] = entries.length === 0 ? [required(path)] : [];
   if (ownValue(capacity ?? {}, 'storage') === undefined || entries.length > 1)
     errors.push(notSupported(path, capacity, ['storage']));
@@ -78,11 +114,16 @@ function validateCapacity({ capacity }: PersistentVolumeSpec): FieldError[] {
 }
 
 /** Values that no label can have were not refused once, so an update may keep them. */
-function validateNodeAffinity(affinity: VolumeNodeAffinity | undefined, old: VolumeNodeAffinity | undefined): FieldError[] {
+function validateNodeAffinity(
+  { nodeAffinity: affinity }: PersistentVolumeSpec,
+  inline: boolean,
+  old: VolumeNodeAffinity | undefined,
+  path: string,
+): FieldError[] {
   if (affinity === undefined) return [];
-  const path = 'spec.nodeAffinity.required';
-  if (affinity.required === undefined) return [required(path, 'must specify required node constraints')];
-  return validateNodeSelector(affinity.required, !hasInvalidValue(old), path);
+  if (inline) return forbidInline(affinity, path);
+  if (affinity.required === undefined) return [required(`${path}.required`, 'must specify required node constraints')];
+  return validateNodeSelector(affinity.required, !hasInvalidValue(old), `${path}.required`);
 }
 
 function hasInvalidValue(affinity: VolumeNodeAffinity | undefined): boolean {
@@ -91,12 +132,12 @@ function hasInvalidValue(affinity: VolumeNodeAffinity | undefined): boolean {
   );
 }
 
-function validateAttributesClass({ volumeAttributesClassName: name, csi }: PersistentVolumeSpec): FieldError[] {
+function validateAttributesClass({ volumeAttributesClassName: name, csi }: PersistentVolumeSpec, path: string): FieldError[] {
   if (name === undefined) return [];
-  const path = 'spec.volumeAttributesClassName';
+  const at = `${path}.volumeAttributesClassName`;
   return [
-    ...(name === '' ? [required(path, 'an empty string is disallowed')] : validateClassName(name, path)),
-    ...(csi === undefined ? [required('spec.csi', 'has to be specified when using volumeAttributesClassName')] : []),
+    ...(name === '' ? [required(at, 'an empty string is disallowed')] : validateClassName(name, at)),
+    ...(csi === undefined ? [required(`${path}.csi`, 'has to be specified when using volumeAttributesClassName')] : []),
   ];
 }
 

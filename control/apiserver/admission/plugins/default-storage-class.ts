@@ -1,0 +1,23 @@
+/**
+ * DefaultStorageClass: a new claim that names no class gets the default one, if there is one.
+ *
+ * Source: upstream `plugin/pkg/admission/storage/storageclass/setdefault`.
+ */
+import type { PersistentVolumeClaim, StorageClass } from '#api/types.generated.ts';
+import { storageClassName } from '../../kinds/core/persistentvolumeclaim/storage-class-name.ts';
+import { defaultClass } from '../../kinds/storage/storageclass/default-class.ts';
+import { type AdmissionPlugin, concerns } from '../plugin.ts';
+
+/** Refuses nothing. */
+export const defaultStorageClass = (): AdmissionPlugin => ({
+  name: 'DefaultStorageClass',
+  handles: (operation) => operation === 'create',
+
+  async mutate(attributes, { list }) {
+    if (!concerns(attributes, '', 'persistentvolumeclaims')) return;
+    const claim = attributes.object as PersistentVolumeClaim;
+    if (storageClassName(claim) !== undefined) return;
+    const found = defaultClass((await list('storageclasses.storage.k8s.io')) as StorageClass[]);
+    if (found !== undefined) claim.spec.storageClassName = found.metadata.name;
+  },
+});
