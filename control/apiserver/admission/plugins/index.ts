@@ -11,8 +11,8 @@ import { defaultTolerationSeconds, type TolerationSeconds } from './default-tole
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
-import { type PodSecurityOptions, podSecurity } from './pod-security.ts';
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
+import { type PodSecurityOptions, podSecurity } from './pod-security.ts';
 import { priority } from './priority.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { runtimeClass } from './runtime-class.ts';
