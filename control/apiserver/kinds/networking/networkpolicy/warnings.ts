@@ -1,6 +1,7 @@
 /** Prefixes in an unusual spelling. Source: upstream `pkg/registry/networking/networkpolicy/strategy.go`. */
 import type { NetworkPolicy } from '#api/types.generated.ts';
 import { cidrWarnings } from '../../../validation/ip.ts';
+import { submitted } from '../../../validation/submitted.ts';
 import { peersOf } from './peers.ts';
 
 export function networkPolicyWarnings(policy: NetworkPolicy): string[] {
@@ -8,7 +9,7 @@ export function networkPolicyWarnings(policy: NetworkPolicy): string[] {
     ipBlock === undefined
       ? []
       : [
-          ...cidrWarnings(ipBlock.cidr, `${path}.ipBlock.cidr`),
+          ...cidrWarnings(submitted(ipBlock).cidr ?? '', `${path}.ipBlock.cidr`),
           ...(ipBlock.except ?? []).flatMap((cidr, index) => cidrWarnings(cidr, `${path}.ipBlock.except[${index}]`)),
         ],
   );
