@@ -30,8 +30,8 @@ import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import type { ControllerOptions } from './index.ts';
 import { runControllers } from './index.ts';
 
-/** The behaviour of a played pod. Default: it becomes ready. */
-export type PodPlay = (pod: Pod) => 'ready' | 'running' | 'pending';
+/** The behaviour of a played pod. Default: it becomes ready. An exit code: all of its containers end with it. */
+export type PodPlay = (pod: Pod) => 'ready' | 'running' | 'pending' | { exitCode: number };
 
 export interface World {
   server: ApiServer;
@@ -280,6 +280,10 @@ async function runPods(world: World): Promise<void> {
 async function runPod({ client, play }: World, pod: Pod, nowMs: number): Promise<void> {
   if (isPodTerminal(pod)) return;
   const how = play(pod);
+  if (typeof how === 'object') {
+    await endPod(client, pod, how.exitCode, nowMs);
+    return;
+  }
   const present = pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
   const wanted = how === 'ready' ? 'True' : 'False';
   if (how === 'pending' || (pod.status?.phase === 'Running' && present === wanted)) return;
@@ -293,4 +297,22 @@ async function runPod({ client, play }: World, pod: Pod, nowMs: number): Promise
       { type: 'strategic', body: { status: { phase: 'Running', podIP: ip, podIPs: [{ ip }], conditions } } },
       { subresource: 'status' },
     );
+}
+
+async function endPod(client: Client, { metadata, spec }: Pod, exitCode: number, nowMs: number): Promise<void> {
+  const at = rfc3339(nowMs);
+  const terminated = { exitCode, reason: exitCode === 0 ? 'Completed' : 'Error', startedAt: at, finishedAt: at };
+  const containerStatuses = spec.containers.map(({ name, image = '' }) => ({
+    name,
+    image,
+    imageID: '',
+    ready: false,
+    restartCount: 0,
+    state: { terminated },
+  }));
+  const conditions = [{ type: 'Ready', status: 'False', reason: 'PodCompleted', lastTransitionTime: at }];
+  const phase = exitCode === 0 ? 'Succeeded' : 'Failed';
+  const { name, namespace } = metadata;
+  const patch = { type: 'strategic' as const, body: { status: { phase, conditions, containerStatuses } } };
+  await client.resource('pods').patch({ namespace, name }, patch, { subresource: 'status' });
 }

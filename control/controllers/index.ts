@@ -13,11 +13,14 @@ import { createInformers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import { daemonSetController } from './daemonset.ts';
+import { cronJobController } from './cronjob/cron-job.ts';
 import { deploymentController } from './deployment.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
 import { garbageCollector } from './garbage-collector.ts';
+import { jobController } from './job/job.ts';
+import { jobOrphanPodController } from './job/orphan-pods.ts';
 import { namespaceController } from './namespace.ts';
 import type { NodeIpamOptions } from './node-ipam.ts';
 import { nodeIpamController } from './node-ipam.ts';
@@ -35,6 +38,7 @@ import { serviceAccountController } from './service-account.ts';
 import { statefulSetController } from './statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
 import { vacProtectionController } from './vac-protection.ts';
+import { ttlAfterFinishedController } from './ttl-after-finished.ts';
 
 /** Configuration of the controllers. */
 export interface ControllerOptions extends NodeLifecycleOptions, PodGcOptions, Omit<NodeIpamOptions, 'clusterCidr'> {
@@ -71,6 +75,12 @@ export function controllers(
     endpointsController(as('endpoint-controller')),
     endpointSliceController(as('endpoint-slice-controller', 'endpointslice-controller')),
     endpointSliceMirroringController(as('endpoint-slice-mirroring-controller', 'endpointslicemirroring-controller')),
+    endpointSliceController(as('endpoint-slice-controller')),
+    endpointSliceMirroringController(as('endpoint-slice-mirroring-controller')),
+    jobController(as('job-controller')),
+    jobOrphanPodController(as('job-controller')),
+    cronJobController(as('cronjob-controller')),
+    ttlAfterFinishedController(as('ttl-after-finished-controller')),
     namespaceController(as('namespace-controller')),
     serviceAccountController(as('serviceaccount-controller')),
     garbageCollector(as('garbage-collector-controller')),

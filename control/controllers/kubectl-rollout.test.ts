@@ -1,68 +1,25 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { writeKubeconfig } from '#client/kubeconfig.ts';
-import { listen } from '#control/apiserver/serving/listener.ts';
-import { silentLog } from '#control/apiserver/serving/server-log.ts';
-import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
 import type { World } from './cluster.testing.ts';
 import { startWorld } from './cluster.testing.ts';
-
-const binary = fileURLToPath(new URL('../../bin/kubectl', import.meta.url));
+import { type Kubectl, startKubectl } from './kubectl.testing.ts';
 
 describe('kubectl rollout', () => {
   let world: World;
-  let folder = '';
-  let running: Promise<void>;
-  const stop = new AbortController();
+  let client: Kubectl;
 
   before(async () => {
     world = await startWorld();
     await world.addNode('n1');
-    const ca = await createAuthority(Date.now());
-    const server = await issueCertificate(
-      ca,
-      { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1'] },
-      Date.now(),
-    );
-    const user = await issueCertificate(
-      ca,
-      { commonName: 'admin', organizations: ['system:masters'], usage: 'client' },
-      Date.now(),
-    );
-    const listener = await listen(
-      world.server,
-      { host: '127.0.0.1', port: 0, certificate: server.certificate, key: server.key, clientCa: ca.certificate, graceMs: 100 },
-      silentLog,
-    );
-    running = listener.run(stop.signal);
-    folder = await mkdtemp(join(tmpdir(), 'rollout-'));
-    writeKubeconfig(join(folder, 'config'), {
-      server: `https://127.0.0.1:${listener.port}`,
-      ca: ca.certificate,
-      cert: user.certificate,
-      key: user.key,
-    });
+    client = await startKubectl(world);
   });
 
   after(async () => {
     await world.stop();
-    stop.abort();
-    await running;
-    await rm(folder, { recursive: true, force: true });
+    await client.stop();
   });
 
-  /** Runs kubectl. Resolves to stdout and stderr together. */
-  function kubectl(args: string): Promise<string> {
-    return new Promise((resolve) => {
-      const env = { ...process.env, HOME: folder, KUBECONFIG: join(folder, 'config') };
-      execFile(binary, args.split(' '), { env, timeout: 240_000 }, (_error, out, err) => resolve(out + err));
-    });
-  }
+  const kubectl = (args: string): Promise<string> => client.run(args);
   const rolledOut = () =>
     world.until('rolled out', async () => {
       const { metadata, status } = await world.client.resource('deployments.apps').get({ namespace: 'default', name: 'web' });

@@ -4,6 +4,7 @@
  *
  * Source: kubernetes `pkg/controller/controller_ref_manager.go`.
  */
+import type { JsonValue } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { controllerOf, controllerReference } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
@@ -47,6 +48,7 @@ export function planClaim<T extends KubeObject>(
 
 /**
  * Adopts and releases objects.
+ * @param finalizer what adopted objects get and released ones lose
  * @returns the owner's objects: the kept ones and the adopted ones, as the server returned them
  */
 export async function carryOutClaim<T extends KubeObject>(
@@ -54,10 +56,16 @@ export async function carryOutClaim<T extends KubeObject>(
   owner: { object: KubeObject; resource: ResourceId },
   owned: ResourceId,
   { keep, adopt, release }: Claim<T>,
+  finalizer?: string,
 ): Promise<T[]> {
   if (adopt.length > 0) await checkOwnerExists(client, owner);
-  const adopted = await Promise.all(adopt.map((one) => patchOwner<T>(client, owned, one, controllerReference(owner.object))));
-  await Promise.all(release.map((one) => patchOwner(client, owned, one, { $patch: 'delete', uid: owner.object.metadata.uid })));
+  const adoption = { ownerReferences: [{ ...controllerReference(owner.object) }], ...finalizers('finalizers', finalizer) };
+  const removal = {
+    ownerReferences: [{ $patch: 'delete', uid: owner.object.metadata.uid }],
+    ...finalizers('$deleteFromPrimitiveList/finalizers', finalizer),
+  };
+  const adopted = await Promise.all(adopt.map((one) => patchMetadata<T>(client, owned, one, adoption)));
+  await Promise.all(release.map((one) => patchMetadata(client, owned, one, removal)));
   return [...keep, ...adopted.flatMap((one) => (one === undefined ? [] : [one]))];
 }
 
@@ -77,16 +85,19 @@ async function checkOwnerExists(
     throw new Error(`${namespace}/${name} has just been deleted at ${fresh.metadata.deletionTimestamp}`);
 }
 
-async function patchOwner<T extends KubeObject>(
+const finalizers = (field: string, finalizer: string | undefined): Record<string, string[]> =>
+  finalizer === undefined ? {} : { [field]: [finalizer] };
+
+async function patchMetadata<T extends KubeObject>(
   client: Client,
   resource: ResourceId,
   object: T,
-  reference: object,
+  metadata: Record<string, JsonValue>,
 ): Promise<T | undefined> {
   const { namespace, name, uid } = object.metadata;
   try {
     // With the UID, the server refuses the patch when another object has the name now.
-    const body = { metadata: { ownerReferences: [{ ...reference }], uid } };
+    const body = { metadata: { ...metadata, uid } };
     return (await client.resource(resource).patch({ namespace, name }, { type: 'strategic', body })) as unknown as T;
   } catch (error) {
     if (isNotFound(error) || isInvalid(error)) return undefined; // The object is deleted, or has another owner by now.

@@ -27,6 +27,10 @@ export interface PodChanges {
 /** Creates and deletes the pods of owners of one kind. */
 export interface PodControl {
   readonly expectations: Expectations;
+  /** Creates one pod. @throws what the creation failed with, unless the namespace is being deleted */
+  create(owner: KubeObject, pod: New<Pod>): Promise<void>;
+  /** Deletes one pod. One that is gone is deleted. @throws what the deletion failed with */
+  remove(owner: KubeObject, pod: Pod): Promise<void>;
   /**
    * Creates pods in slow start and deletes pods all at once. Each is recorded in an event of the owner. Never rejects; resolves
    * to the first failure, or undefined.
@@ -71,6 +75,8 @@ export function createPodControl({
 
   return {
     expectations,
+    create,
+    remove,
     async carryOut(owner, changes) {
       const creation = await slowStart(changes.create, (pod) => create(owner, pod));
       if (creation !== undefined) return { reason: 'FailedCreate', error: creation };

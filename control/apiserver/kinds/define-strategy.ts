@@ -29,6 +29,7 @@ const sameInBoth = [
   'gracePeriodSeconds',
   'defaultPropagation',
   'deleteWarnings',
+  'unknownField',
   'planDeletion',
   'mayRemove',
   'ttlSeconds',

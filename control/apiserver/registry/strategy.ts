@@ -118,6 +118,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
    * without a conversion function of their own (kubernetes `pkg/apis/<group>/v1/conversion.go`).
    */
   selectableFields?: readonly string[];
+  /** What a client is told that names another field, where it is not in most kinds' words. */
+  unknownField?(field: string): string;
   /** The values of {@link selectableFields}; there may be more. */
   fields?(object: T): Record<string, string>;
   /** Values of `kubectl get` columns; see table.ts. */

@@ -42,13 +42,13 @@ export function parsePredicate(strategy: Strategy, labelSelector: string, fieldS
   }
 }
 
-function checkField({ selectableFields }: Strategy, field: string): void {
+function checkField({ selectableFields, unknownField }: Strategy, field: string): void {
   if (field === 'metadata.name' || field === 'metadata.namespace') return;
   if (selectableFields?.includes(field) === true) return;
   throw badRequest(
     selectableFields === undefined
       ? `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`
-      : `field label not supported: ${field}`,
+      : (unknownField?.(field) ?? `field label not supported: ${field}`),
   );
 }
 

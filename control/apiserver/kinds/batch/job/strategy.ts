@@ -23,6 +23,7 @@ export const jobKind = defineKind({
   validateUpdate: validateJobUpdate,
   warnings: jobWarnings,
   fieldSelectors: { 'status.successful': ({ status }) => String(status?.succeeded ?? 0) },
+  unknownField: (field) => `field label ${JSON.stringify(field)} not supported for Job`,
   defaultPropagation: 'Orphan',
   deleteWarnings: jobDeleteWarnings,
   columns: jobColumns,

@@ -1,0 +1,52 @@
+/**
+ * How long a Job waits before it replaces failed pods: 10 s after the first failure, twice as long after each further one, up to 10 minutes.
+ * A success begins anew.
+ *
+ * Source: kubernetes `pkg/controller/job/backoff_utils.go`, `job_controller.go` (MaxJobPodFailureBackOff; the documentation still says
+ * six minutes).
+ */
+import type { Pod } from '#api/types.generated.ts';
+import { failuresBefore, finishedMs, ignoredBefore } from './pod-facts.ts';
+
+const firstMs = 10_000;
+const maxMs = 600_000;
+
+/** The failures of a Job since its last success. */
+export interface BackOff {
+  failures: number;
+  lastFailureMs?: number;
+}
+
+export const noFailures: BackOff = { failures: 0 };
+
+/** The state after these pods, which were not known before, have ended. Pure. */
+export function nextBackOff(before: BackOff, succeeded: readonly Pod[], failed: readonly Pod[]): BackOff {
+  const failuresMs = failed.map(finishedMs);
+  if (succeeded.length > 0) {
+    const lastSuccessMs = Math.max(...succeeded.map(finishedMs));
+    return addFailures(
+      noFailures,
+      failuresMs.filter((atMs) => atMs > lastSuccessMs),
+    );
+  }
+  return addFailures(before, failuresMs);
+}
+
+function addFailures(before: BackOff, failuresMs: readonly number[]): BackOff {
+  if (failuresMs.length === 0) return before;
+  return { failures: before.failures + failuresMs.length, lastFailureMs: Math.max(...failuresMs) };
+}
+
+/** How long to wait until a pod may be created, in milliseconds; 0: not at all. */
+export function remainingMs({ failures, lastFailureMs }: BackOff, nowMs: number): number {
+  if (failures === 0 || lastFailureMs === undefined) return 0;
+  const backOffMs = Math.min(maxMs, firstMs * 2 ** Math.min(failures - 1, 20));
+  return Math.max(0, backOffMs - (nowMs - lastFailureMs));
+}
+
+/** The same for one index, whose last pod was `lastFailed`; it knows how many failed before. */
+export function remainingOfIndexMs(lastFailed: Pod | undefined, nowMs: number): number {
+  if (lastFailed === undefined) return 0;
+  const failures = failuresBefore(lastFailed) + ignoredBefore(lastFailed) + 1;
+  return remainingMs({ failures, lastFailureMs: finishedMs(lastFailed) }, nowMs);
+}

@@ -1,0 +1,71 @@
+/**
+ * Orphan pods of Jobs: a pod whose Job is gone or has ended is not held back by its finalizer.
+ *
+ * Watches: Pod, Job.  Writes: Pod.
+ * Source: kubernetes `pkg/controller/job/job_controller.go` (syncOrphanPod).
+ */
+import { finishedCondition } from '#api/batch/job.ts';
+import { controllerOf, keyOf, keyToName } from '#api/meta.ts';
+import { isNotFound } from '#api/status.ts';
+import type { Job, Pod } from '#api/types.generated.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done } from '#client/controller.ts';
+import { isManagedByOthers } from './job.ts';
+import { takeFinalizer } from './pod-changes.ts';
+import { isTracked } from './pod-facts.ts';
+
+/** Makes the controller. Its keys are those of pods. */
+export const jobOrphanPodController = ({ client, caches }: ControllerDeps): Controller => {
+  const jobs = () => caches.cache('jobs.batch');
+  const cachedJob = (pod: Pod): Job | undefined => {
+    const key = jobKeyOf(pod);
+    return key === undefined ? undefined : jobs().get(key);
+  };
+  const storedJob = async (pod: Pod): Promise<Job | undefined> => {
+    const key = jobKeyOf(pod);
+    try {
+      return key === undefined ? undefined : await client.resource('jobs.batch').get(keyToName(key));
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  };
+  return {
+    name: 'job_orphan_pod',
+    watches: [
+      { resource: 'pods', keys: (pod) => (isTracked(pod) && !isHeld(pod, cachedJob(pod)) ? [keyOf(pod)] : []) },
+      {
+        resource: 'jobs.batch',
+        keys: (job) => {
+          const isThere = jobs().get(keyOf(job))?.metadata.uid === job.metadata.uid;
+          if (isThere && finishedCondition(job) === undefined) return [];
+          return caches.cache('pods').ownedBy(job).filter(isTracked).map(keyOf);
+        },
+      },
+    ],
+
+    async reconcile(key) {
+      const pod = caches.cache('pods').get(key);
+      if (pod === undefined || !isTracked(pod) || isHeld(pod, cachedJob(pod))) return done;
+      // The cache of Jobs may be behind that of pods: without this look a pod could lose its finalizer before it is counted.
+      if (!isHeld(pod, await storedJob(pod))) await takeFinalizer(client, pod);
+      return done;
+    },
+  };
+};
+
+/** The key of the Job that the pod says it belongs to. */
+function jobKeyOf(pod: Pod): string | undefined {
+  const owner = controllerOf(pod);
+  if (owner?.kind !== 'Job' || owner.apiVersion !== 'batch/v1') return undefined;
+  return keyOf({ metadata: { namespace: pod.metadata.namespace, name: owner.name } });
+}
+
+/** Whether somebody still has to count the pod. A controller of another kind decides for itself. */
+function isHeld(pod: Pod, job: Job | undefined): boolean {
+  const owner = controllerOf(pod);
+  if (owner === undefined) return false;
+  if (jobKeyOf(pod) === undefined) return true;
+  if (job?.metadata.uid !== owner.uid) return false;
+  return isManagedByOthers(job) || finishedCondition(job) === undefined;
+}

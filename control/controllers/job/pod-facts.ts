@@ -1,0 +1,95 @@
+/**
+ * What the Job controller reads of one pod.
+ *
+ * Source: kubernetes `pkg/controller/job/{job_controller,indexed_job_utils,backoff_utils,tracking_utils}.go`.
+ */
+import { podCondition } from '#api/pod/conditions.ts';
+import { isSidecar } from '#api/pod/containers.ts';
+import type { ContainerStatus, Job, Pod } from '#api/types.generated.ts';
+
+/** Holds a pod until it is counted. */
+export const trackingFinalizer = 'batch.kubernetes.io/job-tracking';
+export const indexAnnotation = 'batch.kubernetes.io/job-completion-index';
+export const failureCountAnnotation = 'batch.kubernetes.io/job-index-failure-count';
+export const ignoredFailureCountAnnotation = 'batch.kubernetes.io/job-index-ignored-failure-count';
+
+const maxInt32 = 2 ** 31 - 1;
+
+/** Whether the pod is not counted yet. */
+export const isTracked = ({ metadata }: Pod): boolean => metadata.finalizers?.includes(trackingFinalizer) === true;
+
+export const hasSucceeded = ({ status }: Pod): boolean => status?.phase === 'Succeeded';
+
+/** Being deleted, and still running. */
+export const isTerminating = ({ metadata, status }: Pod): boolean =>
+  metadata.deletionTimestamp !== undefined && status?.phase !== 'Succeeded' && status?.phase !== 'Failed';
+
+/** Whether pods are replaced only once they have ended, and not when their deletion begins. */
+export const replacesOnlyFailed = ({ spec }: Job): boolean =>
+  spec.podReplacementPolicy === 'Failed' || spec.podFailurePolicy !== undefined;
+
+/**
+ * Whether the pod counts as failed. A deleted one does, for it may never get to the phase Failed, unless the Job waits for that.
+ */
+export function hasFailed(pod: Pod, job: Job): boolean {
+  if (pod.status?.phase === 'Failed') return true;
+  return !replacesOnlyFailed(job) && pod.metadata.deletionTimestamp !== undefined && !hasSucceeded(pod);
+}
+
+/** The pod's completion index; undefined: it has none that can be read. */
+export function completionIndex({ metadata }: Pod): number | undefined {
+  const text = metadata.annotations?.[indexAnnotation];
+  return text !== undefined && /^\+?\d+$/.test(text) ? Number(text) : undefined;
+}
+
+/** The index, if it is one of the Job's. */
+export function validIndex(pod: Pod, { spec }: Job): number | undefined {
+  const index = completionIndex(pod);
+  return index !== undefined && index < (spec.completions ?? 0) ? index : undefined;
+}
+
+/** How often pods of this index failed before this one, without those that were ignored. */
+export const failuresBefore = (pod: Pod): number => countOf(pod, failureCountAnnotation);
+export const ignoredBefore = (pod: Pod): number => countOf(pod, ignoredFailureCountAnnotation);
+
+/** Users can write anything into annotations: what is no int32 is 0. */
+function countOf({ metadata }: Pod, annotation: string): number {
+  const text = metadata.annotations?.[annotation] ?? '';
+  const count = /^\+?\d+$/.test(text) ? Number(text) : 0;
+  return count <= maxInt32 ? count : 0;
+}
+
+/**
+ * When the pod ended: when its last container did; else when it stopped being ready; else when its deletion began; else when it was created.
+ */
+export function finishedMs(pod: Pod): number {
+  const { metadata, status } = pod;
+  const containers = containersEndMs(pod);
+  if (containers !== undefined) return containers;
+  const ready = podCondition({ status }, 'Ready');
+  if (ready?.status === 'False' && ready.lastTransitionTime !== undefined) return Date.parse(ready.lastTransitionTime);
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = metadata;
+  if (deletionTimestamp !== undefined) return Date.parse(deletionTimestamp) - Number(deletionGracePeriodSeconds) * 1000;
+  return Date.parse(metadata.creationTimestamp);
+}
+
+/** Sidecars end after the others. */
+function containersEndMs({ spec, status }: Pod): number | undefined {
+  const sidecars = new Set((spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
+  const main = lastEndMs(undefined, status?.containerStatuses ?? []);
+  return lastEndMs(
+    main,
+    (status?.initContainerStatuses ?? []).filter(({ name }) => sidecars.has(name)),
+  );
+}
+
+/** The latest of these ends and `beforeMs`; undefined when one of the containers has not ended. */
+function lastEndMs(beforeMs: number | undefined, statuses: readonly ContainerStatus[]): number | undefined {
+  let latestMs = beforeMs;
+  for (const { state } of statuses) {
+    const finishedAt = state?.terminated?.finishedAt;
+    if (finishedAt === undefined) return undefined;
+    latestMs = Math.max(latestMs ?? -Infinity, Date.parse(finishedAt));
+  }
+  return latestMs;
+}
