@@ -17,11 +17,22 @@ export interface Bounds {
   names?: ReadonlyMap<string, number>;
 }
 
-/** The values at which a field is due. `star`: it was written as `*` or `?`, which counts when days of month and week are combined. */
+/**
+ * The values at which a field is due, as bits: 0 to 31 in `low`, 32 to 63 in `high`. `star`: it was written as `*` or `?`, which counts when
+ * days of month and week are combined.
+ */
 export interface Field {
-  values: ReadonlySet<number>;
+  low: number;
+  high: number;
   star: boolean;
 }
+
+/** Whether the field is due at that value. */
+export const isDueAt = ({ low, high }: Field, value: number): boolean =>
+  ((value < 32 ? low >>> value : high >>> (value - 32)) & 1) === 1;
+
+/** Whether the field is due at no value at all. */
+export const isNeverDue = ({ low, high }: Field): boolean => low === 0 && high === 0;
 
 const named = (first: number, names: string): Map<string, number> =>
   new Map(names.split(' ').map((name, index): [string, number] => [name, first + index]));
@@ -34,51 +45,56 @@ export const daysOfWeek: Bounds = { min: 0, max: 6, names: named(0, 'sun mon tue
 
 /** A list of ranges, separated by commas. A list without any item is never due. @throws ScheduleError */
 export function parseField(text: string, bounds: Bounds): Field {
-  const values = new Set<number>();
-  let star = false;
-  for (const range of text.split(',').filter((part) => part !== '')) {
-    const one = parseRange(range, bounds);
-    star ||= one.star;
-    for (const value of one.values) values.add(value);
-  }
-  return { values, star };
+  const field = { low: 0, high: 0, star: false };
+  for (const range of text.split(',')) if (range !== '') addRange(field, range, bounds);
+  return field;
 }
 
 /** `5`, `1-5`, `1-5/2`, `3/10` (from 3 to the end), `*`, `*` with a step (`/15`). */
-function parseRange(text: string, bounds: Bounds): Field {
+function addRange(field: Field, text: string, bounds: Bounds): void {
   const [range = '', stepText, ...moreSteps] = text.split('/');
   const [low = '', high, ...moreEnds] = range.split('-');
   let star = low === '*' || low === '?';
-  let start = BigInt(bounds.min);
-  let end = BigInt(bounds.max);
+  let start: number | bigint = bounds.min;
+  let end: number | bigint = bounds.max;
   if (!star) {
     start = parseNumber(low, bounds.names);
     if (moreEnds.length > 0) throw new ScheduleError(`too many hyphens: ${text}`);
     end = high === undefined ? start : parseNumber(high, bounds.names);
   }
   if (moreSteps.length > 0) throw new ScheduleError(`too many slashes: ${text}`);
-  let step = 1n;
+  let step: number | bigint = 1;
   if (stepText !== undefined) {
     step = parseNumber(stepText);
-    if (high === undefined) end = BigInt(bounds.max);
-    if (step > 1n) star = false;
+    if (high === undefined) end = bounds.max;
+    if (step > 1) star = false;
   }
   checkRange(start, end, step, bounds, text);
-  const values = new Set<number>();
-  for (let value = start; value <= end; value += step) values.add(Number(value));
-  return { values, star };
+  field.star ||= star;
+  for (let value = Number(start); value <= end; value += Number(step)) {
+    if (value < 32) field.low |= 1 << value;
+    else field.high |= 1 << (value - 32);
+  }
 }
 
-function checkRange(start: bigint, end: bigint, step: bigint, { min, max }: Bounds, text: string): void {
-  if (start < BigInt(min)) throw new ScheduleError(`beginning of range (${start}) below minimum (${min}): ${text}`);
-  if (end > BigInt(max)) throw new ScheduleError(`end of range (${end}) above maximum (${max}): ${text}`);
+function checkRange(
+  start: number | bigint,
+  end: number | bigint,
+  step: number | bigint,
+  { min, max }: Bounds,
+  text: string,
+): void {
+  if (start < min) throw new ScheduleError(`beginning of range (${start}) below minimum (${min}): ${text}`);
+  if (end > max) throw new ScheduleError(`end of range (${end}) above maximum (${max}): ${text}`);
   if (start > end) throw new ScheduleError(`beginning of range (${start}) beyond end of range (${end}): ${text}`);
-  if (step === 0n) throw new ScheduleError(`step of range should be a positive number: ${text}`);
+  if (step === 0) throw new ScheduleError(`step of range should be a positive number: ${text}`);
 }
 
-function parseNumber(text: string, names?: ReadonlyMap<string, number>): bigint {
+/** A bigint only where a number would not be exact. */
+function parseNumber(text: string, names?: ReadonlyMap<string, number>): number | bigint {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
   const byName = names?.get(text.toLowerCase());
-  if (byName !== undefined) return BigInt(byName);
+  if (byName !== undefined) return byName;
   const fail = (why: string): ScheduleError =>
     new ScheduleError(`failed to parse int from ${text}: strconv.Atoi: parsing ${JSON.stringify(text)}: ${why}`);
   if (!/^[+-]?\d+$/.test(text)) throw fail('invalid syntax');
@@ -87,5 +103,5 @@ function parseNumber(text: string, names?: ReadonlyMap<string, number>): bigint 
   const value = digits.length > 20 ? undefined : BigInt(digits);
   if (value === undefined || BigInt.asIntN(64, value) !== value) throw fail('value out of range');
   if (value < 0n) throw new ScheduleError(`negative number (${value}) not allowed: ${text}`);
-  return value;
+  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
 }

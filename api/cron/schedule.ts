@@ -7,7 +7,18 @@
  * Source: robfig/cron v3 `parser.go` (ParseStandard), `spec.go` (Next), `constantdelay.go`; kubernetes `pkg/util/parsers`.
  */
 import { parseDuration } from '../duration.ts';
-import { daysOfMonth, daysOfWeek, type Field, hours, minutes, months, parseField, ScheduleError } from './fields.ts';
+import {
+  daysOfMonth,
+  daysOfWeek,
+  type Field,
+  hours,
+  isDueAt,
+  isNeverDue,
+  minutes,
+  months,
+  parseField,
+  ScheduleError,
+} from './fields.ts';
 import { loadTimeZone, localTime, momentOf, type TimeZone, TimeZoneError } from './time-zone.ts';
 
 export { ScheduleError } from './fields.ts';
@@ -97,7 +108,7 @@ function everyMs(text: string, duration: string): number {
 
 function fieldSchedule(fields: Fields, zone: TimeZone): Schedule {
   // A field without values (`,`) is never due. Looking for a time would take long.
-  const never = Object.values(fields).some(({ values }: Field) => values.size === 0);
+  const never = Object.values(fields).some(isNeverDue);
   return { next: (afterMs) => (never ? undefined : nextDue(fields, zone, afterMs)) };
 }
 
@@ -113,13 +124,13 @@ function nextDue(fields: Fields, zone: TimeZone, afterMs: number): number | unde
   for (;;) {
     const local = localTime(zone, atMs);
     if (local.year > lastYear) return undefined;
-    if (!fields.month.values.has(local.month)) {
+    if (!isDueAt(fields.month, local.month)) {
       atMs = momentOf(zone, local.year, local.month + 1, 1);
     } else if (!isDayDue(fields, local)) {
       atMs = nextMidnight(zone, local);
-    } else if (!fields.hour.values.has(local.hour)) {
+    } else if (!isDueAt(fields.hour, local.hour)) {
       atMs = (moved ? atMs : momentOf(zone, local.year, local.month, local.day, local.hour)) + hourMs;
-    } else if (!fields.minute.values.has(local.minute)) {
+    } else if (!isDueAt(fields.minute, local.minute)) {
       atMs = (moved ? atMs : Math.floor(atMs / minuteMs) * minuteMs) + minuteMs;
     } else if (local.second !== 0) {
       atMs += 1000 * (60 - local.second);
@@ -131,8 +142,8 @@ function nextDue(fields: Fields, zone: TimeZone, afterMs: number): number | unde
 }
 
 function isDayDue({ dayOfMonth, dayOfWeek }: Fields, { day, weekday }: { day: number; weekday: number }): boolean {
-  const byMonth = dayOfMonth.values.has(day);
-  const byWeek = dayOfWeek.values.has(weekday);
+  const byMonth = isDueAt(dayOfMonth, day);
+  const byWeek = isDueAt(dayOfWeek, weekday);
   return dayOfMonth.star || dayOfWeek.star ? byMonth && byWeek : byMonth || byWeek;
 }
 
