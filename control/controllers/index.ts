@@ -37,8 +37,8 @@ import { rootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
 import { statefulSetController } from './statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
-import { vacProtectionController } from './vac-protection.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished.ts';
+import { vacProtectionController } from './vac-protection.ts';
 
 /** Configuration of the controllers. */
 export interface ControllerOptions extends NodeLifecycleOptions, PodGcOptions, Omit<NodeIpamOptions, 'clusterCidr'> {
