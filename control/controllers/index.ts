@@ -82,8 +82,6 @@ export function controllers(
     cronJobController(as('cronjob-controller')),
     ttlAfterFinishedController(as('ttl-after-finished-controller')),
     namespaceController(as('namespace-controller')),
-    serviceAccountController(as('serviceaccount-controller')),
-    garbageCollector(as('garbage-collector-controller')),
     resourceQuotaController(as('resourcequota-controller')),
     serviceAccountController(as('serviceaccount-controller', 'service-account-controller')),
     garbageCollector(as('garbage-collector-controller', 'generic-garbage-collector')),

@@ -1,7 +1,13 @@
 /** A node at a real API server, with Node authorization and RBAC: what it may read and write. */
+import 'reflect-metadata'; // which @peculiar/x509's dependency injection needs
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
+import { Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
 import { startTestServer, type TestServer } from '../../api-server.testing.ts';
+import { systemMeta, testContext } from '../../kinds/strategy.testing.ts';
+import type { AdmissionAttributes } from '../plugin.ts';
+import { nodeRestriction } from './node-restriction.ts';
 
 const n1 = { name: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'], extra: {} };
 const base = '/api/v1/namespaces/default';
@@ -191,5 +197,44 @@ describe('a node, by NodeRestriction', () => {
       assert.equal(status, 403);
       assert.match(json.message, message);
     }
+  });
+});
+
+describe('certificates that a node asks for, by NodeRestriction', () => {
+  const request = async (commonName: string): Promise<string> => {
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+    const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+    const made = await Pkcs10CertificateRequestGenerator.create(
+      { name: `O=system:nodes, CN=${commonName}`, keys, signingAlgorithm: algorithm },
+      webcrypto as unknown as Crypto,
+    );
+    return Buffer.from(made.toString('pem')).toString('base64');
+  };
+  const admit = async (signerName: string, text: string): Promise<void> => {
+    const spec = { signerName, request: text, usages: [] };
+    const object = { apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', metadata: systemMeta('c'), spec };
+    const resource = { group: 'certificates.k8s.io', version: 'v1', plural: 'certificatesigningrequests' };
+    const attributes: AdmissionAttributes = {
+      operation: 'create',
+      resource,
+      kind: object.kind,
+      subresource: '',
+      namespace: '',
+      name: 'c',
+      user: n1,
+      dryRun: false,
+      object,
+      oldObject: undefined,
+      options: undefined,
+    };
+    await nodeRestriction({}).mutate?.(attributes, testContext());
+  };
+  const kubelet = 'kubernetes.io/kube-apiserver-client-kubelet';
+
+  it('are its own, where kubelets are let in by them', async () => {
+    await admit(kubelet, await request('system:node:n1'));
+    await admit('example.com/mine', await request('anybody'));
+    await assert.rejects(admit(kubelet, await request('system:node:n2')), /can only create a node CSR with CN=system:node:n1$/);
+    await assert.rejects(admit(kubelet, Buffer.from('no PEM').toString('base64')), /unable to parse csr: /);
   });
 });
