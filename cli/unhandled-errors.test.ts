@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
-import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
+import { nodeCredentials } from '#control/pki/node-credentials.ts';
 import { freePort } from '#test/free-port.ts';
 import { unhandledExitCode } from './unhandled-errors.ts';
 
@@ -155,29 +155,19 @@ describe('an unhandled error', { timeout: 300_000 }, () => {
 
 /** The files that an agent needs, for a cluster that does not exist. */
 async function agentFiles(folder: string): Promise<string[]> {
-  const now = Date.now();
-  const ca = await createAuthority(now);
-  const serving = await issueCertificate(ca, { commonName: 'node', usage: 'server', ipAddresses: ['127.0.0.1'] }, now);
-  const client = await issueCertificate(ca, { commonName: 'system:node:node', usage: 'client' }, now);
-  const base64 = (text: string): string => Buffer.from(text).toString('base64');
-  const kubeconfig = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    'current-context': 'c',
-    clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:1', 'certificate-authority-data': base64(ca.certificate) } }],
-    users: [
-      { name: 'u', user: { 'client-certificate-data': base64(client.certificate), 'client-key-data': base64(client.key) } },
-    ],
-    contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
-  };
-  const files = {
-    kubeconfig: JSON.stringify(kubeconfig),
-    'client-ca-file': ca.certificate,
-    'tls-cert-file': serving.certificate,
-    'tls-private-key-file': serving.key,
-  };
-  return Object.entries(files).map(([flag, text]) => {
-    writeFileSync(join(folder, flag), text);
-    return `--${flag}=${join(folder, flag)}`;
+  await nodeCredentials({
+    pkiFolder: join(folder, 'pki'),
+    out: folder,
+    nodeName: 'node',
+    nodeIp: '127.0.0.1',
+    server: 'https://127.0.0.1:1',
+    nowMs: Date.now(),
   });
+  const files = {
+    kubeconfig: 'kubelet.conf',
+    'client-ca-file': 'ca.crt',
+    'tls-cert-file': 'kubelet.crt',
+    'tls-private-key-file': 'kubelet.key',
+  };
+  return Object.entries(files).map(([flag, name]) => `--${flag}=${join(folder, name)}`);
 }
