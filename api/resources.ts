@@ -16,6 +16,8 @@ import type {
   CustomResourceDefinition,
   DaemonSet,
   Deployment,
+  DeviceClass,
+  DraResourceClaim,
   EndpointSlice,
   Endpoints,
   Event,
@@ -35,7 +37,9 @@ import type {
   PriorityClass,
   ReplicaSet,
   ReplicationController,
+  ResourceClaimTemplate,
   ResourceQuota,
+  ResourceSlice,
   Role,
   RoleBinding,
   RuntimeClass,
@@ -268,6 +272,22 @@ const rows = {
   'priorityclasses.scheduling.k8s.io': kind<PriorityClass>('PriorityClass', 'scheduling/v1.PriorityClass', {
     cluster: true,
     names: ['pc'],
+  }),
+  'deviceclasses.resource.k8s.io': kind<DeviceClass>('DeviceClass', 'resource/v1.DeviceClass', {
+    cluster: true,
+    returnsDeleted: 'yes',
+  }),
+  'resourceclaims.resource.k8s.io': kind<DraResourceClaim>('ResourceClaim', 'resource/v1.ResourceClaim', {
+    returnsDeleted: 'yes',
+  }),
+  'resourceclaimtemplates.resource.k8s.io': kind<ResourceClaimTemplate>(
+    'ResourceClaimTemplate',
+    'resource/v1.ResourceClaimTemplate',
+    { returnsDeleted: 'yes' },
+  ),
+  'resourceslices.resource.k8s.io': kind<ResourceSlice>('ResourceSlice', 'resource/v1.ResourceSlice', {
+    cluster: true,
+    returnsDeleted: 'yes',
   }),
   'csidrivers.storage.k8s.io': kind<CSIDriver>('CSIDriver', 'storage/v1.CSIDriver', { cluster: true, returnsDeleted: 'yes' }),
   'csinodes.storage.k8s.io': kind<CSINode>('CSINode', 'storage/v1.CSINode', { cluster: true, returnsDeleted: 'yes' }),

@@ -1,6 +1,7 @@
 /** What several kinds share of the columns that `kubectl get` shows. Source: upstream `pkg/printers/internalversion/printers.go`. */
+import type { KubeObject } from '#api/meta.ts';
 import type { Container, LabelSelector, ObjectMeta } from '#api/types.generated.ts';
-import type { TableColumn } from '../registry/strategy.ts';
+import type { TableColumn, TableColumns } from '../registry/strategy.ts';
 
 const NAME = 'The name of the object, unique among its kind in its namespace.';
 const AGE = 'The time since the server created the object.';
@@ -26,6 +27,12 @@ export function since(time: string | undefined, nowMs: number): string {
 }
 
 export const ageOf = ({ metadata }: { metadata: ObjectMeta }, nowMs: number): string => since(metadata.creationTimestamp, nowMs);
+
+/** Of kinds that show nothing else. */
+export const nameAndAgeColumns: TableColumns<KubeObject> = {
+  columns: [nameColumn, ageColumn],
+  cells: (object, nowMs) => [object.metadata.name, ageOf(object, nowMs)],
+};
 
 /** Two or three significant figures: `119s`, `2m`, `9m59s`, `3h`, `7h59m`, `47h`, `2d1h`, `8d`, `2y30d`. Source: apimachinery `pkg/util/duration`. */
 export function humanDuration(durationMs: number): string {

@@ -38,6 +38,10 @@ import { clusterRoleKind } from './rbac/clusterrole/strategy.ts';
 import { clusterRoleBindingKind } from './rbac/clusterrolebinding/strategy.ts';
 import { roleKind } from './rbac/role/strategy.ts';
 import { roleBindingKind } from './rbac/rolebinding/strategy.ts';
+import { deviceClassKind } from './resource/deviceclass/strategy.ts';
+import { resourceClaimKind } from './resource/resourceclaim/strategy.ts';
+import { resourceClaimTemplateKind } from './resource/resourceclaimtemplate/strategy.ts';
+import { resourceSliceKind } from './resource/resourceslice/strategy.ts';
 import { priorityClassKind } from './scheduling/priorityclass/strategy.ts';
 import { csiDriverKind } from './storage/csidriver/strategy.ts';
 import { csiNodeKind } from './storage/csinode/strategy.ts';
@@ -59,6 +63,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   customResourceDefinitionKind,
   daemonSetKind,
   deploymentKind,
+  deviceClassKind,
   endpointsKind,
   endpointSliceKind,
   eventKind,
@@ -79,6 +84,9 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   replicaSetKind,
   replicationControllerKind,
   resourceQuotaKind,
+  resourceClaimKind,
+  resourceClaimTemplateKind,
+  resourceSliceKind,
   roleBindingKind(deps),
   roleKind(deps),
   runtimeClassKind,

@@ -4,10 +4,9 @@
  * Source: upstream `pkg/apis/core/types.go` (PersistentVolumeSource).
  */
 import type { JsonObject } from '#api/json.ts';
-import { isJsonObject } from '#api/json.ts';
 import { typeFacts } from '#api/schema/facts.ts';
-import { zeroOf } from '#api/schema/zeros.ts';
 import type { PersistentVolumeSpec } from '#api/types.generated.ts';
+import { type GoNames, goValue } from '../../../validation/go-value.ts';
 
 type SourceName = keyof PersistentVolumeSpec;
 
@@ -37,8 +36,8 @@ const sources: readonly (readonly [SourceName, string])[] = [
   ['csi', 'CSI'],
 ];
 
-/** Names that are not the wire name with a capital; some of one source only. */
-const goNames: Readonly<Record<string, string>> = {
+const goNames: GoNames = {
+  apiVersion: 'APIVersion',
   chapAuthDiscovery: 'DiscoveryCHAPAuth',
   chapAuthSession: 'SessionCHAPAuth',
   diskURI: 'DataDiskURI',
@@ -47,15 +46,12 @@ const goNames: Readonly<Record<string, string>> = {
   iqn: 'IQN',
   iscsiInterface: 'ISCSIInterface',
   pdName: 'PDName',
-  'rbd.image': 'RBDImage',
-  'rbd.monitors': 'CephMonitors',
-  'rbd.pool': 'RBDPool',
-  'rbd.user': 'RadosUser',
   sslEnabled: 'SSLEnabled',
   uid: 'UID',
-  apiVersion: 'APIVersion',
   wwids: 'WWIDs',
 };
+
+const rbdNames: GoNames = { ...goNames, image: 'RBDImage', monitors: 'CephMonitors', pool: 'RBDPool', user: 'RadosUser' };
 
 /** All sources, null where the spec has none. */
 export function goSource(spec: PersistentVolumeSpec): JsonObject {
@@ -63,20 +59,9 @@ export function goSource(spec: PersistentVolumeSpec): JsonObject {
   return Object.fromEntries(
     sources.map(([name, goName]) => {
       const type = facts.byName.get(name)?.type;
-      const value = spec[name] as unknown;
-      return [goName, type?.kind === 'ref' && isJsonObject(value) ? goFields(type.name, value, name) : null];
-    }),
-  );
-}
-
-function goFields(typeName: string, value: JsonObject, source: string): JsonObject {
-  const fields = typeFacts(typeName).fields.toSorted((a, b) => (a.protoPath[0] ?? 0) - (b.protoPath[0] ?? 0));
-  return Object.fromEntries(
-    fields.map(({ name, type, pointer }) => {
-      const goName = goNames[`${source}.${name}`] ?? goNames[name] ?? name.charAt(0).toUpperCase() + name.slice(1);
-      const field = value[name];
-      if (isJsonObject(field)) return [goName, type.kind === 'ref' ? goFields(type.name, field, source) : field];
-      return [goName, field ?? (pointer || type.kind === 'ref' ? null : (zeroOf(type) ?? null))];
+      const value = spec[name];
+      if (type?.kind !== 'ref' || typeof value !== 'object') return [goName, null];
+      return [goName, goValue(type.name, value, name === 'rbd' ? rbdNames : goNames)];
     }),
   );
 }

@@ -1,0 +1,40 @@
+/** DeviceClasses. Source: upstream `pkg/registry/resource/deviceclass/strategy.go`, `pkg/apis/resource/validation/validation.go`. */
+import { type FieldError, invalidValue } from '#api/field-error.ts';
+import { isQualifiedName, nameIsDnsSubdomain } from '#api/names.ts';
+import type { DeviceClass } from '#api/types.generated.ts';
+import { validateList } from '../../../validation/lists.ts';
+import { semanticEqual } from '../../../validation/semantic-equal.ts';
+import { nameAndAgeColumns } from '../../columns.ts';
+import { isNativeResource } from '../../core/pod/resources.ts';
+import { defineKind } from '../../define-kind.ts';
+import { validateConfiguration, validateSelectors } from '../parts.ts';
+
+const maxConfigs = 32;
+
+export const deviceClassKind = defineKind({
+  resource: 'deviceclasses.resource.k8s.io',
+  cluster: true,
+  names: nameIsDnsSubdomain,
+  defaults(object) {
+    object.spec ??= {};
+  },
+  generation: 'spec',
+  validate: validateClass,
+  columns: nameAndAgeColumns,
+});
+
+function validateClass({ spec }: DeviceClass, old: DeviceClass | undefined): FieldError[] {
+  const { selectors, config = [], extendedResourceName: name } = spec;
+  const stored = old !== undefined && semanticEqual(config, old.spec.config);
+  return [
+    ...validateSelectors(selectors, 'spec.selectors'),
+    ...validateList(config, maxConfigs, 'spec.config', (one, at) => validateConfiguration(one, at, stored)),
+    ...(name === undefined || isExtendedResource(name)
+      ? []
+      : [invalidValue('spec.extendedResourceName', name, 'must be a valid extended resource name')]),
+  ];
+}
+
+/** A resource of no system, that quotas can count. */
+const isExtendedResource = (name: string): boolean =>
+  !isNativeResource(name) && !name.startsWith('requests.') && isQualifiedName(`requests.${name}`).length === 0;

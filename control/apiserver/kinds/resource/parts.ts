@@ -1,0 +1,116 @@
+/**
+ * What claims, classes and slices share. CEL expressions are not compiled: only their length is checked.
+ *
+ * Source: upstream `pkg/apis/resource/validation/validation.go`.
+ */
+import { duplicate, type FieldError, invalidValue, notSupported, required, tooLong } from '#api/field-error.ts';
+import { stringifyExact } from '#api/int64.ts';
+import { isJsonObject } from '#api/json.ts';
+import { validateLabelName } from '#api/labels.ts';
+import { isValidLabelValue } from '#api/names.ts';
+import type { DeviceSelector, DeviceTaint, DeviceToleration, OpaqueDeviceConfiguration } from '#api/types.generated.ts';
+import { validateList } from '../../validation/lists.ts';
+import type { Submitted } from '../../validation/submitted.ts';
+import { validateDriverName } from './names.ts';
+
+const maxSelectors = 32;
+const maxExpressionBytes = 10 * 1024;
+const maxParameterBytes = 10 * 1024;
+const maxBindingConditions = 4;
+const taintEffects = ['NoExecute', 'NoSchedule', 'None'];
+const tolerationOperators = ['Equal', 'Exists'];
+
+export function validateSelectors(selectors: readonly Submitted<DeviceSelector>[] = [], path: string): FieldError[] {
+  return validateList(selectors, maxSelectors, path, ({ cel }, at) => {
+    if (cel === undefined) return [required(`${at}.cel`)];
+    const isLong = Buffer.byteLength(cel.expression ?? '') > maxExpressionBytes;
+    return isLong ? [tooLong(`${at}.cel.expression`, maxExpressionBytes)] : [];
+  });
+}
+
+/** What a driver is told of. @param stored the same as before: long parameters may stay */
+export function validateConfiguration(
+  { opaque }: { opaque?: Submitted<OpaqueDeviceConfiguration> | undefined },
+  path: string,
+  stored = false,
+): FieldError[] {
+  if (opaque === undefined) return [required(`${path}.opaque`)];
+  return [
+    ...validateDriverName(opaque.driver, `${path}.opaque.driver`),
+    ...validateRaw(opaque.parameters, `${path}.opaque.parameters`, stored ? undefined : maxParameterBytes),
+  ];
+}
+
+/** An object of any fields. */
+export function validateRaw(value: unknown, path: string, maxBytes: number | undefined): FieldError[] {
+  if (value === undefined || value === null) return [required(path)];
+  if (maxBytes !== undefined && Buffer.byteLength(stringifyExact(value)) > maxBytes) return [tooLong(path, maxBytes)];
+  return isJsonObject(value) ? [] : [invalidValue(path, '<value omitted>', 'must be a valid JSON object')];
+}
+
+const validateLabelValue = (value: string, path: string): FieldError[] =>
+  isValidLabelValue(value).map((text) => invalidValue(path, value, text));
+
+export function validateTaint({ key = '', value = '', effect = '' }: Submitted<DeviceTaint>, path: string): FieldError[] {
+  return [
+    ...validateLabelName(key, `${path}.key`),
+    ...(value === '' ? [] : validateLabelValue(value, `${path}.value`)),
+    ...(effect === '' ? [required(`${path}.effect`)] : validateEffect(effect, `${path}.effect`)),
+  ];
+}
+
+const validateEffect = (effect: string, path: string): FieldError[] =>
+  taintEffects.includes(effect) ? [] : [notSupported(path, effect, taintEffects)];
+
+export function validateToleration(toleration: Submitted<DeviceToleration>, path: string): FieldError[] {
+  const { key = '', operator = '', value = '', effect = '' } = toleration;
+  return [
+    ...(key === '' ? [] : validateLabelName(key, `${path}.key`)),
+    ...validateOperator(operator, value, path),
+    ...(effect === '' ? [] : validateEffect(effect, `${path}.effect`)),
+  ];
+}
+
+function validateOperator(operator: string, value: string, path: string): FieldError[] {
+  switch (operator) {
+    case 'Exists':
+      return value === '' ? [] : [invalidValue(`${path}.value`, value, 'must be empty for operator `Exists`')];
+    case 'Equal':
+      return validateLabelValue(value, `${path}.value`);
+    case '':
+      return [required(`${path}.operator`)];
+    default:
+      return [notSupported(`${path}.operator`, operator, tolerationOperators)];
+  }
+}
+
+/** Conditions under which a pod is bound, and those under which it is not: both or none. */
+export function validateBindingConditions(
+  bind: readonly string[] | undefined,
+  fail: readonly string[] | undefined,
+  path: string,
+): FieldError[] {
+  const [bindAt, failAt] = [`${path}.bindingConditions`, `${path}.bindingFailureConditions`];
+  const errors = [
+    ...validateList(bind ?? [], maxBindingConditions, bindAt, validateLabelName),
+    ...validateList(fail ?? [], maxBindingConditions, failAt, validateLabelName),
+    ...repeated(bind ?? [], bindAt, new Set()),
+    ...repeated(fail ?? [], failAt, new Set(bind)),
+  ];
+  const isBound = (bind ?? []).length > 0;
+  if (isBound === (fail ?? []).length > 0) return errors;
+  return isBound
+    ? [...errors, invalidValue(failAt, fail, 'bindingFailureConditions are required to use bindingConditions')]
+    : [...errors, invalidValue(bindAt, bind, 'bindingConditions are required to use bindingFailureConditions')];
+}
+
+function repeated(conditions: readonly string[], path: string, others: ReadonlySet<string>): FieldError[] {
+  const seen = new Set<string>();
+  return conditions.flatMap((condition, index) => {
+    const at = `${path}[${index}]`;
+    const errors: FieldError[] = seen.has(condition) ? [duplicate(at, condition)] : [];
+    seen.add(condition);
+    const text = 'bindingFailureConditions must not overlap with bindingConditions';
+    return others.has(condition) ? [...errors, invalidValue(at, condition, text)] : errors;
+  });
+}
