@@ -78,6 +78,18 @@ function serverCommand(program: Command): void {
       listOf('authorization-mode', authorizationModes),
       ['Node', 'RBAC'],
     )
+    .option(
+      '--enable-admission-plugins <names>',
+      'admission plugins to ask besides those that are on by default; may be given often',
+      collectNames,
+      [],
+    )
+    .option(
+      '--disable-admission-plugins <names>',
+      'admission plugins not to ask, although they are on by default; may be given often',
+      collectNames,
+      [],
+    )
     .option('--max-requests-inflight <n>', 'requests at a time that only read; 0: no limit', count, 400)
     .option('--max-mutating-requests-inflight <n>', 'requests at a time that change something; 0: no limit', count, 200)
     .option('--tls-san <name>', 'another name or address for the serving certificate; may be given often', collect, [])
@@ -126,6 +138,11 @@ function agentCommand(program: Command): void {
     .option('--node-lease-duration-seconds <n>', 'how long a heartbeat holds; renewed at a quarter of it', count, 40)
     .option('--log-level <level>', 'debug, info, warn or error', 'info')
     .action(async (flags: AgentFlags) => (await import('./run-agent.ts')).agent(flags));
+}
+
+/** A list with commas. The names are checked together with those of the other flag. */
+function collectNames(value: string, previous: string[]): string[] {
+  return value === '' ? previous : [...previous, ...value.split(',')];
 }
 
 function collect(value: string, previous: string[]): string[] {

@@ -18,6 +18,8 @@ export interface ServerFlags {
   defaultNotReadyTolerationSeconds: number;
   defaultUnreachableTolerationSeconds: number;
   authorizationMode: AuthorizationMode[];
+  enableAdmissionPlugins: string[];
+  disableAdmissionPlugins: string[];
   maxRequestsInflight: number;
   maxMutatingRequestsInflight: number;
   tlsSan: string[];

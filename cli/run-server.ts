@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { embeddedFiles } from '#api/embedded.ts';
 import { mustParseCidr } from '#api/ip.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
+import { pluginChoiceProblems } from '#control/apiserver/admission/plugin-names.ts';
 import { runServer } from '#control/server.ts';
 import { checkAddress, checkFolder, firstAddress } from './checks.ts';
 import type { ServerFlags } from './cluster-flags.ts';
@@ -17,6 +18,9 @@ export async function server(flags: ServerFlags): Promise<void> {
   const bindAddress = checkAddress('--bind-address', flags.bindAddress);
   checkNodeMask(flags);
   checkLogLevel(flags.logLevel);
+  const admissionPlugins = { enable: flags.enableAdmissionPlugins, disable: flags.disableAdmissionPlugins };
+  const problems = pluginChoiceProblems(admissionPlugins);
+  if (problems.length > 0) throw new Error(problems.join('; '));
   // This check comes last because it makes the folder: a call with another mistake must leave nothing behind.
   checkFolder('--data-dir', flags.dataDir);
   if (flags.writeKubeconfig !== undefined) checkFolder('--write-kubeconfig', dirname(resolve(flags.writeKubeconfig)));
@@ -39,6 +43,7 @@ export async function server(flags: ServerFlags): Promise<void> {
           notReady: flags.defaultNotReadyTolerationSeconds,
           unreachable: flags.defaultUnreachableTolerationSeconds,
         },
+        admissionPlugins,
         authorizationModes: flags.authorizationMode,
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },
         extraNames: {

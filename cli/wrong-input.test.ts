@@ -44,6 +44,10 @@ describe('tinker with wrong arguments', { concurrency: 2 }, () => {
     ['server --bind-address nowhere', /--bind-address nowhere: give an IP address/],
     ['server --advertise-address 1.2.3', /--advertise-address 1\.2\.3: give an IP address/],
     ['server --log-level loud --data-dir /nowhere/made', /--log-level loud: give debug, info, warn or error/],
+    [
+      'server --enable-admission-plugins PodSecurity,Nothing --disable-admission-plugins Odd,PodSecurity',
+      /enable-admission-plugins plugin "Nothing" is unknown; disable-admission-plugins plugin "Odd" is unknown; \[PodSecurity\] in enable-admission-plugins and disable-admission-plugins overlapped/,
+    ],
     ['agent', /required option '--kubeconfig <file>' not specified/],
   ];
   for (const [line, message] of cases) it(`tinker ${line}`, () => fails(line.split(' '), message));

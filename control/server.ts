@@ -17,6 +17,7 @@ import { createClient } from '#client/rest-client.ts';
 import type { Transport } from '#client/transport.ts';
 import { untilAborted } from '#client/until-aborted.ts';
 import { writeSafely } from '#control/pki/pki-files.ts';
+import type { PluginChoice } from './apiserver/admission/plugin-names.ts';
 import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
 import { type ComponentName, componentUser, controllerUser } from './apiserver/authentication/component-users.ts';
@@ -61,6 +62,8 @@ export interface ServerOptions {
   nodeMonitorGracePeriodMs: number;
   tolerationSeconds: { notReady: number; unreachable: number };
   inflight: InflightLimits;
+  /** `--enable-admission-plugins` and `--disable-admission-plugins`. */
+  admissionPlugins: PluginChoice;
   /** `--authorization-mode`. */
   authorizationModes: readonly AuthorizationMode[];
   /** More names and addresses for the serving certificate (`--tls-san`). */
@@ -202,6 +205,8 @@ function buildApiServer({ options, store, clock, log, pki, allocator, proxy, lef
         random: Math.random,
         tolerationSeconds: options.tolerationSeconds,
         authorizer: authorization.authorizer,
+        catalog: catalog.resources,
+        choice: options.admissionPlugins,
       }),
       authorization,
       openapi: openApiRoute(openApi),

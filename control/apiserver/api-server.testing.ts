@@ -11,6 +11,7 @@ import type { TransportResponse } from '#client/transport.ts';
 import { createTokenKey } from '#control/pki/certificates.ts';
 import { createSqliteStore } from '#control/store/sqlite.ts';
 import type { Store } from '#control/store/store.ts';
+import type { PluginChoice } from './admission/plugin-names.ts';
 import { admissionPlugins } from './admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './api-server.ts';
 import { type ApiServerDeps } from './api-server-deps.ts';
@@ -110,6 +111,8 @@ export interface TestServerOptions {
   events?: ServiceAllocatorDeps['events'];
   /** Where its store lies; a folder of its own, which goes with it, by default. */
   folder?: string;
+  /** Default: those plugins that are on by default. */
+  admissionPlugins?: PluginChoice;
   /** Default true; see {@link ApiServerOptions}. */
   freezeCached?: boolean;
 }
@@ -137,7 +140,12 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       log,
       catalog,
       patcher: createObjectPatcher(),
-      admission: admissionPlugins({ random: Math.random, authorizer: authorization.authorizer }),
+      admission: admissionPlugins({
+        random: Math.random,
+        authorizer: authorization.authorizer,
+        catalog: catalog.resources,
+        choice: options.admissionPlugins,
+      }),
       authorization,
       ...deps,
     },

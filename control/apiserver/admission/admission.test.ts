@@ -70,6 +70,7 @@ describe('the built-in plugins', () => {
         'PersistentVolumeClaimResize',
         'RuntimeClass',
         'DefaultIngressClass',
+        'PodTopologyLabels',
         'ResourceQuota',
       ],
     );

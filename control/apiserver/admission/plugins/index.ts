@@ -3,16 +3,25 @@
  *
  * Source: kubernetes `pkg/kubeapiserver/options/plugins.go` (AllOrderedPlugins).
  */
+import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
 import type { AdmissionPlugin } from '../plugin.ts';
+import { isPluginEnabled, type PluginChoice } from '../plugin-names.ts';
+import { alwaysAdmit, alwaysDeny } from './always.ts';
+import { alwaysPullImages } from './always-pull-images.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds, type TolerationSeconds } from './default-toleration-seconds.ts';
+import { denyServiceExternalIps } from './deny-service-external-ips.ts';
+import { extendedResourceToleration } from './extended-resource-toleration.ts';
+import { limitPodHardAntiAffinityTopology } from './limit-pod-hard-anti-affinity-topology.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
+import { ownerReferencesPermissionEnforcement } from './owner-references.ts';
 import { type PodSecurityOptions, podSecurity } from './pod-security.ts';
+import { podTopologyLabels } from './pod-topology-labels.ts';
 import { priority } from './priority.ts';
 import { resourceQuota } from './resource-quota.ts';
 import { runtimeClass } from './runtime-class.ts';
@@ -29,28 +38,49 @@ export interface AdmissionDeps {
   podSecurity?: PodSecurityOptions | undefined;
   /** Of requests; asked by plugins that look at who may do more than others. */
   authorizer?: Authorizer | undefined;
+  /** Which kinds there are, for plugins that look at references. */
+  catalog?: ResourceCatalog | undefined;
+  /** `--enable-admission-plugins`, `--disable-admission-plugins`. Default: those that are on by default. */
+  choice?: PluginChoice | undefined;
 }
 
-export function admissionPlugins({
+const byDefault: PluginChoice = { enable: [], disable: [] };
+
+/** Those that are enabled. */
+export function admissionPlugins(deps: AdmissionDeps): AdmissionPlugin[] {
+  return allAdmissionPlugins(deps).filter(({ name }) => isPluginEnabled(name, deps.choice ?? byDefault));
+}
+
+/** Those that this server has, also those that are off by default. */
+export function allAdmissionPlugins({
   random,
   tolerationSeconds,
   podSecurity: podSecurityOptions,
   authorizer,
+  catalog,
 }: AdmissionDeps): AdmissionPlugin[] {
   return [
+    alwaysAdmit(),
     namespaceLifecycle(),
+    limitPodHardAntiAffinityTopology(),
     limitRanger(),
     serviceAccount({ random }),
     nodeRestriction({ authorizer }),
     taintNodesByCondition(),
+    alwaysPullImages(),
     podSecurity(podSecurityOptions),
     priority(),
     defaultTolerationSeconds(tolerationSeconds),
     defaultStorageClass(),
     storageObjectInUseProtection(),
     persistentVolumeClaimResize(),
+    extendedResourceToleration(),
+    ownerReferencesPermissionEnforcement({ authorizer, catalog }),
     runtimeClass(),
     defaultIngressClass(),
+    denyServiceExternalIps(),
+    podTopologyLabels(),
     resourceQuota(),
+    alwaysDeny(),
   ];
 }

@@ -64,7 +64,8 @@ const podResourceName: NameRule = (name, path) => {
   return [notSupported(path, name, ['cpu', 'hugepages-', 'memory'])];
 };
 
-function isExtendedResource(name: string): boolean {
+/** `example.com/gpu`: of somebody's own domain. */
+export function isExtendedResource(name: string): boolean {
   return !isNativeResource(name) && !name.startsWith('requests.') && isQualifiedName(`requests.${name}`).length === 0;
 }
 

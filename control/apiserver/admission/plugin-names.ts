@@ -1,0 +1,106 @@
+/**
+ * `--enable-admission-plugins` and `--disable-admission-plugins`: the names of all plugins of upstream, which of them are on by default,
+ * and which of them this server has.
+ *
+ * Source: kubernetes `pkg/kubeapiserver/options/plugins.go` (AllOrderedPlugins, DefaultOffAdmissionPlugins); apiserver
+ * `pkg/server/options/admission.go` (Validate, enabledPluginNames).
+ */
+
+/** In the order in which they are asked. */
+export const allPluginNames = [
+  'AlwaysAdmit',
+  'NamespaceAutoProvision',
+  'NamespaceLifecycle',
+  'NamespaceExists',
+  'LimitPodHardAntiAffinityTopology',
+  'LimitRanger',
+  'ServiceAccount',
+  'NodeRestriction',
+  'TaintNodesByCondition',
+  'AlwaysPullImages',
+  'ImagePolicyWebhook',
+  'PodSecurity',
+  'PodNodeSelector',
+  'Priority',
+  'DefaultTolerationSeconds',
+  'PodTolerationRestriction',
+  'EventRateLimit',
+  'ExtendedResourceToleration',
+  'DefaultStorageClass',
+  'StorageObjectInUseProtection',
+  'PodGroupProtection',
+  'OwnerReferencesPermissionEnforcement',
+  'PersistentVolumeClaimResize',
+  'RuntimeClass',
+  'CertificateApproval',
+  'CertificateSigning',
+  'ClusterTrustBundleAttest',
+  'CertificateSubjectRestriction',
+  'DefaultIngressClass',
+  'DenyServiceExternalIPs',
+  'PodTopologyLabels',
+  'PodGroupWorkloadExists',
+  'NodeDeclaredFeatureValidator',
+  'JobValidation',
+  'PodResizeValidator',
+  'MutatingAdmissionPolicy',
+  'MutatingAdmissionWebhook',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionWebhook',
+  'ResourceQuota',
+  'AlwaysDeny',
+] as const;
+
+/** On only where they are enabled. NodeRestriction is not among them: kubeadm's clusters have it, and so have ours. */
+const offByDefault = new Set<string>([
+  'AlwaysAdmit',
+  'NamespaceAutoProvision',
+  'NamespaceExists',
+  'LimitPodHardAntiAffinityTopology',
+  'AlwaysPullImages',
+  'ImagePolicyWebhook',
+  'PodNodeSelector',
+  'PodTolerationRestriction',
+  'EventRateLimit',
+  'ExtendedResourceToleration',
+  'OwnerReferencesPermissionEnforcement',
+  'DenyServiceExternalIPs',
+  'AlwaysDeny',
+]);
+
+/** Upstream's plugins that are off by default and that this server does not have: it cannot enable them. */
+const notAvailable = new Set<string>([
+  'NamespaceAutoProvision',
+  'NamespaceExists',
+  'ImagePolicyWebhook',
+  'PodNodeSelector',
+  'PodTolerationRestriction',
+  'EventRateLimit',
+]);
+
+/** What the two flags say. */
+export interface PluginChoice {
+  enable: readonly string[];
+  disable: readonly string[];
+}
+
+/** What is wrong with the flags, in upstream's words; empty: nothing. */
+export function pluginChoiceProblems({ enable, disable }: PluginChoice): string[] {
+  const known = new Set<string>(allPluginNames);
+  const unknown = (flag: string, names: readonly string[]): string[] =>
+    names.filter((name) => !known.has(name)).map((name) => `${flag} plugin ${JSON.stringify(name)} is unknown`);
+  const both = [...new Set(enable)].filter((name) => disable.includes(name)).sort();
+  return [
+    ...unknown('enable-admission-plugins', enable),
+    ...unknown('disable-admission-plugins', disable),
+    ...(both.length === 0 ? [] : [`[${both.join(' ')}] in enable-admission-plugins and disable-admission-plugins overlapped`]),
+    ...enable
+      .filter((name) => notAvailable.has(name))
+      .map((name) => `enable-admission-plugins plugin ${JSON.stringify(name)} is not available in this server`),
+  ];
+}
+
+/** Whether the plugin is asked. */
+export function isPluginEnabled(name: string, { enable, disable }: PluginChoice): boolean {
+  return enable.includes(name) || !(offByDefault.has(name) || disable.includes(name));
+}

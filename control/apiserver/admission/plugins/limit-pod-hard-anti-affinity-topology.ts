@@ -1,0 +1,26 @@
+/**
+ * LimitPodHardAntiAffinityTopology: a pod may keep others from its node, but not from a whole zone. Off by default.
+ *
+ * Source: upstream `plugin/pkg/admission/antiaffinity`.
+ */
+import { forbidden } from '#api/status.ts';
+import type { Pod } from '#api/types.generated.ts';
+import { type AdmissionPlugin, concerns } from '../plugin.ts';
+
+const hostname = 'kubernetes.io/hostname';
+
+/** @throws (when asked) ApiError 403 */
+export const limitPodHardAntiAffinityTopology = (): AdmissionPlugin => ({
+  name: 'LimitPodHardAntiAffinityTopology',
+  handles: (operation) => operation === 'create' || operation === 'update',
+
+  validate(attributes) {
+    if (!concerns(attributes, '', 'pods')) return;
+    const { metadata, spec } = attributes.object as Pod;
+    const terms = spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+    const wide = terms.find(({ topologyKey }) => topologyKey !== hostname);
+    if (wide === undefined) return;
+    const why = `affinity.PodAntiAffinity.RequiredDuringScheduling has TopologyKey ${wide.topologyKey} but only key ${hostname} is allowed`;
+    throw forbidden({ group: '', name: 'pods' }, metadata.name, why);
+  },
+});
