@@ -7,6 +7,7 @@
  */
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
+import type { ResourceList } from '#api/pod/requests.ts';
 import { maskList, sameList } from '#api/quota/resource-list.ts';
 import { evaluatorOf, type GroupResource, usageOf } from '#api/quota/usage.ts';
 import type { Resource } from '#api/resources.ts';
@@ -14,6 +15,7 @@ import { isConflict, isNotFound } from '#api/status.ts';
 import type { ResourceQuota, ResourceQuotaStatus } from '#api/types.generated.ts';
 import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
+import { letOthersIn } from '#client/turns.ts';
 
 /** Upstream's `--resource-quota-sync-period`. */
 const RESYNC_MS = 5 * 60_000;
@@ -55,7 +57,7 @@ export const resourceQuotaController = ({ client, caches, catalog, clock }: Cont
       const resource = catalog.all().find((one) => one.group === wanted.group && one.plural === wanted.plural && isCounted(one));
       return resource === undefined ? undefined : caches.cacheOf(resource).list(namespace);
     };
-    const status = nextStatus(quota, usageOf(quota, objectsOf, clock.now()));
+    const status = nextStatus(quota, await usageOf(quota, objectsOf, clock.now(), letOthersIn));
     if (status === undefined) return done;
     try {
       await client.resource('resourcequotas').updateStatus({ ...quota, status });
@@ -88,7 +90,7 @@ function* quotasOf(resource: Resource, { metadata }: KubeObject, all: Caches): I
 }
 
 /** The status to report; undefined: as it is. What cannot be measured keeps its number. */
-function nextStatus({ spec, status }: ResourceQuota, measured: ReturnType<typeof usageOf>): ResourceQuotaStatus | undefined {
+function nextStatus({ spec, status }: ResourceQuota, measured: ResourceList): ResourceQuotaStatus | undefined {
   const hard = spec?.hard ?? {};
   const used = maskList({ ...status?.used, ...measured }, Object.keys(hard));
   const isSame =

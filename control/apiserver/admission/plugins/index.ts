@@ -18,8 +18,8 @@ import { limitPodHardAntiAffinityTopology } from './limit-pod-hard-anti-affinity
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
-import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
 import { ownerReferencesPermissionEnforcement } from './owner-references.ts';
+import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
 import { type PodSecurityOptions, podSecurity } from './pod-security.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
 import { priority } from './priority.ts';
@@ -71,11 +71,11 @@ export function allAdmissionPlugins({
     podSecurity(podSecurityOptions),
     priority(),
     defaultTolerationSeconds(tolerationSeconds),
+    extendedResourceToleration(),
     defaultStorageClass(),
     storageObjectInUseProtection(),
-    persistentVolumeClaimResize(),
-    extendedResourceToleration(),
     ownerReferencesPermissionEnforcement({ authorizer, catalog }),
+    persistentVolumeClaimResize(),
     runtimeClass(),
     defaultIngressClass(),
     denyServiceExternalIps(),

@@ -153,6 +153,16 @@ describe('LimitRanger', () => {
     assert.deepEqual(await ask(limitRanger(), 'update', { object, old: going, stored, subresource: 'resize' }), object);
   });
 
+  it('stays small, however large the range and the pod', async () => {
+    const names = Array.from({ length: 5000 }, (_, index) => `example.com/r${index}`);
+    const list = Object.fromEntries(names.map((name) => [name, '1']));
+    const object = pod(...Array.from({ length: 2000 }, () => ({})));
+    const ask1 = (item: LimitRangeItem) => ask(limitRanger(), 'create', { object, stored: range(item) });
+    assert.equal(await ask1({ type: 'Container', default: list }), '500 etcdserver: request is too large');
+    const refused = String(await ask1({ type: 'Container', min: list }));
+    assert.ok(refused.length < 1_000_000, String(refused.length));
+  });
+
   it('bounds claims, also when they grow', async () => {
     const stored = range({ type: 'PersistentVolumeClaim', min: { storage: '1Gi' }, max: { storage: '2Gi' } });
     const rule = '403 persistentvolumeclaims "c" is forbidden:';

@@ -6,11 +6,16 @@
 import type { KubeObject } from '#api/meta.ts';
 import { setOwn } from '#api/own-value.ts';
 import { aggregateContainers, type ResourceList } from '#api/pod/requests.ts';
+import { failure } from '#api/status.ts';
 import type { Container, LimitRange, LimitRangeItem, PersistentVolumeClaim, Pod } from '#api/types.generated.ts';
 import { type AdmissionAttributes, type AdmissionPlugin, admissionForbidden } from '../plugin.ts';
 import { joinProblems, maximumOfRequest, problemsOf } from './limit-ranges/bounds.ts';
 
 const annotation = 'kubernetes.io/limit-ranger';
+/** Thousands of bounds times thousands of containers are more than anybody reads. */
+const maxProblems = 1000;
+/** A pod with more defaults than these could not be stored. */
+const maxDefaults = 100_000;
 
 /** @throws (when asked) ApiError 403 with all that is out of the bounds of one LimitRange */
 export const limitRanger = (): AdmissionPlugin => ({
@@ -49,6 +54,10 @@ function setDefaults({ spec: range }: LimitRange, pod: Pod): void {
   const items = (range?.limits ?? []).filter(({ type }) => type === 'Container');
   const limits: ResourceList = Object.assign({}, ...items.map((item) => item.default));
   const requests: ResourceList = Object.assign({}, ...items.map((item) => item.defaultRequest));
+  const containers = [...(pod.spec.containers ?? []), ...(pod.spec.initContainers ?? [])];
+  // Upstream's store refuses what becomes so large; here it would not even fit into the memory.
+  if (containers.length * (Object.keys(limits).length + Object.keys(requests).length) > maxDefaults)
+    throw failure(500, '', 'etcdserver: request is too large');
   const texts = [
     ...(pod.spec.containers ?? []).flatMap((one) => fillContainer(one, limits, requests, 'container')),
     ...(pod.spec.initContainers ?? []).flatMap((one) => fillContainer(one, limits, requests, 'init container')),
@@ -71,13 +80,20 @@ function fillContainer(container: Container, limits: ResourceList, requests: Res
 }
 
 function podProblems(limits: readonly LimitRangeItem[], { spec }: Pod): string[] {
-  return limits.flatMap((item) => {
-    if (item.type === 'Container') {
-      const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
-      return containers.flatMap(({ resources }) => problemsOf(item, resources?.requests ?? {}, resources?.limits ?? {}));
+  const problems = new Set<string>();
+  for (const item of limits) {
+    const asked =
+      item.type === 'Container'
+        ? [...(spec.containers ?? []), ...(spec.initContainers ?? [])].map(({ resources }) => resources)
+        : item.type === 'Pod'
+          ? [{ requests: ofPod(spec, 'requests'), limits: ofPod(spec, 'limits') }]
+          : [];
+    for (const resources of asked) {
+      for (const one of problemsOf(item, resources?.requests ?? {}, resources?.limits ?? {})) problems.add(one);
+      if (problems.size >= maxProblems) return [...problems];
     }
-    return item.type === 'Pod' ? problemsOf(item, ofPod(spec, 'requests'), ofPod(spec, 'limits')) : [];
-  });
+  }
+  return [...problems];
 }
 
 /** What the pod as a whole asks for, without overhead; CPU and memory of pod-level resources go before the sum. */

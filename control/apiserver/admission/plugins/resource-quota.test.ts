@@ -308,3 +308,35 @@ describe('the count of the controller', () => {
     assert.deepEqual([codes(answers), await countOf('configmaps')], [{ 201: 10, 403: 70 }, 10]);
   });
 });
+
+describe('claims', () => {
+  it('count by their storage class, also when they grow', async () => {
+    const gold = 'gold.storageclass.storage.k8s.io';
+    await makeQuota('q', {
+      persistentvolumeclaims: '9',
+      'requests.storage': '10Gi',
+      [`${gold}/requests.storage`]: '5Gi',
+      [`${gold}/persistentvolumeclaims`]: '2',
+    });
+    const claim = (name: string, storageClassName: string, storage: string) => ({
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name },
+      spec: { accessModes: ['ReadWriteOnce'], storageClassName, resources: { requests: { storage } } },
+    });
+    const made = await create(api, 'persistentvolumeclaims', claim('a', 'gold', '3Gi'));
+    assert.equal(made.status, 201, made.text);
+    assert.equal((await create(api, 'persistentvolumeclaims', claim('b', 'tin', '4Gi'))).status, 201);
+    const { json } = await create(api, 'persistentvolumeclaims', claim('c', 'gold', '3Gi'));
+    assert.equal(
+      json.message,
+      `persistentvolumeclaims "c" is forbidden: exceeded quota: q, requested: ${gold}/requests.storage=3Gi, used: ${gold}/requests.storage=3Gi, limited: ${gold}/requests.storage=5Gi`,
+    );
+    assert.deepEqual(await usedOf('q'), {
+      persistentvolumeclaims: '2',
+      'requests.storage': '7Gi',
+      [`${gold}/requests.storage`]: '3Gi',
+      [`${gold}/persistentvolumeclaims`]: '1',
+    });
+  });
+});

@@ -12,6 +12,7 @@ import { compareQuantity } from '#api/quantity.ts';
 import { evaluatorOf, type ObjectsOf, usageOf } from '#api/quota/usage.ts';
 import { conflict } from '#api/status.ts';
 import type { ResourceQuota } from '#api/types.generated.ts';
+import { letOthersIn } from '#client/turns.ts';
 import { optimisticLockMessage } from '../../registry/system-fields.ts';
 import { type AdmissionAttributes, type AdmissionPlugin, concerns } from '../plugin.ts';
 import { type Charge, chargeOf } from './resource-quotas/charge.ts';
@@ -33,7 +34,7 @@ export const resourceQuota = (): AdmissionPlugin => {
       if (isCount(attributes)) {
         if (attributes.dryRun) return undefined;
         return await reservations.count(namespace, async () => {
-          const isLow = isBehind(attributes, await quotas.objectsOf(namespace), context.clock.now());
+          const isLow = await isBehind(attributes, await quotas.objectsOf(namespace), context.clock.now());
           if (isLow) throw conflict({ group: '', name: 'resourcequotas' }, attributes.name, optimisticLockMessage);
         });
       }
@@ -52,9 +53,9 @@ const isCount = (attributes: AdmissionAttributes): boolean =>
   concerns(attributes, '', 'resourcequotas', 'status') && controllers.has(attributes.user.name);
 
 /** Whether the count says less than what is there. */
-function isBehind({ object }: AdmissionAttributes, objectsOf: ObjectsOf, nowMs: number): boolean {
+async function isBehind({ object }: AdmissionAttributes, objectsOf: ObjectsOf, nowMs: number): Promise<boolean> {
   const quota = object as ResourceQuota;
-  const used = usageOf(quota, objectsOf, nowMs);
+  const used = await usageOf(quota, objectsOf, nowMs, letOthersIn);
   return Object.entries(used).some(([name, quantity]) => {
     const told = ownValue(quota.status?.used, name);
     return told !== undefined && compareQuantity(told, quantity) < 0;

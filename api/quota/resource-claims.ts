@@ -1,0 +1,41 @@
+/**
+ * ResourceClaims: their number, and the devices of each class that they may get.
+ *
+ * Source: upstream `pkg/quota/v1/evaluator/core/resource_claims.go`.
+ */
+import type { Quantity } from '../json.ts';
+import { ownValue, setOwn } from '../own-value.ts';
+import type { DeviceRequest, DraResourceClaim } from '../types.generated.ts';
+import type { Evaluator } from './evaluator.ts';
+
+const claimCount = 'count/resourceclaims.resource.k8s.io';
+const classSuffix = '.deviceclass.resource.k8s.io/devices';
+/** What a request for all devices gets at most (upstream's AllocationResultsMaxSize). */
+const mostDevices = 32;
+
+export const resourceClaimEvaluator: Evaluator = {
+  measures: (name) => name === claimCount || name.endsWith(classSuffix),
+  handles: ({ subresource }) => subresource === '',
+  isInScope: () => false,
+  missing: () => undefined,
+  usage(object) {
+    const devices: Record<string, number> = {};
+    for (const request of (object as DraResourceClaim).spec?.devices?.requests ?? [])
+      for (const [name, count] of devicesOf(request)) setOwn(devices, name, (ownValue(devices, name) ?? 0) + count);
+    const used: Record<string, Quantity> = { [claimCount]: '1' };
+    for (const [name, count] of Object.entries(devices)) setOwn(used, `${name}${classSuffix}`, String(count));
+    return used;
+  },
+  isReplenished: () => false,
+};
+
+/** By class. Of alternatives the largest counts. */
+function devicesOf({ exactly, firstAvailable }: DeviceRequest): Map<string, number> {
+  const alternatives = (firstAvailable ?? []).length > 0 ? (firstAvailable ?? []) : exactly === undefined ? [] : [exactly];
+  const most = new Map<string, number>();
+  for (const { deviceClassName, allocationMode, count = 0 } of alternatives) {
+    const devices = allocationMode === 'ExactCount' ? count : allocationMode === 'All' ? mostDevices : 0;
+    most.set(deviceClassName, Math.max(most.get(deviceClassName) ?? 0, devices));
+  }
+  return most;
+}
