@@ -114,6 +114,23 @@ const goodObjects: readonly Placed[] = [
     'Unknown',
   ),
   node('n3', {}, 'True'),
+  good('nodes', 'n4', { spec: { podCIDR: '10.244.9.0/24', podCIDRs: ['10.244.9.0/24'] }, status: {} }, { labels: { daemons: 'yes' } }),
+  good('replicationcontrollers', 'rc', {
+    spec: { replicas: 1, selector: { of: 'rc' }, template: { metadata: { labels: { of: 'rc' } }, spec: podSpec } },
+  }),
+  good('daemonsets.apps', 'ds', {
+    spec: {
+      selector: { matchLabels: { of: 'ds' } },
+      template: { metadata: { labels: { of: 'ds' } }, spec: { ...podSpec, nodeSelector: { daemons: 'yes' } } },
+    },
+  }),
+  good('statefulsets.apps', 'sts', {
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: { of: 'sts' } },
+      template: { metadata: { labels: { of: 'sts' } }, spec: podSpec },
+    },
+  }),
   good('clusterroles.rbac.authorization.k8s.io', 'all', {
     rules: [],
     aggregationRule: { clusterRoleSelectors: [{ matchLabels: { all: 'yes' } }] },
@@ -130,6 +147,10 @@ const kinds: readonly ResourceId[] = [
   'pods',
   'replicasets.apps',
   'deployments.apps',
+  'replicationcontrollers',
+  'daemonsets.apps',
+  'statefulsets.apps',
+  'controllerrevisions.apps',
   'services',
   'endpoints',
   'endpointslices.discovery.k8s.io',
@@ -143,7 +164,7 @@ const kinds: readonly ResourceId[] = [
 const uids = [...goodObjects.map(({ object }) => object.metadata.uid), '', 'nobody'];
 const reference = fc.record({
   apiVersion: fc.constantFrom('apps/v1', 'v1', '', '///'),
-  kind: fc.constantFrom('ReplicaSet', 'Deployment', 'Node', 'Nothing', '__proto__'),
+  kind: fc.constantFrom('ReplicaSet', 'DaemonSet', 'StatefulSet', 'Deployment', 'Node', 'Nothing', '__proto__'),
   name: fc.constantFrom('web', 'web-1', '', '../..'),
   uid: fc.constantFrom(...uids),
   controller: fc.boolean(),
