@@ -4,12 +4,15 @@
  * heartbeats while they are connected.
  */
 
+import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { deepFreeze } from '#api/deep-freeze.ts';
 import { type KubeObject, rfc3339, rfc3339Micro } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
 import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
+import { readDescriptions } from '#api/schema/descriptions.ts';
+import { createOpenApi } from '#api/schema/openapi.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Client, ResourceClient } from '#client/client.ts';
@@ -24,11 +27,15 @@ import { componentUser, controllerUser } from '#control/apiserver/authentication
 import { bootstrapRoles } from '#control/apiserver/authorization/rbac/bootstrap-roles.ts';
 import { controllerRoles } from '#control/apiserver/authorization/rbac/policy/controller-roles.ts';
 import { defaultPolicy } from '#control/apiserver/authorization/rbac/policy/default-policy.ts';
+import type { KindCatalog } from '#control/apiserver/catalog.ts';
+import { openApiRoute } from '#control/apiserver/discovery/openapi-route.ts';
 import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
 import type { UserInfo } from '#control/apiserver/registry/strategy.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import type { ControllerOptions } from './index.ts';
 import { runControllers } from './index.ts';
+
+const models = fileURLToPath(new URL('../../node_modules/@kubernetes/client-node/dist/gen/models', import.meta.url));
 
 /** The behaviour of a played pod. Default: it becomes ready. An exit code: all of its containers end with it. */
 export type PodPlay = (pod: Pod) => 'ready' | 'running' | 'pending' | { exitCode: number };
@@ -56,7 +63,10 @@ export interface World {
 export async function startWorld(options: ControllerOptions = {}): Promise<World> {
   const clock = new FakeClock();
   const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
-  const server = await startTestServer({ clock, namespaces, modes: ['Node', 'RBAC'] });
+  const openapi = ({ resources }: KindCatalog) => ({
+    openapi: openApiRoute(createOpenApi(resources, 'v1.36.0', () => readDescriptions(models))),
+  });
+  const server = await startTestServer({ clock, namespaces, modes: ['Node', 'RBAC'], deps: openapi });
   await bootstrapRoles(server.client, defaultPolicy(), clock, silentLog, new AbortController().signal);
   const counted = countRequests();
   const clientOf = (user: UserInfo): Client =>

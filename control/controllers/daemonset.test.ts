@@ -259,6 +259,48 @@ describe('DaemonSets', () => {
     await world.until('no history', async () => (await revisionsOf('forgets')).length === 0);
   });
 
+  it('leave revisions that users write alone until their template changes', async () => {
+    await create('revised');
+    await running('revised');
+    await world.pass(3);
+    const revisions = world.client.resource('controllerrevisions.apps');
+    const [first] = await revisionsOf('revised');
+    assert.ok(first !== undefined);
+    const { namespace: _, ownerReferences, labels } = first.metadata;
+    const second = {
+      name: 'revised-second',
+      namespace,
+      ownerReferences,
+      labels: { ...labels, 'controller-revision-hash': 'second' },
+    };
+    await revisions.create({
+      apiVersion: 'apps/v1',
+      kind: 'ControllerRevision',
+      metadata: second,
+      data: first.data,
+      revision: 2,
+    });
+    await world.pass(3);
+    assert.equal((await revisionsOf('revised')).length, 2);
+    await revisions.delete(first.metadata);
+    await revisions.patch(second, { type: 'merge', body: { metadata: { labels: { mine: 'yes' } } } });
+    await world.pass(3);
+    assert.deepEqual(
+      (await revisionsOf('revised')).map(({ revision }) => revision),
+      [2],
+    );
+    await patch('revised', { template: { spec: { terminationGracePeriodSeconds: 1 } } });
+    await world.until('two', async () => (await revisionsOf('revised')).length === 2);
+    await revisions.deleteCollection({ namespace, labelSelector: 'mine=yes' });
+    await world.until('updated', async () => (await get('revised')).status?.updatedNumberScheduled === 3);
+    assert.deepEqual(
+      (await revisionsOf('revised')).map(({ revision }) => revision),
+      [3],
+    );
+    await sets().delete({ namespace, name: 'revised' });
+    await gone('revised');
+  });
+
   it('adopt revisions and pods without an owner', async () => {
     await create('orphans');
     await running('orphans');

@@ -46,8 +46,8 @@ class DaemonSetController implements Controller {
     this.watches = [
       own(resource),
       ownedBy('pods', 'DaemonSet'),
-      ownedBy('controllerrevisions.apps', 'DaemonSet'),
       { resource: 'pods', keys: (object) => this.#adopters(object) },
+      // A revision that the set owns already concerns nobody: what users do with it is looked at with the next change of the set.
       { resource: 'controllerrevisions.apps', keys: (object) => this.#adopters(object) },
       { resource: 'nodes', keys: (node, previous) => this.#concerned(node, previous) },
     ];

@@ -14,7 +14,7 @@ const binary = fileURLToPath(new URL('../../bin/kubectl', import.meta.url));
 
 export interface Kubectl {
   /** Runs kubectl as cluster administrator, with arguments separated by spaces. Resolves to stdout and stderr together. */
-  run(args: string): Promise<string>;
+  run(args: string, stdin?: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -36,10 +36,11 @@ export async function startKubectl(world: World): Promise<Kubectl> {
     key: user.key,
   });
   return {
-    run: (args) =>
+    run: (args, stdin = '') =>
       new Promise((resolve) => {
         const env = { ...process.env, HOME: folder, KUBECONFIG: kubeconfig };
-        execFile(binary, args.split(' '), { env, timeout: 240_000 }, (_error, out, err) => resolve(out + err));
+        const child = execFile(binary, args.split(' '), { env, timeout: 240_000 }, (_error, out, err) => resolve(out + err));
+        child.stdin?.end(stdin);
       }),
     async stop() {
       stop.abort();

@@ -11,7 +11,7 @@ import { labelMatcher, selectsLabels } from '#api/selector.ts';
 import type { ControllerRevision, Pod, StatefulSet, StatefulSetStatus } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
-import { own, ownedBy } from '#client/controller-runner.ts';
+import { own, ownedBy, reads } from '#client/controller-runner.ts';
 import { nextAvailability } from './availability.ts';
 import {
   byRevision,
@@ -50,7 +50,7 @@ class StatefulSetController implements Controller {
     this.watches = [
       own(resource),
       ownedBy('pods', 'StatefulSet'),
-      ownedBy('controllerrevisions.apps', 'StatefulSet'),
+      reads('controllerrevisions.apps'),
       { resource: 'pods', keys: (object) => this.#adopters(object) },
     ];
     // Claims are read, and their changes concern nobody: a pod that waits for its claims is changed by the scheduler.

@@ -114,7 +114,12 @@ const goodObjects: readonly Placed[] = [
     'Unknown',
   ),
   node('n3', {}, 'True'),
-  good('nodes', 'n4', { spec: { podCIDR: '10.244.9.0/24', podCIDRs: ['10.244.9.0/24'] }, status: {} }, { labels: { daemons: 'yes' } }),
+  good(
+    'nodes',
+    'n4',
+    { spec: { podCIDR: '10.244.9.0/24', podCIDRs: ['10.244.9.0/24'] }, status: {} },
+    { labels: { daemons: 'yes' } },
+  ),
   good('replicationcontrollers', 'rc', {
     spec: { replicas: 1, selector: { of: 'rc' }, template: { metadata: { labels: { of: 'rc' } }, spec: podSpec } },
   }),
