@@ -4,19 +4,15 @@
  * Source: kubernetes `pkg/controller/statefulset/stateful_pod_control.go`.
  */
 import { errorText } from '#api/error-text.ts';
-import type { KubeObject, New } from '#api/meta.ts';
+import type { New } from '#api/meta.ts';
 import { keyOf, nameToKey } from '#api/meta.ts';
 import { isAlreadyExists, isNotFound } from '#api/status.ts';
-import type { PersistentVolumeClaim, Pod, StatefulSet } from '#api/types.generated.ts';
-import type { ResourceClient } from '#client/client.ts';
+import type { Pod, StatefulSet } from '#api/types.generated.ts';
 import type { ControllerDeps } from '#client/controller.ts';
 import { createExpectations, type Expectations } from './expectations.ts';
 import { type ClaimLookup, claimOwners, claimsOf, hasOtherController } from './statefulset-claims.ts';
 import type { StatefulStep } from './statefulset-plan.ts';
 import { conformed, hasIdentity, hasStorage, ordinalOf } from './statefulset-pods.ts';
-
-/** The id of the claims' row, which a catalog may be without. */
-export const claimsResource = 'persistentvolumeclaims';
 
 type SomePod = Pod | New<Pod>;
 type Verb = 'Create' | 'Update' | 'Delete';
@@ -33,10 +29,8 @@ export class StatefulPodControl {
 
   /** Finds the claims of the set's namespace in the cache. */
   lookup({ metadata: { namespace } }: StatefulSet): ClaimLookup {
-    const { catalog, caches } = this.#deps;
-    const row = catalog.byId(claimsResource);
-    if (row === undefined) return () => undefined;
-    return (name) => caches.cacheOf(row).get(nameToKey({ namespace, name })) as PersistentVolumeClaim | undefined;
+    const claims = this.#deps.caches.cache('persistentvolumeclaims');
+    return (name) => claims.get(nameToKey({ namespace, name }));
   }
 
   /** @throws ApiError what the server refused, after it is recorded */
@@ -104,7 +98,7 @@ export class StatefulPodControl {
       if (present?.metadata.deletionTimestamp !== undefined) errors.push(new Error(`pvc ${name} is being deleted`));
       if (present !== undefined) continue;
       try {
-        await this.#claims().create(claim as unknown as New<KubeObject>);
+        await this.#deps.client.resource('persistentvolumeclaims').create(claim);
         const text = `Create Claim ${name} Pod ${pod.metadata.name} in StatefulSet ${set.metadata.name} success`;
         this.#deps.events.event(set, 'Normal', 'SuccessfulCreate', text);
       } catch (error) {
@@ -133,17 +127,13 @@ export class StatefulPodControl {
       const ownerReferences = claimOwners(claim, set, pod);
       if (ownerReferences === undefined) continue;
       try {
-        await this.#claims().update({ ...claim, metadata: { ...claim.metadata, ownerReferences } });
+        await this.#deps.client
+          .resource('persistentvolumeclaims')
+          .update({ ...claim, metadata: { ...claim.metadata, ownerReferences } });
       } catch (error) {
         throw new Error(`could not update claim ${name} for delete policy ownerRefs: ${errorText(error)}`, { cause: error });
       }
     }
-  }
-
-  #claims(): ResourceClient<KubeObject> {
-    const row = this.#deps.catalog.byId(claimsResource);
-    if (row === undefined) throw new Error('the server could not find the requested resource');
-    return this.#deps.client.of(row);
   }
 
   async #recorded(

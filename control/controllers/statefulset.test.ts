@@ -241,30 +241,60 @@ describe('StatefulSets', () => {
     await remove('owns');
   });
 
-  it('do not make pods without the claims that they need, and tell why', async () => {
-    const claim = {
-      metadata: { name: 'data' },
-      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
-    };
-    await create('claims', { replicas: 1, volumeClaimTemplates: [claim as never] });
-    await world.pass(2);
-    const row = world.server.resources.byId('persistentvolumeclaims');
+  const claim = {
+    metadata: { name: 'data' },
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+  } as never;
+  const claims = () => world.client.resource('persistentvolumeclaims');
+  const claimsOf = async (name: string) =>
+    (await claims().list({ namespace, labelSelector: `name=${name}` })).items
+      .map(({ metadata }) => `${metadata.name} ${(metadata.ownerReferences ?? []).map((owner) => owner.name).join()}`)
+      .sort();
+
+  it('give each pod its claims, and keep them', async () => {
+    await create('keeps', { replicas: 2, volumeClaimTemplates: [claim] });
+    await ready('keeps', 2);
+    const [pod] = await podsOf('keeps');
+    assert.deepEqual(pod?.spec.volumes?.[0], {
+      name: 'data',
+      persistentVolumeClaim: { claimName: `data-${pod?.metadata.name}` },
+    });
+    assert.deepEqual(await claimsOf('keeps'), ['data-keeps-0 ', 'data-keeps-1 ']);
     const events = (await world.client.resource('events').list({ namespace })).items.map(
       ({ reason, message }) => `${reason} ${message}`,
     );
-    if (row === undefined) {
-      assert.equal(await shown('claims'), '');
-      const failed = 'FailedCreate Create Pod claims-0 in StatefulSet claims failed error: failed to create PVC data-claims-0: ';
-      assert.ok(
-        events.some((text) => text.startsWith(failed)),
-        events.join('\n'),
-      );
-    } else {
-      await ready('claims', 1);
-      const [pod] = await podsOf('claims');
-      assert.deepEqual(pod?.spec.volumes?.[0], { name: 'data', persistentVolumeClaim: { claimName: 'data-claims-0' } });
-      assert.ok(events.includes('SuccessfulCreate Create Claim data-claims-0 Pod claims-0 in StatefulSet claims success'));
-    }
-    await remove('claims');
+    assert.ok(events.includes('SuccessfulCreate Create Claim data-keeps-0 Pod keeps-0 in StatefulSet keeps success'));
+    await remove('keeps');
+    await world.pass(2);
+    assert.deepEqual(await claimsOf('keeps'), ['data-keeps-0 ', 'data-keeps-1 ']);
+  });
+
+  it('delete claims of pods that are scaled down, and all with the set, where the policy says so', async () => {
+    const persistentVolumeClaimRetentionPolicy = { whenDeleted: 'Delete', whenScaled: 'Delete' };
+    await create('drops', { replicas: 2, volumeClaimTemplates: [claim], persistentVolumeClaimRetentionPolicy });
+    await ready('drops', 2);
+    await world.until('owned', async () => (await claimsOf('drops')).join(', ') === 'data-drops-0 drops, data-drops-1 drops');
+    await scale('drops', 1);
+    await world.until('one claim', async () => (await claimsOf('drops')).join(', ') === 'data-drops-0 drops');
+    await remove('drops');
+    await world.until('no claim', async () => (await claimsOf('drops')).length === 0);
+  });
+
+  it('tell why a claim cannot be made, and make no pod without it', async () => {
+    const name = 'refused';
+    // The labels of a claim are looked at only when it is made.
+    const malformed = { ...(claim as object), metadata: { name: 'data', labels: { 'no key': 'x' } } } as never;
+    await create(name, { replicas: 1, volumeClaimTemplates: [malformed] });
+    await world.pass(2);
+    assert.equal(await shown(name), '');
+    const events = (await world.client.resource('events').list({ namespace })).items.map(
+      ({ reason, message }) => `${reason} ${message}`,
+    );
+    const failed = `FailedCreate Create Pod ${name}-0 in StatefulSet ${name} failed error: failed to create PVC `;
+    assert.ok(
+      events.some((text) => text.startsWith(failed)),
+      events.join('\n'),
+    );
+    await remove(name);
   });
 });

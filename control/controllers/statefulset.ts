@@ -25,7 +25,7 @@ import { createExpectations, type Expectations, recheckAfterMs } from './expecta
 import { carryOutClaim, planClaim } from './ownership.ts';
 import { slowStart } from './pod-control.ts';
 import { completed, planStatefulSet, type Revision, type StatefulPlan, type StatefulStep } from './statefulset-plan.ts';
-import { claimsResource, StatefulPodControl } from './statefulset-pod-control.ts';
+import { StatefulPodControl } from './statefulset-pod-control.ts';
 import { isMember, revisionOfPod } from './statefulset-pods.ts';
 
 const resource = 'statefulsets.apps';
@@ -38,7 +38,6 @@ export const statefulSetController = (deps: ControllerDeps): Controller => new S
 class StatefulSetController implements Controller {
   readonly name = 'statefulset';
   readonly watches: Controller['watches'];
-  readonly follows: NonNullable<Controller['follows']>;
   readonly #deps: ControllerDeps;
   readonly #podControl: StatefulPodControl;
   readonly #revisions: Expectations;
@@ -51,15 +50,9 @@ class StatefulSetController implements Controller {
       own(resource),
       ownedBy('pods', 'StatefulSet'),
       reads('controllerrevisions.apps'),
+      reads('persistentvolumeclaims'),
       { resource: 'pods', keys: (object) => this.#adopters(object) },
     ];
-    // Claims are read, and their changes concern nobody: a pod that waits for its claims is changed by the scheduler.
-    this.follows = {
-      catalog: deps.catalog,
-      wants: ({ id }) => id === claimsResource,
-      keys: () => [],
-      forget: () => undefined,
-    };
   }
 
   /** Maps an object without a controller to the sets that may adopt it. */

@@ -99,6 +99,12 @@ describe('stateful sets', () => {
       'spec.selector: Invalid value: {"matchExpressions":[{"key":"app","operator":"Like"}]}',
     ],
     [
+      'claims of nothing',
+      { volumeClaimTemplates: [{ ...claim, spec: {} }] },
+      'spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required',
+      'spec.volumeClaimTemplates[0].spec.resources[storage]: Required value',
+    ],
+    [
       'pods that end',
       { template: { ...template, spec: { ...template.spec, restartPolicy: 'Never', activeDeadlineSeconds: 5 } } },
       'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"',

@@ -1,7 +1,7 @@
 /** StatefulSets. Source: upstream `pkg/registry/apps/statefulset/strategy.go`. */
 import { nameIsDnsLabel } from '#api/names.ts';
-import { toMillis } from '#api/quantity.ts';
 import type { StatefulSet } from '#api/types.generated.ts';
+import { claimSpecWarnings } from '../../core/persistentvolumeclaim/warnings.ts';
 import { defineKind } from '../../define-kind.ts';
 import { scaleSubresource } from '../../scale.ts';
 import { statefulSetColumns } from './columns.ts';
@@ -29,16 +29,10 @@ function dropMaxUnavailable({ spec }: StatefulSet, old: StatefulSet | undefined)
 }
 
 function warnings({ spec }: StatefulSet, old: StatefulSet | undefined): string[] {
-  const claims = (spec.volumeClaimTemplates ?? []).flatMap(({ spec: claim }, index) => {
-    // Upstream writes the path of an update differently.
-    const path = `spec.volumeClaimTemplates[${index}]${old === undefined ? '' : '.Spec'}.resources`;
-    return (['requests', 'limits'] as const).flatMap((which) => {
-      const size = claim?.resources?.[which]?.['storage'];
-      if (size === undefined || toMillis(size) % 1000 === 0) return [];
-      const shown = JSON.stringify(String(size));
-      return [`${path}.${which}[storage]: fractional byte value ${shown} is invalid, must be an integer`];
-    });
-  });
+  // Upstream writes the path of an update differently.
+  const claims = (spec.volumeClaimTemplates ?? []).flatMap((claim, index) =>
+    claimSpecWarnings(claim.spec, `spec.volumeClaimTemplates[${index}]${old === undefined ? '' : '.Spec'}`),
+  );
   if ((spec.revisionHistoryLimit ?? 0) >= 0) return claims;
   const advice = 'a negative value retains all historical revisions; a value >= 0 is recommended';
   return [...claims, `spec.revisionHistoryLimit: ${advice}`];

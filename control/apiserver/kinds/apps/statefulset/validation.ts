@@ -8,19 +8,21 @@ import { validateNonNegative } from '../../../validation/paths.ts';
 import { selectorMatches, validateLasting, validateTemplate } from '../../../validation/pod-spec/pod-template.ts';
 import { validateCollisions, validateCounts } from '../../../validation/replica-counts.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
+import { validateClaimSpec } from '../../core/persistentvolumeclaim/spec-validation.ts';
 import { validatePodAnnotations } from '../../core/pod/annotations-validation.ts';
 
 interface Skipped {
   serviceName: boolean;
   podTemplate: boolean;
+  claims: boolean;
 }
 
 /** All of the spec, and what of it no update may change. @param old undefined on create */
 export function validateStatefulSet({ spec }: StatefulSet, old: StatefulSet | undefined): FieldError[] {
-  if (old === undefined) return validateSpec(spec, { serviceName: false, podTemplate: false });
-  // What was stored before it was checked stays valid: the service's name cannot change, and a template may have been invalid all along.
-  const wasInvalid = validateSpec(old.spec, { serviceName: true, podTemplate: false }).length > 0;
-  const errors = validateSpec(spec, { serviceName: true, podTemplate: wasInvalid });
+  if (old === undefined) return validateSpec(spec, { serviceName: false, podTemplate: false, claims: false });
+  // What was stored before it was checked stays valid: the service's name and the claims cannot change, and a template may have been invalid all along.
+  const wasInvalid = validateSpec(old.spec, { serviceName: true, podTemplate: false, claims: true }).length > 0;
+  const errors = validateSpec(spec, { serviceName: true, podTemplate: wasInvalid, claims: true });
   return semanticEqual(fixedPart(spec), fixedPart(old.spec)) ? errors : [...errors, forbiddenField('spec', fixedText)];
 }
 
@@ -46,6 +48,11 @@ function validateSpec(spec: StatefulSetSpec, skip: Skipped): FieldError[] {
     ...validateManagement(spec.podManagementPolicy ?? ''),
     ...validateStrategy(spec),
     ...validateRetention(spec),
+    ...(skip.claims
+      ? []
+      : (spec.volumeClaimTemplates ?? []).flatMap((claim, index) =>
+          validateClaimSpec(claim.spec, `spec.volumeClaimTemplates[${index}].spec`),
+        )),
     ...validateNonNegative(spec.replicas, 'spec.replicas'),
     ...validateNonNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
     ...validateNonNegative(spec.ordinals?.start, 'spec.ordinals.start'),
