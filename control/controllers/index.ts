@@ -75,8 +75,6 @@ export function controllers(
     endpointsController(as('endpoint-controller')),
     endpointSliceController(as('endpoint-slice-controller', 'endpointslice-controller')),
     endpointSliceMirroringController(as('endpoint-slice-mirroring-controller', 'endpointslicemirroring-controller')),
-    endpointSliceController(as('endpoint-slice-controller')),
-    endpointSliceMirroringController(as('endpoint-slice-mirroring-controller')),
     jobController(as('job-controller')),
     jobOrphanPodController(as('job-controller')),
     cronJobController(as('cronjob-controller')),
