@@ -41,6 +41,8 @@ setInterval(() => {
   peakBytes = Math.max(peakBytes, process.memoryUsage.rss());
 }, 5);
 
+// A test that was killed must not leave this process behind.
+process.on('disconnect', () => process.exit());
 process.on('message', (wanted) => {
   if (wanted === 'stop') {
     stop.abort();
