@@ -9,7 +9,8 @@ import { controllers } from './index.ts';
 it('every controller is there once', () => {
   const caches = { cache: () => new InformerCache(), cacheOf: () => new InformerCache() };
   const events = { event: () => undefined };
-  const deps = { client: {}, catalog: createResourceCatalog(), caches, clock: new FakeClock(), events };
+  const client = { resource: () => ({}), of: () => ({}) };
+  const deps = { client, catalog: createResourceCatalog(), caches, clock: new FakeClock(), events };
   const all = controllers(deps as unknown as ControllerDeps, { clusterCidr: '10.244.0.0/16', rootCaPem: 'PEM' });
   const names = all.map(({ name }) => name);
   assert.deepEqual(names, [...new Set(names)]);
