@@ -62,13 +62,17 @@ export class Reservations {
     if (store.list(namespace).length === 0) return undefined;
     const ledger = this.#ledger(namespace);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter: Waiter = { ...wanted, taken: new Map(), resolve, reject };
+    const taken = new Map<string, ResourceList>();
+    // Counted at once, not when the waiting request goes on: a count must not come between.
+    const admitted = (): void => {
+      if (taken.size > 0) ledger.open++;
+      resolve();
+    };
+    const waiter: Waiter = { ...wanted, taken, resolve: admitted, reject };
     this.#add(namespace, ledger, { kind: 'reserve', waiter, store });
     await promise;
-    if (waiter.taken.size === 0) return undefined;
-    return this.#opened(namespace, ledger, () => {
-      this.#add(namespace, ledger, { kind: 'giveBack', taken: waiter.taken, store });
-    });
+    if (taken.size === 0) return undefined;
+    return this.#open(namespace, ledger, () => this.#add(namespace, ledger, { kind: 'giveBack', taken, store }));
   }
 
   /** Runs `check` when nothing is reserved that is not written; nothing is reserved until the result is settled. @throws as `check` */
@@ -100,8 +104,7 @@ export class Reservations {
     return made;
   }
 
-  #opened(namespace: string, ledger: Ledger, giveBack: () => void): Reservation {
-    ledger.open++;
+  #open(namespace: string, ledger: Ledger, giveBack: () => void): Reservation {
     return {
       settle: (isWritten) => {
         ledger.open--;
