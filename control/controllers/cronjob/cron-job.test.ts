@@ -221,6 +221,27 @@ describe('CronJob controller', () => {
     assert.deepEqual([(await jobsOf(name)).length, (await get(name)).status], [0, {}]);
   });
 
+  it('forgets a job that somebody deletes', async () => {
+    const name = await create({ schedule: '@hourly' });
+    const { metadata } = await get(name);
+    const object = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: `${name}-x`, namespace } };
+    const template = { spec: { containers: [{ name: 'c', image: 'busybox' }], restartPolicy: 'Never' } };
+    const job = await world.client.resource('jobs.batch').create({ ...object, spec: { template } });
+    const reference = { apiVersion: 'batch/v1', kind: 'Job', namespace, name: job.metadata.name, uid: job.metadata.uid };
+    await cronJobs().patch(
+      { namespace, name },
+      { type: 'merge', body: { status: { active: [reference] } } },
+      { subresource: 'status' },
+    );
+    await world.pass(2);
+    assert.equal((await get(name)).status?.active?.length, 1, 'a job that is there stays');
+    await world.client.resource('jobs.batch').delete({ namespace, name: job.metadata.name }, { propagationPolicy: 'Background' });
+    await cronJobs().patch({ namespace, name }, { type: 'merge', body: { metadata: { annotations: { look: 'again' } } } });
+    await world.until('it is forgotten', async () => ((await get(name)).status?.active ?? []).length === 0);
+    await world.until('an event says so', async () => (await reasons(name)).includes('MissingJob'));
+    assert.equal(metadata.generation, 1);
+  });
+
   it('keeps the last ones that ended', async () => {
     world.play = () => ({ exitCode: 0 });
     const name = await create({ successfulJobsHistoryLimit: 1 });

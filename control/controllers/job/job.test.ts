@@ -221,6 +221,60 @@ describe('Job controller', () => {
     );
   });
 
+  it('waits until a pod has failed before it replaces it, where it says so', async () => {
+    const name = await create({ podReplacementPolicy: 'Failed' });
+    const [pod] = await world.until('it runs', async () => {
+      const pods = await podsOf(name);
+      return pods[0]?.status?.phase === 'Running' && pods;
+    });
+    world.connected.delete('n1'); // Its kubelet does not end the pod.
+    await world.client.resource('pods').delete({ namespace, name: pod?.metadata.name ?? '' });
+    const going = await world.until('the pod is going', async () => {
+      const job = await get(name);
+      return job.status?.terminating === 1 && job;
+    });
+    await world.pass(12);
+    assert.deepEqual([(await podsOf(name)).length, going.status?.failed ?? 0, going.status?.active ?? 0], [1, 0, 0]);
+    const key = { namespace, name: pod?.metadata.name ?? '' };
+    const failed = { type: 'merge' as const, body: { status: { phase: 'Failed' } } };
+    await world.client.resource('pods').patch(key, failed, { subresource: 'status' });
+    world.connected.add('n1');
+    await world.until('another one runs', async () => {
+      const { status } = await get(name);
+      return status?.failed === 1 && status.active === 1 && (status.terminating ?? 0) === 0;
+    });
+  });
+
+  it('does not count pods whose disruption is to be ignored', async () => {
+    const rules = [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] }];
+    const name = await create({ backoffLimit: 0, podFailurePolicy: { rules } });
+    const [pod] = await world.until('it runs', async () => {
+      const pods = await podsOf(name);
+      return pods[0]?.status?.phase === 'Running' && pods;
+    });
+    const conditions = [{ type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI' }];
+    const patch = { type: 'strategic' as const, body: { status: { phase: 'Failed', conditions } } };
+    await world.client.resource('pods').patch({ namespace, name: pod?.metadata.name ?? '' }, patch, { subresource: 'status' });
+    world.play = (one) => (one.metadata.uid === pod?.metadata.uid ? 'ready' : { exitCode: 0 });
+    const job = await ended(name);
+    assert.deepEqual([end(job)?.type, job.status?.failed ?? 0], ['Complete', 0]);
+  });
+
+  it('keeps conditions that others set', async () => {
+    const name = await create({ completions: 1 });
+    await world.until('it runs', async () => ((await get(name)).status?.ready ?? 0) === 1);
+    const conditions = [{ type: 'Custom', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' }];
+    const body = { metadata: { annotations: { patched: 'true' } }, status: { conditions } };
+    await jobs().patch({ namespace, name }, { type: 'merge', body }, { subresource: 'status' });
+    world.play = () => ({ exitCode: 0 });
+    for (const { metadata } of await podsOf(name)) await world.client.resource('pods').delete({ namespace, name: metadata.name });
+    const job = await ended(name);
+    assert.deepEqual(
+      [job.metadata.annotations?.['patched'], job.status?.conditions?.map(({ type }) => type)],
+      ['true', ['Custom', 'SuccessCriteriaMet', 'Complete']],
+    );
+  });
+
   it('adopts pods that match, and releases those that do not', async () => {
     const name = await create();
     const [pod] = await world.until('it runs', async () => {

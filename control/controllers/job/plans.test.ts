@@ -320,6 +320,10 @@ describe('counting', () => {
       [{ succeeded: ['s'], failed: ['r'] }, { succeeded: ['s'] }],
     );
   });
+  for (const mode of ['NonIndexed', 'Indexed'] as const)
+    it(`counts each pod once, whatever steps are lost: ${mode}`, () => {
+      for (let seed = 1; seed <= 300; seed++) countsOnce(mode, seededRandom(seed));
+    });
   it('takes at most 500 at a time', () => {
     const { release, more } = track(job(), some(600, { phase: 'Succeeded' }), {}, undefined, {});
     assert.deepEqual([release.length, more], [500, true]);
@@ -373,3 +377,41 @@ describe('the pod of an index', () => {
     assert.deepEqual(made.spec.containers[0]?.env, [{ name: 'JOB_COMPLETION_INDEX', value: 'mine' }]);
   });
 });
+
+/** Numbers in [0, 1) that are the same for the same seed. */
+function seededRandom(seed: number): () => number {
+  let state = seed * 2654435761;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/** Pods end one after the other; the controller crashes between any two of its steps, and users delete what they can. */
+function countsOnce(completionMode: 'NonIndexed' | 'Indexed', random: () => number): void {
+  let status: JobStatus = {};
+  const expected = { succeeded: 0, failed: 0 };
+  let pods: Pod[] = [];
+  const look = (): void => {
+    const object = job({ completionMode, completions: 100, parallelism: 100 }, status);
+    const { indexes } = assess(object, pods, noFailures, nowMs);
+    const { status: noted, release } = track(object, pods, indexes === undefined ? {} : { indexes }, undefined, status);
+    if (random() < 0.3) return; // Crashed, or lost a race, before the first write.
+    status = noted;
+    for (const { metadata } of release) if (random() < 0.7) delete metadata.finalizers;
+    if (random() < 0.3) return; // Crashed before the second one.
+    const held = pods.filter(({ metadata }) => metadata.finalizers !== undefined).map(({ metadata }) => metadata.uid);
+    status = countReleased(status, new Set(held));
+  };
+  for (let index = 0; index < 12; index++) {
+    const phase = random() < 0.5 ? 'Succeeded' : 'Failed';
+    expected[phase === 'Succeeded' ? 'succeeded' : 'failed']++;
+    pods.push(pod(`p${index}`, { phase, index, endedAgo: 1 }));
+    look();
+    // A pod without a finalizer can vanish at any time.
+    pods = pods.filter(({ metadata }) => metadata.finalizers !== undefined || random() < 0.5);
+  }
+  for (let rounds = 0; rounds < 40; rounds++) look();
+  const { succeeded = 0, failed = 0, uncountedTerminatedPods = {} } = status;
+  assert.deepEqual([{ succeeded, failed }, uncountedTerminatedPods], [expected, {}]);
+}
