@@ -17,6 +17,7 @@ import { schedulingSuite } from './scheduling.suite.ts';
 import { serviceSuite } from './services.suite.ts';
 import { tourSuite } from './tour.suite.ts';
 import { volumeSuite } from './volumes.suite.ts';
+import { workloadSuite } from './workloads.suite.ts';
 
 describe('a cluster on containerd', { timeout: 3_600_000 }, () => {
   let cluster: Cluster;
@@ -36,6 +37,7 @@ describe('a cluster on containerd', { timeout: 3_600_000 }, () => {
   serviceSuite(() => cluster);
   dnsSuite(() => cluster);
   deploymentSuite(() => cluster);
+  workloadSuite(() => cluster);
   helmSuite(() => cluster);
   clientLibrarySuite(() => cluster);
   tourSuite(() => cluster);
