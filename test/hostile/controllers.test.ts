@@ -39,8 +39,8 @@ function good(resource: ResourceId, name: string, body: object, metadata: object
   };
   return { resource, object };
 }
-const owner = (kind: string, name: string, uid = `uid-${kind}-${name}`): object => ({
-  ownerReferences: [{ apiVersion: 'apps/v1', kind, name, uid, controller: true, blockOwnerDeletion: true }],
+const owner = (kind: string, name: string, uid = `uid-${kind}-${name}`, apiVersion = 'apps/v1'): object => ({
+  ownerReferences: [{ apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true }],
 });
 const labels = { app: 'web' };
 const podSpec = { containers: [{ name: 'c', image: 'c:1', ports: [{ name: 'http', containerPort: 8080 }] }] };
@@ -136,6 +136,47 @@ const goodObjects: readonly Placed[] = [
       template: { metadata: { labels: { of: 'sts' } }, spec: podSpec },
     },
   }),
+  good('jobs.batch', 'job', {
+    spec: {
+      parallelism: 1,
+      completions: 1,
+      backoffLimit: 6,
+      completionMode: 'NonIndexed',
+      selector: { matchLabels: { of: 'job' } },
+      template: { metadata: { labels: { of: 'job' } }, spec: { ...podSpec, restartPolicy: 'Never' } },
+    },
+  }),
+  good('jobs.batch', 'ended', {
+    spec: {
+      ttlSecondsAfterFinished: 1,
+      selector: { matchLabels: { of: 'ended' } },
+      template: { metadata: { labels: { of: 'ended' } }, spec: { ...podSpec, restartPolicy: 'Never' } },
+    },
+    status: {
+      succeeded: 1,
+      completionTime: created,
+      conditions: [{ type: 'Complete', status: 'True', lastTransitionTime: created }],
+    },
+  }),
+  // A pod that still waits to be counted by a Job that is gone.
+  good(
+    'pods',
+    'orphan',
+    { spec: { ...podSpec, nodeName: 'n1' }, status: { phase: 'Succeeded' } },
+    { labels: { of: 'gone' }, finalizers: ['batch.kubernetes.io/job-tracking'], ...owner('Job', 'gone', 'uid-gone', 'batch/v1') },
+  ),
+  good('cronjobs.batch', 'minutely', {
+    spec: {
+      schedule: '* * * * *',
+      concurrencyPolicy: 'Allow',
+      jobTemplate: { spec: { template: { spec: { ...podSpec, restartPolicy: 'Never' } } } },
+    },
+  }),
+  // It counts what no absurd object is: those would count with good reason.
+  good('resourcequotas', 'quota', { spec: { hard: { secrets: '10' } } }),
+  good('persistentvolumes', 'pv', { spec: { hostPath: { path: '/x' } } }),
+  good('persistentvolumeclaims', 'pvc', { spec: { accessModes: ['ReadWriteOnce'] } }),
+  good('volumeattributesclasses.storage.k8s.io', 'vac', { driverName: 'x' }),
   good('clusterroles.rbac.authorization.k8s.io', 'all', {
     rules: [],
     aggregationRule: { clusterRoleSelectors: [{ matchLabels: { all: 'yes' } }] },
@@ -156,6 +197,12 @@ const kinds: readonly ResourceId[] = [
   'daemonsets.apps',
   'statefulsets.apps',
   'controllerrevisions.apps',
+  'jobs.batch',
+  'cronjobs.batch',
+  'resourcequotas',
+  'persistentvolumes',
+  'persistentvolumeclaims',
+  'volumeattributesclasses.storage.k8s.io',
   'services',
   'endpoints',
   'endpointslices.discovery.k8s.io',
@@ -309,9 +356,9 @@ async function requestsFor(
     await clock.advance(120_000);
     for (const key of wanted) await reconcile(key);
     result.keys.set(controller.name, [...wanted]);
-    // The range that a node gets depends on the ranges of other nodes.
+    // The range that a node gets depends on the ranges of other nodes, and a new object's uid on how many were made before it.
     const same = (text: string): string =>
-      controller.name === 'node-ipam' ? text.replaceAll(/10\.244\.\d+\.0/g, 'range') : text;
+      controller.name === 'node-ipam' ? text.replaceAll(/10\.244\.\d+\.0/g, 'range') : text.replaceAll(/made-\d+/g, 'made');
     result.requests.set(controller.name, requests.map(same));
   }
   return result;
