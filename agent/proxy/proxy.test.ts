@@ -56,6 +56,15 @@ describe('createProxy', () => {
   const abort = new AbortController();
   let proxy: Proxy;
   let running: Promise<unknown>;
+  /** The proxy hears of changes and runs real programs in its own time, and sets its timers after that: the fake clock goes on until then. */
+  const advanceUntil = async (event: Promise<void>): Promise<void> => {
+    let done = false;
+    const flagged = event.then(() => {
+      done = true;
+    });
+    while (!done) await clock.advance(100);
+    await flagged;
+  };
   const nat = async (): Promise<string> => (await exec(['iptables-save', '-t', 'nat'])).stdout;
 
   before(async () => {
@@ -98,8 +107,7 @@ describe('createProxy', () => {
   it('follows a change, after the minimum sync period', async () => {
     const again = restored();
     await client.resource('services').create(service('default/other', '10.96.0.11', http));
-    await clock.advance(1000);
-    await again;
+    await advanceUntil(again);
     assert.match((await exec(['iptables-save', '-t', 'filter'])).stdout, /default\/other:http has no endpoints/);
     assert.equal(proxy.history().at(-1)?.mode, 'partial');
   });
@@ -107,14 +115,8 @@ describe('createProxy', () => {
   it('writes everything anew after another program has flushed the tables', async () => {
     await exec(['iptables', '-t', 'nat', '-F']);
     const again = restored();
-    // The check runs a real program. The fake clock is advanced until the check has led to a restore.
-    let done = false;
-    const flagged = again.then(() => {
-      done = true;
-    });
     await clock.advance(30_000);
-    while (!done) await clock.advance(100);
-    await flagged;
+    await advanceUntil(again);
     assert.match(await nat(), /-A PREROUTING .*-j KUBE-SERVICES/);
     assert.match(await nat(), /--to-destination 10\.244\.1\.1:8080/);
     assert.equal(proxy.history().at(-1)?.mode, 'full');
