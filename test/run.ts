@@ -3,7 +3,7 @@
  * last. It installs the Debian packages that the tests need. Arguments select tests: `npm test -- control/store`.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, readdirSync } from 'node:fs';
+import { chmodSync, globSync, mkdtempSync, readdirSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -61,6 +61,7 @@ async function runTests(files: string[]): Promise<number> {
   ];
   // A short name: sockets lie below it, whose paths have at most 107 bytes.
   const scratch = mkdtempSync(join(tmpdir(), 'tk-'));
+  chmodSync(scratch, 0o755); // Some tests become another user, who has to reach their files.
   // Some hundred processes load the same modules: compiled once for all, a quarter of the whole time less.
   const env = { ...process.env, TMPDIR: scratch, NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/node') };
   const tests = spawn(process.execPath, argv, { cwd: root, stdio: 'inherit', env });
