@@ -106,6 +106,14 @@ describe('StatefulSet plan', () => {
       [],
     ],
   ];
+  it('looks at a few hundred missing pods at a time, however many are wanted', () => {
+    const billions = 2 ** 31 - 1;
+    assert.deepEqual(steps(plan(set(billions), [])), ['create web-0']);
+    const all = steps(plan(set(billions, parallel), [pod(0, 'ready'), pod(2, 'old')]));
+    assert.equal(all.length, 500);
+    assert.deepEqual(all.slice(0, 2), ['create web-1', 'create web-3']);
+  });
+
   for (const [name, of, sketches, expected] of cases) {
     it(name, () => {
       const pods = sketches.map((how, ordinal) => pod(ordinal, how));

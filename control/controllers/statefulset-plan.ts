@@ -106,16 +106,28 @@ function inOrder<T>(
   return { steps, blocks: false };
 }
 
+/**
+ * How many missing pods one plan looks at. `spec.replicas` may be two billion: to list them all would stop every controller. The pods
+ * that are created lead to the next plan.
+ */
+const maxMissing = 500;
+
+/** From the first ordinal on; it ends early behind {@link maxMissing} missing pods. */
 function wantedReplicas(state: StatefulState): Replica[] {
   const { set, pods } = state;
   const present = new Map(pods.map((pod) => [ordinalOf(pod), pod]));
-  return Array.from({ length: wantedPods(set) }, (_, index): Replica => {
+  const replicas: Replica[] = [];
+  for (let index = 0, missing = 0; index < wantedPods(set) && missing < maxMissing; index++) {
     const ordinal = startOrdinal(set) + index;
     const pod = present.get(ordinal);
-    if (pod !== undefined) return { pod };
-    const revision = isOfCurrentRevision(set, index) ? state.current : state.update;
-    return { missing: statefulPod(set, revision.template, revision.name, ordinal) };
-  });
+    if (pod !== undefined) replicas.push({ pod });
+    else {
+      const revision = isOfCurrentRevision(set, index) ? state.current : state.update;
+      replicas.push({ missing: statefulPod(set, revision.template, revision.name, ordinal) });
+      missing++;
+    }
+  }
+  return replicas;
 }
 
 /** Whether a new pod is still made from the revision before the update: below the partition it is. */
@@ -166,7 +178,10 @@ function firstUnhealthy({ set, nowMs }: StatefulState, replicas: readonly Replic
   return condemned.findLast((pod) => isUnavailable(pod, set, nowMs));
 }
 
-/** The pod to delete for the update: the highest one of another revision, when all above it are available. */
+/**
+ * The pod to delete for the update: the highest one of another revision, when all above it are available. A list that ended early has a
+ * missing pod at its end, and then there is none.
+ */
 function nextOutdated({ set, update, nowMs }: StatefulState, replicas: readonly Replica[]): Pod | undefined {
   const partition = set.spec.updateStrategy?.rollingUpdate?.partition ?? 0;
   for (const replica of replicas.slice(partition).reverse()) {
