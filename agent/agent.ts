@@ -12,7 +12,7 @@ import { type Clock, systemClock, within } from '#client/clock.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import { createHttpTransport, type HttpTransport } from '#client/http-transport.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
-import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { KubeconfigError, type LoadedKubeconfig, loadKubeconfig } from '#client/kubeconfig.ts';
 import { createLeftOutReporter, leftOutMetric } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import { createDnsServer } from './dns/dns-server.ts';
@@ -78,9 +78,7 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
   const transports: HttpTransport[] = [];
   /** @param user absent: the kubeconfig's current one, the kubelet's */
   const clientOf = (userAgent: string, user?: string): Client => {
-    const transport = createHttpTransport(
-      user === undefined ? kubeconfig : loadKubeconfig(options.kubeconfig, agentContext(user)),
-    );
+    const transport = createHttpTransport(user === undefined ? kubeconfig : kubeconfigOf(user, options.kubeconfig));
     transports.push(transport);
     return createClient(transport, { userAgent, clock, signal: stop });
   };
@@ -103,6 +101,17 @@ export async function runAgent(options: AgentOptions, log: Logger, signal: Abort
   } finally {
     await runtime.close();
     for (const transport of transports) transport.close();
+  }
+}
+
+/** @throws KubeconfigError that says how to make the file anew: credentials from before each part had its own user have one context */
+function kubeconfigOf(user: string, path: string): LoadedKubeconfig {
+  try {
+    return loadKubeconfig(path, agentContext(user));
+  } catch (error) {
+    if (!(error instanceof KubeconfigError)) throw error;
+    const hint = "each part of an agent is a user of its own: make the node's credentials anew with tinker node-credentials";
+    throw new KubeconfigError(`${error.message}; ${hint}`, { cause: error });
   }
 }
 

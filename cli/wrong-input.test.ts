@@ -1,12 +1,13 @@
 /** Tests what users see of wrong flags and files: one line with the problem and the solution, and exit status 1. */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { load } from 'js-yaml';
 import { ExecError, execFile } from '#agent/host/exec.ts';
 import { nodeCredentials } from '#control/pki/node-credentials.ts';
 
@@ -212,4 +213,13 @@ describe('tinker agent, when it cannot run', () => {
 
   it('names an empty kubeconfig', () =>
     fails(agent(`--kubeconfig=${scratch}/empty`), /(\/empty: the kubeconfig is empty or not a mapping|a node needs root)/));
+
+  it('says how to renew credentials from before the parts of an agent had users of their own', () => {
+    const { contexts, ...rest } = load(readFileSync(join(scratch, 'kubelet.conf'), 'utf8')) as { contexts: unknown[] };
+    writeFileSync(join(scratch, 'old.conf'), JSON.stringify({ ...rest, contexts: contexts.slice(0, 1) }));
+    return fails(
+      agent(`--kubeconfig=${scratch}/old.conf`),
+      /(old\.conf: context "system:kube-proxy@kubernetes" does not exist; .*anew with tinker node-credentials|a node needs root)/,
+    );
+  });
 });
