@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls';
 /** Whether a request is served; `user` is the name in the client's certificate. */
 export type Verdict = { kind: 'allowed'; user: string } | { kind: 'unauthorized' } | { kind: 'forbidden'; user: string };
 
-const groups = new Set(['system:masters', 'system:nodes', 'system:kubelet-api-admin']);
+const groups = new Set(['system:masters', 'system:kubelet-api-admin']);
 const users = new Set(['kube-apiserver-kubelet-client', 'system:kube-apiserver']);
 
 /** The subject of a client certificate: CN is the user, O the groups. */

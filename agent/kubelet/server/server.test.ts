@@ -11,7 +11,8 @@ describe('who may ask the kubelet', () => {
   const cases: [string, Parameters<typeof authorizeSubject>[0], string][] = [
     ['an administrator', { CN: 'kubernetes-admin', O: 'system:masters' }, 'allowed'],
     ['the API server', { CN: 'kube-apiserver-kubelet-client' }, 'allowed'],
-    ['one group of several', { CN: 'x', O: ['a', 'system:nodes'] }, 'allowed'],
+    ['one group of several', { CN: 'x', O: ['a', 'system:masters'] }, 'allowed'],
+    ['another node', { CN: 'system:node:other', O: 'system:nodes' }, 'forbidden'],
     ['a user', { CN: 'jane', O: 'devs' }, 'forbidden'],
     ['nobody', {}, 'forbidden'],
   ];
