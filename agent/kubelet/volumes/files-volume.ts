@@ -3,7 +3,7 @@ import { openFolder } from '#agent/host/safe-open.ts';
 import type { Volume } from '#api/types.generated.ts';
 import { type Payload, writeAtomically } from './atomic-writer.ts';
 import { giveFolderItself, giveToGroup } from './ownership.ts';
-import type { PayloadContext } from './payload.ts';
+import { type PayloadContext, payloadContext } from './payload.ts';
 import type { PluginDeps, SetUpRequest, VolumePlugin } from './plugin.ts';
 import { makeVolumeFolder, volumeFolder } from './volume-folder.ts';
 
@@ -44,7 +44,7 @@ export function filesPlugin<Source extends { defaultMode?: number | undefined }>
       const found = source(volume);
       if (found === undefined) throw new Error(`volume "${volume.name}" is none of ${name}`);
       // Reads the contents first, so that a missing object leaves no empty folder behind.
-      const files = await payload(found, { pod, facts, defaultMode: found.defaultMode ?? fallbackMode });
+      const files = await payload(found, payloadContext({ pod, facts, defaultMode: found.defaultMode ?? fallbackMode }));
       if (!isRemount) await makeFolder(request);
       const { fsGroup } = pod.spec.securityContext ?? {};
       await using folder = await openFolder(deps.paths.podsDir, place.path);

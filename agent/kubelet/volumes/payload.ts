@@ -21,6 +21,17 @@ export interface PayloadContext {
   pod: Pod;
   facts: PodFacts;
   defaultMode: number;
+  /** What `make` gave for this key before, or gives now: thousands of files of a volume may show the same large value. */
+  once<Value extends object>(key: string, make: () => Value): Value;
+}
+
+/** The context of one volume at one moment. */
+export function payloadContext(given: Omit<PayloadContext, 'once'>): PayloadContext {
+  const made = new Map<string, object>();
+  return {
+    ...given,
+    once: <Value extends object>(key: string, make: () => Value): Value => made.getOrInsertComputed(key, make) as Value,
+  };
 }
 
 /** The contents of a ConfigMap or Secret: bytes by key. */

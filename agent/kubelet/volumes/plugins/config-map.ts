@@ -17,10 +17,14 @@ const contents = (configMap: ConfigMap): Contents =>
 /** The files of a ConfigMap. @throws Error `configmap "x" not found`, `configmap references non-existent config key: k` */
 export async function configMapPayload(
   { objects }: PayloadSources,
-  { pod, defaultMode }: PayloadContext,
+  { pod, defaultMode, once }: PayloadContext,
   { name = '', items, optional = false }: ObjectSource,
 ): Promise<Payload> {
-  const found = await contentsOr(objects.configMap(pod.metadata.namespace ?? '', name).then(contents), optional);
+  const read = async (): Promise<Contents> => {
+    const object = await objects.configMap(pod.metadata.namespace ?? '', name);
+    return once(`configMap ${name}`, () => contents(object));
+  };
+  const found = await contentsOr(read(), optional);
   return select(found, items, defaultMode, optional, (key) => `configmap references non-existent config key: ${key}`);
 }
 

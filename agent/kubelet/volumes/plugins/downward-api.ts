@@ -8,17 +8,19 @@ import type { PayloadContext } from '../payload.ts';
 import type { PluginDeps, VolumePlugin } from '../plugin.ts';
 
 /** The files of a downwardAPI volume. @throws Error `container x not found`, or what is wrong with a field's path. Pure. */
-export function downwardPayload({ pod, facts, defaultMode }: PayloadContext, items: readonly DownwardAPIVolumeFile[]): Payload {
+export function downwardPayload(context: PayloadContext, items: readonly DownwardAPIVolumeFile[]): Payload {
+  const { pod, facts, defaultMode } = context;
   const files = new Map<string, PayloadFile>();
   for (const { path, mode, fieldRef, resourceFieldRef } of items) {
-    let text = '';
-    if (fieldRef !== undefined) text = fieldValue(pod, fieldRef.fieldPath, facts);
+    let data = Buffer.alloc(0);
+    if (fieldRef !== undefined)
+      data = context.once(`field ${fieldRef.fieldPath}`, () => Buffer.from(fieldValue(pod, fieldRef.fieldPath, facts)));
     else if (resourceFieldRef !== undefined) {
       const container = findContainer(pod, resourceFieldRef.containerName ?? '')?.container;
       if (container === undefined) throw new Error(`container ${resourceFieldRef.containerName} not found`);
-      text = resourceFieldValue(container, resourceFieldRef, facts);
+      data = Buffer.from(resourceFieldValue(container, resourceFieldRef, facts));
     }
-    files.set(path, { data: Buffer.from(text), mode: mode ?? defaultMode });
+    files.set(path, { data, mode: mode ?? defaultMode });
   }
   return files;
 }

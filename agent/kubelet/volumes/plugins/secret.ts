@@ -11,10 +11,14 @@ const contents = (secret: Secret): Contents =>
 /** The files of a Secret. @throws Error `secret "x" not found`, `references non-existent secret key: k` */
 export async function secretPayload(
   { objects }: PayloadSources,
-  { pod, defaultMode }: PayloadContext,
+  { pod, defaultMode, once }: PayloadContext,
   { name = '', items, optional = false }: ObjectSource,
 ): Promise<Payload> {
-  const found = await contentsOr(objects.secret(pod.metadata.namespace ?? '', name).then(contents), optional);
+  const read = async (): Promise<Contents> => {
+    const object = await objects.secret(pod.metadata.namespace ?? '', name);
+    return once(`secret ${name}`, () => contents(object));
+  };
+  const found = await contentsOr(read(), optional);
   return select(found, items, defaultMode, optional, (key) => `references non-existent secret key: ${key}`);
 }
 
