@@ -24,6 +24,14 @@ export function hostPorts({ spec }: Pick<Pod, 'spec'>): HostPort[] {
   );
 }
 
-/** Whether two pods with these host ports cannot run on the same node. */
-export const hostPortsConflict = (a: HostPort, b: HostPort): boolean =>
-  a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === anyAddress || b.ip === anyAddress);
+/** Tells of a host port whether it conflicts with one of `ports`: two pods that have them cannot run on the same node. */
+export function conflictsWith(ports: readonly HostPort[]): (port: HostPort) => boolean {
+  const key = ({ protocol, port }: HostPort): string => `${protocol}/${port}`;
+  // A pod may have tens of thousands of ports: comparing each of one pod with each of another would take seconds.
+  const addresses = new Map<string, Set<string>>();
+  for (const port of ports) addresses.getOrInsertComputed(key(port), () => new Set()).add(port.ip);
+  return (port) => {
+    const used = addresses.get(key(port));
+    return used !== undefined && (port.ip === anyAddress || used.has(port.ip) || used.has(anyAddress));
+  };
+}

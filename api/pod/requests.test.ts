@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { cpuMs } from '#test/cpu-time.ts';
 import type { Container, ContainerStatus, PodSpec, PodStatus } from '../types.generated.ts';
-import { hostPorts, hostPortsConflict } from './host-ports.ts';
+import { conflictsWith, hostPorts } from './host-ports.ts';
 import { computeQosClass, qosClass } from './qos.ts';
 import { aggregateContainers, isLimited, podLimits, podRequests } from './requests.ts';
 
@@ -146,10 +147,16 @@ describe('host ports', () => {
   for (const [what, other, expected] of cases) {
     it(`conflict: ${what}`, () =>
       assert.deepEqual(
-        [hostPortsConflict(any, { ...any, ...other }), hostPortsConflict({ ...any, ...other }, any)],
+        [conflictsWith([{ ...any, ...other }])(any), conflictsWith([any])({ ...any, ...other })],
         [expected, expected],
       ));
   }
+  it('of two pods with 25,000 each are compared in bounded time', () => {
+    const many = (first: number) => Array.from({ length: 25_000 }, (_, index) => ({ ...any, port: first + index }));
+    const startMs = cpuMs();
+    assert.equal(many(30_000).some(conflictsWith(many(1))), false);
+    assert.ok(cpuMs() - startMs < 1000);
+  });
   it('of two addresses do not conflict', () =>
-    assert.equal(hostPortsConflict({ ...any, ip: '10.0.0.1' }, { ...any, ip: '10.0.0.2' }), false));
+    assert.equal(conflictsWith([{ ...any, ip: '10.0.0.2' }])({ ...any, ip: '10.0.0.1' }), false));
 });

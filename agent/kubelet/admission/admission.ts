@@ -8,7 +8,7 @@
 import { osLabel } from '#api/node-labels.ts';
 import { ownValue } from '#api/own-value.ts';
 import { isTerminalPhase } from '#api/pod/conditions.ts';
-import { hostPorts, hostPortsConflict } from '#api/pod/host-ports.ts';
+import { conflictsWith, hostPorts } from '#api/pod/host-ports.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
 import { qosClass } from '#api/pod/qos.ts';
 import { type Amounts, addAmounts, amountOf, amountsOf, podRequests } from '#api/pod/requests.ts';
@@ -88,8 +88,7 @@ function selected(pod: Pod, { metadata }: Node): Rejection | undefined {
 }
 
 function portsFree(pod: Pod, others: readonly Pod[]): Rejection | undefined {
-  const taken = others.flatMap(hostPorts);
-  return hostPorts(pod).some((wanted) => taken.some((one) => hostPortsConflict(wanted, one)))
+  return hostPorts(pod).some(conflictsWith(others.flatMap(hostPorts)))
     ? predicate('NodePorts', "node(s) didn't have free ports for the requested pod ports")
     : undefined;
 }

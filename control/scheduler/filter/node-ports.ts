@@ -1,5 +1,5 @@
 /** Rejects nodes on which another pod has one of the pod's host ports. */
-import { hostPorts, hostPortsConflict } from '#api/pod/host-ports.ts';
+import { conflictsWith, hostPorts } from '#api/pod/host-ports.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
 
 const name = 'NodePorts';
@@ -10,10 +10,11 @@ export const nodePorts: FilterPlugin = {
   prepare(pod) {
     const wanted = hostPorts(pod);
     if (wanted.length === 0) return { kind: 'skip' };
+    const isWanted = conflictsWith(wanted);
     return {
       kind: 'check',
       check: ({ pods }) =>
-        pods.some((other) => hostPorts(other).some((used) => wanted.some((port) => hostPortsConflict(port, used))))
+        pods.some((other) => hostPorts(other).some(isWanted))
           ? rejectionOf(name, true, "node(s) didn't have free ports for the requested pod ports")
           : undefined,
     };
