@@ -363,6 +363,25 @@ describe('beside accepted pods', { timeout: 240_000 }, () => {
     assert.ok(performance.now() - startedMs < 90_000);
   });
 
+  it('a command that names a long variable many times is refused before it fills the memory', () => {
+    const container = aContainer('c', { args: Array.from({ length: 30_000 }, () => '$(LONG)') });
+    assert.throws(
+      () =>
+        containerConfig({
+          pod: aPod({ containers: [container] }),
+          container,
+          restartCount: 0,
+          image: { id: 'i', sizeBytes: 0, username: '', repoTags: [], repoDigests: [], pinned: false },
+          imageRef: 'i',
+          env: new Map([['LONG', 'x'.repeat(1_000_000)]]),
+          mounts: [],
+          resources: {},
+          localSeccomp: (name) => name,
+        }),
+      /^Error: argument list too long/,
+    );
+  });
+
   it('no probe runs without a pause', async () => {
     const clock = new FakeClock();
     const probe = { periodSeconds: -(2 ** 31), timeoutSeconds: 0, initialDelaySeconds: -5, failureThreshold: -1, exec: {} };

@@ -3,7 +3,7 @@
 import type { ContainerConfig, Image, LinuxContainerResources, Mount, MountPropagation } from '#agent/runtime/runtime.ts';
 import type { Container, Pod } from '#api/types.generated.ts';
 import { containerLogPath } from '../paths.ts';
-import { expand } from './expansion.ts';
+import { checkExecLength, expand } from './expansion.ts';
 import { containerAnnotations, containerLabels } from './labels.ts';
 import { containerSecurityContext } from './security.ts';
 
@@ -29,11 +29,17 @@ export const mountPropagation = (propagation: string | undefined): MountPropagat
       ? 'PROPAGATION_HOST_TO_CONTAINER'
       : 'PROPAGATION_PRIVATE';
 
-/** The container as CRI's CreateContainer takes it. Pure. */
+/** The container as CRI's CreateContainer takes it. Pure. @throws Error when its command is too long for a program */
 export function containerConfig(inputs: ContainerInputs): ContainerConfig {
   const { pod, container, restartCount, image, imageRef, env, mounts, resources, localSeccomp, targetId } = inputs;
+  let length = 0;
   const expanded = (words: readonly string[] | undefined): string[] =>
-    (words ?? []).map((word) => expand(word, (name) => env.get(name)));
+    (words ?? []).map((word) => {
+      const value = expand(word, (name) => env.get(name));
+      length += value.length;
+      checkExecLength(length);
+      return value;
+    });
   return {
     metadata: { name: container.name, attempt: restartCount },
     image: { image: imageRef, userSpecifiedImage: container.image },

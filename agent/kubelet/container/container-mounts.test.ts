@@ -21,6 +21,7 @@ describe('the path of a mount within its volume', () => {
     ['UP', '..'],
     ['ROOT', '/etc'],
     ['DEEP', 'a/../../b'],
+    ['LONG', 'x'.repeat(1000)],
   ]);
   const of = (mount: Partial<VolumeMount>): string => subPathOf({ name: 'v', mountPath: '/v', ...mount }, env);
   for (const [mount, path] of [
@@ -37,6 +38,7 @@ describe('the path of a mount within its volume', () => {
     ['$(ROOT)', 'error SubPath `/etc` must not be an absolute path'],
     ['$(UP)', "unable to provision SubPath `..`: must not contain '..'"],
     ['$(DEEP)', "unable to provision SubPath `a/../../b`: must not contain '..'"],
+    ['$(LONG)'.repeat(5), 'subPathExpr: a path of 5000 characters is too long'],
   ] as const) {
     it(`is refused for ${expression}`, () => assert.throws(() => of({ subPathExpr: expression }), { message }));
   }

@@ -89,7 +89,7 @@ async function volumeMount(inputs: MountInputs, mount: VolumeMount, index: numbe
 
 /**
  * The path within the volume that is mounted; the empty string: the whole volume. Pure.
- * @throws Error when it is absolute, has `..`, or a variable has no value
+ * @throws Error when it is absolute, has `..`, a variable has no value, or its expression becomes too long
  */
 export function subPathOf({ subPath: given = '', subPathExpr = '' }: VolumeMount, env: ReadonlyMap<string, string>): string {
   const subPath = subPathExpr === '' ? given : expandStrictly(subPathExpr, env);
@@ -97,6 +97,9 @@ export function subPathOf({ subPath: given = '', subPathExpr = '' }: VolumeMount
   if (subPath.split('/').includes('..')) throw new Error(`unable to provision SubPath \`${subPath}\`: must not contain '..'`);
   return subPath;
 }
+
+/** Linux' PATH_MAX: a longer path names nothing. */
+const maxPathLength = 4096;
 
 /** An empty value counts as missing: `a/$(X)` would become `a/`, which is another path than the user meant. */
 function expandStrictly(expression: string, env: ReadonlyMap<string, string>): string {
@@ -107,6 +110,7 @@ function expandStrictly(expression: string, env: ReadonlyMap<string, string>): s
     return value;
   });
   if (missing.size > 0) throw new Error(`missing value for ${[...missing].sort().join(', ')}`);
+  if (expanded.length > maxPathLength) throw new Error(`subPathExpr: a path of ${expanded.length} characters is too long`);
   return expanded;
 }
 

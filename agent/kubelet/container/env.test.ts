@@ -70,6 +70,23 @@ describe('container environment', () => {
       { A: '1', B: '1-$(C)', C: 'x' },
     );
   });
+  const doubling = Array.from(
+    { length: 60 },
+    (_, index): EnvVar => ({ name: `v${index}`, value: index === 0 ? 'x'.repeat(1000) : `$(v${index - 1})$(v${index - 1})` }),
+  );
+  const copies = Array.from({ length: 60 }, (_, index): EnvVar => ({ name: `copy${index}`, value: '$(v9)' }));
+  const tooLong: [string, EnvVar[]][] = [
+    ['each name the one before twice', doubling],
+    ['copy a long one', [...doubling.slice(0, 10), ...copies]],
+    ['name one variable many times', [...doubling.slice(0, 10), { name: 'all', value: '$(v9)'.repeat(10_000) }]],
+  ];
+  for (const [what, env] of tooLong)
+    it(`refuses variables that ${what}, when no program can have them`, async () =>
+      assert.rejects(resolved(env), { message: /^argument list too long/ }));
+  it('takes a long variable that is replaced', async () => {
+    const again = Array.from({ length: 60 }, (): EnvVar => ({ name: 'copy', value: '$(v9)' }));
+    assert.equal((await resolved([...doubling.slice(0, 10), ...again])).copy?.length, 512_000);
+  });
   it('takes fields of the pod', async () => {
     const env = await resolved([
       field('NAME', 'metadata.name'),

@@ -6,7 +6,7 @@
 import { ownValue } from '#api/own-value.ts';
 import { allContainers } from '#api/pod/containers.ts';
 import type { ConfigMap, Container, EnvVar, Pod, Secret } from '#api/types.generated.ts';
-import { expand, lookupIn } from './expansion.ts';
+import { checkExecLength, expand, lookupIn } from './expansion.ts';
 import type { PodFacts } from './field-ref.ts';
 import { fieldValue, resourceFieldValue } from './field-ref.ts';
 
@@ -35,6 +35,20 @@ export interface EnvInputs {
 
 const decode = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
 
+/** Variables by name, no longer together than what a program can have. */
+class Environment {
+  readonly variables = new Map<string, string>();
+  #length = 0;
+
+  /** @throws Error when the environment becomes too long for a program */
+  set(name: string, value: string): void {
+    const replaced = this.variables.get(name);
+    this.#length += value.length + (replaced === undefined ? name.length : -replaced.length);
+    checkExecLength(this.#length);
+    this.variables.set(name, value);
+  }
+}
+
 /** The environment by name. @throws Error with upstream's message, for CreateContainerConfigError */
 export async function resolveEnv(inputs: EnvInputs): Promise<Map<string, string>> {
   const { container, serviceVariables } = inputs;
@@ -43,14 +57,14 @@ export async function resolveEnv(inputs: EnvInputs): Promise<Map<string, string>
   for (const variable of container.env ?? []) {
     const value =
       variable.valueFrom === undefined
-        ? expand(variable.value ?? '', lookupIn(own, result, serviceVariables))
+        ? expand(variable.value ?? '', lookupIn(own, result.variables, serviceVariables))
         : await referenced(inputs, variable);
     if (value === undefined) continue;
     own.set(variable.name, value);
     result.set(variable.name, value);
   }
-  for (const [name, value] of serviceVariables) if (!result.has(name)) result.set(name, value);
-  return result;
+  for (const [name, value] of serviceVariables) if (!result.variables.has(name)) result.set(name, value);
+  return result.variables;
 }
 
 async function optional<T>(isOptional: boolean | undefined, read: Promise<T>): Promise<T | undefined> {
@@ -62,9 +76,9 @@ async function optional<T>(isOptional: boolean | undefined, read: Promise<T>): P
   }
 }
 
-async function resolveEnvFrom({ pod, container, objects }: EnvInputs): Promise<Map<string, string>> {
+async function resolveEnvFrom({ pod, container, objects }: EnvInputs): Promise<Environment> {
   const namespace = pod.metadata.namespace ?? '';
-  const result = new Map<string, string>();
+  const result = new Environment();
   for (const { prefix = '', configMapRef, secretRef } of container.envFrom ?? []) {
     if (configMapRef !== undefined) {
       const configMap = await optional(configMapRef.optional, objects.configMap(namespace, configMapRef.name ?? ''));

@@ -4,11 +4,30 @@
  * Source: kubernetes.io "Define Dependent Environment Variables"; upstream `third_party/forked/golang/expansion`.
  */
 
-/** Expands `$(NAME)` by `lookup`. Pure. */
+/** Linux starts no program whose arguments and environment are longer together, in bytes. Source: execve(2). */
+const maxExecBytes = 6 * 2 ** 20;
+
+/**
+ * Checks the characters of arguments and variables that one program is to get together, while they are added up: a short pod can
+ * ask for more than there is memory.
+ * @throws Error when no program can have so many
+ */
+export function checkExecLength(characters: number): void {
+  if (characters > maxExecBytes)
+    throw new Error(`argument list too long: a program can have ${maxExecBytes} bytes of arguments and environment`);
+}
+
+/**
+ * Expands `$(NAME)` by `lookup`. Pure.
+ * @throws Error when the values are longer than a program's arguments can be
+ */
 export function expand(input: string, lookup: (name: string) => string | undefined): string {
+  let length = 0;
   return input.replace(/\$(\$|\(([^()]*)\))/g, (whole, what: string, name: string | undefined) => {
-    if (what === '$') return '$';
-    return lookup(name ?? '') ?? whole;
+    const value = what === '$' ? '$' : (lookup(name ?? '') ?? whole);
+    length += value.length;
+    checkExecLength(length);
+    return value;
   });
 }
 

@@ -7,6 +7,7 @@ import { parseImageName, withDefaultTag } from '../image-name.ts';
 import { aContainer, aPod } from '../pods.testing.ts';
 import { FakeRuntime } from '../runtime.testing.ts';
 import { createImagePuller } from './image-puller.ts';
+import { createPodPullSecrets } from './pod-pull-secrets.ts';
 import { credentialsFor } from './pull-secrets.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -70,6 +71,33 @@ describe('credentials', () => {
       credentialsFor('busybox', [secret({ 'docker.io': { auth: Buffer.from('u:p:q').toString('base64') } })])[0]?.password,
       'p:q',
     );
+  });
+});
+
+describe('the secrets of a pod', () => {
+  it('are read one after the other; those that cannot be read are named in an event', async () => {
+    const messages: string[] = [];
+    let reading = 0;
+    const pullSecrets = createPodPullSecrets({
+      objects: {
+        async secret(_namespace, name) {
+          assert.equal(++reading, 1);
+          await Promise.resolve();
+          reading--;
+          if (name.startsWith('no')) throw new Error('not found');
+          return { kind: 'Secret', metadata: { name } } as Secret;
+        },
+      },
+      events: { event: (...event) => messages.push(event[3]) },
+    });
+    const pod = aPod({ imagePullSecrets: ['a', 'no1', 'b', 'no2'].map((name) => ({ name })) });
+    const found = await pullSecrets(pod);
+    assert.deepEqual(
+      found.map(({ metadata }) => metadata.name),
+      ['a', 'b'],
+    );
+    assert.equal(messages.length, 1);
+    assert.match(messages[0] ?? '', /\(no1, no2\)/);
   });
 });
 

@@ -10,13 +10,20 @@ export function createPodPullSecrets(deps: {
   events: EventRecorder;
 }): (pod: Pod) => Promise<readonly Secret[]> {
   return async (pod) => {
-    const names = (pod.spec.imagePullSecrets ?? []).map(({ name = '' }) => name);
-    const found = await Promise.allSettled(names.map((name) => deps.objects.secret(pod.metadata.namespace ?? '', name)));
-    const missing = names.filter((_, index) => found[index]?.status === 'rejected');
+    const found: Secret[] = [];
+    const missing: string[] = [];
+    // One after the other: a pod may name thousands.
+    for (const { name = '' } of pod.spec.imagePullSecrets ?? []) {
+      try {
+        found.push(await deps.objects.secret(pod.metadata.namespace ?? '', name));
+      } catch {
+        missing.push(name); // Told below.
+      }
+    }
     if (missing.length > 0) {
       const message = `Unable to retrieve some image pull secrets (${missing.join(', ')}); attempting to pull the image may not succeed.`;
       deps.events.event(podReference(pod), 'Warning', 'FailedToRetrieveImagePullSecret', message);
     }
-    return found.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    return found;
   };
 }
