@@ -1,6 +1,7 @@
 /**
- * A node in one process: kubelet, service proxy, pod network and cluster DNS. They share one client and one connection to the API
- * server. The parts do not import each other: one part sees another's work only in the API and in the kernel.
+ * A node in one process: kubelet, service proxy, pod network and cluster DNS. Each is a user of its own, with a client, a
+ * connection to the API server and informers that see what this user may see. The parts do not import each other: one part sees
+ * another's work only in the API and in the kernel.
  */
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';

@@ -1,6 +1,7 @@
 /**
- * What a machine needs to be a node: `kubelet.conf` (its client certificate inside), `kubelet.crt` and `kubelet.key` (it
- * serves HTTPS on port 10250 with them) and `ca.crt`. Made where the CA's key is, then carried to the machine.
+ * What a machine needs to be a node: `kubelet.conf` (the client certificates of the kubelet and of the agent's other parts,
+ * each with a context of its own), `kubelet.crt` and `kubelet.key` (the kubelet serves HTTPS on port 10250 with them) and `ca.crt`.
+ * Made where the CA's key is, then carried to the machine.
  *
  * Source: kubernetes.io, "Using Node Authorization" (user `system:node:<name>`, group `system:nodes`).
  */
