@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ConfigMap, Secret } from '#api/types.generated.ts';
 import { aPod } from '../pods.testing.ts';
+import type { Payload } from './atomic-writer.ts';
 import { payloadContext } from './payload.ts';
 import { configMapPayload } from './plugins/config-map.ts';
 import { downwardPayload } from './plugins/downward-api.ts';
@@ -20,8 +21,11 @@ describe('a volume whose files show one large value many times', () => {
   const facts = { nodeName: 'n1', hostIps: [], podIps: [], allocatable: {} };
   const context = payloadContext({ pod: aPod({}, { metadata: { annotations: { a: large } } }), facts, defaultMode: 0o644 });
   const source = (index: number) => ({ name: 'o', items: [{ key: 'key', path: `file-${index}` }] });
-  const cases: [string, (index: number) => ReturnType<typeof downwardPayload> | Promise<ReturnType<typeof downwardPayload>>][] = [
-    ['the pod', (index) => downwardPayload(context, [{ path: `${index}`, fieldRef: { fieldPath: 'metadata.annotations' } }])],
+  const cases: [string, (index: number) => Promise<Payload>][] = [
+    [
+      'the pod',
+      async (index) => downwardPayload(context, [{ path: `${index}`, fieldRef: { fieldPath: 'metadata.annotations' } }]),
+    ],
     ['a ConfigMap', (index) => configMapPayload(sources, context, source(index))],
     ['a Secret', (index) => secretPayload(sources, context, source(index))],
   ];
