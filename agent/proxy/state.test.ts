@@ -133,6 +133,24 @@ describe('buildServiceState', () => {
     assert.match(all.leftOut[0]?.reason ?? '', /more than 100000 endpoints/);
   });
 
+  it('cuts addresses and ranges that would give each of many ports tens of thousands of rules', () => {
+    const ports = Array.from({ length: 1000 }, (_, index) => ({ name: `p${index}`, port: index + 1 }));
+    const addresses = Array.from({ length: 1000 }, (_, index) => `192.0.${index >> 8}.${index & 255}`);
+    const big = service(
+      'shop/big',
+      '10.96.0.9',
+      ports,
+      { type: 'LoadBalancer', externalIPs: addresses, loadBalancerSourceRanges: addresses.map((ip) => `${ip}/32`) },
+      addresses,
+    );
+    const state = buildServiceState({ services: [big], endpointSlices: [] }, { nodeName: 'n1' });
+    assert.equal(state.ports.length, 1000);
+    for (const { externalIps, loadBalancerIps, sourceRanges } of state.ports)
+      assert.deepEqual([externalIps.length, loadBalancerIps.length, sourceRanges.length], [100, 100, 100]);
+    assert.equal(state.leftOut.length, 3);
+    for (const { reason } of state.leftOut) assert.match(reason, /with 1000 ports, those beyond the first 100 are left out/);
+  });
+
   it('does not depend on the order of its input', () => {
     const services = [
       service('b/web', '10.96.0.2', http),

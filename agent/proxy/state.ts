@@ -131,7 +131,7 @@ function servicePorts(
       problem(`spec.ports[${index}].nodePort: ${port.nodePort} is no port number`);
     return why === undefined;
   });
-  const shared = sharedByPorts(service, family, problem);
+  const shared = limited(sharedByPorts(service, family, problem), usable.length, problem);
   const portKeys = new Set(usable.map((port) => portKey(port.name ?? '', port.protocol ?? 'TCP')));
   const endpoints = collectEndpoints(slices, { family, nodeName: topology.nodeName, portKeys, onLeftOut });
   return usable.map((port) => {
@@ -204,6 +204,27 @@ function sharedByPorts({ spec, status }: Service, family: IpFamily, problem: (re
     healthCheckNodePort: spec.type === 'LoadBalancer' && externalPolicyLocal ? portOrNone(spec.healthCheckNodePort) : undefined,
     externalPolicyLocal,
     internalPolicyLocal: spec.internalTrafficPolicy === 'Local',
+  };
+}
+
+/**
+ * Limit of the rules of one service for its external IPs, its load balancer's IPs and its source ranges each: every port has a rule
+ * for each of them, and a service may have tens of thousands of both. Those beyond it are left out.
+ */
+const maxRulesPerService = 100_000;
+
+/** The lists, cut to what the rules of so many ports leave room for. No list that has entries becomes empty: that means other rules. */
+function limited(shared: Shared, ports: number, problem: (reason: string) => void): Shared {
+  const room = Math.max(1, Math.floor(maxRulesPerService / Math.max(1, ports)));
+  const cut = <T>(list: readonly T[], path: string): readonly T[] => {
+    if (list.length > room) problem(`${path}: with ${ports} ports, those beyond the first ${room} are left out`);
+    return list.slice(0, room);
+  };
+  return {
+    ...shared,
+    externalIps: cut(shared.externalIps, 'spec.externalIPs'),
+    loadBalancerIps: cut(shared.loadBalancerIps, 'status.loadBalancer.ingress'),
+    sourceRanges: cut(shared.sourceRanges, 'spec.loadBalancerSourceRanges'),
   };
 }
 
