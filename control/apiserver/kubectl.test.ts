@@ -221,6 +221,23 @@ spec:
       /Resource Quotas[^]*small[^]*Resource Limits[^]*Container +cpu +10m/,
     ],
     ['deletes both', 'delete quota/small limits/bounds', /resourcequota "small" deleted[^]*limitrange "bounds" deleted/],
+    [
+      'runs a pod that asks for CPU',
+      'create -f -',
+      /^pod\/sized created/,
+      'apiVersion: v1\nkind: Pod\nmetadata: {name: sized}\nspec: {containers: [{name: c, image: busybox, resources: {requests: {cpu: "1"}}}]}\n',
+    ],
+    [
+      'resizes a pod',
+      'patch pod sized --subresource=resize -p {"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"2"}}}]}}',
+      /^pod\/sized patched/,
+    ],
+    ['sees the resize', 'get pod sized --subresource=resize -o jsonpath={.metadata.generation}{..requests.cpu}', /^22$/],
+    [
+      'is told what a resize may not do',
+      'patch pod sized --subresource=resize -p {"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":null}}}]}}',
+      /The Pod "sized" is invalid: [^]*spec.containers\[0\].resources.requests: Forbidden: resource requests cannot be removed/,
+    ],
     ['explains', 'explain pod.spec.nodeName', /FIELD: nodeName <string>/],
     ['knows the resources', 'api-resources --api-group=apps', /deployments +deploy +apps\/v1 +true +Deployment/],
     ['deletes and waits', 'delete pod p --now', /^pod "p" deleted/],

@@ -71,6 +71,8 @@ describe('the built-in plugins', () => {
         'RuntimeClass',
         'DefaultIngressClass',
         'PodTopologyLabels',
+        'NodeDeclaredFeatureValidator',
+        'PodResizeValidator',
         'ResourceQuota',
       ],
     );

@@ -121,6 +121,19 @@ export function withoutBranch(set: FieldSet, path: readonly string[]): FieldSet 
   return { member: set.member, children };
 }
 
+/** A new set of the places at and below `path` alone, in which `*` stands for any element. */
+export function onlyBranches(set: FieldSet, path: readonly string[]): FieldSet {
+  const [element, ...rest] = path;
+  if (element === undefined) return set;
+  const children = new Map<string, FieldSet>();
+  for (const [name, child] of set.children) {
+    if (element !== '*' && element !== name) continue;
+    const left = onlyBranches(child, rest);
+    if (!isEmpty(left)) children.set(name, left);
+  }
+  return { member: false, children: children.size === 0 ? noChildren : children };
+}
+
 /** `fieldsV1` as it goes over the wire, sorted. */
 export function toFieldsV1(set: FieldSet): JsonObject {
   const json: JsonObject = {};

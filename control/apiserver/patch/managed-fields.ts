@@ -18,6 +18,7 @@ import {
   intersection,
   isEmpty,
   members,
+  onlyBranches,
   pathText,
   sameSet,
   subset,
@@ -49,6 +50,17 @@ const resetByStatus: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ['f:metadata', 'f:ownerReferences'],
   ],
   'apps/v1.Deployment': [['f:metadata', 'f:labels']],
+};
+
+/**
+ * What alone a write to such a subresource of pods may own, `*` being any element: the rest it takes back (`GetResetFieldsFilter` of
+ * kubernetes `pkg/registry/core/pod/strategy.go`).
+ */
+const podPartsOwned: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  ephemeralcontainers: [['f:spec', 'f:ephemeralContainers']],
+  resize: ['f:containers', 'f:initContainers'].flatMap((list) =>
+    ['f:resources', 'f:resizePolicy'].map((field) => ['f:spec', list, '*', field]),
+  ),
 };
 
 /** Who owns what was there before server-side apply met an object of which nobody owned anything. */
@@ -214,7 +226,9 @@ function extend(managers: Map<string, Manager>, self: ManagedFieldsEntry, change
 
 /** What this endpoint may own: not the identity, nor what the kind's strategy resets. */
 function ownable(set: FieldSet, typeName: string, subresource: string): FieldSet {
-  const owned = [...unowned, ...resetFields(typeName, subresource)].reduce(withoutBranch, set);
+  const only = typeName === 'core/v1.Pod' ? podPartsOwned[subresource] : undefined;
+  const part = only === undefined ? set : only.map((path) => onlyBranches(set, path)).reduce(union);
+  const owned = [...unowned, ...resetFields(typeName, subresource)].reduce(withoutBranch, part);
   const metadata = owned.children.get('f:metadata');
   if (metadata?.member !== true) return { member: false, children: owned.children };
   const children = new Map(owned.children).set('f:metadata', { member: false, children: metadata.children });

@@ -92,6 +92,77 @@ describe('subresources', () => {
     });
   });
 
+  describe('resize', () => {
+    const of = (cpu: string, name = 'c') => ({ name, resources: { requests: { cpu } } });
+    const strategic = { 'content-type': 'application/strategic-merge-patch+json' };
+    const cpuOf = (json: unknown) =>
+      (json as { spec: { containers: { resources: { requests: { cpu: string } } }[] } }).spec.containers[0]?.resources.requests
+        .cpu;
+
+    before(async () => {
+      const { spec, ...rest } = pod('r');
+      await api.request('POST', `${base}/pods`, { ...rest, spec: { containers: [{ ...spec.containers[0], ...of('1') }] } });
+    });
+
+    it('is read as the pod, patched and replaced, and owned for what it may write', async () => {
+      const path = `${base}/pods/r/resize`;
+      assert.deepEqual((await api.request('GET', path)).json, (await api.request('GET', `${base}/pods/r`)).json);
+      const patch = { metadata: { labels: { no: 'no' } }, spec: { activeDeadlineSeconds: 5, containers: [of('2')] } };
+      const patched = await api.request('PATCH', `${path}?fieldManager=me`, patch, strategic);
+      assert.deepEqual([patched.status, cpuOf(patched.json), patched.json.metadata.generation], [200, '2', 2]);
+      assert.equal(patched.json.metadata.labels, undefined);
+      const mine = patched.json.metadata.managedFields?.find(({ manager }) => manager === 'me');
+      assert.deepEqual(
+        [mine?.subresource, mine?.fieldsV1],
+        ['resize', { 'f:spec': { 'f:containers': { 'k:{"name":"c"}': { 'f:resources': { 'f:requests': { 'f:cpu': {} } } } } } }],
+      );
+      const { json: sent } = await api.request('GET', path);
+      const [container] = (sent as unknown as { spec: { containers: object[] } }).spec.containers;
+      const put = await api.request('PUT', path, { ...sent, spec: { ...sent.spec, containers: [{ ...container, ...of('3') }] } });
+      assert.deepEqual([put.status, cpuOf(put.json), put.json.metadata.generation], [200, '3', 3]);
+    });
+
+    it('is refused with all that is wrong; and the pod itself cannot be changed so', async () => {
+      const { status, json } = await api.request(
+        'PATCH',
+        `${base}/pods/r/resize`,
+        { spec: { containers: [of('1', 'x')] } },
+        merge,
+      );
+      assert.equal(status, 422);
+      assert.match(json.message, /^Pod "r" is invalid: .*spec.containers\[0\].name: Forbidden: containers may not be renamed/);
+      const direct = await api.request('PATCH', `${base}/pods/r`, { spec: { containers: [of('9')] } }, strategic);
+      assert.match(direct.json.message, /pod updates may not change fields other than/);
+    });
+
+    it('is in discovery, as a Pod', async () => {
+      const { json } = await api.request('GET', '/api/v1');
+      const { resources } = json as unknown as { resources: { name: string }[] };
+      assert.deepEqual(
+        resources.find(({ name }) => name === 'pods/resize'),
+        { name: 'pods/resize', singularName: '', namespaced: true, kind: 'Pod', verbs: ['get', 'patch', 'update'] },
+      );
+    });
+
+    it('is charged to the quota', async () => {
+      const quota = { metadata: { name: 'q' }, spec: { hard: { cpu: '10' } } };
+      const { json: made } = await api.request('POST', `${base}/resourcequotas`, quota);
+      const status = { hard: { cpu: '10' }, used: { cpu: '3' } };
+      await api.request('PUT', `${base}/resourcequotas/q/status`, { ...made, status });
+      const { status: code, json } = await api.request(
+        'PATCH',
+        `${base}/pods/r/resize`,
+        { spec: { containers: [of('11')] } },
+        strategic,
+      );
+      assert.deepEqual(
+        [code, json.message],
+        [403, 'pods "r" is forbidden: exceeded quota: q, requested: cpu=8, used: cpu=3, limited: cpu=10'],
+      );
+      await api.request('DELETE', `${base}/resourcequotas/q`);
+    });
+  });
+
   it('scale has columns of its own', async () => {
     const template = { metadata: { labels: { app: 'cols' } }, spec: { containers: [{ name: 'c', image: 'busybox' }] } };
     await api.request('POST', '/apis/apps/v1/namespaces/default/deployments', {

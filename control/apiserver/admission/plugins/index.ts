@@ -17,9 +17,11 @@ import { extendedResourceToleration } from './extended-resource-toleration.ts';
 import { limitPodHardAntiAffinityTopology } from './limit-pod-hard-anti-affinity-topology.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
+import { nodeDeclaredFeatureValidator } from './node-declared-features.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { ownerReferencesPermissionEnforcement } from './owner-references.ts';
 import { persistentVolumeClaimResize } from './persistent-volume-claim-resize.ts';
+import { podResizeValidator } from './pod-resize-validator.ts';
 import { type PodSecurityOptions, podSecurity } from './pod-security.ts';
 import { podTopologyLabels } from './pod-topology-labels.ts';
 import { priority } from './priority.ts';
@@ -80,6 +82,8 @@ export function allAdmissionPlugins({
     defaultIngressClass(),
     denyServiceExternalIps(),
     podTopologyLabels(),
+    nodeDeclaredFeatureValidator(),
+    podResizeValidator(),
     resourceQuota(),
     alwaysDeny(),
   ];

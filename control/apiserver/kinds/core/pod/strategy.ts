@@ -11,6 +11,8 @@ import { defineKind } from '../../define-kind.ts';
 import { podColumns } from './columns.ts';
 import { setPodDefaults } from './defaults.ts';
 import { prepareEphemeralContainersUpdate } from './ephemeral-containers.ts';
+import { preparePodResize } from './resize.ts';
+import { validatePodResize } from './resize-validation.ts';
 import { validatePodStatus } from './status-validation.ts';
 import { podSubresources } from './subresources.ts';
 import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from './validation.ts';
@@ -32,7 +34,10 @@ export const podKind = defineKind({
     markGated(object);
     mergeMatchLabelKeys(object);
   },
-  parts: { ephemeralcontainers: { prepare: prepareEphemeralContainersUpdate, validate: validateEphemeralContainersUpdate } },
+  parts: {
+    ephemeralcontainers: { prepare: prepareEphemeralContainersUpdate, validate: validateEphemeralContainersUpdate },
+    resize: { prepare: preparePodResize, validate: validatePodResize },
+  },
   validate: (object, old) => (old === undefined ? validatePod(object) : validatePodUpdate(object, old)),
   warnings(object, old) {
     if (old !== undefined) return [];

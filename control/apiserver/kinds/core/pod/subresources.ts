@@ -4,6 +4,7 @@ import { type Connect, proxyConnect } from '../../../proxy/connect.ts';
 import type { ServedSubresource } from '../../../rest/exchange.ts';
 import { handleGet } from '../../../rest/read-handlers.ts';
 import type { RequestInfo } from '../../../rest/request-info.ts';
+import { partSubresource } from '../../part-subresource.ts';
 import { createBinding } from './binding.ts';
 import { writeEphemeralContainers } from './ephemeral-containers.ts';
 import { createEviction } from './eviction.ts';
@@ -42,4 +43,5 @@ export const podSubresources: Readonly<Record<string, ServedSubresource>> = {
     connect: stream(({ query }) => readQueryOptions('PodPortForwardOptions', query)),
   },
   proxy: { carries: core('PodProxyOptions'), connect: proxyConnect(podLocation) },
+  resize: partSubresource('resize'),
 };

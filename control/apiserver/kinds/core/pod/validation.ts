@@ -30,7 +30,8 @@ const updatableFields = [
   '`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)',
 ];
 
-function validateMetaAndSpec(pod: Pod): FieldError[] {
+/** What is wrong with a pod that is updated, whatever it was before. */
+export function validateMetaAndSpec(pod: Pod): FieldError[] {
   const rules = { namespaced: true, name: nameIsDnsSubdomain };
   return [...validateObjectMeta(pod.metadata, rules), ...validateAnnotationsAndSpec(pod)];
 }
