@@ -64,6 +64,28 @@ describe('pod requests', () => {
     assert.equal(podRequests(pod(spec, grown('Infeasible')), { useStatus: true })['cpu'], 2000);
     assert.equal(podLimits(pod(spec, grown('Infeasible')), { useStatus: true })['cpu'], 1000);
   });
+  it('of an init container are those of its spec, of a sidecar those that it holds', () => {
+    const status = { initContainerStatuses: [statusOf('init-1', { cpu: '5' }), statusOf('side-1', { cpu: '2' })] };
+    const of = (one: Container) => podRequests(pod({ initContainers: [one] }, status), { useStatus: true })['cpu'];
+    assert.deepEqual([of(init('1')), of(sidecar('1'))], [1000, 2000]);
+  });
+  it('of the pod as a whole are the largest of spec, allocation and status', () => {
+    const status = (reason?: string): PodStatus => ({
+      ...grown(reason),
+      resources: { requests: { cpu: '4' } },
+      allocatedResources: { cpu: '6' },
+    });
+    const requests = (cpu: string, reason?: string) =>
+      podRequests(pod({ resources: { requests: { cpu } } }, status(reason)), { useStatus: true })['cpu'];
+    assert.deepEqual([requests('5'), requests('7'), requests('7', 'Infeasible')], [6000, 7000, 6000]);
+  });
+  it('of thousands of containers are counted in no time', () => {
+    const many = Array.from({ length: 20_000 }, (_, index) => container(`c${index}`, { cpu: '1m' }));
+    const containerStatuses = many.map(({ name }) => statusOf(name, { cpu: '2m' }));
+    const startMs = cpuMs();
+    assert.equal(podRequests(pod({ containers: many }, { containerStatuses }), { useStatus: true })['cpu'], 40_000);
+    assert.ok(cpuMs() - startMs < 3000);
+  });
   it('ignore the status by default', () => assert.equal(podRequests(pod(spec, grown('Infeasible')))['cpu'], 3000));
   it('count defaults only for resources without a request', () => {
     const defaults = { containerDefaults: { cpu: 100, memory: 200 } };

@@ -31,8 +31,10 @@ export interface PodResourceOptions {
 
 /** The requests of the whole pod. A malformed quantity counts as 0, see {@link unreadableAmounts}. */
 export function podRequests(pod: Pick<Pod, 'spec' | 'status'>, options: PodResourceOptions = {}): Amounts {
-  const containers = combineContainers(pod.spec, (container) => containerRequests(pod, container, options), amounts);
-  const total = { ...containers, ...podLevel(pod.spec.resources?.requests) };
+  const state = options.useStatus === true ? resizeState(pod) : undefined;
+  const containers = combineContainers(pod.spec, (container) => containerRequests(state, container, options), amounts);
+  const spec = podLevel(pod.spec.resources?.requests);
+  const total = { ...containers, ...podLevelInEffect(spec, state, 'requests') };
   return options.withoutOverhead === true ? total : addAmounts(total, amountsOf(pod.spec.overhead));
 }
 
@@ -41,8 +43,10 @@ export function podRequests(pod: Pick<Pod, 'spec' | 'status'>, options: PodResou
  * pod is not limited: call {@link isLimited} first.
  */
 export function podLimits(pod: Pick<Pod, 'spec' | 'status'>, options: PodResourceOptions = {}): Amounts {
-  const containers = combineContainers(pod.spec, (container) => containerLimits(pod, container, options), amounts);
-  const total = { ...containers, ...podLevel(pod.spec.resources?.limits) };
+  const state = options.useStatus === true ? resizeState(pod) : undefined;
+  const containers = combineContainers(pod.spec, (container) => containerLimits(state, container), amounts);
+  const spec = podLevel(pod.spec.resources?.limits);
+  const total = { ...containers, ...podLevelInEffect(spec, state, 'limits') };
   if (options.withoutOverhead === true) return total;
   const overhead = Object.entries(amountsOf(pod.spec.overhead)).filter(([name]) => amountOf(total, name) !== 0);
   return addAmounts(total, Object.fromEntries(overhead));
@@ -73,22 +77,23 @@ export function aggregateContainers(
  */
 export function podResourceList(pod: Pick<Pod, 'spec' | 'status'>, which: 'requests' | 'limits'): ResourceList {
   const { spec } = pod;
-  const containers = combineContainers(spec, (container) => exactList(pod, container, which), quantities);
-  const ofPod = Object.entries(spec.resources?.[which] ?? {}).filter(([name]) => isPodLevelResource(name));
-  const total: ResourceList = { ...containers, ...Object.fromEntries(ofPod) };
+  const state = resizeState(pod);
+  const containers = combineContainers(spec, (container) => exactList(state, container, which), quantities);
+  const given = Object.entries(spec.resources?.[which] ?? {}).filter(([name]) => isPodLevelResource(name));
+  const total: ResourceList = { ...containers, ...Object.fromEntries(given) };
   const overhead = Object.entries(spec.overhead ?? {}).filter(
     ([name]) => which === 'requests' || compareQuantity(ownValue(total, name) ?? 0, 0) !== 0,
   );
   return combine(total, Object.fromEntries(overhead), quantities.add);
 }
 
-function exactList(pod: Pick<Pod, 'status'>, container: Container, which: 'requests' | 'limits'): ResourceList {
+function exactList(state: ResizeState, container: Container, which: 'requests' | 'limits'): ResourceList {
   const own = container.resources?.[which] ?? {};
-  const actual = statusOf(pod, container);
+  const actual = state.statusOf(container);
   if (actual?.resources === undefined) return own;
   const given: ResourceList = actual.resources[which] ?? {};
   const held = which === 'limits' ? given : combine(given, actual.allocatedResources ?? {}, quantities.larger);
-  return isResizeInfeasible(pod) ? held : combine(own, held, quantities.larger);
+  return state.isInfeasible ? held : combine(own, held, quantities.larger);
 }
 
 /**
@@ -190,30 +195,53 @@ function combineInto<T>(result: Record<string, T>, list: ListOf<T>, join: Join<T
 }
 
 function containerRequests(
-  pod: Pick<Pod, 'status'>,
+  state: ResizeState | undefined,
   container: Container,
-  { useStatus, containerDefaults }: PodResourceOptions,
+  { containerDefaults }: PodResourceOptions,
 ): Amounts {
   const spec = amountsOf(container.resources?.requests);
-  const actual = useStatus === true ? statusOf(pod, container) : undefined;
+  const actual = state?.statusOf(container);
   if (actual?.resources === undefined) return { ...containerDefaults, ...spec };
   const held = combine(amountsOf(actual.resources.requests), amountsOf(actual.allocatedResources), amounts.larger);
-  return { ...containerDefaults, ...(isResizeInfeasible(pod) ? held : combine(spec, held, amounts.larger)) };
+  return { ...containerDefaults, ...(state?.isInfeasible === true ? held : combine(spec, held, amounts.larger)) };
 }
 
-function containerLimits(pod: Pick<Pod, 'status'>, container: Container, { useStatus }: PodResourceOptions): Amounts {
+function containerLimits(state: ResizeState | undefined, container: Container): Amounts {
   const spec = amountsOf(container.resources?.limits);
-  const actual = useStatus === true ? statusOf(pod, container) : undefined;
+  const actual = state?.statusOf(container);
   if (actual?.resources === undefined) return spec;
   const held = amountsOf(actual.resources.limits);
-  return isResizeInfeasible(pod) ? held : combine(spec, held, amounts.larger);
+  return state?.isInfeasible === true ? held : combine(spec, held, amounts.larger);
 }
 
-function statusOf({ status }: Pick<Pod, 'status'>, { name }: Container): ContainerStatus | undefined {
-  const ofContainer = status?.containerStatuses?.find((one) => one.name === name);
-  return ofContainer ?? status?.initContainerStatuses?.find((one) => one.name === name);
+/** What a status tells of a resize (KEP-1287, KEP-5419). */
+interface ResizeState {
+  status: Pod['status'];
+  isInfeasible: boolean;
+  /** Of containers that run as long as the pod: an init container that ends is counted as its spec says. */
+  statusOf(container: Container): ContainerStatus | undefined;
 }
 
-function isResizeInfeasible({ status }: Pick<Pod, 'status'>): boolean {
-  return status?.conditions?.find(({ type }) => type === 'PodResizePending')?.reason === 'Infeasible';
+function resizeState({ status }: Pick<Pod, 'status'>): ResizeState {
+  const byName = (list: readonly ContainerStatus[] | undefined): Map<string, ContainerStatus> =>
+    new Map((list ?? []).map((one) => [one.name, one]));
+  const [containers, init] = [byName(status?.containerStatuses), byName(status?.initContainerStatuses)];
+  return {
+    status,
+    isInfeasible: status?.conditions?.find(({ type }) => type === 'PodResizePending')?.reason === 'Infeasible',
+    statusOf: (container) => containers.get(container.name) ?? (isSidecar(container) ? init.get(container.name) : undefined),
+  };
+}
+
+/** Of the resources that the pod-level list names: what counts while the pod is resized. */
+function podLevelInEffect(spec: Amounts, state: ResizeState | undefined, which: 'requests' | 'limits'): Amounts {
+  const actual = state?.status?.resources;
+  if (actual === undefined) return spec;
+  const given = amountsOf(actual[which]);
+  const held = which === 'limits' ? given : combine(given, amountsOf(state?.status?.allocatedResources), amounts.larger);
+  const counted = ([name, value]: [string, number]): [string, number] => {
+    const own = amountOf(held, name);
+    return [name, state?.isInfeasible === true ? own : Math.max(value, own)];
+  };
+  return Object.fromEntries(Object.entries(spec).map(counted));
 }
