@@ -213,7 +213,7 @@ describe('a resize', () => {
         initContainers: [init(burstable, { resizePolicy: [{ resourceName: 'cpu', restartPolicy: 'RestartContainer' }] })],
       }),
       ({ spec }) => {
-        (spec.initContainers?.[0] as Container).resources = guaranteed;
+        for (const one of spec.initContainers ?? []) one.resources = guaranteed;
       },
       [
         'spec.initContainers[0].resizePolicy[0].restartPolicy: Invalid value: "RestartContainer": must not be set to \'RestartContainer\' for non-sidecar initContainers',

@@ -12,8 +12,8 @@ const keptMetadata = ['labels', 'annotations', 'finalizers', 'ownerReferences'] 
  * are added, removed or renamed stays as it was sent: validation refuses it and says why. In place.
  */
 export function preparePodResize(pod: Pod, old: Pod): void {
-  const { containers = [], initContainers = [], resources } = pod.spec;
-  const { containers: olds = [], initContainers: oldInits = [] } = old.spec;
+  const { containers, initContainers = [], resources } = pod.spec;
+  const { containers: olds, initContainers: oldInits = [] } = old.spec;
   if (containers.length !== olds.length || initContainers.length !== oldInits.length) return;
   const { resources: _, ...spec } = old.spec;
   pod.spec = {
