@@ -6,9 +6,9 @@
  * Source: kubernetes.io, DaemonSet; kubernetes `pkg/controller/daemon`.
  */
 import type { KubeObject } from '#api/meta.ts';
-import { controllerOf, keyOf, sameJson } from '#api/meta.ts';
-import { labelMatcher, selectsLabels } from '#api/selector.ts';
-import type { ControllerRevision, DaemonSet, DaemonSetStatus, Node, Pod } from '#api/types.generated.ts';
+import { keyOf, sameJson } from '#api/meta.ts';
+import { labelMatcher } from '#api/selector.ts';
+import type { ControllerRevision, DaemonSet, Node, Pod } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own, ownedBy } from '#client/controller-runner.ts';
@@ -18,8 +18,9 @@ import { createRevision, planHistory, RevisionCollision, removeRevision, revisio
 import { eligibilityOf, templateForNode } from './daemonset-nodes.ts';
 import { type DaemonPlan, type DaemonState, daemonSetStatus, planDaemonSet } from './daemonset-plan.ts';
 import { createExpectations, recheckAfterMs } from './expectations.ts';
-import { carryOutClaim, planClaim } from './ownership.ts';
+import { adopters, carryOutClaim, planClaim } from './ownership.ts';
 import { createPodControl, type PodControlFailure, podFromTemplate } from './pod-control.ts';
+import { sameCounts } from './same-counts.ts';
 
 /** Maximum number of pods that are created, and that are deleted, in one reconciliation. */
 const burst = 250;
@@ -55,12 +56,7 @@ class DaemonSetController implements Controller {
 
   /** Maps an object without a controller to the sets that may adopt it. */
   #adopters(object: KubeObject): string[] {
-    if (controllerOf(object) !== undefined) return [];
-    return this.#deps.caches
-      .cache(resource)
-      .list(object.metadata.namespace)
-      .filter(({ spec }) => selectsLabels(spec.selector, object.metadata.labels))
-      .map(keyOf);
+    return adopters(object, this.#deps.caches.cache(resource), ({ spec }) => spec.selector);
   }
 
   /** Maps a node that comes, goes, or changes in labels or taints to the sets that want something else of it now. */
@@ -200,7 +196,7 @@ class DaemonSetController implements Controller {
   async #report(state: DaemonState, observedGeneration: number | undefined): Promise<void> {
     const { set } = state;
     const status = daemonSetStatus(state, observedGeneration);
-    if (sameStatus(set.status, status)) return;
+    if (sameCounts(set.status, status)) return;
     await this.#deps.client.resource(resource).updateStatus({ ...set, status });
   }
 }
@@ -212,9 +208,3 @@ const hashOf = ({ metadata }: ControllerRevision): string => metadata.labels?.[r
 
 const selectsAll = ({ spec: { selector } }: DaemonSet): boolean =>
   Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length === 0;
-
-/** Compares two statuses. The server leaves out counts of zero. */
-function sameStatus(a: DaemonSetStatus | undefined, b: DaemonSetStatus): boolean {
-  const normal = (status: object): object => Object.fromEntries(Object.entries(status).filter(([, value]) => value !== 0));
-  return sameJson(normal(a ?? {}), normal(b));
-}

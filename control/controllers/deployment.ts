@@ -8,9 +8,9 @@
 
 import { errorText } from '#api/error-text.ts';
 import type { KubeObject, New } from '#api/meta.ts';
-import { controllerOf, keyOf, nameToKey, sameJson } from '#api/meta.ts';
+import { controllerOf, nameToKey, sameJson } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
-import { labelMatcher, selectsLabels } from '#api/selector.ts';
+import { labelMatcher } from '#api/selector.ts';
 import { isAlreadyExists, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Deployment, DeploymentCondition, DeploymentStatus, Pod, ReplicaSet } from '#api/types.generated.ts';
 import type { Caches, Controller, ControllerDeps } from '#client/controller.ts';
@@ -48,7 +48,8 @@ import {
   rolloutStatus,
   withCondition,
 } from './deployment-status.ts';
-import { carryOutClaim, planClaim } from './ownership.ts';
+import { adopters, carryOutClaim, planClaim } from './ownership.ts';
+import { withoutZeroCounts } from './same-counts.ts';
 
 /** Makes the Deployment controller. */
 export const deploymentController = (deps: ControllerDeps): Controller => {
@@ -81,14 +82,8 @@ export const deploymentController = (deps: ControllerDeps): Controller => {
 };
 
 /** Maps a set without a controller to the Deployments that may adopt it. */
-function matchingDeployments(object: KubeObject, _previous: KubeObject | undefined, caches: Caches): string[] {
-  if (controllerOf(object) !== undefined) return [];
-  return caches
-    .cache('deployments.apps')
-    .list(object.metadata.namespace)
-    .filter(({ spec }) => selectsLabels(spec.selector, object.metadata.labels))
-    .map(keyOf);
-}
+const matchingDeployments = (object: KubeObject, _previous: KubeObject | undefined, caches: Caches): string[] =>
+  adopters(object, caches.cache('deployments.apps'), ({ spec }) => spec.selector);
 
 /**
  * Maps a pod to the Deployment that waits for it: a Recreate rollout continues when the last old pod has ended or is deleted, and
@@ -332,10 +327,10 @@ async function report(
     .updateStatus({ ...deployment, metadata: { ...deployment.metadata, annotations }, status });
 }
 
-/** Compares two statuses. The server leaves out counts of zero, and the order of conditions has no meaning. */
+/** Compares two statuses. The order of conditions has no meaning. */
 function sameStatus(a: DeploymentStatus | undefined, b: DeploymentStatus): boolean {
   const normal = ({ conditions = [], ...counts }: DeploymentStatus) => ({
-    ...Object.fromEntries(Object.entries(counts).filter(([name, value]) => value !== 0 || name === 'terminatingReplicas')),
+    ...withoutZeroCounts(counts),
     conditions: Object.fromEntries(conditions.map((one) => [one.type, one])),
   });
   return sameJson(normal(a ?? {}), normal(b));

@@ -18,6 +18,7 @@ import type { Client } from '#client/client.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
+import { liveObject } from './live-object.ts';
 
 const finalizer = 'kubernetes';
 /** Time until content with finalizers is checked again. Upstream uses the same estimate. */
@@ -38,7 +39,7 @@ export const namespaceController = ({ client, catalog, caches, clock, log }: Con
   async reconcile(name) {
     const cached = caches.cache('namespaces').get(name);
     if (cached?.metadata.deletionTimestamp === undefined) return done;
-    const fresh = await readIfPresent(client, name);
+    const fresh = await liveObject(client, 'namespaces', { name });
     if (fresh?.metadata.deletionTimestamp === undefined || fresh.metadata.uid !== cached.metadata.uid) return done;
     if (!(fresh.spec?.finalizers ?? []).includes(finalizer)) return done;
     const namespace = await asTerminating(client, fresh);
@@ -54,15 +55,6 @@ export const namespaceController = ({ client, catalog, caches, clock, log }: Con
     return done;
   },
 });
-
-async function readIfPresent(client: Client, name: string): Promise<Namespace | undefined> {
-  try {
-    return await client.resource('namespaces').get({ name });
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
-}
 
 async function asTerminating(client: Client, namespace: Namespace): Promise<Namespace> {
   if (namespace.status?.phase === 'Terminating') return namespace;

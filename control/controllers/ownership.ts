@@ -6,12 +6,26 @@
  */
 import type { JsonValue } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
-import { controllerOf, controllerReference } from '#api/meta.ts';
+import { controllerOf, controllerReference, keyOf } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import type { LabelMatcher } from '#api/selector.ts';
-import { matchesLabels } from '#api/selector.ts';
+import { matchesLabels, selectsLabels } from '#api/selector.ts';
 import { isInvalid, isNotFound } from '#api/status.ts';
+import type { LabelSelector } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
+
+/** The keys of those among `owners` that may adopt the object: it has no controller, and their selector matches. */
+export function adopters<T extends KubeObject>(
+  object: KubeObject,
+  owners: { list(namespace?: string): readonly T[] },
+  selectorOf: (owner: T) => LabelSelector | undefined,
+): string[] {
+  if (controllerOf(object) !== undefined) return [];
+  return owners
+    .list(object.metadata.namespace)
+    .filter((owner) => selectsLabels(selectorOf(owner), object.metadata.labels))
+    .map(keyOf);
+}
 
 /** What to do with the candidates of an owner. */
 export interface Claim<T extends KubeObject> {

@@ -6,7 +6,8 @@
  * Source: kubernetes.io, Storage Object in Use Protection; kubernetes `pkg/controller/volume/pvcprotection`.
  */
 import { controllerOf } from '#api/meta.ts';
-import type { PersistentVolumeClaim, Pod, Volume } from '#api/types.generated.ts';
+import { volumeClaimName } from '#api/pod/object-references.ts';
+import type { PersistentVolumeClaim, Pod } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
@@ -36,10 +37,7 @@ export const pvcProtectionController = ({ client, caches, log }: ControllerDeps)
     if (plan.kind === 'remove') {
       const { namespace = '' } = claim.metadata;
       const isUsed = (pods: readonly Pod[]): boolean => pods.some((pod) => usesClaim(pod, claim));
-      const cached = caches
-        .cache('pods')
-        .list()
-        .filter(({ metadata }) => metadata.namespace === namespace);
+      const cached = caches.cache('pods').list(namespace);
       // A pod may exist that the cache does not know yet, so the API server has the last word.
       if (isUsed(cached) || isUsed((await client.resource('pods').list({ namespace })).items)) {
         log.debug({ claim: key }, 'keeping a claim that a pod uses');
@@ -52,14 +50,10 @@ export const pvcProtectionController = ({ client, caches, log }: ControllerDeps)
   },
 });
 
-/** The name of the claim that a volume of a pod stands for; an ephemeral volume has one of its own. */
-const claimName = ({ metadata }: Pod, { name, persistentVolumeClaim, ephemeral }: Volume): string | undefined =>
-  ephemeral === undefined ? persistentVolumeClaim?.claimName : `${metadata.name}-${name}`;
-
 /** The keys of all claims that a pod uses. */
 function claimsOf(pod: Pod): string[] {
   return (pod.spec.volumes ?? []).flatMap((volume) => {
-    const name = claimName(pod, volume);
+    const name = volumeClaimName(pod, volume);
     return name === undefined ? [] : [`${pod.metadata.namespace ?? ''}/${name}`];
   });
 }
@@ -71,7 +65,7 @@ function claimsOf(pod: Pod): string[] {
 export function usesClaim(pod: Pod, claim: PersistentVolumeClaim): boolean {
   if (!pod.spec.nodeName) return false;
   return (pod.spec.volumes ?? []).some((volume) => {
-    if (claimName(pod, volume) !== claim.metadata.name) return false;
+    if (volumeClaimName(pod, volume) !== claim.metadata.name) return false;
     return volume.ephemeral === undefined || (!isShutDown(pod) && controllerOf(claim)?.uid === pod.metadata.uid);
   });
 }

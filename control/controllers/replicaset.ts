@@ -8,10 +8,10 @@
 
 import { errorText } from '#api/error-text.ts';
 import type { KubeObject } from '#api/meta.ts';
-import { controllerOf, keyOf, rfc3339, sameJson } from '#api/meta.ts';
+import { controllerOf, rfc3339 } from '#api/meta.ts';
 import { isPodActive, isPodAvailable, isPodReady, isPodTerminal } from '#api/pod/conditions.ts';
 import type { ResourceTypes } from '#api/resources.ts';
-import { labelMatcher, labelMatcherOfMap, matchesLabels, selectsLabels } from '#api/selector.ts';
+import { labelMatcher, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
@@ -19,9 +19,10 @@ import { own, ownedBy } from '#client/controller-runner.ts';
 import { nextAvailability } from './availability.ts';
 import { recheckAfterMs } from './expectations.ts';
 import type { Claim } from './ownership.ts';
-import { carryOutClaim, planClaim } from './ownership.ts';
+import { adopters, carryOutClaim, planClaim } from './ownership.ts';
 import { createPodControl, type PodControlFailure, podFromTemplate } from './pod-control.ts';
 import { inDeletionOrder } from './pod-deletion-order.ts';
+import { sameCounts } from './same-counts.ts';
 
 /** Maximum number of pods that are created or deleted in one reconciliation. */
 const burst = 500;
@@ -57,14 +58,8 @@ export function replicaController<Id extends 'replicasets.apps' | 'replicationco
   const { expectations } = podControl;
 
   /** Maps a pod without a controller to the sets that may adopt it. */
-  const matchingSets = (object: KubeObject): string[] => {
-    if (controllerOf(object) !== undefined) return [];
-    return caches
-      .cache(resource)
-      .list(object.metadata.namespace)
-      .filter((set) => selectsLabels(view(set).spec.selector, object.metadata.labels))
-      .map(keyOf);
-  };
+  const matchingSets = (object: KubeObject): string[] =>
+    adopters(object, caches.cache(resource), (set: ResourceTypes[Id]) => view(set).spec.selector);
 
   /** The pods of sets with the same owner. */
   const relatedPods = (set: ReplicaSet): Pod[] => {
@@ -92,7 +87,7 @@ export function replicaController<Id extends 'replicasets.apps' | 'replicationco
       const failure = await podControl.carryOut(set, { create, remove: plan.remove });
       const status = replicaSetStatus(set, active, terminating, failure, clock.now());
       const next = withStatus(object, status);
-      if (!sameStatus(set.status, view(next).status)) await client.resource(resource).updateStatus(next);
+      if (!sameCounts(set.status, view(next).status)) await client.resource(resource).updateStatus(next);
       if (failure !== undefined) throw failure.error;
       if (!isCurrent) return requeueAfter(recheckAfterMs);
       return nextAvailability(active, set.spec.minReadySeconds, clock.now());
@@ -175,16 +170,4 @@ function withFailure(
       message: errorText(failure.error),
     },
   ];
-}
-
-/** Compares two statuses. The server leaves out counts of zero. */
-function sameStatus(a: ReplicaSetStatus | undefined, b: ReplicaSetStatus | undefined): boolean {
-  const normal = (status: ReplicaSetStatus | undefined) => ({
-    ...status,
-    replicas: status?.replicas ?? 0,
-    fullyLabeledReplicas: status?.fullyLabeledReplicas ?? 0,
-    readyReplicas: status?.readyReplicas ?? 0,
-    availableReplicas: status?.availableReplicas ?? 0,
-  });
-  return a !== undefined && sameJson(normal(a), normal(b));
 }

@@ -6,8 +6,8 @@
  * Source: kubernetes.io, StatefulSets; kubernetes `pkg/controller/statefulset`.
  */
 import type { KubeObject } from '#api/meta.ts';
-import { controllerOf, keyOf, sameJson } from '#api/meta.ts';
-import { labelMatcher, selectsLabels } from '#api/selector.ts';
+import { keyOf } from '#api/meta.ts';
+import { labelMatcher } from '#api/selector.ts';
 import type { ControllerRevision, Pod, StatefulSet, StatefulSetStatus } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
@@ -22,8 +22,9 @@ import {
   templateOfRevision,
 } from './controller-revisions.ts';
 import { createExpectations, type Expectations, recheckAfterMs } from './expectations.ts';
-import { carryOutClaim, planClaim } from './ownership.ts';
+import { adopters, carryOutClaim, planClaim } from './ownership.ts';
 import { slowStart } from './pod-control.ts';
+import { sameCounts } from './same-counts.ts';
 import { completed, planStatefulSet, type Revision, type StatefulPlan, type StatefulStep } from './statefulset-plan.ts';
 import { StatefulPodControl } from './statefulset-pod-control.ts';
 import { isMember, revisionOfPod } from './statefulset-pods.ts';
@@ -57,12 +58,7 @@ class StatefulSetController implements Controller {
 
   /** Maps an object without a controller to the sets that may adopt it. */
   #adopters(object: KubeObject): string[] {
-    if (controllerOf(object) !== undefined) return [];
-    return this.#deps.caches
-      .cache(resource)
-      .list(object.metadata.namespace)
-      .filter(({ spec }) => selectsLabels(spec.selector, object.metadata.labels))
-      .map(keyOf);
+    return adopters(object, this.#deps.caches.cache(resource), ({ spec }) => spec.selector);
   }
 
   async reconcile(key: string): Promise<ReconcileResult> {
@@ -170,13 +166,7 @@ class StatefulSetController implements Controller {
   }
 
   async #report(set: StatefulSet, status: StatefulSetStatus): Promise<void> {
-    if (sameStatus(set.status, status)) return;
+    if (sameCounts(set.status, status)) return;
     await this.#deps.client.resource(resource).updateStatus({ ...set, status });
   }
-}
-
-/** Compares two statuses. The server leaves out counts of zero. */
-function sameStatus(a: StatefulSetStatus | undefined, b: StatefulSetStatus): boolean {
-  const normal = (status: object): object => Object.fromEntries(Object.entries(status).filter(([, value]) => value !== 0));
-  return sameJson(normal(a ?? {}), normal(b));
 }

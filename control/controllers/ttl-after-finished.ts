@@ -6,11 +6,11 @@
  */
 import { finishedCondition } from '#api/batch/job.ts';
 import { keyToName } from '#api/meta.ts';
-import { isNotFound } from '#api/status.ts';
 import type { Job } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
+import { liveObject } from './live-object.ts';
 
 /** Makes the controller. */
 export const ttlAfterFinishedController = ({ client, caches, clock }: ControllerDeps): Controller => ({
@@ -23,7 +23,7 @@ export const ttlAfterFinishedController = ({ client, caches, clock }: Controller
     if (cachedLeftMs === undefined) return done;
     if (cachedLeftMs > 0) return requeueAfter(cachedLeftMs);
     // The cache may be old, and the time may have been prolonged since.
-    const job = await storedJob(client, key);
+    const job = await liveObject(client, 'jobs.batch', keyToName(key));
     const jobLeftMs = job === undefined ? undefined : leftMs(job, clock.now());
     if (job === undefined || jobLeftMs === undefined) return done;
     if (jobLeftMs > 0) return requeueAfter(jobLeftMs);
@@ -33,15 +33,6 @@ export const ttlAfterFinishedController = ({ client, caches, clock }: Controller
     return done;
   },
 });
-
-async function storedJob(client: ControllerDeps['client'], key: string): Promise<Job | undefined> {
-  try {
-    return await client.resource('jobs.batch').get(keyToName(key));
-  } catch (error) {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  }
-}
 
 /**
  * How long the Job may stay, in milliseconds; 0 or less: no longer. Undefined: it has not ended, has no such time, or is being deleted. Pure.

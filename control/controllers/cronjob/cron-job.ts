@@ -11,6 +11,7 @@ import type { CronJob, CronJobStatus, Job, ObjectReference } from '#api/types.ge
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own, ownedBy } from '#client/controller-runner.ts';
+import { liveObject } from '../live-object.ts';
 import { type CronJobEvent, jobAt, jobNameAt, jobsBeyondHistory, lookAgainMs, observeJobs, planStart } from './cron-job-plan.ts';
 
 /** Makes the CronJob controller. */
@@ -18,15 +19,6 @@ export const cronJobController = ({ client, caches, clock, events }: ControllerD
   const jobs = client.resource('jobs.batch');
   const record = (cronJob: CronJob, { type, reason, message }: CronJobEvent): void =>
     events.event(cronJob, type, reason, message);
-
-  async function storedJob(namespace: string | undefined, name: string): Promise<Job | undefined> {
-    try {
-      return await jobs.get({ namespace, name });
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
-  }
 
   /** @returns whether it is deleted; an event tells a failure, and the next look tries again */
   async function deleteJob(cronJob: CronJob, name: string): Promise<boolean> {
@@ -55,7 +47,7 @@ export const cronJobController = ({ client, caches, clock, events }: ControllerD
     }
     const gone = new Set<string>();
     for (const job of missing) {
-      if ((await storedJob(job.namespace, job.name)) !== undefined) continue;
+      if ((await liveObject(client, 'jobs.batch', job)) !== undefined) continue;
       events.event(cronJob, 'Normal', 'MissingJob', `Active job went missing: ${job.name}`);
       gone.add(job.uid);
     }
@@ -74,7 +66,8 @@ export const cronJobController = ({ client, caches, clock, events }: ControllerD
         throw error;
       }
       // An earlier try came so far, and its status was lost.
-      const job = await storedJob(cronJob.metadata.namespace, jobNameAt(cronJob, atMs));
+      const { namespace } = cronJob.metadata;
+      const job = await liveObject(client, 'jobs.batch', { namespace, name: jobNameAt(cronJob, atMs) });
       return job !== undefined && controllerOf(job)?.uid === cronJob.metadata.uid ? job : undefined;
     }
   }

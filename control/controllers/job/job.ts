@@ -5,15 +5,14 @@
  * Source: kubernetes `pkg/controller/job`; KEP-2307 (finalizers), KEP-3850 (limits for each index), KEP-4368 (managedBy).
  */
 import { finishedCondition } from '#api/batch/job.ts';
-import type { KubeObject } from '#api/meta.ts';
-import { controllerOf, keyOf, sameJson } from '#api/meta.ts';
-import { labelMatcher, selectsLabels } from '#api/selector.ts';
+import { controllerOf, sameJson } from '#api/meta.ts';
+import { labelMatcher } from '#api/selector.ts';
 import type { Job, JobStatus, Pod } from '#api/types.generated.ts';
-import type { Caches, Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
+import type { Controller, ControllerDeps, ReconcileResult } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own, ownedBy } from '#client/controller-runner.ts';
 import { recheckAfterMs } from '../expectations.ts';
-import { carryOutClaim, planClaim } from '../ownership.ts';
+import { adopters, carryOutClaim, planClaim } from '../ownership.ts';
 import { createPodControl } from '../pod-control.ts';
 import { assess } from './assess.ts';
 import { type BackOff, noFailures } from './back-off.ts';
@@ -129,7 +128,7 @@ export const jobController = (deps: ControllerDeps): Controller => {
       {
         resource: 'pods',
         keys: (pod) => {
-          const keys = matchingJobs(pod, caches);
+          const keys = adopters(pod, caches.cache('jobs.batch'), ({ spec }) => spec.selector);
           for (const key of keys) {
             const memory = memories.get(key);
             if (memory !== undefined) memory.mayAdopt = true;
@@ -162,16 +161,6 @@ export const jobController = (deps: ControllerDeps): Controller => {
     },
   };
 };
-
-/** The Jobs that may adopt a pod without a controller. */
-function matchingJobs(pod: KubeObject, caches: Caches): string[] {
-  if (controllerOf(pod) !== undefined) return [];
-  return caches
-    .cache('jobs.batch')
-    .list(pod.metadata.namespace)
-    .filter((job) => selectsLabels(job.spec.selector, pod.metadata.labels))
-    .map(keyOf);
-}
 
 /** Whether another controller takes care of the Job. */
 export const isManagedByOthers = ({ spec }: Job): boolean => spec.managedBy !== undefined && spec.managedBy !== ownName;

@@ -6,10 +6,10 @@
  */
 import { finishedCondition } from '#api/batch/job.ts';
 import { controllerOf, keyOf, keyToName } from '#api/meta.ts';
-import { isNotFound } from '#api/status.ts';
 import type { Job, Pod } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
+import { liveObject } from '../live-object.ts';
 import { isManagedByOthers } from './job.ts';
 import { takeFinalizer } from './pod-changes.ts';
 import { isTracked } from './pod-facts.ts';
@@ -23,12 +23,7 @@ export const jobOrphanPodController = ({ client, caches }: ControllerDeps): Cont
   };
   const storedJob = async (pod: Pod): Promise<Job | undefined> => {
     const key = jobKeyOf(pod);
-    try {
-      return key === undefined ? undefined : await client.resource('jobs.batch').get(keyToName(key));
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    return key === undefined ? undefined : await liveObject(client, 'jobs.batch', keyToName(key));
   };
   return {
     name: 'job_orphan_pod',
