@@ -202,8 +202,19 @@ export function subtractQuantity(a: Quantity | ParsedQuantity, b: Quantity | Par
  * The value in whole units (bytes, cores), rounded away from zero (upstream's `Value()`). Exact up to 2^53. @throws QuantityError
  */
 export function toNumber(value: Quantity | ParsedQuantity): number {
+  return Number(wholeUnits(value));
+}
+
+/** The same, exact at any size. @throws QuantityError */
+export function wholeUnits(value: Quantity | ParsedQuantity): bigint {
   const { unscaled, scale } = asParsed(value);
-  return Number(scaledTo(unscaled, scale, 0));
+  return scaledTo(unscaled, scale, 0);
+}
+
+/** Whether the value has no fraction. @throws QuantityError */
+export function isWhole(value: Quantity | ParsedQuantity): boolean {
+  const { unscaled, scale } = asParsed(value);
+  return scale >= 0 || unscaled % 10n ** BigInt(-scale) === 0n;
 }
 
 /** The value in thousandths, rounded away from zero (upstream's `MilliValue()`): 1500 for `1.5`. @throws QuantityError */

@@ -5,14 +5,14 @@
  */
 import type { Quantity } from '../json.ts';
 import { ownValue, setOwn } from '../own-value.ts';
-import { compareQuantity, formatQuantity, parseQuantity, wholeQuantity } from '../quantity.ts';
+import { compareQuantity, formatQuantity, isWhole, parseQuantity, wholeQuantity, wholeUnits } from '../quantity.ts';
+import { attributesClassNames, storageClassName } from '../storage/claim-classes.ts';
 import type { PersistentVolumeClaim } from '../types.generated.ts';
 import { type Evaluator, fulfils } from './evaluator.ts';
 
 const countOfClaims = 'persistentvolumeclaims';
 const storage = 'requests.storage';
 const classSuffix = '.storageclass.storage.k8s.io/';
-const classAnnotation = 'volume.beta.kubernetes.io/storage-class';
 
 export const claimEvaluator: Evaluator = {
   measures: (name) =>
@@ -29,13 +29,13 @@ export const claimEvaluator: Evaluator = {
   },
 
   isInScope: (scope, object) =>
-    scope.scopeName === 'VolumeAttributesClass' && fulfils(scope, attributesClasses(object as PersistentVolumeClaim)),
+    scope.scopeName === 'VolumeAttributesClass' && fulfils(scope, attributesClassNames(object as PersistentVolumeClaim)),
   missing: () => undefined,
 
   usage(object) {
     const claim = object as PersistentVolumeClaim;
     const used: Record<string, Quantity> = { [countOfClaims]: '1', [`count/${countOfClaims}`]: '1' };
-    const storageClass = ownValue(claim.metadata.annotations, classAnnotation) ?? claim.spec?.storageClassName ?? '';
+    const storageClass = storageClassName(claim) ?? '';
     if (storageClass !== '') setOwn(used, `${storageClass}${classSuffix}${countOfClaims}`, '1');
     const requested = storageOf(claim);
     if (requested === undefined) return used;
@@ -55,26 +55,12 @@ function storageOf({ spec, status }: PersistentVolumeClaim): Quantity | undefine
   return roundedUp(allocated !== undefined && compareQuantity(allocated, requested) > 0 ? allocated : requested);
 }
 
-function roundedUp(quantity: Quantity): Quantity {
-  const { unscaled, scale, format } = parseQuantity(quantity);
-  const divisor = scale < 0 ? 10n ** BigInt(-scale) : 1n;
-  if (unscaled % divisor === 0n) return quantity;
-  return formatQuantity(wholeQuantity(unscaled / divisor + (unscaled > 0n ? 1n : 0n), format));
-}
-
-/** Those that the claim asks for, has, and is being changed to. */
-function attributesClasses({ spec, status }: PersistentVolumeClaim): string[] {
-  const names = [
-    spec?.volumeAttributesClassName,
-    status?.currentVolumeAttributesClassName,
-    status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
-  ];
-  return [...new Set(names)].filter((name) => name !== undefined && name !== '') as string[];
-}
+const roundedUp = (quantity: Quantity): Quantity =>
+  isWhole(quantity) ? quantity : formatQuantity(wholeQuantity(wholeUnits(quantity), parseQuantity(quantity).format));
 
 function needsCount(claim: PersistentVolumeClaim, previous: PersistentVolumeClaim): boolean {
   const allocated = ({ status }: PersistentVolumeClaim): Quantity => ownValue(status?.allocatedResources, 'storage') ?? 0;
   if (compareQuantity(allocated(claim), allocated(previous)) !== 0) return true;
-  const [now, before] = [attributesClasses(claim), attributesClasses(previous)];
+  const [now, before] = [attributesClassNames(claim), attributesClassNames(previous)];
   return now.length !== before.length || now.some((name) => !before.includes(name));
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { isNotFound } from '#api/status.ts';
+import { attributesClassNames } from '#api/storage/claim-classes.ts';
 import type { PersistentVolumeClaim, Pod, Volume } from '#api/types.generated.ts';
 import type { World } from './cluster.testing.ts';
 import { startWorld } from './cluster.testing.ts';
 import { planFinalizer } from './protection-finalizer.ts';
 import { usesClaim } from './pvc-protection.ts';
-import { classesOfClaim } from './vac-protection.ts';
 
 const meta = (name: string, more: object = {}) => ({
   name,
@@ -154,5 +154,5 @@ it('a claim names the class that it asks for, has, and is on its way to', () => 
     spec: { volumeAttributesClassName: 'a' },
     status: { currentVolumeAttributesClassName: 'b', modifyVolumeStatus: { targetVolumeAttributesClassName: 'c' } },
   };
-  assert.deepEqual(classesOfClaim(claim as PersistentVolumeClaim), ['a', 'b', 'c']);
+  assert.deepEqual(attributesClassNames(claim as PersistentVolumeClaim), ['a', 'b', 'c']);
 });

@@ -5,7 +5,8 @@
  * Watches: VolumeAttributesClass, PersistentVolumeClaim, PersistentVolume.  Writes: VolumeAttributesClass.
  * Source: kubernetes `pkg/controller/volume/vacprotection`; KEP-3751.
  */
-import type { PersistentVolume, PersistentVolumeClaim } from '#api/types.generated.ts';
+import { attributesClassNames } from '#api/storage/claim-classes.ts';
+import type { PersistentVolume } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
@@ -22,7 +23,10 @@ export const vacProtectionController = ({ client, caches }: ControllerDeps): Con
     // What an object does not name any more may have waited for it.
     {
       resource: 'persistentvolumeclaims',
-      keys: (claim, previous) => [...classesOfClaim(claim), ...(previous === undefined ? [] : classesOfClaim(previous))],
+      keys: (claim, previous) => [
+        ...attributesClassNames(claim),
+        ...(previous === undefined ? [] : attributesClassNames(previous)),
+      ],
     },
     {
       resource: 'persistentvolumes',
@@ -44,22 +48,12 @@ export const vacProtectionController = ({ client, caches }: ControllerDeps): Con
         caches
           .cache('persistentvolumeclaims')
           .list()
-          .some((claim) => classesOfClaim(claim).includes(name)));
+          .some((claim) => attributesClassNames(claim).includes(name)));
     if (isUsed) return done;
     await client.resource(id).update({ ...found, metadata: { ...found.metadata, finalizers: plan.finalizers } });
     return done;
   },
 });
-
-/** What the claim asks for, has, and is on its way to. Pure. */
-export function classesOfClaim({ spec, status }: PersistentVolumeClaim): string[] {
-  const names = [
-    spec.volumeAttributesClassName,
-    status?.currentVolumeAttributesClassName,
-    status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
-  ];
-  return names.filter((name) => name !== undefined && name !== '') as string[];
-}
 
 const classesOfVolume = ({ spec }: PersistentVolume): string[] =>
   spec.volumeAttributesClassName ? [spec.volumeAttributesClassName] : [];

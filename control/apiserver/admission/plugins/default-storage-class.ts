@@ -3,8 +3,9 @@
  *
  * Source: upstream `plugin/pkg/admission/storage/storageclass/setdefault`.
  */
+
+import { storageClassName } from '#api/storage/claim-classes.ts';
 import type { PersistentVolumeClaim, StorageClass } from '#api/types.generated.ts';
-import { storageClassName } from '../../kinds/core/persistentvolumeclaim/storage-class-name.ts';
 import { defaultClass } from '../../kinds/storage/storageclass/default-class.ts';
 import { type AdmissionPlugin, concerns } from '../plugin.ts';
 

@@ -5,8 +5,8 @@
  */
 import { ownValue } from '#api/own-value.ts';
 import { compareQuantity } from '#api/quantity.ts';
+import { storageClassName } from '#api/storage/claim-classes.ts';
 import type { PersistentVolumeClaim, StorageClass } from '#api/types.generated.ts';
-import { storageClassName } from '../../kinds/core/persistentvolumeclaim/storage-class-name.ts';
 import { type AdmissionContext, type AdmissionPlugin, admissionForbidden, concerns } from '../plugin.ts';
 
 /** @throws (when asked) ApiError 403 */

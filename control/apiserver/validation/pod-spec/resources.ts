@@ -6,7 +6,7 @@ import type { Quantity } from '#api/json.ts';
 import { isDns1123Label, isQualifiedName } from '#api/names.ts';
 import { ownValue } from '#api/own-value.ts';
 import { aggregateContainers, isPodLevelResource } from '#api/pod/requests.ts';
-import { canonicalQuantity, compareQuantity, parseQuantity, toNumber } from '#api/quantity.ts';
+import { canonicalQuantity, compareQuantity, isWhole, toNumber } from '#api/quantity.ts';
 import type { ContainerResizePolicy, PodSpec, ResourceClaim, ResourceRequirements } from '#api/types.generated.ts';
 import { isHugePages, isNativeResource, isOvercommitAllowed } from '../../kinds/core/pod/resources.ts';
 
@@ -78,11 +78,6 @@ export function validateResourceQuantity(name: string, quantity: Quantity, path:
     errors.push(invalidValue(path, shown, 'must be an integer'));
   }
   return errors;
-}
-
-function isWhole(quantity: Quantity): boolean {
-  const { unscaled, scale } = parseQuantity(quantity);
-  return scale >= 0 || unscaled % 10n ** BigInt(-scale) === 0n;
 }
 
 /** A container's requests and limits; `claims` are the names of the pod's resource claims. */

@@ -1,9 +1,8 @@
 /** A Job's spec, also inside a CronJob. Source: upstream `pkg/apis/batch/validation/validation.go` (validateJobSpec). */
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue, notSupported, required, tooLong } from '#api/field-error.ts';
-import { isDns1123Subdomain } from '#api/names.ts';
 import type { JobSpec } from '#api/types.generated.ts';
-import { validateNonNegative } from '../../../validation/paths.ts';
+import { validateDomainPrefixedPath, validateNonNegative } from '../../../validation/paths.ts';
 import { validateTemplate } from '../../../validation/pod-spec/pod-template.ts';
 import { validatePodFailurePolicy } from './failure-policy-validation.ts';
 import { goSuccessPolicy } from './go-policies.ts';
@@ -52,18 +51,6 @@ function validateCounts(spec: JobSpec, path: string): FieldError[] {
 function validateManagedBy(name: string, path: string): FieldError[] {
   const tooLarge = Buffer.byteLength(name) > maxManagedByBytes ? [tooLong(path, maxManagedByBytes)] : [];
   return [...validateDomainPrefixedPath(name, path), ...tooLarge];
-}
-
-function validateDomainPrefixedPath(name: string, path: string): FieldError[] {
-  if (name === '') return [required(path)];
-  const slash = name.indexOf('/');
-  const [host, rest] = [name.slice(0, slash), name.slice(slash + 1)];
-  if (slash < 1 || rest === '') return [invalidValue(path, name, 'must be a domain-prefixed path (such as "acme.io/foo")')];
-  const errors = isDns1123Subdomain(host).map((text) => invalidValue(path, host, text));
-  const pattern = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
-  if (!new RegExp(`^${pattern}$`).test(rest))
-    errors.push(invalidValue(path, rest, `Invalid path (regex used for validation is '${pattern}')`));
-  return errors;
 }
 
 function validateCompletionMode(spec: JobSpec, path: string): FieldError[] {

@@ -1,11 +1,11 @@
 /** Columns of PersistentVolumeClaims. Source: upstream `pkg/printers/internalversion/printers.go`. */
 import { ownValue } from '#api/own-value.ts';
 import { canonicalQuantity } from '#api/quantity.ts';
+import { storageClassName } from '#api/storage/claim-classes.ts';
 import type { PersistentVolumeClaim } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn, wide } from '../../columns.ts';
 import { accessModesText } from './access-modes.ts';
-import { storageClassName } from './storage-class-name.ts';
 
 export const persistentVolumeClaimColumns: TableColumns<PersistentVolumeClaim> = {
   columns: [

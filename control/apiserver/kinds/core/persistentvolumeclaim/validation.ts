@@ -5,6 +5,7 @@ import { validateLabelSelector } from '#api/labels.ts';
 import { isQualifiedName } from '#api/names.ts';
 import { ownValue } from '#api/own-value.ts';
 import { compareQuantity } from '#api/quantity.ts';
+import { classAnnotation } from '#api/storage/claim-classes.ts';
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '#api/types.generated.ts';
 import { goShape } from '../../../validation/go-shape.ts';
 import { validateImmutable } from '../../../validation/object-meta.ts';
@@ -13,7 +14,6 @@ import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { unifiedDiff } from '../../../validation/unified-diff.ts';
 import { isNativeResource } from '../pod/resources.ts';
 import { validateBasicQuantity, validateClaimSpec } from './spec-validation.ts';
-import { classAnnotation } from './storage-class-name.ts';
 
 const resizeStatuses = [
   'ControllerResizeInProgress',

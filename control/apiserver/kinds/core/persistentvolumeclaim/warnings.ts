@@ -1,8 +1,8 @@
 /** What may not do what was meant. Source: upstream `pkg/api/persistentvolumeclaim/util.go`. */
 import { ownValue } from '#api/own-value.ts';
 import { canonicalQuantity, toMillis } from '#api/quantity.ts';
+import { classAnnotation } from '#api/storage/claim-classes.ts';
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '#api/types.generated.ts';
-import { classAnnotation } from './storage-class-name.ts';
 
 export function claimWarnings({ metadata, spec }: PersistentVolumeClaim): string[] {
   const isAnnotated = ownValue(metadata.annotations ?? {}, classAnnotation) !== undefined;

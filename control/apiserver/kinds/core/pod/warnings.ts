@@ -1,8 +1,7 @@
 /** What the server tells authors of pods that are valid but surely not what they meant. Source: upstream `pkg/api/pod/warnings.go`. */
 
-import type { Quantity } from '#api/json.ts';
 import { ownValue } from '#api/own-value.ts';
-import { parseQuantity } from '#api/quantity.ts';
+import { isWhole } from '#api/quantity.ts';
 import type {
   Container,
   ContainerPort,
@@ -133,17 +132,12 @@ function byteWarnings({ resources }: Container | EphemeralContainer, path: strin
   return ['memory', 'ephemeral-storage'].flatMap((name) =>
     (['limits', 'requests'] as const).flatMap((which) => {
       const quantity = resources?.[which]?.[name];
-      if (quantity === undefined || !isFractional(quantity)) return [];
+      if (quantity === undefined || isWhole(quantity)) return [];
       return [
         `${path}.resources.${which}[${name}]: fractional byte value ${JSON.stringify(String(quantity))} is invalid, must be an integer`,
       ];
     }),
   );
-}
-
-function isFractional(quantity: Quantity): boolean {
-  const { unscaled, scale } = parseQuantity(quantity);
-  return scale < 0 && unscaled % 10n ** BigInt(-scale) !== 0n;
 }
 
 /** A variable may be defined again only to extend itself: `PATH=$(PATH):/more`. */

@@ -1,11 +1,11 @@
 /** DeviceClasses. Source: upstream `pkg/registry/resource/deviceclass/strategy.go`, `pkg/apis/resource/validation/validation.go`. */
 import { type FieldError, invalidValue } from '#api/field-error.ts';
-import { isQualifiedName, nameIsDnsSubdomain } from '#api/names.ts';
+import { nameIsDnsSubdomain } from '#api/names.ts';
 import type { DeviceClass } from '#api/types.generated.ts';
 import { validateList } from '../../../validation/lists.ts';
+import { isExtendedResource } from '../../../validation/pod-spec/resources.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { nameAndAgeColumns } from '../../columns.ts';
-import { isNativeResource } from '../../core/pod/resources.ts';
 import { defineKind } from '../../define-kind.ts';
 import { validateConfiguration, validateSelectors } from '../parts.ts';
 
@@ -34,7 +34,3 @@ function validateClass({ spec }: DeviceClass, old: DeviceClass | undefined): Fie
       : [invalidValue('spec.extendedResourceName', name, 'must be a valid extended resource name')]),
   ];
 }
-
-/** A resource of no system, that quotas can count. */
-const isExtendedResource = (name: string): boolean =>
-  !isNativeResource(name) && !name.startsWith('requests.') && isQualifiedName(`requests.${name}`).length === 0;

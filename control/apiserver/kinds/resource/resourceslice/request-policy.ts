@@ -1,7 +1,7 @@
 /** How much of a capacity one allocation may take. Source: upstream `pkg/apis/resource/validation/validation.go`; KEP-5075. */
 import { type FieldError, forbiddenField, invalidValue, required } from '#api/field-error.ts';
 import type { Quantity } from '#api/json.ts';
-import { addQuantity, canonicalQuantity, compareQuantity, formatQuantity, parseQuantity } from '#api/quantity.ts';
+import { addQuantity, canonicalQuantity, compareQuantity, formatQuantity, wholeUnits } from '#api/quantity.ts';
 import type { CapacityRequestPolicy, CapacityRequestPolicyRange } from '#api/types.generated.ts';
 import { validateSet } from '../../../validation/lists.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
@@ -77,13 +77,4 @@ function validateRange(
 function isStep(value: Quantity, min: Quantity, step: Quantity): boolean {
   const units = wholeUnits(step);
   return units !== 0n && (wholeUnits(value) - wholeUnits(min)) % units === 0n;
-}
-
-/** In whole units, rounded away from zero, exact. */
-function wholeUnits(quantity: Quantity): bigint {
-  const { unscaled, scale } = parseQuantity(quantity);
-  if (scale >= 0) return unscaled * 10n ** BigInt(scale);
-  const divisor = 10n ** BigInt(-scale);
-  const rest = unscaled % divisor;
-  return unscaled / divisor + (rest === 0n ? 0n : rest > 0n ? 1n : -1n);
 }
