@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PersistentVolumeClaim, Pod, StatefulSet, StatefulSetSpec } from '#api/types.generated.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { claimOwners, claimsOf, waitsForClaims } from './statefulset-claims.ts';
 import { completed, planStatefulSet, type StatefulPlan, type StatefulStep } from './statefulset-plan.ts';
 import { parentAndOrdinal } from './statefulset-pods.ts';
@@ -123,6 +124,13 @@ describe('StatefulSet plan', () => {
       );
     });
   }
+
+  it('scales thousands of pods down in a moment', () => {
+    const pods = Array.from({ length: 10_000 }, (_, ordinal) => pod(ordinal, 'ready'));
+    const startMs = cpuMs();
+    assert.equal(steps(plan(set(0, { podManagementPolicy: 'Parallel' }), pods)).length, 10_000);
+    assert.ok(cpuMs() - startMs < 5000, `${cpuMs() - startMs} ms`);
+  });
 
   it('makes pods below the partition from the former revision', () => {
     const made = plan(set(3, { ...partition(2), ...parallel }), []).phases[0]?.flat() ?? [];

@@ -74,6 +74,7 @@ export function planStatefulSet(state: StatefulState): StatefulPlan {
   const condemned = state.pods
     .filter((pod) => ordinalOf(pod) >= 0 && !isWanted(set, ordinalOf(pod)))
     .sort((a, b) => ordinalOf(b) - ordinalOf(a));
+  const unhealthy = firstUnhealthy(state, replicas, condemned);
   const add = (phase: Phase): boolean => {
     plan.phases.push(phase.steps);
     return !phase.blocks;
@@ -81,7 +82,7 @@ export function planStatefulSet(state: StatefulState): StatefulPlan {
   const goesOn =
     add(inOrder(set, replicas, (replica) => replicaSteps(state, replica))) &&
     add(inOrder(set, condemned, (pod) => ({ steps: claimSteps(state, pod), blocks: false }))) &&
-    add(inOrder(set, condemned, (pod) => condemnedSteps(state, pod, firstUnhealthy(state, replicas, condemned))));
+    add(inOrder(set, condemned, (pod) => condemnedSteps(state, pod, unhealthy)));
   if (goesOn && set.spec.updateStrategy?.type !== 'OnDelete') plan.outdated = nextOutdated(state, replicas);
   return plan;
 }

@@ -8,9 +8,12 @@ import { invalidValue } from '#api/field-error.ts';
 import { addressBits, formatCidr, isMapped, parseCidr, parseCidrSloppy, parseIp, parseIpSloppy } from '#api/ip.ts';
 import { type IpScope, scopeOf } from '#api/ip-scope.ts';
 
-/** An address that is not listed in `accepted` (what the old object already had). */
-export function validateIp(value: string, path: string, accepted: readonly string[] = []): FieldError[] {
-  if (accepted.includes(value)) return [];
+/** What the old object already had. A set: an object may have tens of thousands of prefixes. */
+export type Accepted = ReadonlySet<string>;
+
+/** An address that is not one of `accepted`. */
+export function validateIp(value: string, path: string, accepted?: Accepted): FieldError[] {
+  if (accepted?.has(value) === true) return [];
   const ip = parseIp(value);
   if (ip !== undefined) return isMapped(ip) ? [invalidValue(path, value, 'must not be an IPv4-mapped IPv6 address')] : [];
   const isSloppy = parseIpSloppy(value) !== undefined;
@@ -19,8 +22,8 @@ export function validateIp(value: string, path: string, accepted: readonly strin
 }
 
 /** A prefix such as `10.9.8.0/24`. */
-export function validateCidr(value: string, path: string, accepted: readonly string[] = []): FieldError[] {
-  if (accepted.includes(value)) return [];
+export function validateCidr(value: string, path: string, accepted?: Accepted): FieldError[] {
+  if (accepted?.has(value) === true) return [];
   if (parseCidrSloppy(value) === undefined) {
     return [invalidValue(path, value, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')];
   }

@@ -43,6 +43,18 @@ describe('the last start that is due', () => {
       const found = lastDue(cronJob({}, status), parseSchedule(schedule), ms(now), true);
       assert.deepEqual([found.atMs, found.missed], [due === undefined ? undefined : ms(due), missed]);
     });
+  it('is found in few steps when the first two say little of how many there are', () => {
+    // The first two are half a year apart, and then there is one each minute for half a year.
+    const schedule = parseSchedule('TZ=Europe/Berlin * * * 1-6 *');
+    let steps = 0;
+    const counting = { next: (afterMs: number) => (steps++, schedule.next(afterMs)) };
+    const status = { lastScheduleTime: '2020-06-30T21:58:30Z' };
+    assert.equal(
+      lastDue(cronJob({}, status), counting, Date.parse('2022-06-30T20:00:30Z'), true).atMs,
+      Date.parse('2022-06-30T20:00:00Z'),
+    );
+    assert.ok(steps < 200, `${steps} steps`);
+  });
   it('is not looked for before the deadline', () => {
     const found = lastDue(cronJob({ startingDeadlineSeconds: 600 }), parseSchedule('* * * * *'), ms('12:00:00'), true);
     assert.deepEqual([found.atMs, found.missed], [ms('12:00:00'), 'few']);

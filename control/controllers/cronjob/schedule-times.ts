@@ -8,6 +8,8 @@ import type { CronJob } from '#api/types.generated.ts';
 
 /** Above so many missed starts a warning is recorded. */
 const manyMissed = 100;
+/** So many starts are looked at one by one. */
+const fewSteps = 100;
 /** Clocks differ a little: a look that is late costs less than one that is too early. */
 const paddingMs = 100;
 
@@ -39,13 +41,33 @@ export function lastDue(cronJob: CronJob, schedule: Schedule, nowMs: number, wit
   // How many there are is estimated from the first two: there may be very many.
   const betweenMs = second - first;
   const count = Math.floor((nowMs - first) / betweenMs) + 1;
+  return {
+    atMs: lastAfter(first + (count - 2) * betweenMs, schedule, nowMs),
+    missed: count > manyMissed ? 'many' : 'few',
+    earliestMs,
+  };
+}
+
+/** The last start after `fromMs` that is due. */
+function lastAfter(fromMs: number, schedule: Schedule, nowMs: number): number | undefined {
+  const isDue = (startMs: number | undefined): startMs is number => startMs !== undefined && startMs <= nowMs;
   let atMs: number | undefined;
-  let next = schedule.next(first + (count - 2) * betweenMs);
-  while (next !== undefined && next <= nowMs) {
+  let next = schedule.next(fromMs);
+  for (let steps = 0; isDue(next) && steps < fewSteps; steps++) {
     atMs = next;
     next = schedule.next(next);
   }
-  return { atMs, missed: count > manyMissed ? 'many' : 'few', earliestMs };
+  if (!isDue(next)) return atMs;
+  // Regular schedules end above. Others may go on with a start each minute for months: those are not counted, the rest is halved.
+  let lowMs = next;
+  let highMs = nowMs;
+  while (highMs - lowMs >= 1000) {
+    const middleMs = (lowMs + highMs) / 2;
+    const start = schedule.next(middleMs);
+    if (isDue(start)) lowMs = start;
+    else highMs = middleMs;
+  }
+  return lowMs;
 }
 
 /** How long until the CronJob is to be looked at again, in milliseconds. Undefined: never. */

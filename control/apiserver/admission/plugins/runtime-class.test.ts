@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PodSpec, RuntimeClass } from '#api/types.generated.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { ask, objectOf } from '../admission.testing.ts';
 import { runtimeClass } from './runtime-class.ts';
 
@@ -62,6 +63,19 @@ describe('RuntimeClass', () => {
       `${forbidden} conflict: runtimeClass.scheduling.nodeSelector[kata] = yes; pod.spec.nodeSelector[kata] = no`,
     ],
   ];
+  it('merges thousands of tolerations in a moment, and keeps all of more', async () => {
+    for (const [count, kept] of [
+      [1900, 1901],
+      [5000, 5002],
+    ] as const) {
+      const many = Array.from({ length: count }, (_, index) => ({ key: `k${index}`, operator: 'Exists', effect: 'NoSchedule' }));
+      const tolerations = [...many, { ...many[0] }];
+      const startMs = cpuMs();
+      const answer = await ask(runtimeClass(), 'create', { object: pod({ runtimeClassName: 'kata', tolerations }), stored });
+      assert.equal((answer as unknown as { spec: PodSpec }).spec.tolerations?.length, kept);
+      assert.ok(cpuMs() - startMs < 5000, `${cpuMs() - startMs} ms`);
+    }
+  });
   for (const [what, spec, after] of cases) {
     it(what, async () => {
       const answer = await ask(runtimeClass(), 'create', { object: pod(spec), stored });

@@ -7,7 +7,6 @@ import type { Quantity } from '#api/json.ts';
 import { ownValue } from '#api/own-value.ts';
 import { compareQuantity } from '#api/quantity.ts';
 import type { Pod, RuntimeClass, Toleration } from '#api/types.generated.ts';
-import { semanticEqual } from '../../validation/semantic-equal.ts';
 import {
   type AdmissionAttributes,
   type AdmissionContext,
@@ -88,22 +87,31 @@ function setScheduling({ spec }: Pod, found: RuntimeClass | undefined, attribute
   }
   if (own.size > 0) spec.nodeSelector = Object.fromEntries(own);
   const merged = mergeTolerations([...(spec.tolerations ?? []), ...tolerations]);
-  if (merged.length > 0) spec.tolerations = merged;
+  if (merged.length > 0) spec.tolerations = [...merged];
 }
+
+/** Each toleration is compared with each: so many take some tenths of a second. A pod with more keeps all of them; upstream has no limit. */
+const maxMerged = 2000;
 
 /** Leaves out a toleration that another one covers; of equal ones the first stays. */
-function mergeTolerations(all: readonly Toleration[]): Toleration[] {
-  const merged: Toleration[] = [];
-  for (const [index, toleration] of all.entries()) {
-    const coveredLater = all.slice(index + 1).some((one) => !semanticEqual(one, toleration) && covers(one, toleration));
-    if (!coveredLater && !merged.some((one) => covers(one, toleration))) merged.push(toleration);
+function mergeTolerations(all: readonly Toleration[]): readonly Toleration[] {
+  if (all.length > maxMerged) return all;
+  const told = all.map((one) => ({ one, text: textOf(one) }));
+  const merged: typeof told = [];
+  for (const [index, { one, text }] of told.entries()) {
+    const isEarlier = merged.some((earlier) => earlier.text === text || covers(earlier.one, one));
+    const isLater = (): boolean => told.slice(index + 1).some((later) => later.text !== text && covers(later.one, one));
+    if (!isEarlier && !isLater()) merged.push({ one, text });
   }
-  return merged;
+  return merged.map(({ one }) => one);
 }
 
-/** Whether `one` tolerates all that `other` tolerates, at least as long. */
+/** The same text for equal tolerations. */
+const textOf = ({ key, operator, value, effect, tolerationSeconds }: Toleration): string =>
+  JSON.stringify([key ?? '', operator ?? '', value ?? '', effect ?? '', String(tolerationSeconds)]);
+
+/** Whether `one` tolerates all that `other`, which is not equal, tolerates, at least as long. */
 function covers(one: Toleration, other: Toleration): boolean {
-  if (semanticEqual(one, other)) return true;
   const anyKey = !one.key && one.operator === 'Exists';
   if ((one.key ?? '') !== (other.key ?? '') && !anyKey) return false;
   if (one.effect && one.effect !== other.effect) return false;

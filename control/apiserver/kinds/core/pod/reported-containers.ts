@@ -29,15 +29,19 @@ export function validateClaimStatuses({ spec, status }: Pod): FieldError[] {
   });
 }
 
+type Containers = ReadonlyMap<string, Container>;
+
+const byName = (containers: readonly Container[] = []): Containers => new Map(containers.map((one) => [one.name, one]));
+
 /** In upstream's order: all users, then all devices, then all volumes. */
 export function validateReportedContainers({ spec, status = {} }: Pod): FieldError[] {
-  const kinds: [path: string, statuses: readonly ContainerStatus[], containers: readonly Container[] | undefined][] = [
-    ['status.containerStatuses', status.containerStatuses ?? [], spec.containers],
-    ['status.initContainerStatuses', status.initContainerStatuses ?? [], spec.initContainers ?? []],
+  const kinds: [path: string, statuses: readonly ContainerStatus[], containers: Containers | undefined][] = [
+    ['status.containerStatuses', status.containerStatuses ?? [], byName(spec.containers)],
+    ['status.initContainerStatuses', status.initContainerStatuses ?? [], byName(spec.initContainers)],
     // They may have no devices.
     ['status.ephemeralContainerStatuses', status.ephemeralContainerStatuses ?? [], undefined],
   ];
-  const each = (validate: (one: ContainerStatus, path: string, containers: readonly Container[] | undefined) => FieldError[]) =>
+  const each = (validate: (one: ContainerStatus, path: string, containers: Containers | undefined) => FieldError[]) =>
     kinds.flatMap(([path, statuses, containers]) =>
       statuses.flatMap((one, index) => validate(one, `${path}[${index}]`, containers)),
     );
@@ -65,14 +69,17 @@ function validateUser(user: Submitted<LinuxContainerUser> | undefined, os: strin
 function validateDevices(
   { name: containerName, allocatedResourcesStatus: devices = [] }: ContainerStatus,
   path: string,
-  containers: readonly Container[] | undefined,
+  containers: Containers | undefined,
 ): FieldError[] {
   const at = `${path}.allocatedResourcesStatus`;
   if (containers === undefined)
     return devices.length === 0 ? [] : [forbiddenField(at, 'must not be specified in container status')];
-  const container = containers.find(({ name }) => name === containerName);
+  const container = containers.get(containerName);
+  const claims = new Set(
+    container?.resources?.claims?.map(({ name, request }) => `claim:${name}${request ? `/${request}` : ''}`),
+  );
   return devices.flatMap(({ name, resources = [] }, index) => {
-    const why = container === undefined ? undefined : whyNotAsked(name, container);
+    const why = container === undefined ? undefined : whyNotAsked(name, container, claims);
     const seen = new Set<string>();
     return [
       ...(why === undefined ? [] : [invalidValue(`${at}[${index}].name`, name, why)]),
@@ -81,11 +88,10 @@ function validateDevices(
   });
 }
 
-function whyNotAsked(name: string, { resources }: Container): string | undefined {
+function whyNotAsked(name: string, { resources }: Container, claims: ReadonlySet<string>): string | undefined {
   if (!name.startsWith('claim:'))
     return ownValue(resources?.requests, name) === undefined ? "must match one of the container's resource requests" : undefined;
-  const claims = (resources?.claims ?? []).map(({ name: claim, request }) => `claim:${claim}${request ? `/${request}` : ''}`);
-  return claims.includes(name)
+  return claims.has(name)
     ? undefined
     : "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty";
 }

@@ -91,30 +91,36 @@ function validateTransitions(
   path: string,
 ): FieldError[] {
   const byName = new Map(now.toReversed().map((status) => [status.name, status]));
+  const mayRestart = list === undefined ? () => false : restartOf(spec, list);
   return before.flatMap(({ name, state }, index) => {
     const ended = state?.terminated;
     const later = byName.get(name);
     if (ended === undefined || later === undefined || later.state?.terminated !== undefined) return [];
-    if (list !== undefined && mayRestart(spec, list, name, ended.exitCode ?? 0)) return [];
+    if (mayRestart(name, ended.exitCode ?? 0)) return [];
     return [forbiddenField(`${path}[${index}].state`, 'may not be transitioned to non-terminated state')];
   });
 }
 
-function mayRestart(spec: PodSpec, list: 'containers' | 'initContainers', name: string, exitCode: number): boolean {
+/** A function that tells whether the container of this name is started again after this exit code. */
+function restartOf(spec: PodSpec, list: 'containers' | 'initContainers'): (name: string, exitCode: number) => boolean {
   const all = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
   if (all.some(({ restartPolicyRules = [] }) => restartPolicyRules.some(({ action }) => action === 'RestartAllContainers')))
-    return true;
-  const container = spec[list]?.find((one) => one.name === name);
-  for (const { action, exitCodes } of container?.restartPolicyRules ?? []) {
-    const listed = exitCodes?.values?.includes(exitCode) === true;
-    if (action === 'Restart' && exitCodes !== undefined && listed === (exitCodes.operator === 'In')) return true;
-  }
-  const policy = container?.restartPolicy ?? spec.restartPolicy;
-  return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
+    return () => true;
+  const containers = new Map((spec[list] ?? []).map((one) => [one.name, one]));
+  return (name, exitCode) => {
+    const container = containers.get(name);
+    for (const { action, exitCodes } of container?.restartPolicyRules ?? []) {
+      const listed = exitCodes?.values?.includes(exitCode) === true;
+      if (action === 'Restart' && exitCodes !== undefined && listed === (exitCodes.operator === 'In')) return true;
+    }
+    const policy = container?.restartPolicy ?? spec.restartPolicy;
+    return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
+  };
 }
 
 function validateIps(ips: readonly string[], before: readonly string[], path: string): FieldError[] {
-  const errors = ips.flatMap((ip, index) => validateIp(ip, `${path}[${index}]`, before));
+  const accepted = new Set(before);
+  const errors = ips.flatMap((ip, index) => validateIp(ip, `${path}[${index}]`, accepted));
   const families = new Set(ips.map((ip) => isIPv4(ip)));
   if (ips.length > 1 && (ips.length > 2 || families.size < 2)) {
     const shown = ips.map((ip) => ({ IP: ip }));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Pod, PodSpec, PodStatus } from '#api/types.generated.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { systemMeta, texts } from '../../strategy.testing.ts';
 import { setPodDefaults } from './defaults.ts';
 import { validatePodStatus } from './status-validation.ts';
@@ -215,4 +216,17 @@ describe('a status', () => {
   ];
   for (const [what, status, errors, spec] of cases)
     it(what, () => assert.deepEqual(texts(validatePodStatus(pod(spec, {}, status), pod(spec))), errors));
+
+  it('of tens of thousands of containers that start again is checked in a moment', () => {
+    const names = Array.from({ length: 20_000 }, (_, index) => `c${index}`);
+    const resources = { claims: [{ name: 'a' }] };
+    const many = { containers: names.map((name) => ({ name, image: 'i', resources })), restartPolicy: 'Always' };
+    const devices = [{ name: 'claim:a', resources: [{ resourceID: 'x', health: 'Healthy' }] }];
+    const status = (state: object): PodStatus =>
+      ({ containerStatuses: names.map((name) => ({ name, state, allocatedResourcesStatus: devices })) }) as unknown as PodStatus;
+    const [now, old] = [pod(many, {}, status({ running: {} })), pod(many, {}, status({ terminated: { exitCode: 1 } }))];
+    const startMs = cpuMs();
+    assert.deepEqual(validatePodStatus(now, old), []);
+    assert.ok(cpuMs() - startMs < 5000, `${cpuMs() - startMs} ms`);
+  });
 });

@@ -3,7 +3,7 @@ import { isIPv6 } from 'node:net';
 import type { FieldError } from '#api/field-error.ts';
 import { duplicate, invalidValue, notSupported, required } from '#api/field-error.ts';
 import type { Service } from '#api/types.generated.ts';
-import { validateIp } from '../../../validation/ip.ts';
+import { type Accepted, validateIp } from '../../../validation/ip.ts';
 import { isHeadless } from './shape.ts';
 
 const policies = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
@@ -26,7 +26,7 @@ export function validateClusterIps(service: Service, old: Service | undefined): 
     seen.add(family);
   });
   if (policy !== undefined && !policies.includes(policy)) errors.push(notSupported('spec.ipFamilyPolicy', policy, policies));
-  const wrong = validateValues(ips, old?.spec.clusterIPs);
+  const wrong = validateValues(ips, new Set(old?.spec.clusterIPs));
   errors.push(...wrong);
   if (ips.length > 2) errors.push(invalidValue(path, ips, 'may only hold up to 2 values'));
   if (wrong.length > 0) return errors;
@@ -36,7 +36,7 @@ export function validateClusterIps(service: Service, old: Service | undefined): 
   return isHeadless(service) ? errors : [...errors, ...validateAgainstFamilies(ips, ipFamilies)];
 }
 
-function validateValues(ips: readonly string[], accepted: readonly string[] | undefined): FieldError[] {
+function validateValues(ips: readonly string[], accepted: Accepted): FieldError[] {
   return ips.flatMap((ip, index) => {
     if (index > 0 || ip !== 'None') return validateIp(ip, `spec.clusterIPs[${index}]`, accepted);
     return ips.length > 1 ? [invalidValue('spec.clusterIPs', ips, "'None' must be the first and only value")] : [];

@@ -77,7 +77,8 @@ function dropTypeDependent(service: Service, old: Service): void {
     if (sameList(before.ipFamilies, spec.ipFamilies)) delete spec.ipFamilies;
     if (before.ipFamilyPolicy === spec.ipFamilyPolicy) delete spec.ipFamilyPolicy;
   }
-  if (mayNodePort(old) && !mayNodePort(service) && nodePortsOf(service).every((port) => nodePortsOf(old).includes(port))) {
+  const oldPorts = new Set(nodePortsOf(old));
+  if (mayNodePort(old) && !mayNodePort(service) && nodePortsOf(service).every((port) => oldPorts.has(port))) {
     for (const port of spec.ports ?? []) delete port.nodePort;
   }
   if (needsHealthCheckPort(old) && !needsHealthCheckPort(service) && before.healthCheckNodePort === spec.healthCheckNodePort) {

@@ -153,9 +153,10 @@ function validateSessionAffinity({ spec }: Service): FieldError[] {
 }
 
 function validateExternalIps({ spec }: Service, old: Service | undefined): FieldError[] {
+  const accepted = new Set(old?.spec.externalIPs);
   return (spec.externalIPs ?? []).flatMap((ip, index) => {
     const path = `spec.externalIPs[${index}]`;
-    const errors = validateIp(ip, path, old?.spec.externalIPs);
+    const errors = validateIp(ip, path, accepted);
     return errors.length > 0 ? errors : validateEndpointIp(ip, path);
   });
 }
@@ -179,7 +180,7 @@ function validateLoadBalancer(service: Service, old: Service | undefined): Field
   const ranges = spec.loadBalancerSourceRanges ?? [];
   const errors: FieldError[] = [];
   if (ranges.length > 0 && !balanced) errors.push(forbiddenField('spec.LoadBalancerSourceRanges', text));
-  const known = old?.spec.loadBalancerSourceRanges?.map((range) => range.trim());
+  const known = new Set(old?.spec.loadBalancerSourceRanges?.map((range) => range.trim()));
   ranges.forEach((range, index) => errors.push(...validateCidr(range.trim(), `spec.LoadBalancerSourceRanges[${index}]`, known)));
   errors.push(...validateSourceRangesAnnotation(service, old));
   if (spec.allocateLoadBalancerNodePorts !== undefined && !balanced)
@@ -222,7 +223,7 @@ export function validateServiceStatus(service: Service, old: Service): FieldErro
       ? errors
       : [...errors, forbiddenField(path, "may only be used when `spec.type` is 'LoadBalancer'")];
   }
-  const known = (old.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip || []);
+  const known = new Set((old.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip || []));
   ingress.forEach(({ ip, ipMode, hostname }, index) => {
     const at = `${path}[${index}]`;
     if (ip) errors.push(...validateIp(ip, `${at}.ip`, known));

@@ -37,7 +37,7 @@ export function validateIngress({ metadata, spec }: Ingress, old: Ingress | unde
 
 /** Addresses that the old status has stay allowed, however they are written. */
 export function validateIngressStatus({ status }: Ingress, old: Ingress): FieldError[] {
-  const accepted = (old.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip ? [ip] : []));
+  const accepted = new Set((old.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip ? [ip] : [])));
   return (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }, index) => {
     const path = `status.loadBalancer.ingress[${index}]`;
     return [...(ip ? validateIp(ip, `${path}.ip`, accepted) : []), ...(hostname ? validateHostname(hostname, path) : [])];

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { NetworkPolicy, NetworkPolicySpec } from '#api/types.generated.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { create, rejects, systemMeta, update } from '../../strategy.testing.ts';
 import { networkPolicyKind } from './strategy.ts';
+import { validateNetworkPolicy } from './validation.ts';
 
 const { strategy } = networkPolicyKind;
 const policy = (spec: NetworkPolicySpec): NetworkPolicy => ({
@@ -107,6 +109,14 @@ describe('network policies', () => {
     assert.deepEqual(changed.errors, [
       `${at}.ipBlock.cidr: Invalid value: "10.1.2.4/8": must not have bits set beyond the prefix length`,
     ]);
+  });
+
+  it('of tens of thousands of prefixes are checked in a moment', () => {
+    const except = Array.from({ length: 40_000 }, (_, index) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}/32`);
+    const [now, old] = [policy(block('10.0.0.0/8', ...except)), policy(block('10.0.0.0/8', ...except))];
+    const startMs = cpuMs();
+    assert.deepEqual(validateNetworkPolicy(now, old), []);
+    assert.ok(cpuMs() - startMs < 5000);
   });
 
   it('warn of prefixes in an unusual spelling', () => {

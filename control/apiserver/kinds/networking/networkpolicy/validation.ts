@@ -4,7 +4,7 @@ import { contains, parseCidrSloppy } from '#api/ip.ts';
 import { validateLabelSelector } from '#api/labels.ts';
 import { isValidPortName, isValidPortNum } from '#api/names.ts';
 import type { IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '#api/types.generated.ts';
-import { validateCidr } from '../../../validation/ip.ts';
+import { type Accepted, validateCidr } from '../../../validation/ip.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
 import { peersOf } from './peers.ts';
 
@@ -13,7 +13,7 @@ const policyTypes = ['Ingress', 'Egress'];
 /** @param old undefined on create. A prefix that it has anywhere stays allowed, however it is written. */
 export function validateNetworkPolicy(policy: NetworkPolicy, old: NetworkPolicy | undefined): FieldError[] {
   const { podSelector, ingress = [], egress = [], policyTypes: types = [] } = policy.spec;
-  const accepted = old === undefined ? [] : cidrsOf(old);
+  const accepted = new Set(old === undefined ? [] : cidrsOf(old));
   const errors = [
     ...validateLabelSelector(podSelector, 'spec.podSelector'),
     ...ingress.flatMap(({ ports, from }, index) => validateRule(ports, from, `spec.ingress[${index}]`, 'from', accepted)),
@@ -35,7 +35,7 @@ function validateRule(
   peers: readonly NetworkPolicyPeer[] = [],
   path: string,
   direction: 'from' | 'to',
-  accepted: readonly string[],
+  accepted: Accepted,
 ): FieldError[] {
   return [
     ...ports.flatMap((port, index) => validatePort(port, `${path}.ports[${index}]`)),
@@ -64,7 +64,7 @@ function validatePort({ protocol, port, endPort }: NetworkPolicyPort, path: stri
 function validatePeer(
   { podSelector, namespaceSelector, ipBlock }: NetworkPolicyPeer,
   path: string,
-  accepted: readonly string[],
+  accepted: Accepted,
 ): FieldError[] {
   const errors = [
     ...validateLabelSelector(podSelector, `${path}.podSelector`),
@@ -77,11 +77,7 @@ function validatePeer(
   return errors;
 }
 
-function validateIpBlock(
-  { cidr = '', except = [] }: Submitted<IPBlock>,
-  path: string,
-  accepted: readonly string[],
-): FieldError[] {
+function validateIpBlock({ cidr = '', except = [] }: Submitted<IPBlock>, path: string, accepted: Accepted): FieldError[] {
   if (cidr === '') return [required(`${path}.cidr`)];
   const errors = validateCidr(cidr, `${path}.cidr`, accepted);
   const whole = parseCidrSloppy(cidr);
