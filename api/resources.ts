@@ -5,6 +5,7 @@
  */
 import type { KubeObject } from './meta.ts';
 import type {
+  AutoscalingV2HorizontalPodAutoscaler,
   ClusterRole,
   ClusterRoleBinding,
   ConfigMap,
@@ -22,6 +23,7 @@ import type {
   Endpoints,
   Event,
   EventsEvent,
+  HorizontalPodAutoscaler,
   Ingress,
   IngressClass,
   Job,
@@ -256,6 +258,17 @@ const rows = {
     storedAs: 'events',
     garbageCollected: false,
   }),
+  'horizontalpodautoscalers.autoscaling': kind<AutoscalingV2HorizontalPodAutoscaler>(
+    'HorizontalPodAutoscaler',
+    'autoscaling/v2.HorizontalPodAutoscaler',
+    { version: 'v2', names: ['hpa'], categories: ['all'] },
+  ),
+  // autoscaling/v1 shows the same stored objects; what it has no field for stands in annotations.
+  'horizontalpodautoscalers.v1.autoscaling': kind<HorizontalPodAutoscaler>(
+    'HorizontalPodAutoscaler',
+    'autoscaling/v1.HorizontalPodAutoscaler',
+    { names: ['hpa'], categories: ['all'], storedAs: 'horizontalpodautoscalers.autoscaling' },
+  ),
   'cronjobs.batch': kind<CronJob>('CronJob', 'batch/v1.CronJob', { names: ['cj'], categories: ['all'] }),
   'jobs.batch': kind<Job>('Job', 'batch/v1.Job', { categories: ['all'] }),
   'ingressclasses.networking.k8s.io': kind<IngressClass>('IngressClass', 'networking/v1.IngressClass', { cluster: true }),

@@ -5,7 +5,8 @@
  * Source: kubernetes `pkg/controller/deployment/util/deployment_util.go`, `sync.go`.
  */
 
-import { stringifyExact, tryParseInt64 } from '#api/int64.ts';
+import { stringifyExact } from '#api/int64.ts';
+import { parseInt64 } from '#api/label-requirement.ts';
 import type { New } from '#api/meta.ts';
 import { controllerReference, sameJson } from '#api/meta.ts';
 import type { Deployment, PodTemplateSpec, ReplicaSet } from '#api/types.generated.ts';
@@ -37,7 +38,7 @@ const maxHistoryLength = 2000;
  * malformed.
  */
 function revisionOf({ metadata }: ReplicaSet): bigint | undefined {
-  return tryParseInt64(metadata.annotations?.[revisionAnnotation] ?? '');
+  return parseInt64(metadata.annotations?.[revisionAnnotation] ?? '');
 }
 
 /** The sets sorted by age, oldest first. */
@@ -142,7 +143,7 @@ export function currentSetAnnotations(
   const highest = old.map((set) => revisionOf(set) ?? 0n).reduce((most, one) => (one > most ? one : most), 0n);
   // Wraps like Go's addition: no revision is higher than the highest int64.
   const next = BigInt.asIntN(64, highest + 1n);
-  const current = tryParseInt64(present || '0');
+  const current = parseInt64(present || '0');
   if (current === undefined) return annotations; // A user has written a malformed annotation. It is not repaired.
   if (current >= next) return annotations;
   annotations[revisionAnnotation] = String(next);

@@ -9,6 +9,7 @@ import { daemonSetKind } from './apps/daemonset/strategy.ts';
 import { deploymentKind } from './apps/deployment/strategy.ts';
 import { replicaSetKind } from './apps/replicaset/strategy.ts';
 import { statefulSetKind } from './apps/statefulset/strategy.ts';
+import { autoscalerKind, autoscalerV1Kind } from './autoscaling/horizontalpodautoscaler/strategy.ts';
 import { cronJobKind } from './batch/cronjob/strategy.ts';
 import { jobKind } from './batch/job/strategy.ts';
 import { leaseKind } from './coordination/lease/strategy.ts';
@@ -52,6 +53,8 @@ import { volumeAttributesClassKind } from './storage/volumeattributesclass/strat
 
 /** A view of another row comes after it. */
 const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
+  autoscalerKind,
+  autoscalerV1Kind,
   clusterRoleBindingKind(deps),
   clusterRoleKind(deps),
   configMapKind,

@@ -30,6 +30,7 @@ import {
 import { fieldsOfClientSideApply, withLastApplied } from './last-applied.ts';
 import type { ApplyRequest, TrackRequest } from './patch.ts';
 import { compare, fieldsOf, mergeValues, removeFields, typedRoot } from './typed-value.ts';
+import { changesByVersion, hasVersions, inVersion, type Versioned, type VersionedComparison } from './versions.ts';
 
 /** Fields that nobody owns: identity, and what the server alone writes. */
 const unowned: readonly (readonly string[])[] = [
@@ -79,14 +80,22 @@ interface Manager {
 export function trackUpdate({ object, live, typeName, fieldManager, subresource, nowMs }: TrackRequest): void {
   const stored = entriesBefore(object.metadata.managedFields, live?.metadata.managedFields ?? [], subresource);
   const managers = readManagers(stored);
-  const changes = compare(comparable(live), comparable(object), typedRoot(typeName));
-  const changed = ownable(union(changes.added, changes.modified), typeName, subresource);
+  const changesIn = changesByVersion(comparable(live), comparable(object) ?? {}, typeName);
+  const changedIn = ({ added, modified, typeName: type }: VersionedComparison): FieldSet =>
+    ownable(union(added, modified), type, subresource);
   const self = entryOf(fieldManager, 'Update', object.apiVersion, subresource);
   for (const [key, manager] of managers) {
-    const taken = key === keyOfEntry(self) ? emptySet() : changed;
+    const changes = changesIn(manager.entry.apiVersion ?? '');
+    if (changes === undefined) {
+      // A version that is served no more: nobody can tell what its fields are.
+      managers.delete(key);
+      continue;
+    }
+    const taken = key === keyOfEntry(self) ? emptySet() : changedIn(changes);
     manager.set = difference(difference(manager.set, taken), changes.removed);
   }
-  extend(managers, self, changed, nowMs);
+  const own = changesIn(object.apiVersion);
+  if (own !== undefined) extend(managers, self, changedIn(own), nowMs);
   const entries = writeManagers(managers, stored, nowMs);
   if (entries.length > 0) object.metadata.managedFields = entries;
   else delete object.metadata.managedFields;
@@ -147,15 +156,25 @@ export function applyConfiguration(request: ApplyRequest): JsonObject {
   }
   const self = entryOf(fieldManager, 'Apply', apiVersion, subresource);
   const applied = ownable(fieldsOf(comparable(configuration) ?? {}, root), typeName, subresource);
-  const last = managers.get(keyOfEntry(self))?.set ?? emptySet();
-  const others = [...managers].filter(([key]) => key !== keyOfEntry(self)).map(([, { set }]) => set);
-  const merged = mergeValues(before ?? {}, comparable(configuration) ?? {}, root);
-  const kept = others.reduce(union, fieldsOf(comparable(configuration) ?? {}, root));
-  const result = asObject(removeFields(merged, droppedPlaces(last, kept), root));
-  const { added, modified, removed } = compare(before, result, root);
-  resolveConflicts(request, managers, keyOfEntry(self), intersection(union(added, modified), applied));
-  for (const manager of managers.values()) manager.set = difference(manager.set, removed);
-  managers.set(keyOfEntry(self), { entry: managers.get(keyOfEntry(self))?.entry ?? self, set: applied });
+  const last = managers.get(keyOfEntry(self));
+  managers.delete(keyOfEntry(self));
+  const merged = asObject(mergeValues(before ?? {}, comparable(configuration) ?? {}, root));
+  const held = fieldsByVersion([...managers.values()], apiVersion, fieldsOf(comparable(configuration) ?? {}, root));
+  const result = pruned({ object: merged, typeName }, apiVersion, last, held);
+  const changesIn = changesByVersion(before, result, typeName);
+  for (const [key, { entry }] of managers) if (changesIn(entry.apiVersion ?? '') === undefined) managers.delete(key);
+  resolveConflicts(request, managers, ({ entry }) => {
+    const {
+      added,
+      modified,
+      typeName: type,
+    } = changesIn(entry.apiVersion ?? '') ?? { added: emptySet(), modified: emptySet(), typeName };
+    const changed = union(added, modified);
+    return type === typeName ? intersection(changed, applied) : changed;
+  });
+  for (const manager of managers.values())
+    manager.set = difference(manager.set, changesIn(manager.entry.apiVersion ?? '')?.removed ?? emptySet());
+  managers.set(keyOfEntry(self), { entry: { ...(last?.entry ?? self), apiVersion }, set: applied });
   const metadata = {
     ...asObject(withLastApplied(request, result)['metadata']),
     managedFields: writeManagers(managers, stored, nowMs) as unknown as JsonValue,
@@ -163,11 +182,55 @@ export function applyConfiguration(request: ApplyRequest): JsonObject {
   return { ...result, metadata };
 }
 
+/** What each version's managers hold together, and in `apiVersion` what is applied now. */
+function fieldsByVersion(others: readonly Manager[], apiVersion: string, applied: FieldSet): Map<string, FieldSet> {
+  const held = new Map([[apiVersion, applied]]);
+  for (const { entry, set } of others) {
+    const version = entry.apiVersion ?? '';
+    held.set(version, union(held.get(version), set));
+  }
+  return held;
+}
+
+/**
+ * The merged object without what this manager applied last time, and nobody holds any more. It is looked for in the version in which it was
+ * applied; what managers of other versions hold there stays.
+ */
+function pruned(
+  merged: Versioned,
+  apiVersion: string,
+  last: Manager | undefined,
+  held: ReadonlyMap<string, FieldSet>,
+): JsonObject {
+  if (last === undefined || isEmpty(last.set)) return merged.object;
+  const root = typedRoot(merged.typeName);
+  const lastVersion = last.entry.apiVersion ?? '';
+  if (!hasVersions(merged.typeName) || (lastVersion === apiVersion && held.size === 1))
+    return asObject(removeFields(merged.object, droppedPlaces(last.set, [...held.values()].reduce(union)), root));
+  const before = inVersion(merged, lastVersion);
+  if (before === undefined) return merged.object;
+  const dropped = droppedPlaces(last.set, held.get(lastVersion) ?? emptySet());
+  let after: Versioned = { ...before, object: asObject(removeFields(before.object, dropped, typedRoot(before.typeName))) };
+  for (const [version, set] of held) {
+    const [whole, less] = [inVersion(before, version), inVersion(after, version)];
+    if (version === lastVersion || whole === undefined || less === undefined) continue;
+    const there = typedRoot(whole.typeName);
+    const named = (object: JsonObject): FieldSet => withNamedFields(fieldsOf(object, there));
+    const gone = difference(difference(named(whole.object), named(less.object)), withNamedFields(set));
+    after = inVersion({ ...whole, object: asObject(removeFields(whole.object, gone, there)) }, lastVersion) ?? after;
+  }
+  return inVersion(after, apiVersion)?.object ?? merged.object;
+}
+
 /** With `force` other managers lose the fields that change; without it, a changed field that another manager owns is a conflict. */
-function resolveConflicts(request: ApplyRequest, managers: Map<string, Manager>, self: string, changed: FieldSet): void {
+function resolveConflicts(
+  request: ApplyRequest,
+  others: ReadonlyMap<string, Manager>,
+  changedFor: (manager: Manager) => FieldSet,
+): void {
   const conflicts: { manager: Manager; set: FieldSet }[] = [];
-  for (const [key, manager] of managers) {
-    const set = key === self ? emptySet() : intersection(manager.set, changed);
+  for (const manager of others.values()) {
+    const set = intersection(manager.set, changedFor(manager));
     if (!isEmpty(set)) conflicts.push({ manager, set });
   }
   if (!request.force) {

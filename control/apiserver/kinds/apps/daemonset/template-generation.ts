@@ -3,8 +3,6 @@
  *
  * Source: upstream `pkg/apis/apps/v1/conversion.go`, `pkg/registry/apps/daemonset/strategy.go`.
  */
-import { errorText } from '#api/error-text.ts';
-import { parseInt64 } from '#api/int64.ts';
 import { badRequest } from '#api/status.ts';
 import type { DaemonSet } from '#api/types.generated.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
@@ -40,9 +38,11 @@ function write({ metadata }: DaemonSet, count: bigint): void {
 function numberIn({ metadata }: DaemonSet): bigint {
   const text = metadata.annotations?.[templateGenerationAnnotation];
   if (text === undefined) return 0n;
-  try {
-    return parseInt64(text);
-  } catch (error) {
-    throw badRequest(`DaemonSet in version "v1" cannot be handled as a DaemonSet: ${errorText(error)}`);
+  const problem = /^[-+]?\d+$/.test(text) ? 'value out of range' : 'invalid syntax';
+  const count = problem === 'invalid syntax' ? 0n : BigInt(text.replace('+', ''));
+  if (problem === 'invalid syntax' || BigInt.asIntN(64, count) !== count) {
+    const why = `strconv.ParseInt: parsing ${JSON.stringify(text)}: ${problem}`;
+    throw badRequest(`DaemonSet in version "v1" cannot be handled as a DaemonSet: ${why}`);
   }
+  return count;
 }

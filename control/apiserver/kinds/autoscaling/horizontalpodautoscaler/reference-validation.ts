@@ -1,0 +1,30 @@
+/** References to what is scaled or measured. Source: upstream `pkg/apis/autoscaling/validation/validation.go`. */
+import { type FieldError, invalidValue, required } from '#api/field-error.ts';
+import { isPathSegmentName } from '#api/names.ts';
+import type { AutoscalingV2CrossVersionObjectReference } from '#api/types.generated.ts';
+import type { Submitted } from '../../../validation/submitted.ts';
+
+/** What is asked of `apiVersion`: a group; or the core group, too; or nothing, for what is stored already. */
+export type ApiVersionRule = 'group' | 'any group' | 'anything';
+
+export type Reference = Submitted<AutoscalingV2CrossVersionObjectReference>;
+
+export function validateReference(reference: Reference, path: string, rule: ApiVersionRule): FieldError[] {
+  const { apiVersion = '' } = reference;
+  const names = (['kind', 'name'] as const).flatMap((part) => {
+    const value = reference[part] ?? '';
+    if (value === '') return [required(`${path}.${part}`)];
+    return isPathSegmentName(value).map((text) => invalidValue(`${path}.${part}`, value, text));
+  });
+  const error = apiVersionError(apiVersion, rule);
+  return error === '' ? names : [...names, invalidValue(`${path}.apiVersion`, apiVersion, error)];
+}
+
+/** '' for none. */
+export function apiVersionError(apiVersion: string, rule: ApiVersionRule): string {
+  if (rule === 'anything') return '';
+  const parts = apiVersion.split('/');
+  if (parts.length > 2) return `unexpected GroupVersion string: ${apiVersion}`;
+  const group = parts.length === 2 ? parts[0] : '';
+  return rule === 'group' && group === '' ? 'apiVersion must specify API group' : '';
+}
