@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
+import { formatCidr, mustParseCidr } from '#api/ip.ts';
 import type { Descriptions } from '#api/schema/descriptions.ts';
 import { createOpenApi } from '#api/schema/openapi.ts';
 import { type Client } from '#client/client.ts';
@@ -27,6 +28,7 @@ import { bootstrapRoles } from './apiserver/authorization/rbac/bootstrap-roles.t
 import { defaultPolicy } from './apiserver/authorization/rbac/policy/default-policy.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
 import { KindCatalog } from './apiserver/catalog.ts';
+import { DefaultServiceCidr, defaultServiceCidrComponent } from './apiserver/default-service-cidr.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
 import { inProcessTransport } from './apiserver/in-process-transport.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/core/service/allocator.ts';
@@ -143,10 +145,20 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     const listening = listener.run(ending.listener.signal);
     const apiClient = clientOf(server, 'apiserver', clock, ending.clients.signal);
     let isBootstrapped = false;
-    for (const name of ['start-system-namespaces-controller', 'bootstrap-controller', 'rbac/bootstrap-roles']) {
+    for (const name of [
+      'start-system-namespaces-controller',
+      'start-kubernetes-service-cidr-controller',
+      'bootstrap-controller',
+      'rbac/bootstrap-roles',
+    ]) {
       const problem = (): string | undefined => (isBootstrapped ? undefined : 'not finished');
       server.addHealthCheck({ name: `poststarthook/${name}`, on: ['livez', 'readyz', 'healthz'], problem });
     }
+    const serviceCidr = new DefaultServiceCidr(
+      { client: apiClient, clock, log, events: recorderOf(defaultServiceCidrComponent) },
+      [formatCidr(mustParseCidr(options.serviceCidr))],
+    );
+    await serviceCidr.sync();
     await bootstrapOnce(apiClient, bootstrap);
     await bootstrapRoles(apiClient, defaultPolicy(), clock, log, signal);
     isBootstrapped = true;
@@ -159,7 +171,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       log,
       { controllers: toldBy('kube-controller-manager'), scheduler: toldBy('kube-scheduler') },
       ending.clients.signal,
-      keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal),
+      [keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal), serviceCidr.keep(ending.clients.signal)],
     );
     log.info({ address: options.bindAddress, port: options.securePort }, 'serving');
     ready();
@@ -264,7 +276,7 @@ async function runClients(
   log: Logger,
   leftOut: { controllers: LeftOutReporter; scheduler: LeftOutReporter },
   signal: AbortSignal,
-  bootstrapping: Promise<void>,
+  bootstrapping: readonly Promise<void>[],
 ): Promise<void> {
   const client = clientOf(server, 'kube-controller-manager', clock, signal);
   const schedulerClient = clientOf(server, 'kube-scheduler', clock, signal);
@@ -288,7 +300,7 @@ async function runClients(
     {},
   );
   await Promise.all([
-    bootstrapping,
+    ...bootstrapping,
     informers.run(signal),
     runControllers(
       { client, clientOf: controllerClient, catalog: server.resources, informers, clock, log, leftOut: leftOut.controllers },

@@ -35,6 +35,7 @@ import { replicationController } from './replication-controller.ts';
 import { resourceQuotaController } from './resource-quota.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
+import { serviceCidrsController } from './service-cidrs.ts';
 import { statefulSetController } from './statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished.ts';
@@ -82,6 +83,7 @@ export function controllers(
     namespaceController(as('namespace-controller')),
     resourceQuotaController(as('resourcequota-controller')),
     serviceAccountController(as('serviceaccount-controller', 'service-account-controller')),
+    serviceCidrsController(as('service-cidr-controller', 'service-cidrs-controller')),
     garbageCollector(as('garbage-collector-controller', 'generic-garbage-collector')),
     clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
     podGcController(as('pod-garbage-collector'), options),

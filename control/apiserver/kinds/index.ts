@@ -33,7 +33,9 @@ import type { StrategyDeps } from './deps.ts';
 import { endpointSliceKind } from './discovery/endpointslice/strategy.ts';
 import { ingressKind } from './networking/ingress/strategy.ts';
 import { ingressClassKind } from './networking/ingressclass/strategy.ts';
+import { ipAddressKind } from './networking/ipaddress/strategy.ts';
 import { networkPolicyKind } from './networking/networkpolicy/strategy.ts';
+import { serviceCidrKind } from './networking/servicecidr/strategy.ts';
 import { runtimeClassKind } from './node/runtimeclass/strategy.ts';
 import { clusterRoleKind } from './rbac/clusterrole/strategy.ts';
 import { clusterRoleBindingKind } from './rbac/clusterrolebinding/strategy.ts';
@@ -74,6 +76,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   jobKind,
   ingressClassKind,
   ingressKind,
+  ipAddressKind,
   leaseKind,
   limitRangeKind,
   namespaceKind,
@@ -96,6 +99,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   secretKind,
   serviceKind(deps),
   serviceAccountKind,
+  serviceCidrKind,
   statefulSetKind,
   storageClassKind,
   volumeAttachmentKind,

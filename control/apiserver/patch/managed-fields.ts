@@ -51,6 +51,7 @@ const resetByStatus: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ['f:metadata', 'f:ownerReferences'],
   ],
   'apps/v1.Deployment': [['f:metadata', 'f:labels']],
+  'networking/v1.ServiceCIDR': [['f:metadata']],
 };
 
 /**

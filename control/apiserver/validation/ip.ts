@@ -35,6 +35,23 @@ export function validateCidr(value: string, path: string, accepted?: Accepted): 
   return cidr.first === ip.value ? [] : [invalidValue(path, value, 'must not have bits set beyond the prefix length')];
 }
 
+/** Of fields that are new enough to take nothing but the canonical form. Source: as above, IsValidIP and IsValidCIDR. */
+export function canonicalIpErrors(value: string): string[] {
+  const prefix = `Invalid value: ${JSON.stringify(value)}: `;
+  const errors = validateIp(value, '').map(({ message }) => message.slice(prefix.length));
+  const canonical = parseIp(value)?.text ?? value;
+  return errors.length > 0 || value === canonical ? errors : [`must be in canonical form (${JSON.stringify(canonical)})`];
+}
+
+/** The same for a prefix. */
+export function validateCanonicalCidr(value: string, path: string): FieldError[] {
+  const errors = validateCidr(value, path);
+  const cidr = parseCidr(value);
+  const canonical = cidr === undefined ? value : formatCidr(cidr);
+  if (errors.length > 0 || value === canonical) return errors;
+  return [invalidValue(path, value, `must be in canonical form (${JSON.stringify(canonical)})`)];
+}
+
 /** Addresses that traffic could never reach through a service. */
 export function validateEndpointIp(address: string, path: string): FieldError[] {
   // Read leniently, as upstream does: that it is badly written is another check's word.

@@ -69,7 +69,7 @@ export function createServiceAllocator(
   { serviceCidr, nodePortRange = defaultPorts }: ServiceAllocatorOptions,
 ): ServiceAllocator {
   const addresses = new IpAddresses(store, clock);
-  const ips = new ClusterIps(serviceCidr, addresses, random);
+  const ips = new ClusterIps(serviceCidr, store, addresses, random);
   const allocation = new PortAllocation(nodePortRange, store);
   const ports = new NodePorts(allocation, random);
   const ipRepair = new IpRepair({ store, clock, log, addresses, ips, events: events?.ips });

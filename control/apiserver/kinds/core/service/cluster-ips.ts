@@ -1,52 +1,50 @@
 /**
- * Cluster IPs, out of one IPv4 range. What is taken stands in the store ({@link IpAddresses}); what this server believes to be taken only
+ * Cluster IPs, out of the IPv4 ranges of the ServiceCIDRs. What is taken stands in the store ({@link IpAddresses}); what this server believes to be taken only
  * saves it from asking for addresses in vain.
  *
  * Source: upstream `pkg/registry/core/service/ipallocator`.
  */
 import { invalidValue } from '#api/field-error.ts';
-import { ipAddress, parseCidr, parseIp } from '#api/ip.ts';
+import { type Cidr, ipAddress, parseCidr, parseIp } from '#api/ip.ts';
 import { internalError, invalid } from '#api/status.ts';
 import type { Service } from '#api/types.generated.ts';
+import type { Store } from '#control/store/store.ts';
 import type { IpAddresses } from './ip-addresses.ts';
 import { refersTo } from './ip-addresses.ts';
-import { contains, isStatic, nextFree, type ScarceRange, staticBandSize } from './scarce-range.ts';
+import { isStatic, nextFree, type ScarceRange } from './scarce-range.ts';
+import { isWithin, ServiceRanges } from './service-ranges.ts';
 import { needsClusterIp } from './shape.ts';
 import type { Undo } from './undo.ts';
 
 /** After this many addresses that another server had taken, what this one believes is too old. */
 const maxCollisions = 8;
 
-/** The network of `10.96.0.0/16`, as numbers. @throws Error for a range that is no IPv4 prefix of at most 30 bits */
-function parseServiceCidr(cidr: string): { network: number; size: number } {
+/** @throws Error for a range that is no IPv4 prefix of at most 30 bits */
+function parseServiceCidr(cidr: string): Cidr {
   const parsed = parseCidr(cidr);
   if (parsed?.family !== 'IPv4' || parsed.prefixLength > 30) {
     throw new Error(`service CIDR "${cidr}" is not an IPv4 range with at least two addresses; give one such as 10.96.0.0/16`);
   }
-  return { network: Number(parsed.first), size: 2 ** (32 - parsed.prefixLength) };
+  return parsed;
 }
 
 /** The first address of the range, which only the service `default/kubernetes` may have. @throws Error for a range that is none */
-export const apiServerIpOf = (serviceCidr: string): string => numberToIpv4(parseServiceCidr(serviceCidr).network + 1);
+export const apiServerIpOf = (serviceCidr: string): string => numberToIpv4(Number(parseServiceCidr(serviceCidr).first) + 1);
 
 /** The service through which pods reach the API server. */
 const isApiServer = ({ metadata }: Service): boolean => metadata.namespace === 'default' && metadata.name === 'kubernetes';
 
 export class ClusterIps {
   readonly apiServerIp: string;
-  readonly #network: string;
-  readonly #range: ScarceRange;
+  readonly #ranges: ServiceRanges;
   readonly #addresses: IpAddresses;
   readonly #random: () => number;
   #believedTaken = new Set<number>();
 
-  /** @throws Error for a range that is no IPv4 prefix of at most 30 bits */
-  constructor(cidr: string, addresses: IpAddresses, random: () => number) {
-    const { network, size } = parseServiceCidr(cidr);
-    // The network's own address and its broadcast address are nobody's: upstream, too, refuses them as outside of the range.
-    this.#range = { first: network + 1, last: network + size - 2, staticSize: staticBandSize(size, 16, 256) };
-    this.#network = numberToIpv4(network);
-    this.apiServerIp = numberToIpv4(this.#range.first);
+  /** @param cidr of the flag @throws Error for a range that is no IPv4 prefix of at most 30 bits */
+  constructor(cidr: string, store: Store, addresses: IpAddresses, random: () => number) {
+    this.apiServerIp = apiServerIpOf(cidr);
+    this.#ranges = new ServiceRanges(store, parseServiceCidr(cidr));
     this.#addresses = addresses;
     this.#random = random;
   }
@@ -66,20 +64,28 @@ export class ClusterIps {
   }
 
   async #next(service: Service, undo: Undo, dryRun: boolean): Promise<string> {
-    if (dryRun) return this.#network;
-    // Nobody but the API server's own service gets the first one.
-    const isTaken = (value: number): boolean => value === this.#range.first || this.#believedTaken.has(value);
-    let looked = false;
+    const ready = (await this.#ranges.list()).filter(({ isReady }) => isReady);
+    if (dryRun && ready[0] !== undefined) return ready[0].network;
+    // Beginning anywhere, so that ranges fill up alike.
+    const start = ready.length > 1 ? Math.floor(this.#random() * ready.length) : 0;
+    const look = once(() => this.look());
+    for (const { addresses } of [...ready.slice(start), ...ready.slice(0, start)]) {
+      const ip = await this.#nextOf(addresses, service, undo, look);
+      if (ip !== undefined) return ip;
+    }
+    throw internalError(`failed to allocate a serviceIP for Service ${JSON.stringify(service.metadata.name)}: range is full`);
+  }
+
+  /** Undefined: the range is full. @param look learns what is taken; false: it has been done already */
+  async #nextOf(range: ScarceRange, service: Service, undo: Undo, look: () => Promise<boolean>): Promise<string | undefined> {
+    const reserved = ipv4ToNumber(this.apiServerIp);
+    // Nobody but the API server's own service gets its address.
+    const isTaken = (value: number): boolean => value === reserved || this.#believedTaken.has(value);
     for (let collisions = 0; ; ) {
-      const value = nextFree(this.#range, isTaken, this.#random);
+      const value = nextFree(range, isTaken, this.#random);
       // What others gave back is not known here: before the last resort, and before refusing, look.
-      if (!looked && (value === undefined || isStatic(this.#range, value) || collisions >= maxCollisions)) {
-        await this.look();
-        looked = true;
-        continue;
-      }
-      if (value === undefined)
-        throw internalError(`failed to allocate a serviceIP for Service ${JSON.stringify(service.metadata.name)}: range is full`);
+      if ((value === undefined || isStatic(range, value) || collisions >= maxCollisions) && (await look())) continue;
+      if (value === undefined) return undefined;
       const ip = numberToIpv4(value);
       if ((await this.#create(ip, service, undo)).kind === 'ok') return ip;
       collisions++;
@@ -91,7 +97,8 @@ export class ClusterIps {
       invalid({ group: '', name: 'Service' }, service.metadata.name, [
         invalidValue('spec.clusterIPs', service.spec.clusterIPs, `failed to allocate IP ${ip}: ${why}`),
       ]);
-    if (!this.isInRange(ip)) throw refuse('the provided network does not match the current range');
+    const ready = (await this.#ranges.list()).filter(({ isReady }) => isReady);
+    if (!isWithin(ready, ipv4ToNumber(ip))) throw refuse('the provided network does not match the current range');
     const isOwn = ip === this.apiServerIp && isApiServer(service);
     if (ip === this.apiServerIp && !isOwn) throw refuse('provided IP is already allocated');
     if (dryRun) return ip;
@@ -124,9 +131,10 @@ export class ClusterIps {
     return (service.spec.clusterIPs ?? []).filter((ip) => ip !== 'None');
   }
 
-  /** Whether an address is one of those that services get. */
-  isInRange(ip: string): boolean {
-    return contains(this.#range, ipv4ToNumber(ip));
+  /** Tells of an address whether it is one of those that services get, of ranges that are not ready, too. @throws StoreError */
+  async withinRanges(): Promise<(ip: string) => boolean> {
+    const ranges = await this.#ranges.list();
+    return (ip) => isWithin(ranges, ipv4ToNumber(ip));
   }
 
   /**
@@ -144,6 +152,17 @@ export class ClusterIps {
     const all = await this.#addresses.list();
     this.#believedTaken = new Set(all.map(({ ip }) => ipv4ToNumber(ip)));
   }
+}
+
+/** Does the work at the first call. @returns false from the second one on */
+function once(work: () => Promise<void>): () => Promise<boolean> {
+  let isDone = false;
+  return async () => {
+    if (isDone) return false;
+    isDone = true;
+    await work();
+    return true;
+  };
 }
 
 /** NaN, which lies in no range, for what is no IPv4 address. */

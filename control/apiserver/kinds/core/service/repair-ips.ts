@@ -47,7 +47,8 @@ export class IpRepair {
     const byIp = new Map((await this.#deps.addresses.list()).map((taken) => [taken.ip, taken]));
     const { objects: services } = await stored();
     const byName = new Map(services.map((service) => [`${service.metadata.namespace}/${service.metadata.name}`, service]));
-    await Promise.all(services.map((service) => this.#repairService(service, byIp, byName)));
+    const isInRange = await this.#deps.ips.withinRanges();
+    await Promise.all(services.map((service) => this.#repairService(service, byIp, byName, isInRange)));
     for (const taken of byIp.values()) await this.#repairAddress(taken, byName);
     await this.#deps.ips.look();
   }
@@ -56,11 +57,12 @@ export class IpRepair {
     service: Service,
     byIp: ReadonlyMap<string, TakenIp>,
     byName: ReadonlyMap<string, Service>,
+    isInRange: (ip: string) => boolean,
   ): Promise<void> {
     for (const ip of this.#ipsOf(service)) {
       if (parseIp(ip) === undefined) {
         this.#warn(service, 'ClusterIPNotValid', `Cluster IP ${ip} is not a valid IP; please recreate Service`);
-      } else if (!this.#deps.ips.isInRange(ip)) {
+      } else if (!isInRange(ip)) {
         const what = `Cluster IP [IPv4]: ${ip} is not within any configured Service CIDR; please recreate service`;
         this.#warn(service, 'ClusterIPOutOfRange', what);
       } else {

@@ -1,0 +1,21 @@
+/** IPAddresses: who has which address, services among others. Source: upstream `pkg/registry/networking/ipaddress/strategy.go`. */
+import { defineKind } from '../../define-kind.ts';
+import { ipAddressColumns } from './columns.ts';
+import { nameIsIp, validateIpAddress } from './validation.ts';
+
+export const ipAddressKind = defineKind({
+  resource: 'ipaddresses.networking.k8s.io',
+  cluster: true,
+  names: nameIsIp,
+  defaults(object) {
+    object.spec ??= {} as typeof object.spec;
+  },
+  prepare({ metadata }, old) {
+    // Nothing is added to a name that is to be generated: it would be no address.
+    if (old === undefined && (metadata.generateName ?? '') !== '') metadata.name = metadata.generateName ?? '';
+  },
+  checkedAgain: 'first',
+  validate: validateIpAddress,
+  immutable: ['spec.parentRef'],
+  columns: ipAddressColumns,
+});
