@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type ClusterEvent, mayHelp, nodeChanges } from './cluster-event.ts';
+import { type ClusterEvent, nodeChanges } from './cluster-event.ts';
 import { node, type PodFixture, pod } from './objects.testing.ts';
+import { mayHelp } from './queueing-hints.ts';
 
 describe('mayHelp', () => {
   const added: ClusterEvent = { kind: 'nodeAdded', node: node('n', { labels: { zone: 'x' } }) };

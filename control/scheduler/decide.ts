@@ -1,15 +1,17 @@
 /** Chooses a node for a pod: filters, then scores. Pure, except for the injected random number that breaks ties. */
 import type { Pod } from '#api/types.generated.ts';
-import { type Filtering, type FilterPlugin, type Rejection, rejectionOf, type ScorePlugin } from './framework.ts';
-import { type NodeInfo, podPriority, withPods } from './node-info.ts';
-import { type Snapshot, withNode } from './snapshot.ts';
+import { filterWithNominations, type Nominations, prepareFilters } from './feasible-nodes.ts';
+import type { FilterPlugin, Rejection, ScorePlugin } from './framework.ts';
+import type { NodeInfo } from './node-info.ts';
+import type { Snapshot } from './snapshot.ts';
 
-/** The nominated pods of each node: preemption is freeing resources for them there. */
-export type Nominations = ReadonlyMap<string, readonly Pod[]>;
+export { type Nominations, rejectNodeIn } from './feasible-nodes.ts';
 
 /** The score of one plugin for one node. */
 export interface NodeScore {
   plugin: string;
+  /** The plugin's own number, for example of taints. */
+  raw: number;
   /** 0 to 100, before the weight is applied. */
   score: number;
   weight: number;
@@ -23,15 +25,32 @@ export interface NodeVerdict {
   total?: number;
 }
 
+/** The scores of one plugin for all feasible nodes. */
+export interface PluginScores {
+  readonly plugin: string;
+  readonly weight: number;
+  /** The plugin's own numbers. */
+  readonly raw: readonly number[];
+  /** The same as scores from 0 to 100. */
+  readonly scores: readonly number[];
+}
+
 /** The result of one scheduling decision. */
 export interface Choice {
   /** The chosen node. Undefined when no node fits. */
-  node: string | undefined;
-  verdicts: readonly NodeVerdict[];
+  readonly node: string | undefined;
+  /** The nodes that fit, as far as they were looked for. */
+  readonly feasible: readonly NodeInfo[];
+  /** Empty when there was nothing to choose. Each in the order of {@link feasible}. */
+  readonly scores: readonly PluginScores[];
+  /** Those of the nodes that were looked at and do not fit. */
+  readonly rejections: ReadonlyMap<string, Rejection>;
   /** Set when a filter refused all nodes at once. */
-  refusal?: Rejection;
+  readonly refusal?: Rejection;
   /** The filters that rejected some node. One of their inputs must change before another attempt makes sense. */
-  rejectedBy: ReadonlySet<string>;
+  readonly rejectedBy: ReadonlySet<string>;
+  /** All of this by node, sorted by name. Made when asked for. */
+  readonly verdicts: readonly NodeVerdict[];
 }
 
 /** The plugins of a scheduler, in order. */
@@ -40,136 +59,174 @@ export interface Plugins {
   scores: readonly ScorePlugin[];
 }
 
-/** Chooses a node. `random` returns a number in [0, 1). */
+/** How many nodes are looked at before the best of those found is taken, and where the search begins. */
+export interface NodeSearch {
+  /** Percentage of the nodes that are enough when they fit; 0: fewer for larger clusters. */
+  percentageOfNodesToScore: number;
+  /** Where in the snapshot's order the next search begins, so that every node gets its turn. {@link chooseNode} moves it on. */
+  start: number;
+}
+
+/** So many feasible nodes are looked for in any case (upstream's minFeasibleNodesToFind). */
+const minNodesToFind = 100;
+const minPercentageToFind = 5;
+
+/** How many feasible nodes are enough. Source: upstream's numFeasibleNodesToFind. */
+export function nodesToFind(percentageOfNodesToScore: number, nodeCount: number): number {
+  if (nodeCount < minNodesToFind) return nodeCount;
+  const adaptive = Math.max(minPercentageToFind, 50 - Math.trunc(nodeCount / 125));
+  const percentage = percentageOfNodesToScore === 0 ? adaptive : percentageOfNodesToScore;
+  return Math.max(minNodesToFind, Math.trunc((nodeCount * percentage) / 100));
+}
+
+/** Chooses a node. `random` returns a number in [0, 1). @param search default: looks at all nodes */
 export function chooseNode(
   pod: Pod,
   snapshot: Snapshot,
   nominations: Nominations,
   plugins: Plugins,
   random: () => number,
+  search: NodeSearch = { percentageOfNodesToScore: 100, start: 0 },
 ): Choice {
-  const filtering = prepareFilters(pod, snapshot, plugins.filters);
-  if (filtering.refusal !== undefined) {
-    const { refusal } = filtering;
-    const verdicts = snapshot.nodes.map(({ name }) => ({ node: name, rejection: refusal }));
-    return { node: undefined, verdicts, refusal, rejectedBy: new Set([refusal.plugin]) };
-  }
+  const found = findNodes(pod, snapshot, nominations, plugins, search);
+  const { feasible } = found;
+  const scores = feasible.length > 1 ? scoreNodes(pod, feasible, snapshot, plugins.scores) : [];
+  return choiceOf(snapshot, found, scores, feasible[best(totals(feasible.length, scores), random)]?.name);
+}
+
+/** What the filters found. */
+export interface Found {
+  readonly feasible: readonly NodeInfo[];
+  readonly rejections: Map<string, Rejection>;
+  readonly refusal?: Rejection | undefined;
+  /** Rejects all nodes that are neither feasible nor in {@link rejections}. Absent: these were not looked at. */
+  readonly others?: Rejection | undefined;
+}
+
+/** Runs the filters until enough nodes are found. */
+export function findNodes(
+  pod: Pod,
+  snapshot: Snapshot,
+  nominations: Nominations,
+  { filters, scores }: Plugins,
+  search: NodeSearch,
+): Found {
+  const prepared = prepareFilters(pod, snapshot, filters);
   const rejections = new Map<string, Rejection>();
-  const rejectNode = (info: NodeInfo): Rejection | undefined => {
-    const rejection = filterWithNominations(pod, info, snapshot, nominations, plugins.filters, filtering);
+  const { refusal, onlyNodes } = prepared;
+  if (refusal !== undefined) return { feasible: [], rejections, refusal, others: refusal };
+  const check = (info: NodeInfo): boolean => {
+    const rejection = filterWithNominations(pod, info, nominations, prepared);
     if (rejection !== undefined) rejections.set(info.name, rejection);
-    return rejection;
+    return rejection === undefined;
   };
   // The pod has a nominated node. Like upstream, no other node is checked while that one fits.
   const nominated = snapshot.node(pod.status?.nominatedNodeName ?? '');
-  const feasible =
-    nominated !== undefined && rejectNode(nominated) === undefined
-      ? [nominated]
-      : snapshot.nodes.filter((info) => !rejections.has(info.name) && rejectNode(info) === undefined);
-  const scores = feasible.length > 1 ? scoreNodes(pod, feasible, snapshot, plugins.scores) : new Map<string, NodeScore[]>();
-  const verdicts = [
-    ...feasible.map(({ name }) => scoredVerdict(name, scores.get(name))),
-    ...[...rejections].map(([node, rejection]) => ({ node, rejection })),
-  ];
-  return {
-    node: best(verdicts.slice(0, feasible.length), random),
-    verdicts: verdicts.sort((a, b) => (a.node < b.node ? -1 : 1)),
-    rejectedBy: new Set([...rejections.values()].map(({ plugin }) => plugin)),
-  };
+  if (nominated !== undefined && check(nominated)) return { feasible: [nominated], rejections };
+  const nodes = onlyNodes === undefined ? snapshot.nodes : [...onlyNodes.names].flatMap((name) => snapshot.node(name) ?? []);
+  // Without scores, the first node that fits is as good as any.
+  const wanted = scores.length === 0 ? 1 : nodesToFind(search.percentageOfNodesToScore, nodes.length);
+  const feasible = walk(nodes, search.start, wanted, (info) => !rejections.has(info.name) && check(info));
+  const { length } = snapshot.nodes;
+  if (length > 0) search.start = (search.start + feasible.length + rejections.size) % length;
+  return { feasible, rejections, others: onlyNodes?.rejection };
 }
 
-interface PreparedFilters {
-  checks: readonly Extract<Filtering, { kind: 'check' }>[];
-  refusal?: Rejection;
-  /** Nodes outside of this set are rejected without a check. */
-  onlyNodes?: { names: ReadonlySet<string>; rejection: Rejection };
-}
-
-function prepareFilters(pod: Pod, snapshot: Snapshot, filters: readonly FilterPlugin[]): PreparedFilters {
-  const checks: Extract<Filtering, { kind: 'check' }>[] = [];
-  let onlyNodes: PreparedFilters['onlyNodes'];
-  for (const { name, prepare } of filters) {
-    const filtering = prepare(pod, snapshot);
-    if (filtering.kind === 'refuse') return { checks, refusal: filtering.rejection };
-    if (filtering.kind === 'skip') continue;
-    checks.push(filtering);
-    if (filtering.onlyNodes !== undefined) {
-      onlyNodes = {
-        names: filtering.onlyNodes,
-        rejection: rejectionOf(name, false, `node(s) didn't satisfy plugin(s) [${name}]`),
-      };
-    }
+/** The first `wanted` nodes from position `start` on, in a circle, that pass the check. */
+function walk(nodes: readonly NodeInfo[], start: number, wanted: number, check: (info: NodeInfo) => boolean): NodeInfo[] {
+  const found: NodeInfo[] = [];
+  const { length } = nodes;
+  let position = length === 0 ? 0 : start % length;
+  for (let looked = 0; looked < length && found.length < wanted; looked++) {
+    const info = nodes[position];
+    if (info !== undefined && check(info)) found.push(info);
+    position = position + 1 === length ? 0 : position + 1;
   }
-  return onlyNodes === undefined ? { checks } : { checks, onlyNodes };
+  return found;
 }
 
-function runFilters({ checks, onlyNodes }: PreparedFilters, info: NodeInfo): Rejection | undefined {
-  if (onlyNodes !== undefined && !onlyNodes.names.has(info.name)) return onlyNodes.rejection;
-  for (const { check } of checks) {
-    const rejection = check(info);
-    if (rejection !== undefined) return rejection;
-  }
-  return undefined;
-}
-
-/**
- * Checks a node twice: with and without the pods that are nominated to it and have at least this pod's priority. Both must fit,
- * because nominated pods may never come, and if they come the pod must not have taken their resources.
- */
-function filterWithNominations(
-  pod: Pod,
-  info: NodeInfo,
-  snapshot: Snapshot,
-  nominations: Nominations,
-  filters: readonly FilterPlugin[],
-  prepared: PreparedFilters,
-): Rejection | undefined {
-  const expected = (nominations.get(info.name) ?? []).filter(
-    (other) => other.metadata.uid !== pod.metadata.uid && podPriority(other) >= podPriority(pod),
-  );
-  if (expected.length > 0) {
-    const rejection = rejectNodeIn(pod, withPods(info, expected), snapshot, filters);
-    if (rejection !== undefined) return rejection;
-  }
-  return runFilters(prepared, info);
-}
-
-/**
- * Whether a node in the state `info` rejects the pod, with all other nodes as in the snapshot. @returns the rejection; undefined
- * when the node fits
- */
-export function rejectNodeIn(
-  pod: Pod,
-  info: NodeInfo,
-  snapshot: Snapshot,
-  filters: readonly FilterPlugin[],
-): Rejection | undefined {
-  const prepared = prepareFilters(pod, withNode(snapshot, info), filters);
-  return prepared.refusal ?? runFilters(prepared, info);
-}
-
-function scoreNodes(
+/** Runs the score plugins that apply to the pod. */
+export function scoreNodes(
   pod: Pod,
   feasible: readonly NodeInfo[],
   snapshot: Snapshot,
   plugins: readonly ScorePlugin[],
-): Map<string, NodeScore[]> {
-  const byNode = new Map(feasible.map(({ name }): [string, NodeScore[]] => [name, []]));
-  for (const { name, weight, score } of plugins) {
-    score(pod, feasible, snapshot)?.forEach((value, index) => {
-      byNode.get(feasible[index]?.name ?? '')?.push({ plugin: name, score: value, weight });
-    });
+): PluginScores[] {
+  const all: PluginScores[] = [];
+  for (const { name, weight, score, normalise } of plugins) {
+    const raw = score(pod, feasible, snapshot);
+    if (raw !== undefined) all.push({ plugin: name, weight, raw, scores: normalise === undefined ? raw : normalise(raw) });
   }
-  return byNode;
+  return all;
 }
 
-function scoredVerdict(node: string, scores: readonly NodeScore[] | undefined): NodeVerdict {
-  if (scores === undefined) return { node };
-  return { node, scores, total: scores.reduce((sum, { score, weight }) => sum + score * weight, 0) };
+/** The weighted sums for all feasible nodes. */
+export function totals(count: number, scores: readonly PluginScores[]): number[] {
+  const sums = Array.from({ length: count }, () => 0);
+  for (const { weight, scores: ofPlugin } of scores)
+    for (let index = 0; index < count; index++) sums[index] = (sums[index] ?? 0) + (ofPlugin[index] ?? 0) * weight;
+  return sums;
 }
 
-function best(feasible: readonly NodeVerdict[], random: () => number): string | undefined {
-  const highest = Math.max(...feasible.map(({ total }) => total ?? 0));
-  const tied = feasible.filter(({ total }) => (total ?? 0) === highest);
-  return tied[Math.floor(random() * tied.length)]?.node;
+/** The position of the highest sum. Chance decides among several. */
+export function best(sums: readonly number[], random: () => number): number {
+  let highest = Number.NEGATIVE_INFINITY;
+  let tied = 0;
+  for (const sum of sums) {
+    if (sum > highest) [highest, tied] = [sum, 1];
+    else if (sum === highest) tied++;
+  }
+  let nth = Math.floor(random() * tied);
+  return sums.findIndex((sum) => sum === highest && nth-- === 0);
+}
+
+/** Puts a decision together. */
+export function choiceOf(
+  snapshot: Snapshot,
+  { feasible, rejections, refusal, others }: Found,
+  scores: readonly PluginScores[],
+  node: string | undefined,
+): Choice {
+  // Before the cache changes: later nobody could tell what the other nodes were.
+  if (others !== undefined && node === undefined)
+    for (const { name } of snapshot.nodes) if (!rejections.has(name)) rejections.set(name, others);
+  const rejectedBy = new Set<string>();
+  for (const { plugin } of rejections.values()) rejectedBy.add(plugin);
+  if (refusal !== undefined) rejectedBy.add(refusal.plugin);
+  return {
+    node,
+    feasible,
+    scores,
+    rejections,
+    ...(refusal === undefined ? {} : { refusal }),
+    rejectedBy,
+    get verdicts() {
+      return verdictsOf(
+        feasible.map(({ name }) => name),
+        scores,
+        rejections,
+      );
+    },
+  };
+}
+
+/** A decision by node, sorted by name. */
+export function verdictsOf(
+  feasible: readonly string[],
+  scores: readonly PluginScores[],
+  rejections: ReadonlyMap<string, Rejection>,
+): NodeVerdict[] {
+  const sums = totals(feasible.length, scores);
+  const fit = feasible.map((name, index): NodeVerdict => {
+    if (feasible.length === 1) return { node: name };
+    const ofNode = scores.map(({ plugin, weight, raw, scores: all }) => ({
+      plugin,
+      weight,
+      raw: raw[index] ?? 0,
+      score: all[index] ?? 0,
+    }));
+    return { node: name, scores: ofNode, total: sums[index] ?? 0 };
+  });
+  const unfit = Array.from(rejections, ([node, rejection]): NodeVerdict => ({ node, rejection }));
+  return [...fit, ...unfit].sort((a, b) => (a.node < b.node ? -1 : 1));
 }

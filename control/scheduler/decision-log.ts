@@ -1,5 +1,6 @@
-/** Keeps the last scheduling decisions, so that users can ask why a pod is on its node or waits. */
-import type { NodeVerdict } from './decide.ts';
+/** Keeps the last scheduling decisions of each pod, so that users can ask why a pod is on its node or waits. */
+import { type Choice, type NodeVerdict, type PluginScores, verdictsOf } from './decide.ts';
+import type { Rejection } from './framework.ts';
 
 /** The outcome of one attempt. */
 export type Outcome =
@@ -15,33 +16,84 @@ export interface Decision {
   /** Number of the attempt to place this pod, from 1. */
   attempt: number;
   outcome: Outcome;
-  /** The result for each node, sorted by name: the rejection or the scores. */
-  nodes: readonly NodeVerdict[];
+  /** The result for each node that was looked at, sorted by name: the rejection or the scores. Made when asked for. */
+  readonly nodes: readonly NodeVerdict[];
 }
+
+/** What is remembered of an attempt. */
+export type Attempt = Omit<Decision, 'nodes'> & {
+  /** Absent when no node was looked at. */
+  choice?: Choice | undefined;
+};
 
 /** The last decisions. */
 export interface DecisionLog {
-  add(decision: Decision): void;
+  add(attempt: Attempt): void;
   /** The decisions, oldest first. With `namespace/name`, only those of one pod. */
   list(key?: string): Decision[];
 }
 
-/** Makes a log that keeps the last `capacity` decisions. */
-export function createDecisionLog(capacity: number): DecisionLog {
-  let ring: Decision[] = [];
-  let oldest = 0;
+/** Bounds of a log. */
+export interface DecisionLogLimits {
+  /** Decisions in all. Default 1000. */
+  decisions?: number;
+  /** Decisions of one pod. Default 5. */
+  perPod?: number;
+  /** Verdicts of plugins on nodes, in all decisions together: each takes some 16 bytes. Default 2 million. */
+  verdicts?: number;
+}
+
+interface Kept extends Decision {
+  readonly key: string;
+  readonly cost: number;
+}
+
+/** Makes a log. The oldest decisions are forgotten first. */
+export function createDecisionLog({ decisions = 1000, perPod = 5, verdicts = 2_000_000 }: DecisionLogLimits = {}): DecisionLog {
+  const all = new Set<Kept>();
+  const byPod = new Map<string, Kept[]>();
+  let cost = 0;
+
+  const forget = (one: Kept): void => {
+    if (!all.delete(one)) return;
+    cost -= one.cost;
+    const left = (byPod.get(one.key) ?? []).filter((other) => other !== one);
+    if (left.length > 0) byPod.set(one.key, left);
+    else byPod.delete(one.key);
+  };
+
   return {
-    add(decision) {
-      if (ring.length < capacity) ring.push(decision);
-      else {
-        ring[oldest] = decision;
-        oldest = (oldest + 1) % capacity;
+    add(attempt) {
+      const kept = keep(attempt);
+      all.add(kept);
+      cost += kept.cost;
+      const ofPod = byPod.get(kept.key) ?? [];
+      byPod.set(kept.key, [...ofPod, kept]);
+      const [first] = ofPod;
+      if (first !== undefined && ofPod.length >= perPod) forget(first);
+      for (const oldest of all) {
+        if (all.size <= decisions && cost <= verdicts) break;
+        forget(oldest);
       }
     },
-    list(key) {
-      ring = [...ring.slice(oldest), ...ring.slice(0, oldest)];
-      oldest = 0;
-      return ring.filter(({ pod }) => key === undefined || key === `${pod.namespace}/${pod.name}`);
+    list: (key) => (key === undefined ? [...all] : [...(byPod.get(key) ?? [])]),
+  };
+}
+
+function keep({ pod, atMs, attempt, outcome, choice }: Attempt): Kept {
+  // Only names: the infos of nodes would keep all their pods in memory.
+  const feasible = (choice?.feasible ?? []).map(({ name }) => name);
+  const scores: readonly PluginScores[] = choice?.scores ?? [];
+  const rejections: ReadonlyMap<string, Rejection> = choice?.rejections ?? new Map<string, Rejection>();
+  return {
+    pod,
+    atMs,
+    attempt,
+    outcome,
+    key: `${pod.namespace}/${pod.name}`,
+    cost: 1 + feasible.length * (2 + scores.length) + 2 * rejections.size,
+    get nodes() {
+      return verdictsOf(feasible, scores, rejections);
     },
   };
 }

@@ -18,14 +18,29 @@ export interface Rejection {
   preemptible: boolean;
 }
 
+/** How the pods of a node that is tried differ from those in the snapshot. */
+export interface PodChanges {
+  readonly added: readonly Pod[];
+  readonly removed: readonly Pod[];
+}
+
+/**
+ * Whether a node can run the pod. @param changes how its pods differ from the snapshot's, when a state is tried; a check that
+ * counts pods elsewhere than in `info` takes them into account
+ */
+export type NodeCheck = (info: NodeInfo, changes?: PodChanges) => Rejection | undefined;
+
 /**
  * The result of a filter for one pod, prepared once for all nodes. It is nothing to check; a check per node (possibly with the
  * only nodes that can match); or a refusal of all nodes.
  */
 export type Filtering =
   | { kind: 'skip' }
-  | { kind: 'check'; check: (info: NodeInfo) => Rejection | undefined; onlyNodes?: ReadonlySet<string> }
+  | { kind: 'check'; check: NodeCheck; onlyNodes?: ReadonlySet<string> }
   | { kind: 'refuse'; rejection: Rejection };
+
+/** Nothing to check: upstream's status Skip of PreFilter. */
+export const skip: Filtering = { kind: 'skip' };
 
 /** A filter plugin: finds the nodes that can run a pod. */
 export interface FilterPlugin {
@@ -40,16 +55,18 @@ export interface ScorePlugin {
   /** The factor of this plugin's scores in the sum of all scores. */
   weight: number;
   /**
-   * A score from 0 to 100 for each feasible node, in the order of `feasible`. Undefined when the plugin does not apply to this
-   * pod.
+   * The plugin's own number for each feasible node, in the order of `feasible`: 0 to 100 where there is no {@link normalise}.
+   * Undefined when the plugin does not apply to this pod (upstream's status Skip of PreScore).
    */
   score(pod: Pod, feasible: readonly NodeInfo[], snapshot: Snapshot): number[] | undefined;
+  /** Makes scores from 0 to 100 of the numbers for all feasible nodes. */
+  normalise?(raw: readonly number[]): number[];
 }
 
 /** The highest score of a plugin. */
 export const maxNodeScore = 100;
 
-/** Makes a rejection. */
+/** Makes a rejection. Make it once for many nodes. */
 export const rejectionOf = (plugin: string, preemptible: boolean, ...reasons: string[]): Rejection => ({
   plugin,
   reasons,
@@ -61,7 +78,8 @@ export const rejectionOf = (plugin: string, preemptible: boolean, ...reasons: st
  * DefaultNormalizeScore).
  */
 export function normalise(scores: readonly number[], reverse: boolean): number[] {
-  const largest = Math.max(0, ...scores);
+  let largest = 0;
+  for (const score of scores) if (score > largest) largest = score;
   if (largest === 0) return scores.map((score) => (reverse ? maxNodeScore : score));
   return scores.map((score) => {
     const scaled = Math.trunc((maxNodeScore * score) / largest);

@@ -5,30 +5,35 @@ import { podPriority } from './node-info.ts';
 
 /** The nominated node of each pod. */
 export class NominationBook {
-  readonly #byUid = new Map<string, { pod: Pod; node: string }>();
+  readonly #nodes = new Map<string, string>();
+  readonly #byNode = new Map<string, Pod[]>();
 
   set(pod: Pod, node: string): void {
-    this.#byUid.set(pod.metadata.uid, { pod, node });
+    this.delete(pod.metadata.uid);
+    this.#nodes.set(pod.metadata.uid, node);
+    this.#byNode.set(node, [...(this.#byNode.get(node) ?? []), pod]);
   }
 
   delete(uid: string): void {
-    this.#byUid.delete(uid);
+    const node = this.#nodes.get(uid);
+    if (node === undefined) return;
+    this.#nodes.delete(uid);
+    const left = (this.#byNode.get(node) ?? []).filter(({ metadata }) => metadata.uid !== uid);
+    if (left.length > 0) this.#byNode.set(node, left);
+    else this.#byNode.delete(node);
   }
 
   nodeOf(uid: string): string | undefined {
-    return this.#byUid.get(uid)?.node;
+    return this.#nodes.get(uid);
   }
 
+  /** All nominations as they are now: it changes with the book. */
   byNode(): Nominations {
-    const byNode = new Map<string, Pod[]>();
-    for (const { pod, node } of this.#byUid.values()) byNode.set(node, [...(byNode.get(node) ?? []), pod]);
-    return byNode;
+    return this.#byNode;
   }
 
   /** The pods nominated to the node that have a lower priority than `priority`. */
   below(node: string, priority: number): Pod[] {
-    return [...this.#byUid.values()]
-      .filter((entry) => entry.node === node && podPriority(entry.pod) < priority)
-      .map(({ pod }) => pod);
+    return (this.#byNode.get(node) ?? []).filter((pod) => podPriority(pod) < priority);
   }
 }

@@ -8,10 +8,11 @@ import { nodeUnschedulable } from './filter/node-unschedulable.ts';
 import { podTopologySpread } from './filter/pod-topology-spread.ts';
 import { taintToleration } from './filter/taint-toleration.ts';
 import type { FilterPlugin, ScorePlugin } from './framework.ts';
+import { balancedAllocation } from './score/balanced-allocation.ts';
 import { imageLocality } from './score/image-locality.ts';
 import { interPodAffinityScore } from './score/inter-pod-affinity.ts';
 import { nodeAffinityScore } from './score/node-affinity.ts';
-import { balancedAllocation, leastAllocated } from './score/node-resources.ts';
+import { leastAllocated } from './score/node-resources-fit.ts';
 import { podTopologySpreadScore } from './score/pod-topology-spread.ts';
 import { taintTolerationScore } from './score/taint-toleration.ts';
 

@@ -20,6 +20,20 @@ export interface PreemptionInput {
   budgets: readonly PodDisruptionBudget[];
   /** Counts as the start time of pods that have none yet. */
   nowMs: number;
+  /** How many nodes on which evictions would help are enough. Absent: all are looked at. */
+  search?: CandidateSearch | undefined;
+}
+
+/** How the nodes of a large cluster are tried. Source: upstream's DefaultPreemptionArgs. */
+export interface CandidateSearch {
+  maxCandidates: number;
+  /** In [0, 1): where among the nodes the search begins. */
+  start: number;
+}
+
+/** The candidates that are enough in a cluster of this size. */
+export function candidatesToFind(nodeCount: number, minPercentage = 10, minAbsolute = 100): number {
+  return Math.min(nodeCount, Math.max(Math.trunc((nodeCount * minPercentage) / 100), minAbsolute));
 }
 
 /** The result: no eviction, or the victims on one node. */
@@ -36,6 +50,8 @@ interface Candidate {
 }
 
 const plugin = 'DefaultPreemption';
+const notHelpful = rejectionOf(plugin, false, 'Preemption is not helpful for scheduling');
+const noVictims = rejectionOf(plugin, false, 'No preemption victims found for incoming pod');
 
 /** Chooses the node on which evictions do the least harm, and the fewest pods to evict there. */
 export function planPreemption(input: PreemptionInput): PreemptionPlan {
@@ -43,15 +59,19 @@ export function planPreemption(input: PreemptionInput): PreemptionPlan {
   if (ineligible !== undefined) return { kind: 'none', message: ineligible, clearNomination: false };
   const candidates: Candidate[] = [];
   const rejections: Rejection[] = [];
+  const hopeful: NodeInfo[] = [];
   for (const { node, rejection } of input.verdicts) {
     const info = input.snapshot.node(node);
-    if (info === undefined || rejection === undefined || !rejection.preemptible) {
-      rejections.push(rejectionOf(plugin, false, 'Preemption is not helpful for scheduling'));
-      continue;
-    }
+    if (info === undefined || rejection === undefined || !rejection.preemptible) rejections.push(notHelpful);
+    else hopeful.push(info);
+  }
+  const { maxCandidates = hopeful.length, start = 0 } = input.search ?? {};
+  const first = Math.floor(start * hopeful.length);
+  for (const info of [...hopeful.slice(first), ...hopeful.slice(0, first)]) {
     const found = victimsOn(info, input);
     if ('victims' in found) candidates.push(found);
     else rejections.push(found);
+    if (candidates.length >= maxCandidates) break;
   }
   const chosen = leastHarmful(candidates, input.nowMs);
   if (chosen !== undefined) return { kind: 'evict', node: chosen.node, victims: chosen.victims };
@@ -86,7 +106,7 @@ function isBeingPreempted({ metadata, status }: Pod): boolean {
 function victimsOn(info: NodeInfo, input: PreemptionInput): Candidate | Rejection {
   const { pod, nowMs } = input;
   const lower = info.pods.filter((other) => podPriority(other) < podPriority(pod));
-  if (lower.length === 0) return rejectionOf(plugin, false, 'No preemption victims found for incoming pod');
+  if (lower.length === 0) return noVictims;
   const emptied = withoutPods(info, lower);
   const rejection = rejects(emptied, input);
   if (rejection !== undefined) return rejection;

@@ -18,7 +18,7 @@ import type { Informers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import { SchedulerCache } from './cache.ts';
 import { nodeChanges } from './cluster-event.ts';
-import { type Choice, chooseNode } from './decide.ts';
+import { type Choice, chooseNode, type NodeSearch } from './decide.ts';
 import { createDecisionLog, type Decision, type Outcome } from './decision-log.ts';
 import { ChangeGuard, nodeProblems, podProblems } from './left-out-parts.ts';
 import { fitErrorMessage, noNodesMessage, truncateNote } from './messages.ts';
@@ -26,10 +26,10 @@ import { podKey, podPriority } from './node-info.ts';
 import { NominationBook } from './nominations.ts';
 import { filterPlugins, scorePlugins } from './plugins.ts';
 import { createPodStatusWriter } from './pod-status-writer.ts';
-import { type PreemptionPlan, planPreemption } from './preemption.ts';
+import { candidatesToFind, type PreemptionPlan, planPreemption } from './preemption.ts';
 import { type QueuedPod, type QueueLengths, type QueueOptions, SchedulingQueue } from './queue.ts';
 import { podResources } from './resources.ts';
-import { createSnapshot, type Snapshot } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** What the scheduler works with. */
 export interface SchedulerDeps {
@@ -66,8 +66,9 @@ export interface Scheduler {
 const plugins = { filters: filterPlugins, scores: scorePlugins };
 /** Limit of bindings and status writes in progress. */
 const maxTasks = 100;
-/** After this number of decisions in a row, the event loop handles replies from the server. */
-const decisionsPerTurn = 4;
+/** After this number of decisions in a row, or this time, the event loop handles replies from the server. */
+const decisionsPerTurn = 32;
+const turnMs = 5;
 /** The message of the dynamic-resources plugin, which runs before preemption and has nothing to free for pods without claims. */
 const noClaims = 'no new claims to deallocate';
 
@@ -75,10 +76,9 @@ const noClaims = 'no new claims to deallocate';
 export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions = {}): Scheduler {
   const { client, informers, clock, random, log, events } = deps;
   const schedulerName = options.schedulerName ?? 'default-scheduler';
-  const cache = new SchedulerCache();
   const queue = new SchedulingQueue(clock, options.queue);
   const nominations = new NominationBook();
-  const decisions = createDecisionLog(options.rememberedDecisions ?? 1000);
+  const decisions = createDecisionLog({ decisions: options.rememberedDecisions ?? 1000 });
   const status = createPodStatusWriter(client, clock);
   const tasks = new Set<Promise<void>>();
   const guard = new ChangeGuard(deps.leftOut);
@@ -89,12 +89,12 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   const services = informers.informer('services');
   const replicaSets = informers.informer('replicasets.apps');
 
-  const snapshot = (): Snapshot =>
-    createSnapshot(cache.nodeInfos(), {
-      namespaceLabels: (name) => namespaces.cache.get(name)?.metadata.labels ?? {},
-      services: (namespace) => services.cache.list(namespace),
-      replicaSet: (namespace, name) => replicaSets.cache.get(`${namespace}/${name}`),
-    });
+  const cache = new SchedulerCache({
+    namespaceLabels: (name) => namespaces.cache.get(name)?.metadata.labels ?? {},
+    services: (namespace) => services.cache.list(namespace),
+    replicaSet: (namespace, name) => replicaSets.cache.get(`${namespace}/${name}`),
+  });
+  const search: NodeSearch = { percentageOfNodesToScore: 0, start: 0 };
 
   function podChanged(pod: Pod): void {
     const { uid } = pod.metadata;
@@ -119,7 +119,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     nominations.delete(uid);
     cache.setPod(pod, node);
     if (known === undefined || !sameJson(known.metadata.labels ?? {}, labels ?? {}))
-      queue.move({ kind: 'assignedPodChanged', pod });
+      queue.move({ kind: 'assignedPodChanged', pod, ...(known === undefined ? {} : { previous: known }) });
     if (known !== undefined && requestsLess(pod, known)) queue.move({ kind: 'resourcesFreed', pod });
   }
 
@@ -139,7 +139,12 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   }
 
   function namespaceUpdated({ metadata }: Namespace, previous: Namespace): void {
-    if (!sameJson(metadata.labels ?? {}, previous.metadata.labels ?? {})) queue.move({ kind: 'namespaceChanged' });
+    if (!sameJson(metadata.labels ?? {}, previous.metadata.labels ?? {})) namespaceChanged();
+  }
+
+  function namespaceChanged(): void {
+    cache.namespaceChanged();
+    queue.move({ kind: 'namespaceChanged' });
   }
 
   const takePod = (pod: Pod): void =>
@@ -169,7 +174,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
           queue.move({ kind: 'nodeDeleted' });
         },
       }),
-      namespaces.subscribe({ added: () => queue.move({ kind: 'namespaceChanged' }), updated: namespaceUpdated }),
+      namespaces.subscribe({ added: namespaceChanged, updated: namespaceUpdated }),
       pods.subscribe({
         added: takePod,
         updated: takePod,
@@ -198,16 +203,16 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       events.event(pod, 'Warning', 'FailedScheduling', `skip schedule deleting pod: ${podKey(pod)}`);
       return;
     }
-    const remember = (outcome: Outcome, verdicts: Choice['verdicts'] = []): void => {
+    const remember = (outcome: Outcome, choice?: Choice): void => {
       const { namespace = '', name } = pod.metadata;
-      decisions.add({ pod: { namespace, name, uid }, atMs: clock.now(), attempt: attempts, outcome, nodes: verdicts });
+      decisions.add({ pod: { namespace, name, uid }, atMs: clock.now(), attempt: attempts, outcome, choice });
     };
     try {
-      const seen = snapshot();
+      const seen = cache.snapshot();
       if (seen.nodes.length === 0) return unschedulable(pod, noNodesMessage, new Set(), remember);
-      const choice = chooseNode(pod, seen, nominations.byNode(), plugins, random);
+      const choice = chooseNode(pod, seen, nominations.byNode(), plugins, random, search);
       if (choice.node !== undefined)
-        return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice.verdicts));
+        return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice));
       tryPreemption(pod, choice, seen, remember);
     } catch (error) {
       const message = errorText(error);
@@ -247,7 +252,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     log.info({ pod: podKey(pod), node }, 'Successfully bound pod to node');
   }
 
-  type Remember = (outcome: Outcome, verdicts?: Choice['verdicts']) => void;
+  type Remember = (outcome: Outcome, choice?: Choice) => void;
 
   function unschedulable(pod: Pod, message: string, rejectedBy: ReadonlySet<string>, remember: Remember): void {
     nominations.delete(pod.metadata.uid);
@@ -257,27 +262,32 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   }
 
   function tryPreemption(pod: Pod, choice: Choice, seen: Snapshot, remember: Remember): void {
-    const { verdicts, refusal, rejectedBy } = choice;
+    const { refusal, rejectedBy } = choice;
     const plan = planPreemption({
       pod,
       snapshot: seen,
-      verdicts,
+      verdicts: Array.from(choice.rejections, ([node, rejection]) => ({ node, rejection })),
       nominations: nominations.byNode(),
       filters: filterPlugins,
       // PodDisruptionBudgets are not served yet. Preemption only prefers to respect them.
       budgets: [],
       nowMs: clock.now(),
+      search: { maxCandidates: candidatesToFind(seen.nodes.length), start: random() },
     });
-    const rejections = verdicts.flatMap(({ rejection }) => rejection ?? []);
     const afterwards = plan.kind === 'evict' ? [] : [noClaims, `preemption: ${plan.message}`];
-    const message = fitErrorMessage({ nodeCount: seen.nodes.length, refusal, rejections, afterwards });
+    const message = fitErrorMessage({
+      nodeCount: seen.nodes.length,
+      refusal,
+      rejections: choice.rejections.values(),
+      afterwards,
+    });
     if (plan.kind === 'evict') {
-      remember({ kind: 'unschedulable', message, nominatedNode: plan.node, victims: plan.victims.map(podKey) }, verdicts);
+      remember({ kind: 'unschedulable', message, nominatedNode: plan.node, victims: plan.victims.map(podKey) }, choice);
       start(preempt(pod, plan, message, rejectedBy));
       return;
     }
     if (plan.clearNomination) nominations.delete(pod.metadata.uid);
-    remember({ kind: 'unschedulable', message }, verdicts);
+    remember({ kind: 'unschedulable', message }, choice);
     queue.rejected(pod.metadata.uid, rejectedBy);
     start(reportFailure(pod, 'Unschedulable', message, plan.clearNomination ? '' : undefined));
   }
@@ -334,11 +344,14 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       );
       if (!ready || signal.aborted) return;
       const unsubscribe = subscribe();
-      for (let decided = 1; ; decided++) {
+      for (let decided = 1, turnStartMs = clock.monotonic(); ; decided++) {
         const next = await queue.pop(signal);
         if (next === undefined) break;
         scheduleOne(next);
-        if (decided % decisionsPerTurn === 0) await macrotask();
+        if (decided % decisionsPerTurn === 0 || clock.monotonic() - turnStartMs > turnMs) {
+          await macrotask();
+          turnStartMs = clock.monotonic();
+        }
         if (tasks.size >= maxTasks) await Promise.race(tasks);
       }
       unsubscribe();

@@ -4,11 +4,14 @@ import { controllerOf } from '#api/meta.ts';
 import { type LabelMatcher, labelMatcher, labelMatcherOf, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import type { Pod, ReplicaSet, Service } from '#api/types.generated.ts';
 import type { NodeInfo } from './node-info.ts';
+import { PodIndex } from './pod-index.ts';
 
 /** A snapshot of the cluster. */
 export interface Snapshot {
-  /** Sorted by name. */
+  /** In the order in which the scheduler looks at them. */
   readonly nodes: readonly NodeInfo[];
+  /** Counts over all pods of these nodes. */
+  readonly podIndex: PodIndex;
   /** The node with this name; undefined when there is none. */
   node(name: string): NodeInfo | undefined;
   /** The labels of a namespace; empty when it is not known. */
@@ -22,20 +25,11 @@ export interface Snapshot {
 /** The look-ups of a snapshot besides its nodes. */
 export type SnapshotLookups = Pick<Snapshot, 'namespaceLabels' | 'services' | 'replicaSet'>;
 
-/** Makes a snapshot. The nodes are sorted by name. */
+/** Makes a snapshot of these nodes, sorted by name. The scheduler's own are made by its cache, which keeps the index. */
 export function createSnapshot(nodes: readonly NodeInfo[], lookups: SnapshotLookups): Snapshot {
   const sorted = [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1));
   const byName = new Map(sorted.map((info) => [info.name, info]));
-  return { ...lookups, nodes: sorted, node: (name) => byName.get(name) };
-}
-
-/** The snapshot with one node's state replaced, to try what would happen. */
-export function withNode(snapshot: Snapshot, replaced: NodeInfo): Snapshot {
-  return {
-    ...snapshot,
-    nodes: snapshot.nodes.map((info) => (info.name === replaced.name ? replaced : info)),
-    node: (name) => (name === replaced.name ? replaced : snapshot.node(name)),
-  };
+  return { ...lookups, nodes: sorted, podIndex: new PodIndex({ nodes: sorted }, lookups), node: (name) => byName.get(name) };
 }
 
 /**

@@ -1,12 +1,12 @@
-/** Topology spread constraints, compiled to functions that count pods on nodes. */
-import { hostnameLabel, zoneLabel } from '#api/node-labels.ts';
+/** Topology spread constraints, compiled to counts of pods by domain. */
 import { ownValue } from '#api/own-value.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
 import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import { type LabelMatcher, labelMatcher, labelMatcherOf, matchesLabels } from '#api/selector.ts';
 import type { Pod, TopologySpreadConstraint } from '#api/types.generated.ts';
+import type { DomainCounts, Eligibility } from './domain-counts.ts';
 import type { NodeInfo } from './node-info.ts';
-import { type SnapshotLookups, spreadSelector } from './snapshot.ts';
+import type { Snapshot } from './snapshot.ts';
 
 /** One compiled constraint. */
 export interface SpreadConstraint {
@@ -14,36 +14,46 @@ export interface SpreadConstraint {
   maxSkew: number;
   minDomains: number;
   selector: LabelMatcher;
-  /** Whether the node's pods count for this pod (nodeAffinityPolicy, nodeTaintsPolicy; KEP-3094). */
-  includes(info: NodeInfo): boolean;
+  /** The nodes whose pods count for this pod (nodeAffinityPolicy, nodeTaintsPolicy; KEP-3094). Absent: all. */
+  nodes: Eligibility | undefined;
 }
 
-/** The pod's own constraints with this `whenUnsatisfiable`. */
-export function ownConstraints(pod: Pod, whenUnsatisfiable: 'DoNotSchedule' | 'ScheduleAnyway'): SpreadConstraint[] {
-  const required = requiredNodeAffinity(pod);
-  return (pod.spec.topologySpreadConstraints ?? [])
+/** What the constraints of a pod with this `whenUnsatisfiable` say. @param selector replaces their own (default constraints) */
+export function compileConstraints(
+  pod: Pod,
+  constraints: readonly TopologySpreadConstraint[],
+  whenUnsatisfiable: 'DoNotSchedule' | 'ScheduleAnyway',
+  selector?: LabelMatcher,
+): SpreadConstraint[] {
+  return constraints
     .filter((constraint) => constraint.whenUnsatisfiable === whenUnsatisfiable)
     .map((constraint) => ({
       topologyKey: constraint.topologyKey,
       maxSkew: constraint.maxSkew,
       minDomains: constraint.minDomains ?? 1,
-      selector: withLabelKeys(pod, constraint),
-      includes: (info) =>
-        (constraint.nodeAffinityPolicy === 'Ignore' || required(info)) &&
-        (constraint.nodeTaintsPolicy !== 'Honor' ||
-          untoleratedTaint(info.node.spec.taints, pod.spec.tolerations, schedulingEffects) === undefined),
+      selector: selector ?? withLabelKeys(pod, constraint),
+      nodes: includedNodes(pod, constraint),
     }));
 }
 
-/** Upstream's default constraints, for pods of a Service or ReplicaSet that have no constraints of their own. */
-export function defaultConstraints(pod: Pod, lookups: SnapshotLookups): SpreadConstraint[] {
-  const selector = spreadSelector(pod, lookups);
-  if (selector === undefined) return [];
-  const includes = requiredNodeAffinity(pod);
-  return [
-    { topologyKey: hostnameLabel, maxSkew: 3, minDomains: 1, selector, includes },
-    { topologyKey: zoneLabel, maxSkew: 5, minDomains: 1, selector, includes },
-  ];
+function includedNodes(
+  { spec }: Pod,
+  { nodeAffinityPolicy, nodeTaintsPolicy }: TopologySpreadConstraint,
+): Eligibility | undefined {
+  const { nodeSelector = {}, affinity } = spec;
+  const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const byAffinity =
+    nodeAffinityPolicy !== 'Ignore' && (Object.keys(nodeSelector).length > 0 || required !== undefined)
+      ? requiredNodeAffinity({ spec })
+      : undefined;
+  const byTaints = nodeTaintsPolicy === 'Honor';
+  if (byAffinity === undefined && !byTaints) return undefined;
+  return {
+    key: JSON.stringify([byAffinity === undefined ? null : [nodeSelector, required], byTaints ? (spec.tolerations ?? []) : null]),
+    includes: (info) =>
+      (byAffinity === undefined || byAffinity(info)) &&
+      (!byTaints || untoleratedTaint(info.node.spec.taints, spec.tolerations, schedulingEffects) === undefined),
+  };
 }
 
 function withLabelKeys({ metadata }: Pod, { labelSelector, matchLabelKeys = [] }: TopologySpreadConstraint): LabelMatcher {
@@ -55,20 +65,41 @@ function withLabelKeys({ metadata }: Pod, { labelSelector, matchLabelKeys = [] }
   return base.nothing === true || own.length === 0 ? base : labelMatcherOf([...base.requirements, ...own]);
 }
 
-/** Whether the node has the topology label of every constraint. */
-export const hasAllTopologyKeys = ({ labels }: NodeInfo, constraints: readonly SpreadConstraint[]): boolean =>
-  constraints.every(({ topologyKey }) => ownValue(labels, topologyKey) !== undefined);
+/** Whether the node has the topology label of every key. */
+export const hasAllKeys = ({ labels }: NodeInfo, topologyKeys: readonly string[]): boolean =>
+  topologyKeys.every((key) => Object.hasOwn(labels, key));
 
-/**
- * The number of pods of the namespace on the node that the selector matches. Terminating pods do not count. An empty selector
- * matches none.
- */
-export function countMatching({ pods }: NodeInfo, selector: LabelMatcher, namespace: string | undefined): number {
-  if (selector.requirements.length === 0) return 0;
-  let count = 0;
-  for (const { metadata } of pods) {
-    if (metadata.deletionTimestamp === undefined && metadata.namespace === namespace && matchesLabels(selector, metadata.labels))
-      count++;
-  }
-  return count;
+/** The nodes of a set that also have all these labels. */
+export function withAllKeys(nodes: Eligibility | undefined, topologyKeys: readonly string[]): Eligibility {
+  return {
+    key: `${JSON.stringify(topologyKeys)}\n${nodes?.key ?? ''}`,
+    includes: (info) => hasAllKeys(info, topologyKeys) && (nodes === undefined || nodes.includes(info)),
+  };
+}
+
+/** Which pods spread constraints count: those of the namespace that the selector matches. */
+export function counts(pod: Pod, selector: LabelMatcher): (other: Pod) => boolean {
+  const { namespace } = pod.metadata;
+  // An empty selector counts nothing, in upstream, too.
+  if (selector.requirements.length === 0) return () => false;
+  return ({ metadata }) =>
+    metadata.deletionTimestamp === undefined && metadata.namespace === namespace && matchesLabels(selector, metadata.labels);
+}
+
+/** The counts of a constraint's pods by domain. @param topologyKey `eachNode`: by node */
+export function countsOf(
+  pod: Pod,
+  selector: LabelMatcher,
+  topologyKey: string,
+  nodes: Eligibility | undefined,
+  { podIndex }: Snapshot,
+): DomainCounts {
+  const namespace = pod.metadata.namespace ?? '';
+  return podIndex.counts({
+    key: `spread\n${namespace}\n${topologyKey}\n${nodes?.key ?? ''}\n${JSON.stringify(selector)}`,
+    topologyKey,
+    namespace,
+    matches: counts(pod, selector),
+    nodes,
+  });
 }

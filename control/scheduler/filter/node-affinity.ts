@@ -1,8 +1,10 @@
 /** Checks nodeSelector and required node affinity. */
 import { namedNodes, requiredNodeAffinity } from '#api/pod/node-selector.ts';
-import { type FilterPlugin, rejectionOf } from '../framework.ts';
+import { type FilterPlugin, rejectionOf, skip } from '../framework.ts';
 
 const name = 'NodeAffinity';
+const noMatch = rejectionOf(name, false, "node(s) didn't match Pod's node affinity/selector");
+const conflict = rejectionOf(name, false, 'pod affinity terms conflict');
 
 /** The filter NodeAffinity. */
 export const nodeAffinity: FilterPlugin = {
@@ -10,14 +12,13 @@ export const nodeAffinity: FilterPlugin = {
   prepare(pod) {
     const { nodeSelector, affinity } = pod.spec;
     if (nodeSelector === undefined && affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution === undefined)
-      return { kind: 'skip' };
+      return skip;
     const named = namedNodes(pod);
-    if (named?.size === 0) return { kind: 'refuse', rejection: rejectionOf(name, false, 'pod affinity terms conflict') };
+    if (named?.size === 0) return { kind: 'refuse', rejection: conflict };
     const matches = requiredNodeAffinity(pod);
     return {
       kind: 'check',
-      check: (info) =>
-        matches(info) ? undefined : rejectionOf(name, false, "node(s) didn't match Pod's node affinity/selector"),
+      check: (info) => (matches(info) ? undefined : noMatch),
       ...(named === undefined ? {} : { onlyNodes: named }),
     };
   },

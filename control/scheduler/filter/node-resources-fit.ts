@@ -5,21 +5,60 @@ import type { NodeInfo } from '../node-info.ts';
 import { podResources } from '../resources.ts';
 
 const name = 'NodeResourcesFit';
-/** The order of these resources in messages. Extended resources follow. */
+/** These come first in messages, in this order. Extended resources follow. */
 const common = ['cpu', 'memory', 'ephemeral-storage'];
 
-/** The filter NodeResourcesFit. */
-export const nodeResourcesFit: FilterPlugin = {
-  name,
-  prepare(pod) {
-    const { requested } = podResources(pod);
-    const extended = Object.keys(requested).filter((resource) => !common.includes(resource));
-    return { kind: 'check', check: (info) => fit(requested, [...common, ...extended.sort()], info) };
-  },
-};
+/** Extended resources that the filter does not look at. */
+export interface IgnoredResources {
+  ignoredResources?: readonly string[] | undefined;
+  /** The part of the name before the slash. */
+  ignoredResourceGroups?: readonly string[] | undefined;
+}
 
-function fit(requested: Amounts, resources: readonly string[], info: NodeInfo): Rejection | undefined {
-  const reasons = info.pods.length + 1 > amountOf(info.allocatable, 'pods') ? ['Too many pods'] : [];
+/** Makes the filter NodeResourcesFit. */
+export function nodeResourcesFitFilter({
+  ignoredResources = [],
+  ignoredResourceGroups = [],
+}: IgnoredResources = {}): FilterPlugin {
+  const ignoredNames = new Set(ignoredResources);
+  const ignoredGroups = new Set(ignoredResourceGroups);
+  const isIgnored = (resource: string): boolean =>
+    isExtended(resource) && (ignoredNames.has(resource) || ignoredGroups.has(resource.slice(0, resource.indexOf('/'))));
+  return {
+    name,
+    prepare(pod) {
+      const { requested } = podResources(pod);
+      const [cpu, memory] = [amountOf(requested, 'cpu'), amountOf(requested, 'memory')];
+      const others = Object.keys(requested).filter(
+        (resource) => resource !== 'cpu' && resource !== 'memory' && amountOf(requested, resource) > 0 && !isIgnored(resource),
+      );
+      const resources = [...common, ...others.filter((resource) => !common.includes(resource)).sort()];
+      return {
+        kind: 'check',
+        check(info) {
+          const fits =
+            info.pods.length < info.allowedPods &&
+            (cpu <= 0 || cpu <= info.cpu - info.usedCpu) &&
+            (memory <= 0 || memory <= info.memory - info.usedMemory);
+          if (fits && others.length === 0) return undefined;
+          return insufficient(requested, resources, info);
+        },
+      };
+    },
+  };
+}
+
+/** The filter with upstream's defaults. */
+export const nodeResourcesFit: FilterPlugin = nodeResourcesFitFilter();
+
+/** Whether the resource is not one of Kubernetes' own. Source: core/v1/helper IsExtendedResourceName. */
+const isExtended = (resource: string): boolean =>
+  resource.includes('/') &&
+  !resource.slice(0, resource.indexOf('/')).endsWith('kubernetes.io') &&
+  !resource.startsWith('requests.');
+
+function insufficient(requested: Amounts, resources: readonly string[], info: NodeInfo): Rejection | undefined {
+  const reasons = info.pods.length + 1 > info.allowedPods ? ['Too many pods'] : [];
   // When the pod requests more than the node has in total, preemption cannot help.
   let preemptible = true;
   for (const resource of resources) {
@@ -29,5 +68,15 @@ function fit(requested: Amounts, resources: readonly string[], info: NodeInfo): 
     reasons.push(`Insufficient ${resource}`);
     if (wanted > capacity) preemptible = false;
   }
-  return reasons.length === 0 ? undefined : rejectionOf(name, preemptible, ...reasons);
+  return reasons.length === 0 ? undefined : sharedRejection(preemptible, reasons);
+}
+
+/** Thousands of nodes are rejected for the same reasons. */
+const made = new Map<string, Rejection>();
+const maxMade = 1000;
+
+function sharedRejection(preemptible: boolean, reasons: readonly string[]): Rejection {
+  const key = `${preemptible}${reasons.join('\n')}`;
+  if (made.size > maxMade) made.clear();
+  return made.getOrInsertComputed(key, () => rejectionOf(name, preemptible, ...reasons));
 }

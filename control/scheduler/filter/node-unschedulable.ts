@@ -1,19 +1,16 @@
 /** Rejects cordoned nodes, unless the pod tolerates the taint `node.kubernetes.io/unschedulable`. */
 import { tolerationOf } from '#api/pod/tolerations.ts';
-import { type FilterPlugin, rejectionOf } from '../framework.ts';
+import { type FilterPlugin, rejectionOf, skip } from '../framework.ts';
 
 const name = 'NodeUnschedulable';
+const cordoned = rejectionOf(name, false, 'node(s) were unschedulable');
 
 /** The filter NodeUnschedulable. */
 export const nodeUnschedulable: FilterPlugin = {
   name,
   prepare({ spec }) {
     const taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
-    if (tolerationOf(spec.tolerations, taint) !== undefined) return { kind: 'skip' };
-    return {
-      kind: 'check',
-      check: ({ node }) =>
-        node.spec.unschedulable === true ? rejectionOf(name, false, 'node(s) were unschedulable') : undefined,
-    };
+    if (tolerationOf(spec.tolerations, taint) !== undefined) return skip;
+    return { kind: 'check', check: ({ node }) => (node.spec.unschedulable === true ? cordoned : undefined) };
   },
 };

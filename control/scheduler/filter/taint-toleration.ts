@@ -3,15 +3,17 @@ import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import { type FilterPlugin, rejectionOf } from '../framework.ts';
 
 const name = 'TaintToleration';
+const untolerated = rejectionOf(name, false, 'node(s) had untolerated taint(s)');
 
 /** The filter TaintToleration. */
 export const taintToleration: FilterPlugin = {
   name,
   prepare: ({ spec }) => ({
     kind: 'check',
-    check: ({ node }) =>
-      untoleratedTaint(node.spec.taints, spec.tolerations, schedulingEffects) === undefined
-        ? undefined
-        : rejectionOf(name, false, 'node(s) had untolerated taint(s)'),
+    check({ node }) {
+      const { taints } = node.spec;
+      if (taints === undefined || taints.length === 0) return undefined;
+      return untoleratedTaint(taints, spec.tolerations, schedulingEffects) === undefined ? undefined : untolerated;
+    },
   }),
 };

@@ -1,16 +1,20 @@
 /** Preferred node affinity: the sum of the weights of the terms that match a node. */
 import { nodeSelectorTerm } from '#api/pod/node-selector.ts';
+import type { PreferredSchedulingTerm } from '#api/types.generated.ts';
 import { normalise, type ScorePlugin } from '../framework.ts';
 
-/** The score plugin NodeAffinity. */
-export const nodeAffinityScore: ScorePlugin = {
+/** Makes the score plugin NodeAffinity. @param added preferences that every pod of the profile has as well */
+export const nodeAffinityScorer = (weight = 2, added: readonly PreferredSchedulingTerm[] = []): ScorePlugin => ({
   name: 'NodeAffinity',
-  weight: 2,
+  weight,
   score({ spec }, feasible) {
-    const preferred = spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+    const preferred = [...added, ...(spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [])];
     if (preferred.length === 0) return undefined;
-    const terms = preferred.map(({ weight, preference }) => ({ weight, matches: nodeSelectorTerm(preference) }));
-    const sums = feasible.map((info) => terms.reduce((sum, { weight, matches }) => sum + (matches(info) ? weight : 0), 0));
-    return normalise(sums, false);
+    const terms = preferred.map((term) => ({ weight: term.weight, matches: nodeSelectorTerm(term.preference) }));
+    return feasible.map((info) => terms.reduce((sum, term) => sum + (term.matches(info) ? term.weight : 0), 0));
   },
-};
+  normalise: (raw) => normalise(raw, false),
+});
+
+/** The plugin with upstream's defaults. */
+export const nodeAffinityScore: ScorePlugin = nodeAffinityScorer();

@@ -4,10 +4,11 @@ import type { Node, Pod, ReplicaSet, Service } from '#api/types.generated.ts';
 import type { ScorePlugin } from '../framework.ts';
 import { node, type PodFixture, pod, snapshotOf } from '../objects.testing.ts';
 import type { SnapshotLookups } from '../snapshot.ts';
+import { balancedAllocation } from './balanced-allocation.ts';
 import { imageLocality } from './image-locality.ts';
 import { interPodAffinityScore } from './inter-pod-affinity.ts';
 import { nodeAffinityScore } from './node-affinity.ts';
-import { balancedAllocation, leastAllocated } from './node-resources.ts';
+import { leastAllocated } from './node-resources-fit.ts';
 import { podTopologySpreadScore } from './pod-topology-spread.ts';
 import { taintTolerationScore } from './taint-toleration.ts';
 
@@ -28,7 +29,8 @@ function suite(plugin: ScorePlugin, weight: number, cases: Case[]): void {
       it(name, () => {
         const snapshot = snapshotOf(nodes, lookups);
         const candidates = snapshot.nodes.filter((info) => feasible?.includes(info.name) ?? true);
-        assert.deepEqual(plugin.score(incoming, candidates, snapshot), expected);
+        const raw = plugin.score(incoming, candidates, snapshot);
+        assert.deepEqual(raw === undefined ? raw : (plugin.normalise?.(raw) ?? raw), expected);
       });
     }
   });

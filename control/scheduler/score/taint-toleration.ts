@@ -2,17 +2,20 @@
 import { tolerationOf } from '#api/pod/tolerations.ts';
 import { normalise, type ScorePlugin } from '../framework.ts';
 
-/** The score plugin TaintToleration. */
-export const taintTolerationScore: ScorePlugin = {
+/** Makes the score plugin TaintToleration. */
+export const taintTolerationScorer = (weight = 3): ScorePlugin => ({
   name: 'TaintToleration',
-  weight: 3,
+  weight,
   score({ spec }, feasible) {
-    const counts = feasible.map(
-      ({ node }) =>
-        (node.spec.taints ?? []).filter(
-          (taint) => taint.effect === 'PreferNoSchedule' && tolerationOf(spec.tolerations, taint) === undefined,
-        ).length,
-    );
-    return normalise(counts, true);
+    return feasible.map(({ node }) => {
+      let count = 0;
+      for (const taint of node.spec.taints ?? [])
+        if (taint.effect === 'PreferNoSchedule' && tolerationOf(spec.tolerations, taint) === undefined) count++;
+      return count;
+    });
   },
-};
+  normalise: (raw) => normalise(raw, true),
+});
+
+/** The plugin with upstream's weight. */
+export const taintTolerationScore: ScorePlugin = taintTolerationScorer();

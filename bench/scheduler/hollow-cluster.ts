@@ -1,0 +1,90 @@
+/** A cluster in memory that answers at once: what the scheduler alone costs, without an API server. */
+import { type KubeObject, keyOf, type ObjectName } from '#api/meta.ts';
+import type { ResourceId } from '#api/resources.ts';
+import type { Pod } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import type { Informer, InformerHandler } from '#client/informer.ts';
+import type { Informers } from '#client/informers.ts';
+
+/** Informers and a client over objects in memory. Bindings show at once, deleted pods are gone at once. */
+export class HollowCluster {
+  bound = 0;
+  events = 0;
+  unscheduled = 0;
+  readonly #informers = new Map<string, HollowInformer>();
+  #serial = 0;
+
+  readonly informers = { informer: (id: ResourceId) => this.#informer(id) } as unknown as Pick<Informers, 'informer'>;
+
+  readonly client = {
+    resource: () => ({
+      patch: (name: ObjectName) => {
+        this.unscheduled++;
+        return Promise.resolve(this.#informer('pods').cache.get(keyOf({ metadata: name } as KubeObject)));
+      },
+      delete: async (name: ObjectName) => {
+        await Promise.resolve();
+        this.#informer('pods').remove(keyOf({ metadata: name } as KubeObject));
+      },
+    }),
+    bind: async ({ metadata, target }: { metadata: ObjectName; target: { name?: string } }) => {
+      await Promise.resolve();
+      const pods = this.#informer('pods');
+      const pod = pods.cache.get(keyOf({ metadata } as KubeObject)) as Pod;
+      this.bound++;
+      // A new object, as a watch brings it.
+      const { spec } = structuredClone({ spec: pod.spec });
+      pods.set({ ...pod, metadata: this.#versioned(pod.metadata), spec: { ...spec, nodeName: target.name } } as Pod);
+    },
+  } as unknown as Client;
+
+  add(id: ResourceId, object: KubeObject): void {
+    const { metadata } = object;
+    this.#informer(id).set({ ...object, metadata: this.#versioned({ ...metadata, uid: `uid-${this.#serial}` }) } as KubeObject);
+  }
+
+  #versioned(metadata: KubeObject['metadata']): KubeObject['metadata'] {
+    return { ...metadata, resourceVersion: String(++this.#serial) };
+  }
+
+  #informer(id: ResourceId): HollowInformer {
+    return this.#informers.getOrInsertComputed(id, () => new HollowInformer());
+  }
+}
+
+class HollowInformer implements Informer<KubeObject> {
+  readonly synced = true;
+  readonly #byKey = new Map<string, KubeObject>();
+  readonly #handlers = new Set<InformerHandler<KubeObject>>();
+  readonly cache = {
+    get: (key: string) => this.#byKey.get(key),
+    list: (namespace?: string) =>
+      [...this.#byKey.values()].filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
+    ownedBy: () => [],
+  };
+
+  untilSynced(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  subscribe(handler: InformerHandler<KubeObject>): () => void {
+    this.#handlers.add(handler);
+    for (const object of this.#byKey.values()) handler.added?.(object);
+    return () => this.#handlers.delete(handler);
+  }
+
+  set(object: KubeObject): void {
+    const key = keyOf(object);
+    const previous = this.#byKey.get(key);
+    this.#byKey.set(key, object);
+    for (const handler of this.#handlers)
+      if (previous === undefined) handler.added?.(object);
+      else handler.updated?.(object, previous);
+  }
+
+  remove(key: string): void {
+    const object = this.#byKey.get(key);
+    this.#byKey.delete(key);
+    if (object !== undefined) for (const handler of this.#handlers) handler.deleted?.(object);
+  }
+}

@@ -1,0 +1,116 @@
+/** Finds nodes that can run a pod: prepares the filters once for a pod, and runs them for nodes. */
+import type { Pod } from '#api/types.generated.ts';
+import { type FilterPlugin, type NodeCheck, type PodChanges, type Rejection, rejectionOf } from './framework.ts';
+import { type NodeInfo, podPriority, withPods } from './node-info.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** The nominated pods of each node: preemption is freeing resources for them there. */
+export type Nominations = ReadonlyMap<string, readonly Pod[]>;
+
+/** The filters, prepared for one pod. */
+export interface PreparedFilters {
+  readonly checks: readonly NodeCheck[];
+  /** The refusal of a filter that refuses all nodes. */
+  readonly refusal?: Rejection;
+  /** Nodes outside of this set are rejected without a check. */
+  readonly onlyNodes?: { readonly names: ReadonlySet<string>; readonly rejection: Rejection };
+}
+
+/** The filters that were prepared for a snapshot. It is of one moment and one decision, so it has one pod. */
+const preparedFor = new WeakMap<Snapshot, { pod: Pod; filters: readonly FilterPlugin[]; prepared: PreparedFilters }>();
+
+/** Prepares the filters for a pod. Asked again for the same decision, it gives the same answer. */
+export function prepareFilters(pod: Pod, snapshot: Snapshot, filters: readonly FilterPlugin[]): PreparedFilters {
+  const known = preparedFor.get(snapshot);
+  if (known?.pod === pod && known.filters === filters) return known.prepared;
+  const prepared = prepare(pod, snapshot, filters);
+  preparedFor.set(snapshot, { pod, filters, prepared });
+  return prepared;
+}
+
+function prepare(pod: Pod, snapshot: Snapshot, filters: readonly FilterPlugin[]): PreparedFilters {
+  const checks: NodeCheck[] = [];
+  let names: ReadonlySet<string> | undefined;
+  const limiting: string[] = [];
+  for (const { name, prepare: prepareOne } of filters) {
+    const filtering = prepareOne(pod, snapshot);
+    if (filtering.kind === 'refuse') return { checks, refusal: filtering.rejection };
+    if (filtering.kind === 'skip') continue;
+    checks.push(filtering.check);
+    if (filtering.onlyNodes === undefined) continue;
+    names = names === undefined ? filtering.onlyNodes : names.intersection(filtering.onlyNodes);
+    limiting.push(name);
+  }
+  if (names === undefined) return { checks };
+  const plugins = limiting.sort();
+  const [first = ''] = plugins;
+  if (names.size === 0) {
+    const reason = `node(s) didn't satisfy plugin(s) [${plugins.join(' ')}] simultaneously`;
+    const single = `node(s) didn't satisfy plugin ${first}`;
+    return { checks, refusal: rejectionOf(first, false, plugins.length === 1 ? single : reason) };
+  }
+  return {
+    checks,
+    onlyNodes: { names, rejection: rejectionOf(first, false, `node(s) didn't satisfy plugin(s) [${plugins.join(' ')}]`) },
+  };
+}
+
+/** Runs the checks for a node. @param changes how its pods differ from the snapshot's */
+export function runFilters({ checks, onlyNodes }: PreparedFilters, info: NodeInfo, changes?: PodChanges): Rejection | undefined {
+  if (onlyNodes !== undefined && !onlyNodes.names.has(info.name)) return onlyNodes.rejection;
+  for (let index = 0; index < checks.length; index++) {
+    const rejection = checks[index]?.(info, changes);
+    if (rejection !== undefined) return rejection;
+  }
+  return undefined;
+}
+
+/**
+ * Checks a node twice: with and without the pods that are nominated to it and have at least this pod's priority. Both must fit,
+ * because nominated pods may never come, and if they come the pod must not have taken their resources.
+ */
+export function filterWithNominations(
+  pod: Pod,
+  info: NodeInfo,
+  nominations: Nominations,
+  prepared: PreparedFilters,
+): Rejection | undefined {
+  if (nominations.size > 0) {
+    const expected = (nominations.get(info.name) ?? []).filter(
+      (other) => other.metadata.uid !== pod.metadata.uid && podPriority(other) >= podPriority(pod),
+    );
+    if (expected.length > 0) {
+      const rejection = runFilters(prepared, withPods(info, expected), { added: expected, removed: [] });
+      if (rejection !== undefined) return rejection;
+    }
+  }
+  return runFilters(prepared, info);
+}
+
+/**
+ * Whether a node in the state `info` rejects the pod, with all other nodes as in the snapshot. @returns the rejection; undefined
+ * when the node fits
+ */
+export function rejectNodeIn(
+  pod: Pod,
+  info: NodeInfo,
+  snapshot: Snapshot,
+  filters: readonly FilterPlugin[],
+): Rejection | undefined {
+  const prepared = prepareFilters(pod, snapshot, filters);
+  return prepared.refusal ?? runFilters(prepared, info, podChanges(snapshot.node(info.name)?.pods ?? [], info.pods));
+}
+
+function podChanges(before: readonly Pod[], after: readonly Pod[]): PodChanges | undefined {
+  if (before === after) return undefined;
+  return { added: without(after, before), removed: without(before, after) };
+}
+
+/** Sets cost more than they save for so few. */
+const few = 8;
+
+function without(pods: readonly Pod[], others: readonly Pod[]): readonly Pod[] {
+  if (others.length <= few) return pods.filter((pod) => !others.includes(pod));
+  const known = new Set(others);
+  return pods.filter((pod) => !known.has(pod));
+}
