@@ -11,6 +11,7 @@ import type { Descriptions } from '#api/schema/descriptions.ts';
 import { createOpenApi } from '#api/schema/openapi.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, systemClock } from '#client/clock.ts';
+import { runControllerSet } from '#client/controller-runner.ts';
 import { createEventRecorder, type FlushingEventRecorder } from '#client/event-recorder.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { createLeftOutReporter, type LeftOutReporter, leftOutMetric } from '#client/left-out.ts';
@@ -30,6 +31,8 @@ import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiser
 import { KindCatalog } from './apiserver/catalog.ts';
 import { DefaultServiceCidr, defaultServiceCidrComponent } from './apiserver/default-service-cidr.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
+import { ensureFlowControl, keepFlowControl } from './apiserver/flowcontrol/ensure-objects.ts';
+import { flowSchemaStatusController } from './apiserver/flowcontrol/status-controller.ts';
 import { inProcessTransport } from './apiserver/in-process-transport.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/core/service/allocator.ts';
 import { apiServerIpOf } from './apiserver/kinds/core/service/cluster-ips.ts';
@@ -149,6 +152,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       'start-system-namespaces-controller',
       'start-kubernetes-service-cidr-controller',
       'bootstrap-controller',
+      'priority-and-fairness-config-producer',
       'rbac/bootstrap-roles',
     ]) {
       const problem = (): string | undefined => (isBootstrapped ? undefined : 'not finished');
@@ -160,6 +164,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     );
     await serviceCidr.sync();
     await bootstrapOnce(apiClient, bootstrap);
+    await ensureFlowControl(apiClient);
     await bootstrapRoles(apiClient, defaultPolicy(), clock, log, signal);
     isBootstrapped = true;
     await writeKubeconfigs(options, clock);
@@ -171,7 +176,11 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       log,
       { controllers: toldBy('kube-controller-manager'), scheduler: toldBy('kube-scheduler') },
       ending.clients.signal,
-      [keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal), serviceCidr.keep(ending.clients.signal)],
+      [
+        keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal),
+        serviceCidr.keep(ending.clients.signal),
+        keepFlowControl(apiClient, clock, log, ending.clients.signal),
+      ],
     );
     log.info({ address: options.bindAddress, port: options.securePort }, 'serving');
     ready();
@@ -295,6 +304,11 @@ async function runClients(
     nodeMonitorGracePeriodMs: options.nodeMonitorGracePeriodMs,
     rootCaPem: pki.ca.certificate,
   };
+  const flowSchemaStatus = flowSchemaStatusController({
+    client: clientOf(server, 'apiserver', clock, signal),
+    caches: informers,
+    clock,
+  });
   const scheduler = createScheduler(
     { client: schedulerClient, informers, clock, random: Math.random, log, events, leftOut: leftOut.scheduler },
     {},
@@ -308,6 +322,7 @@ async function runClients(
       signal,
     ),
     scheduler.run(signal),
+    runControllerSet([flowSchemaStatus], { informers, clock, log }, signal),
   ]);
   await events.flush();
 }

@@ -19,6 +19,7 @@ import type { ServedKind } from './catalog.ts';
 import { BodyDecoder } from './decoding/body-decoder.ts';
 import { trackIn } from './decoding/tracking.ts';
 import { servedGroupsOf } from './discovery/served-groups.ts';
+import { FlowSchemas } from './flowcontrol/flow-schemas.ts';
 import { decodeStored } from './registry/decode-stored.ts';
 import { Registry } from './registry/registry.ts';
 import { Repairs } from './repairs.ts';
@@ -89,7 +90,9 @@ class Server implements ApiServer {
     const { store, clock, log, catalog, openapi, proxy } = deps;
     const { build, serverAddress } = options;
     const joining = new Map<string, ServedKind>();
+    const flowSchemas = new FlowSchemas();
     const parts = assembleParts(deps, options, joining);
+    for (const [prefix, follower] of flowSchemas.followers) parts.feed.follow(prefix, follower);
     const { feed, tokens, authorizer } = parts;
     this.#deps = deps;
     this.#parts = parts;
@@ -123,6 +126,7 @@ class Server implements ApiServer {
       authorizer,
       anonymous: deps.authorization?.anonymous ?? 'healthOnly',
       flowControl: deps.flowControl ?? this.#inflight(options),
+      flowSchemas,
       // To somebody else, as it comes: then it is neither read nor limited here.
       passesBodyOn: (info) => proxy !== undefined && findConnect(catalog, info)?.connect.to === 'proxy',
     });

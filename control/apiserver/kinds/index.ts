@@ -31,6 +31,8 @@ import { serviceAccountKind } from './core/serviceaccount/strategy.ts';
 import type { BuiltInKind } from './define-kind.ts';
 import type { StrategyDeps } from './deps.ts';
 import { endpointSliceKind } from './discovery/endpointslice/strategy.ts';
+import { flowSchemaKind } from './flowcontrol/flowschema/strategy.ts';
+import { priorityLevelKind } from './flowcontrol/prioritylevelconfiguration/strategy.ts';
 import { ingressKind } from './networking/ingress/strategy.ts';
 import { ingressClassKind } from './networking/ingressclass/strategy.ts';
 import { ipAddressKind } from './networking/ipaddress/strategy.ts';
@@ -73,6 +75,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   endpointSliceKind,
   eventKind,
   eventsEventKind,
+  flowSchemaKind,
   jobKind,
   ingressClassKind,
   ingressKind,
@@ -87,6 +90,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   podKind,
   podTemplateKind,
   priorityClassKind,
+  priorityLevelKind,
   replicaSetKind,
   replicationControllerKind,
   resourceQuotaKind,

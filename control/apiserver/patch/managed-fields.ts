@@ -51,6 +51,8 @@ const resetByStatus: Readonly<Record<string, readonly (readonly string[])[]>> = 
     ['f:metadata', 'f:ownerReferences'],
   ],
   'apps/v1.Deployment': [['f:metadata', 'f:labels']],
+  'flowcontrol/v1.FlowSchema': [['f:metadata']],
+  'flowcontrol/v1.PriorityLevelConfiguration': [['f:metadata']],
   'networking/v1.ServiceCIDR': [['f:metadata']],
 };
 

@@ -141,4 +141,6 @@ export interface TableColumns<T> {
   columns: readonly TableColumn[];
   /** The row of an object: one value for each column, in their order. */
   cells(object: T, nowMs: number): (string | number | boolean | null | JsonObject)[];
+  /** The order of a list's rows, where it is not that of the list. */
+  compare?(a: T, b: T): number;
 }

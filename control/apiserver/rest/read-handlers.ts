@@ -80,7 +80,9 @@ function convertedPieces(
       columnDefinitions: table['columnDefinitions'] ?? null,
     };
     const row = ({ object }: CachedObject) => toRow(strategy, object, { include, version, nowMs });
-    return collectionPieces(envelope, 'rows', items, row, options);
+    const compare = strategy.table?.compare;
+    const ordered = compare === undefined ? items : items.toSorted((a, b) => compare(a.object, b.object));
+    return collectionPieces(envelope, 'rows', ordered, row, options);
   }
   const envelope = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${version}`, metadata: metadata as JsonObject };
   return collectionPieces(envelope, 'items', items, ({ object }) => toPartialMetadata(object, version), options);

@@ -8,6 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Credentials } from '../authentication/authentication.ts';
+import type { Flow } from '../flowcontrol/flow-schemas.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import type { Body } from './body-reader.ts';
@@ -42,6 +43,8 @@ export interface ServedRequest {
   readonly arrival: Arrival;
   /** Nobody known until authentication has looked; from impersonation on, whom the request acts as. */
   user: UserInfo;
+  /** What flow control knows it as, from the filter `classification` on; absent for what is not subject to it. */
+  flow?: Flow;
   /** Texts for `Warning:` headers. */
   readonly warnings: WarningRecorder;
 }

@@ -11,12 +11,14 @@ import { impersonate } from '../authentication/impersonation.ts';
 import type { ServiceAccountTokens } from '../authentication/service-account-tokens.ts';
 import { type Authorizer, attributesOf, forbiddenReason, isPublic } from '../authorization/authorization.ts';
 import type { Authorization } from '../authorization/modes.ts';
+import type { FlowSchemas } from '../flowcontrol/flow-schemas.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import { negotiateLeniently, wantsPretty } from '../rest/negotiation.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { errorResponse } from '../rest/responses.ts';
 import { compressed } from './compression.ts';
 import type { Filter } from './filter-chain.ts';
+import { classification, flowHeaders } from './flow-headers.ts';
 import { type FlowControl, isLongRunning, tooManyRequests } from './inflight.ts';
 import type { ApiServerMetrics } from './metrics.ts';
 import { requestTimeoutMs } from './request-deadline.ts';
@@ -30,6 +32,7 @@ export interface FilterDeps {
   authorizer: Authorizer;
   anonymous: Authorization['anonymous'];
   flowControl: FlowControl;
+  flowSchemas: FlowSchemas;
   /** Whether the body goes on to somebody else as it comes. */
   passesBodyOn(info: RequestInfo): boolean;
 }
@@ -38,12 +41,14 @@ export interface FilterDeps {
 export function buildFilters(deps: FilterDeps): Filter[] {
   return [
     auditId,
+    flowHeaders,
     metricsFilter(deps.metrics),
     errorAnswers(deps.log),
     compression,
     deadline,
     authentication(deps),
     impersonation(deps.authorizer),
+    classification(deps.flowSchemas),
     authorization(deps),
     flowControl(deps.flowControl),
     body(deps.passesBodyOn),

@@ -1,0 +1,90 @@
+/**
+ * Which FlowSchema and which priority level a request belongs to: an index over the stored objects, told of each change by the watch caches.
+ * Where the mandatory objects are not there (yet), they stand in as they would be.
+ *
+ * Source: KEP-1040; apiserver `pkg/util/flowcontrol/apf_controller.go` (digestFlowSchemasLocked, startRequest).
+ */
+import type { KubeObject } from '#api/meta.ts';
+import type { FlowSchema, PriorityLevelConfiguration } from '#api/types.generated.ts';
+import type { CacheFollower } from '../cache/cache-feed.ts';
+import { catchAll, exempt, mandatoryFlowSchemas, mandatoryPriorityLevels } from '../kinds/flowcontrol/default-objects.ts';
+import { byPrecedence } from '../kinds/flowcontrol/flowschema/precedence.ts';
+import type { UserInfo } from '../registry/strategy.ts';
+import type { RequestInfo } from '../rest/request-info.ts';
+import { matchesFlowSchema } from './matching.ts';
+
+/** What a request belongs to. */
+export interface Flow {
+  schema: FlowSchema;
+  level: PriorityLevelConfiguration;
+}
+
+const standIn = (kind: string, name: string, spec: unknown): KubeObject =>
+  ({ apiVersion: 'flowcontrol.apiserver.k8s.io/v1', kind, metadata: { name, uid: '' }, spec }) as unknown as KubeObject;
+
+const mandatorySchema = (name: string): FlowSchema => standIn('FlowSchema', name, mandatoryFlowSchemas[name]) as FlowSchema;
+const mandatoryLevels = new Map(
+  [exempt, catchAll].map((name) => [
+    name,
+    standIn('PriorityLevelConfiguration', name, mandatoryPriorityLevels[name]) as PriorityLevelConfiguration,
+  ]),
+);
+
+export class FlowSchemas {
+  readonly #schemas = new Map<string, FlowSchema>();
+  readonly #levels = new Map<string, PriorityLevelConfiguration>();
+  /** In the order in which they are asked; undefined: something has changed since. */
+  #flows: readonly Flow[] | undefined;
+
+  /** By storage prefix: to be told of what is stored. */
+  get followers(): ReadonlyMap<string, CacheFollower> {
+    return new Map<string, CacheFollower>([
+      ['/registry/flowschemas', this.#followerOf(this.#schemas)],
+      ['/registry/prioritylevelconfigurations', this.#followerOf(this.#levels)],
+    ]);
+  }
+
+  /** All that there are, in the order in which they are asked; those without a priority level are left out. */
+  flows(): readonly Flow[] {
+    this.#flows ??= this.#ordered();
+    return this.#flows;
+  }
+
+  /** The first that matches; one always does. */
+  classify(info: RequestInfo, user: UserInfo): Flow {
+    const flows = this.flows();
+    const found = flows.find(({ schema }) => matchesFlowSchema(schema, info, user));
+    // A user of neither system:authenticated nor system:unauthenticated: the last is `catch-all`, or comes after it.
+    return found ?? (flows.find(({ schema }) => schema.metadata.name === catchAll) as Flow);
+  }
+
+  #ordered(): Flow[] {
+    const flows = [...this.#schemas.values()].flatMap((schema) => {
+      const name = schema.spec.priorityLevelConfiguration?.name ?? '';
+      const level = this.#levels.get(name) ?? mandatoryLevels.get(name);
+      return level === undefined ? [] : [{ schema, level }];
+    });
+    flows.sort((a, b) => byPrecedence(a.schema, b.schema));
+    const isThere = (name: string): boolean => flows.some(({ schema }) => schema.metadata.name === name);
+    const mandatory = (name: string): Flow => ({
+      schema: mandatorySchema(name),
+      level: (this.#levels.get(name) ?? mandatoryLevels.get(name)) as PriorityLevelConfiguration,
+    });
+    return [...(isThere(exempt) ? [] : [mandatory(exempt)]), ...flows, ...(isThere(catchAll) ? [] : [mandatory(catchAll)])];
+  }
+
+  #followerOf<T extends FlowSchema | PriorityLevelConfiguration>(objects: Map<string, T>): CacheFollower {
+    return {
+      replaced: (all) => {
+        objects.clear();
+        for (const { object } of all) objects.set(object.metadata.name, object as T);
+        this.#flows = undefined;
+      },
+      changed: ({ previous, current }) => {
+        if (current !== undefined) objects.set(current.object.metadata.name, current.object as T);
+        else if (previous !== undefined) objects.delete(previous.object.metadata.name);
+        this.#flows = undefined;
+      },
+    };
+  }
+}

@@ -1,0 +1,9 @@
+/** The order in which FlowSchemas are asked about a request. Source: apiserver `pkg/apis/flowcontrol` (FlowSchemaSequence). */
+import type { FlowSchema } from '#api/types.generated.ts';
+
+/** The lower number first, equal ones by name. */
+export function byPrecedence(a: FlowSchema, b: FlowSchema): number {
+  const difference = (a.spec.matchingPrecedence ?? 0) - (b.spec.matchingPrecedence ?? 0);
+  if (difference !== 0) return difference;
+  return a.metadata.name < b.metadata.name ? -1 : a.metadata.name > b.metadata.name ? 1 : 0;
+}
