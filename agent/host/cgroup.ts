@@ -47,6 +47,8 @@ export interface Cgroups {
   create(path: string): Promise<void>;
   /** Writes the limits of a group. @throws Error when the kernel refuses a value */
   limit(path: string, limits: CgroupLimits): Promise<void>;
+  /** The limits that the group has, without `pids`; undefined: the group does not exist. */
+  limits(path: string): Promise<CgroupLimits | undefined>;
   /** Whether the group exists. */
   exists(path: string): Promise<boolean>;
   /** Names of the direct children of the group. */
@@ -87,6 +89,41 @@ export function detectHierarchy(mounts: readonly MountEntry[]): CgroupHierarchy 
 export function sharesToWeight(shares: number): number {
   const clamped = Math.min(Math.max(shares, 2), 262144);
   return Math.floor(1 + ((clamped - 2) * 9999) / 262142);
+}
+
+/** The lowest shares that give this weight. Pure. */
+export const weightToShares = (weight: number): number => Math.ceil(((weight - 1) * 262142) / 9999) + 2;
+
+/** The kernel's word for "no limit" in version 1: the largest number of whole pages. */
+const unlimitedV1 = 2 ** 63 - 4096;
+const limitOf = (text: string, isUnlimited: (value: number) => boolean): number => {
+  const value = Number(text.trim());
+  return Number.isNaN(value) || isUnlimited(value) ? -1 : value;
+};
+
+/** What the files of version 1 say; those of a controller that is not there are absent. Pure. */
+function parseLimitsV1(
+  shares: string | undefined,
+  quota: string | undefined,
+  period: string | undefined,
+  memory: string,
+): CgroupLimits {
+  return {
+    ...(shares === undefined ? {} : { cpuShares: Number(shares) }),
+    ...(quota === undefined ? {} : { cpuQuotaUs: Number(quota) }),
+    ...(period === undefined ? {} : { cpuPeriodUs: Number(period) }),
+    memoryBytes: limitOf(memory, (value) => value >= unlimitedV1),
+  };
+}
+
+/** What the files of version 2 say. Pure. */
+function parseLimitsV2(weight: string | undefined, max: string | undefined, memory: string): CgroupLimits {
+  const [quota = 'max', period = '100000'] = (max ?? '').trim().split(' ');
+  return {
+    ...(weight === undefined ? {} : { cpuShares: weightToShares(Number(weight)) }),
+    ...(max === undefined ? {} : { cpuQuotaUs: limitOf(quota, () => false), cpuPeriodUs: Number(period) }),
+    memoryBytes: limitOf(memory, () => false),
+  };
 }
 
 /** The files to write for `limits`: `[controller, file, value]`. Pure. */
@@ -196,6 +233,25 @@ export function cgroupsOf(hierarchy: CgroupHierarchy): Cgroups {
         if (root === undefined) continue;
         await writeFile(join(root, path, file), value);
       }
+    },
+    async limits(path) {
+      const read = (controller: string, file: string): Promise<string | undefined> =>
+        readIfThere(join(rootOf(controller) ?? '', path, file));
+      if (hierarchy.version === 2) {
+        const [weight, max, memory] = await Promise.all([
+          read('cpu', 'cpu.weight'),
+          read('cpu', 'cpu.max'),
+          read('memory', 'memory.max'),
+        ]);
+        return memory === undefined ? undefined : parseLimitsV2(weight, max, memory);
+      }
+      const [shares, quota, period, memory] = await Promise.all([
+        read('cpu', 'cpu.shares'),
+        read('cpu', 'cpu.cfs_quota_us'),
+        read('cpu', 'cpu.cfs_period_us'),
+        read('memory', 'memory.limit_in_bytes'),
+      ]);
+      return memory === undefined ? undefined : parseLimitsV1(shares, quota, period, memory);
     },
     async exists(path) {
       return (await readIfThere(join(main, path, 'cgroup.procs'))) !== undefined;

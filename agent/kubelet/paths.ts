@@ -12,6 +12,8 @@ export interface PodIdentity {
 export interface Paths {
   dataDir: string;
   podsDir: string;
+  /** What the node has promised to its pods, a file for each. */
+  allocationsDir: string;
   podDir(uid: string): string;
   volumesDir(uid: string): string;
   /** A volume's directory: `pods/<uid>/volumes/kubernetes.io~<plugin>/<volume>`; `plugin` is `kubernetes.io/<plugin>`. */
@@ -44,6 +46,7 @@ export function kubeletPaths(dataDir: string, podLogsRoot: string): Paths {
   return {
     dataDir,
     podsDir,
+    allocationsDir: join(dataDir, 'allocations'),
     podDir,
     volumesDir: (uid) => join(podDir(uid), 'volumes'),
     volumeDir: (uid, plugin, volume) => join(podDir(uid), 'volumes', pluginDir(plugin), volume),

@@ -1,5 +1,8 @@
 /** Puts together what runs this node's pods: volumes, images, containers, probes, statuses, and the set of pods that uses them. */
+
 import { createMounts } from '#agent/host/mount.ts';
+import { createCheckpoints } from './allocation/checkpoints.ts';
+import { Resizes } from './allocation/resizes.ts';
 import { createBackOff } from './backoff.ts';
 import { createContainerStarter } from './container/container-starter.ts';
 import { createNodeFiles } from './container/node-files.ts';
@@ -55,7 +58,21 @@ export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inpu
   const volumes = createVolumes({ paths, mounts, gate, sources: { objects, tokens } });
   const lanes = createLanes(clock, machine.cpuCount);
   const crashBackOff = createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 });
+  const cgroups = createPodCgroups(nodeParts.cgroups, cgroupRoot);
+  const machineResources = { memoryBytes: machine.memoryBytes, cgroupVersion: nodeParts.cgroups.hierarchy.version };
+  const resizes = new Resizes({
+    checkpoints: createCheckpoints(paths.allocationsDir, log),
+    clock,
+    events,
+    log,
+    node: nodeParts.node,
+    admitted: () => pods.admitted(),
+    wake,
+  });
   const podRuntime = createPodRuntime({
+    resizes,
+    cgroups,
+    machine: machineResources,
     lanes,
     runtime,
     clock,
@@ -78,14 +95,14 @@ export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inpu
       paths,
       images: createImagePuller({ runtime, clock, events, serialize: options.serializeImagePulls }),
       services: () => services.cache.list(),
-      machine: { memoryBytes: machine.memoryBytes, cgroupVersion: nodeParts.cgroups.hierarchy.version },
+      machine: machineResources,
     }),
   });
-  const cgroups = createPodCgroups(nodeParts.cgroups, cgroupRoot);
   const observer = createObserver(runtime, paths.podsDir);
   const statuses = createStatusWriter({ client, clock, log });
-  const pods = new PodSet(
+  const pods: PodSet = new PodSet(
     {
+      resizes,
       lane: lanes.releases,
       observer,
       runtime: podRuntime,
@@ -122,6 +139,7 @@ export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inpu
       maxBytes: options.containerLogMaxBytes,
       maxFiles: options.containerLogMaxFiles,
     }),
-    collectors: [crashBackOff, objects],
+    resizes,
+    collectors: [crashBackOff, objects, { collect: () => resizes.forgetUnless(isKnown) }, { collect: () => resizes.retry() }],
   };
 }

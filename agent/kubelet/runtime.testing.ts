@@ -6,6 +6,7 @@ import type {
   ContainerRuntime,
   ContainerStatus,
   Image,
+  LinuxContainerResources,
   PodSandboxConfig,
   PodSandboxStatus,
 } from '#agent/runtime/runtime.ts';
@@ -49,6 +50,12 @@ export class FakeRuntime {
   readonly execs = new Map<string, number>();
   /** Command lines that execSync never sees the end of. */
   readonly endlessExecs = new Set<string>();
+  /** Why updateContainerResources fails, by the container's name; `hang`: it never ends. */
+  readonly updateProblems = new Map<string, string>();
+  /** What containers use, by name. */
+  readonly usedBytes = new Map<string, number>();
+  /** The present resources of containers, by ID. */
+  readonly given = new Map<string, LinuxContainerResources>();
   changed: () => void = () => undefined;
   /** How long the node works to make or stop a sandbox. */
   sandboxTakesMs = { run: 0, stop: 0 };
@@ -141,6 +148,7 @@ export class FakeRuntime {
         stopSignal: '',
       };
       this.containers.set(id, { config, sandboxId, status });
+      this.given.set(id, config.linux?.resources ?? {});
       return id;
     },
     startContainer: async (id: string) => {
@@ -179,6 +187,18 @@ export class FakeRuntime {
         }))
         .filter(matches(filter)),
     containerStatus: async (id: string) => this.#container(id).status,
+    updateContainerResources: async (id: string, resources: LinuxContainerResources) => {
+      const { name } = this.#container(id).config.metadata;
+      const problem = this.updateProblems.get(name);
+      this.calls.push(`update ${name}`);
+      if (problem === 'hang') await new Promise(() => undefined);
+      if (problem !== undefined) throw new RuntimeError('Unknown', 'UpdateContainerResources', problem);
+      this.given.set(id, { ...this.given.get(id), ...resources });
+    },
+    containerStats: async (id: string) => {
+      const { name } = this.#container(id).config.metadata;
+      return { memory: { timestampMs: 0, workingSetBytes: 0, usageBytes: this.usedBytes.get(name) ?? 0 } };
+    },
     execSync: async (_id: string, command: readonly string[], _timeoutMs: number, signal?: AbortSignal) => {
       this.calls.push(`exec ${command.join(' ')}`);
       if (this.endlessExecs.has(command.join(' '))) {

@@ -4,12 +4,14 @@
  *
  * Source: upstream `pkg/kubelet/kubelet.go` (syncLoop, HandlePodCleanups).
  */
+
 import type { MachineInfo } from '#agent/host/proc.ts';
 import type { Node, Pod, Service } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import type { Informer } from '#client/informer.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
+import type { Resizes } from './allocation/resizes.ts';
 import type { LogRotation } from './logs/log-rotation.ts';
 import type { NodeAgent } from './node/node-agent.ts';
 import type { Orphans } from './pod/orphans.ts';
@@ -26,6 +28,7 @@ export interface SyncLoopParts {
   statuses: StatusWriter;
   cgroups: PodCgroups;
   orphans: Orphans;
+  resizes: Pick<Resizes, 'load'>;
   logRotation: LogRotation;
   /** What forgets old entries when it is told to. */
   collectors: readonly { collect(): void }[];
@@ -53,6 +56,7 @@ export async function runSyncLoop(deps: SyncLoopDeps, signal: AbortSignal): Prom
   // Until the list of pods is complete nobody can tell which containers are orphans: nothing is touched.
   if (!(await untilSynced(deps.informers, signal))) return;
   await deps.cgroups.prepare({ cpuMillis: machine.cpuCount * 1000, memoryBytes: machine.memoryBytes });
+  await deps.resizes.load();
   const unsubscribe = subscribe(deps);
   try {
     while (!signal.aborted) {

@@ -277,9 +277,9 @@ describe('beside accepted pods', { timeout: 240_000 }, () => {
           } as never,
           '',
         );
-        for (const pod of bad) await cgroups.ensure(pod).catch(() => undefined);
+        for (const pod of bad) await cgroups.ensure(pod, false).catch(() => undefined);
         const ours = aPod({ containers: [aContainer('c', { resources: { requests: { cpu: '1' } } })] });
-        await cgroups.ensure(ours);
+        await cgroups.ensure(ours, false);
         const { cpuShares } = limits.at(-1) as { cpuShares: number };
         assert.ok(Number.isInteger(cpuShares) && cpuShares >= 2 && cpuShares <= 262_144, `${cpuShares}`);
       }),
@@ -300,12 +300,14 @@ describe('beside accepted pods', { timeout: 240_000 }, () => {
           );
           const probes = { startup: () => undefined, liveness: () => 'failure' as const };
           const parts: (() => unknown)[] = [
-            () => computePodActions(pod, observed, probes),
+            () => computePodActions(pod, observed, probes, (one) => one.labels.resources),
             () =>
               podStatus({
                 pod,
                 observed,
                 previous: pod.status ?? {},
+                actuated: (one) => one.labels.resources,
+                resize: [],
                 failures: new Map(),
                 readiness: { started: () => true, ready: () => true },
                 runtimeName: 'r',

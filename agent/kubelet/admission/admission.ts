@@ -67,11 +67,21 @@ function underPressure(pod: Pod, node: Node): Rejection | undefined {
   return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` };
 }
 
+/** What a pod holds: what it was promised, and what its containers still have of a larger promise before. */
+const held = new WeakMap<Pod, Amounts>();
+
+/** Counted once for each version of the pod: the resizes that wait ask for all of them again. */
+function heldBy(pod: Pod): Amounts {
+  const known = held.get(pod) ?? podRequests(pod, { useStatus: true });
+  held.set(pod, known);
+  return known;
+}
+
 function fits(pod: Pod, others: readonly Pod[], node: Node): Rejection | undefined {
   const allocatable = amountsOf(node.status?.allocatable);
   const slots = amountOf(allocatable, 'pods');
   if (others.length + 1 > slots) return insufficient('pods', 1, others.length, slots);
-  const used = others.reduce((sum, other) => addAmounts(sum, podRequests(other)), {} as Amounts);
+  const used = others.reduce((sum, other) => addAmounts(sum, heldBy(other)), {} as Amounts);
   for (const [name, requested] of Object.entries(podRequests(pod))) {
     // The kubelet does not count resources that the node does not offer; scheduler extenders may.
     if (requested === 0 || (!Object.hasOwn(allocatable, name) && !Object.hasOwn(outOf, name))) continue;

@@ -7,7 +7,8 @@
 import { createHash } from 'node:crypto';
 import type { Labels } from '#agent/runtime/runtime.ts';
 import { parseExact, stringifyExact } from '#api/int64.ts';
-import type { Container, ContainerPort, LifecycleHandler, Pod } from '#api/types.generated.ts';
+import type { Container, ContainerPort, LifecycleHandler, Pod, ResourceRequirements } from '#api/types.generated.ts';
+import { effectiveResources } from '../resources/resources.ts';
 
 const podNameLabel = 'io.kubernetes.pod.name';
 const podNamespaceLabel = 'io.kubernetes.pod.namespace';
@@ -19,6 +20,8 @@ const restartCountAnnotation = 'io.kubernetes.container.restartCount';
 const terminationMessagePathAnnotation = 'io.kubernetes.container.terminationMessagePath';
 const terminationMessagePolicyAnnotation = 'io.kubernetes.container.terminationMessagePolicy';
 const preStopAnnotation = 'io.kubernetes.container.preStopHandler';
+/** Ours: what the container started with, as JSON. It tells what a resize has to change. */
+const resourcesAnnotation = 'io.tinkernetes.container.resources';
 const portsAnnotation = 'io.kubernetes.container.ports';
 const deletionGraceAnnotation = 'io.kubernetes.pod.deletionGracePeriod';
 const terminationGraceAnnotation = 'io.kubernetes.pod.terminationGracePeriod';
@@ -39,6 +42,8 @@ export interface ContainerLabels extends PodLabels {
   terminationMessagePolicy: string;
   preStop?: LifecycleHandler | undefined;
   ports: ContainerPort[];
+  /** The CPU and memory that it started with; undefined for a container of a kubelet that did not note them. */
+  resources?: ResourceRequirements | undefined;
   terminationGraceSeconds?: number | undefined;
 }
 
@@ -69,6 +74,7 @@ export function containerAnnotations(pod: Pod, container: Container, restartCoun
     [restartCountAnnotation]: `${restartCount}`,
     [terminationMessagePathAnnotation]: container.terminationMessagePath ?? '',
     [terminationMessagePolicyAnnotation]: container.terminationMessagePolicy ?? '',
+    [resourcesAnnotation]: JSON.stringify(effectiveResources(pod, container)),
   };
   const { deletionGracePeriodSeconds } = pod.metadata;
   const { terminationGracePeriodSeconds } = pod.spec;
@@ -105,6 +111,7 @@ export function parseContainerLabels(labels: Labels, annotations: Labels): Conta
     terminationMessagePolicy: annotations[terminationMessagePolicyAnnotation] ?? '',
     preStop: parseJson<LifecycleHandler>(annotations[preStopAnnotation]),
     ports: parseJson<ContainerPort[]>(annotations[portsAnnotation]) ?? [],
+    resources: parseJson<ResourceRequirements>(annotations[resourcesAnnotation]),
     terminationGraceSeconds: grace === undefined ? undefined : Number(grace),
   };
 }

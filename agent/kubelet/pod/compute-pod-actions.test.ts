@@ -19,7 +19,7 @@ interface Summary {
 
 /** What matters of a plan; absent: nothing of it. */
 function plan(pod: Pod, observed: ObservedPod, probes = noProbes): Summary {
-  const actions = computePodActions(pod, observed, probes);
+  const actions = computePodActions(pod, observed, probes, () => undefined);
   const names = (key: 'init' | 'start' | 'ephemeral' | 'killed', list: string[]): Summary =>
     list.length === 0 ? {} : { [key]: list };
   return {

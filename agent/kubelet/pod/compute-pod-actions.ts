@@ -6,6 +6,7 @@
  */
 import { ephemeralContainers, initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, Pod } from '#api/types.generated.ts';
+import { type Actuated, planContainerResize, type ResizePlan } from '../allocation/resize-plan.ts';
 import { containerHash } from '../container/labels.ts';
 import type { KillReason } from './grace-period.ts';
 import type { ObservedContainer, ObservedPod } from './observed.ts';
@@ -39,6 +40,14 @@ export interface PodActions {
   start: Container[];
   startEphemeral: Container[];
   kill: KillAction[];
+  /** Running containers that get other CPU or memory where they are. */
+  resize: ResizePlan;
+}
+
+/** What is known of running containers besides their state. */
+interface Known {
+  probes: ProbeResults;
+  actuated: Actuated;
 }
 
 interface SandboxDecision {
@@ -60,8 +69,8 @@ export function sandboxDecision(pod: Pod, observed: ObservedPod): SandboxDecisio
   return { changed: false, attempt: newest.metadata.attempt, sandboxId: newest.id };
 }
 
-/** The plan of one sync. Pure. */
-export function computePodActions(pod: Pod, observed: ObservedPod, probes: ProbeResults): PodActions {
+/** The plan of one sync. Pure. @param pod as the node has promised it @param actuated what running containers have */
+export function computePodActions(pod: Pod, observed: ObservedPod, probes: ProbeResults, actuated: Actuated): PodActions {
   const { changed, attempt, sandboxId } = sandboxDecision(pod, observed);
   const actions: PodActions = {
     killPod: changed,
@@ -72,16 +81,17 @@ export function computePodActions(pod: Pod, observed: ObservedPod, probes: Probe
     start: [],
     startEphemeral: [],
     kill: [],
+    resize: { memory: [], cpu: [] },
   };
   if (changed) {
     planNewSandbox(pod, observed, actions);
     return actions;
   }
   actions.startEphemeral = ephemeralContainers(pod).filter(({ name }) => findContainer(observed, name) === undefined);
-  const initialized = planInit(pod, observed, probes, actions);
+  const initialized = planInit(pod, observed, { probes, actuated }, actions);
   if (actions.killPod || !initialized) return actions;
 
-  const kept = pod.spec.containers.filter((container) => planContainer(pod, container, observed, probes, actions));
+  const kept = pod.spec.containers.filter((container) => planContainer(pod, container, observed, { probes, actuated }, actions));
   if (kept.length === 0 && actions.start.length === 0) {
     actions.killPod = true;
     // A pod whose containers have finished must not live on because its sidecars start again.
@@ -118,7 +128,7 @@ function planContainer(
   pod: Pod,
   container: Container,
   observed: ObservedPod,
-  probes: ProbeResults,
+  { probes, actuated }: Known,
   actions: PodActions,
 ): boolean {
   const current = findContainer(observed, container.name);
@@ -129,7 +139,12 @@ function planContainer(
     return false;
   }
   const verdict = killVerdict(container, current, probes);
-  if (verdict === undefined) return true;
+  if (verdict === undefined) {
+    if (planContainerResize(actions.resize, pod, container, current, actuated) === 'keep') return true;
+    actions.start.push(container);
+    actions.kill.push(killForResize(container, current));
+    return false;
+  }
   const restart = verdict.reason === 'Changed' || restartsAfterKill(pod, container);
   if (restart) actions.start.push(container);
   actions.kill.push({
@@ -161,6 +176,12 @@ function killVerdict(
   return undefined;
 }
 
+const killForResize = ({ name }: Container, container: ObservedContainer): KillAction => ({
+  container,
+  reason: 'Changed',
+  message: `Container ${name} resize requires restart`,
+});
+
 const killUnknown = (what: string, container: ObservedContainer): KillAction => ({
   container,
   reason: 'Unknown',
@@ -174,7 +195,7 @@ type InitStep = { done?: boolean; again?: boolean; next?: boolean; failed?: bool
  * Plans init containers, from the last to the first: the newest that ran tells how far initialization is, even when the
  * containers before it have been removed from the runtime. @returns whether the pod's containers may run
  */
-function planInit(pod: Pod, observed: ObservedPod, probes: ProbeResults, actions: PodActions): boolean {
+function planInit(pod: Pod, observed: ObservedPod, known: Known, actions: PodActions): boolean {
   const containers = initContainers(pod);
   if (containers.length === 0) return true;
   let initialized = pod.spec.containers.some(({ name }) => {
@@ -192,7 +213,10 @@ function planInit(pod: Pod, observed: ObservedPod, probes: ProbeResults, actions
       continue;
     }
     if (passed && !isSidecar(container)) continue;
-    const step = isSidecar(container) ? sidecarStep(container, current, probes) : initStep(pod, container, current);
+    const step = isSidecar(container)
+      ? resizedSidecar(pod, container, current, sidecarStep(container, current, known.probes), known, actions)
+      : initStep(pod, container, current);
+    if (!isSidecar(container) && isRunning(current)) planContainerResize(actions.resize, pod, container, current, known.actuated);
     if (step.failed === true) {
       actions.killPod = true;
       actions.startInit = [];
@@ -211,6 +235,20 @@ function planInit(pod: Pod, observed: ObservedPod, probes: ProbeResults, actions
   if (!passed && first !== undefined) start.push(first);
   if (pod.metadata.deletionTimestamp === undefined) actions.startInit = start;
   return initialized;
+}
+
+/** A sidecar that is kept running may be resized, or has to start anew for it. */
+function resizedSidecar(
+  pod: Pod,
+  container: Container,
+  current: ObservedContainer,
+  step: InitStep,
+  { actuated }: Known,
+  { resize }: PodActions,
+): InitStep {
+  if (step.kill !== undefined || step.again === true || !isRunning(current)) return step;
+  if (planContainerResize(resize, pod, container, current, actuated) === 'keep') return step;
+  return { ...step, again: true, kill: killForResize(container, current) };
 }
 
 function initStep(pod: Pod, container: Container, current: ObservedContainer): InitStep {

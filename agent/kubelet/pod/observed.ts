@@ -1,4 +1,5 @@
 /** A pod as the container runtime has it: what `computePodActions` and the status are computed from. */
+import type { CgroupLimits } from '#agent/host/cgroup.ts';
 import type { ContainerStatus, PodSandboxStatus } from '#agent/runtime/runtime.ts';
 import type { ContainerLabels } from '../container/labels.ts';
 
@@ -20,6 +21,8 @@ export interface ObservedPod {
   sandboxes: readonly PodSandboxStatus[];
   /** Newest first. */
   containers: readonly ObservedContainer[];
+  /** The limits of the pod's control group; undefined: it has none, or nobody looked. */
+  cgroup?: CgroupLimits | undefined;
 }
 
 /** The newest container of that name; undefined when the runtime has none. */

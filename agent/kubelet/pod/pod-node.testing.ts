@@ -5,9 +5,12 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import type { CgroupLimits, Cgroups } from '#agent/host/cgroup.ts';
 import type { Mounts } from '#agent/host/mount.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
+import { createCheckpoints } from '../allocation/checkpoints.ts';
+import { Resizes, type ResizesDeps } from '../allocation/resizes.ts';
 import { createBackOff } from '../backoff.ts';
 import { createContainerStarter } from '../container/container-starter.ts';
 import { createImagePuller } from '../images/image-puller.ts';
@@ -15,6 +18,7 @@ import { createLanes } from '../lane.ts';
 import { kubeletPaths } from '../paths.ts';
 import { createProbeRunner } from '../probes/probe-run.ts';
 import { createProbes, type Probes } from '../probes/probes.ts';
+import { createPodCgroups } from '../resources/pod-cgroups.ts';
 import type { FakeRuntime } from '../runtime.testing.ts';
 import type { StatusWriter } from '../status/status-writer.ts';
 import { createPathGate } from '../volumes/path-gate.ts';
@@ -32,10 +36,38 @@ export interface PodNodeOptions {
   statuses: StatusWriter;
   /** A probe's result changed for the pod with this UID. */
   wake: (uid: string) => void;
+  /** For resizes: this node, and the pods that it has taken. */
+  node?: ResizesDeps['node'];
+  admitted?: ResizesDeps['admitted'];
+}
+
+/** Control groups that only hold their limits. */
+export function cgroupsInMemory(): Cgroups {
+  const groups = new Map<string, CgroupLimits>();
+  return {
+    hierarchy: { version: 1, mountPoints: new Map(), others: [] },
+    create: async (path) => void groups.set(path, groups.get(path) ?? { cpuQuotaUs: -1, memoryBytes: -1, cpuShares: 1024 }),
+    limit: async (path, limits) => void groups.set(path, { ...groups.get(path), ...limits }),
+    limits: async (path) => groups.get(path),
+    exists: async (path) => groups.has(path),
+    children: async () => [],
+    pids: async () => [],
+    remove: async (path) => void groups.delete(path),
+    usage: async () => undefined,
+  };
 }
 
 /** A node with two CPUs, a network and nothing to set up for volumes; a test replaces the parts that it examines. */
-export function podNode({ clock, fake, folder, events, statuses, wake }: PodNodeOptions): PodWorkerDeps & { probes: Probes } {
+export function podNode({
+  clock,
+  fake,
+  folder,
+  events,
+  statuses,
+  wake,
+  node = () => undefined,
+  admitted = () => [],
+}: PodNodeOptions): PodWorkerDeps & { probes: Probes; resizes: Resizes } {
   const log = pino({ level: 'silent' });
   const { runtime } = fake;
   const paths = kubeletPaths(join(folder, 'data'), join(folder, 'logs'));
@@ -54,7 +86,21 @@ export function podNode({ clock, fake, folder, events, statuses, wake }: PodNode
     services: () => [],
     machine: { memoryBytes: 2 ** 32, cgroupVersion: 1 },
   });
+  const cgroups = createPodCgroups(cgroupsInMemory(), '');
+  const machine = { memoryBytes: 2 ** 32, cgroupVersion: 1 } as const;
+  const resizes = new Resizes({
+    checkpoints: createCheckpoints(paths.allocationsDir, log),
+    clock,
+    events,
+    log,
+    node,
+    admitted,
+    wake,
+  });
   const podRuntime = createPodRuntime({
+    resizes,
+    cgroups,
+    machine,
     lanes,
     runtime,
     clock,
@@ -80,13 +126,8 @@ export function podNode({ clock, fake, folder, events, statuses, wake }: PodNode
       tearDown: (uid) => rm(paths.podDir(uid), { recursive: true, force: true }),
       tearDownOrphan: async () => undefined,
     },
-    cgroups: {
-      prepare: async () => undefined,
-      ensure: async () => undefined,
-      remove: async () => undefined,
-      known: async () => [],
-      removeUnknown: async () => undefined,
-    },
+    cgroups,
+    resizes,
     statuses,
     events,
     clock,

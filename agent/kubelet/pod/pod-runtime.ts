@@ -8,6 +8,9 @@ import type { ContainerRuntime, ImageSpec, PodSandboxConfig } from '#agent/runti
 import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, Pod, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
+import { actuateResize, podLimitsToChange } from '../allocation/actuate-resize.ts';
+import type { ResizePlan } from '../allocation/resize-plan.ts';
+import type { Resizes } from '../allocation/resizes.ts';
 import type { BackOff } from '../backoff.ts';
 import { goDuration } from '../backoff.ts';
 import type { ContainerStarter } from '../container/container-starter.ts';
@@ -20,7 +23,8 @@ import { sandboxConfig } from '../container/sandbox-config.ts';
 import { errorText, messageText } from '../errors.ts';
 import { removeLogs } from '../logs/log-file.ts';
 import type { Paths } from '../paths.ts';
-import { podCgroup } from '../resources/resources.ts';
+import type { PodCgroups } from '../resources/pod-cgroups.ts';
+import { type MachineResources, podCgroup } from '../resources/resources.ts';
 import type { StartFailure } from '../status/container-statuses.ts';
 import type { MountedVolume } from '../volumes/volumes.ts';
 import type { PodActions, ProbeResults } from './compute-pod-actions.ts';
@@ -37,6 +41,9 @@ export interface PodRuntimeDeps extends KillDeps {
   clock: Clock;
   starter: ContainerStarter;
   probes: ProbeResults;
+  resizes: Pick<Resizes, 'actuated' | 'record'>;
+  cgroups: PodCgroups;
+  machine: MachineResources;
   /** The back-off of containers that crash. */
   crashBackOff: BackOff;
   paths: Paths;
@@ -65,6 +72,8 @@ export interface SyncResult {
   failures: ReadonlyMap<string, StartFailure>;
   /** When the next try may succeed, in ms since the epoch: the earliest back-off ends, or a failure may be over. */
   retryAtMs?: number | undefined;
+  /** Why running containers could not be given what the pod was promised. */
+  resizeProblem?: string | undefined;
 }
 
 /** Makes the runtime have what a pod asks for. It keeps nothing of its own about pods but the back-off of crashes. */
@@ -247,10 +256,26 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
     return { acted: acted || fresh, failures, ...(retries.length === 0 ? {} : { retryAtMs: Math.min(...retries) }) };
   }
 
+  /** A resize that fails holds up nothing else of the pod. */
+  async function resize(pod: Pod, observed: ObservedPod, plan: ResizePlan): Promise<{ acted: boolean; problem?: string }> {
+    const isPodOther = Object.keys(podLimitsToChange(pod, observed.cgroup, deps.machine.cgroupVersion)).length > 0;
+    if (!isPodOther && plan.memory.length + plan.cpu.length === 0) return { acted: false };
+    const { cgroups, machine } = deps;
+    const record = deps.resizes.record.bind(deps.resizes);
+    try {
+      await actuateResize({ runtime, cgroups, machine, record }, pod, plan);
+      return { acted: true };
+    } catch (error) {
+      deps.log.warn({ err: error, pod: formatPod(pod) }, 'a pod could not be resized; will be tried again');
+      return { acted: true, problem: messageText(error) };
+    }
+  }
+
   return {
     async sync(inputs) {
       const { pod, observed, signal } = inputs;
-      const actions = computePodActions(pod, observed, deps.probes);
+      const { uid } = pod.metadata;
+      const actions = computePodActions(pod, observed, deps.probes, (one) => deps.resizes.actuated(uid, one));
       const podIp = inputs.facts.podIps[0] ?? '';
       let acted = false;
       if (actions.killPod) {
@@ -268,8 +293,11 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
       if (signal.aborted) return { acted, failures: new Map() };
       if (!actions.createSandbox) {
         if (actions.sandboxId === undefined) return { acted, failures: new Map() };
-        const result = await startAll(inputs, actions, actions.sandboxId, inputs.facts.podIps, acted);
-        return result;
+        const resized = await resize(pod, observed, actions.resize);
+        const result = await startAll(inputs, actions, actions.sandboxId, inputs.facts.podIps, acted || resized.acted);
+        if (resized.problem === undefined) return result;
+        const retryAtMs = Math.min(result.retryAtMs ?? Number.POSITIVE_INFINITY, deps.clock.now() + retryMs);
+        return { ...result, retryAtMs, resizeProblem: resized.problem };
       }
       // Init containers run again in a new sandbox. Their old containers are removed, or the next sync would take initialization
       // for done.

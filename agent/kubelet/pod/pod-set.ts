@@ -7,6 +7,7 @@
 import type { Node, Pod } from '#api/types.generated.ts';
 import { admitPod } from '../admission/admission.ts';
 import type { Rejection } from '../admission/rejection.ts';
+import type { Resizes } from '../allocation/resizes.ts';
 import { rejectedStatus } from '../status/pod-status.ts';
 import { asksForSync } from './pod-changes.ts';
 import type { PodSink } from './pod-source.ts';
@@ -16,6 +17,7 @@ import { PodWorker, type PodWorkerDeps } from './pod-worker.ts';
 export interface PodSetDeps extends Omit<PodWorkerDeps, 'admit'> {
   /** This node, with the newest status that its kubelet knows; undefined before it is registered. */
   node(): Node | undefined;
+  resizes: Resizes;
 }
 
 /** What others may ask of the pods. */
@@ -54,6 +56,11 @@ export class PodSet implements PodSink, PodLookup {
     return this.#workers.values().find((worker) => isNamed(worker, namespace, name));
   }
 
+  /** The newest versions of the pods that hold a share of the node. */
+  admitted(): Iterable<Pod> {
+    return this.#admitted.values();
+  }
+
   /** Whether the pod with this UID has a worker: it is in the API, or something of it is left. */
   has(uid: string): boolean {
     return this.#workers.has(uid);
@@ -76,13 +83,16 @@ export class PodSet implements PodSink, PodLookup {
       this.#start(pod);
       return;
     }
-    if (this.#admitted.has(uid)) this.#admitted.set(uid, pod);
+    if (this.#admitted.has(uid)) {
+      this.#admitted.set(uid, pod);
+      this.#deps.resizes.update(pod);
+    }
     worker.update(pod, asksForSync(worker.pod, pod, worker.status));
   }
 
   /** The scheduler counts what the pod held as free from now on, and may have given it to the pod that comes next: so do we. */
   gone(uid: string, last?: Pod): void {
-    this.#admitted.delete(uid);
+    if (this.#admitted.delete(uid)) this.#deps.resizes.retry();
     this.#workers.get(uid)?.remove(last);
   }
 
@@ -105,15 +115,21 @@ export class PodSet implements PodSink, PodLookup {
       this.#running.delete(running);
       this.#workers.delete(worker.uid);
       this.#admitted.delete(worker.uid);
+      // A kubelet that ends leaves the pod to the next one, with what it was promised.
+      if (!this.#signal.aborted) this.#deps.resizes.forget(worker.uid);
     });
     this.#running.add(running);
   }
 
   #admit(pod: Pod, known: boolean): Rejection | undefined {
+    const { resizes } = this.#deps;
     const node = this.#deps.node();
-    const rejection = known || node === undefined ? undefined : admitPod(pod, [...this.#admitted.values()], node);
-    if (rejection === undefined) this.#admitted.set(pod.metadata.uid, pod);
-    return rejection;
+    const others = (): Pod[] => [...this.#admitted.values()].map((other) => resizes.allocated(other));
+    const rejection = known || node === undefined ? undefined : admitPod(resizes.allocated(pod), others(), node);
+    if (rejection !== undefined) return rejection;
+    this.#admitted.set(pod.metadata.uid, pod);
+    resizes.admit(pod);
+    return undefined;
   }
 }
 

@@ -10,6 +10,7 @@ import { isTerminalPhase } from '#api/pod/conditions.ts';
 import type { Pod, PodStatus, Secret } from '#api/types.generated.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Rejection } from '../admission/rejection.ts';
+import type { Resizes } from '../allocation/resizes.ts';
 import { messageText } from '../errors.ts';
 import type { Lane } from '../lane.ts';
 import type { Paths } from '../paths.ts';
@@ -24,6 +25,7 @@ import type { PodWorkerEffect, PodWorkerState, StepEffect, StepOutcome } from '.
 
 /** What the steps of a pod need of its node. */
 export interface PodStepsDeps extends PodViewDeps {
+  resizes: Pick<Resizes, 'allocated' | 'actuated' | 'conditions' | 'observed' | 'settled' | 'failed' | 'ended'>;
   /** Lets few pods at a time give back what they hold. */
   lane: Lane;
   runtime: PodRuntime;
@@ -134,7 +136,7 @@ export class PodSteps {
       this.#event('Warning', 'NetworkNotReady', `network is not ready: ${network}`);
       return { kind: 'synced', acted: false, waitMs: networkRetryMs };
     }
-    const { acted, retryAtMs } = await this.#start(pod, observed, signal);
+    const { acted, retryAtMs } = await this.#start(deps.resizes.allocated(pod), observed, signal);
     const syncMs = deps.syncFrequencyMs;
     const backOffMs = retryAtMs === undefined ? syncMs : Math.max(0, retryAtMs - deps.clock.now());
     return { kind: 'synced', acted, waitMs: Math.min(backOffMs, deadlineMs, syncMs * (1 + 0.5 * deps.random())) };
@@ -150,17 +152,21 @@ export class PodSteps {
     const deps = this.#deps;
     const facts = this.#view.facts(observed);
     await deps.cgroups
-      .ensure(pod)
+      .ensure(pod, observed.sandboxes.length > 0)
       .catch((error: unknown) => this.#fail('FailedCreatePodContainer', 'unable to ensure pod container exists', error));
     await makeFolders(deps.paths.podsDir, deps.paths.podDir(pod.metadata.uid), 0o750).catch((error: unknown) =>
       this.#fail('Failed', 'error making pod data directories', error),
     );
+    // What the containers are given next was promised on disk before: a kubelet that starts again promises no less and no more.
+    await deps.resizes.settled(pod.metadata.uid);
     const volumes = await deps.volumes.setUp(pod, facts);
     // The pod may have been deleted while its volumes were set up: nothing is started then.
     if (signal.aborted) return { acted: true };
     const secrets = (): Promise<readonly Secret[]> => deps.pullSecrets(pod);
     const result = await deps.runtime.sync({ pod, observed, volumes, facts, secrets, signal });
     this.#view.startFailures = result.failures;
+    if (result.resizeProblem !== undefined) deps.resizes.failed(pod, result.resizeProblem);
+    await deps.resizes.settled(pod.metadata.uid);
     const after = result.acted ? await this.#view.observe() : observed;
     deps.probes.update(pod, after, this.#view.podIp(after));
     this.#view.report(after, false);
@@ -183,6 +189,7 @@ export class PodSteps {
 
   async #begin(): Promise<StepOutcome> {
     this.#deps.probes.beginTermination(this.#pod.metadata.uid);
+    this.#deps.resizes.ended(this.#pod.metadata.uid);
     await this.#look();
     return { kind: 'begun', nowMs: this.#deps.clock.now() };
   }

@@ -2,8 +2,11 @@
 import { isTerminalPhase } from '#api/pod/conditions.ts';
 import type { Pod, PodStatus } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
+import { type Actuated, isResizeInProgress } from '../allocation/resize-plan.ts';
+import type { Resizes } from '../allocation/resizes.ts';
 import type { PodFacts } from '../container/field-ref.ts';
 import type { Probes } from '../probes/probes.ts';
+import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import type { StartFailure } from '../status/container-statuses.ts';
 import { podStatus } from '../status/pod-status.ts';
 import type { StatusWriter } from '../status/status-writer.ts';
@@ -24,6 +27,8 @@ export interface PodViewDeps {
   nodeName: string;
   /** What the node has for pods, as its status reports it. */
   allocatable(): Record<string, string | number>;
+  cgroups: Pick<PodCgroups, 'read'>;
+  resizes: Pick<Resizes, 'allocated' | 'actuated' | 'conditions' | 'observed'>;
 }
 
 /** What is known of one pod on this node. It is as old as the last look. */
@@ -52,7 +57,11 @@ export class PodView {
   /** Looks at the pod. @throws RuntimeError when the runtime cannot be asked */
   async observe(): Promise<ObservedPod> {
     const { uid, name, namespace = '' } = this.#pod.metadata;
-    this.#observed = await this.#deps.observer.observe({ uid, name, namespace });
+    const [observed, cgroup] = await Promise.all([
+      this.#deps.observer.observe({ uid, name, namespace }),
+      this.#deps.cgroups.read(this.#pod),
+    ]);
+    this.#observed = { ...observed, cgroup };
     return this.#observed;
   }
 
@@ -78,14 +87,19 @@ export class PodView {
    * @returns the computed status; what is reported differs where the pod has ended but containers still run
    */
   report(observed: ObservedPod, isTerminal: boolean): PodStatus {
-    const { statuses, probes, runtimeName, hostIps, clock } = this.#deps;
+    const { statuses, probes, runtimeName, hostIps, clock, resizes } = this.#deps;
     const state = this.#state();
     const { pod } = state;
+    const allocated = resizes.allocated(pod);
+    const actuated: Actuated = (container) => resizes.actuated(pod.metadata.uid, container);
+    if (state.kind === 'syncing') resizes.observed(allocated, isResizeInProgress(allocated, observed, actuated));
     const previous = statuses.current(pod);
     const computed = podStatus({
-      pod,
+      pod: allocated,
       observed,
       previous,
+      actuated,
+      resize: isTerminal ? [] : resizes.conditions(pod.metadata.uid),
       failures: this.startFailures,
       readiness: probes,
       runtimeName,

@@ -4,7 +4,7 @@
  * Source: upstream `pkg/kubelet/cm` (layout, shares of the classes).
  */
 
-import type { Cgroups } from '#agent/host/cgroup.ts';
+import type { CgroupLimits, Cgroups } from '#agent/host/cgroup.ts';
 import { qosClass } from '#api/pod/qos.ts';
 import { amountOf, podRequests } from '#api/pod/requests.ts';
 import type { Pod } from '#api/types.generated.ts';
@@ -14,7 +14,17 @@ import { cpuShares, podCgroup, podCgroupLimits } from './resources.ts';
 export interface PodCgroups {
   /** Creates `kubepods` and its classes with what the node can allocate. */
   prepare(allocatable: { cpuMillis: number; memoryBytes: number }): Promise<void>;
-  ensure(pod: Pod): Promise<void>;
+  /**
+   * Creates the pod's group with its limits. @param hasRun whether containers of an earlier kubelet may run in it: then the group keeps the
+   * limits that it has, since new ones go together with those of the containers
+   */
+  ensure(pod: Pod, hasRun: boolean): Promise<void>;
+  /** The limits of the pod's group; undefined: it does not exist. */
+  read(pod: Pod): Promise<CgroupLimits | undefined>;
+  /** Gives the pod's group other limits. */
+  update(pod: Pod, limits: CgroupLimits): Promise<void>;
+  /** What the pod's processes use, caches included; undefined: it has no group. */
+  usedMemoryBytes(pod: Pod): Promise<number | undefined>;
   remove(pod: Pod): Promise<void>;
   /** UIDs that have a group on this node. */
   known(): Promise<string[]>;
@@ -44,14 +54,24 @@ export function createPodCgroups(cgroups: Cgroups, root: string): PodCgroups {
       await cgroups.create(`${top}/besteffort`);
       await cgroups.limit(`${top}/besteffort`, { cpuShares: 2 });
     },
-    async ensure(pod) {
+    async ensure(pod, hasRun) {
       if (ensured.has(pod.metadata.uid)) return;
       const path = podCgroup(root, pod);
-      await cgroups.create(path);
-      await cgroups.limit(path, podCgroupLimits(pod));
+      if (!hasRun || !(await cgroups.exists(path))) {
+        await cgroups.create(path);
+        await cgroups.limit(path, podCgroupLimits(pod));
+      }
       ensured.set(pod.metadata.uid, pod);
       if (qosClass(pod) === 'Burstable') await weighClasses();
     },
+    read: (pod) => cgroups.limits(podCgroup(root, pod)),
+    async update(pod, limits) {
+      await cgroups.limit(podCgroup(root, pod), limits);
+      if (!ensured.has(pod.metadata.uid)) return;
+      ensured.set(pod.metadata.uid, pod);
+      if (limits.cpuShares !== undefined && qosClass(pod) === 'Burstable') await weighClasses();
+    },
+    usedMemoryBytes: async (pod) => (await cgroups.usage(podCgroup(root, pod)))?.memoryUsageBytes,
     async remove(pod) {
       await cgroups.remove(podCgroup(root, pod));
       if (ensured.delete(pod.metadata.uid) && qosClass(pod) === 'Burstable') await weighClasses();

@@ -9,7 +9,7 @@ import type { CgroupLimits } from '#agent/host/cgroup.ts';
 import type { LinuxContainerResources } from '#agent/runtime/runtime.ts';
 import { type QosClass, qosClass } from '#api/pod/qos.ts';
 import { amountOf, isLimited, podLimits, podRequests } from '#api/pod/requests.ts';
-import type { Container, Pod } from '#api/types.generated.ts';
+import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
 import { milliUnits, wholeUnits } from './quantities.ts';
 
 const cpuPeriodUs = 100_000;
@@ -66,12 +66,26 @@ export function oomScoreAdjust(pod: Pod, container: Container, machineMemoryByte
   return Math.min(Math.max(score, 1000 + guaranteedScore), 999);
 }
 
+/** A container's CPU and memory with the limits that it has from its pod. */
+export function effectiveResources(pod: Pod, container: Container): ResourceRequirements {
+  const only = (list: ResourceRequirements['limits']): Record<string, string | number> => {
+    const { cpu, memory } = list ?? {};
+    return { ...(cpu === undefined ? {} : { cpu }), ...(memory === undefined ? {} : { memory }) };
+  };
+  return {
+    requests: only(container.resources?.requests),
+    limits: { ...only(pod.spec.resources?.limits), ...only(container.resources?.limits) },
+  };
+}
+
+/** What of a machine the limits of containers depend on. */
+export interface MachineResources {
+  memoryBytes: number;
+  cgroupVersion: 1 | 2;
+}
+
 /** The container's limits in CRI's terms. */
-export function containerResources(
-  pod: Pod,
-  container: Container,
-  machine: { memoryBytes: number; cgroupVersion: 1 | 2 },
-): LinuxContainerResources {
+export function containerResources(pod: Pod, container: Container, machine: MachineResources): LinuxContainerResources {
   const { requests, limits } = container.resources ?? {};
   const cpuLimit = milliUnits(limits?.['cpu'] ?? pod.spec.resources?.limits?.['cpu']);
   const cpuRequest = requests?.['cpu'] === undefined ? milliUnits(limits?.['cpu']) : milliUnits(requests['cpu']);

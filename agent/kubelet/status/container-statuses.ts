@@ -9,9 +9,11 @@ import type { ContainerStatus as CriStatus } from '#agent/runtime/runtime.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { allContainers, type ContainerKind, initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, ContainerState, ContainerStateTerminated, ContainerStatus, Pod } from '#api/types.generated.ts';
+import type { Actuated } from '../allocation/resize-plan.ts';
 import type { ObservedContainer, ObservedPod } from '../pod/observed.ts';
-import { findContainer } from '../pod/observed.ts';
+import { findContainer, isRunning } from '../pod/observed.ts';
 import { shouldRestartAfterExit } from '../pod/pod-spec.ts';
+import { runningResources } from './reported-resources.ts';
 
 /** Why a container could not be started. It becomes the container's `waiting` state. */
 export interface StartFailure {
@@ -32,6 +34,8 @@ export interface ContainerStatusInputs {
   kind: ContainerKind;
   containers: readonly Container[];
   previous: readonly ContainerStatus[];
+  /** What running containers were last given. */
+  actuated: Actuated;
   /** By container name. */
   failures: ReadonlyMap<string, StartFailure>;
   readiness: Readiness;
@@ -154,7 +158,7 @@ function presentStatus(
     restartCount: current.labels.restartCount,
     state: stateOf(inputs.pod, current, idOf(current), previous),
     lastState,
-    resources: container.resources ?? {},
+    resources: isRunning(current) ? runningResources(container, current, inputs.actuated(current)) : (container.resources ?? {}),
     ...(container.resources?.requests === undefined ? {} : { allocatedResources: container.resources.requests }),
     ...(status.user === undefined
       ? {}

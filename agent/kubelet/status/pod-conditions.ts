@@ -17,7 +17,15 @@ const isFalse = (reason?: string, message?: string): Verdict => ({
   ...(message === undefined ? {} : { message }),
 });
 
-const owned = new Set(['PodScheduled', 'Ready', 'Initialized', 'ContainersReady', 'PodReadyToStartContainers']);
+const owned = new Set([
+  'PodScheduled',
+  'Ready',
+  'Initialized',
+  'ContainersReady',
+  'PodReadyToStartContainers',
+  'PodResizePending',
+  'PodResizeInProgress',
+]);
 
 /** The names of the containers that match, as Go prints a slice: `[a b]`. */
 const named = (containers: readonly Container[], matches: (container: Container) => boolean): string | undefined => {
@@ -87,11 +95,13 @@ export interface ConditionInputs {
   /** The statuses of init containers and containers, by name. */
   statuses: ReadonlyMap<string, ContainerStatus>;
   hasSandbox: boolean;
+  /** The conditions of a resize, of those that there are. */
+  resize: readonly PodCondition[];
   nowMs: number;
 }
 
 /** All conditions: first those of other components, then the kubelet's. An unchanged status keeps its transition time. Pure. */
-export function podConditions({ pod, previous, phase, statuses, hasSandbox, nowMs }: ConditionInputs): PodCondition[] {
+export function podConditions({ pod, previous, phase, statuses, hasSandbox, resize, nowMs }: ConditionInputs): PodCondition[] {
   const foreign = (pod.status?.conditions ?? []).filter(({ type }) => !owned.has(type));
   const containers = containersReady(pod, statuses, phase);
   const own: [string, Verdict][] = [
@@ -112,5 +122,5 @@ export function podConditions({ pod, previous, phase, statuses, hasSandbox, nowM
       lastTransitionTime: lastTransitionTime ?? rfc3339(nowMs),
     };
   });
-  return [...foreign, ...made];
+  return [...foreign, ...resize, ...made];
 }

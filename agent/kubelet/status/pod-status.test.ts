@@ -19,6 +19,8 @@ function statusOf(pod: Pod, observed: ObservedPod, more: Partial<PodStatusInputs
     pod,
     observed,
     previous: pod.status ?? {},
+    actuated: () => undefined,
+    resize: [],
     failures: new Map(),
     readiness: { started: () => true, ready: () => true },
     runtimeName: 'containerd',

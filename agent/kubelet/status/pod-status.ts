@@ -4,7 +4,8 @@ import { rfc3339 } from '#api/meta.ts';
 import { isTerminalPhase } from '#api/pod/conditions.ts';
 import { ephemeralContainers, initContainers } from '#api/pod/containers.ts';
 import { qosClass } from '#api/pod/qos.ts';
-import type { ContainerStatus, Pod, PodStatus } from '#api/types.generated.ts';
+import type { ContainerStatus, Pod, PodCondition, PodStatus } from '#api/types.generated.ts';
+import type { Actuated } from '../allocation/resize-plan.ts';
 import { sandboxDecision } from '../pod/compute-pod-actions.ts';
 import type { ObservedPod } from '../pod/observed.ts';
 import { findContainer, podIps } from '../pod/observed.ts';
@@ -12,6 +13,7 @@ import type { Readiness, StartFailure } from './container-statuses.ts';
 import { containerStatuses } from './container-statuses.ts';
 import { podConditions } from './pod-conditions.ts';
 import { podPhase } from './pod-phase.ts';
+import { podResources } from './reported-resources.ts';
 
 /** What a pod's status is computed from. `nowMs`: since the epoch. */
 export interface PodStatusInputs {
@@ -19,6 +21,10 @@ export interface PodStatusInputs {
   observed: ObservedPod;
   /** The status that was last reported; it may be newer than `pod.status`. */
   previous: PodStatus;
+  /** What running containers were last given. */
+  actuated: Actuated;
+  /** The conditions of a resize, of those that there are. */
+  resize: readonly PodCondition[];
   failures: ReadonlyMap<string, StartFailure>;
   readiness: Readiness;
   runtimeName: string;
@@ -32,7 +38,7 @@ export interface PodStatusInputs {
 
 /** The status as upstream would report it. Pure. Source: upstream `pkg/kubelet/kubelet_pods.go` (generateAPIPodStatus). */
 export function podStatus(inputs: PodStatusInputs): PodStatus {
-  const { pod, observed, previous, nowMs } = inputs;
+  const { pod, observed, previous, resize, nowMs } = inputs;
   const init = statusesOf(inputs, 'init');
   const containers = statusesOf(inputs, 'container');
   const ephemeral = statusesOf(inputs, 'ephemeral');
@@ -43,7 +49,15 @@ export function podStatus(inputs: PodStatusInputs): PodStatus {
     ...pickForeign(pod.status),
     ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
     phase,
-    conditions: podConditions({ pod, previous, phase, statuses, nowMs, hasSandbox: !sandboxDecision(pod, observed).changed }),
+    conditions: podConditions({
+      pod,
+      previous,
+      phase,
+      statuses,
+      resize,
+      nowMs,
+      hasSandbox: !sandboxDecision(pod, observed).changed,
+    }),
     ...(reason === undefined ? {} : { reason }),
     ...(message === undefined ? {} : { message }),
     ...(inputs.hostIps[0] === undefined ? {} : { hostIP: inputs.hostIps[0], hostIPs: inputs.hostIps.map((ip) => ({ ip })) }),
@@ -52,6 +66,7 @@ export function podStatus(inputs: PodStatusInputs): PodStatus {
     ...(init.length === 0 ? {} : { initContainerStatuses: init }),
     containerStatuses: containers,
     qosClass: qosClass(pod),
+    ...podResources(pod, phase, observed.cgroup),
     ...(ephemeral.length === 0 ? {} : { ephemeralContainerStatuses: ephemeral }),
   };
 }
@@ -65,7 +80,7 @@ function pickForeign(status: PodStatus | undefined): PodStatus {
 }
 
 function statusesOf(
-  { pod, observed, previous, failures, readiness, runtimeName }: PodStatusInputs,
+  { pod, observed, previous, actuated, failures, readiness, runtimeName }: PodStatusInputs,
   kind: 'init' | 'container' | 'ephemeral',
 ): ContainerStatus[] {
   const containers =
@@ -76,7 +91,17 @@ function statusesOf(
       : kind === 'container'
         ? previous.containerStatuses
         : previous.ephemeralContainerStatuses;
-  return containerStatuses({ pod, observed, kind, containers, previous: before ?? [], failures, readiness, runtimeName });
+  return containerStatuses({
+    pod,
+    observed,
+    kind,
+    containers,
+    previous: before ?? [],
+    actuated,
+    failures,
+    readiness,
+    runtimeName,
+  });
 }
 
 function outcome(

@@ -1,0 +1,100 @@
+/**
+ * Which running containers have other CPU or memory than their pod was promised, and what has to be done about it. Pure.
+ *
+ * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (computePodResizeAction).
+ */
+import { isSidecar } from '#api/pod/containers.ts';
+import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
+import type { ObservedContainer, ObservedPod } from '../pod/observed.ts';
+import { findContainer, isRunning } from '../pod/observed.ts';
+import { milliUnits, wholeUnits } from '../resources/quantities.ts';
+import { effectiveResources } from '../resources/resources.ts';
+
+/** What a container has or shall have. 0: none, or no limit. */
+export interface Measures {
+  cpuRequestMillis: number;
+  cpuLimitMillis: number;
+  memoryRequestBytes: number;
+  memoryLimitBytes: number;
+}
+
+/** A running container that is resized where it is. */
+export interface ContainerUpdate {
+  container: Container;
+  /** The runtime's. */
+  id: string;
+  from: Measures;
+  to: Measures;
+}
+
+/** In the order in which they are done: what shrinks makes room for what grows. */
+export interface ResizePlan {
+  memory: ContainerUpdate[];
+  cpu: ContainerUpdate[];
+}
+
+/** What a running container was last given; undefined: nobody knows, and it is left as it is. */
+export type Actuated = (container: ObservedContainer) => ResourceRequirements | undefined;
+
+export const measuresOf = ({ requests, limits }: ResourceRequirements): Measures => ({
+  cpuRequestMillis: milliUnits(requests?.['cpu']),
+  cpuLimitMillis: milliUnits(limits?.['cpu']),
+  memoryRequestBytes: wholeUnits(requests?.['memory']),
+  memoryLimitBytes: wholeUnits(limits?.['memory']),
+});
+
+/** What a resize does to one container: it stays as it is, is updated (the plan says how), or has to start anew. */
+export type ResizeStep = 'keep' | 'restart';
+
+/**
+ * Plans one running container, and adds to the plan what is updated. In place.
+ * @param mayRestart whether its resize policy counts: init containers that are no sidecars never start anew
+ */
+export function planContainerResize(
+  plan: ResizePlan,
+  pod: Pod,
+  container: Container,
+  current: ObservedContainer,
+  actuated: Actuated,
+): ResizeStep {
+  const given = actuated(current);
+  if (given === undefined) return 'keep';
+  const [from, to] = [measuresOf(given), measuresOf(effectiveResources(pod, container))];
+  const changed = {
+    cpu: from.cpuRequestMillis !== to.cpuRequestMillis || from.cpuLimitMillis !== to.cpuLimitMillis,
+    memory: from.memoryRequestBytes !== to.memoryRequestBytes || from.memoryLimitBytes !== to.memoryLimitBytes,
+  };
+  const restarts = (container.resizePolicy ?? []).some(
+    ({ resourceName, restartPolicy }) =>
+      restartPolicy === 'RestartContainer' && (resourceName === 'cpu' || resourceName === 'memory') && changed[resourceName],
+  );
+  if (restarts) return 'restart';
+  const update: ContainerUpdate = { container, id: current.status.id, from, to };
+  if (changed.memory) {
+    const sign = to.memoryLimitBytes - from.memoryLimitBytes || to.memoryRequestBytes - from.memoryRequestBytes;
+    place(plan.memory, update, sign);
+  }
+  if (changed.cpu) {
+    const sign = to.cpuLimitMillis - from.cpuLimitMillis || to.cpuRequestMillis - from.cpuRequestMillis;
+    place(plan.cpu, update, sign);
+  }
+  return 'keep';
+}
+
+function place(updates: ContainerUpdate[], update: ContainerUpdate, sign: number): void {
+  if (sign > 0) updates.push(update);
+  else updates.unshift(update);
+}
+
+/** Whether a running container has other resources than its pod was promised. */
+export function isResizeInProgress(pod: Pod, observed: ObservedPod, actuated: Actuated): boolean {
+  const counted = [...pod.spec.containers, ...(pod.spec.initContainers ?? []).filter(isSidecar)];
+  return counted.some((container) => {
+    const current = findContainer(observed, container.name);
+    if (current === undefined || !isRunning(current)) return false;
+    const given = actuated(current);
+    if (given === undefined) return false;
+    const [from, to] = [measuresOf(given), measuresOf(effectiveResources(pod, container))];
+    return (Object.keys(to) as (keyof Measures)[]).some((name) => from[name] !== to[name]);
+  });
+}

@@ -1,0 +1,284 @@
+/**
+ * What this node has promised to its pods, and the resizes that it has not granted yet.
+ *
+ * A pod runs at what was promised when the node took it, whatever its spec says since. A resize in the spec is granted when the node has room:
+ * then the promise changes, is written to disk, and the pod's worker carries it out. One that has to wait is looked at again whenever
+ * another pod has left, ended or shrunk, and from time to time.
+ *
+ *     spec changes ─▶ pending (Deferred, Infeasible) ─▶ granted: in progress ─▶ containers have it: done
+ *                                                        └─▶ the runtime refuses: in progress (Error), tried again
+ *
+ * Source: upstream `pkg/kubelet/allocation/allocation_manager.go`, `pkg/kubelet/status/status_manager.go` (conditions); KEP-1287.
+ */
+import type { Logger } from 'pino';
+import { rfc3339 } from '#api/meta.ts';
+import { isTerminalPhase } from '#api/pod/conditions.ts';
+import type { Node, Pod, PodCondition, ResourceRequirements } from '#api/types.generated.ts';
+import type { Clock } from '#client/clock.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import { podReference } from '../pod/kill-containers.ts';
+import type { ObservedContainer } from '../pod/observed.ts';
+import type { Checkpoints, PodRecord } from './checkpoints.ts';
+import { desiredAllocation, type PodAllocation, withAllocation } from './pod-allocation.ts';
+import { resizeMessage } from './resize-messages.ts';
+import { byUrgency, resizeProblem } from './resize-order.ts';
+
+/** What granting resizes needs of the node. */
+export interface ResizesDeps {
+  checkpoints: Checkpoints;
+  clock: Clock;
+  events: EventRecorder;
+  log: Logger;
+  /** This node; undefined before it is registered. */
+  node(): Node | undefined;
+  /** The newest versions of the pods that hold a share of the node. */
+  admitted(): Iterable<Pod>;
+  /** Lets the pod's worker look again. */
+  wake(uid: string): void;
+}
+
+interface Entry {
+  /** The newest version; undefined before the pod has come from the API. */
+  pod: Pod | undefined;
+  allocated: PodAllocation;
+  actuated: Map<string, { id: string; resources: ResourceRequirements }>;
+  pending: PodCondition | undefined;
+  inProgress: PodCondition | undefined;
+  /** The last answer of {@link Resizes.allocated}: comparing thousands of containers once is enough. */
+  promised?: { pod: Pod; result: Pod } | undefined;
+  version: number;
+  saved: number;
+  saving: Promise<void> | undefined;
+}
+
+/** One for the node. Pods that it does not know count with what their spec says. */
+export class Resizes {
+  readonly #deps: ResizesDeps;
+  /** By UID. */
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(deps: ResizesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Reads what an earlier kubelet has promised; before any pod comes. @throws a system error */
+  async load(): Promise<void> {
+    for (const [uid, { allocated, actuated }] of await this.#deps.checkpoints.load())
+      this.#entries.set(uid, { ...newEntry(undefined, allocated), actuated: new Map(Object.entries(actuated)), saved: 1 });
+  }
+
+  /** The pod with the resources that the node has promised it: the same object where they are those of its spec. */
+  allocated(pod: Pod): Pod {
+    const entry = this.#entries.get(pod.metadata.uid);
+    if (entry === undefined) return pod;
+    if (entry.promised?.pod !== pod) entry.promised = { pod, result: withAllocation(pod, entry.allocated) };
+    return entry.promised.result;
+  }
+
+  /** The node takes the pod. One that ran here before has its promise already; what its spec asks for beyond that is a resize. */
+  admit(pod: Pod): void {
+    const { uid } = pod.metadata;
+    const known = this.#entries.get(uid);
+    const entry = known ?? newEntry(pod, desiredAllocation(pod));
+    this.#entries.set(uid, entry);
+    entry.pod = pod;
+    const told = (type: string): PodCondition | undefined => pod.status?.conditions?.find((one) => one.type === type);
+    entry.pending ??= told('PodResizePending');
+    entry.inProgress ??= told('PodResizeInProgress');
+    // A failure is told with the step that needs the record: `settled`.
+    if (known === undefined) void this.#save(uid, entry).catch(() => undefined);
+    if (!this.#isPending(entry)) entry.pending = undefined;
+    this.#retryOthers('');
+  }
+
+  /** The pod has a newer version. */
+  update(pod: Pod): void {
+    const entry = this.#entries.get(pod.metadata.uid);
+    if (entry === undefined) return;
+    const before = entry.pod;
+    entry.pod = pod;
+    const hasEnded = isTerminalPhase(pod.status?.phase) && !isTerminalPhase(before?.status?.phase);
+    if (this.#isPending(entry) ? pod.spec !== before?.spec : this.#clearPending(entry)) this.retry();
+    else if (hasEnded || pod.status !== before?.status) this.#retryOthers(pod.metadata.uid);
+  }
+
+  /** The pod is gone from this node, with all that it had. */
+  forget(uid: string): void {
+    if (!this.#entries.delete(uid)) return;
+    this.#deps.checkpoints
+      .remove(uid)
+      .catch((error: unknown) => this.#deps.log.warn({ err: error, uid }, 'a record of a pod’s resources stays on disk'));
+    this.retry();
+  }
+
+  /** Forgets the records of pods that left while no kubelet ran. */
+  forgetUnless(isKnown: (uid: string) => boolean): void {
+    for (const uid of this.#entries.keys()) if (!isKnown(uid)) this.forget(uid);
+  }
+
+  /** Looks at all resizes that wait: the most urgent first. */
+  retry(): void {
+    const node = this.#deps.node();
+    // After a restart nothing is granted before all pods are back: they hold what they were promised.
+    const isComplete = this.#entries.values().every(({ pod }) => pod !== undefined);
+    if (node === undefined || !isComplete) return;
+    const waiting = this.#entries.values().filter((entry) => this.#isPending(entry));
+    const pods = [...waiting].flatMap(({ pod }) => pod ?? []);
+    if (pods.length === 0) return;
+    const allocated = (pod: Pod): Pod => this.allocated(pod);
+    const sinceMs = ({ metadata }: Pod): number => {
+      const since = this.#entries.get(metadata.uid)?.pending?.lastTransitionTime;
+      return since === undefined ? Number.POSITIVE_INFINITY : Date.parse(since);
+    };
+    for (const pod of pods.sort(byUrgency(allocated, sinceMs))) {
+      const entry = this.#entries.get(pod.metadata.uid);
+      if (entry !== undefined) this.#decide(entry, pod, node);
+    }
+  }
+
+  /** What a running container was last given; undefined: what it started with is not known, as of containers of older kubelets. */
+  actuated(uid: string, { name, status, labels }: ObservedContainer): ResourceRequirements | undefined {
+    const given = this.#entries.get(uid)?.actuated.get(name);
+    return given?.id === status.id ? given.resources : labels.resources;
+  }
+
+  /** A running container was given other resources. */
+  record(uid: string, name: string, id: string, resources: ResourceRequirements): void {
+    const entry = this.#entries.get(uid);
+    if (entry === undefined) return;
+    entry.actuated.set(name, { id, resources });
+    entry.version++;
+  }
+
+  /** Settles when what is promised to the pod, and what its containers were given, is on disk. @throws a system error */
+  async settled(uid: string): Promise<void> {
+    const entry = this.#entries.get(uid);
+    if (entry !== undefined) await this.#save(uid, entry);
+  }
+
+  /** The pod's conditions `PodResizePending` and `PodResizeInProgress`, of those it has. */
+  conditions(uid: string): PodCondition[] {
+    const entry = this.#entries.get(uid);
+    return [entry?.pending, entry?.inProgress].filter((one) => one !== undefined);
+  }
+
+  /** What a look at the pod's containers showed. @param pod as it was promised */
+  observed(pod: Pod, isInProgress: boolean): void {
+    const entry = this.#entries.get(pod.metadata.uid);
+    if (entry === undefined) return;
+    if (isInProgress) {
+      entry.inProgress ??= this.#condition('PodResizeInProgress', undefined, '', '', pod);
+      return;
+    }
+    const done = entry.inProgress;
+    entry.inProgress = undefined;
+    if (done === undefined) return;
+    const generation = done.observedGeneration ?? pod.metadata.generation;
+    this.#event(pod, 'Normal', 'ResizeCompleted', resizeMessage('Pod resize completed', pod, generation));
+  }
+
+  /** The resize could not be carried out, for now. @param pod as it was promised */
+  failed(pod: Pod, message: string): void {
+    const entry = this.#entries.get(pod.metadata.uid);
+    if (entry === undefined) return;
+    const before = entry.inProgress;
+    const next = this.#condition('PodResizeInProgress', before, 'Error', message, pod);
+    entry.inProgress = before === undefined ? next : { ...next, observedGeneration: before.observedGeneration };
+    if (before?.reason === 'Error' && before.message === message) return;
+    const generation = entry.inProgress.observedGeneration;
+    this.#event(pod, 'Warning', 'ResizeError', resizeMessage('Pod resize error', pod, generation, message));
+  }
+
+  /** The pod has ended: nothing of it is resized any more. */
+  ended(uid: string): void {
+    const entry = this.#entries.get(uid);
+    if (entry === undefined) return;
+    entry.pending = undefined;
+    entry.inProgress = undefined;
+    this.#retryOthers(uid);
+  }
+
+  #isPending({ pod }: Entry): boolean {
+    if (pod === undefined || isTerminalPhase(pod.status?.phase)) return false;
+    return this.allocated(pod) !== pod;
+  }
+
+  /** The spec asks again for what the pod has. @returns whether a resize waited */
+  #clearPending(entry: Entry): boolean {
+    const hadOne = entry.pending !== undefined;
+    entry.pending = undefined;
+    return hadOne;
+  }
+
+  #retryOthers(uid: string): void {
+    const isWaiting = this.#entries.entries().some(([other, entry]) => other !== uid && this.#isPending(entry));
+    if (isWaiting) this.retry();
+  }
+
+  #decide(entry: Entry, pod: Pod, node: Node): void {
+    const { uid, generation } = pod.metadata;
+    const others = [...this.#deps.admitted()]
+      .filter(({ metadata }) => metadata.uid !== uid)
+      .map((other) => this.allocated(other));
+    const problem = resizeProblem(pod, others, node);
+    if (problem === undefined) {
+      entry.allocated = desiredAllocation(pod);
+      entry.promised = undefined;
+      entry.version++;
+      entry.pending = undefined;
+      entry.inProgress = this.#condition('PodResizeInProgress', undefined, '', '', pod);
+      this.#event(pod, 'Normal', 'ResizeStarted', resizeMessage('Pod resize started', pod, generation));
+      this.#deps.wake(uid);
+      return;
+    }
+    const { reason, message } = problem;
+    const before = entry.pending;
+    entry.pending = this.#condition('PodResizePending', before, reason, message, pod);
+    if (before?.reason !== reason || before.observedGeneration !== generation)
+      this.#event(pod, 'Warning', `Resize${reason}`, resizeMessage(`Pod resize ${reason}`, pod, generation, message));
+    if (before?.reason !== reason || before.message !== message || before.observedGeneration !== generation) this.#deps.wake(uid);
+  }
+
+  #condition(type: string, before: PodCondition | undefined, reason: string, message: string, { metadata }: Pod): PodCondition {
+    const now = rfc3339(this.#deps.clock.now());
+    return {
+      type,
+      status: 'True',
+      lastProbeTime: now,
+      lastTransitionTime: before?.reason === reason ? before.lastTransitionTime : now,
+      ...(metadata.generation === undefined ? {} : { observedGeneration: metadata.generation }),
+      ...(reason === '' ? {} : { reason }),
+      ...(message === '' ? {} : { message }),
+    };
+  }
+
+  #event(pod: Pod, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.#deps.events.event(podReference(pod), type, reason, message);
+  }
+
+  /** One write at a time for each pod; the last one has what came meanwhile. */
+  async #save(uid: string, entry: Entry): Promise<void> {
+    await entry.saving?.catch(() => undefined);
+    if (entry.saved === entry.version || this.#entries.get(uid) !== entry) return;
+    const { version } = entry;
+    const record: PodRecord = { allocated: entry.allocated, actuated: Object.fromEntries(entry.actuated) };
+    entry.saving = this.#deps.checkpoints.save(uid, record);
+    try {
+      await entry.saving;
+      entry.saved = version;
+    } finally {
+      entry.saving = undefined;
+    }
+  }
+}
+
+const newEntry = (pod: Pod | undefined, allocated: PodAllocation): Entry => ({
+  pod,
+  allocated,
+  actuated: new Map(),
+  pending: undefined,
+  inProgress: undefined,
+  version: 1,
+  saved: 0,
+  saving: undefined,
+});
