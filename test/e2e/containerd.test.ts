@@ -12,6 +12,7 @@ import { kubectlSuite } from './kubectl.suite.ts';
 import { nodeFailureSuite } from './node-failure.suite.ts';
 import { podSuite } from './pods.suite.ts';
 import { proxySuite } from './proxies.suite.ts';
+import { resizeSuite } from './resize.suite.ts';
 import { runtimeFailureSuite } from './runtime-failure.suite.ts';
 import { schedulingSuite } from './scheduling.suite.ts';
 import { serviceSuite } from './services.suite.ts';
@@ -31,6 +32,7 @@ describe('a cluster on containerd', { timeout: 3_600_000 }, () => {
   authorizationSuite(() => cluster);
   badInputSuite(() => cluster);
   podSuite(() => cluster);
+  resizeSuite(() => cluster);
   volumeSuite(() => cluster, 'containerd');
   proxySuite(() => cluster);
   schedulingSuite(() => cluster);

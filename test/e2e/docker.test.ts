@@ -5,6 +5,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 import { durabilitySuite } from './durability.suite.ts';
 import { podSuite } from './pods.suite.ts';
 import { proxySuite } from './proxies.suite.ts';
+import { resizeSuite } from './resize.suite.ts';
 import { runtimeFailureSuite } from './runtime-failure.suite.ts';
 import { volumeSuite } from './volumes.suite.ts';
 
@@ -17,6 +18,7 @@ describe('a cluster on Docker', { timeout: 3_600_000 }, () => {
     await cluster?.stop();
   });
   podSuite(() => cluster);
+  resizeSuite(() => cluster);
   volumeSuite(() => cluster, 'docker');
   proxySuite(() => cluster);
   clientLibrarySuite(() => cluster);

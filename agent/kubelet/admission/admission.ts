@@ -67,11 +67,14 @@ function underPressure(pod: Pod, node: Node): Rejection | undefined {
   return { reason: 'Evicted', message: `The node had condition: [${pressures.join(' ')}]. ` };
 }
 
-/** What a pod holds: what it was promised, and what its containers still have of a larger promise before. */
+/** What pods hold: what they were promised, and what their containers still have of a larger promise before. */
 const held = new WeakMap<Pod, Amounts>();
 
-/** Counted once for each version of the pod: the resizes that wait ask for all of them again. */
-function heldBy(pod: Pod): Amounts {
+/**
+ * What the pod holds of the node. Counted once for each version of the pod: the resizes that wait ask for all of them again.
+ * @param pod as it was promised
+ */
+export function heldBy(pod: Pod): Amounts {
   const known = held.get(pod) ?? podRequests(pod, { useStatus: true });
   held.set(pod, known);
   return known;

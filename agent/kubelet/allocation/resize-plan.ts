@@ -6,7 +6,7 @@
 import { isSidecar } from '#api/pod/containers.ts';
 import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
 import type { ObservedContainer, ObservedPod } from '../pod/observed.ts';
-import { findContainer, isRunning } from '../pod/observed.ts';
+import { isRunning } from '../pod/observed.ts';
 import { milliUnits, wholeUnits } from '../resources/quantities.ts';
 import { effectiveResources } from '../resources/resources.ts';
 
@@ -46,10 +46,7 @@ export const measuresOf = ({ requests, limits }: ResourceRequirements): Measures
 /** What a resize does to one container: it stays as it is, is updated (the plan says how), or has to start anew. */
 export type ResizeStep = 'keep' | 'restart';
 
-/**
- * Plans one running container, and adds to the plan what is updated. In place.
- * @param mayRestart whether its resize policy counts: init containers that are no sidecars never start anew
- */
+/** Plans one running container, and adds to the plan what is updated. In place. */
 export function planContainerResize(
   plan: ResizePlan,
   pod: Pod,
@@ -89,8 +86,10 @@ function place(updates: ContainerUpdate[], update: ContainerUpdate, sign: number
 /** Whether a running container has other resources than its pod was promised. */
 export function isResizeInProgress(pod: Pod, observed: ObservedPod, actuated: Actuated): boolean {
   const counted = [...pod.spec.containers, ...(pod.spec.initContainers ?? []).filter(isSidecar)];
+  // The newest of each name comes first, and is set last.
+  const newest = new Map(observed.containers.toReversed().map((one) => [one.name, one]));
   return counted.some((container) => {
-    const current = findContainer(observed, container.name);
+    const current = newest.get(container.name);
     if (current === undefined || !isRunning(current)) return false;
     const given = actuated(current);
     if (given === undefined) return false;

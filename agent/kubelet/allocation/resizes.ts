@@ -11,11 +11,13 @@
  * Source: upstream `pkg/kubelet/allocation/allocation_manager.go`, `pkg/kubelet/status/status_manager.go` (conditions); KEP-1287.
  */
 import type { Logger } from 'pino';
-import { rfc3339 } from '#api/meta.ts';
+import { rfc3339, sameJson } from '#api/meta.ts';
 import { isTerminalPhase } from '#api/pod/conditions.ts';
+import { amountOf } from '#api/pod/requests.ts';
 import type { Node, Pod, PodCondition, ResourceRequirements } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
+import { heldBy } from '../admission/admission.ts';
 import { podReference } from '../pod/kill-containers.ts';
 import type { ObservedContainer } from '../pod/observed.ts';
 import type { Checkpoints, PodRecord } from './checkpoints.ts';
@@ -44,6 +46,8 @@ interface Entry {
   actuated: Map<string, { id: string; resources: ResourceRequirements }>;
   pending: PodCondition | undefined;
   inProgress: PodCondition | undefined;
+  /** Its containers are stopped for good: nothing of it is resized any more. */
+  hasEnded: boolean;
   /** The last answer of {@link Resizes.allocated}: comparing thousands of containers once is enough. */
   promised?: { pod: Pod; result: Pod } | undefined;
   version: number;
@@ -88,7 +92,7 @@ export class Resizes {
     // A failure is told with the step that needs the record: `settled`.
     if (known === undefined) void this.#save(uid, entry).catch(() => undefined);
     if (!this.#isPending(entry)) entry.pending = undefined;
-    this.#retryOthers('');
+    this.retry();
   }
 
   /** The pod has a newer version. */
@@ -97,16 +101,19 @@ export class Resizes {
     if (entry === undefined) return;
     const before = entry.pod;
     entry.pod = pod;
-    const hasEnded = isTerminalPhase(pod.status?.phase) && !isTerminalPhase(before?.status?.phase);
-    if (this.#isPending(entry) ? pod.spec !== before?.spec : this.#clearPending(entry)) this.retry();
-    else if (hasEnded || pod.status !== before?.status) this.#retryOthers(pod.metadata.uid);
+    if (!this.#isPending(entry)) entry.pending = undefined;
+    else if (!sameJson(pod.spec, before?.spec) && this.#mayGrant()) this.#decide(entry, pod, this.#deps.node() as Node);
+    if (before !== undefined && this.#hasFreed(before, pod)) this.retry();
   }
 
   /** The pod is gone from this node, with all that it had. */
   forget(uid: string): void {
-    if (!this.#entries.delete(uid)) return;
-    this.#deps.checkpoints
-      .remove(uid)
+    const entry = this.#entries.get(uid);
+    if (entry === undefined) return;
+    this.#entries.delete(uid);
+    const written = entry.saving?.catch(() => undefined) ?? Promise.resolve();
+    written
+      .then(() => this.#deps.checkpoints.remove(uid))
       .catch((error: unknown) => this.#deps.log.warn({ err: error, uid }, 'a record of a pod’s resources stays on disk'));
     this.retry();
   }
@@ -119,9 +126,7 @@ export class Resizes {
   /** Looks at all resizes that wait: the most urgent first. */
   retry(): void {
     const node = this.#deps.node();
-    // After a restart nothing is granted before all pods are back: they hold what they were promised.
-    const isComplete = this.#entries.values().every(({ pod }) => pod !== undefined);
-    if (node === undefined || !isComplete) return;
+    if (node === undefined || !this.#mayGrant()) return;
     const waiting = this.#entries.values().filter((entry) => this.#isPending(entry));
     const pods = [...waiting].flatMap(({ pod }) => pod ?? []);
     if (pods.length === 0) return;
@@ -193,26 +198,29 @@ export class Resizes {
   ended(uid: string): void {
     const entry = this.#entries.get(uid);
     if (entry === undefined) return;
+    entry.hasEnded = true;
     entry.pending = undefined;
     entry.inProgress = undefined;
-    this.#retryOthers(uid);
+    this.retry();
   }
 
-  #isPending({ pod }: Entry): boolean {
-    if (pod === undefined || isTerminalPhase(pod.status?.phase)) return false;
+  #isPending({ pod, hasEnded }: Entry): boolean {
+    if (pod === undefined || hasEnded || isTerminalPhase(pod.status?.phase)) return false;
     return this.allocated(pod) !== pod;
   }
 
-  /** The spec asks again for what the pod has. @returns whether a resize waited */
-  #clearPending(entry: Entry): boolean {
-    const hadOne = entry.pending !== undefined;
-    entry.pending = undefined;
-    return hadOne;
+  /** After a restart nothing is granted before all pods are back: they hold what they were promised. */
+  #mayGrant(): boolean {
+    return this.#deps.node() !== undefined && this.#entries.values().every(({ pod }) => pod !== undefined);
   }
 
-  #retryOthers(uid: string): void {
-    const isWaiting = this.#entries.entries().some(([other, entry]) => other !== uid && this.#isPending(entry));
-    if (isWaiting) this.retry();
+  /** Whether the pod holds less than before: others may have it. */
+  #hasFreed(before: Pod, pod: Pod): boolean {
+    if (isTerminalPhase(pod.status?.phase)) return !isTerminalPhase(before.status?.phase);
+    if (sameJson(before.status?.containerStatuses, pod.status?.containerStatuses) && sameJson(before.spec, pod.spec))
+      return false;
+    const [held, now] = [heldBy(this.allocated(before)), heldBy(this.allocated(pod))];
+    return ['cpu', 'memory'].some((name) => amountOf(now, name) < amountOf(held, name));
   }
 
   #decide(entry: Entry, pod: Pod, node: Node): void {
@@ -258,7 +266,7 @@ export class Resizes {
 
   /** One write at a time for each pod; the last one has what came meanwhile. */
   async #save(uid: string, entry: Entry): Promise<void> {
-    await entry.saving?.catch(() => undefined);
+    while (entry.saving !== undefined) await entry.saving.catch(() => undefined);
     if (entry.saved === entry.version || this.#entries.get(uid) !== entry) return;
     const { version } = entry;
     const record: PodRecord = { allocated: entry.allocated, actuated: Object.fromEntries(entry.actuated) };
@@ -278,6 +286,7 @@ const newEntry = (pod: Pod | undefined, allocated: PodAllocation): Entry => ({
   actuated: new Map(),
   pending: undefined,
   inProgress: undefined,
+  hasEnded: false,
   version: 1,
   saved: 0,
   saving: undefined,

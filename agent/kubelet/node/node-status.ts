@@ -11,6 +11,9 @@ import type { ContainerImage, NodeCondition, NodeStatus } from '#api/types.gener
 import { byteQuantity, cpuQuantity, wholeUnits } from '../resources/quantities.ts';
 import { type NodeReadings, type PressureCondition, type PressureThresholds, shortages } from './pressure.ts';
 
+/** What this kubelet can do that the API server asks for before it lets a pod be changed so (KEP-5328). Sorted. */
+const declaredFeatures = ['InPlacePodLevelResourcesVerticalScaling', 'InPlacePodVerticalScalingInitContainers'];
+
 /** What a status is computed from: the machine, and what the runtime last answered. */
 export interface NodeObservation extends NodeReadings {
   machine: MachineInfo;
@@ -181,6 +184,7 @@ export function nodeStatus(
       ...identity.nodeIps.map((address) => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: identity.nodeName },
     ],
+    declaredFeatures: [...declaredFeatures],
     daemonEndpoints: { kubeletEndpoint: { Port: identity.kubeletPort } },
     nodeInfo: {
       machineID: machine.machineId,
