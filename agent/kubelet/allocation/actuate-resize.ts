@@ -6,6 +6,7 @@
  */
 import { type CgroupLimits, sharesToWeight } from '#agent/host/cgroup.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
+import { formatQuantity, milliQuantity, wholeQuantity } from '#api/quantity.ts';
 import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
 import type { PodCgroups } from '../resources/pod-cgroups.ts';
 import { containerResources, type MachineResources, podCgroupLimits } from '../resources/resources.ts';
@@ -119,8 +120,8 @@ async function updateContainer(deps: ActuateDeps, pod: Pod, update: ContainerUpd
 
 function requirements(measures: Measures): ResourceRequirements {
   const list = (cpuMillis: number, memoryBytes: number): Record<string, string> => ({
-    ...(cpuMillis === 0 ? {} : { cpu: `${cpuMillis}m` }),
-    ...(memoryBytes === 0 ? {} : { memory: `${memoryBytes}` }),
+    ...(cpuMillis === 0 ? {} : { cpu: formatQuantity(milliQuantity(BigInt(cpuMillis))) }),
+    ...(memoryBytes === 0 ? {} : { memory: formatQuantity(wholeQuantity(BigInt(memoryBytes), 'BinarySI')) }),
   });
   return {
     requests: list(measures.cpuRequestMillis, measures.memoryRequestBytes),

@@ -8,6 +8,7 @@ import type { ContainerRuntime, ImageSpec, PodSandboxConfig } from '#agent/runti
 import { initContainers, isSidecar } from '#api/pod/containers.ts';
 import type { Container, Pod, Secret } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import { actuateResize, podLimitsToChange } from '../allocation/actuate-resize.ts';
 import type { ResizePlan } from '../allocation/resize-plan.ts';
 import type { Resizes } from '../allocation/resizes.ts';
@@ -103,6 +104,8 @@ export interface PodRuntime {
  * timer.
  */
 const retryMs = 10_000;
+/** A pod whose control group alone got other limits is looked at again after that time. */
+const groupRetryMs = 1000;
 
 const backOffKey = (pod: Pod, container: Container): string => `${pod.metadata.uid}/${container.name}/${container.image ?? ''}`;
 
@@ -257,17 +260,27 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
   }
 
   /** A resize that fails holds up nothing else of the pod. */
-  async function resize(pod: Pod, observed: ObservedPod, plan: ResizePlan): Promise<{ acted: boolean; problem?: string }> {
+  async function resize(
+    { pod, observed, signal }: SyncInputs,
+    plan: ResizePlan,
+  ): Promise<{ acted: boolean; retryAfterMs?: number; problem?: string }> {
     const isPodOther = Object.keys(podLimitsToChange(pod, observed.cgroup, deps.machine.cgroupVersion)).length > 0;
-    if (!isPodOther && plan.memory.length + plan.cpu.length === 0) return { acted: false };
+    const isContainerOther = plan.memory.length + plan.cpu.length > 0;
+    if (!isPodOther && !isContainerOther) return { acted: false };
     const { cgroups, machine } = deps;
     const record = deps.resizes.record.bind(deps.resizes);
     try {
-      await actuateResize({ runtime, cgroups, machine, record }, pod, plan);
-      return { acted: true };
+      const work = actuateResize({ runtime, cgroups, machine, record }, pod, plan);
+      // A pod that has to end does not wait for a runtime that does not answer. What it says later is of no use.
+      work.catch(() => undefined);
+      await Promise.race([work, untilAborted(signal)]);
+      if (signal.aborted) return { acted: false };
+      // A kernel that keeps another limit than was written is not asked again at once.
+      return isContainerOther ? { acted: true } : { acted: false, retryAfterMs: groupRetryMs };
     } catch (error) {
       deps.log.warn({ err: error, pod: formatPod(pod) }, 'a pod could not be resized; will be tried again');
-      return { acted: true, problem: messageText(error) };
+      // Not `acted`: the next try comes after a pause, however much was done.
+      return { acted: false, retryAfterMs: retryMs, problem: messageText(error) };
     }
   }
 
@@ -293,10 +306,10 @@ export function createPodRuntime(deps: PodRuntimeDeps): PodRuntime {
       if (signal.aborted) return { acted, failures: new Map() };
       if (!actions.createSandbox) {
         if (actions.sandboxId === undefined) return { acted, failures: new Map() };
-        const resized = await resize(pod, observed, actions.resize);
+        const resized = await resize(inputs, actions.resize);
         const result = await startAll(inputs, actions, actions.sandboxId, inputs.facts.podIps, acted || resized.acted);
-        if (resized.problem === undefined) return result;
-        const retryAtMs = Math.min(result.retryAtMs ?? Number.POSITIVE_INFINITY, deps.clock.now() + retryMs);
+        if (resized.retryAfterMs === undefined) return result;
+        const retryAtMs = Math.min(result.retryAtMs ?? Number.POSITIVE_INFINITY, deps.clock.now() + resized.retryAfterMs);
         return { ...result, retryAtMs, resizeProblem: resized.problem };
       }
       // Init containers run again in a new sandbox. Their old containers are removed, or the next sync would take initialization
