@@ -61,12 +61,11 @@ export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inpu
   const cgroups = createPodCgroups(nodeParts.cgroups, cgroupRoot);
   const machineResources = { memoryBytes: machine.memoryBytes, cgroupVersion: nodeParts.cgroups.hierarchy.version };
   const resizes = new Resizes({
-    checkpoints: createCheckpoints(paths.allocationsDir, log),
+    checkpoints: createCheckpoints(paths.dataDir, paths.allocationsDir, log),
     clock,
     events,
     log,
     node: nodeParts.node,
-    admitted: () => pods.admitted(),
     wake,
   });
   const podRuntime = createPodRuntime({

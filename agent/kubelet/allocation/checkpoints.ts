@@ -4,10 +4,9 @@
  *
  * Source: upstream `pkg/kubelet/allocation/state` (which has one file for all pods).
  */
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { hasCode } from '#agent/host/safe-open.ts';
+import { ifThere, makeFolders, openFolder, readSmallFile, replaceFile } from '#agent/host/safe-open.ts';
 import { isJsonObject, type JsonObject } from '#api/json.ts';
 import type { ResourceRequirements } from '#api/types.generated.ts';
 import type { PodAllocation } from './pod-allocation.ts';
@@ -30,20 +29,18 @@ export interface Checkpoints {
 }
 
 const suffix = '.json';
+/** More than the record of the largest pod that the API takes. */
+const maxBytes = 16 * 1024 * 1024;
 
-/** @param folder of the kubelet alone; it is made when it is not there */
-export function createCheckpoints(folder: string, log: Logger): Checkpoints {
-  const fileOf = (uid: string): string => join(folder, `${uid}${suffix}`);
+/** @param folder of the kubelet alone, within `dataDir`; it is made when it is not there */
+export function createCheckpoints(dataDir: string, folder: string, log: Logger): Checkpoints {
   return {
     async load() {
       const records = new Map<string, PodRecord>();
-      const names = await readdir(folder).catch((error: unknown) => {
-        if (hasCode(error, 'ENOENT')) return [];
-        throw error;
-      });
-      for (const name of names) {
+      await using open = await ifThere(openFolder(dataDir, folder));
+      for (const { name } of (await open?.list()) ?? []) {
         if (!name.endsWith(suffix)) continue;
-        const record = parseRecord(await readFile(join(folder, name), 'utf8'));
+        const record = parseRecord(await readSmallFile(join(folder, name), maxBytes));
         if (record !== undefined) records.set(name.slice(0, -suffix.length), record);
         else
           log.error({ file: join(folder, name) }, 'a record of a pod’s resources cannot be read; the pod is taken at its spec');
@@ -51,12 +48,13 @@ export function createCheckpoints(folder: string, log: Logger): Checkpoints {
       return records;
     },
     async save(uid, record) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      const file = fileOf(uid);
-      await writeFile(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
-      await rename(`${file}.new`, file);
+      await makeFolders(dataDir, folder, 0o700);
+      await replaceFile(join(folder, `${uid}${suffix}`), JSON.stringify(record), 0o600);
     },
-    remove: (uid) => rm(fileOf(uid), { force: true }),
+    async remove(uid) {
+      await using open = await ifThere(openFolder(dataDir, folder));
+      if (open !== undefined) await ifThere(open.unlink(`${uid}${suffix}`));
+    },
   };
 }
 

@@ -39,7 +39,6 @@ describe('a resize of a running pod', () => {
       events: { event: (_about, _type, reason, message) => void events.push(`${reason} ${message}`) },
       wake: (uid) => pods.wake(uid),
       node: () => node,
-      admitted: () => pods.admitted(),
       statuses: {
         current: ({ metadata }) => statuses.get(metadata.uid) ?? {},
         set: ({ metadata }, reported) => void statuses.set(metadata.uid, reported),

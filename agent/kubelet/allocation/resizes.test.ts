@@ -29,7 +29,6 @@ describe('resizes', () => {
       log,
       events: { event: (about, type, reason) => void events.push(`${(about as { name: string }).name} ${type} ${reason}`) },
       node: () => node,
-      admitted: () => admitted.values(),
       wake: (uid) => void woken.push(uid),
     });
 
@@ -40,10 +39,13 @@ describe('resizes', () => {
     [events, woken] = [[], []];
     const status = { allocatable: { cpu: '10', memory: '10Gi', pods: '10' } };
     node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' }, spec: {}, status } as unknown as Node;
-    checkpoints = createCheckpoints(join(folder, 'records'), log);
+    checkpoints = createCheckpoints(folder, join(folder, 'records'), log);
     resizes = made();
   });
-  afterEach(() => rm(folder, { recursive: true, force: true }));
+  afterEach(async () => {
+    for (const uid of admitted.keys()) await resizes.settled(uid);
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 });
+  });
 
   const pod = (name: string, cpu: string, generation = 1, more: Partial<PodSpec> = {}): Pod =>
     aPod(
@@ -175,6 +177,10 @@ describe('resizes', () => {
     assert.deepEqual(resizes.actuated('a', container), { requests: { cpu: '3' } });
     const other = observedContainer(aContainer('c'), 'running', { restartCount: 1 });
     assert.equal(resizes.actuated('a', other), undefined);
+    // A pod that is stopped, and never taken again, holds what it has until it leaves.
+    resizes.arrived(pod('b', '7'));
+    resizes.retry();
+    assert.match(resizes.conditions('a')[0]?.message ?? '', /used: 7000/);
     comes(pod('b', '7'));
     assert.deepEqual([has('a'), has('b')], ['3', '7']);
     goes('b');

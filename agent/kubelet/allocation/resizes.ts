@@ -33,8 +33,6 @@ export interface ResizesDeps {
   log: Logger;
   /** This node; undefined before it is registered. */
   node(): Node | undefined;
-  /** The newest versions of the pods that hold a share of the node. */
-  admitted(): Iterable<Pod>;
   /** Lets the pod's worker look again. */
   wake(uid: string): void;
 }
@@ -48,6 +46,8 @@ interface Entry {
   inProgress: PodCondition | undefined;
   /** Its containers are stopped for good: nothing of it is resized any more. */
   hasEnded: boolean;
+  /** It is no longer in the API: the scheduler has given to others what it holds. */
+  hasLeft: boolean;
   /** The last answer of {@link Resizes.allocated}: comparing thousands of containers once is enough. */
   promised?: { pod: Pod; result: Pod } | undefined;
   version: number;
@@ -79,6 +79,12 @@ export class Resizes {
     return entry.promised.result;
   }
 
+  /** The pod has come from the API. One that ran here before holds its promise from now on. */
+  arrived(pod: Pod): void {
+    const entry = this.#entries.get(pod.metadata.uid);
+    if (entry !== undefined) entry.pod ??= pod;
+  }
+
   /** The node takes the pod. One that ran here before has its promise already; what its spec asks for beyond that is a resize. */
   admit(pod: Pod): void {
     const { uid } = pod.metadata;
@@ -104,6 +110,14 @@ export class Resizes {
     if (!this.#isPending(entry)) entry.pending = undefined;
     else if (!sameJson(pod.spec, before?.spec) && this.#mayGrant()) this.#decide(entry, pod, this.#deps.node() as Node);
     if (before !== undefined && this.#hasFreed(before, pod)) this.retry();
+  }
+
+  /** The pod has left the API, and may still run. */
+  left(uid: string): void {
+    const entry = this.#entries.get(uid);
+    if (entry === undefined) return;
+    entry.hasLeft = true;
+    this.retry();
   }
 
   /** The pod is gone from this node, with all that it had. */
@@ -204,8 +218,8 @@ export class Resizes {
     this.retry();
   }
 
-  #isPending({ pod, hasEnded }: Entry): boolean {
-    if (pod === undefined || hasEnded || isTerminalPhase(pod.status?.phase)) return false;
+  #isPending({ pod, hasEnded, hasLeft }: Entry): boolean {
+    if (pod === undefined || hasEnded || hasLeft || isTerminalPhase(pod.status?.phase)) return false;
     return this.allocated(pod) !== pod;
   }
 
@@ -225,9 +239,8 @@ export class Resizes {
 
   #decide(entry: Entry, pod: Pod, node: Node): void {
     const { uid, generation } = pod.metadata;
-    const others = [...this.#deps.admitted()]
-      .filter(({ metadata }) => metadata.uid !== uid)
-      .map((other) => this.allocated(other));
+    const holding = this.#entries.values().filter((one) => one !== entry && !one.hasLeft);
+    const others = [...holding].flatMap((one) => (one.pod === undefined ? [] : [this.allocated(one.pod)]));
     const problem = resizeProblem(pod, others, node);
     if (problem === undefined) {
       entry.allocated = desiredAllocation(pod);
@@ -287,6 +300,7 @@ const newEntry = (pod: Pod | undefined, allocated: PodAllocation): Entry => ({
   pending: undefined,
   inProgress: undefined,
   hasEnded: false,
+  hasLeft: false,
   version: 1,
   saved: 0,
   saving: undefined,

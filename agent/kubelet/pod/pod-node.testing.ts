@@ -36,9 +36,8 @@ export interface PodNodeOptions {
   statuses: StatusWriter;
   /** A probe's result changed for the pod with this UID. */
   wake: (uid: string) => void;
-  /** For resizes: this node, and the pods that it has taken. */
+  /** For resizes: this node. */
   node?: ResizesDeps['node'];
-  admitted?: ResizesDeps['admitted'];
 }
 
 /** Control groups that only hold their limits. */
@@ -66,7 +65,6 @@ export function podNode({
   statuses,
   wake,
   node = () => undefined,
-  admitted = () => [],
 }: PodNodeOptions): PodWorkerDeps & { probes: Probes; resizes: Resizes } {
   const log = pino({ level: 'silent' });
   const { runtime } = fake;
@@ -89,12 +87,11 @@ export function podNode({
   const cgroups = createPodCgroups(cgroupsInMemory(), '');
   const machine = { memoryBytes: 2 ** 32, cgroupVersion: 1 } as const;
   const resizes = new Resizes({
-    checkpoints: createCheckpoints(paths.allocationsDir, log),
+    checkpoints: createCheckpoints(paths.dataDir, paths.allocationsDir, log),
     clock,
     events,
     log,
     node,
-    admitted,
     wake,
   });
   const podRuntime = createPodRuntime({

@@ -56,11 +56,6 @@ export class PodSet implements PodSink, PodLookup {
     return this.#workers.values().find((worker) => isNamed(worker, namespace, name));
   }
 
-  /** The newest versions of the pods that hold a share of the node. */
-  admitted(): Iterable<Pod> {
-    return this.#admitted.values();
-  }
-
   /** Whether the pod with this UID has a worker: it is in the API, or something of it is left. */
   has(uid: string): boolean {
     return this.#workers.has(uid);
@@ -92,7 +87,8 @@ export class PodSet implements PodSink, PodLookup {
 
   /** The scheduler counts what the pod held as free from now on, and may have given it to the pod that comes next: so do we. */
   gone(uid: string, last?: Pod): void {
-    if (this.#admitted.delete(uid)) this.#deps.resizes.retry();
+    this.#admitted.delete(uid);
+    this.#deps.resizes.left(uid);
     this.#workers.get(uid)?.remove(last);
   }
 
@@ -111,6 +107,7 @@ export class PodSet implements PodSink, PodLookup {
     const admit = (one: Pod, known: boolean): Rejection | undefined => this.#admit(one, known);
     const worker = new PodWorker({ ...this.#deps, admit }, pod);
     this.#workers.set(worker.uid, worker);
+    this.#deps.resizes.arrived(pod);
     const running = worker.run(this.#signal).finally(() => {
       this.#running.delete(running);
       this.#workers.delete(worker.uid);
@@ -126,7 +123,10 @@ export class PodSet implements PodSink, PodLookup {
     const node = this.#deps.node();
     const others = (): Pod[] => [...this.#admitted.values()].map((other) => resizes.allocated(other));
     const rejection = known || node === undefined ? undefined : admitPod(resizes.allocated(pod), others(), node);
-    if (rejection !== undefined) return rejection;
+    if (rejection !== undefined) {
+      resizes.forget(pod.metadata.uid);
+      return rejection;
+    }
     this.#admitted.set(pod.metadata.uid, pod);
     resizes.admit(pod);
     return undefined;
