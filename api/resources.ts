@@ -8,6 +8,7 @@ import type {
   AutoscalingV2HorizontalPodAutoscaler,
   ClusterRole,
   ClusterRoleBinding,
+  ComponentStatus,
   ConfigMap,
   ControllerRevision,
   CronJob,
@@ -193,6 +194,14 @@ function resource(id: ResourceId, { version = 'v1', ...line }: Line<KubeObject>)
 
 /** By {@link Resource.id}. */
 const rows = {
+  // It is not stored: the API server finds it out when it is asked.
+  componentstatuses: kind<ComponentStatus>('ComponentStatus', 'core/v1.ComponentStatus', {
+    verbs: ['get', 'list'],
+    cluster: true,
+    names: ['cs'],
+    deprecation: 'v1 ComponentStatus is deprecated in v1.19+',
+    garbageCollected: false,
+  }),
   configmaps: kind<ConfigMap>('ConfigMap', 'core/v1.ConfigMap', { names: ['cm'] }),
   endpoints: kind<Endpoints>('Endpoints', 'core/v1.Endpoints', {
     names: ['ep'],

@@ -34,6 +34,7 @@ import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
 import { ensureFlowControl, keepFlowControl } from './apiserver/flowcontrol/ensure-objects.ts';
 import { flowSchemaStatusController } from './apiserver/flowcontrol/status-controller.ts';
 import { inProcessTransport } from './apiserver/in-process-transport.ts';
+import { type ComponentCheck, ComponentChecks, storeCheck } from './apiserver/kinds/core/componentstatus/component-checks.ts';
 import { createServiceAllocator, type ServiceAllocator } from './apiserver/kinds/core/service/allocator.ts';
 import { apiServerIpOf } from './apiserver/kinds/core/service/cluster-ips.ts';
 import { builtInKinds } from './apiserver/kinds/index.ts';
@@ -124,7 +125,19 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       ports: recorderOf('portallocator-repair-controller'),
     };
     const allocator = createServiceAllocator({ store, clock, log, random: Math.random, events }, options);
-    const server: ApiServer = buildApiServer({ options, store, clock, log, pki, allocator, proxy, leftOut: toldBy('apiserver') });
+    const components = new ComponentChecks(clock);
+    components.add('etcd-0', storeCheck(store));
+    const server: ApiServer = buildApiServer({
+      options,
+      store,
+      clock,
+      log,
+      pki,
+      allocator,
+      components,
+      proxy,
+      leftOut: toldBy('apiserver'),
+    });
     server.metrics.registry.registerMetric(leftOutMetric(reporters));
     serverOf = () => server;
     const serving = server.run(ending.server.signal);
@@ -174,6 +187,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       pki,
       clock,
       log,
+      components,
       { controllers: toldBy('kube-controller-manager'), scheduler: toldBy('kube-scheduler') },
       ending.clients.signal,
       [
@@ -206,14 +220,17 @@ interface Parts {
   log: Logger;
   pki: ClusterPki;
   allocator: ServiceAllocator;
+  components: ComponentChecks;
   proxy: Proxies;
   leftOut: LeftOutReporter;
 }
 
-function buildApiServer({ options, store, clock, log, pki, allocator, proxy, leftOut }: Parts): ApiServer {
+function buildApiServer({ options, store, clock, log, pki, allocator, components, proxy, leftOut }: Parts): ApiServer {
   const issuer = `https://kubernetes.default.svc.${options.clusterDomain}`;
   const authorization = createAuthorization(options.authorizationModes);
-  const catalog = new KindCatalog(builtInKinds({ clock, services: allocator, roles: authorization.roles, random: Math.random }));
+  const catalog = new KindCatalog(
+    builtInKinds({ clock, services: allocator, components, roles: authorization.roles, random: Math.random }),
+  );
   const openApi = createOpenApi(catalog.resources, options.version, options.descriptions);
   return createApiServer(
     {
@@ -283,6 +300,7 @@ async function runClients(
   pki: ClusterPki,
   clock: Clock,
   log: Logger,
+  components: ComponentChecks,
   leftOut: { controllers: LeftOutReporter; scheduler: LeftOutReporter },
   signal: AbortSignal,
   bootstrapping: readonly Promise<void>[],
@@ -313,16 +331,35 @@ async function runClients(
     { client: schedulerClient, informers, clock, random: Math.random, log, events, leftOut: leftOut.scheduler },
     {},
   );
+  const controllers = runControllers(
+    { client, clientOf: controllerClient, catalog: server.resources, informers, clock, log, leftOut: leftOut.controllers },
+    controllerOptions,
+    signal,
+  );
+  const scheduling = scheduler.run(signal);
+  components.add('controller-manager', runningCheck(controllers, informers, client, signal));
+  components.add('scheduler', runningCheck(scheduling, informers, schedulerClient, signal));
   await Promise.all([
     ...bootstrapping,
     informers.run(signal),
-    runControllers(
-      { client, clientOf: controllerClient, catalog: server.resources, informers, clock, log, leftOut: leftOut.controllers },
-      controllerOptions,
-      signal,
-    ),
-    scheduler.run(signal),
+    controllers,
+    scheduling,
     runControllerSet([flowSchemaStatus], { informers, clock, log }, signal),
   ]);
   await events.flush();
+}
+
+/** Of a part in this process: it has not ended, its informers have what there is, and the API server answers it. */
+function runningCheck(part: Promise<void>, informers: Informers, client: Client, signal: AbortSignal): ComponentCheck {
+  let [hasEnded, isSynced] = [false, false];
+  const ended = (): void => void (hasEnded = true);
+  // Whoever runs the part hears of its failure; here it only matters that it runs no longer.
+  part.then(ended, ended);
+  informers.untilSynced(signal).then(() => void (isSynced = true), ended);
+  return async () => {
+    if (hasEnded) return 'it does not run any more';
+    if (!isSynced) return 'its informers are not filled yet';
+    const { status } = await client.raw({ method: 'GET', path: '/version', headers: {} });
+    return status === 200 ? undefined : `the API server answers it with ${status}`;
+  };
 }

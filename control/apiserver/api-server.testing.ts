@@ -20,6 +20,7 @@ import { createAuthorization } from './authorization/modes.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
 import { KindCatalog } from './catalog.ts';
 import { inProcessTransport } from './in-process-transport.ts';
+import { ComponentChecks, storeCheck } from './kinds/core/componentstatus/component-checks.ts';
 import {
   createServiceAllocator,
   type ServiceAllocatorDeps,
@@ -131,7 +132,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     { serviceCidr: '10.96.0.0/16', ...options.ranges },
   );
   const authorization = createAuthorization(options.modes ?? ['AlwaysAllow']);
-  const catalog = new KindCatalog(builtInKinds({ clock, services, roles: authorization.roles, random: Math.random }));
+  const components = new ComponentChecks(clock);
+  components.add('etcd-0', storeCheck(store));
+  const catalog = new KindCatalog(builtInKinds({ clock, services, components, roles: authorization.roles, random: Math.random }));
   const deps = typeof options.deps === 'function' ? options.deps(catalog) : options.deps;
   const server = createApiServer(
     {

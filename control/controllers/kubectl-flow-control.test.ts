@@ -1,4 +1,4 @@
-/** What kubectl says of FlowSchemas and PriorityLevelConfigurations. */
+/** What kubectl says of FlowSchemas, PriorityLevelConfigurations and ComponentStatuses. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { ensureFlowControl } from '#control/apiserver/flowcontrol/ensure-objects.ts';
@@ -36,6 +36,14 @@ describe('kubectl', () => {
     await world.stop();
   });
   const kubectl = (args: string, stdin?: string): Promise<string> => tool.run(args, stdin);
+
+  it('shows how the parts of the control plane are', async () => {
+    const text = await kubectl('get cs');
+    assert.match(text, /Warning: v1 ComponentStatus is deprecated in v1\.19\+/);
+    assert.match(text, /NAME +STATUS +MESSAGE +ERROR *\netcd-0 +Healthy +ok/);
+    assert.match(await kubectl('describe componentstatus etcd-0'), /Type: +Healthy/);
+    assert.match(await kubectl('explain componentstatus.conditions'), /message/);
+  });
 
   it('makes, shows, describes and explains them', async () => {
     assert.match(

@@ -23,6 +23,9 @@ const createdOnly: readonly Announced[] = [...reviewResources, bindingResource].
   storedForm: undefined,
 }));
 
+/** What can only be read is found out at each request: there is nothing that a write could store. */
+const isStored = ({ verbs }: Resource): boolean => verbs.includes('create');
+
 /** What is served at one moment; see {@link servedGroupsOf}. */
 export class ServedGroups {
   /** The most important first, the core group ('') included. */
@@ -35,7 +38,10 @@ export class ServedGroups {
     const known = [...rows, ...createdOnly];
     this.groups = orderedGroups(known);
     this.#versions = new Map(this.groups.map((group) => [group, orderedVersions(known, group)]));
-    this.#announced = [...rows.map((row) => ({ ...row, storedForm: catalog.storedForm(row) })), ...createdOnly];
+    this.#announced = [
+      ...rows.map((row) => ({ ...row, storedForm: isStored(row) ? catalog.storedForm(row) : undefined })),
+      ...createdOnly,
+    ];
   }
 
   /** The versions of a group, the preferred one first; empty for an unknown group. */

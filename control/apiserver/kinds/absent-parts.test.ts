@@ -7,6 +7,7 @@ import type { ResourceId } from '#api/resources.ts';
 import { ApiError } from '#api/status.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createAuthorization } from '../authorization/modes.ts';
+import { ComponentChecks } from './core/componentstatus/component-checks.ts';
 import { type AllocationStore, openAllocationStore } from './core/service/allocator.testing.ts';
 import { strategies } from './index.ts';
 import { create, systemMeta, update } from './strategy.testing.ts';
@@ -58,6 +59,7 @@ describe('objects with absent parts', () => {
     all = strategies({
       clock,
       services: await taken.allocator({ serviceCidr: '10.96.0.0/12' }),
+      components: new ComponentChecks(clock),
       roles: createAuthorization([]).roles,
       random: () => 0,
     });

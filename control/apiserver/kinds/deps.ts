@@ -1,12 +1,15 @@
 /** What the kinds' strategies need from the server that serves them. */
 import type { Clock } from '#client/clock.ts';
 import type { RoleGuard } from '../authorization/rbac/role-guard.ts';
+import type { ComponentChecks } from './core/componentstatus/component-checks.ts';
 import type { ServiceAllocator } from './core/service/allocator.ts';
 
 export interface StrategyDeps {
   clock: Clock;
   /** Hands out cluster IPs and node ports; it refuses to until its first repair. */
   services: ServiceAllocator;
+  /** Knows how the parts of the control plane are. */
+  components: ComponentChecks;
   /** Knows who may write which roles and bindings. */
   roles: RoleGuard;
   /** A number in [0, 1), for name suffixes. */

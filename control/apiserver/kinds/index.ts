@@ -13,6 +13,7 @@ import { autoscalerKind, autoscalerV1Kind } from './autoscaling/horizontalpodaut
 import { cronJobKind } from './batch/cronjob/strategy.ts';
 import { jobKind } from './batch/job/strategy.ts';
 import { leaseKind } from './coordination/lease/strategy.ts';
+import { componentStatusKind } from './core/componentstatus/strategy.ts';
 import { configMapKind } from './core/configmap/strategy.ts';
 import { endpointsKind } from './core/endpoints/strategy.ts';
 import { eventKind, eventsEventKind } from './core/event/strategy.ts';
@@ -61,6 +62,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   autoscalerV1Kind,
   clusterRoleBindingKind(deps),
   clusterRoleKind(deps),
+  componentStatusKind(deps),
   configMapKind,
   controllerRevisionKind,
   cronJobKind,

@@ -73,10 +73,20 @@ export interface ServedSubresource {
   connect?: Connect;
 }
 
+/** A kind that is not stored: its objects are found out at each request. */
+export interface ComputedKind {
+  /** All there are now, by name. */
+  objects(): Promise<readonly KubeObject[]>;
+  /** What errors call one of them. */
+  singular: string;
+}
+
 /** A kind with all that its routes need. */
 export interface RestKind extends ServedKind {
   /** By name: `status`, `scale`. Its row must list the same: see {@link subresourceRows}. */
   subresources?: Readonly<Record<string, ServedSubresource>>;
+  /** Absent: it is stored. */
+  computed?: ComputedKind;
 }
 
 /** What the row of a kind says of these subresources. Pure. */

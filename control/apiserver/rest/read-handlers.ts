@@ -3,10 +3,10 @@
 import type { JsonObject } from '#api/json.ts';
 import { apiVersionOf, type KubeObject } from '#api/meta.ts';
 import { readQueryOptions } from '#api/query-options.ts';
-import { notAcceptable } from '#api/status.ts';
+import { notAcceptable, notFound } from '#api/status.ts';
 import type { ListMeta } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
-import type { CachedObject } from '../cache/cached-object.ts';
+import { CachedObject } from '../cache/cached-object.ts';
 import type { ListUnderWay } from '../cache/lists-under-way.ts';
 import { type Exchange, respondWith } from './exchange.ts';
 import { parseListQuery, parseRevision } from './list-options.ts';
@@ -21,6 +21,12 @@ import { anyWatchFrame, type EncodeOptions, type StreamFormat, sharedWatchFrame,
 
 export async function handleGet(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
+  const { computed } = parts.catalog.kind(resource);
+  if (computed !== undefined) {
+    const found = (await computed.objects()).find(({ metadata }) => metadata.name === info.name);
+    if (found === undefined) throw notFound({ group: resource.group, name: computed.singular }, info.name);
+    return respondWith(exchange, 200, new CachedObject(info.name, 0, found));
+  }
   const { resourceVersion: revision } = readQueryOptions('GetOptions', info.query);
   if (revision !== '' && revision !== '0') await untilNotOlderThan(parts.feed, revision);
   return respondWith(exchange, 200, await parts.registry.get(resource, info));
@@ -37,16 +43,29 @@ export async function handleList(exchange: Exchange): Promise<TransportResponse>
 }
 
 async function listAnswer(exchange: Exchange, list: ListUnderWay): Promise<TransportResponse> {
-  const { parts, info, resource, accepted, pretty } = exchange;
+  const { parts, info, resource } = exchange;
   const query = parseListQuery(info.query, false);
   const predicate = parsePredicate(parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
+  const { computed } = parts.catalog.kind(resource);
+  if (computed !== undefined) {
+    const objects = (await computed.objects()).map((object) => new CachedObject(object.metadata.name, 0, object));
+    return itemsAnswer(
+      exchange,
+      objects.filter((object) => predicate.matches(object)),
+      {},
+    );
+  }
   const result = await listObjects(parts, resource, info.namespace, query, predicate, list);
-  const metadata = listMeta(result);
+  return itemsAnswer(exchange, result.items, listMeta(result));
+}
+
+function itemsAnswer(exchange: Exchange, items: readonly CachedObject[], metadata: ListMeta): TransportResponse {
+  const { accepted, pretty } = exchange;
   const options = { format: accepted.format, pretty };
   const contentType = contentTypeOf(accepted.format);
   if (accepted.convert === undefined)
-    return piecesResponse(200, contentType, listPieces(result.items, metadata, listKind(exchange), options));
-  return piecesResponse(200, contentType, convertedPieces(exchange, result.items, metadata, options));
+    return piecesResponse(200, contentType, listPieces(items, metadata, listKind(exchange), options));
+  return piecesResponse(200, contentType, convertedPieces(exchange, items, metadata, options));
 }
 
 export function listMeta({ revision, continue: token, remaining }: ListResult): ListMeta {
