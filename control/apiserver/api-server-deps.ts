@@ -5,6 +5,7 @@ import type { LeftOutReporter } from '#client/left-out.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
 import type { AdmissionPlugin } from './admission/plugin.ts';
+import type { AuthenticationOptions } from './authentication/create-authentication.ts';
 import type { TokenOptions } from './authentication/service-account-tokens.ts';
 import type { Authorization } from './authorization/modes.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
@@ -43,6 +44,8 @@ export interface ApiServerOptions {
   build: { version: string; commit?: string; date?: string };
   /** Absent: service-account tokens are neither issued nor accepted. */
   tokens?: TokenOptions;
+  /** Who else is known, and how. Default: client certificates and service accounts; anonymous requests are let in. */
+  authentication?: AuthenticationOptions;
   /** What clients reach the server by, for the legacy `/api` document: `10.0.0.1:6443`. */
   serverAddress?: string;
   watchCache?: Partial<WatchCacheLimits>;

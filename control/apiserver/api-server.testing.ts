@@ -15,6 +15,8 @@ import type { PluginChoice } from './admission/plugin-names.ts';
 import { admissionPlugins } from './admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './api-server.ts';
 import { type ApiServerDeps } from './api-server-deps.ts';
+import type { AuthenticationOptions } from './authentication/create-authentication.ts';
+import type { TokenOptions } from './authentication/service-account-tokens.ts';
 import type { AuthorizationMode } from './authorization/mode-names.ts';
 import { createAuthorization } from './authorization/modes.ts';
 import type { WatchCacheLimits } from './cache/watch-cache.ts';
@@ -114,6 +116,10 @@ export interface TestServerOptions {
   folder?: string;
   /** Default: those plugins that are on by default. */
   admissionPlugins?: PluginChoice;
+  /** See {@link ApiServerOptions}. */
+  tokens?: Partial<TokenOptions>;
+  /** See {@link ApiServerOptions}. */
+  authentication?: AuthenticationOptions;
   /** Default true; see {@link ApiServerOptions}. */
   freezeCached?: boolean;
 }
@@ -155,7 +161,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     {
       build: { version: '0.1.0' },
       freezeCached: options.freezeCached ?? true,
-      tokens: { ...(await keys), issuer, audiences: [issuer] },
+      tokens: { ...(await keys), issuer, audiences: [issuer], ...options.tokens },
+      ...(options.authentication === undefined ? {} : { authentication: options.authentication }),
       ...(options.watchCache === undefined ? {} : { watchCache: options.watchCache }),
     },
   );

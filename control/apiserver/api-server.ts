@@ -5,11 +5,16 @@
  */
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { ResourceId } from '#api/resources.ts';
+import type { Secret } from '#api/types.generated.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import { atOnce } from '#client/turns.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import type { ApiServerDeps, ApiServerOptions } from './api-server-deps.ts';
-import { anonymousUser } from './authentication/authentication.ts';
+import { anonymousUser } from './authentication/anonymous.ts';
+import { AuthenticationMetrics } from './authentication/authentication-metrics.ts';
+import { componentUser } from './authentication/component-users.ts';
+import { type CreateAuthenticationDeps, createAuthentication } from './authentication/create-authentication.ts';
+import { lastUsedLabel } from './authentication/legacy-tokens.ts';
 import { ServiceAccountTokens } from './authentication/service-account-tokens.ts';
 import { alwaysAllow } from './authorization/authorization.ts';
 import { CacheFeed } from './cache/cache-feed.ts';
@@ -91,12 +96,15 @@ class Server implements ApiServer {
     const { build, serverAddress } = options;
     const joining = new Map<string, ServedKind>();
     const flowSchemas = new FlowSchemas();
-    const parts = assembleParts(deps, options, joining);
+    this.metrics = new ApiServerMetrics(catalog.resources);
+    const parts = assembleParts(deps, options, joining, {
+      metrics: new AuthenticationMetrics(this.metrics.registry),
+      markUsed: (secret, day) => void this.#markUsed(secret, day),
+    });
     for (const [prefix, follower] of flowSchemas.followers) parts.feed.follow(prefix, follower);
-    const { feed, tokens, authorizer } = parts;
+    const { feed, authorizer, authentication } = parts;
     this.#deps = deps;
     this.#parts = parts;
-    this.metrics = new ApiServerMetrics(catalog.resources);
     for (const metric of [...(options.metrics ?? []), keptBytesMetric(feed)]) this.metrics.registry.registerMetric(metric);
     this.#repairs = new Repairs({ clock, log, feed, catalog });
     this.#kinds = new RunTimeKinds({ feed, catalog, joining, repair: (kind) => this.#repairs.of(kind) });
@@ -122,7 +130,7 @@ class Server implements ApiServer {
     this.#filters = buildFilters({
       log,
       metrics: this.metrics,
-      tokens,
+      authentication,
       authorizer,
       anonymous: deps.authorization?.anonymous ?? 'healthOnly',
       flowControl: deps.flowControl ?? this.#inflight(options),
@@ -174,6 +182,17 @@ class Server implements ApiServer {
     this.#shutdown.abort();
   }
 
+  /** Writes on the secret of a service account's token that it was used. Never rejects. */
+  async #markUsed({ metadata: { namespace, name, uid } }: Secret, day: string): Promise<void> {
+    const patch = { metadata: { uid, labels: { [lastUsedLabel]: day } } };
+    const headers = { 'content-type': 'application/merge-patch+json', 'user-agent': 'kube-apiserver' };
+    const path = `/api/v1/namespaces/${namespace}/secrets/${name}`;
+    const request = { method: 'PATCH', path, headers, body: Buffer.from(JSON.stringify(patch)) };
+    const { status } = await this.handle(request, { sender: { user: componentUser('apiserver') } });
+    if (status !== 200)
+      this.#deps.log.warn({ namespace, name, status }, 'a token was used, and its secret could not be labelled');
+  }
+
   upgrades(info: RequestInfo): boolean {
     return this.#deps.proxy !== undefined && findConnect(this.#deps.catalog, info) !== undefined;
   }
@@ -198,7 +217,12 @@ class Server implements ApiServer {
 }
 
 /** @param joining see {@link RunTimeKinds} */
-function assembleParts(deps: ApiServerDeps, options: ApiServerOptions, joining: ReadonlyMap<string, ServedKind>): Parts {
+function assembleParts(
+  deps: ApiServerDeps,
+  options: ApiServerOptions,
+  joining: ReadonlyMap<string, ServedKind>,
+  authenticating: Pick<CreateAuthenticationDeps, 'metrics' | 'markUsed'>,
+): Parts {
   const { store, clock, log, catalog, patcher, leftOut, authorization, random = Math.random } = deps;
   const storedUnder = (prefix: string): ServedKind | undefined => catalog.storedUnder(prefix) ?? joining.get(prefix);
   const decode = decodeStored(storedUnder);
@@ -212,6 +236,7 @@ function assembleParts(deps: ApiServerDeps, options: ApiServerOptions, joining: 
   const registry = new Registry({ store, clock, feed, catalog, patcher, admission, trackElsewhere: trackIn(decoder), random });
   const read = (resource: ResourceId, namespace: string | undefined, name: string) => registry.read(resource, namespace, name);
   const tokens = options.tokens === undefined ? undefined : new ServiceAccountTokens(options.tokens, clock, read);
+  const anonymous = authorization?.anonymous ?? 'healthOnly';
   return {
     store,
     clock,
@@ -227,5 +252,9 @@ function assembleParts(deps: ApiServerDeps, options: ApiServerOptions, joining: 
     random,
     decode: (prefix, value) => atOnce(decode(prefix, value)),
     tokens,
+    authentication: createAuthentication(
+      { ...authenticating, clock, log, tokens, read, anonymous },
+      options.authentication ?? {},
+    ),
   };
 }

@@ -1,91 +1,149 @@
 /**
- * Who sends a request: the user of its client certificate, else of its bearer token, else `system:anonymous`, who may read health and version
- * only.
+ * Who sends a request: a list of authenticators, each in a file of its own, asked in upstream's order. What is local comes before what
+ * has to be asked of others.
  *
- * Source: kubernetes.io, Authenticating; apiserver `pkg/authentication/request/{x509,bearertoken,websocket}`.
+ * Source: kubernetes.io, Authenticating; kubernetes `pkg/kubeapiserver/authenticator/config.go`, apiserver
+ * `pkg/endpoints/filters/authentication.go`.
  */
-import { isUtf8 } from 'node:buffer';
-import { createHash } from 'node:crypto';
-import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 import { unauthorized } from '#api/status.ts';
-import { isPublic } from '../authorization/authorization.ts';
-import type { Authorization } from '../authorization/modes.ts';
+import type { Clock } from '#client/clock.ts';
 import type { UserInfo } from '../registry/strategy.ts';
-import type { RequestInfo } from '../rest/request-info.ts';
+import { parseRequestInfo, type RequestInfo } from '../rest/request-info.ts';
 import type { ServerLog } from '../serving/server-log.ts';
-import { type ServiceAccountTokens, TokenError } from './service-account-tokens.ts';
+import { anonymous } from './anonymous.ts';
+import type { AuthenticationMetrics } from './authentication-metrics.ts';
+import {
+  type Authenticated,
+  AuthenticationError,
+  type AuthenticationRequest,
+  audienceAgnostic,
+  type ClientCertificate,
+  commonAudiences,
+  type RequestAuthenticator,
+  type TokenAuthenticator,
+  unionOfRequests,
+  unionOfTokens,
+  withAuthenticatedGroup,
+} from './authenticator.ts';
+import { bearerToken, webSocketToken } from './bearer-token.ts';
+import { clientCertificates } from './client-certificate.ts';
+import { type HeaderValues, headerValues } from './header-values.ts';
+import { type RequestHeaderOptions, requestHeaders, saysWhoSends } from './request-header.ts';
 
-export const anonymousUser: UserInfo = { name: 'system:anonymous', groups: ['system:unauthenticated'], extra: {} };
-
+/** What a connection and a request say of their sender. */
 export interface Credentials {
-  /** Only when its chain was verified against the client CA. */
-  certificate: PeerCertificate | DetailedPeerCertificate | undefined;
-  /** The `Authorization` header. */
-  authorization: string | undefined;
+  certificate: ClientCertificate | undefined;
+  headers: HeaderValues;
   /** Of a request for a WebSocket: its `Sec-WebSocket-Protocol` header. */
   protocols?: string | undefined;
 }
 
-/** CN is the user, each O a group. Undefined for a certificate without CN. */
-export function certificateUser(certificate: PeerCertificate): UserInfo | undefined {
-  // Types say string; a subject with several O has an array.
-  const subject = certificate.subject as unknown as Record<string, string | string[] | undefined>;
-  const name = first(subject['CN']);
-  if (name === undefined || name === '') return undefined;
-  const organizations = subject['O'] === undefined ? [] : [subject['O']].flat();
-  const fingerprint = createHash('sha256').update(certificate.raw).digest('hex');
-  return {
-    name,
-    groups: [...organizations, 'system:authenticated'],
-    extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint}`] },
-  };
+/** The authenticators of tokens, as they are configured; absent: not asked. */
+export interface TokenAuthenticators {
+  tokenFile?: TokenAuthenticator | undefined;
+  /** Of service accounts: those in secrets, and bound ones. */
+  serviceAccounts: readonly TokenAuthenticator[];
+  bootstrapTokens?: TokenAuthenticator | undefined;
+  oidc?: TokenAuthenticator | undefined;
+  webhook?: TokenAuthenticator | undefined;
 }
 
-const first = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
-
-const tokenPrefix = 'base64url.bearer.authorization.k8s.io.';
-const offeredIn = (protocols: string): string[] => protocols.split(',').map((name) => name.trim());
-
-/**
- * The bearer token among the subprotocols of a WebSocket: a browser cannot set an `Authorization` header there.
- * @throws ApiError 401 when it is not base64url, when there are several, or when there is no other subprotocol for the server to choose
- */
-function protocolToken(protocols: string | undefined): string | undefined {
-  const offered = offeredIn(protocols ?? '');
-  const [encoded, ...more] = offered.filter((name) => name.startsWith(tokenPrefix));
-  if (encoded === undefined) return undefined;
-  const text = encoded.slice(tokenPrefix.length);
-  const bytes = Buffer.from(text, 'base64url');
-  if (more.length > 0 || bytes.toString('base64url') !== text || !isUtf8(bytes) || offered.length < 2) throw unauthorized();
-  return bytes.length === 0 ? undefined : bytes.toString('utf8');
+export interface AuthenticationDeps {
+  clock: Clock;
+  log: ServerLog;
+  metrics: AuthenticationMetrics;
+  tokens: TokenAuthenticators;
+  /** `--api-audiences`. */
+  audiences: readonly string[];
+  requestHeader: RequestHeaderOptions | undefined;
+  /** Which requests may come without credentials. */
+  allowsAnonymous(info: RequestInfo): boolean;
 }
 
-/** The subprotocols that a client offers, without the one that carries a token: nothing behind authentication may see the token. */
-export const withoutToken = (protocols: string): string =>
-  offeredIn(protocols)
-    .filter((name) => !name.startsWith(tokenPrefix))
-    .join(', ');
+/** The answer to a TokenReview. */
+export type TokenVerdict = { user: UserInfo; audiences: readonly string[] } | { error: string };
 
-/** The user of a request. @throws ApiError 401 where a path that is not public comes without credentials, or with a token that is not valid */
-export async function authenticate(
-  { certificate, authorization, protocols }: Credentials,
-  info: RequestInfo,
-  tokens: ServiceAccountTokens | undefined,
-  log: ServerLog,
-  anonymous: Authorization['anonymous'],
-): Promise<UserInfo> {
-  const byCertificate = certificate === undefined ? undefined : certificateUser(certificate);
-  if (byCertificate !== undefined) return byCertificate;
-  const token = /^bearer (.+)$/i.exec(authorization?.trim() ?? '')?.[1]?.trim() ?? protocolToken(protocols);
-  if (token !== undefined && tokens !== undefined) {
+/** Knows the senders of requests. */
+export class Authentication {
+  /** Whether a header says who the sender is: it is taken away when that is known. */
+  readonly saysWhoSends: (header: string) => boolean;
+  readonly #deps: AuthenticationDeps;
+  readonly #known: RequestAuthenticator;
+  readonly #anonymous: RequestAuthenticator;
+
+  constructor(deps: AuthenticationDeps) {
+    const { clock, metrics, requestHeader } = deps;
+    this.#deps = deps;
+    this.saysWhoSends = saysWhoSends(requestHeader);
+    const tokens = unionOfTokens(ordered(deps.tokens, deps.audiences));
+    this.#known = unionOfRequests([
+      ...(requestHeader === undefined ? [] : [requestHeaders(requestHeader, clock)]),
+      clientCertificates(clock, (secondsLeft) => metrics.certificateLifetime(secondsLeft)),
+      bearerToken(tokens),
+      webSocketToken(tokens),
+    ]);
+    this.#anonymous = anonymous(({ info }) => deps.allowsAnonymous(info));
+  }
+
+  /** The sender of a request. @throws ApiError 401, which says no more than that */
+  async authenticate(
+    { certificate, headers, protocols }: Credentials,
+    info: RequestInfo,
+    warn: (message: string) => void,
+  ): Promise<UserInfo> {
+    const { metrics, log, audiences } = this.#deps;
+    const startMs = performance.now();
+    const seconds = (): number => (performance.now() - startMs) / 1000;
     try {
-      return (await tokens.authenticate(token)).user;
+      const answer = await this.#ask({ certificate, headers, protocols, info, audiences, warn });
+      metrics.attempt(answer === undefined ? 'failure' : 'success', seconds(), answer?.user.name);
+      if (answer === undefined) throw unauthorized();
+      return answer.user;
     } catch (error) {
-      if (!(error instanceof TokenError)) throw error;
-      log.info({ reason: error.message }, 'a bearer token was refused');
+      if (!(error instanceof AuthenticationError)) throw error;
+      metrics.attempt('error', seconds());
+      log.info({ reason: error.message }, 'a request could not be authenticated');
       throw unauthorized();
     }
   }
-  if (authorization === undefined && (anonymous === 'asked' || isPublic(info))) return anonymousUser;
-  throw unauthorized();
+
+  /** Credentials that are wrong do not make anybody anonymous. @throws AuthenticationError */
+  async #ask(request: AuthenticationRequest): Promise<Authenticated | undefined> {
+    const known = await this.#known.authenticateRequest(request);
+    if (known === undefined) return await this.#anonymous.authenticateRequest(request);
+    const { audiences } = this.#deps;
+    const accepted = known.audiences ?? [];
+    if (accepted.length > 0 && audiences.length > 0 && commonAudiences(accepted, audiences).length === 0)
+      throw new AuthenticationError(`unable to match the audience: [${accepted.join(' ')}] , accepted: [${audiences.join(' ')}]`);
+    return { ...known, user: withAuthenticatedGroup(known.user) };
+  }
+
+  /** What a TokenReview is answered: the same authenticators see a request that has nothing but the token. */
+  async review(token: string, asked: readonly string[]): Promise<TokenVerdict> {
+    const audiences = asked.length === 0 ? this.#deps.audiences : asked;
+    const headers = headerValues(['authorization', `Bearer ${token}`]);
+    const info = parseRequestInfo('GET', '/');
+    try {
+      const request = { certificate: undefined, headers, protocols: undefined, info, audiences, warn: () => undefined };
+      const known = await this.#known.authenticateRequest(request);
+      if (known === undefined) return { error: 'invalid bearer token' };
+      return { user: withAuthenticatedGroup(known.user), audiences: known.audiences ?? [] };
+    } catch (error) {
+      if (error instanceof AuthenticationError) return { error: error.message };
+      throw error;
+    }
+  }
+}
+
+/** OIDC comes after service accounts: both read JWTs, and OIDC may have to ask its issuer for keys. */
+function ordered(tokens: TokenAuthenticators, audiences: readonly string[]): TokenAuthenticator[] {
+  const agnostic = (one: TokenAuthenticator | undefined): TokenAuthenticator[] =>
+    one === undefined ? [] : [audienceAgnostic(one, audiences)];
+  return [
+    ...agnostic(tokens.tokenFile),
+    ...tokens.serviceAccounts,
+    ...agnostic(tokens.bootstrapTokens),
+    ...agnostic(tokens.oidc),
+    ...(tokens.webhook === undefined ? [] : [tokens.webhook]),
+  ];
 }

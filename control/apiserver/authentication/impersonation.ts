@@ -3,12 +3,13 @@
  *
  * Source: kubernetes.io, User impersonation; apiserver `pkg/endpoints/filters/impersonation`.
  */
-import { badRequest, forbidden, internalError } from '#api/status.ts';
+import { forbidden, internalError } from '#api/status.ts';
 import { type AuthorizationAttributes, type Authorizer, forbiddenReason } from '../authorization/authorization.ts';
 import type { UserInfo } from '../registry/strategy.ts';
+import { allAuthenticated, allUnauthenticated, anonymousName } from './authenticator.ts';
+import type { HeaderValues } from './header-values.ts';
 
 const extraPrefix = 'impersonate-extra-';
-const anonymous = 'system:anonymous';
 
 /** `system:serviceaccount:<namespace>:<name>`, taken apart. */
 export function splitServiceAccount(user: string): { namespace: string; name: string } | undefined {
@@ -23,9 +24,6 @@ export const serviceAccountGroups = (namespace: string): string[] => [
   `system:serviceaccounts:${namespace}`,
 ];
 
-/** Several headers of one name arrive joined with commas. */
-const values = (header: string | undefined): string[] => (header === undefined ? [] : header.split(',').map((one) => one.trim()));
-
 interface Wanted {
   user: string;
   uid: string;
@@ -33,32 +31,33 @@ interface Wanted {
   extra: Record<string, string[]>;
 }
 
-function read(headers: Record<string, string>): Wanted | undefined {
-  const user = headers['impersonate-user'] ?? '';
-  const uid = headers['impersonate-uid'] ?? '';
-  const groups = values(headers['impersonate-group']);
-  const extra: Record<string, string[]> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    if (name.startsWith(extraPrefix)) extra[decodeURIComponent(name.slice(extraPrefix.length))] = values(value);
-  }
+function read({ header, headerNames }: HeaderValues): Wanted | undefined {
+  const [user = ''] = header('impersonate-user');
+  const [uid = ''] = header('impersonate-uid');
+  const groups = [...header('impersonate-group')];
+  const keys = [...headerNames()].filter((name) => name.startsWith(extraPrefix));
+  // Not an object literal: a key may be `__proto__`.
+  const extra = Object.fromEntries(keys.map((name) => [unescaped(name.slice(extraPrefix.length)), [...header(name)]]));
   if (user !== '') return { user, uid, groups, extra };
   if (groups.length === 0 && uid === '' && Object.keys(extra).length === 0) return undefined;
   throw internalError(`requested ${JSON.stringify([...groups, uid, ...Object.keys(extra)])} without impersonating a user`);
 }
 
-/** The user that the request acts as: the requestor, unless it asks otherwise. @throws ApiError 403, 500 as upstream */
-export async function impersonate(
-  headers: Record<string, string>,
-  requestor: UserInfo,
-  authorizer: Authorizer,
-): Promise<UserInfo> {
-  let wanted: Wanted | undefined;
+/** A key that is badly encoded is taken as it is. */
+function unescaped(key: string): string {
   try {
-    wanted = read(headers);
-  } catch (error) {
-    if (error instanceof URIError) throw badRequest(`malformed ${extraPrefix} header: ${error.message}`);
-    throw error;
+    return decodeURIComponent(key);
+  } catch {
+    return key;
   }
+}
+
+/** Whether a header asks to act as somebody else. */
+export const asksToImpersonate = (name: string): boolean => name.startsWith('impersonate-');
+
+/** The user that the request acts as: the requestor, unless it asks otherwise. @throws ApiError 403, 500 as upstream */
+export async function impersonate(headers: HeaderValues, requestor: UserInfo, authorizer: Authorizer): Promise<UserInfo> {
+  const wanted = read(headers);
   if (wanted === undefined) return requestor;
   const account = splitServiceAccount(wanted.user);
   const check = (resource: string, name: string, namespace = '', subresource = ''): Promise<void> =>
@@ -78,8 +77,8 @@ export async function impersonate(
 
 function completed({ user, groups }: Wanted, accountNamespace: string | undefined): string[] {
   const all = groups.length === 0 && accountNamespace !== undefined ? serviceAccountGroups(accountNamespace) : [...groups];
-  const standing = user === anonymous ? 'system:unauthenticated' : 'system:authenticated';
-  if (!all.includes('system:unauthenticated') && !all.includes(standing)) all.push(standing);
+  const standing = user === anonymousName ? allUnauthenticated : allAuthenticated;
+  if (!all.includes(allUnauthenticated) && !all.includes(standing)) all.push(standing);
   return all;
 }
 

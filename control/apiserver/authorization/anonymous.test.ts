@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { systemClock } from '#client/clock.ts';
 import { startTestServer } from '../api-server.testing.ts';
+import { headerValues } from '../authentication/header-values.ts';
 import { silentLog } from '../serving/server-log.ts';
 import type { AuthorizationMode } from './mode-names.ts';
 import { bootstrapRoles } from './rbac/bootstrap-roles.ts';
@@ -32,7 +33,7 @@ describe('anonymous requests', () => {
       const api = await startTestServer({ modes, namespaces: ['default', 'kube-system', 'kube-public'] });
       try {
         await bootstrapRoles(api.client, defaultPolicy(), systemClock, silentLog, new AbortController().signal);
-        const nobody = { sender: { credentials: { certificate: undefined, authorization: undefined } } };
+        const nobody = { sender: { credentials: { certificate: undefined, headers: headerValues([]) } } };
         const request = { method: 'GET', path, headers: {}, body: undefined };
         const response = await api.server.handle(request, nobody);
         assert.equal(response.status, status);
@@ -40,7 +41,9 @@ describe('anonymous requests', () => {
         const chunks: Uint8Array[] = [];
         for await (const chunk of response.body) chunks.push(chunk);
         assert.equal(JSON.parse(Buffer.concat(chunks).toString('utf8')).message, message);
-        const wrong = { sender: { credentials: { certificate: undefined, authorization: 'Bearer x.y.z' } } };
+        const wrong = {
+          sender: { credentials: { certificate: undefined, headers: headerValues(['Authorization', 'Bearer x.y.z']) } },
+        };
         assert.equal((await api.server.handle(request, wrong)).status, 401);
       } finally {
         await api.stop();

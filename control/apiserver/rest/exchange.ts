@@ -6,6 +6,7 @@ import type { Clock } from '#client/clock.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Store } from '#control/store/store.ts';
 import type { AdmissionChain } from '../admission/chain.ts';
+import type { Authentication } from '../authentication/authentication.ts';
 import type { ServiceAccountTokens } from '../authentication/service-account-tokens.ts';
 import type { Authorizer } from '../authorization/authorization.ts';
 import type { CacheFeed } from '../cache/cache-feed.ts';
@@ -43,6 +44,7 @@ export interface Parts {
   random: () => number;
   decode(prefix: string, value: Uint8Array): KubeObject;
   tokens: ServiceAccountTokens | undefined;
+  authentication: Authentication;
 }
 
 /** A request that has been routed to a resource. */

@@ -10,7 +10,6 @@ import type { ReviewResource } from '#api/review-resources.ts';
 import { badRequest, invalid, methodNotSupported } from '#api/status.ts';
 import type { SelfSubjectRulesReview, TokenReview } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
-import { TokenError } from '../authentication/service-account-tokens.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import { type AccessReview, decideReview, validateAccessReview } from './access-reviews.ts';
 import { admitted } from './admitted.ts';
@@ -73,17 +72,10 @@ const subjectOf = (spec: AccessReview['spec']): UserInfo => ({
 async function reviewToken({ parts }: ReviewExchange, asked: JsonObject): Promise<object> {
   const { spec } = asked as unknown as TokenReview;
   if ((spec?.token ?? '') === '') throw badRequest('token is required for TokenReview in authentication');
-  try {
-    if (parts.tokens === undefined) throw new TokenError('this API server knows no token');
-    const { user, audiences } = await parts.tokens.authenticate(
-      spec.token ?? '',
-      (spec.audiences ?? []).length > 0 ? spec.audiences : undefined,
-    );
-    return { authenticated: true, user: wireUser(user), audiences };
-  } catch (error) {
-    if (error instanceof TokenError) return { error: error.message };
-    throw error;
-  }
+  const verdict = await parts.authentication.review(spec.token ?? '', spec.audiences ?? []);
+  if ('error' in verdict) return { user: {}, error: verdict.error };
+  const { user, audiences } = verdict;
+  return { authenticated: true, user: wireUser(user), ...(audiences.length === 0 ? {} : { audiences: [...audiences] }) };
 }
 
 function wireUser({ name, uid, groups, extra }: UserInfo): JsonObject {

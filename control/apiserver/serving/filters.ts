@@ -6,9 +6,9 @@
 import { randomUUID } from 'node:crypto';
 import { failure, forbidden } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
-import { authenticate } from '../authentication/authentication.ts';
-import { impersonate } from '../authentication/impersonation.ts';
-import type { ServiceAccountTokens } from '../authentication/service-account-tokens.ts';
+import type { Authentication } from '../authentication/authentication.ts';
+import { joinedHeaderValues } from '../authentication/header-values.ts';
+import { asksToImpersonate, impersonate } from '../authentication/impersonation.ts';
 import { type Authorizer, attributesOf, forbiddenReason, isPublic } from '../authorization/authorization.ts';
 import type { Authorization } from '../authorization/modes.ts';
 import type { FlowSchemas } from '../flowcontrol/flow-schemas.ts';
@@ -28,7 +28,7 @@ import type { ServerLog } from './server-log.ts';
 export interface FilterDeps {
   log: ServerLog;
   metrics: ApiServerMetrics;
-  tokens: ServiceAccountTokens | undefined;
+  authentication: Pick<Authentication, 'authenticate' | 'saysWhoSends'>;
   authorizer: Authorizer;
   anonymous: Authorization['anonymous'];
   flowControl: FlowControl;
@@ -46,7 +46,7 @@ export function buildFilters(deps: FilterDeps): Filter[] {
     errorAnswers(deps.log),
     compression,
     deadline,
-    authentication(deps),
+    authentication(deps.authentication),
     impersonation(deps.authorizer),
     classification(deps.flowSchemas),
     authorization(deps),
@@ -129,11 +129,16 @@ function timedOut({ headers }: TransportRequest): TransportResponse {
   return response;
 }
 
-function authentication({ tokens, log, anonymous }: Pick<FilterDeps, 'tokens' | 'log' | 'anonymous'>): Filter {
+function authentication(known: FilterDeps['authentication']): Filter {
   return async function authentication(exchange, next) {
     const { sender, identified } = exchange.arrival;
-    exchange.user =
-      'user' in sender ? sender.user : await authenticate(sender.credentials, exchange.info, tokens, log, anonymous);
+    if ('user' in sender) exchange.user = sender.user;
+    else {
+      const { info, warnings, request } = exchange;
+      exchange.user = await known.authenticate(sender.credentials, info, (message) => warnings.add(message));
+      // Nobody behind is told the credentials.
+      for (const name of Object.keys(request.headers)) if (known.saysWhoSends(name)) delete request.headers[name];
+    }
     identified?.(exchange.user);
     return await next();
   };
@@ -141,7 +146,10 @@ function authentication({ tokens, log, anonymous }: Pick<FilterDeps, 'tokens' | 
 
 function impersonation(authorizer: Authorizer): Filter {
   return async function impersonation(exchange, next) {
-    exchange.user = await impersonate(exchange.request.headers, exchange.user, authorizer);
+    const { request, arrival } = exchange;
+    if (!Object.keys(request.headers).some(asksToImpersonate)) return await next();
+    const headers = 'user' in arrival.sender ? joinedHeaderValues(request.headers) : arrival.sender.credentials.headers;
+    exchange.user = await impersonate(headers, exchange.user, authorizer);
     return await next();
   };
 }

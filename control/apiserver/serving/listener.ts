@@ -2,6 +2,7 @@
  * HTTPS: HTTP/2 and HTTP/1.1 on one port, with client certificates or bearer tokens. Requests go to `serve-request.ts`, connections that ask
  * to become something else to `serve-upgrade.ts`.
  */
+import { constants, X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import http2 from 'node:http2';
@@ -26,6 +27,8 @@ export interface ListenerOptions {
   certificate: string;
   key: string;
   clientCa: string;
+  /** PEM: the CA of a proxy in front, if there is one. */
+  requestHeaderCa?: string | undefined;
   /** How long requests under way may take to finish on shutdown. Default 10 s. */
   graceMs?: number;
   /** How long clients may take over headers, bodies and silence. Default: upstream's. */
@@ -46,13 +49,16 @@ export async function listen(server: ApiServer, options: ListenerOptions, log: S
     allowHTTP1: true,
     cert: options.certificate,
     key: options.key,
-    ca: options.clientCa,
+    ca: [options.clientCa, ...(options.requestHeaderCa === undefined ? [] : [options.requestHeaderCa])],
+    // Which of two CAs has signed is read from the whole chain, which a resumed session does not have: then none is resumed.
+    ...(options.requestHeaderCa === undefined ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
     requestCert: true,
     // Whoever has no certificate of ours may still have a token.
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
   });
-  const serving: Serving = { server, bodies: new BodyReader(), log, requestMs: times.requestMs };
+  const authorities = { client: certificatesOf(options.clientCa), requestHeader: certificatesOf(options.requestHeaderCa) };
+  const serving: Serving = { server, bodies: new BodyReader(), log, requestMs: times.requestMs, authorities };
   http.on('request', (request, response) => void serve(serving, request, response));
   // Go on only when it is known who asks: a client that is refused keeps its body.
   http.on('checkContinue', (request, response) => void serve(serving, request, response, () => response.writeContinue()));
@@ -95,3 +101,7 @@ export async function listen(server: ApiServer, options: ListenerOptions, log: S
     },
   };
 }
+
+/** @param bundle PEM; absent: none */
+const certificatesOf = (bundle = ''): X509Certificate[] =>
+  (bundle.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []).map((pem) => new X509Certificate(pem));

@@ -2,7 +2,7 @@
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { TransportResponse } from '#client/transport.ts';
 import type { ApiServer } from '../api-server.ts';
-import { anonymousUser } from '../authentication/authentication.ts';
+import { anonymousUser } from '../authentication/anonymous.ts';
 import { parseRequestInfo } from '../rest/request-info.ts';
 import { writeResponse } from './answer-writer.ts';
 import { type BodyReader, passedOn } from './body-reader.ts';
@@ -10,7 +10,7 @@ import type { Arrival } from './filter-chain.ts';
 import { refusal } from './http-refusals.ts';
 import { occupy } from './open-connections.ts';
 import { requestTimeoutMs } from './request-deadline.ts';
-import { credentialsOf, plainHeaders, socketOf, tlsSocketOf } from './request-sender.ts';
+import { type ClientAuthorities, credentialsOf, plainHeaders, socketOf, tlsSocketOf } from './request-sender.ts';
 import type { ServerLog } from './server-log.ts';
 
 /** What requests of one listener are served with. */
@@ -20,6 +20,8 @@ export interface Serving {
   log: ServerLog;
   /** How long a request that is not long-running may take (`--request-timeout`). */
   requestMs: number;
+  /** Whose client certificates are known. */
+  authorities: ClientAuthorities;
 }
 
 /**
@@ -105,7 +107,7 @@ function timeoutOf(request: Http2ServerRequest, requestMs: number): number | und
 }
 
 async function answer(
-  { server, bodies, requestMs }: Serving,
+  { server, bodies, requestMs, authorities }: Serving,
   request: Http2ServerRequest,
   signal: AbortSignal,
   goOn: (() => void) | undefined,
@@ -115,7 +117,7 @@ async function answer(
   let isAnonymous = true;
   let isBodyRead = false;
   const arrival: Arrival = {
-    sender: { credentials: credentialsOf(request) },
+    sender: { credentials: credentialsOf(request, authorities) },
     timeoutMs: requestMs,
     identified: (user) => {
       isAnonymous = user.groups.includes(anonymousUser.groups[0] ?? '');

@@ -21,7 +21,7 @@ export async function upgraded(serving: Serving, request: Http2ServerRequest, so
   try {
     const refused = refusal(request);
     if (refused !== undefined) return await writeAnswer(socket, refused);
-    const credentials = credentialsOf(request);
+    const credentials = credentialsOf(request, serving.authorities);
     // Nobody behind authentication is told the token.
     hideToken(headers);
     hideToken(request.headers);
@@ -64,10 +64,14 @@ async function watchOverWebSocket(
 }
 
 /** CONNECT over HTTP/1.1: nothing here tunnels, so it is answered as any other request (405, 404, 401), and the connection ends. */
-export async function connected({ server, log }: Serving, request: Http2ServerRequest, socket: Duplex): Promise<void> {
+export async function connected(
+  { server, log, authorities }: Serving,
+  request: Http2ServerRequest,
+  socket: Duplex,
+): Promise<void> {
   socket.on('error', (error) => log.debug({ err: error }, 'connection broke'));
   const headers = plainHeaders(request.headers);
-  const credentials = credentialsOf(request);
+  const credentials = credentialsOf(request, authorities);
   const answer =
     refusal(request) ??
     (await server.handle({ method: request.method, path: request.url, headers }, { sender: { credentials } }));

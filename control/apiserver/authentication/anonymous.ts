@@ -1,0 +1,16 @@
+/**
+ * Who says nothing of who they are: `system:anonymous`, where that is allowed.
+ *
+ * Source: apiserver `pkg/authentication/request/anonymous`; kubernetes.io, Authenticating (anonymous requests).
+ */
+import type { UserInfo } from '../registry/strategy.ts';
+import { type AuthenticationRequest, allUnauthenticated, anonymousName, type RequestAuthenticator } from './authenticator.ts';
+
+export const anonymousUser: UserInfo = { name: anonymousName, groups: [allUnauthenticated], extra: {} };
+
+/** @param allows which requests may come without credentials */
+export function anonymous(allows: (request: AuthenticationRequest) => boolean): RequestAuthenticator {
+  return {
+    authenticateRequest: (request) => (allows(request) ? { user: anonymousUser, audiences: request.audiences } : undefined),
+  };
+}

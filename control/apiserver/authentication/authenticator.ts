@@ -1,0 +1,132 @@
+/**
+ * The seam between requests and the ways to say who sends them. An authenticator knows the sender, has no opinion, or finds credentials
+ * that are wrong.
+ *
+ * Source: apiserver `pkg/authentication/authenticator`, `pkg/authentication/{request,token}/union`, `pkg/authentication/group`.
+ */
+import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
+import type { UserInfo } from '../registry/strategy.ts';
+import type { RequestInfo } from '../rest/request-info.ts';
+import type { HeaderValues } from './header-values.ts';
+
+/** Credentials are there and are wrong. The message says why, without anything secret: it is logged, and a TokenReview shows it. */
+export class AuthenticationError extends Error {
+  override name = 'AuthenticationError';
+}
+
+/** The CAs that clients' certificates come from: `--client-ca-file`, `--requestheader-client-ca-file`. */
+export type CertificateSigner = 'client' | 'requestHeader';
+
+/** What a client has shown in the TLS handshake, and has proven to have the key of. */
+export interface ClientCertificate {
+  certificate: PeerCertificate | DetailedPeerCertificate;
+  /** Whose signature leads to it. Empty: nobody's that is known. */
+  signedBy: readonly CertificateSigner[];
+  /** Why TLS does not accept it: expired, for servers only, of an unknown CA. */
+  problem?: string | undefined;
+}
+
+/** What an authenticator may see of a request. */
+export interface AuthenticationRequest {
+  /** Of the connection. */
+  certificate: ClientCertificate | undefined;
+  headers: HeaderValues;
+  /** Of a request for a WebSocket: its `Sec-WebSocket-Protocol` header. */
+  protocols: string | undefined;
+  /** What it asks for. */
+  info: RequestInfo;
+  /** For whom the credentials must be meant, where they say it: `--api-audiences`, or those of a TokenReview. */
+  audiences: readonly string[];
+  /** Adds a `Warning:` header to the answer. */
+  warn(message: string): void;
+}
+
+/** What a token is checked for. */
+export type TokenContext = Pick<AuthenticationRequest, 'audiences' | 'warn'>;
+
+/** The sender is known. */
+export interface Authenticated {
+  user: UserInfo;
+  /** Those of the audiences asked for that the credentials are good for; absent: they say nothing about audiences (certificates). */
+  audiences?: readonly string[];
+}
+
+/** Undefined: no opinion. An answer that needs no wait is given at once. */
+export type AuthenticatorAnswer = Authenticated | undefined | Promise<Authenticated | undefined>;
+
+/** One way to know the sender by the whole request. */
+export interface RequestAuthenticator {
+  /** @throws AuthenticationError */
+  authenticateRequest(request: AuthenticationRequest): AuthenticatorAnswer;
+}
+
+/** One way to know the sender by a bearer token. */
+export interface TokenAuthenticator {
+  /** @throws AuthenticationError */
+  authenticateToken(token: string, context: TokenContext): AuthenticatorAnswer;
+}
+
+/** The first that knows the sender. What others find wrong counts only if nobody does. */
+export function unionOfRequests(authenticators: readonly RequestAuthenticator[]): RequestAuthenticator {
+  return { authenticateRequest: (request) => firstOf(authenticators, (one) => one.authenticateRequest(request)) };
+}
+
+/** The same for tokens. */
+export function unionOfTokens(authenticators: readonly TokenAuthenticator[]): TokenAuthenticator {
+  return { authenticateToken: (token, context) => firstOf(authenticators, (one) => one.authenticateToken(token, context)) };
+}
+
+async function firstOf<T>(
+  authenticators: readonly T[],
+  ask: (one: T) => AuthenticatorAnswer,
+): Promise<Authenticated | undefined> {
+  const errors: AuthenticationError[] = [];
+  for (const authenticator of authenticators) {
+    try {
+      const asked = ask(authenticator);
+      const answer = asked instanceof Promise ? await asked : asked;
+      if (answer !== undefined) return answer;
+    } catch (error) {
+      if (!(error instanceof AuthenticationError)) throw error;
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw aggregate(errors);
+  return undefined;
+}
+
+/** Several errors as one, in the words of upstream's `NewAggregate`: `[a, b]`, each text once. */
+function aggregate(errors: readonly AuthenticationError[]): AuthenticationError {
+  const [first] = errors;
+  if (errors.length === 1 && first !== undefined) return first;
+  const texts = [...new Set(errors.map(({ message }) => message))];
+  return new AuthenticationError(texts.length === 1 ? texts.join() : `[${texts.join(', ')}]`, { cause: errors });
+}
+
+/** Credentials that say nothing about audiences are good for the API server's own. Source: `WrapAudienceAgnosticToken`. */
+export function audienceAgnostic(authenticator: TokenAuthenticator, implicit: readonly string[]): TokenAuthenticator {
+  return {
+    async authenticateToken(token, context) {
+      if (context.audiences.length === 0) return await authenticator.authenticateToken(token, context);
+      const audiences = commonAudiences(implicit, context.audiences);
+      if (audiences.length === 0) return undefined;
+      const answer = await authenticator.authenticateToken(token, context);
+      return answer === undefined ? undefined : { ...answer, audiences };
+    },
+  };
+}
+
+/** Those of `audiences` that are asked for. */
+export const commonAudiences = (audiences: readonly string[], asked: readonly string[]): string[] =>
+  audiences.filter((audience) => asked.includes(audience));
+
+export const anonymousName = 'system:anonymous';
+export const allAuthenticated = 'system:authenticated';
+export const allUnauthenticated = 'system:unauthenticated';
+
+/** Whoever is known belongs to `system:authenticated`, unless the credentials say that nobody is known. */
+export function withAuthenticatedGroup(user: UserInfo): UserInfo {
+  const { name, groups } = user;
+  if (name === anonymousName || groups.includes(allAuthenticated) || groups.includes(allUnauthenticated)) return user;
+  return { ...user, groups: [...groups, allAuthenticated] };
+}

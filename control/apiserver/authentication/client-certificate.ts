@@ -1,0 +1,101 @@
+/**
+ * Client certificates: the common name is the user, each organization a group.
+ *
+ * Source: apiserver `pkg/authentication/request/x509`; kubernetes.io, Authenticating (X.509 client certificates).
+ */
+import { createHash, X509Certificate } from 'node:crypto';
+import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
+import type { Clock } from '#client/clock.ts';
+import type { UserInfo } from '../registry/strategy.ts';
+import {
+  AuthenticationError,
+  type CertificateSigner,
+  type ClientCertificate,
+  type RequestAuthenticator,
+} from './authenticator.ts';
+
+/** Knows the sender by a certificate of `--client-ca-file`. @param observe told how long each certificate is still valid, in seconds */
+export function clientCertificates(clock: Clock, observe: (secondsLeft: number) => void): RequestAuthenticator {
+  const known = new WeakMap<ClientCertificate, Known>();
+  const lookAt = (shown: ClientCertificate): Known => {
+    const made = { user: certificateUser(shown.certificate), expiresMs: Date.parse(shown.certificate.valid_to) };
+    known.set(shown, made);
+    return made;
+  };
+  return {
+    authenticateRequest({ certificate: shown }) {
+      if (shown === undefined) return undefined;
+      const { user, expiresMs } = known.get(shown) ?? lookAt(shown);
+      observe((expiresMs - clock.now()) / 1000);
+      checkCertificate(shown, 'client', expiresMs, clock);
+      return user === undefined ? undefined : { user };
+    },
+  };
+}
+
+interface Known {
+  user: UserInfo | undefined;
+  expiresMs: number;
+}
+
+/**
+ * A connection may outlive its certificate, so each request looks at the time.
+ * @throws AuthenticationError unless it is valid and `signer` has signed it
+ */
+export function checkCertificate(
+  { certificate, signedBy, problem }: ClientCertificate,
+  signer: CertificateSigner,
+  expiresMs: number,
+  clock: Clock,
+): void {
+  const fail = (why: string): never => {
+    throw new AuthenticationError(`verifying certificate SN=${serialOf(certificate)} failed: x509: ${why}`);
+  };
+  if (problem !== undefined) fail(problem);
+  if (!signedBy.includes(signer)) fail('certificate signed by unknown authority');
+  if (expiresMs < clock.now()) fail(`certificate has expired: it was valid to ${new Date(expiresMs).toISOString()}`);
+}
+
+const serialOf = ({ serialNumber }: PeerCertificate): string =>
+  /^[0-9a-f]+$/i.test(serialNumber ?? '') ? BigInt(`0x${serialNumber}`).toString() : '';
+
+/** Undefined for a certificate without a common name. */
+function certificateUser(certificate: PeerCertificate): UserInfo | undefined {
+  // Types say string; a subject with several O has an array.
+  const subject = certificate.subject as unknown as Record<string, string | string[] | undefined>;
+  const name = commonNameOf(certificate);
+  if (name === '') return undefined;
+  const fingerprint = createHash('sha256').update(certificate.raw).digest('hex');
+  return {
+    name,
+    groups: subject['O'] === undefined ? [] : [subject['O']].flat(),
+    extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint}`] },
+  };
+}
+
+/** '' where there is none. */
+export function commonNameOf({ subject }: PeerCertificate): string {
+  const name = (subject as unknown as Record<string, string | string[] | undefined>)['CN'];
+  return (Array.isArray(name) ? name.at(-1) : name) ?? '';
+}
+
+/** Longer chains than that are nobody's. */
+const maxChain = 10;
+
+/**
+ * Whether a chain that TLS has verified against several CAs leads to one of these.
+ * @param chain the certificate with its issuers, as `getPeerCertificate(true)` gives them
+ */
+export function leadsTo(chain: DetailedPeerCertificate, authorities: readonly X509Certificate[]): boolean {
+  let current: DetailedPeerCertificate | undefined = chain;
+  for (let depth = 0; depth < maxChain && current !== undefined; depth++) {
+    const certificate = new X509Certificate(current.raw);
+    const isSigner = (authority: X509Certificate): boolean =>
+      authority.fingerprint256 === certificate.fingerprint256 ||
+      (certificate.checkIssued(authority) && certificate.verify(authority.publicKey));
+    if (authorities.some(isSigner)) return true;
+    const issuer: DetailedPeerCertificate | undefined = current.issuerCertificate;
+    current = issuer === current || issuer?.raw === undefined ? undefined : issuer;
+  }
+  return false;
+}

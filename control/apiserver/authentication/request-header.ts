@@ -1,0 +1,79 @@
+/**
+ * A proxy in front that has authenticated the user, and says so in headers; itself it shows a client certificate of a CA of its own.
+ *
+ * Source: apiserver `pkg/authentication/request/headerrequest`; kubernetes.io, Authenticating (authenticating proxy).
+ */
+import type { Clock } from '#client/clock.ts';
+import { AuthenticationError, type RequestAuthenticator } from './authenticator.ts';
+import { checkCertificate, commonNameOf } from './client-certificate.ts';
+import type { HeaderValues } from './header-values.ts';
+
+/** `--requestheader-*`. */
+export interface RequestHeaderOptions {
+  /** PEM, `--requestheader-client-ca-file`: one or several. */
+  clientCa: string;
+  /** Common names that the proxy's certificate may have; empty: any. */
+  allowedNames: readonly string[];
+  usernameHeaders: readonly string[];
+  uidHeaders: readonly string[];
+  groupHeaders: readonly string[];
+  extraHeaderPrefixes: readonly string[];
+}
+
+/** Knows the sender by what a proxy says. Headers without the proxy's certificate say nothing. */
+export function requestHeaders(options: RequestHeaderOptions, clock: Clock): RequestAuthenticator {
+  const names = (list: readonly string[]): string[] => list.map((name) => name.trim().toLowerCase());
+  const [userHeaders, uidHeaders, groupHeaders] = [options.usernameHeaders, options.uidHeaders, options.groupHeaders].map(names);
+  const prefixes = names(options.extraHeaderPrefixes);
+  return {
+    authenticateRequest({ certificate: shown, headers }) {
+      if (shown === undefined) return undefined;
+      checkCertificate(shown, 'requestHeader', Date.parse(shown.certificate.valid_to), clock);
+      const commonName = commonNameOf(shown.certificate);
+      if (options.allowedNames.length > 0 && !options.allowedNames.includes(commonName))
+        throw new AuthenticationError(`x509: subject with cn=${commonName} is not in the allowed list`);
+      const firstOf = (list: readonly string[] = []): string =>
+        list.map((name) => headers.header(name)[0] ?? '').find((one) => one !== '') ?? '';
+      const name = firstOf(userHeaders);
+      if (name === '') return undefined;
+      const uid = firstOf(uidHeaders);
+      const groups = (groupHeaders ?? []).flatMap((one) => headers.header(one).filter((value) => value !== ''));
+      return {
+        user: { name, ...(uid === '' ? {} : { uid }), groups, extra: extraOf(prefixes, headers) },
+      };
+    },
+  };
+}
+
+function extraOf(prefixes: readonly string[], headers: HeaderValues): Record<string, readonly string[]> {
+  const extra = new Map<string, string[]>();
+  for (const prefix of prefixes) {
+    for (const name of headers.headerNames()) {
+      if (!name.startsWith(prefix)) continue;
+      const key = unescaped(name.slice(prefix.length));
+      extra.set(key, [...(extra.get(key) ?? []), ...headers.header(name)]);
+    }
+  }
+  return Object.fromEntries(extra);
+}
+
+/** A key that is badly encoded is taken as it is. */
+function unescaped(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
+}
+
+/** Upstream takes these away from every request that has passed, whatever is configured. */
+const standard = { names: ['x-remote-user', 'x-remote-uid', 'x-remote-group'], prefixes: ['x-remote-extra-'] };
+
+/** Whether a header says who the sender is: nobody behind authentication is told. @param options what is configured, if anything */
+export function saysWhoSends(options: RequestHeaderOptions | undefined): (name: string) => boolean {
+  const own = options === undefined ? [] : [options.usernameHeaders, options.uidHeaders, options.groupHeaders].flat();
+  const lower = (list: readonly string[]): string[] => list.map((name) => name.trim().toLowerCase());
+  const names = new Set(['authorization', ...standard.names, ...lower(own)]);
+  const prefixes = [...standard.prefixes, ...lower(options?.extraHeaderPrefixes ?? [])];
+  return (name) => names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+}
