@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { type Command, Option } from 'commander';
 import { authorizationModes } from '#control/apiserver/authorization/mode-names.ts';
+import { addAuthenticationFlags } from './authentication-flags.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
 import { cidr, count, durationMs, listOf, port, portRange } from './flags.ts';
@@ -56,8 +57,7 @@ const defaultCniBinDir = '/usr/lib/cni';
 const defaultSandboxImage = 'registry.k8s.io/pause:3.10.1';
 
 function serverCommand(program: Command): void {
-  program
-    .command('server')
+  addAuthenticationFlags(program.command('server'))
     .description('run the control plane: store, API server, controllers, scheduler')
     .option('--data-dir <path>', 'store, keys and certificates', defaultDataDir)
     .option('--bind-address <address>', 'where HTTPS listens', '0.0.0.0')

@@ -1,9 +1,10 @@
 /** The flags of `tinker server` and `tinker agent` as commander parses them. Durations are in milliseconds. */
 
 import type { AuthorizationMode } from '#control/apiserver/authorization/mode-names.ts';
+import type { AuthenticationFlags } from './authentication-flags.ts';
 
 /** The flags of `tinker server`. */
-export interface ServerFlags {
+export interface ServerFlags extends AuthenticationFlags {
   dataDir: string;
   bindAddress: string;
   advertiseAddress: string | undefined;

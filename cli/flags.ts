@@ -57,3 +57,13 @@ export const listOf =
       throw new InvalidArgumentError(`${flag} ${JSON.stringify(given)} has mode specified more than once`);
     return given as T[];
   };
+
+/** `--flag`, `--flag=true` or `--flag=false`, in Go's spellings. @throws InvalidArgumentError */
+export function boolean(text: string): boolean {
+  if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return true;
+  if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text)) return false;
+  throw new InvalidArgumentError('Give true or false.');
+}
+
+/** A list with commas; the flag may be given often. */
+export const names = (text: string, previous: string[]): string[] => (text === '' ? previous : [...previous, ...text.split(',')]);

@@ -6,7 +6,9 @@ import { embeddedFiles } from '#api/embedded.ts';
 import { mustParseCidr } from '#api/ip.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
 import { pluginChoiceProblems } from '#control/apiserver/admission/plugin-names.ts';
+import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import { runServer } from '#control/server.ts';
+import { authenticationOptions } from './authentication-flags.ts';
 import { checkAddress, checkFolder, firstAddress } from './checks.ts';
 import type { ServerFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
@@ -21,12 +23,16 @@ export async function server(flags: ServerFlags): Promise<void> {
   const admissionPlugins = { enable: flags.enableAdmissionPlugins, disable: flags.disableAdmissionPlugins };
   const problems = pluginChoiceProblems(admissionPlugins);
   if (problems.length > 0) throw new Error(problems.join('; '));
+  // Read here, so that a mistake in a file is told before anything is made; what it warns of is told once there is a log.
+  const warnings: [fields: Record<string, unknown>, message: string][] = [];
+  const authentication = authenticationOptions(flags, { ...silentLog, warn: (...warning) => warnings.push(warning) });
   // This check comes last because it makes the folder: a call with another mistake must leave nothing behind.
   checkFolder('--data-dir', flags.dataDir);
   if (flags.writeKubeconfig !== undefined) checkFolder('--write-kubeconfig', dirname(resolve(flags.writeKubeconfig)));
   const storeWorker = embeddedFiles['control/store/sqlite-worker.ts'];
-  await runDaemon('server', flags.logLevel, flags.dataDir, ({ log, ready, signal, metrics }) =>
-    runServer(
+  await runDaemon('server', flags.logLevel, flags.dataDir, ({ log, ready, signal, metrics }) => {
+    for (const [fields, message] of warnings) log.warn(fields, message);
+    return runServer(
       {
         dataDir: flags.dataDir,
         bindAddress,
@@ -44,6 +50,14 @@ export async function server(flags: ServerFlags): Promise<void> {
           unreachable: flags.defaultUnreachableTolerationSeconds,
         },
         admissionPlugins,
+        authentication,
+        tokens: {
+          ...(flags.serviceAccountIssuer === undefined ? {} : { issuer: flags.serviceAccountIssuer }),
+          ...(flags.apiAudiences.length === 0 ? {} : { audiences: flags.apiAudiences }),
+          maxExpirationSeconds: flags.serviceAccountMaxTokenExpiration / 1000,
+          extendExpiration: flags.serviceAccountExtendTokenExpiration,
+        },
+        legacyTokenCleanUpPeriodMs: flags.legacyServiceAccountTokenCleanUpPeriod,
         authorizationModes: flags.authorizationMode,
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },
         extraNames: {
@@ -59,8 +73,8 @@ export async function server(flags: ServerFlags): Promise<void> {
       log,
       ready,
       signal,
-    ),
-  );
+    );
+  });
 }
 
 /**

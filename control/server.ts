@@ -23,11 +23,14 @@ import type { PluginChoice } from './apiserver/admission/plugin-names.ts';
 import { admissionPlugins } from './apiserver/admission/plugins/index.ts';
 import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
 import { type ComponentName, componentUser, controllerUser } from './apiserver/authentication/component-users.ts';
+import type { AuthenticationOptions } from './apiserver/authentication/create-authentication.ts';
+import type { TokenOptions } from './apiserver/authentication/service-account-tokens.ts';
 import type { AuthorizationMode } from './apiserver/authorization/mode-names.ts';
 import { createAuthorization } from './apiserver/authorization/modes.ts';
 import { bootstrapRoles } from './apiserver/authorization/rbac/bootstrap-roles.ts';
 import { defaultPolicy } from './apiserver/authorization/rbac/policy/default-policy.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
+import { keepPublished, type PublishedConfig, publishClusterInfo } from './apiserver/bootstrap-config.ts';
 import { KindCatalog } from './apiserver/catalog.ts';
 import { DefaultServiceCidr, defaultServiceCidrComponent } from './apiserver/default-service-cidr.ts';
 import { openApiRoute } from './apiserver/discovery/openapi-route.ts';
@@ -42,6 +45,7 @@ import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
 import type { InflightLimits } from './apiserver/serving/inflight.ts';
 import { listen } from './apiserver/serving/listener.ts';
+import { ensureControllerAccounts } from './controllers/controller-accounts.ts';
 import { type ControllerOptions, runControllers } from './controllers/index.ts';
 import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
 import { adminKubeconfig } from './pki/node-credentials.ts';
@@ -70,6 +74,11 @@ export interface ServerOptions {
   inflight: InflightLimits;
   /** `--enable-admission-plugins` and `--disable-admission-plugins`. */
   admissionPlugins: PluginChoice;
+  /** Who is known, and how. */
+  authentication: AuthenticationOptions;
+  /** `--service-account-issuer`, `--api-audiences`, and how long tokens may last. */
+  tokens: Partial<Omit<TokenOptions, 'privateKey' | 'publicKey'>>;
+  legacyTokenCleanUpPeriodMs: number;
   /** `--authorization-mode`. */
   authorizationModes: readonly AuthorizationMode[];
   /** More names and addresses for the serving certificate (`--tls-san`). */
@@ -155,6 +164,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
         certificate: pki.apiserver.certificate,
         key: pki.apiserver.key,
         clientCa: pki.ca.certificate,
+        requestHeaderCa: options.authentication.requestHeader?.clientCa,
       },
       log,
     );
@@ -181,6 +191,12 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     await bootstrapRoles(apiClient, defaultPolicy(), clock, log, signal);
     isBootstrapped = true;
     await writeKubeconfigs(options, clock);
+    const published: PublishedConfig = {
+      clientCa: pki.ca.certificate,
+      requestHeader: options.authentication.requestHeader,
+      serverUrl: `https://${options.advertiseAddress}:${options.securePort}`,
+    };
+    await publishClusterInfo(apiClient, published);
     const clients = runClients(
       server,
       options,
@@ -192,6 +208,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       ending.clients.signal,
       [
         keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal),
+        keepPublished(apiClient, published, clock, log, ending.clients.signal),
         serviceCidr.keep(ending.clients.signal),
         keepFlowControl(apiClient, clock, log, ending.clients.signal),
       ],
@@ -226,7 +243,7 @@ interface Parts {
 }
 
 function buildApiServer({ options, store, clock, log, pki, allocator, components, proxy, leftOut }: Parts): ApiServer {
-  const issuer = `https://kubernetes.default.svc.${options.clusterDomain}`;
+  const { issuer = `https://kubernetes.default.svc.${options.clusterDomain}`, ...tokens } = options.tokens;
   const authorization = createAuthorization(options.authorizationModes);
   const catalog = new KindCatalog(
     builtInKinds({ clock, services: allocator, components, roles: authorization.roles, random: Math.random }),
@@ -253,7 +270,8 @@ function buildApiServer({ options, store, clock, log, pki, allocator, components
     },
     {
       build: { version: options.version.slice(options.version.indexOf('+tinkernetes') + '+tinkernetes'.length) },
-      tokens: { ...pki.tokens, issuer, audiences: [issuer] },
+      tokens: { ...pki.tokens, audiences: [issuer], ...tokens, issuer },
+      authentication: options.authentication,
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
       metrics: options.metrics,
       inflight: options.inflight,
@@ -307,12 +325,15 @@ async function runClients(
 ): Promise<void> {
   const client = clientOf(server, 'kube-controller-manager', clock, signal);
   const schedulerClient = clientOf(server, 'kube-scheduler', clock, signal);
-  const controllerClient = (account: string): Client =>
-    createClient(inProcessTransport(server, controllerUser(account)), {
+  const accounts = new Set<string>();
+  const controllerClient = (account: string): Client => {
+    accounts.add(account);
+    return createClient(inProcessTransport(server, controllerUser(account)), {
       userAgent: `kube-controller-manager/${account}`,
       clock,
       signal,
     });
+  };
   const informers: Informers = createInformers({ client, clock, log });
   const events = createEventRecorder({ client: schedulerClient, clock, log, component: 'default-scheduler' });
   const controllerOptions: ControllerOptions = {
@@ -321,6 +342,8 @@ async function runClients(
     nodeMonitorPeriodMs: options.nodeMonitorPeriodMs,
     nodeMonitorGracePeriodMs: options.nodeMonitorGracePeriodMs,
     rootCaPem: pki.ca.certificate,
+    legacyTokenCleanUpPeriodMs: options.legacyTokenCleanUpPeriodMs,
+    issueServiceAccountToken: issueTokenBy(server),
   };
   const flowSchemaStatus = flowSchemaStatusController({
     client: clientOf(server, 'apiserver', clock, signal),
@@ -345,6 +368,8 @@ async function runClients(
     controllers,
     scheduling,
     runControllerSet([flowSchemaStatus], { informers, clock, log }, signal),
+    // After the call above, which has made the controllers.
+    ensureControllerAccounts(client, accounts, { clock, log }, signal),
   ]);
   await events.flush();
 }
@@ -363,3 +388,7 @@ function runningCheck(part: Promise<void>, informers: Informers, client: Client,
     return status === 200 ? undefined : `the API server answers it with ${status}`;
   };
 }
+
+/** Undefined: the server has no key for tokens. */
+const issueTokenBy = ({ tokens }: ApiServer): ControllerOptions['issueServiceAccountToken'] =>
+  tokens === undefined ? undefined : (account, secret) => tokens.issueForSecret(account.metadata, secret.metadata);

@@ -27,6 +27,7 @@ import { componentUser, controllerUser } from '#control/apiserver/authentication
 import { bootstrapRoles } from '#control/apiserver/authorization/rbac/bootstrap-roles.ts';
 import { controllerRoles } from '#control/apiserver/authorization/rbac/policy/controller-roles.ts';
 import { defaultPolicy } from '#control/apiserver/authorization/rbac/policy/default-policy.ts';
+import { namespaceRoles } from '#control/apiserver/authorization/rbac/policy/namespace-roles.ts';
 import type { KindCatalog } from '#control/apiserver/catalog.ts';
 import { openApiRoute } from '#control/apiserver/discovery/openapi-route.ts';
 import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
@@ -77,7 +78,8 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
     {
       client: clientOf(componentUser('kube-controller-manager')),
       clientOf: (account) => {
-        if (controllerRoles[account] === undefined) throw new Error(`upstream has no controller "${account}"`);
+        if (controllerRoles[account] === undefined && namespaceRoles[`kube-system/system:controller:${account}`] === undefined)
+          throw new Error(`upstream has no controller "${account}"`);
         return clientOf(controllerUser(account));
       },
       catalog: server.server.resources,
@@ -86,7 +88,11 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
       leftOut: createLeftOutReporter({ events: { event: () => undefined }, log }),
       random: () => 0.5,
     },
-    options,
+    {
+      issueServiceAccountToken: async ({ metadata: account }, { metadata: secret }) =>
+        (await server.server.tokens?.issueForSecret(account, secret)) ?? '',
+      ...options,
+    },
     abort.signal,
   );
   const world = playedWorld(server, clock, counted);

@@ -11,7 +11,11 @@ it('every controller is there once', () => {
   const events = { event: () => undefined };
   const client = { resource: () => ({}), of: () => ({}) };
   const deps = { client, catalog: createResourceCatalog(), caches, clock: new FakeClock(), events };
-  const all = controllers(deps as unknown as ControllerDeps, { clusterCidr: '10.244.0.0/16', rootCaPem: 'PEM' });
+  const all = controllers(deps as unknown as ControllerDeps, {
+    clusterCidr: '10.244.0.0/16',
+    rootCaPem: 'PEM',
+    issueServiceAccountToken: async () => 'token',
+  });
   const names = all.map(({ name }) => name);
   assert.deepEqual(names, [...new Set(names)]);
 });

@@ -11,6 +11,7 @@ import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import { createInformers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
+import { bootstrapSigner } from './bootstrap-signer.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import { cronJobController } from './cronjob/cron-job.ts';
 import { daemonSetController } from './daemonset.ts';
@@ -21,6 +22,7 @@ import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
 import { garbageCollector } from './garbage-collector.ts';
 import { jobController } from './job/job.ts';
 import { jobOrphanPodController } from './job/orphan-pods.ts';
+import { type LegacyTokenCleanerOptions, legacyTokenCleaner } from './legacy-token-cleaner.ts';
 import { namespaceController } from './namespace.ts';
 import type { NodeIpamOptions } from './node-ipam.ts';
 import { nodeIpamController } from './node-ipam.ts';
@@ -35,18 +37,26 @@ import { replicationController } from './replication-controller.ts';
 import { resourceQuotaController } from './resource-quota.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
+import { type ServiceAccountTokensOptions, serviceAccountTokensController } from './service-account-tokens.ts';
 import { serviceCidrsController } from './service-cidrs.ts';
 import { statefulSetController } from './statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
+import { tokenCleaner } from './token-cleaner.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished.ts';
 import { vacProtectionController } from './vac-protection.ts';
 
 /** Configuration of the controllers. */
-export interface ControllerOptions extends NodeLifecycleOptions, PodGcOptions, Omit<NodeIpamOptions, 'clusterCidr'> {
+export interface ControllerOptions
+  extends NodeLifecycleOptions,
+    PodGcOptions,
+    LegacyTokenCleanerOptions,
+    Omit<NodeIpamOptions, 'clusterCidr'> {
   /** `--cluster-cidr`. Absent: nodes get no pod CIDRs (`--allocate-node-cidrs=false`). */
   clusterCidr?: string | undefined;
   /** The CA certificate that is published to every namespace. Absent: none is published. */
   rootCaPem?: string | undefined;
+  /** Absent: secrets of service accounts get no tokens. */
+  issueServiceAccountToken?: ServiceAccountTokensOptions['issueToken'] | undefined;
 }
 
 /** Returns the event recorder of a component. Its name becomes the `source.component` of the events. */
@@ -66,7 +76,7 @@ export function controllers(
     const client = clientOf(account);
     return { ...deps, client, events: recorderOf(component, client) };
   };
-  const { clusterCidr, rootCaPem } = options;
+  const { clusterCidr, rootCaPem, issueServiceAccountToken: issueToken } = options;
   return [
     deploymentController(as('deployment-controller')),
     replicaSetController(as('replicaset-controller')),
@@ -83,6 +93,11 @@ export function controllers(
     namespaceController(as('namespace-controller')),
     resourceQuotaController(as('resourcequota-controller')),
     serviceAccountController(as('serviceaccount-controller', 'service-account-controller')),
+    bootstrapSigner(as('bootstrap-signer')),
+    tokenCleaner(as('token-cleaner')),
+    legacyTokenCleaner(as('legacy-service-account-token-cleaner'), options),
+    // Upstream's runs as the controller manager itself: it gives the others their tokens.
+    ...(issueToken === undefined ? [] : [serviceAccountTokensController(deps, { issueToken, rootCaPem })]),
     serviceCidrsController(as('service-cidr-controller', 'service-cidrs-controller')),
     garbageCollector(as('garbage-collector-controller', 'generic-garbage-collector')),
     clusterRoleAggregationController(as('clusterrole-aggregation-controller')),

@@ -7,6 +7,7 @@ import type { ServerLog } from '../serving/server-log.ts';
 import { Authentication } from './authentication.ts';
 import type { AuthenticationMetrics } from './authentication-metrics.ts';
 import type { TokenAuthenticator } from './authenticator.ts';
+import { bootstrapTokens } from './bootstrap-token.ts';
 import { legacyTokens } from './legacy-tokens.ts';
 import type { RequestHeaderOptions } from './request-header.ts';
 import type { ReadObject, ServiceAccountTokens } from './service-account-tokens.ts';
@@ -15,10 +16,10 @@ import type { ReadObject, ServiceAccountTokens } from './service-account-tokens.
 export interface AuthenticationOptions {
   /** `--anonymous-auth`. Default true. */
   anonymous?: boolean | undefined;
-  /** `--api-audiences`. Default: those of the service-account tokens. */
-  audiences?: readonly string[] | undefined;
   /** `--token-auth-file`. */
   tokenFile?: TokenAuthenticator | undefined;
+  /** `--enable-bootstrap-token-auth`. Default false. */
+  bootstrapTokens?: boolean | undefined;
   /** `--requestheader-*`. */
   requestHeader?: RequestHeaderOptions | undefined;
 }
@@ -42,8 +43,12 @@ export function createAuthentication(deps: CreateAuthenticationDeps, options: Au
     clock,
     log,
     metrics,
-    tokens: { tokenFile: options.tokenFile, serviceAccounts },
-    audiences: options.audiences ?? tokens?.options.audiences ?? [],
+    tokens: {
+      tokenFile: options.tokenFile,
+      serviceAccounts,
+      bootstrapTokens: options.bootstrapTokens === true ? bootstrapTokens(deps) : undefined,
+    },
+    audiences: tokens?.options.audiences ?? [],
     requestHeader: options.requestHeader,
     allowsAnonymous: (info) => options.anonymous !== false && (deps.anonymous === 'asked' || isPublic(info)),
   });

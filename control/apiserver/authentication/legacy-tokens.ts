@@ -11,10 +11,8 @@ import type { Secret, ServiceAccount } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { AuthenticationError, type TokenAuthenticator } from './authenticator.ts';
 import { serviceAccountGroups, splitServiceAccount } from './impersonation.ts';
-import { checkAudiences, type ReadObject, type ServiceAccountTokens } from './service-account-tokens.ts';
+import { checkAudiences, legacyIssuer, type ReadObject, type ServiceAccountTokens } from './service-account-tokens.ts';
 
-/** The issuer of all such tokens. */
-const legacyIssuer = 'kubernetes/serviceaccount';
 const claimPrefix = 'kubernetes.io/serviceaccount/';
 /** The day on which the token was last used, in UTC. */
 export const lastUsedLabel = 'kubernetes.io/legacy-token-last-used';

@@ -9,6 +9,7 @@ import { compactVerify, errors, type JWTPayload, SignJWT } from 'jose';
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import { notFound } from '#api/status.ts';
+import type { ResourceMeta } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import { type Authenticated, AuthenticationError, commonAudiences, type TokenContext } from './authenticator.ts';
@@ -49,6 +50,9 @@ export interface KubernetesClaims {
 }
 
 export type ReadObject = (resource: ResourceId, namespace: string | undefined, name: string) => Promise<KubeObject | undefined>;
+
+/** The issuer of the tokens in secrets. */
+export const legacyIssuer = 'kubernetes/serviceaccount';
 
 /** In milliseconds. Clocks differ: an object whose deletion began less than this long ago still counts (go-jose's leeway). */
 const leewayMs = 60_000;
@@ -95,6 +99,22 @@ export class ServiceAccountTokens {
       .setNotBefore(now)
       .setExpirationTime(now + lifetimeSeconds)
       .setJti(randomUUID())
+      .sign(this.#privateKey);
+  }
+
+  /** A token that lasts as long as the secret that holds it. @returns the signed token */
+  async issueForSecret(account: ResourceMeta, secret: ResourceMeta): Promise<string> {
+    const { namespace = '', name, uid } = account;
+    const claims = {
+      'kubernetes.io/serviceaccount/namespace': namespace,
+      'kubernetes.io/serviceaccount/secret.name': secret.name,
+      'kubernetes.io/serviceaccount/service-account.name': name,
+      'kubernetes.io/serviceaccount/service-account.uid': uid,
+    };
+    return await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'RS256', kid: this.#keyId })
+      .setIssuer(legacyIssuer)
+      .setSubject(userName(namespace, name))
       .sign(this.#privateKey);
   }
 

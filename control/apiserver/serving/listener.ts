@@ -14,6 +14,7 @@ import { parseRequestInfo } from '../rest/request-info.ts';
 import { BodyReader } from './body-reader.ts';
 import { type ConnectionTimes, closeIdleSessions, connectionLimits, defaultTimes } from './connection-limits.ts';
 import { OpenConnections } from './open-connections.ts';
+import { pemCertificates } from './pem-certificates.ts';
 import { type Serving, serve } from './serve-request.ts';
 import { connected, upgraded } from './serve-upgrade.ts';
 import type { ServerLog } from './server-log.ts';
@@ -103,5 +104,4 @@ export async function listen(server: ApiServer, options: ListenerOptions, log: S
 }
 
 /** @param bundle PEM; absent: none */
-const certificatesOf = (bundle = ''): X509Certificate[] =>
-  (bundle.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []).map((pem) => new X509Certificate(pem));
+const certificatesOf = (bundle = ''): X509Certificate[] => pemCertificates(bundle).map((pem) => new X509Certificate(pem));

@@ -30,10 +30,10 @@ export async function handleTokenRequest(exchange: Exchange): Promise<TransportR
   const request = (await readObject(exchange, expected, 'CreateOptions')) as unknown as TokenRequest;
   const context = writeContext(exchange, 'CreateOptions');
   const admission = await admitted(exchange, exchange.resource, request, context);
+  checkNames(request, info.name, info.namespace);
   const account = (await parts.registry.get(parts.registry.resource('serviceaccounts'), info)).object;
   const audiences = (request.spec?.audiences ?? []).length > 0 ? (request.spec.audiences ?? []) : tokens.options.audiences;
-  const seconds = request.spec?.expirationSeconds ?? defaultSeconds;
-  checkRequest(request, info.name, info.namespace, seconds);
+  const asked = request.spec?.expirationSeconds ?? defaultSeconds;
   if ((request.metadata.uid ?? '') !== '' && request.metadata.uid !== account.metadata.uid) {
     throw conflict(
       kind,
@@ -41,15 +41,22 @@ export async function handleTokenRequest(exchange: Exchange): Promise<TransportR
       `the UID in the token request (${request.metadata.uid}) does not match the UID of the service account (${account.metadata.uid})`,
     );
   }
+  checkLifetime(asked);
   await admission.validate();
   const claims: KubernetesClaims = {
     namespace: info.namespace,
     serviceaccount: { name: info.name, uid: account.metadata.uid },
     ...(await boundClaims(exchange, request.spec.boundObjectRef)),
   };
+  const { maxExpirationSeconds: most = 0, extendExpiration = true } = tokens.options;
+  const seconds = most > 0 ? Math.min(asked, most) : asked;
+  if (seconds < asked) exchange.warnings.add(`requested expiration of ${asked} seconds shortened to ${seconds} seconds`);
   const nowMs = parts.clock.now();
   const extended =
-    claims.pod !== undefined && seconds === warnOnlySeconds && audiences.every((one) => tokens.options.audiences.includes(one));
+    extendExpiration &&
+    claims.pod !== undefined &&
+    seconds === warnOnlySeconds &&
+    audiences.every((one) => tokens.options.audiences.includes(one));
   if (extended) claims.warnafter = Math.floor(nowMs / 1000) + seconds;
   const token = await tokens.issue(claims, audiences, extended ? extendedSeconds : seconds);
   const { name, namespace, uid } = account.metadata;
@@ -63,32 +70,42 @@ export async function handleTokenRequest(exchange: Exchange): Promise<TransportR
   return objectResponse(201, answer as unknown as JsonObject, accepted.format, pretty);
 }
 
-function checkRequest(request: TokenRequest, name: string, namespace: string, seconds: number): void {
-  const { metadata } = request;
-  const problems = [];
-  if ((metadata.name ?? '') !== '' && metadata.name !== name) {
-    problems.push(invalidValue('metadata.name', metadata.name, 'must match the service account name if specified'));
-  }
+/** @throws ApiError 422: what it names is in the URL */
+function checkNames({ metadata }: TokenRequest, name: string, namespace: string): void {
+  if ((metadata.name ?? '') !== '' && metadata.name !== name)
+    throw invalid(kind, name, [invalidValue('metadata.name', metadata.name, 'must match the service account name if specified')]);
   if ((metadata.namespace ?? '') !== '' && metadata.namespace !== namespace) {
-    problems.push(
-      invalidValue('metadata.namespace', metadata.namespace, 'must match the service account namespace if specified'),
-    );
+    const why = 'must match the service account namespace if specified';
+    throw invalid(kind, name, [invalidValue('metadata.namespace', metadata.namespace, why)]);
   }
-  if (seconds < 600)
-    problems.push(invalidValue('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'));
-  if (seconds > 2 ** 32)
-    problems.push(invalidValue('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'));
-  if (problems.length > 0) throw invalid(kind, name, problems);
 }
 
-const bindable: Readonly<Record<string, ResourceId>> = { Pod: 'pods', Node: 'nodes', Secret: 'secrets' };
+/** @throws ApiError 422 */
+function checkLifetime(seconds: number): void {
+  const fail = (why: string): never => {
+    throw invalid(kind, '', [invalidValue('spec.expirationSeconds', seconds, `may not specify a duration ${why}`)]);
+  };
+  if (seconds < 600) fail('less than 10 minutes');
+  if (seconds > 2 ** 32) fail('larger than 2^32 seconds');
+}
+
+const bindable = new Map<string, ResourceId>([
+  ['Pod', 'pods'],
+  ['Node', 'nodes'],
+  ['Secret', 'secrets'],
+]);
+
+function groupVersionOf(apiVersion: string): { group: string; version: string } {
+  const [group = '', version] = apiVersion.split('/');
+  return version === undefined ? { group: '', version: group } : { group, version };
+}
 
 async function boundClaims(exchange: Exchange, bound: BoundObjectReference | undefined): Promise<Partial<KubernetesClaims>> {
   if (bound === undefined) return {};
   const { parts, info } = exchange;
-  const id = bound.apiVersion === 'v1' ? bindable[bound.kind ?? ''] : undefined;
-  if (id === undefined)
-    throw badRequest(`cannot bind token to object of type ${bound.apiVersion ?? ''}, Kind=${bound.kind ?? ''}`);
+  const { group, version } = groupVersionOf(bound.apiVersion ?? '');
+  const id = group === '' ? bindable.get(bound.kind ?? '') : undefined;
+  if (id === undefined) throw badRequest(`cannot bind token to object of type ${group}/${version}, Kind=${bound.kind ?? ''}`);
   const namespace = id === 'nodes' ? undefined : info.namespace;
   const object = await parts.registry.read(id, namespace, bound.name ?? '');
   if (object === undefined) throw notFound({ group: '', name: id }, bound.name ?? '');

@@ -1,0 +1,112 @@
+/** The flags of `tinker server` about who is known, and how, under upstream's names; what they lead to is read from the files here. */
+
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { AuthenticationOptions } from '#control/apiserver/authentication/create-authentication.ts';
+import type { RequestHeaderOptions } from '#control/apiserver/authentication/request-header.ts';
+import { tokenFile } from '#control/apiserver/authentication/token-file.ts';
+import { pemCertificates } from '#control/apiserver/serving/pem-certificates.ts';
+import type { ServerLog } from '#control/apiserver/serving/server-log.ts';
+import { checkFile } from './checks.ts';
+import { boolean, durationMs, names } from './flags.ts';
+
+export interface AuthenticationFlags {
+  anonymousAuth: boolean;
+  apiAudiences: string[];
+  tokenAuthFile: string | undefined;
+  enableBootstrapTokenAuth: boolean;
+  requestheaderClientCaFile: string | undefined;
+  requestheaderAllowedNames: string[];
+  requestheaderUsernameHeaders: string[];
+  requestheaderUidHeaders: string[];
+  requestheaderGroupHeaders: string[];
+  requestheaderExtraHeadersPrefix: string[];
+  serviceAccountIssuer: string | undefined;
+  serviceAccountMaxTokenExpiration: number;
+  serviceAccountExtendTokenExpiration: boolean;
+  legacyServiceAccountTokenCleanUpPeriod: number;
+}
+
+/** Adds them. */
+export function addAuthenticationFlags(command: Command): Command {
+  return command
+    .option('--anonymous-auth [bool]', 'let requests in that do not say who they are, as system:anonymous', boolean, true)
+    .option('--api-audiences <names>', 'whom tokens must be meant for; by default the issuer', names, [])
+    .option('--token-auth-file <file>', 'tokens, one a line: token,user,uid,"group1,group2"')
+    .option('--enable-bootstrap-token-auth [bool]', 'accept the bootstrap tokens of kube-system', boolean, true)
+    .option('--requestheader-client-ca-file <file>', 'the CA of proxies in front that may say who the user is')
+    .option(
+      '--requestheader-allowed-names <names>',
+      "common names that such a proxy's certificate may have; none: any",
+      names,
+      [],
+    )
+    .option('--requestheader-username-headers <names>', 'headers with the user, such as X-Remote-User', names, [])
+    .option('--requestheader-uid-headers <names>', 'headers with the UID, such as X-Remote-Uid', names, [])
+    .option('--requestheader-group-headers <names>', 'headers with the groups, such as X-Remote-Group', names, [])
+    .option('--requestheader-extra-headers-prefix <names>', 'beginnings of headers with more, such as X-Remote-Extra-', names, [])
+    .option(
+      '--service-account-issuer <url>',
+      'who signs service-account tokens; by default https://kubernetes.default.svc.<domain>',
+    )
+    .option('--service-account-max-token-expiration <duration>', 'the longest life of such a token; 0: any', durationMs, 0)
+    .option(
+      '--service-account-extend-token-expiration [bool]',
+      'let tokens that admission has put into pods be good for a year',
+      boolean,
+      true,
+    )
+    .option(
+      '--legacy-service-account-token-clean-up-period <duration>',
+      'how long a token in a secret may be unused before it is refused, and then deleted',
+      durationMs,
+      365 * 24 * 3_600_000,
+    );
+}
+
+/** What the flags say. @throws Error that names the flag and what is wrong with it, or with its file */
+export function authenticationOptions(flags: AuthenticationFlags, log: ServerLog): AuthenticationOptions {
+  return {
+    anonymous: flags.anonymousAuth,
+    tokenFile: flags.tokenAuthFile === undefined ? undefined : tokenFile(flags.tokenAuthFile, log),
+    bootstrapTokens: flags.enableBootstrapTokenAuth,
+    requestHeader: requestHeader(flags),
+  };
+}
+
+function requestHeader(flags: AuthenticationFlags): RequestHeaderOptions | undefined {
+  const lists = {
+    'requestheader-username-headers': flags.requestheaderUsernameHeaders,
+    'requestheader-uid-headers': flags.requestheaderUidHeaders,
+    'requestheader-group-headers': flags.requestheaderGroupHeaders,
+    'requestheader-extra-headers-prefix': flags.requestheaderExtraHeadersPrefix,
+    'requestheader-allowed-names': flags.requestheaderAllowedNames,
+  };
+  for (const [flag, list] of Object.entries(lists))
+    if (list.some((value) => value.trim() === '')) throw new Error(`empty value in "${flag}"`);
+  if (flags.requestheaderClientCaFile === undefined) return undefined;
+  return {
+    clientCa: readCertificates('--requestheader-client-ca-file', flags.requestheaderClientCaFile),
+    allowedNames: flags.requestheaderAllowedNames,
+    usernameHeaders: flags.requestheaderUsernameHeaders,
+    uidHeaders: flags.requestheaderUidHeaders,
+    groupHeaders: flags.requestheaderGroupHeaders,
+    extraHeaderPrefixes: flags.requestheaderExtraHeadersPrefix,
+  };
+}
+
+/** A bundle of certificates. @throws Error that names flag and file */
+function readCertificates(flag: string, path: string): string {
+  checkFile(flag, path);
+  const certificates = pemCertificates(readFileSync(path, 'utf8'));
+  if (certificates.length === 0) throw new Error(`${flag} ${path}: there is no certificate in it`);
+  for (const [index, pem] of certificates.entries()) {
+    try {
+      new X509Certificate(pem);
+    } catch (error) {
+      throw new Error(`${flag} ${path}: its certificate ${index + 1} cannot be read`, { cause: error });
+    }
+  }
+  return `${certificates.join('\n')}\n`;
+}

@@ -1,0 +1,190 @@
+/**
+ * ConfigMaps in which a cluster tells others what they need to trust it: which CAs client certificates come from
+ * (`extension-apiserver-authentication`), since when the use of old tokens is written down, and, for who wants to join, where the API
+ * server is and who has signed its certificate (`cluster-info`).
+ *
+ * Source: kubernetes `pkg/controlplane/controller/{clusterauthenticationtrust,legacytokentracking}`; kubeadm
+ * `app/phases/bootstraptoken/clusterinfo`.
+ */
+import { X509Certificate } from 'node:crypto';
+import { stringify } from 'yaml';
+import type { New } from '#api/meta.ts';
+import { sameJson } from '#api/meta.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
+import type { ConfigMap, Role, RoleBinding } from '#api/types.generated.ts';
+import type { Client } from '#client/client.ts';
+import { type Clock, sleep } from '#client/clock.ts';
+import type { RequestHeaderOptions } from './authentication/request-header.ts';
+import { pemCertificates } from './serving/pem-certificates.ts';
+import type { ServerLog } from './serving/server-log.ts';
+
+export interface PublishedConfig {
+  /** PEM. */
+  clientCa: string;
+  requestHeader: RequestHeaderOptions | undefined;
+  /** Where who wants to join reaches the API server. */
+  serverUrl: string;
+}
+
+/** Upstream looks at it once a minute. */
+const intervalMs = 60_000;
+
+/** Keeps the ConfigMaps of kube-system until `signal` aborts. */
+export async function keepPublished(
+  client: Client,
+  config: PublishedConfig,
+  clock: Clock,
+  log: ServerLog,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await publishTrust(client, config, clock.now());
+    } catch (error) {
+      if (!isConflict(error) && !isAlreadyExists(error))
+        log.warn({ err: error }, 'what others need to trust this cluster could not be published; trying again');
+    }
+    await sleep(clock, intervalMs, signal);
+  }
+}
+
+/**
+ * Writes the ConfigMaps of kube-system. Several API servers write them together, so what is there is completed, and nothing is taken away but
+ * CAs that have expired.
+ * @throws ApiError
+ */
+export async function publishTrust(client: Client, config: PublishedConfig, nowMs: number): Promise<void> {
+  await write(client, 'kube-system', 'extension-apiserver-authentication', (data) => trustData(data, config, nowMs));
+  await publishTracking(client, nowMs);
+}
+
+function trustData(present: Readonly<Record<string, string>>, config: PublishedConfig, nowMs: number): Record<string, string> {
+  const { clientCa, requestHeader: own } = config;
+  const certificates = (key: string, more = ''): string => combinedCertificates(`${present[key] ?? ''}\n${more}`, nowMs);
+  const list = (key: string, more: readonly string[] = []): string =>
+    JSON.stringify([...new Set([...readList(present[key]), ...more])]);
+  const data: Record<string, string> = { 'client-ca-file': certificates('client-ca-file', clientCa) };
+  const proxyCas = certificates('requestheader-client-ca-file', own?.clientCa);
+  if (proxyCas === '') return data;
+  const uidHeaders = list('requestheader-uid-headers', own?.uidHeaders);
+  return {
+    ...data,
+    'requestheader-username-headers': list('requestheader-username-headers', own?.usernameHeaders),
+    ...(uidHeaders === '[]' ? {} : { 'requestheader-uid-headers': uidHeaders }),
+    'requestheader-group-headers': list('requestheader-group-headers', own?.groupHeaders),
+    'requestheader-extra-headers-prefix': list('requestheader-extra-headers-prefix', own?.extraHeaderPrefixes),
+    'requestheader-client-ca-file': proxyCas,
+    'requestheader-allowed-names': list('requestheader-allowed-names', own?.allowedNames),
+  };
+}
+
+/** What somebody else has written there, if it is a list of texts. */
+function readList(text = ''): string[] {
+  try {
+    const value: unknown = text === '' ? [] : JSON.parse(text);
+    return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+  } catch {
+    return []; // Not JSON: it is written anew.
+  }
+}
+
+const slackMs = 5 * 60_000;
+
+function combinedCertificates(pem: string, nowMs: number): string {
+  const byText = new Map<string, string>();
+  for (const one of pemCertificates(pem)) {
+    const certificate = readCertificate(one);
+    if (certificate === undefined || Date.parse(certificate.validTo) < nowMs - slackMs) continue;
+    byText.set(certificate.fingerprint256, certificate.toString());
+  }
+  return [...byText.values()].join('');
+}
+
+function readCertificate(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined; // What somebody has broken is left out.
+  }
+}
+
+const trackingName = 'kube-apiserver-legacy-service-account-token-tracking';
+
+async function publishTracking(client: Client, nowMs: number): Promise<void> {
+  const today = new Date(nowMs).toISOString().slice(0, 10);
+  await write(client, 'kube-system', trackingName, (data) =>
+    /^\d{4}-\d\d-\d\d$/.test(data['since'] ?? '') ? data : { ...data, since: today },
+  );
+}
+
+async function write(
+  client: Client,
+  namespace: string,
+  name: string,
+  dataOf: (present: Readonly<Record<string, string>>) => Record<string, string>,
+): Promise<void> {
+  const maps = client.resource('configmaps');
+  try {
+    const found = await maps.get({ namespace, name });
+    const data = dataOf(found.data ?? {});
+    if (!sameJson(data, found.data)) await maps.update({ ...found, data });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    await maps.create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data: dataOf({}) } as New<ConfigMap>);
+  }
+}
+
+const infoName = { namespace: 'kube-public', name: 'cluster-info' };
+const roleName = 'kubeadm:bootstrap-signer-clusterinfo';
+
+/**
+ * Makes `cluster-info` and lets everybody read it, as `kubeadm init` does; where it is there, only server and CA are brought up to date: who
+ * has taken the right to read it away does not get it back.
+ */
+export async function publishClusterInfo(client: Client, { clientCa, serverUrl }: PublishedConfig): Promise<void> {
+  const maps = client.resource('configmaps');
+  const cluster = { 'certificate-authority-data': Buffer.from(clientCa).toString('base64'), server: serverUrl };
+  const kubeconfig = stringify(
+    {
+      apiVersion: 'v1',
+      clusters: [{ cluster, name: '' }],
+      contexts: null,
+      'current-context': '',
+      kind: 'Config',
+      users: null,
+    },
+    { lineWidth: 0 },
+  );
+  try {
+    const found = await maps.get(infoName);
+    if (found.data?.['kubeconfig'] !== kubeconfig) await maps.update({ ...found, data: { ...found.data, kubeconfig } });
+    return;
+  } catch (error) {
+    if (isConflict(error)) return; // The signer wrote it, or another server, which says the same.
+    if (!isNotFound(error)) throw error;
+  }
+  const rbac = { apiGroup: 'rbac.authorization.k8s.io' };
+  const metadata = { namespace: infoName.namespace, name: roleName };
+  const rules = [{ verbs: ['get'], apiGroups: [''], resources: ['configmaps'], resourceNames: [infoName.name] }];
+  const role = { apiVersion: `${rbac.apiGroup}/v1`, kind: 'Role', metadata, rules };
+  const binding = {
+    ...role,
+    kind: 'RoleBinding',
+    rules: undefined,
+    roleRef: { ...rbac, kind: 'Role', name: roleName },
+    subjects: [{ ...rbac, kind: 'User', name: 'system:anonymous' }],
+  };
+  const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: infoName, data: { kubeconfig } };
+  await unlessThere(client.resource('roles.rbac.authorization.k8s.io').create(role as New<Role>));
+  await unlessThere(client.resource('rolebindings.rbac.authorization.k8s.io').create(binding as New<RoleBinding>));
+  // Last: it tells the next start that the others have been made.
+  await unlessThere(maps.create(map as New<ConfigMap>));
+}
+
+async function unlessThere(creating: Promise<unknown>): Promise<void> {
+  try {
+    await creating;
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+}
