@@ -23,7 +23,7 @@ export async function ensureControllerAccounts(
     try {
       const accounts = client.resource('serviceaccounts');
       for (const { metadata } of (await accounts.list({ namespace })).items) missing.delete(metadata.name);
-      for (const name of [...missing]) {
+      for (const name of missing) {
         await accounts.create({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace } });
         missing.delete(name);
       }

@@ -66,7 +66,7 @@ export const legacyTokenCleaner = (
 });
 
 /** Whether it was made or used since, or says nothing that can be read of its use. Pure. */
-function isKept({ metadata: { creationTimestamp = '', labels = {} } }: Secret, sinceMs: number): boolean {
+function isKept({ metadata: { creationTimestamp, labels = {} } }: Secret, sinceMs: number): boolean {
   if (Date.parse(creationTimestamp) >= sinceMs) return true;
   const lastUsed = labels[lastUsedLabel];
   if (lastUsed === undefined) return false;
