@@ -268,18 +268,41 @@ export function resizeSuite(cluster: () => Cluster): void {
       await kubectl('delete', 'pod', 'level', '--wait=false');
     });
 
-    it('waits while others hold what it asks for, and is granted when one of them goes', async () => {
-      const pods = (
-        await cluster()
-          .client.resource('pods')
-          .list({ fieldSelector: `spec.nodeName=${worker}` })
-      ).items;
+    const cpu = (millis: number): Lists => ({ requests: { cpu: `${Math.floor(millis)}m` } });
+
+    /** What the node has for pods, and what of it nobody has asked for, in thousandths of a CPU. */
+    async function cpuOfNode(): Promise<{ allocatable: number; free: number }> {
+      const { client } = cluster();
+      const pods = (await client.resource('pods').list({ fieldSelector: `spec.nodeName=${worker}` })).items;
       const counted = pods.filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed');
       const used = counted.reduce((sum, pod) => sum + amountOf(podRequests(pod), 'cpu'), 0);
-      const node = await cluster().client.resource('nodes').get({ name: worker });
+      const node = await client.resource('nodes').get({ name: worker });
       const allocatable = toMillis(node.status?.allocatable?.['cpu'] ?? 0);
-      const free = allocatable - used;
-      const cpu = (millis: number): Lists => ({ requests: { cpu: `${Math.floor(millis)}m` } });
+      return { allocatable, free: allocatable - used };
+    }
+
+    it('lets the scheduler place a pod: its own, or another one that finds room then', async () => {
+      const { free } = await cpuOfNode();
+      const isUnschedulable = ({ status }: Pod): boolean =>
+        status?.conditions?.some(({ type, reason }) => type === 'PodScheduled' && reason === 'Unschedulable') === true;
+      const waiting = async (name: string, millis: number): Promise<void> => {
+        const spec = { containers: [container('c1', cpu(millis))], nodeSelector: { 'kubernetes.io/hostname': worker } };
+        const whole = { ...spec, terminationGracePeriodSeconds: 1 };
+        await cluster().apply({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: ns }, spec: whole });
+        await cluster().untilPod(ns, name, 'unschedulable', isUnschedulable);
+      };
+      await run('placed', [container('c1', cpu(free * 0.5))]);
+      await waiting('itself', free);
+      await patch('itself', { c1: cpu(free * 0.25) });
+      await cluster().untilPod(ns, 'itself', 'ready', isReady);
+      await waiting('another', free * 0.4);
+      await patch('placed', { c1: cpu(free * 0.2) });
+      await cluster().untilPod(ns, 'another', 'ready', isReady);
+      await kubectl('delete', 'pod', 'placed', 'itself', 'another');
+    });
+
+    it('waits while others hold what it asks for, and is granted when one of them goes', async () => {
+      const { allocatable, free } = await cpuOfNode();
       await run('holds', [container('c1', cpu(free * 0.6))]);
       await run('grows', [container('c1', cpu(free * 0.2))]);
       await patch('grows', { c1: cpu(free * 0.7) });
