@@ -25,6 +25,7 @@ import { BodyDecoder } from './decoding/body-decoder.ts';
 import { trackIn } from './decoding/tracking.ts';
 import { servedGroupsOf } from './discovery/served-groups.ts';
 import { FlowSchemas } from './flowcontrol/flow-schemas.ts';
+import { takenIpFollower } from './kinds/core/service/taken-ips.ts';
 import { decodeStored } from './registry/decode-stored.ts';
 import { Registry } from './registry/registry.ts';
 import { Repairs } from './repairs.ts';
@@ -107,6 +108,7 @@ class Server implements ApiServer {
     this.#parts = parts;
     for (const metric of [...(options.metrics ?? []), keptBytesMetric(feed)]) this.metrics.registry.registerMetric(metric);
     this.#repairs = new Repairs({ clock, log, feed, catalog });
+    parts.feed.follow(...takenIpFollower(parts.feed, () => this.#repairs.soon()));
     this.#kinds = new RunTimeKinds({ feed, catalog, joining, repair: (kind) => this.#repairs.of(kind) });
     this.#checks = standardChecks({
       isFilled: () => feed.isReady,

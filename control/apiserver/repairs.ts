@@ -16,6 +16,8 @@ import type { ServerLog } from './serving/server-log.ts';
 const intervalMs = 180_000;
 /** After an attempt that failed, as long as none has succeeded. */
 const firstRetryMs = 10_000;
+/** So long after somebody has asked for a repair: what else is wrong by then is mended with it. */
+const soonMs = 1000;
 
 export interface RepairsDeps {
   clock: Clock;
@@ -28,6 +30,8 @@ export class Repairs {
   readonly #deps: RepairsDeps;
   readonly #attempted = Promise.withResolvers<void>();
   #isDone = false;
+  /** Settles when somebody asks for a repair; made anew at the begin of each round, so that none who asks during one is missed. */
+  #asked = Promise.withResolvers<void>();
 
   constructor(deps: RepairsDeps) {
     this.#deps = deps;
@@ -46,9 +50,14 @@ export class Repairs {
     return this.#attempted.promise;
   }
 
+  /** Repairs within a second, not at the next interval: something that a stored object holds has been taken from it. */
+  soon(): void {
+    this.#asked.resolve();
+  }
+
   /** Runs until `signal` aborts. Failures are logged and tried again. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log, catalog, feed } = this.#deps;
+    const { log, catalog, feed } = this.#deps;
     try {
       await Promise.race([feed.ready, untilAborted(signal)]);
     } catch (error) {
@@ -58,6 +67,7 @@ export class Repairs {
       return;
     }
     while (!signal.aborted) {
+      this.#asked = Promise.withResolvers();
       try {
         for (const kind of catalog.all()) await this.of(kind);
         this.#isDone = true;
@@ -65,10 +75,22 @@ export class Repairs {
         if (!signal.aborted) log.error({ err: error }, 'what stored objects hold could not be repaired; trying again');
       }
       this.#attempted.resolve();
-      await sleep(clock, this.#isDone ? intervalMs : firstRetryMs, signal);
+      await this.#untilNext(signal);
     }
     // Requests that still wait go on, and hear from the cache feed that the server shuts down.
     this.#attempted.resolve();
+  }
+
+  async #untilNext(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const over = new AbortController();
+    const end = AbortSignal.any([signal, over.signal]);
+    const timely = sleep(clock, this.#isDone ? intervalMs : firstRetryMs, end);
+    try {
+      await Promise.race([timely, this.#asked.promise.then(() => sleep(clock, soonMs, end))]);
+    } finally {
+      over.abort();
+    }
   }
 
   /** Repairs one kind; most have nothing to repair. @throws StoreError */

@@ -180,8 +180,8 @@ async function authorize(authorizer: Authorizer, info: RequestInfo, user: UserIn
 }
 
 function flowControl(control: FlowControl): Filter {
-  return async function flowControl({ info, user }, next) {
-    const leave = control.enter(info, user);
+  return async function flowControl({ info, user, flow }, next) {
+    const leave = control.enter(info, user, flow);
     if (leave === undefined) return tooManyRequests();
     return await next().finally(leave);
   };

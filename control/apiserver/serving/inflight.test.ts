@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Flow } from '../flowcontrol/flow-schemas.ts';
 import { parseRequestInfo } from '../rest/request-info.ts';
 import { Inflight, tooManyRequests } from './inflight.ts';
 
@@ -29,6 +30,9 @@ describe('requests in flight', () => {
     for (const path of [`${pods}?watch=1`, `${pods}/a/log`, `${pods}/a/exec`, `${pods}/a/proxy/x`, '/readyz', '/livez/ping'])
       assert.ok(inflight.enter(parseRequestInfo('GET', path), jane) !== undefined, path);
     assert.equal(inflight.enter(parseRequestInfo('GET', '/healthzz'), jane), undefined);
+    const flowOf = (type: string): Flow => ({ level: { spec: { type } } }) as Flow;
+    assert.ok(inflight.enter(parseRequestInfo('GET', pods), jane, flowOf('Exempt')) !== undefined);
+    assert.equal(inflight.enter(parseRequestInfo('GET', pods), jane, flowOf('Limited')), undefined);
   });
 
   it('know no limit at 0, and tell to come back in upstream’s words', async () => {

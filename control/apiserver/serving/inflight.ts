@@ -1,10 +1,12 @@
 /**
  * Limits how many requests are served at a time; those that change something and the others have a limit each. A request above the limit is
- * answered 429. Administrators and health probes have no limit: they must be able to look at an overloaded server.
+ * answered 429. Administrators, health probes and whatever a FlowSchema leads to the exempt priority level have no limit: they must be able to
+ * look at an overloaded server. Limited priority levels have no seats of their own yet.
  *
  * Source: apiserver `pkg/server/filters/maxinflight.go`, `longrunning.go`; the probes' exemption is that of API priority and fairness.
  */
 import type { TransportResponse } from '#client/transport.ts';
+import type { Flow } from '../flowcontrol/flow-schemas.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { textResponse } from '../rest/responses.ts';
@@ -32,7 +34,7 @@ const leaveNothing = (): void => undefined;
 /** Decides whether a request is served now. */
 export interface FlowControl {
   /** @returns a function to call once, when the request has been answered; undefined: the request may not be served now */
-  enter(info: RequestInfo, user: UserInfo): (() => void) | undefined;
+  enter(info: RequestInfo, user: UserInfo, flow?: Flow): (() => void) | undefined;
 }
 
 /** Counts requests under way, of either kind. */
@@ -46,12 +48,13 @@ export class Inflight implements FlowControl {
     this.#limits = limits;
   }
 
-  enter(info: RequestInfo, user: UserInfo): (() => void) | undefined {
+  enter(info: RequestInfo, user: UserInfo, flow?: Flow): (() => void) | undefined {
     if (isLongRunning(info) || probes.test(info.path)) return leaveNothing;
     const kind: RequestKind = readOnlyVerbs.has(info.verb) ? 'readOnly' : 'mutating';
     const limit = this.#limits[kind];
     if (limit === 0) return leaveNothing;
-    if (this.#current[kind] >= limit) return user.groups.includes('system:masters') ? leaveNothing : undefined;
+    const isExempt = flow?.level.spec.type === 'Exempt' || user.groups.includes('system:masters');
+    if (this.#current[kind] >= limit) return isExempt ? leaveNothing : undefined;
     this.#current[kind] += 1;
     this.#peak[kind] = Math.max(this.#peak[kind], this.#current[kind]);
     return () => {
