@@ -28,6 +28,7 @@ interface Placed {
 
 const catalog = createResourceCatalog();
 const created = '2026-01-01T00:00:00Z';
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
 function good(resource: ResourceId, name: string, body: object, metadata: object = {}): Placed {
   const { kind, namespaced } = catalog.builtIn(resource);
   const own = { name, uid: `uid-${kind}-${name}`, resourceVersion: '1', creationTimestamp: created, generation: 1 };
@@ -63,7 +64,7 @@ const runningPod = (name: string, ip: string, nodeName: string, metadata: object
 const node = (name: string, spec: object, ready: string): Placed =>
   good('nodes', name, { spec, status: { conditions: [{ type: 'Ready', status: ready, lastHeartbeatTime: created }] } });
 
-/** Work for every controller: an unfinished rollout, a failed node, a node without a range, orphans, namespaces with changes, an aggregated role. */
+/** Work for every controller: an unfinished rollout, new and going ranges of cluster IPs, a failed node, a node without a range, orphans, namespaces with changes, an aggregated role. */
 const goodObjects: readonly Placed[] = [
   good('namespaces', 'default', { spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } }),
   good(
@@ -101,6 +102,46 @@ const goodObjects: readonly Placed[] = [
       ports: [{ name: 'http', port: 80, targetPort: 'http' }],
     },
   }),
+  good('servicecidrs.networking.k8s.io', 'new', { spec: { cidrs: ['192.0.2.0/24'] } }),
+  good(
+    'servicecidrs.networking.k8s.io',
+    'going',
+    { spec: { cidrs: ['198.51.100.0/24'] } },
+    { deletionTimestamp: created, finalizers: ['networking.k8s.io/service-cidr-finalizer'] },
+  ),
+  // A token that has expired, with the signature that it left behind; a token that nobody has used for years.
+  good(
+    'secrets',
+    'bootstrap-token-abcdef',
+    {
+      type: 'bootstrap.kubernetes.io/token',
+      data: {
+        'token-id': base64('abcdef'),
+        'token-secret': base64('0123456789abcdef'),
+        expiration: base64('2020-01-01T00:00:00Z'),
+      },
+    },
+    { namespace: 'kube-system' },
+  ),
+  good(
+    'configmaps',
+    'cluster-info',
+    { data: { kubeconfig: 'apiVersion: v1', 'jws-kubeconfig-abcdef': 'old..signature' } },
+    { namespace: 'kube-public' },
+  ),
+  good(
+    'configmaps',
+    'kube-apiserver-legacy-service-account-token-tracking',
+    { data: { since: '2020-01-01' } },
+    { namespace: 'kube-system' },
+  ),
+  good('serviceaccounts', 'old', { secrets: [{ name: 'old-token' }] }),
+  good(
+    'secrets',
+    'old-token',
+    { type: 'kubernetes.io/service-account-token' },
+    { creationTimestamp: '2020-01-01T00:00:00Z', annotations: { 'kubernetes.io/service-account.name': 'old' } },
+  ),
   good('services', 'written', { spec: { clusterIP: '10.96.0.2', ports: [{ port: 80 }] } }),
   good('endpoints', 'written', { subsets: [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }] }] }),
   node('n1', { podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24'] }, 'True'),
