@@ -2,8 +2,10 @@
 
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
 import type { AuthenticationOptions } from '#control/apiserver/authentication/create-authentication.ts';
+import { jwtIssuerOf, type OidcFlags } from '#control/apiserver/authentication/oidc/jwt-issuer.ts';
 import type { RequestHeaderOptions } from '#control/apiserver/authentication/request-header.ts';
 import { tokenFile } from '#control/apiserver/authentication/token-file.ts';
 import { pemCertificates } from '#control/apiserver/serving/pem-certificates.ts';
@@ -11,7 +13,14 @@ import type { ServerLog } from '#control/apiserver/serving/server-log.ts';
 import { checkFile } from './checks.ts';
 import { boolean, durationMs, names } from './flags.ts';
 
-export interface AuthenticationFlags {
+const collect = (text: string, previous: string[]): string[] => [...previous, text];
+const algorithms = (text: string): string[] => text.split(',');
+
+export interface AuthenticationFlags extends OidcFlags {
+  oidcCaFile: string | undefined;
+  authenticationTokenWebhookConfigFile: string | undefined;
+  authenticationTokenWebhookVersion: 'v1' | 'v1beta1';
+  authenticationTokenWebhookCacheTtl: number;
   anonymousAuth: boolean;
   apiAudiences: string[];
   tokenAuthFile: string | undefined;
@@ -35,6 +44,22 @@ export function addAuthenticationFlags(command: Command): Command {
     .option('--api-audiences <names>', 'whom tokens must be meant for; by default the issuer', names, [])
     .option('--token-auth-file <file>', 'tokens, one a line: token,user,uid,"group1,group2"')
     .option('--enable-bootstrap-token-auth [bool]', 'accept the bootstrap tokens of kube-system', boolean, true)
+    .option('--oidc-issuer-url <url>', 'the OpenID Connect issuer whose tokens are accepted; https')
+    .option('--oidc-client-id <id>', 'whom its tokens must be meant for')
+    .option('--oidc-ca-file <file>', "who has signed the issuer's certificate; by default the machine's authorities")
+    .option('--oidc-username-claim <claim>', 'the claim with the user', 'sub')
+    .option('--oidc-username-prefix <text>', 'put before the user; by default the issuer and #, but for email; -: nothing', '')
+    .option('--oidc-groups-claim <claim>', 'the claim with the groups')
+    .option('--oidc-groups-prefix <text>', 'put before each group', '')
+    .option('--oidc-required-claim <claim=value>', 'what tokens must say besides; may be given often', collect, [])
+    .option('--oidc-signing-algs <names>', 'how tokens may be signed', algorithms, ['RS256'])
+    .option('--authentication-token-webhook-config-file <file>', 'a kubeconfig: who is asked about tokens')
+    .addOption(
+      new Option('--authentication-token-webhook-version <version>', 'of the TokenReview')
+        .choices(['v1', 'v1beta1'])
+        .default('v1beta1'),
+    )
+    .option('--authentication-token-webhook-cache-ttl <duration>', 'how long its answers are remembered', durationMs, 120_000)
     .option('--requestheader-client-ca-file <file>', 'the CA of proxies in front that may say who the user is')
     .option(
       '--requestheader-allowed-names <names>',
@@ -66,11 +91,22 @@ export function addAuthenticationFlags(command: Command): Command {
 }
 
 /** What the flags say. @throws Error that names the flag and what is wrong with it, or with its file */
-export function authenticationOptions(flags: AuthenticationFlags, log: ServerLog): AuthenticationOptions {
+export function authenticationOptions(flags: AuthenticationFlags, issuer: string, log: ServerLog): AuthenticationOptions {
+  const { oidcCaFile, authenticationTokenWebhookConfigFile: webhook } = flags;
+  const oidcCa = oidcCaFile === undefined ? undefined : readCertificates('--oidc-ca-file', oidcCaFile);
   return {
     anonymous: flags.anonymousAuth,
     tokenFile: flags.tokenAuthFile === undefined ? undefined : tokenFile(flags.tokenAuthFile, log),
     bootstrapTokens: flags.enableBootstrapTokenAuth,
+    oidc: jwtIssuerOf(flags, oidcCa, [issuer]),
+    webhook:
+      webhook === undefined
+        ? undefined
+        : {
+            config: loadKubeconfig(webhook),
+            version: flags.authenticationTokenWebhookVersion,
+            cacheMs: flags.authenticationTokenWebhookCacheTtl,
+          },
     requestHeader: requestHeader(flags),
   };
 }

@@ -25,7 +25,8 @@ export async function server(flags: ServerFlags): Promise<void> {
   if (problems.length > 0) throw new Error(problems.join('; '));
   // Read here, so that a mistake in a file is told before anything is made; what it warns of is told once there is a log.
   const warnings: [fields: Record<string, unknown>, message: string][] = [];
-  const authentication = authenticationOptions(flags, { ...silentLog, warn: (...warning) => warnings.push(warning) });
+  const issuer = flags.serviceAccountIssuer ?? `https://kubernetes.default.svc.${flags.clusterDomain}`;
+  const authentication = authenticationOptions(flags, issuer, { ...silentLog, warn: (...warning) => warnings.push(warning) });
   // This check comes last because it makes the folder: a call with another mistake must leave nothing behind.
   checkFolder('--data-dir', flags.dataDir);
   if (flags.writeKubeconfig !== undefined) checkFolder('--write-kubeconfig', dirname(resolve(flags.writeKubeconfig)));
@@ -52,7 +53,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         admissionPlugins,
         authentication,
         tokens: {
-          ...(flags.serviceAccountIssuer === undefined ? {} : { issuer: flags.serviceAccountIssuer }),
+          issuer,
           ...(flags.apiAudiences.length === 0 ? {} : { audiences: flags.apiAudiences }),
           maxExpirationSeconds: flags.serviceAccountMaxTokenExpiration / 1000,
           extendExpiration: flags.serviceAccountExtendTokenExpiration,

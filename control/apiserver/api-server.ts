@@ -168,12 +168,14 @@ class Server implements ApiServer {
     const compacting = compactRegularly(this.#deps.store, this.#deps.clock, this.#deps.log, signal);
     // Ends with the feed, too: without the feed, a repair would wait for ever for what is stored now.
     const ended = new AbortController();
+    const authenticating = this.#parts.authentication.run(AbortSignal.any([signal, ended.signal]));
     const repairing = this.#repairs.run(AbortSignal.any([signal, ended.signal]));
     try {
       await this.#parts.feed.run(signal);
     } finally {
       ended.abort();
       await repairing;
+      await authenticating;
     }
     this.beginShutdown();
     await compacting;
@@ -255,7 +257,7 @@ function assembleParts(
     decode: (prefix, value) => atOnce(decode(prefix, value)),
     tokens,
     authentication: createAuthentication(
-      { ...authenticating, clock, log, tokens, read, anonymous },
+      { ...authenticating, clock, log, tokens, read, anonymous, random },
       options.authentication ?? {},
     ),
   };

@@ -56,6 +56,8 @@ export interface AuthenticationDeps {
   /** `--api-audiences`. */
   audiences: readonly string[];
   requestHeader: RequestHeaderOptions | undefined;
+  /** What authenticators do besides requests, until `signal` aborts. Never rejects. */
+  background(signal: AbortSignal): Promise<void>;
   /** Which requests may come without credentials. */
   allowsAnonymous(info: RequestInfo): boolean;
 }
@@ -83,6 +85,11 @@ export class Authentication {
       webSocketToken(tokens),
     ]);
     this.#anonymous = anonymous(({ info }) => deps.allowsAnonymous(info));
+  }
+
+  /** What authenticators do besides requests, until `signal` aborts. Never rejects. */
+  run(signal: AbortSignal): Promise<void> {
+    return this.#deps.background(signal);
   }
 
   /** The sender of a request. @throws ApiError 401, which says no more than that */

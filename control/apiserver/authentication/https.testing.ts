@@ -1,6 +1,7 @@
 /** For tests only: an API server on HTTPS on loopback, asked who one is. */
-import type http from 'node:http';
+import http from 'node:http';
 import https from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
 import { startTestServer, type TestServer, type TestServerOptions } from '../api-server.testing.ts';
 import { listen } from '../serving/listener.ts';
@@ -121,6 +122,24 @@ function recordingLog(lines: string[]): ServerLog {
     lines.push(JSON.stringify({ ...others, message, ...(err instanceof Error ? { err: err.stack } : {}) }));
   };
   return { debug: record, info: record, warn: record, error: record };
+}
+
+/** A server that tests put behind an authenticator. */
+export async function startBackend(
+  handler: http.RequestListener,
+  tls?: KeyPair,
+): Promise<{ url: string; close(): Promise<void> }> {
+  const server =
+    tls === undefined ? http.createServer(handler) : https.createServer({ cert: tls.certificate, key: tls.key }, handler);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
 }
 
 export const bearer = (token: string): HttpsRequest => ({ headers: { authorization: `Bearer ${token}` } });

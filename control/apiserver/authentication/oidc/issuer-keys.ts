@@ -1,0 +1,120 @@
+/**
+ * The public keys of an issuer: found by its OpenID configuration, fetched in the background until it answers, and anew when a token names
+ * a key that is not among them.
+ *
+ * Source: OpenID Connect Discovery 1.0; RFC 7517; go-oidc (`jwks.go`).
+ */
+import { type CryptoKey, importJWK, type JWK } from 'jose';
+import { errorText } from '#api/error-text.ts';
+import { type Clock, sleep } from '#client/clock.ts';
+import type { ServerLog } from '../../serving/server-log.ts';
+import { askOutside } from '../outside-request.ts';
+import type { JwtIssuer } from './jwt-issuer.ts';
+
+/** How long until an issuer that did not answer is asked again, and the least time between two looks for new keys. */
+const intervalMs = 10_000;
+/** More keys than that are none of an issuer's. */
+const maxKeys = 100;
+
+export interface IssuerKeysDeps {
+  clock: Clock;
+  log: ServerLog;
+  /** @throws Error */
+  ask?: typeof askOutside;
+}
+
+export class IssuerKeys {
+  readonly #issuer: Pick<JwtIssuer, 'url' | 'ca'>;
+  readonly #clock: Clock;
+  readonly #log: ServerLog;
+  readonly #ask: typeof askOutside;
+  #jwksUrl: string | undefined;
+  #keys: readonly JWK[] = [];
+  #imported = new Map<string, Promise<CryptoKey | Uint8Array>>();
+  #fetchedMs = -Infinity;
+  #fetching: Promise<void> | undefined;
+
+  constructor(issuer: Pick<JwtIssuer, 'url' | 'ca'>, { clock, log, ask = askOutside }: IssuerKeysDeps) {
+    this.#issuer = issuer;
+    this.#clock = clock;
+    this.#log = log;
+    this.#ask = ask;
+  }
+
+  /** Whether the issuer has told where its keys are. */
+  get isKnown(): boolean {
+    return this.#jwksUrl !== undefined;
+  }
+
+  /** Asks the issuer until it has answered, or `signal` aborts. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#discover();
+        await this.refresh();
+        return;
+      } catch (error) {
+        this.#log.warn(
+          { issuer: this.#issuer.url, reason: errorText(error) },
+          'the OIDC issuer could not be asked; trying again',
+        );
+      }
+      await sleep(this.#clock, intervalMs, signal);
+    }
+  }
+
+  async #discover(): Promise<void> {
+    const url = `${this.#issuer.url.replace(/\/$/, '')}/.well-known/openid-configuration`;
+    const { issuer, jwks_uri: jwksUrl } = objectIn(await this.#ask({ url, ca: this.#issuer.ca }));
+    if (issuer !== this.#issuer.url)
+      throw new Error(`issuer did not match the issuer returned by provider, expected ${JSON.stringify(this.#issuer.url)}`);
+    if (typeof jwksUrl !== 'string' || !/^https?:/.test(jwksUrl)) throw new Error('provider did not return JWKS URL');
+    this.#jwksUrl = jwksUrl;
+  }
+
+  /** Keys with this ID; of a token without one, all. Not all need to fit the algorithm. */
+  find(kid: string | undefined): readonly JWK[] {
+    return kid === undefined || kid === '' ? this.#keys : this.#keys.filter((key) => key.kid === kid);
+  }
+
+  /** @throws JOSEError or TypeError for a key that does not fit the algorithm */
+  import(key: JWK, alg: string): Promise<CryptoKey | Uint8Array> {
+    const id = `${this.#keys.indexOf(key)} ${alg}`;
+    const known = this.#imported.get(id) ?? importJWK(key, alg);
+    this.#imported.set(id, known);
+    return known;
+  }
+
+  /**
+   * Fetches the keys anew, once for all who ask at the same time, and not more often than every ten seconds: then the keys stay as they are.
+   * @throws Error that says why the issuer's answer is of no use
+   */
+  async refresh(): Promise<void> {
+    if (this.#fetching !== undefined) return await this.#fetching;
+    if (this.#jwksUrl === undefined || this.#clock.monotonic() - this.#fetchedMs < intervalMs) return;
+    this.#fetchedMs = this.#clock.monotonic();
+    this.#fetching = this.#fetch(this.#jwksUrl).finally(() => {
+      this.#fetching = undefined;
+    });
+    await this.#fetching;
+  }
+
+  async #fetch(url: string): Promise<void> {
+    const { keys } = objectIn(await this.#ask({ url, ca: this.#issuer.ca }));
+    if (!Array.isArray(keys)) throw new Error(`${url}: there are no keys in its answer`);
+    const usable = keys.filter((key): key is JWK => typeof key === 'object' && key !== null && (key.use ?? 'sig') === 'sig');
+    this.#keys = usable.slice(0, maxKeys);
+    this.#imported = new Map();
+  }
+}
+
+function objectIn(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new Error('its answer is not JSON', { cause: error });
+  }
+  if (typeof value !== 'object' || value === null) throw new Error('its answer is not an object');
+  return value as Record<string, unknown>;
+}
