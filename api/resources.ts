@@ -38,6 +38,7 @@ import type {
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
+  PodDisruptionBudget,
   PodTemplate,
   PriorityClass,
   PriorityLevelConfiguration,
@@ -295,6 +296,9 @@ const rows = {
     'flowcontrol/v1.PriorityLevelConfiguration',
     { cluster: true },
   ),
+  'poddisruptionbudgets.policy': kind<PodDisruptionBudget>('PodDisruptionBudget', 'policy/v1.PodDisruptionBudget', {
+    names: ['pdb'],
+  }),
   'leases.coordination.k8s.io': kind<Lease>('Lease', 'coordination/v1.Lease'),
   'roles.rbac.authorization.k8s.io': kind<Role>('Role', 'rbac/v1.Role'),
   'rolebindings.rbac.authorization.k8s.io': kind<RoleBinding>('RoleBinding', 'rbac/v1.RoleBinding'),

@@ -40,6 +40,7 @@ import { ipAddressKind } from './networking/ipaddress/strategy.ts';
 import { networkPolicyKind } from './networking/networkpolicy/strategy.ts';
 import { serviceCidrKind } from './networking/servicecidr/strategy.ts';
 import { runtimeClassKind } from './node/runtimeclass/strategy.ts';
+import { podDisruptionBudgetKind } from './policy/poddisruptionbudget/strategy.ts';
 import { clusterRoleKind } from './rbac/clusterrole/strategy.ts';
 import { clusterRoleBindingKind } from './rbac/clusterrolebinding/strategy.ts';
 import { roleKind } from './rbac/role/strategy.ts';
@@ -89,6 +90,7 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   nodeKind,
   persistentVolumeClaimKind,
   persistentVolumeKind,
+  podDisruptionBudgetKind,
   podKind,
   podTemplateKind,
   priorityClassKind,

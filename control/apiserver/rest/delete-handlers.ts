@@ -98,7 +98,8 @@ function optionsOfQuery(query: URLSearchParams): Partial<DeleteOptions> {
   return options;
 }
 
-function checkDeleteOptions(options: Partial<DeleteOptions>): FieldError[] {
+/** What is wrong with them, apart from `dryRun`. Source: apimachinery `ValidateDeleteOptions`. */
+export function checkDeleteOptions(options: Partial<DeleteOptions>): FieldError[] {
   const { propagationPolicy: policy, orphanDependents } = options;
   const problems: FieldError[] = [];
   if (policy !== undefined && orphanDependents !== undefined) {

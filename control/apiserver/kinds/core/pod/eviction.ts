@@ -1,52 +1,147 @@
 /** `pods/eviction`. Source: kubernetes `pkg/registry/core/pod/storage/eviction.go`. */
+import { invalidValue } from '#api/field-error.ts';
 import { type KubeObject, rfc3339 } from '#api/meta.ts';
-import { badRequest } from '#api/status.ts';
+import { isPodTerminal, podCondition } from '#api/pod/conditions.ts';
+import { badRequest, invalid, isConflict, unknownError } from '#api/status.ts';
 import type { DeleteOptions, Eviction, Pod, PodCondition } from '#api/types.generated.ts';
+import { sleep } from '#client/clock.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { checkPreconditions } from '../../../registry/deletion.ts';
 import { admitted } from '../../../rest/admitted.ts';
+import { checkDeleteOptions } from '../../../rest/delete-handlers.ts';
 import { type Exchange, writeContext } from '../../../rest/exchange.ts';
 import { parseDryRun } from '../../../rest/request-body.ts';
-import { successResponse } from '../../../rest/responses.ts';
+import { objectResponse, successResponse } from '../../../rest/responses.ts';
 import { readObject } from '../../../rest/write-handlers.ts';
+import { countEviction, judgeEviction, stillProcessed } from './eviction-budget.ts';
 
-/** Deletes the pod as `kubectl drain` asks; no PodDisruptionBudget exists that could refuse. */
+type Options = Partial<DeleteOptions>;
+
+/** As often, and so long apart, a deletion is tried again whose pod has changed in between (upstream's EvictionsRetry). */
+const attempts = 20;
+const retryMs = 500;
+
+/** Deletes the pod as `kubectl drain` asks, unless a PodDisruptionBudget refuses. */
 export async function createEviction(exchange: Exchange): Promise<TransportResponse> {
-  const { parts, info, resource, accepted, pretty } = exchange;
-  const expected = { apiVersion: 'policy/v1', kind: 'Eviction', type: 'policy/v1.Eviction' };
-  const eviction = (await readObject(exchange, expected, 'CreateOptions')) as unknown as Eviction;
-  const asked = exchange.info.query.getAll('dryRun');
-  const admission = await admitted(exchange, resource, eviction, writeContext(exchange, 'CreateOptions'));
-  if ((eviction.metadata?.name ?? info.name) !== info.name)
-    throw badRequest('name in URL does not match name in Eviction object');
-  await admission.validate();
-  let options: Partial<DeleteOptions> = eviction.deleteOptions ?? {};
-  const dryRun = parseDryRun([...asked, ...(options.dryRun ?? [])], 'DeleteOptions');
-  const context = { ...writeContext(exchange, 'CreateOptions', dryRun), admitted: true };
-  const addCondition = (current: KubeObject | undefined): KubeObject => {
-    checkPreconditions(current as Pod, options, { group: '', name: 'pods' });
-    return evicted(current as Pod, parts.clock.now());
-  };
-  const pod = (await parts.registry.get(resource, info)).object as Pod;
-  if (!['Succeeded', 'Failed'].includes(pod.status?.phase ?? '')) {
-    const request = { transform: addCondition, subresource: 'status', mode: 'bypass', fieldsTracked: true } as const;
-    const { uid } = (await parts.registry.update(resource, info, request, context)).object.object.metadata;
-    // The condition has changed the version that the client may have named: from here on it is this pod that goes.
-    options = { ...options, preconditions: { uid } };
+  const { accepted, pretty } = exchange;
+  const options = await readEviction(exchange);
+  const pod = await deleteWithoutBudget(exchange, options);
+  if (pod === undefined) return successResponse(201, accepted.format, pretty);
+  const verdict = await judgeEviction(exchange.parts, pod);
+  if (verdict.kind === 'several') {
+    // Upstream answers 201 here, too; clients read the Status.
+    const message = 'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.';
+    const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 };
+    return objectResponse(201, status, accepted.format, pretty);
   }
-  await parts.registry.delete(resource, info, options, context);
+  if (verdict.kind === 'counted') await countEviction(exchange.parts, pod, verdict.budget, isDryRun(options));
+  if (verdict.kind === 'unhealthy') await deleteUnhealthy(exchange, pod, options, verdict.budget);
+  else await markAndDelete(exchange, options);
   return successResponse(201, accepted.format, pretty);
 }
 
-/** Tells in the pod why it went (KEP-3329). */
+/** What the deletion shall be like. @throws ApiError 400, 422, 500 */
+async function readEviction(exchange: Exchange): Promise<Options> {
+  const { info, resource } = exchange;
+  const expected = { apiVersion: 'policy/v1', kind: 'Eviction', type: 'policy/v1.Eviction' };
+  const eviction = (await readObject(exchange, expected, 'CreateOptions')) as unknown as Eviction;
+  const { namespace = '' } = eviction.metadata ?? {};
+  if (namespace !== '' && namespace !== info.namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  const admission = await admitted(exchange, resource, eviction, writeContext(exchange, 'CreateOptions'));
+  if (eviction.metadata?.name !== info.name) throw badRequest('name in URL does not match name in Eviction object');
+  const options: Options = eviction.deleteOptions ?? {};
+  if (options.ignoreStoreReadErrorWithClusterBreakingPotential === true) {
+    const field = 'deleteOptions.ignoreStoreReadErrorWithClusterBreakingPotential';
+    const problem = invalidValue(field, true, 'can not be set for pod eviction, try after removing the option');
+    throw invalid({ group: 'policy', name: 'Eviction' }, info.name, [problem]);
+  }
+  const dryRun = agreedDryRun(info.query.getAll('dryRun'), options.dryRun ?? []);
+  await admission.validate();
+  parseDryRun(dryRun, 'DeleteOptions');
+  const problems = checkDeleteOptions(options);
+  if (problems.length > 0) throw invalid({ group: 'meta.k8s.io', name: 'DeleteOptions' }, '', problems);
+  return { ...options, dryRun };
+}
+
+/** Request and body may both ask for a dry run, but not for different ones. @throws ApiError 500 */
+function agreedDryRun(asked: string[], told: string[]): string[] {
+  if (told.length === 0) return asked;
+  if (asked.length === 0 || asked.join() === told.join()) return told;
+  const text = `[${asked.join(' ')}] and [${told.join(' ')}]`;
+  throw unknownError(`Non-matching dry-run options in request and content: ${text}`);
+}
+
+const isDryRun = ({ dryRun = [] }: Options): boolean => dryRun.length > 0;
+const revisionOf = ({ preconditions }: Options): string | undefined => preconditions?.resourceVersion;
+const atRevision = (options: Options, { metadata }: KubeObject): Options => ({
+  ...options,
+  preconditions: { ...options.preconditions, resourceVersion: metadata.resourceVersion },
+});
+
+/**
+ * Deletes a pod that disrupts nobody: one that has ended, has not begun, or is being deleted.
+ * @returns undefined when that is done; else the pod, which budgets may protect
+ */
+async function deleteWithoutBudget(exchange: Exchange, options: Options): Promise<Pod | undefined> {
+  const { parts, resource, info, signal } = exchange;
+  for (let attempt = 1; ; attempt++) {
+    const pod = (await parts.registry.get(resource, info)).object as Pod;
+    const isGoing = isPodTerminal(pod) || pod.metadata.deletionTimestamp !== undefined;
+    if (!isGoing && pod.status?.phase !== 'Pending') return pod;
+    // A pod that waits may begin to run meanwhile, and then it counts.
+    const isFixed = revisionOf(options) !== undefined;
+    try {
+      await markAndDelete(exchange, isGoing || isFixed ? options : atRevision(options, pod));
+      return undefined;
+    } catch (error) {
+      if (!isConflict(error) || isFixed || attempt === attempts || signal.aborted) throw error;
+    }
+    await sleep(parts.clock, retryMs * (1 + 0.1 * parts.random()), signal);
+  }
+}
+
+/** A pod that became ready meanwhile is not deleted: it counts by now. @throws ApiError 429 */
+async function deleteUnhealthy(exchange: Exchange, pod: Pod, options: Options, budget: string): Promise<void> {
+  try {
+    await markAndDelete(exchange, atRevision(options, pod));
+  } catch (error) {
+    if (isConflict(error) && revisionOf(options) === undefined) throw stillProcessed(budget);
+    throw error;
+  }
+}
+
+/** Tells in the pod why it goes, and deletes it. @throws ApiError 409 when a precondition does not hold */
+async function markAndDelete(exchange: Exchange, options: Options): Promise<void> {
+  const { parts, resource, info } = exchange;
+  const context = { ...writeContext(exchange, 'CreateOptions', isDryRun(options)), admitted: true };
+  const isFixed = revisionOf(options) !== undefined;
+  let deletion = options;
+  if (!context.dryRun) {
+    const transform = (current: KubeObject | undefined): KubeObject => {
+      if (current === undefined) throw new Error('an eviction creates no pod');
+      checkPreconditions(current, options, { group: '', name: 'Pod' });
+      return evicted(current as Pod, parts.clock.now());
+    };
+    const request = { transform, subresource: 'status', mode: 'bypass', fieldsTracked: true } as const;
+    const { object } = (await parts.registry.update(resource, info, request, context)).object;
+    // The condition has changed the version that was asked for.
+    if (isFixed) deletion = atRevision(options, object);
+  }
+  await parts.registry.delete(resource, info, deletion, context);
+}
+
+/** KEP-3329. */
 function evicted(pod: Pod, nowMs: number): Pod {
+  const before = podCondition(pod, 'DisruptionTarget');
   const condition: PodCondition = {
     type: 'DisruptionTarget',
     status: 'True',
     reason: 'EvictionByEvictionAPI',
     message: 'Eviction API: evicting',
-    lastTransitionTime: rfc3339(nowMs),
+    lastTransitionTime: before?.status === 'True' ? before.lastTransitionTime : rfc3339(nowMs),
   };
-  const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== condition.type);
-  return { ...pod, status: { ...pod.status, conditions: [...others, condition] } };
+  const { conditions = [] } = pod.status ?? {};
+  const next = before === undefined ? [...conditions, condition] : conditions.map((one) => (one === before ? condition : one));
+  return { ...pod, status: { ...pod.status, conditions: next } };
 }
