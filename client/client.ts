@@ -84,8 +84,8 @@ export interface Client {
   bind(binding: New<Binding>): Promise<void>;
   /** Issues a token of a service account: `POST serviceaccounts/token`. @throws ApiError */
   createToken(serviceAccount: ObjectName, request: Pick<TokenRequest, 'spec'>): Promise<TokenRequest>;
-  /** `GET <resource>/scale`. @throws ApiError */
-  getScale(id: ResourceId, name: ObjectName): Promise<Scale>;
+  /** `GET <resource>/scale`, of a built-in resource or of any row of a catalog. @throws ApiError */
+  getScale(resource: ResourceId | Resource, name: ObjectName): Promise<Scale>;
   /** Any other request, answered as bytes; for discovery, logs and kinds outside the table. */
   raw(request: TransportRequest): Promise<TransportResponse>;
 }

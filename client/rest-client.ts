@@ -82,7 +82,8 @@ export function createClient(
         kind: 'TokenRequest',
         ...request,
       }),
-    getScale: (id, name) => call<Scale>('GET', path(catalog.builtIn(id), name, 'scale')),
+    getScale: (resource, name) =>
+      call<Scale>('GET', path(typeof resource === 'string' ? catalog.builtIn(resource) : resource, name, 'scale')),
     raw: (request: TransportRequest) => patient({ ...request, headers: { 'user-agent': userAgent, ...request.headers } }),
   };
 }

@@ -16,6 +16,7 @@ import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
 import { cronJobController } from './cronjob/cron-job.ts';
 import { daemonSetController } from './daemonset.ts';
 import { deploymentController } from './deployment.ts';
+import { disruptionController, staleDisruptionController } from './disruption.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
@@ -101,6 +102,8 @@ export function controllers(
     serviceCidrsController(as('service-cidr-controller', 'service-cidrs-controller')),
     garbageCollector(as('garbage-collector-controller', 'generic-garbage-collector')),
     clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
+    disruptionController(as('controllermanager', 'disruption-controller')),
+    staleDisruptionController(as('controllermanager', 'disruption-controller')),
     podGcController(as('pod-garbage-collector'), options),
     pvProtectionController(as('pv-protection-controller')),
     pvcProtectionController(as('pvc-protection-controller')),
