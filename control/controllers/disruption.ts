@@ -9,6 +9,7 @@
 import { errorText } from '#api/error-text.ts';
 import { keyOf, rfc3339 } from '#api/meta.ts';
 import { isPodTerminal, podCondition } from '#api/pod/conditions.ts';
+import { BudgetIndex } from '#api/policy/budget-index.ts';
 import { labelMatcher, matchesLabels } from '#api/selector.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
 import type { LabelSelector, Pod, PodCondition, PodDisruptionBudget } from '#api/types.generated.ts';
@@ -16,7 +17,6 @@ import type { Controller, ControllerDeps, ReconcileResult } from '#client/contro
 import { done, requeueAfter } from '#client/controller.ts';
 import { reads } from '#client/controller-runner.ts';
 import { letOthersIn } from '#client/turns.ts';
-import { BudgetIndex } from './budget-index.ts';
 import { expectedScale } from './disruption-scale.ts';
 import {
   desiredHealthy,

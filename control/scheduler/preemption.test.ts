@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Node, Pod, PodDisruptionBudget } from '#api/types.generated.ts';
+import { BudgetIndex } from '#api/policy/budget-index.ts';
+import type { LabelSelector, Node, Pod, PodDisruptionBudget, PodDisruptionBudgetStatus } from '#api/types.generated.ts';
 import { chooseNode, type Nominations } from './decide.ts';
 import { node, type PodFixture, pod, snapshotOf } from './objects.testing.ts';
 import { filterPlugins } from './plugins.ts';
@@ -16,7 +17,9 @@ function plan(
   const snapshot = snapshotOf(nodes);
   const { verdicts, node: fits } = chooseNode(incoming, snapshot, nominations, { filters: filterPlugins, scores: [] }, () => 0);
   assert.equal(fits, undefined, 'there is nothing to preempt for');
-  return planPreemption({ pod: incoming, snapshot, verdicts, nominations, filters: filterPlugins, budgets, nowMs });
+  const index = new BudgetIndex();
+  for (const one of budgets) index.put(one);
+  return planPreemption({ pod: incoming, snapshot, verdicts, nominations, filters: filterPlugins, budgets: index, nowMs });
 }
 
 const describePlan = (result: PreemptionPlan): string =>
@@ -26,11 +29,15 @@ const low = (name: string, cpu: string, fixture: PodFixture = {}): Pod => pod(na
 const since = (day: number): PodFixture => ({ status: { startTime: `2026-01-0${day}T00:00:00Z` } });
 const high = (cpu: string, fixture: PodFixture = {}): Pod => pod('p', { cpu, priority: 100, ...fixture });
 
-const budget = (disruptionsAllowed: number): PodDisruptionBudget =>
+const budget = (
+  disruptionsAllowed: number,
+  selector: LabelSelector = { matchLabels: { app: 'db' } },
+  { name = 'b', namespace = 'default', ...status }: PodDisruptionBudgetStatus & { name?: string; namespace?: string } = {},
+): PodDisruptionBudget =>
   ({
-    metadata: { namespace: 'default', name: 'b' },
-    spec: { selector: { matchLabels: { app: 'db' } } },
-    status: { disruptionsAllowed },
+    metadata: { namespace, name },
+    spec: { selector },
+    status: { disruptionsAllowed, ...status },
   }) as unknown as PodDisruptionBudget;
 const db: PodFixture = { labels: { app: 'db' } };
 
@@ -111,6 +118,40 @@ describe('planPreemption', () => {
           budgets: [budget(0)],
         }),
       expected: 'a: r',
+    },
+    ...(
+      [
+        ['a budget of another namespace', budget(0, undefined, { namespace: 'other' })],
+        ['an empty selector', budget(0, {})],
+        ['a selector that nobody can read', budget(0, { matchExpressions: [{ key: 'app', operator: 'Like' }] })],
+        ['an eviction that the API server has counted', budget(0, undefined, { disruptedPods: { q: '2026-01-01T00:00:00Z' } })],
+      ] as const
+    ).map(([what, one]) => ({
+      name: `does not count ${what}`,
+      got: () =>
+        plan(
+          high('4'),
+          [
+            [node('a'), low('q', '4', db)],
+            [node('b'), low('r', '4', { priority: 9 })],
+          ],
+          { budgets: [one] },
+        ),
+      expected: 'a: q',
+    })),
+    {
+      name: 'counts a pod against each of its budgets, also those that come after a violated one',
+      // q violates the first budget and takes what the second one allows, so r violates that.
+      got: () =>
+        plan(
+          high('4'),
+          [
+            [node('a'), low('q', '2', { ...db, priority: 2 }), low('r', '2', { labels: { tier: 'x' } })],
+            [node('b'), low('s', '2', { ...db, priority: 9 }), low('t', '2', { priority: 9 })],
+          ],
+          { budgets: [budget(0), budget(1, { matchExpressions: [{ key: 'none', operator: 'DoesNotExist' }] }, { name: 'c' })] },
+        ),
+      expected: 'b: s t',
     },
     {
       name: 'finds nobody to evict among equals',

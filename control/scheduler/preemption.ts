@@ -1,7 +1,8 @@
 /**
  * Chooses the pods to evict, so that a pod of higher priority fits. Pure. Source: upstream `pkg/scheduler/framework/preemption`.
  */
-import { labelMatcher, matchesLabels } from '#api/selector.ts';
+import type { BudgetIndex } from '#api/policy/budget-index.ts';
+import { budgetMatcher, disruptedAt } from '#api/policy/disruption-budget.ts';
 import type { Pod, PodDisruptionBudget } from '#api/types.generated.ts';
 import { type NodeVerdict, type Nominations, rejectNodeIn } from './decide.ts';
 import { type FilterPlugin, type Rejection, rejectionOf } from './framework.ts';
@@ -17,7 +18,7 @@ export interface PreemptionInput {
   verdicts: readonly NodeVerdict[];
   nominations: Nominations;
   filters: readonly FilterPlugin[];
-  budgets: readonly PodDisruptionBudget[];
+  budgets: Pick<BudgetIndex, 'of'>;
   /** Counts as the start time of pods that have none yet. */
   nowMs: number;
   /** How many nodes on which evictions would help are enough. Absent: all are looked at. */
@@ -112,6 +113,7 @@ function victimsOn(info: NodeInfo, input: PreemptionInput): Candidate | Rejectio
   if (rejection !== undefined) return rejection;
   const important = [...lower].sort((a, b) => byImportance(a, b, nowMs));
   const { violating, others } = splitByBudgets(important, input.budgets);
+  const violators = new Set(violating);
   const victims: Pod[] = [];
   let violations = 0;
   let current = emptied;
@@ -122,7 +124,7 @@ function victimsOn(info: NodeInfo, input: PreemptionInput): Candidate | Rejectio
       continue;
     }
     victims.push(other);
-    if (violating.includes(other)) violations++;
+    if (violators.has(other)) violations++;
   }
   return { node: info.name, victims: victims.sort((a, b) => byImportance(a, b, nowMs)), violations };
 }
@@ -144,22 +146,26 @@ const startMs = ({ status }: Pod, nowMs: number): number =>
 const byImportance = (a: Pod, b: Pod, nowMs: number): number =>
   podPriority(b) - podPriority(a) || startMs(a, nowMs) - startMs(b, nowMs);
 
+/** Budgets are a preference here, so a namespace with thousands of odd ones is not searched to its end for each of its pods. */
+const maxBudgetsOfPod = 16;
+const maxBudgetsLookedAt = 128;
+
 /**
- * Splits pods into those whose eviction would violate a disruption budget, if they were evicted in this order, and the others.
+ * Splits pods into those whose eviction would violate a disruption budget, if they were evicted in this order, and the others (upstream's
+ * filterPodsWithPDBViolation).
  */
-function splitByBudgets(pods: readonly Pod[], budgets: readonly PodDisruptionBudget[]): { violating: Pod[]; others: Pod[] } {
-  const left = budgets.map(({ status }) => status?.disruptionsAllowed ?? 0);
-  const violates = ({ metadata }: Pod): boolean => {
+function splitByBudgets(pods: readonly Pod[], budgets: PreemptionInput['budgets']): { violating: Pod[]; others: Pod[] } {
+  const left = new Map<PodDisruptionBudget, number>();
+  const violates = (pod: Pod): boolean => {
     let broken = false;
-    budgets.forEach((budget, index) => {
-      if (broken || budget.metadata.namespace !== metadata.namespace) return;
-      const selector = labelMatcher(budget.spec?.selector);
-      if (selector.requirements.length === 0 || !matchesLabels(selector, metadata.labels)) return;
-      // The API server has already counted this pod as disrupted.
-      if (budget.status?.disruptedPods?.[metadata.name] !== undefined) return;
-      left[index] = (left[index] ?? 0) - 1;
-      broken = left[index] < 0;
-    });
+    for (const budget of budgets.of(pod, maxBudgetsOfPod, maxBudgetsLookedAt)) {
+      // Unlike elsewhere, an empty selector counts for nothing. And what the API server has counted as disrupted is not counted again.
+      if (budgetMatcher(budget).requirements.length === 0) continue;
+      if (disruptedAt(budget.status, pod.metadata.name) !== undefined) continue;
+      const rest = (left.get(budget) ?? budget.status?.disruptionsAllowed ?? 0) - 1;
+      left.set(budget, rest);
+      if (rest < 0) broken = true;
+    }
     return broken;
   };
   const violating: Pod[] = [];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
+import type { KubeObject } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
@@ -223,6 +224,44 @@ describe('createScheduler', () => {
       cluster.remove('pods', 'default/q');
       await settle();
       assert.equal(nodeOf(cluster, 'p'), 'a');
+    }));
+
+  it('spares the pods of a disruption budget, as it stands at the time', () =>
+    withScheduler(async ({ cluster, settle, scheduler }) => {
+      const guard = (disruptionsAllowed: number): KubeObject =>
+        ({
+          metadata: { name: 'b', namespace: 'default', uid: 'b', resourceVersion: String(disruptionsAllowed) },
+          spec: { selector: { matchLabels: { app: 'db' } } },
+          status: { disruptionsAllowed },
+        }) as unknown as KubeObject;
+      const victimFor = async (name: string): Promise<unknown> => {
+        cluster.put('pods', pod(name, { cpu: '4', priority: 100 }));
+        await settle();
+        const [decision] = scheduler.decisions(`default/${name}`);
+        cluster.remove('pods', `default/${name}`);
+        await settle();
+        return decision?.outcome.kind === 'unschedulable' ? decision.outcome.victims : decision;
+      };
+      const running = (): void =>
+        cluster.put(
+          'pods',
+          pod('db', { cpu: '4', nodeName: 'a', priority: 1, labels: { app: 'db' } }),
+          pod('web', { cpu: '4', nodeName: 'b', priority: 9 }),
+        );
+      cluster.put('nodes', node('a'), node('b'));
+      cluster.put('poddisruptionbudgets.policy', guard(0));
+      running();
+      await settle();
+      assert.deepEqual(await victimFor('p'), ['default/web']);
+      running();
+      cluster.put('poddisruptionbudgets.policy', guard(1));
+      assert.deepEqual(await victimFor('q'), ['default/db']);
+      running();
+      cluster.put('poddisruptionbudgets.policy', guard(0));
+      assert.deepEqual(await victimFor('r'), ['default/web']);
+      running();
+      cluster.remove('poddisruptionbudgets.policy', 'default/b');
+      assert.deepEqual(await victimFor('s'), ['default/db']);
     }));
 
   it('does not give nominated resources to a pod that is added meanwhile', () =>

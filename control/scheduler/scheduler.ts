@@ -1,15 +1,16 @@
 /**
  * kube-scheduler: chooses a node for every pod without one.
  *
- * Watches: Pod, Node, Namespace, Service, ReplicaSet.  Writes: pods/binding, pods/status; deletes preempted pods.
+ * Watches: Pod, Node, Namespace, Service, ReplicaSet, PodDisruptionBudget.  Writes: pods/binding, pods/status; deletes preempted pods.
  * Source: kubernetes.io, "Kubernetes Scheduler", "Pod Priority and Preemption"; KEP-624 (scheduling framework).
  */
 
 import { setImmediate as macrotask } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { errorText } from '#api/error-text.ts';
-import { sameJson } from '#api/meta.ts';
+import { keyOf, sameJson } from '#api/meta.ts';
 import { amountOf } from '#api/pod/requests.ts';
+import { BudgetIndex } from '#api/policy/budget-index.ts';
 import type { Namespace, Node, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
@@ -34,7 +35,7 @@ import type { Snapshot } from './snapshot.ts';
 /** What the scheduler works with. */
 export interface SchedulerDeps {
   client: Client;
-  /** Informers of all pods, nodes, namespaces, services and ReplicaSets. */
+  /** Informers of all pods, nodes, namespaces, services, ReplicaSets and PodDisruptionBudgets. */
   informers: Pick<Informers, 'informer'>;
   clock: Clock;
   /** Returns a number in [0, 1), which chooses among equally good nodes. */
@@ -88,6 +89,8 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   const namespaces = informers.informer('namespaces');
   const services = informers.informer('services');
   const replicaSets = informers.informer('replicasets.apps');
+  const disruptionBudgets = informers.informer('poddisruptionbudgets.policy');
+  const budgets = new BudgetIndex();
 
   const cache = new SchedulerCache({
     namespaceLabels: (name) => namespaces.cache.get(name)?.metadata.labels ?? {},
@@ -173,6 +176,11 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
           cache.removeNode(node.metadata.name);
           queue.move({ kind: 'nodeDeleted' });
         },
+      }),
+      disruptionBudgets.subscribe({
+        added: (budget) => budgets.put(budget),
+        updated: (budget) => budgets.put(budget),
+        deleted: (budget) => budgets.remove(keyOf(budget)),
       }),
       namespaces.subscribe({ added: namespaceChanged, updated: namespaceUpdated }),
       pods.subscribe({
@@ -269,8 +277,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       verdicts: Array.from(choice.rejections, ([node, rejection]) => ({ node, rejection })),
       nominations: nominations.byNode(),
       filters: filterPlugins,
-      // PodDisruptionBudgets are not served yet. Preemption only prefers to respect them.
-      budgets: [],
+      budgets,
       nowMs: clock.now(),
       search: { maxCandidates: candidatesToFind(seen.nodes.length), start: random() },
     });
@@ -336,7 +343,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   return {
     async run(signal) {
       const synced = Promise.all(
-        [pods, nodes, namespaces, services, replicaSets].map((informer) => informer.untilSynced(signal)),
+        [pods, nodes, namespaces, services, replicaSets, disruptionBudgets].map((informer) => informer.untilSynced(signal)),
       );
       const ready = await synced.then(
         () => true,

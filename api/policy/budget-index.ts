@@ -2,10 +2,10 @@
  * Finds the PodDisruptionBudgets that select a pod without going through all of its namespace. A budget stands under one thing that each
  * of its pods must have, a label or a label's key; only budgets that demand nothing (`{}`, `NotIn`) are looked at for each pod.
  */
-import { keyOf } from '#api/meta.ts';
-import { budgetMatcher } from '#api/policy/disruption-budget.ts';
-import { type LabelMatcher, matchesLabels } from '#api/selector.ts';
-import type { Pod, PodDisruptionBudget } from '#api/types.generated.ts';
+import { keyOf } from '../meta.ts';
+import { type LabelMatcher, matchesLabels } from '../selector.ts';
+import type { Pod, PodDisruptionBudget } from '../types.generated.ts';
+import { budgetMatcher } from './disruption-budget.ts';
 
 /** Under more values than these, a budget stands under the key alone. */
 const maxValues = 16;
@@ -49,13 +49,19 @@ export class BudgetIndex {
     if (inNamespace?.size === 0) this.#places.delete(namespace);
   }
 
-  /** Those that select the pod, at most `limit`. */
-  of({ metadata: { namespace = '', labels } }: Pick<Pod, 'metadata'>, limit: number): PodDisruptionBudget[] {
+  /** Those that select the pod, at most `limit`. @param looks at so many budgets at most. Default: all that may select it */
+  of(
+    { metadata: { namespace = '', labels } }: Pick<Pod, 'metadata'>,
+    limit: number,
+    looks: number = Number.POSITIVE_INFINITY,
+  ): PodDisruptionBudget[] {
     const inNamespace = this.#places.get(namespace);
     if (inNamespace === undefined) return [];
     const found: PodDisruptionBudget[] = [];
+    let looked = 0;
     for (const place of placesOfLabels(labels))
       for (const budget of inNamespace.get(place)?.values() ?? []) {
+        if (++looked > looks) return found;
         if (!matchesLabels(budgetMatcher(budget), labels)) continue;
         if (found.push(budget) >= limit) return found;
       }
