@@ -223,7 +223,7 @@ describe('evictions', () => {
     await guard({ disruptionsAllowed: 1 }, { selector: {} }, 'of-all');
     const { status, json } = await evict('web');
     const text = 'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.';
-    assert.deepEqual([status, json.status, json.code, json.message], [201, 'Failure', 500, text]);
+    assert.deepEqual([status, json.status, json.code, json.message, json.reason], [500, 'Failure', 500, text, undefined]);
     assert.equal(await isGoing('web'), false);
   });
 

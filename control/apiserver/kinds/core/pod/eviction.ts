@@ -11,7 +11,7 @@ import { admitted } from '../../../rest/admitted.ts';
 import { checkDeleteOptions } from '../../../rest/delete-handlers.ts';
 import { type Exchange, writeContext } from '../../../rest/exchange.ts';
 import { parseDryRun } from '../../../rest/request-body.ts';
-import { objectResponse, successResponse } from '../../../rest/responses.ts';
+import { successResponse } from '../../../rest/responses.ts';
 import { readObject } from '../../../rest/write-handlers.ts';
 import { countEviction, judgeEviction, stillProcessed } from './eviction-budget.ts';
 
@@ -21,19 +21,15 @@ type Options = Partial<DeleteOptions>;
 const attempts = 20;
 const retryMs = 500;
 
-/** Deletes the pod as `kubectl drain` asks, unless a PodDisruptionBudget refuses. */
+/** Deletes the pod as `kubectl drain` asks. @throws ApiError 429 when a PodDisruptionBudget refuses, 500 when there are two */
 export async function createEviction(exchange: Exchange): Promise<TransportResponse> {
   const { accepted, pretty } = exchange;
   const options = await readEviction(exchange);
   const pod = await deleteWithoutBudget(exchange, options);
   if (pod === undefined) return successResponse(201, accepted.format, pretty);
   const verdict = await judgeEviction(exchange.parts, pod);
-  if (verdict.kind === 'several') {
-    // Upstream answers 201 here, too; clients read the Status.
-    const message = 'This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.';
-    const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code: 500 };
-    return objectResponse(201, status, accepted.format, pretty);
-  }
+  if (verdict.kind === 'several')
+    throw unknownError('This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.');
   if (verdict.kind === 'counted') await countEviction(exchange.parts, pod, verdict.budget, isDryRun(options));
   if (verdict.kind === 'unhealthy') await deleteUnhealthy(exchange, pod, options, verdict.budget);
   else await markAndDelete(exchange, options);
