@@ -94,6 +94,20 @@ const goodObjects: readonly Placed[] = [
   runningPod('web-1-a', '10.244.0.1', 'n1', owner('ReplicaSet', 'web-1')),
   runningPod('web-1-b', '10.244.1.1', 'n2', owner('ReplicaSet', 'web-1')),
   runningPod('nowhere', '10.244.2.1', 'gone', { labels: {} }),
+  good('poddisruptionbudgets.policy', 'web', { spec: { selector: { matchLabels: labels }, maxUnavailable: '50%' } }),
+  // A pod that somebody wanted to delete, and nobody did.
+  good(
+    'pods',
+    'spared',
+    {
+      spec: { ...podSpec, nodeName: 'n1' },
+      status: {
+        phase: 'Running',
+        conditions: [{ type: 'DisruptionTarget', status: 'True', reason: 'PreemptionByScheduler', lastTransitionTime: created }],
+      },
+    },
+    { labels: { of: 'spared' } },
+  ),
   good('services', 'web', {
     spec: {
       selector: labels,
@@ -240,6 +254,7 @@ const kinds: readonly ResourceId[] = [
   'controllerrevisions.apps',
   'jobs.batch',
   'cronjobs.batch',
+  'poddisruptionbudgets.policy',
   'resourcequotas',
   'persistentvolumes',
   'persistentvolumeclaims',
