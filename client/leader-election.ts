@@ -1,5 +1,5 @@
 /**
- * One of several replicas does the work: the one that holds a Lease.
+ * Leader election: of several replicas only the one that holds a Lease does the work.
  *
  *     waiting ──(lease free or not renewed for its duration)──▶ leading ──(not renewed within the deadline)──▶ lost
  *        ▲ │                                                       │
@@ -17,14 +17,16 @@ import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
 import { sleep } from './clock.ts';
 
+/** What leader election needs. */
 export interface LeaderElectionDeps {
   client: Client;
   clock: Clock;
   log: Logger;
-  /** In [0, 1). */
+  /** In [0, 1): spreads the tries of several replicas. */
   random: () => number;
 }
 
+/** Which Lease, who asks for it, and the times. Source of the defaults: client-go `tools/leaderelection`. */
 export interface LeaderElectionOptions {
   /** `kube-system`/`kube-controller-manager`. */
   namespace: string;
@@ -63,6 +65,7 @@ export async function runLeaderElected(
     await sleep(deps.clock, retryPeriodMs, until);
     if (until.aborted) break;
     const remainingMs = renewedAtMs + renewDeadlineMs - deps.clock.monotonic();
+    // A renewal that hangs counts as failed: once the lease has run out another replica may lead, even when the server does not answer this one.
     if (await within(deps.clock, remainingMs, lock.tryAcquireOrRenew())) renewedAtMs = deps.clock.monotonic();
     else if (deps.clock.monotonic() - renewedAtMs >= renewDeadlineMs) {
       deps.log.error({ lease: `${options.namespace}/${options.name}` }, 'lost the lease');
@@ -176,7 +179,7 @@ class LeaseLock {
       leaseDurationSeconds: Math.round(leaseDurationMs / 1000),
       acquireTime: mine ? previous.acquireTime : now,
       renewTime: now,
-      // Counts changes of the holder; the first one is none.
+      // How often the holder has changed. The first holder counts as no change.
       leaseTransitions: mine || previous === undefined ? transitions : transitions + 1,
     };
   }

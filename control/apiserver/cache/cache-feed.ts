@@ -27,39 +27,48 @@ const registryPrefix = '/registry/';
 /** Upstream waits this long for a revision from the future before it answers "Too large resource version". */
 export const freshnessTimeoutMs = 3000;
 
-/** How often changes that are too old leave, whether anything happens or not. */
+/** How often changes that are too old are dropped from the windows, also when no new change comes. */
 const trimIntervalMs = 15_000;
 
+/** What the feed needs. */
 export interface CacheFeedDeps {
   store: Store;
   clock: Clock;
   log: ServerLog;
-  /** Reads a stored value, step by step; sees every object that enters a cache exactly once per version. @throws when it is not an object */
+  /**
+   * Decodes a stored value, step by step. Called exactly once for each version of each object that enters a cache.
+   * @throws Error when the value is no object
+   */
   decode(prefix: string, value: Uint8Array): Steps<KubeObject>;
-  /** Names what is stored under a prefix, for reports: `Pod`. */
+  /** The kind that is stored under a prefix (`Pod`), for reports. */
   kindOf(prefix: string): string | undefined;
-  /** Makes changes of cached objects throw, which would be seen by all readers; for tests. */
+  /** For tests: freezes cached objects. They are shared by all readers, so code that changes one must throw. */
   freeze?: boolean;
-  /** Told of stored values that cannot be read, whenever there is a new one or one less. */
+  /** Receives all stored values that cannot be decoded, each time that one comes or goes. */
   leftOut?: LeftOutReporter | undefined;
 }
 
-/** Told of what is in one cache as it changes, within the same turn and before anybody who watches: for indexes that must not lag behind. */
+/**
+ * Follows the content of one cache. It is called in the same turn of the event loop as the change, before any watcher hears of it: for
+ * indexes that must never lag behind the cache.
+ */
 export interface CacheFollower {
-  /** Everything was read anew: this is all there is. */
+  /** Everything was read again from the store: `objects` is the whole content now. */
   replaced(objects: Iterable<CachedObject>): void;
+  /** One object was created (no `previous`), updated or deleted (no `current`). */
   changed(event: Pick<CacheEvent, 'previous' | 'current'>): void;
 }
 
+/** All watch caches of the server, by storage prefix (`/registry/pods`). {@link CacheFeed.run} fills them and keeps them up to date. */
 export class CacheFeed {
   readonly #deps: CacheFeedDeps;
   readonly #caches: Map<string, WatchCache>;
   readonly #limits: WatchCacheLimits;
-  /** Prefixes whose cache is being filled, with what has changed under them meanwhile. */
+  /** Prefixes whose cache is being filled ({@link CacheFeed.add}), with the changes that have come meanwhile. */
   readonly #joining = new Map<string, StoreEvent[]>();
-  /** By storage prefix, whether there is a cache or not. */
+  /** By storage prefix; also of prefixes that have no cache yet. */
   readonly #followers = new Map<string, CacheFollower[]>();
-  /** Of all kinds: the encoded forms of what was asked for lately. */
+  /** Encoded forms (JSON, protobuf) of objects of all kinds, kept while they are in use. */
   readonly #encoded = new EncodedBytes();
   readonly #asker: RevisionAsker;
   readonly #maxTotalBytes: number;
@@ -68,7 +77,7 @@ export class CacheFeed {
   #revision = 0;
   #waiters: { revision: number; resolve: () => void; reject: (error: Error) => void }[] = [];
   #stopped = false;
-  /** Why, by key. */
+  /** Stored values that cannot be decoded: the reason, by key. */
   readonly #undecodable = new Map<string, string>();
   readonly #ready = Promise.withResolvers<void>();
   #isReady = false;
@@ -83,38 +92,39 @@ export class CacheFeed {
     this.#caches = new Map([...prefixes].map((prefix) => [prefix, new WatchCache(prefix, this.#limits)]));
   }
 
-  /** Resolves once the first full read is in the caches. */
+  /** Resolves once the first full read is in the caches. Rejects when the store is closed before. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
 
+  /** Whether the first full read is in the caches. */
   get isReady(): boolean {
     return this.#isReady;
   }
 
-  /** Everything up to this revision is in the caches. */
+  /** All changes up to this revision are in the caches. */
   get revision(): number {
     return this.#revision;
   }
 
-  /** Why the value at this key cannot be read; undefined: it can, or there is none. It is in no cache. */
+  /** Why the stored value at this key cannot be decoded; undefined: it can, or there is none. Such a value is in no cache. */
   undecodable(key: string): string | undefined {
     return this.#undecodable.get(key);
   }
 
-  /** Whether there are values under this prefix that cannot be read. */
+  /** Whether there are stored values under this prefix that cannot be decoded. */
   hasUndecodable(keyPrefix: string): boolean {
     return this.#undecodable.keys().some((key) => key.startsWith(keyPrefix));
   }
 
-  /** @throws ApiError 404 when there is none (any more): its kind has been removed */
+  /** The watch cache of a prefix. @throws ApiError 404 when there is none, because its kind is not served (any more) */
   cache(storagePrefix: string): WatchCache {
     const found = this.#caches.get(storagePrefix);
     if (found === undefined) throw failure(404, 'NotFound', 'the server could not find the requested resource', {});
     return found;
   }
 
-  /** To be called before anything is read: a follower is told of everything from the first read on, also of a cache that is added later. */
+  /** Adds a follower. To be called before {@link run}: a follower must see every change. Its cache may be added later. */
   follow(storagePrefix: string, follower: CacheFollower): void {
     this.#followers.set(storagePrefix, [...(this.#followers.get(storagePrefix) ?? []), follower]);
   }
@@ -125,12 +135,12 @@ export class CacheFeed {
   }
 
   /**
-   * Makes one more cache and fills it; the others go on as they are. Resolves once it can be read, at the revision of all.
+   * Adds a cache and fills it; the other caches go on meanwhile. Resolves once it can be read, at the same revision as the others.
    *
    *   joining ──(range read at r; all caches have reached r; what changed after r is applied)──▶ a cache like the others
    *      └──────(everything is read again meanwhile)───────────────────────────────────────────▶
    *
-   * @throws Error when there is one already @throws StoreError as the read fails @throws ApiError 503 when the server shuts down before
+   * @throws Error when there is one already @throws StoreError when the read fails @throws ApiError 503 when the server shuts down before
    */
   async add(prefix: string): Promise<void> {
     if (this.#caches.has(prefix) || this.#joining.has(prefix)) throw new Error(`there already is a watch cache for ${prefix}`);
@@ -142,7 +152,7 @@ export class CacheFeed {
     this.#joining.set(prefix, changes);
     try {
       const { revision, entries } = await this.#deps.store.range({ prefix: `${prefix}/` });
-      // Until then the cache would show what a reader at the common revision must not see yet.
+      // Before that, the new cache would show changes that a reader at the common revision must not see yet.
       await this.reach(revision);
       if (this.#joining.get(prefix) !== changes) return;
       this.#caches.set(prefix, new WatchCache(prefix, this.#limits));
@@ -177,10 +187,10 @@ export class CacheFeed {
     await this.reach(await this.#asker.ask());
   }
 
-  /** @throws ApiError 503 when the server shuts down before */
+  /** Resolves once all changes up to `revision` are in the caches. @throws ApiError 503 when the server shuts down before */
   reach(revision: number): Promise<void> {
     if (this.#revision >= revision) return Promise.resolve();
-    // Nothing moves the caches any more: waiting would be for ever.
+    // Nothing moves the caches any more, so the wait would never end.
     if (this.#stopped) return Promise.reject(shuttingDown());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiters.push({ revision, resolve, reject });
@@ -200,7 +210,7 @@ export class CacheFeed {
 
   /**
    * Follows the store until `signal` aborts; then ends all watches.
-   * @throws StoreError `closed`: the store has ended, and no reading again brings it back
+   * @throws StoreError `closed`: the store has ended for good
    */
   async run(signal: AbortSignal): Promise<void> {
     const ended = new AbortController();
@@ -219,7 +229,7 @@ export class CacheFeed {
     }
   }
 
-  /** What a load has left behind goes when it is over, too. */
+  /** Drops old changes and unused encoded forms in regular intervals, so that their memory is freed also when no new change comes. */
   async #trimRegularly(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await sleep(this.#deps.clock, trimIntervalMs, signal);
@@ -228,7 +238,7 @@ export class CacheFeed {
     }
   }
 
-  /** Of all windows the oldest changes go until they keep to their total, whichever kind's they are. */
+  /** Drops the oldest changes of all windows together until the windows are within their common limit, whichever kind the changes are of. */
   #trim(changed: Iterable<WatchCache>): void {
     const before = this.windowBytes;
     const nowMs = this.#deps.clock.now();
@@ -247,12 +257,15 @@ export class CacheFeed {
     this.lists.outdated(before - bytes);
   }
 
-  /** Of what is kept for a while, in bytes: see {@link WatchCacheLimits} and {@link EncodedBytes} for the bounds. */
+  /**
+   * What is kept for a while besides the objects themselves, in bytes: encoded forms, changes, objects of lists that are being sent.
+   * {@link WatchCacheLimits} and {@link EncodedBytes} have the bounds.
+   */
   get keptBytes(): { encoded: number; windows: number; lists: number } {
     return { encoded: this.#encoded.size, windows: this.windowBytes, lists: this.lists.ownBytes };
   }
 
-  /** The stored size of the changes that are kept, of all kinds. */
+  /** The stored size of the changes that are kept, of all kinds together, in bytes. */
   get windowBytes(): number {
     let bytes = 0;
     for (const cache of this.#caches.values()) bytes += cache.windowBytes;
@@ -292,7 +305,7 @@ export class CacheFeed {
 
   async #follow(signal: AbortSignal): Promise<void> {
     for await (const { events, progressRevision } of this.#deps.store.watch(registryPrefix, this.#revision, signal)) {
-      // What came before has had its time to be taken; who has not is cut off where the window is too small for both.
+      // Watchers have had a turn to take the earlier changes. One that has not is cut off where the window has no room for both.
       this.#trim(new Set(events.flatMap((event) => this.#cacheOf(event.entry.key) ?? [])));
       for (const event of events) {
         const isLong = event.type === 'put' && isLargeText(event.entry.value.byteLength);
@@ -308,11 +321,11 @@ export class CacheFeed {
     return prefix === undefined ? undefined : this.cache(prefix);
   }
 
-  /** {@link #apply} of a large object, with others served in between. */
+  /** Like {@link #apply}, for a large object: other requests are served between the steps of its decoding. */
   async #applyInTurns(event: StoreEvent): Promise<void> {
     const prefix = this.#prefixOf(event.entry.key);
     if (prefix === undefined) return this.#apply(event);
-    // What came before is in the caches: whoever reads meanwhile is to be told the revision that they have.
+    // All earlier changes are in the caches, so this is the revision that readers see meanwhile.
     this.#advance(event.revision - 1);
     const read = await inTurns(this.#decodeSteps(prefix, event.entry)).then(
       (object) => () => object,
@@ -320,13 +333,13 @@ export class CacheFeed {
         throw error;
       },
     );
-    // Watchers make their own of it in the turn in which they hear of it.
+    // In the turn in which watchers hear of a change they encode it: that turn should do nothing else.
     await letOthersIn();
-    // Its kind may have gone meanwhile, or another one come.
+    // Meanwhile the kind may have been removed, or another one added under this prefix.
     this.#apply(event, this.#prefixOf(event.entry.key) === prefix ? read : undefined);
   }
 
-  /** @param read gives what the value has been read as; by default it is read now. */
+  /** @param read returns the decoded object; by default the value is decoded now */
   #apply(event: StoreEvent, read?: () => CachedObject): void {
     const prefix = this.#prefixOf(event.entry.key);
     if (prefix === undefined) {
@@ -406,7 +419,7 @@ function oldestOf(caches: Iterable<WatchCache>): WatchCache | undefined {
   return oldest;
 }
 
-/** Caches of clients go by the name in the object, the server by the key: an object under another's key would be seen as that other. */
+/** Clients find an object by the name in it, the server by its key: if the two differed, clients would take it for another object. */
 function checkName(key: string, { metadata: { name, namespace } }: KubeObject): void {
   const path = namespace === undefined || namespace === '' ? `/${name}` : `/${namespace}/${name}`;
   if (!key.endsWith(path)) throw new Error(`the object is named ${path.slice(1)}`);
@@ -414,7 +427,7 @@ function checkName(key: string, { metadata: { name, namespace } }: KubeObject): 
 
 const shuttingDown = (): Error => serviceUnavailable('the server is shutting down');
 
-/** Sets the resourceVersion, which is never part of the stored value. */
+/** Sets the resourceVersion, which is never part of the stored value. In place. @returns the same object */
 export function withRevision(object: KubeObject, revision: number): KubeObject {
   object.metadata.resourceVersion = String(revision);
   return object;

@@ -11,20 +11,20 @@ export class CachedObject {
   readonly key: string;
   readonly revision: number;
   readonly object: KubeObject;
-  /** As it is stored; 0 for what is in no cache. */
+  /** Length of the stored value; 0 for an object that is in no cache. */
   readonly bytes: number;
   readonly #budget: EncodedBytes | undefined;
   #derived: Map<string, unknown> | undefined;
   #encoded: Map<string, Encoding> | undefined;
 
-  /** What has just been written. @param json its JSON but for the opening brace, kind and apiVersion, where that has been made already */
+  /** An object that has just been written. @param json its JSON without the opening brace, kind and apiVersion, if that was made already */
   static written(key: string, revision: number, object: KubeObject, json: Uint8Array | undefined): CachedObject {
     const written = new CachedObject(key, revision, object);
     if (json !== undefined) written.#encoded = new Map([['json', { bytes: json, isUsed: true }]]);
     return written;
   }
 
-  /** @param budget keeps encoded forms; without one, each is made anew */
+  /** @param budget keeps encoded forms; without one, each request for a form encodes again */
   constructor(key: string, revision: number, object: KubeObject, bytes = 0, budget?: EncodedBytes) {
     this.key = key;
     this.revision = revision;
@@ -47,7 +47,7 @@ export class CachedObject {
     return bytes;
   }
 
-  /** What `make` returned the first time it was asked for under this name: field sets, other views. */
+  /** A value computed from the object, once under each name: field sets, other views. */
   derived<T>(name: string, make: () => T): T {
     this.#derived ??= new Map();
     const known = this.#derived.get(name);
@@ -61,7 +61,7 @@ export class CachedObject {
     return this.object.metadata.namespace ?? '';
   }
 
-  /** The same state under another revision: what watchers are told when it is deleted. */
+  /** The same state under another revision, as a watch shows a deleted object (at the revision of the deletion). */
   at(revision: number): CachedObject {
     const { metadata } = this.object;
     return this.with(revision, { ...this.object, metadata: { ...metadata, resourceVersion: String(revision) } });

@@ -16,6 +16,7 @@ export interface CacheEvent {
   atMs: number;
 }
 
+/** How long, how many and how large the changes of a window may be. */
 export interface WindowLimits {
   /** Changes are kept at least this long … */
   windowMs: number;

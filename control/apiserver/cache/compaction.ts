@@ -9,9 +9,12 @@ import { CompactedError, type Store } from '#control/store/store.ts';
 import type { ServerLog } from '../serving/server-log.ts';
 import { RevisionAsker } from './revision-asker.ts';
 
+/** Upstream's default of `--etcd-compaction-interval`. */
 export const compactionIntervalMs = 300_000;
 
-/** Every interval, compacts to the revision that was current an interval ago; until `signal` aborts. Several servers may do it on one store. */
+/**
+ * Every interval, compacts to the revision that was current an interval ago; until `signal` aborts. Several servers may do it on one store.
+ */
 export async function compactRegularly(store: Store, clock: Clock, log: ServerLog, signal: AbortSignal): Promise<void> {
   const asker = new RevisionAsker(store, clock);
   let keepFrom = 0;
@@ -21,7 +24,7 @@ export async function compactRegularly(store: Store, clock: Clock, log: ServerLo
       keepFrom = await asker.ask();
       if (revision > store.compactRevision()) await store.compact(revision);
     } catch (error) {
-      // Another API server on the same store has done it.
+      // CompactedError: another API server on the same store has compacted already.
       if (!(error instanceof CompactedError) && !signal.aborted)
         log.warn({ err: error, revision }, 'the store could not be compacted; trying again later');
     }

@@ -6,7 +6,7 @@
  * the previous old one that were not used meanwhile are dropped. This approximates "least recently used" without a sorted list.
  */
 
-/** Where one encoded form is, as long as it is kept. */
+/** One encoded form; `bytes` is undefined once it has been dropped. Whoever uses it sets `isUsed`, so that it stays. */
 export interface Encoding {
   bytes: Uint8Array | undefined;
   isUsed: boolean;
@@ -14,8 +14,10 @@ export interface Encoding {
 
 /** In bytes: what a kept form costs besides its content. */
 const overheadBytes = 128;
+/** The budget for all encoded forms together. */
 export const defaultBudgetBytes = 64 << 20;
 
+/** The two generations of encoded forms; see the top of this file. */
 export class EncodedBytes {
   readonly #budgetBytes: number;
   #young: Encoding[] = [];
@@ -32,6 +34,7 @@ export class EncodedBytes {
     return this.#youngBytes + this.#oldBytes;
   }
 
+  /** Keeps a form. {@link Encoding.bytes} becomes undefined once it has been dropped. */
   keep(bytes: Uint8Array): Encoding {
     const kept: Encoding = { bytes, isUsed: false };
     this.#add(kept, bytes);
@@ -39,7 +42,9 @@ export class EncodedBytes {
     return kept;
   }
 
-  /** Forgets everything that was not used since the last call or the last turn: for when nothing else happens. */
+  /**
+   * Begins a new generation, which drops the forms that have not been used for two: called regularly, for a server that has nothing to do.
+   */
   rest(): void {
     if (this.size > 0) this.#turn();
   }

@@ -9,6 +9,7 @@
 import { failure } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
 
+/** How much memory lists that are being sent may hold. */
 export interface ListLimits {
   /** For objects read from the store, by stored size in bytes. One list alone may be larger. */
   maxOwnBytes: number;
@@ -16,6 +17,7 @@ export interface ListLimits {
   maxOutdatedBytes: number;
 }
 
+/** All lists that are being sent now. */
 export class ListsUnderWay {
   readonly #limits: ListLimits;
   readonly #lists = new Set<ListUnderWay>();
@@ -33,7 +35,7 @@ export class ListsUnderWay {
     return this.#ownBytes;
   }
 
-  /** {@link ListUnderWay.end} has to be called, or {@link ListUnderWay.answer}, which does. */
+  /** Counts one more list. The caller must call {@link ListUnderWay.end}, or {@link ListUnderWay.answer}, which calls it. */
   begin(): ListUnderWay {
     const list: ListUnderWay = new ListUnderWay(
       (bytes) => this.#reserve(list, bytes),
@@ -62,12 +64,13 @@ export class ListsUnderWay {
   }
 }
 
+/** One list that is being sent. */
 export class ListUnderWay {
   readonly #reserve: (bytes: number) => void;
   readonly #onEnd: () => void;
   readonly #over = new AbortController();
   #ownBytes = 0;
-  /** What has left the windows since it began. */
+  /** Stored size in bytes of the changes that have left the windows since this list began. */
   outdatedBytes = 0;
 
   constructor(reserve: (bytes: number) => void, onEnd: () => void) {
@@ -79,7 +82,10 @@ export class ListUnderWay {
     return this.#ownBytes;
   }
 
-  /** @throws ApiError 429 */
+  /**
+   * Counts an object that this list has read from the store, by its stored size.
+   * @throws ApiError 429 when all lists together hold too much
+   */
   addOwn(bytes: number): void {
     this.#reserve(bytes);
     this.#ownBytes += bytes;
@@ -89,13 +95,13 @@ export class ListUnderWay {
     this.#onEnd();
   }
 
-  /** Its answer breaks off, also while nobody takes it. */
+  /** Breaks its answer off, also while the client takes nothing of it. */
   cutOff(): void {
     this.#over.abort();
     this.end();
   }
 
-  /** Its answer: the list ends when that has been made, was given up, or when `signal` aborts. */
+  /** Wraps its answer, so that the list ends when the answer has been sent or given up, or when `signal` aborts. */
   answer(response: TransportResponse, signal: AbortSignal): TransportResponse {
     if (signal.aborted) this.end();
     else signal.addEventListener('abort', () => this.end(), { once: true });

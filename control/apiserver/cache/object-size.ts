@@ -1,5 +1,6 @@
 /**
- * How large an object is, for what the server does with it while nothing else can be served.
+ * How large an object is. The size decides whether it can be stored, whether its managedFields are recorded, and whether other requests are
+ * served between the steps of its write.
  *
  * Source: etcd's `--max-request-bytes` (1.5 MiB), which upstream's store refuses beyond; apiserver `pkg/endpoints/handlers/create.go`.
  */
@@ -7,7 +8,7 @@ import { failure } from '#api/status.ts';
 
 /** Upstream stores protobuf, 1.5 MiB at most; the same object is up to twice as long in JSON. */
 const maxStoredBytes = 3 * 1024 * 1024;
-/** From here on the steps of a write let other requests in between them. */
+/** From this size on other requests are served between the steps of a write. */
 const largeBytes = 128 * 1024;
 const largeValues = 4_000;
 const largeTextBytes = 32 * 1024;
@@ -17,13 +18,15 @@ const largeTextBytes = 32 * 1024;
  */
 const maxTrackedValues = 26_000;
 
+/** How large a JSON value is. */
 export interface ObjectSize {
   /** About the length of its JSON. */
   bytes: number;
-  /** Objects, lists and scalars. */
+  /** How many objects, lists and scalars it consists of. */
   values: number;
 }
 
+/** Measures a JSON value; takes time in proportion to its size. */
 export function sizeOf(value: unknown): ObjectSize {
   const size = { bytes: 0, values: 0 };
   measure(value, size);
@@ -46,10 +49,13 @@ function measure(value: unknown, size: ObjectSize): void {
   }
 }
 
-/** {@link isLarge} for an object of which only the length of its JSON is known. */
+/** Like {@link isLarge}, for an object of which only the length of its JSON is known. */
 export const isLargeText = (bytes: number): boolean => bytes > largeTextBytes;
 
-/** Whether a write of it should be done step by step, with other requests in between. Stops counting once that is known: cheap for any object. */
+/**
+ * Whether a write of it should be done step by step, with other requests in between. Stops counting once that is known: cheap for any
+ * object.
+ */
 export function isLarge(value: unknown): boolean {
   const left = { bytes: largeBytes, values: largeValues };
   return !fits(value, left);
@@ -71,7 +77,7 @@ function fits(value: unknown, left: ObjectSize): boolean {
 /** Upstream, too, stores an object without managedFields where it would be too large with them. */
 export const isTrackable = ({ values }: ObjectSize): boolean => values <= maxTrackedValues;
 
-/** @throws ApiError 500 with etcd's text, as upstream answers */
+/** Checks that the store takes an object of this size. @throws ApiError 500 with etcd's text, as upstream answers */
 export function checkStorable({ bytes }: ObjectSize): void {
   if (bytes > maxStoredBytes) throw failure(500, '', 'etcdserver: request is too large');
 }

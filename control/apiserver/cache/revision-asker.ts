@@ -14,6 +14,7 @@ import type { Store } from '#control/store/store.ts';
 /** A store that does not answer within this time counts as unavailable. */
 export const revisionDeadlineMs = 3000;
 
+/** Shares calls of `Store.currentRevision` between readers; see the top of this file. */
 export class RevisionAsker {
   readonly #store: Pick<Store, 'currentRevision'>;
   readonly #clock: Clock;

@@ -10,11 +10,12 @@ type Leaf = readonly CachedObject[];
 
 const maxLeaf = 256;
 
+/** A map from key to object, in key order. */
 export class SortedObjects {
   readonly #byKey = new Map<string, CachedObject>();
   #leaves: readonly Leaf[] = [];
 
-  /** Later ones of the same key win. */
+  /** Of several objects with the same key the last one stays. */
   constructor(objects: Iterable<CachedObject> = []) {
     for (const object of objects) this.#byKey.set(object.key, object);
     const sorted = [...this.#byKey.values()].sort((a, b) => byteOrder(a.key, b.key));
@@ -55,7 +56,7 @@ export class SortedObjects {
     this.#leaves = rest.length === 0 ? this.#leaves.toSpliced(at, 1) : this.#leaves.with(at, rest);
   }
 
-  /** Those whose key begins with `prefix`, from `startKey` on, as they are now. */
+  /** The objects whose key begins with `prefix`, from `startKey` on, as they are now: later changes do not show. */
   range(prefix: string, startKey = prefix): Generator<CachedObject> {
     return walk(this.#leaves, this.#leafOf(startKey), prefix, startKey);
   }

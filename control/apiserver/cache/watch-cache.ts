@@ -10,15 +10,17 @@ import { type CacheEvent, ChangeWindow, type WindowLimits } from './change-windo
 import { SortedObjects } from './sorted-objects.ts';
 import { WatcherTurns } from './watcher-turns.ts';
 
+/** The bounds of the watch caches. */
 export interface WatchCacheLimits extends WindowLimits {
   /** A watcher that lags behind by more than this is cut off, and resumes by resourceVersion. */
   maxQueuedEvents: number;
-  /** Of all kinds' windows together, by stored size; the cache feed sees to it. */
+  /** The stored size in bytes of the changes of all kinds together; the cache feed enforces it. */
   maxTotalBytes: number;
-  /** What lists under way may hold that no cache shares, by stored size: of their own, and of outdated objects, each. */
+  /** Stored size in bytes of what lists that are being sent may hold besides the caches: objects of their own, and outdated objects, each. */
   maxListBytes: number;
 }
 
+/** The bounds of a server that sets none. */
 export const defaultLimits: WatchCacheLimits = {
   windowMs: 75_000,
   minEvents: 100,
@@ -57,17 +59,17 @@ export class WatchCache {
     return this.#watchers.size;
   }
 
-  /** The stored size of the changes that are kept. */
+  /** The stored size in bytes of the changes that are kept. */
   get windowBytes(): number {
     return this.#window.bytes;
   }
 
-  /** In key order, those under `keyPrefix`; from `startKey` on. All of one moment: that of the call. */
+  /** The objects under `keyPrefix` in key order, from `startKey` on, as they are at the moment of the call. */
   range(keyPrefix: string, startKey = keyPrefix): Generator<CachedObject> {
     return this.#objects.range(keyPrefix, startKey);
   }
 
-  /** Replaces everything; watchers end, since what lies between is unknown. */
+  /** Replaces everything. All watchers end, because the changes in between are unknown. */
   replace(objects: Iterable<CachedObject>, revision: number): void {
     this.#objects = new SortedObjects(objects);
     this.#window.reset(revision);
@@ -82,8 +84,8 @@ export class WatchCache {
   }
 
   /**
-   * Drops changes that nobody can ask for any more, and cuts off watchers that have not read them, or lag behind by too many although
-   * they have been told.
+   * Drops changes that are too old, and cuts off the watchers that have not read them, or that have been told of too many changes and not
+   * taken them.
    */
   trim(nowMs: number): void {
     this.#window.trim(nowMs);
@@ -91,7 +93,7 @@ export class WatchCache {
     for (const watcher of this.#watchers) if (watcher.lag > maxLag || watcher.isLost) watcher.close();
   }
 
-  /** Of the oldest change in its window. */
+  /** The revision of the oldest change in the window; undefined: the window is empty. */
   get oldestRevision(): number | undefined {
     return this.#window.oldestRevision;
   }
@@ -122,11 +124,11 @@ export class WatchCache {
 /** A reader of the stream of changes: a place in the window. */
 export class CacheWatcher {
   readonly #window: ChangeWindow;
-  /** From a revision that the cache has not reached yet, nothing up to it is told. */
+  /** Changes up to this revision are not passed on. It may be higher than the cache's: the client has seen a newer state elsewhere. */
   readonly #after: number;
   readonly #over = new AbortController();
   readonly #onClose: () => void;
-  /** The changes that were there at the beginning count as no lag. */
+  /** Where the window ended when the watch began: changes before it do not count as lag. */
   readonly #begin: number;
   #place: number;
   #listener = (): void => {};
@@ -144,12 +146,12 @@ export class CacheWatcher {
     return this.#window.end - Math.max(this.#place, this.#begin);
   }
 
-  /** Whether changes have left the window that were not taken. */
+  /** Whether the window has dropped changes that this watcher has not taken. */
   get isLost(): boolean {
     return this.#place < this.#window.first;
   }
 
-  /** Told when there are changes, and when the watcher is closed: it may take them then, or later. */
+  /** Sets the function that is called when there are changes to {@link take}, and when the watcher is closed. */
   onChange(listener: () => void): void {
     this.#listener = listener;
   }
@@ -167,7 +169,7 @@ export class CacheWatcher {
     return this.#over.signal;
   }
 
-  /** The next changes, some of them, without waiting. Empty: all have been taken, or the watcher is closed. */
+  /** Takes the next changes, up to about `maxBytes`, without waiting. Empty: all have been taken, or the watcher is closed. */
   take(maxBytes = 64 * 1024): CacheEvent[] {
     if (this.isLost) this.close();
     if (this.closed) return [];

@@ -9,24 +9,25 @@
  */
 import { type Clock, systemClock } from '#client/clock.ts';
 
-/** Watchers that are told in one turn of the event loop. */
-const toldAtOnce = 128;
-/** Where a pass takes long because others use the machine. */
+/** How many watchers are told in one turn of the event loop. */
+const watchersPerTurn = 128;
+/** The longest rest after a pass: a pass may take long because other programs use the machine. */
 const maxRestMs = 50;
 
 interface Told {
   changed(): void;
 }
 
+/** Tells the watchers of one cache of changes; see the top of this file. */
 export class WatcherTurns {
   readonly #watchers: ReadonlySet<Told>;
   readonly #clock: Clock;
   #state: 'quiet' | 'due' | 'telling' = 'quiet';
-  /** Since the telling began. */
+  /** Whether there was a change since the pass over the watchers began. */
   #isChanged = false;
   #restUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** @param clock of the event loop's work: that takes real time, also in a cluster whose time is not */
+  /** @param clock measures how long a pass takes. The event loop takes real time also where a test's clock stands still. */
   constructor(watchers: ReadonlySet<Told>, clock: Clock = systemClock) {
     this.#watchers = watchers;
     this.#clock = clock;
@@ -57,9 +58,9 @@ export class WatcherTurns {
     let next = watchers.next();
     for (; next.done !== true; next = watchers.next()) {
       next.value.changed();
-      if (++told === toldAtOnce) break;
+      if (++told === watchersPerTurn) break;
     }
-    // What they do then, they do before the next turn.
+    // The watchers send what they took in promise callbacks, which all run before `setImmediate` does.
     setImmediate(() => (next.done === true ? this.#end(startMs) : this.#tell(watchers, startMs)));
   }
 

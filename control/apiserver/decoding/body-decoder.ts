@@ -1,6 +1,6 @@
 /**
- * Decodes bodies: small ones at once, large ones in a thread of their own, so that the event loop goes on. The thread has a limit of
- * memory and of time per body; beyond them it ends, that body is refused, and the next one gets a new thread.
+ * Decodes request bodies. A small body is decoded at once, a large one in a worker thread, so that the event loop serves other requests
+ * meanwhile. A body for which the thread needs too much memory or time is refused: the thread is ended, and the next body gets a new one.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -11,13 +11,14 @@ import { ApiError, failure, internalError, requestTooLarge } from '#api/status.t
 import { letOthersIn } from '#client/turns.ts';
 import { type DecodeJob, type DecodeResult, runDecodeJob, type TypesNotice, type WireResult } from './decode-job.ts';
 
-/** Bodies up to here take less time than handing them over would. */
+/** In bytes: to decode a body up to this length takes less time than to hand it to the thread. */
 export const inlineBytes = 32 * 1024;
-/** Far more than the longest body needs on a busy machine: upstream's `--request-timeout`. */
+/** How long the thread may take for one body: upstream's `--request-timeout`, far more than any body needs on a busy machine. */
 const deadlineMs = 60_000;
-/** The thread's old generation; the bodies' own bytes come on top. */
+/** The limit of the thread's heap (V8's old generation). The bytes of the bodies are not part of the heap and come on top. */
 const maxHeapMb = 512;
-/** An idle thread holds its heap: after this time it is let go. */
+const asterisk = '*'.charCodeAt(0);
+/** After this time without a job the thread is ended, because an idle thread keeps the memory of its heap. */
 const idleMs = 15_000;
 
 interface Waiting {
@@ -26,13 +27,14 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** Runs decoding jobs, large ones one after the other in one worker thread. */
 export class BodyDecoder {
   readonly #queue: Waiting[] = [];
   #current: (Waiting & { timer: NodeJS.Timeout }) | undefined;
   #worker: Worker | undefined;
   #idle: NodeJS.Timeout | undefined;
-  /** The types that the thread has been told of. */
-  #toldTypes = '';
+  /** The types that were sent to the thread last ({@link TypesNotice}); empty: none. */
+  #sentTypes = '';
 
   /** @throws ApiError 400, 413, 415, 422 as the job says; 413 and 504 for what takes too much memory or time */
   async run(job: DecodeJob): Promise<DecodeResult> {
@@ -43,7 +45,7 @@ export class BodyDecoder {
     });
   }
 
-  /** Ends the thread; what waits is refused. */
+  /** Ends the thread. Jobs that run or wait are refused with 503. */
   close(): void {
     clearTimeout(this.#idle);
     for (const { reject } of this.#queue.splice(0)) reject(shuttingDown());
@@ -62,20 +64,20 @@ export class BodyDecoder {
     const timer = setTimeout(() => this.#end(timeout()), deadlineMs);
     this.#current = { ...next, timer };
     const worker = (this.#worker ??= this.#start());
-    // An exact copy that is handed over: the body itself may be a view of a pool.
+    // A copy, because its buffer is transferred to the thread, and the buffer of the body itself may be shared (Node's pool).
     const body = new Uint8Array(next.job.body);
     worker.ref();
     const types = addedTypes();
-    if (types !== this.#toldTypes) worker.postMessage({ kind: 'types', text: types } satisfies TypesNotice);
-    this.#toldTypes = types;
+    if (types !== this.#sentTypes) worker.postMessage({ kind: 'types', text: types } satisfies TypesNotice);
+    this.#sentTypes = types;
     const job = { ...next.job, body };
     const current = 'current' in job ? job.current : undefined;
-    // That one was made for this job alone.
+    // `current` needs no copy: its buffer was made for this job alone (`jsonBytes`).
     worker.postMessage(job, current === undefined ? [body.buffer] : [body.buffer, current.buffer]);
   }
 
   #start(): Worker {
-    this.#toldTypes = '';
+    this.#sentTypes = '';
     const code = embeddedFiles['control/apiserver/decoding/decode-worker.ts'];
     const options = { name: 'decode', execArgv: [], resourceLimits: { maxOldGenerationSizeMb: maxHeapMb } };
     const worker =
@@ -108,12 +110,12 @@ export class BodyDecoder {
     this.#next();
   }
 
-  /** Takes the thread away from the job that it runs, if any. */
+  /** Ends the thread and refuses the job that it runs, if any, with `error`. Waiting jobs get a new thread. */
   #end(error: Error): void {
     const worker = this.#worker;
     this.#worker = undefined;
     this.#idle = undefined;
-    // Ending cannot fail in a way that anybody could act on: the thread is forgotten here.
+    // Nobody waits until it has ended: this thread is not used again, whatever it still does.
     void worker?.terminate();
     const current = this.#current;
     this.#current = undefined;
@@ -125,7 +127,9 @@ export class BodyDecoder {
   }
 }
 
-/** Reading the result is one step, what is done with it another one: others are served before both. */
+/**
+ * Parsing the result takes one turn of the event loop, and what the caller does with it another one: other requests are served before both.
+ */
 async function settleInTurns(
   { resolve, reject }: Waiting,
   { json, problems }: { json: string; problems: string[] },
@@ -140,13 +144,16 @@ async function settleInTurns(
   }
 }
 
-/** Aliases of YAML make much of little; protobuf makes an object of two bytes. */
+/**
+ * Whether a job is so small that it is done at once. A YAML body with an alias (`*`) can become far larger than its text, so it goes to the
+ * thread. Protobuf needs only two bytes for an object, so its limit is lower.
+ */
 function isCheap(job: DecodeJob): boolean {
   const { body } = job;
-  // What comes with a stored object has been sent here because that one is large.
+  // A job with a stored object comes here only when that object is large.
   if (body.length > inlineBytes || 'current' in job) return false;
   const type = job.kind === 'object' ? (job.contentType ?? '') : job.kind === 'configuration' ? 'yaml' : '';
-  if (type.includes('yaml')) return !body.includes(0x2a);
+  if (type.includes('yaml')) return !body.includes(asterisk);
   return !type.includes('protobuf') || body.length <= inlineBytes / 4;
 }
 

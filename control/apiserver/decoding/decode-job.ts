@@ -1,4 +1,4 @@
-/** The decoding of one body, as data: it can run in this thread or in another one. */
+/** One decoding, described as data, so that it can run in this thread or in the decoding thread. */
 
 import type { FieldValidation } from '#api/codec/json.ts';
 import { OversizeError } from '#api/codec/limits.ts';
@@ -14,17 +14,18 @@ import { decodePatch } from '../patch/patch-body.ts';
 import { decodePatched, type PatchFacts } from '../patch/patched-object.ts';
 import { decodeBody, type ExpectedType } from '../rest/request-body.ts';
 
+/** What to decode. `body` is what the request sent, unless the kind says something else. */
 export type DecodeJob =
   | { kind: 'object'; body: Uint8Array; contentType: string | undefined; expected: ExpectedType; validation: FieldValidation }
   | { kind: 'patch'; body: Uint8Array; contentType: PatchContentType }
   | { kind: 'configuration'; body: Uint8Array; type: ConfigurationType; namespace: string }
-  /** What came out of a patch, as JSON. */
+  /** `body` is a patched object as JSON: it is checked like the body of an update. */
   | { kind: 'patched'; body: Uint8Array; type: ExpectedType; validation: FieldValidation; facts: PatchFacts }
   | ObjectJob;
 
-/** What is done with a stored object: its JSON goes along as `current`. */
+/** A job that needs the stored object: `current` is its JSON. */
 type ObjectJob =
-  /** `body` is the patch: the patched object comes out. */
+  /** `body` is the patch; the result is the patched object. */
   | {
       kind: 'patching';
       body: Uint8Array;
@@ -34,7 +35,7 @@ type ObjectJob =
       validation: FieldValidation;
       facts: PatchFacts;
     }
-  /** `body` is the configuration as JSON: the merged object comes out. */
+  /** `body` is the applied configuration as JSON; the result is the merged object. */
   | {
       kind: 'applying';
       body: Uint8Array;
@@ -43,7 +44,7 @@ type ObjectJob =
       type: ExpectedType;
       validation: FieldValidation;
     }
-  /** `body` is the object that is written, as JSON: its managedFields come out. */
+  /** `body` is the object that is about to be stored, as JSON; the result is its new managedFields. */
   | {
       kind: 'tracking';
       body: Uint8Array;
@@ -51,22 +52,23 @@ type ObjectJob =
       request: Omit<TrackRequest, 'object' | 'live'>;
     };
 
-/** To the thread, before a job: the types that are not built in, all of them (`addedTypes`). */
+/** A message to the thread, sent before a job when the types have changed: all types that are not built in (`addedTypes`). */
 export interface TypesNotice {
   kind: 'types';
   text: string;
 }
 
+/** What a job gave. */
 export interface DecodeResult {
   value: unknown;
-  /** Warnings, or for patches and configurations what strict decoding says. */
+  /** For objects, texts of warnings; for patches and configurations, what strict decoding finds (a key that stands twice). */
   problems: string[];
 }
 
 /** How a result crosses from one thread to another: JSON is far cheaper than a structured clone. */
 export type WireResult = { json: string; problems: string[] } | { status: Status } | { failure: string };
 
-/** @throws ApiError 400, 413, 415, 422 */
+/** Runs a job in this thread. @throws ApiError 400, 413, 415, 422 */
 export function runDecodeJob(job: DecodeJob): DecodeResult {
   try {
     return decoded(job);
@@ -118,6 +120,7 @@ const textOf = (bytes: Uint8Array): string => Buffer.from(bytes.buffer, bytes.by
 const objectOf = (bytes: Uint8Array | undefined): KubeObject | undefined =>
   bytes === undefined ? undefined : (parseExact(textOf(bytes)) as KubeObject);
 
+/** Runs a job; its result or its error in a form that can be sent to another thread. Never throws. */
 export function toWire(job: DecodeJob): WireResult {
   try {
     const { value, problems } = runDecodeJob(job);

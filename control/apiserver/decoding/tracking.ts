@@ -1,11 +1,14 @@
-/** Who set which field of a large object, found out in the decoding thread: the event loop only writes the objects as JSON. */
+/** managedFields of a large object, computed in the decoding thread. The event loop only writes the objects as JSON. */
 import { stringifyExact } from '#api/int64.ts';
 import type { ManagedFieldsEntry } from '#api/types.generated.ts';
 import { letOthersIn } from '#client/turns.ts';
 import type { TrackRequest } from '../patch/patch.ts';
 import type { BodyDecoder } from './body-decoder.ts';
 
-/** As `trackManagedFields`: in place. */
+/**
+ * Like `ObjectPatcher.trackManagedFields` (it changes the object in place), but in the decoding thread.
+ * @throws (when called) as {@link BodyDecoder.run}
+ */
 export function trackIn(decoder: BodyDecoder): (request: TrackRequest) => Promise<void> {
   return async ({ object, live, ...request }) => {
     const body = jsonBytes(object);
@@ -18,5 +21,5 @@ export function trackIn(decoder: BodyDecoder): (request: TrackRequest) => Promis
   };
 }
 
-/** In memory of its own, which can be handed over to the thread. */
+/** The value's JSON in a buffer of its own, so that the buffer can be transferred to the thread. */
 export const jsonBytes = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(stringifyExact(value));

@@ -14,19 +14,22 @@ import { badRequest, failure } from '#api/status.ts';
 import { pathText } from './field-set.ts';
 import { childOf, elementKeys, elementOf, itemOf, shapeOf, type Typed, typedRoot } from './typed-value.ts';
 
-/** More than anybody reads. */
+/** How many mistakes an answer lists; upstream lists all. */
 const maxMistakes = 1000;
 
+/** The type that the configuration must have. */
 export interface ConfigurationType {
   apiVersion: string;
   kind: string;
-  /** In the schema facts. */
+  /** Its name in the schema facts: `apps/v1.Deployment`. */
   type: string;
 }
 
 /**
+ * Reads an applied configuration, which is YAML or JSON.
+ * @param namespace of the URL, for error texts
  * @returns `problems`: keys that the text has twice
- * @throws ApiError 400 for what is no YAML or another kind, 500 (as upstream) for what does not fit the schema
+ * @throws ApiError 400 for a body that is no YAML or of another kind, 500 (as upstream) for one that does not fit the schema
  */
 export function readConfiguration(
   body: Uint8Array,
@@ -62,7 +65,7 @@ function parsed(body: Uint8Array): { value: JsonValue; problems: string[] } {
   }
 }
 
-/** In the schema's order of a walk from the outside in. */
+/** All places where the value does not fit the schema, outer ones before inner ones. */
 function* schemaMistakes(value: JsonValue, typed: Typed, path: readonly string[]): Generator<string> {
   if (value === null) return;
   const at = (why: string): string => (path.length === 0 ? why : `${pathText(path)}: ${why}`);
@@ -145,7 +148,7 @@ function goType(value: JsonValue): string {
   return typeof value === 'boolean' ? 'bool' : 'string';
 }
 
-/** As `%v` prints it, or with `source` as `%#v`. */
+/** The value as Go's `%v` prints it, or with `source` as `%#v`. */
 function goValue(value: JsonValue, source = false): string {
   if (value === null) return '<nil>';
   if (typeof value === 'string') return source ? JSON.stringify(value) : value;

@@ -11,15 +11,17 @@
  */
 import type { JsonObject } from '#api/json.ts';
 
+/** A set of fields: a node of the tree, by path element. Shared between sets, so only {@link insert} changes one, and only a new one. */
 export interface FieldSet {
-  /** Whether the place itself is in the set. */
+  /** Whether the field itself is in the set, besides what is below it. */
   member: boolean;
   children: Map<string, FieldSet>;
 }
 
-/** Of all places that have nothing below them: most have not, and a map for each would take far more than the names. Never changed. */
+/** The children of all nodes without children, which are most: a map for each would take more memory than the names. Never changed. */
 const noChildren: Map<string, FieldSet> = new Map();
 
+/** A new set without members. */
 export function emptySet(): FieldSet {
   return { member: false, children: noChildren };
 }
@@ -39,6 +41,7 @@ export function insert(set: FieldSet, path: readonly string[]): void {
   node.member = true;
 }
 
+/** Whether the set has no member, at whatever depth. */
 export function isEmpty(set: FieldSet | undefined): boolean {
   if (set === undefined) return true;
   if (set.member) return false;
@@ -46,7 +49,7 @@ export function isEmpty(set: FieldSet | undefined): boolean {
   return true;
 }
 
-/** Combines two trees; `keep` decides on membership at each place, and empty branches fall away. Neither is changed. */
+/** Combines two sets into a new one: `keep` decides about each field, and branches without members are left out. */
 function combine(a: FieldSet | undefined, b: FieldSet | undefined, keep: (a: boolean, b: boolean) => boolean): FieldSet {
   const children = new Map<string, FieldSet>();
   const add = (element: string): void => {
@@ -58,7 +61,7 @@ function combine(a: FieldSet | undefined, b: FieldSet | undefined, keep: (a: boo
   return { member: keep(a?.member ?? false, b?.member ?? false), children: children.size === 0 ? noChildren : children };
 }
 
-/** Where one of the trees has nothing, the other one's branch is the answer as it is: results share branches with what they are of. */
+/** The fields of either set. The result shares branches with both, so none of the three may be changed afterwards. */
 export function union(a: FieldSet | undefined, b: FieldSet | undefined): FieldSet {
   if (a === undefined || b === undefined) return a ?? b ?? emptySet();
   const children = new Map(a.children);
@@ -66,6 +69,7 @@ export function union(a: FieldSet | undefined, b: FieldSet | undefined): FieldSe
   return { member: a.member || b.member, children: children.size === 0 ? noChildren : children };
 }
 
+/** The fields of `a` that are not in `b`. The result shares branches with `a`. */
 export function difference(a: FieldSet, b: FieldSet | undefined): FieldSet {
   if (b === undefined || (!b.member && b.children.size === 0)) return a;
   const children = new Map<string, FieldSet>();
@@ -76,6 +80,7 @@ export function difference(a: FieldSet, b: FieldSet | undefined): FieldSet {
   return { member: a.member && !b.member, children: children.size === 0 ? noChildren : children };
 }
 
+/** The fields of both sets. */
 export function intersection(a: FieldSet | undefined, b: FieldSet | undefined): FieldSet {
   if (a === undefined || b === undefined) return emptySet();
   const children = new Map<string, FieldSet>();
@@ -87,11 +92,12 @@ export function intersection(a: FieldSet | undefined, b: FieldSet | undefined): 
   return { member: a.member && b.member, children: children.size === 0 ? noChildren : children };
 }
 
+/** Whether both sets have the same members. */
 export function sameSet(a: FieldSet | undefined, b: FieldSet | undefined): boolean {
   return isEmpty(combine(a, b, (left, right) => left !== right));
 }
 
-/** Every place in the set, parents before what is below them. */
+/** The paths of all members, parents before their children. */
 export function* members(set: FieldSet, path: readonly string[] = []): Generator<readonly string[]> {
   if (set.member) yield path;
   for (const [element, child] of set.children) yield* members(child, [...path, element]);
@@ -102,13 +108,16 @@ export function subset(set: FieldSet | undefined, path: readonly string[]): Fiel
   return path.reduce<FieldSet | undefined>((node, element) => node?.children.get(element), set);
 }
 
-/** The set plus every struct that has a member in it: whoever owns a field of a struct owns the struct. List elements do not work so. */
+/**
+ * The set, plus each struct field with a member below it: the owner of a field also owns the struct around it. This is not so for list
+ * elements.
+ */
 export function withNamedFields(set: FieldSet, element = ''): FieldSet {
   const children = new Map([...set.children].map(([name, child]) => [name, withNamedFields(child, name)]));
   return { member: set.member || (element.startsWith('f:') && !isEmpty(set)), children };
 }
 
-/** A new set without the places at and below `path`. */
+/** A new set without the field at `path` and all that is below it. */
 export function withoutBranch(set: FieldSet, path: readonly string[]): FieldSet {
   const [element, ...rest] = path;
   if (element === undefined) return emptySet();
@@ -142,7 +151,7 @@ export function toFieldsV1(set: FieldSet): JsonObject {
   return json;
 }
 
-/** The inverse of {@link toFieldsV1}; a place without anything below it is itself in the set. */
+/** The inverse of {@link toFieldsV1}. A node without children is itself a member, with or without a `.`. */
 export function fromFieldsV1(json: JsonObject, atRoot = true): FieldSet {
   const set: FieldSet = { member: false, children: noChildren };
   const entries = Object.entries(json);

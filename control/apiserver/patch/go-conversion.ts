@@ -1,6 +1,6 @@
 /**
- * Why Go cannot make a typed object of a strategically merged one. Upstream does not decode JSON there but converts maps, and
- * its converter has words of its own: `cannot convert int64 to string`, `unrecognized type: int32`.
+ * The errors of upstream's converter from maps to typed objects. Upstream uses it, not the JSON decoder, for the result of a strategic merge
+ * patch, and its error texts are its own: `cannot convert int64 to string`, `unrecognized type: int32`.
  *
  * Source: apimachinery `pkg/runtime/converter.go` (fromUnstructured).
  */
@@ -8,7 +8,7 @@ import { isInt64 } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { type FieldType, goTypeName, typeFacts } from '#api/schema/facts.ts';
 
-/** @returns undefined where the value converts, or where the target type decodes itself (times, quantities) */
+/** The error for a value that Go cannot convert to the type; undefined: it can, or the type decodes itself (times, quantities). */
 export function conversionError(value: JsonValue | undefined, type: FieldType, goType = goTypeName(type)): string | undefined {
   if (value === null || value === undefined) return undefined;
   const source = goKind(value);

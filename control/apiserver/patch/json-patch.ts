@@ -18,7 +18,11 @@ const maxCopiedBytes = 3 * 1024 * 1024;
 /** Elements that insertions into lists and removals may move, in all: about a tenth of a second. */
 const maxMovedElements = 100_000_000;
 
-/** @throws ApiError 400 for what is no patch, 413 for too many operations, 422 for one that does not fit the object (a failed `test`, a missing path) */
+/**
+ * Applies a JSON patch to a copy of `current`.
+ * @throws ApiError 400 for a body that is no patch, 413 for too many operations, 422 for one that does not fit the object (a failed `test`,
+ * a missing path)
+ */
 export function applyJsonPatch(current: JsonObject, patch: JsonValue): JsonObject {
   if (!Array.isArray(patch)) throw badRequest('a JSON patch is a list of operations');
   if (patch.length > maxOperations) {
@@ -40,7 +44,7 @@ interface Operation {
   value?: JsonValue;
 }
 
-/** What a patch has cost so far. */
+/** What a patch has used up of its limits so far. */
 interface Spent {
   copiedBytes: number;
   movedElements: number;
@@ -79,7 +83,7 @@ function apply(document: JsonObject, { op, path = '', from = '', value = null }:
   }
 }
 
-/** Where a pointer's last part points to: a member or an element, which need not be there. */
+/** The member or element that a JSON pointer names, which need not exist. */
 interface Place {
   container: JsonObject | JsonValue[];
   key: string;
@@ -151,7 +155,10 @@ function copyOfJson<T extends JsonValue>(value: T): T {
   return copy as T;
 }
 
-/** Merges recursively; a null deletes, and everything that is not an object replaces. */
+/**
+ * Applies a JSON merge patch: objects are merged recursively, null deletes, any other value replaces.
+ * @throws ApiError 400 for a patch that is no object
+ */
 export function applyMergePatch(current: JsonObject, patch: JsonValue): JsonObject {
   if (!isJsonObject(patch)) throw badRequest('Invalid JSON Patch');
   return mergeInto(current, patch);
@@ -174,7 +181,10 @@ function mergeInto(current: JsonValue | undefined, patch: JsonObject): JsonObjec
 const ownMember = (object: JsonObject, key: string): JsonValue | undefined =>
   Object.hasOwn(object, key) ? object[key] : undefined;
 
-/** A pointer that does not begin at the root points nowhere, and the whole document is no place for an operation either. */
+/**
+ * Whether the value has the form of an operation. Its pointers must begin with `/`: others point nowhere, and `` (the whole object) is
+ * refused, too.
+ */
 function isOperation(value: JsonValue): value is JsonObject & Operation {
   if (!isJsonObject(value) || typeof value['op'] !== 'string') return false;
   return [value['path'] ?? '', value['from'] ?? '/'].every((pointer) => typeof pointer === 'string' && pointer.startsWith('/'));

@@ -1,5 +1,5 @@
 /**
- * The way from client-side to server-side apply: what `kubectl apply` wrote into its annotation counts as kubectl's own.
+ * The upgrade from client-side to server-side apply: the fields in the annotation of `kubectl apply` count as applied by kubectl.
  *
  * Source: kubernetes.io, Server-Side Apply ("Upgrading from client-side apply to server-side apply").
  */
@@ -13,10 +13,10 @@ import type { ApplyRequest } from './patch.ts';
 import { compare, fieldsOf, typedRoot } from './typed-value.ts';
 
 const annotation = 'kubectl.kubernetes.io/last-applied-configuration';
-/** Only under this name: who wants no upgrade applies under another one. */
+/** The upgrade happens for this field manager only: a user who does not want it chooses another name. */
 const kubectl = 'kubectl';
 
-/** The fields that kubectl applied from the client's side and that still are as it left them. */
+/** The fields of the annotation that still have the values which kubectl applied. */
 export function fieldsOfClientSideApply({ live, fieldManager, typeName }: ApplyRequest): FieldSet {
   const text = live?.metadata.annotations?.[annotation] ?? '';
   const lastApplied = fieldManager === kubectl ? parsed(text) : undefined;
@@ -26,19 +26,19 @@ export function fieldsOfClientSideApply({ live, fieldManager, typeName }: ApplyR
   return difference(fieldsOf(lastApplied, root), union(added, union(modified, removed)));
 }
 
-/** Where the annotation is, it follows what kubectl applies, so that a later client-side apply starts from the truth. */
+/** The result with the annotation, if there is one, set to what kubectl applies now, so that a later client-side apply compares with this. */
 export function withLastApplied({ configuration, fieldManager }: ApplyRequest, result: JsonObject): JsonObject {
   const metadata = objectOr(result['metadata']);
   const annotations = objectOr(metadata['annotations']);
   if (fieldManager !== kubectl || (annotations[annotation] ?? '') === '') return result;
   const { [annotation]: _, ...others } = annotations;
   const renewed = { ...others, [annotation]: `${goJson(withoutLastApplied(configuration))}\n` };
-  // What is too large for an annotation is applied all the same; it only is no longer told there.
+  // A configuration that is too large for an annotation is applied without the annotation.
   const kept = fitAnnotations(renewed as Record<string, string>) ? renewed : others;
   return { ...result, metadata: { ...metadata, annotations: kept } };
 }
 
-/** Without the annotation itself; a configuration that has no annotations is not given an empty map of them. */
+/** The configuration without the annotation itself. One that has no annotations does not get an empty map. */
 function withoutLastApplied(configuration: JsonObject): JsonObject {
   const metadata = objectOr(configuration['metadata']);
   const { annotations, ...rest } = metadata;
@@ -52,7 +52,7 @@ function parsed(text: string): JsonObject | undefined {
     const value = JSON.parse(text) as JsonValue;
     return isJsonObject(value) ? value : undefined;
   } catch {
-    return undefined; // Anybody can write annotations: one that is no JSON is nobody's claim.
+    return undefined; // Anybody can write annotations. One that is no JSON is ignored, as upstream does.
   }
 }
 

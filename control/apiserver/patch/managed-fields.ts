@@ -32,7 +32,7 @@ import type { ApplyRequest, TrackRequest } from './patch.ts';
 import { compare, fieldsOf, mergeValues, removeFields, typedRoot } from './typed-value.ts';
 import { changesByVersion, hasVersions, inVersion, type Versioned, type VersionedComparison } from './versions.ts';
 
-/** Fields that nobody owns: identity, and what the server alone writes. */
+/** Fields that are never recorded: the object's identity, and fields that only the server writes. */
 const unowned: readonly (readonly string[])[] = [
   ['f:apiVersion'],
   ['f:kind'],
@@ -42,8 +42,8 @@ const unowned: readonly (readonly string[])[] = [
 ];
 
 /**
- * What a write to the status endpoint takes back, whatever was sent (`GetResetFields` of the kinds' status strategies in
- * kubernetes `pkg/registry`): the spec, and what else is here. Everything else, such as an annotation, it may set and own.
+ * Fields besides the spec that a write to `status` does not change, whatever was sent, and therefore does not own (`GetResetFields` of the
+ * kinds' status strategies in kubernetes `pkg/registry`). It may set and own everything else, such as an annotation.
  */
 const resetByStatus: Readonly<Record<string, readonly (readonly string[])[]>> = {
   'core/v1.Pod': [
@@ -57,7 +57,7 @@ const resetByStatus: Readonly<Record<string, readonly (readonly string[])[]>> = 
 };
 
 /**
- * What alone a write to such a subresource of pods may own, `*` being any element: the rest it takes back (`GetResetFieldsFilter` of
+ * The only fields that a write to these subresources of pods changes and may own; `*` is any list element (`GetResetFieldsFilter` of
  * kubernetes `pkg/registry/core/pod/strategy.go`).
  */
 const podPartsOwned: Readonly<Record<string, readonly (readonly string[])[]>> = {
@@ -67,7 +67,7 @@ const podPartsOwned: Readonly<Record<string, readonly (readonly string[])[]>> = 
   ),
 };
 
-/** Who owns what was there before server-side apply met an object of which nobody owned anything. */
+/** The manager that gets the existing fields when an object without managedFields is applied for the first time. */
 const earlierManager = 'before-first-apply';
 
 /** Entries of operation Update beyond this number are folded together, the oldest first. */
@@ -79,7 +79,7 @@ interface Manager {
   set: FieldSet;
 }
 
-/** Records an ordinary write. In place. */
+/** Records a create, update or patch in the object's managedFields, in place. Like {@link ObjectPatcher.trackManagedFields}. */
 export function trackUpdate({ object, live, typeName, fieldManager, subresource, nowMs }: TrackRequest): void {
   const stored = entriesBefore(object.metadata.managedFields, live?.metadata.managedFields ?? [], subresource);
   const managers = readManagers(stored);
@@ -105,8 +105,8 @@ export function trackUpdate({ object, live, typeName, fieldManager, subresource,
 }
 
 /**
- * A client may hand fields from one manager to another (kubectl does, from client-side to server-side apply), or reset them by
- * an empty list or entry; one that sends none, or what cannot be read, keeps what is stored. A subresource gives no say in it.
+ * The entries that a write starts from. A client may change them: kubectl hands fields from client-side to server-side apply, and an empty
+ * list or one empty entry resets them. When it sends none, sends some that cannot be read, or writes a subresource, the stored ones count.
  */
 function entriesBefore(
   sent: readonly ManagedFieldsEntry[] | undefined,
@@ -136,7 +136,7 @@ function isPathElement(element: string): boolean {
     const value = JSON.parse(element.slice(2)) as JsonValue;
     return element.startsWith('v:') || isJsonObject(value);
   } catch {
-    return false; // Not JSON: that is the answer.
+    return false; // No JSON, so no path element.
   }
 }
 
@@ -185,7 +185,7 @@ export function applyConfiguration(request: ApplyRequest): JsonObject {
   return { ...result, metadata };
 }
 
-/** What each version's managers hold together, and in `apiVersion` what is applied now. */
+/** The fields that the managers of each version own together; of `apiVersion` also those that are applied now. */
 function fieldsByVersion(others: readonly Manager[], apiVersion: string, applied: FieldSet): Map<string, FieldSet> {
   const held = new Map([[apiVersion, applied]]);
   for (const { entry, set } of others) {
@@ -196,8 +196,8 @@ function fieldsByVersion(others: readonly Manager[], apiVersion: string, applied
 }
 
 /**
- * The merged object without what this manager applied last time, and nobody holds any more. It is looked for in the version in which it was
- * applied; what managers of other versions hold there stays.
+ * The merged object without the fields that this manager applied last time and nobody owns any more. They are computed in the version in
+ * which they were applied; fields that managers of other versions own there stay.
  */
 function pruned(
   merged: Versioned,
@@ -225,7 +225,10 @@ function pruned(
   return inVersion(after, apiVersion)?.object ?? merged.object;
 }
 
-/** With `force` other managers lose the fields that change; without it, a changed field that another manager owns is a conflict. */
+/**
+ * With `force`, other managers lose the fields that change. Without it, a changed field of another manager is a conflict.
+ * @throws ApiError 409
+ */
 function resolveConflicts(
   request: ApplyRequest,
   others: ReadonlyMap<string, Manager>,
@@ -246,7 +249,7 @@ function resolveConflicts(
   for (const { manager, set } of conflicts) manager.set = difference(manager.set, set);
 }
 
-/** More conflicts than anybody reads: of tens of thousands these are told. (Upstream tells all.) */
+/** How many conflicts an answer lists; upstream lists all, which may be tens of thousands. */
 const maxConflicts = 1000;
 
 function conflictError(conflicts: readonly { manager: Manager; set: FieldSet }[]): ReturnType<typeof failure> {
@@ -269,8 +272,9 @@ function conflictError(conflicts: readonly { manager: Manager; set: FieldSet }[]
 }
 
 /**
- * What goes with its last owner: fields, list elements and, so that no defaults stay behind alone, the structs around them. A
- * field under which somebody holds something stays; a list element goes, unless somebody holds the element itself.
+ * The fields to remove because their last owner no longer applies them: fields, list elements, and the structs around them (otherwise
+ * defaults would stay behind in an empty struct). A field stays while somebody owns anything below it; a list element is removed unless
+ * somebody owns the element itself.
  */
 function droppedPlaces(last: FieldSet, kept: FieldSet): FieldSet {
   const result = emptySet();
@@ -290,7 +294,7 @@ function extend(managers: Map<string, Manager>, self: ManagedFieldsEntry, change
   managers.set(key, { entry: { ...(found?.entry ?? self), time: rfc3339(nowMs) }, set: union(found?.set, changed) });
 }
 
-/** What this endpoint may own: not the identity, nor what the kind's strategy resets. */
+/** The fields of the set that a write to this endpoint may own: without identity, and without what the kind's strategy resets. */
 function ownable(set: FieldSet, typeName: string, subresource: string): FieldSet {
   const only = typeName === 'core/v1.Pod' ? podPartsOwned[subresource] : undefined;
   const part = only === undefined ? set : only.map((path) => onlyBranches(set, path)).reduce(union);
@@ -306,7 +310,7 @@ function resetFields(typeName: string, subresource: string): readonly (readonly 
   return subresource === '' || subresource === 'finalize' ? [['f:status']] : [];
 }
 
-/** The object as JSON without managedFields, which do not describe themselves. */
+/** The object without its managedFields, which are not recorded themselves. */
 function comparable(object: unknown): JsonObject | undefined {
   if (object === undefined) return undefined;
   const { metadata, ...rest } = object as JsonObject;
@@ -322,7 +326,7 @@ function entryOf(manager: string, operation: 'Apply' | 'Update', apiVersion: str
   return { manager, operation, apiVersion, ...(subresource === '' ? {} : { subresource }) };
 }
 
-/** An applier is the same one whatever version it applies in. */
+/** The key of an entry's manager. The version is not part of it for Apply: an applier stays the same in whatever version it applies. */
 function keyOfEntry({ manager, operation, apiVersion, subresource }: ManagedFieldsEntry): string {
   return JSON.stringify([manager, operation, operation === 'Apply' ? '' : apiVersion, subresource ?? '']);
 }
@@ -331,7 +335,10 @@ function readManagers(entries: readonly ManagedFieldsEntry[]): Map<string, Manag
   return new Map(entries.map((entry) => [keyOfEntry(entry), { entry, set: fromFieldsV1(entry.fieldsV1 ?? {}) }]));
 }
 
-/** Sorted as upstream: Apply before Update, then by time and name; an entry keeps its time while its set is the same. */
+/**
+ * The entries to store, sorted as upstream does: Apply before Update, then by time and name. An entry keeps its time while its fields stay
+ * the same.
+ */
 function writeManagers(
   managers: Map<string, Manager>,
   stored: readonly ManagedFieldsEntry[],
@@ -353,7 +360,10 @@ function writeManagers(
   return entries.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
 }
 
-/** Too many updaters (a controller per version, say) would make objects grow without end. */
+/**
+ * Joins the oldest entries of operation Update: many updaters (a controller with a new name per version) would make objects grow without
+ * end.
+ */
 function fold(managers: Manager[]): Manager[] {
   const updaters = managers.filter(({ entry }) => entry.operation === 'Update');
   if (updaters.length <= maxUpdateManagers) return managers;

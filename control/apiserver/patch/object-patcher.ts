@@ -1,4 +1,4 @@
-/** All patch types behind one seam. */
+/** All patch types and managedFields behind one interface, {@link ObjectPatcher}. */
 
 import type { JsonObject } from '#api/json.ts';
 import { applyJsonPatch, applyMergePatch } from './json-patch.ts';
@@ -6,6 +6,7 @@ import { applyConfiguration, trackUpdate } from './managed-fields.ts';
 import type { ObjectPatcher } from './patch.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
 
+/** Makes the patcher. It is pure and keeps nothing between calls. */
 export function createObjectPatcher(): ObjectPatcher {
   return {
     patchObject({ contentType, patch, current, typeName }) {

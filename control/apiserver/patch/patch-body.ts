@@ -10,17 +10,18 @@ import { isJsonObject } from '#api/json.ts';
 import { type ApiError, badRequest } from '#api/status.ts';
 import type { PatchContentType } from './patch.ts';
 
+/** A patch as it was sent. */
 export interface PatchDocument {
   patch: JsonValue;
-  /** What strict decoding says of it: keys that it has twice, members that an operation of a JSON patch does not have. */
+  /** What strict decoding finds: keys that stand twice, members that an operation of a JSON patch does not have. */
   problems: string[];
 }
 
-/** Go's strict decoder stops collecting here. */
+/** Go's strict decoder lists so many problems at most. */
 const maxProblems = 100;
 const operationMembers = ['op', 'path', 'from', 'value'];
 
-/** @throws ApiError 400 for what is no JSON, is nested too deeply, or has not the shape of such a patch */
+/** Decodes a patch body. @throws ApiError 400 for a body that is no JSON, is nested too deeply, or has not the form of such a patch */
 export function decodePatch(body: Uint8Array, contentType: PatchContentType): PatchDocument {
   const refuse = (why: string): ApiError =>
     badRequest(contentType === 'application/strategic-merge-patch+json' ? why : `error decoding patch: ${why}`);
@@ -45,7 +46,7 @@ export function decodePatch(body: Uint8Array, contentType: PatchContentType): Pa
   }
 }
 
-/** What keeps a value from being a list of operations, in Go's words. */
+/** Go's error text for a value that is no list of operations; undefined: it is one. */
 function operationsMismatch(patch: JsonValue): string | undefined {
   if (!Array.isArray(patch)) return `${kindOf(patch)} into Go value of type []handlers.jsonPatchOp`;
   for (const operation of patch) {

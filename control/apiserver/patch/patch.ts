@@ -1,6 +1,6 @@
 /**
- * How the registry patches objects and keeps `metadata.managedFields`: the seam between the resource handlers and the
- * patch types. The handlers own the retry on conflict, admission and validation; what is behind this seam is pure.
+ * The interface between the resource handlers and the patch types. Handlers retry conflicts, admit and validate; what implements this
+ * interface is pure: it computes the patched object and its `metadata.managedFields`.
  */
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
@@ -10,6 +10,7 @@ export type PatchContentType =
   | 'application/merge-patch+json'
   | 'application/strategic-merge-patch+json';
 
+/** A JSON, merge or strategic merge patch. */
 export interface PatchRequest {
   contentType: PatchContentType;
   /** The patch document, decoded; see `patch-body.ts`. */
@@ -20,6 +21,7 @@ export interface PatchRequest {
   typeName: string;
 }
 
+/** A server-side apply. */
 export interface ApplyRequest {
   /** The applied configuration, decoded. */
   configuration: JsonObject;
@@ -27,12 +29,13 @@ export interface ApplyRequest {
   live: KubeObject | undefined;
   typeName: string;
   fieldManager: string;
-  /** Takes fields over from other managers instead of failing. */
+  /** Whether fields of other managers are taken over; otherwise they are conflicts. */
   force: boolean;
   subresource: string;
   nowMs: number;
 }
 
+/** A write whose fields are to be recorded in managedFields. */
 export interface TrackRequest {
   /** What is about to be stored; its `metadata.managedFields` is brought up to date in place. */
   object: KubeObject;
@@ -44,14 +47,15 @@ export interface TrackRequest {
   nowMs: number;
 }
 
+/** Computes patches. Source: kubernetes.io, API concepts (patch), Server-Side Apply. */
 export interface ObjectPatcher {
   /**
-   * The object after the patch: a new value, not validated, its strictness problems not looked at.
+   * The object after the patch: a new value, which is neither validated nor checked for unknown fields.
    * @throws ApiError 400 for a malformed patch, 422 for one that does not fit the object
    */
   patchObject(request: PatchRequest): JsonObject;
   /**
-   * Server-side apply: merges, prunes what this manager no longer applies, records ownership.
+   * The object after a server-side apply: merged, without what this manager no longer applies, with new managedFields.
    * @throws ApiError 409 with a cause per conflicting field
    */
   applyServerSide(request: ApplyRequest): JsonObject;

@@ -1,5 +1,5 @@
 /**
- * What comes out of a patch is checked like a body: a patch may have put in anything.
+ * Checks of a patched object: a patch can put in anything, so the result is decoded and checked like a request body.
  *
  * Source: apiserver `pkg/endpoints/handlers/patch.go` (Invalid with the path `patch`, and what it shows as the value).
  */
@@ -15,13 +15,14 @@ import { conversionError } from './go-conversion.ts';
 
 /** What is known of the patch besides the object that came out of it. */
 export interface PatchFacts {
-  /** What strict decoding says of the patch document. */
+  /** What strict decoding found in the patch document. */
   problems: readonly string[];
   /** A strategic patch as JSON, which errors show instead of the patched object. */
   strategic?: string;
 }
 
 /**
+ * Decodes the patched object, as strictly as `fieldValidation` asks.
  * @param text the patched object as JSON
  * @throws ApiError 422 for unknown fields (`Strict`) and values of the wrong type, 400 for another kind
  */

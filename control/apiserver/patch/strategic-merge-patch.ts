@@ -21,7 +21,11 @@ import { unprocessable } from './json-patch.ts';
 const deletePrefix = '$deleteFromPrimitiveList/';
 const orderPrefix = '$setElementOrder/';
 
-/** @param typeName in the schema facts: `core/v1.Pod`. @throws ApiError 400, 422 */
+/**
+ * Applies a strategic merge patch to a copy of `current`.
+ * @param typeName in the schema facts: `core/v1.Pod`
+ * @throws ApiError 400 for a malformed directive, 422 for a patch that does not fit the object
+ */
 export function applyStrategicMergePatch(current: JsonObject, patch: JsonValue, typeName: string): JsonObject {
   if (!isJsonObject(patch)) throw badRequest('invalid JSON document');
   return mergeObject(current, patch, { kind: 'ref', name: typeName });
@@ -66,7 +70,7 @@ function patchedFields(patch: JsonObject): string[] {
   return [...new Set(names)];
 }
 
-/** The field's new value; undefined where it is to be absent. */
+/** The new value of a field; undefined: the field is removed. */
 function mergeField(
   current: JsonValue | undefined,
   patch: JsonObject,
@@ -130,17 +134,17 @@ function mergeList(
   return reorder(merged, ordinary, order, current, key);
 }
 
-/** The value of an element's merge key, to be compared. @throws ApiError 422 where the element has none */
+/** The value of an element's merge key, as a text to compare. @throws ApiError 422 where the element has none */
 function keyOf(element: JsonObject, key: string): string {
   const value = element[key];
   if (value === undefined) throw unprocessable();
   return identityOf(value);
 }
 
-/** Equal for equal values: merge keys and elements known by value are scalars. */
+/** A text that is the same for equal values. Merge keys, and elements without a key, are scalars. */
 const identityOf = (value: JsonValue | undefined): string => stringifyExact(value) ?? '';
 
-/** Where a list has each identity first. */
+/** The first index of each identity in a list. */
 function firstPlaces(
   list: readonly JsonValue[],
   identity: (value: JsonValue) => string | undefined,
@@ -154,9 +158,9 @@ function firstPlaces(
 }
 
 /**
- * The order of a merged list: elements that the patch names (in its `$setElementOrder`, else as it lists them) keep that order
- * among themselves, the server's own keep theirs; the two are interleaved as the server had them, and what the server did not
- * have comes as early as it can: a container that a patch adds becomes the first.
+ * The order of a merged list. Elements that the patch names (in `$setElementOrder`, else as it lists them) keep the order of the patch, and
+ * all others that of the stored list. The two are interleaved by their places in the stored list. An element that was not stored comes as
+ * early as possible: a container that a patch adds becomes the first.
  */
 function reorder(
   merged: readonly JsonValue[],
@@ -189,7 +193,7 @@ function without(list: readonly JsonValue[], doomed: readonly JsonValue[]): Json
   return list.filter((value) => !ids.has(identityOf(value)));
 }
 
-/** A value taken over whole: nulls and directives in it have nothing to act on. */
+/** A value of the patch for a field that is not stored yet: nulls and directives in it have no effect and are left out. */
 function withoutNulls(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return value.filter((item) => !isJsonObject(item) || item['$patch'] !== 'delete').map(withoutNulls);
   if (!isJsonObject(value)) return value;
@@ -201,7 +205,7 @@ function isDirective(key: string): boolean {
   return key === '$patch' || key === '$retainKeys' || key.startsWith(deletePrefix) || key.startsWith(orderPrefix);
 }
 
-/** What the facts say about a field of an object of this type; a map's values have the type alone. */
+/** The schema facts of a field in an object of this type. Values of a map have a type and no other facts. */
 function fieldFacts(type: FieldType | undefined, field: string): FieldFacts | undefined {
   return type?.kind === 'ref' ? typeFacts(type.name).byName.get(field) : undefined;
 }

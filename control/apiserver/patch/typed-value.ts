@@ -1,6 +1,6 @@
 /**
  * Values with their types: which fields a value sets, how two values differ, how one is merged over the other, and how fields
- * are taken out. The schema facts say what is one unit (a scalar, an atomic list or map) and by what list elements are known.
+ * are removed. The schema facts say what counts as one unit (a scalar, an atomic list or map) and what identifies a list element.
  *
  * Source: structured-merge-diff `typed` (ToFieldSet, Compare, Merge, RemoveItems).
  */
@@ -12,26 +12,28 @@ import { sameJson } from '#api/meta.ts';
 import { type FieldFacts, type FieldType, typeFacts } from '#api/schema/facts.ts';
 import { emptySet, type FieldSet, insert } from './field-set.ts';
 
-/** A type together with what the field that holds the value says about lists and maps. */
+/** The type of a value, and the facts of the field that holds it (list type, keys). */
 export interface Typed {
   type: FieldType;
   facts: FieldFacts | undefined;
 }
 
+/** How two values differ, in fields. */
 export interface Comparison {
   added: FieldSet;
   modified: FieldSet;
   removed: FieldSet;
 }
 
-/** How a value is taken apart: not at all, by field or map key, or by list element. */
+/** What parts a value has: none (it is one unit), fields, map values, or list elements. */
 type Shape = 'leaf' | 'struct' | 'map' | 'list';
 
+/** The type of a whole object. @param typeName in the schema facts: `core/v1.Pod` */
 export function typedRoot(typeName: string): Typed {
   return { type: { kind: 'ref', name: typeName }, facts: undefined };
 }
 
-/** Atomic lists and maps are leaves, though they have parts of known types. */
+/** The shape of values of a type. Atomic lists and maps are leaves, although they have parts. */
 export function shapeOf({ type, facts }: Typed): Shape {
   switch (type.kind) {
     case 'ref':
@@ -45,7 +47,7 @@ export function shapeOf({ type, facts }: Typed): Shape {
   }
 }
 
-/** The parts of a value by path element, with the type of each. Undefined: the value is one unit. */
+/** The parts of a value with their types, by path element. Undefined: the value is one unit. */
 function partsOf(value: JsonValue | undefined, typed: Typed): Map<string, { value: JsonValue; typed: Typed }> | undefined {
   const shape = shapeOf(typed);
   if (shape === 'leaf') return undefined;
@@ -70,13 +72,16 @@ export function itemOf({ type }: Typed): Typed {
   return { type: type.kind === 'list' ? type.item : type, facts: undefined };
 }
 
-/** `k:{"name":"web"}` or `v:"x"`; keys in alphabetical order, absent ones by their default. */
+/** The path element of a list element: `k:{"name":"web"}` or `v:"x"`. Keys are in alphabetical order; an absent key has its default. */
 export function elementOf(value: JsonValue, typed: Typed): string {
   if (typed.facts?.listType !== 'map' || !isJsonObject(value)) return `v:${stringifyExact(value)}`;
   return `k:${stringifyExact(Object.fromEntries(elementKeys(value, typed)))}`;
 }
 
-/** The keys by which a list with keys knows an element, in alphabetical order; undefined where it has neither value nor default. */
+/**
+ * The names and values of the keys that identify a list element, in alphabetical order. A value is undefined where there is no default
+ * either.
+ */
 export function elementKeys(value: JsonObject, { type, facts }: Typed): (readonly [string, JsonValue | undefined])[] {
   const itemFacts = type.kind === 'list' && type.item.kind === 'ref' ? typeFacts(type.item.name).byName : undefined;
   return [...(facts?.keys ?? [])].sort().map((key) => [key, value[key] ?? itemFacts?.get(key)?.default] as const);
@@ -90,7 +95,7 @@ export function childOf({ type }: Typed, key: string): Typed | undefined {
   return facts === undefined ? undefined : { type: facts.type, facts };
 }
 
-/** The fields that an applied configuration sets. */
+/** The fields that a value sets. */
 export function fieldsOf(value: JsonValue, typed: Typed): FieldSet {
   const set = emptySet();
   collect(value, typed, [], set);
@@ -113,7 +118,7 @@ function collect(value: JsonValue, typed: Typed, path: string[], set: FieldSet):
   }
 }
 
-/** What changes from `before` to `after`. */
+/** The fields that differ between two values. Undefined: no value. */
 export function compare(before: JsonValue | undefined, after: JsonValue | undefined, typed: Typed): Comparison {
   const comparison = { added: emptySet(), modified: emptySet(), removed: emptySet() };
   compareAt(before, after, typed, [], comparison);
@@ -142,7 +147,7 @@ function compareAt(
       compareAt(undefined, part.value, part.typed, path, found);
       path.pop();
     }
-    // In Go, a struct that is no pointer and a field without omitempty are never absent: they are not added or removed either.
+    // In Go, a struct that is no pointer and a field without omitempty always exist, so they are neither added nor removed.
     if (alwaysThere(typed)) return;
   }
   if (before === undefined) insert(found.added, path);
@@ -154,7 +159,7 @@ function alwaysThere({ type, facts }: Typed): boolean {
   return facts !== undefined && (facts.required || (type.kind === 'ref' && !facts.pointer));
 }
 
-/** `over` merged over `base`: fields and elements of both; where both set a unit, that of `over`. */
+/** `over` merged over `base`: the fields and list elements of both; where both have a unit, that of `over`. */
 export function mergeValues(base: JsonValue | undefined, over: JsonValue, typed: Typed): JsonValue {
   const left = partsOf(base, typed);
   const right = partsOf(over, typed);
@@ -171,8 +176,8 @@ export function mergeValues(base: JsonValue | undefined, over: JsonValue, typed:
 }
 
 /**
- * Applied elements in the order they are applied in (an initContainer put first has to run first); the others, also those that
- * the list holds twice, stay before what came after them.
+ * The order of a merged list. Applied elements have the order of the applied configuration (an init container that is put first must run
+ * first). All other elements, also those that the list has twice, stay before the elements that followed them.
  */
 function inAppliedOrder(
   base: readonly JsonValue[],
@@ -183,7 +188,7 @@ function inAppliedOrder(
   const present = new Set(base.map((value) => elementOf(value, typed)));
   const result: JsonValue[] = [];
   const isApplied = new Set(applied);
-  /** Up to where `applied` has been taken, and the first place from there whose element `base` has, too. */
+  /** How many elements of `applied` are in the result, and the next index of one that `base` has, too. */
   let taken = 0;
   let next = 0;
   const takeTo = (end: number): void => {
@@ -202,7 +207,7 @@ function inAppliedOrder(
   return result;
 }
 
-/** The value without the members of `doomed` and all that is below them; containers that become empty by it go, too. */
+/** The value without the members of `doomed` and all that is below them. Lists and objects that become empty are removed, too. */
 export function removeFields(value: JsonValue, doomed: FieldSet, typed: Typed): JsonValue | undefined {
   if (doomed.member) return undefined;
   const parts = partsOf(value, typed);
