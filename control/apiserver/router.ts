@@ -1,20 +1,20 @@
 /**
- * From a request that has passed all filters to its answer: a resource, a proxied subresource, or one of the fixed paths (health, version,
- * metrics, OpenAPI, discovery).
+ * Answers requests that have passed all filters: resources, subresources that are proxied, and the fixed paths (health, version, metrics,
+ * OpenAPI, discovery).
  */
 import { apiVersionOf } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
-import { bindingResource, reviewResources } from '#api/review-resources.ts';
 import { requestTooLarge } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { ApiServerDeps, ApiServerOptions } from './api-server-deps.ts';
 import { handleIssuerDiscovery } from './authentication/token-issuer-discovery.ts';
 import { handleDiscovery } from './discovery/discovery.ts';
 import type { ServedGroups } from './discovery/served-groups.ts';
-import { handleBinding } from './kinds/core/pod/binding.ts';
+import { createOnlyKinds } from './kinds/create-only.ts';
 import type { ProxiedRequest, StreamProxy } from './proxy/stream-proxy.ts';
 import { admitConnect } from './rest/admitted.ts';
-import { allowsConversion, type Exchange, type Parts } from './rest/exchange.ts';
+import { type CreateOnlyExchange, findCreateOnly, handleCreateOnly } from './rest/create-only.ts';
+import { allowsConversion, type Parts } from './rest/exchange.ts';
 import { negotiate, wantsPretty } from './rest/negotiation.ts';
 import { maxBodyBytes } from './rest/request-body.ts';
 import type { RequestInfo } from './rest/request-info.ts';
@@ -26,12 +26,12 @@ import {
   methodNotAllowed,
 } from './rest/resource-handler.ts';
 import { bytesResponse, jsonResponse, pageNotFound } from './rest/responses.ts';
-import { handleReview } from './rest/reviews.ts';
 import type { ServedRequest } from './serving/filter-chain.ts';
 import { type HealthCheck, handleHealth } from './serving/health.ts';
 import type { ApiServerMetrics } from './serving/metrics.ts';
 import { versionInfo } from './serving/version.ts';
 
+/** What the router needs. */
 export interface RouterDeps {
   build: ApiServerOptions['build'];
   serverAddress: string | undefined;
@@ -39,18 +39,19 @@ export interface RouterDeps {
   proxy: StreamProxy | undefined;
   parts: Parts;
   metrics: ApiServerMetrics;
-  /** The groups of the catalog, as discovery tells them. */
+  /** The groups of the catalog, for discovery. */
   served: () => ServedGroups;
   /** Read at every request: checks may be added at any time. */
   checks: readonly HealthCheck[];
-  /** Requests for resources wait for it. Rejects when the store cannot be read: the request fails with that. */
+  /** Requests for resources wait for it. When it rejects (the store cannot be read), they fail with its error. */
   ready: Promise<void>;
   /** Aborts when the kind with this id is removed; undefined for kinds that stay. */
   endOf(id: string): AbortSignal | undefined;
-  /** Ends watches and other long requests. */
+  /** Aborts at the shutdown; ends watches and other long requests. */
   shutdown: AbortSignal;
 }
 
+/** The routes of one API server. */
 export class Router {
   readonly #deps: RouterDeps;
 
@@ -58,7 +59,7 @@ export class Router {
     this.#deps = deps;
   }
 
-  /** @throws ApiError for an answer */
+  /** Answers a request. @throws ApiError, which the filters turn into an answer */
   async serve(served: ServedRequest): Promise<TransportResponse> {
     const { request, info } = served;
     if ((request.body?.length ?? 0) > maxBodyBytes) throw requestTooLarge(`Request entity too large: limit is ${maxBodyBytes}`);
@@ -69,27 +70,28 @@ export class Router {
     const { parts, proxy, ready, shutdown, endOf } = this.#deps;
     const { request, info, user, warnings } = served;
     const resource = findResource(parts.catalog.resources, info);
-    const review = reviewOf(info);
-    if (resource === undefined && review === undefined && !isBinding(info)) return pageNotFound();
+    const createOnly = findCreateOnly(createOnlyKinds, info);
+    if (resource === undefined && createOnly === undefined) return pageNotFound();
     await ready;
     const connected = findConnect(parts.catalog, info);
     if (connected !== undefined && proxy !== undefined) return await this.#serveProxied(proxy, served, connected);
     const ends = [shutdown, request.signal, resource === undefined ? undefined : endOf(resource.id)];
-    const exchange: Omit<Exchange, 'resource'> = {
+    const exchange: CreateOnlyExchange = {
       parts,
       request,
       info,
       user,
+      // What is not stored has no Table.
       accepted: negotiate(
         request.headers['accept'],
-        (convert, format) => review === undefined && allowsConversion(convert, format),
+        (convert, format) => resource !== undefined && allowsConversion(convert, format),
       ),
       pretty: wantsPretty(info.query, request.headers['user-agent']),
       warnings,
       signal: AbortSignal.any(ends.filter((one) => one !== undefined)),
     };
-    if (review !== undefined) return await handleReview(exchange, review);
-    if (resource === undefined) return await handleBinding(exchange);
+    if (createOnly !== undefined) return await handleCreateOnly(createOnly, exchange);
+    if (resource === undefined) return pageNotFound();
     return await handleResource({ ...exchange, resource });
   }
 
@@ -135,19 +137,6 @@ export class Router {
     if (info.path === '/') return jsonResponse(200, { paths: rootPaths });
     return pageNotFound();
   }
-}
-
-function isBinding(info: RequestInfo): boolean {
-  const { group, version, plural } = bindingResource;
-  return info.group === group && info.version === version && info.resource === plural;
-}
-
-/** The review (TokenReview, SubjectAccessReview, …) that the request creates; undefined: it is about something else. */
-function reviewOf(info: RequestInfo): (typeof reviewResources)[number] | undefined {
-  return reviewResources.find(
-    ({ group, version, plural, namespaced }) =>
-      group === info.group && version === info.version && plural === info.resource && namespaced === (info.namespace !== ''),
-  );
 }
 
 /** What `GET /` lists, as upstream lists its own. */

@@ -11,16 +11,16 @@ import type { WriteContext } from '../registry/write-request.ts';
 import type { Exchange } from './exchange.ts';
 import type { RequestInfo } from './request-info.ts';
 
-/** An object that has passed the mutating plugins, and still has to pass the validating ones. */
+/** The second half of an admission: the mutating plugins have run, the validating ones have not. */
 export interface Admitted {
-  /** @throws ApiError as a plugin says */
+  /** Runs the validating plugins. @throws ApiError when a plugin refuses */
   validate(): Promise<void>;
 }
 
 /**
- * A POST of `object`, which plugins may change.
+ * Runs the mutating plugins on a POST of `object`, which they may change.
  * @param resource what the URL names: of a subresource, the resource that has it
- * @throws ApiError as a plugin says
+ * @throws ApiError when a plugin refuses
  */
 export async function admitted(
   { parts: { admission }, info }: Pick<Exchange, 'parts' | 'info'>,
@@ -47,9 +47,9 @@ export async function admitted(
 }
 
 /**
- * Admits a connection to somebody else: mutating and validating plugins at once.
+ * Runs the mutating and the validating plugins on a connect (exec, port-forward, proxy), which a kubelet, a pod or a service will answer.
  * @param options of the connect, with their type: `PodExecOptions`
- * @throws ApiError as a plugin says
+ * @throws ApiError when a plugin refuses
  */
 export async function admitConnect(
   admission: AdmissionChain,

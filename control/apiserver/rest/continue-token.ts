@@ -11,18 +11,23 @@ import { isInt64 } from '#api/int64.ts';
 import { isJsonObject, type JsonValue } from '#api/json.ts';
 import { badRequest } from '#api/status.ts';
 
+/** Where a chunked list goes on. */
 export interface ContinueToken {
-  /** The revision of the first chunk; -1: continue at the latest one, not consistent with the chunks before. May be a bigint (`api/int64.ts`). */
+  /**
+   * The revision of the first chunk; -1: continue at the latest one, not consistent with the chunks before. May be a bigint
+   * (`api/int64.ts`).
+   */
   revision: number;
   /** The key at which the next chunk begins, relative to the list's key prefix. */
   startKey: string;
 }
 
+/** The token as text. */
 export function encodeContinue({ revision, startKey }: ContinueToken): string {
   return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: revision, start: startKey })).toString('base64url');
 }
 
-/** @throws ApiError 400 with Go's text for what is wrong */
+/** Reads a token. @throws ApiError 400 with Go's text for a malformed one */
 export function decodeContinue(token: string): ContinueToken {
   try {
     return decode(token);
@@ -44,7 +49,7 @@ function decode(token: string): ContinueToken {
 
 const digits = /^[A-Za-z0-9_-]$/;
 
-/** `base64.RawURLEncoding`: line ends are passed over, padding is none of its digits. @throws Error with Go's text */
+/** Decodes like Go's `base64.RawURLEncoding`: line ends are ignored, padding is refused. @throws Error with Go's text */
 function fromBase64(text: string): Buffer {
   const bytes = Buffer.from(text);
   let inGroup = 0;
@@ -57,7 +62,10 @@ function fromBase64(text: string): Buffer {
   return Buffer.from(text, 'base64url');
 }
 
-/** Go takes names in any case, null as absent, and tells the first value of a wrong type. @throws Error with Go's text */
+/**
+ * Reads the fields like Go: names in any case, null as absent; the error names the first value of a wrong type.
+ * @throws Error with Go's text
+ */
 function fieldsOf(value: JsonValue): { v: string; rv: number; start: string } {
   const fields = { v: '', rv: 0, start: '' };
   if (value === null) return fields;

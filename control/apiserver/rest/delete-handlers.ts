@@ -22,6 +22,7 @@ import { objectResponse, piecesResponse } from './responses.ts';
 /** How many deletions of one collection run at the same time (`DeleteCollectionWorkers`, raised: our store commits in groups). */
 const collectionWorkers = 16;
 
+/** DELETE of one object. @throws ApiError */
 export async function handleDelete(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const options = await readDeleteOptions(exchange);
@@ -48,7 +49,10 @@ function deletedStatus({ resource, accepted, pretty }: Exchange, { object }: Cac
   );
 }
 
-/** From the body; the query counts only when there is none, `dryRun` included (apiserver `handlers/delete.go`). @throws ApiError 400, 422 */
+/**
+ * The options of a DELETE, from its body. Without a body, from the query, `dryRun` included (apiserver `handlers/delete.go`).
+ * @throws ApiError 400, 422
+ */
 export async function readDeleteOptions(exchange: Exchange): Promise<Partial<DeleteOptions>> {
   const { request, info } = exchange;
   let options: Partial<DeleteOptions>;
@@ -77,7 +81,10 @@ async function decodeDeleteOptions(
   return value as Partial<DeleteOptions>;
 }
 
-/** DeleteOptions is registered in every group and version, and clients use any of them: whichever the body names is accepted. */
+/**
+ * The version that the body names. DeleteOptions is registered in every group and version, and clients use any of them, so each is
+ * accepted.
+ */
 function statedVersion(body: Uint8Array, contentType: string | undefined, group: string): string {
   const own = group === '' ? 'v1' : `${group}/v1`;
   try {

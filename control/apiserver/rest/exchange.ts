@@ -1,4 +1,4 @@
-/** One request for a resource, as its handlers see it: what it asks, who asks, and the parts of the server that answer. */
+/** One request for a resource, as its handlers get it: what it asks, who asks, and the parts of the server that handlers use. */
 import type { KubeObject } from '#api/meta.ts';
 import { apiVersionOf } from '#api/meta.ts';
 import type { Resource, Subresource } from '#api/resources.ts';
@@ -28,7 +28,7 @@ import { bytesResponse } from './responses.ts';
 import { parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
 import { encodeAny, encodeObject } from './wire.ts';
 
-/** The parts that handlers work with. */
+/** The parts of the server that handlers use. */
 export interface Parts {
   store: Store;
   clock: Clock;
@@ -67,11 +67,11 @@ export type SubresourceHandler = (exchange: Exchange) => Promise<TransportRespon
 
 /** One subresource, as the kind's room declares it. Routes, discovery and OpenAPI follow from it. */
 export interface ServedSubresource {
-  /** What its bodies are. Absent: the kind itself, as with `status`. */
+  /** The kind of its bodies. Absent: the kind that has the subresource, as for `status`. */
   carries?: { group: string; version: string; kind: string };
-  /** Who answers, by verb; other verbs get 405. */
+  /** The handler of each verb; other verbs get 405. */
   handlers?: Readonly<Partial<Record<'create' | 'delete' | 'get' | 'patch' | 'update', SubresourceHandler>>>;
-  /** In place of handlers: somebody else answers, a kubelet or a pod. */
+  /** Instead of handlers: the request is passed on to a kubelet, a pod or a service. */
   connect?: Connect;
 }
 
@@ -83,7 +83,7 @@ export interface ComputedKind {
   singular: string;
 }
 
-/** A kind with all that its routes need. */
+/** A kind with its subresources: all that routes need. */
 export interface RestKind extends ServedKind {
   /** By name: `status`, `scale`. Its row must list the same: see {@link subresourceRows}. */
   subresources?: Readonly<Record<string, ServedSubresource>>;
@@ -91,7 +91,7 @@ export interface RestKind extends ServedKind {
   computed?: ComputedKind;
 }
 
-/** What the row of a kind says of these subresources. Pure. */
+/** The subresources as the kind's row lists them, for discovery and OpenAPI. Pure. */
 export function subresourceRows(
   { group, version, kind }: Pick<Resource, 'group' | 'version' | 'kind'>,
   subresources: Readonly<Record<string, ServedSubresource>>,
@@ -104,21 +104,25 @@ export function subresourceRows(
     });
 }
 
-/** Conversions that every resource endpoint offers; protobuf has no Table. */
+/** Whether an answer can be converted so: Table and PartialObjectMetadata are offered for every resource, but Table not as protobuf. */
 export function allowsConversion({ kind, group, version }: Conversion, format: string): boolean {
   if (group !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1')) return false;
   if (kind === 'Table') return format !== 'protobuf';
   return kind === 'PartialObjectMetadata' || kind === 'PartialObjectMetadataList';
 }
 
+/** The type that bodies of the resource must have. */
 export const typeOf = (resource: Resource): ExpectedType => ({
   apiVersion: apiVersionOf(resource.group, resource.version),
   kind: resource.kind,
   type: resource.schema,
 });
 
-/** @param optionsKind the options object that upstream names in errors: `CreateOptions` */
-export function writeContext(exchange: Exchange, optionsKind: string, dryRun?: boolean): WriteContext {
+/**
+ * Who writes and how, as the registry and admission need it.
+ * @param optionsKind the options object that upstream names in errors: `CreateOptions`
+ */
+export function writeContext(exchange: Omit<Exchange, 'resource'>, optionsKind: string, dryRun?: boolean): WriteContext {
   const { parts, request, info, user } = exchange;
   return {
     user,
@@ -136,7 +140,7 @@ export function respondWith(exchange: Exchange, status: number, cached: CachedOb
   return respondAs(exchange, status, cached, exchange.resource.schema, exchange.parts.registry.strategy(exchange.resource));
 }
 
-/** The same for an object of another type, which may have columns of its own. */
+/** Like {@link respondWith}, for an object of another type, which may have columns of its own. */
 export function respondAs(
   { accepted: { format, convert }, pretty, parts, info }: Exchange,
   status: number,

@@ -1,19 +1,20 @@
-/** Watch frames put together: all watchers of the same changes are sent the same bytes. */
+/** Watch frames joined into one piece. Watchers of the same changes share the piece, so that it is joined once. */
 
 interface Joined {
   frames: readonly Uint8Array[];
   piece: Uint8Array;
 }
 
-/** So many are kept: watchers of the same changes ask one after the other, but in several formats. */
+/** How many pieces are kept. Few are enough: watchers of the same changes ask one after the other, in a handful of formats. */
 const keptPieces = 8;
-/** Larger ones are made for each, so that none of them stays. */
+/** In bytes. A larger piece is not kept: it is joined again for each watcher. */
 const maxKeptBytes = 64 * 1024;
 
+/** The pieces that were joined last. */
 export class JoinedFrames {
   #kept: Joined[] = [];
 
-  /** @param frames some, and they are not changed afterwards */
+  /** The frames as one piece. @param frames at least one; never changed afterwards */
   of(frames: readonly Uint8Array[]): Uint8Array {
     if (frames.length === 1) return frames[0] as Uint8Array;
     const known = this.#kept.find((one) => isSame(one.frames, frames));

@@ -9,6 +9,7 @@ import { parseUint64 } from '#api/int64.ts';
 import { readQueryOptions } from '#api/query-options.ts';
 import { badRequest, invalid } from '#api/status.ts';
 
+/** The options of a list, watch or deletecollection. */
 export interface ListQuery {
   labelSelector: string;
   fieldSelector: string;
@@ -19,11 +20,11 @@ export interface ListQuery {
   watch: boolean;
   allowWatchBookmarks: boolean;
   sendInitialEvents: boolean | undefined;
-  /** undefined: the server chooses. */
+  /** Undefined: the server chooses. */
   timeoutSeconds: number | undefined;
 }
 
-/** @throws ApiError 400 for values that do not parse, 422 for combinations that make no sense */
+/** Reads and checks the options. @throws ApiError 400 for values that do not parse, 422 for combinations that are not allowed */
 export function parseListQuery(query: URLSearchParams, watch: boolean): ListQuery {
   const options = readQueryOptions('ListOptions', query);
   const timeoutSeconds = Number(options.timeoutSeconds ?? 0n);
@@ -41,7 +42,7 @@ export function parseListQuery(query: URLSearchParams, watch: boolean): ListQuer
 
 /**
  * A resourceVersion as a number; 0 for none. Beyond 2^53, where no store's revision ever is, it may be off by some.
- * @throws ApiError 400 for what is no number of 64 bits without a sign
+ * @throws ApiError 400 for a text that is no unsigned 64-bit number
  */
 export function parseRevision(text: string): number {
   if (text === '') return 0;

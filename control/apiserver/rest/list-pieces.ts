@@ -20,7 +20,7 @@ export const pieceBytes = 16 * 1024;
 const comma = Buffer.from(',');
 const openBrace = Buffer.from('{');
 
-/** Puts small parts together to pieces of about {@link pieceBytes}; what is large goes as it is. */
+/** Joins small parts into pieces of about {@link pieceBytes}; a large part stays as it is. */
 function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
   let gathering: Uint8Array[] = [];
   let bytes = 0;
@@ -70,7 +70,10 @@ function* jsonParts(envelope: JsonObject, items: readonly CachedObject[]): Gener
   yield Buffer.from(']}\n');
 }
 
-/** Protobuf writes lengths before contents: all items are encoded once for their lengths and, unless the cache keeps them, again to be sent. */
+/**
+ * A list as protobuf, which writes lengths before contents. So all items are encoded once for their lengths, and those that the cache did not
+ * keep are encoded again to be sent.
+ */
 function* protobufParts<T>(
   items: readonly T[],
   encode: (item: T) => Uint8Array,
@@ -98,7 +101,7 @@ export interface ListEnvelope extends JsonObject {
 }
 
 /**
- * Any object that ends in a long list: `envelope` and, under `field`, what `make` makes of each of `items`.
+ * Any object with a long list: `envelope`, and under `field` the result of `make` for each of `items`.
  * @throws ApiError 406 when protobuf has no such type
  */
 export function collectionPieces<T>(
@@ -157,7 +160,7 @@ function* prettyParts<T>(
   yield Buffer.from(separator === '' ? ']\n}' : '\n  ]\n}');
 }
 
-/** YAML keys are sorted: some of the envelope's come after the list. */
+/** YAML keys are sorted, so some keys of the envelope come after the list. */
 function* yamlParts<T>(
   envelope: JsonObject,
   field: string,

@@ -19,13 +19,17 @@ import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { type ListQuery, parseRevision } from './list-options.ts';
 import type { Predicate } from './predicate.ts';
 
+/** A list, or one chunk of it. */
 export interface ListResult {
   items: CachedObject[];
   revision: number;
+  /** The token of the next chunk; empty: there is none. */
   continue: string;
+  /** How many objects come after this chunk; undefined: unknown (with selectors, as upstream), or none. */
   remaining: number | undefined;
 }
 
+/** What lists are made of. */
 export interface ListingDeps {
   catalog: Pick<KindCatalog, 'fromStored'>;
   feed: CacheFeed;
@@ -40,12 +44,13 @@ const compactedContinueMessage =
   'Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted ' +
   'between the time the first chunk was returned and now may show up in the list.';
 
-/** From the store so many objects at a time. */
+/** How many objects are read from the store at a time. */
 const storeChunk = 500;
 
 /**
- * @param list is told of objects that the caches do not share
- * @throws ApiError 400, 410 `Expired`, 429 where lists under way hold too much, 504 for a revision that does not come
+ * The objects of a list request.
+ * @param list counts the objects that are read from the store, which the caches do not share
+ * @throws ApiError 400, 410 `Expired`, 429 when lists that are being sent hold too much memory, 504 for a revision that is not reached in time
  */
 export async function listObjects(
   deps: ListingDeps,
@@ -68,7 +73,8 @@ export async function listObjects(
 }
 
 /**
- * @param resourceVersion as the client named it
+ * Waits until the caches are at least at a revision.
+ * @param resourceVersion as the client wrote it
  * @throws ApiError 400 as `parseRevision`; 504 `Timeout` with upstream's cause when the revision is not reached in time
  */
 export async function untilNotOlderThan(feed: CacheFeed, resourceVersion: string): Promise<void> {
@@ -182,7 +188,7 @@ async function listAt(
   }
 }
 
-/** Undefined for what cannot be read: it is left out, as in the caches, so that the others are listed. */
+/** Decodes a stored object; undefined when that fails: the object is left out, as in the caches, so that the others can be listed. */
 function decodeEntry({ decode, log }: ListingDeps, resource: Resource, entry: StoreEntry): CachedObject | undefined {
   try {
     return new CachedObject(

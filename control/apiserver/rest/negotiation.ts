@@ -7,8 +7,10 @@
 import { ownValue } from '#api/own-value.ts';
 import { notAcceptable, unsupportedMediaType } from '#api/status.ts';
 
+/** How a body is encoded. */
 export type Format = 'json' | 'yaml' | 'protobuf';
 
+/** The format of each media type. */
 export const formats: Readonly<Record<string, Format>> = {
   'application/json': 'json',
   'application/yaml': 'yaml',
@@ -21,6 +23,7 @@ const contentTypes: Readonly<Record<Format, string>> = {
   protobuf: 'application/vnd.kubernetes.protobuf',
 };
 
+/** The `Content-Type` of an answer. @param stream of a watch, whose frames have a media type of their own in protobuf */
 export function contentTypeOf(format: Format, stream = false): string {
   return stream && format === 'protobuf' ? 'application/vnd.kubernetes.protobuf;stream=watch' : contentTypes[format];
 }
@@ -32,6 +35,7 @@ export interface Conversion {
   version: string;
 }
 
+/** What the answer will look like. */
 export interface Accepted {
   format: Format;
   convert: Conversion | undefined;
@@ -43,7 +47,7 @@ interface Clause {
   quality: number;
 }
 
-/** Clients name a handful; a header of a megabyte is not worth the time. */
+/** How many clauses of `Accept` are read: clients send a handful, and reading a megabyte of them would only cost time. */
 const maxClauses = 100;
 
 function parseAccept(header: string): Clause[] {
@@ -85,7 +89,7 @@ export function negotiate(header: string | undefined, allows: (convert: Conversi
   throw notAcceptable(`only the following media types are accepted: ${Object.keys(formats).join(', ')}`);
 }
 
-/** Answers about errors must go out whatever the client accepts. */
+/** The format of an error. An error must be answered in some format, whatever the client accepts. */
 export function negotiateLeniently(header: string | undefined): Format {
   for (const { type } of parseAccept(header ?? '')) {
     const format = formatOf(type);
@@ -94,7 +98,7 @@ export function negotiateLeniently(header: string | undefined): Format {
   return 'json';
 }
 
-/** @throws ApiError 415 for a body that is in no known format */
+/** The format of a request body. @throws ApiError 415 for an unknown media type */
 export function bodyFormat(contentType: string | undefined): Format {
   const type = mediaTypeOf(contentType);
   if (type === '') return 'json';
@@ -112,7 +116,7 @@ export function mediaTypeOf(contentType: string | undefined): string {
   return (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
-/** `pretty` in the query, or a browser, curl or wget. */
+/** Whether the answer is indented: on `pretty` in the query, or for a browser, curl or wget. */
 export function wantsPretty(query: URLSearchParams, userAgent: string | undefined): boolean {
   const asked = query.get('pretty');
   if (asked !== null && asked !== '') return ['1', 't', 'true', 'T', 'TRUE', 'True'].includes(asked);

@@ -11,17 +11,19 @@ import { badRequest } from '#api/status.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import type { Strategy } from '../registry/strategy.ts';
 
+/** Which objects a request selects. */
 export interface Predicate {
-  /** Matches everything. */
+  /** Whether all objects match. */
   empty: boolean;
   matches(object: CachedObject): boolean;
-  /** The one name that can match. */
+  /** The only name that can match; undefined: any name can. */
   name: string | undefined;
 }
 
+/** The predicate of a request without selectors. */
 export const everything: Predicate = { empty: true, matches: () => true, name: undefined };
 
-/** @throws ApiError 400 for a selector that does not parse or names a field that cannot be selected by */
+/** Reads the selectors. @throws ApiError 400 for one that does not parse, or for a field that the kind cannot be selected by */
 export function parsePredicate(strategy: Strategy, labelSelector: string, fieldSelector: string): Predicate {
   if (labelSelector === '' && fieldSelector === '') return everything;
   try {

@@ -19,6 +19,7 @@ import { type IncludeObject, parseIncludeObject, toPartialMetadata, toRow, toTab
 import { type ServedEvent, WatchStream } from './watching.ts';
 import { anyWatchFrame, type EncodeOptions, type StreamFormat, sharedWatchFrame, watchFrame } from './wire.ts';
 
+/** GET of one object. @throws ApiError */
 export async function handleGet(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const { computed } = parts.catalog.kind(resource);
@@ -32,6 +33,7 @@ export async function handleGet(exchange: Exchange): Promise<TransportResponse> 
   return respondWith(exchange, 200, await parts.registry.get(resource, info));
 }
 
+/** GET of a list. @throws ApiError */
 export async function handleList(exchange: Exchange): Promise<TransportResponse> {
   const list = exchange.parts.feed.lists.begin();
   try {
@@ -68,6 +70,7 @@ function itemsAnswer(exchange: Exchange, items: readonly CachedObject[], metadat
   return piecesResponse(200, contentType, convertedPieces(exchange, items, metadata, options));
 }
 
+/** The metadata of a list. */
 export function listMeta({ revision, continue: token, remaining }: ListResult): ListMeta {
   return {
     resourceVersion: String(revision),
@@ -76,6 +79,7 @@ export function listMeta({ revision, continue: token, remaining }: ListResult): 
   };
 }
 
+/** The type of a list of the resource. */
 export function listKind({ resource }: Exchange) {
   return { apiVersion: apiVersionOf(resource.group, resource.version), kind: `${resource.kind}List`, itemType: resource.schema };
 }
@@ -107,7 +111,10 @@ function convertedPieces(
   return collectionPieces(envelope, 'items', items, ({ object }) => toPartialMetadata(object, version), options);
 }
 
-/** Also the legacy `/watch/pods` and `/watch/pods/x`. */
+/**
+ * A watch; also by the old paths `/watch/pods` and `/watch/pods/x`.
+ * @throws ApiError before the stream begins; later errors are events of the stream
+ */
 export async function handleWatch(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, resource, accepted, signal } = exchange;
   const { format } = accepted;
@@ -120,7 +127,7 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   const fields =
     info.name === '' ? query.fieldSelector : [query.fieldSelector, `metadata.name=${info.name}`].filter(Boolean).join(',');
   const predicate = parsePredicate(parts.registry.strategy(resource), query.labelSelector, fields);
-  // Asked here so that a bad revision is an ordinary 400, not a broken stream.
+  // Checked before the stream begins, so that a malformed revision is answered with 400.
   parseRevision(query.resourceVersion);
   const include = parseIncludeObject(info.query);
   const frames = new Frames(exchange, format, include);
@@ -129,12 +136,12 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   return { status: 200, headers: { 'content-type': contentTypeOf(format, true) }, body, over: body.over };
 }
 
-/** Events as one client gets them. */
+/** The events of one watch as frames, in the format and shape that the client accepts. */
 class Frames {
   readonly #exchange: Exchange;
   readonly #format: StreamFormat;
   readonly #include: IncludeObject;
-  /** A Table's columns come with the first frame only. */
+  /** Whether the next frame is the first: only the first Table names the columns. */
   #headers = true;
 
   constructor(exchange: Exchange, format: StreamFormat, include: IncludeObject) {
@@ -143,7 +150,7 @@ class Frames {
     this.#include = include;
   }
 
-  /** Small frames together, in pieces of about {@link pieceBytes}. */
+  /** The events as pieces of about {@link pieceBytes}; small frames are joined. */
   *pieces(events: readonly ServedEvent[]): Generator<Uint8Array> {
     let gathered: Uint8Array[] = [];
     let bytes = 0;
@@ -162,7 +169,7 @@ class Frames {
     if (bytes > 0) yield this.#joined(gathered, last);
   }
 
-  /** Initial events are each client's own. */
+  /** Joins frames. Initial events are different for each watch, so their pieces are not shared. */
   #joined(frames: readonly Uint8Array[], last: ServedEvent | undefined): Uint8Array {
     const isOwn = last !== undefined && 'isInitial' in last && last.isInitial === true;
     return isOwn && frames.length > 1 ? Buffer.concat(frames) : this.#exchange.parts.joined.of(frames);
@@ -211,7 +218,7 @@ function convertOne(
   const isBookmark = object.metadata.uid === undefined;
   const options = { include, headers, version: convert.version, nowMs: parts.clock.now() };
   if (!isBookmark) return toTable(strategy, [object], { resourceVersion }, options);
-  // A bookmark has nothing that columns could show; upstream sends a row with empty cells, its metadata is what counts.
+  // A bookmark has no fields to show: as upstream, it is a row with empty cells, and clients read its metadata.
   const table = toTable(strategy, [], { resourceVersion }, options);
   const cells = (strategy.table?.columns ?? [{}, {}]).map(() => null);
   return { ...table, rows: [{ cells, object: toPartialMetadata(object, convert.version) }] };

@@ -23,14 +23,15 @@ import { bodyFormat, type Format } from './negotiation.ts';
 /** 3 MiB: what etcd takes in one request, doubled for JSON (apiserver `DefaultMaxRequestBodyBytes`). */
 export const maxBodyBytes = 3 * 1024 * 1024;
 
+/** The type that an endpoint takes. */
 export interface ExpectedType {
   apiVersion: string;
   kind: string;
-  /** In the schema facts. */
+  /** Its name in the schema facts: `core/v1.Pod`. */
   type: string;
 }
 
-/** @throws ApiError 422 for a value that is none of the three */
+/** The query's `fieldValidation`; by default `Warn`. @throws ApiError 422 for an unknown value */
 export function parseFieldValidation(query: URLSearchParams, optionsKind: string): FieldValidation {
   const { fieldValidation: value } = readQueryOptions('CreateOptions', query);
   if (value === '') return 'Warn';
@@ -40,7 +41,7 @@ export function parseFieldValidation(query: URLSearchParams, optionsKind: string
   ]);
 }
 
-/** @throws ApiError 422 for anything but `All` */
+/** Whether the request is a dry run. @throws ApiError 422 for a value other than `All` */
 export function parseDryRun(values: readonly string[], optionsKind: string): boolean {
   if (values.some((value) => value !== 'All'))
     throw invalid({ group: 'meta.k8s.io', name: optionsKind }, '', [notSupported('dryRun', values, ['All'])]);
@@ -52,7 +53,7 @@ const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
 const codePoint = (character: string): string =>
   `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
 
-/** The field manager of a write: as given, else the user agent's first word. @throws ApiError 422 */
+/** The field manager of a write: from the query, else the user agent up to its first `/`. @throws ApiError 422 */
 export function parseFieldManager(query: URLSearchParams, userAgent: string | undefined, optionsKind: string): string {
   const { fieldManager: given } = readQueryOptions('CreateOptions', query);
   const problems: FieldError[] = [];
@@ -69,7 +70,7 @@ export function parseFieldManager(query: URLSearchParams, userAgent: string | un
 
 /**
  * Decodes the body as the type that the endpoint takes.
- * @param warn called for each unknown field with `Warn`
+ * @param warn is called for each unknown field when `validation` is `Warn`
  * @throws ApiError 400, 415
  */
 export function decodeBody(
@@ -99,7 +100,7 @@ interface FoundType {
   kind: string;
 }
 
-/** Decoding as JSON: a YAML body that was converted for that is not converted again. */
+/** The type that the body names. `yaml`: the body as JSON where it is YAML, so that it is not converted twice. */
 function typeOf(body: Uint8Array, format: Format, expected: ExpectedType): { found: FoundType; yaml: ConvertedYaml | undefined } {
   try {
     const yaml = format === 'yaml' ? yamlToJson(body) : undefined;
@@ -149,7 +150,7 @@ function cannotHandle({ apiVersion, kind }: FoundType, expected: ExpectedType, w
   return badRequest(`${kind} in version ${JSON.stringify(version)} cannot be handled as a ${expected.kind}: ${why}`);
 }
 
-/** The text for bytes of which not even the kind can be told. */
+/** The error for a body whose kind cannot be read. */
 function unrecognized(body: Uint8Array, expected: ExpectedType, error: unknown) {
   if (!(error instanceof DecodeError) && !(error instanceof ProtobufError)) return error;
   return badRequest(
@@ -157,7 +158,7 @@ function unrecognized(body: Uint8Array, expected: ExpectedType, error: unknown) 
   );
 }
 
-/** The first bytes, as they are when they print, in hexadecimal otherwise (`summarizeData`). */
+/** The first bytes of a body for an error text: as they are when they look like JSON, else in hexadecimal (upstream's `summarizeData`). */
 function summary(body: Uint8Array): string {
   const limit = 30;
   if (body.length === 0) return '<empty>';

@@ -7,6 +7,7 @@
 import { queryBool } from '#api/query-options.ts';
 import { parseQuery, parseTarget } from '../serving/request-target.ts';
 
+/** What a request asks, from its method and path. Fields that the path does not name are empty. */
 export interface RequestInfo {
   /** Percent-decoded, without query. */
   path: string;
@@ -35,7 +36,7 @@ const methodVerbs: Readonly<Record<string, string>> = {
 
 const namespaceSubresources = new Set(['status', 'finalize']);
 
-/** @param target what {@link parseTarget} cannot read is about nothing that is served */
+/** Reads method and request target. A target that `parseTarget` cannot read is no resource, so no route matches it. */
 export function parseRequestInfo(method: string, target: string): RequestInfo {
   const { path, rawQuery } = parseTarget(method, target) ?? { path: target, rawQuery: '' };
   const query = parseQuery(rawQuery);
@@ -52,7 +53,7 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
     subresource: '',
     rest: [],
   };
-  // Trailing slashes are passed over, as go-restful does; with any other empty part no route matches.
+  // As in go-restful, trailing slashes are ignored, and with any other empty part no route matches.
   if (!path.startsWith('/') || path.startsWith('//')) return info;
   let parts = path.slice(1).split('/');
   parts = parts.slice(0, parts.findLastIndex((part) => part !== '') + 1);
@@ -62,7 +63,7 @@ export function parseRequestInfo(method: string, target: string): RequestInfo {
   info.version = (prefix === 'apis' ? parts[2] : parts[1]) ?? '';
   if (info.version === '' || (prefix === 'apis' && info.group === '')) return info;
   parts = parts.slice(prefix === 'apis' ? 3 : 2);
-  // Behind a subresource the path belongs to whoever is proxied to.
+  // What follows a subresource is a path of the server that is proxied to.
   const named = parts[0] === 'watch' ? parts.slice(1, 6) : parts.slice(0, 5);
   if (named.slice(0, parts.includes('proxy') ? parts.indexOf('proxy') : undefined).includes('')) return info;
   info.isResource = true;

@@ -11,22 +11,22 @@ import { handleGet, handleList, handleWatch } from './read-handlers.ts';
 import type { RequestInfo } from './request-info.ts';
 import { handleCreate, handlePatch, handleUpdate } from './write-handlers.ts';
 
-/** The resource that the path names; undefined where upstream has no route either (404, plain text). */
+/** The resource that the path names; undefined: none (as upstream, the answer is 404 in plain text). */
 export function findResource(catalog: ResourceCatalog, info: RequestInfo): Resource | undefined {
   const resource = catalog.find(info.group, info.version, info.resource);
   if (resource === undefined) return undefined;
-  // Of a namespace's own path the request info says that it is in that namespace, too.
+  // A path such as /api/v1/namespaces/x counts as a request in namespace x, although namespaces are not namespaced.
   if (!resource.namespaced && info.namespace !== '' && resource.plural !== 'namespaces') return undefined;
-  // All namespaces at once: only to list, watch (and create, which is then refused).
+  // Without a namespace, namespaced objects can only be listed and watched (a POST gets its own error later).
   if (resource.namespaced && info.namespace === '' && info.name !== '' && info.verb !== 'watch') return undefined;
   if (info.subresource !== '' && !resource.subresources.some(({ name }) => name === info.subresource)) return undefined;
   return resource;
 }
 
-/** A subresource that somebody else answers. */
+/** A subresource whose requests are passed on to a kubelet, a pod or a service. */
 export type ConnectedSubresource = Required<Pick<ServedSubresource, 'connect' | 'carries'>>;
 
-/** The connect that the path names; undefined: it names something else, which is answered here. */
+/** The connect that the path names; undefined: the request is answered by this server. */
 export function findConnect(catalog: KindCatalog<RestKind>, info: RequestInfo): ConnectedSubresource | undefined {
   const resource = info.subresource === '' ? undefined : findResource(catalog.resources, info);
   if (resource === undefined) return undefined;
@@ -34,11 +34,11 @@ export function findConnect(catalog: KindCatalog<RestKind>, info: RequestInfo): 
   return connect === undefined ? undefined : { connect, carries };
 }
 
-/** What go-restful answers for a path that exists, with a method that does not. */
+/** go-restful's error for a path that exists, with a method that does not. */
 export const methodNotAllowed = () =>
   failure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 
-/** @throws ApiError 405, and whatever the handler throws */
+/** Calls the handler of the request's verb. @throws ApiError 405, and what the handler throws */
 export async function handleResource(exchange: Exchange): Promise<TransportResponse> {
   const { info, resource, warnings } = exchange;
   if (resource.deprecation !== undefined) warnings.add(resource.deprecation);

@@ -12,6 +12,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield bytes;
 }
 
+/** An answer whose body is complete. */
 export function bytesResponse(
   status: number,
   contentType: string,
@@ -25,9 +26,12 @@ export function bytesResponse(
   };
 }
 
-/** Whole where it is one piece; else each piece is made when the client has taken those before. */
+/**
+ * An answer in pieces, each made when the client has taken those before. A body of one piece is sent as a whole.
+ * @throws what making the first piece throws
+ */
 export function piecesResponse(status: number, contentType: string, pieces: Iterator<Uint8Array>): TransportResponse {
-  // What cannot be encoded at all is told here, while there can still be another answer.
+  // The first piece is made now: when encoding fails, an error can still be answered.
   const first = pieces.next();
   const second = first.done === true ? first : pieces.next();
   if (first.done === true || second.done === true) return bytesResponse(status, contentType, first.value ?? new Uint8Array());
@@ -38,13 +42,15 @@ export function piecesResponse(status: number, contentType: string, pieces: Iter
   return { status, headers: { 'content-type': contentType }, body: body() };
 }
 
+/** A plain text. */
 export const textResponse = (status: number, text: string, headers: Record<string, string> = {}): TransportResponse =>
   bytesResponse(status, 'text/plain; charset=utf-8', Buffer.from(text), { 'x-content-type-options': 'nosniff', ...headers });
 
+/** Any value as JSON, for paths that negotiate no format. */
 export const jsonResponse = (status: number, body: unknown, headers: Record<string, string> = {}): TransportResponse =>
   bytesResponse(status, 'application/json', Buffer.from(`${stringifyExact(body)}\n`), headers);
 
-/** For any object outside the caches, in the negotiated format. */
+/** An object that is in no cache, in the negotiated format. @throws ApiError 406 when it has no protobuf form */
 export function objectResponse(status: number, object: JsonObject, format: Format, pretty: boolean): TransportResponse {
   return bytesResponse(status, contentTypeOf(format), encodeAny(object, { format, pretty }));
 }
@@ -64,17 +70,17 @@ function toApiError(error: unknown): ApiError {
   return internalError(errorText(error));
 }
 
-/** A Status for any error; what is not an ApiError is an internal error and told without its stack. */
+/** The Status of an error. An error that is no ApiError is answered as an internal error, without its stack. */
 export function errorResponse(error: unknown, format: Format, pretty: boolean): TransportResponse {
   const { status } = toApiError(error);
   const retry = status.details?.retryAfterSeconds;
   const response = bytesResponse(status.code ?? 500, contentTypeOf(format), encodeAny(status, { format, pretty }));
-  // No header for 0, as upstream: a client that waited for nothing would ask again at once (an eviction that a budget forbids).
+  // As upstream, 0 seconds give no header: with one, clients would ask again at once (an eviction that a budget forbids).
   if (retry !== undefined && retry > 0) response.headers['retry-after'] = String(retry);
   return response;
 }
 
-/** What is done and has nothing else to tell: a Status of success. */
+/** A Status of success, for requests that answer with no object. */
 export function successResponse(code: number, format: Format, pretty: boolean): TransportResponse {
   return objectResponse(code, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code }, format, pretty);
 }

@@ -89,6 +89,8 @@ describe('subresources', () => {
       await api.request('POST', `${base}/pods`, pod('old'));
       assert.equal((await api.request('POST', `${base}/bindings`, binding('old', 'n1'))).status, 201);
       assert.equal((await api.request('GET', `${base}/pods/old`)).json.spec.nodeName, 'n1');
+      assert.equal((await api.request('GET', `${base}/bindings`)).status, 405);
+      assert.equal((await api.request('POST', '/api/v1/bindings', binding('old', 'n1'))).status, 404);
     });
   });
 

@@ -11,9 +11,10 @@ import type { ListMeta } from '#api/types.generated.ts';
 import { unreadable } from '#client/left-out.ts';
 import type { Strategy, TableColumns } from '../registry/strategy.ts';
 
+/** What a row holds of its object, as the query's `includeObject` says. */
 export type IncludeObject = '' | 'None' | 'Metadata' | 'Object';
 
-/** @throws ApiError 400 */
+/** Reads `includeObject`. @throws ApiError 400 for an unknown value */
 export function parseIncludeObject(query: URLSearchParams): IncludeObject {
   const { includeObject: value } = readQueryOptions('TableOptions', query);
   if (!['', 'None', 'Metadata', 'Object'].includes(value))
@@ -26,7 +27,7 @@ const nameDescription =
 const createdDescription =
   'CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata';
 
-/** For kinds that say nothing about columns. */
+/** The columns of kinds that declare none. */
 const defaultTable: TableColumns<KubeObject> = {
   columns: [
     { name: 'Name', type: 'string', format: 'name', description: nameDescription, priority: 0 },
@@ -61,7 +62,7 @@ export function toRow(
   return { cells: cellsOf(table, object, nowMs), object: rowObject(object, include, version) };
 }
 
-/** A row of which nothing but the name can be told does not keep the others from being shown. */
+/** The cells of a row. When computing them fails, the row shows the name only, so that the other rows are shown. */
 function cellsOf(table: TableColumns<KubeObject>, object: KubeObject, nowMs: number): JsonValue {
   try {
     return table.cells(object, nowMs) as JsonValue;

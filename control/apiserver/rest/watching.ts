@@ -20,11 +20,13 @@ import { type ListQuery, parseRevision } from './list-options.ts';
 import { untilNotOlderThan } from './listing.ts';
 import type { Predicate } from './predicate.ts';
 
+/** An event of a watch, before it is encoded. */
 export type ServedEvent =
   | { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: CachedObject; isInitial?: boolean }
   | { type: 'BOOKMARK'; revision: number; initialEventsEnd: boolean }
   | { type: 'ERROR'; status: Status };
 
+/** What watches are made of. */
 export interface WatchingDeps {
   catalog: Pick<KindCatalog, 'fromStored'>;
   feed: CacheFeed;
@@ -32,11 +34,12 @@ export interface WatchingDeps {
   random: () => number;
 }
 
+/** How often a watch that allows bookmarks gets one, as upstream. */
 export const bookmarkIntervalMs = 60_000;
 /** kube-apiserver `--min-request-timeout`: a watch without timeoutSeconds lasts this long to twice this long. */
 const minTimeoutMs = 1_800_000;
 
-/** Initial events at a time: so many objects are held for a client that does not read. */
+/** How many initial events are made at a time: so many objects are held for a client that does not read. */
 const initialBatch = 32;
 
 /** What a watch asks for. */
@@ -54,14 +57,13 @@ type WatchState =
   | { kind: 'ended' };
 
 /**
- * The events of one watch, as somebody takes them, in pieces of whatever form `convert` makes of a batch. Ends when `signal` aborts, after
- * the timeout, or when the client does not keep up; `over` then aborts, also while nobody asks for the next piece. A resourceVersion that is
- * gone is told within the stream, as upstream does.
+ * The events of one watch. `convert` turns a batch of events into pieces, and `next` gives one piece. The watch ends when `signal` aborts, at
+ * its timeout, or when the client is too slow; `over` then aborts, also while nobody calls `next`. A resourceVersion that is too old is an
+ * ERROR event of the stream, as upstream does.
  *
  *     new ──next()──▶ initial ──all taken──▶ following ──closed──▶ ended
  *
- * Written by hand and not as generators: hundreds of watchers hear of each change, and each generator on its way to a client costs more
- * than to encrypt the change.
+ * It is no generator, because each change goes to hundreds of watchers, and a generator on the way costs more than encrypting the change.
  */
 export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
   readonly #deps: WatchingDeps;
@@ -96,7 +98,7 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
     return this.#over.signal;
   }
 
-  /** To be called again only when the promise has settled. */
+  /** The next piece. To be called again only when the promise has settled. */
   next(): Promise<IteratorResult<Piece>> {
     if (this.#state.kind === 'new') return this.#first();
     try {
@@ -160,11 +162,11 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
     });
   }
 
-  /** There may be something for who waits. */
+  /** Resolves the waiting call of `next`, if there is now a piece for it. */
   readonly #wake = (): void => {
     const waiting = this.#waiting;
     if (waiting === undefined) {
-      // Nobody may ever ask again, so the end is told now.
+      // `next` may never be called again, so the watch ends here.
       if (this.#isClosed) this.#stop();
       return;
     }
@@ -184,10 +186,10 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
     return 'watcher' in this.#state && this.#state.watcher.closed;
   }
 
-  /** The next piece, or the end; undefined: there is none yet. */
+  /** The next piece, or the end; undefined: there is no piece yet. */
   #take(): IteratorResult<Piece> | undefined {
     for (;;) {
-      // What has begun is finished, also after the end: half a frame would be nothing that a client can read.
+      // A batch is sent to its end also when the watch has ended: no client can read half a frame.
       const piece = this.#pieces.next();
       if (piece.done !== true) return piece;
       if (this.#isClosed) this.#stop();
@@ -223,7 +225,7 @@ export class WatchStream<Piece> implements AsyncIterableIterator<Piece> {
     if (this.#isBookmarkDue && !watcher.hasMore) {
       this.#isBookmarkDue = false;
       this.#scheduleBookmark();
-      // Nothing is left and nothing awaited since: everything up to the cache's revision has been told.
+      // All changes have been taken, with no await since, so the watch has everything up to the cache's revision.
       served.push({ type: 'BOOKMARK', revision: this.#deps.feed.revision, initialEventsEnd: false });
     }
     return served;
@@ -266,7 +268,7 @@ async function startWatch(deps: WatchingDeps, { resource, namespace, query, pred
   else if (query.sendInitialEvents === true) await untilNotOlderThan(feed, query.resourceVersion);
   else await feed.ready;
   const cache = feed.cache(resource.storagePrefix);
-  // From here to the end nothing awaits: state and stream join without a gap.
+  // From here on there is no await, so no change can come between the initial state and the stream.
   if (!wantsState) return { watcher: cache.watch(revision === 0 ? feed.revision : revision), initial: [].values() };
   const state = cache.range(listPrefix(resource, namespace));
   const bookmark = query.sendInitialEvents === true && query.allowWatchBookmarks;
@@ -276,7 +278,7 @@ async function startWatch(deps: WatchingDeps, { resource, namespace, query, pred
   };
 }
 
-/** Made as the client takes them: what is held meanwhile is shared with the cache. */
+/** The initial events, each made when the client takes it. The objects held meanwhile are shared with the cache. */
 function* initialEvents(
   { catalog }: WatchingDeps,
   resource: Resource,
@@ -291,7 +293,7 @@ function* initialEvents(
   if (bookmark !== undefined) yield { type: 'BOOKMARK', revision: bookmark, initialEventsEnd: true };
 }
 
-/** What a change of the store is for this client: an object that begins or ceases to match is added or deleted for it. */
+/** The event that a change is for this watch: an object that begins to match its selectors is added, one that ceases to match is deleted. */
 function view(
   { catalog }: WatchingDeps,
   { resource, predicate }: WatchQuestion,
@@ -306,6 +308,6 @@ function view(
   const matched = previous !== undefined && predicate.matches(previous);
   if (matches) return { type: matched ? 'MODIFIED' : 'ADDED', object: current };
   if (!matched) return undefined;
-  // Shared by all watchers of this change, so that it is encoded once.
+  // All watchers of this change share the object, so that it is encoded once.
   return { type: 'DELETED', object: previous.derived(`deleted@${event.revision}`, () => previous.at(event.revision)) };
 }

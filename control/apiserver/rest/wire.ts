@@ -14,15 +14,16 @@ import type { CachedObject } from '../cache/cached-object.ts';
 import type { Format } from './negotiation.ts';
 import { toYaml } from './yaml-writer.ts';
 
-/** Indented with two spaces for `pretty`. */
+/** How to encode. `pretty`: indented with two spaces. */
 export interface EncodeOptions {
   format: Format;
   pretty: boolean;
 }
 
+/** The type of a list. */
 export interface ListKind {
   apiVersion: string;
-  /** Of the list: `PodList`. */
+  /** The list's own kind: `PodList`. */
   kind: string;
   /** The items' type in the schema facts. */
   itemType: string;
@@ -49,6 +50,7 @@ export function encodeAny(object: JsonObject | Status | KubeObject, { format, pr
   }
 }
 
+/** A stored object. @param type in the schema facts: `core/v1.Pod` */
 export function encodeObject(cached: CachedObject, type: string, options: EncodeOptions): Uint8Array {
   const { apiVersion, kind } = cached.object;
   if (options.format === 'protobuf') return envelope(protobufOf(cached, type), { apiVersion, kind });
@@ -56,44 +58,46 @@ export function encodeObject(cached: CachedObject, type: string, options: Encode
   return Buffer.concat([jsonHead(apiVersion, kind), jsonRest(cached), newline]);
 }
 
-/** YAML has no framing for streams (406, as upstream). */
+/** The formats of watches. YAML has no framing for streams, so it is refused with 406, as upstream does. */
 export type StreamFormat = Exclude<Format, 'yaml'>;
 
 type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
-/** Asked for by each watcher of each change: not to be put together each time. */
+/** The names of encoded frames ({@link CachedObject.encoded}), made once because each watcher of each change asks for one. */
 const frameNames: Record<StreamFormat, Record<ChangeType, string>> = {
   json: { ADDED: 'ADDED json', MODIFIED: 'MODIFIED json', DELETED: 'DELETED json' },
   protobuf: { ADDED: 'ADDED protobuf', MODIFIED: 'MODIFIED protobuf', DELETED: 'DELETED protobuf' },
 };
 
-/** One watch frame that all watchers of the format share. */
+/** A watch frame that all watchers of this format share. */
 export function sharedWatchFrame(type: ChangeType, cached: CachedObject, schema: string, format: StreamFormat): Uint8Array {
   return cached.encoded(frameNames[format][type], () => watchFrame(type, cached, schema, format));
 }
 
-/** One watch frame around a stored object's bytes. */
+/** A watch frame around the bytes of a stored object. */
 export function watchFrame(type: string, cached: CachedObject, schema: string, format: StreamFormat): Uint8Array {
   const { apiVersion, kind } = cached.object;
   if (format === 'protobuf') return encodeWatchFrame(type, envelope(protobufOf(cached, schema), { apiVersion, kind }));
   return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), jsonHead(apiVersion, kind), jsonRest(cached), frameEnd]);
 }
 
-/** One watch frame with any other object: bookmarks, errors, Tables. */
+/** A watch frame with any other object: bookmark, error, Table. */
 export function anyWatchFrame(type: string, object: JsonObject | Status, format: StreamFormat): Uint8Array {
   if (format === 'protobuf') return encodeWatchFrame(type, encodeAny(object, { format, pretty: false }));
   return Buffer.from(`${stringifyExact({ type, object })}\n`);
 }
 
+/** A stored object as protobuf, without the envelope that names its type. */
 export const protobufOf = (cached: CachedObject, type: string): Uint8Array =>
   cached.encoded('protobuf', () => encodeRaw(type, cached.object));
 
 const jsonHead = (apiVersion: string, kind: string): Uint8Array => Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}",`);
 
-/** All but the opening brace, kind and apiVersion, which list items leave out. */
+/** A stored object as JSON without the opening brace, kind and apiVersion, which list items do not have. */
 export const jsonRest = (cached: CachedObject): Uint8Array =>
   cached.encoded('json', () => Buffer.from(stringifyExact(withoutType(cached.object)).slice(1)));
 
+/** The object without kind and apiVersion, as an item of a list. */
 export function withoutType(object: KubeObject): JsonObject {
   const { apiVersion: _, kind: __, ...rest } = object;
   return rest as unknown as JsonObject;

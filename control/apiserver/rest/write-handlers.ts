@@ -21,6 +21,7 @@ import { type ExpectedType, parseFieldValidation } from './request-body.ts';
 
 const noBody = new Uint8Array();
 
+/** POST of an object. @throws ApiError */
 export async function handleCreate(exchange: Exchange): Promise<TransportResponse> {
   const { parts, request, info, resource } = exchange;
   const context = writeContext(exchange, 'CreateOptions');
@@ -31,14 +32,14 @@ export async function handleCreate(exchange: Exchange): Promise<TransportRespons
   return respondWith(exchange, 201, await parts.registry.create(resource, info.namespace, object, context));
 }
 
-/** PUT. @param subresource '': of the object itself; else of one part, which the kind's strategy lets through */
+/** PUT. @param subresource the part to update (`status`), of which the kind's strategy keeps only its fields; empty: the object itself */
 export async function handleUpdate(exchange: Exchange, subresource: string): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');
   const submitted = await readObject(exchange, typeOf(resource), 'UpdateOptions');
   checkName(submitted, info);
   let isFirst = true;
-  // After a lost race the body is decoded again, which is rare; a copy of it for each update would not be.
+  // The decoded body is changed by the update, so a retry after a conflict, which is rare, decodes it again.
   const transform = async (): Promise<KubeObject> => {
     if (!isFirst) return await readObject(exchange, typeOf(resource), 'UpdateOptions');
     isFirst = false;
@@ -50,7 +51,11 @@ export async function handleUpdate(exchange: Exchange, subresource: string): Pro
 }
 
 /** Reads the body as an object with metadata. */
-export async function readObject(exchange: Exchange, expected: ExpectedType, optionsKind: string): Promise<KubeObject> {
+export async function readObject(
+  exchange: Omit<Exchange, 'resource'>,
+  expected: ExpectedType,
+  optionsKind: string,
+): Promise<KubeObject> {
   const { request, info } = exchange;
   const validation = parseFieldValidation(info.query, optionsKind);
   const contentType = request.headers['content-type'];
@@ -60,14 +65,14 @@ export async function readObject(exchange: Exchange, expected: ExpectedType, opt
   return object as unknown as KubeObject;
 }
 
-/** The value that the decoding thread made; the problems that it found become `Warning:` headers. */
-async function decoded({ parts, warnings }: Exchange, job: DecodeJob): Promise<unknown> {
+/** Runs a decoding job; the problems that it finds become `Warning:` headers. */
+async function decoded({ parts, warnings }: Pick<Exchange, 'parts' | 'warnings'>, job: DecodeJob): Promise<unknown> {
   const { value, problems } = await parts.decoder.run(job);
   for (const problem of problems) warnings.add(problem);
   return value;
 }
 
-/** @throws ApiError 400 when object and URL name different objects */
+/** Checks that the object has the name and namespace of the URL. @throws ApiError 400 */
 export function checkName({ metadata }: KubeObject, { name, namespace }: ObjectName): void {
   if ((namespace ?? '') !== '' && (metadata.namespace ?? '') !== '' && metadata.namespace !== namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
@@ -138,7 +143,7 @@ export async function patchRequest(
   };
 }
 
-/** In the decoding thread: the patch, the object or both are large. */
+/** The patched object, computed in the decoding thread, because the patch or the object is large. */
 async function patchedElsewhere(
   exchange: Exchange,
   type: ExpectedType,

@@ -1,13 +1,13 @@
 /**
  * YAML as sigs.k8s.io/yaml writes it: keys sorted, lists not indented, and quotes where YAML 1.1 would read no string (`yes`, times).
  *
- * The library `yaml` writes all of it right, but takes 10 µs for each value. Here it writes only what may need quotes or lines of its own;
- * maps, lists and plain words, which are nearly everything, are put together at once.
+ * The library `yaml` writes all of it correctly, but takes 10 µs for each value. So it writes only texts that may need quotes or lines of
+ * their own; maps, lists and plain words, which are nearly everything, are written here.
  */
 import { stringify } from 'yaml';
 import { ownValue } from '#api/own-value.ts';
 
-/** Ends with a line break. */
+/** The value as YAML, with a line break at the end. */
 export function toYaml(value: unknown): string {
   if (!isFilled(value)) return byLibrary(value);
   const writer = new YamlWriter();
@@ -19,17 +19,17 @@ const byLibrary = (value: unknown): string =>
   stringify(value, { version: '1.1', sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
 
 const plainWord = /^[A-Za-z_][A-Za-z0-9_./-]*$/;
-/** Words that YAML 1.1 reads as something else than strings, in any case. */
+/** Words that YAML 1.1 does not read as strings, in any case. */
 const otherWord = /^(?:y|yes|n|no|true|false|on|off|null)$/i;
 const ipv4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
-/** Longer keys have a form of their own. */
+/** YAML writes longer keys in another form (`? key`): the library does that. */
 const maxKeyLength = 128;
-/** Scalars whose text is remembered for one value, so that what comes again and again is written once. */
+/** How many scalars' texts are remembered while one value is written: the same texts come again and again. */
 const maxRemembered = 1000;
 
 const isPlain = (text: string): boolean => (plainWord.test(text) && !otherWord.test(text)) || ipv4.test(text);
 
-/** A map or list that is not empty: it has lines of its own. */
+/** Whether the value is a map or list with content: such a value has lines of its own. */
 function isFilled(value: unknown): value is Record<string, unknown> | unknown[] {
   if (typeof value !== 'object' || value === null) return false;
   return Array.isArray(value) ? value.length > 0 : Object.values(value).some((member) => member !== undefined);
@@ -43,7 +43,7 @@ class YamlWriter {
     return this.#parts.join('');
   }
 
-  /** @param indent of all lines but the first, which has been begun */
+  /** Writes a map or list. @param indent of all lines but the first, whose beginning is written already */
   block(value: Record<string, unknown> | unknown[], indent: string): void {
     if (Array.isArray(value)) this.#list(value, indent);
     else this.#map(value, indent);
@@ -80,7 +80,7 @@ class YamlWriter {
     }
   }
 
-  /** What stands behind a key's colon, up to the end of its last line. */
+  /** Writes what follows the colon of a key, up to the line break. */
   #scalar(value: unknown, indent: string): string {
     if (typeof value === 'string' && isPlain(value)) return ` ${value}\n`;
     if (value === true || value === false || value === null || Number.isSafeInteger(value))
@@ -97,6 +97,6 @@ class YamlWriter {
 
 const byCodeUnits = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** Indents all lines but the first and empty ones. */
+/** The text with all lines indented but the first and empty ones. */
 const indented = (text: string, indent: string): string =>
   indent === '' ? text : text.replaceAll(/\n(?=[^\n])/g, `\n${indent}`);

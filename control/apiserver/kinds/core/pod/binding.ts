@@ -1,6 +1,6 @@
 /** `pods/binding`: the scheduler's decision. Source: kubernetes `pkg/registry/core/pod/storage/storage.go`, BindingREST. */
 import { type KubeObject, rfc3339 } from '#api/meta.ts';
-import { type ApiError, badRequest, conflict, methodNotSupported } from '#api/status.ts';
+import { type ApiError, badRequest, conflict } from '#api/status.ts';
 import type { Binding, Pod, PodCondition } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { AdmissionAttributes } from '../../../admission/plugin.ts';
@@ -9,16 +9,11 @@ import { type Exchange, writeContext } from '../../../rest/exchange.ts';
 import { successResponse } from '../../../rest/responses.ts';
 import { readObject } from '../../../rest/write-handlers.ts';
 
-/** `POST namespaces/<namespace>/bindings`: the same, with the pod named in the body only. */
-export async function handleBinding(exchange: Omit<Exchange, 'resource'>): Promise<TransportResponse> {
-  if (exchange.info.verb !== 'create' || exchange.info.namespace === '')
-    throw methodNotSupported({ group: '', name: 'bindings' }, exchange.info.verb);
-  return await createBinding({ ...exchange, resource: exchange.parts.registry.resource('pods') }, bindings);
-}
-
-const bindings = { group: '', version: 'v1', plural: 'bindings' };
-
-/** The scheduler's decision: sets `spec.nodeName`, once. */
+/**
+ * Binds a pod to a node: sets `spec.nodeName`, once. The pod's name comes from the URL, or from the body where the URL has none.
+ * @param resource what admission is told that the URL names
+ * @throws ApiError 400 for a malformed binding, 409 for a pod that is bound already
+ */
 export async function createBinding(
   exchange: Exchange,
   resource: AdmissionAttributes['resource'] = exchange.resource,

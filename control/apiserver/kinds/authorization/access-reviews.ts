@@ -1,10 +1,11 @@
 /**
- * Access reviews: what they must say, and what they ask the authorizer.
+ * What the three kinds of access reviews share: what they must say, and what they ask the authorizer.
  *
  * Source: kubernetes `pkg/apis/authorization/validation`, `pkg/registry/authorization/util/helpers.go`.
  */
 import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue, required } from '#api/field-error.ts';
+import type { JsonObject } from '#api/json.ts';
 import { validateLabelRequirement } from '#api/labels.ts';
 import { type FieldRequirement, parseFieldSelector, SelectorError } from '#api/selector.ts';
 import type {
@@ -16,20 +17,44 @@ import type {
   SubjectAccessReviewSpec,
   SubjectAccessReviewStatus,
 } from '#api/types.generated.ts';
-import type { AuthorizationAttributes, Authorizer } from '../authorization/authorization.ts';
-import type { UserInfo } from '../registry/strategy.ts';
-import { semanticEqual } from '../validation/semantic-equal.ts';
+import type { AuthorizationAttributes, Authorizer } from '../../authorization/authorization.ts';
+import type { UserInfo } from '../../registry/strategy.ts';
+import type { CreateOnlyKind } from '../../rest/create-only.ts';
+import { semanticEqual } from '../../validation/semantic-equal.ts';
+import { defineReview } from '../define-review.ts';
 
-export type AccessReviewKind = 'SelfSubjectAccessReview' | 'SubjectAccessReview' | 'LocalSubjectAccessReview';
+type AccessReviewKind = 'SelfSubjectAccessReview' | 'SubjectAccessReview' | 'LocalSubjectAccessReview';
 
-export interface AccessReview {
+interface AccessReview {
   kind: AccessReviewKind;
   metadata: Partial<ObjectMeta>;
   spec: Partial<SubjectAccessReviewSpec>;
 }
 
-/** All that is wrong with a review. @param namespace of a local one: that of the URL */
-export function validateAccessReview({ kind, metadata, spec }: AccessReview, namespace: string): FieldError[] {
+/** The kind of access review with this name. */
+export function defineAccessReview(kind: AccessReviewKind): CreateOnlyKind {
+  const reviewOf = (asked: JsonObject): AccessReview =>
+    ({ kind, metadata: asked['metadata'] ?? {}, spec: asked['spec'] ?? {} }) as AccessReview;
+  return defineReview({
+    kind,
+    validate: (asked, namespace) => validateAccessReview(reviewOf(asked), namespace),
+    async answer({ parts, user }, asked) {
+      const { spec } = reviewOf(asked);
+      const subject = kind === 'SelfSubjectAccessReview' ? user : subjectOf(spec);
+      return { status: { ...(await decideReview(parts.authorizer, subject, spec)) } };
+    },
+  });
+}
+
+const subjectOf = ({ user = '', uid, groups = [], extra = {} }: AccessReview['spec']): UserInfo => ({
+  name: user,
+  uid,
+  groups,
+  extra,
+});
+
+/** All that is wrong with a review. @param namespace that of the URL: only a local review has one */
+function validateAccessReview({ kind, metadata, spec }: AccessReview, namespace: string): FieldError[] {
   const { resourceAttributes, nonResourceAttributes, user = '', groups = [] } = spec;
   const isLocal = kind === 'LocalSubjectAccessReview';
   const errors: FieldError[] = [];
@@ -74,7 +99,7 @@ function validateSelectors({ fieldSelector, labelSelector }: ResourceAttributes)
   return errors;
 }
 
-/** As text or as a list, and not as both. */
+/** A selector is given as a text or as a list of requirements, never as both. */
 function validateForm(
   { rawSelector = '', requirements = [] }: FieldSelectorAttributes | LabelSelectorAttributes,
   path: string,
@@ -85,7 +110,7 @@ function validateForm(
   return [required(`${path}.requirements`, `when ${path} is specified, requirements or rawSelector is required`)];
 }
 
-/** Operators that only newer clients know are let pass. */
+/** Unknown operators are accepted: newer clients may know them. */
 function validateFieldRequirement(
   { key = '', operator, values = [] }: Partial<FieldSelectorRequirement>,
   path: string,
@@ -100,7 +125,7 @@ function validateFieldRequirement(
 }
 
 /** Asks the authorizer what a valid review asks. */
-export async function decideReview(
+async function decideReview(
   authorizer: Authorizer,
   user: UserInfo,
   { resourceAttributes: resource, nonResourceAttributes: other }: AccessReview['spec'],
@@ -128,7 +153,7 @@ export async function decideReview(
   };
 }
 
-/** What can be used of a field selector. To leave out a requirement only asks for more. */
+/** The requirements of a field selector that can be read. Without the others the review asks for more objects, never for fewer. */
 function fieldRequirements(selector: FieldSelectorAttributes | undefined): {
   requirements: FieldRequirement[];
   problem?: string;

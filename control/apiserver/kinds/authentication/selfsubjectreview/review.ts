@@ -1,0 +1,11 @@
+/** SelfSubjectReview: whom the server takes the client for. Source: kubernetes `pkg/registry/authentication/selfsubjectreview`. */
+import { rfc3339 } from '#api/meta.ts';
+import { defineReview, wireUser } from '../../define-review.ts';
+
+export const selfSubjectReviewKind = defineReview({
+  kind: 'SelfSubjectReview',
+  answer: async ({ parts, user }) => ({
+    metadata: { creationTimestamp: rfc3339(parts.clock.now()) },
+    status: { userInfo: wireUser(user) },
+  }),
+});

@@ -1,0 +1,15 @@
+/** SelfSubjectRulesReview: all that the client may do. Source: kubernetes `pkg/registry/authorization/selfsubjectrulesreview`. */
+import type { JsonObject } from '#api/json.ts';
+import { badRequest } from '#api/status.ts';
+import type { SelfSubjectRulesReview } from '#api/types.generated.ts';
+import { defineReview } from '../../define-review.ts';
+
+export const selfSubjectRulesReviewKind = defineReview({
+  kind: 'SelfSubjectRulesReview',
+  async answer({ parts, user }, asked) {
+    const namespace = (asked as unknown as SelfSubjectRulesReview).spec?.namespace ?? '';
+    if (namespace === '') throw badRequest('no namespace on request');
+    // Upstream's answer does not repeat the question.
+    return { spec: {}, status: (await parts.authorizer.rules(user, namespace)) as unknown as JsonObject };
+  },
+});

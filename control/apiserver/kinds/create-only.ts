@@ -1,0 +1,20 @@
+/** The kinds of which nothing is stored: one import and one line for each room. They are part of the server, so they never come or go. */
+import type { CreateOnlyKind } from '../rest/create-only.ts';
+import { selfSubjectReviewKind } from './authentication/selfsubjectreview/review.ts';
+import { tokenReviewKind } from './authentication/tokenreview/review.ts';
+import { localSubjectAccessReviewKind } from './authorization/localsubjectaccessreview/review.ts';
+import { selfSubjectAccessReviewKind } from './authorization/selfsubjectaccessreview/review.ts';
+import { selfSubjectRulesReviewKind } from './authorization/selfsubjectrulesreview/review.ts';
+import { subjectAccessReviewKind } from './authorization/subjectaccessreview/review.ts';
+import { bindingKind } from './core/binding/binding.ts';
+
+/** All of them. */
+export const createOnlyKinds: readonly CreateOnlyKind[] = [
+  bindingKind,
+  localSubjectAccessReviewKind,
+  selfSubjectAccessReviewKind,
+  selfSubjectReviewKind,
+  selfSubjectRulesReviewKind,
+  subjectAccessReviewKind,
+  tokenReviewKind,
+];

@@ -1,0 +1,56 @@
+/** What all reviews share: the question is decoded, checked and admitted, and the answer is the question with a status. */
+import type { FieldError } from '#api/field-error.ts';
+import type { JsonObject } from '#api/json.ts';
+import type { KubeObject } from '#api/meta.ts';
+import { reviewResources } from '#api/review-resources.ts';
+import { invalid } from '#api/status.ts';
+import type { UserInfo } from '../registry/strategy.ts';
+import { admitted } from '../rest/admitted.ts';
+import type { CreateOnlyExchange, CreateOnlyKind } from '../rest/create-only.ts';
+import { writeContext } from '../rest/exchange.ts';
+import { objectResponse } from '../rest/responses.ts';
+import { readObject } from '../rest/write-handlers.ts';
+
+/** A review, as its room declares it. */
+export interface ReviewDeclaration {
+  /** `TokenReview`: a kind of `api/review-resources.ts`. */
+  kind: string;
+  /** What is wrong with the question. Absent: any question is valid. @param namespace that of the URL */
+  validate?(asked: JsonObject, namespace: string): FieldError[];
+  /** The fields of the answer that differ from the question: `status`, and others where upstream does not repeat them. @throws ApiError */
+  answer(exchange: CreateOnlyExchange, asked: JsonObject): Promise<JsonObject>;
+}
+
+/** The kind that the declaration stands for. @throws Error for a kind that is in no row */
+export function defineReview({ kind, validate, answer }: ReviewDeclaration): CreateOnlyKind {
+  const resource = reviewResources.find((row) => row.kind === kind);
+  if (resource === undefined) throw new Error(`api/review-resources.ts has no row for ${kind}`);
+  const { group, version, schema } = resource;
+  return {
+    resource,
+    async create(exchange) {
+      const { info, accepted, pretty } = exchange;
+      const expected = { apiVersion: `${group}/${version}`, kind, type: schema };
+      const question = await readObject(exchange, expected, 'CreateOptions');
+      const asked = question as unknown as JsonObject;
+      const context = writeContext(exchange, 'CreateOptions');
+      const errors = validate?.(asked, info.namespace) ?? [];
+      if (errors.length > 0) throw invalid({ group, name: kind }, '', errors);
+      await (await admitted(exchange, resource, question, context)).validate();
+      const different = await answer(exchange, asked);
+      return objectResponse(201, { ...asked, ...different }, accepted.format, pretty);
+    },
+  };
+}
+
+/** A user as the API writes it. Source: kubernetes `staging/src/k8s.io/api/authentication/v1/types.go` (UserInfo). */
+export function wireUser({ name, uid, groups, extra }: UserInfo): JsonObject {
+  return {
+    username: name,
+    ...(uid === undefined ? {} : { uid }),
+    ...(groups.length === 0 ? {} : { groups: [...groups] }),
+    ...(Object.keys(extra).length === 0
+      ? {}
+      : { extra: Object.fromEntries(Object.entries(extra).map(([key, list]) => [key, [...list]])) }),
+  };
+}
