@@ -6,7 +6,7 @@
  */
 import type { Event } from '#api/types.generated.ts';
 
-/** An event before the server has seen it. `metadata.name` is the name it gets if it is stored anew. */
+/** An event that has just been recorded. `name` is its name if it is created. */
 export type EventDraft = Pick<Event, 'involvedObject' | 'type' | 'reason' | 'message' | 'source'> & {
   name: string;
   namespace: string;
@@ -14,6 +14,7 @@ export type EventDraft = Pick<Event, 'involvedObject' | 'type' | 'reason' | 'mes
   timestamp: string;
 };
 
+/** An event as the server has it. */
 export interface StoredEvent {
   name: string;
   namespace: string;
@@ -23,9 +24,12 @@ export interface StoredEvent {
   message: string;
 }
 
+/** What to do with an event: create a new one, update the count of a stored one, or drop it. */
 export type Correlation = { kind: 'create'; event: StoredEvent } | { kind: 'count'; event: StoredEvent } | { kind: 'drop' };
 
+/** Remembers the events that were recorded lately. */
 export interface EventCorrelator {
+  /** Decides about one event, and remembers it. */
   correlate(draft: EventDraft, nowMs: number): Correlation;
 }
 
@@ -35,6 +39,7 @@ const aggregateIntervalMs = 600_000;
 const burst = 25;
 const refillMs = 300_000;
 
+/** A correlator without memory yet. */
 export function createEventCorrelator(): EventCorrelator {
   const buckets = lru<{ tokens: number; atMs: number }>();
   const groups = lru<{ messages: Set<string>; atMs: number }>();

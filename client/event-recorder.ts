@@ -11,14 +11,16 @@ import { sleep } from './clock.ts';
 import type { EventDraft, StoredEvent } from './event-correlator.ts';
 import { createEventCorrelator } from './event-correlator.ts';
 
+/** Records events. Source: client-go `tools/record`. */
 export interface EventRecorder {
   /**
-   * Records an event about an object; never throws and never blocks the caller.
-   * Sameness (object, type, reason, message) raises `count` and `lastTimestamp` of the stored event.
+   * Records an event about an object. Never throws; the event is sent later, so the caller does not wait. The same event again (object, type,
+   * reason, message) raises `count` and `lastTimestamp` of the stored one.
    */
-  event(about: KubeObject | ObjectReference, type: 'Normal' | 'Warning', reason: string, message: string): void;
+  event(object: KubeObject | ObjectReference, type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
+/** What a recorder needs, and in whose name it records. */
 export interface EventRecorderDeps {
   client: Client;
   clock: Clock;
@@ -31,6 +33,7 @@ export interface EventRecorderDeps {
   random?: () => number;
 }
 
+/** A recorder whose owner can send what is left at the end. */
 export interface FlushingEventRecorder extends EventRecorder {
   /** Sends what is recorded so far, without waiting for a server that does not answer; for shutdown. Never rejects. */
   flush(): Promise<void>;
@@ -53,7 +56,7 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
   let serial = Math.floor(random() * 1_000_000);
 
   const send = async (): Promise<void> => {
-    // A flag, not the promise, says that it has ended: where everything is dropped, it ends before the caller has stored the promise.
+    // A flag tells whether it runs. The promise `sent` cannot: when all events are dropped, it has ended before the caller stores its promise.
     sending = true;
     for (let draft = queue.shift(); draft !== undefined; draft = queue.shift()) {
       const result = correlator.correlate(draft, clock.now());
@@ -63,12 +66,12 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
   };
 
   return {
-    event(about, type, reason, message) {
+    event(object, type, reason, message) {
       if (queue.length >= maxQueued) {
         log.warn({ reason, message }, 'too many events wait to be sent; this one is dropped');
         return;
       }
-      const involvedObject = referenceTo(about);
+      const involvedObject = referenceTo(object);
       serial = (serial + 1) % 1_000_000;
       queue.push({
         involvedObject,
@@ -92,10 +95,10 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
   };
 }
 
-/** What an event's `involvedObject` says of an object. */
-export function referenceTo(about: KubeObject | ObjectReference): ObjectReference {
-  if (!('metadata' in about)) return about;
-  const { apiVersion, kind, metadata } = about;
+/** The reference to an object, for an event's `involvedObject`. */
+export function referenceTo(object: KubeObject | ObjectReference): ObjectReference {
+  if (!('metadata' in object)) return object;
+  const { apiVersion, kind, metadata } = object;
   return {
     apiVersion,
     kind,
@@ -118,10 +121,10 @@ async function store(
       await write(client, draft, how, event);
       return;
     } catch (error) {
-      // An answer of the server is final (a namespace that is being deleted, a name that is too long). Only when there is no answer, try again.
+      // An error that the server answers is final (a namespace that is being deleted, a name that is too long). Without an answer, try again.
       if (error instanceof ApiError || attempt === maxAttempts || stop.aborted) {
         const level = isNamespaceTerminating(error) ? 'debug' : 'warn';
-        log[level]({ err: error, reason: draft.reason, about: draft.involvedObject }, 'an event could not be stored');
+        log[level]({ err: error, reason: draft.reason, object: draft.involvedObject }, 'an event could not be stored');
         return;
       }
       await sleep(clock, retryMs, stop);
@@ -140,7 +143,7 @@ async function write(client: Client, draft: EventDraft, how: 'create' | 'count',
       );
       return;
     } catch (error) {
-      if (!isNotFound(error)) throw error; // Expired on the server: stored anew, with its count.
+      if (!isNotFound(error)) throw error; // The stored event has expired: create it again, with its count.
     }
   }
   await events.create({

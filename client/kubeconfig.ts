@@ -48,6 +48,7 @@ export class KubeconfigError extends Error {
   }
 }
 
+/** One context of a kubeconfig file: where the server is, and the credentials. */
 export interface LoadedKubeconfig extends HttpTransportOptions {
   /** The context's namespace; `default` where it names none. */
   namespace: string;
@@ -128,6 +129,7 @@ function pem(path: string, what: string, data: string | undefined, file: string 
   }
 }
 
+/** What a kubeconfig file is to hold. */
 export interface KubeconfigContent {
   server: string;
   /** PEM. */

@@ -17,8 +17,9 @@ export interface LeftOut {
   reason: string;
 }
 
+/** Reports the objects that the parts of a program leave out. */
 export interface LeftOutReporter {
-  /** All that `part` leaves out now; replaces what it reported before. Tells of what was not left out the last time. */
+  /** Takes all objects that `part` leaves out now, in place of those that it reported before. Logs those that are new. */
   report(part: string, objects: readonly LeftOut[]): void;
   /** How many objects each part leaves out, by kind. */
   counts(): { part: string; kind: string; count: number }[];
@@ -27,6 +28,7 @@ export interface LeftOutReporter {
 /** How many log lines one report writes at most: a hostile client can make thousands of bad objects. */
 const maxLines = 20;
 
+/** A reporter that logs, and records an event, for each object that was not left out before. */
 export function createLeftOutReporter(deps: { events: EventRecorder; log: Pick<Logger, 'warn'> }): LeftOutReporter {
   const byPart = new Map<string, ReadonlyMap<string, LeftOut>>();
 

@@ -92,6 +92,7 @@ export interface ReflectorTarget<T extends KubeObject> {
   apply(event: Exclude<WatchEvent<T>, { type: 'BOOKMARK' }>): void;
 }
 
+/** What a reflector needs. */
 export interface ReflectorDeps<T extends KubeObject> {
   resource: string;
   client: ResourceClient<T>;

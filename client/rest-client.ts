@@ -17,12 +17,13 @@ import { type Clock, systemClock } from './clock.ts';
 import { withRetryAfter } from './retry-after.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
 
+/** Options of a client. */
 export interface ClientOptions {
   /** Names the component to the server, which derives the field manager and log lines from it. */
   userAgent: string;
   /** Where the rows of built-in resources are looked up; default: one that has them all. */
   catalog?: ResourceCatalog;
-  /** What the waits before another attempt are measured on (`retry-after.ts`). Default: the system's. */
+  /** Measures the waits before another attempt (`retry-after.ts`). Default: the system's clock. */
   clock?: Clock;
   /** Aborts when the component ends: from then on no request waits for another attempt. Requests are still sent. */
   signal?: AbortSignal;

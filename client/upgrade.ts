@@ -1,5 +1,5 @@
 /**
- * Asks another server to switch protocols, and waits for what it says. Two connections may be joined only after the far side has said
+ * Asks another server to switch protocols, and waits for its answer. Two connections may be joined only after the far side has said
  * 101: before that, what a client writes would reach a server that speaks plain HTTP on a connection with somebody else's credentials
  * (CVE-2018-1002105).
  *
@@ -8,6 +8,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
+/** A request to switch protocols. */
 export interface UpgradeRequest {
   method: string;
   /** Path and query. */
@@ -20,6 +21,7 @@ export interface UpgradeRequest {
   timeoutMs: number;
 }
 
+/** What the other server answered. */
 export type UpgradeAnswer =
   | { kind: 'switched'; response: IncomingMessage; socket: Duplex; head: Buffer }
   /** An ordinary answer: its body is still to be read. */
@@ -32,7 +34,10 @@ export const maxInterimAnswers = 5;
 /** How long the body of a refusal may take. */
 const refusalMs = 10_000;
 
-/** @throws Error when the server cannot be reached, breaks off, or has not answered in time; nothing is left open then */
+/**
+ * Sends the request and waits for the head of the answer.
+ * @throws Error when the server cannot be reached, breaks off, or is too slow; then no connection stays open
+ */
 export function requestUpgrade({ method, path, headers, connect, timeoutMs }: UpgradeRequest): Promise<UpgradeAnswer> {
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest({
@@ -57,7 +62,7 @@ export function requestUpgrade({ method, path, headers, connect, timeoutMs }: Up
     });
     outgoing.once('response', (response) => {
       clearTimeout(timer);
-      // Node takes `Connection: Upgrade` for a wish to keep the connection, which nobody would use or close.
+      // Node would keep the connection open because of `Connection: Upgrade`, and nobody would use or close it.
       const { socket } = response;
       response.once('close', () => socket.destroy());
       resolve({ kind: 'answered', response });
@@ -96,7 +101,7 @@ export async function passRefusalOn(client: Duplex, response: IncomingMessage): 
   });
   const timer = setTimeout(() => client.destroy(), refusalMs);
   client.on('error', () => client.destroy());
-  client.resume(); // Left unread, what the client still says would turn its end into a reset.
+  client.resume(); // Bytes of the client that stay unread would turn the end of the connection into a reset.
   client.write(`${lines.join('\r\n')}\r\n\r\n`);
   response.once('error', () => client.destroy());
   response.pipe(client);

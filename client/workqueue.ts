@@ -21,6 +21,7 @@ export interface WorkQueue {
   failures(key: string): number;
   /** The next key, which is the caller's until {@link done}; undefined once the queue is shut down and empty. */
   next(): Promise<string | undefined>;
+  /** The work on a key has ended. A key that was added meanwhile is queued again. */
   done(key: string): void;
   /** Takes no more keys and drops the delayed ones; workers finish what is queued. */
   shutDown(): void;
@@ -28,6 +29,7 @@ export interface WorkQueue {
   drained(): Promise<void>;
 }
 
+/** The back-off of a queue. */
 export interface WorkQueueOptions {
   /** Default 5 ms. */
   firstBackOffMs?: number;
@@ -35,6 +37,7 @@ export interface WorkQueueOptions {
   maxBackOffMs?: number;
 }
 
+/** An empty queue. @param clock measures delays */
 export function createWorkQueue(
   clock: Clock,
   { firstBackOffMs = 5, maxBackOffMs = 1_000_000 }: WorkQueueOptions = {},

@@ -1,4 +1,4 @@
-/** What an API server is made of, and what may be chosen about it. */
+/** The dependencies and the options of an API server. */
 import type { Metric } from 'prom-client';
 import type { Clock } from '#client/clock.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
@@ -16,18 +16,19 @@ import type { RestKind } from './rest/exchange.ts';
 import type { FlowControl, InflightLimits } from './serving/inflight.ts';
 import type { ServerLog } from './serving/server-log.ts';
 
+/** What an API server needs. */
 export interface ApiServerDeps {
   store: Store;
   clock: Clock;
   log: ServerLog;
-  /** What is served at first; from now on this server's to change. */
+  /** The kinds that are served at first. From now on only this server changes the catalog. */
   catalog: KindCatalog<RestKind>;
   patcher: ObjectPatcher;
-  /** Asked about every write and connect, in this order; see admission/plugins/index.ts. */
+  /** Called for every write and connect, in this order; see admission/plugins/index.ts. */
   admission: readonly AdmissionPlugin[];
-  /** Told of stored values that cannot be read. */
+  /** Receives the stored values that cannot be decoded. */
   leftOut?: LeftOutReporter;
-  /** Default: `alwaysAllow`, which follows nothing. */
+  /** Who may do what. Default: `alwaysAllow`. */
   authorization?: Pick<Authorization, 'authorizer' | 'anonymous' | 'followers'>;
   /** Default: an `Inflight` with the limits of the options. */
   flowControl?: FlowControl;
@@ -39,6 +40,7 @@ export interface ApiServerDeps {
   proxy?: StreamProxy;
 }
 
+/** What may be chosen about an API server. */
 export interface ApiServerOptions {
   /** Our own version, for `/version`. */
   build: { version: string; commit?: string; date?: string };
@@ -46,13 +48,13 @@ export interface ApiServerOptions {
   tokens?: TokenOptions;
   /** Who else is known, and how. Default: client certificates and service accounts; anonymous requests are let in. */
   authentication?: AuthenticationOptions;
-  /** What clients reach the server by, for the legacy `/api` document: `10.0.0.1:6443`. */
+  /** The address at which clients reach the server, for the legacy `/api` document: `10.0.0.1:6443`. */
   serverAddress?: string;
   watchCache?: Partial<WatchCacheLimits>;
   /** How many requests are served at a time. Default: upstream's, 400 and 200. */
   inflight?: InflightLimits;
   /** Deep-freezes cached objects, so that a handler that changes one fails; for tests. */
   freezeCached?: boolean;
-  /** More metrics to show, kept elsewhere: those of the process. */
+  /** More metrics for `/metrics`: those of the process. */
   metrics?: readonly Metric[];
 }

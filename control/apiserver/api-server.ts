@@ -1,5 +1,5 @@
 /**
- * The API server, assembled: one handler for every request, whoever carries it (HTTPS, or a call within the process).
+ * The API server, put together from its parts: one handler for all requests, over HTTPS or by a call within the process.
  *
  *   filters (serving/filters.ts) → router.ts → resource handler → registry → store → encode
  */
@@ -43,14 +43,15 @@ import { ApiServerMetrics } from './serving/metrics.ts';
 import { standardChecks } from './serving/standard-checks.ts';
 import { WarningRecorder } from './serving/warnings.ts';
 
+/** An API server. Source: kubernetes.io, kube-apiserver. */
 export interface ApiServer {
   /**
-   * Serves one request, whoever carries it: it passes all filters (serving/filters.ts), and then its handler. Never rejects: errors are answers.
+   * Serves one request: it passes all filters (serving/filters.ts), and then its handler. Never rejects: errors become answers.
    */
   handle(request: TransportRequest, arrival: Arrival): Promise<TransportResponse>;
-  /** Follows the store until `signal` aborts; nothing is served before. Watches end with it. */
+  /** Follows the store until `signal` aborts; no resource is served before. Watches end with it. @throws StoreError `closed` */
   run(signal: AbortSignal): Promise<void>;
-  /** Whether connections may be upgraded for such requests at all; for others an `Upgrade` header means nothing, as in Go. */
+  /** Whether connections may be upgraded for such requests. For other requests an `Upgrade` header is ignored, as in Go. */
   upgrades(info: RequestInfo): boolean;
   /** Resolves once requests can be served. */
   readonly ready: Promise<void>;
@@ -59,17 +60,18 @@ export interface ApiServer {
   readonly tokens: ServiceAccountTokens | undefined;
   readonly registry: Registry;
   readonly metrics: ApiServerMetrics;
-  /** What is served, kinds that come and go included. */
+  /** The rows of all kinds that are served; it changes as kinds are added and removed. */
   readonly resources: ResourceCatalog;
+  /** Adds a check to the health paths that it names (`/healthz`, `/livez`, `/readyz`). */
   addHealthCheck(check: HealthCheck): void;
   /**
-   * Serves one more kind from now on, with its own watch cache; no watch of another kind notices. Resolves once it is served.
+   * Adds a kind, with its own watch cache, while the watches of other kinds go on. Resolves once it is served.
    * @throws Error when its row, its storage prefix or its types are taken
    */
   addKind(kind: RestKind): Promise<void>;
   /**
-   * Serves it no longer: its watches end, its cache goes, requests for it get 404. What is stored stays: who wants it gone deletes it
-   * before.
+   * Removes a kind: its watches end, its cache is dropped, requests for it get 404. Its stored objects stay; a caller who wants them gone
+   * deletes them before.
    * @returns false when it is not served @throws Error while another row is stored in its form
    */
   removeKind(id: string): boolean;
@@ -89,7 +91,7 @@ class Server implements ApiServer {
   readonly #checks: HealthCheck[];
   readonly #filters: readonly Filter[];
   readonly #router: Router;
-  /** Ends watches and other long requests. */
+  /** Aborts at the shutdown; ends watches and other long requests. */
   readonly #shutdown = new AbortController();
 
   constructor(deps: ApiServerDeps, options: ApiServerOptions) {
@@ -137,7 +139,7 @@ class Server implements ApiServer {
       anonymous: deps.authorization?.anonymous ?? 'healthOnly',
       flowControl: deps.flowControl ?? this.#inflight(options),
       flowSchemas,
-      // To somebody else, as it comes: then it is neither read nor limited here.
+      // The body goes to another server as a stream, so it is neither read nor limited here.
       passesBodyOn: (info) => proxy !== undefined && findConnect(catalog, info)?.connect.to === 'proxy',
     });
   }
@@ -166,7 +168,7 @@ class Server implements ApiServer {
 
   async run(signal: AbortSignal): Promise<void> {
     const compacting = compactRegularly(this.#deps.store, this.#deps.clock, this.#deps.log, signal);
-    // Ends with the feed, too: without the feed, a repair would wait for ever for what is stored now.
+    // Ends with the feed, too: without it, a repair would wait forever for the newest objects.
     const ended = new AbortController();
     const authenticating = this.#parts.authentication.run(AbortSignal.any([signal, ended.signal]));
     const repairing = this.#repairs.run(AbortSignal.any([signal, ended.signal]));

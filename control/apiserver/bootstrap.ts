@@ -15,6 +15,7 @@ import { sleep } from '#client/clock.ts';
 import { systemPriorityClasses } from './kinds/scheduling/priorityclass/system-classes.ts';
 import type { ServerLog } from './serving/server-log.ts';
 
+/** Addresses of the `kubernetes` Service. */
 export interface BootstrapOptions {
   /** First address of the service range: `10.96.0.1`. */
   serviceIp: string;
@@ -28,7 +29,7 @@ const systemNamespaces = ['kube-system', 'kube-public', 'kube-node-lease', 'defa
 /** Upstream's `--endpoint-reconciler-interval`, and the interval at which it repairs the namespaces. */
 const repairIntervalMs = 10_000;
 
-/** Makes what is missing; harmless to repeat. */
+/** Creates what is missing. It can be repeated. @throws ApiError */
 export async function bootstrapOnce(client: Client, options: BootstrapOptions): Promise<void> {
   for (const { name, value, description } of systemPriorityClasses) {
     const made = { apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata: { name }, value, description };
@@ -64,7 +65,7 @@ export async function bootstrapOnce(client: Client, options: BootstrapOptions): 
   );
 }
 
-/** Keeps it so until `signal` aborts. */
+/** Creates what is missing again and again, until `signal` aborts. */
 export async function keepBootstrapped(
   client: Client,
   options: BootstrapOptions,
@@ -129,14 +130,14 @@ function kubernetesService({ serviceIp, securePort }: BootstrapOptions): New<Ser
 }
 
 /**
- * This server's address alone. Several API servers would overwrite each other's here: they need upstream's lease reconciler
+ * Only this server's address. Several API servers would overwrite each other's: they need upstream's lease reconciler
  * (`pkg/controlplane/reconcilers/lease.go`: a key for each server under /registry/masterleases/, which expires with the server).
  */
 function kubernetesEndpoints({ advertiseAddress, securePort }: BootstrapOptions): New<Endpoints> {
   return {
     apiVersion: 'v1',
     kind: 'Endpoints',
-    // The slice is written beside it: the mirroring controller must not make another.
+    // The EndpointSlice is written here, too, so the mirroring controller must not create another one.
     metadata: { name: 'kubernetes', namespace: 'default', labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
     subsets: [{ addresses: [{ ip: advertiseAddress }], ports: [{ name: 'https', port: securePort, protocol: 'TCP' }] }],
   } as New<Endpoints>;

@@ -10,8 +10,8 @@ import type { CachedObject } from './cache/cached-object.ts';
 import type { Strategy } from './registry/strategy.ts';
 
 /**
- * Between the form in which objects are stored and the form in which one row serves them. Both directions keep everything: what is
- * converted there and back is the same. Neither changes its argument; what it returns may share parts with it.
+ * Converts between the form in which objects are stored and the form in which one row serves them. No direction loses anything: an object
+ * that is converted there and back is the same. The argument is not changed; the result may share parts with it.
  *
  * Source: apimachinery `pkg/runtime` (conversion through one stored version).
  */
@@ -20,7 +20,7 @@ export interface Conversion {
   toStored(served: KubeObject): KubeObject;
 }
 
-/** One row with all that serving it takes. */
+/** One row, with all that the server needs to serve it. */
 export interface ServedKind {
   resource: Resource;
   strategy: Strategy;
@@ -36,7 +36,7 @@ export interface ServedKind {
  */
 export class KindCatalog<Kind extends ServedKind = ServedKind> {
   readonly #kinds = new Map<string, Kind>();
-  /** Those that are stored as they are served. */
+  /** The kinds that are stored in their own form. */
   readonly #byPrefix = new Map<string, Kind>();
   readonly #rows: EditableCatalog = createResourceCatalog([]);
 
@@ -44,12 +44,12 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     for (const kind of kinds) this.add(kind);
   }
 
-  /** The rows, for whoever only needs to know what there is. */
+  /** The rows alone, for parts that only need to know which resources exist. */
   get resources(): ResourceCatalog {
     return this.#rows;
   }
 
-  /** @throws ApiError 404 when the kind has been removed while a request for it was under way */
+  /** The kind of a row. @throws ApiError 404 when it has been removed while a request for it was served */
   kind({ id }: Pick<Resource, 'id'>): Kind {
     const found = this.#kinds.get(id);
     if (found === undefined) throw failure(404, 'NotFound', 'the server could not find the requested resource', {});
@@ -83,7 +83,7 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     return this.kind(resource).conversion?.toStored(object) ?? object;
   }
 
-  /** @throws Error when the row is taken (`EditableCatalog.add`), or a view has no conversion */
+  /** Adds a kind. @throws Error when its row, id or storage prefix is taken, or a view of another row has no conversion */
   add(kind: Kind): void {
     const { resource, conversion } = kind;
     if ((conversion === undefined) !== (resource.storedAs === undefined))
@@ -92,7 +92,7 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     const isStored = resource.storedAs === undefined;
     if (isStored && this.#byPrefix.has(resource.storagePrefix))
       throw new Error(`resource "${resource.id}": objects of another one are stored under ${resource.storagePrefix}`);
-    // Listeners of the rows may look up the kind, so it is here before its row is.
+    // Listeners of the rows may look up the kind, so it is added before its row.
     this.#kinds.set(resource.id, kind);
     if (isStored) this.#byPrefix.set(resource.storagePrefix, kind);
     try {
@@ -103,7 +103,7 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     }
   }
 
-  /** @throws Error while another row is stored as this one */
+  /** Removes a kind; undefined: there is none. @throws Error while another row is stored as this one */
   remove(id: string): Kind | undefined {
     const kind = this.#kinds.get(id);
     if (kind === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Brings what stored objects hold (cluster IPs, node ports) in order: once before anything is served, and every three minutes after that.
- * What is done for a kind is its strategy's `repair`.
+ * Repairs the allocations of stored objects (cluster IPs, node ports): once before writes are served, and then every three minutes. Each
+ * kind's strategy has the `repair`.
  *
  * Source: kubernetes `pkg/registry/core/service/{ipallocator,portallocator}/controller`, which upstream runs as a post-start hook.
  */
@@ -14,11 +14,12 @@ import type { ServerLog } from './serving/server-log.ts';
 
 /** Upstream's interval of the controllers that repair cluster IPs and node ports. */
 const intervalMs = 180_000;
-/** After an attempt that failed, as long as none has succeeded. */
+/** The wait after an attempt that failed, as long as none has succeeded. */
 const firstRetryMs = 10_000;
 /** So long after somebody has asked for a repair: what else is wrong by then is mended with it. */
 const soonMs = 1000;
 
+/** What repairs need. */
 export interface RepairsDeps {
   clock: Clock;
   log: ServerLog;
@@ -26,6 +27,7 @@ export interface RepairsDeps {
   catalog: KindCatalog;
 }
 
+/** The repairs of one API server. */
 export class Repairs {
   readonly #deps: RepairsDeps;
   readonly #attempted = Promise.withResolvers<void>();
@@ -43,8 +45,8 @@ export class Repairs {
   }
 
   /**
-   * Resolves after the first attempt, whether it succeeded or not: where the store takes no writes, reads can still be served.
-   * Also when the server shuts down before. @throws why the store cannot be read
+   * Resolves after the first attempt, also after one that failed: when the store takes no writes, reads can still be served. Resolves also
+   * when the server shuts down before. @throws what the cache feed's first read throws
    */
   get attempted(): Promise<void> {
     return this.#attempted.promise;
@@ -61,7 +63,7 @@ export class Repairs {
     try {
       await Promise.race([feed.ready, untilAborted(signal)]);
     } catch (error) {
-      // For those who wait for `attempted`. If nobody does, that is no unhandled rejection: `feed.run` throws the same error.
+      // If nobody waits for `attempted`, this must be no unhandled rejection: `feed.run` throws the same error.
       this.#attempted.promise.catch(() => undefined);
       this.#attempted.reject(error);
       return;
@@ -77,7 +79,7 @@ export class Repairs {
       this.#attempted.resolve();
       await this.#untilNext(signal);
     }
-    // Requests that still wait go on, and hear from the cache feed that the server shuts down.
+    // Requests that still wait go on; the cache feed then refuses them with 503.
     this.#attempted.resolve();
   }
 

@@ -1,20 +1,21 @@
 /**
- * Kinds that come and go while the server runs: what a CustomResourceDefinition, or a group of another server, needs.
+ * Kinds that are added and removed while the server runs, as a CustomResourceDefinition needs it.
  *
- * A kind comes in this order: its types join the schema facts, its watch cache is filled and joins the others at their revision, then its
- * row joins the catalog, from which routes and discovery read. No watch of another kind notices.
+ * A kind is added in this order: its types to the schema facts, its watch cache (filled, at the revision of the other caches), then its row to
+ * the catalog, from which routes and discovery read. The watches of other kinds go on.
  */
 import { addTypes } from '#api/schema/facts.ts';
 import type { CacheFeed } from './cache/cache-feed.ts';
 import type { KindCatalog, ServedKind } from './catalog.ts';
 import type { RestKind } from './rest/exchange.ts';
 
+/** What adding kinds needs. */
 export interface RunTimeKindsDeps {
   feed: CacheFeed;
   catalog: KindCatalog<RestKind>;
-  /** Kinds whose cache is being filled, by storage prefix: not served yet, but whoever decodes stored values has to know them. */
+  /** Kinds whose cache is being filled, by storage prefix. They are not served yet, but their stored values have to be decoded. */
   joining: Map<string, ServedKind>;
-  /** Brings what the kind's stored objects hold in order, before it is served. */
+  /** Repairs the allocations of the kind's stored objects, before the kind is served. */
   repair(kind: ServedKind): Promise<void>;
 }
 
@@ -23,9 +24,10 @@ interface Added {
   forgetTypes: () => void;
 }
 
+/** The kinds of one API server that are not built in. */
 export class RunTimeKinds {
   readonly #deps: RunTimeKindsDeps;
-  /** By id. */
+  /** By the id of the row. */
   readonly #added = new Map<string, Added>();
 
   constructor(deps: RunTimeKindsDeps) {

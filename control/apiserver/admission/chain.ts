@@ -1,30 +1,31 @@
 /**
- * Admission: every plugin of the list is asked, in the list's order; first those that change the object, later those that only look.
+ * Admission: calls every plugin, in the order of the list; first those that change the object, later those that only check it.
  *
- * Who runs it, as upstream does: the registry for what is stored (creates, updates of objects, `status`, `scale`, `finalize` and
- * `ephemeralcontainers`, deletes and each object of a deleted collection); `rest/admitted.ts` for what is only handled (bindings,
+ * As upstream, two parts call it: the registry for objects that are stored (creates, updates of objects, `status`, `scale`, `finalize` and
+ * `ephemeralcontainers`, deletes and each object of a deleted collection); `rest/admitted.ts` for objects that are not stored (bindings,
  * evictions, tokens, reviews) and for connects.
  *
  * Source: apiserver `pkg/admission/chain.go`, `pkg/endpoints/handlers/{create,update,delete,rest}.go`.
  */
 import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin, QuotaStore, Reservation } from './plugin.ts';
 
+/** The plugins of one API server. */
 export class AdmissionChain {
   readonly #plugins: readonly AdmissionPlugin[];
 
-  /** @param plugins in the order in which they are asked, both times */
+  /** @param plugins in the order in which they are called, in each pass */
   constructor(plugins: readonly AdmissionPlugin[]) {
     this.#plugins = plugins;
   }
 
-  /** The first pass: may change `attributes.object`. The first refusal ends it. @throws ApiError as the plugin says */
+  /** The first pass: plugins may change `attributes.object`. The first refusal ends it. @throws ApiError of the plugin that refuses */
   async mutate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
     for (const plugin of this.#plugins) {
       if (plugin.mutate !== undefined && plugin.handles(attributes.operation)) await plugin.mutate(attributes, context);
     }
   }
 
-  /** The second pass, when all else about the request has been found good. @throws ApiError as the plugin says */
+  /** The second pass, after all other checks of the request have passed. @throws ApiError of the plugin that refuses */
   async validate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
     for (const plugin of this.#plugins) {
       if (plugin.validate !== undefined && plugin.handles(attributes.operation)) await plugin.validate(attributes, context);
@@ -32,8 +33,8 @@ export class AdmissionChain {
   }
 
   /**
-   * The third pass, right before the write: what plugins hold for it, all of it to be settled when the write has ended.
-   * @throws ApiError as the plugin says; then nothing is held @throws StoreError
+   * The third pass, right before the write: plugins reserve what it uses (quotas). The caller settles the result when the write has ended.
+   * @throws ApiError of the plugin that refuses; then nothing is reserved @throws StoreError
    */
   async reserve(
     attributes: AdmissionAttributes,

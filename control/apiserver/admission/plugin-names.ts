@@ -6,7 +6,7 @@
  * `pkg/server/options/admission.go` (Validate, enabledPluginNames).
  */
 
-/** In the order in which they are asked. */
+/** All plugins of upstream, in the order in which they are called. */
 export const allPluginNames = [
   'AlwaysAdmit',
   'NamespaceAutoProvision',
@@ -51,7 +51,7 @@ export const allPluginNames = [
   'AlwaysDeny',
 ] as const;
 
-/** On only where they are enabled. NodeRestriction is not among them: kubeadm's clusters have it, and so have ours. */
+/** Plugins that are off by default. Other than upstream, NodeRestriction is on: kubeadm enables it in every cluster. */
 const offByDefault = new Set<string>([
   'AlwaysAdmit',
   'NamespaceAutoProvision',
@@ -78,13 +78,13 @@ const notAvailable = new Set<string>([
   'EventRateLimit',
 ]);
 
-/** What the two flags say. */
+/** The values of the two flags. */
 export interface PluginChoice {
   enable: readonly string[];
   disable: readonly string[];
 }
 
-/** What is wrong with the flags, in upstream's words; empty: nothing. */
+/** The problems of the flags, in upstream's words; empty: they are valid. */
 export function pluginChoiceProblems({ enable, disable }: PluginChoice): string[] {
   const known = new Set<string>(allPluginNames);
   const unknown = (flag: string, names: readonly string[]): string[] =>
@@ -100,7 +100,7 @@ export function pluginChoiceProblems({ enable, disable }: PluginChoice): string[
   ];
 }
 
-/** Whether the plugin is asked. */
+/** Whether the plugin is called. */
 export function isPluginEnabled(name: string, { enable, disable }: PluginChoice): boolean {
   return enable.includes(name) || !(offByDefault.has(name) || disable.includes(name));
 }

@@ -5,6 +5,7 @@
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 
+/** The media types of patches. */
 export type PatchContentType =
   | 'application/json-patch+json'
   | 'application/merge-patch+json'

@@ -1,19 +1,19 @@
 /**
- * What the registry tells admission plugins of a write.
+ * The attributes of a write for admission plugins.
  *
- * Source: apiserver `pkg/admission/attributes.go`; `pkg/endpoints/handlers/{create,update,delete}.go` for what is told of which verb.
+ * Source: apiserver `pkg/admission/attributes.go`; `pkg/endpoints/handlers/{create,update,delete}.go` for the attributes of each verb.
  */
 import type { KubeObject, ObjectName } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import type { AdmissionAttributes, Operation } from '../admission/plugin.ts';
 import type { UpdateRequest, WriteContext } from './write-request.ts';
 
-/** @param object may be changed by the plugins that are told of it */
+/** The attributes of a create. @param object plugins may change it */
 export function createAttributes(resource: Resource, object: KubeObject, context: WriteContext): AdmissionAttributes {
   return attributesOf('create', resource, object.metadata, '', object, undefined, context);
 }
 
-/** Of both objects the view, where the request has one: then the plugins change a view of `object` and not the object. */
+/** The attributes of an update. Where the request has a view (`scale`), plugins get and change the views of both objects, not the objects. */
 export function updateAttributes(
   resource: Resource,
   object: KubeObject,
@@ -25,7 +25,7 @@ export function updateAttributes(
   return attributesOf('update', resource, old.metadata, subresource, seen, seenOld, context);
 }
 
-/** @param old undefined: it is stored, but cannot be read */
+/** The attributes of a delete. @param old undefined: the stored value cannot be decoded */
 export function deleteAttributes(
   resource: Resource,
   { name, namespace }: ObjectName,

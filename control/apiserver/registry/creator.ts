@@ -24,6 +24,7 @@ import type { WriteContext } from './write-request.ts';
 /** Upstream's number (`maxNameGenerationCreateAttempts`). */
 const maxGeneratedNameTries = 8;
 
+/** Creates objects of any kind; a part of the Registry. */
 export class Creator {
   readonly #deps: RegistryDeps;
   readonly #checks: ObjectChecks;
@@ -42,7 +43,7 @@ export class Creator {
     const generated = (submitted.metadata.name ?? '') === '' && (submitted.metadata.generateName ?? '') !== '';
     for (let attempt = 1; ; attempt++) {
       try {
-        // Only a generated name is tried again: then the object has to be as it was sent.
+        // With a generated name another try may follow, which needs the object as it was sent.
         return await this.createOnce(resource, namespace, generated ? copyOf(submitted) : submitted, context);
       } catch (error) {
         const taken = error instanceof ApiError && error.reason === 'AlreadyExists';
@@ -52,8 +53,9 @@ export class Creator {
   }
 
   /**
+   * One try of {@link create}.
    * @param object is changed
-   * @param fieldsTracked its managedFields are in place already
+   * @param fieldsTracked whether its managedFields are set already (server-side apply)
    * @throws ApiError 409 when the name is taken, also a generated one; 422 when the object is invalid
    */
   async createOnce(
@@ -76,7 +78,7 @@ export class Creator {
     fillSystemFields(object, this.#deps.clock.now(), this.#deps.random);
     strategy.prepareForCreate?.(object, context);
     await pause?.();
-    // Again: plugins and prepareForCreate may have set what has defaults of its own.
+    // Defaults once more: plugins and prepareForCreate may have added parts that have defaults themselves.
     strategy.setDefaults?.(object);
     await pause?.();
     const errors = (): FieldError[] => strategy.validate(object);

@@ -1,4 +1,4 @@
-/** From a stored value to the object that the caches hold. */
+/** Decodes stored values into the objects of the watch caches. */
 import { parseExact } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { shape } from '#api/schema/shape.ts';
@@ -6,9 +6,9 @@ import type { Steps } from '#client/turns.ts';
 import type { ServedKind } from '../catalog.ts';
 
 /**
- * A decoder of stored values. They come from this server or from upstream's, which wrote them in full: no strict decoding needed. But
- * readers rely on types, so a value of another shape (another version's, a damaged one) is refused.
- * @param kindOf the kind that is stored under a prefix; where there is none, only the outermost shape is looked at
+ * A decoder of stored values. They were written completely by this server or by upstream's, so they are not checked for unknown fields. But
+ * readers rely on types, so a value of another shape (of another version, or damaged) is refused.
+ * @param kindOf the kind that is stored under a prefix; where there is none, only the outermost shape is checked
  * @returns the steps of the decoding, which throw an Error saying what is wrong with the value
  */
 export function decodeStored(kindOf: (prefix: string) => ServedKind | undefined) {

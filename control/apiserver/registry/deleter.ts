@@ -1,6 +1,6 @@
 /**
- * Deletes: removes the object, or marks it as being deleted while finalizers or a grace period hold it. What is to be done is decided in
- * `deletion.ts`; here it is done, again after every lost race.
+ * Deletes: removes the object, or marks it as being deleted while finalizers or a grace period hold it. `deletion.ts` decides what to do; this
+ * file does it, and starts again after every lost race.
  *
  * Source: apiserver `pkg/registry/generic/registry/store.go` (Delete), KEP-3926 for values that cannot be read.
  */
@@ -20,6 +20,7 @@ import type { DeletionStep } from './strategy.ts';
 import { optimisticLockMessage } from './system-fields.ts';
 import type { WriteContext } from './write-request.ts';
 
+/** Deletes objects of any kind; a part of the Registry. */
 export class Deleter {
   readonly #deps: RegistryDeps;
   readonly #reader: ObjectReader;
@@ -62,7 +63,10 @@ export class Deleter {
     throw conflict({ group: resource.group, name: resource.plural }, name.name, optimisticLockMessage);
   }
 
-  /** Upstream's way out of a value that cannot be read: without finalizers, preconditions and grace, which nobody can read either. */
+  /**
+   * Removes a value that cannot be decoded, without regard to finalizers, preconditions and grace period, which cannot be decoded either
+   * (as upstream).
+   */
   async #removeUndecodable(resource: Resource, key: string, name: ObjectName, context: WriteContext): Promise<CachedObject> {
     const metadata = { name: name.name, ...(name.namespace === undefined ? {} : { namespace: name.namespace }) };
     const last = { apiVersion: apiVersionOf(resource.group, resource.version), kind: resource.kind, metadata };
@@ -84,7 +88,7 @@ export class Deleter {
     return strategy.planDeletion?.(current.object, options, nowMs) ?? planDeletion(current.object, options, strategy, nowMs);
   }
 
-  /** Stores the object with its deletionTimestamp. @returns undefined when the race was lost */
+  /** Stores the object with its deletionTimestamp. @returns undefined when another write came first */
   async #mark(
     resource: Resource,
     current: CachedObject,

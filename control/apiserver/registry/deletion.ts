@@ -93,7 +93,7 @@ function shortenGrace(object: KubeObject, requested: number | undefined, nowMs: 
   const startMs = Date.parse(metadata.deletionTimestamp ?? '') - toNumber(running) * 1000;
   const endMs = startMs + toNumber(requested) * 1000;
   metadata.deletionTimestamp = rfc3339(Math.max(endMs, nowMs));
-  // An already expired but graceful request still leaves the last word to the kubelet.
+  // A grace period that is over already becomes one second: the kubelet still has to confirm the end.
   metadata.deletionGracePeriodSeconds = endMs < nowMs && requested !== 0 ? 1 : requested;
   return 'graceful';
 }

@@ -16,7 +16,9 @@ interface Shared {
   objects: number;
 }
 
-/** One lease is used for a minute, and for a thousand objects at most: so an object lives up to a minute longer than its kind says. */
+/**
+ * Hands out leases. Each is used for a minute and a thousand objects at most, so an object lives up to a minute longer than its kind says.
+ */
 export class ExpiryLeases {
   readonly #store: Store;
   readonly #clock: Clock;

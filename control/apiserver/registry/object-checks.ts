@@ -17,17 +17,18 @@ import type { ObjectPatcher, TrackRequest } from '../patch/patch.ts';
 import { validateManagedFields } from '../validation/object-meta.ts';
 import type { WriteContext } from './write-request.ts';
 
+/** What the checks need. */
 export interface ObjectChecksDeps {
   clock: Clock;
   patcher: ObjectPatcher;
-  /** `trackManagedFields` of large objects, off the event loop. */
+  /** `ObjectPatcher.trackManagedFields` of large objects, in another thread. */
   trackElsewhere(request: TrackRequest): Promise<void>;
 }
 
 /** What managed fields are computed from. */
 export interface TrackedWrite {
   object: KubeObject;
-  /** As it is stored; undefined: the object is new. */
+  /** The stored object; undefined: there is none, the object is new. */
   live: KubeObject | undefined;
   /** '': the object itself. */
   subresource: string;
@@ -35,6 +36,7 @@ export interface TrackedWrite {
   size: ObjectSize | undefined;
 }
 
+/** Validates objects and records managedFields; a part of the Registry. */
 export class ObjectChecks {
   readonly #deps: ObjectChecksDeps;
 
@@ -43,8 +45,8 @@ export class ObjectChecks {
   }
 
   /**
-   * The first part of the validation of a large object: all but its managedFields. What the client sent as managedFields is left out here,
-   * because the server makes its own of it first ({@link track}); {@link validate} looks at the result.
+   * The first part of the validation of a large object: all but its managedFields. The server first replaces the managedFields that the client
+   * sent ({@link track}), and {@link validate} checks the result.
    * @throws ApiError 422 when the object is invalid, 500 when it is larger than what can be stored
    */
   async checkLarge(resource: Resource, object: KubeObject, errors: () => FieldError[]): Promise<ObjectSize> {
@@ -59,7 +61,7 @@ export class ObjectChecks {
     return size;
   }
 
-  /** Records in `metadata.managedFields` what this write sets; of a very large object nothing is recorded, as upstream. */
+  /** Records in `metadata.managedFields` what this write sets. For a very large object nothing is recorded, as upstream does. */
   async track(
     resource: Resource,
     { object, live, subresource, size }: TrackedWrite,
@@ -75,7 +77,10 @@ export class ObjectChecks {
     else await this.#deps.trackElsewhere(request);
   }
 
-  /** Validates what has not been validated yet: of a large object (`size`), its managedFields. @throws ApiError 422 */
+  /**
+   * Validates the object; of a large object (`size`) only the managedFields, because {@link checkLarge} has done the rest.
+   * @throws ApiError 422
+   */
   validate(resource: Resource, object: KubeObject, errors: () => FieldError[], size: ObjectSize | undefined): void {
     throwIfInvalid(resource, object, collectFieldErrors(size === undefined ? errors : () => errorsOfManagedFields(object)));
   }

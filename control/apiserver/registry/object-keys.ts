@@ -1,4 +1,4 @@
-/** Where objects lie in the store, and the names that the server makes up. */
+/** Keys and values of objects in the store, and generated names. */
 import { stringifyExact } from '#api/int64.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
@@ -8,7 +8,7 @@ export function storageKey(resource: Resource, { namespace, name }: ObjectName):
   return resource.namespaced ? `${resource.storagePrefix}/${namespace ?? ''}/${name}` : `${resource.storagePrefix}/${name}`;
 }
 
-/** What the keys of all objects of a list begin with. @param namespace '': all namespaces */
+/** The prefix of the keys of all objects of a list. @param namespace empty: all namespaces */
 export function listPrefix(resource: Resource, namespace: string): string {
   return resource.namespaced && namespace !== '' ? `${resource.storagePrefix}/${namespace}/` : `${resource.storagePrefix}/`;
 }
@@ -20,8 +20,8 @@ export function toStored({ apiVersion, kind, metadata: all, ...rest }: KubeObjec
 }
 
 /**
- * The same JSON from its `metadata` on, with the resourceVersion: what an answer is made of. Not even read: writing a large object as
- * JSON a second time takes long.
+ * The same JSON from its `metadata` on, with the resourceVersion added, for the answer. The bytes are reused, because writing a large object
+ * as JSON a second time takes long.
  * @param stored what {@link toStored} made of an object with a name
  */
 export function storedWithRevision(stored: Uint8Array, revision: number): Uint8Array {
@@ -30,7 +30,7 @@ export function storedWithRevision(stored: Uint8Array, revision: number): Uint8A
   return Buffer.concat([metadataMark, Buffer.from(`"resourceVersion":"${revision}",`), stored.subarray(begin + length, -1)]);
 }
 
-/** The first one in the text is the object's own: apiVersion and kind, which stand before it, have no quotes in them. */
+/** Its first occurrence is the object's own metadata: only apiVersion and kind stand before it, and they contain no quotes. */
 const metadataMark = Buffer.from('"metadata":{');
 
 // No vowels and no 0, 1, 3: generated names shall not spell words (apimachinery `pkg/util/rand`).

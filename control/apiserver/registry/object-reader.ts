@@ -11,6 +11,7 @@ import type { CachedObject } from '../cache/cached-object.ts';
 import type { KindCatalog } from '../catalog.ts';
 import { listPrefix, storageKey } from './object-keys.ts';
 
+/** Reads objects of any kind from the watch caches; a part of the Registry. */
 export class ObjectReader {
   readonly #feed: CacheFeed;
   readonly #catalog: KindCatalog;
@@ -32,7 +33,7 @@ export class ObjectReader {
     await this.#feed.fresh();
     const key = storageKey(resource, name);
     const why = this.#feed.undecodable(key);
-    // Neither there nor absent: to say 404 would invite a create, which cannot succeed.
+    // The answer is not 404: clients would then try to create the object, which cannot succeed.
     if (why !== undefined) throw internalError(`data from the storage is not transformable or decodable: ${key}: ${why}`);
     const cached = this.#feed.cache(resource.storagePrefix).get(key);
     return cached === undefined ? undefined : this.#catalog.fromStored(resource, cached);

@@ -1,8 +1,8 @@
 /**
  * Writes of single objects to the store: each happens only if the stored object is still the one that the caller saw.
  *
- * A lost race means that another write came between. `put` and `remove` then wait until the caches have seen that write: the next attempt
- * would only lose against it again.
+ * A lost race means that another write came in between. `put` and `remove` then wait until the caches have that write, because the next
+ * attempt would otherwise lose against it again.
  *
  * Source: apiserver `pkg/storage/etcd3/store.go` (compare-and-set on the mod revision).
  */
@@ -19,6 +19,7 @@ import type { KindCatalog } from '../catalog.ts';
 import { ExpiryLeases } from './expiry-leases.ts';
 import { storedWithRevision, toStored } from './object-keys.ts';
 
+/** What writes need. */
 export interface ObjectWriterDeps {
   store: Store;
   clock: Clock;
@@ -30,12 +31,13 @@ export interface ObjectWriterDeps {
 export type Put =
   /** Another write came first: the newest revision of the key. */
   | { kind: 'conflict'; revision: number }
-  /** The object under its revision, as the caller is answered. */
+  /** The object under its new revision, for the answer. */
   | { kind: 'ok'; revision: number; written: CachedObject };
 
-/** Every lost race means that another write went through; so many in a row are a livelock, and worth reporting. */
+/** How often a write is tried. Each lost race means that another write succeeded; so many in a row are a livelock and are reported. */
 export const maxRaces = 100;
 
+/** Writes objects of any kind to the store; a part of the Registry. */
 export class ObjectWriter {
   readonly #deps: ObjectWriterDeps;
   readonly #leases: ExpiryLeases;
@@ -46,8 +48,8 @@ export class ObjectWriter {
   }
 
   /**
-   * Stores the object, with the lease that lets it expire where its kind has one. After a conflict the caches are as new as what was in
-   * the way. @param expectedRevision of what is stored now; 0: nothing @throws StoreError
+   * Stores the object; with a lease, if its kind expires. After a conflict the caches have the write that came first.
+   * @param expectedRevision of the stored object that the caller saw; 0: none @throws StoreError
    */
   async put(resource: Resource, key: string, object: KubeObject, expectedRevision: number): Promise<Put> {
     const { ttlSeconds } = this.#deps.catalog.kind(resource).strategy;
@@ -57,21 +59,21 @@ export class ObjectWriter {
     const isLong = isLargeText(value.length);
     if (isLong) await letOthersIn();
     const result = await this.#deps.store.put(key, value, { expectedRevision, lease });
-    // The caches read it in the same turn, and what comes next is the answer.
+    // The caches decode it in this turn of the event loop, so the answer is made in the next one.
     if (isLong) await letOthersIn();
     const { kind, revision } = result;
     if (kind === 'conflict') {
       await this.#deps.feed.reach(revision);
       return { kind, revision };
     }
-    // Of a large object the answer is made of what has been stored, where that is the form in which it is answered.
+    // The answer with a large object reuses the stored JSON, unless the resource is stored in another form.
     const json = isLong && stored === object ? storedWithRevision(value, revision) : undefined;
     return { kind, revision, written: CachedObject.written(key, revision, withRevision(object, revision), json) };
   }
 
   /**
    * Removes the object, and gives back what it held (`Strategy.release`).
-   * @param last its state as watchers and the caller are told; copied @returns undefined when the race was lost @throws StoreError
+   * @param last its last state, for watchers and the caller; copied @returns undefined when the race was lost @throws StoreError
    */
   async remove(
     resource: Resource,
@@ -91,8 +93,8 @@ export class ObjectWriter {
 }
 
 /**
- * After a write that failed with `error`: gives back what was taken for it. Where it is not known whether the write has happened, what was
- * taken stays taken: better than given out twice.
+ * Gives back what was allocated for a write that failed with `error`. When it is unknown whether the write has happened, it stays
+ * allocated: that is better than to allocate it twice.
  * @param undo what `Strategy.allocate` returned
  */
 export async function takeBack(undo: (() => Promise<void>) | undefined, error: unknown): Promise<void> {

@@ -17,6 +17,7 @@ import { keepTimesOfUnchangedFields } from './system-fields.ts';
 /** The name of the API server in managedFields. */
 const fieldManager = 'kube-apiserver';
 
+/** See the top of this file. @throws (its methods) StoreError */
 export class CachedQuotaStore implements QuotaStore {
   readonly #deps: RegistryDeps;
   readonly #checks: ObjectChecks;
@@ -42,7 +43,7 @@ export class CachedQuotaStore implements QuotaStore {
     keepTimesOfUnchangedFields(object, quota);
     const result = await this.#writer.put(resource, key, object, Number(quota.metadata.resourceVersion));
     if (result.kind === 'conflict') return undefined;
-    // The next one would lose against this write otherwise.
+    // Otherwise the next write of this request would lose against this one.
     await this.#deps.feed.reach(result.revision);
     return String(result.revision);
   }

@@ -21,6 +21,7 @@ import type { Strategy } from './strategy.ts';
 import { Updater } from './updater.ts';
 import type { UpdateRequest, WriteContext } from './write-request.ts';
 
+/** Reads and writes of single objects of every kind; see the top of this file. All methods reject with ApiError or StoreError. */
 export class Registry {
   readonly #deps: RegistryDeps;
   readonly #reader: ObjectReader;

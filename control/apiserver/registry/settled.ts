@@ -1,9 +1,9 @@
-/** A write between the reservation of what it uses and the end of the reservation. */
+/** A write for which admission plugins hold reservations (quotas). */
 import { StoreError } from '#control/store/errors.ts';
 import type { Reservation } from '../admission/plugin.ts';
 
 /**
- * Writes, and settles the reservation: it stays for what was written, and for what may have been written (the store did not answer).
+ * Writes, and settles the reservation: it is kept for a write that has happened, or may have happened (the store did not answer).
  * @param isWritten whether the result means that the write has happened
  * @throws what `write` throws
  */

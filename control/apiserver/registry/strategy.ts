@@ -37,7 +37,7 @@ export interface RequestContext {
   read(resource: ResourceId, namespace: string | undefined, name: string): Promise<KubeObject | undefined>;
   /**
    * Lists other stored objects, for admission checks: those of one namespace or of all (undefined), sorted by namespace and name. Like
-   * {@link read} they are not older than any acknowledged write. What the store holds but nobody can read is left out.
+   * {@link read} they are not older than any acknowledged write. Stored values that cannot be decoded are left out.
    */
   list(resource: ResourceId, namespace?: string): Promise<readonly KubeObject[]>;
 }
@@ -57,7 +57,7 @@ export type DeletionStep =
 /** The stored objects of a kind, read after the call that asks for them. */
 export interface StoredObjects<T> {
   objects: readonly T[];
-  /** False: there are some that cannot be read, and nobody knows what they hold. */
+  /** False: there are stored values that cannot be decoded, so what they hold is unknown. */
   complete: boolean;
 }
 
@@ -71,26 +71,28 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** Clears what clients may not set (status), sets generation. In place. */
   prepareForCreate?(object: T, context: RequestContext): void;
   /**
-   * Whether this user may write this very object, where that depends on more than authorization can see of the request. Asked when admission
-   * has changed the object, and before validation; not about subresources. @throws ApiError 403
+   * Checks that this user may write this object, where authorization cannot decide that from the request alone. Called after admission has
+   * changed the object and before validation; not for subresources. @throws ApiError 403
    */
   checkWriter?(object: T, old: T | undefined, context: RequestContext): Promise<void>;
-  /** Keeps what this endpoint may not change (status on the main resource; all but status on `/status`); raises generation on a spec change. */
+  /**
+   * Keeps what this endpoint may not change (status on the main resource; all but status on `/status`); raises generation on a spec change.
+   */
   prepareForUpdate?(object: T, old: T, context: RequestContext, subresource: UpdatedPart): void;
-  /** All that is wrong with a new object, in the order of upstream's messages; empty: nothing. */
+  /** All problems of a new object, in the order of upstream's messages; empty: it is valid. */
   validate(object: T): FieldError[];
   /** The same for an update, with what may not change. Absent: {@link validate}. */
   validateUpdate?(object: T, old: T, subresource: UpdatedPart): FieldError[];
   /** Texts for `Warning:` headers about a valid object. @param old undefined: it is new */
   warnings?(object: T, old: T | undefined): string[];
   /**
-   * Takes scarce things (cluster IPs, node ports) just before the write; the returned undo, which never rejects, runs if the write fails.
-   * On a dry run nothing is taken. @throws ApiError for what is not to be had @throws StoreError
+   * Allocates limited resources (cluster IPs, node ports) just before the write. Returns an undo, which runs if the write fails and never
+   * rejects. On a dry run nothing is allocated. @throws ApiError when nothing is free @throws StoreError
    */
   allocate?(object: T, old: T | undefined, dryRun: boolean): Promise<() => Promise<void>>;
-  /** Gives back what `old` held and `object` does not, after the update was written at `revision`. Never rejects. */
+  /** Releases what `old` held and `object` does not hold any more, after the update was written at `revision`. Never rejects. */
   committed?(object: T, old: T, revision: number): Promise<void>;
-  /** Gives everything that {@link allocate} took back, after the object was removed from the store at `revision`. Never rejects. */
+  /** Releases everything that the object held, after it was removed from the store at `revision`. Never rejects. */
   release?(object: T, revision: number): Promise<void>;
   /** Whether PUT may create (true upstream for few kinds: Lease, Event, Endpoints, Service, ConfigMap…: see AllowCreateOnUpdate). */
   allowCreateOnUpdate?: boolean;
@@ -109,8 +111,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** Objects vanish by themselves this long after they were last written, in seconds. Absent: never. */
   ttlSeconds?: number;
   /**
-   * Compares the scarce things that are taken with those that stored objects hold, and mends the difference (a crash between two writes
-   * leaves one). Called before anybody writes this kind, and every three minutes. @throws StoreError
+   * Compares what is allocated with what stored objects hold, and repairs a difference (after a crash between two writes). Called before the
+   * first write of this kind, and every three minutes. @throws StoreError
    */
   repair?(stored: () => Promise<StoredObjects<T>>): Promise<void>;
   /**
@@ -118,7 +120,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
    * without a conversion function of their own (kubernetes `pkg/apis/<group>/v1/conversion.go`).
    */
   selectableFields?: readonly string[];
-  /** What a client is told that names another field, where it is not in most kinds' words. */
+  /** The error text for another field, for kinds whose text differs from that of most kinds. */
   unknownField?(field: string): string;
   /** The values of {@link selectableFields}; there may be more. */
   fields?(object: T): Record<string, string>;

@@ -1,5 +1,5 @@
 /**
- * What the server alone decides about an object: identity, times, place, and whether a write may replace what is there.
+ * What the server alone decides about an object: identity, times, place, and whether a write may replace the stored object.
  *
  * Source: apiserver `pkg/registry/rest/{create,update,meta}.go`, `pkg/registry/generic/registry/store.go`.
  */
@@ -19,7 +19,10 @@ import type { Strategy } from './strategy.ts';
 export const optimisticLockMessage =
   'the object has been modified; please apply your changes to the latest version and try again';
 
-/** Gives a submitted object the type and the namespace that the request is about. @throws ApiError 400 when it says another namespace, 500 when it names a revision */
+/**
+ * Gives a submitted object the type and namespace of the request.
+ * @throws ApiError 400 when it says another namespace, 500 when it names a revision
+ */
 export function fillRequestFields(resource: Resource, namespace: string, object: KubeObject): void {
   if (namesRevision(object)) throw unknownError('resourceVersion should not be set on objects to be created');
   object.apiVersion = apiVersionOf(resource.group, resource.version);
@@ -27,7 +30,7 @@ export function fillRequestFields(resource: Resource, namespace: string, object:
   placeIn(resource, namespace, object);
 }
 
-/** Makes a new object out of a submitted one: uid, name, times. */
+/** Sets uid, name and times of a new object. In place. */
 export function fillSystemFields({ metadata }: KubeObject, nowMs: number, random: () => number): void {
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
@@ -40,7 +43,7 @@ export function fillSystemFields({ metadata }: KubeObject, nowMs: number, random
   }
 }
 
-/** What is no revision counts as none on creation, as upstream. */
+/** As upstream, a text that is no revision counts as none on a create. */
 function namesRevision(object: KubeObject): boolean {
   try {
     return submittedRevision(object) !== 0n;
@@ -51,7 +54,7 @@ function namesRevision(object: KubeObject): boolean {
 
 /**
  * The revision that a client names; 0n for none.
- * @throws ApiError 500 with Go's text for what is none: upstream passes the error on as it is (`APIObjectVersioner.ObjectResourceVersion`)
+ * @throws ApiError 500 with Go's text for a malformed one: upstream passes the error on as it is (`APIObjectVersioner.ObjectResourceVersion`)
  */
 export function submittedRevision({ metadata }: KubeObject): bigint {
   const resourceVersion = metadata.resourceVersion ?? '';
@@ -63,7 +66,11 @@ export function submittedRevision({ metadata }: KubeObject): bigint {
   }
 }
 
-/** @throws ApiError 500 as {@link submittedRevision}; 409 when uid or resourceVersion are not those of `current`; 422 when the kind wants a resourceVersion and there is none */
+/**
+ * Checks that the write may replace `current`.
+ * @throws ApiError 500 as {@link submittedRevision}; 409 when uid or resourceVersion are not those of `current`; 422 when the kind wants a
+ * resourceVersion and there is none
+ */
 export function checkIdentity(resource: Resource, current: CachedObject, object: KubeObject, strategy: Strategy): void {
   const { metadata } = object;
   const old = current.object.metadata;
@@ -80,7 +87,7 @@ export function checkIdentity(resource: Resource, current: CachedObject, object:
     throw conflict({ group: resource.group, name: resource.plural }, old.name, optimisticLockMessage);
 }
 
-/** Takes over from the stored object what no update may change. @throws ApiError 400 */
+/** Copies the fields that no update may change from the stored object. In place. @throws ApiError 400 */
 export function keepSystemFields(resource: Resource, object: KubeObject, old: KubeObject): void {
   object.apiVersion = old.apiVersion;
   object.kind = old.kind;
@@ -113,7 +120,7 @@ export function keepTimesOfUnchangedFields(object: KubeObject, old: KubeObject):
   });
 }
 
-/** @throws ApiError 400 when the object says another namespace than the path */
+/** Checks that the object has the namespace of the path. @throws ApiError 400 */
 function placeIn(resource: Resource, namespace: string, object: KubeObject): void {
   const { metadata } = object;
   if (!resource.namespaced) {

@@ -1,5 +1,5 @@
 /**
- * Updates, patches and server-side apply: from the stored object to the next one, again after every lost race.
+ * Updates, patches and server-side apply: computes the new object from the stored one and stores it, again after every lost race.
  *
  * Source: apiserver `pkg/registry/generic/registry/store.go` (Update), `pkg/registry/rest/update.go` (BeforeUpdate),
  * `pkg/storage/etcd3/store.go` (GuaranteedUpdate).
@@ -32,7 +32,7 @@ import {
 } from './system-fields.ts';
 import type { UpdateRequest, WriteContext } from './write-request.ts';
 
-/** What updates are made of. */
+/** What updates need. */
 export interface UpdaterParts {
   reader: ObjectReader;
   checks: ObjectChecks;
@@ -41,6 +41,7 @@ export interface UpdaterParts {
   quotas: CachedQuotaStore;
 }
 
+/** Updates objects of any kind; a part of the Registry. */
 export class Updater {
   readonly #deps: RegistryDeps;
   readonly #parts: UpdaterParts;
@@ -73,7 +74,7 @@ export class Updater {
     const allowed = request.subresource === '' && (request.forceCreate ?? strategy.allowCreateOnUpdate === true);
     if (!allowed) throw notFound({ group: resource.group, name: resource.plural }, name.name);
     const object = await request.transform(undefined, 0);
-    // Only looked at: what is not there has no revision that it could differ from.
+    // The revision is only read, so that a malformed one is refused: no object is stored that it could differ from.
     submittedRevision(object);
     delete (object.metadata as Partial<typeof object.metadata>).resourceVersion;
     const uid = object.metadata.uid ?? '';
@@ -85,7 +86,7 @@ export class Updater {
     return await this.#parts.creator.createOnce(resource, name.namespace ?? '', object, context, request.fieldsTracked);
   }
 
-  /** What the request makes of the stored object, with what admission makes of that. */
+  /** The new object that the request and then the mutating plugins make of the stored one. */
   async #changed(resource: Resource, current: CachedObject, request: UpdateRequest, context: WriteContext): Promise<KubeObject> {
     const old = current.object;
     const object = await request.transform(request.returnsOwn === true ? old : await copyInTurns(current), current.bytes);
@@ -141,7 +142,10 @@ export class Updater {
     return await settled(reservation, put, (result) => result !== undefined);
   }
 
-  /** Stores it; or removes it, when the last finalizer of an object that is being deleted has gone. @returns undefined when the race was lost */
+  /**
+   * Stores it; or removes it, when the last finalizer of an object that is being deleted has gone.
+   * @returns undefined when the race was lost
+   */
   async #put(
     resource: Resource,
     current: CachedObject,

@@ -1,20 +1,20 @@
-/** What a write asks of the registry besides the object: who asks, how the new object is made, and what admission sees of it. */
+/** What the registry has to know of a write besides the object: who writes, how the new object is made, and what admission plugins get. */
 import type { KubeObject } from '#api/meta.ts';
 import type { RequestContext, UpdatedPart } from './strategy.ts';
 
 /** Who writes, and how far the write goes. */
 export interface WriteContext extends RequestContext {
-  /** The name under which managedFields record what this write sets. */
+  /** The manager that managedFields name for this write. */
   fieldManager: string;
-  /** Everything is checked and answered; nothing is stored, and nothing scarce is taken. */
+  /** Everything is checked and answered, but nothing is stored or allocated. */
   dryRun: boolean;
   /** The request was admitted as a whole (a binding, an eviction): the writes it is made of are not admitted again, as upstream. */
   admitted?: boolean;
-  /** The write is one delete out of a collection's: admission is told no name. */
+  /** The write is one delete of a DELETE of a collection: admission gets no name. */
   ofCollection?: boolean;
 }
 
-/** What admission sees in place of the object: of a Deployment's `scale`, the Scale. Pure. */
+/** What admission plugins get instead of the object: for `scale` of a Deployment, the Scale. Pure. */
 export interface AdmissionView {
   of(object: KubeObject): KubeObject;
   /** The object with what plugins changed in its view. */
@@ -28,7 +28,7 @@ export interface UpdateRequest {
    * @param bytes length of the stored one's JSON
    */
   transform(current: KubeObject | undefined, bytes: number): KubeObject | Promise<KubeObject>;
-  /** '': the object itself. */
+  /** Empty: the object itself. */
   subresource: string;
   /**
    * `transform` returns a new object that shares no part with its argument. It is then given the stored object itself, without a copy

@@ -12,6 +12,7 @@ export interface TolerationSeconds {
   unreachable: number;
 }
 
+/** The plugin. Absent: 300 seconds each, as upstream. */
 export const defaultTolerationSeconds = ({ notReady, unreachable }: TolerationSeconds = { notReady: 300, unreachable: 300 }) =>
   ({
     name: 'DefaultTolerationSeconds',

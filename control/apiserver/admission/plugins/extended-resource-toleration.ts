@@ -8,6 +8,7 @@ import type { Pod, Toleration } from '#api/types.generated.ts';
 import { isExtendedResource } from '../../validation/pod-spec/resources.ts';
 import { type AdmissionPlugin, concerns } from '../plugin.ts';
 
+/** The plugin; see the top of this file. */
 export const extendedResourceToleration = (): AdmissionPlugin => ({
   name: 'ExtendedResourceToleration',
   handles: (operation) => operation === 'create' || operation === 'update',

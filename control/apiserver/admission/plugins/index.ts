@@ -31,6 +31,7 @@ import { serviceAccount } from './service-account.ts';
 import { storageObjectInUseProtection } from './storage-object-in-use-protection.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
 
+/** What the plugins need. */
 export interface AdmissionDeps {
   /** A number in [0, 1), for name suffixes and jitter. */
   random: () => number;

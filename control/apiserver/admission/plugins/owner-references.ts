@@ -11,6 +11,7 @@ import type { OwnerReference } from '#api/types.generated.ts';
 import type { AuthorizationAttributes, Authorizer, Decision } from '../../authorization/authorization.ts';
 import { type AdmissionAttributes, type AdmissionPlugin, admissionForbidden, concerns } from '../plugin.ts';
 
+/** What the plugin needs. */
 export interface OwnerReferencesDeps {
   /** Undefined: nobody is asked, and nothing is allowed. */
   authorizer: Authorizer | undefined;

@@ -10,6 +10,7 @@ import { type AdmissionPlugin, concerns } from '../plugin.ts';
 
 const copied = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region'];
 
+/** The plugin; see the top of this file. */
 export const podTopologyLabels = (): AdmissionPlugin => ({
   name: 'PodTopologyLabels',
   handles: (operation) => operation === 'create',

@@ -8,6 +8,7 @@ import { type AdmissionPlugin, concerns } from '../plugin.ts';
 
 const notReady = 'node.kubernetes.io/not-ready';
 
+/** The plugin; see the top of this file. */
 export const taintNodesByCondition = (): AdmissionPlugin => ({
   name: 'TaintNodesByCondition',
   handles: (operation) => operation === 'create',

@@ -216,6 +216,7 @@ const windowsHostProcess: CheckPod = (pod) => {
 
 const always = (id: string, check: CheckPod): Check => ({ id, level: 'baseline', versions: [{ since: 0, check }] });
 
+/** The checks of the level, in the order of their texts. */
 export const baselineChecks: readonly Check[] = [
   always('appArmorProfile', appArmor),
   always('capabilities_baseline', capabilities),

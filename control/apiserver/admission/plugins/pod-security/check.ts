@@ -42,8 +42,10 @@ export const allContainers = ({ spec }: PodLike): AnyContainer[] => [
   ...(spec.ephemeralContainers ?? []),
 ];
 
+/** A list of names as upstream prints it: each in quotes, with commas. */
 export const quoted = (items: Iterable<string>): string => [...items].map((one) => `"${one}"`).join(', ');
 
+/** `one` for a count of 1, else `many`. */
 export const plural = (count: number, one: string, many = `${one}s`): string => (count === 1 ? one : many);
 
 /** `container "a"`, `containers "a", "b"`. */
@@ -77,6 +79,7 @@ export function fieldValues<
   };
 }
 
+/** The different items, sorted. */
 export const sorted = (items: Iterable<string>): string[] => [...new Set(items)].sort();
 
 /** Whether the pod has its own user namespace: root in it is nobody outside (KEP-127). */

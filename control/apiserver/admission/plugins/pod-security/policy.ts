@@ -8,6 +8,7 @@ import { ownValue } from '#api/own-value.ts';
 
 /** From the most permissive to the strictest. */
 const levels = ['privileged', 'baseline', 'restricted'] as const;
+/** A level of the Pod Security Standards. */
 export type Level = (typeof levels)[number];
 
 /** What a pod has to keep to, of which version of the standards. */
@@ -38,6 +39,7 @@ export const policyText = ({ level, version }: LevelVersion): string =>
 /** Greater than zero: `a` is stricter. */
 export const compareLevels = (a: Level, b: Level): number => levels.indexOf(a) - levels.indexOf(b);
 
+/** Whether both are the same. */
 export const sameLevelVersion = (a: LevelVersion, b: LevelVersion): boolean => a.level === b.level && a.version === b.version;
 
 /** Whether no mode asks for anything. */

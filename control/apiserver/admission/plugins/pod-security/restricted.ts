@@ -117,6 +117,7 @@ const unless =
 const ofCapabilities = { overrides: ['capabilities_baseline'] };
 const ofSeccomp = { overrides: ['seccompProfile_baseline'] };
 
+/** The checks that this level has besides those of baseline. */
 export const restrictedChecks: readonly Check[] = [
   {
     id: 'allowPrivilegeEscalation',

@@ -50,6 +50,7 @@ interface Ledger {
   own: Map<string, string>;
 }
 
+/** See the top of this file. */
 export class Reservations {
   readonly #ledgers = new Map<string, Ledger>();
 

@@ -143,10 +143,10 @@ export class IpRepair {
     return Number.isNaN(createdMs) ? Number.POSITIVE_INFINITY : this.#deps.clock.now() - createdMs;
   }
 
-  #warn(about: Service | IPAddress, reason: string, message: string): void {
-    const { namespace, name } = about.metadata;
-    this.#deps.log.warn({ about: namespace === undefined ? name : `${namespace}/${name}` }, message);
-    this.#deps.events?.event(about, 'Warning', reason, message);
+  #warn(object: Service | IPAddress, reason: string, message: string): void {
+    const { namespace, name } = object.metadata;
+    this.#deps.log.warn({ object: namespace === undefined ? name : `${namespace}/${name}` }, message);
+    this.#deps.events?.event(object, 'Warning', reason, message);
   }
 }
 
