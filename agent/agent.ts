@@ -16,6 +16,7 @@ import { createInformers, type Informers } from '#client/informers.ts';
 import { KubeconfigError, type LoadedKubeconfig, loadKubeconfig } from '#client/kubeconfig.ts';
 import { createLeftOutReporter, leftOutMetric } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import { createDnsServer } from './dns/dns-server.ts';
 import { publishDns } from './dns/publish-dns.ts';
 import { hasCapability } from './host/capabilities.ts';
@@ -137,7 +138,7 @@ const stopEndMs = 10_000;
 async function untilEnded(parts: readonly Promise<void>[], clock: Clock, signal: AbortSignal, stop: AbortSignal): Promise<void> {
   const failures: unknown[] = [];
   const ended = Promise.all(parts.map((part) => part.catch((error: unknown) => failures.push(error))));
-  if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
+  await untilAborted(stop);
   await within(clock, signal.aborted ? stopEndMs : failedEndMs, ended);
   if (failures.length > 0) throw failures[0];
 }

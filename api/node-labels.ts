@@ -1,4 +1,6 @@
 /** Labels of Nodes that several parts read. Source: kubernetes.io, Well-known labels, annotations and taints. */
+
+/** The host's name, as its kubelet knows it. */
 export const hostnameLabel = 'kubernetes.io/hostname';
 /** The operating system of the node, as Go names it (`linux`). */
 export const osLabel = 'kubernetes.io/os';
@@ -8,3 +10,5 @@ export const archLabel = 'kubernetes.io/arch';
 export const zoneLabel = 'topology.kubernetes.io/zone';
 /** The region of the node. */
 export const regionLabel = 'topology.kubernetes.io/region';
+/** The kind of machine that the node is (cloud providers set it). */
+export const instanceTypeLabel = 'node.kubernetes.io/instance-type';

@@ -5,11 +5,12 @@
 
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
+import { serviceNameLabel } from '#api/service-labels.ts';
 import type { EndpointSlice, Namespace, Service } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Informer } from '#client/informer.ts';
 import { type LeftOut, type LeftOutReporter, leftOut, unreadable } from '#client/left-out.ts';
-import { clusterIps, type EndpointAddress, readyAddresses, serviceNameLabel, serviceProblems } from './endpoint-addresses.ts';
+import { clusterIps, type EndpointAddress, readyAddresses, serviceProblems } from './endpoint-addresses.ts';
 
 /** What {@link answer} reads. All names are in lower case, as the API stores them. */
 export interface ClusterNames {

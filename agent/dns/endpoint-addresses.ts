@@ -2,6 +2,7 @@
  * Reads the addresses and ports out of EndpointSlices and Services. Any client may write these objects, so each field is checked
  * before use. Pure.
  */
+import { serviceNameLabel } from '#api/service-labels.ts';
 import type { EndpointSlice, Service } from '#api/types.generated.ts';
 import { canonicalAddress, dashed, isAddress, isDnsName } from './address.ts';
 
@@ -20,9 +21,6 @@ export interface EndpointPort {
   protocol: string;
   port: number;
 }
-
-/** The label that names the Service of a slice (EndpointSlice API). */
-export const serviceNameLabel = 'kubernetes.io/service-name';
 
 /** The cluster IPs that a Service's name resolves to. Empty for a headless Service. */
 export function clusterIps({ spec }: Service): readonly string[] {

@@ -6,9 +6,11 @@
  * Writes: Service kube-system/kube-dns, EndpointSlice kube-system/kube-dns-<node>. The Node owns the slice, so the garbage
  * collector deletes the slice with its Node.
  */
+
 import type { Logger } from 'pino';
 import type { New } from '#api/meta.ts';
 import { sameJson } from '#api/meta.ts';
+import { managedByLabel, serviceNameLabel } from '#api/service-labels.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
 import type { EndpointSlice, Node, Service } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
@@ -134,7 +136,7 @@ function dnsSlice(node: Node, { nodeName, nodeIp }: PublishDnsOptions): New<Endp
     metadata: {
       name: sliceName(nodeName),
       namespace,
-      labels: { 'kubernetes.io/service-name': serviceName, 'endpointslice.kubernetes.io/managed-by': 'tinker-agent' },
+      labels: { [serviceNameLabel]: serviceName, [managedByLabel]: 'tinker-agent' },
       ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: node.metadata.uid }],
     },
     addressType: 'IPv4',

@@ -2,9 +2,11 @@
  * The HTTP servers that report the proxy's health: healthz for load balancers of the node, and one small server per health check
  * node port.
  */
+
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { Logger } from 'pino';
 import { guardListener, httpLimits, requestTarget } from '#agent/host/listener.ts';
+import { toError } from '#api/error-text.ts';
 import type { IpFamily } from '#api/ip.ts';
 import type { Clock } from '#client/clock.ts';
 
@@ -131,7 +133,7 @@ export function createServiceHealthServers(
       await listen(server, host, port);
       open.set(service, { server, port, localEndpoints });
     } catch (error) {
-      failed(service, port, error instanceof Error ? error : new Error(String(error)));
+      failed(service, port, toError(error));
     }
   }
 

@@ -1,6 +1,8 @@
 /** The proxy's own health endpoint (`--healthz-bind-address`). Load balancers ask it whether this node may get traffic. */
+
 import type { Logger } from 'pino';
 import { type Clock, sleep } from '#client/clock.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import { closeServer, createHealthServer, healthHandler, listen, type ProxyHealthTracker } from './health.ts';
 
 /** Interval of retries to open the port. Upstream also runs on without the endpoint (`--bind-address-hard-fail=false`). */
@@ -30,7 +32,7 @@ export async function serveHealthz(
     const server = createHealthServer('proxy healthz', healthHandler(tracker, nodeEligible), { log, clock });
     try {
       await listen(server, host === '' ? '::' : host, Number(bindAddress.slice(colon + 1)));
-      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      await untilAborted(signal);
       await closeServer(server);
     } catch (error) {
       log.error({ err: error }, `failed to start proxy healthz on ${bindAddress}`);

@@ -1,5 +1,7 @@
 /** Turns Services and EndpointSlices into the state that this node must forward, per service port. Pure. */
+
 import { type Cidr, type IpFamily, parseCidrSloppy, parseIpSloppy } from '#api/ip.ts';
+import { headlessLabel, serviceNameLabel } from '#api/service-labels.ts';
 import type { EndpointSlice, Service, ServicePort } from '#api/types.generated.ts';
 import { type LeftOut, leftOut, readEach } from '#client/left-out.ts';
 import {
@@ -64,10 +66,7 @@ export interface StateOptions extends Topology {
   family?: IpFamily;
 }
 
-const serviceNameLabel = 'kubernetes.io/service-name';
 const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
-/** Proxies ignore slices with this label, whatever its value (core/v1 IsHeadlessService). */
-const headlessLabel = 'service.kubernetes.io/headless';
 /** The API's default, in seconds (core/v1 DefaultClientIPServiceAffinitySeconds). */
 const defaultAffinitySeconds = 10_800;
 

@@ -4,7 +4,9 @@
  *
  * Source: apiextensions-apiserver `generated.proto` (JSONSchemaPropsOrArray, …OrBool, …OrStringArray).
  */
+
 import type { JsonValue } from '../json.ts';
+import { isJsonObject } from '../json.ts';
 import { type ScalarCodec, scalarCodecs } from './protobuf-scalars.ts';
 import { lengthWire, ProtobufError, varintWire } from './protobuf-wire.ts';
 
@@ -47,7 +49,7 @@ function schemaUnion(jsonSchema: ScalarCodec, { schema, allows, list, item }: Sc
     },
     write(writer, value, field) {
       const mark = writer.size;
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      if (isJsonObject(value)) {
         jsonSchema.write(writer, value, field);
         writer.tag(schema, lengthWire);
       } else if (Array.isArray(value) && list !== undefined && item !== undefined) {

@@ -7,6 +7,7 @@
 
 import type { New } from '#api/meta.ts';
 import { sameJson } from '#api/meta.ts';
+import { serviceNameLabel } from '#api/service-labels.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '#api/status.ts';
 import type { EndpointSlice, Endpoints, Namespace, PriorityClass, Service } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
@@ -147,7 +148,7 @@ function kubernetesSlice({ advertiseAddress, securePort }: BootstrapOptions): Ne
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
-    metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+    metadata: { name: 'kubernetes', namespace: 'default', labels: { [serviceNameLabel]: 'kubernetes' } },
     addressType: advertiseAddress.includes(':') ? 'IPv6' : 'IPv4',
     endpoints: [{ addresses: [advertiseAddress], conditions: { ready: true } }],
     ports: [{ name: 'https', port: securePort, protocol: 'TCP' }],

@@ -3,6 +3,15 @@
  *
  * Source: kubernetes `pkg/controller/daemon/daemon_controller.go` (NodeShouldRunDaemonPod), `pkg/controller/daemon/util`.
  */
+import {
+  diskPressureTaint,
+  memoryPressureTaint,
+  networkUnavailableTaint,
+  notReadyTaint,
+  pidPressureTaint,
+  unreachableTaint,
+  unschedulableTaint,
+} from '#api/node-taints.ts';
 import { requiredNodeAffinity } from '#api/pod/node-selector.ts';
 import { executionEffects, schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import type { Affinity, DaemonSet, Node, Pod, PodSpec, PodTemplateSpec, Toleration } from '#api/types.generated.ts';
@@ -15,15 +24,15 @@ const generationAnnotation = 'deprecated.daemonset.template.generation';
 
 const nodeTolerations: readonly Toleration[] = [
   // These pods stay on a node that has problems.
-  { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute' },
-  { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' },
-  { key: 'node.kubernetes.io/disk-pressure', operator: 'Exists', effect: 'NoSchedule' },
-  { key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' },
-  { key: 'node.kubernetes.io/pid-pressure', operator: 'Exists', effect: 'NoSchedule' },
-  { key: 'node.kubernetes.io/unschedulable', operator: 'Exists', effect: 'NoSchedule' },
+  { key: notReadyTaint, operator: 'Exists', effect: 'NoExecute' },
+  { key: unreachableTaint, operator: 'Exists', effect: 'NoExecute' },
+  { key: diskPressureTaint, operator: 'Exists', effect: 'NoSchedule' },
+  { key: memoryPressureTaint, operator: 'Exists', effect: 'NoSchedule' },
+  { key: pidPressureTaint, operator: 'Exists', effect: 'NoSchedule' },
+  { key: unschedulableTaint, operator: 'Exists', effect: 'NoSchedule' },
 ];
 const hostNetworkToleration: Toleration = {
-  key: 'node.kubernetes.io/network-unavailable',
+  key: networkUnavailableTaint,
   operator: 'Exists',
   effect: 'NoSchedule',
 };

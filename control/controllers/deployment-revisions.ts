@@ -6,7 +6,9 @@
  */
 
 import { stringifyExact } from '#api/int64.ts';
+import { isJsonObject } from '#api/json.ts';
 import { parseInt64 } from '#api/label-requirement.ts';
+import { lastAppliedAnnotation } from '#api/last-applied.ts';
 import type { New } from '#api/meta.ts';
 import { controllerReference, sameJson } from '#api/meta.ts';
 import type { Deployment, PodTemplateSpec, ReplicaSet } from '#api/types.generated.ts';
@@ -22,7 +24,7 @@ export const maxReplicasAnnotation = 'deployment.kubernetes.io/max-replicas';
 const templateHashLabel = 'pod-template-hash';
 
 const ownAnnotations: readonly string[] = [
-  'kubectl.kubernetes.io/last-applied-configuration',
+  lastAppliedAnnotation,
   revisionAnnotation,
   revisionHistoryAnnotation,
   desiredReplicasAnnotation,
@@ -76,8 +78,7 @@ function pruned(value: unknown): unknown {
 }
 
 /** Whether an empty object in this field has a meaning. `emptyDir: {}` has one; an empty list or map of labels has none. */
-const keepsEmpty = (field: unknown): boolean =>
-  typeof field === 'object' && field !== null && !Array.isArray(field) && Object.keys(field).length === 0;
+const keepsEmpty = (field: unknown): boolean => isJsonObject(field) && Object.keys(field).length === 0;
 
 /**
  * A hash of the template: FNV-1a over its JSON with sorted keys, in upstream's alphabet without vowels and similar characters.

@@ -10,6 +10,7 @@ import { familyOf } from '#api/ip.ts';
 import type { New } from '#api/meta.ts';
 import { keyToName, sameJson } from '#api/meta.ts';
 import { isPodReady } from '#api/pod/conditions.ts';
+import { headlessLabel } from '#api/service-labels.ts';
 import { isAlreadyExists, isConflict, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { EndpointAddress, EndpointPort, EndpointSubset, Endpoints, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
@@ -19,7 +20,6 @@ import {
   createTriggerTimes,
   endpointHostname,
   findPort,
-  headlessLabel,
   isHeadless,
   isSelecting,
   podIPs,

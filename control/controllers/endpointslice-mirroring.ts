@@ -6,14 +6,17 @@
  * Writes: EndpointSlice.
  * Source: kubernetes `pkg/controller/endpointslicemirroring`.
  */
+
 import { familyOf } from '#api/ip.ts';
+import { lastAppliedAnnotation } from '#api/last-applied.ts';
 import type { New } from '#api/meta.ts';
 import { controllerReference } from '#api/meta.ts';
+import { managedByLabel, serviceNameLabel } from '#api/service-labels.ts';
 import type { Endpoint, EndpointAddress, EndpointSlice, EndpointSubset, Endpoints, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
-import { carryOutSlices, managedByLabel, managedSlices, serviceNameLabel, sliceKeys } from './endpointslice.ts';
+import { carryOutSlices, managedSlices, sliceKeys } from './endpointslice.ts';
 import { createExpectations, recheckAfterMs } from './expectations.ts';
 import { endpointAddress, triggerTimeAnnotation } from './service-pods.ts';
 import type { EndpointGroup } from './slice-packing.ts';
@@ -112,11 +115,7 @@ function endpointOf({ ip, hostname, nodeName, targetRef }: EndpointAddress, read
 
 function mirrorTemplate(endpoints: Endpoints): New<EndpointSlice> {
   const { name, namespace, labels, annotations = {} } = endpoints.metadata;
-  const {
-    [triggerTimeAnnotation]: _trigger,
-    'kubectl.kubernetes.io/last-applied-configuration': _applied,
-    ...copied
-  } = annotations;
+  const { [triggerTimeAnnotation]: _trigger, [lastAppliedAnnotation]: _applied, ...copied } = annotations;
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',

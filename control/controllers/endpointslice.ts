@@ -12,6 +12,7 @@ import type { KubeObject, New } from '#api/meta.ts';
 import { controllerReference, keyOf, nameToKey } from '#api/meta.ts';
 import { zoneLabel } from '#api/node-labels.ts';
 import { isPodReady } from '#api/pod/conditions.ts';
+import { headlessLabel, managedByLabel, serviceNameLabel } from '#api/service-labels.ts';
 import { isConflict, isNamespaceTerminating, isNotFound } from '#api/status.ts';
 import type { Endpoint, EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
@@ -24,7 +25,6 @@ import {
   createTriggerTimes,
   endpointHostname,
   findPort,
-  headlessLabel,
   isHeadless,
   isSelecting,
   podIPs,
@@ -35,10 +35,6 @@ import {
 import type { EndpointGroup, SlicePlan } from './slice-packing.ts';
 import { packSlices } from './slice-packing.ts';
 
-/** The label with the name of the controller that manages a slice. */
-export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
-/** The label with the name of a slice's Service. */
-export const serviceNameLabel = 'kubernetes.io/service-name';
 const controllerName = 'endpointslice-controller.k8s.io';
 /** Default of upstream's `--max-endpoints-per-slice`. */
 const maxPerSlice = 100;

@@ -6,13 +6,17 @@
 
 import { rfc3339, sameJson } from '#api/meta.ts';
 import { regionLabel, zoneLabel } from '#api/node-labels.ts';
+import {
+  diskPressureTaint,
+  memoryPressureTaint,
+  networkUnavailableTaint,
+  notReadyTaint,
+  pidPressureTaint,
+  unreachableTaint,
+  unschedulableTaint,
+} from '#api/node-taints.ts';
 import type { Lease, Node, NodeCondition, Taint } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
-
-/** The taint of a node whose Ready condition is False. */
-export const notReadyTaint = 'node.kubernetes.io/not-ready';
-/** The taint of a node whose Ready condition is Unknown. */
-export const unreachableTaint = 'node.kubernetes.io/unreachable';
 
 /** The time of the node's last heartbeat, on this process's monotonic clock. The clocks of nodes do not matter. */
 export interface NodeHealth {
@@ -88,12 +92,11 @@ export function silentConditions(node: Node, silentMs: number, limits: HealthLim
 /** The NoSchedule taints, by condition type and status. */
 const conditionTaints: Record<string, Record<string, string>> = {
   Ready: { False: notReadyTaint, Unknown: unreachableTaint },
-  MemoryPressure: { True: 'node.kubernetes.io/memory-pressure' },
-  DiskPressure: { True: 'node.kubernetes.io/disk-pressure' },
-  NetworkUnavailable: { True: 'node.kubernetes.io/network-unavailable' },
-  PIDPressure: { True: 'node.kubernetes.io/pid-pressure' },
+  MemoryPressure: { True: memoryPressureTaint },
+  DiskPressure: { True: diskPressureTaint },
+  NetworkUnavailable: { True: networkUnavailableTaint },
+  PIDPressure: { True: pidPressureTaint },
 };
-const unschedulableTaint = 'node.kubernetes.io/unschedulable';
 
 /** Whether the running pods of a failed node may be evicted now, must wait because of the zone's rate, or must not be evicted. */
 export type Eviction = 'now' | 'later' | 'never';

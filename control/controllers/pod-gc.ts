@@ -7,6 +7,7 @@
  */
 
 import { keyOf } from '#api/meta.ts';
+import { outOfServiceTaint } from '#api/node-taints.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import { isNotFound } from '#api/status.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
@@ -20,7 +21,6 @@ import { markDisrupted, patchPodStatus } from './pod-disruption.ts';
 
 /** Time to wait before the pods of a missing Node are deleted: the Node may be registering again. */
 const quarantineMs = 40_000;
-const outOfServiceTaint = 'node.kubernetes.io/out-of-service';
 
 /** Configuration of the pod garbage collector. */
 export interface PodGcOptions {

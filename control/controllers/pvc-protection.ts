@@ -5,15 +5,15 @@
  * Writes: PersistentVolumeClaim.
  * Source: kubernetes.io, Storage Object in Use Protection; kubernetes `pkg/controller/volume/pvcprotection`.
  */
+
 import { controllerOf } from '#api/meta.ts';
 import { volumeClaimName } from '#api/pod/object-references.ts';
+import { claimProtection } from '#api/storage/finalizers.ts';
 import type { PersistentVolumeClaim, Pod } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
 import { planFinalizer } from './protection-finalizer.ts';
-
-const finalizer = 'kubernetes.io/pvc-protection';
 
 /** Makes the PVC protection controller. */
 export const pvcProtectionController = ({ client, caches, log }: ControllerDeps): Controller => ({
@@ -32,7 +32,7 @@ export const pvcProtectionController = ({ client, caches, log }: ControllerDeps)
   async reconcile(key) {
     const claim = caches.cache('persistentvolumeclaims').get(key);
     if (claim === undefined) return done;
-    const plan = planFinalizer(claim.metadata, finalizer);
+    const plan = planFinalizer(claim.metadata, claimProtection);
     if (plan.kind === 'none') return done;
     if (plan.kind === 'remove') {
       const { namespace = '' } = claim.metadata;

@@ -11,6 +11,7 @@ import { keyOf } from '#api/meta.ts';
 import { isDns1123Label } from '#api/names.ts';
 import { isPodReady, isPodTerminal, podCondition } from '#api/pod/conditions.ts';
 import { labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
+import { headlessLabel } from '#api/service-labels.ts';
 import type { Pod, Service, ServicePort } from '#api/types.generated.ts';
 import type { Caches, ControllerWatch } from '#client/controller.ts';
 
@@ -37,9 +38,6 @@ export const isSelecting = ({ spec }: Service): boolean => spec.type !== 'Extern
 /** Whether the Service has no cluster IP. */
 export const isHeadless = ({ spec }: Service): boolean =>
   spec.clusterIP === 'None' || spec.clusterIP === undefined || spec.clusterIP === '';
-
-/** The label of the endpoints of a headless Service. */
-export const headlessLabel = 'service.kubernetes.io/headless';
 
 /** The pods that a Service selects and that have an address. Terminating pods are included if `terminating`. */
 export function podsBehind(service: Service, caches: Caches, terminating: boolean): Pod[] {

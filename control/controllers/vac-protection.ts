@@ -5,7 +5,9 @@
  * Watches: VolumeAttributesClass, PersistentVolumeClaim, PersistentVolume.  Writes: VolumeAttributesClass.
  * Source: kubernetes `pkg/controller/volume/vacprotection`; KEP-3751.
  */
+
 import { attributesClassNames } from '#api/storage/claim-classes.ts';
+import { attributesClassProtection } from '#api/storage/finalizers.ts';
 import type { PersistentVolume } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
@@ -13,7 +15,6 @@ import { own } from '#client/controller-runner.ts';
 import { planFinalizer } from './protection-finalizer.ts';
 
 const id = 'volumeattributesclasses.storage.k8s.io';
-const finalizer = 'kubernetes.io/vac-protection';
 
 /** Makes the VAC protection controller. */
 export const vacProtectionController = ({ client, caches }: ControllerDeps): Controller => ({
@@ -37,7 +38,7 @@ export const vacProtectionController = ({ client, caches }: ControllerDeps): Con
   async reconcile(name) {
     const found = caches.cache(id).get(name);
     if (found === undefined) return done;
-    const plan = planFinalizer(found.metadata, finalizer);
+    const plan = planFinalizer(found.metadata, attributesClassProtection);
     if (plan.kind === 'none') return done;
     const isUsed =
       plan.kind === 'remove' &&

@@ -9,6 +9,7 @@ import { setImmediate as macrotask } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { errorText } from '#api/error-text.ts';
 import { keyOf, sameJson } from '#api/meta.ts';
+import { isPodTerminal } from '#api/pod/conditions.ts';
 import { amountOf } from '#api/pod/requests.ts';
 import { BudgetIndex } from '#api/policy/budget-index.ts';
 import type { Namespace, Node, Pod } from '#api/types.generated.ts';
@@ -101,9 +102,8 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
 
   function podChanged(pod: Pod): void {
     const { uid } = pod.metadata;
-    const phase = pod.status?.phase;
     const node = pod.spec.nodeName ?? '';
-    if (phase === 'Succeeded' || phase === 'Failed') podGone(pod);
+    if (isPodTerminal(pod)) podGone(pod);
     else if (node !== '') podAssigned(pod, node);
     // The pod is assumed: its binding is in progress, and this is an older state of it.
     else if ((pod.spec.schedulerName ?? 'default-scheduler') === schedulerName && !cache.isAssumed(uid)) podPending(pod);

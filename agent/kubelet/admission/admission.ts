@@ -6,6 +6,7 @@
  */
 
 import { osLabel } from '#api/node-labels.ts';
+import { memoryPressureTaint } from '#api/node-taints.ts';
 import { ownValue } from '#api/own-value.ts';
 import { isTerminalPhase } from '#api/pod/conditions.ts';
 import { conflictsWith, hostPorts } from '#api/pod/host-ports.ts';
@@ -54,7 +55,7 @@ export function admitPod(pod: Pod, others: readonly Pod[], node: Node): Rejectio
 
 /** Pods that the system needs are taken whatever the node is short of. */
 const criticalPriority = 2_000_000_000;
-const memoryTaint = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' };
+const memoryTaint = { key: memoryPressureTaint, effect: 'NoSchedule' };
 
 function underPressure(pod: Pod, node: Node): Rejection | undefined {
   const pressures = (node.status?.conditions ?? [])

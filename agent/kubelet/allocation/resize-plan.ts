@@ -3,11 +3,12 @@
  *
  * Source: upstream `pkg/kubelet/kuberuntime/kuberuntime_manager.go` (computePodResizeAction).
  */
+
 import { isSidecar } from '#api/pod/containers.ts';
+import { amount } from '#api/pod/requests.ts';
 import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
 import type { ObservedContainer, ObservedPod } from '../pod/observed.ts';
 import { isRunning } from '../pod/observed.ts';
-import { milliUnits, wholeUnits } from '../resources/quantities.ts';
 import { effectiveResources } from '../resources/resources.ts';
 
 /** What a container has or shall have. 0: none, or no limit. */
@@ -37,10 +38,10 @@ export interface ResizePlan {
 export type Actuated = (container: ObservedContainer) => ResourceRequirements | undefined;
 
 export const measuresOf = ({ requests, limits }: ResourceRequirements): Measures => ({
-  cpuRequestMillis: milliUnits(requests?.['cpu']),
-  cpuLimitMillis: milliUnits(limits?.['cpu']),
-  memoryRequestBytes: wholeUnits(requests?.['memory']),
-  memoryLimitBytes: wholeUnits(limits?.['memory']),
+  cpuRequestMillis: amount('cpu', requests?.['cpu']),
+  cpuLimitMillis: amount('cpu', limits?.['cpu']),
+  memoryRequestBytes: amount('memory', requests?.['memory']),
+  memoryLimitBytes: amount('memory', limits?.['memory']),
 });
 
 /** What a resize does to one container: it stays as it is, is updated (the plan says how), or has to start anew. */

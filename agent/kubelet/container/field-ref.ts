@@ -3,9 +3,10 @@
  *
  * Source: kubernetes.io "Downward API"; upstream `pkg/fieldpath`, `pkg/api/v1/resource`.
  */
+
 import { ownValue } from '#api/own-value.ts';
+import { amount } from '#api/pod/requests.ts';
 import type { Container, Pod, ResourceFieldSelector } from '#api/types.generated.ts';
-import { milliUnits } from '../resources/quantities.ts';
 
 /** What the node knows about the pod that its spec does not say. */
 export interface PodFacts {
@@ -90,6 +91,6 @@ export function resourceFieldValue(container: Container, { resource, divisor }: 
     list === 'limits'
       ? (ownValue(limits, name) ?? ownValue(facts.allocatable, name))
       : (ownValue(requests, name) ?? ownValue(limits, name));
-  const by = milliUnits(divisor);
-  return `${Math.ceil(milliUnits(quantity) / (by === 0 ? 1000 : by))}`;
+  const by = amount('cpu', divisor);
+  return `${Math.ceil(amount('cpu', quantity) / (by === 0 ? 1000 : by))}`;
 }

@@ -7,8 +7,9 @@
 import type { MachineInfo } from '#agent/host/proc.ts';
 import type { Image, RuntimeStatus, RuntimeVersion } from '#agent/runtime/runtime.ts';
 import { rfc3339 } from '#api/meta.ts';
+import { amount } from '#api/pod/requests.ts';
 import type { ContainerImage, NodeCondition, NodeStatus } from '#api/types.generated.ts';
-import { byteQuantity, cpuQuantity, wholeUnits } from '../resources/quantities.ts';
+import { byteQuantity, cpuQuantity } from '../resources/quantities.ts';
 import { type NodeReadings, type PressureCondition, type PressureThresholds, shortages } from './pressure.ts';
 
 /** What this kubelet can do that the API server asks for before it lets a pod be changed so (KEP-5328). Sorted. */
@@ -85,7 +86,7 @@ export function capacity({ machine, nodefs, hugePages }: NodeObservation, maxPod
  */
 export function allocatable(observation: NodeObservation, { maxPods, thresholds }: NodeIdentity): Record<string, string> {
   const { machine, nodefs, hugePages } = observation;
-  const reserved = Object.entries(hugePages).map(([size, count]) => count * wholeUnits(size));
+  const reserved = Object.entries(hugePages).map(([size, count]) => count * amount('memory', size));
   const spokenFor = reserved.reduce((sum, bytes) => sum + bytes, thresholds.memoryAvailableBytes);
   return {
     ...capacity(observation, maxPods),

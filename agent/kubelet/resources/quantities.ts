@@ -1,13 +1,4 @@
-/** Resource quantities as plain numbers: the kubelet works with bytes, counts and thousandths of a CPU. Pure. */
-import type { Quantity } from '#api/json.ts';
-import { toMillis, toNumber } from '#api/quantity.ts';
-
-/** Whole units, rounded up, as Go's `Quantity.Value()`; absent is 0. */
-export const wholeUnits = (quantity: Quantity | undefined): number =>
-  quantity === undefined ? 0 : Math.ceil(toNumber(quantity));
-/** Thousandths, rounded up, as Go's `Quantity.MilliValue()`; absent is 0. */
-export const milliUnits = (quantity: Quantity | undefined): number =>
-  quantity === undefined ? 0 : Math.ceil(toMillis(quantity));
+/** Numbers of the kubelet (bytes, thousandths of a CPU) as quantities. Pure. The way back is `amount` in `api/pod/requests.ts`. */
 
 /** CPU as a quantity: `2`, or `1500m`. */
 export const cpuQuantity = (millis: number): string => (millis % 1000 === 0 ? `${millis / 1000}` : `${millis}m`);

@@ -8,9 +8,8 @@
 import type { CgroupLimits } from '#agent/host/cgroup.ts';
 import type { LinuxContainerResources } from '#agent/runtime/runtime.ts';
 import { type QosClass, qosClass } from '#api/pod/qos.ts';
-import { amountOf, isLimited, podLimits, podRequests } from '#api/pod/requests.ts';
+import { amount, amountOf, isLimited, podLimits, podRequests } from '#api/pod/requests.ts';
 import type { Container, Pod, ResourceRequirements } from '#api/types.generated.ts';
-import { milliUnits, wholeUnits } from './quantities.ts';
 
 const cpuPeriodUs = 100_000;
 const minQuotaUs = 1000;
@@ -60,7 +59,7 @@ export function oomScoreAdjust(pod: Pod, container: Container, machineMemoryByte
   const qos = qosClass(pod);
   if (qos === 'Guaranteed') return guaranteedScore;
   if (qos === 'BestEffort') return 1000;
-  const request = wholeUnits(container.resources?.requests?.['memory'] ?? container.resources?.limits?.['memory']);
+  const request = amount('memory', container.resources?.requests?.['memory'] ?? container.resources?.limits?.['memory']);
   const score = 1000 - Math.floor((1000 * request) / machineMemoryBytes);
   // Between guaranteed containers, which are killed last, and best-effort ones, which are killed first.
   return Math.min(Math.max(score, 1000 + guaranteedScore), 999);
@@ -87,9 +86,9 @@ export interface MachineResources {
 /** The container's limits in CRI's terms. */
 export function containerResources(pod: Pod, container: Container, machine: MachineResources): LinuxContainerResources {
   const { requests, limits } = container.resources ?? {};
-  const cpuLimit = milliUnits(limits?.['cpu'] ?? pod.spec.resources?.limits?.['cpu']);
-  const cpuRequest = requests?.['cpu'] === undefined ? milliUnits(limits?.['cpu']) : milliUnits(requests['cpu']);
-  const memoryLimit = wholeUnits(limits?.['memory'] ?? pod.spec.resources?.limits?.['memory']);
+  const cpuLimit = amount('cpu', limits?.['cpu'] ?? pod.spec.resources?.limits?.['cpu']);
+  const cpuRequest = amount('cpu', requests?.['cpu'] ?? limits?.['cpu']);
+  const memoryLimit = amount('memory', limits?.['memory'] ?? pod.spec.resources?.limits?.['memory']);
   const hugepages = Object.entries(limits ?? {}).filter(([name]) => name.startsWith('hugepages-'));
   return {
     cpuShares: cpuShares(cpuRequest),
@@ -104,7 +103,7 @@ export function containerResources(pod: Pod, container: Container, machine: Mach
       : {
           hugepageLimits: hugepages.map(([name, quantity]) => ({
             pageSize: `${name.slice('hugepages-'.length)}B`,
-            limit: wholeUnits(quantity),
+            limit: amount(name, quantity),
           })),
         }),
     // When memory runs out, the kernel kills all processes of the container and not only one of them.

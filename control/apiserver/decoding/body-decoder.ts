@@ -5,6 +5,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { embeddedFiles } from '#api/embedded.ts';
+import { toError } from '#api/error-text.ts';
 import { parseExact } from '#api/int64.ts';
 import { addedTypes } from '#api/schema/facts.ts';
 import { ApiError, failure, internalError, requestTooLarge } from '#api/status.ts';
@@ -140,7 +141,7 @@ async function settleInTurns(
     await letOthersIn();
     resolve({ value, problems });
   } catch (error) {
-    reject(error instanceof Error ? error : new Error(String(error)));
+    reject(toError(error));
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { FieldValidation } from '#api/codec/json.ts';
 import { OversizeError } from '#api/codec/limits.ts';
+import { errorText, toError } from '#api/error-text.ts';
 import { parseExact, stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
@@ -127,6 +128,6 @@ export function toWire(job: DecodeJob): WireResult {
     return { json: stringifyExact(value), problems };
   } catch (error) {
     if (error instanceof ApiError) return { status: error.status };
-    return { failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    return { failure: toError(error).stack ?? errorText(error) };
   }
 }

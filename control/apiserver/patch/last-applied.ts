@@ -8,17 +8,17 @@ import { goJson } from '#api/go-json.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { isJsonObject } from '#api/json.ts';
 import { fitAnnotations } from '#api/labels.ts';
+import { lastAppliedAnnotation } from '#api/last-applied.ts';
 import { difference, emptySet, type FieldSet, union } from './field-set.ts';
 import type { ApplyRequest } from './patch.ts';
 import { compare, fieldsOf, typedRoot } from './typed-value.ts';
 
-const annotation = 'kubectl.kubernetes.io/last-applied-configuration';
 /** The upgrade happens for this field manager only: a user who does not want it chooses another name. */
 const kubectl = 'kubectl';
 
 /** The fields of the annotation that still have the values which kubectl applied. */
 export function fieldsOfClientSideApply({ live, fieldManager, typeName }: ApplyRequest): FieldSet {
-  const text = live?.metadata.annotations?.[annotation] ?? '';
+  const text = live?.metadata.annotations?.[lastAppliedAnnotation] ?? '';
   const lastApplied = fieldManager === kubectl ? parsed(text) : undefined;
   if (lastApplied === undefined || lastApplied['apiVersion'] !== live?.apiVersion) return emptySet();
   const root = typedRoot(typeName);
@@ -30,9 +30,9 @@ export function fieldsOfClientSideApply({ live, fieldManager, typeName }: ApplyR
 export function withLastApplied({ configuration, fieldManager }: ApplyRequest, result: JsonObject): JsonObject {
   const metadata = objectOr(result['metadata']);
   const annotations = objectOr(metadata['annotations']);
-  if (fieldManager !== kubectl || (annotations[annotation] ?? '') === '') return result;
-  const { [annotation]: _, ...others } = annotations;
-  const renewed = { ...others, [annotation]: `${goJson(withoutLastApplied(configuration))}\n` };
+  if (fieldManager !== kubectl || (annotations[lastAppliedAnnotation] ?? '') === '') return result;
+  const { [lastAppliedAnnotation]: _, ...others } = annotations;
+  const renewed = { ...others, [lastAppliedAnnotation]: `${goJson(withoutLastApplied(configuration))}\n` };
   // A configuration that is too large for an annotation is applied without the annotation.
   const kept = fitAnnotations(renewed as Record<string, string>) ? renewed : others;
   return { ...result, metadata: { ...metadata, annotations: kept } };
@@ -43,7 +43,7 @@ function withoutLastApplied(configuration: JsonObject): JsonObject {
   const metadata = objectOr(configuration['metadata']);
   const { annotations, ...rest } = metadata;
   if (!isJsonObject(annotations)) return { ...configuration, metadata: rest };
-  const { [annotation]: _, ...others } = annotations;
+  const { [lastAppliedAnnotation]: _, ...others } = annotations;
   return { ...configuration, metadata: { ...rest, annotations: others } };
 }
 

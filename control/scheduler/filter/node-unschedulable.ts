@@ -1,4 +1,5 @@
 /** Rejects cordoned nodes, unless the pod tolerates the taint `node.kubernetes.io/unschedulable`. */
+import { unschedulableTaint } from '#api/node-taints.ts';
 import { tolerationOf } from '#api/pod/tolerations.ts';
 import { type FilterPlugin, rejectionOf, skip } from '../framework.ts';
 
@@ -9,7 +10,7 @@ const cordoned = rejectionOf(name, false, 'node(s) were unschedulable');
 export const nodeUnschedulable: FilterPlugin = {
   name,
   prepare({ spec }) {
-    const taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+    const taint = { key: unschedulableTaint, effect: 'NoSchedule' };
     if (tolerationOf(spec.tolerations, taint) !== undefined) return skip;
     return { kind: 'check', check: ({ node }) => (node.spec.unschedulable === true ? cordoned : undefined) };
   },

@@ -3,10 +3,11 @@
  *
  * Source: upstream `pkg/volume/emptydir/empty_dir.go` (layout, modes, size in memory).
  */
+
 import { makeFolders, openFolder } from '#agent/host/safe-open.ts';
+import { amount } from '#api/pod/requests.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
 import type { PodFacts } from '../../container/field-ref.ts';
-import { wholeUnits } from '../../resources/quantities.ts';
 import { podLimit } from '../../resources/resources.ts';
 import { giveToGroup } from '../ownership.ts';
 import { type PluginDeps, readyMarker, type VolumePlugin } from '../plugin.ts';
@@ -41,9 +42,9 @@ export const emptyDirPlugin = (deps: PluginDeps): VolumePlugin => ({
  */
 function memorySize(pod: Pod, { emptyDir }: Volume, { allocatable }: PodFacts): number | undefined {
   const sizes = [
-    wholeUnits(allocatable['memory']),
+    amount('memory', allocatable['memory']),
     podLimit(pod, 'memory'),
-    emptyDir?.sizeLimit === undefined ? undefined : wholeUnits(emptyDir.sizeLimit),
+    emptyDir?.sizeLimit === undefined ? undefined : amount('memory', emptyDir.sizeLimit),
   ].filter((size) => size !== undefined && size > 0);
   return sizes.length === 0 ? undefined : Math.min(...(sizes as number[]));
 }

@@ -3,6 +3,7 @@
  *
  * Source: upstream `plugin/pkg/admission/defaulttolerationseconds`.
  */
+import { notReadyTaint, unreachableTaint } from '#api/node-taints.ts';
 import type { Pod, Toleration } from '#api/types.generated.ts';
 import { type AdmissionPlugin, concerns } from '../plugin.ts';
 
@@ -23,8 +24,8 @@ export const defaultTolerationSeconds = ({ notReady, unreachable }: TolerationSe
       const { spec } = attributes.object as Pod;
       const tolerations = spec.tolerations ?? [];
       const defaults: [taint: string, seconds: number][] = [
-        ['node.kubernetes.io/not-ready', notReady],
-        ['node.kubernetes.io/unreachable', unreachable],
+        [notReadyTaint, notReady],
+        [unreachableTaint, unreachable],
       ];
       const missing = defaults.filter(
         ([taint]) => !tolerations.some(({ key, effect }) => (!key || key === taint) && (!effect || effect === 'NoExecute')),

@@ -4,13 +4,15 @@
  *
  * Source: kubernetes `plugin/pkg/admission/noderestriction`, kubelet `pkg/apis/well_known_labels.go`; KEP-279.
  */
+import { archLabel, hostnameLabel, instanceTypeLabel, osLabel, regionLabel, zoneLabel } from '#api/node-labels.ts';
+
 const kubeletLabels: ReadonlySet<string> = new Set([
-  'kubernetes.io/hostname',
-  'kubernetes.io/os',
-  'kubernetes.io/arch',
-  'topology.kubernetes.io/zone',
-  'topology.kubernetes.io/region',
-  'node.kubernetes.io/instance-type',
+  hostnameLabel,
+  osLabel,
+  archLabel,
+  zoneLabel,
+  regionLabel,
+  instanceTypeLabel,
   'failure-domain.beta.kubernetes.io/zone',
   'failure-domain.beta.kubernetes.io/region',
   'beta.kubernetes.io/instance-type',

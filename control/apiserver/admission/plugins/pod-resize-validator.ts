@@ -3,6 +3,7 @@
  *
  * Source: upstream `plugin/pkg/admission/podresize`.
  */
+import { osLabel } from '#api/node-labels.ts';
 import { ownValue } from '#api/own-value.ts';
 import { amount, amountOf, podRequests } from '#api/pod/requests.ts';
 import { type ApiError, failure } from '#api/status.ts';
@@ -22,7 +23,7 @@ export const podResizeValidator = (): AdmissionPlugin => ({
     if (nodeName === '' || attributes.oldObject?.metadata.generation === pod.metadata.generation) return;
     const node = (await context.read('nodes', undefined, nodeName)) as Node | undefined;
     if (node === undefined) throw admissionForbidden(attributes, `node ${JSON.stringify(nodeName)} not found`);
-    const os = ownValue(node.metadata.labels ?? {}, 'kubernetes.io/os') ?? 'linux';
+    const os = ownValue(node.metadata.labels ?? {}, osLabel) ?? 'linux';
     if (os !== 'linux') {
       const why = `pod resize is only supported on linux nodes, node ${JSON.stringify(nodeName)} is ${JSON.stringify(os)}`;
       throw refusal(attributes, why, 'UnsupportedPlatform');

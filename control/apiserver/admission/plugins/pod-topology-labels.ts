@@ -4,11 +4,12 @@
  * Source: upstream `plugin/pkg/admission/podtopologylabels`.
  */
 
+import { regionLabel, zoneLabel } from '#api/node-labels.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { Binding, Pod } from '#api/types.generated.ts';
 import { type AdmissionPlugin, concerns } from '../plugin.ts';
 
-const copied = ['topology.kubernetes.io/zone', 'topology.kubernetes.io/region'];
+const copied = [zoneLabel, regionLabel];
 
 /** The plugin; see the top of this file. */
 export const podTopologyLabels = (): AdmissionPlugin => ({

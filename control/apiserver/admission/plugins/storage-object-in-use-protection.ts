@@ -4,12 +4,13 @@
  *
  * Source: upstream `plugin/pkg/admission/storage/storageobjectinuseprotection`.
  */
+import { attributesClassProtection, claimProtection, volumeProtection } from '#api/storage/finalizers.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from '../plugin.ts';
 
 const finalizers: ReadonlyMap<string, string> = new Map([
-  ['persistentvolumes', 'kubernetes.io/pv-protection'],
-  ['persistentvolumeclaims', 'kubernetes.io/pvc-protection'],
-  ['volumeattributesclasses.storage.k8s.io', 'kubernetes.io/vac-protection'],
+  ['persistentvolumes', volumeProtection],
+  ['persistentvolumeclaims', claimProtection],
+  ['volumeattributesclasses.storage.k8s.io', attributesClassProtection],
 ]);
 
 /** Refuses nothing. */

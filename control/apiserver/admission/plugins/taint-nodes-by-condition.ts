@@ -3,10 +3,9 @@
  *
  * Source: upstream `plugin/pkg/admission/nodetaint`.
  */
+import { notReadyTaint } from '#api/node-taints.ts';
 import type { Node } from '#api/types.generated.ts';
 import { type AdmissionPlugin, concerns } from '../plugin.ts';
-
-const notReady = 'node.kubernetes.io/not-ready';
 
 /** The plugin; see the top of this file. */
 export const taintNodesByCondition = (): AdmissionPlugin => ({
@@ -18,7 +17,7 @@ export const taintNodesByCondition = (): AdmissionPlugin => ({
     const node = attributes.object as Node;
     node.spec ??= {};
     const taints = node.spec.taints ?? [];
-    if (taints.some(({ key, effect }) => key === notReady && effect === 'NoSchedule')) return;
-    node.spec.taints = [...taints, { key: notReady, effect: 'NoSchedule' }];
+    if (taints.some(({ key, effect }) => key === notReadyTaint && effect === 'NoSchedule')) return;
+    node.spec.taints = [...taints, { key: notReadyTaint, effect: 'NoSchedule' }];
   },
 });

@@ -1,7 +1,9 @@
 /** PersistentVolumes. Source: upstream `pkg/apis/core/validation/validation.go`, `pkg/volume/validation/pv_validation.go`. */
+
 import { posix } from 'node:path';
 import { type FieldError, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import { isValidLabelValue } from '#api/names.ts';
+import { archLabel, instanceTypeLabel, osLabel, regionLabel, zoneLabel } from '#api/node-labels.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { PersistentVolume, PersistentVolumeSpec, VolumeNodeAffinity } from '#api/types.generated.ts';
 import { validateImmutable } from '../../../validation/object-meta.ts';
@@ -175,11 +177,11 @@ function validateSourceKept(spec: PersistentVolumeSpec, old: PersistentVolumeSpe
 
 /** Labels of nodes that were renamed. */
 const renamed: ReadonlyMap<string, string> = new Map([
-  ['failure-domain.beta.kubernetes.io/zone', 'topology.kubernetes.io/zone'],
-  ['failure-domain.beta.kubernetes.io/region', 'topology.kubernetes.io/region'],
-  ['beta.kubernetes.io/os', 'kubernetes.io/os'],
-  ['beta.kubernetes.io/arch', 'kubernetes.io/arch'],
-  ['beta.kubernetes.io/instance-type', 'node.kubernetes.io/instance-type'],
+  ['failure-domain.beta.kubernetes.io/zone', zoneLabel],
+  ['failure-domain.beta.kubernetes.io/region', regionLabel],
+  ['beta.kubernetes.io/os', osLabel],
+  ['beta.kubernetes.io/arch', archLabel],
+  ['beta.kubernetes.io/instance-type', instanceTypeLabel],
 ]);
 
 /** A key may become the one that replaced it. */

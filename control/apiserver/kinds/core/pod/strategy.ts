@@ -3,8 +3,10 @@
  *
  * Source: upstream `pkg/registry/core/pod/strategy.go`.
  */
+
 import { isDns1123Label, nameIsDnsSubdomain } from '#api/names.ts';
 import { ownValue } from '#api/own-value.ts';
+import { isTerminalPhase } from '#api/pod/conditions.ts';
 import { computeQosClass } from '#api/pod/qos.ts';
 import type { LabelSelector, Pod, PodSpec } from '#api/types.generated.ts';
 import { defineKind } from '../../define-kind.ts';
@@ -50,7 +52,7 @@ export const podKind = defineKind({
     ];
   },
   gracePeriodSeconds({ spec, status }, requested) {
-    if (!spec.nodeName || status?.phase === 'Failed' || status?.phase === 'Succeeded') return 0;
+    if (!spec.nodeName || isTerminalPhase(status?.phase)) return 0;
     const period = requested ?? spec.terminationGracePeriodSeconds ?? 0;
     return period < 0 ? 1 : period;
   },

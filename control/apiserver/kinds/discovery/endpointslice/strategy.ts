@@ -1,11 +1,12 @@
 /** EndpointSlices. Source: upstream `pkg/registry/discovery/endpointslice/strategy.go`. */
+
 import { nameIsDnsSubdomain } from '#api/names.ts';
+import { managedByLabel } from '#api/service-labels.ts';
 import { ipWarnings } from '../../../validation/ip.ts';
 import { defineKind } from '../../define-kind.ts';
 import { endpointSliceColumns } from './columns.ts';
 import { validateEndpointSlice } from './validation.ts';
 
-const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
 const controllers = ['endpointslice-controller.k8s.io', 'endpointslicemirroring-controller.k8s.io'];
 
 export const endpointSliceKind = defineKind({
@@ -22,7 +23,7 @@ export const endpointSliceKind = defineKind({
   validate: validateEndpointSlice,
   warnings(slice, old) {
     const warnings = old === undefined && slice.addressType === 'FQDN' ? ['spec.addressType: FQDN endpoints are deprecated'] : [];
-    if (controllers.includes(slice.metadata.labels?.[MANAGED_BY] ?? '')) return warnings;
+    if (controllers.includes(slice.metadata.labels?.[managedByLabel] ?? '')) return warnings;
     const ips = (slice.endpoints ?? []).flatMap(({ addresses }, index) =>
       (addresses ?? []).flatMap((address, one) => ipWarnings(address, `endpoints[${index}].addresses[${one}]`)),
     );
