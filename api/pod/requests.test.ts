@@ -104,6 +104,27 @@ describe('pod requests', () => {
     }));
 });
 
+describe('pods of thousands of containers', () => {
+  const many = (more: Partial<Container>): Container[] =>
+    Array.from({ length: 3000 }, (_, index) => container(`c${index}`, { [`example.com/r${index}`]: '1' }, {}, more));
+  const cases: [what: string, spec: Partial<PodSpec>][] = [
+    ['containers', { containers: many({}) }],
+    ['init containers', { initContainers: many({}) }],
+    ['sidecars', { initContainers: many({ restartPolicy: 'Always' }) }],
+  ];
+  for (const [what, spec] of cases) {
+    it(`${what}, each with a resource of its own, add up in milliseconds`, () => {
+      const before = cpuMs();
+      const requests = podRequests(pod(spec));
+      const tookMs = cpuMs() - before;
+      assert.equal(Object.keys(requests).length, 3000);
+      assert.equal(requests['example.com/r2999'], 1);
+      // Some 50 ms; 2500 ms and more when each container copies the sums of those before it.
+      assert.ok(tookMs < 1000, `${tookMs} ms`);
+    });
+  }
+});
+
 describe('pod limits', () => {
   it('include the overhead only when there is a limit', () => {
     const spec = { containers: [main({}, { cpu: '1' })], overhead: { cpu: '250m', memory: '1Mi' } };
@@ -125,6 +146,14 @@ describe('aggregateContainers', () => {
       initContainers: [init('2')],
     };
     assert.deepEqual(aggregateContainers(spec, 'requests'), { memory: '1536Mi', cpu: '2' });
+  });
+
+  it("writes an init container's amount and its sidecars' together in the format of the init container", () => {
+    const initContainers = [
+      container('side', { memory: '125Ki' }, {}, { restartPolicy: 'Always' }),
+      container('init', { memory: '1M' }),
+    ];
+    assert.deepEqual(aggregateContainers({ containers: [], initContainers }, 'requests'), { memory: '1128k' });
   });
 });
 

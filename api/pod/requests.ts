@@ -156,32 +156,42 @@ const quantities: Arithmetic<Quantity> = {
 
 type ListOf<T> = Readonly<Record<string, T>>;
 
+/** Adds up in place, and looks at each name of each container once: a pod may have thousands of containers. */
 function combineContainers<T>(
   spec: Pick<PodSpec, 'containers' | 'initContainers'>,
   listOf: (container: Container) => ListOf<T>,
   { add, larger }: Arithmetic<T>,
 ): ListOf<T> {
-  let running: ListOf<T> = {};
-  for (const container of spec.containers ?? []) running = combine(running, listOf(container), add);
-  let sidecars: ListOf<T> = {};
-  let starting: ListOf<T> = {};
+  const running: Record<string, T> = {};
+  for (const container of spec.containers ?? []) combineInto(running, listOf(container), add);
+  const sidecars: Record<string, T> = {};
+  const starting: Record<string, T> = {};
   for (const container of spec.initContainers ?? []) {
     const own = listOf(container);
-    if (isSidecar(container)) {
-      running = combine(running, own, add);
-      sidecars = combine(sidecars, own, add);
-      starting = combine(starting, sidecars, larger);
-    } else {
-      starting = combine(starting, combine(own, sidecars, add), larger);
+    if (isSidecar(container)) combineInto(running, own, add);
+    // Names that only the sidecars have are in `starting` already.
+    for (const [name, value] of Object.entries(own)) {
+      const ofSidecars = ownValue(sidecars, name);
+      // A sum of quantities is written in the format of its first term, and upstream begins with an init container's own.
+      const sum = ofSidecars === undefined || isSidecar(container) ? add(ofSidecars, value) : add(value, ofSidecars);
+      if (isSidecar(container)) setOwn(sidecars, name, sum);
+      setOwn(starting, name, larger(ownValue(starting, name), sum));
     }
   }
-  return combine(running, starting, larger);
+  combineInto(running, starting, larger);
+  return running;
 }
 
-function combine<T>(a: ListOf<T>, b: ListOf<T>, join: (x: T | undefined, y: T) => T): ListOf<T> {
+type Join<T> = (x: T | undefined, y: T) => T;
+
+function combine<T>(a: ListOf<T>, b: ListOf<T>, join: Join<T>): ListOf<T> {
   const result: Record<string, T> = { ...a };
-  for (const [name, value] of Object.entries(b)) setOwn(result, name, join(ownValue(result, name), value));
+  combineInto(result, b, join);
   return result;
+}
+
+function combineInto<T>(result: Record<string, T>, list: ListOf<T>, join: Join<T>): void {
+  for (const [name, value] of Object.entries(list)) setOwn(result, name, join(ownValue(result, name), value));
 }
 
 function containerRequests(
