@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { cpuMs } from '#test/cpu-time.ts';
-import { numberFromText, parseExact, stringifyExact } from './int64.ts';
+import { numberFromText, parseExact, parseInt64, parseUint64, stringifyExact, tryParseInt64 } from './int64.ts';
 
 const large = 9007199254740993n;
 
@@ -83,6 +83,15 @@ describe('JSON with 64-bit integers', () => {
     assert.deepEqual((parseExact(`{"a":"${long}","b":9007199254740993}`) as { b: unknown }).b, large);
   });
 
+  it('reads a number of ten million digits in no time, for BigInt would take seconds', () => {
+    const digits = '9'.repeat(10_000_000);
+    const startMs = cpuMs();
+    assert.equal(numberFromText(digits), Number.POSITIVE_INFINITY);
+    assert.equal(tryParseInt64(digits), undefined);
+    const tookMs = cpuMs() - startMs;
+    assert.ok(tookMs < 1000, `${tookMs} ms`);
+  });
+
   it('does not slow down much when one object of a list has a large integer', () => {
     const item = { metadata: { name: 'a', labels: { a: 'b' } }, spec: { containers: [{ name: 'c', ports: [1, 2, 3] }] }, id: 1 };
     const text = JSON.stringify(Array.from({ length: 20_000 }, () => item));
@@ -99,6 +108,37 @@ describe('JSON with 64-bit integers', () => {
     // It takes about 2.5 times as long. With a reviver it would take more than ten times as long.
     assert.ok(exactMs < plainMs * 7, `${exactMs} ms against ${plainMs} ms`);
   });
+});
+
+describe('integers of 64 bits in texts', () => {
+  const cases: [text: string, signed: bigint | string, unsigned: bigint | string][] = [
+    ['0', 0n, 0n],
+    ['007', 7n, 7n],
+    ['+5', 5n, 'invalid syntax'],
+    ['-05', -5n, 'invalid syntax'],
+    ['9223372036854775807', 2n ** 63n - 1n, 2n ** 63n - 1n],
+    ['-9223372036854775808', -(2n ** 63n), 'invalid syntax'],
+    ['-9223372036854775809', 'value out of range', 'invalid syntax'],
+    ['18446744073709551615', 'value out of range', 2n ** 64n - 1n],
+    ['18446744073709551616', 'value out of range', 'value out of range'],
+    [`${'0'.repeat(100)}1`, 1n, 1n],
+    ['9'.repeat(100), 'value out of range', 'value out of range'],
+    ['', 'invalid syntax', 'invalid syntax'],
+    ['1.0', 'invalid syntax', 'invalid syntax'],
+  ];
+  for (const [text, signed, unsigned] of cases) {
+    it(JSON.stringify(text), () => {
+      const expect = (call: string, expected: bigint | string, parse: () => bigint): void => {
+        if (typeof expected === 'bigint') assert.equal(parse(), expected);
+        else
+          assert.throws(parse, { name: 'RangeError', message: `strconv.${call}: parsing ${JSON.stringify(text)}: ${expected}` });
+      };
+      expect('ParseInt', signed, () => parseInt64(text));
+      expect('Atoi', signed, () => parseInt64(text, 'Atoi'));
+      expect('ParseUint', unsigned, () => parseUint64(text));
+      assert.equal(tryParseInt64(text), typeof signed === 'bigint' ? signed : undefined);
+    });
+  }
 });
 
 function innermost(value: unknown): unknown {

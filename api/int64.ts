@@ -11,25 +11,50 @@ export function int64Value(value: bigint): number {
   return Number.isSafeInteger(number) ? number : (value as unknown as number);
 }
 
+/** The longest texts of integers of 64 bits: a sign and 19 digits, or 20 digits. BigInt takes long to read a very long text. */
+const maxLength64 = 20;
+
 /** The value of a JSON number. An integer within int64 is exact; any other number is what JSON.parse makes of it. */
 export function numberFromText(text: string): number {
   const number = Number(text);
-  if (Number.isSafeInteger(number) || !/^-?[0-9]+$/.test(text)) return number;
+  if (Number.isSafeInteger(number) || text.length > maxLength64 || !/^-?[0-9]+$/.test(text)) return number;
   const exact = BigInt(text);
   return BigInt.asIntN(64, exact) === exact ? int64Value(exact) : number;
 }
 
-const maxUint64 = (1n << 64n) - 1n;
+/** An integer of 64 bits, as Go's `strconv.ParseInt` takes it. @param call the function that Go's text names @throws RangeError with Go's text */
+export const parseInt64 = (text: string, call: 'ParseInt' | 'Atoi' = 'ParseInt'): bigint =>
+  valueOrThrow(call, text, readInt64(text));
 
-/** A decimal number of 64 bits without a sign, as Go's `strconv.ParseUint` takes it. @throws RangeError with Go's text */
-export function parseUint64(text: string): bigint {
-  const fail = (why: string): RangeError => new RangeError(`strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`);
-  if (!/^\d+$/.test(text)) throw fail('invalid syntax');
-  const digits = text.replace(/^0+(?=\d)/, '');
-  // BigInt takes its time over a very long one.
-  const value = digits.length > 20 ? undefined : BigInt(digits);
-  if (value === undefined || value > maxUint64) throw fail('value out of range');
-  return value;
+/** Like {@link parseInt64}, but undefined instead of an error. */
+export function tryParseInt64(text: string): bigint | undefined {
+  const read = readInt64(text);
+  return typeof read === 'bigint' ? read : undefined;
+}
+
+/** An integer of 64 bits without a sign, as Go's `strconv.ParseUint` takes it. @throws RangeError with Go's text */
+export const parseUint64 = (text: string): bigint =>
+  valueOrThrow(
+    'ParseUint',
+    text,
+    readInteger(text, /^\d+$/, (value) => BigInt.asUintN(64, value)),
+  );
+
+type NumberProblem = 'invalid syntax' | 'value out of range';
+
+function valueOrThrow(call: string, text: string, read: bigint | NumberProblem): bigint {
+  if (typeof read === 'bigint') return read;
+  throw new RangeError(`strconv.${call}: parsing ${JSON.stringify(text)}: ${read}`);
+}
+
+const readInt64 = (text: string): bigint | NumberProblem => readInteger(text, /^[-+]?\d+$/, (value) => BigInt.asIntN(64, value));
+
+function readInteger(text: string, shape: RegExp, wrapped: (value: bigint) => bigint): bigint | NumberProblem {
+  if (!shape.test(text)) return 'invalid syntax';
+  const digits = text.replace(/^([-+]?)0+(?=\d)/, '$1').replace(/^\+/, '');
+  if (digits.length > maxLength64) return 'value out of range';
+  const value = BigInt(digits);
+  return wrapped(value) === value ? value : 'value out of range';
 }
 
 /** Whether the value is an integer in a field of type int64: an integral number or a bigint. */

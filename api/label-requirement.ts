@@ -6,6 +6,7 @@
  */
 import type { FieldError } from './field-error.ts';
 import { invalidValue } from './field-error.ts';
+import { tryParseInt64 } from './int64.ts';
 import { isQualifiedName, isValidLabelValue } from './names.ts';
 
 /** Upstream's own operator names (`pkg/selection`). */
@@ -38,7 +39,7 @@ export function labelRequirement(key: string, operator: LabelOperator, values: r
   const wrongValues = valuesProblem(operator, values);
   if (wrongValues !== '') errors.push(invalidValue('values', values, wrongValues));
   values.forEach((value, index) => {
-    if ((operator === 'gt' || operator === 'lt') && parseInt64(value) === undefined) {
+    if ((operator === 'gt' || operator === 'lt') && tryParseInt64(value) === undefined) {
       errors.push(invalidValue(`values[${index}]`, value, "for 'Gt', 'Lt' operators, the value must be an integer"));
     }
   });
@@ -78,13 +79,6 @@ function valuesProblem(operator: LabelOperator, values: readonly string[]): stri
     case 'lt':
       return values.length === 1 ? '' : "for 'Gt', 'Lt' operators, exactly one value is required";
   }
-}
-
-/** Parses an integer like Go's ParseInt: a sign, digits, 64 bits. Undefined when it does not parse. */
-export function parseInt64(text: string): bigint | undefined {
-  if (!/^[-+]?[0-9]+$/.test(text)) return undefined;
-  const value = BigInt(text.replace('+', ''));
-  return BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
 /** Sorts requirements by key, in place. */

@@ -5,6 +5,7 @@
  * Source: the published parameters (`api/openapi-spec`); apimachinery `pkg/runtime/conversion.go`,
  * `pkg/apis/meta/v1/conversion.go`; kubernetes `pkg/apis/core/v1/zz_generated.conversion.go`.
  */
+import { parseInt64 } from './int64.ts';
 import { badRequest } from './status.ts';
 import { canonicalTime, TimeError } from './time.ts';
 
@@ -98,28 +99,25 @@ const readers: { [Type in QueryType]: (values: readonly string[]) => Values[Type
   '[]string': (values) => [...values],
   bool: boolOf,
   'bool?': (values) => (values.length === 0 ? undefined : boolOf(values)),
-  int64: ([value]) => (value === undefined ? 0n : parseInt64(value)),
-  'int64?': ([value]) => (value === undefined ? undefined : parseInt64(value)),
+  int64: ([value]) => (value === undefined ? 0n : int64Of(value)),
+  'int64?': ([value]) => (value === undefined ? undefined : int64Of(value)),
   '[]port': (values) => values.flatMap((value) => value.split(',').map(parsePort)),
   'time?': ([value]) => (value === undefined ? undefined : parseTime(value)),
 };
 
-const numError = (call: string, text: string, why: string): string => `strconv.${call}: parsing ${JSON.stringify(text)}: ${why}`;
-
-/** Parses like Go's `strconv.ParseInt(text, 10, 64)`. */
-function parseInt64(text: string): bigint {
-  if (!/^[+-]?\d+$/.test(text)) throw badRequest(numError('ParseInt', text, 'invalid syntax'));
-  // A longer number cannot fit, and BigInt takes long for very long texts.
-  const digits = text.replace(/^([+-]?)0+(?=\d)/, '$1').replace(/^\+/, '');
-  const value = digits.length > 20 ? undefined : BigInt(digits);
-  if (value === undefined || BigInt.asIntN(64, value) !== value)
-    throw badRequest(numError('ParseInt', text, 'value out of range'));
-  return value;
+function int64Of(text: string): bigint {
+  try {
+    return parseInt64(text);
+  } catch (error) {
+    if (error instanceof RangeError) throw badRequest(error.message);
+    throw error;
+  }
 }
 
 /** Parses like Go's `strconv.ParseUint(text, 10, 16)`, with the error text of upstream's conversion. */
 function parsePort(text: string): number {
-  const fail = (why: string) => badRequest(`cannot convert to []int32: ${numError('ParseUint', text, why)}`);
+  const fail = (why: string) =>
+    badRequest(`cannot convert to []int32: strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`);
   if (!/^\d+$/.test(text)) throw fail('invalid syntax');
   if (Number(text) > 0xffff) throw fail('value out of range');
   return Number(text);

@@ -3,8 +3,9 @@
  *
  * Source: apimachinery `pkg/labels/selector.go`, `pkg/fields/selector.go`, `pkg/apis/meta/v1/helpers.go`.
  */
+import { tryParseInt64 } from './int64.ts';
 import type { LabelMatcher, LabelOperator, LabelRequirement } from './label-requirement.ts';
-import { labelRequirement, parseInt64, SelectorError, sorted } from './label-requirement.ts';
+import { labelRequirement, SelectorError, sorted } from './label-requirement.ts';
 import { ownValue } from './own-value.ts';
 import type { LabelSelector } from './types.generated.ts';
 
@@ -131,7 +132,7 @@ function meets({ key, operator, values }: LabelRequirement, labels: Labels): boo
       return value === undefined;
     case 'gt':
     case 'lt': {
-      const [actual, bound] = [parseInt64(value ?? ''), parseInt64(values[0] ?? '')];
+      const [actual, bound] = [tryParseInt64(value ?? ''), tryParseInt64(values[0] ?? '')];
       if (actual === undefined || bound === undefined) return false;
       return operator === 'gt' ? actual > bound : actual < bound;
     }

@@ -3,6 +3,7 @@
  *
  * Source: robfig/cron v3 `parser.go` (getField), `spec.go` (bounds).
  */
+import { parseInt64 } from '../int64.ts';
 
 /** The schedule is malformed. The message is upstream's. */
 export class ScheduleError extends Error {
@@ -95,13 +96,16 @@ function parseNumber(text: string, names?: ReadonlyMap<string, number>): number 
   if (/^\d{1,15}$/.test(text)) return Number(text);
   const byName = names?.get(text.toLowerCase());
   if (byName !== undefined) return byName;
-  const fail = (why: string): ScheduleError =>
-    new ScheduleError(`failed to parse int from ${text}: strconv.Atoi: parsing ${JSON.stringify(text)}: ${why}`);
-  if (!/^[+-]?\d+$/.test(text)) throw fail('invalid syntax');
-  // BigInt takes long for very long texts.
-  const digits = text.replace(/^([+-]?)0+(?=\d)/, '$1').replace(/^\+/, '');
-  const value = digits.length > 20 ? undefined : BigInt(digits);
-  if (value === undefined || BigInt.asIntN(64, value) !== value) throw fail('value out of range');
+  const value = integer(text);
   if (value < 0n) throw new ScheduleError(`negative number (${value}) not allowed: ${text}`);
   return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+}
+
+function integer(text: string): bigint {
+  try {
+    return parseInt64(text, 'Atoi');
+  } catch (error) {
+    if (error instanceof RangeError) throw new ScheduleError(`failed to parse int from ${text}: ${error.message}`);
+    throw error;
+  }
 }

@@ -5,9 +5,8 @@
  * Source: kubernetes `pkg/controller/deployment/util/deployment_util.go`, `sync.go`.
  */
 
-import { stringifyExact } from '#api/int64.ts';
+import { stringifyExact, tryParseInt64 } from '#api/int64.ts';
 import { isJsonObject } from '#api/json.ts';
-import { parseInt64 } from '#api/label-requirement.ts';
 import { lastAppliedAnnotation } from '#api/last-applied.ts';
 import type { New } from '#api/meta.ts';
 import { controllerReference, sameJson } from '#api/meta.ts';
@@ -40,7 +39,7 @@ const maxHistoryLength = 2000;
  * malformed.
  */
 function revisionOf({ metadata }: ReplicaSet): bigint | undefined {
-  return parseInt64(metadata.annotations?.[revisionAnnotation] ?? '');
+  return tryParseInt64(metadata.annotations?.[revisionAnnotation] ?? '');
 }
 
 /** The sets sorted by age, oldest first. */
@@ -144,7 +143,7 @@ export function currentSetAnnotations(
   const highest = old.map((set) => revisionOf(set) ?? 0n).reduce((most, one) => (one > most ? one : most), 0n);
   // Wraps like Go's addition: no revision is higher than the highest int64.
   const next = BigInt.asIntN(64, highest + 1n);
-  const current = parseInt64(present || '0');
+  const current = tryParseInt64(present || '0');
   if (current === undefined) return annotations; // A user has written a malformed annotation. It is not repaired.
   if (current >= next) return annotations;
   annotations[revisionAnnotation] = String(next);

@@ -3,6 +3,8 @@
  *
  * Source: upstream `pkg/apis/apps/v1/conversion.go`, `pkg/registry/apps/daemonset/strategy.go`.
  */
+import { errorText } from '#api/error-text.ts';
+import { parseInt64 } from '#api/int64.ts';
 import { badRequest } from '#api/status.ts';
 import type { DaemonSet } from '#api/types.generated.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
@@ -38,11 +40,9 @@ function write({ metadata }: DaemonSet, count: bigint): void {
 function numberIn({ metadata }: DaemonSet): bigint {
   const text = metadata.annotations?.[templateGenerationAnnotation];
   if (text === undefined) return 0n;
-  const problem = /^[-+]?\d+$/.test(text) ? 'value out of range' : 'invalid syntax';
-  const count = problem === 'invalid syntax' ? 0n : BigInt(text.replace('+', ''));
-  if (problem === 'invalid syntax' || BigInt.asIntN(64, count) !== count) {
-    const why = `strconv.ParseInt: parsing ${JSON.stringify(text)}: ${problem}`;
-    throw badRequest(`DaemonSet in version "v1" cannot be handled as a DaemonSet: ${why}`);
+  try {
+    return parseInt64(text);
+  } catch (error) {
+    throw badRequest(`DaemonSet in version "v1" cannot be handled as a DaemonSet: ${errorText(error)}`);
   }
-  return count;
 }
