@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { makeFolder } from '#agent/host/make-folder.ts';
+import { isDns1123Subdomain } from '#api/names.ts';
 
 /** Checks a file. @throws Error unless it can be read */
 export function checkFile(flag: string, path: string): void {
@@ -49,7 +50,7 @@ export function firstAddress(flag: string): string {
   return found.address;
 }
 
-/** Checks an IP address. @returns its canonical form @throws Error when it is malformed */
+/** Checks an IP address. @returns it as it is written @throws Error when it is malformed */
 export function checkAddress(flag: string, text: string): string {
   if (isIP(text) === 0) throw new Error(`${flag} ${text}: give an IP address`);
   return text;
@@ -57,8 +58,7 @@ export function checkAddress(flag: string, text: string): string {
 
 /** Checks a Node's name: it must be a DNS-1123 subdomain. @throws Error when it is not */
 export function checkNodeName(flag: string, name: string): void {
-  const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
-  if (name.length > 253 || !new RegExp(`^${label}(\\.${label})*$`).test(name))
+  if (isDns1123Subdomain(name).length > 0)
     throw new Error(`${flag} ${name}: give a node's name, of lower-case letters, digits, "-" and "."`);
 }
 

@@ -1,15 +1,17 @@
 /** Parsers of flag values in upstream's forms. */
 import { InvalidArgumentError } from 'commander';
+import { parseDuration } from '#api/duration.ts';
 import { parseCidr } from '#api/ip.ts';
 
-const unitMs: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** A Go duration such as `40s`, `1m30s`, `500ms`. @returns milliseconds @throws InvalidArgumentError */
+/** A Go duration such as `40s`, `1m30s`, `500ms`, not negative. @returns milliseconds @throws InvalidArgumentError */
 export function durationMs(text: string): number {
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
-    throw new InvalidArgumentError('Give a duration such as 40s, 1m30s or 500ms.');
-  return parts.reduce((sum, [, number, unit]) => sum + Number(number) * (unitMs[unit as string] as number), 0);
+  try {
+    const durationMs = parseDuration(text);
+    if (durationMs >= 0) return durationMs;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  throw new InvalidArgumentError('Give a duration such as 40s, 1m30s or 500ms.');
 }
 
 /** A CIDR such as `10.244.0.0/16`, or two of different families with a comma. @throws InvalidArgumentError */
@@ -27,7 +29,7 @@ export function port(text: string): number {
   return number;
 }
 
-/** A positive integer. @throws InvalidArgumentError */
+/** A whole number, 0 included. @throws InvalidArgumentError */
 export function count(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('Give a whole number.');
   return Number(text);

@@ -15,7 +15,7 @@ import { isNotFound } from '#api/status.ts';
 import type { Lease, LeaseSpec } from '#api/types.generated.ts';
 import type { Client } from './client.ts';
 import type { Clock } from './clock.ts';
-import { sleep } from './clock.ts';
+import { sleep, within } from './clock.ts';
 
 /** What leader election needs. */
 export interface LeaderElectionDeps {
@@ -65,8 +65,9 @@ export async function runLeaderElected(
     await sleep(deps.clock, retryPeriodMs, until);
     if (until.aborted) break;
     const remainingMs = renewedAtMs + renewDeadlineMs - deps.clock.monotonic();
+    const renewal = lock.tryAcquireOrRenew();
     // A renewal that hangs counts as failed: once the lease has run out another replica may lead, even when the server does not answer this one.
-    if (await within(deps.clock, remainingMs, lock.tryAcquireOrRenew())) renewedAtMs = deps.clock.monotonic();
+    if ((await within(deps.clock, remainingMs, renewal)) && (await renewal)) renewedAtMs = deps.clock.monotonic();
     else if (deps.clock.monotonic() - renewedAtMs >= renewDeadlineMs) {
       deps.log.error({ lease: `${options.namespace}/${options.name}` }, 'lost the lease');
       lost = true;
@@ -76,15 +77,6 @@ export async function runLeaderElected(
   await work;
   if (!lost) await lock.release();
   return lost ? 'lost' : 'stopped';
-}
-
-/** An attempt that hangs counts as failed: another may lead once the lease has run out, whether or not the server answers us. */
-async function within(clock: Clock, timeoutMs: number, attempt: Promise<boolean>): Promise<boolean> {
-  const over = new AbortController();
-  const timeout = sleep(clock, timeoutMs, over.signal).then(() => false);
-  const result = await Promise.race([attempt, timeout]);
-  over.abort();
-  return result;
 }
 
 class LeaseLock {

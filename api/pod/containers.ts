@@ -15,7 +15,7 @@ export const ephemeralContainers = ({ spec }: Pick<Pod, 'spec'>): readonly Ephem
 /** All containers of the pod: init containers, containers, ephemeral containers. */
 export function* allContainers(pod: Pick<Pod, 'spec'>): Generator<{ kind: ContainerKind; container: Container }> {
   for (const container of initContainers(pod)) yield { kind: 'init', container };
-  for (const container of pod.spec.containers) yield { kind: 'container', container };
+  for (const container of pod.spec.containers ?? []) yield { kind: 'container', container };
   for (const container of ephemeralContainers(pod)) yield { kind: 'ephemeral', container };
 }
 

@@ -3,7 +3,8 @@
  *
  * Source: kubernetes `pkg/api/v1/pod/util.go` (VisitPodSecretNames, VisitPodConfigmapNames), `plugin/pkg/auth/authorizer/node/graph.go`.
  */
-import type { Container, EphemeralContainer, Pod, Volume } from '../types.generated.ts';
+import type { Pod, Volume } from '../types.generated.ts';
+import { allContainers } from './containers.ts';
 
 /** Names in the pod's namespace, each once. */
 export interface PodReferences {
@@ -15,7 +16,7 @@ export interface PodReferences {
 
 export function podReferences(pod: Pod): PodReferences {
   const { volumes = [], imagePullSecrets = [] } = pod.spec;
-  const containers = allContainers(pod);
+  const containers = Array.from(allContainers(pod), ({ container }) => container);
   return {
     secrets: named([
       ...imagePullSecrets.map(({ name }) => name),
@@ -41,12 +42,6 @@ export function podReferences(pod: Pod): PodReferences {
       pod.status?.extendedResourceClaimStatus?.resourceClaimName,
     ]),
   };
-}
-
-/** Of all types: containers share the fields that refer to other objects. */
-function allContainers({ spec }: Pod): (Container | EphemeralContainer)[] {
-  const { initContainers, containers, ephemeralContainers } = spec as Partial<Pod['spec']>;
-  return [initContainers, containers, ephemeralContainers].flatMap((list) => list ?? []);
 }
 
 function volumeSecrets(volume: Volume): (string | undefined)[] {

@@ -6,8 +6,9 @@
 import type { Quantity } from '../json.ts';
 import { sameJson } from '../meta.ts';
 import { ownValue, setOwn } from '../own-value.ts';
+import { isPodTerminal } from '../pod/conditions.ts';
 import { qosClass } from '../pod/qos.ts';
-import { podResourceList, type ResourceList } from '../pod/requests.ts';
+import { isPodLevelResource, podResourceList, type ResourceList } from '../pod/requests.ts';
 import type { Container, ContainerStatus, Pod, PodAffinityTerm } from '../types.generated.ts';
 import { type Evaluator, fulfils } from './evaluator.ts';
 import { addLists } from './resource-list.ts';
@@ -105,14 +106,13 @@ function computeUsage(requests: ResourceList, limits: ResourceList): ResourceLis
 }
 
 function hasPodLevelResources({ resources }: Pod['spec']): boolean {
-  const given = Object.keys({ ...resources?.requests, ...resources?.limits });
-  return given.some((name) => name === 'cpu' || name === 'memory' || name.startsWith('hugepages-'));
+  return Object.keys({ ...resources?.requests, ...resources?.limits }).some(isPodLevelResource);
 }
 
 /** A pod that has ended, or that should have ended, uses nothing. */
-function isCharged({ metadata, status }: Pod, nowMs: number): boolean {
-  if (status?.phase === 'Failed' || status?.phase === 'Succeeded') return false;
-  const { deletionTimestamp, deletionGracePeriodSeconds } = metadata;
+function isCharged(pod: Pod, nowMs: number): boolean {
+  if (isPodTerminal(pod)) return false;
+  const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
   if (deletionTimestamp === undefined || deletionGracePeriodSeconds === undefined) return true;
   return nowMs <= Date.parse(deletionTimestamp) + Number(deletionGracePeriodSeconds) * 1000;
 }

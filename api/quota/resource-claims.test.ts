@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { int64Value } from '../int64.ts';
 import type { DeviceRequest } from '../types.generated.ts';
 import { evaluatorOf, measuredResource, usageOf } from './usage.ts';
 
@@ -33,6 +34,24 @@ describe('resource claims', () => {
       'tin.deviceclass.resource.k8s.io/devices': '32',
     });
   });
+});
+
+it('counts devices beyond what a number can hold', () => {
+  const many = { deviceClassName: 'gold', allocationMode: 'ExactCount', count: int64Value(2n ** 63n - 1n) };
+  const usage = evaluatorOf(resource)?.usage(
+    claim(
+      { name: 'a', exactly: many },
+      {
+        name: 'b',
+        firstAvailable: [
+          { ...many, name: 'x' },
+          { ...many, name: 'y', count: 1 },
+        ],
+      },
+    ),
+    0,
+  );
+  assert.equal(usage?.['gold.deviceclass.resource.k8s.io/devices'], String(2n ** 64n - 2n));
 });
 
 describe('what a name of a quota measures', () => {

@@ -11,7 +11,7 @@ import type { Evaluator } from './evaluator.ts';
 const claimCount = 'count/resourceclaims.resource.k8s.io';
 const classSuffix = '.deviceclass.resource.k8s.io/devices';
 /** What a request for all devices gets at most (upstream's AllocationResultsMaxSize). */
-const mostDevices = 32;
+const mostDevices = 32n;
 
 export const resourceClaimEvaluator: Evaluator = {
   measures: (name) => name === claimCount || name.endsWith(classSuffix),
@@ -19,9 +19,10 @@ export const resourceClaimEvaluator: Evaluator = {
   isInScope: () => false,
   missing: () => undefined,
   usage(object) {
-    const devices: Record<string, number> = {};
+    // A count is an int64: two of them may be more than a number can hold.
+    const devices: Record<string, bigint> = {};
     for (const request of (object as DraResourceClaim).spec?.devices?.requests ?? [])
-      for (const [name, count] of devicesOf(request)) setOwn(devices, name, (ownValue(devices, name) ?? 0) + count);
+      for (const [name, count] of devicesOf(request)) setOwn(devices, name, (ownValue(devices, name) ?? 0n) + count);
     const used: Record<string, Quantity> = { [claimCount]: '1' };
     for (const [name, count] of Object.entries(devices)) setOwn(used, `${name}${classSuffix}`, String(count));
     return used;
@@ -30,12 +31,13 @@ export const resourceClaimEvaluator: Evaluator = {
 };
 
 /** By class. Of alternatives the largest counts. */
-function devicesOf({ exactly, firstAvailable }: DeviceRequest): Map<string, number> {
+function devicesOf({ exactly, firstAvailable }: DeviceRequest): Map<string, bigint> {
   const alternatives = (firstAvailable ?? []).length > 0 ? (firstAvailable ?? []) : exactly === undefined ? [] : [exactly];
-  const most = new Map<string, number>();
+  const most = new Map<string, bigint>();
   for (const { deviceClassName, allocationMode, count = 0 } of alternatives) {
-    const devices = allocationMode === 'ExactCount' ? count : allocationMode === 'All' ? mostDevices : 0;
-    most.set(deviceClassName, Math.max(most.get(deviceClassName) ?? 0, devices));
+    const devices = allocationMode === 'ExactCount' ? BigInt(count) : allocationMode === 'All' ? mostDevices : 0n;
+    const before = most.get(deviceClassName) ?? 0n;
+    most.set(deviceClassName, devices > before ? devices : before);
   }
   return most;
 }
