@@ -348,10 +348,10 @@ export class CacheFeed {
     }
     const cache = this.cache(prefix);
     const previous = cache.get(event.entry.key);
-    const known = this.#undecodable.size;
+    const known = this.#undecodable.get(event.entry.key);
     this.#undecodable.delete(event.entry.key);
     const current = event.type === 'put' ? this.#decode(prefix, event.entry, read) : undefined;
-    if (known > 0 || this.#undecodable.size > 0) this.#reportUndecodable();
+    if (known !== this.#undecodable.get(event.entry.key)) this.#reportUndecodable();
     if (current === undefined && previous === undefined) return;
     cache.apply({ revision: event.revision, current, previous, atMs: this.#deps.clock.now() });
     for (const follower of this.#followers.get(prefix) ?? []) follower.changed({ previous, current });

@@ -3,7 +3,7 @@
  *
  * Source: kubernetes `pkg/registry/rbac/rest/storage_rbac.go` (post-start hook `rbac/bootstrap-roles`).
  */
-import type { KubeObject, New } from '#api/meta.ts';
+import { type KubeObject, keyOf, type New } from '#api/meta.ts';
 import type { Client, ResourceClient } from '#client/client.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import type { ServerLog } from '../../serving/server-log.ts';
@@ -51,8 +51,6 @@ async function ensureAll<T extends KubeObject>(
   const existing = new Map(items.map((item) => [keyOf(item), item]));
   await Promise.all(expected.map((object) => ensure(resource, object, existing.get(keyOf(object)), reconcile)));
 }
-
-const keyOf = ({ metadata: { namespace = '', name } }: Pick<New<KubeObject>, 'metadata'>): string => `${namespace}/${name}`;
 
 /** @throws ApiError of a lost race with whoever writes it at the same time: then all is looked at again */
 async function ensure<T extends KubeObject>(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { PolicyRule } from '#api/types.generated.ts';
+import { cpuMs } from '#test/cpu-time.ts';
 import { escalation, uncovered } from './escalation.ts';
 
 const rule = (verbs: string, apiGroups: string, resources: string, ...resourceNames: string[]): PolicyRule => ({
@@ -48,9 +49,39 @@ describe('what somebody has covers what they grant', () => {
     const huge = { verbs: many('v'), apiGroups: many('g'), resources: many('r'), resourceNames: many('n') };
     const jane = { name: 'jane', groups: [], extra: {} };
     const startMs = performance.now();
-    assert.match(escalation(jane, [rule('get', '', 'pods')], [], [huge]) ?? '', /too many to tell whether all are held/);
+    assert.match(
+      escalation(jane, [rule('get', '', 'pods')], [], [huge]) ?? '',
+      /too many combinations of verbs and resources to tell whether all are held/,
+    );
     assert.equal(escalation(jane, [rule('get', '', 'pods'), rule('*', '*', '*')], [], [huge]), undefined);
     assert.equal(escalation(jane, [huge], [], [huge]), undefined);
     assert.ok(performance.now() - startMs < 10_000);
+  });
+
+  it('is told in time, however many rules are held', () => {
+    const jane = { name: 'jane', groups: [], extra: {} };
+    const owned = Array.from({ length: 10_000 }, (_, index) => rule('get', '', 'pods', `held${index}`));
+    const others = Array.from({ length: 10_000 }, (_, index) => rule('get', '', `other${index}`));
+    const wanted = rule('get', '', 'pods', ...Array.from({ length: 10_000 }, (_, index) => `wanted${index}`));
+    const before = cpuMs();
+    assert.match(
+      escalation(jane, owned, [], [wanted]) ?? '',
+      /too many combinations of verbs and resources to tell whether all are held/,
+    );
+    assert.match(escalation(jane, others, [], [wanted]) ?? '', /ResourceNames:\["wanted9999"\]/);
+    assert.equal(escalation(jane, others, [], others), undefined);
+    const tookMs = cpuMs() - before;
+    assert.ok(tookMs < 5000, `${tookMs} ms`);
+  });
+
+  it('is told in a text of bounded length, however long the words are', () => {
+    const jane = { name: 'jane', groups: [], extra: {} };
+    const long = 'x'.repeat(100_000);
+    const names = Array.from({ length: 10_000 }, (_, index) => `n${index}`);
+    for (const wanted of [rule(long, '', 'pods', ...names), rule('get', long, 'pods', ...names), paths(long, ...names)]) {
+      const text = escalation(jane, [], [], [wanted]) ?? '';
+      assert.ok(text.endsWith('\n…'));
+      assert.ok(text.length < 3_000_000, `${text.length} characters`);
+    }
   });
 });

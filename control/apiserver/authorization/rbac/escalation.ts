@@ -7,22 +7,27 @@ import type { PolicyRule } from '#api/types.generated.ts';
 import type { UserInfo } from '../../registry/strategy.ts';
 import { pathCovers } from './rule-matching.ts';
 
-/** So many parts of rules are compared one by one; upstream has no limit, and one role could hold it up for hours. */
+/** So many parts of rules are looked at one by one; upstream has no limit, and one role could hold it up for hours. */
 const maxParts = 20_000;
+/** So often a rule or part is compared with a rule that is held, in all: some tenths of a second. */
+const maxComparisons = 1_000_000;
+/** How much of what is missing a refusal tells, in characters: parts of a rule repeat its words, so that they may be gigabytes together. */
+const maxToldLength = 1024 * 1024;
 
 /**
  * What of `wanted` no single rule of `owned` covers, taken apart into rules of one verb and one resource (or path) each. Empty: all is
- * covered. @throws TooManyPartsError for rules of too many parts, unless single rules cover them whole
+ * covered. @throws TooManyPartsError for rules of too many parts, or that too many held rules may cover, unless single rules cover them whole
  */
 export function uncovered(owned: readonly PolicyRule[], wanted: readonly PolicyRule[]): PolicyRule[] {
-  const owners = owned.map(toSets);
+  const held = new HeldRules(owned);
   const missing: PolicyRule[] = [];
   let parts = 0;
   for (const rule of wanted) {
-    if (owners.some((owner) => covers(owner, rule))) continue;
-    parts += partCount(rule);
+    const count = partCount(rule);
+    if (count === 0 || held.cover(rule)) continue;
+    parts += count;
     if (parts > maxParts) throw new TooManyPartsError();
-    for (const part of takenApart(rule)) if (!owners.some((owner) => covers(owner, part))) missing.push(part);
+    for (const part of takenApart(rule)) if (!held.cover(part)) missing.push(part);
   }
   return missing;
 }
@@ -31,7 +36,7 @@ export function uncovered(owned: readonly PolicyRule[], wanted: readonly PolicyR
 export class TooManyPartsError extends Error {
   constructor() {
     super(
-      `the rules name more than ${maxParts} combinations of verbs and resources, too many to tell whether all are held: divide them into several roles`,
+      'the rules name too many combinations of verbs and resources to tell whether all are held: divide them into several roles',
     );
     this.name = 'TooManyPartsError';
   }
@@ -56,6 +61,56 @@ function* takenApart({
         for (const name of resourceNames) yield { ...part, resourceNames: [name] };
       }
   for (const url of nonResourceURLs) for (const verb of verbs) yield { nonResourceURLs: [url], verbs: [verb] };
+}
+
+/** The rules that somebody has, found by resource: only those that name a resource, or all resources, are compared with a rule about it. */
+class HeldRules {
+  readonly #byResource = new Map<string, PolicyRule[]>();
+  readonly #withPaths: PolicyRule[] = [];
+  /** By the resource that is asked about: those that may cover it. */
+  readonly #candidates = new Map<string, readonly PolicyRule[]>();
+  readonly #sets = new Map<PolicyRule, OwnedRule>();
+  #comparisons = 0;
+
+  constructor(rules: readonly PolicyRule[]) {
+    for (const rule of rules) {
+      if ((rule.nonResourceURLs ?? []).length > 0) this.#withPaths.push(rule);
+      for (const resource of new Set(rule.resources)) {
+        const known = this.#byResource.get(resource);
+        if (known === undefined) this.#byResource.set(resource, [rule]);
+        else known.push(rule);
+      }
+    }
+  }
+
+  /** Whether one of them covers the rule, which names a resource or a path. @throws TooManyPartsError after too many comparisons */
+  cover(rule: PolicyRule): boolean {
+    const [resource] = rule.resources ?? [];
+    const candidates = resource === undefined ? this.#withPaths : this.#candidatesFor(resource);
+    return candidates.some((candidate) => {
+      const owner = this.#setsOf(candidate);
+      this.#comparisons += 1 + owner.pathPrefixes.length;
+      if (this.#comparisons > maxComparisons) throw new TooManyPartsError();
+      return covers(owner, rule);
+    });
+  }
+
+  #candidatesFor(resource: string): readonly PolicyRule[] {
+    const known = this.#candidates.get(resource);
+    if (known !== undefined) return known;
+    const names = new Set(['*', resource, subresourceOfAll(resource) ?? resource]);
+    const found = [...names].flatMap((name) => this.#byResource.get(name) ?? []);
+    this.#candidates.set(resource, found);
+    return found;
+  }
+
+  #setsOf(rule: PolicyRule): OwnedRule {
+    const known = this.#sets.get(rule);
+    if (known !== undefined) return known;
+    const sets = toSets(rule);
+    this.#sets.set(rule, sets);
+    return sets;
+  }
 }
 
 /** A rule of the owner, for many questions. */
@@ -96,9 +151,13 @@ const hasAll = (owned: ReadonlySet<string>, wanted: readonly string[]): boolean 
   owned.has('*') || wanted.every((one) => owned.has(one));
 
 function resourceCovered(owned: ReadonlySet<string>, resource: string): boolean {
-  if (owned.has('*') || owned.has(resource)) return true;
+  return owned.has('*') || owned.has(resource) || owned.has(subresourceOfAll(resource) ?? resource);
+}
+
+/** `*&#47;scale` for `deployments/scale`; undefined: it is no subresource. */
+function subresourceOfAll(resource: string): string | undefined {
   const slash = resource.indexOf('/');
-  return slash >= 0 && owned.has(`*${resource.slice(slash)}`);
+  return slash < 0 ? undefined : `*${resource.slice(slash)}`;
 }
 
 /** Who may act on certain names only does not cover a rule about all of them. */
@@ -115,7 +174,9 @@ export function escalation(
   const missing = missingOrProblem(owned, wanted);
   if (typeof missing === 'string') return missing;
   if (missing.length === 0) return undefined;
-  const described = [...new Set(compact(missing).map(ruleText))].sort();
+  const { rules, isCut } = compact(missing);
+  const described = [...new Set(rules.map(ruleText))].sort();
+  if (isCut) described.push('…');
   const message = `user ${JSON.stringify(user.name)} (groups=${quotedList(user.groups)}) is attempting to grant RBAC permissions not currently held:\n${described.join('\n')}`;
   return errors.length === 0 ? message : `${message}; resolution errors: ${aggregate(errors)}`;
 }
@@ -129,15 +190,19 @@ function missingOrProblem(owned: readonly PolicyRule[], wanted: readonly PolicyR
   }
 }
 
-/** Parts that differ only by verb become one. */
-function compact(parts: readonly PolicyRule[]): PolicyRule[] {
+/** Parts that differ only by verb become one. @returns `isCut`: there is more of them than is told */
+function compact(parts: readonly PolicyRule[]): { rules: PolicyRule[]; isCut: boolean } {
   const byTarget = new Map<string, PolicyRule>();
+  let length = 0;
   for (const { verbs, ...target } of parts) {
+    if (length > maxToldLength) return { rules: [...byTarget.values()], isCut: true };
     const key = target.nonResourceURLs === undefined ? JSON.stringify(target) : JSON.stringify([target, verbs]);
+    length += key.length + verbs.join('').length;
     const known = byTarget.get(key);
-    byTarget.set(key, { ...target, verbs: [...(known?.verbs ?? []), ...verbs] });
+    if (known === undefined) byTarget.set(key, { ...target, verbs: [...verbs] });
+    else known.verbs.push(...verbs);
   }
-  return [...byTarget.values()];
+  return { rules: [...byTarget.values()], isCut: false };
 }
 
 /** As Go's `%q` prints a list. */

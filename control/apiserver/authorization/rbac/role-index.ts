@@ -23,7 +23,7 @@ export class RoleIndex {
   /** By namespace (none for cluster roles), then by name. */
   readonly #roles = new Map<string, Map<string, Role | ClusterRole>>();
   /** By namespace (none for cluster role bindings), then by {@link subjectKey}, then by name. */
-  readonly #bindings = new Map<string, Map<string, Map<string, Binding>>>();
+  readonly #bindings = new Map<string, Map<string, Map<string, AppliedBinding>>>();
 
   /** Takes in what is there now in place of what was: either may be absent. */
   apply(kind: RbacKind, previous: KubeObject | undefined, current: KubeObject | undefined): void {
@@ -52,11 +52,10 @@ export class RoleIndex {
     if (bySubject === undefined) return;
     const seen = new Set<Binding>();
     for (const key of [`user ${name}`, ...groups.map((group) => `group ${group}`)]) {
-      for (const binding of bySubject.get(key)?.values() ?? []) {
-        if (seen.has(binding)) continue;
-        seen.add(binding);
-        const subject = binding.subjects?.find((one) => subjectKey(one, namespace) === key);
-        if (subject !== undefined) yield { binding, subject };
+      for (const applied of bySubject.get(key)?.values() ?? []) {
+        if (seen.has(applied.binding)) continue;
+        seen.add(applied.binding);
+        yield applied;
       }
     }
   }
@@ -75,10 +74,12 @@ export class RoleIndex {
     for (const subject of binding.subjects ?? []) {
       const key = subjectKey(subject, namespace);
       if (key === undefined) continue;
-      const bySubject = this.#bindings.get(namespace) ?? new Map<string, Map<string, Binding>>();
+      const bySubject = this.#bindings.get(namespace) ?? new Map<string, Map<string, AppliedBinding>>();
       this.#bindings.set(namespace, bySubject);
-      const named = bySubject.get(key) ?? new Map<string, Binding>();
-      bySubject.set(key, named.set(name, binding));
+      const named = bySubject.get(key) ?? new Map<string, AppliedBinding>();
+      // The first subject stays, where several are the same user.
+      if (!named.has(name)) named.set(name, { binding, subject });
+      bySubject.set(key, named);
     }
   }
 
