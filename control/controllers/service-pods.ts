@@ -11,7 +11,6 @@ import { keyOf } from '#api/meta.ts';
 import { isDns1123Label } from '#api/names.ts';
 import { isPodReady, isPodTerminal, podCondition } from '#api/pod/conditions.ts';
 import { labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
-import { headlessLabel } from '#api/service-labels.ts';
 import type { Pod, Service, ServicePort } from '#api/types.generated.ts';
 import type { Caches, ControllerWatch } from '#client/controller.ts';
 

@@ -1,7 +1,6 @@
 /** What all reviews share: the question is decoded, checked and admitted, and the answer is the question with a status. */
 import type { FieldError } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
-import type { KubeObject } from '#api/meta.ts';
 import { reviewResources } from '#api/review-resources.ts';
 import { invalid } from '#api/status.ts';
 import type { UserInfo } from '../registry/strategy.ts';
