@@ -61,6 +61,16 @@ describe('the index of budgets', () => {
       assert.deepEqual(index.of(pod(some, 'elsewhere'), 100), []);
     });
 
+  it('knows how many it would look at', () => {
+    const sizes = new BudgetIndex();
+    assert.equal(sizes.candidates(pod({ app: 'web' })), 0);
+    for (const name of ['a', 'b']) sizes.put(budget(name, { matchLabels: { app: 'web', tier: name } }));
+    sizes.put(budget('c', {}));
+    sizes.put(budget('d', { matchLabels: { app: 'db' } }));
+    const of = (some: Record<string, string>): number => sizes.candidates(pod(some));
+    assert.deepEqual([of({ app: 'web' }), of({ app: 'db' }), of({ app: 'x' }), of({})], [3, 2, 1, 1]);
+  });
+
   it('stops where there are enough', () => {
     assert.equal(index.of(pod({ app: 'web', tier: 'front' }), 2).length, 2);
     assert.equal(index.of(pod({ app: 'web', tier: 'front' }), 100, 3).length <= 3, true);

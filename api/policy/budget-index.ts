@@ -49,6 +49,15 @@ export class BudgetIndex {
     if (inNamespace?.size === 0) this.#places.delete(namespace);
   }
 
+  /** How many budgets have to be looked at for the pod. */
+  candidates({ metadata: { namespace = '', labels } }: Pick<Pod, 'metadata'>): number {
+    const inNamespace = this.#places.get(namespace);
+    if (inNamespace === undefined) return 0;
+    let sum = 0;
+    for (const place of placesOfLabels(labels)) sum += inNamespace.get(place)?.size ?? 0;
+    return sum;
+  }
+
   /** Those that select the pod, at most `limit`. @param looks at so many budgets at most. Default: all that may select it */
   of(
     { metadata: { namespace = '', labels } }: Pick<Pod, 'metadata'>,

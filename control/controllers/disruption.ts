@@ -7,7 +7,7 @@
  * Source: kubernetes.io, Disruptions; kubernetes `pkg/controller/disruption`; KEP-85, KEP-3329.
  */
 import { errorText } from '#api/error-text.ts';
-import { keyOf, rfc3339 } from '#api/meta.ts';
+import { keyOf, rfc3339, sameJson } from '#api/meta.ts';
 import { isPodTerminal, podCondition } from '#api/pod/conditions.ts';
 import { BudgetIndex } from '#api/policy/budget-index.ts';
 import { labelMatcher, matchesLabels } from '#api/selector.ts';
@@ -17,6 +17,7 @@ import type { Controller, ControllerDeps, ReconcileResult } from '#client/contro
 import { done, requeueAfter } from '#client/controller.ts';
 import { reads } from '#client/controller-runner.ts';
 import { letOthersIn } from '#client/turns.ts';
+import { CrowdedPods } from './crowded-pods.ts';
 import { expectedScale } from './disruption-scale.ts';
 import {
   desiredHealthy,
@@ -28,13 +29,17 @@ import {
 } from './disruption-status.ts';
 
 /** A pod has one budget; so many are kept right where it has more, which the eviction API refuses to work with. */
-const maxBudgetsOfPod = 16;
+const maxBudgetsOfPod = 4;
+/** Where more budgets may select a pod, they are looked for in turns of the event loop of their own. */
+const maxBudgetsAtOnce = 100;
 const podsPerTurn = 2000;
 
 /** Makes the disruption controller. */
 export function disruptionController(deps: ControllerDeps): Controller {
-  const { caches, events } = deps;
+  const { caches, events, log } = deps;
   const index = new BudgetIndex();
+  const crowd = new CrowdedPods();
+
   const budgetsOf = (pod: Pod): string[] => {
     const found = index.of(pod, maxBudgetsOfPod);
     const [first] = found;
@@ -47,6 +52,37 @@ export function disruptionController(deps: ControllerDeps): Controller {
     }
     return found.map(keyOf);
   };
+  const keysOf = (pod: Pod): string[] => (index.candidates(pod) > maxBudgetsAtOnce ? [crowd.add(pod)] : budgetsOf(pod));
+
+  async function reconcileBudget(key: string): Promise<ReconcileResult> {
+    const budget = caches.cache('poddisruptionbudgets.policy').get(key);
+    if (budget === undefined) return done;
+    try {
+      return await sync(deps, budget);
+    } catch (error) {
+      if (isConflict(error)) throw error;
+      log.warn({ err: error, budget: key }, 'Failed to sync PDB');
+      return await fail(deps, budget, error);
+    }
+  }
+
+  /** When to look again is told by each budget's own key, which its last change has queued. */
+  async function reconcileCrowd(namespace: string): Promise<ReconcileResult> {
+    const pods = crowd.take(namespace);
+    try {
+      const keys = new Set<string>();
+      for (const pod of pods) {
+        await letOthersIn();
+        for (const key of budgetsOf(pod)) keys.add(key);
+      }
+      for (const key of keys) await reconcileBudget(key);
+    } catch (error) {
+      for (const pod of pods) crowd.add(pod);
+      throw error;
+    }
+    return done;
+  }
+
   return {
     name: 'disruption',
     watches: [
@@ -64,7 +100,9 @@ export function disruptionController(deps: ControllerDeps): Controller {
         resource: 'pods',
         // A pod whose labels changed may have left a budget.
         keys: (pod, previous) =>
-          new Set([...(previous === undefined ? [] : index.of(previous, maxBudgetsOfPod).map(keyOf)), ...budgetsOf(pod)]),
+          previous === undefined || sameJson(previous.metadata.labels, pod.metadata.labels)
+            ? keysOf(pod)
+            : new Set([...keysOf(previous), ...keysOf(pod)]),
       },
       reads('replicationcontrollers'),
       reads('replicasets.apps'),
@@ -73,15 +111,8 @@ export function disruptionController(deps: ControllerDeps): Controller {
     ],
 
     async reconcile(key) {
-      const budget = caches.cache('poddisruptionbudgets.policy').get(key);
-      if (budget === undefined) return done;
-      try {
-        return await sync(deps, budget);
-      } catch (error) {
-        if (isConflict(error)) throw error;
-        deps.log.warn({ err: error, budget: key }, 'Failed to sync PDB');
-        return await fail(deps, budget, error);
-      }
+      const namespace = CrowdedPods.namespaceOf(key);
+      return namespace === undefined ? await reconcileBudget(key) : await reconcileCrowd(namespace);
     },
   };
 }
