@@ -182,6 +182,21 @@ describe('authentication', () => {
     assert.deepEqual((await server.whoAmI(request)).groups, ['cn=a,ou=b', authenticated]);
   });
 
+  for (const [headers, user] of [
+    [{ 'Impersonate-Group': ['a', 'b,c'] }, 'UID:"", Groups:[]string{"a", "b,c"}, Extra:map[string][]string(nil)'],
+    [{ 'Impersonate-Uid': '7' }, 'UID:"7", Groups:[]string(nil), Extra:map[string][]string(nil)'],
+    [
+      { 'Impersonate-Extra-%zz': ['1', '2'], 'Impersonate-Extra-A%2Fb': '3' },
+      'UID:"", Groups:[]string(nil), Extra:map[string][]string{"%zz":[]string{"1", "2"}, "a/b":[]string{"3"}}',
+    ],
+  ] as const)
+    it(`refuses to impersonate nobody: ${user}`, async () => {
+      const answer = await server.send('/version', { as: shown['masters'] as KeyPair, headers: headers as never });
+      const { message } = JSON.parse(answer.text) as { message: string };
+      const expected = `requested &user.DefaultInfo{Name:"", ${user}} without impersonating a user name`;
+      assert.deepEqual([answer.status, message], [400, expected]);
+    });
+
   it('counts what it finds, under upstream names, and logs no secret', async () => {
     const { text } = await server.send('/metrics', { as: shown['masters'] as KeyPair });
     for (const line of [

@@ -3,7 +3,7 @@
  *
  * Source: kubernetes.io, User impersonation; apiserver `pkg/endpoints/filters/impersonation`.
  */
-import { forbidden, internalError } from '#api/status.ts';
+import { badRequest, forbidden } from '#api/status.ts';
 import { type AuthorizationAttributes, type Authorizer, forbiddenReason } from '../authorization/authorization.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import { allAuthenticated, allUnauthenticated, anonymousName } from './authenticator.ts';
@@ -40,7 +40,18 @@ function read({ header, headerNames }: HeaderValues): Wanted | undefined {
   const extra = Object.fromEntries(keys.map((name) => [unescaped(name.slice(extraPrefix.length)), [...header(name)]]));
   if (user !== '') return { user, uid, groups, extra };
   if (groups.length === 0 && uid === '' && Object.keys(extra).length === 0) return undefined;
-  throw internalError(`requested ${JSON.stringify([...groups, uid, ...Object.keys(extra)])} without impersonating a user`);
+  throw badRequest(`requested ${goText({ uid, groups, extra })} without impersonating a user name`);
+}
+
+/** As Go prints upstream's `user.DefaultInfo` (`%#v`). */
+function goText({ uid, groups, extra }: Omit<Wanted, 'user'>): string {
+  const list = (texts: readonly string[]): string => texts.map((text) => JSON.stringify(text)).join(', ');
+  const slice = (texts: readonly string[]): string => `[]string${texts.length === 0 ? '(nil)' : `{${list(texts)}}`}`;
+  const entries = Object.keys(extra)
+    .sort()
+    .map((key) => `${JSON.stringify(key)}:[]string{${list(extra[key] ?? [])}}`);
+  const map = `map[string][]string${entries.length === 0 ? '(nil)' : `{${entries.join(', ')}}`}`;
+  return `&user.DefaultInfo{Name:"", UID:${JSON.stringify(uid)}, Groups:${slice(groups)}, Extra:${map}}`;
 }
 
 /** A key that is badly encoded is taken as it is. */
@@ -55,7 +66,7 @@ function unescaped(key: string): string {
 /** Whether a header asks to act as somebody else. */
 export const asksToImpersonate = (name: string): boolean => name.startsWith('impersonate-');
 
-/** The user that the request acts as: the requestor, unless it asks otherwise. @throws ApiError 403, 500 as upstream */
+/** The user that the request acts as: the requestor, unless it asks otherwise. @throws ApiError 400, 403 as upstream */
 export async function impersonate(headers: HeaderValues, requestor: UserInfo, authorizer: Authorizer): Promise<UserInfo> {
   const wanted = read(headers);
   if (wanted === undefined) return requestor;
