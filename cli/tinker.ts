@@ -5,6 +5,7 @@ import { explain } from './checks.ts';
 import { createClusterCommands } from './cluster-commands.ts';
 import { createLabCommands } from './lab-commands.ts';
 import { version } from './version.ts';
+import { createWhyCommand } from './why-command.ts';
 
 process.title = ['tinker', process.argv[2] ?? ''].join(' ').trim();
 
@@ -18,6 +19,7 @@ program
   .exitOverride();
 createClusterCommands(program);
 createLabCommands(program);
+createWhyCommand(program);
 
 try {
   await program.parseAsync();

@@ -6,6 +6,7 @@ import { FakeApi, status } from './api.testing.ts';
 import { FakeClock } from './clock.ts';
 import { createEventRecorder } from './event-recorder.ts';
 import { createClient } from './rest-client.ts';
+import type { Transport } from './transport.ts';
 
 const log = pino({ level: 'silent' });
 const pod = {
@@ -146,6 +147,44 @@ describe('event recorder', () => {
     assert.equal((await stored()).length, 1);
     api.intercept = () => new Error('ECONNREFUSED');
     recorder.event(pod, 'Normal', 'Lost', 'lost');
+    await recorder.flush();
+  });
+
+  it('loses no event of one who waits for room, however slow the server is, and sends several at a time', async () => {
+    const api = new FakeApi();
+    const clock = new FakeClock();
+    const client = createClient(api.transport, { userAgent: 'test' });
+    let [open, most] = [0, 0];
+    const slow: Transport = async (request) => {
+      most = Math.max(most, ++open);
+      await new Promise(setImmediate);
+      open--;
+      return await api.transport(request);
+    };
+    const recorder = createEventRecorder({
+      client: createClient(slow, { userAgent: 'test' }),
+      clock,
+      log,
+      component: 'default-scheduler',
+      atOnce: 8,
+    });
+    for (let index = 0; index < 3000; index++) {
+      await recorder.room(new AbortController().signal);
+      recorder.event({ ...pod, metadata: { ...pod.metadata, name: `p${index}`, uid: `u${index}` } }, 'Normal', 'Scheduled', 'x');
+    }
+    await recorder.flush();
+    assert.equal((await client.resource('events').list()).items.length, 3000);
+    assert.equal(most, 8);
+  });
+
+  it('waits for room no longer than its caller', async () => {
+    const { api, recorder } = setUp();
+    api.intercept = () => new Error('ECONNREFUSED');
+    for (let index = 0; index < 600; index++) recorder.event(pod, 'Normal', `R${index}`, 'x');
+    const abort = new AbortController();
+    const waiting = recorder.room(abort.signal);
+    abort.abort();
+    await waiting;
     await recorder.flush();
   });
 });

@@ -31,12 +31,16 @@ export interface EventRecorderDeps {
   host?: string | undefined;
   /** In [0, 1). Default Math.random. */
   random?: () => number;
+  /** How many events are sent at a time; those about one object stay in order. Default 1. */
+  atOnce?: number;
 }
 
 /** A recorder whose owner can send what is left at the end. */
 export interface FlushingEventRecorder extends EventRecorder {
   /** Sends what is recorded so far, without waiting for a server that does not answer; for shutdown. Never rejects. */
   flush(): Promise<void>;
+  /** Resolves when there is room for many more events, or `signal` aborts. Who waits for it before recording loses none. */
+  room(signal: AbortSignal): Promise<void>;
 }
 
 /** How many recorded events wait to be sent; more are dropped, so that an unreachable server costs no memory. */
@@ -44,12 +48,16 @@ const maxQueued = 1000;
 const maxAttempts = 12;
 const retryMs = 10_000;
 
-/** Stores events as core/v1 Events, one at a time, in order. */
+/** Stores events as core/v1 Events, those about one object in order. */
 export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecorder {
-  const { client, clock, log, component, host, random = Math.random } = deps;
+  const { client, clock, log, component, host, random = Math.random, atOnce = 1 } = deps;
   const correlator = createEventCorrelator();
   const queue: EventDraft[] = [];
   const flushing = new AbortController();
+  /** The events that are being sent, by their objects. */
+  const underWay = new Map<string, Promise<void>>();
+  /** Those who wait for room. */
+  const waiting: (() => void)[] = [];
   let sending = false;
   let sent: Promise<void> = Promise.resolve();
   // Starts at a random number: two components may name an event about the same object within the same millisecond.
@@ -59,10 +67,24 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
     // A flag tells whether it runs. The promise `sent` cannot: when all events are dropped, it has ended before the caller stores its promise.
     sending = true;
     for (let draft = queue.shift(); draft !== undefined; draft = queue.shift()) {
+      if (queue.length < maxQueued / 2) for (const go of waiting.splice(0)) go();
       const result = correlator.correlate(draft, clock.now());
-      if (result.kind !== 'drop') await store(client, draft, result.kind, result.event, { clock, log, stop: flushing.signal });
+      if (result.kind === 'drop') continue;
+      const { kind, namespace, name, uid } = draft.involvedObject;
+      const key = JSON.stringify([kind, namespace, name, uid]);
+      const one = storeAfter(underWay.get(key), draft, result.kind, result.event);
+      underWay.set(key, one);
+      void one.then(() => underWay.get(key) === one && underWay.delete(key));
+      if (underWay.size >= atOnce) await Promise.race(underWay.values());
+      // What is recorded meanwhile is taken up before the end.
+      if (queue.length === 0) await Promise.all(underWay.values());
     }
     sending = false;
+  };
+
+  const storeAfter = async (before: Promise<void> | undefined, ...[draft, how, event]: StoreArgs): Promise<void> => {
+    await before;
+    await store(client, draft, how, event, { clock, log, stop: flushing.signal });
   };
 
   return {
@@ -88,6 +110,17 @@ export function createEventRecorder(deps: EventRecorderDeps): FlushingEventRecor
       });
       if (!sending) sent = send();
     },
+    room(signal) {
+      if (queue.length < maxQueued / 2 || signal.aborted) return Promise.resolve();
+      return new Promise((resolve) => {
+        const go = (): void => {
+          signal.removeEventListener('abort', go);
+          resolve();
+        };
+        signal.addEventListener('abort', go, { once: true });
+        waiting.push(go);
+      });
+    },
     async flush() {
       flushing.abort();
       await sent;
@@ -108,6 +141,8 @@ export function referenceTo(object: KubeObject | ObjectReference): ObjectReferen
     resourceVersion: metadata.resourceVersion,
   };
 }
+
+type StoreArgs = [draft: EventDraft, how: 'create' | 'count', event: StoredEvent];
 
 async function store(
   client: Client,

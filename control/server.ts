@@ -43,12 +43,14 @@ import { apiServerIpOf } from './apiserver/kinds/core/service/cluster-ips.ts';
 import { builtInKinds } from './apiserver/kinds/index.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
+import { DebugPages } from './apiserver/serving/debug-pages.ts';
 import type { InflightLimits } from './apiserver/serving/inflight.ts';
 import { listen } from './apiserver/serving/listener.ts';
 import { ensureControllerAccounts } from './controllers/controller-accounts.ts';
 import { type ControllerOptions, runControllers } from './controllers/index.ts';
 import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
 import { adminKubeconfig } from './pki/node-credentials.ts';
+import { podRecord, podRecordPath } from './scheduler/explanation.ts';
 import { createScheduler } from './scheduler/scheduler.ts';
 import { createSqliteStore, type WorkerSource } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
@@ -136,6 +138,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     const allocator = createServiceAllocator({ store, clock, log, random: Math.random, events }, options);
     const components = new ComponentChecks(clock);
     components.add('etcd-0', storeCheck(store));
+    const debug = new DebugPages();
     const server: ApiServer = buildApiServer({
       options,
       store,
@@ -144,6 +147,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       pki,
       allocator,
       components,
+      debug,
       proxy,
       leftOut: toldBy('apiserver'),
     });
@@ -204,6 +208,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       clock,
       log,
       components,
+      debug,
       { controllers: toldBy('kube-controller-manager'), scheduler: toldBy('kube-scheduler') },
       ending.clients.signal,
       [
@@ -238,11 +243,12 @@ interface Parts {
   pki: ClusterPki;
   allocator: ServiceAllocator;
   components: ComponentChecks;
+  debug: DebugPages;
   proxy: Proxies;
   leftOut: LeftOutReporter;
 }
 
-function buildApiServer({ options, store, clock, log, pki, allocator, components, proxy, leftOut }: Parts): ApiServer {
+function buildApiServer({ options, store, clock, log, pki, allocator, components, debug, proxy, leftOut }: Parts): ApiServer {
   const { issuer = `https://kubernetes.default.svc.${options.clusterDomain}`, ...tokens } = options.tokens;
   const authorization = createAuthorization(options.authorizationModes);
   const catalog = new KindCatalog(
@@ -265,6 +271,7 @@ function buildApiServer({ options, store, clock, log, pki, allocator, components
       }),
       authorization,
       openapi: openApiRoute(openApi),
+      debug,
       proxy,
       leftOut,
     },
@@ -319,6 +326,7 @@ async function runClients(
   clock: Clock,
   log: Logger,
   components: ComponentChecks,
+  debug: DebugPages,
   leftOut: { controllers: LeftOutReporter; scheduler: LeftOutReporter },
   signal: AbortSignal,
   bootstrapping: readonly Promise<void>[],
@@ -335,7 +343,13 @@ async function runClients(
     });
   };
   const informers: Informers = createInformers({ client, clock, log });
-  const events = createEventRecorder({ client: schedulerClient, clock, log, component: 'default-scheduler' });
+  const events = createEventRecorder({
+    client: schedulerClient,
+    clock,
+    log,
+    component: 'default-scheduler',
+    atOnce: eventsAtOnce,
+  });
   const controllerOptions: ControllerOptions = {
     clusterCidr: options.clusterCidr,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
@@ -359,6 +373,7 @@ async function runClients(
     controllerOptions,
     signal,
   );
+  debug.add(podRecordPath, (path) => podRecord(scheduler, path));
   const scheduling = scheduler.run(signal);
   components.add('controller-manager', runningCheck(controllers, informers, client, signal));
   components.add('scheduler', runningCheck(scheduling, informers, schedulerClient, signal));
@@ -373,6 +388,9 @@ async function runClients(
   ]);
   await events.flush();
 }
+
+/** Of the scheduler, which records an event for each pod that it binds. */
+const eventsAtOnce = 16;
 
 /** Of a part in this process: it has not ended, its informers have what there is, and the API server answers it. */
 function runningCheck(part: Promise<void>, informers: Informers, client: Client, signal: AbortSignal): ComponentCheck {

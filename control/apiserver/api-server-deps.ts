@@ -13,6 +13,7 @@ import type { KindCatalog } from './catalog.ts';
 import type { ObjectPatcher } from './patch/patch.ts';
 import type { StreamProxy } from './proxy/stream-proxy.ts';
 import type { RestKind } from './rest/exchange.ts';
+import type { DebugPages } from './serving/debug-pages.ts';
 import type { FlowControl, InflightLimits } from './serving/inflight.ts';
 import type { ServerLog } from './serving/server-log.ts';
 
@@ -36,6 +37,8 @@ export interface ApiServerDeps {
   random?: () => number;
   /** Serves `/openapi/…`; undefined for paths it does not know. */
   openapi?: (request: TransportRequest) => Promise<TransportResponse | undefined>;
+  /** What is served below `/debug/`. */
+  debug?: DebugPages;
   /** Serves logs, exec and proxies, over plain requests and upgraded connections. */
   proxy?: StreamProxy;
 }

@@ -95,7 +95,7 @@ class Server implements ApiServer {
   readonly #shutdown = new AbortController();
 
   constructor(deps: ApiServerDeps, options: ApiServerOptions) {
-    const { store, clock, log, catalog, openapi, proxy } = deps;
+    const { store, clock, log, catalog, debug, openapi, proxy } = deps;
     const { build, serverAddress } = options;
     const joining = new Map<string, ServedKind>();
     const flowSchemas = new FlowSchemas();
@@ -122,6 +122,7 @@ class Server implements ApiServer {
       build,
       serverAddress,
       openapi,
+      debug,
       proxy,
       parts,
       metrics: this.metrics,

@@ -36,6 +36,7 @@ export interface RouterDeps {
   build: ApiServerOptions['build'];
   serverAddress: string | undefined;
   openapi: ApiServerDeps['openapi'] | undefined;
+  debug: ApiServerDeps['debug'] | undefined;
   proxy: StreamProxy | undefined;
   parts: Parts;
   metrics: ApiServerMetrics;
@@ -118,7 +119,7 @@ export class Router {
   }
 
   async #servePath(request: TransportRequest, info: RequestInfo): Promise<TransportResponse> {
-    const { build, checks, metrics, openapi, parts, served, serverAddress = '' } = this.#deps;
+    const { build, checks, debug, metrics, openapi, parts, served, serverAddress = '' } = this.#deps;
     if (info.path.includes('//')) return pageNotFound();
     const health = handleHealth(info, checks);
     if (health !== undefined) return health;
@@ -131,6 +132,7 @@ export class Router {
     const issuer = handleIssuerDiscovery(info, parts.tokens, serverAddress);
     if (issuer !== undefined) return issuer;
     if (info.path.startsWith('/openapi/')) return (await openapi?.(request)) ?? pageNotFound();
+    if (info.path.startsWith('/debug/')) return (isRead ? debug?.handle(info.path) : undefined) ?? pageNotFound();
     const discovery = handleDiscovery(served(), info, request.headers, serverAddress);
     if (discovery !== undefined && !isRead) throw methodNotAllowed();
     if (discovery !== undefined) return discovery;

@@ -138,9 +138,10 @@ export class SchedulingQueue {
     return this.#entries.get(uid)?.pod;
   }
 
-  /** All pods that wait, in no order. */
-  *pending(): Generator<{ pod: Pod; place: Place['kind'] }> {
-    for (const { pod, place } of this.#entries.values()) yield { pod, place: place.kind };
+  /** A waiting pod, and where it waits; undefined when it does not wait. */
+  waiting(uid: string): { pod: Pod; place: Place['kind'] } | undefined {
+    const entry = this.#entries.get(uid);
+    return entry === undefined ? undefined : { pod: entry.pod, place: entry.place.kind };
   }
 
   /**

@@ -15,7 +15,7 @@ import { BudgetIndex } from '#api/policy/budget-index.ts';
 import type { Namespace, Node, Pod } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
-import type { EventRecorder } from '#client/event-recorder.ts';
+import type { EventRecorder, FlushingEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import { SchedulerCache } from './cache.ts';
@@ -31,6 +31,7 @@ import { createPodStatusWriter } from './pod-status-writer.ts';
 import { candidatesToFind, type PreemptionPlan, planPreemption } from './preemption.ts';
 import { type QueuedPod, type QueueLengths, type QueueOptions, SchedulingQueue } from './queue.ts';
 import { podResources } from './resources.ts';
+import { type Remedy, smallestChanges } from './smallest-change.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** What the scheduler works with. */
@@ -42,7 +43,8 @@ export interface SchedulerDeps {
   /** Returns a number in [0, 1), which chooses among equally good nodes. */
   random: () => number;
   log: Logger;
-  events: EventRecorder;
+  /** With `room`, the scheduler waits while many events wait to be sent. */
+  events: EventRecorder & Partial<Pick<FlushingEventRecorder, 'room'>>;
   /** Is told of pods and nodes that cannot be used. */
   leftOut: LeftOutReporter;
 }
@@ -63,6 +65,17 @@ export interface Scheduler {
   /** The last decisions, oldest first. With `namespace/name`, only those of one pod. */
   decisions(key?: string): Decision[];
   queueLengths(): QueueLengths;
+  /** What is known of a pod (`namespace/name`): its last decisions and, while it waits, what would let it run. */
+  explain(key: string): Explanation;
+}
+
+/** Why a pod is where it is. */
+export interface Explanation {
+  decisions: Decision[];
+  /** Where the pod waits in the queue; absent: it does not wait. */
+  waits?: keyof QueueLengths;
+  /** The smallest changes that would let a waiting pod run. */
+  remedies: Remedy[];
 }
 
 const plugins = { filters: filterPlugins, scores: scorePlugins };
@@ -359,6 +372,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
           await macrotask();
           turnStartMs = clock.monotonic();
         }
+        await events.room?.(signal);
         if (tasks.size >= maxTasks) await Promise.race(tasks);
       }
       unsubscribe();
@@ -367,6 +381,12 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     },
     decisions: (key) => decisions.list(key),
     queueLengths: () => queue.lengths(),
+    explain(key) {
+      const uid = pods.cache.get(key)?.metadata.uid ?? '';
+      const waiting = queue.waiting(uid);
+      const remedies = waiting === undefined ? [] : smallestChanges(waiting.pod, cache.snapshot(), plugins.filters);
+      return { decisions: decisions.list(key), ...(waiting === undefined ? {} : { waits: waiting.place }), remedies };
+    },
   };
 }
 

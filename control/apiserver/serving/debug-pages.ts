@@ -1,0 +1,25 @@
+/** Pages below `/debug/`, in which parts of the control plane show what they know. Who may read one is a matter of RBAC (nonResourceURLs). */
+import type { TransportResponse } from '#client/transport.ts';
+import { jsonResponse } from '../rest/responses.ts';
+
+/** Gives the content for a path; undefined when there is none. */
+type DebugPage = (path: string) => object | undefined;
+
+/** The pages by the beginning of their paths. Parts may add theirs at any time. */
+export class DebugPages {
+  readonly #pages = new Map<string, DebugPage>();
+
+  add(prefix: string, page: DebugPage): void {
+    this.#pages.set(prefix, page);
+  }
+
+  /** The answer to a GET. Undefined when there is no such page. */
+  handle(path: string): TransportResponse | undefined {
+    for (const [prefix, page] of this.#pages) {
+      if (!path.startsWith(prefix)) continue;
+      const content = page(path);
+      if (content !== undefined) return jsonResponse(200, content);
+    }
+    return undefined;
+  }
+}
