@@ -6,6 +6,7 @@
 import type { KubeObject } from './meta.ts';
 import type {
   AutoscalingV2HorizontalPodAutoscaler,
+  CertificateSigningRequest,
   ClusterRole,
   ClusterRoleBinding,
   ComponentStatus,
@@ -282,6 +283,11 @@ const rows = {
     'HorizontalPodAutoscaler',
     'autoscaling/v1.HorizontalPodAutoscaler',
     { names: ['hpa'], categories: ['all'], storedAs: 'horizontalpodautoscalers.autoscaling' },
+  ),
+  'certificatesigningrequests.certificates.k8s.io': kind<CertificateSigningRequest>(
+    'CertificateSigningRequest',
+    'certificates/v1.CertificateSigningRequest',
+    { cluster: true, names: ['csr'] },
   ),
   'cronjobs.batch': kind<CronJob>('CronJob', 'batch/v1.CronJob', { names: ['cj'], categories: ['all'] }),
   'jobs.batch': kind<Job>('Job', 'batch/v1.Job', { categories: ['all'] }),

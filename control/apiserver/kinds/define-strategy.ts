@@ -94,7 +94,7 @@ export interface StatusRules<T extends KubeObject> {
 /** A subresource that writes one part. */
 export interface PartRules<T extends KubeObject> {
   /** Keeps all of the stored object but that part; in place. Generation is raised after it. */
-  prepare(object: T, old: T): void;
+  prepare(object: T, old: T, context: RequestContext): void;
   /** All that is wrong with the update, `metadata` included. */
   validate(object: T, old: T): FieldError[];
 }
@@ -124,7 +124,7 @@ export function defineStrategy<T extends KubeObject>(declared: StrategyDeclarati
       if (part === undefined) {
         if (status !== undefined) setField(object, 'status', fieldOf(old, 'status'));
         prepare?.(object, old, context);
-      } else part.prepare(object, old);
+      } else part.prepare(object, old, context);
       if (generation !== undefined) raiseGeneration(object, old, generation);
     },
     validate: (object) => [...metadataErrors(declared, object), ...(declared.validate?.(object, undefined) ?? [])],

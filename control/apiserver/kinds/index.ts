@@ -12,6 +12,7 @@ import { statefulSetKind } from './apps/statefulset/strategy.ts';
 import { autoscalerKind, autoscalerV1Kind } from './autoscaling/horizontalpodautoscaler/strategy.ts';
 import { cronJobKind } from './batch/cronjob/strategy.ts';
 import { jobKind } from './batch/job/strategy.ts';
+import { certificateSigningRequestKind } from './certificates/certificatesigningrequest/strategy.ts';
 import { leaseKind } from './coordination/lease/strategy.ts';
 import { componentStatusKind } from './core/componentstatus/strategy.ts';
 import { configMapKind } from './core/configmap/strategy.ts';
@@ -61,6 +62,7 @@ import { volumeAttributesClassKind } from './storage/volumeattributesclass/strat
 const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   autoscalerKind,
   autoscalerV1Kind,
+  certificateSigningRequestKind,
   clusterRoleBindingKind(deps),
   clusterRoleKind(deps),
   componentStatusKind(deps),

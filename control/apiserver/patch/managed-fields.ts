@@ -56,6 +56,15 @@ const resetByStatus: Readonly<Record<string, readonly (readonly string[])[]>> = 
   'networking/v1.ServiceCIDR': [['f:metadata']],
 };
 
+/** Kinds of which other endpoints take back more, or something else, than `spec` at the status endpoint and `status` everywhere else. */
+const resetByEndpoint: Readonly<Record<string, Readonly<Record<string, readonly (readonly string[])[]>>>> = {
+  'certificates/v1.CertificateSigningRequest': {
+    '': [['f:spec'], ['f:status']],
+    approval: [['f:spec'], ['f:status', 'f:certificate']],
+    status: [['f:spec'], ['f:status', 'f:conditions']],
+  },
+};
+
 /**
  * The only fields that a write to these subresources of pods changes and may own; `*` is any list element (`GetResetFieldsFilter` of
  * kubernetes `pkg/registry/core/pod/strategy.go`).
@@ -306,6 +315,8 @@ function ownable(set: FieldSet, typeName: string, subresource: string): FieldSet
 }
 
 function resetFields(typeName: string, subresource: string): readonly (readonly string[])[] {
+  const special = resetByEndpoint[typeName]?.[subresource];
+  if (special !== undefined) return special;
   if (subresource === 'status') return [['f:spec'], ...(resetByStatus[typeName] ?? [])];
   return subresource === '' || subresource === 'finalize' ? [['f:status']] : [];
 }

@@ -1,0 +1,73 @@
+/**
+ * CertificateSigningRequests: somebody asks for a certificate, somebody approves, a signer issues. Who asks is written down by the server,
+ * and nobody changes what was asked for. `/approval` writes conditions, `/status` the certificate and further conditions.
+ *
+ * Source: upstream `pkg/registry/certificates/certificates/strategy.go`.
+ */
+import { nameIsPathSegment } from '#api/names.ts';
+import type { CertificateSigningRequest } from '#api/types.generated.ts';
+import type { UserInfo } from '../../../registry/strategy.ts';
+import { validateObjectMeta } from '../../../validation/object-meta.ts';
+import { defineKind } from '../../define-kind.ts';
+import { partSubresource } from '../../part-subresource.ts';
+import { certificateSigningRequestColumns } from './columns.ts';
+import { completeTimes, keepConditions } from './conditions.ts';
+import { validateRequest, validateRequestUpdate } from './validation.ts';
+
+export const certificateSigningRequestKind = defineKind({
+  resource: 'certificatesigningrequests.certificates.k8s.io',
+  cluster: true,
+  names: nameIsPathSegment,
+  defaults(object) {
+    object.spec ??= { request: '', signerName: '' };
+  },
+  prepare(object, old, { user }) {
+    if (old === undefined) tellWhoAsks(object, user);
+    else object.spec = old.spec;
+  },
+  status: {
+    initial: () => ({}),
+    prepare(object, old, { clock }) {
+      keepConditions(object, old, 'Approved');
+      keepConditions(object, old, 'Denied');
+      completeTimes(object, old, clock.now());
+    },
+    validate: (object, old) => [...metadataErrors(object), ...validateRequestUpdate(object, old, 'status')],
+  },
+  parts: {
+    approval: {
+      prepare(object, old, { clock }) {
+        completeTimes(object, old, clock.now());
+        const { conditions } = object.status ?? {};
+        object.spec = old.spec;
+        object.status = { ...old.status, conditions };
+        if (conditions === undefined) delete object.status.conditions;
+      },
+      validate: (object, old) => [...metadataErrors(object), ...validateRequestUpdate(object, old, 'approval')],
+    },
+  },
+  subresources: { approval: partSubresource('approval') },
+  checkedAgain: 'first',
+  validate: (object, old) => (old === undefined ? validateRequest(object) : validateRequestUpdate(object, old, '')),
+  fieldSelectors: { 'spec.signerName': ({ spec }) => spec.signerName ?? '' },
+  columns: certificateSigningRequestColumns,
+});
+
+const metadataErrors = ({ metadata }: CertificateSigningRequest) =>
+  validateObjectMeta(metadata, { namespaced: false, name: nameIsPathSegment });
+
+/** Whatever the client says of itself is replaced. */
+function tellWhoAsks({ spec }: CertificateSigningRequest, { name, uid, groups, extra }: UserInfo): void {
+  const said = {
+    username: name === '' ? undefined : name,
+    uid: uid === '' ? undefined : uid,
+    groups: groups.length === 0 ? undefined : [...groups],
+    extra:
+      Object.keys(extra).length === 0
+        ? undefined
+        : Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, [...values]])),
+  };
+  for (const [field, value] of Object.entries(said))
+    if (value === undefined) delete spec[field as keyof typeof said];
+    else Object.assign(spec, { [field]: value });
+}
