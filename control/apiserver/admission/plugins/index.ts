@@ -9,6 +9,8 @@ import type { AdmissionPlugin } from '../plugin.ts';
 import { isPluginEnabled, type PluginChoice } from '../plugin-names.ts';
 import { alwaysAdmit, alwaysDeny } from './always.ts';
 import { alwaysPullImages } from './always-pull-images.ts';
+import { certificateApproval, certificateSigning } from './certificate-signers.ts';
+import { certificateSubjectRestriction } from './certificate-subject-restriction.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './default-storage-class.ts';
 import { defaultTolerationSeconds, type TolerationSeconds } from './default-toleration-seconds.ts';
@@ -80,6 +82,9 @@ export function allAdmissionPlugins({
     ownerReferencesPermissionEnforcement({ authorizer, catalog }),
     persistentVolumeClaimResize(),
     runtimeClass(),
+    certificateApproval({ authorizer }),
+    certificateSigning({ authorizer }),
+    certificateSubjectRestriction(),
     defaultIngressClass(),
     denyServiceExternalIps(),
     podTopologyLabels(),

@@ -4,7 +4,7 @@
  *
  * Source: kubernetes `plugin/pkg/admission/noderestriction/admission.go`; kubernetes.io, Admission Control in Kubernetes, "NodeRestriction".
  */
-import { errorText } from '#api/error-text.ts';
+import { kubeletClientSigner, kubeletServingSigner } from '#api/certificates/signers.ts';
 import { notFound } from '#api/status.ts';
 import type {
   CertificateSigningRequest,
@@ -15,12 +15,13 @@ import type {
   ResourceSlice,
   TokenRequest,
 } from '#api/types.generated.ts';
+import { parseCertificateRequest } from '#api/x509/certificate-request.ts';
+import { DerError } from '#api/x509/der.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
 import { nodeNameOf } from '../../authorization/node/node-identity.ts';
 import { mirrorAnnotation } from '../../kinds/core/pod/validation.ts';
 import { semanticEqual } from '../../validation/semantic-equal.ts';
 import { type AdmissionAttributes, type AdmissionContext, type AdmissionPlugin, admissionForbidden } from '../plugin.ts';
-import { requestedCommonName } from './certificate-request.ts';
 import { forbiddenNodeLabels } from './node-restriction-labels.ts';
 import { usedApiObjects } from './node-restriction-mirror-pods.ts';
 
@@ -246,14 +247,11 @@ function checkResourceSlice({ node, attributes }: NodeWrite): void {
     refuse(attributes, `can only ${operation} ResourceSlice with the same NodeName as the requesting node`);
 }
 
-const kubeletSigners: ReadonlySet<string> = new Set([
-  'kubernetes.io/kubelet-serving',
-  'kubernetes.io/kube-apiserver-client-kubelet',
-]);
+const kubeletSigners: ReadonlySet<string> = new Set([kubeletServingSigner, kubeletClientSigner]);
 
 function checkCertificateRequest({ node, attributes }: NodeWrite): void {
   if (attributes.operation !== 'create') return;
-  const { signerName, request } = (attributes.object as unknown as CertificateSigningRequest).spec;
+  const { signerName, request } = (attributes.object as CertificateSigningRequest).spec;
   if (!kubeletSigners.has(signerName)) return;
   const own = `system:node:${node}`;
   if (commonNameOf(request, attributes) !== own) refuse(attributes, `can only create a node CSR with CN=${own}`);
@@ -262,8 +260,9 @@ function checkCertificateRequest({ node, attributes }: NodeWrite): void {
 /** @throws ApiError 403 for what is no request */
 function commonNameOf(request: string, attributes: AdmissionAttributes): string {
   try {
-    return requestedCommonName(Buffer.from(request, 'base64').toString('latin1'));
+    return parseCertificateRequest(request).subject.commonName;
   } catch (error) {
-    return refuse(attributes, `unable to parse csr: ${errorText(error)}`);
+    if (!(error instanceof DerError)) throw error;
+    return refuse(attributes, `unable to parse csr: ${error.message}`);
   }
 }
