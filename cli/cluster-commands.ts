@@ -70,6 +70,12 @@ function serverCommand(program: Command): void {
     .option('--node-cidr-mask-size <bits>', "a node's part of the pods' network", count, 24)
     .option('--node-monitor-period <duration>', 'how often nodes are looked at', durationMs, 5000)
     .option('--node-monitor-grace-period <duration>', 'silence after which a node is NotReady', durationMs, 50_000)
+    .option(
+      '--cluster-signing-duration <duration>',
+      'how long certificates for requests are valid, at most',
+      durationMs,
+      365 * 24 * 60 * 60_000,
+    )
     .option('--default-not-ready-toleration-seconds <n>', 'how long pods stay on a node that is not ready', count, 300)
     .option('--default-unreachable-toleration-seconds <n>', 'how long pods stay on a node that is unreachable', count, 300)
     .option(

@@ -16,6 +16,7 @@ export interface ServerFlags extends AuthenticationFlags {
   nodeCidrMaskSize: number;
   nodeMonitorPeriod: number;
   nodeMonitorGracePeriod: number;
+  clusterSigningDuration: number;
   defaultNotReadyTolerationSeconds: number;
   defaultUnreachableTolerationSeconds: number;
   authorizationMode: AuthorizationMode[];

@@ -46,6 +46,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         nodeCidrMaskSize: flags.nodeCidrMaskSize,
         nodeMonitorPeriodMs: flags.nodeMonitorPeriod,
         nodeMonitorGracePeriodMs: flags.nodeMonitorGracePeriod,
+        clusterSigningDurationMs: flags.clusterSigningDuration,
         tolerationSeconds: {
           notReady: flags.defaultNotReadyTolerationSeconds,
           unreachable: flags.defaultUnreachableTolerationSeconds,

@@ -2,7 +2,14 @@
 import type { JsonValue } from '#api/json.ts';
 import type { KubeList, KubeObject, New, ObjectName, WatchEvent } from '#api/meta.ts';
 import type { Resource, ResourceId, ResourceTypes } from '#api/resources.ts';
-import type { Binding, DeleteOptions, Scale, TokenRequest } from '#api/types.generated.ts';
+import type {
+  Binding,
+  DeleteOptions,
+  Scale,
+  SubjectAccessReviewSpec,
+  SubjectAccessReviewStatus,
+  TokenRequest,
+} from '#api/types.generated.ts';
 import type { TransportRequest, TransportResponse } from './transport.ts';
 
 /** The query of a list. Source: apimachinery `pkg/apis/meta/v1` (ListOptions). */
@@ -84,6 +91,8 @@ export interface Client {
   bind(binding: New<Binding>): Promise<void>;
   /** Issues a token of a service account: `POST serviceaccounts/token`. @throws ApiError */
   createToken(serviceAccount: ObjectName, request: Pick<TokenRequest, 'spec'>): Promise<TokenRequest>;
+  /** Asks whether somebody may do something: `POST subjectaccessreviews`. @throws ApiError */
+  reviewAccess(spec: SubjectAccessReviewSpec): Promise<SubjectAccessReviewStatus>;
   /** `GET <resource>/scale`, of a built-in resource or of any row of a catalog. @throws ApiError */
   getScale(resource: ResourceId | Resource, name: ObjectName): Promise<Scale>;
   /** Any other request, answered as bytes; for discovery, logs and kinds outside the table. */

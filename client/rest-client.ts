@@ -11,7 +11,7 @@ import { apiVersionOf } from '#api/meta.ts';
 import { createResourceCatalog, type ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
 import { ApiError, failure } from '#api/status.ts';
-import type { DeleteOptions, Scale, Status, TokenRequest } from '#api/types.generated.ts';
+import type { DeleteOptions, Scale, Status, SubjectAccessReview, TokenRequest } from '#api/types.generated.ts';
 import type { Client, ListOptions, Patch, ResourceClient, WatchOptions } from './client.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { withRetryAfter } from './retry-after.ts';
@@ -83,6 +83,11 @@ export function createClient(
         kind: 'TokenRequest',
         ...request,
       }),
+    async reviewAccess(spec) {
+      const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', spec };
+      const answer = await call<SubjectAccessReview>('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', review);
+      return answer.status ?? { allowed: false };
+    },
     getScale: (resource, name) =>
       call<Scale>('GET', path(typeof resource === 'string' ? catalog.builtIn(resource) : resource, name, 'scale')),
     raw: (request: TransportRequest) => patient({ ...request, headers: { 'user-agent': userAgent, ...request.headers } }),

@@ -50,6 +50,7 @@ import { ensureControllerAccounts } from './controllers/controller-accounts.ts';
 import { type ControllerOptions, runControllers } from './controllers/index.ts';
 import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
 import { adminKubeconfig } from './pki/node-credentials.ts';
+import { createRequestSigner } from './pki/request-signer.ts';
 import { podRecord, podRecordPath } from './scheduler/explanation.ts';
 import { createScheduler } from './scheduler/scheduler.ts';
 import { createSqliteStore, type WorkerSource } from './store/sqlite.ts';
@@ -74,6 +75,8 @@ export interface ServerOptions {
   nodeMonitorGracePeriodMs: number;
   tolerationSeconds: { notReady: number; unreachable: number };
   inflight: InflightLimits;
+  /** `--cluster-signing-duration`. */
+  clusterSigningDurationMs: number;
   /** `--enable-admission-plugins` and `--disable-admission-plugins`. */
   admissionPlugins: PluginChoice;
   /** Who is known, and how. */
@@ -358,6 +361,8 @@ async function runClients(
     rootCaPem: pki.ca.certificate,
     legacyTokenCleanUpPeriodMs: options.legacyTokenCleanUpPeriodMs,
     issueServiceAccountToken: issueTokenBy(server),
+    certificateSigner: await createRequestSigner(pki.ca),
+    clusterSigningDurationMs: options.clusterSigningDurationMs,
   };
   const flowSchemaStatus = flowSchemaStatusController({
     client: clientOf(server, 'apiserver', clock, signal),

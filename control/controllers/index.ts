@@ -12,6 +12,9 @@ import type { Informers } from '#client/informers.ts';
 import { createInformers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import { bootstrapSigner } from './bootstrap-signer.ts';
+import { csrApprovingController } from './certificates/approving.ts';
+import { csrCleanerController } from './certificates/cleaning.ts';
+import { type CertificateSigner, csrSigningController } from './certificates/signing.ts';
 import { clusterRoleAggregationController } from './cluster-role-aggregation.ts';
 import { cronJobController } from './cronjob/cron-job.ts';
 import { daemonSetController } from './daemonset.ts';
@@ -58,7 +61,13 @@ export interface ControllerOptions
   rootCaPem?: string | undefined;
   /** Absent: secrets of service accounts get no tokens. */
   issueServiceAccountToken?: ServiceAccountTokensOptions['issueToken'] | undefined;
+  /** Signs the requests to the cluster's own signers. Absent: none is signed. */
+  certificateSigner?: CertificateSigner | undefined;
+  /** `--cluster-signing-duration`. Default: a year. */
+  clusterSigningDurationMs?: number | undefined;
 }
+
+const yearMs = 365 * 24 * 60 * 60_000;
 
 /** Returns the event recorder of a component. Its name becomes the `source.component` of the events. */
 export type RecorderOf = (component: string, client: Client) => EventRecorder;
@@ -78,6 +87,7 @@ export function controllers(
     return { ...deps, client, events: recorderOf(component, client) };
   };
   const { clusterCidr, rootCaPem, issueServiceAccountToken: issueToken } = options;
+  const { certificateSigner, clusterSigningDurationMs = yearMs } = options;
   return [
     deploymentController(as('deployment-controller')),
     replicaSetController(as('replicaset-controller')),
@@ -104,6 +114,16 @@ export function controllers(
     clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
     disruptionController(as('controllermanager', 'disruption-controller')),
     staleDisruptionController(as('controllermanager', 'disruption-controller')),
+    csrApprovingController(as('csrapproving', 'certificate-controller')),
+    ...(certificateSigner === undefined
+      ? []
+      : [
+          csrSigningController(as('csrsigning', 'certificate-controller'), {
+            signer: certificateSigner,
+            maxDurationMs: clusterSigningDurationMs,
+          }),
+        ]),
+    csrCleanerController(as('csrcleaner', 'certificate-controller')),
     podGcController(as('pod-garbage-collector'), options),
     pvProtectionController(as('pv-protection-controller')),
     pvcProtectionController(as('pvc-protection-controller')),

@@ -25,6 +25,8 @@ type CryptoKey = webcrypto.CryptoKey;
 cryptoProvider.set(webcrypto as unknown as Crypto);
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+/** Where the key is of another type, that one's algorithm is taken, with this hash. */
+export const signingAlgorithm = algorithm;
 const dayMs = 24 * 60 * 60 * 1000;
 
 /** A certificate and its private key, both PEM (PKCS #8 for the key). */
@@ -123,7 +125,7 @@ export async function stillServes(
 }
 
 /** A positive 16-byte serial number. */
-function serialNumber(): string {
+export function serialNumber(): string {
   const bytes = randomBytes(16);
   bytes[0] = (bytes[0] ?? 0) & 0x7f;
   return bytes.toString('hex');
@@ -138,7 +140,7 @@ async function exportKey(key: CryptoKey): Promise<string> {
 }
 
 /** Also keys that others made: kubeadm's are RSA, and in PKCS #1 or SEC 1. */
-async function importKey(pem: string): Promise<CryptoKey> {
+export async function importKey(pem: string): Promise<CryptoKey> {
   const key = crypto.createPrivateKey(pem);
   return webcrypto.subtle.importKey('pkcs8', key.export({ type: 'pkcs8', format: 'der' }), algorithmOf(key), false, ['sign']);
 }

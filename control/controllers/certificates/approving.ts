@@ -1,0 +1,76 @@
+/**
+ * CSR approving controller: approves requests for kubelets' client certificates, where who asks may have them without anybody's approval:
+ * who may create `certificatesigningrequests/selfnodeclient` renews their own, who may create `…/nodeclient` gets one of any node.
+ *
+ * Watches: CertificateSigningRequest.  Writes: CertificateSigningRequest/approval.
+ * Source: upstream `pkg/controller/certificates/approver/sarapprove.go`; kubernetes.io, TLS bootstrapping.
+ */
+import { kubeletClientProblem } from '#api/certificates/kubelet-requests.ts';
+import { kubeletClientSigner } from '#api/certificates/signers.ts';
+import type { CertificateSigningRequest } from '#api/types.generated.ts';
+import { parseCertificateRequest } from '#api/x509/certificate-request.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done, requeueAfter } from '#client/controller.ts';
+import { own } from '#client/controller-runner.ts';
+import { hasCondition, isIssued, withCondition } from './conditions.ts';
+
+const resource = 'certificatesigningrequests.certificates.k8s.io';
+
+/** A right by which a request is approved. */
+interface Recognized {
+  subresource: 'selfnodeclient' | 'nodeclient';
+  message: string;
+}
+
+const self: Recognized = {
+  subresource: 'selfnodeclient',
+  message: 'Auto approving self kubelet client certificate after SubjectAccessReview.',
+};
+const any: Recognized = {
+  subresource: 'nodeclient',
+  message: 'Auto approving kubelet client certificate after SubjectAccessReview.',
+};
+/** Rights may be given later; nobody tells. Upstream asks again with back-off up to this time. */
+const maxRetryMs = 1_000_000;
+const minRetryMs = 1_000;
+
+/** Makes the controller. */
+export const csrApprovingController = ({ client, caches, clock }: ControllerDeps): Controller => ({
+  name: 'csrapproving',
+  watches: [own(resource)],
+
+  async reconcile(key) {
+    const request = caches.cache(resource).get(key);
+    if (request === undefined || isIssued(request)) return done;
+    if (hasCondition(request, 'Approved') || hasCondition(request, 'Denied')) return done;
+    const ways = waysToApproval(request);
+    for (const { subresource, message } of ways) {
+      const { username: user, uid, groups, extra } = request.spec;
+      const asked = {
+        group: 'certificates.k8s.io',
+        version: '*',
+        resource: 'certificatesigningrequests',
+        verb: 'create',
+        subresource,
+      };
+      if (!(await client.reviewAccess({ user, uid, groups, extra, resourceAttributes: asked })).allowed) continue;
+      const approved = withCondition(request, { type: 'Approved', status: 'True', reason: 'AutoApproved', message });
+      await client.resource(resource).update(approved, { subresource: 'approval' });
+      return done;
+    }
+    return ways.length === 0 ? done : requeueAfter(retryMs(request, clock.now()));
+  },
+});
+
+/** By which rights this request could be approved; empty: somebody else decides about it. @throws DerError for what is no request. Pure. */
+export function waysToApproval({ spec }: CertificateSigningRequest): readonly Recognized[] {
+  const { signerName, request, usages = [], username = '' } = spec;
+  if (signerName !== kubeletClientSigner) return [];
+  const asked = parseCertificateRequest(request);
+  if (kubeletClientProblem(asked, usages) !== undefined) return [];
+  return username === asked.subject.commonName ? [self, any] : [any];
+}
+
+/** As long as the request has waited: twice as long each time. */
+const retryMs = ({ metadata }: CertificateSigningRequest, nowMs: number): number =>
+  Math.min(Math.max(nowMs - Date.parse(metadata.creationTimestamp ?? ''), minRetryMs), maxRetryMs);

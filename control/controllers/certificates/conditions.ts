@@ -1,0 +1,20 @@
+/** What the controllers of certificates read from a request's conditions. Source: upstream `pkg/controller/certificates/certificate_controller_utils.go`. */
+import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#api/types.generated.ts';
+
+export const conditionsOf = ({ status }: CertificateSigningRequest): readonly CertificateSigningRequestCondition[] =>
+  status?.conditions ?? [];
+
+export const hasCondition = (request: CertificateSigningRequest, type: 'Approved' | 'Denied' | 'Failed'): boolean =>
+  conditionsOf(request).some((condition) => condition.type === type);
+
+/** Whether a signer has answered with a certificate. */
+export const isIssued = ({ status }: CertificateSigningRequest): boolean => (status?.certificate ?? '') !== '';
+
+/** The request with one more condition. The given one is shared, and is not changed. */
+export const withCondition = (
+  request: CertificateSigningRequest,
+  condition: CertificateSigningRequestCondition,
+): CertificateSigningRequest => ({
+  ...request,
+  status: { ...request.status, conditions: [...conditionsOf(request), condition] },
+});
