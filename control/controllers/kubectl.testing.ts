@@ -7,20 +7,23 @@ import { fileURLToPath } from 'node:url';
 import { writeKubeconfig } from '#client/kubeconfig.ts';
 import { listen } from '#control/apiserver/serving/listener.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
-import { createAuthority, issueCertificate } from '#control/pki/certificates.ts';
+import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
 import type { World } from './cluster.testing.ts';
 
 const binary = fileURLToPath(new URL('../../bin/kubectl', import.meta.url));
 
 export interface Kubectl {
+  /** Where the API server listens, and the CA that signed its certificate and that of clients. */
+  server: { url: string; ca: string };
   /** Runs kubectl as cluster administrator, with arguments separated by spaces. Resolves to stdout and stderr together. */
   run(args: string, stdin?: string): Promise<string>;
   stop(): Promise<void>;
 }
 
-export async function startKubectl(world: World): Promise<Kubectl> {
+/** @param authority signs the certificates of the server and of clients; a new one by default */
+export async function startKubectl(world: World, authority?: KeyPair): Promise<Kubectl> {
   const now = Date.now();
-  const ca = await createAuthority(now);
+  const ca = authority ?? (await createAuthority(now));
   const server = await issueCertificate(ca, { commonName: 'kube-apiserver', usage: 'server', ipAddresses: ['127.0.0.1'] }, now);
   const user = await issueCertificate(ca, { commonName: 'admin', organizations: ['system:masters'], usage: 'client' }, now);
   const options = { host: '127.0.0.1', port: 0, certificate: server.certificate, key: server.key, clientCa: ca.certificate };
@@ -36,6 +39,7 @@ export async function startKubectl(world: World): Promise<Kubectl> {
     key: user.key,
   });
   return {
+    server: { url: `https://127.0.0.1:${listener.port}`, ca: ca.certificate },
     run: (args, stdin = '') =>
       new Promise((resolve) => {
         const env = { ...process.env, HOME: folder, KUBECONFIG: kubeconfig };
