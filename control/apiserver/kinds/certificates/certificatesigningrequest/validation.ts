@@ -6,6 +6,7 @@ import { duplicate, type FieldError, forbiddenField, invalidValue, notSupported,
 import type { CertificateSigningRequest } from '#api/types.generated.ts';
 import { parseCertificateRequest } from '#api/x509/certificate-request.ts';
 import { DerError } from '#api/x509/der.ts';
+import { submitted } from '../../../validation/submitted.ts';
 import { issuedCertificateProblem } from './certificate.ts';
 import { conditionsOf } from './conditions.ts';
 import { validateSignerName } from './signer-name.ts';
@@ -34,7 +35,7 @@ export function validateRequestUpdate(
 }
 
 function validateWhole(object: CertificateSigningRequest, old: CertificateSigningRequest | undefined): FieldError[] {
-  const { request = '', usages = [], signerName = '', expirationSeconds } = object.spec;
+  const { request = '', usages = [], signerName = '', expirationSeconds } = submitted(object.spec);
   return [
     ...validatePkcs10(request, old),
     ...validateUsages(usages, old?.spec.usages),
@@ -94,7 +95,8 @@ function validateConditions(object: CertificateSigningRequest, old: CertificateS
   const mayRepeat = new Set(oldTypes).size < oldTypes.length;
   const mayBeBoth = oldTypes.includes('Approved') && oldTypes.includes('Denied');
   const seen = new Set<string>();
-  return conditionsOf(object).flatMap(({ type = '', status = '' }, index) => {
+  return conditionsOf(object).flatMap((condition, index) => {
+    const { type = '', status = '' } = submitted(condition);
     const errors: FieldError[] = [];
     if (type === '' && !oldTypes.includes('')) errors.push(required(`${path}[${index}].type`));
     const allowed = decisive.has(type) ? ['True'] : ['False', 'True', 'Unknown'];
