@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { type ExecFileSyncOptions, execFileSync } from 'node:child_process';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,9 @@ import { type CertificateRequest, parseCertificateRequest, readCertificateReques
 import { createCertificateRequest, signedRequest } from './create-request.ts';
 import { DerError, derElement, tags } from './der.ts';
 import { decodePem, encodePem } from './pem.ts';
+
+const run = (program: string, args: readonly string[], options: ExecFileSyncOptions): Buffer =>
+  Buffer.from(execFileSync(program, args, options));
 
 const base64 = (text: string | Uint8Array): string => Buffer.from(text).toString('base64');
 const parse = (pem: string): CertificateRequest => parseCertificateRequest(base64(pem));
@@ -241,7 +244,7 @@ describe('requests of openssl', () => {
   after(() => rmSync(folder, { recursive: true }));
   const request = (...args: string[]): CertificateRequest => {
     const command = ['req', '-new', '-nodes', '-keyout', join(folder, 'key'), '-subj', '/O=g/CN=jane', ...args];
-    return parse(execFileSync('openssl', command, { stdio: ['ignore', 'pipe', 'ignore'] }).toString());
+    return parse(run('openssl', command, { stdio: ['ignore', 'pipe', 'ignore'] }).toString());
   };
   for (const args of [
     ['-newkey', 'rsa:2048'],
@@ -263,7 +266,7 @@ describe('requests of openssl', () => {
 
   it('are openssl’s to read as well', () => {
     const pem = createCertificateRequest({ commonName: 'x', organizations: ['o'], names: { dnsNames: ['d.e'] } }, keys.ec);
-    const shown = execFileSync('openssl', ['req', '-noout', '-text', '-verify'], {
+    const shown = run('openssl', ['req', '-noout', '-text', '-verify'], {
       input: pem,
       stdio: ['pipe', 'pipe', 'pipe'],
     }).toString();

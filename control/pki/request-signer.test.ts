@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { type ExecFileSyncOptions, execFileSync } from 'node:child_process';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,12 +11,15 @@ import { createCertificateRequest, type RequestedCertificate } from '#api/x509/c
 import { createAuthority, type KeyPair } from './certificates.ts';
 import { createRequestSigner, type RequestSigner } from './request-signer.ts';
 
+const run = (program: string, args: readonly string[], options: ExecFileSyncOptions): Buffer =>
+  Buffer.from(execFileSync(program, args, options));
+
 const nowMs = Date.UTC(2026, 5, 1);
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const terms = { usages: ['client auth', 'digital signature'], notBeforeMs: nowMs, notAfterMs: nowMs + 3_600_000 };
 const requestOf = (asked: RequestedCertificate, key = privateKey) =>
   parseCertificateRequest(Buffer.from(createCertificateRequest(asked, key)).toString('base64'));
-const shown = (pem: string): string => execFileSync('openssl', ['x509', '-noout', '-text'], { input: pem }).toString();
+const shown = (pem: string): string => run('openssl', ['x509', '-noout', '-text'], { input: pem }).toString();
 
 describe('a signed request', () => {
   let authority: KeyPair;
@@ -82,7 +85,7 @@ describe('a signed request', () => {
     const folder = mkdtempSync(join(tmpdir(), 'rsa-ca-'));
     const [keyFile, certificateFile] = [join(folder, 'ca.key'), join(folder, 'ca.crt')];
     const command = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=kubernetes', '-days', '3650'];
-    execFileSync('openssl', [...command, '-keyout', keyFile, '-out', certificateFile], { stdio: 'ignore' });
+    run('openssl', [...command, '-keyout', keyFile, '-out', certificateFile], { stdio: 'ignore' });
     const [key, certificate] = [readFileSync(keyFile, 'utf8'), readFileSync(certificateFile, 'utf8')];
     rmSync(folder, { recursive: true });
     const pem = await (await createRequestSigner({ certificate, key })).sign(requestOf({ commonName: 'x' }), terms);
