@@ -12,7 +12,7 @@ import { createAuthority, type KeyPair } from './certificates.ts';
 import { createRequestSigner, type RequestSigner } from './request-signer.ts';
 
 const run = (program: string, args: readonly string[], options: ExecFileSyncOptions): Buffer =>
-  Buffer.from(execFileSync(program, args, options));
+  Buffer.from(execFileSync(program, args, options) ?? '');
 
 const nowMs = Date.UTC(2026, 5, 1);
 const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
