@@ -66,6 +66,7 @@ function serverCommand(program: Command): void {
     .option('--service-cluster-ip-range <cidr>', "the Services' network", cidr, '10.96.0.0/16')
     .option('--service-node-port-range <first-last>', 'node ports', portRange, { first: 30_000, last: 32_767 })
     .option('--cluster-cidr <cidr>', "the pods' network", cidr, '10.244.0.0/16')
+    .option('--scheduler-config <path>', "a KubeSchedulerConfiguration (upstream kube-scheduler's --config)")
     .option('--cluster-domain <name>', 'domain of Service names', 'cluster.local')
     .option('--node-cidr-mask-size <bits>', "a node's part of the pods' network", count, 24)
     .option('--node-monitor-period <duration>', 'how often nodes are looked at', durationMs, 5000)

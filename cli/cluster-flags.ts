@@ -12,6 +12,7 @@ export interface ServerFlags extends AuthenticationFlags {
   serviceClusterIpRange: string;
   serviceNodePortRange: { first: number; last: number };
   clusterCidr: string;
+  schedulerConfig?: string;
   clusterDomain: string;
   nodeCidrMaskSize: number;
   nodeMonitorPeriod: number;

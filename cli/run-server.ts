@@ -1,12 +1,16 @@
 /** Runs `tinker server`: turns flags into options and signals into an abort. */
 
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { embeddedFiles } from '#api/embedded.ts';
+import { errorText } from '#api/error-text.ts';
 import { mustParseCidr } from '#api/ip.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
 import { pluginChoiceProblems } from '#control/apiserver/admission/plugin-names.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
+import { parseConfiguration, type SchedulerConfiguration } from '#control/scheduler/config/configuration.ts';
+import { createProfile } from '#control/scheduler/config/profile.ts';
 import { runServer } from '#control/server.ts';
 import { authenticationOptions } from './authentication-flags.ts';
 import { checkAddress, checkFolder, firstAddress } from './checks.ts';
@@ -27,6 +31,7 @@ export async function server(flags: ServerFlags): Promise<void> {
   const warnings: [fields: Record<string, unknown>, message: string][] = [];
   const issuer = flags.serviceAccountIssuer ?? `https://kubernetes.default.svc.${flags.clusterDomain}`;
   const authentication = authenticationOptions(flags, issuer, { ...silentLog, warn: (...warning) => warnings.push(warning) });
+  const scheduler = flags.schedulerConfig === undefined ? undefined : schedulerConfiguration(flags.schedulerConfig);
   // This check comes last because it makes the folder: a call with another mistake must leave nothing behind.
   checkFolder('--data-dir', flags.dataDir);
   if (flags.writeKubeconfig !== undefined) checkFolder('--write-kubeconfig', dirname(resolve(flags.writeKubeconfig)));
@@ -42,6 +47,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         serviceCidr: flags.serviceClusterIpRange,
         nodePortRange: flags.serviceNodePortRange,
         clusterCidr: flags.clusterCidr,
+        scheduler,
         clusterDomain: flags.clusterDomain,
         nodeCidrMaskSize: flags.nodeCidrMaskSize,
         nodeMonitorPeriodMs: flags.nodeMonitorPeriod,
@@ -83,6 +89,17 @@ export async function server(flags: ServerFlags): Promise<void> {
  * Checks the mask of node CIDRs. @throws Error when the cluster CIDR cannot be divided so, or into more than 65536 parts
  * (upstream's limit)
  */
+/** Reads the file, and tries whether its plugins exist. @throws Error that names the flag */
+function schedulerConfiguration(path: string): SchedulerConfiguration {
+  try {
+    const configuration = parseConfiguration(readFileSync(path, 'utf8'));
+    configuration.profiles.forEach(createProfile);
+    return configuration;
+  } catch (error) {
+    throw new Error(`--scheduler-config ${path}: ${errorText(error)}`, { cause: error });
+  }
+}
+
 function checkNodeMask({ clusterCidr, nodeCidrMaskSize }: ServerFlags): void {
   const [cidr = ''] = clusterCidr.split(',');
   const { family, prefixLength: length } = mustParseCidr(cidr);

@@ -43,6 +43,10 @@ describe('tinker with wrong arguments', { concurrency: 2 }, () => {
     ['server --cluster-cidr 10.1', /argument '10\.1' is invalid\. Give a network/],
     ['server --service-cluster-ip-range 10.96.0.0/33', /argument '10\.96\.0\.0\/33' is invalid\. Give a network/],
     ['server --bind-address nowhere', /--bind-address nowhere: give an IP address/],
+    [
+      'server --advertise-address 10.0.0.1 --scheduler-config /dev/null',
+      /--scheduler-config \/dev\/null: the configuration is no object/,
+    ],
     ['server --advertise-address 1.2.3', /--advertise-address 1\.2\.3: give an IP address/],
     ['server --log-level loud --data-dir /nowhere/made', /--log-level loud: give debug, info, warn or error/],
     [

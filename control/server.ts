@@ -51,8 +51,10 @@ import { type ControllerOptions, runControllers } from './controllers/index.ts';
 import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
 import { adminKubeconfig } from './pki/node-credentials.ts';
 import { createRequestSigner } from './pki/request-signer.ts';
+import type { SchedulerConfiguration } from './scheduler/config/configuration.ts';
+import { createProfile } from './scheduler/config/profile.ts';
 import { podRecord, podRecordPath } from './scheduler/explanation.ts';
-import { createScheduler } from './scheduler/scheduler.ts';
+import { createScheduler, type SchedulerOptions } from './scheduler/scheduler.ts';
 import { createSqliteStore, type WorkerSource } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
@@ -84,6 +86,8 @@ export interface ServerOptions {
   /** `--service-account-issuer`, `--api-audiences`, and how long tokens may last. */
   tokens: Partial<Omit<TokenOptions, 'privateKey' | 'publicKey'>>;
   legacyTokenCleanUpPeriodMs: number;
+  /** `--scheduler-config`; absent: upstream's defaults. */
+  scheduler?: SchedulerConfiguration | undefined;
   /** `--authorization-mode`. */
   authorizationModes: readonly AuthorizationMode[];
   /** More names and addresses for the serving certificate (`--tls-san`). */
@@ -371,7 +375,7 @@ async function runClients(
   });
   const scheduler = createScheduler(
     { client: schedulerClient, informers, clock, random: Math.random, log, events, leftOut: leftOut.scheduler },
-    {},
+    schedulerOptions(options.scheduler),
   );
   const controllers = runControllers(
     { client, clientOf: controllerClient, catalog: server.resources, informers, clock, log, leftOut: leftOut.controllers },
@@ -392,6 +396,16 @@ async function runClients(
     ensureControllerAccounts(client, accounts, { clock, log }, signal),
   ]);
   await events.flush();
+}
+
+function schedulerOptions(configuration: SchedulerConfiguration | undefined): SchedulerOptions {
+  if (configuration === undefined) return {};
+  const { profiles, percentageOfNodesToScore, podInitialBackoffMs, podMaxBackoffMs } = configuration;
+  return {
+    profiles: profiles.map(createProfile),
+    percentageOfNodesToScore,
+    queue: { initialBackoffMs: podInitialBackoffMs, maxBackoffMs: podMaxBackoffMs },
+  };
 }
 
 /** Of the scheduler, which records an event for each pod that it binds. */

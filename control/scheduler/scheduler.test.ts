@@ -6,6 +6,8 @@ import type { Pod } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
 import { FakeCluster } from './cluster.testing.ts';
+import { parseConfiguration } from './config/configuration.ts';
+import { createProfile } from './config/profile.ts';
 import { node, type PodFixture, pod } from './objects.testing.ts';
 import { createScheduler, type Scheduler } from './scheduler.ts';
 
@@ -366,6 +368,50 @@ describe('createScheduler', () => {
         /parsing pod: requiredAffinityTerms: "Like" is not a valid label selector operator/,
       );
     }));
+
+  it('schedules pods of each of its profiles by that profile, and of no other', async () => {
+    const cluster = new FakeCluster();
+    const clock = new FakeClock();
+    const log = pino({ level: 'silent' });
+    const { profiles } = parseConfiguration(`apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+- schedulerName: spreads
+- schedulerName: packs
+  plugins: {postFilter: {disabled: [{name: "*"}]}}
+  pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: MostAllocated}}}]
+`);
+    const scheduler = createScheduler(
+      {
+        client: cluster.client,
+        informers: cluster.informers,
+        clock,
+        random: () => 0,
+        log,
+        events: cluster.recorder,
+        leftOut: createLeftOutReporter({ events: cluster.recorder, log }),
+      },
+      { profiles: profiles.map(createProfile) },
+    );
+    const abort = new AbortController();
+    const running = scheduler.run(abort.signal);
+    cluster.put('nodes', node('a'), node('b'));
+    cluster.put('pods', pod('q', { cpu: '2', memory: '4Gi', nodeName: 'a' }));
+    const of = (schedulerName: string, cpu = '1') => ({ schedulerName, cpu, memory: '1Gi', priority: 5 });
+    cluster.put('pods', pod('p1', of('spreads')), pod('p2', of('packs')), pod('p3', of('others')), pod('p4', of('packs', '4')));
+    await clock.advance(0);
+    assert.deepEqual(
+      ['p1', 'p2', 'p3', 'p4'].map((name) => nodeOf(cluster, name)),
+      ['b', 'a', undefined, undefined],
+    );
+    assert.equal(
+      scheduledCondition(cluster.pod('p4'))?.message,
+      '0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate',
+      'without preemption, which its profile has disabled',
+    );
+    abort.abort();
+    await running;
+  });
 
   it('remembers the last decisions only', async () => {
     const cluster = new FakeCluster();

@@ -20,13 +20,13 @@ import type { Informers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
 import { SchedulerCache } from './cache.ts';
 import { nodeChanges } from './cluster-event.ts';
+import { defaultProfile, type Profile } from './config/profile.ts';
 import { type Choice, chooseNode, type NodeSearch } from './decide.ts';
 import { createDecisionLog, type Decision, type Outcome } from './decision-log.ts';
 import { ChangeGuard, nodeProblems, podProblems } from './left-out-parts.ts';
 import { fitErrorMessage, noNodesMessage, truncateNote } from './messages.ts';
 import { podKey, podPriority } from './node-info.ts';
 import { NominationBook } from './nominations.ts';
-import { filterPlugins, scorePlugins } from './plugins.ts';
 import { createPodStatusWriter } from './pod-status-writer.ts';
 import { candidatesToFind, type PreemptionPlan, planPreemption } from './preemption.ts';
 import { type QueuedPod, type QueueLengths, type QueueOptions, SchedulingQueue } from './queue.ts';
@@ -51,8 +51,10 @@ export interface SchedulerDeps {
 
 /** Configuration of the scheduler. */
 export interface SchedulerOptions {
-  /** The scheduler places pods with this `schedulerName`. Default `default-scheduler`. */
-  schedulerName?: string;
+  /** How it schedules pods, by their `schedulerName`. Default: one profile, `default-scheduler`, with upstream's plugins. */
+  profiles?: readonly Profile[];
+  /** Of profiles that say nothing else; 0: fewer for larger clusters. Default 0. */
+  percentageOfNodesToScore?: number;
   queue?: QueueOptions;
   /** How many decisions {@link Scheduler.decisions} keeps. Default 1000. */
   rememberedDecisions?: number;
@@ -78,7 +80,6 @@ export interface Explanation {
   remedies: Remedy[];
 }
 
-const plugins = { filters: filterPlugins, scores: scorePlugins };
 /** Limit of bindings and status writes in progress. */
 const maxTasks = 100;
 /** After this number of decisions in a row, or this time, the event loop handles replies from the server. */
@@ -90,7 +91,7 @@ const noClaims = 'no new claims to deallocate';
 /** Makes a scheduler. It starts with `run`. */
 export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions = {}): Scheduler {
   const { client, informers, clock, random, log, events } = deps;
-  const schedulerName = options.schedulerName ?? 'default-scheduler';
+  const profiles = new Map((options.profiles ?? [defaultProfile()]).map((profile) => [profile.schedulerName, profile]));
   const queue = new SchedulingQueue(clock, options.queue);
   const nominations = new NominationBook();
   const decisions = createDecisionLog({ decisions: options.rememberedDecisions ?? 1000 });
@@ -111,7 +112,10 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     services: (namespace) => services.cache.list(namespace),
     replicaSet: (namespace, name) => replicaSets.cache.get(`${namespace}/${name}`),
   });
+  /** Where the next search begins, whichever profile's it is. */
   const search: NodeSearch = { percentageOfNodesToScore: 0, start: 0 };
+
+  const profileOf = ({ spec }: Pod): Profile | undefined => profiles.get(spec.schedulerName ?? 'default-scheduler');
 
   function podChanged(pod: Pod): void {
     const { uid } = pod.metadata;
@@ -119,7 +123,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     if (isPodTerminal(pod)) podGone(pod);
     else if (node !== '') podAssigned(pod, node);
     // The pod is assumed: its binding is in progress, and this is an older state of it.
-    else if ((pod.spec.schedulerName ?? 'default-scheduler') === schedulerName && !cache.isAssumed(uid)) podPending(pod);
+    else if (profileOf(pod) !== undefined && !cache.isAssumed(uid)) podPending(pod);
   }
 
   function podPending(pod: Pod): void {
@@ -228,13 +232,17 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       const { namespace = '', name } = pod.metadata;
       decisions.add({ pod: { namespace, name, uid }, atMs: clock.now(), attempt: attempts, outcome, choice });
     };
+    const profile = profileOf(pod);
+    // Pods of other schedulers do not come into the queue, and the name of a pod's scheduler cannot be changed.
+    if (profile === undefined) return queue.done(uid);
     try {
       const seen = cache.snapshot();
       if (seen.nodes.length === 0) return unschedulable(pod, noNodesMessage, new Set(), remember);
-      const choice = chooseNode(pod, seen, nominations.byNode(), plugins, random, search);
+      search.percentageOfNodesToScore = profile.percentageOfNodesToScore ?? options.percentageOfNodesToScore ?? 0;
+      const choice = chooseNode(pod, seen, nominations.byNode(), profile, random, search);
       if (choice.node !== undefined)
         return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice));
-      tryPreemption(pod, choice, seen, remember);
+      tryPreemption(pod, profile, choice, seen, remember);
     } catch (error) {
       const message = errorText(error);
       log.error({ pod: podKey(pod), error: message }, 'Error scheduling pod; retrying');
@@ -282,34 +290,45 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     start(reportFailure(pod, 'Unschedulable', message, ''));
   }
 
-  function tryPreemption(pod: Pod, choice: Choice, seen: Snapshot, remember: Remember): void {
+  function tryPreemption(pod: Pod, profile: Profile, choice: Choice, seen: Snapshot, remember: Remember): void {
     const { refusal, rejectedBy } = choice;
-    const plan = planPreemption({
-      pod,
-      snapshot: seen,
-      verdicts: Array.from(choice.rejections, ([node, rejection]) => ({ node, rejection })),
-      nominations: nominations.byNode(),
-      filters: filterPlugins,
-      budgets,
-      nowMs: clock.now(),
-      search: { maxCandidates: candidatesToFind(seen.nodes.length), start: random() },
-    });
-    const afterwards = plan.kind === 'evict' ? [] : [noClaims, `preemption: ${plan.message}`];
+    const plan =
+      profile.preemption === undefined
+        ? undefined
+        : planPreemption({
+            pod,
+            snapshot: seen,
+            verdicts: Array.from(choice.rejections, ([node, rejection]) => ({ node, rejection })),
+            nominations: nominations.byNode(),
+            filters: profile.filters,
+            budgets,
+            nowMs: clock.now(),
+            search: {
+              maxCandidates: candidatesToFind(
+                seen.nodes.length,
+                profile.preemption.minPercentage,
+                profile.preemption.minAbsolute,
+              ),
+              start: random(),
+            },
+          });
+    const afterwards = plan?.kind === 'evict' ? [] : [noClaims, ...(plan === undefined ? [] : [`preemption: ${plan.message}`])];
     const message = fitErrorMessage({
       nodeCount: seen.nodes.length,
       refusal,
       rejections: choice.rejections.values(),
       afterwards,
     });
-    if (plan.kind === 'evict') {
+    if (plan?.kind === 'evict') {
       remember({ kind: 'unschedulable', message, nominatedNode: plan.node, victims: plan.victims.map(podKey) }, choice);
       start(preempt(pod, plan, message, rejectedBy));
       return;
     }
-    if (plan.clearNomination) nominations.delete(pod.metadata.uid);
+    const clearNomination = plan === undefined || plan.clearNomination;
+    if (clearNomination) nominations.delete(pod.metadata.uid);
     remember({ kind: 'unschedulable', message }, choice);
     queue.rejected(pod.metadata.uid, rejectedBy);
-    start(reportFailure(pod, 'Unschedulable', message, plan.clearNomination ? '' : undefined));
+    start(reportFailure(pod, 'Unschedulable', message, clearNomination ? '' : undefined));
   }
 
   /**
@@ -341,7 +360,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
 
   async function evict(victim: Pod, preemptor: Pod, node: string): Promise<void> {
     if (victim.metadata.deletionTimestamp !== undefined) return;
-    await status.evict(victim, schedulerName);
+    await status.evict(victim, preemptor.spec.schedulerName ?? 'default-scheduler');
     events.event(victim, 'Normal', 'Preempted', `Preempted by pod ${preemptor.metadata.uid} on node ${node}`);
   }
 
@@ -384,7 +403,9 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     explain(key) {
       const uid = pods.cache.get(key)?.metadata.uid ?? '';
       const waiting = queue.waiting(uid);
-      const remedies = waiting === undefined ? [] : smallestChanges(waiting.pod, cache.snapshot(), plugins.filters);
+      const filters = waiting === undefined ? undefined : profileOf(waiting.pod)?.filters;
+      const remedies =
+        waiting === undefined || filters === undefined ? [] : smallestChanges(waiting.pod, cache.snapshot(), filters);
       return { decisions: decisions.list(key), ...(waiting === undefined ? {} : { waits: waiting.place }), remedies };
     },
   };

@@ -1,25 +1,37 @@
 /** Checks nodeSelector and required node affinity. */
-import { namedNodes, requiredNodeAffinity } from '#api/pod/node-selector.ts';
+import { namedNodes, nodeSelector, requiredNodeAffinity } from '#api/pod/node-selector.ts';
+import type { NodeSelector } from '#api/types.generated.ts';
 import { type FilterPlugin, rejectionOf, skip } from '../framework.ts';
 
 const name = 'NodeAffinity';
 const noMatch = rejectionOf(name, false, "node(s) didn't match Pod's node affinity/selector");
+const notAllowed = rejectionOf(name, false, "node(s) didn't match scheduler-enforced node affinity");
 const conflict = rejectionOf(name, false, 'pod affinity terms conflict');
 
-/** The filter NodeAffinity. */
-export const nodeAffinity: FilterPlugin = {
-  name,
-  prepare(pod) {
-    const { nodeSelector, affinity } = pod.spec;
-    if (nodeSelector === undefined && affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution === undefined)
-      return skip;
-    const named = namedNodes(pod);
-    if (named?.size === 0) return { kind: 'refuse', rejection: conflict };
-    const matches = requiredNodeAffinity(pod);
-    return {
-      kind: 'check',
-      check: (info) => (matches(info) ? undefined : noMatch),
-      ...(named === undefined ? {} : { onlyNodes: named }),
-    };
-  },
-};
+/** Makes the filter NodeAffinity. @param added affinity that every pod of the profile has as well */
+export function nodeAffinityFilter(added?: NodeSelector): FilterPlugin {
+  const isAllowed = added === undefined ? undefined : nodeSelector(added);
+  return {
+    name,
+    prepare(pod) {
+      const { nodeSelector: labels, affinity } = pod.spec;
+      const isSelective =
+        labels !== undefined || affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution !== undefined;
+      if (!isSelective && isAllowed === undefined) return skip;
+      const named = namedNodes(pod);
+      if (named?.size === 0) return { kind: 'refuse', rejection: conflict };
+      const matches = requiredNodeAffinity(pod);
+      return {
+        kind: 'check',
+        check(info) {
+          if (isAllowed !== undefined && !isAllowed(info)) return notAllowed;
+          return matches(info) ? undefined : noMatch;
+        },
+        ...(named === undefined ? {} : { onlyNodes: named }),
+      };
+    },
+  };
+}
+
+/** The filter with upstream's defaults. */
+export const nodeAffinity: FilterPlugin = nodeAffinityFilter();
