@@ -382,6 +382,7 @@ async function runClients(
     controllerOptions,
     signal,
   );
+  for (const metric of scheduler.metrics) server.metrics.registry.registerMetric(metric);
   debug.add(podRecordPath, (path) => podRecord(scheduler, path));
   const scheduling = scheduler.run(signal);
   components.add('controller-manager', runningCheck(controllers, informers, client, signal));

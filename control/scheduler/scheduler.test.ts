@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { pino } from 'pino';
+import { Registry } from 'prom-client';
 import type { KubeObject } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
@@ -367,6 +368,36 @@ describe('createScheduler', () => {
         scheduledCondition(cluster.pod('p'))?.message ?? '',
         /parsing pod: requiredAffinityTerms: "Like" is not a valid label selector operator/,
       );
+    }));
+
+  it('counts attempts, queues and preemptions under upstream’s names', () =>
+    withScheduler(async ({ cluster, scheduler, settle }) => {
+      cluster.put('nodes', node('a'));
+      cluster.put('pods', pod('q', { cpu: '4', nodeName: 'a', priority: 1 }));
+      cluster.put(
+        'pods',
+        pod('p', { cpu: '4', priority: 5 }),
+        pod('w', { cpu: '9' }),
+        pod('g', { schedulingGates: [{ name: 'x' }] }),
+      );
+      await settle();
+      cluster.remove('pods', 'default/q');
+      await settle();
+      const registry = new Registry();
+      for (const metric of scheduler.metrics) registry.registerMetric(metric);
+      const lines = (await registry.metrics()).split('\n');
+      for (const line of [
+        'scheduler_schedule_attempts_total{result="scheduled",profile="default-scheduler"} 1',
+        'scheduler_scheduling_attempt_duration_seconds_count{result="scheduled",profile="default-scheduler"} 1',
+        'scheduler_pod_scheduling_attempts_sum 2',
+        'scheduler_pending_pods{queue="gated"} 1',
+        'scheduler_pending_pods{queue="active"} 0',
+        'scheduler_queue_incoming_pods_total{queue="active",event="PodAdd"} 2',
+        'scheduler_queue_incoming_pods_total{queue="gated",event="PodAdd"} 1',
+        'scheduler_preemption_attempts_total 1',
+        'scheduler_preemption_victims_sum 1',
+      ])
+        assert.ok(lines.includes(line), `${line}, in:\n${lines.filter((one) => !one.startsWith('#')).join('\n')}`);
     }));
 
   it('schedules pods of each of its profiles by that profile, and of no other', async () => {

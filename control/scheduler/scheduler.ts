@@ -7,6 +7,7 @@
 
 import { setImmediate as macrotask } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { Metric } from 'prom-client';
 import { errorText } from '#api/error-text.ts';
 import { keyOf, sameJson } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
@@ -25,6 +26,7 @@ import { type Choice, chooseNode, type NodeSearch } from './decide.ts';
 import { createDecisionLog, type Decision, type Outcome } from './decision-log.ts';
 import { ChangeGuard, nodeProblems, podProblems } from './left-out-parts.ts';
 import { fitErrorMessage, noNodesMessage, truncateNote } from './messages.ts';
+import { type AttemptResult, SchedulerMetrics } from './metrics.ts';
 import { podKey, podPriority } from './node-info.ts';
 import { NominationBook } from './nominations.ts';
 import { createPodStatusWriter } from './pod-status-writer.ts';
@@ -67,6 +69,8 @@ export interface Scheduler {
   /** The last decisions, oldest first. With `namespace/name`, only those of one pod. */
   decisions(key?: string): Decision[];
   queueLengths(): QueueLengths;
+  /** With upstream's names, for the registry under which they are served. */
+  readonly metrics: readonly Metric[];
   /** What is known of a pod (`namespace/name`): its last decisions and, while it waits, what would let it run. */
   explain(key: string): Explanation;
 }
@@ -92,7 +96,8 @@ const noClaims = 'no new claims to deallocate';
 export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions = {}): Scheduler {
   const { client, informers, clock, random, log, events } = deps;
   const profiles = new Map((options.profiles ?? [defaultProfile()]).map((profile) => [profile.schedulerName, profile]));
-  const queue = new SchedulingQueue(clock, options.queue);
+  const metrics = new SchedulerMetrics(() => queue.lengths());
+  const queue = new SchedulingQueue(clock, options.queue, (part, event) => metrics.came(part, event));
   const nominations = new NominationBook();
   const decisions = createDecisionLog({ decisions: options.rememberedDecisions ?? 1000 });
   const status = createPodStatusWriter(client, clock);
@@ -228,20 +233,27 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       events.event(pod, 'Warning', 'FailedScheduling', `skip schedule deleting pod: ${podKey(pod)}`);
       return;
     }
-    const remember = (outcome: Outcome, choice?: Choice): void => {
-      const { namespace = '', name } = pod.metadata;
-      decisions.add({ pod: { namespace, name, uid }, atMs: clock.now(), attempt: attempts, outcome, choice });
-    };
     const profile = profileOf(pod);
     // Pods of other schedulers do not come into the queue, and the name of a pod's scheduler cannot be changed.
     if (profile === undefined) return queue.done(uid);
+    const startMs = clock.monotonic();
+    const ended = (result: AttemptResult): void => {
+      metrics.attempted(result, profile.schedulerName, (clock.monotonic() - startMs) / 1000);
+      if (result === 'scheduled') metrics.bound(attempts);
+    };
+    const remember = (outcome: Outcome, choice?: Choice): void => {
+      const { namespace = '', name } = pod.metadata;
+      decisions.add({ pod: { namespace, name, uid }, atMs: clock.now(), attempt: attempts, outcome, choice });
+      // An attempt that found a node ends with the binding.
+      if (outcome.kind !== 'scheduled') ended(outcome.kind);
+    };
     try {
       const seen = cache.snapshot();
       if (seen.nodes.length === 0) return unschedulable(pod, noNodesMessage, new Set(), remember);
       search.percentageOfNodesToScore = profile.percentageOfNodesToScore ?? options.percentageOfNodesToScore ?? 0;
       const choice = chooseNode(pod, seen, nominations.byNode(), profile, random, search);
       if (choice.node !== undefined)
-        return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice));
+        return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice), ended);
       tryPreemption(pod, profile, choice, seen, remember);
     } catch (error) {
       const message = errorText(error);
@@ -252,14 +264,14 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     }
   }
 
-  function placeOn(pod: Pod, node: string, remember: () => void): void {
+  function placeOn(pod: Pod, node: string, remember: () => void, ended: (result: AttemptResult) => void): void {
     cache.assume(pod, node);
     nominations.delete(pod.metadata.uid);
     remember();
-    start(bind(pod, node));
+    start(bind(pod, node, ended));
   }
 
-  async function bind(pod: Pod, node: string): Promise<void> {
+  async function bind(pod: Pod, node: string, ended: (result: AttemptResult) => void): Promise<void> {
     const { uid, name, namespace } = pod.metadata;
     try {
       await client.bind({
@@ -271,12 +283,14 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     } catch (error) {
       const message = `running Bind plugin "DefaultBinder": ${errorText(error)}`;
       log.error({ pod: podKey(pod), node, error: message }, 'Failed to bind pod');
+      ended('error');
       cache.forget(uid);
       queue.failed(uid);
       queue.move({ kind: 'resourcesFreed', pod });
       return reportFailure(pod, 'SchedulerError', message, '');
     }
     queue.done(uid);
+    ended('scheduled');
     events.event(pod, 'Normal', 'Scheduled', `Successfully assigned ${podKey(pod)} to ${node}`);
     log.info({ pod: podKey(pod), node }, 'Successfully bound pod to node');
   }
@@ -343,6 +357,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   ): Promise<void> {
     const { uid } = pod.metadata;
     nominations.set(pod, node);
+    metrics.preempted(victims.length);
     try {
       // Pods of lower priority that are nominated to the node may not fit there any more, so they are tried again on all nodes.
       for (const other of nominations.below(node, podPriority(pod))) {
@@ -400,6 +415,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     },
     decisions: (key) => decisions.list(key),
     queueLengths: () => queue.lengths(),
+    metrics: metrics.all,
     explain(key) {
       const uid = pods.cache.get(key)?.metadata.uid ?? '';
       const waiting = queue.waiting(uid);
