@@ -88,7 +88,7 @@ async function alone(workload: Workload, nodes: number): Promise<Measured> {
 async function whole(workload: Workload, nodes: number): Promise<Measured> {
   const profiling = values.prof === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.prof}`];
   const server = await ServerProcess.start(
-    ['--node-monitor-grace-period=6000s', '--authorization-mode=AlwaysAllow'],
+    ['--node-monitor-grace-period=6000s', '--cluster-cidr=100.64.0.0/10', '--node-cidr-mask-size=24'],
     [...tinkerNodeFlags, ...profiling],
     values.tree,
   );
