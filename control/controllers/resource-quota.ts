@@ -58,8 +58,9 @@ export const resourceQuotaController = ({ client, caches, catalog, clock }: Cont
       return resource === undefined ? undefined : caches.cacheOf(resource).list(namespace);
     };
     const status = nextStatus(quota, await usageOf(quota, objectsOf, clock.now(), letOthersIn));
-    if (status === undefined) return done;
     try {
+      // Also where the cached quota says the same already. The stored one may say more: a creation counts itself first, and the
+      // deletion of its object can be in the cache before that count is. Then this write is a conflict, otherwise it changes nothing.
       await client.resource('resourcequotas').updateStatus({ ...quota, status });
     } catch (error) {
       if (isConflict(error)) return requeueAfter(CONFLICT_RETRY_MS);
@@ -89,11 +90,11 @@ function* quotasOf(resource: Resource, { metadata }: KubeObject, all: Caches): I
     if (Object.keys(quota.status?.hard ?? {}).some((name) => evaluator.measures(name))) yield keyOf(quota);
 }
 
-/** The status to report; undefined: as it is. What cannot be measured keeps its number. */
-function nextStatus({ spec, status }: ResourceQuota, measured: ResourceList): ResourceQuotaStatus | undefined {
+/** The status to report: the one that is there, if it says the same. What cannot be measured keeps its number. */
+function nextStatus({ spec, status }: ResourceQuota, measured: ResourceList): ResourceQuotaStatus {
   const hard = spec?.hard ?? {};
   const used = maskList({ ...status?.used, ...measured }, Object.keys(hard));
   const isSame =
     status?.hard !== undefined && status.used !== undefined && sameList(hard, status.hard) && sameList(used, status.used);
-  return isSame ? undefined : { hard: { ...hard }, used: { ...used } };
+  return isSame ? status : { hard: { ...hard }, used: { ...used } };
 }

@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { pino } from 'pino';
 import type { KubeObject } from '#api/meta.ts';
 import { keyOf } from '#api/meta.ts';
+import type { Resource } from '#api/resources.ts';
 import { isConflict } from '#api/status.ts';
 import type { Pod, Service } from '#api/types.generated.ts';
 import type { Caches, ControllerDeps } from '#client/controller.ts';
@@ -13,6 +14,7 @@ import { startWorld } from './cluster.testing.ts';
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
+import { resourceQuotaController } from './resource-quota.ts';
 
 let world: World;
 before(async () => {
@@ -35,7 +37,15 @@ function observe(at: Record<string, KubeObject[]>): { deps: ControllerDeps; reco
   const log = pino({ level: 'silent' });
   const leftOut = createLeftOutReporter({ events, log });
   return {
-    deps: { client, catalog: server.resources, caches: { cache } as unknown as Caches, clock, events, leftOut, log },
+    deps: {
+      client,
+      catalog: server.resources,
+      caches: { cache, cacheOf: ({ id }: Resource) => cache(id) } as unknown as Caches,
+      clock,
+      events,
+      leftOut,
+      log,
+    },
     recorded,
   };
 }
@@ -99,6 +109,27 @@ describe('a cache that is behind', () => {
     const { deps, recorded } = observe({ services: [service('homeless', 'no-such-namespace')] });
     await assert.rejects(endpointsController(deps).reconcile('no-such-namespace/homeless', new AbortController().signal));
     assert.deepEqual(recorded, ['Endpoints FailedToCreateEndpoint']);
+  });
+});
+
+describe('a quota in a cache that is behind', () => {
+  it('is looked at again: the deletion of an object came before the count of its creation', async () => {
+    const quotas = world.client.resource('resourcequotas');
+    const hard = { 'count/configmaps': '5' };
+    const made = await quotas.create({
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: { name: 'late', namespace: 'kube-public' },
+      spec: { hard },
+    });
+    const old = await world.until('the quota is counted', async () => {
+      const { items } = await quotas.list({ namespace: 'kube-public' });
+      return items.find(({ metadata, status }) => metadata.uid === made.metadata.uid && status?.used !== undefined);
+    });
+    const { deps } = observe({ resourcequotas: [old] });
+    const reconcile = () => resourceQuotaController(deps).reconcile('kube-public/late', new AbortController().signal);
+    await quotas.updateStatus({ ...old, status: { hard, used: { 'count/configmaps': '4' } } });
+    assert.equal((await reconcile()).kind, 'requeueAfter');
   });
 });
 

@@ -1,6 +1,7 @@
 /** FlowSchemas and priority levels on a server: what upstream's `test/e2e/apimachinery/flowcontrol.go` asks, and the default objects. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { FlowSchema, FlowSchemaSpec, PriorityLevelConfiguration } from '#api/types.generated.ts';
 import { FakeClock } from '#client/clock.ts';
@@ -137,11 +138,11 @@ describe('flow control', () => {
       await uidOf('prioritylevelconfigurations', 'global-default'),
     ]);
     const condition = async (name: string): Promise<string> => {
-      for (let tries = 0; tries < 500; tries++) {
+      for (let tries = 0; tries < 1000; tries++) {
         const { json } = await api.request('GET', `${group}/flowschemas/${name}`);
         const found = (json as unknown as FlowSchema).status?.conditions?.find(({ type }) => type === 'Dangling');
         if (found !== undefined) return `${found.status} ${found.reason}: ${found.message}`;
-        await new Promise(setImmediate);
+        await setTimeout(10);
       }
       return 'none';
     };
