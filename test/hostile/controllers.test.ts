@@ -4,15 +4,18 @@
  */
 
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { pino } from 'pino';
+import { apiServerClientSigner, kubeletClientSigner } from '#api/certificates/signers.ts';
 import { deepFreeze } from '#api/deep-freeze.ts';
 import type { JsonObject } from '#api/json.ts';
 import { type KubeObject, keyOf } from '#api/meta.ts';
 import { createResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource, ResourceId } from '#api/resources.ts';
 import { notFound } from '#api/status.ts';
+import { createCertificateRequest } from '#api/x509/create-request.ts';
 import type { Client } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
 import type { Caches, Controller } from '#client/controller.ts';
@@ -43,6 +46,13 @@ function good(resource: ResourceId, name: string, body: object, metadata: object
 const owner = (kind: string, name: string, uid = `uid-${kind}-${name}`, apiVersion = 'apps/v1'): object => ({
   ownerReferences: [{ apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true }],
 });
+const nodeRequest = base64(
+  createCertificateRequest(
+    { commonName: 'system:node:n9', organizations: ['system:nodes'] },
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey,
+  ),
+);
+const usages = ['digital signature', 'client auth'];
 const labels = { app: 'web' };
 const podSpec = { containers: [{ name: 'c', image: 'c:1', ports: [{ name: 'http', containerPort: 8080 }] }] };
 const template = { metadata: { labels }, spec: podSpec };
@@ -156,6 +166,20 @@ const goodObjects: readonly Placed[] = [
     { type: 'kubernetes.io/service-account-token' },
     { creationTimestamp: '2020-01-01T00:00:00Z', annotations: { 'kubernetes.io/service-account.name': 'old' } },
   ),
+  // Requests for certificates: one that a right approves, one that is approved, one that nobody has looked at for years.
+  good('certificatesigningrequests.certificates.k8s.io', 'joining', {
+    spec: { request: nodeRequest, signerName: kubeletClientSigner, usages, username: 'bootstrap' },
+  }),
+  good('certificatesigningrequests.certificates.k8s.io', 'approved', {
+    spec: { request: nodeRequest, signerName: apiServerClientSigner, usages, username: 'somebody' },
+    status: { conditions: [{ type: 'Approved', status: 'True', reason: 'x', lastUpdateTime: created }] },
+  }),
+  good(
+    'certificatesigningrequests.certificates.k8s.io',
+    'forgotten',
+    { spec: { request: nodeRequest, signerName: 'example.com/signer', usages, username: 'somebody' } },
+    { creationTimestamp: '2020-01-01T00:00:00Z' },
+  ),
   good('services', 'written', { spec: { clusterIP: '10.96.0.2', ports: [{ port: 80 }] } }),
   good('endpoints', 'written', { subsets: [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }] }] }),
   node('n1', { podCIDR: '10.244.0.0/24', podCIDRs: ['10.244.0.0/24'] }, 'True'),
@@ -263,6 +287,7 @@ const kinds: readonly ResourceId[] = [
   'endpoints',
   'endpointslices.discovery.k8s.io',
   'nodes',
+  'certificatesigningrequests.certificates.k8s.io',
   'leases.coordination.k8s.io',
   'namespaces',
   'serviceaccounts',
@@ -347,10 +372,15 @@ function world(objects: readonly Placed[]) {
   const events = { event: () => undefined };
   const clock = new FakeClock(Date.parse(created) + 3_600_000);
   const caches = { cache, cacheOf: ({ id }: Resource) => cache(id as ResourceId) } as unknown as Caches;
-  const client = { resource, of: ({ id }: Resource) => resource(id as ResourceId) } as unknown as Client;
+  const reviewAccess = async (spec: unknown) => {
+    requests.push(`review ${JSON.stringify(spec)}`);
+    return { allowed: true };
+  };
+  const client = { resource, reviewAccess, of: ({ id }: Resource) => resource(id as ResourceId) } as unknown as Client;
+  const certificateSigner = { notAfterMs: 1e13, sign: async (_request: unknown, terms: object) => JSON.stringify(terms) };
   const all = controllers(
     { client, catalog, caches, clock, log, events, leftOut: createLeftOutReporter({ events, log }) },
-    { clusterCidr: '10.244.0.0/16', rootCaPem: 'PEM' },
+    { clusterCidr: '10.244.0.0/16', rootCaPem: 'PEM', certificateSigner },
   );
   return { all, caches, clock, requests };
 }
