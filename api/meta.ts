@@ -97,8 +97,13 @@ const lastTimeMs = 253_402_300_799_000;
  * An RFC 3339 time in UTC with whole seconds, as metav1.Time writes it. A time after the year 9999 becomes the end of that year.
  */
 export function rfc3339(nowMs: number): string {
-  return `${new Date(Math.floor(Math.min(nowMs, lastTimeMs) / 1000) * 1000).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(Math.min(nowMs, lastTimeMs) / 1000);
+  // All that happens within a second has the same text.
+  if (second !== lastText.second) lastText = { second, text: `${new Date(second * 1000).toISOString().slice(0, 19)}Z` };
+  return lastText.text;
 }
+
+let lastText = { second: Number.NaN, text: '' };
 
 /** An RFC 3339 time in UTC with microseconds, as metav1.MicroTime is written. */
 export function rfc3339Micro(nowMs: number): string {

@@ -82,6 +82,18 @@ export type QueryOptions<Kind extends OptionsKind> = OptionsOf<(typeof optionTyp
  * value that does not parse
  */
 export function readQueryOptions<Kind extends OptionsKind>(kind: Kind, query: URLSearchParams): QueryOptions<Kind> {
+  if (query.size === 0) {
+    const known = absent.get(kind) ?? parsed(kind, query);
+    absent.set(kind, known);
+    return { ...known } as QueryOptions<Kind>;
+  }
+  return parsed(kind, query);
+}
+
+/** The options of a query without parameters, which most requests have: a write asks for its options some three times. */
+const absent = new Map<OptionsKind, object>();
+
+function parsed<Kind extends OptionsKind>(kind: Kind, query: URLSearchParams): QueryOptions<Kind> {
   const fields = Object.entries<QueryType>(optionTypes[kind]);
   return Object.fromEntries(fields.map(([name, type]) => [name, readers[type](query.getAll(name))])) as QueryOptions<Kind>;
 }

@@ -4,12 +4,12 @@
  * of 2 KB, TLS; the clients are this process.
  */
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { tinkerNodeFlags } from '#lab/program.ts';
 import { ServerProcess } from '#test/hostile/server-process.ts';
+import { cpuSeconds } from './api/cpu-seconds.ts';
 import type { WatchersOptions, WatchersReport } from './fanout/watchers.ts';
 
 const { values } = parseArgs({
@@ -28,7 +28,6 @@ const writers = Number(values.writers);
 const watchers = Number(values.watchers);
 const path = '/api/v1/namespaces/default/configmaps';
 const text = 'x'.repeat(1_700);
-const ticksPerSecond = 100;
 
 const crowds: Record<string, Pick<WatchersOptions, 'protocol' | 'connections'>> = {
   'HTTP/2, 10 connections': { protocol: 'h2', connections: 10 },
@@ -120,13 +119,6 @@ async function told(clients: Worker, count: number): Promise<WatchersReport> {
   }
   if (all.events !== count) throw new Error(`the watchers were told of ${all.events} events instead of ${count}`);
   return all;
-}
-
-/** User and system time of all threads (proc_pid_stat(5): fields 14 and 15). */
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }
 
 function percentiles(ms: number[]): string {

@@ -55,7 +55,18 @@ export interface GroupResource {
 export function evaluatorOf(resource: GroupResource): Evaluator | undefined {
   const id = idOf(resource);
   if (ignored.has(id)) return undefined;
-  return ownValue(special, id) ?? objectCountEvaluator(resource.group, resource.plural);
+  return ownValue(special, id) ?? counting(id, resource);
+}
+
+/** By resource, made once. Users name resources in quotas, too: so there is a limit. */
+const counters = new Map<string, Evaluator>();
+const maxCounters = 1_000;
+
+function counting(id: string, { group, plural }: GroupResource): Evaluator {
+  const known = counters.get(id) ?? objectCountEvaluator(group, plural);
+  if (counters.size >= maxCounters) counters.clear();
+  counters.set(id, known);
+  return known;
 }
 
 /** The resource that a name of a quota's `hard` measures; undefined: none. */

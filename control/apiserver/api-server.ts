@@ -217,7 +217,7 @@ class Server implements ApiServer {
   }
 
   async handle(request: TransportRequest, arrival: Arrival): Promise<TransportResponse> {
-    const info = parseRequestInfo(request.method, request.path);
+    const info = arrival.info ?? parseRequestInfo(request.method, request.path);
     const exchange = { request, info, arrival, user: anonymousUser, warnings: new WarningRecorder() };
     return await passThrough(this.#filters, exchange, (served) => this.#router.serve(served));
   }

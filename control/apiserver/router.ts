@@ -76,7 +76,6 @@ export class Router {
     await ready;
     const connected = findConnect(parts.catalog, info);
     if (connected !== undefined && proxy !== undefined) return await this.#serveProxied(proxy, served, connected);
-    const ends = [shutdown, request.signal, resource === undefined ? undefined : endOf(resource.id)];
     const exchange: CreateOnlyExchange = {
       parts,
       request,
@@ -89,7 +88,10 @@ export class Router {
       ),
       pretty: wantsPretty(info.query, request.headers['user-agent']),
       warnings,
-      signal: AbortSignal.any(ends.filter((one) => one !== undefined)),
+      signal: () => {
+        const ends = [shutdown, request.signal, resource === undefined ? undefined : endOf(resource.id)];
+        return AbortSignal.any(ends.filter((one) => one !== undefined));
+      },
     };
     if (createOnly !== undefined) return await handleCreateOnly(createOnly, exchange);
     if (resource === undefined) return pageNotFound();

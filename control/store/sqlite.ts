@@ -206,11 +206,14 @@ class SqliteStore implements Store {
       const id = this.#nextId++;
       // The worker replies to an operation with the result type of its kind. Only this line asserts the pairing.
       this.#pending.set(id, { operation, reject, resolve: (result) => resolve(result as Results[O['op']]) });
-      if (this.#outbox.push({ id, operation }) === 1) queueMicrotask(() => this.#flush());
+      if (this.#outbox.push({ id, operation }) === 1) setImmediate(() => this.#flush());
     });
   }
 
-  /** Sends all requests of this turn of the event loop in one message. */
+  /**
+   * Sends all requests of this turn of the event loop in one message: each message has a cost of its own, and wakes the thread. (A microtask
+   * would come after each callback of the turn, with one request at a time.)
+   */
   #flush(): void {
     const requests: ToWorker = this.#outbox;
     this.#outbox = [];

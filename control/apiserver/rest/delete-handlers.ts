@@ -132,7 +132,7 @@ export async function handleDeleteCollection(exchange: Exchange): Promise<Transp
     const result = await listObjects(parts, resource, info.namespace, query, predicate, list);
     await deleteAll(exchange, result.items, options, context);
     const pieces = listPieces(result.items, listMeta(result), listKind(exchange), { format: accepted.format, pretty });
-    return list.answer(piecesResponse(200, contentTypeOf(accepted.format), pieces), exchange.signal);
+    return list.answer(piecesResponse(200, contentTypeOf(accepted.format), pieces), exchange.signal());
   } catch (error) {
     list.end();
     throw error;

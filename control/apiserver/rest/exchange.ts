@@ -58,8 +58,11 @@ export interface Exchange {
   pretty: boolean;
   /** Texts for `Warning:` headers. */
   warnings: WarningRecorder;
-  /** Aborts when the client leaves, the server shuts down, or the kind is no longer served. */
-  signal: AbortSignal;
+  /**
+   * Aborts when the client leaves, the server shuts down, or the kind is no longer served. Made when it is asked for: most requests need
+   * none, and a signal that follows others is costly.
+   */
+  signal(): AbortSignal;
 }
 
 /** Answers one verb of a subresource. @throws ApiError */

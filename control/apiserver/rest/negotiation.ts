@@ -50,7 +50,21 @@ interface Clause {
 /** How many clauses of `Accept` are read: clients send a handful, and reading a megabyte of them would only cost time. */
 const maxClauses = 100;
 
-function parseAccept(header: string): Clause[] {
+/** Of the headers that came lately: a cluster's clients send some dozens, each with every request. */
+const parsed = new Map<string, readonly Clause[]>();
+const maxParsed = 100;
+const maxParsedLength = 500;
+
+function parseAccept(header: string): readonly Clause[] {
+  const known = parsed.get(header);
+  if (known !== undefined) return known;
+  const clauses = readAccept(header);
+  if (parsed.size >= maxParsed) parsed.clear();
+  if (header.length <= maxParsedLength) parsed.set(header, clauses);
+  return clauses;
+}
+
+function readAccept(header: string): Clause[] {
   const clauses = header.split(',', maxClauses).map((text) => {
     const [type = '', ...rest] = text.split(';').map((part) => part.trim());
     const params = new Map(

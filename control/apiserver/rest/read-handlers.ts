@@ -37,7 +37,7 @@ export async function handleGet(exchange: Exchange): Promise<TransportResponse> 
 export async function handleList(exchange: Exchange): Promise<TransportResponse> {
   const list = exchange.parts.feed.lists.begin();
   try {
-    return list.answer(await listAnswer(exchange, list), exchange.signal);
+    return list.answer(await listAnswer(exchange, list), exchange.signal());
   } catch (error) {
     list.end();
     throw error;
@@ -116,7 +116,7 @@ function convertedPieces(
  * @throws ApiError before the stream begins; later errors are events of the stream
  */
 export async function handleWatch(exchange: Exchange): Promise<TransportResponse> {
-  const { parts, info, resource, accepted, signal } = exchange;
+  const { parts, info, resource, accepted } = exchange;
   const { format } = accepted;
   if (format === 'yaml') {
     throw notAcceptable(
@@ -132,7 +132,7 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   const include = parseIncludeObject(info.query);
   const frames = new Frames(exchange, format, include);
   const question = { resource, namespace: info.namespace, query, predicate };
-  const body = new WatchStream(parts, question, (events) => frames.pieces(events), signal);
+  const body = new WatchStream(parts, question, (events) => frames.pieces(events), exchange.signal());
   return { status: 200, headers: { 'content-type': contentTypeOf(format, true) }, body, over: body.over };
 }
 

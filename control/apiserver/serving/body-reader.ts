@@ -106,6 +106,8 @@ class Reading {
   #isStopped = false;
   readonly #timers: NodeJS.Timeout[] = [];
   #breakOff: (error: Error) => void;
+  readonly #gone: AbortSignal;
+  readonly #leave: () => void;
 
   constructor(request: Http2ServerRequest, gone: AbortSignal) {
     this.#request = request;
@@ -120,9 +122,10 @@ class Reading {
       this.#isEnded = true;
       this.#settle?.('all');
     });
-    const leave = (): void => reject(new Error('the client went away before its request was complete'));
-    if (gone.aborted) leave();
-    gone.addEventListener('abort', leave, { once: true });
+    this.#gone = gone;
+    this.#leave = () => reject(new Error('the client went away before its request was complete'));
+    if (gone.aborted) this.#leave();
+    gone.addEventListener('abort', this.#leave, { once: true });
     this.#timers.push(setTimeout(() => reject(timeout()), deadlineMs));
   }
 
@@ -164,6 +167,7 @@ class Reading {
 
   stop(): void {
     this.#isStopped = true;
+    this.#gone.removeEventListener('abort', this.#leave);
     this.#chunks = [];
     for (const timer of this.#timers) clearTimeout(timer);
   }

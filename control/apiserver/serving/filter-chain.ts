@@ -30,6 +30,8 @@ export interface Arrival {
   readBody?(isPassedOn: boolean): Promise<Body>;
   /** The answer 101 then says that the connection has been taken over, has ended, and takes no answer any more. */
   upgrade?: UpgradingConnection;
+  /** What it is about, where that has been read from it already. */
+  info?: RequestInfo;
   /** How long it may take, in milliseconds, unless it is long-running. Default: a minute, upstream's `--request-timeout`. */
   timeoutMs?: number;
   /** Told who it is as soon as that is known; whoever is refused is never known. */

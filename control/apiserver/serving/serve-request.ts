@@ -3,7 +3,7 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { TransportResponse } from '#client/transport.ts';
 import type { ApiServer } from '../api-server.ts';
 import { anonymousUser } from '../authentication/anonymous.ts';
-import { parseRequestInfo } from '../rest/request-info.ts';
+import { parseRequestInfo, type RequestInfo } from '../rest/request-info.ts';
 import { writeResponse } from './answer-writer.ts';
 import { type BodyReader, passedOn } from './body-reader.ts';
 import type { Arrival } from './filter-chain.ts';
@@ -24,6 +24,9 @@ export interface Serving {
   authorities: ClientAuthorities;
 }
 
+/** Every answer ends with it: one made for each, with its stack, would cost more than all else about the signal. */
+const clientLeft = new Error('the client has left, or has been answered');
+
 /**
  * One request from its headers to its answer's last byte. Never rejects: what goes wrong is an answer, or ends the connection.
  * @param goOn tells a client that asked (`Expect: 100-continue`) to send its body
@@ -36,14 +39,15 @@ export async function serve(
 ): Promise<void> {
   const gone = new AbortController();
   const release = occupy(socketOf(request));
-  const leave = (): void => gone.abort();
+  const leave = (): void => gone.abort(clientLeft);
   request.on('aborted', leave);
   request.on('error', leave);
   response.on('close', leave);
   response.on('error', leave);
-  const limit = new WritingLimit(request, serving.requestMs, leave);
+  const info = parseRequestInfo(request.method, request.url ?? '');
+  const limit = new WritingLimit(info, serving.requestMs, leave);
   try {
-    const found = await answer(serving, request, gone.signal, goOn);
+    const found = await answer(serving, request, info, gone.signal, goOn);
     if (found.answer.headers['connection'] === 'close' || found.isAnonymous) closeAfter(request);
     limit.answering(found.answer.status);
     await writeResponse(found.answer, request, response, gone.signal);
@@ -82,8 +86,8 @@ class WritingLimit {
   readonly #leave: () => void;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(request: Http2ServerRequest, requestMs: number, leave: () => void) {
-    this.#timeoutMs = timeoutOf(request, requestMs);
+  constructor(info: RequestInfo, requestMs: number, leave: () => void) {
+    this.#timeoutMs = timeoutOf(info, requestMs);
     this.#leave = leave;
   }
 
@@ -98,9 +102,9 @@ class WritingLimit {
   }
 }
 
-function timeoutOf(request: Http2ServerRequest, requestMs: number): number | undefined {
+function timeoutOf(info: RequestInfo, requestMs: number): number | undefined {
   try {
-    return requestTimeoutMs(parseRequestInfo(request.method, request.url ?? ''), requestMs);
+    return requestTimeoutMs(info, requestMs);
   } catch {
     return requestMs; // The answer tells what is wrong with it.
   }
@@ -109,6 +113,7 @@ function timeoutOf(request: Http2ServerRequest, requestMs: number): number | und
 async function answer(
   { server, bodies, requestMs, authorities }: Serving,
   request: Http2ServerRequest,
+  info: RequestInfo,
   signal: AbortSignal,
   goOn: (() => void) | undefined,
 ): Promise<Found> {
@@ -118,6 +123,7 @@ async function answer(
   let isBodyRead = false;
   const arrival: Arrival = {
     sender: { credentials: credentialsOf(request, authorities) },
+    info,
     timeoutMs: requestMs,
     identified: (user) => {
       isAnonymous = user.groups.includes(anonymousUser.groups[0] ?? '');

@@ -80,7 +80,8 @@ const atRevision = (options: Options, { metadata }: KubeObject): Options => ({
  * @returns undefined when that is done; else the pod, which budgets may protect
  */
 async function deleteWithoutBudget(exchange: Exchange, options: Options): Promise<Pod | undefined> {
-  const { parts, resource, info, signal } = exchange;
+  const { parts, resource, info } = exchange;
+  const signal = exchange.signal();
   for (let attempt = 1; ; attempt++) {
     const pod = (await parts.registry.get(resource, info)).object as Pod;
     const isGoing = isPodTerminal(pod) || pod.metadata.deletionTimestamp !== undefined;
