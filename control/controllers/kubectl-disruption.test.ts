@@ -78,6 +78,10 @@ spec: {minAvailable: ${min}, selector: {matchLabels: {app: applied}}, unhealthyP
     assert.match(await kubectl.run('apply -f -', manifest('1')), /poddisruptionbudget\.policy\/applied created/);
     assert.match(await kubectl.run('apply -f -', manifest('"10%"')), /applied configured/);
     // kubectl always sends what is replaced as a whole, and believes that it changes something.
+    await world.until('the controller has counted what was applied', async () => {
+      const { metadata, status } = await get('applied');
+      return status?.observedGeneration === metadata.generation;
+    });
     const { resourceVersion } = (await get('applied')).metadata;
     assert.match(await kubectl.run('apply -f -', manifest('"10%"')), /applied configured/);
     assert.equal((await get('applied')).metadata.resourceVersion, resourceVersion);
