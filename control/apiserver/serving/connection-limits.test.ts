@@ -98,6 +98,24 @@ describe('a client that takes too long', { timeout: 240_000 }, () => {
     session.destroy();
   });
 
+  it('with 199 watches on one HTTP/2 connection keeps them all, and is sent to another connection for what comes next', async () => {
+    const session = connectHttp2();
+    const gone = new Promise((resolve) => session.once('goaway', resolve));
+    const watches = Array.from({ length: 199 }, () => session.request({ ':path': `${path}?watch=1` }));
+    await Promise.all(watches.map((watch) => new Promise((resolve) => watch.once('response', resolve))));
+    assert.equal((await streamOf(session, '/version')).status, 200);
+    await gone;
+    const events = watches.map((watch) => new Promise<Buffer>((resolve) => watch.once('data', resolve)));
+    await api.client
+      .resource('configmaps')
+      .create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'seen', namespace: 'default' } });
+    for (const event of await Promise.all(events)) assert.match(event.toString('utf8'), /^\{"type":"ADDED"/);
+    const next = connectHttp2();
+    assert.equal((await streamOf(next, '/version')).status, 200);
+    next.destroy();
+    session.destroy();
+  });
+
   it('because nothing comes is told 504', async () => {
     const session = connectHttp2();
     const { status, text } = await streamOf(session, '/openapi/never');

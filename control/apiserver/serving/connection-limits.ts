@@ -14,6 +14,15 @@ const idleTimeoutMs = 90_000;
 const maxHeaderBytes = 1 << 20;
 /** `MaxUploadBufferPerStream`. */
 const uploadBufferBytes = 256 * 1024;
+/** Streams of one connection, as Go's `http2.Server` has it by default (upstream says 100). */
+const maxConcurrentStreams = 250;
+/**
+ * From so many open streams on, a connection takes no more (GOAWAY), and its client opens another for its next requests.
+ * Node counts a stream until its object is gone, some turns after the client has counted it as ended: a client that fills its
+ * connection to the announced limit with watches would have its next request refused with ENHANCE_YOUR_CALM, which is no
+ * error that clients retry. The rest up to the limit is for what is sent before the GOAWAY arrives.
+ */
+const crowdedStreams = 200;
 
 export interface ConnectionTimes {
   readHeaderMs: number;
@@ -37,7 +46,7 @@ export function connectionLimits({ readHeaderMs, idleMs, requestMs }: Connection
     ...http1,
     handshakeTimeout: readHeaderMs,
     settings: {
-      maxConcurrentStreams: 100,
+      maxConcurrentStreams,
       initialWindowSize: uploadBufferBytes,
       maxFrameSize: uploadBufferBytes,
       maxHeaderListSize: maxHeaderBytes,
@@ -56,14 +65,18 @@ export function connectionLimits({ readHeaderMs, idleMs, requestMs }: Connection
   } as SecureServerOptions;
 }
 
-/** Closes HTTP/2 sessions that have had no stream for a while; Node has no such limit of its own. */
-export function closeIdleSessions(server: Http2SecureServer, { idleMs, readHeaderMs }: ConnectionTimes): void {
+/**
+ * Closes HTTP/2 sessions that have had no stream for a while (Node has no such limit of its own), and lets those that have
+ * very many end once these have ended.
+ */
+export function limitSessions(server: Http2SecureServer, { idleMs, readHeaderMs }: ConnectionTimes): void {
   server.on('session', (session: ServerHttp2Session) => {
     let open = 0;
     let timer = setTimeout(() => session.close(), readHeaderMs);
     session.on('stream', (stream) => {
       open++;
       clearTimeout(timer);
+      if (open === crowdedStreams) session.close();
       stream.once('close', () => {
         open--;
         if (open > 0 || session.closed) return;

@@ -12,7 +12,7 @@ import { untilAborted } from '#client/until-aborted.ts';
 import type { ApiServer } from '../api-server.ts';
 import { parseRequestInfo } from '../rest/request-info.ts';
 import { BodyReader } from './body-reader.ts';
-import { type ConnectionTimes, closeIdleSessions, connectionLimits, defaultTimes } from './connection-limits.ts';
+import { type ConnectionTimes, connectionLimits, defaultTimes, limitSessions } from './connection-limits.ts';
 import { OpenConnections } from './open-connections.ts';
 import { pemCertificates } from './pem-certificates.ts';
 import { type Serving, serve } from './serve-request.ts';
@@ -78,7 +78,7 @@ export async function listen(server: ApiServer, options: ListenerOptions, log: S
       return wantsWebSocketWatch(info, method, headers) || server.upgrades(info);
     },
   });
-  closeIdleSessions(http, times);
+  limitSessions(http, times);
   http.on('session', (session) =>
     session.on('error', (error) => log.debug({ err: error }, 'HTTP/2 session ended with an error')),
   );
