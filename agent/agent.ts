@@ -24,6 +24,7 @@ import { execFile } from './host/exec.ts';
 import { createKernelLog } from './host/kernel-log.ts';
 import { machineProcesses } from './host/processes.ts';
 import { createKubelet, kubeletSelections } from './kubelet/kubelet.ts';
+import type { KubeletAuthSettings } from './kubelet/options.ts';
 import { addMetric } from './kubelet/server/metrics.ts';
 import { createNodeNetwork } from './network/node-network.ts';
 import { createProxy } from './proxy/proxy.ts';
@@ -57,6 +58,8 @@ export interface AgentOptions {
   tlsCertFile: string;
   tlsKeyFile: string;
   clientCaFile: string;
+  /** Who may ask the kubelet's API. */
+  kubeletAuth: KubeletAuthSettings;
   maxPods: number;
   /** How often a running pod is looked at anew. */
   syncFrequencyMs: number;
@@ -203,6 +206,7 @@ function agentParts({ options, apiServerHost, clients, runtime, clock, log, sign
         key: readFileSync(options.tlsKeyFile, 'utf8'),
         clientCa: readFileSync(options.clientCaFile, 'utf8'),
       },
+      auth: options.kubeletAuth,
       clusterDns: [options.clusterDns],
       clusterDomain: options.clusterDomain,
       resolvConf: options.resolvConf,

@@ -10,6 +10,7 @@ import { addAuthenticationFlags } from './authentication-flags.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
 import { cidr, count, durationMs, listOf, port, portRange } from './flags.ts';
+import { addKubeletAuthFlags } from './kubelet-auth-flags.ts';
 
 /** Adds the commands to `program`. */
 export function createClusterCommands(program: Command): void {
@@ -106,8 +107,7 @@ function serverCommand(program: Command): void {
 }
 
 function agentCommand(program: Command): void {
-  program
-    .command('agent')
+  addKubeletAuthFlags(program.command('agent'))
     .description('run a node: kubelet, service rules, pod network, cluster DNS')
     .requiredOption('--kubeconfig <file>', "the node's credentials (tinker node-credentials)")
     .requiredOption('--client-ca-file <file>', "the cluster's CA")

@@ -2,6 +2,7 @@
 
 import type { AuthorizationMode } from '#control/apiserver/authorization/mode-names.ts';
 import type { AuthenticationFlags } from './authentication-flags.ts';
+import type { KubeletAuthFlags } from './kubelet-auth-flags.ts';
 
 /** The flags of `tinker server`. */
 export interface ServerFlags extends AuthenticationFlags {
@@ -31,7 +32,7 @@ export interface ServerFlags extends AuthenticationFlags {
 }
 
 /** The flags of `tinker agent`. */
-export interface AgentFlags {
+export interface AgentFlags extends KubeletAuthFlags {
   kubeconfig: string;
   clientCaFile: string;
   tlsCertFile: string;

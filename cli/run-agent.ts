@@ -8,6 +8,7 @@ import { systemClock } from '#client/clock.ts';
 import { checkAddress, checkFile, checkFolder, checkNodeName, firstAddress } from './checks.ts';
 import type { AgentFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
+import { kubeletAuth } from './kubelet-auth-flags.ts';
 
 const defaultEndpoints: Record<string, string> = {
   containerd: 'unix:///run/containerd/containerd.sock',
@@ -45,6 +46,7 @@ export async function agent(flags: AgentFlags): Promise<void> {
         sandboxImage: flags.podInfraContainerImage,
         clusterDns: checkAddress('--cluster-dns', flags.clusterDns),
         tlsKeyFile: flags.tlsPrivateKeyFile,
+        kubeletAuth: kubeletAuth(flags),
         metrics,
       },
       log,

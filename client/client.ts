@@ -9,6 +9,8 @@ import type {
   SubjectAccessReviewSpec,
   SubjectAccessReviewStatus,
   TokenRequest,
+  TokenReviewSpec,
+  TokenReviewStatus,
 } from '#api/types.generated.ts';
 import type { TransportRequest, TransportResponse } from './transport.ts';
 
@@ -93,6 +95,8 @@ export interface Client {
   createToken(serviceAccount: ObjectName, request: Pick<TokenRequest, 'spec'>): Promise<TokenRequest>;
   /** Asks whether somebody may do something: `POST subjectaccessreviews`. @throws ApiError */
   reviewAccess(spec: SubjectAccessReviewSpec): Promise<SubjectAccessReviewStatus>;
+  /** Asks whose a token is: `POST tokenreviews`. @throws ApiError */
+  reviewToken(spec: TokenReviewSpec): Promise<TokenReviewStatus>;
   /** `GET <resource>/scale`, of a built-in resource or of any row of a catalog. @throws ApiError */
   getScale(resource: ResourceId | Resource, name: ObjectName): Promise<Scale>;
   /** Any other request, answered as bytes; for discovery, logs and kinds outside the table. */

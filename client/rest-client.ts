@@ -11,7 +11,7 @@ import { apiVersionOf } from '#api/meta.ts';
 import { createResourceCatalog, type ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
 import { ApiError, failure } from '#api/status.ts';
-import type { DeleteOptions, Scale, Status, SubjectAccessReview, TokenRequest } from '#api/types.generated.ts';
+import type { DeleteOptions, Scale, Status, SubjectAccessReview, TokenRequest, TokenReview } from '#api/types.generated.ts';
 import type { Client, ListOptions, Patch, ResourceClient, WatchOptions } from './client.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { withRetryAfter } from './retry-after.ts';
@@ -87,6 +87,11 @@ export function createClient(
       const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', spec };
       const answer = await call<SubjectAccessReview>('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', review);
       return answer.status ?? { allowed: false };
+    },
+    async reviewToken(spec) {
+      const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec };
+      const answer = await call<TokenReview>('POST', '/apis/authentication.k8s.io/v1/tokenreviews', review);
+      return answer.status ?? {};
     },
     getScale: (resource, name) =>
       call<Scale>('GET', path(typeof resource === 'string' ? catalog.builtIn(resource) : resource, name, 'scale')),

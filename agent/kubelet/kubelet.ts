@@ -17,6 +17,7 @@ import { kubeletPaths } from './paths.ts';
 import type { Pleg } from './pod/pleg.ts';
 import type { PodSet } from './pod/pod-set.ts';
 import { createPodParts } from './pod-parts.ts';
+import { createKubeletAuth } from './server/auth/create-kubelet-auth.ts';
 import { kubeletConfiguration } from './server/configz.ts';
 import { serveKubelet } from './server/server.ts';
 import { runSyncLoop } from './sync-loop.ts';
@@ -78,6 +79,7 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
       observeNode: nodeParts.observeNode,
       cgroups: nodeParts.cgroups,
       cgroupRoot: options.cgroupRoot,
+      auth: createKubeletAuth(deps, options),
       startedMs: clock.now(),
       configuration: kubeletConfiguration(options),
     },

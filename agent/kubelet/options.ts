@@ -16,12 +16,31 @@ export interface KubeletServing {
   clientCa: string;
 }
 
+/** Who may ask the kubelet's API. Defaults: those of upstream's KubeletConfiguration. */
+export interface KubeletAuthSettings {
+  /** `--anonymous-auth`. Default false. */
+  anonymous?: boolean | undefined;
+  /** `--authentication-token-webhook`. Default true. */
+  tokenWebhook?: boolean | undefined;
+  /** `--authentication-token-webhook-cache-ttl`. Default 2 min. */
+  tokenCacheMs?: number | undefined;
+  /** `--authorization-mode`. Default Webhook. */
+  mode?: 'AlwaysAllow' | 'Webhook' | undefined;
+  /** `--authorization-webhook-cache-authorized-ttl`. Default 5 min. */
+  authorizedCacheMs?: number | undefined;
+  /** `--authorization-webhook-cache-unauthorized-ttl`. Default 30 s. */
+  unauthorizedCacheMs?: number | undefined;
+}
+
+type SettledAuth = { [Name in keyof KubeletAuthSettings]-?: NonNullable<KubeletAuthSettings[Name]> };
+
 /** The kubelet's options; what is absent has upstream's default. */
 export interface KubeletOptions {
   nodeName: string;
   /** One address, or one per IP family. */
   nodeIps: readonly string[];
   serving: KubeletServing;
+  auth?: KubeletAuthSettings | undefined;
   clusterDns: readonly string[];
   /** Default /var/lib/tinkernetes/kubelet, laid out as upstream's /var/lib/kubelet. */
   dataDir?: string | undefined;
@@ -60,7 +79,9 @@ export interface KubeletOptions {
 export const kubeletVersion = 'v1.36.0+tinkernetes0.1.0';
 
 type Settled = {
-  [Name in keyof Omit<KubeletOptions, 'registerWithTaints' | 'evictionHard' | 'serving'>]-?: NonNullable<KubeletOptions[Name]>;
+  [Name in keyof Omit<KubeletOptions, 'registerWithTaints' | 'evictionHard' | 'serving' | 'auth'>]-?: NonNullable<
+    KubeletOptions[Name]
+  >;
 };
 
 /** The options with every default filled in. */
@@ -68,6 +89,7 @@ export interface ResolvedOptions extends Settled {
   registerWithTaints: readonly Taint[] | undefined;
   evictionHard: PressureThresholds;
   serving: KubeletServing & { address: string; port: number };
+  auth: SettledAuth;
 }
 
 /** The options with every default filled in. Pure. */
@@ -93,6 +115,14 @@ export function withDefaults(options: KubeletOptions): ResolvedOptions {
     serializeImagePulls: options.serializeImagePulls ?? true,
     containerLogMaxBytes: options.containerLogMaxBytes ?? 10 * 1024 * 1024,
     containerLogMaxFiles: options.containerLogMaxFiles ?? 5,
+    auth: {
+      anonymous: options.auth?.anonymous ?? false,
+      tokenWebhook: options.auth?.tokenWebhook ?? true,
+      tokenCacheMs: options.auth?.tokenCacheMs ?? 120_000,
+      mode: options.auth?.mode ?? 'Webhook',
+      authorizedCacheMs: options.auth?.authorizedCacheMs ?? 300_000,
+      unauthorizedCacheMs: options.auth?.unauthorizedCacheMs ?? 30_000,
+    },
     serving: { ...options.serving, address: options.serving.address ?? '0.0.0.0', port: options.serving.port ?? 10250 },
   };
 }

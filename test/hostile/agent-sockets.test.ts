@@ -8,6 +8,8 @@ import { after, before, describe, it } from 'node:test';
 import { connect as connectTls, TLSSocket } from 'node:tls';
 import fc from 'fast-check';
 import { pino } from 'pino';
+import { KubeletAuth } from '#agent/kubelet/server/auth/kubelet-auth.ts';
+import type { Reviews } from '#agent/kubelet/server/auth/reviews.ts';
 import { type ServerDeps, serveKubelet } from '#agent/kubelet/server/server.ts';
 import {
   closeServer,
@@ -56,6 +58,8 @@ async function startKubelet(): Promise<Target> {
     nowMs,
   );
   const port = await freePort();
+  // Who has a certificate may do everything, no token is known.
+  const reviews: Reviews = { token: async () => ({ authenticated: false }), access: async () => ({ allowed: true }) };
   // The parts of a kubelet that its server needs in these tests. It has no pods.
   const deps = {
     log,
@@ -64,6 +68,7 @@ async function startKubelet(): Promise<Target> {
     runtimeName: 'containerd',
     workers: () => [],
     startedMs: nowMs,
+    auth: new KubeletAuth(reviews, log, { nodeName: 'node', anonymous: false, tokenWebhook: true, mode: 'Webhook' }),
   } as unknown as ServerDeps;
   const stop = new AbortController();
   const ended = serveKubelet(

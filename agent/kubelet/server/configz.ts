@@ -12,14 +12,22 @@ export function kubeletConfiguration(options: ResolvedOptions): object {
     const [minutes, rest] = [Math.floor(all / 60), all % 60];
     return minutes === 0 ? `${rest}s` : `${minutes}m${rest}s`;
   };
-  const { evictionHard, serving } = options;
+  const { evictionHard, serving, auth } = options;
   return {
     kind: 'KubeletConfiguration',
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     address: serving.address,
     port: serving.port,
     readOnlyPort: 0,
-    authentication: { x509: {}, webhook: { enabled: false }, anonymous: { enabled: false } },
+    authentication: {
+      x509: {},
+      webhook: { enabled: auth.tokenWebhook, cacheTTL: seconds(auth.tokenCacheMs) },
+      anonymous: { enabled: auth.anonymous },
+    },
+    authorization: {
+      mode: auth.mode,
+      webhook: { cacheAuthorizedTTL: seconds(auth.authorizedCacheMs), cacheUnauthorizedTTL: seconds(auth.unauthorizedCacheMs) },
+    },
     clusterDomain: options.clusterDomain,
     clusterDNS: options.clusterDns,
     syncFrequency: seconds(options.syncFrequencyMs),

@@ -2,22 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ContainerStatus } from '#api/types.generated.ts';
 import { aPod } from '../pods.testing.ts';
-import { authorizeSubject } from './auth.ts';
 import { logContainerId } from './log-target.ts';
 import { parseStreamPath } from './upgrade.ts';
 import { webSocketHandling } from './websocket.ts';
-
-describe('who may ask the kubelet', () => {
-  const cases: [string, Parameters<typeof authorizeSubject>[0], string][] = [
-    ['an administrator', { CN: 'kubernetes-admin', O: 'system:masters' }, 'allowed'],
-    ['the API server', { CN: 'kube-apiserver-kubelet-client' }, 'allowed'],
-    ['one group of several', { CN: 'x', O: ['a', 'system:masters'] }, 'allowed'],
-    ['another node', { CN: 'system:node:other', O: 'system:nodes' }, 'forbidden'],
-    ['a user', { CN: 'jane', O: 'devs' }, 'forbidden'],
-    ['nobody', {}, 'forbidden'],
-  ];
-  for (const [name, subject, kind] of cases) it(`${name} is ${kind}`, () => assert.equal(authorizeSubject(subject).kind, kind));
-});
 
 describe('stream paths', () => {
   const cases: [string, object | undefined][] = [

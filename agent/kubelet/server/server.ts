@@ -7,8 +7,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import type { Express, Request, Response } from 'express';
 import express from 'express';
 import type { Logger } from 'pino';
@@ -16,13 +16,14 @@ import type { Cgroups } from '#agent/host/cgroup.ts';
 import { guardListener, httpLimits } from '#agent/host/listener.ts';
 import type { ContainerRuntime } from '#agent/runtime/runtime.ts';
 import { isNotFound } from '#agent/runtime/runtime.ts';
+import { withoutToken } from '#api/bearer-token.ts';
 import type { Clock } from '#client/clock.ts';
 import { untilAborted } from '#client/until-aborted.ts';
 import { messageText } from '../errors.ts';
 import type { NodeObservation } from '../node/node-status.ts';
 import type { KubeletServing } from '../options.ts';
 import type { PodLookup } from '../pod/pod-set.ts';
-import { authorize, forbiddenText } from './auth.ts';
+import { type KubeletAuth, kubeletRequest } from './auth/kubelet-auth.ts';
 import { queryOf, readLogQuery } from './log-query.ts';
 import { readLog } from './log-reader.ts';
 import { logContainerId } from './log-target.ts';
@@ -45,6 +46,8 @@ export interface ServerDeps {
   observeNode(): Promise<NodeObservation>;
   cgroups: Cgroups;
   cgroupRoot: string;
+  /** Who may ask. */
+  auth: Pick<KubeletAuth, 'check'>;
   startedMs: number;
   /** For `/configz`. */
   configuration: object;
@@ -61,7 +64,8 @@ export async function serveKubelet(
   serving: KubeletServing & { address: string; port: number },
   signal: AbortSignal,
 ): Promise<void> {
-  const app = kubeletApp(deps, signal);
+  let trust = (_socket: Socket): void => undefined;
+  const app = kubeletApp(deps, signal, (socket) => trust(socket));
   const server = createServer(
     {
       cert: serving.certificate,
@@ -79,12 +83,10 @@ export async function serveKubelet(
     app,
   );
   const guard = guardListener(server, 'kubelet', deps);
-  server.on('secureConnection', (socket: TLSSocket) => {
-    if (authorize(socket).kind === 'allowed') guard.trust(socket);
-  });
+  trust = (socket) => guard.trust(socket);
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    void upgrade(deps, request, socket, head).catch((error: unknown) => {
+    void upgrade(deps, request, socket, head, trust).catch((error: unknown) => {
       if (!(error instanceof UpgradeError))
         deps.log.warn({ err: error, url: request.url?.split('?')[0] }, 'a stream could not be opened');
       refuseUpgrade(socket, error instanceof UpgradeError ? error.status : 500, messageText(error));
@@ -103,10 +105,19 @@ export async function serveKubelet(
   server.closeAllConnections();
 }
 
-async function upgrade(deps: ServerDeps, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-  const verdict = authorize(socket as TLSSocket);
-  if (verdict.kind === 'unauthorized') throw new UpgradeError(401, 'Unauthorized');
-  if (verdict.kind === 'forbidden') throw new UpgradeError(403, forbiddenText(verdict.user, request.method ?? ''));
+async function upgrade(
+  deps: ServerDeps,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  trust: (socket: Socket) => void,
+): Promise<void> {
+  const verdict = await deps.auth.check(kubeletRequest(request, deps.clock.now()));
+  if (verdict.kind === 'refused') throw new UpgradeError(verdict.status, verdict.text.trimEnd());
+  trust(request.socket);
+  // Nothing behind this sees the token.
+  const offered = request.headers['sec-websocket-protocol'];
+  if (offered !== undefined) request.headers['sec-websocket-protocol'] = withoutToken(offered);
   const target = parseStreamPath(request.url ?? '/');
   if (target === undefined) throw new UpgradeError(404, '404 page not found');
   const isWebSocket = (request.headers.upgrade ?? '').toLowerCase() === 'websocket';
@@ -117,18 +128,24 @@ async function upgrade(deps: ServerDeps, request: IncomingMessage, socket: Duple
   else await relayUpgrade(request, socket, head, url);
 }
 
-/** The handlers of all paths but the streams, which are upgrades. @param signal ends logs that are followed */
-export function kubeletApp(deps: ServerDeps, signal: AbortSignal): Express {
+/**
+ * The handlers of all paths but the streams, which are upgrades.
+ * @param signal ends logs that are followed
+ * @param trust told of the connections of clients that may ask
+ */
+export function kubeletApp(deps: ServerDeps, signal: AbortSignal, trust: (socket: Socket) => void = () => undefined): Express {
   const app = express();
   app.disable('x-powered-by');
-  app.use((request, response, next) => {
-    const verdict = authorize(request.socket as TLSSocket);
-    if (verdict.kind === 'allowed') next();
-    else {
+  // What a path is called decides who may ask for it: `/PODS` is another one.
+  app.enable('case sensitive routing');
+  app.use(async (request, response, next) => {
+    const verdict = await deps.auth.check(kubeletRequest(request, deps.clock.now()));
+    if (verdict.kind === 'allowed') {
+      trust(request.socket);
+      next();
+    } else {
       // A client that is refused must not keep a connection open.
-      response.set('connection', 'close').type('text');
-      if (verdict.kind === 'unauthorized') response.status(401).send('Unauthorized');
-      else response.status(403).send(forbiddenText(verdict.user, request.method));
+      response.set('connection', 'close').type('text').status(verdict.status).send(verdict.text);
     }
   });
   app.get(

@@ -4,9 +4,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import { withoutToken } from '#api/bearer-token.ts';
 import type { Credentials } from '../authentication/authentication.ts';
 import type { CertificateSigner, ClientCertificate } from '../authentication/authenticator.ts';
-import { withoutToken } from '../authentication/bearer-token.ts';
 import { leadsTo } from '../authentication/client-certificate.ts';
 import { headerValues } from '../authentication/header-values.ts';
 
