@@ -7,11 +7,29 @@
 import type { Quantity } from '../json.ts';
 import { ownValue } from '../own-value.ts';
 import { type NodeIdentity, type NodeMatcher, nodeSelector } from '../pod/node-selector.ts';
-import type { ObjectReference, PersistentVolume, PersistentVolumeClaim } from '../types.generated.ts';
+import type { ObjectReference, PersistentVolume, PersistentVolumeClaim, StorageClass } from '../types.generated.ts';
 import { storageClassName } from './claim-classes.ts';
 
+/** Of claims: they have been bound once. Whoever points at nothing after that has lost its data. */
+export const bindCompletedAnnotation = 'pv.kubernetes.io/bind-completed';
 /** Of volumes and claims: the controller made the reference, not a user (who "pre-binds"). */
 export const boundByControllerAnnotation = 'pv.kubernetes.io/bound-by-controller';
+/** Of claims: the node that the scheduler has chosen for the first pod; a provisioner makes the volume for it. */
+export const selectedNodeAnnotation = 'volume.kubernetes.io/selected-node';
+/** Of claims: who shall make the volume. */
+export const provisionerAnnotation = 'volume.kubernetes.io/storage-provisioner';
+/** The older name of {@link provisionerAnnotation}, which is still written beside it. */
+export const betaProvisionerAnnotation = 'volume.beta.kubernetes.io/storage-provisioner';
+/** Of volumes: who made it. */
+export const provisionedByAnnotation = 'pv.kubernetes.io/provisioned-by';
+/** Of volumes and claims: the CSI driver that stands in for a volume plugin which was part of Kubernetes. */
+export const migratedToAnnotation = 'pv.kubernetes.io/migrated-to';
+/** Of volumes: the size of the file system before the volume grew; the claim shows it until the kubelet has resized. */
+export const preResizeCapacityAnnotation = 'volume.alpha.kubernetes.io/pre-resize-capacity';
+/** Keeps a provisioned volume until its provisioner has removed what it stands for. */
+export const provisionerFinalizer = 'external-provisioner.volume.kubernetes.io/finalizer';
+/** The same, of volumes that the controller itself provisioned. */
+export const inTreeFinalizer = 'kubernetes.io/pv-controller';
 
 /** The annotation's value; undefined where there is none. */
 export const annotation = ({ metadata }: PersistentVolume | PersistentVolumeClaim, name: string): string | undefined =>
@@ -30,9 +48,19 @@ export const volumeCapacity = ({ spec }: PersistentVolume): Quantity => ownValue
 /** `Filesystem` or `Block`. */
 export const volumeModeOf = ({ spec }: PersistentVolume | PersistentVolumeClaim): string => spec?.volumeMode ?? 'Filesystem';
 
+/** Whether claims of the class wait for a pod: the scheduler, which knows the node, then has them bound or provisioned. */
+export const waitsForConsumer = (storageClass: StorageClass | undefined): boolean =>
+  storageClass?.volumeBindingMode === 'WaitForFirstConsumer';
+
 /** Whether the volume has all access modes that the claim asks for. */
 export const hasAccessModes = ({ spec: wanted }: PersistentVolumeClaim, { spec }: PersistentVolume): boolean =>
   (wanted?.accessModes ?? []).every((mode) => (spec?.accessModes ?? []).includes(mode));
+
+/** The key of the claim that the volume names; undefined: it names none. */
+export function claimKeyOf({ spec }: PersistentVolume): string | undefined {
+  const ref = spec?.claimRef;
+  return ref === undefined || ref === null ? undefined : `${ref.namespace ?? ''}/${ref.name ?? ''}`;
+}
 
 /** Whether the volume is bound to the claim, or reserved for it (then the reference may lack the UID). */
 export function isBoundToClaim({ spec }: PersistentVolume, { metadata }: PersistentVolumeClaim): boolean {

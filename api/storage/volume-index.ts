@@ -9,7 +9,15 @@ import type { NodeIdentity } from '../pod/node-selector.ts';
 import { compareQuantity, type ParsedQuantity, parseQuantity } from '../quantity.ts';
 import { type LabelMatcher, labelMatcher, matchesLabels } from '../selector.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '../types.generated.ts';
-import { classOf, isBoundToClaim, requestedStorage, volumeCapacity, volumeFitsNode, volumeModeOf } from './binding.ts';
+import {
+  claimKeyOf,
+  classOf,
+  isBoundToClaim,
+  requestedStorage,
+  volumeCapacity,
+  volumeFitsNode,
+  volumeModeOf,
+} from './binding.ts';
 
 /** How to look for a volume. */
 export interface MatchOptions {
@@ -174,11 +182,6 @@ const hasAll = ({ modes }: Group, { spec }: PersistentVolumeClaim): boolean =>
 /** Only these are chosen freely. What will soon be available is left alone: binding it would most likely be refused. */
 const isAvailable = ({ status, metadata }: PersistentVolume): boolean =>
   status?.phase === 'Available' && metadata.deletionTimestamp === undefined;
-
-function claimKeyOf({ spec }: PersistentVolume): string | undefined {
-  const ref = spec?.claimRef;
-  return ref === undefined ? undefined : `${ref.namespace ?? ''}/${ref.name ?? ''}`;
-}
 
 const kindOf = (object: PersistentVolume | PersistentVolumeClaim): string =>
   JSON.stringify([classOf(object), volumeModeOf(object), object.spec?.volumeAttributesClassName ?? '']);

@@ -32,6 +32,7 @@ import type { NodeIpamOptions } from './node-ipam.ts';
 import { nodeIpamController } from './node-ipam.ts';
 import type { NodeLifecycleOptions } from './node-lifecycle.ts';
 import { nodeLifecycleController } from './node-lifecycle.ts';
+import { persistentVolumeBinder } from './persistent-volume/binder.ts';
 import type { PodGcOptions } from './pod-gc.ts';
 import { podGcController } from './pod-gc.ts';
 import { pvProtectionController } from './pv-protection.ts';
@@ -125,6 +126,7 @@ export function controllers(
         ]),
     csrCleanerController(as('csrcleaner', 'certificate-controller')),
     podGcController(as('pod-garbage-collector'), options),
+    persistentVolumeBinder(as('persistentvolume-controller', 'persistent-volume-binder')),
     pvProtectionController(as('pv-protection-controller')),
     pvcProtectionController(as('pvc-protection-controller')),
     vacProtectionController(as('volumeattributesclass-protection-controller')),

@@ -22,6 +22,11 @@ kind: PersistentVolumeClaim
 metadata: {name: data, namespace: default}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 ---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: waiting, namespace: default}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}, storageClassName: other}
+---
 apiVersion: resource.k8s.io/v1
 kind: ResourceClaim
 metadata: {name: gpu, namespace: default}
@@ -48,27 +53,32 @@ describe('kubectl', () => {
 
   it('makes, shows and describes them', async () => {
     const made = await kubectl('create --validate=false -f -', manifest);
-    assert.equal(made.split('\n').filter((line) => line.endsWith(' created')).length, 5, made);
+    assert.equal(made.split('\n').filter((line) => line.endsWith(' created')).length, 6, made);
+    await world.rest();
     assert.match(
       await kubectl('get sc'),
       /NAME +PROVISIONER +RECLAIMPOLICY +VOLUMEBINDINGMODE +ALLOWVOLUMEEXPANSION +AGE\nfast \(default\) +disk\.example\.com +Delete +Immediate +true/,
     );
     assert.match(
       await kubectl('get pv'),
-      /NAME +CAPACITY +ACCESS MODES +RECLAIM POLICY +STATUS +CLAIM +STORAGECLASS +VOLUMEATTRIBUTESCLASS +REASON +AGE\nvol +1Gi +RWO,ROX +Retain +Pending +fast +<unset> /,
+      /NAME +CAPACITY +ACCESS MODES +RECLAIM POLICY +STATUS +CLAIM +STORAGECLASS +VOLUMEATTRIBUTESCLASS +REASON +AGE\nvol +1Gi +RWO,ROX +Retain +Bound +default\/data +fast +<unset> /,
     );
     assert.match(
       await kubectl('get pvc -o wide'),
-      /NAME +STATUS +VOLUME +CAPACITY +ACCESS MODES +STORAGECLASS +VOLUMEATTRIBUTESCLASS +AGE +VOLUMEMODE\ndata +Pending +fast +<unset> +\S+ +Filesystem/,
+      /NAME +STATUS +VOLUME +CAPACITY +ACCESS MODES +STORAGECLASS +VOLUMEATTRIBUTESCLASS +AGE +VOLUMEMODE\ndata +Bound +vol +1Gi +RWO,ROX +fast +<unset> +\S+ +Filesystem[^]*waiting +Pending +other /,
     );
     assert.match(await kubectl('get resourceclaims,resourceslices'), /gpu +pending[\s\S]*slice +n1 +gpu\.example\.com +p /);
     assert.match(
       await kubectl('describe pvc data'),
-      /StorageClass: +fast\nStatus: +Pending[\s\S]*Finalizers: +\[kubernetes\.io\/pvc-protection\][\s\S]*Used By: +<none>/,
+      /StorageClass: +fast\nStatus: +Bound\nVolume: +vol\n[\s\S]*Finalizers: +\[kubernetes\.io\/pvc-protection\][\s\S]*Used By: +<none>/,
     );
     assert.match(
       await kubectl('describe pv vol'),
       /Reclaim Policy: +Retain\n[\s\S]*Type: +HostPath \(bare host directory volume\)\n +Path: +\/data/,
+    );
+    assert.match(
+      await kubectl('describe pvc waiting'),
+      /Warning +ProvisioningFailed +\S+ .*persistentvolume-controller +storageclass\.storage\.k8s\.io "other" not found/,
     );
     assert.match(await kubectl('describe sc fast'), /IsDefaultClass: +Yes\n[\s\S]*AllowVolumeExpansion: +True/);
   });
@@ -78,7 +88,7 @@ describe('kubectl', () => {
     assert.match(await kubectl(`patch pv vol -p ${patch}`), /spec\.nfs: Forbidden: may not specify more than 1 volume type/);
     const grow = '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}';
     assert.match(
-      await kubectl(`patch pvc data -p ${grow}`),
+      await kubectl(`patch pvc waiting -p ${grow}`),
       /spec is immutable after creation except resources\.requests and volumeAttributesClassName for bound claims/,
     );
   });

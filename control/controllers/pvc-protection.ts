@@ -13,6 +13,7 @@ import type { PersistentVolumeClaim, Pod } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
+import { claimKeysOf } from './pods-by-claim.ts';
 import { planFinalizer } from './protection-finalizer.ts';
 
 /** Makes the PVC protection controller. */
@@ -23,8 +24,8 @@ export const pvcProtectionController = ({ client, caches, log }: ControllerDeps)
     {
       resource: 'pods',
       keys: (pod, previous) => [
-        ...claimsOf(pod),
-        ...(previous !== undefined && previous.metadata.uid !== pod.metadata.uid ? claimsOf(previous) : []),
+        ...claimKeysOf(pod),
+        ...(previous !== undefined && previous.metadata.uid !== pod.metadata.uid ? claimKeysOf(previous) : []),
       ],
     },
   ],
@@ -49,14 +50,6 @@ export const pvcProtectionController = ({ client, caches, log }: ControllerDeps)
     return done;
   },
 });
-
-/** The keys of all claims that a pod uses. */
-function claimsOf(pod: Pod): string[] {
-  return (pod.spec.volumes ?? []).flatMap((volume) => {
-    const name = volumeClaimName(pod, volume);
-    return name === undefined ? [] : [`${pod.metadata.namespace ?? ''}/${name}`];
-  });
-}
 
 /**
  * Whether the pod keeps the claim from being removed. A pod without a node does not: no kubelet starts a pod with a claim that is being

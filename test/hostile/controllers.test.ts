@@ -253,8 +253,18 @@ const goodObjects: readonly Placed[] = [
   }),
   // It counts what no absurd object is: those would count with good reason.
   good('resourcequotas', 'quota', { spec: { hard: { secrets: '10' } } }),
-  good('persistentvolumes', 'pv', { spec: { hostPath: { path: '/x' } } }),
-  good('persistentvolumeclaims', 'pvc', { spec: { accessModes: ['ReadWriteOnce'] } }),
+  good('persistentvolumes', 'pv', {
+    spec: {
+      hostPath: { path: '/x' },
+      accessModes: ['ReadWriteOnce'],
+      capacity: { storage: '1Gi' },
+      storageClassName: 'of-the-good',
+    },
+    status: { phase: 'Available' },
+  }),
+  good('persistentvolumeclaims', 'pvc', {
+    spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, storageClassName: 'of-the-good' },
+  }),
   good('volumeattributesclasses.storage.k8s.io', 'vac', { driverName: 'x' }),
   good('clusterroles.rbac.authorization.k8s.io', 'all', {
     rules: [],

@@ -5,8 +5,8 @@
  */
 
 import { storageClassName } from '#api/storage/claim-classes.ts';
+import { defaultClass } from '#api/storage/default-class.ts';
 import type { PersistentVolumeClaim, StorageClass } from '#api/types.generated.ts';
-import { defaultClass } from '../../kinds/storage/storageclass/default-class.ts';
 import { type AdmissionPlugin, concerns } from '../plugin.ts';
 
 /** Refuses nothing. */

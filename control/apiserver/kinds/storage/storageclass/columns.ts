@@ -1,8 +1,9 @@
 /** Columns of StorageClasses. Source: upstream `pkg/printers/internalversion/printers.go`. */
+
+import { isDefaultClass } from '#api/storage/default-class.ts';
 import type { StorageClass } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
-import { isDefaultClass } from './default-class.ts';
 
 export const storageClassColumns: TableColumns<StorageClass> = {
   columns: [

@@ -1,5 +1,5 @@
 /** Which storage class a claim gets that names none. Source: upstream `pkg/volume/util/storageclass.go`. */
-import type { StorageClass } from '#api/types.generated.ts';
+import type { StorageClass } from '../types.generated.ts';
 
 const annotations = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class'];
 

@@ -1,0 +1,95 @@
+/**
+ * Volumes, claims and their pods as the binder knows them: what the caches say, and what it has written itself since. Without its own writes it would
+ * take an object for unbound that it has just bound, and every such turn would end in a conflict.
+ *
+ * Source: kubernetes `pkg/controller/volume/persistentvolume/pv_controller_base.go` (storeObjectUpdate).
+ */
+import { keyOf } from '#api/meta.ts';
+import { isPodTerminal } from '#api/pod/conditions.ts';
+import { VolumeIndex } from '#api/storage/volume-index.ts';
+import type { PersistentVolume, PersistentVolumeClaim, Pod } from '#api/types.generated.ts';
+import type { Caches } from '#client/controller.ts';
+import { PodsByClaim } from '../pods-by-claim.ts';
+
+type Stored = PersistentVolume | PersistentVolumeClaim;
+
+/** Kept current by the controller's watches. Objects are shared, never changed. */
+export class StorageState {
+  /** Told of a volume that cannot be indexed, and that no claim gets therefore. */
+  readonly #unusable: (volume: PersistentVolume, error: unknown) => void;
+  readonly #caches: Caches;
+  readonly #index = new VolumeIndex();
+  /** Own writes that the caches do not have yet. */
+  readonly #written = new Map<string, Stored>();
+  readonly #pods = new PodsByClaim();
+
+  constructor(caches: Caches, unusable: (volume: PersistentVolume, error: unknown) => void) {
+    this.#caches = caches;
+    this.#unusable = unusable;
+  }
+
+  volume(name: string): PersistentVolume | undefined {
+    return this.#newest(name, this.#caches.cache('persistentvolumes').get(name));
+  }
+
+  claim(key: string): PersistentVolumeClaim | undefined {
+    return this.#newest(key, this.#caches.cache('persistentvolumeclaims').get(key));
+  }
+
+  /** The volume for the claim, as it is now. @throws QuantityError, SelectorError the claim cannot be read */
+  find(claim: PersistentVolumeClaim, options: { delayBinding: boolean }): PersistentVolume | undefined {
+    return this.#index.find(claim, options);
+  }
+
+  /** Pods that use the claim and have not ended, sorted by name. */
+  pods(claimKey: string): Pod[] {
+    return this.#pods
+      .of(claimKey)
+      .filter((pod) => !isPodTerminal(pod))
+      .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  }
+
+  /** A volume changed or was deleted: looks it up. */
+  volumeChanged(name: string): void {
+    const volume = this.volume(name);
+    if (volume === undefined) this.#index.remove(name);
+    else this.#put(volume);
+  }
+
+  podChanged(pod: Pod, previous: Pod | undefined): void {
+    this.#pods.changed(pod, previous, this.#caches.cache('pods').get(keyOf(pod)) !== undefined);
+  }
+
+  /** The volume is being bound: nobody else gets it meanwhile. {@link volumeChanged} takes it back. */
+  reserve(volume: PersistentVolume): void {
+    this.#put(volume);
+  }
+
+  /** Takes note of what the server stored. */
+  wrote<T extends Stored>(object: T): T {
+    this.#written.set(keyOf(object), object);
+    if (object.kind === 'PersistentVolume') this.volumeChanged(object.metadata.name);
+    return object;
+  }
+
+  /** The newer of the two. What the cache does not have any more has been deleted, for it was there before it was written. */
+  #newest<T extends Stored>(key: string, cached: T | undefined): T | undefined {
+    const written = this.#written.get(key) as T | undefined;
+    if (written === undefined) return cached;
+    const isNewer =
+      cached !== undefined &&
+      cached.metadata.uid === written.metadata.uid &&
+      BigInt(written.metadata.resourceVersion) > BigInt(cached.metadata.resourceVersion);
+    if (isNewer) return written;
+    this.#written.delete(key);
+    return cached;
+  }
+
+  #put(volume: PersistentVolume): void {
+    try {
+      this.#index.put(volume);
+    } catch (error) {
+      this.#unusable(volume, error);
+    }
+  }
+}
