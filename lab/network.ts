@@ -63,12 +63,18 @@ async function linkExists(exec: Exec, inside: string[], link: string): Promise<b
  * leave the lab. Packets inside the lab are not translated, and neither are kubectl's connections to the control plane, which use
  * `lo`. In a translated connection, a packet that conntrack finds INVALID would arrive untranslated, and the kernel would answer
  * it with a reset.
+ *
+ * What still goes to an address of the service range when it leaves a node was translated by no rule: the Service does not have
+ * that port, or does not exist. It is refused, as it would otherwise go out to whoever answers there.
+ *
+ * Each rule is inserted before those that are listed above it.
  */
 function hostRules(lab: Lab): string[][] {
   const comment = ['-m', 'comment', '--comment', `tinkernetes lab ${lab.name}`];
   return [
     ['filter', 'FORWARD', '-i', lab.bridge, ...comment, '-j', 'ACCEPT'],
     ['filter', 'FORWARD', '-o', lab.bridge, ...comment, '-j', 'ACCEPT'],
+    ['filter', 'FORWARD', '-i', lab.bridge, '-d', lab.serviceCidr, ...comment, '-j', 'REJECT'],
     ['nat', 'POSTROUTING', '-s', lab.subnet, '!', '-d', lab.subnet, '!', '-o', lab.bridge, ...comment, '-j', 'MASQUERADE'],
   ];
 }

@@ -185,6 +185,14 @@ describe('tinker up and down', () => {
     }
   });
 
+  it('lets nothing out of a node that goes to an address of no Service', async () => {
+    const [worker] = lab.hosts;
+    assert.ok(worker);
+    const dial = `require('node:net').connect(80, '10.99.255.254').on('error', ({ code }) => console.log(code))`;
+    const { stdout } = await execFile([...nsenter(worker), process.execPath, '-e', dial]);
+    assert.equal(stdout, 'ECONNREFUSED\n');
+  });
+
   it('does not touch running programs when it is run again', async () => {
     const state = async (): Promise<unknown> => [
       [
