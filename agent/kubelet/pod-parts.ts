@@ -26,6 +26,7 @@ import { createProbes } from './probes/probes.ts';
 import { createPodCgroups } from './resources/pod-cgroups.ts';
 import { createStatusWriter } from './status/status-writer.ts';
 import type { SyncLoopParts } from './sync-loop.ts';
+import { claimSources } from './volumes/claims.ts';
 import { createPathGate } from './volumes/path-gate.ts';
 import { createServiceAccountTokens } from './volumes/token-cache.ts';
 import { createVolumes } from './volumes/volumes.ts';
@@ -55,7 +56,8 @@ export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inpu
   const tokens = createServiceAccountTokens({ client, clock, random });
   const mounts = createMounts(deps.exec);
   const gate = createPathGate(clock);
-  const volumes = createVolumes({ paths, mounts, gate, sources: { objects, tokens } });
+  const claims = claimSources(client, () => nodeParts.node()?.metadata.labels);
+  const volumes = createVolumes({ paths, mounts, gate, sources: { objects, tokens }, claims });
   const lanes = createLanes(clock, machine.cpuCount);
   const crashBackOff = createBackOff(clock, { initialMs: 10_000, maxMs: 300_000 });
   const cgroups = createPodCgroups(nodeParts.cgroups, cgroupRoot);

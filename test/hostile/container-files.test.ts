@@ -39,6 +39,7 @@ import { createObserver } from '#agent/kubelet/pod/observe.ts';
 import { aContainer, aPod, observedContainer } from '#agent/kubelet/pods.testing.ts';
 import { readLog } from '#agent/kubelet/server/log-reader.ts';
 import { createPathGate } from '#agent/kubelet/volumes/path-gate.ts';
+import { noClaims } from '#agent/kubelet/volumes/volumes.testing.ts';
 import { createVolumes } from '#agent/kubelet/volumes/volumes.ts';
 import { writeContainerLog } from '#agent/runtime/docker/container-log.ts';
 import type { ContainerRuntime, ContainerStatus } from '#agent/runtime/runtime.ts';
@@ -89,6 +90,7 @@ describe('files that containers plant', { timeout: 500_000 }, () => {
       },
       tokens: { token: async () => '', forget: () => undefined },
     },
+    claims: noClaims,
   });
   const container = aContainer('c', { terminationMessagePath: '/t', terminationMessagePolicy: 'FallbackToLogsOnError' });
   const facts = { nodeName: 'n1', hostIps: [], podIps: [], allocatable: {} };

@@ -2,6 +2,7 @@
 import type { Stats } from 'node:fs';
 import { chmod, chown } from 'node:fs/promises';
 import { type Folder, ifThere } from '#agent/host/safe-open.ts';
+import type { Pod } from '#api/types.generated.ts';
 
 const readWriteBits = 0o660;
 /** Permission bits that the fsGroup gets on files that it may not write. Source: upstream `volume_linux.go` (roMask). */
@@ -34,6 +35,13 @@ export async function giveToGroup(
   for (const { name } of await folder.list()) await giveEntry(folder, name, gid, access);
   // The folder itself comes last: its group then shows that everything below it was changed (`OnRootMismatch` relies on that).
   await giveFolderItself(folder, gid, access);
+}
+
+/** Gives a volume that the pod may write to its `fsGroup`, if it has one. @throws the file system's errors */
+export async function giveToPod(folder: Folder, { spec }: Pod): Promise<void> {
+  const { fsGroup, fsGroupChangePolicy } = spec.securityContext ?? {};
+  const policy = fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always';
+  if (fsGroup !== undefined) await giveToGroup(folder, fsGroup, 'readWrite', policy);
 }
 
 /** Sets group and permission bits of the folder alone. @throws the file system's errors */

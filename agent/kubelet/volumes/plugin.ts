@@ -6,7 +6,7 @@
  */
 import { join } from 'node:path';
 import type { Mounts } from '#agent/host/mount.ts';
-import type { Pod, Volume } from '#api/types.generated.ts';
+import type { LocalVolumeSource, Pod, Volume } from '#api/types.generated.ts';
 import type { PodFacts } from '../container/field-ref.ts';
 import type { Paths } from '../paths.ts';
 import type { PathGate } from './path-gate.ts';
@@ -55,10 +55,26 @@ export interface MountedVolume {
   isNodePath?: true;
 }
 
+/** A volume of a pod; in the place of a claim, the PersistentVolume behind it, under that one's name. */
+export interface VolumeSpec extends Volume {
+  /** A type that only PersistentVolumes have. */
+  local?: LocalVolumeSource | undefined;
+  /** The pod's claim may only be read, whatever the containers' mounts say. */
+  readOnly?: boolean | undefined;
+}
+
+/** A step before the set-up of a volume that failed, under upstream's name of that step. */
+export class MountStepError extends Error {
+  constructor(step: string, volume: string, message: string, options?: ErrorOptions) {
+    super(`${step} for volume ${JSON.stringify(volume)} : ${message}`, options);
+    this.name = 'MountStepError';
+  }
+}
+
 /** One volume of one pod that has to be set up. */
 export interface SetUpRequest {
   pod: Pod;
-  volume: Volume;
+  volume: VolumeSpec;
   /** What the node knows of the pod: addresses, allocatable resources. */
   facts: PodFacts;
   place: VolumePlace;
@@ -84,27 +100,26 @@ export interface ReconstructedVolume {
  * A type whose devices several pods share (CSI's NodeStage, then NodePublish for each pod) keeps to the same calls. `setUp`
  * waits for the attachment, stages the device if nobody did, and publishes it at the place. `tearDown` unpublishes, and unstages
  * after the last place. Which places use a device stands on disk, in the notes of each place, so a restart forgets none; the
- * plugin takes one call at a time for each device. A type that leads to another one (a claim to its PersistentVolume) hands on
- * to that plugin's `setUp` with that plugin's {@link volumePlace}. Its name is then on disk, so `tearDown` and `reconstruct` go
- * to that plugin directly.
+ * plugin takes one call at a time for each device. Claims are no type: `claims.ts` puts the PersistentVolume in their place,
+ * whose type and name are then on disk, so `tearDown` and `reconstruct` need neither claim nor API server.
  */
 export interface VolumePlugin {
   /** Upstream's name, such as `kubernetes.io/empty-dir`. Names folders on disk, so it never changes. */
   readonly name: string;
 
   /** Whether the volume is of this type. At most one plugin of the index supports a volume. Pure. */
-  supports(volume: Volume): boolean;
+  supports(volume: VolumeSpec): boolean;
 
   /**
    * Whether `setUp` is called again with each sync of the pod (about once a minute, and when the pod changes), to renew the contents.
    * Others are set up once per pod and process. Upstream's RequiresRemount. Pure.
    */
-  requiresRemount(volume: Volume): boolean;
+  requiresRemount(volume: VolumeSpec): boolean;
 
   /**
    * Makes the volume ready for containers. Doing it again changes nothing unless the contents have changed; it also completes what a
    * crash left half done. Takes as long as what it reads; a path of the node is touched for 10 s at most, by the {@link PathGate}.
-   * @throws Error with upstream's message, which the user sees in a `FailedMount` event; the next sync tries again
+   * @throws MountStepError, Error with upstream's message, which the user sees in a `FailedMount` event; the next sync tries again
    */
   setUp(request: SetUpRequest): Promise<MountedVolume>;
 

@@ -5,6 +5,7 @@ import type { ConfigMap, Pod, Secret } from '#api/types.generated.ts';
 import { systemClock } from '#client/clock.ts';
 import type { PodFacts } from '../container/field-ref.ts';
 import { kubeletPaths } from '../paths.ts';
+import type { ClaimSources } from './claims.ts';
 import { createPathGate } from './path-gate.ts';
 import type { PluginDeps, VolumePlugin } from './plugin.ts';
 import { createVolumes, type Volumes } from './volumes.ts';
@@ -37,9 +38,20 @@ export const depsIn = (folder: string, mounts: Mounts): PluginDeps => ({
   },
 });
 
+/** There are no claims. */
+export const noClaims: ClaimSources = {
+  claim: () => Promise.reject(new Error('there are no claims')),
+  volume: () => Promise.reject(new Error('there are no volumes')),
+  nodeLabels: () => ({}),
+};
+
 /** Volumes as a kubelet has them that has just started. */
-export const volumesIn = (folder: string, mounts: Mounts, plugins?: readonly VolumePlugin[]): Volumes =>
-  createVolumes(depsIn(folder, mounts), plugins);
+export const volumesIn = (
+  folder: string,
+  mounts: Mounts,
+  plugins?: readonly VolumePlugin[],
+  claims: ClaimSources = noClaims,
+): Volumes => createVolumes({ ...depsIn(folder, mounts), claims }, plugins);
 
 /** The path of the volume `v`. */
 export async function setUp(volumes: Volumes, pod: Pod): Promise<string> {

@@ -9,8 +9,9 @@ import { removeTreeBelow } from '#agent/host/remove-tree.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
 import type { PodFacts } from '../container/field-ref.ts';
 import { messageText } from '../errors.ts';
-import type { MountedVolume, PluginDeps, VolumePlugin } from './plugin.ts';
-import { volumePlace } from './plugin.ts';
+import { ClaimError, type ClaimSources, volumeSpec } from './claims.ts';
+import type { MountedVolume, PluginDeps, VolumePlugin, VolumeSpec } from './plugin.ts';
+import { MountStepError, volumePlace } from './plugin.ts';
 import { createPlugins } from './plugins/index.ts';
 import { type FoundVolume, foreignMounts, volumesOnDisk } from './volumes-on-disk.ts';
 
@@ -49,13 +50,18 @@ export interface Volumes {
   tearDownOrphan(podUid: string): Promise<void>;
 }
 
+/** What the volumes of a node are made from. */
+export interface VolumesDeps extends PluginDeps {
+  claims: ClaimSources;
+}
+
 /** The volumes of all pods on this node. @param plugins default: all types of `plugins/index.ts` */
-export function createVolumes(deps: PluginDeps, plugins: readonly VolumePlugin[] = createPlugins(deps)): Volumes {
-  const { paths, mounts, sources } = deps;
+export function createVolumes(deps: VolumesDeps, plugins: readonly VolumePlugin[] = createPlugins(deps)): Volumes {
+  const { paths, mounts, sources, claims } = deps;
   /** Pod UID → volume → what was set up since this process began. */
   const mounted = new Map<string, Map<string, MountedVolume>>();
 
-  function pluginFor(volume: Volume): VolumePlugin {
+  function pluginFor(volume: VolumeSpec): VolumePlugin {
     const [plugin, ...others] = plugins.filter((one) => one.supports(volume));
     if (plugin === undefined) throw new Error('no volume plugin matched');
     if (others.length > 0)
@@ -64,16 +70,28 @@ export function createVolumes(deps: PluginDeps, plugins: readonly VolumePlugin[]
   }
 
   async function setUpOne(pod: Pod, volume: Volume, facts: PodFacts): Promise<MountedVolume> {
-    const plugin = pluginFor(volume);
     const { uid } = pod.metadata;
     const ofPod = mounted.get(uid) ?? new Map<string, MountedVolume>();
     mounted.set(uid, ofPod);
     const known = ofPod.get(volume.name);
-    if (known !== undefined && !plugin.requiresRemount(volume)) return known;
-    const place = volumePlace(paths, uid, plugin.name, volume.name);
-    const done = await plugin.setUp({ pod, volume, facts, place, isRemount: known !== undefined });
+    // A claim's volume stays what it is while the pod lives: it is read once.
+    const isClaim = volume.persistentVolumeClaim !== undefined || volume.ephemeral !== undefined;
+    if (known !== undefined && (isClaim || !pluginFor(volume).requiresRemount(volume))) return known;
+    const spec = await volumeSpec(pod, volume, claims);
+    const done = await setUpSpec(pod, spec, facts, known !== undefined);
     ofPod.set(volume.name, done);
     return done;
+  }
+
+  async function setUpSpec(pod: Pod, spec: VolumeSpec, facts: PodFacts, isRemount: boolean): Promise<MountedVolume> {
+    try {
+      const plugin = pluginFor(spec);
+      const place = volumePlace(paths, pod.metadata.uid, plugin.name, spec.name);
+      return await plugin.setUp({ pod, volume: spec, facts, place, isRemount });
+    } catch (error) {
+      if (error instanceof MountStepError) throw error;
+      throw new MountStepError('MountVolume.SetUp failed', spec.name, messageText(error), { cause: error });
+    }
   }
 
   /** Tears down all volumes that were found, also after one has failed. @throws Error, the first failure */
@@ -107,13 +125,16 @@ export function createVolumes(deps: PluginDeps, plugins: readonly VolumePlugin[]
     async setUp(pod, facts) {
       const all = new Map<string, MountedVolume>();
       const failures: string[] = [];
+      const unclaimed = new Map<string, string>();
       for (const volume of pod.spec.volumes ?? []) {
         try {
           all.set(volume.name, await setUpOne(pod, volume, facts));
         } catch (error) {
-          failures.push(`MountVolume.SetUp failed for volume "${volume.name}" : ${messageText(error)}`);
+          if (error instanceof ClaimError) unclaimed.set(volume.name, error.message);
+          else failures.push(messageText(error));
         }
       }
+      if (unclaimed.size > 0) failures.push(unclaimedText(pod, all, unclaimed));
       if (failures.length > 0) throw new VolumeError(failures);
       return all;
     },
@@ -140,4 +161,14 @@ export function createVolumes(deps: PluginDeps, plugins: readonly VolumePlugin[]
       await removeFolder(podUid);
     },
   };
+}
+
+/** Upstream's words for volumes whose claims lead to nothing (yet). */
+function unclaimedText(pod: Pod, mounted: ReadonlyMap<string, unknown>, unclaimed: ReadonlyMap<string, string>): string {
+  const unmounted = (pod.spec.volumes ?? []).map(({ name }) => name).filter((name) => !mounted.has(name));
+  const list = (names: Iterable<string>): string => `[${[...names].sort().join(' ')}]`;
+  return (
+    `Unable to attach or mount volumes: unmounted volumes=${list(unmounted)}, unattached volumes=[], ` +
+    `failed to process volumes=${list(unclaimed.keys())}: ${[...unclaimed.values()].join('; ')}`
+  );
 }

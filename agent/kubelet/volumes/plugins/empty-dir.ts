@@ -9,7 +9,7 @@ import { amount } from '#api/pod/requests.ts';
 import type { Pod, Volume } from '#api/types.generated.ts';
 import type { PodFacts } from '../../container/field-ref.ts';
 import { podLimit } from '../../resources/resources.ts';
-import { giveToGroup } from '../ownership.ts';
+import { giveToPod } from '../ownership.ts';
 import { type PluginDeps, readyMarker, type VolumePlugin } from '../plugin.ts';
 import { isFolderBelow, makeVolumeFolder, volumeFolder } from '../volume-folder.ts';
 
@@ -28,9 +28,7 @@ export const emptyDirPlugin = (deps: PluginDeps): VolumePlugin => ({
     if (isNew || !(await isFolderBelow(podsDir, marker))) {
       await using folder = await openFolder(podsDir, place.path);
       await folder.chmod(0o777);
-      const { fsGroup, fsGroupChangePolicy = 'Always' } = pod.spec.securityContext ?? {};
-      const policy = fsGroupChangePolicy === 'OnRootMismatch' ? 'OnRootMismatch' : 'Always';
-      if (fsGroup !== undefined) await giveToGroup(folder, fsGroup, 'readWrite', policy);
+      await giveToPod(folder, pod);
       await makeFolders(podsDir, marker, 0o750);
     }
     return { hostPath: place.path, readOnly: false };

@@ -15,11 +15,11 @@ export const hostPathPlugin = ({ gate }: PluginDeps): VolumePlugin => ({
   supports: ({ hostPath }) => hostPath !== undefined,
   requiresRemount: () => false,
   ...nothingOnDisk,
-  async setUp({ volume: { hostPath } }) {
+  async setUp({ volume: { hostPath, readOnly = false } }) {
     const { path = '', type = '' } = hostPath ?? {};
     // Without a type the path is not looked at: it may lie on a filesystem that does not answer.
     if (type !== '') await gate.run(path, () => checkHostPath(path, type));
-    return { hostPath: path, readOnly: false, isNodePath: true };
+    return { hostPath: path, readOnly, isNodePath: true };
   },
 });
 

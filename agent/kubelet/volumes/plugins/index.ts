@@ -5,6 +5,7 @@ import { downwardApiPlugin } from './downward-api.ts';
 import { emptyDirPlugin } from './empty-dir.ts';
 import { hostPathPlugin } from './host-path.ts';
 import { imagePlugin } from './image.ts';
+import { localPlugin } from './local.ts';
 import { projectedPlugin } from './projected.ts';
 import { secretPlugin } from './secret.ts';
 
@@ -12,6 +13,7 @@ import { secretPlugin } from './secret.ts';
 export const createPlugins = (deps: PluginDeps): readonly VolumePlugin[] => [
   emptyDirPlugin(deps),
   hostPathPlugin(deps),
+  localPlugin(deps),
   configMapPlugin(deps),
   secretPlugin(deps),
   downwardApiPlugin(deps),

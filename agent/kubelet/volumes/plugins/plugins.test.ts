@@ -9,12 +9,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { execFile } from '#agent/host/exec.ts';
 import { createMounts, type Mounts } from '#agent/host/mount.ts';
-import type { Volume } from '#api/types.generated.ts';
 import { systemClock } from '#client/clock.ts';
 import { kubeletPaths } from '../../paths.ts';
 import { aPod } from '../../pods.testing.ts';
 import { createPathGate } from '../path-gate.ts';
-import { type PluginDeps, type VolumePlace, type VolumePlugin, volumePlace } from '../plugin.ts';
+import { type PluginDeps, type VolumePlace, type VolumePlugin, type VolumeSpec, volumePlace } from '../plugin.ts';
 import { createPlugins } from './index.ts';
 import { examples } from './plugins.testing.ts';
 
@@ -82,7 +81,7 @@ describe('the volume plugin', () => {
     describe(`${name} with ${what}`, () => {
       const fresh = (mounts?: Mounts): VolumePlugin => plugins(mounts).find((plugin) => plugin.name === name) ?? assert.fail();
       const place = (): VolumePlace => volumePlace(deps().paths, 'uid-1', name, 'v');
-      const volumeOf = (): Volume => ({ name: 'v', ...example(join(folder, 'users-data')) });
+      const volumeOf = (): VolumeSpec => ({ name: 'v', ...example(join(folder, 'users-data')) });
 
       async function setUp(plugin: VolumePlugin, isRemount = false): Promise<string> {
         const volume = volumeOf();

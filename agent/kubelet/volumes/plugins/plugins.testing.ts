@@ -1,12 +1,12 @@
 /** Volumes of each type, for the contract of plugins. */
-import type { Volume } from '#api/types.generated.ts';
+import type { VolumeSpec } from '../plugin.ts';
 
 /** A volume, and the plugin that must support it. */
 export interface VolumeExample {
   plugin: string;
   what: string;
   /** @param hostPath a folder of the node, with data in it */
-  volume(hostPath: string): Omit<Volume, 'name'>;
+  volume(hostPath: string): Omit<VolumeSpec, 'name'>;
 }
 
 const annotation = [{ path: 'key', fieldRef: { fieldPath: "metadata.annotations['value']" } }];
@@ -19,6 +19,7 @@ export const examples: readonly VolumeExample[] = [
     what: 'a hostPath of a type',
     volume: (path) => ({ hostPath: { path, type: 'Directory' } }),
   },
+  { plugin: 'kubernetes.io/local-volume', what: 'a local PersistentVolume', volume: (path) => ({ local: { path } }) },
   { plugin: 'kubernetes.io/configmap', what: 'a configMap', volume: () => ({ configMap: { name: 'o' } }) },
   { plugin: 'kubernetes.io/secret', what: 'a secret', volume: () => ({ secret: { secretName: 'o' } }) },
   { plugin: 'kubernetes.io/downward-api', what: 'a downwardAPI', volume: () => ({ downwardAPI: { items: annotation } }) },
