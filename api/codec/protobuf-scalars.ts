@@ -4,6 +4,7 @@
  * Source: apimachinery's `generated.proto` files (Time, MicroTime, Quantity, IntOrString, RawExtension, FieldsV1), and the
  * hand-written marshalers beside them (`time_proto.go`, `micro_time_proto.go`, `quantity_proto.go`).
  */
+import { escapeHtml } from '../go-json.ts';
 import { isInt64, parseExact, stringifyExact } from '../int64.ts';
 import type { JsonValue } from '../json.ts';
 import { canonicalQuantity, QuantityError } from '../quantity.ts';
@@ -225,7 +226,7 @@ const embeddedJson: ScalarCodec = {
   },
   write: (writer, value) => {
     const mark = writer.size;
-    writer.string(stringifyExact(value));
+    writer.string(escapeHtml(stringifyExact(value)));
     writer.tag(1, lengthWire);
     writer.lengthSince(mark);
   },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { encodeProtobuf } from '#api/codec/protobuf.ts';
 import type { ControllerRevision, DaemonSet, PodTemplateSpec } from '#api/types.generated.ts';
 import { FakeApi } from '#client/api.testing.ts';
 import { createClient } from '#client/rest-client.ts';
@@ -40,6 +41,19 @@ const revision = (name: string, image: string, number: number): ControllerRevisi
 });
 
 describe('history', () => {
+  it('writes its data as Go does, byte by byte, so that kubectl and upstream’s tests recognize the current template', () => {
+    const { create } = planHistory(owner('c:1'), [], 'hash');
+    const written =
+      '{"spec":{"template":{"$patch":"replace","metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"image":"c:1","name":"c"}]}}}}';
+    assert.equal(JSON.stringify(create?.data), written);
+    const data = revisionData({ spec: { containers: [{ name: 'c', command: ['sh', '-c', 'a && b'] }] } });
+    const revision = { apiVersion: 'apps/v1', kind: 'ControllerRevision', metadata: meta('r'), revision: 1, data };
+    const bytes = Buffer.from(encodeProtobuf(revision, 'apps/v1.ControllerRevision', revision));
+    assert.ok(
+      bytes.includes('{"$patch":"replace","spec":{"containers":[{"command":["sh","-c","a \\u0026\\u0026 b"],"name":"c"}]}}'),
+    );
+  });
+
   it('begins with a revision that has the template, its labels, and the annotations of the owner', () => {
     const { create, old } = planHistory(owner('c:1'), [], 'hash');
     const hash = create?.metadata.labels?.['hash'];

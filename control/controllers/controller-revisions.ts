@@ -4,6 +4,8 @@
  *
  * Source: kubernetes `pkg/controller/history`, `pkg/controller/{daemon/update,statefulset/stateful_set_utils}.go`.
  */
+import { goJson } from '#api/go-json.ts';
+import { parseExact } from '#api/int64.ts';
 import { isJsonObject, type JsonObject } from '#api/json.ts';
 import type { KubeObject, New } from '#api/meta.ts';
 import { controllerReference, sameJson } from '#api/meta.ts';
@@ -22,9 +24,12 @@ export interface Versioned extends KubeObject {
   status?: { collisionCount?: number | undefined } | undefined;
 }
 
-/** The data of the revision with this template. */
+/**
+ * The data of the revision with this template. Its keys are sorted, as Go's maps are: kubectl and upstream's controllers compare it
+ * byte by byte with what they would write themselves.
+ */
 export const revisionData = (template: PodTemplateSpec): JsonObject =>
-  ({ spec: { template: { ...template, $patch: 'replace' } } }) as unknown as JsonObject;
+  parseExact(goJson({ spec: { template: { ...template, $patch: 'replace' } } } as unknown as JsonObject)) as JsonObject;
 
 /** The template that a revision holds. Undefined when the data is not of the form that {@link revisionData} writes. */
 export function templateOfRevision({ data }: ControllerRevision): PodTemplateSpec | undefined {
