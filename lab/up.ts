@@ -11,6 +11,7 @@ import { routeToPods } from './pod-routes.ts';
 import { buildProgram } from './program.ts';
 import { checkRecord, writeRecord } from './record.ts';
 import { pushImages, startRegistry } from './registry.ts';
+import { makeStorageClass } from './storage-class.ts';
 import { checkSystem, installPackages, missingPackages } from './system.ts';
 import { agentDaemon, startAgent, startRuntime } from './worker.ts';
 
@@ -47,6 +48,7 @@ export function labSteps(lab: Lab, exec: Exec): LabStep[] {
       note: () => note,
     },
     { title: 'Start the control plane', run: () => startControlPlane(lab) },
+    { title: 'Make the default StorageClass', run: () => makeStorageClass(lab) },
     { title: `Start ${lab.runtime} on every worker`, run: () => onEveryWorker(lab, (worker) => startRuntime(lab, worker)) },
     { title: 'Start the agents', run: () => onEveryWorker(lab, (worker) => startAgent(lab, worker)) },
     { title: 'Wait for Ready nodes', run: () => untilNodesReady(lab) },

@@ -7,6 +7,7 @@
  * Source: upstream `pkg/kubelet/kubelet.go`; DESIGN.md, "Kubelet".
  */
 import { mkdir } from 'node:fs/promises';
+import { createMounts } from '#agent/host/mount.ts';
 import { sleep } from '#client/clock.ts';
 import type { InformerSelections } from '#client/informers.ts';
 import type { KubeletDeps } from './kubelet-deps.ts';
@@ -21,6 +22,7 @@ import { createKubeletAuth } from './server/auth/create-kubelet-auth.ts';
 import { kubeletConfiguration } from './server/configz.ts';
 import { serveKubelet } from './server/server.ts';
 import { runSyncLoop } from './sync-loop.ts';
+import { runLocalPathRemovals } from './volumes/local-path.ts';
 
 /** A kubelet that is set up but does nothing until it runs. */
 export interface Kubelet {
@@ -42,7 +44,7 @@ export function createKubelet(deps: KubeletDeps, options: KubeletOptions): Kubel
 }
 
 async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: AbortSignal): Promise<void> {
-  const { runtime, informers, clock, log, events } = deps;
+  const { client, runtime, informers, clock, log, events } = deps;
   const options = withDefaults(given);
   const { nodeName } = options;
   // Asked for at once: they list while the runtime is waited for.
@@ -63,7 +65,8 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
   const { nodeAgent, health, pleg, machine } = nodeParts;
   const version = await health.untilAnswering(signal);
   if (version === undefined) return;
-  const podParts = createPodParts(deps, options, { paths, nodeParts, runtimeName: version.runtimeName, wake, signal });
+  const mounts = createMounts(deps.exec);
+  const podParts = createPodParts(deps, options, { paths, mounts, nodeParts, runtimeName: version.runtimeName, wake, signal });
   pods = podParts.pods;
 
   await untilListed(pleg, deps, signal);
@@ -98,7 +101,8 @@ async function runKubelet(deps: KubeletDeps, given: KubeletOptions, outer: Abort
     },
     signal,
   );
-  const parts = [nodeAgent.run(signal), health.run(signal), pleg.run(signal), loop, server].map((part) =>
+  const removals = runLocalPathRemovals({ client, nodes: watched.nodes, nodeName, paths, mounts, clock, log }, signal);
+  const parts = [nodeAgent.run(signal), health.run(signal), pleg.run(signal), loop, removals, server].map((part) =>
     part.catch((error: unknown) => {
       inner.abort();
       throw error;

@@ -2,12 +2,14 @@
 import type { Cgroups } from '#agent/host/cgroup.ts';
 import { createCgroups } from '#agent/host/cgroup.ts';
 import type { MachineInfo } from '#agent/host/proc.ts';
+import { localPathFolderAnnotation } from '#api/storage/local-path.ts';
 import type { Node } from '#api/types.generated.ts';
 import type { KubeletDeps } from './kubelet-deps.ts';
 import { createNodeAgent, type NodeAgent } from './node/node-agent.ts';
 import { createNodeObserver } from './node/node-observer.ts';
 import type { NodeObservation } from './node/node-status.ts';
 import { kubeletVersion, type ResolvedOptions } from './options.ts';
+import { kubeletPaths } from './paths.ts';
 import { createPleg, type Pleg } from './pod/pleg.ts';
 import { createRuntimeHealth, type RuntimeHealth } from './runtime-health.ts';
 
@@ -49,6 +51,7 @@ export async function createNodeParts(
       kubeletVersion,
       thresholds: options.evictionHard,
       labels: options.nodeLabels,
+      annotations: { [localPathFolderAnnotation]: kubeletPaths(options.dataDir, options.podLogsDir).localPathDir },
       taints: options.registerWithTaints,
       statusIntervalMs: options.nodeStatusUpdateFrequencyMs,
       reportIntervalMs: options.nodeStatusReportFrequencyMs,

@@ -14,6 +14,8 @@ export interface Paths {
   podsDir: string;
   /** What the node has promised to its pods, a file for each. */
   allocationsDir: string;
+  /** The folders of node-local volumes: `local-path/<PersistentVolume>`. */
+  localPathDir: string;
   podDir(uid: string): string;
   volumesDir(uid: string): string;
   /** A volume's directory: `pods/<uid>/volumes/kubernetes.io~<plugin>/<volume>`; `plugin` is `kubernetes.io/<plugin>`. */
@@ -47,6 +49,7 @@ export function kubeletPaths(dataDir: string, podLogsRoot: string): Paths {
     dataDir,
     podsDir,
     allocationsDir: join(dataDir, 'allocations'),
+    localPathDir: join(dataDir, 'local-path'),
     podDir,
     volumesDir: (uid) => join(podDir(uid), 'volumes'),
     volumeDir: (uid, plugin, volume) => join(podDir(uid), 'volumes', pluginDir(plugin), volume),

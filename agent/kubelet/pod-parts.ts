@@ -1,6 +1,6 @@
 /** Puts together what runs this node's pods: volumes, images, containers, probes, statuses, and the set of pods that uses them. */
 
-import { createMounts } from '#agent/host/mount.ts';
+import type { Mounts } from '#agent/host/mount.ts';
 import { createCheckpoints } from './allocation/checkpoints.ts';
 import { Resizes } from './allocation/resizes.ts';
 import { createBackOff } from './backoff.ts';
@@ -34,6 +34,7 @@ import { createVolumes } from './volumes/volumes.ts';
 /** What the pods' parts take from the node's side and from the kubelet's run. */
 export interface PodPartsInputs {
   paths: Paths;
+  mounts: Mounts;
   nodeParts: NodeParts;
   /** The container runtime's own name: `containerd`, `docker`. */
   runtimeName: string;
@@ -45,7 +46,7 @@ export interface PodPartsInputs {
 
 /** The parts that run pods. Nothing begins before the pod set is told of a pod. */
 export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inputs: PodPartsInputs): SyncLoopParts {
-  const { paths, nodeParts, runtimeName, wake, signal } = inputs;
+  const { paths, mounts, nodeParts, runtimeName, wake, signal } = inputs;
   const { client, runtime, clock, random, log, events } = deps;
   const { health, pleg, machine } = nodeParts;
   const { cgroupRoot } = options;
@@ -54,7 +55,6 @@ export function createPodParts(deps: KubeletDeps, options: ResolvedOptions, inpu
   const probes = createProbes({ runner, clock, random, events, log, changed: wake });
   const objects = createReferencedObjects(client, clock);
   const tokens = createServiceAccountTokens({ client, clock, random });
-  const mounts = createMounts(deps.exec);
   const gate = createPathGate(clock);
   const claims = claimSources(client, () => nodeParts.node()?.metadata.labels);
   const volumes = createVolumes({ paths, mounts, gate, sources: { objects, tokens }, claims });

@@ -14,6 +14,7 @@ import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import { readDescriptions } from '#api/schema/descriptions.ts';
 import { createOpenApi } from '#api/schema/openapi.ts';
 import { isConflict, isNotFound } from '#api/status.ts';
+import { localPathAccount } from '#api/storage/local-path.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { Client, ResourceClient } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
@@ -78,8 +79,9 @@ export async function startWorld(options: ControllerOptions = {}): Promise<World
     {
       client: clientOf(componentUser('kube-controller-manager')),
       clientOf: (account) => {
-        if (controllerRoles[account] === undefined && namespaceRoles[`kube-system/system:controller:${account}`] === undefined)
-          throw new Error(`upstream has no controller "${account}"`);
+        const isUpstreams =
+          controllerRoles[account] !== undefined || namespaceRoles[`kube-system/system:controller:${account}`] !== undefined;
+        if (!isUpstreams && account !== localPathAccount) throw new Error(`upstream has no controller "${account}"`);
         return clientOf(controllerUser(account));
       },
       catalog: server.server.resources,

@@ -1,6 +1,7 @@
 /** The controllers of the control plane, and the function that runs them together. */
 import type { Logger } from 'pino';
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
+import { localPathAccount } from '#api/storage/local-path.ts';
 import type { Client } from '#client/client.ts';
 import type { Clock } from '#client/clock.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
@@ -23,10 +24,12 @@ import { disruptionController, staleDisruptionController } from './disruption.ts
 import { endpointsController } from './endpoints.ts';
 import { endpointSliceController } from './endpointslice.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring.ts';
+import { ephemeralVolumeController } from './ephemeral-volume.ts';
 import { garbageCollector } from './garbage-collector.ts';
 import { jobController } from './job/job.ts';
 import { jobOrphanPodController } from './job/orphan-pods.ts';
 import { type LegacyTokenCleanerOptions, legacyTokenCleaner } from './legacy-token-cleaner.ts';
+import { localPathController } from './local-path/provisioner.ts';
 import { namespaceController } from './namespace.ts';
 import type { NodeIpamOptions } from './node-ipam.ts';
 import { nodeIpamController } from './node-ipam.ts';
@@ -49,6 +52,8 @@ import { taintEvictionController } from './taint-eviction.ts';
 import { tokenCleaner } from './token-cleaner.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished.ts';
 import { vacProtectionController } from './vac-protection.ts';
+
+import { volumeExpandController } from './volume-expand.ts';
 
 /** Configuration of the controllers. */
 export interface ControllerOptions
@@ -127,6 +132,9 @@ export function controllers(
     csrCleanerController(as('csrcleaner', 'certificate-controller')),
     podGcController(as('pod-garbage-collector'), options),
     persistentVolumeBinder(as('persistentvolume-controller', 'persistent-volume-binder')),
+    ephemeralVolumeController(as('ephemeral_volume', 'ephemeral-volume-controller')),
+    volumeExpandController(as('volume_expand', 'expand-controller')),
+    localPathController(as('tinkernetes.io/local-path', localPathAccount)),
     pvProtectionController(as('pv-protection-controller')),
     pvcProtectionController(as('pvc-protection-controller')),
     vacProtectionController(as('volumeattributesclass-protection-controller')),

@@ -15,6 +15,8 @@ import { type KubeObject, keyOf } from '#api/meta.ts';
 import { createResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource, ResourceId } from '#api/resources.ts';
 import { notFound } from '#api/status.ts';
+import { provisionerAnnotation, selectedNodeAnnotation } from '#api/storage/binding.ts';
+import { localPathFolderAnnotation, localPathProvisioner } from '#api/storage/local-path.ts';
 import { createCertificateRequest } from '#api/x509/create-request.ts';
 import type { Client } from '#client/client.ts';
 import { FakeClock } from '#client/clock.ts';
@@ -265,6 +267,47 @@ const goodObjects: readonly Placed[] = [
   good('persistentvolumeclaims', 'pvc', {
     spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, storageClassName: 'of-the-good' },
   }),
+  // A pod whose ephemeral volume has no claim yet, a claim that has grown, and one that waits for a folder of its node.
+  good(
+    'pods',
+    'ephemeral',
+    { spec: { ...podSpec, volumes: [{ name: 'scratch', ephemeral: { volumeClaimTemplate: { spec: {} } } }] } },
+    { labels: { of: 'ephemeral' } },
+  ),
+  good('persistentvolumes', 'grown-pv', {
+    spec: {
+      gcePersistentDisk: { pdName: 'x' },
+      capacity: { storage: '1Gi' },
+      storageClassName: 'of-the-grown',
+      claimRef: { namespace: 'default', name: 'grown', uid: 'uid-PersistentVolumeClaim-grown' },
+    },
+    status: { phase: 'Bound' },
+  }),
+  good(
+    'persistentvolumeclaims',
+    'grown',
+    {
+      spec: { resources: { requests: { storage: '2Gi' } }, volumeName: 'grown-pv', storageClassName: 'of-the-grown' },
+      status: { phase: 'Bound', capacity: { storage: '1Gi' } },
+    },
+    { annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } },
+  ),
+  good('storageclasses.storage.k8s.io', 'local', {
+    provisioner: localPathProvisioner,
+    volumeBindingMode: 'WaitForFirstConsumer',
+  }),
+  good(
+    'persistentvolumeclaims',
+    'local',
+    { spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'local' } },
+    { annotations: { [provisionerAnnotation]: localPathProvisioner, [selectedNodeAnnotation]: 'n5' } },
+  ),
+  good(
+    'nodes',
+    'n5',
+    { spec: { podCIDR: '10.244.5.0/24', podCIDRs: ['10.244.5.0/24'], unschedulable: true }, status: {} },
+    { labels: { 'kubernetes.io/hostname': 'n5' }, annotations: { [localPathFolderAnnotation]: '/srv' } },
+  ),
   good('volumeattributesclasses.storage.k8s.io', 'vac', { driverName: 'x' }),
   good('clusterroles.rbac.authorization.k8s.io', 'all', {
     rules: [],

@@ -32,6 +32,7 @@ export interface NodeAgentDeps {
 /** Who the node is, and how often it is reported. */
 export interface NodeAgentOptions extends NodeIdentity {
   labels?: Readonly<Record<string, string>> | undefined;
+  annotations?: Readonly<Record<string, string>> | undefined;
   taints?: readonly Taint[] | undefined;
   /** How often the status is computed; it is sent when it changed. */
   statusIntervalMs: number;
@@ -106,11 +107,14 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
     return { observation, status: nodeStatus(options, observation, previous, clock.now()) };
   }
 
-  /** Creates the Node. One that exists already is kept, and gets our labels. */
+  /** Creates the Node. One that exists already is kept, and gets our labels and annotations. */
   async function register(): Promise<Node> {
     const { status, observation } = await compute({});
     const labels = labelsOf(observation.machine.architecture);
-    const annotations = { 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' };
+    const annotations = {
+      'volumes.kubernetes.io/controller-managed-attach-detach': 'true',
+      ...options.annotations,
+    };
     const wanted: New<Node> = {
       apiVersion: 'v1',
       kind: 'Node',
@@ -128,7 +132,9 @@ export function createNodeAgent(deps: NodeAgentDeps, options: NodeAgentOptions):
       if (!isAlreadyExists(error)) throw error;
     }
     const existing = await nodes.get({ name: nodeName });
-    const stale = Object.entries(labels).some(([key, value]) => existing.metadata.labels?.[key] !== value);
+    const stale =
+      Object.entries(labels).some(([key, value]) => existing.metadata.labels?.[key] !== value) ||
+      Object.entries(annotations).some(([key, value]) => existing.metadata.annotations?.[key] !== value);
     log.info({ node: nodeName }, 'Node was previously registered');
     return stale ? nodes.patch({ name: nodeName }, { type: 'merge', body: { metadata: { labels, annotations } } }) : existing;
   }

@@ -5,8 +5,9 @@
  */
 import { controllerOf } from '#api/meta.ts';
 import { volumeClaimName } from '#api/pod/object-references.ts';
-import { volumeFitsNode, volumeModeOf } from '#api/storage/binding.ts';
+import { annotation, provisionedByAnnotation, volumeFitsNode, volumeModeOf } from '#api/storage/binding.ts';
 import { claimProtection } from '#api/storage/finalizers.ts';
+import { localPathProvisioner } from '#api/storage/local-path.ts';
 import type { PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '#api/types.generated.ts';
 import type { Client } from '#client/client.ts';
 import { messageText } from '../errors.ts';
@@ -50,7 +51,9 @@ export async function volumeSpec(pod: Pod, volume: Volume, sources: ClaimSources
   if (labels !== undefined && !volumeFitsNode(found, { labels }))
     throw new MountStepError('MountVolume.NodeAffinity check failed', found.metadata.name, 'no matching NodeSelectorTerms');
   const { hostPath, local } = found.spec;
-  return { name: found.metadata.name, hostPath, local, readOnly: volume.persistentVolumeClaim?.readOnly === true };
+  const isLocalPath = annotation(found, provisionedByAnnotation) === localPathProvisioner;
+  const readOnly = volume.persistentVolumeClaim?.readOnly === true;
+  return { name: found.metadata.name, hostPath, local, isLocalPath, readOnly };
 }
 
 async function boundClaim(sources: ClaimSources, namespace: string, name: string): Promise<PersistentVolumeClaim> {

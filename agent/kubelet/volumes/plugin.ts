@@ -59,6 +59,8 @@ export interface MountedVolume {
 export interface VolumeSpec extends Volume {
   /** A type that only PersistentVolumes have. */
   local?: LocalVolumeSource | undefined;
+  /** The cluster's own provisioner made it: its folder is made when it is missing. */
+  isLocalPath?: boolean | undefined;
   /** The pod's claim may only be read, whatever the containers' mounts say. */
   readOnly?: boolean | undefined;
 }

@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasCode, makeFolders, openFolder } from '#agent/host/safe-open.ts';
 import { pluginDir } from '../../paths.ts';
+import { makeLocalPath } from '../local-path.ts';
 import { giveToPod } from '../ownership.ts';
 import { MountStepError, type PluginDeps, type VolumePlace, type VolumePlugin } from '../plugin.ts';
 import { volumeFolder } from '../volume-folder.ts';
@@ -35,6 +36,7 @@ export const localPlugin = (deps: PluginDeps): VolumePlugin => {
       const { path = '' } = volume.local ?? {};
       const readOnly = volume.readOnly === true;
       const done = { hostPath: place.path, readOnly, isNodePath: true } as const;
+      if (volume.isLocalPath === true) await makeLocalPath(paths, volume.name, path);
       await gate.run(path, () => checkFolder(volume.name, path));
       if (await mounts.isMountPoint(place.path)) return done;
       const isShared = await isMountedElsewhere(deps, place);
