@@ -17,6 +17,8 @@ import { KubeconfigError, type LoadedKubeconfig, loadKubeconfig } from '#client/
 import { createLeftOutReporter, leftOutMetric } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
 import { untilAborted } from '#client/until-aborted.ts';
+import { certificateMetrics } from './credentials/certificate-metrics.ts';
+import { type CredentialOptions, createNodeCredentials, type NodeUserName } from './credentials/node-credentials.ts';
 import { createDnsServer } from './dns/dns-server.ts';
 import { publishDns } from './dns/publish-dns.ts';
 import { hasCapability } from './host/capabilities.ts';
@@ -24,7 +26,7 @@ import { execFile } from './host/exec.ts';
 import { createKernelLog } from './host/kernel-log.ts';
 import { machineProcesses } from './host/processes.ts';
 import { createKubelet, kubeletSelections } from './kubelet/kubelet.ts';
-import type { KubeletAuthSettings } from './kubelet/options.ts';
+import type { KubeletAuthSettings, ServingCertificate } from './kubelet/options.ts';
 import { addMetric } from './kubelet/server/metrics.ts';
 import { createNodeNetwork } from './network/node-network.ts';
 import { createProxy } from './proxy/proxy.ts';
@@ -36,6 +38,7 @@ import type { ContainerRuntime } from './runtime/runtime.ts';
 
 /** What {@link runAgent} needs to know. Flags of `tinker agent` fill it. */
 export interface AgentOptions {
+  /** As {@link prepareCredentials} leaves it. */
   kubeconfig: string;
   nodeName: string;
   nodeIp: string;
@@ -55,9 +58,12 @@ export interface AgentOptions {
   cniConfDir: string;
   cniBinDir: string;
   cniStateDir: string;
-  tlsCertFile: string;
-  tlsKeyFile: string;
-  clientCaFile: string;
+  /** Serving certificate of the kubelet's API; absent: `rotateServerCertificates`. */
+  tlsCertFile: string | undefined;
+  tlsKeyFile: string | undefined;
+  /** The CA of clients of the kubelet's API; absent: the one of the kubeconfig. */
+  clientCaFile: string | undefined;
+  credentials: CredentialOptions;
   /** Who may ask the kubelet's API. */
   kubeletAuth: KubeletAuthSettings;
   maxPods: number;
@@ -75,28 +81,33 @@ export interface AgentOptions {
  */
 export async function runAgent(options: AgentOptions, log: Logger, signal: AbortSignal): Promise<void> {
   const clock = systemClock;
-  for (const metric of options.metrics) addMetric(metric);
+  for (const metric of [...options.metrics, ...certificateMetrics]) addMetric(metric);
   const kubeconfig = loadKubeconfig(options.kubeconfig);
   // When a part fails, the other parts are stopped in order. systemd (or the user) then restarts the whole agent.
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   const transports: HttpTransport[] = [];
-  /** @param user absent: the kubeconfig's current one, the kubelet's */
-  const clientOf = (userAgent: string, user?: string): Client => {
-    const transport = createHttpTransport(user === undefined ? kubeconfig : kubeconfigOf(user, options.kubeconfig));
+  const credentials = createNodeCredentials(options, { clock, random: Math.random, log, signal: stop });
+  const clientOf = (userAgent: string, config: LoadedKubeconfig, user: NodeUserName): Client => {
+    const transport = createHttpTransport({ ...config, clientCertificate: credentials.certificateOf(user) });
     transports.push(transport);
-    return createClient(transport, { userAgent, clock, signal: stop });
+    const client = createClient(transport, { userAgent, clock, signal: stop });
+    credentials.used(user, client, transport);
+    return client;
   };
   const clients: AgentClients = {
-    kubelet: clientOf('kubelet'),
-    proxy: clientOf('kube-proxy', agentUsers.proxy),
-    network: clientOf('node-network', agentUsers.network),
-    dns: clientOf('cluster-dns', agentUsers.dns),
+    kubelet: clientOf('kubelet', kubeconfig, 'kubelet'),
+    proxy: clientOf('kube-proxy', kubeconfigOf(agentUsers.proxy, options.kubeconfig), 'proxy'),
+    network: clientOf('node-network', kubeconfigOf(agentUsers.network, options.kubeconfig), 'network'),
+    dns: clientOf('cluster-dns', kubeconfigOf(agentUsers.dns, options.kubeconfig), 'dns'),
   };
   const runtime = await runtimeOf({ options, clock, log });
   try {
     const apiServerHost = new URL(kubeconfig.server).hostname.replace(/^\[(.*)\]$/, '$1');
-    const parts = agentParts({ options, apiServerHost, clients, runtime, clock, log, signal: stop });
+    const serving = credentials.serving();
+    const clientCa = options.clientCaFile === undefined ? (kubeconfig.ca ?? '') : readFileSync(options.clientCaFile, 'utf8');
+    const parts = agentParts({ options, apiServerHost, clients, serving, clientCa, runtime, clock, log, signal: stop });
+    parts.push(credentials.run(stop));
     await untilEnded(
       parts.map((part) => part.finally(() => failed.abort())),
       clock,
@@ -151,6 +162,9 @@ interface Context {
   /** Host of the API server: an IP address or a DNS name. */
   apiServerHost: string;
   clients: AgentClients;
+  serving: ServingCertificate;
+  /** PEM. */
+  clientCa: string;
   runtime: ContainerRuntime;
   clock: Clock;
   log: Logger;
@@ -165,7 +179,17 @@ interface AgentClients {
   dns: Client;
 }
 
-function agentParts({ options, apiServerHost, clients, runtime, clock, log, signal }: Context): Promise<void>[] {
+function agentParts({
+  options,
+  apiServerHost,
+  clients,
+  serving,
+  clientCa,
+  runtime,
+  clock,
+  log,
+  signal,
+}: Context): Promise<void>[] {
   const { nodeName } = options;
   // Each part watches what its own rights let it see: the kubelet the pods and the Node of this node, DNS this Node.
   const informers: Record<keyof AgentClients, Informers> = {
@@ -201,11 +225,7 @@ function agentParts({ options, apiServerHost, clients, runtime, clock, log, sign
     {
       nodeName,
       nodeIps: [options.nodeIp],
-      serving: {
-        certificate: readFileSync(options.tlsCertFile, 'utf8'),
-        key: readFileSync(options.tlsKeyFile, 'utf8'),
-        clientCa: readFileSync(options.clientCaFile, 'utf8'),
-      },
+      serving: { certificate: serving, clientCa },
       auth: options.kubeletAuth,
       clusterDns: [options.clusterDns],
       clusterDomain: options.clusterDomain,

@@ -39,8 +39,10 @@ export const isBootstrapTokenExpired = (secret: Pick<Secret, 'data'>, nowMs: num
   (bootstrapExpirationMs(secret) ?? Infinity) <= nowMs;
 
 const defaultGroup = 'system:bootstrappers';
+/** Of tokens with which nodes join, as kubeadm makes them. */
+export const defaultNodeTokenGroup = 'system:bootstrappers:kubeadm:default-node-token';
 /** `[a-z0-9:-]{0,255}[a-z0-9]`: a whole group of a bootstrap token. */
-const groupPattern = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
+export const groupPattern = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
 
 /** The groups of whoever shows the token, sorted. Undefined: one of them may not be. */
 export function bootstrapGroups(secret: Pick<Secret, 'data'>): string[] | undefined {

@@ -10,6 +10,8 @@ import { addAuthenticationFlags } from './authentication-flags.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
 import { cidr, count, durationMs, listOf, port, portRange } from './flags.ts';
+import { addJoinFlags } from './join-flags.ts';
+import { defaultServerDataDir } from './kubeconfig-path.ts';
 import { addKubeletAuthFlags } from './kubelet-auth-flags.ts';
 
 /** Adds the commands to `program`. */
@@ -22,7 +24,7 @@ export function createClusterCommands(program: Command): void {
     .requiredOption('--node-ip <address>', 'the address that the node serves its kubelet API on')
     .requiredOption('--server <url>', 'the API server as the node reaches it')
     .requiredOption('--out <folder>', 'receives kubelet.conf, kubelet.crt, kubelet.key and ca.crt')
-    .option('--data-dir <path>', "the control plane's files", defaultDataDir)
+    .option('--data-dir <path>', "the control plane's files", defaultServerDataDir)
     .action(async (nodeName: string, flags: { nodeIp: string; server: string; out: string; dataDir: string }) => {
       const pkiFolder = `${flags.dataDir}/pki`;
       // Without this check, signing would make a new CA that no server trusts.
@@ -53,14 +55,13 @@ export function createClusterCommands(program: Command): void {
     });
 }
 
-const defaultDataDir = '/var/lib/tinkernetes/server';
 const defaultCniBinDir = '/usr/lib/cni';
 const defaultSandboxImage = 'registry.k8s.io/pause:3.10.1';
 
 function serverCommand(program: Command): void {
   addAuthenticationFlags(program.command('server'))
     .description('run the control plane: store, API server, controllers, scheduler')
-    .option('--data-dir <path>', 'store, keys and certificates', defaultDataDir)
+    .option('--data-dir <path>', 'store, keys and certificates', defaultServerDataDir)
     .option('--bind-address <address>', 'where HTTPS listens', '0.0.0.0')
     .option('--advertise-address <address>', "where nodes and pods reach it; by default the machine's first address")
     .option('--secure-port <port>', 'HTTPS port', port, 6443)
@@ -107,20 +108,13 @@ function serverCommand(program: Command): void {
 }
 
 function agentCommand(program: Command): void {
-  addKubeletAuthFlags(program.command('agent'))
+  addJoinFlags(addKubeletAuthFlags(program.command('agent')))
     .description('run a node: kubelet, service rules, pod network, cluster DNS')
-    .requiredOption('--kubeconfig <file>', "the node's credentials (tinker node-credentials)")
-    .requiredOption('--client-ca-file <file>', "the cluster's CA")
-    .requiredOption('--tls-cert-file <file>', 'serving certificate of the kubelet API')
-    .requiredOption('--tls-private-key-file <file>', 'its key')
-    .addOption(
-      new Option('--cleanup', 'remove the service rules from this node and exit; nothing else is needed').implies({
-        kubeconfig: '',
-        clientCaFile: '',
-        tlsCertFile: '',
-        tlsPrivateKeyFile: '',
-      }),
-    )
+    .option('--kubeconfig <file>', "the node's credentials (tinker node-credentials); by default <root-dir>/kubelet.conf")
+    .option('--client-ca-file <file>', "the CA of the clients of the kubelet's API; by default the cluster's")
+    .option('--tls-cert-file <file>', 'serving certificate of the kubelet API')
+    .option('--tls-private-key-file <file>', 'its key')
+    .option('--cleanup', 'remove the service rules from this node and exit; nothing else is needed')
     .option('--hostname-override <name>', "the node's name", hostname().toLowerCase())
     .option('--node-ip <address>', "the node's address; by default the machine's first one")
     .option('--root-dir <path>', "the kubelet's files", '/var/lib/tinkernetes/kubelet')

@@ -2,6 +2,7 @@
 
 import type { AuthorizationMode } from '#control/apiserver/authorization/mode-names.ts';
 import type { AuthenticationFlags } from './authentication-flags.ts';
+import type { JoinFlags } from './join-flags.ts';
 import type { KubeletAuthFlags } from './kubelet-auth-flags.ts';
 
 /** The flags of `tinker server`. */
@@ -32,12 +33,12 @@ export interface ServerFlags extends AuthenticationFlags {
 }
 
 /** The flags of `tinker agent`. */
-export interface AgentFlags extends KubeletAuthFlags {
-  kubeconfig: string;
-  clientCaFile: string;
-  tlsCertFile: string;
-  tlsPrivateKeyFile: string;
-  /** Removes the service rules and exits. The files above are then empty strings. */
+export interface AgentFlags extends KubeletAuthFlags, JoinFlags {
+  kubeconfig: string | undefined;
+  clientCaFile: string | undefined;
+  tlsCertFile: string | undefined;
+  tlsPrivateKeyFile: string | undefined;
+  /** Removes the service rules and exits. */
   cleanup?: true;
   hostnameOverride: string;
   nodeIp: string | undefined;

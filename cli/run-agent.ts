@@ -5,9 +5,10 @@ import { execFile } from '#agent/host/exec.ts';
 import { execSysctl } from '#agent/host/sysctl.ts';
 import { removeServiceRules } from '#agent/proxy/backends.ts';
 import { systemClock } from '#client/clock.ts';
-import { checkAddress, checkFile, checkFolder, checkNodeName, firstAddress } from './checks.ts';
+import { checkAddress, checkFolder, checkNodeName, firstAddress } from './checks.ts';
 import type { AgentFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
+import { enroll, enrollmentOf } from './enrollment.ts';
 import { kubeletAuth } from './kubelet-auth-flags.ts';
 
 const defaultEndpoints: Record<string, string> = {
@@ -23,19 +24,19 @@ export async function agent(flags: AgentFlags): Promise<void> {
     throw new Error(`--container-runtime ${runtime}: give containerd or docker`);
   checkNodeName('--hostname-override', flags.hostnameOverride);
   checkLogLevel(flags.logLevel);
-  checkFile('--kubeconfig', flags.kubeconfig);
-  checkFile('--client-ca-file', flags.clientCaFile);
-  checkFile('--tls-cert-file', flags.tlsCertFile);
-  checkFile('--tls-private-key-file', flags.tlsPrivateKeyFile);
+  const enrollment = enrollmentOf(flags);
   checkFolder('--root-dir', flags.rootDir);
   const dnsAddresses = flags.dnsAddress.map((address) => checkAddress('--dns-address', address));
   const resolvConf = flags.resolvConf ?? (await nodeResolvConf());
   const nodeIp = checkAddress('--node-ip', flags.nodeIp ?? firstAddress('--node-ip'));
   checkRoot();
   await runDaemon('agent', flags.logLevel, flags.rootDir, async ({ log, ready, signal, metrics }) => {
+    if (!(await enroll(enrollment, flags.hostnameOverride, { clock: systemClock, log, signal }))) return;
     const running = runAgent(
       {
         ...flags,
+        ...enrollment.files,
+        credentials: enrollment.credentials,
         runtime,
         runtimeEndpoint: flags.containerRuntimeEndpoint ?? (defaultEndpoints[runtime] as string),
         nodeName: flags.hostnameOverride,
@@ -45,7 +46,6 @@ export async function agent(flags: AgentFlags): Promise<void> {
         resolvConf,
         sandboxImage: flags.podInfraContainerImage,
         clusterDns: checkAddress('--cluster-dns', flags.clusterDns),
-        tlsKeyFile: flags.tlsPrivateKeyFile,
         kubeletAuth: kubeletAuth(flags),
         metrics,
       },

@@ -4,6 +4,7 @@ import { CommanderError, program } from 'commander';
 import { explain } from './checks.ts';
 import { createClusterCommands } from './cluster-commands.ts';
 import { createLabCommands } from './lab-commands.ts';
+import { createTokenCommand } from './token-command.ts';
 import { version } from './version.ts';
 import { createWhyCommand } from './why-command.ts';
 
@@ -19,6 +20,7 @@ program
   .exitOverride();
 createClusterCommands(program);
 createLabCommands(program);
+createTokenCommand(program);
 createWhyCommand(program);
 
 try {

@@ -1,13 +1,10 @@
 /** `tinker why pod/<name>`: why the scheduler put a pod where it is, or what a waiting pod lacks. */
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { readText } from '#client/rest-client.ts';
 import { type PodRecord, podRecordPath } from '#control/scheduler/explanation.ts';
-import { defaultLab } from '#lab/config.ts';
+import { kubeconfigHelp, kubeconfigPath } from './kubeconfig-path.ts';
 
 /** Adds the command to `program`. */
 export function createWhyCommand(program: Command): void {
@@ -15,11 +12,11 @@ export function createWhyCommand(program: Command): void {
     .command('why <pod>')
     .description('tell why a pod is on its node, or why it waits and what would let it run (why pod/<name>)')
     .option('-n, --namespace <name>', 'the namespace of the pod', 'default')
-    .option('--kubeconfig <path>', 'how to reach the API server (default: $KUBECONFIG, the lab, ~/.kube/config)')
+    .option('--kubeconfig <path>', kubeconfigHelp)
     .action(async (pod: string, { namespace, kubeconfig }: { namespace: string; kubeconfig?: string }) => {
       const name = pod.replace(/^(pods?|po)\//, '');
       if (name === '' || name.includes('/')) throw new Error(`${pod}: give a pod, as in "tinker why pod/web-0"`);
-      const transport = createHttpTransport(loadKubeconfig(kubeconfig ?? defaultKubeconfig()));
+      const transport = createHttpTransport(loadKubeconfig(kubeconfigPath(kubeconfig)));
       try {
         const path = `${podRecordPath}${encodeURIComponent(namespace)}/${encodeURIComponent(name)}`;
         const { status, body } = await transport({ method: 'GET', path, headers: { accept: 'application/json' } });
@@ -31,11 +28,6 @@ export function createWhyCommand(program: Command): void {
         transport.close();
       }
     });
-}
-
-function defaultKubeconfig(): string {
-  const ofLab = join(defaultLab.dataDir, 'admin.conf');
-  return process.env['KUBECONFIG'] ?? (existsSync(ofLab) ? ofLab : join(homedir(), '.kube/config'));
 }
 
 /** So many nodes of an attempt are shown: the best, and then those that do not fit. */

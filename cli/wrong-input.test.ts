@@ -53,7 +53,7 @@ describe('tinker with wrong arguments', { concurrency: 2 }, () => {
       'server --enable-admission-plugins PodSecurity,Nothing --disable-admission-plugins Odd,PodSecurity',
       /enable-admission-plugins plugin "Nothing" is unknown; disable-admission-plugins plugin "Odd" is unknown; \[PodSecurity\] in enable-admission-plugins and disable-admission-plugins overlapped/,
     ],
-    ['agent', /required option '--kubeconfig <file>' not specified/],
+    ['agent', /--kubeconfig: give the node's credentials \(tinker node-credentials\), or --join with --token/],
   ];
   for (const [line, message] of cases) it(`tinker ${line}`, () => fails(line.split(' '), message));
 });
@@ -212,8 +212,29 @@ describe('tinker agent, when it cannot run', () => {
     ],
     ['an unknown runtime', '--container-runtime=crio', /--container-runtime crio: give containerd or docker/],
     ['an address that is none', '--node-ip=1.2.3', /--node-ip 1\.2\.3: give an IP address/],
+    ['a join without a token', '--join=10.0.0.1:6443', /--join: give a bootstrap token with --token/],
+    ['a token without a join', '--token=abcdef.0123456789abcdef', /--token and --discovery-token-ca-cert-hash go with --join/],
   ];
   for (const [name, flag, message] of cases) it(`names ${name}`, () => fails(agent(flag), message));
+
+  it('says what a join lacks', async () => {
+    const join = (...args: string[]): string[] => ['agent', `--root-dir=${scratch}/joining`, '--node-ip=127.0.0.1', ...args];
+    const token = '--token=abcdef.0123456789abcdef';
+    await fails(join('--join=10.0.0.1:6443', token), /give the hash of the cluster's CA with --discovery-token-ca-cert-hash/);
+    await fails(
+      join('--join=10.0.0.1', token, '--discovery-token-ca-cert-hash=sha256:00'),
+      /--join 10\.0\.0\.1: give the API server's address and port, such as 10\.0\.0\.1:6443/,
+    );
+    await fails(
+      join('--join=10.0.0.1:6443', token, '--discovery-token-ca-cert-hash=sha256:00'),
+      /(invalid discovery token CA certificate hash: "sha256:00"|a node needs root)/,
+    );
+    await fails(join('--bootstrap-kubeconfig=/nope'), /(\/nope: cannot read the kubeconfig|a node needs root)/);
+    await fails(
+      agent('--rotate-server-certificates=false', `--tls-cert-file=${scratch}/kubelet.crt`, '--tls-private-key-file=/nope'),
+      /--tls-private-key-file \/nope: there is no such file/,
+    );
+  });
 
   it('names an empty kubeconfig', () =>
     fails(agent(`--kubeconfig=${scratch}/empty`), /(\/empty: the kubeconfig is empty or not a mapping|a node needs root)/));

@@ -29,6 +29,8 @@ export interface HttpTransportOptions {
   /** PEM of the client's certificate and key. */
   cert?: string | undefined;
   key?: string | undefined;
+  /** In place of these two, where they change: asked at each new connection. Undefined: there is none at the moment. */
+  clientCertificate?: (() => { certificate: string; key: string } | undefined) | undefined;
   token?: string | undefined;
   /** Read again once a minute, as service-account tokens rotate. */
   tokenFile?: string | undefined;
@@ -49,6 +51,8 @@ export interface HttpTransportOptions {
 export interface HttpTransport extends Transport {
   /** Ends the session; requests under way fail. */
   close(): void;
+  /** Requests from now on take a new connection, with the current certificate; what is under way has ten seconds to end. */
+  reconnect(): void;
 }
 
 /** The server could not be reached, or the connection to it broke. */
@@ -95,12 +99,13 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
     exchange.close();
     for (const deadline of open) deadline.stop();
   };
-  return Object.assign(transport, { close });
+  return Object.assign(transport, { close, reconnect: () => exchange.reconnect() });
 }
 
 interface Exchange {
   send(request: TransportRequest): Promise<TransportResponse>;
   close(): void;
+  reconnect(): void;
 }
 
 /**
@@ -168,6 +173,7 @@ function http1(url: URL): Exchange {
   const agent = new http.Agent({ keepAlive: true });
   return {
     close: () => agent.destroy(),
+    reconnect: () => undefined, // Plain HTTP knows no certificates.
     send: (request) =>
       new Promise((resolve, reject) => {
         const outgoing = http.request(
@@ -204,18 +210,21 @@ function plainHeaders(headers: http.IncomingHttpHeaders | http2.IncomingHttpHead
 
 type SessionState =
   | { kind: 'idle' }
-  | { kind: 'connecting'; session: Promise<http2.ClientHttp2Session> }
+  | { kind: 'connecting'; session: Promise<http2.ClientHttp2Session>; isStale?: true }
   | { kind: 'open'; session: http2.ClientHttp2Session }
   | { kind: 'backingOff'; untilMs: number }
   | { kind: 'closed' };
 
 const firstBackOffMs = 50;
 const maxBackOffMs = 2000;
+/** How long requests under way keep a connection that is left. */
+const drainMs = 10_000;
 
 function http2Exchange(url: URL, options: HttpTransportOptions, clock: Clock): Exchange {
   const sessions = new SessionKeeper(url, options, clock);
   return {
     close: () => sessions.close(),
+    reconnect: () => sessions.reconnect(),
     async send(request) {
       const session = await sessions.open(request.signal);
       return await exchangeOn(session, url, request);
@@ -274,11 +283,29 @@ class SessionKeeper {
       );
   }
 
+  /** A connection that is just being made may have the certificate of before: it serves those who wait for it, and nobody else. */
+  reconnect(): void {
+    const state = this.#state;
+    if (state.kind === 'connecting') this.#state = { ...state, isStale: true };
+    if (state.kind !== 'open') return;
+    this.#state = { kind: 'idle' };
+    this.#leave(state.session);
+  }
+
+  #leave(session: http2.ClientHttp2Session): void {
+    if (!session.closed) session.close();
+    const cancel = this.#clock.after(drainMs, () => session.destroy());
+    session.once('close', cancel);
+  }
+
   async #connect(): Promise<http2.ClientHttp2Session> {
     try {
       const session = await connect(this.#url, this.#options, this.#clock);
       this.#failures = 0;
-      if (this.#state.kind !== 'closed') this.#state = { kind: 'open', session };
+      const state = this.#state;
+      if (state.kind === 'connecting') this.#state = state.isStale === true ? { kind: 'idle' } : { kind: 'open', session };
+      // Those who have waited for it send their requests first.
+      if (state.kind === 'connecting' && state.isStale === true) setImmediate(() => this.#leave(session));
       session.once('close', () => {
         if (this.#state.kind === 'open' && this.#state.session === session) this.#state = { kind: 'idle' };
       });
@@ -295,10 +322,12 @@ class SessionKeeper {
 
 function connect(url: URL, options: HttpTransportOptions, clock: Clock): Promise<http2.ClientHttp2Session> {
   return new Promise((resolve, reject) => {
+    const current = options.clientCertificate?.();
+    const { cert, key } = current === undefined ? options : { cert: current.certificate, key: current.key };
     const session = http2.connect(url.origin, {
       ...(options.ca === undefined ? {} : { ca: options.ca }),
-      ...(options.cert === undefined ? {} : { cert: options.cert }),
-      ...(options.key === undefined ? {} : { key: options.key }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
       ...(options.tlsServerName === undefined ? {} : { servername: options.tlsServerName }),
       ...(options.insecureSkipTlsVerify === true ? { rejectUnauthorized: false } : {}),
       // A list of thousands of objects should not wait for a window update every 64 KiB.

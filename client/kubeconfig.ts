@@ -141,11 +141,15 @@ export interface KubeconfigContent {
   keyFile?: string | undefined;
   token?: string | undefined;
   tokenFile?: string | undefined;
+  insecureSkipTlsVerify?: boolean | undefined;
+  tlsServerName?: string | undefined;
   clusterName?: string | undefined;
   userName?: string | undefined;
   namespace?: string | undefined;
   /** More users of the same cluster, each with a context of its own, `<user>@<cluster>`. */
-  others?: readonly { userName: string; cert: string; key: string }[] | undefined;
+  others?:
+    | readonly ({ userName: string } & ({ cert: string; key: string } | { certFile: string; keyFile: string }))[]
+    | undefined;
 }
 
 /** The text of a kubeconfig with one cluster, and for each user a context, `<user>@<cluster>`: the first one's is the current context. */
@@ -158,7 +162,17 @@ export function kubeconfigText(content: KubeconfigContent): string {
   const value = {
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: clusterName, cluster: { 'certificate-authority-data': base64(content.ca), server: content.server } }],
+    clusters: [
+      {
+        name: clusterName,
+        cluster: {
+          'certificate-authority-data': base64(content.ca),
+          'insecure-skip-tls-verify': content.insecureSkipTlsVerify,
+          server: content.server,
+          'tls-server-name': content.tlsServerName,
+        },
+      },
+    ],
     contexts: [userName, ...others.map((other) => other.userName)].map((user) => ({
       name: contextOf(user),
       context: { cluster: clusterName, namespace, user },
@@ -176,9 +190,12 @@ export function kubeconfigText(content: KubeconfigContent): string {
           tokenFile: content.tokenFile,
         },
       },
-      ...others.map(({ userName: name, cert, key }) => ({
-        name,
-        user: { 'client-certificate-data': base64(cert), 'client-key-data': base64(key) },
+      ...others.map((other) => ({
+        name: other.userName,
+        user:
+          'certFile' in other
+            ? { 'client-certificate': other.certFile, 'client-key': other.keyFile }
+            : { 'client-certificate-data': base64(other.cert), 'client-key-data': base64(other.key) },
       })),
     ],
   };

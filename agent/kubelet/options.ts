@@ -3,15 +3,21 @@ import type { Taint } from '#api/types.generated.ts';
 import type { PressureThresholds } from './node/pressure.ts';
 import { defaultThresholds } from './node/pressure.ts';
 
+/** A certificate that may change while it serves. PEM. */
+export interface ServingCertificate {
+  /** Undefined: there is none yet, and no handshake succeeds. */
+  current(): { certificate: string; key: string } | undefined;
+  /** `listener` is called after each change. */
+  onChange(listener: () => void): void;
+}
+
 /** The serving side on :10250. */
 export interface KubeletServing {
   /** Default 0.0.0.0. */
   address?: string | undefined;
   /** Default 10250. */
   port?: number | undefined;
-  /** PEM. */
-  certificate: string;
-  key: string;
+  certificate: ServingCertificate;
   /** The CA that signs the client certificates of those who may ask, PEM. */
   clientCa: string;
 }

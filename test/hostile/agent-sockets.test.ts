@@ -73,7 +73,12 @@ async function startKubelet(): Promise<Target> {
   const stop = new AbortController();
   const ended = serveKubelet(
     deps,
-    { address: '127.0.0.1', port, certificate: serving.certificate, key: serving.key, clientCa: authority.certificate },
+    {
+      address: '127.0.0.1',
+      port,
+      certificate: { current: () => serving, onChange: () => undefined },
+      clientCa: authority.certificate,
+    },
     stop.signal,
   );
   stops.push(() => {

@@ -97,7 +97,8 @@ describe('resource metrics', () => {
 });
 
 it('the configuration is that of the options', () => {
-  const serving = { certificate: 'c', key: 'SECRET', clientCa: 'ca' };
+  const certificate = { current: () => ({ certificate: 'c', key: 'SECRET' }), onChange: () => undefined };
+  const serving = { certificate, clientCa: 'ca' };
   const config = kubeletConfiguration(
     withDefaults({ nodeName: 'n', nodeIps: [], serving, clusterDns: ['10.96.0.10'], maxPods: 7 }),
   );

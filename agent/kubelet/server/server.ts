@@ -9,6 +9,7 @@ import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
 import type { Express, Request, Response } from 'express';
 import express from 'express';
 import type { Logger } from 'pino';
@@ -55,6 +56,15 @@ export interface ServerDeps {
   nodeLogsDir?: string | undefined;
 }
 
+function secureContext({ certificate, clientCa }: KubeletServing): SecureContextOptions {
+  const current = certificate.current();
+  return {
+    ca: clientCa,
+    minVersion: 'TLSv1.2',
+    ...(current === undefined ? {} : { cert: current.certificate, key: current.key }),
+  };
+}
+
 /** Upstream's limit. */
 const maxHeaderBytes = 1 << 20;
 
@@ -68,12 +78,9 @@ export async function serveKubelet(
   const app = kubeletApp(deps, signal, (socket) => trust(socket));
   const server = createServer(
     {
-      cert: serving.certificate,
-      key: serving.key,
-      ca: serving.clientCa,
+      ...secureContext(serving),
       requestCert: true,
       rejectUnauthorized: false,
-      minVersion: 'TLSv1.2',
       ...httpLimits,
       handshakeTimeout: httpLimits.headersTimeout,
       maxHeaderSize: maxHeaderBytes,
@@ -83,6 +90,7 @@ export async function serveKubelet(
     app,
   );
   const guard = guardListener(server, 'kubelet', deps);
+  serving.certificate.onChange(() => server.setSecureContext(secureContext(serving)));
   trust = (socket) => guard.trust(socket);
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());

@@ -1,14 +1,16 @@
 /**
  * CSR approving controller: approves requests for kubelets' client certificates, where who asks may have them without anybody's approval:
- * who may create `certificatesigningrequests/selfnodeclient` renews their own, who may create `…/nodeclient` gets one of any node.
+ * who may create `certificatesigningrequests/selfnodeclient` renews their own, who may create `…/nodeclient` gets one of any node. In the same
+ * way (`…/selfagentclient`, `…/agentclient`) those of the agents' other parts, which upstream does not have: each is a user of its own.
  *
  * Watches: CertificateSigningRequest.  Writes: CertificateSigningRequest/approval.
  * Source: upstream `pkg/controller/certificates/approver/sarapprove.go`; kubernetes.io, TLS bootstrapping.
  */
+import { agentUsers } from '#api/agent-users.ts';
 import { kubeletClientProblem } from '#api/certificates/kubelet-requests.ts';
-import { kubeletClientSigner } from '#api/certificates/signers.ts';
+import { apiServerClientSigner, kubeletClientSigner } from '#api/certificates/signers.ts';
 import type { CertificateSigningRequest } from '#api/types.generated.ts';
-import { parseCertificateRequest } from '#api/x509/certificate-request.ts';
+import { type CertificateRequest, parseCertificateRequest } from '#api/x509/certificate-request.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
 import { own } from '#client/controller-runner.ts';
@@ -18,7 +20,7 @@ const resource = 'certificatesigningrequests.certificates.k8s.io';
 
 /** A right by which a request is approved. */
 interface Recognized {
-  subresource: 'selfnodeclient' | 'nodeclient';
+  subresource: 'selfnodeclient' | 'nodeclient' | 'selfagentclient' | 'agentclient';
   message: string;
 }
 
@@ -29,6 +31,16 @@ const self: Recognized = {
 const any: Recognized = {
   subresource: 'nodeclient',
   message: 'Auto approving kubelet client certificate after SubjectAccessReview.',
+};
+const selfAgent: Recognized = {
+  ...self,
+  subresource: 'selfagentclient',
+  message: 'Auto approving self agent client certificate after SubjectAccessReview.',
+};
+const anyAgent: Recognized = {
+  ...any,
+  subresource: 'agentclient',
+  message: 'Auto approving agent client certificate after SubjectAccessReview.',
 };
 /** Rights may be given later; nobody tells. Upstream asks again with back-off up to this time. */
 const maxRetryMs = 1_000_000;
@@ -65,10 +77,25 @@ export const csrApprovingController = ({ client, caches, clock }: ControllerDeps
 /** By which rights this request could be approved; empty: somebody else decides about it. @throws DerError for what is no request. Pure. */
 export function waysToApproval({ spec }: CertificateSigningRequest): readonly Recognized[] {
   const { signerName, request, usages = [], username = '' } = spec;
-  if (signerName !== kubeletClientSigner) return [];
+  if (signerName !== kubeletClientSigner && signerName !== apiServerClientSigner) return [];
   const asked = parseCertificateRequest(request);
+  const isOwn = username === asked.subject.commonName;
+  if (signerName === apiServerClientSigner) {
+    if (!isOfAgent(asked, usages)) return [];
+    return isOwn ? [selfAgent, anyAgent] : [anyAgent];
+  }
   if (kubeletClientProblem(asked, usages) !== undefined) return [];
-  return username === asked.subject.commonName ? [self, any] : [any];
+  return isOwn ? [self, any] : [any];
+}
+
+const agents: ReadonlySet<string> = new Set(Object.values(agentUsers));
+const clientUsages: ReadonlySet<string> = new Set(['client auth', 'digital signature', 'key encipherment']);
+
+/** Whether it is for a part of an agent, and for nothing besides: no group, no other name, no other usage. */
+function isOfAgent({ subject, names }: CertificateRequest, usages: readonly string[]): boolean {
+  const { commonName, serialNumber, ...lists } = subject;
+  const isBare = serialNumber === '' && [...Object.values(lists), ...Object.values(names)].every((list) => list.length === 0);
+  return agents.has(commonName) && isBare && usages.includes('client auth') && usages.every((usage) => clientUsages.has(usage));
 }
 
 /** As long as the request has waited: twice as long each time. */

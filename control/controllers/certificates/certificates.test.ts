@@ -20,6 +20,7 @@ const kubeletClient = 'kubernetes.io/kube-apiserver-client-kubelet';
 const kubeletServing = 'kubernetes.io/kubelet-serving';
 const apiServerClient = 'kubernetes.io/kube-apiserver-client';
 const node: RequestedCertificate = { commonName: 'system:node:n1', organizations: ['system:nodes'] };
+const proxy: RequestedCertificate = { commonName: 'system:kube-proxy' };
 const clientUsages = ['digital signature', 'client auth'];
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -49,6 +50,20 @@ describe('what approves a request without anybody', () => {
     ['a kubelet with an RSA key', [kubeletClient, node, { usages: [...clientUsages, 'key encipherment'] }], ['nodeclient']],
     ['another signer', [apiServerClient, node, self], []],
     ['a serving certificate', [kubeletServing, { ...node, names: { dnsNames: ['n1'] } }, self], []],
+    [
+      'a part of an agent that renews its own',
+      [apiServerClient, proxy, { username: 'system:kube-proxy' }],
+      ['selfagentclient', 'agentclient'],
+    ],
+    ['somebody who asks for a part of an agent', [apiServerClient, proxy, { username: 'bootstrap' }], ['agentclient']],
+    [
+      'a part of an agent with a group',
+      [apiServerClient, { ...proxy, organizations: ['x'] }, { username: 'system:kube-proxy' }],
+      [],
+    ],
+    ['a part of an agent with a DNS name', [apiServerClient, { ...proxy, names: { dnsNames: ['n1'] } }], []],
+    ['a part of an agent that would serve', [apiServerClient, proxy, { usages: [...clientUsages, 'server auth'] }], []],
+    ['another user', [apiServerClient, { commonName: 'system:kube-scheduler' }, { username: 'system:kube-scheduler' }], []],
     ['no node', [kubeletClient, { ...node, commonName: 'n1' }], []],
     ['one more group', [kubeletClient, { ...node, organizations: ['system:nodes', 'system:masters'] }], []],
     ['a DNS name', [kubeletClient, { ...node, names: { dnsNames: ['n1'] } }], []],

@@ -1,9 +1,11 @@
 /**
- * Roles that upstream does not have: of the parts of our agents that are no part of upstream's node, and kubeadm's group of administrators.
+ * Roles that upstream's API server does not make: kubeadm's, of administrators and of machines that join with a bootstrap token, and our own,
+ * of the parts of our agents that are no part of upstream's node.
  *
- * Source: kubeadm `cmd/kubeadm/app/phases/kubeconfig` (`kubeadm:cluster-admins`).
+ * Source: kubeadm `app/phases/kubeconfig` (`kubeadm:cluster-admins`), `app/phases/bootstraptoken/node/tlsbootstrap.go`.
  */
 import { agentUsers } from '#api/agent-users.ts';
+import { defaultNodeTokenGroup } from '#api/bootstrap-token.ts';
 import { localPathAccount } from '#api/storage/local-path.ts';
 import { events, type RuleText } from './policy-text.ts';
 
@@ -11,6 +13,11 @@ const localPathRole = 'tinkernetes:local-path-provisioner';
 
 /** By name, in the form of `policy-text.ts`. */
 export const ownClusterRoles: Readonly<Record<string, readonly RuleText[]>> = {
+  // Whether a name is free.
+  'kubeadm:get-nodes': ['get core nodes'],
+  // What is created here exists only in reviews: by it the approver knows whose requests it may approve.
+  'tinkernetes:agentclient': ['create certificates.k8s.io certificatesigningrequests/agentclient'],
+  'tinkernetes:selfagentclient': ['create certificates.k8s.io certificatesigningrequests/selfagentclient'],
   // Routes lead to all nodes.
   [agentUsers.network]: ['list,watch core nodes', events],
   // The Node is the owner of its slice.
@@ -31,11 +38,31 @@ export const ownClusterRoles: Readonly<Record<string, readonly RuleText[]>> = {
   ],
 };
 
+const joining = `group ${defaultNodeTokenGroup}`;
+const agents = Object.values(agentUsers).map((user) => `user ${user}`);
+const bound = (name: string, role: string, ...subjects: string[]) => ({ [name]: { role, subjects } });
+
 /** By name: the role, and to whom it is bound. Subjects as in `policy-text.ts`. */
 export const ownClusterRoleBindings: Readonly<Record<string, { role: string; subjects: readonly string[] }>> = {
   [agentUsers.network]: { role: agentUsers.network, subjects: [`user ${agentUsers.network}`] },
   [agentUsers.dns]: { role: agentUsers.dns, subjects: [`user ${agentUsers.dns}`] },
   [localPathRole]: { role: localPathRole, subjects: [`account kube-system/${localPathAccount}`] },
+  ...bound('tinkernetes:agentclient', 'tinkernetes:agentclient', joining),
+  ...bound('tinkernetes:selfagentclient', 'tinkernetes:selfagentclient', ...agents),
+  ...bound('tinkernetes:agent-bootstrapper', 'system:node-bootstrapper', ...agents),
+  ...bound(
+    'tinkernetes:agentclient-approver',
+    'system:certificates.k8s.io:kube-apiserver-client-approver',
+    'account kube-system/certificate-controller',
+  ),
+  ...bound('kubeadm:get-nodes', 'kubeadm:get-nodes', joining),
+  ...bound('kubeadm:kubelet-bootstrap', 'system:node-bootstrapper', joining),
+  ...bound('kubeadm:node-autoapprove-bootstrap', 'system:certificates.k8s.io:certificatesigningrequests:nodeclient', joining),
+  ...bound(
+    'kubeadm:node-autoapprove-certificate-rotation',
+    'system:certificates.k8s.io:certificatesigningrequests:selfnodeclient',
+    'group system:nodes',
+  ),
   'kubeadm:cluster-admins': { role: 'cluster-admin', subjects: ['group kubeadm:cluster-admins'] },
 };
 

@@ -1,0 +1,146 @@
+/**
+ * The certificates of a running agent: those that clients show, one per user of the agent, and the kubelet's serving certificate; each kept
+ * current where that is asked for.
+ *
+ * Source: kubernetes.io, Configure Certificate Rotation for the Kubelet; upstream `pkg/kubelet/certificate/{kubelet,transport}.go`.
+ */
+import { readFileSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { agentContext, agentUsers, kubeletUser } from '#api/agent-users.ts';
+import { kubeletServingSigner } from '#api/certificates/signers.ts';
+import type { Client } from '#client/client.ts';
+import type { Clock } from '#client/clock.ts';
+import { createHttpTransport, type HttpTransport } from '#client/http-transport.ts';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { createClient } from '#client/rest-client.ts';
+import { boundedTransport } from './bounded-transport.ts';
+import { CertificateManager } from './certificate-manager.ts';
+import { clientMetrics, serverMetrics } from './certificate-metrics.ts';
+import { CertificateStore, readCertificateAndKey, type StoredCertificate } from './certificate-store.ts';
+import { nodeUsers } from './node-users.ts';
+
+export interface CredentialOptions {
+  /** `--cert-dir`. */
+  certDir: string;
+  /** `--bootstrap-kubeconfig`: asked as its user when a certificate has ended. */
+  bootstrapKubeconfig: string | undefined;
+  /** `--rotate-certificates`. */
+  rotateClients: boolean;
+  /** `--rotate-server-certificates`. */
+  rotateServing: boolean;
+}
+
+export type NodeUserName = 'kubelet' | keyof typeof agentUsers;
+
+export interface NodeCredentials {
+  /** What this user shows at the next connection. Undefined: what the kubeconfig holds. */
+  certificateOf(user: NodeUserName): (() => StoredCertificate | undefined) | undefined;
+  /** By which client this user asks for its next certificate, and which connections are made anew when it is there. */
+  used(user: NodeUserName, client: Client, transport: HttpTransport): void;
+  /** After all users' clients are there. */
+  serving(): Pick<CertificateManager, 'current' | 'onChange'>;
+  /** Keeps them current until `signal` aborts. Never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+interface Options {
+  nodeName: string;
+  nodeIp: string;
+  kubeconfig: string;
+  tlsCertFile: string | undefined;
+  tlsKeyFile: string | undefined;
+  credentials: CredentialOptions;
+}
+
+interface Deps {
+  clock: Clock;
+  random: () => number;
+  log: Logger;
+  signal: AbortSignal;
+}
+
+/** @throws Error for files that cannot be used */
+export function createNodeCredentials(options: Options, deps: Deps): NodeCredentials {
+  const { nodeName, credentials } = options;
+  const managers = new Map<NodeUserName, CertificateManager>();
+  const clients = new Map<NodeUserName, Client>();
+  let serving: CertificateManager | undefined;
+  if (credentials.rotateClients) {
+    for (const { user, prefix, wanted } of nodeUsers(nodeName)) {
+      const name = nameOf(user, nodeName);
+      const store = new CertificateStore(credentials.certDir, prefix);
+      const { cert = '', key = '' } = loadKubeconfig(options.kubeconfig, agentContext(user));
+      const client = (current: StoredCertificate | undefined): Client =>
+        (current === undefined ? bootstrapClient(credentials, deps) : undefined) ?? clientOf(clients, name);
+      const { failed, rotated } = name === 'kubelet' ? clientMetrics : quiet;
+      const manager = new CertificateManager(
+        { ...deps, store, client, failed, rotated },
+        wanted,
+        readCertificateAndKey(cert, key),
+      );
+      managers.set(name, manager);
+      if (name === 'kubelet') clientMetrics.watch(manager, deps.clock);
+    }
+  }
+  return {
+    certificateOf: (user) => {
+      const manager = managers.get(user);
+      return manager === undefined ? undefined : () => manager.current();
+    },
+    used(user, client, transport) {
+      clients.set(user, client);
+      managers.get(user)?.onChange(() => transport.reconnect());
+    },
+    serving() {
+      if (!credentials.rotateServing) return fixed(options);
+      const user = kubeletUser(nodeName);
+      const store = new CertificateStore(credentials.certDir, 'kubelet-server');
+      const client = (): Client => clientOf(clients, 'kubelet');
+      serving = new CertificateManager(
+        { ...deps, store, client, failed: serverMetrics.failed, rotated: serverMetrics.rotated },
+        {
+          commonName: user,
+          organizations: ['system:nodes'],
+          dnsNames: [nodeName],
+          ipAddresses: [options.nodeIp],
+          signerName: kubeletServingSigner,
+          usage: 'server auth',
+        },
+      );
+      serverMetrics.watch(serving, deps.clock);
+      return serving;
+    },
+    async run(signal) {
+      const all = [...managers.values(), ...(serving === undefined ? [] : [serving])];
+      await Promise.all(all.map((manager) => manager.run(signal)));
+    },
+  };
+}
+
+const quiet = { failed: (): void => undefined, rotated: (): void => undefined };
+
+function nameOf(user: string, nodeName: string): NodeUserName {
+  if (user === kubeletUser(nodeName)) return 'kubelet';
+  for (const name of Object.keys(agentUsers) as (keyof typeof agentUsers)[]) if (agentUsers[name] === user) return name;
+  throw new Error(`${user} is no user of a node`);
+}
+
+function clientOf(clients: ReadonlyMap<NodeUserName, Client>, user: NodeUserName): Client {
+  const client = clients.get(user);
+  if (client === undefined) throw new Error(`there is no client of ${user} yet`);
+  return client;
+}
+
+/** Undefined: there is no such kubeconfig (any more). */
+function bootstrapClient({ bootstrapKubeconfig }: CredentialOptions, { clock, signal }: Deps): Client | undefined {
+  if (bootstrapKubeconfig === undefined) return undefined;
+  const transport = createHttpTransport({ ...loadKubeconfig(bootstrapKubeconfig), clock });
+  signal.addEventListener('abort', () => transport.close(), { once: true });
+  return createClient(boundedTransport(transport), { userAgent: 'kubelet', clock, signal });
+}
+
+function fixed({ tlsCertFile, tlsKeyFile }: Options): Pick<CertificateManager, 'current' | 'onChange'> {
+  if (tlsCertFile === undefined || tlsKeyFile === undefined) throw new Error('there is no serving certificate of the kubelet');
+  const pair = readCertificateAndKey(readFileSync(tlsCertFile, 'utf8'), readFileSync(tlsKeyFile, 'utf8'));
+  return { current: () => pair, onChange: () => undefined };
+}

@@ -1,0 +1,18 @@
+/** Where commands that ask the API server find a kubeconfig, where none is given. */
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { defaultLab } from '#lab/config.ts';
+
+export const defaultServerDataDir = '/var/lib/tinkernetes/server';
+/** For the help of `--kubeconfig`. */
+export const kubeconfigHelp =
+  "how to reach the API server (default: $KUBECONFIG, the lab, this machine's server, ~/.kube/config)";
+
+/** @param given `--kubeconfig` */
+export function kubeconfigPath(given: string | undefined): string {
+  const named = given ?? process.env['KUBECONFIG'];
+  if (named !== undefined) return named;
+  const known = [defaultLab.dataDir, defaultServerDataDir].map((folder) => join(folder, 'admin.conf'));
+  return known.find((path) => existsSync(path)) ?? join(homedir(), '.kube/config');
+}
