@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { authorizationModes } from '#control/apiserver/authorization/mode-names.ts';
 import { addAuthenticationFlags } from './authentication-flags.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
