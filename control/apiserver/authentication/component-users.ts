@@ -5,7 +5,7 @@
  * Source: kubeadm's certificates; apiserver `pkg/server/options/serving_with_loopback.go`.
  */
 import type { UserInfo } from '../registry/strategy.ts';
-import { serviceAccountGroups } from './impersonation.ts';
+import { serviceAccountGroups } from './service-account-names.ts';
 
 /** The service account `kube-system/<name>`, as which a controller acts (upstream's `--use-service-account-credentials`). */
 export const controllerUser = (account: string): UserInfo => ({

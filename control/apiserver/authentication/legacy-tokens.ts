@@ -10,7 +10,7 @@ import { notFound } from '#api/status.ts';
 import type { Secret, ServiceAccount } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import { AuthenticationError, type TokenAuthenticator } from './authenticator.ts';
-import { serviceAccountGroups, splitServiceAccount } from './impersonation.ts';
+import { serviceAccountGroups, splitServiceAccount } from './service-account-names.ts';
 import { checkAudiences, legacyIssuer, type ReadObject, type ServiceAccountTokens } from './service-account-tokens.ts';
 
 const claimPrefix = 'kubernetes.io/serviceaccount/';

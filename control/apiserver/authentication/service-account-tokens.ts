@@ -13,7 +13,7 @@ import type { ResourceMeta } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import { type Authenticated, AuthenticationError, commonAudiences, type TokenContext } from './authenticator.ts';
-import { serviceAccountGroups } from './impersonation.ts';
+import { serviceAccountGroups } from './service-account-names.ts';
 import { untrustedIssuer } from './untrusted-claims.ts';
 
 export interface TokenKeys {

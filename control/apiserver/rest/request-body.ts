@@ -29,6 +29,8 @@ export interface ExpectedType {
   kind: string;
   /** Its name in the schema facts: `core/v1.Pod`. */
   type: string;
+  /** Other versions that are taken as well, and have the same fields (upstream's AcceptsGroupVersion). */
+  alsoVersions?: readonly string[];
 }
 
 /** The query's `fieldValidation`; by default `Warn`. @throws ApiError 422 for an unknown value */
@@ -105,7 +107,9 @@ function typeOf(body: Uint8Array, format: Format, expected: ExpectedType): { fou
   try {
     const yaml = format === 'yaml' ? yamlToJson(body) : undefined;
     const found = format === 'protobuf' ? openEnvelope(body) : readTypeMeta(yaml?.json ?? body);
-    return { found: { apiVersion: found.apiVersion || expected.apiVersion, kind: found.kind || expected.kind }, yaml };
+    const kind = found.kind || expected.kind;
+    const isOther = kind === expected.kind && expected.alsoVersions?.includes(found.apiVersion) === true;
+    return { found: { apiVersion: isOther ? expected.apiVersion : found.apiVersion || expected.apiVersion, kind }, yaml };
   } catch (error) {
     throw unrecognized(body, expected, error);
   }

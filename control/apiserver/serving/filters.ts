@@ -8,7 +8,8 @@ import { failure, forbidden } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Authentication } from '../authentication/authentication.ts';
 import { joinedHeaderValues } from '../authentication/header-values.ts';
-import { asksToImpersonate, impersonate } from '../authentication/impersonation.ts';
+import { asksToImpersonate, Impersonation } from '../authentication/impersonation/impersonation.ts';
+import { ImpersonationMetrics } from '../authentication/impersonation/impersonation-metrics.ts';
 import { type Authorizer, attributesOf, forbiddenReason, isPublic } from '../authorization/authorization.ts';
 import type { Authorization } from '../authorization/modes.ts';
 import type { FlowSchemas } from '../flowcontrol/flow-schemas.ts';
@@ -47,7 +48,7 @@ export function buildFilters(deps: FilterDeps): Filter[] {
     compression,
     deadline,
     authentication(deps.authentication),
-    impersonation(deps.authorizer),
+    impersonation(deps),
     classification(deps.flowSchemas),
     authorization(deps),
     flowControl(deps.flowControl),
@@ -144,12 +145,13 @@ function authentication(known: FilterDeps['authentication']): Filter {
   };
 }
 
-function impersonation(authorizer: Authorizer): Filter {
+function impersonation({ authorizer, metrics }: Pick<FilterDeps, 'authorizer' | 'metrics'>): Filter {
+  const modes = new Impersonation(authorizer, new ImpersonationMetrics(metrics.registry));
   return async function impersonation(exchange, next) {
-    const { request, arrival } = exchange;
+    const { request, arrival, info, user } = exchange;
     if (!Object.keys(request.headers).some(asksToImpersonate)) return await next();
     const headers = 'user' in arrival.sender ? joinedHeaderValues(request.headers) : arrival.sender.credentials.headers;
-    exchange.user = await impersonate(headers, exchange.user, authorizer);
+    exchange.user = await modes.userOf(headers, attributesOf(info, user));
     return await next();
   };
 }

@@ -118,6 +118,24 @@ describe('evictions', () => {
   const causeOf = ({ json }: TestAnswer): string =>
     json.details.causes.map(({ reason, message }) => `${reason}: ${message}`).join();
 
+  const bodies: [what: string, apiVersion: string | undefined, kind: string | undefined, status: number, message: RegExp][] = [
+    ['policy/v1', 'policy/v1', 'Eviction', 201, /^$/],
+    ['policy/v1beta1', 'policy/v1beta1', 'Eviction', 201, /^$/],
+    ['no type', undefined, undefined, 201, /^$/],
+    ['another group', 'v1', 'Pod', 400, /Pod in version "v1" cannot be handled as a Eviction/],
+    ['a version that nobody has', 'policy/v2', 'Eviction', 400, /no kind "Eviction" is registered for version "policy\/v2"/],
+    ['another kind of v1beta1', 'policy/v1beta1', 'PodDisruptionBudget', 400, /cannot be handled as a Eviction|is registered/],
+  ];
+  for (const [what, apiVersion, kind, expected, message] of bodies)
+    it(`take a body of ${what}: ${expected}`, async () => {
+      await run('web');
+      const body = { apiVersion, kind, metadata: { name: 'web' }, deleteOptions: { gracePeriodSeconds: 7 } };
+      const { status, json, text } = await api.request('POST', `${pods}/web/eviction`, body);
+      assert.equal(status, expected, text);
+      assert.match(json['message'] ?? '', message);
+      assert.equal(await isGoing('web'), expected === 201);
+    });
+
   it('mark and delete a pod that no budget selects', async () => {
     await run('web');
     await guard({}, { selector: { matchLabels: { app: 'other' } } }, 'other');

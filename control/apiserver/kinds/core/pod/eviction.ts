@@ -39,7 +39,7 @@ export async function createEviction(exchange: Exchange): Promise<TransportRespo
 /** What the deletion shall be like. @throws ApiError 400, 422, 500 */
 async function readEviction(exchange: Exchange): Promise<Options> {
   const { info, resource } = exchange;
-  const expected = { apiVersion: 'policy/v1', kind: 'Eviction', type: 'policy/v1.Eviction' };
+  const expected = { apiVersion: 'policy/v1', kind: 'Eviction', type: 'policy/v1.Eviction', alsoVersions: ['policy/v1beta1'] };
   const eviction = (await readObject(exchange, expected, 'CreateOptions')) as unknown as Eviction;
   const { namespace = '' } = eviction.metadata ?? {};
   if (namespace !== '' && namespace !== info.namespace)

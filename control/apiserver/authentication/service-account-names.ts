@@ -1,0 +1,14 @@
+/** How service accounts are called as users. Source: apiserver `pkg/authentication/serviceaccount/util.go`. */
+
+/** `system:serviceaccount:<namespace>:<name>`, taken apart. */
+export function splitServiceAccount(user: string): { namespace: string; name: string } | undefined {
+  const [system, kind, namespace, name, ...more] = user.split(':');
+  if (system !== 'system' || kind !== 'serviceaccount' || namespace === undefined || name === undefined || more.length > 0)
+    return undefined;
+  return { namespace, name };
+}
+
+export const serviceAccountGroups = (namespace: string): string[] => [
+  'system:serviceaccounts',
+  `system:serviceaccounts:${namespace}`,
+];
