@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { unzipSync } from 'fflate';
 
 /** The minor versions in the project's npm dependencies. */
-export const kubectlVersions = ['1.35', '1.34', '1.33'] as const;
+export const kubectlVersions = ['1.36', '1.35', '1.34', '1.33'] as const;
 /** One of these versions. */
 export type KubectlVersion = (typeof kubectlVersions)[number];
 
