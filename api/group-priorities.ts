@@ -33,6 +33,11 @@ const priorities: Readonly<Record<string, readonly [group: number, versions: Rea
   'storagemigration.k8s.io': [15_800, { v1beta1: 9 }],
 };
 
+/** Whether upstream serves the group itself, by default or on demand. */
+export function isBuiltInGroup(group: string): boolean {
+  return Object.hasOwn(priorities, group);
+}
+
 /** Upstream's priority for groups of CustomResourceDefinitions: after all built-in ones, with versions ordered by their names. */
 const unlisted: GroupVersionPriority = { group: 1000, version: 100 };
 

@@ -11,7 +11,7 @@ admissionregistration/v1.ExpressionWarning
  warning 3 s !
 admissionregistration/v1.JSONPatch
  expression 1 s
-admissionregistration/v1.MatchCondition
+admissionregistration/v1.MatchCondition required=name,expression
  expression 2 s !
  name 1 s !
 admissionregistration/v1.MatchResources map=atomic
@@ -52,7 +52,7 @@ admissionregistration/v1.MutatingAdmissionPolicySpec
  paramKind 1 admissionregistration/v1.ParamKind *
  reinvocationPolicy 7 s go=v1.ReinvocationPolicyType
  variables 3 []admissionregistration/v1.Variable list=atomic
-admissionregistration/v1.MutatingWebhook
+admissionregistration/v1.MutatingWebhook required=name,clientConfig,sideEffects,admissionReviewVersions
  admissionReviewVersions 8 []s ! list=atomic
  clientConfig 2 admissionregistration/v1.WebhookClientConfig !
  failurePolicy 4 s * go=v1.FailurePolicyType
@@ -100,7 +100,7 @@ admissionregistration/v1.RuleWithOperations
  operations 1 []s list=atomic go=[]v1.OperationType
  resources 2.3 []s list=atomic
  scope 2.4 s * go=v1.ScopeType
-admissionregistration/v1.ServiceReference
+admissionregistration/v1.ServiceReference required=namespace,name
  name 2 s !
  namespace 1 s !
  path 3 s *
@@ -126,7 +126,7 @@ admissionregistration/v1.ValidatingAdmissionPolicyBindingList kind=admissionregi
 admissionregistration/v1.ValidatingAdmissionPolicyBindingSpec
  matchResources 3 admissionregistration/v1.MatchResources *
  paramRef 2 admissionregistration/v1.ParamRef *
- policyName 1 s !
+ policyName 1 s ! zero=false
  validationActions 4 []s ! list=set go=[]v1.ValidationAction
 admissionregistration/v1.ValidatingAdmissionPolicyList kind=admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyList
  apiVersion 0 s
@@ -145,7 +145,7 @@ admissionregistration/v1.ValidatingAdmissionPolicyStatus
  conditions 3 []meta/v1.Condition list=map keys=type
  observedGeneration 1 l
  typeChecking 2 admissionregistration/v1.TypeChecking *
-admissionregistration/v1.ValidatingWebhook
+admissionregistration/v1.ValidatingWebhook required=name,clientConfig,sideEffects,admissionReviewVersions
  admissionReviewVersions 8 []s ! list=atomic
  clientConfig 2 admissionregistration/v1.WebhookClientConfig !
  failurePolicy 4 s * go=v1.FailurePolicyType
@@ -172,14 +172,14 @@ admissionregistration/v1.Validation
  message 2 s
  messageExpression 4 s
  reason 3 s * go=v1.StatusReason
-admissionregistration/v1.Variable map=atomic
+admissionregistration/v1.Variable map=atomic required=name,expression
  expression 2 s !
  name 1 s !
 admissionregistration/v1.WebhookClientConfig
  caBundle 2 y
  service 1 admissionregistration/v1.ServiceReference *
  url 3 s *
-apiextensions/v1.CustomResourceColumnDefinition
+apiextensions/v1.CustomResourceColumnDefinition required=name,type,jsonPath
  description 4 s
  format 3 s
  jsonPath 6 s !
@@ -195,7 +195,7 @@ apiextensions/v1.CustomResourceDefinition kind=apiextensions.k8s.io/v1/CustomRes
  metadata 1 meta/v1.ObjectMeta
  spec 2 apiextensions/v1.CustomResourceDefinitionSpec !
  status 3 apiextensions/v1.CustomResourceDefinitionStatus
-apiextensions/v1.CustomResourceDefinitionCondition
+apiextensions/v1.CustomResourceDefinitionCondition required=type,status
  lastTransitionTime 3 time
  message 5 s
  observedGeneration 6 l
@@ -207,7 +207,7 @@ apiextensions/v1.CustomResourceDefinitionList kind=apiextensions.k8s.io/v1/Custo
  items 2 []apiextensions/v1.CustomResourceDefinition !
  kind 0 s
  metadata 1 meta/v1.ListMeta
-apiextensions/v1.CustomResourceDefinitionNames
+apiextensions/v1.CustomResourceDefinitionNames required=plural,kind
  categories 6 []s list=atomic
  kind 4 s !
  listKind 5 s
@@ -252,8 +252,8 @@ apiextensions/v1.ExternalDocumentation
 apiextensions/v1.JSONSchemaProps
  $ref 3 s *
  $schema 2 s go=v1.JSONSchemaURL
- additionalItems 33 json * go=v1.JSONSchemaPropsOrBool
- additionalProperties 30 json * go=v1.JSONSchemaPropsOrBool
+ additionalItems 33 json * bare go=v1.JSONSchemaPropsOrBool
+ additionalProperties 30 json * bare go=v1.JSONSchemaPropsOrBool
  allOf 25 []apiextensions/v1.JSONSchemaProps list=atomic
  anyOf 27 []apiextensions/v1.JSONSchemaProps list=atomic
  default 8 json * go=v1.JSON
@@ -261,13 +261,13 @@ apiextensions/v1.JSONSchemaProps
  dependencies 32 {}json go=v1.JSONSchemaDependencies
  description 4 s
  enum 20 []json list=atomic go=[]v1.JSON
- example 36 json * go=v1.JSON
+ example 36 json * bare go=v1.JSON
  exclusiveMaximum 10 b
  exclusiveMinimum 12 b
- externalDocs 35 apiextensions/v1.ExternalDocumentation *
+ externalDocs 35 apiextensions/v1.ExternalDocumentation * bare
  format 6 s
  id 1 s
- items 24 json * go=v1.JSONSchemaPropsOrArray
+ items 24 json * bare go=v1.JSONSchemaPropsOrArray
  maxItems 16 l *
  maxLength 13 l *
  maxProperties 21 l *
@@ -277,7 +277,7 @@ apiextensions/v1.JSONSchemaProps
  minProperties 22 l *
  minimum 11 d *
  multipleOf 19 d *
- not 28 apiextensions/v1.JSONSchemaProps *
+ not 28 apiextensions/v1.JSONSchemaProps * bare
  nullable 37 b
  oneOf 26 []apiextensions/v1.JSONSchemaProps list=atomic
  pattern 15 s
@@ -296,7 +296,7 @@ apiextensions/v1.JSONSchemaProps
  x-kubernetes-validations 44 []apiextensions/v1.ValidationRule list=map keys=rule patch=merge mergeKey=rule go=v1.ValidationRules
 apiextensions/v1.SelectableField
  jsonPath 1 s !
-apiextensions/v1.ServiceReference
+apiextensions/v1.ServiceReference required=namespace,name
  name 2 s !
  namespace 1 s !
  path 3 s *
@@ -321,7 +321,7 @@ apiregistration/v1.APIService kind=apiregistration.k8s.io/v1/APIService
  metadata 1 meta/v1.ObjectMeta
  spec 2 apiregistration/v1.APIServiceSpec
  status 3 apiregistration/v1.APIServiceStatus
-apiregistration/v1.APIServiceCondition
+apiregistration/v1.APIServiceCondition required=type,status
  lastTransitionTime 3 time go=metav1.Time
  message 5 s
  reason 4 s
@@ -363,7 +363,7 @@ apps/v1.DaemonSet kind=apps/v1/DaemonSet
  metadata 1 meta/v1.ObjectMeta
  spec 2 apps/v1.DaemonSetSpec
  status 3 apps/v1.DaemonSetStatus
-apps/v1.DaemonSetCondition
+apps/v1.DaemonSetCondition required=type,status
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
@@ -380,7 +380,7 @@ apps/v1.DaemonSetSpec
  selector 1 meta/v1.LabelSelector ! *
  template 2 core/v1.PodTemplateSpec !
  updateStrategy 3 apps/v1.DaemonSetUpdateStrategy
-apps/v1.DaemonSetStatus
+apps/v1.DaemonSetStatus required=currentNumberScheduled,numberMisscheduled,desiredNumberScheduled,numberReady
  collisionCount 9 i *
  conditions 10 []apps/v1.DaemonSetCondition list=map keys=type patch=merge mergeKey=type
  currentNumberScheduled 1 i !
@@ -400,7 +400,7 @@ apps/v1.Deployment kind=apps/v1/Deployment
  metadata 1 meta/v1.ObjectMeta
  spec 2 apps/v1.DeploymentSpec
  status 3 apps/v1.DeploymentStatus
-apps/v1.DeploymentCondition
+apps/v1.DeploymentCondition required=type,status
  lastTransitionTime 7 time
  lastUpdateTime 6 time
  message 5 s
@@ -440,7 +440,7 @@ apps/v1.ReplicaSet kind=apps/v1/ReplicaSet
  metadata 1 meta/v1.ObjectMeta
  spec 2 apps/v1.ReplicaSetSpec
  status 3 apps/v1.ReplicaSetStatus
-apps/v1.ReplicaSetCondition
+apps/v1.ReplicaSetCondition required=type,status
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
@@ -479,7 +479,7 @@ apps/v1.StatefulSet kind=apps/v1/StatefulSet
  metadata 1 meta/v1.ObjectMeta
  spec 2 apps/v1.StatefulSetSpec
  status 3 apps/v1.StatefulSetStatus
-apps/v1.StatefulSetCondition
+apps/v1.StatefulSetCondition required=type,status
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
@@ -554,7 +554,7 @@ authentication/v1.TokenReview kind=authentication.k8s.io/v1/TokenReview
  status 3 authentication/v1.TokenReviewStatus
 authentication/v1.TokenReviewSpec
  audiences 2 []s list=atomic
- token 1 s !
+ token 1 s ! zero=false
 authentication/v1.TokenReviewStatus
  audiences 4 []s list=atomic
  authenticated 1 b
@@ -633,7 +633,7 @@ authorization/v1.SubjectAccessReviewStatus
  denied 4 b
  evaluationError 3 s
  reason 2 s
-authorization/v1.SubjectRulesReviewStatus
+authorization/v1.SubjectRulesReviewStatus required=resourceRules,nonResourceRules,incomplete
  evaluationError 4 s
  incomplete 3 b !
  nonResourceRules 2 []authorization/v1.NonResourceRule ! list=atomic
@@ -653,7 +653,7 @@ autoscaling/v1.HorizontalPodAutoscalerList kind=autoscaling/v1/HorizontalPodAuto
  items 2 []autoscaling/v1.HorizontalPodAutoscaler !
  kind 0 s
  metadata 1 meta/v1.ListMeta
-autoscaling/v1.HorizontalPodAutoscalerSpec
+autoscaling/v1.HorizontalPodAutoscalerSpec required=scaleTargetRef,maxReplicas
  maxReplicas 3 i !
  minReplicas 2 i *
  scaleTargetRef 1 autoscaling/v1.CrossVersionObjectReference !
@@ -671,15 +671,15 @@ autoscaling/v1.Scale kind=autoscaling/v1/Scale
  spec 2 autoscaling/v1.ScaleSpec
  status 3 autoscaling/v1.ScaleStatus
 autoscaling/v1.ScaleSpec
- replicas 1 i
+ replicas 1 i zero=true
 autoscaling/v1.ScaleStatus
  replicas 1 i !
  selector 2 s
-autoscaling/v2.ContainerResourceMetricSource
+autoscaling/v2.ContainerResourceMetricSource required=name,target,container
  container 3 s !
  name 1 s ! go=v1.ResourceName
  target 2 autoscaling/v2.MetricTarget !
-autoscaling/v2.ContainerResourceMetricStatus
+autoscaling/v2.ContainerResourceMetricStatus required=name,current,container
  container 3 s !
  current 2 autoscaling/v2.MetricValueStatus !
  name 1 s ! go=v1.ResourceName
@@ -690,10 +690,10 @@ autoscaling/v2.CrossVersionObjectReference
 autoscaling/v2.ExternalMetricSource
  metric 1 autoscaling/v2.MetricIdentifier !
  target 2 autoscaling/v2.MetricTarget !
-autoscaling/v2.ExternalMetricStatus
+autoscaling/v2.ExternalMetricStatus required=metric,current
  current 2 autoscaling/v2.MetricValueStatus !
  metric 1 autoscaling/v2.MetricIdentifier !
-autoscaling/v2.HPAScalingPolicy
+autoscaling/v2.HPAScalingPolicy required=type,value,periodSeconds
  periodSeconds 3 i !
  type 1 s ! go=v2.HPAScalingPolicyType
  value 2 i !
@@ -711,7 +711,7 @@ autoscaling/v2.HorizontalPodAutoscaler kind=autoscaling/v2/HorizontalPodAutoscal
 autoscaling/v2.HorizontalPodAutoscalerBehavior
  scaleDown 2 autoscaling/v2.HPAScalingRules *
  scaleUp 1 autoscaling/v2.HPAScalingRules *
-autoscaling/v2.HorizontalPodAutoscalerCondition
+autoscaling/v2.HorizontalPodAutoscalerCondition required=type,status
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
@@ -722,7 +722,7 @@ autoscaling/v2.HorizontalPodAutoscalerList kind=autoscaling/v2/HorizontalPodAuto
  items 2 []autoscaling/v2.HorizontalPodAutoscaler !
  kind 0 s
  metadata 1 meta/v1.ListMeta
-autoscaling/v2.HorizontalPodAutoscalerSpec
+autoscaling/v2.HorizontalPodAutoscalerSpec required=scaleTargetRef,maxReplicas
  behavior 5 autoscaling/v2.HorizontalPodAutoscalerBehavior *
  maxReplicas 3 i !
  metrics 4 []autoscaling/v2.MetricSpec list=atomic
@@ -761,24 +761,24 @@ autoscaling/v2.MetricValueStatus
  averageUtilization 3 i *
  averageValue 2 quantity *
  value 1 quantity *
-autoscaling/v2.ObjectMetricSource
+autoscaling/v2.ObjectMetricSource required=describedObject,target,metric
  describedObject 1 autoscaling/v2.CrossVersionObjectReference !
  metric 3 autoscaling/v2.MetricIdentifier !
  target 2 autoscaling/v2.MetricTarget !
-autoscaling/v2.ObjectMetricStatus
+autoscaling/v2.ObjectMetricStatus required=metric,current,describedObject
  current 2 autoscaling/v2.MetricValueStatus !
  describedObject 3 autoscaling/v2.CrossVersionObjectReference !
  metric 1 autoscaling/v2.MetricIdentifier !
 autoscaling/v2.PodsMetricSource
  metric 1 autoscaling/v2.MetricIdentifier !
  target 2 autoscaling/v2.MetricTarget !
-autoscaling/v2.PodsMetricStatus
+autoscaling/v2.PodsMetricStatus required=metric,current
  current 2 autoscaling/v2.MetricValueStatus !
  metric 1 autoscaling/v2.MetricIdentifier !
 autoscaling/v2.ResourceMetricSource
  name 1 s ! go=v1.ResourceName
  target 2 autoscaling/v2.MetricTarget !
-autoscaling/v2.ResourceMetricStatus
+autoscaling/v2.ResourceMetricStatus required=name,current
  current 2 autoscaling/v2.MetricValueStatus !
  name 1 s ! go=v1.ResourceName
 batch/v1.CronJob kind=batch/v1/CronJob
@@ -792,7 +792,7 @@ batch/v1.CronJobList kind=batch/v1/CronJobList
  items 2 []batch/v1.CronJob !
  kind 0 s
  metadata 1 meta/v1.ListMeta
-batch/v1.CronJobSpec
+batch/v1.CronJobSpec required=schedule,jobTemplate
  concurrencyPolicy 3 s go=v1.ConcurrencyPolicy
  failedJobsHistoryLimit 7 i *
  jobTemplate 5 batch/v1.JobTemplateSpec !
@@ -811,7 +811,7 @@ batch/v1.Job kind=batch/v1/Job
  metadata 1 meta/v1.ObjectMeta
  spec 2 batch/v1.JobSpec
  status 3 batch/v1.JobStatus
-batch/v1.JobCondition
+batch/v1.JobCondition required=type,status
  lastProbeTime 3 time
  lastTransitionTime 4 time
  message 6 s
@@ -882,7 +882,7 @@ certificates/v1.CertificateSigningRequest kind=certificates.k8s.io/v1/Certificat
  metadata 1 meta/v1.ObjectMeta
  spec 2 certificates/v1.CertificateSigningRequestSpec !
  status 3 certificates/v1.CertificateSigningRequestStatus
-certificates/v1.CertificateSigningRequestCondition
+certificates/v1.CertificateSigningRequestCondition required=type,status
  lastTransitionTime 5 time
  lastUpdateTime 4 time
  message 3 s
@@ -933,10 +933,10 @@ core/v1.Affinity
  nodeAffinity 1 core/v1.NodeAffinity *
  podAffinity 2 core/v1.PodAffinity *
  podAntiAffinity 3 core/v1.PodAntiAffinity *
-core/v1.AppArmorProfile
+core/v1.AppArmorProfile unions=[{"discriminator":"type","fields-to-discriminateBy":{"localhostProfile":"LocalhostProfile"}}]
  localhostProfile 2 s *
  type 1 s ! go=v1.AppArmorProfileType
-core/v1.AttachedVolume
+core/v1.AttachedVolume required=name,devicePath
  devicePath 2 s !
  name 1 s ! go=v1.UniqueVolumeName
 core/v1.AzureDiskVolumeSource
@@ -945,7 +945,7 @@ core/v1.AzureDiskVolumeSource
  diskURI 2 s !
  fsType 4 s * default="ext4"
  kind 6 s * default="Shared" go=v1.AzureDataDiskKind
- readOnly 5 b *
+ readOnly 5 b * zero=true
 core/v1.AzureFilePersistentVolumeSource
  readOnly 3 b
  secretName 1 s !
@@ -1012,7 +1012,7 @@ core/v1.ClusterTrustBundleProjection
  optional 5 b *
  path 4 s !
  signerName 2 s *
-core/v1.ComponentCondition
+core/v1.ComponentCondition required=type,status
  error 4 s
  message 3 s
  status 2 s ! go=v1.ConditionStatus
@@ -1035,18 +1035,18 @@ core/v1.ConfigMap kind=/v1/ConfigMap
  kind 0 s
  metadata 1 meta/v1.ObjectMeta
 core/v1.ConfigMapEnvSource
- name 1.1 s
+ name 1.1 s zero=true
  optional 2 b *
 core/v1.ConfigMapKeySelector map=atomic
  key 2 s !
- name 1.1 s
+ name 1.1 s zero=true
  optional 3 b *
 core/v1.ConfigMapList kind=/v1/ConfigMapList
  apiVersion 0 s
  items 2 []core/v1.ConfigMap !
  kind 0 s
  metadata 1 meta/v1.ListMeta
-core/v1.ConfigMapNodeConfigSource
+core/v1.ConfigMapNodeConfigSource required=namespace,name,kubeletConfigKey
  kubeletConfigKey 5 s !
  name 2 s !
  namespace 1 s !
@@ -1054,12 +1054,12 @@ core/v1.ConfigMapNodeConfigSource
  uid 3 s go=types.UID
 core/v1.ConfigMapProjection
  items 2 []core/v1.KeyToPath list=atomic
- name 1.1 s
+ name 1.1 s zero=true
  optional 4 b *
 core/v1.ConfigMapVolumeSource
  defaultMode 3 i *
  items 2 []core/v1.KeyToPath list=atomic
- name 1.1 s
+ name 1.1 s zero=true
  optional 4 b *
 core/v1.Container
  args 4 []s list=atomic
@@ -1087,7 +1087,7 @@ core/v1.Container
  volumeDevices 21 []core/v1.VolumeDevice list=map keys=devicePath patch=merge mergeKey=devicePath
  volumeMounts 9 []core/v1.VolumeMount list=map keys=mountPath patch=merge mergeKey=mountPath
  workingDir 5 s
-core/v1.ContainerExtendedResourceRequest
+core/v1.ContainerExtendedResourceRequest required=containerName,resourceName,requestName
  containerName 1 s !
  requestName 3 s !
  resourceName 2 s !
@@ -1104,10 +1104,10 @@ core/v1.ContainerResizePolicy
  resourceName 1 s ! go=v1.ResourceName
  restartPolicy 2 s ! go=v1.ResourceResizeRestartPolicy
 core/v1.ContainerRestartRule
- action 1 s ! go=v1.ContainerRestartRuleAction
+ action 1 s ! zero=false go=v1.ContainerRestartRuleAction
  exitCodes 2 core/v1.ContainerRestartRuleOnExitCodes *
 core/v1.ContainerRestartRuleOnExitCodes
- operator 1 s ! go=v1.ContainerRestartRuleOnExitCodesOperator
+ operator 1 s ! zero=false go=v1.ContainerRestartRuleOnExitCodesOperator
  values 2 []i list=set
 core/v1.ContainerState
  running 2 core/v1.ContainerStateRunning *
@@ -1126,7 +1126,7 @@ core/v1.ContainerStateTerminated
 core/v1.ContainerStateWaiting
  message 2 s
  reason 1 s
-core/v1.ContainerStatus
+core/v1.ContainerStatus required=name,ready,restartCount,image,imageID
  allocatedResources 10 {}quantity go=v1.ResourceList
  allocatedResourcesStatus 14 []core/v1.ResourceStatus list=map keys=name patch=merge mergeKey=name
  containerID 8 s
@@ -1226,7 +1226,7 @@ core/v1.EphemeralContainer
  workingDir 1.5 s
 core/v1.EphemeralVolumeSource
  volumeClaimTemplate 1 core/v1.PersistentVolumeClaimTemplate *
-core/v1.Event kind=/v1/Event
+core/v1.Event kind=/v1/Event required=metadata,involvedObject
  action 12 s
  apiVersion 0 s
  count 8 i
@@ -1263,9 +1263,9 @@ core/v1.FCVolumeSource
  readOnly 4 b
  targetWWNs 1 []s list=atomic
  wwids 5 []s list=atomic
-core/v1.FileKeySelector map=atomic
+core/v1.FileKeySelector map=atomic required=volumeName,path,key
  key 3 s !
- optional 4 b *
+ optional 4 b * zero=true
  path 2 s !
  volumeName 1 s !
 core/v1.FlexPersistentVolumeSource
@@ -1290,7 +1290,7 @@ core/v1.GCEPersistentDiskVolumeSource
  readOnly 4 b
 core/v1.GRPCAction
  port 1 i !
- service 2 s * +
+ service 2 s * + zero=true
 core/v1.GitRepoVolumeSource
  directory 3 s
  repository 1 s !
@@ -1321,7 +1321,7 @@ core/v1.HostIP
 core/v1.HostPathVolumeSource
  path 1 s !
  type 2 s * go=v1.HostPathType
-core/v1.ISCSIPersistentVolumeSource
+core/v1.ISCSIPersistentVolumeSource required=targetPortal,iqn,lun
  chapAuthDiscovery 8 b
  chapAuthSession 11 b
  fsType 5 s
@@ -1333,7 +1333,7 @@ core/v1.ISCSIPersistentVolumeSource
  readOnly 6 b
  secretRef 10 core/v1.SecretReference *
  targetPortal 1 s !
-core/v1.ISCSIVolumeSource
+core/v1.ISCSIVolumeSource required=targetPortal,iqn,lun
  chapAuthDiscovery 8 b
  chapAuthSession 11 b
  fsType 5 s
@@ -1349,7 +1349,7 @@ core/v1.ImageVolumeSource
  pullPolicy 2 s go=v1.PullPolicy
  reference 1 s
 core/v1.ImageVolumeStatus
- imageRef 1 s !
+ imageRef 1 s ! zero=false
 core/v1.KeyToPath
  key 1 s !
  mode 3 i *
@@ -1382,7 +1382,7 @@ core/v1.LimitRangeList kind=/v1/LimitRangeList
  metadata 1 meta/v1.ListMeta
 core/v1.LimitRangeSpec
  limits 1 []core/v1.LimitRangeItem ! list=atomic
-core/v1.LinuxContainerUser
+core/v1.LinuxContainerUser required=uid,gid
  gid 2 l !
  supplementalGroups 3 []l list=atomic
  uid 1 l !
@@ -1394,14 +1394,14 @@ core/v1.LoadBalancerIngress
 core/v1.LoadBalancerStatus
  ingress 1 []core/v1.LoadBalancerIngress list=atomic
 core/v1.LocalObjectReference map=atomic
- name 1 s
+ name 1 s zero=true
 core/v1.LocalVolumeSource
  fsType 2 s *
  path 1 s !
 core/v1.ModifyVolumeStatus
  status 2 s ! go=v1.PersistentVolumeClaimModifyVolumeStatus
  targetVolumeAttributesClassName 1 s
-core/v1.NFSVolumeSource
+core/v1.NFSVolumeSource required=server,path
  path 2 s !
  readOnly 3 b
  server 1 s !
@@ -1411,7 +1411,7 @@ core/v1.Namespace kind=/v1/Namespace
  metadata 1 meta/v1.ObjectMeta
  spec 2 core/v1.NamespaceSpec
  status 3 core/v1.NamespaceStatus
-core/v1.NamespaceCondition
+core/v1.NamespaceCondition required=type,status
  lastTransitionTime 4 time
  message 6 s
  reason 5 s
@@ -1433,7 +1433,7 @@ core/v1.Node kind=/v1/Node
  metadata 1 meta/v1.ObjectMeta
  spec 2 core/v1.NodeSpec
  status 3 core/v1.NodeStatus
-core/v1.NodeAddress
+core/v1.NodeAddress required=type,address
  address 2 s !
  type 1 s ! go=v1.NodeAddressType
 core/v1.NodeAffinity
@@ -1443,7 +1443,7 @@ core/v1.NodeAllocatableResourceClaimStatus
  containers 2 []s list=set
  resourceClaimName 1 s !
  resources 3 {}quantity ! go=map[ResourceName]resource.Quantity
-core/v1.NodeCondition
+core/v1.NodeCondition required=type,status
  lastHeartbeatTime 3 time
  lastTransitionTime 4 time
  message 6 s
@@ -1506,7 +1506,7 @@ core/v1.NodeStatus
  volumesInUse 9 []s list=atomic go=[]v1.UniqueVolumeName
 core/v1.NodeSwapStatus
  capacity 1 l *
-core/v1.NodeSystemInfo
+core/v1.NodeSystemInfo required=machineID,systemUUID,bootID,kernelVersion,osImage,containerRuntimeVersion,kubeletVersion,kubeProxyVersion,operatingSystem,architecture
  architecture 10 s !
  bootID 3 s !
  containerRuntimeVersion 6 s !
@@ -1541,7 +1541,7 @@ core/v1.PersistentVolumeClaim kind=/v1/PersistentVolumeClaim
  metadata 1 meta/v1.ObjectMeta
  spec 2 core/v1.PersistentVolumeClaimSpec
  status 3 core/v1.PersistentVolumeClaimStatus
-core/v1.PersistentVolumeClaimCondition
+core/v1.PersistentVolumeClaimCondition required=type,status
  lastProbeTime 3 time
  lastTransitionTime 4 time
  message 6 s
@@ -1642,15 +1642,15 @@ core/v1.PodAffinityTerm
 core/v1.PodAntiAffinity
  preferredDuringSchedulingIgnoredDuringExecution 2 []core/v1.WeightedPodAffinityTerm list=atomic
  requiredDuringSchedulingIgnoredDuringExecution 1 []core/v1.PodAffinityTerm list=atomic
-core/v1.PodCertificateProjection
+core/v1.PodCertificateProjection required=signerName,keyType
  certificateChainPath 6 s
  credentialBundlePath 4 s
  keyPath 5 s
- keyType 2 s !
+ keyType 2 s ! zero=false
  maxExpirationSeconds 3 i *
- signerName 1 s !
+ signerName 1 s ! zero=false
  userAnnotations 7 {}s
-core/v1.PodCondition
+core/v1.PodCondition required=type,status
  lastProbeTime 3 time
  lastTransitionTime 4 time
  message 6 s
@@ -1688,7 +1688,7 @@ core/v1.PodResourceClaimStatus
  resourceClaimName 2 s *
 core/v1.PodSchedulingGate
  name 1 s !
-core/v1.PodSchedulingGroup
+core/v1.PodSchedulingGroup unions=[{"fields-to-discriminateBy":{"podGroupName":"PodGroupName"}}]
  podGroupName 1 s *
 core/v1.PodSecurityContext
  appArmorProfile 11 core/v1.AppArmorProfile *
@@ -1790,7 +1790,7 @@ core/v1.PortworxVolumeSource
  fsType 2 s
  readOnly 3 b
  volumeID 1 s !
-core/v1.PreferredSchedulingTerm
+core/v1.PreferredSchedulingTerm required=weight,preference
  preference 2 core/v1.NodeSelectorTerm !
  weight 1 i !
 core/v1.Probe
@@ -1814,7 +1814,7 @@ core/v1.QuobyteVolumeSource
  tenant 6 s
  user 4 s
  volume 2 s !
-core/v1.RBDPersistentVolumeSource
+core/v1.RBDPersistentVolumeSource required=monitors,image
  fsType 3 s
  image 2 s !
  keyring 6 s default="/etc/ceph/keyring"
@@ -1823,7 +1823,7 @@ core/v1.RBDPersistentVolumeSource
  readOnly 8 b
  secretRef 7 core/v1.SecretReference *
  user 5 s default="admin"
-core/v1.RBDVolumeSource
+core/v1.RBDVolumeSource required=monitors,image
  fsType 3 s
  image 2 s !
  keyring 6 s default="/etc/ceph/keyring"
@@ -1838,7 +1838,7 @@ core/v1.ReplicationController kind=/v1/ReplicationController
  metadata 1 meta/v1.ObjectMeta
  spec 2 core/v1.ReplicationControllerSpec
  status 3 core/v1.ReplicationControllerStatus
-core/v1.ReplicationControllerCondition
+core/v1.ReplicationControllerCondition required=type,status
  lastTransitionTime 3 time
  message 5 s
  reason 4 s
@@ -1850,7 +1850,7 @@ core/v1.ReplicationControllerList kind=/v1/ReplicationControllerList
  kind 0 s
  metadata 1 meta/v1.ListMeta
 core/v1.ReplicationControllerSpec
- minReadySeconds 4 i
+ minReadySeconds 4 i zero=true
  replicas 1 i * default=1
  selector 2 {}s map=atomic
  template 3 core/v1.PodTemplateSpec *
@@ -1902,7 +1902,7 @@ core/v1.SELinuxOptions
  role 2 s
  type 3 s
  user 1 s
-core/v1.ScaleIOPersistentVolumeSource
+core/v1.ScaleIOPersistentVolumeSource required=gateway,system,secretRef
  fsType 9 s default="xfs"
  gateway 1 s !
  protectionDomain 5 s
@@ -1913,7 +1913,7 @@ core/v1.ScaleIOPersistentVolumeSource
  storagePool 6 s
  system 2 s !
  volumeName 8 s
-core/v1.ScaleIOVolumeSource
+core/v1.ScaleIOVolumeSource required=gateway,system,secretRef
  fsType 9 s default="xfs"
  gateway 1 s !
  protectionDomain 5 s
@@ -1926,11 +1926,11 @@ core/v1.ScaleIOVolumeSource
  volumeName 8 s
 core/v1.ScopeSelector map=atomic
  matchExpressions 1 []core/v1.ScopedResourceSelectorRequirement list=atomic
-core/v1.ScopedResourceSelectorRequirement
+core/v1.ScopedResourceSelectorRequirement required=scopeName,operator
  operator 2 s ! go=v1.ScopeSelectorOperator
  scopeName 1 s ! go=v1.ResourceQuotaScope
  values 3 []s list=atomic
-core/v1.SeccompProfile
+core/v1.SeccompProfile unions=[{"discriminator":"type","fields-to-discriminateBy":{"localhostProfile":"LocalhostProfile"}}]
  localhostProfile 2 s *
  type 1 s ! go=v1.SeccompProfileType
 core/v1.Secret kind=/v1/Secret
@@ -1942,11 +1942,11 @@ core/v1.Secret kind=/v1/Secret
  stringData 4 {}s
  type 3 s go=v1.SecretType
 core/v1.SecretEnvSource
- name 1.1 s
+ name 1.1 s zero=true
  optional 2 b *
 core/v1.SecretKeySelector map=atomic
  key 2 s !
- name 1.1 s
+ name 1.1 s zero=true
  optional 3 b *
 core/v1.SecretList kind=/v1/SecretList
  apiVersion 0 s
@@ -1955,7 +1955,7 @@ core/v1.SecretList kind=/v1/SecretList
  metadata 1 meta/v1.ListMeta
 core/v1.SecretProjection
  items 2 []core/v1.KeyToPath list=atomic
- name 1.1 s
+ name 1.1 s zero=true
  optional 4 b *
 core/v1.SecretReference map=atomic
  name 1 s
@@ -2058,7 +2058,7 @@ core/v1.Sysctl
 core/v1.TCPSocketAction
  host 2 s
  port 1 intstr !
-core/v1.Taint
+core/v1.Taint required=key,effect
  effect 3 s ! go=v1.TaintEffect
  key 1 s !
  timeAdded 4 time *
@@ -2124,10 +2124,10 @@ core/v1.Volume
  secret 2.6 core/v1.SecretVolumeSource *
  storageos 2.27 core/v1.StorageOSVolumeSource *
  vsphereVolume 2.20 core/v1.VsphereVirtualDiskVolumeSource *
-core/v1.VolumeDevice
+core/v1.VolumeDevice required=name,devicePath
  devicePath 2 s !
  name 1 s !
-core/v1.VolumeMount
+core/v1.VolumeMount required=name,mountPath
  mountPath 3 s !
  mountPropagation 5 s * go=v1.MountPropagationMode
  name 1 s !
@@ -2135,7 +2135,7 @@ core/v1.VolumeMount
  recursiveReadOnly 7 s * go=v1.RecursiveReadOnlyMode
  subPath 4 s
  subPathExpr 6 s
-core/v1.VolumeMountStatus
+core/v1.VolumeMountStatus required=name,mountPath
  mountPath 2 s !
  name 1 s !
  readOnly 3 b
@@ -2160,7 +2160,7 @@ core/v1.VsphereVirtualDiskVolumeSource
  storagePolicyID 4 s
  storagePolicyName 3 s
  volumePath 1 s !
-core/v1.WeightedPodAffinityTerm
+core/v1.WeightedPodAffinityTerm required=weight,podAffinityTerm
  podAffinityTerm 2 core/v1.PodAffinityTerm !
  weight 1 i !
 core/v1.WindowsSecurityContextOptions
@@ -2262,7 +2262,7 @@ flowcontrol/v1.FlowSchemaStatus
  conditions 1 []flowcontrol/v1.FlowSchemaCondition list=map keys=type patch=merge mergeKey=type
 flowcontrol/v1.GroupSubject
  name 1 s !
-flowcontrol/v1.LimitResponse
+flowcontrol/v1.LimitResponse unions=[{"discriminator":"type","fields-to-discriminateBy":{"queuing":"Queuing"}}]
  queuing 2 flowcontrol/v1.QueuingConfiguration *
  type 1 s ! go=v1.LimitResponseType
 flowcontrol/v1.LimitedPriorityLevelConfiguration
@@ -2270,7 +2270,7 @@ flowcontrol/v1.LimitedPriorityLevelConfiguration
  lendablePercent 3 i *
  limitResponse 2 flowcontrol/v1.LimitResponse
  nominalConcurrencyShares 1 i * +
-flowcontrol/v1.NonResourcePolicyRule
+flowcontrol/v1.NonResourcePolicyRule required=verbs,nonResourceURLs
  nonResourceURLs 6 []s ! list=set
  verbs 1 []s ! list=set
 flowcontrol/v1.PolicyRulesWithSubjects
@@ -2296,7 +2296,7 @@ flowcontrol/v1.PriorityLevelConfigurationList kind=flowcontrol.apiserver.k8s.io/
  metadata 1 meta/v1.ListMeta
 flowcontrol/v1.PriorityLevelConfigurationReference
  name 1 s !
-flowcontrol/v1.PriorityLevelConfigurationSpec
+flowcontrol/v1.PriorityLevelConfigurationSpec unions=[{"discriminator":"type","fields-to-discriminateBy":{"exempt":"Exempt","limited":"Limited"}}]
  exempt 3 flowcontrol/v1.ExemptPriorityLevelConfiguration *
  limited 2 flowcontrol/v1.LimitedPriorityLevelConfiguration *
  type 1 s ! go=v1.PriorityLevelEnablement
@@ -2306,23 +2306,23 @@ flowcontrol/v1.QueuingConfiguration
  handSize 2 i +
  queueLengthLimit 3 i +
  queues 1 i +
-flowcontrol/v1.ResourcePolicyRule
+flowcontrol/v1.ResourcePolicyRule required=verbs,apiGroups,resources
  apiGroups 2 []s ! list=set
  clusterScope 4 b
  namespaces 5 []s + list=set
  resources 3 []s ! list=set
  verbs 1 []s ! list=set
-flowcontrol/v1.ServiceAccountSubject
+flowcontrol/v1.ServiceAccountSubject required=namespace,name
  name 2 s !
  namespace 1 s !
-flowcontrol/v1.Subject
+flowcontrol/v1.Subject unions=[{"discriminator":"kind","fields-to-discriminateBy":{"group":"Group","serviceAccount":"ServiceAccount","user":"User"}}]
  group 3 flowcontrol/v1.GroupSubject *
  kind 1 s ! go=v1.SubjectKind
  serviceAccount 4 flowcontrol/v1.ServiceAccountSubject *
  user 2 flowcontrol/v1.UserSubject *
 flowcontrol/v1.UserSubject
  name 1 s !
-meta/v1.APIResource
+meta/v1.APIResource required=name,singularName,namespaced,kind,verbs
  categories 7 []s list=atomic
  group 8 s
  kind 3 s !
@@ -2338,7 +2338,7 @@ meta/v1.APIResourceList kind=/v1/APIResourceList
  groupVersion 1 s !
  kind 0 s
  resources 2 []meta/v1.APIResource ! list=atomic
-meta/v1.Condition
+meta/v1.Condition required=type,status,lastTransitionTime,reason,message
  lastTransitionTime 4 time !
  message 6 s !
  observedGeneration 3 l
@@ -2428,10 +2428,10 @@ meta/v1.StatusDetails
  name 1 s
  retryAfterSeconds 5 i
  uid 6 s go=types.UID
-meta/v1.WatchEvent kind=/v1/WatchEvent
+meta/v1.WatchEvent kind=/v1/WatchEvent required=type,object
  object 2 raw !
  type 1 s !
-networking/v1.HTTPIngressPath
+networking/v1.HTTPIngressPath required=pathType,backend
  backend 2 networking/v1.IngressBackend !
  path 1 s
  pathType 3 s ! * go=v1.PathType
@@ -2497,7 +2497,7 @@ networking/v1.IngressPortStatus
  protocol 2 s ! go=v1.Protocol
 networking/v1.IngressRule
  host 1 s
- http 2.1 networking/v1.HTTPIngressRuleValue *
+ http 2.1 networking/v1.HTTPIngressRuleValue * bare
 networking/v1.IngressServiceBackend
  name 1 s !
  port 2 networking/v1.ServiceBackendPort
@@ -2540,11 +2540,11 @@ networking/v1.NetworkPolicySpec
  ingress 2 []networking/v1.NetworkPolicyIngressRule list=atomic
  podSelector 1 meta/v1.LabelSelector +
  policyTypes 4 []s list=atomic go=[]v1.PolicyType
-networking/v1.ParentReference
+networking/v1.ParentReference required=resource,name
  group 1 s
- name 4 s !
+ name 4 s ! zero=false
  namespace 3 s
- resource 2 s !
+ resource 2 s ! zero=false
 networking/v1.ServiceBackendPort map=atomic
  name 1 s
  number 2 i
@@ -2669,7 +2669,7 @@ rbac/v1.Subject map=atomic
  kind 1 s !
  name 3 s !
  namespace 4 s
-resource/v1.AllocatedDeviceStatus
+resource/v1.AllocatedDeviceStatus required=driver,pool,device
  conditions 4 []meta/v1.Condition + list=map keys=type
  data 5 raw *
  device 3 s !
@@ -2695,7 +2695,7 @@ resource/v1.CapacityRequirements
  requests 1 {}quantity go=map[QualifiedName]resource.Quantity
 resource/v1.Counter
  value 1 quantity !
-resource/v1.CounterSet
+resource/v1.CounterSet required=name,counters
  counters 2 {}resource/v1.Counter !
  name 1 s !
 resource/v1.Device
@@ -2765,7 +2765,7 @@ resource/v1.DeviceRequest
  exactly 2 resource/v1.ExactDeviceRequest *
  firstAvailable 3 []resource/v1.DeviceSubRequest list=atomic
  name 1 s !
-resource/v1.DeviceRequestAllocationResult
+resource/v1.DeviceRequestAllocationResult required=request,driver,pool,device
  adminAccess 5 b *
  bindingConditions 7 []s list=atomic
  bindingFailureConditions 8 []s list=atomic
@@ -2778,7 +2778,7 @@ resource/v1.DeviceRequestAllocationResult
  tolerations 6 []resource/v1.DeviceToleration list=atomic
 resource/v1.DeviceSelector
  cel 1 resource/v1.CELDeviceSelector *
-resource/v1.DeviceSubRequest
+resource/v1.DeviceSubRequest required=name,deviceClassName
  allocationMode 4 s go=v1.DeviceAllocationMode
  capacity 7 resource/v1.CapacityRequirements *
  count 5 l
@@ -2786,7 +2786,7 @@ resource/v1.DeviceSubRequest
  name 1 s !
  selectors 3 []resource/v1.DeviceSelector list=atomic
  tolerations 6 []resource/v1.DeviceToleration list=atomic
-resource/v1.DeviceTaint
+resource/v1.DeviceTaint required=key,effect
  effect 3 s ! go=v1.DeviceTaintEffect
  key 1 s !
  timeAdded 4 time *
@@ -2821,7 +2821,7 @@ resource/v1.ResourceClaim kind=resource.k8s.io/v1/ResourceClaim
  metadata 1 meta/v1.ObjectMeta
  spec 2 resource/v1.ResourceClaimSpec !
  status 3 resource/v1.ResourceClaimStatus
-resource/v1.ResourceClaimConsumerReference
+resource/v1.ResourceClaimConsumerReference required=resource,name,uid
  apiGroup 1 s
  name 4 s !
  resource 3 s !
@@ -2850,7 +2850,7 @@ resource/v1.ResourceClaimTemplateList kind=resource.k8s.io/v1/ResourceClaimTempl
 resource/v1.ResourceClaimTemplateSpec
  metadata 1 meta/v1.ObjectMeta
  spec 2 resource/v1.ResourceClaimSpec !
-resource/v1.ResourcePool
+resource/v1.ResourcePool required=name,generation,resourceSliceCount
  generation 2 l !
  name 1 s !
  resourceSliceCount 3 l !
@@ -2971,7 +2971,7 @@ storage/v1.VolumeAttachmentList kind=storage.k8s.io/v1/VolumeAttachmentList
 storage/v1.VolumeAttachmentSource
  inlineVolumeSpec 2 core/v1.PersistentVolumeSpec *
  persistentVolumeName 1 s *
-storage/v1.VolumeAttachmentSpec
+storage/v1.VolumeAttachmentSpec required=attacher,source,nodeName
  attacher 1 s !
  nodeName 3 s !
  source 2 storage/v1.VolumeAttachmentSource !

@@ -47,6 +47,8 @@ describe('schema facts', () => {
       patchStrategy: ['merge'],
       mergeKey: 'name',
       default: undefined,
+      zero: undefined,
+      bare: false,
       goType: undefined,
     });
     assert.deepEqual(typeFacts('core/v1.Probe').byName.get('httpGet')?.protoPath, [1, 2]);

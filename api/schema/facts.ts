@@ -4,7 +4,8 @@
  *
  * Grammar of `factsText` (facts.generated.ts), one line each:
  *
- *     type  := name { " kind=" group "/" version "/" kind } [ " map=" mapType ]
+ *     type  := name { " kind=" group "/" version "/" kind } [ " map=" mapType ] [ " unions=" JSON ]
+ *              [ " required=" name { "," name } ]    the order of required fields in Go, where it is not that of their names
  *     field := " " name " " path " " code { " " mark }
  *     path  := number { "." number }      protobuf field numbers; more than one where Go embeds a struct that JSON flattens;
  *                                         0: protobuf does not carry the field
@@ -14,6 +15,8 @@
  *     mark  := "!" required | "*" a pointer in Go: zero is a value, not absence | "+" not required, yet Go writes it when empty
  *            | "list=" ("atomic" | "set" | "map") | "keys=" name { "," name } | "map=" ("atomic" | "granular")
  *            | "patch=" strategy { "," strategy } | "mergeKey=" name | "default=" JSON
+ *            | "zero=" ("true" | "false") whether OpenAPI has the zero as default, where that does not follow from the type
+ *            | "bare" a reference that OpenAPI does not wrap in allOf
  *            | "go=" the Go type's printed name, where the code does not already tell it (`v1.RestartPolicy`, `v1.ResourceList`)
  *
  * Types are parsed when first asked for: a process that serves three kinds pays for three.
@@ -65,6 +68,12 @@ export interface FieldFacts {
   mergeKey: string | undefined;
   default: string | number | boolean | undefined;
   /**
+   * The zero that OpenAPI publishes as the field's default: usually of what Go's JSON always contains. It changes no object.
+   */
+  zero: string | number | boolean | Readonly<Record<string, never>> | undefined;
+  /** Whether OpenAPI refers to the field's type directly, not within `allOf`. */
+  bare: boolean;
+  /**
    * The Go type's name in decoding errors, without the pointer. Undefined when it follows from the type, see {@link goTypeName}.
    */
   goType: string | undefined;
@@ -86,6 +95,10 @@ export interface TypeFacts {
   /** The kinds that are served as this type. Empty for a type that is only part of an object. */
   kinds: readonly KindName[];
   mapType: 'atomic' | 'granular' | undefined;
+  /** Which fields are alternatives to each other, as OpenAPI's `x-kubernetes-unions` tells it. */
+  unions: readonly unknown[] | undefined;
+  /** The names of the required fields, in the order in which Go declares them. */
+  required: readonly string[];
   fields: readonly FieldFacts[];
   byName: ReadonlyMap<string, FieldFacts>;
 }
@@ -208,7 +221,7 @@ export function typeFacts(name: string): TypeFacts {
 }
 
 /** The kinds that upstream registers in every group and version. */
-const everywhere: ReadonlySet<string> = new Set(['DeleteOptions', 'WatchEvent']);
+export const everywhere: ReadonlySet<string> = new Set(['DeleteOptions', 'WatchEvent']);
 
 /** The type of a kind or of a list kind; undefined when it is unknown. */
 export function typeForKind(apiVersion: string, kind: string): string | undefined {
@@ -220,11 +233,15 @@ function parseType(block: string): TypeFacts {
   const [head, ...lines] = block.split('\n').filter((line) => line !== '') as [string, ...string[]];
   const [name, ...marks] = head.split(' ') as [string, ...string[]];
   const fields = lines.map(parseField);
+  const unions = markValue(marks, 'unions');
   return {
     name,
     goName: name.slice(name.lastIndexOf('.') + 1),
     kinds: marks.filter((mark) => mark.startsWith('kind=')).map(parseKind),
     mapType: markValue(marks, 'map') as TypeFacts['mapType'],
+    required:
+      markValue(marks, 'required')?.split(',') ?? fields.filter(({ required }) => required).map(({ name: field }) => field),
+    unions: unions === undefined ? undefined : (JSON.parse(unions) as unknown[]),
     fields,
     byName: new Map(fields.map((field) => [field.name, field])),
   };
@@ -238,12 +255,16 @@ function parseKind(mark: string): KindName {
 function parseField(line: string): FieldFacts {
   const [name, path, code, ...marks] = line.slice(1).split(' ') as [string, string, string, ...string[]];
   const value = markValue(marks, 'default');
+  const type = parseCode(code);
+  const written = marks.includes('!') || marks.includes('+');
+  const zeroMark = markValue(marks, 'zero');
+  const hasZero = zeroMark === undefined ? !marks.includes('*') && (type.kind === 'ref' || written) : zeroMark === 'true';
   return {
     name,
     protoPath: path === '0' ? [] : path.split('.').map(Number),
-    type: parseCode(code),
+    type,
     required: marks.includes('!'),
-    written: marks.includes('!') || marks.includes('+'),
+    written,
     pointer: marks.includes('*'),
     listType: markValue(marks, 'list') as FieldFacts['listType'],
     keys: markValue(marks, 'keys')?.split(',') ?? [],
@@ -251,9 +272,21 @@ function parseField(line: string): FieldFacts {
     patchStrategy: markValue(marks, 'patch')?.split(',') ?? [],
     mergeKey: markValue(marks, 'mergeKey'),
     default: value === undefined ? undefined : (JSON.parse(value) as string | number | boolean),
+    zero: hasZero ? zeros[type.kind] : undefined,
+    bare: marks.includes('bare'),
     goType: markValue(marks, 'go'),
   };
 }
+
+/** Source: kube-openapi `pkg/generators/openapi.go`, mustEnforceDefault */
+const zeros: Partial<Record<FieldType['kind'], FieldFacts['zero']>> = {
+  string: '',
+  bool: false,
+  int32: 0,
+  int64: 0,
+  double: 0,
+  ref: {},
+};
 
 function markValue(marks: readonly string[], name: string): string | undefined {
   return marks.find((mark) => mark.startsWith(`${name}=`))?.slice(name.length + 1);

@@ -14,6 +14,7 @@ type Parameters = Readonly<Record<string, 'string' | 'boolean' | 'integer'>>;
 
 /** The type's name in OpenAPI: `core/v1.Pod` → `io.k8s.api.core.v1.Pod`. */
 export function openApiName(name: string): string {
+  if (name === 'version.Info') return 'io.k8s.apimachinery.pkg.version.Info';
   const [group, type] = name.split('/') as [string, string];
   // A type that is not built in has its whole group, a domain, in its name: `example.com/v1.Gadget` → `com.example.v1.Gadget`.
   if (group.includes('.')) return `${group.split('.').toReversed().join('.')}.${type}`;
@@ -98,19 +99,14 @@ const optionQueries: Readonly<Record<string, Parameters>> = {
   },
 };
 
-const objectMedia = ['application/json', 'application/vnd.kubernetes.protobuf', 'application/yaml'];
-const watchMedia = [
-  'application/json',
-  'application/json;stream=watch',
-  'application/vnd.kubernetes.protobuf',
-  'application/vnd.kubernetes.protobuf;stream=watch',
-  'application/yaml',
-];
+/** Media types are listed in upstream's order, which the v2 document shows. */
+export const objectMedia = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const watchMedia = [...objectMedia, 'application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'];
 const patchMedia = [
-  'application/apply-patch+yaml',
   'application/json-patch+json',
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
 ];
 
 interface Operation {
@@ -131,10 +127,11 @@ type Gvk = Pick<Resource, 'group' | 'version' | 'kind'>;
 interface Place {
   path: string;
   /** The resource whose group and version appear in operation ids and tags. */
-  resource: Gvk & Pick<Resource, 'namespaced'>;
+  resource: Gvk & Pick<Resource, 'namespaced'> & { watched?: boolean };
   /** The parameters in the path. */
   inPath: readonly string[];
   gvk: Gvk;
+  subresource?: string;
 }
 
 function pathsOf(resource: Resource): [string, Json][] {
@@ -143,7 +140,13 @@ function pathsOf(resource: Resource): [string, Json][] {
   const root = `/${groupPath(resource)}`;
   const inNamespace = namespaced ? '/namespaces/{namespace}' : '';
   const scope = namespaced ? ['namespace'] : [];
-  const at = (path: string, inPath: readonly string[]): Place => ({ path: `${root}${path}`, resource, inPath, gvk });
+  const watched = resource.verbs.includes('watch');
+  const at = (path: string, inPath: readonly string[]): Place => ({
+    path: `${root}${path}`,
+    resource: { ...resource, watched },
+    inPath,
+    gvk,
+  });
   const collection = at(`${inNamespace}/${plural}`, scope);
   const one = at(`${inNamespace}/${plural}/{name}`, ['name', ...scope]);
   const list = (id: string): Operation => ({
@@ -181,22 +184,26 @@ function pathsOf(resource: Resource): [string, Json][] {
       codes: ['200', '202'],
     },
   ];
-  const everywhere: [string, Json][] = namespaced
-    ? [
-        item(at(`/${plural}`, []), [list(`list{!}${kind}ForAllNamespaces`)]),
-        item(at(`/watch/${plural}`, []), [watch(`watch{!}${kind}ListForAllNamespaces`, 'watchlist')]),
-      ]
-    : [];
-  const allowed = onCollection.filter(({ action }) => action !== 'deletecollection' || resource.verbs.includes(action));
-  return [
-    ...everywhere,
-    item(collection, allowed),
-    item(one, onOne),
-    ...resource.subresources.flatMap((sub) => subresourcePaths(one, resource, sub)),
+  const everywhere: [string, Json][] = [
+    item(at(`/${plural}`, []), [list(`list{!}${kind}ForAllNamespaces`)]),
+    ...(watched ? [item(at(`/watch/${plural}`, []), [watch(`watch{!}${kind}ListForAllNamespaces`, 'watchlist')])] : []),
+  ];
+  const watches: [string, Json][] = [
     item(at(`/watch${inNamespace}/${plural}`, scope), [watch(`watch{}${kind}List`, 'watchlist')]),
     item(at(`/watch${inNamespace}/${plural}/{name}`, ['name', ...scope]), [watch(`watch{}${kind}`, 'watch')]),
   ];
+  const allowed = ({ action }: Operation): boolean => resource.verbs.includes(verbOf[action] ?? action);
+  return [
+    ...(namespaced ? everywhere : []),
+    item(collection, onCollection.filter(allowed)),
+    item(one, onOne.filter(allowed)),
+    ...resource.subresources.flatMap((sub) => subresourcePaths(one, resource, sub)),
+    ...(watched ? watches : []),
+  ];
 }
+
+/** The verbs of actions that have another name. */
+const verbOf: Readonly<Record<string, string>> = { post: 'create', put: 'update' };
 
 const writes = (type: string) => ({ query: writeQuery, body: { type }, answer: type });
 
@@ -219,7 +226,7 @@ function objectOperations(subject: string, type: string): Operation[] {
 function subresourcePaths(one: Place, resource: Resource, sub: Subresource): [string, Json][] {
   const { name, group, version, kind } = sub;
   const subject = `${resource.kind}${capital(name)}`;
-  const place = { ...one, path: `${one.path}/${name}`, gvk: { group, kind, version } };
+  const place: Place = { ...one, path: `${one.path}/${name}`, gvk: { group, kind, version }, subresource: name };
   const query = optionQueries[name];
   if (name === 'log')
     return [item(place, [{ method: 'get', id: `read{}${subject}`, action: 'get', query: query ?? {}, answer: undefined }])];
@@ -230,9 +237,7 @@ function subresourcePaths(one: Place, resource: Resource, sub: Subresource): [st
     return [item(place, connects('')), ...(name === 'proxy' ? [item(below, connects('WithPath'))] : [])];
   }
   const type = typeForKind(apiVersionOf(group, version), kind) ?? resource.schema;
-  const operations = objectOperations(subject, type).filter(({ action }) =>
-    sub.verbs.includes(action === 'put' ? 'update' : action),
-  );
+  const operations = objectOperations(subject, type).filter(({ action }) => sub.verbs.includes(verbOf[action] ?? action));
   const create: Operation = {
     method: 'post',
     id: `create{}${subject}`,
@@ -268,8 +273,16 @@ function createdOnlyPath(root: string, resource: ReviewResource): [string, Json]
 function discoveryItem({ group, version }: Gvk): Json {
   const id = `get${groupId({ group, version })}APIResources`;
   const content = contentOf(objectMedia, { $ref: reference('meta/v1.APIResourceList') });
-  const responses = { '200': { description: 'OK', content }, '401': { description: 'Unauthorized' } };
-  return { get: { tags: [tagOf({ group, version })], operationId: id, parameters: [], responses }, parameters: [] };
+  return { get: { description: 'get available resources', ...plainRead(tagOf({ group, version }), id, content) } };
+}
+
+/** A GET that belongs to no kind: its tag, id and answers. */
+export function plainRead(tag: string, id: string, content: Json): Json {
+  return {
+    tags: [tag],
+    operationId: id,
+    responses: { '200': { description: 'OK', content }, '401': { description: 'Unauthorized' } },
+  };
 }
 
 /** Builds a path item. Parameters that all operations of a path share are written once, on the path. */
@@ -287,24 +300,53 @@ function item(place: Place, operations: readonly Operation[]): [string, Json] {
   });
   const inPath = place.inPath.map((name) => parameter(name, 'path', 'string'));
   const parameters = [...inPath, ...parametersOf(shared)].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  return [place.path, { ...Object.fromEntries(made), parameters }];
+  return [place.path, { ...Object.fromEntries(made), ...(parameters.length === 0 ? {} : { parameters }) }];
 }
 
 function operationOf(operation: Operation, place: Place, parameters: readonly Json[]): Json {
   const { action, body, answer, answerMedia, codes = ['200'] } = operation;
   const schema = answer === undefined ? { type: 'string' } : { $ref: reference(answer) };
-  const media = answerMedia ?? (answer === undefined ? [...objectMedia, 'text/plain'] : objectMedia);
+  const media = answerMedia ?? (answer === undefined ? ['text/plain', ...objectMedia] : objectMedia);
   const descriptions: Readonly<Record<string, string>> = { '200': 'OK', '201': 'Created', '202': 'Accepted' };
   const answers = codes.map((code) => [code, { description: descriptions[code], content: contentOf(media, schema) }]);
   return {
+    description: operationText(operation, place),
     tags: [tagOf(place.resource)],
     operationId: operationId(operation.id, place.resource),
-    parameters,
+    ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: requestBody(body) }),
     responses: { ...Object.fromEntries(answers), '401': { description: 'Unauthorized' } },
     'x-kubernetes-action': action,
     'x-kubernetes-group-version-kind': place.gvk,
   };
+}
+
+/** What upstream says of an operation. Source: apiserver `pkg/endpoints/installer.go` */
+function operationText({ action, method }: Operation, { resource, subresource }: Place): string {
+  const { kind } = resource;
+  const one = `${article(kind)}${kind}`;
+  const part = subresource === undefined ? '' : `${subresource} of `;
+  const theOne = `${part}the specified ${kind}`;
+  const watchInstead = "deprecated: use the 'watch' parameter with a list operation instead";
+  const texts: Readonly<Record<string, string>> = {
+    get: `read ${theOne}`,
+    list: `${resource.watched ? 'list or watch' : 'list'} objects of kind ${kind}`,
+    put: `replace ${theOne}`,
+    patch: `partially update ${theOne}`,
+    post: `create ${part}${one}`,
+    delete: `delete ${one}`,
+    deletecollection: `delete collection of ${kind}`,
+    watch: `watch changes to an object of kind ${kind}. ${watchInstead}, filtered to a single item with the 'fieldSelector' parameter.`,
+    watchlist: `watch individual changes to a list of ${kind}. ${watchInstead}.`,
+    connect: `connect ${method.toUpperCase()} requests to ${part}${kind}`,
+  };
+  return texts[action] ?? '';
+}
+
+/** Plurals (Endpoints) have no article. */
+function article(kind: string): string {
+  if (/[^s]s$/.test(kind)) return '';
+  return /^[AEIOU]/.test(kind) ? 'an ' : 'a ';
 }
 
 function requestBody({ type, media = ['*/*'], optional }: NonNullable<Operation['body']>): Json {
@@ -329,8 +371,13 @@ function groupId({ group, version }: Pick<Gvk, 'group' | 'version'>): string {
 }
 
 const tagOf = ({ group, version }: Pick<Gvk, 'group' | 'version'>): string => `${shortGroup(group)}_${version}`;
-const shortGroup = (group: string): string => (group === '' ? 'core' : (group.split('.')[0] as string));
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+/** A group in tags and ids: `rbac.authorization.k8s.io` → `rbacAuthorization`. */
+export const shortGroup = (group: string): string => {
+  if (group === '') return 'core';
+  const [first = '', ...rest] = group.replace(/\.k8s\.io$/, '').split('.');
+  return `${first}${rest.map(capital).join('')}`;
+};
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 const reference = (type: string): string => `#/components/schemas/${openApiName(type)}`;
 
 interface Parameter extends Json {

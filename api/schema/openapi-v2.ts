@@ -47,18 +47,39 @@ export function createOpenApiV2(v3: OpenApi): OpenApiV2 {
 function merge(v3: OpenApi): Json {
   const parse = (bytes: Uint8Array | undefined): Json => JSON.parse(new TextDecoder().decode(bytes)) as Json;
   const documents = Object.keys(parse(v3.index())['paths'] as Json).map((path) => parse(v3.document(path)));
+  const kinds = new Map<string, Map<string, Json>>();
   const definitions: Json = {};
   const paths: Json = {};
   for (const document of documents) {
-    const { schemas } = document['components'] as { schemas: Json };
-    for (const [name, schema] of Object.entries(schemas)) definitions[name] ??= schemaOf(schema as Json);
+    const { schemas = {} } = document['components'] as { schemas?: Json };
+    for (const [name, schema] of Object.entries(schemas)) {
+      definitions[name] ??= schemaOf(schema as Json);
+      // DeleteOptions and WatchEvent are kinds of other groups in each document.
+      const all = kinds.get(name) ?? new Map<string, Json>();
+      kinds.set(name, all);
+      for (const kind of ((schema as Json)[kindsKey] as Json[] | undefined) ?? []) all.set(Object.values(kind).join('/'), kind);
+    }
     for (const [path, item] of Object.entries(document['paths'] as Json)) paths[path] = pathOf(item as Json);
   }
-  return { swagger: '2.0', info: documents[0]?.['info'] ?? {}, paths, definitions };
+  for (const [name, all] of kinds) if (all.size > 1) (definitions[name] as Json)[kindsKey] = [...all.values()];
+  const { securitySchemes } = (documents[0]?.['components'] ?? {}) as { securitySchemes?: Json };
+  return {
+    swagger: '2.0',
+    info: documents[0]?.['info'] ?? {},
+    paths,
+    definitions,
+    securityDefinitions: securitySchemes ?? {},
+    security: Object.keys(securitySchemes ?? {}).map((name) => ({ [name]: [] })),
+  };
 }
 
-/** Converts a schema. v2 has no `oneOf`, so a value of several types is a string with a special format. */
-function schemaOf({ $ref, allOf, oneOf, items, additionalProperties, properties, ...rest }: Json): Json {
+const kindsKey = 'x-kubernetes-group-version-kind';
+
+/**
+ * Converts a schema. v2 has no `oneOf`, so a value of several types is a string with a special format; and no defaults, as
+ * upstream takes them out of v2 (clients would fill them in).
+ */
+function schemaOf({ $ref, allOf, oneOf, items, additionalProperties, properties, default: _none, ...rest }: Json): Json {
   const [wrapped] = (allOf as Json[] | undefined) ?? [];
   const reference = ($ref ?? wrapped?.['$ref']) as string | undefined;
   return {
@@ -72,7 +93,8 @@ function schemaOf({ $ref, allOf, oneOf, items, additionalProperties, properties,
 }
 
 function pathOf({ parameters, ...operations }: Json): Json {
-  return { ...mapValues(operations, operationOf), parameters: (parameters as Json[]).map(parameterOf) };
+  const shared = parameters === undefined ? {} : { parameters: (parameters as Json[]).map(parameterOf) };
+  return { ...mapValues(operations, operationOf), ...shared };
 }
 
 function parameterOf({ schema, ...rest }: Json): Json {
@@ -82,18 +104,27 @@ function parameterOf({ schema, ...rest }: Json): Json {
 function operationOf({ parameters, requestBody, responses, ...rest }: Json): Json {
   const body = requestBody as { content: Json; required?: boolean } | undefined;
   const answers = Object.values(responses as Json) as { content?: Json }[];
+  const produces = Object.keys(answers.find(({ content }) => content !== undefined)?.content ?? {});
+  const sent =
+    body === undefined
+      ? []
+      : [{ name: 'body', in: 'body', ...(body.required === true ? { required: true } : {}), ...contentOf(body) }];
+  const all = [...sent, ...((parameters as Json[] | undefined) ?? []).map(parameterOf)];
+  // What is no operation on a kind (discovery, the version) names the same types for both ways; keys and issuer name none.
+  const read = rest['x-kubernetes-action'] === undefined ? typed(answers, produces) : ['*/*'];
+  const consumes = body === undefined ? read : Object.keys(body.content);
   return {
     ...rest,
-    consumes: Object.keys(body?.content ?? { '*/*': {} }),
-    produces: Object.keys(answers.find(({ content }) => content !== undefined)?.content ?? {}),
-    parameters: [
-      ...(parameters as Json[]).map(parameterOf),
-      ...(body === undefined
-        ? []
-        : [{ name: 'body', in: 'body', ...(body.required === true ? { required: true } : {}), ...contentOf(body) }]),
-    ],
+    schemes: ['https'],
+    ...(consumes.length === 0 ? {} : { consumes }),
+    produces,
+    ...(all.length === 0 ? {} : { parameters: all }),
     responses: mapValues(responses as Json, (answer) => ({ description: answer['description'], ...contentOf(answer) })),
   };
+}
+
+function typed(answers: readonly { content?: Json }[], produces: readonly string[]): readonly string[] {
+  return JSON.stringify(answers).includes('$ref') ? produces : [];
 }
 
 /** The schema of the first media type: all media types have the same. */
@@ -108,7 +139,7 @@ function mapValues(object: Json, change: (value: Json) => Json): Json {
 
 const verbs: Readonly<Record<string, number>> = { get: 2, put: 3, post: 4, delete: 5, options: 6, head: 7, patch: 8 };
 
-function encodeDocument({ swagger, info, paths, definitions }: Json): Uint8Array {
+function encodeDocument({ swagger, info, paths, definitions, securityDefinitions, security }: Json): Uint8Array {
   const { title, version } = info as Json;
   return Buffer.concat([
     text(1, swagger),
@@ -118,6 +149,16 @@ function encodeDocument({ swagger, info, paths, definitions }: Json): Uint8Array
       ...Object.entries(paths as Json).map(([name, item]) => message(2, text(1, name), message(2, encodePath(item as Json)))),
     ),
     message(9, encodeSchemas(definitions as Json)),
+    ...(security as Json[]).map((requirement) =>
+      message(12, ...Object.keys(requirement).map((name) => message(1, text(1, name), message(2)))),
+    ),
+    message(
+      13,
+      ...Object.entries(securityDefinitions as Record<string, Json>).map(
+        ([name, { type, name: header, in: place, description }]) =>
+          message(1, text(1, name), message(2, message(2, text(1, type), text(2, header), text(3, place), text(4, description)))),
+      ),
+    ),
   ]);
 }
 
@@ -125,21 +166,24 @@ function encodePath({ parameters, ...operations }: Json): Buffer {
   const encoded = Object.entries(operations).map(([verb, operation]) =>
     message(verbs[verb] as number, encodeOperation(operation as Json)),
   );
-  return Buffer.concat([...encoded, ...(parameters as Json[]).map((parameter) => message(9, encodeParameter(parameter)))]);
+  const shared = ((parameters as Json[] | undefined) ?? []).map((parameter) => message(9, encodeParameter(parameter)));
+  return Buffer.concat([...encoded, ...shared]);
 }
 
 function encodeOperation(operation: Json): Buffer {
   const responses = Object.entries(operation['responses'] as Json) as [string, Json][];
   return Buffer.concat([
     ...(operation['tags'] as string[]).map((tag) => text(1, tag)),
+    text(3, operation['description']),
     text(5, operation['operationId']),
     ...(operation['produces'] as string[]).map((type) => text(6, type)),
-    ...(operation['consumes'] as string[]).map((type) => text(7, type)),
-    ...(operation['parameters'] as Json[]).map((parameter) => message(8, encodeParameter(parameter))),
+    ...((operation['consumes'] as string[] | undefined) ?? []).map((type) => text(7, type)),
+    ...((operation['parameters'] as Json[] | undefined) ?? []).map((parameter) => message(8, encodeParameter(parameter))),
     message(
       9,
       ...responses.map(([code, response]) => message(1, text(1, code), message(2, message(1, encodeResponse(response))))),
     ),
+    ...(operation['schemes'] as string[]).map((scheme) => text(10, scheme)),
     encodeExtensions(13, operation),
   ]);
 }
@@ -175,7 +219,6 @@ function encodeSchema(schema: Json): Buffer {
     text(1, $ref),
     text(2, format),
     text(4, description),
-    'default' in schema ? message(5, any(schema['default'])) : empty,
     ...((required as string[] | undefined) ?? []).map((name) => text(19, name)),
     additionalProperties === undefined ? empty : message(21, message(1, encodeSchema(additionalProperties as Json))),
     type === undefined ? empty : message(22, text(1, type)),

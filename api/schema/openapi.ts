@@ -9,8 +9,17 @@ import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
 import { reviewResources } from '#api/review-resources.ts';
 import type { Descriptions } from './descriptions.ts';
-import { type FieldFacts, type FieldType, type ScalarKind, type TypeFacts, typeFacts } from './facts.ts';
+import {
+  everywhere,
+  type FieldFacts,
+  type FieldType,
+  type KindName,
+  type ScalarKind,
+  type TypeFacts,
+  typeFacts,
+} from './facts.ts';
 import { carriedTypes, groupPath, groupPaths, openApiName, type ServedKinds } from './openapi-paths.ts';
+import { type RootDocument, rootDocuments } from './openapi-roots.ts';
 
 type Json = Record<string, unknown>;
 
@@ -36,11 +45,19 @@ export function createOpenApi(catalog: ResourceCatalog, version: string, descrip
   const made = new Map<string, Uint8Array>();
   catalog.changed(({ resource }) => made.delete(groupPath(resource)));
   const announced = (): Resource[] => catalog.all().filter((resource) => resource.announced);
+  const all = (): Pick<Resource, 'group' | 'version'>[] => [...announced(), ...reviewResources];
+  const roots = (): ReadonlyMap<string, RootDocument> => rootDocuments(all().map(({ group }) => group));
+  const build = (path: string): Json | undefined => {
+    const root = roots().get(path);
+    if (root !== undefined) return withSchemas(root.paths, root.type === undefined ? [] : [root.type], version, descriptions());
+    const served = servedAt(announced(), path);
+    return served.stored.length + served.reviews.length === 0 ? undefined : documentOf(served, version, descriptions());
+  };
   const document = (path: string): Uint8Array | undefined => {
     if (made.has(path)) return made.get(path);
-    const served = servedAt(announced(), path);
-    if (served.stored.length + served.reviews.length === 0) return undefined;
-    const bytes = new TextEncoder().encode(JSON.stringify(documentOf(served, version, descriptions())));
+    const built = build(path);
+    if (built === undefined) return undefined;
+    const bytes = new TextEncoder().encode(JSON.stringify(built));
     made.set(path, bytes);
     return bytes;
   };
@@ -48,7 +65,7 @@ export function createOpenApi(catalog: ResourceCatalog, version: string, descrip
     document,
     version: () => catalog.all(),
     index() {
-      const paths = [...new Set([...announced(), ...reviewResources].map(groupPath))].sort().map((path) => {
+      const paths = [...new Set([...roots().keys(), ...all().map(groupPath)])].sort().map((path) => {
         const hash = createHash('sha512')
           .update(document(path) ?? '')
           .digest('hex')
@@ -70,24 +87,51 @@ const storedTypes = ['meta/v1.DeleteOptions', 'meta/v1.Status', 'meta/v1.WatchEv
 
 function documentOf(served: ServedKinds, version: string, descriptions: Descriptions): Json {
   const { stored, reviews } = served;
-  const names = new Set<string>();
-  for (const name of [
+  const types = [
     'meta/v1.APIResourceList',
     ...(stored.length === 0 ? [] : storedTypes),
     ...stored.flatMap(carriedTypes),
     ...reviews.map(({ schema }) => schema),
-  ])
-    reach(name, names);
-  const schemas = [...names].sort().map((name) => [openApiName(name), schemaOf(typeFacts(name), descriptions)]);
-  const paths = groupPaths(served);
-  const references = JSON.stringify([paths, schemas]);
+  ];
+  return withSchemas(groupPaths(served), types, version, descriptions, served);
+}
+
+/** A document of these paths, with the schemas of these types and all that they refer to. */
+function withSchemas(
+  paths: Json,
+  types: readonly string[],
+  version: string,
+  descriptions: Descriptions,
+  served?: ServedKinds,
+): Json {
+  const names = new Set<string>();
+  for (const name of types) reach(name, names);
+  const made = [...names]
+    .sort()
+    .map((name): [string, Json] => [openApiName(name), schemaOf(typeFacts(name), descriptions, kindsOf(name, served))]);
+  const references = JSON.stringify([paths, made]);
   const scalars = Object.entries(scalarSchemas).filter(([name]) => references.includes(`/schemas/${name}"`));
+  const schemas = Object.fromEntries([...made, ...scalars]);
   return {
     openapi: '3.0.0',
     info: { title: 'Kubernetes', version },
     paths,
-    components: { schemas: { ...Object.fromEntries(schemas), ...Object.fromEntries(scalars) } },
+    components: { ...(Object.keys(schemas).length === 0 ? {} : { schemas }), securitySchemes },
   };
+}
+
+/** How clients say who they are, in every document. */
+const securitySchemes: Json = {
+  BearerToken: { description: 'Bearer Token authentication', type: 'apiKey', name: 'authorization', in: 'header' },
+};
+
+/** DeleteOptions and WatchEvent are kinds of the core group and of each group and version that has stored objects. */
+function kindsOf(name: string, served: ServedKinds | undefined): readonly KindName[] {
+  const { kinds, goName } = typeFacts(name);
+  if (served === undefined || !everywhere.has(goName) || !name.startsWith('meta/v1.')) return kinds;
+  const own = served.stored.slice(0, 1).map(({ group, version }) => ({ group, version, kind: goName }));
+  const core = { group: '', version: 'v1', kind: goName };
+  return [core, ...own.filter(({ group }) => group !== '')];
 }
 
 function reach(name: string, names: Set<string>): void {
@@ -132,16 +176,17 @@ const plainSchemas: Partial<Record<ScalarKind, Json>> = {
   json: {},
 };
 
-function schemaOf(facts: TypeFacts, descriptions: Descriptions): Json {
-  const required = facts.fields.filter((field) => field.required).map(({ name }) => name);
+function schemaOf(facts: TypeFacts, descriptions: Descriptions, kinds: readonly KindName[]): Json {
+  const { required } = facts;
   const properties = facts.fields.map((field) => [field.name, fieldSchema(field, descriptions[`${facts.name}.${field.name}`])]);
   return {
     ...describe(descriptions[facts.name]),
     type: 'object',
     ...(required.length === 0 ? {} : { required }),
     properties: Object.fromEntries(properties),
-    ...(facts.kinds.length === 0 ? {} : { 'x-kubernetes-group-version-kind': facts.kinds }),
-    ...(facts.mapType === undefined ? {} : { 'x-kubernetes-map-type': facts.mapType }),
+    ...(kinds.length === 0 ? {} : { 'x-kubernetes-group-version-kind': kinds }),
+    ...extension('map-type', facts.mapType),
+    ...extension('unions', facts.unions),
   };
 }
 
@@ -151,18 +196,18 @@ function describe(description: string | undefined): Json {
 
 function fieldSchema(field: FieldFacts, description: string | undefined): Json {
   const type = typeSchema(field.type);
-  // Next to a $ref other keywords are ignored, so it is wrapped in allOf, as upstream does.
-  const base = '$ref' in type ? { allOf: [type] } : type;
-  return {
+  const value = field.default ?? field.zero;
+  const more = {
     ...describe(description),
-    ...base,
-    ...(field.default === undefined ? {} : { default: field.default }),
+    ...(value === undefined ? {} : { default: value }),
     ...extension('list-type', field.listType),
     ...extension('list-map-keys', field.keys.length === 0 ? undefined : field.keys),
     ...extension('map-type', field.mapType),
     ...extension('patch-strategy', field.patchStrategy.length === 0 ? undefined : field.patchStrategy.join(',')),
     ...extension('patch-merge-key', field.mergeKey),
   };
+  // Next to a $ref other keywords are ignored, so it is wrapped in allOf, as upstream does.
+  return '$ref' in type && !field.bare ? { allOf: [type], ...more } : { ...type, ...more };
 }
 
 function extension(name: string, value: unknown): Json {

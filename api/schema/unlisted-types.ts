@@ -1,7 +1,7 @@
 /**
- * Types on the wire that upstream's OpenAPI documents do not contain, in the grammar of `facts.ts`.
+ * Types on the wire that upstream's OpenAPI documents of kinds do not contain, in the grammar of `facts.ts`.
  *
- * Source: apimachinery `pkg/apis/meta/v1/generated.proto`, api `apidiscovery/v2/generated.proto`, and the `types.go` beside them.
+ * Source: apimachinery `pkg/apis/meta/v1/generated.proto`, `pkg/version/types.go`, api `apidiscovery/v2/generated.proto`, and the `types.go` beside them.
  */
 export const unlistedTypes = `meta/v1.PartialObjectMetadata kind=meta.k8s.io/v1/PartialObjectMetadata
  apiVersion 0 s
@@ -12,7 +12,7 @@ meta/v1.PartialObjectMetadataList kind=meta.k8s.io/v1/PartialObjectMetadataList
  items 2 []meta/v1.PartialObjectMetadata !
  kind 0 s
  metadata 1 meta/v1.ListMeta
-meta/v1.APIVersions kind=/v1/APIVersions
+meta/v1.APIVersions kind=/v1/APIVersions required=versions,serverAddressByClientCIDRs
  apiVersion 0 s
  kind 0 s
  serverAddressByClientCIDRs 2 []meta/v1.ServerAddressByClientCIDR ! list=atomic
@@ -34,6 +34,20 @@ meta/v1.GroupVersionForDiscovery
 meta/v1.ServerAddressByClientCIDR
  clientCIDR 1 s !
  serverAddress 2 s !
+version.Info required=major,minor,gitVersion,gitCommit,gitTreeState,buildDate,goVersion,compiler,platform
+ buildDate 0 s !
+ compiler 0 s !
+ emulationMajor 0 s
+ emulationMinor 0 s
+ gitCommit 0 s !
+ gitTreeState 0 s !
+ gitVersion 0 s !
+ goVersion 0 s !
+ major 0 s !
+ minCompatibilityMajor 0 s
+ minCompatibilityMinor 0 s
+ minor 0 s !
+ platform 0 s !
 meta/v1.GroupVersionKind
  group 1 s !
  kind 3 s !
