@@ -1,0 +1,120 @@
+/**
+ * The syntax tree of a CEL expression, after macros have been expanded.
+ *
+ * Source: cel-spec `proto/cel/expr/syntax.proto`.
+ */
+import type { Constant } from './values.ts';
+
+interface Node {
+  /** Unique within one expression. What the checker learns of a node is kept under it. */
+  id: number;
+  /** Where it stands in the source, in UTF-16 units: for a call of an operator the operator, for a call of a function its parenthesis. */
+  offset: number;
+}
+
+export interface LiteralExpr extends Node {
+  kind: 'literal';
+  value: Constant;
+}
+
+export interface IdentExpr extends Node {
+  kind: 'ident';
+  name: string;
+}
+
+/** `operand.field`, or with `testOnly` the macro `has(operand.field)`. */
+export interface SelectExpr extends Node {
+  kind: 'select';
+  operand: Expr;
+  field: string;
+  testOnly: boolean;
+}
+
+/** `target.name(args)`, `name(args)`, and every operator: `_+_`, `_[_]`, `_?_:_`. */
+export interface CallExpr extends Node {
+  kind: 'call';
+  name: string;
+  target: Expr | undefined;
+  args: Expr[];
+}
+
+export interface ListExpr extends Node {
+  kind: 'list';
+  elements: Expr[];
+  /** Indexes of the elements that are written `?element`: left out when they are `optional.none()`. */
+  optional: ReadonlySet<number>;
+}
+
+export interface MapEntry {
+  key: Expr;
+  value: Expr;
+  /** Written `?key: value`: left out when the value is `optional.none()`. */
+  optional: boolean;
+}
+
+export interface MapExpr extends Node {
+  kind: 'map';
+  entries: MapEntry[];
+}
+
+/** `Type{field: value}` */
+export interface StructExpr extends Node {
+  kind: 'struct';
+  typeName: string;
+  fields: { id: number; offset: number; name: string; value: Expr; optional: boolean }[];
+}
+
+/**
+ * A loop: `accumulator` begins as `init`; while `condition` holds, each element of `range` makes `step` its next value; `result` is what comes out.
+ */
+export interface ComprehensionExpr extends Node {
+  kind: 'comprehension';
+  range: Expr;
+  /** The element of a list, the key of a map; of two variables: the index or the key. */
+  variable: string;
+  /** Of two variables: the element or the value. */
+  variable2: string | undefined;
+  accumulator: string;
+  init: Expr;
+  condition: Expr;
+  step: Expr;
+  result: Expr;
+}
+
+export type Expr = LiteralExpr | IdentExpr | SelectExpr | CallExpr | ListExpr | MapExpr | StructExpr | ComprehensionExpr;
+
+/** Names of operators, as they are declared and as messages show them. */
+export const operators = {
+  conditional: '_?_:_',
+  and: '_&&_',
+  or: '_||_',
+  not: '!_',
+  negate: '-_',
+  add: '_+_',
+  subtract: '_-_',
+  multiply: '_*_',
+  divide: '_/_',
+  modulo: '_%_',
+  equals: '_==_',
+  notEquals: '_!=_',
+  less: '_<_',
+  lessEquals: '_<=_',
+  greater: '_>_',
+  greaterEquals: '_>=_',
+  in: '@in',
+  index: '_[_]',
+  optIndex: '_[?_]',
+  optSelect: '_?._',
+  notStrictlyFalse: '@not_strictly_false',
+} as const;
+
+/** The accumulator of macros; nobody can write this name. */
+export const accumulatorName = '@result';
+
+/** `a.b.c` for a chain of plain selections from an identifier; undefined for all else. */
+export function qualifiedName(expr: Expr): string | undefined {
+  if (expr.kind === 'ident') return expr.name;
+  if (expr.kind !== 'select' || expr.testOnly) return undefined;
+  const operand = qualifiedName(expr.operand);
+  return operand === undefined ? undefined : `${operand}.${expr.field}`;
+}

@@ -1,0 +1,36 @@
+/** Sizes and costs that are only known to lie between two bounds. Source: cel-go `checker/cost.go` (SizeEstimate, CostEstimate). */
+import type { Expr } from './ast.ts';
+import type { Type } from './types.ts';
+
+/** From `min` to `max`, whole numbers up to {@link unbounded}. */
+export interface Range {
+  min: number;
+  max: number;
+}
+
+/** As good as without bound: upstream's largest uint64. */
+export const unbounded = 2 ** 64;
+
+const cap = (value: number): number => Math.min(value, unbounded);
+export const exactly = (value: number): Range => ({ min: value, max: value });
+export const unknownRange: Range = { min: 0, max: unbounded };
+export const plus = (a: Range, b: Range): Range => ({ min: cap(a.min + b.min), max: cap(a.max + b.max) });
+export const times = (a: Range, b: Range): Range => ({ min: product(a.min, b.min), max: product(a.max, b.max) });
+export const scaled = (a: Range, factor: number): Range => ({
+  min: cap(Math.ceil(a.min * factor)),
+  max: cap(Math.ceil(a.max * factor)),
+});
+export const union = (a: Range, b: Range): Range => ({ min: Math.min(a.min, b.min), max: Math.max(a.max, b.max) });
+const product = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : cap(a * b));
+
+/** What is known of an expression. */
+export interface Sized {
+  /** `['self', 'spec', 'items', '@items']`; undefined: it is no part of a variable. */
+  path: readonly string[] | undefined;
+  type: Type;
+  expr: Expr | undefined;
+  size: Range;
+}
+
+/** How large values can be. @returns undefined: not known */
+export type SizeEstimator = (path: readonly string[], type: Type) => Range | undefined;

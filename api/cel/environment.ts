@@ -1,0 +1,154 @@
+/**
+ * What expressions may use, and what they become: programs that are checked once and evaluated often.
+ *
+ * Source: apiserver `pkg/cel/environment/base.go` (which libraries, in 1.36); cel-go `cel/env.go`, `cel/program.go`.
+ */
+import { type CheckedExpr, check, type Declarations } from './checker.ts';
+import type { Library, Overload } from './declarations.ts';
+import { type Activation, compile, type Evaluate, Frame } from './interpreter.ts';
+import { conversionLibrary } from './library/conversions.ts';
+import { formatLibrary } from './library/format.ts';
+import { listLibrary } from './library/lists.ts';
+import { netLibrary } from './library/net.ts';
+import { operatorLibrary } from './library/operators.ts';
+import { optionalLibrary } from './library/optional.ts';
+import { quantityLibrary } from './library/quantity.ts';
+import { regexLibrary } from './library/regex.ts';
+import { semverLibrary } from './library/semver.ts';
+import { stringLibrary } from './library/strings.ts';
+import { timeLibrary } from './library/time.ts';
+import { urlLibrary } from './library/url.ts';
+import { parse } from './parser.ts';
+import type { Type } from './types.ts';
+import * as types from './types.ts';
+import { keyOf, NativeMap, TypeValue, type Value } from './values.ts';
+
+/** The functions of Kubernetes' environment. */
+export const kubernetesLibraries: readonly Library[] = [
+  operatorLibrary,
+  conversionLibrary,
+  stringLibrary,
+  timeLibrary,
+  regexLibrary,
+  optionalLibrary,
+  listLibrary,
+  urlLibrary,
+  quantityLibrary,
+  netLibrary,
+  formatLibrary,
+  semverLibrary,
+];
+
+/** The most that one evaluation may cost (upstream's PerCallLimit): some 0.1 s of cel-go. */
+export const perCallLimit = 1_000_000;
+
+/** Names of types that are values: `type(x) == int`. */
+const typeNames: readonly (readonly [name: string, type: Type])[] = [
+  ['bool', types.boolType],
+  ['bytes', types.bytesType],
+  ['double', types.doubleType],
+  ['int', types.intType],
+  ['list', types.listType(types.dynType)],
+  ['map', types.mapType(types.dynType, types.dynType)],
+  ['null_type', types.nullType],
+  ['string', types.stringType],
+  ['type', types.typeType()],
+  ['uint', types.uintType],
+  ['google.protobuf.Timestamp', types.timestampType],
+  ['google.protobuf.Duration', types.durationType],
+  ['optional_type', types.optionalType(types.dynType)],
+];
+
+export interface EnvironmentOptions {
+  /** Variables by name. */
+  variables?: Readonly<Record<string, Type>>;
+  /** Beyond Kubernetes' own. */
+  libraries?: readonly Library[];
+  /** Types that expressions can make objects of, by name. */
+  structs?: Readonly<Record<string, Type>>;
+  /** `[1, "a"]` is a list of dyn, as in CEL by default. Kubernetes refuses it. */
+  mixedLiterals?: boolean;
+}
+
+/** Immutable. Making one takes some milliseconds, so it is kept for many expressions. */
+export class CelEnvironment implements Declarations {
+  readonly #functions: ReadonlyMap<string, readonly Overload[]>;
+  readonly #variables: ReadonlyMap<string, Type>;
+  readonly #structs: ReadonlyMap<string, Type>;
+  readonly mixedLiterals: boolean;
+
+  constructor({ variables = {}, libraries = [], structs = {}, mixedLiterals = false }: EnvironmentOptions = {}) {
+    this.mixedLiterals = mixedLiterals;
+    const functions = new Map<string, Overload[]>();
+    for (const overload of [...kubernetesLibraries, ...libraries].flat()) {
+      const named = functions.get(overload.name);
+      if (named === undefined) functions.set(overload.name, [overload]);
+      else named.push(overload);
+    }
+    this.#functions = functions;
+    this.#variables = new Map(Object.entries(variables));
+    this.#structs = new Map(Object.entries(structs));
+  }
+
+  variable(name: string): Type | undefined {
+    return this.#variables.get(name);
+  }
+
+  constant(name: string): { type: Type; value: Value } | undefined {
+    const found = typeNames.find(([typeName]) => typeName === name);
+    return found === undefined ? undefined : { type: types.typeType(found[1]), value: new TypeValue(name) };
+  }
+
+  overloads(name: string): readonly Overload[] {
+    return this.#functions.get(name) ?? [];
+  }
+
+  struct(name: string): Type | undefined {
+    return this.#structs.get(name);
+  }
+
+  /** @throws CelCompileError with cel-go's text */
+  compile(source: string): Program {
+    const checked = check(source, parse(source), this);
+    return new Program(source, checked, compile(checked, makeStruct));
+  }
+}
+
+/** An object that an expression makes is a map of its fields; who declared the type knows what it means. */
+function makeStruct(_name: string, fields: Map<string, Value>): Value {
+  return new NativeMap(new Map([...fields].map(([name, value]) => [keyOf(name) as string, [name, value] as const])));
+}
+
+/** A checked expression. */
+export class Program {
+  readonly source: string;
+  readonly checked: CheckedExpr;
+  readonly #evaluate: Evaluate;
+
+  constructor(source: string, checked: CheckedExpr, evaluate: Evaluate) {
+    this.source = source;
+    this.checked = checked;
+    this.#evaluate = evaluate;
+  }
+
+  /** The type of its value. */
+  get type(): Type {
+    return this.checked.result;
+  }
+
+  /**
+   * @param limit of the cost, in units of some 50 ns
+   * @throws CelError when there is no value @throws CelCostError at the limit
+   */
+  evaluate(variables: Activation | Readonly<Record<string, Value>>, limit = perCallLimit): { value: Value; cost: number } {
+    const frame = new Frame(isActivation(variables) ? variables : recordActivation(variables), limit);
+    const value = this.#evaluate(frame);
+    return { value, cost: frame.cost };
+  }
+}
+
+const isActivation = (variables: object): variables is Activation => 'get' in variables && typeof variables.get === 'function';
+
+const recordActivation = (variables: Readonly<Record<string, Value>>): Activation => ({
+  get: (name) => (Object.hasOwn(variables, name) ? variables[name] : undefined),
+});

@@ -1,0 +1,418 @@
+/**
+ * Makes a function of a checked expression. What an evaluation costs is counted as it goes on, and ends it at the limit.
+ *
+ * Source: cel-go `interpreter/planner.go`, `interpretable.go`, `attributes.go`, `runtimecost.go`.
+ */
+import {
+  type CallExpr,
+  type ComprehensionExpr,
+  type Expr,
+  type ListExpr,
+  type MapExpr,
+  operators,
+  type SelectExpr,
+  type StructExpr,
+} from './ast.ts';
+import type { CheckedExpr } from './checker.ts';
+import type { Overload } from './declarations.ts';
+import { equal } from './equality.ts';
+import { JsonObject } from './json-values.ts';
+import { createCosts, equalityCost } from './runtime-cost.ts';
+import { hasType } from './runtime-types.ts';
+import type { Type } from './types.ts';
+import {
+  CelCostError,
+  CelError,
+  keyOf,
+  ListValue,
+  MapValue,
+  NativeList,
+  NativeMap,
+  Optional,
+  typeNameOf,
+  Uint,
+  type Value,
+} from './values.ts';
+
+/** What an expression is evaluated on: the value of each variable. */
+export interface Activation {
+  /** @returns undefined: there is no such variable */
+  get(name: string): Value | undefined;
+}
+
+/** One evaluation. */
+export class Frame {
+  readonly variables: Activation;
+  readonly #limit: number;
+  /** In upstream's units, some 50 ns each. */
+  cost = 0;
+  /** Variables of loops, by their depth. An accumulator may hold an error. */
+  readonly locals: (Value | CelError)[] = [];
+
+  /** @param limit of {@link cost} */
+  constructor(variables: Activation, limit: number) {
+    this.variables = variables;
+    this.#limit = limit;
+  }
+
+  /** @throws CelCostError */
+  charge(cost: number): void {
+    this.cost += cost;
+    if (this.cost > this.#limit) throw new CelCostError();
+  }
+}
+
+/** @throws CelError */
+export type Evaluate = (frame: Frame) => Value;
+
+/** @param structs makes a value of `Name{…}` */
+export function compile(checked: CheckedExpr, structs: (name: string, fields: Map<string, Value>) => Value): Evaluate {
+  return new Compiler(checked, structs).compile(checked.expr);
+}
+
+const asBool = (value: Value): boolean => {
+  if (typeof value !== 'boolean') throw new CelError('no such overload');
+  return value;
+};
+
+class Compiler {
+  readonly #checked: CheckedExpr;
+  readonly #structs: (name: string, fields: Map<string, Value>) => Value;
+  /** Names of the variables of the loops around, by depth. */
+  readonly #locals: string[] = [];
+
+  constructor(checked: CheckedExpr, structs: (name: string, fields: Map<string, Value>) => Value) {
+    this.#checked = checked;
+    this.#structs = structs;
+  }
+
+  compile(expr: Expr): Evaluate {
+    switch (expr.kind) {
+      case 'literal': {
+        const { value } = expr;
+        return () => value;
+      }
+      case 'ident':
+        return this.#ident(expr.id, expr.name);
+      case 'select':
+        return this.#select(expr);
+      case 'call':
+        return this.#call(expr);
+      case 'list':
+        return this.#list(expr);
+      case 'map':
+        return this.#map(expr);
+      case 'struct':
+        return this.#struct(expr);
+      default:
+        return this.#comprehension(expr);
+    }
+  }
+
+  #ident(id: number, name: string): Evaluate {
+    const constant = this.#checked.constants.get(id);
+    if (constant !== undefined) return () => constant;
+    const depth = this.#locals.lastIndexOf(name);
+    if (depth >= 0)
+      return (frame) => {
+        frame.charge(1);
+        const value = frame.locals[depth] as Value | CelError;
+        if (value instanceof CelError) throw value;
+        return value;
+      };
+    return (frame) => {
+      frame.charge(1);
+      const value = frame.variables.get(name);
+      if (value === undefined) throw new CelError(`no such attribute(s): ${name}`);
+      return value;
+    };
+  }
+
+  #select({ operand, field, testOnly }: SelectExpr): Evaluate {
+    const evaluate = this.compile(operand);
+    if (testOnly)
+      return (frame) => {
+        const value = evaluate(frame);
+        const inner = value instanceof Optional ? value.value : value;
+        if (inner === undefined) return false;
+        return fieldsOf(inner).has(field);
+      };
+    return (frame) => {
+      const value = evaluate(frame);
+      frame.charge(1);
+      if (value instanceof Optional) return optionalField(value, field);
+      const found = fieldsOf(value).get(field);
+      if (found === undefined) throw new CelError(`no such key: ${field}`);
+      return found;
+    };
+  }
+
+  #call(expr: CallExpr): Evaluate {
+    const { name, args } = expr;
+    switch (name) {
+      case operators.and:
+        return this.#shortCircuit(args, false);
+      case operators.or:
+        return this.#shortCircuit(args, true);
+      case operators.conditional:
+        return this.#conditional(args);
+      case operators.notStrictlyFalse:
+        return this.#notStrictlyFalse(args[0] as Expr);
+      case operators.equals:
+      case operators.notEquals:
+        return this.#equality(name === operators.equals, args);
+      case operators.index:
+        return this.#index(args, false);
+      case operators.optIndex:
+        return this.#index(args, true);
+      case operators.optSelect:
+        return this.#optionalSelect(args);
+      default:
+        if (expr.target !== undefined && args.length === 1 && (name === 'or' || name === 'orValue')) return this.#otherwise(expr);
+        return this.#function(expr);
+    }
+  }
+
+  /** `optional.or(other)` and `optional.orValue(other)`: the other is evaluated only where it is needed. */
+  #otherwise({ name, target, args }: CallExpr): Evaluate {
+    const [first, second] = [target as Expr, args[0] as Expr].map((arg) => this.compile(arg)) as [Evaluate, Evaluate];
+    return (frame) => {
+      const value = first(frame);
+      if (!(value instanceof Optional)) throw new CelError('no such overload');
+      if (value.value === undefined) return second(frame);
+      return name === 'or' ? value : value.value;
+    };
+  }
+
+  /** `&&` and `||`: one side that settles it makes errors of the other not matter. */
+  #shortCircuit(args: readonly Expr[], settles: boolean): Evaluate {
+    const [left, right] = args.map((arg) => this.compile(arg)) as [Evaluate, Evaluate];
+    return (frame) => {
+      let failed: CelError | undefined;
+      try {
+        if (asBool(left(frame)) === settles) return settles;
+      } catch (error) {
+        failed = absorbable(error);
+      }
+      const value = asBool(right(frame));
+      if (value === settles || failed === undefined) return value;
+      throw failed;
+    };
+  }
+
+  #conditional(args: readonly Expr[]): Evaluate {
+    const [condition, whenTrue, whenFalse] = args.map((arg) => this.compile(arg)) as [Evaluate, Evaluate, Evaluate];
+    return (frame) => (asBool(condition(frame)) ? whenTrue(frame) : whenFalse(frame));
+  }
+
+  #notStrictlyFalse(arg: Expr): Evaluate {
+    const evaluate = this.compile(arg);
+    return (frame) => {
+      try {
+        return evaluate(frame) !== false;
+      } catch (error) {
+        absorbable(error);
+        return true;
+      } finally {
+        frame.charge(1);
+      }
+    };
+  }
+
+  #equality(wanted: boolean, args: readonly Expr[]): Evaluate {
+    const [left, right] = args.map((arg) => this.compile(arg)) as [Evaluate, Evaluate];
+    return (frame) => {
+      const a = left(frame);
+      const b = right(frame);
+      frame.charge(equalityCost(a, b));
+      return equal(a, b) === wanted;
+    };
+  }
+
+  #index(args: readonly Expr[], optional: boolean): Evaluate {
+    const [operand, index] = args.map((arg) => this.compile(arg)) as [Evaluate, Evaluate];
+    return (frame) => {
+      const value = operand(frame);
+      const key = index(frame);
+      frame.charge(1);
+      const isOptional = optional || value instanceof Optional;
+      const inner = value instanceof Optional ? value.value : value;
+      if (inner === undefined) return Optional.none;
+      const found = elementAt(inner, key);
+      if (isOptional) return found === undefined ? Optional.none : Optional.of(found);
+      if (found !== undefined) return found;
+      throw new CelError(
+        inner instanceof ListValue ? `index out of bounds: ${plainText(key)}` : `no such key: ${plainText(key)}`,
+      );
+    };
+  }
+
+  #optionalSelect([operand, field]: readonly Expr[]): Evaluate {
+    const evaluate = this.compile(operand as Expr);
+    const name = (field as { value: string }).value;
+    return (frame) => {
+      const value = evaluate(frame);
+      frame.charge(1);
+      return optionalField(value instanceof Optional ? value : Optional.of(value), name);
+    };
+  }
+
+  #function({ id, target, args }: CallExpr): Evaluate {
+    const overloads = this.#checked.overloads.get(id) ?? [];
+    const evaluates = (target === undefined ? args : [target, ...args]).map((arg) => this.compile(arg));
+    const [only] = overloads;
+    const isCertain =
+      overloads.length === 1 && only !== undefined && only.args.every(({ kind }) => kind === 'dyn' || kind === 'param');
+    return (frame) => {
+      const values: Value[] = [];
+      for (const evaluate of evaluates) values.push(evaluate(frame));
+      const overload = isCertain ? only : choose(overloads, values);
+      const result = overload.call(...values);
+      frame.charge(overload.cost?.(values, result) ?? 1);
+      return result;
+    };
+  }
+
+  #list({ elements, optional }: ListExpr): Evaluate {
+    const evaluates = elements.map((element) => this.compile(element));
+    return (frame) => {
+      const items: Value[] = [];
+      for (const [index, evaluate] of evaluates.entries()) {
+        const value = evaluate(frame);
+        if (!optional.has(index)) items.push(value);
+        else if (!(value instanceof Optional))
+          throw new CelError(`cannot initialize optional list element from non-optional value ${plainText(value)}`);
+        else if (value.value !== undefined) items.push(value.value);
+      }
+      frame.charge(createCosts.list);
+      return new NativeList(items);
+    };
+  }
+
+  #map({ entries }: MapExpr): Evaluate {
+    const parts = entries.map(({ key, value, optional }) => ({ key: this.compile(key), value: this.compile(value), optional }));
+    return (frame) => {
+      const map = new Map<string, readonly [Value, Value]>();
+      for (const { key: evaluateKey, value: evaluateValue, optional } of parts) {
+        const key = evaluateKey(frame);
+        const value = evaluateValue(frame);
+        if (optional && !(value instanceof Optional))
+          throw new CelError(`cannot initialize optional entry '${plainText(key)}' from non-optional value ${plainText(value)}`);
+        const inner = optional ? (value as Optional).value : value;
+        const name = typeof key === 'number' ? undefined : keyOf(key);
+        if (name === undefined) throw new CelError(`unsupported key type: ${typeNameOf(key)}`);
+        if (map.has(name)) throw new CelError(`Failed with repeated key: ${plainText(key)}`);
+        if (inner !== undefined) map.set(name, [key, inner]);
+      }
+      frame.charge(createCosts.map);
+      return new NativeMap(map);
+    };
+  }
+
+  #struct({ typeName, fields }: StructExpr): Evaluate {
+    const parts = fields.map(({ name, value, optional }) => ({ name, evaluate: this.compile(value), optional }));
+    return (frame) => {
+      const values = new Map<string, Value>();
+      for (const { name, evaluate, optional } of parts) {
+        const value = evaluate(frame);
+        if (!optional) values.set(name, value);
+        else if (!(value instanceof Optional))
+          throw new CelError(`cannot initialize optional entry '${name}' from non-optional value ${plainText(value)}`);
+        else if (value.value !== undefined) values.set(name, value.value);
+      }
+      frame.charge(createCosts.struct);
+      return this.#structs(typeName, values);
+    };
+  }
+
+  #comprehension(expr: ComprehensionExpr): Evaluate {
+    const range = this.compile(expr.range);
+    const init = this.compile(expr.init);
+    const depth = this.#locals.length;
+    this.#locals.push(expr.accumulator);
+    this.#locals.push(expr.variable);
+    if (expr.variable2 !== undefined) this.#locals.push(expr.variable2);
+    const condition = this.compile(expr.condition);
+    const step = this.compile(expr.step);
+    this.#locals.length = depth + 1;
+    const result = this.compile(expr.result);
+    this.#locals.length = depth;
+    const isEndless = expr.condition.kind === 'literal' && expr.condition.value === true;
+    const isTwo = expr.variable2 !== undefined;
+    return (frame) => {
+      const { locals } = frame;
+      const over = range(frame);
+      locals[depth] = settled(init, frame);
+      const keys = over instanceof ListValue ? undefined : keysOf(over, isTwo);
+      const size = keys === undefined ? (over as ListValue).size : keys.length;
+      for (let index = 0; index < size; index++) {
+        const element = keys === undefined ? (over as ListValue).at(index) : (keys[index] as Value);
+        if (isTwo) {
+          locals[depth + 1] = keys === undefined ? BigInt(index) : element;
+          locals[depth + 2] = keys === undefined ? element : ((over as MapValue).get(element) as Value);
+        } else locals[depth + 1] = element;
+        if (!isEndless && condition(frame) === false) break;
+        // The quantifiers go on past an error, in case another element settles the result.
+        locals[depth] = isEndless ? step(frame) : settled(step, frame);
+      }
+      return result(frame);
+    };
+  }
+}
+
+function settled(evaluate: Evaluate, frame: Frame): Value | CelError {
+  try {
+    return evaluate(frame);
+  } catch (error) {
+    return absorbable(error);
+  }
+}
+
+/** The error, if expressions can go on after it. @throws whatever else it is */
+function absorbable(error: unknown): CelError {
+  if (error instanceof CelError && !(error instanceof CelCostError)) return error;
+  throw error;
+}
+
+/** The keys of a map to go over. @throws CelError when it is none: objects have fields, which only loops of two variables see */
+function keysOf(range: Value, isTwo: boolean): Value[] {
+  if (range instanceof MapValue && (isTwo || !(range instanceof JsonObject))) return [...range.keys()];
+  throw new CelError(`got '${typeNameOf(range)}', expected iterable type`);
+}
+
+function fieldsOf(value: Value): MapValue {
+  if (value instanceof MapValue) return value;
+  throw new CelError('no such overload');
+}
+
+function optionalField({ value }: Optional, field: string): Optional {
+  const found = value === undefined ? undefined : fieldsOf(value).get(field);
+  return found === undefined ? Optional.none : Optional.of(found);
+}
+
+/** An element of a list or a map; undefined: it has none there. @throws CelError when there can be none */
+function elementAt(container: Value, key: Value): Value | undefined {
+  if (container instanceof MapValue) return container.get(key);
+  if (!(container instanceof ListValue)) throw new CelError('no such overload');
+  const number = key instanceof Uint ? key.value : key;
+  if (typeof number !== 'bigint' && !(typeof number === 'number' && Number.isInteger(number)))
+    throw new CelError(`unsupported index type '${typeNameOf(key)}' in list`);
+  return number >= 0 && number < container.size ? container.at(Number(number)) : undefined;
+}
+
+/** The overload whose argument types these values have. @throws CelError */
+function choose(overloads: readonly Overload[], values: readonly Value[]): Overload {
+  for (const overload of overloads) {
+    const { args } = overload;
+    let index = 0;
+    while (index < args.length && hasType(values[index] as Value, args[index] as Type)) index++;
+    if (index === args.length) return overload;
+  }
+  throw new CelError('no such overload');
+}
+
+/** A value as messages show it. */
+function plainText(value: Value): string {
+  if (value instanceof Uint) return String(value.value);
+  return typeof value === 'object' ? typeNameOf(value) : String(value);
+}

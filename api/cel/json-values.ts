@@ -1,0 +1,97 @@
+/**
+ * JSON as values of CEL: only what an expression looks at becomes one.
+ *
+ * Source: apiserver `pkg/cel/common/values.go`.
+ */
+import type { Type } from './types.ts';
+import { ListValue, MapValue, type Value } from './values.ts';
+
+/** A JSON array; elements become values when they are asked for. */
+export class JsonList extends ListValue {
+  readonly json: readonly unknown[];
+  readonly #element: Type | undefined;
+  constructor(json: readonly unknown[], element: Type | undefined) {
+    super();
+    this.json = json;
+    this.#element = element;
+  }
+  get size(): number {
+    return this.json.length;
+  }
+  at(index: number): Value {
+    return fromJson(this.json[index], this.#element);
+  }
+}
+
+/** A JSON object that is a map; members become values when they are asked for. */
+export class JsonMap extends MapValue {
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly #value: Type | undefined;
+  #size: number | undefined;
+  constructor(json: Readonly<Record<string, unknown>>, value: Type | undefined) {
+    super();
+    this.json = json;
+    this.#value = value;
+  }
+  get size(): number {
+    return (this.#size ??= Object.keys(this.json).length);
+  }
+  override has(key: Value): boolean {
+    return typeof key === 'string' && Object.hasOwn(this.json, key);
+  }
+  get(key: Value): Value | undefined {
+    return typeof key === 'string' && Object.hasOwn(this.json, key) ? fromJson(this.json[key], this.#value) : undefined;
+  }
+  keys(): Iterable<Value> {
+    return Object.keys(this.json);
+  }
+}
+
+/** A JSON object with declared fields, which expressions see under their CEL names. A field that is absent, or null, is not there. */
+export class JsonObject extends MapValue {
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly type: Type;
+  override readonly typeName: string;
+  constructor(json: Readonly<Record<string, unknown>>, type: Type) {
+    super();
+    this.json = json;
+    this.type = type;
+    this.typeName = type.name;
+  }
+  get size(): number {
+    return [...this.keys()].length;
+  }
+  get(key: Value): Value | undefined {
+    const field = typeof key === 'string' ? this.type.fields?.get(key) : undefined;
+    if (field === undefined || !Object.hasOwn(this.json, field.property)) return undefined;
+    const value = this.json[field.property];
+    return value === undefined || (value === null && !field.nullable) ? undefined : fromJson(value, field.type);
+  }
+  *keys(): Generator<Value> {
+    for (const name of this.type.fields?.keys() ?? []) if (this.get(name) !== undefined) yield name;
+  }
+}
+
+/**
+ * JSON as a value. Without a type, or with type dyn, whole numbers are int and others double.
+ * @param json as the codecs give it: numbers beyond 2^53 as bigint
+ */
+export function fromJson(json: unknown, type?: Type): Value {
+  switch (typeof json) {
+    case 'string':
+      return type?.parse === undefined ? json : type.parse(json);
+    case 'number':
+      return type?.kind === 'double' || !Number.isInteger(json) ? json : BigInt(json);
+    case 'bigint':
+      return type?.kind === 'double' ? Number(json) : json;
+    case 'boolean':
+      return json;
+    case 'object':
+      if (json === null) return null;
+      if (Array.isArray(json)) return new JsonList(json, type?.kind === 'list' ? type.params[0] : undefined);
+      if (type?.fields !== undefined) return new JsonObject(json as Record<string, unknown>, type);
+      return new JsonMap(json as Record<string, unknown>, type?.kind === 'map' ? type.params[1] : undefined);
+    default:
+      throw new TypeError(`a ${typeof json} is no JSON`);
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * Functions on lists: Kubernetes' own, and those of cel-go's extensions for lists (version 3) and sets.
+ *
+ * Source: apiserver `pkg/cel/library/lists.go`; cel-go `ext/lists.go`, `ext/sets.go`.
+ */
+import { define, type Library } from '../declarations.ts';
+import { compare, equal } from '../equality.ts';
+import { deepTraversal } from '../runtime-cost.ts';
+import { CelError, Duration, ListValue, NativeList, sizeOf, Uint, type Value } from '../values.ts';
+import { int64, uint64 } from './operators.ts';
+import { checkDuration } from './time-range.ts';
+
+function isSorted(list: ListValue): boolean {
+  for (let index = 1; index < list.size; index++) if (compare(list.at(index - 1), list.at(index)) > 0) return false;
+  return true;
+}
+
+/** @param prefers the order of the best so far and the next at which the next is better */
+function best(name: 'min' | 'max', prefers: number): (list: ListValue) => Value {
+  return (list) => {
+    let result: Value | undefined;
+    for (const item of list) if (result === undefined || Math.sign(compare(result, item)) === prefers) result = item;
+    if (result === undefined) throw new CelError(`${name} called on empty list`);
+    return result;
+  };
+}
+
+function indexOf(list: ListValue, item: Value): bigint {
+  for (let index = 0; index < list.size; index++) if (equal(list.at(index), item)) return BigInt(index);
+  return -1n;
+}
+
+function lastIndexOf(list: ListValue, item: Value): bigint {
+  for (let index = list.size - 1; index >= 0; index--) if (equal(list.at(index), item)) return BigInt(index);
+  return -1n;
+}
+
+const summable: [type: string, sum: (items: Value[]) => Value][] = [
+  ['int', (items) => items.reduce<bigint>((sum, item) => int64(sum + (item as bigint)), 0n)],
+  ['uint', (items) => items.reduce<Uint>((sum, item) => uint64(sum.value + (item as Uint).value), new Uint(0n))],
+  ['double', (items) => items.reduce<number>((sum, item) => sum + (item as number), 0)],
+  ['duration', (items) => checkDuration(items.reduce<bigint>((sum, item) => sum + (item as Duration).nanos, 0n))],
+];
+const comparable = ['int', 'uint', 'double', 'bool', 'duration', 'timestamp', 'string', 'bytes'];
+const whole = { cost: deepTraversal };
+
+function slice(list: ListValue, start: bigint, end: bigint): ListValue {
+  if (start < 0n || end < 0n) throw new CelError(`cannot slice(${start}, ${end}), negative indexes not supported`);
+  if (start > end) throw new CelError(`cannot slice(${start}, ${end}), start index must be less than or equal to end index`);
+  if (end > list.size) throw new CelError(`cannot slice(${start}, ${end}), list is length ${list.size}`);
+  return new NativeList([...list].slice(Number(start), Number(end)));
+}
+
+function flatten(list: ListValue, depth = 1n): ListValue {
+  if (depth < 0n) throw new CelError('level must be non-negative');
+  const flat = (items: ListValue, left: bigint): Value[] =>
+    [...items].flatMap((item) => (item instanceof ListValue && left > 0n ? flat(item, left - 1n) : [item]));
+  return new NativeList(flat(list, depth));
+}
+
+function distinct(list: ListValue): ListValue {
+  const kept: Value[] = [];
+  for (const item of list) if (!kept.some((one) => equal(one, item))) kept.push(item);
+  return new NativeList(kept);
+}
+
+const sorted = (list: ListValue): ListValue => new NativeList([...list].sort(compare));
+
+/** The largest list that `lists.range` makes: more could not be paid for by any rule. */
+const maxRange = 1_000_000n;
+
+function range(size: bigint): ListValue {
+  if (size > maxRange) throw new CelError(`range size ${size} is too large`);
+  return new NativeList(Array.from({ length: Math.max(0, Number(size)) }, (_, index) => BigInt(index)));
+}
+
+/** Sorts by keys of the same positions. */
+function sortByKeys(list: ListValue, keys: ListValue): ListValue {
+  if (list.size !== keys.size)
+    throw new CelError(`@sortByAssociatedKeys() expected a list of the same size as the associated keys list`);
+  const order = [...keys].map((key, index) => ({ key, index })).sort((a, b) => compare(a.key, b.key));
+  return new NativeList(order.map(({ index }) => list.at(index)));
+}
+
+const containsAll = (list: ListValue, part: ListValue): boolean => [...part].every((item) => indexOf(list, item) >= 0n);
+const pairwise = { cost: ([a, b]: readonly Value[]) => 1 + sizeOf(a as Value) * sizeOf(b as Value) };
+
+/** The function behind the macro `sortBy`; nobody can write its name. */
+export const sortByAssociatedKeys = '@sortByAssociatedKeys';
+
+export const listLibrary: Library = [
+  ...comparable.flatMap((type) => [
+    define(`.isSorted(list(${type})): bool`, isSorted, whole),
+    define(`.min(list(${type})): ${type}`, best('min', 1), whole),
+    define(`.max(list(${type})): ${type}`, best('max', -1), whole),
+    define(`.sort(list(${type})): list(${type})`, sorted, whole),
+    define(`.${sortByAssociatedKeys}(list(T), list(${type})): list(T)`, sortByKeys, whole),
+  ]),
+  ...summable.map(([type, sum]) => define(`.sum(list(${type})): ${type}`, (list: ListValue) => sum([...list]), whole)),
+  define('.indexOf(list(A), A): int', indexOf, { id: 'list_index_of', ...whole }),
+  define('.lastIndexOf(list(A), A): int', lastIndexOf, { id: 'list_last_index_of', ...whole }),
+  define('.slice(list(A), int, int): list(A)', slice),
+  define('.flatten(list(list(A))): list(A)', (list: ListValue) => flatten(list)),
+  define('.flatten(list(dyn), int): list(dyn)', flatten),
+  define('lists.range(int): list(int)', range),
+  define('.reverse(list(A)): list(A)', (list: ListValue) => new NativeList([...list].reverse())),
+  define('.distinct(list(A)): list(A)', distinct),
+  define('sets.contains(list(A), list(A)): bool', containsAll, pairwise),
+  define('sets.equivalent(list(A), list(A)): bool', (a: ListValue, b: ListValue) => containsAll(a, b) && containsAll(b, a), {
+    cost: ([a, b]) => 1 + 2 * sizeOf(a as Value) * sizeOf(b as Value),
+  }),
+  define(
+    'sets.intersects(list(A), list(A)): bool',
+    (a: ListValue, b: ListValue) => [...b].some((item) => indexOf(a, item) >= 0n),
+    pairwise,
+  ),
+];

@@ -1,0 +1,231 @@
+/**
+ * Types of CEL expressions, and when one may stand for another.
+ *
+ * Source: cel-go `common/types/types.go`, `checker/types.go`, `checker/format.go`.
+ */
+import type { Value } from './values.ts';
+
+export type TypeKind =
+  | 'bool'
+  | 'int'
+  | 'uint'
+  | 'double'
+  | 'string'
+  | 'bytes'
+  | 'null'
+  | 'duration'
+  | 'timestamp'
+  | 'list'
+  | 'map'
+  | 'type'
+  | 'struct'
+  | 'opaque'
+  | 'param'
+  | 'dyn'
+  | 'error';
+
+/** A declared field of an object type. */
+export interface Field {
+  type: Type;
+  /** The member of the JSON object that holds it; the CEL name may be an escaped form of it. */
+  property: string;
+  /** JSON null is a value of it, not its absence. */
+  nullable?: boolean;
+}
+
+export interface Type {
+  readonly kind: TypeKind;
+  /** As messages show it: `int`, `list`, `kubernetes.Quantity`, the name of a type parameter. */
+  readonly name: string;
+  /** Of list (element), map (key, value), type (itself) and opaque types. */
+  readonly params: readonly Type[];
+  /** Fields of a struct by their CEL names. */
+  readonly fields?: ReadonlyMap<string, Field>;
+  /** Nothing may be assigned to a wrapper but its type and null. */
+  readonly nullable?: boolean;
+  /** Makes a value of JSON text: for bytes, durations and timestamps. @throws CelError */
+  readonly parse?: (text: string) => Value;
+}
+
+const simple = (kind: TypeKind, name: string = kind): Type => ({ kind, name, params: [] });
+
+export const boolType = simple('bool');
+export const intType = simple('int');
+export const uintType = simple('uint');
+export const doubleType = simple('double');
+export const stringType = simple('string');
+export const bytesType = simple('bytes');
+export const nullType = simple('null');
+export const durationType = simple('duration');
+export const timestampType = simple('timestamp');
+export const dynType = simple('dyn');
+export const errorType = simple('error', '!error!');
+
+export const listType = (element: Type): Type => ({ kind: 'list', name: 'list', params: [element] });
+export const mapType = (key: Type, value: Type): Type => ({ kind: 'map', name: 'map', params: [key, value] });
+export const typeType = (of?: Type): Type => ({ kind: 'type', name: 'type', params: of === undefined ? [] : [of] });
+export const paramType = (name: string): Type => simple('param', name);
+export const opaqueType = (name: string, ...params: Type[]): Type => ({ kind: 'opaque', name, params });
+export const optionalType = (of: Type): Type => opaqueType('optional_type', of);
+/** An object type. @param fields by CEL name; may be filled later, for types that contain themselves */
+export const structType = (name: string, fields: ReadonlyMap<string, Field>): Type => ({
+  kind: 'struct',
+  name,
+  params: [],
+  fields,
+});
+
+export const isDyn = ({ kind }: Type): boolean => kind === 'dyn';
+export const isDynOrError = ({ kind }: Type): boolean => kind === 'dyn' || kind === 'error';
+export const isOptionalType = ({ kind, name }: Type): boolean => kind === 'opaque' && name === 'optional_type';
+
+/** The type within an optional type, and whether it was one. */
+export function unwrapOptional(type: Type): [type: Type, wasOptional: boolean] {
+  return isOptionalType(type) ? [type.params[0] ?? dynType, true] : [type, false];
+}
+
+/** A type as messages show it. */
+export function formatType(type: Type): string {
+  switch (type.kind) {
+    case 'duration':
+      return 'google.protobuf.Duration';
+    case 'timestamp':
+      return 'google.protobuf.Timestamp';
+    case 'null':
+      return 'null';
+    case 'type':
+    case 'list':
+    case 'map':
+    case 'opaque':
+      return type.params.length === 0 ? type.name : `${type.name}(${type.params.map(formatType).join(', ')})`;
+    default:
+      return type.nullable === true ? `wrapper(${type.name})` : type.name;
+  }
+}
+
+/** The same type, parameters included. */
+export function isSameType(a: Type, b: Type): boolean {
+  return (
+    a === b ||
+    (a.kind === b.kind &&
+      a.name === b.name &&
+      (a.nullable ?? false) === (b.nullable ?? false) &&
+      a.params.length === b.params.length &&
+      a.params.every((param, index) => isSameType(param, b.params[index] as Type)))
+  );
+}
+
+/** What type parameters stand for. @see {@link isAssignable} */
+export class Substitutions {
+  readonly #types: Map<string, Type>;
+  constructor(types: Iterable<[string, Type]> = []) {
+    this.#types = new Map(types);
+  }
+  find(type: Type): Type | undefined {
+    return type.kind === 'param' ? this.#types.get(type.name) : undefined;
+  }
+  set({ name }: Type, to: Type): void {
+    this.#types.set(name, to);
+  }
+  copy(): Substitutions {
+    return new Substitutions(this.#types);
+  }
+}
+
+/** Whether `from` may be used where `to` is wanted; then the substitutions that this takes, otherwise undefined. */
+export function assign(substitutions: Substitutions, from: readonly Type[], to: readonly Type[]): Substitutions | undefined {
+  const tried = substitutions.copy();
+  return allAssignable(tried, from, to) ? tried : undefined;
+}
+
+function allAssignable(known: Substitutions, from: readonly Type[], to: readonly Type[]): boolean {
+  return from.length === to.length && from.every((type, index) => isAssignable(known, type, to[index] as Type));
+}
+
+function isAssignable(known: Substitutions, from: Type, to: Type): boolean {
+  if (to.kind === 'param') {
+    const found = substitutes(known, from, to);
+    if (found.valid) return true;
+    if (found.known) return false;
+  }
+  if (from.kind === 'param') return substitutes(known, to, from).valid;
+  if (isDynOrError(from) || isDynOrError(to)) return true;
+  if (from.kind === 'null') return isNullable(to);
+  if (to.kind === 'null') return isNullable(from);
+  switch (from.kind) {
+    case 'type':
+      return to.kind === 'type';
+    case 'opaque':
+    case 'list':
+    case 'map':
+      return from.kind === to.kind && from.name === to.name && allAssignable(known, from.params, to.params);
+    default:
+      return from.kind === to.kind && from.name === to.name;
+  }
+}
+
+const isNullable = ({ kind, nullable }: Type): boolean =>
+  nullable === true || ['null', 'opaque', 'struct', 'duration', 'timestamp'].includes(kind);
+
+/** Whether `type` may be what the parameter stands for, and whether that was settled before. Settles it if it can. */
+function substitutes(known: Substitutions, type: Type, parameter: Type): { valid: boolean; known: boolean } {
+  if (isSameType(type, parameter)) return { valid: true, known: true };
+  const earlier = known.find(parameter);
+  if (earlier !== undefined) {
+    if (isSameType(type, earlier)) return { valid: true, known: true };
+    if (!isAssignable(known, type, earlier)) return { valid: false, known: true };
+    const general = mostGeneral(type, earlier);
+    if (!occursIn(known, parameter, general)) known.set(parameter, general);
+    return { valid: true, known: true };
+  }
+  if (occursIn(known, parameter, type)) return { valid: false, known: false };
+  known.set(parameter, type);
+  return { valid: true, known: false };
+}
+
+function occursIn(known: Substitutions, parameter: Type, type: Type): boolean {
+  if (isSameType(parameter, type)) return true;
+  if (type.kind === 'param') {
+    const meaning = known.find(type);
+    return meaning !== undefined && occursIn(known, parameter, meaning);
+  }
+  return type.params.some((param) => occursIn(known, parameter, param));
+}
+
+/** Of two types that unify, the one that says less. */
+export const mostGeneral = (a: Type, b: Type): Type => (isEqualOrLessSpecific(a, b) ? a : b);
+
+function isEqualOrLessSpecific(a: Type, b: Type): boolean {
+  if (isDyn(a) || a.kind === 'param') return true;
+  if (isDyn(b) || b.kind === 'param' || a.kind !== b.kind) return false;
+  switch (a.kind) {
+    case 'opaque':
+    case 'list':
+    case 'map':
+      return (
+        a.name === b.name &&
+        a.params.length === b.params.length &&
+        a.params.every((param, index) => isEqualOrLessSpecific(param, b.params[index] as Type))
+      );
+    case 'type':
+      return true;
+    default:
+      return isSameType(a, b);
+  }
+}
+
+/** The type with all parameters replaced by what they stand for. @param unknownAsDyn those that stand for nothing become dyn */
+export function substitute(known: Substitutions, type: Type, unknownAsDyn: boolean): Type {
+  const meaning = known.find(type);
+  if (meaning !== undefined) return substitute(known, meaning, unknownAsDyn);
+  if (type.kind === 'param') return unknownAsDyn ? dynType : type;
+  if (type.params.length === 0) return type;
+  return { ...type, params: type.params.map((param) => substitute(known, param, unknownAsDyn)) };
+}
+
+/** The names of all parameters in a type. */
+export function paramsIn(type: Type, into: Set<string> = new Set()): Set<string> {
+  if (type.kind === 'param') into.add(type.name);
+  for (const param of type.params) paramsIn(param, into);
+  return into;
+}
