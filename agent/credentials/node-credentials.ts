@@ -13,6 +13,7 @@ import type { Clock } from '#client/clock.ts';
 import { createHttpTransport, type HttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { createClient } from '#client/rest-client.ts';
+import { untilAborted } from '#client/until-aborted.ts';
 import { boundedTransport } from './bounded-transport.ts';
 import { CertificateManager } from './certificate-manager.ts';
 import { clientMetrics, serverMetrics } from './certificate-metrics.ts';
@@ -39,7 +40,7 @@ export interface NodeCredentials {
   used(user: NodeUserName, client: Client, transport: HttpTransport): void;
   /** After all users' clients are there. */
   serving(): Pick<CertificateManager, 'current' | 'onChange'>;
-  /** Keeps them current until `signal` aborts. Never rejects. */
+  /** Keeps them current. Settles when `signal` aborts, not before. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -112,7 +113,8 @@ export function createNodeCredentials(options: Options, deps: Deps): NodeCredent
     },
     async run(signal) {
       const all = [...managers.values(), ...(serving === undefined ? [] : [serving])];
-      await Promise.all(all.map((manager) => manager.run(signal)));
+      // Where all are given there is nothing to do: a part that ends before it is told to is taken for one that has failed.
+      await Promise.all([untilAborted(signal), ...all.map((manager) => manager.run(signal))]);
     },
   };
 }

@@ -230,6 +230,26 @@ describe('a machine that joins', () => {
     await running;
   });
 
+  it('goes on where all certificates are given: a part that ended would end the agent', async () => {
+    const machine = aMachine(token, hash);
+    await machine.join();
+    const { kubeconfig, certDir, nodeName } = machine.options;
+    const current = join(certDir, 'kubelet-client-current.pem');
+    const ended = new AbortController();
+    const given = { certDir, bootstrapKubeconfig: undefined, rotateClients: false, rotateServing: false };
+    const credentials = createNodeCredentials(
+      { nodeName, nodeIp: '127.0.0.1', kubeconfig, tlsCertFile: current, tlsKeyFile: current, credentials: given },
+      { clock, random: Math.random, log, signal: ended.signal },
+    );
+    assert.ok(credentials.serving().current() !== undefined);
+    let hasEnded = false;
+    const running = credentials.run(ended.signal).then(() => (hasEnded = true));
+    await delay(50);
+    assert.ok(!hasEnded);
+    ended.abort();
+    await running;
+  });
+
   it('serves with a certificate that somebody approves, to those whom the API server lets', async () => {
     const machine = aMachine(token, hash);
     await machine.join();
