@@ -22,7 +22,7 @@ import { done } from '#client/controller.ts';
 import { reads } from '#client/controller-runner.ts';
 import { leftOut, unreadable } from '#client/left-out.ts';
 import { liveObject } from '../live-object.ts';
-import { type ClaimPlan, type ClaimSurroundings, planClaim } from './claim-plan.ts';
+import { type ClaimEvent, type ClaimPlan, type ClaimSurroundings, planClaim } from './claim-plan.ts';
 import { boundClaim, claimWithoutVolume, claimWithVolume } from './claim-status.ts';
 import { Reclaimer } from './reclaimer.ts';
 import { recycledVolume } from './recycler.ts';
@@ -33,6 +33,12 @@ import { WaitingClaims } from './waiting-claims.ts';
 
 /** Upstream's `--pvclaimbinder-sync-period`. */
 const resyncMs = 15_000;
+
+/**
+ * How often a claim is told the same again. Upstream tells at every resync, and its filter lets through one in five minutes in the end: of thousands
+ * of waiting claims that would be thousands of writes.
+ */
+const retellMs = 300_000;
 
 /** Makes the PersistentVolume binder. */
 export function persistentVolumeBinder(deps: ControllerDeps): Controller {
@@ -69,6 +75,8 @@ class Binder {
   readonly #waiting = new WaitingClaims();
   readonly #around: ClaimSurroundings;
   readonly #unusable = new Map<string, string>();
+  /** What claims were told last, and when. */
+  readonly #told = new Map<string, { text: string; atMs: number }>();
 
   constructor(deps: ControllerDeps) {
     const { caches } = deps;
@@ -105,7 +113,7 @@ class Binder {
   claimChanged(claim: PersistentVolumeClaim): string[] {
     const key = keyOf(claim);
     const isGone = this.state.claim(key) === undefined;
-    if (isGone) this.#waiting.forget(key);
+    if (isGone) this.#forgetClaim(key);
     const volumeName = claim.spec?.volumeName ?? '';
     // Without this a volume would be released at the next resync only.
     return isGone && volumeName !== '' ? [key, volumeName] : [key];
@@ -121,9 +129,8 @@ class Binder {
   }
 
   async #carryOut(plan: ClaimPlan, claim: PersistentVolumeClaim): Promise<void> {
-    const { events } = this.#deps;
     if (plan.kind === 'bind') {
-      this.#waiting.forget(keyOf(claim));
+      this.#forgetClaim(keyOf(claim));
       await this.#bind(plan.volume, claim);
       return;
     }
@@ -134,11 +141,25 @@ class Binder {
     if (plan.kind === 'provision') await this.#nameProvisioner(claim, plan.provisioner);
     const { event } = plan;
     const isNew = plan.kind !== 'lost' || claim.status?.phase !== 'Lost';
-    if (event !== undefined && isNew) events.event(claim, event.type, event.reason, event.message);
+    if (event !== undefined && isNew) this.#tell(claim, event);
     if (plan.kind === 'pending') await this.#storeClaimStatus(claimWithoutVolume(claim, 'Pending'), claim);
     if (plan.kind === 'lost' && isNew) await this.#storeClaimStatus(claimWithoutVolume(claim, 'Lost'), claim);
     if (plan.kind === 'misbound')
       throw new Error(`invalid binding of claim ${JSON.stringify(keyOf(claim))}: ${plan.event.message}`);
+  }
+
+  #tell(claim: PersistentVolumeClaim, { type, reason, message }: ClaimEvent): void {
+    const { events, clock } = this.#deps;
+    const [key, text] = [keyOf(claim), `${reason}: ${message}`];
+    const before = this.#told.get(key);
+    if (before?.text === text && clock.now() - before.atMs < retellMs) return;
+    this.#told.set(key, { text, atMs: clock.now() });
+    events.event(claim, type, reason, message);
+  }
+
+  #forgetClaim(key: string): void {
+    this.#waiting.forget(key);
+    this.#told.delete(key);
   }
 
   async #bind(volume: PersistentVolume, claim: PersistentVolumeClaim): Promise<void> {
