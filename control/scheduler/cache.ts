@@ -11,6 +11,7 @@ import { NodeOrder } from './node-order.ts';
 import { PodIndex } from './pod-index.ts';
 import { podResources } from './resources.ts';
 import type { Snapshot, SnapshotLookups } from './snapshot.ts';
+import { noStorage } from './volumes/storage-view.ts';
 
 interface Placed {
   pod: Pod;
@@ -19,7 +20,12 @@ interface Placed {
   assumed: boolean;
 }
 
-const noLookups: SnapshotLookups = { namespaceLabels: () => ({}), services: () => [], replicaSet: () => undefined };
+const noLookups: SnapshotLookups = {
+  namespaceLabels: () => ({}),
+  services: () => [],
+  ownerSelector: () => undefined,
+  storage: noStorage,
+};
 
 /**
  * Nodes with their pods and sums, see upstream's `pkg/scheduler/backend/cache`. A change replaces the info of one node, and
@@ -117,6 +123,11 @@ export class SchedulerCache {
     return this.#placed.get(uid)?.assumed === true;
   }
 
+  /** A node as it is now. */
+  node(name: string): NodeInfo | undefined {
+    return this.#infos.get(name);
+  }
+
   pod(uid: string): Pod | undefined {
     return this.#placed.get(uid)?.pod;
   }
@@ -137,7 +148,8 @@ export class SchedulerCache {
     return {
       namespaceLabels: this.#lookups.namespaceLabels,
       services: this.#lookups.services,
-      replicaSet: this.#lookups.replicaSet,
+      ownerSelector: this.#lookups.ownerSelector,
+      storage: this.#lookups.storage,
       nodes: isKept ? [...nodes] : nodes,
       podIndex: this.#index,
       node: (name) => this.#infos.get(name),

@@ -1,6 +1,15 @@
 /** Events of the cluster that may make waiting pods schedulable. Pure. */
 import { sameJson } from '#api/meta.ts';
-import type { Node, Pod } from '#api/types.generated.ts';
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  StorageClass,
+} from '#api/types.generated.ts';
 
 /** An event that may make a waiting pod schedulable. */
 export type ClusterEvent =
@@ -12,8 +21,15 @@ export type ClusterEvent =
   /** A pod frees resources: it was deleted, has ended, was forgotten, or requests less. */
   | { kind: 'resourcesFreed'; pod: Pod }
   | { kind: 'namespaceChanged' }
-  /** A volume, claim, class or driver was added or has changed. */
-  | { kind: 'storageChanged' }
+  /** Of storage: without `previous` the object was added. */
+  | { kind: 'volumeChanged'; volume: PersistentVolume; previous?: PersistentVolume }
+  | { kind: 'claimChanged'; claim: PersistentVolumeClaim; previous?: PersistentVolumeClaim }
+  | { kind: 'storageClassChanged'; storageClass: StorageClass; previous?: StorageClass }
+  | { kind: 'csiNodeChanged'; csiNode: CSINode; previous?: CSINode }
+  | { kind: 'csiDriverUpdated'; driver: CSIDriver; previous: CSIDriver }
+  | { kind: 'storageCapacityChanged'; capacity: CSIStorageCapacity; previous?: CSIStorageCapacity }
+  /** A VolumeAttachment was deleted. */
+  | { kind: 'volumeDetached' }
   /** The waiting pod itself changed in fields that filters read. */
   | { kind: 'podChanged'; uid: string };
 

@@ -14,6 +14,8 @@ export class FakeCluster {
   readonly patches: Patch[] = [];
   /** Returns the error with which the binding of a pod fails. */
   bindError: ((podName: string) => Error | undefined) | undefined;
+  /** Returns the error with which the update of an object fails. */
+  updateError: ((object: KubeObject) => Error | undefined) | undefined;
   /** When false, bindings succeed, but the pods do not show their node. */
   showBindings = true;
   /** Status patches wait for this promise. */
@@ -25,7 +27,8 @@ export class FakeCluster {
   };
   readonly informers = { informer: (id: ResourceId) => this.#informer(id) } as unknown as Pick<Informers, 'informer'>;
   readonly client = {
-    resource: () => ({
+    resource: (id: ResourceId) => ({
+      update: async (object: KubeObject) => this.#update(id, object),
       patch: (name: ObjectName, patch: Patch) => this.#patchStatus(name, patch),
       delete: async (name: ObjectName) => this.#startDeletion(name),
     }),
@@ -72,6 +75,17 @@ export class FakeCluster {
     const nominatedNodeName =
       status.nominatedNodeName === undefined ? current.status?.nominatedNodeName : (status.nominatedNodeName ?? undefined);
     this.put('pods', { ...current, status: { ...current.status, conditions: [...kept, ...fresh], nominatedNodeName } } as Pod);
+  }
+
+  #update(id: ResourceId, object: KubeObject): KubeObject {
+    const error = this.updateError?.(object);
+    if (error !== undefined) throw error;
+    const stored = deepFreeze({
+      ...object,
+      metadata: { ...object.metadata, resourceVersion: String(Number(object.metadata.resourceVersion) + 1) },
+    });
+    this.put(id, stored);
+    return stored;
   }
 
   #startDeletion({ namespace, name }: ObjectName): void {

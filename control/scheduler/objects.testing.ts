@@ -4,6 +4,7 @@ import { deepFreeze } from '#api/deep-freeze.ts';
 import type { Node, NodeStatus, Pod, PodSpec, PodStatus, Taint } from '#api/types.generated.ts';
 import { type NodeInfo, nodeInfo } from './node-info.ts';
 import { createSnapshot, type Snapshot, type SnapshotLookups } from './snapshot.ts';
+import { noStorage } from './volumes/storage-view.ts';
 
 export interface NodeFixture {
   labels?: Record<string, string>;
@@ -75,5 +76,11 @@ export function snapshotOf(nodes: readonly (Node | [Node, ...Pod[]])[], lookups:
     const [one, ...pods] = Array.isArray(entry) ? entry : [entry];
     return nodeInfo(one, pods);
   });
-  return createSnapshot(infos, { namespaceLabels: () => ({}), services: () => [], replicaSet: () => undefined, ...lookups });
+  return createSnapshot(infos, {
+    namespaceLabels: () => ({}),
+    services: () => [],
+    ownerSelector: () => undefined,
+    storage: noStorage,
+    ...lookups,
+  });
 }

@@ -5,8 +5,12 @@ import { nodeName } from './filter/node-name.ts';
 import { nodePorts } from './filter/node-ports.ts';
 import { nodeResourcesFit } from './filter/node-resources-fit.ts';
 import { nodeUnschedulable } from './filter/node-unschedulable.ts';
+import { nodeVolumeLimits } from './filter/node-volume-limits.ts';
 import { podTopologySpread } from './filter/pod-topology-spread.ts';
 import { taintToleration } from './filter/taint-toleration.ts';
+import { volumeBinding } from './filter/volume-binding.ts';
+import { volumeRestrictions } from './filter/volume-restrictions.ts';
+import { volumeZone } from './filter/volume-zone.ts';
 import type { FilterPlugin, ScorePlugin } from './framework.ts';
 import { balancedAllocation } from './score/balanced-allocation.ts';
 import { imageLocality } from './score/image-locality.ts';
@@ -24,6 +28,10 @@ export const filterPlugins: readonly FilterPlugin[] = [
   nodeAffinity,
   nodePorts,
   nodeResourcesFit,
+  volumeRestrictions,
+  nodeVolumeLimits,
+  volumeBinding,
+  volumeZone,
   podTopologySpread,
   interPodAffinity,
 ];

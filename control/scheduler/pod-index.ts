@@ -52,6 +52,8 @@ export class PodIndex {
   readonly #domains = new Map<string, Domains>();
   /** Number of nodes by image. Undefined until somebody asks. */
   #imageNodes: Map<string, number> | undefined;
+  /** Number of uses by claim (`namespace/name`). Undefined until somebody asks. */
+  #claimUses: Map<string, number> | undefined;
   /** By namespace, as {@link #countsOf}. Undefined until somebody asks. */
   #terms: Map<string | undefined, Map<string, OwnedTerm>> | undefined;
 
@@ -85,6 +87,15 @@ export class PodIndex {
     return this.#imageNodes.get(image) ?? 0;
   }
 
+  /** How many volumes of placed pods are this claim. @param claim namespace/name */
+  usesOfClaim(claim: string): number {
+    if (this.#claimUses === undefined) {
+      this.#claimUses = new Map();
+      for (const info of this.#source.nodes) for (const pod of info.pods) this.#countClaims(pod, 1);
+    }
+    return this.#claimUses.get(claim) ?? 0;
+  }
+
   /** The terms of placed pods that the pod matches. */
   *termsFor(pod: Pod): Generator<PlacedTerm> {
     this.#terms ??= this.#allTerms();
@@ -97,6 +108,7 @@ export class PodIndex {
     for (const domains of this.#domains.values()) domains.add(info);
     for (const counts of this.#counts.values()) counts.addAll(info);
     for (const pod of info.podsWithAffinity) this.#changeTerms(pod, info, 1);
+    for (const pod of info.pods) this.#countClaims(pod, 1);
   }
 
   nodeRemoved(info: NodeInfo): void {
@@ -139,11 +151,24 @@ export class PodIndex {
     }
   }
 
+  #countClaims({ metadata, spec }: Pod, delta: 1 | -1): void {
+    const uses = this.#claimUses;
+    if (uses === undefined) return;
+    for (const { persistentVolumeClaim } of spec.volumes ?? []) {
+      if (persistentVolumeClaim === undefined) continue;
+      const claim = `${metadata.namespace ?? ''}/${persistentVolumeClaim.claimName}`;
+      const now = (uses.get(claim) ?? 0) + delta;
+      if (now > 0) uses.set(claim, now);
+      else uses.delete(claim);
+    }
+  }
+
   #podChanged(pod: Pod, info: NodeInfo, delta: 1 | -1): void {
     const namespace = pod.metadata.namespace ?? '';
     for (const counts of this.#countsOf.get(namespace) ?? []) counts.change(pod, info, delta);
     for (const counts of this.#countsOf.get(undefined) ?? []) counts.change(pod, info, delta);
     if (hasPodAffinity(pod)) this.#changeTerms(pod, info, delta);
+    this.#countClaims(pod, delta);
   }
 
   #domainsOf(topologyKey: string, nodes: Eligibility | undefined): Domains {

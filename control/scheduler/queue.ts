@@ -121,7 +121,7 @@ export class SchedulingQueue {
     if (place.kind === 'active' && !this.#active.has(entry)) this.#active.push(entry);
     if (place.kind === 'gated' && !gated) this.#move(entry, { kind: 'active' }, 'PodUpdate');
     else if (place.kind === 'unschedulable' && isChanged(before, pod)) this.#retry(entry, 'PodUpdate');
-    else if (place.kind === 'inFlight' && isChanged(before, pod))
+    else if (this.#inFlight.has(entry) && isChanged(before, pod))
       this.#events.push({ kind: 'podChanged', uid: pod.metadata.uid });
   }
 
@@ -167,6 +167,15 @@ export class SchedulingQueue {
         signal.addEventListener('abort', finish, { once: true });
       });
     }
+  }
+
+  /** The pod has its node, and waits for its volumes. No event can change that, so none is kept for it any more. */
+  settled(uid: string): void {
+    const entry = this.#entries.get(uid);
+    if (entry?.place.kind !== 'inFlight') return;
+    entry.place = { kind: 'inFlight', eventsFrom: Number.POSITIVE_INFINITY };
+    this.#inFlight.delete(entry);
+    this.#forgetEvents();
   }
 
   /** Removes a pod: it is bound, deleted or not ours. */

@@ -13,9 +13,10 @@ import { nodeInfo } from './node-info.ts';
 import { type NamespaceLookup, requiredAffinity, requiredAntiAffinity } from './pod-affinity.ts';
 import { podResources } from './resources.ts';
 import { compileConstraints, counts } from './spread-constraints.ts';
+import { volumeHints } from './volumes/volume-hints.ts';
 
 /** Whether an event may help a pod that the plugin has rejected. Kinds of events that are not listed never help. */
-type QueueingHint = { readonly [Kind in ClusterEvent['kind']]?: (event: EventOf<Kind>, pod: Pod) => boolean };
+export type QueueingHint = { readonly [Kind in ClusterEvent['kind']]?: (event: EventOf<Kind>, pod: Pod) => boolean };
 
 type EventOf<Kind extends ClusterEvent['kind']> = Extract<ClusterEvent, { kind: Kind }>;
 
@@ -59,10 +60,7 @@ const queueingHints: Readonly<Record<string, QueueingHint>> = {
     resourcesFreed: yes,
     namespaceChanged: yes,
   },
-  VolumeBinding: { nodeAdded: yes, nodeUpdated: ({ changes }) => changes.has('labels'), storageChanged: yes },
-  VolumeZone: { nodeAdded: yes, nodeUpdated: ({ changes }) => changes.has('labels'), storageChanged: yes },
-  NodeVolumeLimits: { nodeAdded: yes, resourcesFreed: yes, storageChanged: yes },
-  VolumeRestrictions: { nodeAdded: yes, resourcesFreed: yes, storageChanged: yes },
+  ...volumeHints,
   // Only the pod itself can lose its gates.
   SchedulingGates: {},
 };

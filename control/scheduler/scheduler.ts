@@ -1,7 +1,8 @@
 /**
  * kube-scheduler: chooses a node for every pod without one.
  *
- * Watches: Pod, Node, Namespace, Service, ReplicaSet, PodDisruptionBudget.  Writes: pods/binding, pods/status; deletes preempted pods.
+ * Watches: Pod, Node, Namespace, Service, ReplicaSet, StatefulSet, ReplicationController, PodDisruptionBudget, and the kinds of storage.
+ * Writes: pods/binding, pods/status; volumes and claims that get bound; deletes preempted pods.
  * Source: kubernetes.io, "Kubernetes Scheduler", "Pod Priority and Preemption"; KEP-624 (scheduling framework).
  */
 
@@ -35,11 +36,13 @@ import { type QueuedPod, type QueueLengths, type QueueOptions, SchedulingQueue }
 import { podResources } from './resources.ts';
 import { type Remedy, smallestChanges } from './smallest-change.ts';
 import type { Snapshot } from './snapshot.ts';
+import { StorageCache } from './volumes/storage-cache.ts';
+import { reserveVolumes, type VolumeBinderDeps, type VolumeReservation } from './volumes/volume-binder.ts';
 
 /** What the scheduler works with. */
 export interface SchedulerDeps {
   client: Client;
-  /** Informers of all pods, nodes, namespaces, services, ReplicaSets and PodDisruptionBudgets. */
+  /** Informers of all kinds that are watched. */
   informers: Pick<Informers, 'informer'>;
   clock: Clock;
   /** Returns a number in [0, 1), which chooses among equally good nodes. */
@@ -102,6 +105,9 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   const decisions = createDecisionLog({ decisions: options.rememberedDecisions ?? 1000 });
   const status = createPodStatusWriter(client, clock);
   const tasks = new Set<Promise<void>>();
+  /** Not limited: a provisioner may take minutes for the volumes of many pods, and other pods have to be placed meanwhile. */
+  const waitingForVolumes = new Set<Promise<void>>();
+  const stopping = new AbortController();
   const guard = new ChangeGuard(deps.leftOut);
 
   const pods = informers.informer('pods');
@@ -109,14 +115,34 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   const namespaces = informers.informer('namespaces');
   const services = informers.informer('services');
   const replicaSets = informers.informer('replicasets.apps');
+  const statefulSets = informers.informer('statefulsets.apps');
+  const replicationControllers = informers.informer('replicationcontrollers');
+  const storage = new StorageCache(informers);
   const disruptionBudgets = informers.informer('poddisruptionbudgets.policy');
   const budgets = new BudgetIndex();
 
   const cache = new SchedulerCache({
     namespaceLabels: (name) => namespaces.cache.get(name)?.metadata.labels ?? {},
     services: (namespace) => services.cache.list(namespace),
-    replicaSet: (namespace, name) => replicaSets.cache.get(`${namespace}/${name}`),
+    ownerSelector(namespace, { apiVersion, kind, name }) {
+      const key = `${namespace}/${name}`;
+      if (apiVersion === 'v1' && kind === 'ReplicationController') {
+        const matchLabels = replicationControllers.cache.get(key)?.spec?.selector;
+        return matchLabels === undefined ? undefined : { matchLabels };
+      }
+      if (apiVersion !== 'apps/v1') return undefined;
+      if (kind === 'ReplicaSet') return replicaSets.cache.get(key)?.spec.selector;
+      return kind === 'StatefulSet' ? statefulSets.cache.get(key)?.spec.selector : undefined;
+    },
+    storage,
   });
+  const volumeDeps: VolumeBinderDeps = {
+    client,
+    clock,
+    storage,
+    node: (name) => cache.node(name),
+    exists: (pod) => pods.cache.get(podKey(pod))?.metadata.uid === pod.metadata.uid,
+  };
   /** Where the next search begins, whichever profile's it is. */
   const search: NodeSearch = { percentageOfNodesToScore: 0, start: 0 };
 
@@ -204,6 +230,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
         updated: (budget) => budgets.put(budget),
         deleted: (budget) => budgets.remove(keyOf(budget)),
       }),
+      storage.subscribe((event) => queue.move(event)),
       namespaces.subscribe({ added: namespaceChanged, updated: namespaceUpdated }),
       pods.subscribe({
         added: takePod,
@@ -219,11 +246,11 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     };
   }
 
-  function start(task: Promise<void>): void {
+  function start(task: Promise<void>, among = tasks): void {
     const tracked = task
       .catch((error: unknown) => log.error({ err: error }, 'scheduler: a report to the API server failed'))
-      .finally(() => tasks.delete(tracked));
-    tasks.add(tracked);
+      .finally(() => among.delete(tracked));
+    among.add(tracked);
   }
 
   function scheduleOne({ pod, attempts }: QueuedPod): void {
@@ -253,7 +280,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       search.percentageOfNodesToScore = profile.percentageOfNodesToScore ?? options.percentageOfNodesToScore ?? 0;
       const choice = chooseNode(pod, seen, nominations.byNode(), profile, random, search);
       if (choice.node !== undefined)
-        return placeOn(pod, choice.node, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice), ended);
+        return placeOn(pod, choice.node, profile, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice), ended);
       tryPreemption(pod, profile, choice, seen, remember);
     } catch (error) {
       const message = errorText(error);
@@ -264,11 +291,41 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     }
   }
 
-  function placeOn(pod: Pod, node: string, remember: () => void, ended: (result: AttemptResult) => void): void {
+  function placeOn(pod: Pod, node: string, profile: Profile, remember: () => void, ended: (result: AttemptResult) => void): void {
+    const { volumeBinding } = profile;
+    const info = cache.node(node);
+    const volumes = volumeBinding === undefined || info === undefined ? undefined : reserveVolumes(pod, info, volumeDeps);
     cache.assume(pod, node);
     nominations.delete(pod.metadata.uid);
     remember();
-    start(bind(pod, node, ended));
+    if (volumes === undefined || volumeBinding === undefined) start(bind(pod, node, ended));
+    else start(bindWithVolumes(pod, node, volumes, volumeBinding.timeoutMs, ended), waitingForVolumes);
+  }
+
+  async function bindWithVolumes(
+    pod: Pod,
+    node: string,
+    volumes: VolumeReservation,
+    timeoutMs: number,
+    ended: (result: AttemptResult) => void,
+  ): Promise<void> {
+    queue.settled(pod.metadata.uid);
+    try {
+      await volumes.bind(timeoutMs, stopping.signal);
+    } catch (error) {
+      return bindingFailed(pod, node, `running PreBind plugin "VolumeBinding": ${errorText(error)}`, ended);
+    }
+    await bind(pod, node, ended);
+  }
+
+  async function bindingFailed(pod: Pod, node: string, message: string, ended: (result: AttemptResult) => void): Promise<void> {
+    const { uid } = pod.metadata;
+    log.error({ pod: podKey(pod), node, error: message }, 'Failed to bind pod');
+    ended('error');
+    cache.forget(uid);
+    queue.failed(uid);
+    queue.move({ kind: 'resourcesFreed', pod });
+    return reportFailure(pod, 'SchedulerError', message, '');
   }
 
   async function bind(pod: Pod, node: string, ended: (result: AttemptResult) => void): Promise<void> {
@@ -281,13 +338,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
         target: { kind: 'Node', name: node },
       });
     } catch (error) {
-      const message = `running Bind plugin "DefaultBinder": ${errorText(error)}`;
-      log.error({ pod: podKey(pod), node, error: message }, 'Failed to bind pod');
-      ended('error');
-      cache.forget(uid);
-      queue.failed(uid);
-      queue.move({ kind: 'resourcesFreed', pod });
-      return reportFailure(pod, 'SchedulerError', message, '');
+      return bindingFailed(pod, node, `running Bind plugin "DefaultBinder": ${errorText(error)}`, ended);
     }
     queue.done(uid);
     ended('scheduled');
@@ -390,7 +441,17 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   return {
     async run(signal) {
       const synced = Promise.all(
-        [pods, nodes, namespaces, services, replicaSets, disruptionBudgets].map((informer) => informer.untilSynced(signal)),
+        [
+          pods,
+          nodes,
+          namespaces,
+          services,
+          replicaSets,
+          statefulSets,
+          replicationControllers,
+          disruptionBudgets,
+          ...storage.informers,
+        ].map((informer) => informer.untilSynced(signal)),
       );
       const ready = await synced.then(
         () => true,
@@ -411,7 +472,8 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       }
       unsubscribe();
       queue.close();
-      await Promise.all(tasks);
+      stopping.abort();
+      await Promise.all([...tasks, ...waitingForVolumes]);
     },
     decisions: (key) => decisions.list(key),
     queueLengths: () => queue.lengths(),

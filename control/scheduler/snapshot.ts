@@ -2,9 +2,10 @@
 
 import { controllerOf } from '#api/meta.ts';
 import { type LabelMatcher, labelMatcher, labelMatcherOf, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
-import type { Pod, ReplicaSet, Service } from '#api/types.generated.ts';
+import type { LabelSelector, OwnerReference, Pod, Service } from '#api/types.generated.ts';
 import type { NodeInfo } from './node-info.ts';
 import { PodIndex } from './pod-index.ts';
+import type { StorageView } from './volumes/storage-view.ts';
 
 /** A snapshot of the cluster. */
 export interface Snapshot {
@@ -18,12 +19,13 @@ export interface Snapshot {
   namespaceLabels(namespace: string): Readonly<Record<string, string>>;
   /** The Services of a namespace. */
   services(namespace: string): readonly Service[];
-  /** The ReplicaSet with this name; undefined when there is none. */
-  replicaSet(namespace: string, name: string): ReplicaSet | undefined;
+  /** The selector of the workload that owns pods; undefined when it is gone, or is of a kind that is not looked at. */
+  ownerSelector(namespace: string, owner: OwnerReference): LabelSelector | undefined;
+  readonly storage: StorageView;
 }
 
 /** The look-ups of a snapshot besides its nodes. */
-export type SnapshotLookups = Pick<Snapshot, 'namespaceLabels' | 'services' | 'replicaSet'>;
+export type SnapshotLookups = Pick<Snapshot, 'namespaceLabels' | 'services' | 'ownerSelector' | 'storage'>;
 
 /** Makes a snapshot of these nodes, sorted by name. The scheduler's own are made by its cache, which keeps the index. */
 export function createSnapshot(nodes: readonly NodeInfo[], lookups: SnapshotLookups): Snapshot {
@@ -33,10 +35,13 @@ export function createSnapshot(nodes: readonly NodeInfo[], lookups: SnapshotLook
 }
 
 /**
- * A matcher of the pods that the pod's Services and ReplicaSet select; the pod is spread with them. Undefined when there are
- * none.
+ * A matcher of the pods that the pod's Services and its owner (a ReplicaSet, StatefulSet or ReplicationController) select; the pod is spread with
+ * them. Undefined when there are none. Source: upstream `plugins/helper/spread.go` (DefaultSelector).
  */
-export function spreadSelector(pod: Pod, snapshot: SnapshotLookups): LabelMatcher | undefined {
+export function spreadSelector(
+  pod: Pod,
+  snapshot: Pick<SnapshotLookups, 'services' | 'ownerSelector'>,
+): LabelMatcher | undefined {
   const namespace = pod.metadata.namespace ?? '';
   const selected = new Map<string, string>();
   for (const { spec } of snapshot.services(namespace)) {
@@ -46,9 +51,7 @@ export function spreadSelector(pod: Pod, snapshot: SnapshotLookups): LabelMatche
   }
   const requirements = [...labelMatcherOfMap(Object.fromEntries(selected)).requirements];
   const owner = controllerOf(pod);
-  if (owner?.kind === 'ReplicaSet') {
-    const set = snapshot.replicaSet(namespace, owner.name);
-    if (set !== undefined) requirements.push(...labelMatcher(set.spec.selector).requirements);
-  }
+  const ofOwner = owner === undefined ? undefined : snapshot.ownerSelector(namespace, owner);
+  if (ofOwner !== undefined) requirements.push(...labelMatcher(ofOwner).requirements);
   return requirements.length === 0 ? undefined : labelMatcherOf(requirements);
 }

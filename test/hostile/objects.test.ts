@@ -17,6 +17,7 @@ import { chooseNode } from '#control/scheduler/decide.ts';
 import { node, pod } from '#control/scheduler/objects.testing.ts';
 import { filterPlugins, scorePlugins } from '#control/scheduler/plugins.ts';
 import { createSnapshot } from '#control/scheduler/snapshot.ts';
+import { noStorage } from '#control/scheduler/volumes/storage-view.ts';
 import { hasShape, hostile } from './hostile-object.testing.ts';
 
 const some = <T>(arbitrary: fc.Arbitrary<T>) => fc.array(arbitrary, { minLength: 1, maxLength: 4 });
@@ -113,7 +114,7 @@ describe('beside hostile objects', { timeout: 300_000 }, () => {
         for (const one of [...nodes.filter((one) => hasShape('core/v1.Node', one)), node('good')]) cache.setNode(one);
         for (const one of pods.filter((other) => hasShape('core/v1.Pod', other)))
           cache.setPod(one, nodes[0]?.metadata.name ?? '');
-        const lookups = { namespaceLabels: () => ({}), services: () => [], replicaSet: () => undefined };
+        const lookups = { namespaceLabels: () => ({}), services: () => [], ownerSelector: () => undefined, storage: noStorage };
         const snapshot = createSnapshot(cache.nodeInfos(), lookups);
         const choice = chooseNode(
           pod('p', { cpu: '1' }),

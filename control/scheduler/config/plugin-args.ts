@@ -21,6 +21,7 @@ export interface PluginArgs {
   };
   NodeResourcesBalancedAllocation: { resources?: Partial<ResourceWeight>[] };
   PodTopologySpread: { defaultConstraints?: TopologySpreadConstraint[]; defaultingType?: string };
+  VolumeBinding: { bindTimeoutSeconds?: number; shape?: Partial<ShapePoint>[] };
 }
 
 const header = { apiVersion: 'string', kind: 'string' } as const;
@@ -65,6 +66,9 @@ export const pluginArgsShapes: Readonly<Record<string, Shape>> = {
       },
       defaultingType: 'string',
     },
+  },
+  VolumeBinding: {
+    fields: { ...header, bindTimeoutSeconds: 'number', shape: { list: { fields: { utilization: 'number', score: 'number' } } } },
   },
 };
 
@@ -134,6 +138,22 @@ const checks: { readonly [Name in keyof PluginArgs]?: Check<PluginArgs[Name]> } 
         .slice(0, index)
         .some((other) => other.topologyKey === topologyKey && other.whenUnsatisfiable === whenUnsatisfiable);
       if (isAgain) errors.push(duplicate(at, `{${topologyKey}, ${whenUnsatisfiable}}`));
+    }
+    return errors;
+  },
+  VolumeBinding({ bindTimeoutSeconds = 600, shape }, path) {
+    const errors: FieldError[] = [];
+    if (bindTimeoutSeconds < 0)
+      errors.push(
+        invalidValue(
+          `${path}.bindTimeoutSeconds`,
+          bindTimeoutSeconds,
+          'invalid BindTimeoutSeconds, should not be a negative value',
+        ),
+      );
+    if (shape !== undefined) {
+      const unexpected = 'unexpected field `shape`, remove it or turn on the feature gate StorageCapacityScoring';
+      errors.push(invalidValue(`${path}.shape`, shape, unexpected));
     }
     return errors;
   },

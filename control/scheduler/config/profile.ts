@@ -9,8 +9,12 @@ import { nodeName } from '../filter/node-name.ts';
 import { nodePorts } from '../filter/node-ports.ts';
 import { nodeResourcesFitFilter } from '../filter/node-resources-fit.ts';
 import { nodeUnschedulable } from '../filter/node-unschedulable.ts';
+import { nodeVolumeLimits } from '../filter/node-volume-limits.ts';
 import { podTopologySpreadFilter } from '../filter/pod-topology-spread.ts';
 import { taintToleration } from '../filter/taint-toleration.ts';
+import { volumeBinding } from '../filter/volume-binding.ts';
+import { volumeRestrictions } from '../filter/volume-restrictions.ts';
+import { volumeZone } from '../filter/volume-zone.ts';
 import type { FilterPlugin, ScorePlugin } from '../framework.ts';
 import { balancedAllocationScore } from '../score/balanced-allocation.ts';
 import { freeSpaceScore } from '../score/free-space.ts';
@@ -30,6 +34,8 @@ export interface Profile extends Plugins {
   readonly percentageOfNodesToScore: number | undefined;
   /** Whether pods of the profile evict others, and among how many nodes is looked for victims. */
   readonly preemption: { readonly minPercentage: number; readonly minAbsolute: number } | undefined;
+  /** Whether the volumes of pods are bound before they are, and how long that may take. */
+  readonly volumeBinding: { readonly timeoutMs: number } | undefined;
 }
 
 type ArgsOf = <Name extends keyof PluginArgs>(name: Name) => PluginArgs[Name];
@@ -44,6 +50,10 @@ const defaults: readonly PluginEntry[] = [
   { name: 'NodeAffinity', weight: 2 },
   { name: 'NodePorts' },
   { name: 'NodeResourcesFit', weight: 1 },
+  { name: 'VolumeRestrictions' },
+  { name: 'NodeVolumeLimits' },
+  { name: 'VolumeBinding' },
+  { name: 'VolumeZone' },
   { name: 'PodTopologySpread', weight: 2 },
   { name: 'InterPodAffinity', weight: 2 },
   { name: 'DefaultPreemption' },
@@ -59,6 +69,10 @@ const filters: Readonly<Record<string, (args: ArgsOf) => FilterPlugin>> = {
   NodeAffinity: (args) => nodeAffinityFilter(args('NodeAffinity').addedAffinity?.requiredDuringSchedulingIgnoredDuringExecution),
   NodePorts: () => nodePorts,
   NodeResourcesFit: (args) => nodeResourcesFitFilter(args('NodeResourcesFit')),
+  VolumeRestrictions: () => volumeRestrictions,
+  NodeVolumeLimits: () => nodeVolumeLimits,
+  VolumeBinding: () => volumeBinding,
+  VolumeZone: () => volumeZone,
   PodTopologySpread: (args) => podTopologySpreadFilter(args('PodTopologySpread').defaultConstraints),
   InterPodAffinity: () => interPodAffinity,
 };
@@ -106,6 +120,9 @@ export function createProfile({ schedulerName, percentageOfNodesToScore, plugins
   for (const { name } of multiPoint)
     if (!isKnown(name)) throw new ConfigurationError(`profile "${schedulerName}": plugin "${name}" does not exist`);
   const preemption = at('postFilter', (name) => name === 'DefaultPreemption').length > 0;
+  const isBinding = (name: string): boolean => name === 'VolumeBinding';
+  const [reserves, bindsVolumes] = [at('reserve', isBinding).length > 0, at('preBind', isBinding).length > 0];
+  const { bindTimeoutSeconds = 600 } = args('VolumeBinding');
   const { minCandidateNodesPercentage = 10, minCandidateNodesAbsolute = 100 } = args('DefaultPreemption');
   return {
     schedulerName,
@@ -114,6 +131,7 @@ export function createProfile({ schedulerName, percentageOfNodesToScore, plugins
     scores: at('score', (name) => Object.hasOwn(scores, name)).flatMap(
       ({ name, weight }) => scores[name]?.(args, weight || 1) ?? [],
     ),
+    volumeBinding: reserves && bindsVolumes ? { timeoutMs: bindTimeoutSeconds * 1000 } : undefined,
     preemption: preemption ? { minPercentage: minCandidateNodesPercentage, minAbsolute: minCandidateNodesAbsolute } : undefined,
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Node, Pod, ReplicaSet, Service } from '#api/types.generated.ts';
+import type { Node, OwnerReference, Pod, Service } from '#api/types.generated.ts';
 import type { ScorePlugin } from '../framework.ts';
 import { node, type PodFixture, pod, snapshotOf } from '../objects.testing.ts';
 import type { SnapshotLookups } from '../snapshot.ts';
@@ -127,9 +127,9 @@ suite(nodeAffinityScore, 2, [
 ]);
 
 const web = { app: 'web' };
+type SpreadNodes = (Node | [Node, ...Pod[]])[];
 const webPod = (name: string, fixture: PodFixture = {}): Pod => pod(name, { labels: web, ...fixture });
 const service = { spec: { selector: web } } as unknown as Service;
-const replicaSet = { spec: { selector: { matchLabels: web } } } as unknown as ReplicaSet;
 const anyway = { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'ScheduleAnyway', labelSelector: { matchLabels: web } };
 suite(podTopologySpreadScore, 2, [
   { name: 'has no opinion on pods that belong to nothing', pod: webPod('p'), nodes: [node('a')], expected: undefined },
@@ -141,13 +141,15 @@ suite(podTopologySpreadScore, 2, [
     lookups: { services: () => [service] },
     expected: [40, 100],
   },
-  {
-    name: 'spreads pods of a ReplicaSet',
-    pod: webPod('p', { owner: { kind: 'ReplicaSet', name: 'web' } }),
-    nodes: [[node('a'), webPod('q')], node('b')],
-    lookups: { replicaSet: (_namespace, name) => (name === 'web' ? replicaSet : undefined) },
+  ...['ReplicaSet', 'StatefulSet'].map((kind) => ({
+    name: `spreads pods of a ${kind}`,
+    pod: webPod('p', { owner: { kind, name: 'web' } }),
+    nodes: [[node('a'), webPod('q')], node('b')] as SpreadNodes,
+    lookups: {
+      ownerSelector: (_namespace: string, owner: OwnerReference) => (owner.name === 'web' ? { matchLabels: web } : undefined),
+    },
     expected: [66, 100],
-  },
+  })),
   {
     name: 'spreads over zones, counting nodes that do not fit, too',
     pod: webPod('p', { topologySpreadConstraints: [anyway] }),
