@@ -33,6 +33,12 @@ export type ClusterEvent =
   /** The waiting pod itself changed in fields that filters read. */
   | { kind: 'podChanged'; uid: string };
 
+/** Whether an event may help a pod that the plugin has rejected. Kinds of events that are not listed never help. */
+export type QueueingHint = { readonly [Kind in ClusterEvent['kind']]?: (event: EventOf<Kind>, pod: Pod) => boolean };
+
+/** An event of this kind. */
+export type EventOf<Kind extends ClusterEvent['kind']> = Extract<ClusterEvent, { kind: Kind }>;
+
 /** A property of a node that filters read. */
 export type NodeChange = 'labels' | 'taints' | 'unschedulable' | 'allocatable';
 

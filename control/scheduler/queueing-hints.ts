@@ -8,17 +8,12 @@ import { amountOf } from '#api/pod/requests.ts';
 import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import { SelectorError } from '#api/selector.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
-import type { ClusterEvent } from './cluster-event.ts';
+import type { ClusterEvent, EventOf, QueueingHint } from './cluster-event.ts';
 import { nodeInfo } from './node-info.ts';
 import { type NamespaceLookup, requiredAffinity, requiredAntiAffinity } from './pod-affinity.ts';
 import { podResources } from './resources.ts';
 import { compileConstraints, counts } from './spread-constraints.ts';
 import { volumeHints } from './volumes/volume-hints.ts';
-
-/** Whether an event may help a pod that the plugin has rejected. Kinds of events that are not listed never help. */
-export type QueueingHint = { readonly [Kind in ClusterEvent['kind']]?: (event: EventOf<Kind>, pod: Pod) => boolean };
-
-type EventOf<Kind extends ClusterEvent['kind']> = Extract<ClusterEvent, { kind: Kind }>;
 
 const yes = (): boolean => true;
 /** Namespaces with labels are rare in terms of affinity; without them, a term with a namespace selector is in doubt. */

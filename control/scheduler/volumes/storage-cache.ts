@@ -213,6 +213,6 @@ export class StorageCache implements StorageView {
   }
 
   #tell(): void {
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 }

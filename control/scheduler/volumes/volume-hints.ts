@@ -3,9 +3,9 @@ import { sameJson } from '#api/meta.ts';
 import { compareQuantity } from '#api/quantity.ts';
 import { waitsForConsumer } from '#api/storage/binding.ts';
 import type { CSINode, PersistentVolumeClaim, Pod } from '#api/types.generated.ts';
+import type { QueueingHint } from '../cluster-event.ts';
 import { conflictsInDisks } from '../filter/volume-restrictions.ts';
 import { volumeTopologies } from '../filter/volume-zone.ts';
-import type { QueueingHint } from '../queueing-hints.ts';
 import { claimVolumes, volumeLimit } from './pod-volumes.ts';
 
 const yes = (): boolean => true;
