@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseDuration } from './duration.ts';
+import { formatDuration, parseDuration } from './duration.ts';
 
 describe('a Go duration', () => {
   const cases: [string, number][] = [
@@ -27,4 +27,20 @@ describe('a Go duration', () => {
   ];
   for (const [text, message] of refused)
     it(`${JSON.stringify(text)} is refused`, () => assert.throws(() => parseDuration(text), { message }));
+});
+
+describe('a duration as Go prints it', () => {
+  const cases: [number, string][] = [
+    [0, '0s'],
+    [15_123, '15.123s'],
+    [15_000, '15s'],
+    [250, '250ms'],
+    [1.5, '1.5ms'],
+    [0.0015, '1.5µs'],
+    [60_000, '1m0s'],
+    [3_600_500, '1h0m0.5s'],
+    [4_530_918, '1h15m30.918s'],
+    [-90_000, '-1m30s'],
+  ];
+  for (const [ms, text] of cases) it(`${ms} ms is ${text}`, () => assert.equal(formatDuration(ms), text));
 });

@@ -35,3 +35,25 @@ export function parseDuration(text: string): number {
   }
   return sign * totalMs;
 }
+
+/** A duration as Go prints it: `1h0m0.5s`, `15.123s`, `250ms`. @param ms finite */
+export function formatDuration(ms: number): string {
+  const nanos = Math.round(Math.abs(ms) * 1e6);
+  const sign = ms < 0 && nanos !== 0 ? '-' : '';
+  if (nanos === 0) return '0s';
+  if (nanos < 1e3) return `${sign}${nanos}ns`;
+  if (nanos < 1e6) return `${sign}${decimal(nanos, 1e3)}µs`;
+  if (nanos < 1e9) return `${sign}${decimal(nanos, 1e6)}ms`;
+  const minutes = Math.floor(nanos / 60e9);
+  const seconds = `${decimal(nanos - minutes * 60e9, 1e9)}s`;
+  if (minutes === 0) return `${sign}${seconds}`;
+  const hours = Math.floor(minutes / 60);
+  return `${sign}${hours === 0 ? '' : `${hours}h`}${minutes % 60}m${seconds}`;
+}
+
+/** `whole / unit` with all its digits, and no zeros at the end. */
+function decimal(whole: number, unit: number): string {
+  const rest = Math.round(whole % unit);
+  const fraction = String(rest).padStart(Math.log10(unit), '0').replace(/0+$/, '');
+  return `${Math.floor(whole / unit)}${fraction === '' ? '' : `.${fraction}`}`;
+}

@@ -73,6 +73,7 @@ function serverCommand(program: Command): void {
     .option('--node-cidr-mask-size <bits>', "a node's part of the pods' network", count, 24)
     .option('--node-monitor-period <duration>', 'how often nodes are looked at', durationMs, 5000)
     .option('--node-monitor-grace-period <duration>', 'silence after which a node is NotReady', durationMs, 50_000)
+    .option('--metric-resolution <duration>', 'how often kubelets are asked what their pods use', durationMs, 15_000)
     .option(
       '--cluster-signing-duration <duration>',
       'how long certificates for requests are valid, at most',

@@ -19,6 +19,7 @@ export interface ServerFlags extends AuthenticationFlags {
   nodeCidrMaskSize: number;
   nodeMonitorPeriod: number;
   nodeMonitorGracePeriod: number;
+  metricResolution: number;
   clusterSigningDuration: number;
   defaultNotReadyTolerationSeconds: number;
   defaultUnreachableTolerationSeconds: number;

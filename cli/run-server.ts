@@ -52,6 +52,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         nodeCidrMaskSize: flags.nodeCidrMaskSize,
         nodeMonitorPeriodMs: flags.nodeMonitorPeriod,
         nodeMonitorGracePeriodMs: flags.nodeMonitorGracePeriod,
+        metricResolutionMs: flags.metricResolution,
         clusterSigningDurationMs: flags.clusterSigningDuration,
         tolerationSeconds: {
           notReady: flags.defaultNotReadyTolerationSeconds,

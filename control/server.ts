@@ -43,6 +43,7 @@ import { apiServerIpOf } from './apiserver/kinds/core/service/cluster-ips.ts';
 import { builtInKinds } from './apiserver/kinds/index.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
+import { defaultScraping, ensureMetricsReader, ResourceMetrics } from './apiserver/resource-metrics/resource-metrics.ts';
 import { DebugPages } from './apiserver/serving/debug-pages.ts';
 import type { InflightLimits } from './apiserver/serving/inflight.ts';
 import { listen } from './apiserver/serving/listener.ts';
@@ -77,6 +78,8 @@ export interface ServerOptions {
   nodeMonitorGracePeriodMs: number;
   tolerationSeconds: { notReady: number; unreachable: number };
   inflight: InflightLimits;
+  /** `--metric-resolution`: how often kubelets are asked what their pods use. */
+  metricResolutionMs: number;
   /** `--cluster-signing-duration`. */
   clusterSigningDurationMs: number;
   /** `--enable-admission-plugins` and `--disable-admission-plugins`. */
@@ -137,7 +140,8 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   };
   try {
     const { certificate, key } = pki.kubeletClient;
-    const proxy = new Proxies({ kubelet: { certificate, key, ca: pki.ca.certificate, own: pki.apiserver.certificate } }, log);
+    const backend = { kubelet: { certificate, key, ca: pki.ca.certificate, own: pki.apiserver.certificate } };
+    const proxy = new Proxies(backend, log);
     const events = {
       ips: recorderOf('ipallocator-repair-controller'),
       ports: recorderOf('portallocator-repair-controller'),
@@ -200,7 +204,12 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     await bootstrapOnce(apiClient, bootstrap);
     await ensureFlowControl(apiClient);
     await bootstrapRoles(apiClient, defaultPolicy(), clock, log, signal);
+    await ensureMetricsReader(apiClient);
     isBootstrapped = true;
+    const scraping = { ...defaultScraping, resolutionMs: options.metricResolutionMs };
+    const usage = new ResourceMetrics({ server, clock, log, backend, random: Math.random }, scraping);
+    for (const metric of usage.metrics) server.metrics.registry.registerMetric(metric);
+    await usage.serve();
     await writeKubeconfigs(options, clock);
     const published: PublishedConfig = {
       clientCa: pki.ca.certificate,
@@ -223,6 +232,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
         keepPublished(apiClient, published, clock, log, ending.clients.signal),
         serviceCidr.keep(ending.clients.signal),
         keepFlowControl(apiClient, clock, log, ending.clients.signal),
+        usage.run(ending.clients.signal),
       ],
     );
     log.info({ address: options.bindAddress, port: options.securePort }, 'serving');

@@ -287,6 +287,7 @@ class TypedDecoder {
       case 'int64':
         return this.#integer(kind, type.kind, goType ?? type.kind);
       case 'string':
+      case 'duration':
         if (kind === 'string') return this.#scanner.string();
         break;
       case 'bytes':

@@ -4,6 +4,7 @@
  * Source: apimachinery's `generated.proto` files (Time, MicroTime, Quantity, IntOrString, RawExtension, FieldsV1), and the
  * hand-written marshalers beside them (`time_proto.go`, `micro_time_proto.go`, `quantity_proto.go`).
  */
+import { formatDuration, parseDuration } from '../duration.ts';
 import { escapeHtml } from '../go-json.ts';
 import { isInt64, parseExact, stringifyExact } from '../int64.ts';
 import type { JsonValue } from '../json.ts';
@@ -188,6 +189,23 @@ const microtime: ScalarCodec = {
   },
 };
 
+/** A Duration is a message of its nanoseconds; in JSON it is Go's text. */
+const duration: ScalarCodec = {
+  wire: lengthWire,
+  zero: undefined,
+  read: (reader) => {
+    const [, nanos] = readSmall(reader, [undefined, int64], 'Duration');
+    return formatDuration(Number(nanos ?? 0) / 1e6);
+  },
+  write: (writer, value, field) => {
+    const mark = writer.size;
+    if (typeof value !== 'string') throw wrongType(field, 'duration', value);
+    writer.int64(Math.round(parseDuration(value) * 1e6));
+    writer.tag(1, varintWire);
+    writer.lengthSince(mark);
+  },
+};
+
 const intstr: ScalarCodec = {
   wire: lengthWire,
   zero: 0,
@@ -251,6 +269,7 @@ export const scalarCodecs: Readonly<Record<ScalarKind, ScalarCodec>> = {
   quantity,
   time,
   microtime,
+  duration,
   intstr,
   fieldsV1: embeddedJson,
   raw: embeddedJson,

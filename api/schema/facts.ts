@@ -10,7 +10,7 @@
  *     path  := number { "." number }      protobuf field numbers; more than one where Go embeds a struct that JSON flattens;
  *                                         0: protobuf does not carry the field
  *     code  := "s" string | "b" bool | "i" int32 | "l" int64 | "d" double | "y" bytes
- *            | "quantity" | "time" | "microtime" | "intstr" | "fieldsV1" | "raw" | "json"
+ *            | "quantity" | "time" | "microtime" | "duration" | "intstr" | "fieldsV1" | "raw" | "json"
  *            | "[]" code | "{}" code | the name of a type
  *     mark  := "!" required | "*" a pointer in Go: zero is a value, not absence | "+" not required, yet Go writes it when empty
  *            | "list=" ("atomic" | "set" | "map") | "keys=" name { "," name } | "map=" ("atomic" | "granular")
@@ -35,6 +35,7 @@ export type ScalarKind =
   | 'quantity'
   | 'time'
   | 'microtime'
+  | 'duration'
   | 'intstr'
   | 'fieldsV1'
   | 'raw'
@@ -113,6 +114,7 @@ const scalarCodes: Readonly<Record<string, ScalarKind>> = {
   quantity: 'quantity',
   time: 'time',
   microtime: 'microtime',
+  duration: 'duration',
   intstr: 'intstr',
   fieldsV1: 'fieldsV1',
   raw: 'raw',
@@ -309,6 +311,7 @@ const scalarGoTypes: Readonly<Record<ScalarKind, string>> = {
   quantity: 'resource.Quantity',
   time: 'v1.Time',
   microtime: 'v1.MicroTime',
+  duration: 'v1.Duration',
   intstr: 'intstr.IntOrString',
   fieldsV1: 'v1.FieldsV1',
   raw: 'runtime.RawExtension',

@@ -4,6 +4,7 @@
  * have written the store.
  */
 import { isJsonObject } from '#api/json.ts';
+import { parseDuration } from '../duration.ts';
 import { isInt64 } from '../int64.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { canonicalQuantity, QuantityError } from '../quantity.ts';
@@ -97,10 +98,23 @@ function checkScalar(kind: Exclude<FieldType['kind'], 'ref' | 'list' | 'map'>, v
     case 'microtime':
       checkText(kind, value, path);
       return;
+    case 'duration':
+      checkDuration(value, path);
+      return;
     case 'fieldsV1':
     case 'raw':
     case 'json':
       return;
+  }
+}
+
+function checkDuration(value: JsonValue, path: string): void {
+  if (typeof value !== 'string') throw mismatch(path, value, 'a duration');
+  try {
+    parseDuration(value);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ShapeError(`${path}: ${error.message}`, { cause: error });
   }
 }
 

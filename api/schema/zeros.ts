@@ -48,6 +48,8 @@ export function zeroOf(type: FieldType): JsonValue | undefined {
       fillZeros(type.name, target);
       return target;
     }
+    case 'duration':
+      return '0s';
     case 'time':
     case 'microtime':
     case 'fieldsV1':
@@ -94,6 +96,7 @@ export function isOmitted(field: FieldFacts, value: JsonValue): boolean {
     case 'quantity':
     case 'time':
     case 'microtime':
+    case 'duration':
     case 'fieldsV1':
     case 'raw':
     case 'json':

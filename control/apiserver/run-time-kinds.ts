@@ -48,7 +48,7 @@ export class RunTimeKinds {
       throw new Error(`"${id}" is served already, or is about to be`);
     const forgetTypes = types === undefined ? () => {} : addTypes(types);
     try {
-      if (storedAs === undefined) {
+      if (storedAs === undefined && kind.computed === undefined) {
         joining.set(storagePrefix, kind);
         await feed.add(storagePrefix);
         await repair(kind);
@@ -73,7 +73,7 @@ export class RunTimeKinds {
     const added = this.#added.get(id);
     this.#added.delete(id);
     added?.ended.abort();
-    if (resource.storedAs === undefined) feed.remove(resource.storagePrefix);
+    if (resource.storedAs === undefined && kind.computed === undefined) feed.remove(resource.storagePrefix);
     added?.forgetTypes();
     return true;
   }

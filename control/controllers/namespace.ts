@@ -25,10 +25,16 @@ const finalizer = 'kubernetes';
 const finalizerEstimateMs = 15_000;
 
 /**
- * The namespaced resources that are served now. When several versions or groups show the same stored objects, only one is listed.
+ * The namespaced resources that are served now. When several versions or groups show the same stored objects, only one is listed. What
+ * nobody can delete (metrics) is not stored.
  */
 const contentsOf = (catalog: ResourceCatalog): Resource[] =>
-  catalog.all().filter(({ namespaced, announced, storedAs }) => namespaced && announced && storedAs === undefined);
+  catalog
+    .all()
+    .filter(
+      ({ namespaced, announced, storedAs, verbs }) =>
+        namespaced && announced && storedAs === undefined && verbs.includes('delete'),
+    );
 
 /** Makes the namespace controller. */
 export const namespaceController = ({ client, catalog, caches, clock, log }: ControllerDeps): Controller => ({

@@ -195,7 +195,10 @@ export function kubeletApp(deps: ServerDeps, signal: AbortSignal, trust: (socket
 /** The summary with start times; undefined when usage could not be read, which is logged. */
 async function usageSummary(deps: ServerDeps): Promise<UsageSummary | undefined> {
   try {
-    const summary = (await statsSummary({ ...deps, pods: deps.pods.workers().map(({ pod }) => pod) })) as UsageSummary;
+    // A rate over 15 seconds needs more than whole seconds.
+    const timeText = (ms: number): string => new Date(ms).toISOString();
+    const measured = deps.pods.workers().map(({ pod }) => pod);
+    const summary = (await statsSummary({ ...deps, pods: measured, timeText })) as UsageSummary;
     const started = new Map(
       deps.pods
         .workers()

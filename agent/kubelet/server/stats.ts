@@ -19,6 +19,8 @@ export interface StatsInputs {
   cgroups: Cgroups;
   cgroupRoot: string;
   observeNode(): Promise<NodeObservation>;
+  /** How times of measurements are written. Default: in whole seconds, as in upstream's summary. */
+  timeText?: (ms: number) => string;
 }
 
 const groupStats = (usage: CgroupUsage | undefined, time: string): object =>
@@ -34,16 +36,33 @@ const groupStats = (usage: CgroupUsage | undefined, time: string): object =>
         },
       };
 
-function containerStats({ metadata, cpu, memory, writableLayer }: ContainerStats, time: string): object {
+function containerStats(
+  { metadata, cpu, memory, writableLayer }: ContainerStats,
+  time: string,
+  timeText: (ms: number) => string,
+): object {
   return {
     name: metadata.name,
     startTime: time,
     ...(cpu === undefined
       ? {}
-      : { cpu: { time, usageNanoCores: cpu.usageNanoCores, usageCoreNanoSeconds: cpu.usageCoreNanoSeconds } }),
+      : {
+          cpu: {
+            time: timeText(cpu.timestampMs),
+            usageNanoCores: cpu.usageNanoCores,
+            usageCoreNanoSeconds: cpu.usageCoreNanoSeconds,
+          },
+        }),
     ...(memory === undefined
       ? {}
-      : { memory: { time, usageBytes: memory.usageBytes, workingSetBytes: memory.workingSetBytes, rssBytes: memory.rssBytes } }),
+      : {
+          memory: {
+            time: timeText(memory.timestampMs),
+            usageBytes: memory.usageBytes,
+            workingSetBytes: memory.workingSetBytes,
+            rssBytes: memory.rssBytes,
+          },
+        }),
     ...(writableLayer === undefined
       ? {}
       : { rootfs: { time, usedBytes: writableLayer.usedBytes, inodesUsed: writableLayer.inodesUsed } }),
@@ -60,17 +79,19 @@ export async function statsSummary({
   cgroups,
   cgroupRoot,
   observeNode,
+  timeText = rfc3339,
 }: StatsInputs): Promise<object> {
   const time = rfc3339(clock.now());
   const [containers, node, whole] = await Promise.all([runtime.listContainerStats(), observeNode(), cgroups.usage('/')]);
   const { nodefs, machine, memoryAvailableBytes } = node;
+  const measured = timeText(clock.now());
   return {
     node: {
       nodeName,
       startTime: rfc3339(startedMs),
-      ...groupStats(whole, time),
+      ...groupStats(whole, measured),
       memory: {
-        time,
+        time: measured,
         availableBytes: memoryAvailableBytes,
         usageBytes: whole?.memoryUsageBytes,
         workingSetBytes: machine.memoryBytes - memoryAvailableBytes,
@@ -91,8 +112,8 @@ export async function statsSummary({
         return {
           podRef: { name, namespace, uid },
           startTime: pod.status?.startTime ?? creationTimestamp,
-          containers: own.map((stats) => containerStats(stats, time)),
-          ...groupStats(await cgroups.usage(podCgroup(cgroupRoot, pod)), time),
+          containers: own.map((stats) => containerStats(stats, time, timeText)),
+          ...groupStats(await cgroups.usage(podCgroup(cgroupRoot, pod)), timeText(clock.now())),
         };
       }),
     ),

@@ -104,6 +104,7 @@ function* schemaMistakes(value: JsonValue, typed: Typed, path: readonly string[]
     case 'intstr':
     case 'time':
     case 'microtime':
+    case 'duration':
       if (typeof value === 'object') yield at(`expected any scalar, got &{${goValue(value)}}`);
       return;
     case 'fieldsV1':

@@ -43,6 +43,7 @@ export function conversionError(value: JsonValue | undefined, type: FieldType, g
     case 'quantity':
     case 'time':
     case 'microtime':
+    case 'duration':
     case 'intstr':
     case 'fieldsV1':
     case 'raw':

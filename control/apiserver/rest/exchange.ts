@@ -80,8 +80,10 @@ export interface ServedSubresource {
 
 /** A kind that is not stored: its objects are found out at each request. */
 export interface ComputedKind {
-  /** All there are now, by name. */
-  objects(): Promise<readonly KubeObject[]>;
+  /** All there are now, by name. @param namespace of a list; undefined: all */
+  objects(namespace?: string): Promise<readonly KubeObject[]>;
+  /** One of them, where finding all takes long. @throws ApiError 404 */
+  object?(namespace: string | undefined, name: string): Promise<KubeObject>;
   /** What errors call one of them. */
   singular: string;
 }

@@ -24,7 +24,10 @@ export async function handleGet(exchange: Exchange): Promise<TransportResponse> 
   const { parts, info, resource } = exchange;
   const { computed } = parts.catalog.kind(resource);
   if (computed !== undefined) {
-    const found = (await computed.objects()).find(({ metadata }) => metadata.name === info.name);
+    const found =
+      computed.object === undefined
+        ? (await computed.objects(info.namespace)).find(({ metadata }) => metadata.name === info.name)
+        : await computed.object(info.namespace, info.name);
     if (found === undefined) throw notFound({ group: resource.group, name: computed.singular }, info.name);
     return respondWith(exchange, 200, new CachedObject(info.name, 0, found));
   }
@@ -50,7 +53,7 @@ async function listAnswer(exchange: Exchange, list: ListUnderWay): Promise<Trans
   const predicate = parsePredicate(parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
   const { computed } = parts.catalog.kind(resource);
   if (computed !== undefined) {
-    const objects = (await computed.objects()).map((object) => new CachedObject(object.metadata.name, 0, object));
+    const objects = (await computed.objects(info.namespace)).map((object) => new CachedObject(object.metadata.name, 0, object));
     return itemsAnswer(
       exchange,
       objects.filter((object) => predicate.matches(object)),
