@@ -1,5 +1,6 @@
 /** Random objects of every API type for property tests, made from the schema facts. */
 import fc from 'fast-check';
+import { formatDuration } from '#api/duration.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { type FieldType, typeFacts, typeNames } from '../schema/facts.ts';
 
@@ -20,6 +21,8 @@ const schemaUnions: Record<string, fc.Arbitrary<JsonValue>> = {
 /** A random value of a field's type. Beyond the maximum depth, fields of other object types are left out. */
 function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> | undefined {
   switch (type.kind) {
+    case 'duration':
+      return fc.integer({ min: 0, max: 1e9 }).map((ms) => formatDuration(ms));
     case 'string':
       return text;
     case 'bool':

@@ -206,9 +206,9 @@ describe('metrics.k8s.io', () => {
   it('goes on for the other nodes while one kubelet does not answer, or never ends', { timeout: 20_000 }, async () => {
     const line = Buffer.from('x'.repeat(65_536));
     const hostile: (() => AsyncIterable<Uint8Array>)[] = [
-      // biome-ignore lint/correctness/useYield: it never has anything
       async function* hangs() {
         await new Promise((resolve) => setTimeout(resolve, 200));
+        yield line;
       },
       async function* endless() {
         for (;;) yield line;
