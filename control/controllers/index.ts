@@ -12,6 +12,7 @@ import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import { createInformers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
+import { attachDetachController } from './attach-detach/attach-detach.ts';
 import { bootstrapSigner } from './bootstrap-signer.ts';
 import { csrApprovingController } from './certificates/approving.ts';
 import { csrCleanerController } from './certificates/cleaning.ts';
@@ -135,6 +136,7 @@ export function controllers(
     ephemeralVolumeController(as('ephemeral_volume', 'ephemeral-volume-controller')),
     volumeExpandController(as('volume_expand', 'expand-controller')),
     localPathController(as('tinkernetes.io/local-path', localPathAccount)),
+    attachDetachController(as('attachdetach-controller')),
     pvProtectionController(as('pv-protection-controller')),
     pvcProtectionController(as('pvc-protection-controller')),
     vacProtectionController(as('volumeattributesclass-protection-controller')),

@@ -306,7 +306,36 @@ const goodObjects: readonly Placed[] = [
     'nodes',
     'n5',
     { spec: { podCIDR: '10.244.5.0/24', podCIDRs: ['10.244.5.0/24'], unschedulable: true }, status: {} },
-    { labels: { 'kubernetes.io/hostname': 'n5' }, annotations: { [localPathFolderAnnotation]: '/srv' } },
+    {
+      labels: { 'kubernetes.io/hostname': 'n5' },
+      annotations: { [localPathFolderAnnotation]: '/srv', 'volumes.kubernetes.io/controller-managed-attach-detach': 'true' },
+    },
+  ),
+  // A volume of a driver, which the node of its pod does not have yet.
+  good('persistentvolumes', 'csi-pv', {
+    spec: {
+      csi: { driver: 'csi.example.com', volumeHandle: 'h' },
+      capacity: { storage: '1Gi' },
+      accessModes: ['ReadWriteOnce'],
+      storageClassName: 'of-the-driver',
+      claimRef: { namespace: 'default', name: 'csi', uid: 'uid-PersistentVolumeClaim-csi' },
+    },
+    status: { phase: 'Bound' },
+  }),
+  good(
+    'persistentvolumeclaims',
+    'csi',
+    {
+      spec: { accessModes: ['ReadWriteOnce'], volumeName: 'csi-pv', storageClassName: 'of-the-driver' },
+      status: { phase: 'Bound', accessModes: ['ReadWriteOnce'] },
+    },
+    { annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } },
+  ),
+  good(
+    'pods',
+    'attaching',
+    { spec: { ...podSpec, nodeName: 'n5', volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'csi' } }] } },
+    { labels: { of: 'attaching' } },
   ),
   good('volumeattributesclasses.storage.k8s.io', 'vac', { driverName: 'x' }),
   good('clusterroles.rbac.authorization.k8s.io', 'all', {
