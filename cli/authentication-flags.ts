@@ -3,11 +3,14 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
+import { errorText } from '#api/error-text.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { parseAuthenticationConfiguration } from '#control/apiserver/authentication/config/authentication-configuration.ts';
 import type { AuthenticationOptions } from '#control/apiserver/authentication/create-authentication.ts';
 import { jwtIssuerOf, type OidcFlags } from '#control/apiserver/authentication/oidc/jwt-issuer.ts';
 import type { RequestHeaderOptions } from '#control/apiserver/authentication/request-header.ts';
 import { tokenFile } from '#control/apiserver/authentication/token-file.ts';
+import { ConfigFile } from '#control/apiserver/serving/config-file.ts';
 import { pemCertificates } from '#control/apiserver/serving/pem-certificates.ts';
 import type { ServerLog } from '#control/apiserver/serving/server-log.ts';
 import { checkFile } from './checks.ts';
@@ -17,11 +20,13 @@ const collect = (text: string, previous: string[]): string[] => [...previous, te
 const algorithms = (text: string): string[] => text.split(',');
 
 export interface AuthenticationFlags extends OidcFlags {
+  authenticationConfig: string | undefined;
   oidcCaFile: string | undefined;
   authenticationTokenWebhookConfigFile: string | undefined;
   authenticationTokenWebhookVersion: 'v1' | 'v1beta1';
   authenticationTokenWebhookCacheTtl: number;
-  anonymousAuth: boolean;
+  /** Absent: true. */
+  anonymousAuth: boolean | undefined;
   apiAudiences: string[];
   tokenAuthFile: string | undefined;
   enableBootstrapTokenAuth: boolean;
@@ -40,7 +45,15 @@ export interface AuthenticationFlags extends OidcFlags {
 /** Adds them. */
 export function addAuthenticationFlags(command: Command): Command {
   return command
-    .option('--anonymous-auth [bool]', 'let requests in that do not say who they are, as system:anonymous', boolean, true)
+    .option(
+      '--authentication-config <file>',
+      'an AuthenticationConfiguration: issuers of JWTs and who may be anonymous; read anew when it changes',
+    )
+    .option(
+      '--anonymous-auth [bool]',
+      'let requests in that do not say who they are, as system:anonymous; by default true',
+      boolean,
+    )
     .option('--api-audiences <names>', 'whom tokens must be meant for; by default the issuer', names, [])
     .option('--token-auth-file <file>', 'tokens, one a line: token,user,uid,"group1,group2"')
     .option('--enable-bootstrap-token-auth [bool]', 'accept the bootstrap tokens of kube-system', boolean, true)
@@ -93,12 +106,15 @@ export function addAuthenticationFlags(command: Command): Command {
 /** What the flags say. @throws Error that names the flag and what is wrong with it, or with its file */
 export function authenticationOptions(flags: AuthenticationFlags, issuer: string, log: ServerLog): AuthenticationOptions {
   const { oidcCaFile, authenticationTokenWebhookConfigFile: webhook } = flags;
+  const configuration =
+    flags.authenticationConfig === undefined ? undefined : configurationOf(flags.authenticationConfig, flags, issuer);
   const oidcCa = oidcCaFile === undefined ? undefined : readCertificates('--oidc-ca-file', oidcCaFile);
   return {
     anonymous: flags.anonymousAuth,
     tokenFile: flags.tokenAuthFile === undefined ? undefined : tokenFile(flags.tokenAuthFile, log),
     bootstrapTokens: flags.enableBootstrapTokenAuth,
     oidc: jwtIssuerOf(flags, oidcCa, [issuer]),
+    configuration,
     webhook:
       webhook === undefined
         ? undefined
@@ -109,6 +125,31 @@ export function authenticationOptions(flags: AuthenticationFlags, issuer: string
           },
     requestHeader: requestHeader(flags),
   };
+}
+
+/** @throws Error that names the flag */
+function configurationOf(path: string, flags: AuthenticationFlags, issuer: string): AuthenticationOptions['configuration'] {
+  if (flags.oidcIssuerUrl !== undefined || flags.oidcClientId !== undefined || flags.oidcGroupsClaim !== undefined)
+    throw new Error('authentication-config file and oidc-* flags are mutually exclusive');
+  checkFile('--authentication-config', path);
+  const file = new ConfigFile(path, (text) => parseAuthenticationConfiguration(text, [issuer]));
+  let initial: ReturnType<typeof parseAuthenticationConfiguration>;
+  try {
+    initial = file.read();
+  } catch (error) {
+    throw new Error(`--authentication-config ${path}: ${errorText(error)}`, { cause: error });
+  }
+  if (initial.anonymous !== undefined && flags.anonymousAuth !== undefined)
+    throw new Error(
+      'anonymous: Forbidden: --anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file',
+    );
+  const unchanged = (text: string) => {
+    const next = parseAuthenticationConfiguration(text, [issuer]);
+    if (JSON.stringify(next.anonymous) !== JSON.stringify(initial.anonymous))
+      throw new Error('anonymous: Forbidden: changed from initial configuration file');
+    return next;
+  };
+  return { initial, file: new ConfigFile(path, unchanged, file.text) };
 }
 
 function requestHeader(flags: AuthenticationFlags): RequestHeaderOptions | undefined {

@@ -3,10 +3,10 @@
  * Source: upstream `pkg/scheduler/apis/config` (v1/defaults.go, validation).
  */
 import { parseYaml } from '#api/codec/yaml.ts';
+import { type Shape, shapeProblems } from '#api/config-shape.ts';
 import { duplicate, type FieldError, forbiddenField, invalidValue, required } from '#api/field-error.ts';
 import type { JsonValue } from '#api/json.ts';
 import { pluginArgsProblems, pluginArgsShapes } from './plugin-args.ts';
-import { type Shape, shapeProblems } from './shape.ts';
 
 /** A plugin of an extension point. */
 export interface PluginEntry {

@@ -1,9 +1,10 @@
 /** The arguments of plugins: their fields, defaults and checks. Pure. Source: upstream `apis/config/validation/validation_pluginargs.go`. */
+
+import type { Shape } from '#api/config-shape.ts';
 import { duplicate, type FieldError, forbiddenField, invalidValue, notSupported, required } from '#api/field-error.ts';
 import type { JsonValue } from '#api/json.ts';
 import type { NodeAffinity, TopologySpreadConstraint } from '#api/types.generated.ts';
 import type { ResourceWeight, ShapePoint } from '../score/node-resources-fit.ts';
-import type { Shape } from './shape.ts';
 
 /** The arguments as they are written. Each plugin completes its own. */
 export interface PluginArgs {

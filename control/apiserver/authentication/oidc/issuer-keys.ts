@@ -24,7 +24,7 @@ export interface IssuerKeysDeps {
 }
 
 export class IssuerKeys {
-  readonly #issuer: Pick<JwtIssuer, 'url' | 'ca'>;
+  readonly #issuer: Pick<JwtIssuer, 'url' | 'discoveryUrl' | 'ca'>;
   readonly #clock: Clock;
   readonly #log: ServerLog;
   readonly #ask: typeof askOutside;
@@ -34,7 +34,7 @@ export class IssuerKeys {
   #fetchedMs = -Infinity;
   #fetching: Promise<void> | undefined;
 
-  constructor(issuer: Pick<JwtIssuer, 'url' | 'ca'>, { clock, log, ask = askOutside }: IssuerKeysDeps) {
+  constructor(issuer: Pick<JwtIssuer, 'url' | 'discoveryUrl' | 'ca'>, { clock, log, ask = askOutside }: IssuerKeysDeps) {
     this.#issuer = issuer;
     this.#clock = clock;
     this.#log = log;
@@ -46,12 +46,16 @@ export class IssuerKeys {
     return this.#jwksUrl !== undefined;
   }
 
-  /** Asks the issuer until it has answered, or `signal` aborts. Never rejects. */
-  async run(signal: AbortSignal): Promise<void> {
+  /**
+   * Asks the issuer until it has answered, or `signal` aborts. Never rejects.
+   * @param asked called once the first attempt is over
+   */
+  async run(signal: AbortSignal, asked: () => void = () => undefined): Promise<void> {
     while (!signal.aborted) {
       try {
         await this.#discover();
         await this.refresh();
+        asked();
         return;
       } catch (error) {
         this.#log.warn(
@@ -59,12 +63,13 @@ export class IssuerKeys {
           'the OIDC issuer could not be asked; trying again',
         );
       }
+      asked();
       await sleep(this.#clock, intervalMs, signal);
     }
   }
 
   async #discover(): Promise<void> {
-    const url = `${this.#issuer.url.replace(/\/$/, '')}/.well-known/openid-configuration`;
+    const url = this.#issuer.discoveryUrl ?? `${this.#issuer.url.replace(/\/$/, '')}/.well-known/openid-configuration`;
     const { issuer, jwks_uri: jwksUrl } = objectIn(await this.#ask({ url, ca: this.#issuer.ca }));
     if (issuer !== this.#issuer.url)
       throw new Error(`issuer did not match the issuer returned by provider, expected ${JSON.stringify(this.#issuer.url)}`);

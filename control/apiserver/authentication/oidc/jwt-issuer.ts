@@ -4,18 +4,36 @@
  * Source: kubernetes.io, Authenticating (OpenID Connect tokens); kubernetes `pkg/kubeapiserver/options/authentication.go`.
  */
 
+import type { Expression } from '../../expressions/expression.ts';
+
+/** Where a part of the user comes from. */
+export type ClaimMapping = { claim: string; prefix: string } | { expression: Expression };
+/** What must be true; the message is for those whom it keeps out. */
+export interface ValidationRule {
+  expression: Expression;
+  message: string;
+}
+
 /** One issuer, in the terms of upstream's AuthenticationConfiguration. */
 export interface JwtIssuer {
   /** https; as the tokens' `iss` has it. */
   url: string;
+  /** Where its OpenID configuration is, if not below {@link url}. */
+  discoveryUrl?: string | undefined;
   /** A token must be for one of them. */
   audiences: readonly string[];
   /** PEM; absent: the machine's. */
   ca?: string | undefined;
-  username: { claim: string; prefix: string };
-  groups?: { claim: string; prefix: string } | undefined;
+  username: ClaimMapping;
+  groups?: ClaimMapping | undefined;
+  uid?: { claim: string } | { expression: Expression } | undefined;
+  extra?: readonly { key: string; expression: Expression }[];
   /** Claims that a token must have, with these values. */
   requiredClaims: ReadonlyMap<string, string>;
+  /** About `claims`. */
+  claimRules?: readonly ValidationRule[];
+  /** About `user`. */
+  userRules?: readonly ValidationRule[];
   signingAlgs: readonly string[];
 }
 
@@ -74,13 +92,20 @@ function pairOf(text: string): [claim: string, value: string] {
 }
 
 function checkUrl(text: string, disallowed: readonly string[]): void {
-  const fail = (why: string): never => {
-    throw new Error(`oidc-issuer-url ${JSON.stringify(text)}: ${why}`);
-  };
-  const url = URL.canParse(text) ? new URL(text) : fail('it is not a URL');
-  if (url.protocol !== 'https:') fail('URL scheme must be https');
-  if (url.username !== '' || url.password !== '') fail('URL must not contain a username or password');
-  if (url.search !== '') fail('URL must not contain a query');
-  if (url.hash !== '') fail('URL must not contain a fragment');
-  if (disallowed.includes(text)) fail('URL must not overlap with disallowed issuers');
+  const [problem] = urlProblems(text, disallowed);
+  if (problem !== undefined) throw new Error(`oidc-issuer-url ${JSON.stringify(text)}: ${problem}`);
+}
+
+/** What is wrong with the URL of an issuer, in upstream's words. Pure. */
+export function urlProblems(text: string, disallowed: readonly string[]): string[] {
+  const problems: string[] = [];
+  if (disallowed.includes(text))
+    problems.push(`URL must not overlap with disallowed issuers: [${[...disallowed].sort().join(' ')}]`);
+  if (!URL.canParse(text)) return [...problems, 'it is not a URL'];
+  const url = new URL(text);
+  if (url.protocol !== 'https:') problems.push('URL scheme must be https');
+  if (url.username !== '' || url.password !== '') problems.push('URL must not contain a username or password');
+  if (url.search !== '') problems.push('URL must not contain a query');
+  if (url.hash !== '') problems.push('URL must not contain a fragment');
+  return problems;
 }

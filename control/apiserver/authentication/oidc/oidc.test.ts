@@ -237,7 +237,7 @@ describe('--oidc-*', () => {
   for (const [oidcUsernameClaim, oidcUsernamePrefix, expected] of prefixes)
     it(`prefix ${oidcUsernameClaim} with ${JSON.stringify(expected)} for ${JSON.stringify(oidcUsernamePrefix)}`, () => {
       const found = jwtIssuerOf({ ...given, oidcUsernameClaim, oidcUsernamePrefix }, undefined, []);
-      assert.equal(found?.username.prefix, expected);
+      assert.deepEqual(found?.username, { claim: oidcUsernameClaim, prefix: expected });
     });
 
   it('may be absent', () => assert.equal(jwtIssuerOf(none, undefined, []), undefined));

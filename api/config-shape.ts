@@ -1,5 +1,5 @@
 /** Strict reading of a configuration file: unknown fields and values of another type are errors, in upstream's words. Pure. */
-import type { JsonValue } from '#api/json.ts';
+import type { JsonValue } from './json.ts';
 
 /** What a value may be. */
 export type Shape =
