@@ -61,6 +61,11 @@ export const rooms: readonly Room[] = [
     mayImport: ['api', 'client', 'control', 'agent', 'lab', 'cli', 'test'],
     why: 'bench/ measures what the program offers.',
   },
+  {
+    folder: 'sim',
+    mayImport: ['api', 'client', 'control'],
+    why: 'sim/ runs the control plane: it knows api/, client/ and control/ only.',
+  },
   { folder: 'lint', mayImport: [], why: 'The lint rules know no code.' },
 ];
 

@@ -48,7 +48,7 @@ export function observeHealth(
     const ageMs = ready === undefined ? Math.max(0, clock.now() - Date.parse(node.metadata.creationTimestamp)) : 0;
     return { heartbeat, renewTime, seenMs: clock.monotonic() - ageMs };
   }
-  const isAlive = heartbeat !== previous.heartbeat || renewTime > previous.renewTime;
+  const isAlive = heartbeat !== previous.heartbeat || renewTime !== previous.renewTime;
   return isAlive ? { heartbeat, renewTime, seenMs: clock.monotonic() } : previous;
 }
 

@@ -330,6 +330,14 @@ describe('node health', () => {
     );
   });
 
+  it('takes a heartbeat of a clock that was set back: any change of the Lease is one', () => {
+    const first = observeHealth(undefined, node([ready('True')]), lease('2026-01-01T10:00:00.000000Z'), clockAt(0));
+    assert.equal(
+      observeHealth(first, node([ready('True')]), lease('2026-01-01T09:00:10.000000Z'), clockAt(10_000)).seenMs,
+      11_000,
+    );
+  });
+
   it('becomes Unknown once, after the grace period', () => {
     const of = node([ready('True')]);
     assert.equal(silentConditions(of, 50_000, limits, nowMs), undefined);

@@ -1,0 +1,190 @@
+/**
+ * The control plane of a simulated world, of the parts that the real one is made of: the API server with its whole chain of filters, all
+ * controllers, and the scheduler. Each is a process of its own here: it can end between any two steps, and nothing that it has begun goes on.
+ */
+import { pino } from 'pino';
+import { deepFreeze } from '#api/deep-freeze.ts';
+import type { KubeObject } from '#api/meta.ts';
+import { createResourceCatalog } from '#api/resource-catalog.ts';
+import type { Client, ResourceClient } from '#client/client.ts';
+import { createEventRecorder } from '#client/event-recorder.ts';
+import { createInformers } from '#client/informers.ts';
+import { createLeftOutReporter } from '#client/left-out.ts';
+import { createClient } from '#client/rest-client.ts';
+import { admissionPlugins } from '#control/apiserver/admission/plugins/index.ts';
+import { type ApiServer, createApiServer } from '#control/apiserver/api-server.ts';
+import { componentUser, controllerUser } from '#control/apiserver/authentication/component-users.ts';
+import { createAuthorization } from '#control/apiserver/authorization/modes.ts';
+import { KindCatalog } from '#control/apiserver/catalog.ts';
+import { ComponentChecks } from '#control/apiserver/kinds/core/componentstatus/component-checks.ts';
+import { createServiceAllocator } from '#control/apiserver/kinds/core/service/allocator.ts';
+import { builtInKinds } from '#control/apiserver/kinds/index.ts';
+import { createObjectPatcher } from '#control/apiserver/patch/object-patcher.ts';
+import type { UserInfo } from '#control/apiserver/registry/strategy.ts';
+import { silentLog } from '#control/apiserver/serving/server-log.ts';
+import { runControllers } from '#control/controllers/index.ts';
+import { createScheduler } from '#control/scheduler/scheduler.ts';
+import type { Store } from '#control/store/store.ts';
+import type { Endpoint, Network } from './network.ts';
+import { type Process, startProcess } from './process.ts';
+import type { Random } from './random.ts';
+import type { Trace } from './trace.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+/** How long pods tolerate that their node is not ready: short, as a world lives only for minutes. */
+export const tolerationSeconds = 30;
+
+/** What the parts are made of. */
+export interface ControlPlaneDeps {
+  time: VirtualTime;
+  random: Random;
+  store: Store;
+  network: Network;
+  trace: Trace;
+}
+
+/** A part that runs. */
+export type Part = 'apiserver' | 'controllers' | 'scheduler';
+
+/** The parts, each of which may be there or not. */
+export class ControlPlane {
+  server: ApiServer | undefined;
+  readonly #deps: ControlPlaneDeps;
+  readonly #running = new Map<Part, Process>();
+  readonly #freezes: boolean;
+
+  constructor(deps: ControlPlaneDeps) {
+    this.#deps = deps;
+    this.#freezes = deps.random.fork('freezes').chance(0.1);
+  }
+
+  isRunning(part: Part): boolean {
+    return this.#running.has(part);
+  }
+
+  /** Starts a part that does not run. */
+  start(part: Part): void {
+    if (this.#running.has(part)) return;
+    this.#deps.trace.note(`start ${part}`);
+    const process = startProcess(part, this.#deps.time);
+    this.#running.set(part, process);
+    if (part === 'apiserver') this.#serve(process);
+    else if (part === 'controllers') this.#control(process);
+    else this.#schedule(process);
+  }
+
+  /** Ends a part at once, between two steps: what it had in hand is lost. */
+  crash(part: Part): void {
+    const process = this.#running.get(part);
+    if (process === undefined) return;
+    this.#deps.trace.note(`crash ${part}`);
+    this.#running.delete(part);
+    process.kill();
+    if (part !== 'apiserver') return;
+    this.server = undefined;
+    this.#deps.network.breakConnections('read ECONNRESET (the API server has ended)');
+  }
+
+  #serve(process: Process): void {
+    const { random } = this.#deps;
+    const { clock } = process;
+    const store = storeOf(this.#deps.store, process);
+    const chance = random.fork(`apiserver ${clock.monotonic()}`).next;
+    const services = createServiceAllocator({ store, clock, log: silentLog, random: chance }, { serviceCidr: '10.96.0.0/16' });
+    const authorization = createAuthorization(['Node', 'RBAC']);
+    const components = new ComponentChecks(clock);
+    const catalog = new KindCatalog(builtInKinds({ clock, services, components, roles: authorization.roles, random: chance }));
+    const server = createApiServer(
+      {
+        store,
+        clock,
+        log: silentLog,
+        catalog,
+        patcher: createObjectPatcher(),
+        admission: admissionPlugins({
+          random: chance,
+          tolerationSeconds: { notReady: tolerationSeconds, unreachable: tolerationSeconds },
+          authorizer: authorization.authorizer,
+          catalog: catalog.resources,
+        }),
+        authorization,
+        random: chance,
+      },
+      { build: { version: 'simulation' } },
+    );
+    server.run(process.signal).catch((error: unknown) => this.#deps.trace.note(`the API server has failed: ${String(error)}`));
+    void server.ready.then(() => {
+      if (process.isAlive) this.server = server;
+    });
+  }
+
+  #control(process: Process): void {
+    const { clock } = process;
+    const log = pino({ level: 'silent' });
+    const client = this.client(process, componentUser('kube-controller-manager'), 'kube-controller-manager');
+    const random = this.#deps.random.fork(`controllers ${clock.monotonic()}`).next;
+    const running = runControllers(
+      {
+        client,
+        clientOf: (account) => this.client(process, controllerUser(account), `kube-controller-manager/${account}`),
+        catalog: createResourceCatalog(),
+        clock,
+        log,
+        random,
+        leftOut: createLeftOutReporter({ events: { event: () => undefined }, log }),
+      },
+      {},
+      process.signal,
+    );
+    running.catch((error: unknown) => this.#deps.trace.note(`the controllers have failed: ${String(error)}`));
+  }
+
+  #schedule(process: Process): void {
+    const { clock } = process;
+    const log = pino({ level: 'silent' });
+    const client = this.client(process, componentUser('kube-scheduler'), 'kube-scheduler');
+    const random = this.#deps.random.fork(`scheduler ${clock.monotonic()}`).next;
+    const informers = createInformers({ client, clock, log, random });
+    const events = createEventRecorder({ client, clock, log, component: 'default-scheduler', random });
+    const leftOut = createLeftOutReporter({ events, log });
+    const scheduler = createScheduler({ client, informers, clock, random, log, events, leftOut });
+    const fail = (error: unknown): void => this.#deps.trace.note(`the scheduler has failed: ${String(error)}`);
+    scheduler.run(process.signal).catch(fail);
+    informers.run(process.signal).catch(fail);
+  }
+
+  /** A client of a process. In some worlds its lists and changes are frozen (it costs time): caches share them. */
+  client(process: Endpoint & Pick<Process, 'clock' | 'signal'>, user: UserInfo, userAgent: string): Client {
+    const { network } = this.#deps;
+    const client = createClient(network.transport(process, user), { userAgent, clock: process.clock, signal: process.signal });
+    return this.#freezes ? frozen(client) : client;
+  }
+}
+
+/** The store as a process sees it: once the process is gone, nothing of it is written any more and nothing answered. */
+function storeOf(store: Store, process: Process): Store {
+  return new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]): unknown => {
+        if (!process.isAlive) return new Promise(() => undefined);
+        const result: unknown = Reflect.apply(value, target, args);
+        return result instanceof Promise ? result.then((answer: unknown) => (process.isAlive ? answer : never)) : result;
+      };
+    },
+  });
+}
+const never = new Promise<never>(() => undefined);
+
+/** Freezes the objects in caches. They are shared, so a controller that changes one must fail. */
+function frozen(client: Client): Client {
+  const freezing = <T extends KubeObject>(inner: ResourceClient<T>): ResourceClient<T> => {
+    const list: typeof inner.list = async (options, signal) => deepFreeze(await inner.list(options, signal));
+    const watch: typeof inner.watch = async function* (options, signal) {
+      for await (const event of inner.watch(options, signal)) yield deepFreeze(event);
+    };
+    return { ...inner, list, watch };
+  };
+  return { ...client, resource: (id) => freezing(client.resource(id)), of: (resource) => freezing(client.of(resource)) };
+}

@@ -1,0 +1,55 @@
+/** Plants each defect in turn, runs worlds until one shows it, and reports the share that was found. */
+import { runSeeds, seedsFrom } from '../pool.ts';
+import { defects } from './defects.ts';
+
+/** How to report. */
+export interface ReportOptions {
+  threads: number;
+  /** So many worlds are run for each defect, at most. */
+  seeds: number;
+  /** The name of the only defect to plant. */
+  only?: string | undefined;
+  tell: (line: string) => void;
+}
+
+/** What came of one defect. */
+export interface Finding {
+  name: string;
+  /** How many worlds were run. */
+  worlds: number;
+  /** The first world that has shown it. */
+  found?: { seed: string; invariant: string; what: string };
+}
+
+/** Runs worlds with one defect until an invariant is violated. @throws Error when the defect cannot be planted */
+export async function findDefect(name: string, threads: number, seeds: number): Promise<Finding> {
+  const finding: Finding = { name, worlds: 0 };
+  await runSeeds(seedsFrom(1, seeds), {
+    threads,
+    defect: name,
+    ended: ({ seed, violation }) => {
+      finding.worlds += 1;
+      if (violation !== undefined) finding.found ??= { seed, ...violation };
+      return finding.found !== undefined;
+    },
+  });
+  return finding;
+}
+
+/** @returns the exit status: 0 when at least nineteen of twenty were found */
+export async function reportDefects({ threads, seeds, only, tell }: ReportOptions): Promise<number> {
+  const planted = defects.filter(({ name }) => only === undefined || name === only);
+  let count = 0;
+  for (const { name, kind } of planted) {
+    const { worlds, found } = await findDefect(name, threads, seeds);
+    if (found !== undefined) count += 1;
+    tell(`${found === undefined ? 'MISSED' : 'found '} ${name}: ${kind}`);
+    tell(
+      found === undefined
+        ? `         in ${worlds} worlds`
+        : `         world ${worlds}, seed ${found.seed}: ${found.invariant}: ${found.what}`,
+    );
+  }
+  tell(`${count} of ${planted.length} planted defects were found (${Math.round((100 * count) / planted.length)} %)`);
+  return count / planted.length >= 0.95 ? 0 : 1;
+}

@@ -1,0 +1,44 @@
+/** No pod is bound twice, and no node gets more than it has room for. */
+import { keyOf } from '#api/meta.ts';
+import { isPodTerminal } from '#api/pod/conditions.ts';
+import type { Node, Pod } from '#api/types.generated.ts';
+import type { InvariantOf } from './invariant.ts';
+
+/** A pod that has a node keeps it. */
+export const boundOnce: InvariantOf = ({ violated }) => ({
+  name: 'no pod bound twice',
+  changed({ kind, object, previous }) {
+    if (object.kind !== 'Pod' || kind !== 'updated') return;
+    const [was, is] = [(previous as Pod).spec.nodeName ?? '', (object as Pod).spec.nodeName ?? ''];
+    if (previous?.metadata.uid === object.metadata.uid && was !== '' && was !== is)
+      violated('no pod bound twice', `${keyOf(object)} was on ${was} and is now on ${is}`);
+  },
+});
+
+/** The requests of a node's pods fit into it. Bindings whose answer was lost are not known to the scheduler at once. */
+export const nodeRoom: InvariantOf = ({ model, violated, network, wasBehind }) => {
+  const name = 'no node beyond its room';
+  return {
+    name,
+    changed({ kind, object, previous }) {
+      if (object.kind !== 'Pod' || kind === 'deleted') return;
+      const { nodeName = '' } = (object as Pod).spec;
+      if (nodeName === '' || (previous as Pod | undefined)?.spec.nodeName === nodeName) return;
+      // A scheduler that has not heard of a binding cannot count it.
+      if (network.lossy || wasBehind('scheduler')) return;
+      const node = model.get<Node>('minions', nodeName);
+      if (node === undefined) return;
+      const pods = model.pods().filter((pod) => pod.spec.nodeName === nodeName && !isPodTerminal(pod));
+      const room = Number.parseInt(String(node.status?.allocatable?.['pods'] ?? '110'), 10);
+      if (pods.length > room) violated(name, `${nodeName} has ${pods.length} pods and room for ${room}`);
+      const cpu = pods.reduce((sum, pod) => sum + cpuOf(pod), 0);
+      const has = millis(String(node.status?.allocatable?.['cpu'] ?? '0'));
+      if (cpu > has) violated(name, `the pods of ${nodeName} request ${cpu}m CPU, it has ${has}m`);
+    },
+  };
+};
+
+const cpuOf = ({ spec }: Pod): number =>
+  spec.containers.reduce((sum, { resources }) => sum + millis(String(resources?.requests?.['cpu'] ?? '0')), 0);
+
+const millis = (cpu: string): number => (cpu.endsWith('m') ? Number.parseInt(cpu, 10) : Number(cpu) * 1000);

@@ -1,0 +1,80 @@
+/** None of a deleted owner is left, and nothing of a living owner is collected. */
+import { controllerOf, keyOf } from '#api/meta.ts';
+import type { Pod } from '#api/types.generated.ts';
+import type { Change } from '../model.ts';
+import type { InvariantOf } from './invariant.ts';
+
+const collector = 'system:serviceaccount:kube-system:generic-garbage-collector';
+const podCollector = 'system:serviceaccount:kube-system:pod-garbage-collector';
+const folders = ['pods', 'replicasets', 'jobs', 'configmaps', 'controllerrevisions', 'endpointslices'];
+
+/** Whether this user alone deletes the object at this moment. */
+const deletedBy = ({ by, object, kind, previous }: Change, user: string): boolean =>
+  (kind === 'deleted' ||
+    (object.metadata.deletionTimestamp !== undefined && previous?.metadata.deletionTimestamp === undefined)) &&
+  by.some((one) => one.user === user && isDeleteOf(one.request, object.metadata.name)) &&
+  by.every((one) => one.user === user || !isDeleteOf(one.request, object.metadata.name));
+
+const isDeleteOf = ({ method, path }: { method: string; path: string }, name: string): boolean =>
+  method === 'DELETE' && (path.split('?')[0] as string).endsWith(`/${name}`);
+
+/** The garbage collector deletes only what has no living owner. */
+export const onlyGarbage: InvariantOf = ({ model, violated }) => ({
+  name: 'nothing of a living owner is collected',
+  changed(change) {
+    if (!deletedBy(change, collector)) return;
+    const { object, previous } = change;
+    if (previous?.metadata.deletionTimestamp !== undefined) return;
+    const living = (object.metadata.ownerReferences ?? []).find(({ uid }) => {
+      const owner = model.byUid(uid);
+      return owner !== undefined && owner.metadata.deletionTimestamp === undefined;
+    });
+    if (living !== undefined)
+      violated(
+        'nothing of a living owner is collected',
+        `${object.kind} ${keyOf(object)}: its ${living.kind} ${living.name} lives`,
+      );
+  },
+});
+
+/** The pod garbage collector takes pods of nodes that are gone, and none of a node that is there. */
+export const podsOfLivingNodes: InvariantOf = ({ model, violated }) => ({
+  name: 'no pod of a living node is collected',
+  changed(change) {
+    if (change.object.kind !== 'Pod' || !deletedBy(change, podCollector)) return;
+    const { spec, status } = change.object as Pod;
+    if (
+      ['Succeeded', 'Failed'].includes(status?.phase ?? '') &&
+      (change.previous as Pod | undefined)?.status?.phase !== 'Running'
+    )
+      return;
+    if ((spec.nodeName ?? '') !== '' && model.get('minions', spec.nodeName ?? '') !== undefined)
+      violated('no pod of a living node is collected', `${keyOf(change.object)} on ${spec.nodeName}`);
+  },
+});
+
+/** In the end nothing is left whose owner is gone, and nothing that waits to be deleted. */
+export const noneLeft: InvariantOf = ({ model }) => ({
+  name: 'none of a deleted owner left',
+  *unmet() {
+    for (const folder of folders)
+      for (const object of model.all(folder)) {
+        const owners = object.metadata.ownerReferences ?? [];
+        // Nodes own mirror pods only; owners outside of what is followed are not looked for.
+        const gone = owners.find(({ uid, kind }) => kind !== 'Node' && model.byUid(uid) === undefined);
+        if (gone !== undefined && owners.every(({ uid }) => model.byUid(uid) === undefined))
+          yield `${object.kind} ${keyOf(object)} is left of ${gone.kind} ${gone.name}`;
+        if (object.metadata.deletionTimestamp !== undefined) yield `${object.kind} ${keyOf(object)} is still being deleted`;
+      }
+    for (const folder of ['namespaces', 'deployments', 'statefulsets', 'daemonsets', 'jobs'])
+      for (const object of model.all(folder))
+        if (object.metadata.deletionTimestamp !== undefined) yield `${object.kind} ${keyOf(object)} is still being deleted`;
+    for (const pod of model.pods())
+      if (
+        controllerOf(pod) !== undefined &&
+        (pod.spec.nodeName ?? '') !== '' &&
+        model.get('minions', pod.spec.nodeName ?? '') === undefined
+      )
+        yield `${keyOf(pod)} is on ${pod.spec.nodeName}, which is gone`;
+  },
+});

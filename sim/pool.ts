@@ -1,0 +1,90 @@
+/** Threads that run worlds: each has its own host, so worlds know nothing of each other. */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { Outcome } from './world.ts';
+
+/** What a thread begins with. */
+export interface WorkerSettings {
+  /** The name of the defect that is planted. */
+  defect?: string | undefined;
+}
+/** A world to run. `follows`: each line of its trace is sent. */
+export interface ToWorker {
+  seed: string;
+  follows: boolean;
+}
+export type FromWorker =
+  | { kind: 'ready' }
+  | { kind: 'line'; line: string }
+  | { kind: 'outcome'; outcome: Outcome }
+  | { kind: 'failed'; seed: string; error: string };
+
+/** One thread. */
+export class SimulationThread {
+  readonly #worker: Worker;
+  readonly #ready: Promise<unknown>;
+
+  constructor(settings: WorkerSettings = {}) {
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData: settings,
+      name: 'simulation',
+      execArgv: ['--no-warnings'],
+      // Worlds leave much behind that lives shortly.
+      resourceLimits: { maxYoungGenerationSizeMb: 96 },
+    });
+    this.#ready = once(this.#worker, 'message');
+  }
+
+  /** @param reader gets each line of the trace. @throws Error when the world could not be run to its end */
+  async run(seed: string, reader?: (line: string) => void): Promise<Outcome> {
+    await this.#ready;
+    const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
+    const receive = (message: FromWorker): void => {
+      if (message.kind === 'line') reader?.(message.line);
+      else if (message.kind === 'outcome') resolve(message.outcome);
+      else if (message.kind === 'failed') reject(new Error(`seed ${message.seed}: ${message.error}`));
+    };
+    this.#worker.on('message', receive).once('error', reject);
+    try {
+      this.#worker.postMessage({ seed, follows: reader !== undefined } satisfies ToWorker);
+      return await promise;
+    } finally {
+      this.#worker.off('message', receive).off('error', reject);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+/** How seeds are run. */
+export interface RunOptions extends WorkerSettings {
+  threads: number;
+  /** Is told of each world, in the order in which they end; true: enough, no further world is begun. */
+  ended: (outcome: Outcome) => boolean | void;
+}
+
+/** Runs worlds on several threads at a time until there are no more seeds. @throws Error when one could not be run */
+export async function runSeeds(seeds: Iterable<string>, { threads, ended, defect }: RunOptions): Promise<void> {
+  const next = seeds[Symbol.iterator]();
+  let isEnough = false;
+  const work = async (): Promise<void> => {
+    const thread = new SimulationThread({ defect });
+    try {
+      while (!isEnough) {
+        const { value: seed, done } = next.next();
+        if (done === true) return;
+        if (ended(await thread.run(seed)) === true) isEnough = true;
+      }
+    } finally {
+      await thread.stop();
+    }
+  };
+  await Promise.all(Array.from({ length: threads }, work));
+}
+
+/** The seeds `from`, `from` + 1, …, `count` of them. */
+export function* seedsFrom(from: number, count: number): Generator<string> {
+  for (let seed = from; seed < from + count; seed++) yield String(seed);
+}

@@ -1,0 +1,409 @@
+/**
+ * A world: a whole cluster in one thread, what its users do, and what goes wrong, all decided by one seed.
+ *
+ *   set up ──▶ chaos (users act, faults come) ──▶ heal ──▶ converge (until every invariant is satisfied) ──▶ stay (nothing changes)
+ *
+ * Invariants look at every change of the store and at the whole after every step. The first violation ends the world.
+ */
+import { inProcessTransport } from '#control/apiserver/in-process-transport.ts';
+import type { UserInfo } from '#control/apiserver/registry/strategy.ts';
+import { type MemorySnapshot, MemoryStore } from '#control/store/memory.ts';
+import { ControlPlane } from './control-plane.ts';
+import { Excuses } from './excuses.ts';
+import { chaosEndMs, chaosStartMs, type Fault, faultText, planFaults } from './faults.ts';
+import { History, memoryMs } from './history.ts';
+import type { Host } from './host.ts';
+import { invariants as allInvariants } from './invariants/index.ts';
+import type { Invariant, InvariantOf, Witness } from './invariants/invariant.ts';
+import { HollowKubelet, nodeNames, nodeShape } from './kubelet.ts';
+import { Model } from './model.ts';
+import { calm, type Exchange, Network } from './network.ts';
+import { startProcess } from './process.ts';
+import { createRandom, type Random } from './random.ts';
+import { chooseScenarios } from './scenarios/index.ts';
+import { User } from './scenarios/user.ts';
+import { HashedTrace } from './trace.ts';
+
+/** How a world is run. */
+export interface WorldOptions {
+  seed: string;
+  from: MemorySnapshot;
+  /** Reads the trace as it comes. */
+  reader?: ((line: string) => void) | undefined;
+  /** Default: all. */
+  invariants?: readonly InvariantOf[];
+}
+
+/** What has come of a world. */
+export interface Outcome {
+  seed: string;
+  scenarios: string[];
+  faults: string[];
+  /** The first violation; absent: all went well. */
+  violation?: { invariant: string; what: string; atMs: number };
+  steps: number;
+  requests: number;
+  writes: number;
+  /** How long the world lasted, in its own time. */
+  lastedMs: number;
+  /** Of the trace: the same for the same seed. */
+  hash: string;
+}
+
+/** Within this time after all is well the state converges, in milliseconds. */
+const convergeMs = 900_000;
+/** And stays for this time. */
+const stayMs = 40_000;
+/** More steps than any healthy world needs: something goes round in a circle. */
+const maxSteps = 60_000;
+
+const admin: UserInfo = { name: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'], extra: {} };
+
+/** Runs the world of a seed to its end. */
+export async function runWorld(host: Host, options: WorldOptions): Promise<Outcome> {
+  host.begin(options.seed);
+  const world = new World(host, options);
+  return await world.run();
+}
+
+class World {
+  readonly #host: Host;
+  readonly #seed: string;
+  readonly #random: Random;
+  readonly #trace: HashedTrace;
+  readonly #store: MemoryStore;
+  readonly #network: Network;
+  readonly #plane: ControlPlane;
+  readonly #model: Model;
+  readonly #kubelets = new Map<string, HollowKubelet>();
+  readonly #inFlight = new Set<Exchange>();
+  readonly #excuses = new Excuses();
+  readonly #invariants: Invariant[];
+  readonly #scenarios: string[] = [];
+  readonly #faults: Fault[];
+  /** Crashes that wait for their write. */
+  readonly #crashes = new Set<{ fault: Extract<Fault, { kind: 'crash' }>; left: number }>();
+  /** Until when changes of a resource may come late: `pods`, `scheduler`. */
+  readonly #behindUntilMs = new Map<string, number>();
+  #disruptedMs = 0;
+  #violation: Outcome['violation'];
+  #steps = 0;
+  #requests = 0;
+  #writes = 0;
+  /** Changes of followed objects since the last look. */
+  #changes = 0;
+
+  constructor(host: Host, { seed, from, reader, invariants = allInvariants }: WorldOptions) {
+    this.#host = host;
+    this.#seed = seed;
+    const { time } = host;
+    this.#random = createRandom(seed);
+    this.#trace = new HashedTrace(time, reader);
+    this.#store = new MemoryStore({
+      clock: time,
+      from,
+      gate: () => this.#storeWrites('before'),
+      committed: (event) => {
+        this.#writes += 1;
+        this.#trace.note(`  ${event.type} ${event.entry.key} @${event.revision}`);
+        this.#model.committed(event);
+        this.#storeWrites('after');
+      },
+    });
+    this.#model = new Model(from.entries, () => this.#inFlight);
+    this.#network = new Network({
+      time,
+      random: this.#random.fork('network'),
+      trace: this.#trace,
+      served: () => {
+        const { server } = this.#plane;
+        return server === undefined ? undefined : (request, user) => inProcessTransport(server, user)(request);
+      },
+      observer: {
+        arrived: (exchange) => this.#arrived(exchange),
+        twice: ({ request }) => this.#excuses.lost(request),
+        ended: (exchange) => this.#ended(exchange),
+      },
+    });
+    this.#plane = new ControlPlane({
+      time,
+      random: this.#random,
+      store: this.#store,
+      network: this.#network,
+      trace: this.#trace,
+    });
+    for (const name of nodeNames) this.#addKubelet(name);
+    this.#faults = planFaults(this.#random.fork('faults'), nodeNames);
+    const witness: Witness = {
+      model: this.#model,
+      network: this.#network,
+      kubelets: this.#kubelets,
+      nowMs: () => time.monotonic(),
+      excuses: (uid) => this.#excuses.of(uid),
+      history: <T>() => new History<T>(() => time.monotonic()),
+      wasBehind: (resource) => this.#wasBehind(resource),
+      lastDisruptionMs: () => this.#disruptedMs,
+      violated: (invariant, what) => this.#violated(invariant, what),
+    };
+    this.#invariants = invariants.map((of) => of(witness));
+    this.#model.onChange((change) => {
+      this.#changes += 1;
+      for (const { changed } of this.#invariants) changed?.(change);
+    });
+  }
+
+  async run(): Promise<Outcome> {
+    await this.#host.settle();
+    for (const part of ['apiserver', 'controllers', 'scheduler'] as const) this.#plane.start(part);
+    for (const kubelet of this.#kubelets.values()) kubelet.start();
+    await this.#pass(1_000);
+    const ending = await this.#letUsersIn();
+    this.#planFaults();
+    await this.#pass(chaosEndMs - this.#nowMs);
+    await this.#until(() => ending.isOver, 600_000);
+    this.#heal();
+    await this.#converge();
+    await this.#stay();
+    return this.#outcome();
+  }
+
+  get #nowMs(): number {
+    return this.#host.time.monotonic();
+  }
+
+  async #letUsersIn(): Promise<{ isOver: boolean }> {
+    const { time } = this.#host;
+    const random = this.#random.fork('users');
+    const process = startProcess('user', time);
+    const client = this.#plane.client(process, admin, 'kubectl');
+    let acting = 0;
+    const act = async (work: () => Promise<void>): Promise<void> => {
+      acting += 1;
+      await work();
+      acting -= 1;
+    };
+    chooseScenarios(random).forEach((scenarioOf, index) => {
+      const user = new User(`w${index + 1}`, { client, clock: time, random, trace: this.#trace, model: this.#model });
+      const scenario = scenarioOf(user);
+      this.#scenarios.push(scenario.name);
+      this.#trace.note(`scenario ${scenario.name} in ${user.namespace}`);
+      void act(async () => {
+        await user.create('namespaces', { metadata: { name: user.namespace } });
+        // Its default service account comes with it.
+        await user.sleep(500);
+        await scenario.setUp(user);
+      });
+      const count = random.between(1, 5);
+      for (let acts = 0; acts < count; acts++) {
+        const one = random.pick(scenario.acts);
+        time.after(random.between(chaosStartMs, chaosEndMs - 10_000) - this.#nowMs, () => void act(() => one(user)));
+      }
+    });
+    return {
+      get isOver() {
+        return acting === 0;
+      },
+    };
+  }
+
+  #addKubelet(name: string): HollowKubelet {
+    const { time } = this.#host;
+    const deps = { time, random: this.#random.fork(name), plane: this.#plane, trace: this.#trace };
+    const kubelet = new HollowKubelet(name, nodeShape(name), deps);
+    this.#kubelets.set(name, kubelet);
+    return kubelet;
+  }
+
+  #planFaults(): void {
+    for (const fault of this.#faults)
+      this.#host.time.after(fault.atMs - this.#nowMs, () => {
+        this.#trace.note(`fault ${faultText(fault)}`);
+        this.#begin(fault);
+      });
+  }
+
+  #begin(fault: Fault): void {
+    const { weather } = this.#network;
+    const later = (end: () => void): void => void this.#host.time.after(fault.forMs, end);
+    switch (fault.kind) {
+      case 'crash':
+        this.#crashes.add({ fault, left: fault.write });
+        break;
+      case 'stale': {
+        const key = `${fault.part} ${fault.resource}`;
+        weather.lagMs.set(key, fault.lagMs);
+        this.#behindUntilMs.set(
+          fault.part === 'scheduler' ? 'scheduler' : fault.resource,
+          this.#nowMs + fault.forMs + fault.lagMs + memoryMs,
+        );
+        later(() => weather.lagMs.delete(key));
+        break;
+      }
+      case 'weather':
+        Object.assign(weather, fault.of);
+        if (fault.of.loseAnswer !== undefined) this.#network.lossy = true;
+        later(() => Object.assign(weather, { ...calm(), cut: weather.cut, lagMs: weather.lagMs }));
+        break;
+      case 'partition':
+        weather.cut.add(fault.endpoint);
+        this.#network.breakConnections('read ETIMEDOUT (partition)', fault.endpoint);
+        this.#behindUntilMs.set(fault.endpoint === 'scheduler' ? 'scheduler' : '*', this.#nowMs + fault.forMs + memoryMs);
+        this.#disrupt(fault.forMs);
+        later(() => weather.cut.delete(fault.endpoint));
+        break;
+      case 'node-death':
+        this.#kubelets.get(fault.node)?.die();
+        this.#disrupt(fault.forMs);
+        later(() => this.#kubelets.get(fault.node)?.start());
+        break;
+      case 'new-node':
+        if (!this.#kubelets.has(fault.node)) this.#addKubelet(fault.node).start();
+        break;
+      case 'clock-jump':
+        this.#host.time.setBy(fault.byMs);
+        // Heartbeats look old, or come from the future.
+        this.#disrupt(60_000);
+        break;
+    }
+  }
+
+  /** Pods become unready by themselves until some time after this. */
+  #disrupt(forMs: number): void {
+    this.#disruptedMs = Math.max(this.#disruptedMs, this.#nowMs + forMs);
+  }
+
+  #wasBehind(resource: string): boolean {
+    return [resource, '*'].some((one) => this.#nowMs < (this.#behindUntilMs.get(one) ?? 0));
+  }
+
+  #heal(): void {
+    this.#trace.note('heal');
+    this.#crashes.clear();
+    this.#network.weather = calm();
+    for (const part of ['apiserver', 'controllers', 'scheduler'] as const) this.#plane.start(part);
+    for (const kubelet of this.#kubelets.values()) kubelet.start();
+  }
+
+  /** A crash comes when its part has written often enough. The store's writes are the API server's own. */
+  #storeWrites(moment: 'before' | 'after'): void {
+    if (!this.#isCrashing('apiserver', moment)) return;
+    if (moment === 'before') throw new Error('the API server has ended before this write');
+  }
+
+  #isCrashing(part: string, moment: 'before' | 'after'): boolean {
+    for (const crash of this.#crashes) {
+      if (crash.fault.part !== part || crash.fault.moment !== moment) continue;
+      crash.left -= 1;
+      if (crash.left > 0) continue;
+      this.#crashes.delete(crash);
+      this.#plane.crash(crash.fault.part);
+      this.#host.time.after(crash.fault.forMs, () => this.#plane.start(crash.fault.part));
+      return true;
+    }
+    return false;
+  }
+
+  #arrived(exchange: Exchange): void {
+    this.#inFlight.add(exchange);
+    // Before its write has an effect: the request is on its way, and nobody is there to hear of its end.
+    if (exchange.request.method !== 'GET') this.#isCrashing(exchange.from, 'before');
+  }
+
+  #ended(exchange: Exchange): void {
+    this.#requests += 1;
+    this.#inFlight.delete(exchange);
+    const { from, user, request, status, failed } = exchange;
+    this.#trace.note(`${from} ${shortName(user)} ${request.method} ${request.path} ${failed ?? status}`);
+    if (failed !== undefined) this.#excuses.lost(request);
+    if (request.method !== 'GET') this.#isCrashing(from, 'after');
+  }
+
+  #violated(invariant: string, what: string): void {
+    this.#trace.note(`VIOLATED ${invariant}: ${what}`);
+    this.#violation ??= { invariant, what, atMs: this.#nowMs };
+  }
+
+  /** One step: the next timer, and all that follows from it at once. */
+  async #step(): Promise<void> {
+    this.#host.time.step();
+    try {
+      await this.#host.settle();
+    } catch (error) {
+      this.#violated('every step ends', String(error));
+    }
+    this.#steps += 1;
+    for (const { stepped } of this.#invariants) stepped?.();
+    if (this.#steps > maxSteps) this.#violated('the state converges', `not within ${maxSteps} steps`);
+  }
+
+  async #pass(ms: number): Promise<void> {
+    await this.#until(() => false, ms);
+  }
+
+  /** Lets time pass until `isOver`, at most for `ms`. @returns whether it is */
+  async #until(isOver: () => boolean, ms: number): Promise<boolean> {
+    const endMs = this.#nowMs + ms;
+    for (;;) {
+      if (this.#violation !== undefined) return false;
+      if (isOver()) return true;
+      if ((this.#host.time.nextMs() ?? Infinity) > endMs) break;
+      await this.#step();
+    }
+    // What happens within the time has happened; the clock stands at its end.
+    this.#host.time.after(Math.max(0, endMs - this.#nowMs), () => undefined);
+    await this.#step();
+    return false;
+  }
+
+  #unmet(): string[] {
+    return this.#invariants.flatMap(({ unmet }) => [...(unmet?.() ?? [])]);
+  }
+
+  async #converge(): Promise<void> {
+    let looked = -1;
+    let isMet = false;
+    // Looks again only where something has changed.
+    const isConverged = (): boolean => {
+      if (looked !== this.#changes) {
+        looked = this.#changes;
+        isMet = this.#unmet().length === 0;
+      }
+      return isMet;
+    };
+    if (await this.#until(isConverged, convergeMs)) {
+      this.#trace.note('converged');
+      return;
+    }
+    if (this.#violation === undefined) this.#violated('the state converges', this.#unmet().slice(0, 4).join('; '));
+  }
+
+  /** Once converged, controllers have nothing to do. What still was on its way may come in the first seconds. */
+  async #stay(): Promise<void> {
+    await this.#pass(15_000);
+    const before = this.#changes;
+    const written: string[] = [];
+    this.#model.onChange(({ kind, object }) => written.push(`${kind} ${object.kind} ${object.metadata.name}`));
+    await this.#pass(stayMs);
+    if (this.#violation !== undefined) return;
+    const unmet = this.#unmet();
+    if (unmet.length > 0) this.#violated('the state stays', unmet.slice(0, 4).join('; '));
+    else if (this.#changes > before)
+      this.#violated('the state stays', `${written.length} changes: ${written.slice(0, 4).join(', ')}`);
+  }
+
+  #outcome(): Outcome {
+    return {
+      seed: this.#seed,
+      scenarios: this.#scenarios,
+      faults: this.#faults.map(faultText),
+      ...(this.#violation === undefined ? {} : { violation: this.#violation }),
+      steps: this.#steps,
+      requests: this.#requests,
+      writes: this.#writes,
+      lastedMs: this.#nowMs,
+      hash: this.#trace.digest(),
+    };
+  }
+}
+
+const shortName = (user: string): string => user.replace('system:serviceaccount:kube-system:', '');
