@@ -16,6 +16,7 @@ import { resizeSuite } from './resize.suite.ts';
 import { runtimeFailureSuite } from './runtime-failure.suite.ts';
 import { schedulingSuite } from './scheduling.suite.ts';
 import { serviceSuite } from './services.suite.ts';
+import { storageSuite } from './storage.suite.ts';
 import { tourSuite } from './tour.suite.ts';
 import { volumeSuite } from './volumes.suite.ts';
 import { workloadSuite } from './workloads.suite.ts';
@@ -34,6 +35,7 @@ describe('a cluster on containerd', { timeout: 3_600_000 }, () => {
   podSuite(() => cluster);
   resizeSuite(() => cluster);
   volumeSuite(() => cluster, 'containerd');
+  storageSuite(() => cluster);
   proxySuite(() => cluster);
   schedulingSuite(() => cluster);
   serviceSuite(() => cluster);
