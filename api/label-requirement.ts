@@ -33,6 +33,9 @@ export class SelectorError extends Error {
   override name = 'SelectorError';
 }
 
+/** So many malformed values are named: the text would be far longer than what was sent. Upstream names them all. */
+const maxErrors = 100;
+
 /** Makes a requirement. @throws SelectorError when key or values are malformed */
 export function labelRequirement(key: string, operator: LabelOperator, values: readonly string[]): LabelRequirement {
   const errors = keyErrors(key, 'key');
@@ -44,6 +47,7 @@ export function labelRequirement(key: string, operator: LabelOperator, values: r
     }
   });
   values.forEach((value, index) => {
+    if (errors.length >= maxErrors) return;
     const reasons = isValidLabelValue(value);
     if (reasons.length > 0) errors.push(invalidValue(`values[${index}][${key}]`, value, reasons.join('; ')));
   });
@@ -81,9 +85,12 @@ function valuesProblem(operator: LabelOperator, values: readonly string[]): stri
   }
 }
 
-/** Sorts requirements by key, in place. */
+/** So many requirements come from an attacker: nobody reads them, and sorting them would take longest of all. */
+const maxSorted = 1_000;
+
+/** Sorts requirements by key, in place, unless they are very many. */
 export const sorted = (requirements: LabelRequirement[]): LabelRequirement[] =>
-  requirements.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  requirements.length > maxSorted ? requirements : requirements.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
 
 /** Makes a matcher from requirements in any order. */
 export function labelMatcherOf(requirements: readonly LabelRequirement[]): LabelMatcher {

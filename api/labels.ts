@@ -34,16 +34,16 @@ export function validateLabels(labels: StringMap, field: string): FieldError[] {
  * prefix.
  */
 export function validateAnnotations(annotations: StringMap, field: string): FieldError[] {
-  const entries = Object.entries(annotations ?? {});
-  const errors = entries.flatMap(([key]) => isQualifiedName(key.toLowerCase()).map((text) => invalidValue(field, key, text)));
+  const errors: FieldError[] = [];
+  for (const key of Object.keys(annotations ?? {}))
+    for (const text of isQualifiedName(key.toLowerCase())) errors.push(invalidValue(field, key, text));
   return fitAnnotations(annotations) ? errors : [...errors, tooLong(field, totalAnnotationBytes)];
 }
 
 /** Whether all annotations together are within upstream's limit of 256 KiB. */
 export function fitAnnotations(annotations: StringMap): boolean {
-  const bytes = Object.entries(annotations ?? {})
-    .flat()
-    .reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  let bytes = 0;
+  for (const key of Object.keys(annotations ?? {})) bytes += Buffer.byteLength(key) + Buffer.byteLength(annotations?.[key] ?? '');
   return bytes <= totalAnnotationBytes;
 }
 

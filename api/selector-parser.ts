@@ -6,6 +6,8 @@
  */
 import type { LabelMatcher, LabelOperator, LabelRequirement } from './label-requirement.ts';
 import { joined, keyErrors, labelMatcherOf, labelRequirement, SelectorError } from './label-requirement.ts';
+import { isValidLabelValue } from './names.ts';
+import { atOnce, type Steps } from './steps.ts';
 
 /** A token. `word` is a key or a value. `in` and `notin` are words too at the place of a value. */
 interface Token {
@@ -36,6 +38,16 @@ class Tokens {
     return token;
   }
 
+  /** Reads `(a,b)` without blanks and empty places, as nearly all sets are written. @returns what is in the parentheses */
+  plainSet(): string | undefined {
+    if (this.#peeked !== undefined) return undefined;
+    plainSet.lastIndex = this.#pattern.lastIndex;
+    const [whole = '', inner] = plainSet.exec(this.#text) ?? [];
+    if (inner === undefined || inner.startsWith(',') || inner.endsWith(',') || inner.includes(',,')) return undefined;
+    this.#pattern.lastIndex += whole.length;
+    return inner;
+  }
+
   #read(): Token {
     const [, symbol, word] = this.#pattern.exec(this.#text) ?? [];
     if (symbol !== undefined) return symbol === ',' ? comma : { kind: 'symbol', text: symbol };
@@ -45,6 +57,9 @@ class Tokens {
     return end;
   }
 }
+
+/** A set of values whose tokens are words and commas. */
+const plainSet = /[ \t\r\n]*\(([^=!(),>< \t\r\n][^=!()>< \t\r\n]*)\)/y;
 
 const comma: Token = { kind: 'symbol', text: ',' };
 
@@ -61,10 +76,21 @@ const operators: Readonly<Record<string, LabelOperator>> = {
 const expectedOperators = 'in, notin, =, ==, !=, gt, lt';
 
 /** Parses the string form. An empty text selects everything. @throws SelectorError with upstream's text */
-export function parseLabelSelector(text: string): LabelMatcher {
-  const parser = new Parser(new Tokens(text));
-  return labelMatcherOf(parser.requirements());
+export const parseLabelSelector = (text: string): LabelMatcher => atOnce(labelSelectorSteps(text));
+
+/** Like {@link parseLabelSelector}, for a long text. */
+export function* labelSelectorSteps(text: string): Steps<LabelMatcher> {
+  const requirements = yield* new Parser(new Tokens(text)).requirements();
+  if (requirements.length > requirementsPerStep) yield;
+  return labelMatcherOf(requirements);
 }
+
+/** So many requirements take a few milliseconds. */
+const requirementsPerStep = 5_000;
+/** So many values of one set take a few milliseconds. */
+const valuesPerStep = 20_000;
+/** Values of a longer set are left in the order in which they were sent: nobody reads them, and sorting takes longest of all. */
+const maxSortedValues = 1_000;
 
 class Parser {
   readonly #tokens: Tokens;
@@ -83,15 +109,17 @@ class Parser {
     return this.#tokens.next();
   }
 
-  requirements(): LabelRequirement[] {
+  *requirements(): Steps<LabelRequirement[]> {
     const found: LabelRequirement[] = [];
+    let read = 0;
     if (this.#peek().kind === 'end') return found;
     if (!startsRequirement(this.#peek())) {
       throw new SelectorError(`found '${this.#peek().text}', expected: !, identifier, or 'end of string'`);
     }
     for (;;) {
-      const requirement = this.#requirementOrThrow();
+      const requirement = yield* this.#requirementOrThrow();
       if (requirement !== undefined) found.push(requirement);
+      if (++read % requirementsPerStep === 0) yield;
       const separator = this.#next();
       if (separator.kind === 'end') return found;
       if (separator.text !== ',') throw new SelectorError(`found '${separator.text}', expected: ',' or 'end of string'`);
@@ -100,9 +128,9 @@ class Parser {
     }
   }
 
-  #requirementOrThrow(): LabelRequirement | undefined {
+  *#requirementOrThrow(): Steps<LabelRequirement | undefined> {
     try {
-      return this.#requirement();
+      return yield* this.#requirement();
     } catch (error) {
       if (!(error instanceof SelectorError)) throw error;
       throw new SelectorError(`unable to parse requirement: ${error.message}`);
@@ -110,7 +138,7 @@ class Parser {
   }
 
   /** Undefined for a key whose presence is asked for already. */
-  #requirement(): LabelRequirement | undefined {
+  *#requirement(): Steps<LabelRequirement | undefined> {
     const negated = this.#peek().text === '!';
     if (negated) this.#next();
     const { kind, text: key } = this.#next();
@@ -127,7 +155,7 @@ class Parser {
     const written = this.#next().text;
     const operator = Object.hasOwn(operators, written) ? operators[written] : undefined;
     if (operator === undefined) throw new SelectorError(`found '${written}', expected: ${expectedOperators}`);
-    const values = operator === 'in' || operator === 'notin' ? this.#valueSet() : [this.#exactValue()];
+    const values = operator === 'in' || operator === 'notin' ? yield* this.#valueSet() : [this.#exactValue()];
     return labelRequirement(key, operator, values);
   }
 
@@ -139,7 +167,9 @@ class Parser {
   }
 
   /** Parses `(a,b)` into sorted, distinct values. An empty place is the empty value. */
-  #valueSet(): string[] {
+  *#valueSet(): Steps<string[]> {
+    const plain = this.#tokens.plainSet();
+    if (plain !== undefined) return yield* valuesOf(plain);
     const open = this.#next();
     if (open.text !== '(') throw new SelectorError(`found '${open.text}' expected: '('`);
     const first = this.#peek();
@@ -150,15 +180,16 @@ class Parser {
     if (first.kind !== 'word' && first.text !== ',') {
       throw new SelectorError(`found '${first.text}', expected: ',', ')' or identifier`);
     }
-    const values = this.#valueList();
+    const values = yield* this.#valueList();
     this.#next();
-    return [...values].sort();
+    return yield* orderOf(values);
   }
 
   /** Parses values up to the closing parenthesis, which is not read. */
-  #valueList(): Set<string> {
+  *#valueList(): Steps<Set<string>> {
     const values = new Set<string>();
-    for (;;) {
+    for (let read = 1; ; read++) {
+      if (read % valuesPerStep === 0) yield;
       const token = this.#next();
       const following = this.#peek();
       if (token.kind === 'word') {
@@ -173,6 +204,26 @@ class Parser {
       }
     }
   }
+}
+
+/** The distinct values of a set. */
+function* valuesOf(set: string): Steps<string[]> {
+  const values = new Set<string>();
+  for (const [index, text] of set.split(',').entries()) {
+    if (index % valuesPerStep === valuesPerStep - 1) yield;
+    values.add(text);
+  }
+  return yield* orderOf(values);
+}
+
+/** The values sorted, unless they are very many. */
+function* orderOf(values: ReadonlySet<string>): Steps<string[]> {
+  if (values.size <= maxSortedValues) return [...values].sort();
+  yield;
+  // An error names the place of a malformed value.
+  const isValid = values.values().every((value) => isValidLabelValue(value).length === 0);
+  yield;
+  return isValid ? [...values] : [...values].sort();
 }
 
 const startsRequirement = (token: Token): boolean => token.kind === 'word' || token.text === '!';

@@ -7,11 +7,12 @@ import { tryParseInt64 } from './int64.ts';
 import type { LabelMatcher, LabelOperator, LabelRequirement } from './label-requirement.ts';
 import { labelRequirement, SelectorError, sorted } from './label-requirement.ts';
 import { ownValue } from './own-value.ts';
+import { atOnce, type Steps } from './steps.ts';
 import type { LabelSelector } from './types.generated.ts';
 
 export type { LabelMatcher, LabelOperator, LabelRequirement } from './label-requirement.ts';
 export { labelMatcherOf, labelRequirement, SelectorError } from './label-requirement.ts';
-export { parseLabelSelector } from './selector-parser.ts';
+export { labelSelectorSteps, parseLabelSelector } from './selector-parser.ts';
 
 type Labels = Readonly<Record<string, string>> | undefined;
 
@@ -62,7 +63,12 @@ export function selectsLabels(selector: LabelSelector | undefined, labels: Label
 export function matchesLabels(matcher: LabelMatcher, labels: Labels): boolean {
   if (matcher.nothing) return false;
   if (isShort(matcher.requirements)) return matcher.requirements.every((requirement) => meets(requirement, labels));
-  return matchesIndex(indexOf(matcher), labels);
+  return matchesIndex(indexes.get(matcher) ?? atOnce(indexSteps(matcher)), labels);
+}
+
+/** Prepares for many matches with a matcher of many requirements. Otherwise the first match does it. */
+export function* prepareSteps(matcher: LabelMatcher): Steps<void> {
+  if (matcher.nothing !== true && !isShort(matcher.requirements)) yield* indexSteps(matcher);
 }
 
 /** Up to this many requirements, or values of one, are gone through one by one. A request's may have hundreds of thousands. */
@@ -77,14 +83,16 @@ interface LabelIndex {
   required: ReadonlySet<string>;
 }
 
+/** So many requirements take a few milliseconds. */
+const termsPerStep = 5_000;
+
 const indexes = new WeakMap<LabelMatcher, LabelIndex>();
 
-function indexOf(matcher: LabelMatcher): LabelIndex {
-  const known = indexes.get(matcher);
-  if (known !== undefined) return known;
+function* indexSteps(matcher: LabelMatcher): Steps<LabelIndex> {
   const byKey = new Map<string, ((value: string) => boolean)[]>();
   const required = new Set<string>();
-  for (const requirement of matcher.requirements) {
+  for (const [place, requirement] of matcher.requirements.entries()) {
+    if (place % termsPerStep === termsPerStep - 1) yield;
     const { key } = requirement;
     const tests = byKey.get(key);
     if (tests === undefined) byKey.set(key, [testOf(requirement)]);
@@ -188,17 +196,33 @@ export interface FieldRequirement {
  * Parses a field selector `metadata.name=x,status.phase!=Running`. In values `,`, `=` and `\` are escaped with a backslash. Each
  * kind decides which fields can be selected. @throws SelectorError
  */
-export function parseFieldSelector(text: string): FieldRequirement[] {
-  const terms = text.match(/(?:[^\\,]|\\[\s\S]?)+/g) ?? [];
-  return terms.sort().map((term) => {
-    const match = /^([\s\S]*?)(!=|==|=)([\s\S]*)$/.exec(term);
-    if (match === null) throw new SelectorError(`invalid selector: '${text}'; can't understand '${term}'`);
-    const [, field, operator, value] = match as unknown as [string, string, string, string];
-    return { field, operator: operator === '!=' ? '!=' : '=', value: unescapeFieldValue(value) };
-  });
+export const parseFieldSelector = (text: string): FieldRequirement[] => atOnce(fieldSelectorSteps(text));
+
+/** Like {@link parseFieldSelector}, for a long text. */
+export function* fieldSelectorSteps(text: string): Steps<FieldRequirement[]> {
+  const terms = text.includes('\\')
+    ? (text.match(/(?:[^\\,]|\\[\s\S]?)+/g) ?? [])
+    : text.split(',').filter((term) => term !== '');
+  if (terms.length > termsPerStep) yield;
+  terms.sort();
+  const found: FieldRequirement[] = [];
+  for (const term of terms) {
+    if (found.length % termsPerStep === termsPerStep - 1) yield;
+    const at = term.indexOf('=');
+    if (at < 0) throw new SelectorError(`invalid selector: '${text}'; can't understand '${term}'`);
+    const isUnequal = term[at - 1] === '!';
+    const end = !isUnequal && term[at + 1] === '=' ? at + 2 : at + 1;
+    found.push({
+      field: term.slice(0, isUnequal ? at - 1 : at),
+      operator: isUnequal ? '!=' : '=',
+      value: unescapeFieldValue(term.slice(end)),
+    });
+  }
+  return found;
 }
 
 function unescapeFieldValue(text: string): string {
+  if (!/[\\,=]/.test(text)) return text;
   return text.replace(/\\([\s\S]?)|[,=]/gu, (whole, escaped: string | undefined) => {
     // Upstream prints the number of the rune here, not the character.
     if (escaped === undefined)

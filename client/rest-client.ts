@@ -6,6 +6,7 @@
  */
 import { parseExact, stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
+import { parseSteps } from '#api/json-steps.ts';
 import type { KubeList, KubeObject, ObjectName, WatchEvent } from '#api/meta.ts';
 import { apiVersionOf } from '#api/meta.ts';
 import { createResourceCatalog, type ResourceCatalog } from '#api/resource-catalog.ts';
@@ -16,6 +17,7 @@ import type { Client, ListOptions, Patch, ResourceClient, WatchOptions } from '.
 import { type Clock, systemClock } from './clock.ts';
 import { withRetryAfter } from './retry-after.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
+import { inTurns } from './turns.ts';
 
 /** Options of a client. */
 export interface ClientOptions {
@@ -123,7 +125,7 @@ function resourceClient(
         if (response.status >= 400) await answer(response);
         for await (const line of lines(response.body)) {
           if (signal.aborted) return;
-          yield watchEvent(line);
+          yield watchEvent(await parsed(line));
         }
       } catch (error) {
         if (!signal.aborted) throw error;
@@ -208,7 +210,7 @@ export async function readText(body: AsyncIterable<Uint8Array>): Promise<string>
 /** @throws ApiError where the answer is an error, also one that carries no Status (a proxy's, a panic's). */
 async function answer(response: TransportResponse): Promise<unknown> {
   const text = await readText(response.body);
-  if (response.status < 400) return text === '' ? undefined : parseExact(text);
+  if (response.status < 400) return text === '' ? undefined : await parsed(text);
   throw apiError(response.status, text, response.headers['retry-after']);
 }
 
@@ -284,8 +286,13 @@ function isJson(text: string): boolean {
   }
 }
 
-function watchEvent(line: string): WatchEvent<KubeObject> {
-  const event = parseExact(line) as { type: string; object: unknown };
+/** In characters: a longer text is read in turns of the event loop. */
+const largeText = 64 * 1024;
+
+const parsed = (text: string): unknown => (text.length > largeText ? inTurns(parseSteps(text)) : parseExact(text));
+
+function watchEvent(value: unknown): WatchEvent<KubeObject> {
+  const event = value as { type: string; object: unknown };
   switch (event.type) {
     case 'ADDED':
     case 'MODIFIED':

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MessageChannel } from 'node:worker_threads';
-import { atOnce, inTurns, letOthersIn, type Steps } from './turns.ts';
+import { atOnce, type Steps } from '#api/steps.ts';
+import { inTurns, letOthersIn } from './turns.ts';
 
 describe('turns', () => {
   function* counting(name: string, told: string[]): Steps<number> {

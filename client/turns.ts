@@ -5,6 +5,8 @@
  * Source: nodejs.org, "The Node.js Event Loop" (the phases: an immediate that an I/O callback sets runs before the next I/O is looked at).
  */
 
+import type { Steps } from '#api/steps.ts';
+
 const waiting: (() => void)[] = [];
 
 /** Resolves in a turn of its own, after all that had arrived by now. */
@@ -18,14 +20,6 @@ export function letOthersIn(): Promise<void> {
 function nextTurn(): void {
   waiting.shift()?.();
   if (waiting.length > 0) setImmediate(nextTurn);
-}
-
-/** Work that can be interrupted where it yields, so that each step has a turn of its own. */
-export type Steps<T> = Generator<void, T, void>;
-
-/** Does all of it now. @throws what a step throws */
-export function atOnce<T>(steps: Steps<T>): T {
-  for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
 }
 
 /** Does each step in a turn of its own, the first one included. @throws what a step throws */

@@ -5,9 +5,9 @@
  */
 import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { ResourceId } from '#api/resources.ts';
+import { atOnce } from '#api/steps.ts';
 import type { Secret } from '#api/types.generated.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
-import { atOnce } from '#client/turns.ts';
 import { AdmissionChain } from './admission/chain.ts';
 import type { ApiServerDeps, ApiServerOptions } from './api-server-deps.ts';
 import { anonymousUser } from './authentication/anonymous.ts';

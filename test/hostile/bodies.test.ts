@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { type Answer, type ApiServerProcess, startApiServerProcess } from './api-server.ts';
 import { collectionPath, type HostileBody, hostileBodies, pathOf } from './bodies.ts';
 import { bodiesBelowLimits } from './bodies-below-limits.ts';
+import { longSelectors } from './long-selectors.ts';
 
 /**
  * The fraction of the bodies' full size, so that the tests take seconds. `npm run bench -- api-hostile` sends them in full size.
@@ -53,6 +54,16 @@ describe('hostile bodies', () => {
       // For these messages upstream replies with 500, too.
       const isUpstreams = /failed to create typed patch object|etcdserver: request is too large/.test(text);
       assert.ok(status < 500 || isUpstreams, `answered ${status}: ${text.slice(0, 500)}`);
+    });
+  }
+
+  for (const { name, query } of longSelectors(0.2)) {
+    it(name, { timeout: 60_000 }, async () => {
+      await server.report();
+      const { status } = await server.call('GET', `${collectionPath('configmaps')}?${query}`);
+      const { longestMs } = await server.report();
+      assert.ok(status < 500, `answered ${status}`);
+      assert.ok(longestMs < budgetMs(query.length), `the loop stood still for ${longestMs.toFixed(0)} ms`);
     });
   }
 

@@ -8,10 +8,11 @@ import { deepFreeze } from '#api/deep-freeze.ts';
 import { errorText } from '#api/error-text.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { failure, serviceUnavailable } from '#api/status.ts';
+import { atOnce, type Steps } from '#api/steps.ts';
 import type { Clock } from '#client/clock.ts';
 import { sleep } from '#client/clock.ts';
 import { type LeftOutReporter, leftOut } from '#client/left-out.ts';
-import { atOnce, inTurns, letOthersIn, type Steps } from '#client/turns.ts';
+import { inTurns, letOthersIn } from '#client/turns.ts';
 import { StoreError } from '#control/store/errors.ts';
 import type { Store, StoreEntry, StoreEvent } from '#control/store/store.ts';
 import type { ServerLog } from '../serving/server-log.ts';
@@ -19,6 +20,7 @@ import { CachedObject } from './cached-object.ts';
 import type { CacheEvent } from './change-window.ts';
 import { EncodedBytes } from './encoded-bytes.ts';
 import { ListsUnderWay } from './lists-under-way.ts';
+import { jsonRestSteps } from './object-json.ts';
 import { isLargeText } from './object-size.ts';
 import { RevisionAsker } from './revision-asker.ts';
 import { defaultLimits, WatchCache, type WatchCacheLimits } from './watch-cache.ts';
@@ -327,13 +329,13 @@ export class CacheFeed {
     if (prefix === undefined) return this.#apply(event);
     // All earlier changes are in the caches, so this is the revision that readers see meanwhile.
     this.#advance(event.revision - 1);
-    const read = await inTurns(this.#decodeSteps(prefix, event.entry)).then(
+    const read = await inTurns(this.#readSteps(prefix, event.entry)).then(
       (object) => () => object,
       (error: unknown) => () => {
         throw error;
       },
     );
-    // In the turn in which watchers hear of a change they encode it: that turn should do nothing else.
+    // In the turn in which watchers hear of a change, they write it in formats other than JSON: that turn should do nothing else.
     await letOthersIn();
     // Meanwhile the kind may have been removed, or another one added under this prefix.
     this.#apply(event, this.#prefixOf(event.entry.key) === prefix ? read : undefined);
@@ -362,6 +364,14 @@ export class CacheFeed {
     checkName(entry.key, object);
     const shared = this.#deps.freeze === true ? deepFreeze(object) : object;
     return new CachedObject(entry.key, entry.modRevision, shared, entry.value.byteLength, this.#encoded);
+  }
+
+  /** Also writes the object as JSON, if somebody watches. */
+  *#readSteps(prefix: string, entry: StoreEntry): Steps<CachedObject> {
+    const cached = yield* this.#decodeSteps(prefix, entry);
+    const watchers = this.#caches.get(prefix)?.watcherCount ?? 0;
+    if (watchers > 0) yield* jsonRestSteps(cached);
+    return cached;
   }
 
   #decode(

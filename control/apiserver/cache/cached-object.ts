@@ -1,7 +1,9 @@
 /** One version of one stored object: decoded once, encoded at most once per content type, shared by all readers. */
+import { copyJson } from '#api/copy-json.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { EncodedBytes, Encoding } from './encoded-bytes.ts';
+import { isLarge, isLargeText } from './object-size.ts';
 
 /**
  * `object` is shared: never change it, copy first ({@link copyOf}).
@@ -11,15 +13,15 @@ export class CachedObject {
   readonly key: string;
   readonly revision: number;
   readonly object: KubeObject;
-  /** Length of the stored value; 0 for an object that is in no cache. */
+  /** Length of the stored value; 0 for an object that is not stored. */
   readonly bytes: number;
   readonly #budget: EncodedBytes | undefined;
   #derived: Map<string, unknown> | undefined;
   #encoded: Map<string, Encoding> | undefined;
 
   /** An object that has just been written. @param json its JSON without the opening brace, kind and apiVersion, if that was made already */
-  static written(key: string, revision: number, object: KubeObject, json: Uint8Array | undefined): CachedObject {
-    const written = new CachedObject(key, revision, object);
+  static written(key: string, revision: number, object: KubeObject, bytes: number, json: Uint8Array | undefined): CachedObject {
+    const written = new CachedObject(key, revision, object, bytes);
     if (json !== undefined) written.#encoded = new Map([['json', { bytes: json, isUsed: true }]]);
     return written;
   }
@@ -47,6 +49,11 @@ export class CachedObject {
     return bytes;
   }
 
+  /** Whether there are bytes under this name. */
+  isEncoded(name: string): boolean {
+    return this.#encoded?.get(name)?.bytes !== undefined;
+  }
+
   /** A value computed from the object, once under each name: field sets, other views. */
   derived<T>(name: string, make: () => T): T {
     this.#derived ??= new Map();
@@ -55,6 +62,11 @@ export class CachedObject {
     const made = make();
     this.#derived.set(name, made);
     return made;
+  }
+
+  /** Whether it is so large that it is to be read and written in steps. */
+  get isLarge(): boolean {
+    return this.bytes === 0 ? isLarge(this.object) : isLargeText(this.bytes);
   }
 
   get namespace(): string {
@@ -75,5 +87,5 @@ export class CachedObject {
 
 /** A deep copy that may be changed. */
 export function copyOf<T extends KubeObject | JsonObject>(object: T): T {
-  return structuredClone(object);
+  return copyJson(object);
 }

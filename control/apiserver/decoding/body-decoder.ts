@@ -6,10 +6,10 @@
 import { Worker } from 'node:worker_threads';
 import { embeddedFiles } from '#api/embedded.ts';
 import { toError } from '#api/error-text.ts';
-import { parseExact } from '#api/int64.ts';
+import { parseSteps } from '#api/json-steps.ts';
 import { addedTypes } from '#api/schema/facts.ts';
 import { ApiError, failure, internalError, requestTooLarge } from '#api/status.ts';
-import { letOthersIn } from '#client/turns.ts';
+import { inTurns, letOthersIn } from '#client/turns.ts';
 import { type DecodeJob, type DecodeResult, runDecodeJob, type TypesNotice, type WireResult } from './decode-job.ts';
 
 /** In bytes: to decode a body up to this length takes less time than to hand it to the thread. */
@@ -73,7 +73,7 @@ export class BodyDecoder {
     this.#sentTypes = types;
     const job = { ...next.job, body };
     const current = 'current' in job ? job.current : undefined;
-    // `current` needs no copy: its buffer was made for this job alone (`jsonBytes`).
+    // `current` needs no copy: its buffer was made for this job alone (`jsonBytesSteps`).
     worker.postMessage(job, current === undefined ? [body.buffer] : [body.buffer, current.buffer]);
   }
 
@@ -129,15 +129,14 @@ export class BodyDecoder {
 }
 
 /**
- * Parsing the result takes one turn of the event loop, and what the caller does with it another one: other requests are served before both.
+ * Parsing the result takes turns of the event loop, and what the caller does with it another one: other requests are served before each.
  */
 async function settleInTurns(
   { resolve, reject }: Waiting,
   { json, problems }: { json: string; problems: string[] },
 ): Promise<void> {
   try {
-    await letOthersIn();
-    const value = parseExact(json);
+    const value = await inTurns(parseSteps(json));
     await letOthersIn();
     resolve({ value, problems });
   } catch (error) {

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { stringifyExact } from '#api/int64.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { createObjectPatcher } from '../patch/object-patcher.ts';
 import { BodyDecoder } from './body-decoder.ts';
-import { jsonBytes, trackIn } from './tracking.ts';
+import { trackIn } from './tracking.ts';
 
 const type = { apiVersion: 'v1', kind: 'ConfigMap', type: 'core/v1.ConfigMap' };
 const configMap = (data: Record<string, string>): KubeObject =>
   ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a', namespace: 'default' }, data }) as unknown as KubeObject;
 const facts = { problems: [] };
+const jsonBytes = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(stringifyExact(value));
 
 describe('work on large stored objects', () => {
   const patcher = createObjectPatcher();

@@ -1,7 +1,7 @@
 /** managedFields of a large object, computed in the decoding thread. The event loop only writes the objects as JSON. */
-import { stringifyExact } from '#api/int64.ts';
+import { jsonBytesSteps } from '#api/json-steps.ts';
 import type { ManagedFieldsEntry } from '#api/types.generated.ts';
-import { letOthersIn } from '#client/turns.ts';
+import { inTurns, letOthersIn } from '#client/turns.ts';
 import type { TrackRequest } from '../patch/patch.ts';
 import type { BodyDecoder } from './body-decoder.ts';
 
@@ -11,15 +11,11 @@ import type { BodyDecoder } from './body-decoder.ts';
  */
 export function trackIn(decoder: BodyDecoder): (request: TrackRequest) => Promise<void> {
   return async ({ object, live, ...request }) => {
-    const body = jsonBytes(object);
-    await letOthersIn();
-    const current = live === undefined ? undefined : jsonBytes(live);
+    const body = await inTurns(jsonBytesSteps(object));
+    const current = live === undefined ? undefined : await inTurns(jsonBytesSteps(live));
     await letOthersIn();
     const { value } = await decoder.run({ kind: 'tracking', body, current, request });
     if (value === null) delete object.metadata.managedFields;
     else object.metadata.managedFields = value as ManagedFieldsEntry[];
   };
 }
-
-/** The value's JSON in a buffer of its own, so that the buffer can be transferred to the thread. */
-export const jsonBytes = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(stringifyExact(value));

@@ -127,12 +127,10 @@ export function defineStrategy<T extends KubeObject>(declared: StrategyDeclarati
       } else part.prepare(object, old, context);
       if (generation !== undefined) raiseGeneration(object, old, generation);
     },
-    validate: (object) => [...metadataErrors(declared, object), ...(declared.validate?.(object, undefined) ?? [])],
-    validateUpdate(object, old, subresource) {
-      if (subresource === 'status')
-        return [...validateObjectMetaUpdate(object.metadata, old.metadata), ...(status?.validate?.(object, old) ?? [])];
-      return parts?.[subresource]?.validate(object, old) ?? updateErrors(declared, object, old);
-    },
+    validate: (object) => allErrors(createChecks(declared, object)),
+    validateUpdate: (object, old, subresource) => allErrors(updateChecks(declared, object, old, subresource)),
+    checks: (object, old, subresource) =>
+      old === undefined ? createChecks(declared, object) : updateChecks(declared, object, old, subresource),
     warnings(object, old) {
       const warnings = declared.warnings?.(object, old) ?? [];
       const template = templateOf(object, podTemplate);
@@ -153,21 +151,39 @@ function metadataErrors<T extends KubeObject>({ names, cluster }: StrategyDeclar
   return names === undefined ? [] : validateObjectMeta(object.metadata, { namespaced: cluster !== true, name: names });
 }
 
-function updateErrors<T extends KubeObject>(declared: StrategyDeclaration<T>, object: T, old: T): FieldError[] {
-  const { names, checkedAgain, immutable = [] } = declared;
-  const special = declared.validateUpdate?.(object, old) ?? [];
-  const whole = declared.validate?.(object, old) ?? [];
-  if (names === undefined) return [...whole, ...special];
-  const metadata = validateObjectMetaUpdate(object.metadata, old.metadata);
-  const kept = immutable.flatMap((path) => validateImmutable(valueAt(object, path), valueAt(old, path), path));
+/** A part of a validation. */
+type Check = () => FieldError[];
+
+const allErrors = (checks: readonly Check[]): FieldError[] => checks.flatMap((check) => check());
+
+function createChecks<T extends KubeObject>(declared: StrategyDeclaration<T>, object: T): Check[] {
+  return [() => metadataErrors(declared, object), () => declared.validate?.(object, undefined) ?? []];
+}
+
+function updateChecks<T extends KubeObject>(
+  declared: StrategyDeclaration<T>,
+  object: T,
+  old: T,
+  subresource: string,
+): readonly Check[] {
+  const { names, checkedAgain, immutable = [], status } = declared;
+  const metadata: Check = () => validateObjectMetaUpdate(object.metadata, old.metadata);
+  if (subresource === 'status') return [metadata, () => status?.validate?.(object, old) ?? []];
+  const part = declared.parts?.[subresource];
+  if (part !== undefined) return [() => part.validate(object, old)];
+  const special: Check = () => declared.validateUpdate?.(object, old) ?? [];
+  const whole: Check = () => declared.validate?.(object, old) ?? [];
+  if (names === undefined) return [whole, special];
+  const kept: Check = () => immutable.flatMap((path) => validateImmutable(valueAt(object, path), valueAt(old, path), path));
+  const own: Check = () => metadataErrors(declared, object);
   switch (checkedAgain) {
     case 'first':
-      return [...metadataErrors(declared, object), ...whole, ...metadata, ...special, ...kept];
+      return [own, whole, metadata, special, kept];
     case 'last':
-      return [...metadata, ...kept, ...special, ...metadataErrors(declared, object), ...whole];
+      return [metadata, kept, special, own, whole];
     case undefined:
     default:
-      return [...metadata, ...whole, ...special, ...kept];
+      return [metadata, whole, special, kept];
   }
 }
 

@@ -7,7 +7,7 @@ import type { LabelSelector, Scale } from '#api/types.generated.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import type { TableColumns } from '../registry/strategy.ts';
-import { type Exchange, respondAs, type ServedSubresource, writeContext } from '../rest/exchange.ts';
+import { type Answer, type Exchange, respondAs, type ServedSubresource, writeContext } from '../rest/exchange.ts';
 import { checkName, patchRequest, readObject } from '../rest/write-handlers.ts';
 import { scaleColumns } from './scale-columns.ts';
 
@@ -40,7 +40,7 @@ function selectorText({ kind, spec }: Scaled): string {
   return labelMatcherText(labelMatcherOfMap(spec?.selector as Record<string, string>));
 }
 
-function respondWithScale(exchange: Exchange, cached: CachedObject): TransportResponse {
+function respondWithScale(exchange: Exchange, cached: CachedObject): Answer {
   const scale = new CachedObject(cached.key, cached.revision, scaleOf(cached.object as Scaled) as unknown as KubeObject);
   return respondAs(exchange, 200, scale, scaleType.type, { table: scaleColumns as TableColumns<KubeObject> });
 }

@@ -82,7 +82,8 @@ export class Creator {
     strategy.setDefaults?.(object);
     await pause?.();
     const errors = (): FieldError[] => strategy.validate(object);
-    const size = pause === undefined ? undefined : await this.#checks.checkLarge(resource, object, errors);
+    const checks = pause === undefined ? undefined : (strategy.checks?.(object, undefined, '') ?? [errors]);
+    const size = checks === undefined ? undefined : await this.#checks.checkLarge(resource, object, checks);
     if (!fieldsTracked) await this.#checks.track(resource, { object, live: undefined, subresource: '', size }, context);
     this.#checks.validate(resource, object, errors, size);
     await pause?.();

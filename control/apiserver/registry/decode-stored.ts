@@ -1,8 +1,10 @@
 /** Decodes stored values into the objects of the watch caches. */
 import { parseExact } from '#api/int64.ts';
+import { parseSteps } from '#api/json-steps.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { shape } from '#api/schema/shape.ts';
-import type { Steps } from '#client/turns.ts';
+import type { Steps } from '#api/steps.ts';
+import { isLargeText } from '../cache/object-size.ts';
 import type { ServedKind } from '../catalog.ts';
 
 /**
@@ -13,7 +15,8 @@ import type { ServedKind } from '../catalog.ts';
  */
 export function decodeStored(kindOf: (prefix: string) => ServedKind | undefined) {
   return function* (prefix: string, value: Uint8Array): Steps<KubeObject> {
-    const object = parseExact(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')) as KubeObject;
+    const text = Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8');
+    const object = (isLargeText(value.byteLength) ? yield* parseSteps(text) : parseExact(text)) as KubeObject;
     if (typeof object !== 'object' || object === null || typeof object.metadata !== 'object' || object.metadata === null)
       throw new Error('stored value is not an object');
     const kind = kindOf(prefix);

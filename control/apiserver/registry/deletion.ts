@@ -10,7 +10,6 @@ import type { KubeObject } from '#api/meta.ts';
 import { rfc3339 } from '#api/meta.ts';
 import { conflict, type GroupName } from '#api/status.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
-import { copyOf } from '../cache/cached-object.ts';
 import type { DeletionStep, Strategy } from './strategy.ts';
 
 const orphanFinalizer = 'orphan';
@@ -43,7 +42,8 @@ export function planDeletion(
   strategy: Strategy,
   nowMs: number,
 ): DeletionStep {
-  const object = copyOf(current);
+  // Only the metadata's own fields are changed.
+  const object = { ...current, metadata: { ...current.metadata } };
   const grace = planGrace(object, options, strategy, nowMs);
   if (grace === 'pending') return { kind: 'pending' };
   const finalizers = finalizersFor(object, options, strategy);

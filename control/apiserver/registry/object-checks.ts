@@ -5,12 +5,12 @@
  * Source: apiserver `pkg/registry/rest/{create,update}.go`; `pkg/endpoints/handlers/fieldmanager` for managedFields.
  */
 import { collectFieldErrors, type FieldError } from '#api/field-error.ts';
-import { parseExact, stringifyExact } from '#api/int64.ts';
+import { copySteps } from '#api/json-steps.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import { invalid } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
-import { letOthersIn } from '#client/turns.ts';
+import { inTurns, letOthersIn } from '#client/turns.ts';
 import { type CachedObject, copyOf } from '../cache/cached-object.ts';
 import { checkStorable, isLargeText, isTrackable, type ObjectSize, sizeOf } from '../cache/object-size.ts';
 import type { ObjectPatcher, TrackRequest } from '../patch/patch.ts';
@@ -49,12 +49,18 @@ export class ObjectChecks {
    * sent ({@link track}), and {@link validate} checks the result.
    * @throws ApiError 422 when the object is invalid, 500 when it is larger than what can be stored
    */
-  async checkLarge(resource: Resource, object: KubeObject, errors: () => FieldError[]): Promise<ObjectSize> {
+  async checkLarge(resource: Resource, object: KubeObject, checks: readonly (() => FieldError[])[]): Promise<ObjectSize> {
     const { managedFields } = object.metadata;
     delete object.metadata.managedFields;
     const size = sizeOf(object);
-    await letOthersIn();
-    throwIfInvalid(resource, object, collectFieldErrors(errors));
+    const errors: FieldError[] = [];
+    for (const check of checks) {
+      await letOthersIn();
+      errors.push(...collectFieldErrors(check));
+      // Enough for an answer: more of them would only make it longer.
+      if (errors.length >= enoughErrors) break;
+    }
+    throwIfInvalid(resource, object, errors);
     checkStorable(size);
     if (managedFields !== undefined) object.metadata.managedFields = managedFields;
     await letOthersIn();
@@ -86,6 +92,9 @@ export class ObjectChecks {
   }
 }
 
+/** Of a large object: from so many errors on, the rest of its validation is left out. */
+const enoughErrors = 1_000;
+
 function throwIfInvalid(resource: Resource, object: KubeObject, problems: readonly FieldError[]): void {
   if (problems.length > 0) throw invalid({ group: resource.group, name: resource.kind }, object.metadata.name ?? '', problems);
 }
@@ -95,10 +104,5 @@ const errorsOfManagedFields = ({ metadata }: KubeObject): FieldError[] =>
 
 /** A deep copy of the stored object that may be changed; a large one is copied in steps, with other requests in between. */
 export async function copyInTurns({ object, bytes }: CachedObject): Promise<KubeObject> {
-  if (!isLargeText(bytes)) return copyOf(object);
-  const text = stringifyExact(object);
-  await letOthersIn();
-  const copy = parseExact(text) as KubeObject;
-  await letOthersIn();
-  return copy;
+  return isLargeText(bytes) ? await inTurns(copySteps(object)) : copyOf(object);
 }

@@ -1,7 +1,9 @@
 /** Keys and values of objects in the store, and generated names. */
 import { stringifyExact } from '#api/int64.ts';
+import { jsonBytesSteps } from '#api/json-steps.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
+import type { Steps } from '#api/steps.ts';
 
 /** The key under which an object is stored, as upstream does: `/registry/pods/<namespace>/<name>`, `/registry/minions/<name>`. */
 export function storageKey(resource: Resource, { namespace, name }: ObjectName): string {
@@ -14,9 +16,14 @@ export function listPrefix(resource: Resource, namespace: string): string {
 }
 
 /** The bytes that are stored: JSON as upstream writes it, without the resourceVersion, which the store itself keeps. */
-export function toStored({ apiVersion, kind, metadata: all, ...rest }: KubeObject): Uint8Array {
+export const toStored = (object: KubeObject): Uint8Array => Buffer.from(`${stringifyExact(storedForm(object))}\n`);
+
+/** Like {@link toStored}, for a large object. */
+export const toStoredSteps = (object: KubeObject): Steps<Uint8Array> => jsonBytesSteps(storedForm(object), '\n');
+
+function storedForm({ apiVersion, kind, metadata: all, ...rest }: KubeObject): object {
   const { resourceVersion: _, selfLink: __, ...metadata } = all;
-  return Buffer.from(`${stringifyExact({ apiVersion, kind, metadata, ...rest })}\n`);
+  return { apiVersion, kind, metadata, ...rest };
 }
 
 /**

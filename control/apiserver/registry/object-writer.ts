@@ -9,15 +9,15 @@
 import type { KubeObject } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import type { Clock } from '#client/clock.ts';
-import { letOthersIn } from '#client/turns.ts';
+import { inTurns, letOthersIn } from '#client/turns.ts';
 import { StoreError } from '#control/store/errors.ts';
 import type { Store } from '#control/store/store.ts';
 import { type CacheFeed, withRevision } from '../cache/cache-feed.ts';
-import { CachedObject, copyOf } from '../cache/cached-object.ts';
-import { isLargeText } from '../cache/object-size.ts';
+import { CachedObject } from '../cache/cached-object.ts';
+import { isLarge, isLargeText } from '../cache/object-size.ts';
 import type { KindCatalog } from '../catalog.ts';
 import { ExpiryLeases } from './expiry-leases.ts';
-import { storedWithRevision, toStored } from './object-keys.ts';
+import { storedWithRevision, toStored, toStoredSteps } from './object-keys.ts';
 
 /** What writes need. */
 export interface ObjectWriterDeps {
@@ -55,7 +55,7 @@ export class ObjectWriter {
     const { ttlSeconds } = this.#deps.catalog.kind(resource).strategy;
     const lease = ttlSeconds === undefined ? undefined : await this.#leases.current(ttlSeconds);
     const stored = this.#deps.catalog.toStored(resource, object);
-    const value = toStored(stored);
+    const value = isLarge(stored) ? await inTurns(toStoredSteps(stored)) : toStored(stored);
     const isLong = isLargeText(value.length);
     if (isLong) await letOthersIn();
     const result = await this.#deps.store.put(key, value, { expectedRevision, lease });
@@ -68,12 +68,12 @@ export class ObjectWriter {
     }
     // The answer with a large object reuses the stored JSON, unless the resource is stored in another form.
     const json = isLong && stored === object ? storedWithRevision(value, revision) : undefined;
-    return { kind, revision, written: CachedObject.written(key, revision, withRevision(object, revision), json) };
+    return { kind, revision, written: CachedObject.written(key, revision, withRevision(object, revision), value.length, json) };
   }
 
   /**
    * Removes the object, and gives back what it held (`Strategy.release`).
-   * @param last its last state, for watchers and the caller; copied @returns undefined when the race was lost @throws StoreError
+   * @param last its last state, for watchers and the caller @returns undefined when the race was lost @throws StoreError
    */
   async remove(
     resource: Resource,
@@ -88,7 +88,8 @@ export class ObjectWriter {
       return undefined;
     }
     await this.#deps.catalog.kind(resource).strategy.release?.(current.object, result.revision);
-    return new CachedObject(current.key, result.revision, withRevision(copyOf(last), result.revision));
+    const removed = { ...last, metadata: { ...last.metadata } };
+    return new CachedObject(current.key, result.revision, withRevision(removed, result.revision), current.bytes);
   }
 }
 

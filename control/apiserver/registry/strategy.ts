@@ -83,6 +83,11 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   validate(object: T): FieldError[];
   /** The same for an update, with what may not change. Absent: {@link validate}. */
   validateUpdate?(object: T, old: T, subresource: UpdatedPart): FieldError[];
+  /**
+   * The parts of the validation in their order, for a large object, which others need not wait for: {@link validate} where there is no old
+   * object, else {@link validateUpdate}. Absent: it has only one part.
+   */
+  checks?(object: T, old: T | undefined, subresource: UpdatedPart): readonly (() => FieldError[])[];
   /** Texts for `Warning:` headers about a valid object. @param old undefined: it is new */
   warnings?(object: T, old: T | undefined): string[];
   /**

@@ -7,9 +7,11 @@ import { randomUUID } from 'node:crypto';
 import { errorText } from '#api/error-text.ts';
 import { invalidValue } from '#api/field-error.ts';
 import { parseUint64 } from '#api/int64.ts';
-import { apiVersionOf, type KubeObject, rfc3339, sameJson } from '#api/meta.ts';
+import { sameSteps } from '#api/json-steps.ts';
+import { apiVersionOf, type KubeObject, rfc3339 } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import { type ApiError, badRequest, conflict, invalid, unknownError } from '#api/status.ts';
+import type { Steps } from '#api/steps.ts';
 import type { ManagedFieldsEntry } from '#api/types.generated.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import { generateName } from './object-keys.ts';
@@ -108,16 +110,18 @@ export function keepSystemFields(resource: Resource, object: KubeObject, old: Ku
 }
 
 /** A write that changes nothing but the time in managedFields is no change (IgnoreManagedFieldsTimestampsTransformer). */
-export function keepTimesOfUnchangedFields(object: KubeObject, old: KubeObject): void {
+export function* keepTimesOfUnchangedFields(object: KubeObject, old: KubeObject): Steps<void> {
   const entries = object.metadata.managedFields;
   if (entries === undefined) return;
   const identity = ({ manager, operation, apiVersion, subresource }: ManagedFieldsEntry): string =>
     JSON.stringify([manager, operation, apiVersion, subresource]);
   const before = new Map((old.metadata.managedFields ?? []).map((known) => [identity(known), known]));
-  object.metadata.managedFields = entries.map((entry) => {
+  const kept: ManagedFieldsEntry[] = [];
+  for (const entry of entries) {
     const known = before.get(identity(entry));
-    return known !== undefined && sameJson({ ...known, time: entry.time }, entry) ? known : entry;
-  });
+    kept.push(known !== undefined && (yield* sameSteps({ ...known, time: entry.time }, entry)) ? known : entry);
+  }
+  object.metadata.managedFields = kept;
 }
 
 /** Checks that the object has the namespace of the path. @throws ApiError 400 */

@@ -5,10 +5,12 @@
  * `pkg/storage/etcd3/store.go` (GuaranteedUpdate).
  */
 import type { FieldError } from '#api/field-error.ts';
+import { sameSteps } from '#api/json-steps.ts';
 import { type KubeObject, type ObjectName, sameJson } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
 import { conflict, notFound } from '#api/status.ts';
-import { letOthersIn } from '#client/turns.ts';
+import { atOnce } from '#api/steps.ts';
+import { inTurns, letOthersIn } from '#client/turns.ts';
 import { CachedObject } from '../cache/cached-object.ts';
 import { isLarge, isLargeText } from '../cache/object-size.ts';
 import { updateAttributes } from './admission-attributes.ts';
@@ -124,10 +126,12 @@ export class Updater {
       if (mode === 'bypass') return [];
       return strategy.validateUpdate === undefined ? strategy.validate(object) : strategy.validateUpdate(object, old, mode);
     };
-    const size = pause === undefined ? undefined : await checks.checkLarge(resource, object, errors);
+    const large = pause === undefined ? undefined : mode === 'bypass' ? [] : (strategy.checks?.(object, old, mode) ?? [errors]);
+    const size = large === undefined ? undefined : await checks.checkLarge(resource, object, large);
     if (request.fieldsTracked !== true) await checks.track(resource, { object, live: old, subresource, size }, context);
-    await pause?.();
-    keepTimesOfUnchangedFields(object, old);
+    const times = keepTimesOfUnchangedFields(object, old);
+    if (pause === undefined) atOnce(times);
+    else await inTurns(times);
     if (mode !== 'bypass') {
       checks.validate(resource, object, errors, size);
       await pause?.();
@@ -158,7 +162,7 @@ export class Updater {
     const old = current.object;
     if (isFinalized(object, old) && strategy.mayRemove?.(object) !== false)
       return await writer.remove(resource, current, object, context);
-    const isSame = sameJson(object, old);
+    const isSame = pause === undefined ? sameJson(object, old) : await inTurns(sameSteps(object, old));
     await pause?.();
     if (isSame) return current;
     const undo = await strategy.allocate?.(object, old, context.dryRun);

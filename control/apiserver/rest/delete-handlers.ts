@@ -126,13 +126,13 @@ export async function handleDeleteCollection(exchange: Exchange): Promise<Transp
   const written = writeContext(exchange, 'DeleteOptions', parseDryRun(options.dryRun ?? [], 'DeleteOptions'));
   const context = { ...written, ofCollection: true };
   const query = parseListQuery(info.query, false);
-  const predicate = parsePredicate(parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
+  const predicate = await parsePredicate(parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
   const list = parts.feed.lists.begin();
   try {
     const result = await listObjects(parts, resource, info.namespace, query, predicate, list);
     await deleteAll(exchange, result.items, options, context);
     const pieces = listPieces(result.items, listMeta(result), listKind(exchange), { format: accepted.format, pretty });
-    return list.answer(piecesResponse(200, contentTypeOf(accepted.format), pieces), exchange.signal());
+    return list.answer(await piecesResponse(200, contentTypeOf(accepted.format), pieces), exchange.signal());
   } catch (error) {
     list.end();
     throw error;

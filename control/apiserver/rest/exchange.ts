@@ -4,6 +4,7 @@ import { apiVersionOf } from '#api/meta.ts';
 import type { Resource, Subresource } from '#api/resources.ts';
 import type { Clock } from '#client/clock.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
+import { inTurns } from '#client/turns.ts';
 import type { Store } from '#control/store/store.ts';
 import type { AdmissionChain } from '../admission/chain.ts';
 import type { Authentication } from '../authentication/authentication.ts';
@@ -26,7 +27,7 @@ import { type ExpectedType, parseDryRun, parseFieldManager } from './request-bod
 import type { RequestInfo } from './request-info.ts';
 import { bytesResponse } from './responses.ts';
 import { parseIncludeObject, toPartialMetadata, toTable } from './table.ts';
-import { encodeAny, encodeObject } from './wire.ts';
+import { encodeAny, encodeAnySteps, encodeObject, encodeObjectSteps } from './wire.ts';
 
 /** The parts of the server that handlers use. */
 export interface Parts {
@@ -140,8 +141,11 @@ export function writeContext(exchange: Omit<Exchange, 'resource'>, optionsKind: 
   };
 }
 
+/** An answer: at once, or of a large object when it has been written in turns of the event loop. */
+export type Answer = TransportResponse | Promise<TransportResponse>;
+
 /** Answers with one object of the exchange's resource, in the shape that the client accepts. */
-export function respondWith(exchange: Exchange, status: number, cached: CachedObject): TransportResponse {
+export function respondWith(exchange: Exchange, status: number, cached: CachedObject): Answer {
   return respondAs(exchange, status, cached, exchange.resource.schema, exchange.parts.registry.strategy(exchange.resource));
 }
 
@@ -152,9 +156,13 @@ export function respondAs(
   cached: CachedObject,
   type: string,
   columns: Pick<Strategy, 'table'>,
-): TransportResponse {
+): Answer {
   const options = { format, pretty };
-  if (convert === undefined) return bytesResponse(status, contentTypeOf(format), encodeObject(cached, type, options));
+  const answer = (bytes: Uint8Array): TransportResponse => bytesResponse(status, contentTypeOf(format), bytes);
+  if (convert === undefined) {
+    if (cached.isLarge) return inTurns(encodeObjectSteps(cached, type, options)).then(answer);
+    return answer(encodeObject(cached, type, options));
+  }
   const converted =
     convert.kind === 'Table'
       ? toTable(
@@ -164,5 +172,6 @@ export function respondAs(
           { include: parseIncludeObject(info.query), headers: true, version: convert.version, nowMs: parts.clock.now() },
         )
       : toPartialMetadata(cached.object, convert.version);
-  return bytesResponse(status, contentTypeOf(format), encodeAny(converted, options));
+  if (cached.isLarge) return inTurns(encodeAnySteps(converted, options)).then(answer);
+  return answer(encodeAny(converted, options));
 }

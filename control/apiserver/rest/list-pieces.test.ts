@@ -6,10 +6,11 @@ import type { JsonValue } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import { CachedObject } from '../cache/cached-object.ts';
+import { withoutType } from '../cache/object-json.ts';
 import { compressed } from '../serving/compression.ts';
 import { collectionPieces, listPieces, pieceBytes } from './list-pieces.ts';
 import { bytesResponse, piecesResponse } from './responses.ts';
-import { encodeAny, withoutType } from './wire.ts';
+import { encodeAny } from './wire.ts';
 
 const texts = [
   '',
@@ -84,6 +85,15 @@ describe('pieces of a list', () => {
         assert.ok(piece.length <= 4 * pieceBytes);
   });
 
+  it('let others in while the lengths of a long list in protobuf are found out', () => {
+    const many = Array.from({ length: 40 }, () => cached).flat();
+    const pieces = [...listPieces(many, metadata, list, { format: 'protobuf', pretty: false })];
+    const pauses = pieces.findIndex((piece) => piece.length > 0);
+    assert.ok(pauses > 4, `${pauses} pauses`);
+    const { object } = decodeProtobuf(Buffer.concat(pieces));
+    assert.equal((object['items'] as unknown[]).length, many.length);
+  });
+
   it('are made when they are asked for', async () => {
     let made = 0;
     const many = Array.from({ length: 10_000 }, (_, index) => index);
@@ -92,7 +102,7 @@ describe('pieces of a list', () => {
       return { index, text: 'x'.repeat(1_000) };
     };
     const envelope = { kind: 'List', apiVersion: 'v1', metadata: {} };
-    const { body } = piecesResponse(
+    const { body } = await piecesResponse(
       200,
       'application/json',
       collectionPieces(envelope, 'items', many, make, { format: 'json', pretty: false }),

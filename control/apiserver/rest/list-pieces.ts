@@ -11,7 +11,8 @@ import { typeForKind } from '#api/schema/facts.ts';
 import { notAcceptable } from '#api/status.ts';
 import type { ListMeta } from '#api/types.generated.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
-import { type EncodeOptions, jsonRest, type ListKind, protobufOf, withoutType } from './wire.ts';
+import { jsonRest, withoutType } from '../cache/object-json.ts';
+import { type EncodeOptions, type ListKind, protobufOf } from './wire.ts';
 import { toYaml } from './yaml-writer.ts';
 
 /** About one TLS record. A client that does not read costs one such piece of memory. */
@@ -20,11 +21,20 @@ export const pieceBytes = 16 * 1024;
 const comma = Buffer.from(',');
 const openBrace = Buffer.from('{');
 
+/** A piece without content: others should be let in before the next piece is made. */
+const pause = new Uint8Array();
+/** So many bytes are encoded before others are let in. */
+const bytesPerTurn = 256 * 1024;
+
 /** Joins small parts into pieces of about {@link pieceBytes}; a large part stays as it is. */
 function* gathered(parts: Iterable<Uint8Array>): Generator<Uint8Array> {
   let gathering: Uint8Array[] = [];
   let bytes = 0;
   for (const part of parts) {
+    if (part === pause) {
+      yield pause;
+      continue;
+    }
     gathering.push(part);
     bytes += part.length;
     if (bytes < pieceBytes) continue;
@@ -80,10 +90,13 @@ function* protobufParts<T>(
   metadata: ListMeta,
   type: { apiVersion: string; kind: string },
 ): Generator<Uint8Array> {
-  let itemsBytes = 0;
+  let [itemsBytes, pausedAt] = [0, 0];
   for (const item of items) {
     const { length } = encode(item);
     itemsBytes += protobufItemHead(length).length + length;
+    if (itemsBytes - pausedAt < bytesPerTurn) continue;
+    yield pause;
+    pausedAt = itemsBytes;
   }
   yield protobufListHead(itemsBytes, metadata, type);
   for (const item of items) {

@@ -1,13 +1,16 @@
 /** Label and field selectors of a request, as one test of an object. */
 import {
   exactField,
+  fieldSelectorSteps,
+  labelSelectorSteps,
   matchesFields,
   matchesLabels,
-  parseFieldSelector,
-  parseLabelSelector,
+  prepareSteps,
   SelectorError,
 } from '#api/selector.ts';
 import { badRequest } from '#api/status.ts';
+import { atOnce, type Steps } from '#api/steps.ts';
+import { inTurns } from '#client/turns.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import type { Strategy } from '../registry/strategy.ts';
 
@@ -24,11 +27,20 @@ export interface Predicate {
 export const everything: Predicate = { empty: true, matches: () => true, name: undefined };
 
 /** Reads the selectors. @throws ApiError 400 for one that does not parse, or for a field that the kind cannot be selected by */
-export function parsePredicate(strategy: Strategy, labelSelector: string, fieldSelector: string): Predicate {
+export function parsePredicate(strategy: Strategy, labelSelector: string, fieldSelector: string): Predicate | Promise<Predicate> {
   if (labelSelector === '' && fieldSelector === '') return everything;
+  const steps = predicateSteps(strategy, labelSelector, fieldSelector);
+  return labelSelector.length + fieldSelector.length > longText ? inTurns(steps) : atOnce(steps);
+}
+
+/** In characters: longer selectors, which may have a megabyte, are read in turns of the event loop. */
+const longText = 16 * 1024;
+
+function* predicateSteps(strategy: Strategy, labelSelector: string, fieldSelector: string): Steps<Predicate> {
   try {
-    const labels = parseLabelSelector(labelSelector);
-    const fields = parseFieldSelector(fieldSelector);
+    const labels = yield* labelSelectorSteps(labelSelector);
+    const fields = yield* fieldSelectorSteps(fieldSelector);
+    yield* prepareSteps(labels);
     for (const { field } of fields) checkField(strategy, field);
     if (labels.requirements.length === 0 && fields.length === 0) return everything;
     return {

@@ -50,21 +50,21 @@ export async function handleList(exchange: Exchange): Promise<TransportResponse>
 async function listAnswer(exchange: Exchange, list: ListUnderWay): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const query = parseListQuery(info.query, false);
-  const predicate = parsePredicate(parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
+  const predicate = await parsePredicate(parts.registry.strategy(resource), query.labelSelector, query.fieldSelector);
   const { computed } = parts.catalog.kind(resource);
   if (computed !== undefined) {
     const objects = (await computed.objects(info.namespace)).map((object) => new CachedObject(object.metadata.name, 0, object));
-    return itemsAnswer(
+    return await itemsAnswer(
       exchange,
       objects.filter((object) => predicate.matches(object)),
       {},
     );
   }
   const result = await listObjects(parts, resource, info.namespace, query, predicate, list);
-  return itemsAnswer(exchange, result.items, listMeta(result));
+  return await itemsAnswer(exchange, result.items, listMeta(result));
 }
 
-function itemsAnswer(exchange: Exchange, items: readonly CachedObject[], metadata: ListMeta): TransportResponse {
+function itemsAnswer(exchange: Exchange, items: readonly CachedObject[], metadata: ListMeta): Promise<TransportResponse> {
   const { accepted, pretty } = exchange;
   const options = { format: accepted.format, pretty };
   const contentType = contentTypeOf(accepted.format);
@@ -129,7 +129,7 @@ export async function handleWatch(exchange: Exchange): Promise<TransportResponse
   const query = parseListQuery(info.query, true);
   const fields =
     info.name === '' ? query.fieldSelector : [query.fieldSelector, `metadata.name=${info.name}`].filter(Boolean).join(',');
-  const predicate = parsePredicate(parts.registry.strategy(resource), query.labelSelector, fields);
+  const predicate = await parsePredicate(parts.registry.strategy(resource), query.labelSelector, fields);
   // Checked before the stream begins, so that a malformed revision is answered with 400.
   parseRevision(query.resourceVersion);
   const include = parseIncludeObject(info.query);

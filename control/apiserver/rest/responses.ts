@@ -4,6 +4,7 @@ import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
 import { ApiError, failure, internalError, unknownError } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
+import { letOthersIn } from '#client/turns.ts';
 import { StoreError } from '#control/store/errors.ts';
 import { contentTypeOf, type Format } from './negotiation.ts';
 import { encodeAny } from './wire.ts';
@@ -28,18 +29,30 @@ export function bytesResponse(
 
 /**
  * An answer in pieces, each made when the client has taken those before. A body of one piece is sent as a whole.
- * @throws what making the first piece throws
+ * @param pieces one without content lets others in before the next one is made @throws what making the first piece throws
  */
-export function piecesResponse(status: number, contentType: string, pieces: Iterator<Uint8Array>): TransportResponse {
+export async function piecesResponse(
+  status: number,
+  contentType: string,
+  pieces: Iterator<Uint8Array>,
+): Promise<TransportResponse> {
   // The first piece is made now: when encoding fails, an error can still be answered.
-  const first = pieces.next();
-  const second = first.done === true ? first : pieces.next();
+  const first = await nextPiece(pieces);
+  const second = first.done === true ? first : await nextPiece(pieces);
   if (first.done === true || second.done === true) return bytesResponse(status, contentType, first.value ?? new Uint8Array());
   async function* body(): AsyncGenerator<Uint8Array> {
     yield first.value;
-    for (let next = second; next.done !== true; next = pieces.next()) yield next.value;
+    for (let next = second; next.done !== true; next = await nextPiece(pieces)) yield next.value;
   }
   return { status, headers: { 'content-type': contentType }, body: body() };
+}
+
+async function nextPiece(pieces: Iterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> {
+  for (;;) {
+    const next = pieces.next();
+    if (next.done === true || next.value.length > 0) return next;
+    await letOthersIn();
+  }
 }
 
 /** A plain text. */

@@ -6,11 +6,14 @@
 import { encodeProtobuf, encodeRaw, encodeWatchFrame, envelope } from '#api/codec/protobuf.ts';
 import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject } from '#api/json.ts';
+import { jsonBytesSteps } from '#api/json-steps.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { typeForKind } from '#api/schema/facts.ts';
 import { notAcceptable } from '#api/status.ts';
+import type { Steps } from '#api/steps.ts';
 import type { Status } from '#api/types.generated.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
+import { jsonRest, jsonRestSteps, withoutType } from '../cache/object-json.ts';
 import type { Format } from './negotiation.ts';
 import { toYaml } from './yaml-writer.ts';
 
@@ -58,6 +61,21 @@ export function encodeObject(cached: CachedObject, type: string, options: Encode
   return Buffer.concat([jsonHead(apiVersion, kind), jsonRest(cached), newline]);
 }
 
+/** Like {@link encodeAny}, for a large object. */
+export function* encodeAnySteps(object: JsonObject, options: EncodeOptions): Steps<Uint8Array> {
+  if (options.format !== 'json' || options.pretty) return encodeAny(object, options);
+  const { apiVersion, kind } = object as { apiVersion: string; kind: string };
+  return yield* jsonBytesSteps({ kind, apiVersion, ...object }, '\n');
+}
+
+/** Like {@link encodeObject}, for a large object. */
+export function* encodeObjectSteps(cached: CachedObject, type: string, options: EncodeOptions): Steps<Uint8Array> {
+  const rest = options.format === 'json' && !options.pretty ? yield* jsonRestSteps(cached) : undefined;
+  if (rest === undefined) return encodeObject(cached, type, options);
+  const { apiVersion, kind } = cached.object;
+  return Buffer.concat([jsonHead(apiVersion, kind), rest, newline]);
+}
+
 /** The formats of watches. YAML has no framing for streams, so it is refused with 406, as upstream does. */
 export type StreamFormat = Exclude<Format, 'yaml'>;
 
@@ -92,16 +110,6 @@ export const protobufOf = (cached: CachedObject, type: string): Uint8Array =>
   cached.encoded('protobuf', () => encodeRaw(type, cached.object));
 
 const jsonHead = (apiVersion: string, kind: string): Uint8Array => Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}",`);
-
-/** A stored object as JSON without the opening brace, kind and apiVersion, which list items do not have. */
-export const jsonRest = (cached: CachedObject): Uint8Array =>
-  cached.encoded('json', () => Buffer.from(stringifyExact(withoutType(cached.object)).slice(1)));
-
-/** The object without kind and apiVersion, as an item of a list. */
-export function withoutType(object: KubeObject): JsonObject {
-  const { apiVersion: _, kind: __, ...rest } = object;
-  return rest as unknown as JsonObject;
-}
 
 function ordered(object: KubeObject): JsonObject {
   return { kind: object.kind, apiVersion: object.apiVersion, ...withoutType(object) };

@@ -3,15 +3,15 @@
 import { type FieldError, required } from '#api/field-error.ts';
 import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
+import { jsonBytesSteps } from '#api/json-steps.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
 import { readQueryOptions } from '#api/query-options.ts';
 import { badRequest, invalid, unsupportedMediaType } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
-import { letOthersIn } from '#client/turns.ts';
+import { inTurns } from '#client/turns.ts';
 import { isLargeText } from '../cache/object-size.ts';
 import { inlineBytes } from '../decoding/body-decoder.ts';
 import type { DecodeJob } from '../decoding/decode-job.ts';
-import { jsonBytes } from '../decoding/tracking.ts';
 import type { PatchContentType } from '../patch/patch.ts';
 import type { PatchFacts } from '../patch/patched-object.ts';
 import type { UpdateRequest } from '../registry/write-request.ts';
@@ -155,8 +155,7 @@ async function patchedElsewhere(
   }: { body: Uint8Array; contentType: PatchContentType; stored: KubeObject; facts: PatchFacts },
 ): Promise<KubeObject> {
   const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
-  const current = jsonBytes(stored);
-  await letOthersIn();
+  const current = await inTurns(jsonBytesSteps(stored));
   return (await decoded(exchange, { kind: 'patching', body, current, contentType, type, validation, facts })) as KubeObject;
 }
 
@@ -204,10 +203,8 @@ async function applyRequest(
         return await decodedAsType(exchange, type, parts.patcher.applyServerSide({ ...options, configuration: applied, live }), {
           problems: [],
         });
-      const json = jsonBytes(applied);
-      await letOthersIn();
-      const current = live === undefined ? undefined : jsonBytes(live);
-      await letOthersIn();
+      const json = await inTurns(jsonBytesSteps(applied));
+      const current = live === undefined ? undefined : await inTurns(jsonBytesSteps(live));
       const job = { kind: 'applying', body: json, current, request: options, type, validation } as const;
       return (await decoded(exchange, job)) as KubeObject;
     },

@@ -18,7 +18,7 @@ export function toYaml(value: unknown): string {
 const byLibrary = (value: unknown): string =>
   stringify(value, { version: '1.1', sortMapEntries: true, indentSeq: false, lineWidth: 0, aliasDuplicateObjects: false });
 
-const plainWord = /^[A-Za-z_][A-Za-z0-9_./-]*$/;
+const plainWord = /^[A-Za-z_/](?:[A-Za-z0-9_.:/-]*[A-Za-z0-9_./-])?$/;
 /** Words that YAML 1.1 does not read as strings, in any case. */
 const otherWord = /^(?:y|yes|n|no|true|false|on|off|null)$/i;
 const ipv4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;

@@ -1,0 +1,24 @@
+/** The JSON of a cached object, which answers, lists and watch frames share. */
+import { stringifyExact } from '#api/int64.ts';
+import type { JsonObject } from '#api/json.ts';
+import { jsonBytesSteps } from '#api/json-steps.ts';
+import type { KubeObject } from '#api/meta.ts';
+import type { Steps } from '#api/steps.ts';
+import type { CachedObject } from './cached-object.ts';
+
+/** The object without kind and apiVersion, as an item of a list. */
+export function withoutType(object: KubeObject): JsonObject {
+  const { apiVersion: _, kind: __, ...rest } = object;
+  return rest as unknown as JsonObject;
+}
+
+/** A stored object as JSON without the opening brace, kind and apiVersion, which list items do not have. */
+export const jsonRest = (cached: CachedObject): Uint8Array =>
+  cached.encoded('json', () => Buffer.from(stringifyExact(withoutType(cached.object)).slice(1)));
+
+/** Like {@link jsonRest}, for a large object. */
+export function* jsonRestSteps(cached: CachedObject): Steps<Uint8Array> {
+  if (cached.isEncoded('json')) return jsonRest(cached);
+  const bytes = (yield* jsonBytesSteps(withoutType(cached.object))).subarray(1);
+  return cached.encoded('json', () => bytes);
+}
