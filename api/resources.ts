@@ -33,6 +33,7 @@ import type {
   Job,
   Lease,
   LimitRange,
+  MutatingWebhookConfiguration,
   Namespace,
   NetworkPolicy,
   Node,
@@ -57,6 +58,7 @@ import type {
   ServiceCIDR,
   StatefulSet,
   StorageClass,
+  ValidatingWebhookConfiguration,
   VolumeAttachment,
   VolumeAttributesClass,
 } from './types.generated.ts';
@@ -349,6 +351,16 @@ const rows = {
     'VolumeAttributesClass',
     'storage/v1.VolumeAttributesClass',
     { cluster: true, returnsDeleted: 'yes', names: ['vac'] },
+  ),
+  'mutatingwebhookconfigurations.admissionregistration.k8s.io': kind<MutatingWebhookConfiguration>(
+    'MutatingWebhookConfiguration',
+    'admissionregistration/v1.MutatingWebhookConfiguration',
+    { cluster: true, categories: ['api-extensions'] },
+  ),
+  'validatingwebhookconfigurations.admissionregistration.k8s.io': kind<ValidatingWebhookConfiguration>(
+    'ValidatingWebhookConfiguration',
+    'admissionregistration/v1.ValidatingWebhookConfiguration',
+    { cluster: true, categories: ['api-extensions'] },
   ),
   // This resource is served but not listed. kubectl lists CustomResourceDefinitions before it reports an unknown kind
   // (cli-runtime `crd_finder.go`). The list is empty, because none can be created.

@@ -285,6 +285,7 @@ function buildApiServer({ options, store, clock, log, pki, allocator, components
         authorizer: authorization.authorizer,
         catalog: catalog.resources,
         choice: options.admissionPlugins,
+        convert: (object, from, to) => catalog.convert(object, from, to),
       }),
       authorization,
       openapi: openApiRoute(openApi),

@@ -154,6 +154,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
         authorizer: authorization.authorizer,
         catalog: catalog.resources,
         choice: options.admissionPlugins,
+        convert: (object, from, to) => catalog.convert(object, from, to),
       }),
       authorization,
       ...deps,

@@ -83,6 +83,12 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
     return this.kind(resource).conversion?.toStored(object) ?? object;
   }
 
+  /** An object of one row as another row of the same objects shows it. @throws ApiError 404 as {@link kind} */
+  convert(object: KubeObject, from: Resource, to: Resource): KubeObject {
+    const stored = this.toStored(from, object);
+    return this.kind(to).conversion?.fromStored(stored) ?? stored;
+  }
+
   /** Adds a kind. @throws Error when its row, id or storage prefix is taken, or a view of another row has no conversion */
   add(kind: Kind): void {
     const { resource, conversion } = kind;

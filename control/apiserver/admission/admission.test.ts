@@ -76,6 +76,8 @@ describe('the built-in plugins', () => {
         'PodTopologyLabels',
         'NodeDeclaredFeatureValidator',
         'PodResizeValidator',
+        'MutatingAdmissionWebhook',
+        'ValidatingAdmissionWebhook',
         'ResourceQuota',
       ],
     );

@@ -18,11 +18,22 @@ export class AdmissionChain {
     this.#plugins = plugins;
   }
 
-  /** The first pass: plugins may change `attributes.object`. The first refusal ends it. @throws ApiError of the plugin that refuses */
+  /**
+   * The first pass: plugins may change `attributes.object`. The first refusal ends it. What somebody outside has changed is looked at by all
+   * plugins a second time, and no third. @throws ApiError of the plugin that refuses
+   */
   async mutate(attributes: AdmissionAttributes, context: AdmissionContext): Promise<void> {
+    if (await this.#mutateOnce(attributes, context)) await this.#mutateOnce(attributes, context);
+  }
+
+  async #mutateOnce(attributes: AdmissionAttributes, context: AdmissionContext): Promise<boolean> {
+    let again = false;
     for (const plugin of this.#plugins) {
-      if (plugin.mutate !== undefined && plugin.handles(attributes.operation)) await plugin.mutate(attributes, context);
+      if (plugin.mutate === undefined || !plugin.handles(attributes.operation)) continue;
+      await plugin.mutate(attributes, context);
+      if (plugin.changedByOthers?.(attributes) === true) again = true;
     }
+    return again;
   }
 
   /** The second pass, after all other checks of the request have passed. @throws ApiError of the plugin that refuses */

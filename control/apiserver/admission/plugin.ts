@@ -66,10 +66,13 @@ export interface AdmissionPlugin {
   /** Whether it is called for such requests. */
   handles(operation: Operation): boolean;
   /**
-   * Changes `attributes.object` in place, before system fields, strategy and validation. Called again after a lost race.
+   * Changes `attributes.object` in place, before system fields, strategy and validation. Called again after a lost race, with other
+   * attributes.
    * @throws ApiError to refuse, 403 as a rule
    */
   mutate?(attributes: AdmissionAttributes, context: AdmissionContext): void | Promise<void>;
+  /** Whether its {@link mutate} let somebody outside this server change the object: then all plugins are asked once more. */
+  changedByOthers?(attributes: AdmissionAttributes): boolean;
   /**
    * Checks the object that will be stored, after all validation has passed. Changes nothing.
    * @throws ApiError to refuse, 403 as a rule

@@ -3,6 +3,8 @@ import { createResourceCatalog } from '#api/resource-catalog.ts';
 import type { ResourceId } from '#api/resources.ts';
 import type { Strategy } from '../registry/strategy.ts';
 import { type RestKind, subresourceRows } from '../rest/exchange.ts';
+import { mutatingWebhookConfigurationKind } from './admissionregistration/mutatingwebhookconfiguration/strategy.ts';
+import { validatingWebhookConfigurationKind } from './admissionregistration/validatingwebhookconfiguration/strategy.ts';
 import { customResourceDefinitionKind } from './apiextensions/customresourcedefinition/strategy.ts';
 import { controllerRevisionKind } from './apps/controllerrevision/strategy.ts';
 import { daemonSetKind } from './apps/daemonset/strategy.ts';
@@ -72,6 +74,8 @@ const kinds = (deps: StrategyDeps): readonly BuiltInKind[] => [
   csiDriverKind,
   csiNodeKind,
   csiStorageCapacityKind,
+  mutatingWebhookConfigurationKind,
+  validatingWebhookConfigurationKind,
   customResourceDefinitionKind,
   daemonSetKind,
   deploymentKind,

@@ -7,6 +7,9 @@ import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Authorizer } from '../../authorization/authorization.ts';
 import type { AdmissionPlugin } from '../plugin.ts';
 import { isPluginEnabled, type PluginChoice } from '../plugin-names.ts';
+import { WebhookCaller } from '../webhooks/webhook-call.ts';
+import type { Versions } from '../webhooks/webhook-matching.ts';
+import { mutatingAdmissionWebhook, validatingAdmissionWebhook } from './admission-webhooks.ts';
 import { alwaysAdmit, alwaysDeny } from './always.ts';
 import { alwaysPullImages } from './always-pull-images.ts';
 import { certificateApproval, certificateSigning } from './certificate-signers.ts';
@@ -47,6 +50,10 @@ export interface AdmissionDeps {
   catalog?: ResourceCatalog | undefined;
   /** `--enable-admission-plugins`, `--disable-admission-plugins`. Default: those that are on by default. */
   choice?: PluginChoice | undefined;
+  /** Calls webhooks. Absent: one of its own. */
+  webhooks?: WebhookCaller | undefined;
+  /** Converts objects between versions, for webhooks whose rules name another one. */
+  convert?: Versions['convert'] | undefined;
 }
 
 const byDefault: PluginChoice = { enable: [], disable: [] };
@@ -63,7 +70,10 @@ export function allAdmissionPlugins({
   podSecurity: podSecurityOptions,
   authorizer,
   catalog,
+  webhooks: caller = new WebhookCaller(random),
+  convert,
 }: AdmissionDeps): AdmissionPlugin[] {
+  const versions = catalog === undefined || convert === undefined ? undefined : { catalog, convert };
   return [
     alwaysAdmit(),
     namespaceLifecycle(),
@@ -90,6 +100,8 @@ export function allAdmissionPlugins({
     podTopologyLabels(),
     nodeDeclaredFeatureValidator(),
     podResizeValidator(),
+    mutatingAdmissionWebhook({ authorizer, versions, caller }),
+    validatingAdmissionWebhook({ authorizer, versions, caller }),
     resourceQuota(),
     alwaysDeny(),
   ];

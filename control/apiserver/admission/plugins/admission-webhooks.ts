@@ -1,0 +1,186 @@
+/**
+ * MutatingAdmissionWebhook and ValidatingAdmissionWebhook: others are asked about a request, over HTTPS.
+ *
+ * Source: apiserver `pkg/admission/plugin/webhook/{mutating,validating}/dispatcher.go`.
+ */
+import { randomUUID } from 'node:crypto';
+import { decodeJson } from '#api/codec/json.ts';
+import { errorText } from '#api/error-text.ts';
+import { stringifyExact } from '#api/int64.ts';
+import type { JsonObject } from '#api/json.ts';
+import { type KubeObject, sameJson } from '#api/meta.ts';
+import { typeForKind } from '#api/schema/facts.ts';
+import { ApiError, internalError } from '#api/status.ts';
+import type {
+  MutatingWebhook,
+  MutatingWebhookConfiguration,
+  ValidatingWebhook,
+  ValidatingWebhookConfiguration,
+} from '#api/types.generated.ts';
+import { applyJsonPatch } from '../../patch/json-patch.ts';
+import { type AdmissionRequest, admissionRequest, type Shown, typed } from '../admission-request.ts';
+import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin } from '../plugin.ts';
+import { dryRunUnsupported, readVerdict, refusal, reviewOf, reviewVersion, type Verdict } from '../webhooks/review.ts';
+import { WebhookCallError, type WebhookCaller } from '../webhooks/webhook-call.ts';
+import { isExempt, type MatchDeps, shownTo } from '../webhooks/webhook-matching.ts';
+
+export interface WebhookDeps extends MatchDeps {
+  caller: WebhookCaller;
+}
+
+type Webhook = MutatingWebhook | ValidatingWebhook;
+
+/** Asks one webhook. @throws ApiError where it refuses, or gives no answer and its policy is to fail */
+async function ask(
+  webhook: Webhook,
+  isMutating: boolean,
+  shown: Shown,
+  attributes: AdmissionAttributes,
+  context: AdmissionContext,
+  { caller }: WebhookDeps,
+): Promise<{ verdict: Verdict; request: AdmissionRequest } | undefined> {
+  const { name, sideEffects, timeoutSeconds = 10, clientConfig, admissionReviewVersions } = webhook;
+  if (attributes.dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun') throw dryRunUnsupported(name);
+  try {
+    const version = reviewVersion(admissionReviewVersions);
+    const request = admissionRequest(attributes, shown, randomUUID());
+    const text = await caller.post(clientConfig, stringifyExact(reviewOf(version, request)), timeoutSeconds * 1000, context);
+    const verdict = readVerdict(text, version, request.uid, isMutating);
+    for (const warning of verdict.warnings) context.warn(warning);
+    if (!verdict.allowed) throw refusal(name, verdict);
+    return { verdict, request };
+  } catch (error) {
+    if (!(error instanceof WebhookCallError)) throw error;
+    if (webhook.failurePolicy === 'Ignore') return undefined;
+    const why =
+      error.message.startsWith('received ') || error.message.startsWith('could not ')
+        ? error.message
+        : `failed to call webhook: ${error.message}`;
+    throw internalError(`failed calling webhook ${JSON.stringify(name)}: ${why}`);
+  }
+}
+
+/** What one request has gone through, for the second round. */
+interface Round {
+  /** Whether a webhook has changed the object. */
+  hasChanged: boolean;
+  /** After the webhooks of the first round. */
+  output: string;
+  /** Webhooks that want to see what others changed after them. */
+  again: Set<string>;
+  /** The names of those to be asked in the second round. */
+  toAsk: Set<string>;
+}
+
+export function mutatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
+  const rounds = new WeakMap<AdmissionAttributes, Round>();
+  return {
+    name: 'MutatingAdmissionWebhook',
+    handles: () => true,
+    async mutate(attributes, context) {
+      if (isExempt(attributes)) return;
+      const configurations = (await context.list(
+        'mutatingwebhookconfigurations.admissionregistration.k8s.io',
+      )) as readonly MutatingWebhookConfiguration[];
+      if (configurations.length === 0) return;
+      const first = rounds.get(attributes);
+      const round: Round = first ?? { hasChanged: false, output: '', again: new Set(), toAsk: new Set() };
+      // Plugins of this server have changed the object since: then all that want to are asked.
+      if (first !== undefined && stringifyExact(attributes.object) !== first.output)
+        for (const uid of first.again) first.toAsk.add(uid);
+      for (const { metadata, webhooks = [] } of configurations) {
+        for (const webhook of webhooks) {
+          const uid = `${metadata.name}/${webhook.name}`;
+          if (first !== undefined && !first.toAsk.has(uid)) continue;
+          const shown = await shownTo(webhook, attributes, context, deps);
+          if (shown === undefined) continue;
+          const answer = await ask(webhook, true, shown, attributes, context, deps);
+          if (answer?.verdict.patch !== undefined && applyPatch(webhook, answer.verdict.patch, shown, attributes, deps)) {
+            round.hasChanged = true;
+            for (const earlier of round.again) round.toAsk.add(earlier);
+          }
+          if (webhook.reinvocationPolicy === 'IfNeeded') round.again.add(uid);
+        }
+      }
+      round.output = stringifyExact(attributes.object);
+      rounds.set(attributes, round);
+    },
+    changedByOthers: (attributes) => rounds.get(attributes)?.hasChanged === true,
+  };
+}
+
+/** Changes the object in place. @returns whether it is another one now @throws ApiError */
+function applyPatch(
+  webhook: MutatingWebhook,
+  patch: unknown,
+  shown: Shown,
+  attributes: AdmissionAttributes,
+  deps: WebhookDeps,
+): boolean {
+  const { object } = attributes;
+  if (Array.isArray(patch) && patch.length === 0) return false;
+  if (object === undefined)
+    throw internalError(
+      `admission webhook ${JSON.stringify(webhook.name)} attempted to modify the object, which is not supported for this operation`,
+    );
+  const before = shown.convert(object);
+  const after = patched(before, patch);
+  const result = shownBack(typed(after, shown.kind), shown, attributes, deps);
+  if (sameJson(result, object)) return false;
+  for (const key of Object.keys(object)) delete (object as unknown as Record<string, unknown>)[key];
+  Object.assign(object, result);
+  return true;
+}
+
+/** @throws ApiError 500 when the patch does not fit, or makes something that is no object of this kind */
+function patched(object: KubeObject, patch: unknown): KubeObject {
+  try {
+    const copy = JSON.parse(stringifyExact(object)) as JsonObject;
+    const result = applyJsonPatch(copy, patch as JsonObject);
+    const type = typeForKind(object.apiVersion, object.kind);
+    return (type === undefined ? result : decodeJson(stringifyExact(result), type, 'Ignore').object) as unknown as KubeObject;
+  } catch (error) {
+    if (error instanceof ApiError) throw internalError(error.message);
+    throw internalError(errorText(error));
+  }
+}
+
+/** The object in the version of the request again. */
+function shownBack(
+  object: KubeObject,
+  shown: Shown,
+  { resource, object: own }: AdmissionAttributes,
+  { versions }: WebhookDeps,
+): KubeObject {
+  const { group, version, plural } = shown.resource;
+  if (versions === undefined || (group === resource.group && version === resource.version)) return object;
+  const rows = versions.catalog.all();
+  const row = (wanted: typeof resource) =>
+    rows.find((one) => one.group === wanted.group && one.version === wanted.version && one.plural === wanted.plural);
+  const [from, to] = [row({ group, version, plural }), row(resource)];
+  if (from === undefined || to === undefined || own?.kind !== to.kind) return object;
+  return versions.convert(object, from, to);
+}
+
+export function validatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
+  return {
+    name: 'ValidatingAdmissionWebhook',
+    handles: () => true,
+    async validate(attributes, context) {
+      if (isExempt(attributes)) return;
+      const configurations = (await context.list(
+        'validatingwebhookconfigurations.admissionregistration.k8s.io',
+      )) as readonly ValidatingWebhookConfiguration[];
+      const calls: { webhook: ValidatingWebhook; shown: Shown }[] = [];
+      for (const { webhooks = [] } of configurations) {
+        for (const webhook of webhooks) {
+          const shown = await shownTo(webhook, attributes, context, deps);
+          if (shown !== undefined) calls.push({ webhook, shown });
+        }
+      }
+      // All are asked at the same time; where several refuse, the first of them is told.
+      const asked = calls.map(({ webhook, shown }) => ask(webhook, false, shown, attributes, context, deps));
+      for (const result of await Promise.allSettled(asked)) if (result.status === 'rejected') throw result.reason;
+    },
+  };
+}

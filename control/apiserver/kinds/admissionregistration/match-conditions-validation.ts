@@ -1,0 +1,33 @@
+/** What is wrong with match conditions. Source: kubernetes `pkg/apis/admissionregistration/validation/validation.go` (validateMatchConditions). */
+import { CelCompileError } from '#api/cel/source.ts';
+import { duplicate, type FieldError, invalidValue, required, tooMany } from '#api/field-error.ts';
+import { isQualifiedName } from '#api/names.ts';
+import type { MatchCondition } from '#api/types.generated.ts';
+import { compileMatchCondition } from '../../admission/webhooks/match-conditions.ts';
+
+const maxConditions = 64;
+
+export function validateMatchConditions(conditions: readonly Partial<MatchCondition>[], path: string): FieldError[] {
+  const errors = conditions.length > maxConditions ? [tooMany(path, conditions.length, maxConditions)] : [];
+  const names = new Set<string>();
+  for (const [index, { name = '', expression = '' }] of conditions.entries()) {
+    const at = `${path}[${index}]`;
+    errors.push(...validateExpression(expression.trim(), `${at}.expression`));
+    if (name === '') errors.push(required(`${at}.name`));
+    else errors.push(...isQualifiedName(name).map((text) => invalidValue(`${at}.name`, name, text)));
+    if (name !== '' && names.has(name)) errors.push(duplicate(`${at}.name`, name));
+    names.add(name);
+  }
+  return errors;
+}
+
+function validateExpression(expression: string, path: string): FieldError[] {
+  if (expression === '') return [required(path)];
+  try {
+    const { kind } = compileMatchCondition(expression).type;
+    return kind === 'bool' || kind === 'dyn' ? [] : [invalidValue(path, expression, 'must evaluate to bool')];
+  } catch (error) {
+    if (!(error instanceof CelCompileError)) throw error;
+    return [invalidValue(path, expression, `compilation failed: ${error.message}`)];
+  }
+}

@@ -1,0 +1,6 @@
+/** For `absent-parts.test.ts`: nearly every field that checks and defaults look at. */
+import { webhookSample } from '../webhook.testing.ts';
+
+export const samples = {
+  'validatingwebhookconfigurations.admissionregistration.k8s.io': { webhooks: [webhookSample] },
+};
