@@ -412,8 +412,9 @@ async function runClients(
 
 function schedulerOptions(configuration: SchedulerConfiguration | undefined): SchedulerOptions {
   if (configuration === undefined) return {};
-  const { profiles, percentageOfNodesToScore, podInitialBackoffMs, podMaxBackoffMs } = configuration;
+  const { profiles, percentageOfNodesToScore, podInitialBackoffMs, podMaxBackoffMs, extenders } = configuration;
   return {
+    extenders,
     profiles: profiles.map(createProfile),
     percentageOfNodesToScore,
     queue: { initialBackoffMs: podInitialBackoffMs, maxBackoffMs: podMaxBackoffMs },

@@ -37,6 +37,7 @@ export class SchedulerCache {
   readonly #placed = new Map<string, Placed>();
   /** UIDs of pods on nodes that are not known yet. */
   readonly #homeless = new Map<string, Set<string>>();
+  #assumed = 0;
   readonly #infos = new Map<string, NodeInfo>();
   /** The infos in order. Made again when nodes have come or gone, and otherwise changed in place. */
   #list: NodeInfo[] = [];
@@ -97,6 +98,7 @@ export class SchedulerCache {
     const placed = this.#placed.get(uid);
     if (placed === undefined) return undefined;
     this.#placed.delete(uid);
+    if (placed.assumed) this.#assumed--;
     const info = this.#infos.get(placed.node);
     if (info === undefined) {
       const waiting = this.#homeless.get(placed.node);
@@ -121,6 +123,11 @@ export class SchedulerCache {
 
   isAssumed(uid: string): boolean {
     return this.#placed.get(uid)?.assumed === true;
+  }
+
+  /** How much there is of what, as metrics name it. */
+  sizes(): { nodes: number; pods: number; assumed_pods: number } {
+    return { nodes: this.#infos.size, pods: this.#placed.size, assumed_pods: this.#assumed };
   }
 
   /** A node as it is now. */
@@ -174,12 +181,14 @@ export class SchedulerCache {
     hostPorts(placed.pod);
     const before = this.#placed.get(uid);
     if (before?.node === placed.node && weighsAlike(before.pod, placed.pod)) {
+      this.#assumed += Number(placed.assumed) - Number(before.assumed);
       this.#placed.set(uid, placed);
       this.#swap(before.pod, placed);
       return;
     }
     this.removePod(uid);
     this.#placed.set(uid, placed);
+    if (placed.assumed) this.#assumed++;
     const info = this.#infos.get(placed.node);
     if (info === undefined) {
       this.#homeless.getOrInsertComputed(placed.node, () => new Set()).add(uid);

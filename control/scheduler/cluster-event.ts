@@ -39,6 +39,51 @@ export type QueueingHint = { readonly [Kind in ClusterEvent['kind']]?: (event: E
 /** An event of this kind. */
 export type EventOf<Kind extends ClusterEvent['kind']> = Extract<ClusterEvent, { kind: Kind }>;
 
+const nodeActions: Readonly<Record<NodeChange, string>> = {
+  labels: 'UpdateNodeLabel',
+  taints: 'UpdateNodeTaint',
+  unschedulable: 'UpdateNodeTaint',
+  allocatable: 'UpdateNodeAllocatable',
+};
+
+/** The event as metrics name it. Source: upstream's ClusterEvent.Label. */
+export function eventLabel(event: ClusterEvent): string {
+  switch (event.kind) {
+    case 'nodeAdded':
+      return 'NodeAdd';
+    case 'nodeUpdated': {
+      const [first] = event.changes;
+      return `Node${first === undefined || event.changes.size > 1 ? 'Update' : nodeActions[first]}`;
+    }
+    case 'nodeDeleted':
+      return 'NodeDelete';
+    case 'assignedPodChanged':
+      return event.previous === undefined ? 'AssignedPodAdd' : 'AssignedPodUpdatePodLabel';
+    case 'resourcesFreed':
+      return 'AssignedPodDelete';
+    case 'namespaceChanged':
+      return 'NamespaceUpdate';
+    case 'podChanged':
+      return 'PodUpdate';
+    case 'volumeDetached':
+      return 'VolumeAttachmentDelete';
+    case 'csiDriverUpdated':
+      return 'CSIDriverUpdate';
+    case 'volumeChanged':
+      return `PersistentVolume${addOrUpdate(event)}`;
+    case 'claimChanged':
+      return `PersistentVolumeClaim${addOrUpdate(event)}`;
+    case 'storageClassChanged':
+      return `StorageClass${addOrUpdate(event)}`;
+    case 'csiNodeChanged':
+      return `CSINode${addOrUpdate(event)}`;
+    case 'storageCapacityChanged':
+      return `CSIStorageCapacity${addOrUpdate(event)}`;
+  }
+}
+
+const addOrUpdate = ({ previous }: { previous?: object }): string => (previous === undefined ? 'Add' : 'Update');
+
 /** A property of a node that filters read. */
 export type NodeChange = 'labels' | 'taints' | 'unschedulable' | 'allocatable';
 

@@ -57,6 +57,8 @@ export interface Choice {
 export interface Plugins {
   filters: readonly FilterPlugin[];
   scores: readonly ScorePlugin[];
+  /** Whether one node that fits is as good as any. Default: when there are no scores. */
+  findOne?: boolean;
 }
 
 /** How many nodes are looked at before the best of those found is taken, and where the search begins. */
@@ -108,7 +110,7 @@ export function findNodes(
   pod: Pod,
   snapshot: Snapshot,
   nominations: Nominations,
-  { filters, scores }: Plugins,
+  { filters, scores, findOne = scores.length === 0 }: Plugins,
   search: NodeSearch,
 ): Found {
   const prepared = prepareFilters(pod, snapshot, filters);
@@ -125,7 +127,7 @@ export function findNodes(
   if (nominated !== undefined && check(nominated)) return { feasible: [nominated], rejections };
   const nodes = onlyNodes === undefined ? snapshot.nodes : [...onlyNodes.names].flatMap((name) => snapshot.node(name) ?? []);
   // Without scores, the first node that fits is as good as any.
-  const wanted = scores.length === 0 ? 1 : nodesToFind(search.percentageOfNodesToScore, nodes.length);
+  const wanted = findOne ? 1 : nodesToFind(search.percentageOfNodesToScore, nodes.length);
   const feasible = walk(nodes, search.start, wanted, (info) => !rejections.has(info.name) && check(info));
   const { length } = snapshot.nodes;
   if (length > 0) search.start = (search.start + feasible.length + rejections.size) % length;

@@ -43,10 +43,12 @@ export type PreemptionPlan =
   /** `message` has no leading `preemption: `. `clearNomination`: the pod's former nomination is obsolete. */
   | { kind: 'none'; message: string; clearNomination: boolean };
 
-interface Candidate {
+/** A node, and who would have to go there. */
+export interface Candidate {
   node: string;
   /** Sorted by importance, the most important first. */
   victims: readonly Pod[];
+  /** Evictions that break a disruption budget. */
   violations: number;
 }
 
@@ -56,6 +58,18 @@ const noVictims = rejectionOf(plugin, false, 'No preemption victims found for in
 
 /** Chooses the node on which evictions do the least harm, and the fewest pods to evict there. */
 export function planPreemption(input: PreemptionInput): PreemptionPlan {
+  const found = findCandidates(input);
+  return 'kind' in found ? found : chooseCandidate(found, input);
+}
+
+/** The nodes on which evictions help, and why others do not. */
+export interface FoundCandidates {
+  readonly candidates: readonly Candidate[];
+  readonly rejections: readonly Rejection[];
+}
+
+/** Looks for nodes on which evictions help; or why the pod evicts nobody. */
+export function findCandidates(input: PreemptionInput): FoundCandidates | PreemptionPlan {
   const ineligible = ineligibilityReason(input);
   if (ineligible !== undefined) return { kind: 'none', message: ineligible, clearNomination: false };
   const candidates: Candidate[] = [];
@@ -74,6 +88,11 @@ export function planPreemption(input: PreemptionInput): PreemptionPlan {
     else rejections.push(found);
     if (candidates.length >= maxCandidates) break;
   }
+  return { candidates, rejections };
+}
+
+/** The candidate that does the least harm. */
+export function chooseCandidate({ candidates, rejections }: FoundCandidates, input: PreemptionInput): PreemptionPlan {
   const chosen = leastHarmful(candidates, input.nowMs);
   if (chosen !== undefined) return { kind: 'evict', node: chosen.node, victims: chosen.victims };
   return {

@@ -14,7 +14,7 @@
 import { sameJson } from '#api/meta.ts';
 import type { Pod } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
-import type { ClusterEvent } from './cluster-event.ts';
+import { type ClusterEvent, eventLabel } from './cluster-event.ts';
 import { Heap } from './heap.ts';
 import { podPriority } from './node-info.ts';
 import { concerns, mayHelp } from './queueing-hints.ts';
@@ -34,6 +34,8 @@ export interface QueuedPod {
   readonly attempts: number;
   /** When the first attempt began, on the monotonic clock. */
   readonly firstAttemptMs: number;
+  /** Whether this attempt was begun only because the pod had waited too long, and no event had come that might help it. */
+  readonly wasFlushed: boolean;
 }
 
 interface Entry {
@@ -45,6 +47,7 @@ interface Entry {
   priority: number;
   attempts: number;
   firstAttemptMs: number;
+  wasFlushed: boolean;
   rejections: number;
   errorsInARow: number;
   rejectedBy: ReadonlySet<string>;
@@ -67,6 +70,7 @@ export type QueueLengths = Record<Place['kind'], number>;
 export type IncomingListener = (queue: 'active' | 'backoff' | 'unschedulable' | 'gated', event: string) => void;
 
 const flushPeriodMs = 30_000;
+const unschedulableTimeout = 'UnschedulableTimeout';
 /** The key of pods that no plugin rejected. */
 const nobody = '';
 
@@ -155,7 +159,8 @@ export class SchedulingQueue {
       if (entry !== undefined) {
         this.#move(entry, { kind: 'inFlight', eventsFrom: this.#firstEvent + this.#events.length });
         if (entry.attempts++ === 0) entry.firstAttemptMs = this.#clock.monotonic();
-        return { pod: entry.pod, attempts: entry.attempts, firstAttemptMs: entry.firstAttemptMs };
+        const { pod, attempts, firstAttemptMs, wasFlushed } = entry;
+        return { pod, attempts, firstAttemptMs, wasFlushed };
       }
       await new Promise<void>((resolve) => {
         const finish = (): void => {
@@ -217,8 +222,31 @@ export class SchedulingQueue {
     for (const [plugin, entries] of this.#rejectedBy) {
       if (plugin !== nobody && !concerns(event.kind, plugin)) continue;
       for (const entry of entries)
-        if (entry.place.kind === 'unschedulable' && mayHelp(event, entry.pod, entry.rejectedBy)) this.#retry(entry, event.kind);
+        if (entry.place.kind === 'unschedulable' && mayHelp(event, entry.pod, entry.rejectedBy))
+          this.#retry(entry, eventLabel(event));
     }
+  }
+
+  /** The pods that wait because of a plugin, by plugin and then by the name of their scheduler. */
+  rejections(): Map<string, Map<string, number>> {
+    const counts = new Map<string, Map<string, number>>();
+    for (const [plugin, entries] of this.#rejectedBy) {
+      if (plugin === nobody) continue;
+      const byScheduler = new Map<string, number>();
+      for (const { pod } of entries) {
+        const name = pod.spec.schedulerName ?? 'default-scheduler';
+        byScheduler.set(name, (byScheduler.get(name) ?? 0) + 1);
+      }
+      counts.set(plugin, byScheduler);
+    }
+    return counts;
+  }
+
+  /** The number of events that are kept for pods in flight, by their names in metrics. */
+  keptEvents(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const event of this.#events) counts.set(eventLabel(event), (counts.get(eventLabel(event)) ?? 0) + 1);
+    return counts;
   }
 
   lengths(): QueueLengths {
@@ -246,6 +274,7 @@ export class SchedulingQueue {
       priority: podPriority(pod),
       attempts: 0,
       firstAttemptMs: 0,
+      wasFlushed: false,
       rejections: 0,
       errorsInARow: 0,
       rejectedBy: new Set(),
@@ -257,6 +286,7 @@ export class SchedulingQueue {
   }
 
   #retry(entry: Entry, event: string): void {
+    entry.wasFlushed = event === unschedulableTimeout;
     const untilMs = entry.sinceMs + this.#backoffMs(entry.rejections);
     const isOver = untilMs <= this.#clock.monotonic();
     this.#move(entry, isOver ? { kind: 'active' } : { kind: 'backoff', untilMs, afterError: false }, event);
@@ -360,7 +390,7 @@ export class SchedulingQueue {
     }
     for (const entry of this.#unschedulable) {
       if (entry.sinceMs + this.#maxUnschedulableMs > now) break;
-      this.#retry(entry, 'UnschedulableTimeout');
+      this.#retry(entry, unschedulableTimeout);
     }
     this.#arm();
   }

@@ -396,6 +396,15 @@ describe('createScheduler', () => {
         'scheduler_queue_incoming_pods_total{queue="gated",event="PodAdd"} 1',
         'scheduler_preemption_attempts_total 1',
         'scheduler_preemption_victims_sum 1',
+        'scheduler_preemption_goroutines_execution_total{result="success"} 1',
+        'scheduler_queue_incoming_pods_total{queue="backoff",event="AssignedPodDelete"} 2',
+        'scheduler_scheduling_algorithm_duration_seconds_count 1',
+        'scheduler_pod_scheduling_sli_duration_seconds_count{attempts="2"} 1',
+        'scheduler_unschedulable_pods{plugin="NodeResourcesFit",profile="default-scheduler"} 1',
+        'scheduler_cache_size{type="nodes"} 1',
+        'scheduler_cache_size{type="pods"} 1',
+        'scheduler_cache_size{type="assumed_pods"} 0',
+        'scheduler_goroutines{operation="binding"} 0',
       ])
         assert.ok(lines.includes(line), `${line}, in:\n${lines.filter((one) => !one.startsWith('#')).join('\n')}`);
     }));

@@ -20,18 +20,28 @@ import type { Clock } from '#client/clock.ts';
 import type { EventRecorder, FlushingEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { LeftOutReporter } from '#client/left-out.ts';
+import { chooseNodeAsking, preemptionAsking } from './ask-extenders.ts';
 import { SchedulerCache } from './cache.ts';
 import { nodeChanges } from './cluster-event.ts';
+import type { ExtenderConfiguration } from './config/extenders.ts';
 import { defaultProfile, type Profile } from './config/profile.ts';
 import { type Choice, chooseNode, type NodeSearch } from './decide.ts';
 import { createDecisionLog, type Decision, type Outcome } from './decision-log.ts';
+import { Extender } from './extender.ts';
 import { ChangeGuard, nodeProblems, podProblems } from './left-out-parts.ts';
 import { fitErrorMessage, noNodesMessage, truncateNote } from './messages.ts';
 import { type AttemptResult, SchedulerMetrics } from './metrics.ts';
 import { podKey, podPriority } from './node-info.ts';
 import { NominationBook } from './nominations.ts';
 import { createPodStatusWriter } from './pod-status-writer.ts';
-import { candidatesToFind, type PreemptionPlan, planPreemption } from './preemption.ts';
+import {
+  candidatesToFind,
+  chooseCandidate,
+  findCandidates,
+  type PreemptionInput,
+  type PreemptionPlan,
+  planPreemption,
+} from './preemption.ts';
 import { type QueuedPod, type QueueLengths, type QueueOptions, SchedulingQueue } from './queue.ts';
 import { podResources } from './resources.ts';
 import { type Remedy, smallestChanges } from './smallest-change.ts';
@@ -61,6 +71,8 @@ export interface SchedulerOptions {
   /** Of profiles that say nothing else; 0: fewer for larger clusters. Default 0. */
   percentageOfNodesToScore?: number;
   queue?: QueueOptions;
+  /** Services that have a say, in the order in which they are asked. */
+  extenders?: readonly ExtenderConfiguration[];
   /** How many decisions {@link Scheduler.decisions} keeps. Default 1000. */
   rememberedDecisions?: number;
 }
@@ -99,7 +111,13 @@ const noClaims = 'no new claims to deallocate';
 export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions = {}): Scheduler {
   const { client, informers, clock, random, log, events } = deps;
   const profiles = new Map((options.profiles ?? [defaultProfile()]).map((profile) => [profile.schedulerName, profile]));
-  const metrics = new SchedulerMetrics(() => queue.lengths());
+  const metrics = new SchedulerMetrics({
+    lengths: () => queue.lengths(),
+    rejections: () => queue.rejections(),
+    keptEvents: () => queue.keptEvents(),
+    cacheSizes: () => cache.sizes(),
+    bindings: () => cache.sizes().assumed_pods,
+  });
   const queue = new SchedulingQueue(clock, options.queue, (part, event) => metrics.came(part, event));
   const nominations = new NominationBook();
   const decisions = createDecisionLog({ decisions: options.rememberedDecisions ?? 1000 });
@@ -108,6 +126,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   /** Not limited: a provisioner may take minutes for the volumes of many pods, and other pods have to be placed meanwhile. */
   const waitingForVolumes = new Set<Promise<void>>();
   const stopping = new AbortController();
+  const extenders = (options.extenders ?? []).map((one) => new Extender(one, stopping.signal));
   const guard = new ChangeGuard(deps.leftOut);
 
   const pods = informers.informer('pods');
@@ -253,20 +272,24 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     among.add(tracked);
   }
 
-  function scheduleOne({ pod, attempts }: QueuedPod): void {
+  /** @returns what is still being decided: extenders are being asked */
+  function scheduleOne({ pod, attempts, firstAttemptMs, wasFlushed }: QueuedPod): Promise<void> | undefined {
     const { uid } = pod.metadata;
     if (pod.metadata.deletionTimestamp !== undefined) {
       queue.done(uid);
       events.event(pod, 'Warning', 'FailedScheduling', `skip schedule deleting pod: ${podKey(pod)}`);
-      return;
+      return undefined;
     }
     const profile = profileOf(pod);
     // Pods of other schedulers do not come into the queue, and the name of a pod's scheduler cannot be changed.
-    if (profile === undefined) return queue.done(uid);
+    if (profile === undefined) {
+      queue.done(uid);
+      return undefined;
+    }
     const startMs = clock.monotonic();
     const ended = (result: AttemptResult): void => {
       metrics.attempted(result, profile.schedulerName, (clock.monotonic() - startMs) / 1000);
-      if (result === 'scheduled') metrics.bound(attempts);
+      if (result === 'scheduled') metrics.bound(attempts, (clock.monotonic() - firstAttemptMs) / 1000, wasFlushed);
     };
     const remember = (outcome: Outcome, choice?: Choice): void => {
       const { namespace = '', name } = pod.metadata;
@@ -274,20 +297,36 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       // An attempt that found a node ends with the binding.
       if (outcome.kind !== 'scheduled') ended(outcome.kind);
     };
-    try {
-      const seen = cache.snapshot();
-      if (seen.nodes.length === 0) return unschedulable(pod, noNodesMessage, new Set(), remember);
-      search.percentageOfNodesToScore = profile.percentageOfNodesToScore ?? options.percentageOfNodesToScore ?? 0;
-      const choice = chooseNode(pod, seen, nominations.byNode(), profile, random, search);
-      if (choice.node !== undefined)
-        return placeOn(pod, choice.node, profile, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice), ended);
-      tryPreemption(pod, profile, choice, seen, remember);
-    } catch (error) {
+    const failed = (error: unknown): void => {
       const message = errorText(error);
       log.error({ pod: podKey(pod), error: message }, 'Error scheduling pod; retrying');
       remember({ kind: 'error', message });
       queue.failed(uid);
       start(reportFailure(pod, 'SchedulerError', message, undefined));
+    };
+    const seen = cache.snapshot();
+    const follow = (choice: Choice): Promise<void> | undefined => {
+      if (choice.node !== undefined) metrics.decided((clock.monotonic() - startMs) / 1000);
+      if (choice.node !== undefined)
+        placeOn(pod, choice.node, profile, () => remember({ kind: 'scheduled', node: choice.node ?? '' }, choice), ended);
+      else return tryPreemption(pod, profile, choice, seen, remember, asked);
+      return undefined;
+    };
+    const asked = extenders.filter((one) => one.isInterested(pod));
+    try {
+      if (seen.nodes.length === 0) {
+        unschedulable(pod, noNodesMessage, new Set(), remember);
+        return undefined;
+      }
+      search.percentageOfNodesToScore = profile.percentageOfNodesToScore ?? options.percentageOfNodesToScore ?? 0;
+      const deciding =
+        asked.length === 0
+          ? follow(chooseNode(pod, seen, nominations.byNode(), profile, random, search))
+          : chooseNodeAsking(asked, pod, seen, nominations.byNode(), profile, random, search, log).then(follow);
+      return deciding?.catch(failed);
+    } catch (error) {
+      failed(error);
+      return undefined;
     }
   }
 
@@ -313,6 +352,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     try {
       await volumes.bind(timeoutMs, stopping.signal);
     } catch (error) {
+      metrics.volumesFailed('bind');
       return bindingFailed(pod, node, `running PreBind plugin "VolumeBinding": ${errorText(error)}`, ended);
     }
     await bind(pod, node, ended);
@@ -330,15 +370,23 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
 
   async function bind(pod: Pod, node: string, ended: (result: AttemptResult) => void): Promise<void> {
     const { uid, name, namespace } = pod.metadata;
+    const binder = extenders.find((one) => one.binds && one.isInterested(pod));
     try {
-      await client.bind({
-        apiVersion: 'v1',
-        kind: 'Binding',
-        metadata: { name, namespace, uid },
-        target: { kind: 'Node', name: node },
-      });
+      if (binder === undefined)
+        await client.bind({
+          apiVersion: 'v1',
+          kind: 'Binding',
+          metadata: { name, namespace, uid },
+          target: { kind: 'Node', name: node },
+        });
+      else await binder.bind(pod, node);
     } catch (error) {
-      return bindingFailed(pod, node, `running Bind plugin "DefaultBinder": ${errorText(error)}`, ended);
+      return bindingFailed(
+        pod,
+        node,
+        binder === undefined ? `running Bind plugin "DefaultBinder": ${errorText(error)}` : errorText(error),
+        ended,
+      );
     }
     queue.done(uid);
     ended('scheduled');
@@ -355,28 +403,40 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     start(reportFailure(pod, 'Unschedulable', message, ''));
   }
 
-  function tryPreemption(pod: Pod, profile: Profile, choice: Choice, seen: Snapshot, remember: Remember): void {
+  function tryPreemption(
+    pod: Pod,
+    profile: Profile,
+    choice: Choice,
+    seen: Snapshot,
+    remember: Remember,
+    asked: readonly Extender[],
+  ): Promise<void> | undefined {
+    if (profile.preemption === undefined) {
+      notPlaced(pod, undefined, choice, seen, remember);
+      return undefined;
+    }
+    const { minPercentage, minAbsolute } = profile.preemption;
+    const input: PreemptionInput = {
+      pod,
+      snapshot: seen,
+      verdicts: Array.from(choice.rejections, ([node, rejection]) => ({ node, rejection })),
+      nominations: nominations.byNode(),
+      filters: profile.filters,
+      budgets,
+      nowMs: clock.now(),
+      search: { maxCandidates: candidatesToFind(seen.nodes.length, minPercentage, minAbsolute), start: random() },
+    };
+    const found = asked.length === 0 ? planPreemption(input) : findCandidates(input);
+    if ('kind' in found) notPlaced(pod, found, choice, seen, remember);
+    else
+      return preemptionAsking(asked, pod, found.candidates, seen, log).then((candidates) =>
+        notPlaced(pod, chooseCandidate({ ...found, candidates }, input), choice, seen, remember),
+      );
+    return undefined;
+  }
+
+  function notPlaced(pod: Pod, plan: PreemptionPlan | undefined, choice: Choice, seen: Snapshot, remember: Remember): void {
     const { refusal, rejectedBy } = choice;
-    const plan =
-      profile.preemption === undefined
-        ? undefined
-        : planPreemption({
-            pod,
-            snapshot: seen,
-            verdicts: Array.from(choice.rejections, ([node, rejection]) => ({ node, rejection })),
-            nominations: nominations.byNode(),
-            filters: profile.filters,
-            budgets,
-            nowMs: clock.now(),
-            search: {
-              maxCandidates: candidatesToFind(
-                seen.nodes.length,
-                profile.preemption.minPercentage,
-                profile.preemption.minAbsolute,
-              ),
-              start: random(),
-            },
-          });
     const afterwards = plan?.kind === 'evict' ? [] : [noClaims, ...(plan === undefined ? [] : [`preemption: ${plan.message}`])];
     const message = fitErrorMessage({
       nodeCount: seen.nodes.length,
@@ -409,6 +469,8 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     const { uid } = pod.metadata;
     nominations.set(pod, node);
     metrics.preempted(victims.length);
+    const startMs = clock.monotonic();
+    const evicted = (result: 'success' | 'error'): void => metrics.evicted(result, (clock.monotonic() - startMs) / 1000);
     try {
       // Pods of lower priority that are nominated to the node may not fit there any more, so they are tried again on all nodes.
       for (const other of nominations.below(node, podPriority(pod))) {
@@ -416,8 +478,10 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
         await status.clearNomination(other);
       }
       await Promise.all(victims.map((victim) => evict(victim, pod, node)));
+      evicted('success');
       queue.rejected(uid, rejectedBy);
     } catch (error) {
+      evicted('error');
       log.error({ pod: podKey(pod), node, err: error }, 'Error occurred during preemption');
       queue.failed(uid);
     }
@@ -459,10 +523,13 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       );
       if (!ready || signal.aborted) return;
       const unsubscribe = subscribe();
+      const end = (): void => stopping.abort();
+      signal.addEventListener('abort', end, { once: true });
       for (let decided = 1, turnStartMs = clock.monotonic(); ; decided++) {
         const next = await queue.pop(signal);
         if (next === undefined) break;
-        scheduleOne(next);
+        const deciding = scheduleOne(next);
+        if (deciding !== undefined) await deciding;
         if (decided % decisionsPerTurn === 0 || clock.monotonic() - turnStartMs > turnMs) {
           await macrotask();
           turnStartMs = clock.monotonic();

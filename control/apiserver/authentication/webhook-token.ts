@@ -7,6 +7,7 @@ import { errorText } from '#api/error-text.ts';
 import type { TokenReview } from '#api/types.generated.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import type { HttpTransportOptions } from '#client/http-transport.ts';
+import { askOutside, OutsideError, type OutsideRequest } from '#client/outside-request.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import {
   type Authenticated,
@@ -15,7 +16,6 @@ import {
   type TokenAuthenticator,
   type TokenContext,
 } from './authenticator.ts';
-import { askOutside, OutsideError, type OutsideRequest } from './outside-request.ts';
 
 export interface WebhookOptions {
   /** Of the kubeconfig file: the URL is where the review goes, path and all. */

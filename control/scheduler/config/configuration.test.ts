@@ -54,14 +54,28 @@ describe('parseConfiguration', () => {
       `${head}profiles: [{pluginConfig: [{name: PodTopologySpread, args: {defaultConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]}}]}]`,
       'profiles[0].pluginConfig[0].args.defaultingType: Invalid value: "System": when .defaultConstraints are not empty',
     ],
-    [`${head}extenders: [{urlPrefix: http://x}]`, 'extenders: Forbidden: this scheduler asks no extenders yet'],
+    [
+      `${head}extenders: [{urlPrefix: http://x, prioritizeVerb: p}]`,
+      'extenders[0].weight: Invalid value: 0: must have a positive weight applied to it',
+    ],
+    [
+      `${head}extenders: [{bindVerb: b}, {bindVerb: b}]`,
+      'extenders: Invalid value: "found 2 extenders implementing bind": only one extender can implement bind',
+    ],
+    [
+      `${head}extenders: [{managedResources: [{name: cpu}, {name: a.b/c}, {name: a.b/c}]}]`,
+      'extenders[0].managedResources[0].name: Invalid value: "cpu": is an invalid extended resource name, ' +
+        'extenders[0].managedResources[2].name: Invalid value: "a.b/c": duplicate extender managed resource name',
+    ],
+    [`${head}extenders: [{urlPrefx: http://x}]`, 'strict decoding error: unknown field "extenders[0].urlPrefx"'],
+    [`${head}extenders: [{httpTimeout: soon}]`, 'extenders[0].httpTimeout: Invalid value: "soon": time: invalid duration "soon"'],
   ];
   for (const [text, message] of errors)
     it(`says: ${String(message)}`, () => assert.throws(() => parseConfiguration(text), { message }));
 
   it('completes what is not written', () => {
     const { profiles, ...rest } = parseConfiguration(head);
-    assert.deepEqual(rest, { percentageOfNodesToScore: 0, podInitialBackoffMs: 1000, podMaxBackoffMs: 10_000 });
+    assert.deepEqual(rest, { percentageOfNodesToScore: 0, podInitialBackoffMs: 1000, podMaxBackoffMs: 10_000, extenders: [] });
     assert.deepEqual(
       profiles.map(({ schedulerName }) => schedulerName),
       ['default-scheduler'],

@@ -2,10 +2,19 @@
  * KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): read strictly, completed and checked as upstream does. Pure.
  * Source: upstream `pkg/scheduler/apis/config` (v1/defaults.go, validation).
  */
+import { readFileSync } from 'node:fs';
 import { parseYaml } from '#api/codec/yaml.ts';
 import { type Shape, shapeProblems } from '#api/config-shape.ts';
-import { duplicate, type FieldError, forbiddenField, invalidValue, required } from '#api/field-error.ts';
+import { duplicate, type FieldError, invalidValue, required } from '#api/field-error.ts';
 import type { JsonValue } from '#api/json.ts';
+import {
+  completeExtender,
+  type ExtenderConfiguration,
+  extenderProblems,
+  extenderShape,
+  leftToExtenders,
+  type WrittenExtender,
+} from './extenders.ts';
 import { pluginArgsProblems, pluginArgsShapes } from './plugin-args.ts';
 
 /** A plugin of an extension point. */
@@ -35,6 +44,7 @@ export interface SchedulerConfiguration {
   percentageOfNodesToScore: number;
   podInitialBackoffMs: number;
   podMaxBackoffMs: number;
+  extenders: readonly ExtenderConfiguration[];
 }
 
 /** The configuration cannot be used. */
@@ -77,7 +87,7 @@ const shape: Shape = {
     podInitialBackoffSeconds: 'number',
     podMaxBackoffSeconds: 'number',
     delayCacheUntilActive: 'boolean',
-    extenders: { list: 'any' },
+    extenders: { list: extenderShape },
     profiles: {
       list: {
         fields: {
@@ -98,7 +108,7 @@ interface Written {
   percentageOfNodesToScore?: number;
   podInitialBackoffSeconds?: number;
   podMaxBackoffSeconds?: number;
-  extenders?: JsonValue[];
+  extenders?: WrittenExtender[];
   profiles?: WrittenProfile[];
 }
 
@@ -109,8 +119,11 @@ interface WrittenProfile {
   pluginConfig?: { name?: string; args?: JsonValue }[];
 }
 
-/** Reads a configuration file. @throws ConfigurationError with all that is wrong with it */
-export function parseConfiguration(text: string): SchedulerConfiguration {
+/** Reads a configuration file. @param readFile reads the files that it names @throws ConfigurationError with all that is wrong with it */
+export function parseConfiguration(
+  text: string,
+  readFile: (path: string) => string = (path) => readFileSync(path, 'utf8'),
+): SchedulerConfiguration {
   const { value, problems: duplicates } = parseYaml(text);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigurationError('the configuration is no object');
@@ -129,8 +142,11 @@ export function parseConfiguration(text: string): SchedulerConfiguration {
   if (strict.length > 0) throw new ConfigurationError(`strict decoding error: ${strict.join(', ')}`);
   const problems = [...problemsOf(written), ...profilesProblems(profiles)];
   if (problems.length > 0) throw new ConfigurationError(problems.map(({ field, message }) => `${field}: ${message}`).join(', '));
+  const { extenders = [] } = written;
+  const ignored = leftToExtenders(extenders);
   return {
-    profiles: profiles.map((profile) => complete(profile)),
+    extenders: extenders.map((one) => completeExtender(one, readFile)),
+    profiles: profiles.map((profile) => leaveOut(ignored, complete(profile))),
     percentageOfNodesToScore: written.percentageOfNodesToScore ?? 0,
     podInitialBackoffMs: (written.podInitialBackoffSeconds ?? 1) * 1000,
     podMaxBackoffMs: (written.podMaxBackoffSeconds ?? 10) * 1000,
@@ -148,6 +164,18 @@ function complete({ schedulerName, percentageOfNodesToScore, plugins, pluginConf
   };
 }
 
+/** Has the filter NodeResourcesFit ignore these resources. */
+function leaveOut(ignoredResources: readonly string[], profile: ProfileConfiguration): ProfileConfiguration {
+  if (ignoredResources.length === 0) return profile;
+  const fit = 'NodeResourcesFit';
+  const args = profile.pluginArgs.get(fit);
+  const own = typeof args === 'object' && args !== null && !Array.isArray(args) ? args : {};
+  return {
+    ...profile,
+    pluginArgs: new Map([...profile.pluginArgs, [fit, { ...own, ignoredResources: [...ignoredResources] }]]),
+  };
+}
+
 function problemsOf(written: Written): FieldError[] {
   const { parallelism = 16, podInitialBackoffSeconds: initial = 1, podMaxBackoffSeconds: max = 10, extenders = [] } = written;
   const errors: FieldError[] = [];
@@ -156,9 +184,7 @@ function problemsOf(written: Written): FieldError[] {
   if (initial <= 0) errors.push(invalidValue('podInitialBackoffSeconds', initial, 'must be greater than 0'));
   if (max < initial)
     errors.push(invalidValue('podMaxBackoffSeconds', max, 'must be greater than or equal to PodInitialBackoffSeconds'));
-  // Rather no scheduler than one that silently does not ask.
-  if (extenders.length > 0) errors.push(forbiddenField('extenders', 'this scheduler asks no extenders yet'));
-  return errors;
+  return [...errors, ...extenderProblems(extenders)];
 }
 
 const percentageProblems = (field: string, value: number | undefined): FieldError[] =>

@@ -7,8 +7,8 @@
 import { type CryptoKey, importJWK, type JWK } from 'jose';
 import { errorText } from '#api/error-text.ts';
 import { type Clock, sleep } from '#client/clock.ts';
+import { askOutside } from '#client/outside-request.ts';
 import type { ServerLog } from '../../serving/server-log.ts';
-import { askOutside } from '../outside-request.ts';
 import type { JwtIssuer } from './jwt-issuer.ts';
 
 /** How long until an issuer that did not answer is asked again, and the least time between two looks for new keys. */

@@ -1,6 +1,6 @@
 /**
- * One request to a server that authentication depends on (an OIDC issuer, a webhook): whatever it answers, and however slowly, it costs
- * little here.
+ * One request to a server that a decision depends on (an OIDC issuer, a webhook, an extender of the scheduler): whatever it answers, and however
+ * slowly, it costs little here.
  */
 import http from 'node:http';
 import https from 'node:https';
@@ -32,10 +32,9 @@ export interface OutsideRequest {
   /** Until the last byte of the answer. Default: 30 s, upstream's. */
   timeoutMs?: number;
   signal?: AbortSignal;
+  /** Of the answer's body. Default 1 MiB. */
+  maxBytes?: number;
 }
-
-/** More is no answer to anything that is asked here. */
-const maxBytes = 1 << 20;
 
 /** The body of an answer with a status in the 200s. @throws OutsideError */
 export async function askOutside(request: OutsideRequest): Promise<string> {
@@ -48,6 +47,7 @@ export async function askOutside(request: OutsideRequest): Promise<string> {
 
 function exchange(request: OutsideRequest, signal: AbortSignal): Promise<{ status: number; body: string }> {
   const { url, method = 'GET', headers = {}, body, ca, cert, key, tlsServerName: servername, insecureSkipTlsVerify } = request;
+  const { maxBytes = 1 << 20 } = request;
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
   const fail = (error: unknown): void => {
     const code = (error as NodeJS.ErrnoException).code ?? '';
