@@ -6,9 +6,9 @@
 import { errorText } from '#api/error-text.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { Clock } from '#client/clock.ts';
+import { askOutside, OutsideError } from '#client/outside-request.ts';
 import type { ServerLog } from '../../serving/server-log.ts';
 import { AuthenticationError } from '../authenticator.ts';
-import { askOutside, OutsideError } from '../outside-request.ts';
 import { untrustedIssuer } from '../untrusted-claims.ts';
 import type { Claims } from './claims.ts';
 import { IssuerKeys } from './issuer-keys.ts';

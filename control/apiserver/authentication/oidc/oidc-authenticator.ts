@@ -4,9 +4,9 @@
  * Source: apiserver `plugin/pkg/authenticator/token/oidc`; kubernetes.io, Authenticating (OpenID Connect tokens).
  */
 import type { Clock } from '#client/clock.ts';
+import type { askOutside } from '#client/outside-request.ts';
 import type { ServerLog } from '../../serving/server-log.ts';
 import { type Authenticated, AuthenticationError, type TokenAuthenticator } from '../authenticator.ts';
-import type { askOutside } from '../outside-request.ts';
 import { untrustedIssuer } from '../untrusted-claims.ts';
 import { userOf } from './claims.ts';
 import { DistributedClaims } from './distributed-claims.ts';
