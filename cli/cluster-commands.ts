@@ -5,11 +5,11 @@
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
-import { authorizationModes } from '#control/apiserver/authorization/mode-names.ts';
 import { addAuthenticationFlags } from './authentication-flags.ts';
+import { addAuthorizationFlags } from './authorization-flags.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
-import { cidr, count, durationMs, listOf, port, portRange } from './flags.ts';
+import { cidr, count, durationMs, port, portRange } from './flags.ts';
 import { addJoinFlags } from './join-flags.ts';
 import { defaultServerDataDir } from './kubeconfig-path.ts';
 import { addKubeletAuthFlags } from './kubelet-auth-flags.ts';
@@ -59,7 +59,7 @@ const defaultCniBinDir = '/usr/lib/cni';
 const defaultSandboxImage = 'registry.k8s.io/pause:3.10.1';
 
 function serverCommand(program: Command): void {
-  addAuthenticationFlags(program.command('server'))
+  addAuthorizationFlags(addAuthenticationFlags(program.command('server')))
     .description('run the control plane: store, API server, controllers, scheduler')
     .option('--data-dir <path>', 'store, keys and certificates', defaultServerDataDir)
     .option('--bind-address <address>', 'where HTTPS listens', '0.0.0.0')
@@ -82,12 +82,6 @@ function serverCommand(program: Command): void {
     )
     .option('--default-not-ready-toleration-seconds <n>', 'how long pods stay on a node that is not ready', count, 300)
     .option('--default-unreachable-toleration-seconds <n>', 'how long pods stay on a node that is unreachable', count, 300)
-    .option(
-      '--authorization-mode <modes>',
-      'who is asked whether a request may be, in this order: Node, RBAC, AlwaysAllow, AlwaysDeny',
-      listOf('authorization-mode', authorizationModes),
-      ['Node', 'RBAC'],
-    )
     .option(
       '--enable-admission-plugins <names>',
       'admission plugins to ask besides those that are on by default; may be given often',

@@ -1,12 +1,12 @@
 /** The flags of `tinker server` and `tinker agent` as commander parses them. Durations are in milliseconds. */
 
-import type { AuthorizationMode } from '#control/apiserver/authorization/mode-names.ts';
 import type { AuthenticationFlags } from './authentication-flags.ts';
+import type { AuthorizationFlags } from './authorization-flags.ts';
 import type { JoinFlags } from './join-flags.ts';
 import type { KubeletAuthFlags } from './kubelet-auth-flags.ts';
 
 /** The flags of `tinker server`. */
-export interface ServerFlags extends AuthenticationFlags {
+export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags {
   dataDir: string;
   bindAddress: string;
   advertiseAddress: string | undefined;
@@ -23,7 +23,6 @@ export interface ServerFlags extends AuthenticationFlags {
   clusterSigningDuration: number;
   defaultNotReadyTolerationSeconds: number;
   defaultUnreachableTolerationSeconds: number;
-  authorizationMode: AuthorizationMode[];
   enableAdmissionPlugins: string[];
   disableAdmissionPlugins: string[];
   maxRequestsInflight: number;

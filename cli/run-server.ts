@@ -13,6 +13,7 @@ import { parseConfiguration, type SchedulerConfiguration } from '#control/schedu
 import { createProfile } from '#control/scheduler/config/profile.ts';
 import { runServer } from '#control/server.ts';
 import { authenticationOptions } from './authentication-flags.ts';
+import { authorizationOptions } from './authorization-flags.ts';
 import { checkAddress, checkFolder, firstAddress } from './checks.ts';
 import type { ServerFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
@@ -31,6 +32,7 @@ export async function server(flags: ServerFlags): Promise<void> {
   const warnings: [fields: Record<string, unknown>, message: string][] = [];
   const issuer = flags.serviceAccountIssuer ?? `https://kubernetes.default.svc.${flags.clusterDomain}`;
   const authentication = authenticationOptions(flags, issuer, { ...silentLog, warn: (...warning) => warnings.push(warning) });
+  const authorization = authorizationOptions(flags);
   const scheduler = flags.schedulerConfig === undefined ? undefined : schedulerConfiguration(flags.schedulerConfig);
   // This check comes last because it makes the folder: a call with another mistake must leave nothing behind.
   checkFolder('--data-dir', flags.dataDir);
@@ -67,7 +69,7 @@ export async function server(flags: ServerFlags): Promise<void> {
           extendExpiration: flags.serviceAccountExtendTokenExpiration,
         },
         legacyTokenCleanUpPeriodMs: flags.legacyServiceAccountTokenCleanUpPeriod,
-        authorizationModes: flags.authorizationMode,
+        authorization,
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },
         extraNames: {
           dns: flags.tlsSan.filter((name) => isIP(name) === 0),

@@ -25,8 +25,7 @@ import { type ApiServer, createApiServer } from './apiserver/api-server.ts';
 import { type ComponentName, componentUser, controllerUser } from './apiserver/authentication/component-users.ts';
 import type { AuthenticationOptions } from './apiserver/authentication/create-authentication.ts';
 import type { TokenOptions } from './apiserver/authentication/service-account-tokens.ts';
-import type { AuthorizationMode } from './apiserver/authorization/mode-names.ts';
-import { createAuthorization } from './apiserver/authorization/modes.ts';
+import { type AuthorizerSpec, createAuthorization, type ReplaceableAuthorization } from './apiserver/authorization/modes.ts';
 import { bootstrapRoles } from './apiserver/authorization/rbac/bootstrap-roles.ts';
 import { defaultPolicy } from './apiserver/authorization/rbac/policy/default-policy.ts';
 import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
@@ -44,6 +43,7 @@ import { builtInKinds } from './apiserver/kinds/index.ts';
 import { createObjectPatcher } from './apiserver/patch/object-patcher.ts';
 import { Proxies } from './apiserver/proxy/proxies.ts';
 import { defaultScraping, ensureMetricsReader, ResourceMetrics } from './apiserver/resource-metrics/resource-metrics.ts';
+import type { ConfigFile } from './apiserver/serving/config-file.ts';
 import { DebugPages } from './apiserver/serving/debug-pages.ts';
 import type { InflightLimits } from './apiserver/serving/inflight.ts';
 import { listen } from './apiserver/serving/listener.ts';
@@ -91,8 +91,8 @@ export interface ServerOptions {
   legacyTokenCleanUpPeriodMs: number;
   /** `--scheduler-config`; absent: upstream's defaults. */
   scheduler?: SchedulerConfiguration | undefined;
-  /** `--authorization-mode`. */
-  authorizationModes: readonly AuthorizationMode[];
+  /** `--authorization-mode`, or `--authorization-config` and its file. */
+  authorization: { chain: readonly AuthorizerSpec[]; file?: ConfigFile<readonly AuthorizerSpec[]> | undefined };
   /** More names and addresses for the serving certificate (`--tls-san`). */
   extraNames: { dns: readonly string[]; ips: readonly string[] };
   /** Receives the administrator's kubeconfig, besides `<data-dir>/admin.conf`. */
@@ -150,6 +150,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     const components = new ComponentChecks(clock);
     components.add('etcd-0', storeCheck(store));
     const debug = new DebugPages();
+    const authorization = createAuthorization(options.authorization.chain, { clock, random: Math.random });
     const server: ApiServer = buildApiServer({
       options,
       store,
@@ -161,6 +162,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       debug,
       proxy,
       leftOut: toldBy('apiserver'),
+      authorization,
     });
     server.metrics.registry.registerMetric(leftOutMetric(reporters));
     serverOf = () => server;
@@ -231,6 +233,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
         keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal),
         keepPublished(apiClient, published, clock, log, ending.clients.signal),
         serviceCidr.keep(ending.clients.signal),
+        followAuthorization(options.authorization.file, authorization, { clock, log }, ending.clients.signal),
         keepFlowControl(apiClient, clock, log, ending.clients.signal),
         usage.run(ending.clients.signal),
       ],
@@ -252,6 +255,20 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
   }
 }
 
+/** The chain changes with the file. */
+async function followAuthorization(
+  file: ServerOptions['authorization']['file'],
+  authorization: ReplaceableAuthorization,
+  deps: { clock: Clock; log: Logger },
+  signal: AbortSignal,
+): Promise<void> {
+  const apply = async (chain: readonly AuthorizerSpec[]): Promise<boolean> => {
+    authorization.replace(chain);
+    return true;
+  };
+  await file?.follow(apply, deps, signal);
+}
+
 interface Parts {
   options: ServerOptions;
   store: Store;
@@ -263,11 +280,23 @@ interface Parts {
   debug: DebugPages;
   proxy: Proxies;
   leftOut: LeftOutReporter;
+  authorization: ReplaceableAuthorization;
 }
 
-function buildApiServer({ options, store, clock, log, pki, allocator, components, debug, proxy, leftOut }: Parts): ApiServer {
+function buildApiServer({
+  options,
+  store,
+  clock,
+  log,
+  pki,
+  allocator,
+  components,
+  debug,
+  proxy,
+  leftOut,
+  authorization,
+}: Parts): ApiServer {
   const { issuer = `https://kubernetes.default.svc.${options.clusterDomain}`, ...tokens } = options.tokens;
-  const authorization = createAuthorization(options.authorizationModes);
   const catalog = new KindCatalog(
     builtInKinds({ clock, services: allocator, components, roles: authorization.roles, random: Math.random }),
   );

@@ -33,6 +33,8 @@ export interface Decision {
   denied?: boolean;
   /** Why, for the 403 and for access reviews; '' where there is nothing to say. */
   reason: string;
+  /** What kept an authorizer from an opinion of its own: who is not allowed then is told of the server's mistake. */
+  error?: string;
 }
 
 export interface SubjectRules {
@@ -91,13 +93,16 @@ export function union(authorizers: readonly Authorizer[]): Authorizer {
   return {
     async authorize(attributes) {
       const reasons: string[] = [];
+      const errors: string[] = [];
       for (const authorizer of authorizers) {
         const asked = authorizer.authorize(attributes);
         const decision = asked instanceof Promise ? await asked : asked;
         if (decision.allowed || decision.denied === true) return decision;
         if (decision.reason !== '') reasons.push(decision.reason);
+        if (decision.error !== undefined) errors.push(decision.error);
       }
-      return noOpinion(reasons.join('\n'));
+      const error = errors.length === 0 ? {} : { error: errors.length === 1 ? errors.join() : `[${errors.join(', ')}]` };
+      return { ...noOpinion(reasons.join('\n')), ...error };
     },
     async rules(user, namespace) {
       const all: SubjectRules[] = [];

@@ -15,6 +15,7 @@ import { ruleOf } from './rbac/policy/policy-text.ts';
 import { rbacAuthorizer } from './rbac/rbac-authorizer.ts';
 import { RoleGuard } from './rbac/role-guard.ts';
 import { type RbacKind, RoleIndex } from './rbac/role-index.ts';
+import { type WebhookDeps, type WebhookSettings, webhookAuthorizer } from './webhook/webhook-authorizer.ts';
 
 /** The authorizers of one API server. */
 export interface Authorization {
@@ -30,8 +31,20 @@ export interface Authorization {
   followers: ReadonlyMap<string, CacheFollower>;
 }
 
-/** @param modes asked in this order, after the group `system:masters`, which may do everything */
-export function createAuthorization(modes: readonly AuthorizationMode[]): Authorization {
+/** One authorizer of the chain. */
+export type AuthorizerSpec = AuthorizationMode | WebhookSettings;
+
+/** An authorization whose chain may change. */
+export interface ReplaceableAuthorization extends Authorization {
+  /** @throws Error where the chain would need what was not followed from the start, or would let anybody in who was kept out */
+  replace(chain: readonly AuthorizerSpec[]): void;
+}
+
+/**
+ * @param chain asked in this order, after the group `system:masters`, which may do everything
+ * @param webhooks needed where the chain has some
+ */
+export function createAuthorization(chain: readonly AuthorizerSpec[], webhooks?: WebhookDeps): ReplaceableAuthorization {
   const index = new RoleIndex();
   const graph = new NodeGraph();
   const byMode: Record<AuthorizationMode, () => Authorizer> = {
@@ -40,16 +53,36 @@ export function createAuthorization(modes: readonly AuthorizationMode[]): Author
     Node: () => nodeAuthorizer(graph, (clusterRoles['system:node'] ?? []).map(ruleOf)),
     RBAC: () => rbacAuthorizer(index),
   };
-  const authorizer = union([privilegedGroups, ...modes.map((mode) => byMode[mode]())]);
+  const authorizerOf = (spec: AuthorizerSpec): Authorizer => {
+    if (typeof spec === 'string') return byMode[spec]();
+    if (webhooks === undefined) throw new Error('webhooks need a clock');
+    return webhookAuthorizer(spec, webhooks);
+  };
+  const modesOf = (specs: readonly AuthorizerSpec[]): string =>
+    specs
+      .filter((spec) => typeof spec === 'string')
+      .sort()
+      .join();
+  const made = (specs: readonly AuthorizerSpec[]): Authorizer => union([privilegedGroups, ...specs.map(authorizerOf)]);
+  let current = made(chain);
+  const authorizer: Authorizer = {
+    authorize: (attributes) => current.authorize(attributes),
+    rules: (user, namespace) => current.rules(user, namespace),
+  };
   const kinds: readonly RbacKind[] = ['roles', 'clusterroles', 'rolebindings', 'clusterrolebindings'];
   return {
     authorizer,
-    anonymous: modes.includes('AlwaysAllow') ? 'healthOnly' : 'asked',
+    anonymous: chain.includes('AlwaysAllow') ? 'healthOnly' : 'asked',
     roles: new RoleGuard(authorizer, index),
     followers: new Map([
       ...kinds.map((kind): [string, CacheFollower] => [`/registry/${kind}`, followerOf(index, kind)]),
-      ...(modes.includes('Node') ? nodeFollowers(graph) : []),
+      ...(chain.includes('Node') ? nodeFollowers(graph) : []),
     ]),
+    replace(next) {
+      if (modesOf(next) !== modesOf(chain))
+        throw new Error(`authorizers: the types other than Webhook must stay as they were at the start: ${modesOf(chain)}`);
+      current = made(next);
+    },
   };
 }
 

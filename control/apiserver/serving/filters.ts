@@ -4,7 +4,7 @@
  * Source: apiserver `pkg/endpoints/filters`, `pkg/server/filters`.
  */
 import { randomUUID } from 'node:crypto';
-import { failure, forbidden } from '#api/status.ts';
+import { failure, forbidden, internalError } from '#api/status.ts';
 import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import type { Authentication } from '../authentication/authentication.ts';
 import { joinedHeaderValues } from '../authentication/header-values.ts';
@@ -176,6 +176,7 @@ async function authorize(authorizer: Authorizer, info: RequestInfo, user: UserIn
   const attributes = attributesOf(info, user);
   const decision = await authorizer.authorize(attributes);
   if (decision.allowed) return;
+  if (decision.error !== undefined) throw internalError(decision.error);
   const why = forbiddenReason(attributes, decision.reason);
   if (!info.isResource) throw failure(403, 'Forbidden', `forbidden: ${why}`, {});
   throw forbidden({ group: info.group, name: info.resource }, attributes.name, why);

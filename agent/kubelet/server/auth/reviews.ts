@@ -6,10 +6,10 @@
  */
 import { ApiError } from '#api/status.ts';
 import type { SubjectAccessReviewSpec, SubjectAccessReviewStatus, TokenReviewStatus } from '#api/types.generated.ts';
+import { AnswerCache } from '#client/answer-cache.ts';
 import type { Client } from '#client/client.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import { TransportError } from '#client/http-transport.ts';
-import { ReviewCache } from './review-cache.ts';
 
 /** How long answers are remembered, in milliseconds. */
 export interface ReviewTtls {
@@ -40,8 +40,8 @@ const backoff = { firstMs: 500, factor: 1.5, jitter: 0.2, steps: 5 };
 
 /** Asks through `client`. */
 export function createReviews({ client, clock, random }: ReviewDeps, ttls: ReviewTtls): Reviews {
-  const tokens = new ReviewCache<TokenReviewStatus>(clock, () => ttls.tokenMs);
-  const accesses = new ReviewCache<SubjectAccessReviewStatus>(clock, ({ allowed }) =>
+  const tokens = new AnswerCache<TokenReviewStatus>(clock, () => ttls.tokenMs);
+  const accesses = new AnswerCache<SubjectAccessReviewStatus>(clock, ({ allowed }) =>
     allowed ? ttls.authorizedMs : ttls.unauthorizedMs,
   );
   const patiently = async <T>(ask: () => Promise<T>): Promise<T> => {

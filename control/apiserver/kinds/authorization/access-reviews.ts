@@ -144,12 +144,13 @@ async function decideReview(
     path: other?.path ?? '',
     ...(requirements.length === 0 ? {} : { fieldSelector: requirements }),
   };
-  const { allowed, denied, reason } = await authorizer.authorize(attributes);
+  const { allowed, denied, reason, error } = await authorizer.authorize(attributes);
+  const problems = [problem, error].filter((one) => one !== undefined);
   return {
     allowed,
     ...(denied === true ? { denied } : {}),
     ...(reason === '' ? {} : { reason }),
-    ...(problem === undefined ? {} : { evaluationError: problem }),
+    ...(problems.length === 0 ? {} : { evaluationError: problems.join(', ') }),
   };
 }
 

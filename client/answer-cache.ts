@@ -1,16 +1,16 @@
 /**
- * Remembers what the API server has answered to reviews. Those who ask the same at the same time share one answer; an error is never
+ * Remembers what somebody else has answered. Those who ask the same at the same time share one answer; an error is never
  * remembered. Keys are hashed: no token stays in memory.
  *
  * Source: apiserver `pkg/authentication/token/cache`, `plugin/pkg/authorizer/webhook` (8192 answers, the oldest go first).
  */
 import { createHmac, randomBytes } from 'node:crypto';
-import type { Clock } from '#client/clock.ts';
+import type { Clock } from './clock.ts';
 
 const maxAnswers = 8192;
 
 /** A cache of one kind of answer. */
-export class ReviewCache<T> {
+export class AnswerCache<T> {
   readonly #clock: Clock;
   readonly #keepMs: (answer: T) => number;
   readonly #secret = randomBytes(32);
