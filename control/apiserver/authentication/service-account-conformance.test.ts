@@ -63,6 +63,47 @@ describe('service accounts', () => {
     );
   });
 
+  const mounts: [ofAccount: boolean | undefined, ofPod: boolean | undefined, isMounted: boolean][] = [
+    [undefined, undefined, true],
+    [undefined, true, true],
+    [undefined, false, false],
+    [true, undefined, true],
+    [true, true, true],
+    [true, false, false],
+    [false, undefined, false],
+    [false, true, true],
+    [false, false, false],
+  ];
+  for (const [ofAccount, ofPod, isMounted] of mounts)
+    it(`and pods say whether the token is mounted: ${ofAccount} and ${ofPod}: ${isMounted}`, async () => {
+      const name = `mount-${ofAccount}-${ofPod}`;
+      await accounts().create(account(name, ofAccount === undefined ? {} : { automountServiceAccountToken: ofAccount }));
+      const pod = await api.client.resource('pods').create({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name, namespace },
+        spec: {
+          serviceAccountName: name,
+          containers: [{ name: 'c', image: 'i' }],
+          ...(ofPod === undefined ? {} : { automountServiceAccountToken: ofPod }),
+        },
+      });
+      const path = '/var/run/secrets/kubernetes.io/serviceaccount';
+      const mounted = (pod.spec?.containers[0]?.volumeMounts ?? []).filter(({ mountPath }) => mountPath === path);
+      assert.equal(mounted.length, isMounted ? 1 : 0);
+      assert.equal((pod.spec?.volumes ?? []).length, isMounted ? 1 : 0);
+      if (!isMounted) return;
+      // A token of its own, the cluster's CA, and the namespace: what a client in the pod reads.
+      const [volume] = pod.spec?.volumes ?? [];
+      assert.equal(volume?.name, mounted[0]?.name);
+      assert.equal(mounted[0]?.readOnly, true);
+      const paths = (volume?.projected?.sources ?? []).map(
+        ({ serviceAccountToken, configMap, downwardAPI }) =>
+          serviceAccountToken?.path ?? configMap?.items?.[0]?.path ?? downwardAPI?.items?.[0]?.path,
+      );
+      assert.deepEqual(paths, ['token', 'ca.crt', 'namespace']);
+    });
+
   it('get a token that a TokenReview knows', async () => {
     const { metadata } = await accounts().create(account('asks'));
     const asked = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest' };
