@@ -9,7 +9,7 @@ import type { SubjectAccessReviewSpec, SubjectAccessReviewStatus } from '#api/ty
 import { AnswerCache } from '#client/answer-cache.ts';
 import { type Clock, sleep } from '#client/clock.ts';
 import type { HttpTransportOptions } from '#client/http-transport.ts';
-import { askOutside, OutsideError, type OutsideRequest } from '../../authentication/outside-request.ts';
+import { askOutside, OutsideError, type OutsideRequest } from '#client/outside-request.ts';
 import { type Expression, ExpressionCompiler, ExpressionError } from '../../expressions/expression.ts';
 import { type AuthorizationAttributes, type Authorizer, type Decision, noOpinion } from '../authorization.ts';
 
