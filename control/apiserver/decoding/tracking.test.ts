@@ -19,7 +19,7 @@ describe('work on large stored objects', () => {
   it('records the same managedFields in the thread as in the event loop', async (t) => {
     const decoder = new BodyDecoder();
     t.after(() => decoder.close());
-    const request = { typeName: type.type, fieldManager: 'me', subresource: '', nowMs: 0 };
+    const request = { typeName: type.type, fieldManager: 'me', subresource: '', resetFields: undefined, nowMs: 0 };
     for (const live of [undefined, stored]) {
       const [here, there] = [configMap({ a: 'x', e: 'f' }), configMap({ a: 'x', e: 'f' })];
       patcher.trackManagedFields({ ...request, object: here, live });
@@ -47,7 +47,7 @@ describe('work on large stored objects', () => {
     assert.deepEqual(replaced.value, configMap({ a: 'x', c: 'd' }));
     await assert.rejects(patch('application/json-patch+json', [{ op: 'test', path: '/data/a', value: 'x' }]), { code: 422 });
 
-    const options = { typeName: type.type, fieldManager: 'me', force: false, subresource: '', nowMs: 0 };
+    const options = { typeName: type.type, fieldManager: 'me', force: false, subresource: '', resetFields: undefined, nowMs: 0 };
     const configuration = configMap({ a: 'y' });
     const applied = await decoder.run({
       kind: 'applying',

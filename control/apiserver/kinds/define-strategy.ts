@@ -33,6 +33,7 @@ const sameInBoth = [
   'planDeletion',
   'mayRemove',
   'ttlSeconds',
+  'resetFields',
 ] as const;
 
 export interface StrategyDeclaration<T extends KubeObject> extends Pick<Strategy<T>, (typeof sameInBoth)[number]> {

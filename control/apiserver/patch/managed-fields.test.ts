@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { ApiError, isConflict } from '#api/status.ts';
+import { deploymentKind } from '../kinds/apps/deployment/strategy.ts';
 import { createObjectPatcher } from './object-patcher.ts';
 
 const patcher = createObjectPatcher();
@@ -25,6 +26,7 @@ const apply = (configuration: JsonObject, live?: JsonObject, more: { fieldManage
     fieldManager: 'me',
     force: false,
     subresource: '',
+    resetFields: undefined,
     nowMs,
     ...more,
   });
@@ -36,6 +38,7 @@ const update = (object: JsonObject, live: JsonObject | undefined, fieldManager: 
     typeName,
     fieldManager,
     subresource,
+    resetFields: deploymentKind.strategy.resetFields?.[subresource],
     nowMs,
   });
   return copy;

@@ -28,53 +28,18 @@ import {
   withoutBranch,
 } from './field-set.ts';
 import { fieldsOfClientSideApply, withLastApplied } from './last-applied.ts';
-import type { ApplyRequest, TrackRequest } from './patch.ts';
+import type { ApplyRequest, FieldPath, ResetFields, TrackRequest } from './patch.ts';
 import { compare, fieldsOf, mergeValues, removeFields, typedRoot } from './typed-value.ts';
 import { changesByVersion, hasVersions, inVersion, type Versioned, type VersionedComparison } from './versions.ts';
 
 /** Fields that are never recorded: the object's identity, and fields that only the server writes. */
-const unowned: readonly (readonly string[])[] = [
+const unowned: readonly FieldPath[] = [
   ['f:apiVersion'],
   ['f:kind'],
   ...['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'generation', 'resourceVersion', 'managedFields'].map(
     (name) => ['f:metadata', `f:${name}`],
   ),
 ];
-
-/**
- * Fields besides the spec that a write to `status` does not change, whatever was sent, and therefore does not own (`GetResetFields` of the
- * kinds' status strategies in kubernetes `pkg/registry`). It may set and own everything else, such as an annotation.
- */
-const resetByStatus: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  'core/v1.Pod': [
-    ['f:metadata', 'f:deletionTimestamp'],
-    ['f:metadata', 'f:ownerReferences'],
-  ],
-  'apps/v1.Deployment': [['f:metadata', 'f:labels']],
-  'flowcontrol/v1.FlowSchema': [['f:metadata']],
-  'flowcontrol/v1.PriorityLevelConfiguration': [['f:metadata']],
-  'networking/v1.ServiceCIDR': [['f:metadata']],
-};
-
-/** Kinds of which other endpoints take back more, or something else, than `spec` at the status endpoint and `status` everywhere else. */
-const resetByEndpoint: Readonly<Record<string, Readonly<Record<string, readonly (readonly string[])[]>>>> = {
-  'certificates/v1.CertificateSigningRequest': {
-    '': [['f:spec'], ['f:status']],
-    approval: [['f:spec'], ['f:status', 'f:certificate']],
-    status: [['f:spec'], ['f:status', 'f:conditions']],
-  },
-};
-
-/**
- * The only fields that a write to these subresources of pods changes and may own; `*` is any list element (`GetResetFieldsFilter` of
- * kubernetes `pkg/registry/core/pod/strategy.go`).
- */
-const podPartsOwned: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  ephemeralcontainers: [['f:spec', 'f:ephemeralContainers']],
-  resize: ['f:containers', 'f:initContainers'].flatMap((list) =>
-    ['f:resources', 'f:resizePolicy'].map((field) => ['f:spec', list, '*', field]),
-  ),
-};
 
 /** The manager that gets the existing fields when an object without managedFields is applied for the first time. */
 const earlierManager = 'before-first-apply';
@@ -89,12 +54,12 @@ interface Manager {
 }
 
 /** Records a create, update or patch in the object's managedFields, in place. Like {@link ObjectPatcher.trackManagedFields}. */
-export function trackUpdate({ object, live, typeName, fieldManager, subresource, nowMs }: TrackRequest): void {
+export function trackUpdate({ object, live, typeName, fieldManager, subresource, resetFields, nowMs }: TrackRequest): void {
   const stored = entriesBefore(object.metadata.managedFields, live?.metadata.managedFields ?? [], subresource);
   const managers = readManagers(stored);
   const changesIn = changesByVersion(comparable(live), comparable(object) ?? {}, typeName);
-  const changedIn = ({ added, modified, typeName: type }: VersionedComparison): FieldSet =>
-    ownable(union(added, modified), type, subresource);
+  const changedIn = ({ added, modified }: VersionedComparison): FieldSet =>
+    ownable(union(added, modified), subresource, resetFields);
   const self = entryOf(fieldManager, 'Update', object.apiVersion, subresource);
   for (const [key, manager] of managers) {
     const changes = changesIn(manager.entry.apiVersion ?? '');
@@ -156,7 +121,7 @@ function isPathElement(element: string): boolean {
 export function applyConfiguration(request: ApplyRequest): JsonObject {
   if ((asObject(request.configuration['metadata'])['managedFields'] ?? null) !== null)
     throw badRequest('metadata.managedFields must be nil');
-  const { configuration, live, typeName, fieldManager, subresource, nowMs } = request;
+  const { configuration, live, typeName, fieldManager, subresource, resetFields, nowMs } = request;
   const root = typedRoot(typeName);
   const stored = live?.metadata.managedFields ?? [];
   const managers = readManagers(stored);
@@ -164,10 +129,10 @@ export function applyConfiguration(request: ApplyRequest): JsonObject {
   const apiVersion = String(configuration['apiVersion']);
   if (managers.size === 0 && before !== undefined) {
     const earlier = entryOf(earlierManager, 'Update', apiVersion, subresource);
-    extend(managers, earlier, ownable(compare({}, before, root).added, typeName, subresource), nowMs);
+    extend(managers, earlier, ownable(compare({}, before, root).added, subresource, resetFields), nowMs);
   }
   const self = entryOf(fieldManager, 'Apply', apiVersion, subresource);
-  const applied = ownable(fieldsOf(comparable(configuration) ?? {}, root), typeName, subresource);
+  const applied = ownable(fieldsOf(comparable(configuration) ?? {}, root), subresource, resetFields);
   const last = managers.get(keyOfEntry(self));
   managers.delete(keyOfEntry(self));
   const merged = asObject(mergeValues(before ?? {}, comparable(configuration) ?? {}, root));
@@ -304,22 +269,22 @@ function extend(managers: Map<string, Manager>, self: ManagedFieldsEntry, change
 }
 
 /** The fields of the set that a write to this endpoint may own: without identity, and without what the kind's strategy resets. */
-function ownable(set: FieldSet, typeName: string, subresource: string): FieldSet {
-  const only = typeName === 'core/v1.Pod' ? podPartsOwned[subresource] : undefined;
-  const part = only === undefined ? set : only.map((path) => onlyBranches(set, path)).reduce(union);
-  const owned = [...unowned, ...resetFields(typeName, subresource)].reduce(withoutBranch, part);
+function ownable(set: FieldSet, subresource: string, own: ResetFields | undefined): FieldSet {
+  const { fields = [], allBut } = own ?? { fields: usuallyReset[subresource] };
+  const part = allBut === undefined ? set : allBut.map((path) => onlyBranches(set, path)).reduce(union, emptySet());
+  const owned = [...unowned, ...fields].reduce(withoutBranch, part);
   const metadata = owned.children.get('f:metadata');
   if (metadata?.member !== true) return { member: false, children: owned.children };
   const children = new Map(owned.children).set('f:metadata', { member: false, children: metadata.children });
   return { member: false, children };
 }
 
-function resetFields(typeName: string, subresource: string): readonly (readonly string[])[] {
-  const special = resetByEndpoint[typeName]?.[subresource];
-  if (special !== undefined) return special;
-  if (subresource === 'status') return [['f:spec'], ...(resetByStatus[typeName] ?? [])];
-  return subresource === '' || subresource === 'finalize' ? [['f:status']] : [];
-}
+/** What most kinds reset, by subresource: the status is written at `/status` only, and nothing else is written there. */
+const usuallyReset: Readonly<Record<string, readonly FieldPath[]>> = {
+  '': [['f:status']],
+  finalize: [['f:status']],
+  status: [['f:spec']],
+};
 
 /** The object without its managedFields, which are not recorded themselves. */
 function comparable(object: unknown): JsonObject | undefined {

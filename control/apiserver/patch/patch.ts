@@ -11,6 +11,20 @@ export type PatchContentType =
   | 'application/merge-patch+json'
   | 'application/strategic-merge-patch+json';
 
+/** A path of managedFields, in the form of FieldsV1: `['f:metadata', 'f:labels']`; `*` is any element of a list. */
+export type FieldPath = readonly string[];
+
+/**
+ * Which fields a write to one endpoint (the object, or a subresource) cannot change and therefore never owns in managedFields. Source:
+ * apiserver `pkg/registry/rest` (ResetFieldsStrategy, ResetFieldsFilterStrategy).
+ */
+export interface ResetFields {
+  /** These and everything below them (upstream's GetResetFields). */
+  fields?: readonly FieldPath[];
+  /** All but these and what is below them (upstream's GetResetFieldsFilter). */
+  allBut?: readonly FieldPath[];
+}
+
 /** A JSON, merge or strategic merge patch. */
 export interface PatchRequest {
   contentType: PatchContentType;
@@ -32,7 +46,10 @@ export interface ApplyRequest {
   fieldManager: string;
   /** Whether fields of other managers are taken over; otherwise they are conflicts. */
   force: boolean;
+  /** The name of the subresource that is written; '' for the object itself. */
   subresource: string;
+  /** What a write to this endpoint never owns, where the kind has a rule of its own; see `Strategy.resetFields`. */
+  resetFields: ResetFields | undefined;
   nowMs: number;
 }
 
@@ -44,7 +61,10 @@ export interface TrackRequest {
   live: KubeObject | undefined;
   typeName: string;
   fieldManager: string;
+  /** The name of the subresource that is written; '' for the object itself. */
   subresource: string;
+  /** What a write to this endpoint never owns, where the kind has a rule of its own; see `Strategy.resetFields`. */
+  resetFields: ResetFields | undefined;
   nowMs: number;
 }
 

@@ -6,28 +6,8 @@
  */
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
-import type { Conversion } from '../catalog.ts';
-import { autoscalerConversion } from '../kinds/autoscaling/horizontalpodautoscaler/conversion.ts';
-import { eventsConversion } from '../kinds/core/event/conversion.ts';
+import { type ServedForm, servedForms } from '../kinds/served-forms.ts';
 import { type Comparison, compare, typedRoot } from './typed-value.ts';
-
-/** One served form of a kind. The first of a family is the stored one. */
-interface Form {
-  apiVersion: string;
-  typeName: string;
-  conversion?: Conversion;
-}
-
-const families: readonly (readonly Form[])[] = [
-  [
-    { apiVersion: 'autoscaling/v2', typeName: 'autoscaling/v2.HorizontalPodAutoscaler' },
-    { apiVersion: 'autoscaling/v1', typeName: 'autoscaling/v1.HorizontalPodAutoscaler', conversion: autoscalerConversion },
-  ],
-  [
-    { apiVersion: 'v1', typeName: 'core/v1.Event' },
-    { apiVersion: 'events.k8s.io/v1', typeName: 'events/v1.Event', conversion: eventsConversion },
-  ],
-];
 
 /** An object in one version, without managedFields. */
 export interface Versioned {
@@ -38,8 +18,8 @@ export interface Versioned {
 /** Whether there are other versions of this type, into which its objects can be converted. */
 export const hasVersions = (typeName: string): boolean => familyOf(typeName) !== undefined;
 
-const familyOf = (typeName: string): readonly Form[] | undefined =>
-  families.find((family) => family.some((form) => form.typeName === typeName));
+const familyOf = (typeName: string): readonly ServedForm[] | undefined =>
+  servedForms.find((family) => family.some((form) => form.typeName === typeName));
 
 /**
  * The object in another version; itself where its kind has no versions, or it is of that one already. Undefined: the kind is not served in

@@ -84,7 +84,9 @@ export class Creator {
     const errors = (): FieldError[] => strategy.validate(object);
     const checks = pause === undefined ? undefined : (strategy.checks?.(object, undefined, '') ?? [errors]);
     const size = checks === undefined ? undefined : await this.#checks.checkLarge(resource, object, checks);
-    if (!fieldsTracked) await this.#checks.track(resource, { object, live: undefined, subresource: '', size }, context);
+    const resetFields = strategy.resetFields?.[''];
+    if (!fieldsTracked)
+      await this.#checks.track(resource, { object, live: undefined, subresource: '', resetFields, size }, context);
     this.#checks.validate(resource, object, errors, size);
     await pause?.();
     for (const warning of strategy.warnings?.(object, undefined) ?? []) context.warn(warning);

@@ -13,7 +13,7 @@ import type { Clock } from '#client/clock.ts';
 import { inTurns, letOthersIn } from '#client/turns.ts';
 import { type CachedObject, copyOf } from '../cache/cached-object.ts';
 import { checkStorable, isLargeText, isTrackable, type ObjectSize, sizeOf } from '../cache/object-size.ts';
-import type { ObjectPatcher, TrackRequest } from '../patch/patch.ts';
+import type { ObjectPatcher, ResetFields, TrackRequest } from '../patch/patch.ts';
 import { validateManagedFields } from '../validation/object-meta.ts';
 import type { WriteContext } from './write-request.ts';
 
@@ -32,6 +32,8 @@ export interface TrackedWrite {
   live: KubeObject | undefined;
   /** '': the object itself. */
   subresource: string;
+  /** What the kind's strategy says of this endpoint; see `Strategy.resetFields`. */
+  resetFields: ResetFields | undefined;
   /** What {@link ObjectChecks.checkLarge} returned; undefined: the object is not large. */
   size: ObjectSize | undefined;
 }
@@ -70,7 +72,7 @@ export class ObjectChecks {
   /** Records in `metadata.managedFields` what this write sets. For a very large object nothing is recorded, as upstream does. */
   async track(
     resource: Resource,
-    { object, live, subresource, size }: TrackedWrite,
+    { object, live, subresource, resetFields, size }: TrackedWrite,
     context: Pick<WriteContext, 'fieldManager'>,
   ): Promise<void> {
     if (size !== undefined && !isTrackable(size)) {
@@ -78,7 +80,8 @@ export class ObjectChecks {
       return;
     }
     const { fieldManager } = context;
-    const request = { object, live, typeName: resource.schema, fieldManager, subresource, nowMs: this.#deps.clock.now() };
+    const nowMs = this.#deps.clock.now();
+    const request = { object, live, typeName: resource.schema, fieldManager, subresource, resetFields, nowMs };
     if (size === undefined) this.#deps.patcher.trackManagedFields(request);
     else await this.#deps.trackElsewhere(request);
   }

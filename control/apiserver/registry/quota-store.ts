@@ -39,7 +39,9 @@ export class CachedQuotaStore implements QuotaStore {
     const resource = this.#deps.catalog.builtIn('resourcequotas');
     const object: ResourceQuota = { ...copyOf(quota), status };
     const key = storageKey(resource, quota.metadata);
-    await this.#checks.track(resource, { object, live: quota, subresource: 'status', size: undefined }, { fieldManager });
+    const resetFields = this.#deps.catalog.kind(resource).strategy.resetFields?.['status'];
+    const write = { object, live: quota, subresource: 'status', resetFields, size: undefined };
+    await this.#checks.track(resource, write, { fieldManager });
     keepTimesOfUnchangedFields(object, quota);
     const result = await this.#writer.put(resource, key, object, Number(quota.metadata.resourceVersion));
     if (result.kind === 'conflict') return undefined;

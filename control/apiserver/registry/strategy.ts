@@ -12,6 +12,7 @@ import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import type { DeleteOptions } from '#api/types.generated.ts';
 import type { Clock } from '#client/clock.ts';
+import type { ResetFields } from '../patch/patch.ts';
 
 /** Who sends a request, as authentication found it (client certificate or token). Source: apiserver `pkg/authentication/user`. */
 export interface UserInfo {
@@ -129,6 +130,11 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   unknownField?(field: string): string;
   /** The values of {@link selectableFields}; there may be more. */
   fields?(object: T): Record<string, string>;
+  /**
+   * What a write to an endpoint never owns in managedFields, by subresource ('' for the object itself), where the kind differs from most: they
+   * reset `status` at the object and `spec` at `/status`. Plain data: it is sent to the decoding thread.
+   */
+  resetFields?: Readonly<Record<string, ResetFields>>;
   /** Values of `kubectl get` columns; see table.ts. */
   table?: TableColumns<T>;
 }

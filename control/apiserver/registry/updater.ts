@@ -128,7 +128,9 @@ export class Updater {
     };
     const large = pause === undefined ? undefined : mode === 'bypass' ? [] : (strategy.checks?.(object, old, mode) ?? [errors]);
     const size = large === undefined ? undefined : await checks.checkLarge(resource, object, large);
-    if (request.fieldsTracked !== true) await checks.track(resource, { object, live: old, subresource, size }, context);
+    const resetFields = strategy.resetFields?.[subresource];
+    if (request.fieldsTracked !== true)
+      await checks.track(resource, { object, live: old, subresource, resetFields, size }, context);
     const times = keepTimesOfUnchangedFields(object, old);
     if (pause === undefined) atOnce(times);
     else await inTurns(times);

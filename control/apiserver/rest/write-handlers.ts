@@ -190,7 +190,8 @@ async function applyRequest(
   submitted.metadata.name ??= info.name;
   checkName(submitted, info);
   if (info.namespace !== '') submitted.metadata.namespace ??= info.namespace;
-  const options = { typeName: type.type, fieldManager, force, subresource, nowMs: parts.clock.now() };
+  const resetFields = parts.catalog.kind(exchange.resource).strategy.resetFields?.[subresource];
+  const options = { typeName: type.type, fieldManager, force, subresource, resetFields, nowMs: parts.clock.now() };
   return {
     subresource,
     mode,

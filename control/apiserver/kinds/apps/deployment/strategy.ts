@@ -13,6 +13,7 @@ export const deploymentKind = defineKind({
   defaults: setDeploymentDefaults,
   podTemplate: 'spec.template',
   status: { keeps: ['labels'], validate: validateDeploymentStatus },
+  resetFields: { status: { fields: [['f:spec'], ['f:metadata', 'f:labels']] } },
   // Annotations count: they are copied to the ReplicaSets, which is the controller's work.
   generation: ({ spec, metadata }) => [spec, metadata.annotations],
   immutable: ['spec.selector'],

@@ -46,6 +46,11 @@ export const certificateSigningRequestKind = defineKind({
       validate: (object, old) => [...metadataErrors(object), ...validateRequestUpdate(object, old, 'approval')],
     },
   },
+  resetFields: {
+    '': { fields: [['f:spec'], ['f:status']] },
+    approval: { fields: [['f:spec'], ['f:status', 'f:certificate']] },
+    status: { fields: [['f:spec'], ['f:status', 'f:conditions']] },
+  },
   subresources: { approval: partSubresource('approval') },
   checkedAgain: 'first',
   validate: (object, old) => (old === undefined ? validateRequest(object) : validateRequestUpdate(object, old, '')),

@@ -40,6 +40,15 @@ export const podKind = defineKind({
     ephemeralcontainers: { prepare: prepareEphemeralContainersUpdate, validate: validateEphemeralContainersUpdate },
     resize: { prepare: preparePodResize, validate: validatePodResize },
   },
+  resetFields: {
+    status: { fields: [['f:spec'], ['f:metadata', 'f:deletionTimestamp'], ['f:metadata', 'f:ownerReferences']] },
+    ephemeralcontainers: { allBut: [['f:spec', 'f:ephemeralContainers']] },
+    resize: {
+      allBut: ['f:containers', 'f:initContainers'].flatMap((list) =>
+        ['f:resources', 'f:resizePolicy'].map((field) => ['f:spec', list, '*', field]),
+      ),
+    },
+  },
   validate: (object, old) => (old === undefined ? validatePod(object) : validatePodUpdate(object, old)),
   warnings(object, old) {
     if (old !== undefined) return [];

@@ -20,6 +20,7 @@ export const flowSchemaKind = defineKind({
     keeps: ['labels', 'annotations', 'ownerReferences', 'finalizers'],
     validate: ({ status }) => validateFlowConditions(status?.conditions),
   },
+  resetFields: { status: { fields: [['f:spec'], ['f:metadata']] } },
   checkedAgain: 'first',
   validate: validateFlowSchema,
   columns: flowSchemaColumns,

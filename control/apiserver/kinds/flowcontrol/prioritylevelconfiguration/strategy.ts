@@ -31,6 +31,7 @@ export const priorityLevelKind = defineKind({
     keeps: ['labels', 'annotations', 'ownerReferences', 'finalizers'],
     validate: ({ status }) => validateFlowConditions(status?.conditions),
   },
+  resetFields: { status: { fields: [['f:spec'], ['f:metadata']] } },
   checkedAgain: 'first',
   validate: validatePriorityLevel,
   columns: priorityLevelColumns,

@@ -12,6 +12,7 @@ export const serviceCidrKind = defineKind({
     object.spec ??= {};
   },
   status: { keeps: ['labels', 'annotations', 'ownerReferences', 'finalizers'] },
+  resetFields: { status: { fields: [['f:spec'], ['f:metadata']] } },
   validate: validateServiceCidr,
   validateUpdate: validateServiceCidrUpdate,
   columns: serviceCidrColumns,
