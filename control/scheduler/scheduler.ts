@@ -106,6 +106,8 @@ const decisionsPerTurn = 32;
 const turnMs = 5;
 /** The message of the dynamic-resources plugin, which runs before preemption and has nothing to free for pods without claims. */
 const noClaims = 'no new claims to deallocate';
+/** Its message when a plugin refused all nodes before it was asked. Upstream then tries nothing else either. */
+const notPrepared = 'not found';
 
 /** Makes a scheduler. It starts with `run`. */
 export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions = {}): Scheduler {
@@ -411,7 +413,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     remember: Remember,
     asked: readonly Extender[],
   ): Promise<void> | undefined {
-    if (profile.preemption === undefined) {
+    if (profile.preemption === undefined || choice.refusal !== undefined) {
       notPlaced(pod, undefined, choice, seen, remember);
       return undefined;
     }
@@ -437,7 +439,12 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
 
   function notPlaced(pod: Pod, plan: PreemptionPlan | undefined, choice: Choice, seen: Snapshot, remember: Remember): void {
     const { refusal, rejectedBy } = choice;
-    const afterwards = plan?.kind === 'evict' ? [] : [noClaims, ...(plan === undefined ? [] : [`preemption: ${plan.message}`])];
+    const afterwards =
+      plan?.kind === 'evict'
+        ? []
+        : refusal !== undefined
+          ? [notPrepared]
+          : [noClaims, ...(plan === undefined ? [] : [`preemption: ${plan.message}`])];
     const message = fitErrorMessage({
       nodeCount: seen.nodes.length,
       refusal,
@@ -449,7 +456,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       start(preempt(pod, plan, message, rejectedBy));
       return;
     }
-    const clearNomination = plan === undefined || plan.clearNomination;
+    const clearNomination = refusal === undefined && (plan === undefined || plan.clearNomination);
     if (clearNomination) nominations.delete(pod.metadata.uid);
     remember({ kind: 'unschedulable', message }, choice);
     queue.rejected(pod.metadata.uid, rejectedBy);
