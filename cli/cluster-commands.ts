@@ -74,6 +74,8 @@ function serverCommand(program: Command): void {
     .option('--node-monitor-period <duration>', 'how often nodes are looked at', durationMs, 5000)
     .option('--node-monitor-grace-period <duration>', 'silence after which a node is NotReady', durationMs, 50_000)
     .option('--metric-resolution <duration>', 'how often kubelets are asked what their pods use', durationMs, 15_000)
+    .option('--cluster-signing-cert-file <file>', "the CA that signs requests for certificates; by default the cluster's")
+    .option('--cluster-signing-key-file <file>', 'its key')
     .option(
       '--cluster-signing-duration <duration>',
       'how long certificates for requests are valid, at most',

@@ -21,6 +21,8 @@ export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags {
   nodeMonitorGracePeriod: number;
   metricResolution: number;
   clusterSigningDuration: number;
+  clusterSigningCertFile: string | undefined;
+  clusterSigningKeyFile: string | undefined;
   defaultNotReadyTolerationSeconds: number;
   defaultUnreachableTolerationSeconds: number;
   enableAdmissionPlugins: string[];

@@ -9,6 +9,8 @@ import { mustParseCidr } from '#api/ip.ts';
 import { type Descriptions, readDescriptions } from '#api/schema/descriptions.ts';
 import { pluginChoiceProblems } from '#control/apiserver/admission/plugin-names.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
+import type { KeyPair } from '#control/pki/certificates.ts';
+import { readSigningFiles } from '#control/pki/signing-files.ts';
 import { parseConfiguration, type SchedulerConfiguration } from '#control/scheduler/config/configuration.ts';
 import { createProfile } from '#control/scheduler/config/profile.ts';
 import { runServer } from '#control/server.ts';
@@ -33,6 +35,7 @@ export async function server(flags: ServerFlags): Promise<void> {
   const issuer = flags.serviceAccountIssuer ?? `https://kubernetes.default.svc.${flags.clusterDomain}`;
   const authentication = authenticationOptions(flags, issuer, { ...silentLog, warn: (...warning) => warnings.push(warning) });
   const authorization = authorizationOptions(flags);
+  const clusterSigner = signerOf(flags);
   const scheduler = flags.schedulerConfig === undefined ? undefined : schedulerConfiguration(flags.schedulerConfig);
   // This check comes last because it makes the folder: a call with another mistake must leave nothing behind.
   checkFolder('--data-dir', flags.dataDir);
@@ -56,6 +59,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         nodeMonitorGracePeriodMs: flags.nodeMonitorGracePeriod,
         metricResolutionMs: flags.metricResolution,
         clusterSigningDurationMs: flags.clusterSigningDuration,
+        clusterSigner,
         tolerationSeconds: {
           notReady: flags.defaultNotReadyTolerationSeconds,
           unreachable: flags.defaultUnreachableTolerationSeconds,
@@ -101,6 +105,14 @@ function schedulerConfiguration(path: string): SchedulerConfiguration {
   } catch (error) {
     throw new Error(`--scheduler-config ${path}: ${errorText(error)}`, { cause: error });
   }
+}
+
+/** @throws Error that names the flag */
+function signerOf({ clusterSigningCertFile: certFile, clusterSigningKeyFile: keyFile }: ServerFlags): KeyPair | undefined {
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined)
+    throw new Error('--cluster-signing-cert-file and --cluster-signing-key-file go together: give both');
+  return readSigningFiles(certFile, keyFile);
 }
 
 function checkNodeMask({ clusterCidr, nodeCidrMaskSize }: ServerFlags): void {

@@ -49,6 +49,7 @@ import type { InflightLimits } from './apiserver/serving/inflight.ts';
 import { listen } from './apiserver/serving/listener.ts';
 import { ensureControllerAccounts } from './controllers/controller-accounts.ts';
 import { type ControllerOptions, runControllers } from './controllers/index.ts';
+import type { KeyPair } from './pki/certificates.ts';
 import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
 import { adminKubeconfig } from './pki/node-credentials.ts';
 import { createRequestSigner } from './pki/request-signer.ts';
@@ -82,6 +83,8 @@ export interface ServerOptions {
   metricResolutionMs: number;
   /** `--cluster-signing-duration`. */
   clusterSigningDurationMs: number;
+  /** `--cluster-signing-cert-file` and `-key-file`; absent: the cluster's own CA. */
+  clusterSigner?: KeyPair | undefined;
   /** `--enable-admission-plugins` and `--disable-admission-plugins`. */
   admissionPlugins: PluginChoice;
   /** Who is known, and how. */
@@ -405,7 +408,7 @@ async function runClients(
     rootCaPem: pki.ca.certificate,
     legacyTokenCleanUpPeriodMs: options.legacyTokenCleanUpPeriodMs,
     issueServiceAccountToken: issueTokenBy(server),
-    certificateSigner: await createRequestSigner(pki.ca),
+    certificateSigner: await createRequestSigner(options.clusterSigner ?? pki.ca),
     clusterSigningDurationMs: options.clusterSigningDurationMs,
   };
   const flowSchemaStatus = flowSchemaStatusController({
