@@ -30,6 +30,12 @@ const maxErrors = 1000;
 /** Limit of the length of all messages together. A message may contain a value as large as the whole object. */
 const maxMessageLength = 1024 * 1024;
 
+/** A part of a validation. The parts of one are done in their order. */
+export type Check = () => FieldError[];
+
+/** The errors of all parts. */
+export const allErrors = (checks: readonly Check[]): FieldError[] => checks.flatMap((check) => check());
+
 /** The validation that {@link collectFieldErrors} runs now. Validation is synchronous, so there is at most one. */
 let collecting: { errors: FieldError[]; messageLength: number } | undefined;
 

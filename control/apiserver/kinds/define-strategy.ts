@@ -3,7 +3,7 @@
  *
  * Source: upstream `pkg/registry/<group>/<kind>/strategy.go`, which say the same in sixty variations; apiserver `pkg/registry/rest`.
  */
-import type { FieldError } from '#api/field-error.ts';
+import { allErrors, type Check, type FieldError } from '#api/field-error.ts';
 import { nextInt64 } from '#api/int64.ts';
 import { isJsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
@@ -68,6 +68,8 @@ export interface StrategyDeclaration<T extends KubeObject> extends Pick<Strategy
   prepare?(object: T, old: T | undefined, context: RequestContext): void;
   /** What is wrong with it, besides `metadata`. @param old undefined on create */
   validate?(object: T, old: T | undefined): FieldError[];
+  /** Instead of {@link validate}: the parts of a validation that takes long for a large object, which others need not wait for. */
+  checks?(object: T, old: T | undefined): readonly Check[];
   /** What is wrong with the update, besides {@link validate}. */
   validateUpdate?(object: T, old: T): FieldError[];
   /** Further subresources that write one part of the object, by name: `ephemeralcontainers`. */
@@ -152,13 +154,11 @@ function metadataErrors<T extends KubeObject>({ names, cluster }: StrategyDeclar
   return names === undefined ? [] : validateObjectMeta(object.metadata, { namespaced: cluster !== true, name: names });
 }
 
-/** A part of a validation. */
-type Check = () => FieldError[];
-
-const allErrors = (checks: readonly Check[]): FieldError[] => checks.flatMap((check) => check());
+const ownChecks = <T extends KubeObject>(declared: StrategyDeclaration<T>, object: T, old: T | undefined): readonly Check[] =>
+  declared.checks?.(object, old) ?? [() => declared.validate?.(object, old) ?? []];
 
 function createChecks<T extends KubeObject>(declared: StrategyDeclaration<T>, object: T): Check[] {
-  return [() => metadataErrors(declared, object), () => declared.validate?.(object, undefined) ?? []];
+  return [() => metadataErrors(declared, object), ...ownChecks(declared, object, undefined)];
 }
 
 function updateChecks<T extends KubeObject>(
@@ -173,18 +173,18 @@ function updateChecks<T extends KubeObject>(
   const part = declared.parts?.[subresource];
   if (part !== undefined) return [() => part.validate(object, old)];
   const special: Check = () => declared.validateUpdate?.(object, old) ?? [];
-  const whole: Check = () => declared.validate?.(object, old) ?? [];
-  if (names === undefined) return [whole, special];
+  const whole = ownChecks(declared, object, old);
+  if (names === undefined) return [...whole, special];
   const kept: Check = () => immutable.flatMap((path) => validateImmutable(valueAt(object, path), valueAt(old, path), path));
   const own: Check = () => metadataErrors(declared, object);
   switch (checkedAgain) {
     case 'first':
-      return [own, whole, metadata, special, kept];
+      return [own, ...whole, metadata, special, kept];
     case 'last':
-      return [metadata, kept, special, own, whole];
+      return [metadata, kept, special, own, ...whole];
     case undefined:
     default:
-      return [metadata, whole, special, kept];
+      return [metadata, ...whole, special, kept];
   }
 }
 

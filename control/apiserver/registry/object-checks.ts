@@ -4,7 +4,7 @@
  *
  * Source: apiserver `pkg/registry/rest/{create,update}.go`; `pkg/endpoints/handlers/fieldmanager` for managedFields.
  */
-import { collectFieldErrors, type FieldError } from '#api/field-error.ts';
+import { type Check, collectFieldErrors, type FieldError } from '#api/field-error.ts';
 import { copySteps } from '#api/json-steps.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
@@ -51,7 +51,7 @@ export class ObjectChecks {
    * sent ({@link track}), and {@link validate} checks the result.
    * @throws ApiError 422 when the object is invalid, 500 when it is larger than what can be stored
    */
-  async checkLarge(resource: Resource, object: KubeObject, checks: readonly (() => FieldError[])[]): Promise<ObjectSize> {
+  async checkLarge(resource: Resource, object: KubeObject, checks: readonly Check[]): Promise<ObjectSize> {
     const { managedFields } = object.metadata;
     delete object.metadata.managedFields;
     const size = sizeOf(object);

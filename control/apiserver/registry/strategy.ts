@@ -6,7 +6,7 @@
  * store. Admission is not of a kind: see admission/plugin.ts.
  * Source: apiserver `pkg/registry/rest/{create,update,delete}.go`.
  */
-import type { FieldError } from '#api/field-error.ts';
+import type { Check, FieldError } from '#api/field-error.ts';
 import type { JsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
@@ -88,7 +88,7 @@ export interface Strategy<T extends KubeObject = KubeObject> {
    * The parts of the validation in their order, for a large object, which others need not wait for: {@link validate} where there is no old
    * object, else {@link validateUpdate}. Absent: it has only one part.
    */
-  checks?(object: T, old: T | undefined, subresource: UpdatedPart): readonly (() => FieldError[])[];
+  checks?(object: T, old: T | undefined, subresource: UpdatedPart): readonly Check[];
   /** Texts for `Warning:` headers about a valid object. @param old undefined: it is new */
   warnings?(object: T, old: T | undefined): string[];
   /**

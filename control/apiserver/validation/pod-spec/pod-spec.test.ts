@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { allErrors } from '#api/field-error.ts';
 import type { Container, Pod, PodSpec } from '#api/types.generated.ts';
 import { setPodDefaults } from '../../kinds/core/pod/defaults.ts';
-import { validatePod } from '../../kinds/core/pod/validation.ts';
+import { podChecks } from '../../kinds/core/pod/validation.ts';
 import { systemMeta, texts } from '../../kinds/strategy.testing.ts';
 import { validateVolumes } from './volumes.ts';
 
@@ -18,7 +19,7 @@ function errorsOf(spec: Partial<PodSpec>, annotations?: Record<string, string>):
     spec: { containers: [{ name: 'c', image: 'nginx' }], serviceAccountName: 'default', ...spec },
   };
   setPodDefaults(pod);
-  return texts(validatePod(pod));
+  return texts(allErrors(podChecks(pod)));
 }
 
 const one = (more: Partial<Container>): Partial<PodSpec> => ({ containers: [{ name: 'c', image: 'nginx', ...more }] });

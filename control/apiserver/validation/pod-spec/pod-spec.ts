@@ -1,6 +1,15 @@
 /** A pod's spec, alone or in a template. Source: upstream `pkg/apis/core/validation/validation.go`, ValidatePodSpec. */
-import type { FieldError } from '#api/field-error.ts';
-import { duplicate, fieldNotFound, forbiddenField, invalidValue, notSupported, required, tooLong } from '#api/field-error.ts';
+import type { Check, FieldError } from '#api/field-error.ts';
+import {
+  allErrors,
+  duplicate,
+  fieldNotFound,
+  forbiddenField,
+  invalidValue,
+  notSupported,
+  required,
+  tooLong,
+} from '#api/field-error.ts';
 import { validateLabels } from '#api/labels.ts';
 import type { NameCheck } from '#api/names.ts';
 import {
@@ -24,7 +33,7 @@ import { goShape } from '../go-shape.ts';
 import { validateIp } from '../ip.ts';
 import { type Submitted, submitted } from '../submitted.ts';
 import { validateAffinity } from './affinity.ts';
-import { validateContainers, validateEphemeralContainers, validateInitContainers } from './containers.ts';
+import { type ContainerScope, containerChecks, validateEphemeralContainers, validateInitContainers } from './containers.ts';
 import { validateHostProcess, validateOs } from './operating-system.ts';
 import { validateOverhead, validatePodResources } from './resources.ts';
 import { validateTolerations, validateTopologySpread } from './scheduling.ts';
@@ -38,17 +47,29 @@ const MAX_SEARCH_CHARACTERS = 2048;
 const MAX_HOSTNAME = 64;
 
 /** `isPod` is false for templates, which may leave open what their pods must say. */
-export function validatePodSpec(spec: PodSpec, path: string, isPod: boolean): FieldError[] {
-  const { errors: volumeErrors, byName: volumes } = validateVolumes(spec.volumes ?? [], `${path}.volumes`, isPod);
+export const validatePodSpec = (spec: PodSpec, path: string, isPod: boolean): FieldError[] =>
+  allErrors(podSpecChecks(spec, path, isPod));
+
+/** The parts of {@link validatePodSpec}, to be done in this order. */
+export function podSpecChecks(spec: PodSpec, path: string, isPod: boolean): Check[] {
   const claims = new Set((spec.resourceClaims ?? []).map(({ name }) => name).filter((name) => name));
-  const scope = { spec, volumes, claims };
+  let scope: ContainerScope = { spec, volumes: new Map(), claims };
   return [
-    ...(spec.terminationGracePeriodSeconds === undefined ? [required(`${path}.terminationGracePeriodSeconds`)] : []),
-    ...volumeErrors,
-    ...validateResourceClaims(spec.resourceClaims ?? [], `${path}.resourceClaims`),
-    ...validateContainers(scope, `${path}.containers`),
-    ...validateInitContainers(scope, `${path}.initContainers`),
-    ...validateEphemeralContainers(scope, `${path}.ephemeralContainers`),
+    () => {
+      const { errors, byName: volumes } = validateVolumes(spec.volumes ?? [], `${path}.volumes`, isPod);
+      scope = { spec, volumes, claims };
+      const grace = spec.terminationGracePeriodSeconds === undefined ? [required(`${path}.terminationGracePeriodSeconds`)] : [];
+      return [...grace, ...errors, ...validateResourceClaims(spec.resourceClaims ?? [], `${path}.resourceClaims`)];
+    },
+    ...containerChecks(spec, () => scope, `${path}.containers`),
+    () => validateInitContainers(scope, `${path}.initContainers`),
+    () => validateEphemeralContainers(scope, `${path}.ephemeralContainers`),
+    () => validateRestOfSpec(spec, claims, path, isPod),
+  ];
+}
+
+function validateRestOfSpec(spec: PodSpec, claims: ReadonlySet<string>, path: string, isPod: boolean): FieldError[] {
+  return [
     ...validatePodResources(spec, claims, path),
     ...validateHostNetworkPorts(spec, path, isPod),
     ...validateChoice(spec.restartPolicy, ['Always', 'OnFailure', 'Never'], `${path}.restartPolicy`),

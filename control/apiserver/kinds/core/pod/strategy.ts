@@ -17,7 +17,7 @@ import { preparePodResize } from './resize.ts';
 import { validatePodResize } from './resize-validation.ts';
 import { validatePodStatus } from './status-validation.ts';
 import { podSubresources } from './subresources.ts';
-import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from './validation.ts';
+import { podChecks, podUpdateChecks, validateEphemeralContainersUpdate } from './validation.ts';
 import { podWarnings } from './warnings.ts';
 
 export const podKind = defineKind({
@@ -49,7 +49,7 @@ export const podKind = defineKind({
       ),
     },
   },
-  validate: (object, old) => (old === undefined ? validatePod(object) : validatePodUpdate(object, old)),
+  checks: (object, old) => (old === undefined ? podChecks(object) : podUpdateChecks(object, old)),
   warnings(object, old) {
     if (old !== undefined) return [];
     const texts = isDns1123Label(object.metadata.name);

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { allErrors } from '#api/field-error.ts';
 import type { Pod, PodSpec, PodStatus } from '#api/types.generated.ts';
 import { cpuMs } from '#test/cpu-time.ts';
 import { systemMeta, texts } from '../../strategy.testing.ts';
 import { setPodDefaults } from './defaults.ts';
 import { validatePodStatus } from './status-validation.ts';
-import { validatePod, validatePodUpdate } from './validation.ts';
+import { podChecks, podUpdateChecks } from './validation.ts';
 
 function pod(spec: Partial<PodSpec> = {}, annotations: Record<string, string> = {}, status: PodStatus = {}): Pod {
   const made: Pod = {
@@ -52,7 +53,7 @@ describe('annotations of pods', () => {
     [`${appArmor}c`, 'x', [`metadata.annotations[${appArmor}c]: Invalid value: "x": invalid AppArmor profile name: "x"`]],
   ];
   for (const [key, value, errors] of cases)
-    it(`${key} ${value}`, () => assert.deepEqual(texts(validatePod(pod({}, { [key]: value }))), errors));
+    it(`${key} ${value}`, () => assert.deepEqual(texts(allErrors(podChecks(pod({}, { [key]: value })))), errors));
 
   const type = 'Forbidden: seccomp type in annotation and field must match';
   const fields: [what: string, pod: Pod, errors: string[]][] = [
@@ -77,7 +78,7 @@ describe('annotations of pods', () => {
       ['spec.containers[0].securityContext.appArmorProfile.type: Forbidden: apparmor type in annotation and field must match'],
     ],
   ];
-  for (const [what, one, errors] of fields) it(what, () => assert.deepEqual(texts(validatePod(one)), errors));
+  for (const [what, one, errors] of fields) it(what, () => assert.deepEqual(texts(allErrors(podChecks(one))), errors));
 });
 
 describe('a gated pod', () => {
@@ -138,7 +139,7 @@ describe('a gated pod', () => {
   ];
   for (const [what, old, now, errors] of cases)
     it(what, () => {
-      const found = texts(validatePodUpdate(gated(now), gated(old)));
+      const found = texts(allErrors(podUpdateChecks(gated(now), gated(old))));
       assert.equal(found.length, errors.length, found.join('\n'));
       for (const [index, error] of errors.entries()) {
         if (typeof error === 'string') assert.equal(found[index], error);
@@ -152,7 +153,7 @@ describe('an update', () => {
     const volumes = (count: number, medium: string) =>
       Array.from({ length: count }, (_, index) => ({ name: `v${index}`, emptyDir: { medium } }));
     const told = (count: number): string =>
-      texts(validatePodUpdate(pod({ volumes: volumes(count, 'Memory') }), pod({ volumes: volumes(count, '') }))).join();
+      texts(allErrors(podUpdateChecks(pod({ volumes: volumes(count, 'Memory') }), pod({ volumes: volumes(count, '') })))).join();
     assert.match(told(2), /pod updates may not change fields other than [^]*\+ +"medium": "Memory"/);
     assert.match(told(10_000), /pod updates may not change fields other than [^\n]*\n…\n$/);
   });

@@ -1,14 +1,14 @@
 /** A pod on creation and update. Source: upstream `pkg/apis/core/validation/validation.go`. */
 
-import type { FieldError } from '#api/field-error.ts';
-import { forbiddenField, invalidValue, required } from '#api/field-error.ts';
+import type { Check, FieldError } from '#api/field-error.ts';
+import { allErrors, forbiddenField, invalidValue, required } from '#api/field-error.ts';
 import { inclusiveRangeText, nameIsDnsSubdomain } from '#api/names.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { Container, Pod, PodSpec, Toleration } from '#api/types.generated.ts';
 import { sizeOf } from '../../../cache/object-size.ts';
 import { validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 import { validateImageSpaces } from '../../../validation/pod-spec/containers.ts';
-import { validatePodSpec } from '../../../validation/pod-spec/pod-spec.ts';
+import { podSpecChecks } from '../../../validation/pod-spec/pod-spec.ts';
 import { validateTolerations } from '../../../validation/pod-spec/scheduling.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { unifiedDiff } from '../../../validation/unified-diff.ts';
@@ -33,14 +33,20 @@ const updatableFields = [
 /** What is wrong with a pod that is updated, whatever it was before. */
 export function validateMetaAndSpec(pod: Pod): FieldError[] {
   const rules = { namespaced: true, name: nameIsDnsSubdomain };
-  return [...validateObjectMeta(pod.metadata, rules), ...validateAnnotationsAndSpec(pod)];
+  return [...validateObjectMeta(pod.metadata, rules), ...allErrors(annotationAndSpecChecks(pod))];
 }
 
-function validateAnnotationsAndSpec({ metadata, spec }: Pod): FieldError[] {
-  const errors = [
-    ...validatePodAnnotations(metadata.annotations ?? {}, spec, 'metadata.annotations'),
-    ...validatePodSpec(spec, 'spec', true),
+function annotationAndSpecChecks(pod: Pod): Check[] {
+  const { metadata, spec } = pod;
+  return [
+    () => validatePodAnnotations(metadata.annotations ?? {}, spec, 'metadata.annotations'),
+    ...podSpecChecks(spec, 'spec', true),
+    () => validateTokensAndImages(pod),
   ];
+}
+
+function validateTokensAndImages({ spec }: Pod): FieldError[] {
+  const errors: FieldError[] = [];
   if (!spec.serviceAccountName) {
     spec.volumes?.forEach(({ projected }, volume) => {
       projected?.sources?.forEach(({ serviceAccountToken }, source) => {
@@ -57,8 +63,10 @@ function validateAnnotationsAndSpec({ metadata, spec }: Pod): FieldError[] {
 }
 
 /** What is wrong with a new pod, besides its metadata. */
-export function validatePod(pod: Pod): FieldError[] {
-  const errors = validateAnnotationsAndSpec(pod);
+export const podChecks = (pod: Pod): Check[] => [...annotationAndSpecChecks(pod), () => validateNewPod(pod)];
+
+function validateNewPod(pod: Pod): FieldError[] {
+  const errors: FieldError[] = [];
   if ((pod.spec.ephemeralContainers ?? []).length > 0)
     errors.push(forbiddenField('spec.ephemeralContainers', 'cannot be set on create'));
   if (pod.spec.nodeName && (pod.spec.schedulingGates ?? []).length > 0) {
@@ -68,25 +76,36 @@ export function validatePod(pod: Pod): FieldError[] {
 }
 
 /** Little of a pod may change: images, tolerations added, a deadline lowered, gates removed. */
-export function validatePodUpdate(pod: Pod, old: Pod): FieldError[] {
-  const errors = [...validateMetaAndSpec(pod), ...validatePodAnnotationUpdates(pod, old, 'metadata.annotations')];
+export function podUpdateChecks(pod: Pod, old: Pod): Check[] {
+  let isOver = false;
+  return [
+    () => validateObjectMeta(pod.metadata, { namespaced: true, name: nameIsDnsSubdomain }),
+    ...annotationAndSpecChecks(pod),
+    () => {
+      const { errors, stop } = validateListsAndDeadline(pod, old);
+      isOver = stop;
+      return errors;
+    },
+    () => (isOver ? [] : validateTolerationUpdate(pod.spec.tolerations ?? [], old.spec.tolerations ?? [])),
+    () => (isOver ? [] : validateGateUpdate(pod.spec, old.spec)),
+    () => (isOver ? [] : validateImmutableSpec(pod.spec, old.spec)),
+  ];
+}
+
+/** @returns `stop`: nothing further is looked at */
+function validateListsAndDeadline(pod: Pod, old: Pod): { errors: FieldError[]; stop: boolean } {
+  const errors = validatePodAnnotationUpdates(pod, old, 'metadata.annotations');
   for (const list of ['containers', 'initContainers'] as const) {
     const [news, olds] = [pod.spec[list] ?? [], old.spec[list] ?? []];
     if (news.length !== olds.length)
-      return [...errors, forbiddenField(`spec.${list}`, 'pod updates may not add or remove containers')];
+      return { errors: [...errors, forbiddenField(`spec.${list}`, 'pod updates may not add or remove containers')], stop: true };
     news.forEach(({ image }, index) => {
       if (!image) errors.push(required(`spec.${list}[${index}].image`));
       errors.push(...validateImageSpaces(image, `spec.${list}[${index}].image`));
     });
   }
   const { errors: deadlineErrors, stop } = validateDeadlineUpdate(pod.spec.activeDeadlineSeconds, old.spec.activeDeadlineSeconds);
-  errors.push(...deadlineErrors);
-  if (stop) return errors;
-  errors.push(
-    ...validateTolerationUpdate(pod.spec.tolerations ?? [], old.spec.tolerations ?? []),
-    ...validateGateUpdate(pod.spec, old.spec),
-  );
-  return [...errors, ...validateImmutableSpec(pod.spec, old.spec)];
+  return { errors: [...errors, ...deadlineErrors], stop };
 }
 
 function validateDeadlineUpdate(now: number | undefined, before: number | undefined): { errors: FieldError[]; stop: boolean } {
