@@ -28,7 +28,7 @@ import type { TokenOptions } from './apiserver/authentication/service-account-to
 import { type AuthorizerSpec, createAuthorization, type ReplaceableAuthorization } from './apiserver/authorization/modes.ts';
 import { bootstrapRoles } from './apiserver/authorization/rbac/bootstrap-roles.ts';
 import { defaultPolicy } from './apiserver/authorization/rbac/policy/default-policy.ts';
-import { type BootstrapOptions, bootstrapOnce, keepBootstrapped } from './apiserver/bootstrap.ts';
+import { type BootstrapOptions, bootstrapAtStart, keepBootstrapped } from './apiserver/bootstrap.ts';
 import { keepPublished, type PublishedConfig, publishClusterInfo } from './apiserver/bootstrap-config.ts';
 import { KindCatalog } from './apiserver/catalog.ts';
 import { DefaultServiceCidr, defaultServiceCidrComponent } from './apiserver/default-service-cidr.ts';
@@ -47,6 +47,7 @@ import type { ConfigFile } from './apiserver/serving/config-file.ts';
 import { DebugPages } from './apiserver/serving/debug-pages.ts';
 import type { InflightLimits } from './apiserver/serving/inflight.ts';
 import { listen } from './apiserver/serving/listener.ts';
+import { begun } from './begun.ts';
 import { ensureControllerAccounts } from './controllers/controller-accounts.ts';
 import { type ControllerOptions, runControllers } from './controllers/index.ts';
 import type { KeyPair } from './pki/certificates.ts';
@@ -169,7 +170,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
     });
     server.metrics.registry.registerMetric(leftOutMetric(reporters));
     serverOf = () => server;
-    const serving = server.run(ending.server.signal);
+    const serving = begun(server.run(ending.server.signal));
     await Promise.race([server.ready, serving]);
     const bootstrap: BootstrapOptions = {
       serviceIp,
@@ -188,7 +189,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       },
       log,
     );
-    const listening = listener.run(ending.listener.signal);
+    const listening = begun(listener.run(ending.listener.signal));
     const apiClient = clientOf(server, 'apiserver', clock, ending.clients.signal);
     let isBootstrapped = false;
     for (const name of [
@@ -206,7 +207,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       [formatCidr(mustParseCidr(options.serviceCidr))],
     );
     await serviceCidr.sync();
-    await bootstrapOnce(apiClient, bootstrap);
+    await bootstrapAtStart(apiClient, bootstrap, log);
     await ensureFlowControl(apiClient);
     await bootstrapRoles(apiClient, defaultPolicy(), clock, log, signal);
     await ensureMetricsReader(apiClient);
@@ -232,7 +233,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       debug,
       { controllers: toldBy('kube-controller-manager'), scheduler: toldBy('kube-scheduler') },
       ending.clients.signal,
-      [
+      () => [
         keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal),
         keepPublished(apiClient, published, clock, log, ending.clients.signal),
         serviceCidr.keep(ending.clients.signal),
@@ -241,6 +242,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
         usage.run(ending.clients.signal),
       ],
     );
+    begun(clients);
     log.info({ address: options.bindAddress, port: options.securePort }, 'serving');
     ready();
     await Promise.race([untilAborted(signal), serving, listening, clients]);
@@ -379,7 +381,7 @@ async function runClients(
   debug: DebugPages,
   leftOut: { controllers: LeftOutReporter; scheduler: LeftOutReporter },
   signal: AbortSignal,
-  bootstrapping: readonly Promise<void>[],
+  bootstrapping: () => readonly Promise<void>[],
 ): Promise<void> {
   const client = clientOf(server, 'kube-controller-manager', clock, signal);
   const schedulerClient = clientOf(server, 'kube-scheduler', clock, signal);
@@ -420,18 +422,20 @@ async function runClients(
     { client: schedulerClient, informers, clock, random: Math.random, log, events, leftOut: leftOut.scheduler },
     schedulerOptions(options.scheduler),
   );
-  const controllers = runControllers(
-    { client, clientOf: controllerClient, catalog: server.resources, informers, clock, log, leftOut: leftOut.controllers },
-    controllerOptions,
-    signal,
+  const controllers = begun(
+    runControllers(
+      { client, clientOf: controllerClient, catalog: server.resources, informers, clock, log, leftOut: leftOut.controllers },
+      controllerOptions,
+      signal,
+    ),
   );
   for (const metric of scheduler.metrics) server.metrics.registry.registerMetric(metric);
   debug.add(podRecordPath, (path) => podRecord(scheduler, path));
-  const scheduling = scheduler.run(signal);
+  const scheduling = begun(scheduler.run(signal));
   components.add('controller-manager', runningCheck(controllers, informers, client, signal));
   components.add('scheduler', runningCheck(scheduling, informers, schedulerClient, signal));
   await Promise.all([
-    ...bootstrapping,
+    ...bootstrapping(),
     informers.run(signal),
     controllers,
     scheduling,

@@ -32,6 +32,25 @@ const repairIntervalMs = 10_000;
 
 /** Creates what is missing. It can be repeated. @throws ApiError */
 export async function bootstrapOnce(client: Client, options: BootstrapOptions): Promise<void> {
+  await ensureObjects(client, options);
+  await reconcileEndpoints(client, options);
+}
+
+/**
+ * The same for a server that starts. Endpoints that cannot be written do not keep it from serving, as in upstream: with
+ * `--advertise-address=127.0.0.1` clients of this machine reach it, and no pod does.
+ * @throws ApiError when the namespaces, priority classes or the Service cannot be made
+ */
+export async function bootstrapAtStart(client: Client, options: BootstrapOptions, log: ServerLog): Promise<void> {
+  await ensureObjects(client, options);
+  try {
+    await reconcileEndpoints(client, options);
+  } catch (error) {
+    log.error({ err: error }, 'unable to sync kubernetes service: pods do not reach this server at its --advertise-address');
+  }
+}
+
+async function ensureObjects(client: Client, options: BootstrapOptions): Promise<void> {
   for (const { name, value, description } of systemPriorityClasses) {
     const made = { apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata: { name }, value, description };
     await ensure(
@@ -50,6 +69,10 @@ export async function bootstrapOnce(client: Client, options: BootstrapOptions): 
     () => client.resource('services').get(name),
     () => client.resource('services').create(kubernetesService(options)),
   );
+}
+
+async function reconcileEndpoints(client: Client, options: BootstrapOptions): Promise<void> {
+  const name = { namespace: 'default', name: 'kubernetes' };
   await reconcile(
     () => client.resource('endpoints').get(name),
     kubernetesEndpoints(options),
