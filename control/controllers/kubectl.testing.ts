@@ -1,5 +1,5 @@
 /** For tests only: the real kubectl against the API server of a {@link World}, over HTTPS. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { writeKubeconfig } from '#client/kubeconfig.ts';
 import { listen } from '#control/apiserver/serving/listener.ts';
 import { silentLog } from '#control/apiserver/serving/server-log.ts';
 import { createAuthority, issueCertificate, type KeyPair } from '#control/pki/certificates.ts';
+import { type KubectlVersion, kubectlPath } from '#lab/kubectl.ts';
 import type { World } from './cluster.testing.ts';
 
 const binary = fileURLToPath(new URL('../../bin/kubectl', import.meta.url));
@@ -15,9 +16,29 @@ const binary = fileURLToPath(new URL('../../bin/kubectl', import.meta.url));
 export interface Kubectl {
   /** Where the API server listens, and the CA that signed its certificate and that of clients. */
   server: { url: string; ca: string };
-  /** Runs kubectl as cluster administrator, with arguments separated by spaces. Resolves to stdout and stderr together. */
-  run(args: string, stdin?: string): Promise<string>;
+  /** An empty folder that is removed at the end: kubectl's HOME. */
+  folder: string;
+  /**
+   * Runs kubectl as cluster administrator. A string is arguments separated by spaces. Resolves to stdout and stderr together.
+   */
+  run(args: string | readonly string[], stdin?: string, options?: RunOptions): Promise<string>;
+  /** Starts kubectl in the background: `get --watch`, `proxy`. */
+  start(args: readonly string[], options?: RunOptions): Background;
   stop(): Promise<void>;
+}
+
+/** A kubectl that runs until it is stopped. */
+export interface Background {
+  /** What it has said so far. */
+  output(): string;
+  stop(): Promise<void>;
+}
+
+export interface RunOptions {
+  /** Absent: the one of `bin/kubectl`. */
+  version?: KubectlVersion | undefined;
+  /** Added to the environment, for example `EDITOR`. */
+  env?: Readonly<Record<string, string>> | undefined;
 }
 
 /** @param authority signs the certificates of the server and of clients; a new one by default */
@@ -40,12 +61,30 @@ export async function startKubectl(world: World, authority?: KeyPair): Promise<K
   });
   return {
     server: { url: `https://127.0.0.1:${listener.port}`, ca: ca.certificate },
-    run: (args, stdin = '') =>
+    folder,
+    run: (args, stdin = '', { version, env: more = {} } = {}) =>
       new Promise((resolve) => {
-        const env = { ...process.env, HOME: folder, KUBECONFIG: kubeconfig };
-        const child = execFile(binary, args.split(' '), { env, timeout: 240_000 }, (_error, out, err) => resolve(out + err));
+        const env = { ...process.env, HOME: folder, KUBECONFIG: kubeconfig, ...more };
+        const program = version === undefined ? binary : kubectlPath(version);
+        const argv = typeof args === 'string' ? args.split(' ') : args;
+        const options = { env, timeout: 240_000, maxBuffer: 64 * 1024 * 1024 };
+        const child = execFile(program, argv, options, (_error, out, err) => resolve(out + err));
         child.stdin?.end(stdin);
       }),
+    start(args, { version, env: more = {} } = {}) {
+      const env = { ...process.env, HOME: folder, KUBECONFIG: kubeconfig, ...more };
+      const child = spawn(kubectlPath(version), args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      let text = '';
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+      const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+      return {
+        output: () => text,
+        async stop() {
+          child.kill('SIGTERM');
+          await ended;
+        },
+      };
+    },
     async stop() {
       stop.abort();
       await running;

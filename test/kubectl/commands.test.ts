@@ -1,0 +1,71 @@
+/**
+ * kubectl 1.33 to 1.36 through every command, against the real API server with its controllers, over HTTPS. Commands that need
+ * containers stand in `test/e2e`.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { startWorld } from '#control/controllers/cluster.testing.ts';
+import { startKubectl } from '#control/controllers/kubectl.testing.ts';
+import { kubectlVersions } from '#lab/kubectl.ts';
+import { clusterCommands } from './cluster.ts';
+import { readingCommands } from './reading.ts';
+import { commandsRun, Session, type Stage } from './session.ts';
+import { writingCommands } from './writing.ts';
+
+/** Commands that need running containers or their metrics, with the tests that run them. */
+const elsewhere: Readonly<Record<string, string>> = {
+  attach: 'test/e2e/pods.suite.ts',
+  cp: 'test/e2e/kubectl-containers.suite.ts',
+  debug: 'test/e2e/kubectl-containers.suite.ts',
+  exec: 'test/e2e/pods.suite.ts',
+  logs: 'test/e2e/pods.suite.ts',
+  'port-forward': 'test/e2e/pods.suite.ts',
+};
+/** Needs metrics.k8s.io, which the cluster does not serve yet. */
+const missing = ['top', 'top node', 'top pod'];
+
+const parts = { write: writingCommands, read: readingCommands, act: clusterCommands };
+
+describe('kubectl', { timeout: 1_800_000 }, () => {
+  let stage: Stage;
+  before(async () => {
+    const world = await startWorld();
+    stage = { world, kubectl: await startKubectl(world) };
+  });
+  after(async () => {
+    await stage.world.stop();
+    await stage.kubectl.stop();
+  });
+
+  for (const version of kubectlVersions) {
+    for (const [name, part] of Object.entries(parts)) {
+      describe(`${version}: ${name}`, () => {
+        const session = new Session(version, name, () => stage);
+        before(() => session.open());
+        part(session);
+      });
+    }
+  }
+
+  it('was run through each command that it has', async () => {
+    for (const version of kubectlVersions) {
+      const help = async (command: string): Promise<string[]> => {
+        const said = await stage.kubectl.run(`${command} --help`.trim(), '', { version });
+        // Below a heading that ends with "Commands", a line begins with two spaces and a name.
+        const blocks = said.split(/\n(?=\S)/).filter((block) => /^.*(Commands.*|Subcommands.*):\n/.test(block));
+        return blocks.flatMap((block) => [...block.matchAll(/^ {2}([a-z][\w-]+) {2,}/gm)].map(([, name = '']) => name));
+      };
+      for (const command of await help('')) {
+        if (command === 'alpha' || command === 'options' || command === 'help') continue;
+        const subs = command === 'plugin' ? ['list'] : await help(command);
+        for (const words of [command, ...subs.map((sub) => `${command} ${sub}`)]) {
+          if (missing.includes(words)) continue;
+          const suite = elsewhere[words];
+          if (suite === undefined) assert.ok(commandsRun.has(`${version} ${words}`), `${version} ${words}`);
+          else assert.ok(readFileSync(new URL(`../../${suite}`, import.meta.url), 'utf8').includes(`'${words}'`), words);
+        }
+      }
+    }
+  });
+});
