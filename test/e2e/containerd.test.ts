@@ -8,7 +8,9 @@ import { deploymentSuite } from './deployments.suite.ts';
 import { dnsSuite } from './dns.suite.ts';
 import { durabilitySuite } from './durability.suite.ts';
 import { helmSuite } from './helm.suite.ts';
+import { helmChartSuite } from './helm-charts.suite.ts';
 import { kubectlSuite } from './kubectl.suite.ts';
+import { kubectlContainerSuite } from './kubectl-containers.suite.ts';
 import { nodeFailureSuite } from './node-failure.suite.ts';
 import { podSuite } from './pods.suite.ts';
 import { proxySuite } from './proxies.suite.ts';
@@ -30,6 +32,7 @@ describe('a cluster on containerd', { timeout: 3_600_000 }, () => {
     await cluster?.stop();
   });
   kubectlSuite(() => cluster);
+  kubectlContainerSuite(() => cluster);
   authorizationSuite(() => cluster);
   badInputSuite(() => cluster);
   podSuite(() => cluster);
@@ -43,6 +46,7 @@ describe('a cluster on containerd', { timeout: 3_600_000 }, () => {
   deploymentSuite(() => cluster);
   workloadSuite(() => cluster);
   helmSuite(() => cluster);
+  helmChartSuite(() => cluster);
   clientLibrarySuite(() => cluster);
   tourSuite(() => cluster);
   // These suites run last, because they break the cluster.

@@ -97,8 +97,7 @@ export function readingCommands(session: Session): void {
 
   it('explain --recursive of every kind', async () => {
     // One version does it for all kinds: the answers are the server's.
-    const kinds =
-      session.version === '1.36' || session.version === '1.33' ? builtInResources.filter(({ announced }) => announced) : [];
+    const kinds = session.version === '1.36' ? builtInResources.filter(({ announced }) => announced) : [];
     for (const { plural, group, version, kind } of kinds) {
       const apiVersion = group === '' ? version : `${group}/${version}`;
       const said = await k(`explain ${plural} --recursive --api-version=${apiVersion}`);
