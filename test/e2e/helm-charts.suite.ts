@@ -90,7 +90,6 @@ export function helmChartSuite(cluster: () => Cluster): void {
       assert.equal(await value('configmap/shop-post-upgrade', '{.data.revision}'), '2');
       assert.equal(await value('hpa/shop', '{.spec.minReplicas}'), '2');
     });
-    });
 
     it('goes back by itself when an upgrade fails', async () => {
       const set = ['--set', 'version=none', '--rollback-on-failure', '--timeout=15s'];
