@@ -242,7 +242,7 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
         usage.run(ending.clients.signal),
       ],
     );
-    begun(clients);
+    void begun(clients);
     log.info({ address: options.bindAddress, port: options.securePort }, 'serving');
     ready();
     await Promise.race([untilAborted(signal), serving, listening, clients]);

@@ -8,10 +8,10 @@ import { after, before, describe, it } from 'node:test';
 import { startWorld } from '#control/controllers/cluster.testing.ts';
 import { startKubectl } from '#control/controllers/kubectl.testing.ts';
 import { kubectlVersions } from '#lab/kubectl.ts';
-import { clusterCommands } from './cluster.ts';
-import { readingCommands } from './reading.ts';
+import { clusterCommands } from './cluster.suite.ts';
+import { readingCommands } from './reading.suite.ts';
 import { commandsRun, Session, type Stage } from './session.ts';
-import { writingCommands } from './writing.ts';
+import { writingCommands } from './writing.suite.ts';
 
 /** Commands that need running containers or their metrics, with the tests that run them. */
 const elsewhere: Readonly<Record<string, string>> = {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, it } from 'node:test';
-import { builtInResources } from '#api/resources.ts';
+import { createResourceCatalog } from '#api/resource-catalog.ts';
 import { until } from '#lab/until.ts';
 import { configMap, type Session } from './session.ts';
 
@@ -97,7 +97,12 @@ export function readingCommands(session: Session): void {
 
   it('explain --recursive of every kind', async () => {
     // One version does it for all kinds: the answers are the server's.
-    const kinds = session.version === '1.36' ? builtInResources.filter(({ announced }) => announced) : [];
+    const kinds =
+      session.version === '1.36'
+        ? createResourceCatalog()
+            .all()
+            .filter(({ announced }) => announced)
+        : [];
     for (const { plural, group, version, kind } of kinds) {
       const apiVersion = group === '' ? version : `${group}/${version}`;
       const said = await k(`explain ${plural} --recursive --api-version=${apiVersion}`);
