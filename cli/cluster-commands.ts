@@ -9,7 +9,7 @@ import { addAuthenticationFlags } from './authentication-flags.ts';
 import { addAuthorizationFlags } from './authorization-flags.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
-import { cidr, count, durationMs, port, portRange } from './flags.ts';
+import { cidr, count, durationMs, port, portRange, ratio } from './flags.ts';
 import { addJoinFlags } from './join-flags.ts';
 import { defaultServerDataDir } from './kubeconfig-path.ts';
 import { addKubeletAuthFlags } from './kubelet-auth-flags.ts';
@@ -73,6 +73,32 @@ function serverCommand(program: Command): void {
     .option('--node-cidr-mask-size <bits>', "a node's part of the pods' network", count, 24)
     .option('--node-monitor-period <duration>', 'how often nodes are looked at', durationMs, 5000)
     .option('--node-monitor-grace-period <duration>', 'silence after which a node is NotReady', durationMs, 50_000)
+    .option('--concurrent-horizontal-pod-autoscaler-syncs <count>', 'autoscalers looked at at a time', count, 5)
+    .option('--horizontal-pod-autoscaler-sync-period <duration>', 'how often an autoscaler is looked at', durationMs, 15_000)
+    .option(
+      '--horizontal-pod-autoscaler-downscale-stabilization <duration>',
+      'how long recommendations keep pods from being removed',
+      durationMs,
+      300_000,
+    )
+    .option(
+      '--horizontal-pod-autoscaler-tolerance <ratio>',
+      'how far use may be from the target before anything is scaled',
+      ratio,
+      0.1,
+    )
+    .option(
+      '--horizontal-pod-autoscaler-cpu-initialization-period <duration>',
+      'how long after its start CPU use of a pod may not count',
+      durationMs,
+      300_000,
+    )
+    .option(
+      '--horizontal-pod-autoscaler-initial-readiness-delay <duration>',
+      'how long after its start changes of readiness count as its start',
+      durationMs,
+      30_000,
+    )
     .option('--metric-resolution <duration>', 'how often kubelets are asked what their pods use', durationMs, 15_000)
     .option('--cluster-signing-cert-file <file>', "the CA that signs requests for certificates; by default the cluster's")
     .option('--cluster-signing-key-file <file>', 'its key')

@@ -20,6 +20,12 @@ export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags {
   nodeMonitorPeriod: number;
   nodeMonitorGracePeriod: number;
   metricResolution: number;
+  concurrentHorizontalPodAutoscalerSyncs: number;
+  horizontalPodAutoscalerSyncPeriod: number;
+  horizontalPodAutoscalerDownscaleStabilization: number;
+  horizontalPodAutoscalerTolerance: number;
+  horizontalPodAutoscalerCpuInitializationPeriod: number;
+  horizontalPodAutoscalerInitialReadinessDelay: number;
   clusterSigningDuration: number;
   clusterSigningCertFile: string | undefined;
   clusterSigningKeyFile: string | undefined;

@@ -35,6 +35,12 @@ export function count(text: string): number {
   return Number(text);
 }
 
+/** A number that is not negative: `0.1`. @throws InvalidArgumentError */
+export function ratio(text: string): number {
+  if (!/^\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError('Give a number such as 0.1.');
+  return Number(text);
+}
+
 /** A range of ports such as `30000-32767`, both ends included. @throws InvalidArgumentError */
 export function portRange(text: string): { first: number; last: number } {
   const [first = '', last = ''] = text.split('-');

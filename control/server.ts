@@ -51,6 +51,8 @@ import { begun } from './begun.ts';
 import { ensureControllerAccounts } from './controllers/controller-accounts.ts';
 import { type ControllerOptions, runControllers } from './controllers/index.ts';
 import type { KeyPair } from './pki/certificates.ts';
+import type { HorizontalOptions } from './controllers/podautoscaler/horizontal.ts';
+import { AutoscalerMonitor } from './controllers/podautoscaler/monitor.ts';
 import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
 import { adminKubeconfig } from './pki/node-credentials.ts';
 import { createRequestSigner } from './pki/request-signer.ts';
@@ -80,6 +82,8 @@ export interface ServerOptions {
   nodeMonitorGracePeriodMs: number;
   tolerationSeconds: { notReady: number; unreachable: number };
   inflight: InflightLimits;
+  /** `--horizontal-pod-autoscaler-…`. */
+  horizontal: HorizontalOptions;
   /** `--metric-resolution`: how often kubelets are asked what their pods use. */
   metricResolutionMs: number;
   /** `--cluster-signing-duration`. */
@@ -402,6 +406,8 @@ async function runClients(
     component: 'default-scheduler',
     atOnce: eventsAtOnce,
   });
+  const autoscalers = new AutoscalerMonitor();
+  for (const metric of autoscalers.metrics) server.metrics.registry.registerMetric(metric);
   const controllerOptions: ControllerOptions = {
     clusterCidr: options.clusterCidr,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
@@ -412,6 +418,7 @@ async function runClients(
     issueServiceAccountToken: issueTokenBy(server),
     certificateSigner: await createRequestSigner(options.clusterSigner ?? pki.ca),
     clusterSigningDurationMs: options.clusterSigningDurationMs,
+    horizontal: { ...options.horizontal, monitor: autoscalers },
   };
   const flowSchemaStatus = flowSchemaStatusController({
     client: clientOf(server, 'apiserver', clock, signal),

@@ -312,7 +312,18 @@ async function runPod({ client, play }: World, pod: Pod, nowMs: number): Promise
     .resource('pods')
     .patch(
       { namespace, name },
-      { type: 'strategic', body: { status: { phase: 'Running', podIP: ip, podIPs: [{ ip }], conditions } } },
+      {
+        type: 'strategic',
+        body: {
+          status: {
+            phase: 'Running',
+            podIP: ip,
+            podIPs: [{ ip }],
+            startTime: pod.status?.startTime ?? rfc3339(nowMs),
+            conditions,
+          },
+        },
+      },
       { subresource: 'status' },
     );
 }

@@ -39,6 +39,7 @@ import { nodeLifecycleController } from './node-lifecycle.ts';
 import { persistentVolumeBinder } from './persistent-volume/binder.ts';
 import type { PodGcOptions } from './pod-gc.ts';
 import { podGcController } from './pod-gc.ts';
+import { defaultHorizontal, type HorizontalOptions, horizontalController } from './podautoscaler/horizontal.ts';
 import { pvProtectionController } from './pv-protection.ts';
 import { pvcProtectionController } from './pvc-protection.ts';
 import { replicaSetController } from './replicaset.ts';
@@ -72,6 +73,8 @@ export interface ControllerOptions
   certificateSigner?: CertificateSigner | undefined;
   /** `--cluster-signing-duration`. Default: a year. */
   clusterSigningDurationMs?: number | undefined;
+  /** `--horizontal-pod-autoscaler-…`. Default: upstream's. */
+  horizontal?: Partial<HorizontalOptions> | undefined;
 }
 
 const yearMs = 365 * 24 * 60 * 60_000;
@@ -121,6 +124,7 @@ export function controllers(
     clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
     disruptionController(as('controllermanager', 'disruption-controller')),
     staleDisruptionController(as('controllermanager', 'disruption-controller')),
+    horizontalController(as('horizontal-pod-autoscaler'), { ...defaultHorizontal, ...options.horizontal }),
     csrApprovingController(as('csrapproving', 'certificate-controller')),
     ...(certificateSigner === undefined
       ? []

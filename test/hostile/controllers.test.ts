@@ -107,6 +107,13 @@ const goodObjects: readonly Placed[] = [
   runningPod('web-1-b', '10.244.1.1', 'n2', owner('ReplicaSet', 'web-1')),
   runningPod('nowhere', '10.244.2.1', 'gone', { labels: {} }),
   good('poddisruptionbudgets.policy', 'web', { spec: { selector: { matchLabels: labels }, maxUnavailable: '50%' } }),
+  good('horizontalpodautoscalers.autoscaling', 'web', {
+    spec: {
+      scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' },
+      maxReplicas: 4,
+      metrics: [{ type: 'Resource', resource: { name: 'cpu', target: { type: 'AverageValue', averageValue: '100m' } } }],
+    },
+  }),
   // A pod that somebody wanted to delete, and nobody did.
   good(
     'pods',
@@ -360,6 +367,7 @@ const kinds: readonly ResourceId[] = [
   'controllerrevisions.apps',
   'jobs.batch',
   'cronjobs.batch',
+  'horizontalpodautoscalers.autoscaling',
   'poddisruptionbudgets.policy',
   'resourcequotas',
   'persistentvolumes',
@@ -458,7 +466,25 @@ function world(objects: readonly Placed[]) {
     requests.push(`review ${JSON.stringify(spec)}`);
     return { allowed: true };
   };
-  const client = { resource, reviewAccess, of: ({ id }: Resource) => resource(id as ResourceId) } as unknown as Client;
+  const getScale = async (_resource: unknown, { namespace, name }: { namespace?: string; name: string }) => ({
+    metadata: { namespace, name, uid: 'uid-Deployment-web' },
+    spec: { replicas: 2 },
+    status: { replicas: 2, selector: 'app=web' },
+  });
+  const usage = ['web-1-a', 'web-1-b'].map((name) => ({
+    metadata: { name, namespace: 'default' },
+    timestamp: '2026-01-01T01:00:00Z',
+    window: '15s',
+    containers: [{ name: 'c', usage: { cpu: '900m', memory: '1Mi' } }],
+  }));
+  const raw = async () => ({ status: 200, headers: {}, body: [Buffer.from(JSON.stringify({ items: usage }))] });
+  const client = {
+    resource,
+    reviewAccess,
+    getScale,
+    raw,
+    of: ({ id }: Resource) => resource(id as ResourceId),
+  } as unknown as Client;
   const certificateSigner = { notAfterMs: 1e13, sign: async (_request: unknown, terms: object) => JSON.stringify(terms) };
   const all = controllers(
     { client, catalog, caches, clock, log, events, leftOut: createLeftOutReporter({ events, log }) },

@@ -1,0 +1,28 @@
+/** Quantities in thousandths of a unit, as the autoscaler counts: int64 as in Go, so that sums and quotients are upstream's. */
+
+import type { Quantity } from '#api/json.ts';
+import { formatQuantity, parseQuantity, type QuantityFormat } from '#api/quantity.ts';
+
+export const maxInt64 = 2n ** 63n - 1n;
+export const maxInt32 = 2 ** 31 - 1;
+
+/** Rounded up; limited to int64. @throws QuantityError */
+export function milliValue(quantity: Quantity): bigint {
+  const { unscaled, scale } = parseQuantity(quantity);
+  if (scale >= -3) return limited(unscaled * 10n ** BigInt(scale + 3));
+  const divisor = 10n ** BigInt(-3 - scale);
+  const whole = unscaled / divisor;
+  return limited(unscaled > 0n && whole * divisor !== unscaled ? whole + 1n : whole);
+}
+
+const limited = (value: bigint): bigint => (value > maxInt64 ? maxInt64 : value < -maxInt64 ? -maxInt64 : value);
+
+export const milliQuantity = (value: bigint, format: QuantityFormat = 'DecimalSI'): string =>
+  formatQuantity({ unscaled: value, scale: -3, format });
+
+/** Of memory it is bytes, as metrics are: `10Mi`; of all else thousandths: `500m`. */
+export const resourceQuantity = (resource: string, value: bigint): string =>
+  milliQuantity(value, resource === 'memory' ? 'BinarySI' : 'DecimalSI');
+
+/** As Go converts a float to int32 after rounding up, but no number of replicas is beyond what the type holds. */
+export const ceilReplicas = (value: number): number => Math.min(Math.ceil(value), maxInt32);
