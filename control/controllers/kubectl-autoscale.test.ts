@@ -39,8 +39,8 @@ describe('kubectl', () => {
     assert.match(await kubectl('create -f -', manifest), /queue created/);
     const table = await kubectl('get hpa');
     assert.match(table, /NAME +REFERENCE +TARGETS +MINPODS +MAXPODS +REPLICAS +AGE/);
-    assert.match(table, /queue +Deployment\/web +<unknown>\/10 +1 +4 +0/);
-    assert.match(table, /web +Deployment\/web +cpu: <unknown>\/70% +2 +6 +0/);
+    assert.match(table, /queue +Deployment\/web +<unknown>\/10 +1 +4 +\d/);
+    assert.match(table, /web +Deployment\/web +cpu: <unknown>\/70% +2 +6 +\d/);
     assert.match(await kubectl('get all'), /horizontalpodautoscaler\.autoscaling\/web/);
     const old = await kubectl('get horizontalpodautoscalers.v1.autoscaling queue -o yaml');
     assert.match(old, /apiVersion: autoscaling\/v1/);
