@@ -308,24 +308,22 @@ async function runPod({ client, play }: World, pod: Pod, nowMs: number): Promise
   const ip = pod.status?.podIP ?? `10.244.0.${nextAddress++}`;
   const conditions = [{ type: 'Ready', status: wanted, lastTransitionTime: rfc3339(nowMs) }];
   const { name, namespace } = pod.metadata;
-  await client
-    .resource('pods')
-    .patch(
-      { namespace, name },
-      {
-        type: 'strategic',
-        body: {
-          status: {
-            phase: 'Running',
-            podIP: ip,
-            podIPs: [{ ip }],
-            startTime: pod.status?.startTime ?? rfc3339(nowMs),
-            conditions,
-          },
+  await client.resource('pods').patch(
+    { namespace, name },
+    {
+      type: 'strategic',
+      body: {
+        status: {
+          phase: 'Running',
+          podIP: ip,
+          podIPs: [{ ip }],
+          startTime: pod.status?.startTime ?? rfc3339(nowMs),
+          conditions,
         },
       },
-      { subresource: 'status' },
-    );
+    },
+    { subresource: 'status' },
+  );
 }
 
 async function endPod(client: Client, { metadata, spec }: Pod, exitCode: number, nowMs: number): Promise<void> {
