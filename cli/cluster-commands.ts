@@ -9,7 +9,7 @@ import { addAuthenticationFlags } from './authentication-flags.ts';
 import { addAuthorizationFlags } from './authorization-flags.ts';
 import { checkAddress, checkFolder, checkNodeName } from './checks.ts';
 import type { AgentFlags, ServerFlags } from './cluster-flags.ts';
-import { cidr, count, durationMs, port, portRange, ratio } from './flags.ts';
+import { boolean, cidr, count, durationMs, port, portRange, ratio } from './flags.ts';
 import { addJoinFlags } from './join-flags.ts';
 import { defaultServerDataDir } from './kubeconfig-path.ts';
 import { addKubeletAuthFlags } from './kubelet-auth-flags.ts';
@@ -124,6 +124,7 @@ function serverCommand(program: Command): void {
     )
     .option('--max-requests-inflight <n>', 'requests at a time that only read; 0: no limit', count, 400)
     .option('--max-mutating-requests-inflight <n>', 'requests at a time that change something; 0: no limit', count, 200)
+    .option('--enable-priority-and-fairness <bool>', 'the limits are divided fairly among priority levels', boolean, true)
     .option('--tls-san <name>', 'another name or address for the serving certificate; may be given often', collect, [])
     .option('--write-kubeconfig <file>', "where to write the administrator's kubeconfig, besides <data-dir>/admin.conf")
     .option('--log-level <level>', 'debug, info, warn or error', 'info')

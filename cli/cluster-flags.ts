@@ -34,6 +34,7 @@ export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags {
   enableAdmissionPlugins: string[];
   disableAdmissionPlugins: string[];
   maxRequestsInflight: number;
+  enablePriorityAndFairness: boolean;
   maxMutatingRequestsInflight: number;
   tlsSan: string[];
   writeKubeconfig: string | undefined;

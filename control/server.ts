@@ -82,6 +82,8 @@ export interface ServerOptions {
   nodeMonitorGracePeriodMs: number;
   tolerationSeconds: { notReady: number; unreachable: number };
   inflight: InflightLimits;
+  /** `--enable-priority-and-fairness`. */
+  isFair: boolean;
   /** `--horizontal-pod-autoscaler-…`. */
   horizontal: HorizontalOptions;
   /** `--metric-resolution`: how often kubelets are asked what their pods use. */
@@ -338,6 +340,7 @@ function buildApiServer({
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
       metrics: options.metrics,
       inflight: options.inflight,
+      isFair: options.isFair,
     },
   );
 }

@@ -31,7 +31,7 @@ export interface ApiServerDeps {
   leftOut?: LeftOutReporter;
   /** Who may do what. Default: `alwaysAllow`. */
   authorization?: Pick<Authorization, 'authorizer' | 'anonymous' | 'followers'>;
-  /** Default: an `Inflight` with the limits of the options. */
+  /** Default: priority levels with the limits of the options. */
   flowControl?: FlowControl;
   /** A number in [0, 1). Default: Math.random. */
   random?: () => number;
@@ -54,8 +54,10 @@ export interface ApiServerOptions {
   /** The address at which clients reach the server, for the legacy `/api` document: `10.0.0.1:6443`. */
   serverAddress?: string;
   watchCache?: Partial<WatchCacheLimits>;
-  /** How many requests are served at a time. Default: upstream's, 400 and 200. */
+  /** How many requests are served at a time. Default: upstream's, 400 and 200; 0 and 0: any number. */
   inflight?: InflightLimits;
+  /** `--enable-priority-and-fairness`: the limits are divided among priority levels. Default true. */
+  isFair?: boolean;
   /** Deep-freezes cached objects, so that a handler that changes one fails; for tests. */
   freezeCached?: boolean;
   /** More metrics for `/metrics`: those of the process. */

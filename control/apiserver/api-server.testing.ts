@@ -31,6 +31,7 @@ import {
 import { builtInKinds } from './kinds/index.ts';
 import { createObjectPatcher } from './patch/object-patcher.ts';
 import type { UserInfo } from './registry/strategy.ts';
+import type { InflightLimits } from './serving/inflight.ts';
 import { silentLog } from './serving/server-log.ts';
 
 export const admin: UserInfo = { name: 'kubernetes-admin', groups: ['system:masters', 'system:authenticated'], extra: {} };
@@ -120,6 +121,8 @@ export interface TestServerOptions {
   tokens?: Partial<TokenOptions>;
   /** See {@link ApiServerOptions}. */
   authentication?: AuthenticationOptions;
+  /** See {@link ApiServerOptions}. */
+  inflight?: InflightLimits;
   /** Default true; see {@link ApiServerOptions}. */
   freezeCached?: boolean;
 }
@@ -164,6 +167,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
       freezeCached: options.freezeCached ?? true,
       tokens: { ...(await keys), issuer, audiences: [issuer], ...options.tokens },
       ...(options.authentication === undefined ? {} : { authentication: options.authentication }),
+      ...(options.inflight === undefined ? {} : { inflight: options.inflight }),
       ...(options.watchCache === undefined ? {} : { watchCache: options.watchCache }),
     },
   );

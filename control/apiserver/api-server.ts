@@ -24,7 +24,11 @@ import type { ServedKind } from './catalog.ts';
 import { BodyDecoder } from './decoding/body-decoder.ts';
 import { trackIn } from './decoding/tracking.ts';
 import { servedGroupsOf } from './discovery/served-groups.ts';
+import { dump, dumpPath } from './flowcontrol/debug-dump.ts';
+import { FairFlowControl } from './flowcontrol/fair-flow-control.ts';
 import { FlowSchemas } from './flowcontrol/flow-schemas.ts';
+import { PriorityLevels } from './flowcontrol/priority-levels.ts';
+import { storedFacts } from './flowcontrol/stored-facts.ts';
 import { takenIpFollower } from './kinds/core/service/taken-ips.ts';
 import { decodeStored } from './registry/decode-stored.ts';
 import { Registry } from './registry/registry.ts';
@@ -118,6 +122,8 @@ class Server implements ApiServer {
       isShuttingDown: () => this.#shutdown.signal.aborted,
       storeProblem: () => store.problem(),
     });
+    const flowControl = deps.flowControl ?? this.#flowControl(options, flowSchemas);
+    this.metrics.reportInflight(flowControl);
     this.#router = new Router({
       build,
       serverAddress,
@@ -138,7 +144,7 @@ class Server implements ApiServer {
       authentication,
       authorizer,
       anonymous: deps.authorization?.anonymous ?? 'healthOnly',
-      flowControl: deps.flowControl ?? this.#inflight(options),
+      flowControl,
       flowSchemas,
       // The body goes to another server as a stream, so it is neither read nor limited here.
       passesBodyOn: (info) => proxy !== undefined && findConnect(catalog, info)?.connect.to === 'proxy',
@@ -161,10 +167,17 @@ class Server implements ApiServer {
     return this.#repairs.attempted;
   }
 
-  #inflight({ inflight: limits = defaultInflightLimits }: ApiServerOptions): FlowControl {
-    const inflight = new Inflight(limits);
-    this.metrics.reportInflight(inflight);
-    return inflight;
+  #flowControl({ inflight: limits = defaultInflightLimits, isFair = true }: ApiServerOptions, schemas: FlowSchemas): FlowControl {
+    const { clock } = this.#deps;
+    const total = limits.readOnly + limits.mutating;
+    if (!isFair || total === 0) return new Inflight(limits);
+    const { feed, catalog } = this.#parts;
+    const levels = new PriorityLevels({ clock, schemas, factsOf: storedFacts(feed, catalog) }, total);
+    for (const metric of levels.metrics.all) this.metrics.registry.registerMetric(metric);
+    this.#deps.debug?.addText(dumpPath, (path, query) =>
+      dump(levels, path, query.get('includeRequestDetails') !== null, clock.now(), clock.monotonic()),
+    );
+    return new FairFlowControl(levels);
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -134,7 +134,7 @@ export class Router {
     const issuer = handleIssuerDiscovery(info, parts.tokens, serverAddress);
     if (issuer !== undefined) return issuer;
     if (info.path.startsWith('/openapi/')) return (await openapi?.(request)) ?? pageNotFound();
-    if (info.path.startsWith('/debug/')) return (isRead ? debug?.handle(info.path) : undefined) ?? pageNotFound();
+    if (info.path.startsWith('/debug/')) return (isRead ? debug?.handle(info.path, info.query) : undefined) ?? pageNotFound();
     const discovery = handleDiscovery(served(), info, request.headers, serverAddress);
     if (discovery !== undefined && !isRead) throw methodNotAllowed();
     if (discovery !== undefined) return discovery;

@@ -164,16 +164,18 @@ function portsOf(service: Service, pod: Pod): EndpointGroup['ports'] {
 function endpointOf(service: Service, pod: Pod, node: Node | undefined, addresses: string[]): Endpoint {
   const serving = isPodReady(pod);
   const terminating = pod.metadata.deletionTimestamp !== undefined;
+  const ready = service.spec.publishNotReadyAddresses === true || (serving && !terminating);
   const { name, namespace, uid } = pod.metadata;
   const zone = node?.metadata.labels?.[zoneLabel];
   return {
     addresses,
-    conditions: { ready: service.spec.publishNotReadyAddresses === true || (serving && !terminating), serving, terminating },
+    conditions: { ready, serving, terminating },
     targetRef: { kind: 'Pod', namespace, name, uid },
     nodeName: pod.spec.nodeName,
     hostname: endpointHostname(pod, service),
     zone: zone === '' ? undefined : zone,
-    hints: hintsFor(service.spec.trafficDistribution, pod.spec.nodeName, zone),
+    // Who is not ready gets no traffic, and no hint.
+    hints: ready ? hintsFor(service.spec.trafficDistribution, pod.spec.nodeName, zone) : undefined,
   };
 }
 

@@ -278,6 +278,8 @@ describe('endpoints of slices', () => {
       [endpoint?.zone, endpoint?.nodeName, endpoint?.hostname, endpoint?.hints],
       ['z1', 'n1', 'h', { forZones: [{ name: 'z1' }] }],
     );
+    const unready = one(backend('a', '10.0.0.1', false), { trafficDistribution: 'PreferClose' });
+    assert.equal(unready?.hints, undefined, 'who is not ready has no hint');
     const { groups } = groupEndpoints(service({ ipFamilies: ['IPv4', 'IPv6'] }), [backend('a', '10.0.0.1', true)], nodes);
     assert.deepEqual(
       groups.map(({ addressType, endpoints }) => [addressType, endpoints[0]?.addresses]),

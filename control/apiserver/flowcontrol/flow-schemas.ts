@@ -35,6 +35,8 @@ export class FlowSchemas {
   readonly #levels = new Map<string, PriorityLevelConfiguration>();
   /** In the order in which they are asked; undefined: something has changed since. */
   #flows: readonly Flow[] | undefined;
+  /** Undefined: something has changed since. */
+  #all: readonly PriorityLevelConfiguration[] | undefined;
 
   /** By storage prefix: to be told of what is stored. */
   get followers(): ReadonlyMap<string, CacheFollower> {
@@ -48,6 +50,12 @@ export class FlowSchemas {
   flows(): readonly Flow[] {
     this.#flows ??= this.#ordered();
     return this.#flows;
+  }
+
+  /** All priority levels, with those that stand in; the same array until something changes. */
+  levels(): readonly PriorityLevelConfiguration[] {
+    this.#all ??= [...new Map([...mandatoryLevels, ...this.#levels]).values()];
+    return this.#all;
   }
 
   /** The first that matches; one always does. */
@@ -79,11 +87,13 @@ export class FlowSchemas {
         objects.clear();
         for (const { object } of all) objects.set(object.metadata.name, object as T);
         this.#flows = undefined;
+        this.#all = undefined;
       },
       changed: ({ previous, current }) => {
         if (current !== undefined) objects.set(current.object.metadata.name, current.object as T);
         else if (previous !== undefined) objects.delete(previous.object.metadata.name);
         this.#flows = undefined;
+        this.#all = undefined;
       },
     };
   }

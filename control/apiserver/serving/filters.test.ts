@@ -29,6 +29,7 @@ const flowControl = {
     asked.push(`flow control ${request[1].name}`);
     return isFull ? undefined : inflight.enter(...request);
   },
+  takePeak: () => 0,
 };
 const admission = [
   {

@@ -183,9 +183,11 @@ async function authorize(authorizer: Authorizer, info: RequestInfo, user: UserIn
 }
 
 function flowControl(control: FlowControl): Filter {
-  return async function flowControl({ info, user, flow }, next) {
-    const leave = control.enter(info, user, flow);
-    if (leave === undefined) return tooManyRequests();
+  return async function flowControl({ info, user, flow, request }, next) {
+    const entering = control.enter(info, user, flow, request.signal);
+    // Most are served at once, and need no turn of the event loop for it.
+    const leave = entering instanceof Promise ? await entering : entering;
+    if (typeof leave !== 'function') return tooManyRequests(leave);
     return await next().finally(leave);
   };
 }

@@ -1,7 +1,7 @@
 /**
- * Limits how many requests are served at a time; those that change something and the others have a limit each. A request above the limit is
- * answered 429. Administrators, health probes and whatever a FlowSchema leads to the exempt priority level have no limit: they must be able to
- * look at an overloaded server. Limited priority levels have no seats of their own yet.
+ * Limits how many requests are served at a time, without priorities (`--enable-priority-and-fairness=false`): those that change something and the
+ * others have a limit each. A request above the limit is answered 429. Administrators, health probes and whatever a FlowSchema leads to the
+ * exempt priority level have no limit: they must be able to look at an overloaded server. With priorities: `flowcontrol/priority-levels.ts`.
  *
  * Source: apiserver `pkg/server/filters/maxinflight.go`, `longrunning.go`; the probes' exemption is that of API priority and fairness.
  */
@@ -29,12 +29,22 @@ const readOnlyVerbs = new Set(['get', 'list', 'watch']);
 const longRunningVerbs = new Set(['watch', 'proxy']);
 const longRunningSubresources = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
 const probes = /^\/(?:healthz|livez|readyz)(?:\/|$)/;
-const leaveNothing = (): void => undefined;
+export const leaveNothing = (): void => undefined;
 
-/** Decides whether a request is served now. */
+export const requestKind = ({ verb }: RequestInfo): RequestKind => (readOnlyVerbs.has(verb) ? 'readOnly' : 'mutating');
+
+/**
+ * A function to call once, when the request has been answered. Otherwise the request is not served: a number of seconds after which the client
+ * may come again, or undefined for one.
+ */
+export type Entered = (() => void) | number | undefined;
+
+/** Decides whether a request is served, now or when there is room. */
 export interface FlowControl {
-  /** @returns a function to call once, when the request has been answered; undefined: the request may not be served now */
-  enter(info: RequestInfo, user: UserInfo, flow?: Flow): (() => void) | undefined;
+  /** @param signal aborts when the client leaves */
+  enter(info: RequestInfo, user: UserInfo, flow?: Flow, signal?: AbortSignal): Entered | Promise<Entered>;
+  /** The most requests at a time since the last call, for the metric. */
+  takePeak(kind: RequestKind): number;
 }
 
 /** Counts requests under way, of either kind. */
@@ -50,7 +60,7 @@ export class Inflight implements FlowControl {
 
   enter(info: RequestInfo, user: UserInfo, flow?: Flow): (() => void) | undefined {
     if (isLongRunning(info) || probes.test(info.path)) return leaveNothing;
-    const kind: RequestKind = readOnlyVerbs.has(info.verb) ? 'readOnly' : 'mutating';
+    const kind = requestKind(info);
     const limit = this.#limits[kind];
     if (limit === 0) return leaveNothing;
     const isExempt = flow?.level.spec.type === 'Exempt' || user.groups.includes('system:masters');
@@ -70,8 +80,8 @@ export class Inflight implements FlowControl {
   }
 }
 
-export const tooManyRequests = (): TransportResponse =>
-  textResponse(429, 'Too many requests, please try again later.\n', { 'retry-after': '1' });
+export const tooManyRequests = (afterSeconds = 1): TransportResponse =>
+  textResponse(429, 'Too many requests, please try again later.\n', { 'retry-after': String(afterSeconds) });
 
 /** Requests that may take as long as they like (kube-apiserver's `BasicLongRunningRequestCheck`). */
 export function isLongRunning({ isResource, verb, subresource }: RequestInfo): boolean {

@@ -6,7 +6,7 @@ import { reviewResources } from '#api/review-resources.ts';
 import type { TransportResponse } from '#client/transport.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 import { bytesResponse } from '../rest/responses.ts';
-import type { Inflight } from './inflight.ts';
+import type { FlowControl } from './inflight.ts';
 
 const durationBuckets = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
 
@@ -73,7 +73,7 @@ export class ApiServerMetrics {
   }
 
   /** From now on the requests under way are reported. */
-  reportInflight(inflight: Inflight): void {
+  reportInflight(inflight: Pick<FlowControl, 'takePeak'>): void {
     new Gauge({
       name: 'apiserver_current_inflight_requests',
       help: 'Maximal number of currently used inflight request limit of this apiserver per request kind since the last look.',

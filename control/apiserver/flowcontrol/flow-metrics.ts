@@ -1,0 +1,262 @@
+/**
+ * What flow control measures, under upstream's names. Every request is counted here, so counting is a matter of plain numbers: they become metrics
+ * when somebody asks for them.
+ *
+ * Source: apiserver `pkg/util/flowcontrol/metrics/metrics.go`.
+ */
+import { Gauge, type Metric } from 'prom-client';
+import type { LevelState } from './priority-levels.ts';
+import type { QueueSetObserver, Refusal } from './queue-set.ts';
+
+const prefix = 'apiserver_flowcontrol_';
+const secondBounds = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30];
+const lengthBounds = [0, 10, 25, 50, 100, 250, 500, 1000];
+const seatBounds = [1, 2, 4, 10, 100];
+
+class Distribution {
+  count = 0;
+  sum = 0;
+  readonly counts: number[];
+  readonly bounds: readonly number[];
+
+  constructor(bounds: readonly number[]) {
+    this.bounds = bounds;
+    this.counts = bounds.map(() => 0);
+  }
+
+  observe(value: number): void {
+    this.count += 1;
+    this.sum += value;
+    for (let index = this.bounds.length - 1; index >= 0 && value <= (this.bounds[index] ?? 0); index--)
+      this.counts[index] = (this.counts[index] ?? 0) + 1;
+  }
+}
+
+/** Of one FlowSchema's requests at one level. */
+export class FlowCounts {
+  readonly labels: { priority_level: string; flow_schema: string };
+  dispatched = 0;
+  noAccommodation = 0;
+  inqueue = 0;
+  inqueueSeats = 0;
+  executing = 0;
+  executingSeats = 0;
+  readonly rejected = new Map<Refusal, number>();
+  readonly lengths = new Distribution(lengthBounds);
+  readonly waits = new Distribution(secondBounds);
+  readonly refusedWaits = new Distribution(secondBounds);
+  readonly executions = new Distribution(secondBounds);
+  readonly seats = new Distribution(seatBounds);
+
+  constructor(level: string, schema: string) {
+    this.labels = { priority_level: level, flow_schema: schema };
+  }
+
+  reject(why: Refusal): void {
+    this.rejected.set(why, (this.rejected.get(why) ?? 0) + 1);
+  }
+}
+
+type Labels = Readonly<Record<string, string | number>>;
+interface Sample {
+  labels: Labels;
+  value: number;
+  metricName?: string;
+}
+
+export class FlowMetrics {
+  readonly all: readonly Metric[];
+  /** By level, then by FlowSchema. Both are objects that somebody may write: what is deleted is forgotten. */
+  readonly #counts = new Map<string, Map<string, FlowCounts>>();
+  #fraction = 0;
+
+  /** @param states read when the metrics are asked for */
+  constructor(states: () => readonly LevelState[]) {
+    const ofLevels = (name: string, help: string, value: (level: LevelState) => number): Metric =>
+      this.#metric(name, help, 'gauge', () =>
+        states().map((level) => ({ labels: { priority_level: level.name }, value: value(level) })),
+      );
+    const each = (name: string, help: string, type: 'counter' | 'gauge', value: (flow: FlowCounts) => number): Metric =>
+      this.#metric(name, help, type, () => this.#flows().map((flow) => ({ labels: flow.labels, value: value(flow) })));
+    const spread = (name: string, help: string, of: (flow: FlowCounts) => [Distribution, Labels][]): Metric =>
+      this.#metric(name, help, 'histogram', () =>
+        this.#flows().flatMap((flow) =>
+          of(flow).flatMap(([distribution, more]) => samplesOf(prefix + name, distribution, { ...flow.labels, ...more })),
+        ),
+      );
+    this.all = [
+      this.#metric(
+        'rejected_requests_total',
+        'Number of requests rejected by API Priority and Fairness subsystem',
+        'counter',
+        () =>
+          this.#flows().flatMap(({ labels, rejected }) =>
+            [...rejected].map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
+          ),
+      ),
+      each(
+        'dispatched_requests_total',
+        'Number of requests executed by API Priority and Fairness subsystem',
+        'counter',
+        (flow) => flow.dispatched,
+      ),
+      each(
+        'current_inqueue_requests',
+        'Number of requests currently pending in queues of the API Priority and Fairness subsystem',
+        'gauge',
+        (flow) => flow.inqueue,
+      ),
+      each(
+        'current_inqueue_seats',
+        'Number of seats currently pending in queues of the API Priority and Fairness subsystem',
+        'gauge',
+        (flow) => flow.inqueueSeats,
+      ),
+      each(
+        'current_executing_requests',
+        'Number of requests in initial (for a WATCH) or any (for a non-WATCH) execution stage in the API Priority and Fairness subsystem',
+        'gauge',
+        (flow) => flow.executing,
+      ),
+      each(
+        'current_executing_seats',
+        'Concurrency (number of seats) occupied by the currently executing (initial stage for a WATCH, any stage otherwise) requests in the API Priority and Fairness subsystem',
+        'gauge',
+        (flow) => flow.executingSeats,
+      ),
+      each(
+        'request_dispatch_no_accommodation_total',
+        'Number of times a dispatch attempt resulted in a non accommodation due to lack of available seats',
+        'counter',
+        (flow) => flow.noAccommodation,
+      ),
+      spread(
+        'request_queue_length_after_enqueue',
+        'Length of queue in the API Priority and Fairness subsystem, as seen by each request after it is enqueued',
+        (flow) => [[flow.lengths, {}]],
+      ),
+      spread('request_wait_duration_seconds', 'Length of time a request spent waiting in its queue', (flow) => [
+        [flow.waits, { execute: 'true' }],
+        [flow.refusedWaits, { execute: 'false' }],
+      ]),
+      spread(
+        'request_execution_seconds',
+        'Duration of initial stage (for a WATCH) or any (for a non-WATCH) stage of request execution in the API Priority and Fairness subsystem',
+        (flow) => [[flow.executions, {}]],
+      ),
+      spread(
+        'work_estimated_seats',
+        'Number of estimated seats (maximum of initial and final seats) associated with requests in API Priority and Fairness',
+        (flow) => [[flow.seats, {}]],
+      ),
+      this.#metric(
+        'seat_fair_frac',
+        "Fair fraction of server's concurrency to allocate to each priority level that can use it",
+        'gauge',
+        () => [{ labels: {}, value: this.#fraction }],
+      ),
+      ofLevels(
+        'nominal_limit_seats',
+        'Nominal number of execution seats configured for each priority level',
+        ({ limits }) => limits.nominal,
+      ),
+      ofLevels(
+        'lower_limit_seats',
+        'Configured lower bound on number of execution seats available to each priority level',
+        ({ limits }) => limits.lower,
+      ),
+      ofLevels(
+        'upper_limit_seats',
+        'Configured upper bound on number of execution seats available to each priority level',
+        ({ limits }) => limits.upper,
+      ),
+      ofLevels(
+        'current_limit_seats',
+        'current derived number of execution seats available to each priority level',
+        ({ current }) => current,
+      ),
+      ofLevels(
+        'demand_seats_high_watermark',
+        'High watermark, over last adjustment period, of demand_seats',
+        ({ queues }) => queues.demand.highWatermark,
+      ),
+      ofLevels(
+        'demand_seats_average',
+        'Time-weighted average, over last adjustment period, of demand_seats',
+        ({ queues }) => queues.demand.average,
+      ),
+      ofLevels(
+        'demand_seats_stdev',
+        'Time-weighted standard deviation, over last adjustment period, of demand_seats',
+        ({ queues }) => queues.demand.deviation,
+      ),
+      ofLevels('demand_seats_smoothed', 'Smoothed seat demands', ({ queues }) => queues.demand.smoothed),
+      ofLevels('target_seats', 'Seat allocation targets', ({ limits, queues: { demand } }) =>
+        Math.max(limits.lower, Math.min(limits.nominal, demand.highWatermark), demand.smoothed),
+      ),
+      ofLevels('current_r', 'R(time of last change)', ({ queues }) => queues.currentR),
+    ];
+  }
+
+  /** The counts of one flow, to count in. */
+  of(level: string, schema: string): FlowCounts {
+    let schemas = this.#counts.get(level);
+    if (schemas === undefined) this.#counts.set(level, (schemas = new Map()));
+    let counts = schemas.get(schema);
+    if (counts === undefined) schemas.set(schema, (counts = new FlowCounts(level, schema)));
+    return counts;
+  }
+
+  observerOf(level: string): QueueSetObserver {
+    return {
+      queued: (schema, change, seats) => {
+        const counts = this.of(level, schema);
+        counts.inqueue += change;
+        counts.inqueueSeats += change * seats;
+      },
+      executing: (schema, change, seats) => {
+        const counts = this.of(level, schema);
+        counts.executing += change;
+        counts.executingSeats += change * seats;
+      },
+      lengthAfterEnqueue: (schema, length) => this.of(level, schema).lengths.observe(length),
+      noAccommodation: (schema) => void (this.of(level, schema).noAccommodation += 1),
+    };
+  }
+
+  fair(fraction: number): void {
+    this.#fraction = fraction;
+  }
+
+  forget(level: string): void {
+    this.#counts.delete(level);
+  }
+
+  /** FlowSchemas that are no more. @param names those that there are */
+  keepOnly(names: ReadonlySet<string>): void {
+    for (const schemas of this.#counts.values())
+      for (const [name, { executing, inqueue }] of schemas)
+        if (!names.has(name) && executing === 0 && inqueue === 0) schemas.delete(name);
+  }
+
+  #flows(): FlowCounts[] {
+    return [...this.#counts.values()].flatMap((schemas) => [...schemas.values()]);
+  }
+
+  /** A gauge for the registry, whose values and type are found out when it is asked. */
+  #metric(name: string, help: string, type: 'counter' | 'gauge' | 'histogram', samples: () => Sample[]): Metric {
+    const metric = new Gauge({ name: prefix + name, help, registers: [] });
+    const get = async () => ({ name: prefix + name, help, type, values: samples(), aggregator: 'sum' });
+    return Object.assign(metric, { get }) as unknown as Metric;
+  }
+}
+
+function samplesOf(name: string, { bounds, counts, count, sum }: Distribution, labels: Labels): Sample[] {
+  if (count === 0) return [];
+  return [
+    ...bounds.map((le, index) => ({ labels: { le, ...labels }, value: counts[index] ?? 0, metricName: `${name}_bucket` })),
+    { labels: { le: '+Inf', ...labels }, value: count, metricName: `${name}_bucket` },
+    { labels, value: sum, metricName: `${name}_sum` },
+    { labels, value: count, metricName: `${name}_count` },
+  ];
+}

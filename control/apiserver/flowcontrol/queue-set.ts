@@ -1,0 +1,380 @@
+/**
+ * The queues of one priority level: requests of different flows get the level's seats in turn, in proportion to what they ask for, however many
+ * one flow sends.
+ *
+ * Time is counted in R, the virtual time in which each queue that has something to do is served at the same rate. The next request is that whose
+ * queue would finish it first.
+ *
+ * Source: KEP-1040; apiserver `pkg/util/flowcontrol/fairqueuing/queueset/queueset.go`.
+ */
+import type { Clock } from '#client/clock.ts';
+import { SeatDemand } from './seat-demand.ts';
+import { Dealer } from './shuffle-sharding.ts';
+
+/** What a request takes. */
+export interface Work {
+  /** Seats while it is served. */
+  initialSeats: number;
+  /** Seats that it keeps for {@link additionalMs} after its answer: watchers are being told. */
+  finalSeats: number;
+  additionalMs: number;
+}
+
+export interface QueueSetConfig {
+  /** How many queues there are; 0: nobody waits, who finds no seat is refused; -1: no limit at all. */
+  queues: number;
+  handSize: number;
+  /** How many may wait in a queue. */
+  queueLength: number;
+}
+
+/** Why a request is refused, as the metrics call it. */
+export type Refusal = 'queue-full' | 'concurrency-limit' | 'time-out' | 'cancelled';
+
+/** Served at once, refused, or waiting for which of them it is. */
+export type Admission = Ticket | Refusal | Promise<Ticket | Refusal>;
+
+/** A request that is served. */
+export interface Ticket {
+  /** To call once, when it has been answered. */
+  leave(): void;
+  waitedMs: number;
+}
+
+/** Told of what happens to requests of a FlowSchema, for metrics. */
+export interface QueueSetObserver {
+  queued(schema: string, change: 1 | -1, seats: number): void;
+  executing(schema: string, change: 1 | -1, seats: number): void;
+  lengthAfterEnqueue(schema: string, length: number): void;
+  noAccommodation(schema: string): void;
+}
+
+export interface RequestFacts {
+  schema: string;
+  distinguisher: string;
+  work: Work;
+  /** How long it may wait for a seat. */
+  waitMs: number;
+  /** The client has left. */
+  signal?: AbortSignal | undefined;
+  /** For the debug pages. */
+  about?: unknown;
+}
+
+/** How long a request is taken to last before it is known, in seconds. */
+const estimatedSeconds = 0.003;
+
+interface Waiting {
+  facts: RequestFacts;
+  queue: Queue;
+  arrivalR: number;
+  arrivalMs: number;
+  decide(result: Ticket | Refusal): void;
+}
+
+export interface Executing {
+  facts: RequestFacts;
+  arrivalMs: number;
+  startMs: number;
+}
+
+class Queue {
+  readonly index: number;
+  readonly waiting: Waiting[] = [];
+  readonly executing = new Set<Executing>();
+  nextDispatchR = 0;
+  seatsInUse = 0;
+  seatsWaiting = 0;
+  /** Of what waits, in seat-seconds. */
+  work = 0;
+
+  constructor(index: number) {
+    this.index = index;
+  }
+
+  get isIdle(): boolean {
+    return this.waiting.length === 0 && this.executing.size === 0;
+  }
+}
+
+export class QueueSet {
+  readonly demand: SeatDemand;
+  readonly counts = { dispatched: 0, rejected: 0, timedOut: 0, cancelled: 0 };
+  readonly #clock: Clock;
+  readonly #observer: QueueSetObserver;
+  #config: QueueSetConfig;
+  #limit: number;
+  #dealer: Dealer;
+  #queues: Queue[] = [];
+  /** Those in which somebody waits. */
+  readonly #withWaiting = new Set<Queue>();
+  readonly #queueless = new Set<Executing>();
+  #active = 0;
+  #robin = 0;
+  #enqueues = 0;
+  #currentR = 0;
+  #lastMs: number;
+  #seatsInUse = 0;
+  #seatsWaiting = 0;
+  #waiting = 0;
+  #executing = 0;
+
+  constructor(config: QueueSetConfig, limit: number, clock: Clock, observer: QueueSetObserver) {
+    this.#clock = clock;
+    this.#observer = observer;
+    this.#config = config;
+    this.#limit = limit;
+    this.#lastMs = clock.monotonic();
+    this.demand = new SeatDemand(this.#lastMs);
+    this.#dealer = new Dealer(Math.max(1, config.queues), Math.max(1, config.handSize));
+    this.#grow();
+  }
+
+  get seatsInUse(): number {
+    return this.#seatsInUse;
+  }
+  get waiting(): number {
+    return this.#waiting;
+  }
+  get executing(): number {
+    return this.#executing;
+  }
+  get currentR(): number {
+    return this.#currentR;
+  }
+  get isIdle(): boolean {
+    return this.#waiting === 0 && this.#executing === 0;
+  }
+  get queues(): readonly Queue[] {
+    return this.#queues;
+  }
+  get queueless(): ReadonlySet<Executing> {
+    return this.#queueless;
+  }
+
+  /** A change of the level's configuration; who waits stays where it is. */
+  configure(config: QueueSetConfig): void {
+    const { queues, handSize, queueLength } = this.#config;
+    if (config.queues === queues && config.handSize === handSize && config.queueLength === queueLength) return;
+    this.#config = config;
+    this.#dealer = new Dealer(Math.max(1, config.queues), Math.max(1, config.handSize));
+    this.#grow();
+  }
+
+  /** How many seats there are now. */
+  setLimit(limit: number): void {
+    this.#sync();
+    this.#limit = limit;
+    this.#dispatch();
+  }
+
+  start(facts: RequestFacts): Admission {
+    const nowMs = this.#sync();
+    if (this.#config.queues < 1) {
+      if (!this.#hasRoom(facts.work.initialSeats)) return this.#refuse('concurrency-limit');
+      return this.#execute({ facts, arrivalMs: nowMs, startMs: nowMs }, undefined);
+    }
+    const queue = this.#choose(facts);
+    if (this.#seatsInUse >= this.#limit && queue.waiting.length >= this.#config.queueLength) return this.#refuse('queue-full');
+    // Nobody is before it: it need not wait for a turn of the event loop.
+    if (this.#waiting === 0 && this.#hasRoom(seatsOf(facts))) {
+      if (queue.isIdle) {
+        queue.nextDispatchR = this.#currentR;
+        this.#active += 1;
+      } else queue.nextDispatchR = Math.max(queue.nextDispatchR, this.#currentR);
+      queue.nextDispatchR += workOf(facts);
+      this.#robin = queue.index;
+      return this.#execute({ facts, arrivalMs: nowMs, startMs: nowMs }, queue);
+    }
+    return this.#enqueue(facts, queue, nowMs);
+  }
+
+  #refuse(why: Refusal): Refusal {
+    this.counts.rejected += 1;
+    return why;
+  }
+
+  #grow(): void {
+    // A queue in use beyond the wanted number is drained: nothing is dealt there any more.
+    for (let index = this.#queues.length; index < this.#config.queues; index++) this.#queues.push(new Queue(index));
+    while (this.#queues.length > Math.max(0, this.#config.queues) && this.#queues.at(-1)?.isIdle === true) this.#queues.pop();
+  }
+
+  /** Of its hand the queue with the least work. */
+  #choose({ schema, distinguisher }: RequestFacts): Queue {
+    const hand = this.#dealer.hand(schema, distinguisher);
+    const offset = this.#enqueues++ % hand.length;
+    let best: Queue | undefined;
+    for (let count = 0; count < hand.length; count++) {
+      const queue = this.#queues[hand[(offset + count) % hand.length] ?? 0] as Queue;
+      if (best === undefined || queue.work < best.work) best = queue;
+    }
+    return best as Queue;
+  }
+
+  #enqueue(facts: RequestFacts, queue: Queue, nowMs: number): Promise<Ticket | Refusal> {
+    const { promise, resolve } = Promise.withResolvers<Ticket | Refusal>();
+    if (queue.isIdle) {
+      queue.nextDispatchR = this.#currentR;
+      this.#active += 1;
+    }
+    const stopTimer = this.#clock.after(facts.waitMs, () => this.#eject(one, 'time-out'));
+    const left = (): void => this.#eject(one, 'cancelled');
+    const one: Waiting = {
+      facts,
+      queue,
+      arrivalR: this.#currentR,
+      arrivalMs: nowMs,
+      decide(result) {
+        stopTimer();
+        facts.signal?.removeEventListener('abort', left);
+        resolve(result);
+      },
+    };
+    const seats = seatsOf(facts);
+    queue.waiting.push(one);
+    queue.seatsWaiting += seats;
+    queue.work += workOf(facts);
+    this.#withWaiting.add(queue);
+    this.#waiting += 1;
+    this.#seatsWaiting += seats;
+    this.#observer.queued(facts.schema, 1, seats);
+    this.#observer.lengthAfterEnqueue(facts.schema, queue.waiting.length);
+    this.#bound(queue);
+    this.#noteDemand();
+    if (facts.signal?.aborted === true) left();
+    else facts.signal?.addEventListener('abort', left, { once: true });
+    this.#dispatch();
+    return promise;
+  }
+
+  #eject(one: Waiting, why: 'time-out' | 'cancelled'): void {
+    this.#sync();
+    const at = one.queue.waiting.indexOf(one);
+    if (at < 0) return;
+    this.#unqueue(one, at);
+    this.counts.rejected += 1;
+    if (why === 'time-out') this.counts.timedOut += 1;
+    this.counts.cancelled += 1;
+    this.#bound(one.queue);
+    if (one.queue.isIdle) this.#active -= 1;
+    this.#noteDemand();
+    one.decide(why);
+    this.#dispatch();
+  }
+
+  #unqueue({ facts, queue }: Waiting, at: number): void {
+    const seats = seatsOf(facts);
+    queue.waiting.splice(at, 1);
+    queue.seatsWaiting -= seats;
+    queue.work = queue.waiting.length === 0 ? 0 : queue.work - workOf(facts);
+    if (queue.waiting.length === 0) this.#withWaiting.delete(queue);
+    this.#waiting -= 1;
+    this.#seatsWaiting -= seats;
+    this.#observer.queued(facts.schema, -1, seats);
+  }
+
+  #dispatch(): void {
+    while (this.#waiting > 0 && this.#seatsInUse < this.#limit && this.#dispatchOne());
+  }
+
+  /** @returns false when the one whose turn it is needs more seats than are free: nobody overtakes it */
+  #dispatchOne(): boolean {
+    let best: Queue | undefined;
+    let [finish, distance] = [Number.POSITIVE_INFINITY, 0];
+    const count = this.#queues.length;
+    for (const queue of this.#withWaiting) {
+      const [oldest] = queue.waiting;
+      if (oldest === undefined) continue;
+      const end = queue.nextDispatchR + workOf(oldest.facts);
+      const away = (queue.index - this.#robin - 1 + 2 * count) % count;
+      if (end < finish || (end === finish && away < distance)) [best, finish, distance] = [queue, end, away];
+    }
+    const one = best?.waiting[0];
+    if (best === undefined || one === undefined) return false;
+    if (!this.#hasRoom(seatsOf(one.facts))) {
+      this.#observer.noAccommodation(one.facts.schema);
+      return false;
+    }
+    this.#robin = best.index;
+    this.#unqueue(one, 0);
+    best.nextDispatchR += workOf(one.facts);
+    this.#bound(best);
+    const ticket = this.#execute({ facts: one.facts, arrivalMs: one.arrivalMs, startMs: this.#clock.monotonic() }, best);
+    one.decide(ticket);
+    return true;
+  }
+
+  #execute(one: Executing, queue: Queue | undefined): Ticket {
+    const seats = seatsOf(one.facts);
+    if (queue === undefined) this.#queueless.add(one);
+    else {
+      queue.executing.add(one);
+      queue.seatsInUse += seats;
+    }
+    this.#executing += 1;
+    this.#seatsInUse += seats;
+    this.counts.dispatched += 1;
+    this.#observer.executing(one.facts.schema, 1, seats);
+    this.#noteDemand();
+    return { leave: () => this.#finish(one, queue), waitedMs: one.startMs - one.arrivalMs };
+  }
+
+  #finish(one: Executing, queue: Queue | undefined): void {
+    const nowMs = this.#sync();
+    this.#executing -= 1;
+    if (queue === undefined) this.#queueless.delete(one);
+    else {
+      queue.executing.delete(one);
+      // Now it is known how long it took.
+      queue.nextDispatchR -= one.facts.work.initialSeats * (estimatedSeconds - (nowMs - one.startMs) / 1000);
+      this.#bound(queue);
+      if (queue.isIdle) this.#active -= 1;
+    }
+    const seats = seatsOf(one.facts);
+    const release = (): void => {
+      this.#sync();
+      this.#seatsInUse -= seats;
+      if (queue !== undefined) queue.seatsInUse -= seats;
+      this.#observer.executing(one.facts.schema, -1, seats);
+      this.#noteDemand();
+      if (queue !== undefined && this.#queues.length > this.#config.queues) this.#grow();
+      this.#dispatch();
+    };
+    if (one.facts.work.additionalMs > 0) this.#clock.after(one.facts.work.additionalMs, release);
+    else release();
+  }
+
+  #hasRoom(seats: number): boolean {
+    if (this.#config.queues < 0) return true;
+    // One that is larger than all of it is served alone.
+    if (seats > this.#limit) return this.#executing === 0;
+    return this.#seatsInUse + seats <= this.#limit;
+  }
+
+  /** A queue that was idle has no claim on the past. */
+  #bound(queue: Queue): void {
+    const [oldest] = queue.waiting;
+    if (oldest !== undefined && queue.nextDispatchR < oldest.arrivalR) queue.nextDispatchR = oldest.arrivalR;
+  }
+
+  /** Moves the virtual time on. @returns the real one, in milliseconds */
+  #sync(): number {
+    const nowMs = this.#clock.monotonic();
+    if (this.#active > 0) {
+      const rate = Math.min(this.#seatsInUse + this.#seatsWaiting, this.#limit) / this.#active;
+      this.#currentR += (rate * (nowMs - this.#lastMs)) / 1000;
+    }
+    this.#lastMs = nowMs;
+    return nowMs;
+  }
+
+  #noteDemand(): void {
+    this.demand.set(this.#seatsInUse + this.#seatsWaiting, this.#lastMs);
+  }
+}
+
+const seatsOf = ({ work }: RequestFacts): number => Math.max(work.initialSeats, work.finalSeats);
+/** In seat-seconds. */
+const workOf = ({ work }: RequestFacts): number =>
+  work.initialSeats * estimatedSeconds + (work.finalSeats * work.additionalMs) / 1000;

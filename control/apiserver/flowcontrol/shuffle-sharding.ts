@@ -1,0 +1,49 @@
+/**
+ * Which queues a flow may wait in: a hand of a few, dealt by a hash of the flow. Two flows rarely have the same hand, so one that fills its
+ * queues leaves others a queue of their own.
+ *
+ * Source: apiserver `pkg/util/shufflesharding`, `pkg/util/flowcontrol/apf_controller.go` (hashFlowID).
+ */
+import { createHash } from 'node:crypto';
+
+/** Flows whose hands are remembered: hashing costs more than all else that a request costs here. */
+const maxRemembered = 4096;
+
+export class Dealer {
+  readonly #deckSize: number;
+  readonly #handSize: number;
+  readonly #hands = new Map<string, readonly number[]>();
+
+  constructor(deckSize: number, handSize: number) {
+    this.#deckSize = deckSize;
+    this.#handSize = handSize;
+  }
+
+  /** The hand of a flow. @param distinguisher a user or a namespace, or '' */
+  hand(schema: string, distinguisher: string): readonly number[] {
+    const key = `${schema}\0${distinguisher}`;
+    const known = this.#hands.get(key);
+    if (known !== undefined) return known;
+    if (this.#hands.size >= maxRemembered) this.#hands.clear();
+    const hash = createHash('sha256').update(key).digest().readBigUInt64LE(0);
+    const dealt = deal(hash, this.#deckSize, this.#handSize);
+    this.#hands.set(key, dealt);
+    return dealt;
+  }
+}
+
+/** Different cards of `0 … deckSize - 1`, by the hash alone. Pure. */
+export function deal(hash: bigint, deckSize: number, handSize: number): number[] {
+  const remainders: number[] = [];
+  let rest = hash;
+  for (let index = 0; index < handSize; index++) {
+    const left = BigInt(deckSize - index);
+    remainders.push(Number(rest % left));
+    rest /= left;
+  }
+  return remainders.map((remainder, index) => {
+    let card = remainder;
+    for (let before = index; before > 0; before--) if (card >= (remainders[before - 1] ?? 0)) card += 1;
+    return card;
+  });
+}

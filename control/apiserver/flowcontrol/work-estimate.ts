@@ -1,0 +1,50 @@
+/**
+ * How many seats a request takes: a list by what it reads, a change by how many are told of it. Pure.
+ *
+ * Source: apiserver `pkg/util/flowcontrol/request/{width,list_work_estimator,mutating_work_estimator}.go`.
+ */
+import type { RequestInfo } from '../rest/request-info.ts';
+import type { Work } from './queue-set.ts';
+
+/** What there is of a resource; undefined: nothing is known of it. */
+export interface StoredFacts {
+  objects: number;
+  averageBytes: number;
+  watchers: number;
+}
+
+const one: Work = { initialSeats: 1, finalSeats: 0, additionalMs: 0 };
+const bytesPerSeat = 100_000;
+/** A list from the cache is sent in pieces, and holds no more at a time. */
+const maxListBytes = 1_000_000;
+const watchersPerSeat = 10;
+const maxMutatingSeats = 10;
+const eventMs = 5;
+const mutating: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete']);
+
+/** @param maxSeats of the level: no request takes all of it @param factsOf asked for requests that need it */
+export function estimateWork(info: RequestInfo, maxSeats: number, factsOf: (info: RequestInfo) => StoredFacts | undefined): Work {
+  if (!info.isResource) return one;
+  if (info.verb === 'list' || (info.verb === 'watch' && readsInitial(info))) {
+    const facts = factsOf(info);
+    if (facts === undefined) return one;
+    const limit = Number(info.query.get('limit') ?? 0);
+    const read = info.name !== '' ? 1 : limit > 0 ? Math.min(limit, facts.objects) : facts.objects;
+    const seats = Math.ceil(Math.min(read * facts.averageBytes, maxListBytes) / bytesPerSeat);
+    return { ...one, initialSeats: Math.max(1, Math.min(seats, maxSeats)) };
+  }
+  if (!mutating.has(info.verb) || (info.resource === 'serviceaccounts' && info.subresource === 'token')) return one;
+  const watchers = factsOf(info)?.watchers ?? 0;
+  if (watchers < watchersPerSeat) return one;
+  const wanted = Math.ceil(watchers / watchersPerSeat);
+  const finalSeats = Math.max(1, Math.min(wanted, maxMutatingSeats, maxSeats));
+  return { initialSeats: 1, finalSeats, additionalMs: (wanted * eventMs) / finalSeats };
+}
+
+/** A watch from a revision begins with nothing. */
+function readsInitial({ query }: RequestInfo): boolean {
+  const revision = query.get('resourceVersion') ?? '';
+  return (
+    revision === '' || revision === '0' || query.get('sendInitialEvents') === 'true' || query.get('sendInitialEvents') === '1'
+  );
+}
