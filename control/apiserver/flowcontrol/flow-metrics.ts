@@ -5,7 +5,7 @@
  * Source: apiserver `pkg/util/flowcontrol/metrics/metrics.go`.
  */
 import { Gauge, type Metric } from 'prom-client';
-import type { LevelState } from './priority-levels.ts';
+import type { LevelState } from './level-state.ts';
 import type { QueueSetObserver, Refusal } from './queue-set.ts';
 
 const prefix = 'apiserver_flowcontrol_';

@@ -12,6 +12,7 @@ import { allocate } from './concurrency-allocation.ts';
 import { DroppedRequests } from './dropped-requests.ts';
 import { type FlowCounts, FlowMetrics } from './flow-metrics.ts';
 import type { Flow, FlowSchemas } from './flow-schemas.ts';
+import type { LevelState } from './level-state.ts';
 import { QueueSet, type QueueSetConfig, type Refusal, type Ticket } from './queue-set.ts';
 import { estimateWork, type StoredFacts } from './work-estimate.ts';
 
@@ -25,30 +26,12 @@ export interface PriorityLevelsDeps {
 /** A request that may be served now, or must come again. */
 export type Entry = { leave: () => void } | { retryAfterSeconds: number };
 
-/** The limits of one level, in seats. */
-export interface Limits {
-  nominal: number;
-  lower: number;
-  upper: number;
-}
-
 /** `%` of a level's nominal seats that one request may take. */
 const maxSeatsShare = 0.15;
 const adjustmentMs = 10_000;
 /** A quarter of `--request-timeout`. */
 const defaultWaitMs = 15_000;
 const longestWaitMs = 60_000;
-
-export interface LevelState {
-  name: string;
-  config: PriorityLevelConfiguration;
-  limits: Limits;
-  current: number;
-  maxSeats: number;
-  queues: QueueSet;
-  /** It has been deleted, and serves who was there. */
-  quiescing: boolean;
-}
 
 export class PriorityLevels {
   readonly metrics: FlowMetrics;
@@ -134,7 +117,7 @@ export class PriorityLevels {
         known.quiescing = false;
       }
     }
-    for (const level of [...this.#levels.values()]) {
+    for (const level of this.#levels.values()) {
       level.quiescing = !names.has(level.name);
       if (level.quiescing && level.queues.isIdle) this.#remove(level);
     }

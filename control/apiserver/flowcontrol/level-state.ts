@@ -1,0 +1,21 @@
+/** What there is of one priority level. */
+import type { PriorityLevelConfiguration } from '#api/types.generated.ts';
+import type { QueueSet } from './queue-set.ts';
+
+/** The limits of one level, in seats. */
+interface Limits {
+  nominal: number;
+  lower: number;
+  upper: number;
+}
+
+export interface LevelState {
+  name: string;
+  config: PriorityLevelConfiguration;
+  limits: Limits;
+  current: number;
+  maxSeats: number;
+  queues: QueueSet;
+  /** It has been deleted, and serves who was there. */
+  quiescing: boolean;
+}
