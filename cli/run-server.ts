@@ -81,12 +81,8 @@ export async function server(flags: ServerFlags): Promise<void> {
           extendExpiration: flags.serviceAccountExtendTokenExpiration,
         },
         legacyTokenCleanUpPeriodMs: flags.legacyServiceAccountTokenCleanUpPeriod,
-<<<<<<< HEAD
         authorization,
-=======
-        authorizationModes: flags.authorizationMode,
         isFair: flags.enablePriorityAndFairness,
->>>>>>> 730a2ac (API priority and fairness: seats, queues, shuffle sharding and fair shares per priority level, lending and borrowing, 429 with a Retry-After that grows, upstream's metrics and debug pages; endpoints that are not ready carry no hints)
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },
         extraNames: {
           dns: flags.tlsSan.filter((name) => isIP(name) === 0),
