@@ -40,13 +40,15 @@ export class ServerProcess {
   readonly port: number;
   readonly kubeconfig: LoadedKubeconfig;
   readonly transport: HttpTransport;
-  readonly #process: ChildProcess;
+  #process: ChildProcess;
+  readonly #argv: readonly string[];
   readonly #folder: string;
   readonly #output: { text: string };
   readonly #transports = new WeakMap<TLSSocket, Socket>();
 
-  private constructor(process: ChildProcess, port: number, folder: string, output: { text: string }) {
+  private constructor(process: ChildProcess, argv: readonly string[], port: number, folder: string, output: { text: string }) {
     this.#process = process;
+    this.#argv = argv;
     this.port = port;
     this.#folder = folder;
     this.#output = output;
@@ -74,19 +76,17 @@ export class ServerProcess {
     const program = join(tree, 'cli/tinker.ts');
     const address = ['--bind-address=127.0.0.1', `--advertise-address=${advertised}`, `--secure-port=${port}`];
     const argv = ['--no-warnings', ...nodeFlags, program, 'server', `--data-dir=${folder}`, ...address, ...flags];
-    const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
     const output = { text: '' };
-    await new Promise<void>((resolve, reject) => {
-      const hear = (chunk: Buffer): void => {
-        output.text += chunk.toString('utf8');
-        if (output.text.includes('"msg":"serving"')) resolve();
-      };
-      child.stdout.on('data', hear);
-      child.stderr.on('data', hear);
-      child.once('error', reject);
-      child.once('exit', (code) => reject(new Error(`tinker server ended with ${code}: ${output.text}`)));
-    });
-    return new ServerProcess(child, port, folder, output);
+    return new ServerProcess(await launch(argv, output), argv, port, folder, output);
+  }
+
+  /** Ends the server, and starts it again with the same data on the same port. */
+  async restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    this.#process.removeAllListeners('exit');
+    const ended = new Promise((resolve) => this.#process.once('exit', resolve));
+    this.#process.kill(signal);
+    await ended;
+    this.#process = await launch(this.#argv, this.#output);
   }
 
   /** The lines of the server's log from `level` on (pino's numbers: 50 is error). */
@@ -191,4 +191,21 @@ export class ServerProcess {
     }
     rmSync(this.#folder, { recursive: true });
   }
+}
+
+/** Starts a process. Resolves when it serves. @throws Error with its output when it ends before */
+async function launch(argv: readonly string[], output: { text: string }): Promise<ChildProcess> {
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const from = output.text.length;
+  await new Promise<void>((resolve, reject) => {
+    const hear = (chunk: Buffer): void => {
+      output.text += chunk.toString('utf8');
+      if (output.text.includes('"msg":"serving"', from)) resolve();
+    };
+    child.stdout.on('data', hear);
+    child.stderr.on('data', hear);
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`tinker server ended with ${code}: ${output.text}`)));
+  });
+  return child;
 }
