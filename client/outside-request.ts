@@ -18,6 +18,7 @@ export class OutsideError extends Error {
   }
 }
 
+/** A request to a server outside of the cluster: an OpenID provider, a webhook. */
 export interface OutsideRequest {
   url: string;
   method?: 'GET' | 'POST';

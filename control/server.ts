@@ -63,6 +63,7 @@ import { createScheduler, type SchedulerOptions } from './scheduler/scheduler.ts
 import { createSqliteStore, type WorkerSource } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
+/** The flags of `tinker server`. */
 export interface ServerOptions {
   dataDir: string;
   /** `--bind-address`: where HTTPS listens. */

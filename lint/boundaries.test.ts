@@ -88,13 +88,25 @@ const allowed: [file: string, line: string][] = [
   ['lab/good.ts', "import { build } from 'esbuild';"],
 ];
 
+/** Exports of seams, and whether they lack a docstring. */
+const exported: [file: string, text: string, isRefused: boolean][] = [
+  ['client/bad.ts', 'export const x = 1;', true],
+  ['control/store/bad.ts', 'export interface X {}', true],
+  ['agent/runtime/cri/bad.ts', 'export async function x(): Promise<void> {}', true],
+  ['control/apiserver/kinds/bad.ts', "/** A header is no docstring. */\nimport '#api/meta.ts';\nexport class X {}", true],
+  ['control/apiserver/kinds/good.ts', '/** What it guarantees. */\nexport class X {}', false],
+  ['client/good.ts', '/** Twice the number. */\nexport const twice = (x: number): number => x * 2;', false],
+  ['client/good.testing.ts', 'export const x = 1;', false],
+  ['cli/good.ts', 'export const x = 1;', false],
+];
+
 describe('the lint', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tinker-lint-'));
   after(() => rmSync(folder, { recursive: true }));
   for (const path of ['.oxlintrc.json', 'lint']) cpSync(join(root, path), join(folder, path), { recursive: true });
   for (const path of ['node_modules', 'tsconfig.json', 'package.json']) symlinkSync(join(root, path), join(folder, path));
   // Each sample gets its own file, so that the findings can be told apart.
-  const samples = [...refused, ...allowed].map(([file, line], index) => {
+  const samples = [...refused, ...allowed, ...exported].map(([file, line], index) => {
     const name = file.replace(/(bad|good)/, `$1-${index}`);
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), `${line}\n`);
@@ -107,9 +119,9 @@ describe('the lint', () => {
     maxBuffer: 16 << 20,
   });
   const { diagnostics } = JSON.parse(stdout || stderr) as { diagnostics: { code: string; message: string; filename: string }[] };
-  const found = (name: string): string[] =>
+  const found = (name: string, rule = 'boundaries'): string[] =>
     diagnostics
-      .filter(({ code, filename }) => code === 'tinkernetes(boundaries)' && filename === name)
+      .filter(({ code, filename }) => code === `tinkernetes(${rule})` && filename === name)
       .map(({ message }) => message);
 
   for (const [index, [file, line, why]] of refused.entries()) {
@@ -117,5 +129,11 @@ describe('the lint', () => {
   }
   for (const [index, [file, line]] of allowed.entries()) {
     it(`allows in ${file}: ${line}`, () => assert.deepEqual(found(samples[refused.length + index] as string), []));
+  }
+  for (const [index, [file, text, isRefused]] of exported.entries()) {
+    it(`${isRefused ? 'asks for' : 'does not miss'} a docstring in ${file}: ${text}`, () => {
+      const findings = found(samples[refused.length + allowed.length + index] as string, 'docstrings');
+      assert.equal(findings.length, isRefused ? 1 : 0);
+    });
   }
 });

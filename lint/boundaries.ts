@@ -7,6 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { judgeExport } from './docstrings.ts';
 
 interface Room {
   /** A folder of the repository. A file belongs to the most specific room that contains it. */
@@ -150,6 +151,9 @@ interface ModuleReference {
   specifiers?: { type: string; importKind?: string; exportKind?: string; imported?: { name?: string } }[];
   callee?: { type: string; name?: string };
   arguments?: Literal[];
+  /** Of an export: what it declares; null for \`export { … }\`. */
+  declaration?: object | null;
+  range?: readonly [start: number, end: number];
 }
 interface Literal {
   type: string;
@@ -158,6 +162,7 @@ interface Literal {
 
 interface RuleContext {
   filename: string;
+  sourceCode: { text: string };
   report(problem: { node: ModuleReference; message: string }): void;
 }
 
@@ -206,4 +211,17 @@ const boundaries = {
   },
 };
 
-export default { meta: { name: 'tinkernetes' }, rules: { boundaries } };
+const docstrings = {
+  create(context: RuleContext) {
+    const file = relative(root, context.filename);
+    return {
+      ExportNamedDeclaration(node: ModuleReference): void {
+        if (!node.declaration) return;
+        const message = judgeExport(file, context.sourceCode.text.slice(0, node.range?.[0]));
+        if (message !== undefined) context.report({ node, message });
+      },
+    };
+  },
+};
+
+export default { meta: { name: 'tinkernetes' }, rules: { boundaries, docstrings } };

@@ -28,6 +28,7 @@ import {
 import { type NodeUser, nodeUsers } from './node-users.ts';
 import { requestCertificate } from './request-certificate.ts';
 
+/** For which node, and which files are written. */
 export interface BootstrapOptions {
   nodeName: string;
   /** `--kubeconfig`: where it is written. */
@@ -38,6 +39,7 @@ export interface BootstrapOptions {
   timeoutMs?: number | undefined;
 }
 
+/** What the bootstrap needs of its surroundings. */
 export interface BootstrapDeps {
   clock: Clock;
   log: Logger;

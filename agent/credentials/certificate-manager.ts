@@ -11,6 +11,7 @@ import { type Clock, sleep } from '#client/clock.ts';
 import type { CertificateStore, StoredCertificate } from './certificate-store.ts';
 import { requestCertificate, type WantedCertificate } from './request-certificate.ts';
 
+/** What {@link CertificateManager} needs. */
 export interface CertificateManagerDeps {
   store: CertificateStore;
   /** As whom the next certificate is asked for, each time. @param current absent: there is none that is valid */
@@ -34,6 +35,7 @@ const pauseMs = 1_000;
 /** The wall clock may be set meanwhile. */
 const lookMs = 3_600_000;
 
+/** Keeps one certificate current while it runs. A request that fails is made again, with back-off. */
 export class CertificateManager {
   readonly #deps: CertificateManagerDeps;
   readonly #wanted: WantedCertificate;

@@ -51,11 +51,14 @@ const serverRotations = new Histogram({
 });
 const [client, server] = [watching(), watching()];
 
+/** The names for the certificate that the kubelet shows to the API server. */
 export const clientMetrics: CertificateMetrics = {
   failed: () => clientFailures.inc(),
   rotated: () => undefined,
   watch: client.watch,
 };
+
+/** The names for the kubelet's serving certificate. */
 export const serverMetrics: CertificateMetrics = {
   failed: () => serverFailures.inc(),
   rotated: (ageSeconds) => serverRotations.observe(ageSeconds),

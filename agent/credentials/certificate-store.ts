@@ -31,6 +31,7 @@ export class CertificateStoreError extends Error {
 /** A previous file stays, in case somebody has just opened it. */
 const keptFiles = 2;
 
+/** One certificate with its key and its predecessors on disk. @throws (its methods) Error of the filesystem */
 export class CertificateStore {
   readonly #folder: string;
   readonly #prefix: string;

@@ -16,6 +16,7 @@ import { createHttpTransport } from '#client/http-transport.ts';
 import type { Transport } from '#client/transport.ts';
 import { boundedTransport } from './bounded-transport.ts';
 
+/** The address and what is known of the cluster beforehand. */
 export interface DiscoveryOptions {
   /** `host:port`. */
   endpoint: string;

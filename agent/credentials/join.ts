@@ -16,6 +16,7 @@ import { boundedTransport } from './bounded-transport.ts';
 import { CertificateStoreError, writeWhole } from './certificate-store.ts';
 import { DiscoveryError, type DiscoveryOptions, discoverCluster } from './discovery.ts';
 
+/** What `--join` and its flags say. */
 export interface JoinOptions extends BootstrapOptions {
   discovery: DiscoveryOptions;
 }

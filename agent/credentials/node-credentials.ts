@@ -20,6 +20,7 @@ import { clientMetrics, serverMetrics } from './certificate-metrics.ts';
 import { CertificateStore, readCertificateAndKey, type StoredCertificate } from './certificate-store.ts';
 import { nodeUsers } from './node-users.ts';
 
+/** Where certificates are, and which of them are renewed. */
 export interface CredentialOptions {
   /** `--cert-dir`. */
   certDir: string;
@@ -31,8 +32,10 @@ export interface CredentialOptions {
   rotateServing: boolean;
 }
 
+/** A user of the agent: the kubelet, or one of its other parts. */
 export type NodeUserName = 'kubelet' | keyof typeof agentUsers;
 
+/** The current certificates of the agent's users. */
 export interface NodeCredentials {
   /** What this user shows at the next connection. Undefined: what the kubeconfig holds. */
   certificateOf(user: NodeUserName): (() => StoredCertificate | undefined) | undefined;

@@ -3,6 +3,7 @@ import { agentUsers, kubeletUser } from '#api/agent-users.ts';
 import { apiServerClientSigner, kubeletClientSigner } from '#api/certificates/signers.ts';
 import type { WantedCertificate } from './request-certificate.ts';
 
+/** A user of the agent, and its files. */
 export interface NodeUser {
   user: string;
   /** Of its files in `--cert-dir`. */

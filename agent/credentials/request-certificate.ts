@@ -32,6 +32,7 @@ export class CertificateRequestError extends Error {
   override name = 'CertificateRequestError';
 }
 
+/** What a request for a certificate needs. */
 export interface RequestDeps {
   client: Client;
   clock: Clock;

@@ -18,6 +18,7 @@ import type { RequestHeaderOptions } from './authentication/request-header.ts';
 import { pemCertificates } from './serving/pem-certificates.ts';
 import type { ServerLog } from './serving/server-log.ts';
 
+/** What the server publishes in ConfigMaps, for others to trust it. */
 export interface PublishedConfig {
   /** PEM. */
   clientCa: string;

@@ -19,6 +19,7 @@ export const defaultServiceCidrComponent = 'kubernetes-service-cidr-controller';
 const intervalMs = 10_000;
 const resource = 'servicecidrs.networking.k8s.io';
 
+/** What {@link DefaultServiceCidr} needs. */
 export interface DefaultServiceCidrDeps {
   client: Client;
   clock: Clock;
@@ -26,6 +27,10 @@ export interface DefaultServiceCidrDeps {
   log: ServerLog;
 }
 
+/**
+ * Makes the ServiceCIDR `kubernetes` of the flag's range and keeps its condition. Source: upstream
+ * `pkg/controlplane/controller/defaultservicecidr`.
+ */
 export class DefaultServiceCidr {
   readonly #deps: DefaultServiceCidrDeps;
   readonly #cidrs: readonly string[];

@@ -18,6 +18,7 @@ const invalidSinceLabel = 'kubernetes.io/legacy-token-invalid-since';
 /** Where the API server says since when it writes down the use of tokens. */
 const tracking = 'kube-system/kube-apiserver-legacy-service-account-token-tracking';
 
+/** When a token in a secret counts as unused. */
 export interface LegacyTokenCleanerOptions {
   /** `--legacy-service-account-token-clean-up-period`. Default: 365 days. */
   legacyTokenCleanUpPeriodMs?: number | undefined;

@@ -15,6 +15,7 @@ export const tokenSecretType = 'kubernetes.io/service-account-token';
 const nameAnnotation = 'kubernetes.io/service-account.name';
 const uidAnnotation = 'kubernetes.io/service-account.uid';
 
+/** What the controller of token secrets needs besides the client. */
 export interface ServiceAccountTokensOptions {
   /** Signs a token that lasts as long as the secret. */
   issueToken(account: ServiceAccount, secret: Secret): Promise<string>;

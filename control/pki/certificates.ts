@@ -35,6 +35,7 @@ export interface KeyPair {
   key: string;
 }
 
+/** What a certificate of the cluster's CA shall say. */
 export interface CertificateRequest {
   /** The user name, for a client. */
   commonName: string;

@@ -17,6 +17,7 @@ import {
 } from './certificates.ts';
 import { makePkiFolder, type Pair, type PairNames, PkiError, readPair, restore, writePair } from './pki-files.ts';
 
+/** The keys and certificates of a cluster, as kubeadm names them. */
 export interface ClusterPki {
   ca: KeyPair;
   /** Serves HTTPS of the API server. */
@@ -27,6 +28,7 @@ export interface ClusterPki {
   tokens: { privateKey: string; publicKey: string };
 }
 
+/** Where the files are, and whom the certificates name. */
 export interface PkiOptions {
   folder: string;
   nowMs: number;

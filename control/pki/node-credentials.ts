@@ -13,6 +13,7 @@ import { issueCertificate } from './certificates.ts';
 import { loadAuthority } from './cluster-pki.ts';
 import { writeSafely } from './pki-files.ts';
 
+/** For which node, and where its files go. */
 export interface NodeCredentialsOptions {
   pkiFolder: string;
   /** Folder that receives the files; made if missing. */
@@ -24,6 +25,10 @@ export interface NodeCredentialsOptions {
   nowMs: number;
 }
 
+/**
+ * Signs a node's certificates with the cluster's CA and writes its kubeconfigs. @throws Error when the CA or the folder cannot be
+ * used
+ */
 export async function nodeCredentials({
   pkiFolder,
   out,

@@ -21,6 +21,7 @@ export interface PairNames {
   public: string;
 }
 
+/** The file names of a key and of what is public of it. */
 export interface Pair {
   key: string;
   public: string;

@@ -31,6 +31,7 @@ export interface SigningTerms {
   notAfterMs: number;
 }
 
+/** Signs certificate requests with the cluster's CA. @throws (its methods) Error when the request is malformed */
 export interface RequestSigner {
   /** When the CA's own certificate ends. */
   readonly notAfterMs: number;

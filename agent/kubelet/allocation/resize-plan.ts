@@ -37,6 +37,7 @@ export interface ResizePlan {
 /** What a running container was last given; undefined: nobody knows, and it is left as it is. */
 export type Actuated = (container: ObservedContainer) => ResourceRequirements | undefined;
 
+/** CPU (millicores) and memory (bytes) of a container's requests and limits. */
 export const measuresOf = ({ requests, limits }: ResourceRequirements): Measures => ({
   cpuRequestMillis: amount('cpu', requests?.['cpu']),
   cpuLimitMillis: amount('cpu', limits?.['cpu']),

@@ -20,6 +20,7 @@ interface GroupVersionResource {
   resource: string;
 }
 
+/** The field `request` of an AdmissionReview. Its names are the wire's. */
 export interface AdmissionRequest {
   uid: string;
   /** Of `object`, as the rule that matched wants it. */

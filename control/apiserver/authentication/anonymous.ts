@@ -6,6 +6,7 @@
 import type { UserInfo } from '../registry/strategy.ts';
 import { type AuthenticationRequest, allUnauthenticated, anonymousName, type RequestAuthenticator } from './authenticator.ts';
 
+/** Who sends a request without credentials. */
 export const anonymousUser: UserInfo = { name: anonymousName, groups: [allUnauthenticated], extra: {} };
 
 /** @param allows which requests may come without credentials */

@@ -19,8 +19,12 @@ const lifetimeBuckets = [
   ...[1, 2, 4, 7, 30, 90, 180, 360].map((days) => days * day),
 ];
 
+/** The label `result` of the attempts. */
 export type AuthenticationResult = 'success' | 'failure' | 'error';
 
+/**
+ * Counts attempts and their time (seconds), under upstream's names. Source: apiserver `pkg/endpoints/filters/metrics.go`.
+ */
 export class AuthenticationMetrics {
   readonly #users: Counter;
   readonly #attempts: Counter;

@@ -48,6 +48,7 @@ export interface TokenAuthenticators {
   webhook?: TokenAuthenticator | undefined;
 }
 
+/** What {@link Authentication} needs. */
 export interface AuthenticationDeps {
   clock: Clock;
   log: ServerLog;

@@ -120,8 +120,13 @@ export function audienceAgnostic(authenticator: TokenAuthenticator, implicit: re
 export const commonAudiences = (audiences: readonly string[], asked: readonly string[]): string[] =>
   audiences.filter((audience) => asked.includes(audience));
 
+/** The user of requests without credentials. */
 export const anonymousName = 'system:anonymous';
+
+/** The group of everybody whose credentials were good. */
 export const allAuthenticated = 'system:authenticated';
+
+/** The group of anonymous requests. */
 export const allUnauthenticated = 'system:unauthenticated';
 
 /** Whoever is known belongs to `system:authenticated`, unless the credentials say that nobody is known. */

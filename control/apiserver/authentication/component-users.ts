@@ -14,6 +14,7 @@ export const controllerUser = (account: string): UserInfo => ({
   extra: {},
 });
 
+/** The parts of the control plane that call the API server within its process. */
 export type ComponentName = 'apiserver' | 'kube-controller-manager' | 'kube-scheduler';
 
 /** The user of a component. The API server's own client alone is in `system:masters`, and flow control lets it pass (upstream's loopback client). */

@@ -37,6 +37,7 @@ export interface AuthenticationOptions {
   requestHeader?: RequestHeaderOptions | undefined;
 }
 
+/** What {@link createAuthentication} needs. */
 export interface CreateAuthenticationDeps {
   clock: Clock;
   log: ServerLog;
@@ -50,6 +51,10 @@ export interface CreateAuthenticationDeps {
   anonymous: Authorization['anonymous'];
 }
 
+/**
+ * Puts the authenticators together that the flags ask for, in upstream's order. @throws Error for flags or files that make no
+ * sense
+ */
 export function createAuthentication(deps: CreateAuthenticationDeps, options: AuthenticationOptions): Authentication {
   const { clock, log, metrics, tokens } = deps;
   const serviceAccounts = tokens === undefined ? [] : [legacyTokens({ ...deps, tokens }), tokens];

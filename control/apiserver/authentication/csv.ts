@@ -10,6 +10,7 @@ export class CsvError extends Error {
   override name = 'CsvError';
 }
 
+/** One record of a CSV file. */
 export interface CsvRecord {
   /** The first is 1. */
   line: number;

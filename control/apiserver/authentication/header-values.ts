@@ -3,6 +3,7 @@
  * `cn=admins,ou=people` would become two.
  */
 
+/** The headers of a request, however it came. */
 export interface HeaderValues {
   /** In the order they came; none where it is absent. @param name in lower case */
   header(name: string): readonly string[];

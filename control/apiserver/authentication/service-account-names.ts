@@ -8,6 +8,7 @@ export function splitServiceAccount(user: string): { namespace: string; name: st
   return { namespace, name };
 }
 
+/** The groups of every service account of a namespace. */
 export const serviceAccountGroups = (namespace: string): string[] => [
   'system:serviceaccounts',
   `system:serviceaccounts:${namespace}`,

@@ -16,6 +16,7 @@ import { type Authenticated, AuthenticationError, commonAudiences, type TokenCon
 import { serviceAccountGroups } from './service-account-names.ts';
 import { untrustedIssuer } from './untrusted-claims.ts';
 
+/** The keys that sign and verify tokens. */
 export interface TokenKeys {
   /** PEM, PKCS #8, RSA. */
   privateKey: string;
@@ -23,6 +24,7 @@ export interface TokenKeys {
   publicKey: string;
 }
 
+/** How tokens are made, as the flags `--service-account-*` say. */
 export interface TokenOptions extends TokenKeys {
   /** `--service-account-issuer`. */
   issuer: string;
@@ -34,6 +36,7 @@ export interface TokenOptions extends TokenKeys {
   extendExpiration?: boolean | undefined;
 }
 
+/** An object that a token is bound to: it dies with it. */
 export interface ObjectReference {
   name: string;
   uid: string;
@@ -49,6 +52,7 @@ export interface KubernetesClaims {
   warnafter?: number;
 }
 
+/** Reads a stored object, never older than an acknowledged write; undefined: there is none. */
 export type ReadObject = (resource: ResourceId, namespace: string | undefined, name: string) => Promise<KubeObject | undefined>;
 
 /** The issuer of the tokens in secrets. */
@@ -60,6 +64,9 @@ const leewayMs = 60_000;
 /** As many signatures are remembered to be good, the newest ones; with 2 KiB of claims each. */
 const maxVerified = 4096;
 
+/**
+ * Issues and verifies the tokens of service accounts (RFC 7519; KEP-1205). @throws (its methods) Error when a token is not good
+ */
 export class ServiceAccountTokens {
   readonly options: TokenOptions;
   readonly #privateKey: KeyObject;
@@ -217,6 +224,7 @@ export function checkAudiences(
   throw new AuthenticationError(`token audiences ${quoted(meant)} is invalid for the target audiences ${quoted(asked)}`);
 }
 
+/** The user name of a service account. */
 export const userName = (namespace: string, account: string): string => `system:serviceaccount:${namespace}:${account}`;
 
 /** @throws AuthenticationError where they are not those of a token of ours */

@@ -9,6 +9,7 @@ import { type Clock, within } from '#client/clock.ts';
 import type { AuthenticationMetrics } from './authentication-metrics.ts';
 import { type Authenticated, AuthenticationError, type TokenAuthenticator, type TokenContext } from './authenticator.ts';
 
+/** How long answers are kept. */
 export interface TokenCacheOptions {
   /** How long a known token stays known, in milliseconds; 0: not at all. */
   successMs: number;

@@ -17,6 +17,7 @@ import {
   type TokenContext,
 } from './authenticator.ts';
 
+/** The flags `--authentication-token-webhook-*`. */
 export interface WebhookOptions {
   /** Of the kubeconfig file: the URL is where the review goes, path and all. */
   config: Omit<HttpTransportOptions, 'clock' | 'tokenFile'>;

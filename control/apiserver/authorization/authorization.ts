@@ -10,6 +10,7 @@ import { exactField, type FieldRequirement, parseFieldSelector, SelectorError } 
 import type { UserInfo } from '../registry/strategy.ts';
 import type { RequestInfo } from '../rest/request-info.ts';
 
+/** What a request wants to do: the question to authorizers. */
 export interface AuthorizationAttributes {
   user: UserInfo;
   verb: string;
@@ -27,6 +28,7 @@ export interface AuthorizationAttributes {
   fieldSelector?: readonly FieldRequirement[];
 }
 
+/** The answer of an authorizer. */
 export interface Decision {
   allowed: boolean;
   /** Denied, whatever other authorizers would say; absent or false, while not allowed: no opinion. */
@@ -37,6 +39,7 @@ export interface Decision {
   error?: string;
 }
 
+/** All rules of one user in one namespace, for SelfSubjectRulesReviews. */
 export interface SubjectRules {
   resourceRules: { verbs: string[]; apiGroups: string[]; resources: string[]; resourceNames?: string[] }[];
   nonResourceRules: { verbs: string[]; nonResourceURLs: string[] }[];
@@ -46,6 +49,7 @@ export interface SubjectRules {
   evaluationError?: string;
 }
 
+/** Decides whether a user may do something. @throws (its methods) Error when it cannot find out, which denies the request */
 export interface Authorizer {
   /** Asked for every request; an authorizer that need not wait answers at once. */
   authorize(attributes: AuthorizationAttributes): Decision | Promise<Decision>;
@@ -53,6 +57,7 @@ export interface Authorizer {
   rules(user: UserInfo, namespace: string): SubjectRules | Promise<SubjectRules>;
 }
 
+/** Neither allowed nor denied: the next authorizer is asked. @param reason why, for messages */
 export const noOpinion = (reason = ''): Decision => ({ allowed: false, reason });
 
 const noRules: SubjectRules = { resourceRules: [], nonResourceRules: [], incomplete: false };
@@ -77,6 +82,7 @@ export const alwaysDeny: Authorizer = {
 /** Who belongs to this group may do everything, whatever the other authorizers say. */
 const privilegedGroup = 'system:masters';
 
+/** Whether the user is in `system:masters`, to whom everything is allowed before anybody is asked. */
 export const isPrivileged = ({ groups }: UserInfo): boolean => groups.includes(privilegedGroup);
 
 /** Upstream asks it before the authorizers of every mode. It has no rules to show. */
@@ -129,6 +135,7 @@ export function isPublic(info: RequestInfo): boolean {
 
 const verbsWithSelectors: ReadonlySet<string> = new Set(['list', 'watch', 'deletecollection']);
 
+/** The question that a request poses. */
 export function attributesOf(info: RequestInfo, user: UserInfo): AuthorizationAttributes {
   const { verb, isResource, group, version, resource, subresource, namespace, name, path } = info;
   const attributes = { user, verb, isResource, group, version, resource, subresource, namespace, name, path };

@@ -4,6 +4,7 @@ import type { ResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
 import { bindingResource, reviewResources } from '#api/review-resources.ts';
 
+/** What discovery says of a resource. */
 export interface Announced
   extends Pick<
     Resource,

@@ -18,6 +18,7 @@ export class ExpressionError extends Error {
 /** What an expression gives: a value of JSON, as far as configurations use them. Undefined: something else. */
 export type ExpressionValue = string | boolean | null | readonly ExpressionValue[] | undefined;
 
+/** A compiled CEL expression over claims or users. */
 export interface Expression {
   readonly source: string;
   /** Whether it names this field of its variable: `claims.email`. */

@@ -30,6 +30,7 @@ const mandatoryLevels = new Map(
   ]),
 );
 
+/** The FlowSchemas in the order in which they are asked (matchingPrecedence, then name), kept up to date from the cache. */
 export class FlowSchemas {
   readonly #schemas = new Map<string, FlowSchema>();
   readonly #levels = new Map<string, PriorityLevelConfiguration>();

@@ -11,6 +11,7 @@ import type { RequestInfo } from '../rest/request-info.ts';
 
 const serviceAccountPrefix = 'system:serviceaccount:';
 
+/** Whether one of the schema's rules fits the request and its user. Source: apiserver `pkg/util/flowcontrol/rule.go`. */
 export const matchesFlowSchema = ({ spec }: Pick<FlowSchema, 'spec'>, info: RequestInfo, user: UserInfo): boolean =>
   (spec.rules ?? []).some((rules) => matchesRules(rules, info, user));
 

@@ -16,8 +16,13 @@ export function wide(name: string, description: string): TableColumn {
   return { ...column(name, description), priority: 1 };
 }
 
+/** The first column of nearly every kind. */
 export const nameColumn: TableColumn = { ...column('Name', NAME), format: 'name' };
+
+/** The name, for tables whose first column is something else: only `-o wide` shows it. */
 export const wideNameColumn: TableColumn = { ...nameColumn, priority: 1 };
+
+/** How long ago the object was made. */
 export const ageColumn: TableColumn = column('Age', AGE);
 
 /** `<unknown>` where the time is absent. */
@@ -26,6 +31,7 @@ export function since(time: string | undefined, nowMs: number): string {
   return humanDuration(nowMs - Date.parse(time));
 }
 
+/** The cell of {@link ageColumn}: `5d`, or `<unknown>` for an object without a time of creation. */
 export const ageOf = ({ metadata }: { metadata: ObjectMeta }, nowMs: number): string => since(metadata.creationTimestamp, nowMs);
 
 /** Of kinds that show nothing else. */

@@ -7,6 +7,7 @@ import type { ComputedKind, ServedSubresource } from '../rest/exchange.ts';
 import { defineStrategy, type StrategyDeclaration } from './define-strategy.ts';
 import { partSubresource } from './part-subresource.ts';
 
+/** What a room says of its kind: the {@link StrategyDeclaration}, and how it is served. */
 export interface KindDeclaration<Id extends ResourceId> extends StrategyDeclaration<ResourceTypes[Id]> {
   /** The id of its row. */
   resource: Id;

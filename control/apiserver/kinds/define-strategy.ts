@@ -36,6 +36,7 @@ const sameInBoth = [
   'resetFields',
 ] as const;
 
+/** The rules of one kind. What is absent is as for most kinds. */
 export interface StrategyDeclaration<T extends KubeObject> extends Pick<Strategy<T>, (typeof sameInBoth)[number]> {
   /** Not in a namespace. */
   cluster?: true;

@@ -4,6 +4,7 @@ import type { RoleGuard } from '../authorization/rbac/role-guard.ts';
 import type { ComponentChecks } from './core/componentstatus/component-checks.ts';
 import type { ServiceAllocator } from './core/service/allocator.ts';
 
+/** What the rooms of some kinds need of the server; made once per server. */
 export interface StrategyDeps {
   clock: Clock;
   /** Hands out cluster IPs and node ports; it refuses to until its first repair. */

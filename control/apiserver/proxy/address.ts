@@ -13,6 +13,7 @@ import { badRequest } from '#api/status.ts';
 /** The addresses of a host name. @throws Error */
 export type Resolve = (hostname: string) => Promise<readonly string[]>;
 
+/** Asks the resolver of this machine. @throws Error when the name is unknown */
 export const systemResolve: Resolve = async (hostname) => (await lookup(hostname, { all: true })).map(({ address }) => address);
 
 /** Neither loopback, link-local, multicast, broadcast nor unspecified; an IPv4 address within IPv6 counts as what it is. Pure. */

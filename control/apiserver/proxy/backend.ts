@@ -15,10 +15,12 @@ export interface KubeletCredentials {
   own?: string;
 }
 
+/** Opens a connection; its errors come as the socket's event. */
 export type Connect = (to: { host: string; port: number }) => Socket;
 
 const systemConnect: Connect = ({ host, port }) => tcpConnect({ host, port, noDelay: true });
 
+/** How kubelets, pods and services are reached. */
 export interface BackendOptions {
   kubelet: KubeletCredentials;
   /** Default: TCP of this machine. */
@@ -27,6 +29,7 @@ export interface BackendOptions {
   connectTimeoutMs?: number | undefined;
 }
 
+/** Connections to kubelets, pods and services, kept for further requests. @throws (its methods) Error of the network */
 export class Backends {
   readonly #options: BackendOptions;
   readonly #own: Buffer | undefined;

@@ -16,6 +16,7 @@ export interface ConnectTools {
   random: () => number;
 }
 
+/** What a stream of a pod becomes on its kubelet. */
 export interface KubeletTarget {
   nodeName: string;
   /** Path and query. */
@@ -25,6 +26,7 @@ export interface KubeletTarget {
 /** The fields of the options object (`PodExecOptions`) that admission sees. Pure. */
 type Options = (info: RequestInfo) => Record<string, unknown>;
 
+/** Where a connect subresource leads, as a kind's room declares it. */
 export type Connect =
   /** Text of a kubelet; over a WebSocket it becomes messages. No connect in the sense of admission. */
   | {

@@ -20,6 +20,7 @@ import { hostPort, type Location } from './location.ts';
 /** Larger than Node's own limit: what a backend may say in its head, cookies and policies included. */
 export const maxHeadBytes = 256 * 1024;
 
+/** Where a proxied request goes, and with which path. */
 export interface ForwardTarget {
   location: Location;
   /** Path without query, percent-encoded. */

@@ -62,6 +62,7 @@ type State =
   /** `scanned`: how much of what waits has been looked at; `name`: as far as it is known. `passing`: too long to change. */
   | { kind: 'tag'; scanner: TagScanner; scanned: number; passing: boolean; raw: string };
 
+/** The link as it must stand in the page so that it leads through the proxy; undefined: it stays. */
 export type RewriteLink = (url: string) => string | undefined;
 
 /** Yields the page again with `rewrite` applied to its links. Holds no more than one tag of it at a time. */
@@ -75,6 +76,9 @@ export async function* rewriteHtml(page: AsyncIterable<Uint8Array>, rewrite: Rew
   if (rest !== '') yield Buffer.from(rest, 'latin1');
 }
 
+/**
+ * Rewrites the links of a page while it passes; it holds one tag at a time. Source: apimachinery `pkg/util/proxy/transport.go`.
+ */
 export class HtmlLinkRewriter {
   readonly #rewrite: RewriteLink;
   #state: State = { kind: 'text' };

@@ -9,6 +9,7 @@
  * Source: HTML Living Standard, 13.2.5 (tokenization), as far as tags go.
  */
 
+/** The value of an attribute, and where it stands in the text of the tag. */
 export interface TagValue {
   /** Lower-case. */
   attribute: string;
@@ -25,6 +26,7 @@ type State = 'name' | 'before' | 'attribute' | 'after' | 'beforeValue' | 'double
 
 const isSpace = (char: string): boolean => char === ' ' || char === '\n' || char === '\t' || char === '\r' || char === '\f';
 
+/** Finds where tags end, however the page is cut into pieces. */
 export class TagScanner {
   readonly values: TagValue[] = [];
   #state: State = 'name';

@@ -5,6 +5,7 @@
  */
 import { posix } from 'node:path';
 
+/** Where a page came from and where the client sees it. */
 export interface LinkContext {
   /** `10.0.0.1:80`: the host that the page came from. */
   backendHost: string;

@@ -9,6 +9,7 @@ import { failure } from '#api/status.ts';
 import type { Node } from '#api/types.generated.ts';
 import type { Registry } from '../registry/registry.ts';
 
+/** The server behind a proxied object. */
 export interface Location {
   scheme: 'http' | 'https';
   /** What is connected to. */

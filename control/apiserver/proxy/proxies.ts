@@ -23,6 +23,7 @@ import { negotiateReader, sendOverWebSocket } from './log-websocket.ts';
 import type { ProxiedRequest, StreamProxy } from './stream-proxy.ts';
 import { passUpgradeOn } from './upgrade.ts';
 
+/** How proxied requests reach their servers. */
 export interface ProxyOptions extends BackendOptions {
   /** Default: the machine's resolver. */
   resolve?: Resolve;
@@ -35,6 +36,10 @@ export interface ProxyOptions extends BackendOptions {
 const proxyMethods: ReadonlySet<string> = new Set(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS']);
 const streamMethods: ReadonlySet<string> = new Set(['GET', 'POST']);
 
+/**
+ * Answers the proxies of nodes, pods and services, and the streams of pods. @throws (its methods) ApiError 4xx of the request, 503
+ * when the other side cannot be reached
+ */
 export class Proxies implements StreamProxy {
   readonly #backends: Backends;
   readonly #options: ProxyOptions;

@@ -12,6 +12,7 @@ export interface StreamProxy {
   upgrade(exchange: ProxiedRequest & UpgradingConnection): Promise<void>;
 }
 
+/** A request that asks for a connection to somebody else, admitted already. */
 export interface ProxiedRequest {
   request: TransportRequest;
   info: RequestInfo;

@@ -10,6 +10,7 @@ import type { ServerLog } from '../serving/server-log.ts';
 import { UsageReader } from './exposition.ts';
 import type { UsageStore } from './usage-store.ts';
 
+/** What {@link KubeletScraper} needs. */
 export interface KubeletScraperDeps {
   clock: Clock;
   log: ServerLog;
@@ -22,6 +23,7 @@ export interface KubeletScraperDeps {
   random(): number;
 }
 
+/** How often and how long nodes are asked. */
 export interface KubeletScraperOptions {
   /** `--metric-resolution`: from one scrape of a node to its next. */
   resolutionMs: number;
@@ -35,6 +37,7 @@ const maxBodyBytes = 16 << 20;
 const maxSpreadMs = 4000;
 const spreadPerNodeMs = 8;
 
+/** Asks each node's kubelet for its resource metrics. A node that does not answer keeps no other from being asked. */
 export class KubeletScraper {
   readonly metrics: readonly Metric[];
   readonly #deps: KubeletScraperDeps;

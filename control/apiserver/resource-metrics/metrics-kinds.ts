@@ -57,6 +57,7 @@ interface PodMetrics extends KubeObject {
   containers: { name: string; usage: Usage }[];
 }
 
+/** What the kinds of metrics.k8s.io are computed from. */
 export interface MetricsKindsDeps {
   store: UsageStore;
   clock: Clock;

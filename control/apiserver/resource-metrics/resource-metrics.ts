@@ -18,6 +18,7 @@ import { KubeletScraper, type KubeletScraperOptions } from './kubelet-scraper.ts
 import { metricsKinds } from './metrics-kinds.ts';
 import { UsageStore } from './usage-store.ts';
 
+/** What {@link ResourceMetrics} needs. */
 export interface ResourceMetricsDeps {
   server: ApiServer;
   clock: Clock;
@@ -31,6 +32,7 @@ export interface ResourceMetricsDeps {
 /** metrics-server's own, of its manifests. */
 export const defaultScraping: KubeletScraperOptions = { resolutionMs: 15_000, timeoutMs: 10_000 };
 
+/** The API group metrics.k8s.io, as metrics-server serves it. */
 export class ResourceMetrics {
   readonly #server: ApiServer;
   readonly #scraper: KubeletScraper;

@@ -36,6 +36,7 @@ interface KnownNode {
 /** A container that is younger than this has no use worth a number yet. */
 const minAgeMs = 10_000;
 
+/** The last two measurements of each node and container, from which usage is computed. */
 export class UsageStore {
   readonly #resolutionMs: number;
   readonly #nodes = new Map<string, KnownNode>();

@@ -23,6 +23,7 @@ const drainedBytes = 256 * 1024;
 /** How long a refused HTTP/1.1 client gets for reading the answer before its connection ends (Go's rstAvoidanceDelay). */
 const lingerMs = 500;
 
+/** What a request sent. */
 export interface Body {
   bytes: Uint8Array | undefined;
   /** In place of `bytes`: the body as it comes. */
@@ -31,6 +32,7 @@ export interface Body {
   release(): void;
 }
 
+/** Reads bodies, few large ones at a time. @throws (its methods) ApiError 413 beyond the limit */
 export class BodyReader {
   #free = turns;
   readonly #waiting: (() => void)[] = [];

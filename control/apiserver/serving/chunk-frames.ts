@@ -13,6 +13,7 @@ interface Chunk {
 const keptChunks = 4;
 const end = Buffer.from('\r\n');
 
+/** Makes the chunks of HTTP/1.1's chunked encoding (RFC 9112, section 7.1). */
 export class ChunkFrames {
   #kept: Chunk[] = [];
 

@@ -12,6 +12,7 @@ import type { ServerLog } from './server-log.ts';
 /** How often it is looked at. */
 const lookMs = 10_000;
 
+/** A file of configuration that may change while the server runs; a bad version is told and the last good one stays. */
 export class ConfigFile<T> {
   readonly #path: string;
   readonly #parse: (text: string) => T;

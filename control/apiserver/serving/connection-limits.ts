@@ -24,6 +24,7 @@ const maxConcurrentStreams = 250;
  */
 const crowdedStreams = 200;
 
+/** How long a connection may take for what, in milliseconds. */
 export interface ConnectionTimes {
   readHeaderMs: number;
   idleMs: number;
@@ -34,6 +35,7 @@ export interface ConnectionTimes {
 /** Upstream's; `requestMs` is `--request-timeout`. */
 export const defaultTimes: ConnectionTimes = { readHeaderMs: readHeaderTimeoutMs, idleMs: idleTimeoutMs, requestMs: 60_000 };
 
+/** The options of Node's server for these limits. */
 export function connectionLimits({ readHeaderMs, idleMs, requestMs }: ConnectionTimes): SecureServerOptions {
   const http1 = {
     maxHeaderSize: maxHeaderBytes,

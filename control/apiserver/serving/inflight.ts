@@ -80,6 +80,7 @@ export class Inflight implements FlowControl {
   }
 }
 
+/** The 429 that asks the client to come again. @param afterSeconds as `Retry-After` tells it */
 export const tooManyRequests = (afterSeconds = 1): TransportResponse =>
   textResponse(429, 'Too many requests, please try again later.\n', { 'retry-after': String(afterSeconds) });
 

@@ -20,6 +20,7 @@ import { connected, upgraded } from './serve-upgrade.ts';
 import type { ServerLog } from './server-log.ts';
 import { wantsWebSocketWatch } from './watch-websocket.ts';
 
+/** Where and how HTTPS is served. */
 export interface ListenerOptions {
   host: string;
   /** 0: any free one. */
@@ -36,6 +37,7 @@ export interface ListenerOptions {
   times?: Partial<ConnectionTimes>;
 }
 
+/** The HTTPS server. */
 export interface Listener {
   readonly port: number;
   /** Serves until `signal` aborts, then lets requests finish. */

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 /** How often idle HTTP/1.1 connections are looked for while the listener closes. */
 const idleCheckMs = 50;
 
+/** All connections of the listener, so that a shutdown can end them. */
 export class OpenConnections {
   readonly #http: Http2SecureServer;
   readonly #sessions = new Set<ServerHttp2Session>();

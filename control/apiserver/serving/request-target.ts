@@ -5,6 +5,7 @@
  * Source: Go `net/url` (ParseRequestURI, ParseQuery), `net/http` (readRequest); RFC 9112, 3.2.
  */
 
+/** Path and query of a request, decoded. */
 export interface RequestTarget {
   /** Percent-decoded as a whole, as in Go: an encoded slash is a slash. Empty for `CONNECT host:port` and `https://host`. */
   path: string;

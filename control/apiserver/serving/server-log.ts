@@ -6,4 +6,5 @@ export interface ServerLog {
   error(fields: Record<string, unknown>, message: string): void;
 }
 
+/** Writes nothing, for tests and tools. */
 export const silentLog: ServerLog = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,5 +1,6 @@
 /** What this server says it is: an API level of Kubernetes, and which build of ours serves it. */
 
+/** What `/version` answers. Source: apimachinery `pkg/version`. */
 export interface VersionInfo {
   major: string;
   minor: string;

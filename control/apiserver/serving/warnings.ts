@@ -10,6 +10,10 @@ const maxTotalLength = 4 * 1024;
 /** Of one warning, once all of them together are too long. */
 const maxItemLength = 256;
 
+/**
+ * Collects the texts of one answer's `Warning:` headers, each once and within upstream's limit of bytes. Source: apiserver
+ * `pkg/endpoints/filters/warning.go`.
+ */
 export class WarningRecorder {
   /** Each text once, in the order they came. */
   readonly #texts = new Set<string>();

@@ -14,6 +14,7 @@ export class AnnotationError extends Error {
   override name = 'AnnotationError';
 }
 
+/** One field of a Go struct that an annotation's JSON is read into. */
 export interface GoField {
   /** As Go's errors name it. */
   name: string;

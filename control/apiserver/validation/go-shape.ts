@@ -47,6 +47,10 @@ const shapes = {
   },
 } as const satisfies Record<string, Shape>;
 
+/**
+ * The value with the names and zero values of Go's struct, for error texts that print it (`%#v`). @param type one of the types
+ * that such errors print
+ */
 export function goShape(value: object, type: keyof typeof shapes): Record<string, unknown> {
   return shaped(value as Record<string, unknown>, shapes[type]);
 }

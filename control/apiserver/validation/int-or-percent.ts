@@ -5,6 +5,7 @@ import type { IntOrString } from '#api/json.ts';
 import { isValidPercent } from '#api/names.ts';
 import { validateNonNegative } from './paths.ts';
 
+/** Whether it is a text such as `25%`. */
 export const isPercent = (value: IntOrString): boolean => typeof value === 'string' && isValidPercent(value).length === 0;
 
 /** Text that is no percentage counts as zero, as Go's Atoi-or-zero makes it. */

@@ -14,6 +14,7 @@ import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from '#api/types.
 const FIELD_MANAGER_LIMIT = 128;
 const SUBRESOURCE_LIMIT = 256;
 
+/** How the metadata of a kind is checked. */
 export interface ObjectMetaRules {
   namespaced: boolean;
   name: NameCheck;
@@ -41,6 +42,10 @@ function validateKubeFinalizers(finalizers: readonly string[], path: string): Fi
   return finalizers.flatMap((name, index) => validateKubeFinalizer(name, `${path}.finalizers[${index}]`));
 }
 
+/**
+ * Problems of a finalizer without a domain: only Kubernetes' own may have none. Source: upstream `pkg/apis/core/validation`
+ * (ValidateFinalizerName).
+ */
 export function validateKubeFinalizer(name: string, path: string): FieldError[] {
   if (name.includes('/') || ['kubernetes', 'orphan', 'foregroundDeletion'].includes(name)) return [];
   return [invalidValue(path, name, 'name is neither a standard finalizer name nor is it fully qualified')];

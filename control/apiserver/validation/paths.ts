@@ -3,6 +3,7 @@ import type { FieldError } from '#api/field-error.ts';
 import { invalidValue, required } from '#api/field-error.ts';
 import { isDns1123Subdomain } from '#api/names.ts';
 
+/** Refuses paths with `..` as one of their parts. Source: upstream `pkg/apis/core/validation` (validatePathNoBacksteps). */
 export function validateNoBacksteps(target: string, path: string): FieldError[] {
   return target.split('/').includes('..') ? [invalidValue(path, target, "must not contain '..'")] : [];
 }
@@ -28,10 +29,12 @@ export function validateFileMode(mode: number | undefined, path: string): FieldE
   return [invalidValue(path, mode, 'must be a number between 0 and 0777 (octal), both inclusive')];
 }
 
+/** Refuses a number below 0; an absent one is good. */
 export function validateNonNegative(value: number | undefined, path: string): FieldError[] {
   return (value ?? 0) < 0 ? [invalidValue(path, value, 'must be greater than or equal to 0')] : [];
 }
 
+/** Refuses a number below 1; an absent one is good. */
 export function validatePositive(value: number | undefined, path: string): FieldError[] {
   return (value ?? 0) <= 0 ? [invalidValue(path, value ?? 0, 'must be greater than zero')] : [];
 }

@@ -52,6 +52,10 @@ const pointerFields = new Set([
 /** Fields that hold quantities by name: there `1Gi` equals `1073741824`. */
 const quantityLists = new Set(['limits', 'overhead', 'requests']);
 
+/**
+ * Whether two values mean the same: absent and empty are equal, and so are quantities written differently. @param key the field
+ * that holds them. Source: apimachinery `pkg/api/equality` (Semantic.DeepEqual).
+ */
 export function semanticEqual(a: unknown, b: unknown, key = ''): boolean {
   if (a === b || (isAbsent(a, key) && isAbsent(b, key))) return true;
   if (Array.isArray(a) && Array.isArray(b))

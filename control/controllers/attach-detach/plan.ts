@@ -22,6 +22,7 @@ export function attachmentName({ driver, volumeHandle }: CSIPersistentVolumeSour
   return `csi-${createHash('sha256').update(`${volumeHandle}${driver}${nodeName}`).digest('hex')}`;
 }
 
+/** The VolumeAttachment that asks the external attacher to attach the volume to the node. */
 export const newAttachment = (
   volume: PersistentVolume,
   source: CSIPersistentVolumeSource,
@@ -75,6 +76,7 @@ export interface AttachmentPlan {
   againInMs: number | undefined;
 }
 
+/** What to attach, to detach and to report, by what pods need and what is attached. */
 export function planAttachments(facts: AttachmentFacts): AttachmentPlan {
   const { volume, wanted, attachments } = facts;
   const plan: AttachmentPlan = { detach: [], attach: [], blocked: [], againInMs: undefined };

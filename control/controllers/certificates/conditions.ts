@@ -1,9 +1,11 @@
 /** What the controllers of certificates read from a request's conditions. Source: upstream `pkg/controller/certificates/certificate_controller_utils.go`. */
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#api/types.generated.ts';
 
+/** The conditions of the request; an empty list where it has none yet. */
 export const conditionsOf = ({ status }: CertificateSigningRequest): readonly CertificateSigningRequestCondition[] =>
   status?.conditions ?? [];
 
+/** Whether the request has the condition, whatever its status says. */
 export const hasCondition = (request: CertificateSigningRequest, type: 'Approved' | 'Denied' | 'Failed'): boolean =>
   conditionsOf(request).some((condition) => condition.type === type);
 

@@ -35,6 +35,7 @@ export interface CertificateSigner {
   sign(request: CertificateRequest, terms: CertificateTerms): Promise<string>;
 }
 
+/** How approved requests are signed. */
 export interface CsrSigningOptions {
   signer: CertificateSigner;
   /** `--cluster-signing-duration`: how long a certificate is valid at most. */

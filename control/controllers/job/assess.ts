@@ -35,6 +35,7 @@ export interface Indexes {
   delayed: ReadonlyMap<number, Pod>;
 }
 
+/** What the pods of a Job say of it. */
 export interface Assessment {
   active: Pod[];
   /** Among the active ones. */

@@ -17,6 +17,7 @@ export interface BackOff {
   lastFailureMs?: number;
 }
 
+/** The state of a Job whose pods have not failed since the last success. */
 export const noFailures: BackOff = { failures: 0 };
 
 /** The state after these pods, which were not known before, have ended. Pure. */

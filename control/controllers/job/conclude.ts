@@ -11,6 +11,7 @@ import { newCondition, withCondition } from './conditions.ts';
 import type { PodOutcome } from './pod-changes.ts';
 import { isAllCounted } from './tracking.ts';
 
+/** What one look at a Job changes of its status. */
 export interface Conclusion {
   status: JobStatus;
   /** Why the Job ends; undefined: it does not, or not yet. */
@@ -19,6 +20,7 @@ export interface Conclusion {
   events: { reason: string; message: string }[];
 }
 
+/** Computes the new status from the counts of pods and from why the Job ends, if it does. */
 export function conclude(
   job: Job,
   { ending, active, succeeded }: Pick<Assessment, 'ending' | 'active' | 'succeeded'>,

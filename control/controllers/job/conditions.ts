@@ -3,6 +3,7 @@ import type { JobConditionType } from '#api/batch/job.ts';
 import { rfc3339 } from '#api/meta.ts';
 import type { JobCondition } from '#api/types.generated.ts';
 
+/** A condition of the Job; both of its times are now. */
 export function newCondition(
   type: JobConditionType,
   status: 'True' | 'False',

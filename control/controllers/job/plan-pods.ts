@@ -14,6 +14,7 @@ import { completionIndex, isTerminating, replacesOnlyFailed, validIndex } from '
 /** The most pods that are created or removed in one look at a Job. */
 const burst = 500;
 
+/** The pods to remove, and how many to create. */
 export interface PodPlan {
   remove: readonly Pod[];
   /** One for each pod to create: its index, or undefined in a Job without indexes. */
@@ -24,6 +25,7 @@ export interface PodPlan {
 
 const nothing: PodPlan = { remove: [], create: [] };
 
+/** Compares the active pods with parallelism and completions, and honours the back-off. */
 export function planPods(job: Job, pods: readonly Pod[], assessment: Assessment, nowMs: number): PodPlan {
   const { active, succeeded } = assessment;
   if (job.spec.suspend === true) return { ...nothing, remove: podsToRemove(job, active, active.length, nowMs) };

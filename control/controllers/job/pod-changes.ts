@@ -21,6 +21,7 @@ export interface PodOutcome {
   error: unknown;
 }
 
+/** Carries out what was planned for the pods of a Job. */
 export interface PodChanges {
   /**
    * @param plan `keepFinalizers`: the Job ends, and the pods are counted first; else pods that are removed do not count.
@@ -39,6 +40,7 @@ export interface PodChanges {
   forget(jobKey: string): void;
 }
 
+/** Makes {@link PodChanges} over the client's requests. */
 export function createPodChanges(
   { client, caches }: Pick<ControllerDeps, 'client' | 'caches'>,
   podControl: PodControl,

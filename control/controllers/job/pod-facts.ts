@@ -9,8 +9,14 @@ import type { ContainerStatus, Job, Pod } from '#api/types.generated.ts';
 
 /** Holds a pod until it is counted. */
 export const trackingFinalizer = 'batch.kubernetes.io/job-tracking';
+
+/** Which index of an Indexed Job the pod works on. */
 export const indexAnnotation = 'batch.kubernetes.io/job-completion-index';
+
+/** How often pods of this index failed before this one; they count against `backoffLimitPerIndex`. */
 export const failureCountAnnotation = 'batch.kubernetes.io/job-index-failure-count';
+
+/** How often pods of this index failed in a way that the pod failure policy ignores. */
 export const ignoredFailureCountAnnotation = 'batch.kubernetes.io/job-index-ignored-failure-count';
 
 const maxInt32 = 2 ** 31 - 1;
@@ -18,6 +24,7 @@ const maxInt32 = 2 ** 31 - 1;
 /** Whether the pod is not counted yet. */
 export const isTracked = ({ metadata }: Pod): boolean => metadata.finalizers?.includes(trackingFinalizer) === true;
 
+/** Whether all of the pod's containers have ended well. */
 export const hasSucceeded = ({ status }: Pod): boolean => status?.phase === 'Succeeded';
 
 /** Being deleted, and still running. */
@@ -50,6 +57,8 @@ export function validIndex(pod: Pod, { spec }: Job): number | undefined {
 
 /** How often pods of this index failed before this one, without those that were ignored. */
 export const failuresBefore = (pod: Pod): number => countOf(pod, failureCountAnnotation);
+
+/** The value of {@link ignoredFailureCountAnnotation}; 0 where it is absent. */
 export const ignoredBefore = (pod: Pod): number => countOf(pod, ignoredFailureCountAnnotation);
 
 /** Users can write anything into annotations: what is no int32 is 0. */

@@ -14,6 +14,7 @@ import { completionIndex, hasFailed, hasSucceeded, isTracked, validIndex } from 
 /** The most pods in the status, to keep it below some 20 KB. */
 const maxUncounted = 500;
 
+/** One step of counting the ended pods. */
 export interface Tracking {
   status: JobStatus;
   /** The pods that the status now has, or that need not be counted: their finalizers go. */

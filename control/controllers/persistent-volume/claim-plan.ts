@@ -53,6 +53,7 @@ export type ClaimPlan =
   | { kind: 'told'; event: ClaimEvent }
   | { kind: 'misbound'; event: ClaimEvent };
 
+/** The next step for one claim, by its volume, its class and the volumes that are free. */
 export function planClaim(claim: PersistentVolumeClaim, around: ClaimSurroundings): ClaimPlan {
   const isBound = annotation(claim, bindCompletedAnnotation) !== undefined;
   const name = claim.spec.volumeName ?? '';

@@ -21,6 +21,7 @@ export function recycledVolume({ metadata }: Pod): string | undefined {
   return isRecycler ? metadata.name.slice('recycler-for-'.length) : undefined;
 }
 
+/** The pod to create: it mounts the volume and removes all files in it. */
 export function recyclerPod(volume: PersistentVolume): New<Pod> {
   const { hostPath, nfs } = volume.spec;
   const source = hostPath === undefined ? { nfs } : { hostPath: { path: hostPath.path } };
@@ -57,6 +58,7 @@ export type RecycleStep =
   | { kind: 'done' }
   | { kind: 'failed'; why: string; deletePod: boolean };
 
+/** What to do next, by the state of that pod. @param ownUid UID of the pod that this process has created; undefined: none yet */
 export function recycleStep(pod: Pod | undefined, ownUid: string | undefined): RecycleStep {
   if (pod === undefined) {
     if (ownUid === undefined) return { kind: 'start' };

@@ -48,6 +48,7 @@ export function provisionerOf({ metadata, provisioner, mountOptions = [] }: Stor
  */
 export type Deleter = { kind: 'external' } | { kind: 'done' } | { kind: 'error'; why: string };
 
+/** Who deletes a released volume: an external provisioner, nobody because there is nothing to do, or nobody can (with the reason). */
 export function deleterOf(volume: PersistentVolume): Deleter {
   const { metadata, spec } = volume;
   const provisionedBy = annotation(volume, provisionedByAnnotation) ?? '';

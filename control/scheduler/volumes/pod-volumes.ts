@@ -68,6 +68,7 @@ export function foreignClaim(pod: Pod, { metadata, ...claim }: PersistentVolumeC
   return `PVC ${namespace}/${name} was not created for pod ${pod.metadata.namespace}/${pod.metadata.name} (pod is not owner)`;
 }
 
+/** Whether the claim names its volume and the binder has completed the binding. */
 export const isFullyBound = (claim: PersistentVolumeClaim): boolean =>
   (claim.spec.volumeName ?? '') !== '' && annotation(claim, bindCompletedAnnotation) !== undefined;
 

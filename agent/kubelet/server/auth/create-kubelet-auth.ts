@@ -4,6 +4,10 @@ import type { ResolvedOptions } from '../../options.ts';
 import { KubeletAuth } from './kubelet-auth.ts';
 import { createReviews } from './reviews.ts';
 
+/**
+ * Authentication and authorization of the kubelet's server, as its flags ask for. @throws Error for a client CA that cannot be
+ * read
+ */
 export function createKubeletAuth(
   deps: Pick<KubeletDeps, 'client' | 'clock' | 'random' | 'log'>,
   { nodeName, auth }: Pick<ResolvedOptions, 'nodeName' | 'auth'>,

@@ -48,6 +48,9 @@ class CredentialsError extends Error {
   override name = 'CredentialsError';
 }
 
+/**
+ * Who sends a request to the kubelet, and whether that user may: both are asked of the API server, and answers are kept a while.
+ */
 export class KubeletAuth {
   readonly #reviews: Reviews;
   readonly #log: Logger;

@@ -21,6 +21,7 @@ export interface ReviewTtls {
   unauthorizedMs: number;
 }
 
+/** Asks the API server about users, by TokenReview and SubjectAccessReview. */
 export interface Reviews {
   /** @throws Error when the API server cannot be asked */
   token(token: string): Promise<TokenReviewStatus>;
@@ -28,6 +29,7 @@ export interface Reviews {
   access(spec: SubjectAccessReviewSpec): Promise<SubjectAccessReviewStatus>;
 }
 
+/** What {@link Reviews} needs. */
 export interface ReviewDeps {
   client: Pick<Client, 'reviewToken' | 'reviewAccess'>;
   clock: Clock;

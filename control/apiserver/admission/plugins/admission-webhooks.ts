@@ -24,6 +24,7 @@ import { dryRunUnsupported, readVerdict, refusal, reviewOf, reviewVersion, type 
 import { WebhookCallError, type WebhookCaller } from '../webhooks/webhook-call.ts';
 import { isExempt, type MatchDeps, shownTo } from '../webhooks/webhook-matching.ts';
 
+/** What both plugins need: which webhooks match, and how they are called. */
 export interface WebhookDeps extends MatchDeps {
   caller: WebhookCaller;
 }
@@ -72,6 +73,10 @@ interface Round {
   toAsk: Set<string>;
 }
 
+/**
+ * Calls the matching MutatingWebhookConfigurations' webhooks one after the other and applies their patches. @throws (its methods)
+ * ApiError when a webhook denies, or fails under `failurePolicy: Fail`
+ */
 export function mutatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
   const rounds = new WeakMap<AdmissionAttributes, Round>();
   return {
@@ -162,6 +167,10 @@ function shownBack(
   return versions.convert(object, from, to);
 }
 
+/**
+ * Calls the matching ValidatingWebhookConfigurations' webhooks. @throws (its methods) ApiError when one denies, or fails under
+ * `failurePolicy: Fail`
+ */
 export function validatingAdmissionWebhook(deps: WebhookDeps): AdmissionPlugin {
   return {
     name: 'ValidatingAdmissionWebhook',

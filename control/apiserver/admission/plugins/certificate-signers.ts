@@ -10,6 +10,7 @@ import type { UserInfo } from '../../registry/strategy.ts';
 import { semanticEqual } from '../../validation/semantic-equal.ts';
 import { type AdmissionAttributes, type AdmissionPlugin, admissionForbidden, concerns } from '../plugin.ts';
 
+/** What the three plugins for certificates need. */
 export interface CertificateSignersDeps {
   /** Undefined: nobody is asked, and nothing is allowed. */
   authorizer: Authorizer | undefined;

@@ -24,6 +24,7 @@ export function reviewVersion(versions: readonly string[]): 'v1' | 'v1beta1' {
   return found as 'v1' | 'v1beta1';
 }
 
+/** The review to send. @param version of admission.k8s.io, one that the webhook accepts */
 export const reviewOf = (version: string, request: AdmissionRequest): object => ({
   kind: 'AdmissionReview',
   apiVersion: `admission.k8s.io/${version}`,
@@ -103,5 +104,6 @@ export function refusal(webhook: string, { status = {} }: Verdict): ApiError {
 
 const nonEmpty = (text: unknown): string | undefined => (typeof text === 'string' && text !== '' ? text : undefined);
 
+/** The answer to a dry run that would call a webhook with side effects. */
 export const dryRunUnsupported = (webhook: string): ApiError =>
   badRequest(`admission webhook ${JSON.stringify(webhook)} does not support dry run`);

@@ -11,6 +11,7 @@ export interface RuleTarget {
   namespace: string;
 }
 
+/** Whether operation, group, version, resource and scope of the request are in the rule; `*` is any. */
 export function ruleMatches(rule: RuleWithOperations, { operation, resource, subresource, namespace }: RuleTarget): boolean {
   const { operations = [], apiGroups = [], apiVersions = [], resources = [], scope = '*' } = rule;
   const isNamespaced = namespace !== '' && !(resource.group === '' && resource.plural === 'namespaces');

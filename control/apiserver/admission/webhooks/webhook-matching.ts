@@ -23,6 +23,7 @@ export interface Versions {
   convert(object: KubeObject, from: Resource, to: Resource): KubeObject;
 }
 
+/** What the choice of webhooks needs. */
 export interface MatchDeps {
   authorizer: Authorizer | undefined;
   /** Absent: only the version of the request is known. */

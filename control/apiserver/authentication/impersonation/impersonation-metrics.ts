@@ -6,6 +6,7 @@ import type { Authorizer, Decision } from '../../authorization/authorization.ts'
 const buckets = Array.from({ length: 15 }, (_, power) => 0.001 * 2 ** power);
 type Outcome = 'allowed' | 'denied';
 
+/** Counts impersonated requests and how long their authorization takes (seconds). */
 export class ImpersonationMetrics {
   readonly #attempts: Counter;
   readonly #attemptSeconds: Histogram;

@@ -21,6 +21,7 @@ export interface WantedUser {
   extra: Record<string, string[]>;
 }
 
+/** One way in which a user may be allowed to act as another. Source: KEP-5284 (constrained impersonation). */
 export interface ImpersonationMode {
   name: string;
   /** Undefined: it is not for such users. @throws ApiError 403 */

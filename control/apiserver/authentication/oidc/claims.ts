@@ -10,6 +10,7 @@ import type { UserInfo } from '../../registry/strategy.ts';
 import { AuthenticationError } from '../authenticator.ts';
 import type { JwtIssuer, ValidationRule } from './jwt-issuer.ts';
 
+/** The decoded payload of a JSON Web Token (RFC 7519). It comes from outside: read it with care. */
 export type Claims = Record<string, unknown>;
 
 const fail = (text: string, cause?: unknown): never => {

@@ -18,12 +18,17 @@ import { TokenVerifier } from './token-verifier.ts';
 /** Few are ever met; whoever signs our tokens names them. */
 const maxIssuers = 16;
 
+/** What {@link DistributedClaims} needs. */
 export interface DistributedClaimsDeps {
   clock: Clock;
   log: ServerLog;
   ask?: typeof askOutside;
 }
 
+/**
+ * Fetches claims that a token only points to. Source: OpenID Connect Core 1.0, section 5.6.2. @throws (its methods) Error when
+ * they cannot be fetched or verified
+ */
 export class DistributedClaims {
   readonly #issuer: JwtIssuer;
   readonly #claim: string;

@@ -16,6 +16,7 @@ const intervalMs = 10_000;
 /** More keys than that are none of an issuer's. */
 const maxKeys = 100;
 
+/** What {@link IssuerKeys} needs. */
 export interface IssuerKeysDeps {
   clock: Clock;
   log: ServerLog;
@@ -23,6 +24,10 @@ export interface IssuerKeysDeps {
   ask?: typeof askOutside;
 }
 
+/**
+ * The public keys of an issuer, found by its discovery document and fetched again when a token names an unknown one. Source:
+ * OpenID Connect Discovery 1.0.
+ */
 export class IssuerKeys {
   readonly #issuer: Pick<JwtIssuer, 'url' | 'discoveryUrl' | 'ca'>;
   readonly #clock: Clock;

@@ -40,6 +40,7 @@ export interface JwtIssuer {
 /** Those that go with a public key. */
 const signingAlgorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'];
 
+/** The flags `--oidc-*`, which configure one issuer. */
 export interface OidcFlags {
   oidcIssuerUrl: string | undefined;
   oidcClientId: string | undefined;

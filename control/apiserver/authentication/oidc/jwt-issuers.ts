@@ -22,6 +22,7 @@ interface Generation {
   ended: AbortController;
 }
 
+/** The issuers that are accepted at the moment. A changed configuration replaces all of them at once. */
 export class JwtIssuers implements TokenAuthenticator {
   readonly #deps: OidcDeps;
   readonly #metrics: AuthenticationMetrics;

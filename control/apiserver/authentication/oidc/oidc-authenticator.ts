@@ -14,6 +14,7 @@ import { IssuerKeys } from './issuer-keys.ts';
 import type { JwtIssuer } from './jwt-issuer.ts';
 import { TokenVerifier } from './token-verifier.ts';
 
+/** What an authenticator of one issuer needs. */
 export interface OidcDeps {
   clock: Clock;
   log: ServerLog;

@@ -10,6 +10,10 @@ import type { JwtIssuer } from './jwt-issuer.ts';
 /** go-oidc's, for `nbf`. */
 const leewayMs = 60_000;
 
+/**
+ * Checks signature, times and audience of a token (RFC 7515, RFC 7519). @throws (its methods) Error that says what is wrong with
+ * it
+ */
 export class TokenVerifier {
   readonly #settings: Pick<JwtIssuer, 'audiences' | 'signingAlgs'>;
   readonly keys: IssuerKeys;

@@ -26,6 +26,10 @@ export type GraphKind =
   | 'serviceaccount'
   | 'volumeattachment';
 
+/**
+ * Which objects the pods of each node refer to, kept up to date from the caches: a node may read those only. Source: upstream
+ * `plugin/pkg/auth/authorizer/node/graph.go`.
+ */
 export class NodeGraph {
   /** By object, then by node: how many of its pods use the object. */
   readonly #uses = new Map<string, Map<string, number>>();

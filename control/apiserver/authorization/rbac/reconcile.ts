@@ -19,6 +19,10 @@ export type Reconciliation<T> = { kind: 'none' } | { kind: 'update'; object: T }
 
 const none = { kind: 'none' } as const;
 
+/**
+ * What a start has to do so that the role has at least the expected rules. Source: upstream
+ * `pkg/registry/rbac/reconciliation/reconcile_role.go`.
+ */
 export function reconcileRole<T extends Role | ClusterRole>(existing: T, expected: New<T>): Reconciliation<T> {
   if (isProtected(existing)) return none;
   const missing = uncovered(existing.rules ?? [], expected.rules ?? []);
@@ -30,6 +34,10 @@ export function reconcileRole<T extends Role | ClusterRole>(existing: T, expecte
   return sameJson(object, existing) ? none : { kind: 'update', object };
 }
 
+/**
+ * What a start has to do so that the binding has at least the expected subjects; another roleRef means that it is made anew.
+ * Source: upstream `pkg/registry/rbac/reconciliation/reconcile_rolebindings.go`.
+ */
 export function reconcileBinding<T extends Binding>(existing: T, expected: New<T>): Reconciliation<T> {
   if (isProtected(existing)) return none;
   if (!sameJson(existing.roleRef, expected.roleRef)) return { kind: 'recreate' };

@@ -22,6 +22,10 @@ const fullAuthority: readonly PolicyRule[] = [
   { verbs: ['*'], nonResourceURLs: ['*'] },
 ];
 
+/**
+ * Keeps users from giving away rights that they do not have (escalation). Source: kubernetes.io, RBAC, privilege escalation
+ * prevention. @throws (its methods) ApiError 403
+ */
 export class RoleGuard {
   readonly #authorizer: Authorizer;
   readonly #index: RoleIndex;

@@ -11,6 +11,7 @@ import type { UserInfo } from '../../registry/strategy.ts';
 /** What the index holds, by the resources' plurals. */
 export type RbacKind = 'roles' | 'clusterroles' | 'rolebindings' | 'clusterrolebindings';
 
+/** A binding of either scope. */
 export type Binding = RoleBinding | ClusterRoleBinding;
 
 /** A binding, and the first of its subjects that the user is. */
@@ -19,6 +20,7 @@ export interface AppliedBinding {
   subject: Subject;
 }
 
+/** Roles and bindings by subject, kept up to date from the caches, so that a decision reads few of them. */
 export class RoleIndex {
   /** By namespace (none for cluster roles), then by name. */
   readonly #roles = new Map<string, Map<string, Role | ClusterRole>>();

@@ -7,6 +7,7 @@ import { compileMatchCondition } from '../../admission/webhooks/match-conditions
 
 const maxConditions = 64;
 
+/** Problems of the conditions: their number, names that stand twice, CEL expressions that do not compile. */
 export function validateMatchConditions(conditions: readonly Partial<MatchCondition>[], path: string): FieldError[] {
   const errors = conditions.length > maxConditions ? [tooMany(path, conditions.length, maxConditions)] : [];
   const names = new Set<string>();

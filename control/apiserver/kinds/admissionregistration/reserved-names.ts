@@ -3,6 +3,7 @@ import type { KubeObject } from '#api/meta.ts';
 
 const suffix = '.static.k8s.io';
 
+/** Texts for clients whose object has a name that is kept for configuration files of the server. */
 export const reservedNameWarnings = ({ metadata: { name } }: KubeObject): string[] =>
   name.endsWith(suffix)
     ? [

@@ -9,6 +9,7 @@ import type { RuleWithOperations } from '#api/types.generated.ts';
 const operations = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
 const scopes = ['*', 'Cluster', 'Namespaced'];
 
+/** Problems of one rule: operations, groups, versions, resources, scope. */
 export function validateRule(rule: RuleWithOperations, path: string): FieldError[] {
   const { apiGroups = [], apiVersions = [], resources = [], scope } = rule;
   return [

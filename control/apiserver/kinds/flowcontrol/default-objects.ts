@@ -38,11 +38,13 @@ const limited = (
   },
 });
 
+/** The levels that the server keeps exactly like this, by name. */
 export const mandatoryPriorityLevels: Specs<PriorityLevelConfigurationSpec> = {
   [exempt]: { type: 'Exempt', exempt: { nominalConcurrencyShares: 0, lendablePercent: 0 } },
   [catchAll]: limited(5, 0),
 };
 
+/** The levels that the server makes, and keeps so while their annotation says it may, by name. */
 export const suggestedPriorityLevels: Specs<PriorityLevelConfigurationSpec> = {
   system: limited(30, 33, [64, 6]),
   'node-high': limited(40, 25, [64, 6]),
@@ -88,11 +90,13 @@ const flowSchema = (
   ],
 });
 
+/** The FlowSchemas that the server keeps exactly like this, by name. */
 export const mandatoryFlowSchemas: Specs<FlowSchemaSpec> = {
   [exempt]: flowSchema(exempt, 1, undefined, groups('system:masters')),
   [catchAll]: flowSchema(catchAll, 10_000, 'ByUser', everybody),
 };
 
+/** The FlowSchemas that the server makes, and keeps so while their annotation says it may, by name. */
 export const suggestedFlowSchemas: Specs<FlowSchemaSpec> = {
   'system-nodes': flowSchema('system', 500, 'ByUser', groups('system:nodes')),
   'system-node-high': flowSchema(

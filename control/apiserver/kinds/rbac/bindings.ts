@@ -15,6 +15,7 @@ type Binding = RoleBinding | ClusterRoleBinding;
 
 const rbacGroup = 'rbac.authorization.k8s.io';
 
+/** Fills in the API group of roleRef and of users and groups, in place. */
 export function setBindingDefaults(binding: Binding): void {
   const { kind, name, apiGroup } = wholeRef(binding.roleRef);
   binding.roleRef = { apiGroup: apiGroup || rbacGroup, kind, name };
@@ -22,6 +23,10 @@ export function setBindingDefaults(binding: Binding): void {
     if (subject.kind === 'User' || subject.kind === 'Group') subject.apiGroup ||= rbacGroup;
 }
 
+/**
+ * Problems of roleRef and subjects. @param isNamespaced of a RoleBinding, which may also name a ClusterRole. Source: upstream
+ * `pkg/apis/rbac/validation` (ValidateRoleBinding).
+ */
 export function validateBinding({ roleRef, subjects = [] }: Binding, isNamespaced: boolean): FieldError[] {
   const { apiGroup, kind, name } = wholeRef(roleRef);
   const kinds = isNamespaced ? ['Role', 'ClusterRole'] : ['ClusterRole'];
@@ -66,6 +71,7 @@ const names = ({ subjects = [] }: Binding, kind: string): string =>
     .map(({ name, namespace = '' }) => (kind === 'ServiceAccount' ? `${namespace}/${name}` : name))
     .join(', ');
 
+/** What `kubectl get` shows of both kinds of bindings. Source: upstream printRoleBinding, printClusterRoleBinding. */
 export const bindingColumns: TableColumns<Binding> = {
   columns: [
     nameColumn,

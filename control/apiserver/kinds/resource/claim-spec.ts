@@ -38,6 +38,7 @@ export function setClaimDefaults(spec: ResourceClaimSpec): void {
 /** The names of a claim's requests, each with those of its alternatives; undefined where there are none. */
 export type RequestNames = ReadonlyMap<string, ReadonlySet<string> | undefined>;
 
+/** The names of the claim's requests, each with those of its alternatives. */
 export function requestNamesOf({ devices = {} }: Submitted<ResourceClaimSpec>): RequestNames {
   return new Map(
     (devices.requests ?? []).map(({ name = '', firstAvailable = [] }: Submitted<DeviceRequest>) => [
@@ -47,6 +48,10 @@ export function requestNamesOf({ devices = {} }: Submitted<ResourceClaimSpec>): 
   );
 }
 
+/**
+ * Problems of a claim's requests, constraints and configuration. Source: upstream `pkg/apis/resource/validation`
+ * (validateResourceClaimSpec).
+ */
 export function validateClaimSpec(spec: Submitted<ResourceClaimSpec>, path: string): FieldError[] {
   const { requests = [], constraints = [], config = [] }: DeviceClaim = spec.devices ?? {};
   const names = requestNamesOf(spec);

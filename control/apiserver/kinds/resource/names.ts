@@ -30,6 +30,7 @@ export const validateLabel = (name: string | undefined, path: string): FieldErro
 /** Drivers are named as CSI drivers are. */
 export const validateDriverName = validateCsiDriverName;
 
+/** Problems of a DeviceClass' name where an object refers to one. */
 export function validateClassName(name: string | undefined, path: string): FieldError[] {
   return name ? isDns1123Subdomain(name).map((text) => invalidValue(path, name, text)) : [required(path)];
 }
@@ -55,6 +56,10 @@ export function validateQualifiedName(name: string, path: string): FieldError[] 
   ];
 }
 
+/**
+ * Problems of `<domain>/<name>`, the name of an attribute or a capacity. Source: upstream `pkg/apis/resource/validation`
+ * (validateFullyQualifiedName).
+ */
 export function validateFullyQualifiedName(name: string, path: string): FieldError[] {
   const text = 'a fully qualified name must be a domain and a name separated by a slash';
   return [...validateQualifiedName(name, path), ...(name.includes('/') ? [] : [invalidValue(path, name, text)])];

@@ -20,6 +20,10 @@ const maxBindingConditions = 4;
 const taintEffects = ['NoExecute', 'NoSchedule', 'None'];
 const tolerationOperators = ['Equal', 'Exists'];
 
+/**
+ * Problems of device selectors, each a CEL expression, and of their number. Source: upstream `pkg/apis/resource/validation`
+ * (validateSelector).
+ */
 export function validateSelectors(selectors: readonly Submitted<DeviceSelector>[] = [], path: string): FieldError[] {
   return validateList(selectors, maxSelectors, path, ({ cel }, at) => {
     if (cel === undefined) return [required(`${at}.cel`)];
@@ -51,6 +55,7 @@ export function validateRaw(value: unknown, path: string, maxBytes: number | und
 const validateLabelValue = (value: string, path: string): FieldError[] =>
   isValidLabelValue(value).map((text) => invalidValue(path, value, text));
 
+/** Problems of a device's taint. Source: upstream `pkg/apis/resource/validation` (validateDeviceTaint). */
 export function validateTaint({ key = '', value = '', effect = '' }: Submitted<DeviceTaint>, path: string): FieldError[] {
   return [
     ...validateLabelName(key, `${path}.key`),
@@ -62,6 +67,9 @@ export function validateTaint({ key = '', value = '', effect = '' }: Submitted<D
 const validateEffect = (effect: string, path: string): FieldError[] =>
   taintEffects.includes(effect) ? [] : [notSupported(path, effect, taintEffects)];
 
+/**
+ * Problems of a request's toleration of device taints. Source: upstream `pkg/apis/resource/validation` (validateDeviceToleration).
+ */
 export function validateToleration(toleration: Submitted<DeviceToleration>, path: string): FieldError[] {
   const { key = '', operator = '', value = '', effect = '' } = toleration;
   return [

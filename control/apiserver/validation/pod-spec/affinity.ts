@@ -17,6 +17,9 @@ import type {
 } from '#api/types.generated.ts';
 import type { Submitted } from '../submitted.ts';
 
+/**
+ * Problems of node affinity, pod affinity and anti-affinity. Source: upstream `pkg/apis/core/validation` (validateAffinity).
+ */
 export function validateAffinity(affinity: Affinity | undefined, path: string): FieldError[] {
   return [
     ...(affinity?.nodeAffinity === undefined ? [] : validateNodeAffinity(affinity.nodeAffinity, `${path}.nodeAffinity`)),

@@ -152,6 +152,10 @@ const forbiddenForEphemeral = [
   'lifecycle',
 ] as const;
 
+/**
+ * Problems of ephemeral containers, which may have no ports, probes or resources. Source: upstream `pkg/apis/core/validation`
+ * (validateEphemeralContainers).
+ */
 export function validateEphemeralContainers(scope: ContainerScope, path: string): FieldError[] {
   const { containers = [], initContainers = [], ephemeralContainers = [] } = submitted(scope.spec);
   const others = new Set([...containers, ...initContainers].map(({ name }) => name));

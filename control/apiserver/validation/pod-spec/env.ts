@@ -40,6 +40,7 @@ const byteDivisors = [
   ...['', 'i'].flatMap((i) => ['K', 'M', 'G', 'T', 'P', 'E'].map((unit) => `1${i === '' && unit === 'K' ? 'k' : unit}${i}`)),
 ];
 
+/** Problems of `env`: names, and sources of values. Source: upstream `pkg/apis/core/validation` (ValidateEnv). */
 export function validateEnv(variables: readonly EnvVar[], path: string): FieldError[] {
   return variables.flatMap((variable, index) => {
     const at = `${path}[${index}]`;
@@ -157,6 +158,7 @@ function validateFileKeyRef({ key, volumeName, path: file }: FileKeySelector, pa
   ];
 }
 
+/** Problems of `envFrom`: prefix, and exactly one source. Source: upstream `pkg/apis/core/validation` (ValidateEnvFrom). */
 export function validateEnvFrom(sources: readonly EnvFromSource[], path: string): FieldError[] {
   return sources.flatMap(({ prefix, configMapRef, secretRef }, index) => {
     const at = `${path}[${index}]`;

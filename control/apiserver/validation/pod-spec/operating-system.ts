@@ -7,6 +7,10 @@ import { forbiddenField, invalidValue, notSupported, required } from '#api/field
 import { isDns1123Subdomain } from '#api/names.ts';
 import type { Container, PodSpec, WindowsSecurityContextOptions } from '#api/types.generated.ts';
 
+/**
+ * Problems of `os.name`, and of fields that the named system does not have. Source: upstream `pkg/apis/core/validation`
+ * (validateOS, validateWindows, validateLinux).
+ */
 export function validateOs(spec: PodSpec, path: string): FieldError[] {
   const { os } = spec;
   if (os === undefined) return [];
@@ -116,6 +120,10 @@ const MAX_USER = 104;
 const netBios = /^[^\\/:*?"<>|.][^\\/:*?"<>|]{0,14}$/;
 const dnsName = /^[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)*$/;
 
+/**
+ * Problems of `windowsOptions`: length of the credential spec, form of the user name. Source: upstream `pkg/apis/core/validation`
+ * (validateWindowsSecurityContextOptions).
+ */
 export function validateWindowsOptions(options: WindowsSecurityContextOptions | undefined, path: string): FieldError[] {
   const { gmsaCredentialSpecName: name, gmsaCredentialSpec: credential, runAsUserName: user } = options ?? {};
   const at = `${path}.gmsaCredentialSpec`;

@@ -8,6 +8,7 @@ import type { Container, ContainerPort } from '#api/types.generated.ts';
 /** In the order that messages print. */
 export const protocols = ['SCTP', 'TCP', 'UDP'];
 
+/** Refuses what is not from 1 to 65535. */
 export function validatePortNumber(port: number, path: string): FieldError[] {
   return isValidPortNum(port).map((text) => invalidValue(path, port, text));
 }
@@ -18,11 +19,16 @@ export function validatePortNumberOrName(port: IntOrString | undefined, path: st
   return validatePortNumber(port ?? 0, path);
 }
 
+/** Refuses what is not TCP, UDP or SCTP; an absent one is required. */
 export function validateProtocol(protocol: string | undefined, path: string): FieldError[] {
   if (protocol === undefined || protocol === '') return [required(path)];
   return protocols.includes(protocol) ? [] : [notSupported(path, protocol, protocols)];
 }
 
+/**
+ * Problems of a container's ports, and of names that stand twice in it. Source: upstream `pkg/apis/core/validation`
+ * (validateContainerPorts).
+ */
 export function validateContainerPorts(ports: readonly ContainerPort[], path: string): FieldError[] {
   const names = new Set<string>();
   return ports.flatMap((port, index) => {

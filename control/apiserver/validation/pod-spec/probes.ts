@@ -11,6 +11,9 @@ type Handler = LifecycleHandler & { grpc?: GRPCAction | undefined };
 
 const numericFields = ['initialDelaySeconds', 'timeoutSeconds', 'periodSeconds', 'successThreshold', 'failureThreshold'] as const;
 
+/**
+ * Problems of a probe: exactly one handler, times in seconds. Source: upstream `pkg/apis/core/validation` (validateProbe).
+ */
 export function validateProbe(
   kind: 'livenessProbe' | 'readinessProbe' | 'startupProbe',
   probe: Probe | undefined,
@@ -33,6 +36,10 @@ export function validateProbe(
   return errors;
 }
 
+/**
+ * Problems of the hooks postStart and preStop, and of the stop signal. Source: upstream `pkg/apis/core/validation`
+ * (validateLifecycle).
+ */
 export function validateLifecycle(
   lifecycle: Lifecycle,
   gracePeriodSeconds: number | undefined,

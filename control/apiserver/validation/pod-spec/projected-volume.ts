@@ -8,6 +8,10 @@ import { validateDownwardFile, validateKeyToPath } from './volume-files.ts';
 const MIN_TOKEN_SECONDS = 600;
 const MAX_TOKEN_SECONDS = 2 ** 32;
 
+/**
+ * Problems of a projected volume: its sources, and two files at one path. Source: upstream `pkg/apis/core/validation`
+ * (validateProjectedVolumeSource).
+ */
 export function validateProjected({ defaultMode, sources = [] }: ProjectedVolumeSource, path: string): FieldError[] {
   const paths = new Set<string>();
   return [

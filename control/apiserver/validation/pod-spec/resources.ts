@@ -196,6 +196,10 @@ export function validatePodResources(spec: PodSpec, claims: ReadonlySet<string>,
   return errors;
 }
 
+/**
+ * Problems of `resizePolicy`: resources that cannot be resized or stand twice. Source: upstream `pkg/apis/core/validation`
+ * (validateResizePolicy).
+ */
 export function validateResizePolicy(
   policies: readonly ContainerResizePolicy[],
   podRestartPolicy: string | undefined,

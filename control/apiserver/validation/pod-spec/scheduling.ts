@@ -10,6 +10,7 @@ import { validateMatchLabelKeys } from './affinity.ts';
 
 const effects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
 
+/** Problems of tolerations. Source: upstream `pkg/apis/core/validation` (ValidateTolerations). */
 export function validateTolerations(tolerations: readonly Toleration[], path: string): FieldError[] {
   return tolerations.flatMap((toleration, index) => validateToleration(toleration, `${path}[${index}]`));
 }
@@ -61,6 +62,10 @@ export function validateTaints(taints: readonly Taint[], path: string): FieldErr
   });
 }
 
+/**
+ * Problems of `topologySpreadConstraints`, and of two for one key. Source: upstream `pkg/apis/core/validation`
+ * (validateTopologySpreadConstraints).
+ */
 export function validateTopologySpread(constraints: readonly TopologySpreadConstraint[], path: string): FieldError[] {
   const keyOf = ({ topologyKey, whenUnsatisfiable }: TopologySpreadConstraint): string =>
     JSON.stringify([topologyKey ?? '', whenUnsatisfiable ?? '']);

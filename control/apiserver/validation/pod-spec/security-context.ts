@@ -19,6 +19,10 @@ const validateId = (id: number | undefined, check: (id: number) => string[], pat
 const validateChoice = (value: string | undefined, supported: readonly string[], path: string): FieldError[] =>
   value === undefined || supported.includes(value) ? [] : [notSupported(path, value, supported)];
 
+/**
+ * Problems of the pod's security context, sysctls and host namespaces included. Source: upstream `pkg/apis/core/validation`
+ * (validatePodSpecSecurityContext).
+ */
 export function validatePodSecurityContext(spec: PodSpec, path: string): FieldError[] {
   const context = spec.securityContext;
   if (context === undefined) return [];

@@ -7,6 +7,10 @@ import { validateFieldRef, validateResourceFieldRef } from './env.ts';
 
 const volumeFieldPaths = ['metadata.annotations', 'metadata.labels', 'metadata.name', 'metadata.namespace', 'metadata.uid'];
 
+/**
+ * Problems of one file of a ConfigMap or Secret: key, relative path, mode (0 to 0777). Source: upstream `pkg/apis/core/validation`
+ * (validateKeyToPath).
+ */
 export function validateKeyToPath({ key, path: file, mode }: KeyToPath, path: string): FieldError[] {
   return [
     ...(key ? [] : [required(`${path}.key`)]),
@@ -16,6 +20,7 @@ export function validateKeyToPath({ key, path: file, mode }: KeyToPath, path: st
   ];
 }
 
+/** Problems of one file of the downward API. Source: upstream `pkg/apis/core/validation` (validateDownwardAPIVolumeFile). */
 export function validateDownwardFile(file: DownwardAPIVolumeFile, path: string): FieldError[] {
   const errors: FieldError[] = file.path ? [] : [required(`${path}.path`)];
   errors.push(...validateLocalNonReservedPath(file.path ?? '', `${path}.path`));

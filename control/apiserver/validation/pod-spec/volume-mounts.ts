@@ -71,6 +71,10 @@ function validateRecursive({ recursiveReadOnly: mode, readOnly, mountPropagation
   return errors;
 }
 
+/**
+ * Problems of `volumeDevices`: only claims, and no path that a mount has, too. Source: upstream `pkg/apis/core/validation`
+ * (ValidateVolumeDevices).
+ */
 export function validateVolumeDevices(
   container: MountingContainer,
   volumes: ReadonlyMap<string, Volume>,

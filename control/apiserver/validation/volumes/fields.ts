@@ -43,6 +43,7 @@ export function validatePartition(partition = 0, path: string): FieldError[] {
   return partition >= 0 && partition <= 255 ? [] : [invalidValue(path, partition, inclusiveRangeText(1, 255))];
 }
 
+/** Refuses what is not from 0 to 255. */
 export function validateLun(lun: number, path: string): FieldError[] {
   return lun >= 0 && lun <= 255 ? [] : [invalidValue(path, lun, inclusiveRangeText(0, 255))];
 }

@@ -19,6 +19,7 @@ import { isHostPort, requireFields, validateLun, validatePartition } from './fie
 
 const hostPathTypes = ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'];
 
+/** Problems of `hostPath`: path and type. */
 export function validateHostPath({ path: target, type }: Submitted<HostPathVolumeSource>, path: string): FieldError[] {
   if (!target) return [required(`${path}.path`)];
   const errors = validateNoBacksteps(target, `${path}.path`);
@@ -27,24 +28,29 @@ export function validateHostPath({ path: target, type }: Submitted<HostPathVolum
     : [...errors, notSupported(`${path}.type`, type, hostPathTypes)];
 }
 
+/** Problems of `local`: the path. */
 export function validateLocal({ path: target }: Submitted<LocalVolumeSource>, path: string): FieldError[] {
   return target ? validateNoBacksteps(target, `${path}.path`) : [required(`${path}.path`)];
 }
 
+/** Problems of `nfs`: server and path. */
 export function validateNfs(nfs: Submitted<NFSVolumeSource>, path: string): FieldError[] {
   const { path: target = '' } = nfs;
   const relative = target.startsWith('/') ? [] : [invalidValue(`${path}.path`, target, 'must be an absolute path')];
   return [...requireFields(nfs, path, 'server', 'path'), ...relative];
 }
 
+/** Problems of `gcePersistentDisk`: name and partition. */
 export function validateGcePersistentDisk(disk: Submitted<GCEPersistentDiskVolumeSource>, path: string): FieldError[] {
   return [...requireFields(disk, path, 'pdName'), ...validatePartition(disk.partition, `${path}.partition`)];
 }
 
+/** Problems of `awsElasticBlockStore`: volume and partition. */
 export function validateAwsElasticBlockStore(disk: Submitted<AWSElasticBlockStoreVolumeSource>, path: string): FieldError[] {
   return [...requireFields(disk, path, 'volumeID'), ...validatePartition(disk.partition, `${path}.partition`)];
 }
 
+/** Problems of `fc`: either target names with a LUN, or world wide identifiers. */
 export function validateFc({ targetWWNs = [], wwids = [], lun }: Submitted<FCVolumeSource>, path: string): FieldError[] {
   const at = `${path}.targetWWNs`;
   const errors: FieldError[] = [];
@@ -57,6 +63,7 @@ export function validateFc({ targetWWNs = [], wwids = [], lun }: Submitted<FCVol
   return [...errors, ...validateLun(lun, `${path}.lun`)];
 }
 
+/** Problems of `quobyte`: registry addresses, volume and tenant. */
 export function validateQuobyte(quobyte: Submitted<QuobyteVolumeSource>, path: string): FieldError[] {
   const { registry = '', tenant = '' } = quobyte;
   const text = 'must be a host:port pair or multiple pairs separated by commas';
@@ -70,6 +77,7 @@ export function validateQuobyte(quobyte: Submitted<QuobyteVolumeSource>, path: s
   return [...errors, ...requireFields(quobyte, path, 'volume')];
 }
 
+/** Problems of `flocker`: exactly one of name and UUID of the dataset. */
 export function validateFlocker(
   { datasetName = '', datasetUUID = '' }: Submitted<FlockerVolumeSource>,
   path: string,
@@ -82,6 +90,7 @@ export function validateFlocker(
   return errors;
 }
 
+/** Problems of `flexVolume`: the driver, and options under reserved names. */
 export function validateFlexVolume(flex: Submitted<FlexVolumeSource>, path: string): FieldError[] {
   const reserved = Object.keys(flex.options ?? {}).filter((key) => {
     const domain = `.${(key.split('/', 1)[0] ?? '').toLowerCase()}`;
@@ -94,6 +103,7 @@ export function validateFlexVolume(flex: Submitted<FlexVolumeSource>, path: stri
   ];
 }
 
+/** Problems of `azureDisk`: name, URI, kind and caching mode. */
 export function validateAzureDisk(disk: Submitted<AzureDiskVolumeSource>, path: string): FieldError[] {
   const { diskURI = '', cachingMode, kind } = disk;
   const modes = ['None', 'ReadOnly', 'ReadWrite'];

@@ -11,6 +11,7 @@ import { namespaceRoleBindings, namespaceRoles } from './namespace-roles.ts';
 import { ownClusterRoleBindings, ownClusterRoles, ownRoleBindings, ownRoles } from './own-roles.ts';
 import { type RuleText, ruleOf, subjectOf } from './policy-text.ts';
 
+/** Roles and bindings that every cluster has. */
 export interface RbacPolicy {
   clusterRoles: New<ClusterRole>[];
   clusterRoleBindings: New<ClusterRoleBinding>[];
@@ -20,6 +21,8 @@ export interface RbacPolicy {
 
 const apiVersion = 'rbac.authorization.k8s.io/v1';
 const apiGroup = 'rbac.authorization.k8s.io';
+
+/** `true`: a start of the server adds what is missing in the role or binding. */
 export const autoUpdateAnnotation = 'rbac.authorization.kubernetes.io/autoupdate';
 const aggregateTo = (name: string): string => `rbac.authorization.k8s.io/aggregate-to-${name}`;
 
@@ -40,6 +43,7 @@ function namespaced(key: string) {
 const rulesOf = (texts: readonly RuleText[]): PolicyRule[] => texts.map(ruleOf);
 const givesTo = (name: string | undefined): Record<string, string> => (name === undefined ? {} : { [aggregateTo(name)]: 'true' });
 
+/** All of them as objects, made anew at each call. Source: upstream `plugin/pkg/auth/authorizer/rbac/bootstrappolicy`. */
 export function defaultPolicy(): RbacPolicy {
   const controllers = Object.entries(controllerRoles).map(([name, rules]) => ({
     name: `system:controller:${name}`,

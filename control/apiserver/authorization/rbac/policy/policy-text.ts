@@ -8,6 +8,9 @@
  */
 import type { PolicyRule, Subject } from '#api/types.generated.ts';
 
+/**
+ * A rule as one line: verbs, API groups, resources, and the names that it is limited to; `core` is the group without a name.
+ */
 export type RuleText = string;
 
 const verbSets: Readonly<Record<string, readonly string[]>> = {
@@ -20,6 +23,7 @@ const verbSets: Readonly<Record<string, readonly string[]>> = {
 /** What whoever records events needs. */
 export const events: RuleText = 'create,patch,update core,events.k8s.io events';
 
+/** The rule that the line stands for. */
 export function ruleOf(text: RuleText): PolicyRule {
   const [verbText = '', ...targets] = text.split(' ');
   const verbs = [...(verbSets[verbText] ?? verbText.split(','))];

@@ -6,6 +6,7 @@ import { webhookColumns } from '../webhook-columns.ts';
 import { setWebhookDefaults } from '../webhook-defaults.ts';
 import { validateWebhooks } from '../webhook-validation.ts';
 
+/** Its webhooks are called by the admission plugin MutatingAdmissionWebhook, in the order of names. */
 export const mutatingWebhookConfigurationKind = defineKind({
   resource: 'mutatingwebhookconfigurations.admissionregistration.k8s.io',
   cluster: true,

@@ -6,6 +6,7 @@ import { webhookColumns } from '../webhook-columns.ts';
 import { setWebhookDefaults } from '../webhook-defaults.ts';
 import { validateWebhooks } from '../webhook-validation.ts';
 
+/** Its webhooks are called by the admission plugin ValidatingAdmissionWebhook. */
 export const validatingWebhookConfigurationKind = defineKind({
   resource: 'validatingwebhookconfigurations.admissionregistration.k8s.io',
   cluster: true,

@@ -6,6 +6,7 @@
 import { column, nameColumn } from '../../columns.ts';
 import { defineKind } from '../../define-kind.ts';
 
+/** Only discovery and lists (always empty) use it: `validate` is never reached, because the row has no create verb. */
 export const customResourceDefinitionKind = defineKind({
   resource: 'customresourcedefinitions.apiextensions.k8s.io',
   cluster: true,

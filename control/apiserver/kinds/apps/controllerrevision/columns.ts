@@ -3,6 +3,9 @@ import type { ControllerRevision } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
 
+/**
+ * The table of ControllerRevisions: its columns, and the row of one object at a given time (milliseconds since the epoch).
+ */
 export const controllerRevisionColumns: TableColumns<ControllerRevision> = {
   columns: [
     nameColumn,

@@ -4,6 +4,7 @@ import { defineKind } from '../../define-kind.ts';
 import { controllerRevisionColumns } from './columns.ts';
 import { validateControllerRevision } from './validation.ts';
 
+/** The template of a DaemonSet or StatefulSet at one time; `data` never changes, so a rollback finds what was. */
 export const controllerRevisionKind = defineKind({
   resource: 'controllerrevisions.apps',
   names: nameIsDnsSubdomain,

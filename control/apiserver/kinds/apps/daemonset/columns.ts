@@ -12,6 +12,7 @@ import {
   templateColumns,
 } from '../../columns.ts';
 
+/** The table of DaemonSets: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const daemonSetColumns: TableColumns<DaemonSet> = {
   columns: [
     nameColumn,

@@ -8,6 +8,7 @@ import { validateDaemonSet, validateDaemonSetStatus } from './validation.ts';
 
 const noStatus = { currentNumberScheduled: 0, desiredNumberScheduled: 0, numberMisscheduled: 0, numberReady: 0 };
 
+/** Has `/status`. `spec.templateGeneration` counts changes of the pod template, whatever the client sends. */
 export const daemonSetKind = defineKind({
   resource: 'daemonsets.apps',
   names: nameIsDnsSubdomain,

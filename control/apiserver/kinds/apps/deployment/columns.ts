@@ -3,6 +3,7 @@ import type { Deployment } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, containerCells, nameColumn, selectorText, templateColumns } from '../../columns.ts';
 
+/** The table of Deployments: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const deploymentColumns: TableColumns<Deployment> = {
   columns: [
     nameColumn,

@@ -7,6 +7,9 @@ import { deploymentColumns } from './columns.ts';
 import { setDeploymentDefaults } from './defaults.ts';
 import { validateDeployment, validateDeploymentStatus } from './validation.ts';
 
+/**
+ * Has `/status` and `/scale`. The generation also counts changes of annotations, which the controller copies to the ReplicaSets.
+ */
 export const deploymentKind = defineKind({
   resource: 'deployments.apps',
   names: nameIsDnsSubdomain,

@@ -8,6 +8,10 @@ import { validateNonNegative } from '../../../validation/paths.ts';
 import { validateSelectorAndTemplate } from '../../../validation/pod-spec/pod-template.ts';
 import { validateCollisions, validateCounts } from '../../../validation/replica-counts.ts';
 
+/**
+ * Problems of the spec: selector against template labels, strategy, deadlines (seconds). Source: upstream
+ * `pkg/apis/apps/validation` (ValidateDeploymentSpec).
+ */
 export function validateDeployment({ spec }: Deployment): FieldError[] {
   const { progressDeadlineSeconds: deadline, minReadySeconds = 0 } = spec;
   const errors = [
@@ -56,6 +60,10 @@ const goRollingUpdate = ({
   MaxSurge: maxSurge,
 });
 
+/**
+ * Problems of a written status: counts that are negative or contradict each other. Source: upstream `pkg/apis/apps/validation`
+ * (ValidateDeploymentStatusUpdate).
+ */
 export function validateDeploymentStatus(deployment: Deployment, old: Deployment): FieldError[] {
   const status = deployment.status ?? {};
   const errors = validateCounts(

@@ -7,6 +7,7 @@ import { replicaSetColumns } from './columns.ts';
 import { setReplicaSetDefaults } from './defaults.ts';
 import { validateReplicaSet, validateReplicaSetStatus } from './validation.ts';
 
+/** Has `/status` and `/scale`; `spec.selector` is immutable. */
 export const replicaSetKind = defineKind({
   resource: 'replicasets.apps',
   names: nameIsDnsSubdomain,

@@ -3,6 +3,7 @@ import type { StatefulSet } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, containerCells, nameColumn, templateColumns } from '../../columns.ts';
 
+/** The table of StatefulSets: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const statefulSetColumns: TableColumns<StatefulSet> = {
   columns: [
     nameColumn,

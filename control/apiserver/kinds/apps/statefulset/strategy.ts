@@ -8,6 +8,7 @@ import { statefulSetColumns } from './columns.ts';
 import { setStatefulSetDefaults } from './defaults.ts';
 import { validateStatefulSet, validateStatefulSetStatus } from './validation.ts';
 
+/** Has `/status` and `/scale`. Names are DNS labels, because each pod's host name is made of them. */
 export const statefulSetKind = defineKind({
   resource: 'statefulsets.apps',
   names: nameIsDnsLabel,

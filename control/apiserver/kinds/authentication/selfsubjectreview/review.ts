@@ -2,6 +2,7 @@
 import { rfc3339 } from '#api/meta.ts';
 import { defineReview, wireUser } from '../../define-review.ts';
 
+/** Answers with the user that authentication (and impersonation) found; nothing is stored. */
 export const selfSubjectReviewKind = defineReview({
   kind: 'SelfSubjectReview',
   answer: async ({ parts, user }) => ({

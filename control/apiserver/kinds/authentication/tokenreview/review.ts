@@ -5,6 +5,7 @@ import type { TokenReview } from '#api/types.generated.ts';
 import type { CreateOnlyExchange } from '../../../rest/create-only.ts';
 import { defineReview, wireUser } from '../../define-review.ts';
 
+/** Answers whether the token is valid, and whose it is; nothing is stored. A wrong token is no error: the status says so. */
 export const tokenReviewKind = defineReview({
   kind: 'TokenReview',
   answer: async (exchange, asked) => ({ status: await reviewToken(exchange, asked as unknown as TokenReview) }),

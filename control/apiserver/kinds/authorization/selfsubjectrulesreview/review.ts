@@ -4,6 +4,7 @@ import { badRequest } from '#api/status.ts';
 import type { SelfSubjectRulesReview } from '#api/types.generated.ts';
 import { defineReview } from '../../define-review.ts';
 
+/** Lists the rules of the user of the request in one namespace (`kubectl auth can-i --list`). */
 export const selfSubjectRulesReviewKind = defineReview({
   kind: 'SelfSubjectRulesReview',
   async answer({ parts, user }, asked) {

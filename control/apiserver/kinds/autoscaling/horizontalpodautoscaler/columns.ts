@@ -14,6 +14,9 @@ import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
 const maxMetrics = 2;
 const unknown = '<unknown>';
 
+/**
+ * The table of HorizontalPodAutoscalers: its columns, and the row of one object at a given time (milliseconds since the epoch).
+ */
 export const autoscalerColumns: TableColumns<V2> = {
   columns: [
     nameColumn,

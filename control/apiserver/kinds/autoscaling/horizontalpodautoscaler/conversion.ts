@@ -150,6 +150,10 @@ function readAnnotation(text: string | undefined, form: Form): JsonValue | undef
   }
 }
 
+/**
+ * Between v2, the stored form, and v1, which keeps in annotations what it has no fields for. Source: upstream
+ * `pkg/apis/autoscaling/v1/conversion.go`.
+ */
 export const autoscalerConversion: Conversion = {
   fromStored: (stored) => toV1(stored as unknown as V2) as unknown as KubeObject,
   toStored: (served) => toV2(served as unknown as V1) as unknown as KubeObject,

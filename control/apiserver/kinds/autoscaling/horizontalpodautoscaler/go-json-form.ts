@@ -20,6 +20,7 @@ export type Form = 'string' | 'int32' | 'quantity' | 'time' | 'labels' | { list:
  */
 export type Absent = 'zero' | 'omit' | 'pointer' | 'null';
 
+/** One field of a Go struct, with its JSON tag. */
 export interface FormField {
   /** The name in the object. */
   name: string;

@@ -7,8 +7,13 @@ import type { Submitted } from '../../../validation/submitted.ts';
 /** What is asked of `apiVersion`: a group; or the core group, too; or nothing, for what is stored already. */
 export type ApiVersionRule = 'group' | 'any group' | 'anything';
 
+/** The object that an autoscaler or a metric names, as a client sent it: any part may be absent. */
 export type Reference = Submitted<AutoscalingV2CrossVersionObjectReference>;
 
+/**
+ * Problems of kind, name and apiVersion of a reference. Source: upstream `pkg/apis/autoscaling/validation`
+ * (ValidateCrossVersionObjectReference).
+ */
 export function validateReference(reference: Reference, path: string, rule: ApiVersionRule): FieldError[] {
   const { apiVersion = '' } = reference;
   const names = (['kind', 'name'] as const).flatMap((part) => {

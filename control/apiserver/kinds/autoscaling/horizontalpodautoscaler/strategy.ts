@@ -12,6 +12,7 @@ import { autoscalerConversion, toV1, toV2 } from './conversion.ts';
 import { setAutoscalerDefaults } from './defaults.ts';
 import { validateAutoscaler, validateAutoscalerStatus } from './validation.ts';
 
+/** autoscaling/v2, the form in which autoscalers are stored. Has `/status`. */
 export const autoscalerKind = defineKind({
   resource: 'horizontalpodautoscalers.autoscaling',
   names: nameIsDnsSubdomain,
@@ -56,6 +57,7 @@ const viewStrategy: Strategy<V1> = {
   },
 };
 
+/** autoscaling/v1: the same stored objects, converted on each read and write. */
 export const autoscalerV1Kind: BuiltInKind<V1> = {
   id: 'horizontalpodautoscalers.v1.autoscaling',
   strategy: viewStrategy,

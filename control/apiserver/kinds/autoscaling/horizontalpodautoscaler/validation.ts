@@ -83,6 +83,10 @@ function validatePolicy(
   ];
 }
 
+/**
+ * Problems of a written status: negative numbers of replicas, malformed metrics. Source: upstream
+ * `pkg/apis/autoscaling/validation`.
+ */
 export const validateAutoscalerStatus = ({ status }: V2): FieldError[] => [
   ...validateNonNegative(status?.currentReplicas, 'status.currentReplicas'),
   ...validateNonNegative(status?.desiredReplicas, 'status.desiredReplicas'),

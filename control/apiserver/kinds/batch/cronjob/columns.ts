@@ -3,6 +3,7 @@ import type { CronJob } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, containerCells, nameColumn, selectorText, since, templateColumns } from '../../columns.ts';
 
+/** The table of CronJobs: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const cronJobColumns: TableColumns<CronJob> = {
   columns: [
     nameColumn,

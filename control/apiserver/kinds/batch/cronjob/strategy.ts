@@ -6,6 +6,7 @@ import { setCronJobDefaults } from './defaults.ts';
 import { validateCronJob } from './validation.ts';
 import { cronJobWarnings } from './warnings.ts';
 
+/** Has `/status`. The template is a Job's, so the pod template lies at `spec.jobTemplate.spec.template`. */
 export const cronJobKind = defineKind({
   resource: 'cronjobs.batch',
   names: nameIsDnsSubdomain,

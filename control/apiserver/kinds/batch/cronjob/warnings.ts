@@ -5,6 +5,10 @@ import { jobSpecWarnings } from '../job/warnings.ts';
 
 const docs = 'https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/';
 
+/**
+ * Texts for clients: names that make odd host names, what the Job's spec warns of, a time zone within the schedule. Source:
+ * upstream `pkg/registry/batch/cronjob/strategy.go`.
+ */
 export function cronJobWarnings(cronJob: CronJob, old: CronJob | undefined): string[] {
   const { metadata, spec } = cronJob;
   const isSame = old !== undefined && old.metadata.generation === metadata.generation;

@@ -13,6 +13,7 @@ import {
   templateColumns,
 } from '../../columns.ts';
 
+/** The table of Jobs: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const jobColumns: TableColumns<Job> = {
   columns: [
     nameColumn,

@@ -22,6 +22,10 @@ const statuses = ['False', 'True', 'Unknown'];
 const validValues = (values: readonly string[]): string =>
   `valid values: [${values.map((value) => JSON.stringify(value)).join(' ')}]`;
 
+/**
+ * Problems of `spec.podFailurePolicy`; `spec` tells what its rules may refer to. Source: upstream `pkg/apis/batch/validation`
+ * (validatePodFailurePolicy).
+ */
 export function validatePodFailurePolicy(spec: JobSpec, policy: Submitted<PodFailurePolicy>, path: string): FieldError[] {
   const { rules = [] } = policy;
   const at = `${path}.rules`;

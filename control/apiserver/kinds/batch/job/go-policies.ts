@@ -8,6 +8,7 @@ import type {
 } from '#api/types.generated.ts';
 import type { Submitted } from '../../../validation/submitted.ts';
 
+/** `spec.successPolicy` as Go's structs lay it out, for error texts that print the value. */
 export const goSuccessPolicy = ({ rules }: Submitted<SuccessPolicy>): object => ({
   Rules:
     rules?.map(({ succeededIndexes, succeededCount }: Submitted<SuccessPolicyRule>) => ({
@@ -16,6 +17,7 @@ export const goSuccessPolicy = ({ rules }: Submitted<SuccessPolicy>): object => 
     })) ?? null,
 });
 
+/** `spec.podFailurePolicy` as Go's structs lay it out, for error texts that print the value. */
 export const goPodFailurePolicy = ({ rules }: Submitted<PodFailurePolicy>): object => ({
   Rules:
     rules?.map(({ action = '', onExitCodes, onPodConditions }: Submitted<PodFailurePolicyRule>) => ({
@@ -32,6 +34,7 @@ export const goPodFailurePolicy = ({ rules }: Submitted<PodFailurePolicy>): obje
     })) ?? null,
 });
 
+/** `status.uncountedTerminatedPods` as Go's structs lay it out, for error texts that print the value. */
 export const goUncountedPods = ({ succeeded, failed }: UncountedTerminatedPods): object => ({
   Succeeded: succeeded ?? null,
   Failed: failed ?? null,

@@ -8,6 +8,7 @@ import { validateJobStatus } from './status-validation.ts';
 import { validateJob, validateJobUpdate } from './validation.ts';
 import { jobDeleteWarnings, jobWarnings } from './warnings.ts';
 
+/** Has `/status`. Deleting a Job without a propagation policy orphans its pods, which old clients rely on. */
 export const jobKind = defineKind({
   resource: 'jobs.batch',
   names: nameIsDnsSubdomain,

@@ -9,6 +9,10 @@ import { countIndexes } from './index-list.ts';
 const maxRules = 20;
 const maxListBytes = 64 * 1024;
 
+/**
+ * Problems of `spec.successPolicy`. @param completions of the Job: indexes must be below it. Source: upstream
+ * `pkg/apis/batch/validation` (validateSuccessPolicy).
+ */
 export function validateSuccessPolicy({ rules = [] }: Submitted<SuccessPolicy>, completions: number, path: string): FieldError[] {
   const at = `${path}.rules`;
   const errors: FieldError[] = [];

@@ -8,6 +8,10 @@ import { validateImmutable } from '../../../validation/object-meta.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { goPodFailurePolicy, goSuccessPolicy } from './go-policies.ts';
 
+/**
+ * What an update of the spec may not change: most fields, unless the Job is suspended. Source: upstream
+ * `pkg/apis/batch/validation` (ValidateJobSpecUpdate).
+ */
 export function validateSpecUpdate(spec: JobSpec, old: Job): FieldError[] {
   const before = old.spec;
   return [

@@ -5,6 +5,10 @@ import { podNameWarnings } from '../../core/pod/template.ts';
 const manyCompletions = 100_000;
 const muchParallelism = 10_000;
 
+/**
+ * Texts for clients about a valid Job, in front of those of its pod template. Source: upstream
+ * `pkg/registry/batch/job/strategy.go` (WarningsOnCreate).
+ */
 export function jobWarnings(job: Job, old: Job | undefined): string[] {
   const isSame = old !== undefined && old.metadata.generation === job.metadata.generation;
   return [...podNameWarnings(job, old), ...(isSame ? [] : jobSpecWarnings(job.spec, 'spec'))];

@@ -4,6 +4,9 @@ import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, humanDuration, nameColumn } from '../../columns.ts';
 import { conditionsOf } from './conditions.ts';
 
+/**
+ * The table of CertificateSigningRequests: its columns, and the row of one object at a given time (milliseconds since the epoch).
+ */
 export const certificateSigningRequestColumns: TableColumns<CertificateSigningRequest> = {
   columns: [
     nameColumn,

@@ -4,6 +4,7 @@ import type { CertificateSigningRequest, CertificateSigningRequestCondition } fr
 
 type Conditions = readonly CertificateSigningRequestCondition[];
 
+/** The conditions of the request; an empty list where it has none yet. */
 export const conditionsOf = ({ status }: CertificateSigningRequest): Conditions => status?.conditions ?? [];
 
 /**

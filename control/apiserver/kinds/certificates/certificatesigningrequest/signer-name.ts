@@ -5,6 +5,9 @@ import { isDns1123Label, isDns1123Subdomain, labelMaxLength, subdomainMaxLength 
 const maxPathLength = subdomainMaxLength + labelMaxLength + 1;
 const maxLength = subdomainMaxLength + maxPathLength + 1;
 
+/**
+ * Problems of `<domain>/<path>`, the name of a signer. Source: upstream `pkg/apis/certificates/validation` (ValidateSignerName).
+ */
 export function validateSignerName(name: string, path: string): FieldError[] {
   if (name === '') return [required(path)];
   const segments = name.split('/');

@@ -14,6 +14,7 @@ import { certificateSigningRequestColumns } from './columns.ts';
 import { completeTimes, keepConditions } from './conditions.ts';
 import { validateRequest, validateRequestUpdate } from './validation.ts';
 
+/** Has `/status` and `/approval`; each of the three endpoints may write another part. */
 export const certificateSigningRequestKind = defineKind({
   resource: 'certificatesigningrequests.certificates.k8s.io',
   cluster: true,

@@ -5,6 +5,7 @@ import { defineKind } from '../../define-kind.ts';
 import { leaseColumns } from './columns.ts';
 import { validateLease } from './validation.ts';
 
+/** PUT may create a Lease, and must name the resourceVersion that it replaces: leader election relies on both. */
 export const leaseKind = defineKind({
   resource: 'leases.coordination.k8s.io',
   names: nameIsDnsSubdomain,

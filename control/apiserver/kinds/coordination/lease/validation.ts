@@ -4,6 +4,10 @@ import { forbiddenField, invalidValue, notSupported } from '#api/field-error.ts'
 import { isQualifiedName } from '#api/names.ts';
 import type { Lease } from '#api/types.generated.ts';
 
+/**
+ * Problems of the spec: durations (seconds) that are not positive, negative transitions. Source: upstream
+ * `pkg/apis/coordination/validation` (ValidateLeaseSpec).
+ */
 export function validateLease({ spec }: Lease): FieldError[] {
   const { leaseDurationSeconds: duration, leaseTransitions: transitions, strategy, preferredHolder } = spec;
   return [

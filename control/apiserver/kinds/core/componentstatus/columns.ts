@@ -3,6 +3,7 @@ import type { ComponentStatus } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { column, nameColumn } from '../../columns.ts';
 
+/** The table of ComponentStatuses: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const componentStatusColumns: TableColumns<ComponentStatus> = {
   columns: [
     nameColumn,

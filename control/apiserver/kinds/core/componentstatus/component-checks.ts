@@ -23,6 +23,10 @@ export const storeCheck =
     return problem;
   };
 
+/**
+ * The parts of the control plane whose state `kubectl get componentstatuses` shows, by name. Each is asked at the time of the
+ * question.
+ */
 export class ComponentChecks {
   readonly #clock: Clock;
   readonly #checks = new Map<string, ComponentCheck>();

@@ -5,6 +5,7 @@ import { defineKind } from '../../define-kind.ts';
 import { configMapColumns } from './columns.ts';
 import { validateConfigMap } from './validation.ts';
 
+/** With `immutable: true`, an update may change metadata only. */
 export const configMapKind = defineKind({
   resource: 'configmaps',
   names: nameIsDnsSubdomain,

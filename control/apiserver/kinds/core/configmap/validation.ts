@@ -7,6 +7,7 @@ import { base64Bytes } from '../../../validation/immutable-data.ts';
 
 const MAX_BYTES = 1024 * 1024;
 
+/** Problems of keys and of the total size (1 MiB). Source: upstream `pkg/apis/core/validation` (ValidateConfigMap). */
 export function validateConfigMap({ data = {}, binaryData = {} }: ConfigMap): FieldError[] {
   const errors: FieldError[] = [];
   let bytes = 0;

@@ -7,6 +7,7 @@ import { validateEndpoints } from './validation.ts';
 
 const MANAGED_BY = 'endpoints.kubernetes.io/managed-by';
 
+/** PUT may create it. Its writers are warned that EndpointSlices have taken its place. */
 export const endpointsKind = defineKind({
   resource: 'endpoints',
   names: nameIsDnsSubdomain,

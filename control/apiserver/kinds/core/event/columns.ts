@@ -47,7 +47,12 @@ function sourceText({ source, reportingComponent, reportingInstance }: Event): s
   return instance === '' ? component : `${component}, ${instance}`;
 }
 
+/** The table of core/v1 Events: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const eventColumns: TableColumns<Event> = { columns, cells };
+
+/**
+ * The table of events.k8s.io/v1 Events: its columns, and the row of one object at a given time (milliseconds since the epoch).
+ */
 export const eventsEventColumns: TableColumns<EventsEvent> = {
   columns,
   cells: (event, nowMs) => cells(coreEventOf(event), nowMs),

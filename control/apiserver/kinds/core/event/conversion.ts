@@ -25,6 +25,10 @@ function rename(object: KubeObject, apiVersion: string, names: ReadonlyMap<strin
   return { ...Object.fromEntries(fields), apiVersion } as KubeObject;
 }
 
+/**
+ * Between core/v1, the stored form, and events.k8s.io/v1, which has other names for the same fields. Source: upstream
+ * `pkg/apis/events/v1/conversion.go`.
+ */
 export const eventsConversion: Conversion = {
   fromStored: (stored) => rename(stored, 'events.k8s.io/v1', toEvents),
   toStored: (served) => rename(served, 'v1', toCore),

@@ -13,6 +13,7 @@ import { validateEvent, validateEventsEvent, validateEventsEventUpdate } from '.
 /** kube-apiserver `--event-ttl`. */
 const ttlSeconds = 3600;
 
+/** core/v1, the stored form. Events vanish by themselves after `--event-ttl`. */
 export const eventKind = defineKind({
   resource: 'events',
   ttlSeconds,
@@ -27,6 +28,7 @@ export const eventKind = defineKind({
   columns: eventColumns,
 });
 
+/** events.k8s.io/v1: the same stored objects, checked strictly. */
 export const eventsEventKind = defineKind({
   resource: 'events.events.k8s.io',
   conversion: eventsConversion,

@@ -54,6 +54,10 @@ function validateNewStyle(event: Event, controllerField: string): FieldError[] {
   return errors;
 }
 
+/**
+ * Problems of an event that is written through events.k8s.io/v1: there most fields are required and limited in length. Source:
+ * upstream `pkg/apis/core/validation/events.go`.
+ */
 export function validateEventsEvent(event: Event): FieldError[] {
   const errors = [
     ...validateCoreEvent(event, 'reportingController'),

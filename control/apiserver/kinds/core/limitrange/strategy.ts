@@ -5,6 +5,7 @@ import { defineKind } from '../../define-kind.ts';
 import { setLimitRangeDefaults } from './defaults.ts';
 import { validateLimitRange } from './validation.ts';
 
+/** PUT may create it. Has no status: the admission plugin LimitRanger reads the spec. */
 export const limitRangeKind = defineKind({
   resource: 'limitranges',
   names: nameIsDnsSubdomain,

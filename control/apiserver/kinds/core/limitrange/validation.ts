@@ -13,6 +13,10 @@ const standardTypes = ['Pod', 'Container', 'PersistentVolumeClaim'];
 
 type Lists = 'max' | 'min' | 'default' | 'defaultRequest' | 'maxLimitRequestRatio';
 
+/**
+ * Problems of the limits: names, duplicates, min above max, ratios. Source: upstream `pkg/apis/core/validation`
+ * (ValidateLimitRange).
+ */
 export function validateLimitRange({ spec }: LimitRange): FieldError[] {
   const types = new Set<string>();
   return (spec?.limits ?? []).flatMap((item, index) => {

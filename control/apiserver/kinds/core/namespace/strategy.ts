@@ -13,6 +13,7 @@ import { validateNamespace, validateNamespaceStatus } from './validation.ts';
 const FINALIZER = 'kubernetes';
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
+/** Has `/status` and `/finalize`. Only `/finalize` may change `spec.finalizers`. */
 export const namespaceKind = defineKind({
   resource: 'namespaces',
   cluster: true,

@@ -11,6 +11,7 @@ export const validateFinalizer = (name: string, path: string): FieldError[] => [
   ...validateKubeFinalizer(name, path),
 ];
 
+/** Problems of `spec.finalizers`. Source: upstream `pkg/apis/core/validation` (ValidateNamespace). */
 export function validateNamespace({ spec }: Namespace): FieldError[] {
   return (spec?.finalizers ?? []).flatMap((name) => validateFinalizer(name, 'spec.finalizers'));
 }

@@ -24,6 +24,10 @@ const taintFields: readonly GoField[] = [
   { name: 'TimeAdded', kind: 'time', goType: 'v1.Time' },
 ];
 
+/**
+ * Problems of annotations that once were fields: taints, and whose pods to avoid. Source: upstream `pkg/apis/core/validation`
+ * (ValidateNodeSpecificAnnotations).
+ */
 export function validateNodeAnnotations({ metadata: { annotations = {} } }: Node): FieldError[] {
   const { [taintsKey]: taints = '', [avoidPodsKey]: avoidPods = '' } = annotations;
   return [

@@ -6,6 +6,7 @@ import { ageColumn, ageOf, column, nameColumn, wide } from '../../columns.ts';
 const ROLE_PREFIX = 'node-role.kubernetes.io/';
 const ROLE_LABEL = 'kubernetes.io/role';
 
+/** The table of Nodes: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const nodeColumns: TableColumns<Node> = {
   columns: [
     nameColumn,

@@ -7,6 +7,10 @@ import { forbiddenField, invalidValue, required } from '#api/field-error.ts';
 import { isConfigMapKey, nameIsDnsLabel, nameIsDnsSubdomain } from '#api/names.ts';
 import type { ConfigMapNodeConfigSource, Node, NodeConfigSource } from '#api/types.generated.ts';
 
+/**
+ * Problems of `spec.configSource` and `status.config`, which nothing uses any more and upstream still checks. Source: upstream
+ * `pkg/apis/core/validation`.
+ */
 export function validateNodeConfig({ spec, status }: Node): FieldError[] {
   const { assigned, active, lastKnownGood } = status?.config ?? {};
   const reported = Object.entries({ assigned, active, lastKnownGood });

@@ -7,6 +7,7 @@ import { setNodeDefaults } from './defaults.ts';
 import { nodeLocation } from './proxy.ts';
 import { validateNode, validateNodeUpdate } from './validation.ts';
 
+/** Has `/status` and `/proxy`. A kubelet registers with a status, which is kept. */
 export const nodeKind = defineKind({
   resource: 'nodes',
   cluster: true,

@@ -7,6 +7,7 @@ import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn, wide } from '../../columns.ts';
 import { accessModesText } from '../persistentvolumeclaim/access-modes.ts';
 
+/** The table of PersistentVolumes: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const persistentVolumeColumns: TableColumns<PersistentVolume> = {
   columns: [
     nameColumn,

@@ -8,6 +8,7 @@ import { persistentVolumeColumns } from './columns.ts';
 import { validateVolume, validateVolumeUpdate } from './validation.ts';
 import { volumeWarnings } from './warnings.ts';
 
+/** Has `/status`. The source of a volume cannot change; `status.lastPhaseTransitionTime` is the server's. */
 export const persistentVolumeKind = defineKind({
   resource: 'persistentvolumes',
   cluster: true,

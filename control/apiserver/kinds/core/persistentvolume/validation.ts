@@ -17,6 +17,8 @@ import { goSource } from './source-text.ts';
 import { validateVolumeSources } from './sources-validation.ts';
 
 const reclaimPolicies = ['Delete', 'Recycle', 'Retain'];
+
+/** Mount options as an annotation, from before `spec.mountOptions`. */
 export const mountOptionsAnnotation = 'volume.beta.kubernetes.io/mount-options';
 
 /** Types of volume for which options of mount may stand in the annotation. */
@@ -36,6 +38,10 @@ const mountable = [
   'photonPersistentDisk',
 ] as const satisfies readonly (keyof PersistentVolumeSpec)[];
 
+/**
+ * All problems of a volume. @param old undefined on create: some rules bind only new volumes. Source: upstream
+ * `pkg/apis/core/validation` (ValidatePersistentVolume).
+ */
 export function validateVolume(volume: PersistentVolume, old: PersistentVolume | undefined): FieldError[] {
   const { metadata, spec } = volume;
   return [...validateVolumeSpec(spec, { path: 'spec', name: metadata.name, old: old?.spec }), ...validateMountOptions(volume)];

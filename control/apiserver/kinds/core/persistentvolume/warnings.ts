@@ -20,6 +20,9 @@ const oldVolumes: readonly [field: keyof PersistentVolumeSpec, shown: string, te
 const recycle =
   'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.';
 
+/**
+ * Texts for clients: deprecated annotations, fields and volume types. Source: upstream `pkg/api/persistentvolume/util.go`.
+ */
 export function volumeWarnings({ metadata, spec }: PersistentVolume): string[] {
   const terms = spec.nodeAffinity?.required?.nodeSelectorTerms ?? [];
   return [

@@ -9,6 +9,8 @@ const shortNames: readonly [mode: string, short: string][] = [
   ['ReadWriteOncePod', 'RWOP'],
 ];
 const supported = shortNames.map(([mode]) => mode).sort();
+
+/** What `volumeMode` may be, in the order in which error texts list it. */
 export const volumeModes = ['Block', 'Filesystem'];
 
 /** Each mode is known, and ReadWriteOncePod stands alone. */

@@ -7,6 +7,9 @@ import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn, wide } from '../../columns.ts';
 import { accessModesText } from './access-modes.ts';
 
+/**
+ * The table of PersistentVolumeClaims: its columns, and the row of one object at a given time (milliseconds since the epoch).
+ */
 export const persistentVolumeClaimColumns: TableColumns<PersistentVolumeClaim> = {
   columns: [
     nameColumn,

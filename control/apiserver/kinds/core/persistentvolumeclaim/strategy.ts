@@ -7,6 +7,7 @@ import { completeDataSources } from './data-sources.ts';
 import { validateClaim, validateClaimStatus, validateClaimUpdate } from './validation.ts';
 import { claimWarnings } from './warnings.ts';
 
+/** Has `/status`. `dataSource` and `dataSourceRef` are made to say the same. */
 export const persistentVolumeClaimKind = defineKind({
   resource: 'persistentvolumeclaims',
   names: nameIsDnsSubdomain,

@@ -23,6 +23,10 @@ const resizeStatuses = [
   'NodeResizePending',
 ].sort();
 
+/**
+ * All problems of a claim. @param old undefined on create. Source: upstream `pkg/apis/core/validation`
+ * (ValidatePersistentVolumeClaim).
+ */
 export function validateClaim({ spec }: PersistentVolumeClaim, old: PersistentVolumeClaim | undefined): FieldError[] {
   if (old === undefined) return validateClaimSpec(spec, 'spec');
   const { selector, dataSource, dataSourceRef } = old.spec;
@@ -108,6 +112,10 @@ function validateAttributesClass({ spec }: PersistentVolumeClaim, { spec: old, s
   return [forbiddenField('spec.volumeAttributesClassName', text)];
 }
 
+/**
+ * Problems of a written status: access modes, capacity, allocated resources and their states. Source: upstream
+ * `pkg/apis/core/validation` (ValidatePersistentVolumeClaimStatusUpdate).
+ */
 export function validateClaimStatus({ spec, status = {} }: PersistentVolumeClaim): FieldError[] {
   const { capacity = {}, allocatedResourceStatuses = {}, allocatedResources = {} } = status;
   const statusesAt = 'status.allocatedResourceStatuses';

@@ -4,6 +4,10 @@ import { canonicalQuantity, toMillis } from '#api/quantity.ts';
 import { classAnnotation } from '#api/storage/claim-classes.ts';
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '#api/types.generated.ts';
 
+/**
+ * Texts for clients: the old storage-class annotation, sizes with fractions of a byte. Source: upstream
+ * `pkg/api/persistentvolumeclaim/util.go`.
+ */
 export function claimWarnings({ metadata, spec }: PersistentVolumeClaim): string[] {
   const isAnnotated = ownValue(metadata.annotations ?? {}, classAnnotation) !== undefined;
   const text = 'deprecated since v1.8; use "storageClassName" attribute instead';

@@ -21,6 +21,10 @@ const tolerationsKey = 'scheduler.alpha.kubernetes.io/tolerations';
 
 type Annotations = Readonly<Record<string, string>>;
 
+/**
+ * Problems of annotations with a meaning (mirror pods, tolerations, seccomp and AppArmor profiles). Source: upstream
+ * `pkg/apis/core/validation` (ValidatePodSpecificAnnotations).
+ */
 export function validatePodAnnotations(annotations: Annotations, spec: PodSpec, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const mirrored = annotations[mirror];
@@ -61,6 +65,10 @@ function isInt32(text: string): boolean {
   return /^-?(0|[1-9]\d*)$/.test(text) && Number(text) >= -(2 ** 31) && Number(text) < 2 ** 31 && text !== '-0';
 }
 
+/**
+ * Annotations with a meaning that an update may not change. Source: upstream `pkg/apis/core/validation`
+ * (ValidatePodSpecificAnnotationUpdates).
+ */
 export function validatePodAnnotationUpdates(pod: Pod, old: Pod, path: string): FieldError[] {
   const now = pod.metadata.annotations ?? {};
   const before = old.metadata.annotations ?? {};

@@ -3,6 +3,7 @@ import type { ContainerState, ContainerStatus, Pod } from '#api/types.generated.
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn, since, wide } from '../../columns.ts';
 
+/** The table of Pods: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const podColumns: TableColumns<Pod> = {
   columns: [
     nameColumn,
@@ -32,6 +33,7 @@ export const podColumns: TableColumns<Pod> = {
   },
 };
 
+/** What `kubectl get pods` says of a pod in its columns READY, STATUS and RESTARTS. */
 export interface PodSummary {
   ready: number;
   total: number;
@@ -42,6 +44,10 @@ export interface PodSummary {
   lastRestart: string | undefined;
 }
 
+/**
+ * Sums up the state of all containers in one word and some counts. Pure. Source: upstream
+ * `pkg/printers/internalversion/printers.go`, printPod.
+ */
 export function summarizePod(pod: Pod): PodSummary {
   const { spec, status = {} } = pod;
   const sidecars = new Set(

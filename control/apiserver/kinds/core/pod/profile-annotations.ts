@@ -11,6 +11,7 @@ import { allContainers } from '#api/pod/containers.ts';
 import type { Container, Pod, PodSpec } from '#api/types.generated.ts';
 import { validateLocalDescendingPath } from '../../../validation/paths.ts';
 
+/** The old annotation of a container's AppArmor profile: the container's name follows. */
 export const appArmorPrefix = 'container.apparmor.security.beta.kubernetes.io/';
 const seccompPod = 'seccomp.security.alpha.kubernetes.io/pod';
 const seccompPrefix = 'container.seccomp.security.alpha.kubernetes.io/';
@@ -18,6 +19,10 @@ const localhost = 'localhost/';
 
 type Annotations = Readonly<Record<string, string>>;
 
+/**
+ * Problems of seccomp and AppArmor profiles in annotations, and where they contradict the fields. Source: upstream
+ * `pkg/apis/core/validation`.
+ */
 export function validateProfileAnnotations(annotations: Annotations, spec: PodSpec, path: string): FieldError[] {
   const names = new Set(Array.from(allContainers({ spec }), ({ container }) => container.name));
   return Object.entries(annotations).flatMap(([key, profile]): FieldError[] => {

@@ -13,6 +13,10 @@ const maxImageRef = 256;
 const maxHealthMessage = 1024;
 const healths = ['Healthy', 'Unhealthy', 'Unknown'];
 
+/**
+ * Problems of `status.resourceClaimStatuses`: names that the spec does not have, or that stand twice. Source: upstream
+ * `pkg/apis/core/validation` (validatePodResourceClaimStatuses).
+ */
 export function validateClaimStatuses({ spec, status }: Pod): FieldError[] {
   const known = new Set((spec.resourceClaims ?? []).map(({ name }) => name));
   const seen = new Set<string>();

@@ -13,6 +13,7 @@ import type { PodSpec, ResourceRequirements } from '#api/types.generated.ts';
 /** The exponent of a thousandth. */
 const MILLI = -3;
 
+/** Whether it is a resource of huge pages: `hugepages-2Mi`. */
 export const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
 /** In the `kubernetes.io` domain, with or without a prefix. */
 export const isNativeResource = (name: string): boolean => !name.includes('/') || name.includes('kubernetes.io/');

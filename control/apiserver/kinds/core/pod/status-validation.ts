@@ -12,6 +12,10 @@ import { validateClaimStatuses, validateReportedContainers } from './reported-co
 
 const systemConditions = new Set(['PodScheduled', 'Ready', 'Initialized']);
 
+/**
+ * All that is wrong with a write of `/status`: what the spec forbids, and steps back that a container cannot make. Source:
+ * upstream `pkg/apis/core/validation` (ValidatePodStatusUpdate).
+ */
 export function validatePodStatus(pod: Pod, old: Pod): FieldError[] {
   const [now, before] = [pod.status ?? {}, old.status ?? {}];
   const errors = [

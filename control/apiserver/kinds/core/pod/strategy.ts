@@ -20,6 +20,7 @@ import { podSubresources } from './subresources.ts';
 import { podChecks, podUpdateChecks, validateEphemeralContainersUpdate } from './validation.ts';
 import { podWarnings } from './warnings.ts';
 
+/** Has `/status`, `/binding`, `/eviction`, `/resize`, `/ephemeralcontainers`, and the streams that a kubelet answers. */
 export const podKind = defineKind({
   resource: 'pods',
   names: nameIsDnsSubdomain,

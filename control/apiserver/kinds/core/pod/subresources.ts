@@ -25,6 +25,9 @@ function execOptions({ query }: RequestInfo) {
   return readQueryOptions('PodExecOptions', query);
 }
 
+/**
+ * All subresources of pods but `status`: those written by handlers of this room, and those passed on to a kubelet or to the pod.
+ */
 export const podSubresources: Readonly<Record<string, ServedSubresource>> = {
   attach: {
     carries: core('PodAttachOptions'),

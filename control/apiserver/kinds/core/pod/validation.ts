@@ -17,6 +17,8 @@ import { allowGatedChanges } from './gated-update.ts';
 import { validateProfilesMatch } from './profile-annotations.ts';
 
 const MAX_INT32 = 2 ** 31 - 1;
+
+/** Marks the API's image of a static pod, made by its kubelet; the value is the static pod's hash. */
 export const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 /** Of more values together, differences are not shown: the text would be as long as both, and nobody reads it. */

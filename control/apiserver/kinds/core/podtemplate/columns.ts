@@ -3,6 +3,7 @@ import type { PodTemplate } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { column, containerCells, labelsText, nameColumn } from '../../columns.ts';
 
+/** The table of PodTemplates: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const podTemplateColumns: TableColumns<PodTemplate> = {
   columns: [
     nameColumn,

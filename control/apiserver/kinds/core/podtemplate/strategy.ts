@@ -4,6 +4,7 @@ import { validateTemplate } from '../../../validation/pod-spec/pod-template.ts';
 import { defineKind } from '../../define-kind.ts';
 import { podTemplateColumns } from './columns.ts';
 
+/** A stored pod template. No controller reads it; the generation counts changes of the template. */
 export const podTemplateKind = defineKind({
   resource: 'podtemplates',
   names: nameIsDnsSubdomain,

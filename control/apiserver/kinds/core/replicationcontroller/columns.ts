@@ -3,6 +3,9 @@ import type { ReplicationController } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, containerCells, labelsText, nameColumn, templateColumns } from '../../columns.ts';
 
+/**
+ * The table of ReplicationControllers: its columns, and the row of one object at a given time (milliseconds since the epoch).
+ */
 export const replicationControllerColumns: TableColumns<ReplicationController> = {
   columns: [
     nameColumn,

@@ -7,6 +7,7 @@ import { replicationControllerColumns } from './columns.ts';
 import { setReplicationControllerDefaults } from './defaults.ts';
 import { validateReplicationController, validateReplicationControllerStatus } from './validation.ts';
 
+/** Has `/status` and `/scale`. Deleting one without a propagation policy orphans its pods. */
 export const replicationControllerKind = defineKind({
   resource: 'replicationcontrollers',
   names: nameIsDnsSubdomain,

@@ -5,6 +5,7 @@ import type { ResourceQuota } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
 
+/** The table of ResourceQuotas: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const resourceQuotaColumns: TableColumns<ResourceQuota> = {
   columns: [
     nameColumn,

@@ -5,6 +5,7 @@ import { resourceQuotaColumns } from './columns.ts';
 import { validateResourceQuota, validateResourceQuotaStatus, validateResourceQuotaUpdate } from './validation.ts';
 import { resourceQuotaWarnings } from './warnings.ts';
 
+/** Has `/status`, which the quota controller and the admission plugin ResourceQuota write. Scopes are immutable. */
 export const resourceQuotaKind = defineKind({
   resource: 'resourcequotas',
   names: nameIsDnsSubdomain,

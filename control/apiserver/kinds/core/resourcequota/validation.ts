@@ -17,16 +17,24 @@ const opposites = [
 const onlyExists =
   "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
 
+/** Problems of limits and scopes. Source: upstream `pkg/apis/core/validation` (ValidateResourceQuotaSpec). */
 export function validateResourceQuota({ spec }: ResourceQuota): FieldError[] {
   return [...validateAmounts(spec.hard, 'spec.hard'), ...validateScopes(spec), ...validateScopeSelector(spec)];
 }
 
+/**
+ * The scopes may not change, in whatever order they stand. Source: upstream `pkg/apis/core/validation`
+ * (ValidateResourceQuotaUpdate).
+ */
 export function validateResourceQuotaUpdate(quota: ResourceQuota, old: ResourceQuota): FieldError[] {
   const [now, before] = [new Set(quota.spec?.scopes), new Set(old.spec?.scopes)];
   if (now.size === before.size && [...now].every((scope) => before.has(scope))) return [];
   return [invalidValue('spec.scopes', quota.spec?.scopes, 'field is immutable')];
 }
 
+/**
+ * Problems of `status.hard` and `status.used`. Source: upstream `pkg/apis/core/validation` (ValidateResourceQuotaStatusUpdate).
+ */
 export const validateResourceQuotaStatus = ({ status }: ResourceQuota): FieldError[] => [
   ...validateAmounts(status?.hard, 'status.hard'),
   ...validateAmounts(status?.used, 'status.used'),

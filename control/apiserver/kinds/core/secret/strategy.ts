@@ -6,6 +6,7 @@ import { secretColumns } from './columns.ts';
 import { setSecretDefaults } from './defaults.ts';
 import { secretWarnings, validateSecret } from './validation.ts';
 
+/** `type` is immutable, and with `immutable: true` the data, too. */
 export const secretKind = defineKind({
   resource: 'secrets',
   names: nameIsDnsSubdomain,

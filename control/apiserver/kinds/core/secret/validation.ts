@@ -9,6 +9,10 @@ import { base64Bytes } from '../../../validation/immutable-data.ts';
 const MAX_BYTES = 1024 * 1024;
 const ACCOUNT_ANNOTATION = 'kubernetes.io/service-account.name';
 
+/**
+ * Problems of keys, of the total size (1 MiB), and of what the type demands. Source: upstream `pkg/apis/core/validation`
+ * (ValidateSecret).
+ */
 export function validateSecret(secret: Secret): FieldError[] {
   const { data = {} } = secret;
   const errors: FieldError[] = [];

@@ -25,6 +25,7 @@ import { PortRepair } from './repair-ports.ts';
 import { needsClusterIp } from './shape.ts';
 import { runUndo, type Undo } from './undo.ts';
 
+/** What {@link createServiceAllocator} needs. */
 export interface ServiceAllocatorDeps {
   store: Store;
   clock: Clock;
@@ -35,6 +36,7 @@ export interface ServiceAllocatorDeps {
   events?: { ips: EventRecorder; ports: EventRecorder } | undefined;
 }
 
+/** From which ranges addresses and ports are given. */
 export interface ServiceAllocatorOptions {
   /** The range of cluster IPs, as `--service-cluster-ip-range`: `10.96.0.0/16`. IPv4. */
   serviceCidr: string;
@@ -42,6 +44,7 @@ export interface ServiceAllocatorOptions {
   nodePortRange?: PortRange;
 }
 
+/** Gives each Service its cluster IP and node ports, so that two API servers on one store never give one twice. */
 export interface ServiceAllocator {
   /**
    * Brings what is taken in line with the stored Services: takes what they hold (those of an older data folder, too), gives back what none

@@ -34,6 +34,9 @@ export const apiServerIpOf = (serviceCidr: string): string => numberToIpv4(Numbe
 /** The service through which pods reach the API server. */
 const isApiServer = ({ metadata }: Service): boolean => metadata.namespace === 'default' && metadata.name === 'kubernetes';
 
+/**
+ * Chooses free cluster IPs and takes them. @throws (its methods) ApiError when an address is taken or none is free, StoreError
+ */
 export class ClusterIps {
   readonly apiServerIp: string;
   readonly #ranges: ServiceRanges;

@@ -3,6 +3,7 @@ import type { Service } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, labelsText, nameColumn, wide } from '../../columns.ts';
 
+/** The table of Services: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const serviceColumns: TableColumns<Service> = {
   columns: [
     nameColumn,

@@ -27,8 +27,13 @@ export interface TakenIp {
   object: IPAddress | undefined;
 }
 
+/** The service that holds an address. */
 export type Owner = Pick<Service, 'metadata'>;
 
+/**
+ * The IPAddress objects of services in the store. Creating one is the taking: of two servers that try at once, one finds it there.
+ * @throws (its methods) StoreError
+ */
 export class IpAddresses {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -121,6 +126,7 @@ export function refersToService(object: IPAddress): boolean {
   return group === '' && resource === 'services';
 }
 
+/** Whether the address belongs to this service, by namespace and name. */
 export function refersTo(object: IPAddress | undefined, { metadata }: Owner): boolean {
   if (object === undefined || !refersToService(object)) return false;
   const { namespace = '', name } = object.spec.parentRef;
@@ -130,4 +136,5 @@ export function refersTo(object: IPAddress | undefined, { metadata }: Owner): bo
 /** Whether the allocator of services made it: others' addresses are not ours to clean up. */
 export const isOurs = (object: IPAddress): boolean => object.metadata.labels?.[managedByLabel] === manager;
 
+/** Whether it has both labels that the allocator of IPv4 addresses sets. */
 export const hasOurLabels = (object: IPAddress): boolean => isOurs(object) && object.metadata.labels?.[familyLabel] === 'IPv4';

@@ -9,6 +9,10 @@ import { isHeadless } from './shape.ts';
 const policies = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
 const families = ['IPv4', 'IPv6'];
 
+/**
+ * Problems of clusterIP, clusterIPs and families, and of changes of them. @param old undefined on create. Source: upstream
+ * `pkg/apis/core/validation` (ValidateServiceClusterIPsRelatedFields).
+ */
 export function validateClusterIps(service: Service, old: Service | undefined): FieldError[] {
   const { spec } = service;
   if (spec.type === 'ExternalName') return [];
@@ -73,6 +77,10 @@ export function validateClusterIpsUpdate(service: Service, old: Service): FieldE
   return errors;
 }
 
+/**
+ * The first family may not change, and a second one only come or go. Source: upstream `pkg/apis/core/validation` (upgrade and
+ * downgrade of IP families).
+ */
 export function validateIpFamiliesUpdate(service: Service, old: Service): FieldError[] {
   if (service.spec.type === 'ExternalName' || old.spec.type === 'ExternalName') return [];
   if (isHeadless(service) || isHeadless(old)) return [];

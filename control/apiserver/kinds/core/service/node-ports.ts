@@ -21,6 +21,9 @@ interface PortChoice {
   next(): number | undefined;
 }
 
+/**
+ * Chooses free node ports and takes them. @throws (its methods) ApiError when a port is taken or none is free, StoreError
+ */
 export class NodePorts {
   readonly #allocation: PortAllocation;
   readonly #range: ScarceRange;

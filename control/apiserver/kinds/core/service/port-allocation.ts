@@ -40,6 +40,10 @@ export interface StoredPorts {
   taken: ReadonlySet<number>;
 }
 
+/**
+ * The bits of all node ports, one stored value, written by compare-and-set: who loses reads and plans again. @throws (its methods)
+ * StoreError
+ */
 export class PortAllocation {
   readonly range: PortRange;
   readonly #store: Pick<Store, 'get' | 'put'>;
@@ -170,6 +174,10 @@ export function encodeBits(bits: readonly number[]): string {
   return bytes.toString('base64');
 }
 
+/**
+ * The numbers of the bits that are set. @param data base64 of a big integer, as Go's `big.Int` writes it. The inverse of {@link
+ * encodeBits}.
+ */
 export function decodeBits(data: string): number[] {
   const bytes = Buffer.from(data, 'base64');
   const bits: number[] = [];

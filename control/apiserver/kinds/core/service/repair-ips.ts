@@ -26,6 +26,7 @@ const revertGraceMs = 5_000;
 
 const serviceKey = (namespace: string, name: string): string => `/registry/services/specs/${namespace}/${name}`;
 
+/** What {@link IpRepair} needs. */
 export interface IpRepairDeps {
   store: Store;
   clock: Clock;
@@ -35,6 +36,10 @@ export interface IpRepairDeps {
   events: EventRecorder | undefined;
 }
 
+/**
+ * Makes the stored IPAddresses and the cluster IPs of services agree. Source: upstream
+ * `pkg/registry/core/service/ipallocator/controller/repairip.go`.
+ */
 export class IpRepair {
   readonly #deps: IpRepairDeps;
 

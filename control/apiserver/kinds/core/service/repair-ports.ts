@@ -16,12 +16,17 @@ const roundsBeforeCleanUp = 3;
 /** Each lost race means that a service was given a port meanwhile. */
 const maxRaces = 100;
 
+/** What {@link PortRepair} needs. */
 export interface PortRepairDeps {
   log: ServerLog;
   allocation: PortAllocation;
   events: EventRecorder | undefined;
 }
 
+/**
+ * Makes the stored bits and the node ports of services agree. Source: upstream
+ * `pkg/registry/core/service/portallocator/controller/repair.go`.
+ */
 export class PortRepair {
   readonly #deps: PortRepairDeps;
   /** How many rounds have found the port without a service. */

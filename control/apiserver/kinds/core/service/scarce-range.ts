@@ -12,6 +12,7 @@ export interface ScarceRange {
   staticSize: number;
 }
 
+/** Whether the number lies in the range; both ends belong to it. */
 export const contains = ({ first, last }: ScarceRange, value: number): boolean => value >= first && value <= last;
 
 /** Whether the number is of the lower band, which is given out unasked only when the upper is used up. */

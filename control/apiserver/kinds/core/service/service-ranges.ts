@@ -16,6 +16,7 @@ const prefix = '/registry/servicecidrs/';
 /** The ServiceCIDR of the flag `--service-cluster-ip-range`, which every cluster has. */
 export const defaultServiceCidr = 'kubernetes';
 
+/** A range of cluster IPs, of one ServiceCIDR. */
 export interface ServiceRange {
   /** Its own address, which no service gets. */
   network: string;
@@ -24,6 +25,10 @@ export interface ServiceRange {
   isReady: boolean;
 }
 
+/**
+ * The ranges of all ServiceCIDRs, read from the store at each call: another server may have added one. @throws (its methods)
+ * StoreError
+ */
 export class ServiceRanges {
   readonly #store: Store;
   readonly #default: ServiceRange;

@@ -1,8 +1,10 @@
 /** Questions about a Service's spec that defaults, checks and allocators ask alike. Source: upstream `pkg/api/service/util.go`. */
 import type { Service } from '#api/types.generated.ts';
 
+/** Whether a service of its type has a cluster IP (a headless one has `None`). */
 export const needsClusterIp = ({ spec }: Service): boolean => spec.type !== 'ExternalName';
 
+/** Whether it has no virtual IP by its own wish: DNS then answers with the pods' addresses. */
 export const isHeadless = ({ spec }: Service): boolean => spec.clusterIPs?.length === 1 && spec.clusterIPs[0] === 'None';
 
 /** Whether every port gets a node port, asked for or not. */
@@ -13,16 +15,20 @@ export function allocatesNodePorts({ spec }: Service): boolean {
 /** Whether ports may have node ports at all. */
 export const mayHaveNodePorts = ({ spec }: Service): boolean => spec.type === 'NodePort' || spec.type === 'LoadBalancer';
 
+/** Whether load balancers ask each node on a port of its own whether it has local endpoints. */
 export const needsHealthCheckPort = ({ spec }: Service): boolean =>
   spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local';
 
+/** Whether traffic from outside can reach it, so that `externalTrafficPolicy` means something. */
 export function isExternallyAccessible({ spec }: Service): boolean {
   return (
     spec.type === 'NodePort' || spec.type === 'LoadBalancer' || (spec.type === 'ClusterIP' && (spec.externalIPs ?? []).length > 0)
   );
 }
 
+/** The node ports in its spec, those that are set. */
 export const nodePortsOf = ({ spec }: Service): number[] => (spec.ports ?? []).flatMap(({ nodePort }) => nodePort || []);
 
+/** Whether both lists hold the same items in the same order; an absent one is empty. */
 export const sameList = (a: readonly string[] = [], b: readonly string[] = []): boolean =>
   a.length === b.length && a.every((item, index) => item === b[index]);

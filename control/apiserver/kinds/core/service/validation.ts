@@ -214,6 +214,10 @@ function validateTrafficPolicies(service: Service): FieldError[] {
   return [...errors, notSupported('spec.trafficDistribution', distribution, distributions)];
 }
 
+/**
+ * Problems of a written status: load balancer addresses and conditions. Source: upstream `pkg/apis/core/validation`
+ * (ValidateServiceStatusUpdate).
+ */
 export function validateServiceStatus(service: Service, old: Service): FieldError[] {
   const errors: FieldError[] = [];
   const ingress = service.status?.loadBalancer?.ingress ?? [];

@@ -7,6 +7,7 @@ import { handleTokenRequest } from './token-requests.ts';
 
 const MOUNTABLE_ANNOTATION = 'kubernetes.io/enforce-mountable-secrets';
 
+/** Has `/token`, which issues tokens and stores nothing. */
 export const serviceAccountKind = defineKind({
   resource: 'serviceaccounts',
   names: nameIsDnsSubdomain,

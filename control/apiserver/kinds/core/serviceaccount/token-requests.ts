@@ -22,6 +22,10 @@ const extendedSeconds = 24 * 365 * 3600;
 const defaultSeconds = 3600;
 const kind = { group: 'authentication.k8s.io', name: 'TokenRequest' };
 
+/**
+ * POST to `serviceaccounts/<name>/token`: issues a token, bound to the object that the request names. @throws ApiError 404, 409,
+ * 422; 500 without a signing key
+ */
 export async function handleTokenRequest(exchange: Exchange): Promise<TransportResponse> {
   const { parts, info, accepted, pretty } = exchange;
   const { tokens } = parts;

@@ -3,6 +3,7 @@ import type { EndpointSlice } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn, shortList } from '../../columns.ts';
 
+/** The table of EndpointSlices: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const endpointSliceColumns: TableColumns<EndpointSlice> = {
   columns: [
     nameColumn,

@@ -4,6 +4,7 @@ import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
 import { byPrecedence } from './precedence.ts';
 
+/** The table of FlowSchemas: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const flowSchemaColumns: TableColumns<FlowSchema> = {
   columns: [
     nameColumn,

@@ -7,6 +7,7 @@ import { validateFlowSchema } from './validation.ts';
 
 const defaultPrecedence = 1000;
 
+/** Has `/status`, which changes nothing of metadata. */
 export const flowSchemaKind = defineKind({
   resource: 'flowschemas.flowcontrol.apiserver.k8s.io',
   cluster: true,

@@ -21,6 +21,10 @@ const distinguishers = ['ByNamespace', 'ByUser'];
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'proxy', 'update', 'watch'];
 const namespaceIntro = "each member of this list must be '*' or a DNS-1123 label; ";
 
+/**
+ * Problems of spec and status; the mandatory ones must keep their fixed spec. Source: upstream `pkg/apis/flowcontrol/validation`
+ * (ValidateFlowSchema).
+ */
 export function validateFlowSchema({ metadata, spec, status }: FlowSchema): FieldError[] {
   const fixed = ownValue(mandatoryFlowSchemas, metadata.name);
   const isOther = fixed !== undefined && !semanticEqual(spec, fixed);

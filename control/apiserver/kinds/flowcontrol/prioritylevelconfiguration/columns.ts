@@ -5,6 +5,9 @@ import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
 
 const none = '<none>';
 
+/**
+ * The table of PriorityLevelConfigurations: its columns, and the row of one object at a given time (milliseconds since the epoch).
+ */
 export const priorityLevelColumns: TableColumns<PriorityLevelConfiguration> = {
   columns: [
     nameColumn,

@@ -5,6 +5,7 @@ import { validateFlowConditions } from '../conditions-validation.ts';
 import { priorityLevelColumns } from './columns.ts';
 import { validatePriorityLevel } from './validation.ts';
 
+/** Has `/status`, which changes nothing of metadata. */
 export const priorityLevelKind = defineKind({
   resource: 'prioritylevelconfigurations.flowcontrol.apiserver.k8s.io',
   cluster: true,

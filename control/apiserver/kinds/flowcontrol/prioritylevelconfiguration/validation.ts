@@ -20,6 +20,10 @@ const maxHashBits = 60;
 /** It has a meaning in v1beta3 alone. */
 const zeroSharesAnnotation = 'flowcontrol.k8s.io/preserve-zero-concurrency-shares';
 
+/**
+ * Problems of spec and status; the mandatory ones must keep their fixed spec. Source: upstream `pkg/apis/flowcontrol/validation`
+ * (ValidatePriorityLevelConfiguration).
+ */
 export function validatePriorityLevel({ metadata, spec, status }: PriorityLevelConfiguration): FieldError[] {
   const isAnnotated = Object.hasOwn(metadata.annotations ?? {}, zeroSharesAnnotation);
   return [

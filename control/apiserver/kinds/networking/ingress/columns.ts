@@ -5,6 +5,7 @@ import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
 
 const maxHosts = 3;
 
+/** The table of Ingresses: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const ingressColumns: TableColumns<Ingress> = {
   columns: [
     nameColumn,

@@ -5,6 +5,7 @@ import { defineKind } from '../../define-kind.ts';
 import { ingressColumns } from './columns.ts';
 import { ingressClassAnnotation, validateIngress, validateIngressStatus } from './validation.ts';
 
+/** Has `/status`. The API stores Ingresses; an ingress controller of the user's choice carries them out. */
 export const ingressKind = defineKind({
   resource: 'ingresses.networking.k8s.io',
   names: nameIsDnsSubdomain,

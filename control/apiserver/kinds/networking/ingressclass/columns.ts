@@ -4,6 +4,7 @@ import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
 import { isDefaultIngressClass } from './default-class.ts';
 
+/** The table of IngressClasses: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const ingressClassColumns: TableColumns<IngressClass> = {
   columns: [
     nameColumn,

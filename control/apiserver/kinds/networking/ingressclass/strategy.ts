@@ -4,6 +4,7 @@ import { defineKind } from '../../define-kind.ts';
 import { ingressClassColumns } from './columns.ts';
 import { validateIngressClass } from './validation.ts';
 
+/** `spec.controller` is immutable. */
 export const ingressClassKind = defineKind({
   resource: 'ingressclasses.networking.k8s.io',
   cluster: true,

@@ -8,6 +8,10 @@ import { validateLocalReference } from '../reference-validation.ts';
 const controllerMaxLength = 250;
 const scopes = ['Cluster', 'Namespace'];
 
+/**
+ * Problems of the controller's name and of the parameters' reference. Source: upstream `pkg/apis/networking/validation`
+ * (ValidateIngressClass).
+ */
 export function validateIngressClass({ spec: { controller = '', parameters } }: IngressClass): FieldError[] {
   return [
     ...(Buffer.byteLength(controller) > controllerMaxLength ? [tooLong('spec.controller', controllerMaxLength)] : []),

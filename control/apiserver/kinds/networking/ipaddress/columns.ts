@@ -3,6 +3,7 @@ import type { IPAddress } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageOf, column, nameColumn } from '../../columns.ts';
 
+/** The table of IPAddresses: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const ipAddressColumns: TableColumns<IPAddress> = {
   // As upstream: the third cell, the age, has no column, and kubectl does not show it.
   columns: [nameColumn, column('ParentRef', 'The object that has the address.')],

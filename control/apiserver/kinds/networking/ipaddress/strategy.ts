@@ -3,6 +3,7 @@ import { defineKind } from '../../define-kind.ts';
 import { ipAddressColumns } from './columns.ts';
 import { nameIsIp, validateIpAddress } from './validation.ts';
 
+/** The name is the address itself, in canonical form; `spec.parentRef` says who holds it and is immutable. */
 export const ipAddressKind = defineKind({
   resource: 'ipaddresses.networking.k8s.io',
   cluster: true,

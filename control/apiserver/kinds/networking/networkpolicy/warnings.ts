@@ -4,6 +4,10 @@ import { cidrWarnings } from '../../../validation/ip.ts';
 import { submitted } from '../../../validation/submitted.ts';
 import { peersOf } from './peers.ts';
 
+/**
+ * Texts for clients: address ranges that are not written in canonical form. Source: upstream
+ * `pkg/registry/networking/networkpolicy/strategy.go`.
+ */
 export function networkPolicyWarnings(policy: NetworkPolicy): string[] {
   return peersOf(policy).flatMap(({ peer: { ipBlock }, path }) =>
     ipBlock === undefined

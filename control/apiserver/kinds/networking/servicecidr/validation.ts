@@ -8,6 +8,10 @@ import type { Submitted } from '../../../validation/submitted.ts';
 const path = 'spec.cidrs';
 const immutable = 'field is immutable';
 
+/**
+ * Problems of `spec.cidrs`; an unchanged list is not checked again. Source: upstream `pkg/apis/networking/validation`
+ * (ValidateServiceCIDR).
+ */
 export const validateServiceCidr = ({ spec }: ServiceCIDR, old: ServiceCIDR | undefined): FieldError[] =>
   old === undefined ? validateCidrs(spec) : [];
 

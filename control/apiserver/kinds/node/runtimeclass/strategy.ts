@@ -5,6 +5,7 @@ import { runtimeClassColumns } from './columns.ts';
 import { validateRuntimeClass } from './validation.ts';
 import { runtimeClassWarnings } from './warnings.ts';
 
+/** PUT may create it, and must name the resourceVersion that it replaces. `handler` is immutable. */
 export const runtimeClassKind = defineKind({
   resource: 'runtimeclasses.node.k8s.io',
   cluster: true,

@@ -6,6 +6,7 @@ import type { RuntimeClass, Scheduling, Toleration } from '#api/types.generated.
 import { validateOverhead } from '../../../validation/pod-spec/resources.ts';
 import { validateTolerations } from '../../../validation/pod-spec/scheduling.ts';
 
+/** Problems of handler, pod overhead and scheduling. Source: upstream `pkg/apis/node/validation` (ValidateRuntimeClass). */
 export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeClass): FieldError[] {
   return [
     ...(handler ? isDns1123Label(handler).map((text) => invalidValue('handler', handler, text)) : [required('handler')]),

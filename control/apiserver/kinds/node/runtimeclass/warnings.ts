@@ -2,6 +2,7 @@
 import type { RuntimeClass } from '#api/types.generated.ts';
 import { deprecatedNodeLabel } from '../../core/pod/warnings.ts';
 
+/** Texts for clients: deprecated node labels in `scheduling.nodeSelector`. Source: upstream `pkg/api/node/util.go`. */
 export function runtimeClassWarnings({ scheduling }: RuntimeClass): string[] {
   return Object.keys(scheduling?.nodeSelector ?? {}).flatMap((key) => {
     const text = deprecatedNodeLabel(key);

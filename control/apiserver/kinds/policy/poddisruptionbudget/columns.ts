@@ -6,6 +6,9 @@ import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
 
 const shown = (limit: IntOrString | undefined): string => (limit === undefined ? 'N/A' : String(limit));
 
+/**
+ * The table of PodDisruptionBudgets: its columns, and the row of one object at a given time (milliseconds since the epoch).
+ */
 export const podDisruptionBudgetColumns: TableColumns<PodDisruptionBudget> = {
   columns: [
     nameColumn,

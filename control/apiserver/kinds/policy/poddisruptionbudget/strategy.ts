@@ -5,6 +5,9 @@ import { podDisruptionBudgetColumns } from './columns.ts';
 import { setPodDisruptionBudgetDefaults } from './defaults.ts';
 import { validatePodDisruptionBudget, validatePodDisruptionBudgetStatus } from './validation.ts';
 
+/**
+ * Has `/status`, which both the disruption controller and evictions write. PUT must name the resourceVersion that it replaces.
+ */
 export const podDisruptionBudgetKind = defineKind({
   resource: 'poddisruptionbudgets.policy',
   // Upstream has no check of its own.

@@ -11,6 +11,7 @@ import { validateConfiguration, validateSelectors } from '../parts.ts';
 
 const maxConfigs = 32;
 
+/** A class of devices for dynamic resource allocation (KEP-4381). */
 export const deviceClassKind = defineKind({
   resource: 'deviceclasses.resource.k8s.io',
   cluster: true,

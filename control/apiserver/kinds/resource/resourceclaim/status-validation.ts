@@ -28,6 +28,10 @@ const maxConditions = 8;
 const maxDataBytes = 10 * 1024;
 const maxAddresses = 16;
 
+/**
+ * Problems of a written status: the allocation, whom it is reserved for, what drivers report. Source: upstream
+ * `pkg/apis/resource/validation` (ValidateResourceClaimStatusUpdate).
+ */
 export function validateClaimStatus({ metadata, spec, status = {} }: DraResourceClaim, old: DraResourceClaim): FieldError[] {
   const { reservedFor = [], devices = [], allocation } = status;
   const before = old.status ?? {};

@@ -10,6 +10,7 @@ import { goNames } from '../names.ts';
 import { resourceClaimColumns } from './columns.ts';
 import { deviceKey, validateClaimStatus } from './status-validation.ts';
 
+/** Has `/status`, where the scheduler writes the allocation. The spec is immutable. */
 export const resourceClaimKind = defineKind({
   resource: 'resourceclaims.resource.k8s.io',
   names: nameIsDnsSubdomain,

@@ -6,6 +6,7 @@ import { defineKind } from '../../define-kind.ts';
 import { resourceSliceColumns } from './columns.ts';
 import { validateSlice } from './validation.ts';
 
+/** A driver's devices on a node, or on several. Driver and pool name are immutable. */
 export const resourceSliceKind = defineKind({
   resource: 'resourceslices.resource.k8s.io',
   cluster: true,

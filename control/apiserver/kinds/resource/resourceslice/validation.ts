@@ -13,6 +13,10 @@ const maxDevices = 128;
 const maxAdvancedDevices = 64;
 const maxCounterSets = 8;
 
+/**
+ * Problems of pool, nodes and devices. @param old undefined on create. Source: upstream `pkg/apis/resource/validation`
+ * (ValidateResourceSlice).
+ */
 export function validateSlice({ spec }: ResourceSlice, old: ResourceSlice | undefined): FieldError[] {
   const { driver, pool, devices = [], sharedCounters = [], perDeviceNodeSelection = false } = submitted(spec);
   const advanced = devices.some(({ taints = [], consumesCounters = [] }) => taints.length > 0 || consumesCounters.length > 0);

@@ -4,6 +4,7 @@ import { defineKind } from '../../define-kind.ts';
 import { priorityClassColumns } from './columns.ts';
 import { validatePriorityClass, validatePriorityClassUpdate } from './validation.ts';
 
+/** `value` and `preemptionPolicy` are immutable; the generation is always absent, as upstream's. */
 export const priorityClassKind = defineKind({
   resource: 'priorityclasses.scheduling.k8s.io',
   cluster: true,

@@ -7,6 +7,10 @@ import { systemPriorityClasses } from './system-classes.ts';
 const highestUserDefinable = 1_000_000_000;
 const systemPrefix = 'system-';
 
+/**
+ * Problems of a new class: `system-` names and values above one billion belong to the system. Source: upstream
+ * `pkg/apis/scheduling/validation` (ValidatePriorityClass).
+ */
 export function validatePriorityClass({
   metadata: { name },
   value = 0,
@@ -24,6 +28,7 @@ export function validatePriorityClass({
   return preemptionPolicy === undefined ? errors : [...errors, ...validatePreemptionPolicy(preemptionPolicy)];
 }
 
+/** What may not change: `value`. Source: upstream `pkg/apis/scheduling/validation` (ValidatePriorityClassUpdate). */
 export function validatePriorityClassUpdate(object: PriorityClass, old: PriorityClass): FieldError[] {
   return (object.value ?? 0) === (old.value ?? 0) ? [] : [forbiddenField('value', 'may not be changed in an update.')];
 }

@@ -3,6 +3,7 @@ import type { CSIDriver } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
 
+/** The table of CSIDrivers: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const csiDriverColumns: TableColumns<CSIDriver> = {
   columns: [
     nameColumn,

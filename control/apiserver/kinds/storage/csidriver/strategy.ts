@@ -9,6 +9,7 @@ import { validateDriver, validateDriverUpdate } from './validation.ts';
 const tokensInSecrets =
   'spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes';
 
+/** What a CSI driver needs of the cluster. PUT must name the resourceVersion that it replaces. */
 export const csiDriverKind = defineKind({
   resource: 'csidrivers.storage.k8s.io',
   cluster: true,

@@ -10,6 +10,10 @@ const minUpdatePeriodSeconds = 10;
 const minTokenSeconds = 600;
 const maxTokenSeconds = 2 ** 32;
 
+/**
+ * Problems of the spec: lifecycle modes, token requests, policies. Source: upstream `pkg/apis/storage/validation`
+ * (ValidateCSIDriver).
+ */
 export function validateDriver({ spec }: CSIDriver): FieldError[] {
   const { fsGroupPolicy, tokenRequests = [], volumeLifecycleModes = [] } = spec;
   const period = spec.nodeAllocatableUpdatePeriodSeconds;

@@ -4,6 +4,7 @@ import { defineKind } from '../../define-kind.ts';
 import { csiNodeColumns } from './columns.ts';
 import { validateCsiNode, validateCsiNodeUpdate } from './validation.ts';
 
+/** The CSI drivers of one node, written by its kubelet. PUT must name the resourceVersion that it replaces. */
 export const csiNodeKind = defineKind({
   resource: 'csinodes.storage.k8s.io',
   cluster: true,

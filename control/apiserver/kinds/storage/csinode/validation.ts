@@ -9,6 +9,9 @@ import { validateCsiDriverName } from '../../../validation/volumes/fields.ts';
 
 const maxNodeIdBytes = 256;
 
+/**
+ * Problems of the drivers: names, node ids, topology keys. Source: upstream `pkg/apis/storage/validation` (ValidateCSINode).
+ */
 export function validateCsiNode({ spec }: CSINode): FieldError[] {
   const names = new Set<string>();
   return (submitted(spec).drivers ?? []).flatMap((driver: Submitted<CSINodeDriver>, index) => {

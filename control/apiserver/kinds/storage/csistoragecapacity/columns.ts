@@ -4,6 +4,9 @@ import type { CSIStorageCapacity } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { column, nameColumn } from '../../columns.ts';
 
+/**
+ * The table of CSIStorageCapacities: its columns, and the row of one object at a given time (milliseconds since the epoch).
+ */
 export const csiStorageCapacityColumns: TableColumns<CSIStorageCapacity> = {
   columns: [
     nameColumn,

@@ -10,6 +10,7 @@ import { deprecatedNodeLabel } from '../../core/pod/warnings.ts';
 import { defineKind } from '../../define-kind.ts';
 import { csiStorageCapacityColumns } from './columns.ts';
 
+/** How much a driver can still provision in one topology. PUT must name the resourceVersion that it replaces. */
 export const csiStorageCapacityKind = defineKind({
   resource: 'csistoragecapacities.storage.k8s.io',
   names: nameIsDnsSubdomain,

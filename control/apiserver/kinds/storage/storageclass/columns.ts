@@ -5,6 +5,7 @@ import type { StorageClass } from '#api/types.generated.ts';
 import type { TableColumns } from '../../../registry/strategy.ts';
 import { ageColumn, ageOf, column, nameColumn } from '../../columns.ts';
 
+/** The table of StorageClasses: its columns, and the row of one object at a given time (milliseconds since the epoch). */
 export const storageClassColumns: TableColumns<StorageClass> = {
   columns: [
     nameColumn,

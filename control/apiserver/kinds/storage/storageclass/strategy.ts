@@ -5,6 +5,7 @@ import { defineKind } from '../../define-kind.ts';
 import { storageClassColumns } from './columns.ts';
 import { validateStorageClass, validateStorageClassUpdate } from './validation.ts';
 
+/** Provisioner, parameters, reclaim policy and binding mode are immutable. */
 export const storageClassKind = defineKind({
   resource: 'storageclasses.storage.k8s.io',
   cluster: true,

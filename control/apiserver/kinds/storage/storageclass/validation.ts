@@ -9,6 +9,7 @@ import { validateParameters, validateProvisioner } from '../class-parameters.ts'
 const reclaimPolicies = ['Delete', 'Retain'];
 const bindingModes = ['Immediate', 'WaitForFirstConsumer'];
 
+/** All problems of a class. Source: upstream `pkg/apis/storage/validation` (ValidateStorageClass). */
 export function validateStorageClass(object: StorageClass): FieldError[] {
   const { provisioner, parameters, reclaimPolicy, volumeBindingMode, allowedTopologies } = object;
   return [

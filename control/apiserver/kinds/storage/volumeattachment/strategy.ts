@@ -4,6 +4,7 @@ import { defineKind } from '../../define-kind.ts';
 import { volumeAttachmentColumns } from './columns.ts';
 import { validateAttachment, validateSpecKept } from './validation.ts';
 
+/** Has `/status`, which the external attacher writes. The spec is immutable. */
 export const volumeAttachmentKind = defineKind({
   resource: 'volumeattachments.storage.k8s.io',
   cluster: true,

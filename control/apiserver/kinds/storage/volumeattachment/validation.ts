@@ -11,6 +11,9 @@ const maxMetadataBytes = 256 * 1024;
 const maxMessageBytes = 1024;
 const maxInt32 = 2 ** 31 - 1;
 
+/**
+ * Problems of attacher, source, node name and status. Source: upstream `pkg/apis/storage/validation` (ValidateVolumeAttachment).
+ */
 export function validateAttachment({ spec, status }: VolumeAttachment): FieldError[] {
   const { attacher, nodeName = '', source = {} } = submitted(spec);
   const volume = source.persistentVolumeName;
