@@ -13,6 +13,7 @@ import { askOutside, OutsideError, type OutsideRequest } from '#client/outside-r
 import { type Expression, ExpressionCompiler, ExpressionError } from '../../expressions/expression.ts';
 import { type AuthorizationAttributes, type Authorizer, type Decision, noOpinion } from '../authorization.ts';
 
+/** The flags `--authorization-webhook-*`, or one entry of an AuthorizationConfiguration. */
 export interface WebhookSettings {
   name: string;
   /** Of the kubeconfig file: the URL is where the review goes, path and all. */
@@ -28,6 +29,7 @@ export interface WebhookSettings {
   matchConditions: readonly Expression[];
 }
 
+/** What a webhook authorizer needs of the server. */
 export interface WebhookDeps {
   clock: Clock;
   random: () => number;
@@ -39,6 +41,7 @@ const backoff = { firstMs: 500, factor: 1.5, jitter: 0.2, steps: 5 };
 /** What is larger is not remembered: whoever asks chooses it. */
 const maxControlled = 10_000;
 
+/** An authorizer that asks a server outside of the cluster by SubjectAccessReview, and keeps its answers a while. */
 export function webhookAuthorizer(settings: WebhookSettings, { clock, random, ask = askOutside }: WebhookDeps): Authorizer {
   const { authorizedMs, unauthorizedMs, onFailure } = settings;
   const cache = new AnswerCache<Partial<SubjectAccessReviewStatus>>(clock, ({ allowed }) =>
