@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { until } from '#lab/until.ts';
 import { busyboxImage, type TestNode } from './node.testing.ts';
 import { type ContainerEvent, type ContainerRuntime, isNotFound, isUnavailable, RuntimeError } from './runtime.ts';
-import type { SpdyStream } from './streaming/spdy.ts';
+import type { SpdyStream } from './streaming/spdy-stream.ts';
 import { openChannels, openSpdy, textOf } from './streams.testing.ts';
 import type { ContainerConfig, ContainerStatus, PodSandboxConfig } from './types.ts';
 

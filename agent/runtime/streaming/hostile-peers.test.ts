@@ -11,7 +11,9 @@ import { WebSocket } from 'ws';
 import { systemClock } from '#client/clock.ts';
 import { cpuMs } from '#test/cpu-time.ts';
 import { openSpdy, textOf } from '../streams.testing.ts';
-import { createSpdySession, type SpdyStream, spdyDictionary } from './spdy.ts';
+import { createSpdySession } from './spdy.ts';
+import { spdyDictionary } from './spdy-headers.ts';
+import type { SpdyStream } from './spdy-stream.ts';
 import type { ProcessStreams } from './stream-request.ts';
 import { createStreamingServer, type StreamingServer } from './streaming-server.ts';
 

@@ -8,7 +8,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { errorText } from '#api/error-text.ts';
-import { createSpdySession, type SpdyStream } from './spdy.ts';
+import { createSpdySession } from './spdy.ts';
+import type { SpdyStream } from './spdy-stream.ts';
 import { exitStatus, failureStatus, type ProcessStreams, refuse, type StreamRequest, terminalSizes } from './stream-request.ts';
 
 /** Time in which the client must create all streams of a request. The value is upstream's. */

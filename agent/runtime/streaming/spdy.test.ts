@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { Duplex, duplexPair, type Readable } from 'node:stream';
 import { describe, it } from 'node:test';
-import { createSpdySession, type SpdySession, type SpdyStream, spdyDictionary } from './spdy.ts';
+import { createSpdySession, type SpdySession } from './spdy.ts';
+import { spdyDictionary } from './spdy-headers.ts';
+import type { SpdyStream } from './spdy-stream.ts';
 
 async function textOf(stream: Readable): Promise<string> {
   const chunks: Buffer[] = [];
