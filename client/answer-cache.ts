@@ -1,5 +1,5 @@
 /**
- * Remembers what somebody else has answered. Those who ask the same at the same time share one answer; an error is never
+ * Caches answers of another server. Callers who ask the same at the same time share one request; an error is never
  * remembered. Keys are hashed: no token stays in memory.
  *
  * Source: apiserver `pkg/authentication/token/cache`, `plugin/pkg/authorizer/webhook` (8192 answers, the oldest go first).

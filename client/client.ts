@@ -33,7 +33,7 @@ export interface WatchOptions {
   namespace?: string | undefined;
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
-  /** Changes after it are told; absent: all objects are told as `ADDED` first. */
+  /** The watch begins with the changes after this revision; absent: with an `ADDED` event for each existing object. */
   resourceVersion?: string | undefined;
   allowWatchBookmarks?: boolean | undefined;
   /** The server closes the stream after this time. */

@@ -9,7 +9,7 @@ export type CacheChange<T extends KubeObject> =
   | { kind: 'updated'; object: T; previous: T }
   | { kind: 'deleted'; object: T };
 
-/** Changed by one reflector alone; every method that changes it returns what handlers have to be told. */
+/** Only one reflector changes it. Each method that changes it returns the events that the handlers must get. */
 export class InformerCache<T extends KubeObject> implements Cache<T> {
   #objects = new Map<string, T>();
   #byNamespace = new Map<string, Map<string, T>>();

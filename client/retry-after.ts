@@ -55,6 +55,6 @@ async function discard({ body }: TransportResponse): Promise<void> {
       if (bytes > maxDiscardedBytes) return;
     }
   } catch {
-    // Nobody wants this answer. Whether the server can still be reached is told by the next attempt.
+    // This answer is thrown away because the request is sent again. If the server is unreachable now, the next attempt fails and says so.
   }
 }

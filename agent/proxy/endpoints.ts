@@ -61,7 +61,7 @@ export interface EndpointSelection {
   nodeName: string;
   /** The {@link portKey}s of the service. Other ports in its slices are ignored. */
   portKeys: ReadonlySet<string>;
-  /** Is told of slices, ports and addresses that cannot be used. */
+  /** Called for slices, ports and addresses that cannot be used. */
   onLeftOut(one: LeftOut): void;
 }
 

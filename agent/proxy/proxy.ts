@@ -36,7 +36,7 @@ export interface ProxyDeps {
   clock: Clock;
   log: Logger;
   events: EventRecorder;
-  /** Is told of the objects that give no rules. */
+  /** Called for objects that cannot be used and therefore get no rules. */
   leftOut: LeftOutReporter;
 }
 

@@ -3,7 +3,7 @@ import type { CgroupLimits } from '#agent/host/cgroup.ts';
 import type { ContainerStatus, PodSandboxStatus } from '#agent/runtime/runtime.ts';
 import type { ContainerLabels } from '../container/labels.ts';
 
-/** A container as the runtime last told of it. */
+/** A container as the runtime's last answer describes it. */
 export interface ObservedContainer {
   /** The container's name in the pod's spec. */
   name: string;
@@ -21,7 +21,7 @@ export interface ObservedPod {
   sandboxes: readonly PodSandboxStatus[];
   /** Newest first. */
   containers: readonly ObservedContainer[];
-  /** The limits of the pod's control group; undefined: it has none, or nobody looked. */
+  /** The limits of the pod's control group; undefined: the group has none, or they were not read. */
   cgroup?: CgroupLimits | undefined;
 }
 

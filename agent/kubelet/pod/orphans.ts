@@ -25,7 +25,7 @@ export interface OrphansDeps {
   isKnown(uid: string): boolean;
 }
 
-/** Cleans up after pods that nobody knows any more. */
+/** Removes containers, volumes and folders of pods that neither the API nor a worker knows any more. */
 export interface Orphans {
   /**
    * Call only when the list of this node's pods is complete. Does not wait for containers to stop: what they leave is removed after

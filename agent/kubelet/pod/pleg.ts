@@ -20,7 +20,7 @@ export interface PlegDeps {
   changed: (podUid: string) => void;
 }
 
-/** Lists what the runtime has, and tells which pods changed since the last list. */
+/** Lists the runtime's containers and reports which pods changed since the last list. */
 export interface Pleg {
   /** The pods of the last list, by UID. */
   pods(): ReadonlyMap<string, PodLabels>;

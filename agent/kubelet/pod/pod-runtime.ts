@@ -77,7 +77,7 @@ export interface SyncResult {
   resizeProblem?: string | undefined;
 }
 
-/** Makes the runtime have what a pod asks for. It keeps nothing of its own about pods but the back-off of crashes. */
+/** Makes the runtime match a pod's spec. The only state about pods that it keeps is the back-off of crashing containers. */
 export interface PodRuntime {
   /**
    * Carries out one sync.

@@ -28,7 +28,7 @@ export interface PodLookup {
   find(namespace: string, name: string, uid?: string): PodWorker | undefined;
 }
 
-/** The pods that `PodSource` told of, and their workers. */
+/** The pods that `PodSource` has delivered, each with its worker. */
 export class PodSet implements PodSink, PodLookup {
   readonly #deps: PodSetDeps;
   readonly #signal: AbortSignal;

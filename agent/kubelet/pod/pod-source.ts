@@ -10,7 +10,7 @@ import type { Pod, SeccompProfile } from '#api/types.generated.ts';
 import type { InformerHandler } from '#client/informer.ts';
 import { type LeftOut, type LeftOutReporter, leftOut, unreadable } from '#client/left-out.ts';
 
-/** Who is told of the pods. */
+/** Receives the pods of this node and their changes. */
 export interface PodSink {
   /** New, or another version of a pod that was taken before. */
   changed(pod: Pod): void;

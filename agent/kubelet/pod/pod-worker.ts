@@ -170,7 +170,7 @@ export class PodWorker {
     }
   }
 
-  /** Tells of a failure, unless it comes of our own wish that the sync ends. @returns how long the next wait may become, in ms */
+  /** Reports a failed sync (events for volumes, else the log), unless we ended it ourselves. @returns the limit of the next back-off, in milliseconds */
   #failed(error: unknown): number {
     const state = this.#state;
     const { name, namespace } = state.pod.metadata;

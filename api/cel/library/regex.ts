@@ -4,6 +4,7 @@
  * Source: apiserver `pkg/cel/library/regex.go`.
  */
 import { RE2JS } from 're2js';
+import { errorText } from '../../error-text.ts';
 import { define, type Library } from '../declarations.ts';
 import { matching } from '../runtime-cost.ts';
 import { CelError, type ListValue, NativeList } from '../values.ts';
@@ -32,7 +33,7 @@ function compile(pattern: string): RE2JS {
     try {
       expression = RE2JS.compile(pattern);
     } catch (error) {
-      throw new CelError(error instanceof Error ? error.message : String(error));
+      throw new CelError(errorText(error));
     }
     if (compiled.size >= maxCompiled) compiled.clear();
     compiled.set(pattern, expression);

@@ -35,7 +35,7 @@ export interface Decision {
   denied?: boolean;
   /** Why, for the 403 and for access reviews; '' where there is nothing to say. */
   reason: string;
-  /** What kept an authorizer from an opinion of its own: who is not allowed then is told of the server's mistake. */
+  /** Why an authorizer could not decide (a webhook that does not answer). If nobody allows the request, it gets 500 with this text, not 403. */
   error?: string;
 }
 

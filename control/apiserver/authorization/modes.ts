@@ -27,7 +27,7 @@ export interface Authorization {
   anonymous: 'asked' | 'healthOnly';
   /** For the strategies of roles and bindings, which ask whatever the mode is. */
   roles: RoleGuard;
-  /** What has to be told of the stored objects, by storage prefix, for {@link authorizer} and {@link roles} to know them. */
+  /** Listeners by storage prefix: they must see every change of these objects, because {@link authorizer} and {@link roles} index them. */
   followers: ReadonlyMap<string, CacheFollower>;
 }
 

@@ -40,7 +40,10 @@ export class Backends {
     this.#own = own === undefined ? undefined : new X509Certificate(own).raw;
   }
 
-  /** A connection under way; what goes wrong comes as its error. Nobody but a kubelet is told who we are, nor has to prove who it is. */
+  /**
+   * A connection that is being made; failures come as its `error` event. Only to a kubelet do we show a client certificate, and only a kubelet's
+   * certificate is verified: pods and services may have any.
+   */
   dial(location: Location): Socket {
     const { connect = systemConnect, connectTimeoutMs = 30_000 } = this.#options;
     const port = portNumber(location);

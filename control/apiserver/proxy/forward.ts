@@ -109,7 +109,7 @@ function send(
     if (stream === undefined) outgoing.end(request.body);
     else
       void pipeline(Readable.from(stream), outgoing).catch((error: unknown) => {
-        // The client broke off, or the backend has answered without reading all of it: each is told in its own place.
+        // The client broke off, or the backend has answered without reading the whole body. The handlers of request and answer report it.
         log.debug({ err: error, path }, 'the body of a proxied request was not passed on to its end');
         outgoing.destroy();
       });

@@ -46,7 +46,7 @@ export function hostPort({ address, port }: Pick<Location, 'address' | 'port'>):
 /** kubeadm's `--kubelet-preferred-address-types`. */
 const addressTypes = ['InternalIP', 'ExternalIP', 'Hostname'];
 
-/** A node's kubelet, as its status tells. @throws ApiError */
+/** The address and port of a node's kubelet, from the Node's status. @throws ApiError 404 without such a node; 500 without an address */
 export async function kubeletOf(registry: Registry, nodeName: string): Promise<{ hostname: string; port: string }> {
   const { status } = (await registry.get(registry.resource('nodes'), { name: nodeName })).object as Node;
   const addresses = status?.addresses ?? [];

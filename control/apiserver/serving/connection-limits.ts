@@ -28,7 +28,7 @@ const crowdedStreams = 200;
 export interface ConnectionTimes {
   readHeaderMs: number;
   idleMs: number;
-  /** Until a request's body is there. */
+  /** Until all of a request's body has been received. */
   requestMs: number;
 }
 

@@ -22,7 +22,7 @@ export interface UpgradingConnection {
   head: Buffer;
 }
 
-/** How a request has come, besides what it says. */
+/** How a request arrived: the connection's facts, which the request itself does not contain. */
 export interface Arrival {
   /** `user`: within the process, where it is known. `credentials`: over the network. */
   sender: { user: UserInfo } | { credentials: Credentials };

@@ -34,7 +34,7 @@ export interface FilterDeps {
   anonymous: Authorization['anonymous'];
   flowControl: FlowControl;
   flowSchemas: FlowSchemas;
-  /** Whether the body goes on to somebody else as it comes. */
+  /** Whether the body is passed on to a kubelet, pod or service while it arrives, so that it is not read into memory here. */
   passesBodyOn(info: RequestInfo): boolean;
 }
 

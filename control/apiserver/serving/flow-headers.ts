@@ -7,7 +7,7 @@ import type { FlowSchemas } from '../flowcontrol/flow-schemas.ts';
 import type { Filter } from './filter-chain.ts';
 import { isLongRunning } from './inflight.ts';
 
-/** Finds out what the request belongs to, as whoever it acts for; before it is authorized, as upstream. */
+/** Finds the FlowSchema and priority level of the request, by the impersonated user if there is one. As upstream, before authorization. */
 export function classification(schemas: FlowSchemas): Filter {
   return async function classification(exchange, next) {
     const { info, user } = exchange;

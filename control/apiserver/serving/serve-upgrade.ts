@@ -22,7 +22,7 @@ export async function upgraded(serving: Serving, request: Http2ServerRequest, so
     const refused = refusal(request);
     if (refused !== undefined) return await writeAnswer(socket, refused);
     const credentials = credentialsOf(request, serving.authorities);
-    // Nobody behind authentication is told the token.
+    // Handlers and proxied servers must not see the token, so it is removed after authentication.
     hideToken(headers);
     hideToken(request.headers);
     const { remoteAddress } = tlsSocketOf(request);

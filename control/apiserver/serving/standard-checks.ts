@@ -16,7 +16,7 @@ export interface ServerState {
   storeProblem(): string | undefined;
 }
 
-/** The checks, in the order in which they are told. */
+/** The health checks, in the order in which `/readyz?verbose` lists them. */
 export function standardChecks(state: ServerState): HealthCheck[] {
   const all = ['livez', 'readyz', 'healthz'] as const;
   const unread = (): string | undefined => (state.isFilled() ? undefined : 'the store has not been read yet');

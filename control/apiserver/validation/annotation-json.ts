@@ -9,7 +9,7 @@ import { isInt64 } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { canonicalTime, TimeError } from '#api/time.ts';
 
-/** The text is not what it should be; the message is Go's. */
+/** Thrown for a text that is no JSON or has a value of another type; the message is that of Go's encoding/json. */
 export class AnnotationError extends Error {
   override name = 'AnnotationError';
 }

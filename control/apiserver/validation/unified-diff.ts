@@ -41,7 +41,10 @@ function align(a: readonly string[], b: readonly string[]): Line[] {
   return lines;
 }
 
-/** The table's cells. Beyond them the lines are told as replaced, all by all: nobody reads on, and time and memory grow with the product. */
+/**
+ * Limit of the table's cells, which cost time and memory (lines before × lines after). Beyond it the diff says that all lines are replaced: a
+ * diff of that size is not read anyway.
+ */
 const maxCells = 1_000_000;
 
 function middle(a: readonly string[], b: readonly string[]): [Line['mark'], string][] {

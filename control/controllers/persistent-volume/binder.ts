@@ -6,6 +6,7 @@
  * A key with a namespace is a claim, one without is a volume. The volume is written first, so that a crash between leaves nothing that a second claim could take.
  * Source: kubernetes.io, Persistent Volumes; kubernetes `pkg/controller/volume/persistentvolume`.
  */
+import { errorText } from '#api/error-text.ts';
 import { keyOf } from '#api/meta.ts';
 import {
   annotation,
@@ -181,7 +182,7 @@ class Binder {
     try {
       await this.#storeClaim(csiDriverOf(name) === undefined ? named : migratedClaim(named), claim);
     } catch (error) {
-      const message = `Error saving claim: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `Error saving claim: ${errorText(error)}`;
       this.#deps.events.event(claim, 'Warning', 'ProvisioningFailed', message);
       throw error;
     }

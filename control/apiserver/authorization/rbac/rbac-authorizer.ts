@@ -45,7 +45,7 @@ function* bindingsFor(
   if (namespace !== '') for (const applied of index.bindingsOf(user, namespace)) yield { applied, scope: namespace };
 }
 
-/** @param index kept up to date by somebody else */
+/** @param index the caller feeds it with all changes of roles and bindings */
 export function rbacAuthorizer(index: RoleIndex): Authorizer {
   return {
     authorize(attributes) {

@@ -97,7 +97,7 @@ export class RoleIndex {
   }
 }
 
-/** A service account is the user of its name. One without a namespace is of the binding's; without either, nobody. */
+/** The user name of a ServiceAccount subject. Without a namespace it is in the RoleBinding's; a ClusterRoleBinding has none: undefined. */
 function subjectKey({ kind, name, namespace }: Subject, bindingNamespace: string): string | undefined {
   if (kind === 'User') return `user ${name}`;
   if (kind === 'Group') return `group ${name}`;

@@ -38,7 +38,7 @@ export interface WebhookDeps {
 
 /** Upstream's: five times in all, 0.5 s after the first, 1.5 times as long after each, and a fifth more by chance. */
 const backoff = { firstMs: 500, factor: 1.5, jitter: 0.2, steps: 5 };
-/** What is larger is not remembered: whoever asks chooses it. */
+/** Questions beyond this size are not cached: the client chooses their size and could fill the memory. */
 const maxControlled = 10_000;
 
 /** An authorizer that asks a server outside of the cluster by SubjectAccessReview, and keeps its answers a while. */

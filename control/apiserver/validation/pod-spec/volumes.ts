@@ -152,7 +152,7 @@ const checks: Partial<Record<SourceName, SourceCheck>> = {
   image: validateImage,
 };
 
-/** With an initiator of its own, name and portal become parts of the name of an interface. */
+/** With `initiatorName`, the kubelet makes an iSCSI interface named after volume and portal: 64 bytes at most. */
 function validatePodIscsi({ name, iscsi }: Volume, path: string): FieldError[] {
   const errors = validateIscsi(iscsi ?? {}, path);
   const { initiatorName, targetPortal = '' } = iscsi ?? {};

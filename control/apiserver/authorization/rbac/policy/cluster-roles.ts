@@ -198,7 +198,7 @@ export const clusterRoleBindings: Readonly<Record<string, readonly string[]>> = 
   'system:kube-dns': ['account kube-system/kube-dns'],
   'system:kube-scheduler': ['user system:kube-scheduler'],
   'system:monitoring': ['group system:monitoring'],
-  // Nobody: nodes have the Node authorizer. The binding is there as upstream leaves it.
+  // No subjects: the Node authorizer serves nodes. Upstream keeps the empty binding, so it is here, too.
   'system:node': [],
   'system:node-proxier': ['user system:kube-proxy'],
   'system:public-info-viewer': ['group system:authenticated', 'group system:unauthenticated'],
