@@ -7,13 +7,12 @@
 export const seams: readonly string[] = [
   'client',
   'control/store',
-  'control/apiserver',
-  'control/controllers',
-  'control/scheduler',
+  'control/apiserver/registry',
+  'control/apiserver/rest',
+  'control/apiserver/validation',
   'agent/runtime',
   'agent/proxy',
-  'agent/kubelet',
-  'agent/credentials',
+  'agent/kubelet/volumes',
 ];
 
 const testFile = /\.(test|suite|contract|testing)\.ts$/;
