@@ -99,6 +99,12 @@ function serverCommand(program: Command): void {
       durationMs,
       30_000,
     )
+    .option(
+      '--load-balancer-pool <cidrs>',
+      'addresses for Services of type LoadBalancer, which the network brings to the nodes',
+      cidr,
+      '',
+    )
     .option('--metric-resolution <duration>', 'how often kubelets are asked what their pods use', durationMs, 15_000)
     .option('--cluster-signing-cert-file <file>', "the CA that signs requests for certificates; by default the cluster's")
     .option('--cluster-signing-key-file <file>', 'its key')

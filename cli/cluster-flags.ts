@@ -20,6 +20,8 @@ export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags {
   nodeMonitorPeriod: number;
   nodeMonitorGracePeriod: number;
   metricResolution: number;
+  /** Networks, separated by commas; '': none. */
+  loadBalancerPool: string;
   concurrentHorizontalPodAutoscalerSyncs: number;
   horizontalPodAutoscalerSyncPeriod: number;
   horizontalPodAutoscalerDownscaleStabilization: number;

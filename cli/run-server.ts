@@ -65,6 +65,7 @@ export async function server(flags: ServerFlags): Promise<void> {
           cpuInitializationPeriodMs: flags.horizontalPodAutoscalerCpuInitializationPeriod,
           initialReadinessDelayMs: flags.horizontalPodAutoscalerInitialReadinessDelay,
         },
+        loadBalancerPool: flags.loadBalancerPool === '' ? [] : flags.loadBalancerPool.split(','),
         metricResolutionMs: flags.metricResolution,
         clusterSigningDurationMs: flags.clusterSigningDuration,
         clusterSigner,

@@ -85,6 +85,8 @@ export interface ServerOptions {
   inflight: InflightLimits;
   /** `--enable-priority-and-fairness`. */
   isFair: boolean;
+  /** `--load-balancer-pool`. */
+  loadBalancerPool: readonly string[];
   /** `--horizontal-pod-autoscaler-…`. */
   horizontal: HorizontalOptions;
   /** `--metric-resolution`: how often kubelets are asked what their pods use. */
@@ -422,6 +424,7 @@ async function runClients(
     issueServiceAccountToken: issueTokenBy(server),
     certificateSigner: await createRequestSigner(options.clusterSigner ?? pki.ca),
     clusterSigningDurationMs: options.clusterSigningDurationMs,
+    loadBalancerPool: options.loadBalancerPool,
     horizontal: { ...options.horizontal, monitor: autoscalers },
   };
   const flowSchemaStatus = flowSchemaStatusController({

@@ -30,6 +30,7 @@ import { garbageCollector } from './garbage-collector.ts';
 import { jobController } from './job/job.ts';
 import { jobOrphanPodController } from './job/orphan-pods.ts';
 import { type LegacyTokenCleanerOptions, legacyTokenCleaner } from './legacy-token-cleaner.ts';
+import { loadBalancerController } from './load-balancer.ts';
 import { localPathController } from './local-path/provisioner.ts';
 import { namespaceController } from './namespace.ts';
 import type { NodeIpamOptions } from './node-ipam.ts';
@@ -73,6 +74,8 @@ export interface ControllerOptions
   certificateSigner?: CertificateSigner | undefined;
   /** `--cluster-signing-duration`. Default: a year. */
   clusterSigningDurationMs?: number | undefined;
+  /** `--load-balancer-pool`: networks whose addresses Services of type LoadBalancer get. Absent or empty: they get none. */
+  loadBalancerPool?: readonly string[] | undefined;
   /** `--horizontal-pod-autoscaler-…`. Default: upstream's. */
   horizontal?: Partial<HorizontalOptions> | undefined;
 }
@@ -97,7 +100,7 @@ export function controllers(
     return { ...deps, client, events: recorderOf(component, client) };
   };
   const { clusterCidr, rootCaPem, issueServiceAccountToken: issueToken } = options;
-  const { certificateSigner, clusterSigningDurationMs = yearMs } = options;
+  const { certificateSigner, clusterSigningDurationMs = yearMs, loadBalancerPool = [] } = options;
   return [
     deploymentController(as('deployment-controller')),
     replicaSetController(as('replicaset-controller')),
@@ -124,6 +127,7 @@ export function controllers(
     clusterRoleAggregationController(as('clusterrole-aggregation-controller')),
     disruptionController(as('controllermanager', 'disruption-controller')),
     staleDisruptionController(as('controllermanager', 'disruption-controller')),
+    ...(loadBalancerPool.length === 0 ? [] : [loadBalancerController(as('service-controller'), loadBalancerPool)]),
     horizontalController(as('horizontal-pod-autoscaler'), { ...defaultHorizontal, ...options.horizontal }),
     csrApprovingController(as('csrapproving', 'certificate-controller')),
     ...(certificateSigner === undefined

@@ -488,7 +488,7 @@ function world(objects: readonly Placed[]) {
   const certificateSigner = { notAfterMs: 1e13, sign: async (_request: unknown, terms: object) => JSON.stringify(terms) };
   const all = controllers(
     { client, catalog, caches, clock, log, events, leftOut: createLeftOutReporter({ events, log }) },
-    { clusterCidr: '10.244.0.0/16', rootCaPem: 'PEM', certificateSigner },
+    { clusterCidr: '10.244.0.0/16', loadBalancerPool: ['192.0.2.0/24'], rootCaPem: 'PEM', certificateSigner },
   );
   return { all, caches, clock, requests };
 }

@@ -21,7 +21,9 @@ export const serviceKind = ({ services }: Pick<StrategyDeps, 'services'>) =>
     prepare: prepareService,
     validate: validateService,
     warnings: serviceWarnings,
-    allocate: (object, old, dryRun) => services.allocate(object, old, dryRun),
+    // A write of the status has the stored spec itself, and nothing to allocate.
+    allocate: async (object, old, dryRun) =>
+      old !== undefined && old.spec === object.spec ? async () => undefined : await services.allocate(object, old, dryRun),
     committed: (object, old, revision) => services.committed(object, old, revision),
     release: (object, revision) => services.release(object, revision),
     repair: (stored) => services.repair(stored),

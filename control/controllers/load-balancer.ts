@@ -1,0 +1,152 @@
+/**
+ * Service controller for clusters without a cloud: gives Services of type LoadBalancer addresses of a configured pool.
+ *
+ * The address is one that the network brings to the nodes; every node's proxy accepts it. Services with a `loadBalancerClass` are somebody else's.
+ *
+ * Owns: -.  Watches: Service.  Writes: Service/status (with the finalizer).
+ * Source: cloud-provider `controllers/service/controller.go` (order, events, finalizer); KEP-1860 (ipMode).
+ */
+import { errorText } from '#api/error-text.ts';
+import { addressBits, type Cidr, containsIp, type IpFamily, ipAddress, mustParseCidr, parseIp } from '#api/ip.ts';
+import { keyOf, sameJson } from '#api/meta.ts';
+import { isNotFound } from '#api/status.ts';
+import type { Service } from '#api/types.generated.ts';
+import type { Controller, ControllerDeps } from '#client/controller.ts';
+import { done, requeueAfter } from '#client/controller.ts';
+
+const finalizer = 'service.kubernetes.io/load-balancer-cleanup';
+/** Until a Service that found no address looks again, if none comes back before. */
+const retryMs = 30_000;
+/** So many addresses are tried: a larger network is never full. */
+const maxTried = 65_536;
+
+/** Makes the controller. @param pool networks: `10.200.0.128/28` */
+export function loadBalancerController({ client, caches, events }: ControllerDeps, pool: readonly string[]): Controller {
+  const networks = pool.map(mustParseCidr);
+  /** What has been given out and may not be in the cache yet, by key. */
+  const given = new Map<string, readonly string[]>();
+  /** Keys that wait for an address. */
+  const waiting = new Set<string>();
+
+  const patch = async (service: Service, body: object): Promise<void> => {
+    const { namespace, name } = service.metadata;
+    await client
+      .resource('services')
+      .patch({ namespace, name }, { type: 'merge', body: body as never }, { subresource: 'status' });
+  };
+
+  /** Takes the address away, and lets the Service go. */
+  const cleanUp = async (service: Service, key: string): Promise<void> => {
+    if (service.metadata.finalizers?.includes(finalizer) !== true) return;
+    events.event(service, 'Normal', 'DeletingLoadBalancer', 'Deleting load balancer');
+    const finalizers = service.metadata.finalizers.filter((one) => one !== finalizer);
+    const { resourceVersion } = service.metadata;
+    try {
+      await patch(service, { metadata: { finalizers, resourceVersion }, status: { loadBalancer: { ingress: null } } });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    given.delete(key);
+    events.event(service, 'Normal', 'DeletedLoadBalancer', 'Deleted load balancer');
+  };
+
+  return {
+    name: 'service-lb',
+    // One at a time: two would give out the same address.
+    concurrency: 1,
+    watches: [
+      {
+        resource: 'services',
+        // What one gives back, another may wait for.
+        keys: (service, previous) =>
+          isBalanced(service) && previous !== undefined && sameJson(service.status, previous.status)
+            ? [keyOf(service)]
+            : [keyOf(service), ...waiting],
+      },
+    ],
+
+    async reconcile(key) {
+      waiting.delete(key);
+      const service = caches.cache('services').get(key);
+      if (service === undefined) {
+        given.delete(key);
+        return done;
+      }
+      if (service.metadata.deletionTimestamp !== undefined || !isBalanced(service)) {
+        await cleanUp(service, key);
+        return done;
+      }
+      const taken = takenBesides(key, caches.cache('services').list(), given);
+      let addresses: string[];
+      try {
+        addresses = addressesFor(service, networks, taken);
+      } catch (error) {
+        const text = `Error syncing load balancer: failed to ensure load balancer: ${errorText(error)}`;
+        events.event(service, 'Warning', 'SyncLoadBalancerFailed', text);
+        waiting.add(key);
+        return requeueAfter(retryMs);
+      }
+      given.set(key, addresses);
+      const ingress = addresses.map((ip) => ({ ip, ipMode: 'VIP' }));
+      const has = service.metadata.finalizers?.includes(finalizer) === true;
+      if (has && sameJson(service.status?.loadBalancer?.ingress ?? [], ingress)) return done;
+      events.event(service, 'Normal', 'EnsuringLoadBalancer', 'Ensuring load balancer');
+      const { resourceVersion, finalizers = [] } = service.metadata;
+      const metadata = has ? { resourceVersion } : { resourceVersion, finalizers: [...finalizers, finalizer] };
+      await patch(service, { metadata, status: { loadBalancer: { ingress } } });
+      events.event(service, 'Normal', 'EnsuredLoadBalancer', 'Ensured load balancer');
+      return done;
+    },
+  };
+}
+
+/** Whether it gets an address here. */
+const isBalanced = ({ spec }: Service): boolean => spec.type === 'LoadBalancer' && spec.loadBalancerClass === undefined;
+
+/** The addresses of all other Services. */
+function takenBesides(key: string, services: readonly Service[], given: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const taken = new Set<string>();
+  for (const service of services) {
+    if (keyOf(service) === key || !isBalanced(service)) continue;
+    for (const { ip } of service.status?.loadBalancer?.ingress ?? []) if (ip !== undefined) taken.add(ip);
+  }
+  for (const [other, addresses] of given) if (other !== key) for (const ip of addresses) taken.add(ip);
+  return taken;
+}
+
+/**
+ * One address for each family of the Service that the pool has: those that it has already, the one that it asks for, or the first that is free.
+ * Pure. @throws Error when there is none
+ */
+export function addressesFor({ spec, status }: Service, networks: readonly Cidr[], taken: ReadonlySet<string>): string[] {
+  const families = (spec.ipFamilies ?? ['IPv4']).filter((family) => networks.some((one) => one.family === family)) as IpFamily[];
+  if (families.length === 0) throw new Error(`the pool has no addresses of ${(spec.ipFamilies ?? ['IPv4']).join(' and ')}`);
+  const had = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []);
+  return families.map((family) => {
+    const own = networks.filter((one) => one.family === family);
+    const fits = (text: string): boolean => {
+      const ip = parseIp(text);
+      return ip !== undefined && own.some((network) => containsIp(network, ip)) && !taken.has(ip.text);
+    };
+    const wanted = parseIp(spec.loadBalancerIP);
+    if (wanted !== undefined && wanted.family === family) {
+      if (fits(wanted.text)) return wanted.text;
+      throw new Error(`the requested address ${wanted.text} is ${taken.has(wanted.text) ? 'in use' : 'not in the pool'}`);
+    }
+    const kept = had.find(fits) ?? firstFree(own, taken);
+    if (kept === undefined) throw new Error(`no address of ${family} is free in the pool`);
+    return kept;
+  });
+}
+
+function firstFree(networks: readonly Cidr[], taken: ReadonlySet<string>): string | undefined {
+  let tried = 0;
+  for (const { family, first, prefixLength } of networks) {
+    const size = 1n << BigInt(addressBits[family] - prefixLength);
+    for (let offset = 0n; offset < size && tried < maxTried; offset++, tried++) {
+      const { text } = ipAddress(family, first + offset);
+      if (!taken.has(text)) return text;
+    }
+  }
+  return undefined;
+}
