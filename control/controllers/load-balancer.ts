@@ -13,6 +13,7 @@ import { isNotFound } from '#api/status.ts';
 import type { Service } from '#api/types.generated.ts';
 import type { Controller, ControllerDeps } from '#client/controller.ts';
 import { done, requeueAfter } from '#client/controller.ts';
+import { type LeftOut, type LeftOutReporter, leftOut as leftOutObject } from '#client/left-out.ts';
 
 const finalizer = 'service.kubernetes.io/load-balancer-cleanup';
 /** Until a Service that found no address looks again, if none comes back before. */
@@ -21,7 +22,7 @@ const retryMs = 30_000;
 const maxTried = 65_536;
 
 /** Makes the controller. @param pool networks: `10.200.0.128/28` */
-export function loadBalancerController({ client, caches, events }: ControllerDeps, pool: readonly string[]): Controller {
+export function loadBalancerController({ client, caches, events, leftOut }: ControllerDeps, pool: readonly string[]): Controller {
   const networks = pool.map(mustParseCidr);
   /** What has been given out and may not be in the cache yet, by key. */
   const given = new Map<string, readonly string[]>();
@@ -76,7 +77,7 @@ export function loadBalancerController({ client, caches, events }: ControllerDep
         await cleanUp(service, key);
         return done;
       }
-      const taken = takenBesides(key, caches.cache('services').list(), given);
+      const taken = takenBesides(key, caches.cache('services').list(), given, leftOut);
       let addresses: string[];
       try {
         addresses = addressesFor(service, networks, taken);
@@ -103,13 +104,27 @@ export function loadBalancerController({ client, caches, events }: ControllerDep
 /** Whether it gets an address here. */
 const isBalanced = ({ spec }: Service): boolean => spec.type === 'LoadBalancer' && spec.loadBalancerClass === undefined;
 
+/** @throws TypeError when the object is no Service */
+const addressesOf = (service: Service): string[] =>
+  isBalanced(service) ? (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []) : [];
+
 /** The addresses of all other Services. */
-function takenBesides(key: string, services: readonly Service[], given: ReadonlyMap<string, readonly string[]>): Set<string> {
+function takenBesides(
+  key: string,
+  services: readonly Service[],
+  given: ReadonlyMap<string, readonly string[]>,
+  leftOut: LeftOutReporter,
+): Set<string> {
   const taken = new Set<string>();
+  const bad: LeftOut[] = [];
   for (const service of services) {
-    if (keyOf(service) === key || !isBalanced(service)) continue;
-    for (const { ip } of service.status?.loadBalancer?.ingress ?? []) if (ip !== undefined) taken.add(ip);
+    try {
+      if (keyOf(service) !== key) for (const ip of addressesOf(service)) taken.add(ip);
+    } catch (error) {
+      bad.push(leftOutObject('Service', service, errorText(error)));
+    }
   }
+  leftOut.report('service-lb', bad);
   for (const [other, addresses] of given) if (other !== key) for (const ip of addresses) taken.add(ip);
   return taken;
 }

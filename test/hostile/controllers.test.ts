@@ -135,6 +135,10 @@ const goodObjects: readonly Placed[] = [
       ports: [{ name: 'http', port: 80, targetPort: 'http' }],
     },
   }),
+  good('services', 'balanced', {
+    spec: { type: 'LoadBalancer', clusterIP: '10.96.0.3', ipFamilies: ['IPv4'], ports: [{ port: 80 }] },
+    status: { loadBalancer: {} },
+  }),
   good('servicecidrs.networking.k8s.io', 'new', { spec: { cidrs: ['192.0.2.0/24'] } }),
   good(
     'servicecidrs.networking.k8s.io',
