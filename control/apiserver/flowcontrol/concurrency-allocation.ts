@@ -4,6 +4,7 @@
  * Source: KEP-1040; apiserver `pkg/util/flowcontrol/conc_alloc.go`.
  */
 
+/** One priority level in the division of seats: its bounds and its wish, in seats. */
 export interface AllocationItem {
   lower: number;
   upper: number;

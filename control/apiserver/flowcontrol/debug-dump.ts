@@ -10,6 +10,7 @@ import type { RequestInfo } from '../rest/request-info.ts';
 import type { PriorityLevels } from './priority-levels.ts';
 import type { RequestFacts } from './queue-set.ts';
 
+/** Where the dumps of priority levels, queues and requests are served, as upstream. */
 export const dumpPath = '/debug/api_priority_and_fairness/';
 
 /** Undefined: there is no such page. @param nowMs the wall clock @param monotonicMs what request times are counted in */

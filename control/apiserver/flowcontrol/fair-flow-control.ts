@@ -5,6 +5,7 @@ import { type Entered, type FlowControl, leaveNothing, type RequestKind, request
 import type { Flow } from './flow-schemas.ts';
 import type { Entry, PriorityLevels } from './priority-levels.ts';
 
+/** Flow control by priority levels and fair queues (API priority and fairness). Source: KEP-1040. */
 export class FairFlowControl implements FlowControl {
   readonly levels: PriorityLevels;
   readonly #current = { readOnly: 0, mutating: 0 };

@@ -64,6 +64,7 @@ interface Sample {
   metricName?: string;
 }
 
+/** The metrics `apiserver_flowcontrol_*`, under upstream's names. */
 export class FlowMetrics {
   readonly all: readonly Metric[];
   /** By level, then by FlowSchema. Both are objects that somebody may write: what is deleted is forgotten. */

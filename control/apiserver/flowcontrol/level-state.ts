@@ -9,6 +9,7 @@ interface Limits {
   upper: number;
 }
 
+/** The seats and queues of one priority level. */
 export interface LevelState {
   name: string;
   config: PriorityLevelConfiguration;

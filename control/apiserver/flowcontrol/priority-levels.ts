@@ -16,6 +16,7 @@ import type { LevelState } from './level-state.ts';
 import { QueueSet, type QueueSetConfig, type Refusal, type Ticket } from './queue-set.ts';
 import { estimateWork, type StoredFacts } from './work-estimate.ts';
 
+/** What {@link PriorityLevels} needs. */
 export interface PriorityLevelsDeps {
   clock: Clock;
   schemas: Pick<FlowSchemas, 'levels' | 'flows'>;
@@ -33,6 +34,7 @@ const adjustmentMs = 10_000;
 const defaultWaitMs = 15_000;
 const longestWaitMs = 60_000;
 
+/** All priority levels with their seats, kept up to date from the stored objects. */
 export class PriorityLevels {
   readonly metrics: FlowMetrics;
   readonly #deps: PriorityLevelsDeps;

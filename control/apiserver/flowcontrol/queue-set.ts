@@ -20,6 +20,7 @@ export interface Work {
   additionalMs: number;
 }
 
+/** The queues of one level: their number, length and hand size. */
 export interface QueueSetConfig {
   /** How many queues there are; 0: nobody waits, who finds no seat is refused; -1: no limit at all. */
   queues: number;
@@ -49,6 +50,7 @@ export interface QueueSetObserver {
   noAccommodation(schema: string): void;
 }
 
+/** What the queues know of a request. */
 export interface RequestFacts {
   schema: string;
   distinguisher: string;
@@ -72,6 +74,7 @@ interface Waiting {
   decide(result: Ticket | Refusal): void;
 }
 
+/** A request that has its seats. */
 export interface Executing {
   facts: RequestFacts;
   arrivalMs: number;
@@ -97,6 +100,7 @@ class Queue {
   }
 }
 
+/** The fair queues of one level. Source: apiserver `pkg/util/flowcontrol/fairqueuing/queueset`. */
 export class QueueSet {
   readonly demand: SeatDemand;
   readonly counts = { dispatched: 0, rejected: 0, timedOut: 0, cancelled: 0 };

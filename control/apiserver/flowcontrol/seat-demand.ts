@@ -6,6 +6,7 @@
 /** Its half-life is five minutes, at one look every ten seconds. */
 const smoothing = 0.977;
 
+/** How many seats a level has asked for over time. Source: apiserver `pkg/util/flowcontrol` (borrowing between levels). */
 export class SeatDemand {
   average = 0;
   deviation = 0;

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 /** Flows whose hands are remembered: hashing costs more than all else that a request costs here. */
 const maxRemembered = 4096;
 
+/** Deals each flow a hand of queues. Source: apiserver `pkg/util/shufflesharding`. */
 export class Dealer {
   readonly #deckSize: number;
   readonly #handSize: number;

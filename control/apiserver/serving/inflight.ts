@@ -29,8 +29,10 @@ const readOnlyVerbs = new Set(['get', 'list', 'watch']);
 const longRunningVerbs = new Set(['watch', 'proxy']);
 const longRunningSubresources = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
 const probes = /^\/(?:healthz|livez|readyz)(?:\/|$)/;
+/** The release of a request that has taken no place. */
 export const leaveNothing = (): void => undefined;
 
+/** Which of the two limits the request counts against. */
 export const requestKind = ({ verb }: RequestInfo): RequestKind => (readOnlyVerbs.has(verb) ? 'readOnly' : 'mutating');
 
 /**

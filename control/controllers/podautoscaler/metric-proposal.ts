@@ -30,6 +30,7 @@ export interface Target {
   tolerances: Tolerances;
 }
 
+/** The number of replicas that one metric asks for. */
 export interface MetricProposal {
   replicas: number;
   /** For events and conditions: `cpu resource utilization (percentage of request)`. */

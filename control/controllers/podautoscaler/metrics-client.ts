@@ -12,6 +12,10 @@ import type { Client } from '#client/client.ts';
 import { milliValue } from './milli-values.ts';
 import type { PodMetric, PodMetrics } from './replica-calculator.ts';
 
+/**
+ * Reads metrics through the APIs metrics.k8s.io, custom.metrics.k8s.io and external.metrics.k8s.io. @throws (its methods) Error
+ * when they are not served
+ */
 export interface MetricsClient {
   /** @param container of each pod; '': all of them @throws Error in upstream's words */
   resource(resource: string, namespace: string, selector: string, container: string): Promise<PodMetrics>;

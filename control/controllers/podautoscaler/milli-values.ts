@@ -3,7 +3,10 @@
 import type { Quantity } from '#api/json.ts';
 import { formatQuantity, parseQuantity, type QuantityFormat } from '#api/quantity.ts';
 
+/** The largest number of Go's int64. */
 export const maxInt64 = 2n ** 63n - 1n;
+
+/** The largest number of Go's int32. */
 export const maxInt32 = 2 ** 31 - 1;
 
 /** Rounded up; limited to int64. @throws QuantityError */
@@ -17,6 +20,7 @@ export function milliValue(quantity: Quantity): bigint {
 
 const limited = (value: bigint): bigint => (value > maxInt64 ? maxInt64 : value < -maxInt64 ? -maxInt64 : value);
 
+/** A number of thousandths as a quantity. */
 export const milliQuantity = (value: bigint, format: QuantityFormat = 'DecimalSI'): string =>
   formatQuantity({ unscaled: value, scale: -3, format });
 

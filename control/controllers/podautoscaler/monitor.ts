@@ -1,13 +1,17 @@
 /** What the autoscaler measures of itself, under upstream's names. Source: kubernetes `pkg/controller/podautoscaler/monitor`. */
 import { Counter, Gauge, Histogram, type Metric } from 'prom-client';
 
+/** The label `action` of the controller's metrics. */
 export type Action = 'scale_up' | 'scale_down' | 'none';
+
+/** The label `error` of the controller's metrics. */
 export type Failure = 'spec' | 'internal' | 'none';
 
 const prefix = 'horizontal_pod_autoscaler_controller_';
 /** Powers of two from a millisecond on. */
 const buckets = Array.from({ length: 16 }, (_, index) => 0.001 * 2 ** index);
 
+/** Metrics of the autoscaler controller, under upstream's names. */
 export class AutoscalerMonitor {
   readonly metrics: readonly Metric[];
   readonly #reconciliations = new Counter({

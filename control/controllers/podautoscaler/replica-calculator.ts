@@ -29,6 +29,7 @@ export interface Tolerances {
   up: number;
 }
 
+/** Whether the ratio of use to target is so near to 1 that nothing is to change. */
 export const isWithin = ({ down, up }: Tolerances, ratio: number): boolean => 1 - down <= ratio && ratio <= 1 + up;
 
 /** Which pods a metric is for, and how they count. */
@@ -41,6 +42,7 @@ export interface PodFacts {
   initialReadinessDelayMs: number;
 }
 
+/** A number of replicas with the use that it follows from. */
 export interface Proposal {
   replicas: number;
   /** What a pod uses now, on average, in thousandths. */

@@ -14,6 +14,7 @@ export interface History {
   downs: { change: number; atMs: number }[];
 }
 
+/** A number of replicas that was wished for at one time. */
 export interface Wish {
   current: number;
   /** What the metrics ask for. */
