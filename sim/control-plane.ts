@@ -7,6 +7,7 @@ import { deepFreeze } from '#api/deep-freeze.ts';
 import type { KubeObject } from '#api/meta.ts';
 import { createResourceCatalog } from '#api/resource-catalog.ts';
 import type { Client, ResourceClient } from '#client/client.ts';
+import { sleep } from '#client/clock.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import { createInformers } from '#client/informers.ts';
 import { createLeftOutReporter } from '#client/left-out.ts';
@@ -88,7 +89,7 @@ export class ControlPlane {
   #serve(process: Process): void {
     const { random } = this.#deps;
     const { clock } = process;
-    const store = storeOf(this.#deps.store, process);
+    const store = storeOf(this.#deps.store, process, random.fork(`store ${clock.monotonic()}`));
     const chance = random.fork(`apiserver ${clock.monotonic()}`).next;
     const services = createServiceAllocator({ store, clock, log: silentLog, random: chance }, { serviceCidr: '10.96.0.0/16' });
     const authorization = createAuthorization(['Node', 'RBAC']);
@@ -161,15 +162,27 @@ export class ControlPlane {
   }
 }
 
-/** The store as a process sees it: once the process is gone, nothing of it is written any more and nothing answered. */
-function storeOf(store: Store, process: Process): Store {
+/** The longest that the store's disk takes for a write. */
+const maxWriteMs = 2;
+
+/**
+ * The store as a process sees it. A write takes its time, in which other requests come between; once the process is gone, nothing of it is
+ * written any more and nothing answered.
+ */
+function storeOf(store: Store, process: Process, random: Random): Store {
   return new Proxy(store, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function') return value;
+      const call = (args: unknown[]): unknown => (process.isAlive ? Reflect.apply(value, target, args) : never);
+      const answered = async (args: unknown[], delayMs: number): Promise<unknown> => {
+        if (delayMs > 0) await sleep(process.clock, delayMs);
+        const answer: unknown = await call(args);
+        return process.isAlive ? answer : never;
+      };
+      if (name === 'put' || name === 'delete') return (...args: unknown[]) => answered(args, random.between(0, maxWriteMs));
       return (...args: unknown[]): unknown => {
-        if (!process.isAlive) return new Promise(() => undefined);
-        const result: unknown = Reflect.apply(value, target, args);
+        const result = call(args);
         return result instanceof Promise ? result.then((answer: unknown) => (process.isAlive ? answer : never)) : result;
       };
     },

@@ -19,12 +19,16 @@ export type Fault = { atMs: number; forMs: number } & (
       of: Partial<Pick<Weather, 'loseRequest' | 'loseAnswer' | 'deliverTwice' | 'repeatChange' | 'breakWatch' | 'latencyMs'>>;
     }
   | { kind: 'partition'; endpoint: string }
+  | { kind: 'deaf'; part: 'controllers' | 'scheduler' }
   | { kind: 'node-death'; node: string }
   | { kind: 'clock-jump'; byMs: number }
   | { kind: 'new-node'; node: string }
 );
 
 const resources = [
+  'pods',
+  'pods',
+  'pods',
   'pods',
   'pods',
   'pods',
@@ -36,11 +40,14 @@ const resources = [
   '*',
   'poddisruptionbudgets',
   'resourcequotas',
+  'configmaps',
+  'cronjobs',
+  'replicasets',
 ];
 
 /** @param nodes the names of the nodes that there are */
 export function planFaults(random: Random, nodes: readonly string[]): Fault[] {
-  const count = random.pick([0, 1, 2, 2, 3, 3, 4, 5]);
+  const count = random.pick([0, 2, 3, 4, 4, 5, 6, 8]);
   return Array.from({ length: count }, () => planFault(random, nodes)).sort((a, b) => a.atMs - b.atMs);
 }
 
@@ -48,7 +55,7 @@ function planFault(random: Random, nodes: readonly string[]): Fault {
   const atMs = random.between(chaosStartMs, chaosEndMs - 30_000);
   const forMs = random.between(2_000, 30_000);
   const time = { atMs, forMs };
-  const kind = random.between(1, 14);
+  const kind = random.between(1, 16);
   if (kind <= 4) {
     const part = random.pick<Part>(['controllers', 'controllers', 'controllers', 'scheduler', 'apiserver']);
     return {
@@ -62,7 +69,7 @@ function planFault(random: Random, nodes: readonly string[]): Fault {
   }
   if (kind <= 7) {
     const part = random.chance(0.8) ? 'controllers' : 'scheduler';
-    return { kind: 'stale', part, resource: random.pick(resources), lagMs: random.pick([300, 2_000, 10_000]), ...time };
+    return { kind: 'stale', part, resource: random.pick(resources), lagMs: random.pick([300, 3_000, 10_000]), ...time };
   }
   if (kind === 8) return { kind: 'weather', of: { loseAnswer: random.pick([0.05, 0.2]), loseRequest: 0.05 }, ...time };
   if (kind === 9) return { kind: 'weather', of: { deliverTwice: 0.2, repeatChange: 0.3 }, ...time };
@@ -77,6 +84,8 @@ function planFault(random: Random, nodes: readonly string[]): Fault {
     return random.chance(0.7)
       ? { kind: 'node-death', node: random.pick(nodes), atMs, forMs: random.pick([3_000, 20_000, chaosEndMs + 60_000 - atMs]) }
       : { kind: 'new-node', node: 'n4', atMs, forMs: 0 };
+  if (kind >= 15)
+    return { kind: 'deaf', part: random.pick(['controllers', 'scheduler']), atMs, forMs: random.between(2_000, 15_000) };
   return { kind: 'clock-jump', byMs: random.pick([-3_600_000, -20_000, 20_000, 200_000, 3_600_000]), atMs, forMs: 0 };
 }
 

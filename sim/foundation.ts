@@ -44,7 +44,7 @@ export async function layFoundation(host: Host): Promise<MemorySnapshot> {
   });
   plane = new ControlPlane({ time, random, store, network, trace });
   plane.start('apiserver');
-  await host.settle();
+  await pass(host, () => plane?.server !== undefined, settleSeconds);
   const { server } = plane;
   if (server === undefined) throw new Error('the API server of the foundation has not started');
   const client = createClient(inProcessTransport(server, componentUser('apiserver')), { userAgent: 'apiserver', clock: time });

@@ -58,7 +58,7 @@ interface Running {
 }
 
 const heartbeatMs = 10_000;
-const retryMs = 500;
+const retryMs = 1_500;
 /** After a silence of this length the node's condition is looked at again. */
 const registerAgainMs = 15_000;
 

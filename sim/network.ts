@@ -24,6 +24,8 @@ export interface Weather {
   latencyMs: number;
   /** Endpoints that reach nobody. */
   cut: Set<string>;
+  /** Endpoints whose requests arrive, while answers are lost (each second one) and changes come only when this is over: a partition one way. */
+  deaf: Set<string>;
   /** How long changes of a resource (`pods`, or `*`) take to an endpoint: `controllers pods` → milliseconds. */
   lagMs: Map<string, number>;
   /** Probabilities of one request. */
@@ -39,6 +41,7 @@ export interface Weather {
 export const calm = (): Weather => ({
   latencyMs: 3,
   cut: new Set(),
+  deaf: new Set(),
   lagMs: new Map(),
   loseRequest: 0,
   loseAnswer: 0,
@@ -77,6 +80,12 @@ export interface NetworkDeps {
   observer: NetworkObserver;
 }
 
+/** How often somebody deaf is looked at again. */
+const deafMs = 500;
+const after = (time: VirtualTime, ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    time.after(ms, resolve);
+  });
 const never = new Promise<never>(() => undefined);
 const isWrite = (method: string): boolean => method !== 'GET' && method !== 'HEAD';
 
@@ -133,7 +142,8 @@ export class Network {
       this.#deps.trace.note(`${endpoint.name}: ${request.method} was delivered twice: ${response.status}, ${again.status}`);
       if (random.chance(0.5)) response = again;
     }
-    if (random.chance(this.weather.loseAnswer)) throw new Error('socket hang up (the answer was lost)');
+    const loses = this.weather.deaf.has(endpoint.name) ? 0.5 : this.weather.loseAnswer;
+    if (random.chance(loses)) throw new Error('socket hang up (the answer was lost)');
     await this.#delay();
     this.#refuse(endpoint);
     return response;
@@ -167,7 +177,8 @@ export class Network {
         if (next.done === true) return;
         const lagMs = this.weather.lagMs.get(`${endpoint.name} ${resource}`) ?? this.weather.lagMs.get(`${endpoint.name} *`) ?? 0;
         const delayMs = lagMs > 0 ? random.between(lagMs >> 1, lagMs) : this.#latency();
-        if (delayMs > 0) await Promise.race([new Promise<void>((resolve) => time.after(delayMs, resolve)), broken.promise]);
+        while (this.weather.deaf.has(endpoint.name)) await Promise.race([after(time, deafMs), broken.promise]);
+        if (delayMs > 0) await Promise.race([after(time, delayMs), broken.promise]);
         if (!endpoint.isAlive) await never;
         if (signal?.aborted === true) return;
         this.#refuse(endpoint);
@@ -203,7 +214,7 @@ export class Network {
 
   async #delay(): Promise<void> {
     const delayMs = this.#latency();
-    if (delayMs > 0) await new Promise<void>((resolve) => this.#deps.time.after(delayMs, resolve));
+    if (delayMs > 0) await after(this.#deps.time, delayMs);
   }
 }
 

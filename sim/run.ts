@@ -32,7 +32,7 @@ const { values } = parseArgs({
 const threads = number('threads');
 if (values.seed !== undefined) process.exitCode = await follow(values.seed);
 else if (values.defects)
-  process.exitCode = await reportDefects({ threads, seeds: number('seeds'), only: values.defect, tell: console.log });
+  process.exitCode = await reportDefects({ threads, seeds: number('seeds'), only: values.defect?.split(','), tell: console.log });
 else process.exitCode = await runMany(values.hours === undefined ? undefined : number('hours'));
 
 function number(name: 'threads' | 'seeds' | 'from' | 'hours'): number {

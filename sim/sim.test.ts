@@ -1,5 +1,5 @@
 /**
- * The simulation itself: seeds decide everything, a thousand of them violate nothing, and what is violated is seen. `npm run sim` does more.
+ * The simulation itself: seeds decide everything, and many of them violate nothing. `npm run sim` does more.
  */
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
@@ -7,8 +7,8 @@ import { after, before, describe, it } from 'node:test';
 import { runSeeds, SimulationThread, seedsFrom } from './pool.ts';
 
 const threads = Math.min(4, availableParallelism());
-/** So many seeds every run of the tests looks at: with two processors some two minutes. */
-const seeds = 1000;
+/** So many seeds every run of the tests looks at. `TINKER_SIM_SEEDS=1000`: more of them. */
+const seeds = Number(process.env['TINKER_SIM_SEEDS'] ?? 60);
 
 describe('a simulated world', () => {
   let one: SimulationThread;
@@ -39,8 +39,8 @@ describe('a simulated world', () => {
   });
 });
 
-describe('a thousand worlds', () => {
-  it('violate no invariant', { timeout: 900_000 }, async () => {
+describe('many worlds', () => {
+  it('violate no invariant', { timeout: 3_600_000 }, async () => {
     const violations: string[] = [];
     let run = 0;
     await runSeeds(seedsFrom(1, seeds), {

@@ -20,7 +20,7 @@ import { Model } from './model.ts';
 import { calm, type Exchange, Network } from './network.ts';
 import { startProcess } from './process.ts';
 import { createRandom, type Random } from './random.ts';
-import { chooseScenarios } from './scenarios/index.ts';
+import { createScenario, scenariosOf } from './scenarios/index.ts';
 import { User } from './scenarios/user.ts';
 import { HashedTrace } from './trace.ts';
 
@@ -85,7 +85,6 @@ class World {
   readonly #crashes = new Set<{ fault: Extract<Fault, { kind: 'crash' }>; left: number }>();
   /** Until when changes of a resource may come late: `pods`, `scheduler`. */
   readonly #behindUntilMs = new Map<string, number>();
-  #disruptedMs = 0;
   #violation: Outcome['violation'];
   #steps = 0;
   #requests = 0;
@@ -142,7 +141,6 @@ class World {
       excuses: (uid) => this.#excuses.of(uid),
       history: <T>() => new History<T>(() => time.monotonic()),
       wasBehind: (resource) => this.#wasBehind(resource),
-      lastDisruptionMs: () => this.#disruptedMs,
       violated: (invariant, what) => this.#violated(invariant, what),
     };
     this.#invariants = invariants.map((of) => of(witness));
@@ -182,18 +180,18 @@ class World {
       await work();
       acting -= 1;
     };
-    chooseScenarios(random).forEach((scenarioOf, index) => {
+    scenariosOf(this.#seed).forEach((name, index) => {
       const user = new User(`w${index + 1}`, { client, clock: time, random, trace: this.#trace, model: this.#model });
-      const scenario = scenarioOf(user);
-      this.#scenarios.push(scenario.name);
-      this.#trace.note(`scenario ${scenario.name} in ${user.namespace}`);
+      const scenario = createScenario(name, user);
+      this.#scenarios.push(name);
+      this.#trace.note(`scenario ${name} in ${user.namespace}`);
       void act(async () => {
         await user.create('namespaces', { metadata: { name: user.namespace } });
         // Its default service account comes with it.
         await user.sleep(500);
         await scenario.setUp(user);
       });
-      const count = random.between(1, 5);
+      const count = random.between(2, 5);
       for (let acts = 0; acts < count; acts++) {
         const one = random.pick(scenario.acts);
         time.after(random.between(chaosStartMs, chaosEndMs - 10_000) - this.#nowMs, () => void act(() => one(user)));
@@ -241,19 +239,24 @@ class World {
       }
       case 'weather':
         Object.assign(weather, fault.of);
+        this.#fallBehind(fault.forMs);
         if (fault.of.loseAnswer !== undefined) this.#network.lossy = true;
-        later(() => Object.assign(weather, { ...calm(), cut: weather.cut, lagMs: weather.lagMs }));
+        later(() => Object.assign(weather, { ...calm(), cut: weather.cut, deaf: weather.deaf, lagMs: weather.lagMs }));
         break;
       case 'partition':
         weather.cut.add(fault.endpoint);
         this.#network.breakConnections('read ETIMEDOUT (partition)', fault.endpoint);
         this.#behindUntilMs.set(fault.endpoint === 'scheduler' ? 'scheduler' : '*', this.#nowMs + fault.forMs + memoryMs);
-        this.#disrupt(fault.forMs);
         later(() => weather.cut.delete(fault.endpoint));
+        break;
+      case 'deaf':
+        weather.deaf.add(fault.part);
+        this.#network.lossy = true;
+        this.#behindUntilMs.set(fault.part === 'scheduler' ? 'scheduler' : '*', this.#nowMs + fault.forMs + memoryMs);
+        later(() => weather.deaf.delete(fault.part));
         break;
       case 'node-death':
         this.#kubelets.get(fault.node)?.die();
-        this.#disrupt(fault.forMs);
         later(() => this.#kubelets.get(fault.node)?.start());
         break;
       case 'new-node':
@@ -261,15 +264,13 @@ class World {
         break;
       case 'clock-jump':
         this.#host.time.setBy(fault.byMs);
-        // Heartbeats look old, or come from the future.
-        this.#disrupt(60_000);
         break;
     }
   }
 
-  /** Pods become unready by themselves until some time after this. */
-  #disrupt(forMs: number): void {
-    this.#disruptedMs = Math.max(this.#disruptedMs, this.#nowMs + forMs);
+  /** Everybody's caches may be old, until some time after this. */
+  #fallBehind(forMs: number): void {
+    for (const who of ['*', 'scheduler']) this.#behindUntilMs.set(who, this.#nowMs + forMs + memoryMs);
   }
 
   #wasBehind(resource: string): boolean {
@@ -297,6 +298,8 @@ class World {
       if (crash.left > 0) continue;
       this.#crashes.delete(crash);
       this.#plane.crash(crash.fault.part);
+      // With the API server all watches end, and each begins again after a back-off of its own.
+      if (part === 'apiserver') this.#fallBehind(crash.fault.forMs);
       this.#host.time.after(crash.fault.forMs, () => this.#plane.start(crash.fault.part));
       return true;
     }

@@ -91,9 +91,11 @@ class DaemonSetController implements Controller {
     if (set.metadata.deletionTimestamp !== undefined) return done;
     if (!(await this.#revisions.met(key, clock.monotonic()))) return requeueAfter(recheckAfterMs);
     const { hash, old } = await this.#history(set);
+    // Asked before the cache is read: what shows up while pods are claimed is not in what was read.
+    const isCurrent = await expectations.met(key, clock.monotonic());
     const pods = await this.#claim(set, 'pods');
     const state = { set, nodes: caches.cache('nodes').list(), pods, hash, nowMs: clock.now() };
-    if (!(await expectations.met(key, clock.monotonic()))) {
+    if (!isCurrent) {
       // The generation is not observed: nothing was done for it yet.
       await this.#report(state, set.status?.observedGeneration);
       return requeueAfter(recheckAfterMs);

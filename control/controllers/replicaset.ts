@@ -79,9 +79,10 @@ export function replicaController<Id extends 'replicasets.apps' | 'replicationco
         return done;
       }
       const set = view(object);
+      // Asked before the cache is read: pods that show up while pods are claimed are not in what was read, and would be created again.
+      const isCurrent = await expectations.met(key, clock.monotonic());
       const { claim, terminating } = sortPods(set, caches.cache('pods').list(set.metadata.namespace));
       const active = await carryOutClaim(client, { object: set, resource }, 'pods', claim);
-      const isCurrent = await expectations.met(key, clock.monotonic());
       const plan = planReplicaSet(set, active, isCurrent, relatedPods(set), clock.now());
       const create = Array.from({ length: plan.create }, () => podFromTemplate(set, set.spec.template));
       const failure = await podControl.carryOut(set, { create, remove: plan.remove });

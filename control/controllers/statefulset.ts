@@ -70,10 +70,11 @@ class StatefulSetController implements Controller {
       this.#revisions.forget(key);
       return done;
     }
+    // A cache that is behind would show a pod of a name that is deleted and created again. Asked before the cache is read: what shows up
+    // while pods are claimed is not in what was read.
+    const isCurrent = (await expectations.met(key, clock.monotonic())) && (await this.#revisions.met(key, clock.monotonic()));
     const revisions = await this.#claimRevisions(set);
     const pods = await this.#claimPods(set);
-    // A cache that is behind would show a pod of a name that is deleted and created again.
-    const isCurrent = (await expectations.met(key, clock.monotonic())) && (await this.#revisions.met(key, clock.monotonic()));
     if (!isCurrent) return requeueAfter(recheckAfterMs);
     const { current, update } = await this.#history(set, revisions);
     const claims = this.#podControl.lookup(set);

@@ -3,10 +3,16 @@
  * kind are about. `npm run sim -- --defects` reports which the simulation finds.
  */
 
+import type { ScenarioName } from '../scenarios/index.ts';
+
 /** One planted defect. */
 export interface Defect {
   name: string;
   kind: string;
+  /** Worlds with one of these can show it. */
+  scenarios: readonly ScenarioName[];
+  /** The seed of a world that shows it. Absent: none is known. */
+  shownBy?: string;
   edits: readonly { file: string; from: string; to: string }[];
 }
 
@@ -15,6 +21,8 @@ const controllers = 'control/controllers';
 export const defects: readonly Defect[] = [
   {
     name: 'job-counts-released-again',
+    scenarios: ['jobs', 'cron'],
+    shownBy: '165',
     kind: 'Job counts a pod twice: its cache still shows the finalizer that it has removed',
     edits: [
       { file: `${controllers}/job/job.ts`, from: 'changes.released(key) &&', to: '' },
@@ -23,6 +31,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'job-releases-before-counting',
+    scenarios: ['jobs', 'cron'],
+    shownBy: '78',
     kind: 'Job loses a pod: the finalizer goes before the count is stored, and a crash comes between',
     edits: [
       {
@@ -34,6 +44,7 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'job-ignores-terminating',
+    scenarios: ['jobs', 'cron'],
     kind: 'Job with podReplacementPolicy Failed replaces pods that still terminate',
     edits: [
       {
@@ -45,6 +56,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'statefulset-two-after-partition',
+    scenarios: ['stateful'],
+    shownBy: '34',
     kind: 'StatefulSet with two pods of one name: pods of a node that nobody reaches are deleted by force',
     edits: [
       {
@@ -56,6 +69,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'statefulset-does-not-wait',
+    scenarios: ['stateful'],
+    shownBy: '5',
     kind: 'StatefulSet creates the next pod before the one before it is ready',
     edits: [
       {
@@ -67,11 +82,13 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'expectations-ignored',
+    scenarios: ['rollouts', 'owners', 'jobs'],
     kind: 'Pods are created twice: the controller acts on a cache that does not show its own creations',
     edits: [{ file: `${controllers}/expectations.ts`, from: 'return open.length === 0;', to: 'return true;' }],
   },
   {
     name: 'expectations-never-met',
+    scenarios: ['rollouts', 'owners', 'jobs'],
     kind: 'A creation that failed is expected for ever, and the owner never looked at again',
     edits: [
       {
@@ -83,6 +100,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'orphans-adopted-by-the-dead',
+    scenarios: ['owners'],
+    shownBy: '3',
     kind: 'Orphan adoption race: an owner that is gone on the server adopts pods again, and they are collected',
     edits: [
       { file: `${controllers}/ownership.ts`, from: 'if (adopt.length > 0) await checkOwnerExists(client, owner);', to: '' },
@@ -95,17 +114,21 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'rollout-loops',
+    scenarios: ['rollouts'],
+    shownBy: '15',
     kind: 'Rollout loops: a template is never found equal to itself, and each look makes another ReplicaSet',
     edits: [
       {
         file: `${controllers}/deployment-revisions.ts`,
         from: 'return sameJson(pruned(withoutHash(a)), pruned(withoutHash(b)));',
-        to: 'return sameJson(pruned(a), pruned(withoutHash(b)));',
+        to: 'return sameJson(pruned(a), pruned(b));',
       },
     ],
   },
   {
     name: 'surge-counts-one-set',
+    scenarios: ['rollouts'],
+    shownBy: '18',
     kind: 'A rollout passes its surge: pods of old ReplicaSets are not counted',
     edits: [
       {
@@ -117,6 +140,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'eviction-not-counted',
+    scenarios: ['drains'],
+    shownBy: '3',
     kind: 'Eviction past a budget: evictions at the same time all see the same allowance',
     edits: [
       {
@@ -128,6 +153,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'budget-forgets-evicted',
+    scenarios: ['drains'],
+    shownBy: '36',
     kind: 'Eviction past a budget: pods that were just evicted are counted as healthy from an old cache',
     edits: [
       {
@@ -139,6 +166,7 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'collector-trusts-its-cache',
+    scenarios: ['rollouts', 'owners'],
     kind: 'The garbage collector deletes living objects: an owner that its cache does not show yet counts as gone',
     edits: [
       {
@@ -150,6 +178,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'collector-ignores-uid',
+    scenarios: ['owners'],
+    shownBy: '27',
     kind: 'Dependents of a deleted owner stay: another object has its name now',
     edits: [
       {
@@ -161,6 +191,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'scheduler-assumes-nothing',
+    scenarios: ['tight'],
+    shownBy: '21',
     kind: 'Node over its room: the scheduler does not count the pods whose binding is on its way',
     edits: [
       { file: 'control/scheduler/cache.ts', from: 'this.#place({ pod, node, assumed: true });', to: 'void pod; void node;' },
@@ -168,6 +200,7 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'binding-unchecked',
+    scenarios: ['rollouts', 'owners', 'stateful'],
     kind: 'A pod is bound twice: a binding is repeated after its answer was lost, to another node',
     edits: [
       {
@@ -179,6 +212,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'quota-races',
+    scenarios: ['quota'],
+    shownBy: '4',
     kind: 'Quota passed: creations at the same time are each compared with the same usage',
     edits: [
       {
@@ -190,6 +225,7 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'quota-counts-old-cache',
+    scenarios: ['quota'],
     kind: 'Quota passed: a count from an old cache takes back what was reserved since',
     edits: [
       {
@@ -201,6 +237,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'daemons-unscheduled-uncounted',
+    scenarios: ['daemons'],
+    shownBy: '22',
     kind: 'Two pods of a DaemonSet on a node: pods that are not scheduled yet are not counted',
     edits: [
       { file: `${controllers}/daemonset-plan.ts`, from: 'const node = targetNode(pod);', to: 'const node = pod.spec.nodeName;' },
@@ -208,6 +246,8 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'cron-starts-again',
+    scenarios: ['cron'],
+    shownBy: '1',
     kind: 'CronJob starts a time twice: the name of its Job does not depend on the time',
     edits: [
       {
@@ -219,6 +259,7 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'watch-resumes-now',
+    scenarios: ['rollouts', 'stateful', 'owners'],
     kind: 'An informer misses deletions: after a break its watch goes on from now and not from where it was',
     edits: [
       {
@@ -230,11 +271,15 @@ export const defects: readonly Defect[] = [
   },
   {
     name: 'queue-drops-busy-keys',
+    scenarios: ['rollouts', 'stateful', 'owners', 'jobs'],
+    shownBy: '12',
     kind: 'A change is missed: a key that is being worked on is not queued again',
     edits: [{ file: 'client/workqueue.ts', from: 'again.add(key);', to: '' }],
   },
   {
     name: 'namespace-finalized-early',
+    scenarios: ['namespaces'],
+    shownBy: '6',
     kind: 'A namespace goes before its content: objects with finalizers are left in it',
     edits: [
       {

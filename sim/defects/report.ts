@@ -1,14 +1,15 @@
 /** Plants each defect in turn, runs worlds until one shows it, and reports the share that was found. */
 import { runSeeds, seedsFrom } from '../pool.ts';
-import { defects } from './defects.ts';
+import { scenariosOf } from '../scenarios/index.ts';
+import { type Defect, defects } from './defects.ts';
 
 /** How to report. */
 export interface ReportOptions {
   threads: number;
   /** So many worlds are run for each defect, at most. */
   seeds: number;
-  /** The name of the only defect to plant. */
-  only?: string | undefined;
+  /** The names of the only defects to plant. */
+  only?: readonly string[] | undefined;
   tell: (line: string) => void;
 }
 
@@ -21,12 +22,22 @@ export interface Finding {
   found?: { seed: string; invariant: string; what: string };
 }
 
+/** The seeds whose worlds have what the defect is about: others cannot show it. */
+function* seedsFor({ scenarios }: Defect, count: number): Generator<string> {
+  let given = 0;
+  for (const seed of seedsFrom(1, Number.MAX_SAFE_INTEGER - 1)) {
+    if (!scenariosOf(seed).some((name) => scenarios.includes(name))) continue;
+    if (given++ === count) return;
+    yield seed;
+  }
+}
+
 /** Runs worlds with one defect until an invariant is violated. @throws Error when the defect cannot be planted */
-export async function findDefect(name: string, threads: number, seeds: number): Promise<Finding> {
-  const finding: Finding = { name, worlds: 0 };
-  await runSeeds(seedsFrom(1, seeds), {
+export async function findDefect(defect: Defect, threads: number, seeds: number): Promise<Finding> {
+  const finding: Finding = { name: defect.name, worlds: 0 };
+  await runSeeds(seedsFor(defect, seeds), {
     threads,
-    defect: name,
+    defect: defect.name,
     ended: ({ seed, violation }) => {
       finding.worlds += 1;
       if (violation !== undefined) finding.found ??= { seed, ...violation };
@@ -38,10 +49,11 @@ export async function findDefect(name: string, threads: number, seeds: number): 
 
 /** @returns the exit status: 0 when at least nineteen of twenty were found */
 export async function reportDefects({ threads, seeds, only, tell }: ReportOptions): Promise<number> {
-  const planted = defects.filter(({ name }) => only === undefined || name === only);
+  const planted = defects.filter(({ name }) => only === undefined || only.includes(name));
   let count = 0;
-  for (const { name, kind } of planted) {
-    const { worlds, found } = await findDefect(name, threads, seeds);
+  for (const defect of planted) {
+    const { name, kind } = defect;
+    const { worlds, found } = await findDefect(defect, threads, seeds);
     if (found !== undefined) count += 1;
     tell(`${found === undefined ? 'MISSED' : 'found '} ${name}: ${kind}`);
     tell(

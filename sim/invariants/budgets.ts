@@ -34,7 +34,7 @@ function wantedOf(model: Model, budget: PodDisruptionBudget): number {
   const owners = new Map(podsOf(model, budget).flatMap((pod) => rootOf(model, pod)));
   const expected = [...owners.values()].reduce((sum, replicas) => sum + replicas, 0);
   if (minAvailable !== undefined) return amount(minAvailable, expected);
-  return expected - amount(maxUnavailable ?? 0, expected);
+  return Math.max(0, expected - amount(maxUnavailable ?? 0, expected));
 }
 
 /** The workload that wants the pod, by UID, with its number of pods. */
@@ -45,29 +45,38 @@ function rootOf(model: Model, pod: Pod): [string, number][] {
   return [[root.metadata.uid, root.spec?.replicas ?? 1]];
 }
 
-export const budgets: InvariantOf = ({ model, nowMs, lastDisruptionMs, violated }) => ({
-  name,
-  changed(change) {
-    if (!isEviction(change) || !isPodReady(change.previous as Pod)) return;
-    // What was lost by itself may not have been counted yet.
-    if (nowMs() - lastDisruptionMs() < memoryMs) return;
-    for (const budget of model.all<PodDisruptionBudget>('poddisruptionbudgets')) {
-      const pods = podsOf(model, budget);
-      if (!pods.some(({ metadata }) => metadata.uid === change.object.metadata.uid)) continue;
-      const healthy = pods.filter(isHealthy).length;
-      const wanted = wantedOf(model, budget);
-      if (healthy < wanted)
-        violated(name, `${keyOf(change.object)} was evicted, and ${keyOf(budget)} has ${healthy} healthy pods of ${wanted}`);
-    }
-  },
-  *unmet() {
-    for (const budget of model.all<PodDisruptionBudget>('poddisruptionbudgets')) {
-      const healthy = podsOf(model, budget).filter(isHealthy).length;
-      const { currentHealthy, disruptionsAllowed } = budget.status ?? {};
-      const allowed = Math.max(0, healthy - wantedOf(model, budget));
-      if (currentHealthy !== healthy) yield `budget ${keyOf(budget)} counts ${currentHealthy} healthy pods of ${healthy}`;
-      if (disruptionsAllowed !== allowed)
-        yield `budget ${keyOf(budget)} allows ${disruptionsAllowed} disruptions, not ${allowed}`;
-    }
-  },
-});
+export const budgets: InvariantOf = ({ model, nowMs, violated }) => {
+  /** When a namespace last lost a healthy pod in another way than by eviction. */
+  const lostMs = new Map<string | undefined, number>();
+  return {
+    name,
+    changed(change) {
+      if (change.object.kind !== 'Pod' || change.previous === undefined || !isHealthy(change.previous as Pod)) return;
+      const { namespace } = change.object.metadata;
+      if (!isEviction(change)) {
+        if (change.kind === 'deleted' || !isHealthy(change.object as Pod)) lostMs.set(namespace, nowMs());
+        return;
+      }
+      // What was lost in another way may not have been counted yet.
+      if (nowMs() - (lostMs.get(namespace) ?? -Infinity) < memoryMs) return;
+      for (const budget of model.all<PodDisruptionBudget>('poddisruptionbudgets')) {
+        const pods = podsOf(model, budget);
+        if (!pods.some(({ metadata }) => metadata.uid === change.object.metadata.uid)) continue;
+        const healthy = pods.filter(isHealthy).length;
+        const wanted = wantedOf(model, budget);
+        if (healthy < wanted)
+          violated(name, `${keyOf(change.object)} was evicted, and ${keyOf(budget)} has ${healthy} healthy pods of ${wanted}`);
+      }
+    },
+    *unmet() {
+      for (const budget of model.all<PodDisruptionBudget>('poddisruptionbudgets')) {
+        const healthy = podsOf(model, budget).filter(isHealthy).length;
+        const { currentHealthy, disruptionsAllowed } = budget.status ?? {};
+        const allowed = Math.max(0, healthy - wantedOf(model, budget));
+        if (currentHealthy !== healthy) yield `budget ${keyOf(budget)} counts ${currentHealthy} healthy pods of ${healthy}`;
+        if (disruptionsAllowed !== allowed)
+          yield `budget ${keyOf(budget)} allows ${disruptionsAllowed} disruptions, not ${allowed} (${JSON.stringify(budget.status)})`;
+      }
+    },
+  };
+};

@@ -27,19 +27,31 @@ function limitOf(owner: KubeObject): number | undefined {
   }
 }
 
+const isUnended = (pod: Pod): boolean => !isPodTerminal(pod);
+
+/** A Job may ask that a pod has ended, and not only begun to, before another takes its place. */
+const replacesOnlyEnded = (owner: KubeObject): boolean =>
+  owner.kind === 'Job' && (owner as Job).spec?.podReplacementPolicy === 'Failed';
+
 /** A controller creates a pod only where its owner wants one more. */
-export const podsPerOwner: InvariantOf = ({ model, history, excuses, violated }) => {
+export const podsPerOwner: InvariantOf = ({ model, history, excuses, wasBehind, violated }) => {
   const limits = history<number>();
+  /** How many pods an owner has taken over, which its controller may not have seen when it created others. */
+  const adopted = new Map<string, number>();
   return {
     name: 'never more pods than desired',
     changed({ kind, object, previous }) {
       const limit = limitOf(object);
       if (limit !== undefined && kind !== 'deleted') limits.note(object.metadata.uid, limit);
-      if (object.kind !== 'Pod' || kind !== 'created' || previous !== undefined) return;
-      const owner = model.byUid(controllerOf(object)?.uid ?? '');
+      const by = object.kind === 'Pod' ? controllerOf(object)?.uid : undefined;
+      if (by === undefined) return;
+      if (previous !== undefined && controllerOf(previous) === undefined) adopted.set(by, (adopted.get(by) ?? 0) + 1);
+      if (kind !== 'created') return;
+      const owner = model.byUid(by);
       if (owner === undefined || limitOf(owner) === undefined) return;
-      const count = model.podsOf(owner).filter(isActive).length;
-      const most = Math.max(...limits.recent(owner.metadata.uid)) + excuses(owner.metadata.uid);
+      const count = model.podsOf(owner).filter(replacesOnlyEnded(owner) ? isUnended : isActive).length;
+      const most =
+        Math.max(...limits.recent(owner.metadata.uid)) + excuses(by) + (wasBehind('pods') ? (adopted.get(by) ?? 0) : 0);
       if (count > most)
         violated('never more pods than desired', `${owner.kind} ${keyOf(owner)} has ${count} pods and wants at most ${most}`);
     },

@@ -14,6 +14,7 @@ import type {
   Service,
   StatefulSet,
 } from '#api/types.generated.ts';
+import { behaviour } from '../kubelet.ts';
 import type { Model } from '../model.ts';
 import type { InvariantOf } from './invariant.ts';
 
@@ -34,11 +35,16 @@ export const workloads: InvariantOf = ({ model }) => ({
     for (const one of model.all<DaemonSet>('daemonsets')) yield* daemonSet(model, one);
     for (const one of model.all<CronJob>('cronjobs')) yield* cronJob(model, one);
     for (const one of model.all<Service>('services')) yield* service(model, one);
+    for (const pod of model.pods())
+      if (hasBegun(pod) && (endsByItself(pod) || !isReady(pod))) yield `${keyOf(pod)} is neither ready nor at its end`;
     for (const { metadata, status } of model.all<Node>('minions')) {
       if (status?.conditions?.find(({ type }) => type === 'Ready')?.status !== 'True') yield `node ${metadata.name} is not ready`;
     }
   },
 });
+
+const hasBegun = (pod: Pod): boolean => (pod.spec.nodeName ?? '') !== '' && !isPodTerminal(pod);
+const endsByItself = ({ metadata }: Pod): boolean => metadata.annotations?.[behaviour.runsSeconds] !== undefined;
 
 function* deployment(model: Model, one: Deployment): Iterable<string> {
   const { metadata, spec, status } = one;
@@ -57,8 +63,9 @@ function* deployment(model: Model, one: Deployment): Iterable<string> {
 }
 
 function* replicaSet(model: Model, one: ReplicaSet): Iterable<string> {
-  if (isLimited(model, one.metadata.namespace)) return;
-  const replicas = one.spec?.replicas ?? 1;
+  const replicas = isLimited(model, one.metadata.namespace)
+    ? model.podsOf(one).filter(isReady).length
+    : (one.spec?.replicas ?? 1);
   const pods = model.podsOf(one).filter((pod) => !isPodTerminal(pod));
   if (pods.length !== replicas) yield `ReplicaSet ${keyOf(one)} has ${pods.length} pods of ${replicas}`;
   const ready = pods.filter(isReady).length;

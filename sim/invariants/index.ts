@@ -7,7 +7,7 @@ import { workloads } from './goals.ts';
 import { oneOfAName, ordinals } from './identities.ts';
 import type { InvariantOf } from './invariant.ts';
 import { jobCounts } from './jobs.ts';
-import { noneLeft, onlyGarbage, podsOfLivingNodes } from './owners.ts';
+import { noneLeft, onlyGarbage, orphansLive, podsOfLivingNodes } from './owners.ts';
 import { quotas } from './quotas.ts';
 
 export const invariants: readonly InvariantOf[] = [
@@ -20,6 +20,7 @@ export const invariants: readonly InvariantOf[] = [
   nodeRoom,
   onlyGarbage,
   podsOfLivingNodes,
+  orphansLive,
   noneLeft,
   jobCounts,
   quotas,

@@ -15,8 +15,6 @@ export interface Witness {
   history<T>(): History<T>;
   /** Whether changes of a resource came late to the controllers within the memory of {@link History}. */
   wasBehind: (resource: string) => boolean;
-  /** When a fault, or a user, last did something that may make pods unready. */
-  lastDisruptionMs: () => number;
   /** Tells of a violation. */
   violated: (invariant: string, what: string) => void;
 }

@@ -53,6 +53,34 @@ export const podsOfLivingNodes: InvariantOf = ({ model, violated }) => ({
   },
 });
 
+/** What an owner was deleted without, as somebody wished, is never collected because of that owner. */
+export const orphansLive: InvariantOf = ({ model, wasBehind, violated }) => {
+  const name = 'orphans live';
+  /** The owner that has let an object live, by the UID of the object. */
+  const released = new Map<string, string>();
+  return {
+    name,
+    changed(change) {
+      const { object, previous } = change;
+      const { uid, deletionTimestamp, finalizers = [] } = object.metadata;
+      // Upstream's collector, too, releases the dependents that its cache shows.
+      if (
+        !wasBehind('pods') &&
+        deletionTimestamp !== undefined &&
+        previous?.metadata.deletionTimestamp === undefined &&
+        finalizers.includes('orphan')
+      )
+        for (const folder of folders)
+          for (const one of model.all(folder))
+            if (one.metadata.ownerReferences?.some((owner) => owner.uid === uid) === true) released.set(one.metadata.uid, uid);
+      const owner = released.get(uid);
+      if (owner === undefined || !deletedBy(change, collector)) return;
+      if (object.metadata.ownerReferences?.some((one) => one.uid === owner) === true)
+        violated(name, `${object.kind} ${keyOf(object)} was to outlive its owner, and was collected`);
+    },
+  };
+};
+
 /** In the end nothing is left whose owner is gone, and nothing that waits to be deleted. */
 export const noneLeft: InvariantOf = ({ model }) => ({
   name: 'none of a deleted owner left',

@@ -27,7 +27,6 @@ export const jobs: ScenarioOf = ({ random }) => {
   };
   let made = 1;
   return {
-    name: 'jobs',
     setUp: (user) => make(user, 'job-0'),
     acts: [
       (user) => make(user, `job-${made++}`),
@@ -49,7 +48,6 @@ export const cron: ScenarioOf = ({ random }) => {
   const concurrencyPolicy = random.pick(['Allow', 'Forbid', 'Forbid', 'Replace']);
   const annotations = { [behaviour.runsSeconds]: String(random.pick([2, 20, 70])) };
   return {
-    name: 'cron',
     async setUp(user) {
       await user.create('cronjobs.batch', {
         metadata: { name: 'tick' },

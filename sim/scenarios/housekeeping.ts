@@ -5,11 +5,14 @@ import { template, type User } from './user.ts';
 /** An owner is deleted in each of the three ways, made again under its name, and its orphans are adopted. */
 export const owners: ScenarioOf = ({ random }) => {
   const labels = { app: 'owned' };
-  const make = (user: User): Promise<void> =>
-    user.create('replicasets.apps', {
+  const replicas = random.between(2, 4);
+  const make = async (user: User): Promise<void> => {
+    await user.create('replicasets.apps', {
       metadata: { name: 'owned' },
-      spec: { replicas: random.between(2, 4), selector: { matchLabels: labels }, template: template('owned', 'i:1') },
+      spec: { replicas, selector: { matchLabels: labels }, template: template('owned', 'i:1') },
     });
+    await makeDependent(user);
+  };
   const again = async (user: User, propagationPolicy: string): Promise<void> => {
     await user.delete('replicasets.apps', 'owned', { propagationPolicy });
     await user.sleep(user.random.pick([0, 20, 300, 3000]));
@@ -20,7 +23,6 @@ export const owners: ScenarioOf = ({ random }) => {
   };
   let bare = 0;
   return {
-    name: 'owners',
     setUp: make,
     acts: [
       (user) => again(user, 'Background'),
@@ -32,28 +34,27 @@ export const owners: ScenarioOf = ({ random }) => {
         const names = user.podNames('owned-');
         if (names.length > 0) await user.patch('pods', user.random.pick(names), { metadata: { labels: { app: null } } });
       },
-      async (user) => {
-        // Owned by name: the config goes with the set that had this UID, and with no other.
-        const set = user.model.get('replicasets', `${user.namespace}/owned`);
-        if (set === undefined) return;
-        const { name, uid } = set.metadata;
-        await user.create('configmaps', {
-          metadata: {
-            name: `of-${uid.slice(0, 8)}`,
-            ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name, uid }],
-          },
-        });
-      },
+      makeDependent,
     ],
   };
 };
+
+/** Something of the set's that no controller makes: it goes with the set of this UID, and with no other. */
+async function makeDependent(user: User): Promise<void> {
+  const set = user.model.get('replicasets', `${user.namespace}/owned`);
+  if (set === undefined) return;
+  const { name, uid } = set.metadata;
+  await user.create('configmaps', {
+    metadata: { name: `of-${uid.slice(0, 8)}`, ownerReferences: [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name, uid }] },
+  });
+}
 
 /** More is wanted than the quota allows, from several sides at once. */
 export const quota: ScenarioOf = ({ random }) => {
   const hard = { pods: String(random.between(2, 5)), 'count/configmaps': String(random.between(3, 6)) };
   let made = 0;
   const burst = async (user: User): Promise<void> => {
-    const count = user.random.between(2, 4);
+    const count = user.random.between(3, 6);
     await Promise.all(Array.from({ length: count }, () => user.create('configmaps', { metadata: { name: `c-${made++}` } })));
   };
   const shrink = async (user: User): Promise<void> => {
@@ -61,7 +62,6 @@ export const quota: ScenarioOf = ({ random }) => {
     for (const { metadata } of all.slice(0, 2)) await user.delete('configmaps', metadata.name);
   };
   return {
-    name: 'quota',
     async setUp(user) {
       await user.create('resourcequotas', { metadata: { name: 'limits' }, spec: { hard } });
       // Nothing is refused before it is counted for the first time.
@@ -70,6 +70,7 @@ export const quota: ScenarioOf = ({ random }) => {
         metadata: { name: 'many' },
         spec: { replicas: 4, selector: { matchLabels: { app: 'many' } }, template: template('many', 'i:1') },
       });
+      await burst(user);
     },
     acts: [
       burst,
@@ -92,7 +93,6 @@ export const daemons: ScenarioOf = ({ random }) => {
   const maxSurge = random.pick([0, 1]);
   let version = 1;
   return {
-    name: 'daemons',
     setUp: (user) =>
       user.create('daemonsets.apps', {
         metadata: { name: 'agent' },
@@ -118,7 +118,6 @@ export const daemons: ScenarioOf = ({ random }) => {
 
 /** A namespace goes with all that is in it. */
 export const namespaces: ScenarioOf = () => ({
-  name: 'namespaces',
   async setUp(user) {
     await user.create('deployments.apps', {
       metadata: { name: 'gone' },

@@ -1,30 +1,33 @@
 /** All scenarios, and which of them a world has. */
-import type { Random } from '../random.ts';
+import { createRandom } from '../random.ts';
 import { cron, jobs } from './batch.ts';
 import { daemons, namespaces, owners, quota } from './housekeeping.ts';
-import { drains, rollouts } from './rollouts.ts';
-import type { ScenarioOf } from './scenario.ts';
+import { drains, rollouts, tight } from './rollouts.ts';
+import type { Scenario, ScenarioOf } from './scenario.ts';
 import { stateful } from './stateful.ts';
+import type { User } from './user.ts';
 
-const all: readonly ScenarioOf[] = [
-  rollouts,
-  rollouts,
-  drains,
-  stateful,
-  stateful,
-  jobs,
-  jobs,
-  cron,
-  owners,
-  owners,
-  quota,
-  daemons,
-  namespaces,
+const scenarios = { rollouts, drains, stateful, jobs, cron, owners, quota, daemons, namespaces, tight } satisfies Record<
+  string,
+  ScenarioOf
+>;
+
+/** A scenario's name. */
+export type ScenarioName = keyof typeof scenarios;
+
+/** Those of which more can go wrong come more often. */
+const drawn: readonly ScenarioName[] = [
+  ...(['rollouts', 'rollouts', 'stateful', 'stateful', 'jobs', 'jobs', 'owners', 'owners'] as const),
+  ...(['drains', 'cron', 'quota', 'daemons', 'namespaces', 'tight'] as const),
 ];
 
-/** One or two for a world. Each has a namespace of its own. */
-export function chooseScenarios(random: Random): ScenarioOf[] {
-  const first = random.pick(all);
-  const second = random.pick(all);
-  return first === second || random.chance(0.4) ? [first] : [first, second];
+/** The scenarios of the world of a seed: one or two, each in a namespace of its own. `tight` needs all room and is alone. */
+export function scenariosOf(seed: string): ScenarioName[] {
+  const random = createRandom(`${seed}/scenarios`);
+  const [first, second] = [random.pick(drawn), random.pick(drawn)];
+  const isOne = first === second || first === 'tight' || second === 'tight' || random.chance(0.4);
+  return isOne ? [first] : [first, second];
 }
+
+/** Makes a scenario for its user. */
+export const createScenario = (name: ScenarioName, user: User): Scenario => scenarios[name](user);

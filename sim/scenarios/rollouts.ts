@@ -13,7 +13,6 @@ export const rollouts: ScenarioOf = ({ random }) => {
   const image = (user: User, tag: number): Promise<void> =>
     user.patch('deployments.apps', 'web', { spec: { template: { spec: { containers: containers(tag) } } } });
   return {
-    name: 'rollouts',
     async setUp(user) {
       await user.create('deployments.apps', {
         metadata: { name: 'web' },
@@ -60,7 +59,6 @@ export const drains: ScenarioOf = ({ random }) => {
   const budget = random.pick([{ maxUnavailable: 1 }, { minAvailable: replicas - 1 }, { minAvailable: 2 }]);
   const labels = { app: 'drained' };
   return {
-    name: 'drains',
     async setUp(user) {
       await user.create('replicasets.apps', {
         metadata: { name: 'drained' },
@@ -81,4 +79,27 @@ async function drain(user: User): Promise<void> {
     await Promise.all(user.podNames('drained-').map((name) => user.evict(name)));
     await user.sleep(user.random.between(50, 3000));
   }
+}
+
+/** Pods that fill all nodes: one more on a node than fits would be seen. */
+export const tight: ScenarioOf = () => ({
+  setUp: (user) =>
+    user.create('replicasets.apps', {
+      metadata: { name: 'big' },
+      spec: { replicas: 6, selector: { matchLabels: { app: 'big' } }, template: big() },
+    }),
+  acts: [
+    (user) => user.patch('replicasets.apps', 'big', { spec: { replicas: user.random.between(0, 5) } }),
+    (user) => user.patch('replicasets.apps', 'big', { spec: { replicas: 6 } }),
+    async (user) => {
+      await Promise.all(user.podNames('big-').map((name) => user.delete('pods', name)));
+    },
+  ],
+});
+
+/** Two of them fit on a node. */
+function big(): ReturnType<typeof template> {
+  const made = template('big', 'i:1');
+  const [container] = made.spec?.containers ?? [];
+  return { ...made, spec: { ...made.spec, containers: [{ ...container, name: 'c', resources: { requests: { cpu: '900m' } } }] } };
 }

@@ -2,7 +2,6 @@
 import type { User } from './user.ts';
 
 export interface Scenario {
-  name: string;
   setUp(user: User): Promise<void>;
   /** What may be done with it. Each world does a few of them, in an order of its own; one may be done several times. */
   acts: readonly ((user: User) => Promise<void>)[];

@@ -8,7 +8,6 @@ export const stateful: ScenarioOf = ({ random }) => {
   const start = random.pick([0, 0, 3]);
   let version = 1;
   return {
-    name: 'stateful',
     async setUp(user) {
       await user.create('services', {
         metadata: { name: 'db' },

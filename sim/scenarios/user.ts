@@ -67,9 +67,16 @@ export class User {
     const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata };
     this.#deps.trace.note(`user: evict ${name}`);
     try {
-      await this.#deps.client.resource('pods').create(eviction as never, { subresource: 'eviction' });
+      const { status, body } = await this.#deps.client.raw({
+        method: 'POST',
+        path: `/api/v1/namespaces/${this.namespace}/pods/${name}/eviction`,
+        headers: { 'content-type': 'application/json', accept: 'application/json' },
+        body: Buffer.from(JSON.stringify(eviction)),
+      });
+      for await (const _ of body) void _;
+      this.#deps.trace.note(`user: eviction of ${name}: ${status}`);
     } catch (error) {
-      this.#deps.trace.note(`user: eviction refused: ${String(error)}`);
+      this.#deps.trace.note(`user: eviction failed: ${String(error)}`);
     }
   }
 
