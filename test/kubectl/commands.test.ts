@@ -37,6 +37,8 @@ describe('kubectl', { timeout: 1_800_000 }, () => {
   let stage: Stage;
   before(async () => {
     const world = await startWorld();
+    // Pods that are evicted from a node have somewhere to go; budgets wait for that.
+    await world.addNode('spare');
     stage = { world, kubectl: await startKubectl(world) };
   });
   after(async () => {
