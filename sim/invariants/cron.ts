@@ -11,11 +11,16 @@ export const cronStarts: InvariantOf = ({ model, violated }) => {
   return {
     name,
     changed({ kind, object }) {
-      if (kind !== 'created' || object.kind !== 'Job') return;
+      if (object.kind !== 'Job' || kind === 'updated') return;
       const owner = model.byUid(controllerOf(object)?.uid ?? '') as CronJob | undefined;
       if (owner?.kind !== 'CronJob') return;
       const time = object.metadata.annotations?.[scheduledFor];
       const start = `${owner.metadata.uid} ${time}`;
+      if (kind === 'deleted') {
+        // Deleted before the CronJob says that it was started: nobody can know any more that it was. Upstream starts it again, too.
+        if (!isRecorded(owner, time)) started.delete(start);
+        return;
+      }
       const earlier = started.get(start);
       if (earlier !== undefined) violated(name, `${keyOf(object)} is for ${time}, and so was ${earlier}`);
       started.set(start, keyOf(object));
@@ -30,6 +35,8 @@ export const cronStarts: InvariantOf = ({ model, violated }) => {
     },
   };
 };
+
+const isRecorded = ({ status }: CronJob, time = ''): boolean => Date.parse(status?.lastScheduleTime ?? '') >= Date.parse(time);
 
 const isActive = ({ status }: Job): boolean =>
   status?.conditions?.some(({ type, status: is }) => ['Complete', 'Failed'].includes(type) && is === 'True') !== true;
