@@ -106,8 +106,8 @@ export function helmChartSuite(cluster: () => Cluster): void {
 
     it('is refused by the server with the field that is wrong', async () => {
       assert.match(
-        await fails('upgrade', 'shop', chart, '--set', 'replicas=-1'),
-        /spec\.replicas: Invalid value: -1: must be greater than or equal to 0/,
+        await fails('upgrade', 'shop', chart, '--set', 'autoscaling.max=0'),
+        /spec\.maxReplicas: Required value: must be set and greater than 0/,
       );
     });
 
