@@ -23,6 +23,8 @@ export function serverDaemon(lab: Lab): DaemonSpec {
       `--service-cluster-ip-range=${lab.serviceCidr}`,
       `--cluster-cidr=${lab.clusterCidr}`,
       `--write-kubeconfig=${lab.kubeconfig}`,
+      // As the textbook has it; upstream's newest default is 50 s.
+      '--node-monitor-grace-period=40s',
       ...(lab.serverArgs ?? []),
     ],
     pidFile: join(lab.stateDir, 'server.pid'),

@@ -177,6 +177,17 @@ function optMap(isFlat: boolean): Expander {
 const bindTo = (make: NodeFactory, offset: number, name: string, value: Expr, expression: Expr): Expr =>
   bind(make, offset, [make.ident(offset, name), value, expression]);
 
+/** `list.sortBy(x, key)`: the list by the keys of its elements. The list is evaluated once, under a name that nobody can write. */
+const sortBy: Expander = ({ make, offset, target, args }) => {
+  const input = '@__sortBy_input__';
+  const keys = listOf(1, transformed)({ make, offset, target: make.ident(offset, input), args });
+  const sorted = make.call(offset, sortByAssociatedKeys, [keys], make.ident(offset, input));
+  return bindTo(make, offset, input, target, sorted);
+};
+
+/** The function behind `sortBy`; nobody can write its name. */
+export const sortByAssociatedKeys = '@sortByAssociatedKeys';
+
 /** By `name/arguments`. */
 const macros: ReadonlyMap<string, Expander> = new Map([
   ['all/2', all(1)],
@@ -196,6 +207,7 @@ const macros: ReadonlyMap<string, Expander> = new Map([
   ['transformMap/4', mapOf(true)],
   ['transformMapEntry/3', mapOf(false)],
   ['transformMapEntry/4', mapOf(false)],
+  ['sortBy/2', sortBy],
   ['optMap/2', optMap(false)],
   ['optFlatMap/2', optMap(true)],
 ]);

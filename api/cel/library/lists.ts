@@ -5,6 +5,7 @@
  */
 import { define, type Library } from '../declarations.ts';
 import { compare, equal } from '../equality.ts';
+import { sortByAssociatedKeys } from '../macros.ts';
 import { deepTraversal } from '../runtime-cost.ts';
 import { CelError, Duration, ListValue, NativeList, sizeOf, Uint, type Value } from '../values.ts';
 import { int64, uint64 } from './operators.ts';
@@ -84,9 +85,6 @@ function sortByKeys(list: ListValue, keys: ListValue): ListValue {
 
 const containsAll = (list: ListValue, part: ListValue): boolean => [...part].every((item) => indexOf(list, item) >= 0n);
 const pairwise = { cost: ([a, b]: readonly Value[]) => 1 + sizeOf(a as Value) * sizeOf(b as Value) };
-
-/** The function behind the macro `sortBy`; nobody can write its name. */
-export const sortByAssociatedKeys = '@sortByAssociatedKeys';
 
 export const listLibrary: Library = [
   ...comparable.flatMap((type) => [

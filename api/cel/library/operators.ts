@@ -91,7 +91,8 @@ class JoinedList extends ListValue {
   /** Appends in place when nobody else has appended to this list. */
   plus(more: ListValue): JoinedList {
     const items = this.#items.length === this.size ? this.#items : this.#items.slice(0, this.size);
-    items.push(...more);
+    // One by one: a spread would put a long list on the stack.
+    for (const item of more) items.push(item);
     return new JoinedList(items, items.length);
   }
 }

@@ -3,7 +3,7 @@
  * Source: upstream `pkg/scheduler/apis/config` (v1/defaults.go, validation).
  */
 import { readFileSync } from 'node:fs';
-import { parseYaml } from '#api/codec/yaml.ts';
+import { type ConfigFileKind, readConfigFile } from '#api/config-file.ts';
 import { type Shape, shapeProblems } from '#api/config-shape.ts';
 import { duplicate, type FieldError, invalidValue, required } from '#api/field-error.ts';
 import type { JsonValue } from '#api/json.ts';
@@ -119,27 +119,29 @@ interface WrittenProfile {
   pluginConfig?: { name?: string; args?: JsonValue }[];
 }
 
+const fileKind: ConfigFileKind = {
+  kind: 'KubeSchedulerConfiguration',
+  apiVersions: [apiVersion],
+  shape,
+  problem: ConfigurationError,
+};
+
+/** Each plugin's arguments have a shape of their own. */
+const argsProblems = ({ profiles = [] }: Written): string[] =>
+  profiles.flatMap(({ pluginConfig = [] }, index) =>
+    pluginConfig.flatMap(({ name = '', args }, position) => {
+      const ofArgs = pluginArgsShapes[name];
+      return ofArgs === undefined ? [] : shapeProblems(args, ofArgs, `profiles[${index}].pluginConfig[${position}].args`);
+    }),
+  );
+
 /** Reads a configuration file. @param readFile reads the files that it names @throws ConfigurationError with all that is wrong with it */
 export function parseConfiguration(
   text: string,
   readFile: (path: string) => string = (path) => readFileSync(path, 'utf8'),
 ): SchedulerConfiguration {
-  const { value, problems: duplicates } = parseYaml(text);
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new ConfigurationError('the configuration is no object');
-  const written = value as Written;
-  if (written.kind === undefined) throw new ConfigurationError("Object 'Kind' is missing");
-  if (written.apiVersion === undefined) throw new ConfigurationError("Object 'apiVersion' is missing");
-  if (written.apiVersion !== apiVersion || written.kind !== 'KubeSchedulerConfiguration')
-    throw new ConfigurationError(`no kind "${written.kind}" is registered for version "${written.apiVersion}"`);
-  const strict = [...duplicates, ...shapeProblems(value, shape)];
+  const written = readConfigFile(text, fileKind, argsProblems) as Written;
   const profiles = written.profiles ?? [{}];
-  for (const [index, { pluginConfig = [] }] of (strict.length === 0 ? profiles : []).entries())
-    for (const [position, { name = '', args }] of pluginConfig.entries()) {
-      const ofArgs = pluginArgsShapes[name];
-      if (ofArgs !== undefined) strict.push(...shapeProblems(args, ofArgs, `profiles[${index}].pluginConfig[${position}].args`));
-    }
-  if (strict.length > 0) throw new ConfigurationError(`strict decoding error: ${strict.join(', ')}`);
   const problems = [...problemsOf(written), ...profilesProblems(profiles)];
   if (problems.length > 0) throw new ConfigurationError(problems.map(({ field, message }) => `${field}: ${message}`).join(', '));
   const { extenders = [] } = written;

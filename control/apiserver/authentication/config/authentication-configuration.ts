@@ -6,9 +6,8 @@
  */
 import { X509Certificate } from 'node:crypto';
 import * as types from '#api/cel/types.ts';
-import { DecodeError } from '#api/codec/json.ts';
-import { parseYaml } from '#api/codec/yaml.ts';
-import { type Shape, shapeProblems } from '#api/config-shape.ts';
+import { aggregate, type ConfigFileKind, readConfigFile } from '#api/config-file.ts';
+import type { Shape } from '#api/config-shape.ts';
 import { duplicate, type FieldError, invalidValue, required, tooMany } from '#api/field-error.ts';
 import { type Expression, ExpressionCompiler, ExpressionError } from '../../expressions/expression.ts';
 import { pemCertificates } from '../../serving/pem-certificates.ts';
@@ -104,7 +103,7 @@ interface WrittenIssuer {
  * @throws AuthenticationConfigurationError
  */
 export function parseAuthenticationConfiguration(text: string, disallowed: readonly string[]): AuthenticationConfiguration {
-  const written = readWritten(text);
+  const written = readConfigFile(text, fileKind) as Written;
   const errors: FieldError[] = [];
   const jwt = written.jwt ?? [];
   if (jwt.length > maxIssuers) errors.push(tooMany('jwt', jwt.length, maxIssuers));
@@ -123,34 +122,12 @@ export function parseAuthenticationConfiguration(text: string, disallowed: reado
 
 const maxIssuers = 64;
 
-/** Several errors as one, in the words of upstream's `ToAggregate`. */
-function aggregate(errors: readonly FieldError[]): string {
-  const texts = errors.map(({ field, message }) => `${field}: ${message}`);
-  return texts.length === 1 ? texts.join() : `[${texts.join(', ')}]`;
-}
-
-function readWritten(text: string): Written {
-  const fail = (why: string): never => {
-    throw new AuthenticationConfigurationError(why);
-  };
-  let read: ReturnType<typeof parseYaml>;
-  try {
-    read = parseYaml(text);
-  } catch (error) {
-    if (error instanceof DecodeError) return fail(error.message);
-    throw error;
-  }
-  const { value, problems: duplicates } = read;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return fail('the configuration is no object');
-  const written = value as Written;
-  if (written.kind === undefined) fail("Object 'Kind' is missing");
-  if (written.apiVersion === undefined) fail("Object 'apiVersion' is missing");
-  if (!versions.includes(written.apiVersion ?? '') || written.kind !== 'AuthenticationConfiguration')
-    fail(`no kind "${written.kind}" is registered for version "${written.apiVersion}"`);
-  const strict = [...duplicates, ...shapeProblems(value, shape)];
-  if (strict.length > 0) fail(`strict decoding error: ${strict.join(', ')}`);
-  return written;
-}
+const fileKind: ConfigFileKind = {
+  kind: 'AuthenticationConfiguration',
+  apiVersions: versions,
+  shape,
+  problem: AuthenticationConfigurationError,
+};
 
 function checkUnique(jwt: readonly WrittenIssuer[], errors: FieldError[]): void {
   const [urls, discoveryUrls] = [new Set<string>(), new Set<string>()];

@@ -6,9 +6,8 @@
  */
 import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { DecodeError } from '#api/codec/json.ts';
-import { parseYaml } from '#api/codec/yaml.ts';
-import { type Shape, shapeProblems } from '#api/config-shape.ts';
+import { aggregate, type ConfigFileKind, readConfigFile } from '#api/config-file.ts';
+import type { Shape } from '#api/config-shape.ts';
 import { parseDuration } from '#api/duration.ts';
 import { errorText } from '#api/error-text.ts';
 import { duplicate, type FieldError, invalidValue, notSupported, required, tooMany } from '#api/field-error.ts';
@@ -75,7 +74,7 @@ interface Written {
 
 /** The authorizers in their order. @throws AuthorizationConfigurationError */
 export function parseAuthorizationConfiguration(text: string): readonly AuthorizerSpec[] {
-  const { authorizers } = readWritten(text);
+  const { authorizers } = readConfigFile(text, fileKind) as Written;
   const errors: FieldError[] = [];
   if ((authorizers ?? []).length === 0) errors.push(required('authorizers', 'at least one authorization mode must be defined'));
   const [seenTypes, seenNames] = [new Set<string>(), new Set<string>()];
@@ -107,33 +106,12 @@ export function parseAuthorizationConfiguration(text: string): readonly Authoriz
 
 const isMode = (type: string): type is AuthorizationMode => authorizationModes.some((mode) => mode === type);
 
-function aggregate(errors: readonly FieldError[]): string {
-  const texts = errors.map(({ field, message }) => `${field}: ${message}`);
-  return texts.length === 1 ? texts.join() : `[${texts.join(', ')}]`;
-}
-
-function readWritten(text: string): Written {
-  const fail = (why: string): never => {
-    throw new AuthorizationConfigurationError(why);
-  };
-  let read: ReturnType<typeof parseYaml>;
-  try {
-    read = parseYaml(text);
-  } catch (error) {
-    if (error instanceof DecodeError) return fail(error.message);
-    throw error;
-  }
-  const { value, problems } = read;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return fail('the configuration is no object');
-  const written = value as Written;
-  if (written.kind === undefined) fail("Object 'Kind' is missing");
-  if (written.apiVersion === undefined) fail("Object 'apiVersion' is missing");
-  if (!versions.includes(written.apiVersion ?? '') || written.kind !== 'AuthorizationConfiguration')
-    fail(`no kind "${written.kind}" is registered for version "${written.apiVersion}"`);
-  const strict = [...problems, ...shapeProblems(value, shape)];
-  if (strict.length > 0) fail(`strict decoding error: ${strict.join(', ')}`);
-  return written;
-}
+const fileKind: ConfigFileKind = {
+  kind: 'AuthorizationConfiguration',
+  apiVersions: versions,
+  shape,
+  problem: AuthorizationConfigurationError,
+};
 
 function checkName(name: string, seen: ReadonlySet<string>, path: string, errors: FieldError[]): void {
   if (name === '') errors.push(required(path));
