@@ -11,10 +11,20 @@ export function goJson(value: JsonValue): string {
   return escapeHtml(write(value));
 }
 
-/** Escapes the characters that Go escapes in JSON and JavaScript does not. */
+/** JSON of the value in its own order, HTML characters escaped: what the API server answers and stores. @param indent spaces of each level */
+export const jsonText = (value: unknown, indent?: number): string => escapeHtml(stringifyExact(value, indent));
+
+/**
+ * Escapes the characters that Go escapes in JSON and JavaScript does not.
+ *
+ * Most texts have none of them. `includes` finds that out several times faster than a regular expression would.
+ */
 export function escapeHtml(json: string): string {
+  if (!escaped.some((char) => json.includes(char))) return json;
   return json.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
+
+const escaped = ['<', '>', '&', '\u2028', '\u2029'];
 
 /**
  * Writes recursively. JSON.stringify over a copy with sorted keys would not do: JavaScript lists integer-like keys first, in

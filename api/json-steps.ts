@@ -1,10 +1,11 @@
 /**
  * Reads, writes, compares and copies large JSON values some thousand values at a time. Each function is a generator that yields
  * between two steps, so that a thread with an event loop can serve others in between (`client/turns.ts`). The results are those of
- * `parseExact`, `stringifyExact`, `sameJson` and `copyJson`, which are faster and are to be used for everything that is not large.
+ * `parseExact`, `jsonText`, `sameJson` and `copyJson`, which are faster and are to be used for everything that is not large.
  */
 import { setMember } from './codec/json-scanner.ts';
 import { copyJson } from './copy-json.ts';
+import { escapeHtml } from './go-json.ts';
 import { numberFromText, parseExact, stringifyExact } from './int64.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import { sameJson } from './meta.ts';
@@ -227,7 +228,7 @@ const literals = [
 ] as const;
 
 /**
- * What `stringifyExact` writes, as UTF-8 in a buffer of its own, which can be transferred to another thread.
+ * What `jsonText` writes, as UTF-8 in a buffer of its own, which can be transferred to another thread.
  * @param end is appended
  */
 export function* jsonBytesSteps(value: unknown, end = ''): Steps<Uint8Array<ArrayBuffer>> {
@@ -273,7 +274,7 @@ class Writer {
   }
 
   #flush(): void {
-    const piece = Buffer.from(this.text);
+    const piece = Buffer.from(escapeHtml(this.text));
     this.text = '';
     this.#pieces.push(piece);
     this.#bytes += piece.length;

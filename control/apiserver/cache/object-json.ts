@@ -1,5 +1,5 @@
 /** The JSON of a cached object, which answers, lists and watch frames share. */
-import { stringifyExact } from '#api/int64.ts';
+import { jsonText } from '#api/go-json.ts';
 import type { JsonObject } from '#api/json.ts';
 import { jsonBytesSteps } from '#api/json-steps.ts';
 import type { KubeObject } from '#api/meta.ts';
@@ -14,7 +14,7 @@ export function withoutType(object: KubeObject): JsonObject {
 
 /** A stored object as JSON without the opening brace, kind and apiVersion, which list items do not have. */
 export const jsonRest = (cached: CachedObject): Uint8Array =>
-  cached.encoded('json', () => Buffer.from(stringifyExact(withoutType(cached.object)).slice(1)));
+  cached.encoded('json', () => Buffer.from(jsonText(withoutType(cached.object)).slice(1)));
 
 /** Like {@link jsonRest}, for a large object. */
 export function* jsonRestSteps(cached: CachedObject): Steps<Uint8Array> {

@@ -1,5 +1,5 @@
 /** Keys and values of objects in the store, and generated names. */
-import { stringifyExact } from '#api/int64.ts';
+import { jsonText } from '#api/go-json.ts';
 import { jsonBytesSteps } from '#api/json-steps.ts';
 import type { KubeObject, ObjectName } from '#api/meta.ts';
 import type { Resource } from '#api/resources.ts';
@@ -16,7 +16,7 @@ export function listPrefix(resource: Resource, namespace: string): string {
 }
 
 /** The bytes that are stored: JSON as upstream writes it, without the resourceVersion, which the store itself keeps. */
-export const toStored = (object: KubeObject): Uint8Array => Buffer.from(`${stringifyExact(storedForm(object))}\n`);
+export const toStored = (object: KubeObject): Uint8Array => Buffer.from(`${jsonText(storedForm(object))}\n`);
 
 /** Like {@link toStored}, for a large object. */
 export const toStoredSteps = (object: KubeObject): Steps<Uint8Array> => jsonBytesSteps(storedForm(object), '\n');

@@ -5,7 +5,7 @@
  * Source: apimachinery `pkg/runtime/serializer/{json,protobuf}/collections.go` (StreamingCollectionEncoding).
  */
 import { encodeRaw, protobufItemHead, protobufListHead } from '#api/codec/protobuf.ts';
-import { stringifyExact } from '#api/int64.ts';
+import { jsonText } from '#api/go-json.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
 import { typeForKind } from '#api/schema/facts.ts';
 import { notAcceptable } from '#api/status.ts';
@@ -69,7 +69,7 @@ export function listPieces(
 }
 
 function* jsonParts(envelope: JsonObject, items: readonly CachedObject[]): Generator<Uint8Array> {
-  yield Buffer.from(`${JSON.stringify(envelope).slice(0, -1)},"items":[`);
+  yield Buffer.from(`${jsonText(envelope).slice(0, -1)},"items":[`);
   let isFirst = true;
   for (const item of items) {
     if (!isFirst) yield comma;
@@ -147,26 +147,26 @@ function* plainParts<T>(
   items: readonly T[],
   make: (item: T) => JsonValue,
 ): Generator<Uint8Array> {
-  yield Buffer.from(`${JSON.stringify(envelope).slice(0, -1)},"${field}":[`);
+  yield Buffer.from(`${jsonText(envelope).slice(0, -1)},"${field}":[`);
   let separator = '';
   for (const item of items) {
-    yield Buffer.from(separator + stringifyExact(make(item)));
+    yield Buffer.from(separator + jsonText(make(item)));
     separator = ',';
   }
   yield Buffer.from(']}\n');
 }
 
-/** As `JSON.stringify(whole, null, 2)` writes it. */
+/** As `jsonText(whole, null, 2)` writes it. */
 function* prettyParts<T>(
   envelope: JsonObject,
   field: string,
   items: readonly T[],
   make: (item: T) => JsonValue,
 ): Generator<Uint8Array> {
-  yield Buffer.from(`${JSON.stringify(envelope, null, 2).slice(0, -2)},\n  "${field}": [`);
+  yield Buffer.from(`${jsonText(envelope, 2).slice(0, -2)},\n  "${field}": [`);
   let separator = '';
   for (const item of items) {
-    const text = stringifyExact(make(item), 2).replaceAll('\n', '\n    ');
+    const text = jsonText(make(item), 2).replaceAll('\n', '\n    ');
     yield Buffer.from(`${separator}\n    ${text}`);
     separator = ',';
   }

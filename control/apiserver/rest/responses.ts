@@ -1,6 +1,6 @@
 /** Answers, whole or streamed, in the shape of {@link TransportResponse}. */
 import { errorText } from '#api/error-text.ts';
-import { stringifyExact } from '#api/int64.ts';
+import { jsonText } from '#api/go-json.ts';
 import type { JsonObject } from '#api/json.ts';
 import { ApiError, failure, internalError, unknownError } from '#api/status.ts';
 import type { TransportResponse } from '#client/transport.ts';
@@ -61,7 +61,7 @@ export const textResponse = (status: number, text: string, headers: Record<strin
 
 /** Any value as JSON, for paths that negotiate no format. */
 export const jsonResponse = (status: number, body: unknown, headers: Record<string, string> = {}): TransportResponse =>
-  bytesResponse(status, 'application/json', Buffer.from(`${stringifyExact(body)}\n`), headers);
+  bytesResponse(status, 'application/json', Buffer.from(`${jsonText(body)}\n`), headers);
 
 /** An object that is in no cache, in the negotiated format. @throws ApiError 406 when it has no protobuf form */
 export function objectResponse(status: number, object: JsonObject, format: Format, pretty: boolean): TransportResponse {

@@ -4,7 +4,7 @@
  */
 
 import { encodeProtobuf, encodeRaw, encodeWatchFrame, envelope } from '#api/codec/protobuf.ts';
-import { stringifyExact } from '#api/int64.ts';
+import { jsonText } from '#api/go-json.ts';
 import type { JsonObject } from '#api/json.ts';
 import { jsonBytesSteps } from '#api/json-steps.ts';
 import type { KubeObject } from '#api/meta.ts';
@@ -41,7 +41,7 @@ export function encodeAny(object: JsonObject | Status | KubeObject, { format, pr
   switch (format) {
     case 'json':
       return Buffer.from(
-        pretty ? stringifyExact({ kind, apiVersion, ...object }, 2) : `${stringifyExact({ kind, apiVersion, ...object })}\n`,
+        pretty ? jsonText({ kind, apiVersion, ...object }, 2) : `${jsonText({ kind, apiVersion, ...object })}\n`,
       );
     case 'yaml':
       return Buffer.from(toYaml(object));
@@ -102,7 +102,7 @@ export function watchFrame(type: string, cached: CachedObject, schema: string, f
 /** A watch frame with any other object: bookmark, error, Table. */
 export function anyWatchFrame(type: string, object: JsonObject | Status, format: StreamFormat): Uint8Array {
   if (format === 'protobuf') return encodeWatchFrame(type, encodeAny(object, { format, pretty: false }));
-  return Buffer.from(`${stringifyExact({ type, object })}\n`);
+  return Buffer.from(`${jsonText({ type, object })}\n`);
 }
 
 /** A stored object as protobuf, without the envelope that names its type. */
