@@ -67,7 +67,7 @@ class Checker {
   readonly #types = new Map<number, Type>();
   readonly #overloads = new Map<number, readonly Overload[]>();
   readonly #constants = new Map<number, Value>();
-  #known = new types.Substitutions();
+  readonly #known = new types.Substitutions();
   #freshNames = 0;
   /** Variables of the loops around, innermost last. */
   readonly #scopes: Map<string, Type>[] = [];
@@ -277,9 +277,7 @@ class Checker {
   }
 
   #assignable(from: readonly Type[], to: readonly Type[]): boolean {
-    const found = types.assign(this.#known, from, to);
-    if (found !== undefined) this.#known = found;
-    return found !== undefined;
+    return types.assign(this.#known, from, to);
   }
 
   /** The type of the elements so far and one more. */
@@ -370,7 +368,7 @@ class Checker {
 
   /** The types of the variables of a loop. */
   #rangeTypes({ range: at, variable2 }: ComprehensionExpr, range: Type): [Type, Type] {
-    switch (range.kind) {
+    switch (range.name === types.anyType.name ? 'any' : range.kind) {
       case 'list': {
         const element = range.params[0] as Type;
         return variable2 === undefined ? [element, element] : [types.intType, element];

@@ -59,6 +59,8 @@ export const nullType = simple('null');
 export const durationType = simple('duration');
 export const timestampType = simple('timestamp');
 export const dynType = simple('dyn');
+/** Of a value that may be anything, as dyn, except that a loop cannot be over it. */
+export const anyType: Type = { kind: 'dyn', name: 'any', params: [] };
 export const errorType = simple('error', '!error!');
 
 export const listType = (element: Type): Type => ({ kind: 'list', name: 'list', params: [element] });
@@ -118,6 +120,8 @@ export function isSameType(a: Type, b: Type): boolean {
 /** What type parameters stand for. @see {@link isAssignable} */
 export class Substitutions {
   readonly #types: Map<string, Type>;
+  /** What {@link set} has replaced since the attempt began. */
+  #undo: [name: string, earlier: Type | undefined][] = [];
   constructor(types: Iterable<[string, Type]> = []) {
     this.#types = new Map(types);
   }
@@ -125,18 +129,23 @@ export class Substitutions {
     return type.kind === 'param' ? this.#types.get(type.name) : undefined;
   }
   set({ name }: Type, to: Type): void {
+    this.#undo.push([name, this.#types.get(name)]);
     this.#types.set(name, to);
   }
-  copy(): Substitutions {
-    return new Substitutions(this.#types);
+  /** What `action` has set stays only if it succeeds. A copy each time would make long expressions quadratic. */
+  attempt(action: () => boolean): boolean {
+    this.#undo = [];
+    if (action()) return true;
+    for (const [name, earlier] of this.#undo.reverse())
+      if (earlier === undefined) this.#types.delete(name);
+      else this.#types.set(name, earlier);
+    return false;
   }
 }
 
-/** Whether `from` may be used where `to` is wanted; then the substitutions that this takes, otherwise undefined. */
-export function assign(substitutions: Substitutions, from: readonly Type[], to: readonly Type[]): Substitutions | undefined {
-  const tried = substitutions.copy();
-  return allAssignable(tried, from, to) ? tried : undefined;
-}
+/** Whether `from` may be used where `to` is wanted; then the substitutions get what this takes. */
+export const assign = (substitutions: Substitutions, from: readonly Type[], to: readonly Type[]): boolean =>
+  substitutions.attempt(() => allAssignable(substitutions, from, to));
 
 function allAssignable(known: Substitutions, from: readonly Type[], to: readonly Type[]): boolean {
   return from.length === to.length && from.every((type, index) => isAssignable(known, type, to[index] as Type));

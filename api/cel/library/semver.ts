@@ -94,7 +94,9 @@ function comparePart(a: string, b: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-const semverOf = (text: string, normalize = false): SemverValue => new SemverValue(parse(normalize ? normalized(text) : text));
+/** Reads a version. @throws CelError */
+export const semverOf = (text: string, normalize = false): SemverValue =>
+  new SemverValue(parse(normalize ? normalized(text) : text));
 
 function isSemver(text: string, normalize = false): boolean {
   try {

@@ -1,9 +1,10 @@
 /**
- * What claims, classes and slices share. CEL expressions are not compiled: only their length is checked.
+ * What claims, classes and slices share.
  *
  * Source: upstream `pkg/apis/resource/validation/validation.go`.
  */
-import { duplicate, type FieldError, invalidValue, notSupported, required, tooLong } from '#api/field-error.ts';
+import { compileDeviceSelector, DeviceSelectorError, maxSelectorCost } from '#api/dra/device-cel.ts';
+import { duplicate, type FieldError, forbiddenField, invalidValue, notSupported, required, tooLong } from '#api/field-error.ts';
 import { stringifyExact } from '#api/int64.ts';
 import { isJsonObject } from '#api/json.ts';
 import { validateLabelName } from '#api/labels.ts';
@@ -27,9 +28,21 @@ const tolerationOperators = ['Equal', 'Exists'];
 export function validateSelectors(selectors: readonly Submitted<DeviceSelector>[] = [], path: string): FieldError[] {
   return validateList(selectors, maxSelectors, path, ({ cel }, at) => {
     if (cel === undefined) return [required(`${at}.cel`)];
-    const isLong = Buffer.byteLength(cel.expression ?? '') > maxExpressionBytes;
-    return isLong ? [tooLong(`${at}.cel.expression`, maxExpressionBytes)] : [];
+    const expression = cel.expression ?? '';
+    const where = `${at}.cel.expression`;
+    if (Buffer.byteLength(expression) > maxExpressionBytes) return [tooLong(where, maxExpressionBytes)];
+    return validateExpression(expression, where);
   });
+}
+
+function validateExpression(expression: string, path: string): FieldError[] {
+  try {
+    const { maxCost } = compileDeviceSelector(expression);
+    return maxCost > maxSelectorCost ? [forbiddenField(path, 'too complex, exceeds cost limit')] : [];
+  } catch (error) {
+    if (error instanceof DeviceSelectorError) return [invalidValue(path, expression, error.message)];
+    throw error;
+  }
 }
 
 /** What a driver is told of. @param stored the same as before: long parameters may stay */
