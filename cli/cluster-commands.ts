@@ -13,6 +13,7 @@ import { boolean, cidr, count, durationMs, port, portRange, ratio } from './flag
 import { addJoinFlags } from './join-flags.ts';
 import { defaultServerDataDir } from './kubeconfig-path.ts';
 import { addKubeletAuthFlags } from './kubelet-auth-flags.ts';
+import { addLeadershipFlags } from './leadership-flags.ts';
 
 /** Adds the commands to `program`. */
 export function createClusterCommands(program: Command): void {
@@ -59,7 +60,7 @@ const defaultCniBinDir = '/usr/lib/cni';
 const defaultSandboxImage = 'registry.k8s.io/pause:3.10.1';
 
 function serverCommand(program: Command): void {
-  addAuthorizationFlags(addAuthenticationFlags(program.command('server')))
+  addLeadershipFlags(addAuthorizationFlags(addAuthenticationFlags(program.command('server'))))
     .description('run the control plane: store, API server, controllers, scheduler')
     .option('--data-dir <path>', 'store, keys and certificates', defaultServerDataDir)
     .option('--bind-address <address>', 'where HTTPS listens', '0.0.0.0')

@@ -4,9 +4,10 @@ import type { AuthenticationFlags } from './authentication-flags.ts';
 import type { AuthorizationFlags } from './authorization-flags.ts';
 import type { JoinFlags } from './join-flags.ts';
 import type { KubeletAuthFlags } from './kubelet-auth-flags.ts';
+import type { LeadershipFlags } from './leadership-flags.ts';
 
 /** The flags of `tinker server`. */
-export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags {
+export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags, LeadershipFlags {
   dataDir: string;
   bindAddress: string;
   advertiseAddress: string | undefined;

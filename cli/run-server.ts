@@ -19,6 +19,7 @@ import { authorizationOptions } from './authorization-flags.ts';
 import { checkAddress, checkFolder, firstAddress } from './checks.ts';
 import type { ServerFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
+import { leadershipOptions } from './leadership-flags.ts';
 import { kubernetesVersion } from './version.ts';
 
 /** Runs the server until it is told to stop. @throws Error when it cannot start */
@@ -36,6 +37,7 @@ export async function server(flags: ServerFlags): Promise<void> {
   const authentication = authenticationOptions(flags, issuer, { ...silentLog, warn: (...warning) => warnings.push(warning) });
   const authorization = authorizationOptions(flags);
   const clusterSigner = signerOf(flags);
+  const leadership = leadershipOptions(flags);
   const scheduler = flags.schedulerConfig === undefined ? undefined : schedulerConfiguration(flags.schedulerConfig);
   // This check comes last because it makes the folder: a call with another mistake must leave nothing behind.
   checkFolder('--data-dir', flags.dataDir);
@@ -83,6 +85,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         },
         legacyTokenCleanUpPeriodMs: flags.legacyServiceAccountTokenCleanUpPeriod,
         authorization,
+        leadership,
         isFair: flags.enablePriorityAndFairness,
         inflight: { readOnly: flags.maxRequestsInflight, mutating: flags.maxMutatingRequestsInflight },
         extraNames: {

@@ -47,6 +47,11 @@ describe('tinker with wrong arguments', { concurrency: 2 }, () => {
       'server --advertise-address 10.0.0.1 --scheduler-config /dev/null',
       /--scheduler-config \/dev\/null: the configuration is no object/,
     ],
+    [
+      'server --advertise-address 10.0.0.1 --leader-elect-lease-duration 5s',
+      /--leader-elect-lease-duration must be greater than --leader-elect-renew-deadline/,
+    ],
+    ['server --leader-elect-resource-lock endpoints', /Allowed choices are leases/],
     ['server --advertise-address 1.2.3', /--advertise-address 1\.2\.3: give an IP address/],
     ['server --log-level loud --data-dir /nowhere/made', /--log-level loud: give debug, info, warn or error/],
     [

@@ -5,7 +5,7 @@ import { FakeApi } from './api.testing.ts';
 import { FakeClock } from './clock.ts';
 import type { Controller } from './controller.ts';
 import { done, requeueAfter } from './controller.ts';
-import { own, ownedBy, runController } from './controller-runner.ts';
+import { own, ownedBy, runController, runControllerSet } from './controller-runner.ts';
 import { createInformers } from './informers.ts';
 import { createClient } from './rest-client.ts';
 
@@ -123,5 +123,50 @@ describe('controller runner', () => {
       },
     );
     assert.equal(finished, true);
+  });
+
+  it('lets the others run when one fails: in its reconcile, in the mapping of changes to keys, or as a whole', async () => {
+    const clock = new FakeClock();
+    const client = createClient(new FakeApi().transport, { userAgent: 'test' });
+    const informers = createInformers({ client, clock, log, random: () => 0.5 });
+    const abort = new AbortController();
+    const reconciled: string[] = [];
+    let begun = 0;
+    const failing = (): never => {
+      throw new Error('broken');
+    };
+    const controllers: Controller[] = [
+      { name: 'reconcile', watches: [own('configmaps')], reconcile: async () => failing() },
+      { name: 'keys', watches: [{ resource: 'configmaps', keys: failing }], reconcile: async () => done },
+      {
+        name: 'whole',
+        get watches(): Controller['watches'] {
+          // It is well from its third start on.
+          if (++begun <= 2) failing();
+          return [own('configmaps')];
+        },
+        reconcile: async (key) => {
+          reconciled.push(`whole ${key}`);
+          return done;
+        },
+      },
+      {
+        name: 'well',
+        watches: [own('configmaps')],
+        reconcile: async (key) => {
+          reconciled.push(`well ${key}`);
+          return done;
+        },
+      },
+    ];
+    const ends = [informers.run(abort.signal), runControllerSet(controllers, { informers, clock, log }, abort.signal)];
+    await clock.advance(0);
+    await client.resource('configmaps').create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a', namespace: 'ns' } });
+    await clock.advance(1000);
+    assert.deepEqual(reconciled, ['well ns/a']);
+    await clock.advance(20_000);
+    assert.deepEqual(reconciled, ['well ns/a', 'whole ns/a']);
+    abort.abort();
+    await Promise.all(ends);
   });
 });

@@ -215,11 +215,31 @@ function knownKeys(controller: Controller, caches: Caches): Set<string> {
   return keys;
 }
 
-/** Runs several controllers over the same informers. @throws what one of them threw, after all have ended */
+/** A controller that has failed as a whole begins anew after this time. */
+const restartMs = 5_000;
+
+/**
+ * Runs several controllers over the same informers until `signal` aborts. One that fails as a whole (a reconcile that fails is tried again by
+ * {@link runController}) is begun anew a little later; the others do not notice.
+ */
 export async function runControllerSet(
   controllers: readonly Controller[],
   deps: ControllerRunnerDeps,
   signal: AbortSignal,
 ): Promise<void> {
-  await Promise.all(controllers.map((controller) => runController(controller, deps, signal)));
+  await Promise.all(
+    controllers.map(async (controller) => {
+      while (!signal.aborted) {
+        // Ends what is left of it when a part of it has failed.
+        const attempt = new AbortController();
+        try {
+          await runController(controller, deps, AbortSignal.any([signal, attempt.signal]));
+        } catch (error) {
+          deps.log.error({ err: error, controller: controller.name }, 'a controller failed; it begins anew');
+          attempt.abort();
+          await sleep(deps.clock, restartMs, signal);
+        }
+      }
+    }),
+  );
 }

@@ -24,6 +24,16 @@ export interface LeaderElectionDeps {
   log: Logger;
   /** In [0, 1): spreads the tries of several replicas. */
   random: () => number;
+  /** Is told how it goes; for metrics and events. */
+  observer?: LeaderElectionObserver;
+}
+
+/** What others want to know of an election. */
+export interface LeaderElectionObserver {
+  /** This process has begun, or stopped, to lead. */
+  leading(isLeader: boolean): void;
+  /** The leader had to read its Lease before it could renew it: somebody else has written it, or an answer was lost. */
+  slowPath(): void;
 }
 
 /** Which Lease, who asks for it, and the times. Source of the defaults: client-go `tools/leaderelection`. */
@@ -51,13 +61,21 @@ export async function runLeaderElected(
 ): Promise<'stopped' | 'lost'> {
   const lock = new LeaseLock(deps, options);
   const { retryPeriodMs = 2000, renewDeadlineMs = 10_000 } = options;
-  while (!(await lock.tryAcquireOrRenew())) {
+  const lease = `${options.namespace}/${options.name}`;
+  if (signal.aborted) return 'stopped';
+  for (;;) {
+    const attempt = lock.tryAcquireOrRenew();
+    // A try that hangs is followed by another one.
+    if ((await within(deps.clock, renewDeadlineMs, attempt, signal)) && (await attempt) === 'held') break;
     await sleep(deps.clock, retryPeriodMs * (1 + deps.random() * 0.2), signal);
     if (signal.aborted) return 'stopped';
   }
-  deps.log.info({ lease: `${options.namespace}/${options.name}`, identity: options.identity }, 'became the leader');
+  deps.log.info({ lease, identity: options.identity }, 'became the leader');
+  deps.observer?.leading(true);
   const leading = new AbortController();
   const work = lead(AbortSignal.any([signal, leading.signal])).finally(() => leading.abort());
+  // Its failure is told by the wait for it below. Until then a renewal may be under way.
+  work.catch(() => undefined);
   const until = AbortSignal.any([signal, leading.signal]);
   let renewedAtMs = deps.clock.monotonic();
   let lost = false;
@@ -67,47 +85,71 @@ export async function runLeaderElected(
     const remainingMs = renewedAtMs + renewDeadlineMs - deps.clock.monotonic();
     const renewal = lock.tryAcquireOrRenew();
     // A renewal that hangs counts as failed: once the lease has run out another replica may lead, even when the server does not answer this one.
-    if ((await within(deps.clock, remainingMs, renewal)) && (await renewal)) renewedAtMs = deps.clock.monotonic();
-    else if (deps.clock.monotonic() - renewedAtMs >= renewDeadlineMs) {
-      deps.log.error({ lease: `${options.namespace}/${options.name}` }, 'lost the lease');
+    const state = (await within(deps.clock, remainingMs, renewal)) ? await renewal : 'failed';
+    if (state === 'held') renewedAtMs = deps.clock.monotonic();
+    // Who sees another holder has lost it already. (Upstream's leader goes on until its deadline.)
+    else if (state === 'others' || deps.clock.monotonic() - renewedAtMs >= renewDeadlineMs) {
+      deps.log.error({ lease }, 'lost the lease');
       lost = true;
       leading.abort();
     }
   }
-  await work;
-  if (!lost) await lock.release();
+  try {
+    await work;
+  } finally {
+    deps.observer?.leading(false);
+    if (!lost) await within(deps.clock, renewDeadlineMs, lock.release());
+  }
   return lost ? 'lost' : 'stopped';
 }
+
+/** `held`: by this process, until the lease runs out; `others`: somebody else's; `failed`: nobody knows. */
+type LockState = 'held' | 'others' | 'failed';
 
 class LeaseLock {
   readonly #deps: LeaderElectionDeps;
   readonly #options: LeaderElectionOptions;
   #observed: { resourceVersion: string; atMs: number } | undefined;
+  /** The Lease as this process has written it last. */
+  #mine: Lease | undefined;
 
   constructor(deps: LeaderElectionDeps, options: LeaderElectionOptions) {
     this.#deps = deps;
     this.#options = options;
   }
 
-  async tryAcquireOrRenew(): Promise<boolean> {
-    const { log } = this.#deps;
+  async tryAcquireOrRenew(): Promise<LockState> {
+    const { log, observer } = this.#deps;
+    const lease = `${this.#options.namespace}/${this.#options.name}`;
+    if (this.#mine !== undefined) {
+      try {
+        // Nobody else writes the Lease while it is held: most renewals need no read.
+        await this.#update(this.#mine);
+        return 'held';
+      } catch (error) {
+        this.#mine = undefined;
+        observer?.slowPath();
+        log.debug({ err: error, lease }, 'the lease could not be renewed without a read');
+      }
+    }
     try {
       const held = await this.#read();
-      if (held === undefined) return await this.#create();
-      if (this.#isOthers(held)) return false;
+      if (held === undefined) {
+        await this.#create();
+        return 'held';
+      }
+      if (this.#isOthers(held)) return 'others';
       await this.#update(held);
-      return true;
+      return 'held';
     } catch (error) {
-      log.warn(
-        { err: error, lease: `${this.#options.namespace}/${this.#options.name}` },
-        'the lease could not be taken or renewed',
-      );
-      return false;
+      log.warn({ err: error, lease }, 'the lease could not be taken or renewed');
+      return 'failed';
     }
   }
 
   async release(): Promise<void> {
     const { client, clock, log } = this.#deps;
+    this.#mine = undefined;
     try {
       const held = await this.#read();
       if (held?.spec?.holderIdentity !== this.#options.identity) return;
@@ -145,20 +187,20 @@ class LeaseLock {
     return nowMs - this.#observed.atMs < (spec?.leaseDurationSeconds ?? 15) * 1000;
   }
 
-  async #create(): Promise<boolean> {
+  async #create(): Promise<void> {
     const { namespace, name } = this.#options;
-    await this.#leases(this.#deps.client).create({
+    this.#mine = await this.#leases(this.#deps.client).create({
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
       metadata: { namespace, name },
       spec: this.#record(undefined),
     });
-    return true;
   }
 
   async #update(held: Lease): Promise<void> {
     const updated = await this.#leases(this.#deps.client).update({ ...held, spec: this.#record(held.spec) });
     this.#observed = { resourceVersion: updated.metadata.resourceVersion, atMs: this.#deps.clock.monotonic() };
+    this.#mine = updated;
   }
 
   #record(previous: LeaseSpec | undefined): LeaseSpec {

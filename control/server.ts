@@ -12,7 +12,7 @@ import { createOpenApi } from '#api/schema/openapi.ts';
 import { type Client } from '#client/client.ts';
 import { type Clock, systemClock } from '#client/clock.ts';
 import { runControllerSet } from '#client/controller-runner.ts';
-import { createEventRecorder, type FlushingEventRecorder } from '#client/event-recorder.ts';
+import { createEventRecorder, type EventRecorder, type FlushingEventRecorder } from '#client/event-recorder.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { createLeftOutReporter, type LeftOutReporter, leftOutMetric } from '#client/left-out.ts';
 import { createClient } from '#client/rest-client.ts';
@@ -49,9 +49,10 @@ import type { InflightLimits } from './apiserver/serving/inflight.ts';
 import { listen } from './apiserver/serving/listener.ts';
 import { begun } from './begun.ts';
 import { ensureControllerAccounts } from './controllers/controller-accounts.ts';
-import { type ControllerOptions, runControllers } from './controllers/index.ts';
+import { type ControllerOptions, type RunControllersDeps, runControllers } from './controllers/index.ts';
 import type { HorizontalOptions } from './controllers/podautoscaler/horizontal.ts';
 import { AutoscalerMonitor } from './controllers/podautoscaler/monitor.ts';
+import { Leadership, type LeadershipOptions, leaderIdentity } from './leadership.ts';
 import type { KeyPair } from './pki/certificates.ts';
 import { type ClusterPki, loadClusterPki } from './pki/cluster-pki.ts';
 import { adminKubeconfig } from './pki/node-credentials.ts';
@@ -59,7 +60,7 @@ import { createRequestSigner } from './pki/request-signer.ts';
 import type { SchedulerConfiguration } from './scheduler/config/configuration.ts';
 import { createProfile } from './scheduler/config/profile.ts';
 import { podRecord, podRecordPath } from './scheduler/explanation.ts';
-import { createScheduler, type SchedulerOptions } from './scheduler/scheduler.ts';
+import { createScheduler, type Scheduler, type SchedulerDeps, type SchedulerOptions } from './scheduler/scheduler.ts';
 import { createSqliteStore, type WorkerSource } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 
@@ -106,6 +107,8 @@ export interface ServerOptions {
   scheduler?: SchedulerConfiguration | undefined;
   /** `--authorization-mode`, or `--authorization-config` and its file. */
   authorization: { chain: readonly AuthorizerSpec[]; file?: ConfigFile<readonly AuthorizerSpec[]> | undefined };
+  /** `--leader-elect…`, of controllers and scheduler. */
+  leadership: LeadershipOptions;
   /** More names and addresses for the serving certificate (`--tls-san`). */
   extraNames: { dns: readonly string[]; ips: readonly string[] };
   /** Receives the administrator's kubeconfig, besides `<data-dir>/admin.conf`. */
@@ -241,6 +244,10 @@ export async function runServer(options: ServerOptions, log: Logger, ready: () =
       components,
       debug,
       { controllers: toldBy('kube-controller-manager'), scheduler: toldBy('kube-scheduler') },
+      {
+        controllers: recorderOf('kube-controller-manager', 'kube-controller-manager'),
+        scheduler: recorderOf('default-scheduler', 'kube-scheduler'),
+      },
       ending.clients.signal,
       () => [
         keepBootstrapped(apiClient, bootstrap, clock, log, ending.clients.signal),
@@ -376,11 +383,16 @@ async function writeKubeconfigs(options: ServerOptions, clock: Clock): Promise<v
   if (options.writeKubeconfig !== undefined) writeSafely(options.writeKubeconfig, text);
 }
 
-function clientOf(server: ApiServer, name: ComponentName, clock: Clock, signal: AbortSignal): Client {
-  return createClient(inProcessTransport(server, componentUser(name)), { userAgent: name, clock, signal });
+/** @param signal ends its requests; absent: they end with the server */
+function clientOf(server: ApiServer, name: ComponentName, clock: Clock, signal?: AbortSignal): Client {
+  const ended = signal === undefined ? {} : { signal };
+  return createClient(inProcessTransport(server, componentUser(name)), { userAgent: name, clock, ...ended });
 }
 
-/** Controllers and scheduler over one set of informers. */
+/**
+ * Controllers and scheduler over one set of informers, which are kept current also while another server leads. The leases are given up
+ * after `signal` has aborted, so their clients have another end.
+ */
 async function runClients(
   server: ApiServer,
   options: ServerOptions,
@@ -390,28 +402,15 @@ async function runClients(
   components: ComponentChecks,
   debug: DebugPages,
   leftOut: { controllers: LeftOutReporter; scheduler: LeftOutReporter },
+  events: { controllers: EventRecorder; scheduler: EventRecorder },
   signal: AbortSignal,
   bootstrapping: () => readonly Promise<void>[],
 ): Promise<void> {
   const client = clientOf(server, 'kube-controller-manager', clock, signal);
   const schedulerClient = clientOf(server, 'kube-scheduler', clock, signal);
-  const accounts = new Set<string>();
-  const controllerClient = (account: string): Client => {
-    accounts.add(account);
-    return createClient(inProcessTransport(server, controllerUser(account)), {
-      userAgent: `kube-controller-manager/${account}`,
-      clock,
-      signal,
-    });
-  };
   const informers: Informers = createInformers({ client, clock, log });
-  const events = createEventRecorder({
-    client: schedulerClient,
-    clock,
-    log,
-    component: 'default-scheduler',
-    atOnce: eventsAtOnce,
-  });
+  const leadership = new Leadership({ clock, log, random: Math.random }, options.leadership, leaderIdentity(options.dataDir));
+  for (const metric of leadership.metrics) server.metrics.registry.registerMetric(metric);
   const autoscalers = new AutoscalerMonitor();
   for (const metric of autoscalers.metrics) server.metrics.registry.registerMetric(metric);
   const controllerOptions: ControllerOptions = {
@@ -432,20 +431,31 @@ async function runClients(
     caches: informers,
     clock,
   });
-  const scheduler = createScheduler(
-    { client: schedulerClient, informers, clock, random: Math.random, log, events, leftOut: leftOut.scheduler },
-    schedulerOptions(options.scheduler),
-  );
   const controllers = begun(
-    runControllers(
-      { client, clientOf: controllerClient, catalog: server.resources, informers, clock, log, leftOut: leftOut.controllers },
-      controllerOptions,
+    leadership.run(
+      {
+        name: 'kube-controller-manager',
+        client: clientOf(server, 'kube-controller-manager', clock),
+        events: events.controllers,
+        work: (term) =>
+          runControllerTerm(server, { client, informers, clock, log, leftOut: leftOut.controllers }, controllerOptions, term),
+      },
       signal,
     ),
   );
-  for (const metric of scheduler.metrics) server.metrics.registry.registerMetric(metric);
-  debug.add(podRecordPath, (path) => podRecord(scheduler, path));
-  const scheduling = begun(scheduler.run(signal));
+  const schedulers = new SchedulerTerms(server, debug);
+  const scheduling = begun(
+    leadership.run(
+      {
+        name: 'kube-scheduler',
+        client: clientOf(server, 'kube-scheduler', clock),
+        events: events.scheduler,
+        work: (term) =>
+          schedulers.run({ informers, clock, log, leftOut: leftOut.scheduler }, schedulerOptions(options.scheduler), term),
+      },
+      signal,
+    ),
+  );
   components.add('controller-manager', runningCheck(controllers, informers, client, signal));
   components.add('scheduler', runningCheck(scheduling, informers, schedulerClient, signal));
   await Promise.all([
@@ -454,10 +464,56 @@ async function runClients(
     controllers,
     scheduling,
     runControllerSet([flowSchemaStatus], { informers, clock, log }, signal),
-    // After the call above, which has made the controllers.
-    ensureControllerAccounts(client, accounts, { clock, log }, signal),
   ]);
-  await events.flush();
+}
+
+/** The controllers, for as long as this process leads. Each is its own account, which is made if it is missing. */
+async function runControllerTerm(
+  server: ApiServer,
+  deps: Omit<RunControllersDeps, 'clientOf' | 'catalog'>,
+  options: ControllerOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const accounts = new Set<string>();
+  const controllerClient = (account: string): Client => {
+    accounts.add(account);
+    return createClient(inProcessTransport(server, controllerUser(account)), {
+      userAgent: `kube-controller-manager/${account}`,
+      clock: deps.clock,
+      signal,
+    });
+  };
+  const running = runControllers({ ...deps, clientOf: controllerClient, catalog: server.resources }, options, signal);
+  // After the call above, which has made the controllers.
+  await Promise.all([running, ensureControllerAccounts(deps.client, accounts, deps, signal)]);
+}
+
+/** The scheduler is made anew for each term; what is served of it is the last one's. */
+class SchedulerTerms {
+  readonly #server: ApiServer;
+  #current: Scheduler | undefined;
+
+  constructor(server: ApiServer, debug: DebugPages) {
+    this.#server = server;
+    const none: Pick<Scheduler, 'explain'> = { explain: () => ({ decisions: [], remedies: [] }) };
+    debug.add(podRecordPath, (path) => podRecord(this.#current ?? none, path));
+  }
+
+  async run(
+    deps: Pick<SchedulerDeps, 'informers' | 'clock' | 'log' | 'leftOut'>,
+    options: SchedulerOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const client = clientOf(this.#server, 'kube-scheduler', deps.clock, signal);
+    const events = createEventRecorder({ ...deps, client, component: 'default-scheduler', atOnce: eventsAtOnce });
+    const scheduler = createScheduler({ ...deps, client, events, random: Math.random }, options);
+    const { registry } = this.#server.metrics;
+    for (const metric of this.#current?.metrics ?? []) registry.removeSingleMetric((metric as Metric & { name: string }).name);
+    for (const metric of scheduler.metrics) registry.registerMetric(metric);
+    this.#current = scheduler;
+    await scheduler.run(signal);
+    await events.flush();
+  }
 }
 
 function schedulerOptions(configuration: SchedulerConfiguration | undefined): SchedulerOptions {
