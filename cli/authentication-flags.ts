@@ -27,7 +27,6 @@ export interface AuthenticationFlags extends OidcFlags {
   authenticationTokenWebhookCacheTtl: number;
   /** Absent: true. */
   anonymousAuth: boolean | undefined;
-  apiAudiences: string[];
   tokenAuthFile: string | undefined;
   enableBootstrapTokenAuth: boolean;
   requestheaderClientCaFile: string | undefined;
@@ -36,9 +35,6 @@ export interface AuthenticationFlags extends OidcFlags {
   requestheaderUidHeaders: string[];
   requestheaderGroupHeaders: string[];
   requestheaderExtraHeadersPrefix: string[];
-  serviceAccountIssuer: string | undefined;
-  serviceAccountMaxTokenExpiration: number;
-  serviceAccountExtendTokenExpiration: boolean;
   legacyServiceAccountTokenCleanUpPeriod: number;
 }
 
@@ -54,7 +50,6 @@ export function addAuthenticationFlags(command: Command): Command {
       'let requests in that do not say who they are, as system:anonymous; by default true',
       boolean,
     )
-    .option('--api-audiences <names>', 'whom tokens must be meant for; by default the issuer', names, [])
     .option('--token-auth-file <file>', 'tokens, one a line: token,user,uid,"group1,group2"')
     .option('--enable-bootstrap-token-auth [bool]', 'accept the bootstrap tokens of kube-system', boolean, true)
     .option('--oidc-issuer-url <url>', 'the OpenID Connect issuer whose tokens are accepted; https')
@@ -85,17 +80,6 @@ export function addAuthenticationFlags(command: Command): Command {
     .option('--requestheader-group-headers <names>', 'headers with the groups, such as X-Remote-Group', names, [])
     .option('--requestheader-extra-headers-prefix <names>', 'beginnings of headers with more, such as X-Remote-Extra-', names, [])
     .option(
-      '--service-account-issuer <url>',
-      'who signs service-account tokens; by default https://kubernetes.default.svc.<domain>',
-    )
-    .option('--service-account-max-token-expiration <duration>', 'the longest life of such a token; 0: any', durationMs, 0)
-    .option(
-      '--service-account-extend-token-expiration [bool]',
-      'let tokens that admission has put into pods be good for a year',
-      boolean,
-      true,
-    )
-    .option(
       '--legacy-service-account-token-clean-up-period <duration>',
       'how long a token in a secret may be unused before it is refused, and then deleted',
       durationMs,
@@ -103,17 +87,25 @@ export function addAuthenticationFlags(command: Command): Command {
     );
 }
 
-/** What the flags say. @throws Error that names the flag and what is wrong with it, or with its file */
-export function authenticationOptions(flags: AuthenticationFlags, issuer: string, log: ServerLog): AuthenticationOptions {
+/**
+ * What the flags say.
+ * @param ownIssuers of service accounts, which no other issuer may be called @throws Error that names the flag and what is wrong with it, or
+ * with its file
+ */
+export function authenticationOptions(
+  flags: AuthenticationFlags,
+  ownIssuers: readonly string[],
+  log: ServerLog,
+): AuthenticationOptions {
   const { oidcCaFile, authenticationTokenWebhookConfigFile: webhook } = flags;
   const configuration =
-    flags.authenticationConfig === undefined ? undefined : configurationOf(flags.authenticationConfig, flags, issuer);
+    flags.authenticationConfig === undefined ? undefined : configurationOf(flags.authenticationConfig, flags, ownIssuers);
   const oidcCa = oidcCaFile === undefined ? undefined : readCertificates('--oidc-ca-file', oidcCaFile);
   return {
     anonymous: flags.anonymousAuth,
     tokenFile: flags.tokenAuthFile === undefined ? undefined : tokenFile(flags.tokenAuthFile, log),
     bootstrapTokens: flags.enableBootstrapTokenAuth,
-    oidc: jwtIssuerOf(flags, oidcCa, [issuer]),
+    oidc: jwtIssuerOf(flags, oidcCa, ownIssuers),
     configuration,
     webhook:
       webhook === undefined
@@ -128,11 +120,15 @@ export function authenticationOptions(flags: AuthenticationFlags, issuer: string
 }
 
 /** @throws Error that names the flag */
-function configurationOf(path: string, flags: AuthenticationFlags, issuer: string): AuthenticationOptions['configuration'] {
+function configurationOf(
+  path: string,
+  flags: AuthenticationFlags,
+  ownIssuers: readonly string[],
+): AuthenticationOptions['configuration'] {
   if (flags.oidcIssuerUrl !== undefined || flags.oidcClientId !== undefined || flags.oidcGroupsClaim !== undefined)
     throw new Error('authentication-config file and oidc-* flags are mutually exclusive');
   checkFile('--authentication-config', path);
-  const file = new ConfigFile(path, (text) => parseAuthenticationConfiguration(text, [issuer]));
+  const file = new ConfigFile(path, (text) => parseAuthenticationConfiguration(text, ownIssuers));
   let initial: ReturnType<typeof parseAuthenticationConfiguration>;
   try {
     initial = file.read();
@@ -144,7 +140,7 @@ function configurationOf(path: string, flags: AuthenticationFlags, issuer: strin
       'anonymous: Forbidden: --anonymous-auth flag cannot be set when anonymous field is configured in authentication configuration file',
     );
   const unchanged = (text: string) => {
-    const next = parseAuthenticationConfiguration(text, [issuer]);
+    const next = parseAuthenticationConfiguration(text, ownIssuers);
     if (JSON.stringify(next.anonymous) !== JSON.stringify(initial.anonymous))
       throw new Error('anonymous: Forbidden: changed from initial configuration file');
     return next;

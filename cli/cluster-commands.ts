@@ -14,6 +14,7 @@ import { addJoinFlags } from './join-flags.ts';
 import { defaultServerDataDir } from './kubeconfig-path.ts';
 import { addKubeletAuthFlags } from './kubelet-auth-flags.ts';
 import { addLeadershipFlags } from './leadership-flags.ts';
+import { addServiceAccountFlags } from './service-account-flags.ts';
 
 /** Adds the commands to `program`. */
 export function createClusterCommands(program: Command): void {
@@ -60,7 +61,7 @@ const defaultCniBinDir = '/usr/lib/cni';
 const defaultSandboxImage = 'registry.k8s.io/pause:3.10.1';
 
 function serverCommand(program: Command): void {
-  addLeadershipFlags(addAuthorizationFlags(addAuthenticationFlags(program.command('server'))))
+  addLeadershipFlags(addAuthorizationFlags(addServiceAccountFlags(addAuthenticationFlags(program.command('server')))))
     .description('run the control plane: store, API server, controllers, scheduler')
     .option('--data-dir <path>', 'store, keys and certificates', defaultServerDataDir)
     .option('--bind-address <address>', 'where HTTPS listens', '0.0.0.0')

@@ -5,9 +5,10 @@ import type { AuthorizationFlags } from './authorization-flags.ts';
 import type { JoinFlags } from './join-flags.ts';
 import type { KubeletAuthFlags } from './kubelet-auth-flags.ts';
 import type { LeadershipFlags } from './leadership-flags.ts';
+import type { ServiceAccountFlags } from './service-account-flags.ts';
 
 /** The flags of `tinker server`. */
-export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags, LeadershipFlags {
+export interface ServerFlags extends AuthenticationFlags, AuthorizationFlags, LeadershipFlags, ServiceAccountFlags {
   dataDir: string;
   bindAddress: string;
   advertiseAddress: string | undefined;

@@ -20,6 +20,7 @@ import { checkAddress, checkFolder, firstAddress } from './checks.ts';
 import type { ServerFlags } from './cluster-flags.ts';
 import { checkLogLevel, runDaemon } from './daemon.ts';
 import { leadershipOptions } from './leadership-flags.ts';
+import { serviceAccountOptions, serviceAccountWarnings } from './service-account-flags.ts';
 import { kubernetesVersion } from './version.ts';
 
 /** Runs the server until it is told to stop. @throws Error when it cannot start */
@@ -33,8 +34,12 @@ export async function server(flags: ServerFlags): Promise<void> {
   if (problems.length > 0) throw new Error(problems.join('; '));
   // Read here, so that a mistake in a file is told before anything is made; what it warns of is told once there is a log.
   const warnings: [fields: Record<string, unknown>, message: string][] = [];
-  const issuer = flags.serviceAccountIssuer ?? `https://kubernetes.default.svc.${flags.clusterDomain}`;
-  const authentication = authenticationOptions(flags, issuer, { ...silentLog, warn: (...warning) => warnings.push(warning) });
+  const tokens = serviceAccountOptions(flags, flags.clusterDomain);
+  warnings.push(...serviceAccountWarnings(tokens).map((text): [Record<string, unknown>, string] => [{}, text]));
+  const authentication = authenticationOptions(flags, [tokens.issuer, ...(tokens.otherIssuers ?? [])], {
+    ...silentLog,
+    warn: (...warning) => warnings.push(warning),
+  });
   const authorization = authorizationOptions(flags);
   const clusterSigner = signerOf(flags);
   const leadership = leadershipOptions(flags);
@@ -77,12 +82,7 @@ export async function server(flags: ServerFlags): Promise<void> {
         },
         admissionPlugins,
         authentication,
-        tokens: {
-          issuer,
-          ...(flags.apiAudiences.length === 0 ? {} : { audiences: flags.apiAudiences }),
-          maxExpirationSeconds: flags.serviceAccountMaxTokenExpiration / 1000,
-          extendExpiration: flags.serviceAccountExtendTokenExpiration,
-        },
+        tokens,
         legacyTokenCleanUpPeriodMs: flags.legacyServiceAccountTokenCleanUpPeriod,
         authorization,
         leadership,

@@ -100,8 +100,8 @@ export interface ServerOptions {
   admissionPlugins: PluginChoice;
   /** Who is known, and how. */
   authentication: AuthenticationOptions;
-  /** `--service-account-issuer`, `--api-audiences`, and how long tokens may last. */
-  tokens: Partial<Omit<TokenOptions, 'privateKey' | 'publicKey'>>;
+  /** `--service-account-issuer`, `--api-audiences`, how long tokens may last, and other keys than those of the data folder. */
+  tokens: Partial<TokenOptions>;
   legacyTokenCleanUpPeriodMs: number;
   /** `--scheduler-config`; absent: upstream's defaults. */
   scheduler?: SchedulerConfiguration | undefined;
@@ -345,7 +345,7 @@ function buildApiServer({
     },
     {
       build: { version: options.version.slice(options.version.indexOf('+tinkernetes') + '+tinkernetes'.length) },
-      tokens: { ...pki.tokens, audiences: [issuer], ...tokens, issuer },
+      tokens: { ...pki.tokens, audiences: [issuer, ...(tokens.otherIssuers ?? [])], ...tokens, issuer },
       authentication: options.authentication,
       serverAddress: `${options.advertiseAddress}:${options.securePort}`,
       metrics: options.metrics,

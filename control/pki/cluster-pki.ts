@@ -123,9 +123,9 @@ function readTokenKey(folder: string): ClusterPki['tokens'] | undefined {
   const found = both(readPair(folder, names, belongTogether(isPublicKeyOf)), paths, anew);
   if (found === undefined) return undefined;
   const key = privateKeyOf(paths.key, found.key);
-  if (key.asymmetricKeyType !== 'rsa')
+  if (!canSign(key))
     throw new PkiError(
-      `${paths.key} is a key of type ${key.asymmetricKeyType}, and tokens are signed with RSA: ${restore}, or ${anew}`,
+      `${paths.key} is a key of type ${key.asymmetricKeyType}, and tokens are signed with RSA or ECDSA: ${restore}, or ${anew}`,
     );
   let publicKey: KeyObject;
   try {

@@ -4,8 +4,8 @@
  *
  * Source: kubernetes.io, Managing Service Accounts (bound tokens); kubernetes `pkg/serviceaccount/{claims,jwt}.go`.
  */
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
-import { compactVerify, errors, type JWTPayload, SignJWT } from 'jose';
+import { createHash, randomUUID } from 'node:crypto';
+import { compactVerify, decodeProtectedHeader, errors, type JWTPayload, SignJWT } from 'jose';
 import type { KubeObject } from '#api/meta.ts';
 import type { ResourceId } from '#api/resources.ts';
 import { notFound } from '#api/status.ts';
@@ -14,21 +14,26 @@ import type { Clock } from '#client/clock.ts';
 import type { UserInfo } from '../registry/strategy.ts';
 import { type Authenticated, AuthenticationError, commonAudiences, type TokenContext } from './authenticator.ts';
 import { serviceAccountGroups } from './service-account-names.ts';
+import { publicJwk, signingKey, type TokenKey, verificationKeys } from './token-keys.ts';
 import { untrustedIssuer } from './untrusted-claims.ts';
 
 /** The keys that sign and verify tokens. */
 export interface TokenKeys {
-  /** PEM, PKCS #8, RSA. */
+  /** `--service-account-signing-key-file`: PEM, RSA or ECDSA. */
   privateKey: string;
-  /** PEM, SPKI. */
+  /** `--service-account-key-file`: PEM, one or several keys or certificates; a token is good with any of them. */
   publicKey: string;
 }
 
 /** How tokens are made, as the flags `--service-account-*` say. */
 export interface TokenOptions extends TokenKeys {
-  /** `--service-account-issuer`. */
+  /** `--service-account-issuer`, the first one: whose name new tokens bear. */
   issuer: string;
-  /** `--api-audiences`; the issuer when not set. */
+  /** The further ones, whose tokens are still accepted. */
+  otherIssuers?: readonly string[] | undefined;
+  /** `--service-account-jwks-uri`: where others find the keys. Absent: on this server. */
+  jwksUri?: string | undefined;
+  /** `--api-audiences`; all issuers when not set. */
   audiences: readonly string[];
   /** `--service-account-max-token-expiration`, in seconds. Absent: any. */
   maxExpirationSeconds?: number | undefined;
@@ -69,9 +74,9 @@ const maxVerified = 4096;
  */
 export class ServiceAccountTokens {
   readonly options: TokenOptions;
-  readonly #privateKey: KeyObject;
-  readonly #publicKey: KeyObject;
-  readonly #keyId: string;
+  readonly #signingKey: TokenKey;
+  readonly #keys: readonly TokenKey[];
+  readonly #issuers: ReadonlySet<string>;
   readonly #read: ReadObject;
   readonly #clock: Clock;
   /**
@@ -82,23 +87,29 @@ export class ServiceAccountTokens {
 
   constructor(options: TokenOptions, clock: Clock, read: ReadObject) {
     this.options = options;
-    this.#privateKey = createPrivateKey(options.privateKey);
-    this.#publicKey = createPublicKey(options.publicKey);
-    this.#keyId = keyId(this.#publicKey);
+    this.#signingKey = signingKey(options.privateKey);
+    this.#keys = verificationKeys(options.publicKey);
+    this.#issuers = new Set([options.issuer, ...(options.otherIssuers ?? [])]);
     this.#clock = clock;
     this.#read = read;
   }
 
-  /** The public key, for other programs that verify tokens themselves. */
-  publicJwk(): object {
-    return { use: 'sig', kid: this.#keyId, alg: 'RS256', ...this.#publicKey.export({ format: 'jwk' }) };
+  /** The public keys, for other programs that verify tokens themselves. */
+  publicJwks(): object[] {
+    return this.#keys.map(publicJwk);
+  }
+
+  /** How tokens may be signed, sorted. */
+  get algorithms(): string[] {
+    return [...new Set(this.#keys.map(({ algorithm }) => algorithm))].sort();
   }
 
   /** @returns the signed token */
   async issue(claims: KubernetesClaims, audiences: readonly string[], lifetimeSeconds: number): Promise<string> {
     const now = Math.floor(this.#clock.now() / 1000);
+    const { key, algorithm, id } = this.#signingKey;
     return await new SignJWT({ 'kubernetes.io': claims })
-      .setProtectedHeader({ alg: 'RS256', kid: this.#keyId })
+      .setProtectedHeader({ alg: algorithm, kid: id })
       .setAudience([...audiences])
       .setIssuer(this.options.issuer)
       .setSubject(userName(claims.namespace, claims.serviceaccount.name))
@@ -106,7 +117,7 @@ export class ServiceAccountTokens {
       .setNotBefore(now)
       .setExpirationTime(now + lifetimeSeconds)
       .setJti(randomUUID())
-      .sign(this.#privateKey);
+      .sign(key);
   }
 
   /** A token that lasts as long as the secret that holds it. @returns the signed token */
@@ -118,11 +129,12 @@ export class ServiceAccountTokens {
       'kubernetes.io/serviceaccount/service-account.name': name,
       'kubernetes.io/serviceaccount/service-account.uid': uid,
     };
+    const { key, algorithm, id } = this.#signingKey;
     return await new SignJWT(claims)
-      .setProtectedHeader({ alg: 'RS256', kid: this.#keyId })
+      .setProtectedHeader({ alg: algorithm, kid: id })
       .setIssuer(legacyIssuer)
       .setSubject(userName(namespace, name))
-      .sign(this.#privateKey);
+      .sign(key);
   }
 
   /**
@@ -130,7 +142,7 @@ export class ServiceAccountTokens {
    * @throws AuthenticationError
    */
   async authenticateToken(token: string, { audiences }: TokenContext): Promise<Authenticated | undefined> {
-    const payload = await this.verify(token, this.options.issuer);
+    const payload = await this.verify(token, this.#issuers);
     if (payload === undefined) return undefined;
     const { aud = [] } = payload;
     const common = checkAudiences(typeof aud === 'string' ? [aud] : aud, this.options.audiences, audiences);
@@ -144,12 +156,12 @@ export class ServiceAccountTokens {
     return { user: userOf(claims, payload.jti), audiences: common };
   }
 
-  /** The claims, if `issuer` says to have signed them, and has. Undefined: another issuer's. @throws AuthenticationError */
-  async verify(token: string, issuer: string): Promise<JWTPayload | undefined> {
+  /** The claims, if one of `issuers` says to have signed them, and has. Undefined: another issuer's. @throws AuthenticationError */
+  async verify(token: string, issuers: ReadonlySet<string>): Promise<JWTPayload | undefined> {
     const hash = createHash('sha256').update(token).digest('base64');
     const known = this.#verified.get(hash);
-    if (known !== undefined) return known.iss === issuer ? known : undefined;
-    if (untrustedIssuer(token) !== issuer) return undefined;
+    if (known !== undefined) return issuers.has(known.iss ?? '') ? known : undefined;
+    if (!issuers.has(untrustedIssuer(token) ?? '')) return undefined;
     const payload = await this.#verifySignature(token);
     this.#verified.set(hash, payload);
     const [oldest = ''] = this.#verified.size > maxVerified ? this.#verified.keys() : [];
@@ -159,16 +171,30 @@ export class ServiceAccountTokens {
 
   async #verifySignature(token: string): Promise<JWTPayload> {
     try {
-      const key = ({ kid }: { kid?: string | undefined }): KeyObject => {
-        if (kid !== undefined && kid !== '' && kid !== this.#keyId)
-          throw new AuthenticationError('invalid signature, no keys found');
-        return this.#publicKey;
-      };
-      const { payload } = await compactVerify(token, key, { algorithms: ['RS256'] });
+      return await this.#payloadOf(token, this.#keysOf(decodeProtectedHeader(token)));
+    } catch (error) {
+      if (error instanceof errors.JOSEError || error instanceof TypeError)
+        throw new AuthenticationError(error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  /** Those that the token names, or all. @throws AuthenticationError for none */
+  #keysOf({ kid = '' }: { kid?: string }): readonly TokenKey[] {
+    const keys = kid === '' ? this.#keys : this.#keys.filter(({ id }) => id === kid);
+    if (keys.length === 0) throw new AuthenticationError('invalid signature, no keys found');
+    return keys;
+  }
+
+  /** Tries one key after the other. @throws JOSEError the last one's */
+  async #payloadOf(token: string, [first, ...others]: readonly TokenKey[]): Promise<JWTPayload> {
+    const { key, algorithm } = first as TokenKey;
+    try {
+      const { payload } = await compactVerify(token, key, { algorithms: [algorithm] });
       return JSON.parse(Buffer.from(payload).toString('utf8')) as JWTPayload;
     } catch (error) {
-      if (error instanceof errors.JOSEError) throw new AuthenticationError(error.message, { cause: error });
-      throw error;
+      if (others.length === 0) throw error;
+      return await this.#payloadOf(token, others);
     }
   }
 
@@ -252,11 +278,4 @@ function userOf({ namespace, serviceaccount, pod, node }: KubernetesClaims, jti:
   }
   const groups = serviceAccountGroups(namespace);
   return { name: userName(namespace, serviceaccount.name), uid: serviceaccount.uid, groups, extra };
-}
-
-/** The key's identity in the token's header: the hash of its DER form, as kubernetes `pkg/serviceaccount/jwt.go`. */
-function keyId(key: KeyObject): string {
-  return createHash('sha256')
-    .update(key.export({ type: 'spki', format: 'der' }))
-    .digest('base64url');
 }
