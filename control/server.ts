@@ -50,6 +50,7 @@ import { listen } from './apiserver/serving/listener.ts';
 import { begun } from './begun.ts';
 import { ensureControllerAccounts } from './controllers/controller-accounts.ts';
 import { type ControllerOptions, type RunControllersDeps, runControllers } from './controllers/index.ts';
+import { ControllerMonitors } from './controllers/monitors.ts';
 import type { HorizontalOptions } from './controllers/podautoscaler/horizontal.ts';
 import { AutoscalerMonitor } from './controllers/podautoscaler/monitor.ts';
 import { Leadership, type LeadershipOptions, leaderIdentity } from './leadership.ts';
@@ -413,7 +414,10 @@ async function runClients(
   for (const metric of leadership.metrics) server.metrics.registry.registerMetric(metric);
   const autoscalers = new AutoscalerMonitor();
   for (const metric of autoscalers.metrics) server.metrics.registry.registerMetric(metric);
+  const monitors = new ControllerMonitors();
+  for (const metric of monitors.metrics) server.metrics.registry.registerMetric(metric);
   const controllerOptions: ControllerOptions = {
+    monitors,
     clusterCidr: options.clusterCidr,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
     nodeMonitorPeriodMs: options.nodeMonitorPeriodMs,

@@ -32,6 +32,7 @@ import { jobOrphanPodController } from './job/orphan-pods.ts';
 import { type LegacyTokenCleanerOptions, legacyTokenCleaner } from './legacy-token-cleaner.ts';
 import { loadBalancerController } from './load-balancer.ts';
 import { localPathController } from './local-path/provisioner.ts';
+import type { ControllerMonitors } from './monitors.ts';
 import { namespaceController } from './namespace.ts';
 import type { NodeIpamOptions } from './node-ipam.ts';
 import { nodeIpamController } from './node-ipam.ts';
@@ -45,6 +46,7 @@ import { pvProtectionController } from './pv-protection.ts';
 import { pvcProtectionController } from './pvc-protection.ts';
 import { replicaSetController } from './replicaset.ts';
 import { replicationController } from './replication-controller.ts';
+import { resourceClaimController } from './resource-claim/resource-claim.ts';
 import { resourceQuotaController } from './resource-quota.ts';
 import { rootCaPublisher } from './root-ca-publisher.ts';
 import { serviceAccountController } from './service-account.ts';
@@ -78,6 +80,8 @@ export interface ControllerOptions
   loadBalancerPool?: readonly string[] | undefined;
   /** `--horizontal-pod-autoscaler-…`. Default: upstream's. */
   horizontal?: Partial<HorizontalOptions> | undefined;
+  /** Where controllers count what they do. Default: nobody sees it. */
+  monitors?: ControllerMonitors | undefined;
 }
 
 const yearMs = 365 * 24 * 60 * 60_000;
@@ -115,6 +119,7 @@ export function controllers(
     cronJobController(as('cronjob-controller')),
     ttlAfterFinishedController(as('ttl-after-finished-controller')),
     namespaceController(as('namespace-controller')),
+    resourceClaimController(as('resource_claim', 'resource-claim-controller'), options.monitors?.resourceClaim),
     resourceQuotaController(as('resourcequota-controller')),
     serviceAccountController(as('serviceaccount-controller', 'service-account-controller')),
     bootstrapSigner(as('bootstrap-signer')),

@@ -264,6 +264,25 @@ const goodObjects: readonly Placed[] = [
       jobTemplate: { spec: { template: { spec: { ...podSpec, restartPolicy: 'Never' } } } },
     },
   }),
+  // A pod whose claim is still to be made, and a claim that is reserved for a pod that is gone.
+  good('resourceclaimtemplates.resource.k8s.io', 'gpu', {
+    spec: { spec: { devices: { requests: [{ name: 'one', exactly: { deviceClassName: 'gpu' } }] } } },
+  }),
+  good(
+    'pods',
+    'with-claim',
+    { spec: { ...podSpec, resourceClaims: [{ name: 'gpu', resourceClaimTemplateName: 'gpu' }] } },
+    { labels: { of: 'with-claim' } },
+  ),
+  good(
+    'resourceclaims.resource.k8s.io',
+    'forgotten',
+    {
+      spec: {},
+      status: { allocation: {}, reservedFor: [{ resource: 'pods', name: 'gone', uid: 'uid-Pod-gone' }] },
+    },
+    { finalizers: ['resource.kubernetes.io/delete-protection'] },
+  ),
   // It counts what no absurd object is: those would count with good reason.
   good('resourcequotas', 'quota', { spec: { hard: { secrets: '10' } } }),
   good('persistentvolumes', 'pv', {
@@ -374,6 +393,8 @@ const kinds: readonly ResourceId[] = [
   'horizontalpodautoscalers.autoscaling',
   'poddisruptionbudgets.policy',
   'resourcequotas',
+  'resourceclaims.resource.k8s.io',
+  'resourceclaimtemplates.resource.k8s.io',
   'persistentvolumes',
   'persistentvolumeclaims',
   'volumeattributesclasses.storage.k8s.io',
