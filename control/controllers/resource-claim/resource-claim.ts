@@ -17,7 +17,7 @@ import {
   unnamedClaimText,
 } from '#api/dra/pod-claims.ts';
 import { errorText } from '#api/error-text.ts';
-import { controllerOf, keyOf, keyToName } from '#api/meta.ts';
+import { controllerOf, keyOf } from '#api/meta.ts';
 import { isPodTerminal } from '#api/pod/conditions.ts';
 import { isNotFound } from '#api/status.ts';
 import type { DraResourceClaim, Pod, PodResourceClaim, ResourceClaimConsumerReference } from '#api/types.generated.ts';
