@@ -50,6 +50,3 @@ export function claimOwnerProblem(pod: Pod, claim: DraResourceClaim): string | u
 /** Whether the claim is reserved for the pod. */
 export const isReservedFor = ({ metadata }: Pod, { status }: DraResourceClaim): boolean =>
   (status?.reservedFor ?? []).some(({ uid }) => uid === metadata.uid);
-
-/** A request without its subrequest: `gpu` of `gpu/large`. */
-export const baseRequest = (reference: string): string => reference.split('/', 1)[0] ?? '';
