@@ -92,6 +92,9 @@ export const invalidValue = (field: string, value: unknown, detail: string): Fie
 /** The field is invalid as a whole, and its value is not shown (FieldValueInvalid; upstream's OmitValueType). */
 export const invalidField = (field: string, detail: string): FieldError =>
   found({ field, reason: 'FieldValueInvalid', message: `Invalid value: ${detail}` });
+/** The value has the wrong type (FieldValueTypeInvalid). */
+export const typeInvalid = (field: string, value: unknown, detail: string): FieldError =>
+  found({ field, reason: 'FieldValueTypeInvalid', message: `Invalid value: ${show(value)}: ${detail}` });
 /** The field must not be set (FieldValueForbidden). */
 export const forbiddenField = (field: string, detail: string): FieldError =>
   found({

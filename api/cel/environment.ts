@@ -21,7 +21,7 @@ import { urlLibrary } from './library/url.ts';
 import { parse } from './parser.ts';
 import type { Type } from './types.ts';
 import * as types from './types.ts';
-import { keyOf, NativeMap, TypeValue, type Value } from './values.ts';
+import { CelError, keyOf, NativeMap, TypeValue, type Value } from './values.ts';
 
 /** The functions of Kubernetes' environment. */
 export const kubernetesLibraries: readonly Library[] = [
@@ -60,6 +60,8 @@ const typeNames: readonly (readonly [name: string, type: Type])[] = [
 ];
 
 export interface EnvironmentOptions {
+  /** Whose functions and types it has, instead of libraries of its own: then it costs next to nothing. */
+  base?: CelEnvironment;
   /** Variables by name. */
   variables?: Readonly<Record<string, Type>>;
   /** Beyond Kubernetes' own. */
@@ -77,8 +79,14 @@ export class CelEnvironment implements Declarations {
   readonly #structs: ReadonlyMap<string, Type>;
   readonly mixedLiterals: boolean;
 
-  constructor({ variables = {}, libraries = [], structs = {}, mixedLiterals = false }: EnvironmentOptions = {}) {
-    this.mixedLiterals = mixedLiterals;
+  constructor({ base, variables = {}, libraries = [], structs = {}, mixedLiterals = false }: EnvironmentOptions = {}) {
+    this.mixedLiterals = base?.mixedLiterals ?? mixedLiterals;
+    this.#variables = new Map(Object.entries(variables));
+    if (base !== undefined) {
+      this.#functions = base.#functions;
+      this.#structs = base.#structs;
+      return;
+    }
     const functions = new Map<string, Overload[]>();
     for (const overload of [...kubernetesLibraries, ...libraries].flat()) {
       const named = functions.get(overload.name);
@@ -86,7 +94,6 @@ export class CelEnvironment implements Declarations {
       else named.push(overload);
     }
     this.#functions = functions;
-    this.#variables = new Map(Object.entries(variables));
     this.#structs = new Map(Object.entries(structs));
   }
 
@@ -141,9 +148,23 @@ export class Program {
    * @throws CelError when there is no value @throws CelCostError at the limit
    */
   evaluate(variables: Activation | Readonly<Record<string, Value>>, limit = perCallLimit): { value: Value; cost: number } {
+    const { value, error, cost } = this.run(variables, limit);
+    if (error !== undefined) throw error;
+    return { value: value as Value, cost };
+  }
+
+  /** Like {@link evaluate}, and says also of a failure what it has cost. */
+  run(
+    variables: Activation | Readonly<Record<string, Value>>,
+    limit = perCallLimit,
+  ): { value?: Value; error?: CelError; cost: number } {
     const frame = new Frame(isActivation(variables) ? variables : recordActivation(variables), limit);
-    const value = this.#evaluate(frame);
-    return { value, cost: frame.cost };
+    try {
+      return { value: this.#evaluate(frame), cost: frame.cost };
+    } catch (error) {
+      if (!(error instanceof CelError)) throw error;
+      return { error, cost: frame.cost };
+    }
   }
 }
 

@@ -3,6 +3,9 @@
  *
  * Source: cel-spec `doc/langdef.md` (Equality, Ordering).
  */
+import { sameJson } from '../meta.ts';
+import { IdentityList } from './identity-lists.ts';
+import { JsonObject } from './json-values.ts';
 import {
   CelError,
   Duration,
@@ -38,17 +41,34 @@ export function equal(a: Value, b: Value): boolean {
 
 function equalLists(a: ListValue, b: ListValue): boolean {
   if (a.size !== b.size) return false;
+  if (a instanceof IdentityList) return haveSameItems(a, b);
   for (let index = 0; index < a.size; index++) if (!equal(a.at(index), b.at(index))) return false;
   return true;
 }
 
 function equalMaps(a: MapValue, b: MapValue): boolean {
   if (a.size !== b.size || a.typeName !== b.typeName) return false;
+  if (a instanceof JsonObject && b instanceof JsonObject && !haveSameOthers(a, b)) return false;
   for (const key of a.keys()) {
     const other = b.get(key);
     if (other === undefined || !equal(a.get(key) as Value, other)) return false;
   }
   return true;
+}
+
+/** The order of sets and maps does not count. */
+function haveSameItems(a: IdentityList, b: ListValue): boolean {
+  for (const item of b) {
+    const counterpart = a.counterpart(item);
+    if (counterpart === undefined || (a.isMap && !equal(counterpart, item))) return false;
+  }
+  return true;
+}
+
+/** Whether members without a declaration are the same where both objects have them: expressions do not see them, but compare them. */
+function haveSameOthers(a: JsonObject, b: JsonObject): boolean {
+  const others = a.undeclared();
+  return others.every((name) => !Object.hasOwn(b.json, name) || sameJson(a.json[name], b.json[name]));
 }
 
 type Numeric = bigint | number;

@@ -3,6 +3,7 @@
  *
  * Source: apiserver `pkg/cel/common/values.go`.
  */
+import { IdentityList } from './identity-lists.ts';
 import type { Type } from './types.ts';
 import { ListValue, MapValue, type Value } from './values.ts';
 
@@ -58,8 +59,9 @@ export class JsonObject extends MapValue {
     this.type = type;
     this.typeName = type.name;
   }
+  /** Of the JSON object, with members that are not declared. */
   get size(): number {
-    return [...this.keys()].length;
+    return Object.keys(this.json).length;
   }
   get(key: Value): Value | undefined {
     const field = typeof key === 'string' ? this.type.fields?.get(key) : undefined;
@@ -67,9 +69,26 @@ export class JsonObject extends MapValue {
     const value = this.json[field.property];
     return value === undefined || (value === null && !field.nullable) ? undefined : fromJson(value, field.type);
   }
+  /** The names of members that have no declaration. */
+  undeclared(): string[] {
+    const declared = declaredBy(this.type);
+    return Object.keys(this.json).filter((name) => !declared.has(name));
+  }
   *keys(): Generator<Value> {
     for (const name of this.type.fields?.keys() ?? []) if (this.get(name) !== undefined) yield name;
   }
+}
+
+const declaredMembers = new WeakMap<Type, ReadonlySet<string>>();
+
+/** The members that a type declares. */
+function declaredBy(type: Type): ReadonlySet<string> {
+  let declared = declaredMembers.get(type);
+  if (declared === undefined) {
+    declared = new Set([...(type.fields?.values() ?? [])].map(({ property }) => property));
+    declaredMembers.set(type, declared);
+  }
+  return declared;
 }
 
 /**
@@ -88,10 +107,15 @@ export function fromJson(json: unknown, type?: Type): Value {
       return json;
     case 'object':
       if (json === null) return null;
-      if (Array.isArray(json)) return new JsonList(json, type?.kind === 'list' ? type.params[0] : undefined);
+      if (Array.isArray(json)) return listFromJson(json, type?.kind === 'list' ? type : undefined);
       if (type?.fields !== undefined) return new JsonObject(json as Record<string, unknown>, type);
       return new JsonMap(json as Record<string, unknown>, type?.kind === 'map' ? type.params[1] : undefined);
     default:
       throw new TypeError(`a ${typeof json} is no JSON`);
   }
+}
+
+function listFromJson(json: readonly unknown[], type: Type | undefined): ListValue {
+  const list = new JsonList(json, type?.params[0]);
+  return type?.identity === undefined ? list : new IdentityList(list, type.identity);
 }

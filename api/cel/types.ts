@@ -33,6 +33,9 @@ export interface Field {
   nullable?: boolean;
 }
 
+/** What makes an item of a list the same as another: all of it, or the fields with these CEL names. */
+export type ListIdentity = 'set' | readonly string[];
+
 export interface Type {
   readonly kind: TypeKind;
   /** As messages show it: `int`, `list`, `kubernetes.Quantity`, the name of a type parameter. */
@@ -43,6 +46,8 @@ export interface Type {
   readonly fields?: ReadonlyMap<string, Field>;
   /** Nothing may be assigned to a wrapper but its type and null. */
   readonly nullable?: boolean;
+  /** Of a list whose order does not count: a set, or a map of items by these fields. */
+  readonly identity?: ListIdentity | undefined;
   /** Makes a value of JSON text: for bytes, durations and timestamps. @throws CelError */
   readonly parse?: (text: string) => Value;
 }
@@ -63,7 +68,12 @@ export const dynType = simple('dyn');
 export const anyType: Type = { kind: 'dyn', name: 'any', params: [] };
 export const errorType = simple('error', '!error!');
 
-export const listType = (element: Type): Type => ({ kind: 'list', name: 'list', params: [element] });
+export const listType = (element: Type, identity?: ListIdentity): Type => ({
+  kind: 'list',
+  name: 'list',
+  params: [element],
+  ...(identity === undefined ? {} : { identity }),
+});
 export const mapType = (key: Type, value: Type): Type => ({ kind: 'map', name: 'map', params: [key, value] });
 export const typeType = (of?: Type): Type => ({ kind: 'type', name: 'type', params: of === undefined ? [] : [of] });
 export const paramType = (name: string): Type => simple('param', name);

@@ -2,10 +2,10 @@
 
 import type { KubeObject } from '#api/meta.ts';
 import { nameIsDnsSubdomain } from '#api/names.ts';
+import { validateObjectMeta, validateObjectMetaUpdate } from '#api/object-meta.ts';
 import { createResourceCatalog } from '#api/resource-catalog.ts';
 import type { Resource } from '#api/resources.ts';
 import type { ServedKind } from './catalog.ts';
-import { validateObjectMeta, validateObjectMetaUpdate } from './validation/object-meta.ts';
 
 const typesOf = (version: string, field: string): string => `example.com/${version}.Gadget kind=example.com/${version}/Gadget
  apiVersion 0 s

@@ -6,8 +6,9 @@
 import { operators } from '../ast.ts';
 import { define, type Library } from '../declarations.ts';
 import { compare, equal } from '../equality.ts';
+import { IdentityList } from '../identity-lists.ts';
 import { mapInsert } from '../macros.ts';
-import { comparison, concatenation, listSearch } from '../runtime-cost.ts';
+import { comparison, concatenation, listSearch, traversal } from '../runtime-cost.ts';
 import {
   CelError,
   Duration,
@@ -50,7 +51,7 @@ const arithmetic: Library = [
     id: 'add_bytes',
     cost: concatenation,
   }),
-  define(`${add}(list(A), list(A)): list(A)`, joinLists, { id: 'add_list' }),
+  define(`${add}(list(A), list(A)): list(A)`, joinLists, { id: 'add_list', cost: joinCost }),
   define(`${add}(duration, duration): duration`, (a: Duration, b: Duration) => checkDuration(a.nanos + b.nanos)),
   define(`${add}(timestamp, duration): timestamp`, (a: Timestamp, b: Duration) => checkTimestamp(a.nanos + b.nanos)),
   define(`${add}(duration, timestamp): timestamp`, (a: Duration, b: Timestamp) => checkTimestamp(a.nanos + b.nanos)),
@@ -97,7 +98,15 @@ class JoinedList extends ListValue {
   }
 }
 
+/** Items beyond these are paid for when a set or map is made of two: upstream has one price for all sizes. */
+const freeItems = 1_000;
+
+function joinCost([a, b]: readonly Value[]): number {
+  return a instanceof IdentityList ? Math.max(1, traversal(a.size + sizeOf(b as Value) - freeItems)) : 1;
+}
+
 function joinLists(a: ListValue, b: ListValue): ListValue {
+  if (a instanceof IdentityList) return a.merge(b);
   if (b.size === 0) return a;
   if (a.size === 0) return b instanceof JoinedList ? b : new JoinedList([...b], b.size);
   return (a instanceof JoinedList ? a : new JoinedList([...a], a.size)).plus(b);

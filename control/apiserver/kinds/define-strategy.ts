@@ -8,10 +8,10 @@ import { nextInt64 } from '#api/int64.ts';
 import { isJsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { NameCheck } from '#api/names.ts';
+import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from '#api/object-meta.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { PodTemplateSpec } from '#api/types.generated.ts';
 import type { RequestContext, Strategy, TableColumns } from '../registry/strategy.ts';
-import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from '../validation/object-meta.ts';
 import { semanticEqual } from '../validation/semantic-equal.ts';
 import { setTemplateDefaults, templateWarnings } from './core/pod/template.ts';
 

@@ -7,6 +7,7 @@
 import { type Check, collectFieldErrors, type FieldError } from '#api/field-error.ts';
 import { copySteps } from '#api/json-steps.ts';
 import type { KubeObject } from '#api/meta.ts';
+import { validateManagedFields } from '#api/object-meta.ts';
 import type { Resource } from '#api/resources.ts';
 import { invalid } from '#api/status.ts';
 import type { Clock } from '#client/clock.ts';
@@ -14,7 +15,6 @@ import { inTurns, letOthersIn } from '#client/turns.ts';
 import { type CachedObject, copyOf } from '../cache/cached-object.ts';
 import { checkStorable, isLargeText, isTrackable, type ObjectSize, sizeOf } from '../cache/object-size.ts';
 import type { ObjectPatcher, ResetFields, TrackRequest } from '../patch/patch.ts';
-import { validateManagedFields } from '../validation/object-meta.ts';
 import type { WriteContext } from './write-request.ts';
 
 /** What the checks need. */

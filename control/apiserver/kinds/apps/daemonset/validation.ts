@@ -1,9 +1,9 @@
 /** DaemonSets. Source: upstream `pkg/apis/apps/validation/validation.go`. */
 import { type FieldError, invalidValue, notSupported, required } from '#api/field-error.ts';
 import { validateLabelSelector } from '#api/labels.ts';
+import { validateImmutable } from '#api/object-meta.ts';
 import type { DaemonSet, DaemonSetUpdateStrategy, RollingUpdateDaemonSet } from '#api/types.generated.ts';
 import { numberOf, validateAtMostAll, validateIntOrPercent } from '../../../validation/int-or-percent.ts';
-import { validateImmutable } from '../../../validation/object-meta.ts';
 import { validateNonNegative } from '../../../validation/paths.ts';
 import { selectorMatches, validateLasting, validateTemplate } from '../../../validation/pod-spec/pod-template.ts';
 import { validateCollisions } from '../../../validation/replica-counts.ts';

@@ -3,8 +3,8 @@ import { isJobConditionTrue } from '#api/batch/job.ts';
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue } from '#api/field-error.ts';
 import { sameJson } from '#api/meta.ts';
+import { validateImmutable } from '#api/object-meta.ts';
 import type { Container, Job, JobSpec, PodSpec } from '#api/types.generated.ts';
-import { validateImmutable } from '../../../validation/object-meta.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { goPodFailurePolicy, goSuccessPolicy } from './go-policies.ts';
 

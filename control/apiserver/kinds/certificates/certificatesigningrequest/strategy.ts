@@ -5,9 +5,9 @@
  * Source: upstream `pkg/registry/certificates/certificates/strategy.go`.
  */
 import { nameIsPathSegment } from '#api/names.ts';
+import { validateObjectMeta } from '#api/object-meta.ts';
 import type { CertificateSigningRequest } from '#api/types.generated.ts';
 import type { UserInfo } from '../../../registry/strategy.ts';
-import { validateObjectMeta } from '../../../validation/object-meta.ts';
 import { defineKind } from '../../define-kind.ts';
 import { partSubresource } from '../../part-subresource.ts';
 import { certificateSigningRequestColumns } from './columns.ts';

@@ -3,8 +3,8 @@ import type { FieldError } from '#api/field-error.ts';
 import { invalidValue, required } from '#api/field-error.ts';
 import { sameJson } from '#api/meta.ts';
 import { isDns1123Subdomain, isQualifiedName, nameIsDnsSubdomain, nameIsPathSegment } from '#api/names.ts';
+import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from '#api/object-meta.ts';
 import type { Event } from '#api/types.generated.ts';
-import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 
 const MAX_SHORT = 128;
 const MAX_NOTE = 1024;

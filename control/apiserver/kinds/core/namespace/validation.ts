@@ -2,8 +2,8 @@
 import type { FieldError } from '#api/field-error.ts';
 import { invalidValue } from '#api/field-error.ts';
 import { isQualifiedName } from '#api/names.ts';
+import { validateKubeFinalizer } from '#api/object-meta.ts';
 import type { Namespace } from '#api/types.generated.ts';
-import { validateKubeFinalizer } from '../../../validation/object-meta.ts';
 
 /** One of `spec.finalizers`; also for `namespaces/finalize`. */
 export const validateFinalizer = (name: string, path: string): FieldError[] => [

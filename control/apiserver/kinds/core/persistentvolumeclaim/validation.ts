@@ -3,12 +3,12 @@ import { type FieldError, forbiddenField, invalidValue, notSupported, required }
 import type { Quantity } from '#api/json.ts';
 import { validateLabelSelector } from '#api/labels.ts';
 import { isQualifiedName } from '#api/names.ts';
+import { validateImmutable } from '#api/object-meta.ts';
 import { ownValue } from '#api/own-value.ts';
 import { compareQuantity } from '#api/quantity.ts';
 import { classAnnotation } from '#api/storage/claim-classes.ts';
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '#api/types.generated.ts';
 import { goShape } from '../../../validation/go-shape.ts';
-import { validateImmutable } from '../../../validation/object-meta.ts';
 import { validateResourceQuantity } from '../../../validation/pod-spec/resources.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { unifiedDiff } from '../../../validation/unified-diff.ts';

@@ -6,10 +6,10 @@
 import type { FieldError } from '#api/field-error.ts';
 import { forbiddenField, invalidValue } from '#api/field-error.ts';
 import type { Quantity } from '#api/json.ts';
+import { validateObjectMetaUpdate } from '#api/object-meta.ts';
 import { isSidecar } from '#api/pod/containers.ts';
 import { computeQosClass, qosClass } from '#api/pod/qos.ts';
 import type { Container, Pod, PodSpec, ResourceRequirements } from '#api/types.generated.ts';
-import { validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { mirrorAnnotation, validateMetaAndSpec } from './validation.ts';
 

@@ -3,10 +3,10 @@
 import type { Check, FieldError } from '#api/field-error.ts';
 import { allErrors, forbiddenField, invalidValue, required } from '#api/field-error.ts';
 import { inclusiveRangeText, nameIsDnsSubdomain } from '#api/names.ts';
+import { validateObjectMeta, validateObjectMetaUpdate } from '#api/object-meta.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { Container, Pod, PodSpec, Toleration } from '#api/types.generated.ts';
 import { sizeOf } from '../../../cache/object-size.ts';
-import { validateObjectMeta, validateObjectMetaUpdate } from '../../../validation/object-meta.ts';
 import { validateImageSpaces } from '../../../validation/pod-spec/containers.ts';
 import { podSpecChecks } from '../../../validation/pod-spec/pod-spec.ts';
 import { validateTolerations } from '../../../validation/pod-spec/scheduling.ts';

@@ -5,9 +5,9 @@ import { duplicate, invalidValue, notSupported, required, tooMany } from '#api/f
 import { parseIp } from '#api/ip.ts';
 import { validateLabels } from '#api/labels.ts';
 import { isDns1123Label, isDns1123Subdomain, isValidLabelValue, nameIsDnsSubdomain } from '#api/names.ts';
+import { validateImmutable } from '#api/object-meta.ts';
 import type { DiscoveryEndpointPort, Endpoint, EndpointSlice } from '#api/types.generated.ts';
 import { validateEndpointIp, validateIp } from '../../../validation/ip.ts';
-import { validateImmutable } from '../../../validation/object-meta.ts';
 import { protocols, validateAppProtocol } from '../../../validation/pod-spec/ports.ts';
 import { semanticEqual } from '../../../validation/semantic-equal.ts';
 import { submitted } from '../../../validation/submitted.ts';

@@ -3,13 +3,13 @@
  *
  * Source: apimachinery `pkg/api/validation/objectmeta.go`, `pkg/apis/meta/v1/validation`.
  */
-import type { FieldError } from '#api/field-error.ts';
-import { forbiddenField, invalidValue, required, tooLong } from '#api/field-error.ts';
-import { validateAnnotations, validateLabels } from '#api/labels.ts';
-import { sameJson } from '#api/meta.ts';
-import type { NameCheck } from '#api/names.ts';
-import { isQualifiedName, nameIsDnsLabel } from '#api/names.ts';
-import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from '#api/types.generated.ts';
+import type { FieldError } from './field-error.ts';
+import { forbiddenField, invalidValue, required, tooLong } from './field-error.ts';
+import { validateAnnotations, validateLabels } from './labels.ts';
+import { sameJson } from './meta.ts';
+import type { NameCheck } from './names.ts';
+import { isQualifiedName, nameIsDnsLabel } from './names.ts';
+import type { ManagedFieldsEntry, ObjectMeta, OwnerReference } from './types.generated.ts';
 
 const FIELD_MANAGER_LIMIT = 128;
 const SUBRESOURCE_LIMIT = 256;
@@ -22,6 +22,11 @@ export interface ObjectMetaRules {
 
 /** The errors of a new object's metadata; the name has already been generated. */
 export function validateObjectMeta(meta: ObjectMeta, rules: ObjectMetaRules, path = 'metadata'): FieldError[] {
+  return [...validateGenericMeta(meta, rules, path), ...validateKubeFinalizers(meta.finalizers ?? [], path)];
+}
+
+/** Likewise of custom resources and of what is embedded in them, whose finalizers may be without a domain. */
+export function validateGenericMeta(meta: ObjectMeta, rules: ObjectMetaRules, path = 'metadata'): FieldError[] {
   const errors: FieldError[] = [];
   const { generateName, name, namespace } = meta;
   if (generateName !== undefined && generateName !== '') {
@@ -34,7 +39,7 @@ export function validateObjectMeta(meta: ObjectMeta, rules: ObjectMetaRules, pat
     errors.push(invalidValue(`${path}.generation`, meta.generation, 'must be greater than or equal to 0'));
   errors.push(...validateSharedMeta(meta, path));
   errors.push(...validateFinalizers(meta.finalizers ?? [], `${path}.finalizers`));
-  return [...errors, ...validateKubeFinalizers(meta.finalizers ?? [], path)];
+  return errors;
 }
 
 /** Finalizers without a domain are the system's own. */
@@ -125,6 +130,11 @@ export function validateManagedFields(entries: readonly ManagedFieldsEntry[], pa
 
 /** The errors of an update's metadata: identity is immutable, and a deleted object takes no new finalizers. */
 export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {
+  return [...validateGenericMetaUpdate(meta, old, path), ...validateKubeFinalizers(meta.finalizers ?? [], path)];
+}
+
+/** Likewise of custom resources, whose finalizers may be without a domain. */
+export function validateGenericMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path = 'metadata'): FieldError[] {
   const errors: FieldError[] = [];
   if (old.deletionTimestamp !== undefined)
     errors.push(...validateNoNewFinalizers(meta.finalizers ?? [], old.finalizers ?? [], path));
@@ -143,7 +153,7 @@ export function validateObjectMetaUpdate(meta: ObjectMeta, old: ObjectMeta, path
     errors.push(...validateImmutable(meta[key], old[key], `${path}.${key}`));
   }
   errors.push(...validateSharedMeta(meta, path));
-  return [...errors, ...validateKubeFinalizers(meta.finalizers ?? [], path)];
+  return errors;
 }
 
 function validateNoNewFinalizers(finalizers: readonly string[], old: readonly string[], path: string): FieldError[] {

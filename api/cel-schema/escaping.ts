@@ -1,0 +1,20 @@
+/**
+ * Names of fields as expressions write them: `foo-bar` is `foo__dash__bar`.
+ *
+ * Source: apiserver `pkg/cel/escaping.go`.
+ */
+
+const reserved: ReadonlySet<string> = new Set(
+  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(
+    ' ',
+  ),
+);
+
+const escapes: Readonly<Record<string, string>> = { __: '__underscores__', '.': '__dot__', '-': '__dash__', '/': '__slash__' };
+
+/** The name by which expressions know a field. Undefined: they cannot name it. */
+export function escapeName(name: string): string | undefined {
+  if (reserved.has(name)) return `__${name}__`;
+  if (!/^[a-zA-Z_./-][a-zA-Z0-9_./-]*$/.test(name)) return undefined;
+  return name.replace(/__|[-./]/g, (part) => escapes[part] as string);
+}
