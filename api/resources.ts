@@ -98,6 +98,8 @@ export interface Resource {
   storedAs: string | undefined;
   /** The type's name in the schema facts, for example `core/v1.Pod`. */
   schema: string;
+  /** The kind of its lists. Absent: the kind with `List` behind it. */
+  listKind?: string;
   /** The warning that every reply has, if the resource is deprecated. */
   deprecation: string | undefined;
   /** Whether discovery and the OpenAPI documents list the resource. */
@@ -362,16 +364,14 @@ const rows = {
     'admissionregistration/v1.ValidatingWebhookConfiguration',
     { cluster: true, categories: ['api-extensions'] },
   ),
-  // This resource is served but not listed. kubectl lists CustomResourceDefinitions before it reports an unknown kind
-  // (cli-runtime `crd_finder.go`). The list is empty, because none can be created.
   'customresourcedefinitions.apiextensions.k8s.io': kind<CustomResourceDefinition>(
     'CustomResourceDefinition',
     'apiextensions/v1.CustomResourceDefinition',
     {
       cluster: true,
+      names: ['crd', 'crds'],
+      categories: ['api-extensions'],
       storage: 'apiextensions.k8s.io/customresourcedefinitions',
-      verbs: ['get', 'list', 'watch'],
-      announced: false,
     },
   ),
 };

@@ -48,6 +48,7 @@ function valueOf(type: FieldType, depth: number): fc.Arbitrary<JsonValue> | unde
     case 'fieldsV1':
     case 'raw':
     case 'json':
+    case 'any':
       return json;
     case 'list': {
       const item = valueOf(type.item, depth);

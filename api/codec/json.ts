@@ -209,8 +209,11 @@ class TypedDecoder {
     for (let key = scanner.key(true); key !== undefined; key = scanner.moreMembers() ? scanner.key(false) : undefined) {
       const field = facts.byName.get(key);
       if (field === undefined) {
-        this.#problem('unknown', key);
-        scanner.skip();
+        if (facts.open) this.#anyField(key, object);
+        else {
+          this.#problem('unknown', key);
+          scanner.skip();
+        }
         continue;
       }
       if (seen !== undefined) {
@@ -227,6 +230,17 @@ class TypedDecoder {
     }
     scanner.leave();
     return this.#filled(facts.name, object);
+  }
+
+  /** A field that the type does not list and keeps. */
+  #anyField(key: string, object: JsonObject): void {
+    const path = this.#path === '' ? key : `${this.#path}.${key}`;
+    const duplicate = (at: string): void => {
+      if (this.#problems.size < maxProblems && this.#fatal === undefined)
+        this.#problems.add(`duplicate field ${JSON.stringify(at)}`);
+    };
+    if (this.#strict && Object.hasOwn(object, key)) duplicate(path);
+    setMember(object, key, this.#scanner.value(this.#strict ? duplicate : undefined, path));
   }
 
   #field(field: FieldFacts, object: JsonObject): void {
@@ -304,6 +318,7 @@ class TypedDecoder {
         return this.#scanner.record();
       case 'raw':
       case 'json':
+      case 'any':
         return this.#scanner.value();
       case 'ref':
       case 'list':

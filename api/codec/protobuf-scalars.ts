@@ -274,4 +274,5 @@ export const scalarCodecs: Readonly<Record<ScalarKind, ScalarCodec>> = {
   fieldsV1: embeddedJson,
   raw: embeddedJson,
   json: embeddedJson,
+  any: embeddedJson,
 };

@@ -4,13 +4,14 @@
  *
  * Grammar of `factsText` (facts.generated.ts), one line each:
  *
- *     type  := name { " kind=" group "/" version "/" kind } [ " map=" mapType ] [ " unions=" JSON ]
+ *     type  := name { " kind=" group "/" version "/" kind } [ " map=" mapType ] [ " unions=" JSON ] [ " open" ]
  *              [ " required=" name { "," name } ]    the order of required fields in Go, where it is not that of their names
+ *              "open": fields that are not listed are kept as they are, of the type "any"
  *     field := " " name " " path " " code { " " mark }
  *     path  := number { "." number }      protobuf field numbers; more than one where Go embeds a struct that JSON flattens;
  *                                         0: protobuf does not carry the field
  *     code  := "s" string | "b" bool | "i" int32 | "l" int64 | "d" double | "y" bytes
- *            | "quantity" | "time" | "microtime" | "duration" | "intstr" | "fieldsV1" | "raw" | "json"
+ *            | "quantity" | "time" | "microtime" | "duration" | "intstr" | "fieldsV1" | "raw" | "json" | "any"
  *            | "[]" code | "{}" code | the name of a type
  *     mark  := "!" required | "*" a pointer in Go: zero is a value, not absence | "+" not required, yet Go writes it when empty
  *            | "list=" ("atomic" | "set" | "map") | "keys=" name { "," name } | "map=" ("atomic" | "granular")
@@ -24,7 +25,10 @@
 import { factsText } from './facts.generated.ts';
 import { unlistedTypes } from './unlisted-types.ts';
 
-/** A value that is not an object of fields. `raw` is any object, `json` any value, `intstr` an int32 or a string. */
+/**
+ * A value that is not an object of fields. `raw` is any object, `json` any value, `intstr` an int32 or a string. `any` is any value, too, but
+ * the fields of its objects are owned one by one in managedFields (structured-merge-diff's deduced type).
+ */
 export type ScalarKind =
   | 'string'
   | 'bool'
@@ -39,7 +43,8 @@ export type ScalarKind =
   | 'intstr'
   | 'fieldsV1'
   | 'raw'
-  | 'json';
+  | 'json'
+  | 'any';
 
 /** The type of a field. */
 export type FieldType =
@@ -98,6 +103,8 @@ export interface TypeFacts {
   mapType: 'atomic' | 'granular' | undefined;
   /** Which fields are alternatives to each other, as OpenAPI's `x-kubernetes-unions` tells it. */
   unions: readonly unknown[] | undefined;
+  /** Whether fields that are not listed are kept. */
+  open: boolean;
   /** The names of the required fields, in the order in which Go declares them. */
   required: readonly string[];
   fields: readonly FieldFacts[];
@@ -119,6 +126,7 @@ const scalarCodes: Readonly<Record<string, ScalarKind>> = {
   fieldsV1: 'fieldsV1',
   raw: 'raw',
   json: 'json',
+  any: 'any',
 };
 
 interface Index {
@@ -244,6 +252,7 @@ function parseType(block: string): TypeFacts {
     required:
       markValue(marks, 'required')?.split(',') ?? fields.filter(({ required }) => required).map(({ name: field }) => field),
     unions: unions === undefined ? undefined : (JSON.parse(unions) as unknown[]),
+    open: marks.includes('open'),
     fields,
     byName: new Map(fields.map((field) => [field.name, field])),
   };
@@ -316,6 +325,7 @@ const scalarGoTypes: Readonly<Record<ScalarKind, string>> = {
   fieldsV1: 'v1.FieldsV1',
   raw: 'runtime.RawExtension',
   json: 'v1.JSON',
+  any: 'interface {}',
 };
 
 /** The Go type of a field's type when {@link FieldFacts.goType} is undefined, for example `[]v1.Container`. */

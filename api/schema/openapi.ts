@@ -157,7 +157,21 @@ const scalarNames: Partial<Record<ScalarKind, string>> = {
   intstr: 'io.k8s.apimachinery.pkg.util.intstr.IntOrString',
 };
 
+/** The schemas of what is any JSON in CustomResourceDefinitions, by the Go type of the field. Its parts are what is any JSON. */
+const jsonNames: Readonly<Record<string, string>> = {
+  'v1.JSON': 'JSON',
+  '[]v1.JSON': 'JSON',
+  'v1.JSONSchemaPropsOrArray': 'JSONSchemaPropsOrArray',
+  'v1.JSONSchemaPropsOrBool': 'JSONSchemaPropsOrBool',
+  'v1.JSONSchemaDependencies': 'JSONSchemaPropsOrStringArray',
+};
+const jsonName = (goType: string | undefined): string | undefined => {
+  const name = goType === undefined ? undefined : jsonNames[goType];
+  return name === undefined ? undefined : openApiName(`apiextensions/v1.${name}`);
+};
+
 const scalarSchemas: Json = {
+  ...Object.fromEntries(Object.keys(jsonNames).map((goType) => [jsonName(goType), {}])),
   [scalarNames.quantity as string]: { oneOf: [{ type: 'string' }, { type: 'number' }] },
   [scalarNames.time as string]: { type: 'string', format: 'date-time' },
   [scalarNames.microtime as string]: { type: 'string', format: 'date-time' },
@@ -176,6 +190,7 @@ const plainSchemas: Partial<Record<ScalarKind, Json>> = {
   double: { type: 'number', format: 'double' },
   bytes: { type: 'string', format: 'byte' },
   json: {},
+  any: {},
 };
 
 function schemaOf(facts: TypeFacts, descriptions: Descriptions, kinds: readonly KindName[]): Json {
@@ -185,7 +200,7 @@ function schemaOf(facts: TypeFacts, descriptions: Descriptions, kinds: readonly 
     ...describe(descriptions[facts.name]),
     type: 'object',
     ...(required.length === 0 ? {} : { required }),
-    properties: Object.fromEntries(properties),
+    ...(properties.length === 0 ? {} : { properties: Object.fromEntries(properties) }),
     ...(kinds.length === 0 ? {} : { 'x-kubernetes-group-version-kind': kinds }),
     ...extension('map-type', facts.mapType),
     ...extension('unions', facts.unions),
@@ -197,7 +212,7 @@ function describe(description: string | undefined): Json {
 }
 
 function fieldSchema(field: FieldFacts, description: string | undefined): Json {
-  const type = typeSchema(field.type);
+  const type = typeSchema(field.type, jsonName(field.goType));
   const value = field.default ?? field.zero;
   const more = {
     ...describe(description),
@@ -216,9 +231,10 @@ function extension(name: string, value: unknown): Json {
   return value === undefined ? {} : { [`x-kubernetes-${name}`]: value };
 }
 
-function typeSchema(type: FieldType): Json {
-  if (type.kind === 'list') return { type: 'array', items: typeSchema(type.item) };
-  if (type.kind === 'map') return { type: 'object', additionalProperties: typeSchema(type.value) };
-  const name = type.kind === 'ref' ? openApiName(type.name) : scalarNames[type.kind];
+/** @param json the name of the schema of what is any JSON in it */
+function typeSchema(type: FieldType, json: string | undefined): Json {
+  if (type.kind === 'list') return { type: 'array', items: typeSchema(type.item, json) };
+  if (type.kind === 'map') return { type: 'object', additionalProperties: typeSchema(type.value, json) };
+  const name = type.kind === 'ref' ? openApiName(type.name) : type.kind === 'json' ? json : scalarNames[type.kind];
   return name === undefined ? (plainSchemas[type.kind as ScalarKind] ?? {}) : { $ref: `#/components/schemas/${name}` };
 }

@@ -25,7 +25,7 @@ const published = new Map(
 );
 /** What upstream publishes with every feature gate and API switched on, and does not serve by default; and what is not ours yet. */
 const notServed =
-  /^logs$|\/v\d+(alpha|beta)\d+$|^apis\/(internal\.apiserver|storagemigration|admissionregistration|apiextensions|apiregistration)\.k8s\.io/;
+  /^logs$|\/v\d+(alpha|beta)\d+$|^apis\/(internal\.apiserver|storagemigration|admissionregistration|apiregistration)\.k8s\.io/;
 /** Of these groups the server does not have all kinds yet: policies are missing. */
 const inPart = new Set(['apis/admissionregistration.k8s.io/v1']);
 /** A checkout of upstream: then the differences are shown, not only that there are some. */

@@ -104,6 +104,7 @@ function checkScalar(kind: Exclude<FieldType['kind'], 'ref' | 'list' | 'map'>, v
     case 'fieldsV1':
     case 'raw':
     case 'json':
+    case 'any':
       return;
   }
 }

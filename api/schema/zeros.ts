@@ -55,6 +55,7 @@ export function zeroOf(type: FieldType): JsonValue | undefined {
     case 'fieldsV1':
     case 'raw':
     case 'json':
+    case 'any':
       return undefined;
   }
 }
@@ -100,6 +101,7 @@ export function isOmitted(field: FieldFacts, value: JsonValue): boolean {
     case 'fieldsV1':
     case 'raw':
     case 'json':
+    case 'any':
       return false;
   }
 }

@@ -21,6 +21,7 @@ import { CacheFeed } from './cache/cache-feed.ts';
 import { compactRegularly } from './cache/compaction.ts';
 import { keptBytesMetric } from './cache/kept-bytes-metric.ts';
 import type { ServedKind } from './catalog.ts';
+import { Definitions } from './custom-resources/definitions.ts';
 import { BodyDecoder } from './decoding/body-decoder.ts';
 import { trackIn } from './decoding/tracking.ts';
 import { servedGroupsOf } from './discovery/served-groups.ts';
@@ -92,6 +93,8 @@ class Server implements ApiServer {
   readonly #parts: Parts;
   readonly #repairs: Repairs;
   readonly #kinds: RunTimeKinds;
+  readonly #definitions: Definitions;
+  readonly #ready: Promise<void>;
   readonly #checks: HealthCheck[];
   readonly #filters: readonly Filter[];
   readonly #router: Router;
@@ -116,6 +119,12 @@ class Server implements ApiServer {
     this.#repairs = new Repairs({ clock, log, feed, catalog });
     parts.feed.follow(...takenIpFollower(parts.feed, () => this.#repairs.soon()));
     this.#kinds = new RunTimeKinds({ feed, catalog, joining, repair: (kind) => this.#repairs.of(kind) });
+    const { registry } = parts;
+    this.#definitions = new Definitions({ store, feed, registry, kinds: this.#kinds, clock, log });
+    parts.feed.follow(...this.#definitions.follower);
+    this.#ready = this.#repairs.attempted.then(() => this.#definitions.ready);
+    // If nobody waits for it, this must be no unhandled rejection: `feed.run` throws the same error.
+    this.#ready.catch(() => undefined);
     this.#checks = standardChecks({
       isFilled: () => feed.isReady,
       isRepaired: () => this.#repairs.isDone,
@@ -164,7 +173,7 @@ class Server implements ApiServer {
   }
 
   get ready(): Promise<void> {
-    return this.#repairs.attempted;
+    return this.#ready;
   }
 
   #flowControl({ inflight: limits = defaultInflightLimits, isFair = true }: ApiServerOptions, schemas: FlowSchemas): FlowControl {
@@ -186,10 +195,12 @@ class Server implements ApiServer {
     const ended = new AbortController();
     const authenticating = this.#parts.authentication.run(AbortSignal.any([signal, ended.signal]));
     const repairing = this.#repairs.run(AbortSignal.any([signal, ended.signal]));
+    const defining = this.#definitions.run(AbortSignal.any([signal, ended.signal]));
     try {
       await this.#parts.feed.run(signal);
     } finally {
       ended.abort();
+      await defining;
       await repairing;
       await authenticating;
     }

@@ -20,12 +20,25 @@ export interface Conversion {
   toStored(served: KubeObject): KubeObject;
 }
 
+/** What custom resources need besides: no type of this program says what their fields are. */
+export interface Unstructured {
+  /**
+   * Drops fields that the schema of the object's version does not know; in place.
+   * @returns their paths, as errors name them
+   */
+  prune(object: KubeObject): string[];
+  /** Whether the object is in the version in which objects are stored now. One that is not is written by an update that changes nothing. */
+  isStorageVersion(stored: KubeObject): boolean;
+}
+
 /** One row, with all that the server needs to serve it. */
 export interface ServedKind {
   resource: Resource;
   strategy: Strategy;
-  /** For a row that is `storedAs` another one; absent: it is stored as it is served. */
+  /** For a row that is `storedAs` another one, or whose objects are stored in several versions; absent: it is stored as it is served. */
   conversion?: Conversion;
+  /** Of custom resources. */
+  unstructured?: Unstructured;
   /** Schema facts of its types that are not built in, in the grammar of `api/schema/facts.ts`. */
   types?: string;
 }
@@ -75,12 +88,21 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
   fromStored(resource: Resource, stored: CachedObject): CachedObject {
     const { conversion } = this.kind(resource);
     if (conversion === undefined) return stored;
-    return stored.derived(`as ${resource.id}`, () => stored.with(stored.revision, conversion.fromStored(stored.object)));
+    return stored.derived(`as ${resource.id}`, () => {
+      const served = conversion.fromStored(stored.object);
+      return served === stored.object ? stored : stored.with(stored.revision, served);
+    });
   }
 
   /** The object as it is stored. @throws ApiError 404 as {@link kind} */
   toStored(resource: Resource, object: KubeObject): KubeObject {
     return this.kind(resource).conversion?.toStored(object) ?? object;
+  }
+
+  /** Whether the object under this key is stored in an older form, which the next update replaces. */
+  isOutdated(resource: Resource, stored: CachedObject | undefined): boolean {
+    const { unstructured } = this.kind(resource);
+    return stored !== undefined && unstructured?.isStorageVersion(stored.object) === false;
   }
 
   /** An object of one row as another row of the same objects shows it. @throws ApiError 404 as {@link kind} */
@@ -92,8 +114,8 @@ export class KindCatalog<Kind extends ServedKind = ServedKind> {
   /** Adds a kind. @throws Error when its row, id or storage prefix is taken, or a view of another row has no conversion */
   add(kind: Kind): void {
     const { resource, conversion } = kind;
-    if ((conversion === undefined) !== (resource.storedAs === undefined))
-      throw new Error(`resource "${resource.id}": a view of another row, and no other, has a conversion`);
+    if (conversion === undefined && resource.storedAs !== undefined)
+      throw new Error(`resource "${resource.id}": a view of another row has a conversion`);
     if (this.#kinds.has(resource.id)) throw new Error(`the catalog already has a resource "${resource.id}"`);
     const isStored = resource.storedAs === undefined;
     if (isStored && this.#byPrefix.has(resource.storagePrefix))

@@ -76,6 +76,9 @@ export class Router {
     await ready;
     const connected = findConnect(parts.catalog, info);
     if (connected !== undefined && proxy !== undefined) return await this.#serveProxied(proxy, served, connected);
+    // A Scale is a built-in kind, also that of a custom resource.
+    const isUnstructured =
+      resource !== undefined && info.subresource !== 'scale' && parts.catalog.kind(resource).unstructured !== undefined;
     const exchange: CreateOnlyExchange = {
       parts,
       request,
@@ -85,6 +88,7 @@ export class Router {
       accepted: negotiate(
         request.headers['accept'],
         (convert, format) => resource !== undefined && allowsConversion(convert, format),
+        (format) => !isUnstructured || format !== 'protobuf' || answersStatus(info),
       ),
       pretty: wantsPretty(info.query, request.headers['user-agent']),
       warnings,
@@ -142,6 +146,9 @@ export class Router {
     return pageNotFound();
   }
 }
+
+/** A delete answers with a Status, whatever it deletes. */
+const answersStatus = ({ verb }: RequestInfo): boolean => verb === 'delete';
 
 /** What `GET /` lists, as upstream lists its own. */
 const rootPaths = [

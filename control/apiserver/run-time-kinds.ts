@@ -53,8 +53,7 @@ export class RunTimeKinds {
         await feed.add(storagePrefix);
         await repair(kind);
       }
-      catalog.add(kind);
-      this.#added.set(id, { ended: new AbortController(), forgetTypes });
+      this.#join(kind, forgetTypes);
     } catch (error) {
       if (catalog.storedUnder(storagePrefix) === undefined) feed.remove(storagePrefix);
       forgetTypes();
@@ -62,6 +61,52 @@ export class RunTimeKinds {
     } finally {
       if (joining.get(storagePrefix) === kind) joining.delete(storagePrefix);
     }
+  }
+
+  /**
+   * Puts kinds in the place of others that show the same stored objects, at once: no request finds none of them. Their watches end.
+   * @param ids of the kinds that go; the one in whose form objects are stored has its place taken by the first of `kinds`
+   * @throws Error when a type of the new kinds is taken; then the old ones are still served @throws StoreError
+   */
+  async replace(ids: readonly string[], kinds: readonly [RestKind, ...RestKind[]]): Promise<void> {
+    await this.#deps.feed.renew(kinds[0].resource.storagePrefix, () => this.#swap(ids, kinds));
+  }
+
+  #swap(ids: readonly string[], kinds: readonly RestKind[]): void {
+    const { catalog } = this.#deps;
+    const old = ids.flatMap((id) => {
+      const added = this.#added.get(id);
+      return added === undefined ? [] : [{ added, kind: catalog.kind({ id }) }];
+    });
+    // Views go before what they are views of, and come after it.
+    for (const { kind, added } of old.toReversed()) {
+      catalog.remove(kind.resource.id);
+      added.forgetTypes();
+      this.#added.delete(kind.resource.id);
+    }
+    const come: { kind: RestKind; forgetTypes: () => void }[] = [];
+    try {
+      for (const kind of kinds) {
+        const forgetTypes = kind.types === undefined ? () => {} : addTypes(kind.types);
+        come.push({ kind, forgetTypes });
+        this.#join(kind, forgetTypes);
+      }
+    } catch (error) {
+      for (const { kind, forgetTypes } of come.toReversed()) {
+        catalog.remove(kind.resource.id);
+        this.#added.delete(kind.resource.id);
+        forgetTypes();
+      }
+      for (const { kind } of old) this.#join(kind, kind.types === undefined ? () => {} : addTypes(kind.types));
+      throw error;
+    } finally {
+      for (const { added } of old) added.ended.abort();
+    }
+  }
+
+  #join(kind: RestKind, forgetTypes: () => void): void {
+    this.#deps.catalog.add(kind);
+    this.#added.set(kind.resource.id, { ended: new AbortController(), forgetTypes });
   }
 
   /** See `ApiServer.removeKind`. */

@@ -68,6 +68,8 @@ export class CacheFeed {
   readonly #limits: WatchCacheLimits;
   /** Prefixes whose cache is being filled ({@link CacheFeed.add}), with the changes that have come meanwhile. */
   readonly #joining = new Map<string, StoreEvent[]>();
+  /** Caches that are being filled anew ({@link CacheFeed.renew}), with the changes that have come meanwhile. */
+  readonly #renewing = new Map<string, StoreEvent[]>();
   /** By storage prefix; also of prefixes that have no cache yet. */
   readonly #followers = new Map<string, CacheFollower[]>();
   /** Encoded forms (JSON, protobuf) of objects of all kinds, kept while they are in use. */
@@ -167,6 +169,48 @@ export class CacheFeed {
     }
   }
 
+  /**
+   * Fills a cache anew, because its objects are to be decoded in another way; it can be read all the time. Its watches end, those of others go on.
+   * @param swap changes how objects are decoded; called when all has been read, in the turn in which the new objects are there
+   * @throws StoreError when the read fails @throws ApiError 404 when there is no such cache, 503 when the server shuts down before
+   */
+  async renew(prefix: string, swap: () => void): Promise<void> {
+    this.cache(prefix);
+    const changes: StoreEvent[] = [];
+    this.#renewing.set(prefix, changes);
+    try {
+      const { revision, entries } = await this.#deps.store.range({ prefix: `${prefix}/` });
+      await this.reach(revision);
+      if (this.#renewing.get(prefix) === changes) return this.#renewed(prefix, swap, revision, entries, changes);
+    } finally {
+      if (this.#renewing.get(prefix) === changes) this.#renewing.delete(prefix);
+    }
+    // Everything was read again meanwhile, in the old way.
+    await this.renew(prefix, swap);
+  }
+
+  #renewed(
+    prefix: string,
+    swap: () => void,
+    revision: number,
+    entries: readonly StoreEntry[],
+    changes: readonly StoreEvent[],
+  ): void {
+    const old = this.cache(prefix);
+    swap();
+    this.#renewing.delete(prefix);
+    this.#forgetUndecodable(old.prefix);
+    this.#caches.set(prefix, new WatchCache(prefix, this.#limits));
+    old.close();
+    this.#replace(
+      prefix,
+      entries.flatMap((entry) => this.#decode(prefix, entry) ?? []),
+      revision,
+    );
+    for (const event of changes) if (event.revision > revision) this.#apply(event);
+    this.#reportUndecodable();
+  }
+
   /** Drops a cache and ends its watches; the others go on as they are. */
   remove(prefix: string): void {
     const cache = this.#caches.get(prefix);
@@ -174,9 +218,14 @@ export class CacheFeed {
     this.#caches.delete(prefix);
     cache.close();
     for (const follower of this.#followers.get(prefix) ?? []) follower.replaced([]);
-    const unread = [...this.#undecodable.keys()].filter((key) => key.startsWith(cache.prefix));
+    if (this.#forgetUndecodable(cache.prefix)) this.#reportUndecodable();
+  }
+
+  /** @returns whether there were any */
+  #forgetUndecodable(keyPrefix: string): boolean {
+    const unread = [...this.#undecodable.keys()].filter((key) => key.startsWith(keyPrefix));
     for (const key of unread) this.#undecodable.delete(key);
-    if (unread.length > 0) this.#reportUndecodable();
+    return unread.length > 0;
   }
 
   /**
@@ -291,6 +340,7 @@ export class CacheFeed {
     this.#undecodable.clear();
     for (const prefix of this.#joining.keys()) this.#caches.set(prefix, new WatchCache(prefix, this.#limits));
     this.#joining.clear();
+    this.#renewing.clear();
     const byPrefix = new Map<string, CachedObject[]>([...this.#caches.keys()].map((prefix) => [prefix, []]));
     for (const entry of entries) {
       const prefix = this.#prefixOf(entry.key);
@@ -329,6 +379,7 @@ export class CacheFeed {
     if (prefix === undefined) return this.#apply(event);
     // All earlier changes are in the caches, so this is the revision that readers see meanwhile.
     this.#advance(event.revision - 1);
+    const cache = this.cache(prefix);
     const read = await inTurns(this.#readSteps(prefix, event.entry)).then(
       (object) => () => object,
       (error: unknown) => () => {
@@ -337,8 +388,8 @@ export class CacheFeed {
     );
     // In the turn in which watchers hear of a change, they write it in formats other than JSON: that turn should do nothing else.
     await letOthersIn();
-    // Meanwhile the kind may have been removed, or another one added under this prefix.
-    this.#apply(event, this.#prefixOf(event.entry.key) === prefix ? read : undefined);
+    // Meanwhile the kind may have been removed or changed, or another one added under this prefix.
+    this.#apply(event, this.#caches.get(prefix) === cache ? read : undefined);
   }
 
   /** @param read returns the decoded object; by default the value is decoded now */
@@ -348,6 +399,7 @@ export class CacheFeed {
       for (const [joining, changes] of this.#joining) if (event.entry.key.startsWith(`${joining}/`)) changes.push(event);
       return;
     }
+    this.#renewing.get(prefix)?.push(event);
     const cache = this.cache(prefix);
     const previous = cache.get(event.entry.key);
     const known = this.#undecodable.get(event.entry.key);

@@ -8,7 +8,7 @@ import { nextInt64 } from '#api/int64.ts';
 import { isJsonObject } from '#api/json.ts';
 import type { KubeObject } from '#api/meta.ts';
 import type { NameCheck } from '#api/names.ts';
-import { validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from '#api/object-meta.ts';
+import { validateGenericMetaUpdate, validateImmutable, validateObjectMeta, validateObjectMetaUpdate } from '#api/object-meta.ts';
 import { ownValue } from '#api/own-value.ts';
 import type { PodTemplateSpec } from '#api/types.generated.ts';
 import type { RequestContext, Strategy, TableColumns } from '../registry/strategy.ts';
@@ -42,6 +42,8 @@ export interface StrategyDeclaration<T extends KubeObject> extends Pick<Strategy
   cluster?: true;
   /** What names are allowed. Absent: the kind's own checks look at `metadata`, too, on create and on update. */
   names?: NameCheck;
+  /** Finalizers need no domain. */
+  anyFinalizer?: true;
   /**
    * Most kinds check on update only what may change of `metadata`. Some check all of the object again as on create, with `metadata`, before
    * (`first`) or after (`last`) what is special to updates; it shows in the order of the errors.
@@ -168,8 +170,9 @@ function updateChecks<T extends KubeObject>(
   old: T,
   subresource: string,
 ): readonly Check[] {
-  const { names, checkedAgain, immutable = [], status } = declared;
-  const metadata: Check = () => validateObjectMetaUpdate(object.metadata, old.metadata);
+  const { names, checkedAgain, immutable = [], status, anyFinalizer = false } = declared;
+  const metadata: Check = () =>
+    (anyFinalizer ? validateGenericMetaUpdate : validateObjectMetaUpdate)(object.metadata, old.metadata);
   if (subresource === 'status') return [metadata, () => status?.validate?.(object, old) ?? []];
   const part = declared.parts?.[subresource];
   if (part !== undefined) return [() => part.validate(object, old)];

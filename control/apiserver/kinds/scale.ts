@@ -18,20 +18,43 @@ interface Scaled extends KubeObject {
   status?: { replicas?: number };
 }
 
-/** Of kinds with `spec.replicas`, `status.replicas` and a label selector `spec.selector`, which is a plain map in ReplicationControllers. */
-export const scaleSubresource: ServedSubresource = {
-  carries: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
-  handlers: { get: getScale, update: writeScale, patch: writeScale },
-};
+/** Where a kind has what its Scale shows. */
+export interface ScaleParts {
+  /** The numbers and the selector. `desired` is undefined where the object says none. */
+  read(object: KubeObject): { desired: number | undefined; actual: number; selector: string };
+  /** A new object with this many replicas. */
+  write(object: KubeObject, replicas: number): KubeObject;
+  /** Whether it is an error to ask for the scale of an object that says no number. */
+  missing?(): Error;
+}
 
-function scaleOf(object: Scaled): Scale {
+/** The subresource `scale` of a kind with these parts. */
+export function scaleOfParts(parts: ScaleParts): ServedSubresource {
+  const write = (exchange: Exchange): Promise<TransportResponse> => writeScale(exchange, parts);
+  return {
+    carries: { group: 'autoscaling', version: 'v1', kind: 'Scale' },
+    handlers: { get: (exchange) => getScale(exchange, parts), update: write, patch: write },
+  };
+}
+
+/** Of kinds with `spec.replicas`, `status.replicas` and a label selector `spec.selector`, which is a plain map in ReplicationControllers. */
+export const scaleSubresource = scaleOfParts({
+  read(object) {
+    const { spec, status } = object as Scaled;
+    return { desired: spec?.replicas ?? 0, actual: status?.replicas ?? 0, selector: selectorText(object as Scaled) };
+  },
+  write: (object, replicas) => ({ ...object, spec: { ...(object as Scaled).spec, replicas } }) as Scaled,
+});
+
+function scaleOf(object: KubeObject, parts: ScaleParts): Scale {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const { desired = 0, actual, selector } = parts.read(object);
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: object.spec?.replicas ?? 0 },
-    status: { replicas: object.status?.replicas ?? 0, selector: selectorText(object) },
+    spec: { replicas: desired },
+    status: { replicas: actual, selector },
   } as Scale;
 }
 
@@ -40,26 +63,29 @@ function selectorText({ kind, spec }: Scaled): string {
   return labelMatcherText(labelMatcherOfMap(spec?.selector as Record<string, string>));
 }
 
-function respondWithScale(exchange: Exchange, cached: CachedObject): Answer {
-  const scale = new CachedObject(cached.key, cached.revision, scaleOf(cached.object as Scaled) as unknown as KubeObject);
+function respondWithScale(exchange: Exchange, cached: CachedObject, parts: ScaleParts): Answer {
+  const scale = new CachedObject(cached.key, cached.revision, scaleOf(cached.object, parts) as unknown as KubeObject);
   return respondAs(exchange, 200, scale, scaleType.type, { table: scaleColumns as TableColumns<KubeObject> });
 }
 
-async function getScale(exchange: Exchange): Promise<TransportResponse> {
-  return respondWithScale(exchange, await exchange.parts.registry.get(exchange.resource, exchange.info));
+async function getScale(exchange: Exchange, parts: ScaleParts): Promise<TransportResponse> {
+  const found = await exchange.parts.registry.get(exchange.resource, exchange.info);
+  if (parts.missing !== undefined && parts.read(found.object).desired === undefined) throw parts.missing();
+  return respondWithScale(exchange, found, parts);
 }
 
 /** PUT and PATCH: only `spec.replicas` counts. */
-async function writeScale(exchange: Exchange): Promise<TransportResponse> {
+async function writeScale(exchange: Exchange, scaled: ScaleParts): Promise<TransportResponse> {
   const { parts, info, resource, request } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');
   const isPatch = request.method === 'PATCH';
   const patch = isPatch ? await patchRequest(exchange, scaleType, 'scale', '') : undefined;
   const submitted = isPatch ? undefined : ((await readObject(exchange, scaleType, 'UpdateOptions')) as unknown as Scale);
   if (submitted !== undefined) checkName(submitted as unknown as KubeObject, info);
+  const scaleView = (object: KubeObject): KubeObject => scaleOf(object, scaled) as unknown as KubeObject;
   const transform = async (current: KubeObject | undefined): Promise<KubeObject> => {
-    const object = current as Scaled;
-    const scale = submitted ?? ((await patch?.transform(scaleOf(object) as unknown as KubeObject, 0)) as unknown as Scale);
+    const object = current as KubeObject;
+    const scale = submitted ?? ((await patch?.transform(scaleView(object), 0)) as unknown as Scale);
     const replicas = scale.spec?.replicas ?? 0;
     if (replicas < 0) {
       const problem = invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0');
@@ -67,17 +93,12 @@ async function writeScale(exchange: Exchange): Promise<TransportResponse> {
     }
     const version = scale.metadata?.resourceVersion ?? '';
     const metadata = version === '' ? object.metadata : { ...object.metadata, resourceVersion: version };
-    return { ...object, metadata, spec: { ...object.spec, replicas } } as Scaled;
+    return scaled.write({ ...object, metadata }, replicas);
   };
-  const view = { of: scaleView, into: withReplicas };
+  const view = {
+    of: scaleView,
+    into: (object: KubeObject, scale: KubeObject) => scaled.write(object, (scale as unknown as Scale).spec?.replicas ?? 0),
+  };
   const { object } = await parts.registry.update(resource, info, { transform, subresource: 'scale', mode: '', view }, context);
-  return respondWithScale(exchange, object);
-}
-
-const scaleView = (object: KubeObject): KubeObject => scaleOf(object as Scaled) as unknown as KubeObject;
-
-/** The object with the number of replicas that its scale says. */
-function withReplicas(object: KubeObject, scale: KubeObject): KubeObject {
-  const { replicas = 0 } = (scale as unknown as Scale).spec ?? {};
-  return { ...object, spec: { ...(object as Scaled).spec, replicas } } as Scaled;
+  return respondWithScale(exchange, object, scaled);
 }

@@ -110,6 +110,7 @@ function* schemaMistakes(value: JsonValue, typed: Typed, path: readonly string[]
     case 'fieldsV1':
     case 'raw':
     case 'json':
+    case 'any':
       return;
   }
 }

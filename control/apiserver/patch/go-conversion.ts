@@ -48,6 +48,7 @@ export function conversionError(value: JsonValue | undefined, type: FieldType, g
     case 'fieldsV1':
     case 'raw':
     case 'json':
+    case 'any':
       return undefined;
   }
 }

@@ -34,10 +34,7 @@ export function decodePatched(
   warn: (message: string) => void,
 ): KubeObject {
   const raw = parseExact(text) as JsonObject;
-  const refuse = (why: string): ApiError => {
-    const shown = strategic === undefined ? text : goText(parseExact(strategic));
-    return invalid({ group: '', name: '' }, '', [invalidValue('patch', shown, why)]);
-  };
+  const refuse = (why: string): ApiError => refusePatched(text, why, strategic);
   if (raw['apiVersion'] !== type.apiVersion || raw['kind'] !== type.kind) {
     throw badRequest(
       `the patch makes the object a ${String(raw['kind'])} of ${String(raw['apiVersion'])}, but this is a ${type.kind} of ${type.apiVersion}`,
@@ -56,6 +53,12 @@ export function decodePatched(
     const converted = strategic === undefined ? undefined : conversionError(raw, { kind: 'ref', name: type.type });
     throw refuse(converted ?? error.message);
   }
+}
+
+/** The error for a patched object that cannot be. @param text the object as JSON @param strategic see {@link PatchFacts} */
+export function refusePatched(text: string, why: string, strategic?: string): ApiError {
+  const shown = strategic === undefined ? text : goText(parseExact(strategic));
+  return invalid({ group: '', name: '' }, '', [invalidValue('patch', shown, why)]);
 }
 
 /** A value as Go's `%+v` prints it: `map[spec:map[replicas:3]]`. */

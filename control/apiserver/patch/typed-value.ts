@@ -25,8 +25,8 @@ export interface Comparison {
   removed: FieldSet;
 }
 
-/** What parts a value has: none (it is one unit), fields, map values, or list elements. */
-type Shape = 'leaf' | 'struct' | 'map' | 'list';
+/** What parts a value has: none (it is one unit), fields, map values, list elements, or what the value itself shows. */
+type Shape = 'leaf' | 'struct' | 'map' | 'list' | 'any';
 
 /** The type of a whole object. @param typeName in the schema facts: `core/v1.Pod` */
 export function typedRoot(typeName: string): Typed {
@@ -42,6 +42,8 @@ export function shapeOf({ type, facts }: Typed): Shape {
       return facts?.mapType === 'atomic' ? 'leaf' : 'map';
     case 'list':
       return facts?.listType === 'map' || facts?.listType === 'set' ? 'list' : 'leaf';
+    case 'any':
+      return 'any';
     default:
       return 'leaf';
   }
@@ -50,7 +52,7 @@ export function shapeOf({ type, facts }: Typed): Shape {
 /** The parts of a value with their types, by path element. Undefined: the value is one unit. */
 function partsOf(value: JsonValue | undefined, typed: Typed): Map<string, { value: JsonValue; typed: Typed }> | undefined {
   const shape = shapeOf(typed);
-  if (shape === 'leaf') return undefined;
+  if (shape === 'leaf' || (shape === 'any' && value !== undefined && !isJsonObject(value))) return undefined;
   if (value === undefined || value === null) return new Map();
   if (shape === 'list') return Array.isArray(value) ? listParts(value, typed) : undefined;
   if (!isJsonObject(value)) return undefined;
@@ -87,12 +89,18 @@ export function elementKeys(value: JsonObject, { type, facts }: Typed): (readonl
   return [...(facts?.keys ?? [])].sort().map((key) => [key, value[key] ?? itemFacts?.get(key)?.default] as const);
 }
 
+/** Of what no schema describes: the fields of objects apart, a list as one unit. */
+const anyValue: Typed = { type: { kind: 'any' }, facts: undefined };
+
 /** The type of a field or map value; undefined where the schema has no such field. */
 export function childOf({ type }: Typed, key: string): Typed | undefined {
   if (type.kind === 'map') return { type: type.value, facts: undefined };
+  if (type.kind === 'any') return anyValue;
   if (type.kind !== 'ref') return undefined;
-  const facts = typeFacts(type.name).byName.get(key);
-  return facts === undefined ? undefined : { type: facts.type, facts };
+  const { byName, open } = typeFacts(type.name);
+  const facts = byName.get(key);
+  if (facts === undefined) return open ? anyValue : undefined;
+  return { type: facts.type, facts };
 }
 
 /** The fields that a value sets. */

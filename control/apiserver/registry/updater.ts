@@ -148,6 +148,11 @@ export class Updater {
     return await settled(reservation, put, (result) => result !== undefined);
   }
 
+  /** Storage migration: such an object is written although nothing changes. */
+  #isOutdated(resource: Resource, key: string): boolean {
+    return this.#deps.catalog.isOutdated(resource, this.#deps.feed.cache(resource.storagePrefix).get(key));
+  }
+
   /**
    * Stores it; or removes it, when the last finalizer of an object that is being deleted has gone.
    * @returns undefined when the race was lost
@@ -166,7 +171,7 @@ export class Updater {
       return await writer.remove(resource, current, object, context);
     const isSame = pause === undefined ? sameJson(object, old) : await inTurns(sameSteps(object, old));
     await pause?.();
-    if (isSame) return current;
+    if (isSame && !this.#isOutdated(resource, current.key)) return current;
     const undo = await strategy.allocate?.(object, old, context.dryRun);
     if (context.dryRun) return new CachedObject(current.key, current.revision, object);
     const result = await writer.put(resource, current.key, object, current.revision).catch(async (error: unknown) => {

@@ -12,7 +12,7 @@ import { notAcceptable } from '#api/status.ts';
 import type { ListMeta } from '#api/types.generated.ts';
 import type { CachedObject } from '../cache/cached-object.ts';
 import { jsonRest, withoutType } from '../cache/object-json.ts';
-import { type EncodeOptions, type ListKind, protobufOf } from './wire.ts';
+import { type EncodeOptions, jsonHead, type ListKind, ordered, protobufOf } from './wire.ts';
 import { toYaml } from './yaml-writer.ts';
 
 /** About one TLS record. A client that does not read costs one such piece of memory. */
@@ -54,27 +54,28 @@ export function* cut(piece: Uint8Array): Generator<Uint8Array> {
   }
 }
 
-/** A list of stored objects. Items leave out apiVersion and kind, as Go's typed lists do. */
+/** A list of stored objects. */
 export function listPieces(
   items: readonly CachedObject[],
   metadata: ListMeta,
-  { apiVersion, kind, itemType }: ListKind,
+  { apiVersion, kind, itemType, typedItems = false }: ListKind,
   options: EncodeOptions,
 ): Generator<Uint8Array> {
   if (options.format === 'protobuf')
     return gathered(protobufParts(items, (item) => protobufOf(item, itemType), metadata, { apiVersion, kind }));
   const envelope = { kind, apiVersion, metadata: metadata as JsonObject };
-  if (options.format === 'json' && !options.pretty) return gathered(jsonParts(envelope, items));
-  return collectionPieces(envelope, 'items', items, ({ object }) => withoutType(object), options);
+  if (options.format === 'json' && !options.pretty) return gathered(jsonParts(envelope, items, typedItems));
+  const item = ({ object }: CachedObject): JsonObject => (typedItems ? ordered(object) : withoutType(object));
+  return collectionPieces(envelope, 'items', items, item, options);
 }
 
-function* jsonParts(envelope: JsonObject, items: readonly CachedObject[]): Generator<Uint8Array> {
+function* jsonParts(envelope: JsonObject, items: readonly CachedObject[], typed: boolean): Generator<Uint8Array> {
   yield Buffer.from(`${jsonText(envelope).slice(0, -1)},"items":[`);
   let isFirst = true;
   for (const item of items) {
     if (!isFirst) yield comma;
     isFirst = false;
-    yield openBrace;
+    yield typed ? jsonHead(item.object.apiVersion, item.object.kind) : openBrace;
     yield jsonRest(item);
   }
   yield Buffer.from(']}\n');

@@ -88,15 +88,23 @@ function formatOf(type: string): Format | undefined {
 /**
  * Picks the first acceptable clause.
  * @param allows whether this endpoint can turn its answer into the wanted kind
+ * @param hasForm whether the answer as it is has a form in this format; custom resources have none in protobuf
  * @throws ApiError 406 when nothing fits
  */
-export function negotiate(header: string | undefined, allows: (convert: Conversion, format: Format) => boolean): Accepted {
+export function negotiate(
+  header: string | undefined,
+  allows: (convert: Conversion, format: Format) => boolean,
+  hasForm: (format: Format) => boolean = () => true,
+): Accepted {
   if (header === undefined || header === '') return { format: 'json', convert: undefined };
   for (const { type, params } of parseAccept(header)) {
     const format = formatOf(type);
     if (format === undefined) continue;
     const kind = params.get('as');
-    if (kind === undefined) return { format, convert: undefined };
+    if (kind === undefined) {
+      if (hasForm(format)) return { format, convert: undefined };
+      continue;
+    }
     const convert = { kind, group: params.get('g') ?? '', version: params.get('v') ?? '' };
     if (allows(convert, format)) return { format, convert };
   }

@@ -17,7 +17,7 @@ import { parsePredicate } from './predicate.ts';
 import { piecesResponse } from './responses.ts';
 import { type IncludeObject, parseIncludeObject, toPartialMetadata, toRow, toTable } from './table.ts';
 import { type ServedEvent, WatchStream } from './watching.ts';
-import { anyWatchFrame, type EncodeOptions, type StreamFormat, sharedWatchFrame, watchFrame } from './wire.ts';
+import { anyWatchFrame, type EncodeOptions, type ListKind, type StreamFormat, sharedWatchFrame, watchFrame } from './wire.ts';
 
 /** GET of one object. @throws ApiError */
 export async function handleGet(exchange: Exchange): Promise<TransportResponse> {
@@ -83,8 +83,10 @@ export function listMeta({ revision, continue: token, remaining }: ListResult): 
 }
 
 /** The type of a list of the resource. */
-export function listKind({ resource }: Exchange) {
-  return { apiVersion: apiVersionOf(resource.group, resource.version), kind: `${resource.kind}List`, itemType: resource.schema };
+export function listKind({ resource, parts }: Exchange): ListKind {
+  const { group, version, kind, listKind: own = `${kind}List`, schema } = resource;
+  const typedItems = parts.catalog.kind(resource).unstructured !== undefined;
+  return { apiVersion: apiVersionOf(group, version), kind: own, itemType: schema, typedItems };
 }
 
 function convertedPieces(

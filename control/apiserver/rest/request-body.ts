@@ -149,6 +149,10 @@ function decode(
   }
 }
 
+/** The error for a body that strict decoding refuses. */
+export const notStrict = (expected: ExpectedType, problems: readonly string[]) =>
+  cannotHandle(expected, expected, strictDecodingText(problems));
+
 function cannotHandle({ apiVersion, kind }: FoundType, expected: ExpectedType, why: string) {
   const version = apiVersion.slice(apiVersion.lastIndexOf('/') + 1);
   return badRequest(`${kind} in version ${JSON.stringify(version)} cannot be handled as a ${expected.kind}: ${why}`);

@@ -30,6 +30,8 @@ export interface ListKind {
   kind: string;
   /** The items' type in the schema facts. */
   itemType: string;
+  /** Whether items say their apiVersion and kind, as custom resources do. Go's typed lists leave them out. */
+  typedItems?: boolean;
 }
 
 const newline = Buffer.from('\n');
@@ -109,8 +111,11 @@ export function anyWatchFrame(type: string, object: JsonObject | Status, format:
 export const protobufOf = (cached: CachedObject, type: string): Uint8Array =>
   cached.encoded('protobuf', () => encodeRaw(type, cached.object));
 
-const jsonHead = (apiVersion: string, kind: string): Uint8Array => Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}",`);
+/** The beginning of an object's JSON, up to where `jsonRest` goes on. */
+export const jsonHead = (apiVersion: string, kind: string): Uint8Array =>
+  Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}",`);
 
-function ordered(object: KubeObject): JsonObject {
+/** With kind and apiVersion in front. */
+export function ordered(object: KubeObject): JsonObject {
   return { kind: object.kind, apiVersion: object.apiVersion, ...withoutType(object) };
 }

@@ -1,5 +1,6 @@
 /** POST, PUT and PATCH of stored resources and of their `status`. */
 
+import { type FieldValidation, strictDecodingText } from '#api/codec/json.ts';
 import { type FieldError, required } from '#api/field-error.ts';
 import { stringifyExact } from '#api/int64.ts';
 import type { JsonObject, JsonValue } from '#api/json.ts';
@@ -13,11 +14,11 @@ import { isLargeText } from '../cache/object-size.ts';
 import { inlineBytes } from '../decoding/body-decoder.ts';
 import type { DecodeJob } from '../decoding/decode-job.ts';
 import type { PatchContentType } from '../patch/patch.ts';
-import type { PatchFacts } from '../patch/patched-object.ts';
+import { type PatchFacts, refusePatched } from '../patch/patched-object.ts';
 import type { UpdateRequest } from '../registry/write-request.ts';
 import { type Exchange, respondWith, typeOf, writeContext } from './exchange.ts';
-import { mediaTypeOf } from './negotiation.ts';
-import { type ExpectedType, parseFieldValidation } from './request-body.ts';
+import { bodyFormat, mediaTypeOf } from './negotiation.ts';
+import { type ExpectedType, notStrict, parseFieldValidation } from './request-body.ts';
 
 const noBody = new Uint8Array();
 
@@ -25,7 +26,7 @@ const noBody = new Uint8Array();
 export async function handleCreate(exchange: Exchange): Promise<TransportResponse> {
   const { parts, request, info, resource } = exchange;
   const context = writeContext(exchange, 'CreateOptions');
-  const object = await readObject(exchange, typeOf(resource), 'CreateOptions');
+  const object = await readOwn(exchange, 'CreateOptions');
   if (request.body !== undefined && info.namespace === '' && resource.namespaced) {
     throw badRequest('an empty namespace may not be set during creation');
   }
@@ -36,12 +37,12 @@ export async function handleCreate(exchange: Exchange): Promise<TransportRespons
 export async function handleUpdate(exchange: Exchange, subresource: string): Promise<TransportResponse> {
   const { parts, info, resource } = exchange;
   const context = writeContext(exchange, 'UpdateOptions');
-  const submitted = await readObject(exchange, typeOf(resource), 'UpdateOptions');
+  const submitted = await readOwn(exchange, 'UpdateOptions');
   checkName(submitted, info);
   let isFirst = true;
   // The decoded body is changed by the update, so a retry after a conflict, which is rare, decodes it again.
   const transform = async (): Promise<KubeObject> => {
-    if (!isFirst) return await readObject(exchange, typeOf(resource), 'UpdateOptions');
+    if (!isFirst) return await readOwn(exchange, 'UpdateOptions');
     isFirst = false;
     return submitted;
   };
@@ -49,6 +50,32 @@ export async function handleUpdate(exchange: Exchange, subresource: string): Pro
   const { object, created } = await parts.registry.update(resource, info, request, context);
   return respondWith(exchange, created ? 201 : 200, object);
 }
+
+/** Reads the body as an object of the exchange's resource. */
+async function readOwn(exchange: Exchange, optionsKind: string): Promise<KubeObject> {
+  const { parts, resource, request, info, warnings } = exchange;
+  const { unstructured } = parts.catalog.kind(resource);
+  const expected = typeOf(resource);
+  if (unstructured === undefined) return await readObject(exchange, expected, optionsKind);
+  const contentType = request.headers['content-type'];
+  if (bodyFormat(contentType) === 'protobuf')
+    throw unsupportedMediaType(
+      'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml',
+    );
+  const validation = parseFieldValidation(info.query, optionsKind);
+  // Strict errors name what the decoder and what the schema finds together.
+  const lenient = validation === 'Ignore' ? validation : 'Warn';
+  const job = { kind: 'object', body: request.body ?? noBody, contentType, expected, validation: lenient } as const;
+  const { value, problems } = await parts.decoder.run(job);
+  const object = value as KubeObject;
+  (object as unknown as JsonObject)['metadata'] ??= {};
+  const all = [...problems, ...unknownFields(unstructured.prune(object))];
+  if (validation === 'Strict' && all.length > 0) throw notStrict(expected, all);
+  if (validation === 'Warn') for (const problem of all) warnings.add(problem);
+  return object;
+}
+
+const unknownFields = (paths: readonly string[]): string[] => paths.map((path) => `unknown field ${JSON.stringify(path)}`);
 
 /** Reads the body as an object with metadata. */
 export async function readObject(
@@ -88,6 +115,7 @@ const patchTypes: readonly PatchContentType[] = [
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
 ];
+const strategicType = 'application/strategic-merge-patch+json';
 const applyType = 'application/apply-patch+yaml';
 
 /** PATCH. @param subresource as of {@link handleUpdate} */
@@ -107,10 +135,13 @@ export async function patchRequest(
 ): Promise<UpdateRequest> {
   const contentType = mediaTypeOf(exchange.request.headers['content-type']);
   if (contentType === applyType) return await applyRequest(exchange, type, subresource, mode);
-  const patchType = patchTypes.find((known) => known === contentType);
+  const { unstructured } = exchange.parts.catalog.kind(exchange.resource);
+  // Nothing says how lists of custom resources are merged strategically. Their scale is a built-in kind, and refuses such patches, too.
+  const known = unstructured === undefined ? patchTypes : patchTypes.filter((one) => one !== strategicType);
+  const patchType = known.find((one) => one === contentType);
   if (patchType === undefined) {
     throw unsupportedMediaType(
-      `the body of the request was in an unknown format - accepted media types include: ${[...patchTypes, applyType].join(', ')}`,
+      `the body of the request was in an unknown format - accepted media types include: ${[...known, applyType].join(', ')}`,
     );
   }
   if (readQueryOptions('PatchOptions', exchange.info.query).force !== undefined) {
@@ -123,7 +154,7 @@ export async function patchRequest(
   }
   const body = exchange.request.body ?? noBody;
   const { value, problems } = await exchange.parts.decoder.run({ kind: 'patch', body, contentType: patchType });
-  const isStrategic = patchType === 'application/strategic-merge-patch+json';
+  const isStrategic = patchType === strategicType;
   const facts = isStrategic ? { problems, strategic: Buffer.from(body).toString('utf8') } : { problems };
   return {
     subresource,
@@ -154,15 +185,43 @@ async function patchedElsewhere(
     facts,
   }: { body: Uint8Array; contentType: PatchContentType; stored: KubeObject; facts: PatchFacts },
 ): Promise<KubeObject> {
-  const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
   const current = await inTurns(jsonBytesSteps(stored));
-  return (await decoded(exchange, { kind: 'patching', body, current, contentType, type, validation, facts })) as KubeObject;
+  return await decodedPatch(exchange, type, (validation) => ({
+    kind: 'patching',
+    body,
+    current,
+    contentType,
+    type,
+    validation,
+    facts,
+  }));
+}
+
+/**
+ * Runs a job whose result is a patched object, and looks at fields that a custom resource's schema does not know.
+ * @param job for this strictness
+ */
+async function decodedPatch(
+  exchange: Exchange,
+  type: ExpectedType,
+  job: (validation: FieldValidation) => DecodeJob,
+): Promise<KubeObject> {
+  const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
+  const { unstructured } = exchange.parts.catalog.kind(exchange.resource);
+  if (unstructured === undefined || type.type !== exchange.resource.schema)
+    return (await decoded(exchange, job(validation))) as KubeObject;
+  const { value, problems } = await exchange.parts.decoder.run(job(validation === 'Ignore' ? validation : 'Warn'));
+  const object = value as KubeObject;
+  const text = validation === 'Strict' ? stringifyExact(object) : '';
+  const all = [...problems, ...unknownFields(unstructured.prune(object))];
+  if (validation === 'Strict' && all.length > 0) throw refusePatched(text, strictDecodingText(all));
+  if (validation === 'Warn') for (const problem of all) exchange.warnings.add(problem);
+  return object;
 }
 
 async function decodedAsType(exchange: Exchange, type: ExpectedType, raw: JsonObject, facts: PatchFacts): Promise<KubeObject> {
-  const validation = parseFieldValidation(exchange.info.query, 'PatchOptions');
   const body = Buffer.from(stringifyExact(raw));
-  return (await decoded(exchange, { kind: 'patched', body, type, validation, facts })) as KubeObject;
+  return await decodedPatch(exchange, type, (validation) => ({ kind: 'patched', body, type, validation, facts }));
 }
 
 async function applyRequest(
@@ -206,8 +265,14 @@ async function applyRequest(
         });
       const json = await inTurns(jsonBytesSteps(applied));
       const current = live === undefined ? undefined : await inTurns(jsonBytesSteps(live));
-      const job = { kind: 'applying', body: json, current, request: options, type, validation } as const;
-      return (await decoded(exchange, job)) as KubeObject;
+      return await decodedPatch(exchange, type, (strictness) => ({
+        kind: 'applying',
+        body: json,
+        current,
+        request: options,
+        type,
+        validation: strictness,
+      }));
     },
   };
 }

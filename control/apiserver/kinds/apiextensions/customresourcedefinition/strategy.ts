@@ -1,20 +1,49 @@
 /**
- * CustomResourceDefinitions can be asked for, and none can be made (`api/resources.ts`).
+ * CustomResourceDefinitions. What they describe is served by `custom-resources/`.
  *
- * Source: upstream `staging/src/k8s.io/apiextensions-apiserver/pkg/registry/customresourcedefinition`.
+ * Source: apiextensions-apiserver `pkg/registry/customresourcedefinition`.
  */
-import { column, nameColumn } from '../../columns.ts';
-import { defineKind } from '../../define-kind.ts';
 
-/** Only discovery and lists (always empty) use it: `validate` is never reached, because the row has no create verb. */
+import { rfc3339 } from '#api/meta.ts';
+import type { CustomResourceDefinition } from '#api/types.generated.ts';
+import type { DeletionStep } from '../../../registry/strategy.ts';
+import { defineKind } from '../../define-kind.ts';
+import { cleanupFinalizer, withCondition } from './conditions.ts';
+import { keepStorageVersion, setDefaults } from './defaults.ts';
+import { checkDefinition, validateStatus } from './validation.ts';
+
+/** A write of `/status` may change metadata, too: the finalizer is removed so. */
 export const customResourceDefinitionKind = defineKind({
   resource: 'customresourcedefinitions.apiextensions.k8s.io',
   cluster: true,
-  validate() {
-    throw new Error('no CustomResourceDefinition can be written: its resource has verbs to read only');
-  },
-  columns: {
-    columns: [nameColumn, column('Created At', 'When the server created the object.')],
-    cells: ({ metadata }) => [metadata.name, metadata.creationTimestamp ?? ''],
-  },
+  anyFinalizer: true,
+  allowUnconditionalUpdate: false,
+  defaults: setDefaults,
+  status: { initial: () => ({}), validate: validateStatus },
+  generation: 'spec',
+  prepare: (definition) => keepStorageVersion(definition, true),
+  checks: checkDefinition,
+  planDeletion: markForDeletion,
 });
+
+/** The first request only marks it: its objects go before it, whatever finalizers the client has set. */
+function markForDeletion(definition: CustomResourceDefinition, _options: unknown, nowMs: number): DeletionStep | undefined {
+  if (definition.metadata.deletionTimestamp !== undefined) return undefined;
+  const { finalizers = [] } = definition.metadata;
+  const marked = withCondition(
+    definition,
+    {
+      type: 'Terminating',
+      status: 'True',
+      reason: 'InstanceDeletionPending',
+      message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
+    },
+    nowMs,
+  );
+  const metadata = {
+    ...definition.metadata,
+    deletionTimestamp: rfc3339(nowMs),
+    finalizers: finalizers.includes(cleanupFinalizer) ? finalizers : [...finalizers, cleanupFinalizer],
+  };
+  return { kind: 'mark', object: { ...marked, metadata }, thenRemove: false };
+}
