@@ -54,9 +54,3 @@ export function withCondition(
   const changed = old === undefined ? [...conditions, next] : conditions.map((one) => (one === old ? next : one));
   return { ...definition, status: { ...definition.status, conditions: changed } };
 }
-
-/** The definition without the condition of this type. */
-export function withoutCondition(definition: CustomResourceDefinition, type: ConditionType): CustomResourceDefinition {
-  const conditions = (definition.status?.conditions ?? []).filter((one) => one.type !== type);
-  return { ...definition, status: { ...definition.status, conditions } };
-}
