@@ -6,6 +6,7 @@
 import { sameJson } from '#api/meta.ts';
 import { hostPorts } from '#api/pod/host-ports.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
+import { noDevices } from './devices/device-view.ts';
 import { type NodeInfo, nodeInfo, withNodeState, withoutPods, withPods } from './node-info.ts';
 import { NodeOrder } from './node-order.ts';
 import { PodIndex } from './pod-index.ts';
@@ -25,6 +26,7 @@ const noLookups: SnapshotLookups = {
   services: () => [],
   ownerSelector: () => undefined,
   storage: noStorage,
+  devices: noDevices,
 };
 
 /**
@@ -157,6 +159,7 @@ export class SchedulerCache {
       services: this.#lookups.services,
       ownerSelector: this.#lookups.ownerSelector,
       storage: this.#lookups.storage,
+      devices: this.#lookups.devices,
       nodes: isKept ? [...nodes] : nodes,
       podIndex: this.#index,
       node: (name) => this.#infos.get(name),

@@ -4,6 +4,7 @@ import type {
   CSIDriver,
   CSINode,
   CSIStorageCapacity,
+  DraResourceClaim,
   Node,
   PersistentVolume,
   PersistentVolumeClaim,
@@ -30,6 +31,10 @@ export type ClusterEvent =
   | { kind: 'storageCapacityChanged'; capacity: CSIStorageCapacity; previous?: CSIStorageCapacity }
   /** A VolumeAttachment was deleted. */
   | { kind: 'volumeDetached' }
+  /** Of devices: without `previous` the object was added. */
+  | { kind: 'resourceClaimChanged'; claim: DraResourceClaim; previous?: DraResourceClaim }
+  | { kind: 'deviceClassChanged'; isNew: boolean }
+  | { kind: 'resourceSliceChanged'; isNew: boolean }
   /** The waiting pod itself changed in fields that filters read. */
   | { kind: 'podChanged'; uid: string };
 
@@ -77,6 +82,12 @@ export function eventLabel(event: ClusterEvent): string {
       return `StorageClass${addOrUpdate(event)}`;
     case 'csiNodeChanged':
       return `CSINode${addOrUpdate(event)}`;
+    case 'resourceClaimChanged':
+      return `ResourceClaim${addOrUpdate(event)}`;
+    case 'deviceClassChanged':
+      return event.isNew ? 'DeviceClassAdd' : 'DeviceClassUpdate';
+    case 'resourceSliceChanged':
+      return event.isNew ? 'ResourceSliceAdd' : 'ResourceSliceUpdate';
     case 'storageCapacityChanged':
       return `CSIStorageCapacity${addOrUpdate(event)}`;
   }

@@ -2,6 +2,7 @@
 
 import { deepFreeze } from '#api/deep-freeze.ts';
 import type { Node, NodeStatus, Pod, PodSpec, PodStatus, Taint } from '#api/types.generated.ts';
+import { noDevices } from './devices/device-view.ts';
 import { type NodeInfo, nodeInfo } from './node-info.ts';
 import { createSnapshot, type Snapshot, type SnapshotLookups } from './snapshot.ts';
 import { noStorage } from './volumes/storage-view.ts';
@@ -81,6 +82,7 @@ export function snapshotOf(nodes: readonly (Node | [Node, ...Pod[]])[], lookups:
     services: () => [],
     ownerSelector: () => undefined,
     storage: noStorage,
+    devices: noDevices,
     ...lookups,
   });
 }

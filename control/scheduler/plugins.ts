@@ -1,4 +1,5 @@
 /** The default plugins, in the order in which upstream runs them. */
+import { dynamicResourcesFilter } from './filter/dynamic-resources.ts';
 import { interPodAffinity } from './filter/inter-pod-affinity.ts';
 import { nodeAffinity } from './filter/node-affinity.ts';
 import { nodeName } from './filter/node-name.ts';
@@ -13,6 +14,7 @@ import { volumeRestrictions } from './filter/volume-restrictions.ts';
 import { volumeZone } from './filter/volume-zone.ts';
 import type { FilterPlugin, ScorePlugin } from './framework.ts';
 import { balancedAllocation } from './score/balanced-allocation.ts';
+import { dynamicResourcesScore } from './score/dynamic-resources.ts';
 import { imageLocality } from './score/image-locality.ts';
 import { interPodAffinityScore } from './score/inter-pod-affinity.ts';
 import { nodeAffinityScore } from './score/node-affinity.ts';
@@ -34,6 +36,7 @@ export const filterPlugins: readonly FilterPlugin[] = [
   volumeZone,
   podTopologySpread,
   interPodAffinity,
+  dynamicResourcesFilter(600_000),
 ];
 
 /** The score plugins. */
@@ -43,6 +46,7 @@ export const scorePlugins: readonly ScorePlugin[] = [
   leastAllocated,
   podTopologySpreadScore,
   interPodAffinityScore,
+  dynamicResourcesScore(2),
   balancedAllocation,
   imageLocality,
 ];

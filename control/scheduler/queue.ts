@@ -398,7 +398,9 @@ export class SchedulingQueue {
 
 /** Whether a field of the pod has changed that filters read. */
 const isChanged = (before: Pod, pod: Pod): boolean =>
-  !sameJson(before.spec, pod.spec) || !sameJson(before.metadata.labels ?? {}, pod.metadata.labels ?? {});
+  !sameJson(before.spec, pod.spec) ||
+  !sameJson(before.metadata.labels ?? {}, pod.metadata.labels ?? {}) ||
+  !sameJson(before.status?.resourceClaimStatuses ?? [], pod.status?.resourceClaimStatuses ?? []);
 
 /** The pod of higher priority comes first, then the one that has waited longer. */
 function comesBefore(a: Entry, b: Entry): boolean {

@@ -9,6 +9,7 @@ import { schedulingEffects, untoleratedTaint } from '#api/pod/tolerations.ts';
 import { SelectorError } from '#api/selector.ts';
 import type { Node, Pod } from '#api/types.generated.ts';
 import type { ClusterEvent, EventOf, QueueingHint } from './cluster-event.ts';
+import { deviceHints } from './devices/device-hints.ts';
 import { nodeInfo } from './node-info.ts';
 import { type NamespaceLookup, requiredAffinity, requiredAntiAffinity } from './pod-affinity.ts';
 import { podResources } from './resources.ts';
@@ -56,6 +57,7 @@ const queueingHints: Readonly<Record<string, QueueingHint>> = {
     namespaceChanged: yes,
   },
   ...volumeHints,
+  DynamicResources: deviceHints,
   // Only the pod itself can lose its gates.
   SchedulingGates: {},
 };

@@ -6,6 +6,7 @@
  * Source: kubernetes.io, "Kubernetes Scheduler", "Pod Priority and Preemption"; KEP-624 (scheduling framework).
  */
 
+import { randomUUID } from 'node:crypto';
 import { setImmediate as macrotask } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
@@ -27,6 +28,9 @@ import type { ExtenderConfiguration } from './config/extenders.ts';
 import { defaultProfile, type Profile } from './config/profile.ts';
 import { type Choice, chooseNode, type NodeSearch } from './decide.ts';
 import { createDecisionLog, type Decision, type Outcome } from './decision-log.ts';
+import { afterFilter, type ClaimReservation, reserveClaims } from './devices/claim-binder.ts';
+import { DeviceCache } from './devices/device-cache.ts';
+import { claimsOfPod } from './devices/device-view.ts';
 import { Extender } from './extender.ts';
 import { ChangeGuard, nodeProblems, podProblems } from './left-out-parts.ts';
 import { fitErrorMessage, noNodesMessage, truncateNote } from './messages.ts';
@@ -73,6 +77,8 @@ export interface SchedulerOptions {
   queue?: QueueOptions;
   /** Services that have a say, in the order in which they are asked. */
   extenders?: readonly ExtenderConfiguration[];
+  /** Makes IDs of shares of devices. Default: random. */
+  newId?: () => string;
   /** How many decisions {@link Scheduler.decisions} keeps. Default 1000. */
   rememberedDecisions?: number;
 }
@@ -104,9 +110,7 @@ const maxTasks = 100;
 /** After this number of decisions in a row, or this time, the event loop handles replies from the server. */
 const decisionsPerTurn = 32;
 const turnMs = 5;
-/** The message of the dynamic-resources plugin, which runs before preemption and has nothing to free for pods without claims. */
-const noClaims = 'no new claims to deallocate';
-/** Its message when a plugin refused all nodes before it was asked. Upstream then tries nothing else either. */
+/** The message of the dynamic-resources plugin when a plugin refused all nodes before it was asked. Upstream then tries nothing else either. */
 const notPrepared = 'not found';
 
 /** Makes a scheduler. It starts with `run`. */
@@ -139,6 +143,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   const statefulSets = informers.informer('statefulsets.apps');
   const replicationControllers = informers.informer('replicationcontrollers');
   const storage = new StorageCache(informers);
+  const devices = new DeviceCache(informers, { nowMs: () => clock.now(), newId: options.newId ?? randomUUID });
   const disruptionBudgets = informers.informer('poddisruptionbudgets.policy');
   const budgets = new BudgetIndex();
 
@@ -156,6 +161,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
       return kind === 'StatefulSet' ? statefulSets.cache.get(key)?.spec.selector : undefined;
     },
     storage,
+    devices,
   });
   const volumeDeps: VolumeBinderDeps = {
     client,
@@ -252,6 +258,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
         deleted: (budget) => budgets.remove(keyOf(budget)),
       }),
       storage.subscribe((event) => queue.move(event)),
+      devices.subscribe((event) => queue.move(event)),
       namespaces.subscribe({ added: namespaceChanged, updated: namespaceUpdated }),
       pods.subscribe({
         added: takePod,
@@ -286,6 +293,11 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     // Pods of other schedulers do not come into the queue, and the name of a pod's scheduler cannot be changed.
     if (profile === undefined) {
       queue.done(uid);
+      return undefined;
+    }
+    // A pod whose claims are still to be made is not tried, and nothing is said of it (upstream's PreEnqueue).
+    if (profile.dynamicResources !== undefined && 'problem' in claimsOfPod(pod, devices)) {
+      queue.rejected(uid, new Set(['DynamicResources']));
       return undefined;
     }
     const startMs = clock.monotonic();
@@ -333,29 +345,40 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
   }
 
   function placeOn(pod: Pod, node: string, profile: Profile, remember: () => void, ended: (result: AttemptResult) => void): void {
-    const { volumeBinding } = profile;
+    const { volumeBinding, dynamicResources } = profile;
     const info = cache.node(node);
     const volumes = volumeBinding === undefined || info === undefined ? undefined : reserveVolumes(pod, info, volumeDeps);
+    const claims = dynamicResources === undefined ? undefined : reserveClaims(pod, node, { client, clock, devices, events });
     cache.assume(pod, node);
     nominations.delete(pod.metadata.uid);
     remember();
-    if (volumes === undefined || volumeBinding === undefined) start(bind(pod, node, ended));
-    else start(bindWithVolumes(pod, node, volumes, volumeBinding.timeoutMs, ended), waitingForVolumes);
+    if (volumes === undefined && claims === undefined) start(bind(pod, node, ended));
+    else start(bindWithReserved(pod, node, { volumes, claims }, profile, ended), waitingForVolumes);
   }
 
-  async function bindWithVolumes(
+  /** The pod is bound once its volumes and devices are. */
+  async function bindWithReserved(
     pod: Pod,
     node: string,
-    volumes: VolumeReservation,
-    timeoutMs: number,
-    ended: (result: AttemptResult) => void,
+    { volumes, claims }: { volumes: VolumeReservation | undefined; claims: ClaimReservation | undefined },
+    { volumeBinding, dynamicResources }: Profile,
+    attempted: (result: AttemptResult) => void,
   ): Promise<void> {
+    const ended = (result: AttemptResult): void => {
+      if (result === 'error' && claims !== undefined) start(claims.release());
+      attempted(result);
+    };
     queue.settled(pod.metadata.uid);
     try {
-      await volumes.bind(timeoutMs, stopping.signal);
+      await volumes?.bind(volumeBinding?.timeoutMs ?? 0, stopping.signal);
     } catch (error) {
       metrics.volumesFailed('bind');
       return bindingFailed(pod, node, `running PreBind plugin "VolumeBinding": ${errorText(error)}`, ended);
+    }
+    try {
+      await claims?.bind(dynamicResources?.timeoutMs ?? 0, stopping.signal);
+    } catch (error) {
+      return bindingFailed(pod, node, `running PreBind plugin "DynamicResources": ${errorText(error)}`, ended);
     }
     await bind(pod, node, ended);
   }
@@ -437,6 +460,14 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
     return undefined;
   }
 
+  /** What the dynamic-resources plugin does when no node fits, before preemption. @returns its message */
+  function freeClaims(pod: Pod): string {
+    const { message, deallocated } = afterFilter(pod, devices);
+    if (deallocated !== undefined)
+      start(client.resource('resourceclaims.resource.k8s.io').updateStatus(deallocated).then(devices.stored.bind(devices)));
+    return message;
+  }
+
   function notPlaced(pod: Pod, plan: PreemptionPlan | undefined, choice: Choice, seen: Snapshot, remember: Remember): void {
     const { refusal, rejectedBy } = choice;
     const afterwards =
@@ -444,7 +475,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
         ? []
         : refusal !== undefined
           ? [notPrepared]
-          : [noClaims, ...(plan === undefined ? [] : [`preemption: ${plan.message}`])];
+          : [freeClaims(pod), ...(plan === undefined ? [] : [`preemption: ${plan.message}`])];
     const message = fitErrorMessage({
       nodeCount: seen.nodes.length,
       refusal,
@@ -522,6 +553,7 @@ export function createScheduler(deps: SchedulerDeps, options: SchedulerOptions =
           replicationControllers,
           disruptionBudgets,
           ...storage.informers,
+          ...devices.informers,
         ].map((informer) => informer.untilSynced(signal)),
       );
       const ready = await synced.then(

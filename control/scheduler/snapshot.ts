@@ -3,6 +3,7 @@
 import { controllerOf } from '#api/meta.ts';
 import { type LabelMatcher, labelMatcher, labelMatcherOf, labelMatcherOfMap, matchesLabels } from '#api/selector.ts';
 import type { LabelSelector, OwnerReference, Pod, Service } from '#api/types.generated.ts';
+import type { DeviceView } from './devices/device-view.ts';
 import type { NodeInfo } from './node-info.ts';
 import { PodIndex } from './pod-index.ts';
 import type { StorageView } from './volumes/storage-view.ts';
@@ -22,10 +23,11 @@ export interface Snapshot {
   /** The selector of the workload that owns pods; undefined when it is gone, or is of a kind that is not looked at. */
   ownerSelector(namespace: string, owner: OwnerReference): LabelSelector | undefined;
   readonly storage: StorageView;
+  readonly devices: DeviceView;
 }
 
 /** The look-ups of a snapshot besides its nodes. */
-export type SnapshotLookups = Pick<Snapshot, 'namespaceLabels' | 'services' | 'ownerSelector' | 'storage'>;
+export type SnapshotLookups = Pick<Snapshot, 'namespaceLabels' | 'services' | 'ownerSelector' | 'storage' | 'devices'>;
 
 /** Makes a snapshot of these nodes, sorted by name. The scheduler's own are made by its cache, which keeps the index. */
 export function createSnapshot(nodes: readonly NodeInfo[], lookups: SnapshotLookups): Snapshot {

@@ -14,6 +14,7 @@ import type { EndpointSlice, Node, Pod, Service } from '#api/types.generated.ts'
 import { usedRanges } from '#control/controllers/node-ipam.ts';
 import { SchedulerCache } from '#control/scheduler/cache.ts';
 import { chooseNode } from '#control/scheduler/decide.ts';
+import { noDevices } from '#control/scheduler/devices/device-view.ts';
 import { node, pod } from '#control/scheduler/objects.testing.ts';
 import { filterPlugins, scorePlugins } from '#control/scheduler/plugins.ts';
 import { createSnapshot } from '#control/scheduler/snapshot.ts';
@@ -114,7 +115,13 @@ describe('beside hostile objects', { timeout: 300_000 }, () => {
         for (const one of [...nodes.filter((one) => hasShape('core/v1.Node', one)), node('good')]) cache.setNode(one);
         for (const one of pods.filter((other) => hasShape('core/v1.Pod', other)))
           cache.setPod(one, nodes[0]?.metadata.name ?? '');
-        const lookups = { namespaceLabels: () => ({}), services: () => [], ownerSelector: () => undefined, storage: noStorage };
+        const lookups = {
+          namespaceLabels: () => ({}),
+          services: () => [],
+          ownerSelector: () => undefined,
+          storage: noStorage,
+          devices: noDevices,
+        };
         const snapshot = createSnapshot(cache.nodeInfos(), lookups);
         const choice = chooseNode(
           pod('p', { cpu: '1' }),

@@ -8,6 +8,8 @@ import type { ResourceWeight, ShapePoint } from '../score/node-resources-fit.ts'
 
 /** The arguments as they are written. Each plugin completes its own. */
 export interface PluginArgs {
+  /** Durations as Go writes them. */
+  DynamicResources: { filterTimeout?: string; bindingTimeout?: string };
   DefaultPreemption: { minCandidateNodesPercentage?: number; minCandidateNodesAbsolute?: number };
   InterPodAffinity: { hardPodAffinityWeight?: number; ignorePreferredTermsOfExistingPods?: boolean };
   NodeAffinity: { addedAffinity?: NodeAffinity };
@@ -30,6 +32,7 @@ const resources: Shape = { list: { fields: { name: 'string', weight: 'number' } 
 
 /** The fields of the arguments, by plugin. */
 export const pluginArgsShapes: Readonly<Record<string, Shape>> = {
+  DynamicResources: { fields: { ...header, filterTimeout: 'string', bindingTimeout: 'string' } },
   DefaultPreemption: { fields: { ...header, minCandidateNodesPercentage: 'number', minCandidateNodesAbsolute: 'number' } },
   InterPodAffinity: { fields: { ...header, hardPodAffinityWeight: 'number', ignorePreferredTermsOfExistingPods: 'boolean' } },
   NodeAffinity: { fields: { ...header, addedAffinity: 'any' } },

@@ -2,7 +2,9 @@
  * The plugins of a profile: upstream's defaults, changed as its configuration says. Pure. Source: upstream
  * `apis/config/v1/default_plugins.go` (mergePluginSet), `framework/runtime/framework.go` (expandMultiPointPlugins).
  */
+import { parseDuration } from '#api/duration.ts';
 import type { Plugins } from '../decide.ts';
+import { dynamicResourcesFilter } from '../filter/dynamic-resources.ts';
 import { interPodAffinity } from '../filter/inter-pod-affinity.ts';
 import { nodeAffinityFilter } from '../filter/node-affinity.ts';
 import { nodeName } from '../filter/node-name.ts';
@@ -17,6 +19,7 @@ import { volumeRestrictions } from '../filter/volume-restrictions.ts';
 import { volumeZone } from '../filter/volume-zone.ts';
 import type { FilterPlugin, ScorePlugin } from '../framework.ts';
 import { balancedAllocationScore } from '../score/balanced-allocation.ts';
+import { dynamicResourcesScore } from '../score/dynamic-resources.ts';
 import { freeSpaceScore } from '../score/free-space.ts';
 import { imageLocalityScore } from '../score/image-locality.ts';
 import { interPodAffinityScorer } from '../score/inter-pod-affinity.ts';
@@ -36,7 +39,11 @@ export interface Profile extends Plugins {
   readonly preemption: { readonly minPercentage: number; readonly minAbsolute: number } | undefined;
   /** Whether the volumes of pods are bound before they are, and how long that may take. */
   readonly volumeBinding: { readonly timeoutMs: number } | undefined;
+  /** Whether devices are chosen for the claims of pods, and how long their preparation may take. */
+  readonly dynamicResources: { readonly timeoutMs: number } | undefined;
 }
+
+const bindingTimeoutMs = ({ bindingTimeout = '600s' }: PluginArgs['DynamicResources']): number => parseDuration(bindingTimeout);
 
 type ArgsOf = <Name extends keyof PluginArgs>(name: Name) => PluginArgs[Name];
 
@@ -56,6 +63,7 @@ const defaults: readonly PluginEntry[] = [
   { name: 'VolumeZone' },
   { name: 'PodTopologySpread', weight: 2 },
   { name: 'InterPodAffinity', weight: 2 },
+  { name: 'DynamicResources', weight: 2 },
   { name: 'DefaultPreemption' },
   { name: 'NodeResourcesBalancedAllocation', weight: 1 },
   { name: 'ImageLocality', weight: 1 },
@@ -75,6 +83,7 @@ const filters: Readonly<Record<string, (args: ArgsOf) => FilterPlugin>> = {
   VolumeZone: () => volumeZone,
   PodTopologySpread: (args) => podTopologySpreadFilter(args('PodTopologySpread').defaultConstraints),
   InterPodAffinity: () => interPodAffinity,
+  DynamicResources: (args) => dynamicResourcesFilter(bindingTimeoutMs(args('DynamicResources'))),
 };
 
 const scores: Readonly<Record<string, (args: ArgsOf, weight: number) => ScorePlugin>> = {
@@ -94,6 +103,7 @@ const scores: Readonly<Record<string, (args: ArgsOf, weight: number) => ScorePlu
       weight,
     );
   },
+  DynamicResources: (_, weight) => dynamicResourcesScore(weight),
   ImageLocality: (_, weight) => imageLocalityScore(weight),
   FreeSpace: (_, weight) => freeSpaceScore(weight),
 };
@@ -111,6 +121,9 @@ function spreadOf({ defaultConstraints = [], defaultingType = 'System' }: Plugin
   return defaultingType === 'List' ? { constraints: defaultConstraints, isSystem: false } : systemConstraints;
 }
 
+/** What has to be done before a pod is bound. */
+const bindingPlugins: ReadonlySet<string> = new Set(['VolumeBinding', 'DynamicResources']);
+
 /** Makes the plugins of a profile. @throws ConfigurationError when it names a plugin that there is not */
 export function createProfile({ schedulerName, percentageOfNodesToScore, plugins, pluginArgs }: ProfileConfiguration): Profile {
   const args: ArgsOf = (name) => (pluginArgs.get(name) ?? {}) as never;
@@ -120,8 +133,8 @@ export function createProfile({ schedulerName, percentageOfNodesToScore, plugins
   for (const { name } of multiPoint)
     if (!isKnown(name)) throw new ConfigurationError(`profile "${schedulerName}": plugin "${name}" does not exist`);
   const preemption = at('postFilter', (name) => name === 'DefaultPreemption').length > 0;
-  const isBinding = (name: string): boolean => name === 'VolumeBinding';
-  const [reserves, bindsVolumes] = [at('reserve', isBinding).length > 0, at('preBind', isBinding).length > 0];
+  const isBefore = (plugin: string): boolean =>
+    ['reserve', 'preBind'].every((point) => at(point, (name) => bindingPlugins.has(name)).some(({ name }) => name === plugin));
   const { bindTimeoutSeconds = 600 } = args('VolumeBinding');
   const { minCandidateNodesPercentage = 10, minCandidateNodesAbsolute = 100 } = args('DefaultPreemption');
   return {
@@ -131,7 +144,8 @@ export function createProfile({ schedulerName, percentageOfNodesToScore, plugins
     scores: at('score', (name) => Object.hasOwn(scores, name)).flatMap(
       ({ name, weight }) => scores[name]?.(args, weight || 1) ?? [],
     ),
-    volumeBinding: reserves && bindsVolumes ? { timeoutMs: bindTimeoutSeconds * 1000 } : undefined,
+    volumeBinding: isBefore('VolumeBinding') ? { timeoutMs: bindTimeoutSeconds * 1000 } : undefined,
+    dynamicResources: isBefore('DynamicResources') ? { timeoutMs: bindingTimeoutMs(args('DynamicResources')) } : undefined,
     preemption: preemption ? { minPercentage: minCandidateNodesPercentage, minAbsolute: minCandidateNodesAbsolute } : undefined,
   };
 }
