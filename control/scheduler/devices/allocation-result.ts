@@ -11,7 +11,7 @@ import type {
   NodeSelectorTerm,
 } from '#api/types.generated.ts';
 import { AllocationError } from './allocation-error.ts';
-import type { Chosen, Request } from './allocator.ts';
+import type { Chosen, Request } from './chosen-device.ts';
 import { requestReference } from './constraints.ts';
 
 /** Makes the result of one claim. @param requests with what was chosen among alternatives @param newId makes an ID of a share */

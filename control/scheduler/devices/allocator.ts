@@ -13,14 +13,12 @@ import type {
   AllocationResult,
   Device,
   DeviceClass,
-  DeviceSubRequest,
   DraResourceClaim,
-  ExactDeviceRequest,
-  ResourceSlice,
   DeviceSelector as Selector,
 } from '#api/types.generated.ts';
 import { AllocationError } from './allocation-error.ts';
 import { allocationResult } from './allocation-result.ts';
+import type { Ask, Candidate, Chosen, Request } from './chosen-device.ts';
 import { type Constraint, constraintOf, type RequestName } from './constraints.ts';
 import { consumedOf, fitsCapacity } from './consumed-capacity.ts';
 import { Counters } from './counters.ts';
@@ -38,31 +36,6 @@ export interface DeviceSupply {
   readonly slices: SliceIndex;
   readonly state: AllocatedState;
   deviceClass(name: string): DeviceClass | undefined;
-}
-
-/** A request with what it asks for: one of the claim's, or one of its alternatives. */
-export interface Request extends RequestName {
-  readonly ask: Ask;
-  readonly deviceClass: DeviceClass;
-  /** Those that a request for all devices gets. */
-  readonly all: readonly Candidate[] | undefined;
-  readonly count: number;
-}
-
-type Ask = Omit<DeviceSubRequest, 'name'> & Pick<ExactDeviceRequest, 'adminAccess'>;
-
-/** A device, and where it stands. */
-export interface Candidate {
-  readonly id: DeviceId;
-  readonly device: Device;
-  readonly slice: ResourceSlice;
-  readonly pool: DevicePool;
-}
-
-/** A device that was chosen for a request. */
-export interface Chosen extends Candidate {
-  readonly request: Request;
-  readonly consumed: ReadonlyMap<string, ParsedQuantity> | undefined;
 }
 
 /** What became of an allocation. `impossible` may have a reason that others than the claims are to blame for. */
